@@ -1,0 +1,150 @@
+package cluster
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/lockedfile"
+)
+
+// assetsEnv names a folder with etcd and kube-apiserver binaries; it is the
+// variable that controller-runtime's envtest reads, so an existing set-up works.
+const assetsEnv = "KUBEBUILDER_ASSETS"
+
+// CacheDir returns the one folder that keeps long builds between runs:
+// $TEKGATE_CACHE, or "tekgate" in the user's cache directory.
+func CacheDir() (string, error) {
+	if dir := os.Getenv("TEKGATE_CACHE"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("finding the cache folder (set TEKGATE_CACHE to choose one): %w", err)
+	}
+	return filepath.Join(dir, "tekgate"), nil
+}
+
+// Binaries returns a folder that holds kube-apiserver and etcd. Without
+// KUBEBUILDER_ASSETS they are built from e2e/controlplane's module on first
+// use, which takes minutes, and kept in the cache under a name that changes
+// with that module's go.sum. Processes that ask at the same time wait for one
+// build. log hears about a build before it starts.
+func Binaries(ctx context.Context, log io.Writer) (string, error) {
+	if dir := os.Getenv(assetsEnv); dir != "" {
+		return dir, nil
+	}
+	source, err := moduleDir(ctx)
+	if err != nil {
+		return "", err
+	}
+	sums, err := os.ReadFile(filepath.Join(source, "go.sum"))
+	if err != nil {
+		return "", fmt.Errorf("reading the control plane's versions: %w", err)
+	}
+	cache, err := CacheDir()
+	if err != nil {
+		return "", err
+	}
+	key := sha256.Sum256(append(sums, buildRecipe...))
+	dir := filepath.Join(cache, "controlplane", hex.EncodeToString(key[:6]))
+	if built(dir) {
+		return dir, nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("making the cache folder: %w", err)
+	}
+	unlock, err := lockedfile.MutexAt(filepath.Join(dir, "lock")).Lock()
+	if err != nil {
+		return "", fmt.Errorf("locking the cache folder %s: %w", dir, err)
+	}
+	defer unlock()
+	if built(dir) {
+		return dir, nil
+	}
+	return dir, build(ctx, source, dir, log)
+}
+
+func built(dir string) bool {
+	for _, name := range []string{"etcd", "kube-apiserver"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// buildRecipe is part of the cache's key: change it when the flags below change.
+const buildRecipe = "static, trimmed, stamped 1"
+
+func build(ctx context.Context, source, dir string, log io.Writer) error {
+	fmt.Fprintf(log, "building etcd and kube-apiserver into %s (some minutes, once)\n", dir)
+	version, err := goOutput(ctx, source, "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes")
+	if err != nil {
+		return err
+	}
+	for binary, pkg := range map[string]string{
+		"etcd":           "go.etcd.io/etcd/server/v3",
+		"kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+	} {
+		// Built beside its name and renamed, so that an interrupted build never
+		// looks like a finished one.
+		half := filepath.Join(dir, binary+".half")
+		if _, err := goOutput(ctx, source, "build", "-trimpath", "-buildvcs=false", "-ldflags", stamps(version), "-o", half, pkg); err != nil {
+			return fmt.Errorf("building %s: %w", binary, err)
+		}
+		if err := os.Rename(half, filepath.Join(dir, binary)); err != nil {
+			return fmt.Errorf("keeping %s: %w", binary, err)
+		}
+	}
+	return nil
+}
+
+// stamps returns the linker flags that give the binaries their version. An
+// API server without one reports "v0.0.0-master+$Format:%H$", which Tekton's
+// controllers refuse to parse.
+func stamps(version string) string {
+	parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
+	flags := []string{"-s", "-w"}
+	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
+		flags = append(flags,
+			"-X", pkg+".gitVersion="+version,
+			"-X", pkg+".gitMajor="+parts[0],
+			"-X", pkg+".gitMinor="+parts[1],
+			"-X", pkg+".gitTreeState=clean")
+	}
+	return strings.Join(flags, " ")
+}
+
+func moduleDir(ctx context.Context) (string, error) {
+	root, err := Root(ctx)
+	return filepath.Join(root, "e2e", "controlplane"), err
+}
+
+// Root returns the folder of Tekgate's own module, as seen from the working
+// directory.
+func Root(ctx context.Context) (string, error) {
+	return goOutput(ctx, ".", "list", "-m", "-f", "{{.Dir}}", "github.com/tekgate/tekgate")
+}
+
+func goOutput(ctx context.Context, dir string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return "", fmt.Errorf("go %s: %s", args[0], strings.TrimSpace(string(exit.Stderr)))
+	}
+	if err != nil {
+		return "", fmt.Errorf("go %s: %w", args[0], err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}

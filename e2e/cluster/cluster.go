@@ -1,0 +1,123 @@
+// Package cluster gives the tests and the demo a real Kubernetes API server.
+//
+// Whatever the API server decides (field managers, pruning, the order of
+// admission, Established) is tested against it and never against a fake. So
+// etcd and kube-apiserver are built from their Go modules and run as ordinary
+// processes on loopback, without root. Starting and stopping them is
+// controller-runtime's envtest; only where the binaries come from is ours,
+// because envtest would download them and this project may not.
+//
+// KUBEBUILDER_ASSETS names a folder with other binaries; TEKGATE_KUBECONFIG
+// names a cluster that exists, which is then used in place of a new one.
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+)
+
+// kubeconfigEnv names the kubeconfig of a cluster to use in place of a new one.
+const kubeconfigEnv = "TEKGATE_KUBECONFIG"
+
+// Cluster is an API server that answers.
+type Cluster struct {
+	// Config is an administrator's.
+	Config *rest.Config
+	// Kubeconfig is the path of a file that says the same as Config.
+	Kubeconfig string
+	// BinaryDir holds kube-apiserver and etcd; empty for an existing cluster.
+	BinaryDir string
+
+	env *envtest.Environment
+	dir string
+}
+
+// New starts a control plane, or connects to the cluster of
+// TEKGATE_KUBECONFIG. log hears about slow steps. The caller stops it.
+func New(ctx context.Context, log io.Writer) (*Cluster, error) {
+	if path := os.Getenv(kubeconfigEnv); path != "" {
+		return existing(path)
+	}
+	binaries, err := Binaries(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	env := &envtest.Environment{
+		BinaryAssetsDirectory:    binaries,
+		ControlPlaneStartTimeout: time.Minute,
+		ControlPlaneStopTimeout:  time.Minute,
+	}
+	// Without these the API server asks for a default route, and publishes the
+	// address it finds there.
+	env.ControlPlane.GetAPIServer().Configure().
+		Set("advertise-address", "127.0.0.1").
+		Set("endpoint-reconciler-type", "none")
+	config, err := env.Start()
+	if err != nil {
+		_ = env.Stop()
+		return nil, fmt.Errorf("starting the control plane in %s: %w", binaries, err)
+	}
+	c := &Cluster{Config: config, BinaryDir: binaries, env: env}
+	if err := c.writeKubeconfig(); err != nil {
+		_ = c.Stop()
+		return nil, err
+	}
+	return c, nil
+}
+
+func existing(path string) (*Cluster, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", path)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s=%s: %w", kubeconfigEnv, path, err)
+	}
+	return &Cluster{Config: config, Kubeconfig: path}, nil
+}
+
+func (c *Cluster) writeKubeconfig() error {
+	dir, err := os.MkdirTemp("", "tekgate-cluster-")
+	if err != nil {
+		return fmt.Errorf("making a folder for the kubeconfig: %w", err)
+	}
+	c.dir, c.Kubeconfig = dir, filepath.Join(dir, "kubeconfig")
+	if err := os.WriteFile(c.Kubeconfig, c.env.KubeConfig, 0o600); err != nil {
+		return fmt.Errorf("writing the kubeconfig: %w", err)
+	}
+	return nil
+}
+
+// Stop ends the processes that New started and removes their files. An
+// existing cluster is left as it is.
+func (c *Cluster) Stop() error {
+	if c.env == nil {
+		return nil
+	}
+	defer os.RemoveAll(c.dir)
+	if err := c.env.Stop(); err != nil {
+		return fmt.Errorf("stopping the control plane: %w", err)
+	}
+	return nil
+}
+
+// Start gives one test a control plane of its own, and stops it at the end.
+func Start(t testing.TB) *Cluster {
+	t.Helper()
+	c, err := New(t.Context(), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}

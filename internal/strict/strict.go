@@ -1,0 +1,143 @@
+// Package strict decodes JSON and YAML that people wrote, and tells them about
+// every field that it does not know.
+//
+// A field that is silently ignored is the worst of errors: a misspelt secretRef
+// means that nothing is verified. So unknown and duplicate fields are refused,
+// all of them at once, each with its path and, where a known field is spelt
+// almost alike, that spelling. Matching is case-sensitive, unlike
+// encoding/json's, for "secretref" is a mistake too.
+package strict
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/agext/levenshtein"
+	"sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
+// UnmarshalYAML decodes one YAML document into the struct that into points to.
+func UnmarshalYAML(data []byte, into any) error {
+	raw, err := yaml.YAMLToJSONStrict(data)
+	if err != nil {
+		return fmt.Errorf("parsing YAML: %w", err)
+	}
+	return UnmarshalJSON(raw, into)
+}
+
+// UnmarshalJSON decodes one JSON document into the struct that into points to.
+// The error joins one sentence per unknown or duplicate field.
+func UnmarshalJSON(data []byte, into any) error {
+	problems, err := json.UnmarshalStrict(data, into)
+	if err != nil {
+		return fmt.Errorf("parsing: %w", err)
+	}
+	sentences := make([]error, 0, len(problems))
+	for _, p := range problems {
+		sentences = append(sentences, explain(p, reflect.TypeOf(into)))
+	}
+	return errors.Join(sentences...)
+}
+
+func explain(problem error, root reflect.Type) error {
+	var field json.FieldError
+	if !errors.As(problem, &field) || !strings.HasPrefix(problem.Error(), "unknown field") {
+		return problem
+	}
+	path := splitPath(field.FieldPath())
+	if len(path) == 0 {
+		return problem
+	}
+	name := path[len(path)-1]
+	known := fieldNames(typeAt(root, path[:len(path)-1]))
+	if best := Closest(name, known); best != "" {
+		return fmt.Errorf("unknown field %q: did you mean %q?", field.FieldPath(), best)
+	}
+	if len(known) > 0 {
+		return fmt.Errorf("unknown field %q: known here are %s", field.FieldPath(), strings.Join(known, ", "))
+	}
+	return fmt.Errorf("unknown field %q", field.FieldPath())
+}
+
+// Closest returns the known name that word most likely meant, or "".
+func Closest(word string, known []string) string {
+	const alike = 0.6
+	best, score := "", alike
+	for _, k := range known {
+		if s := levenshtein.Similarity(strings.ToLower(word), strings.ToLower(k), nil); s >= score {
+			best, score = k, s
+		}
+	}
+	return best
+}
+
+// splitPath turns `a.b[3].c` into its names; indexes are left out, since they
+// do not change the type.
+func splitPath(path string) []string {
+	var names []string
+	for part := range strings.SplitSeq(path, ".") {
+		name, index, found := strings.Cut(part, "[")
+		if name != "" {
+			names = append(names, name)
+		}
+		if key := strings.TrimSuffix(index, "]"); found {
+			if _, err := strconv.Atoi(key); err != nil {
+				names = append(names, key)
+			}
+		}
+	}
+	return names
+}
+
+func typeAt(t reflect.Type, path []string) reflect.Type {
+	t = structUnder(t)
+	for _, name := range path {
+		if t == nil {
+			return nil
+		}
+		next := reflect.Type(nil)
+		for _, f := range visibleFields(t) {
+			if jsonName(f) == name {
+				next = f.Type
+			}
+		}
+		t = structUnder(next)
+	}
+	return t
+}
+
+func structUnder(t reflect.Type) reflect.Type {
+	for t != nil && (t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map) {
+		t = t.Elem()
+	}
+	if t == nil || t.Kind() != reflect.Struct {
+		return nil
+	}
+	return t
+}
+
+func fieldNames(t reflect.Type) []string {
+	var names []string
+	for _, f := range visibleFields(t) {
+		if name := jsonName(f); name != "" && name != "-" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func visibleFields(t reflect.Type) []reflect.StructField {
+	if t == nil {
+		return nil
+	}
+	return reflect.VisibleFields(t)
+}
+
+func jsonName(f reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return name
+}
