@@ -1,0 +1,182 @@
+// Package certs keeps a server's certificate, signed by a CA that lives in a
+// Secret.
+//
+// The CA is shared and the leaf is not. Every replica reads the same CA and so
+// writes the same bytes as caBundle: replicas that each made a CA of their own
+// would overwrite one another's bundle without end, and clients would fail
+// against all servers but one. The leaf, and its key, are made in memory by each
+// replica: nothing has to be mounted, watched or parsed again per handshake, and
+// renewing it needs nobody's consent, since clients trust the CA alone.
+//
+// Keys are P-256, because a handshake with RSA costs the server twenty times
+// more. NotBefore lies an hour back, for clocks that differ; each CA has a
+// subject of its own, for clients that hold several would otherwise pick the
+// wrong one by name and report a bad signature.
+//
+// The CA lasts ten years and this package never replaces it: a Secret that
+// cannot be used is an error that says so, since overwriting it would cut off
+// every client that still trusts the old one. Rotation belongs to a later
+// release, and must keep the old CA beside the new one in the bundle until all
+// clients have read it.
+package certs
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Options says whose certificate to keep and where its CA lives.
+type Options struct {
+	Client    client.Client // must not be cached; needs get and create on the Secret
+	Namespace string        // where the CA's Secret lives
+	Name      string        // the Secret's name, such as tekgate-webhook-ca
+	DNSNames  []string      // names that clients call the server by
+	IPs       []net.IP      // addresses that clients call the server by
+	Now       func() time.Time
+}
+
+// Authority signs the serving certificate of this process. It is safe for use
+// by several goroutines.
+type Authority struct {
+	options Options
+	signer  tls.Certificate // the CA; its Leaf is set
+	bundle  []byte
+
+	current atomic.Pointer[leaf]
+	renewal sync.Mutex // held while a leaf is made, so that a burst makes one
+}
+
+// Load reads the CA from its Secret, or makes both where there is none. Replicas
+// may call it at the same moment: one of them creates the Secret and the others
+// read it. It fails if the Secret is there and cannot be used, and then leaves it
+// as it is.
+func Load(ctx context.Context, o Options) (*Authority, error) {
+	if len(o.DNSNames)+len(o.IPs) == 0 {
+		return nil, errors.New("making a serving certificate: no DNS name and no IP address was given")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	secret, err := readOrCreate(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := parseCA(secret, o.Now())
+	if err != nil {
+		return nil, fmt.Errorf("reading the CA in Secret %s/%s: %w; delete the Secret and restart to get a new CA", o.Namespace, o.Name, err)
+	}
+	a := &Authority{options: o, signer: signer, bundle: encodeCertificate(signer.Certificate[0])}
+	_, err = a.GetCertificate(nil)
+	return a, err
+}
+
+func readOrCreate(ctx context.Context, o Options) (*corev1.Secret, error) {
+	key := client.ObjectKey{Namespace: o.Namespace, Name: o.Name}
+	secret := &corev1.Secret{}
+	err := o.Client.Get(ctx, key, secret)
+	if !apierrors.IsNotFound(err) {
+		return secret, wrap("reading", o, err)
+	}
+	made, err := newSecret(o)
+	if err != nil {
+		return nil, err
+	}
+	err = o.Client.Create(ctx, made)
+	if !apierrors.IsAlreadyExists(err) {
+		return made, wrap("creating", o, err)
+	}
+	// Another replica was faster: its CA is the one.
+	return secret, wrap("reading", o, o.Client.Get(ctx, key, secret))
+}
+
+func wrap(doing string, o Options, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s the CA's Secret %s/%s: %w", doing, o.Namespace, o.Name, err)
+}
+
+func newSecret(o Options) (*corev1.Secret, error) {
+	certificate, key, err := newCA(o.Now())
+	if err != nil {
+		return nil, fmt.Errorf("making a CA: %w", err)
+	}
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: o.Namespace,
+			Name:      o.Name,
+			Labels: map[string]string{
+				"app.kubernetes.io/name":       "tekgate",
+				"app.kubernetes.io/part-of":    "tekgate",
+				"app.kubernetes.io/managed-by": "tekgate",
+			},
+		},
+		Type: corev1.SecretTypeTLS,
+		Data: map[string][]byte{corev1.TLSCertKey: certificate, corev1.TLSPrivateKeyKey: key},
+	}, nil
+}
+
+// parseCA returns the CA of a Secret, or an error that says what is wrong with
+// it. No error holds any of the key.
+func parseCA(s *corev1.Secret, now time.Time) (tls.Certificate, error) {
+	pair, err := tls.X509KeyPair(s.Data[corev1.TLSCertKey], s.Data[corev1.TLSPrivateKeyKey])
+	if err != nil {
+		return pair, fmt.Errorf("%s and %s are not a certificate and its key", corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
+	}
+	if pair.Leaf == nil {
+		if pair.Leaf, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
+			return pair, fmt.Errorf("%s is not a certificate", corev1.TLSCertKey)
+		}
+	}
+	ca := pair.Leaf
+	switch {
+	case !ca.IsCA || ca.KeyUsage&x509.KeyUsageCertSign == 0:
+		return pair, errors.New("its certificate may not sign others")
+	case now.After(ca.NotAfter):
+		return pair, fmt.Errorf("its certificate expired at %s", ca.NotAfter.UTC().Format(time.RFC3339))
+	case now.Before(ca.NotBefore):
+		return pair, fmt.Errorf("its certificate is valid from %s only, so check the clock first", ca.NotBefore.UTC().Format(time.RFC3339))
+	}
+	return pair, nil
+}
+
+// CABundle returns the CA's certificate as PEM: the same bytes in every replica.
+func (a *Authority) CABundle() []byte {
+	return a.bundle
+}
+
+// TLS makes c serve the certificate, over HTTP/1.1 alone: neither an API server
+// nor an EventListener speaks HTTP/2 to a Service, and without it none of its
+// denials of service concern us.
+func (a *Authority) TLS(c *tls.Config) {
+	c.MinVersion = tls.VersionTLS13
+	c.NextProtos = []string{"http/1.1"}
+	c.GetCertificate = a.GetCertificate
+}
+
+// ServiceNames returns the names by which clients in a cluster call a Service.
+func ServiceNames(service, namespace string) []string {
+	return []string{
+		service,
+		service + "." + namespace,
+		service + "." + namespace + ".svc",
+		service + "." + namespace + ".svc.cluster.local",
+	}
+}
+
+func encodeCertificate(der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}

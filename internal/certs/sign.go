@@ -1,0 +1,126 @@
+package certs
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"time"
+)
+
+const (
+	caLife    = 10 * 365 * 24 * time.Hour
+	leafLife  = 7 * 24 * time.Hour
+	backDated = time.Hour // clocks differ, most of all where no NTP is reachable
+)
+
+// leaf is a parsed serving certificate and the time of its renewal.
+type leaf struct {
+	certificate *tls.Certificate
+	renewAt     time.Time
+}
+
+// GetCertificate returns the serving certificate, renewed once two thirds of its
+// life have passed. It is a tls.Config's callback; the greeting is not looked at.
+func (a *Authority) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if l := a.current.Load(); l != nil && a.now().Before(l.renewAt) {
+		return l.certificate, nil
+	}
+	a.renewal.Lock()
+	defer a.renewal.Unlock()
+	old := a.current.Load()
+	if old != nil && a.now().Before(old.renewAt) {
+		return old.certificate, nil // somebody else renewed it meanwhile
+	}
+	fresh, err := a.sign()
+	if err != nil && old != nil && a.now().Before(old.certificate.Leaf.NotAfter) {
+		return old.certificate, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.current.Store(fresh)
+	return fresh.certificate, nil
+}
+
+// now is free of the monotonic clock, which stands still while a machine is
+// suspended: certificates expire by the wall's.
+func (a *Authority) now() time.Time {
+	return a.options.Now().Round(0)
+}
+
+func (a *Authority) sign() (*leaf, error) {
+	now, ca := a.now(), a.signer.Leaf
+	if now.After(ca.NotAfter) {
+		return nil, fmt.Errorf("signing a serving certificate: the CA in Secret %s/%s expired at %s; delete the Secret and restart to get a new CA",
+			a.options.Namespace, a.options.Name, ca.NotAfter.UTC().Format(time.RFC3339))
+	}
+	template, key, err := template(now, "tekgate server")
+	if err != nil {
+		return nil, fmt.Errorf("signing a serving certificate: %w", err)
+	}
+	template.NotAfter = now.Add(leafLife)
+	if template.NotAfter.After(ca.NotAfter) {
+		template.NotAfter = ca.NotAfter
+	}
+	template.DNSNames, template.IPAddresses = a.options.DNSNames, a.options.IPs
+	template.KeyUsage = x509.KeyUsageDigitalSignature
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	der, err := x509.CreateCertificate(rand.Reader, template, ca, key.Public(), a.signer.PrivateKey)
+	if err != nil {
+		return nil, fmt.Errorf("signing a serving certificate: %w", err)
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("signing a serving certificate: %w", err)
+	}
+	return &leaf{
+		certificate: &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: parsed},
+		renewAt:     now.Add(template.NotAfter.Sub(now) * 2 / 3),
+	}, nil
+}
+
+// newCA returns a self-signed CA and its key, both as PEM.
+func newCA(now time.Time) (certificate, key []byte, err error) {
+	id := make([]byte, 8)
+	rand.Read(id) // never fails
+	template, private, err := template(now, "tekgate CA "+hex.EncodeToString(id))
+	if err != nil {
+		return nil, nil, err
+	}
+	template.NotAfter = now.Add(caLife)
+	template.IsCA, template.BasicConstraintsValid, template.MaxPathLenZero = true, true, true
+	template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		return nil, nil, err
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return nil, nil, err
+	}
+	return encodeCertificate(der), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), nil
+}
+
+// template returns what all certificates have in common, and a new key.
+func template(now time.Time, name string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a key: %w", err)
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a serial number: %w", err)
+	}
+	return &x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{Organization: []string{"tekgate"}, CommonName: name},
+		NotBefore:    now.Add(-backDated),
+	}, key, nil
+}
