@@ -1,0 +1,156 @@
+package object
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// ImageField is a place in an object where an image reference stands.
+type ImageField struct {
+	// Path names the place to people: spec.template.spec.containers[0].args[3].
+	Path string
+	// Value is the reference as it is written.
+	Value string
+
+	set func(string)
+}
+
+// Set writes another reference to the place.
+func (f *ImageField) Set(value string) {
+	f.Value = value
+	f.set(value)
+}
+
+// podSpecs says where each workload kind keeps its Pod's spec.
+var podSpecs = map[string][]string{
+	"Pod":         {"spec"},
+	"Deployment":  {"spec", "template", "spec"},
+	"DaemonSet":   {"spec", "template", "spec"},
+	"StatefulSet": {"spec", "template", "spec"},
+	"ReplicaSet":  {"spec", "template", "spec"},
+	"Job":         {"spec", "template", "spec"},
+	"CronJob":     {"spec", "jobTemplate", "spec", "template", "spec"},
+}
+
+// imageFlag matches the flags whose value is an image, such as Tekton's
+// -entrypoint-image and -shell-image-win and Triggers' -el-image.
+var imageFlag = regexp.MustCompile(`^--?(?:[\w.-]*-)?image(?:-win|-windows)?$`)
+
+// imageEnv matches the environment variables whose value is an image.
+var imageEnv = regexp.MustCompile(`^IMAGE_|(?:^|_)IMAGE$`)
+
+// Images returns every place in a workload where an image reference stands:
+// containers of all sorts, their image flags in both forms (-flag image and
+// -flag=image), image variables, and image volumes. Six of the ten images of a
+// Pipelines release stand in flags alone (pipeline v1.15.0
+// config/controller.yaml). Other kinds have none.
+func Images(obj map[string]any) []*ImageField {
+	kind, _ := obj["kind"].(string)
+	path, ok := podSpecs[kind]
+	if !ok {
+		return nil
+	}
+	spec := obj
+	for _, name := range path {
+		spec, _ = spec[name].(map[string]any)
+	}
+	w := imageWalk{}
+	at := strings.Join(path, ".")
+	for _, list := range []string{"initContainers", "containers", "ephemeralContainers"} {
+		each(spec[list], at+"."+list, w.container)
+	}
+	each(spec["volumes"], at+".volumes", w.volume)
+	return w.fields
+}
+
+// each calls visit for every map of a list.
+func each(list any, at string, visit func(item map[string]any, at string)) {
+	items, _ := list.([]any)
+	for i, item := range items {
+		if m, ok := item.(map[string]any); ok {
+			visit(m, fmt.Sprintf("%s[%d]", at, i))
+		}
+	}
+}
+
+type imageWalk struct{ fields []*ImageField }
+
+func (w *imageWalk) add(path, value string, set func(string)) {
+	if value != "" {
+		w.fields = append(w.fields, &ImageField{Path: path, Value: value, set: set})
+	}
+}
+
+func (w *imageWalk) key(m map[string]any, key, at string) {
+	value, _ := m[key].(string)
+	w.add(at+"."+key, value, func(v string) { m[key] = v })
+}
+
+func (w *imageWalk) container(c map[string]any, at string) {
+	w.key(c, "image", at)
+	for _, list := range []string{"command", "args"} {
+		if words, ok := c[list].([]any); ok {
+			w.flags(words, at+"."+list)
+		}
+	}
+	each(c["env"], at+".env", func(env map[string]any, at string) {
+		name, _ := env["name"].(string)
+		value, _ := env["value"].(string)
+		if imageEnv.MatchString(name) && strings.Contains(value, "/") {
+			w.key(env, "value", at)
+		}
+	})
+}
+
+func (w *imageWalk) volume(v map[string]any, at string) {
+	if source, ok := v["image"].(map[string]any); ok {
+		w.key(source, "reference", at+".image")
+	}
+}
+
+func (w *imageWalk) flags(words []any, at string) {
+	for i := range words {
+		word, _ := words[i].(string)
+		flag, value, joined := strings.Cut(word, "=")
+		if !imageFlag.MatchString(flag) {
+			continue
+		}
+		if joined {
+			w.add(fmt.Sprintf("%s[%d]", at, i), value, func(v string) { words[i] = flag + "=" + v })
+			continue
+		}
+		if i+1 == len(words) {
+			continue
+		}
+		if next, _ := words[i+1].(string); !strings.HasPrefix(next, "-") {
+			w.add(fmt.Sprintf("%s[%d]", at, i+1), next, func(v string) { words[i+1] = v })
+		}
+	}
+}
+
+// Strings calls visit for every string in an object that may carry an image
+// reference, with its path. The descriptions of a CustomResourceDefinition are
+// left out: they only talk about images.
+func Strings(obj map[string]any, visit func(path, value string)) {
+	kind, _ := obj["kind"].(string)
+	walkStrings(obj, "", kind == "CustomResourceDefinition", visit)
+}
+
+func walkStrings(v any, at string, crd bool, visit func(path, value string)) {
+	switch v := v.(type) {
+	case string:
+		visit(at, v)
+	case []any:
+		for i, item := range v {
+			walkStrings(item, fmt.Sprintf("%s[%d]", at, i), crd, visit)
+		}
+	case map[string]any:
+		for key, item := range v {
+			if _, text := item.(string); crd && text && key == "description" {
+				continue
+			}
+			walkStrings(item, strings.TrimPrefix(at+"."+key, "."), crd, visit)
+		}
+	}
+}

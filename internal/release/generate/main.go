@@ -1,0 +1,65 @@
+// Command generate writes the releases that are compiled into the tekgate
+// binary: one file per manifest, <name>-<version>.json.gz, into the folder
+// given. `go generate ./manifests` runs it.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/release"
+)
+
+func main() {
+	if err := run(context.Background(), os.Args[1:], os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "generate:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, log io.Writer) error {
+	if len(args) != 1 {
+		return fmt.Errorf("usage: generate FOLDER")
+	}
+	if err := removeOld(args[0]); err != nil {
+		return err
+	}
+	for _, m := range release.Manifests {
+		module, err := release.Pinned(ctx, m.Module)
+		if err != nil {
+			return err
+		}
+		objects, err := m.Assemble(os.DirFS(module.Dir), module.Version, image.PublishedName)
+		if err != nil {
+			return err
+		}
+		packed, err := release.Pack(objects)
+		if err != nil {
+			return err
+		}
+		file := filepath.Join(args[0], m.Name+"-"+module.Version+release.PackedExt)
+		if err := os.WriteFile(file, packed, 0o644); err != nil {
+			return fmt.Errorf("writing the release: %w", err)
+		}
+		fmt.Fprintf(log, "%s %s: %d objects, %d bytes\n", m.Name, module.Version, len(objects), len(packed))
+	}
+	return nil
+}
+
+// removeOld makes sure that a binary never holds two versions.
+func removeOld(folder string) error {
+	old, err := filepath.Glob(filepath.Join(folder, "*"+release.PackedExt))
+	if err != nil {
+		return err
+	}
+	for _, file := range old {
+		if err := os.Remove(file); err != nil {
+			return fmt.Errorf("removing an old release: %w", err)
+		}
+	}
+	return nil
+}
