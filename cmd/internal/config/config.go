@@ -1,0 +1,139 @@
+// Package config reads the one configuration file of Tekgate.
+//
+// The file is strict: whatever is not known in it is an error with its path,
+// and everything that is wrong is said at once. Each section belongs to the
+// component that it configures; only `install`, which tells the command line
+// where the servers are, belongs to none. It lives beside the commands, since
+// it is the one place that knows all components.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/mutator"
+	"github.com/tekgate/tekgate/validator"
+)
+
+// What the file says it is.
+const (
+	APIVersion = "tekgate.dev/v1alpha1"
+	Kind       = "Configuration"
+)
+
+// Configuration is the whole file.
+type Configuration struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+
+	// Mirror says where images are to come from.
+	Mirror image.Mirror `json:"mirror,omitzero"`
+	// Install is for the command line alone.
+	Install Install `json:"install,omitzero"`
+	// Mutator, Validator and Interceptor configure the servers.
+	Mutator     mutator.Config     `json:"mutator,omitzero"`
+	Validator   validator.Config   `json:"validator,omitzero"`
+	Interceptor interceptor.Config `json:"interceptor,omitzero"`
+}
+
+// Install configures `tekgate install`.
+type Install struct {
+	// WebhookURL is where the API server finds the admission server when that
+	// runs outside the cluster: scheme, host and port, for example
+	// https://127.0.0.1:9443. Empty means its Service.
+	WebhookURL string `json:"webhookURL,omitempty"`
+}
+
+// Default returns the configuration that holds where a file says nothing.
+func Default() *Configuration {
+	return &Configuration{
+		APIVersion:  APIVersion,
+		Kind:        Kind,
+		Mutator:     mutator.Default(),
+		Validator:   validator.Default(),
+		Interceptor: interceptor.Default(),
+	}
+}
+
+// Load reads and checks a file. The empty path stands for Default.
+func Load(path string) (*Configuration, error) {
+	if path == "" {
+		return Default(), nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	c, err := Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	return c, nil
+}
+
+// Parse reads and checks the text of a file.
+func Parse(text []byte) (*Configuration, error) {
+	c := Default()
+	c.APIVersion, c.Kind = "", ""
+	if err := strict.UnmarshalYAML(text, c); err != nil {
+		return nil, err
+	}
+	return c, c.Validate()
+}
+
+// Validate reports all that is wrong, joined.
+func (c *Configuration) Validate() error {
+	if c.APIVersion != APIVersion || c.Kind != Kind {
+		return fmt.Errorf("not a Tekgate configuration: it has to say `apiVersion: %s` and `kind: %s`", APIVersion, Kind)
+	}
+	_, mirror := c.Mirror.Compile()
+	return errors.Join(
+		mirror,
+		c.Install.validate(),
+		section("mutator", c.Mutator.Validate()),
+		section("validator", c.Validator.Validate()),
+		section("interceptor", c.Interceptor.Validate()),
+	)
+}
+
+func (i Install) validate() error {
+	if i.WebhookURL == "" {
+		return nil
+	}
+	u, err := url.Parse(i.WebhookURL)
+	if err != nil || u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
+		return fmt.Errorf("install.webhookURL: %q has to be https://HOST:PORT and no more", i.WebhookURL)
+	}
+	return nil
+}
+
+// section puts a section's name before each of its problems.
+func section(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var problems []error
+		for _, e := range joined.Unwrap() {
+			problems = append(problems, fmt.Errorf("%s.%w", name, e))
+		}
+		return errors.Join(problems...)
+	}
+	return fmt.Errorf("%s.%w", name, err)
+}
+
+// Servers returns the text of the servers' part, which `tekgate install` puts
+// into their ConfigMap.
+func (c *Configuration) Servers() ([]byte, error) {
+	part := *c
+	part.Install = Install{}
+	return yaml.Marshal(part)
+}

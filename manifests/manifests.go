@@ -1,0 +1,83 @@
+// Package manifests holds, as data, the objects that this version of Tekgate
+// installs: the Tekton releases of the versions in go.mod and Tekgate's own.
+//
+// What is done with them is the installer's business. The Tekton releases are
+// written by `go generate` and never committed, so that nothing of Tekton's
+// text lives in this repository; a binary built without that step says so when
+// it is asked for one.
+package manifests
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tekgate/tekgate/internal/release"
+)
+
+//go:generate go run ../internal/release/generate release
+
+//go:embed release
+var releases embed.FS
+
+//go:embed tekgate/*.yaml
+var own embed.FS
+
+// Version is Tekgate's own version and the tag of its image. The linker sets
+// it (Makefile).
+var Version = "v0.0.0-dev"
+
+// Release is one manifest of a Tekton release.
+type Release struct {
+	Name    string // see release.Manifests
+	Version string // with its v
+	Objects []*unstructured.Unstructured
+}
+
+// Tekton returns an embedded manifest by its name in release.Manifests.
+func Tekton(name string) (*Release, error) {
+	// The version begins with a v and a digit, which tells "triggers" from
+	// "triggers-interceptors".
+	files, err := fs.Glob(releases, "release/"+name+"-v[0-9]*"+release.PackedExt)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) != 1 {
+		return nil, fmt.Errorf("this tekgate was built without the Tekton release %q: build it with `make build`, or name a manifest file", name)
+	}
+	packed, err := releases.ReadFile(files[0])
+	if err != nil {
+		return nil, err
+	}
+	objects, err := release.Unpack(packed)
+	if err != nil {
+		return nil, fmt.Errorf("embedded release %s: %w", files[0], err)
+	}
+	version := strings.TrimSuffix(strings.TrimPrefix(path.Base(files[0]), name+"-"), release.PackedExt)
+	return &Release{Name: name, Version: version, Objects: objects}, nil
+}
+
+// Tekgate returns Tekgate's own objects, its version filled in.
+func Tekgate() ([]*unstructured.Unstructured, error) {
+	files, err := fs.Glob(own, "tekgate/*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	var objects []*unstructured.Unstructured
+	for _, file := range files {
+		text, err := own.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		read, err := release.Read(strings.NewReader(strings.ReplaceAll(string(text), "$VERSION", Version)))
+		if err != nil {
+			return nil, fmt.Errorf("manifests/%s: %w", file, err)
+		}
+		objects = append(objects, read...)
+	}
+	return objects, nil
+}
