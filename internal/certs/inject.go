@@ -12,6 +12,11 @@ import (
 )
 
 // injector is the field manager that owns every caBundle, and nothing else.
+//
+// The API server keeps a list's item as long as anybody owns a part of it. So a
+// webhook that leaves its configuration by server-side apply would stay behind as
+// a name and a bundle, which is invalid, and the whole apply is refused: whoever
+// removes or renames a webhook deletes the configuration first.
 const injector = "tekgate-certs"
 
 // InjectMutating writes bundle, as PEM, into every webhook of the

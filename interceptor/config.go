@@ -1,0 +1,56 @@
+package interceptor
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Config is the section "interceptor" of the configuration file.
+type Config struct {
+	// MaxAge is how old a delivery may be whose provider signs the time. A Trigger
+	// may set its own in the param maxAge.
+	MaxAge metav1.Duration `json:"maxAge"`
+	// MaxSkew is how far ahead of this server's clock such a delivery may be.
+	MaxSkew metav1.Duration `json:"maxSkew"`
+	// MinSecretLength is the number of bytes below which a Secret's value is
+	// refused. An empty value never passes: anybody can sign with it.
+	MinSecretLength int `json:"minSecretLength"`
+	// MaxBodyBytes is the size above which a request of an EventListener is
+	// refused. The hook's body is quoted in it and so grows, mostly by a sixth.
+	MaxBodyBytes int64 `json:"maxBodyBytes"`
+}
+
+// Default returns the configuration of a file that says nothing.
+//
+// An hour is what Gitee documents; five minutes ahead is more than clocks drift
+// apart on machines without NTP in a month. Six bytes is short, since whoever
+// sees one Gitee delivery can guess at such a secret in peace: but it is the
+// length of the "123456" that tutorials use, and a longer default would break
+// what people run today; platforms raise it. GitHub delivers up to 25 MB, which
+// 32 MiB holds with its quoting.
+func Default() Config {
+	return Config{
+		MaxAge:          metav1.Duration{Duration: time.Hour},
+		MaxSkew:         metav1.Duration{Duration: 5 * time.Minute},
+		MinSecretLength: 6,
+		MaxBodyBytes:    32 << 20,
+	}
+}
+
+// Validate returns one error that joins a sentence for each problem.
+func (c Config) Validate() error {
+	var problems []error
+	report := func(bad bool, format string, args ...any) {
+		if bad {
+			problems = append(problems, fmt.Errorf(format, args...))
+		}
+	}
+	report(c.MaxAge.Duration < time.Millisecond, "maxAge is %s: give a duration above zero, such as 1h", c.MaxAge.Duration)
+	report(c.MaxSkew.Duration < 0, "maxSkew is %s: give a duration of zero or more, such as 5m", c.MaxSkew.Duration)
+	report(c.MinSecretLength < 1, "minSecretLength is %d: give 1 or more, since anybody can sign with an empty secret", c.MinSecretLength)
+	report(c.MaxBodyBytes < 1, "maxBodyBytes is %d: give a number of bytes above zero, such as %d", c.MaxBodyBytes, Default().MaxBodyBytes)
+	return errors.Join(problems...)
+}

@@ -1,0 +1,77 @@
+package interceptor
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"unicode"
+
+	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
+	"google.golang.org/grpc/codes"
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// request is Tekton's InterceptorRequest with two fields kept as they came: the
+// params, so that duplicate keys in them are still seen, and the extensions of
+// earlier interceptors, which nobody here reads.
+type request struct {
+	v1beta1.InterceptorRequest
+	Params     json.RawMessage `json:"interceptor_params"`
+	Extensions json.RawMessage `json:"extensions"`
+}
+
+// decode reads a request of at most limit bytes.
+func decode(w http.ResponseWriter, r *http.Request, limit int64) (*request, error) {
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return nil, refuse(reasonTooLarge, codes.InvalidArgument,
+			"the event takes more than %d bytes: send smaller ones, or raise interceptor.maxBodyBytes in Tekgate's configuration", limit)
+	}
+	if err != nil {
+		return nil, refuse(reasonRequest, codes.InvalidArgument, "the request broke off before its end: send it again")
+	}
+	req := &request{}
+	if err := json.Unmarshal(raw, req); err != nil {
+		return nil, refuse(reasonRequest, codes.InvalidArgument,
+			"the request is no InterceptorRequest in JSON: let an EventListener call this server, not the forge itself")
+	}
+	if req.Context == nil {
+		return nil, refuse(reasonTriggerID, codes.InvalidArgument,
+			"the request has no context and so names no Trigger: let an EventListener call this server")
+	}
+	return req, nil
+}
+
+// namespaceOf returns the namespace in a trigger id, which is
+// namespaces/<namespace>/triggers/<name>, without a name for a trigger that an
+// EventListener holds itself, or namespaces/<namespace>/triggerGroups/<name>.
+//
+// Secrets are read in that namespace, so nothing is accepted that only looks like
+// an id: an empty or odd namespace would turn the read into another one.
+func namespaceOf(triggerID string) (string, error) {
+	parts := strings.Split(triggerID, "/")
+	if len(parts) != 4 || parts[0] != "namespaces" {
+		return "", badTriggerID(triggerID)
+	}
+	namespace, kind, name := parts[1], parts[2], parts[3]
+	wellFormed := kind == "triggers" || kind == "triggerGroups" && name != ""
+	if !wellFormed || len(validation.IsDNS1123Label(namespace)) > 0 || !printable(name) {
+		return "", badTriggerID(triggerID)
+	}
+	return namespace, nil
+}
+
+func badTriggerID(id string) error {
+	return refuse(reasonTriggerID, codes.InvalidArgument,
+		"the trigger id is %s and not namespaces/<namespace>/triggers/<name>: let an EventListener call this server", quote(id))
+}
+
+// printable allows more than names of objects, for Tekton does not check what a
+// triggerGroup is called.
+func printable(name string) bool {
+	const longest = 253
+	return len(name) <= longest && strings.IndexFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+}
