@@ -1,0 +1,122 @@
+package mutator_test
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/tekgate/tekgate/mutator"
+)
+
+const kanikoRun = `{"apiVersion":"tekton.dev/v1","kind":"TaskRun","metadata":{"generateName":"build-"},
+	"spec":{"taskSpec":{"steps":[{"name":"build","image":"gcr.io/kaniko-project/executor:v1.24.0"}]}}}`
+
+func create(version, raw string) admission.Request {
+	return admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
+		UID:       "1",
+		Kind:      metav1.GroupVersionKind{Group: "tekton.dev", Version: version, Kind: "TaskRun"},
+		Namespace: namespace,
+		Operation: admissionv1.Create,
+		Object:    runtime.RawExtension{Raw: []byte(raw)},
+	}}
+}
+
+func TestHandle(t *testing.T) {
+	update := create("v1", kanikoRun)
+	update.Operation = admissionv1.Update
+	status := create("v1", kanikoRun)
+	status.SubResource = "status"
+	deletion := create("v1", "")
+	deletion.Operation = admissionv1.Delete
+	pod := create("v1", kanikoRun)
+	pod.Kind = metav1.GroupVersionKind{Version: "v1", Kind: "Pod"}
+	dryRun := create("v1", kanikoRun)
+	dryRun.DryRun = new(bool)
+	*dryRun.DryRun = true
+
+	tests := []struct {
+		name  string
+		req   admission.Request
+		fired []string
+		code  int32
+	}{
+		{"v1", create("v1", kanikoRun), []string{"docker-config", "service-account"}, http.StatusOK},
+		{"v1beta1", create("v1beta1", strings.Replace(kanikoRun, "/v1", "/v1beta1", 1)), []string{"docker-config", "service-account"}, http.StatusOK},
+		{"dry run", dryRun, []string{"docker-config", "service-account"}, http.StatusOK},
+		{"unknown version", create("v1alpha1", kanikoRun), nil, http.StatusOK},
+		{"update", update, nil, http.StatusOK},
+		{"subresource", status, nil, http.StatusOK},
+		{"deletion", deletion, nil, http.StatusOK},
+		{"other kind", pod, nil, http.StatusOK},
+		{"no object", create("v1", ""), nil, http.StatusBadRequest},
+		{"null object", create("v1", "null"), nil, http.StatusBadRequest},
+		{"a list", create("v1", "[]"), nil, http.StatusBadRequest},
+		{"garbage", create("v1", `{"spec":`), nil, http.StatusBadRequest},
+		{"two objects", create("v1", `{} {}`), nil, http.StatusBadRequest},
+		{"empty object", create("v1", `{}`), nil, http.StatusOK},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m := withAccount()
+			res := m.Handle(t.Context(), tt.req)
+			if res.Result.Code != tt.code || res.Allowed != (tt.code == http.StatusOK) {
+				t.Fatalf("got allowed %v, code %d, %q", res.Allowed, res.Result.Code, res.Result.Message)
+			}
+			if fired := slices.Sorted(maps.Keys(res.AuditAnnotations)); !slices.Equal(fired, tt.fired) {
+				t.Errorf("fired %v, want %v", fired, tt.fired)
+			}
+			if (len(res.Patches) > 0) != (len(tt.fired) > 0) {
+				t.Errorf("patches are %v", res.Patches)
+			}
+		})
+	}
+}
+
+// TestPatchIsMinimal holds that nothing is written but what the rules change.
+func TestPatchIsMinimal(t *testing.T) {
+	res := withAccount().Handle(t.Context(), create("v1", kanikoRun))
+	slices.SortFunc(res.Patches, func(a, b jsonOperation) int { return strings.Compare(a.Path, b.Path) })
+	got, err := json.Marshal(res.Patches)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `[{"op":"add","path":"/spec/serviceAccountName","value":"builder"},` +
+		`{"op":"add","path":"/spec/taskSpec/steps/0/env","value":[{"name":"DOCKER_CONFIG","value":"/tekton/creds/.docker"}]}]`
+	if string(got) != want {
+		t.Errorf("the patch is\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestAfterTekton runs the rules after Tekton's own webhook, the other order,
+// which has named a ServiceAccount by then.
+func TestAfterTekton(t *testing.T) {
+	defaulted := strings.Replace(kanikoRun, `"taskSpec"`, `"serviceAccountName":"default","timeout":"1h0m0s","taskSpec"`, 1)
+	res := withAccount().Handle(t.Context(), create("v1", defaulted))
+	if len(res.Patches) != 1 || res.Patches[0].Path != "/spec/taskSpec/steps/0/env" {
+		t.Errorf("the patch is %v, want that of docker-config alone", res.Patches)
+	}
+}
+
+// TestWithoutServiceAccounts is the rule where nothing can be looked up.
+func TestWithoutServiceAccounts(t *testing.T) {
+	m := withAccount()
+	m.ServiceAccounts = nil
+	res := m.Handle(t.Context(), create("v1", kanikoRun))
+	if !res.Allowed || len(res.Patches) != 1 {
+		t.Errorf("got %v %v, want one patch", res.Allowed, res.Patches)
+	}
+}
+
+func withAccount() *mutator.Mutator {
+	config := mutator.Default()
+	config.ServiceAccount.Name = "builder"
+	return &mutator.Mutator{Config: config, ServiceAccounts: accounts{Namespace: namespace, Names: []string{"builder"}}}
+}
