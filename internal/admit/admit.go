@@ -1,0 +1,169 @@
+// Package admit answers admission reviews over HTTP.
+//
+// It stands where controller-runtime has admission.Webhook: it registers at the
+// same server and calls the same admission.Handler. It is a handler of our own
+// since what lies between the socket and the rules is most of the cost of an
+// admission, and can then be made cheaper without touching a rule. Objects stay
+// the bytes that the API server sent. Bodies are never logged, for they hold
+// whatever people put into their objects.
+//
+// Who sends something else than a review is told in the form that it can read:
+//
+//   - with a uid to echo, as a review that denies, with code 400, so that the
+//     sentence reaches the user of the API server;
+//   - without one, as a plain HTTP error: nothing that could be answered, and no
+//     API server, is waiting.
+package admit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+)
+
+// maxBody is what a review may weigh: the API server takes objects of up to
+// 3 MiB, and a review holds the old and the new one besides its own fields.
+const maxBody = 7 << 20
+
+// maxDuration bounds a request that does not say how long its sender waits. It
+// is the API server's own default.
+const maxDuration = 10 * time.Second
+
+// Webhook serves admission reviews of admission.k8s.io/v1 to Handler.
+type Webhook struct {
+	Handler admission.Handler
+}
+
+// ServeHTTP answers one review.
+func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	body, refusal := read(rw, r)
+	if refusal != nil {
+		refusal.write(rw)
+		return
+	}
+	review, err := decode(body)
+	if err != nil && (review.Request == nil || review.Request.UID == "") {
+		(&httpError{http.StatusBadRequest, err.Error()}).write(rw)
+		return
+	}
+	req := admission.Request{AdmissionRequest: *review.Request}
+	if err != nil {
+		write(rw, req, admission.Errored(http.StatusBadRequest, err))
+		return
+	}
+	ctx, cancel := deadline(r)
+	defer cancel()
+	write(rw, req, w.handle(ctx, req))
+}
+
+// handle turns a panic of a rule into an answer, for one bad object must not
+// cost everybody the server. The stack goes to the log, not to the user; the
+// value of the panic goes nowhere, since it may hold parts of the object.
+func (w *Webhook) handle(ctx context.Context, req admission.Request) (res admission.Response) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			log.FromContext(ctx).Error(errors.New("a rule panicked"), "answering 500",
+				"uid", req.UID, "kind", req.Kind.Kind, "panic", fmt.Sprintf("%T", cause), "stack", string(debug.Stack()))
+			res = admission.Errored(http.StatusInternalServerError,
+				fmt.Errorf("internal error while judging this %s: please report it with the log of tekgate-webhook and the uid %s", req.Kind.Kind, req.UID))
+		}
+	}()
+	return w.Handler.Handle(ctx, req)
+}
+
+// deadline keeps a request from outliving its sender's patience, which the API
+// server puts into the query. It does not follow the server's context, which
+// ends with the first signal, when requests in flight are still to be answered.
+func deadline(r *http.Request) (context.Context, context.CancelFunc) {
+	patience, err := time.ParseDuration(r.URL.Query().Get("timeout"))
+	if err != nil || patience <= 0 || patience > 3*maxDuration {
+		patience = maxDuration
+	}
+	return context.WithTimeout(context.WithoutCancel(r.Context()), patience)
+}
+
+// httpError is an answer to someone who does not speak the protocol.
+type httpError struct {
+	status int
+	text   string
+}
+
+func (e *httpError) write(rw http.ResponseWriter) { http.Error(rw, e.text, e.status) }
+
+func read(rw http.ResponseWriter, r *http.Request) ([]byte, *httpError) {
+	if r.Method != http.MethodPost {
+		rw.Header().Set("Allow", http.MethodPost)
+		return nil, &httpError{http.StatusMethodNotAllowed, "this is an admission webhook: send an AdmissionReview with POST"}
+	}
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		return nil, &httpError{http.StatusUnsupportedMediaType,
+			fmt.Sprintf("the Content-Type is %q: send an AdmissionReview as application/json", r.Header.Get("Content-Type"))}
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(rw, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, &httpError{http.StatusRequestEntityTooLarge,
+			fmt.Sprintf("the body is larger than %d bytes: no AdmissionReview is", maxBody)}
+	case err != nil:
+		return nil, &httpError{http.StatusBadRequest, "the body ended early: send it again"}
+	}
+	return body, nil
+}
+
+// decode returns the review as far as it could be read, for its uid, beside an
+// error that says what is wrong with it.
+func decode(body []byte) (admissionv1.AdmissionReview, error) {
+	const remedy = "send an AdmissionReview of admission.k8s.io/v1"
+	var review admissionv1.AdmissionReview
+	if err := json.Unmarshal(body, &review); err != nil {
+		return review, fmt.Errorf("the body is not an AdmissionReview: %s: %s", describe(err), remedy)
+	}
+	if review.Kind != "AdmissionReview" || review.APIVersion != admissionv1.SchemeGroupVersion.String() {
+		return review, fmt.Errorf("the body is a %q of %q, not an AdmissionReview: %s, and list v1 alone in the webhook's admissionReviewVersions",
+			review.Kind, review.APIVersion, remedy)
+	}
+	if review.Request == nil || review.Request.UID == "" {
+		return review, errors.New("the AdmissionReview has no request.uid, so it cannot be answered: " + remedy + " with a request")
+	}
+	return review, nil
+}
+
+// describe says where the JSON is wrong and quotes nothing of it.
+func describe(err error) string {
+	var syntax *json.SyntaxError
+	var mistyped *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("it is not JSON from byte %d on", syntax.Offset)
+	case errors.As(err, &mistyped):
+		return fmt.Sprintf("its field %q is a JSON %s", mistyped.Field, mistyped.Value)
+	}
+	return "it is not JSON"
+}
+
+// write sends the response with the uid of its request. Nobody can be told of a
+// failure to write: the connection is gone.
+func write(rw http.ResponseWriter, req admission.Request, res admission.Response) {
+	if err := res.Complete(req); err != nil {
+		res = admission.Errored(http.StatusInternalServerError, errors.New("internal error: the patch could not be encoded"))
+		res.UID = req.UID
+	}
+	review := admissionv1.AdmissionReview{
+		TypeMeta: metav1.TypeMeta{Kind: "AdmissionReview", APIVersion: admissionv1.SchemeGroupVersion.String()},
+		Response: &res.AdmissionResponse,
+	}
+	rw.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(rw).Encode(review)
+}
