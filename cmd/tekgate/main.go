@@ -1,0 +1,67 @@
+// Command tekgate installs Tekton and Tekgate from mirrors.
+//
+// Its verbs are prefixes of one pipeline: render loads and rewrites, diff also
+// asks the server, install also applies. What a machine reads goes to standard
+// output, what people read to standard error.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tekgate/tekgate/manifests"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "tekgate:", err)
+	}
+	os.Exit(status(err))
+}
+
+func status(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errDifferent):
+		return 2
+	}
+	return 1
+}
+
+// run is the whole program: it returns what went wrong as one sentence.
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) error {
+	root := command()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	return root.ExecuteContext(ctx)
+}
+
+// command returns the whole command tree.
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tekgate",
+		Short: "Make Tekton usable where its registries are not",
+		Long: `Tekgate installs Tekton Pipelines and Triggers from mirrors, gives every TaskRun
+the registry credentials, ServiceAccount and Kaniko settings it needs, and lets
+only verified events start a pipeline.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       manifests.Version,
+	}
+	root.SetVersionTemplate("tekgate {{.Version}}\n")
+	root.AddCommand(installCommand(), renderCommand(), diffCommand())
+	return root
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tekgate/tekgate/cmd/internal/config"
+	"github.com/tekgate/tekgate/installer"
+	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/manifests"
+)
+
+// source says what is to be installed: the flags that render, diff and install
+// share.
+type source struct {
+	config   string
+	mirror   string
+	pipeline []string
+	triggers []string
+}
+
+func (s *source) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.config, "config", "", "configuration `FILE`")
+	f.StringVar(&s.mirror, "mirror", "", "where images come from, in place of a file's mirror section: a preset `NAME` (daocloud, upstream) or a registry and path such as registry.example.com/tekton")
+	f.StringArrayVar(&s.pipeline, "pipeline-manifest", nil, "Tekton Pipelines `SOURCE` in place of the embedded release: a file, a folder, a URL, or - for standard input (repeatable)")
+	f.StringArrayVar(&s.triggers, "triggers-manifest", nil, "Tekton Triggers `SOURCE`s, release and interceptors, in place of the embedded ones (repeatable)")
+}
+
+// rendered is what would be applied.
+type rendered struct {
+	objects []*unstructured.Unstructured
+	images  []image.Rewritten
+}
+
+// render loads all objects and rewrites their images. What it finds wrong it
+// finds before anything is asked of a cluster.
+func (s *source) render(ctx context.Context, in io.Reader, talk io.Writer) (*rendered, error) {
+	c, err := s.configuration()
+	if err != nil {
+		return nil, err
+	}
+	rules, err := c.Mirror.Compile()
+	if err != nil {
+		return nil, err
+	}
+	objects, err := s.load(ctx, in, talk)
+	if err != nil {
+		return nil, err
+	}
+	own, err := ownObjects(c)
+	if err != nil {
+		return nil, err
+	}
+	objects = append(objects, own...)
+	images, err := installer.Rewrite(objects, rules)
+	if err != nil {
+		return nil, err
+	}
+	sayDropped(talk, images)
+	return &rendered{objects: objects, images: images}, nil
+}
+
+func (s *source) configuration() (*config.Configuration, error) {
+	c, err := config.Load(s.config)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case s.mirror != "" && !c.Mirror.Empty():
+		return nil, fmt.Errorf("--mirror and the mirror section of %s contradict each other: use one of them", s.config)
+	case s.mirror != "":
+		c.Mirror = image.Shorthand(s.mirror)
+	case c.Mirror.Empty():
+		return nil, errors.New("no mirror is named: pass --mirror with a preset or a registry, or a --config with a mirror section; `--mirror upstream` keeps Tekton's own registries")
+	}
+	return c, nil
+}
+
+func (s *source) load(ctx context.Context, in io.Reader, talk io.Writer) ([]*unstructured.Unstructured, error) {
+	if slices.Contains(s.pipeline, "-") && slices.Contains(s.triggers, "-") {
+		return nil, errors.New("standard input can be one manifest only: --pipeline-manifest and --triggers-manifest both say -")
+	}
+	pipeline, err := loadOr(ctx, s.pipeline, in, talk, "pipeline")
+	if err != nil {
+		return nil, err
+	}
+	triggers, err := loadOr(ctx, s.triggers, in, talk, "triggers", "triggers-interceptors")
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(triggers, func(o *unstructured.Unstructured) bool { return o.GetKind() == "ClusterInterceptor" }) {
+		fmt.Fprintln(talk, "warning: the Triggers manifests hold no ClusterInterceptor: without interceptors.yaml no EventListener starts; name it with another --triggers-manifest")
+	}
+	return append(pipeline, triggers...), nil
+}
+
+// loadOr reads the sources, or the embedded manifests where there are none.
+func loadOr(ctx context.Context, sources []string, in io.Reader, talk io.Writer, embedded ...string) ([]*unstructured.Unstructured, error) {
+	var objects []*unstructured.Unstructured
+	for _, source := range sources {
+		read, err := installer.Load(ctx, source, in)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, read...)
+	}
+	if len(sources) > 0 {
+		return objects, nil
+	}
+	for _, name := range embedded {
+		release, err := manifests.Tekton(name)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(talk, "%s %s (embedded), %d objects\n", release.Name, release.Version, len(release.Objects))
+		objects = append(objects, release.Objects...)
+	}
+	return objects, nil
+}
+
+func ownObjects(c *config.Configuration) ([]*unstructured.Unstructured, error) {
+	objects, err := manifests.Tekgate()
+	if err != nil {
+		return nil, err
+	}
+	text, err := c.Servers()
+	if err != nil {
+		return nil, err
+	}
+	if err := installer.SetConfig(objects, text); err != nil {
+		return nil, err
+	}
+	if c.Install.WebhookURL == "" {
+		return objects, nil
+	}
+	return objects, installer.SetWebhookURL(objects, c.Install.WebhookURL)
+}
+
+// sayDropped names every image whose pin is lost, since from then on the mirror
+// decides what runs.
+func sayDropped(talk io.Writer, images []image.Rewritten) {
+	for _, done := range images {
+		if done.DigestDropped {
+			fmt.Fprintf(talk, "warning: %s becomes %s without its digest (%s): what that mirror holds under the tag is what will run\n", done.From, done.To, done.Rule)
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package installer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tekgate/tekgate/internal/release"
+)
+
+// maxManifest bounds what is read from one source: a release has 1.6 MB.
+const maxManifest = 64 << 20
+
+// Load returns the objects of a manifest, in their order. source is a file, a
+// folder (its .yaml, .yml and .json files by path), an http or https URL, or
+// "-" for in.
+func Load(ctx context.Context, source string, in io.Reader) ([]*unstructured.Unstructured, error) {
+	objects, err := load(ctx, source, in)
+	if err != nil {
+		return nil, fmt.Errorf("reading manifest %s: %w", source, err)
+	}
+	if len(objects) == 0 {
+		return nil, fmt.Errorf("reading manifest %s: it holds no object: name a Tekton release file such as release.yaml", source)
+	}
+	return objects, nil
+}
+
+func load(ctx context.Context, source string, in io.Reader) ([]*unstructured.Unstructured, error) {
+	switch {
+	case source == "-":
+		return read(in)
+	case strings.HasPrefix(source, "http://"), strings.HasPrefix(source, "https://"):
+		return loadURL(ctx, source)
+	}
+	info, err := os.Stat(source)
+	if err != nil {
+		return nil, reason(err)
+	}
+	if info.IsDir() {
+		return loadFolder(source)
+	}
+	return loadFile(source)
+}
+
+func loadFile(path string) ([]*unstructured.Unstructured, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, reason(err)
+	}
+	defer file.Close()
+	return read(file)
+}
+
+func loadFolder(folder string) ([]*unstructured.Unstructured, error) {
+	var objects []*unstructured.Unstructured
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path)) {
+			return err
+		}
+		found, err := loadFile(path)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		objects = append(objects, found...)
+		return nil
+	})
+	return objects, err
+}
+
+func loadURL(ctx context.Context, source string) ([]*unstructured.Unstructured, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, source, nil)
+	if err != nil {
+		return nil, reason(err)
+	}
+	client := http.Client{Timeout: 2 * time.Minute}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("%w: where that host is out of reach, leave the flag out to use the embedded release", reason(err))
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the server answered %s", response.Status)
+	}
+	return read(response.Body)
+}
+
+// read decodes a stream of bounded size, so that a wrong URL fills no memory.
+func read(in io.Reader) ([]*unstructured.Unstructured, error) {
+	text, err := io.ReadAll(io.LimitReader(in, maxManifest+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxManifest {
+		return nil, fmt.Errorf("it is larger than %d MiB, which no Tekton release is", maxManifest>>20)
+	}
+	return release.Read(bytes.NewReader(text))
+}
+
+// reason strips from an error what the message around it says already: the
+// path that was opened, the URL that was fetched.
+func reason(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request.Err
+	}
+	return err
+}

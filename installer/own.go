@@ -1,0 +1,51 @@
+package installer
+
+import (
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// SetConfig writes the servers' part of the configuration file into Tekgate's
+// own ConfigMap.
+func SetConfig(objects []*unstructured.Unstructured, text []byte) error {
+	for _, obj := range objects {
+		if obj.GetKind() == "ConfigMap" && obj.GetName() == "tekgate-config" {
+			return unstructured.SetNestedField(obj.Object, string(text), "data", "config.yaml")
+		}
+	}
+	return fmt.Errorf("ConfigMap tekgate-config is not among Tekgate's own objects")
+}
+
+// SetWebhookURL makes Tekgate's webhook configurations call a server outside
+// the cluster, at scheme, host and port, in place of its Service. The path of
+// each stays.
+func SetWebhookURL(objects []*unstructured.Unstructured, url string) error {
+	for _, obj := range objects {
+		if !isWebhookConfiguration(obj) {
+			continue
+		}
+		webhooks, _, err := unstructured.NestedSlice(obj.Object, "webhooks")
+		if err != nil {
+			return fmt.Errorf("%s: %w", name(obj), err)
+		}
+		for _, w := range webhooks {
+			webhook, _ := w.(map[string]any)
+			path, _, err := unstructured.NestedString(webhook, "clientConfig", "service", "path")
+			if err != nil {
+				return fmt.Errorf("%s: %w", name(obj), err)
+			}
+			webhook["clientConfig"] = map[string]any{"url": strings.TrimSuffix(url, "/") + path}
+		}
+		if err := unstructured.SetNestedSlice(obj.Object, webhooks, "webhooks"); err != nil {
+			return fmt.Errorf("%s: %w", name(obj), err)
+		}
+	}
+	return nil
+}
+
+func isWebhookConfiguration(obj *unstructured.Unstructured) bool {
+	kind := obj.GetKind()
+	return kind == "MutatingWebhookConfiguration" || kind == "ValidatingWebhookConfiguration"
+}

@@ -1,0 +1,197 @@
+package image_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tekgate/tekgate/internal/image"
+)
+
+const (
+	digest     = "sha256:19f02276bf8dbdd62f069b922f10c65262cc34b710eea26ff928129a736be791"
+	controller = "ghcr.io/tektoncd/pipeline/controller-10a3e32792f33651396d02b6855a6e36:v1.15.0"
+	oldNop     = "gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/nop:v0.27.3"
+	shell      = "cgr.dev/chainguard/busybox@" + digest
+)
+
+func parse(t *testing.T, s string) image.Reference {
+	t.Helper()
+	ref, err := image.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref
+}
+
+func TestParse(t *testing.T) {
+	tests := []struct{ in, want string }{
+		{"busybox", "docker.io/library/busybox"},
+		{"tektondev/pipeline-controller:v0.27.3", "docker.io/tektondev/pipeline-controller:v0.27.3"},
+		{"index.docker.io/library/alpine:3", "docker.io/library/alpine:3"},
+		{"localhost:5000/a", "localhost:5000/a"},
+		{"r.example.com:5000/a/b:t@" + digest, "r.example.com:5000/a/b:t@" + digest},
+		{shell, shell},
+	}
+	for _, tt := range tests {
+		if got := parse(t, tt.in).String(); got != tt.want {
+			t.Errorf("Parse(%q) = %q, want %q", tt.in, got, tt.want)
+		}
+	}
+	for _, bad := range []string{"", "a b", "a/UPPER", "a@sha256:12", "$(params.image)"} {
+		if ref, err := image.Parse(bad); err == nil {
+			t.Errorf("Parse(%q) = %v, want an error", bad, ref)
+		}
+	}
+}
+
+func TestTekton(t *testing.T) {
+	tests := []struct{ in, want string }{
+		{controller, "pipeline controller"},
+		{"ghcr.io/tektoncd/triggers/eventlistenersink-7ad1faa98cddbcb0c24990303b220bb8:v0.37.0", "triggers eventlistenersink"},
+		{oldNop, "pipeline nop"},
+		{"ghcr.io/tektoncd/github.com/tektoncd/triggers/cmd/webhook:v0.16.1", "triggers webhook"},
+		{"ghcr.io/tektoncd/chains/github.com/tektoncd/chains/cmd/controller:v0.27.1", "chains controller"},
+		// A suffix that is no MD5 of the import path proves nothing.
+		{"ghcr.io/tektoncd/pipeline/controller-00000000000000000000000000000000:v1", ""},
+		{"ghcr.io/tektoncd/plumbing/static-base", ""},
+		{"ghcr.io/tektoncd/pipeline/controller", ""},
+		{shell, ""},
+	}
+	for _, tt := range tests {
+		component, binary, ok := parse(t, tt.in).Tekton()
+		got := ""
+		if ok {
+			got = component + " " + binary
+		}
+		if got != tt.want {
+			t.Errorf("%s is %q, want %q", tt.in, got, tt.want)
+		}
+	}
+}
+
+func TestCanonical(t *testing.T) {
+	tests := []struct{ in, want string }{
+		{oldNop, "ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/nop:v0.27.3"},
+		{"asia.gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/nop:v1", "ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/nop:v1"},
+		{"gcr.io/distroless/base", "gcr.io/distroless/base"},
+		{"evilgcr.io/tekton-releases/x", "evilgcr.io/tekton-releases/x"},
+	}
+	for _, tt := range tests {
+		if got := parse(t, tt.in).Canonical().String(); got != tt.want {
+			t.Errorf("Canonical(%s) = %s, want %s", tt.in, got, tt.want)
+		}
+	}
+}
+
+func TestRewrite(t *testing.T) {
+	rules := func(r ...image.Rule) image.Mirror { return image.Mirror{Rules: r} }
+	tests := []struct {
+		name     string
+		mirror   image.Mirror
+		in, want string // want "" means that no rule applies
+	}{
+		{"registry, Tekton's", image.Shorthand("r.example.com/tekton"), controller + "@" + digest, "r.example.com/tekton/pipeline-controller:v1.15.0@" + digest},
+		{"registry, old name", image.Shorthand("r.example.com/tekton"), oldNop, "r.example.com/tekton/pipeline-nop:v0.27.3"},
+		{"registry, others", image.Shorthand("r.example.com/tekton/"), shell, "r.example.com/tekton/busybox@" + digest},
+		{"registry, Tekgate's own", image.Shorthand("r.example.com:5000/t"), "ghcr.io/tekgate/tekgate:v0.1.0", "r.example.com:5000/t/tekgate:v0.1.0"},
+		{"registry, already there", image.Shorthand("r.example.com/tekton"), "r.example.com/tekton/pipeline-nop:v1", "r.example.com/tekton/pipeline-nop:v1"},
+		{"registry without a path", image.Shorthand("localhost:5000"), oldNop, "localhost:5000/pipeline-nop:v0.27.3"},
+		{"daocloud", image.Shorthand("daocloud"), controller + "@" + digest, "m.daocloud.io/" + controller + "@" + digest},
+		{"daocloud is asked for what lives", image.Shorthand("daocloud"), oldNop, "m.daocloud.io/ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/nop:v0.27.3"},
+		{"daocloud has no cgr.dev", image.Shorthand("daocloud"), shell, "m.daocloud.io/docker.io/library/busybox:1.36.1"},
+		{"daocloud twice", image.Shorthand("daocloud"), "m.daocloud.io/ghcr.io/a/b:c", "m.daocloud.io/ghcr.io/a/b:c"},
+		{"daocloud, Docker Hub", image.Shorthand("daocloud"), "alpine:3", "m.daocloud.io/docker.io/library/alpine:3"},
+		{"upstream", image.Shorthand("upstream"), controller, controller},
+		{"first match wins", rules(image.Rule{Match: "ghcr.io/**", To: "a.io/{path}"}, image.Rule{Match: "**", To: "b.io/{path}"}), "ghcr.io/x/y:1", "a.io/x/y:1"},
+		{"rules before the preset", image.Mirror{Preset: "daocloud", Rules: []image.Rule{{Match: "cgr.dev/chainguard/busybox", To: "r.io/sh:1"}}}, shell, "r.io/sh:1"},
+		{"one star is one element", rules(image.Rule{Match: "ghcr.io/*", To: "a.io/{path}"}), "ghcr.io/x/y:1", ""},
+		{"no rule", rules(image.Rule{Match: "ghcr.io/**", To: "a.io/{path}"}), shell, ""},
+		{"keep", image.Mirror{Keep: []string{"quay.io/**"}}, "quay.io/a/b:1", "quay.io/a/b:1"},
+		{"drop", rules(image.Rule{Match: "**", To: "a.io/{name}", Digest: image.DigestDrop}), controller + "@" + digest, "a.io/controller-10a3e32792f33651396d02b6855a6e36:v1.15.0"},
+		{"tag placeholder keeps the digest", rules(image.Rule{Match: "**", To: "a.io/all:{tag}"}), controller + "@" + digest, "a.io/all:v1.15.0@" + digest},
+		{"no tag for {tag}", rules(image.Rule{Match: "**", To: "a.io/all:{tag}"}), shell, ""},
+		{"own tag is another image", rules(image.Rule{Match: "**", To: "a.io/sh:1"}), shell, "a.io/sh:1"},
+		{"component is Tekton's alone", rules(image.Rule{Match: "**", To: "a.io/{component}/{binary}"}), "quay.io/x/y", ""},
+		{"host in a path", rules(image.Rule{Match: "**", To: "{host}.mirror.io/{path}"}), "quay.io/x/y:1", "quay.io.mirror.io/x/y:1"},
+		{"host in a path, twice", rules(image.Rule{Match: "**", To: "{host}.mirror.io/{path}"}), "quay.io.mirror.io/x/y:1", "quay.io.mirror.io/x/y:1"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			compiled, err := tt.mirror.Compile()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := compiled.Rewrite(parse(t, tt.in))
+			if tt.want == "" {
+				if err == nil || !strings.Contains(err.Error(), "mirror.rules") {
+					t.Fatalf("got %v and error %v, want one that names mirror.rules", got.To, err)
+				}
+				return
+			}
+			if err != nil || got.To.String() != tt.want {
+				t.Fatalf("got %v and error %v, want %s", got.To, err, tt.want)
+			}
+			if again, err := compiled.Rewrite(got.To); err != nil || again.To != got.To {
+				t.Errorf("rewriting twice gives %v and error %v", again.To, err)
+			}
+			if dropped := parse(t, tt.in).Digest != "" && got.To.Digest == ""; got.DigestDropped != dropped {
+				t.Errorf("DigestDropped is %v", got.DigestDropped)
+			}
+		})
+	}
+}
+
+func TestCompileErrors(t *testing.T) {
+	tests := []struct {
+		name   string
+		mirror image.Mirror
+		want   string
+	}{
+		{"preset", image.Mirror{Preset: "nobody"}, `mirror.preset: "nobody" is not known: choose one of daocloud, upstream`},
+		{"misspelt preset on the command line", image.Shorthand("daoclod"), `mirror "daoclod" is neither a preset (daocloud, upstream) nor a registry`},
+		{"scheme", image.Shorthand("https://r.example.com/t"), "leave out the scheme"},
+		{"bad registry", image.Shorthand("r.example.com/UPPER"), "UPPER"},
+		{"host alone matches nothing", image.Mirror{Rules: []image.Rule{{Match: "ghcr.io", To: "a.io/{path}"}}}, `mirror.rules[0].match: pattern "ghcr.io" can match no image: it has to cover host and path, such as "ghcr.io/**"`},
+		{"tag in a pattern", image.Mirror{Rules: []image.Rule{{Match: "ghcr.io/a:1", To: "a.io/{path}"}}}, "without tag"},
+		{"placeholder", image.Mirror{Rules: []image.Rule{{Match: "**", To: "a.io/{nam}"}}}, `placeholder {nam} is not known`},
+		{"open brace", image.Mirror{Rules: []image.Rule{{Match: "**", To: "a.io/{name"}}}, `placeholder {name is not known`},
+		{"no host", image.Mirror{Rules: []image.Rule{{Match: "**", To: "{name}"}}}, "mirror's host"},
+		{"no reference", image.Mirror{Rules: []image.Rule{{Match: "**", To: "a.io/A {name}"}}}, "gives no image reference"},
+		{"empty", image.Mirror{Rules: []image.Rule{{}}}, "mirror.rules[0].match"},
+		{"digest", image.Mirror{Rules: []image.Rule{{Match: "**", To: "a.io/{name}", Digest: "forget"}}}, `mirror.rules[0].digest: "forget" is not known: say keep or drop`},
+		{"keep", image.Mirror{Keep: []string{"quay.io"}}, `mirror.keep[0]`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := tt.mirror.Compile(); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v lacks %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestPresetsCompile(t *testing.T) {
+	for _, p := range image.Presets {
+		if p.Doc == "" {
+			t.Errorf("preset %s has no doc", p.Name)
+		}
+		if _, err := image.Shorthand(p.Name).Compile(); err != nil {
+			t.Errorf("preset %s: %v", p.Name, err)
+		}
+	}
+}
+
+func TestUnused(t *testing.T) {
+	rules, err := image.Mirror{Rules: []image.Rule{
+		{Match: "ghcr.io/tektoncd/**", To: "a.io/{name}"},
+		{Match: "ghcr.io/tekton/**", To: "b.io/{name}"},
+		{Match: "docker.io/**", To: "c.io/{name}", Optional: true},
+	}}.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := rules.Unused([]image.Reference{parse(t, controller)})
+	if len(got) != 1 || got[0] != `mirror.rules[1] ("ghcr.io/tekton/**")` {
+		t.Errorf("unused rules %q", got)
+	}
+}
