@@ -17,16 +17,15 @@
 package mutator
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"gomodules.xyz/jsonpatch/v2"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tekgate/tekgate/internal/object"
 )
 
 // ServiceAccounts tells whether a ServiceAccount exists, in the cluster or in
@@ -55,7 +54,7 @@ type Outcome struct {
 //
 // The error says that raw is not a JSON object.
 func (m *Mutator) Mutate(ctx context.Context, kind schema.GroupVersionKind, namespace string, raw []byte) (Outcome, error) {
-	decoded, err := decode(raw)
+	decoded, err := object.Decode(raw)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("decoding %s: %w", kind.Kind, err)
 	}
@@ -86,26 +85,8 @@ func Matches(kind schema.GroupVersionKind) bool {
 	return slices.ContainsFunc(Rules, func(r Rule) bool { return slices.Contains(r.Kinds, kind) })
 }
 
-// decode keeps numbers as they are written: a float64 has no room for the
-// integers that JSON and Kubernetes have.
-func decode(raw []byte) (map[string]any, error) {
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.UseNumber()
-	var object map[string]any
-	if err := decoder.Decode(&object); err != nil {
-		return nil, err
-	}
-	if object == nil {
-		return nil, errors.New("null is not an object")
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the object")
-	}
-	return object, nil
-}
-
-func patch(raw []byte, object map[string]any) ([]jsonpatch.Operation, error) {
-	changed, err := json.Marshal(object)
+func patch(raw []byte, fields map[string]any) ([]jsonpatch.Operation, error) {
+	changed, err := json.Marshal(fields)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the changed object: %w", err)
 	}
