@@ -1,9 +1,9 @@
 package interceptor
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"unicode"
@@ -24,7 +24,10 @@ type request struct {
 
 // decode reads a request of at most limit bytes.
 func decode(w http.ResponseWriter, r *http.Request, limit int64) (*request, error) {
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	// Most events fit; what a caller merely announces is not worth more memory.
+	const likely = 64 << 10
+	raw := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), likely)+bytes.MinRead))
+	_, err := raw.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		return nil, refuse(reasonTooLarge, codes.InvalidArgument,
@@ -34,7 +37,7 @@ func decode(w http.ResponseWriter, r *http.Request, limit int64) (*request, erro
 		return nil, refuse(reasonRequest, codes.InvalidArgument, "the request broke off before its end: send it again")
 	}
 	req := &request{}
-	if err := json.Unmarshal(raw, req); err != nil {
+	if err := json.Unmarshal(raw.Bytes(), req); err != nil {
 		return nil, refuse(reasonRequest, codes.InvalidArgument,
 			"the request is no InterceptorRequest in JSON: let an EventListener call this server, not the forge itself")
 	}
