@@ -27,9 +27,8 @@ func (m *Mutator) Handle(ctx context.Context, req admission.Request) admission.R
 	}
 	res := admission.Patched("", out.Patch...).WithWarnings(out.Warnings...)
 	if len(out.Did) > 0 {
-		// The API server puts the webhook's name before each key, so that the
-		// audit log reads mutate.tekgate.dev/docker-config, and refuses keys
-		// that have a prefix already.
+		// The API server puts the webhook's name and a slash before each key,
+		// and drops keys that have a prefix already.
 		res.AuditAnnotations = out.Did
 	}
 	return res

@@ -1,0 +1,75 @@
+// Command webhook is the admission server: it gives TaskRuns what the mutator's
+// rules give them, and refuses what the validator's rules refuse.
+//
+// It serves /mutate and /validate over HTTPS, with a certificate from the CA in
+// the Secret tekgate-webhook-ca, and writes that CA into the two webhook
+// configurations of a Tekgate installation. It reads no Secret but that one and
+// never logs an object.
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(execute()) }
+
+func execute() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintf(os.Stderr, "tekgate-webhook: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// options are what the command line says. What the rules do is said in the
+// configuration file alone.
+type options struct {
+	kubeconfig string
+	config     string
+	namespace  string
+	service    string
+	bind       string
+	health     string
+	metrics    string
+	drain      time.Duration
+}
+
+// run serves until ctx ends. Its logs go to errOut.
+func run(ctx context.Context, args []string, out, errOut io.Writer) error {
+	var o options
+	command := &cobra.Command{
+		Use:               "webhook",
+		Short:             "Serve Tekgate's admission rules to a Kubernetes API server",
+		Args:              cobra.NoArgs,
+		SilenceErrors:     true, // the caller prints the error, once
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		RunE: func(command *cobra.Command, _ []string) error {
+			return serve(command.Context(), o, errOut)
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig `file`; by default that of kubectl, or the Pod's own ServiceAccount")
+	flags.StringVar(&o.config, "config", "", "configuration `file`; without one the defaults hold")
+	flags.StringVar(&o.namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), "tekgate"), "namespace of the server's Service and of the Secret with its CA")
+	flags.StringVar(&o.service, "service", "tekgate-webhook", "name of the server's Service, for its certificate")
+	flags.StringVar(&o.bind, "bind-address", ":8443", "`address` to serve admission reviews at")
+	flags.StringVar(&o.health, "health-bind-address", ":8081", "`address` to serve /healthz and /readyz at; 0 for none")
+	flags.StringVar(&o.metrics, "metrics-bind-address", ":8080", "`address` to serve /metrics at; 0 for none")
+	flags.DurationVar(&o.drain, "drain", 5*time.Second, "how long to go on serving after the first signal, while clients learn of it")
+	command.SetArgs(args)
+	command.SetOut(out)
+	command.SetErr(errOut)
+	return command.ExecuteContext(ctx)
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	"github.com/tekgate/tekgate/cmd/internal/config"
+	"github.com/tekgate/tekgate/internal/admit"
+	"github.com/tekgate/tekgate/internal/certs"
+	"github.com/tekgate/tekgate/mutator"
+	"github.com/tekgate/tekgate/validator"
+)
+
+// caSecret holds the CA that all replicas share.
+const caSecret = "tekgate-webhook-ca"
+
+// serve puts the parts together and runs them until ctx ends.
+func serve(ctx context.Context, o options, errOut io.Writer) error {
+	logger := logr.FromSlogHandler(slog.NewJSONHandler(errOut, nil))
+	log.SetLogger(logger)
+	klog.SetLogger(logger)
+
+	configuration, err := config.Load(o.config)
+	if err != nil {
+		return err
+	}
+	cluster, err := connect(o.kubeconfig)
+	if err != nil {
+		return err
+	}
+	direct, err := client.New(cluster, client.Options{})
+	if err != nil {
+		return fmt.Errorf("making a client for %s: %w", cluster.Host, err)
+	}
+	authority, err := loadAuthority(ctx, direct, o)
+	if err != nil {
+		return err
+	}
+	hooks, err := newServer(o.bind, authority)
+	if err != nil {
+		return err
+	}
+	m, err := newManager(cluster, o, hooks, logger)
+	if err != nil {
+		return err
+	}
+	if err := register(ctx, m, hooks, configuration); err != nil {
+		return err
+	}
+	inject := &injector{client: direct, bundle: authority.CABundle(), listening: hooks.StartedChecker(), log: logger.WithName("inject")}
+	if err := m.Add(inject); err != nil {
+		return fmt.Errorf("adding the injection of the CA: %w", err)
+	}
+	return m.Start(drained(ctx, o.drain))
+}
+
+// connect returns the configuration of an API server that answers.
+//
+// Requests are not throttled on our side: one that waits for its turn would
+// outlast the patience of the API server for its webhook, and the API server
+// has fairness of its own.
+func connect(kubeconfig string) (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = kubeconfig
+	cluster, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("finding the API server, by --kubeconfig or in a Pod: %w", err)
+	}
+	cluster.QPS = -1
+	hasty := rest.CopyConfig(cluster)
+	hasty.Timeout = 10 * time.Second
+	d, err := discovery.NewDiscoveryClientForConfig(hasty)
+	if err == nil {
+		_, err = d.ServerVersion()
+	}
+	if err != nil {
+		var request *url.Error
+		if errors.As(err, &request) {
+			err = request.Err // the rest repeats the address
+		}
+		return nil, fmt.Errorf("reaching the API server at %s: %w", cluster.Host, err)
+	}
+	return cluster, nil
+}
+
+func loadAuthority(ctx context.Context, direct client.Client, o options) (*certs.Authority, error) {
+	return certs.Load(ctx, certs.Options{
+		Client:    direct,
+		Namespace: o.namespace,
+		Name:      caSecret,
+		DNSNames:  append(certs.ServiceNames(o.service, o.namespace), "localhost"),
+		IPs:       []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	})
+}
+
+func newServer(address string, authority *certs.Authority) (webhook.Server, error) {
+	host, digits, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("reading --bind-address: %w", err)
+	}
+	port, err := strconv.ParseUint(digits, 10, 16)
+	if err != nil || port == 0 {
+		return nil, fmt.Errorf("reading --bind-address: %q is not a port", digits)
+	}
+	return webhook.NewServer(webhook.Options{
+		Host:    host,
+		Port:    int(port),
+		TLSOpts: []func(*tls.Config){authority.TLS},
+	}), nil
+}
+
+func newManager(cluster *rest.Config, o options, hooks webhook.Server, logger logr.Logger) (manager.Manager, error) {
+	m, err := manager.New(cluster, manager.Options{
+		Logger:                 logger,
+		WebhookServer:          hooks,
+		Cache:                  cache.Options{DefaultTransform: keepNames},
+		Metrics:                server.Options{BindAddress: o.metrics},
+		HealthProbeBindAddress: o.health,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("setting up the server: %w", err)
+	}
+	return m, nil
+}
+
+// register connects the rules with the server, and its health with theirs.
+func register(ctx context.Context, m manager.Manager, hooks webhook.Server, c *config.Configuration) error {
+	accounts := &serviceAccounts{live: m.GetAPIReader()}
+	if c.Mutator.ServiceAccount.Name != "" {
+		if err := accounts.watch(ctx, m.GetCache()); err != nil {
+			return err
+		}
+	}
+	hooks.Register("/mutate", closing(ctx, &admit.Webhook{Handler: &mutator.Mutator{
+		Config:          c.Mutator,
+		ServiceAccounts: accounts,
+	}}))
+	hooks.Register("/validate", closing(ctx, &admit.Webhook{Handler: &validator.Validator{
+		Config:     c.Validator,
+		References: references{mapper: m.GetRESTMapper(), live: m.GetAPIReader()},
+	}}))
+	draining := func(*http.Request) error { return ctx.Err() }
+	return errors.Join(
+		m.AddHealthzCheck("ping", healthz.Ping),
+		m.AddReadyzCheck("listening", hooks.StartedChecker()),
+		m.AddReadyzCheck("serviceaccounts", accounts.ready),
+		m.AddReadyzCheck("draining", draining),
+	)
+}
+
+// drained returns a context that ends some time after ctx. In between the
+// server is not ready but serves, for the cluster goes on sending requests to
+// an endpoint until all its nodes have learnt that it is gone; and a TaskRun
+// whose request is refused is created without what the rules would have given it.
+func drained(ctx context.Context, wait time.Duration) context.Context {
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { time.AfterFunc(wait, stop) })
+	return serving
+}
+
+// closing tells clients to close their connections once ctx has ended, so that
+// they open new ones to another replica rather than send a request into a
+// connection that is about to be closed.
+func closing(ctx context.Context, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if ctx.Err() != nil {
+			rw.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(rw, r)
+	})
+}
