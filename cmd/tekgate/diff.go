@@ -6,6 +6,8 @@ import (
 
 	"github.com/fluxcd/pkg/ssa"
 	"github.com/spf13/cobra"
+
+	"github.com/tekgate/tekgate/installer"
 )
 
 // errDifferent is what `diff --exit-code` ends with where there are differences.
@@ -39,11 +41,15 @@ would be configured. The values of Secrets are masked.`,
 }
 
 func diff(cmd *cobra.Command, s *source, k *kube) (found bool, err error) {
+	config, err := k.restConfig()
+	if err != nil {
+		return false, err
+	}
 	r, err := s.render(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr())
 	if err != nil {
 		return false, err
 	}
-	cluster, err := k.connect(cmd.Context())
+	cluster, err := installer.Connect(cmd.Context(), config)
 	if err != nil {
 		return false, err
 	}

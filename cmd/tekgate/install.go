@@ -47,11 +47,15 @@ run again and goes on; one that is run twice changes nothing.`,
 func install(cmd *cobra.Command, s *source, k *kube) error {
 	ctx, talk := cmd.Context(), cmd.ErrOrStderr()
 	started := time.Now()
+	config, err := k.restConfig()
+	if err != nil {
+		return err
+	}
 	r, err := s.render(ctx, cmd.InOrStdin(), talk)
 	if err != nil {
 		return err
 	}
-	cluster, err := k.connect(ctx)
+	cluster, err := installer.Connect(ctx, config)
 	if err != nil {
 		return err
 	}

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-
-	"github.com/tekgate/tekgate/installer"
 )
 
 // kube says which cluster: kubectl's flags of the same names.
@@ -22,14 +19,6 @@ func (k *kube) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&k.kubeconfig, "kubeconfig", "", "kubeconfig `FILE` (default: $KUBECONFIG, or ~/.kube/config)")
 	f.StringVar(&k.context, "context", "", "`NAME` of the kubeconfig's context")
-}
-
-func (k *kube) connect(ctx context.Context) (*installer.Cluster, error) {
-	config, err := k.restConfig()
-	if err != nil {
-		return nil, err
-	}
-	return installer.Connect(ctx, config)
 }
 
 func (k *kube) restConfig() (*rest.Config, error) {

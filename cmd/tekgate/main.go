@@ -62,6 +62,9 @@ only verified events start a pipeline.`,
 		Version:       manifests.Version,
 	}
 	root.SetVersionTemplate("tekgate {{.Version}}\n")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w: `%s --help` lists the flags", err, cmd.CommandPath())
+	})
 	root.AddCommand(installCommand(), renderCommand(), diffCommand())
 	return root
 }

@@ -1,0 +1,45 @@
+# make demo   shows Tekgate doing its whole job on a real API server
+# make test   runs all tests
+# The other targets are what these are made of, and what CI calls.
+
+SHELL   := bash
+VERSION := $(shell cat VERSION)
+LDFLAGS := -s -w -X github.com/tekgate/tekgate/manifests.Version=$(VERSION)
+TOOLS   := go tool -modfile=internal/tools/go.mod
+# A release is assembled again only when go.mod, or what assembles it, changes.
+RELEASE := manifests/release/.stamp
+RELEASE_SOURCES := go.mod $(wildcard internal/release/*.go internal/release/generate/*.go internal/image/*.go)
+
+.PHONY: build test demo bench verify generate clean help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+build: $(RELEASE) ## build the three programs into bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/tekgate ./cmd/webhook ./cmd/interceptor
+
+$(RELEASE): $(RELEASE_SOURCES)
+	go generate ./manifests
+	@touch $@
+
+test: $(RELEASE) controlplane ## run all tests, against a real API server
+	go test -timeout 20m ./...
+
+.PHONY: controlplane
+controlplane: # built before the tests, so that their time-outs do not count it
+	go run ./e2e/cluster/build
+
+demo: build ## show the whole job on a real API server
+	go run ./e2e/demo
+
+bench: $(RELEASE) controlplane ## run the benchmarks
+	go test -run '^$$' -bench . -benchtime 3s ./...
+
+verify: $(RELEASE) ## check format, modules, imports, documentation and lint
+	bash hack/verify
+
+generate: $(RELEASE) ## write the documentation that is generated from the code
+	go test ./mutator ./validator ./interceptor ./cmd/tekgate -run 'Reference|Rules' -update
+
+clean: ## remove what the build made here (the cache stays)
+	rm -rf bin manifests/release/*.gz $(RELEASE)

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/tekgate/tekgate/e2e/cluster"
+)
+
+// tekgate runs one command line and returns what it printed.
+func tekgate(t *testing.T, in string, args ...string) (out, talk string, err error) {
+	t.Helper()
+	var o, e bytes.Buffer
+	err = run(t.Context(), args, strings.NewReader(in), &o, &e)
+	return o.String(), e.String(), err
+}
+
+func must(t *testing.T, args ...string) (out, talk string) {
+	t.Helper()
+	out, talk, err := tekgate(t, "", args...)
+	if err != nil {
+		t.Fatalf("tekgate %s: %v\n%s", strings.Join(args, " "), err, talk)
+	}
+	return out, talk
+}
+
+var objectLine = regexp.MustCompile(`(?m)^  (\S+) (created|configured|unchanged)$`)
+
+// actions counts what became of the objects in install's report.
+func actions(talk string) map[string]int {
+	n := map[string]int{}
+	for _, m := range objectLine.FindAllStringSubmatch(talk, -1) {
+		n[m[2]]++
+	}
+	return n
+}
+
+func TestInstall(t *testing.T) {
+	c := cluster.Start(t)
+	flags := []string{"--kubeconfig", c.Kubeconfig, "--mirror", "registry.example.com/tekton"}
+
+	out, talk := must(t, append([]string{"diff"}, flags...)...)
+	if strings.Contains(out, "configured") || !strings.Contains(out, "ClusterInterceptor/cel would be created") || !strings.Contains(talk, ", 0 unchanged") {
+		t.Errorf("diff of an empty cluster says\n%s%s", out, talk)
+	}
+	namespaces, err := kubernetes.NewForConfigOrDie(c.Config).CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ns := range namespaces.Items {
+		if strings.HasPrefix(ns.Name, "tek") {
+			t.Errorf("diff made namespace %s", ns.Name)
+		}
+	}
+
+	_, talk = must(t, append([]string{"install"}, flags...)...)
+	first := actions(talk)
+	if first["created"] < 140 || len(first) != 1 {
+		t.Errorf("the first install did %v, want only created", first)
+	}
+	inOrder(t, talk, "stage 1 of 3", "CustomResourceDefinition/clusterinterceptors.triggers.tekton.dev created",
+		"stage 2 of 3", "Deployment/tekgate/tekgate-webhook created", "Deployment/tekton-pipelines/tekton-pipelines-controller created",
+		"stage 3 of 3", "ClusterInterceptor/cel created", "MutatingWebhookConfiguration/mutate.tekgate.dev created")
+
+	_, talk = must(t, append([]string{"install"}, flags...)...)
+	if again := actions(talk); again["unchanged"] != first["created"] || len(again) != 1 {
+		t.Errorf("the second install did %v, want %d unchanged", again, first["created"])
+	}
+	out, talk = must(t, append([]string{"diff", "--exit-code"}, flags...)...)
+	if out != "" || !strings.Contains(talk, " 0 would change") {
+		t.Errorf("diff after install says\n%s%s", out, talk)
+	}
+
+	// Another mirror changes the images, and nothing else.
+	flags[3] = "other.example.com/t"
+	out, _, err = tekgate(t, "", append([]string{"diff", "--exit-code"}, flags...)...)
+	if status(err) != 2 {
+		t.Errorf("diff --exit-code ends with %v, want status 2", err)
+	}
+	for _, want := range []string{
+		"Deployment/tekton-pipelines/tekton-pipelines-controller would be configured",
+		"-        - registry.example.com/tekton/pipeline-entrypoint:v1.15.0",
+		"+        - other.example.com/t/pipeline-entrypoint:v1.15.0",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("diff lacks %q:\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "CustomResourceDefinition") || strings.Contains(out, "managedFields") {
+		t.Errorf("diff shows more than the change:\n%s", out)
+	}
+}
+
+// inOrder checks that the parts follow one another in text.
+func inOrder(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		i := strings.Index(text, part)
+		if i < 0 {
+			t.Fatalf("%q does not follow in\n%s", part, text)
+		}
+		text = text[i:]
+	}
+}
+
+// What is wrong is said in one sentence, and nothing is written.
+func TestInstallRefuses(t *testing.T) {
+	c := cluster.Start(t)
+	folder := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const head = "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\n"
+	kubeconfig := []string{"--kubeconfig", c.Kubeconfig}
+	unreachable := file("unreachable", "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {}}]\n")
+	tests := []struct {
+		name string
+		in   string
+		args []string
+		want string
+	}{
+		{"no mirror", "", kubeconfig, "no mirror is named: pass --mirror"},
+		{"missing kubeconfig", "", []string{"--mirror", "daocloud", "--kubeconfig", "/no/such"}, "reading kubeconfig /no/such"},
+		{"unknown context", "", append(kubeconfig, "--mirror", "daocloud", "--context", "nobody"), `context "nobody" does not exist`},
+		{"unreachable", "", []string{"--mirror", "daocloud", "--kubeconfig", unreachable}, "connecting to the cluster at https://127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused: check that the server runs"},
+		{"not YAML", "", append(kubeconfig, "--mirror", "daocloud", "--pipeline-manifest", file("m.yaml", "a: b: c")), "m.yaml: document 1: not YAML"},
+		{"web page", "<html></html>", append(kubeconfig, "--mirror", "daocloud", "--pipeline-manifest", "-"), "reading manifest -: document 1: not a Kubernetes object"},
+		{"input twice", "", append(kubeconfig, "--mirror", "daocloud", "--pipeline-manifest", "-", "--triggers-manifest", "-"), "standard input can be one manifest only"},
+		{"two mirrors", "", append(kubeconfig, "--mirror", "daocloud", "--config", file("c1.yaml", head+"mirror: {preset: upstream}\n")), "contradict each other"},
+		{"a rule that does not parse", "", append(kubeconfig, "--config", file("c2.yaml", head+"mirror: {rules: [{match: '**', to: '{nme}'}]}\n")), "mirror.rules[0].to: template \"{nme}\": placeholder {nme} is not known"},
+		{"a rule that matches nothing", "", append(kubeconfig, "--config", file("c3.yaml", head+"mirror: {registry: r.example.com/t, rules: [{match: 'ghcr.io/tekton/**', to: 'r.example.com/{name}'}]}\n")), "mirror.rules[0] (\"ghcr.io/tekton/**\") applies to no image of this release"},
+		{"a host that is not mirrored", "", append(kubeconfig, "--config", file("c4.yaml", head+"mirror: {rules: [{match: 'ghcr.io/**', to: 'r.example.com/{path}'}]}\n")), "cgr.dev/chainguard/busybox"},
+		{"misspelt flag", "", []string{"--miror", "daocloud"}, "unknown flag: --miror: `tekgate install --help` lists the flags"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, _, err := tekgate(t, tt.in, append([]string{"install"}, tt.args...)...)
+			if status(err) != 1 || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v lacks %q", err, tt.want)
+			}
+		})
+	}
+	namespaces, err := kubernetes.NewForConfigOrDie(c.Config).CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ns := range namespaces.Items {
+		if strings.HasPrefix(ns.Name, "tek") {
+			t.Errorf("namespace %s was made", ns.Name)
+		}
+	}
+}
