@@ -19,7 +19,9 @@ type Config struct {
 	// refused. An empty value never passes: anybody can sign with it.
 	MinSecretLength int `json:"minSecretLength"`
 	// MaxBodyBytes is the size above which a request of an EventListener is
-	// refused. The hook's body is quoted in it and so grows, mostly by a sixth.
+	// refused. The hook's body is quoted in it and so grows, mostly by a sixth. All
+	// requests that are held at once share this many bytes, too; the process needs
+	// about four times as much memory.
 	MaxBodyBytes int64 `json:"maxBodyBytes"`
 }
 

@@ -33,6 +33,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc/codes"
 )
 
@@ -45,11 +46,12 @@ type Handler struct {
 	secrets SecretGetter
 	log     logr.Logger
 	now     func() time.Time
+	memory  *semaphore.Weighted // bytes of requests that may be held at once
 }
 
 // New returns a handler. The configuration must be valid.
 func New(config Config, secrets SecretGetter, log logr.Logger, now func() time.Time) *Handler {
-	return &Handler{config: config, secrets: secrets, log: log, now: now}
+	return &Handler{config: config, secrets: secrets, log: log, now: now, memory: semaphore.NewWeighted(config.MaxBodyBytes)}
 }
 
 // record is what the log says about one event.
@@ -92,6 +94,11 @@ func (h *Handler) judge(w http.ResponseWriter, r *http.Request, rec *record) (ex
 			h.log.Error(err, "refusing an event after a panic", "stack", string(debug.Stack()))
 		}
 	}()
+	release, err := h.reserve(r)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	req, err := decode(w, r, h.config.MaxBodyBytes)
 	if err != nil {
 		return nil, err

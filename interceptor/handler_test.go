@@ -555,3 +555,28 @@ func TestConfigValidate(t *testing.T) {
 		t.Errorf("got %v for a negative maxSkew", err)
 	}
 }
+
+// TestMemory holds all memory for requests with one that does not end, and
+// expects others to be told, and to be served once it has gone.
+func TestMemory(t *testing.T) {
+	h := newHandler(signedAt)
+	reader, writer := io.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r := httptest.NewRequest(http.MethodPost, interceptor.Path, reader)
+		r.ContentLength = -1 // unknown: might be the largest
+		h.ServeHTTP(httptest.NewRecorder(), r)
+	}()
+	if _, err := writer.Write([]byte("{")); err != nil { // it is being read by now
+		t.Fatal(err)
+	}
+	if got := send(t, h, giteeRequest()); got.Continue || got.Status.Code != codes.Unavailable || !strings.Contains(got.Status.Message, "busy") {
+		t.Errorf("while all memory is held: got %+v", got)
+	}
+	writer.Close()
+	<-done
+	if got := send(t, h, giteeRequest()); !got.Continue {
+		t.Errorf("after it was given back: %s", got.Status.Message)
+	}
+}

@@ -2,10 +2,12 @@ package interceptor
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
@@ -22,11 +24,35 @@ type request struct {
 	Extensions json.RawMessage `json:"extensions"`
 }
 
+// reserve waits until so much is free of the memory for requests as r may take,
+// and returns a function that gives it back. EventListeners pass on whatever the
+// internet sends them, and all triggers' events come at once: unbounded, a few
+// large ones would end the process for everybody.
+func (h *Handler) reserve(r *http.Request) (release func(), err error) {
+	weight := r.ContentLength
+	if weight < 0 || weight > h.config.MaxBodyBytes {
+		weight = h.config.MaxBodyBytes
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), reserveTimeout)
+	defer cancel()
+	if h.memory.Acquire(ctx, weight) != nil {
+		return nil, refuse(reasonBusy, codes.Unavailable,
+			"the interceptor is busy with other large events: redeliver this one, or run more replicas")
+	}
+	return func() { h.memory.Release(weight) }, nil
+}
+
+// reserveTimeout and secretTimeout together leave some of the ten seconds that an
+// EventListener waits for an answer.
+const reserveTimeout = 3 * time.Second
+
 // decode reads a request of at most limit bytes.
 func decode(w http.ResponseWriter, r *http.Request, limit int64) (*request, error) {
-	// Most events fit; what a caller merely announces is not worth more memory.
-	const likely = 64 << 10
-	raw := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), likely)+bytes.MinRead))
+	size := int64(0)
+	if r.ContentLength <= limit {
+		size = max(r.ContentLength, 0)
+	}
+	raw := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
 	_, err := raw.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {

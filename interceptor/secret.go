@@ -17,7 +17,7 @@ type SecretGetter interface {
 	Get(ctx context.Context, namespace, name string) (map[string][]byte, error)
 }
 
-// secretTimeout leaves half of the ten seconds that an EventListener waits.
+// secretTimeout bounds the read of a Secret; see reserveTimeout.
 const secretTimeout = 5 * time.Second
 
 // secret returns the value that ref means in the namespace of the trigger id.

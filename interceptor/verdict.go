@@ -20,6 +20,7 @@ type refusal struct {
 const (
 	reasonVerified    = "verified"
 	reasonPing        = "ping"
+	reasonBusy        = "busy"
 	reasonTooLarge    = "request-too-large"
 	reasonRequest     = "request-malformed"
 	reasonTriggerID   = "trigger-id-malformed"
