@@ -1,0 +1,152 @@
+// Command interceptor is the event server: EventListeners ask it whether an event
+// may continue.
+//
+// It writes the ClusterInterceptor that leads to it by itself, whole, in one
+// server-side apply, and nobody else writes any part of it, neither the installer
+// nor a manifest. The reason is the label server/type: https. An EventListener
+// gathers the caBundles of all ClusterInterceptors that bear it, and stops, also
+// one that is running and has nothing to do with Tekgate, when one of them has
+// none or a bad one. So the label and the caBundle must appear together, and only
+// this process has the caBundle. Leaving the label to somebody else is no way
+// out: where it is missing, Triggers' defaulting webhook replaces all labels by
+// server/type: http, and EventListeners do not trust the certificate.
+//
+// It is a program of its own because it reads Secrets in every namespace and takes
+// in what the internet sends: neither the admission server nor the command line
+// needs such rights, or such company.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/tekgate/tekgate/cmd/internal/config"
+	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/internal/certs"
+)
+
+func main() {
+	os.Exit(status(os.Args[1:]))
+}
+
+func status(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	if err := run(ctx, args, os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "interceptor:", err)
+		return 1
+	}
+	return 0
+}
+
+// options are the flags: where things are. What is checked is in the
+// configuration file.
+type options struct {
+	kubeconfig, config string
+	namespace, service string
+	bind, health       string
+	url                string
+}
+
+// run is the whole program. It returns when ctx ends and all requests have been
+// answered, or with what went wrong, as one sentence. Help goes to out, the log,
+// one JSON object per line, to errOut.
+func run(ctx context.Context, args []string, out, errOut io.Writer) error {
+	root := command(errOut)
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	return root.ExecuteContext(ctx)
+}
+
+func command(errOut io.Writer) *cobra.Command {
+	var o options
+	cmd := &cobra.Command{
+		Use:           "interceptor",
+		Short:         "Verify the signatures of events for Tekton Triggers",
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return o.run(cmd.Context(), logTo(errOut))
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig `FILE` (default: $KUBECONFIG, or the Pod's ServiceAccount)")
+	f.StringVar(&o.config, "config", "", "configuration `FILE` (default: built-in defaults)")
+	f.StringVar(&o.namespace, "namespace", defaultNamespace(), "`NAMESPACE` of the Service and of the CA's Secret")
+	f.StringVar(&o.service, "service", "tekgate-interceptor", "`NAME` of the Service that leads here")
+	f.StringVar(&o.bind, "bind-address", ":8443", "`ADDRESS` to serve events on")
+	f.StringVar(&o.health, "health-bind-address", ":8081", "`ADDRESS` to serve /healthz and /readyz on; empty for none")
+	f.StringVar(&o.url, "url", "", "`URL` that EventListeners reach this server by when it runs outside the cluster, such as https://127.0.0.1:9444; its path is /verify unless it has one (default: the Service)")
+	return cmd
+}
+
+func defaultNamespace() string {
+	if namespace := os.Getenv("POD_NAMESPACE"); namespace != "" {
+		return namespace
+	}
+	return "tekgate"
+}
+
+// logTo returns a log of JSON lines, and hands it to the libraries that log too.
+func logTo(w io.Writer) logr.Logger {
+	log := logr.FromSlogHandler(slog.NewJSONHandler(w, nil))
+	ctrllog.SetLogger(log)
+	klog.SetLogger(log)
+	return log
+}
+
+func (o options) run(ctx context.Context, log logr.Logger) error {
+	configuration, err := config.Load(o.config)
+	if err != nil {
+		return err
+	}
+	target, err := o.target()
+	if err != nil {
+		return err
+	}
+	c, err := connect(o.kubeconfig)
+	if err != nil {
+		return err
+	}
+	authority, err := o.authority(ctx, c, target)
+	if err != nil {
+		return err
+	}
+	s, err := listen(o.bind, o.health, log)
+	if err != nil {
+		return err
+	}
+	handler := interceptor.New(configuration.Interceptor, secrets{c.Client}, log, time.Now)
+	p := publisher{client: c, want: target.clusterInterceptor(authority.CABundle()), log: log}
+	return s.run(ctx, handler, authority.TLS, p.run)
+}
+
+// startTimeout bounds the wait for an API server that does not answer at all.
+const startTimeout = 30 * time.Second
+
+func (o options) authority(ctx context.Context, c kube, to target) (*certs.Authority, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	names, ips := to.names()
+	authority, err := certs.Load(ctx, certs.Options{
+		Client: c.Client, Namespace: o.namespace, Name: "tekgate-interceptor-ca", DNSNames: names, IPs: ips,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("asking the API server at %s: %w", c.host, err)
+	}
+	return authority, nil
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+const (
+	manager   = client.FieldOwner("tekgate-interceptor")
+	recheck   = time.Minute // EventListeners read ClusterInterceptors as often
+	firstWait = time.Second // doubled after each failure, up to recheck
+)
+
+// publisher keeps the ClusterInterceptor as it should be. Every replica does, and
+// all of them write the same bytes, so nobody has to be elected.
+type publisher struct {
+	client client.Client
+	want   *unstructured.Unstructured
+	log    logr.Logger
+}
+
+// run publishes until ctx ends. What goes wrong is logged once and tried again:
+// Tekton Triggers may be installed later than this server.
+func (p publisher) run(ctx context.Context) {
+	wait, said := firstWait, ""
+	for {
+		changed, err := p.publish(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		pause := recheck
+		switch {
+		case err == nil && (changed || said != ""):
+			p.log.Info("ClusterInterceptor tekgate is published", "changed", changed)
+		case err != nil && err.Error() != said:
+			p.log.Error(err, "ClusterInterceptor tekgate is not published; trying again")
+		}
+		if err != nil {
+			said, pause, wait = err.Error(), wait, min(2*wait, recheck)
+		} else {
+			said, wait = "", firstWait
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// publish makes the object equal to the wanted one, and says whether it had to.
+func (p publisher) publish(ctx context.Context) (changed bool, err error) {
+	live := &unstructured.Unstructured{}
+	live.SetGroupVersionKind(p.want.GroupVersionKind())
+	err = p.client.Get(ctx, client.ObjectKeyFromObject(p.want), live)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return false, explain("reading", err)
+	}
+	if err == nil && isEqual(live, p.want) {
+		return false, nil
+	}
+	if err == nil {
+		if err := p.prune(ctx, live); err != nil {
+			return false, explain("repairing", err)
+		}
+	}
+	// Forced: whoever else wrote one of these fields sent events elsewhere.
+	err = p.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(p.want.DeepCopy()), manager, client.ForceOwnership)
+	if err != nil {
+		return false, explain("writing", err)
+	}
+	return true, nil
+}
+
+// prune removes what others added to the specification, such as a url, which
+// Triggers prefers to our service. An apply cannot remove it, and is refused while
+// both are there.
+func (p publisher) prune(ctx context.Context, live *unstructured.Unstructured) error {
+	extra := surplus(specOf(live), specOf(p.want))
+	if len(extra) == 0 {
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{"spec": extra})
+	if err != nil {
+		return err
+	}
+	return p.client.Patch(ctx, live, client.RawPatch(types.MergePatchType, patch), manager)
+}
+
+// surplus returns the JSON merge patch that takes away what live has beyond want.
+func surplus(live, want map[string]any) map[string]any {
+	patch := map[string]any{}
+	for key, value := range live {
+		wanted, found := want[key]
+		if !found {
+			patch[key] = nil
+			continue
+		}
+		inner, isMap := value.(map[string]any)
+		wantedInner, wantsMap := wanted.(map[string]any)
+		if !isMap || !wantsMap {
+			continue
+		}
+		if extra := surplus(inner, wantedInner); len(extra) > 0 {
+			patch[key] = extra
+		}
+	}
+	return patch
+}
+
+func isEqual(live, want *unstructured.Unstructured) bool {
+	labels := live.GetLabels()
+	merged := maps.Clone(labels)
+	if merged == nil {
+		return false
+	}
+	maps.Copy(merged, want.GetLabels())
+	return maps.Equal(labels, merged) && reflect.DeepEqual(specOf(live), specOf(want))
+}
+
+func specOf(u *unstructured.Unstructured) map[string]any {
+	spec, _, _ := unstructured.NestedMap(u.Object, "spec")
+	return spec
+}
+
+// explain says what is missing and where it comes from.
+func explain(doing string, err error) error {
+	switch {
+	case meta.IsNoMatchError(err) || apierrors.IsNotFound(err):
+		return fmt.Errorf("%s it: this cluster serves no ClusterInterceptors; install Tekton Triggers, for example with `tekgate install`", doing)
+	case apierrors.IsForbidden(err):
+		return fmt.Errorf("%s it: the ServiceAccount needs get, patch and create on clusterinterceptors.triggers.tekton.dev: %w", doing, err)
+	}
+	return fmt.Errorf("%s it: %w", doing, err)
+}
