@@ -24,13 +24,13 @@ type injector struct {
 	client    client.Client
 	bundle    []byte
 	listening healthz.Checker // whether the server can be reached
+	interval  time.Duration   // between two looks when all is well
 	log       logr.Logger
 }
 
 const (
-	soonest  = time.Second     // between the first attempts
-	latest   = 5 * time.Second // between the later ones: `tekgate install` waits for one
-	interval = time.Minute     // between two looks when all is well
+	soonest = time.Second     // between the first attempts
+	latest  = 5 * time.Second // between the later ones: `tekgate install` waits for one
 )
 
 // NeedLeaderElection tells the manager to run it in every replica.
@@ -48,7 +48,7 @@ func (i *injector) Start(ctx context.Context) error {
 	for {
 		err := i.inject(ctx)
 		told = i.tell(err, told)
-		wait := interval
+		wait := i.interval
 		if err != nil {
 			wait, pause = pause, min(2*pause, latest)
 		} else {

@@ -36,7 +36,15 @@ import (
 // caSecret holds the CA that all replicas share.
 const caSecret = "tekgate-webhook-ca"
 
-// serve puts the parts together and runs them until ctx ends.
+// program is what one process of the admission server is made of.
+type program struct {
+	options
+	configuration *config.Configuration
+	cluster       *rest.Config
+	log           logr.Logger
+}
+
+// serve reads what it is told to read, and serves until ctx ends.
 func serve(ctx context.Context, o options, errOut io.Writer) error {
 	logger := logr.FromSlogHandler(slog.NewJSONHandler(errOut, nil))
 	log.SetLogger(logger)
@@ -50,30 +58,39 @@ func serve(ctx context.Context, o options, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	direct, err := client.New(cluster, client.Options{})
-	if err != nil {
-		return fmt.Errorf("making a client for %s: %w", cluster.Host, err)
-	}
-	authority, err := loadAuthority(ctx, direct, o)
-	if err != nil {
-		return err
-	}
-	hooks, err := newServer(o.bind, authority)
+	return (&program{o, configuration, cluster, logger}).run(ctx)
+}
+
+func (s *program) run(ctx context.Context) error {
+	address, err := parseAddress(s.bind)
 	if err != nil {
 		return err
 	}
-	m, err := newManager(cluster, o, hooks, logger)
+	direct, err := client.New(s.cluster, client.Options{})
+	if err != nil {
+		return fmt.Errorf("making a client for %s: %w", s.cluster.Host, err)
+	}
+	authority, err := s.loadAuthority(ctx, direct)
 	if err != nil {
 		return err
 	}
-	if err := register(ctx, m, hooks, configuration); err != nil {
+	address.TLSOpts = []func(*tls.Config){authority.TLS}
+	hooks := webhook.NewServer(address)
+	m, err := s.newManager(hooks)
+	if err != nil {
 		return err
 	}
-	inject := &injector{client: direct, bundle: authority.CABundle(), listening: hooks.StartedChecker(), log: logger.WithName("inject")}
-	if err := m.Add(inject); err != nil {
-		return fmt.Errorf("adding the injection of the CA: %w", err)
+	err = m.Add(&injector{
+		client:    direct,
+		bundle:    authority.CABundle(),
+		listening: hooks.StartedChecker(),
+		interval:  time.Minute,
+		log:       s.log.WithName("inject"),
+	})
+	if err := errors.Join(err, register(ctx, m, s.configuration)); err != nil {
+		return err
 	}
-	return m.Start(drained(ctx, o.drain))
+	return m.Start(drained(ctx, s.drain))
 }
 
 // connect returns the configuration of an API server that answers.
@@ -105,39 +122,36 @@ func connect(kubeconfig string) (*rest.Config, error) {
 	return cluster, nil
 }
 
-func loadAuthority(ctx context.Context, direct client.Client, o options) (*certs.Authority, error) {
+func (s *program) loadAuthority(ctx context.Context, direct client.Client) (*certs.Authority, error) {
 	return certs.Load(ctx, certs.Options{
 		Client:    direct,
-		Namespace: o.namespace,
+		Namespace: s.namespace,
 		Name:      caSecret,
-		DNSNames:  append(certs.ServiceNames(o.service, o.namespace), "localhost"),
+		DNSNames:  append(certs.ServiceNames(s.service, s.namespace), "localhost"),
 		IPs:       []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	})
 }
 
-func newServer(address string, authority *certs.Authority) (webhook.Server, error) {
+// parseAddress returns the options of a server at an address like host:port.
+func parseAddress(address string) (webhook.Options, error) {
 	host, digits, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, fmt.Errorf("reading --bind-address: %w", err)
+		return webhook.Options{}, fmt.Errorf("reading --bind-address: %w", err)
 	}
 	port, err := strconv.ParseUint(digits, 10, 16)
 	if err != nil || port == 0 {
-		return nil, fmt.Errorf("reading --bind-address: %q is not a port", digits)
+		return webhook.Options{}, fmt.Errorf("reading --bind-address: %q is not a port", digits)
 	}
-	return webhook.NewServer(webhook.Options{
-		Host:    host,
-		Port:    int(port),
-		TLSOpts: []func(*tls.Config){authority.TLS},
-	}), nil
+	return webhook.Options{Host: host, Port: int(port)}, nil
 }
 
-func newManager(cluster *rest.Config, o options, hooks webhook.Server, logger logr.Logger) (manager.Manager, error) {
-	m, err := manager.New(cluster, manager.Options{
-		Logger:                 logger,
+func (s *program) newManager(hooks webhook.Server) (manager.Manager, error) {
+	m, err := manager.New(s.cluster, manager.Options{
+		Logger:                 s.log,
 		WebhookServer:          hooks,
 		Cache:                  cache.Options{DefaultTransform: keepNames},
-		Metrics:                server.Options{BindAddress: o.metrics},
-		HealthProbeBindAddress: o.health,
+		Metrics:                server.Options{BindAddress: s.metrics},
+		HealthProbeBindAddress: s.health,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("setting up the server: %w", err)
@@ -146,13 +160,14 @@ func newManager(cluster *rest.Config, o options, hooks webhook.Server, logger lo
 }
 
 // register connects the rules with the server, and its health with theirs.
-func register(ctx context.Context, m manager.Manager, hooks webhook.Server, c *config.Configuration) error {
+func register(ctx context.Context, m manager.Manager, c *config.Configuration) error {
 	accounts := &serviceAccounts{live: m.GetAPIReader()}
 	if c.Mutator.ServiceAccount.Name != "" {
 		if err := accounts.watch(ctx, m.GetCache()); err != nil {
 			return err
 		}
 	}
+	hooks := m.GetWebhookServer() // asking for it makes the manager start it
 	hooks.Register("/mutate", closing(ctx, &admit.Webhook{Handler: &mutator.Mutator{
 		Config:          c.Mutator,
 		ServiceAccounts: accounts,

@@ -1,0 +1,290 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gomodules.xyz/jsonpatch/v2"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+	"sigs.k8s.io/yaml"
+
+	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/internal/admit"
+)
+
+// bed is a server of ours beside a real API server that has Tekton's kinds.
+type bed struct {
+	*testing.T
+	client     client.Client
+	kubeconfig string
+	address    string             // of our server
+	health     string             // of its probes
+	stop       context.CancelFunc // sends it the first signal
+	stopped    chan error         // what run returned
+	logs       *logs
+}
+
+// logs may be read while the server writes them.
+type logs struct {
+	sync.Mutex
+	bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.Lock()
+	defer l.Unlock()
+	return l.Buffer.Write(p)
+}
+
+func (l *logs) String() string {
+	l.Lock()
+	defer l.Unlock()
+	return l.Buffer.String()
+}
+
+// newBed starts an API server and ours, without any webhook configuration.
+func newBed(t *testing.T) *bed {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a real API server, which -short does without")
+	}
+	real := cluster.Start(t)
+	if real.BinaryDir == "" {
+		t.Skip("installs kinds and webhooks, for which it wants an API server of its own")
+	}
+	c, err := client.New(real.Config, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bed{T: t, client: c, kubeconfig: real.Kubeconfig, address: freeAddress(t), health: freeAddress(t), stopped: make(chan error, 1), logs: &logs{}}
+	b.installCRDs("github.com/tektoncd/pipeline", "config/300-crds/300-taskrun.yaml")
+	b.installCRDs("github.com/tektoncd/triggers", "config/300-*.yaml")
+	for _, namespace := range []string{"tekgate", "ci", "other"} {
+		b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
+	}
+	b.start()
+	return b
+}
+
+func (b *bed) start() {
+	b.Helper()
+	config := write(b.T, b.TempDir(), "config.yaml",
+		"apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmutator: {serviceAccount: {name: builder}}\n")
+	ctx, cancel := context.WithCancel(context.Background())
+	b.stop = cancel
+	go func() {
+		b.stopped <- run(ctx, []string{
+			"--kubeconfig", b.kubeconfig, "--config", config, "--bind-address", b.address,
+			"--health-bind-address", b.health, "--metrics-bind-address", "0", "--drain", "1s",
+		}, io.Discard, b.logs)
+	}()
+	b.Cleanup(cancel)
+	b.eventually("the server is ready", func() error {
+		res, err := http.Get("http://" + b.health + "/readyz")
+		if err != nil {
+			return err
+		}
+		defer res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			return fmt.Errorf("got %s", res.Status)
+		}
+		return nil
+	})
+}
+
+// installCRDs applies Tekton's own, without their conversion, which would ask
+// Tekton's webhook.
+func (b *bed) installCRDs(module, pattern string) {
+	b.Helper()
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	if err != nil {
+		b.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(dir)), pattern))
+	if err != nil || len(files) == 0 {
+		b.Fatalf("no CRDs in %s, error %v", module, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			b.Fatal(err)
+		}
+		crd := b.parse(string(text))
+		unstructured.RemoveNestedField(crd.Object, "spec", "conversion")
+		b.create(crd)
+		b.eventually(crd.GetName()+" is established", func() error {
+			b.get(crd)
+			if !strings.Contains(fmt.Sprint(crd.Object["status"]), "reason:InitialNamesAccepted status:True type:Established") {
+				return fmt.Errorf("status is %v", crd.Object["status"])
+			}
+			return nil
+		})
+	}
+}
+
+// configure applies the configurations that are installed, with the server's
+// address in place of its Service, and with Fail, so that no failure is missed.
+func (b *bed) configure() {
+	b.Helper()
+	text, err := os.ReadFile("../../manifests/tekgate/500-webhooks.yaml")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for document := range strings.SplitSeq(string(text), "\n---\n") {
+		configuration := b.parse(document)
+		hooks := configuration.Object["webhooks"].([]any)
+		for _, h := range hooks {
+			hook := h.(map[string]any)
+			path, _, _ := unstructured.NestedString(hook, "clientConfig", "service", "path")
+			hook["clientConfig"] = map[string]any{"url": "https://" + b.address + path}
+			hook["failurePolicy"] = "Fail"
+		}
+		b.create(configuration)
+		b.eventually(configuration.GetName()+" has the CA", func() error {
+			b.get(configuration)
+			if !strings.Contains(fmt.Sprint(configuration.Object["webhooks"]), "caBundle") {
+				return fmt.Errorf("no caBundle")
+			}
+			return nil
+		})
+	}
+	b.eventually("the API server asks the server", func() error {
+		run := b.parse(kaniko("probe", "v1"))
+		if err := b.client.Create(b.Context(), run, client.DryRunAll); err != nil {
+			return err
+		}
+		if environment(run) == "" {
+			return fmt.Errorf("not mutated")
+		}
+		return nil
+	})
+}
+
+// second installs a mutating webhook of another party, which like Tekton's own
+// names the default ServiceAccount where none is named, and adds a label.
+func (b *bed) second(name string) {
+	b.Helper()
+	handler := admission.HandlerFunc(func(_ context.Context, req admission.Request) admission.Response {
+		var run unstructured.Unstructured
+		if err := json.Unmarshal(req.Object.Raw, &run.Object); err != nil {
+			return admission.Errored(http.StatusBadRequest, err)
+		}
+		var patch []jsonpatch.Operation
+		if account, _, _ := unstructured.NestedString(run.Object, "spec", "serviceAccountName"); account == "" {
+			patch = append(patch, jsonpatch.NewOperation("add", "/spec/serviceAccountName", "default"))
+		}
+		if run.GetLabels() == nil {
+			patch = append(patch, jsonpatch.NewOperation("add", "/metadata/labels", map[string]string{"seen": "yes"}))
+		}
+		return admission.Patched("", patch...)
+	})
+	server := httptest.NewTLSServer(&admit.Webhook{Handler: handler})
+	b.Cleanup(server.Close)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	configuration := b.parse(fmt.Sprintf(`
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingWebhookConfiguration
+metadata: {name: %s}
+webhooks:
+- name: taskruns.%[1]s
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  reinvocationPolicy: IfNeeded
+  rules: [{apiGroups: [tekton.dev], apiVersions: ["*"], resources: [taskruns], operations: [CREATE]}]
+  clientConfig: {url: %s}
+`, name, server.URL))
+	configuration.Object["webhooks"].([]any)[0].(map[string]any)["clientConfig"].(map[string]any)["caBundle"] = ca64(ca)
+	b.create(configuration)
+	b.Cleanup(func() { // before its server closes
+		if err := b.client.Delete(context.Background(), configuration); err != nil {
+			b.Error(err)
+		}
+	})
+	b.eventually(name+" is asked", func() error {
+		run := b.parse(kaniko("probe", "v1"))
+		if err := b.client.Create(b.Context(), run, client.DryRunAll); err != nil {
+			return err
+		}
+		if run.GetLabels()["seen"] == "" {
+			return fmt.Errorf("not labelled")
+		}
+		return nil
+	})
+}
+
+func (b *bed) parse(text string) *unstructured.Unstructured {
+	b.Helper()
+	object := &unstructured.Unstructured{}
+	if err := yaml.Unmarshal([]byte(text), &object.Object); err != nil {
+		b.Fatal(err)
+	}
+	return object
+}
+
+func (b *bed) create(object client.Object, options ...client.CreateOption) {
+	b.Helper()
+	if err := b.client.Create(b.Context(), object, options...); err != nil {
+		b.Fatalf("creating %s: %v", object.GetName(), err)
+	}
+}
+
+func (b *bed) get(object client.Object) {
+	b.Helper()
+	if err := b.client.Get(b.Context(), client.ObjectKeyFromObject(object), object); err != nil {
+		b.Fatalf("reading %s: %v", object.GetName(), err)
+	}
+}
+
+// eventually waits for what others have to do first.
+func (b *bed) eventually(what string, try func() error) {
+	b.Helper()
+	var err error
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if err = try(); err == nil {
+			return
+		}
+	}
+	b.Fatalf("waiting until %s: %v; the server's log:\n%s", what, err, b.logs)
+}
+
+// https returns a client that trusts the CA in the server's Secret alone.
+func (b *bed) https() *http.Client {
+	b.Helper()
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: caSecret}}
+	b.get(secret)
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(secret.Data[corev1.TLSCertKey])
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
+	b.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
