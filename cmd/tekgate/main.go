@@ -19,16 +19,19 @@ import (
 	"github.com/tekgate/tekgate/manifests"
 )
 
-func main() {
+func main() { os.Exit(start()) }
+
+func start() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tekgate:", err)
 	}
-	os.Exit(status(err))
+	return status(err)
 }
 
+// status is the exit status that an error ends the program with.
 func status(err error) int {
 	switch {
 	case err == nil:

@@ -54,13 +54,17 @@ func (s *source) render(ctx context.Context, in io.Reader, talk io.Writer) (*ren
 	if err != nil {
 		return nil, err
 	}
-	own, err := ownObjects(c)
+	own, err := manifests.Tekgate()
 	if err != nil {
 		return nil, err
 	}
 	objects = append(objects, own...)
 	images, err := installer.Rewrite(objects, rules)
 	if err != nil {
+		return nil, err
+	}
+	// Only now, for the configuration names the registries that it mirrors.
+	if err := configure(own, c); err != nil {
 		return nil, err
 	}
 	sayDropped(talk, images)
@@ -125,22 +129,19 @@ func loadOr(ctx context.Context, sources []string, in io.Reader, talk io.Writer,
 	return objects, nil
 }
 
-func ownObjects(c *config.Configuration) ([]*unstructured.Unstructured, error) {
-	objects, err := manifests.Tekgate()
-	if err != nil {
-		return nil, err
-	}
+// configure fills Tekgate's own objects in from the configuration file.
+func configure(own []*unstructured.Unstructured, c *config.Configuration) error {
 	text, err := c.Servers()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := installer.SetConfig(objects, text); err != nil {
-		return nil, err
+	if err := installer.SetConfig(own, text); err != nil {
+		return err
 	}
 	if c.Install.WebhookURL == "" {
-		return objects, nil
+		return nil
 	}
-	return objects, installer.SetWebhookURL(objects, c.Install.WebhookURL)
+	return installer.SetWebhookURL(own, c.Install.WebhookURL)
 }
 
 // sayDropped names every image whose pin is lost, since from then on the mirror

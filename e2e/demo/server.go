@@ -1,0 +1,230 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// ports are the loopback addresses that the servers listen on.
+type ports struct{ webhook, interceptor string }
+
+// freeAddress returns a loopback address that nobody listens on. Somebody else
+// could take it before it is used; then the server says so and the demo fails.
+func freeAddress(ctx context.Context) (string, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("finding a free port: %w", err)
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// server is one of Tekgate's servers, run as a process.
+type server struct {
+	name   string
+	cmd    *exec.Cmd
+	exited chan error
+	log    *bytes.Buffer // to be read once the process has ended
+}
+
+func (d *demo) install(ctx context.Context) error {
+	var err error
+	if d.ports.webhook, err = freeAddress(ctx); err != nil {
+		return err
+	}
+	if d.ports.interceptor, err = freeAddress(ctx); err != nil {
+		return err
+	}
+	config, err := d.file("tekgate.yaml", map[string]string{"$WEBHOOK": d.ports.webhook})
+	if err != nil {
+		return err
+	}
+	d.say("$ tekgate install --config tekgate.yaml")
+	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, "tekgate"), "install", "--config", config, "--kubeconfig", d.cluster.Kubeconfig)
+	var talk bytes.Buffer
+	cmd.Stderr = &talk
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%w: %s", err, strings.TrimSpace(talk.String()))
+	}
+	d.summary(&talk)
+	return d.showImages(ctx)
+}
+
+// summary prints what install said but for its lines for each object.
+func (d *demo) summary(talk io.Reader) {
+	lines := bufio.NewScanner(talk)
+	for lines.Scan() {
+		if !strings.HasPrefix(lines.Text(), "  ") {
+			d.say("%s", lines.Text())
+		}
+	}
+}
+
+// showImages prints where the images of Tekton's controller are to come from,
+// the ones in its arguments included.
+func (d *demo) showImages(ctx context.Context) error {
+	deployment := object("apps/v1", "Deployment", "tekton-pipelines", "tekton-pipelines-controller")
+	if err := d.client.Get(ctx, client.ObjectKeyFromObject(deployment), deployment); err != nil {
+		return err
+	}
+	containers, _, err := unstructured.NestedSlice(deployment.Object, "spec", "template", "spec", "containers")
+	if err != nil {
+		return err
+	}
+	container, _ := containers[0].(map[string]any)
+	d.say("Tekton's controller now has image %v", container["image"])
+	args, _ := container["args"].([]any)
+	for i := 0; i+1 < len(args); i++ {
+		if flag := fmt.Sprint(args[i]); strings.Contains(flag, "-image") {
+			d.say("  %-26s %v", flag, args[i+1])
+		}
+	}
+	return nil
+}
+
+func (d *demo) startServers(ctx context.Context) error {
+	config := filepath.Join(d.dir, "tekgate.yaml")
+	common := []string{"--kubeconfig", d.cluster.Kubeconfig, "--config", config, "--namespace", "tekgate", "--health-bind-address", "127.0.0.1:0"}
+	err := d.startServer(ctx, "webhook", append(common, "--metrics-bind-address", "0", "--bind-address", d.ports.webhook)...)
+	if err != nil {
+		return err
+	}
+	err = d.startServer(ctx, "interceptor", append(common, "--bind-address", d.ports.interceptor, "--url", "https://"+d.ports.interceptor)...)
+	if err != nil {
+		return err
+	}
+	return d.waitUntilWired(ctx)
+}
+
+func (d *demo) startServer(ctx context.Context, name string, args ...string) error {
+	// Not bound to ctx: the server is to end by SIGTERM, as in a cluster.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(d.bin, name), args...)
+	s := &server{name: name, cmd: cmd, exited: make(chan error, 1), log: &bytes.Buffer{}}
+	cmd.Stdout, cmd.Stderr = s.log, s.log
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("starting %s: %w", name, err)
+	}
+	go func() { s.exited <- cmd.Wait() }()
+	d.servers = append(d.servers, s)
+	d.say("$ %s %s", name, strings.Join(args[2:], " "))
+	return nil
+}
+
+// waitUntilWired waits until both servers have made their certificates and
+// told the API server about them.
+func (d *demo) waitUntilWired(ctx context.Context) error {
+	wired := []struct {
+		object *unstructured.Unstructured
+		bundle []string
+		what   string
+	}{
+		{object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "", "mutate.tekgate.dev"), []string{"webhooks"}, "MutatingWebhookConfiguration mutate.tekgate.dev has its caBundle"},
+		{object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "", "validate.tekgate.dev"), []string{"webhooks"}, "ValidatingWebhookConfiguration validate.tekgate.dev has its caBundle"},
+		{clusterInterceptor(), []string{"spec"}, "ClusterInterceptor tekgate has its label and caBundle"},
+	}
+	for _, w := range wired {
+		err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
+			if err := d.died(); err != nil {
+				return false, err
+			}
+			err := d.client.Get(ctx, client.ObjectKeyFromObject(w.object), w.object)
+			if client.IgnoreNotFound(err) != nil && !meta.IsNoMatchError(err) {
+				return false, err
+			}
+			return err == nil && caBundle(w.object) != "", nil
+		})
+		if err != nil {
+			return fmt.Errorf("waiting until %s: %w", w.what, err)
+		}
+		d.say("%s", w.what)
+	}
+	return nil
+}
+
+// caBundle returns the caBundle of a webhook configuration or ClusterInterceptor.
+func caBundle(obj *unstructured.Unstructured) string {
+	if bundle, found, _ := unstructured.NestedString(obj.Object, "spec", "clientConfig", "caBundle"); found {
+		return bundle
+	}
+	webhooks, _, _ := unstructured.NestedSlice(obj.Object, "webhooks")
+	if len(webhooks) == 0 {
+		return ""
+	}
+	webhook, _ := webhooks[0].(map[string]any)
+	bundle, _, _ := unstructured.NestedString(webhook, "clientConfig", "caBundle")
+	return bundle
+}
+
+// died returns an error when a server is no longer there.
+func (d *demo) died() error {
+	for _, s := range d.servers {
+		select {
+		case err := <-s.exited:
+			s.exited <- err
+			return fmt.Errorf("%s ended: %w", s.name, errors.Join(err, errors.New("see its log")))
+		default:
+		}
+	}
+	return nil
+}
+
+func (s *server) stop() error {
+	// The process may be gone already; then waiting says so.
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case err := <-s.exited:
+		s.exited <- err
+		if err != nil {
+			return fmt.Errorf("%s did not end well: %w", s.name, err)
+		}
+		return nil
+	case <-time.After(30 * time.Second):
+		_ = s.cmd.Process.Kill()
+		return fmt.Errorf("%s did not end within 30 s of SIGTERM", s.name)
+	}
+}
+
+// serverLogs ends the servers and returns what they said, for an error.
+func (d *demo) serverLogs() string {
+	var logs strings.Builder
+	for _, s := range d.servers {
+		_ = s.stop()
+		fmt.Fprintf(&logs, "\n--- log of %s\n%s", s.name, s.log)
+	}
+	return logs.String()
+}
+
+// file writes one of the demo's files to its folder, placeholders filled in.
+func (d *demo) file(name string, values map[string]string) (string, error) {
+	text, err := fill(name, values)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(d.dir, filepath.Base(name))
+	return path, os.WriteFile(path, text, 0o600)
+}
+
+// indented writes to a demo's output below a step's title.
+type indented struct{ out io.Writer }
+
+func (i indented) Write(p []byte) (int, error) {
+	_, err := fmt.Fprintf(i.out, "      %s", p)
+	return len(p), err
+}
