@@ -180,25 +180,10 @@ func (b *bed) configure() {
 	})
 }
 
-// second installs a mutating webhook of another party, which like Tekton's own
-// names the default ServiceAccount where none is named, and adds a label.
+// second installs a mutating webhook of another party.
 func (b *bed) second(name string) {
 	b.Helper()
-	handler := admission.HandlerFunc(func(_ context.Context, req admission.Request) admission.Response {
-		var run unstructured.Unstructured
-		if err := json.Unmarshal(req.Object.Raw, &run.Object); err != nil {
-			return admission.Errored(http.StatusBadRequest, err)
-		}
-		var patch []jsonpatch.Operation
-		if account, _, _ := unstructured.NestedString(run.Object, "spec", "serviceAccountName"); account == "" {
-			patch = append(patch, jsonpatch.NewOperation("add", "/spec/serviceAccountName", "default"))
-		}
-		if run.GetLabels() == nil {
-			patch = append(patch, jsonpatch.NewOperation("add", "/metadata/labels", map[string]string{"seen": "yes"}))
-		}
-		return admission.Patched("", patch...)
-	})
-	server := httptest.NewTLSServer(&admit.Webhook{Handler: handler})
+	server := httptest.NewTLSServer(&admit.Webhook{Handler: admission.HandlerFunc(likeTekton)})
 	b.Cleanup(server.Close)
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	configuration := b.parse(fmt.Sprintf(`
@@ -230,6 +215,22 @@ webhooks:
 		}
 		return nil
 	})
+}
+
+// likeTekton names the default ServiceAccount where none is named, and labels.
+func likeTekton(_ context.Context, req admission.Request) admission.Response {
+	var run unstructured.Unstructured
+	if err := json.Unmarshal(req.Object.Raw, &run.Object); err != nil {
+		return admission.Errored(http.StatusBadRequest, err)
+	}
+	var patch []jsonpatch.Operation
+	if accountOf(&run) == "" {
+		patch = append(patch, jsonpatch.NewOperation("add", "/spec/serviceAccountName", "default"))
+	}
+	if run.GetLabels() == nil {
+		patch = append(patch, jsonpatch.NewOperation("add", "/metadata/labels", map[string]string{"seen": "yes"}))
+	}
+	return admission.Patched("", patch...)
 }
 
 func (b *bed) parse(text string) *unstructured.Unstructured {

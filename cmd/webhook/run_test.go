@@ -21,11 +21,14 @@ func TestRunFails(t *testing.T) {
 	kubeconfig := write(t, dir, "kubeconfig", unreachable)
 	empty := write(t, dir, "empty", "")
 	badConfig := write(t, dir, "config.yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmutator: {dockerConfg: {}}\n")
+	t.Setenv("KUBECONFIG", filepath.Join(dir, "nowhere"))
+	t.Setenv("HOME", dir)
 	tests := []struct {
 		name string
 		args []string
 		want []string
 	}{
+		{"no kubeconfig", nil, []string{"this is no Pod", "--kubeconfig"}},
 		{"unreachable server", []string{"--kubeconfig", kubeconfig}, []string{"reaching the API server at https://127.0.0.1:1", "connection refused"}},
 		{"no such kubeconfig", []string{"--kubeconfig", filepath.Join(dir, "none")}, []string{"finding the API server", "none"}},
 		{"empty kubeconfig", []string{"--kubeconfig", empty}, []string{"finding the API server"}},

@@ -102,8 +102,11 @@ func connect(kubeconfig string) (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = kubeconfig
 	cluster, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if clientcmd.IsEmptyConfig(err) {
+		return nil, errors.New("finding the API server: this is no Pod and there is no kubeconfig: name one with --kubeconfig")
+	}
 	if err != nil {
-		return nil, fmt.Errorf("finding the API server, by --kubeconfig or in a Pod: %w", err)
+		return nil, fmt.Errorf("finding the API server: %w", err)
 	}
 	cluster.QPS = -1
 	hasty := rest.CopyConfig(cluster)
