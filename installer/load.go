@@ -37,6 +37,21 @@ func Load(ctx context.Context, source string, in io.Reader) ([]*unstructured.Uns
 	return objects, nil
 }
 
+// Distinct fails when an object stands in the manifests twice: of two different
+// ones the last would win, unnoticed.
+func Distinct(objects []*unstructured.Unstructured) error {
+	var problems []error
+	seen := map[string]bool{}
+	for _, obj := range objects {
+		id := obj.GroupVersionKind().Group + " " + name(obj)
+		if seen[id] {
+			problems = append(problems, fmt.Errorf("%s stands in the manifests twice: name each manifest once, and leave out what is embedded", name(obj)))
+		}
+		seen[id] = true
+	}
+	return errors.Join(problems...)
+}
+
 func load(ctx context.Context, source string, in io.Reader) ([]*unstructured.Unstructured, error) {
 	switch {
 	case source == "-":

@@ -76,6 +76,9 @@ func (r *rewriter) images() []image.Rewritten {
 func (r *rewriter) collisions() {
 	sources := map[string]image.Reference{}
 	for _, done := range r.images() {
+		if done.Rule == "" {
+			continue
+		}
 		to := done.To.String()
 		first, taken := sources[to]
 		if !taken {

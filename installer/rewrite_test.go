@@ -245,3 +245,13 @@ func TestLoad(t *testing.T) {
 		}
 	}
 }
+
+func TestDistinct(t *testing.T) {
+	objs := objects(t, "apiVersion: v1\nkind: A\nmetadata: {name: a}\n---\napiVersion: v1\nkind: A\nmetadata: {name: b}\n")
+	if err := installer.Distinct(objs); err != nil {
+		t.Error(err)
+	}
+	if err := installer.Distinct(append(objs, objs[0])); err == nil || !strings.Contains(err.Error(), "A/a stands in the manifests twice") {
+		t.Errorf("error %v", err)
+	}
+}

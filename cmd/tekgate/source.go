@@ -59,6 +59,9 @@ func (s *source) render(ctx context.Context, in io.Reader, talk io.Writer) (*ren
 		return nil, err
 	}
 	objects = append(objects, own...)
+	if err := installer.Distinct(objects); err != nil {
+		return nil, err
+	}
 	images, err := installer.Rewrite(objects, rules)
 	if err != nil {
 		return nil, err

@@ -17,12 +17,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // kubeconfigEnv names the kubeconfig of a cluster to use in place of a new one.
@@ -42,15 +45,16 @@ type Cluster struct {
 }
 
 // New starts a control plane, or connects to the cluster of
-// TEKGATE_KUBECONFIG. log hears about slow steps. The caller stops it.
-func New(ctx context.Context, log io.Writer) (*Cluster, error) {
+// TEKGATE_KUBECONFIG. talk hears about slow steps. The caller stops it.
+func New(ctx context.Context, talk io.Writer) (*Cluster, error) {
 	if path := os.Getenv(kubeconfigEnv); path != "" {
 		return existing(path)
 	}
-	binaries, err := Binaries(ctx, log)
+	binaries, err := Binaries(ctx, talk)
 	if err != nil {
 		return nil, err
 	}
+	quiet()
 	env := &envtest.Environment{
 		BinaryAssetsDirectory:    binaries,
 		ControlPlaneStartTimeout: time.Minute,
@@ -73,6 +77,10 @@ func New(ctx context.Context, log io.Writer) (*Cluster, error) {
 	}
 	return c, nil
 }
+
+// quiet keeps controller-runtime from complaining, with a stack trace, that
+// nobody wants its log. Who does sets a logger of his own.
+var quiet = sync.OnceFunc(func() { log.SetLogger(logr.Discard()) })
 
 func existing(path string) (*Cluster, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", path)

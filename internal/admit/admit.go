@@ -64,22 +64,30 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := deadline(r)
 	defer cancel()
-	write(rw, req, w.handle(ctx, req))
+	res, failure := w.handle(ctx, req)
+	if failure != nil {
+		failure.write(rw)
+		return
+	}
+	write(rw, req, res)
 }
 
-// handle turns a panic of a rule into an answer, for one bad object must not
-// cost everybody the server. The stack goes to the log, not to the user; the
-// value of the panic goes nowhere, since it may hold parts of the object.
-func (w *Webhook) handle(ctx context.Context, req admission.Request) (res admission.Response) {
+// handle turns a panic of a rule into an HTTP error, for one bad object must
+// not cost everybody the server. It is no review that denies: to the API server
+// the call has failed, so that the webhook's failurePolicy decides, which lets
+// the object pass where that is Ignore. The stack goes to the log, not to the
+// user; the value of the panic goes nowhere, since it may hold parts of the
+// object.
+func (w *Webhook) handle(ctx context.Context, req admission.Request) (res admission.Response, failure *httpError) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			log.FromContext(ctx).Error(errors.New("a rule panicked"), "answering 500",
 				"uid", req.UID, "kind", req.Kind.Kind, "panic", fmt.Sprintf("%T", cause), "stack", string(debug.Stack()))
-			res = admission.Errored(http.StatusInternalServerError,
-				fmt.Errorf("internal error while judging this %s: please report it with the log of tekgate-webhook and the uid %s", req.Kind.Kind, req.UID))
+			failure = &httpError{http.StatusInternalServerError, fmt.Sprintf(
+				"internal error while judging this %s: please report it with the log of tekgate-webhook and the uid %s", req.Kind.Kind, req.UID)}
 		}
 	}()
-	return w.Handler.Handle(ctx, req)
+	return w.Handler.Handle(ctx, req), nil
 }
 
 // deadline keeps a request from outliving its sender's patience, which the API
@@ -157,8 +165,8 @@ func describe(err error) string {
 // failure to write: the connection is gone.
 func write(rw http.ResponseWriter, req admission.Request, res admission.Response) {
 	if err := res.Complete(req); err != nil {
-		res = admission.Errored(http.StatusInternalServerError, errors.New("internal error: the patch could not be encoded"))
-		res.UID = req.UID
+		(&httpError{http.StatusInternalServerError, fmt.Sprintf("internal error: the patch for this %s could not be encoded", req.Kind.Kind)}).write(rw)
+		return
 	}
 	review := admissionv1.AdmissionReview{
 		TypeMeta: metav1.TypeMeta{Kind: "AdmissionReview", APIVersion: admissionv1.SchemeGroupVersion.String()},
