@@ -11,9 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
-	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
 
 	"github.com/tekgate/tekgate/interceptor"
 )
@@ -218,16 +218,19 @@ func TestProvidersAreDocumented(t *testing.T) {
 	}
 }
 
-// TestManyHeaderValues holds that half a million values of one header cost nothing.
+// TestManyHeaderValues holds that half a million values of one header cost no more
+// than reading them.
 func TestManyHeaderValues(t *testing.T) {
 	many := make([]string, 1<<19)
 	for i := range many {
 		many[i] = strconv.Itoa(i)
 	}
-	edits := []edit{header("X-Gitee-Token", many...)}
-	if got := send(t, newHandler(signedAt), edited(&v1beta1.InterceptorRequest{
-		Header: map[string][]string{}, InterceptorParams: giteeRequest().InterceptorParams, Context: giteeRequest().Context,
-	}, edits)); got.Continue {
-		t.Error("passes")
+	start := time.Now()
+	got := send(t, newHandler(signedAt), giteeRequest(header("X-Gitee-Token", many...)))
+	if got.Continue || !strings.Contains(got.Status.Message, "different values") {
+		t.Errorf("got %+v", got)
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("it took %s", took)
 	}
 }

@@ -187,7 +187,7 @@ func (p *program) address(t *testing.T, msg string) (address string) {
 }
 
 func testProgram(t *testing.T, api *cluster.Cluster, c client.Client) {
-	p := start(t, "--kubeconfig", api.Kubeconfig, "--bind-address=127.0.0.1:0", "--health-bind-address=127.0.0.1:0")
+	p := start(t, "--kubeconfig", api.Kubeconfig, "--bind-address=127.0.0.1:0", "--health-bind-address=127.0.0.1:0", "--drain=2s")
 	events, probes := p.address(t, "serving events"), p.address(t, "serving probes")
 	eventually(t, func() error { return needs(p.text(), "install Tekton Triggers") })
 	installTriggers(t, c)
@@ -200,6 +200,14 @@ func testProgram(t *testing.T, api *cluster.Cluster, c client.Client) {
 	checkEvents(t, trusted)
 	checkStatus(t, "http://"+probes+"/healthz", 200)
 	checkStatus(t, "http://"+probes+"/readyz", 200)
+	r, err := trusted.Post("https://tekgate-interceptor.tekgate.svc//verify", "application/json", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if r.StatusCode != 404 || r.Request.Method != http.MethodPost {
+		t.Errorf("//verify: got %d to a %s, want 404 and no redirect", r.StatusCode, r.Request.Method)
+	}
 
 	p.cancel()
 	eventually(t, func() error { return needs(p.text(), "shutting down") })

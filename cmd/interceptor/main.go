@@ -18,9 +18,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"os/signal"
 	"syscall"
@@ -45,7 +47,7 @@ func status(args []string) int {
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	if err := run(ctx, args, os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, "interceptor:", err)
+		fmt.Fprintln(os.Stderr, "tekgate-interceptor:", err)
 		return 1
 	}
 	return 0
@@ -58,6 +60,7 @@ type options struct {
 	namespace, service string
 	bind, health       string
 	url                string
+	drain              time.Duration
 }
 
 // run is the whole program. It returns when ctx ends and all requests have been
@@ -89,7 +92,8 @@ func command(errOut io.Writer) *cobra.Command {
 	f.StringVar(&o.namespace, "namespace", defaultNamespace(), "`NAMESPACE` of the Service and of the CA's Secret")
 	f.StringVar(&o.service, "service", "tekgate-interceptor", "`NAME` of the Service that leads here")
 	f.StringVar(&o.bind, "bind-address", ":8443", "`ADDRESS` to serve events on")
-	f.StringVar(&o.health, "health-bind-address", ":8081", "`ADDRESS` to serve /healthz and /readyz on; empty for none")
+	f.StringVar(&o.health, "health-bind-address", ":8081", "`ADDRESS` to serve /healthz and /readyz on; 0 for none")
+	f.DurationVar(&o.drain, "drain", 5*time.Second, "how long to go on serving after the first signal, while clients learn of it")
 	f.StringVar(&o.url, "url", "", "`URL` that EventListeners reach this server by when it runs outside the cluster, such as https://127.0.0.1:9444; its path is /verify unless it has one (default: the Service)")
 	return cmd
 }
@@ -126,12 +130,13 @@ func (o options) run(ctx context.Context, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
-	s, err := listen(o.bind, o.health, log)
+	s, err := listen(ctx, o.bind, o.health, log)
 	if err != nil {
 		return err
 	}
 	handler := interceptor.New(configuration.Interceptor, secrets{c.Client}, log, time.Now)
 	p := publisher{client: c, want: target.clusterInterceptor(authority.CABundle()), log: log}
+	s.drainTime = o.drain
 	return s.run(ctx, handler, authority.TLS, p.run)
 }
 
@@ -145,8 +150,10 @@ func (o options) authority(ctx context.Context, c kube, to target) (*certs.Autho
 	authority, err := certs.Load(ctx, certs.Options{
 		Client: c.Client, Namespace: o.namespace, Name: "tekgate-interceptor-ca", DNSNames: names, IPs: ips,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("asking the API server at %s: %w", c.host, err)
+	var request *url.Error
+	if errors.As(err, &request) {
+		// What stands around it repeats the address and names no other cause.
+		return nil, fmt.Errorf("reaching the API server at %s: %w", c.host, request.Err)
 	}
-	return authority, nil
+	return authority, err
 }

@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/go-logr/logr"
 )
 
 func TestTarget(t *testing.T) {
@@ -140,7 +142,7 @@ func TestCannotStart(t *testing.T) {
 	}{
 		{"no cluster", nil, "no cluster is named: pass --kubeconfig"},
 		{"no such kubeconfig", []string{"--kubeconfig=/nonexistent"}, "reading kubeconfig /nonexistent"},
-		{"server away", []string{"--kubeconfig", unreachable(t)}, "connection refused"},
+		{"server away", []string{"--kubeconfig", unreachable(t)}, "reaching the API server at https://127.0.0.1:"},
 		{"bad configuration", []string{"--config", bad}, `did you mean "maxAge"?`},
 		{"bad url", []string{"--url=http://x"}, "reading --url"},
 		{"unknown flag", []string{"--nosuch"}, "unknown flag"},
@@ -167,9 +169,24 @@ func TestHelp(t *testing.T) {
 	if err := run(t.Context(), []string{"--help"}, &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	for _, flag := range []string{"--kubeconfig", "--config", "--namespace", "--service", "--bind-address", "--health-bind-address", "--url"} {
+	for _, flag := range []string{"--kubeconfig", "--config", "--namespace", "--service", "--bind-address", "--health-bind-address", "--url", "--drain"} {
 		if !strings.Contains(out.String(), flag) {
 			t.Errorf("the help lacks %s", flag)
+		}
+	}
+}
+
+func TestAddressInUse(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	taken := l.Addr().String()
+	for _, addresses := range [][2]string{{taken, "0"}, {"127.0.0.1:0", taken}} {
+		_, err := listen(t.Context(), addresses[0], addresses[1], logr.Discard())
+		if err == nil || !strings.Contains(err.Error(), taken) {
+			t.Errorf("%v: got %v, want an error that names %s", addresses, err, taken)
 		}
 	}
 }

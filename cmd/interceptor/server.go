@@ -22,10 +22,6 @@ const (
 	readTimeout   = 20 * time.Second
 	writeTimeout  = 30 * time.Second // from the end of the header: reads and verifies, too
 	idleTimeout   = 10 * time.Minute
-
-	// drainTime is how long events are still accepted after SIGTERM, for the
-	// cluster to learn that no more should come.
-	drainTime = 5 * time.Second
 	// stopTimeout bounds the wait for the last answers.
 	stopTimeout = 20 * time.Second
 )
@@ -39,21 +35,23 @@ const (
 type server struct {
 	events, health net.Listener // health is nil where nobody wants it
 	log            logr.Logger
+	drainTime      time.Duration // how long events are still taken after SIGTERM
 	draining       atomic.Bool
 }
 
 // listen opens the sockets, so that an address in use is known before anything is
 // published.
-func listen(events, health string, log logr.Logger) (*server, error) {
+func listen(ctx context.Context, events, health string, log logr.Logger) (*server, error) {
 	s := &server{log: log}
+	var config net.ListenConfig
 	var err error
-	if s.events, err = net.Listen("tcp", events); err != nil {
+	if s.events, err = config.Listen(ctx, "tcp", events); err != nil {
 		return nil, fmt.Errorf("listening for events: %w", err)
 	}
-	if health == "" {
+	if health == "0" || health == "" {
 		return s, nil
 	}
-	if s.health, err = net.Listen("tcp", health); err != nil {
+	if s.health, err = config.Listen(ctx, "tcp", health); err != nil {
 		s.events.Close()
 		return nil, fmt.Errorf("listening for probes: %w", err)
 	}
@@ -129,8 +127,8 @@ func (s *server) probes() http.Handler {
 
 func (s *server) drain() {
 	s.draining.Store(true)
-	s.log.Info("shutting down", "servingOnFor", drainTime.String())
-	time.Sleep(drainTime)
+	s.log.Info("shutting down", "servingOnFor", s.drainTime.String())
+	time.Sleep(s.drainTime)
 }
 
 func stop(servers ...*http.Server) error {
