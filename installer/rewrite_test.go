@@ -93,16 +93,16 @@ func TestRewriteRefuses(t *testing.T) {
 	deployment := func(image string) string {
 		return "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d, namespace: ns}\nspec: {template: {spec: {containers: [{name: c, image: '" + image + "'}]}}}\n---\n"
 	}
-	ghcr := []image.Rule{{Match: "ghcr.io/**", To: "a.io/{name}"}}
+	ghcr := []image.Rule{{Match: "ghcr.io/**", To: []string{"a.io/{name}"}}}
 	tests := []struct {
 		name, in string
 		mirror   image.Mirror
 		want     []string
 	}{
-		{"a host without a rule", deployment("quay.io/a/b:1"), image.Mirror{Rules: append([]image.Rule{{Match: "ghcr.io/**", To: "a.io/{name}", Optional: true}}, image.Rule{Match: "gcr.io/**", To: "a.io/{name}", Optional: true})},
+		{"a host without a rule", deployment("quay.io/a/b:1"), image.Mirror{Rules: append([]image.Rule{{Match: "ghcr.io/**", To: []string{"a.io/{name}"}, Optional: true}}, image.Rule{Match: "gcr.io/**", To: []string{"a.io/{name}"}, Optional: true})},
 			[]string{"Deployment/ns/d: spec.template.spec.containers[0].image: image quay.io/a/b:1: no mirror rule applies"}},
 		{"no reference", deployment("a b"), image.Shorthand("upstream"), []string{"Deployment/ns/d", `"a b"`}},
-		{"a rule for nothing", deployment("ghcr.io/a/b:1"), image.Mirror{Rules: append(ghcr, image.Rule{Match: "ghcr.io/tekton/**", To: "b.io/{name}"})},
+		{"a rule for nothing", deployment("ghcr.io/a/b:1"), image.Mirror{Rules: append(ghcr, image.Rule{Match: "ghcr.io/tekton/**", To: []string{"b.io/{name}"}})},
 			[]string{`mirror.rules[1] ("ghcr.io/tekton/**") applies to no image of this release`, "optional: true"}},
 		{"two images, one name", deployment("ghcr.io/a/b:1") + deployment("ghcr.io/c/b:1"), image.Mirror{Rules: ghcr},
 			[]string{"ghcr.io/a/b:1 and ghcr.io/c/b:1 would both become a.io/b:1"}},
@@ -156,7 +156,7 @@ var tektonReferenceInDescription = "gcr.io/tekton-releases/catalog/upstream/git-
 
 func checkRelease(t *testing.T, objs []*unstructured.Unstructured) {
 	t.Helper()
-	for _, mirror := range []image.Mirror{image.Shorthand(mirrorHost + "/tekton"), {Rules: []image.Rule{{Match: "**", To: mirrorHost + "/{path}"}}}} {
+	for _, mirror := range []image.Mirror{image.Shorthand(mirrorHost + "/tekton"), {Rules: []image.Rule{{Match: "**", To: []string{mirrorHost + "/{path}"}}}}} {
 		copies := make([]*unstructured.Unstructured, len(objs))
 		for i := range objs {
 			copies[i] = objs[i].DeepCopy()

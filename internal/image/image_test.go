@@ -102,18 +102,18 @@ func TestRewrite(t *testing.T) {
 		{"daocloud twice", image.Shorthand("daocloud"), "m.daocloud.io/ghcr.io/a/b:c", "m.daocloud.io/ghcr.io/a/b:c"},
 		{"daocloud, Docker Hub", image.Shorthand("daocloud"), "alpine:3", "m.daocloud.io/docker.io/library/alpine:3"},
 		{"upstream", image.Shorthand("upstream"), controller, controller},
-		{"first match wins", rules(image.Rule{Match: "ghcr.io/**", To: "a.io/{path}"}, image.Rule{Match: "**", To: "b.io/{path}"}), "ghcr.io/x/y:1", "a.io/x/y:1"},
-		{"rules before the preset", image.Mirror{Preset: "daocloud", Rules: []image.Rule{{Match: "cgr.dev/chainguard/busybox", To: "r.io/sh:1"}}}, shell, "r.io/sh:1"},
-		{"one star is one element", rules(image.Rule{Match: "ghcr.io/*", To: "a.io/{path}"}), "ghcr.io/x/y:1", ""},
-		{"no rule", rules(image.Rule{Match: "ghcr.io/**", To: "a.io/{path}"}), shell, ""},
+		{"first match wins", rules(image.Rule{Match: "ghcr.io/**", To: []string{"a.io/{path}"}}, image.Rule{Match: "**", To: []string{"b.io/{path}"}}), "ghcr.io/x/y:1", "a.io/x/y:1"},
+		{"rules before the preset", image.Mirror{Preset: "daocloud", Rules: []image.Rule{{Match: "cgr.dev/chainguard/busybox", To: []string{"r.io/sh:1"}}}}, shell, "r.io/sh:1"},
+		{"one star is one element", rules(image.Rule{Match: "ghcr.io/*", To: []string{"a.io/{path}"}}), "ghcr.io/x/y:1", ""},
+		{"no rule", rules(image.Rule{Match: "ghcr.io/**", To: []string{"a.io/{path}"}}), shell, ""},
 		{"keep", image.Mirror{Keep: []string{"quay.io/**"}}, "quay.io/a/b:1", "quay.io/a/b:1"},
-		{"drop", rules(image.Rule{Match: "**", To: "a.io/{name}", Digest: image.DigestDrop}), controller + "@" + digest, "a.io/controller-10a3e32792f33651396d02b6855a6e36:v1.15.0"},
-		{"tag placeholder keeps the digest", rules(image.Rule{Match: "**", To: "a.io/all:{tag}"}), controller + "@" + digest, "a.io/all:v1.15.0@" + digest},
-		{"no tag for {tag}", rules(image.Rule{Match: "**", To: "a.io/all:{tag}"}), shell, ""},
-		{"own tag is another image", rules(image.Rule{Match: "**", To: "a.io/sh:1"}), shell, "a.io/sh:1"},
-		{"component is Tekton's alone", rules(image.Rule{Match: "**", To: "a.io/{component}/{binary}"}), "quay.io/x/y", ""},
-		{"host in a path", rules(image.Rule{Match: "**", To: "{host}.mirror.io/{path}"}), "quay.io/x/y:1", "quay.io.mirror.io/x/y:1"},
-		{"host in a path, twice", rules(image.Rule{Match: "**", To: "{host}.mirror.io/{path}"}), "quay.io.mirror.io/x/y:1", "quay.io.mirror.io/x/y:1"},
+		{"drop", rules(image.Rule{Match: "**", To: []string{"a.io/{name}"}, Digest: image.DigestDrop}), controller + "@" + digest, "a.io/controller-10a3e32792f33651396d02b6855a6e36:v1.15.0"},
+		{"tag placeholder keeps the digest", rules(image.Rule{Match: "**", To: []string{"a.io/all:{tag}"}}), controller + "@" + digest, "a.io/all:v1.15.0@" + digest},
+		{"no tag for {tag}", rules(image.Rule{Match: "**", To: []string{"a.io/all:{tag}"}}), shell, ""},
+		{"own tag is another image", rules(image.Rule{Match: "**", To: []string{"a.io/sh:1"}}), shell, "a.io/sh:1"},
+		{"component is Tekton's alone", rules(image.Rule{Match: "**", To: []string{"a.io/{component}/{binary}"}}), "quay.io/x/y", ""},
+		{"host in a path", rules(image.Rule{Match: "**", To: []string{"{host}.mirror.io/{path}"}}), "quay.io/x/y:1", "quay.io.mirror.io/x/y:1"},
+		{"host in a path, twice", rules(image.Rule{Match: "**", To: []string{"{host}.mirror.io/{path}"}}), "quay.io.mirror.io/x/y:1", "quay.io.mirror.io/x/y:1"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -147,18 +147,18 @@ func TestCompileErrors(t *testing.T) {
 		mirror image.Mirror
 		want   string
 	}{
-		{"preset", image.Mirror{Preset: "nobody"}, `mirror.preset: "nobody" is not known: choose one of daocloud, upstream`},
-		{"misspelt preset on the command line", image.Shorthand("daoclod"), `mirror "daoclod" is neither a preset (daocloud, upstream) nor a registry`},
+		{"preset", image.Mirror{Preset: "nobody"}, `mirror.preset: "nobody" is not known: choose one of daocloud, daocloud-hosts, tektondev, upstream`},
+		{"misspelt preset on the command line", image.Shorthand("daoclod"), `mirror "daoclod" is neither a preset (daocloud, daocloud-hosts, tektondev, upstream) nor a registry`},
 		{"scheme", image.Shorthand("https://r.example.com/t"), "leave out the scheme"},
 		{"bad registry", image.Shorthand("r.example.com/UPPER"), "UPPER"},
-		{"host alone matches nothing", image.Mirror{Rules: []image.Rule{{Match: "ghcr.io", To: "a.io/{path}"}}}, `mirror.rules[0].match: pattern "ghcr.io" can match no image: it has to cover host and path, such as "ghcr.io/**"`},
-		{"tag in a pattern", image.Mirror{Rules: []image.Rule{{Match: "ghcr.io/a:1", To: "a.io/{path}"}}}, "without tag"},
-		{"placeholder", image.Mirror{Rules: []image.Rule{{Match: "**", To: "a.io/{nam}"}}}, `placeholder {nam} is not known`},
-		{"open brace", image.Mirror{Rules: []image.Rule{{Match: "**", To: "a.io/{name"}}}, `placeholder {name is not known`},
-		{"no host", image.Mirror{Rules: []image.Rule{{Match: "**", To: "{name}"}}}, "mirror's host"},
-		{"no reference", image.Mirror{Rules: []image.Rule{{Match: "**", To: "a.io/A {name}"}}}, "gives no image reference"},
+		{"host alone matches nothing", image.Mirror{Rules: []image.Rule{{Match: "ghcr.io", To: []string{"a.io/{path}"}}}}, `mirror.rules[0].match: pattern "ghcr.io" can match no image: it has to cover host and path, such as "ghcr.io/**"`},
+		{"tag in a pattern", image.Mirror{Rules: []image.Rule{{Match: "ghcr.io/a:1", To: []string{"a.io/{path}"}}}}, "without tag"},
+		{"placeholder", image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"a.io/{nam}"}}}}, `placeholder {nam} is not known`},
+		{"open brace", image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"a.io/{name"}}}}, `placeholder {name is not known`},
+		{"no host", image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"{name}"}}}}, "mirror's host"},
+		{"no reference", image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"a.io/A {name}"}}}}, "gives no image reference"},
 		{"empty", image.Mirror{Rules: []image.Rule{{}}}, "mirror.rules[0].match"},
-		{"digest", image.Mirror{Rules: []image.Rule{{Match: "**", To: "a.io/{name}", Digest: "forget"}}}, `mirror.rules[0].digest: "forget" is not known: say keep or drop`},
+		{"digest", image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"a.io/{name}"}, Digest: "forget"}}}, `mirror.rules[0].digest: "forget" is not known: say keep, drop or relock`},
 		{"keep", image.Mirror{Keep: []string{"quay.io"}}, `mirror.keep[0]`},
 	}
 	for _, tt := range tests {
@@ -183,9 +183,9 @@ func TestPresetsCompile(t *testing.T) {
 
 func TestUnused(t *testing.T) {
 	rules, err := image.Mirror{Rules: []image.Rule{
-		{Match: "ghcr.io/tektoncd/**", To: "a.io/{name}"},
-		{Match: "ghcr.io/tekton/**", To: "b.io/{name}"},
-		{Match: "docker.io/**", To: "c.io/{name}", Optional: true},
+		{Match: "ghcr.io/tektoncd/**", To: []string{"a.io/{name}"}},
+		{Match: "ghcr.io/tekton/**", To: []string{"b.io/{name}"}},
+		{Match: "docker.io/**", To: []string{"c.io/{name}"}, Optional: true},
 	}}.Compile()
 	if err != nil {
 		t.Fatal(err)

@@ -1,23 +1,33 @@
 package image
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/distribution/reference"
 )
 
 // Mirror is the section `mirror` of the configuration file.
 type Mirror struct {
 	// Preset names a known mirror; its rules come after Rules. See Presets.
 	Preset string `json:"preset,omitempty"`
-	// Registry is a host and path under which Tekton's images lie as
-	// <component>-<binary> and all others as the last element of their path;
-	// its rules come after Rules.
+	// Registry is a host and path under which all images lie, arranged as
+	// Layout says; its rules come after Rules.
 	Registry string `json:"registry,omitempty"`
+	// Layout names how Registry arranges images, component-binary if empty. See
+	// Layouts.
+	Layout string `json:"layout,omitempty"`
+	// Digest is the digest policy of Registry, Preset and of all Rules that have
+	// none of their own: keep, drop or relock. Empty leaves a preset its own,
+	// and keeps otherwise.
+	Digest string `json:"digest,omitempty"`
+	// Images sends single images to where they are, before any rule. A key is an
+	// image with or without tag and digest, the more exact key wins; a value is
+	// a repository, and with a tag or digest an image.
+	Images map[string]string `json:"images,omitempty"`
 	// Rules are tried in their order; the first that applies wins.
 	Rules []Rule `json:"rules,omitempty"`
 	// Keep lists patterns of images that stay where they are.
@@ -29,32 +39,63 @@ type Rule struct {
 	// Match is a pattern of host and path. "*" stands for anything within one
 	// path element, "**" for any number of elements: "ghcr.io/tektoncd/**".
 	Match string `json:"match"`
-	// To is where they go: a repository with placeholders, and optionally a
-	// tag. {host} and {path} are the image's own, {name} is the last element of
-	// its path, {component} and {binary} say what a Tekton image holds,
-	// {tag} is its tag. A rule whose placeholders have no value for an image
-	// does not apply to it. Where To has no tag, the image's tag and digest are
-	// kept.
-	To string `json:"to"`
-	// Digest says what becomes of an image's digest: keep (the default), or
-	// drop, for mirrors that were filled by pull, tag and push and so have
-	// digests of their own.
+	// To is where they go: repositories with placeholders, and optionally a
+	// tag; those after the first are fallbacks, in their order. See
+	// Placeholders. A target whose placeholders have no value for an image does
+	// not apply to it, nor does a rule without a target that applies. Where a
+	// target has no tag, the image's own tag is kept.
+	To Targets `json:"to"`
+	// Digest says what becomes of an image's digest: keep (the default); drop,
+	// for mirrors that were filled by pull, tag and push and so have digests of
+	// their own; or relock, to pin the mirror's own digest once it has been
+	// proven to be the same image.
 	Digest string `json:"digest,omitempty"`
 	// Optional allows a rule to match no image of a release. Without it such a
 	// rule is taken for a mistake.
 	Optional bool `json:"optional,omitempty"`
 }
 
-// What Rule.Digest may say.
+// Targets is one template or a list of them, in order of preference.
+type Targets []string
+
+// UnmarshalJSON accepts a string or a list of strings.
+func (t *Targets) UnmarshalJSON(data []byte) error {
+	var one string
+	if err := json.Unmarshal(data, &one); err == nil {
+		*t = Targets{one}
+		return nil
+	}
+	var list []string
+	if err := json.Unmarshal(data, &list); err != nil {
+		return errors.New("`to` has to be a string or a list of strings")
+	}
+	*t = list
+	return nil
+}
+
+// MarshalJSON writes a single target as a string.
+func (t Targets) MarshalJSON() ([]byte, error) {
+	if len(t) == 1 {
+		return json.Marshal(t[0])
+	}
+	return json.Marshal([]string(t))
+}
+
+// What Rule.Digest and Mirror.Digest may say.
 const (
-	DigestKeep = "keep"
-	DigestDrop = "drop"
+	DigestKeep   = "keep"
+	DigestDrop   = "drop"
+	DigestRelock = "relock"
 )
+
+var digestPolicies = []string{"", DigestKeep, DigestDrop, DigestRelock}
 
 // Rules are compiled rules of a Mirror. They are safe for concurrent use.
 type Rules struct {
-	rules []rule
-	keep  []*regexp.Regexp
+	overrides []override
+	rules     []rule
+	keep      []keep
+	chosen    map[string]Rewritten // by From
 }
 
 type rule struct {
@@ -62,36 +103,51 @@ type rule struct {
 	// source names the rule to people, for example `mirror.rules[2]`.
 	source  string
 	pattern *regexp.Regexp
-	// done matches repositories that this rule leads to.
-	done *regexp.Regexp
+	targets []target
+}
+
+type keep struct {
+	source  string
+	pattern *regexp.Regexp
 }
 
 // Compile checks a Mirror and prepares it. The error joins one sentence per
 // mistake.
 func (m Mirror) Compile() (*Rules, error) {
-	var c compiler
+	c := compiler{digest: m.Digest}
+	if !slices.Contains(digestPolicies, m.Digest) {
+		c.problem("mirror.digest: %q is not known: say %s, %s or %s", m.Digest, DigestKeep, DigestDrop, DigestRelock)
+	}
 	for i, r := range m.Rules {
 		c.add(r, fmt.Sprintf("mirror.rules[%d]", i))
 	}
 	if m.Preset != "" {
 		c.preset(m.Preset)
 	}
-	if m.Registry != "" {
-		c.registry(m.Registry)
+	switch {
+	case m.Registry != "":
+		c.registry(m.Registry, m.Layout)
+	case m.Layout != "":
+		c.problem("mirror.layout says how mirror.registry arranges images, and there is no mirror.registry")
 	}
 	for i, k := range m.Keep {
 		c.keepPattern(k, fmt.Sprintf("mirror.keep[%d]", i))
 	}
+	for _, from := range slices.Sorted(maps.Keys(m.Images)) {
+		c.override(from, m.Images[from])
+	}
+	c.chains()
 	return &c.Rules, errors.Join(c.problems...)
 }
 
 // Empty reports whether nothing would ever be rewritten or kept.
 func (m Mirror) Empty() bool {
-	return m.Preset == "" && m.Registry == "" && len(m.Rules) == 0 && len(m.Keep) == 0
+	return m.Preset == "" && m.Registry == "" && len(m.Images) == 0 && len(m.Rules) == 0 && len(m.Keep) == 0
 }
 
 type compiler struct {
 	Rules
+	digest   string
 	problems []error
 }
 
@@ -106,6 +162,9 @@ func (c *compiler) preset(name string) {
 		return
 	}
 	for _, r := range Presets[i].Rules {
+		if c.digest != "" {
+			r.Digest = c.digest
+		}
 		c.add(r, "preset "+name)
 	}
 	for _, k := range Presets[i].Keep {
@@ -113,7 +172,7 @@ func (c *compiler) preset(name string) {
 	}
 }
 
-func (c *compiler) registry(registry string) {
+func (c *compiler) registry(registry, layout string) {
 	registry = strings.TrimSuffix(registry, "/")
 	host, _, hasPath := strings.Cut(registry, "/")
 	switch {
@@ -124,13 +183,18 @@ func (c *compiler) registry(registry string) {
 		c.problem("mirror %q is neither a preset (%s) nor a registry: name a registry by host and path, such as registry.example.com/tekton", registry, strings.Join(presetNames(), ", "))
 		return
 	}
-	if _, err := Parse(registry + "/x"); err != nil {
+	if _, err := Parse(registry + "/a/b"); err != nil {
 		c.problem("mirror registry %q: %w", registry, err)
 		return
 	}
-	source := "registry " + registry
-	c.add(Rule{Match: "**", To: registry + "/{component}-{binary}"}, source)
-	c.add(Rule{Match: "**", To: registry + "/{name}"}, source)
+	templates, ok := layoutOf(layout)
+	if !ok {
+		c.problem("mirror.layout: %q is not known: choose one of %s", layout, strings.Join(layoutNames(), ", "))
+		return
+	}
+	for _, template := range templates {
+		c.add(Rule{Match: "**", To: Targets{registry + "/" + template}}, "registry "+registry)
+	}
 }
 
 func (c *compiler) keepPattern(pattern, source string) {
@@ -139,7 +203,7 @@ func (c *compiler) keepPattern(pattern, source string) {
 		c.problem("%s: %w", source, err)
 		return
 	}
-	c.keep = append(c.keep, re)
+	c.keep = append(c.keep, keep{source: source, pattern: re})
 }
 
 func (c *compiler) add(r Rule, source string) {
@@ -148,16 +212,27 @@ func (c *compiler) add(r Rule, source string) {
 		c.problem("%s.match: %w", source, err)
 		return
 	}
-	done, err := compileTarget(r.To)
-	if err != nil {
-		c.problem("%s.to: %w", source, err)
+	if len(r.To) == 0 {
+		c.problem("%s.to: say where the images go, such as %q", source, "registry.example.com/tekton/{name}")
 		return
 	}
-	if !slices.Contains([]string{"", DigestKeep, DigestDrop}, r.Digest) {
-		c.problem("%s.digest: %q is not known: say %s or %s", source, r.Digest, DigestKeep, DigestDrop)
+	targets := make([]target, 0, len(r.To))
+	for _, template := range r.To {
+		t, err := compileTarget(template)
+		if err != nil {
+			c.problem("%s.to: %w", source, err)
+			return
+		}
+		targets = append(targets, t)
+	}
+	if !slices.Contains(digestPolicies, r.Digest) {
+		c.problem("%s.digest: %q is not known: say %s, %s or %s", source, r.Digest, DigestKeep, DigestDrop, DigestRelock)
 		return
 	}
-	c.rules = append(c.rules, rule{Rule: r, source: source, pattern: pattern, done: done})
+	if r.Digest == "" {
+		r.Digest = c.digest
+	}
+	c.rules = append(c.rules, rule{Rule: r, source: source, pattern: pattern, targets: targets})
 }
 
 // compilePattern turns a pattern of host and path into a regular expression.
@@ -172,154 +247,4 @@ func compilePattern(pattern string) (*regexp.Regexp, error) {
 	expr = strings.ReplaceAll(expr, `\*\*`, `.+`)
 	expr = strings.ReplaceAll(expr, `\*`, `[^/]+`)
 	return regexp.Compile("^" + expr + "$")
-}
-
-var placeholder = regexp.MustCompile(`\{[^}]*\}?`)
-
-// examples are values for placeholders that make any right template a right
-// reference.
-var examples = map[string]string{
-	"{host}": "example.com", "{path}": "a/b", "{name}": "b",
-	"{component}": "pipeline", "{binary}": "controller", "{tag}": "v1",
-}
-
-// compileTarget checks a template and returns what its results look like.
-func compileTarget(template string) (*regexp.Regexp, error) {
-	for _, p := range placeholder.FindAllString(template, -1) {
-		if _, known := examples[p]; !known {
-			return nil, fmt.Errorf("template %q: placeholder %s is not known: there are {host}, {path}, {name}, {component}, {binary} and {tag}", template, p)
-		}
-	}
-	example := placeholder.ReplaceAllStringFunc(template, func(p string) string { return examples[p] })
-	ref, err := reference.ParseNormalizedNamed(example)
-	if err != nil {
-		return nil, fmt.Errorf("template %q gives no image reference (for example %q): %w", template, example, err)
-	}
-	if host, _, _ := strings.Cut(example, "/"); host != reference.Domain(ref) {
-		return nil, fmt.Errorf("template %q has to begin with the mirror's host, such as %q", template, reference.Domain(ref)+"/"+template)
-	}
-	repository, _ := splitTag(template)
-	parts := placeholder.Split(repository, -1)
-	for i := range parts {
-		parts[i] = regexp.QuoteMeta(parts[i])
-	}
-	return regexp.Compile("^" + strings.Join(parts, ".+") + "$")
-}
-
-// splitTag cuts a template before its tag or digest.
-func splitTag(template string) (repository, tag string) {
-	last := strings.LastIndex(template, "/") + 1
-	if i := strings.IndexAny(template[last:], ":@"); i >= 0 {
-		return template[:last+i], template[last+i:]
-	}
-	return template, ""
-}
-
-// Rewritten says where an image goes, and by which rule.
-type Rewritten struct {
-	From, To Reference
-	// Rule names the rule, for example `mirror.rules[0]`. It is empty where the
-	// image stays as it is, being kept or on the mirror already.
-	Rule string
-	// DigestDropped says that the source was pinned and the result is not.
-	DigestDropped bool
-}
-
-// UnmirroredError says that no rule applies to an image.
-type UnmirroredError struct{ Ref Reference }
-
-func (e *UnmirroredError) Error() string {
-	return fmt.Sprintf("image %s: no mirror rule applies to it: add one for %s/** under mirror.rules, or list it under mirror.keep", e.Ref, e.Ref.Host)
-}
-
-// Rewrite returns where an image goes. An image that no rule applies to is an
-// UnmirroredError.
-func (r *Rules) Rewrite(ref Reference) (Rewritten, error) {
-	for _, keep := range r.keep {
-		if keep.MatchString(ref.Repository()) {
-			return Rewritten{From: ref, To: ref}, nil
-		}
-	}
-	if r.onMirror(ref) {
-		return Rewritten{From: ref, To: ref}, nil
-	}
-	for _, rule := range r.rules {
-		if to, ok := rule.apply(ref); ok {
-			return to, nil
-		}
-	}
-	return Rewritten{}, &UnmirroredError{Ref: ref}
-}
-
-// onMirror reports whether a reference is where some rule leads to, so that
-// rewriting twice changes nothing.
-func (r *Rules) onMirror(ref Reference) bool {
-	return slices.ContainsFunc(r.rules, func(rule rule) bool { return rule.done.MatchString(ref.Repository()) })
-}
-
-// Unused returns the names of the rules that apply to none of the images and
-// are not marked as optional. Preset rules are never among them.
-func (r *Rules) Unused(images []Reference) []string {
-	var unused []string
-	for _, rule := range r.rules {
-		if rule.Optional || !strings.HasPrefix(rule.source, "mirror.") {
-			continue
-		}
-		applies := func(ref Reference) bool {
-			won, err := r.Rewrite(ref)
-			return err == nil && (won.Rule == rule.source || rule.done.MatchString(ref.Repository()))
-		}
-		if !slices.ContainsFunc(images, applies) {
-			unused = append(unused, fmt.Sprintf("%s (%q)", rule.source, rule.Match))
-		}
-	}
-	return unused
-}
-
-// apply rewrites one image. The living name of an image is tried before the
-// one that is written, so that a prefix mirror is asked for what it can fetch.
-func (r rule) apply(ref Reference) (Rewritten, bool) {
-	source := ref.Canonical()
-	if !r.pattern.MatchString(source.Repository()) {
-		source = ref
-	}
-	if !r.pattern.MatchString(source.Repository()) {
-		return Rewritten{}, false
-	}
-	filled, ok := fill(r.To, source)
-	if !ok {
-		return Rewritten{}, false
-	}
-	to, err := Parse(filled)
-	if err != nil {
-		return Rewritten{}, false
-	}
-	_, ownTag := splitTag(r.To)
-	if ownTag == "" {
-		to.Tag = ref.Tag
-	}
-	// A tag of the mirror's own choice names another image, to which the
-	// digest does not belong.
-	if r.Digest != DigestDrop && to.Digest == "" && to.Tag == ref.Tag {
-		to.Digest = ref.Digest
-	}
-	return Rewritten{From: ref, To: to, Rule: r.source, DigestDropped: ref.Digest != "" && to.Digest == ""}, true
-}
-
-// fill puts an image's values into a template; ok is false when one is missing.
-func fill(template string, ref Reference) (filled string, ok bool) {
-	component, binary, tekton := ref.Tekton()
-	if !tekton {
-		component, binary = "", ""
-	}
-	values := map[string]string{
-		"{host}": ref.Host, "{path}": ref.Path, "{name}": ref.Path[strings.LastIndex(ref.Path, "/")+1:],
-		"{component}": component, "{binary}": binary, "{tag}": ref.Tag,
-	}
-	ok = true
-	filled = placeholder.ReplaceAllStringFunc(template, func(p string) string {
-		ok = ok && values[p] != ""
-		return values[p]
-	})
-	return filled, ok
 }

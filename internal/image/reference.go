@@ -7,6 +7,19 @@
 // distribution/reference, never by string surgery: "tektondev/x" has no host
 // although it has a slash, "localhost:5000/x" has one although it has no dot,
 // and a name may carry a tag and a digest at once.
+//
+// Rules answer three questions, none of which touches the network:
+//
+//	rules.Rewrite(ref)    // the one place that an image goes to
+//	rules.Candidates(ref) // all places where the mirror may have it, best first
+//	rules.Choose(done...) // rules whose Rewrite answers what was chosen
+//
+// Who can reach the mirror asks internal/registry which of the candidates is
+// there, and goes on with the rules that Choose returns; who cannot uses the
+// first candidate. A choice also carries the digest that a rule with policy
+// relock asks for (Rewritten.Relock), since that one is known only to the
+// mirror. Rewriting twice changes nothing, whatever the rules: what a rule leads
+// to is known again by the rule's own target, and stays.
 package image
 
 import (
@@ -58,6 +71,21 @@ func (r Reference) String() string {
 	}
 	return s
 }
+
+// DigestTag returns the tag under which an image that is named by its digest
+// alone lives on a mirror that needs tags, for example "digest-19f02276bf8d";
+// it is empty where there is no digest. It is not "sha256-…": under such tags
+// the distribution specification looks for an image's referrers.
+func (r Reference) DigestTag() string {
+	_, hex, _ := strings.Cut(r.Digest, ":")
+	if hex == "" {
+		return ""
+	}
+	return "digest-" + hex[:min(12, len(hex))]
+}
+
+// name returns the last element of the path.
+func (r Reference) name() string { return path.Base(r.Path) }
 
 // tektonRegistry is where Tekton publishes since October 2024.
 const tektonRegistry = "ghcr.io/tektoncd"

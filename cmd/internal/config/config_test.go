@@ -21,7 +21,7 @@ func TestParse(t *testing.T) {
 		{name: "other kind", in: "apiVersion: v1\nkind: ConfigMap\n", want: []string{"not a Tekgate configuration"}},
 		{name: "misspelt section", in: head + "mirrors: {preset: daocloud}\n", want: []string{`unknown field "mirrors": did you mean "mirror"?`}},
 		{name: "misspelt field", in: head + "mutator: {serviceAcount: {name: a}}\n", want: []string{`unknown field "mutator.serviceAcount": did you mean "serviceAccount"?`}},
-		{name: "bad preset", in: head + "mirror: {preset: daoclod}\n", want: []string{`mirror.preset: "daoclod" is not known`, "daocloud, upstream"}},
+		{name: "bad preset", in: head + "mirror: {preset: daoclod}\n", want: []string{`mirror.preset: "daoclod" is not known`, "daocloud, daocloud-hosts, tektondev, upstream"}},
 		{name: "everything at once", in: head + "mirror: {rules: [{match: ghcr.io, to: x}]}\ninstall: {webhookURL: 'http://x'}\nmutator: {dockerConfig: {path: /root/.docker}}\n",
 			want: []string{"mirror.rules[0].match", "install.webhookURL", "mutator.dockerConfig.path"}},
 		{name: "not YAML", in: "a: b: c", want: []string{"parsing YAML"}},
