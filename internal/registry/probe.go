@@ -1,0 +1,135 @@
+package registry
+
+import (
+	"context"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tekgate/tekgate/internal/image"
+)
+
+// Status says in a word how an image stands on its mirror.
+type Status string
+
+// What a probe finds.
+const (
+	StatusOK              Status = "ok"
+	StatusWrongDigest     Status = "wrong digest"
+	StatusMissingPlatform Status = "missing platform"
+	StatusMissing         Status = "missing"
+	StatusDenied          Status = "denied"
+	StatusUnreachable     Status = "unreachable"
+	// StatusUnneeded is an image for Windows alone where no Windows node was
+	// asked for: Tekton wants it named, and nothing pulls it.
+	StatusUnneeded Status = "not needed"
+)
+
+// Fatal reports whether a pull would fail, or give something else.
+func (s Status) Fatal() bool { return s != StatusOK && s != StatusUnneeded }
+
+// ProbeRequest says what is looked for.
+type ProbeRequest struct {
+	// Images are the candidates of each image, best first, as
+	// image.Rules.Candidates returns them.
+	Images [][]image.Rewritten
+	// Platforms are those that every image has to be there for, such as
+	// "linux/arm64": those of the cluster's nodes. Empty asks for none.
+	Platforms []string
+}
+
+// Result is how one image stands.
+type Result struct {
+	// Image is the first of the candidates that is ok, or else the first of
+	// all. It is what image.Rules.Choose wants.
+	Image  image.Rewritten `json:"image"`
+	Status Status          `json:"status"`
+	// Digest is the one found on the mirror, empty where nothing was.
+	Digest string `json:"digest,omitempty"`
+	// Platforms are those found on the mirror, such as "linux/amd64".
+	Platforms []string `json:"platforms,omitempty"`
+	// Err says what went wrong, Remedy what to do about it. Both are nothing
+	// where the status is ok.
+	Err    error  `json:"-"`
+	Remedy string `json:"remedy,omitempty"`
+	// Tried are the candidates that were found wanting before Image.
+	Tried []Result `json:"tried,omitempty"`
+}
+
+// Probe asks the mirrors for every image, concurrently, and returns a result
+// for each in the order of the request. It changes nothing anywhere.
+func Probe(ctx context.Context, request ProbeRequest, options Options) []Result {
+	results := make([]Result, len(request.Images))
+	c, err := newClient(options)
+	if err != nil {
+		for i, candidates := range request.Images {
+			results[i] = failed(candidates[0], err)
+		}
+		return results
+	}
+	var group errgroup.Group
+	group.SetLimit(c.Jobs)
+	for i, candidates := range request.Images {
+		group.Go(func() error {
+			results[i] = c.choose(ctx, candidates, request.Platforms)
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return results
+}
+
+// Choices returns what was chosen, for image.Rules.Choose.
+func Choices(results []Result) []image.Rewritten {
+	choices := make([]image.Rewritten, 0, len(results))
+	for _, r := range results {
+		choices = append(choices, r.Image)
+	}
+	return choices
+}
+
+// choose probes candidates until one is there.
+func (c *client) choose(ctx context.Context, candidates []image.Rewritten, platforms []string) Result {
+	var tried []Result
+	for _, candidate := range candidates {
+		result := c.probe(ctx, candidate, platforms)
+		if !result.Status.Fatal() {
+			result.Tried = tried
+			return result
+		}
+		tried = append(tried, result)
+	}
+	best := tried[0]
+	best.Tried = tried[1:]
+	return best
+}
+
+func (c *client) probe(ctx context.Context, candidate image.Rewritten, platforms []string) Result {
+	found, err := c.find(ctx, candidate.To)
+	result := Result{Image: candidate, Status: StatusOK}
+	if err != nil {
+		result = failed(candidate, err)
+	} else {
+		result.Digest, result.Platforms = found.digest, found.platforms
+	}
+	if lacking := missingOf(platforms, result.Platforms); result.Status == StatusOK && len(lacking) > 0 {
+		result.fail(StatusMissingPlatform, lackingError{ref: candidate.To, has: result.Platforms, lacks: lacking})
+	}
+	if result.Status.Fatal() && windowsAlone(candidate.From, result.Platforms, platforms) {
+		result.Status, result.Remedy = StatusUnneeded, ""
+	}
+	return result
+}
+
+// windowsAlone reports whether an image is for Windows nodes, and none are
+// asked for.
+func windowsAlone(from image.Reference, has, wanted []string) bool {
+	if len(wanted) == 0 || slices.ContainsFunc(wanted, isWindows) {
+		return false
+	}
+	if len(has) > 0 {
+		return !slices.ContainsFunc(has, func(p string) bool { return !isWindows(p) })
+	}
+	// Tekton's one image from there is the Windows shell, since v0.28.
+	return from.Host == "mcr.microsoft.com"
+}

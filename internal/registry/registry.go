@@ -1,0 +1,177 @@
+// Package registry asks registries about images, and moves images between
+// them.
+//
+// Which reference an image has is decided by internal/image, without a network;
+// everything that needs one is here: whether a mirror has what the rules say
+// (Probe), filling it (Copy, Save, Load), and proving that what it holds under
+// a digest of its own is the same image (Relock).
+//
+// A registry behind a slow or filtered line resets connections, answers 429 and
+// is asked again after an hour by somebody with another account. Hence every
+// request that can be repeated is, as long as the registry asks one to wait;
+// every transfer asks first what is there already, so that running it again is
+// how one resumes; and an error is a sentence that says which image, what
+// happened and what to do, since its reader may not have the registry's log.
+//
+// Nothing is sent in clear text, credentials least of all, but to this machine
+// and to the hosts that Options.PlainHTTP names.
+package registry
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/tekgate/tekgate/internal/image"
+)
+
+// Options say how registries are spoken to. The zero value is right for
+// registries with certificates that the system trusts.
+type Options struct {
+	// Keychain finds credentials; nil means those of the Docker configuration
+	// ($DOCKER_CONFIG, ~/.docker/config.json, or Podman's auth.json).
+	Keychain authn.Keychain
+	// CAFile names a PEM file of authorities that are trusted besides the
+	// system's. Empty means none.
+	CAFile string
+	// PlainHTTP lists hosts, with their ports, that are spoken to without TLS.
+	// Hosts of this machine always may be.
+	PlainHTTP []string
+	// Jobs is how many images are worked on at a time, 4 if zero.
+	Jobs int
+	// Attempts is how often a request is made before it is given up, 5 if zero.
+	Attempts int
+	// Backoff is the wait before the second attempt, which doubles from there,
+	// half a second if zero. A registry's Retry-After is obeyed up to MaxWait,
+	// one minute if zero.
+	Backoff, MaxWait time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.Keychain == nil {
+		o.Keychain = authn.DefaultKeychain
+	}
+	if o.Jobs <= 0 {
+		o.Jobs = 4
+	}
+	if o.Attempts <= 0 {
+		o.Attempts = 5
+	}
+	if o.Backoff <= 0 {
+		o.Backoff = 500 * time.Millisecond
+	}
+	if o.MaxWait <= 0 {
+		o.MaxWait = time.Minute
+	}
+	return o
+}
+
+// client is what Options come to.
+type client struct {
+	Options
+	transport http.RoundTripper
+}
+
+func newClient(options Options) (*client, error) {
+	o := options.withDefaults()
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if o.CAFile != "" {
+		pool, err := trust(o.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = pool
+	}
+	base := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:       config,
+		TLSHandshakeTimeout:   15 * time.Second,
+		ResponseHeaderTimeout: time.Minute,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   16,
+		IdleConnTimeout:       90 * time.Second,
+	}
+	return &client{Options: o, transport: &patient{inner: base, options: o}}, nil
+}
+
+// trust returns the system's authorities and those of a PEM file.
+func trust(file string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the CA file: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("reading the CA file %s: it holds no certificate in PEM form", file)
+	}
+	return pool, nil
+}
+
+// plain reports whether a host may be spoken to without TLS.
+func (o Options) plain(host string) bool {
+	return isLoopback(host) || slices.Contains(o.PlainHTTP, host)
+}
+
+func isLoopback(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// remote returns the library's options. Its own retries are off: they know
+// nothing of Retry-After, and would multiply ours.
+func (c *client) remote() []remote.Option {
+	return []remote.Option{
+		remote.WithAuthFromKeychain(c.Keychain),
+		remote.WithTransport(c.transport),
+		remote.WithUserAgent("tekgate"),
+		remote.WithJobs(4),
+		remote.WithRetryStatusCodes(),
+		remote.WithRetryPredicate(func(error) bool { return false }),
+		remote.WithNondistributable,
+	}
+}
+
+// byDigest and byTag are the library's names of an image. An image without a
+// tag is "latest" to everybody.
+func (c *client) byDigest(ref image.Reference) (name.Reference, error) {
+	return name.NewDigest(ref.Repository()+"@"+ref.Digest, c.names(ref)...)
+}
+
+func (c *client) byTag(ref image.Reference) (name.Reference, error) {
+	tag := ref.Tag
+	if tag == "" {
+		tag = "latest"
+	}
+	return name.NewTag(ref.Repository()+":"+tag, c.names(ref)...)
+}
+
+// exact returns the name by digest where there is one.
+func (c *client) exact(ref image.Reference) (name.Reference, error) {
+	if ref.Digest != "" {
+		return c.byDigest(ref)
+	}
+	return c.byTag(ref)
+}
+
+func (c *client) names(ref image.Reference) []name.Option {
+	if c.plain(ref.Host) {
+		return []name.Option{name.Insecure}
+	}
+	return nil
+}

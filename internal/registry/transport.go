@@ -1,0 +1,160 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// patient is a transport that repeats what failed for the moment, and waits as
+// long as the registry asks.
+type patient struct {
+	inner   http.RoundTripper
+	options Options
+}
+
+// momentary are the answers after which asking again may help.
+var momentary = []int{
+	http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
+	http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,
+}
+
+func (p *patient) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.URL.Scheme != "https" && !p.options.plain(request.URL.Host) {
+		return nil, fmt.Errorf("%s would be spoken to without TLS: serve it over HTTPS, or allow it with --plain-http %s", request.URL.Host, request.URL.Host)
+	}
+	for attempt := 1; ; attempt++ {
+		response, err := p.inner.RoundTrip(counted(request))
+		if attempt == p.options.Attempts || !repeatable(request) || !worthRepeating(response, err) {
+			return observed(request, response), err
+		}
+		wait, ok := p.wait(attempt, response)
+		if !ok {
+			return response, err
+		}
+		if response != nil {
+			_, _ = io.CopyN(io.Discard, response.Body, 64<<10)
+			_ = response.Body.Close()
+		}
+		if err := sleep(request.Context(), wait); err != nil {
+			return nil, err
+		}
+		if request.GetBody != nil {
+			body, err := request.GetBody()
+			if err != nil {
+				return nil, err
+			}
+			request = request.Clone(request.Context())
+			request.Body = body
+		}
+	}
+}
+
+// repeatable reports whether a request can be sent again as it is. The upload
+// of a layer cannot: its stream is spent. Copy repeats those as a whole.
+func repeatable(request *http.Request) bool {
+	return request.Body == nil || request.Body == http.NoBody || request.GetBody != nil
+}
+
+func worthRepeating(response *http.Response, err error) bool {
+	if err != nil {
+		return broken(err)
+	}
+	return slices.Contains(momentary, response.StatusCode)
+}
+
+// broken reports whether a connection was lost half-way, which a filtered or
+// overloaded line does to anybody now and then. A refused connection or an
+// unknown host is not among these.
+func broken(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		strings.Contains(err.Error(), "server sent GOAWAY")
+}
+
+// wait says how long to wait after an attempt; ok is false where the registry
+// asks for longer than anybody would.
+func (p *patient) wait(attempt int, response *http.Response) (wait time.Duration, ok bool) {
+	if response != nil {
+		if asked := retryAfter(response.Header.Get("Retry-After"), time.Now()); asked > 0 {
+			return asked, asked <= p.options.MaxWait
+		}
+	}
+	wait = min(p.options.Backoff<<(attempt-1), p.options.MaxWait)
+	return wait + rand.N(wait/4+1), true
+}
+
+// retryAfter reads seconds or a date (RFC 9110, section 10.2.3).
+func retryAfter(header string, now time.Time) time.Duration {
+	if seconds, err := strconv.Atoi(header); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return at.Sub(now)
+	}
+	return 0
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// counterKey is where a context keeps the function that counts bytes.
+type counterKey struct{}
+
+// withCounter returns a context whose uploads are counted.
+func withCounter(ctx context.Context, add func(int64)) context.Context {
+	return context.WithValue(ctx, counterKey{}, add)
+}
+
+func counterOf(request *http.Request) func(int64) {
+	add, _ := request.Context().Value(counterKey{}).(func(int64))
+	return add
+}
+
+// counted counts what a layer's upload sends.
+func counted(request *http.Request) *http.Request {
+	add := counterOf(request)
+	if add == nil || request.Body == nil || !strings.Contains(request.URL.Path, "/blobs/uploads/") {
+		return request
+	}
+	clone := request.Clone(request.Context())
+	clone.Body = &countingBody{ReadCloser: request.Body, add: add}
+	return clone
+}
+
+// observed counts a layer that the registry says it has.
+func observed(request *http.Request, response *http.Response) *http.Response {
+	add := counterOf(request)
+	if add != nil && response != nil && request.Method == http.MethodHead &&
+		response.StatusCode == http.StatusOK && strings.Contains(request.URL.Path, "/blobs/") {
+		add(max(0, response.ContentLength))
+	}
+	return response
+}
+
+type countingBody struct {
+	io.ReadCloser
+	add func(int64)
+}
+
+func (b *countingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.add(int64(n))
+	return n, err
+}
