@@ -1,0 +1,206 @@
+package check
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tekgate/tekgate/installer/live"
+)
+
+var certificateChecks = []Check{
+	{
+		ID: "ca-secrets", Category: "certificates", Title: "the CAs of both servers are there and valid", Fatal: true, Retry: true, Needs: "read-access",
+		Doc: "Each server signs its certificate with a CA of its own, which it makes at its first start and keeps in the Secret tekgate-webhook-ca or tekgate-interceptor-ca.\n\n" +
+			"A CA that cannot be used is never overwritten, because that would cut off everybody who trusts it: delete the Secret and restart that server's Deployment to get a new one. Where cert-manager issues the certificates the Secrets are not there and the question does not arise.",
+		run: caSecrets,
+	},
+	{
+		ID: "ca-bundles", Category: "certificates", Title: "whoever calls the servers trusts their CAs", Fatal: true, Retry: true, Needs: "read-access",
+		Doc: "The caBundle of a webhook or of the ClusterInterceptor has to hold the certificate in the CA's Secret; otherwise every call fails with an unknown authority.\n\n" +
+			"The servers write it at their start: restart the Deployment. If it is overwritten again, some other tool applies that object with a caBundle of its own.",
+		run: caBundles,
+	},
+	{
+		ID: "ca-expiry", Category: "certificates", Title: "no CA expires within thirty days", Needs: "read-access",
+		Doc: "After that moment every call to the server fails.\n\nDelete the CA's Secret and restart the Deployment at a quiet time, then restart EventListeners, which read caBundles once a minute.",
+		run: caExpiry,
+	},
+}
+
+// caSecretNames says in which Secret each server's CA lies.
+var caSecretNames = []string{"tekgate-webhook-ca", "tekgate-interceptor-ca"}
+
+func caSecrets(ctx context.Context, s *state) error {
+	var found problems
+	missing := 0
+	for _, name := range caSecretNames {
+		secret, err := s.Get(ctx, live.Secret, live.Tekgate, name)
+		if err != nil {
+			return err
+		}
+		if secret == nil {
+			missing++
+			continue
+		}
+		if _, err := authority(secret, s.options.Now); err != nil {
+			found.add("%s: %v", live.Name(secret), err)
+		}
+	}
+	if missing == len(caSecretNames) {
+		return skip("there is no CA's Secret: the servers have not started yet, or get their certificates elsewhere")
+	}
+	return found.err()
+}
+
+// authority returns the certificate of a CA's Secret. The key is not looked at.
+func authority(secret *unstructured.Unstructured, now time.Time) (*x509.Certificate, error) {
+	encoded, _, _ := unstructured.NestedString(secret.Object, "data", "tls.crt")
+	text, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil || len(text) == 0 {
+		return nil, errors.New("it holds no tls.crt")
+	}
+	certificates, err := parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("its tls.crt %w", err)
+	}
+	return certificates[0], validAt(certificates[0], now)
+}
+
+func validAt(c *x509.Certificate, now time.Time) error {
+	switch {
+	case now.After(c.NotAfter):
+		return fmt.Errorf("its certificate expired at %s", c.NotAfter.UTC().Format(time.RFC3339))
+	case now.Before(c.NotBefore):
+		return fmt.Errorf("its certificate is valid from %s only: compare the clocks", c.NotBefore.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// parse reads at least one certificate from PEM.
+func parse(text []byte) ([]*x509.Certificate, error) {
+	var certificates []*x509.Certificate
+	for {
+		var block *pem.Block
+		block, text = pem.Decode(text)
+		if block == nil {
+			break
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, errors.New("holds a certificate that cannot be read")
+		}
+		certificates = append(certificates, c)
+	}
+	if len(certificates) == 0 {
+		return nil, errors.New("holds no certificate")
+	}
+	return certificates, nil
+}
+
+// bundleOf is a caBundle and who has it.
+type bundleOf struct{ owner, secret, encoded string }
+
+// bundles returns the caBundles by which Tekgate's servers are called.
+func bundles(ctx context.Context, s *state) ([]bundleOf, error) {
+	var all []bundleOf
+	own, err := ownConfigurations(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	for _, configuration := range own {
+		for _, h := range hooks(configuration) {
+			all = append(all, bundleOf{live.Name(configuration) + ": webhook " + h.name, caSecretNames[0], h.bundle})
+		}
+	}
+	published, err := s.Get(ctx, live.ClusterInterceptor, "", "tekgate")
+	if err != nil || published == nil {
+		return all, err
+	}
+	bundle, _, _ := unstructured.NestedString(published.Object, "spec", "clientConfig", "caBundle")
+	return append(all, bundleOf{live.Name(published), caSecretNames[1], bundle}), nil
+}
+
+func caBundles(ctx context.Context, s *state) error {
+	all, err := bundles(ctx, s)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return errors.New("neither webhook configuration of Tekgate exists: run `tekgate install`")
+	}
+	var found problems
+	for _, b := range all {
+		certificates, err := decodeBundle(b.encoded)
+		if err != nil {
+			found.add("%s: its caBundle %v", b.owner, err)
+			continue
+		}
+		secret, err := s.Get(ctx, live.Secret, live.Tekgate, b.secret)
+		if err != nil {
+			return err
+		}
+		if secret == nil {
+			continue
+		}
+		if ca, err := authority(secret, s.options.Now); ca != nil && err == nil && !holds(certificates, ca) {
+			found.add("%s: its caBundle does not hold the certificate of Secret %s/%s", b.owner, live.Tekgate, b.secret)
+		}
+	}
+	return found.err()
+}
+
+func decodeBundle(encoded string) ([]*x509.Certificate, error) {
+	if encoded == "" {
+		return nil, errors.New("is empty: the server has not written it yet")
+	}
+	text, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return nil, errors.New("is not base64")
+	}
+	return parse(text)
+}
+
+func holds(certificates []*x509.Certificate, ca *x509.Certificate) bool {
+	for _, c := range certificates {
+		if bytes.Equal(c.Raw, ca.Raw) {
+			return true
+		}
+	}
+	return false
+}
+
+const soon = 30 * 24 * time.Hour
+
+func caExpiry(ctx context.Context, s *state) error {
+	all, err := bundles(ctx, s)
+	if err != nil {
+		return err
+	}
+	var found problems
+	for _, b := range all {
+		certificates, err := decodeBundle(b.encoded)
+		if err != nil {
+			continue // that is ca-bundles' business
+		}
+		// While a CA is rotated the bundle holds the old one too: the newest
+		// decides.
+		newest := certificates[0]
+		for _, c := range certificates {
+			if c.NotAfter.After(newest.NotAfter) {
+				newest = c
+			}
+		}
+		if newest.NotAfter.Sub(s.options.Now) < soon {
+			found.add("%s: its CA expires at %s", b.owner, newest.NotAfter.UTC().Format(time.RFC3339))
+		}
+	}
+	return found.err()
+}

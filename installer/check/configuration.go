@@ -1,0 +1,45 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tekgate/tekgate/installer/live"
+)
+
+var configurationChecks = []Check{
+	{
+		ID: "configuration", Category: "configuration", Title: "the servers' configuration can be read", Fatal: true, Needs: "read-access",
+		Doc: "The servers read the key config.yaml of the ConfigMap tekgate-config. One that they cannot read keeps them from starting; while they run they go on with the last good one.\n\n" +
+			"Correct what the message names in the file that you install from, and run `tekgate install --config FILE`.",
+		run: configurationReadable,
+	},
+}
+
+// configuration returns Tekgate's, or nil where there is none.
+func (s *state) configuration(ctx context.Context) (*Configuration, error) {
+	cm, err := s.Get(ctx, live.ConfigMap, live.Tekgate, "tekgate-config")
+	if cm == nil {
+		return nil, err
+	}
+	text, found, _ := unstructured.NestedString(cm.Object, "data", "config.yaml")
+	if !found {
+		return nil, fmt.Errorf("%s has no key config.yaml", live.Name(cm))
+	}
+	parsed, err := s.options.Parse([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: config.yaml: %w", live.Name(cm), err)
+	}
+	return parsed, nil
+}
+
+func configurationReadable(ctx context.Context, s *state) error {
+	configuration, err := s.configuration(ctx)
+	if err == nil && configuration == nil {
+		return errors.New("ConfigMap/tekgate/tekgate-config does not exist: run `tekgate install`")
+	}
+	return err
+}
