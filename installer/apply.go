@@ -2,148 +2,261 @@
 // rewrites their images, plans and applies.
 //
 // The command line's verbs are prefixes of that one pipeline. Everything that
-// can be found wrong without the cluster is found before the first write, and
-// what the cluster would refuse is found by a dry run of each stage before
-// that stage's first write. Objects are applied server-side under one field
-// manager, by fluxcd/pkg/ssa: fields that others own (the caBundles that
-// webhooks write, replicas that an autoscaler sets) stay theirs, applying twice
-// changes nothing, and CRDs of 250 KB carry no copy of themselves in an
-// annotation. An interrupted install is run again and goes on.
+// can be found wrong without the cluster is found before anything is asked of
+// it, and what the cluster would refuse is found by a dry run of everything
+// before the first write. Objects are applied server-side under one field
+// manager: fields that others own (the caBundles that webhooks write, replicas
+// that an autoscaler sets) stay theirs, applying twice changes nothing, and
+// CRDs of 250 KB carry no copy of themselves in an annotation. What was applied
+// is remembered in the cluster, as the base that an upgrade compares with. An
+// interrupted install is run again and goes on.
 package installer
 
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
-	"github.com/fluxcd/cli-utils/pkg/kstatus/polling"
+	"github.com/fluxcd/cli-utils/pkg/object"
 	"github.com/fluxcd/pkg/ssa"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
-
-// FieldManager owns what Tekgate applies.
-const FieldManager = "tekgate"
-
-// Cluster is where objects are applied.
-type Cluster struct {
-	client  client.Client
-	manager *ssa.ResourceManager
-}
-
-// Connect returns the cluster that config names, after asking it for its
-// version: a server that does not answer is better known before the work.
-func Connect(ctx context.Context, config *rest.Config) (*Cluster, error) {
-	config = rest.CopyConfig(config)
-	// One user's install is no load; the server's own fairness is enough.
-	config.QPS = -1
-	if err := reachable(ctx, config); err != nil {
-		return nil, err
-	}
-	http, err := rest.HTTPClientFor(config)
-	if err != nil {
-		return nil, fmt.Errorf("connecting to the cluster: %w", err)
-	}
-	mapper, err := apiutil.NewDynamicRESTMapper(config, http)
-	if err != nil {
-		return nil, fmt.Errorf("connecting to the cluster: %w", err)
-	}
-	c, err := client.New(config, client.Options{HTTPClient: http, Mapper: mapper, Scheme: runtime.NewScheme()})
-	if err != nil {
-		return nil, fmt.Errorf("connecting to the cluster: %w", err)
-	}
-	poller := polling.NewStatusPoller(c, mapper, polling.Options{})
-	manager := ssa.NewResourceManager(c, poller, ssa.Owner{Field: FieldManager, Group: "tekgate.dev"})
-	return &Cluster{client: c, manager: manager}, nil
-}
-
-func reachable(ctx context.Context, config *rest.Config) error {
-	asking := rest.CopyConfig(config)
-	asking.Timeout = 15 * time.Second
-	d, err := discovery.NewDiscoveryClientForConfig(asking)
-	if err != nil {
-		return fmt.Errorf("connecting to the cluster: %w", err)
-	}
-	if err := d.RESTClient().Get().AbsPath("/version").Do(ctx).Error(); err != nil {
-		return fmt.Errorf("connecting to the cluster at %s: %w: check that the server runs, and that --kubeconfig and --context name the right one", config.Host, reason(err))
-	}
-	return nil
-}
 
 // Reporter hears what Apply does, as it does it.
 type Reporter interface {
 	Stage(number, of int, stage Stage)
-	Changed(ssa.ChangeSetEntry)
+	Changed(entry ssa.ChangeSetEntry)
+	// Waiting hears what is waited for, whenever that changes.
+	Waiting(what string)
 }
 
-// Apply applies objects stage by stage and returns what became of each. On an
-// error the result holds what was done before it.
-func (c *Cluster) Apply(ctx context.Context, stages []Stage, report Reporter) (*ssa.ChangeSet, error) {
-	done := ssa.NewChangeSet()
-	for i, stage := range stages {
-		report.Stage(i+1, len(stages), stage)
-		changed, err := c.applyStage(ctx, stage)
-		if changed != nil {
-			done.Append(changed.Entries)
-			for _, entry := range changed.Entries {
-				report.Changed(entry)
-			}
-		}
-		if err != nil {
-			return done, fmt.Errorf("applying stage %d of %d (%s): %w%s", i+1, len(stages), stage.Doc, err, afterwards(done))
+// run is one apply of a plan.
+type run struct {
+	*Cluster
+	plan    *Plan
+	options Options
+	report  Reporter
+	done    *ssa.ChangeSet
+	// noted says that the inventory names what is being applied.
+	noted bool
+}
+
+// Apply does what the plan says, stage by stage, and returns what became of
+// each object. On an error the result holds what was done before it.
+func (c *Cluster) Apply(ctx context.Context, plan *Plan, options Options, report Reporter) (*ssa.ChangeSet, error) {
+	r := &run{Cluster: c, plan: plan, options: options, report: report, done: ssa.NewChangeSet()}
+	number := len(plan.Stages)
+	if len(plan.Prune) > 0 {
+		number++
+	}
+	for i, stage := range plan.Stages {
+		report.Stage(i+1, number, stage)
+		if err := r.stage(ctx, stage); err != nil {
+			return r.done, fmt.Errorf("stage %d of %d, %s: %w%s", i+1, number, stage.Doc, err, r.afterwards())
 		}
 	}
-	return done, nil
+	if len(plan.Prune) > 0 {
+		report.Stage(number, number, Stage{Doc: "removing what this release no longer has", Changes: make([]*Change, len(plan.Prune))})
+		if err := r.prune(ctx); err != nil {
+			return r.done, fmt.Errorf("stage %d of %d, removing what this release no longer has: %w%s", number, number, err, r.afterwards())
+		}
+	}
+	return r.done, r.finish(ctx)
 }
 
 // afterwards says what state an error leaves behind.
-func afterwards(done *ssa.ChangeSet) string {
+func (r *run) afterwards() string {
 	written := 0
-	for _, entry := range done.Entries {
-		if entry.Action == ssa.CreatedAction || entry.Action == ssa.ConfiguredAction {
+	for _, entry := range r.done.Entries {
+		if entry.Action != ssa.UnchangedAction {
 			written++
 		}
 	}
 	if written == 0 {
-		return ": the stages before changed nothing"
+		return " (nothing was changed)"
 	}
-	return fmt.Sprintf(": %d objects of the stages before were written and stay; run the same command again to go on from here", written)
+	return fmt.Sprintf(" (%d objects were written and stay; run the same command again to go on from here)", written)
 }
 
-const (
-	definitionsTimeout = time.Minute
-	webhookTimeout     = 2 * time.Minute
-)
+func (r *run) stage(ctx context.Context, stage Stage) error {
+	for _, change := range stage.Changes {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := r.begin(ctx, change); err != nil {
+			return err
+		}
+		if err := r.apply(ctx, change); err != nil {
+			return err
+		}
+		r.say(change.Desired, change.Action)
+	}
+	// The namespace may be this stage's only object.
+	if stage.wait == nil || !r.options.Wait && stage.Doc != stages[stageDefinitions].Doc {
+		return nil
+	}
+	return stage.wait(r, ctx, stage.Changes)
+}
 
-func (c *Cluster) applyStage(ctx context.Context, stage Stage) (*ssa.ChangeSet, error) {
-	var changed *ssa.ChangeSet
-	// A webhook that was registered a moment ago may not answer yet, on a first
-	// install and on an upgrade alike; nothing else is worth a second try.
-	err := wait.PollUntilContextTimeout(ctx, 2*time.Second, webhookTimeout, true, func(ctx context.Context) (bool, error) {
-		var err error
-		changed, err = c.manager.ApplyAll(ctx, stage.Objects, ssa.DefaultApplyOptions())
-		if err != nil && strings.Contains(err.Error(), "failed calling webhook") && ctx.Err() == nil {
+func (r *run) say(obj *unstructured.Unstructured, action ssa.Action) {
+	entry := ssa.ChangeSetEntry{ObjMetadata: object.UnstructuredToObjMetadata(obj), GroupVersion: obj.GroupVersionKind().Version, Subject: name(obj), Action: action}
+	r.done.Add(entry)
+	r.report.Changed(entry)
+}
+
+// begin notes in the inventory what is about to be applied, before the first
+// object is written that is no Namespace: whatever happens then, an upgrade or
+// uninstall knows what to look for.
+func (r *run) begin(ctx context.Context, change *Change) error {
+	if r.noted || change.Action == ssa.UnchangedAction || change.Desired.GetKind() == "Namespace" {
+		return nil
+	}
+	r.noted = true
+	unfinished := &Inventory{Versions: r.plan.Release.Versions, Time: time.Now().UTC().Truncate(time.Second), Attempted: r.plan.Release.Objects}
+	if before := r.plan.Previous; before != nil {
+		unfinished.Objects = before.Objects
+		unfinished.Attempted = append(unfinished.Attempted[:len(unfinished.Attempted):len(unfinished.Attempted)], earlierAttempts(before, r.plan.Release.Objects)...)
+	}
+	if err := r.ensureNamespace(ctx); err != nil {
+		return err
+	}
+	return WriteInventory(ctx, r.client, unfinished)
+}
+
+// earlierAttempts returns what an earlier unfinished apply may have written
+// and this one will not overwrite; and its ConfigMaps, whose values might
+// otherwise be taken for the user's.
+func earlierAttempts(before *Inventory, objects []*unstructured.Unstructured) []*unstructured.Unstructured {
+	wanted := map[string]bool{}
+	for _, obj := range objects {
+		wanted[identity(obj)] = true
+	}
+	var earlier []*unstructured.Unstructured
+	for _, obj := range before.Attempted {
+		if !wanted[identity(obj)] || obj.GetKind() == "ConfigMap" {
+			earlier = append(earlier, obj)
+		}
+	}
+	return earlier
+}
+
+// ensureNamespace makes the inventory's namespace, for a release without
+// Tekgate's own objects.
+func (r *run) ensureNamespace(ctx context.Context) error {
+	ns := &unstructured.Unstructured{}
+	ns.SetAPIVersion("v1")
+	ns.SetKind("Namespace")
+	ns.SetName(Namespace)
+	if live, err := r.live(ctx, ns); err != nil || live != nil {
+		return err
+	}
+	return r.client.Create(ctx, ns, client.FieldOwner(FieldManager))
+}
+
+// finish writes down that the apply ended well.
+func (r *run) finish(ctx context.Context) error {
+	before, release := r.plan.Previous, r.plan.Release
+	if before != nil && before.Complete && !r.noted && before.Versions == release.Versions && reflect.DeepEqual(before.Objects, release.Objects) {
+		return nil
+	}
+	if err := r.ensureNamespace(ctx); err != nil {
+		return err
+	}
+	return WriteInventory(ctx, r.client, &Inventory{
+		Versions: release.Versions, Time: time.Now().UTC().Truncate(time.Second), Objects: release.Objects, Complete: true,
+	})
+}
+
+// admissionTimeout is how long an admission server may take to answer that was
+// registered a moment ago.
+const admissionTimeout = 2 * time.Minute
+
+// apply writes one object. A webhook that was registered a moment ago may not
+// answer yet, on a first install and on an upgrade alike; nothing else is worth
+// a second try.
+func (r *run) apply(ctx context.Context, change *Change) error {
+	if change.Action == ssa.UnchangedAction {
+		return nil
+	}
+	limit := min(admissionTimeout, r.options.Timeout)
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, time.Second, limit, true, func(ctx context.Context) (bool, error) {
+		err := r.write(ctx, change)
+		if err != nil && strings.Contains(err.Error(), "failed calling webhook") {
+			last = err
 			return false, nil
 		}
 		return true, err
 	})
-	if wait.Interrupted(err) && ctx.Err() == nil {
-		return changed, fmt.Errorf("a webhook on the way does not answer after %s: see which of `kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations` names a Service without ready Pods: %w", webhookTimeout, err)
+	if wait.Interrupted(err) && ctx.Err() == nil && last != nil {
+		err = fmt.Errorf("%w: the webhook's server did not answer for %s; see which Pods its Service lacks", last, limit)
 	}
-	if err != nil || !stage.Wait {
-		return changed, err
+	if err != nil {
+		return fmt.Errorf("%s: %w", name(change.Desired), err)
 	}
-	options := ssa.WaitOptions{Interval: 200 * time.Millisecond, Timeout: definitionsTimeout, FailFast: true}
-	if err := c.manager.WaitForSetWithContext(ctx, changed.ToObjMetadataSet(), options); err != nil {
-		return changed, fmt.Errorf("waiting until the server serves them: %w", err)
+	return nil
+}
+
+func (r *run) write(ctx context.Context, change *Change) error {
+	if change.migrate {
+		if err := r.migrate(ctx, change.Live); err != nil {
+			return err
+		}
+		change.migrate = false
 	}
-	// What was unknown a moment ago is served now.
-	meta.MaybeResetRESTMapper(c.client.RESTMapper())
-	return changed, nil
+	if change.takeover != nil {
+		patch := client.RawPatch(types.JSONPatchType, change.takeover)
+		if err := r.client.Patch(ctx, change.Live.DeepCopy(), patch, client.FieldOwner(FieldManager)); err != nil {
+			return fmt.Errorf("taking over the fields of earlier appliers: %w", err)
+		}
+		change.takeover = nil
+	}
+	if change.recreate {
+		err := r.client.Delete(ctx, change.Live.DeepCopy(), client.PropagationPolicy("Background"))
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting it to make it anew: %w", err)
+		}
+		change.recreate = false
+	}
+	return r.patch(ctx, change.Desired.DeepCopy())
+}
+
+// prune deletes what the release before had and this one has not. What Tekgate
+// did not write itself, or what somebody else has taken over, stays.
+func (r *run) prune(ctx context.Context) error {
+	for _, obj := range r.plan.Prune {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		live, err := r.live(ctx, obj)
+		if err != nil {
+			return err
+		}
+		if live == nil || !appliedByTekgate(live) {
+			continue
+		}
+		uid := live.GetUID()
+		err = r.client.Delete(ctx, live, client.Preconditions{UID: &uid}, client.PropagationPolicy("Background"))
+		if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) && !meta.IsNoMatchError(err) {
+			return fmt.Errorf("deleting %s: %w", name(obj), err)
+		}
+		r.say(obj, ssa.DeletedAction)
+	}
+	return nil
+}
+
+func appliedByTekgate(live *unstructured.Unstructured) bool {
+	for _, entry := range live.GetManagedFields() {
+		if entry.Manager == FieldManager {
+			return true
+		}
+	}
+	return false
 }

@@ -1,74 +1,174 @@
 package installer
 
 import (
-	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
 	"github.com/fluxcd/pkg/ssa"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 )
 
 // Difference is what applying an object would do.
 type Difference struct {
 	// Subject names the object: kind, namespace and name.
-	Subject string
-	Action  ssa.Action
-	// Text is a unified diff of the object's YAML; empty unless the action is
-	// "configured". The values of Secrets are masked.
-	Text string
+	Subject string     `json:"object"`
+	Action  ssa.Action `json:"action"`
+	// Text is a unified diff of the object's YAML, the cluster's against what
+	// it would become; empty unless the action is "configured". The values of
+	// Secrets are masked.
+	Text string `json:"diff,omitempty"`
+	// Yours are the lines that the cluster has otherwise than the release that
+	// is installed: changed by you or by somebody else since.
+	Yours string `json:"yours,omitempty"`
+	// Unchecked says why the server could not be asked.
+	Unchecked string `json:"unchecked,omitempty"`
 }
 
-// Diff asks the server what applying each object would change, and changes
-// nothing. Objects whose namespace or kind would only come with the others
-// count as created.
-func (c *Cluster) Diff(ctx context.Context, objects []*unstructured.Unstructured) ([]Difference, error) {
-	coming := newcomers(objects)
-	differences := make([]Difference, 0, len(objects))
-	for _, obj := range objects {
-		d, err := c.diff(ctx, obj, coming)
+// Differences says what the plan would do, object by object: three ways, for
+// the release that is installed, the cluster and what it would become.
+func (p *Plan) Differences() ([]Difference, error) {
+	previous := map[string]*unstructured.Unstructured{}
+	if p.Previous != nil {
+		for _, obj := range p.Previous.Objects {
+			previous[identity(obj)] = obj
+		}
+	}
+	differences := make([]Difference, 0, len(p.changes)+len(p.Prune))
+	for _, change := range p.changes {
+		d := Difference{Subject: name(change.Desired), Action: change.Action, Unchecked: change.Unchecked}
+		var err error
+		if change.Live != nil && change.Action == ssa.ConfiguredAction {
+			d.Text, err = unified(d.Subject, change.Live, change.expected())
+		}
 		if err != nil {
-			return nil, fmt.Errorf("comparing %s with the cluster: %w", name(obj), err)
+			return nil, fmt.Errorf("comparing %s with the cluster: %w", d.Subject, err)
+		}
+		if before := previous[identity(change.Desired)]; before != nil && change.Live != nil {
+			d.Yours = edited(before, change.Live)
 		}
 		differences = append(differences, d)
+	}
+	for _, obj := range p.Prune {
+		differences = append(differences, Difference{Subject: name(obj), Action: ssa.DeletedAction})
 	}
 	return differences, nil
 }
 
-func (c *Cluster) diff(ctx context.Context, obj *unstructured.Unstructured, coming map[string]bool) (Difference, error) {
-	created := Difference{Subject: name(obj), Action: ssa.CreatedAction}
-	live := &unstructured.Unstructured{}
-	live.SetGroupVersionKind(obj.GroupVersionKind())
-	err := c.client.Get(ctx, client.ObjectKeyFromObject(obj), live)
-	group, kind := obj.GroupVersionKind().Group, obj.GetKind()
-	switch {
-	case meta.IsNoMatchError(err) && coming[group+"/"+kind]:
-		return created, nil
-	case apierrors.IsNotFound(err) && coming[obj.GetNamespace()] && !c.namespaceExists(ctx, obj.GetNamespace()):
-		return created, nil
-	case err != nil && !apierrors.IsNotFound(err):
-		return created, err
+// expected is what the server would make of an object; where it was not asked,
+// what is applied.
+func (ch *Change) expected() *unstructured.Unstructured {
+	if ch.After != nil {
+		return ch.After
 	}
-	entry, before, after, err := c.manager.Diff(ctx, obj.DeepCopy(), ssa.DefaultDiffOptions())
-	if err != nil {
-		return created, err
-	}
-	d := Difference{Subject: name(obj), Action: entry.Action}
-	if before != nil {
-		d.Text, err = unified(d.Subject, before, after)
-	}
-	return d, err
+	return ch.Desired
 }
 
-func (c *Cluster) namespaceExists(ctx context.Context, namespace string) bool {
-	ns := &unstructured.Unstructured{}
-	ns.SetAPIVersion("v1")
-	ns.SetKind("Namespace")
-	return !apierrors.IsNotFound(c.client.Get(ctx, client.ObjectKey{Name: namespace}, ns))
+// unified compares two versions of an object as people read them.
+func unified(subject string, before, after *unstructured.Unstructured) (string, error) {
+	var texts [2]string
+	for i, obj := range []*unstructured.Unstructured{before, after} {
+		text, err := yaml.Marshal(readable(obj))
+		if err != nil {
+			return "", err
+		}
+		texts[i] = string(text)
+	}
+	return udiff.Unified(subject+" (cluster)", subject+" (new)", texts[0], texts[1]), nil
+}
+
+// readable is an object without managed fields and without what the server
+// alone writes; a Secret without its values.
+func readable(obj *unstructured.Unstructured) map[string]any {
+	shown := obj.DeepCopy()
+	for _, field := range []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"} {
+		unstructured.RemoveNestedField(shown.Object, "metadata", field)
+	}
+	unstructured.RemoveNestedField(shown.Object, "metadata", "annotations", lastAppliedAnnotation)
+	unstructured.RemoveNestedField(shown.Object, "status")
+	if shown.GetKind() == "Secret" {
+		for _, field := range []string{"data", "stringData"} {
+			values, _, _ := unstructured.NestedMap(shown.Object, field)
+			for key := range values {
+				values[key] = "***"
+			}
+			if values != nil {
+				_ = unstructured.SetNestedMap(shown.Object, values, field)
+			}
+		}
+	}
+	return shown.Object
+}
+
+// edited lists the fields of a release that the cluster has otherwise. What the
+// cluster has in addition is not looked at: most of it is the server's own.
+func edited(released, live *unstructured.Unstructured) string {
+	if released.GetKind() == "Secret" {
+		return ""
+	}
+	var lines []string
+	compareFields("", released.Object, live.Object, &lines)
+	return strings.Join(lines, "")
+}
+
+func compareFields(path string, released, live any, lines *[]string) {
+	fields, isMap := released.(map[string]any)
+	if !isMap {
+		if line := fmt.Sprint(released); !sameValue(released, live) {
+			*lines = append(*lines, fmt.Sprintf("  %s: %s, released as %s\n", strings.TrimPrefix(path, "."), brief(fmt.Sprint(live)), brief(line)))
+		}
+		return
+	}
+	others, _ := live.(map[string]any)
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		if path == "" && key != "data" && key != "spec" && key != "rules" {
+			continue
+		}
+		compareFields(path+"."+key, fields[key], others[key], lines)
+	}
+}
+
+// sameValue compares a released value with a live one. Lists are compared by
+// what they hold of the released fields, for the server fills in defaults.
+func sameValue(released, live any) bool {
+	switch r := released.(type) {
+	case map[string]any:
+		l, _ := live.(map[string]any)
+		for key, value := range r {
+			if !sameValue(value, l[key]) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		l, ok := live.([]any)
+		if len(l) != len(r) || !ok && live != nil {
+			return false
+		}
+		for i := range r {
+			if !sameValue(r[i], l[i]) {
+				return false
+			}
+		}
+		return true
+	}
+	// The server leaves out what says nothing.
+	return fmt.Sprint(released) == fmt.Sprint(live) || live == nil && (released == nil || released == false || released == "")
+}
+
+// brief cuts a value to what fits on a line.
+func brief(text string) string {
+	if text == "<nil>" {
+		return "removed"
+	}
+	line, _, more := strings.Cut(text, "\n")
+	if more || len(line) > 60 {
+		return fmt.Sprintf("%.57q…", line)
+	}
+	return fmt.Sprintf("%q", line)
 }
 
 // newcomers returns the namespaces and the "group/kind"s that objects bring.
@@ -85,22 +185,4 @@ func newcomers(objects []*unstructured.Unstructured) map[string]bool {
 		}
 	}
 	return coming
-}
-
-// unified compares two versions of an object as people read them: without
-// managed fields and without what the server alone writes.
-func unified(subject string, before, after *unstructured.Unstructured) (string, error) {
-	var texts [2]string
-	for i, obj := range []*unstructured.Unstructured{before, after} {
-		for _, field := range []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"} {
-			unstructured.RemoveNestedField(obj.Object, "metadata", field)
-		}
-		unstructured.RemoveNestedField(obj.Object, "status")
-		text, err := yaml.Marshal(obj.Object)
-		if err != nil {
-			return "", err
-		}
-		texts[i] = string(text)
-	}
-	return udiff.Unified(subject+" (cluster)", subject+" (new)", texts[0], texts[1]), nil
 }

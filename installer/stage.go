@@ -1,48 +1,167 @@
 package installer
 
-import "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+import (
+	"context"
 
-// Stage is a set of objects that are applied together, after those of the
-// stages before.
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Stage is a set of changes that are made together, after those of the stages
+// before.
 type Stage struct {
 	// Doc says what the stage is, for the report.
 	Doc     string
-	Objects []*unstructured.Unstructured
-	// Wait says that the next stage needs these objects ready.
-	Wait bool
+	Changes []*Change
+	// wait returns once the next stage can begin.
+	wait func(*run, context.Context, []*Change) error
 }
 
-// Stages sorts objects into the order in which they can be applied:
-// definitions, since nothing exists in a namespace or of a kind that is not
-// there (tektoncd/triggers#1006); then all that runs; and last what makes the
-// API server and EventListeners call what runs, so that no request is sent to a
-// server that is not there yet (tektoncd/pipeline#3367). Stages without
-// objects are left out.
-func Stages(objects []*unstructured.Unstructured) []Stage {
-	stages := []Stage{
-		{Doc: "namespaces and definitions", Wait: true},
-		{Doc: "workloads, permissions and configuration"},
-		{Doc: "webhooks and interceptors"},
+// The order in which a release can be applied, on an empty cluster and on one
+// that runs an older release.
+const (
+	stageNamespaces = iota
+	stageDefinitions
+	stageRest
+	stageAdmission
+	stageConfiguration
+	stageWorkloads
+	stageCustom
+	stageServers
+	stageWebhooks
+)
+
+// stages says why each stands where it does. Nothing exists in a namespace or
+// of a kind that is not there (tektoncd/triggers#1006). ConfigMaps that exist
+// wait for the new admission server, since the old one refuses keys that it
+// does not know (tektoncd/pipeline#7759), while those that do not exist must
+// be there before it starts; controllers read all of them when they start.
+// Tekgate's webhooks come last, so that no request is sent to a server that is
+// not there yet.
+var stages = []Stage{
+	stageNamespaces:    {Doc: "namespaces"},
+	stageDefinitions:   {Doc: "definitions", wait: (*run).waitDefinitions},
+	stageRest:          {Doc: "permissions, services and new configuration"},
+	stageAdmission:     {Doc: "Tekton's admission servers", wait: (*run).waitAdmission},
+	stageConfiguration: {Doc: "changed configuration"},
+	stageWorkloads:     {Doc: "controllers", wait: (*run).waitRollouts},
+	stageCustom:        {Doc: "interceptors", wait: (*run).waitInterceptors},
+	stageServers:       {Doc: "Tekgate's servers", wait: (*run).waitRollouts},
+	stageWebhooks:      {Doc: "Tekgate's webhooks", wait: (*run).waitBundles},
+}
+
+// arrange sorts changes into stages; those without changes are left out.
+func arrange(changes []*Change) []Stage {
+	sorter := newSorter(changes)
+	all := make([]Stage, len(stages))
+	copy(all, stages)
+	for _, change := range changes {
+		n := sorter.stageOf(change)
+		all[n].Changes = append(all[n].Changes, change)
 	}
-	for _, obj := range objects {
-		n := stageOf(obj)
-		stages[n].Objects = append(stages[n].Objects, obj)
-	}
-	filled := stages[:0]
-	for _, s := range stages {
-		if len(s.Objects) > 0 {
-			filled = append(filled, s)
+	filled := all[:0]
+	for _, stage := range all {
+		if len(stage.Changes) > 0 {
+			filled = append(filled, stage)
 		}
 	}
 	return filled
 }
 
-func stageOf(obj *unstructured.Unstructured) int {
-	switch obj.GetKind() {
-	case "Namespace", "CustomResourceDefinition":
-		return 0
-	case "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration", "ClusterInterceptor":
-		return 2
+// sorter knows what of the objects as a whole decides about each of them.
+type sorter struct {
+	custom    map[string]bool // "group/kind" that the release defines
+	admission map[string]bool // identities of the Deployments behind Tekton's webhooks
+}
+
+func newSorter(changes []*Change) sorter {
+	objects := make([]*unstructured.Unstructured, len(changes))
+	for i, change := range changes {
+		objects[i] = change.Desired
 	}
-	return 1
+	return sorter{custom: newcomers(objects), admission: admissionServers(objects)}
+}
+
+func (s sorter) stageOf(change *Change) int {
+	obj := change.Desired
+	kind := obj.GroupVersionKind()
+	switch {
+	case kind.Kind == "Namespace":
+		return stageNamespaces
+	case kind.Kind == "CustomResourceDefinition":
+		return stageDefinitions
+	case isWebhookConfiguration(obj) && hasRules(obj):
+		return stageWebhooks
+	case isWebhookConfiguration(obj), s.admission[identity(obj)]:
+		return stageAdmission
+	case kind.Kind == "ConfigMap" && change.Live != nil:
+		return stageConfiguration
+	case isWorkload(kind.GroupKind()) && obj.GetNamespace() == Namespace:
+		return stageServers
+	case isWorkload(kind.GroupKind()):
+		return stageWorkloads
+	case s.custom[kind.Group+"/"+kind.Kind]:
+		return stageCustom
+	}
+	return stageRest
+}
+
+func isWorkload(kind schema.GroupKind) bool {
+	switch kind.Group {
+	case "apps", "batch":
+		return true
+	}
+	return kind == schema.GroupKind{Kind: "Pod"}
+}
+
+// admissionServers returns the Deployments behind the Services that webhook
+// configurations without rules name. Tekton ships its configurations so: the
+// server behind fills in rules and caBundle once it runs.
+func admissionServers(objects []*unstructured.Unstructured) map[string]bool {
+	services := map[string]bool{}
+	for _, obj := range objects {
+		if !isWebhookConfiguration(obj) || hasRules(obj) {
+			continue
+		}
+		for _, webhook := range webhooksOf(obj) {
+			namespace, _, _ := unstructured.NestedString(webhook, "clientConfig", "service", "namespace")
+			service, _, _ := unstructured.NestedString(webhook, "clientConfig", "service", "name")
+			services[" Service/"+namespace+"/"+service] = true
+		}
+	}
+	servers := map[string]bool{}
+	for _, obj := range objects {
+		if !services[identity(obj)] {
+			continue
+		}
+		selector, _, _ := unstructured.NestedStringMap(obj.Object, "spec", "selector")
+		for _, other := range objects {
+			pod, _, _ := unstructured.NestedStringMap(other.Object, "spec", "template", "metadata", "labels")
+			if other.GetKind() == "Deployment" && other.GetNamespace() == obj.GetNamespace() && len(selector) > 0 && labels.SelectorFromSet(selector).Matches(labels.Set(pod)) {
+				servers[identity(other)] = true
+			}
+		}
+	}
+	return servers
+}
+
+func webhooksOf(configuration *unstructured.Unstructured) []map[string]any {
+	list, _, _ := unstructured.NestedSlice(configuration.Object, "webhooks")
+	var webhooks []map[string]any
+	for _, w := range list {
+		if webhook, ok := w.(map[string]any); ok {
+			webhooks = append(webhooks, webhook)
+		}
+	}
+	return webhooks
+}
+
+func hasRules(configuration *unstructured.Unstructured) bool {
+	for _, webhook := range webhooksOf(configuration) {
+		if rules, _ := webhook["rules"].([]any); len(rules) > 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -15,56 +15,75 @@ var errDifferent = errors.New("install would change the cluster")
 
 func diffCommand() *cobra.Command {
 	var (
-		s        source
-		k        kube
+		i        installation
 		exitCode bool
 	)
 	cmd := &cobra.Command{
 		Use:   "diff",
 		Short: "Say what install would change in the cluster",
 		Long: `Ask the server what install would change, without changing anything: one line
-for every object that would be created, and a unified diff for every one that
-would be configured. The values of Secrets are masked.`,
+for every object that would be created or deleted, and a unified diff for every
+one that would be configured. The values of Secrets are masked.
+
+The comparison is three-way: where the cluster differs from the release that is
+installed, because you or something else changed it, that is listed too, and for
+ConfigMaps whether it would be kept.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			found, err := diff(cmd, &s, &k)
+			found, err := diff(cmd, &i)
 			if err == nil && found && exitCode {
 				return errDifferent
 			}
 			return err
 		},
 	}
-	s.flags(cmd)
-	k.flags(cmd)
+	i.source.flags(cmd)
+	i.kube.flags(cmd)
+	cmd.Flags().StringArrayVar(&i.previous, "previous-manifest", nil, "`SOURCE` of the manifests that the cluster was installed from, where Tekgate did not install it (repeatable)")
 	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with status 2 when there are differences (1 is an error)")
 	return cmd
 }
 
-func diff(cmd *cobra.Command, s *source, k *kube) (found bool, err error) {
-	config, err := k.restConfig()
+func diff(cmd *cobra.Command, i *installation) (found bool, err error) {
+	// Whatever would refuse an install is said, and compared all the same.
+	i.options.Force, i.skipProbe = true, true
+	out, talk := cmd.OutOrStdout(), cmd.ErrOrStderr()
+	cluster, release, err := i.connect(cmd.Context(), cmd.InOrStdin(), talk)
 	if err != nil {
 		return false, err
 	}
-	r, err := s.render(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr())
+	plan, err := cluster.Plan(cmd.Context(), release, i.options)
 	if err != nil {
 		return false, err
 	}
-	cluster, err := installer.Connect(cmd.Context(), config)
-	if err != nil {
-		return false, err
+	for _, f := range plan.Findings {
+		fmt.Fprintf(talk, "%s: %s\n", severity(f), f)
 	}
-	differences, err := cluster.Diff(cmd.Context(), r.objects)
+	differences, err := plan.Differences()
 	if err != nil {
 		return false, err
 	}
 	unchanged := 0
 	for _, d := range differences {
+		if d.Yours != "" {
+			fmt.Fprintf(out, "%s differs from the installed release\n%s", d.Subject, d.Yours)
+		}
 		if d.Action == ssa.UnchangedAction {
 			unchanged++
 			continue
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%s would be %s\n%s", d.Subject, d.Action, d.Text)
+		fmt.Fprintf(out, "%s would be %s\n%s", d.Subject, d.Action, d.Text)
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "%d objects: %d would change, %d unchanged\n", len(differences), len(differences)-unchanged, unchanged)
+	for _, m := range plan.Merges {
+		fmt.Fprintf(out, "ConfigMap %s: %s\n", m.ConfigMap, sentence(m))
+	}
+	fmt.Fprintf(talk, "%d objects: %d would change, %d unchanged\n", len(differences), len(differences)-unchanged, unchanged)
 	return unchanged < len(differences), nil
+}
+
+func severity(f installer.Finding) string {
+	if f.Fatal {
+		return "install would refuse"
+	}
+	return "warning"
 }

@@ -60,16 +60,17 @@ func TestInstall(t *testing.T) {
 		}
 	}
 
-	_, talk = must(t, append([]string{"install"}, flags...)...)
+	_, talk = must(t, append([]string{"install", "--wait=false", "--skip-probe"}, flags...)...)
 	first := actions(talk)
 	if first["created"] < 140 || len(first) != 1 {
 		t.Errorf("the first install did %v, want only created", first)
 	}
-	inOrder(t, talk, "stage 1 of 3", "CustomResourceDefinition/clusterinterceptors.triggers.tekton.dev created",
-		"stage 2 of 3", "Deployment/tekgate/tekgate-webhook created", "Deployment/tekton-pipelines/tekton-pipelines-controller created",
-		"stage 3 of 3", "ClusterInterceptor/cel created", "MutatingWebhookConfiguration/mutate.tekgate.dev created")
+	inOrder(t, talk, "stage 1 of 8", "Namespace/tekton-pipelines created", "stage 2 of 8", "CustomResourceDefinition/clusterinterceptors.triggers.tekton.dev created",
+		"stage 4 of 8", "Deployment/tekton-pipelines/tekton-pipelines-webhook created",
+		"stage 5 of 8", "Deployment/tekton-pipelines/tekton-pipelines-controller created", "stage 6 of 8", "ClusterInterceptor/cel created",
+		"stage 7 of 8", "Deployment/tekgate/tekgate-webhook created", "stage 8 of 8", "MutatingWebhookConfiguration/mutate.tekgate.dev created")
 
-	_, talk = must(t, append([]string{"install"}, flags...)...)
+	_, talk = must(t, append([]string{"install", "--wait=false", "--skip-probe"}, flags...)...)
 	if again := actions(talk); again["unchanged"] != first["created"] || len(again) != 1 {
 		t.Errorf("the second install did %v, want %d unchanged", again, first["created"])
 	}
@@ -145,7 +146,7 @@ func TestInstallRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, _, err := tekgate(t, tt.in, append([]string{"install"}, tt.args...)...)
+			_, _, err := tekgate(t, tt.in, append([]string{"install", "--wait=false", "--skip-probe"}, tt.args...)...)
 			if status(err) != 1 || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v lacks %q", err, tt.want)
 			}

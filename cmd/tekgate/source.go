@@ -39,6 +39,13 @@ type rendered struct {
 	images  []image.Rewritten
 }
 
+// release returns what was rendered as the installer takes it.
+func (r *rendered) release() installer.Release {
+	versions := installer.VersionsOf(r.objects)
+	versions.Tekgate = manifests.Version
+	return installer.Release{Objects: r.objects, Images: r.images, Versions: versions}
+}
+
 // render loads all objects and rewrites their images. What it finds wrong it
 // finds before anything is asked of a cluster.
 func (s *source) render(ctx context.Context, in io.Reader, talk io.Writer) (*rendered, error) {
@@ -155,4 +162,9 @@ func sayDropped(talk io.Writer, images []image.Rewritten) {
 			fmt.Fprintf(talk, "warning: %s becomes %s without its digest (%s): what that mirror holds under the tag is what will run\n", done.From, done.To, done.Rule)
 		}
 	}
+}
+
+// probe asks the mirrors for the images. The registry probe takes its place.
+func (*source) probe(context.Context, installer.Release, []string) ([]installer.Finding, error) {
+	return nil, nil
 }

@@ -56,8 +56,8 @@ func (d *demo) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.say("$ tekgate install --config tekgate.yaml")
-	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, "tekgate"), "install", "--config", config, "--kubeconfig", d.cluster.Kubeconfig)
+	d.say("$ tekgate install --wait=false --skip-probe --config tekgate.yaml")
+	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, "tekgate"), "install", "--wait=false", "--skip-probe", "--config", config, "--kubeconfig", d.cluster.Kubeconfig)
 	var talk bytes.Buffer
 	cmd.Stderr = &talk
 	if err := cmd.Run(); err != nil {

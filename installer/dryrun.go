@@ -1,0 +1,207 @@
+package installer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strings"
+
+	"github.com/fluxcd/pkg/ssa"
+	"github.com/fluxcd/pkg/ssa/utils"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// dryRun asks the server about every change before the first write, so that no
+// object of a release is refused once others of it are in place.
+//
+// Three things cannot be asked as they are. What lies in a namespace that is
+// yet to come is tried in the namespace `default` under another name, which
+// checks everything but that namespace's quotas. What is of a kind that is yet
+// to come, and a definition that would drop a version before its objects are
+// migrated, is left to its stage. And what Tekton's present admission server
+// refuses, or cannot be asked about, is left to its stage where that server is
+// itself about to be replaced: an old server refuses new keys, and a broken one
+// is what the upgrade may be there to mend.
+func (c *Cluster) dryRun(ctx context.Context, plan *Plan, options Options) error {
+	coming := newcomers(plan.Release.Objects)
+	missing, err := c.missingNamespaces(ctx, plan)
+	if err != nil {
+		return err
+	}
+	refused := make([]error, len(plan.changes))
+	err = forEach(ctx, len(plan.changes), func(ctx context.Context, i int) error {
+		refused[i] = c.ask(ctx, plan.changes[i], coming, missing)
+		return ctx.Err()
+	})
+	if err != nil {
+		return fmt.Errorf("asking the server: %w", err)
+	}
+	renewed := renewsAdmission(plan.changes, refused)
+	var problems []error
+	for i, change := range plan.changes {
+		if err := change.judge(refused[i], renewed, options); err != nil {
+			problems = append(problems, err)
+		}
+		if change.recreate {
+			plan.Notes = append(plan.Notes, name(change.Desired)+" is deleted and made anew, since the server does not change it in place")
+		}
+	}
+	if len(problems) > 0 {
+		return fmt.Errorf("%w: %w", errRefusedByServer, errors.Join(problems...))
+	}
+	return nil
+}
+
+// missingNamespaces returns the release's namespaces that do not exist.
+func (c *Cluster) missingNamespaces(ctx context.Context, plan *Plan) (map[string]bool, error) {
+	missing := map[string]bool{}
+	for _, change := range plan.changes {
+		namespace := change.Desired.GetNamespace()
+		if _, known := missing[namespace]; known || namespace == "" {
+			continue
+		}
+		ns := &unstructured.Unstructured{}
+		ns.SetAPIVersion("v1")
+		ns.SetKind("Namespace")
+		ns.SetName(namespace)
+		live, err := c.live(ctx, ns)
+		if ignoreForbidden(err) != nil {
+			return nil, err
+		}
+		missing[namespace] = live == nil && err == nil
+	}
+	return missing, nil
+}
+
+// ask dry-runs one change and fills in its action.
+func (c *Cluster) ask(ctx context.Context, change *Change, coming, missing map[string]bool) error {
+	change.Action = ssa.CreatedAction
+	if change.Live != nil {
+		change.Action = ssa.ConfiguredAction
+	}
+	kind := change.Desired.GroupVersionKind()
+	if served, err := c.serves(kind); err != nil || !served && coming[kind.Group+"/"+kind.Kind] {
+		change.Unchecked = "its kind is yet to come"
+		return err
+	}
+	if change.migrate {
+		change.Unchecked = "its objects are yet to be migrated"
+		return nil
+	}
+	utils.RemoveCABundleFromCRD(change.Desired)
+	try := change.Desired.DeepCopy()
+	namespace := try.GetNamespace()
+	elsewhere := missing[namespace]
+	if elsewhere && coming[namespace] {
+		try.SetNamespace("default")
+		try.SetName("tekgate-dry-run-" + try.GetName())
+		change.Unchecked = "its namespace is yet to come; it was tried in another"
+	}
+	err := c.patch(ctx, try, client.DryRunAll)
+	if err != nil || elsewhere {
+		return err
+	}
+	change.After = try
+	if change.Live != nil && change.takeover == nil && equal(change.Live, try) {
+		change.Action = ssa.UnchangedAction
+	}
+	return nil
+}
+
+// patch applies an object server-side.
+func (c *Cluster) patch(ctx context.Context, obj *unstructured.Unstructured, options ...client.ApplyOption) error {
+	// The server refuses an apply that carries any.
+	obj.SetManagedFields(nil)
+	return c.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(obj), append(options, client.FieldOwner(FieldManager), client.ForceOwnership)...)
+}
+
+// equal compares two answers of the server, but for what it alone writes.
+func equal(a, b *unstructured.Unstructured) bool {
+	for _, obj := range []*unstructured.Unstructured{a, b} {
+		if obj == nil {
+			return false
+		}
+	}
+	if !reflect.DeepEqual(a.GetLabels(), b.GetLabels()) || !reflect.DeepEqual(a.GetAnnotations(), b.GetAnnotations()) {
+		return false
+	}
+	if len(a.Object) != len(b.Object) && (a.Object["status"] == nil) == (b.Object["status"] == nil) {
+		return false
+	}
+	for field, value := range a.Object {
+		if field != "metadata" && field != "status" && !reflect.DeepEqual(value, b.Object[field]) {
+			return false
+		}
+	}
+	return true
+}
+
+var webhookName = regexp.MustCompile(`(?:admission webhook|failed calling webhook) "([^"]+)"`)
+
+// byTekton reports whether an error is Tekton's admission server's, or about it.
+func byTekton(err error) bool {
+	match := webhookName.FindStringSubmatch(err.Error())
+	return match != nil && strings.HasSuffix(match[1], ".tekton.dev")
+}
+
+// renewsAdmission reports whether the plan replaces an admission server.
+func renewsAdmission(changes []*Change, refused []error) bool {
+	sorter := newSorter(changes)
+	for i, change := range changes {
+		if sorter.admission[identity(change.Desired)] && refused[i] == nil && change.Action != ssa.UnchangedAction {
+			return true
+		}
+	}
+	return false
+}
+
+// judge turns what the server said about a change into a problem, or into a
+// way around it.
+func (ch *Change) judge(refused error, renewed bool, options Options) error {
+	switch {
+	case refused == nil:
+		return nil
+	case byTekton(refused) && renewed:
+		ch.Unchecked = "Tekton's admission server is replaced first"
+		return nil
+	case immutable(refused) && ch.Live != nil && ch.mayRecreate(options):
+		ch.recreate = true
+		return nil
+	}
+	return fmt.Errorf("%s: %w%s", name(ch.Desired), refused, ch.remedy(refused))
+}
+
+func immutable(err error) bool {
+	return apierrors.IsInvalid(err) && (strings.Contains(err.Error(), "immutable") || strings.Contains(err.Error(), "cannot change roleRef"))
+}
+
+// mayRecreate says whether an object may be deleted and made anew: a binding,
+// which holds nothing, or when asked for, a Deployment.
+func (ch *Change) mayRecreate(options Options) bool {
+	switch ch.Desired.GetKind() {
+	case "RoleBinding", "ClusterRoleBinding":
+		return true
+	case "Deployment":
+		return options.Force
+	}
+	return false
+}
+
+func (ch *Change) remedy(refused error) string {
+	switch {
+	case immutable(refused) && ch.Desired.GetKind() == "Deployment":
+		return ": pass --force to have it deleted and made anew, with its Pods"
+	case strings.Contains(refused.Error(), "failed calling webhook"):
+		return ": that webhook's server does not answer; see which Pods its Service lacks, or delete the webhook configuration if they are gone for good"
+	case byTekton(refused):
+		return ": Tekton's admission server refuses it, and this release does not replace that server; correct the key in the cluster"
+	case meta.IsNoMatchError(refused):
+		return ": this server does not serve its kind"
+	}
+	return ""
+}

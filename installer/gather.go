@@ -1,0 +1,211 @@
+package installer
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// gather asks the cluster for all that Preflight and the plan need to know. It
+// writes nothing.
+func (c *Cluster) gather(ctx context.Context, release Release) (Facts, error) {
+	facts := Facts{Server: c.version, Live: map[string]*unstructured.Unstructured{}}
+	questions := []func(context.Context) error{
+		func(ctx context.Context) (err error) {
+			facts.Inventory, err = ReadInventory(ctx, c.client)
+			// Somebody who may not read it is told so by the permissions.
+			if apierrors.IsForbidden(err) {
+				return nil
+			}
+			return err
+		},
+		func(ctx context.Context) (err error) {
+			facts.Denied, err = c.denied(ctx, release.Objects)
+			return err
+		},
+		func(ctx context.Context) (err error) {
+			facts.Architectures, err = c.architectures(ctx)
+			return err
+		},
+		func(ctx context.Context) (err error) {
+			facts.Operator, err = c.operators(ctx)
+			return err
+		},
+		func(ctx context.Context) error { return c.gatherLive(ctx, release.Objects, facts.Live) },
+	}
+	err := forEach(ctx, len(questions), func(ctx context.Context, i int) error { return questions[i](ctx) })
+	facts.Stranded = stranded(release.Objects, facts.Live)
+	return facts, err
+}
+
+func (c *Cluster) gatherLive(ctx context.Context, objects []*unstructured.Unstructured, into map[string]*unstructured.Unstructured) error {
+	var lock sync.Mutex
+	return forEach(ctx, len(objects), func(ctx context.Context, i int) error {
+		live, err := c.live(ctx, objects[i])
+		if apierrors.IsForbidden(err) || live == nil {
+			return ignoreForbidden(err)
+		}
+		lock.Lock()
+		defer lock.Unlock()
+		into[identity(objects[i])] = live
+		return err
+	})
+}
+
+func ignoreForbidden(err error) error {
+	if apierrors.IsForbidden(err) {
+		return nil
+	}
+	return err
+}
+
+// architectures counts nodes by platform; nil where the user may not see them.
+func (c *Cluster) architectures(ctx context.Context) (map[string]int, error) {
+	nodes, err := c.list(ctx, schema.GroupVersionKind{Version: "v1", Kind: "NodeList"})
+	if apierrors.IsForbidden(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	count := map[string]int{}
+	for _, node := range nodes {
+		os, _, _ := unstructured.NestedString(node.Object, "status", "nodeInfo", "operatingSystem")
+		arch, _, _ := unstructured.NestedString(node.Object, "status", "nodeInfo", "architecture")
+		if os != "" && arch != "" {
+			count[os+"/"+arch]++
+		}
+	}
+	return count, nil
+}
+
+func (c *Cluster) operators(ctx context.Context) ([]string, error) {
+	var names []string
+	for _, version := range []string{"v1alpha1", "v1beta1", "v1"} {
+		configs, err := c.list(ctx, schema.GroupVersionKind{Group: "operator.tekton.dev", Version: version, Kind: "TektonConfigList"})
+		if err != nil {
+			return nil, ignoreForbidden(err)
+		}
+		for _, config := range configs {
+			names = append(names, config.GetName())
+		}
+		if len(names) > 0 {
+			break
+		}
+	}
+	return names, nil
+}
+
+// permission is one question to the authorizer.
+type permission struct{ verb, group, resource, namespace string }
+
+func (p permission) String() string {
+	s := p.verb + " " + p.resource
+	if p.group != "" {
+		s += "." + p.group
+	}
+	if p.namespace != "" {
+		s += " in " + p.namespace
+	}
+	return s
+}
+
+// denied returns which of the permissions that applying the objects needs the
+// user lacks. Whoever may do everything is asked one question.
+func (c *Cluster) denied(ctx context.Context, objects []*unstructured.Unstructured) ([]string, error) {
+	all, err := c.allowed(ctx, permission{verb: "*", group: "*", resource: "*"})
+	if err != nil || all {
+		return nil, err
+	}
+	needed := c.permissions(objects)
+	refused := make([]string, len(needed))
+	err = forEach(ctx, len(needed), func(ctx context.Context, i int) error {
+		ok, err := c.allowed(ctx, needed[i])
+		if err == nil && !ok {
+			refused[i] = needed[i].String()
+		}
+		return err
+	})
+	refused = slices.DeleteFunc(refused, func(s string) bool { return s == "" })
+	slices.Sort(refused)
+	return refused, err
+}
+
+// permissions lists what applying and waiting for the objects takes, each once.
+func (c *Cluster) permissions(objects []*unstructured.Unstructured) []permission {
+	plurals := map[string]string{}
+	for _, obj := range objects {
+		if obj.GetKind() == "CustomResourceDefinition" {
+			group, _, _ := unstructured.NestedString(obj.Object, "spec", "group")
+			kind, _, _ := unstructured.NestedString(obj.Object, "spec", "names", "kind")
+			plurals[group+"/"+kind], _, _ = unstructured.NestedString(obj.Object, "spec", "names", "plural")
+		}
+	}
+	seen := map[permission]bool{}
+	var needed []permission
+	add := func(p permission) {
+		if !seen[p] {
+			seen[p] = true
+			needed = append(needed, p)
+		}
+	}
+	for _, obj := range objects {
+		kind := obj.GroupVersionKind()
+		resource := plurals[kind.Group+"/"+kind.Kind]
+		if mapping, err := c.client.RESTMapper().RESTMapping(kind.GroupKind(), kind.Version); err == nil {
+			resource = mapping.Resource.Resource
+		}
+		if resource == "" {
+			plural, _ := meta.UnsafeGuessKindToResource(kind)
+			resource = plural.Resource
+		}
+		for _, verb := range []string{"get", "create", "patch"} {
+			add(permission{verb, kind.Group, resource, obj.GetNamespace()})
+		}
+		if kind.Kind == "Deployment" {
+			add(permission{"list", "", "pods", obj.GetNamespace()})
+		}
+	}
+	for _, verb := range []string{"get", "create", "patch"} {
+		add(permission{verb, "", "secrets", Namespace})
+	}
+	return needed
+}
+
+func (c *Cluster) allowed(ctx context.Context, p permission) (bool, error) {
+	review := &unstructured.Unstructured{Object: map[string]any{
+		"spec": map[string]any{"resourceAttributes": map[string]any{
+			"verb": p.verb, "group": p.group, "resource": p.resource, "namespace": p.namespace,
+		}},
+	}}
+	review.SetAPIVersion("authorization.k8s.io/v1")
+	review.SetKind("SelfSubjectAccessReview")
+	if err := c.client.Create(ctx, review); err != nil {
+		return false, fmt.Errorf("asking whether you may %s: %w", p, err)
+	}
+	allowed, _, err := unstructured.NestedBool(review.Object, "status", "allowed")
+	return allowed, err
+}
+
+// stranded finds definitions whose new form lacks the very version in which
+// the cluster writes their objects. Such objects could not be brought over.
+func stranded(objects []*unstructured.Unstructured, live map[string]*unstructured.Unstructured) []string {
+	var sentences []string
+	for _, obj := range objects {
+		was := live[identity(obj)]
+		if obj.GetKind() != "CustomResourceDefinition" || was == nil || len(droppedVersions(obj, was)) == 0 {
+			continue
+		}
+		if storage := storageVersion(was); !slices.Contains(definedVersions(obj), storage) {
+			sentences = append(sentences, fmt.Sprintf("%s stores its objects as %s, which the new release (%s) does not have", name(was), storage, strings.Join(definedVersions(obj), ", ")))
+		}
+	}
+	return sentences
+}

@@ -1,0 +1,221 @@
+package installer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fluxcd/pkg/ssa"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Change is what is to be done about one object.
+type Change struct {
+	// Rendered is the object as the release has it, and Desired what is
+	// applied: with what the user changed, and without what others decide.
+	Rendered, Desired *unstructured.Unstructured
+	// Live is what the cluster has; nil where there is none.
+	Live *unstructured.Unstructured
+	// Action is created, configured or unchanged.
+	Action ssa.Action
+	// After is what the server would make of it; nil where it could not say yet.
+	After *unstructured.Unstructured
+	// Unchecked says why the server could not be asked before the first write.
+	Unchecked string
+
+	takeover []byte // a JSON patch of managedFields
+	recreate bool   // the server refuses to change it in place
+	migrate  bool   // a definition whose objects have to be written anew first
+}
+
+// Plan is all that an install would do, found out without writing anything.
+type Plan struct {
+	Release  Release
+	Previous *Inventory
+	Findings []Finding
+	// Notes are sentences about what Tekgate did to the release or will do to
+	// the cluster that nobody asked for by name.
+	Notes  []string
+	Merges []Merge
+	Stages []Stage
+	// Prune are objects of the previous release that the new one does not have.
+	Prune []*unstructured.Unstructured
+
+	changes []*Change
+}
+
+// Options are how to install.
+type Options struct {
+	// Force goes on in spite of fatal findings.
+	Force bool
+	// Wait makes each stage wait until what it applied is ready, at most
+	// Timeout long.
+	Wait    bool
+	Timeout time.Duration
+	// Previous are the objects that the cluster was installed from, where that
+	// was not by Tekgate.
+	Previous []*unstructured.Unstructured
+	// Probe asks the mirrors for the images; platforms are those of the nodes,
+	// as "os/architecture". nil leaves it out.
+	Probe func(ctx context.Context, release Release, platforms []string) ([]Finding, error)
+}
+
+// RefusedError says that fatal findings stop an install.
+type RefusedError struct{ Findings []Finding }
+
+func (e *RefusedError) Error() string {
+	var fatal []string
+	for _, f := range e.Findings {
+		if f.Fatal {
+			fatal = append(fatal, f.String())
+		}
+	}
+	return fmt.Sprintf("nothing was changed, since %d of the checks failed: %s", len(fatal), strings.Join(fatal, "; "))
+}
+
+// Plan finds out what installing a release would do, and whether the server
+// would accept it. On an error the plan holds what was found until then.
+func (c *Cluster) Plan(ctx context.Context, release Release, options Options) (*Plan, error) {
+	plan := &Plan{Release: release}
+	objects, notes, unserved, err := Adapt(release.Objects, c.serves)
+	if err != nil {
+		return plan, err
+	}
+	plan.Release.Objects, plan.Notes = objects, notes
+	facts, err := c.gather(ctx, plan.Release)
+	if err != nil {
+		return plan, err
+	}
+	facts.Unserved = unserved
+	plan.Previous = facts.Inventory
+	plan.Findings = Preflight(plan.Release, facts)
+	if options.Probe != nil {
+		found, err := options.Probe(ctx, plan.Release, platforms(facts))
+		if err != nil {
+			return plan, err
+		}
+		plan.Findings = append(plan.Findings, found...)
+	}
+	if !options.Force && slices.ContainsFunc(plan.Findings, func(f Finding) bool { return f.Fatal }) {
+		return plan, &RefusedError{plan.Findings}
+	}
+	if err := c.prepare(ctx, plan, facts, options); err != nil {
+		return plan, err
+	}
+	if err := c.dryRun(ctx, plan, options); err != nil {
+		return plan, err
+	}
+	plan.Stages = arrange(plan.changes)
+	return plan, nil
+}
+
+func platforms(facts Facts) []string {
+	var found []string
+	for platform := range facts.Architectures {
+		found = append(found, platform)
+	}
+	slices.Sort(found)
+	return found
+}
+
+// prepare decides what is applied of each object.
+func (c *Cluster) prepare(ctx context.Context, plan *Plan, facts Facts, options Options) error {
+	autoscaled, err := c.autoscaled(ctx, plan.Release.Objects)
+	if err != nil {
+		return err
+	}
+	for _, obj := range plan.Release.Objects {
+		change := &Change{Rendered: obj, Desired: obj, Live: facts.Live[identity(obj)]}
+		if err := change.prepare(plan, autoscaled, options); err != nil {
+			return err
+		}
+		plan.changes = append(plan.changes, change)
+	}
+	plan.Prune = orphans(plan)
+	return nil
+}
+
+func (ch *Change) prepare(plan *Plan, autoscaled map[string]bool, options Options) (err error) {
+	obj, live := ch.Rendered, ch.Live
+	if autoscaled[identity(obj)] {
+		ch.Desired = obj.DeepCopy()
+		keepReplicas(ch.Desired, live)
+	}
+	if live == nil {
+		return nil
+	}
+	// Tekgate's own configuration comes from a file that the user names, which
+	// says more than what is in the cluster.
+	if obj.GetKind() == "ConfigMap" && obj.GetNamespace() != Namespace {
+		var merges []Merge
+		ch.Desired, merges = mergeConfigMap(obj, live, basesOf(obj, live, plan.Previous, options.Previous))
+		plan.Merges = append(plan.Merges, merges...)
+	}
+	if obj.GetKind() == "CustomResourceDefinition" {
+		ch.migrate = len(droppedVersions(obj, live)) > 0
+	}
+	ch.takeover, err = takeover(live)
+	return err
+}
+
+// autoscaled returns the Deployments that an autoscaler of the release or of
+// the cluster sizes.
+func (c *Cluster) autoscaled(ctx context.Context, objects []*unstructured.Unstructured) (map[string]bool, error) {
+	autoscaler := schema.GroupKind{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}
+	var found []*unstructured.Unstructured
+	for _, obj := range objects {
+		if obj.GroupVersionKind().GroupKind() == autoscaler {
+			found = append(found, obj)
+		}
+	}
+	live, err := c.list(ctx, autoscaler.WithVersion("v2"))
+	if apierrors.IsForbidden(err) {
+		return scaled(found), nil
+	}
+	for i := range live {
+		found = append(found, &live[i])
+	}
+	return scaled(found), err
+}
+
+// orphans returns what the release before had and this one has not. CRDs and
+// Namespaces hold the users' objects and stay.
+func orphans(plan *Plan) []*unstructured.Unstructured {
+	wanted := map[string]bool{}
+	for _, change := range plan.changes {
+		wanted[identity(change.Rendered)] = true
+	}
+	var gone []*unstructured.Unstructured
+	for _, obj := range plan.Previous.All() {
+		switch {
+		case wanted[identity(obj)]:
+		case obj.GetKind() == "CustomResourceDefinition", obj.GetKind() == "Namespace":
+			plan.Notes = append(plan.Notes, name(obj)+" is no part of this release and stays, for it may hold objects of yours")
+		default:
+			gone = append(gone, obj)
+		}
+	}
+	return gone
+}
+
+// Changes returns what is to be done about each object, in the release's order.
+func (p *Plan) Changes() []*Change { return p.changes }
+
+// Count returns how many objects an action befalls.
+func (p *Plan) Count(action ssa.Action) int {
+	n := 0
+	for _, change := range p.changes {
+		if change.Action == action {
+			n++
+		}
+	}
+	return n
+}
+
+// errRefusedByServer is what all problems of a dry run are.
+var errRefusedByServer = errors.New("nothing was changed, since the server would refuse part of it")

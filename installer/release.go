@@ -1,0 +1,47 @@
+package installer
+
+import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tekgate/tekgate/internal/image"
+)
+
+// Release is what is to be installed, rendered.
+type Release struct {
+	Objects []*unstructured.Unstructured
+	// Images say which rule gave each reference, for the message about one
+	// that cannot be pulled.
+	Images   []image.Rewritten
+	Versions Versions
+}
+
+// VersionsOf reads the versions of Pipelines and Triggers from the objects of
+// a release. File names and image tags are no help: the tags may be the
+// mirror's own, and the notags form of a release has none.
+func VersionsOf(objects []*unstructured.Unstructured) Versions {
+	var v Versions
+	for _, obj := range objects {
+		found := componentVersion(obj, "pipeline", "pipelines-info")
+		if v.Pipeline == "" {
+			v.Pipeline = found
+		}
+		found = componentVersion(obj, "triggers", "triggers-info")
+		if v.Triggers == "" {
+			v.Triggers = found
+		}
+	}
+	return v
+}
+
+func componentVersion(obj *unstructured.Unstructured, component, info string) string {
+	version := obj.GetLabels()[component+".tekton.dev/release"]
+	if obj.GetKind() == "ConfigMap" && obj.GetName() == info {
+		version, _, _ = unstructured.NestedString(obj.Object, "data", "version")
+	}
+	if !strings.HasPrefix(version, "v") {
+		return ""
+	}
+	return version
+}
