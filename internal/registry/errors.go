@@ -81,6 +81,14 @@ func statusCode(err error) int {
 
 // plainly says in few words what the library says in many.
 func plainly(err error) error {
+	var fetching fetchErrors
+	if errors.As(err, &fetching) {
+		return err // it is plain already
+	}
+	var unknown x509.UnknownAuthorityError
+	if errors.As(err, &unknown) {
+		return unknown
+	}
 	var answered *transport.Error
 	if errors.As(err, &answered) {
 		text := fmt.Sprintf("the registry answered %d %s", answered.StatusCode, http.StatusText(answered.StatusCode))

@@ -1,0 +1,329 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/strict"
+)
+
+// LockFile is where the lock lies unless one says otherwise.
+const LockFile = "tekgate.lock"
+
+const (
+	lockVersion = "tekgate.dev/v1alpha1"
+	lockKind    = "Lock"
+)
+
+// Lock records which digest each image with policy relock has on the mirror,
+// and why that is the same image.
+type Lock struct {
+	APIVersion string   `json:"apiVersion"`
+	Kind       string   `json:"kind"`
+	Images     []Locked `json:"images"`
+}
+
+// Locked is one image of a Lock.
+type Locked struct {
+	// From is the image in the manifests, To the one on the mirror, tag and
+	// digest included.
+	From string `json:"from"`
+	To   string `json:"to"`
+	Rule string `json:"rule"`
+	// Proof says what was found equal: "config", the digests of the
+	// configurations, hence all of an image but its manifest; "diffIDs", the
+	// layers' uncompressed contents; "none", for another image that the rule
+	// names, or one whose source nobody could ask.
+	Proof string `json:"proof"`
+	// Platforms are the identities on the mirror.
+	Platforms []Identity `json:"platforms"`
+}
+
+// Identity is what stays the same however an image was moved.
+type Identity struct {
+	// Platform is such as "linux/amd64", and for Windows "windows/amd64:10.0.…".
+	Platform string   `json:"platform"`
+	Config   string   `json:"config"`
+	DiffIDs  []string `json:"diffIDs"`
+}
+
+// What Locked.Proof may say.
+const (
+	ProofConfig  = "config"
+	ProofDiffIDs = "diffIDs"
+	ProofNone    = "none"
+)
+
+// ReadLock reads a lock file.
+func ReadLock(path string) (*Lock, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the lock file: %w", err)
+	}
+	lock := &Lock{}
+	if err := strict.UnmarshalJSON(text, lock); err != nil {
+		return nil, fmt.Errorf("reading the lock file %s: %w", path, err)
+	}
+	if lock.APIVersion != lockVersion || lock.Kind != lockKind {
+		return nil, fmt.Errorf("reading the lock file %s: it is no lock of this version: write it anew with `tekgate images lock`", path)
+	}
+	return lock, nil
+}
+
+// Write writes the lock file.
+func (l *Lock) Write(path string) error {
+	text, err := json.MarshalIndent(l, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("writing the lock file: %w", err)
+	}
+	return nil
+}
+
+// Apply returns rules that pin what the lock says. A line of it that the rules
+// no longer lead to is an error.
+func (l *Lock) Apply(rules *image.Rules) (*image.Rules, error) {
+	var choices []image.Rewritten
+	var problems []error
+	for _, locked := range l.Images {
+		choice, err := locked.choice(rules)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		choices = append(choices, choice)
+	}
+	return rules.Choose(choices...), errors.Join(problems...)
+}
+
+func (l Locked) choice(rules *image.Rules) (image.Rewritten, error) {
+	from, err := image.Parse(l.From)
+	if err != nil {
+		return image.Rewritten{}, fmt.Errorf("the lock: %w", err)
+	}
+	to, err := image.Parse(l.To)
+	if err != nil || to.Digest == "" {
+		return image.Rewritten{}, fmt.Errorf("the lock: %s is locked to %q, which has no digest: write the lock anew with `tekgate images lock`", l.From, l.To)
+	}
+	candidates, err := rules.Candidates(from)
+	if err != nil {
+		return image.Rewritten{}, fmt.Errorf("the lock: %w", err)
+	}
+	for _, c := range candidates {
+		if c.Relock && c.To.Repository() == to.Repository() && c.To.Tag == to.Tag {
+			return pinned(c, to.Digest), nil
+		}
+	}
+	return image.Rewritten{}, fmt.Errorf("the lock says that %s is %s, and the mirror's rules say %s: write the lock anew with `tekgate images lock`", from, l.To, candidates[0].To)
+}
+
+func pinned(c image.Rewritten, digest string) image.Rewritten {
+	c.To.Digest = digest
+	c.Relock, c.DigestDropped = false, false
+	return c
+}
+
+// RelockRequest says what is locked.
+type RelockRequest struct {
+	// Images are the candidates of each image; those without policy relock are
+	// passed over.
+	Images [][]image.Rewritten
+	// Platforms are those that have to be there and equal; empty means those
+	// that the mirror has.
+	Platforms []string
+	// Previous proves images whose source cannot be reached; nil means none.
+	Previous *Lock
+	// Trust accepts an image of which neither source nor Previous knows
+	// anything, with proof "none".
+	Trust bool
+}
+
+// Relock resolves what the mirror has for each image, proves that it is the
+// same image as the source's, and returns the lock. The results hold what is
+// not right; an image that is not ok is not in the lock.
+func Relock(ctx context.Context, request RelockRequest, options Options) (*Lock, []Result, error) {
+	c, err := newClient(options)
+	if err != nil {
+		return nil, nil, err
+	}
+	images := slices.DeleteFunc(slices.Clone(request.Images), func(candidates []image.Rewritten) bool { return !candidates[0].Relock })
+	results := make([]Result, len(images))
+	locked := make([]*Locked, len(images))
+	var group errgroup.Group
+	group.SetLimit(c.Jobs)
+	for i, candidates := range images {
+		group.Go(func() error {
+			results[i], locked[i] = c.relock(ctx, candidates, request)
+			return nil
+		})
+	}
+	_ = group.Wait()
+	lock := &Lock{APIVersion: lockVersion, Kind: lockKind, Images: []Locked{}}
+	for _, l := range locked {
+		if l != nil {
+			lock.Images = append(lock.Images, *l)
+		}
+	}
+	return lock, results, nil
+}
+
+func (c *client) relock(ctx context.Context, candidates []image.Rewritten, request RelockRequest) (Result, *Locked) {
+	result := c.choose(ctx, candidates, request.Platforms)
+	if result.Status != StatusOK {
+		return result, nil
+	}
+	done := result.Image
+	result.Image = pinned(done, result.Digest)
+	here, err := c.identities(ctx, result.Image.To)
+	if err != nil {
+		result.fail(statusOf(err), err)
+		return result, nil
+	}
+	proof, err := c.prove(ctx, done, here, request)
+	if err != nil {
+		result.fail(StatusWrongDigest, err)
+		result.Remedy = "fill the mirror with `tekgate images copy`, or name the image that it should be under mirror.images"
+		if errors.Is(err, errUnproven) {
+			result.Remedy = "lock where the source can be reached and carry the lock file over, or accept the mirror's word with --trust"
+		}
+		return result, nil
+	}
+	return result, &Locked{From: done.From.String(), To: result.Image.To.String(), Rule: done.Rule, Proof: proof, Platforms: here}
+}
+
+// errUnproven says that nobody could be asked what an image should be.
+var errUnproven = errors.New("nobody could be asked whether it is the same image")
+
+// prove compares what the mirror has with the source, or with what an earlier
+// lock recorded of it.
+func (c *client) prove(ctx context.Context, done image.Rewritten, here []Identity, request RelockRequest) (string, error) {
+	if done.Other {
+		return ProofNone, nil
+	}
+	var problems []error
+	for _, source := range (Transfer{Image: done}).sources() {
+		there, err := c.identities(ctx, source)
+		if err == nil {
+			return same(here, there, request.Platforms)
+		}
+		problems = append(problems, fetchError{source: source, cause: err})
+	}
+	if request.Previous != nil {
+		i := slices.IndexFunc(request.Previous.Images, func(l Locked) bool { return l.From == done.From.String() && l.Proof != ProofNone })
+		if i >= 0 {
+			return same(here, request.Previous.Images[i].Platforms, request.Platforms)
+		}
+	}
+	if request.Trust {
+		return ProofNone, nil
+	}
+	return "", fmt.Errorf("%w: %w", errUnproven, fetchErrors(problems))
+}
+
+// same says what makes two images one. Only platforms that the mirror has are
+// compared, and only the wanted ones where any are named.
+func same(here, there []Identity, wanted []string) (string, error) {
+	proof, compared := ProofConfig, 0
+	for _, h := range here {
+		platform, _, _ := strings.Cut(h.Platform, ":")
+		if len(wanted) > 0 && !slices.ContainsFunc(wanted, func(w string) bool { return satisfies(platform, w) }) {
+			continue
+		}
+		i := slices.IndexFunc(there, func(t Identity) bool { return t.Platform == h.Platform })
+		switch {
+		case i < 0:
+			return "", fmt.Errorf("the source has no %s, so that this is another image", h.Platform)
+		case there[i].Config == h.Config:
+		case slices.Equal(there[i].DiffIDs, h.DiffIDs):
+			proof = ProofDiffIDs
+		default:
+			return "", fmt.Errorf("its layers for %s are not the source's: it is another image", h.Platform)
+		}
+		compared++
+	}
+	if compared == 0 {
+		return "", errors.New("no platform of it could be compared")
+	}
+	return proof, nil
+}
+
+// identities reads what an image is on each of its platforms.
+func (c *client) identities(ctx context.Context, ref image.Reference) ([]Identity, error) {
+	at, err := c.exact(ref)
+	if err != nil {
+		return nil, err
+	}
+	descriptor, err := remote.Get(at, append(c.remote(), remote.WithContext(ctx))...)
+	if err != nil {
+		return nil, err
+	}
+	if !descriptor.MediaType.IsIndex() {
+		img, err := descriptor.Image()
+		if err != nil {
+			return nil, err
+		}
+		id, err := identity(img)
+		return []Identity{id}, err
+	}
+	index, err := descriptor.ImageIndex()
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return nil, err
+	}
+	var ids []Identity
+	for _, d := range manifest.Manifests {
+		if !d.MediaType.IsImage() || d.Platform == nil || d.Platform.OS == "unknown" {
+			continue
+		}
+		img, err := index.Image(d.Digest)
+		if err != nil {
+			return nil, err
+		}
+		id, err := identity(img)
+		if err != nil {
+			return nil, err
+		}
+		id.Platform = exactPlatform(d.Platform)
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// exactPlatform includes the version of Windows, of which an index has several.
+func exactPlatform(p *v1.Platform) string {
+	if p.OSVersion == "" {
+		return platformName(p)
+	}
+	return platformName(p) + ":" + p.OSVersion
+}
+
+func identity(img v1.Image) (Identity, error) {
+	name, err := img.ConfigName()
+	if err != nil {
+		return Identity{}, err
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return Identity{}, err
+	}
+	id := Identity{Platform: exactPlatform(config.Platform()), Config: name.String()}
+	for _, d := range config.RootFS.DiffIDs {
+		id.DiffIDs = append(id.DiffIDs, d.String())
+	}
+	return id, nil
+}

@@ -1,0 +1,239 @@
+package registry
+
+import (
+	"archive/tar"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/tekgate/tekgate/internal/image"
+)
+
+// Annotations in an archive's index.json. The first two are what containerd and
+// the image specification look for, so that other tools can read the archive.
+const (
+	annotationName   = "io.containerd.image.name"
+	annotationRef    = "org.opencontainers.image.ref.name"
+	annotationSource = "dev.tekgate.source-digest"
+)
+
+// SaveRequest says what goes into an archive.
+type SaveRequest struct {
+	// File is the archive: an OCI image layout in a tar file.
+	File string
+	// Transfers are the images; where they go is not looked at.
+	Transfers []Transfer
+	// Platforms are those that are saved; empty means all. Leaving any out
+	// changes an image's digest.
+	Platforms []string
+	Progress  Progress
+}
+
+// Save writes images into an archive that Load reads where there is no network.
+// Until it is complete its parts lie in the folder File.partial; an interrupted
+// Save is resumed by running it again, and fetches what is not there. The file
+// appears once every image is in it.
+func Save(ctx context.Context, request SaveRequest, options Options) ([]TransferResult, error) {
+	c, err := newClient(options)
+	if err != nil {
+		return nil, err
+	}
+	a := archive{folder: request.File + ".partial"}
+	if err := os.MkdirAll(a.blobs(), 0o755); err != nil {
+		return nil, fmt.Errorf("writing archive %s: %w", request.File, err)
+	}
+	descriptors := make([]*v1.Descriptor, len(request.Transfers))
+	numbers := map[image.Reference]int{}
+	for i, t := range request.Transfers {
+		numbers[t.Image.From] = i
+	}
+	results := c.each(ctx, request.Transfers, request.Progress, func(ctx context.Context, t Transfer) TransferResult {
+		result, descriptor := c.save(ctx, a, t, request)
+		descriptors[numbers[t.Image.From]] = descriptor
+		return result
+	})
+	if slices.ContainsFunc(results, func(r TransferResult) bool { return r.Outcome == Failed }) {
+		return results, nil
+	}
+	if err := a.finish(request.File, descriptors); err != nil {
+		return results, fmt.Errorf("writing archive %s: %w", request.File, err)
+	}
+	return results, nil
+}
+
+func (c *client) save(ctx context.Context, a archive, t Transfer, request SaveRequest) (TransferResult, *v1.Descriptor) {
+	result := TransferResult{Image: t.Image, Outcome: Copied}
+	result.Image.To = image.Reference{Host: "archive", Path: request.File}
+	var descriptor *v1.Descriptor
+	err := c.persist(ctx, func() error {
+		taken, source, err := c.fetchAny(ctx, t, request.Platforms)
+		if err != nil {
+			return err
+		}
+		result.Source = source
+		result.Digest, result.SourceDigest = taken.digest.String(), taken.source.String()
+		if request.Progress != nil {
+			request.Progress.Start(t.Image.From.String(), taken.size())
+		}
+		descriptor = describe(taken, t.Image.From)
+		return a.add(ctx, taken)
+	})
+	result = result.ended(err, request.Platforms)
+	if result.Outcome != Copied {
+		return result, nil
+	}
+	return result, descriptor
+}
+
+// describe returns an image's line in index.json.
+func describe(taken *content, from image.Reference) *v1.Descriptor {
+	root := taken.root()
+	return &v1.Descriptor{
+		MediaType: root.raw.mediaType, Digest: root.digest, Size: int64(len(root.raw.bytes)),
+		Annotations: map[string]string{
+			annotationName: from.String(), annotationRef: from.String(), annotationSource: taken.source.String(),
+		},
+	}
+}
+
+// archive is the folder in which an archive grows.
+type archive struct{ folder string }
+
+func (a archive) blobs() string { return filepath.Join(a.folder, "blobs", "sha256") }
+
+func (a archive) add(ctx context.Context, taken *content) error {
+	for _, p := range taken.parts {
+		for _, l := range p.layers {
+			if err := a.layer(ctx, l); err != nil {
+				return err
+			}
+		}
+		if err := a.write(p.digest, int64(len(p.raw.bytes)), func() (io.ReadCloser, error) {
+			return io.NopCloser(strings.NewReader(string(p.raw.bytes))), nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a archive) layer(ctx context.Context, l v1.Layer) error {
+	digest, err := l.Digest()
+	if err != nil {
+		return err
+	}
+	size, err := l.Size()
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := a.write(digest, size, l.Compressed); err != nil {
+		return err
+	}
+	countAll(ctx, part{layers: []v1.Layer{l}})
+	return nil
+}
+
+// write stores a blob unless it is there. A blob gets its name when it is
+// complete, so that what has a name is whole; open checks its digest.
+func (a archive) write(digest v1.Hash, size int64, open func() (io.ReadCloser, error)) error {
+	file := filepath.Join(a.blobs(), digest.Hex)
+	if info, err := os.Stat(file); err == nil && info.Size() == size {
+		return nil
+	}
+	in, err := open()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.CreateTemp(a.folder, "half-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(out.Name())
+	_, err = io.Copy(out, in)
+	if err := errors.Join(err, out.Close()); err != nil {
+		return err
+	}
+	return os.Rename(out.Name(), file)
+}
+
+// finish makes the folder one file.
+func (a archive) finish(file string, descriptors []*v1.Descriptor) error {
+	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{}}
+	for _, d := range descriptors {
+		if d != nil {
+			index.Manifests = append(index.Manifests, *d)
+		}
+	}
+	text, err := json.MarshalIndent(index, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(a.folder, "index.json"), text, 0o644); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(a.folder, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`), 0o644); err != nil {
+		return err
+	}
+	half := file + ".half"
+	if err := a.pack(half); err != nil {
+		return errors.Join(err, os.Remove(half))
+	}
+	if err := os.Rename(half, file); err != nil {
+		return err
+	}
+	return os.RemoveAll(a.folder)
+}
+
+// pack writes the folder's files, by name and with nothing that changes from
+// run to run, so that the same images give the same file.
+func (a archive) pack(file string) error {
+	out, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	w := tar.NewWriter(out)
+	err = filepath.WalkDir(a.folder, func(path string, entry fs.DirEntry, err error) error {
+		name, _ := filepath.Rel(a.folder, path)
+		if err != nil || entry.IsDir() || !inLayout.MatchString(filepath.ToSlash(name)) {
+			return err
+		}
+		return packFile(w, path, filepath.ToSlash(name))
+	})
+	return errors.Join(err, w.Close(), out.Close())
+}
+
+func packFile(w *tar.Writer, path, name string) error {
+	in, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: info.Size(), Typeflag: tar.TypeReg}); err != nil {
+		return err
+	}
+	_, err = io.Copy(w, in)
+	return err
+}
+
+// inLayout matches the files of an OCI image layout, and no others: an archive
+// may come from anywhere.
+var inLayout = regexp.MustCompile(`^(?:oci-layout|index\.json|blobs/sha256/[0-9a-f]{64})$`)
