@@ -63,7 +63,7 @@ func (c *Cluster) Apply(ctx context.Context, plan *Plan, options Options, report
 		}
 	}
 	if len(plan.Prune) > 0 {
-		report.Stage(number, number, Stage{Doc: "removing what this release no longer has", Changes: make([]*Change, len(plan.Prune))})
+		report.Stage(number, number, Stage{Doc: "removing what this release no longer has", Objects: plan.Prune})
 		if err := r.prune(ctx); err != nil {
 			return r.done, fmt.Errorf("stage %d of %d, removing what this release no longer has: %w%s", number, number, err, r.afterwards())
 		}
@@ -86,7 +86,7 @@ func (r *run) afterwards() string {
 }
 
 func (r *run) stage(ctx context.Context, stage Stage) error {
-	for _, change := range stage.Changes {
+	for _, change := range stage.changes {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -102,7 +102,7 @@ func (r *run) stage(ctx context.Context, stage Stage) error {
 	if stage.wait == nil || !r.options.Wait && stage.Doc != stages[stageDefinitions].Doc {
 		return nil
 	}
-	return stage.wait(r, ctx, stage.Changes)
+	return stage.wait(r, ctx, stage.changes)
 }
 
 func (r *run) say(obj *unstructured.Unstructured, action ssa.Action) {

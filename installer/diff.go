@@ -48,7 +48,7 @@ func (p *Plan) Differences() ([]Difference, error) {
 			return nil, fmt.Errorf("comparing %s with the cluster: %w", d.Subject, err)
 		}
 		if before := previous[identity(change.Desired)]; before != nil && change.Live != nil {
-			d.Yours = edited(before, change.Live)
+			d.Yours = changedSince(before, change.Live)
 		}
 		differences = append(differences, d)
 	}
@@ -103,9 +103,9 @@ func readable(obj *unstructured.Unstructured) map[string]any {
 	return shown.Object
 }
 
-// edited lists the fields of a release that the cluster has otherwise. What the
+// changedSince lists the fields of a release that the cluster has otherwise. What the
 // cluster has in addition is not looked at: most of it is the server's own.
-func edited(released, live *unstructured.Unstructured) string {
+func changedSince(released, live *unstructured.Unstructured) string {
 	if released.GetKind() == "Secret" {
 		return ""
 	}

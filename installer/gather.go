@@ -3,6 +3,7 @@ package installer
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -64,6 +65,13 @@ func ignoreForbidden(err error) error {
 		return nil
 	}
 	return err
+}
+
+// Platforms returns the platforms of the cluster's nodes, such as
+// "linux/arm64"; none where it has no node or the user may not see them.
+func (c *Cluster) Platforms(ctx context.Context) ([]string, error) {
+	count, err := c.architectures(ctx)
+	return slices.Sorted(maps.Keys(count)), err
 }
 
 // architectures counts nodes by platform; nil where the user may not see them.

@@ -25,9 +25,9 @@ type Merge struct {
 
 // What Merge.Outcome may say.
 const (
-	Kept    = "kept"
-	Changed = "changed"
-	Removed = "removed"
+	KeyKept    = "kept"
+	KeyChanged = "changed"
+	KeyRemoved = "removed"
 )
 
 // exampleKey is documentation that Tekton's webhook compares with a checksum in
@@ -53,12 +53,12 @@ func mergeData(bases []map[string]string, live, next map[string]string) (merged 
 		if key == exampleKey || same(is, becomes) {
 			continue
 		}
-		m := Merge{Key: key, Value: becomes, Other: is, Outcome: Changed}
+		m := Merge{Key: key, Value: becomes, Other: is, Outcome: KeyChanged}
 		switch {
 		case !slices.ContainsFunc(bases, func(base map[string]string) bool { return same(lookUp(base, key), is) }):
-			m.Outcome, m.Value, m.Other = Kept, is, becomes
+			m.Outcome, m.Value, m.Other = KeyKept, is, becomes
 		case becomes == nil:
-			m.Outcome = Removed
+			m.Outcome = KeyRemoved
 		case is == nil:
 			// A key that is new in this release is not worth a word.
 			continue
@@ -90,7 +90,7 @@ func set(data map[string]string, key string, value *string) {
 
 // mergeConfigMap returns next with what the user changed in live.
 func mergeConfigMap(next, live *unstructured.Unstructured, bases []map[string]string) (*unstructured.Unstructured, []Merge) {
-	merged, merges := mergeData(bases, dataOf(live), dataOf(next))
+	merged, merges := mergeData(bases, configData(live), configData(next))
 	for i := range merges {
 		merges[i].ConfigMap = next.GetNamespace() + "/" + next.GetName()
 	}
@@ -103,7 +103,7 @@ func mergeConfigMap(next, live *unstructured.Unstructured, bases []map[string]st
 	return result, merges
 }
 
-func dataOf(obj *unstructured.Unstructured) map[string]string {
+func configData(obj *unstructured.Unstructured) map[string]string {
 	data, _, _ := unstructured.NestedStringMap(obj.Object, "data")
 	return data
 }
@@ -121,17 +121,17 @@ func basesOf(next, live *unstructured.Unstructured, inventory *Inventory, previo
 	}
 	for _, obj := range append(known, previous...) {
 		if identity(obj) == identity(next) {
-			bases = append(bases, dataOf(obj))
+			bases = append(bases, configData(obj))
 		}
 	}
 	if len(bases) > 0 {
 		return bases
 	}
 	if applied := lastApplied(live); applied != nil {
-		return []map[string]string{dataOf(applied)}
+		return []map[string]string{configData(applied)}
 	}
 	if v := VersionsOf([]*unstructured.Unstructured{next}); v != (Versions{}) && v == VersionsOf([]*unstructured.Unstructured{live}) {
-		return []map[string]string{dataOf(next)}
+		return []map[string]string{configData(next)}
 	}
 	return []map[string]string{unedited(live)}
 }
@@ -150,7 +150,7 @@ var editors = []string{"kubectl-edit", "kubectl-patch", "kubectl-replace", "kube
 
 // unedited returns a ConfigMap's data without what people edited.
 func unedited(live *unstructured.Unstructured) map[string]string {
-	data := maps.Clone(dataOf(live))
+	data := maps.Clone(configData(live))
 	for _, entry := range live.GetManagedFields() {
 		byHand := entry.Operation == metav1.ManagedFieldsOperationUpdate &&
 			slices.ContainsFunc(editors, func(e string) bool { return strings.HasPrefix(entry.Manager, e) })
@@ -160,7 +160,7 @@ func unedited(live *unstructured.Unstructured) map[string]string {
 		var fields struct {
 			Data map[string]any `json:"f:data"`
 		}
-		if json.Unmarshal(entry.FieldsV1.Raw, &fields) != nil {
+		if json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields) != nil {
 			continue
 		}
 		for field := range fields.Data {

@@ -60,9 +60,8 @@ type Options struct {
 	// Previous are the objects that the cluster was installed from, where that
 	// was not by Tekgate.
 	Previous []*unstructured.Unstructured
-	// Probe asks the mirrors for the images; platforms are those of the nodes,
-	// as "os/architecture". nil leaves it out.
-	Probe func(ctx context.Context, release Release, platforms []string) ([]Finding, error)
+	// Findings are what was found wrong before, at the mirrors.
+	Findings []Finding
 }
 
 // RefusedError says that fatal findings stop an install.
@@ -81,7 +80,7 @@ func (e *RefusedError) Error() string {
 // Plan finds out what installing a release would do, and whether the server
 // would accept it. On an error the plan holds what was found until then.
 func (c *Cluster) Plan(ctx context.Context, release Release, options Options) (*Plan, error) {
-	plan := &Plan{Release: release}
+	plan := &Plan{Release: release, Findings: options.Findings}
 	objects, notes, unserved, err := Adapt(release.Objects, c.serves)
 	if err != nil {
 		return plan, err
@@ -93,14 +92,7 @@ func (c *Cluster) Plan(ctx context.Context, release Release, options Options) (*
 	}
 	facts.Unserved = unserved
 	plan.Previous = facts.Inventory
-	plan.Findings = Preflight(plan.Release, facts)
-	if options.Probe != nil {
-		found, err := options.Probe(ctx, plan.Release, platforms(facts))
-		if err != nil {
-			return plan, err
-		}
-		plan.Findings = append(plan.Findings, found...)
-	}
+	plan.Findings = slices.Concat(Preflight(plan.Release, facts), options.Findings)
 	if !options.Force && slices.ContainsFunc(plan.Findings, func(f Finding) bool { return f.Fatal }) {
 		return plan, &RefusedError{plan.Findings}
 	}
@@ -112,15 +104,6 @@ func (c *Cluster) Plan(ctx context.Context, release Release, options Options) (*
 	}
 	plan.Stages = arrange(plan.changes)
 	return plan, nil
-}
-
-func platforms(facts Facts) []string {
-	var found []string
-	for platform := range facts.Architectures {
-		found = append(found, platform)
-	}
-	slices.Sort(found)
-	return found
 }
 
 // prepare decides what is applied of each object.

@@ -174,13 +174,13 @@ func checkOwners(facts Facts) []Finding {
 	for _, owner := range slices.SortedFunc(maps.Keys(byOwner), func(a, b Owner) int { return strings.Compare(a.Name, b.Name) }) {
 		owned := byOwner[owner]
 		slices.Sort(owned)
-		findings = append(findings, Finding{"owner", true, fmt.Sprintf("%s owns %s", owner.Name, some(owned)), owner.Remedy + ", or pass --force and let both fight"})
+		findings = append(findings, Finding{"owner", true, fmt.Sprintf("%s owns %s", owner.Name, firstOf(owned)), owner.Remedy + ", or pass --force and let both fight"})
 	}
 	return findings
 }
 
-// some names the first of many.
-func some(names []string) string {
+// firstOf names the first of many.
+func firstOf(names []string) string {
 	if len(names) == 1 {
 		return names[0]
 	}

@@ -36,6 +36,27 @@ func Rewrite(objects []*unstructured.Unstructured, rules *image.Rules) ([]image.
 	return r.images(), errors.Join(r.problems...)
 }
 
+// Candidates returns, for each image in the objects, every place where the
+// mirror may hold it; it is what a probe asks for. What no rule applies to is
+// left out, for Rewrite says so.
+func Candidates(objects []*unstructured.Unstructured, rules *image.Rules) [][]image.Rewritten {
+	var all [][]image.Rewritten
+	seen := map[string]bool{}
+	for _, obj := range objects {
+		for _, field := range object.Images(obj.Object) {
+			ref, err := image.Parse(field.Value)
+			if err != nil || seen[field.Value] {
+				continue
+			}
+			seen[field.Value] = true
+			if candidates, err := rules.Candidates(ref); err == nil {
+				all = append(all, candidates)
+			}
+		}
+	}
+	return all
+}
+
 type rewriter struct {
 	rules    *image.Rules
 	seen     map[string]image.Rewritten // by the reference as written

@@ -8,12 +8,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Stage is a set of changes that are made together, after those of the stages
-// before.
+// Stage is a set of objects that are dealt with together, after those of the
+// stages before.
 type Stage struct {
 	// Doc says what the stage is, for the report.
 	Doc     string
-	Changes []*Change
+	Objects []*unstructured.Unstructured
+
+	changes []*Change
 	// wait returns once the next stage can begin.
 	wait func(*run, context.Context, []*Change) error
 }
@@ -58,11 +60,12 @@ func arrange(changes []*Change) []Stage {
 	copy(all, stages)
 	for _, change := range changes {
 		n := sorter.stageOf(change)
-		all[n].Changes = append(all[n].Changes, change)
+		all[n].changes = append(all[n].changes, change)
+		all[n].Objects = append(all[n].Objects, change.Desired)
 	}
 	filled := all[:0]
 	for _, stage := range all {
-		if len(stage.Changes) > 0 {
+		if len(stage.Objects) > 0 {
 			filled = append(filled, stage)
 		}
 	}

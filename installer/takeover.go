@@ -66,7 +66,7 @@ func ownsReplicas(live *unstructured.Unstructured) bool {
 		var fields struct {
 			Spec map[string]any `json:"f:spec"`
 		}
-		_ = json.Unmarshal(entry.FieldsV1.Raw, &fields)
+		_ = json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields)
 		_, owns := fields.Spec["f:replicas"]
 		return owns
 	})

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	definitionsTimeout = time.Minute
-	interval           = 250 * time.Millisecond
+	servedTimeout = time.Minute
+	interval      = 250 * time.Millisecond
 	// pullGrace is how long a Pod may fail to pull before that counts: a mirror
 	// that fetches on demand may refuse the first time.
 	pullGrace = 20 * time.Second
@@ -48,7 +48,7 @@ func (r *run) until(ctx context.Context, limit time.Duration, ready func(ctx con
 // waitDefinitions waits until the server serves new kinds, wanted or not:
 // nothing of them can be applied before.
 func (r *run) waitDefinitions(ctx context.Context, changes []*Change) error {
-	err := r.until(ctx, definitionsTimeout, func(ctx context.Context) (string, error) {
+	err := r.until(ctx, servedTimeout, func(ctx context.Context) (string, error) {
 		return r.firstUnready(ctx, changes, func(live *unstructured.Unstructured) (string, error) {
 			result, err := status.Compute(live)
 			if err != nil || result.Status == status.CurrentStatus {
@@ -289,7 +289,7 @@ func (r *run) probeAdmission(ctx context.Context) (missing string, err error) {
 		case strings.Contains(err.Error(), "failed calling webhook"), meta.IsNoMatchError(err), apierrors.IsInternalError(err), apierrors.IsServiceUnavailable(err), apierrors.IsTimeout(err):
 			return fmt.Sprintf("Tekton's admission server to answer (%v)", err), nil
 		default:
-			return "", fmt.Errorf("Tekton's admission server refuses a %s that it should accept: %w", probe.GetKind(), err)
+			return "", fmt.Errorf("a %s is refused that Tekton's admission server should accept: %w", probe.GetKind(), err)
 		}
 	}
 	return "", nil

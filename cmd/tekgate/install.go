@@ -131,26 +131,56 @@ func deleted(n int) string {
 	return fmt.Sprintf(", %d deleted", n)
 }
 
-// connect renders the release and finds the cluster.
+// connect finds the cluster, and renders the release with what its nodes need.
 func (i *installation) connect(ctx context.Context, in io.Reader, talk io.Writer) (*installer.Cluster, installer.Release, error) {
 	var release installer.Release
 	config, err := i.kube.restConfig()
 	if err != nil {
 		return nil, release, err
 	}
-	r, err := i.source.render(ctx, in, talk)
+	loaded, err := i.source.read(ctx, in, talk)
 	if err != nil {
 		return nil, release, err
 	}
-	release = r.release()
 	if i.options.Previous, err = loadAll(ctx, i.previous, in); err != nil {
 		return nil, release, err
 	}
-	if !i.skipProbe {
-		i.options.Probe = i.source.probe
-	}
 	cluster, err := installer.Connect(ctx, config)
-	return cluster, release, err
+	if err != nil {
+		return nil, release, err
+	}
+	if err := i.probe(ctx, cluster, loaded, talk); err != nil {
+		return nil, release, err
+	}
+	r, err := loaded.render(talk)
+	if err != nil {
+		return nil, release, err
+	}
+	return cluster, r.release(), nil
+}
+
+func (i *installation) probe(ctx context.Context, cluster *installer.Cluster, l *loaded, talk io.Writer) error {
+	if i.skipProbe {
+		return nil
+	}
+	// What has no rule is said before minutes are spent on a slow mirror.
+	if _, err := installer.Rewrite(copies(l.objects), l.rules); err != nil {
+		return err
+	}
+	platforms, err := cluster.Platforms(ctx)
+	if err != nil {
+		return err
+	}
+	i.options.Findings, err = l.probe(ctx, platforms, talk)
+	return err
+}
+
+func copies(objects []*unstructured.Unstructured) []*unstructured.Unstructured {
+	copied := make([]*unstructured.Unstructured, len(objects))
+	for i := range objects {
+		copied[i] = objects[i].DeepCopy()
+	}
+	return copied
 }
 
 func loadAll(ctx context.Context, sources []string, in io.Reader) ([]*unstructured.Unstructured, error) {
@@ -202,9 +232,9 @@ func sayPlan(talk io.Writer, plan *installer.Plan, force bool) {
 
 func sentence(m installer.Merge) string {
 	switch m.Outcome {
-	case installer.Kept:
+	case installer.KeyKept:
 		return fmt.Sprintf("kept your %s = %s (the release has %s)", m.Key, short(m.Value), short(m.Other))
-	case installer.Removed:
+	case installer.KeyRemoved:
 		return fmt.Sprintf("removed %s = %s, which the release no longer has", m.Key, short(m.Other))
 	}
 	return fmt.Sprintf("changed %s from %s to %s", m.Key, short(m.Other), short(m.Value))
@@ -222,7 +252,7 @@ func short(value *string) string {
 
 func sayDryRun(talk io.Writer, plan *installer.Plan) error {
 	for number, stage := range plan.Stages {
-		fmt.Fprintf(talk, "stage %d of %d: %s, %d objects\n", number+1, len(plan.Stages), stage.Doc, len(stage.Changes))
+		fmt.Fprintf(talk, "stage %d of %d: %s, %d objects\n", number+1, len(plan.Stages), stage.Doc, len(stage.Objects))
 	}
 	fmt.Fprintf(talk, "dry run, nothing was changed: %d would be created, %d configured, %d unchanged%s\n",
 		plan.Count(ssa.CreatedAction), plan.Count(ssa.ConfiguredAction), plan.Count(ssa.UnchangedAction), deleted(len(plan.Prune)))

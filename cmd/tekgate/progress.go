@@ -31,7 +31,7 @@ func newProgress(out io.Writer) *progress {
 // Stage begins a stage.
 func (p *progress) Stage(number, of int, stage installer.Stage) {
 	p.clear()
-	p.stage, p.done, p.want = fmt.Sprintf("stage %d of %d: %s", number, of, stage.Doc), 0, len(stage.Changes)
+	p.stage, p.done, p.want = fmt.Sprintf("stage %d of %d: %s", number, of, stage.Doc), 0, len(stage.Objects)
 	fmt.Fprintf(p.out, "%s, %d objects\n", p.stage, p.want)
 }
 

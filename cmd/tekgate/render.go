@@ -2,8 +2,13 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -11,23 +16,35 @@ import (
 )
 
 func renderCommand() *cobra.Command {
-	var s source
+	var (
+		s     source
+		split string
+	)
 	cmd := &cobra.Command{
 		Use:   "render",
 		Short: "Print what install would apply",
 		Long: `Print, as YAML and in the order of the release, every object that install would
-apply, its images rewritten. Nothing is asked of a cluster.`,
-		Example: `  tekgate render --mirror registry.example.com/tekton > tekton.yaml`,
-		Args:    cobra.NoArgs,
+apply, its images rewritten. Nothing is asked of a cluster.
+
+With --split each object goes into a file of its own, with a kustomization.yaml
+that lists them, for Argo CD, Flux or a repository. Files of an earlier
+rendering that the new one does not have are removed.`,
+		Example: `  tekgate render --mirror registry.example.com/tekton > tekton.yaml
+  tekgate render --mirror registry.example.com/tekton --split clusters/plant/tekton`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, err := s.render(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr())
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
+			case split != "":
+				return splitYAML(split, r.objects)
 			}
 			return printYAML(cmd.OutOrStdout(), r.objects)
 		},
 	}
 	s.flags(cmd)
+	cmd.Flags().StringVar(&split, "split", "", "write a file per object into `FOLDER`, in place of printing")
 	return cmd
 }
 
@@ -41,4 +58,76 @@ func printYAML(out io.Writer, objects []*unstructured.Unstructured) error {
 		fmt.Fprintf(w, "---\n%s", text)
 	}
 	return w.Flush()
+}
+
+// kustomization is the file that says which files belong to a rendering.
+const kustomization = "kustomization.yaml"
+
+// listing is what splitYAML writes of a kustomization.
+type listing struct {
+	APIVersion string   `json:"apiVersion"`
+	Kind       string   `json:"kind"`
+	Resources  []string `json:"resources"`
+}
+
+// splitYAML writes each object to a file of its own. The files that an earlier
+// rendering listed are removed; whatever else lies in the folder stays.
+func splitYAML(folder string, objects []*unstructured.Unstructured) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return fmt.Errorf("making folder %s: %w", folder, err)
+	}
+	if err := removeListed(folder); err != nil {
+		return err
+	}
+	files := listing{APIVersion: "kustomize.config.k8s.io/v1beta1", Kind: "Kustomization"}
+	for _, obj := range objects {
+		file := fileName(obj)
+		text, err := yaml.Marshal(obj.Object)
+		if err != nil {
+			return fmt.Errorf("printing %s %s: %w", obj.GetKind(), obj.GetName(), err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, file), text, 0o644); err != nil {
+			return fmt.Errorf("writing %s: %w", file, err)
+		}
+		files.Resources = append(files.Resources, file)
+	}
+	text, err := yaml.Marshal(files)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, kustomization), text, 0o644)
+}
+
+// fileName is unique for an object, and sorts by kind.
+func fileName(obj *unstructured.Unstructured) string {
+	parts := []string{strings.ToLower(obj.GetKind())}
+	if obj.GetNamespace() != "" {
+		parts = append(parts, obj.GetNamespace())
+	}
+	// A colon, which RBAC allows in names, is none of some file systems.
+	return strings.ReplaceAll(strings.Join(append(parts, obj.GetName()), "-"), ":", "_") + ".yaml"
+}
+
+func removeListed(folder string) error {
+	text, err := os.ReadFile(filepath.Join(folder, kustomization))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var files listing
+	if err == nil {
+		err = yaml.Unmarshal(text, &files)
+	}
+	if err != nil {
+		return fmt.Errorf("reading %s of an earlier rendering: %w: remove it, or choose another folder", kustomization, err)
+	}
+	for _, file := range files.Resources {
+		// Only plain names are Tekgate's; a path may lead anywhere.
+		if file != filepath.Base(file) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(folder, file)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing %s of an earlier rendering: %w", file, err)
+		}
+	}
+	return nil
 }

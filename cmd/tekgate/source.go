@@ -13,6 +13,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/internal/config"
 	"github.com/tekgate/tekgate/installer"
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/registry"
 	"github.com/tekgate/tekgate/manifests"
 )
 
@@ -46,9 +47,26 @@ func (r *rendered) release() installer.Release {
 	return installer.Release{Objects: r.objects, Images: r.images, Versions: versions}
 }
 
+// loaded is what is to be rendered.
+type loaded struct {
+	config  *config.Configuration
+	rules   *image.Rules
+	objects []*unstructured.Unstructured // Tekgate's own among them
+	own     []*unstructured.Unstructured
+}
+
 // render loads all objects and rewrites their images. What it finds wrong it
 // finds before anything is asked of a cluster.
 func (s *source) render(ctx context.Context, in io.Reader, talk io.Writer) (*rendered, error) {
+	l, err := s.read(ctx, in, talk)
+	if err != nil {
+		return nil, err
+	}
+	return l.render(talk)
+}
+
+// read loads the configuration and all objects.
+func (s *source) read(ctx context.Context, in io.Reader, talk io.Writer) (*loaded, error) {
 	c, err := s.configuration()
 	if err != nil {
 		return nil, err
@@ -65,20 +83,45 @@ func (s *source) render(ctx context.Context, in io.Reader, talk io.Writer) (*ren
 	if err != nil {
 		return nil, err
 	}
-	objects = append(objects, own...)
-	if err := installer.Distinct(objects); err != nil {
-		return nil, err
-	}
-	images, err := installer.Rewrite(objects, rules)
+	l := &loaded{config: c, rules: rules, objects: append(objects, own...), own: own}
+	return l, installer.Distinct(l.objects)
+}
+
+// render rewrites what was loaded.
+func (l *loaded) render(talk io.Writer) (*rendered, error) {
+	images, err := installer.Rewrite(l.objects, l.rules)
 	if err != nil {
 		return nil, err
 	}
 	// Only now, for the configuration names the registries that it mirrors.
-	if err := configure(own, c); err != nil {
+	if err := configure(l.own, l.config); err != nil {
 		return nil, err
 	}
 	sayDropped(talk, images)
-	return &rendered{objects: objects, images: images}, nil
+	return &rendered{objects: l.objects, images: images}, nil
+}
+
+// probe asks the mirrors for every image, chooses among several places the one
+// that has it, and says what is wrong.
+func (l *loaded) probe(ctx context.Context, platforms []string, talk io.Writer) ([]installer.Finding, error) {
+	candidates := installer.Candidates(l.objects, l.rules)
+	results := registry.Probe(ctx, registry.ProbeRequest{Images: candidates, Platforms: platforms}, registry.Options{})
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	l.rules = l.rules.Choose(registry.Choices(results)...)
+	var findings []installer.Finding
+	for _, r := range results {
+		if r.Status.Fatal() {
+			findings = append(findings, installer.Finding{Category: "images", Fatal: true,
+				Sentence: fmt.Sprintf("%s: %s (%s)", r.Image.To, r.Status, r.Err), Remedy: r.Remedy})
+		}
+	}
+	if len(findings) == 0 {
+		fmt.Fprintf(talk, "the mirror holds all %d images\n", len(results))
+		return nil, nil
+	}
+	return findings, registry.WriteTable(talk, results)
 }
 
 func (s *source) configuration() (*config.Configuration, error) {
@@ -162,9 +205,4 @@ func sayDropped(talk io.Writer, images []image.Rewritten) {
 			fmt.Fprintf(talk, "warning: %s becomes %s without its digest (%s): what that mirror holds under the tag is what will run\n", done.From, done.To, done.Rule)
 		}
 	}
-}
-
-// probe asks the mirrors for the images. The registry probe takes its place.
-func (*source) probe(context.Context, installer.Release, []string) ([]installer.Finding, error) {
-	return nil, nil
 }
