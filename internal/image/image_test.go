@@ -1,6 +1,7 @@
 package image_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -159,6 +160,13 @@ func TestCompileErrors(t *testing.T) {
 		{"no reference", image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"a.io/A {name}"}}}}, "gives no image reference"},
 		{"empty", image.Mirror{Rules: []image.Rule{{}}}, "mirror.rules[0].match"},
 		{"digest", image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"a.io/{name}"}, Digest: "forget"}}}, `mirror.rules[0].digest: "forget" is not known: say keep, drop or relock`},
+		{"no target", image.Mirror{Rules: []image.Rule{{Match: "**"}}}, "mirror.rules[0].to: say where the images go"},
+		{"digest policy", image.Mirror{Preset: "daocloud", Digest: "hold"}, `mirror.digest: "hold" is not known`},
+		{"layout", image.Mirror{Registry: "r.io/t", Layout: "flat"}, `mirror.layout: "flat" is not known: choose one of component-binary, keep-path`},
+		{"layout of nothing", image.Mirror{Preset: "daocloud", Layout: "dotted"}, "there is no mirror.registry"},
+		{"override", image.Mirror{Images: map[string]string{"a b": "c"}}, `mirror.images["a b"]`},
+		{"override of an override", image.Mirror{Images: map[string]string{"a.io/x": "b.io/x", "b.io/x": "c.io/x"}}, "leads to that very repository"},
+		{"override of a rule's result", image.Mirror{Registry: "r.io/t", Images: map[string]string{"r.io/t/x": "b.io/x"}}, `mirror.images["r.io/t/x"]: registry r.io/t leads there`},
 		{"keep", image.Mirror{Keep: []string{"quay.io"}}, `mirror.keep[0]`},
 	}
 	for _, tt := range tests {
@@ -193,5 +201,113 @@ func TestUnused(t *testing.T) {
 	got := rules.Unused([]image.Reference{parse(t, controller)})
 	if len(got) != 1 || got[0] != `mirror.rules[1] ("ghcr.io/tekton/**")` {
 		t.Errorf("unused rules %q", got)
+	}
+}
+
+func TestLayouts(t *testing.T) {
+	tests := []struct{ layout, in, want string }{
+		{"", controller, "r.io/t/pipeline-controller:v1.15.0"},
+		{"component-binary", oldNop, "r.io/t/pipeline-nop:v0.27.3"},
+		{"keep-path", controller, "r.io/t/tektoncd/pipeline/controller-10a3e32792f33651396d02b6855a6e36:v1.15.0"},
+		{"host-path", shell, "r.io/t/cgr.dev/chainguard/busybox@" + digest},
+		{"dotted", oldNop, "r.io/t/ghcr.io.tektoncd.github.com.tektoncd.pipeline.cmd.nop:v0.27.3"},
+		{"last-segment", controller, "r.io/t/controller-10a3e32792f33651396d02b6855a6e36:v1.15.0"},
+	}
+	for _, tt := range tests {
+		rules, err := image.Mirror{Registry: "r.io/t", Layout: tt.layout}.Compile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := rules.Rewrite(parse(t, tt.in)); err != nil || got.To.String() != tt.want {
+			t.Errorf("layout %q: %s becomes %s (error %v), want %s", tt.layout, tt.in, got.To, err, tt.want)
+		}
+	}
+}
+
+func TestCandidates(t *testing.T) {
+	list := func(done []image.Rewritten) string {
+		var to []string
+		for _, d := range done {
+			to = append(to, d.To.String())
+		}
+		return strings.Join(to, " ")
+	}
+	tests := []struct {
+		name     string
+		mirror   image.Mirror
+		in, want string
+	}{
+		{"fallbacks in their order", image.Mirror{Rules: []image.Rule{{Match: "ghcr.io/**", To: []string{"a.io/{component}-{binary}", "b.io/{path}", "a.io/{component}-{binary}"}}, {Match: "**", To: []string{"c.io/{name}"}}}},
+			"ghcr.io/x/y:1", "b.io/x/y:1"},
+		{"both names of an old image", image.Mirror{Registry: "r.io/t", Layout: "host-path"}, oldNop,
+			"r.io/t/ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/nop:v0.27.3 r.io/t/" + oldNop},
+		{"an override", image.Mirror{Registry: "r.io/t", Images: map[string]string{"cgr.dev/chainguard/busybox": "s.io/sh:1"}}, shell, "s.io/sh:1"},
+		{"the more exact override", image.Mirror{Registry: "r.io/t", Images: map[string]string{"a.io/x": "s.io/all", "a.io/x:2": "s.io/two"}}, "a.io/x:2", "s.io/two:2"},
+		{"an override without a tag", image.Mirror{Images: map[string]string{shell: "s.io/sh"}}, shell, "s.io/sh@" + digest},
+		{"an override by the dead name", image.Mirror{Images: map[string]string{oldNop: "s.io/nop"}}, strings.Replace(oldNop, "gcr.io", "eu.gcr.io", 1), "s.io/nop:v0.27.3"},
+		{"an override by the living name", image.Mirror{Images: map[string]string{"ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/nop": "s.io/nop"}}, oldNop, "s.io/nop:v0.27.3"},
+		{"kept", image.Mirror{Registry: "r.io/t", Keep: []string{"cgr.dev/**"}}, shell, shell},
+		{"dropped, named by digest alone", image.Mirror{Registry: "r.io/t", Digest: image.DigestDrop}, shell, "r.io/t/busybox:digest-19f02276bf8d"},
+		{"a tag of the digest keeps it", image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"r.io/{name}:{digest}"}}}}, shell, "r.io/busybox:" + strings.TrimPrefix(digest, "sha256:") + "@" + digest},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			rules, err := tt.mirror.Compile()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := rules.Candidates(parse(t, tt.in))
+			if err != nil || list(got) != tt.want {
+				t.Errorf("candidates %s (error %v), want %s", list(got), err, tt.want)
+			}
+		})
+	}
+}
+
+// Relock leaves the digest open, and says so.
+func TestRelock(t *testing.T) {
+	rules, err := image.Mirror{Registry: "r.io/t", Digest: image.DigestRelock}.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := rules.Rewrite(parse(t, controller+"@"+digest))
+	if err != nil || !got.Relock || !got.DigestDropped || got.To.Digest != "" {
+		t.Errorf("rewritten to %+v (error %v)", got, err)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	rules, err := image.Mirror{
+		Rules: []image.Rule{{Match: "quay.io/**", To: []string{"a.io/{name}"}}, {Match: "**", To: []string{"a.io/{component}"}}, {Match: "cgr.dev/**", To: []string{"a.io/{name}", "b.io/{name}"}}},
+		Keep:  []string{"docker.io/**"}, Images: map[string]string{"alpine": "a.io/alpine"},
+	}.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ in, want string }{
+		{shell, "mirror.rules[0] (quay.io/** → a.io/{name}) does not match|mirror.rules[1] (** → a.io/{component}) matches, but the image has no value for one of its placeholders|mirror.rules[2] (cgr.dev/** → a.io/{name}, b.io/{name}) decides"},
+		{"busybox", "mirror.keep[0] keeps it where it is"},
+		{"alpine:3", `mirror.images["alpine"] decides, before any rule`},
+		{"a.io/x", "mirror.rules[0] leads here: it is on the mirror already"},
+	}
+	for _, tt := range tests {
+		if got := strings.Join(rules.Explain(parse(t, tt.in)), "|"); got != tt.want {
+			t.Errorf("%s: %s", tt.in, got)
+		}
+	}
+}
+
+func TestTargetsInYAML(t *testing.T) {
+	var rule image.Rule
+	for in, want := range map[string]int{`{"match":"**","to":"a.io/{name}"}`: 1, `{"match":"**","to":["a.io/{name}","b.io/{name}"]}`: 2} {
+		if err := json.Unmarshal([]byte(in), &rule); err != nil || len(rule.To) != want {
+			t.Errorf("%s: %v (error %v)", in, rule.To, err)
+		}
+		if out, err := json.Marshal(rule); err != nil || string(out) != in {
+			t.Errorf("%s is written as %s (error %v)", in, out, err)
+		}
+	}
+	if err := json.Unmarshal([]byte(`{"to":{"a":1}}`), &rule); err == nil || !strings.Contains(err.Error(), "a string or a list of strings") {
+		t.Errorf("error %v", err)
 	}
 }

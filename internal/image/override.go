@@ -40,7 +40,7 @@ func (c *compiler) chains() {
 			}
 		}
 		for _, rule := range c.rules {
-			if o.to.Repository() != o.key.Repository() && rule.leadsTo(o.key.Repository()) {
+			if rule.leadsTo(o.key.Repository()) {
 				c.problem("%s: %s leads there: name the image that stands in the manifests", o.source, rule.source)
 			}
 		}

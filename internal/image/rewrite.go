@@ -70,7 +70,12 @@ func (r *Rules) Candidates(ref Reference) ([]Rewritten, error) {
 		return []Rewritten{{From: ref, To: ref}}, nil
 	}
 	for _, rule := range r.rules {
-		if found := rule.apply(ref); len(found) > 0 {
+		found := slices.DeleteFunc(rule.apply(ref), func(done Rewritten) bool {
+			// An override of a name's alias would lead on from there.
+			_, on := r.overrideFor(done.To)
+			return on
+		})
+		if len(found) > 0 {
 			return found, nil
 		}
 	}
