@@ -108,12 +108,12 @@ func configData(obj *unstructured.Unstructured) map[string]string {
 	return data
 }
 
-// basesOf returns what a live ConfigMap may have been made from, by the best
+// mergeBases returns what a live ConfigMap may have been made from, by the best
 // witness there is: the inventory; the manifests that the user names; what
 // kubectl noted when it applied it; the new release, where it has the same
 // version; and last the field managers, of which those that edit a single
 // field are people.
-func basesOf(next, live *unstructured.Unstructured, inventory *Inventory, previous []*unstructured.Unstructured) []map[string]string {
+func mergeBases(next, live *unstructured.Unstructured, inventory *Inventory, previous []*unstructured.Unstructured) []map[string]string {
 	var bases []map[string]string
 	var known []*unstructured.Unstructured
 	if inventory != nil {

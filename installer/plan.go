@@ -136,7 +136,7 @@ func (ch *Change) prepare(plan *Plan, autoscaled map[string]bool, options Option
 	// says more than what is in the cluster.
 	if obj.GetKind() == "ConfigMap" && obj.GetNamespace() != Namespace {
 		var merges []Merge
-		ch.Desired, merges = mergeConfigMap(obj, live, basesOf(obj, live, plan.Previous, options.Previous))
+		ch.Desired, merges = mergeConfigMap(obj, live, mergeBases(obj, live, plan.Previous, options.Previous))
 		plan.Merges = append(plan.Merges, merges...)
 	}
 	if obj.GetKind() == "CustomResourceDefinition" {
