@@ -48,12 +48,12 @@ not to keep it. The exit status is 1 if anything fatal is wrong.`,
 	}
 	k.flags(cmd)
 	cmd.Flags().DurationVar(&wait, "wait", 0, "how long to ask again what time alone may mend, such as 5m")
-	outputFlag(cmd, &output)
+	reportFlag(cmd, &output)
 	return cmd
 }
 
-// outputFlag is kubectl's -o, with what report commands know.
-func outputFlag(cmd *cobra.Command, output *string) {
+// reportFlag is kubectl's -o, with what report commands know.
+func reportFlag(cmd *cobra.Command, output *string) {
 	cmd.Flags().StringVarP(output, "output", "o", "table", "`FORMAT` of the report: table or json")
 }
 
@@ -191,10 +191,10 @@ func checkJSON(out io.Writer, results []check.Result, healthy bool) error {
 		}
 		report.Checks = append(report.Checks, c)
 	}
-	return printJSON(out, report)
+	return writeJSON(out, report)
 }
 
-func printJSON(out io.Writer, report any) error {
+func writeJSON(out io.Writer, report any) error {
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")

@@ -69,6 +69,6 @@ only verified events start a pipeline.`,
 		return fmt.Errorf("%w: `%s --help` lists the flags", err, cmd.CommandPath())
 	})
 	root.AddCommand(installCommand(), renderCommand(), diffCommand())
-	root.AddCommand(checkCommand())
+	root.AddCommand(checkCommand(), uninstallCommand())
 	return root
 }
