@@ -70,5 +70,6 @@ only verified events start a pipeline.`,
 	})
 	root.AddCommand(installCommand(), renderCommand(), diffCommand())
 	root.AddCommand(checkCommand(), uninstallCommand())
+	root.AddCommand(imagesCommand(), explainCommand())
 	return root
 }
