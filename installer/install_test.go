@@ -266,7 +266,7 @@ func TestUpgradeChain(t *testing.T) {
 			t.Errorf("%s: the user's settings are gone: %v %v", v.pipeline, flags, defaults)
 		}
 		if _, again := c.install(rel, options); len(again.ToGroupedMap()[ssa.UnchangedAction]) != len(plan.Release.Objects) {
-			t.Errorf("%s: a second time configured %v", v.pipeline, again.ToGroupedMap()[ssa.ConfiguredAction])
+			t.Errorf("%s: a second time configured %v, created %v, deleted %v", v.pipeline, again.ToGroupedMap()[ssa.ConfiguredAction], again.ToGroupedMap()[ssa.CreatedAction], again.ToGroupedMap()[ssa.DeletedAction])
 		}
 	}
 	for _, obj := range parse(t, usersObjects) {

@@ -50,9 +50,8 @@ func (r *run) until(ctx context.Context, limit time.Duration, ready func(ctx con
 func (r *run) waitDefinitions(ctx context.Context, changes []*Change) error {
 	err := r.until(ctx, servedTimeout, func(ctx context.Context) (string, error) {
 		return r.firstUnready(ctx, changes, func(live *unstructured.Unstructured) (string, error) {
-			result, err := status.Compute(live)
-			if err != nil || result.Status == status.CurrentStatus {
-				return "", err
+			if established(live) {
+				return "", nil
 			}
 			return name(live) + " to be served", nil
 		})
@@ -60,6 +59,18 @@ func (r *run) waitDefinitions(ctx context.Context, changes []*Change) error {
 	// What was unknown a moment ago is served now.
 	meta.MaybeResetRESTMapper(r.client.RESTMapper())
 	return err
+}
+
+// established reports whether a definition is served. That its names are
+// accepted is not asked: where a release gives a definition short names that
+// equal its own plural, as Pipelines v0.44 does, the server calls that a
+// conflict and serves it all the same.
+func established(crd *unstructured.Unstructured) bool {
+	conditions, _, _ := unstructured.NestedSlice(crd.Object, "status", "conditions")
+	return slices.ContainsFunc(conditions, func(c any) bool {
+		condition, _ := c.(map[string]any)
+		return condition["type"] == "Established" && condition["status"] == "True"
+	})
 }
 
 // firstUnready reads the objects of changes and returns what the first of them
