@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -65,10 +64,6 @@ func printJSON(out io.Writer, v any) error {
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(v)
-}
-
-func lockFlag(cmd *cobra.Command, file *string) {
-	cmd.Flags().StringVar(file, "lock-file", registry.LockFile, "lock `FILE` of images whose rule says `digest: relock`; it need not exist")
 }
 
 // releaseImage is one image of a release, and where it goes.
@@ -134,31 +129,18 @@ func candidates(images []releaseImage) [][]image.Rewritten {
 	return all
 }
 
-// pin puts the digests of the lock file, where there is one, in place of the
-// candidates that wait for them.
-func pin(images []releaseImage, rules *image.Rules, file string) error {
-	waits := func(i releaseImage) bool { return i.candidates[0].Relock }
-	if !slices.ContainsFunc(images, waits) {
-		return nil
+// pinned puts the digests of the lock file, where there is one, in place of
+// those that wait for them.
+func (s *source) pinned(rules *image.Rules) (*image.Rules, error) {
+	if s.lock == "" {
+		return rules, nil
 	}
-	lock, err := registry.ReadLock(file)
+	lock, err := registry.ReadLock(s.lock)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return rules, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	locked, err := lock.Apply(rules)
-	if err != nil {
-		return err
-	}
-	for i := range images {
-		if !waits(images[i]) {
-			continue
-		}
-		if done, err := locked.Rewrite(images[i].from()); err == nil && !done.Relock {
-			images[i].candidates = []image.Rewritten{done}
-		}
-	}
-	return nil
+	return lock.Apply(rules)
 }

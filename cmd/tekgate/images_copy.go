@@ -34,11 +34,12 @@ and goes on. A tag that holds something else is left alone without --overwrite.`
 			return m.run(cmd, &s, func(transfers []registry.Transfer, progress registry.Progress) ([]registry.TransferResult, error) {
 				return registry.Copy(cmd.Context(), registry.CopyRequest{
 					Transfers: transfers, Platforms: m.platforms, Overwrite: overwrite, Progress: progress,
-				}, m.options())
+				}, s.registries.options())
 			})
 		},
 	}
 	s.flags(cmd)
+	s.registries.flags(cmd)
 	m.flags(cmd)
 	cmd.Flags().BoolVar(&overwrite, "overwrite", false, "move tags that hold something else")
 	return cmd
@@ -65,11 +66,12 @@ again and goes on.`,
 			return m.run(cmd, s.orUpstream(), func(transfers []registry.Transfer, progress registry.Progress) ([]registry.TransferResult, error) {
 				return registry.Save(cmd.Context(), registry.SaveRequest{
 					File: args[0], Transfers: transfers, Platforms: m.platforms, Progress: progress,
-				}, m.options())
+				}, s.registries.options())
 			})
 		},
 	}
 	s.flags(cmd)
+	s.registries.flags(cmd)
 	m.flags(cmd)
 	return cmd
 }
@@ -77,7 +79,6 @@ again and goes on.`,
 func imagesLoadCommand() *cobra.Command {
 	var (
 		s         source
-		r         registryFlags
 		output    outputFlag
 		overwrite bool
 	)
@@ -102,7 +103,7 @@ is not moved again.`,
 				return err
 			}
 			progress := newTransferProgress(cmd.ErrOrStderr())
-			results, err := registry.Load(cmd.Context(), registry.LoadRequest{File: args[0], Rules: rules, Overwrite: overwrite, Progress: progress}, r.options())
+			results, err := registry.Load(cmd.Context(), registry.LoadRequest{File: args[0], Rules: rules, Overwrite: overwrite, Progress: progress}, s.registries.options())
 			progress.wait()
 			if err != nil {
 				return err
@@ -114,14 +115,13 @@ is not moved again.`,
 	f.StringVar(&s.config, "config", "", "configuration `FILE`")
 	f.StringVar(&s.mirror, "mirror", "", "where images go, in place of a file's mirror section: a registry and path such as registry.example.com/tekton")
 	f.BoolVar(&overwrite, "overwrite", false, "move tags that hold something else")
-	r.flags(cmd)
+	s.registries.flags(cmd)
 	output.flags(cmd)
 	return cmd
 }
 
 // moving is what copy and save share.
 type moving struct {
-	registryFlags
 	output    outputFlag
 	platforms []string
 	from      string
@@ -130,7 +130,6 @@ type moving struct {
 }
 
 func (m *moving) flags(cmd *cobra.Command) {
-	m.registryFlags.flags(cmd)
 	m.output.flags(cmd)
 	f := cmd.Flags()
 	f.StringArrayVar(&m.platforms, "platform", nil, "`PLATFORM` to take alone, such as linux/amd64 (repeatable; default: all, which keeps digests)")

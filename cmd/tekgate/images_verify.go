@@ -12,10 +12,8 @@ import (
 func imagesVerifyCommand() *cobra.Command {
 	var (
 		s         source
-		r         registryFlags
 		output    outputFlag
 		platforms []string
-		lock      string
 	)
 	cmd := &cobra.Command{
 		Use:   "verify",
@@ -29,23 +27,19 @@ status 1 when a pull would fail. No image is pulled and nothing is changed.`,
 			if err := output.check(); err != nil {
 				return err
 			}
-			images, l, err := s.releaseImages(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr())
+			images, _, err := s.releaseImages(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			if err := pin(images, l.rules, lock); err != nil {
-				return err
-			}
-			results := registry.Probe(cmd.Context(), registry.ProbeRequest{Images: candidates(images), Platforms: platforms}, r.options())
+			results := registry.Probe(cmd.Context(), registry.ProbeRequest{Images: candidates(images), Platforms: platforms}, s.registries.options())
 			sayProbed(cmd.ErrOrStderr(), results)
 			return printResults(cmd.OutOrStdout(), output, results)
 		},
 	}
 	s.flags(cmd)
-	r.flags(cmd)
+	s.registries.flags(cmd)
 	output.flags(cmd)
 	platformFlag(cmd, &platforms)
-	lockFlag(cmd, &lock)
 	return cmd
 }
 
@@ -93,10 +87,8 @@ func sayProbed(talk io.Writer, results []registry.Result) {
 func imagesLockCommand() *cobra.Command {
 	var (
 		s         source
-		r         registryFlags
 		output    outputFlag
 		platforms []string
-		file      string
 		trust     bool
 	)
 	cmd := &cobra.Command{
@@ -113,6 +105,8 @@ knows. What nobody knows is refused, unless --trust accepts the mirror's word.`,
 			if err := output.check(); err != nil {
 				return err
 			}
+			file := s.lock
+			s.lock = "" // the rules as they are without it
 			images, _, err := s.releaseImages(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr())
 			if err != nil {
 				return err
@@ -123,7 +117,7 @@ knows. What nobody knows is refused, unless --trust accepts the mirror's word.`,
 			}
 			lock, results, err := registry.Relock(cmd.Context(), registry.RelockRequest{
 				Images: candidates(images), Platforms: platforms, Previous: previous, Trust: trust,
-			}, r.options())
+			}, s.registries.options())
 			if err != nil {
 				return err
 			}
@@ -137,10 +131,9 @@ knows. What nobody knows is refused, unless --trust accepts the mirror's word.`,
 		},
 	}
 	s.flags(cmd)
-	r.flags(cmd)
+	s.registries.flags(cmd)
 	output.flags(cmd)
 	platformFlag(cmd, &platforms)
-	lockFlag(cmd, &file)
 	cmd.Flags().BoolVar(&trust, "trust", false, "lock also what cannot be proven, for its source is out of reach and no lock knows it")
 	return cmd
 }

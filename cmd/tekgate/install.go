@@ -71,6 +71,7 @@ removed, and whatever else the new release no longer has is.`,
 
 func (i *installation) flags(cmd *cobra.Command) {
 	i.source.flags(cmd)
+	i.source.registries.flags(cmd)
 	i.kube.flags(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&i.dryRun, "dry-run", false, "check everything and say what would be done, without doing it")

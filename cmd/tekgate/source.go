@@ -24,14 +24,18 @@ type source struct {
 	mirror   string
 	pipeline []string
 	triggers []string
+	lock     string
+	// registries is for the commands that speak to any, which add its flags.
+	registries registryFlags
 }
 
 func (s *source) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.config, "config", "", "configuration `FILE`")
-	f.StringVar(&s.mirror, "mirror", "", "where images come from, in place of a file's mirror section: a preset `NAME` (daocloud, upstream) or a registry and path such as registry.example.com/tekton")
+	f.StringVar(&s.mirror, "mirror", "", "where images come from, in place of a file's mirror section: a preset `NAME` (daocloud, daocloud-hosts, tektondev, upstream) or a registry and path such as registry.example.com/tekton")
 	f.StringArrayVar(&s.pipeline, "pipeline-manifest", nil, "Tekton Pipelines `SOURCE` in place of the embedded release: a file, a folder, a URL, or - for standard input (repeatable)")
 	f.StringArrayVar(&s.triggers, "triggers-manifest", nil, "Tekton Triggers `SOURCE`s, release and interceptors, in place of the embedded ones (repeatable)")
+	f.StringVar(&s.lock, "lock-file", registry.LockFile, "`FILE` that says which digests the mirror has of its own, for rules with `digest: relock`; it need not exist")
 }
 
 // rendered is what would be applied.
@@ -49,10 +53,12 @@ func (r *rendered) release() installer.Release {
 
 // loaded is what is to be rendered.
 type loaded struct {
-	config  *config.Configuration
-	rules   *image.Rules
-	objects []*unstructured.Unstructured // Tekgate's own among them
-	own     []*unstructured.Unstructured
+	config *config.Configuration
+	rules  *image.Rules
+	// registries say how they are spoken to.
+	registries registry.Options
+	objects    []*unstructured.Unstructured // Tekgate's own among them
+	own        []*unstructured.Unstructured
 }
 
 // render loads all objects and rewrites their images. What it finds wrong it
@@ -75,6 +81,9 @@ func (s *source) read(ctx context.Context, in io.Reader, talk io.Writer) (*loade
 	if err != nil {
 		return nil, err
 	}
+	if rules, err = s.pinned(rules); err != nil {
+		return nil, err
+	}
 	objects, err := s.load(ctx, in, talk)
 	if err != nil {
 		return nil, err
@@ -83,7 +92,7 @@ func (s *source) read(ctx context.Context, in io.Reader, talk io.Writer) (*loade
 	if err != nil {
 		return nil, err
 	}
-	l := &loaded{config: c, rules: rules, objects: append(objects, own...), own: own}
+	l := &loaded{config: c, rules: rules, registries: s.registries.options(), objects: append(objects, own...), own: own}
 	return l, installer.Distinct(l.objects)
 }
 
@@ -105,7 +114,7 @@ func (l *loaded) render(talk io.Writer) (*rendered, error) {
 // that has it, and says what is wrong.
 func (l *loaded) probe(ctx context.Context, platforms []string, talk io.Writer) ([]installer.Finding, error) {
 	candidates := installer.Candidates(l.objects, l.rules)
-	results := registry.Probe(ctx, registry.ProbeRequest{Images: candidates, Platforms: platforms}, registry.Options{})
+	results := registry.Probe(ctx, registry.ProbeRequest{Images: candidates, Platforms: platforms}, l.registries)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

@@ -34,9 +34,6 @@ func (e *UnmirroredError) Error() string {
 // first of its candidates. An image that no rule applies to is an
 // UnmirroredError.
 func (r *Rules) Rewrite(ref Reference) (Rewritten, error) {
-	if chosen, ok := r.chosen[ref.String()]; ok {
-		return chosen, nil
-	}
 	candidates, err := r.Candidates(ref)
 	if err != nil {
 		return Rewritten{}, err
@@ -59,10 +56,13 @@ func (r *Rules) Choose(choices ...Rewritten) *Rules {
 }
 
 // Candidates returns every place where the mirror may hold an image, in order
-// of preference and at least one: the targets of the first rule that applies.
-// An image that stays as it is has itself for its one candidate. An image that
+// of preference and at least one: what was chosen for it alone, or else the
+// targets of the first rule that applies. An image that stays as it is has itself for its one candidate. An image that
 // no rule applies to is an UnmirroredError.
 func (r *Rules) Candidates(ref Reference) ([]Rewritten, error) {
+	if chosen, ok := r.chosen[ref.String()]; ok {
+		return []Rewritten{chosen}, nil
+	}
 	if o, ok := r.overrideFor(ref); ok {
 		return []Rewritten{o.apply(ref)}, nil
 	}

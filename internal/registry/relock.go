@@ -92,41 +92,45 @@ func (l *Lock) Write(path string) error {
 	return nil
 }
 
-// Apply returns rules that pin what the lock says. A line of it that the rules
-// no longer lead to is an error.
+// Apply returns rules that pin what the lock says. Lines for images whose rule
+// asks for no lock are passed over; one that locks an image elsewhere than where
+// the rules lead is an error.
 func (l *Lock) Apply(rules *image.Rules) (*image.Rules, error) {
 	var choices []image.Rewritten
 	var problems []error
 	for _, locked := range l.Images {
 		choice, err := locked.choice(rules)
-		if err != nil {
+		switch {
+		case err != nil:
 			problems = append(problems, err)
-			continue
+		case choice != nil:
+			choices = append(choices, *choice)
 		}
-		choices = append(choices, choice)
 	}
 	return rules.Choose(choices...), errors.Join(problems...)
 }
 
-func (l Locked) choice(rules *image.Rules) (image.Rewritten, error) {
+// choice is what the line pins; nil where nothing asks for it.
+func (l Locked) choice(rules *image.Rules) (*image.Rewritten, error) {
 	from, err := image.Parse(l.From)
 	if err != nil {
-		return image.Rewritten{}, fmt.Errorf("the lock: %w", err)
+		return nil, fmt.Errorf("the lock: %w", err)
 	}
 	to, err := image.Parse(l.To)
 	if err != nil || to.Digest == "" {
-		return image.Rewritten{}, fmt.Errorf("the lock: %s is locked to %q, which has no digest: write the lock anew with `tekgate images lock`", l.From, l.To)
+		return nil, fmt.Errorf("the lock: %s is locked to %q, which has no digest: write the lock anew with `tekgate images lock`", l.From, l.To)
 	}
 	candidates, err := rules.Candidates(from)
-	if err != nil {
-		return image.Rewritten{}, fmt.Errorf("the lock: %w", err)
+	if err != nil || !slices.ContainsFunc(candidates, func(c image.Rewritten) bool { return c.Relock }) {
+		return nil, nil // the rules are for other images, or ask for no lock
 	}
 	for _, c := range candidates {
 		if c.Relock && c.To.Repository() == to.Repository() && c.To.Tag == to.Tag {
-			return pinned(c, to.Digest), nil
+			choice := pinned(c, to.Digest)
+			return &choice, nil
 		}
 	}
-	return image.Rewritten{}, fmt.Errorf("the lock says that %s is %s, and the mirror's rules say %s: write the lock anew with `tekgate images lock`", from, l.To, candidates[0].To)
+	return nil, fmt.Errorf("the lock says that %s is %s, and the mirror's rules say %s: write the lock anew with `tekgate images lock`", from, l.To, candidates[0].To)
 }
 
 func pinned(c image.Rewritten, digest string) image.Rewritten {

@@ -147,4 +147,9 @@ func TestLockThatTheRulesLeft(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "tekgate images lock") {
 		t.Errorf("error %v", err)
 	}
+	// Rules that ask for no lock have nothing to do with it.
+	same := rules(t, image.Mirror{Preset: "daocloud"})
+	if _, err := lock.Apply(same); err != nil {
+		t.Error(err)
+	}
 }

@@ -163,7 +163,7 @@ func (a archive) write(digest v1.Hash, size int64, open func() (io.ReadCloser, e
 	if err != nil {
 		return err
 	}
-	defer os.Remove(out.Name())
+	defer func() { _ = os.Remove(out.Name()) }()
 	_, err = io.Copy(out, in)
 	if err := errors.Join(err, out.Close()); err != nil {
 		return err
