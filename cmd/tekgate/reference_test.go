@@ -18,7 +18,7 @@ import (
 func TestReference(t *testing.T) {
 	var text bytes.Buffer
 	text.WriteString("# The command line\n\nWritten from the code by `make generate`.\n\n")
-	for _, cmd := range append([]*cobra.Command{command()}, command().Commands()...) {
+	for _, cmd := range commands(command()) {
 		if !cmd.IsAvailableCommand() && cmd.HasParent() {
 			continue
 		}
@@ -37,4 +37,13 @@ func TestReference(t *testing.T) {
 		text.WriteString("- `" + p.Name + "`: " + p.Doc + "\n")
 	}
 	golden.Equal(t, filepath.Join("..", "..", "docs", "cli.md"), text.Bytes())
+}
+
+// commands lists a command and all below it.
+func commands(cmd *cobra.Command) []*cobra.Command {
+	list := []*cobra.Command{cmd}
+	for _, sub := range cmd.Commands() {
+		list = append(list, commands(sub)...)
+	}
+	return list
 }
