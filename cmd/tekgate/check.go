@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,7 +18,7 @@ func checkCommand() *cobra.Command {
 	var (
 		k      kube
 		wait   time.Duration
-		output string
+		output outputFlag
 	)
 	cmd := &cobra.Command{
 		Use:   "check",
@@ -48,20 +46,8 @@ not to keep it. The exit status is 1 if anything fatal is wrong.`,
 	}
 	k.flags(cmd)
 	cmd.Flags().DurationVar(&wait, "wait", 0, "how long to ask again what time alone may mend, such as 5m")
-	reportFlag(cmd, &output)
+	output.flags(cmd)
 	return cmd
-}
-
-// reportFlag is kubectl's -o, with what report commands know.
-func reportFlag(cmd *cobra.Command, output *string) {
-	cmd.Flags().StringVarP(output, "output", "o", "table", "`FORMAT` of the report: table or json")
-}
-
-func knownOutput(output string) error {
-	if output == "table" || output == "json" {
-		return nil
-	}
-	return fmt.Errorf("output %q is not known: -o takes table or json", output)
 }
 
 func (k *kube) live() (*live.Cluster, error) {
@@ -72,8 +58,8 @@ func (k *kube) live() (*live.Cluster, error) {
 	return live.Connect(c)
 }
 
-func runChecks(cmd *cobra.Command, cluster *live.Cluster, wait time.Duration, output string) error {
-	if err := knownOutput(output); err != nil {
+func runChecks(cmd *cobra.Command, cluster *live.Cluster, wait time.Duration, output outputFlag) error {
+	if err := output.check(); err != nil {
 		return err
 	}
 	options := check.Options{Parse: parseForChecks, Now: time.Now(), Wait: wait}
@@ -191,15 +177,5 @@ func checkJSON(out io.Writer, results []check.Result, healthy bool) error {
 		}
 		report.Checks = append(report.Checks, c)
 	}
-	return writeJSON(out, report)
-}
-
-func writeJSON(out io.Writer, report any) error {
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(report); err != nil {
-		return errors.New("printing the report: " + err.Error())
-	}
-	return nil
+	return printJSON(out, report)
 }

@@ -1,0 +1,130 @@
+// Package credentials puts credentials where Tekton reads them.
+//
+// Tekton reads a Secret only if a ServiceAccount lists it under `secrets`; the
+// kubelet only if one lists it under `imagePullSecrets`; and a git Secret only if
+// an annotation names its host. All three are lists that others write too, so
+// everything here adds to what is there and never replaces it. Values go from
+// where they are read into a Secret and nowhere else: no error, no report and no
+// dry run holds one.
+package credentials
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// managedBy marks the Secrets that this package may write again.
+const managedBy = "tekgate-credentials"
+
+// newSecret returns a Secret with values.
+func newSecret(name, kind string, values map[string][]byte) *unstructured.Unstructured {
+	data := map[string]any{}
+	for key, value := range values {
+		data[key] = base64.StdEncoding.EncodeToString(value)
+	}
+	secret := &unstructured.Unstructured{Object: map[string]any{"type": kind, "data": data}}
+	secret.SetAPIVersion("v1")
+	secret.SetKind("Secret")
+	secret.SetName(name)
+	secret.SetLabels(map[string]string{"app.kubernetes.io/managed-by": managedBy})
+	return secret
+}
+
+// Masked returns an object as it may be shown: with the keys of its data, without
+// their values.
+func Masked(obj *unstructured.Unstructured) *unstructured.Unstructured {
+	shown := obj.DeepCopy()
+	unstructured.RemoveNestedField(shown.Object, "metadata", "managedFields")
+	if obj.GetKind() != "Secret" {
+		return shown
+	}
+	for _, field := range []string{"data", "stringData"} {
+		values, _, _ := unstructured.NestedMap(shown.Object, field)
+		for key := range values {
+			_ = unstructured.SetNestedField(shown.Object, "***", field, key)
+		}
+	}
+	return shown
+}
+
+// gitPrefix begins the annotations by which Tekton knows which hosts a Secret is
+// for.
+const gitPrefix = "tekton.dev/git-"
+
+// hostAnnotations returns a Secret's git annotations with all of hosts in them.
+// own are the ones that it has; taken are those of the ServiceAccount's other
+// Secrets, whose numbers are not used twice, so that people can tell them apart.
+func hostAnnotations(own map[string]string, taken []map[string]string, hosts []string) map[string]string {
+	all := map[string]string{}
+	used := map[string]bool{}
+	for _, annotations := range append(taken, own) {
+		for key := range annotations {
+			used[key] = true
+		}
+	}
+	for key, value := range own {
+		if strings.HasPrefix(key, "tekton.dev/") {
+			all[key] = value
+		}
+	}
+	for _, host := range hosts {
+		if slices.Contains(slices.Collect(maps.Values(all)), host) {
+			continue
+		}
+		n := 0
+		for used[fmt.Sprint(gitPrefix, n)] {
+			n++
+		}
+		key := fmt.Sprint(gitPrefix, n)
+		all[key], used[key] = host, true
+	}
+	return all
+}
+
+// sshHost returns the form in which Tekton wants a host for SSH: host and port.
+func sshHost(written string) (string, error) {
+	host := strings.TrimPrefix(written, "ssh://")
+	if _, after, found := strings.Cut(host, "@"); found {
+		host = after
+	}
+	host = strings.TrimSuffix(host, "/")
+	if host == "" || strings.ContainsAny(host, "/ ") || strings.Contains(written, "://") && !strings.HasPrefix(written, "ssh://") {
+		return "", fmt.Errorf("host %q: for SSH a host and, if need be, its port are wanted, such as git.example.com or git.example.com:2222", shorn(written))
+	}
+	return host, nil
+}
+
+// basicHost returns the form in which Tekton wants a host for a password: a URL.
+func basicHost(written string) (string, error) {
+	if !strings.Contains(written, "://") {
+		written = "https://" + written
+	}
+	u, err := url.Parse(written)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return "", fmt.Errorf("host %q: for a password a URL is wanted, such as https://git.example.com", shorn(written))
+	case u.User != nil:
+		return "", fmt.Errorf("host %q: leave user and password out of the URL, since it is shown to everybody who may read the Secret's annotations", shorn(written))
+	}
+	return strings.TrimSuffix(u.String(), "/"), nil
+}
+
+// shorn takes from a URL what may be a password.
+func shorn(written string) string {
+	scheme, rest, found := strings.Cut(written, "://")
+	if !found {
+		scheme, rest = "", written
+	} else {
+		scheme += "://"
+	}
+	if i := strings.LastIndex(rest, "@"); i >= 0 {
+		rest = rest[i+1:]
+	}
+	return scheme + rest
+}
