@@ -10,6 +10,7 @@ import (
 
 	"github.com/fluxcd/pkg/ssa"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -86,6 +87,9 @@ func (c *Cluster) Plan(ctx context.Context, release Release, options Options) (*
 		return plan, err
 	}
 	plan.Release.Objects, plan.Notes = objects, notes
+	if err := c.settleNamespaces(plan); err != nil {
+		return plan, err
+	}
 	facts, err := c.gather(ctx, plan.Release)
 	if err != nil {
 		return plan, err
@@ -104,6 +108,36 @@ func (c *Cluster) Plan(ctx context.Context, release Release, options Options) (*
 	}
 	plan.Stages = arrange(plan.changes)
 	return plan, nil
+}
+
+// settleNamespaces takes the namespace from objects of kinds that have none:
+// Pipelines v0.44 has a ClusterRoleBinding with one, which later releases have
+// without, and the two are the same object. Objects that need a namespace and
+// have none get `default`, as kubectl would do.
+func (c *Cluster) settleNamespaces(plan *Plan) error {
+	plan.Release.Objects = slices.Clone(plan.Release.Objects)
+	for i, obj := range plan.Release.Objects {
+		kind := obj.GroupVersionKind()
+		mapping, err := c.client.RESTMapper().RESTMapping(kind.GroupKind(), kind.Version)
+		if meta.IsNoMatchError(err) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("asking the server for %s: %w", kind.GroupKind(), err)
+		}
+		namespace := obj.GetNamespace()
+		switch namespaced := mapping.Scope.Name() == meta.RESTScopeNameNamespace; {
+		case !namespaced:
+			namespace = ""
+		case namespace == "":
+			namespace = "default"
+		}
+		if namespace != obj.GetNamespace() {
+			plan.Release.Objects[i] = obj.DeepCopy()
+			plan.Release.Objects[i].SetNamespace(namespace)
+		}
+	}
+	return nil
 }
 
 // prepare decides what is applied of each object.
