@@ -69,7 +69,7 @@ only verified events start a pipeline.`,
 		return fmt.Errorf("%w: `%s --help` lists the flags", err, cmd.CommandPath())
 	})
 	root.AddCommand(installCommand(), renderCommand(), diffCommand())
-	root.AddCommand(checkCommand(), uninstallCommand(), credentialsCommand())
+	root.AddCommand(checkCommand(), statusCommand(), uninstallCommand(), credentialsCommand())
 	root.AddCommand(imagesCommand(), explainCommand())
 	return root
 }

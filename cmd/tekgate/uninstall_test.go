@@ -88,10 +88,26 @@ func (s *site) create(text string) {
 	}
 }
 
-// has reports whether an object, named as "apiVersion Kind namespace/name", is
-// there.
+// has reports whether an object is there.
 func (s *site) has(named string) bool {
 	s.t.Helper()
+	obj := objectOf(named)
+	err := s.client.Get(s.t.Context(), client.ObjectKeyFromObject(obj), obj)
+	if err != nil && !apierrors.IsNotFound(err) && !meta.IsNoMatchError(err) {
+		s.t.Fatal(err)
+	}
+	return err == nil
+}
+
+func (s *site) delete(named string) {
+	s.t.Helper()
+	if err := s.client.Delete(s.t.Context(), objectOf(named)); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// objectOf returns an object by "apiVersion Kind namespace/name".
+func objectOf(named string) *unstructured.Unstructured {
 	parts := strings.Fields(named)
 	namespace, name, found := strings.Cut(parts[2], "/")
 	if !found {
@@ -100,11 +116,9 @@ func (s *site) has(named string) bool {
 	obj := &unstructured.Unstructured{}
 	obj.SetAPIVersion(parts[0])
 	obj.SetKind(parts[1])
-	err := s.client.Get(s.t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, obj)
-	if err != nil && !apierrors.IsNotFound(err) && !meta.IsNoMatchError(err) {
-		s.t.Fatal(err)
-	}
-	return err == nil
+	obj.SetNamespace(namespace)
+	obj.SetName(name)
+	return obj
 }
 
 func (s *site) expect(present bool, named ...string) {
@@ -149,14 +163,7 @@ spec: {clientConfig: {url: 'https://x.example.com'}}
 
 func (s *site) patch(named, patch string) {
 	s.t.Helper()
-	parts := strings.Fields(named)
-	namespace, name, _ := strings.Cut(parts[2], "/")
-	obj := &unstructured.Unstructured{}
-	obj.SetAPIVersion(parts[0])
-	obj.SetKind(parts[1])
-	obj.SetNamespace(namespace)
-	obj.SetName(name)
-	if err := s.client.Patch(s.t.Context(), obj, client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
+	if err := s.client.Patch(s.t.Context(), objectOf(named), client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
 		s.t.Fatal(err)
 	}
 }

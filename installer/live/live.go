@@ -205,3 +205,6 @@ func Name(obj *unstructured.Unstructured) string {
 	}
 	return obj.GetKind() + "/" + obj.GetNamespace() + "/" + obj.GetName()
 }
+
+// Reader reads as the other methods do, with the server's own errors.
+func (c *Cluster) Reader() client.Reader { return c.client }
