@@ -117,6 +117,9 @@ func unpack(file string) (folder string, remove func(), err error) {
 	}
 	defer in.Close()
 	folder, err = os.MkdirTemp(filepath.Dir(file), ".tekgate-load-*")
+	if err != nil { // the archive may lie on a medium that cannot be written
+		folder, err = os.MkdirTemp("", "tekgate-load-*")
+	}
 	if err != nil {
 		return "", nil, err
 	}

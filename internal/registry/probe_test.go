@@ -77,6 +77,19 @@ func TestProbe(t *testing.T) {
 	}
 }
 
+// The tag of a single-architecture copy exists, and nodes of others would fail
+// with "exec format error".
+func TestTrap05_SingleArchitectureCopiesAreFound(t *testing.T) {
+	s := start(t)
+	s.push(t, "x:v1", single(t, "linux/amd64"))
+	s.push(t, "y:v1", multi(t, "linux/amd64", "linux/arm64"))
+	nodes := []string{"linux/amd64", "linux/arm64"}
+	got := probe(t, quick, nodes, to(t, "a.io/x:v1", s.host+"/x:v1"), to(t, "a.io/x:v1", s.host+"/y:v1"))
+	if got.Status != registry.StatusOK || got.Image.To.Path != "y" || len(got.Tried) != 1 || got.Tried[0].Status != registry.StatusMissingPlatform {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestProbeTakesTheFirstThatIsThere(t *testing.T) {
 	s := start(t)
 	digest := s.push(t, "second:v1", multi(t, "linux/amd64"))
@@ -149,7 +162,7 @@ func login(t *testing.T, host, user, pass string) {
 }
 
 // A registry that is busy is asked again, not before it wants to be.
-func TestRetryAfter(t *testing.T) {
+func TestTrap39_BusyMirrorsAreAskedAgain(t *testing.T) {
 	s := start(t)
 	s.push(t, "x:v1", multi(t, "linux/amd64"))
 	var asked atomic.Int32

@@ -54,6 +54,9 @@ type Options struct {
 	// half a second if zero. A registry's Retry-After is obeyed up to MaxWait,
 	// one minute if zero.
 	Backoff, MaxWait time.Duration
+	// Stall is how long a connection may carry nothing before it is given up, two
+	// minutes if zero: a filtered line drops packets and tells nobody.
+	Stall time.Duration
 }
 
 func (o Options) withDefaults() Options {
@@ -71,6 +74,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxWait <= 0 {
 		o.MaxWait = time.Minute
+	}
+	if o.Stall <= 0 {
+		o.Stall = 2 * time.Minute
 	}
 	return o
 }

@@ -121,7 +121,11 @@ func (l Locked) choice(rules *image.Rules) (*image.Rewritten, error) {
 		return nil, fmt.Errorf("the lock: %s is locked to %q, which has no digest: write the lock anew with `tekgate images lock`", l.From, l.To)
 	}
 	candidates, err := rules.Candidates(from)
-	if err != nil || !slices.ContainsFunc(candidates, func(c image.Rewritten) bool { return c.Relock }) {
+	var unmirrored *image.UnmirroredError
+	if err != nil && !errors.As(err, &unmirrored) {
+		return nil, fmt.Errorf("the lock: %w", err)
+	}
+	if !slices.ContainsFunc(candidates, func(c image.Rewritten) bool { return c.Relock }) {
 		return nil, nil // the rules are for other images, or ask for no lock
 	}
 	for _, c := range candidates {

@@ -42,7 +42,7 @@ func relock(t *testing.T, request registry.RelockRequest) (*registry.Lock, regis
 	return lock, results[0]
 }
 
-func TestRelock(t *testing.T) {
+func TestTrap04_MirrorsWithDigestsOfTheirOwnAreLocked(t *testing.T) {
 	source, mirror := start(t), start(t)
 	index := multi(t, "linux/amd64", "linux/arm64")
 	upstream := source.push(t, "x:v1", index)

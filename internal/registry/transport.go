@@ -32,7 +32,7 @@ func (p *patient) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("%s would be spoken to without TLS: serve it over HTTPS, or allow it with --plain-http %s", request.URL.Host, request.URL.Host)
 	}
 	for attempt := 1; ; attempt++ {
-		response, err := p.inner.RoundTrip(counted(request))
+		response, err := p.once(counted(request))
 		if attempt == p.options.Attempts || !repeatable(request) || !worthRepeating(response, err) {
 			return observed(request, response), err
 		}
@@ -58,9 +58,83 @@ func (p *patient) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 }
 
+// once makes a request, and gives it up where nothing moves.
+func (p *patient) once(request *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(request.Context())
+	watch := &watched{ctx: ctx, cancel: cancel, allow: p.options.Stall}
+	watch.timer = time.AfterFunc(watch.allow, func() { cancel(errStalled) })
+	request = request.Clone(ctx)
+	if request.Body != nil && request.Body != http.NoBody {
+		request.Body = &watchedBody{ReadCloser: request.Body, watch: watch}
+	}
+	response, err := p.inner.RoundTrip(request)
+	if err != nil {
+		err = watch.reason(err)
+		watch.end()
+		return nil, err
+	}
+	response.Body = &watchedBody{ReadCloser: response.Body, watch: watch, last: true}
+	return response, nil
+}
+
+// errStalled is why a request was given up.
+var errStalled = errors.New("the connection carried nothing for too long")
+
+// watched is a request that is given up when nothing moves.
+type watched struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	allow  time.Duration
+}
+
+func (w *watched) end() {
+	w.timer.Stop()
+	w.cancel(nil)
+}
+
+// reason tells a stall from what came of it.
+func (w *watched) reason(err error) error {
+	if errors.Is(context.Cause(w.ctx), errStalled) {
+		return errStalled
+	}
+	return err
+}
+
+// watchedBody is what a request sends or gets. The end of what it gets is the
+// end of the watch.
+type watchedBody struct {
+	io.ReadCloser
+	watch *watched
+	last  bool
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 {
+		b.watch.timer.Reset(b.watch.allow)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = b.watch.reason(err)
+	}
+	return n, err
+}
+
+func (b *watchedBody) Close() error {
+	err := b.ReadCloser.Close()
+	if b.last {
+		b.watch.end()
+	}
+	return err
+}
+
 // repeatable reports whether a request can be sent again as it is. The upload
-// of a layer cannot: its stream is spent. Copy repeats those as a whole.
+// of a layer cannot, for what the registry has of it already would come before
+// it: Copy begins those anew.
 func repeatable(request *http.Request) bool {
+	if request.Method == http.MethodPatch {
+		return false
+	}
 	return request.Body == nil || request.Body == http.NoBody || request.GetBody != nil
 }
 
@@ -76,7 +150,7 @@ func worthRepeating(response *http.Response, err error) bool {
 // unknown host is not among these.
 func broken(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, errStalled) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		strings.Contains(err.Error(), "server sent GOAWAY")
 }
 
