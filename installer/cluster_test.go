@@ -107,6 +107,7 @@ func (c *target) field(apiVersion, kind, namespace, name, path string) any {
 	obj := c.get(apiVersion, kind, namespace, name)
 	if obj == nil {
 		c.t.Fatalf("there is no %s %s/%s", kind, namespace, name)
+		return nil
 	}
 	value, _, _ := unstructured.NestedFieldNoCopy(obj.Object, strings.Split(path, "/")...)
 	return value

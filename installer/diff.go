@@ -8,6 +8,7 @@ import (
 
 	"github.com/aymanbagabas/go-udiff"
 	"github.com/fluxcd/pkg/ssa"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 )
@@ -115,55 +116,53 @@ func changedSince(released, live *unstructured.Unstructured) string {
 }
 
 func compareFields(path string, released, live any, lines *[]string) {
-	fields, isMap := released.(map[string]any)
-	if !isMap {
-		if line := fmt.Sprint(released); !sameValue(released, live) {
-			*lines = append(*lines, fmt.Sprintf("  %s: %s, released as %s\n", strings.TrimPrefix(path, "."), brief(fmt.Sprint(live)), brief(line)))
-		}
-		return
-	}
-	others, _ := live.(map[string]any)
-	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		if path == "" && key != "data" && key != "spec" && key != "rules" {
-			continue
-		}
-		compareFields(path+"."+key, fields[key], others[key], lines)
-	}
-}
-
-// sameValue compares a released value with a live one. Lists are compared by
-// what they hold of the released fields, for the server fills in defaults.
-func sameValue(released, live any) bool {
 	switch r := released.(type) {
 	case map[string]any:
 		l, _ := live.(map[string]any)
-		for key, value := range r {
-			if !sameValue(value, l[key]) {
-				return false
+		for _, key := range slices.Sorted(maps.Keys(r)) {
+			if path == "" && key != "data" && key != "spec" && key != "rules" {
+				continue
 			}
+			compareFields(path+"."+key, r[key], l[key], lines)
 		}
-		return true
+		return
 	case []any:
-		l, ok := live.([]any)
-		if len(l) != len(r) || !ok && live != nil {
-			return false
-		}
+		l, _ := live.([]any)
 		for i := range r {
-			if !sameValue(r[i], l[i]) {
-				return false
+			if len(l) == len(r) {
+				compareFields(fmt.Sprintf("%s[%d]", path, i), r[i], l[i], lines)
 			}
 		}
+		if len(l) == len(r) {
+			return
+		}
+	}
+	if !sameValue(released, live) {
+		*lines = append(*lines, fmt.Sprintf("  %s: %s, released as %s\n", strings.TrimPrefix(path, "."), brief(live), brief(released)))
+	}
+}
+
+// sameValue compares a released value with a live one. The server leaves out
+// what says nothing, and writes 1000m as 1.
+func sameValue(released, live any) bool {
+	if live == nil {
+		return released == nil || released == false || released == ""
+	}
+	a, b := fmt.Sprint(released), fmt.Sprint(live)
+	if a == b {
 		return true
 	}
-	// The server leaves out what says nothing.
-	return fmt.Sprint(released) == fmt.Sprint(live) || live == nil && (released == nil || released == false || released == "")
+	was, err1 := resource.ParseQuantity(a)
+	is, err2 := resource.ParseQuantity(b)
+	return err1 == nil && err2 == nil && was.Cmp(is) == 0
 }
 
 // brief cuts a value to what fits on a line.
-func brief(text string) string {
-	if text == "<nil>" {
-		return "removed"
+func brief(value any) string {
+	if value == nil {
+		return "nothing"
 	}
+	text := fmt.Sprint(value)
 	line, _, more := strings.Cut(text, "\n")
 	if more || len(line) > 60 {
 		return fmt.Sprintf("%.57q…", line)

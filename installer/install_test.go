@@ -327,4 +327,3 @@ func TestTakesOverFromKubectl(t *testing.T) {
 		t.Errorf("a second time configured %v", done.ToGroupedMap()[ssa.ConfiguredAction])
 	}
 }
-

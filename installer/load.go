@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -120,7 +121,40 @@ func read(in io.Reader) ([]*unstructured.Unstructured, error) {
 	if len(text) > maxManifest {
 		return nil, fmt.Errorf("it is larger than %d MiB, which no Tekton release is", maxManifest>>20)
 	}
-	return release.Read(bytes.NewReader(text))
+	return decode(text)
+}
+
+// separator stands between documents; a comment may follow it on its line.
+var separator = []byte("\n---")
+
+// decode reads the parts of a large manifest side by side. Where one of them
+// is wrong the whole is read again, for the message that counts documents.
+func decode(text []byte) ([]*unstructured.Unstructured, error) {
+	parts := split(text, runtime.GOMAXPROCS(0))
+	read := make([][]*unstructured.Unstructured, len(parts))
+	err := forEach(context.Background(), len(parts), func(_ context.Context, i int) (err error) {
+		read[i], err = release.Read(bytes.NewReader(parts[i]))
+		return err
+	})
+	if err != nil {
+		return release.Read(bytes.NewReader(text))
+	}
+	return slices.Concat(read...), nil
+}
+
+// split cuts a manifest between documents into parts of much the same size.
+func split(text []byte, n int) [][]byte {
+	var parts [][]byte
+	for ; n > 1; n-- {
+		middle := len(text) / n
+		end := bytes.Index(text[middle:], separator)
+		if end < 0 {
+			break
+		}
+		parts = append(parts, text[:middle+end+1])
+		text = text[middle+end+1:]
+	}
+	return append(parts, text)
 }
 
 // reason strips from an error what the message around it says already: the

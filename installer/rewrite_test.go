@@ -255,3 +255,37 @@ func TestDistinct(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// What goes straight to YAML reads back as what it was.
+func TestWriteYAML(t *testing.T) {
+	objs := objects(t, "apiVersion: v1\nkind: A\nmetadata: {name: a}\nbig: 9007199254740993\nfloat: 1.5\nnone: null\nlist: []\nmap: {}\ntext: \"yes\"\nnumber: \"012\"\ndate: \"2001-01-01\"\nlines: \"a\\nb\\n\"\nempty: \"\"\ncolon: \"a: b\"\ntrue: 1\n")
+	var out strings.Builder
+	if err := installer.WriteYAML(&out, objs); err != nil {
+		t.Fatal(err)
+	}
+	got, _ := json.Marshal(objects(t, out.String()))
+	want, _ := json.Marshal(objs)
+	if string(got) != string(want) {
+		t.Errorf("read back as\n%s\nwas\n%s", got, want)
+	}
+	for _, m := range release.Manifests {
+		rel, err := manifests.Tekton(m.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text strings.Builder
+		if err := installer.WriteYAML(&text, rel.Objects); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "release.yaml")
+		if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		read, err := installer.Load(t.Context(), path, nil)
+		got, _ := json.Marshal(read)
+		want, _ := json.Marshal(rel.Objects)
+		if err != nil || string(got) != string(want) {
+			t.Errorf("%s reads back otherwise (error %v)", m.Name, err)
+		}
+	}
+}

@@ -86,7 +86,6 @@ func TestTrap12_ObjectsWaitForTheirKind(t *testing.T) {
 
 // watcher notes at which stage and what was waited for.
 type watcher struct {
-	silent
 	stages  []string
 	waited  []string
 	applied map[string]string

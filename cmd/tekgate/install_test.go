@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
@@ -160,5 +162,96 @@ func TestInstallRefuses(t *testing.T) {
 		if strings.HasPrefix(ns.Name, "tek") {
 			t.Errorf("namespace %s was made", ns.Name)
 		}
+	}
+}
+
+// A machine gets one JSON document on standard output, also of a failure.
+func TestInstallReport(t *testing.T) {
+	c := cluster.Start(t)
+	args := []string{"install", "--wait=false", "--skip-probe", "-o", "json", "--kubeconfig", c.Kubeconfig, "--mirror", "registry.example.com/tekton"}
+	var r struct {
+		To      struct{ Pipeline string }
+		Objects []struct{ Object, Action string }
+		Error   string
+		DryRun  bool
+	}
+	out, talk := must(t, append(args, "--dry-run")...)
+	if err := json.Unmarshal([]byte(out), &r); err != nil || !r.DryRun || len(r.Objects) < 140 || r.Objects[0].Action != "created" {
+		t.Errorf("error %v, report %+v", err, r)
+	}
+	if !strings.Contains(talk, "dry run, nothing was changed: 146 would be created") {
+		t.Errorf("said %s", talk)
+	}
+	out, _ = must(t, args...)
+	if err := json.Unmarshal([]byte(out), &r); err != nil || r.To.Pipeline != "v1.15.0" || r.DryRun || len(r.Objects) < 140 {
+		t.Errorf("error %v, report %+v", err, r)
+	}
+	args[0] = "upgrade"
+	out, _, err := tekgate(t, "", append(args, "--pipeline-manifest", pod(t))...)
+	if json.Unmarshal([]byte(out), &r) != nil || err == nil || r.Error != err.Error() || !strings.Contains(r.Error, "it would be removed") {
+		t.Errorf("error %v, report %+v", err, r)
+	}
+}
+
+func pod(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "pod.yaml")
+	if err := os.WriteFile(path, []byte("apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: default}\nspec: {containers: [{name: c, image: 'alpine:3'}]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Diff tells what the user changed from what the release changes.
+func TestDiffThreeWay(t *testing.T) {
+	c := cluster.Start(t)
+	flags := []string{"--kubeconfig", c.Kubeconfig, "--mirror", "registry.example.com/tekton"}
+	must(t, append([]string{"install", "--wait=false", "--skip-probe"}, flags...)...)
+	k := kubernetes.NewForConfigOrDie(c.Config)
+	_, err := k.CoreV1().ConfigMaps("tekton-pipelines").Patch(t.Context(), "feature-flags", types.MergePatchType, []byte(`{"data":{"enable-api-fields":"alpha"}}`), metav1.PatchOptions{FieldManager: "kubectl-edit"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, talk := must(t, append([]string{"diff"}, flags...)...)
+	for _, want := range []string{
+		"ConfigMap/tekton-pipelines/feature-flags differs from the installed release\n  data.enable-api-fields: \"alpha\", released as \"beta\"\n",
+		"ConfigMap tekton-pipelines/feature-flags: kept your enable-api-fields = \"alpha\" (the release has \"beta\")",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("lacks %q:\n%s", want, out)
+		}
+	}
+	if strings.Count(out, "differs from the installed release") != 1 {
+		t.Errorf("sees more differences than there are:\n%s", out)
+	}
+	if !strings.Contains(talk, "146 objects: 0 would change, 146 unchanged") {
+		t.Errorf("said %s", talk)
+	}
+}
+
+// A rendering in files has one per object and no leftovers of the one before.
+func TestRenderSplit(t *testing.T) {
+	folder := t.TempDir()
+	keep := filepath.Join(folder, "mine.yaml")
+	if err := os.WriteFile(keep, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags := []string{"render", "--mirror", "registry.example.com/tekton", "--split", folder}
+	must(t, flags...)
+	files, _ := filepath.Glob(filepath.Join(folder, "*.yaml"))
+	if len(files) != 146+2 {
+		t.Errorf("%d files, want one for each of 146 objects, the list and mine", len(files))
+	}
+	whole, _ := must(t, flags[:3]...)
+	text, err := os.ReadFile(filepath.Join(folder, "deployment-tekton-pipelines-tekton-pipelines-controller.yaml"))
+	if err != nil || !strings.Contains(whole, "---\n"+string(text)) {
+		t.Errorf("the controller's file is not what render prints (error %v)", err)
+	}
+	must(t, append(flags, "--pipeline-manifest", pod(t))...)
+	files, _ = filepath.Glob(filepath.Join(folder, "*.yaml"))
+	if len(files) != 71+2 {
+		t.Errorf("%d files after a smaller rendering", len(files))
+	}
+	if _, err := os.Stat(keep); err != nil {
+		t.Error("a file that render did not write is gone")
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"github.com/tekgate/tekgate/installer"
 )
 
 func renderCommand() *cobra.Command {
@@ -50,12 +52,8 @@ rendering that the new one does not have are removed.`,
 
 func printYAML(out io.Writer, objects []*unstructured.Unstructured) error {
 	w := bufio.NewWriter(out)
-	for _, obj := range objects {
-		text, err := yaml.Marshal(obj.Object)
-		if err != nil {
-			return fmt.Errorf("printing %s %s: %w", obj.GetKind(), obj.GetName(), err)
-		}
-		fmt.Fprintf(w, "---\n%s", text)
+	if err := installer.WriteYAML(w, objects); err != nil {
+		return err
 	}
 	return w.Flush()
 }
@@ -82,9 +80,9 @@ func splitYAML(folder string, objects []*unstructured.Unstructured) error {
 	files := listing{APIVersion: "kustomize.config.k8s.io/v1beta1", Kind: "Kustomization"}
 	for _, obj := range objects {
 		file := fileName(obj)
-		text, err := yaml.Marshal(obj.Object)
+		text, err := installer.YAML(obj)
 		if err != nil {
-			return fmt.Errorf("printing %s %s: %w", obj.GetKind(), obj.GetName(), err)
+			return err
 		}
 		if err := os.WriteFile(filepath.Join(folder, file), text, 0o644); err != nil {
 			return fmt.Errorf("writing %s: %w", file, err)
