@@ -11,8 +11,8 @@ import (
 	"github.com/tekgate/tekgate/internal/golden"
 )
 
-// TestChecksDocument renders docs/checks.md, so that every hint leads somewhere.
-func TestChecksDocument(t *testing.T) {
+// TestReference renders docs/checks.md, so that every hint leads somewhere.
+func TestReference(t *testing.T) {
 	var text strings.Builder
 	text.WriteString("# Checks\n\n" +
 		"What `tekgate check` asks, in its order, and what to do when the answer is no.\n" +
