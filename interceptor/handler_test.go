@@ -42,12 +42,12 @@ var secretsResource = schema.GroupResource{Resource: "secrets"}
 type secrets map[string]map[string][]byte
 
 func (s secrets) Get(_ context.Context, namespace, name string) (map[string][]byte, error) {
-	switch {
-	case name == "forbidden":
+	switch name {
+	case "forbidden":
 		return nil, apierrors.NewForbidden(secretsResource, name, errors.New("no RBAC"))
-	case name == "away":
+	case "away":
 		return nil, errors.New("dial tcp 10.0.0.1:443: connection refused")
-	case name == "panics":
+	case "panics":
 		panic("a value that quotes " + secret)
 	}
 	data, found := s[namespace+"/"+name]

@@ -48,16 +48,14 @@ const reserveTimeout = 3 * time.Second
 
 // decode reads a request of at most limit bytes.
 func decode(w http.ResponseWriter, r *http.Request, limit int64) (*request, error) {
-	size := int64(0)
-	if r.ContentLength <= limit {
-		size = max(r.ContentLength, 0)
+	if r.ContentLength > limit {
+		return nil, tooLarge(limit)
 	}
-	raw := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	raw := bytes.NewBuffer(make([]byte, 0, max(r.ContentLength, 0)+bytes.MinRead))
 	_, err := raw.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return nil, refuse(reasonTooLarge, codes.InvalidArgument,
-			"the event takes more than %d bytes: send smaller ones, or raise interceptor.maxBodyBytes in Tekgate's configuration", limit)
+	var exceeded *http.MaxBytesError
+	if errors.As(err, &exceeded) {
+		return nil, tooLarge(limit)
 	}
 	if err != nil {
 		return nil, refuse(reasonRequest, codes.InvalidArgument, "the request broke off before its end: send it again")
@@ -72,6 +70,11 @@ func decode(w http.ResponseWriter, r *http.Request, limit int64) (*request, erro
 			"the request has no context and so names no Trigger: let an EventListener call this server")
 	}
 	return req, nil
+}
+
+func tooLarge(limit int64) error {
+	return refuse(reasonTooLarge, codes.InvalidArgument,
+		"the event takes more than %d bytes: send smaller ones, or raise interceptor.maxBodyBytes in Tekgate's configuration", limit)
 }
 
 // namespaceOf returns the namespace in a trigger id, which is

@@ -90,7 +90,7 @@ func TestWire(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"extensions":{"git":{"event":"push","provider":"github","verified":true}},"continue":true,"status":{}}`
-	if r.StatusCode != 200 || r.Proto != "HTTP/1.1" || string(answer) != want {
+	if r.StatusCode != http.StatusOK || r.Proto != "HTTP/1.1" || string(answer) != want {
 		t.Errorf("got %d %s %s, want %s", r.StatusCode, r.Proto, answer, want)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
+	"github.com/tekgate/tekgate/internal/golden"
 	"github.com/tekgate/tekgate/internal/strict"
 	"github.com/tekgate/tekgate/mutator"
 )
@@ -99,19 +100,11 @@ func TestEveryRuleHasCases(t *testing.T) {
 	}
 }
 
-// loadCases reads all of testdata but the fuzzer's corpus.
 func loadCases(t testing.TB) []testCase {
 	t.Helper()
-	folders, err := filepath.Glob("testdata/*/*")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var cases []testCase
-	for _, folder := range folders {
-		info, err := os.Stat(folder)
-		if err == nil && info.IsDir() && !strings.HasPrefix(folder, "testdata/fuzz/") {
-			cases = append(cases, loadCase(t, folder))
-		}
+	for _, folder := range golden.Folders(t) {
+		cases = append(cases, loadCase(t, folder))
 	}
 	return cases
 }

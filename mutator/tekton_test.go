@@ -46,7 +46,7 @@ func tektonAdmits(raw []byte) error {
 		run.SetDefaults(ctx)
 		return orNil(run.Validate(ctx))
 	case "tekton.dev/v1beta1":
-		run := &pipelinev1beta1.TaskRun{}
+		run := &pipelinev1beta1.TaskRun{} //nolint:staticcheck // deprecated, but served
 		if err := decoder.Decode(run); err != nil {
 			return err
 		}

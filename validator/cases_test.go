@@ -46,7 +46,7 @@ func (e exists) Names(_ context.Context, kind schema.GroupKind, ns string) ([]st
 // TestCases creates each testdata/<rule>/<case>/object.yaml beside what
 // exists.yaml says, under config.yaml, and compares the answer with want.txt.
 func TestCases(t *testing.T) {
-	for _, folder := range folders(t) {
+	for _, folder := range golden.Folders(t) {
 		t.Run(strings.TrimPrefix(folder, "testdata/"), func(t *testing.T) {
 			v := load(t, folder)
 			raw := toJSON(t, read(t, folder+"/object.yaml"))
@@ -72,7 +72,7 @@ func answer(res admission.Response) string {
 // a good and a bad case for each.
 func TestEveryRuleHasCases(t *testing.T) {
 	good, bad := map[string]int{}, map[string]int{}
-	for _, folder := range folders(t) {
+	for _, folder := range golden.Folders(t) {
 		rule := filepath.Base(filepath.Dir(folder))
 		good[rule], bad[rule] = good[rule]+0, bad[rule]+0
 		if strings.HasPrefix(string(read(t, folder+"/want.txt")), "denied") {
@@ -93,22 +93,6 @@ func TestEveryRuleHasCases(t *testing.T) {
 	for folder := range good {
 		t.Errorf("testdata/%s belongs to no rule", folder)
 	}
-}
-
-// folders returns all cases, and nothing of the fuzzer's corpus.
-func folders(t testing.TB) []string {
-	t.Helper()
-	all, err := filepath.Glob("testdata/*/*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var cases []string
-	for _, folder := range all {
-		if !strings.HasPrefix(folder, "testdata/fuzz/") {
-			cases = append(cases, folder)
-		}
-	}
-	return cases
 }
 
 func load(t testing.TB, folder string) *validator.Validator {

@@ -4,13 +4,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tekgate/tekgate/internal/golden"
 	"github.com/tekgate/tekgate/validator"
 )
 
 // FuzzValidate takes any bytes for an EventListener: no panic, and every
 // message is one line, since a warning of two lines never reaches its user.
 func FuzzValidate(f *testing.F) {
-	for _, folder := range folders(f) {
+	for _, folder := range golden.Folders(f) {
 		f.Add(toJSON(f, read(f, folder+"/object.yaml")))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {

@@ -205,7 +205,7 @@ func testProgram(t *testing.T, api *cluster.Cluster, c client.Client) {
 		t.Fatal(err)
 	}
 	r.Body.Close()
-	if r.StatusCode != 404 || r.Request.Method != http.MethodPost {
+	if r.StatusCode != http.StatusNotFound || r.Request.Method != http.MethodPost {
 		t.Errorf("//verify: got %d to a %s, want 404 and no redirect", r.StatusCode, r.Request.Method)
 	}
 
@@ -291,7 +291,7 @@ func checkEvents(t *testing.T, c *http.Client) {
 		var got v1beta1.InterceptorResponse
 		err = json.NewDecoder(r.Body).Decode(&got)
 		r.Body.Close()
-		if err != nil || r.StatusCode != 200 || got.Continue != want {
+		if err != nil || r.StatusCode != http.StatusOK || got.Continue != want {
 			t.Errorf("namespace %s: got status %d, answer %+v, error %v; want continue %v", namespace, r.StatusCode, got, err, want)
 		}
 	}

@@ -52,7 +52,7 @@ func listen(ctx context.Context, events, health string, log logr.Logger) (*serve
 		return s, nil
 	}
 	if s.health, err = config.Listen(ctx, "tcp", health); err != nil {
-		s.events.Close()
+		_ = s.events.Close() // it has served nobody
 		return nil, fmt.Errorf("listening for probes: %w", err)
 	}
 	return s, nil

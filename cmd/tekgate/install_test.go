@@ -45,7 +45,7 @@ func actions(talk string) map[string]int {
 }
 
 func TestInstall(t *testing.T) {
-	c := cluster.Start(t)
+	c := cluster.StartEmpty(t)
 	flags := []string{"--kubeconfig", c.Kubeconfig, "--mirror", "registry.example.com/tekton"}
 
 	out, talk := must(t, append([]string{"diff"}, flags...)...)
@@ -115,7 +115,7 @@ func inOrder(t *testing.T, text string, parts ...string) {
 
 // What is wrong is said in one sentence, and nothing is written.
 func TestInstallRefuses(t *testing.T) {
-	c := cluster.Start(t)
+	c := cluster.StartEmpty(t)
 	folder := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(folder, name)

@@ -207,7 +207,7 @@ func (b *bed) testEventListenerUpdates(live *unstructured.Unstructured) {
 		return b.client.Update(b.Context(), live)
 	}
 	misspell := func() {
-		live.Object["spec"].(map[string]any)["triggers"].([]any)[0].(map[string]any)["template"] = map[string]any{"ref": "git-tempalte"}
+		live.Object["spec"].(map[string]any)["triggers"].([]any)[0].(map[string]any)["template"] = map[string]any{"ref": "git-tmplate"}
 	}
 	if err := update(misspell); err == nil || !strings.Contains(err.Error(), `did you mean "git-template"?`) {
 		b.Errorf("a misspelt template gives %v", err)

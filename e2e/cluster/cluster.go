@@ -28,8 +28,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-// kubeconfigEnv names the kubeconfig of a cluster to use in place of a new one.
-const kubeconfigEnv = "TEKGATE_KUBECONFIG"
+// KubeconfigEnv names the kubeconfig of a cluster to use in place of a new one.
+const KubeconfigEnv = "TEKGATE_KUBECONFIG"
 
 // Cluster is an API server that answers.
 type Cluster struct {
@@ -47,7 +47,7 @@ type Cluster struct {
 // New starts a control plane, or connects to the cluster of
 // TEKGATE_KUBECONFIG. talk hears about slow steps. The caller stops it.
 func New(ctx context.Context, talk io.Writer) (*Cluster, error) {
-	if path := os.Getenv(kubeconfigEnv); path != "" {
+	if path := os.Getenv(KubeconfigEnv); path != "" {
 		return existing(path)
 	}
 	binaries, err := Binaries(ctx, talk)
@@ -85,7 +85,7 @@ var quiet = sync.OnceFunc(func() { log.SetLogger(logr.Discard()) })
 func existing(path string) (*Cluster, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", path)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s=%s: %w", kubeconfigEnv, path, err)
+		return nil, fmt.Errorf("reading %s=%s: %w", KubeconfigEnv, path, err)
 	}
 	return &Cluster{Config: config, Kubeconfig: path}, nil
 }
@@ -113,6 +113,19 @@ func (c *Cluster) Stop() error {
 		return fmt.Errorf("stopping the control plane: %w", err)
 	}
 	return nil
+}
+
+// Existing reports whether the cluster was there before, with whatever is in it.
+func (c *Cluster) Existing() bool { return c.env == nil }
+
+// StartEmpty is Start for a test that needs a cluster with nothing in it, such
+// as one that installs. It skips the test where a cluster is given.
+func StartEmpty(t testing.TB) *Cluster {
+	t.Helper()
+	if os.Getenv(KubeconfigEnv) != "" {
+		t.Skipf("needs an empty cluster, and %s names one that is in use", KubeconfigEnv)
+	}
+	return Start(t)
 }
 
 // Start gives one test a control plane of its own, and stops it at the end.

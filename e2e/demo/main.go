@@ -20,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -50,6 +51,7 @@ type demo struct {
 	servers []*server
 	secret  string
 	ports   ports
+	created []*unstructured.Unstructured
 }
 
 // step is one thing that the demo shows.
@@ -117,6 +119,9 @@ func (d *demo) cleanUp() error {
 	var problems []error
 	for _, s := range d.servers {
 		problems = append(problems, s.stop())
+	}
+	if d.cluster != nil && d.cluster.Existing() {
+		problems = append(problems, d.removeObjects())
 	}
 	if d.cluster != nil {
 		problems = append(problems, d.cluster.Stop())

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"embed"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/aymanbagabas/go-udiff"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -38,6 +42,14 @@ func object(apiVersion, kind, namespace, name string) *unstructured.Unstructured
 	return obj
 }
 
+func mutating() *unstructured.Unstructured {
+	return object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "", "mutate.tekgate.dev")
+}
+
+func validating() *unstructured.Unstructured {
+	return object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "", "validate.tekgate.dev")
+}
+
 func clusterInterceptor() *unstructured.Unstructured {
 	return object("triggers.tekton.dev/v1alpha1", "ClusterInterceptor", "", "tekgate")
 }
@@ -57,8 +69,26 @@ func (d *demo) create(ctx context.Context, name string, values map[string]string
 		if err := d.client.Create(ctx, obj); err != nil {
 			return nil, err
 		}
+		d.created = append(d.created, obj)
 	}
 	return objects, nil
+}
+
+// removeObjects takes from a cluster that stays what only the demo needed, and
+// what names the servers that end with it. Tekton and Tekgate stay installed.
+func (d *demo) removeObjects() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	gone := append(slices.Clone(d.created), mutating(), validating(), clusterInterceptor())
+	var problems []error
+	for _, obj := range slices.Backward(gone) {
+		err := d.client.Delete(ctx, obj)
+		if client.IgnoreNotFound(err) != nil && !meta.IsNoMatchError(err) {
+			problems = append(problems, fmt.Errorf("removing %s %s: %w", obj.GetKind(), obj.GetName(), err))
+		}
+	}
+	fmt.Fprintln(d.out, "\nTekton and Tekgate stay in your cluster; `tekgate install` with your mirror makes its API server call Tekgate's Pods.")
+	return errors.Join(problems...)
 }
 
 func (d *demo) createTaskRun(ctx context.Context) error {

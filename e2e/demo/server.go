@@ -132,12 +132,11 @@ func (d *demo) startServer(ctx context.Context, name string, args ...string) err
 func (d *demo) waitUntilWired(ctx context.Context) error {
 	wired := []struct {
 		object *unstructured.Unstructured
-		bundle []string
 		what   string
 	}{
-		{object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "", "mutate.tekgate.dev"), []string{"webhooks"}, "MutatingWebhookConfiguration mutate.tekgate.dev has its caBundle"},
-		{object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "", "validate.tekgate.dev"), []string{"webhooks"}, "ValidatingWebhookConfiguration validate.tekgate.dev has its caBundle"},
-		{clusterInterceptor(), []string{"spec"}, "ClusterInterceptor tekgate has its label and caBundle"},
+		{mutating(), "MutatingWebhookConfiguration mutate.tekgate.dev has its caBundle"},
+		{validating(), "ValidatingWebhookConfiguration validate.tekgate.dev has its caBundle"},
+		{clusterInterceptor(), "ClusterInterceptor tekgate has its label and caBundle"},
 	}
 	for _, w := range wired {
 		err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {

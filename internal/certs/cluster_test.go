@@ -214,7 +214,7 @@ func checkInjected(t *testing.T, o client.Object, bundle []byte) {
 		if entry.Manager != "tekgate-certs" {
 			continue
 		}
-		owned := string(entry.FieldsV1.Raw)
+		owned := entry.FieldsV1.GetRawString()
 		for _, foreign := range []string{"f:service", "f:url", "f:rules", "f:labels", "f:sideEffects"} {
 			if strings.Contains(owned, foreign) {
 				t.Errorf("tekgate-certs owns %s: %s", foreign, owned)

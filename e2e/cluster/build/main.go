@@ -1,5 +1,6 @@
 // Command build makes sure that the control plane's binaries are in the cache,
-// and prints the folder that they are in.
+// and prints the folder that they are in. Where a cluster is given in their
+// place there is nothing to build.
 package main
 
 import (
@@ -11,6 +12,10 @@ import (
 )
 
 func main() {
+	if os.Getenv(cluster.KubeconfigEnv) != "" {
+		fmt.Printf("the cluster of %s is used: nothing to build\n", cluster.KubeconfigEnv)
+		return
+	}
 	dir, err := cluster.Binaries(context.Background(), os.Stderr)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "build:", err)

@@ -1,0 +1,153 @@
+package manifests_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/internal/release"
+	"github.com/tekgate/tekgate/manifests"
+)
+
+func own(t *testing.T) []*unstructured.Unstructured {
+	t.Helper()
+	objects, err := manifests.Tekgate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return objects
+}
+
+func TestTektonIsEmbedded(t *testing.T) {
+	for _, m := range release.Manifests {
+		r, err := manifests.Tekton(m.Name)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if !strings.HasPrefix(r.Version, "v") || len(r.Objects) == 0 {
+			t.Errorf("%s is version %q with %d objects", m.Name, r.Version, len(r.Objects))
+		}
+	}
+	if _, err := manifests.Tekton("chains"); err == nil || !strings.Contains(err.Error(), "make build") {
+		t.Errorf("a release that is not there: error %v", err)
+	}
+}
+
+func TestVersionIsFilledIn(t *testing.T) {
+	for _, obj := range own(t) {
+		text, err := obj.MarshalJSON()
+		if err != nil || strings.Contains(string(text), "$VERSION") {
+			t.Errorf("%s %s: version not filled in (error %v)", obj.GetKind(), obj.GetName(), err)
+		}
+	}
+}
+
+// Tekton's config webhook judges every ConfigMap, in any namespace, that says
+// it is a part of Tekton Pipelines.
+func TestNothingPosesAsTekton(t *testing.T) {
+	for _, obj := range own(t) {
+		if part := obj.GetLabels()["app.kubernetes.io/part-of"]; part != "tekgate" {
+			t.Errorf("%s %s is part of %q", obj.GetKind(), obj.GetName(), part)
+		}
+	}
+}
+
+// The promise that Tekgate's absence stops nothing: its webhooks match Tekton's
+// kinds alone, leave out the namespaces that a cluster and Tekton itself need,
+// are short, ignore their own failure, and come before Tekton's.
+func TestWebhooksCanStopNothing(t *testing.T) {
+	seen := 0
+	for _, obj := range own(t) {
+		if !strings.HasSuffix(obj.GetKind(), "WebhookConfiguration") {
+			continue
+		}
+		if obj.GetKind() == "MutatingWebhookConfiguration" && obj.GetName() >= "webhook.pipeline.tekton.dev" {
+			t.Errorf("%s is called after Tekton's webhook, which sets serviceAccountName", obj.GetName())
+		}
+		webhooks, _, err := unstructured.NestedSlice(obj.Object, "webhooks")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range webhooks {
+			seen++
+			checkWebhook(t, w.(map[string]any))
+		}
+	}
+	if seen < 2 {
+		t.Errorf("only %d webhooks were checked", seen)
+	}
+}
+
+func checkWebhook(t *testing.T, webhook map[string]any) {
+	t.Helper()
+	name := webhook["name"]
+	if webhook["failurePolicy"] != "Ignore" || webhook["sideEffects"] != "None" || webhook["timeoutSeconds"].(int64) > 5 {
+		t.Errorf("%v: failurePolicy %v, sideEffects %v, timeout %v", name, webhook["failurePolicy"], webhook["sideEffects"], webhook["timeoutSeconds"])
+	}
+	for _, r := range webhook["rules"].([]any) {
+		rule := r.(map[string]any)
+		for _, group := range rule["apiGroups"].([]any) {
+			if !strings.HasSuffix(group.(string), "tekton.dev") {
+				t.Errorf("%v matches API group %q", name, group)
+			}
+		}
+		if slices.Contains(rule["operations"].([]any), any("DELETE")) || slices.Contains(rule["resources"].([]any), any("*")) {
+			t.Errorf("%v: rule %v", name, rule)
+		}
+	}
+	expressions, _, _ := unstructured.NestedSlice(webhook, "namespaceSelector", "matchExpressions")
+	excluded, _ := expressions[0].(map[string]any)["values"].([]any)
+	for _, namespace := range []any{"kube-system", "tekgate", "tekton-pipelines", "tekton-pipelines-resolvers"} {
+		if !slices.Contains(excluded, namespace) {
+			t.Errorf("%v does not leave out namespace %v", name, namespace)
+		}
+	}
+}
+
+// Both of Tekton's namespaces and Tekgate's own enforce the restricted Pod
+// Security Standard: the API server itself judges our Pods.
+func TestPodsAreRestricted(t *testing.T) {
+	c := cluster.StartEmpty(t)
+	scheme := runtime.NewScheme()
+	if err := corev1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	k, err := client.New(c.Config, client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	judged := 0
+	for _, obj := range own(t) {
+		switch obj.GetKind() {
+		case "Namespace":
+			if err := k.Create(t.Context(), obj); err != nil {
+				t.Fatal(err)
+			}
+		case "Deployment":
+			judged++
+			template, _, _ := unstructured.NestedMap(obj.Object, "spec", "template")
+			pod := &corev1.Pod{}
+			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(template, pod); err != nil {
+				t.Fatal(err)
+			}
+			pod.Namespace, pod.Name = obj.GetNamespace(), obj.GetName()
+			if err := k.Create(t.Context(), pod, client.DryRunAll); err != nil {
+				t.Errorf("the API server refuses a Pod of %s: %v", obj.GetName(), err)
+			}
+			pod.Spec.Containers[0].SecurityContext = nil
+			if err := k.Create(t.Context(), pod, client.DryRunAll); err == nil {
+				t.Errorf("the API server takes a Pod of %s without its securityContext: this test proves nothing", obj.GetName())
+			}
+		}
+	}
+	if judged != 2 {
+		t.Errorf("%d Deployments were judged", judged)
+	}
+}
