@@ -213,6 +213,9 @@ func (r *run) write(ctx context.Context, change *Change) error {
 		}
 		change.migrate = false
 	}
+	if err := r.mergeAgain(ctx, change); err != nil {
+		return err
+	}
 	if change.takeover != nil {
 		patch := client.RawPatch(types.JSONPatchType, change.takeover)
 		if err := r.client.Patch(ctx, change.Live.DeepCopy(), patch, client.FieldOwner(FieldManager)); err != nil {
@@ -228,6 +231,24 @@ func (r *run) write(ctx context.Context, change *Change) error {
 		change.recreate = false
 	}
 	return r.patch(ctx, change.Desired.DeepCopy())
+}
+
+// mergeAgain merges a ConfigMap once more where it was edited since the plan
+// was made, which may be minutes ago.
+func (r *run) mergeAgain(ctx context.Context, change *Change) error {
+	if change.bases == nil || change.Live == nil {
+		return nil
+	}
+	live, err := r.live(ctx, change.Desired)
+	if err != nil || live == nil || live.GetResourceVersion() == change.Live.GetResourceVersion() {
+		return err
+	}
+	change.Live = live
+	change.Desired, _ = mergeConfigMap(change.Rendered, live, change.bases)
+	if change.takeover != nil {
+		change.takeover, err = takeover(live)
+	}
+	return err
 }
 
 // prune deletes what the release before had and this one has not. What Tekgate

@@ -29,9 +29,10 @@ type Change struct {
 	// Unchecked says why the server could not be asked before the first write.
 	Unchecked string
 
-	takeover []byte // a JSON patch of managedFields
-	recreate bool   // the server refuses to change it in place
-	migrate  bool   // a definition whose objects have to be written anew first
+	bases    []map[string]string // of a ConfigMap that is merged
+	takeover []byte              // a JSON patch of managedFields
+	recreate bool                // the server refuses to change it in place
+	migrate  bool                // a definition whose objects have to be written anew first
 }
 
 // Plan is all that an install would do, found out without writing anything.
@@ -170,7 +171,8 @@ func (ch *Change) prepare(plan *Plan, autoscaled map[string]bool, options Option
 	// says more than what is in the cluster.
 	if obj.GetKind() == "ConfigMap" && obj.GetNamespace() != Namespace {
 		var merges []Merge
-		ch.Desired, merges = mergeConfigMap(obj, live, mergeBases(obj, live, plan.Previous, options.Previous))
+		ch.bases = mergeBases(obj, live, plan.Previous, options.Previous)
+		ch.Desired, merges = mergeConfigMap(obj, live, ch.bases)
 		plan.Merges = append(plan.Merges, merges...)
 	}
 	if obj.GetKind() == "CustomResourceDefinition" {

@@ -4,11 +4,15 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/installer"
 	"github.com/tekgate/tekgate/internal/image"
@@ -273,6 +277,17 @@ func TestWriteYAML(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// Another reader agrees.
+		for _, obj := range rel.Objects {
+			text, err := installer.YAML(obj)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var again map[string]any
+			if err := yaml.Unmarshal(text, &again); err != nil {
+				t.Fatalf("%s: %v", obj.GetName(), err)
+			}
+		}
 		var text strings.Builder
 		if err := installer.WriteYAML(&text, rel.Objects); err != nil {
 			t.Fatal(err)
@@ -288,4 +303,31 @@ func TestWriteYAML(t *testing.T) {
 			t.Errorf("%s reads back otherwise (error %v)", m.Name, err)
 		}
 	}
+}
+
+// Whatever string stands in an object reads back as itself, as a value, in a
+// list and as a key.
+func FuzzYAML(f *testing.F) {
+	for _, seed := range []string{"", "yes", "No", "null", "~", "012", "0x1f", "1e3", "2001-01-01", "a: b", "a:", "a #b", "#a", "- a", "a\nb", "a\nb\n", "a\n\n", "\na", " a\nb", "a\n  b\n c", "a \nb",
+		"a\tb", "a\r\nb", "é\nb", "\u2028", "'a'", "\"a\"", "{a}", "[a]", "*a", "&a", "!a", "%a", "@a", "`a", "|", ">", "?", "a\x00", "<<", "=", "a,b", "a]", "---", "a\n---\nb", "...", "a\n...\n", ".inf", "a'b", "a\n#b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if !utf8.ValidString(s) {
+			t.Skip("JSON has no such strings")
+		}
+		obj := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "A", "metadata": map[string]any{"name": "a"},
+			"value": s, "list": []any{s, []any{s, map[string]any{s + "k": s}}, map[string]any{"a": s, "b": []any{s}}}, s + "key": map[string]any{"": s}}}
+		var out strings.Builder
+		if err := installer.WriteYAML(&out, []*unstructured.Unstructured{obj}); err != nil {
+			t.Fatal(err)
+		}
+		read, err := release.Read(strings.NewReader(out.String()))
+		if err != nil || len(read) != 1 {
+			t.Fatalf("%q: %d objects, error %v, in\n%s", s, len(read), err, out.String())
+		}
+		if !reflect.DeepEqual(read[0].Object, obj.Object) {
+			t.Fatalf("%q reads back as %v from\n%s", s, read[0].Object, out.String())
+		}
+	})
 }

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/installer"
+	"github.com/tekgate/tekgate/manifests"
 )
 
 // The names of these tests say which of the forty ways in which naive
@@ -328,6 +329,31 @@ func TestTrap19_AutoscaledReplicasStay(t *testing.T) {
 	}
 }
 
+// editor changes a ConfigMap when a stage begins.
+type editor struct {
+	silent
+	at   string
+	edit func()
+}
+
+func (e editor) Stage(_, _ int, stage installer.Stage) {
+	if stage.Doc == e.at {
+		e.edit()
+	}
+}
+
+func TestTrap18_EditsDuringAnUpgradeAreKept(t *testing.T) {
+	c := start(t)
+	c.install(mini("v1.0.0", "a: \"1\"")(t), atOnce)
+	err := c.apply(mini("v1.1.0", "a: \"2\", b: \"2\"")(t), atOnce, editor{at: "Tekton's admission servers", edit: func() { c.edit("feature-flags", `{"a":"mine"}`) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.data("tekton-pipelines", "feature-flags"); got["a"] != "mine" || got["b"] != "2" {
+		t.Errorf("the flags are %v", got)
+	}
+}
+
 func TestTrap20_ImmutableSelectorsAreFoundBeforeTheFirstWrite(t *testing.T) {
 	c := start(t)
 	c.install(mini("v1.0.0", "")(t), atOnce)
@@ -345,6 +371,18 @@ func TestTrap20_ImmutableSelectorsAreFoundBeforeTheFirstWrite(t *testing.T) {
 		t.Errorf("with --force the selector is %v", got)
 	}
 	if !strings.Contains(strings.Join(plan.Notes, ""), "is deleted and made anew") {
+		t.Errorf("it is not said: %v", plan.Notes)
+	}
+}
+
+func TestTrap20_ARoleBindingThatNamesAnotherRoleIsMadeAnew(t *testing.T) {
+	c := start(t)
+	c.install(mini("v1.0.0", "")(t), atOnce)
+	plan, _ := c.install(mini("v1.1.0", "", "kind: ClusterRole, name: view", "kind: ClusterRole, name: edit")(t), atOnce)
+	if got := c.field("rbac.authorization.k8s.io/v1", "RoleBinding", "tekton-pipelines", "webhook", "roleRef/name"); got != "edit" {
+		t.Errorf("it names %v", got)
+	}
+	if !strings.Contains(strings.Join(plan.Notes, ""), "RoleBinding/tekton-pipelines/webhook is deleted and made anew") {
 		t.Errorf("it is not said: %v", plan.Notes)
 	}
 }
@@ -521,5 +559,64 @@ func TestTrap40_APullThatFailsEndsTheWait(t *testing.T) {
 	}
 	if time.Since(began) > 9*time.Second {
 		t.Error("it waited for the time-out all the same")
+	}
+}
+
+func TestTrap24_BothNamespacesComeFirstAndOwnPodsAreRestricted(t *testing.T) {
+	c := start(t)
+	plan, err := c.plan(embedded(t), atOnce)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first []string
+	for _, obj := range plan.Stages[0].Objects {
+		first = append(first, obj.GetKind()+" "+obj.GetName())
+	}
+	slices.Sort(first)
+	if want := []string{"Namespace tekgate", "Namespace tekton-pipelines", "Namespace tekton-pipelines-resolvers"}; !slices.Equal(first, want) {
+		t.Errorf("the first stage is %v", first)
+	}
+	for _, obj := range embedded(t).Objects {
+		if obj.GetKind() != "Deployment" || obj.GetNamespace() != installer.Namespace {
+			continue
+		}
+		// The server itself says what its restricted profile thinks of a Pod.
+		spec, _, _ := unstructured.NestedMap(obj.Object, "spec", "template", "spec")
+		delete(spec, "serviceAccountName")
+		c.merge("test", "v1", "Namespace", "", "default", `{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"restricted"}}}`)
+		pod := object("v1", "Pod", "default", obj.GetName())
+		pod.Object["spec"] = spec
+		if err := c.Client().Create(t.Context(), pod, client.DryRunAll); err != nil && !strings.Contains(err.Error(), "serviceaccount") {
+			t.Errorf("%s: %v", obj.GetName(), err)
+		}
+	}
+}
+
+func TestTrap32_FlagsAreNeitherAddedNorBlanked(t *testing.T) {
+	flags := func(objs []*unstructured.Unstructured) map[string]int {
+		count := map[string]int{}
+		for _, obj := range objs {
+			containers, _, _ := unstructured.NestedSlice(obj.Object, "spec", "template", "spec", "containers")
+			for _, container := range containers {
+				args, _, _ := unstructured.NestedStringSlice(container.(map[string]any), "args")
+				for i, arg := range args {
+					if arg == "" {
+						t.Errorf("%s: argument %d is empty", obj.GetName(), i)
+					}
+					if strings.HasPrefix(arg, "-") {
+						count[obj.GetName()+" "+arg]++
+					}
+				}
+			}
+		}
+		return count
+	}
+	rel, err := manifests.Tekton("pipeline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := flags(rel.Objects)
+	if after := flags(rendered(t, rel.Objects).Objects); len(before) < 6 || !reflect.DeepEqual(before, after) {
+		t.Errorf("flags %v became %v", before, after)
 	}
 }

@@ -22,6 +22,10 @@ import (
 // starts another. All other kinds follow.
 var firstToGo = []string{"EventListener", "Trigger", "PipelineRun", "CustomRun", "Run", "TaskRun"}
 
+// listTimeout bounds one list: where objects have to be converted by a webhook
+// that no longer answers, the server waits for it.
+const listTimeout = 15 * time.Second
+
 // userObjects lists, kind by kind, what users have made of the kinds that are
 // installed. Their metadata alone are read.
 func (c *Cluster) userObjects(ctx context.Context, found, known []*unstructured.Unstructured) ([]UserObjects, error) {
@@ -72,7 +76,9 @@ func storedKind(crd *unstructured.Unstructured) schema.GroupVersionKind {
 func (c *Cluster) listUsers(ctx context.Context, users *UserObjects, ours map[string]bool) error {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(users.Kind)
-	err := c.client.List(ctx, list)
+	asking, done := context.WithTimeout(ctx, listTimeout)
+	defer done()
+	err := c.client.List(asking, list)
 	switch {
 	case apierrors.IsNotFound(err), meta.IsNoMatchError(err):
 		return nil
@@ -238,7 +244,7 @@ func (c *Cluster) namespaces(ctx context.Context, r *Removal, leaving, known []*
 			staying = append(staying, obj)
 			continue
 		}
-		others, err := c.others(ctx, obj.GetName(), going, options)
+		others, err := c.others(ctx, obj.GetName(), r, going, options)
 		if err != nil {
 			return nil, err
 		}
@@ -263,7 +269,7 @@ func some(subjects []string) string {
 
 // others returns what a namespace holds beside the installation and what
 // Kubernetes puts into every namespace.
-func (c *Cluster) others(ctx context.Context, namespace string, going map[string]bool, options UninstallOptions) ([]string, error) {
+func (c *Cluster) others(ctx context.Context, namespace string, r *Removal, going map[string]bool, options UninstallOptions) ([]string, error) {
 	lists, err := options.Resources()
 	var others []string
 	if err != nil {
@@ -275,27 +281,48 @@ func (c *Cluster) others(ctx context.Context, namespace string, going map[string
 			if !slices.Contains(resource.Verbs, "list") || !slices.Contains(resource.Verbs, "delete") || slices.Contains(transient, resource.Kind) {
 				continue
 			}
-			metadata := &metav1.PartialObjectMetadataList{}
-			metadata.SetGroupVersionKind(schema.FromAPIVersionAndKind(list.GroupVersion, resource.Kind))
-			err := c.client.List(ctx, metadata, client.InNamespace(namespace))
-			switch {
-			case apierrors.IsNotFound(err), apierrors.IsMethodNotSupported(err), meta.IsNoMatchError(err):
-				continue
-			case err != nil && ctx.Err() != nil:
+			kind := schema.FromAPIVersionAndKind(list.GroupVersion, resource.Kind)
+			found, err := c.othersOf(ctx, namespace, kind, r, going)
+			if err != nil {
 				return nil, err
-			case err != nil:
-				others = append(others, resource.Kind+" objects that cannot be listed")
 			}
-			for i := range metadata.Items {
-				obj := &metadata.Items[i]
-				obj.SetGroupVersionKind(metadata.GroupVersionKind())
-				if !going[obj.GroupVersionKind().Group+" "+subject(obj)] && !bySystem(obj) {
-					others = append(others, subject(obj))
-				}
-			}
+			others = append(others, found...)
 		}
 	}
 	slices.Sort(others)
+	return others, nil
+}
+
+// othersOf does for one kind what others does for all.
+func (c *Cluster) othersOf(ctx context.Context, namespace string, kind schema.GroupVersionKind, r *Removal, going map[string]bool) ([]string, error) {
+	unseen := []string{kind.Kind + " objects that cannot be listed"}
+	if slices.ContainsFunc(r.Users, func(u UserObjects) bool { return u.Unknown != "" && u.Kind.GroupKind() == kind.GroupKind() }) {
+		if r.purge {
+			return nil, nil // they are said to die already
+		}
+		return unseen, nil
+	}
+	metadata := &metav1.PartialObjectMetadataList{}
+	metadata.SetGroupVersionKind(kind)
+	asking, done := context.WithTimeout(ctx, listTimeout)
+	defer done()
+	err := c.client.List(asking, metadata, client.InNamespace(namespace))
+	switch {
+	case apierrors.IsNotFound(err), apierrors.IsMethodNotSupported(err), meta.IsNoMatchError(err):
+		return nil, nil
+	case err != nil && ctx.Err() != nil:
+		return nil, err
+	case err != nil:
+		return unseen, nil
+	}
+	var others []string
+	for i := range metadata.Items {
+		obj := &metadata.Items[i]
+		obj.SetGroupVersionKind(kind)
+		if !going[kind.Group+" "+subject(obj)] && !bySystem(obj) {
+			others = append(others, subject(obj))
+		}
+	}
 	return others, nil
 }
 

@@ -142,7 +142,7 @@ func TestCredentialsGit(t *testing.T) {
 	// A dry run shows what would be, masked, and writes nothing.
 	args := append([]string{"git", "gitee", "--host", "gitee.com", "--ssh-key", s.file("key", key), "--known-hosts", s.file("hosts", "gitee.com ssh-ed25519 AAAA")}, builder...)
 	out, talk := s.well("", append(args, "--dry-run")...)
-	if !strings.Contains(out, "ssh-privatekey: '***'") || !strings.Contains(talk, "Secret/ci/gitee would be created") || !strings.Contains(out, "tekton.dev/git-1: gitee.com") {
+	if !strings.Contains(strings.ReplaceAll(out, "'", `"`), `ssh-privatekey: "***"`) || !strings.Contains(talk, "Secret/ci/gitee would be created") || !strings.Contains(out, "tekton.dev/git-1: gitee.com") {
 		t.Errorf("dry run:\n%s%s", out, talk)
 	}
 	s.expect(false, "v1 Secret ci/gitee")

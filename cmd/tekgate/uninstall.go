@@ -163,6 +163,9 @@ func sayUsers(talk io.Writer, r *installer.Removal, purge bool) {
 		}
 		fmt.Fprintf(talk, "%d %s objects of users %s: %s\n", len(users.Names), users.Kind.Kind, fate, several(users.Names))
 	}
+	if len(r.Users) > 0 && !purge {
+		fmt.Fprintln(talk, "their definitions stay too; EventListeners keep their Pods, and what is stored in an older version can be read again only after an install")
+	}
 	if len(r.Strays) > 0 {
 		fmt.Fprintf(talk, "%d objects in namespaces that go DIE: %s\n", len(r.Strays), several(r.Strays))
 	}

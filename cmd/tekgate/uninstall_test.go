@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -284,4 +285,32 @@ func TestUninstallAfterAnInterruptedInstall(t *testing.T) {
 		t.Fatalf("%v\n%s", err, talk)
 	}
 	s.expect(false, "v1 Namespace tekgate", "v1 Namespace tekton-pipelines", "rbac.authorization.k8s.io/v1 ClusterRole tekgate-webhook")
+}
+
+// Objects stored in an older version are converted by Tekton's webhook whenever
+// they are read. Where that is down a purge still gets rid of them.
+func TestPurgeWithoutConversion(t *testing.T) {
+	s := newSite(t)
+	s.install()
+	const definition = "apiextensions.k8s.io/v1 CustomResourceDefinition tasks.tekton.dev"
+	store := func(version int) {
+		other := 1 - version
+		patch := fmt.Sprintf(`[{"op":"replace","path":"/spec/versions/%d/storage","value":false},{"op":"replace","path":"/spec/versions/%d/storage","value":true}]`, other, version)
+		if err := s.client.Patch(t.Context(), objectOf(definition), client.RawPatch("application/json-patch+json", []byte(patch))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A Service without Pods, which refuses connections at once.
+	s.patch("v1 Service tekton-pipelines/tekton-pipelines-webhook", `{"spec":{"type":"ExternalName","externalName":"localhost","clusterIP":null,"clusterIPs":null}}`)
+	store(0) // v1beta1
+	time.Sleep(2 * time.Second)
+	s.create("apiVersion: tekton.dev/v1beta1\nkind: Task\nmetadata: {name: old, namespace: default}\nspec: {steps: [{name: s, image: alpine}]}\n")
+	store(1)
+	time.Sleep(2 * time.Second)
+
+	talk, err := s.uninstall("--purge", "--yes", "--timeout", "20s")
+	if err != nil || !strings.Contains(talk, "all Task objects of users DIE; they cannot be listed: ") || !strings.Contains(talk, "Task/default/old deleted") {
+		t.Fatalf("%v\n%s", err, talk)
+	}
+	s.expect(false, definition, "v1 Namespace tekgate")
 }

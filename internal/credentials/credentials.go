@@ -40,7 +40,9 @@ func newSecret(name, kind string, values map[string][]byte) *unstructured.Unstru
 // their values.
 func Masked(obj *unstructured.Unstructured) *unstructured.Unstructured {
 	shown := obj.DeepCopy()
-	unstructured.RemoveNestedField(shown.Object, "metadata", "managedFields")
+	for _, field := range []string{"managedFields", "resourceVersion", "uid", "creationTimestamp", "generation"} {
+		unstructured.RemoveNestedField(shown.Object, "metadata", field)
+	}
 	if obj.GetKind() != "Secret" {
 		return shown
 	}
