@@ -1,8 +1,8 @@
 package installer
 
 import (
-	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -68,7 +68,7 @@ func (p *printer) key(key string) {
 	if plain(key) {
 		p.write(key)
 	} else {
-		p.json(key)
+		p.text = strconv.AppendQuote(p.text, key)
 	}
 	p.write(":")
 }
@@ -134,8 +134,9 @@ func (p *printer) scalar(value any, depth int) {
 		p.text = strconv.AppendBool(p.text, v)
 	case nil:
 		p.write("null")
-	default:
-		p.json(v)
+	default: // the other numbers, which JSON and YAML write alike
+		text, err := json.Marshal(v)
+		p.text, p.err = append(p.text, text...), errors.Join(p.err, err)
 	}
 	p.write("\n")
 }
@@ -148,20 +149,11 @@ func (p *printer) str(s string, depth int) {
 		p.block(s, depth)
 		return
 	default:
-		p.json(s)
+		// Go's escapes are YAML's too; JSON's leave some control characters
+		// that YAML forbids.
+		p.text = strconv.AppendQuote(p.text, s)
 	}
 	p.write("\n")
-}
-
-// json writes what JSON and YAML have in common: a number or a quoted string.
-func (p *printer) json(value any) {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		p.err = err
-	}
-	p.text = append(p.text, bytes.TrimSuffix(text.Bytes(), []byte("\n"))...)
 }
 
 // block writes several lines as they are.
