@@ -158,7 +158,7 @@ func TestNothingIsWrittenWhenRefused(t *testing.T) {
 }
 
 // What a user may not do is said before anything is done, grouped.
-func TestPermissions(t *testing.T) {
+func TestTrap36_PermissionsAreAskedForBeforeTheFirstWrite(t *testing.T) {
 	c := start(t)
 	c.create("test", `
 apiVersion: rbac.authorization.k8s.io/v1

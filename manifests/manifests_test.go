@@ -24,7 +24,7 @@ func own(t *testing.T) []*unstructured.Unstructured {
 	return objects
 }
 
-func TestTektonIsEmbedded(t *testing.T) {
+func TestTrap38_TektonIsInTheBinary(t *testing.T) {
 	for _, m := range release.Manifests {
 		r, err := manifests.Tekton(m.Name)
 		if err != nil {
@@ -62,7 +62,7 @@ func TestNothingPosesAsTekton(t *testing.T) {
 // The promise that Tekgate's absence stops nothing: its webhooks match Tekton's
 // kinds alone, leave out the namespaces that a cluster and Tekton itself need,
 // are short, ignore their own failure, and come before Tekton's.
-func TestWebhooksCanStopNothing(t *testing.T) {
+func TestTrap28_WebhooksCanStopNothing(t *testing.T) {
 	seen := 0
 	for _, obj := range own(t) {
 		if !strings.HasSuffix(obj.GetKind(), "WebhookConfiguration") {
@@ -113,7 +113,7 @@ func checkWebhook(t *testing.T, webhook map[string]any) {
 
 // Both of Tekton's namespaces and Tekgate's own enforce the restricted Pod
 // Security Standard: the API server itself judges our Pods.
-func TestPodsAreRestricted(t *testing.T) {
+func TestTrap24_PodsAreRestricted(t *testing.T) {
 	c := cluster.StartEmpty(t)
 	scheme := runtime.NewScheme()
 	if err := corev1.AddToScheme(scheme); err != nil {

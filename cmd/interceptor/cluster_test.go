@@ -64,7 +64,7 @@ func TestOnAPIServer(t *testing.T) {
 	p := publisher{client: c, want: to.clusterInterceptor(authority.CABundle()), log: logr.Discard()}
 
 	t.Run("the whole program", func(t *testing.T) { testProgram(t, api, c) })
-	t.Run("one write creates it", func(t *testing.T) { testOneWrite(t, c, p) })
+	t.Run("Trap25 one write creates it with its label and CA", func(t *testing.T) { testOneWrite(t, c, p) })
 	t.Run("nothing is written when equal", func(t *testing.T) { testEqual(t, c, p) })
 	t.Run("drift is repaired", func(t *testing.T) { testRepair(t, c, p) })
 	t.Run("from a url to the Service", func(t *testing.T) { testSwitch(t, c, p) })

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -188,5 +189,18 @@ func TestAddressInUse(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), taken) {
 			t.Errorf("%v: got %v, want an error that names %s", addresses, err, taken)
 		}
+	}
+}
+
+// Triggers' core interceptors overwrite the caBundle of every
+// ClusterInterceptor that has one of their names, each minute.
+func TestTrap26_NameIsNoCoreInterceptors(t *testing.T) {
+	to, err := options{namespace: "tekgate", service: "tekgate-interceptor"}.target()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := to.clusterInterceptor([]byte("bundle")).GetName()
+	if name == "" || slices.Contains([]string{"bitbucket", "cel", "github", "gitlab", "slack"}, name) {
+		t.Errorf("the ClusterInterceptor is called %q", name)
 	}
 }

@@ -220,7 +220,7 @@ func authorityPEM(t *testing.T) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-func TestCredentialsPullAndCA(t *testing.T) {
+func TestTrap30And31_PullSecretsAndCAsReachWhoPulls(t *testing.T) {
 	s := newTeller(t)
 	s.install()
 	s.create(`

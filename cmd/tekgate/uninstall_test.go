@@ -170,7 +170,7 @@ func (s *site) patch(named, patch string) {
 }
 
 // Trap 35: the order is safe, and what users made survives.
-func TestUninstallKeepsWhatUsersMade(t *testing.T) {
+func TestTrap35_UninstallKeepsWhatUsersMade(t *testing.T) {
 	s := newSite(t)
 	s.install()
 	s.create(usersObjects)
