@@ -182,10 +182,7 @@ func assembled(t testing.TB, pipeline, triggers string) installer.Release {
 	}
 	var objs []*unstructured.Unstructured
 	for _, m := range release.Manifests {
-		module, err := release.Fetch(t.Context(), m.Module, versions[m.Module])
-		if err != nil {
-			t.Fatal(err)
-		}
+		module := fetch(t, m.Module, versions[m.Module])
 		read, err := m.Assemble(os.DirFS(module.Dir), module.Version, image.PublishedName)
 		if err != nil {
 			t.Fatal(err)
@@ -193,6 +190,28 @@ func assembled(t testing.TB, pipeline, triggers string) installer.Release {
 		objs = append(objs, read...)
 	}
 	return rendered(t, append(objs, own...))
+}
+
+// unlisted are the checksums of modules that the public checksum database has
+// no entry for; they take its place here.
+var unlisted = map[string]string{
+	"github.com/tektoncd/triggers@v0.29.0": "h1:piRTJT1Sjq3xmGnR50V54oG0NlsszKETLxdCGhgSNQQ=",
+}
+
+func fetch(t testing.TB, path, version string) release.Module {
+	t.Helper()
+	sum := unlisted[path+"@"+version]
+	if sum != "" {
+		t.Setenv("GONOSUMDB", path)
+	}
+	module, err := release.Fetch(t.Context(), path, version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum != "" && module.Sum != sum {
+		t.Fatalf("%s %s has checksum %s, want %s", path, version, module.Sum, sum)
+	}
+	return module
 }
 
 // embedded returns the release in the binary, with Tekgate's own objects.
