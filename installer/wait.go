@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	"github.com/fluxcd/pkg/ssa"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -48,6 +49,12 @@ func (r *run) until(ctx context.Context, limit time.Duration, ready func(ctx con
 // waitDefinitions waits until the server serves new kinds, wanted or not:
 // nothing of them can be applied before.
 func (r *run) waitDefinitions(ctx context.Context, changes []*Change) error {
+	changes = slices.DeleteFunc(slices.Clone(changes), func(c *Change) bool {
+		return c.Action == ssa.UnchangedAction && established(c.Live)
+	})
+	if len(changes) == 0 {
+		return nil
+	}
 	err := r.until(ctx, servedTimeout, func(ctx context.Context) (string, error) {
 		return r.firstUnready(ctx, changes, func(live *unstructured.Unstructured) (string, error) {
 			if established(live) {
