@@ -49,3 +49,22 @@ func isWebhookConfiguration(obj *unstructured.Unstructured) bool {
 	kind := obj.GetKind()
 	return kind == "MutatingWebhookConfiguration" || kind == "ValidatingWebhookConfiguration"
 }
+
+// SetRegistryCA gives Tekton's controllers the certificate authorities of a
+// mirror, by its ConfigMap config-registry-cert: they ask registries themselves
+// for the entrypoints of images (tektoncd/pipeline#3105), and what the nodes
+// trust does not help them. pem is added to what the release has there. A
+// release without that ConfigMap stays as it is.
+func SetRegistryCA(objects []*unstructured.Unstructured, pem string) error {
+	for _, obj := range objects {
+		if obj.GetKind() != "ConfigMap" || obj.GetName() != "config-registry-cert" {
+			continue
+		}
+		has, _, err := unstructured.NestedString(obj.Object, "data", "cert")
+		if err != nil {
+			return fmt.Errorf("%s: %w", name(obj), err)
+		}
+		return unstructured.SetNestedField(obj.Object, has+pem, "data", "cert")
+	}
+	return nil
+}

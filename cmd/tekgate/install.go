@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,7 +51,10 @@ Then objects are applied server-side in stages, each of which waits for what the
 next one needs. An install that was interrupted is run again and goes on; one
 that is run twice changes nothing. An upgrade is an install: what you changed in
 Tekton's ConfigMaps is kept and listed, definitions and namespaces are never
-removed, and whatever else the new release no longer has is.`,
+removed, and whatever else the new release no longer has is.
+
+A --ca-file is trusted when the mirror is asked, and also given to Tekton's
+controllers, which ask it themselves, in their ConfigMap config-registry-cert.`,
 		Example: `  # from DaoCloud's public mirror
   tekgate install --mirror daocloud
 
@@ -157,7 +161,23 @@ func (i *installation) connect(ctx context.Context, in io.Reader, talk io.Writer
 	if err != nil {
 		return nil, release, err
 	}
-	return cluster, r.release(), nil
+	return cluster, r.release(), i.trust(r.objects)
+}
+
+// trust has Tekton's controllers trust the authorities that the probe did.
+func (i *installation) trust(objects []*unstructured.Unstructured) error {
+	file := i.source.registries.caFile
+	if file == "" {
+		return nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("reading the CA file: %w", err)
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		return fmt.Errorf("reading the CA file %s: it holds no certificate in PEM form", file)
+	}
+	return installer.SetRegistryCA(objects, string(pem))
 }
 
 func (i *installation) probe(ctx context.Context, cluster *installer.Cluster, l *loaded, talk io.Writer) error {
