@@ -311,7 +311,7 @@ func TestCluster(t *testing.T) {
 		t.Error("a running installation is called unhealthy")
 	}
 	for _, b := range breakages {
-		t.Run(b.id, func(t *testing.T) {
+		t.Run(b.id+traps[b.id], func(t *testing.T) {
 			inner := *w
 			inner.t = t
 			inner.breakThenMend(b)
