@@ -48,6 +48,9 @@ type Removal struct {
 	Edited []Edited
 	// Kept says what stays, and why.
 	Kept []Staying
+	// Aggregated are ClusterRoles that go and that the cluster's own roles, such
+	// as edit and view, are made of: with them their users lose rights.
+	Aggregated []string
 
 	purge bool
 }
@@ -141,7 +144,22 @@ func (c *Cluster) PlanUninstall(ctx context.Context, options UninstallOptions) (
 		return nil, err
 	}
 	r.Stages = removalStages(leaving)
+	for _, obj := range leaving {
+		if aggregates(obj) {
+			r.Aggregated = append(r.Aggregated, obj.GetName())
+		}
+	}
 	return r, nil
+}
+
+// aggregates tells whether an object adds to the cluster's own roles.
+func aggregates(obj *unstructured.Unstructured) bool {
+	for label := range obj.GetLabels() {
+		if obj.GetKind() == "ClusterRole" && strings.HasPrefix(label, "rbac.authorization.k8s.io/aggregate-to-") {
+			return true
+		}
+	}
+	return false
 }
 
 // installed returns what is in the cluster of the known objects and of those

@@ -145,6 +145,9 @@ func sayRemoval(talk io.Writer, r *installer.Removal, purge bool) {
 		fmt.Fprintf(talk, "%d objects go: %s\n", len(stage.Objects), stage.Doc)
 	}
 	sayUsers(talk, r, purge)
+	if len(r.Aggregated) > 0 {
+		fmt.Fprintf(talk, "who has the cluster's roles admin, edit or view loses the rights to Tekton's objects that %s gave them\n", strings.Join(r.Aggregated, " and "))
+	}
 	for _, kept := range r.Kept {
 		fmt.Fprintf(talk, "%s stays: %s\n", kept.Subject, kept.Why)
 	}

@@ -188,6 +188,7 @@ func TestTrap35_UninstallKeepsWhatUsersMade(t *testing.T) {
 	}
 	inOrder(t, talk,
 		"1 TaskRun objects of users stay: default/build-1",
+		"who has the cluster's roles admin, edit or view loses the rights to Tekton's objects that tekton-aggregate-",
 		"ConfigMap/tekton-pipelines/feature-flags stays: somebody changed enable-api-fields",
 		"Namespace/tekton-pipelines stays: it holds ConfigMap/tekton-pipelines/feature-flags, Secret/tekton-pipelines/users-own",
 		"removing Tekgate's webhooks and interceptor: 3 objects", "MutatingWebhookConfiguration/mutate.tekgate.dev deleted",
