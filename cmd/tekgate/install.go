@@ -118,7 +118,9 @@ func (i *installation) install(cmd *cobra.Command, result *report) error {
 	if err := i.confirm(cmd, plan); err != nil {
 		return err
 	}
-	done, err := cluster.Apply(ctx, plan, i.options, newProgress(talk))
+	progress := newProgress(talk)
+	done, err := cluster.Apply(ctx, plan, i.options, progress)
+	progress.clear()
 	result.done(done)
 	if err != nil {
 		return err
