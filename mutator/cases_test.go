@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -15,7 +14,6 @@ import (
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/internal/golden"
 	"github.com/tekgate/tekgate/internal/strict"
@@ -112,18 +110,18 @@ func loadCases(t testing.TB) []testCase {
 func loadCase(t testing.TB, folder string) testCase {
 	t.Helper()
 	c := testCase{name: strings.TrimPrefix(folder, "testdata/")}
-	c.input = toJSON(t, readFile(t, folder+"/input.yaml"))
-	c.want = toJSON(t, readFile(t, folder+"/want.yaml"))
-	c.warnings = string(readOptional(t, folder+"/warnings.txt"))
+	c.input = golden.JSON(t, golden.Read(t, folder+"/input.yaml"))
+	c.want = golden.JSON(t, golden.Read(t, folder+"/want.yaml"))
+	c.warnings = string(golden.ReadOptional(t, folder+"/warnings.txt"))
 	c.mutator.Config = mutator.Default()
-	config := readOptional(t, folder+"/config.yaml")
+	config := golden.ReadOptional(t, folder+"/config.yaml")
 	if config == nil {
-		config = readOptional(t, filepath.Dir(folder)+"/config.yaml")
+		config = golden.ReadOptional(t, filepath.Dir(folder)+"/config.yaml")
 	}
 	var exists accounts
 	err := errors.Join(
 		strict.UnmarshalYAML([]byte(cmp.Or(string(config), "{}")), &c.mutator.Config),
-		strict.UnmarshalYAML([]byte(cmp.Or(string(readOptional(t, folder+"/exists.yaml")), "{}")), &exists),
+		strict.UnmarshalYAML([]byte(cmp.Or(string(golden.ReadOptional(t, folder+"/exists.yaml")), "{}")), &exists),
 		c.mutator.Config.Validate(),
 	)
 	if err != nil {
@@ -131,33 +129,6 @@ func loadCase(t testing.TB, folder string) testCase {
 	}
 	c.mutator.ServiceAccounts = exists
 	return c
-}
-
-func readFile(t testing.TB, path string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
-func readOptional(t testing.TB, path string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		t.Fatal(err)
-	}
-	return data
-}
-
-func toJSON(t testing.TB, in []byte) []byte {
-	t.Helper()
-	out, err := yaml.YAMLToJSONStrict(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
 }
 
 func mutate(t testing.TB, c testCase, raw []byte) mutator.Outcome {

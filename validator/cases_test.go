@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
-	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/internal/golden"
 	"github.com/tekgate/tekgate/internal/strict"
@@ -49,7 +47,7 @@ func TestCases(t *testing.T) {
 	for _, folder := range golden.Folders(t) {
 		t.Run(strings.TrimPrefix(folder, "testdata/"), func(t *testing.T) {
 			v := load(t, folder)
-			raw := toJSON(t, read(t, folder+"/object.yaml"))
+			raw := golden.JSON(t, golden.Read(t, folder+"/object.yaml"))
 			res := v.Handle(t.Context(), request(t, admissionv1.Create, raw, nil))
 			golden.Equal(t, folder+"/want.txt", []byte(answer(res)))
 		})
@@ -75,7 +73,7 @@ func TestEveryRuleHasCases(t *testing.T) {
 	for _, folder := range golden.Folders(t) {
 		rule := filepath.Base(filepath.Dir(folder))
 		good[rule], bad[rule] = good[rule]+0, bad[rule]+0
-		if strings.HasPrefix(string(read(t, folder+"/want.txt")), "denied") {
+		if strings.HasPrefix(string(golden.Read(t, folder+"/want.txt")), "denied") {
 			bad[rule]++
 		} else {
 			good[rule]++
@@ -110,31 +108,9 @@ func load(t testing.TB, folder string) *validator.Validator {
 	return &validator.Validator{Config: config, References: there}
 }
 
-func read(t testing.TB, path string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
 func optional(t testing.TB, path string) []byte {
 	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		t.Fatal(err)
-	}
-	return []byte(cmp.Or(string(data), "{}"))
-}
-
-func toJSON(t testing.TB, in []byte) []byte {
-	t.Helper()
-	out, err := yaml.YAMLToJSONStrict(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return out
+	return []byte(cmp.Or(string(golden.ReadOptional(t, path)), "{}"))
 }
 
 func request(t testing.TB, operation admissionv1.Operation, raw, old []byte) admission.Request {

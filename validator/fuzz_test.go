@@ -12,7 +12,7 @@ import (
 // message is one line, since a warning of two lines never reaches its user.
 func FuzzValidate(f *testing.F) {
 	for _, folder := range golden.Folders(f) {
-		f.Add(toJSON(f, read(f, folder+"/object.yaml")))
+		f.Add(golden.JSON(f, golden.Read(f, folder+"/object.yaml")))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		v := &validator.Validator{Config: validator.Default(), References: exists{

@@ -26,11 +26,7 @@ Nothing is asked of a registry.`,
 			if err := output.check(); err != nil {
 				return err
 			}
-			c, err := s.configuration()
-			if err != nil {
-				return err
-			}
-			rules, err := c.Mirror.Compile()
+			_, rules, err := s.rules()
 			if err != nil {
 				return err
 			}

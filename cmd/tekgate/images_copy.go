@@ -94,11 +94,7 @@ is not moved again.`,
 			if err := output.check(); err != nil {
 				return err
 			}
-			c, err := s.configuration()
-			if err != nil {
-				return err
-			}
-			rules, err := c.Mirror.Compile()
+			_, rules, err := s.rules()
 			if err != nil {
 				return err
 			}

@@ -73,11 +73,7 @@ func (s *source) render(ctx context.Context, in io.Reader, talk io.Writer) (*ren
 
 // read loads the configuration and all objects.
 func (s *source) read(ctx context.Context, in io.Reader, talk io.Writer) (*loaded, error) {
-	c, err := s.configuration()
-	if err != nil {
-		return nil, err
-	}
-	rules, err := c.Mirror.Compile()
+	c, rules, err := s.rules()
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +127,16 @@ func (l *loaded) probe(ctx context.Context, platforms []string, talk io.Writer) 
 		return nil, nil
 	}
 	return findings, registry.WriteTable(talk, results)
+}
+
+// rules returns the configuration and its mirror's rules, ready to use.
+func (s *source) rules() (*config.Configuration, *image.Rules, error) {
+	c, err := s.configuration()
+	if err != nil {
+		return nil, nil, err
+	}
+	rules, err := c.Mirror.Compile()
+	return c, rules, err
 }
 
 func (s *source) configuration() (*config.Configuration, error) {

@@ -1,6 +1,7 @@
 package golden
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/yaml"
 )
 
 // Folders returns the folders of all cases, testdata/<rule>/<case>, and nothing
@@ -26,6 +28,36 @@ func Folders(t testing.TB) []string {
 		}
 	}
 	return cases
+}
+
+// Read returns the content of a case's file.
+func Read(t testing.TB, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// ReadOptional returns nil where the file is not there.
+func ReadOptional(t testing.TB, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// JSON turns a case's YAML into the JSON that an API server would send.
+func JSON(t testing.TB, in []byte) []byte {
+	t.Helper()
+	out, err := yaml.YAMLToJSONStrict(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // Chapter renders one rule for a RULES.md.
