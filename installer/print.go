@@ -29,7 +29,9 @@ func WriteYAML(out io.Writer, objects []*unstructured.Unstructured) error {
 
 // YAML returns an object as text, its fields sorted. Objects hold nothing but
 // JSON's values, for which a writer needs a tenth of the time that one for all
-// of YAML takes; and a release is mostly that.
+// of YAML takes; and a release is mostly that. With a library's encoder in its
+// place BenchmarkRender's embedded release is 3 times as fast as kustomize
+// rather than 12: that is the reason, and the only one, for a printer of our own.
 func YAML(obj *unstructured.Unstructured) ([]byte, error) {
 	var p printer
 	p.fields(obj.Object, 0, 0)

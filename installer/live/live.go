@@ -103,12 +103,6 @@ func (c *Cluster) List(ctx context.Context, kind schema.GroupVersionKind, option
 	return objects, nil
 }
 
-// Serves reports whether the server knows a kind.
-func (c *Cluster) Serves(kind schema.GroupVersionKind) bool {
-	_, err := c.client.RESTMapper().RESTMapping(kind.GroupKind(), kind.Version)
-	return err == nil
-}
-
 // Try asks the server to create obj without keeping it, and leaves in obj what
 // the server and its webhooks would have made of it.
 func (c *Cluster) Try(ctx context.Context, obj *unstructured.Unstructured) error {
