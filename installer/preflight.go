@@ -221,7 +221,7 @@ func checkNodes(facts Facts) []Finding {
 		return nil
 	}
 	if len(facts.Architectures) == 0 {
-		return []Finding{{"nodes", false, "the cluster has no node, so nothing that is installed will run", "add a node, or pass --wait=false"}}
+		return []Finding{{"nodes", false, "the cluster has no node, so nothing that is installed will run", "add a node; until then only --wait=false does not wait for it"}}
 	}
 	usable := 0
 	var others []string
