@@ -65,7 +65,10 @@ spec:
 }
 
 func account(namespace string) *corev1.ServiceAccount {
-	return &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "builder"}}
+	return &corev1.ServiceAccount{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "builder"},
+		Secrets:    []corev1.ObjectReference{{Name: "registry"}},
+	}
 }
 
 // environment returns the variables of all steps, one name=value per line.
@@ -269,8 +272,9 @@ func (b *bed) testInjection() {
 	go func() { _ = i.Start(b.Context()) }()
 	b.eventually("the CA is back", func() error {
 		b.get(configuration)
-		if !strings.Contains(fmt.Sprint(configuration.Object["webhooks"]), right) {
-			return fmt.Errorf("no caBundle")
+		client := configuration.Object["webhooks"].([]any)[0].(map[string]any)["clientConfig"].(map[string]any)
+		if client["caBundle"] != right {
+			return fmt.Errorf("the caBundle is %v", client["caBundle"])
 		}
 		return nil
 	})

@@ -77,7 +77,7 @@ func newBed(t *testing.T) *bed {
 	b := &bed{T: t, client: c, kubeconfig: real.Kubeconfig, address: freeAddress(t), health: freeAddress(t), stopped: make(chan error, 1), logs: &logs{}}
 	b.installCRDs("github.com/tektoncd/pipeline", "config/300-crds/300-taskrun.yaml")
 	b.installCRDs("github.com/tektoncd/triggers", "config/300-*.yaml")
-	for _, namespace := range []string{"tekgate", "ci", "other"} {
+	for _, namespace := range []string{"tekgate", "tekton-pipelines", "ci", "other"} {
 		b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 	}
 	b.limit()
