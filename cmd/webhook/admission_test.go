@@ -163,11 +163,20 @@ func (b *bed) testUpdates() {
 		b.Fatal(err)
 	}
 	// Whatever an update says stands: the rules are for creations.
-	unstructured.RemoveNestedField(run.Object, "spec", "serviceAccountName")
+	if err := unstructured.SetNestedField(run.Object, "other", "spec", "serviceAccountName"); err != nil {
+		b.Fatal(err)
+	}
 	if err := b.client.Update(b.Context(), run); err != nil {
 		b.Fatal(err)
 	}
-	b.is(run, injected, "")
+	b.is(run, injected, "other")
+	if err := unstructured.SetNestedSlice(run.Object, []any{map[string]any{"name": "build", "image": "gcr.io/kaniko-project/executor:v1.24.0"}}, "spec", "taskSpec", "steps"); err != nil {
+		b.Fatal(err)
+	}
+	if err := b.client.Update(b.Context(), run); err != nil {
+		b.Fatal(err)
+	}
+	b.is(run, "", "other")
 }
 
 const listener = `

@@ -24,6 +24,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -36,6 +37,7 @@ import (
 // bed is a server of ours beside a real API server that has Tekton's kinds.
 type bed struct {
 	*testing.T
+	cluster    *cluster.Cluster
 	client     client.Client
 	kubeconfig string
 	address    string             // of our server
@@ -70,11 +72,13 @@ func newBed(t *testing.T) *bed {
 		t.Skip("needs a real API server, which -short does without")
 	}
 	real := cluster.StartEmpty(t)
-	c, err := client.New(real.Config, client.Options{})
+	config := rest.CopyConfig(real.Config)
+	config.QPS = -1
+	c, err := client.New(config, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bed{T: t, client: c, kubeconfig: real.Kubeconfig, address: freeAddress(t), health: freeAddress(t), stopped: make(chan error, 1), logs: &logs{}}
+	b := &bed{T: t, cluster: real, client: c, kubeconfig: real.Kubeconfig, address: freeAddress(t), health: freeAddress(t), stopped: make(chan error, 1), logs: &logs{}}
 	b.installCRDs("github.com/tektoncd/pipeline", "config/300-crds/300-taskrun.yaml")
 	b.installCRDs("github.com/tektoncd/triggers", "config/300-*.yaml")
 	for _, namespace := range []string{"tekgate", "tekton-pipelines", "ci", "other"} {

@@ -27,7 +27,7 @@ type lookups struct {
 	cached client.Reader
 	synced func() bool // whether the cache holds all Namespaces and ServiceAccounts
 	tasks  *tasks
-	tekton *tekton
+	tekton *tektonSetup
 }
 
 var _ mutator.Cluster = (*lookups)(nil)

@@ -13,9 +13,9 @@ import (
 	"github.com/tekgate/tekgate/mutator"
 )
 
-// tekton knows how the cluster's Tekton is set up. It reads three ConfigMaps by
+// tektonSetup knows how the cluster's Tekton is set up. It reads three ConfigMaps by
 // their names every now and then, rather than watch all of a namespace for them.
-type tekton struct {
+type tektonSetup struct {
 	live      client.Reader
 	namespace string
 	interval  time.Duration
@@ -26,10 +26,10 @@ type tekton struct {
 }
 
 // NeedLeaderElection tells the manager to run it in every replica.
-func (*tekton) NeedLeaderElection() bool { return false }
+func (*tektonSetup) NeedLeaderElection() bool { return false }
 
 // Start reads until ctx ends.
-func (t *tekton) Start(ctx context.Context) error {
+func (t *tektonSetup) Start(ctx context.Context) error {
 	for {
 		t.read(ctx)
 		if !sleep(ctx, t.interval) {
@@ -40,7 +40,7 @@ func (t *tekton) Start(ctx context.Context) error {
 
 // now returns what was read last, of a current Tekton with its defaults where
 // nothing could be.
-func (t *tekton) now() mutator.Tekton {
+func (t *tektonSetup) now() mutator.Tekton {
 	if known := t.known.Load(); known != nil {
 		return *known
 	}
@@ -48,7 +48,7 @@ func (t *tekton) now() mutator.Tekton {
 }
 
 // read keeps what is known where one of the ConfigMaps cannot be read.
-func (t *tekton) read(ctx context.Context) {
+func (t *tektonSetup) read(ctx context.Context) {
 	data := map[string]map[string]string{}
 	for _, name := range []string{mutator.TektonInfo, mutator.TektonFlags, mutator.TektonDefaults} {
 		var cm corev1.ConfigMap
@@ -64,7 +64,7 @@ func (t *tekton) read(ctx context.Context) {
 	t.known.Store(&parsed)
 }
 
-func (t *tekton) tell(now string) {
+func (t *tektonSetup) tell(now string) {
 	if now != t.told {
 		t.log.Info(now)
 		t.told = now

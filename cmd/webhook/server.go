@@ -173,7 +173,7 @@ func (s *program) register(ctx context.Context, m manager.Manager) error {
 			live: m.GetAPIReader(), cached: m.GetCache(), cache: m.GetCache(), mapper: m.GetRESTMapper(),
 			log: s.log.WithName("tasks"), retry: 5 * time.Second,
 		},
-		tekton: &tekton{live: m.GetAPIReader(), namespace: s.tekton, interval: 15 * time.Second, log: s.log.WithName("tekton")},
+		tekton: &tektonSetup{live: m.GetAPIReader(), namespace: s.tekton, interval: 15 * time.Second, log: s.log.WithName("tekton")},
 	}
 	if err := there.watch(ctx, m.GetCache()); err != nil {
 		return err
