@@ -36,6 +36,7 @@ func TestAdmission(t *testing.T) {
 	b.Run("EventListener", func(t *testing.T) { b.on(t).testEventListener() })
 	b.Run("direct", func(t *testing.T) { b.on(t).testDirect() })
 	b.Run("injection", func(t *testing.T) { b.on(t).testInjection() })
+	b.Run("configuration", func(t *testing.T) { b.on(t).testConfiguration() })
 	b.Run("another webhook after it", func(t *testing.T) { b.on(t).testSecondAfter() })
 	b.Run("another webhook before it", func(t *testing.T) { b.on(t).testSecondBefore() })
 	b.Run("drain", func(t *testing.T) { b.on(t).testDrain() })

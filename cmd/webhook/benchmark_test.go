@@ -213,6 +213,8 @@ func benchmarkTaskRun() map[string]any {
 			"computeResources": map[string]any{"requests": map[string]any{"cpu": "500m", "memory": "512Mi"}},
 		}
 	}
+	deploy := step("deploy", "bitnami/kubectl:1.33")
+	delete(deploy, "computeResources")
 	var owned strings.Builder
 	for i := range 12 {
 		fmt.Fprintf(&owned, `"f:field%d":{},`, i)
@@ -231,7 +233,7 @@ func benchmarkTaskRun() map[string]any {
 				"workspaces": []map[string]any{{"name": "source"}},
 				"steps": []map[string]any{
 					step("fetch", "alpine/git:v2.49.0"), step("test", "golang:1.26"),
-					step("build", "gcr.io/kaniko-project/executor:v1.24.0"), step("deploy", "bitnami/kubectl:1.33"),
+					step("build", "gcr.io/kaniko-project/executor:v1.24.0"), deploy,
 				},
 			},
 		},

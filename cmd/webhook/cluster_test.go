@@ -42,6 +42,7 @@ type bed struct {
 	kubeconfig string
 	address    string             // of our server
 	health     string             // of its probes
+	config     string             // the file of its configuration
 	stop       context.CancelFunc // sends it the first signal
 	stopped    chan error         // what run returned
 	logs       *logs
@@ -113,15 +114,17 @@ func (b *bed) limit() {
 	}
 }
 
+// configuredBuilder is the configuration that the server starts with.
+const configuredBuilder = "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmutator: {serviceAccount: {name: builder}}\n"
+
 func (b *bed) start() {
 	b.Helper()
-	config := write(b.T, b.TempDir(), "config.yaml",
-		"apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmutator: {serviceAccount: {name: builder}}\n")
+	b.config = write(b.T, b.TempDir(), "config.yaml", configuredBuilder)
 	ctx, cancel := context.WithCancel(context.Background())
 	b.stop = cancel
 	go func() {
 		b.stopped <- run(ctx, []string{
-			"--kubeconfig", b.kubeconfig, "--config", config, "--bind-address", b.address,
+			"--kubeconfig", b.kubeconfig, "--config", b.config, "--bind-address", b.address,
 			"--health-bind-address", b.health, "--metrics-bind-address", "0", "--drain", "1s",
 		}, io.Discard, b.logs)
 	}()

@@ -299,12 +299,7 @@ func (b *bed) caseConfig(folder, rule string) mutator.Config {
 	if rule == "together" {
 		return config.Mutator
 	}
-	for id, scope := range map[string]*mutator.Scope{
-		"service-account": &config.Mutator.ServiceAccount.Scope, "docker-config": &config.Mutator.DockerConfig.Scope,
-		"kaniko": &config.Mutator.Kaniko.Scope, "env": &config.Mutator.Env.Scope, "resources": &config.Mutator.Resources.Scope,
-		"image-pull-secrets": &config.Mutator.ImagePullSecrets.Scope, "pod-template": &config.Mutator.PodTemplate.Scope,
-		"image-mirror": &config.Mutator.ImageMirror.Scope,
-	} {
+	for id, scope := range scopesOf(&config.Mutator) {
 		scope.Disabled = scope.Disabled || id != rule
 	}
 	return config.Mutator
