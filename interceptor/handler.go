@@ -42,24 +42,31 @@ const Path = "/verify"
 
 // Handler is the http.Handler that EventListeners call.
 type Handler struct {
-	config  Config
-	secrets SecretGetter
-	log     logr.Logger
-	now     func() time.Time
-	memory  *semaphore.Weighted // bytes of requests that may be held at once
+	config    Config
+	secrets   SecretGetter
+	replay    ReplayStore
+	observers []Observer
+	log       logr.Logger
+	now       func() time.Time
+	memory    *semaphore.Weighted // bytes of requests that may be held at once
+}
+
+// Options are what a handler reaches the world through.
+type Options struct {
+	Secrets   SecretGetter
+	Replay    ReplayStore // nil where nothing is remembered: Triggers that ask for it are refused
+	Observers []Observer  // beside the audit line, which is always written
+	Log       logr.Logger
+	Now       func() time.Time
 }
 
 // New returns a handler. The configuration must be valid.
-func New(config Config, secrets SecretGetter, log logr.Logger, now func() time.Time) *Handler {
-	return &Handler{config: config, secrets: secrets, log: log, now: now, memory: semaphore.NewWeighted(config.MaxBodyBytes)}
-}
-
-// record is what the log says about one event.
-type record struct {
-	provider, eventID, triggerID string
-
-	cause   error // why a Secret is of no use; the caller is not told
-	newline bool  // the Secret's value ended with a newline, which was taken away
+func New(config Config, o Options) *Handler {
+	return &Handler{
+		config: config, secrets: o.Secrets, replay: o.Replay, log: o.Log, now: o.Now,
+		observers: append([]Observer{Audit(o.Log)}, o.Observers...),
+		memory:    semaphore.NewWeighted(config.MaxBodyBytes),
+	}
 }
 
 // ServeHTTP answers 404 and 405 to what cannot come from an EventListener, and
@@ -74,9 +81,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "EventListeners use POST", http.StatusMethodNotAllowed)
 		return
 	}
-	start, rec := h.now(), &record{}
+	rec := &Record{Time: h.now()}
 	extensions, err := h.judge(w, r, rec)
-	h.audit(rec, err, h.now().Sub(start))
+	h.observe(rec, err)
 	answer, err := json.Marshal(response(extensions, err))
 	if err != nil { // cannot be: extensions are strings and booleans
 		answer = []byte(`{"continue":false,"status":{"code":14}}`)
@@ -86,7 +93,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // judge returns the extensions of an event that may continue, or a refusal.
-func (h *Handler) judge(w http.ResponseWriter, r *http.Request, rec *record) (extensions map[string]any, err error) {
+func (h *Handler) judge(w http.ResponseWriter, r *http.Request, rec *Record) (extensions map[string]any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			// The panic's value could quote what was sent; its type cannot.
@@ -103,14 +110,14 @@ func (h *Handler) judge(w http.ResponseWriter, r *http.Request, rec *record) (ex
 	if err != nil {
 		return nil, err
 	}
-	rec.eventID = req.Context.EventID
+	rec.EventID = short(req.Context.EventID)
 	namespace, err := namespaceOf(req.Context.TriggerID)
 	if err != nil {
 		return nil, err
 	}
-	rec.triggerID = req.Context.TriggerID
+	rec.TriggerID = req.Context.TriggerID
 	p, from, err := parseParams(req.Params)
-	rec.provider = from.Name
+	rec.Provider = from.Name
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +140,7 @@ func readClaim(req *request, from Provider) (claim, error) {
 }
 
 // verify compares the MAC that came with the one that the Secret makes.
-func (h *Handler) verify(ctx context.Context, namespace string, p params, said claim, body string, rec *record) error {
+func (h *Handler) verify(ctx context.Context, namespace string, p params, said claim, body string, rec *Record) error {
 	secret, err := h.secret(ctx, namespace, p.SecretRef, rec)
 	if err != nil {
 		return err
@@ -191,23 +198,17 @@ func span(ms int64) string {
 	return (time.Duration(min(ms, longest.Milliseconds())) * time.Millisecond).String()
 }
 
-// audit logs one verdict. The refusal's sentence stays out: it may repeat params.
-func (h *Handler) audit(rec *record, err error, took time.Duration) {
-	reason := reasonVerified
+// observe tells the observers of one verdict.
+func (h *Handler) observe(rec *Record, err error) {
+	rec.Duration = h.now().Sub(rec.Time)
+	rec.Continue, rec.Reason = err == nil, reasonVerified
 	if err != nil {
-		reason = asRefusal(err).reason
+		r := asRefusal(err)
+		rec.Reason, rec.Message = r.reason, r.message
 	}
-	fields := []any{
-		"provider", rec.provider, "eventID", short(rec.eventID), "triggerID", rec.triggerID,
-		"continue", err == nil, "reason", reason, "duration", took.String(),
+	for _, o := range h.observers {
+		o.Observe(*rec)
 	}
-	if rec.cause != nil {
-		fields = append(fields, "cause", rec.cause.Error())
-	}
-	if rec.newline {
-		fields = append(fields, "note", "took one newline off the end of the Secret's value")
-	}
-	h.log.Info("verdict", fields...)
 }
 
 func short(id string) string {

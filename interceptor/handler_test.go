@@ -41,7 +41,7 @@ var secretsResource = schema.GroupResource{Resource: "secrets"}
 // secrets are namespaces' Secrets, by "namespace/name".
 type secrets map[string]map[string][]byte
 
-func (s secrets) Get(_ context.Context, namespace, name string) (map[string][]byte, error) {
+func (s secrets) Get(_ context.Context, namespace, name string) (*interceptor.Secret, error) {
 	switch name {
 	case "forbidden":
 		return nil, apierrors.NewForbidden(secretsResource, name, errors.New("no RBAC"))
@@ -54,7 +54,7 @@ func (s secrets) Get(_ context.Context, namespace, name string) (map[string][]by
 	if !found {
 		return nil, apierrors.NewNotFound(secretsResource, name)
 	}
-	return data, nil
+	return &interceptor.Secret{Data: data}, nil
 }
 
 func testSecrets() secrets {
@@ -73,7 +73,7 @@ func at(ms int64) func() time.Time {
 }
 
 func newHandler(ms int64) *interceptor.Handler {
-	return interceptor.New(interceptor.Default(), testSecrets(), logr.Discard(), at(ms))
+	return interceptor.New(interceptor.Default(), interceptor.Options{Secrets: testSecrets(), Log: logr.Discard(), Now: at(ms)})
 }
 
 type edit func(*v1beta1.InterceptorRequest)
@@ -388,7 +388,7 @@ func TestNotARequest(t *testing.T) {
 func TestSize(t *testing.T) {
 	config := interceptor.Default()
 	config.MaxBodyBytes = 4096
-	h := interceptor.New(config, testSecrets(), logr.Discard(), at(signedAt))
+	h := interceptor.New(config, interceptor.Options{Secrets: testSecrets(), Log: logr.Discard(), Now: at(signedAt)})
 	raw, err := json.Marshal(giteeRequest())
 	if err != nil {
 		t.Fatal(err)
@@ -518,7 +518,7 @@ func TestLog(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var lines strings.Builder
 			log := funcr.New(func(_, args string) { lines.WriteString(args + "\n") }, funcr.Options{})
-			send(t, interceptor.New(interceptor.Default(), testSecrets(), log, at(signedAt)), tt.req)
+			send(t, interceptor.New(interceptor.Default(), interceptor.Options{Secrets: testSecrets(), Log: log, Now: at(signedAt)}), tt.req)
 			if n := strings.Count(lines.String(), `"verdict"`); n != 1 {
 				t.Errorf("got %d lines about the verdict, want 1:\n%s", n, &lines)
 			}

@@ -19,7 +19,12 @@ type refusal struct {
 // The reasons are words that a log can be searched for. They stay as they are.
 const (
 	reasonVerified    = "verified"
+	reasonInsecure    = "unsigned-allowed"
 	reasonPing        = "ping"
+	reasonFiltered    = "filtered"
+	reasonDeleted     = "ref-deleted"
+	reasonReplayed    = "replayed"
+	reasonPayload     = "payload-unusable"
 	reasonBusy        = "busy"
 	reasonTooLarge    = "request-too-large"
 	reasonRequest     = "request-malformed"
@@ -35,6 +40,15 @@ const (
 	reasonFuture      = "signed-in-the-future"
 	reasonInternal    = "internal-error"
 )
+
+// Reasons are all values of Record.Reason: passes first, then refusals from the
+// outermost check to the innermost.
+var Reasons = []string{
+	reasonVerified, reasonInsecure,
+	reasonBusy, reasonTooLarge, reasonRequest, reasonTriggerID, reasonParams, reasonForm, reasonUnsigned, reasonHeader,
+	reasonSecret, reasonUnavailable, reasonSignature, reasonStale, reasonFuture, reasonPing, reasonReplayed,
+	reasonPayload, reasonDeleted, reasonFiltered, reasonInternal,
+}
 
 func (r *refusal) Error() string {
 	return r.message

@@ -10,6 +10,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/interceptor"
 )
 
 // kube is an API server, asked directly: a cache would need the right to list
@@ -57,10 +59,13 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 // secrets reads Secrets for the interceptor.
 type secrets struct{ client client.Client }
 
-func (s secrets) Get(ctx context.Context, namespace, name string) (map[string][]byte, error) {
+func (s secrets) Get(ctx context.Context, namespace, name string) (*interceptor.Secret, error) {
 	secret := &corev1.Secret{}
 	if err := s.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, secret); err != nil {
 		return nil, err
 	}
-	return secret.Data, nil
+	return &interceptor.Secret{
+		Data: secret.Data, Labels: secret.Labels,
+		SecretState: interceptor.SecretState{ResourceVersion: secret.ResourceVersion, Since: secret.CreationTimestamp.Time},
+	}, nil
 }

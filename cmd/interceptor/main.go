@@ -134,7 +134,7 @@ func (o options) run(ctx context.Context, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
-	handler := interceptor.New(configuration.Interceptor, secrets{c.Client}, log, time.Now)
+	handler := interceptor.New(configuration.Interceptor, interceptor.Options{Secrets: secrets{c.Client}, Log: log, Now: time.Now})
 	p := publisher{client: c, want: target.clusterInterceptor(authority.CABundle()), log: log}
 	s.drainTime = o.drain
 	return s.run(ctx, handler, authority.TLS, p.run)
