@@ -23,6 +23,8 @@ type Config struct {
 	// requests that are held at once share this many bytes, too; the process needs
 	// about four times as much memory.
 	MaxBodyBytes int64 `json:"maxBodyBytes"`
+
+	Serving `json:",inline"`
 }
 
 // Default returns the configuration of a file that says nothing.
@@ -39,6 +41,7 @@ func Default() Config {
 		MaxSkew:         metav1.Duration{Duration: 5 * time.Minute},
 		MinSecretLength: 6,
 		MaxBodyBytes:    32 << 20,
+		Serving:         defaultServing(),
 	}
 }
 
@@ -54,5 +57,5 @@ func (c Config) Validate() error {
 	report(c.MaxSkew.Duration < 0, "maxSkew is %s: give a duration of zero or more, such as 5m", c.MaxSkew.Duration)
 	report(c.MinSecretLength < 1, "minSecretLength is %d: give 1 or more, since anybody can sign with an empty secret", c.MinSecretLength)
 	report(c.MaxBodyBytes < 1, "maxBodyBytes is %d: give a number of bytes above zero, such as %d", c.MaxBodyBytes, Default().MaxBodyBytes)
-	return errors.Join(problems...)
+	return errors.Join(append(problems, c.Serving.validate()...)...)
 }

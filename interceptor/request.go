@@ -29,8 +29,8 @@ type request struct {
 // internet sends them, and all triggers' events come at once: unbounded, a few
 // large ones would end the process for everybody.
 func (h *Handler) reserve(r *http.Request) (release func(), err error) {
-	weight := r.ContentLength
-	if weight < 0 || weight > h.config.MaxBodyBytes {
+	weight := max(r.ContentLength, minWeight)
+	if r.ContentLength < 0 || weight > h.config.MaxBodyBytes {
 		weight = h.config.MaxBodyBytes
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), reserveTimeout)
@@ -41,6 +41,10 @@ func (h *Handler) reserve(r *http.Request) (release func(), err error) {
 	}
 	return func() { h.memory.Release(weight) }, nil
 }
+
+// minWeight is what the smallest request counts for, so that their number is
+// bounded too: 1024 at once by default.
+const minWeight = 32 << 10
 
 // reserveTimeout and secretTimeout together leave some of the ten seconds that an
 // EventListener waits for an answer.

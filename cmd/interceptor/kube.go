@@ -1,21 +1,17 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/tekgate/tekgate/interceptor"
 )
 
-// kube is an API server, asked directly: a cache would need the right to list
-// Secrets, and would hold all of them.
+// kube is an API server, asked directly: a cache of controller-runtime's would need
+// the right to list Secrets, and would hold all of them.
 type kube struct {
 	client.Client
 	host string
@@ -54,18 +50,4 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
 	return config, nil
-}
-
-// secrets reads Secrets for the interceptor.
-type secrets struct{ client client.Client }
-
-func (s secrets) Get(ctx context.Context, namespace, name string) (*interceptor.Secret, error) {
-	secret := &corev1.Secret{}
-	if err := s.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, secret); err != nil {
-		return nil, err
-	}
-	return &interceptor.Secret{
-		Data: secret.Data, Labels: secret.Labels,
-		SecretState: interceptor.SecretState{ResourceVersion: secret.ResourceVersion, Since: secret.CreationTimestamp.Time},
-	}, nil
 }

@@ -36,6 +36,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/interceptor"
 )
 
 // The times that nobody has to choose.
@@ -79,15 +81,6 @@ const (
 // Outcomes are all of them.
 var Outcomes = []Outcome{Cached, Read, Stale, Failed}
 
-// Secret is what is known of a Secret.
-type Secret struct {
-	Data    map[string][]byte // not to be changed
-	Changed time.Time         // when it was last written, or made
-	ReadAt  time.Time         // when the read began that brought it
-	// Stale says that it could not be read again when it was due.
-	Stale bool
-}
-
 // Cache remembers Secrets. It is safe for use by several goroutines.
 type Cache struct {
 	read    client.Reader
@@ -108,8 +101,9 @@ type entry struct {
 
 	started time.Time // when the last read that is over began; zero before the first
 	err     error     // what it failed with
-	known   *Secret   // the last value that was read and still holds
-	size    int       // of known, in bytes
+	known   *interceptor.Secret // the last value that was read and still holds
+	readAt  time.Time           // when the read began that brought it
+	size    int                 // of known, in bytes
 }
 
 // New returns an empty cache that reads through read, which must not be cached.
@@ -123,22 +117,24 @@ func New(read client.Reader, o Options) *Cache {
 	return &Cache{read: read, options: o, entries: map[types.NamespacedName]*entry{}}
 }
 
+var _ interceptor.SecretRenewer = (*Cache)(nil)
+
 // Get returns a Secret that was read within the last two seconds, or the last
 // known value while the API server is away. The error is the API server's own: of
 // a Secret that is not there or lacks the label IsNotFound or IsForbidden is true.
-func (c *Cache) Get(ctx context.Context, namespace, name string) (*Secret, error) {
+func (c *Cache) Get(ctx context.Context, namespace, name string) (*interceptor.Secret, error) {
 	return c.get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, time.Time{})
 }
 
 // Renew returns a Secret that was read after the given time, or like Get what is
 // known while the API server is away.
-func (c *Cache) Renew(ctx context.Context, namespace, name string, after time.Time) (*Secret, error) {
+func (c *Cache) Renew(ctx context.Context, namespace, name string, after time.Time) (*interceptor.Secret, error) {
 	return c.get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, after)
 }
 
 // get waits until a read is over that began after the given time, or, for the zero
 // time, one that is recent enough.
-func (c *Cache) get(ctx context.Context, key types.NamespacedName, after time.Time) (*Secret, error) {
+func (c *Cache) get(ctx context.Context, key types.NamespacedName, after time.Time) (*interceptor.Secret, error) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	outcome := Cached
@@ -186,20 +182,18 @@ func (e *entry) isRecent(now, after time.Time) bool {
 
 // usable says whether the known value may still serve.
 func (c *Cache) usable(e *entry) bool {
-	return e.known != nil && c.options.Now().Sub(e.known.ReadAt) <= c.options.MaxStale
+	return e.known != nil && c.options.Now().Sub(e.readAt) <= c.options.MaxStale
 }
 
 // answer returns what the last read brought.
-func (c *Cache) answer(e *entry, outcome Outcome) (*Secret, error) {
+func (c *Cache) answer(e *entry, outcome Outcome) (*interceptor.Secret, error) {
 	if e.err == nil && e.known != nil && outcome != Stale {
 		c.options.Report(outcome)
 		return e.known, nil
 	}
 	if c.usable(e) {
 		c.options.Report(Stale)
-		stale := *e.known
-		stale.Stale = true
-		return &stale, nil
+		return e.known, nil
 	}
 	c.options.Report(Failed)
 	if e.err == nil { // what is known became too old while it was waited for

@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/tekgate/tekgate/interceptor"
 )
 
 // entry returns the entry of a Secret, and makes room for a new one.
@@ -55,8 +57,11 @@ func (c *Cache) keep(e *entry, started time.Time, secret *corev1.Secret, err err
 	switch {
 	case err == nil:
 		c.bytes -= e.size
-		e.known = &Secret{Data: secret.Data, Changed: changed(secret), ReadAt: started}
-		e.size = sizeOf(secret)
+		e.known = &interceptor.Secret{
+			Data: secret.Data, Labels: secret.Labels,
+			SecretState: interceptor.SecretState{ResourceVersion: secret.ResourceVersion, Since: changed(secret)},
+		}
+		e.readAt, e.size = started, sizeOf(secret)
 		c.bytes += e.size
 	case isFinal(err) || !c.usable(e):
 		c.bytes -= e.size

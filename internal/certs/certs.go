@@ -46,6 +46,9 @@ type Options struct {
 	DNSNames  []string      // names that clients call the server by
 	IPs       []net.IP      // addresses that clients call the server by
 	Now       func() time.Time
+	// Overlap is how long a bundle with a new CA has to be published before the CA
+	// signs; five minutes if zero. EventListeners read it once a minute.
+	Overlap time.Duration
 }
 
 // Authority signs the serving certificate of this process. It is safe for use
@@ -74,6 +77,9 @@ func Load(ctx context.Context, o Options) (*Authority, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Overlap == 0 {
+		o.Overlap = overlap
 	}
 	secret, err := readOrCreate(ctx, o)
 	if err != nil {

@@ -25,8 +25,7 @@ const (
 	promotedAt      = "tekgate.dev/ca-replaced"
 )
 
-// overlap is how long clients have to read a bundle with the new CA before
-// anything is signed with it. EventListeners read it once a minute.
+// overlap is the default of Options.Overlap.
 const overlap = 5 * time.Minute
 
 // Advance reads the Secret again and takes the replacement of its CA one step
@@ -107,7 +106,7 @@ func (a *Authority) step(secret *corev1.Secret, published []byte) (changed bool,
 	case secret.Annotations[publishedAt] == "":
 		secret.Annotations[publishedAt] = now.UTC().Format(time.RFC3339)
 		return true, nil
-	case elapsed(secret, publishedAt, now) < overlap:
+	case elapsed(secret, publishedAt, now) < a.options.Overlap:
 		return false, nil
 	}
 	secret.Data[previous] = append(bytes.Clone(secret.Data[corev1.TLSCertKey]), secret.Data[previous]...)
