@@ -446,7 +446,7 @@ func testRights(t *testing.T, admin *rest.Config, c client.Client, p publisher) 
 	}
 	eventually(t, func() error {
 		secret, err := secrets.New(limited, secrets.Options{}).Get(t.Context(), "ci", "hook")
-		if err == nil && len(data.Data["token"]) == 0 {
+		if err == nil && len(secret.Data["token"]) == 0 {
 			err = errors.New("the Secret came without its key")
 		}
 		return err

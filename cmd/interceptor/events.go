@@ -138,7 +138,7 @@ func (f *refusals) write(ctx context.Context, r refused) error {
 	}
 	now := metav1.Now()
 	_, name := deliveries.Trigger(r.triggerID)
-	command := "tekgate hook deliveries --refused -n "+about.Namespace
+	command := "tekgate hook deliveries --refused -n " + about.Namespace
 	if name != "" {
 		command += " --trigger " + name
 	}

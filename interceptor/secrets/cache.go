@@ -99,8 +99,8 @@ type entry struct {
 	used   time.Time
 	flight chan struct{} // closed when the read under way is over; nil without one
 
-	started time.Time // when the last read that is over began; zero before the first
-	err     error     // what it failed with
+	started time.Time           // when the last read that is over began; zero before the first
+	err     error               // what it failed with
 	known   *interceptor.Secret // the last value that was read and still holds
 	readAt  time.Time           // when the read began that brought it
 	size    int                 // of known, in bytes
