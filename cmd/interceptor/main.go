@@ -67,8 +67,7 @@ type options struct {
 	deliveries         string
 	url                string
 	drain              time.Duration
-
-	recheck, overlap time.Duration // of the CA; not flags
+	recheck, overlap   time.Duration
 }
 
 // run is the whole program. It returns when ctx ends and all requests have been
@@ -83,7 +82,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 }
 
 func command(errOut io.Writer) *cobra.Command {
-	o := options{recheck: recheck}
+	var o options
 	cmd := &cobra.Command{
 		Use:           "interceptor",
 		Short:         "Verify the signatures of events for Tekton Triggers",
@@ -104,6 +103,8 @@ func command(errOut io.Writer) *cobra.Command {
 	f.StringVar(&o.metrics, "metrics-bind-address", ":8080", "`ADDRESS` to serve /metrics on; 0 for none")
 	f.StringVar(&o.deliveries, "deliveries-bind-address", "127.0.0.1:8082", "`ADDRESS` to serve the recent deliveries on, without asking who reads them; 0 for none. On loopback, only those reach it who may forward a port to the Pod")
 	f.DurationVar(&o.drain, "drain", 5*time.Second, "how long to go on serving after the first signal, while clients learn of it")
+	f.DurationVar(&o.recheck, "recheck", time.Minute, "how often the ClusterInterceptor and the CA's Secret are looked at")
+	f.DurationVar(&o.overlap, "ca-overlap", 5*time.Minute, "how long a new CA is published before it signs; EventListeners read it once a minute")
 	f.StringVar(&o.url, "url", "", "`URL` that EventListeners reach this server by when it runs outside the cluster, such as https://127.0.0.1:9444; its path is /verify unless it has one (default: the Service)")
 	return cmd
 }

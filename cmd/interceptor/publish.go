@@ -20,8 +20,7 @@ import (
 
 const (
 	manager   = client.FieldOwner("tekgate-interceptor")
-	recheck   = time.Minute // by default; EventListeners read ClusterInterceptors as often
-	firstWait = time.Second // doubled after each failure, up to recheck
+	firstWait = time.Second // doubled after each failure, up to the usual pause
 )
 
 // publisher keeps the ClusterInterceptor as it should be. Every replica does, and

@@ -55,11 +55,18 @@ func New(ctx context.Context, talk io.Writer) (*Cluster, error) {
 		return nil, err
 	}
 	quiet()
+	dir, err := os.MkdirTemp("", "tekgate-cluster-")
+	if err != nil {
+		return nil, fmt.Errorf("making a folder for the control plane: %w", err)
+	}
 	env := &envtest.Environment{
 		BinaryAssetsDirectory:    binaries,
 		ControlPlaneStartTimeout: time.Minute,
 		ControlPlaneStopTimeout:  time.Minute,
 	}
+	// A folder of envtest's would go with the API server, and its keys with it, so
+	// that it could not be started again.
+	env.ControlPlane.GetAPIServer().CertDir = dir
 	// Without these the API server asks for a default route, and publishes the
 	// address it finds there.
 	env.ControlPlane.GetAPIServer().Configure().
@@ -68,9 +75,10 @@ func New(ctx context.Context, talk io.Writer) (*Cluster, error) {
 	config, err := env.Start()
 	if err != nil {
 		_ = env.Stop()
+		_ = os.RemoveAll(dir)
 		return nil, fmt.Errorf("starting the control plane in %s: %w", binaries, err)
 	}
-	c := &Cluster{Config: config, BinaryDir: binaries, env: env}
+	c := &Cluster{Config: config, Kubeconfig: filepath.Join(dir, "kubeconfig"), BinaryDir: binaries, env: env, dir: dir}
 	if err := c.writeKubeconfig(); err != nil {
 		_ = c.Stop()
 		return nil, err
@@ -91,11 +99,6 @@ func existing(path string) (*Cluster, error) {
 }
 
 func (c *Cluster) writeKubeconfig() error {
-	dir, err := os.MkdirTemp("", "tekgate-cluster-")
-	if err != nil {
-		return fmt.Errorf("making a folder for the kubeconfig: %w", err)
-	}
-	c.dir, c.Kubeconfig = dir, filepath.Join(dir, "kubeconfig")
 	if err := os.WriteFile(c.Kubeconfig, c.env.KubeConfig, 0o600); err != nil {
 		return fmt.Errorf("writing the kubeconfig: %w", err)
 	}
@@ -111,6 +114,23 @@ func (c *Cluster) Stop() error {
 	defer os.RemoveAll(c.dir)
 	if err := c.env.Stop(); err != nil {
 		return fmt.Errorf("stopping the control plane: %w", err)
+	}
+	return nil
+}
+
+// StopAPIServer ends the API server and leaves etcd, as when a control plane is
+// upgraded. It is for clusters that New started.
+func (c *Cluster) StopAPIServer() error {
+	if err := c.env.ControlPlane.GetAPIServer().Stop(); err != nil {
+		return fmt.Errorf("stopping the API server: %w", err)
+	}
+	return nil
+}
+
+// StartAPIServer starts it again, under its old address and with its old keys.
+func (c *Cluster) StartAPIServer() error {
+	if err := c.env.ControlPlane.GetAPIServer().Start(); err != nil {
+		return fmt.Errorf("starting the API server again: %w", err)
 	}
 	return nil
 }
