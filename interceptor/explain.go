@@ -27,7 +27,7 @@ type Explanation struct {
 // for the values of the Secrets, and looks for the mistake where it is refused.
 // The params are a Trigger's; secretRef may be left out. Nothing is sent.
 func Explain(config Config, params json.RawMessage, candidates [][]byte, c Capture, now time.Time) Explanation {
-	_, _, err := parseParams(params)
+	_, err := parseParams(params)
 	if err != nil {
 		r := asRefusal(err)
 		return Explanation{Reason: r.reason, Message: r.message}

@@ -3,10 +3,11 @@ package interceptor
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
-	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
 	"google.golang.org/grpc/codes"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
@@ -37,7 +38,10 @@ type SecretKey struct {
 	Key  string `json:"secretKey"`
 }
 
-// secretTimeout bounds the read of a Secret; see reserveTimeout.
+// readSecret is SecretGetter's Get, or the like.
+type readSecret func(ctx context.Context, namespace, name string) (*Secret, error)
+
+// secretTimeout bounds the reads of all Secrets of a Trigger; see reserveTimeout.
 const secretTimeout = 5 * time.Second
 
 // secret returns the value that ref means in the namespace of the trigger id.
@@ -45,35 +49,50 @@ const secretTimeout = 5 * time.Second
 // Whatever makes it unusable, the caller reads the same sentence: anybody in the
 // cluster can post a request here, and must not learn from it which Secrets and
 // keys there are, or how long. The log has the cause.
-func (h *Handler) secret(ctx context.Context, namespace string, ref v1beta1.SecretRef, rec *Record) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, secretTimeout)
-	defer cancel()
-	got, err := h.secrets.Get(ctx, namespace, ref.SecretName)
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
+func (h *Handler) secret(ctx context.Context, read readSecret, namespace string, ref SecretKey, rec *Record) ([]byte, SecretState, error) {
+	got, err := read(ctx, namespace, ref.Name)
+	if err != nil {
 		rec.Cause = err
-		return nil, refuse(reasonUnavailable, codes.Unavailable,
-			"the Secret %q in namespace %q could not be read just now: redeliver the event; the interceptor's log has the cause", ref.SecretName, namespace)
+		if !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
+			return nil, SecretState{}, refuse(reasonUnavailable, codes.Unavailable,
+				"the Secret %q in namespace %q could not be read just now: redeliver the event; the interceptor's log has the cause", ref.Name, namespace)
+		}
+		return nil, SecretState{}, h.useless(namespace, ref)
 	}
-	var value []byte
-	held := false
-	if err == nil {
-		value, held = got.Data[ref.SecretKey]
-		value, rec.Newline = trimNewline(value)
+	value, newline := trimNewline(got.Data[ref.Key])
+	rec.Newline = newline
+	if problem := h.config.problem(got, ref.Key, value); problem != nil {
+		rec.Cause = problem
+		return nil, SecretState{}, h.useless(namespace, ref)
 	}
-	switch {
-	case err != nil:
-		rec.Cause = err
-	case !held:
-		rec.Cause = fmt.Errorf("the Secret has no such key")
-	case len(value) < h.config.MinSecretLength:
-		rec.Cause = fmt.Errorf("the value is shorter than interceptor.minSecretLength, %d bytes", h.config.MinSecretLength)
-	default:
-		return value, nil
+	return value, got.SecretState, nil
+}
+
+func (h *Handler) useless(namespace string, ref SecretKey) error {
+	label := ""
+	if h.config.SecretLabel != "" {
+		label = "have the label " + h.config.SecretLabel + ", "
 	}
-	return nil, refuse(reasonSecret, codes.FailedPrecondition,
-		"the Secret %q with key %q in namespace %q is of no use: it must exist, be readable for the interceptor's ServiceAccount "+
+	return refuse(reasonSecret, codes.FailedPrecondition,
+		"the Secret %q with key %q in namespace %q is of no use: it must exist, be readable for the interceptor's ServiceAccount, %s"+
 			"and hold at least %d bytes under that key; the interceptor's log says what is wrong",
-		ref.SecretName, ref.SecretKey, namespace, h.config.MinSecretLength)
+		ref.Name, ref.Key, namespace, label, h.config.MinSecretLength)
+}
+
+// problem says why a Secret that was read is of no use.
+func (c Config) problem(s *Secret, key string, value []byte) error {
+	name, want, exact := strings.Cut(c.SecretLabel, "=")
+	has, labelled := s.Labels[name]
+	_, held := s.Data[key]
+	switch {
+	case c.SecretLabel != "" && (!labelled || exact && has != want):
+		return fmt.Errorf("the Secret lacks the label %s, which interceptor.secretLabel demands", c.SecretLabel)
+	case !held:
+		return errors.New("the Secret has no such key")
+	case len(value) < max(1, c.MinSecretLength):
+		return fmt.Errorf("the value is shorter than interceptor.minSecretLength, %d bytes", c.MinSecretLength)
+	}
+	return nil
 }
 
 // trimNewline takes away exactly one newline at the end, which echo and editors

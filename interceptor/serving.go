@@ -6,7 +6,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 )
 
 // SecretRenewer is a SecretGetter that remembers what it read, and can be asked
@@ -18,15 +17,11 @@ type SecretRenewer interface {
 	Renew(ctx context.Context, namespace, name string, after time.Time) (*Secret, error)
 }
 
-// SecretsConfig says which Secrets are read, and how long one is remembered.
+// SecretsConfig says for how long Secrets are remembered.
 type SecretsConfig struct {
 	// MaxStale is for how long a value serves on that cannot be read again, since
 	// the API server is away.
 	MaxStale metav1.Duration `json:"maxStale"`
-	// Label is a label selector that a Secret must match to be read, such as
-	// tekgate.dev/webhook=true; empty for all. With it, whoever can name a Secret
-	// in a Trigger cannot try values against one that is not meant for that.
-	Label string `json:"label"`
 }
 
 // ReplayConfig bounds how many deliveries are remembered, each as a Lease.
@@ -64,9 +59,6 @@ func (s Serving) validate() []error {
 	var problems []error
 	if s.Secrets.MaxStale.Duration < 0 {
 		problems = append(problems, fmt.Errorf("secrets.maxStale is %s: give a duration of zero or more, such as 10m", s.Secrets.MaxStale.Duration))
-	}
-	if _, err := labels.Parse(s.Secrets.Label); err != nil {
-		problems = append(problems, fmt.Errorf("secrets.label is %q, which is no label selector: write it like tekgate.dev/webhook=true", s.Secrets.Label))
 	}
 	for _, n := range []struct {
 		name  string

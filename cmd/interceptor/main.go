@@ -30,7 +30,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/klog/v2"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -172,14 +171,10 @@ func (o options) serve(ctx context.Context, c kube, to target, authority *certs.
 }
 
 func secretsOf(c kube, configuration interceptor.SecretsConfig, numbers *metrics, log logr.Logger) *secrets.Cache {
-	o := secrets.Options{
+	return secrets.New(c.Client, secrets.Options{
 		MaxStale: configuration.MaxStale.Duration, Log: log,
 		Report: func(outcome secrets.Outcome) { numbers.secrets.WithLabelValues(string(outcome)).Inc() },
-	}
-	if configuration.Label != "" {
-		o.Label, _ = labels.Parse(configuration.Label) // it was checked with the file
-	}
-	return secrets.New(c.Client, o)
+	})
 }
 
 // hostname is the Pod's name, where this is a Pod.

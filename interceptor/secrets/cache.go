@@ -32,8 +32,6 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -59,8 +57,6 @@ const (
 type Options struct {
 	// MaxStale is for how long a value serves that cannot be read again.
 	MaxStale time.Duration
-	// Label is what a Secret must bear to be read; nil for nothing.
-	Label labels.Selector
 	// Report hears how each request was served; nil for nobody.
 	Report func(Outcome)
 	Log    logr.Logger
@@ -98,8 +94,10 @@ type entry struct {
 	key    types.NamespacedName
 	used   time.Time
 	flight chan struct{} // closed when the read under way is over; nil without one
+	begun  time.Time     // when flight was
 
 	started time.Time           // when the last read that is over began; zero before the first
+	ended   time.Time           // when it was over
 	err     error               // what it failed with
 	known   *interceptor.Secret // the last value that was read and still holds
 	readAt  time.Time           // when the read began that brought it
@@ -120,40 +118,38 @@ func New(read client.Reader, o Options) *Cache {
 var _ interceptor.SecretRenewer = (*Cache)(nil)
 
 // Get returns a Secret that was read within the last two seconds, or the last
-// known value while the API server is away. The error is the API server's own: of
-// a Secret that is not there or lacks the label IsNotFound or IsForbidden is true.
+// known value while the API server is away. The error is the API server's own:
+// IsNotFound and IsForbidden know it.
 func (c *Cache) Get(ctx context.Context, namespace, name string) (*interceptor.Secret, error) {
-	return c.get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, time.Time{})
+	asked := c.options.Now()
+	return c.get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, asked.Add(-freshFor), asked.Add(-negativeFor))
 }
 
 // Renew returns a Secret that was read after the given time, or like Get what is
 // known while the API server is away.
 func (c *Cache) Renew(ctx context.Context, namespace, name string, after time.Time) (*interceptor.Secret, error) {
-	return c.get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, after)
+	return c.get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, after, after)
 }
 
-// get waits until a read is over that began after the given time, or, for the zero
-// time, one that is recent enough.
-func (c *Cache) get(ctx context.Context, key types.NamespacedName, after time.Time) (*interceptor.Secret, error) {
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
+// get waits until a read is over that began after one time, or failed after the
+// other.
+func (c *Cache) get(ctx context.Context, key types.NamespacedName, after, failed time.Time) (*interceptor.Secret, error) {
 	outcome := Cached
 	for {
 		c.mu.Lock()
 		e := c.entry(key)
-		if e.isRecent(c.options.Now(), after) {
+		if e.started.After(after) || e.err != nil && e.ended.After(failed) {
 			defer c.mu.Unlock()
 			return c.answer(e, outcome)
 		}
 		flight := c.start(e)
-		hasValue := c.usable(e)
+		var enough <-chan time.Time
+		if c.usable(e) {
+			enough = time.After(patience - c.options.Now().Sub(e.begun))
+		}
 		c.mu.Unlock()
 		outcome = Read
 
-		var enough <-chan time.Time
-		if hasValue {
-			enough = timer.C
-		}
 		select {
 		case <-flight:
 		case <-enough:
@@ -165,19 +161,6 @@ func (c *Cache) get(ctx context.Context, key types.NamespacedName, after time.Ti
 			return nil, fmt.Errorf("waiting for Secret %s: %w", key, ctx.Err())
 		}
 	}
-}
-
-// isRecent says whether the last read can serve somebody who asks now.
-func (e *entry) isRecent(now, after time.Time) bool {
-	switch {
-	case e.started.IsZero():
-		return false
-	case !after.IsZero():
-		return e.started.After(after)
-	case e.err != nil:
-		return now.Sub(e.started) < negativeFor
-	}
-	return now.Sub(e.started) < freshFor
 }
 
 // usable says whether the known value may still serve.
@@ -209,7 +192,7 @@ func (c *Cache) start(e *entry) <-chan struct{} {
 		return e.flight
 	}
 	flight := make(chan struct{})
-	e.flight = flight
+	e.flight, e.begun = flight, c.options.Now()
 	wait := spacing - c.options.Now().Sub(e.started) // below zero for a new entry
 	go func() {
 		time.Sleep(wait)
@@ -232,14 +215,5 @@ func (c *Cache) fetch(key types.NamespacedName) (*corev1.Secret, error) {
 	if err := c.read.Get(ctx, client.ObjectKey(key), secret); err != nil {
 		return nil, err
 	}
-	if c.options.Label != nil && !c.options.Label.Matches(labels.Set(secret.Labels)) {
-		return nil, &unlabelled{apierrors.NewForbidden(corev1.Resource("secrets"), key.Name,
-			fmt.Errorf("it lacks the label %s, which interceptor.secrets.label asks for", c.options.Label))}
-	}
 	return secret, nil
 }
-
-// unlabelled is an answer of ours and not of an API server that has just started.
-type unlabelled struct{ error }
-
-func (u *unlabelled) Unwrap() error { return u.error }

@@ -1,7 +1,6 @@
 package secrets
 
 import (
-	"errors"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -52,7 +51,7 @@ func worse(a, b *entry) bool {
 
 // keep remembers the outcome of a read that began at started.
 func (c *Cache) keep(e *entry, started time.Time, secret *corev1.Secret, err error) {
-	e.started, e.err = started, err
+	e.started, e.ended, e.err = started, c.options.Now(), err
 	c.noteAway(err)
 	switch {
 	case err == nil:
@@ -63,7 +62,7 @@ func (c *Cache) keep(e *entry, started time.Time, secret *corev1.Secret, err err
 		}
 		e.readAt, e.size = started, sizeOf(secret)
 		c.bytes += e.size
-	case isFinal(err) || !c.usable(e):
+	case apierrors.IsNotFound(err) || !c.usable(e):
 		c.bytes -= e.size
 		e.known, e.size = nil, 0
 	}
@@ -73,19 +72,12 @@ func (c *Cache) keep(e *entry, started time.Time, secret *corev1.Secret, err err
 	}
 }
 
-// isFinal says whether an error is an answer about the Secret. That reading it is
-// forbidden is none: see the package's comment.
-func isFinal(err error) bool {
-	var ours *unlabelled
-	return apierrors.IsNotFound(err) || errors.As(err, &ours)
-}
-
 // noteAway logs once that the API server is away, and once that it is back.
 func (c *Cache) noteAway(err error) {
 	if apierrors.IsForbidden(err) {
 		return // for this Secret alone, perhaps
 	}
-	away := err != nil && !isFinal(err)
+	away := err != nil && !apierrors.IsNotFound(err)
 	if away == c.away {
 		return
 	}
