@@ -373,8 +373,9 @@ stringData: {token: "a secret of some length"}
 
 const hookSecret = "a secret of some length"
 
-// verifying is the interceptor's part of a trigger.
-const verifying = `{ref: {name: tekgate}, params: [{name: provider, value: github}, {name: secretRef, value: {secretName: hook, secretKey: token}}]}`
+// verifying is the interceptor's part of a trigger, as Triggers' webhook leaves it:
+// without a kind the sink posts to nowhere.
+const verifying = `{ref: {name: tekgate, kind: ClusterInterceptor}, params: [{name: provider, value: github}, {name: secretRef, value: {secretName: hook, secretKey: token}}]}`
 
 func TestSink(t *testing.T) {
 	if testing.Short() {
@@ -440,7 +441,7 @@ func (s *triggersSite) testAnswers(t *testing.T) {
 	}))
 	defer server.Close()
 	s.apply(t, interceptorYAML("ClusterInterceptor", "answers", "", server.URL, server.Certificate()))
-	s.apply(t, eventListener("answers", `{name: one, interceptors: [{ref: {name: answers}}], template: {ref: bare}}`))
+	s.apply(t, eventListener("answers", `{name: one, interceptors: [{ref: {name: answers, kind: ClusterInterceptor}}], template: {ref: bare}}`))
 	tr := newTrust(t, s, time.Hour)
 	l := s.listen(t, "answers", tr.client(t, patience))
 	for _, tt := range tests {
@@ -576,7 +577,7 @@ func (s *triggersSite) testNamespaced(t *testing.T) {
 	}}
 	create(t, s.client, own)
 	s.apply(t, eventListener("namespaced",
-		`{name: own, interceptors: [`+strings.Replace(verifying, "name: tekgate", "name: own, kind: NamespacedInterceptor", 1)+`], bindings: [{ref: seen}], template: {ref: seen}}`))
+		`{name: own, interceptors: [`+strings.Replace(verifying, "name: tekgate, kind: ClusterInterceptor", "name: own, kind: NamespacedInterceptor", 1)+`], bindings: [{ref: seen}], template: {ref: seen}}`))
 	tr := newTrust(t, s, time.Hour)
 	l := s.listen(t, "namespaced", tr.client(t, 10*time.Second))
 	if got, want := fmt.Sprint(l.deliver(t, pushBody, githubHeader(hookSecret, pushBody))), "map[own:map[event:push]]"; got != want {

@@ -138,7 +138,7 @@ func (c *Cache) get(ctx context.Context, key types.NamespacedName, after, failed
 	for {
 		c.mu.Lock()
 		e := c.entry(key)
-		if e.started.After(after) || e.err != nil && e.ended.After(failed) {
+		if e.err == nil && e.started.After(after) || e.err != nil && e.ended.After(failed) {
 			defer c.mu.Unlock()
 			return c.answer(e, outcome)
 		}
