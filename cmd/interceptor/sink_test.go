@@ -393,6 +393,7 @@ func TestSink(t *testing.T) {
 	t.Run("triggers", func(t *testing.T) { s.testTriggers(t, p) })
 	t.Run("trigger groups verify once", func(t *testing.T) { s.testGroups(t, p) })
 	t.Run("namespaced interceptors", s.testNamespaced)
+	t.Run("Events on triggers", s.testEvents)
 	t.Run("a CA is replaced under load", func(t *testing.T) { s.testReplaceCA(t, p) })
 }
 
