@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	crmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -64,7 +65,8 @@ func newMetrics(expiry func() (leaf, ca time.Time)) *metrics {
 	}
 	m.registry.MustRegister(m.verdicts, m.duration, m.skew, m.newlines, m.secrets, m.matched,
 		expiryGauge("serving", func() time.Time { leaf, _ := expiry(); return leaf }),
-		expiryGauge("ca", func() time.Time { _, ca := expiry(); return ca }))
+		expiryGauge("ca", func() time.Time { _, ca := expiry(); return ca }),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -97,7 +99,7 @@ func (m *metrics) Observe(r interceptor.Record) {
 }
 
 // handler serves these metrics and controller-runtime's, which has those of the
-// process and of the requests to the API server.
+// requests to the API server.
 func (m *metrics) handler() http.Handler {
 	all := prometheus.Gatherers{m.registry, crmetrics.Registry}
 	h := promhttp.HandlerFor(all, promhttp.HandlerOpts{})

@@ -35,6 +35,8 @@ func newReplicas(t *testing.T, c client.Client, name string, number int) *replic
 		}
 		r.all = append(r.all, a)
 	}
+	r.bundle = r.all[0].CABundle()
+	r.trusted.AppendCertsFromPEM(r.bundle)
 	return r
 }
 
