@@ -236,7 +236,7 @@ func TestLoad(t *testing.T) {
 	}
 	group.Wait()
 	if err := <-misfortunes; err != nil {
-		t.Error(err)
+		t.Fatal(err)
 	}
 	t.Logf("%d verdicts in %s, %d wrong, %d lost", l.verdicts.Load(), time.Since(began).Round(time.Second), l.wrong.Load(), l.lost.Load())
 	if l.verdicts.Load() != events*loadTriggers || l.wrong.Load()+l.lost.Load() > 0 {
@@ -290,7 +290,7 @@ func (l *load) misfortunes(ctx context.Context, goes *replica) error {
 		return errors.New("the CA was not replaced within eight seconds")
 	}
 	pause(time.Second) // both replicas have read the third secret
-	if err := l.site.api.StopAPIServer(); err != nil {
+	if err := l.site.api.KillAPIServer(); err != nil {
 		return err
 	}
 	pause(10 * time.Second)

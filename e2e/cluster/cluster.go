@@ -17,7 +17,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -118,13 +121,43 @@ func (c *Cluster) Stop() error {
 	return nil
 }
 
-// StopAPIServer ends the API server and leaves etcd, as when a control plane is
-// upgraded. It is for clusters that New started.
-func (c *Cluster) StopAPIServer() error {
-	if err := c.env.ControlPlane.GetAPIServer().Stop(); err != nil {
-		return fmt.Errorf("stopping the API server: %w", err)
+// KillAPIServer ends the API server at once and leaves etcd, as when its machine
+// fails. Asked to end, it would wait a minute for those who watch. It is for
+// clusters that New started.
+func (c *Cluster) KillAPIServer() error {
+	pid, err := c.apiServer()
+	if err != nil {
+		return err
 	}
-	return nil
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("killing the API server: %w", err)
+	}
+	for range 100 {
+		if err = c.env.ControlPlane.GetAPIServer().Stop(); err == nil {
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond) // envtest has not noticed yet
+	}
+	return fmt.Errorf("killing the API server: %w", err)
+}
+
+// apiServer finds the process: envtest keeps it to itself, but nobody else has a
+// folder of that name.
+func (c *Cluster) apiServer() (pid int, err error) {
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return 0, err
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has just ended
+		}
+		if strings.Contains(string(text), "kube-apiserver") && strings.Contains(string(text), "--cert-dir="+c.dir+"\x00") {
+			return strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		}
+	}
+	return 0, fmt.Errorf("finding the API server's process: none has --cert-dir=%s", c.dir)
 }
 
 // StartAPIServer starts it again, under its old address and with its old keys.
