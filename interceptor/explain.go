@@ -164,8 +164,8 @@ func round(d time.Duration) time.Duration {
 func (s *search) nearly() []string {
 	var hints []string
 	for _, from := range s.senders() {
-		said, err := from.mode.read(s.sent, from)
-		if err != nil || said.mac == nil {
+		said, err := from.read(s.sent)
+		if err != nil {
 			continue
 		}
 		own := from.from.Name == s.p.from.Name && from.mode.Name == s.p.mode.Name
@@ -219,12 +219,12 @@ func notEmpty(hints ...string) []string {
 // othersHeaders names headers that are another provider's, where the Trigger's own
 // finds none.
 func (s *search) othersHeaders() []string {
-	_, err := s.p.mode.read(s.sent, s.p)
+	_, err := s.p.read(s.sent)
 	if err == nil || asRefusal(err).reason != reasonUnsigned {
 		return nil
 	}
 	for _, from := range s.senders()[1:] {
-		if _, err := from.mode.read(s.sent, from); err == nil {
+		if _, err := from.read(s.sent); err == nil {
 			return []string{fmt.Sprintf("the delivery has the headers of provider %s in mode %s, and not those of %s in mode %s; none of the secrets given fits it, though",
 				from.from.Name, from.mode.Name, s.p.from.Name, s.p.mode.Name)}
 		}

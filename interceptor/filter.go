@@ -62,7 +62,7 @@ func (g globs) problem() string {
 }
 
 // match says whether one of the names of a thing matches. The last pattern that
-// fits counts.
+// fits counts. What has no name matches nothing, not even **.
 func (g globs) match(names ...string) bool {
 	matched := false
 	for _, pattern := range g {
@@ -71,7 +71,7 @@ func (g globs) match(names ...string) bool {
 			continue
 		}
 		for _, name := range names {
-			if doublestar.MatchUnvalidated(bare, name) {
+			if name != "" && doublestar.MatchUnvalidated(bare, name) {
 				matched = !not
 			}
 		}
@@ -89,7 +89,7 @@ func (f *filters) mayMatchEvent(event string) bool {
 		if strings.HasPrefix(pattern, "!") {
 			continue
 		}
-		if doublestar.MatchUnvalidated(pattern, event) {
+		if event != "" && doublestar.MatchUnvalidated(pattern, event) {
 			return true
 		}
 		if colon := strings.LastIndex(pattern, ":"); colon > 0 && doublestar.MatchUnvalidated(pattern[:colon], event) {

@@ -45,57 +45,25 @@ func (c *call) claim() (claim, error) {
 	if err := c.sent.refuseForm(); err != nil {
 		return claim{}, err
 	}
-	said, err := c.p.mode.read(c.sent, c.p)
-	if err != nil && c.p.AllowInsecure && asRefusal(err).reason == reasonUnsigned {
-		said, err = c.unsignedClaim()
-	}
+	said, err := c.p.from.announce(c.sent, c.p)
 	if err != nil {
 		return claim{}, err
 	}
 	c.rec.Event, c.rec.DeliveryID = said.event, said.deliveryID
-	if !said.ping {
-		err = c.p.refuseEvent(said.event)
-	}
-	return said, err
-}
-
-// unsignedClaim reads an unsigned delivery's other headers. The reader of the mode
-// stops at the missing signature, so it is given one that nothing comes of.
-func (c *call) unsignedClaim() (claim, error) {
-	s := Signed{Header: map[string][]string{}, Query: map[string][]string{}}
-	filler := []byte("whsec_AAAA:") // is a secret to every mode
-	if err := c.p.mode.sign(&s, c.p, filler, Outgoing{Event: "x", Time: c.h.now(), ID: "x"}); err != nil {
+	err = c.p.mode.read(&said, c.sent, c.p)
+	if err != nil && !(c.p.AllowInsecure && asRefusal(err).reason == reasonUnsigned) {
 		return claim{}, err
 	}
-	var fields headers
-	for name, values := range s.Header {
-		if has, err := c.sent.value(name); err != nil {
-			return claim{}, err
-		} else if has == "" {
-			fields = append(fields, headerField{[]byte(name), []byte(values[0])})
-		}
+	if said.ping {
+		return said, nil
 	}
-	url := c.sent.url
-	if len(s.Query) > 0 {
-		url = "/?" + s.Query.Encode()
-	}
-	said, err := c.p.mode.read(delivery{append(fields, c.sent.headers...), url}, c.p)
-	for _, f := range fields { // none of it was sent
-		if string(f.value) == said.event || hookless(string(f.value)) == said.event {
-			said.event = ""
-		}
-		if string(f.value) == said.deliveryID {
-			said.deliveryID = ""
-		}
-	}
-	said.digests, said.mac, said.signedAt = nil, nil, 0
-	return said, err
+	return said, c.p.refuseEvent(said.event)
 }
 
 // authenticate decides whether the Secret's holder sent the delivery, not long ago
 // and not before.
 func (c *call) authenticate(ctx context.Context, said claim) error {
-	if c.p.AllowInsecure && (said.mac == nil || len(c.p.SecretRefs) == 0) {
+	if c.p.AllowInsecure && (len(said.digests) == 0 || len(c.p.SecretRefs) == 0) {
 		return nil
 	}
 	digest, err := c.verify(ctx, said)

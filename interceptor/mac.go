@@ -53,6 +53,33 @@ func secretItself(secret, _ []byte) ([]byte, error) {
 	return digest[:], nil
 }
 
+// readToken reads a token that the secret has to equal.
+func (said *claim) readToken(d delivery, header, forge, what string) error {
+	sent, err := d.value(header)
+	if err != nil {
+		return err
+	}
+	if sent == "" {
+		return unsigned(header, forge, what)
+	}
+	said.digests, said.mac = [][]byte{token(sent)}, secretItself
+	return nil
+}
+
+// readHex reads a MAC over the body that stands in hexadecimal after a prefix.
+func (said *claim) readHex(d delivery, a algorithm, header, prefix, forge string) error {
+	signature, err := d.value(header)
+	if err != nil {
+		return err
+	}
+	if signature == "" {
+		return unsigned(header, forge, "secret")
+	}
+	digest, err := a.hexDigest(header, signature, prefix, forge)
+	said.digests, said.mac, said.bodySigned = [][]byte{digest}, a.ofBody, true
+	return err
+}
+
 // hexDigest decodes a signature that is a prefix and the digest in hexadecimal.
 // forge is the sender's name, where its hook can be given a secret.
 func (a algorithm) hexDigest(header, value, prefix, forge string) ([]byte, error) {

@@ -22,7 +22,9 @@ type Provider struct {
 	Setup string
 
 	normalise func(event string) string // one spelling of an event's name
-	payload   *payload                  // where its payload has what
+	// announce returns what the headers say beside the signature.
+	announce func(d delivery, p *params) (claim, error)
+	payload  *payload // where its payload has what
 }
 
 // Mode is one way to sign.
@@ -32,9 +34,10 @@ type Mode struct {
 	// SignsTime means that the signature covers a time, which maxAge is about.
 	SignsTime bool
 
-	// read returns what the headers claim, or a refusal where their shape is
-	// wrong. No secret has been read by then: whatever it says, the caller knew.
-	read func(d delivery, p *params) (claim, error)
+	// read adds to a claim how the delivery is signed, or returns a refusal where
+	// that is missing or of a wrong shape. No secret has been read by then: whatever
+	// it says, the caller knew.
+	read func(said *claim, d delivery, p *params) error
 	// sign adds what the forge would send.
 	sign func(s *Signed, p *params, secret []byte, o Outgoing) error
 }
@@ -62,6 +65,15 @@ type claim struct {
 	mac func(secret, body []byte) ([]byte, error)
 	// bodySigned means that the MAC is over the body, so that lost bytes show.
 	bodySigned bool
+}
+
+// read returns all that the headers claim.
+func (p *params) read(d delivery) (claim, error) {
+	said, err := p.from.announce(d, p)
+	if err == nil {
+		err = p.mode.read(&said, d, p)
+	}
+	return said, err
 }
 
 // provider returns the provider called name.

@@ -21,6 +21,7 @@ var bitbucket = Provider{
 	Setup: "Repository settings → Webhooks → Add webhook: URL is the EventListener's; " +
 		"Secret, which Data Center tests with an event of its own; the triggers.",
 	normalise: asSent,
+	announce:  announceBitbucket,
 	payload: &payload{
 		root: compile([]path{
 			// Cloud
@@ -62,26 +63,17 @@ func finishBitbucket(_ *extract, at func(field) string, g *Git) {
 	}
 }
 
-func readBitbucket(d delivery, _ *params) (claim, error) {
-	const header = "X-Hub-Signature"
-	signature, err := d.value(header)
-	if err != nil {
-		return claim{}, err
-	}
-	if signature == "" {
-		return claim{}, unsigned(header, "Bitbucket", "secret")
-	}
-	digest, err := sha256Hash.hexDigest(header, signature, "sha256=", "Bitbucket")
-	if err != nil {
-		return claim{}, err
-	}
+func announceBitbucket(d delivery, _ *params) (claim, error) {
 	event, err := d.event(asSent, "X-Event-Key")
 	if err != nil {
 		return claim{}, err
 	}
 	id, err := d.deliveryID("X-Request-UUID", "X-Request-Id")
-	ping := event == "diagnostics:ping"
-	return claim{event: event, deliveryID: id, ping: ping, digests: [][]byte{digest}, mac: sha256Hash.ofBody, bodySigned: true}, err
+	return claim{event: event, deliveryID: id, ping: event == "diagnostics:ping"}, err
+}
+
+func readBitbucket(said *claim, d delivery, _ *params) error {
+	return said.readHex(d, sha256Hash, "X-Hub-Signature", "sha256=", "Bitbucket")
 }
 
 func signBitbucket(s *Signed, _ *params, secret []byte, o Outgoing) error {

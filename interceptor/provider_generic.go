@@ -29,6 +29,7 @@ var generic = Provider{
 	ExplicitMode: true,
 	Setup:        "Where the sender has a form for webhooks: the EventListener's URL, the secret and, where it asks, application/json.",
 	normalise:    asSent,
+	announce:     announceGeneric,
 }
 
 // scheme are the params of the provider generic.
@@ -212,8 +213,7 @@ func (p *params) checkPayload() error {
 	return refuse(reasonParams, codes.InvalidArgument, "param payload is %s: set it to one of %s, or remove it", quote(p.Payload), strings.Join(names, ", "))
 }
 
-// readGeneric reads what all modes have.
-func readGeneric(d delivery, p *params) (said claim, err error) {
+func announceGeneric(d delivery, p *params) (said claim, err error) {
 	if p.EventHeader != "" {
 		if said.event, err = d.event(p.from.normalise, p.EventHeader); err != nil {
 			return claim{}, err
@@ -234,35 +234,31 @@ func genericUnsigned(p *params) error {
 		"%s is missing or empty: set a secret where the sender has its webhook's settings, and the same value in the Secret", where)
 }
 
-func readGenericHMAC(d delivery, p *params) (claim, error) {
+func readGenericHMAC(said *claim, d delivery, p *params) error {
 	value, err := d.value(p.Header)
 	if err != nil {
-		return claim{}, err
+		return err
 	}
 	if value == "" {
-		return claim{}, genericUnsigned(p)
+		return genericUnsigned(p)
 	}
 	digest, err := p.digest(value)
 	if err != nil {
-		return claim{}, err
-	}
-	said, err := readGeneric(d, p)
-	if err != nil {
-		return claim{}, err
+		return err
 	}
 	timestamp := ""
 	if p.TimestampHeader != "" {
 		if timestamp, err = d.value(p.TimestampHeader); err != nil {
-			return claim{}, err
+			return err
 		}
 		if said.signedAt, err = genericTime(p.TimestampHeader, timestamp); err != nil {
-			return claim{}, err
+			return err
 		}
 	}
 	pieces, err := p.pieces(d, timestamp)
 	said.digests, said.bodySigned = [][]byte{digest}, slices.Contains(p.parts, part{kind: partBody})
 	said.mac = func(secret, body []byte) ([]byte, error) { return p.mac(pieces, secret, body), nil }
-	return said, err
+	return err
 }
 
 // digest decodes the signature.
@@ -333,21 +329,20 @@ func (s *scheme) mac(pieces []part, secret, body []byte) []byte {
 	return s.algorithm.sum(secret, message...)
 }
 
-func readGenericToken(d delivery, p *params) (claim, error) {
+func readGenericToken(said *claim, d delivery, p *params) error {
 	sent, err := p.sentToken(d)
 	if err != nil {
-		return claim{}, err
+		return err
 	}
 	if sent == "" {
-		return claim{}, genericUnsigned(p)
+		return genericUnsigned(p)
 	}
 	bare, found := strings.CutPrefix(sent, p.Prefix)
 	if !found {
-		return claim{}, refuse(reasonHeader, codes.InvalidArgument, "header %s does not begin with param prefix, %s", p.Header, quote(p.Prefix))
+		return refuse(reasonHeader, codes.InvalidArgument, "header %s does not begin with param prefix, %s", p.Header, quote(p.Prefix))
 	}
-	said, err := readGeneric(d, p)
 	said.digests, said.mac = [][]byte{token(bare)}, secretItself
-	return said, err
+	return nil
 }
 
 func (p *params) sentToken(d delivery) (string, error) {
@@ -365,27 +360,26 @@ func (p *params) sentToken(d delivery) (string, error) {
 	return strings.Join(values, ""), nil
 }
 
-func readGenericBasic(d delivery, p *params) (claim, error) {
+func readGenericBasic(said *claim, d delivery, p *params) error {
 	value, err := d.value(p.Header)
 	if err != nil {
-		return claim{}, err
+		return err
 	}
 	if value == "" {
-		return claim{}, genericUnsigned(p)
+		return genericUnsigned(p)
 	}
 	kind, encoded, _ := strings.Cut(value, " ")
 	pair, err := base64.StdEncoding.DecodeString(encoded)
 	if !strings.EqualFold(kind, "basic") || err != nil || !strings.Contains(string(pair), ":") {
-		return claim{}, refuse(reasonHeader, codes.InvalidArgument,
+		return refuse(reasonHeader, codes.InvalidArgument,
 			"header %s is no basic authentication: let the sender send a user and a password", p.Header)
 	}
-	said, err := readGeneric(d, p)
 	said.digests, said.mac = [][]byte{token(string(pair))}, secretItself
-	return said, err
+	return nil
 }
 
 func signGenericHMAC(s *Signed, p *params, secret []byte, o Outgoing) error {
-	p.announce(s, o)
+	p.headGeneric(s, o)
 	timestamp := strconv.FormatInt(o.Time.Unix(), 10)
 	if p.TimestampHeader != "" {
 		s.Header.Set(p.TimestampHeader, timestamp)
@@ -408,7 +402,7 @@ func signGenericHMAC(s *Signed, p *params, secret []byte, o Outgoing) error {
 }
 
 func signGenericToken(s *Signed, p *params, secret []byte, o Outgoing) error {
-	p.announce(s, o)
+	p.headGeneric(s, o)
 	if p.Query != "" {
 		s.Query.Set(p.Query, string(secret))
 	} else {
@@ -418,7 +412,7 @@ func signGenericToken(s *Signed, p *params, secret []byte, o Outgoing) error {
 }
 
 func signGenericBasic(s *Signed, p *params, secret []byte, o Outgoing) error {
-	p.announce(s, o)
+	p.headGeneric(s, o)
 	request := http.Request{Header: http.Header{}}
 	user, password, _ := strings.Cut(string(secret), ":")
 	request.SetBasicAuth(user, password)
@@ -426,7 +420,7 @@ func signGenericBasic(s *Signed, p *params, secret []byte, o Outgoing) error {
 	return nil
 }
 
-func (p *params) announce(s *Signed, o Outgoing) {
+func (p *params) headGeneric(s *Signed, o Outgoing) {
 	if p.EventHeader != "" {
 		s.set(p.EventHeader, o.Event)
 	}

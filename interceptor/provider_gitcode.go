@@ -15,41 +15,11 @@ var gitcode = Provider{
 	Setup: "Project settings → Webhooks → New (项目设置 → WebHooks): URL is the EventListener's; " +
 		"the signature key for mode sign or the token for mode token; the events.",
 	normalise: hookless,
+	announce:  announceGitCode,
 	payload:   gitlabPayload,
 }
 
-func readGitCodeSign(d delivery, _ *params) (claim, error) {
-	const header = "X-GitCode-Signature-256"
-	signature, err := d.value(header)
-	if err != nil {
-		return claim{}, err
-	}
-	if signature == "" {
-		return claim{}, unsigned(header, "GitCode", "signature key")
-	}
-	digest, err := sha256Hash.hexDigest(header, signature, "sha256=", "GitCode")
-	if err != nil {
-		return claim{}, err
-	}
-	said, err := readGitCode(d)
-	said.digests, said.mac, said.bodySigned = [][]byte{digest}, sha256Hash.ofBody, true
-	return said, err
-}
-
-func readGitCodeToken(d delivery, _ *params) (claim, error) {
-	sent, err := d.value("X-GitCode-Token")
-	if err != nil {
-		return claim{}, err
-	}
-	if sent == "" {
-		return claim{}, unsigned("X-GitCode-Token", "GitCode", "token")
-	}
-	said, err := readGitCode(d)
-	said.digests, said.mac = [][]byte{token(sent)}, secretItself
-	return said, err
-}
-
-func readGitCode(d delivery) (claim, error) {
+func announceGitCode(d delivery, _ *params) (claim, error) {
 	event, err := d.event(hookless, "X-GitCode-Event")
 	if err != nil {
 		return claim{}, err
@@ -58,19 +28,27 @@ func readGitCode(d delivery) (claim, error) {
 	return claim{event: event, deliveryID: id}, err
 }
 
+func readGitCodeSign(said *claim, d delivery, _ *params) error {
+	return said.readHex(d, sha256Hash, "X-GitCode-Signature-256", "sha256=", "GitCode")
+}
+
+func readGitCodeToken(said *claim, d delivery, _ *params) error {
+	return said.readToken(d, "X-GitCode-Token", "GitCode", "token")
+}
+
 func signGitCode(s *Signed, _ *params, secret []byte, o Outgoing) error {
 	s.Header.Set("X-GitCode-Signature-256", "sha256="+hex.EncodeToString(sha256Hash.sum(secret, o.Body)))
-	announceGitCode(s, o)
+	headGitCode(s, o)
 	return nil
 }
 
 func passGitCode(s *Signed, _ *params, secret []byte, o Outgoing) error {
 	s.Header.Set("X-GitCode-Token", string(secret))
-	announceGitCode(s, o)
+	headGitCode(s, o)
 	return nil
 }
 
-func announceGitCode(s *Signed, o Outgoing) {
+func headGitCode(s *Signed, o Outgoing) {
 	s.Header.Set("X-GitCode-Event", hookName(o.Event))
 	s.set("X-GitCode-Delivery", o.ID)
 }

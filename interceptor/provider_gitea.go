@@ -17,6 +17,7 @@ var gitea = Provider{
 	Setup: "Settings → Webhooks → Add webhook → Gitea: Target URL is the EventListener's; " +
 		"POST content type is application/json; Secret; the events.",
 	normalise: asSent,
+	announce:  announceGitea,
 	payload: &payload{
 		root: compile([]path{
 			{"ref", fRef}, {"ref_type", fRefType}, {"before", fBefore}, {"after", fAfter}, {"sha", fAfter},
@@ -35,24 +36,21 @@ var gitea = Provider{
 	},
 }
 
-func readGitea(d delivery, _ *params) (claim, error) {
-	header, signature, err := d.first("X-Gitea-Signature", "X-Forgejo-Signature", "X-Gogs-Signature")
-	if err != nil {
-		return claim{}, err
-	}
-	if signature == "" {
-		return claim{}, unsigned(header, "Gitea", "secret")
-	}
-	digest, err := sha256Hash.hexDigest(header, signature, "", "Gitea")
-	if err != nil {
-		return claim{}, err
-	}
+func announceGitea(d delivery, _ *params) (claim, error) {
 	event, err := d.event(asSent, "X-Gitea-Event", "X-Forgejo-Event", "X-Gogs-Event")
 	if err != nil {
 		return claim{}, err
 	}
 	id, err := d.deliveryID("X-Gitea-Delivery", "X-Forgejo-Delivery", "X-Gogs-Delivery")
-	return claim{event: event, deliveryID: id, digests: [][]byte{digest}, mac: sha256Hash.ofBody, bodySigned: true}, err
+	return claim{event: event, deliveryID: id}, err
+}
+
+func readGitea(said *claim, d delivery, _ *params) error {
+	header, _, err := d.first("X-Gitea-Signature", "X-Forgejo-Signature", "X-Gogs-Signature")
+	if err != nil {
+		return err
+	}
+	return said.readHex(d, sha256Hash, header, "", "Gitea")
 }
 
 func signGitea(s *Signed, _ *params, secret []byte, o Outgoing) error {

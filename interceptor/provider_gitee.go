@@ -35,6 +35,7 @@ var gitee = Provider{
 	Setup: "Repository → Manage → WebHooks → Add (管理 → WebHooks → 添加): the EventListener's URL; " +
 		"\"Signature key\" (签名密钥) for mode sign or \"WebHook password\" (密码) for mode password; the events.",
 	normalise: hookless,
+	announce:  announceGitee,
 	payload: &payload{
 		root: compile([]path{
 			{"ref", fRef}, {"before", fBefore}, {"after", fAfter}, {"deleted", fDeleted}, {"created", fCreated},
@@ -60,45 +61,33 @@ func finishGitee(_ *extract, at func(field) string, g *Git) {
 	}
 }
 
-func readGiteeSign(d delivery, _ *params) (claim, error) {
+func readGiteeSign(said *claim, d delivery, _ *params) error {
 	token, err := d.value("X-Gitee-Token")
 	if err != nil {
-		return claim{}, err
+		return err
 	}
 	digest, err := giteeDigest(token)
 	if err != nil {
-		return claim{}, err
+		return err
 	}
 	// The time comes with unsigned deliveries too, and says nothing about the mode.
 	timestamp, err := d.value("X-Gitee-Timestamp")
 	if err != nil {
-		return claim{}, err
+		return err
 	}
-	signedAt, err := giteeTime(timestamp)
-	if err != nil {
-		return claim{}, err
+	if said.signedAt, err = giteeTime(timestamp); err != nil {
+		return err
 	}
-	said, err := readGitee(d)
-	said.digests, said.signedAt = [][]byte{digest}, signedAt
+	said.digests = [][]byte{digest}
 	said.mac = func(secret, _ []byte) ([]byte, error) { return giteeMAC(secret, timestamp), nil }
-	return said, err
+	return nil
 }
 
-func readGiteePassword(d delivery, _ *params) (claim, error) {
-	password, err := d.value("X-Gitee-Token")
-	if err != nil {
-		return claim{}, err
-	}
-	if password == "" {
-		return claim{}, unsigned("X-Gitee-Token", "Gitee", "password")
-	}
-	said, err := readGitee(d)
-	said.digests, said.mac = [][]byte{token(password)}, secretItself
-	return said, err
+func readGiteePassword(said *claim, d delivery, _ *params) error {
+	return said.readToken(d, "X-Gitee-Token", "Gitee", "password")
 }
 
-// readGitee reads what is the same in both modes.
-func readGitee(d delivery) (claim, error) {
+func announceGitee(d delivery, _ *params) (claim, error) {
 	ping, err := d.value("X-Gitee-Ping")
 	if err != nil {
 		return claim{}, err
@@ -109,16 +98,16 @@ func readGitee(d delivery) (claim, error) {
 
 func signGitee(s *Signed, _ *params, secret []byte, o Outgoing) error {
 	timestamp := strconv.FormatInt(o.Time.UnixMilli(), 10)
-	announceGitee(s, o, base64.StdEncoding.EncodeToString(giteeMAC(secret, timestamp)))
+	headGitee(s, o, base64.StdEncoding.EncodeToString(giteeMAC(secret, timestamp)))
 	return nil
 }
 
 func passGitee(s *Signed, _ *params, secret []byte, o Outgoing) error {
-	announceGitee(s, o, string(secret))
+	headGitee(s, o, string(secret))
 	return nil
 }
 
-func announceGitee(s *Signed, o Outgoing, token string) {
+func headGitee(s *Signed, o Outgoing, token string) {
 	event := hookName(o.Event)
 	s.Header.Set("User-Agent", "git-oschina-hook")
 	s.Header.Set("X-Gitee-Token", token)

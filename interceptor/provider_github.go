@@ -22,6 +22,7 @@ var github = Provider{
 	Setup: "Settings → Webhooks → Add webhook: Payload URL is the EventListener's; " +
 		"Content type is application/json, since a form is refused; Secret; the events.",
 	normalise: asSent,
+	announce:  announceGitHub,
 	payload: &payload{
 		root: compile([]path{
 			{"ref", fRef}, {"ref_type", fRefType}, {"before", fBefore}, {"after", fAfter},
@@ -45,35 +46,28 @@ func finishGitHub(_ *extract, _ func(field) string, g *Git) {
 	}
 }
 
-func readHub(a algorithm, header string) func(delivery, *params) (claim, error) {
-	return func(d delivery, _ *params) (claim, error) {
-		signature, err := d.value(header)
-		if err != nil {
-			return claim{}, err
-		}
-		if signature == "" {
-			return claim{}, githubUnsigned(d, header)
-		}
-		digest, err := a.hexDigest(header, signature, a.name+"=", "GitHub")
-		if err != nil {
-			return claim{}, err
-		}
-		event, err := d.event(asSent, "X-GitHub-Event")
-		if err != nil {
-			return claim{}, err
-		}
-		id, err := d.deliveryID("X-GitHub-Delivery")
-		return claim{event: event, deliveryID: id, ping: event == "ping", digests: [][]byte{digest}, mac: a.ofBody, bodySigned: true}, err
+func announceGitHub(d delivery, _ *params) (claim, error) {
+	event, err := d.event(asSent, "X-GitHub-Event")
+	if err != nil {
+		return claim{}, err
 	}
+	id, err := d.deliveryID("X-GitHub-Delivery")
+	return claim{event: event, deliveryID: id, ping: event == "ping"}, err
 }
 
-func githubUnsigned(d delivery, header string) error {
-	if old, err := d.value("X-Hub-Signature"); err == nil && old != "" {
-		// It is signed, in a way that is not taken: allowInsecure does not help it.
-		return refuse(reasonHeader, codes.Unauthenticated,
-			"the event has X-Hub-Signature (SHA-1) alone: let the sender, or GitHub Enterprise Server 2.23 or later, send %s, or set param mode to sha1", header)
+func readHub(a algorithm, header string) func(*claim, delivery, *params) error {
+	return func(said *claim, d delivery, _ *params) error {
+		err := said.readHex(d, a, header, a.name+"=", "GitHub")
+		if err == nil || asRefusal(err).reason != reasonUnsigned {
+			return err
+		}
+		if old, oldErr := d.value("X-Hub-Signature"); oldErr == nil && old != "" {
+			// It is signed, in a way that is not taken: allowInsecure does not help it.
+			return refuse(reasonHeader, codes.Unauthenticated,
+				"the event has X-Hub-Signature (SHA-1) alone: let the sender, or GitHub Enterprise Server 2.23 or later, send %s, or set param mode to sha1", header)
+		}
+		return err
 	}
-	return unsigned(header, "GitHub", "secret")
 }
 
 func signHub(a algorithm, header string) func(*Signed, *params, []byte, Outgoing) error {

@@ -29,6 +29,7 @@ var gitlab = Provider{
 	Setup: "Settings → Webhooks → Add new webhook: URL is the EventListener's; " +
 		"Secret token for mode token or Signing token for mode signing-token; the triggers.",
 	normalise: hookless,
+	announce:  announceGitLab,
 	payload:   gitlabPayload,
 }
 
@@ -61,20 +62,7 @@ func finishGitLab(_ *extract, at func(field) string, g *Git) {
 	}
 }
 
-func readGitLabToken(d delivery, _ *params) (claim, error) {
-	sent, err := d.value("X-Gitlab-Token")
-	if err != nil {
-		return claim{}, err
-	}
-	if sent == "" {
-		return claim{}, unsigned("X-Gitlab-Token", "GitLab", "secret token")
-	}
-	said, err := readGitLab(d)
-	said.digests, said.mac = [][]byte{token(sent)}, secretItself
-	return said, err
-}
-
-func readGitLab(d delivery) (claim, error) {
+func announceGitLab(d delivery, _ *params) (claim, error) {
 	event, err := d.event(hookless, "X-Gitlab-Event")
 	if err != nil {
 		return claim{}, err
@@ -83,41 +71,41 @@ func readGitLab(d delivery) (claim, error) {
 	return claim{event: event, deliveryID: id}, err
 }
 
+func readGitLabToken(said *claim, d delivery, _ *params) error {
+	return said.readToken(d, "X-Gitlab-Token", "GitLab", "secret token")
+}
+
 // unixSeconds are the digits of a time from 2001 to 2286.
 var unixSeconds = regexp.MustCompile(`^[1-9][0-9]{9}$`)
 
-func readStandardWebhook(d delivery, _ *params) (claim, error) {
+func readStandardWebhook(said *claim, d delivery, _ *params) error {
 	header, signatures, err := d.first("webhook-signature", "svix-signature")
 	if err != nil {
-		return claim{}, err
+		return err
 	}
 	if signatures == "" {
-		return claim{}, unsigned("webhook-signature", "GitLab", "signing token")
+		return unsigned("webhook-signature", "GitLab", "signing token")
 	}
 	_, id, err := d.first("webhook-id", "svix-id")
 	if err != nil {
-		return claim{}, err
+		return err
 	}
 	stampHeader, timestamp, err := d.first("webhook-timestamp", "svix-timestamp")
 	if err != nil {
-		return claim{}, err
+		return err
 	}
 	if !unixSeconds.MatchString(timestamp) {
-		return claim{}, refuse(reasonHeader, codes.InvalidArgument,
+		return refuse(reasonHeader, codes.InvalidArgument,
 			"header %s is %s: senders after Standard Webhooks send seconds since 1970, in 10 digits", stampHeader, quote(timestamp))
-	}
-	digests, err := standardDigests(header, signatures)
-	if err != nil {
-		return claim{}, err
 	}
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
 	if err != nil {
-		return claim{}, err
+		return err
 	}
-	said, err := readGitLab(d)
-	said.digests, said.signedAt, said.bodySigned = digests, seconds*1000, true
+	said.digests, err = standardDigests(header, signatures)
+	said.signedAt, said.bodySigned = seconds*1000, true
 	said.mac = func(secret, body []byte) ([]byte, error) { return standardMAC(secret, id, timestamp, body) }
-	return said, err
+	return err
 }
 
 // standardDigests reads signatures that are parted by spaces. Those of another
@@ -157,11 +145,11 @@ func standardMAC(secret []byte, id, timestamp string, body []byte) ([]byte, erro
 
 func signGitLabToken(s *Signed, _ *params, secret []byte, o Outgoing) error {
 	s.Header.Set("X-Gitlab-Token", string(secret))
-	announceGitLab(s, o)
+	headGitLab(s, o)
 	return nil
 }
 
-func announceGitLab(s *Signed, o Outgoing) {
+func headGitLab(s *Signed, o Outgoing) {
 	s.Header.Set("User-Agent", "GitLab/tekgate")
 	s.Header.Set("X-Gitlab-Event", hookName(o.Event))
 	s.set("Idempotency-Key", o.ID)
@@ -173,7 +161,7 @@ func signStandardWebhook(s *Signed, _ *params, secret []byte, o Outgoing) error 
 	if err != nil {
 		return err
 	}
-	announceGitLab(s, o)
+	headGitLab(s, o)
 	s.set("webhook-id", o.ID)
 	s.Header.Set("webhook-timestamp", timestamp)
 	s.Header.Set("webhook-signature", "v1,"+base64.StdEncoding.EncodeToString(digest))
