@@ -64,7 +64,7 @@ func (c Config) Validate() error {
 	report(c.MinSecretLength < 1, "minSecretLength is %d: give 1 or more, since anybody can sign with an empty secret", c.MinSecretLength)
 	report(!labelSelector(c.SecretLabel), "secretLabel is %q: give a label as key or key=value, such as tekgate.dev/webhook-secret", c.SecretLabel)
 	report(c.MaxBodyBytes < 1, "maxBodyBytes is %d: give a number of bytes above zero, such as %d", c.MaxBodyBytes, Default().MaxBodyBytes)
-	return errors.Join(append(problems, c.Serving.validate()...)...)
+	return errors.Join(append(problems, c.validate()...)...)
 }
 
 func labelSelector(label string) bool {

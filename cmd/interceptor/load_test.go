@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -58,12 +57,12 @@ func startReplica(t *testing.T, kubeconfig string) *replica {
 // balancer is a Service: it sends each new connection to an endpoint that was ready
 // when it was last asked.
 type balancer struct {
-	address string
-
-	mu        sync.Mutex
+	address   string
 	endpoints []*replica
-	ready     []*replica
-	next      int
+
+	mu    sync.Mutex
+	ready []*replica
+	next  int
 }
 
 func newBalancer(t *testing.T, endpoints ...*replica) *balancer {
@@ -93,18 +92,9 @@ func newBalancer(t *testing.T, endpoints ...*replica) *balancer {
 	return b
 }
 
-func (b *balancer) add(r *replica) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.endpoints = append(b.endpoints, r)
-}
-
 func (b *balancer) probe() {
-	b.mu.Lock()
-	endpoints := slices.Clone(b.endpoints)
-	b.mu.Unlock()
 	var ready []*replica
-	for _, r := range endpoints {
+	for _, r := range b.endpoints {
 		response, err := http.Get("http://" + r.probes + "/readyz")
 		if err != nil {
 			continue

@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -106,7 +105,7 @@ func podDialer(config *rest.Config, pod *corev1.Pod) (httpstream.Dialer, error) 
 		return nil, err
 	}
 	old := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, to)
-	tunnel, err := portforward.NewSPDYOverWebsocketDialer((*url.URL)(to), config)
+	tunnel, err := portforward.NewSPDYOverWebsocketDialer(to, config)
 	if err != nil {
 		return nil, err
 	}

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
@@ -34,28 +36,61 @@ func CacheDir() (string, error) {
 
 // Binaries returns a folder that holds kube-apiserver and etcd. Without
 // KUBEBUILDER_ASSETS they are built from e2e/controlplane's module on first
-// use, which takes minutes, and kept in the cache under a name that changes
-// with that module's go.sum. Processes that ask at the same time wait for one
-// build. log hears about a build before it starts.
+// use, which takes minutes. log hears about a build before it starts.
 func Binaries(ctx context.Context, log io.Writer) (string, error) {
 	if dir := os.Getenv(assetsEnv); dir != "" {
 		return dir, nil
 	}
-	source, err := moduleDir(ctx)
+	return controlPlane.cached(ctx, log)
+}
+
+// Sink returns the path of Triggers' own eventlistenersink, the program of every
+// EventListener's Pod, built from e2e/sink's module on first use.
+func Sink(ctx context.Context, log io.Writer) (string, error) {
+	dir, err := sink.cached(ctx, log)
+	return filepath.Join(dir, "eventlistenersink"), err
+}
+
+// module is a folder of e2e with a go.mod of its own, and what is built from it.
+type module struct {
+	folder string
+	stamp  string // the module whose version is linked in; empty for none
+	// recipe is part of the cache's key: change it when the flags below change.
+	recipe   string
+	programs map[string]string // package by name
+}
+
+var (
+	controlPlane = module{
+		folder: "controlplane", stamp: "k8s.io/kubernetes", recipe: "static, trimmed, stamped 1",
+		programs: map[string]string{"etcd": "go.etcd.io/etcd/server/v3", "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver"},
+	}
+	sink = module{
+		folder: "sink", recipe: "static, trimmed 1",
+		programs: map[string]string{"eventlistenersink": "github.com/tektoncd/triggers/cmd/eventlistenersink"},
+	}
+)
+
+// cached returns the folder that holds m's programs, which are kept in the cache
+// under a name that changes with m's go.sum. Processes that ask at the same time
+// wait for one build.
+func (m module) cached(ctx context.Context, log io.Writer) (string, error) {
+	root, err := Root(ctx)
 	if err != nil {
 		return "", err
 	}
+	source := filepath.Join(root, "e2e", m.folder)
 	sums, err := os.ReadFile(filepath.Join(source, "go.sum"))
 	if err != nil {
-		return "", fmt.Errorf("reading the control plane's versions: %w", err)
+		return "", fmt.Errorf("reading the versions of e2e/%s: %w", m.folder, err)
 	}
 	cache, err := CacheDir()
 	if err != nil {
 		return "", err
 	}
-	key := sha256.Sum256(append(sums, buildRecipe...))
-	dir := filepath.Join(cache, "controlplane", hex.EncodeToString(key[:6]))
-	if built(dir) {
+	key := sha256.Sum256(append(sums, m.recipe...))
+	dir := filepath.Join(cache, m.folder, hex.EncodeToString(key[:6]))
+	if m.built(dir) {
 		return dir, nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -66,14 +101,14 @@ func Binaries(ctx context.Context, log io.Writer) (string, error) {
 		return "", fmt.Errorf("locking the cache folder %s: %w", dir, err)
 	}
 	defer unlock()
-	if built(dir) {
+	if m.built(dir) {
 		return dir, nil
 	}
-	return dir, build(ctx, source, dir, log)
+	return dir, m.build(ctx, source, dir, log)
 }
 
-func built(dir string) bool {
-	for _, name := range []string{"etcd", "kube-apiserver"} {
+func (m module) built(dir string) bool {
+	for name := range m.programs {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			return false
 		}
@@ -81,27 +116,25 @@ func built(dir string) bool {
 	return true
 }
 
-// buildRecipe is part of the cache's key: change it when the flags below change.
-const buildRecipe = "static, trimmed, stamped 1"
-
-func build(ctx context.Context, source, dir string, log io.Writer) error {
-	fmt.Fprintf(log, "building etcd and kube-apiserver into %s (some minutes, once)\n", dir)
-	version, err := goOutput(ctx, source, "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes")
-	if err != nil {
-		return err
+func (m module) build(ctx context.Context, source, dir string, log io.Writer) error {
+	fmt.Fprintf(log, "building %s into %s (some minutes, once)\n", strings.Join(slices.Sorted(maps.Keys(m.programs)), " and "), dir)
+	flags := "-s -w"
+	if m.stamp != "" {
+		version, err := goOutput(ctx, source, "list", "-m", "-f", "{{.Version}}", m.stamp)
+		if err != nil {
+			return err
+		}
+		flags = stamps(version)
 	}
-	for binary, pkg := range map[string]string{
-		"etcd":           "go.etcd.io/etcd/server/v3",
-		"kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
-	} {
+	for name, pkg := range m.programs {
 		// Built beside its name and renamed, so that an interrupted build never
 		// looks like a finished one.
-		half := filepath.Join(dir, binary+".half")
-		if _, err := goOutput(ctx, source, "build", "-trimpath", "-buildvcs=false", "-ldflags", stamps(version), "-o", half, pkg); err != nil {
-			return fmt.Errorf("building %s: %w", binary, err)
+		half := filepath.Join(dir, name+".half")
+		if _, err := goOutput(ctx, source, "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", half, pkg); err != nil {
+			return fmt.Errorf("building %s: %w", name, err)
 		}
-		if err := os.Rename(half, filepath.Join(dir, binary)); err != nil {
-			return fmt.Errorf("keeping %s: %w", binary, err)
+		if err := os.Rename(half, filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("keeping %s: %w", name, err)
 		}
 	}
 	return nil
@@ -121,11 +154,6 @@ func stamps(version string) string {
 			"-X", pkg+".gitTreeState=clean")
 	}
 	return strings.Join(flags, " ")
-}
-
-func moduleDir(ctx context.Context) (string, error) {
-	root, err := Root(ctx)
-	return filepath.Join(root, "e2e", "controlplane"), err
 }
 
 // Root returns the folder of Tekgate's own module, as seen from the working

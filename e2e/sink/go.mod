@@ -1,4 +1,5 @@
-// The real sink of EventListeners, for tests: package e2e/listener builds it.
+// The program of every EventListener's Pod, for tests, as a module of its own: what
+// it needs of Knative must not reach the product's go.mod.
 module github.com/tekgate/tekgate/e2e/sink
 
 go 1.26.4

@@ -151,7 +151,7 @@ func (f Filter) wants(d *Delivery) bool {
 		(f.Trigger == "" || d.Trigger == f.Trigger) &&
 		(f.Reason == "" || d.Reason == f.Reason) &&
 		(f.EventID == "" || d.EventID == f.EventID) &&
-		!(f.Refused && d.Continue)
+		(!f.Refused || !d.Continue)
 }
 
 // Apply returns the deliveries that are wanted, the newest first.

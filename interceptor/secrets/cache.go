@@ -212,7 +212,7 @@ func (c *Cache) fetch(key types.NamespacedName) (*corev1.Secret, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
 	defer cancel()
 	secret := &corev1.Secret{}
-	if err := c.read.Get(ctx, client.ObjectKey(key), secret); err != nil {
+	if err := c.read.Get(ctx, key, secret); err != nil {
 		return nil, err
 	}
 	return secret, nil

@@ -1,5 +1,5 @@
-// Command build makes sure that the control plane's binaries are in the cache,
-// and prints the folder that they are in. Where a cluster is given in their
+// Command build makes sure that the control plane's binaries, and the sink of
+// EventListeners, are in the cache, and prints the folder of the former. Where a cluster is given in their
 // place there is nothing to build.
 package main
 
@@ -22,4 +22,8 @@ func main() {
 		os.Exit(1)
 	}
 	fmt.Println(dir)
+	if _, err := cluster.Sink(context.Background(), os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "build:", err)
+		os.Exit(1)
+	}
 }
