@@ -286,6 +286,14 @@ func (s *triggersSite) listen(t *testing.T, name string, c *http.Client) *listen
 // deliver posts an event and returns what was created for it, by trigger.
 func (l *listener) deliver(t *testing.T, body string, header http.Header) map[string]map[string]string {
 	t.Helper()
+	eventID := l.post(t, body, header)
+	l.wait.Wait()
+	return l.site.created(t, eventID)
+}
+
+// post posts an event and returns its id.
+func (l *listener) post(t *testing.T, body string, header http.Header) string {
+	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, l.url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -304,8 +312,7 @@ func (l *listener) deliver(t *testing.T, body string, header http.Header) map[st
 	if err := json.Unmarshal(text, &answer); err != nil {
 		t.Fatal(err)
 	}
-	l.wait.Wait()
-	return l.site.created(t, answer.EventID)
+	return answer.EventID
 }
 
 // created returns the data of the ConfigMaps that an event made.
