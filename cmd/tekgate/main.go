@@ -36,7 +36,7 @@ func status(err error) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, errDifferent):
+	case errors.Is(err, errDifferent), errors.Is(err, errRefused):
 		return 2
 	}
 	return 1
@@ -70,6 +70,6 @@ only verified events start a pipeline.`,
 	})
 	root.AddCommand(installCommand(), renderCommand(), diffCommand())
 	root.AddCommand(checkCommand(), statusCommand(), uninstallCommand(), credentialsCommand())
-	root.AddCommand(imagesCommand(), explainCommand())
+	root.AddCommand(imagesCommand(), explainCommand(), hookCommand())
 	return root
 }

@@ -15,7 +15,7 @@ import (
 // belong to: what stands here is built before the tests.
 var commands = map[string][]string{
 	Pipeline: {"webhook"},
-	Triggers: {"webhook"},
+	Triggers: {"webhook", "eventlistenersink"},
 }
 
 // buildRecipe is part of the cache's key: change it when the flags below change.
@@ -34,6 +34,12 @@ func Build(ctx context.Context, log io.Writer) ([]string, error) {
 		dirs = append(dirs, dir)
 	}
 	return dirs, nil
+}
+
+// Program returns the path of one of those commands, built on first use.
+func Program(ctx context.Context, release, command string, log io.Writer) (string, error) {
+	dir, err := binaries(ctx, release, log)
+	return filepath.Join(dir, command), err
 }
 
 // binaries returns the folder that holds the commands of a release. They are
