@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/internal/golden"
+	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/strict"
 	"github.com/tekgate/tekgate/mutator"
 )
@@ -23,59 +25,183 @@ import (
 // namespace is that of the request in every case.
 const namespace = "ci"
 
+// together is the folder of cases in which all rules are applied. In those of a
+// rule's folder it alone is.
+const together = "together"
+
 // testCase is one folder of testdata/<rule>:
 //
 //	input.yaml    the object that comes in
-//	want.yaml     the object that must come out
+//	want.yaml     the object that must come out, without the record of what was done
 //	warnings.txt  the warnings, one per line; none without it
-//	exists.yaml   the ServiceAccounts of one namespace; none without it
-//	config.yaml   the configuration, over the default; without it that of the
-//	              rule's folder
+//	explain.txt   what the rule did and why it did nothing, one line per place
+//	cluster.yaml  what there is besides; nothing without it
+//	config.yaml   the sections mutator and mirror, over the default; without it
+//	              those of the rule's folder
 type testCase struct {
 	name     string
+	rule     string
+	folder   string
 	input    []byte
 	want     []byte
 	warnings string
-	mutator  mutator.Mutator
+	resolved bool
+	mutator  *mutator.Mutator
 }
 
-// accounts are what exists.yaml says.
-type accounts struct {
-	Namespace string   `json:"namespace"`
-	Names     []string `json:"names"`
-	Error     string   `json:"error"`
+// world is what cluster.yaml says.
+type world struct {
+	Namespace       mutator.Namespace          `json:"namespace"`
+	ServiceAccounts map[string]mutator.Account `json:"serviceAccounts"`
+	Tasks           map[string]map[string]any  `json:"tasks"`
+	Settings        mutator.Tekton             `json:"tekton"`
+	Resolved        bool                       `json:"resolved"`
+	Error           string                     `json:"error"` // of every look-up
 }
 
-func (a accounts) Exists(_ context.Context, namespace, name string) (bool, error) {
-	if a.Error != "" {
-		return false, errors.New(a.Error)
+func (w world) fails() error {
+	if w.Error == "" {
+		return nil
 	}
-	return namespace == a.Namespace && slices.Contains(a.Names, name), nil
+	return errors.New(w.Error)
 }
+
+type cluster struct{ world }
+
+func (c cluster) Namespace(_ context.Context, name string) (*mutator.Namespace, error) {
+	if name != namespace {
+		return nil, c.fails()
+	}
+	return &c.world.Namespace, c.fails()
+}
+
+func (c cluster) ServiceAccount(_ context.Context, space, name string) (*mutator.Account, error) {
+	account, ok := c.ServiceAccounts[name]
+	if space != namespace || !ok {
+		return nil, c.fails()
+	}
+	return &account, c.fails()
+}
+
+func (c cluster) WorkloadIdentity(_ context.Context, _ string, keys []string) (string, error) {
+	for name, account := range c.ServiceAccounts {
+		if slices.ContainsFunc(keys, func(key string) bool { return account.Annotations[key] != "" }) {
+			return name, c.fails()
+		}
+	}
+	return "", c.fails()
+}
+
+func (c cluster) Task(_ context.Context, _, name string) (map[string]any, error) {
+	return c.Tasks[name], c.fails()
+}
+
+func (c cluster) Tekton(context.Context) mutator.Tekton { return c.Settings }
 
 func TestCases(t *testing.T) {
 	for _, c := range loadCases(t) {
 		t.Run(c.name, func(t *testing.T) {
 			out := mutate(t, c, c.input)
-			if diff := difference(t, out, c.want); diff != "" {
+			if diff := difference(t, unrecorded(t, out.Object), c.want); diff != "" {
 				t.Errorf("the outcome is not want.yaml:\n%s", diff)
 			}
-			if got := lines(out); got != c.warnings {
+			if got := lines(out.Warnings); got != c.warnings {
 				t.Errorf("warnings are\n%s\nwant\n%s", got, c.warnings)
 			}
-			if changed := difference(t, out, c.input) != ""; changed != (len(out.Patch) > 0) || changed != (len(out.Did) > 0) {
-				t.Errorf("changed is %v, with the patch %v and %v", changed, out.Patch, out.Did)
+			golden.Equal(t, c.folder+"/explain.txt", explanation(c, out))
+			if changed := difference(t, out.Object, c.input) != ""; changed != (len(out.Patch) > 0) || changed != (len(out.Did()) > 0) {
+				t.Errorf("changed is %v, with the patch %v and %v", changed, out.Patch, out.Did())
 			}
+			recorded(t, c, out)
 			patched := apply(t, c.input, out)
-			if diff := difference(t, out, patched); diff != "" {
+			if diff := difference(t, out.Object, patched); diff != "" {
 				t.Errorf("the patched object is not the object:\n%s", diff)
 			}
-			if again := mutate(t, c, patched); len(again.Patch)+len(again.Did) != 0 {
+			if again := mutate(t, c, patched); len(again.Patch)+len(again.Did()) != 0 {
 				t.Errorf("a second pass changes %v", again.Patch)
 			}
 			tektonAgrees(t, c.input, patched)
 		})
 	}
+}
+
+// explanation renders the decisions of the case's rule, or of all.
+func explanation(c testCase, out mutator.Outcome) []byte {
+	var text strings.Builder
+	for _, d := range out.Decisions {
+		if c.rule != together && d.Rule != c.rule {
+			continue
+		}
+		said := "did: " + d.Did
+		if d.Did == "" {
+			said = "not: " + d.Why
+		}
+		if c.rule == together {
+			said = d.Rule + " " + said
+		}
+		if d.Where != "" {
+			said = d.Where + ": " + said
+		}
+		fmt.Fprintln(&text, said)
+	}
+	return []byte(text.String())
+}
+
+// recorded checks the annotation that says what was done.
+func recorded(t *testing.T, c testCase, out mutator.Outcome) {
+	t.Helper()
+	text := annotation(out.Object, mutator.DoneKey)
+	before, _ := decodeNumbers(t, c.input).(map[string]any)
+	switch kind, _ := before["kind"].(string); {
+	case text == annotation(before, mutator.DoneKey):
+		if changed := len(out.Patch) > 0; changed && kind != "Task" && kind != "Pipeline" && kind != "StepAction" {
+			t.Errorf("nothing records the change")
+		}
+		return
+	}
+	var record mutator.Record
+	if err := json.Unmarshal([]byte(text), &record); err != nil {
+		t.Fatalf("the record %q: %v", text, err)
+	}
+	if annotation(before, mutator.ConfigKey) == "" && record.Config != c.mutator.Hash() && !strings.Contains(c.name, "namespace-") {
+		t.Errorf("the record %s names another configuration than %s", text, c.mutator.Hash())
+	}
+	for id := range out.Did() {
+		if !slices.Contains(record.Rules, id) {
+			t.Errorf("the record %s lacks the rule %s", text, id)
+		}
+	}
+}
+
+func annotation(object map[string]any, key string) string {
+	metadata, _ := object["metadata"].(map[string]any)
+	annotations, _ := metadata["annotations"].(map[string]any)
+	text, _ := annotations[key].(string)
+	return text
+}
+
+// unrecorded returns a copy of the object without the record, so that cases need
+// not know the configuration's hash.
+func unrecorded(t testing.TB, object map[string]any) map[string]any {
+	t.Helper()
+	raw, err := json.Marshal(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := decodeNumbers(t, raw).(map[string]any)
+	metadata, _ := out["metadata"].(map[string]any)
+	annotations, _ := metadata["annotations"].(map[string]any)
+	if _, ok := annotations[mutator.DoneKey]; !ok {
+		return out
+	}
+	delete(annotations, mutator.DoneKey)
+	if len(annotations) == 0 {
+		delete(metadata, "annotations")
+	}
+	if len(metadata) == 0 {
+		delete(out, "metadata")
+	}
+	return out
 }
 
 // TestEveryRuleHasCases also says which folders belong to no rule.
@@ -88,11 +214,12 @@ func TestEveryRuleHasCases(t *testing.T) {
 		if count[rule.ID] == 0 {
 			t.Errorf("rule %s has no case", rule.ID)
 		}
-		if rule.Doc == "" || len(rule.Kinds) == 0 || rule.Apply == nil {
-			t.Errorf("rule %s lacks a doc, kinds or its function", rule.ID)
+		if rule.Doc == "" || len(rule.Kinds) == 0 {
+			t.Errorf("rule %s lacks a doc or kinds", rule.ID)
 		}
 		delete(count, rule.ID)
 	}
+	delete(count, together)
 	for folder := range count {
 		t.Errorf("testdata/%s belongs to no rule", folder)
 	}
@@ -107,33 +234,77 @@ func loadCases(t testing.TB) []testCase {
 	return cases
 }
 
+// file is what config.yaml holds.
+type file struct {
+	Mutator mutator.Config `json:"mutator"`
+	Mirror  image.Mirror   `json:"mirror"`
+}
+
 func loadCase(t testing.TB, folder string) testCase {
 	t.Helper()
-	c := testCase{name: strings.TrimPrefix(folder, "testdata/")}
+	c := testCase{name: strings.TrimPrefix(folder, "testdata/"), folder: folder}
+	c.rule = filepath.Dir(c.name)
 	c.input = golden.JSON(t, golden.Read(t, folder+"/input.yaml"))
 	c.want = golden.JSON(t, golden.Read(t, folder+"/want.yaml"))
 	c.warnings = string(golden.ReadOptional(t, folder+"/warnings.txt"))
-	c.mutator.Config = mutator.Default()
-	config := golden.ReadOptional(t, folder+"/config.yaml")
-	if config == nil {
-		config = golden.ReadOptional(t, filepath.Dir(folder)+"/config.yaml")
+	config := file{Mutator: mutator.Default()}
+	text := golden.ReadOptional(t, folder+"/config.yaml")
+	if text == nil {
+		text = golden.ReadOptional(t, filepath.Dir(folder)+"/config.yaml")
 	}
-	var exists accounts
+	var there world
 	err := errors.Join(
-		strict.UnmarshalYAML([]byte(cmp.Or(string(config), "{}")), &c.mutator.Config),
-		strict.UnmarshalYAML([]byte(cmp.Or(string(golden.ReadOptional(t, folder+"/exists.yaml")), "{}")), &exists),
-		c.mutator.Config.Validate(),
+		strict.UnmarshalYAML([]byte(cmp.Or(string(text), "{}")), &config),
+		strict.UnmarshalYAML([]byte(cmp.Or(string(golden.ReadOptional(t, folder+"/cluster.yaml")), "{}")), &there),
 	)
 	if err != nil {
 		t.Fatalf("%s: %v", folder, err)
 	}
-	c.mutator.ServiceAccounts = exists
+	if c.rule != together {
+		alone(&config.Mutator, c.rule)
+	}
+	c.resolved = there.Resolved
+	c.mutator = newMutator(t, folder, config, cluster{there})
 	return c
+}
+
+func newMutator(t testing.TB, name string, config file, there mutator.Cluster) *mutator.Mutator {
+	t.Helper()
+	var rules *image.Rules
+	if !config.Mirror.Empty() {
+		var err error
+		if rules, err = config.Mirror.Compile(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	m, err := mutator.New(config.Mutator, rules, there)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return m
+}
+
+// alone switches off every rule but one.
+func alone(config *mutator.Config, rule string) {
+	for id, scope := range map[string]*mutator.Scope{
+		"service-account":    &config.ServiceAccount.Scope,
+		"docker-config":      &config.DockerConfig.Scope,
+		"kaniko":             &config.Kaniko.Scope,
+		"env":                &config.Env.Scope,
+		"resources":          &config.Resources.Scope,
+		"image-pull-secrets": &config.ImagePullSecrets.Scope,
+		"pod-template":       &config.PodTemplate.Scope,
+		"image-mirror":       &config.ImageMirror.Scope,
+	} {
+		scope.Disabled = scope.Disabled || id != rule
+	}
 }
 
 func mutate(t testing.TB, c testCase, raw []byte) mutator.Outcome {
 	t.Helper()
-	out, err := c.mutator.Mutate(t.Context(), kindOf(t, raw), namespace, raw)
+	out, err := c.mutator.Mutate(t.Context(), mutator.Request{
+		Kind: kindOf(t, raw), Namespace: namespace, Raw: raw, Resolved: c.resolved, Explain: true,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,13 +341,13 @@ func apply(t testing.TB, raw []byte, out mutator.Outcome) []byte {
 	return patched
 }
 
-// difference compares the outcome with JSON, numbers by their digits.
-func difference(t testing.TB, out mutator.Outcome, want []byte) string {
+// difference compares an object with JSON, numbers by their digits.
+func difference(t testing.TB, object map[string]any, want []byte) string {
 	t.Helper()
-	if reflect.DeepEqual(any(out.Object), decodeNumbers(t, want)) {
+	if reflect.DeepEqual(any(object), decodeNumbers(t, want)) {
 		return ""
 	}
-	got, err := json.Marshal(out.Object)
+	got, err := json.Marshal(object)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,9 +365,9 @@ func decodeNumbers(t testing.TB, raw []byte) any {
 	return object
 }
 
-func lines(out mutator.Outcome) string {
+func lines(warnings []string) string {
 	var text strings.Builder
-	for _, warning := range out.Warnings {
+	for _, warning := range warnings {
 		text.WriteString(warning + "\n")
 	}
 	return text.String()

@@ -6,42 +6,156 @@ import (
 	"path"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/tekgate/tekgate/internal/image"
 )
 
 // Config is the section `mutator` of the configuration file, with one field per
 // rule.
 type Config struct {
-	DockerConfig   DockerConfig   `json:"dockerConfig"`
-	ServiceAccount ServiceAccount `json:"serviceAccount"`
-}
-
-// DockerConfig configures the rule docker-config.
-type DockerConfig struct {
-	// Disabled switches the rule off. It is not called off, which YAML takes for
-	// false.
-	Disabled bool `json:"disabled,omitempty"`
-	// Path is the folder whose config.json Kaniko reads its credentials from.
-	Path string `json:"path"`
+	ServiceAccount   ServiceAccount   `json:"serviceAccount"`
+	DockerConfig     DockerConfig     `json:"dockerConfig"`
+	Kaniko           Kaniko           `json:"kaniko"`
+	Env              Env              `json:"env"`
+	Resources        Resources        `json:"resources"`
+	ImagePullSecrets ImagePullSecrets `json:"imagePullSecrets"`
+	PodTemplate      PodTemplate      `json:"podTemplate"`
+	ImageMirror      ImageMirror      `json:"imageMirror"`
 }
 
 // ServiceAccount configures the rule service-account.
 type ServiceAccount struct {
-	// Name is the ServiceAccount for TaskRuns that name none. Empty, as it is by
+	Scope `json:",inline"`
+	// Name is the ServiceAccount for runs that name none. Empty, as it is by
 	// default, switches the rule off: a ServiceAccount is a privilege, which
 	// nobody should be given unasked.
 	Name string `json:"name,omitempty"`
+	// TreatAsUnset lists names that count as none, such as default.
+	TreatAsUnset []string `json:"treatAsUnset,omitempty"`
+}
+
+// DockerConfig configures the rule docker-config.
+type DockerConfig struct {
+	Scope `json:",inline"`
+	// Path is the folder whose config.json builders read their credentials from.
+	Path string `json:"path"`
+	// Builders are programs that read it, besides those that Tekgate knows.
+	Builders Builders `json:"builders,omitzero"`
+	// WorkloadIdentity lists annotations of ServiceAccounts that give their Pods
+	// an identity at a cloud, besides those that Tekgate knows.
+	WorkloadIdentity []string `json:"workloadIdentity,omitempty"`
+}
+
+// Builders are programs that read DOCKER_CONFIG.
+type Builders struct {
+	// Images are patterns of host and path, as in mirror.rules.
+	Images []string `json:"images,omitempty"`
+	// Commands are names of programs, or paths.
+	Commands []string `json:"commands,omitempty"`
+}
+
+// Kaniko configures the rule kaniko.
+type Kaniko struct {
+	Scope `json:",inline"`
+	// Image takes the place of Kaniko's public images: a repository, which keeps
+	// the author's tag, or one with a tag, which keeps the flavour of the author's
+	// tag (debug or slim). Empty leaves images alone.
+	Image string `json:"image,omitempty"`
+	// Command sets the command of steps that have arguments alone, so that Tekton
+	// need not ask the registry for the image's entrypoint.
+	Command bool `json:"command"`
+	// RegistryMap are mirrors of registries (KANIKO_REGISTRY_MAP).
+	RegistryMap map[string]string `json:"registryMap,omitempty"`
+	// RegistryMirror is the mirror of Docker Hub (KANIKO_REGISTRY_MIRROR).
+	RegistryMirror string `json:"registryMirror,omitempty"`
+	// Args are default arguments, such as --push-retry=3.
+	Args []string `json:"args,omitempty"`
+}
+
+// Env configures the rule env.
+type Env struct {
+	Scope `json:",inline"`
+	// Set are the variables, by steps.
+	Set []EnvSet `json:"set,omitempty"`
+}
+
+// EnvSet are variables for some steps.
+type EnvSet struct {
+	Steps     Steps           `json:"steps,omitzero"`
+	Variables []corev1.EnvVar `json:"variables"`
+}
+
+// Resources configures the rule resources.
+type Resources struct {
+	Scope `json:",inline"`
+	// Set are the resources, by steps; the first that selects a step counts.
+	Set []ResourcesSet `json:"set,omitempty"`
+}
+
+// ResourcesSet are requests and limits for some steps.
+type ResourcesSet struct {
+	Steps    Steps               `json:"steps,omitzero"`
+	Requests corev1.ResourceList `json:"requests,omitempty"`
+	Limits   corev1.ResourceList `json:"limits,omitempty"`
+}
+
+// ImagePullSecrets configures the rule image-pull-secrets.
+type ImagePullSecrets struct {
+	Scope `json:",inline"`
+	// Names are those of Secrets, which each namespace has to have itself.
+	Names []string `json:"names,omitempty"`
+}
+
+// PodTemplate configures the rule pod-template: what of it a run's podTemplate
+// lacks is added. The fields are those of Tekton's podTemplate of these names.
+type PodTemplate struct {
+	Scope                     `json:",inline"`
+	NodeSelector              map[string]string                 `json:"nodeSelector,omitempty"`
+	Tolerations               []corev1.Toleration               `json:"tolerations,omitempty"`
+	Affinity                  *corev1.Affinity                  `json:"affinity,omitempty"`
+	TopologySpreadConstraints []corev1.TopologySpreadConstraint `json:"topologySpreadConstraints,omitempty"`
+	SecurityContext           *corev1.PodSecurityContext        `json:"securityContext,omitempty"`
+	DNSPolicy                 corev1.DNSPolicy                  `json:"dnsPolicy,omitempty"`
+	DNSConfig                 *corev1.PodDNSConfig              `json:"dnsConfig,omitempty"`
+	HostAliases               []corev1.HostAlias                `json:"hostAliases,omitempty"`
+	PriorityClassName         string                            `json:"priorityClassName,omitempty"`
+	RuntimeClassName          string                            `json:"runtimeClassName,omitempty"`
+	SchedulerName             string                            `json:"schedulerName,omitempty"`
+}
+
+// ImageMirror configures the rule image-mirror.
+type ImageMirror struct {
+	Scope `json:",inline"`
+	// Enabled switches the rule on. It is off by default, since a mirror that
+	// holds Tekton's images need not hold those of every TaskRun.
+	Enabled bool `json:"enabled,omitempty"`
+	// Mirror takes the place of the file's section mirror for the images of
+	// steps; where it is left out, that section holds for them too.
+	Mirror *image.Mirror `json:"mirror,omitempty"`
 }
 
 // Default returns the configuration that holds where the file says nothing.
 func Default() Config {
-	return Config{DockerConfig: DockerConfig{Path: "/tekton/creds/.docker"}}
+	return Config{DockerConfig: DockerConfig{Path: "/tekton/creds/.docker"}, Kaniko: Kaniko{Command: true}}
 }
 
 // Validate reports all that is wrong, joined, each problem with the path of its
 // field in the section.
 func (c Config) Validate() error {
-	return errors.Join(c.DockerConfig.validate(), c.ServiceAccount.validate())
+	_, err := compile(c, nil)
+	return err
+}
+
+// checker collects what is wrong with one rule's section.
+type checker struct {
+	section  string
+	problems []error
+}
+
+func (c *checker) problem(format string, args ...any) {
+	c.problems = append(c.problems, fmt.Errorf("%s.%s", c.section, fmt.Sprintf(format, args...)))
 }
 
 // brokenPaths are values that look right, and that people paste from old
@@ -52,37 +166,30 @@ var brokenPaths = []struct{ path, reason string }{
 	{"/kaniko", "it is where Kaniko's image looks anyway, and where Tekton puts nothing"},
 }
 
-func (c DockerConfig) validate() error {
+func (c *checker) dockerConfigPath(value string) {
 	const remedy = `write /tekton/creds/.docker, which every version of Tekton fills`
-	if c.Disabled {
-		return nil
+	if value == "" {
+		c.problem("path: is empty: write `disabled: true` to switch the rule off")
+		return
 	}
-	if c.Path == "" {
-		return errors.New("dockerConfig.path: is empty: write `disabled: true` to switch the rule off")
-	}
-	if !path.IsAbs(c.Path) || strings.Contains(c.Path, "$(") {
-		return fmt.Errorf("dockerConfig.path: %q is not an absolute path: %s", c.Path, remedy)
+	if !path.IsAbs(value) || strings.Contains(value, "$(") {
+		c.problem("path: %q is not an absolute path: %s", value, remedy)
+		return
 	}
 	for _, broken := range brokenPaths {
-		if within(broken.path, path.Clean(c.Path)) {
-			return fmt.Errorf("dockerConfig.path: %q does not work, since %s: %s", c.Path, broken.reason, remedy)
+		if within(broken.path, path.Clean(value)) {
+			c.problem("path: %q does not work, since %s: %s", value, broken.reason, remedy)
 		}
 	}
-	return nil
 }
 
-func (c ServiceAccount) validate() error {
-	if c.Name == "" {
-		return nil
+// names checks names of objects.
+func (c *checker) names(at string, names ...string) {
+	for _, name := range names {
+		if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
+			c.problem("%s: %q is not a name: %s", at, name, problems[0])
+		}
 	}
-	if problems := validation.IsDNS1123Subdomain(c.Name); len(problems) > 0 {
-		return fmt.Errorf("serviceAccount.name: %q is not a name: %s", c.Name, problems[0])
-	}
-	return nil
 }
 
-// within tells whether the clean path inner is outer or lies below it.
-func within(outer, inner string) bool {
-	rest, below := strings.CutPrefix(inner, strings.TrimSuffix(outer, "/"))
-	return below && (rest == "" || rest[0] == '/')
-}
+func (c *checker) err() error { return errors.Join(c.problems...) }

@@ -42,16 +42,32 @@ func TestHandle(t *testing.T) {
 	dryRun.DryRun = new(bool)
 	*dryRun.DryRun = true
 
+	task := create("v1", `{"apiVersion":"tekton.dev/v1","kind":"Task","metadata":{"name":"t"},
+		"spec":{"steps":[{"name":"build","image":"gcr.io/kaniko-project/executor:v1.24.0"}]}}`)
+	task.Kind.Kind = "Task"
+	dryTask := task
+	dryTask.DryRun = dryRun.DryRun
+	resolved := dryTask
+	resolved.UserInfo.Username = mutator.ControllerOf("tekton-pipelines")
+	undry := resolved
+	undry.DryRun = nil
+
 	tests := []struct {
 		name  string
 		req   admission.Request
 		fired []string
 		code  int32
 	}{
-		{"v1", create("v1", kanikoRun), []string{"docker-config", "service-account"}, http.StatusOK},
-		{"v1beta1", create("v1beta1", strings.Replace(kanikoRun, "/v1", "/v1beta1", 1)), []string{"docker-config", "service-account"}, http.StatusOK},
-		{"dry run", dryRun, []string{"docker-config", "service-account"}, http.StatusOK},
-		{"unknown version", create("v1alpha1", kanikoRun), nil, http.StatusOK},
+		{"v1", create("v1", kanikoRun), []string{"docker-config", "kaniko", "service-account"}, http.StatusOK},
+		{"v1beta1", create("v1beta1", strings.Replace(kanikoRun, "/v1", "/v1beta1", 1)), []string{"docker-config", "kaniko", "service-account"}, http.StatusOK},
+		{"dry run", dryRun, []string{"docker-config", "kaniko", "service-account"}, http.StatusOK},
+		{"v1alpha1", create("v1alpha1", strings.Replace(kanikoRun, "/v1", "/v1alpha1", 1)), []string{"docker-config", "kaniko", "service-account"}, http.StatusOK},
+		{"unknown version", create("v2", kanikoRun), nil, http.StatusOK},
+		{"another version than the request's", create("v1beta1", kanikoRun), nil, http.StatusOK},
+		{"stored Task", task, nil, http.StatusOK},
+		{"dry run of a Task", dryTask, nil, http.StatusOK},
+		{"dry run of a Task by Tekton's controller", resolved, []string{"docker-config", "kaniko"}, http.StatusOK},
+		{"Task by Tekton's controller", undry, nil, http.StatusOK},
 		{"update", update, nil, http.StatusOK},
 		{"subresource", status, nil, http.StatusOK},
 		{"deletion", deletion, nil, http.StatusOK},
@@ -82,13 +98,17 @@ func TestHandle(t *testing.T) {
 
 // TestPatchIsMinimal holds that nothing is written but what the rules change.
 func TestPatchIsMinimal(t *testing.T) {
-	res := withAccount().Handle(t.Context(), create("v1", kanikoRun))
+	m := withAccount()
+	res := m.Handle(t.Context(), create("v1", kanikoRun))
 	slices.SortFunc(res.Patches, func(a, b jsonOperation) int { return strings.Compare(a.Path, b.Path) })
 	got, err := json.Marshal(res.Patches)
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `[{"op":"add","path":"/spec/serviceAccountName","value":"builder"},` +
+	record := `{\"rules\":[\"docker-config\",\"kaniko\",\"service-account\"],\"config\":\"` + m.Hash() + `\"}`
+	want := `[{"op":"add","path":"/metadata/annotations","value":{"tekgate.dev/mutated":"` + record + `"}},` +
+		`{"op":"add","path":"/spec/serviceAccountName","value":"builder"},` +
+		`{"op":"add","path":"/spec/taskSpec/steps/0/command","value":["/kaniko/executor"]},` +
 		`{"op":"add","path":"/spec/taskSpec/steps/0/env","value":[{"name":"DOCKER_CONFIG","value":"/tekton/creds/.docker"}]}]`
 	if string(got) != want {
 		t.Errorf("the patch is\n%s\nwant\n%s", got, want)
@@ -100,23 +120,35 @@ func TestPatchIsMinimal(t *testing.T) {
 func TestAfterTekton(t *testing.T) {
 	defaulted := strings.Replace(kanikoRun, `"taskSpec"`, `"serviceAccountName":"default","timeout":"1h0m0s","taskSpec"`, 1)
 	res := withAccount().Handle(t.Context(), create("v1", defaulted))
-	if len(res.Patches) != 1 || res.Patches[0].Path != "/spec/taskSpec/steps/0/env" {
-		t.Errorf("the patch is %v, want that of docker-config alone", res.Patches)
+	if _, did := res.AuditAnnotations["service-account"]; did || len(res.AuditAnnotations) != 2 {
+		t.Errorf("the rules did %v, want docker-config and kaniko alone", res.AuditAnnotations)
 	}
 }
 
-// TestWithoutServiceAccounts is the rule where nothing can be looked up.
-func TestWithoutServiceAccounts(t *testing.T) {
-	m := withAccount()
-	m.ServiceAccounts = nil
+// TestWithoutCluster is the rules where nothing can be looked up.
+func TestWithoutCluster(t *testing.T) {
+	config := mutator.Default()
+	config.ServiceAccount.Name = "builder"
+	m, err := mutator.New(config, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	res := m.Handle(t.Context(), create("v1", kanikoRun))
-	if !res.Allowed || len(res.Patches) != 1 {
-		t.Errorf("got %v %v, want one patch", res.Allowed, res.Patches)
+	if _, did := res.AuditAnnotations["service-account"]; !res.Allowed || did || len(res.AuditAnnotations) != 2 {
+		t.Errorf("got %v %v, want docker-config and kaniko alone", res.Allowed, res.AuditAnnotations)
 	}
 }
 
 func withAccount() *mutator.Mutator {
 	config := mutator.Default()
 	config.ServiceAccount.Name = "builder"
-	return &mutator.Mutator{Config: config, ServiceAccounts: accounts{Namespace: namespace, Names: []string{"builder"}}}
+	m, err := mutator.New(config, nil, oneAccount)
+	if err != nil {
+		panic(err)
+	}
+	return m
 }
+
+var oneAccount = cluster{world{ServiceAccounts: map[string]mutator.Account{
+	"builder": {Secrets: []string{"registry"}}, "default": {Secrets: []string{"registry"}},
+}}}

@@ -13,76 +13,151 @@
 //   - Rules look at the object alone, never at what an earlier call did, and a
 //     second pass changes nothing: the API server calls once more after Tekton's
 //     own webhook has filled in its defaults, and may call in the other order.
-//   - What the author wrote stays. A rule fills a gap or does nothing.
+//     The one thing read back is which image a mirror's name stands for.
+//   - What the author wrote stays. A rule fills a gap or does nothing; the names
+//     of images alone are replaced, where the configuration says so, and the
+//     originals are recorded.
+//
+// Where the steps of a run stand decides who can be reached how:
+//
+//   - Steps that a TaskRun or PipelineRun writes out are edited where they stand.
+//   - Tasks, Pipelines and StepActions from bundles, git, hubs and the cluster
+//     resolver: since v0.62 Tekton's controller creates each of them by a dry run
+//     and goes on with what the webhooks made of it (tektoncd/pipeline#8108), after
+//     it has verified signatures. The server edits them in these dry runs alone,
+//     so that what is stored stays what its author signed or keeps in git.
+//   - A local Task is looked up, and the run's podTemplate carries the one
+//     variable for it; that reaches all steps, so each of them must be free.
+//   - Pods are edited last, for what no other way reaches: older releases and
+//     steps that refer to a local StepAction. Only what is absent is added, since
+//     by then Tekton has looked up entrypoints and counted credentials.
 package mutator
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"slices"
+	"strings"
 
 	"gomodules.xyz/jsonpatch/v2"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/object"
 )
 
-// ServiceAccounts tells whether a ServiceAccount exists, in the cluster or in
-// whatever stands for it.
-type ServiceAccounts interface {
-	Exists(ctx context.Context, namespace, name string) (bool, error)
+// Mutator applies Rules as one configuration wants them. It is safe for
+// concurrent use.
+type Mutator struct {
+	// Controller is the user name of Tekton's controller, whose dry runs of Tasks
+	// are no creations: see Request.Resolved.
+	Controller string
+	// Observe, if not nil, is told of every outcome.
+	Observe func(schema.GroupVersionKind, Outcome)
+
+	settings *settings
+	overlays overlays
+	cluster  Cluster
 }
 
-// Mutator applies Rules as Config wants them.
-type Mutator struct {
-	Config          Config
-	ServiceAccounts ServiceAccounts // nil: none exists
+// New prepares the rules. Mirror are the rules of the file's section mirror; nil
+// means that there are none. A nil cluster holds nothing.
+//
+// The error is that of Config.Validate.
+func New(config Config, mirror *image.Rules, cluster Cluster) (*Mutator, error) {
+	compiled, err := compile(config, mirror)
+	if err != nil {
+		return nil, err
+	}
+	if config.ImageMirror.Enabled && compiled.images == nil {
+		return nil, errors.New("imageMirror.enabled: there is no mirror: write a section mirror, or imageMirror.mirror")
+	}
+	if cluster == nil {
+		cluster = nowhere{}
+	}
+	return &Mutator{Controller: ControllerOf("tekton-pipelines"), settings: compiled, cluster: cluster}, nil
+}
+
+// ControllerOf returns the user name of the controller of a Tekton that runs in
+// the namespace (config/200-serviceaccount.yaml, pipeline v1.15.0).
+func ControllerOf(namespace string) string {
+	return "system:serviceaccount:" + namespace + ":tekton-pipelines-controller"
+}
+
+// Hash names the configuration: 12 hexadecimal digits that change with it.
+func (m *Mutator) Hash() string { return m.settings.hash }
+
+// Request is one object and what is known about it.
+type Request struct {
+	Kind      schema.GroupVersionKind
+	Namespace string // of the request, since an object need not name its own
+	Raw       []byte // the JSON of the object
+	// Resolved says that Tekton's controller creates the object by a dry run, to
+	// run it and not to store it.
+	Resolved bool
+	// Explain asks for the reasons why rules did nothing, too.
+	Explain bool
 }
 
 // Outcome is what became of one object. Nothing in it is secret: rules tell the
-// names of steps and ServiceAccounts, never values.
+// names of steps, variables, images and ServiceAccounts, never other values.
 type Outcome struct {
-	Object   map[string]any        // the object as the rules left it, numbers as json.Number
-	Patch    []jsonpatch.Operation // from the object that came in to Object; empty if nothing changed
-	Did      map[string]string     // per id of a rule that changed something, what it did
-	Warnings []string              // single lines for the user
+	Object    map[string]any        // the object as the rules left it, numbers as json.Number
+	Patch     []jsonpatch.Operation // from the object that came in to Object; empty if nothing changed
+	Decisions []Decision            // what was done; with Request.Explain also what was not
+	Warnings  []string              // single lines for the user
 }
 
-// Mutate applies the rules for kind to raw, the JSON of one object. The
-// namespace is that of the request, since the object need not name its own.
-//
-// The error says that raw is not a JSON object.
-func (m *Mutator) Mutate(ctx context.Context, kind schema.GroupVersionKind, namespace string, raw []byte) (Outcome, error) {
-	decoded, err := object.Decode(raw)
-	if err != nil {
-		return Outcome{}, fmt.Errorf("decoding %s: %w", kind.Kind, err)
-	}
-	out := Outcome{Object: decoded, Did: map[string]string{}}
-	in := Input{Object: decoded, Namespace: namespace, Config: m.Config, ServiceAccounts: m.ServiceAccounts}
-	for _, rule := range Rules {
-		if !slices.Contains(rule.Kinds, kind) {
+// Decision is what a rule did, or why it did nothing, at one place.
+type Decision struct {
+	Rule  string `json:"rule"`
+	Where string `json:"where,omitempty"` // such as `spec.taskSpec.steps[0], step "build"`; "" means the object
+	Did   string `json:"did,omitempty"`
+	Why   string `json:"why,omitempty"` // why not; empty where Did is not
+}
+
+// Did returns what was done, one line per id of a rule that changed something.
+func (o *Outcome) Did() map[string]string {
+	did := map[string]string{}
+	for _, d := range o.Decisions {
+		if d.Did == "" {
 			continue
 		}
-		effect := rule.Apply(ctx, in)
-		if effect.Did != "" {
-			out.Did[rule.ID] = effect.Did
+		line := d.Did
+		if d.Where != "" {
+			line = d.Where + ": " + line
 		}
-		for _, warning := range effect.Warnings {
-			out.Warnings = append(out.Warnings, warning+" (rule "+rule.ID+")")
+		if before := did[d.Rule]; before != "" {
+			line = before + "; " + line
 		}
+		did[d.Rule] = line
 	}
-	if len(out.Did) == 0 {
-		return out, nil
-	}
-	out.Patch, err = patch(raw, decoded)
-	return out, err
+	return did
 }
 
-// Matches tells whether any rule is for this kind, so that callers need not
-// decode objects in vain.
-func Matches(kind schema.GroupVersionKind) bool {
-	return slices.ContainsFunc(Rules, func(r Rule) bool { return slices.Contains(r.Kinds, kind) })
+// Mutate applies the rules to one object.
+//
+// The error says that it is not a JSON object.
+func (m *Mutator) Mutate(ctx context.Context, req Request) (Outcome, error) {
+	decoded, err := object.Decode(req.Raw)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("decoding %s: %w", req.Kind.Kind, err)
+	}
+	p := m.begin(ctx, req, decoded)
+	for i := range Rules {
+		p.run(ctx, &Rules[i])
+	}
+	if p.changed() || p.notes[ProbeKey] != nil {
+		p.record()
+		if p.out.Patch, err = patch(req.Raw, decoded); err != nil {
+			return Outcome{}, err
+		}
+	}
+	if m.Observe != nil {
+		m.Observe(req.Kind, p.out)
+	}
+	return p.out, nil
 }
 
 func patch(raw []byte, fields map[string]any) ([]jsonpatch.Operation, error) {
@@ -95,4 +170,14 @@ func patch(raw []byte, fields map[string]any) ([]jsonpatch.Operation, error) {
 		return nil, fmt.Errorf("comparing the object with the changed one: %w", err)
 	}
 	return operations, nil
+}
+
+// stepPlace names a step to people.
+func stepPlace(step object.Step) string {
+	var b strings.Builder
+	b.WriteString(step.Path)
+	b.WriteString(`, step "`)
+	b.WriteString(step.Name())
+	b.WriteByte('"')
+	return b.String()
 }

@@ -10,176 +10,296 @@ import (
 	"github.com/tekgate/tekgate/internal/object"
 )
 
+const dockerConfig = "DOCKER_CONFIG"
+
 var dockerConfigRule = Rule{
 	ID:    "docker-config",
-	Kinds: taskRuns,
-	Doc: `Sets the environment variable DOCKER_CONFIG in every step that runs Kaniko, so
-that it finds the registry credentials of the TaskRun's ServiceAccount.
+	Kinds: slices.Concat(withSteps, pods),
+	Doc: `Sets the environment variable DOCKER_CONFIG in every step that builds or pushes
+images, so that it finds the registry credentials of the run's ServiceAccount.
 
 Tekton writes these credentials to /tekton/creds/.docker, while Kaniko's image
 looks into /kaniko/.docker, and the push ends in UNAUTHORIZED
 (tektoncd/pipeline#706, #7453). The value /tekton/home/.docker of older articles
 has been empty since Tekton v0.24 (tektoncd/pipeline#3943), and what stands in
 /root/.docker Kaniko deletes between the stages of a Dockerfile. /tekton/creds is
-a mount, which Kaniko neither deletes nor puts into images.
+a mount, which Kaniko neither deletes nor puts into images. The other builders look
+into the home of their user, where Tekton's copy may fail.
 
-Configured by ` + "`mutator.dockerConfig.path`" + `, by default /tekton/creds/.docker;
-` + "`mutator.dockerConfig.disabled: true`" + ` switches the rule off.
+Configured by ` + "`mutator.dockerConfig.path`" + `, by default /tekton/creds/.docker.
 
-A step runs Kaniko if its command is /kaniko/executor or /kaniko/warmer, or if
-its image is one of Kaniko's repositories in any registry. What a step does not
-say its stepTemplate says. An image that holds a parameter is unknown before the
-run starts: then the command alone decides.
+A step builds if its command is one of these programs, or its image one of their
+repositories in any registry: Kaniko, buildah, podman, skopeo, ko, crane, cosign,
+buildctl and docker; and what ` + "`mutator.dockerConfig.builders`" + ` adds
+(` + "`images`, `commands`" + `). What a step does not say its stepTemplate says.
+Parameters of the image are filled in as far as the run or the Task says them.
 
-The rule knows the steps that the TaskRun writes out. A step is left alone if
+A local Task is looked up. If it has a step that builds, the run's podTemplate is
+given the variable, which all its steps see: so each of them must be free of the
+reasons below, and the cluster's Tekton v0.43 or later.
 
-- DOCKER_CONFIG is set already: in the step, its stepTemplate or the TaskRun's
-  podTemplate, by value or from elsewhere, empty or not;
+A step is left alone if
+
+- DOCKER_CONFIG is set already: in the step, its stepTemplate, the run's
+  podTemplate or the cluster's default-pod-template, by value or from elsewhere,
+  empty or not; or REGISTRY_AUTH_FILE or DOCKER_AUTH_CONFIG is, which outrank it;
 - it has envFrom, or its stepTemplate has, for that may set it;
-- a volume or workspace is mounted where Kaniko's image looks, below it or above.
-  A workspace that is optional and that the TaskRun does not bind does not count;
-- its script, command or arguments speak of DOCKER_CONFIG or /kaniko/.docker;
+- a volume or workspace is mounted where the builder looks, below it or above, or at
+  any folder called .docker. A workspace that is optional and that the TaskRun does
+  not bind does not count;
+- its script, command or arguments speak of credentials: DOCKER_CONFIG, a folder
+  .docker, --authfile, --creds, a login;
 - --kaniko-dir or KANIKO_DIR moves Kaniko, which then sets DOCKER_CONFIG itself.
   The answer has a warning, unless something is mounted there;
-- it refers to a StepAction, beside which Tekton allows no env.
+- it refers to a StepAction, beside which Tekton allows no env;
+- the ServiceAccount has an annotation for a workload identity at a cloud, which
+  the variable would switch off (tektoncd/catalog#448). Where no run is known yet,
+  one such ServiceAccount in the namespace is enough. More annotations:
+  ` + "`mutator.dockerConfig.workloadIdentity`" + `;
+- there will be no credentials: the ServiceAccount lists no Secret, or Tekton's
+  flag disable-creds-init is on. The variable would hide what the image brings. The
+  answer has a warning;
+- Tekton's default-forbidden-env names DOCKER_CONFIG and the podTemplate would have
+  to carry it.
 
 The answer also has a warning where a step sets DOCKER_CONFIG to a folder below
-/tekton/home, since nothing fills that any more.`,
-	Apply: applyDockerConfig,
+/tekton/home, since nothing fills that any more.
+
+In a Pod a step that runs a script is left alone, for its text is not seen there.`,
+	scope: func(s *settings) *scope { return &s.scopes.docker },
+	apply: applyDockerConfig,
 }
 
-func applyDockerConfig(_ context.Context, in Input) Effect {
-	if in.Config.DockerConfig.Disabled {
-		return Effect{}
+// workloadIdentities are the annotations by which clouds give a ServiceAccount an
+// identity: Google, Amazon, Azure, Alibaba and Tencent.
+var workloadIdentities = []string{
+	"iam.gke.io/gcp-service-account",
+	"eks.amazonaws.com/role-arn",
+	"azure.workload.identity/client-id",
+	"pod-identity.alibabacloud.com/role-name",
+	"tke.cloud.tencent.com/role-arn",
+}
+
+func applyDockerConfig(ctx context.Context, p *pass) {
+	if p.kind.Kind == "TaskRun" {
+		if ref, ok := object.ReferenceOf(p.object); ok {
+			p.dockerConfigOfTask(ctx, ref)
+			return
+		}
 	}
-	task, isTask := object.TaskOf(in.Object)
-	steps, isList := task.Steps()
-	if !isTask || !isList {
-		return Effect{}
+	if len(p.tasks) == 0 {
+		p.not("", "no steps are written out in it")
 	}
-	var effect Effect
-	var done []string
-	for _, step := range steps {
-		build, ok := readBuild(task, step)
-		if !ok || !isKaniko(build.image, build.command) {
+	for _, task := range p.tasks {
+		p.dockerConfigOf(ctx, task)
+	}
+}
+
+// dockerConfigOf edits the steps of one task.
+func (p *pass) dockerConfigOf(ctx context.Context, task object.Task) {
+	asked, none := false, ""
+	for _, v := range p.views(task) {
+		if why := p.notBuilding(v); why != "" {
+			p.notStep(v.step, why)
 			continue
 		}
-		if warning := build.warning(); warning != "" {
-			effect.Warnings = append(effect.Warnings, fmt.Sprintf("%s, step %q: %s", step.Path, step.Name(), warning))
+		p.warnDockerConfig(v)
+		if why := p.decided(v); why != "" {
+			p.notStep(v.step, why)
+			continue
 		}
-		if build.free() {
-			setVariable(step, in.Config.DockerConfig.Path)
-			done = append(done, step.Name())
+		if !asked { // only now, for most tasks never build
+			asked, none = true, p.noCredentials(ctx, task)
+		}
+		if none != "" {
+			p.notStep(v.step, none)
+			continue
+		}
+		v.add(map[string]any{"name": dockerConfig, "value": p.settings.DockerConfig.Path})
+		p.did(stepPlace(v.step), "set %s", dockerConfig)
+	}
+}
+
+// notBuilding says why a step does not need credentials, or "".
+func (p *pass) notBuilding(v *view) string {
+	if p.settings.builds(v) == nil {
+		return "neither its command nor its image is known to build or push images"
+	}
+	return p.settings.scopes.docker.excludesImage(p.space, p.labels, v.known)
+}
+
+// decisions are words that decide about credentials.
+var decisions = []string{dockerConfig, "/.docker", "KANIKO_DIR", "--kaniko-dir", "REGISTRY_AUTH_FILE", "auth.json", "--authfile", "-creds", " login", "auth login"}
+
+// decided says who has decided already where a step finds its credentials, or "".
+func (p *pass) decided(v *view) string {
+	for _, name := range []string{dockerConfig, "REGISTRY_AUTH_FILE", "DOCKER_AUTH_CONFIG"} {
+		if v.variable(name) != nil {
+			return name + " is set already"
 		}
 	}
-	if len(done) > 0 {
-		effect.Did = "set DOCKER_CONFIG in " + strings.Join(done, ", ")
+	if setsEnv(p.tekton.DefaultPodTemplate, dockerConfig) {
+		return "Tekton's default-pod-template sets DOCKER_CONFIG"
 	}
-	return effect
+	if why := v.closed(); why != "" {
+		return why
+	}
+	if v.step.InPod() && v.scripted {
+		return "it runs a script, whose text is not seen in a Pod"
+	}
+	if _, moved := v.kanikoDir(); moved {
+		return "--kaniko-dir or KANIKO_DIR makes Kaniko set DOCKER_CONFIG itself"
+	}
+	if word := v.says(decisions); word != "" {
+		return fmt.Sprintf("what it runs speaks of credentials (%q)", strings.TrimSpace(word))
+	}
+	for _, dir := range p.settings.builds(v).configs {
+		if v.mounted(dir) {
+			return "something is mounted at " + dir
+		}
+	}
+	if v.mountsConfig() {
+		return "a folder of docker's configuration is mounted"
+	}
+	return ""
 }
 
-// setVariable appends, since an entry may refer to those before it.
-func setVariable(step object.Step, value string) {
-	env, _ := step.Fields["env"].([]any)
-	entry := map[string]any{"name": "DOCKER_CONFIG", "value": value}
-	step.Fields["env"] = append(slices.Clip(env), entry)
+// mountsConfig tells whether any mount is a folder or file of that purpose.
+func (v *view) mountsConfig() bool {
+	return slices.ContainsFunc(v.mounts, func(mountPath string) bool {
+		base := path.Base(mountPath)
+		return slices.Contains(strings.Split(mountPath, "/"), ".docker") || base == "auth.json" || base == "config.json"
+	})
 }
 
-// build is what decides about one step: the step as Tekton will merge it with
-// its stepTemplate and podTemplate.
-type build struct {
-	image   string
-	command []string
-	words   []string         // command and arguments
-	script  string           // what Tekton runs instead of a command
-	env     []map[string]any // of all three, the one that wins last
-	mounts  []string         // paths of its volumes and workspaces
-	opaque  bool             // whether it is defined elsewhere, or takes variables from there
-	legacy  bool             // whether a git PipelineResource may set HOME, as before v0.44
-}
-
-// readBuild reports false if any of it is not of the shape that Tekton takes.
-func readBuild(task object.Task, step object.Step) (build, bool) {
+func setsEnv(podTemplate map[string]any, name string) bool {
 	var r object.Reader
-	own, template := step.Fields, r.Fields(task.Spec, "stepTemplate")
-	b := build{
-		image:   r.Text(own, "image"),
-		command: r.TextList(own, "command"),
-		script:  r.Text(own, "script"),
-		opaque:  own["ref"] != nil || len(r.List(own, "envFrom"))+len(r.List(template, "envFrom")) > 0,
-		legacy:  task.Spec["resources"] != nil,
-	}
-	if b.image == "" {
-		b.image = r.Text(template, "image")
-	}
-	if len(b.command) == 0 {
-		b.command = r.TextList(template, "command")
-	}
-	args := r.TextList(own, "args")
-	if len(args) == 0 {
-		args = r.TextList(template, "args")
-	}
-	b.words = slices.Concat(b.command, args)
-	b.env = slices.Concat(r.FieldsList(template, "env"), r.FieldsList(own, "env"), r.FieldsList(task.PodTemplate, "env"))
-	for _, mount := range slices.Concat(r.FieldsList(template, "volumeMounts"), r.FieldsList(own, "volumeMounts")) {
-		b.mounts = append(b.mounts, r.Text(mount, "mountPath"))
-	}
-	b.mounts = append(b.mounts, workspacePaths(&r, task, step)...)
-	_, explicitNull := own["env"]
-	return b, !r.Odd && (own["env"] != nil || !explicitNull)
+	return slices.ContainsFunc(r.FieldsList(podTemplate, "env"), func(e map[string]any) bool { return e["name"] == name })
 }
 
-// workspacePaths returns where the workspaces are mounted that say so. The
-// default, /workspace and a name, is never where Kaniko looks. Tekton binds each
-// workspace that is not optional, if need be to the cluster's default.
-func workspacePaths(r *object.Reader, task object.Task, step object.Step) []string {
-	var paths []string
-	absent := map[string]bool{}
-	for _, workspace := range r.FieldsList(task.Spec, "workspaces") {
-		name := r.Text(workspace, "name")
-		bound := slices.ContainsFunc(task.Bindings, func(b map[string]any) bool { return b["name"] == name })
-		absent[name] = r.Flag(workspace, "optional") && !bound
-		if mount := r.Text(workspace, "mountPath"); mount != "" && !absent[name] {
-			paths = append(paths, mount)
+// noCredentials says why Tekton will put no credentials into the steps of a task,
+// or that a cloud gives them, or "".
+func (p *pass) noCredentials(ctx context.Context, task object.Task) string {
+	if p.tekton.CredsInitDisabled {
+		p.warn("Tekton's flag disable-creds-init is on, so no step finds registry credentials and DOCKER_CONFIG is not set: " +
+			"mount them, or switch the flag off in the ConfigMap feature-flags")
+		return "Tekton's flag disable-creds-init is on"
+	}
+	if slices.Contains(stored, p.kind) {
+		return p.identityNearby(ctx)
+	}
+	name := task.Run.ServiceAccount
+	if name == "" {
+		name = p.defaultAccount()
+	}
+	account, err := p.cluster.ServiceAccount(ctx, p.space, name)
+	if err != nil || account == nil || account.Assumed {
+		return "" // unknown: what is there is better than nothing
+	}
+	for _, key := range p.settings.identities {
+		if account.Annotations[key] != "" {
+			return fmt.Sprintf("ServiceAccount %q has the workload identity annotation %s", name, key)
 		}
 	}
-	for _, usage := range r.FieldsList(step.Fields, "workspaces") {
-		if mount := r.Text(usage, "mountPath"); mount != "" && !absent[r.Text(usage, "name")] {
-			paths = append(paths, mount)
+	if len(credentialSecrets(name, account.Secrets)) == 0 {
+		p.warn("ServiceAccount %q in namespace %q lists no Secret, so Tekton gives the steps no registry credentials and DOCKER_CONFIG is not set: "+
+			"add one with `tekgate credentials registry`, or to its field secrets", name, p.space)
+		return fmt.Sprintf("ServiceAccount %q lists no Secret", name)
+	}
+	return ""
+}
+
+// identityNearby asks for any ServiceAccount, where no run is known yet.
+func (p *pass) identityNearby(ctx context.Context) string {
+	name, err := p.cluster.WorkloadIdentity(ctx, p.space, p.settings.identities)
+	if err != nil || name == "" {
+		return ""
+	}
+	return fmt.Sprintf("ServiceAccount %q of the namespace has a workload identity, and which one will run this is not known yet", name)
+}
+
+// defaultAccount is what Tekton sets where a run names none.
+func (p *pass) defaultAccount() string {
+	if p.tekton.DefaultServiceAccount != "" {
+		return p.tekton.DefaultServiceAccount
+	}
+	return "default"
+}
+
+// credentialSecrets leaves out the tokens that Kubernetes before v1.24 gave to
+// every ServiceAccount, which are no credentials of a registry.
+func credentialSecrets(account string, secrets []string) []string {
+	return slices.DeleteFunc(slices.Clone(secrets), func(name string) bool {
+		return strings.HasPrefix(name, account+"-token-")
+	})
+}
+
+// warnDockerConfig says why a builder will not find credentials in spite of what
+// the author wrote.
+func (p *pass) warnDockerConfig(v *view) {
+	if dir, moved := v.kanikoDir(); moved && dir != "" && !v.ref && !v.envFrom && !v.mounted(path.Join(dir, ".docker")) {
+		p.warn("%s: --kaniko-dir or KANIKO_DIR makes Kaniko look for credentials in %q, "+
+			"where Tekton puts none: leave it out, or mount a config.json there", stepPlace(v.step), path.Join(dir, ".docker"))
+		return
+	}
+	value, _ := v.variable(dockerConfig)["value"].(string)
+	legacy := v.task.Spec["resources"] != nil || v.task.Spec["inputs"] != nil // a git PipelineResource sets HOME
+	if within("/tekton/home", path.Clean(value)) && !legacy && v.variable("HOME") == nil {
+		p.warn("%s: DOCKER_CONFIG is %q, where Tekton has put no credentials since v0.24: "+
+			"leave it out, or set it to /tekton/creds/.docker", stepPlace(v.step), value)
+	}
+}
+
+// dockerConfigOfTask gives a run that refers to a local Task the variable through
+// its podTemplate, which wins over what steps say: so none may say anything.
+func (p *pass) dockerConfigOfTask(ctx context.Context, ref object.Reference) {
+	spec, why := p.localTask(ctx, ref.Name)
+	if why != "" {
+		p.not("", why)
+		return
+	}
+	task := ref.TaskOf(spec)
+	views := p.views(task)
+	if steps, ok := task.Steps(); !ok || len(steps) != len(views) {
+		return // views has said why
+	}
+	if !slices.ContainsFunc(views, func(v *view) bool { return p.notBuilding(v) == "" }) {
+		p.not("", fmt.Sprintf("no step of Task %q is known to build or push images", ref.Name))
+		return
+	}
+	for _, v := range views {
+		if why := p.objects(v); why != "" {
+			p.notStep(v.step, why+", which a podTemplate would override")
+			return
 		}
 	}
-	return paths
-}
-
-// decisions are words in a script or command that decide about credentials.
-var decisions = []string{"DOCKER_CONFIG", "/kaniko/.docker", "KANIKO_DIR", "--kaniko-dir"}
-
-// free tells whether nobody has decided where this step finds its credentials.
-func (b build) free() bool {
-	if _, moved := kanikoDir(b.words, b.env); moved || b.opaque || variable(b.env, "DOCKER_CONFIG") != nil {
-		return false
+	why = p.noPodEnv(dockerConfig)
+	if why == "" {
+		why = p.noCredentials(ctx, task)
 	}
-	said := strings.Join(append(slices.Clip(b.words), b.script), "\n")
-	decided := func(word string) bool { return strings.Contains(said, word) }
-	return !slices.ContainsFunc(decisions, decided) && !slices.ContainsFunc(kanikoConfigs, b.mounted)
-}
-
-// mounted tells whether a volume or workspace supplies the folder dir.
-func (b build) mounted(dir string) bool {
-	return slices.ContainsFunc(b.mounts, func(mount string) bool { return hidesConfig(dir, mount) })
-}
-
-// warning says why Kaniko will not find credentials in spite of what the author
-// wrote, or "".
-func (b build) warning() string {
-	if dir, moved := kanikoDir(b.words, b.env); moved && dir != "" && !b.opaque && !b.mounted(path.Join(dir, ".docker")) {
-		return fmt.Sprintf("--kaniko-dir or KANIKO_DIR makes Kaniko look for credentials in %q, "+
-			"where Tekton puts none: leave it out, or mount a config.json there", path.Join(dir, ".docker"))
+	if why != "" {
+		p.not("", why)
+		return
 	}
-	value, _ := variable(b.env, "DOCKER_CONFIG")["value"].(string)
-	if within("/tekton/home", path.Clean(value)) && !b.legacy && variable(b.env, "HOME") == nil {
-		return fmt.Sprintf("DOCKER_CONFIG is %q, where Tekton has put no credentials since v0.24: "+
-			"leave it out, or set it to /tekton/creds/.docker", value)
+	p.addPodEnv(map[string]any{"name": dockerConfig, "value": p.settings.DockerConfig.Path})
+	p.did("spec.podTemplate", "set %s for Task %q", dockerConfig, ref.Name)
+}
+
+// objects says why a step must not be given the variable by a podTemplate, or "".
+func (p *pass) objects(v *view) string {
+	if p.notBuilding(v) == "" {
+		p.warnDockerConfig(v)
+		return p.decided(v)
+	}
+	switch {
+	case v.variable(dockerConfig) != nil:
+		return "DOCKER_CONFIG is set already"
+	case v.ref:
+		return "a StepAction defines it, and may set DOCKER_CONFIG"
+	case v.envFrom:
+		return "it has envFrom, which may set DOCKER_CONFIG"
+	case v.mountsConfig():
+		return "a folder of docker's configuration is mounted"
 	}
 	return ""
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -102,13 +101,13 @@ type rule struct {
 	Rule
 	// source names the rule to people, for example `mirror.rules[2]`.
 	source  string
-	pattern *regexp.Regexp
+	pattern Pattern
 	targets []target
 }
 
 type keep struct {
 	source  string
-	pattern *regexp.Regexp
+	pattern Pattern
 }
 
 // Compile checks a Mirror and prepares it. The error joins one sentence per
@@ -198,7 +197,7 @@ func (c *compiler) registry(registry, layout string) {
 }
 
 func (c *compiler) keepPattern(pattern, source string) {
-	re, err := compilePattern(pattern)
+	re, err := CompilePattern(pattern)
 	if err != nil {
 		c.problem("%s: %w", source, err)
 		return
@@ -207,7 +206,7 @@ func (c *compiler) keepPattern(pattern, source string) {
 }
 
 func (c *compiler) add(r Rule, source string) {
-	pattern, err := compilePattern(r.Match)
+	pattern, err := CompilePattern(r.Match)
 	if err != nil {
 		c.problem("%s.match: %w", source, err)
 		return
@@ -235,16 +234,24 @@ func (c *compiler) add(r Rule, source string) {
 	c.rules = append(c.rules, rule{Rule: r, source: source, pattern: pattern, targets: targets})
 }
 
-// compilePattern turns a pattern of host and path into a regular expression.
-func compilePattern(pattern string) (*regexp.Regexp, error) {
-	if pattern != "**" && !strings.Contains(pattern, "/") {
-		return nil, fmt.Errorf("pattern %q can match no image: it has to cover host and path, such as %q", pattern, pattern+"/**")
+// Fingerprint returns bytes that differ where the rules differ. Those of no rules
+// are empty.
+func (r *Rules) Fingerprint() []byte {
+	if r == nil {
+		return nil
 	}
-	if strings.ContainsAny(pattern, "@ {}") || strings.Contains(pattern[strings.LastIndex(pattern, "/")+1:], ":") {
-		return nil, fmt.Errorf("pattern %q: a pattern covers host and path, without tag, digest or placeholders", pattern)
+	var b strings.Builder
+	for _, o := range r.overrides {
+		fmt.Fprintf(&b, "%s>%s %s\n", o.key, o.to, o.digest)
 	}
-	expr := regexp.QuoteMeta(pattern)
-	expr = strings.ReplaceAll(expr, `\*\*`, `.+`)
-	expr = strings.ReplaceAll(expr, `\*`, `[^/]+`)
-	return regexp.Compile("^" + expr + "$")
+	for _, rule := range r.rules {
+		fmt.Fprintf(&b, "%s>%s %s\n", rule.Match, strings.Join(rule.To, ","), rule.Digest)
+	}
+	for _, k := range r.keep {
+		fmt.Fprintf(&b, "keep %s\n", k.pattern.expr)
+	}
+	for _, from := range slices.Sorted(maps.Keys(r.chosen)) {
+		fmt.Fprintf(&b, "%s=%s\n", from, r.chosen[from].To)
+	}
+	return []byte(b.String())
 }

@@ -116,7 +116,7 @@ func (r *Rules) stays(ref Reference) string {
 		}
 	}
 	for _, k := range r.keep {
-		if k.pattern.MatchString(repository) {
+		if k.pattern.expr.MatchString(repository) {
 			return k.source + " keeps it where it is"
 		}
 	}
@@ -152,7 +152,7 @@ func (r rule) leadsTo(repository string) bool {
 }
 
 func (r rule) matches(ref Reference) bool {
-	return r.pattern.MatchString(ref.Canonical().Repository()) || r.pattern.MatchString(ref.Repository())
+	return r.pattern.Match(ref)
 }
 
 // apply returns where the rule sends an image. The living name of an image is
@@ -161,7 +161,7 @@ func (r rule) matches(ref Reference) bool {
 func (r rule) apply(ref Reference) []Rewritten {
 	var found []Rewritten
 	for _, source := range []Reference{ref.Canonical(), ref} {
-		if !r.pattern.MatchString(source.Repository()) {
+		if !r.pattern.expr.MatchString(source.Repository()) {
 			continue
 		}
 		for _, t := range r.targets {

@@ -2,6 +2,9 @@ package object_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tekgate/tekgate/internal/object"
@@ -28,12 +31,12 @@ func TestDecode(t *testing.T) {
 }
 
 func TestSteps(t *testing.T) {
-	task, ok := object.TaskOf(decode(t, `{"spec":{"podTemplate":{"env":[]},"workspaces":[{"name":"w"}],
-		"taskSpec":{"steps":[{"name":"a"},{"image":"b"}]}}}`))
-	if !ok || task.PodTemplate == nil || len(task.Bindings) != 1 {
-		t.Fatalf("got %v %v", task, ok)
+	tasks := object.Tasks(decode(t, `{"apiVersion":"tekton.dev/v1","kind":"TaskRun","spec":{"podTemplate":{"env":[]},"workspaces":[{"name":"w"}],
+		"serviceAccountName":"sa","taskSpec":{"steps":[{"name":"a"},{"image":"b"}]}}}`))
+	if len(tasks) != 1 || tasks[0].Run.PodTemplates[0] == nil || len(tasks[0].Run.Bindings) != 1 || tasks[0].Run.ServiceAccount != "sa" {
+		t.Fatalf("got %v", tasks)
 	}
-	steps, ok := task.Steps()
+	steps, ok := tasks[0].Steps()
 	if !ok || len(steps) != 2 {
 		t.Fatalf("got %v %v", steps, ok)
 	}
@@ -41,22 +44,138 @@ func TestSteps(t *testing.T) {
 		t.Errorf("got %q, %q and %q", steps[1].Path, steps[0].Name(), steps[1].Name())
 	}
 	steps[0].Fields["image"] = "c"
-	if got := task.Spec["steps"].([]any)[0].(map[string]any)["image"]; got != "c" {
+	if got := tasks[0].Spec["steps"].([]any)[0].(map[string]any)["image"]; got != "c" {
 		t.Errorf("editing the step left the object at %v", got)
 	}
 }
 
+// TestTasks holds where steps stand in each kind, and what is known of their run.
+func TestTasks(t *testing.T) {
+	const run = `"podTemplate":{"nodeSelector":{}},"serviceAccountName":"all"`
+	const pipeline = `{"tasks":[{"name":"a","taskSpec":{"steps":[{"name":"one"}]}},{"name":"b","taskRef":{"name":"t"}},
+		{"name":"c","taskSpec":{"apiVersion":"example.dev/v1","kind":"Custom","spec":{"steps":[{}]}}},
+		{"name":"d","pipelineSpec":{"tasks":[{"name":"in","taskSpec":{"steps":[{"name":"two"}]}}]}}],
+		"finally":[{"name":"e","taskSpec":{"steps":[{"name":"three"}]}}]}`
+	tests := []struct {
+		name, raw string
+		want      []string // path of each step, its name and the run's ServiceAccount
+	}{
+		{"Task", `{"apiVersion":"tekton.dev/v1","kind":"Task","spec":{"steps":[{"name":"x"}]}}`, []string{"spec.steps[0] x "}},
+		{"ClusterTask", `{"apiVersion":"tekton.dev/v1beta1","kind":"ClusterTask","spec":{"steps":[{"name":"x"}]}}`, []string{"spec.steps[0] x "}},
+		{"StepAction", `{"apiVersion":"tekton.dev/v1beta1","kind":"StepAction","spec":{"image":"i"}}`, []string{"spec step "}},
+		{"Pipeline", `{"apiVersion":"tekton.dev/v1","kind":"Pipeline","spec":` + pipeline + `}`, []string{
+			"spec.tasks[0].taskSpec.steps[0] one ", "spec.tasks[3].pipelineSpec.tasks[0].taskSpec.steps[0] two ", "spec.finally[0].taskSpec.steps[0] three "}},
+		{"PipelineRun v1", `{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","spec":{"taskRunTemplate":{` + run + `},"pipelineSpec":` + pipeline + `,
+			"taskRunSpecs":[{"pipelineTaskName":"e","serviceAccountName":"own"}]}}`, []string{
+			"spec.pipelineSpec.tasks[0].taskSpec.steps[0] one all", "spec.pipelineSpec.tasks[3].pipelineSpec.tasks[0].taskSpec.steps[0] two ",
+			"spec.pipelineSpec.finally[0].taskSpec.steps[0] three own"}},
+		{"PipelineRun v1beta1", `{"apiVersion":"tekton.dev/v1beta1","kind":"PipelineRun","spec":{` + run + `,"pipelineSpec":` + pipeline + `,
+			"taskRunSpecs":[{"pipelineTaskName":"a","taskServiceAccountName":"own"}]}}`, []string{
+			"spec.pipelineSpec.tasks[0].taskSpec.steps[0] one own", "spec.pipelineSpec.tasks[3].pipelineSpec.tasks[0].taskSpec.steps[0] two ",
+			"spec.pipelineSpec.finally[0].taskSpec.steps[0] three all"}},
+		{"PipelineRun v1alpha1", `{"apiVersion":"tekton.dev/v1alpha1","kind":"PipelineRun","spec":{"serviceAccountNames":[{"taskName":"e","serviceAccountName":"own"}],
+			"pipelineSpec":{"tasks":[{"name":"e","taskSpec":{"steps":[{"name":"x"}]}}]}}}`, []string{"spec.pipelineSpec.tasks[0].taskSpec.steps[0] x own"}},
+		{"Pod", `{"apiVersion":"v1","kind":"Pod","spec":{"serviceAccountName":"sa","containers":[{"name":"step-x"},{"name":"sidecar-y"},{"name":"step-unnamed-1"}]}}`,
+			[]string{"spec.containers[0] x sa", "spec.containers[2] unnamed-1 sa"}},
+		{"Task of another group", `{"apiVersion":"example.dev/v1","kind":"Task","spec":{"steps":[{"name":"x"}]}}`, nil},
+		{"Deployment", `{"apiVersion":"apps/v1","kind":"Deployment","spec":{"steps":[{"name":"x"}]}}`, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []string
+			for _, task := range object.Tasks(decode(t, tt.raw)) {
+				steps, ok := task.Steps()
+				if !ok {
+					t.Fatalf("%s has odd steps", task.Path)
+				}
+				for _, step := range steps {
+					got = append(got, step.Path+" "+step.Name()+" "+task.Run.ServiceAccount)
+				}
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
+			}
+		})
+	}
+}
+
 func TestNoSteps(t *testing.T) {
-	for _, raw := range []string{`{}`, `{"spec":null}`, `{"spec":[]}`, `{"spec":{"taskSpec":null}}`, `{"spec":{"taskSpec":"x"}}`,
-		`{"spec":{"taskRef":{"name":"t"}}}`, `{"spec":{"taskSpec":{},"podTemplate":7}}`} {
-		if task, ok := object.TaskOf(decode(t, raw)); ok {
-			t.Errorf("%s has the task %v", raw, task)
+	for _, spec := range []string{`null`, `[]`, `{"taskSpec":null}`, `{"taskSpec":"x"}`,
+		`{"taskRef":{"name":"t"}}`, `{"taskSpec":{},"podTemplate":7}`} {
+		if tasks := object.Tasks(decode(t, `{"apiVersion":"tekton.dev/v1","kind":"TaskRun","spec":`+spec+`}`)); len(tasks) > 0 {
+			t.Errorf("%s has the tasks %v", spec, tasks)
 		}
 	}
-	for _, raw := range []string{`{"spec":{"taskSpec":{"steps":{}}}}`, `{"spec":{"taskSpec":{"steps":[null]}}}`} {
-		task, _ := object.TaskOf(decode(t, raw))
-		if steps, ok := task.Steps(); ok {
-			t.Errorf("%s has the steps %v", raw, steps)
+	for _, spec := range []string{`{"steps":{}}`, `{"steps":[null]}`} {
+		for _, task := range object.Tasks(decode(t, `{"apiVersion":"tekton.dev/v1","kind":"Task","spec":`+spec+`}`)) {
+			if steps, ok := task.Steps(); ok {
+				t.Errorf("%s has the steps %v", spec, steps)
+			}
+		}
+	}
+}
+
+// TestProgram reads what a container of a Pod runs, as Tekton writes it.
+func TestProgram(t *testing.T) {
+	pod := `{"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"name":"step-x","command":["/tekton/bin/entrypoint"],"args":%s}]}}`
+	tests := []struct{ args, command, rest string }{
+		{`["-wait_file","/a","-entrypoint","/kaniko/executor","--","--no-push","--","x"]`, "/kaniko/executor", "--no-push -- x"},
+		{`["-entrypoint","sh","--"]`, "sh", ""},
+		{`["-wait_file","/a","--","-entrypoint","x"]`, "", "-entrypoint x"},
+		{`["-entrypoint"]`, "", ""},
+		{`[]`, "", ""},
+	}
+	for _, tt := range tests {
+		steps, ok := object.Tasks(decode(t, fmt.Sprintf(pod, tt.args)))[0].Steps()
+		if !ok || len(steps) != 1 || !steps[0].InPod() {
+			t.Fatalf("%s: got %v", tt.args, steps)
+		}
+		var r object.Reader
+		command, args := steps[0].Program(&r)
+		if strings.Join(command, " ") != tt.command || strings.Join(args, " ") != tt.rest || r.Odd {
+			t.Errorf("%s: got %q %q", tt.args, command, args)
+		}
+	}
+	script, _ := object.Tasks(decode(t, fmt.Sprintf(pod, `["-entrypoint","/tekton/scripts/script-0-abcde","--"]`)))[0].Steps()
+	if _, scripted := script[0].Script(&object.Reader{}); !scripted {
+		t.Error("a script was not recognised")
+	}
+}
+
+func TestSettings(t *testing.T) {
+	run := decode(t, `{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","spec":{}}`)
+	settings, ok := object.SettingsOf(run)
+	if !ok || settings.Path != "spec.taskRunTemplate" || settings.Fields != nil {
+		t.Fatalf("got %v %v", settings, ok)
+	}
+	settings.Set("serviceAccountName", "a")
+	if got := run["spec"].(map[string]any)["taskRunTemplate"].(map[string]any)["serviceAccountName"]; got != "a" {
+		t.Errorf("the run says %v", got)
+	}
+	for _, raw := range []string{`{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","spec":{"taskRunTemplate":1}}`,
+		`{"apiVersion":"tekton.dev/v1","kind":"Task","spec":{}}`, `{"apiVersion":"tekton.dev/v1","kind":"TaskRun"}`} {
+		if _, ok := object.SettingsOf(decode(t, raw)); ok {
+			t.Errorf("%s has settings", raw)
+		}
+	}
+}
+
+func TestReference(t *testing.T) {
+	for ref, want := range map[string]string{
+		`{"taskRef":{"name":"t"}}`:                                                 "t",
+		`{"taskRef":{"name":"t","kind":"Task"}}`:                                   "t",
+		`{"taskRef":{"name":"t","apiVersion":"tekton.dev/v1"}}`:                    "t",
+		`{"taskRef":{"name":"t","kind":"ClusterTask"}}`:                            "",
+		`{"taskRef":{"name":"t","bundle":"r.example.com/b"}}`:                      "",
+		`{"taskRef":{"resolver":"git"}}`:                                           "",
+		`{"taskRef":{"name":"t","apiVersion":"example.dev/v1","kind":"Whatever"}}`: "",
+		`{"taskRef":{"name":"t"},"taskSpec":{}}`:                                   "",
+		`{"taskRef":{"name":7}}`:                                                   "",
+		`{}`:                                                                       "",
+	} {
+		got, ok := object.ReferenceOf(decode(t, `{"spec":`+ref+`}`))
+		if got.Name != want || ok != (want != "") {
+			t.Errorf("%s: got %q %v", ref, got.Name, ok)
 		}
 	}
 }

@@ -1,0 +1,193 @@
+package object
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Tasks returns every list of steps that an object writes out, in their order. A
+// run that refers to a Task has none, nor has JSON that is not of the shape that
+// Tekton takes: Tekton will say so itself.
+func Tasks(obj map[string]any) []Task {
+	var r Reader
+	version, kind := r.Text(obj, "apiVersion"), r.Text(obj, "kind")
+	spec := r.Fields(obj, "spec")
+	if spec == nil || r.Odd {
+		return nil
+	}
+	switch {
+	case kind == "Pod" && version == "v1":
+		return podTask(spec)
+	case !strings.HasPrefix(version, "tekton.dev/"):
+		return nil
+	}
+	switch kind {
+	case "Task", "ClusterTask":
+		return []Task{{Path: "spec", Spec: spec}}
+	case "StepAction":
+		return []Task{{Path: "spec", Spec: spec, form: formStepAction}}
+	case "TaskRun":
+		return taskRunTask(spec)
+	case "Pipeline":
+		return pipelineTasks("spec", spec, nil)
+	case "PipelineRun":
+		settings, _ := SettingsOf(obj)
+		return pipelineTasks("spec.pipelineSpec", r.Fields(spec, "pipelineSpec"), pipelineRun{spec, settings}.task)
+	}
+	return nil
+}
+
+func podTask(spec map[string]any) []Task {
+	var r Reader
+	account := r.Text(spec, "serviceAccountName")
+	if r.Odd {
+		return nil
+	}
+	return []Task{{Path: "spec", Spec: spec, Run: Run{Known: true, ServiceAccount: account}, form: formPod}}
+}
+
+func taskRunTask(spec map[string]any) []Task {
+	var r Reader
+	task := r.Fields(spec, "taskSpec")
+	run := RunOf(spec, &r)
+	if task == nil || r.Odd {
+		return nil
+	}
+	return []Task{{Path: "spec.taskSpec", Spec: task, Run: run}}
+}
+
+// RunOf reads what the specification of a TaskRun says about its task.
+func RunOf(spec map[string]any, r *Reader) Run {
+	return Run{
+		Known:          true,
+		PodTemplates:   []map[string]any{r.Fields(spec, "podTemplate")},
+		Bindings:       r.FieldsList(spec, "workspaces"),
+		Params:         r.FieldsList(spec, "params"),
+		ServiceAccount: r.Text(spec, "serviceAccountName"),
+		Overrides:      slices.Concat(r.FieldsList(spec, "stepSpecs"), r.FieldsList(spec, "stepOverrides")),
+		Resources:      r.Fields(spec, "computeResources"),
+	}
+}
+
+// pipelineTasks walks the tasks of a pipeline that are written out, those of
+// pipelines within it too. runOf says what is known of the run of each.
+func pipelineTasks(at string, spec map[string]any, runOf func(name string) (Run, bool)) []Task {
+	var tasks []Task
+	for _, list := range []string{"tasks", "finally"} {
+		each(spec[list], at+"."+list, func(fields map[string]any, at string) {
+			if inner, ok := fields["pipelineSpec"].(map[string]any); ok {
+				tasks = append(tasks, pipelineTasks(at+".pipelineSpec", inner, nil)...)
+			}
+			task, ok := fields["taskSpec"].(map[string]any)
+			// A specification that says what kind it is belongs to a custom task.
+			if !ok || task["apiVersion"] != nil && task["apiVersion"] != "" {
+				return
+			}
+			name, _ := fields["name"].(string)
+			found := Task{Path: at + ".taskSpec", Spec: task, Name: name}
+			if runOf != nil {
+				if found.Run, ok = runOf(name); !ok {
+					return
+				}
+			}
+			tasks = append(tasks, found)
+		})
+	}
+	return tasks
+}
+
+type pipelineRun struct {
+	spec     map[string]any
+	settings Settings
+}
+
+// task reads what a PipelineRun says about one of its tasks.
+func (p pipelineRun) task(name string) (Run, bool) {
+	var r Reader
+	run := Run{
+		PodTemplates:   []map[string]any{r.Fields(p.settings.Fields, "podTemplate")},
+		ServiceAccount: r.Text(p.settings.Fields, "serviceAccountName"),
+	}
+	for _, own := range r.FieldsList(p.spec, "taskRunSpecs") {
+		if r.Text(own, "pipelineTaskName") != name {
+			continue
+		}
+		run.PodTemplates = append(run.PodTemplates, r.Fields(own, "podTemplate"), r.Fields(own, "taskPodTemplate"))
+		run.Overrides = slices.Concat(r.FieldsList(own, "stepSpecs"), r.FieldsList(own, "stepOverrides"))
+		run.Resources = r.Fields(own, "computeResources")
+		for _, key := range []string{"serviceAccountName", "taskServiceAccountName"} {
+			if account := r.Text(own, key); account != "" {
+				run.ServiceAccount = account
+			}
+		}
+	}
+	for _, own := range r.FieldsList(p.spec, "serviceAccountNames") { // before v0.31
+		if r.Text(own, "taskName") == name {
+			run.ServiceAccount = r.Text(own, "serviceAccountName")
+		}
+	}
+	return run, !r.Odd
+}
+
+// Settings is the place where a run says how its Pods are made: the fields
+// serviceAccountName and podTemplate stand in it.
+type Settings struct {
+	Path   string         // "spec" or "spec.taskRunTemplate"
+	Fields map[string]any // nil where the run says nothing yet
+
+	spec map[string]any
+}
+
+// SettingsOf returns that place in a TaskRun or PipelineRun of any version. It
+// reports false for other kinds, and where the JSON is not of the shape that
+// Tekton takes.
+func SettingsOf(obj map[string]any) (Settings, bool) {
+	var r Reader
+	version, kind := r.Text(obj, "apiVersion"), r.Text(obj, "kind")
+	spec := r.Fields(obj, "spec")
+	if spec == nil || !strings.HasPrefix(version, "tekton.dev/") || kind != "TaskRun" && kind != "PipelineRun" {
+		return Settings{}, false
+	}
+	if kind == "PipelineRun" && version == "tekton.dev/v1" {
+		return Settings{Path: "spec.taskRunTemplate", Fields: r.Fields(spec, "taskRunTemplate"), spec: spec}, !r.Odd
+	}
+	return Settings{Path: "spec", Fields: spec, spec: spec}, !r.Odd
+}
+
+// Set sets a field, and makes the place where there is none.
+func (s *Settings) Set(key string, value any) {
+	if s.Fields == nil {
+		s.Fields = map[string]any{}
+		s.spec["taskRunTemplate"] = s.Fields
+	}
+	s.Fields[key] = value
+}
+
+// Reference is a Task of the namespace that a TaskRun refers to.
+type Reference struct {
+	Name string
+	Run  Run
+}
+
+// ReferenceOf returns the local Task that a TaskRun refers to by its name alone.
+// It reports false for every other form: written out, fetched by a resolver or
+// from a bundle, a ClusterTask, or a custom task.
+func ReferenceOf(taskRun map[string]any) (Reference, bool) {
+	var r Reader
+	spec := r.Fields(taskRun, "spec")
+	ref := r.Fields(spec, "taskRef")
+	kind, name := r.Text(ref, "kind"), r.Text(ref, "name")
+	local := (kind == "" || kind == "Task") && r.Text(ref, "resolver") == "" && r.Text(ref, "bundle") == "" &&
+		(r.Text(ref, "apiVersion") == "" || strings.HasPrefix(r.Text(ref, "apiVersion"), "tekton.dev/"))
+	if name == "" || !local || spec["taskSpec"] != nil {
+		return Reference{}, false
+	}
+	return Reference{Name: name, Run: RunOf(spec, &r)}, !r.Odd
+}
+
+// TaskOf returns the task of a Task's specification as a run would see it, its
+// path naming the Task.
+func (ref Reference) TaskOf(spec map[string]any) Task {
+	return Task{Path: fmt.Sprintf("Task %q, spec", ref.Name), Spec: spec, Run: ref.Run}
+}

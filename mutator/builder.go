@@ -1,0 +1,130 @@
+package mutator
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/tekgate/tekgate/internal/image"
+)
+
+// builder is a program that builds or pushes images and reads the credentials of
+// the docker command line.
+type builder struct {
+	name string
+	// commands start it: a path, or a name in any folder.
+	commands []string
+	// repositories are the ends, by whole components, of the repositories that
+	// hold its images. Mirrors put hosts and projects before them.
+	//
+	// A repository that is merely called after the program is not enough:
+	// plugins/kaniko, for one, writes its own credentials to /kaniko/.docker
+	// before it starts Kaniko.
+	repositories []string
+	patterns     []image.Pattern // of the configuration
+	// configs are the folders where it looks as long as nobody says otherwise.
+	configs []string
+}
+
+// kanikoName marks the builder that has rules of its own.
+const kanikoName = "kaniko"
+
+// builders are those that Tekgate knows. All of them take DOCKER_CONFIG: Kaniko,
+// ko, crane and cosign through go-containerregistry's keychain; buildah, podman
+// and skopeo through containers/image, unless REGISTRY_AUTH_FILE is set
+// (pkg/docker/config/config.go, v5.36); buildctl and docker through docker's own
+// configuration.
+var builders = []builder{
+	{
+		name:     kanikoName,
+		commands: []string{"/kaniko/executor", "/kaniko/warmer"},
+		repositories: []string{
+			"kaniko-project/executor", "kaniko-project/warmer",
+			"kaniko/executor", "kaniko/warmer",
+			"kaniko-executor", "kaniko-warmer",
+			"kaniko-project-executor", "kaniko-project-warmer",
+			"osscontainertools/kaniko", "osscontainertools/kaniko-warmer",
+			"martizih/kaniko", "bitnami/kaniko", "bitnamilegacy/kaniko", "chainguard/kaniko",
+		},
+		// The slim images have no DOCKER_CONFIG, and look into the home of root.
+		configs: []string{"/kaniko/.docker", "/root/.docker"},
+	},
+	{name: "buildah", commands: []string{"buildah"}, repositories: []string{"buildah/stable", "buildah/upstream", "containers/buildah"}, configs: homes},
+	{name: "podman", commands: []string{"podman"}, repositories: []string{"podman/stable", "podman/upstream", "containers/podman"}, configs: homes},
+	{name: "skopeo", commands: []string{"skopeo"}, repositories: []string{"skopeo/stable", "skopeo/upstream", "containers/skopeo"}, configs: homes},
+	{name: "ko", commands: []string{"ko"}, repositories: []string{"ko-build/ko"}, configs: homes},
+	{name: "crane", commands: []string{"crane", "gcrane"}, repositories: []string{"go-containerregistry/crane", "go-containerregistry/gcrane"}, configs: homes},
+	{name: "cosign", commands: []string{"cosign"}, repositories: []string{"sigstore/cosign", "sigstore/cosign/cosign", "projectsigstore/cosign"}, configs: homes},
+	{name: "buildctl", commands: []string{"buildctl", "buildctl-daemonless.sh"}, repositories: []string{"moby/buildkit"}, configs: homes},
+	{name: "docker", commands: []string{"docker"}, repositories: []string{"library/docker"}, configs: homes},
+}
+
+var homes = []string{"/root/.docker"}
+
+// builds returns the builder that a step runs, nil for none. An image that is
+// not known before the run starts leaves the command alone to decide.
+func (s *settings) builds(v *view) *builder {
+	for i := range s.builders {
+		if s.builders[i].starts(v.command) {
+			return &s.builders[i]
+		}
+	}
+	if v.known == "" {
+		return nil
+	}
+	ref, err := image.Parse(v.known)
+	if err != nil {
+		return nil
+	}
+	for i := range s.builders {
+		if s.builders[i].holds(ref) {
+			return &s.builders[i]
+		}
+	}
+	return nil
+}
+
+func (b *builder) starts(command []string) bool {
+	if len(command) == 0 {
+		return false
+	}
+	program := path.Clean(command[0])
+	return slices.ContainsFunc(b.commands, func(known string) bool {
+		return program == known || !strings.Contains(known, "/") && path.Base(program) == known
+	})
+}
+
+func (b *builder) holds(ref image.Reference) bool {
+	repository := "/" + ref.Path
+	return image.MatchAny(b.patterns, ref) || slices.ContainsFunc(b.repositories, func(end string) bool {
+		return strings.HasSuffix(repository, "/"+end)
+	})
+}
+
+// kanikoDir returns the folder that --kaniko-dir or KANIKO_DIR make Kaniko move
+// to, and whether there is such a setting. The folder is "" where it is not
+// known, since it comes from a parameter or another object.
+//
+// Having moved, Kaniko sets DOCKER_CONFIG itself, to .docker in that folder.
+func (v *view) kanikoDir() (dir string, moved bool) {
+	const flag = "--kaniko-dir"
+	words := slices.Concat(v.command, v.args)
+	for i, word := range words {
+		name, value, joined := strings.Cut(word, "=")
+		if name != flag {
+			continue
+		}
+		if !joined && i+1 < len(words) {
+			value = words[i+1]
+		}
+		dir, moved = value, true
+	}
+	if entry := v.variable("KANIKO_DIR"); entry != nil && !moved {
+		dir, _ = entry["value"].(string)
+		moved = true
+	}
+	if isVariable(dir) {
+		dir = ""
+	}
+	return dir, moved
+}

@@ -1,0 +1,87 @@
+package mutator
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/util/version"
+
+	"github.com/tekgate/tekgate/internal/object"
+)
+
+// localTask returns the specification of a Task of the run's namespace, or why it
+// is not to be used.
+func (p *pass) localTask(ctx context.Context, name string) (spec map[string]any, why string) {
+	task, err := p.cluster.Task(ctx, p.space, name)
+	if err != nil {
+		return nil, fmt.Sprintf("looking up Task %q failed: %q", name, err)
+	}
+	if task == nil {
+		return nil, fmt.Sprintf("there is no Task %q in namespace %q yet", name, p.space)
+	}
+	var r object.Reader
+	notes := r.Fields(r.Fields(task, "metadata"), "annotations")
+	spec = r.Fields(task, "spec")
+	switch {
+	case r.Odd || spec == nil:
+		return nil, fmt.Sprintf("Task %q is not of the shape that Tekton takes", name)
+	case notes[MutateKey] == Disabled:
+		return nil, fmt.Sprintf("Task %q has the annotation %s: %s", name, MutateKey, Disabled)
+	case skips(notes, p.rule.ID):
+		return nil, fmt.Sprintf("the annotation %s of Task %q names the rule", SkipKey, name)
+	}
+	return spec, ""
+}
+
+// The releases of Tekton Pipelines that changed what a podTemplate's env does.
+var (
+	podEnvSince  = version.MustParseGeneric("v0.43.0") // tektoncd/pipeline#5699
+	podEnvMerged = version.MustParseGeneric("v0.56.0") // with the default's: tektoncd/pipeline#7551
+)
+
+// noPodEnv says why a run's podTemplate cannot carry a variable, or "".
+func (p *pass) noPodEnv(name string) string {
+	if slices.Contains(p.tekton.ForbiddenEnv, name) {
+		return "Tekton's default-forbidden-env names " + name
+	}
+	release, err := version.ParseGeneric(p.tekton.Version)
+	if err != nil {
+		return "" // not known: a current one
+	}
+	if release.LessThan(podEnvSince) {
+		return fmt.Sprintf("Tekton %s knows no podTemplate.env, which came with v0.43", p.tekton.Version)
+	}
+	var r object.Reader
+	if release.LessThan(podEnvMerged) && len(r.List(p.tekton.DefaultPodTemplate, "env")) > 0 {
+		return fmt.Sprintf("with Tekton %s a podTemplate.env hides the one of default-pod-template", p.tekton.Version)
+	}
+	return ""
+}
+
+// addPodEnv appends a variable to the run's podTemplate.
+func (p *pass) addPodEnv(entry map[string]any) {
+	pod := p.podTemplate()
+	env, _ := pod["env"].([]any)
+	pod["env"] = append(slices.Clip(env), entry)
+}
+
+// podTemplate returns the run's podTemplate, which it makes where there is none.
+func (p *pass) podTemplate() map[string]any {
+	place, _ := object.SettingsOf(p.object)
+	pod, _ := place.Fields["podTemplate"].(map[string]any)
+	if pod == nil {
+		pod = map[string]any{}
+		place.Set("podTemplate", pod)
+	}
+	return pod
+}
+
+// givenPod returns the podTemplate that an author gave, nil for none, and where it
+// stands; it reports false for JSON of another shape.
+func (p *pass) givenPod() (pod map[string]any, where string, ok bool) {
+	place, ok := object.SettingsOf(p.object)
+	var r object.Reader
+	pod = r.Fields(place.Fields, "podTemplate")
+	return pod, place.Path + ".podTemplate", ok && !r.Odd
+}

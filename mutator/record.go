@@ -1,0 +1,115 @@
+package mutator
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"github.com/tekgate/tekgate/internal/object"
+)
+
+// What is written on an object that was changed.
+const (
+	// DoneKey is an annotation with a Record in JSON.
+	DoneKey = "tekgate.dev/mutated"
+	// OriginalsKey is an annotation with a JSON object: to each image that a
+	// mirror's rule put in, the image that its author wrote.
+	OriginalsKey = "tekgate.dev/original-images"
+	// ProbeKey is an annotation that asks for a Record even if no rule changed
+	// anything, to see whether the server answers and by which configuration.
+	ProbeKey = "tekgate.dev/probe"
+)
+
+// Record says which rules changed an object. Pods and TaskRuns inherit the
+// annotations of what they are made for, so it may name rules that changed the
+// PipelineRun.
+type Record struct {
+	Rules  []string `json:"rules"`  // their ids, sorted
+	Config string   `json:"config"` // see Mutator.Hash
+}
+
+// maxOriginals bounds the annotation: all annotations of an object share 256 KiB,
+// and TaskRuns and Pods inherit them.
+const maxOriginals = 16 << 10
+
+// record writes down what was done. A Task, Pipeline or StepAction is left out:
+// Tekton drops what a dry run adds to their metadata.
+func (p *pass) record() {
+	if slices.Contains(stored, p.kind) {
+		return
+	}
+	done := Record{Rules: p.rulesDone(), Config: p.settings.hash}
+	if text, _ := p.notes[DoneKey].(string); text != "" {
+		var before Record
+		if json.Unmarshal([]byte(text), &before) == nil {
+			done.Rules = append(done.Rules, before.Rules...)
+		}
+	}
+	slices.Sort(done.Rules)
+	done.Rules = slices.Compact(done.Rules)
+	text, err := json.Marshal(done)
+	if err != nil {
+		return // strings alone: cannot be
+	}
+	p.annotate(DoneKey, string(text))
+}
+
+func (p *pass) rulesDone() []string {
+	ids := []string{}
+	for _, d := range p.out.Decisions {
+		if d.Did != "" {
+			ids = append(ids, d.Rule)
+		}
+	}
+	return ids
+}
+
+// annotate sets an annotation of the object; the maps on the way are made.
+func (p *pass) annotate(key, value string) {
+	var r object.Reader
+	metadata := r.Fields(p.object, "metadata")
+	if metadata == nil {
+		metadata = map[string]any{}
+		p.object["metadata"] = metadata
+	}
+	if p.notes == nil {
+		p.notes = map[string]any{}
+		metadata["annotations"] = p.notes
+	}
+	p.notes[key] = value
+}
+
+// readOriginals returns what OriginalsKey says, nothing where it is not JSON.
+func readOriginals(notes map[string]any) map[string]string {
+	text, _ := notes[OriginalsKey].(string)
+	if text == "" {
+		return nil
+	}
+	var originals map[string]string
+	if json.Unmarshal([]byte(text), &originals) != nil {
+		return nil
+	}
+	return originals
+}
+
+// remember records the image that an author wrote, unless the annotation would
+// become too long, or would stay on no object.
+func (p *pass) remember(now, before string) {
+	if slices.Contains(stored, p.kind) {
+		return
+	}
+	originals := maps.Clone(p.originals)
+	if originals == nil {
+		originals = map[string]string{}
+	}
+	if first := originals[before]; first != "" {
+		before = first // the house's Kaniko, say, that a mirror has again
+	}
+	originals[now] = before
+	text, err := json.Marshal(originals) // keys sorted, so the same images give the same text
+	if err != nil || len(text) > maxOriginals {
+		return
+	}
+	p.originals = originals
+	p.annotate(OriginalsKey, string(text))
+}

@@ -1,0 +1,88 @@
+package mutator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/object"
+)
+
+var imageMirrorRule = Rule{
+	ID:    "image-mirror",
+	Kinds: slices.Clone(withSteps),
+	Doc: `Takes the images of steps, sidecars, stepTemplates and StepActions from the mirror.
+
+Configured by ` + "`mutator.imageMirror`" + `. The rule is off unless ` + "`enabled: true`" + `: a
+mirror that holds Tekton's own images need not hold those of every TaskRun. The
+rules of the file's section ` + "`mirror`" + ` hold, or those of ` + "`mutator.imageMirror.mirror`" + `,
+which is written like it ([mirrors](../docs/mirrors.md)).
+
+Tekton's controller looks up the entrypoint of an image that has no command, by
+the name in the step and not through the mirrors that a node's container runtime
+knows. So the name must be right before there is a Pod (tektoncd/pipeline#6551,
+#3105), which no webhook for Pods can do.
+
+An image is left alone if
+
+- no rule of the mirror applies to it, it is kept, or it is on the mirror already;
+- it holds a parameter or variable: what it will be is not known;
+- it is no image reference.
+
+What the author wrote is recorded in the annotation tekgate.dev/original-images of
+runs, and so on their Pods. Where a digest is dropped, because the mirror has its
+own, the answer has a warning. Images of bundles, volumes and Pods are not looked
+at.`,
+	scope: func(s *settings) *scope { return &s.scopes.images },
+	apply: applyImageMirror,
+}
+
+func applyImageMirror(_ context.Context, p *pass) {
+	if p.settings.images == nil {
+		p.not("", "the configuration has no mirror")
+		return
+	}
+	for _, task := range p.tasks {
+		for _, field := range task.Images() {
+			p.mirror(field)
+		}
+	}
+}
+
+func (p *pass) mirror(field *object.ImageField) {
+	if isVariable(field.Value) {
+		p.not(field.Path, "it holds a parameter")
+		return
+	}
+	ref, err := image.Parse(field.Value)
+	if err != nil {
+		p.not(field.Path, "it is no image reference")
+		return
+	}
+	if why := p.settings.scopes.images.excludesImage(p.space, p.labels, field.Value); why != "" {
+		p.not(field.Path, why)
+		return
+	}
+	done, err := p.settings.images.Rewrite(ref)
+	var unmirrored *image.UnmirroredError
+	switch {
+	case errors.As(err, &unmirrored):
+		p.not(field.Path, "no rule of the mirror applies to it")
+		return
+	case err != nil:
+		p.not(field.Path, err.Error())
+		return
+	case done.To == ref:
+		p.not(field.Path, "it is on the mirror, or kept where it is")
+		return
+	}
+	if done.DigestDropped {
+		p.warn("%s: %s becomes %s without its digest: what the mirror holds under the tag is what will run", field.Path, done.From, done.To)
+	}
+	before := field.Value
+	field.Set(done.To.String())
+	p.remember(field.Value, before)
+	p.did(field.Path, "%s", fmt.Sprintf("took %s from the mirror (%s)", before, done.Rule))
+}

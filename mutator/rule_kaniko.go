@@ -1,0 +1,441 @@
+package mutator
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/version"
+
+	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/strict"
+)
+
+var kanikoRule = Rule{
+	ID:    "kaniko",
+	Kinds: slices.Concat(withSteps, pods),
+	Doc: `Gives steps that run Kaniko the defaults of the house.
+
+` + "`mutator.kaniko.image`" + ` takes the place of Kaniko's public images: a repository keeps
+the author's tag, one with a tag keeps its flavour (` + "`debug`, `slim`" + `). The project that
+published gcr.io/kaniko-project/executor was archived in June 2025; the line that
+is maintained is ghcr.io/osscontainertools/kaniko. Without it images stay. So do
+warmers, and images of which a parameter is left, or is a Task's default that a run
+may change.
+
+` + "`mutator.kaniko.command`" + `, on by default, sets the command to /kaniko/executor where a
+step has neither command nor script and its image is known to start it. Tekton's
+controller then need not ask a registry for the image's entrypoint, which it
+cannot where the registry is out of reach (tektoncd/pipeline#6551).
+
+` + "`mutator.kaniko.registryMap` and `registryMirror`" + ` become the environment variables
+KANIKO_REGISTRY_MAP and KANIKO_REGISTRY_MIRROR, unless the step has the variable,
+envFrom, or the flag of that name. Images before v1.21 ignore the map, and those
+before v1.9 both; no image fails for a variable that it does not know. Kaniko looks
+Docker Hub up as index.docker.io, so that is what docker.io is written as.
+
+` + "`mutator.kaniko.args`" + ` are put before the author's arguments, so that the author's
+count: of most flags the last one does. An argument is left out if
+
+- the author gives the flag, in any spelling (--flag=value, --flag value, -v, the
+  deprecated --snapshotMode);
+- the release in the image's tag does not know it and would end with "unknown
+  flag". A tag without a release, such as latest, counts as v1.6;
+- its values add up and the author's arguments hold an array parameter that is not
+  known;
+- the step runs a script, another program, or a warmer; or its arguments come from
+  its stepTemplate.
+
+Refused as defaults, with their reasons: --insecure, --skip-tls-verify and their
+twins for pulling, --single-snapshot, --use-new-run, --reproducible, --cleanup, and
+whatever says what is built or where it goes.
+
+Steps that a StepAction defines are left alone. In a Pod only the variables are
+added.`,
+	scope: func(s *settings) *scope { return &s.scopes.kaniko },
+	apply: applyKaniko,
+}
+
+// kanikoDefaults are a Kaniko section, prepared.
+type kanikoDefaults struct {
+	image  *image.Reference
+	args   []kanikoArg
+	env    []kanikoVariable
+	anyway bool // whether there is anything to do but the command
+}
+
+type kanikoArg struct {
+	kanikoFlag
+	word string
+}
+
+type kanikoVariable struct {
+	name, value string
+	flag        kanikoFlag // that says the same
+}
+
+func (s *settings) compileKaniko() error {
+	c := checker{section: "kaniko"}
+	k := s.Kaniko
+	for _, word := range k.Args {
+		s.kanikoArg(&c, word)
+	}
+	if k.Image != "" {
+		ref, err := image.Parse(k.Image)
+		if err != nil {
+			c.problem("image: %v", err)
+		} else {
+			s.kaniko.image = &ref
+		}
+	}
+	if value := s.registryMap(&c); value != "" {
+		s.kaniko.env = append(s.kaniko.env, kanikoVariable{"KANIKO_REGISTRY_MAP", value, kanikoFlag{name: "registry-map"}})
+	}
+	if k.RegistryMirror != "" {
+		checkRegistry(&c, "registryMirror", k.RegistryMirror)
+		s.kaniko.env = append(s.kaniko.env, kanikoVariable{"KANIKO_REGISTRY_MIRROR", k.RegistryMirror, kanikoFlag{name: "registry-mirror"}})
+	}
+	on := k.Command || s.kaniko.image != nil || len(s.kaniko.args)+len(s.kaniko.env) > 0
+	s.scopes.kaniko = compileScope(k.Scope, on, true, c.problem)
+	return c.err()
+}
+
+// kanikoArg checks one default argument.
+func (s *settings) kanikoArg(c *checker, word string) {
+	name, _, _ := strings.Cut(strings.TrimPrefix(word, "--"), "=")
+	i := slices.IndexFunc(kanikoFlags, func(f kanikoFlag) bool { return f.name == name })
+	switch {
+	case !strings.HasPrefix(word, "--"):
+		c.problem("args: %q is not a flag: write --flag=value as one word", word)
+	case strings.ContainsAny(word, "$\n"):
+		c.problem("args: %q holds a variable or a line break, which have no place in a default", word)
+	case i < 0:
+		if near := strict.Closest(name, kanikoFlagNames()); near != "" {
+			c.problem("args: --%s is not a flag of Kaniko: did you mean --%s?", name, near)
+			return
+		}
+		c.problem("args: --%s is not a flag of Kaniko that Tekgate knows", name)
+	case kanikoFlags[i].never != "":
+		c.problem("args: --%s is no default, since %s", name, kanikoFlags[i].never)
+	default:
+		s.kaniko.args = append(s.kaniko.args, kanikoArg{kanikoFlags[i], word})
+	}
+}
+
+// registryMap returns the value of KANIKO_REGISTRY_MAP, "" for none. Kaniko knows
+// Docker Hub by the name index.docker.io alone (pkg/image/remote, v1.24.0).
+func (s *settings) registryMap(c *checker) string {
+	var pairs []string
+	for _, from := range slices.Sorted(maps.Keys(s.Kaniko.RegistryMap)) {
+		to := s.Kaniko.RegistryMap[from]
+		checkRegistry(c, fmt.Sprintf("registryMap[%q]", from), to)
+		if strings.ContainsAny(from, ";=/ ") || from == "" {
+			c.problem("registryMap: %q is not a registry: write its host, such as docker.io", from)
+		}
+		if from == "docker.io" {
+			from = "index.docker.io"
+		}
+		pairs = append(pairs, from+"="+to)
+	}
+	return strings.Join(pairs, ";")
+}
+
+func checkRegistry(c *checker, at, registry string) {
+	if _, err := image.Parse(registry + "/a"); err != nil || strings.ContainsAny(registry, ";= @") || strings.Contains(registry, "://") {
+		c.problem("%s: %q is not a registry: write host and path without a scheme, such as registry.example.com/hub", at, registry)
+	}
+}
+
+func applyKaniko(_ context.Context, p *pass) {
+	if len(p.tasks) == 0 {
+		p.not("", "no steps are written out in it")
+	}
+	for _, task := range p.tasks {
+		for _, v := range p.views(task) {
+			p.kaniko(v)
+		}
+	}
+}
+
+func (p *pass) kaniko(v *view) {
+	if b := p.settings.builds(v); b == nil || b.name != kanikoName {
+		p.notStep(v.step, "neither its command nor its image is Kaniko's")
+		return
+	}
+	if why := p.settings.scopes.kaniko.excludesImage(p.space, p.labels, v.known); why != "" {
+		p.notStep(v.step, why)
+		return
+	}
+	if v.ref {
+		p.notStep(v.step, "a StepAction defines it, beside which Tekton allows nothing else")
+		return
+	}
+	p.kanikoEnv(v)
+	if v.step.InPod() {
+		return
+	}
+	release := kanikoRelease(v)
+	if image := p.kanikoImage(v); image != nil {
+		release = releaseOf(image.Tag)
+	}
+	p.kanikoCommand(v)
+	p.kanikoArgs(v, release)
+}
+
+func (p *pass) kanikoEnv(v *view) {
+	words := p.expand(v)
+	for _, variable := range p.settings.kaniko.env {
+		why := v.closed()
+		switch {
+		case v.variable(variable.name) != nil:
+			why = variable.name + " is set already"
+		case setsEnv(p.tekton.DefaultPodTemplate, variable.name):
+			why = "Tekton's default-pod-template sets " + variable.name
+		case words == nil:
+			why = "its arguments hold an array parameter, which may say --" + variable.flag.name
+		case variable.flag.given(words):
+			why = "its arguments say --" + variable.flag.name
+		case v.says([]string{variable.name, "--" + variable.flag.name}) != "":
+			why = "what it runs speaks of " + variable.name
+		}
+		if why != "" {
+			p.notStep(v.step, why)
+			continue
+		}
+		v.add(map[string]any{"name": variable.name, "value": variable.value})
+		p.did(stepPlace(v.step), "set %s", variable.name)
+	}
+}
+
+// upstream are the repositories whose images start Kaniko by the path that they
+// have had from the first release on.
+var upstream = []string{
+	"kaniko-project/executor", "kaniko-project/warmer", "kaniko/executor", "kaniko/warmer",
+	"kaniko-executor", "kaniko-warmer", "kaniko-project-executor", "kaniko-project-warmer",
+	"osscontainertools/kaniko", "osscontainertools/kaniko-warmer", "martizih/kaniko",
+}
+
+// program returns what an image of Kaniko starts, "" where that is not known.
+func program(known string) string {
+	ref, err := image.Parse(known)
+	repositories := builder{repositories: upstream}
+	switch {
+	case known == "" || err != nil || !repositories.holds(ref):
+		return ""
+	case strings.HasSuffix(ref.Path, "warmer"):
+		return "/kaniko/warmer"
+	}
+	return "/kaniko/executor"
+}
+
+// kanikoImage returns the image that took the place of the author's, or nil.
+func (p *pass) kanikoImage(v *view) *image.Reference {
+	house := p.settings.kaniko.image
+	written, _ := v.step.Fields["image"].(string)
+	if house == nil || written == "" {
+		return nil // a stepTemplate's image is that of other steps too
+	}
+	why := ""
+	ref, err := image.Parse(v.known)
+	switch {
+	case isVariable(written) || !v.certain || err != nil:
+		why = "its image is not known, or may become another"
+	case program(v.known) != "/kaniko/executor":
+		why = "its image is none of Kaniko's executor"
+	case written == v.known && ref.Repository() == house.Repository():
+		why = "its image is the house's"
+	case written != v.known:
+		why = "its image was replaced already"
+	case house.Digest != "" && flavour(ref.Tag) != "":
+		why = fmt.Sprintf("its image is the flavour %s, and mutator.kaniko.image is pinned by a digest", flavour(ref.Tag))
+	}
+	if why != "" {
+		p.notStep(v.step, why)
+		return nil
+	}
+	to := *house
+	to.Tag = houseTag(ref, *house)
+	if to.Tag == "" && to.Digest == "" {
+		p.notStep(v.step, "its image has no tag, and mutator.kaniko.image has none either")
+		return nil
+	}
+	v.step.Fields["image"] = to.String()
+	p.remember(to.String(), written)
+	if ref.Digest != "" && to.Digest == "" {
+		p.warn("%s: %s was pinned by its digest, and the house's %s is not", stepPlace(v.step), written, to)
+	}
+	p.did(stepPlace(v.step), "took the house's Kaniko %s in place of %s", to, written)
+	return &to
+}
+
+// houseTag returns the tag in the house's repository for an author's image.
+func houseTag(author, house image.Reference) string {
+	if house.Tag == "" {
+		if author.Tag == "" && author.Digest == "" {
+			return "latest"
+		}
+		return author.Tag
+	}
+	if f := flavour(author.Tag); f != "" && !strings.HasSuffix(house.Tag, f) {
+		return house.Tag + "-" + f
+	}
+	return house.Tag
+}
+
+// flavour returns which of Kaniko's images a tag names: debug has a shell, slim
+// has no credential helpers; "" is the usual one.
+func flavour(tag string) string {
+	for _, name := range []string{"debug", "slim"} {
+		if tag == name || strings.HasSuffix(tag, "-"+name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// kanikoCommand names the program, so that nobody need ask the registry for it.
+func (p *pass) kanikoCommand(v *view) {
+	start := program(v.known)
+	switch {
+	case !p.settings.Kaniko.Command || len(v.command) > 0:
+		return
+	case v.scripted:
+		p.notStep(v.step, "it runs a script")
+		return
+	case start == "" || !v.certain:
+		p.notStep(v.step, "what its image starts is not known for certain")
+		return
+	}
+	v.step.Fields["command"] = []any{start}
+	v.command, v.ownCommand = []string{start}, true
+	p.did(stepPlace(v.step), "set the command to %s", start)
+}
+
+// kanikoArgs puts default arguments before the author's.
+func (p *pass) kanikoArgs(v *view, release *version.Version) {
+	if len(p.settings.kaniko.args) == 0 {
+		return
+	}
+	if why := noArgs(v); why != "" {
+		p.notStep(v.step, why)
+		return
+	}
+	words := p.expand(v)
+	var defaults []any
+	for _, arg := range p.settings.kaniko.args {
+		why := ""
+		switch {
+		case arg.given(words) || arg.given(slices.Concat(v.command, v.args)):
+			why = "its arguments say --" + arg.name
+		case arg.multi && words == nil:
+			why = "its arguments hold an array parameter, which may say --" + arg.name
+		case !arg.known(release):
+			why = fmt.Sprintf("its image is not known to understand --%s, which came with %s", arg.name, arg.since)
+		}
+		if why != "" {
+			p.notStep(v.step, why)
+			continue
+		}
+		defaults = append(defaults, arg.word)
+		p.did(stepPlace(v.step), "added the argument %s", arg.word)
+	}
+	if len(defaults) == 0 {
+		return
+	}
+	if len(v.command) > 1 { // the author's arguments stand in the command
+		command := v.step.Fields["command"].([]any)
+		v.step.Fields["command"] = slices.Concat(command[:1], defaults, command[1:])
+		return
+	}
+	args, _ := v.step.Fields["args"].([]any)
+	v.step.Fields["args"] = slices.Concat(defaults, args)
+}
+
+// noArgs says why a step's arguments cannot be added to, or "".
+func noArgs(v *view) string {
+	own, _ := v.step.Fields["args"].([]any)
+	switch {
+	case v.scripted:
+		return "it runs a script"
+	case len(v.command) == 0 && (program(v.known) != "/kaniko/executor" || !v.certain):
+		return "what its image starts is not known for certain"
+	case len(v.command) > 0 && path.Clean(v.command[0]) != "/kaniko/executor":
+		return "its command is another program"
+	case len(own) == 0 && len(v.args) > 0, len(v.command) > 1 && !v.ownCommand:
+		return "its arguments come from its stepTemplate"
+	}
+	return ""
+}
+
+// expand returns the words of a step with its array parameters filled in, nil
+// where one of them is not known.
+func (p *pass) expand(v *view) []string {
+	words := []string{}
+	var r object.Reader
+	for _, word := range slices.Concat(v.command, v.args) {
+		name, is := arrayParameter(word)
+		if !is {
+			words = append(words, word)
+			continue
+		}
+		values, known := arrayValue(&r, v.task, name)
+		if !known || r.Odd {
+			return nil
+		}
+		words = append(words, values...)
+	}
+	return words
+}
+
+// arrayParameter returns the name in $(params.name[*]).
+func arrayParameter(word string) (string, bool) {
+	inner, is := strings.CutPrefix(word, "$(")
+	inner, all := strings.CutSuffix(inner, "[*])")
+	if !is || !all {
+		return "", false
+	}
+	inner = strings.TrimPrefix(strings.TrimPrefix(inner, "inputs."), "params")
+	return strings.Trim(inner, `.["']`), true
+}
+
+// arrayValue returns what a run gives for an array parameter, or else the task's
+// default. Without a run nothing is known.
+func arrayValue(r *object.Reader, task object.Task, name string) ([]string, bool) {
+	if !task.Run.Known {
+		return nil, false
+	}
+	for _, param := range task.Run.Params {
+		if param["name"] == name {
+			return r.TextList(param, "value"), true
+		}
+	}
+	for _, param := range r.FieldsList(task.Spec, "params") {
+		if param["name"] == name && param["default"] != nil {
+			return r.TextList(param, "default"), true
+		}
+	}
+	return nil, false
+}
+
+// kanikoRelease returns the release that a step's image holds, nil where its tag
+// does not say so.
+func kanikoRelease(v *view) *version.Version {
+	ref, err := image.Parse(v.known)
+	if v.known == "" || err != nil || !v.certain {
+		return nil
+	}
+	return releaseOf(ref.Tag)
+}
+
+func releaseOf(tag string) *version.Version {
+	number, _, _ := strings.Cut(strings.TrimPrefix(tag, "v"), "-")
+	release, err := version.ParseGeneric(number)
+	if err != nil {
+		return nil
+	}
+	return release
+}

@@ -1,0 +1,47 @@
+package mutator
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+var podTemplateRule = Rule{
+	ID:    "pod-template",
+	Kinds: runs,
+	Doc: `Gives runs what their podTemplate lacks: nodeSelector, tolerations, affinity,
+topologySpreadConstraints, securityContext, dnsPolicy, dnsConfig, hostAliases,
+priorityClassName, runtimeClassName, schedulerName.
+
+Configured by the fields of these names under ` + "`mutator.podTemplate`" + `. It is set on
+PipelineRuns too, for the Pods of their affinity assistants.
+
+Field by field, what is there is left alone, whatever it says; so is a field that
+Tekton's default-pod-template sets, for the run's would hide it. The cluster's
+Tekton refuses fields that it does not know.`,
+	scope: func(s *settings) *scope { return &s.scopes.pod },
+	apply: applyPodTemplate,
+}
+
+func applyPodTemplate(_ context.Context, p *pass) {
+	given, where, ok := p.givenPod()
+	if !ok {
+		p.not("", "it is not of the shape that Tekton takes")
+		return
+	}
+	for _, field := range slices.Sorted(maps.Keys(p.settings.pod)) {
+		if given[field] != nil {
+			p.not(where+"."+field, "it is set already")
+			continue
+		}
+		if p.tekton.DefaultPodTemplate[field] != nil {
+			p.not(where+"."+field, "Tekton's default-pod-template sets it")
+			continue
+		}
+		// A copy, since objects are edited.
+		p.podTemplate()[field] = runtime.DeepCopyJSONValue(p.settings.pod[field])
+		p.did(where, "set %s", field)
+	}
+}

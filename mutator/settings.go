@@ -1,0 +1,199 @@
+package mutator
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/strict"
+)
+
+// settings are a Config that was found right, prepared for use.
+type settings struct {
+	Config
+	hash   string
+	mirror *image.Rules // of the file; nil where there is none
+
+	builders   []builder
+	identities []string // annotations of ServiceAccounts
+	kaniko     kanikoDefaults
+	env        []envSet
+	resources  []resourcesSet
+	pod        map[string]any // fields of a podTemplate
+	images     *image.Rules   // of the rule image-mirror
+
+	scopes struct {
+		account, docker, kaniko, env, resources, secrets, pod, images scope
+	}
+}
+
+// compile checks everything, and reports all that is wrong.
+func compile(config Config, mirror *image.Rules) (*settings, error) {
+	s := &settings{Config: config, mirror: mirror}
+	problems := []error{
+		s.compileServiceAccount(), s.compileDockerConfig(), s.compileKaniko(), s.compileEnv(), s.compileResources(),
+		s.compileImagePullSecrets(), s.compilePodTemplate(), s.compileImageMirror(),
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, flat(err)
+	}
+	text, err := json.Marshal(config)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the configuration: %w", err)
+	}
+	sum := sha256.Sum256(append(text, mirror.Fingerprint()...))
+	s.hash = hex.EncodeToString(sum[:6])
+	return s, nil
+}
+
+// flat makes one list of lists of errors, so that each problem stays a line.
+func flat(err error) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return err
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		if inner, ok := flat(e).(interface{ Unwrap() []error }); ok {
+			all = append(all, inner.Unwrap()...)
+			continue
+		}
+		all = append(all, e)
+	}
+	return errors.Join(all...)
+}
+
+func (s *settings) compileServiceAccount() error {
+	c := checker{section: "serviceAccount"}
+	s.scopes.account = compileScope(s.ServiceAccount.Scope, s.ServiceAccount.Name != "", false, c.problem)
+	if s.ServiceAccount.Name != "" {
+		c.names("name", s.ServiceAccount.Name)
+	}
+	c.names("treatAsUnset", s.ServiceAccount.TreatAsUnset...)
+	if slices.Contains(s.ServiceAccount.TreatAsUnset, s.ServiceAccount.Name) && s.ServiceAccount.Name != "" {
+		c.problem("treatAsUnset: %q is the ServiceAccount that takes their place: leave it out", s.ServiceAccount.Name)
+	}
+	return c.err()
+}
+
+func (s *settings) compileDockerConfig() error {
+	c := checker{section: "dockerConfig"}
+	s.scopes.docker = compileScope(s.DockerConfig.Scope, true, true, c.problem)
+	if !s.DockerConfig.Disabled {
+		c.dockerConfigPath(s.DockerConfig.Path)
+	}
+	s.builders = builders
+	if own := s.DockerConfig.Builders; len(own.Images)+len(own.Commands) > 0 {
+		s.builders = append(slices.Clip(builders), builder{
+			name: "builder of the configuration", commands: own.Commands,
+			patterns: compileImages(own.Images, "builders.images", c.problem), configs: homes,
+		})
+		if slices.ContainsFunc(own.Commands, func(name string) bool { return strings.TrimSpace(name) == "" }) {
+			c.problem("builders.commands: one is empty: write the name of a program, such as nerdctl, or its path")
+		}
+	}
+	s.identities = append(slices.Clip(workloadIdentities), s.DockerConfig.WorkloadIdentity...)
+	return c.err()
+}
+
+func (s *settings) compileImagePullSecrets() error {
+	c := checker{section: "imagePullSecrets"}
+	s.scopes.secrets = compileScope(s.ImagePullSecrets.Scope, len(s.ImagePullSecrets.Names) > 0, false, c.problem)
+	c.names("names", s.ImagePullSecrets.Names...)
+	return c.err()
+}
+
+func (s *settings) compilePodTemplate() error {
+	c := checker{section: "podTemplate"}
+	fields := s.PodTemplate
+	fields.Scope = Scope{}
+	pod, err := decoded(fields)
+	if err != nil {
+		return err
+	}
+	s.pod = pod
+	s.scopes.pod = compileScope(s.PodTemplate.Scope, len(pod) > 0, false, c.problem)
+	return c.err()
+}
+
+func (s *settings) compileImageMirror() error {
+	c := checker{section: "imageMirror"}
+	s.scopes.images = compileScope(s.ImageMirror.Scope, s.ImageMirror.Enabled, true, c.problem)
+	s.images = s.mirror
+	if s.ImageMirror.Mirror == nil {
+		return c.err()
+	}
+	rules, err := s.ImageMirror.Mirror.Compile()
+	if err != nil {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			c.problem("%s", line)
+		}
+	}
+	s.images = rules
+	return c.err()
+}
+
+// decoded returns a value as decoded JSON, numbers as json.Number.
+func decoded(value any) (map[string]any, error) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the configuration: %w", err)
+	}
+	decoder := json.NewDecoder(strings.NewReader(string(text)))
+	decoder.UseNumber()
+	var fields map[string]any
+	return fields, decoder.Decode(&fields)
+}
+
+// overlays are the settings of namespaces that have their own, by the text of
+// their annotation. Many namespaces have the same, and all are asked for it with
+// every object.
+type overlays struct {
+	mutex sync.Mutex
+	known map[string]overlay
+}
+
+type overlay struct {
+	settings *settings
+	err      error
+}
+
+// maxOverlays bounds what is kept, since annotations may change as often as their
+// writers like.
+const maxOverlays = 1000
+
+func (o *overlays) get(base *settings, text string) (*settings, error) {
+	o.mutex.Lock()
+	defer o.mutex.Unlock()
+	found, ok := o.known[text]
+	if !ok {
+		if o.known == nil || len(o.known) >= maxOverlays {
+			o.known = map[string]overlay{}
+		}
+		found.settings, found.err = lay(base, text)
+		o.known[text] = found
+	}
+	return found.settings, found.err
+}
+
+// lay returns the base's settings with those of the text over them.
+func lay(base *settings, text string) (*settings, error) {
+	copied, err := json.Marshal(base.Config)
+	if err != nil {
+		return nil, err
+	}
+	var config Config
+	if err := json.Unmarshal(copied, &config); err != nil {
+		return nil, err
+	}
+	if err := strict.UnmarshalYAML([]byte(text), &config); err != nil {
+		return nil, err
+	}
+	return compile(config, base.mirror)
+}

@@ -1,0 +1,205 @@
+package mutator
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/tekgate/tekgate/internal/object"
+)
+
+// view is a step as Tekton will merge it with its stepTemplate and podTemplate.
+type view struct {
+	task object.Task
+	step object.Step
+
+	image string // as written, in the step or its template; "" where there is none
+	// known is the image that will run, under the name that its author gave it:
+	// parameters filled in as far as they are known. "" means unknown.
+	known string
+	// certain tells whether known holds for every run: a parameter of a Task may
+	// be given another value.
+	certain bool
+
+	command    []string // of the step or its template
+	ownCommand bool     // whether the step itself has it
+	args       []string
+	script     string
+	scripted   bool             // whether a script runs in place of the command
+	env        []map[string]any // of all three, the one that wins last
+	mounts     []string         // paths of its volumes and workspaces
+	envFrom    bool             // whether variables come from elsewhere
+	ref        bool             // whether a StepAction defines it
+	odd        bool             // whether it is not of the shape that Tekton takes
+}
+
+// read reports odd JSON in the view.
+func (p *pass) read(task object.Task, step object.Step) *view {
+	var r object.Reader
+	own, template := step.Fields, task.Template(&r)
+	v := &view{
+		task: task, step: step,
+		image:   r.Text(own, "image"),
+		ref:     own["ref"] != nil,
+		envFrom: len(r.List(own, "envFrom"))+len(r.List(template, "envFrom")) > 0,
+	}
+	v.command, v.args = step.Program(&r)
+	v.script, v.scripted = step.Script(&r)
+	v.ownCommand = len(v.command) > 0
+	if v.image == "" {
+		v.image = r.Text(template, "image")
+	}
+	if len(v.command) == 0 {
+		v.command = r.TextList(template, "command")
+	}
+	if len(v.args) == 0 {
+		v.args = r.TextList(template, "args")
+	}
+	v.env = readEnv(&r, task, own, template)
+	v.mounts = readMounts(&r, task, step, template)
+	v.known, v.certain = p.knownImage(&r, task, v.image)
+	v.odd = r.Odd
+	return v
+}
+
+func readEnv(r *object.Reader, task object.Task, own, template map[string]any) []map[string]any {
+	env := slices.Concat(r.FieldsList(template, "env"), r.FieldsList(own, "env"))
+	for _, pod := range task.Run.PodTemplates {
+		env = append(env, r.FieldsList(pod, "env")...)
+	}
+	return env
+}
+
+func readMounts(r *object.Reader, task object.Task, step object.Step, template map[string]any) []string {
+	var paths []string
+	for _, holder := range []map[string]any{template, step.Fields} {
+		for _, mount := range r.FieldsList(holder, "volumeMounts") {
+			paths = append(paths, r.Text(mount, "mountPath"))
+		}
+	}
+	return append(paths, workspacePaths(r, task, step)...)
+}
+
+// workspacePaths returns where the workspaces are mounted that say so. The
+// default, /workspace and a name, is never where a builder looks. Tekton binds
+// each workspace that is not optional, if need be to the cluster's default.
+func workspacePaths(r *object.Reader, task object.Task, step object.Step) []string {
+	var paths []string
+	absent := map[string]bool{}
+	if task.InPod() {
+		return nil
+	}
+	for _, workspace := range r.FieldsList(task.Spec, "workspaces") {
+		name := r.Text(workspace, "name")
+		bound := slices.ContainsFunc(task.Run.Bindings, func(b map[string]any) bool { return b["name"] == name })
+		absent[name] = task.Run.Known && r.Flag(workspace, "optional") && !bound
+		if mount := r.Text(workspace, "mountPath"); mount != "" && !absent[name] {
+			paths = append(paths, mount)
+		}
+	}
+	for _, usage := range r.FieldsList(step.Fields, "workspaces") {
+		if mount := r.Text(usage, "mountPath"); mount != "" && !absent[r.Text(usage, "name")] {
+			paths = append(paths, mount)
+		}
+	}
+	return paths
+}
+
+// knownImage fills parameters in, and looks through the names that a mirror
+// gave. What a pipeline's results or context decide is unknown.
+func (p *pass) knownImage(r *object.Reader, task object.Task, written string) (known string, certain bool) {
+	known, certain = written, true
+	if isVariable(written) {
+		known = p.fill(r, task, written)
+		certain = task.Run.Known && known != ""
+	}
+	if original := p.originals[known]; original != "" {
+		known = original
+	}
+	return known, certain
+}
+
+// fill replaces $(params.name) by the run's value or the task's default. It
+// returns "" where something else is left.
+func (p *pass) fill(r *object.Reader, task object.Task, text string) string {
+	for _, list := range [][]map[string]any{task.Run.Params, r.FieldsList(task.Spec, "params")} {
+		for _, param := range list {
+			name, _ := param["name"].(string)
+			value, ok := param["value"].(string)
+			if !ok {
+				value, ok = param["default"].(string)
+			}
+			if name == "" || !ok {
+				continue
+			}
+			for _, form := range []string{"$(params." + name + ")", `$(params["` + name + `"])`, "$(params['" + name + "'])", "$(inputs.params." + name + ")"} {
+				text = strings.ReplaceAll(text, form, value)
+			}
+		}
+	}
+	if isVariable(text) {
+		return ""
+	}
+	return text
+}
+
+// variable returns the entry of the environment that counts, the last of that
+// name.
+func (v *view) variable(name string) map[string]any {
+	for _, entry := range slices.Backward(v.env) {
+		if entry["name"] == name {
+			return entry
+		}
+	}
+	return nil
+}
+
+// closed says why no variable can be added to a step, or "".
+func (v *view) closed() string {
+	_, explicitNull := v.step.Fields["env"]
+	switch {
+	case v.ref:
+		return "a StepAction defines it, beside which Tekton allows no env"
+	case explicitNull && v.step.Fields["env"] == nil:
+		return "its env is null"
+	case v.envFrom:
+		return "it has envFrom, which may set the variable"
+	}
+	return ""
+}
+
+// add appends a variable, since an entry may refer to those before it.
+func (v *view) add(entry map[string]any) {
+	env, _ := v.step.Fields["env"].([]any)
+	v.step.Fields["env"] = append(slices.Clip(env), entry)
+	v.env = append(v.env, entry)
+}
+
+// says tells whether one of the words stands in what the step runs.
+func (v *view) says(words []string) string {
+	for _, text := range slices.Concat([]string{v.script}, v.command, v.args) {
+		for _, word := range words {
+			if strings.Contains(text, word) {
+				return word
+			}
+		}
+	}
+	return ""
+}
+
+// mounted tells whether a volume or workspace supplies the folder dir, a part of
+// it or a folder above it. Where a parameter hides a path, what stands before the
+// parameter must rule that out.
+func (v *view) mounted(dir string) bool {
+	return slices.ContainsFunc(v.mounts, func(mountPath string) bool {
+		known, _, parameter := strings.Cut("/"+strings.TrimPrefix(mountPath, "/"), "$(")
+		if parameter {
+			return strings.HasPrefix(dir, known) || strings.HasPrefix(known, dir+"/")
+		}
+		mount := path.Clean("/" + mountPath)
+		return within(mount, dir) || within(dir, mount)
+	})
+}
+
+// isVariable tells whether Tekton or Kubernetes will substitute something.
+func isVariable(text string) bool { return strings.Contains(text, "$(") }
