@@ -207,6 +207,8 @@ spec:
 		{"an anchor, which must not carry the change along", "a: &x\n  b: c\nd: *x\n", `[{"op":"add","path":"/d/e","value":1}]`, "a:\n  b: c\nd:\n  b: c\n  e: 1\n"},
 		{"an anchor beside the change", "a: &x\n  b: c\nd: *x\n", `[{"op":"add","path":"/e","value":1}]`, "a: &x\n  b: c\nd: *x\ne: 1\n"},
 		{"the place that an anchor repeats", "a: &x\n  b: c\nd: *x\n", `[{"op":"add","path":"/a/e","value":1}]`, "a:\n  b: c\n  e: 1\nd:\n  b: c\n"},
+		{"an item of a list", "apiVersion: v1\nkind: List\nitems:\n# first\n- kind: A\n  apiVersion: v1\n- apiVersion: v1\n  kind: B # second\n",
+			`[{"op":"add","path":"/spec","value":"x"}]`, "apiVersion: v1\nkind: List\nitems:\n# first\n- kind: A\n  apiVersion: v1\n- apiVersion: v1\n  kind: B # second\n  spec: x\n"},
 		{"JSON", `{"b":1,"a":["<x>",12345678901234567890]}`, `[{"op":"remove","path":"/b"}]`, "{\n  \"a\": [\n    \"<x>\",\n    12345678901234567890\n  ]\n}\n"},
 	} {
 		d := read(t, c.before)[0]
@@ -214,8 +216,11 @@ spec:
 		if err := json.Unmarshal([]byte(c.patch), &operations); err != nil {
 			t.Fatal(err)
 		}
-		want := patched(t, d.JSON, c.patch)
-		edited, err := d.Edit(operations, want)
+		o := &document.Object{Document: d, Raw: d.JSON}
+		if objects, err := d.Objects(); err == nil {
+			o = objects[len(objects)-1]
+		}
+		edited, err := d.Edit(document.Change{Object: o, Patch: operations, Fields: patched(t, o.Raw, c.patch)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,7 +230,7 @@ spec:
 	}
 	// Before is what it was, where the style of the file is the writer's.
 	d := read(t, plain)[0]
-	edited, err := d.Edit(nil, patched(t, d.JSON, `[]`))
+	edited, err := d.Edit()
 	if err != nil || string(edited.Before) != plain || string(edited.After) != plain {
 		t.Errorf("got\n%s\n%v", edited.Before, err)
 	}

@@ -20,21 +20,32 @@ type Edited struct {
 	Before, After []byte
 }
 
-// Edit applies a patch to the document. want is the object that has to come of
-// it: the comments, the order and the style of YAML are kept where the result
-// means exactly that, and else all of it is written anew. JSON always is.
+// Change is what becomes of one object of a document.
+type Change struct {
+	Object *Object
+	Patch  []jsonpatch.Operation // from Object to Fields
+	Fields map[string]any
+}
+
+// Edit makes changes to the document. The comments, the order and the style of
+// YAML are kept where the text then means exactly what is wanted; else all of it
+// is written anew. JSON always is.
 //
 // Before is the document written in the same way as After, so that a comparison
 // shows no change of style.
-func (d *Document) Edit(patch []jsonpatch.Operation, want map[string]any) (Edited, error) {
-	if !d.isJSON() {
-		if edited, ok := d.inPlace(patch, want); ok {
-			return edited, nil
-		}
-	}
+func (d *Document) Edit(changes ...Change) (Edited, error) {
 	before, err := object.Decode(d.JSON)
 	if err != nil {
 		return Edited{}, err
+	}
+	after, patch, err := d.changed(changes)
+	if err != nil {
+		return Edited{}, err
+	}
+	if !d.isJSON() {
+		if edited, ok := d.inPlace(patch, after); ok {
+			return edited, nil
+		}
 	}
 	write := sigsyaml.Marshal
 	if d.isJSON() {
@@ -44,7 +55,7 @@ func (d *Document) Edit(patch []jsonpatch.Operation, want map[string]any) (Edite
 	if edited.Before, err = write(before); err != nil {
 		return edited, fmt.Errorf("writing %s: %w", d.Where(), err)
 	}
-	if edited.After, err = write(want); err != nil {
+	if edited.After, err = write(after); err != nil {
 		return edited, fmt.Errorf("writing %s: %w", d.Where(), err)
 	}
 	if separates(d.Text) {
@@ -52,6 +63,38 @@ func (d *Document) Edit(patch []jsonpatch.Operation, want map[string]any) (Edite
 		edited.Before = append([]byte("---\n"), edited.Before...)
 	}
 	return edited, nil
+}
+
+// changed returns what has to come of the document, and the patch that leads there.
+func (d *Document) changed(changes []Change) (fields map[string]any, patch []jsonpatch.Operation, err error) {
+	if fields, err = object.Decode(d.JSON); err != nil {
+		return nil, nil, err
+	}
+	for _, change := range changes {
+		for _, operation := range change.Patch {
+			operation.Path = change.Object.Pointer + operation.Path
+			patch = append(patch, operation)
+		}
+		if change.Object.Pointer == "" {
+			fields = change.Fields
+			continue
+		}
+		list, i := itemsAt(fields, change.Object.Pointer)
+		list[i] = change.Fields
+	}
+	return fields, patch, nil
+}
+
+// itemsAt returns the list in which the object of a pointer stands, and where. The
+// pointer is one that Objects has given.
+func itemsAt(fields map[string]any, pointer string) (list []any, i int) {
+	tokens := strings.Split(strings.TrimPrefix(pointer, "/"), "/") // items, a number, items, a number
+	for at := 1; at < len(tokens); at += 2 {
+		list, _ = fields["items"].([]any)
+		i, _ = strconv.Atoi(tokens[at])
+		fields, _ = list[i].(map[string]any)
+	}
+	return list, i
 }
 
 func indented(value any) ([]byte, error) {
