@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	evanphx "github.com/evanphx/json-patch/v5"
-	"gomodules.xyz/jsonpatch/v2"
 
 	"github.com/tekgate/tekgate/internal/document"
 	"github.com/tekgate/tekgate/internal/object"
@@ -207,20 +206,21 @@ spec:
 		{"an anchor, which must not carry the change along", "a: &x\n  b: c\nd: *x\n", `[{"op":"add","path":"/d/e","value":1}]`, "a:\n  b: c\nd:\n  b: c\n  e: 1\n"},
 		{"an anchor beside the change", "a: &x\n  b: c\nd: *x\n", `[{"op":"add","path":"/e","value":1}]`, "a: &x\n  b: c\nd: *x\ne: 1\n"},
 		{"the place that an anchor repeats", "a: &x\n  b: c\nd: *x\n", `[{"op":"add","path":"/a/e","value":1}]`, "a:\n  b: c\n  e: 1\nd:\n  b: c\n"},
+		{"what is put before, after and between", "a: [x, v] # c\nb:\n- one # first\n- three\n",
+			`[{"op":"add","path":"/a/0","value":"w"},{"op":"add","path":"/a/3","value":"z"},{"op":"add","path":"/b/1","value":{"two":2}}]`,
+			"a: [w, x, v, z] # c\nb:\n- one # first\n- two: 2\n- three\n"},
+		{"another type", "a: x # c\nb: {c: d}\n", `[{"op":"replace","path":"/a","value":{"x":null}},{"op":"replace","path":"/b","value":[1.5,true]}]`, "a:\n  x: null\nb:\n- 1.5\n- true\n"},
+		{"a merge", "a: &a {x: 1}\nb:\n  <<: *a\n  y: 2\n", `[{"op":"add","path":"/b/z","value":3}]`, "a: &a {x: 1}\nb:\n  <<: *a\n  y: 2\n  z: 3\n"},
 		{"an item of a list", "apiVersion: v1\nkind: List\nitems:\n# first\n- kind: A\n  apiVersion: v1\n- apiVersion: v1\n  kind: B # second\n",
 			`[{"op":"add","path":"/spec","value":"x"}]`, "apiVersion: v1\nkind: List\nitems:\n# first\n- kind: A\n  apiVersion: v1\n- apiVersion: v1\n  kind: B # second\n  spec: x\n"},
 		{"JSON", `{"b":1,"a":["<x>",12345678901234567890]}`, `[{"op":"remove","path":"/b"}]`, "{\n  \"a\": [\n    \"<x>\",\n    12345678901234567890\n  ]\n}\n"},
 	} {
 		d := read(t, c.before)[0]
-		var operations []jsonpatch.Operation
-		if err := json.Unmarshal([]byte(c.patch), &operations); err != nil {
-			t.Fatal(err)
-		}
 		o := &document.Object{Document: d, Raw: d.JSON}
 		if objects, err := d.Objects(); err == nil {
 			o = objects[len(objects)-1]
 		}
-		edited, err := d.Edit(document.Change{Object: o, Patch: operations, Fields: patched(t, o.Raw, c.patch)})
+		edited, err := d.Edit(document.Change{Object: o, Fields: patched(t, o.Raw, c.patch)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-	"gomodules.xyz/jsonpatch/v2"
 	sigsyaml "sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/internal/object"
@@ -23,8 +24,7 @@ type Edited struct {
 // Change is what becomes of one object of a document.
 type Change struct {
 	Object *Object
-	Patch  []jsonpatch.Operation // from Object to Fields
-	Fields map[string]any
+	Fields map[string]any // numbers as json.Number
 }
 
 // Edit makes changes to the document. The comments, the order and the style of
@@ -38,12 +38,12 @@ func (d *Document) Edit(changes ...Change) (Edited, error) {
 	if err != nil {
 		return Edited{}, err
 	}
-	after, patch, err := d.changed(changes)
+	after, err := d.changed(changes)
 	if err != nil {
 		return Edited{}, err
 	}
 	if !d.isJSON() {
-		if edited, ok := d.inPlace(patch, after); ok {
+		if edited, ok := d.inPlace(before, after); ok {
 			return edited, nil
 		}
 	}
@@ -65,16 +65,13 @@ func (d *Document) Edit(changes ...Change) (Edited, error) {
 	return edited, nil
 }
 
-// changed returns what has to come of the document, and the patch that leads there.
-func (d *Document) changed(changes []Change) (fields map[string]any, patch []jsonpatch.Operation, err error) {
-	if fields, err = object.Decode(d.JSON); err != nil {
-		return nil, nil, err
+// changed returns what has to come of the document.
+func (d *Document) changed(changes []Change) (map[string]any, error) {
+	fields, err := object.Decode(d.JSON)
+	if err != nil {
+		return nil, err
 	}
 	for _, change := range changes {
-		for _, operation := range change.Patch {
-			operation.Path = change.Object.Pointer + operation.Path
-			patch = append(patch, operation)
-		}
 		if change.Object.Pointer == "" {
 			fields = change.Fields
 			continue
@@ -82,7 +79,7 @@ func (d *Document) changed(changes []Change) (fields map[string]any, patch []jso
 		list, i := itemsAt(fields, change.Object.Pointer)
 		list[i] = change.Fields
 	}
-	return fields, patch, nil
+	return fields, nil
 }
 
 // itemsAt returns the list in which the object of a pointer stands, and where. The
@@ -109,27 +106,29 @@ func indented(value any) ([]byte, error) {
 // inPlace edits the tree of the text. It reports false where that cannot be done,
 // or gives something else than what is wanted: an anchor, for example, would
 // change all places that refer to it.
-func (d *Document) inPlace(patch []jsonpatch.Operation, want map[string]any) (Edited, bool) {
+func (d *Document) inPlace(before, after map[string]any) (edited Edited, ok bool) {
 	var root yaml.Node
 	if yaml.Unmarshal(d.Text, &root) != nil || len(root.Content) != 1 {
 		return Edited{}, false
 	}
+	plainMerges(&root)
 	w := writer{compact: compact(&root), windows: bytes.Contains(d.Text, []byte("\r\n")), separated: separates(d.Text)}
-	before, ok := w.write(&root)
-	if !ok {
-		return Edited{}, false
+	if edited.Before, ok = w.write(&root); !ok || !means(edited.Before, before) {
+		return edited, false
 	}
-	for _, operation := range patch {
-		if !apply(root.Content[0], operation) {
-			return Edited{}, false
-		}
+	turn(root.Content[0], before, after)
+	edited.After, ok = w.write(&root)
+	return edited, ok && means(edited.After, after)
+}
+
+// plainMerges keeps the encoder from writing `!!merge <<` for `<<`.
+func plainMerges(node *yaml.Node) {
+	if node.Tag == "!!merge" {
+		node.Tag = ""
 	}
-	after, ok := w.write(&root)
-	if !ok || !means(before, d.JSON) {
-		return Edited{}, false
+	for _, child := range node.Content {
+		plainMerges(child)
 	}
-	wanted, err := json.Marshal(want)
-	return Edited{Before: before, After: after}, err == nil && means(after, wanted)
 }
 
 // writer writes a tree in the style of the text that it came from.
@@ -177,49 +176,82 @@ func firstList(node *yaml.Node) (left, found bool) {
 	return false, false
 }
 
-// means tells whether a text says the same as JSON.
-func means(text, raw []byte) bool {
-	converted, err := sigsyaml.YAMLToJSON(text)
+// means tells whether a text says what is wanted.
+func means(text []byte, want map[string]any) bool {
+	raw, err := sigsyaml.YAMLToJSON(text)
 	if err != nil {
 		return false
 	}
-	is, err := object.Decode(converted)
-	if err != nil {
-		return false
-	}
-	want, err := object.Decode(raw)
+	is, err := object.Decode(raw)
 	return err == nil && reflect.DeepEqual(is, want)
 }
 
-// apply does one operation of a patch, and reports whether it could.
-func apply(node *yaml.Node, operation jsonpatch.Operation) bool {
-	tokens := strings.Split(operation.Path, "/")
-	if len(tokens) < 2 {
-		return false // the whole document
+// turn edits a tree that says before, so that it says after. It leaves alone what
+// it does not know how to edit, a reference to an anchor, for one.
+func turn(node *yaml.Node, before, after any) {
+	if reflect.DeepEqual(before, after) {
+		return
 	}
-	for _, token := range tokens[1 : len(tokens)-1] {
-		if node = child(node, unescape(token)); node == nil {
-			return false
-		}
+	was, fields := before.(map[string]any)
+	is, still := after.(map[string]any)
+	if fields && still && node.Kind == yaml.MappingNode {
+		turnFields(node, was, is)
+		return
 	}
-	var value *yaml.Node
-	if operation.Operation != "remove" {
-		if value = nodeOf(operation.Value); value == nil {
-			return false
-		}
+	had, list := before.([]any)
+	has, still := after.([]any)
+	if list && still && node.Kind == yaml.SequenceNode && len(had) == len(node.Content) {
+		turnList(node, had, has)
+		return
 	}
-	last := unescape(tokens[len(tokens)-1])
-	switch node.Kind {
-	case yaml.MappingNode:
-		return inMapping(node, last, value)
-	case yaml.SequenceNode:
-		return inSequence(node, last, operation.Operation, value)
-	}
-	return false
+	replace(node, after)
 }
 
-func unescape(token string) string {
-	return strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
+// turnFields keeps the order of what was there; what is new follows, by name.
+func turnFields(node *yaml.Node, before, after map[string]any) {
+	for i := 0; i+1 < len(node.Content); {
+		key := node.Content[i].Value
+		value, stays := after[key]
+		if _, was := before[key]; was && !stays {
+			node.Content = slices.Delete(node.Content, i, i+2)
+			continue
+		}
+		if stays {
+			turn(node.Content[i+1], before[key], value)
+		}
+		i += 2
+	}
+	for _, key := range slices.Sorted(maps.Keys(after)) {
+		if _, was := before[key]; !was {
+			node.Content = append(node.Content, nodeOf(key), nodeOf(after[key]))
+		}
+	}
+}
+
+// turnList leaves what a list begins and ends with as it is, as far as that is the
+// same. What is left in the middle is turned one by one if it is as many, and
+// else put in anew.
+func turnList(node *yaml.Node, before, after []any) {
+	head := 0
+	for head < min(len(before), len(after)) && reflect.DeepEqual(before[head], after[head]) {
+		head++
+	}
+	tail := 0
+	for tail < min(len(before), len(after))-head && reflect.DeepEqual(before[len(before)-1-tail], after[len(after)-1-tail]) {
+		tail++
+	}
+	was, is := before[head:len(before)-tail], after[head:len(after)-tail]
+	if len(was) == len(is) {
+		for i := range is {
+			turn(node.Content[head+i], was[i], is[i])
+		}
+		return
+	}
+	items := make([]*yaml.Node, 0, len(is))
+	for _, value := range is {
+		items = append(items, nodeOf(value))
+	}
+	node.Content = slices.Replace(node.Content, head, len(before)-tail, items...)
 }
 
 // nodeOf returns a JSON value as a tree, its texts quoted where YAML would take
@@ -228,77 +260,25 @@ func nodeOf(value any) *yaml.Node {
 	text, err := sigsyaml.Marshal(value)
 	var root yaml.Node
 	if err != nil || yaml.Unmarshal(text, &root) != nil || len(root.Content) != 1 {
-		return nil
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"} // which is then found not to be what is wanted
 	}
 	return root.Content[0]
 }
 
-// child returns what stands at a key or an index, nil for nothing.
-func child(node *yaml.Node, token string) *yaml.Node {
-	switch node.Kind {
-	case yaml.MappingNode:
-		if i := keyAt(node, token); i >= 0 {
-			return node.Content[i+1]
-		}
-	case yaml.SequenceNode:
-		if i, err := strconv.Atoi(token); err == nil && i >= 0 && i < len(node.Content) {
-			return node.Content[i]
-		}
+// replace puts a value where another was, with its comments, and a text with its
+// quotes.
+func replace(node *yaml.Node, value any) {
+	if node.Kind == yaml.AliasNode {
+		return
 	}
-	return nil
-}
-
-func keyAt(node *yaml.Node, key string) int {
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		if node.Content[i].Value == key {
-			return i
-		}
+	now := nodeOf(value)
+	now.HeadComment, now.FootComment = node.HeadComment, node.FootComment
+	if now.Kind == yaml.ScalarNode { // behind anything else it would wander to the next line
+		now.LineComment = node.LineComment
 	}
-	return -1
-}
-
-// inMapping sets a field, or removes it where value is nil.
-func inMapping(node *yaml.Node, key string, value *yaml.Node) bool {
-	i := keyAt(node, key)
-	switch {
-	case i < 0 && value == nil:
-		return false
-	case value == nil:
-		node.Content = append(node.Content[:i], node.Content[i+2:]...)
-	case i >= 0:
-		node.Content[i+1] = inPlaceOf(node.Content[i+1], value)
-	default:
-		name := nodeOf(key)
-		node.Content = append(node.Content, name, value)
+	quoted := node.Style & (yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle)
+	if node.Kind == yaml.ScalarNode && now.Kind == yaml.ScalarNode && now.ShortTag() == "!!str" && quoted != 0 {
+		now.Style = quoted
 	}
-	return true
-}
-
-func inSequence(node *yaml.Node, token, operation string, value *yaml.Node) bool {
-	i, err := strconv.Atoi(token)
-	if token == "-" {
-		i, err = len(node.Content), nil
-	}
-	switch {
-	case err != nil || i < 0 || i > len(node.Content):
-		return false
-	case operation == "add":
-		node.Content = append(node.Content[:i], append([]*yaml.Node{value}, node.Content[i:]...)...)
-	case i == len(node.Content):
-		return false
-	case operation == "remove":
-		node.Content = append(node.Content[:i], node.Content[i+1:]...)
-	default:
-		node.Content[i] = inPlaceOf(node.Content[i], value)
-	}
-	return true
-}
-
-// inPlaceOf gives a new value the comments of the old one, and a text its quotes.
-func inPlaceOf(old, value *yaml.Node) *yaml.Node {
-	value.HeadComment, value.LineComment, value.FootComment = old.HeadComment, old.LineComment, old.FootComment
-	if old.Kind == yaml.ScalarNode && value.Kind == yaml.ScalarNode && old.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 && value.ShortTag() == "!!str" {
-		value.Style = old.Style
-	}
-	return value
+	*node = *now
 }
