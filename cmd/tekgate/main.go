@@ -77,6 +77,6 @@ only verified events start a pipeline.`,
 	})
 	root.AddCommand(installCommand(), renderCommand(), diffCommand())
 	root.AddCommand(checkCommand(), statusCommand(), uninstallCommand(), credentialsCommand())
-	root.AddCommand(imagesCommand(), explainCommand(), mutateCommand())
+	root.AddCommand(imagesCommand(), explainCommand(), mutateCommand(), scanCommand())
 	return root
 }
