@@ -110,34 +110,13 @@ func workspacePaths(r *object.Reader, task object.Task, step object.Step) []stri
 func (p *pass) knownImage(r *object.Reader, task object.Task, written string) (known string, certain bool) {
 	known, certain = written, true
 	if isVariable(written) {
-		known = p.fill(r, task, written)
+		known = task.Fill(r, written)
+		if isVariable(known) {
+			known = ""
+		}
 		certain = task.Run.Known && known != ""
 	}
 	return p.original(known), certain
-}
-
-// fill replaces $(params.name) by the run's value or the task's default. It
-// returns "" where something else is left.
-func (p *pass) fill(r *object.Reader, task object.Task, text string) string {
-	for _, list := range [][]map[string]any{task.Run.Params, r.FieldsList(task.Spec, "params")} {
-		for _, param := range list {
-			name, _ := param["name"].(string)
-			value, ok := param["value"].(string)
-			if !ok {
-				value, ok = param["default"].(string)
-			}
-			if name == "" || !ok {
-				continue
-			}
-			for _, form := range []string{"$(params." + name + ")", `$(params["` + name + `"])`, "$(params['" + name + "'])", "$(inputs.params." + name + ")"} {
-				text = strings.ReplaceAll(text, form, value)
-			}
-		}
-	}
-	if isVariable(text) {
-		return ""
-	}
-	return text
 }
 
 // variable returns the entry of the environment that counts, the last of that

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/fluxcd/pkg/ssa"
@@ -9,9 +8,6 @@ import (
 
 	"github.com/tekgate/tekgate/installer"
 )
-
-// errDifferent is what `diff --exit-code` ends with where there are differences.
-var errDifferent = errors.New("install would change the cluster")
 
 func diffCommand() *cobra.Command {
 	var (
@@ -32,7 +28,7 @@ ConfigMaps whether it would be kept.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			found, err := diff(cmd, &i)
 			if err == nil && found && exitCode {
-				return errDifferent
+				return differentError("install would change the cluster")
 			}
 			return err
 		},

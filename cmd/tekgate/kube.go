@@ -7,6 +7,8 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/tekgate/tekgate/cmd/internal/lookup"
 )
 
 // kube says which cluster: kubectl's flags of the same names.
@@ -21,11 +23,29 @@ func (k *kube) flags(cmd *cobra.Command) {
 	f.StringVar(&k.context, "context", "", "`NAME` of the kubeconfig's context")
 }
 
-func (k *kube) restConfig() (*rest.Config, error) {
+func (k *kube) load() clientcmd.ClientConfig {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = k.kubeconfig
 	overrides := &clientcmd.ConfigOverrides{CurrentContext: k.context}
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides)
+}
+
+// connect prepares to read from the cluster, and returns the namespace of the
+// kubeconfig's context.
+func (k *kube) connect() (server *lookup.Server, namespace string, err error) {
+	config, err := k.restConfig()
+	if err != nil {
+		return nil, "", err
+	}
+	if namespace, _, err = k.load().Namespace(); err != nil {
+		return nil, "", fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	server, err = lookup.Connect(config)
+	return server, namespace, err
+}
+
+func (k *kube) restConfig() (*rest.Config, error) {
+	config, err := k.load().ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err):
 		return nil, errors.New("no cluster is named: pass --kubeconfig, set KUBECONFIG, or put a kubeconfig at ~/.kube/config")

@@ -33,14 +33,21 @@ func start() int {
 
 // status is the exit status that an error ends the program with.
 func status(err error) int {
+	var different differentError
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, errDifferent), errors.Is(err, errRefused):
+	case errors.As(err, &different), errors.Is(err, errRefused):
 		return 2
 	}
 	return 1
 }
+
+// differentError is what a command with --exit-code ends with where it found that
+// something would change. It says what.
+type differentError string
+
+func (e differentError) Error() string { return string(e) }
 
 // run is the whole program: it returns what went wrong as one sentence.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) error {
@@ -70,6 +77,6 @@ only verified events start a pipeline.`,
 	})
 	root.AddCommand(installCommand(), renderCommand(), diffCommand())
 	root.AddCommand(checkCommand(), statusCommand(), uninstallCommand(), credentialsCommand())
-	root.AddCommand(imagesCommand(), explainCommand(), hookCommand())
+	root.AddCommand(imagesCommand(), explainCommand(), mutateCommand(), scanCommand(), hookCommand())
 	return root
 }

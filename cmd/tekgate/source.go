@@ -15,6 +15,7 @@ import (
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/registry"
 	"github.com/tekgate/tekgate/manifests"
+	"github.com/tekgate/tekgate/mutator"
 )
 
 // source says what is to be installed: the flags that render, diff and install
@@ -140,19 +141,48 @@ func (s *source) rules() (*config.Configuration, *image.Rules, error) {
 }
 
 func (s *source) configuration() (*config.Configuration, error) {
-	c, err := config.Load(s.config)
-	if err != nil {
-		return nil, err
+	c, err := s.file()
+	if err == nil && c.Mirror.Empty() {
+		return nil, errors.New("no mirror is named: pass --mirror with a preset or a registry, or a --config with a mirror section; `--mirror upstream` keeps Tekton's own registries")
 	}
+	return c, err
+}
+
+// file reads the configuration file, and puts --mirror in its place.
+func (s *source) file() (*config.Configuration, error) {
+	c, err := config.Load(s.config)
 	switch {
+	case err != nil:
+		return nil, err
 	case s.mirror != "" && !c.Mirror.Empty():
 		return nil, fmt.Errorf("--mirror and the mirror section of %s contradict each other: use one of them", s.config)
 	case s.mirror != "":
 		c.Mirror = image.Shorthand(s.mirror)
-	case c.Mirror.Empty():
-		return nil, errors.New("no mirror is named: pass --mirror with a preset or a registry, or a --config with a mirror section; `--mirror upstream` keeps Tekton's own registries")
 	}
 	return c, nil
+}
+
+// engineFlags are for the commands that run the mutator's rules.
+func (s *source) engineFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&s.config, "config", "", "configuration `FILE`")
+	cmd.Flags().StringVar(&s.mirror, "mirror", "", "mirror for the images of steps, as if the rule image-mirror were on: a preset `NAME`, or a registry and path")
+}
+
+// engine returns what the mutator is configured with. The rules are nil where no
+// mirror is named.
+func (s *source) engine() (mutator.Config, *image.Rules, error) {
+	c, err := s.file()
+	if err != nil {
+		return mutator.Config{}, nil, err
+	}
+	if s.mirror != "" {
+		c.Mutator.ImageMirror.Enabled, c.Mutator.ImageMirror.Disabled = true, false
+	}
+	if c.Mirror.Empty() {
+		return c.Mutator, nil, nil
+	}
+	rules, err := c.Mirror.Compile()
+	return c.Mutator, rules, err
 }
 
 func (s *source) load(ctx context.Context, in io.Reader, talk io.Writer) ([]*unstructured.Unstructured, error) {

@@ -197,3 +197,26 @@ func TestReader(t *testing.T) {
 		t.Error("a text was taken for a flag")
 	}
 }
+
+func TestFill(t *testing.T) {
+	task := object.Tasks(decode(t, `{"apiVersion":"tekton.dev/v1","kind":"TaskRun","spec":{"params":[{"name":"a","value":"x"},{"name":"list","value":["y"]}],
+		"taskSpec":{"params":[{"name":"a","default":"no"},{"name":"b.c","default":"z"},{"name":"none"}],"steps":[{}]}}}`))[0]
+	var r object.Reader
+	for text, want := range map[string]string{
+		"$(params.a):1":        "x:1",
+		`$(params["b.c"])/i`:   "z/i",
+		"$(params['b.c'])":     "z",
+		"$(inputs.params.a)":   "x",
+		"$(params.none)":       "$(params.none)",
+		"$(params.list)":       "$(params.list)",
+		"$(tasks.t.results.a)": "$(tasks.t.results.a)",
+		"plain":                "plain",
+	} {
+		if got := task.Fill(&r, text); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+	if r.Odd {
+		t.Error("a value of another type is no reason to give up")
+	}
+}

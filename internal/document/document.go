@@ -1,0 +1,301 @@
+// Package document reads files of YAML and JSON as people write them, and knows
+// where in them each object stands.
+//
+// What reads a release may take a stream apart and forget it. A tool that speaks
+// to authors about their files must name file, document and line, must give back
+// what it did not change byte for byte, comments included, and must change the
+// rest no more than it has to. So a document keeps its text beside its meaning.
+package document
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	kjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+
+	"github.com/tekgate/tekgate/internal/object"
+)
+
+// Document is one document of a file.
+type Document struct {
+	File   string // as its reader named it
+	Number int    // its position in the file among those that hold anything, from 1
+	Line   int    // where it begins, from 1
+	Text   []byte // as it is written, from its separator on
+	JSON   []byte // what it means
+	alone  bool   // whether the file holds nothing else
+}
+
+// Where names the document to people, such as `run.yaml, document 2 (line 14)`.
+func (d *Document) Where() string {
+	if d.alone {
+		return d.File
+	}
+	return fmt.Sprintf("%s, document %d (line %d)", d.File, d.Number, d.Line)
+}
+
+// Object is one object of a document: the document itself, or an item of a List.
+type Object struct {
+	Document *Document
+	// Pointer is its JSON Pointer in the document, "" for the document itself.
+	Pointer string
+	// Raw is its JSON, and Fields the same, decoded.
+	Raw    []byte
+	Fields map[string]any
+}
+
+// Where names the object's place to people.
+func (o *Object) Where() string {
+	if o.Pointer == "" {
+		return o.Document.Where()
+	}
+	return o.Document.Where() + ", " + strings.TrimPrefix(o.Pointer, "/")
+}
+
+// maxText bounds what is read of one stream, so that a wrong name fills no memory.
+const maxText = 256 << 20
+
+// Read reads the documents of a stream: YAML, or JSON values one after another.
+// Documents that hold nothing are left out. The error names file, document and
+// line, and says what is wrong in one sentence.
+func Read(file string, in io.Reader) ([]*Document, error) {
+	text, err := io.ReadAll(io.LimitReader(in, maxText+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("reading %s: %w", file, reason(err))
+	case len(text) > maxText:
+		return nil, fmt.Errorf("reading %s: it is larger than %d MiB", file, maxText>>20)
+	}
+	var documents []*Document
+	for _, part := range split(bytes.TrimPrefix(text, []byte("\ufeff"))) {
+		line := part.line
+		for _, d := range values(part.text) {
+			d.File, d.Line = file, line
+			line += bytes.Count(d.Text, []byte("\n"))
+			if !empty(d.Text) {
+				d.Number = len(documents) + 1
+				documents = append(documents, d)
+			}
+		}
+	}
+	for _, d := range documents {
+		d.alone = len(documents) == 1
+		if d.JSON, err = d.parse(); err != nil {
+			return nil, fmt.Errorf("%s: %w", d.Where(), err)
+		}
+	}
+	return documents, nil
+}
+
+// part is a piece of a stream, and the number of its first line.
+type part struct {
+	text []byte
+	line int
+}
+
+// split cuts a stream before each line that separates documents. A part begins
+// with its separator, after which a comment or the document itself may follow.
+func split(text []byte) []part {
+	var parts []part
+	begin, first, line := 0, 1, 1
+	for at := 0; at < len(text); line++ {
+		end := len(text)
+		if i := bytes.IndexByte(text[at:], '\n'); i >= 0 {
+			end = at + i + 1
+		}
+		if separates(text[at:end]) {
+			switch before := text[begin:at]; {
+			case !empty(before):
+				parts = append(parts, part{before, first})
+				begin, first = at, line
+			case separates(before): // a document that holds nothing
+				begin, first = at, line
+			}
+		}
+		at = end
+	}
+	return append(parts, part{text[begin:], first})
+}
+
+func separates(line []byte) bool {
+	rest, dashes := bytes.CutPrefix(line, []byte("---"))
+	return dashes && (len(rest) == 0 || bytes.ContainsAny(rest[:1], " \t\r\n"))
+}
+
+// empty tells whether a text holds nothing but separators, directives and
+// comments.
+func empty(text []byte) bool {
+	for line := range bytes.Lines(text) {
+		if separates(line) {
+			line = line[len("---"):]
+		}
+		line = bytes.TrimSpace(line)
+		if len(line) > 0 && line[0] != '#' && line[0] != '%' && string(line) != "..." {
+			return false
+		}
+	}
+	return true
+}
+
+// values takes JSON values that follow one another apart. Anything else is one
+// document.
+func values(part []byte) []*Document {
+	inner := body(part)
+	if !isJSON(inner) {
+		return []*Document{{Text: part}}
+	}
+	var documents []*Document
+	begin, next := 0, 0
+	before := len(part) - len(inner) // the separator is the first one's
+	for decoder := json.NewDecoder(bytes.NewReader(inner)); ; {
+		var raw json.RawMessage
+		err := decoder.Decode(&raw)
+		end := before + int(decoder.InputOffset())
+		switch {
+		case errors.Is(err, io.EOF): // white space is left
+			documents[len(documents)-1].Text = part[begin:]
+			return documents
+		case err != nil: // a flow mapping of YAML
+			return []*Document{{Text: part}}
+		}
+		begin, next = next, end
+		documents = append(documents, &Document{Text: part[begin:end]})
+	}
+}
+
+// body is a text without its separator, unless something follows that on its line.
+func body(text []byte) []byte {
+	line, rest, _ := bytes.Cut(text, []byte("\n"))
+	if string(bytes.TrimSpace(line)) == "---" {
+		return rest
+	}
+	return text
+}
+
+func isJSON(text []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) }
+
+// isJSON tells whether the document is written as JSON.
+func (d *Document) isJSON() bool {
+	inner := body(d.Text)
+	return isJSON(inner) && json.Valid(inner)
+}
+
+// parse returns the document as JSON. A key that stands twice is an error: of two
+// values the last would win, unnoticed.
+func (d *Document) parse() ([]byte, error) {
+	if d.isJSON() {
+		raw := bytes.TrimSpace(body(d.Text))
+		var fields map[string]any
+		problems, err := kjson.UnmarshalStrict(raw, &fields)
+		if err == nil {
+			err = errors.Join(problems...)
+		}
+		return raw, sentence(err)
+	}
+	raw, err := yaml.YAMLToJSONStrict(d.Text)
+	if err != nil && d.Line > 1 {
+		// Once more with lines before it, so that the message counts the file's.
+		_, err = yaml.YAMLToJSONStrict(append(bytes.Repeat([]byte("\n"), d.Line-1), d.Text...))
+	}
+	return raw, sentence(err)
+}
+
+// sentence makes one line of a parser's message.
+func sentence(err error) error {
+	if err == nil {
+		return nil
+	}
+	words := strings.NewReplacer("yaml: unmarshal errors:\n", "", "error converting YAML to JSON: ", "", "yaml: ", "", "\n", "; ", "  ", "").Replace(err.Error())
+	return fmt.Errorf("not well-formed: %s", words)
+}
+
+// Objects returns the objects of a document: one, or the items of a List.
+//
+// The error says that the document is no Kubernetes object.
+func (d *Document) Objects() ([]*Object, error) {
+	objects, err := d.objects("", d.JSON, "", "")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.Where(), err)
+	}
+	return objects, nil
+}
+
+// NotAnObjectError says what a document is that has no apiVersion or no kind.
+type NotAnObjectError struct{ what string }
+
+func (e *NotAnObjectError) Error() string { return "not a Kubernetes object: " + e.what }
+
+// objects reads an object at a pointer. The items of a typed list, such as a
+// TaskRunList, may leave out what the list says of them.
+func (d *Document) objects(pointer string, raw []byte, version, kind string) ([]*Object, error) {
+	at := ""
+	if pointer != "" {
+		at = strings.TrimPrefix(pointer, "/") + " is "
+	}
+	fields, err := object.Decode(raw)
+	if err != nil {
+		return nil, &NotAnObjectError{at + shape(raw)}
+	}
+	o := &Object{Document: d, Pointer: pointer, Raw: raw, Fields: fields}
+	if fields["kind"] == nil && fields["apiVersion"] == nil && kind != "" {
+		fields["apiVersion"], fields["kind"] = version, kind
+		if o.Raw, err = json.Marshal(fields); err != nil {
+			return nil, err
+		}
+	}
+	version, _ = fields["apiVersion"].(string)
+	kind, _ = fields["kind"].(string)
+	for key, value := range map[string]string{"apiVersion": version, "kind": kind} {
+		if value == "" {
+			return nil, &NotAnObjectError{at + "without " + key}
+		}
+	}
+	items, list := fields["items"]
+	if !list || !strings.HasSuffix(kind, "List") {
+		return []*Object{o}, nil
+	}
+	return d.items(pointer, raw, items, version, strings.TrimSuffix(kind, "List"))
+}
+
+func (d *Document) items(pointer string, raw []byte, items any, version, kind string) ([]*Object, error) {
+	if _, array := items.([]any); !array && items != nil {
+		return nil, &NotAnObjectError{"the items of a List are no list"}
+	}
+	var list struct {
+		Items []json.RawMessage `json:"items"`
+	}
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, err
+	}
+	var objects []*Object
+	for i, item := range list.Items {
+		found, err := d.objects(fmt.Sprintf("%s/items/%d", pointer, i), item, version, kind)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, found...)
+	}
+	return objects, nil
+}
+
+// shape says in words what JSON is that is no object.
+func shape(raw []byte) string {
+	var value any
+	if json.Unmarshal(raw, &value) != nil {
+		return "not JSON"
+	}
+	switch value.(type) {
+	case []any:
+		return "a list: put each object into a document of its own, or all into a `kind: List`"
+	case string:
+		return "a text"
+	case nil:
+		return "nothing"
+	}
+	return "a single value"
+}
