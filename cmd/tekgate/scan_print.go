@@ -116,14 +116,14 @@ type scanReport struct {
 }
 
 type scannedJSON struct {
-	*scanned
+	scanned
 	Unreachable bool `json:"unreachable"`
 }
 
 func (s *survey) report() scanReport {
 	report := scanReport{Objects: s.objects, Unreachable: s.unreachable(), Images: []scannedJSON{}}
 	for _, i := range s.sorted() {
-		report.Images = append(report.Images, scannedJSON{i, i.unreachable()})
+		report.Images = append(report.Images, scannedJSON{*i, i.unreachable()})
 	}
 	return report
 }
