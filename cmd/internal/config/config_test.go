@@ -3,6 +3,7 @@ package config_test
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -66,7 +67,7 @@ func TestServersPartReadsBack(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, text)
 	}
-	if back.Install.WebhookURL != "" || back.Mutator != c.Mutator || back.Mirror.Registry != c.Mirror.Registry || back.Interceptor != c.Interceptor {
+	if back.Install.WebhookURL != "" || !reflect.DeepEqual(back.Mutator, c.Mutator) || back.Mirror.Registry != c.Mirror.Registry || back.Interceptor != c.Interceptor {
 		t.Errorf("read back %+v\nwant %+v", back, c)
 	}
 }
