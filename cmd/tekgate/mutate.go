@@ -143,10 +143,10 @@ func (m *mutation) report(talk io.Writer, results []*result) error {
 			stored++
 		}
 	}
-	if stored > 0 {
-		fmt.Fprintf(talk, "%d of them Tekton would run like this when a resolver has fetched them; what is stored in the cluster stays as it is\n", stored)
-	}
 	fmt.Fprintf(talk, "%d objects, %d would change\n", objects, changed)
+	if stored > 0 {
+		fmt.Fprintf(talk, "%d of these Tekton runs like this where a resolver has fetched them; what is stored in the cluster stays as it is\n", stored)
+	}
 	if m.exitCode && changed > 0 {
 		return differentError(fmt.Sprintf("%d of %d objects would change", changed, objects))
 	}
