@@ -3,9 +3,11 @@ package interceptor
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // Config is the section "interceptor" of the configuration file.
@@ -18,11 +20,17 @@ type Config struct {
 	// MinSecretLength is the number of bytes below which a Secret's value is
 	// refused. An empty value never passes: anybody can sign with it.
 	MinSecretLength int `json:"minSecretLength"`
+	// SecretLabel is a label that a Secret must carry to be used, as key or
+	// key=value; "" demands none. With one, nobody can have the interceptor compare
+	// guesses with Secrets that were not made for webhooks.
+	SecretLabel string `json:"secretLabel"`
 	// MaxBodyBytes is the size above which a request of an EventListener is
 	// refused. The hook's body is quoted in it and so grows, mostly by a sixth. All
 	// requests that are held at once share this many bytes, too; the process needs
 	// about four times as much memory.
 	MaxBodyBytes int64 `json:"maxBodyBytes"`
+
+	Serving `json:",inline"`
 }
 
 // Default returns the configuration of a file that says nothing.
@@ -39,6 +47,7 @@ func Default() Config {
 		MaxSkew:         metav1.Duration{Duration: 5 * time.Minute},
 		MinSecretLength: 6,
 		MaxBodyBytes:    32 << 20,
+		Serving:         defaultServing(),
 	}
 }
 
@@ -53,6 +62,12 @@ func (c Config) Validate() error {
 	report(c.MaxAge.Duration < time.Millisecond, "maxAge is %s: give a duration above zero, such as 1h", c.MaxAge.Duration)
 	report(c.MaxSkew.Duration < 0, "maxSkew is %s: give a duration of zero or more, such as 5m", c.MaxSkew.Duration)
 	report(c.MinSecretLength < 1, "minSecretLength is %d: give 1 or more, since anybody can sign with an empty secret", c.MinSecretLength)
+	report(!labelSelector(c.SecretLabel), "secretLabel is %q: give a label as key or key=value, such as tekgate.dev/webhook-secret", c.SecretLabel)
 	report(c.MaxBodyBytes < 1, "maxBodyBytes is %d: give a number of bytes above zero, such as %d", c.MaxBodyBytes, Default().MaxBodyBytes)
-	return errors.Join(problems...)
+	return errors.Join(append(problems, c.validate()...)...)
+}
+
+func labelSelector(label string) bool {
+	key, value, _ := strings.Cut(label, "=")
+	return label == "" || len(validation.IsQualifiedName(key)) == 0 && len(validation.IsValidLabelValue(value)) == 0
 }

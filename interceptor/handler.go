@@ -11,22 +11,28 @@
 //   - A verdict starts as a refusal and one function makes it a pass. A panic is a
 //     refusal.
 //   - The checks come in an order: size, JSON, trigger id, params, the headers'
-//     shape, and only then the Secret, the MAC, the age, the ping. What comes
-//     before the Secret tells the caller only what it sent; what comes after says
-//     the same whether a Secret is missing, forbidden, empty or short. That
+//     shape, the event, and only then the Secret, the MAC, the age, whether it came
+//     before, the ping, and what the Trigger filters by. What comes before the
+//     Secret tells the caller only what it sent; what comes after says the same
+//     whether a Secret is missing, forbidden, unlabelled, empty or short. That
 //     matters because the protocol has no authentication: whoever reaches the
 //     server can name any Trigger. A wrong MAC can be told from a missing Secret,
 //     though, so a NetworkPolicy should let EventListeners in and nobody else.
+//   - A ping is recognised by its header and answered after the MAC, for whoever
+//     presses the forge's test button wants to know whether the secret is right.
 //   - The MAC is over the body's own bytes and compared in constant time, in one
 //     place for all providers. The provider and, where it matters, the mode come
 //     from the Trigger and never from the headers.
+//   - The payload is read once more, for the fields that extensions have, when it
+//     is known to be the sender's. All of those come under one key, git: EventListeners
+//     merge interceptors' extensions by their top keys, and the later one wins.
+//     Registries' and other events have the key, too, so that a binding works for
+//     all of them.
 //   - One line is logged per verdict, without anything that was sent but ids.
 package interceptor
 
 import (
 	"context"
-	"crypto/hmac"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -34,7 +40,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"golang.org/x/sync/semaphore"
-	"google.golang.org/grpc/codes"
 )
 
 // Path is the one path that is served.
@@ -42,24 +47,32 @@ const Path = "/verify"
 
 // Handler is the http.Handler that EventListeners call.
 type Handler struct {
-	config  Config
-	secrets SecretGetter
-	log     logr.Logger
-	now     func() time.Time
-	memory  *semaphore.Weighted // bytes of requests that may be held at once
+	config    Config
+	secrets   SecretGetter
+	replay    ReplayStore
+	observers []Observer
+	log       logr.Logger
+	now       func() time.Time
+	memory    *semaphore.Weighted // bytes of requests that may be held at once
+	params    paramsCache
+}
+
+// Options are what a handler reaches the world through.
+type Options struct {
+	Secrets   SecretGetter
+	Replay    ReplayStore // nil where nothing is remembered: Triggers that ask for it are refused
+	Observers []Observer  // beside the audit line, which is always written
+	Log       logr.Logger
+	Now       func() time.Time
 }
 
 // New returns a handler. The configuration must be valid.
-func New(config Config, secrets SecretGetter, log logr.Logger, now func() time.Time) *Handler {
-	return &Handler{config: config, secrets: secrets, log: log, now: now, memory: semaphore.NewWeighted(config.MaxBodyBytes)}
-}
-
-// record is what the log says about one event.
-type record struct {
-	provider, eventID, triggerID string
-
-	cause   error // why a Secret is of no use; the caller is not told
-	newline bool  // the Secret's value ended with a newline, which was taken away
+func New(config Config, o Options) *Handler {
+	return &Handler{
+		config: config, secrets: o.Secrets, replay: o.Replay, log: o.Log, now: o.Now,
+		observers: append([]Observer{Audit(o.Log)}, o.Observers...),
+		memory:    semaphore.NewWeighted(config.MaxBodyBytes),
+	}
 }
 
 // ServeHTTP answers 404 and 405 to what cannot come from an EventListener, and
@@ -74,143 +87,74 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "EventListeners use POST", http.StatusMethodNotAllowed)
 		return
 	}
-	start, rec := h.now(), &record{}
-	extensions, err := h.judge(w, r, rec)
-	h.audit(rec, err, h.now().Sub(start))
-	answer, err := json.Marshal(response(extensions, err))
-	if err != nil { // cannot be: extensions are strings and booleans
-		answer = []byte(`{"continue":false,"status":{"code":14}}`)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Write(answer) // if the EventListener has gone, nobody is left to tell
+	rec := &Record{Time: h.now()}
+	git, err := h.judge(w, r, rec)
+	h.observe(rec, err)
+	w.Header()["Content-Type"] = applicationJSON
+	w.Write(answer(git, err)) // if the EventListener has gone, nobody is left to tell
 }
 
+var applicationJSON = []string{"application/json"}
+
 // judge returns the extensions of an event that may continue, or a refusal.
-func (h *Handler) judge(w http.ResponseWriter, r *http.Request, rec *record) (extensions map[string]any, err error) {
+func (h *Handler) judge(w http.ResponseWriter, r *http.Request, rec *Record) (git *Git, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			// The panic's value could quote what was sent; its type cannot.
-			extensions, err = nil, fmt.Errorf("panic with %T", p)
+			git, err = nil, fmt.Errorf("panic with %T", p)
 			h.log.Error(err, "refusing an event after a panic", "stack", string(debug.Stack()))
 		}
 	}()
-	release, err := h.reserve(r)
+	weight, err := h.reserve(r)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
-	req, err := decode(w, r, h.config.MaxBodyBytes)
+	defer h.memory.Release(weight)
+	b := pool.Get().(*buffers)
+	defer b.done()
+	e, err := receive(w, r, h.config.MaxBodyBytes, b)
 	if err != nil {
 		return nil, err
 	}
-	rec.eventID = req.Context.EventID
-	namespace, err := namespaceOf(req.Context.TriggerID)
+	return h.judgeEvent(r.Context(), e, &b.extract, rec)
+}
+
+func (h *Handler) judgeEvent(ctx context.Context, e envelope, x *extract, rec *Record) (*Git, error) {
+	rec.EventID = shortID(e.eventID)
+	triggerID := string(e.triggerID)
+	namespace, err := namespaceOf(triggerID)
 	if err != nil {
 		return nil, err
 	}
-	rec.triggerID = req.Context.TriggerID
-	p, from, err := parseParams(req.Params)
-	rec.provider = from.Name
+	rec.TriggerID = triggerID
+	p, err := h.params.parse(e.params)
+	rec.Provider, rec.Mode = p.from.Name, p.mode.Name
 	if err != nil {
 		return nil, err
 	}
-	said, err := readClaim(req, from)
-	if err != nil {
-		return nil, err
-	}
-	if err := h.verify(r.Context(), namespace, p, said, req.Body, rec); err != nil {
-		return nil, err
-	}
-	return h.conclude(p, from, said)
+	c := &call{h: h, p: p, namespace: namespace, sent: delivery{e.headers, string(e.eventURL)}, body: e.body, rec: rec, extract: x}
+	return c.judge(ctx)
 }
 
-func readClaim(req *request, from Provider) (claim, error) {
-	sent := canonicalHeaders(req.Header)
-	if err := sent.refuseForm(); err != nil {
-		return claim{}, err
+// observe tells the observers of one verdict.
+func (h *Handler) observe(rec *Record, err error) {
+	rec.Duration = h.now().Sub(rec.Time)
+	rec.Continue = err == nil
+	switch {
+	case err != nil:
+		r := asRefusal(err)
+		rec.Reason, rec.Message = r.reason, r.message
+	case rec.Verified:
+		rec.Reason = reasonVerified
+	default:
+		rec.Reason = reasonInsecure
 	}
-	return from.read(sent)
+	for _, o := range h.observers {
+		o.Observe(*rec)
+	}
 }
 
-// verify compares the MAC that came with the one that the Secret makes.
-func (h *Handler) verify(ctx context.Context, namespace string, p params, said claim, body string, rec *record) error {
-	secret, err := h.secret(ctx, namespace, p.SecretRef, rec)
-	if err != nil {
-		return err
-	}
-	if hmac.Equal(said.digest, said.mac(secret, body)) {
-		return nil
-	}
-	if said.mismatch != nil {
-		if why := said.mismatch(body); why != "" {
-			return refuse(reasonSignature, codes.Unauthenticated, "the signature does not match: %s", why)
-		}
-	}
-	return refuse(reasonSignature, codes.Unauthenticated,
-		"the signature does not match the Secret %q with key %q in namespace %q: give it and the hook's settings at the forge the same value, without blanks or newlines around it",
-		p.SecretRef.SecretName, p.SecretRef.SecretKey, namespace)
-}
-
-// conclude judges a delivery whose signature is right.
-func (h *Handler) conclude(p params, from Provider, said claim) (map[string]any, error) {
-	if from.SignsTime {
-		maxAge := h.config.MaxAge.Duration
-		if p.MaxAge != nil {
-			maxAge = p.MaxAge.Duration
-		}
-		if err := checkAge(h.now(), said.signedAt, maxAge, h.config.MaxSkew.Duration); err != nil {
-			return nil, err
-		}
-	}
-	if said.ping {
-		return nil, refuse(reasonPing, codes.OK, "ping")
-	}
-	// One key of our own: extensions of several interceptors are merged by their
-	// top keys, and the later one wins.
-	return map[string]any{"git": map[string]any{"provider": from.Name, "event": said.event, "verified": true}}, nil
-}
-
-// checkAge compares in milliseconds, since the largest timestamps do not fit into
-// a Duration.
-func checkAge(now time.Time, signedAt int64, maxAge, maxSkew time.Duration) error {
-	age := now.UnixMilli() - signedAt
-	if age > maxAge.Milliseconds() {
-		return refuse(reasonStale, codes.Unauthenticated,
-			"the delivery was signed %s ago by this server's clock, and maxAge is %s: redeliver it, or set the clocks, or raise param maxAge", span(age), maxAge)
-	}
-	if -age > maxSkew.Milliseconds() {
-		return refuse(reasonFuture, codes.Unauthenticated,
-			"the delivery was signed %s ahead of this server's clock, and interceptor.maxSkew is %s: set the clocks", span(-age), maxSkew)
-	}
-	return nil
-}
-
-// span writes milliseconds as people do; what no Duration holds is cut to 100 years.
-func span(ms int64) string {
-	const longest = 100 * 365 * 24 * time.Hour
-	return (time.Duration(min(ms, longest.Milliseconds())) * time.Millisecond).String()
-}
-
-// audit logs one verdict. The refusal's sentence stays out: it may repeat params.
-func (h *Handler) audit(rec *record, err error, took time.Duration) {
-	reason := reasonVerified
-	if err != nil {
-		reason = asRefusal(err).reason
-	}
-	fields := []any{
-		"provider", rec.provider, "eventID", short(rec.eventID), "triggerID", rec.triggerID,
-		"continue", err == nil, "reason", reason, "duration", took.String(),
-	}
-	if rec.cause != nil {
-		fields = append(fields, "cause", rec.cause.Error())
-	}
-	if rec.newline {
-		fields = append(fields, "note", "took one newline off the end of the Secret's value")
-	}
-	h.log.Info("verdict", fields...)
-}
-
-func short(id string) string {
+func shortID(id []byte) string {
 	const longest = 128
-	return id[:min(len(id), longest)]
+	return string(id[:min(len(id), longest)])
 }

@@ -41,7 +41,7 @@ var secretsResource = schema.GroupResource{Resource: "secrets"}
 // secrets are namespaces' Secrets, by "namespace/name".
 type secrets map[string]map[string][]byte
 
-func (s secrets) Get(_ context.Context, namespace, name string) (map[string][]byte, error) {
+func (s secrets) Get(_ context.Context, namespace, name string) (*interceptor.Secret, error) {
 	switch name {
 	case "forbidden":
 		return nil, apierrors.NewForbidden(secretsResource, name, errors.New("no RBAC"))
@@ -54,7 +54,7 @@ func (s secrets) Get(_ context.Context, namespace, name string) (map[string][]by
 	if !found {
 		return nil, apierrors.NewNotFound(secretsResource, name)
 	}
-	return data, nil
+	return &interceptor.Secret{Data: data}, nil
 }
 
 func testSecrets() secrets {
@@ -73,7 +73,7 @@ func at(ms int64) func() time.Time {
 }
 
 func newHandler(ms int64) *interceptor.Handler {
-	return interceptor.New(interceptor.Default(), testSecrets(), logr.Discard(), at(ms))
+	return interceptor.New(interceptor.Default(), interceptor.Options{Secrets: testSecrets(), Log: logr.Discard(), Now: at(ms)})
 }
 
 type edit func(*v1beta1.InterceptorRequest)
@@ -185,7 +185,8 @@ func TestAccepted(t *testing.T) {
 	}{
 		{"gitee", giteeRequest(), "push"},
 		{"gitee, the other spelling of events", giteeRequest(header("X-Gitee-Event", "merge_request_hooks")), "merge_request"},
-		{"gitee, no event named", giteeRequest(noHeader("X-Gitee-Event")), ""},
+		{"gitee, no event named", giteeRequest(noHeader("X-Gitee-Event"), noHeader("X-Git-Oschina-Event")), ""},
+		{"gitee, the older event header", giteeRequest(noHeader("X-Gitee-Event")), "push"},
 		{"gitee, header keys of any case", giteeRequest(
 			noHeader("X-Gitee-Token"), header("x-gitee-token", giteeToken), noHeader("X-Gitee-Timestamp"), header("X-GITEE-TIMESTAMP", fmt.Sprint(signedAt))), "push"},
 		{"gitee, one value twice", giteeRequest(header("X-Gitee-Token", giteeToken, giteeToken), header("x-gitee-token", giteeToken)), "push"},
@@ -246,15 +247,15 @@ func TestRefused(t *testing.T) {
 		// Params.
 		{"no params", edited(giteeRequest(), []edit{func(r *v1beta1.InterceptorRequest) { r.InterceptorParams = nil }}), invalid, "param provider is missing"},
 		{"misspelt param", giteeRequest(noParam("secretRef"), param("secretref", map[string]any{})), invalid, `did you mean "secretRef"?`},
-		{"unknown param", giteeRequest(param("zzz", 1), param("yyy", 2)), invalid, "known here are provider, mode, secretRef, maxAge"},
+		{"unknown param", giteeRequest(param("zzz", 1), param("yyy", 2)), invalid, "known here are provider, mode, secretRef, secretRefs, maxAge"},
 		{"misspelt key in secretRef", giteeRequest(param("secretRef", map[string]any{"name": "hook"})), invalid, `"secretRef.name"`},
 		{"param of another type", giteeRequest(param("mode", []string{"sign"})), invalid, "reading the params"},
-		{"no provider", giteeRequest(noParam("provider")), invalid, "one of gitee, github"},
-		{"misspelt provider", giteeRequest(param("provider", "gitea")), invalid, `did you mean "gitee"?`},
-		{"unknown provider", giteeRequest(param("provider", "svn")), invalid, "one of gitee, github"},
+		{"no provider", giteeRequest(noParam("provider")), invalid, "one of gitee, github, gitlab, gitea, gitcode, bitbucket, generic"},
+		{"misspelt provider", giteeRequest(param("provider", "gittee")), invalid, `did you mean "gitee"?`},
+		{"unknown provider", giteeRequest(param("provider", "svn")), invalid, "one of gitee, github, gitlab, gitea, gitcode, bitbucket, generic"},
 		{"no mode for gitee", giteeRequest(noParam("mode")), invalid, "param mode is missing"},
-		{"password mode for gitee", giteeRequest(param("mode", "password")), invalid, "set it to one of sign"},
-		{"sha1 for github", githubRequest(param("mode", "sha1")), invalid, "set it to one of sha256"},
+		{"a mode that gitee lacks", giteeRequest(param("mode", "sha256")), invalid, "set it to one of sign, password"},
+		{"a mode that github lacks", githubRequest(param("mode", "md5")), invalid, "set it to one of sha256, sha1"},
 		{"no secretRef", giteeRequest(noParam("secretRef")), invalid, "nothing passes unverified"},
 		{"no secretKey", giteeRequest(secretRef("hook", "")), invalid, "secretRef.secretKey"},
 		{"no secretName", giteeRequest(secretRef("", "token")), invalid, "secretRef.secretName"},
@@ -388,7 +389,7 @@ func TestNotARequest(t *testing.T) {
 func TestSize(t *testing.T) {
 	config := interceptor.Default()
 	config.MaxBodyBytes = 4096
-	h := interceptor.New(config, testSecrets(), logr.Discard(), at(signedAt))
+	h := interceptor.New(config, interceptor.Options{Secrets: testSecrets(), Log: logr.Discard(), Now: at(signedAt)})
 	raw, err := json.Marshal(giteeRequest())
 	if err != nil {
 		t.Fatal(err)
@@ -518,7 +519,7 @@ func TestLog(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var lines strings.Builder
 			log := funcr.New(func(_, args string) { lines.WriteString(args + "\n") }, funcr.Options{})
-			send(t, interceptor.New(interceptor.Default(), testSecrets(), log, at(signedAt)), tt.req)
+			send(t, interceptor.New(interceptor.Default(), interceptor.Options{Secrets: testSecrets(), Log: log, Now: at(signedAt)}), tt.req)
 			if n := strings.Count(lines.String(), `"verdict"`); n != 1 {
 				t.Errorf("got %d lines about the verdict, want 1:\n%s", n, &lines)
 			}

@@ -2,54 +2,91 @@ package interceptor
 
 import (
 	"mime"
-	"net/http"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/tekgate/tekgate/interceptor/internal/scan"
 )
 
-// headers are a delivery's, under canonical keys. Of the different values of one
-// key no more than two are kept: two are enough to refuse, and a million of them
-// must not cost anything.
-type headers map[string][]string
+// headers are a delivery's, as they came. EventListeners send Go's spelling of the
+// names, other callers any, so names are compared without regard to case.
+type headers []headerField
 
-// canonicalHeaders merges keys that differ in case alone. EventListeners send
-// Go's spelling, other callers any.
-func canonicalHeaders(in map[string][]string) headers {
-	out := make(headers, len(in))
-	for key, values := range in {
-		canonical := http.CanonicalHeaderKey(key)
-		for _, v := range values {
-			if has := out[canonical]; len(has) < 2 && !slices.Contains(has, v) {
-				out[canonical] = append(has, v)
-			}
-		}
+type headerField struct{ name, value []byte }
+
+// maxHeaderFields is several times what any forge and what stands before it send.
+// Each value is worth a pointer or two here, so a million of them must not be kept.
+const maxHeaderFields = 256
+
+var errManyHeaders = refuse(reasonHeader, codes.InvalidArgument,
+	"the event has more than %d header values: whatever stands between the forge and the EventListener must not add so many", maxHeaderFields)
+
+// readHeaders reads Tekton's map of lists. A null is a list without values, or an
+// empty value, as encoding/json has it.
+func (b *buffers) readHeaders(r *scan.Reader) (headers, error) {
+	b.fields = b.fields[:0]
+	if r.Null() {
+		return nil, nil
 	}
-	return out
+	err := r.Object(func(name []byte) error {
+		if r.Null() {
+			return nil
+		}
+		return r.Array(func() (err error) {
+			var value []byte
+			if !r.Null() {
+				if value, err = r.String(); err != nil {
+					return err
+				}
+			}
+			if len(b.fields) <= maxHeaderFields {
+				b.fields = append(b.fields, headerField{name, value})
+			}
+			return nil
+		})
+	})
+	return b.fields, err
 }
 
 // value returns a header's one value, or "" where it is missing or empty. Two
 // different values are refused: which of them counts would be the sender's choice.
 func (h headers) value(name string) (string, error) {
-	values := h[http.CanonicalHeaderKey(name)]
-	switch len(values) {
-	case 0:
-		return "", nil
-	case 1:
-		return values[0], nil
+	if len(h) > maxHeaderFields {
+		return "", errManyHeaders
 	}
-	return "", refuse(reasonHeader, codes.InvalidArgument,
-		"header %s came with different values: whatever stands between the forge and the EventListener must not add one", name)
+	var value []byte
+	found := false
+	for _, f := range h {
+		if len(f.name) != len(name) || !strings.EqualFold(string(f.name), name) {
+			continue
+		}
+		if found && string(value) != string(f.value) {
+			return "", refuse(reasonHeader, codes.InvalidArgument,
+				"header %s came with different values: whatever stands between the forge and the EventListener must not add one", name)
+		}
+		value, found = f.value, true
+	}
+	return string(value), nil
+}
+
+// first returns the first of the named headers that has a value, and its name.
+func (h headers) first(names ...string) (name, value string, err error) {
+	for _, name := range names {
+		if value, err := h.value(name); err != nil || value != "" {
+			return name, value, err
+		}
+	}
+	return names[0], "", nil
 }
 
 // refuseForm refuses a form. EventListeners rewrite forms of several fields to
 // JSON, whose bytes nobody signed, and the forges do not agree on what they sign.
 func (h headers) refuseForm() error {
 	contentType, err := h.value("Content-Type")
-	if err != nil {
+	if err != nil || contentType == "application/json" {
 		return err
 	}
 	kind, _, _ := mime.ParseMediaType(contentType)
@@ -66,10 +103,12 @@ func (h headers) refuseForm() error {
 
 // eventName allows what forges call their events; it goes into extensions and
 // from there perhaps into scripts.
-var eventName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+var eventName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$`)
 
-func (h headers) event(name string, normalise func(string) string) (string, error) {
-	raw, err := h.value(name)
+// event returns the event that the first of the named headers names, in one
+// spelling, or "".
+func (h headers) event(normalise func(string) string, names ...string) (string, error) {
+	name, raw, err := h.first(names...)
 	if err != nil || raw == "" {
 		return "", err
 	}
@@ -79,6 +118,45 @@ func (h headers) event(name string, normalise func(string) string) (string, erro
 			"header %s is %s, which is no event's name: only the forge may set it", name, quote(raw))
 	}
 	return event, nil
+}
+
+// asSent is the spelling of forges that have but one.
+func asSent(raw string) string { return raw }
+
+// hookless makes one spelling of those that Gitee, GitLab and GitCode use: "Push
+// Hook" and "push_hooks" are push.
+func hookless(raw string) string {
+	event := strings.ReplaceAll(strings.ToLower(raw), " ", "_")
+	if cut, found := strings.CutSuffix(strings.TrimSuffix(event, "s"), "_hook"); found {
+		return cut
+	}
+	return event
+}
+
+// deliveryID returns the id that the first of the named headers gives a delivery,
+// or "". It is nothing to rely on: senders do not sign it.
+func (h headers) deliveryID(names ...string) (string, error) {
+	_, id, err := h.first(names...)
+	if err != nil || !plainID(id) {
+		return "", err
+	}
+	return id, nil
+}
+
+func plainID(id string) bool {
+	const longest = 128
+	if len(id) > longest {
+		return false
+	}
+	for i := range len(id) {
+		c := id[i]
+		if c|0x20 < 'a' || c|0x20 > 'z' {
+			if (c < '0' || c > '9') && !strings.ContainsRune("-_.:{}", rune(c)) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // quote makes a caller's word safe to repeat: on one line and short.

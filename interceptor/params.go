@@ -2,9 +2,10 @@ package interceptor
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
+	"sync"
 
-	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
 	"google.golang.org/grpc/codes"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -15,60 +16,177 @@ import (
 // params are what a Trigger gives the interceptor. A new one is a field here; it
 // is decoded strictly, for a misspelt check is a check that nobody makes.
 type params struct {
-	Provider  string            `json:"provider"`
-	Mode      string            `json:"mode,omitempty"`
-	SecretRef v1beta1.SecretRef `json:"secretRef"`
-	MaxAge    *metav1.Duration  `json:"maxAge,omitempty"`
+	Provider      string           `json:"provider"`
+	Mode          string           `json:"mode,omitempty"`
+	SecretRef     *SecretKey       `json:"secretRef,omitempty"`
+	SecretRefs    []SecretKey      `json:"secretRefs,omitempty"`
+	MaxAge        *metav1.Duration `json:"maxAge,omitempty"`
+	Replay        string           `json:"replay,omitempty"`
+	AllowInsecure bool             `json:"allowInsecure,omitempty"`
+	filters
+	scheme
+
+	from Provider
+	mode Mode
 }
+
+// The values of the param replay.
+const (
+	replayOff     = "off"
+	replayWarn    = "warn"
+	replayEnforce = "enforce"
+)
+
+// ParamDocs says in a sentence what each param is, in the order of the reference.
+var ParamDocs = []struct{ Name, Doc string }{
+	{"provider", "who sends the events: see below"},
+	{"mode", "how they are signed; where a provider has one mode alone, or a usual one, it may be left out"},
+	{"secretRef", "secretName and secretKey of a Secret in the Trigger's own namespace; one newline at its end is forgiven, and the log says so"},
+	{"secretRefs", "a list in place of secretRef, any of which may have signed: add the new secret, change the hook at the forge, take the old one away"},
+	{"eventTypes", "the events that may continue, as the forge's header names them or as extensions.git.event does; `event:action`, as in `pull_request:opened`, asks for an action too"},
+	{"repositories", "the repositories, such as `example/*`"},
+	{"branches", "the branches: the one that was pushed to, or a pull request's target. Tags are then refused unless tags is given, too"},
+	{"tags", "the tags. Branches are then refused unless branches is given, too"},
+	{"paths", "the changed files, one of which has to match. Where a delivery does not tell all of them, it passes: changedFilesComplete is false then"},
+	{"maxAge", "how old a delivery may be whose signature covers a time, such as 30m, and how long a delivery is remembered for replay; see interceptor.maxAge in the configuration"},
+	{"replay", "what to do with a delivery that came before in another event: off (let it pass, the default), warn (and say so in the log), enforce (refuse it). A delivery that is sent again at the forge by hand is one"},
+	{"allowInsecure", "true lets deliveries without a signature pass, with `verified: false`; those that have one must be right if a secret is named. Whoever reaches the EventListener starts pipelines then"},
+}
+
+// maxParams is longer than anybody's params.
+const maxParams = 64 << 10
 
 // parseParams decodes and checks a Trigger's params.
-func parseParams(raw json.RawMessage) (params, Provider, error) {
-	var p params
-	if len(raw) == 0 {
+func parseParams(raw json.RawMessage) (*params, error) {
+	p := &params{}
+	if len(raw) > maxParams {
+		return p, refuse(reasonParams, codes.InvalidArgument, "the params take more than %d bytes: shorten the lists", maxParams)
+	}
+	if len(raw) == 0 || string(raw) == "null" {
 		raw = json.RawMessage("{}")
 	}
-	if err := strict.UnmarshalJSON(raw, &p); err != nil {
-		return p, Provider{}, refuse(reasonParams, codes.InvalidArgument, "reading the params: %s", oneLine(err))
+	if err := strict.UnmarshalJSON(raw, p); err != nil {
+		return p, refuse(reasonParams, codes.InvalidArgument, "reading the params: %s", oneLine(err))
 	}
-	from, err := provider(p.Provider)
-	if err != nil {
-		return p, from, err
+	var err error
+	if p.from, err = provider(p.Provider); err != nil {
+		return p, err
 	}
-	if err := from.checkMode(p.Mode); err != nil {
-		return p, from, err
+	if p.mode, err = p.from.mode(p.Mode); err != nil {
+		return p, err
 	}
-	if err := checkSecretRef(p.SecretRef); err != nil {
-		return p, from, err
+	for _, check := range []func() error{p.checkSecrets, p.checkReplay, p.checkMaxAge, p.filters.check, p.checkScheme} {
+		if err := check(); err != nil {
+			return p, err
+		}
 	}
-	return p, from, checkMaxAge(p.MaxAge, from)
+	p.EventTypes = p.normalised()
+	return p, nil
 }
 
-func checkSecretRef(ref v1beta1.SecretRef) error {
-	const how = "give secretRef the secretName and the secretKey of a Secret in the Trigger's namespace"
-	switch {
-	case ref.SecretName == "" && ref.SecretKey == "":
-		return refuse(reasonParams, codes.InvalidArgument, "param secretRef is missing, and nothing passes unverified: %s", how)
-	case len(validation.IsDNS1123Subdomain(ref.SecretName)) > 0:
-		return refuse(reasonParams, codes.InvalidArgument, "secretRef.secretName is %s, which is no Secret's name: %s", quote(ref.SecretName), how)
-	case len(validation.IsConfigMapKey(ref.SecretKey)) > 0:
-		return refuse(reasonParams, codes.InvalidArgument, "secretRef.secretKey is %s, which is no Secret's key: %s", quote(ref.SecretKey), how)
-	}
-	return nil
-}
-
-func checkMaxAge(d *metav1.Duration, from Provider) error {
-	switch {
-	case d == nil:
+// normalised spells the names of events as extensions do: people copy them from
+// the forge's headers.
+func (p *params) normalised() globs {
+	if p.EventTypes == nil {
 		return nil
-	case !from.SignsTime:
-		return refuse(reasonParams, codes.InvalidArgument,
-			"param maxAge cannot be checked for provider %s, whose signature holds no time: remove it", from.Name)
-	case d.Milliseconds() <= 0:
-		return refuse(reasonParams, codes.InvalidArgument, "param maxAge is %s: give a duration above zero, such as 1h", d.Duration)
+	}
+	names := make(globs, 0, len(p.EventTypes))
+	for _, name := range p.EventTypes {
+		if not, found := strings.CutPrefix(name, "!"); found {
+			names = append(names, "!"+p.from.normalise(not))
+		} else {
+			names = append(names, p.from.normalise(name))
+		}
+	}
+	return names
+}
+
+// checkSecrets makes one list of secretRef and secretRefs.
+func (p *params) checkSecrets() error {
+	const how = "give secretRef the secretName and the secretKey of a Secret in the Trigger's namespace"
+	const most = 8
+	if p.SecretRef != nil {
+		if len(p.SecretRefs) > 0 {
+			return refuse(reasonParams, codes.InvalidArgument, "params secretRef and secretRefs are both given: put all of them into secretRefs")
+		}
+		p.SecretRefs = []SecretKey{*p.SecretRef}
+	}
+	if len(p.SecretRefs) == 0 && !p.AllowInsecure {
+		return refuse(reasonParams, codes.InvalidArgument, "param secretRef is missing, and nothing passes unverified: %s", how)
+	}
+	if len(p.SecretRefs) > most {
+		return refuse(reasonParams, codes.InvalidArgument, "param secretRefs names %d Secrets: name %d at most, for all of them are tried", len(p.SecretRefs), most)
+	}
+	for _, ref := range p.SecretRefs {
+		switch {
+		case ref == SecretKey{}:
+			return refuse(reasonParams, codes.InvalidArgument, "param secretRef is empty, and nothing passes unverified: %s", how)
+		case len(validation.IsDNS1123Subdomain(ref.Name)) > 0:
+			return refuse(reasonParams, codes.InvalidArgument, "secretRef.secretName is %s, which is no Secret's name: %s", quote(ref.Name), how)
+		case len(validation.IsConfigMapKey(ref.Key)) > 0:
+			return refuse(reasonParams, codes.InvalidArgument, "secretRef.secretKey is %s, which is no Secret's key: %s", quote(ref.Key), how)
+		}
 	}
 	return nil
+}
+
+func (p *params) checkReplay() error {
+	all := []string{replayOff, replayWarn, replayEnforce}
+	if p.Replay == "" {
+		p.Replay = replayOff
+	}
+	if slices.Contains(all, p.Replay) {
+		return nil
+	}
+	return refuse(reasonParams, codes.InvalidArgument, "param replay is %s: set it to one of %s", quote(p.Replay), strings.Join(all, ", "))
+}
+
+func (p *params) checkMaxAge() error {
+	switch {
+	case p.MaxAge == nil:
+		return nil
+	case !p.signsTime() && p.Replay == replayOff:
+		return refuse(reasonParams, codes.InvalidArgument,
+			"param maxAge cannot be checked for provider %s in mode %s, whose signature holds no time: remove it, or set param replay, which remembers a delivery for so long", p.from.Name, p.mode.Name)
+	case p.MaxAge.Milliseconds() <= 0:
+		return refuse(reasonParams, codes.InvalidArgument, "param maxAge is %s: give a duration above zero, such as 1h", p.MaxAge.Duration)
+	}
+	return nil
+}
+
+// signsTime says whether the signature covers a time.
+func (p *params) signsTime() bool {
+	return p.mode.SignsTime || p.TimestampHeader != ""
 }
 
 func oneLine(err error) string {
 	return strings.ReplaceAll(err.Error(), "\n", "; ")
+}
+
+// paramsCache remembers what raw params mean: a Trigger sends the same ones with
+// each of its events. It holds nothing but what parseParams would say again.
+type paramsCache struct {
+	mu     sync.RWMutex
+	parsed map[string]*params
+}
+
+func (c *paramsCache) parse(raw []byte) (*params, error) {
+	const most, longest = 1024, 8 << 10
+	c.mu.RLock()
+	p, found := c.parsed[string(raw)]
+	c.mu.RUnlock()
+	if found {
+		return p, nil
+	}
+	p, err := parseParams(raw)
+	if err != nil || len(raw) > longest {
+		return p, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.parsed) >= most || c.parsed == nil { // others than Triggers sent these
+		c.parsed = make(map[string]*params)
+	}
+	c.parsed[string(raw)] = p
+	return p, nil
 }

@@ -9,38 +9,71 @@ import (
 	"github.com/tekgate/tekgate/internal/strict"
 )
 
-// Provider is a sender of events and its way to sign them.
+// Provider is a sender of events and its ways to sign them.
 type Provider struct {
 	Name string // what the param provider says
-	Doc  string // one paragraph for the reference
-	// Modes are the values of the param mode.
-	Modes []string
-	// ExplicitMode means that the param mode must be given. Otherwise it is the
-	// first of Modes.
+	Doc  string // a paragraph or two for the reference
+	// Modes are the values of the param mode, of which the first is meant where none
+	// is given.
+	Modes []Mode
+	// ExplicitMode means that the param mode must be given.
 	ExplicitMode bool
+	// Setup says how the hook is set at the forge.
+	Setup string
+
+	normalise func(event string) string // one spelling of an event's name
+	// announce returns what the headers say beside the signature.
+	announce func(d delivery, p *params) (claim, error)
+	payload  *payload // where its payload has what
+}
+
+// Mode is one way to sign.
+type Mode struct {
+	Name string // what the param mode says
+	Doc  string // one line for the reference
 	// SignsTime means that the signature covers a time, which maxAge is about.
 	SignsTime bool
 
-	// read returns what the headers claim, or a refusal where their shape is
-	// wrong. No secret has been read by then: whatever it says, the caller knew.
-	read func(h headers) (claim, error)
+	// read adds to a claim how the delivery is signed, or returns a refusal where
+	// that is missing or of a wrong shape. No secret has been read by then: whatever
+	// it says, the caller knew.
+	read func(said *claim, d delivery, p *params) error
+	// sign adds what the forge would send.
+	sign func(s *Signed, p *params, secret []byte, o Outgoing) error
 }
 
 // Providers are all of them. A new one is a file provider_<name>.go and a row
-// here; params, documentation and tests go by this list.
-var Providers = []Provider{gitee, github}
+// here; params, documentation, signing and tests go by this list.
+var Providers = []Provider{gitee, github, gitlab, gitea, gitcode, bitbucket, generic}
+
+// delivery is what the signature's reader may look at.
+type delivery struct {
+	headers
+	url string // path and query, as the EventListener was called
+}
 
 // claim is what a delivery says about itself.
 type claim struct {
-	event    string // such as push, in the provider's words and one spelling
-	ping     bool   // sent by the provider's test button, to start nothing
-	digest   []byte // the MAC that came along, decoded
-	signedAt int64  // Unix milliseconds; 0 where the provider signs no time
+	event      string // such as push, in the provider's words and one spelling
+	deliveryID string
+	ping       bool     // sent by the provider's test button, to start nothing
+	digests    [][]byte // the MACs that came along, decoded: mostly one
+	signedAt   int64    // Unix milliseconds; 0 where the provider signs no time
 
-	// mac returns the MAC that the secret's holder would have sent.
-	mac func(secret []byte, body string) []byte
-	// mismatch names a cause of a wrong MAC that the body shows, or is "".
-	mismatch func(body string) string
+	// mac returns the MAC that the secret's holder would have sent, or an error
+	// where the secret is none for this mode.
+	mac func(secret, body []byte) ([]byte, error)
+	// bodySigned means that the MAC is over the body, so that lost bytes show.
+	bodySigned bool
+}
+
+// read returns all that the headers claim.
+func (p *params) read(d delivery) (claim, error) {
+	said, err := p.from.announce(d, p)
+	if err == nil {
+		err = p.mode.read(&said, d, p)
+	}
+	return said, err
 }
 
 // provider returns the provider called name.
@@ -56,6 +89,9 @@ func provider(name string) (Provider, error) {
 		return Provider{}, refuse(reasonParams, codes.InvalidArgument,
 			"param provider is missing: set it to the sender of the events, one of %s", strings.Join(names, ", "))
 	}
+	if cousin, found := cousins[strings.ToLower(name)]; found {
+		return Provider{}, refuse(reasonParams, codes.InvalidArgument, "param provider is %s: set it to %s", quote(name), cousin)
+	}
 	if near := strict.Closest(name, names); near != "" {
 		return Provider{}, refuse(reasonParams, codes.InvalidArgument, "param provider is %s: did you mean %q?", quote(name), near)
 	}
@@ -63,16 +99,38 @@ func provider(name string) (Provider, error) {
 		"param provider is %s: set it to one of %s", quote(name), strings.Join(names, ", "))
 }
 
-// checkMode refuses a mode that p lacks. Which one is meant is never guessed from
-// the headers: the sender writes those.
-func (p Provider) checkMode(mode string) error {
-	if slices.Contains(p.Modes, mode) || mode == "" && !p.ExplicitMode {
-		return nil
+// cousins are senders that people name and that another provider stands for.
+var cousins = map[string]string{
+	"forgejo": "gitea, which Forgejo's hooks are signed like", "gogs": "gitea, which knows Gogs' header too",
+	"codeberg": "gitea, which Forgejo's hooks are signed like", "jihulab": "gitlab", "atomgit": "gitcode",
+	"codeup": viaGeneric, "coding": viaGeneric, "cnb": viaGeneric, "harbor": viaGeneric, "acr": viaGeneric, "azure": viaGeneric, "azuredevops": viaGeneric,
+}
+
+const viaGeneric = "generic; the reference has its other params"
+
+// mode returns the mode called name. Which one is meant is never guessed from the
+// headers: the sender writes those.
+func (p Provider) mode(name string) (Mode, error) {
+	names := make([]string, 0, len(p.Modes))
+	for _, m := range p.Modes {
+		if m.Name == name || name == "" && !p.ExplicitMode {
+			return m, nil
+		}
+		names = append(names, m.Name)
 	}
-	if mode == "" {
-		return refuse(reasonParams, codes.InvalidArgument,
-			"param mode is missing: set it to the way in which the hook at %s is secured, one of %s", p.Name, strings.Join(p.Modes, ", "))
+	if name == "" {
+		return Mode{}, refuse(reasonParams, codes.InvalidArgument,
+			"param mode is missing: set it to the way in which the hook at %s is secured, one of %s", p.Name, strings.Join(names, ", "))
 	}
-	return refuse(reasonParams, codes.InvalidArgument,
-		"param mode is %s: for provider %s set it to one of %s", quote(mode), p.Name, strings.Join(p.Modes, ", "))
+	return Mode{}, refuse(reasonParams, codes.InvalidArgument,
+		"param mode is %s: for provider %s set it to one of %s", quote(name), p.Name, strings.Join(names, ", "))
+}
+
+// ModeNames returns the values of the param mode.
+func (p Provider) ModeNames() []string {
+	names := make([]string, 0, len(p.Modes))
+	for _, m := range p.Modes {
+		names = append(names, m.Name)
+	}
+	return slices.Clip(names)
 }

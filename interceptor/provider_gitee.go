@@ -1,7 +1,6 @@
 package interceptor
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -24,63 +23,109 @@ import (
 // others do.
 var gitee = Provider{
 	Name: "gitee",
-	Doc: "Gitee, in mode sign (the hook's signature key): X-Gitee-Token and X-Gitee-Timestamp. " +
-		"The signature covers the time and not the body; deliveries older than maxAge are refused.",
-	Modes: []string{"sign"},
-	// A hook with a password looks the same but for the token's shape.
+	Doc: "Gitee. In mode sign (the hook's signature key, 签名密钥) X-Gitee-Token holds a signature of the time in X-Gitee-Timestamp. " +
+		"It does not cover the body, and bodies repeat it: whoever sees one delivery can send another body until maxAge is over. " +
+		"In mode password the token is the password itself, which the body repeats, too: keep `$(body)` out of params and logs. Prefer sign, with a long random secret.",
+	Modes: []Mode{
+		{Name: "sign", Doc: "X-Gitee-Token: base64 of HMAC-SHA256 over X-Gitee-Timestamp, a newline and the secret", SignsTime: true, read: readGiteeSign, sign: signGitee},
+		{Name: "password", Doc: "X-Gitee-Token: the password", read: readGiteePassword, sign: passGitee},
+	},
+	// The two look the same but for the token's shape, which the sender chooses.
 	ExplicitMode: true,
-	SignsTime:    true,
-	read:         readGitee,
+	Setup: "Repository → Manage → WebHooks → Add (管理 → WebHooks → 添加): the EventListener's URL; " +
+		"\"Signature key\" (签名密钥) for mode sign or \"WebHook password\" (密码) for mode password; the events.",
+	normalise: hookless,
+	announce:  announceGitee,
+	payload: &payload{
+		root: compile([]path{
+			{"ref", fRef}, {"before", fBefore}, {"after", fAfter}, {"deleted", fDeleted}, {"created", fCreated},
+			{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles}, {"commits[].modified", fFiles},
+			{"total_commits_count", fTotal}, {"commits_more_than_ten", fMore},
+			{"repository.full_name", fRepository}, {"repository.path_with_namespace", fRepository}, {"repository.default_branch", fDefaultBranch},
+			{"repository.git_http_url", fCloneURL}, {"repository.clone_url", fCloneURL}, {"repository.git_ssh_url", fSSHURL}, {"repository.ssh_url", fSSHURL},
+			{"project.path_with_namespace", fRepository}, {"project.git_http_url", fCloneURL}, {"project.git_ssh_url", fSSHURL},
+			{"sender.login", fSender}, {"sender.user_name", fSender}, {"user_name", fSender},
+			{"action", fAction}, {"action_desc", fActionDetail},
+			{"pull_request.number", fNumber}, {"pull_request.head.sha", fHead}, {"pull_request.head.ref", fSourceBranch}, {"pull_request.base.ref", fTargetBranch},
+			{"source_branch", fSourceBranch}, {"target_branch", fTargetBranch},
+		}),
+		finish: finishGitee,
+	},
 }
 
-func readGitee(h headers) (claim, error) {
-	token, err := h.value("X-Gitee-Token")
+// finishGitee tells new commits (source_branch_changed) from labels
+// (update_label): both are the action update.
+func finishGitee(_ *extract, at func(field) string, g *Git) {
+	if detail := at(fActionDetail); g.Action == "update" && detail != "" {
+		g.Action = detail
+	}
+}
+
+func readGiteeSign(said *claim, d delivery, _ *params) error {
+	token, err := d.value("X-Gitee-Token")
 	if err != nil {
-		return claim{}, err
+		return err
 	}
 	digest, err := giteeDigest(token)
 	if err != nil {
-		return claim{}, err
+		return err
 	}
 	// The time comes with unsigned deliveries too, and says nothing about the mode.
-	timestamp, err := h.value("X-Gitee-Timestamp")
+	timestamp, err := d.value("X-Gitee-Timestamp")
+	if err != nil {
+		return err
+	}
+	if said.signedAt, err = giteeTime(timestamp); err != nil {
+		return err
+	}
+	said.digests = [][]byte{digest}
+	said.mac = func(secret, _ []byte) ([]byte, error) { return giteeMAC(secret, timestamp), nil }
+	return nil
+}
+
+func readGiteePassword(said *claim, d delivery, _ *params) error {
+	return said.readToken(d, "X-Gitee-Token", "Gitee", "password")
+}
+
+func announceGitee(d delivery, _ *params) (claim, error) {
+	ping, err := d.value("X-Gitee-Ping")
 	if err != nil {
 		return claim{}, err
 	}
-	signedAt, err := giteeTime(timestamp)
-	if err != nil {
-		return claim{}, err
-	}
-	ping, err := h.value("X-Gitee-Ping")
-	if err != nil {
-		return claim{}, err
-	}
-	event, err := h.event("X-Gitee-Event", giteeEvent)
-	if err != nil {
-		return claim{}, err
-	}
-	return claim{
-		event:    event,
-		ping:     strings.EqualFold(ping, "true"),
-		digest:   digest,
-		signedAt: signedAt,
-		mac:      func(secret []byte, _ string) []byte { return giteeMAC(secret, timestamp) },
-	}, nil
+	event, err := d.event(hookless, "X-Gitee-Event", "X-Git-Oschina-Event")
+	return claim{event: event, ping: strings.EqualFold(ping, "true")}, err
+}
+
+func signGitee(s *Signed, _ *params, secret []byte, o Outgoing) error {
+	timestamp := strconv.FormatInt(o.Time.UnixMilli(), 10)
+	headGitee(s, o, base64.StdEncoding.EncodeToString(giteeMAC(secret, timestamp)))
+	return nil
+}
+
+func passGitee(s *Signed, _ *params, secret []byte, o Outgoing) error {
+	headGitee(s, o, string(secret))
+	return nil
+}
+
+func headGitee(s *Signed, o Outgoing, token string) {
+	event := hookName(o.Event)
+	s.Header.Set("User-Agent", "git-oschina-hook")
+	s.Header.Set("X-Gitee-Token", token)
+	s.Header.Set("X-Gitee-Timestamp", strconv.FormatInt(o.Time.UnixMilli(), 10))
+	s.Header.Set("X-Gitee-Event", event)
+	s.Header.Set("X-Git-Oschina-Event", event)
+	s.Header.Set("X-Gitee-Ping", "false")
 }
 
 func giteeMAC(secret []byte, timestamp string) []byte {
-	mac := hmac.New(sha256.New, secret)
-	mac.Write([]byte(timestamp + "\n"))
-	mac.Write(secret)
-	return mac.Sum(nil)
+	return sha256Hash.sum(secret, []byte(timestamp+"\n"), secret)
 }
 
 // giteeDigest decodes the token. Where that fails, the token's shape often tells
 // what went wrong at the sender.
 func giteeDigest(token string) ([]byte, error) {
 	if token == "" {
-		return nil, refuse(reasonUnsigned, codes.Unauthenticated,
-			"header X-Gitee-Token is missing or empty: set a signature key in the hook's settings at Gitee, and the same value in the Secret")
+		return nil, unsigned("X-Gitee-Token", "Gitee", "signature key")
 	}
 	digest, err := base64.StdEncoding.Strict().DecodeString(token)
 	if err == nil && len(digest) == sha256.Size {
@@ -107,7 +152,7 @@ func giteeTokenFault(token string, decoded []byte) string {
 	case strings.Contains(token, " "):
 		return "it holds spaces, as if something on the way had URL-decoded its plus signs; pass the header on unchanged"
 	}
-	return "it is not the base64 of 32 bytes; if the hook at Gitee has a password, change it to a signature key"
+	return "it is not the base64 of 32 bytes; if the hook at Gitee has a password, change it to a signature key, or set param mode to password"
 }
 
 var giteeTimestamp = regexp.MustCompile(`^[1-9][0-9]{12,13}$`)
@@ -120,11 +165,4 @@ func giteeTime(timestamp string) (int64, error) {
 			"header X-Gitee-Timestamp is %s: gitee.com sends milliseconds since 1970, in 13 digits", quote(timestamp))
 	}
 	return strconv.ParseInt(timestamp, 10, 64)
-}
-
-// giteeEvent makes one spelling of two: "Push Hook" and "push_hooks" are push.
-func giteeEvent(raw string) string {
-	event := strings.ReplaceAll(strings.ToLower(raw), " ", "_")
-	event = strings.TrimSuffix(event, "s")
-	return strings.TrimSuffix(event, "_hook")
 }

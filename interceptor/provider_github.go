@@ -1,11 +1,7 @@
 package interceptor
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/hex"
-	"strings"
-	"unicode/utf8"
 
 	"google.golang.org/grpc/codes"
 )
@@ -13,71 +9,73 @@ import (
 // github checks what GitHub sends for a hook with a secret: in
 // X-Hub-Signature-256 the word sha256= and, in hexadecimal, HMAC-SHA256 over the
 // body, keyed with the secret. The older X-Hub-Signature with SHA-1 is not a
-// second chance: who could choose it would choose the weaker one.
+// second chance: who could choose it would choose the weaker one. It takes a mode
+// of its own, for senders that have no other.
 var github = Provider{
 	Name: "github",
-	Doc: "GitHub and GitHub Enterprise Server, in mode sha256: X-Hub-Signature-256. " +
-		"The signature covers the body and not the time, so maxAge does not apply.",
-	Modes: []string{"sha256"},
-	read:  readGitHub,
+	Doc: "GitHub and GitHub Enterprise Server. The signature covers the body and not the time, so an old delivery stays valid: " +
+		"with replay it passes once. Mode sha1 is for senders that cannot do better, such as GitHub Enterprise Server before 2.23.",
+	Modes: []Mode{
+		{Name: "sha256", Doc: "X-Hub-Signature-256: sha256= and the HMAC over the body in hexadecimal", read: readHub(sha256Hash, "X-Hub-Signature-256"), sign: signHub(sha256Hash, "X-Hub-Signature-256")},
+		{Name: "sha1", Doc: "X-Hub-Signature: the same with sha1=", read: readHub(sha1Hash, "X-Hub-Signature"), sign: signHub(sha1Hash, "X-Hub-Signature")},
+	},
+	Setup: "Settings → Webhooks → Add webhook: Payload URL is the EventListener's; " +
+		"Content type is application/json, since a form is refused; Secret; the events.",
+	normalise: asSent,
+	announce:  announceGitHub,
+	payload: &payload{
+		root: compile([]path{
+			{"ref", fRef}, {"ref_type", fRefType}, {"before", fBefore}, {"after", fAfter},
+			{"deleted", fDeleted}, {"created", fCreated}, {"forced", fForced},
+			{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles}, {"commits[].modified", fFiles},
+			{"repository.full_name", fRepository}, {"repository.default_branch", fDefaultBranch},
+			{"repository.clone_url", fCloneURL}, {"repository.ssh_url", fSSHURL},
+			{"sender.login", fSender}, {"action", fAction}, {"release.tag_name", fTag},
+			{"pull_request.number", fNumber}, {"number", fNumber}, {"pull_request.head.sha", fHead},
+			{"pull_request.head.ref", fSourceBranch}, {"pull_request.base.ref", fTargetBranch},
+		}),
+		mostCommits: 2048,
+		finish:      finishGitHub,
+	},
 }
 
-func readGitHub(h headers) (claim, error) {
-	signature, err := h.value("X-Hub-Signature-256")
+// finishGitHub knows that the event delete has no field that says so.
+func finishGitHub(_ *extract, _ func(field) string, g *Git) {
+	if g.Event == "delete" {
+		g.Deleted = true
+	}
+}
+
+func announceGitHub(d delivery, _ *params) (claim, error) {
+	event, err := d.event(asSent, "X-GitHub-Event")
 	if err != nil {
 		return claim{}, err
 	}
-	digest, err := githubDigest(signature, h)
-	if err != nil {
-		return claim{}, err
-	}
-	event, err := h.event("X-GitHub-Event", func(raw string) string { return raw })
-	if err != nil {
-		return claim{}, err
-	}
-	return claim{event: event, ping: event == "ping", digest: digest, mac: githubMAC, mismatch: lostBytes}, nil
+	id, err := d.deliveryID("X-GitHub-Delivery")
+	return claim{event: event, deliveryID: id, ping: event == "ping"}, err
 }
 
-func githubMAC(secret []byte, body string) []byte {
-	mac := hmac.New(sha256.New, secret)
-	mac.Write([]byte(body))
-	return mac.Sum(nil)
+func readHub(a algorithm, header string) func(*claim, delivery, *params) error {
+	return func(said *claim, d delivery, _ *params) error {
+		err := said.readHex(d, a, header, a.name+"=", "GitHub")
+		if err == nil || asRefusal(err).reason != reasonUnsigned {
+			return err
+		}
+		if old, oldErr := d.value("X-Hub-Signature"); oldErr == nil && old != "" {
+			// It is signed, in a way that is not taken: allowInsecure does not help it.
+			return refuse(reasonHeader, codes.Unauthenticated,
+				"the event has X-Hub-Signature (SHA-1) alone: let the sender, or GitHub Enterprise Server 2.23 or later, send %s, or set param mode to sha1", header)
+		}
+		return err
+	}
 }
 
-func githubDigest(signature string, h headers) ([]byte, error) {
-	if signature == "" {
-		return nil, githubUnsigned(h)
+func signHub(a algorithm, header string) func(*Signed, *params, []byte, Outgoing) error {
+	return func(s *Signed, _ *params, secret []byte, o Outgoing) error {
+		s.Header.Set("User-Agent", "GitHub-Hookshot/tekgate")
+		s.Header.Set("X-GitHub-Event", o.Event)
+		s.set("X-GitHub-Delivery", o.ID)
+		s.Header.Set(header, a.name+"="+hex.EncodeToString(a.sum(secret, o.Body)))
+		return nil
 	}
-	digits, found := strings.CutPrefix(signature, "sha256=")
-	if !found {
-		return nil, refuse(reasonHeader, codes.InvalidArgument,
-			"header X-Hub-Signature-256 does not begin with sha256=: GitHub sends it so, and no other algorithm is accepted")
-	}
-	digest, err := hex.DecodeString(digits)
-	if err != nil || len(digest) != sha256.Size {
-		return nil, refuse(reasonHeader, codes.InvalidArgument,
-			"header X-Hub-Signature-256 is not sha256= and 64 hexadecimal digits: set a secret in the hook's settings at GitHub")
-	}
-	return digest, nil
-}
-
-func githubUnsigned(h headers) error {
-	if len(h["X-Hub-Signature"]) > 0 {
-		return refuse(reasonUnsigned, codes.Unauthenticated,
-			"the event has X-Hub-Signature (SHA-1) alone: let the sender, or GitHub Enterprise Server 2.23 or later, send X-Hub-Signature-256")
-	}
-	return refuse(reasonUnsigned, codes.Unauthenticated,
-		"header X-Hub-Signature-256 is missing or empty: set a secret in the hook's settings at GitHub, and the same value in the Secret")
-}
-
-// lostBytes recognises a body that was not UTF-8. It reaches interceptors inside
-// JSON, where such bytes become U+FFFD, and then no signature fits any more. A
-// body that was sent with that character is still right, so it is looked for only
-// after the MAC has failed.
-func lostBytes(body string) string {
-	if !strings.ContainsRune(body, utf8.RuneError) {
-		return ""
-	}
-	return "the body holds U+FFFD, so bytes that are not UTF-8 were lost on the way: " +
-		"set the hook's content type to application/json and send UTF-8, uncompressed"
 }

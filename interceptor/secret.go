@@ -3,21 +3,45 @@ package interceptor
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
-	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
 	"google.golang.org/grpc/codes"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// SecretGetter reads the data of one Secret. It returns the API server's error as
-// it is, so that one that is missing can be told from a server that is away.
+// SecretGetter reads one Secret. It returns the API server's error as it is, so
+// that one that is missing can be told from a server that is away. What it returns
+// is shared and must not be changed by anybody.
 type SecretGetter interface {
-	Get(ctx context.Context, namespace, name string) (map[string][]byte, error)
+	Get(ctx context.Context, namespace, name string) (*Secret, error)
 }
 
-// secretTimeout bounds the read of a Secret; see reserveTimeout.
+// Secret is what verification needs of a Secret.
+type Secret struct {
+	Data   map[string][]byte
+	Labels map[string]string
+	SecretState
+}
+
+// SecretState says which state of a Secret was read.
+type SecretState struct {
+	ResourceVersion string
+	Since           time.Time // when its data was last written; zero where nobody knows
+}
+
+// SecretKey names one value.
+type SecretKey struct {
+	Name string `json:"secretName"`
+	Key  string `json:"secretKey"`
+}
+
+// readSecret is SecretGetter's Get, or the like.
+type readSecret func(ctx context.Context, namespace, name string) (*Secret, error)
+
+// secretTimeout bounds the reads of all Secrets of a Trigger; see reserveTimeout.
 const secretTimeout = 5 * time.Second
 
 // secret returns the value that ref means in the namespace of the trigger id.
@@ -25,31 +49,50 @@ const secretTimeout = 5 * time.Second
 // Whatever makes it unusable, the caller reads the same sentence: anybody in the
 // cluster can post a request here, and must not learn from it which Secrets and
 // keys there are, or how long. The log has the cause.
-func (h *Handler) secret(ctx context.Context, namespace string, ref v1beta1.SecretRef, rec *record) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, secretTimeout)
-	defer cancel()
-	data, err := h.secrets.Get(ctx, namespace, ref.SecretName)
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
-		rec.cause = err
-		return nil, refuse(reasonUnavailable, codes.Unavailable,
-			"the Secret %q in namespace %q could not be read just now: redeliver the event; the interceptor's log has the cause", ref.SecretName, namespace)
+func (h *Handler) secret(ctx context.Context, read readSecret, namespace string, ref SecretKey, rec *Record) ([]byte, SecretState, error) {
+	got, err := read(ctx, namespace, ref.Name)
+	if err != nil {
+		rec.Cause = err
+		if !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
+			return nil, SecretState{}, refuse(reasonUnavailable, codes.Unavailable,
+				"the Secret %q in namespace %q could not be read just now: redeliver the event; the interceptor's log has the cause", ref.Name, namespace)
+		}
+		return nil, SecretState{}, h.useless(namespace, ref)
 	}
-	value, held := data[ref.SecretKey]
-	value, rec.newline = trimNewline(value)
-	switch {
-	case err != nil:
-		rec.cause = err
-	case !held:
-		rec.cause = fmt.Errorf("the Secret has no such key")
-	case len(value) < h.config.MinSecretLength:
-		rec.cause = fmt.Errorf("the value is shorter than interceptor.minSecretLength, %d bytes", h.config.MinSecretLength)
-	default:
-		return value, nil
+	value, newline := trimNewline(got.Data[ref.Key])
+	rec.Newline = newline
+	if problem := h.config.problem(got, ref.Key, value); problem != nil {
+		rec.Cause = problem
+		return nil, SecretState{}, h.useless(namespace, ref)
 	}
-	return nil, refuse(reasonSecret, codes.FailedPrecondition,
-		"the Secret %q with key %q in namespace %q is of no use: it must exist, be readable for the interceptor's ServiceAccount "+
+	return value, got.SecretState, nil
+}
+
+func (h *Handler) useless(namespace string, ref SecretKey) error {
+	label := ""
+	if h.config.SecretLabel != "" {
+		label = "have the label " + h.config.SecretLabel + ", "
+	}
+	return refuse(reasonSecret, codes.FailedPrecondition,
+		"the Secret %q with key %q in namespace %q is of no use: it must exist, be readable for the interceptor's ServiceAccount, %s"+
 			"and hold at least %d bytes under that key; the interceptor's log says what is wrong",
-		ref.SecretName, ref.SecretKey, namespace, h.config.MinSecretLength)
+		ref.Name, ref.Key, namespace, label, h.config.MinSecretLength)
+}
+
+// problem says why a Secret that was read is of no use.
+func (c Config) problem(s *Secret, key string, value []byte) error {
+	name, want, exact := strings.Cut(c.SecretLabel, "=")
+	has, labelled := s.Labels[name]
+	_, held := s.Data[key]
+	switch {
+	case c.SecretLabel != "" && (!labelled || exact && has != want):
+		return fmt.Errorf("the Secret lacks the label %s, which interceptor.secretLabel demands", c.SecretLabel)
+	case !held:
+		return errors.New("the Secret has no such key")
+	case len(value) < max(1, c.MinSecretLength):
+		return fmt.Errorf("the value is shorter than interceptor.minSecretLength, %d bytes", c.MinSecretLength)
+	}
+	return nil
 }
 
 // trimNewline takes away exactly one newline at the end, which echo and editors

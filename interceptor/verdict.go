@@ -3,9 +3,11 @@ package interceptor
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
-	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
 	"google.golang.org/grpc/codes"
+
+	"github.com/tekgate/tekgate/interceptor/internal/scan"
 )
 
 // refusal ends a trigger. Tekton's sink looks at nothing but continue, so a ping,
@@ -19,7 +21,12 @@ type refusal struct {
 // The reasons are words that a log can be searched for. They stay as they are.
 const (
 	reasonVerified    = "verified"
+	reasonInsecure    = "unsigned-allowed"
 	reasonPing        = "ping"
+	reasonFiltered    = "filtered"
+	reasonDeleted     = "ref-deleted"
+	reasonReplayed    = "replayed"
+	reasonPayload     = "payload-unusable"
 	reasonBusy        = "busy"
 	reasonTooLarge    = "request-too-large"
 	reasonRequest     = "request-malformed"
@@ -35,6 +42,15 @@ const (
 	reasonFuture      = "signed-in-the-future"
 	reasonInternal    = "internal-error"
 )
+
+// Reasons are all values of Record.Reason: passes first, then refusals from the
+// outermost check to the innermost.
+var Reasons = []string{
+	reasonVerified, reasonInsecure,
+	reasonBusy, reasonTooLarge, reasonRequest, reasonTriggerID, reasonParams, reasonForm, reasonUnsigned, reasonHeader,
+	reasonSecret, reasonUnavailable, reasonSignature, reasonStale, reasonFuture, reasonPing, reasonReplayed,
+	reasonPayload, reasonDeleted, reasonFiltered, reasonInternal,
+}
 
 func (r *refusal) Error() string {
 	return r.message
@@ -57,11 +73,19 @@ func asRefusal(err error) *refusal {
 	}
 }
 
-// response is the only place where continue can become true.
-func response(extensions map[string]any, err error) *v1beta1.InterceptorResponse {
-	if err == nil {
-		return &v1beta1.InterceptorResponse{Continue: true, Extensions: extensions}
+// answer is the only place where continue can become true. It is Tekton's
+// InterceptorResponse in JSON.
+func answer(git *Git, err error) []byte {
+	if err == nil && git != nil {
+		out := append(make([]byte, 0, answerRoom), `{"extensions":{"git":`...)
+		return append(git.appendJSON(out), `},"continue":true,"status":{}}`...)
 	}
 	r := asRefusal(err)
-	return &v1beta1.InterceptorResponse{Status: v1beta1.Status{Code: r.code, Message: r.message}}
+	out := append(make([]byte, 0, answerRoom), `{"continue":false,"status":{"code":`...)
+	out = strconv.AppendUint(out, uint64(r.code), 10)
+	out = scan.AppendQuoted(append(out, `,"message":`...), r.message)
+	return append(out, "}}"...)
 }
+
+// answerRoom is more than most answers take.
+const answerRoom = 2 << 10

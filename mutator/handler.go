@@ -12,15 +12,21 @@ import (
 
 var _ admission.Handler = &Mutator{}
 
-// Handle answers one admission request. It looks at creations of whole objects
-// alone and lets everything else pass as it is.
+// Handle answers one admission request. It looks at creations of whole objects,
+// and lets everything else pass as it is; of updates see reapply.
 //
 // Dry runs are treated like all others, and those of Tasks, Pipelines and
 // StepActions by Tekton's controller are the only ones of their kinds that are:
 // what is stored stays as it is.
 func (m *Mutator) Handle(ctx context.Context, req admission.Request) admission.Response {
 	kind := schema.GroupVersionKind(req.Kind)
-	if req.Operation != admissionv1.Create || req.SubResource != "" || !Matches(kind) {
+	if req.SubResource != "" || !Matches(kind) {
+		return admission.Allowed("")
+	}
+	if req.Operation == admissionv1.Update {
+		return m.reapply(ctx, kind, req)
+	}
+	if req.Operation != admissionv1.Create {
 		return admission.Allowed("")
 	}
 	resolved := req.DryRun != nil && *req.DryRun && req.UserInfo.Username == m.Controller

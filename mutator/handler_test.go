@@ -152,3 +152,38 @@ func withAccount() *mutator.Mutator {
 var oneAccount = cluster{world{ServiceAccounts: map[string]mutator.Account{
 	"builder": {Secrets: []string{"registry"}}, "default": {Secrets: []string{"registry"}},
 }}}
+
+// TestReapply holds when an update gets back what a rule added at the creation.
+func TestReapply(t *testing.T) {
+	created := func(extra string) string {
+		return `{"apiVersion":"tekton.dev/v1","kind":"TaskRun","metadata":{"annotations":{"tekgate.dev/mutated":"{}"},"generateName":"build-"},
+			"spec":{"serviceAccountName":"builder","timeout":"1h0m0s","taskSpec":{"steps":[{"name":"build","image":"gcr.io/kaniko-project/executor:v1.24.0",
+			"command":["/kaniko/executor"],"computeResources":{},"env":[{"name":"DOCKER_CONFIG","value":"/tekton/creds/.docker"}]` + extra + `}]}}}`
+	}
+	tests := []struct {
+		name, old, fresh string
+		want             int // operations
+	}{
+		{"the manifest once more", created(""), kanikoRun, 3},
+		{"nothing changed", created(""), created(""), 0},
+		{"metadata alone", created(""), strings.Replace(created(""), "build-", "other-", 1), 0},
+		{"another image", created(""), strings.Replace(kanikoRun, "v1.24.0", "v1.23.0", 1), 0},
+		{"one more field", created(""), strings.Replace(kanikoRun, `"name":"build",`, `"name":"build","workingDir":"/w",`, 1), 0},
+		{"other rules then", strings.Replace(created(""), "/tekton/creds/.docker", "/then", 1), kanikoRun, 0},
+		{"a step less", created(""), strings.Replace(kanikoRun, `[{"name":"build","image":"gcr.io/kaniko-project/executor:v1.24.0"}]`, "[]", 1), 0},
+		{"not changed by us", strings.Replace(created(""), "tekgate.dev/mutated", "x", 1), kanikoRun, 0},
+		{"no old object", "", kanikoRun, 0},
+		{"no object", created(""), "", 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			req := create("v1", tt.fresh)
+			req.Operation = admissionv1.Update
+			req.OldObject.Raw = []byte(tt.old)
+			res := withAccount().Handle(t.Context(), req)
+			if !res.Allowed || len(res.Patches) != tt.want || len(res.Warnings) > 0 {
+				t.Errorf("got allowed %v, %v, warnings %q, want %d operations", res.Allowed, res.Patches, res.Warnings, tt.want)
+			}
+		})
+	}
+}

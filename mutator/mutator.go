@@ -9,7 +9,8 @@
 //   - One comparison per request, rather than one patch per rule, since patches
 //     that were made apart and joined can undo each other.
 //   - Only CREATE. Since v0.62 Tekton refuses every update that changes the spec
-//     of a run (tektoncd/pipeline#8148).
+//     of a run (tektoncd/pipeline#8148). For the same reason an update that would
+//     take away what a rule added, by applying the manifest once more, gets it back.
 //   - Rules look at the object alone, never at what an earlier call did, and a
 //     second pass changes nothing: the API server calls once more after Tekton's
 //     own webhook has filled in its defaults, and may call in the other order.

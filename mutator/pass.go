@@ -45,7 +45,7 @@ type pass struct {
 	tasks     []object.Task
 	labels    labels.Set
 	notes     map[string]any    // the object's annotations
-	originals map[string]string // from a mirror's name to the author's
+	originals map[string]string // from the image that an author wrote to what it became
 	skipped   []string          // rules that the object opted out of
 	why       string            // why no rule is applied at all, "" if they are
 

@@ -12,8 +12,8 @@ import (
 const (
 	// DoneKey is an annotation with a Record in JSON.
 	DoneKey = "tekgate.dev/mutated"
-	// OriginalsKey is an annotation with a JSON object: to each image that a
-	// mirror's rule put in, the image that its author wrote.
+	// OriginalsKey is an annotation with a JSON object: to each image that an
+	// author wrote, the one that took its place.
 	OriginalsKey = "tekgate.dev/original-images"
 	// ProbeKey is an annotation that asks for a Record even if no rule changed
 	// anything, to see whether the server answers and by which configuration.
@@ -92,6 +92,22 @@ func readOriginals(notes map[string]any) map[string]string {
 	return originals
 }
 
+// original returns the image that its author wrote in place of one, or that one.
+// Where there are several, the first in the order of the alphabet stands for all:
+// they were found to be the same program.
+func (p *pass) original(now string) string {
+	found := ""
+	for author, became := range p.originals {
+		if became == now && (found == "" || author < found) {
+			found = author
+		}
+	}
+	if found == "" {
+		return now
+	}
+	return found
+}
+
 // remember records the image that an author wrote, unless the annotation would
 // become too long, or would stay on no object.
 func (p *pass) remember(now, before string) {
@@ -102,10 +118,16 @@ func (p *pass) remember(now, before string) {
 	if originals == nil {
 		originals = map[string]string{}
 	}
-	if first := originals[before]; first != "" {
-		before = first // the house's Kaniko, say, that a mirror has again
+	replaced := false // it took the place of another itself: the house's Kaniko, on the mirror
+	for author, became := range originals {
+		if became == before {
+			originals[author] = now
+			replaced = true
+		}
 	}
-	originals[now] = before
+	if !replaced {
+		originals[before] = now
+	}
 	text, err := json.Marshal(originals) // keys sorted, so the same images give the same text
 	if err != nil || len(text) > maxOriginals {
 		return

@@ -90,6 +90,8 @@ func (s *settings) compileKaniko() error {
 			c.problem("image: %v", err)
 		} else {
 			s.kaniko.image = &ref
+			s.builders = slices.Clone(s.builders)
+			s.builders[0].patterns = compileImages([]string{ref.Repository()}, "image", c.problem) // of Kaniko
 		}
 	}
 	if value := s.registryMap(&c); value != "" {
@@ -220,9 +222,9 @@ var upstream = []string{
 }
 
 // program returns what an image of Kaniko starts, "" where that is not known.
-func program(known string) string {
+func (s *settings) program(known string) string {
 	ref, err := image.Parse(known)
-	repositories := builder{repositories: upstream}
+	repositories := builder{repositories: upstream, patterns: s.builders[0].patterns}
 	switch {
 	case known == "" || err != nil || !repositories.holds(ref):
 		return ""
@@ -244,9 +246,9 @@ func (p *pass) kanikoImage(v *view) *image.Reference {
 	switch {
 	case isVariable(written) || !v.certain || err != nil:
 		why = "its image is not known, or may become another"
-	case program(v.known) != "/kaniko/executor":
+	case p.settings.program(v.known) != "/kaniko/executor":
 		why = "its image is none of Kaniko's executor"
-	case written == v.known && ref.Repository() == house.Repository():
+	case written == v.known && p.isHouse(ref):
 		why = "its image is the house's"
 	case written != v.known:
 		why = "its image was replaced already"
@@ -270,6 +272,20 @@ func (p *pass) kanikoImage(v *view) *image.Reference {
 	}
 	p.did(stepPlace(v.step), "took the house's Kaniko %s in place of %s", to, written)
 	return &to
+}
+
+// isHouse tells whether an image is in the house's repository, or where a mirror
+// has that.
+func (p *pass) isHouse(ref image.Reference) bool {
+	house := *p.settings.kaniko.image
+	if ref.Repository() == house.Repository() {
+		return true
+	}
+	if p.settings.images == nil || !p.settings.scopes.images.on {
+		return false
+	}
+	mirrored, err := p.settings.images.Rewrite(house)
+	return err == nil && ref.Repository() == mirrored.To.Repository()
 }
 
 // houseTag returns the tag in the house's repository for an author's image.
@@ -299,7 +315,7 @@ func flavour(tag string) string {
 
 // kanikoCommand names the program, so that nobody need ask the registry for it.
 func (p *pass) kanikoCommand(v *view) {
-	start := program(v.known)
+	start := p.settings.program(v.known)
 	switch {
 	case !p.settings.Kaniko.Command || len(v.command) > 0:
 		return
@@ -320,7 +336,7 @@ func (p *pass) kanikoArgs(v *view, release *version.Version) {
 	if len(p.settings.kaniko.args) == 0 {
 		return
 	}
-	if why := noArgs(v); why != "" {
+	if why := p.noArgs(v); why != "" {
 		p.notStep(v.step, why)
 		return
 	}
@@ -356,12 +372,12 @@ func (p *pass) kanikoArgs(v *view, release *version.Version) {
 }
 
 // noArgs says why a step's arguments cannot be added to, or "".
-func noArgs(v *view) string {
+func (p *pass) noArgs(v *view) string {
 	own, _ := v.step.Fields["args"].([]any)
 	switch {
 	case v.scripted:
 		return "it runs a script"
-	case len(v.command) == 0 && (program(v.known) != "/kaniko/executor" || !v.certain):
+	case len(v.command) == 0 && (p.settings.program(v.known) != "/kaniko/executor" || !v.certain):
 		return "what its image starts is not known for certain"
 	case len(v.command) > 0 && path.Clean(v.command[0]) != "/kaniko/executor":
 		return "its command is another program"
@@ -422,10 +438,15 @@ func arrayValue(r *object.Reader, task object.Task, name string) ([]string, bool
 }
 
 // kanikoRelease returns the release that a step's image holds, nil where its tag
-// does not say so.
+// does not say so. It is that of the image as it is now: its author may have
+// written an older one.
 func kanikoRelease(v *view) *version.Version {
-	ref, err := image.Parse(v.known)
-	if v.known == "" || err != nil || !v.certain {
+	written := v.image
+	if isVariable(written) {
+		written = v.known
+	}
+	ref, err := image.Parse(written)
+	if written == "" || err != nil || !v.certain {
 		return nil
 	}
 	return releaseOf(ref.Tag)

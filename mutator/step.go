@@ -116,10 +116,7 @@ func (p *pass) knownImage(r *object.Reader, task object.Task, written string) (k
 		}
 		certain = task.Run.Known && known != ""
 	}
-	if original := p.originals[known]; original != "" {
-		known = original
-	}
-	return known, certain
+	return p.original(known), certain
 }
 
 // variable returns the entry of the environment that counts, the last of that

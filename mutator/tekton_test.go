@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/tektoncd/pipeline/pkg/apis/config"
 	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	pipelinev1alpha1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1alpha1"
 	pipelinev1beta1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1beta1"
@@ -64,7 +65,7 @@ func tektonAdmits(raw []byte) (err error) {
 			err = fmt.Errorf("Tekton panics: %v", p)
 		}
 	}()
-	ctx := apis.WithinCreate(context.Background())
+	ctx := apis.WithinCreate(everyFeature(context.Background()))
 	var meta struct{ APIVersion, Kind string }
 	if err := json.Unmarshal(raw, &meta); err != nil {
 		return err
@@ -83,6 +84,22 @@ func tektonAdmits(raw []byte) (err error) {
 	}
 	object.SetDefaults(ctx)
 	return orNil(object.Validate(ctx))
+}
+
+// everyFeature switches on what a cluster may switch on, since what the rules make
+// has to be valid there too.
+func everyFeature(ctx context.Context) context.Context {
+	flags, err := config.NewFeatureFlagsFromMap(map[string]string{
+		"enable-api-fields": "alpha", "enable-cel-in-whenexpression": "true", "enable-param-enum": "true", "enable-artifacts": "true",
+	})
+	if err != nil {
+		panic(err)
+	}
+	defaults, err := config.NewDefaultsFromMap(map[string]string{})
+	if err != nil {
+		panic(err)
+	}
+	return config.ToContext(ctx, &config.Config{FeatureFlags: flags, Defaults: defaults})
 }
 
 // orNil keeps a nil pointer from becoming an error that is not nil.

@@ -33,6 +33,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/interceptor/secrets"
 	"github.com/tekgate/tekgate/internal/certs"
 )
 
@@ -187,7 +188,8 @@ func (p *program) address(t *testing.T, msg string) (address string) {
 }
 
 func testProgram(t *testing.T, api *cluster.Cluster, c client.Client) {
-	p := start(t, "--kubeconfig", api.Kubeconfig, "--bind-address=127.0.0.1:0", "--health-bind-address=127.0.0.1:0", "--drain=2s")
+	p := start(t, "--kubeconfig", api.Kubeconfig, "--bind-address=127.0.0.1:0", "--health-bind-address=127.0.0.1:0",
+		"--metrics-bind-address=127.0.0.1:0", "--deliveries-bind-address=127.0.0.1:0", "--drain=2s")
 	events, probes := p.address(t, "serving events"), p.address(t, "serving probes")
 	eventually(t, func() error { return needs(p.text(), "install Tekton Triggers") })
 	installTriggers(t, c)
@@ -443,13 +445,13 @@ func testRights(t *testing.T, admin *rest.Config, c client.Client, p publisher) 
 		t.Error("it was not published with the manifests' rights")
 	}
 	eventually(t, func() error {
-		data, err := (secrets{limited}).Get(t.Context(), "ci", "hook")
-		if err == nil && len(data["token"]) == 0 {
+		secret, err := secrets.New(limited, secrets.Options{}).Get(t.Context(), "ci", "hook")
+		if err == nil && len(secret.Data["token"]) == 0 {
 			err = errors.New("the Secret came without its key")
 		}
 		return err
 	})
-	if _, err := (secrets{limited}).Get(t.Context(), "ci", "absent"); !apierrors.IsNotFound(err) {
+	if _, err := secrets.New(limited, secrets.Options{}).Get(t.Context(), "ci", "absent"); !apierrors.IsNotFound(err) {
 		t.Errorf("got %v for a Secret that is not there", err)
 	}
 	o := certs.Options{Client: limited, Namespace: "tekgate", Name: "made-with-the-manifests-rights", DNSNames: []string{"x"}}

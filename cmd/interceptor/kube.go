@@ -1,19 +1,17 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// kube is an API server, asked directly: a cache would need the right to list
-// Secrets, and would hold all of them.
+// kube is an API server, asked directly: a cache of controller-runtime's would need
+// the right to list Secrets, and would hold all of them.
 type kube struct {
 	client.Client
 	host string
@@ -52,15 +50,4 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
 	return config, nil
-}
-
-// secrets reads Secrets for the interceptor.
-type secrets struct{ client client.Client }
-
-func (s secrets) Get(ctx context.Context, namespace, name string) (map[string][]byte, error) {
-	secret := &corev1.Secret{}
-	if err := s.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, secret); err != nil {
-		return nil, err
-	}
-	return secret.Data, nil
 }

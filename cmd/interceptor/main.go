@@ -35,6 +35,9 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/internal/config"
 	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/interceptor/deliveries"
+	"github.com/tekgate/tekgate/interceptor/replay"
+	"github.com/tekgate/tekgate/interceptor/secrets"
 	"github.com/tekgate/tekgate/internal/certs"
 )
 
@@ -59,8 +62,11 @@ type options struct {
 	kubeconfig, config string
 	namespace, service string
 	bind, health       string
+	metrics            string
+	deliveries         string
 	url                string
 	drain              time.Duration
+	recheck, overlap   time.Duration
 }
 
 // run is the whole program. It returns when ctx ends and all requests have been
@@ -93,7 +99,11 @@ func command(errOut io.Writer) *cobra.Command {
 	f.StringVar(&o.service, "service", "tekgate-interceptor", "`NAME` of the Service that leads here")
 	f.StringVar(&o.bind, "bind-address", ":8443", "`ADDRESS` to serve events on")
 	f.StringVar(&o.health, "health-bind-address", ":8081", "`ADDRESS` to serve /healthz and /readyz on; 0 for none")
+	f.StringVar(&o.metrics, "metrics-bind-address", ":8080", "`ADDRESS` to serve /metrics on; 0 for none")
+	f.StringVar(&o.deliveries, "deliveries-bind-address", "127.0.0.1:8082", "`ADDRESS` to serve the recent deliveries on, without asking who reads them; 0 for none. On loopback, only those reach it who may forward a port to the Pod")
 	f.DurationVar(&o.drain, "drain", 5*time.Second, "how long to go on serving after the first signal, while clients learn of it")
+	f.DurationVar(&o.recheck, "recheck", time.Minute, "how often the ClusterInterceptor and the CA's Secret are looked at")
+	f.DurationVar(&o.overlap, "ca-overlap", 5*time.Minute, "how long a new CA is published before it signs; EventListeners read it once a minute")
 	f.StringVar(&o.url, "url", "", "`URL` that EventListeners reach this server by when it runs outside the cluster, such as https://127.0.0.1:9444; its path is /verify unless it has one (default: the Service)")
 	return cmd
 }
@@ -130,14 +140,50 @@ func (o options) run(ctx context.Context, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
-	s, err := listen(ctx, o.bind, o.health, log)
+	return o.serve(ctx, c, target, authority, configuration.Interceptor, log)
+}
+
+// serve puts the parts together.
+func (o options) serve(ctx context.Context, c kube, to target, authority *certs.Authority, configuration interceptor.Config, log logr.Logger) error {
+	numbers := newMetrics(authority.Expiry)
+	recent := deliveries.New(deliveries.Options{
+		Replica: hostname(), PerTrigger: configuration.Deliveries.PerTrigger, Triggers: configuration.Deliveries.Triggers,
+	})
+	s := &server{log: log, drainTime: o.drain}
+	err := s.listen(ctx, o.bind,
+		endpoint{what: "probes", address: o.health, handler: s.probes()},
+		endpoint{what: "metrics", address: o.metrics, handler: numbers.handler()},
+		endpoint{what: "deliveries", address: o.deliveries, handler: deliveries.Handler(recent.Source)})
 	if err != nil {
 		return err
 	}
-	handler := interceptor.New(configuration.Interceptor, secrets{c.Client}, log, time.Now)
-	p := publisher{client: c, want: target.clusterInterceptor(authority.CABundle()), log: log}
-	s.drainTime = o.drain
-	return s.run(ctx, handler, authority.TLS, p.run)
+	complaints := newRefusals(c.Client, log)
+	replays := replay.New(replay.Options{
+		Client: c.Client, Namespace: o.namespace, Log: log,
+		Max: configuration.Replay.Max, MaxNamespace: configuration.Replay.MaxPerNamespace,
+	})
+	handler := interceptor.New(configuration, interceptor.Options{
+		Secrets: secretsOf(c, configuration.Secrets, numbers, log), Replay: replays, Log: log, Now: time.Now,
+		Observers: []interceptor.Observer{numbers, recent, complaints},
+	})
+	k := &keeper{publisher: publisher{client: c, log: log}, to: to, authority: authority, every: o.recheck}
+	return s.run(ctx, handler, authority.TLS, k.run, complaints.run, replays.Run)
+}
+
+func secretsOf(c kube, configuration interceptor.SecretsConfig, numbers *metrics, log logr.Logger) *secrets.Cache {
+	return secrets.New(c.Client, secrets.Options{
+		MaxStale: configuration.MaxStale.Duration, Log: log,
+		Report: func(outcome secrets.Outcome) { numbers.secrets.WithLabelValues(string(outcome)).Inc() },
+	})
+}
+
+// hostname is the Pod's name, where this is a Pod.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
 }
 
 // startTimeout bounds the wait for an API server that does not answer at all.
@@ -149,6 +195,7 @@ func (o options) authority(ctx context.Context, c kube, to target) (*certs.Autho
 	names, ips := to.names()
 	authority, err := certs.Load(ctx, certs.Options{
 		Client: c.Client, Namespace: o.namespace, Name: "tekgate-interceptor-ca", DNSNames: names, IPs: ips,
+		Overlap: o.overlap,
 	})
 	var request *url.Error
 	if errors.As(err, &request) {

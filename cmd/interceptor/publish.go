@@ -14,12 +14,13 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/internal/certs"
 )
 
 const (
 	manager   = client.FieldOwner("tekgate-interceptor")
-	recheck   = time.Minute // EventListeners read ClusterInterceptors as often
-	firstWait = time.Second // doubled after each failure, up to recheck
+	firstWait = time.Second // doubled after each failure, up to the usual pause
 )
 
 // publisher keeps the ClusterInterceptor as it should be. Every replica does, and
@@ -30,26 +31,38 @@ type publisher struct {
 	log    logr.Logger
 }
 
+// keeper publishes, again and again, what the authority's CA asks for: while the CA
+// is replaced the caBundle changes, and the authority goes on only once the new one
+// is published.
+type keeper struct {
+	publisher
+	to        target
+	authority *certs.Authority
+	every     time.Duration
+
+	published []byte // the bundle that clients can read
+}
+
 // run publishes until ctx ends. What goes wrong is logged once and tried again:
 // Tekton Triggers may be installed later than this server.
-func (p publisher) run(ctx context.Context) {
-	wait, said := firstWait, ""
+func (k *keeper) run(ctx context.Context) {
+	wait, said := min(firstWait, k.every), ""
 	for {
-		changed, err := p.publish(ctx)
+		changed, err := k.round(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		pause := recheck
+		pause := k.every
 		switch {
 		case err == nil && (changed || said != ""):
-			p.log.Info("ClusterInterceptor tekgate is published", "changed", changed)
+			k.log.Info("ClusterInterceptor tekgate is published", "changed", changed)
 		case err != nil && err.Error() != said:
-			p.log.Error(err, "ClusterInterceptor tekgate is not published; trying again")
+			k.log.Error(err, "ClusterInterceptor tekgate is not published; trying again")
 		}
 		if err != nil {
-			said, pause, wait = err.Error(), wait, min(2*wait, recheck)
+			said, pause, wait = err.Error(), wait, min(2*wait, k.every)
 		} else {
-			said, wait = "", firstWait
+			said, wait = "", min(firstWait, k.every)
 		}
 		select {
 		case <-ctx.Done():
@@ -57,6 +70,21 @@ func (p publisher) run(ctx context.Context) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// round first takes the newest CA, so that no replica publishes an older bundle
+// over a newer one.
+func (k *keeper) round(ctx context.Context) (changed bool, err error) {
+	if err := k.authority.Advance(ctx, k.published); err != nil {
+		return false, err
+	}
+	bundle := k.authority.CABundle()
+	k.want = k.to.clusterInterceptor(bundle)
+	changed, err = k.publish(ctx)
+	if err == nil {
+		k.published = bundle
+	}
+	return changed, err
 }
 
 // publish makes the object equal to the wanted one, and says whether it had to.

@@ -185,7 +185,8 @@ func TestAddressInUse(t *testing.T) {
 	defer l.Close()
 	taken := l.Addr().String()
 	for _, addresses := range [][2]string{{taken, "0"}, {"127.0.0.1:0", taken}} {
-		_, err := listen(t.Context(), addresses[0], addresses[1], logr.Discard())
+		s := &server{log: logr.Discard()}
+		err := s.listen(t.Context(), addresses[0], endpoint{what: "probes", address: addresses[1]})
 		if err == nil || !strings.Contains(err.Error(), taken) {
 			t.Errorf("%v: got %v, want an error that names %s", addresses, err, taken)
 		}

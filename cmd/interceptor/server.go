@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,48 +34,71 @@ const (
 // EventListener would follow as a GET and trust the answer. It also cancels the
 // requests in flight on SIGTERM.
 type server struct {
-	events, health net.Listener // health is nil where nobody wants it
-	log            logr.Logger
-	drainTime      time.Duration // how long events are still taken after SIGTERM
-	draining       atomic.Bool
+	log       logr.Logger
+	drainTime time.Duration // how long events are still taken after SIGTERM
+	draining  atomic.Bool
+
+	events net.Listener
+	beside []endpoint
+}
+
+// endpoint is what is served beside events, over plain HTTP.
+type endpoint struct {
+	what, address string // no address, or 0, for not at all
+	handler       http.Handler
+	listener      net.Listener
 }
 
 // listen opens the sockets, so that an address in use is known before anything is
 // published.
-func listen(ctx context.Context, events, health string, log logr.Logger) (*server, error) {
-	s := &server{log: log}
+func (s *server) listen(ctx context.Context, events string, beside ...endpoint) error {
 	var config net.ListenConfig
 	var err error
 	if s.events, err = config.Listen(ctx, "tcp", events); err != nil {
-		return nil, fmt.Errorf("listening for events: %w", err)
+		return fmt.Errorf("listening for events: %w", err)
 	}
-	if health == "0" || health == "" {
-		return s, nil
+	for _, e := range beside {
+		if e.address == "0" || e.address == "" {
+			continue
+		}
+		if e.listener, err = config.Listen(ctx, "tcp", e.address); err != nil {
+			s.close()
+			return fmt.Errorf("listening for %s: %w", e.what, err)
+		}
+		s.beside = append(s.beside, e)
 	}
-	if s.health, err = config.Listen(ctx, "tcp", health); err != nil {
-		_ = s.events.Close() // it has served nobody
-		return nil, fmt.Errorf("listening for probes: %w", err)
+	return nil
+}
+
+// close closes sockets that have served nobody.
+func (s *server) close() {
+	_ = s.events.Close()
+	for _, e := range s.beside {
+		_ = e.listener.Close()
 	}
-	return s, nil
 }
 
 // run serves until ctx ends, and then until all requests are answered. Meanwhile
-// publish runs beside it.
-func (s *server) run(ctx context.Context, handler http.Handler, secure func(*tls.Config), publish func(context.Context)) error {
+// the workers run beside it.
+func (s *server) run(ctx context.Context, handler http.Handler, secure func(*tls.Config), workers ...func(context.Context)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	config := &tls.Config{}
 	secure(config)
-	events, probes := s.server(s.lastCalls(handler)), s.server(s.probes())
-	failed := make(chan error, 2)
-	go func() { failed <- events.Serve(tls.NewListener(s.events, config)) }()
+	servers := []*http.Server{s.server(s.lastCalls(handler))}
+	failed := make(chan error, 1+len(s.beside))
+	go func() { failed <- servers[0].Serve(tls.NewListener(s.events, config)) }()
 	s.log.Info("serving events", "address", s.events.Addr().String())
-	if s.health != nil {
-		go func() { failed <- probes.Serve(s.health) }()
-		s.log.Info("serving probes", "address", s.health.Addr().String())
+	for _, e := range s.beside {
+		server := s.server(e.handler)
+		servers = append(servers, server)
+		go func() { failed <- server.Serve(e.listener) }()
+		s.log.Info("serving "+e.what, "address", e.listener.Addr().String())
 	}
-	published := make(chan struct{})
-	go func() { defer close(published); publish(ctx) }()
+	var working sync.WaitGroup
+	for _, work := range workers {
+		working.Go(func() { work(ctx) })
+	}
 
 	var err error
 	select {
@@ -84,8 +108,8 @@ func (s *server) run(ctx context.Context, handler http.Handler, secure func(*tls
 		err = fmt.Errorf("serving: %w", err)
 	}
 	cancel()
-	<-published
-	return errors.Join(err, stop(events, probes))
+	working.Wait()
+	return errors.Join(err, stop(servers...))
 }
 
 func (s *server) server(h http.Handler) *http.Server {

@@ -12,6 +12,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/internal/config"
 	"github.com/tekgate/tekgate/installer/check"
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/mutator"
 )
 
 func checkCommand() *cobra.Command {
@@ -105,14 +106,17 @@ func parseForChecks(text []byte) (*check.Configuration, error) {
 		return nil, err
 	}
 	parsed := &check.Configuration{}
-	if !c.Mutator.DockerConfig.Disabled {
-		parsed.DockerConfig = c.Mutator.DockerConfig.Path
+	if !c.Mirror.Empty() {
+		if parsed.Mirror, err = c.Mirror.Compile(); err != nil {
+			return nil, err
+		}
 	}
-	if c.Mirror.Empty() {
-		return parsed, nil
+	m, err := mutator.New(c.Mutator, parsed.Mirror, nil)
+	if err != nil {
+		return nil, fmt.Errorf("mutator.%w", err)
 	}
-	parsed.Mirror, err = c.Mirror.Compile()
-	return parsed, err
+	parsed.Hash = m.Hash()
+	return parsed, nil
 }
 
 // signs stand before each check.

@@ -37,7 +37,7 @@ func status(err error) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &different):
+	case errors.As(err, &different), errors.Is(err, errRefused):
 		return 2
 	}
 	return 1
@@ -77,6 +77,6 @@ only verified events start a pipeline.`,
 	})
 	root.AddCommand(installCommand(), renderCommand(), diffCommand())
 	root.AddCommand(checkCommand(), statusCommand(), uninstallCommand(), credentialsCommand())
-	root.AddCommand(imagesCommand(), explainCommand(), mutateCommand(), scanCommand())
+	root.AddCommand(imagesCommand(), explainCommand(), mutateCommand(), scanCommand(), hookCommand())
 	return root
 }

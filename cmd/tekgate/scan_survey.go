@@ -108,15 +108,15 @@ type surveyed struct {
 	file      string // "" in a cluster
 
 	// within is what a TriggerTemplate says about a run of its own.
-	within *template
+	within *around
 	// path stands before the paths of what a run has fetched.
 	path string
 	// fetched says that a resolver has, or will have, fetched it.
 	fetched bool
 }
 
-// template is a TriggerTemplate around a run.
-type template struct {
+// around is a TriggerTemplate around a run.
+type around struct {
 	object   string
 	path     string
 	defaults map[string]string // of its parameters
@@ -132,7 +132,7 @@ func (s *survey) add(ctx context.Context, o surveyed) error {
 	for _, t := range resourceTemplates(o.fields) {
 		name := fmt.Sprintf("TriggerTemplate/%s/%s", namespaceOr(metadata, o.namespace), calledOf(metadata))
 		inner := surveyed{fields: t.fields, namespace: namespaceOr(metadata, o.namespace), file: o.file,
-			within: &template{object: name, path: t.path + ".", defaults: templateDefaults(o.fields)}}
+			within: &around{object: name, path: t.path + ".", defaults: templateDefaults(o.fields)}}
 		if err := s.look(ctx, inner); err != nil {
 			return err
 		}

@@ -36,6 +36,7 @@ func TestAdmission(t *testing.T) {
 	b.Run("EventListener", func(t *testing.T) { b.on(t).testEventListener() })
 	b.Run("direct", func(t *testing.T) { b.on(t).testDirect() })
 	b.Run("injection", func(t *testing.T) { b.on(t).testInjection() })
+	b.Run("configuration", func(t *testing.T) { b.on(t).testConfiguration() })
 	b.Run("another webhook after it", func(t *testing.T) { b.on(t).testSecondAfter() })
 	b.Run("another webhook before it", func(t *testing.T) { b.on(t).testSecondBefore() })
 	b.Run("drain", func(t *testing.T) { b.on(t).testDrain() })
@@ -65,7 +66,10 @@ spec:
 }
 
 func account(namespace string) *corev1.ServiceAccount {
-	return &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "builder"}}
+	return &corev1.ServiceAccount{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "builder"},
+		Secrets:    []corev1.ObjectReference{{Name: "registry"}},
+	}
 }
 
 // environment returns the variables of all steps, one name=value per line.
@@ -160,11 +164,20 @@ func (b *bed) testUpdates() {
 		b.Fatal(err)
 	}
 	// Whatever an update says stands: the rules are for creations.
-	unstructured.RemoveNestedField(run.Object, "spec", "serviceAccountName")
+	if err := unstructured.SetNestedField(run.Object, "other", "spec", "serviceAccountName"); err != nil {
+		b.Fatal(err)
+	}
 	if err := b.client.Update(b.Context(), run); err != nil {
 		b.Fatal(err)
 	}
-	b.is(run, injected, "")
+	b.is(run, injected, "other")
+	if err := unstructured.SetNestedSlice(run.Object, []any{map[string]any{"name": "build", "image": "gcr.io/kaniko-project/executor:v1.24.0"}}, "spec", "taskSpec", "steps"); err != nil {
+		b.Fatal(err)
+	}
+	if err := b.client.Update(b.Context(), run); err != nil {
+		b.Fatal(err)
+	}
+	b.is(run, "", "other")
 }
 
 const listener = `
@@ -269,8 +282,9 @@ func (b *bed) testInjection() {
 	go func() { _ = i.Start(b.Context()) }()
 	b.eventually("the CA is back", func() error {
 		b.get(configuration)
-		if !strings.Contains(fmt.Sprint(configuration.Object["webhooks"]), right) {
-			return fmt.Errorf("no caBundle")
+		client := configuration.Object["webhooks"].([]any)[0].(map[string]any)["clientConfig"].(map[string]any)
+		if client["caBundle"] != right {
+			return fmt.Errorf("the caBundle is %v", client["caBundle"])
 		}
 		return nil
 	})

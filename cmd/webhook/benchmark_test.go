@@ -105,12 +105,30 @@ func answerNothing(rw http.ResponseWriter, r *http.Request) {
 func benchmarkMutator() *mutator.Mutator {
 	config := mutator.Default()
 	config.ServiceAccount.Name = "builder"
-	return &mutator.Mutator{Config: config, ServiceAccounts: everyAccount{}}
+	m, err := mutator.New(config, nil, everyAccount{})
+	if err != nil {
+		panic(err)
+	}
+	return m
 }
 
+// everyAccount is a cluster in which each ServiceAccount exists and has a Secret.
 type everyAccount struct{}
 
-func (everyAccount) Exists(context.Context, string, string) (bool, error) { return true, nil }
+func (everyAccount) Namespace(context.Context, string) (*mutator.Namespace, error) {
+	return &mutator.Namespace{}, nil
+}
+
+func (everyAccount) ServiceAccount(context.Context, string, string) (*mutator.Account, error) {
+	return &mutator.Account{Secrets: []string{"registry"}}, nil
+}
+
+func (everyAccount) WorkloadIdentity(context.Context, string, []string) (string, error) {
+	return "", nil
+}
+
+func (everyAccount) Task(context.Context, string, string) (map[string]any, error) { return nil, nil }
+func (everyAccount) Tekton(context.Context) mutator.Tekton                        { return mutator.Tekton{} }
 
 // kubebuilderIdiom does the same job the way generated webhooks do it: through
 // Tekton's Go types and back.
@@ -195,6 +213,8 @@ func benchmarkTaskRun() map[string]any {
 			"computeResources": map[string]any{"requests": map[string]any{"cpu": "500m", "memory": "512Mi"}},
 		}
 	}
+	deploy := step("deploy", "bitnami/kubectl:1.33")
+	delete(deploy, "computeResources")
 	var owned strings.Builder
 	for i := range 12 {
 		fmt.Fprintf(&owned, `"f:field%d":{},`, i)
@@ -213,7 +233,7 @@ func benchmarkTaskRun() map[string]any {
 				"workspaces": []map[string]any{{"name": "source"}},
 				"steps": []map[string]any{
 					step("fetch", "alpine/git:v2.49.0"), step("test", "golang:1.26"),
-					step("build", "gcr.io/kaniko-project/executor:v1.24.0"), step("deploy", "bitnami/kubectl:1.33"),
+					step("build", "gcr.io/kaniko-project/executor:v1.24.0"), deploy,
 				},
 			},
 		},

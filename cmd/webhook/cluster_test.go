@@ -24,6 +24,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -36,10 +37,12 @@ import (
 // bed is a server of ours beside a real API server that has Tekton's kinds.
 type bed struct {
 	*testing.T
+	cluster    *cluster.Cluster
 	client     client.Client
 	kubeconfig string
 	address    string             // of our server
 	health     string             // of its probes
+	config     string             // the file of its configuration
 	stop       context.CancelFunc // sends it the first signal
 	stopped    chan error         // what run returned
 	logs       *logs
@@ -70,14 +73,16 @@ func newBed(t *testing.T) *bed {
 		t.Skip("needs a real API server, which -short does without")
 	}
 	real := cluster.StartEmpty(t)
-	c, err := client.New(real.Config, client.Options{})
+	config := rest.CopyConfig(real.Config)
+	config.QPS = -1
+	c, err := client.New(config, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bed{T: t, client: c, kubeconfig: real.Kubeconfig, address: freeAddress(t), health: freeAddress(t), stopped: make(chan error, 1), logs: &logs{}}
+	b := &bed{T: t, cluster: real, client: c, kubeconfig: real.Kubeconfig, address: freeAddress(t), health: freeAddress(t), stopped: make(chan error, 1), logs: &logs{}}
 	b.installCRDs("github.com/tektoncd/pipeline", "config/300-crds/300-taskrun.yaml")
 	b.installCRDs("github.com/tektoncd/triggers", "config/300-*.yaml")
-	for _, namespace := range []string{"tekgate", "ci", "other"} {
+	for _, namespace := range []string{"tekgate", "tekton-pipelines", "ci", "other"} {
 		b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 	}
 	b.limit()
@@ -109,15 +114,17 @@ func (b *bed) limit() {
 	}
 }
 
+// configuredBuilder is the configuration that the server starts with.
+const configuredBuilder = "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmutator: {serviceAccount: {name: builder}}\n"
+
 func (b *bed) start() {
 	b.Helper()
-	config := write(b.T, b.TempDir(), "config.yaml",
-		"apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmutator: {serviceAccount: {name: builder}}\n")
+	b.config = write(b.T, b.TempDir(), "config.yaml", configuredBuilder)
 	ctx, cancel := context.WithCancel(context.Background())
 	b.stop = cancel
 	go func() {
 		b.stopped <- run(ctx, []string{
-			"--kubeconfig", b.kubeconfig, "--config", config, "--bind-address", b.address,
+			"--kubeconfig", b.kubeconfig, "--config", b.config, "--bind-address", b.address,
 			"--health-bind-address", b.health, "--metrics-bind-address", "0", "--drain", "1s",
 		}, io.Discard, b.logs)
 	}()

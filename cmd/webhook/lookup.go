@@ -6,51 +6,130 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/mutator"
 )
 
-// serviceAccounts looks up ServiceAccounts by their names alone. It asks a cache
-// first, since there is a look-up for each TaskRun, and the API server where the
-// cache has none: people create a ServiceAccount and a TaskRun that wants it in
-// one command, and the cache hears of it a moment later.
-type serviceAccounts struct {
-	live     client.Reader
-	cached   client.Reader  // nil if nothing is to be watched
-	informer cache.Informer // of cached
+// lookups answer what the mutator's rules ask, see mutator.Cluster. They ask a
+// cache first, since there are several for each TaskRun, and the API server where
+// the cache has nothing: people create a ServiceAccount and a TaskRun that wants
+// it in one command, and the cache hears of it a moment later.
+type lookups struct {
+	live   client.Reader
+	cached client.Reader
+	synced func() bool // whether the cache holds all Namespaces and ServiceAccounts
+	tasks  *tasks
+	tekton *tektonSetup
 }
 
-// watch makes the cache hold the names of all ServiceAccounts from the start.
-func (s *serviceAccounts) watch(ctx context.Context, c cache.Cache) error {
-	informer, err := c.GetInformer(ctx, partial("ServiceAccount"), cache.BlockUntilSynced(false))
-	if err != nil {
-		return fmt.Errorf("watching ServiceAccounts: %w", err)
+var _ mutator.Cluster = (*lookups)(nil)
+
+// watch makes the cache hold Namespaces and ServiceAccounts from the start.
+func (l *lookups) watch(ctx context.Context, c cache.Cache) error {
+	var informers []cache.Informer
+	for _, object := range []client.Object{partial("Namespace"), &corev1.ServiceAccount{}} {
+		informer, err := c.GetInformer(ctx, object, cache.BlockUntilSynced(false))
+		if err != nil {
+			return fmt.Errorf("watching Namespaces and ServiceAccounts: %w", err)
+		}
+		informers = append(informers, informer)
 	}
-	s.cached, s.informer = c, informer
+	l.cached = c
+	l.synced = func() bool { return informers[0].HasSynced() && informers[1].HasSynced() }
 	return nil
 }
 
-// Exists implements mutator.ServiceAccounts.
-func (s *serviceAccounts) Exists(ctx context.Context, namespace, name string) (bool, error) {
-	key := client.ObjectKey{Namespace: namespace, Name: name}
-	if s.informer != nil && s.informer.HasSynced() && s.cached.Get(ctx, key, partial("ServiceAccount")) == nil {
+// get reads an object into one that holds its namespace and name, and reports
+// false where it does not exist.
+func (l *lookups) get(ctx context.Context, object client.Object) (bool, error) {
+	key := client.ObjectKeyFromObject(object)
+	if l.synced() && l.cached.Get(ctx, key, object) == nil {
 		return true, nil
 	}
-	err := s.live.Get(ctx, key, partial("ServiceAccount"))
+	return l.ask(ctx, object)
+}
+
+// ask is get without the cache.
+func (l *lookups) ask(ctx context.Context, object client.Object) (bool, error) {
+	err := l.live.Get(ctx, client.ObjectKeyFromObject(object), object)
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
+// Namespace implements mutator.Cluster.
+func (l *lookups) Namespace(ctx context.Context, name string) (*mutator.Namespace, error) {
+	object := partial("Namespace")
+	object.Name = name
+	found, err := l.get(ctx, object)
+	if err != nil || !found {
+		return nil, err
+	}
+	return &mutator.Namespace{Labels: object.Labels, Annotations: object.Annotations}, nil
+}
+
+// ServiceAccount implements mutator.Cluster. One that lists no Secret is asked
+// for again: it may just have been given one, and a build would fail for the want
+// of it.
+func (l *lookups) ServiceAccount(ctx context.Context, namespace, name string) (*mutator.Account, error) {
+	object := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	found, err := l.get(ctx, object)
+	if err == nil && found && len(object.Secrets) == 0 {
+		found, err = l.ask(ctx, object)
+	}
+	if err != nil || !found {
+		return nil, err
+	}
+	account := &mutator.Account{Annotations: object.Annotations}
+	for _, secret := range object.Secrets {
+		account.Secrets = append(account.Secrets, secret.Name)
+	}
+	for _, secret := range object.ImagePullSecrets {
+		account.PullSecrets = append(account.PullSecrets, secret.Name)
+	}
+	return account, nil
+}
+
+// WorkloadIdentity implements mutator.Cluster, by the cache alone.
+func (l *lookups) WorkloadIdentity(ctx context.Context, namespace string, annotations []string) (string, error) {
+	if !l.synced() {
+		return "", errors.New("the ServiceAccounts are not known yet")
+	}
+	var list corev1.ServiceAccountList
+	if err := l.cached.List(ctx, &list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return "", err
+	}
+	for i := range list.Items {
+		for _, key := range annotations {
+			if list.Items[i].Annotations[key] != "" {
+				return list.Items[i].Name, nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// Task implements mutator.Cluster.
+func (l *lookups) Task(ctx context.Context, namespace, name string) (map[string]any, error) {
+	return l.tasks.get(ctx, namespace, name)
+}
+
+// Tekton implements mutator.Cluster.
+func (l *lookups) Tekton(context.Context) mutator.Tekton { return l.tekton.now() }
+
 // ready keeps traffic away until the cache is filled.
-func (s *serviceAccounts) ready(*http.Request) error {
-	if s.informer != nil && !s.informer.HasSynced() {
-		return errors.New("the names of ServiceAccounts are not known yet")
+func (l *lookups) ready(*http.Request) error {
+	if !l.synced() {
+		return errors.New("Namespaces and ServiceAccounts are not known yet")
 	}
 	return nil
 }
@@ -88,17 +167,45 @@ func partial(kind string) *metav1.PartialObjectMetadata {
 	return object
 }
 
-// keepNames reduces what the cache holds to what is looked up in it.
-func keepNames(in any) (any, error) {
+// cacheOptions reduce what the cache holds to what is looked up in it.
+func cacheOptions(log logr.Logger) cache.Options {
+	return cache.Options{
+		ByObject: map[client.Object]cache.ByObject{
+			partial("Namespace"):     {Transform: keepOurs},
+			&corev1.ServiceAccount{}: {Transform: keepAccount},
+		},
+		DefaultTransform: keepTask(log),
+	}
+}
+
+// keepOurs keeps the labels and annotations of a Namespace that are for us.
+func keepOurs(in any) (any, error) {
 	object, ok := in.(*metav1.PartialObjectMetadata)
 	if !ok {
 		return in, nil
 	}
-	object.ObjectMeta = metav1.ObjectMeta{
-		Namespace:       object.Namespace,
-		Name:            object.Name,
-		UID:             object.UID,
-		ResourceVersion: object.ResourceVersion,
+	meta := reduced(&object.ObjectMeta)
+	if value, ok := object.Labels[mutator.MutateKey]; ok {
+		meta.Labels = map[string]string{mutator.MutateKey: value}
 	}
+	if value, ok := object.Annotations[mutator.ConfigKey]; ok {
+		meta.Annotations = map[string]string{mutator.ConfigKey: value}
+	}
+	object.ObjectMeta = meta
 	return object, nil
+}
+
+func keepAccount(in any) (any, error) {
+	object, ok := in.(*corev1.ServiceAccount)
+	if !ok {
+		return in, nil
+	}
+	meta := reduced(&object.ObjectMeta)
+	meta.Annotations = object.Annotations
+	object.ObjectMeta = meta
+	return object, nil
+}
+
+func reduced(meta *metav1.ObjectMeta) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: meta.Namespace, Name: meta.Name, UID: meta.UID, ResourceVersion: meta.ResourceVersion}
 }

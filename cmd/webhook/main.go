@@ -39,6 +39,7 @@ type options struct {
 	config     string
 	namespace  string
 	service    string
+	tekton     string
 	bind       string
 	health     string
 	metrics    string
@@ -64,6 +65,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags.StringVar(&o.config, "config", "", "configuration `file`; without one the defaults hold")
 	flags.StringVar(&o.namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), "tekgate"), "namespace of the server's Service and of the Secret with its CA")
 	flags.StringVar(&o.service, "service", "tekgate-webhook", "name of the server's Service, for its certificate")
+	flags.StringVar(&o.tekton, "tekton-namespace", "tekton-pipelines", "namespace of Tekton Pipelines, whose settings are read and whose controller's dry runs are answered")
 	flags.StringVar(&o.bind, "bind-address", ":8443", "`address` to serve admission reviews at")
 	flags.StringVar(&o.health, "health-bind-address", ":8081", "`address` to serve /healthz and /readyz at; 0 for none")
 	flags.StringVar(&o.metrics, "metrics-bind-address", ":8080", "`address` to serve /metrics at; 0 for none")

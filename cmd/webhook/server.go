@@ -18,19 +18,18 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
-	"github.com/tekgate/tekgate/cmd/internal/config"
 	"github.com/tekgate/tekgate/internal/admit"
 	"github.com/tekgate/tekgate/internal/certs"
 	"github.com/tekgate/tekgate/mutator"
-	"github.com/tekgate/tekgate/validator"
 )
 
 // caSecret holds the CA that all replicas share.
@@ -39,9 +38,9 @@ const caSecret = "tekgate-webhook-ca"
 // program is what one process of the admission server is made of.
 type program struct {
 	options
-	configuration *config.Configuration
-	cluster       *rest.Config
-	log           logr.Logger
+	cluster *rest.Config
+	log     logr.Logger
+	counts  *measures
 }
 
 // serve reads what it is told to read, and serves until ctx ends.
@@ -50,15 +49,19 @@ func serve(ctx context.Context, o options, errOut io.Writer) error {
 	log.SetLogger(logger)
 	klog.SetLogger(logger)
 
-	configuration, err := config.Load(o.config)
+	counts, err := newMeasures(metrics.Registry)
 	if err != nil {
+		return err
+	}
+	// Before the API server is looked for, since it takes no time.
+	if err := (&configuration{path: o.config, metrics: counts}).load(); err != nil {
 		return err
 	}
 	cluster, err := connect(o.kubeconfig)
 	if err != nil {
 		return err
 	}
-	return (&program{o, configuration, cluster, logger}).run(ctx)
+	return (&program{o, cluster, logger, counts}).run(ctx)
 }
 
 func (s *program) run(ctx context.Context) error {
@@ -87,7 +90,7 @@ func (s *program) run(ctx context.Context) error {
 		interval:  time.Minute,
 		log:       s.log.WithName("inject"),
 	})
-	if err := errors.Join(err, register(ctx, m, s.configuration)); err != nil {
+	if err := errors.Join(err, s.register(ctx, m)); err != nil {
 		return err
 	}
 	return m.Start(drained(ctx, s.drain))
@@ -152,7 +155,7 @@ func (s *program) newManager(hooks webhook.Server) (manager.Manager, error) {
 	m, err := manager.New(s.cluster, manager.Options{
 		Logger:                 s.log,
 		WebhookServer:          hooks,
-		Cache:                  cache.Options{DefaultTransform: keepNames},
+		Cache:                  cacheOptions(s.log),
 		Metrics:                server.Options{BindAddress: s.metrics},
 		HealthProbeBindAddress: s.health,
 	})
@@ -163,27 +166,41 @@ func (s *program) newManager(hooks webhook.Server) (manager.Manager, error) {
 }
 
 // register connects the rules with the server, and its health with theirs.
-func register(ctx context.Context, m manager.Manager, c *config.Configuration) error {
-	accounts := &serviceAccounts{live: m.GetAPIReader()}
-	if c.Mutator.ServiceAccount.Name != "" {
-		if err := accounts.watch(ctx, m.GetCache()); err != nil {
-			return err
-		}
+func (s *program) register(ctx context.Context, m manager.Manager) error {
+	there := &lookups{
+		live: m.GetAPIReader(),
+		tasks: &tasks{
+			live: m.GetAPIReader(), cached: m.GetCache(), cache: m.GetCache(), mapper: m.GetRESTMapper(),
+			log: s.log.WithName("tasks"), retry: 5 * time.Second,
+		},
+		tekton: &tektonSetup{live: m.GetAPIReader(), namespace: s.tekton, interval: 15 * time.Second, log: s.log.WithName("tekton")},
+	}
+	if err := there.watch(ctx, m.GetCache()); err != nil {
+		return err
+	}
+	c := &configuration{
+		path: s.config, namespace: s.namespace, interval: 2 * time.Second, cluster: there,
+		references: references{mapper: m.GetRESTMapper(), live: m.GetAPIReader()},
+		controller: mutator.ControllerOf(s.tekton),
+		live:       m.GetAPIReader(), events: m.GetEventRecorder("tekgate-webhook"), metrics: s.counts, log: s.log.WithName("configuration"),
+	}
+	if err := c.load(); err != nil {
+		return err
 	}
 	hooks := m.GetWebhookServer() // asking for it makes the manager start it
-	hooks.Register("/mutate", closing(ctx, &admit.Webhook{Handler: &mutator.Mutator{
-		Config:          c.Mutator,
-		ServiceAccounts: accounts,
-	}}))
-	hooks.Register("/validate", closing(ctx, &admit.Webhook{Handler: &validator.Validator{
-		Config:     c.Validator,
-		References: references{mapper: m.GetRESTMapper(), live: m.GetAPIReader()},
-	}}))
+	for path, handler := range map[string]admission.Handler{
+		"/mutate":                 admission.HandlerFunc(c.mutating),
+		"/validate":               admission.HandlerFunc(c.validating),
+		"/validate-configuration": c,
+	} {
+		hooks.Register(path, closing(ctx, &admit.Webhook{Handler: handler}))
+	}
 	draining := func(*http.Request) error { return ctx.Err() }
 	return errors.Join(
+		m.Add(there.tasks), m.Add(there.tekton), m.Add(c),
 		m.AddHealthzCheck("ping", healthz.Ping),
 		m.AddReadyzCheck("listening", hooks.StartedChecker()),
-		m.AddReadyzCheck("serviceaccounts", accounts.ready),
+		m.AddReadyzCheck("cache", there.ready),
 		m.AddReadyzCheck("draining", draining),
 	)
 }

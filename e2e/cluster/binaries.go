@@ -2,8 +2,6 @@ package cluster
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-
-	"github.com/rogpeppe/go-internal/lockedfile"
 )
 
 // assetsEnv names a folder with etcd and kube-apiserver binaries; it is the
@@ -49,75 +45,36 @@ func Binaries(ctx context.Context, log io.Writer) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("reading the control plane's versions: %w", err)
 	}
-	cache, err := CacheDir()
-	if err != nil {
-		return "", err
-	}
-	key := sha256.Sum256(append(sums, buildRecipe...))
-	dir := filepath.Join(cache, "controlplane", hex.EncodeToString(key[:6]))
-	if built(dir) {
-		return dir, nil
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", fmt.Errorf("making the cache folder: %w", err)
-	}
-	unlock, err := lockedfile.MutexAt(filepath.Join(dir, "lock")).Lock()
-	if err != nil {
-		return "", fmt.Errorf("locking the cache folder %s: %w", dir, err)
-	}
-	defer unlock()
-	if built(dir) {
-		return dir, nil
-	}
-	return dir, build(ctx, source, dir, log)
-}
-
-func built(dir string) bool {
-	for _, name := range []string{"etcd", "kube-apiserver"} {
-		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-			return false
-		}
-	}
-	return true
+	return Recipe{
+		Name: "controlplane",
+		Dir:  source,
+		Key:  string(sums) + buildRecipe,
+		Linker: func() (string, error) {
+			version, err := goOutput(ctx, source, "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes")
+			return stamps(version), err
+		},
+		Packages: map[string]string{
+			"etcd":           "go.etcd.io/etcd/server/v3",
+			"kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+		},
+	}.Build(ctx, log)
 }
 
 // buildRecipe is part of the cache's key: change it when the flags below change.
 const buildRecipe = "static, trimmed, stamped 1"
 
-func build(ctx context.Context, source, dir string, log io.Writer) error {
-	fmt.Fprintf(log, "building etcd and kube-apiserver into %s (some minutes, once)\n", dir)
-	version, err := goOutput(ctx, source, "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes")
-	if err != nil {
-		return err
-	}
-	for binary, pkg := range map[string]string{
-		"etcd":           "go.etcd.io/etcd/server/v3",
-		"kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
-	} {
-		// Built beside its name and renamed, so that an interrupted build never
-		// looks like a finished one.
-		half := filepath.Join(dir, binary+".half")
-		if _, err := goOutput(ctx, source, "build", "-trimpath", "-buildvcs=false", "-ldflags", stamps(version), "-o", half, pkg); err != nil {
-			return fmt.Errorf("building %s: %w", binary, err)
-		}
-		if err := os.Rename(half, filepath.Join(dir, binary)); err != nil {
-			return fmt.Errorf("keeping %s: %w", binary, err)
-		}
-	}
-	return nil
-}
-
 // stamps returns the linker flags that give the binaries their version. An
 // API server without one reports "v0.0.0-master+$Format:%H$", which Tekton's
 // controllers refuse to parse.
 func stamps(version string) string {
-	parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
+	major, rest, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
+	minor, _, _ := strings.Cut(rest, ".")
 	flags := []string{"-s", "-w"}
 	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
 		flags = append(flags,
 			"-X", pkg+".gitVersion="+version,
-			"-X", pkg+".gitMajor="+parts[0],
-			"-X", pkg+".gitMinor="+parts[1],
+			"-X", pkg+".gitMajor="+major,
+			"-X", pkg+".gitMinor="+minor,
 			"-X", pkg+".gitTreeState=clean")
 	}
 	return strings.Join(flags, " ")

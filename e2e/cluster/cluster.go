@@ -17,7 +17,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -55,11 +58,18 @@ func New(ctx context.Context, talk io.Writer) (*Cluster, error) {
 		return nil, err
 	}
 	quiet()
+	dir, err := os.MkdirTemp("", "tekgate-cluster-")
+	if err != nil {
+		return nil, fmt.Errorf("making a folder for the control plane: %w", err)
+	}
 	env := &envtest.Environment{
 		BinaryAssetsDirectory:    binaries,
 		ControlPlaneStartTimeout: time.Minute,
 		ControlPlaneStopTimeout:  time.Minute,
 	}
+	// A folder of envtest's would go with the API server, and its keys with it, so
+	// that it could not be started again.
+	env.ControlPlane.GetAPIServer().CertDir = dir
 	// Without these the API server asks for a default route, and publishes the
 	// address it finds there.
 	env.ControlPlane.GetAPIServer().Configure().
@@ -68,9 +78,10 @@ func New(ctx context.Context, talk io.Writer) (*Cluster, error) {
 	config, err := env.Start()
 	if err != nil {
 		_ = env.Stop()
+		_ = os.RemoveAll(dir)
 		return nil, fmt.Errorf("starting the control plane in %s: %w", binaries, err)
 	}
-	c := &Cluster{Config: config, BinaryDir: binaries, env: env}
+	c := &Cluster{Config: config, Kubeconfig: filepath.Join(dir, "kubeconfig"), BinaryDir: binaries, env: env, dir: dir}
 	if err := c.writeKubeconfig(); err != nil {
 		_ = c.Stop()
 		return nil, err
@@ -91,11 +102,6 @@ func existing(path string) (*Cluster, error) {
 }
 
 func (c *Cluster) writeKubeconfig() error {
-	dir, err := os.MkdirTemp("", "tekgate-cluster-")
-	if err != nil {
-		return fmt.Errorf("making a folder for the kubeconfig: %w", err)
-	}
-	c.dir, c.Kubeconfig = dir, filepath.Join(dir, "kubeconfig")
 	if err := os.WriteFile(c.Kubeconfig, c.env.KubeConfig, 0o600); err != nil {
 		return fmt.Errorf("writing the kubeconfig: %w", err)
 	}
@@ -111,6 +117,53 @@ func (c *Cluster) Stop() error {
 	defer os.RemoveAll(c.dir)
 	if err := c.env.Stop(); err != nil {
 		return fmt.Errorf("stopping the control plane: %w", err)
+	}
+	return nil
+}
+
+// KillAPIServer ends the API server at once and leaves etcd, as when its machine
+// fails. Asked to end, it would wait a minute for those who watch. It is for
+// clusters that New started.
+func (c *Cluster) KillAPIServer() error {
+	pid, err := c.apiServer()
+	if err != nil {
+		return err
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("killing the API server: %w", err)
+	}
+	for range 100 {
+		if err = c.env.ControlPlane.GetAPIServer().Stop(); err == nil {
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond) // envtest has not noticed yet
+	}
+	return fmt.Errorf("killing the API server: %w", err)
+}
+
+// apiServer finds the process: envtest keeps it to itself, but nobody else has a
+// folder of that name.
+func (c *Cluster) apiServer() (pid int, err error) {
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return 0, err
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has just ended
+		}
+		if strings.Contains(string(text), "kube-apiserver") && strings.Contains(string(text), "--cert-dir="+c.dir+"\x00") {
+			return strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		}
+	}
+	return 0, fmt.Errorf("finding the API server's process: none has --cert-dir=%s", c.dir)
+}
+
+// StartAPIServer starts it again, under its old address and with its old keys.
+func (c *Cluster) StartAPIServer() error {
+	if err := c.env.ControlPlane.GetAPIServer().Start(); err != nil {
+		return fmt.Errorf("starting the API server again: %w", err)
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ var breakages = []breakage{
 		live.Deployment, "default", "el-listener", `[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"old.example.com/sink:v1"}]`},
 	{"tekgate-webhook-deployment", check.Error, "Deployment/tekgate/tekgate-webhook has 0 of 2 replicas ready",
 		live.Deployment, live.Tekgate, "tekgate-webhook", `[{"op":"add","path":"/spec/template/metadata/labels/new","value":"x"}]`},
-	{"tekgate-webhook-answers", check.Error, "came back without DOCKER_CONFIG", live.Mutating, "", "mutate.tekgate.dev",
+	{"tekgate-webhook-answers", check.Error, "came back without the admission server's record", live.Mutating, "", "mutate.tekgate.dev",
 		`[{"op":"replace","path":"/webhooks/0/clientConfig/service/port","value":1}]`},
 	{"tekgate-interceptor-deployment", check.Error, "Deployment/tekgate/tekgate-interceptor has 0 of 2 replicas ready",
 		live.Deployment, live.Tekgate, "tekgate-interceptor", `[{"op":"add","path":"/spec/template/metadata/labels/new","value":"x"}]`},
@@ -95,6 +95,8 @@ var breakages = []breakage{
 		`[{"op":"remove","path":"/spec/clientConfig/caBundle"}]`},
 	{"configuration", check.Error, "ConfigMap/tekgate/tekgate-config: config.yaml: unexpected EOF", live.ConfigMap, live.Tekgate, "tekgate-config",
 		`[{"op":"replace","path":"/data/config.yaml","value":"nonsense"}]`},
+	{"configuration-in-force", check.Warning, "answers by the configuration 0123456789ab, and ConfigMap/tekgate/tekgate-config holds ba9876543210", live.ConfigMap, live.Tekgate, "tekgate-config",
+		`[{"op":"replace","path":"/data/config.yaml","value":"newer"}]`},
 }
 
 // breakThenMend makes the edit, and puts the object back at the test's end.

@@ -52,8 +52,8 @@ type Configuration struct {
 	// Mirror are the rules that images were rewritten by; nil where there are
 	// none.
 	Mirror *image.Rules
-	// DockerConfig is what Kaniko's steps are given; empty where that is off.
-	DockerConfig string
+	// Hash is what the admission server calls it, see mutator.Mutator.Hash.
+	Hash string
 }
 
 // Options say what to check with.

@@ -90,12 +90,15 @@ func (w *world) run() (map[string]check.Result, bool) {
 	options := check.Options{Now: time.Now(), Parse: func(text []byte) (*check.Configuration, error) {
 		if strings.Contains(string(text), "registry.example.com") {
 			mirror, err := image.Shorthand("registry.example.com/tekton").Compile()
-			return &check.Configuration{Mirror: mirror, DockerConfig: "/tekton/creds/.docker"}, err
+			return &check.Configuration{Mirror: mirror, Hash: hash}, err
 		}
 		if strings.Contains(string(text), "nonsense") {
 			return nil, io.ErrUnexpectedEOF
 		}
-		return &check.Configuration{Mirror: rules, DockerConfig: "/tekton/creds/.docker"}, nil
+		if strings.Contains(string(text), "newer") {
+			return &check.Configuration{Mirror: rules, Hash: "ba9876543210"}, nil
+		}
+		return &check.Configuration{Mirror: rules, Hash: hash}, nil
 	}}
 	healthy := check.Run(w.context, w.looks, options, func(r check.Result) { results[r.Check.ID] = r })
 	if len(results) != len(check.Checks) {
@@ -257,6 +260,9 @@ func (w *world) register(configuration *unstructured.Unstructured, bundle []byte
 	w.check(w.client.Patch(w.context, configuration, client.RawPatch("application/json-patch+json", text)))
 }
 
+// hash is what the stand-in calls its configuration.
+const hash = "0123456789ab"
+
 // answer mutates as Tekton's and Tekgate's servers do, in the one field that
 // each is known by.
 func answer(out http.ResponseWriter, r *http.Request) {
@@ -270,7 +276,7 @@ func answer(out http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/mutate":
 		response.PatchType = &kind
-		response.Patch = []byte(`[{"op":"add","path":"/spec/taskSpec/steps/0/env","value":[{"name":"DOCKER_CONFIG","value":"/tekton/creds/.docker"}]}]`)
+		response.Patch = []byte(`[{"op":"add","path":"/metadata/annotations/tekgate.dev~1mutated","value":"{\"rules\":[],\"config\":\"` + hash + `\"}"}]`)
 	case strings.HasPrefix(r.URL.Path, "/defaulting"):
 		response.PatchType = &kind
 		response.Patch = []byte(`[{"op":"add","path":"/spec/serviceAccountName","value":"default"}]`)

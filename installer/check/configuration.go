@@ -17,6 +17,12 @@ var configurationChecks = []Check{
 			"Correct what the message names in the file that you install from, and run `tekgate install --config FILE`.",
 		run: configurationReadable,
 	},
+	{
+		ID: "configuration-in-force", Category: "configuration", Title: "the admission server uses that configuration", Retry: true, Needs: "tekgate-webhook-answers",
+		Doc: "The record that the admission server leaves on a TaskRun names the configuration that it used. It has to be the one in the ConfigMap tekgate-config. After a change the kubelet takes about a minute to hand it to the servers; `tekgate check --wait 2m` waits.\n\n" +
+			"If it stays so, the servers hold the last good configuration: `kubectl -n tekgate describe configmap tekgate-config` shows the Event BadConfiguration with the reason, and so does their log.",
+		run: configurationInForce,
+	},
 }
 
 // configuration returns Tekgate's, or nil where there is none.
@@ -40,6 +46,25 @@ func configurationReadable(ctx context.Context, s *state) error {
 	configuration, err := s.configuration(ctx)
 	if err == nil && configuration == nil {
 		return errors.New("ConfigMap/tekgate/tekgate-config does not exist: run `tekgate install`")
+	}
+	return err
+}
+
+func configurationInForce(ctx context.Context, s *state) error {
+	configuration, err := s.configuration(ctx)
+	if err != nil || configuration == nil {
+		return skip("the configuration cannot be read: see the check configuration")
+	}
+	namespace, err := s.Get(ctx, live.Namespace, "", probeNamespace)
+	if err != nil {
+		return err
+	}
+	if namespace != nil && namespace.GetAnnotations()["tekgate.dev/mutator"] != "" {
+		return skip("the namespace " + probeNamespace + ", which is asked about, has settings of its own")
+	}
+	_, hash, err := answer(ctx, s)
+	if err == nil && hash != configuration.Hash {
+		err = fmt.Errorf("the admission server answers by the configuration %s, and ConfigMap/tekgate/tekgate-config holds %s", hash, configuration.Hash)
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 
@@ -22,8 +23,8 @@ var tekgateChecks = []Check{
 		run: webhookDeployment,
 	},
 	{
-		ID: "tekgate-webhook-answers", Category: "tekgate-webhook", Title: "the admission server changes a TaskRun", Fatal: true, Retry: true, Needs: "pipelines-definitions",
-		Doc: "The server is asked to create a TaskRun with a step of Kaniko in the namespace default without keeping it, and the step has to come back with DOCKER_CONFIG. With failurePolicy Ignore nothing else shows that the admission server is not reached.\n\n" +
+		ID: "tekgate-webhook-answers", Category: "tekgate-webhook", Title: "the admission server answers about a TaskRun", Fatal: true, Retry: true, Needs: "pipelines-definitions",
+		Doc: "The server is asked to create a TaskRun in the namespace default without keeping it, and it has to come back with the admission server's record. With failurePolicy Ignore nothing else shows that the admission server is not reached.\n\n" +
 			"See whether the certificates pass, whether the Service tekgate-webhook has endpoints, and whether a network policy lets the API server in. A namespace that is labelled to opt out is not asked about.",
 		run: webhookAnswers,
 	},
@@ -83,21 +84,25 @@ func webhookAnswers(ctx context.Context, s *state) error {
 	if err != nil || configuration == nil {
 		return skip("the configuration, which says what to expect, cannot be read: see the check configuration")
 	}
-	if configuration.DockerConfig == "" {
-		return skip("the rule docker-config, by which an answer is known, is switched off")
+	answered, _, err := answer(ctx, s)
+	if err == nil && !answered {
+		return errors.New("a TaskRun came back without the admission server's record: it was not asked, or did not answer")
 	}
+	return err
+}
+
+// answer asks the admission server about a TaskRun, and returns whether it did
+// answer and the hash of its configuration.
+func answer(ctx context.Context, s *state) (answered bool, hash string, err error) {
 	run, err := probe(ctx, s)
 	if err != nil {
-		return err
+		return false, "", err
 	}
-	for _, step := range live.Maps(run.Object, "spec", "taskSpec", "steps") {
-		for _, env := range live.Maps(step, "env") {
-			if env["name"] == "DOCKER_CONFIG" {
-				return nil
-			}
-		}
+	var record struct{ Config string }
+	if json.Unmarshal([]byte(run.GetAnnotations()[doneKey]), &record) != nil {
+		return false, "", nil
 	}
-	return errors.New("a step of Kaniko came back without DOCKER_CONFIG: the admission server was not asked, or did not answer")
+	return true, record.Config, nil
 }
 
 func interceptorPublished(ctx context.Context, s *state) error {

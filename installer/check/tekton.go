@@ -199,11 +199,19 @@ func probe(ctx context.Context, s *state) (*unstructured.Unstructured, error) {
 	run.SetGroupVersionKind(live.TaskRun)
 	run.SetNamespace(probeNamespace)
 	run.SetGenerateName("tekgate-check-")
+	run.SetAnnotations(map[string]string{probeKey: "check"})
 	if err := s.Try(ctx, run); err != nil {
 		return nil, fmt.Errorf("a TaskRun in namespace %s would be refused: %w", probeNamespace, err)
 	}
 	return run, nil
 }
+
+// probeKey asks Tekgate's admission server to record that it answered, and by
+// which configuration, even if it changes nothing; doneKey is where it does.
+const (
+	probeKey = "tekgate.dev/probe"
+	doneKey  = "tekgate.dev/mutated"
+)
 
 func taskRunAccepted(ctx context.Context, s *state) error {
 	run, err := probe(ctx, s)

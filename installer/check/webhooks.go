@@ -20,7 +20,7 @@ var webhookChecks = []Check{
 	},
 	{
 		ID: "webhook-exclusions", Category: "webhooks", Title: "Tekgate's webhooks leave the cluster's own namespaces out", Fatal: true, Needs: "read-access",
-		Doc: "A webhook that is asked about the namespace that it or Tekton runs in can keep itself from starting again. So kube-system, tekgate, tekton-pipelines and tekton-pipelines-resolvers are left out, and no core kind is matched but labelled Pods.\n\n" +
+		Doc: "A webhook that is asked about the namespace that it or Tekton runs in can keep itself from starting again. So kube-system, tekgate, tekton-pipelines and tekton-pipelines-resolvers are left out, and no core kind is matched but labelled Pods and Tekgate's own ConfigMap.\n\n" +
 			"Somebody edited the configuration: `tekgate diff` shows the edit, `tekgate install` takes it back.",
 		run: webhookExclusions,
 	},
@@ -41,6 +41,7 @@ type hook struct {
 	rules                   []map[string]any
 	excluded                []string
 	selected                bool // an objectSelector narrows it
+	own                     bool // it is about the objects of Tekgate's own namespace
 }
 
 func hooks(configuration *unstructured.Unstructured) []hook {
@@ -64,6 +65,7 @@ func hooks(configuration *unstructured.Unstructured) []hook {
 		}
 		selector, _, _ := unstructured.NestedMap(w, "objectSelector")
 		h.selected = len(selector) > 0
+		h.own = h.selected && text("namespaceSelector", "matchLabels", "kubernetes.io/metadata.name") == live.Tekgate
 		all = append(all, h)
 	}
 	return all
@@ -128,12 +130,12 @@ func webhookExclusions(ctx context.Context, s *state) error {
 	for _, configuration := range own {
 		for _, h := range hooks(configuration) {
 			for _, namespace := range append([]string{"kube-system"}, live.Namespaces...) {
-				if !slices.Contains(h.excluded, namespace) {
+				if !h.own && !slices.Contains(h.excluded, namespace) {
 					found.add("%s: webhook %s is asked about namespace %s", live.Name(configuration), h.name, namespace)
 				}
 			}
 			for _, rule := range h.rules {
-				if core := coreKinds(rule, h.selected); core != "" {
+				if core := coreKinds(rule, h); core != "" {
 					found.add("%s: webhook %s is asked about %s of the core group", live.Name(configuration), h.name, core)
 				}
 			}
@@ -143,13 +145,13 @@ func webhookExclusions(ctx context.Context, s *state) error {
 }
 
 // coreKinds returns the core kinds that a rule matches and must not.
-func coreKinds(rule map[string]any, narrowed bool) string {
+func coreKinds(rule map[string]any, h hook) string {
 	groups, _, _ := unstructured.NestedStringSlice(rule, "apiGroups")
 	resources, _, _ := unstructured.NestedStringSlice(rule, "resources")
 	if !slices.Contains(groups, "") && !slices.Contains(groups, "*") {
 		return ""
 	}
-	if narrowed && slices.Equal(resources, []string{"pods"}) {
+	if h.selected && slices.Equal(resources, []string{"pods"}) || h.own && slices.Equal(resources, []string{"configmaps"}) {
 		return ""
 	}
 	return strings.Join(resources, ", ")

@@ -39,6 +39,7 @@ var (
 	StatefulSet        = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "StatefulSet"}
 	Pod                = schema.GroupVersionKind{Version: "v1", Kind: "Pod"}
 	Secret             = schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
+	Namespace          = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
 	ConfigMap          = schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}
 	Definition         = schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}
 	Mutating           = schema.GroupVersionKind{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "MutatingWebhookConfiguration"}

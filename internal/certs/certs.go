@@ -13,11 +13,11 @@
 // subject of its own, for clients that hold several would otherwise pick the
 // wrong one by name and report a bad signature.
 //
-// The CA lasts ten years and this package never replaces it: a Secret that
-// cannot be used is an error that says so, since overwriting it would cut off
-// every client that still trusts the old one. Rotation belongs to a later
-// release, and must keep the old CA beside the new one in the bundle until all
-// clients have read it.
+// The CA lasts ten years. A Secret that cannot be used is an error that says so,
+// since overwriting it would cut off every client that still trusts the old one.
+// It is replaced only in steps that keep old and new beside each other in the
+// bundle until all clients have read it (Advance), by whoever sees to it that the
+// bundle is published.
 package certs
 
 import (
@@ -46,17 +46,25 @@ type Options struct {
 	DNSNames  []string      // names that clients call the server by
 	IPs       []net.IP      // addresses that clients call the server by
 	Now       func() time.Time
+	// Overlap is how long a bundle with a new CA has to be published before the CA
+	// signs; five minutes if zero. EventListeners read it once a minute.
+	Overlap time.Duration
 }
 
 // Authority signs the serving certificate of this process. It is safe for use
 // by several goroutines.
 type Authority struct {
 	options Options
-	signer  tls.Certificate // the CA; its Leaf is set
-	bundle  []byte
+	state   atomic.Pointer[state]
 
 	current atomic.Pointer[leaf]
 	renewal sync.Mutex // held while a leaf is made, so that a burst makes one
+}
+
+// state is what the Secret said when it was last read.
+type state struct {
+	signer tls.Certificate // the CA; its Leaf is set
+	bundle []byte
 }
 
 // Load reads the CA from its Secret, or makes both where there is none. Replicas
@@ -70,15 +78,17 @@ func Load(ctx context.Context, o Options) (*Authority, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Overlap == 0 {
+		o.Overlap = overlap
+	}
 	secret, err := readOrCreate(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	signer, err := parseCA(secret, o.Now())
-	if err != nil {
-		return nil, fmt.Errorf("reading the CA in Secret %s/%s: %w; delete the Secret and restart to get a new CA", o.Namespace, o.Name, err)
+	a := &Authority{options: o}
+	if err := a.adopt(secret); err != nil {
+		return nil, err
 	}
-	a := &Authority{options: o, signer: signer, bundle: encodeCertificate(signer.Certificate[0])}
 	_, err = a.GetCertificate(nil)
 	return a, err
 }
@@ -153,9 +163,10 @@ func parseCA(s *corev1.Secret, now time.Time) (tls.Certificate, error) {
 	return pair, nil
 }
 
-// CABundle returns the CA's certificate as PEM: the same bytes in every replica.
+// CABundle returns, as PEM, the CA's certificate and those that come before and
+// after it while it is replaced: the same bytes in every replica.
 func (a *Authority) CABundle() []byte {
-	return a.bundle
+	return a.state.Load().bundle
 }
 
 // TLS makes c serve the certificate, over HTTP/1.1 alone: neither an API server

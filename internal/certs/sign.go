@@ -23,19 +23,25 @@ const (
 // leaf is a parsed serving certificate and the time of its renewal.
 type leaf struct {
 	certificate *tls.Certificate
+	signer      *x509.Certificate
 	renewAt     time.Time
 }
 
+// isCurrent says whether l can be served on.
+func (a *Authority) isCurrent(l *leaf) bool {
+	return l != nil && l.signer == a.state.Load().signer.Leaf && a.now().Before(l.renewAt)
+}
+
 // GetCertificate returns the serving certificate, renewed once two thirds of its
-// life have passed. It is a tls.Config's callback; the greeting is not looked at.
+// life have passed or another CA signs. It is a tls.Config's callback; the greeting is not looked at.
 func (a *Authority) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	if l := a.current.Load(); l != nil && a.now().Before(l.renewAt) {
+	if l := a.current.Load(); a.isCurrent(l) {
 		return l.certificate, nil
 	}
 	a.renewal.Lock()
 	defer a.renewal.Unlock()
 	old := a.current.Load()
-	if old != nil && a.now().Before(old.renewAt) {
+	if a.isCurrent(old) {
 		return old.certificate, nil // somebody else renewed it meanwhile
 	}
 	fresh, err := a.sign()
@@ -56,7 +62,8 @@ func (a *Authority) now() time.Time {
 }
 
 func (a *Authority) sign() (*leaf, error) {
-	now, ca := a.now(), a.signer.Leaf
+	signer := a.state.Load().signer
+	now, ca := a.now(), signer.Leaf
 	if now.After(ca.NotAfter) {
 		return nil, fmt.Errorf("signing a serving certificate: the CA in Secret %s/%s expired at %s; delete the Secret and restart to get a new CA",
 			a.options.Namespace, a.options.Name, ca.NotAfter.UTC().Format(time.RFC3339))
@@ -72,7 +79,7 @@ func (a *Authority) sign() (*leaf, error) {
 	template.DNSNames, template.IPAddresses = a.options.DNSNames, a.options.IPs
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	der, err := x509.CreateCertificate(rand.Reader, template, ca, key.Public(), a.signer.PrivateKey)
+	der, err := x509.CreateCertificate(rand.Reader, template, ca, key.Public(), signer.PrivateKey)
 	if err != nil {
 		return nil, fmt.Errorf("signing a serving certificate: %w", err)
 	}
@@ -82,6 +89,7 @@ func (a *Authority) sign() (*leaf, error) {
 	}
 	return &leaf{
 		certificate: &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: parsed},
+		signer:      ca,
 		renewAt:     now.Add(template.NotAfter.Sub(now) * 2 / 3),
 	}, nil
 }

@@ -44,18 +44,14 @@ func secretOf(t *testing.T, now time.Time) *corev1.Secret {
 
 func authority(t *testing.T, c *clock) *Authority {
 	t.Helper()
-	signer, err := parseCA(secretOf(t, birth), c.now())
-	if err != nil {
+	a := &Authority{options: Options{
+		Namespace: "tekgate", Name: "ca", Now: c.now,
+		DNSNames: ServiceNames("hook", "tekgate"), IPs: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}}
+	if err := a.adopt(secretOf(t, birth)); err != nil {
 		t.Fatal(err)
 	}
-	return &Authority{
-		options: Options{
-			Namespace: "tekgate", Name: "ca", Now: c.now,
-			DNSNames: ServiceNames("hook", "tekgate"), IPs: []net.IP{net.IPv4(127, 0, 0, 1)},
-		},
-		signer: signer,
-		bundle: encodeCertificate(signer.Certificate[0]),
-	}
+	return a
 }
 
 func leafOf(t *testing.T, a *Authority) *x509.Certificate {
@@ -88,7 +84,7 @@ func TestLeafIsTrustedByBundle(t *testing.T) {
 func TestLifetimes(t *testing.T) {
 	c := &clock{t: birth}
 	a := authority(t, c)
-	ca, first := a.signer.Leaf, leafOf(t, a)
+	ca, first := a.state.Load().signer.Leaf, leafOf(t, a)
 	for _, tt := range []struct {
 		name      string
 		got, want time.Time
@@ -116,7 +112,7 @@ func TestLifetimes(t *testing.T) {
 func TestLeafNeverOutlivesItsCA(t *testing.T) {
 	c := &clock{t: birth}
 	a := authority(t, c)
-	end := a.signer.Leaf.NotAfter
+	end := a.state.Load().signer.Leaf.NotAfter
 	c.set(end.Add(-time.Hour))
 	if got := leafOf(t, a).NotAfter; !got.Equal(end) {
 		t.Errorf("the leaf ends at %s, its CA at %s", got, end)
@@ -144,7 +140,7 @@ func TestBurstMakesOneLeaf(t *testing.T) {
 
 func TestSubjectsDiffer(t *testing.T) {
 	a, b := authority(t, &clock{t: birth}), authority(t, &clock{t: birth})
-	if bytes.Equal(a.signer.Leaf.RawSubject, b.signer.Leaf.RawSubject) {
+	if bytes.Equal(a.state.Load().signer.Leaf.RawSubject, b.state.Load().signer.Leaf.RawSubject) {
 		t.Error("two CAs have one subject: clients that hold both would mistake them")
 	}
 }
@@ -235,11 +231,10 @@ func TestHandshake(t *testing.T) {
 }
 
 func BenchmarkGetCertificate(b *testing.B) {
-	signer, err := parseCA(mustSecret(b), birth)
-	if err != nil {
+	a := &Authority{options: Options{Now: func() time.Time { return birth }, DNSNames: []string{"a"}}}
+	if err := a.adopt(mustSecret(b)); err != nil {
 		b.Fatal(err)
 	}
-	a := &Authority{options: Options{Now: func() time.Time { return birth }, DNSNames: []string{"a"}}, signer: signer}
 	for b.Loop() {
 		if _, err := a.GetCertificate(nil); err != nil {
 			b.Fatal(err)

@@ -45,3 +45,20 @@ func write(t testing.TB, path string, got []byte) {
 		t.Fatalf("writing golden file: %v", err)
 	}
 }
+
+// Updating tells whether golden files are to be written, for tests that compare
+// them in a way of their own.
+func Updating() bool { return *update }
+
+// Write writes a golden file, or removes it where got is empty. It is for tests
+// that found that Updating is true.
+func Write(t testing.TB, path string, got []byte) {
+	t.Helper()
+	if len(got) > 0 {
+		write(t, path, got)
+		return
+	}
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		t.Fatalf("removing golden file: %v", err)
+	}
+}

@@ -131,8 +131,11 @@ func section(name string, err error) error {
 }
 
 // Servers returns the text of the servers' part, which `tekgate install` puts
-// into their ConfigMap.
+// into their ConfigMap. The error says why they could not use it.
 func (c *Configuration) Servers() ([]byte, error) {
+	if c.Mutator.ImageMirror.Enabled && c.Mutator.ImageMirror.Mirror == nil && c.Mirror.Empty() {
+		return nil, errors.New("mutator.imageMirror.enabled: there is no mirror: write a section mirror, or mutator.imageMirror.mirror")
+	}
 	part := *c
 	part.Install = Install{}
 	return yaml.Marshal(part)

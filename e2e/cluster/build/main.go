@@ -1,25 +1,41 @@
-// Command build makes sure that the control plane's binaries are in the cache,
-// and prints the folder that they are in. Where a cluster is given in their
-// place there is nothing to build.
+// Command build makes sure that the control plane's binaries and those of
+// Tekton's commands that tests run beside it are in the cache, and prints the
+// folders that they are in. Where a cluster is given in their place there is
+// nothing to build.
 package main
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/e2e/tekton"
 )
 
 func main() {
-	if os.Getenv(cluster.KubeconfigEnv) != "" {
-		fmt.Printf("the cluster of %s is used: nothing to build\n", cluster.KubeconfigEnv)
-		return
-	}
-	dir, err := cluster.Binaries(context.Background(), os.Stderr)
-	if err != nil {
+	if err := run(context.Background(), os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "build:", err)
 		os.Exit(1)
 	}
-	fmt.Println(dir)
+}
+
+func run(ctx context.Context, out, log io.Writer) error {
+	if os.Getenv(cluster.KubeconfigEnv) != "" {
+		fmt.Fprintf(out, "the cluster of %s is used: nothing to build\n", cluster.KubeconfigEnv)
+		return nil
+	}
+	controlPlane, err := cluster.Binaries(ctx, log)
+	if err != nil {
+		return err
+	}
+	commands, err := tekton.Build(ctx, log)
+	if err != nil {
+		return err
+	}
+	for _, dir := range append([]string{controlPlane}, commands...) {
+		fmt.Fprintln(out, dir)
+	}
+	return nil
 }

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tekgate/tekgate/mutator"
+)
+
+// measures are what this server counts besides controller-runtime.
+type measures struct {
+	objects   *prometheus.CounterVec
+	rules     *prometheus.CounterVec
+	warnings  *prometheus.CounterVec
+	info      *prometheus.GaugeVec
+	success   prometheus.Gauge
+	timestamp prometheus.Gauge
+}
+
+// newMeasures registers them. A process that serves twice, as tests do, goes on
+// with those that it has.
+func newMeasures(registry prometheus.Registerer) (*measures, error) {
+	var problems []error
+	m := &measures{
+		objects: keep(registry, &problems, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tekgate_mutator_objects_total", Help: "Objects that the mutator's rules were asked about, by kind and whether they were changed.",
+		}, []string{"kind", "result"})),
+		rules: keep(registry, &problems, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tekgate_mutator_rule_changes_total", Help: "Objects that a rule of the mutator changed, by rule and kind.",
+		}, []string{"rule", "kind"})),
+		warnings: keep(registry, &problems, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tekgate_mutator_warnings_total", Help: "Warnings that were given to those who created objects, by kind.",
+		}, []string{"kind"})),
+		info: keep(registry, &problems, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "tekgate_config_info", Help: "1 for the hash of the configuration in force, as in the annotation tekgate.dev/mutated.",
+		}, []string{"hash"})),
+		success: keep(registry, &problems, prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tekgate_config_last_reload_successful", Help: "1 if the configuration was valid when it was read last.",
+		})),
+		timestamp: keep(registry, &problems, prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tekgate_config_last_reload_success_timestamp_seconds", Help: "Unix time at which a valid configuration was read last.",
+		})),
+	}
+	return m, errors.Join(problems...)
+}
+
+func keep[C prometheus.Collector](registry prometheus.Registerer, problems *[]error, collector C) C {
+	err := registry.Register(collector)
+	var known prometheus.AlreadyRegisteredError
+	if errors.As(err, &known) {
+		if before, ok := known.ExistingCollector.(C); ok {
+			return before
+		}
+	}
+	if err != nil {
+		*problems = append(*problems, err)
+	}
+	return collector
+}
+
+// observe counts one outcome.
+func (m *measures) observe(kind schema.GroupVersionKind, out mutator.Outcome) {
+	result := "unchanged"
+	for rule := range out.Did() {
+		result = "changed"
+		m.rules.WithLabelValues(rule, kind.Kind).Inc()
+	}
+	m.objects.WithLabelValues(kind.Kind, result).Inc()
+	if n := len(out.Warnings); n > 0 {
+		m.warnings.WithLabelValues(kind.Kind).Add(float64(n))
+	}
+}
+
+func (m *measures) loaded(hash string, now time.Time) {
+	m.info.Reset()
+	m.info.WithLabelValues(hash).Set(1)
+	m.success.Set(1)
+	m.timestamp.Set(float64(now.Unix()))
+}
+
+func (m *measures) refused() { m.success.Set(0) }

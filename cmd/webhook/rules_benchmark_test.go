@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"testing"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/mutator"
+)
+
+// ruleSections are the configurations in which one rule has something to do with
+// the TaskRun of the benchmarks, by its id.
+var ruleSections = map[string]string{
+	"service-account":    `{serviceAccount: {name: builder}}`,
+	"docker-config":      `{}`,
+	"kaniko":             `{kaniko: {image: "ghcr.io/osscontainertools/kaniko:v1.28.3", registryMirror: m.example.com, args: [--push-retry=3]}}`,
+	"env":                `{env: {set: [{variables: [{name: GOPROXY, value: "https://goproxy.example.com"}]}]}}`,
+	"resources":          `{resources: {set: [{limits: {memory: 1Gi}}]}}`,
+	"image-pull-secrets": `{imagePullSecrets: {names: [mirror]}}`,
+	"pod-template":       `{podTemplate: {nodeSelector: {builds: "true"}}}`,
+	"image-mirror":       `{imageMirror: {enabled: true, mirror: {rules: [{match: docker.io/**, to: "m.example.com/hub/{path}"}, {match: gcr.io/**, to: "m.example.com/gcr/{path}"}, {match: ghcr.io/**, to: "m.example.com/ghcr/{path}"}]}}}`,
+	"all": `
+serviceAccount: {name: builder}
+kaniko: {image: "ghcr.io/osscontainertools/kaniko:v1.28.3", registryMirror: m.example.com, args: [--push-retry=3]}
+env: {set: [{variables: [{name: GOPROXY, value: "https://goproxy.example.com"}]}]}
+resources: {set: [{limits: {memory: 1Gi}}]}
+imagePullSecrets: {names: [mirror]}
+podTemplate: {nodeSelector: {builds: "true"}}
+imageMirror: {enabled: true, mirror: {rules: [{match: docker.io/**, to: "m.example.com/hub/{path}"}, {match: gcr.io/**, to: "m.example.com/gcr/{path}"}, {match: ghcr.io/**, to: "m.example.com/ghcr/{path}"}]}}
+`,
+}
+
+// ruleMutator returns a mutator with one rule, or all, switched on.
+func ruleMutator(t testing.TB, id string) *mutator.Mutator {
+	t.Helper()
+	config := mutator.Default()
+	if err := strict.UnmarshalYAML([]byte(ruleSections[id]), &config); err != nil {
+		t.Fatal(err)
+	}
+	if id != "all" {
+		for other, scope := range scopesOf(&config) {
+			scope.Disabled = other != id
+		}
+	}
+	m, err := mutator.New(config, (*image.Rules)(nil), everyAccount{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func everyRule() *mutator.Mutator {
+	config := mutator.Default()
+	if err := strict.UnmarshalYAML([]byte(ruleSections["all"]), &config); err != nil {
+		panic(err)
+	}
+	m, err := mutator.New(config, nil, everyAccount{})
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
+
+// scopesOf returns the scope of each rule by its id.
+func scopesOf(config *mutator.Config) map[string]*mutator.Scope {
+	return map[string]*mutator.Scope{
+		"service-account": &config.ServiceAccount.Scope, "docker-config": &config.DockerConfig.Scope,
+		"kaniko": &config.Kaniko.Scope, "env": &config.Env.Scope, "resources": &config.Resources.Scope,
+		"image-pull-secrets": &config.ImagePullSecrets.Scope, "pod-template": &config.PodTemplate.Scope,
+		"image-mirror": &config.ImageMirror.Scope,
+	}
+}
+
+// BenchmarkRules measures one request within the server, from the body's bytes to
+// the answer's: of a handler that allows everything, of each rule alone, of all
+// rules, and of the idiom that kubebuilder's users know (decode into Tekton's
+// types, encode, compare), which does the work of docker-config and
+// service-account. What the network and TLS add is in BenchmarkAdmission.
+//
+// Beside the usual figures it prints each time as a multiple of the first.
+func BenchmarkRules(b *testing.B) {
+	body := benchmarkReview(b)
+	var base float64
+	measure := func(name string, handler admission.Handler, changes bool) {
+		b.Run(name, func(b *testing.B) {
+			req := decodedReview(b, body)
+			if res := handler.Handle(b.Context(), req); !res.Allowed || (len(res.Patches) > 0) != changes {
+				b.Fatalf("allowed %v with %d patches", res.Allowed, len(res.Patches))
+			}
+			b.ReportAllocs()
+			before, n := cpuTime(b), 0
+			for b.Loop() {
+				req := decodedReview(b, body)
+				res := handler.Handle(b.Context(), req)
+				if err := res.Complete(req); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := json.Marshal(admissionv1.AdmissionReview{Response: &res.AdmissionResponse}); err != nil {
+					b.Fatal(err)
+				}
+				n++
+			}
+			cpu := float64(cpuTime(b)-before) / float64(n)
+			if base == 0 {
+				base = cpu
+			}
+			b.ReportMetric(cpu/1e3, "µs-cpu/op")
+			b.ReportMetric(cpu/base, "cpu/null")
+		})
+	}
+	measure("null", admission.HandlerFunc(func(context.Context, admission.Request) admission.Response { return admission.Allowed("") }), false)
+	for _, rule := range mutator.Rules {
+		measure(rule.ID, ruleMutator(b, rule.ID), true)
+	}
+	measure("all", ruleMutator(b, "all"), true)
+	measure("kubebuilder", kubebuilderIdiom(), true)
+}
+
+func decodedReview(b *testing.B, body []byte) admission.Request {
+	b.Helper()
+	var review admissionv1.AdmissionReview
+	if err := json.Unmarshal(body, &review); err != nil {
+		b.Fatal(err)
+	}
+	return admission.Request{AdmissionRequest: *review.Request}
+}
+
+// TestRuleSections holds that every rule has a configuration to be measured with.
+func TestRuleSections(t *testing.T) {
+	raw, err := json.Marshal(benchmarkTaskRun())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range mutator.Rules {
+		if _, ok := ruleSections[rule.ID]; !ok {
+			t.Errorf("the rule %s is measured with no configuration", rule.ID)
+			continue
+		}
+		req := admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
+			Operation: admissionv1.Create, Namespace: "ci", Object: runtime.RawExtension{Raw: raw},
+			Kind: metav1.GroupVersionKind{Group: "tekton.dev", Version: "v1", Kind: "TaskRun"},
+		}}
+		res := ruleMutator(t, rule.ID).Handle(t.Context(), req)
+		if _, did := res.AuditAnnotations[rule.ID]; !did || res.Result.Code != http.StatusOK {
+			t.Errorf("the rule %s did nothing: %v", rule.ID, res.AuditAnnotations)
+		}
+	}
+}

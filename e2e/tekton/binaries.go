@@ -1,0 +1,74 @@
+package tekton
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+
+	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/internal/release"
+)
+
+// commands are those of Tekton's that tests run, by the release that they
+// belong to: what stands here is built before the tests.
+var commands = map[string][]string{
+	Pipeline: {"webhook"},
+	Triggers: {"webhook", "eventlistenersink"},
+}
+
+// buildRecipe is part of the cache's key: change it when the flags below change.
+const buildRecipe = "static, trimmed 1"
+
+// Build makes sure that every command of Tekton's that tests run is in the
+// cache, and returns the folders that hold them. log hears about a build before
+// it starts.
+func Build(ctx context.Context, log io.Writer) ([]string, error) {
+	var dirs []string
+	for _, name := range []string{Pipeline, Triggers} {
+		dir, err := binaries(ctx, name, log)
+		if err != nil {
+			return nil, err
+		}
+		dirs = append(dirs, dir)
+	}
+	return dirs, nil
+}
+
+// Program returns the path of one of those commands, built on first use.
+func Program(ctx context.Context, release, command string, log io.Writer) (string, error) {
+	dir, err := binaries(ctx, release, log)
+	return filepath.Join(dir, command), err
+}
+
+// binaries returns the folder that holds the commands of a release. They are
+// built in the folder of Tekton's own module, so that its go.mod and go.sum
+// choose what goes into them, as they did for the published images; which
+// version of it is the business of the product's go.mod.
+func binaries(ctx context.Context, name string, log io.Writer) (string, error) {
+	i := slices.IndexFunc(release.Manifests, func(m release.Manifest) bool { return m.Name == name })
+	if i < 0 {
+		return "", fmt.Errorf("there is no Tekton release %q", name)
+	}
+	module := release.Manifests[i].Module
+	pinned, err := release.Pinned(ctx, module)
+	if err != nil {
+		return "", err
+	}
+	packages := map[string]string{}
+	for _, command := range commands[name] {
+		packages[command] = module + "/cmd/" + command
+	}
+	dir, err := cluster.Recipe{
+		Name:     filepath.Join("tekton", name+"-"+pinned.Version),
+		Dir:      pinned.Dir,
+		Key:      module + pinned.Version + pinned.Sum + buildRecipe,
+		Linker:   func() (string, error) { return "-s -w", nil },
+		Packages: packages,
+	}.Build(ctx, log)
+	if err != nil {
+		return "", fmt.Errorf("building Tekton's commands of release %s %s: %w", name, pinned.Version, err)
+	}
+	return dir, nil
+}

@@ -1,0 +1,368 @@
+package interceptor
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
+)
+
+// loose is Tekton's type with the two fields that this package does not look into
+// kept raw: params of another kind than an object are refused later, with a better
+// sentence.
+type loose struct {
+	v1beta1.InterceptorRequest
+	Params     json.RawMessage `json:"interceptor_params"`
+	Extensions json.RawMessage `json:"extensions"`
+}
+
+// requests are envelopes where readers of JSON could differ.
+var requests = []string{
+	`{}`, `null`, ` null `, `nul`, ``, `[]`, `{"body":"a"}`, `{"body":null,"header":null,"context":null,"interceptor_params":null,"extensions":null}`,
+	`{"body":"\u00e9\ud83d\ude00\ud800x\n\"\\\/"}`, "{\"body\":\"\xff\xfe\xe4\xb8\"}", "{\"body\":\"\u2028<>&\"}", `{"body":"a","other":{"body":"b"}}`,
+	`{"b\u006fdy":"escaped"}`, `{"body":1}`, `{"body":{}}`, `{"body":["a"]}`, `{"body":"a"} x`, `{"body":"a"}{}`, `{"body":"a",}`,
+	`{"header":{"X":["a","b"],"y":[],"Z":null,"n":[null,"c"]}}`, `{"header":{"X":"a"}}`, `{"header":{"X":[1]}}`, `{"header":[]}`, `{"header":{"X":["a"],"X":["b"]}}`,
+	"{\"header\":{\"X\\u00e9\":[\"\\ud800\",\"\xff\"]}}", `{"header":{"":[""]}}`,
+	`{"context":{"event_url":"/x","event_id":"e","trigger_id":"t"}}`, `{"context":{"event_id":null,"trigger_id":"t","more":[]}}`, `{"context":{"event_id":1}}`, `{"context":[]}`, `{"context":"x"}`,
+	`{"interceptor_params":{"a":1,"a":2}}`, `{"interceptor_params":[1]}`, `{"interceptor_params": "x" }`, `{"extensions":{"a":{"b":[1,2,3]}}}`, `{"extensions":7}`, `{"extensions":{"a":01}}`,
+	`{"body":"a","body":"b"}`, `{"Body":"a"}`, `{"BODY":"a","body":"b"}`, `{"interceptor_paramſ":{}}`, `{"context":{"Trigger_ID":"t"}}`, `{"context":{"trigger_id":"t","trigger_id":"u"}}`,
+	`{"header":{"a":["` + strings.Repeat("x", 100) + `"]},"body":"` + strings.Repeat(`\"é<`, 50) + `"}`,
+}
+
+// checkDecode compares our reading of an envelope with encoding/json's. Where it
+// passes, all must agree; where it is refused, encoding/json must refuse it, too,
+// or it must be one of the two things that are refused on purpose.
+func checkDecode(t *testing.T, raw []byte) {
+	t.Helper()
+	var want loose
+	wantErr := json.Unmarshal(raw, &want)
+	b := &buffers{raw: raw}
+	got, err := b.decode()
+	if err != nil {
+		if wantErr == nil && !ambiguous(raw) {
+			t.Fatalf("%.200q is refused, and encoding/json reads %+v", raw, want)
+		}
+		return
+	}
+	if wantErr != nil {
+		t.Fatalf("%.200q is read, and encoding/json says %v", raw, wantErr)
+	}
+	if string(got.body) != want.Body {
+		t.Fatalf("%.200q: body %.100q, want %.100q", raw, got.body, want.Body)
+	}
+	if got.context != (want.Context != nil) {
+		t.Fatalf("%.200q: context %v", raw, got.context)
+	}
+	if want.Context != nil {
+		ours := v1beta1.TriggerContext{EventURL: string(got.eventURL), EventID: string(got.eventID), TriggerID: string(got.triggerID)}
+		if ours != *want.Context {
+			t.Fatalf("%.200q: context %+v, want %+v", raw, ours, *want.Context)
+		}
+	}
+	if wantParams := string(bytes.TrimSpace(want.Params)); string(got.params) != wantParams {
+		t.Fatalf("%.200q: params %q, want %q", raw, got.params, wantParams)
+	}
+	compareHeaders(t, got.headers, want.Header)
+}
+
+// compareHeaders looks up each name of want as the forge would have sent it.
+func compareHeaders(t *testing.T, got headers, want map[string][]string) {
+	t.Helper()
+	ours := map[string][]string{}
+	for _, f := range got {
+		ours[string(f.name)] = append(ours[string(f.name)], string(f.value))
+	}
+	total := 0
+	for name, values := range want {
+		total += len(values)
+		if len(values) > 0 && len(got) <= maxHeaderFields && !reflect.DeepEqual(ours[name], values) && !repeated(ours[name], values) {
+			t.Fatalf("header %q: got %q, want %q", name, ours[name], values)
+		}
+	}
+	if len(got) < min(total, maxHeaderFields) {
+		t.Fatalf("got %d header values, want %d", len(got), total)
+	}
+}
+
+// repeated says that a name came twice: encoding/json keeps the last list, and
+// here all values count, so that two different ones are refused.
+func repeated(ours, last []string) bool {
+	return len(ours) > len(last) && reflect.DeepEqual(ours[len(ours)-len(last):], last)
+}
+
+// ambiguous says that a field comes twice, or in another case.
+func ambiguous(raw []byte) bool {
+	for _, fields := range [][]string{envelopeFields, contextFields} {
+		for _, field := range fields {
+			n := 0
+			d := json.NewDecoder(bytes.NewReader(raw))
+			for {
+				token, err := d.Token()
+				if err != nil {
+					break
+				}
+				word, isText := token.(string)
+				if isText && strings.EqualFold(word, field) {
+					if n++; word != field {
+						return true
+					}
+				}
+			}
+			if n > 1 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func TestDecodeAgainstEncodingJSON(t *testing.T) {
+	for _, raw := range requests {
+		checkDecode(t, []byte(raw))
+		for i := range raw {
+			checkDecode(t, []byte(raw[:i]))
+		}
+	}
+}
+
+// TestAmbiguousRequests are refused, whatever encoding/json makes of them.
+func TestAmbiguousRequests(t *testing.T) {
+	for _, raw := range []string{
+		`{"body":"a","body":"b"}`, `{"Body":"a"}`, `{"body":"a","BODY":"b"}`, `{"interceptor_paramſ":{}}`, `{"context":{"Trigger_ID":"t"}}`, `{"context":{},"context":{}}`, `{"header":{},"header":{}}`,
+	} {
+		b := &buffers{raw: []byte(raw)}
+		if e, err := b.decode(); err == nil {
+			t.Errorf("%s is read as %+v", raw, e)
+		}
+	}
+}
+
+// TestBuffersAreUsedAgain reads requests of all sizes into the same buffers.
+func TestBuffersAreUsedAgain(t *testing.T) {
+	b := &buffers{}
+	for _, size := range []int{10, 10000, 100, 0, 50000, 7} {
+		body := strings.Repeat("é\"", size/3)
+		raw, err := json.Marshal(v1beta1.InterceptorRequest{Body: body, Header: map[string][]string{"A": {fmt.Sprint(size)}}, Context: &v1beta1.TriggerContext{EventID: "x"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, length := range []int64{int64(len(raw)), -1} {
+			if err := b.fill(bytes.NewReader(raw), length); err != nil {
+				t.Fatal(err)
+			}
+			e, err := b.decode()
+			if err != nil || string(e.body) != body {
+				t.Fatalf("size %d: got %.50q, %v", size, e.body, err)
+			}
+			if v, err := e.headers.value("a"); err != nil || v != fmt.Sprint(size) {
+				t.Fatalf("size %d: header %q, %v", size, v, err)
+			}
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, raw := range requests {
+		f.Add([]byte(raw))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) { checkDecode(t, raw) })
+}
+
+// payloads are where forges and liars differ.
+var payloads = []string{
+	`{}`, `[]`, `null`, `x`, ``, `{"ref":"refs/heads/a"}`, `{"ref":null,"ref_type":"branch"}`, `{"repository":{"full_name":"a/b","clone_url":"https://h/a"},"sender":{"login":"l"}}`,
+	`{"commits":[{"added":["a"],"removed":[],"modified":[null,1,"b"]},null,7,[]],"before":"0","after":"1"}`, `{"commits":{}}`, `{"ref":{"a":[]},"deleted":true,"number":1e3}`,
+	`{"ref":"a","ref":"b"}`, `{"repository":{"full_name":1},"repository":2}`, "{\"ref\":\"\xff\\ud800\"}", `{"ref":"\u0061"}`, `{"ref":""}`, `{"ref":"a"`, `{"commits":[{"added":"x"}]}`,
+}
+
+// checkPayload compares what is read of a payload with what encoding/json finds at
+// the same paths.
+func checkPayload(t *testing.T, p *payload, rows []path, raw []byte) {
+	t.Helper()
+	x := &extract{}
+	err := p.read(raw, x)
+	var tree any
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if !json.Valid(raw) || !bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{")) {
+		if x.isObject && err == nil {
+			t.Fatalf("%.100q was read", raw)
+		}
+		return
+	}
+	if err != nil {
+		if err != errTwice { //nolint:errorlint // it is returned as it is
+			t.Fatalf("%.100q is refused: %v", raw, err)
+		}
+		return
+	}
+	if d.Decode(&tree) != nil {
+		t.Fatalf("%.100q cannot be decoded", raw)
+	}
+	want := map[field]string{}
+	for _, row := range rows {
+		if _, found := want[row.field]; found || strings.Contains(row.path, "[]") || row.field >= fields {
+			continue
+		}
+		if value, found := lookUp(tree, row.path); found {
+			want[row.field] = value
+		}
+	}
+	for f := field(1); f < fields; f++ {
+		if got := text(x.raw[f]); got != want[f] {
+			t.Fatalf("%.100q: field %d is %q, want %q", raw, f, got, want[f])
+		}
+	}
+}
+
+// lookUp returns the scalar at a path, unless it is null or empty.
+func lookUp(tree any, path string) (string, bool) {
+	for key := range strings.SplitSeq(path, ".") {
+		object, isObject := tree.(map[string]any)
+		if !isObject {
+			return "", false
+		}
+		tree = object[key]
+	}
+	switch v := tree.(type) {
+	case string:
+		return v, v != ""
+	case json.Number:
+		return v.String(), true
+	case bool:
+		return fmt.Sprint(v), true
+	}
+	return "", false
+}
+
+// plainRows is a table without lists of changes, for the comparison.
+var plainRows = []path{
+	{"ref", fRef}, {"ref_type", fRefType}, {"before", fBefore}, {"after", fAfter}, {"deleted", fDeleted},
+	{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles}, {"commits[].modified", fFiles},
+	{"repository.full_name", fRepository}, {"project.full_name", fRepository}, {"repository.clone_url", fCloneURL}, {"sender.login", fSender}, {"number", fNumber},
+}
+
+func TestPayloadAgainstEncodingJSON(t *testing.T) {
+	p := &payload{root: compile(plainRows)}
+	for _, raw := range payloads {
+		checkPayload(t, p, plainRows, []byte(raw))
+		for i := range raw {
+			checkPayload(t, p, plainRows, []byte(raw[:i]))
+		}
+	}
+}
+
+func FuzzPayload(f *testing.F) {
+	p := &payload{root: compile(plainRows)}
+	for _, raw := range payloads {
+		f.Add([]byte(raw))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) { checkPayload(t, p, plainRows, raw) })
+}
+
+// FuzzGit builds extensions of every provider's payloads: nothing that a shell
+// would run may be in them.
+func FuzzGit(f *testing.F) {
+	for _, raw := range payloads {
+		f.Add([]byte(raw), "push")
+	}
+	f.Add([]byte(`{"push":{"changes":[{"new":{"name":"a","type":"branch"}},{"old":{"name":"b"},"closed":true}]}}`), "repo:push")
+	f.Add([]byte(`{"object_attributes":{"iid":1,"action":"open","source_branch":"a;b"},"action_desc":"x","per_iid":"!7"}`), "note")
+	f.Fuzz(func(t *testing.T, raw []byte, event string) {
+		for _, from := range Providers {
+			x := &extract{}
+			if from.payload.read(raw, x) != nil {
+				continue
+			}
+			changes := []*values{nil}
+			for i := range x.changes {
+				changes = append(changes, &x.changes[i])
+			}
+			for _, change := range changes {
+				g, err := from.payload.build(x, change, Git{Provider: from.Name, Event: event})
+				if err != nil {
+					continue
+				}
+				g.withFiles(&x.files)
+				checkHarmless(t, &g)
+			}
+		}
+	})
+}
+
+func checkHarmless(t *testing.T, g *Git) {
+	t.Helper()
+	v := reflect.ValueOf(*g)
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Name
+		words := []string{}
+		switch f := v.Field(i); {
+		case name == "Event": // checked where the header is read
+		case f.Kind() == reflect.String:
+			words = append(words, f.String())
+		case f.Kind() == reflect.Slice:
+			words = append(words, g.ChangedFiles...)
+		}
+		for _, w := range words {
+			if strings.ContainsAny(w, "$`\"'\\;&|<>(){}*?! \t\r\n\x00") || strings.HasPrefix(w, "-") || len(w) > 1024 {
+				t.Fatalf("%s is %q", name, w)
+			}
+		}
+	}
+	raw := g.appendJSON(nil)
+	var back Git
+	if err := json.Unmarshal(raw, &back); err != nil {
+		t.Fatalf("%s: %v", raw, err)
+	}
+	again, err := json.Marshal(back)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a, b any
+	if json.Unmarshal(raw, &a) != nil || json.Unmarshal(again, &b) != nil || !reflect.DeepEqual(a, b) {
+		t.Fatalf("%s is not %s", raw, again)
+	}
+}
+
+// FuzzRead gives each provider's readers headers of any kind. They must not panic,
+// and claim nothing without a digest.
+func FuzzRead(f *testing.F) {
+	f.Add("X-Gitee-Token", "a", "X-Gitee-Timestamp", "1754049600123")
+	f.Add("x-hub-signature-256", "sha256=00", "X-GitHub-Event", "push")
+	f.Add("webhook-signature", "v1,AAAA v1,", "webhook-timestamp", "1754049600")
+	f.Add("X-Gitlab-Token", "t", "X-Gitlab-Event", "Push Hook")
+	f.Add("Authorization", "Basic Og==", "X-Event-Key", "repo:push")
+	schemes := []*params{}
+	for _, from := range Providers {
+		for _, mode := range from.Modes {
+			schemes = append(schemes, &params{from: from, mode: mode, scheme: scheme{Header: "Authorization", EventHeader: "X-Event-Key", algorithm: sha256Hash, parts: []part{{kind: partBody}}}})
+		}
+	}
+	f.Fuzz(func(t *testing.T, name, value, other, second string) {
+		d := delivery{headers: headers{{[]byte(name), []byte(value)}, {[]byte(other), []byte(second)}}, url: value}
+		for _, p := range schemes {
+			said, err := p.read(d)
+			if err != nil {
+				if r := asRefusal(err); r.reason == reasonInternal || strings.ContainsAny(r.message, "\n\r") {
+					t.Fatalf("%s %s: %v", p.from.Name, p.mode.Name, err)
+				}
+				continue
+			}
+			if len(said.digests) == 0 || said.mac == nil || said.event != "" && !eventName.MatchString(said.event) || !plainID(said.deliveryID) {
+				t.Fatalf("%s %s claims %+v", p.from.Name, p.mode.Name, said)
+			}
+			for _, digest := range said.digests {
+				if len(digest) < sha1Hash.size {
+					t.Fatalf("%s %s: a digest of %d bytes", p.from.Name, p.mode.Name, len(digest))
+				}
+			}
+			if _, err := said.mac([]byte("secret"), []byte("body")); err != nil && p.mode.Name != "signing-token" {
+				t.Fatal(err)
+			}
+		}
+	})
+}

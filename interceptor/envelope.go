@@ -1,0 +1,249 @@
+package interceptor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"google.golang.org/grpc/codes"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/tekgate/tekgate/interceptor/internal/scan"
+)
+
+// envelope is Tekton's InterceptorRequest as it came. All of it is borrowed from
+// the buffers that it was read into, so nothing of it may be kept.
+type envelope struct {
+	body    []byte // the forge's own bytes
+	headers headers
+	params  []byte // raw, so that duplicate keys in them are still seen
+
+	context                      bool
+	eventURL, eventID, triggerID []byte
+}
+
+// buffers are what one request is read into. They are used again: events come in
+// bursts, and what an event costs is mostly memory that is asked for and cleared.
+type buffers struct {
+	raw, body []byte
+	fields    []headerField
+	extract   extract
+}
+
+var pool = sync.Pool{New: func() any { return &buffers{} }}
+
+// done gives the buffers back, unless one large event would keep its memory.
+func (b *buffers) done() {
+	const large = 4 << 20
+	if cap(b.raw) > large || cap(b.body) > large {
+		return
+	}
+	clear(b.fields[:cap(b.fields)])
+	b.extract.reset()
+	pool.Put(b)
+}
+
+// minWeight is what the smallest request counts for, so that their number is
+// bounded too: 1024 at once by default.
+const minWeight = 32 << 10
+
+// reserve waits until so much is free of the memory for requests as r may take,
+// and returns how much it took. EventListeners pass on whatever the internet sends
+// them, and all triggers' events come at once: unbounded, a few large ones would
+// end the process for everybody.
+func (h *Handler) reserve(r *http.Request) (weight int64, err error) {
+	weight = max(r.ContentLength, minWeight)
+	if r.ContentLength < 0 || weight > h.config.MaxBodyBytes {
+		weight = h.config.MaxBodyBytes
+	}
+	if h.memory.TryAcquire(weight) {
+		return weight, nil
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), reserveTimeout)
+	defer cancel()
+	if h.memory.Acquire(ctx, weight) != nil {
+		return 0, refuse(reasonBusy, codes.Unavailable,
+			"the interceptor is busy with other large events: redeliver this one, or run more replicas")
+	}
+	return weight, nil
+}
+
+// reserveTimeout, secretTimeout and replayTimeout together stay below the ten
+// seconds that an EventListener waits for an answer.
+const reserveTimeout = 3 * time.Second
+
+// receive reads a request of at most limit bytes.
+func receive(w http.ResponseWriter, r *http.Request, limit int64, b *buffers) (envelope, error) {
+	if r.ContentLength > limit {
+		return envelope{}, tooLarge(limit)
+	}
+	err := b.fill(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
+	var exceeded *http.MaxBytesError
+	if errors.As(err, &exceeded) {
+		return envelope{}, tooLarge(limit)
+	}
+	if err != nil {
+		return envelope{}, refuse(reasonRequest, codes.InvalidArgument, "the request broke off before its end: send it again")
+	}
+	e, err := b.decode()
+	if err != nil {
+		return envelope{}, refuse(reasonRequest, codes.InvalidArgument,
+			"the request is no InterceptorRequest in JSON: let an EventListener call this server, not the forge itself")
+	}
+	if !e.context {
+		return envelope{}, refuse(reasonTriggerID, codes.InvalidArgument,
+			"the request has no context and so names no Trigger: let an EventListener call this server")
+	}
+	return e, nil
+}
+
+// fill reads everything, in one go where its length was told.
+func (b *buffers) fill(from io.Reader, length int64) error {
+	if length < 0 {
+		raw := bytes.NewBuffer(b.raw[:0])
+		_, err := raw.ReadFrom(from)
+		b.raw = raw.Bytes()
+		return err
+	}
+	if int64(cap(b.raw)) < length {
+		b.raw = make([]byte, length)
+	}
+	b.raw = b.raw[:length]
+	_, err := io.ReadFull(from, b.raw)
+	return err
+}
+
+// decode reads the envelope. It says what encoding/json says of Tekton's type, and
+// refuses two things more: a field that comes twice, and one whose name is written
+// in another case. No EventListener sends such, and which of two bodies was signed
+// is not for us to choose.
+func (b *buffers) decode() (envelope, error) {
+	var e envelope
+	r, seen := scan.New(b.raw), 0
+	if r.Null() {
+		return e, r.End()
+	}
+	err := r.Object(func(key []byte) error {
+		return once(key, envelopeFields, &seen, r, func(field int) error { return b.field(&e, field, r) })
+	})
+	if err != nil {
+		return e, err
+	}
+	return e, r.End()
+}
+
+var (
+	envelopeFields = []string{"body", "header", "extensions", "interceptor_params", "context"}
+	contextFields  = []string{"event_url", "event_id", "trigger_id"}
+)
+
+// once calls read for a key that is one of fields, and refuses one that was seen
+// or that encoding/json would take for one of them. Other values are skipped.
+func once(key []byte, fields []string, seen *int, r *scan.Reader, read func(field int) error) error {
+	for i, name := range fields {
+		if string(key) == name {
+			if *seen&(1<<i) != 0 {
+				return scan.ErrSyntax
+			}
+			*seen |= 1 << i
+			return read(i)
+		}
+	}
+	for _, name := range fields {
+		if strings.EqualFold(string(key), name) {
+			return scan.ErrSyntax
+		}
+	}
+	return r.Skip()
+}
+
+func (b *buffers) field(e *envelope, field int, r *scan.Reader) (err error) {
+	switch envelopeFields[field] {
+	case "body":
+		e.body, err = b.readBody(r)
+	case "header":
+		e.headers, err = b.readHeaders(r)
+	case "interceptor_params":
+		e.params, err = r.Raw()
+	case "context":
+		err = e.readContext(r)
+	default: // what earlier interceptors said is nobody's concern here
+		err = r.Skip()
+	}
+	return err
+}
+
+func (b *buffers) readBody(r *scan.Reader) ([]byte, error) {
+	if r.Null() {
+		return nil, nil
+	}
+	// The quoted body is most of what is left, and never shorter than the body.
+	if room := r.Rest() + 8; cap(b.body) < room {
+		b.body = make([]byte, 0, room)
+	}
+	body, err := r.AppendString(b.body[:0])
+	if err == nil {
+		b.body = body
+	}
+	return body, err
+}
+
+func (e *envelope) readContext(r *scan.Reader) error {
+	if r.Null() {
+		return nil
+	}
+	e.context = true
+	seen := 0
+	return r.Object(func(key []byte) error {
+		return once(key, contextFields, &seen, r, func(field int) (err error) {
+			if r.Null() {
+				return nil
+			}
+			into := [...]*[]byte{&e.eventURL, &e.eventID, &e.triggerID}
+			*into[field], err = r.String()
+			return err
+		})
+	})
+}
+
+func tooLarge(limit int64) error {
+	return refuse(reasonTooLarge, codes.InvalidArgument,
+		"the event takes more than %d bytes: send smaller ones, or raise interceptor.maxBodyBytes in Tekgate's configuration", limit)
+}
+
+// namespaceOf returns the namespace in a trigger id, which is
+// namespaces/<namespace>/triggers/<name>, without a name for a trigger that an
+// EventListener holds itself, or namespaces/<namespace>/triggerGroups/<name>.
+//
+// Secrets are read in that namespace, so nothing is accepted that only looks like
+// an id: an empty or odd namespace would turn the read into another one.
+func namespaceOf(triggerID string) (string, error) {
+	parts := strings.Split(triggerID, "/")
+	if len(parts) != 4 || parts[0] != "namespaces" {
+		return "", badTriggerID(triggerID)
+	}
+	namespace, kind, name := parts[1], parts[2], parts[3]
+	wellFormed := kind == "triggers" || kind == "triggerGroups" && name != ""
+	if !wellFormed || len(validation.IsDNS1123Label(namespace)) > 0 || !printable(name) {
+		return "", badTriggerID(triggerID)
+	}
+	return namespace, nil
+}
+
+func badTriggerID(id string) error {
+	return refuse(reasonTriggerID, codes.InvalidArgument,
+		"the trigger id is %s and not namespaces/<namespace>/triggers/<name>: let an EventListener call this server", quote(id))
+}
+
+// printable allows more than names of objects, for Tekton does not check what a
+// triggerGroup is called.
+func printable(name string) bool {
+	const longest = 253
+	return len(name) <= longest && strings.IndexFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+}

@@ -1,0 +1,348 @@
+package interceptor
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/tekgate/tekgate/interceptor/internal/scan"
+)
+
+// Git is what bindings find under $(extensions.git). Every field is always there:
+// a binding that names one which is missing fails the trigger. What a delivery does
+// not tell is empty.
+//
+// All of it ends in scripts, as text that Tekton puts there before a shell reads
+// them. So names are short and hold letters, digits and -._/+@#=,%~ alone, and no
+// name begins with a dash. A delivery about a branch called $(reboot), which Git
+// allows, is refused; a sender or a changed file of such a name is left out.
+type Git struct {
+	Provider string `json:"provider"`
+	Event    string `json:"event"`  // in the provider's words and one spelling, such as push or merge_request
+	Action   string `json:"action"` // what happened to a pull request; created, updated or deleted for a push
+
+	Ref     string `json:"ref"`     // as in refs/heads/main; empty for a pull request
+	RefType string `json:"refType"` // branch or tag
+	Branch  string `json:"branch"`  // without refs/heads/
+	Tag     string `json:"tag"`     // without refs/tags/
+	SHA     string `json:"sha"`     // the commit that ref was set to, or a pull request's newest; zeros after a deletion
+	Before  string `json:"before"`  // the commit before it; zeros where there was none
+	Deleted bool   `json:"deleted"` // ref was deleted. Such deliveries pass only where eventTypes asks for them
+
+	Repository    string `json:"repository"` // with its owner, as in example/app
+	CloneURL      string `json:"cloneURL"`   // begins with https:// or http://
+	SSHURL        string `json:"sshURL"`
+	DefaultBranch string `json:"defaultBranch"`
+
+	PullRequest  int64  `json:"pullRequest"` // its number; 0 where the event is about none
+	SourceBranch string `json:"sourceBranch"`
+	TargetBranch string `json:"targetBranch"`
+
+	Sender               string   `json:"sender"` // the account that did it
+	ChangedFiles         []string `json:"changedFiles"`
+	ChangedFilesComplete bool     `json:"changedFilesComplete"` // false where the delivery does not tell all, or one was left out
+	DeliveryID           string   `json:"deliveryID"`           // the sender's, which nobody signed
+	Verified             bool     `json:"verified"`             // false where allowInsecure let it pass
+	VerifiedBy           string   `json:"verifiedBy"`           // the Secret's name, a slash and the key
+}
+
+// appendJSON is encoding/json's, which the tests compare it with, for a tenth of
+// the time: it is part of every pass.
+func (g *Git) appendJSON(out []byte) []byte {
+	text := func(key, value string) {
+		out = append(append(append(out, '"'), key...), '"', ':')
+		out = append(scan.AppendQuoted(out, value), ',')
+	}
+	other := func(key, value string) {
+		out = append(append(append(out, '"'), key...), '"', ':')
+		out = append(append(out, value...), ',')
+	}
+	out = append(out, '{')
+	text("provider", g.Provider)
+	text("event", g.Event)
+	text("action", g.Action)
+	text("ref", g.Ref)
+	text("refType", g.RefType)
+	text("branch", g.Branch)
+	text("tag", g.Tag)
+	text("sha", g.SHA)
+	text("before", g.Before)
+	other("deleted", strconv.FormatBool(g.Deleted))
+	text("repository", g.Repository)
+	text("cloneURL", g.CloneURL)
+	text("sshURL", g.SSHURL)
+	text("defaultBranch", g.DefaultBranch)
+	other("pullRequest", strconv.FormatInt(g.PullRequest, 10))
+	text("sourceBranch", g.SourceBranch)
+	text("targetBranch", g.TargetBranch)
+	text("sender", g.Sender)
+	out = append(out, `"changedFiles":[`...)
+	for i, name := range g.ChangedFiles {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = scan.AppendQuoted(out, name)
+	}
+	out = append(out, "],"...)
+	other("changedFilesComplete", strconv.FormatBool(g.ChangedFilesComplete))
+	text("deliveryID", g.DeliveryID)
+	other("verified", strconv.FormatBool(g.Verified))
+	text("verifiedBy", g.VerifiedBy)
+	out[len(out)-1] = '}'
+	return out
+}
+
+// build makes a Git of what a payload tells, of one change in it or of all of it.
+func (p *payload) build(x *extract, change *values, g Git) (Git, error) {
+	if p == nil || !x.isObject {
+		return g, nil
+	}
+	at := func(f field) string {
+		if change != nil && change.raw[f] != nil {
+			return text(change.raw[f])
+		}
+		return text(x.raw[f])
+	}
+	g.Action = at(fAction)
+	g.Before, g.SHA = at(fBefore), at(fAfter)
+	g.Deleted = at(fDeleted) == "true" || zeros(g.SHA)
+	g.setRef(at)
+	g.Repository, g.DefaultBranch = at(fRepository), at(fDefaultBranch)
+	g.CloneURL, g.SSHURL = at(fCloneURL), at(fSSHURL)
+	g.SourceBranch, g.TargetBranch = at(fSourceBranch), at(fTargetBranch)
+	g.PullRequest, _ = strconv.ParseInt(strings.TrimPrefix(at(fNumber), "!"), 10, 64) // Gitee's comments have !7
+	g.Sender = at(fSender)
+	if head := at(fHead); head != "" {
+		g.SHA = head
+	}
+	if p.finish != nil {
+		p.finish(x, at, &g)
+	}
+	if g.Action == "" && g.Ref != "" {
+		g.Action = pushed(&g, at)
+	}
+	x.files.complete = p.toldAllFiles(x, &g, at)
+	return g, g.check()
+}
+
+// text returns a scalar as people write it.
+func text(raw []byte) string {
+	if len(raw) == 0 || raw[0] != '"' {
+		return string(raw)
+	}
+	s, err := scan.New(raw).String()
+	if err != nil { // cannot be: it was read before
+		return ""
+	}
+	return string(s)
+}
+
+// setRef tells branches from tags.
+func (g *Git) setRef(at func(field) string) {
+	name := at(fRefName)
+	g.Ref = at(fRef)
+	if name == "" && !strings.HasPrefix(g.Ref, "refs/") {
+		name, g.Ref = g.Ref, "" // events about creation and deletion name it so
+	}
+	if tag := at(fTag); tag != "" && g.Ref == "" {
+		g.Ref = "refs/tags/" + tag
+	}
+	if g.Ref == "" && name != "" {
+		switch strings.ToLower(at(fRefType)) {
+		case "branch", "named_branch":
+			g.Ref = "refs/heads/" + name
+		case "tag", "annotated_tag":
+			g.Ref = "refs/tags/" + name
+		}
+	}
+	if branch, found := strings.CutPrefix(g.Ref, "refs/heads/"); found {
+		g.RefType, g.Branch = "branch", branch
+	}
+	if tag, found := strings.CutPrefix(g.Ref, "refs/tags/"); found {
+		g.RefType, g.Tag = "tag", tag
+	}
+}
+
+func pushed(g *Git, at func(field) string) string {
+	switch {
+	case g.Deleted:
+		return "deleted"
+	case zeros(g.Before) || at(fCreated) == "true":
+		return "created"
+	case g.SHA != "":
+		return "updated"
+	}
+	return ""
+}
+
+// toldAllFiles says whether the commits that are listed are all there are between
+// before and after, each with all its files.
+func (p *payload) toldAllFiles(x *extract, g *Git, at func(field) string) bool {
+	switch {
+	case x.commits < 0 || g.Branch == "" || g.Deleted || zeros(g.Before) || x.files.cut:
+		return false
+	case at(fCreated) == "true" || at(fForced) == "true" || at(fMore) == "true":
+		return false
+	}
+	if total := at(fTotal); total != "" {
+		if total != strconv.Itoa(x.commits) {
+			return false
+		}
+	} else if p.mostCommits > 0 && x.commits >= p.mostCommits {
+		return false
+	}
+	return x.lists == 3*x.commits // added, removed, modified
+}
+
+// withFiles adds the changed files that a script may see.
+func (g *Git) withFiles(files *fileList) {
+	g.ChangedFiles = make([]string, 0, len(files.names))
+	g.ChangedFilesComplete = files.complete
+	for _, name := range files.names {
+		if len(name) <= longestName && flaw(name) == "" {
+			g.ChangedFiles = append(g.ChangedFiles, name)
+		} else {
+			g.ChangedFilesComplete = false
+		}
+	}
+}
+
+func (g *Git) what() string {
+	switch {
+	case g.Tag != "":
+		return "the tag " + quote(g.Tag)
+	case g.Branch != "":
+		return "the branch " + quote(g.Branch)
+	}
+	return "the ref " + quote(g.Ref)
+}
+
+// check refuses a delivery that names what a script must not see, and empties what
+// nobody builds by.
+func (g *Git) check() error {
+	for _, name := range []struct{ what, value string }{
+		{"ref", g.Ref}, {"repository", g.Repository}, {"default branch", g.DefaultBranch},
+		{"source branch", g.SourceBranch}, {"target branch", g.TargetBranch},
+		{"branch", g.Branch}, {"tag", g.Tag},
+	} {
+		if name.value == "" {
+			continue
+		}
+		if why := flaw(name.value); why != "" {
+			return unusable(name.what, name.value, why+": rename it, since scripts would run such a name")
+		}
+	}
+	for _, sha := range []struct{ what, value string }{{"commit", g.SHA}, {"commit before", g.Before}} {
+		if !isHash(sha.value) {
+			return unusable(sha.what, sha.value, "is not hexadecimal: only the forge may send events")
+		}
+	}
+	for _, u := range []struct{ what, value string }{{"clone URL", g.CloneURL}, {"SSH URL", g.SSHURL}} {
+		if why := urlFlaw(u.value); why != "" {
+			return unusable(u.what, u.value, why+": only the forge may send events")
+		}
+	}
+	if flaw(strings.TrimSuffix(g.Sender, "[bot]")) != "" { // as in dependabot[bot]
+		g.Sender = ""
+	}
+	if g.Action != "" && !eventName.MatchString(g.Action) {
+		g.Action = ""
+	}
+	return nil
+}
+
+func unusable(what, value, why string) error {
+	return refuse(reasonPayload, codes.InvalidArgument, "the delivery's %s is %s, which %s", what, quote(value), why)
+}
+
+// longestName is longer than any branch that file systems hold.
+const longestName = 255
+
+// flaw says what is wrong with a name, or "". An empty one is fine.
+func flaw(name string) string {
+	switch {
+	case len(name) > longestName:
+		return "is longer than " + strconv.Itoa(longestName) + " bytes"
+	case strings.HasPrefix(name, "-"):
+		return "begins with a dash, as options do"
+	case strings.Contains(name, ".."):
+		return "holds two dots, which lead out of a folder"
+	}
+	for i := 0; i < len(name); i++ {
+		if c := name[i]; c >= utf8.RuneSelf {
+			break
+		} else if !plain[c] {
+			return "holds " + strconv.QuoteRune(rune(c))
+		}
+	}
+	for _, c := range name {
+		if c == utf8.RuneError || c >= utf8.RuneSelf && !unicode.In(c, unicode.L, unicode.M, unicode.N) || c < utf8.RuneSelf && !plain[c] {
+			return "holds " + strconv.QuoteRuneToASCII(c)
+		}
+	}
+	return ""
+}
+
+// plain are the ASCII characters that mean nothing to a shell in the middle of a
+// word.
+var plain = func() (set [utf8.RuneSelf]bool) {
+	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._/+@#=,%~" {
+		set[c] = true
+	}
+	return set
+}()
+
+// isHash allows SHA-1 and SHA-256, shortened too, and nothing at all.
+func isHash(sha string) bool {
+	const longest = 64
+	for i := range len(sha) {
+		if c := sha[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return len(sha) <= longest
+}
+
+func zeros(sha string) bool {
+	return sha != "" && strings.Trim(sha, "0") == ""
+}
+
+// urlFlaw says what is wrong with a URL to clone from. Git runs a program for some
+// of those that it knows, such as ext::.
+func urlFlaw(raw string) string {
+	if raw == "" {
+		return ""
+	}
+	const longest = 1024
+	if len(raw) > longest {
+		return "is longer than " + strconv.Itoa(longest) + " bytes"
+	}
+	for _, c := range raw {
+		if c != ':' && (c >= utf8.RuneSelf || !plain[c]) {
+			return "holds " + strconv.QuoteRuneToASCII(c)
+		}
+	}
+	u, err := url.Parse(raw)
+	if err != nil { // git@host:path, or so
+		user, rest, found := strings.Cut(raw, "@")
+		host, _, colon := strings.Cut(rest, ":")
+		if found && colon && host != "" && flaw(user) == "" && !strings.HasPrefix(host, "-") && !strings.Contains(user, ":") {
+			return ""
+		}
+		return "is no URL"
+	}
+	_, withPassword := u.User.Password()
+	switch {
+	case u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "ssh":
+		return "begins with none of https, http and ssh"
+	case u.Hostname() == "" || strings.HasPrefix(u.Hostname(), "-"):
+		return "names no host"
+	case withPassword:
+		return "holds a password"
+	}
+	return ""
+}

@@ -1,0 +1,340 @@
+package interceptor
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc/codes"
+)
+
+// call is one Trigger's question about one event.
+type call struct {
+	h         *Handler
+	p         *params
+	namespace string // where the Trigger's Secrets are
+	sent      delivery
+	body      []byte
+	rec       *Record
+	extract   *extract
+	misses    []miss // Secrets that have not signed it
+}
+
+var errTwice = errors.New("a key came twice")
+
+// judge makes the checks that come after the params.
+func (c *call) judge(ctx context.Context) (*Git, error) {
+	said, err := c.claim()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.authenticate(ctx, said); err != nil {
+		return nil, err
+	}
+	return c.conclude(said)
+}
+
+// claim reads what the headers say. With allowInsecure a delivery that bears no
+// signature claims nothing but its event.
+func (c *call) claim() (claim, error) {
+	if err := c.sent.refuseForm(); err != nil {
+		return claim{}, err
+	}
+	said, err := c.p.from.announce(c.sent, c.p)
+	if err != nil {
+		return claim{}, err
+	}
+	c.rec.Event, c.rec.DeliveryID = said.event, said.deliveryID
+	err = c.p.mode.read(&said, c.sent, c.p)
+	if err != nil && !(c.p.AllowInsecure && asRefusal(err).reason == reasonUnsigned) {
+		return claim{}, err
+	}
+	if said.ping {
+		return said, nil
+	}
+	return said, c.p.refuseEvent(said.event)
+}
+
+// authenticate decides whether the Secret's holder sent the delivery, not long ago
+// and not before.
+func (c *call) authenticate(ctx context.Context, said claim) error {
+	if c.p.AllowInsecure && (len(said.digests) == 0 || len(c.p.SecretRefs) == 0) {
+		return nil
+	}
+	digest, err := c.verify(ctx, said)
+	if err != nil {
+		c.describe(said)
+		return err
+	}
+	c.rec.Verified = true
+	if c.p.signsTime() {
+		if err := c.checkAge(said.signedAt); err != nil {
+			return err
+		}
+	}
+	return c.checkReplay(ctx, said, digest)
+}
+
+// verify looks for a Secret that makes one of the MACs that came, and returns that
+// MAC. Where none does and Secrets are remembered, they are read anew: one may have
+// been rotated since, and the delivery be signed with what it holds now.
+func (c *call) verify(ctx context.Context, said claim) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, secretTimeout)
+	defer cancel()
+	digest, err := c.match(ctx, said, c.h.secrets.Get)
+	newer, remembers := c.h.secrets.(SecretRenewer)
+	if err == nil || !remembers || asRefusal(err).reason == reasonUnavailable {
+		return digest, err
+	}
+	return c.match(ctx, said, func(ctx context.Context, namespace, name string) (*Secret, error) {
+		return newer.Renew(ctx, namespace, name, c.rec.Time)
+	})
+}
+
+// match tries all Secrets. What one lacks does not matter if another one fits: a
+// new one may be named before it is there.
+func (c *call) match(ctx context.Context, said claim, read readSecret) ([]byte, error) {
+	var unusable error
+	for _, ref := range c.p.SecretRefs {
+		value, state, err := c.h.secret(ctx, read, c.namespace, ref, c.rec)
+		if err == nil && c.tried(ref, state) {
+			continue
+		}
+		var want []byte
+		if err == nil {
+			if want, err = said.mac(value, c.body); err != nil {
+				c.rec.Cause = err
+				err = c.h.useless(c.namespace, ref)
+			}
+		}
+		if err != nil {
+			unusable = worse(unusable, err)
+			continue
+		}
+		for _, digest := range said.digests {
+			if hmac.Equal(digest, want) {
+				c.rec.Matched, c.rec.Secret, c.rec.Cause = ref, state, nil
+				return digest, nil
+			}
+		}
+		c.misses = append(c.misses, miss{ref, state.ResourceVersion})
+	}
+	if unusable != nil {
+		return nil, unusable
+	}
+	return nil, c.mismatch(said)
+}
+
+// miss is a state of a Secret that has not signed the delivery.
+type miss struct {
+	ref     SecretKey
+	version string
+}
+
+func (c *call) tried(ref SecretKey, state SecretState) bool {
+	return state.ResourceVersion != "" && slices.Contains(c.misses, miss{ref, state.ResourceVersion})
+}
+
+// worse keeps a Secret that could not be read before one that is of no use: the
+// former may have been right.
+func worse(a, b error) error {
+	if a != nil && asRefusal(a).reason == reasonUnavailable {
+		return a
+	}
+	return b
+}
+
+func (c *call) mismatch(said claim) error {
+	if said.bodySigned && bytes.Contains(c.body, lost) {
+		// The body reaches interceptors inside JSON, where bytes that are no UTF-8
+		// become U+FFFD, and then no signature fits any more. A body that was sent
+		// with that character is still right.
+		return refuse(reasonSignature, codes.Unauthenticated, "the signature does not match: the body holds U+FFFD, so bytes that are not UTF-8 were lost on the way: "+
+			"set the hook's content type to application/json and send UTF-8, uncompressed")
+	}
+	if len(c.p.SecretRefs) > 1 {
+		return refuse(reasonSignature, codes.Unauthenticated,
+			"the signature matches none of the %d Secrets in namespace %q that param secretRefs names: give one of them and the hook's settings at the forge the same value, without blanks or newlines around it",
+			len(c.p.SecretRefs), c.namespace)
+	}
+	return refuse(reasonSignature, codes.Unauthenticated,
+		"the signature does not match the Secret %q with key %q in namespace %q: give it and the hook's settings at the forge the same value, without blanks or newlines around it",
+		c.p.SecretRefs[0].Name, c.p.SecretRefs[0].Key, c.namespace)
+}
+
+var lost = []byte("\ufffd")
+
+// checkAge compares in milliseconds, since the largest timestamps do not fit into
+// a Duration.
+func (c *call) checkAge(signedAt int64) error {
+	maxAge, maxSkew := c.maxAge(), c.h.config.MaxSkew.Duration
+	age := c.h.now().UnixMilli() - signedAt
+	c.rec.Signed, c.rec.Skew = true, milliseconds(age)
+	if age > maxAge.Milliseconds() {
+		return refuse(reasonStale, codes.Unauthenticated,
+			"the delivery was signed %s ago by this server's clock, and maxAge is %s: redeliver it, or set the clocks, or raise param maxAge", milliseconds(age), maxAge)
+	}
+	if -age > maxSkew.Milliseconds() {
+		return refuse(reasonFuture, codes.Unauthenticated,
+			"the delivery was signed %s ahead of this server's clock, and interceptor.maxSkew is %s: set the clocks", milliseconds(-age), maxSkew)
+	}
+	return nil
+}
+
+func (c *call) maxAge() time.Duration {
+	if c.p.MaxAge != nil {
+		return c.p.MaxAge.Duration
+	}
+	return c.h.config.MaxAge.Duration
+}
+
+// milliseconds is cut to 100 years, for a Duration does not hold what Unix times
+// do.
+func milliseconds(ms int64) time.Duration {
+	const longest = 100 * 365 * 24 * time.Hour
+	return time.Duration(max(-longest.Milliseconds(), min(ms, longest.Milliseconds()))) * time.Millisecond
+}
+
+// replayTimeout bounds the question to the replay store; see reserveTimeout.
+const replayTimeout = 1500 * time.Millisecond
+
+// checkReplay asks whether the delivery came before in another event.
+func (c *call) checkReplay(ctx context.Context, said claim, digest []byte) error {
+	if c.p.Replay == replayOff || said.ping {
+		return nil
+	}
+	result, err := c.claimReplay(ctx, said, digest)
+	c.rec.Replay = result
+	if c.p.Replay == replayWarn {
+		c.rec.Cause = err
+		return nil
+	}
+	if err != nil {
+		c.rec.Cause = err
+		return refuse(reasonUnavailable, codes.Unavailable,
+			"whether this delivery came before cannot be found out just now, and param replay is enforce: redeliver the event; the interceptor's log has the cause")
+	}
+	if result == ReplaySeen {
+		return refuse(reasonReplayed, codes.Unauthenticated,
+			"this delivery came before, in another event, and param replay is enforce: push again, or set replay to warn where deliveries are sent again by hand")
+	}
+	return nil
+}
+
+var errNoReplayStore = errors.New("this server remembers no deliveries")
+
+func (c *call) claimReplay(ctx context.Context, said claim, digest []byte) (ReplayResult, error) {
+	if c.h.replay == nil {
+		return "", errNoReplayStore
+	}
+	until := c.h.now().Add(c.maxAge())
+	if c.p.signsTime() { // after that it is too old
+		until = time.UnixMilli(said.signedAt).Add(c.maxAge())
+	}
+	ctx, cancel := context.WithTimeout(ctx, replayTimeout)
+	defer cancel()
+	return c.h.replay.Claim(ctx, ReplayClaim{
+		Namespace: c.namespace, Key: c.replayKey(digest), EventID: c.rec.EventID, Until: until,
+	})
+}
+
+// replayKey is a digest of what makes a delivery: who verified it, its signature
+// and its body. The signature alone is not enough, for two hooks may fire in the
+// millisecond that it covers, and a token is always the same. The delivery's id is
+// no part of it, since nobody signed that and a sender of old deliveries would
+// change it; nor is the Trigger, since all Triggers of an event ask.
+func (c *call) replayKey(digest []byte) string {
+	hash := sha256.New()
+	for _, part := range []string{"tekgate replay v1", c.namespace, c.p.from.Name, c.p.mode.Name, c.rec.Matched.Name, c.rec.Matched.Key} {
+		hash.Write(append([]byte(part), 0))
+	}
+	body := sha256.Sum256(c.body)
+	hash.Write(digest)
+	hash.Write(body[:])
+	return hex.EncodeToString(hash.Sum(nil))
+}
+
+// conclude judges what a verified delivery is about.
+func (c *call) conclude(said claim) (*Git, error) {
+	if said.ping {
+		return nil, refuse(reasonPing, codes.OK, "ping")
+	}
+	if err := c.p.from.payload.read(c.body, c.extract); err != nil {
+		return nil, c.unreadable(err)
+	}
+	base := Git{Provider: c.p.from.Name, Event: said.event, DeliveryID: said.deliveryID, Verified: c.rec.Verified}
+	if c.rec.Verified {
+		base.VerifiedBy = c.rec.Matched.Name + "/" + c.rec.Matched.Key
+	}
+	git, err := c.choose(base)
+	c.rec.note(git)
+	if err != nil {
+		return nil, err
+	}
+	git.withFiles(&c.extract.files)
+	return git, nil
+}
+
+// choose returns the first change that the filters let through; mostly there is
+// but one.
+func (c *call) choose(base Git) (*Git, error) {
+	x := c.extract
+	if len(x.changes) == 0 {
+		return c.examine(nil, base)
+	}
+	var first *Git
+	var refusal error
+	for i := range x.changes {
+		git, err := c.examine(&x.changes[i], base)
+		if err == nil {
+			return git, nil
+		}
+		if refusal == nil {
+			first, refusal = git, err
+		}
+	}
+	return first, refusal
+}
+
+func (c *call) examine(change *values, base Git) (*Git, error) {
+	git, err := c.p.from.payload.build(c.extract, change, base)
+	if err != nil {
+		return nil, err
+	}
+	return &git, c.p.filters.refuse(&git, &c.extract.files)
+}
+
+func (c *call) unreadable(err error) error {
+	if errors.Is(err, errTwice) {
+		return refuse(reasonPayload, codes.InvalidArgument,
+			"the payload has a key twice, and readers do not agree on which one counts: no forge sends such")
+	}
+	return refuse(reasonPayload, codes.InvalidArgument, "the payload begins like a JSON object and is none: let the forge send application/json")
+}
+
+// describe notes what a delivery that was not verified says that it is about. It
+// helps to find the hook.
+func (c *call) describe(said claim) {
+	if c.p.from.payload.read(c.body, c.extract) != nil {
+		return
+	}
+	var change *values
+	if len(c.extract.changes) > 0 {
+		change = &c.extract.changes[0]
+	}
+	if git, err := c.p.from.payload.build(c.extract, change, Git{Event: said.event}); err == nil {
+		c.rec.note(&git)
+	}
+}
+
+// note keeps what a record has of the extensions.
+func (r *Record) note(g *Git) {
+	if g != nil {
+		r.Action, r.Repository, r.Ref, r.SHA = g.Action, g.Repository, g.Ref, g.SHA
+	}
+}

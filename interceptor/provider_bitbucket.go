@@ -1,0 +1,88 @@
+package interceptor
+
+import (
+	"encoding/hex"
+	"strings"
+)
+
+// bitbucket checks what Bitbucket Cloud, since October 2023, and Data Center send
+// for a hook with a secret: in X-Hub-Signature, which at GitHub is for SHA-1, the
+// word sha256= and the HMAC over the body.
+//
+// One push of theirs may be about several branches and tags. Extensions can name
+// one: it is the first that the Trigger's filters let through.
+var bitbucket = Provider{
+	Name: "bitbucket",
+	Doc: "Bitbucket Cloud and Data Center. The signature covers the body and not the time. A delivery about several branches and tags, " +
+		"which one `git push` can cause, continues with the first of them that the filters let through. No changed files are told.",
+	Modes: []Mode{
+		{Name: "sha256", Doc: "X-Hub-Signature: sha256= and the HMAC over the body in hexadecimal", read: readBitbucket, sign: signBitbucket},
+	},
+	Setup: "Repository settings → Webhooks → Add webhook: URL is the EventListener's; " +
+		"Secret, which Data Center tests with an event of its own; the triggers.",
+	normalise: asSent,
+	announce:  announceBitbucket,
+	payload: &payload{
+		root: compile([]path{
+			// Cloud
+			{"push.changes[]", fChange}, {"push.changes[].new.name", fRefName}, {"push.changes[].new.type", fRefType}, {"push.changes[].new.target.hash", fAfter},
+			{"push.changes[].old.name", fRefName}, {"push.changes[].old.type", fRefType}, {"push.changes[].old.target.hash", fBefore},
+			{"push.changes[].closed", fDeleted}, {"push.changes[].created", fCreated}, {"push.changes[].forced", fForced},
+			{"repository.full_name", fRepository}, {"repository.mainbranch.name", fDefaultBranch}, {"repository.links.html.href", fCloneURL},
+			{"actor.nickname", fSender}, {"actor.name", fSender},
+			{"pullrequest.id", fNumber}, {"pullrequest.source.branch.name", fSourceBranch}, {"pullrequest.source.commit.hash", fHead}, {"pullrequest.destination.branch.name", fTargetBranch},
+			// Data Center
+			{"changes[]", fChange}, {"changes[].ref.id", fRef}, {"changes[].fromHash", fBefore}, {"changes[].toHash", fAfter}, {"changes[].type", fAction},
+			{"repository.slug", fCloneName}, {"repository.project.key", fOwner},
+			{"pullRequest.id", fNumber}, {"pullRequest.fromRef.displayId", fSourceBranch}, {"pullRequest.fromRef.latestCommit", fHead}, {"pullRequest.toRef.displayId", fTargetBranch},
+			{"pullRequest.toRef.repository.slug", fCloneName}, {"pullRequest.toRef.repository.project.key", fOwner},
+		}),
+		finish: finishBitbucket,
+	},
+}
+
+// finishBitbucket makes one spelling of the two products'.
+func finishBitbucket(_ *extract, at func(field) string, g *Git) {
+	if owner, slug := at(fOwner), at(fCloneName); g.Repository == "" && owner != "" && slug != "" {
+		g.Repository = owner + "/" + slug
+	}
+	g.Action = strings.ToLower(g.Action)
+	switch g.Action {
+	case "add":
+		g.Action = "created"
+	case "update":
+		g.Action = "updated"
+	case "delete":
+		g.Action = "deleted"
+	}
+	if g.Deleted && g.SHA == "" {
+		g.SHA = strings.Repeat("0", 40)
+	}
+	if g.Before == "" && at(fCreated) == "true" {
+		g.Before = strings.Repeat("0", 40)
+	}
+}
+
+func announceBitbucket(d delivery, _ *params) (claim, error) {
+	event, err := d.event(asSent, "X-Event-Key")
+	if err != nil {
+		return claim{}, err
+	}
+	id, err := d.deliveryID("X-Request-UUID", "X-Request-Id")
+	return claim{event: event, deliveryID: id, ping: event == "diagnostics:ping"}, err
+}
+
+func readBitbucket(said *claim, d delivery, _ *params) error {
+	return said.readHex(d, sha256Hash, "X-Hub-Signature", "sha256=", "Bitbucket")
+}
+
+func signBitbucket(s *Signed, _ *params, secret []byte, o Outgoing) error {
+	event := o.Event
+	if event == "push" {
+		event = "repo:push"
+	}
+	s.Header.Set("X-Event-Key", event)
+	s.set("X-Request-UUID", o.ID)
+	s.Header.Set("X-Hub-Signature", "sha256="+hex.EncodeToString(sha256Hash.sum(secret, o.Body)))
+	return nil
+}

@@ -1,0 +1,66 @@
+package interceptor
+
+import "encoding/hex"
+
+// gitea checks what Gitea, Forgejo and Gogs send for a hook with a secret: in a
+// header of each one's own name HMAC-SHA256 over the body, in hexadecimal and
+// without a prefix. Gitea and Forgejo send the headers of Gogs and GitHub beside
+// theirs, all with the same signature, and send them empty where the hook has no
+// secret.
+var gitea = Provider{
+	Name: "gitea",
+	Doc: "Gitea, Forgejo and Gogs. The signature covers the body and not the time. Set the hook's POST content type to application/json: " +
+		"for a form they sign what they do not send.",
+	Modes: []Mode{
+		{Name: "sha256", Doc: "X-Gitea-Signature, X-Forgejo-Signature or X-Gogs-Signature: the HMAC over the body in hexadecimal", read: readGitea, sign: signGitea},
+	},
+	Setup: "Settings → Webhooks → Add webhook → Gitea: Target URL is the EventListener's; " +
+		"POST content type is application/json; Secret; the events.",
+	normalise: asSent,
+	announce:  announceGitea,
+	payload: &payload{
+		root: compile([]path{
+			{"ref", fRef}, {"ref_type", fRefType}, {"before", fBefore}, {"after", fAfter}, {"sha", fAfter},
+			{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles}, {"commits[].modified", fFiles},
+			{"total_commits", fTotal},
+			{"repository.full_name", fRepository}, {"repository.default_branch", fDefaultBranch},
+			{"repository.clone_url", fCloneURL}, {"repository.ssh_url", fSSHURL},
+			{"sender.login", fSender}, {"sender.username", fSender}, {"action", fAction}, {"release.tag_name", fTag},
+			{"pull_request.number", fNumber}, {"number", fNumber}, {"pull_request.head.sha", fHead},
+			{"pull_request.head.ref", fSourceBranch}, {"pull_request.base.ref", fTargetBranch},
+			{"pull_request.head_branch", fSourceBranch}, {"pull_request.base_branch", fTargetBranch},
+		}),
+		// Without a total the list may be cut: old versions and Gogs send none.
+		mostCommits: 5,
+		finish:      finishGitHub,
+	},
+}
+
+func announceGitea(d delivery, _ *params) (claim, error) {
+	event, err := d.event(asSent, "X-Gitea-Event", "X-Forgejo-Event", "X-Gogs-Event")
+	if err != nil {
+		return claim{}, err
+	}
+	id, err := d.deliveryID("X-Gitea-Delivery", "X-Forgejo-Delivery", "X-Gogs-Delivery")
+	return claim{event: event, deliveryID: id}, err
+}
+
+func readGitea(said *claim, d delivery, _ *params) error {
+	header, _, err := d.first("X-Gitea-Signature", "X-Forgejo-Signature", "X-Gogs-Signature")
+	if err != nil {
+		return err
+	}
+	return said.readHex(d, sha256Hash, header, "", "Gitea")
+}
+
+func signGitea(s *Signed, _ *params, secret []byte, o Outgoing) error {
+	signature := hex.EncodeToString(sha256Hash.sum(secret, o.Body))
+	for _, name := range []string{"Gitea", "Gogs"} {
+		s.Header.Set("X-"+name+"-Event", o.Event)
+		s.Header.Set("X-"+name+"-Signature", signature)
+		s.set("X-"+name+"-Delivery", o.ID)
+	}
+	s.Header.Set("X-GitHub-Event", o.Event)
+	s.Header.Set("X-Hub-Signature-256", "sha256="+signature)
+	return nil
+}

@@ -1,0 +1,169 @@
+package interceptor
+
+import (
+	"encoding/base64"
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+)
+
+// gitlab checks GitLab's two ways. The secret token is sent as it is. The signing
+// token, since 19.0, makes a signature after Standard Webhooks: the base64 of
+// HMAC-SHA256 over the id, the time in seconds and the body, joined by dots, keyed
+// with what whsec_ stands before in base64. Several signatures may come at once,
+// while the sender changes its key.
+var gitlab = Provider{
+	Name: "gitlab",
+	Doc: "GitLab and JihuLab (极狐), and in mode signing-token every sender after Standard Webhooks. " +
+		"The secret token is sent in clear and covers nothing, so whoever reads one delivery can send any other: prefer the signing token, which GitLab has since 19.0 and which covers id, time and body.",
+	Modes: []Mode{
+		{Name: "token", Doc: "X-Gitlab-Token: the secret token", read: readGitLabToken, sign: signGitLabToken},
+		{Name: "signing-token", Doc: "webhook-signature: v1, and base64 of HMAC-SHA256 over webhook-id, webhook-timestamp and the body; the Secret holds whsec_ and all", SignsTime: true, read: readStandardWebhook, sign: signStandardWebhook},
+	},
+	// A hook can have both, and one who knows the token alone must not pass for the
+	// other.
+	ExplicitMode: true,
+	Setup: "Settings → Webhooks → Add new webhook: URL is the EventListener's; " +
+		"Secret token for mode token or Signing token for mode signing-token; the triggers.",
+	normalise: hookless,
+	announce:  announceGitLab,
+	payload:   gitlabPayload,
+}
+
+// gitlabPayload is GitLab's, and that of those who took it over.
+var gitlabPayload = &payload{
+	root: compile([]path{
+		{"ref", fRef}, {"before", fBefore}, {"after", fAfter},
+		{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles}, {"commits[].modified", fFiles},
+		{"total_commits_count", fTotal},
+		{"project.path_with_namespace", fRepository}, {"repository.path_with_namespace", fRepository},
+		{"project.default_branch", fDefaultBranch}, {"repository.default_branch", fDefaultBranch},
+		{"project.git_http_url", fCloneURL}, {"repository.git_http_url", fCloneURL},
+		{"project.git_ssh_url", fSSHURL}, {"repository.git_ssh_url", fSSHURL},
+		{"user_username", fSender}, {"user.username", fSender}, {"user_name", fSender},
+		{"object_attributes.action", fAction}, {"object_attributes.iid", fNumber}, {"object_attributes.last_commit.id", fHead}, {"object_attributes.oldrev", fBefore},
+		{"object_attributes.source_branch", fSourceBranch}, {"object_attributes.target_branch", fTargetBranch},
+		{"merge_request.iid", fNumber}, {"merge_request.last_commit.id", fHead},
+		{"merge_request.source_branch", fSourceBranch}, {"merge_request.target_branch", fTargetBranch},
+		{"object_kind", fKind},
+	}),
+	mostCommits: 20,
+	finish:      finishGitLab,
+}
+
+// finishGitLab keeps the numbers of issues and the like from passing for those of
+// merge requests.
+func finishGitLab(_ *extract, at func(field) string, g *Git) {
+	if at(fTargetBranch) == "" {
+		g.PullRequest = 0
+	}
+}
+
+func announceGitLab(d delivery, _ *params) (claim, error) {
+	event, err := d.event(hookless, "X-Gitlab-Event")
+	if err != nil {
+		return claim{}, err
+	}
+	id, err := d.deliveryID("webhook-id", "Idempotency-Key", "X-Gitlab-Webhook-UUID", "svix-id")
+	return claim{event: event, deliveryID: id}, err
+}
+
+func readGitLabToken(said *claim, d delivery, _ *params) error {
+	return said.readToken(d, "X-Gitlab-Token", "GitLab", "secret token")
+}
+
+// unixSeconds are the digits of a time from 2001 to 2286.
+var unixSeconds = regexp.MustCompile(`^[1-9][0-9]{9}$`)
+
+func readStandardWebhook(said *claim, d delivery, _ *params) error {
+	header, signatures, err := d.first("webhook-signature", "svix-signature")
+	if err != nil {
+		return err
+	}
+	if signatures == "" {
+		return unsigned("webhook-signature", "GitLab", "signing token")
+	}
+	_, id, err := d.first("webhook-id", "svix-id")
+	if err != nil {
+		return err
+	}
+	stampHeader, timestamp, err := d.first("webhook-timestamp", "svix-timestamp")
+	if err != nil {
+		return err
+	}
+	if !unixSeconds.MatchString(timestamp) {
+		return refuse(reasonHeader, codes.InvalidArgument,
+			"header %s is %s: senders after Standard Webhooks send seconds since 1970, in 10 digits", stampHeader, quote(timestamp))
+	}
+	seconds, err := strconv.ParseInt(timestamp, 10, 64)
+	if err != nil {
+		return err
+	}
+	said.digests, err = standardDigests(header, signatures)
+	said.signedAt, said.bodySigned = seconds*1000, true
+	said.mac = func(secret, body []byte) ([]byte, error) { return standardMAC(secret, id, timestamp, body) }
+	return err
+}
+
+// standardDigests reads signatures that are parted by spaces. Those of another
+// version than v1 are for somebody else.
+func standardDigests(header, signatures string) ([][]byte, error) {
+	const most = 8
+	var digests [][]byte
+	for one := range strings.SplitSeq(signatures, " ") {
+		encoded, found := strings.CutPrefix(one, "v1,")
+		if !found {
+			continue
+		}
+		digest, err := base64.StdEncoding.Strict().DecodeString(encoded)
+		if err != nil || len(digest) != sha256Hash.size || len(digests) == most {
+			return nil, refuse(reasonHeader, codes.InvalidArgument,
+				"header %s is not v1, and the base64 of 32 bytes, a few times at most: only the forge may set it", header)
+		}
+		digests = append(digests, digest)
+	}
+	if len(digests) == 0 {
+		return nil, refuse(reasonHeader, codes.InvalidArgument, "header %s holds no signature that begins with v1,: no other version is known", header)
+	}
+	return digests, nil
+}
+
+var errSigningToken = errors.New("the value is no signing token, which is whsec_ and base64: copy it whole from the hook's settings")
+
+// standardMAC takes the secret with or without its prefix.
+func standardMAC(secret []byte, id, timestamp string, body []byte) ([]byte, error) {
+	encoded := strings.TrimPrefix(string(secret), "whsec_")
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil || len(key) == 0 {
+		return nil, errSigningToken
+	}
+	return sha256Hash.sum(key, []byte(id+"."+timestamp+"."), body), nil
+}
+
+func signGitLabToken(s *Signed, _ *params, secret []byte, o Outgoing) error {
+	s.Header.Set("X-Gitlab-Token", string(secret))
+	headGitLab(s, o)
+	return nil
+}
+
+func headGitLab(s *Signed, o Outgoing) {
+	s.Header.Set("User-Agent", "GitLab/tekgate")
+	s.Header.Set("X-Gitlab-Event", hookName(o.Event))
+	s.set("Idempotency-Key", o.ID)
+}
+
+func signStandardWebhook(s *Signed, _ *params, secret []byte, o Outgoing) error {
+	timestamp := strconv.FormatInt(o.Time.Unix(), 10)
+	digest, err := standardMAC(secret, o.ID, timestamp, o.Body)
+	if err != nil {
+		return err
+	}
+	headGitLab(s, o)
+	s.set("webhook-id", o.ID)
+	s.Header.Set("webhook-timestamp", timestamp)
+	s.Header.Set("webhook-signature", "v1,"+base64.StdEncoding.EncodeToString(digest))
+	return nil
+}

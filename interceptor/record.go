@@ -1,0 +1,70 @@
+package interceptor
+
+import (
+	"time"
+
+	"github.com/go-logr/logr"
+)
+
+// Record is what is known of one verdict. It never holds a payload, a header's
+// value or a secret; names that came with the event are short and on one line.
+type Record struct {
+	Time     time.Time     // when the request arrived
+	Duration time.Duration // until the verdict
+
+	TriggerID string // namespaces/<namespace>/triggers/<name>; "" where the request named none
+	EventID   string // as in the EventListener's answer to the forge
+	Provider  string // as the params name it; "" where they cannot be read
+	Mode      string
+
+	// What the delivery says about itself. Until Verified it is anybody's word.
+	Event      string
+	Action     string
+	Repository string
+	Ref        string // as in refs/heads/main
+	SHA        string
+	DeliveryID string
+
+	Continue bool
+	Reason   string // one of Reasons
+	Message  string // the sentence that the caller was told; "" for a pass. It may repeat params.
+	Verified bool   // the secret's holder sent it, whatever came of it then
+
+	Matched SecretKey     // the Secret and key that verified it; the zero value where none did
+	Secret  SecretState   // of that Secret
+	Newline bool          // a newline was taken off the end of the value that matched, or of one that did not
+	Signed  bool          // the signature covers a time
+	Skew    time.Duration // server's clock minus signed time, where Signed; at most 100 years
+	Replay  ReplayResult  // what the replay store said; "" where it was not asked
+	Cause   error         // an internal cause; for the log alone, the caller was not told
+}
+
+// Observer learns of each verdict, before the caller does. It is called from many
+// goroutines at once and must return quickly.
+type Observer interface {
+	Observe(Record)
+}
+
+// ObserverFunc is a function that is an Observer.
+type ObserverFunc func(Record)
+
+// Observe calls f.
+func (f ObserverFunc) Observe(r Record) { f(r) }
+
+// Audit returns the observer that writes one structured line per verdict.
+func Audit(log logr.Logger) Observer { return ObserverFunc(func(r Record) { audit(log, r) }) }
+
+// audit leaves out the message, since it may repeat params.
+func audit(log logr.Logger, r Record) {
+	fields := []any{
+		"provider", r.Provider, "eventID", r.EventID, "triggerID", r.TriggerID,
+		"continue", r.Continue, "reason", r.Reason, "duration", r.Duration.String(),
+	}
+	if r.Cause != nil {
+		fields = append(fields, "cause", r.Cause.Error())
+	}
+	if r.Newline {
+		fields = append(fields, "note", "took one newline off the end of the Secret's value")
+	}
+	log.Info("verdict", fields...)
+}

@@ -1,0 +1,303 @@
+// Package replay remembers in the API server which deliveries came already.
+//
+// Whoever sees one delivery of Gitee's can send it again, with another body, for
+// as long as its time is accepted; and of GitHub's and most others' for ever. To
+// notice it, all replicas must know what any of them has seen, and there is one
+// thing that all of them share: the API server creates an object of a name once
+// and tells everybody else that it is there. So a delivery is an object, named
+// after a digest that tells nothing of it, and who creates it was first.
+//
+// The objects are Leases, in the interceptor's own namespace. A Lease is what
+// Kubernetes itself uses for "this holder, until then"; it is small, and nobody
+// watches those of this namespace, whereas every ConfigMap or Secret travels to
+// everybody who watches those. Its holder is the event, because each trigger of
+// an event makes a call of its own and the second of them is no replay.
+//
+// Expired ones are deleted by every replica, a minute late, for clocks differ.
+// Their number is bounded, also for each namespace of Triggers by itself: only who
+// holds a secret can have any made, but one who does should not be able to fill
+// etcd, or to lock out others. What is above the bound is not known, and it is for
+// the param replay to say whether that stops an event.
+package replay
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/sync/singleflight"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/interceptor"
+)
+
+// Label is on every Lease of this package and on no other object; its value is the
+// namespace of the Trigger.
+const Label = "tekgate.dev/replay-namespace"
+
+const (
+	prefix       = "replay-"
+	claimTimeout = 3 * time.Second
+	grace        = time.Minute // before others' expired objects are deleted
+	sweepEvery   = time.Minute
+	pageSize     = 500
+)
+
+// Options configure a Store.
+type Options struct {
+	Client       client.Client // must not be cached; needs get, list, create and delete on Leases
+	Namespace    string        // where the Leases live
+	Max          int           // how many there may be
+	MaxNamespace int           // how many for the Triggers of one namespace
+	Log          logr.Logger
+	Now          func() time.Time
+}
+
+// Store implements interceptor.ReplayStore. It is safe for use by several
+// goroutines.
+type Store struct {
+	options Options
+	flights singleflight.Group
+
+	mu     sync.Mutex
+	known  map[string]claim // by key; what this replica has seen, until it expires
+	counts map[string]int   // Leases by namespace, from the last sweep and since
+	total  int
+}
+
+type claim struct {
+	holder string
+	until  time.Time
+}
+
+var _ interceptor.ReplayStore = (*Store)(nil)
+
+// New returns a store. Run must run beside it.
+func New(o Options) *Store {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Store{options: o, known: map[string]claim{}, counts: map[string]int{}}
+}
+
+// Claim implements interceptor.ReplayStore.
+func (s *Store) Claim(ctx context.Context, c interceptor.ReplayClaim) (interceptor.ReplayResult, error) {
+	holder := holderOf(c.EventID)
+	if result := s.remembered(c.Key, holder); result != "" {
+		return result, nil
+	}
+	// The triggers of one event come at once, and one of them asks for all.
+	asked := false
+	done := s.flights.DoChan(c.Key+holder, func() (any, error) {
+		asked = true
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
+		defer cancel()
+		return s.claim(ctx, c, holder)
+	})
+	select {
+	case <-ctx.Done():
+		return "", fmt.Errorf("asking whether the delivery came before: %w", ctx.Err())
+	case got := <-done:
+		if got.Err != nil {
+			return "", got.Err
+		}
+		result, _ := got.Val.(interceptor.ReplayResult)
+		if result == interceptor.ReplayFirst && !asked {
+			result = interceptor.ReplaySame
+		}
+		return result, nil
+	}
+}
+
+// remembered answers from memory, or returns "".
+func (s *Store) remembered(key, holder string) interceptor.ReplayResult {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, found := s.known[key]
+	switch {
+	case !found || s.options.Now().After(c.until):
+		return ""
+	case c.holder == holder:
+		return interceptor.ReplaySame
+	}
+	return interceptor.ReplaySeen
+}
+
+// claim creates the Lease, or reads who was faster.
+func (s *Store) claim(ctx context.Context, c interceptor.ReplayClaim, holder string) (interceptor.ReplayResult, error) {
+	if err := s.room(c.Namespace); err != nil {
+		return "", err
+	}
+	const tries = 4 // each but the first because a Lease expired meanwhile
+	for range tries {
+		err := s.options.Client.Create(ctx, s.lease(c, holder))
+		if err == nil {
+			s.remember(c.Key, claim{holder, c.Until}, c.Namespace)
+			return interceptor.ReplayFirst, nil
+		}
+		if !apierrors.IsAlreadyExists(err) {
+			return "", fmt.Errorf("noting the delivery in namespace %s: %w", s.options.Namespace, err)
+		}
+		found, err := s.existing(ctx, c.Key)
+		if err != nil {
+			return "", err
+		}
+		if found == nil {
+			continue
+		}
+		s.remember(c.Key, *found, "")
+		if found.holder == holder {
+			return interceptor.ReplaySame, nil
+		}
+		return interceptor.ReplaySeen, nil
+	}
+	return "", fmt.Errorf("noting the delivery in namespace %s: its Lease comes and goes", s.options.Namespace)
+}
+
+// existing returns who holds a key, or nil where nobody does any longer.
+func (s *Store) existing(ctx context.Context, key string) (*claim, error) {
+	lease := &coordinationv1.Lease{}
+	err := s.options.Client.Get(ctx, client.ObjectKey{Namespace: s.options.Namespace, Name: prefix + key}, lease)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading whether the delivery came before: %w", err)
+	}
+	until := expiry(lease)
+	if s.options.Now().After(until) {
+		return nil, s.remove(ctx, lease)
+	}
+	held := &claim{until: until}
+	if lease.Spec.HolderIdentity != nil {
+		held.holder = *lease.Spec.HolderIdentity
+	}
+	return held, nil
+}
+
+func (s *Store) lease(c interceptor.ReplayClaim, holder string) *coordinationv1.Lease {
+	now := metav1.NewMicroTime(s.options.Now())
+	seconds := int32(min(max(c.Until.Sub(now.Time)/time.Second+1, 1), 1<<31-1))
+	return &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: s.options.Namespace, Name: prefix + c.Key,
+			Labels: map[string]string{
+				"app.kubernetes.io/part-of": "tekgate", "app.kubernetes.io/managed-by": "tekgate",
+				Label: c.Namespace,
+			},
+		},
+		Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder, AcquireTime: &now, LeaseDurationSeconds: &seconds},
+	}
+}
+
+func expiry(lease *coordinationv1.Lease) time.Time {
+	if lease.Spec.AcquireTime == nil || lease.Spec.LeaseDurationSeconds == nil {
+		return time.Time{} // none of ours
+	}
+	return lease.Spec.AcquireTime.Add(time.Duration(*lease.Spec.LeaseDurationSeconds) * time.Second)
+}
+
+// holderOf makes something that fits into an object of what may be any bytes.
+func holderOf(eventID string) string {
+	sum := sha256.Sum256([]byte(eventID))
+	return hex.EncodeToString(sum[:])
+}
+
+func (s *Store) remember(key string, c claim, created string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.known) < s.options.Max {
+		s.known[key] = c
+	}
+	if created != "" {
+		s.counts[created]++
+		s.total++
+	}
+}
+
+func (s *Store) room(namespace string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.counts[namespace] >= s.options.MaxNamespace:
+		return fmt.Errorf("%d deliveries of namespace %s are remembered, which is the most: lower the Triggers' maxAge, or raise interceptor.replay.maxPerNamespace", s.counts[namespace], namespace)
+	case s.total >= s.options.Max:
+		return fmt.Errorf("%d deliveries are remembered, which is the most: lower the Triggers' maxAge, or raise interceptor.replay.max", s.total)
+	}
+	return nil
+}
+
+// Run deletes what has expired, until ctx ends.
+func (s *Store) Run(ctx context.Context) {
+	said := ""
+	for {
+		err := s.Sweep(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		switch {
+		case err != nil && err.Error() != said:
+			said = err.Error()
+			s.options.Log.Error(err, "expired deliveries are not forgotten; trying again")
+		case err == nil:
+			said = ""
+		}
+		// Not all replicas at the same moment.
+		pause := sweepEvery + time.Duration(rand.Int64N(int64(sweepEvery/2)))
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// Sweep deletes once what has expired, and counts the rest.
+func (s *Store) Sweep(ctx context.Context) error {
+	counts, total := map[string]int{}, 0
+	old := s.options.Now().Add(-grace)
+	list := &coordinationv1.LeaseList{}
+	for page := ""; ; page = list.Continue {
+		err := s.options.Client.List(ctx, list, client.InNamespace(s.options.Namespace), client.HasLabels{Label}, client.Limit(pageSize), client.Continue(page))
+		if err != nil {
+			return fmt.Errorf("listing the Leases of deliveries in namespace %s: %w", s.options.Namespace, err)
+		}
+		for i := range list.Items {
+			if lease := &list.Items[i]; expiry(lease).After(old) {
+				counts[lease.Labels[Label]]++
+				total++
+			} else if err := s.remove(ctx, lease); err != nil {
+				return err
+			}
+		}
+		if list.Continue == "" {
+			break
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counts, s.total = counts, total
+	for key, c := range s.known {
+		if !c.until.After(old) {
+			delete(s.known, key)
+		}
+	}
+	return nil
+}
+
+// remove deletes exactly this Lease and none that has taken its place.
+func (s *Store) remove(ctx context.Context, lease *coordinationv1.Lease) error {
+	err := s.options.Client.Delete(ctx, lease, client.Preconditions{UID: &lease.UID, ResourceVersion: &lease.ResourceVersion})
+	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
+		return fmt.Errorf("deleting the expired Lease %s/%s: %w", lease.Namespace, lease.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package certs
+
+import (
+	"bytes"
+	"context"
+	"encoding/pem"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Rotate is the annotation that asks for a new CA now. Its value does not matter;
+// it is taken away once the new one is made.
+const Rotate = "tekgate.dev/rotate-ca"
+
+// What else the Secret holds while a CA is replaced.
+const (
+	nextCertificate = "next.crt"     // the CA to come; clients trust it already, nothing is signed with it
+	nextKey         = "next.key"     //
+	previous        = "previous.crt" // CAs that were replaced; leaves signed with them may be served still
+	publishedAt     = "tekgate.dev/next-ca-published"
+	promotedAt      = "tekgate.dev/ca-replaced"
+)
+
+// overlap is the default of Options.Overlap.
+const overlap = 5 * time.Minute
+
+// Advance reads the Secret again and takes the replacement of its CA one step
+// further, where one is due: published is the bundle that clients can read now.
+//
+// The CA is replaced once two thirds of its life have passed, or when somebody
+// annotates the Secret with Rotate. First the new one is made and joins the
+// bundle; when the bundle has been published with it for five minutes it signs,
+// and the old one stays in the bundle until every leaf that it signed has
+// expired. The Secret holds where this stands, so any replica can take the next
+// step; of several that do at once one succeeds.
+func (a *Authority) Advance(ctx context.Context, published []byte) error {
+	o := a.options
+	secret := &corev1.Secret{}
+	if err := o.Client.Get(ctx, client.ObjectKey{Namespace: o.Namespace, Name: o.Name}, secret); err != nil {
+		return wrap("reading", o, err)
+	}
+	if err := a.adopt(secret); err != nil {
+		return err
+	}
+	changed, err := a.step(secret, published)
+	if err != nil || !changed {
+		return err
+	}
+	if err := o.Client.Update(ctx, secret); apierrors.IsConflict(err) {
+		return nil // somebody else took the step; the next call sees it
+	} else if err != nil {
+		return wrap("writing", o, err)
+	}
+	return a.adopt(secret)
+}
+
+// adopt makes what a Secret says the state of this process.
+func (a *Authority) adopt(secret *corev1.Secret) error {
+	o := a.options
+	signer, err := parseCA(secret, a.now())
+	if err != nil {
+		return fmt.Errorf("reading the CA in Secret %s/%s: %w; delete the Secret and restart to get a new CA", o.Namespace, o.Name, err)
+	}
+	if old := a.state.Load(); old != nil && bytes.Equal(old.signer.Certificate[0], signer.Certificate[0]) {
+		signer = old.signer // the same pointer says that the leaf need not change
+	}
+	bundle := encodeCertificate(signer.Certificate[0])
+	bundle = append(bundle, certificatesIn(secret.Data[nextCertificate])...)
+	bundle = append(bundle, certificatesIn(secret.Data[previous])...)
+	a.state.Store(&state{signer: signer, bundle: bundle})
+	return nil
+}
+
+// certificatesIn returns only what is a certificate in PEM, so that nothing else
+// can get into a bundle, which would stop EventListeners.
+func certificatesIn(text []byte) []byte {
+	var out []byte
+	for {
+		var block *pem.Block
+		block, text = pem.Decode(text)
+		if block == nil {
+			return out
+		}
+		if block.Type == "CERTIFICATE" {
+			out = append(out, encodeCertificate(block.Bytes)...)
+		}
+	}
+}
+
+// step changes the Secret by one step, if one is due.
+func (a *Authority) step(secret *corev1.Secret, published []byte) (changed bool, err error) {
+	now := a.now()
+	if secret.Annotations == nil {
+		secret.Annotations = map[string]string{}
+	}
+	next := secret.Data[nextCertificate]
+	switch {
+	case len(next) == 0:
+		return a.prepare(secret, now)
+	case !bytes.Contains(published, certificatesIn(next)):
+		return false, nil // somebody has to publish it first
+	case secret.Annotations[publishedAt] == "":
+		secret.Annotations[publishedAt] = now.UTC().Format(time.RFC3339)
+		return true, nil
+	case elapsed(secret, publishedAt, now) < a.options.Overlap:
+		return false, nil
+	}
+	secret.Data[previous] = append(bytes.Clone(secret.Data[corev1.TLSCertKey]), secret.Data[previous]...)
+	secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey] = next, secret.Data[nextKey]
+	delete(secret.Data, nextCertificate)
+	delete(secret.Data, nextKey)
+	delete(secret.Annotations, publishedAt)
+	secret.Annotations[promotedAt] = now.UTC().Format(time.RFC3339)
+	return true, nil
+}
+
+// prepare makes the next CA where one is due, and forgets replaced ones whose
+// leaves have all expired.
+func (a *Authority) prepare(secret *corev1.Secret, now time.Time) (changed bool, err error) {
+	if len(secret.Data[previous]) > 0 && elapsed(secret, promotedAt, now) > leafLife {
+		delete(secret.Data, previous)
+		changed = true
+	}
+	ca := a.state.Load().signer.Leaf
+	_, asked := secret.Annotations[Rotate]
+	due := now.After(ca.NotAfter.Add(-ca.NotAfter.Sub(ca.NotBefore) / 3))
+	if !asked && !due {
+		return changed, nil
+	}
+	certificate, key, err := newCA(now)
+	if err != nil {
+		return false, fmt.Errorf("making the next CA: %w", err)
+	}
+	secret.Data[nextCertificate], secret.Data[nextKey] = certificate, key
+	delete(secret.Annotations, Rotate)
+	delete(secret.Annotations, publishedAt)
+	return true, nil
+}
+
+// elapsed is the time since the moment in an annotation; a moment that cannot be
+// read is now, which waits for longer rather than shorter.
+func elapsed(secret *corev1.Secret, annotation string, now time.Time) time.Duration {
+	at, err := time.Parse(time.RFC3339, secret.Annotations[annotation])
+	if err != nil {
+		return 0
+	}
+	return now.Sub(at)
+}
+
+// Expiry returns when the serving certificate and its CA expire.
+func (a *Authority) Expiry() (leaf, ca time.Time) {
+	if l := a.current.Load(); l != nil {
+		leaf = l.certificate.Leaf.NotAfter
+	}
+	return leaf, a.state.Load().signer.Leaf.NotAfter
+}
