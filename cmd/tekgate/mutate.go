@@ -143,10 +143,10 @@ func (m *mutation) report(talk io.Writer, results []*result) error {
 			stored++
 		}
 	}
-	if stored > 0 {
-		fmt.Fprintf(talk, "%d of them Tekton would run like this when a resolver has fetched them; what is stored in the cluster stays as it is\n", stored)
-	}
 	fmt.Fprintf(talk, "%d objects, %d would change\n", objects, changed)
+	if stored > 0 {
+		fmt.Fprintf(talk, "%d of these Tekton runs like this where a resolver has fetched them; what is stored in the cluster stays as it is\n", stored)
+	}
 	if m.exitCode && changed > 0 {
 		return differentError(fmt.Sprintf("%d of %d objects would change", changed, objects))
 	}
@@ -194,6 +194,7 @@ func objectsOf(documents []*document.Document) ([]*document.Object, error) {
 // engine is the webhook's code, and what stands for the cluster.
 type engine struct {
 	mutator   *mutator.Mutator
+	reach     reach
 	namespace string // of objects that name none
 	resolved  bool
 	explain   bool
@@ -232,7 +233,8 @@ func (m *mutation) engine(objects []*document.Object, talk io.Writer) (*engine, 
 	if err != nil {
 		return nil, fmt.Errorf("mutator.%w", err)
 	}
-	return e, nil
+	e.reach, err = readReach()
+	return e, err
 }
 
 // result is what became of one object, or of a run that a TriggerTemplate holds.
@@ -296,6 +298,9 @@ func (e *engine) one(ctx context.Context, o *document.Object, fields map[string]
 	r.outcome, err = e.mutator.Mutate(ctx, mutator.Request{
 		Kind: r.kind, Namespace: r.namespace, Raw: raw, Resolved: e.resolved && r.stored(), Explain: e.explain,
 	})
+	if len(r.outcome.Patch) > 0 && !e.reach.asked(r.namespace) {
+		r.outcome.Warnings = append(r.outcome.Warnings, fmt.Sprintf("the API server does not ask Tekgate in namespace %q, so nothing of this happens there", r.namespace))
+	}
 	return r, err
 }
 

@@ -116,14 +116,14 @@ type scanReport struct {
 }
 
 type scannedJSON struct {
-	*scanned
+	scanned
 	Unreachable bool `json:"unreachable"`
 }
 
 func (s *survey) report() scanReport {
 	report := scanReport{Objects: s.objects, Unreachable: s.unreachable(), Images: []scannedJSON{}}
 	for _, i := range s.sorted() {
-		report.Images = append(report.Images, scannedJSON{i, i.unreachable()})
+		report.Images = append(report.Images, scannedJSON{*i, i.unreachable()})
 	}
 	return report
 }
@@ -148,23 +148,44 @@ func (s *survey) table(out io.Writer) error {
 		if i.State == stateMirrored || i.State == stateResolved {
 			becomes = i.To
 		}
-		at := i.Places[0].String()
-		if more := len(i.Places) - 1; more > 0 {
-			at += fmt.Sprintf(" (and %d more)", more)
+		at := make([]string, 0, len(i.Places))
+		for _, p := range i.Places {
+			at = append(at, p.String())
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", i.State, i.Image, becomes, at)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", i.State, registry.Short(i.Image), registry.Short(becomes), andMore(at))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	return printRemarks(out, images)
+}
+
+// printRemarks says once what is to be said of several images.
+func printRemarks(out io.Writer, images []*scanned) error {
+	var order []string
+	about := map[string][]string{}
 	for _, i := range images {
 		for _, remark := range i.remarks() {
-			if _, err := fmt.Fprintf(out, "%s: %s\n", i.Image, remark); err != nil {
-				return err
+			if about[remark] == nil {
+				order = append(order, remark)
 			}
+			about[remark] = append(about[remark], registry.Short(i.Image))
+		}
+	}
+	for _, remark := range order {
+		if _, err := fmt.Fprintf(out, "%s: %s\n", andMore(about[remark]), remark); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// andMore names the first of a list.
+func andMore(list []string) string {
+	if len(list) == 1 {
+		return list[0]
+	}
+	return fmt.Sprintf("%s (and %d more)", list[0], len(list)-1)
 }
 
 // remarks are what people should know about an image, a sentence each.

@@ -34,11 +34,16 @@ var scanStates = []string{stateMirrored, stateResolved, stateStays, stateNoRule,
 // survey collects the images of objects, each with what becomes of it.
 type survey struct {
 	mutator *mutator.Mutator
+	reach   reach
 	rules   *image.Rules // nil where no mirror is named
+	instead string       // what else one may do where the rule leaves an image alone
 	objects int
 	images  []*scanned
 	known   map[fate]*scanned
 }
+
+// imageMirror is the rule that images are judged by.
+const imageMirror = "image-mirror"
 
 // fate is what an image becomes. The same image may have several: a namespace
 // opts out, or a Task is stored.
@@ -78,6 +83,9 @@ func (p place) String() string {
 // newSurvey prepares the rules that change images, and leaves all others out.
 func newSurvey(config mutator.Config, mirror *image.Rules, cluster mutator.Cluster) (*survey, error) {
 	s := &survey{rules: mirror, known: map[fate]*scanned{}}
+	if !config.ImageMirror.Enabled {
+		s.instead = ", or set mutator.imageMirror.enabled"
+	}
 	config = mutator.Config{ImageMirror: config.ImageMirror, Kaniko: config.Kaniko, DockerConfig: config.DockerConfig}
 	config.DockerConfig.Disabled = true
 	var err error
@@ -85,8 +93,11 @@ func newSurvey(config mutator.Config, mirror *image.Rules, cluster mutator.Clust
 		return nil, fmt.Errorf("mutator.%w", err)
 	}
 	if config.ImageMirror.Mirror != nil {
-		s.rules, err = config.ImageMirror.Mirror.Compile()
+		if s.rules, err = config.ImageMirror.Mirror.Compile(); err != nil {
+			return nil, err
+		}
 	}
+	s.reach, err = readReach()
 	return s, err
 }
 
@@ -169,13 +180,18 @@ func (s *survey) look(ctx context.Context, o surveyed) error {
 		return nil
 	}
 	after, decisions := before, []mutator.Decision{}
-	if mutator.Matches(gvk) {
+	namespace := namespaceOr(metadataOf(o.fields), o.namespace)
+	switch {
+	case !mutator.Matches(gvk):
+	case !s.reach.asked(namespace):
+		decisions = []mutator.Decision{{Rule: imageMirror, Why: fmt.Sprintf("the API server does not ask Tekgate in namespace %q", namespace)}}
+	default:
 		raw, err := json.Marshal(o.fields)
 		if err != nil {
 			return fmt.Errorf("encoding a %s: %w", kind, err)
 		}
 		out, err := s.mutator.Mutate(ctx, mutator.Request{
-			Kind: gvk, Namespace: namespaceOr(metadataOf(o.fields), o.namespace), Raw: raw, Resolved: o.fetched, Explain: true,
+			Kind: gvk, Namespace: namespace, Raw: raw, Resolved: o.fetched, Explain: true,
 		})
 		if err != nil {
 			return err
@@ -262,14 +278,15 @@ func (s *survey) judge(o surveyed, field imageField, after string, decisions []m
 	var unmirrored *image.UnmirroredError
 	switch {
 	case errors.As(err, &unmirrored):
-		f.State, f.Why = stateNoRule, err.Error()
+		f.State = stateNoRule
+		f.Why = fmt.Sprintf("no rule of the mirror applies to it: add one for %s/** under mirror.rules, or list it under mirror.keep", ref.Host)
 	case err != nil:
 		f.State, f.Why = stateInvalid, err.Error()
 	case done.Rule == "":
 		f.State, f.Why = stateStays, strings.Join(s.rules.Explain(ref), "; ")
 	default:
 		f.State, f.To, f.Rule, f.Digest = stateLeft, done.To.String(), done.Rule, digestOf(done)
-		f.Why = fmt.Sprintf("%s: write %s in its place", whyLeft(o, field, decisions), done.To)
+		f.Why = fmt.Sprintf("%s: write %s in its place%s", whyLeft(o, field, decisions), done.To, s.instead)
 	}
 	return f
 }
@@ -319,7 +336,7 @@ func digestOf(done image.Rewritten) string {
 func whyLeft(o surveyed, field imageField, decisions []mutator.Decision) string {
 	for _, where := range []string{field.Path, ""} {
 		for _, d := range decisions {
-			if d.Rule == "image-mirror" && d.Where == where && d.Why != "" {
+			if d.Rule == imageMirror && d.Where == where && d.Why != "" {
 				return d.Why
 			}
 		}

@@ -19,7 +19,7 @@ func WriteTable(out io.Writer, results []Result) error {
 		if platforms == "" {
 			platforms = "-"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Status, short(r.Image.From.String()), short(r.Image.To.String()), platforms)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Status, Short(r.Image.From.String()), Short(r.Image.To.String()), platforms)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -44,8 +44,8 @@ func ruleOf(r Result) string {
 	return r.Image.Rule
 }
 
-// short cuts digests to what people compare.
-func short(reference string) string {
+// Short cuts digests to what people compare.
+func Short(reference string) string {
 	at := strings.Index(reference, "@sha256:")
 	if at < 0 || len(reference) < at+20 {
 		return reference
