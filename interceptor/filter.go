@@ -21,7 +21,7 @@ type filters struct {
 // that begins with ! takes away what those before it matched.
 type globs []string
 
-func (f *filters) check() error {
+func (f *filters) checkGlobs() error {
 	for _, list := range []struct {
 		name  string
 		globs globs
@@ -115,8 +115,8 @@ func unwanted(what, name, param string) error {
 	return refuse(reasonFiltered, codes.FailedPrecondition, "%s is %s, and param %s names no such: add it there if it is wanted", what, quote(name), param)
 }
 
-// refuse judges what a verified delivery is about, or returns nil.
-func (f *filters) refuse(g *Git, files *fileList) error {
+// refuseGit judges what a verified delivery is about, or returns nil.
+func (f *filters) refuseGit(g *Git, files *fileList) error {
 	action := g.Event + ":" + g.Action
 	if f.EventTypes != nil && !f.EventTypes.match(g.Event, action) {
 		return unwanted("the event", action, "eventTypes")

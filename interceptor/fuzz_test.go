@@ -165,7 +165,7 @@ func FuzzVector(f *testing.F) {
 		same := v.anyBody || sent.Body == v.body
 		for name, want := range v.header {
 			got := sent.Header[http.CanonicalHeaderKey(name)][0]
-			if slices.Contains(v.signed, name) && got != want && !(v.anyDigit && strings.EqualFold(got, want)) {
+			if slices.Contains(v.signed, name) && got != want && (!v.anyDigit || !strings.EqualFold(got, want)) {
 				same = false
 			}
 		}

@@ -190,8 +190,8 @@ func TestExtensions(t *testing.T) {
 		{"gitlab merge request", "gitlab", "merge_request", `{"object_kind":"merge_request","user":{"username":"li"},"project":{"path_with_namespace":"g/app"},` +
 			`"object_attributes":{"id":99,"iid":1,"action":"update","oldrev":"` + sha2 + `","source_branch":"f","target_branch":"main","last_commit":{"id":"` + sha + `"}}}`,
 			interceptor.Git{Action: "update", PullRequest: 1, SourceBranch: "f", TargetBranch: "main", SHA: sha, Before: sha2, Sender: "li", Repository: "g/app"}},
-		{"gitlab comment on a merge request", "gitlab", "note", `{"object_attributes":{"id":1244,"noteable_type":"MergeRequest"},"merge_request":{"iid":7,"source_branch":"f","target_branch":"main","last_commit":{"id":"` + sha + `"}}}`,
-			interceptor.Git{PullRequest: 7, SourceBranch: "f", TargetBranch: "main", SHA: sha}},
+		{"gitlab comment on a merge request", "gitlab", "note", `{"object_attributes":{"id":1244,"action":"create"},"merge_request":{"iid":7,"source_branch":"f","target_branch":"main","last_commit":{"id":"` + sha + `"}}}`,
+			interceptor.Git{Action: "create", PullRequest: 7, SourceBranch: "f", TargetBranch: "main", SHA: sha}},
 		{"gitlab issue", "gitlab", "issue", `{"object_attributes":{"iid":23,"action":"open"}}`, interceptor.Git{Action: "open"}},
 		{"gitcode tag", "gitcode", "tag_push", `{"object_kind":"tag_push","before":"` + zeros + `","after":"` + sha + `","ref":"refs/tags/v1.0","repository":{"git_http_url":"https://gitcode.com/a/b.git"}}`,
 			interceptor.Git{Action: "created", Ref: "refs/tags/v1.0", RefType: "tag", Tag: "v1.0", SHA: sha, CloneURL: "https://gitcode.com/a/b.git"}},

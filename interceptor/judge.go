@@ -51,7 +51,7 @@ func (c *call) claim() (claim, error) {
 	}
 	c.rec.Event, c.rec.DeliveryID = said.event, said.deliveryID
 	err = c.p.mode.read(&said, c.sent, c.p)
-	if err != nil && !(c.p.AllowInsecure && asRefusal(err).reason == reasonUnsigned) {
+	if err != nil && (!c.p.AllowInsecure || asRefusal(err).reason != reasonUnsigned) {
 		return claim{}, err
 	}
 	if said.ping {
@@ -306,7 +306,7 @@ func (c *call) examine(change *values, base Git) (*Git, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &git, c.p.filters.refuse(&git, &c.extract.files)
+	return &git, c.p.refuseGit(&git, &c.extract.files)
 }
 
 func (c *call) unreadable(err error) error {

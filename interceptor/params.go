@@ -75,7 +75,7 @@ func parseParams(raw json.RawMessage) (*params, error) {
 	if p.mode, err = p.from.mode(p.Mode); err != nil {
 		return p, err
 	}
-	for _, check := range []func() error{p.checkSecrets, p.checkReplay, p.checkMaxAge, p.filters.check, p.checkScheme} {
+	for _, check := range []func() error{p.checkSecrets, p.checkReplay, p.checkMaxAge, p.checkGlobs, p.checkScheme} {
 		if err := check(); err != nil {
 			return p, err
 		}
