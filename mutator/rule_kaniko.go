@@ -62,10 +62,9 @@ added.`,
 
 // kanikoDefaults are a Kaniko section, prepared.
 type kanikoDefaults struct {
-	image  *image.Reference
-	args   []kanikoArg
-	env    []kanikoVariable
-	anyway bool // whether there is anything to do but the command
+	image *image.Reference
+	args  []kanikoArg
+	env   []kanikoVariable
 }
 
 type kanikoArg struct {

@@ -129,7 +129,7 @@ func (l *lookups) Tekton(context.Context) mutator.Tekton { return l.tekton.now()
 // ready keeps traffic away until the cache is filled.
 func (l *lookups) ready(*http.Request) error {
 	if !l.synced() {
-		return errors.New("Namespaces and ServiceAccounts are not known yet")
+		return errors.New("the Namespaces and ServiceAccounts are not known yet")
 	}
 	return nil
 }

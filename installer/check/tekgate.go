@@ -99,10 +99,8 @@ func answer(ctx context.Context, s *state) (answered bool, hash string, err erro
 		return false, "", err
 	}
 	var record struct{ Config string }
-	if json.Unmarshal([]byte(run.GetAnnotations()[doneKey]), &record) != nil {
-		return false, "", nil
-	}
-	return true, record.Config, nil
+	answered = json.Unmarshal([]byte(run.GetAnnotations()[doneKey]), &record) == nil
+	return answered, record.Config, nil
 }
 
 func interceptorPublished(ctx context.Context, s *state) error {
