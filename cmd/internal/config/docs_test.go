@@ -1,0 +1,108 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/tekgate/tekgate/cmd/internal/config"
+	"github.com/tekgate/tekgate/mutator"
+)
+
+// TestDocs holds that every configuration in docs/ and the README is right, and
+// that docs/mutation.md names every rule.
+func TestDocs(t *testing.T) {
+	files, err := filepath.Glob("../../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, file := range append(files, "../../../README.md") {
+		for _, block := range blocks(t, file) {
+			if !strings.Contains(block, "kind: Configuration") {
+				continue
+			}
+			found++
+			c, err := config.Parse([]byte(block))
+			if err != nil {
+				t.Errorf("%s: %v in\n%s", file, err, block)
+				continue
+			}
+			rules, err := c.Mirror.Compile()
+			if err == nil {
+				_, err = mutator.New(c.Mutator, rules, nil)
+			}
+			if err != nil {
+				t.Errorf("%s: %v in\n%s", file, err, block)
+			}
+		}
+	}
+	if found < 4 {
+		t.Errorf("only %d configurations were found", found)
+	}
+	text, err := os.ReadFile("../../../docs/mutation.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range mutator.Rules {
+		if !strings.Contains(string(text), "| `"+rule.ID+"` |") {
+			t.Errorf("docs/mutation.md does not name the rule %s", rule.ID)
+		}
+	}
+}
+
+// TestDocsDefaults holds that docs/configuration.md shows the defaults, and leaves
+// out no field of a rule.
+func TestDocsDefaults(t *testing.T) {
+	for _, block := range blocks(t, "../../../docs/configuration.md") {
+		if !strings.Contains(block, "treatAsUnset") {
+			continue
+		}
+		c, err := config.Parse([]byte(block))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.Servers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defaults, err := config.Default().Servers()
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown := strings.ReplaceAll(string(got), "    builders: {}\n", "") // says nothing
+		if shown != string(defaults) {
+			t.Errorf("it shows\n%s\nand the defaults are\n%s", shown, defaults)
+		}
+		fields := reflect.TypeOf(mutator.Config{})
+		for i := range fields.NumField() {
+			rule := fields.Field(i).Type
+			for j := range rule.NumField() {
+				name, _, _ := strings.Cut(rule.Field(j).Tag.Get("json"), ",")
+				if name != "" && !strings.Contains(block, name) {
+					t.Errorf("%s.%s is not in it", fields.Field(i).Name, name)
+				}
+			}
+		}
+		return
+	}
+	t.Error("the section mutator was not found")
+}
+
+// blocks returns the blocks of YAML in a Markdown file.
+func blocks(t *testing.T, file string) []string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for i, part := range strings.Split(string(text), "```") {
+		if body, yaml := strings.CutPrefix(part, "yaml\n"); yaml && i%2 == 1 {
+			found = append(found, body)
+		}
+	}
+	return found
+}
