@@ -106,7 +106,7 @@ func (d *demo) startServers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = d.startServer(ctx, "interceptor", append(common, "--bind-address", d.ports.interceptor, "--url", "https://"+d.ports.interceptor)...)
+	err = d.startServer(ctx, "interceptor", append(common, "--metrics-bind-address", "0", "--deliveries-bind-address", "0", "--bind-address", d.ports.interceptor, "--url", "https://"+d.ports.interceptor)...)
 	if err != nil {
 		return err
 	}
