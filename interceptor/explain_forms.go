@@ -78,8 +78,9 @@ func reencoded(body []byte) [][]byte {
 	for _, form := range slices.Clone(forms) {
 		var html bytes.Buffer
 		json.HTMLEscape(&html, form)
-		slashes := bytes.ReplaceAll(form, []byte("/"), []byte(`\/`))
-		forms = append(forms, html.Bytes(), unhtml(form), ascii(form), slashes, bytes.ReplaceAll(form, []byte(`\/`), []byte("/")), unicoded(form), ascii(slashes))
+		slashed := bytes.ReplaceAll(form, []byte("/"), []byte(`\/`))
+		bare := func(f []byte) []byte { return bytes.ReplaceAll(f, []byte(`\/`), []byte("/")) }
+		forms = append(forms, html.Bytes(), unhtml(form), ascii(form), slashed, ascii(slashed), bare(form), unicoded(form), bare(unicoded(form)))
 	}
 	for _, form := range slices.Clone(forms) {
 		forms = append(forms, append(bytes.Clone(form), '\n'))

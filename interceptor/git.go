@@ -21,33 +21,33 @@ import (
 // name begins with a dash. A delivery about a branch called $(reboot), which Git
 // allows, is refused; a sender or a changed file of such a name is left out.
 type Git struct {
-	Provider string `json:"provider"`
-	Event    string `json:"event"`  // in the provider's words and one spelling, such as push or merge_request
-	Action   string `json:"action"` // what happened to a pull request; created, updated or deleted for a push
+	Provider string `json:"provider" doc:"as the param has it"`
+	Event    string `json:"event" doc:"in the provider's words and one spelling, such as push or merge_request"`
+	Action   string `json:"action" doc:"what happened to a pull request; created, updated or deleted for a push"`
 
-	Ref     string `json:"ref"`     // as in refs/heads/main; empty for a pull request
-	RefType string `json:"refType"` // branch or tag
-	Branch  string `json:"branch"`  // without refs/heads/
-	Tag     string `json:"tag"`     // without refs/tags/
-	SHA     string `json:"sha"`     // the commit that ref was set to, or a pull request's newest; zeros after a deletion
-	Before  string `json:"before"`  // the commit before it; zeros where there was none
-	Deleted bool   `json:"deleted"` // ref was deleted. Such deliveries pass only where eventTypes asks for them
+	Ref     string `json:"ref" doc:"such as refs/heads/main; empty for a pull request"`
+	RefType string `json:"refType" doc:"branch or tag"`
+	Branch  string `json:"branch" doc:"without refs/heads/"`
+	Tag     string `json:"tag" doc:"without refs/tags/"`
+	SHA     string `json:"sha" doc:"the commit that ref was set to, or a pull request's newest; zeros after a deletion"`
+	Before  string `json:"before" doc:"the commit before it; zeros where there was none"`
+	Deleted bool   `json:"deleted" doc:"ref was deleted; such deliveries pass only where eventTypes asks for them"`
 
-	Repository    string `json:"repository"` // with its owner, as in example/app
-	CloneURL      string `json:"cloneURL"`   // begins with https:// or http://
-	SSHURL        string `json:"sshURL"`
-	DefaultBranch string `json:"defaultBranch"`
+	Repository    string `json:"repository" doc:"with its owner, such as example/app"`
+	CloneURL      string `json:"cloneURL" doc:"with https or http"`
+	SSHURL        string `json:"sshURL" doc:"with SSH"`
+	DefaultBranch string `json:"defaultBranch" doc:"the repository's"`
 
-	PullRequest  int64  `json:"pullRequest"` // its number; 0 where the event is about none
-	SourceBranch string `json:"sourceBranch"`
-	TargetBranch string `json:"targetBranch"`
+	PullRequest  int64  `json:"pullRequest" doc:"its number; 0 where the event is about none"`
+	SourceBranch string `json:"sourceBranch" doc:"of a pull request"`
+	TargetBranch string `json:"targetBranch" doc:"of a pull request"`
 
-	Sender               string   `json:"sender"` // the account that did it
-	ChangedFiles         []string `json:"changedFiles"`
-	ChangedFilesComplete bool     `json:"changedFilesComplete"` // false where the delivery does not tell all, or one was left out
-	DeliveryID           string   `json:"deliveryID"`           // the sender's, which nobody signed
-	Verified             bool     `json:"verified"`             // false where allowInsecure let it pass
-	VerifiedBy           string   `json:"verifiedBy"`           // the Secret's name, a slash and the key
+	Sender               string   `json:"sender" doc:"the account that did it"`
+	ChangedFiles         []string `json:"changedFiles" doc:"of the commits that a push lists: added, changed and removed"`
+	ChangedFilesComplete bool     `json:"changedFilesComplete" doc:"false where the delivery does not tell all of them, or one was left out"`
+	DeliveryID           string   `json:"deliveryID" doc:"the sender's, which nobody signed"`
+	Verified             bool     `json:"verified" doc:"false where allowInsecure let it pass"`
+	VerifiedBy           string   `json:"verifiedBy" doc:"the Secret's name, a slash and the key"`
 }
 
 // appendJSON is encoding/json's, which the tests compare it with, for a tenth of

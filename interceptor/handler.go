@@ -150,8 +150,18 @@ func (h *Handler) observe(rec *Record, err error) {
 		rec.Reason = reasonInsecure
 	}
 	for _, o := range h.observers {
-		o.Observe(*rec)
+		h.tell(o, rec)
 	}
+}
+
+// tell keeps an observer that panics from taking the answer along.
+func (h *Handler) tell(o Observer, rec *Record) {
+	defer func() {
+		if p := recover(); p != nil {
+			h.log.Error(fmt.Errorf("panic with %T", p), "an observer failed", "observer", fmt.Sprintf("%T", o))
+		}
+	}()
+	o.Observe(*rec)
 }
 
 func shortID(id []byte) string {

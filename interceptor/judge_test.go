@@ -345,3 +345,16 @@ func TestAnswerIsGitInJSON(t *testing.T) {
 		}
 	}
 }
+
+// TestObserverPanics: what watches must not be able to stop an event, or another
+// observer.
+func TestObserverPanics(t *testing.T) {
+	seen := &records{}
+	broken := interceptor.ObserverFunc(func(interceptor.Record) { panic("a value that quotes " + secret) })
+	h := interceptor.New(interceptor.Default(), interceptor.Options{
+		Secrets: testSecrets(), Observers: []interceptor.Observer{broken, seen}, Log: logr.Discard(), Now: at(signedAt),
+	})
+	if got := send(t, h, giteeRequest()); !got.Continue || len(seen.all) != 1 {
+		t.Errorf("got %+v, and %d records", got, len(seen.all))
+	}
+}

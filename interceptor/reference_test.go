@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,23 +51,63 @@ tell is empty. A delivery whose names hold anything but letters, digits and
 ` + "`-._/+@#=,%~`" + ` is refused, for they end in scripts; a sender or a changed file of such a
 name is left out.
 
-| extension | type |
-|---|---|
+| extension | type | |
+|---|---|---|
 `
 
 const referenceOther = `
 ## Other than Tekton's own interceptors
 
-Those who come from Tekton's github, gitlab and bitbucket interceptors:
+For those who come from Tekton's github, gitlab and bitbucket interceptors, this is
+what differs here. A test sends the same requests to both.
 
-- Without a secret they let everything pass; here it takes ` + "`allowInsecure`" + `, and the log says so.
-- A secret of no length is refused here, and so is one shorter than interceptor.minSecretLength. A newline at its end is forgiven here.
-- An unknown param is an error here.
-- eventTypes are patterns here, and take GitLab's "Push Hook" as well as push. An event that is not wanted is refused before the secret is read.
-- A ping is verified and stopped here; there it passes.
-- changed_files of the github interceptor asks GitHub's API, with a token; changedFiles here is what the payload tells, and changedFilesComplete says whether that is all.
-- A form is refused by their github interceptor, too. Bodies that are no JSON pass here if they are signed, and have no extensions but the event.
-- The codes: a bad or missing signature is Unauthenticated here and FailedPrecondition or InvalidArgument there. EventListeners look at none of them.
+`
+
+// referenceMore are differences that one request does not show.
+var referenceMore = []string{
+	"a Secret's value that is shorter than interceptor.minSecretLength is refused",
+	"the changed_files of Tekton's github interceptor asks GitHub's API, with a token; changedFiles here is what the payload tells, and changedFilesComplete says whether that is all",
+	"a bad or missing signature has the code Unauthenticated, and there FailedPrecondition or InvalidArgument; EventListeners look at neither",
+	"one path serves all providers, and nothing else is answered",
+}
+
+var typeNames = map[string]string{"string": "string", "bool": "boolean", "int64": "number", "[]string": "list of strings"}
+
+const referenceRecipes = `
+## Recipes
+
+Each has what to do at the sender, the Secret and the interceptor of a Trigger. The
+Secret lies in the Trigger's namespace. This is a whole Trigger:
+
+` + "```" + `yaml
+apiVersion: triggers.tekton.dev/v1beta1
+kind: Trigger
+metadata: {name: build, namespace: ci}
+spec:
+  interceptors:
+  - ref: {name: tekgate}
+    params:
+    - {name: provider, value: gitee}
+    - {name: mode, value: sign}
+    - name: secretRefs # two while the secret is changed
+      value:
+      - {secretName: gitee-webhook, secretKey: secretToken}
+      - {secretName: gitee-webhook, secretKey: oldSecretToken}
+    - {name: eventTypes, value: [push, "merge_request:{open,source_branch_changed}"]}
+    - {name: repositories, value: [example/app]}
+    - {name: branches, value: [main, "release/*"]}
+    - {name: paths, value: ["**", "!docs/**"]}
+    - {name: maxAge, value: 30m}
+    - {name: replay, value: enforce}
+  bindings:
+  - {name: url, value: $(extensions.git.cloneURL)}
+  - {name: revision, value: $(extensions.git.sha)}
+  template: {ref: build}
+` + "```" + `
+
+Where a Trigger of a live cluster refuses a delivery that should pass, the sentence
+in the EventListener's debug log and the reason in Tekgate's say what is wrong.
+` + "`tekgate hook explain`" + ` tries a captured delivery and names the mistake.
 `
 
 // TestReference holds PROVIDERS.md to the providers.
@@ -100,14 +141,31 @@ func TestReference(t *testing.T) {
 	}
 	text.WriteString(referenceExtensions)
 	for f := range reflect.TypeFor[interceptor.Git]().Fields() {
-		fmt.Fprintf(&text, "| %s | %s |\n", f.Tag.Get("json"), strings.Replace(f.Type.String(), "[]string", "list of strings", 1))
+		if f.Tag.Get("doc") == "" {
+			t.Errorf("extension %s is not documented", f.Name)
+		}
+		fmt.Fprintf(&text, "| %s | %s | %s |\n", f.Tag.Get("json"), typeNames[f.Type.String()], f.Tag.Get("doc"))
 	}
 	text.WriteString(referenceOther)
-	text.WriteString("\n## Recipes\n")
+	for _, why := range differences() {
+		fmt.Fprintf(&text, "- %s%s.\n", strings.ToUpper(why[:1]), why[1:])
+	}
+	text.WriteString(referenceRecipes)
 	for _, r := range interceptor.Recipes {
 		writeRecipe(&text, r)
 	}
 	golden.Equal(t, "PROVIDERS.md", text.Bytes())
+}
+
+// differences are those that the parity cases show, and the others.
+func differences() []string {
+	var all []string
+	for _, c := range parityCases {
+		if c.why != "" && !slices.Contains(all, c.why) {
+			all = append(all, c.why)
+		}
+	}
+	return append(all, referenceMore...)
 }
 
 func writeRecipe(text *bytes.Buffer, r interceptor.Recipe) {
