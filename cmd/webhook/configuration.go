@@ -80,7 +80,7 @@ func (c *configuration) use(text []byte) error {
 		var m *mutator.Mutator
 		if m, err = mutator.New(parsed.Mutator, rules, c.cluster); err == nil {
 			m.Controller, m.Observe = c.controller, c.metrics.observe
-			c.current.Store(&ruleSet{m, &validator.Validator{Config: parsed.Validator, References: c.references}})
+			c.current.Store(&ruleSet{m, &validator.Validator{Config: parsed.Validator, Cluster: c.references}})
 			c.metrics.loaded(m.Hash(), time.Now())
 			return nil
 		}
