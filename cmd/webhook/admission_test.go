@@ -192,9 +192,10 @@ spec:
 `
 
 func (b *bed) testEventListener() {
+	b.reconfigure("validator: {rules: {dangling-reference: {mode: enforce}}}")
 	err := b.client.Create(b.Context(), b.parse(listener))
 	for _, part := range []string{
-		"admission webhook \"eventlisteners.validate.tekgate.dev\" denied the request: this EventListener would not work:\n- ",
+		"admission webhook \"triggers.validate.tekgate.dev\" denied the request: this EventListener was refused:\n- ",
 		`spec.triggers[0].bindings[0].ref: TriggerBinding "git-binding" does not exist in namespace "ci"`,
 		`spec.triggers[0].template.ref: TriggerTemplate "git-template" does not exist`,
 	} {
@@ -312,7 +313,9 @@ func (b *bed) testSecondBefore() {
 }
 
 // requests returns how often /mutate has been asked in this process.
-func requests(t *testing.T) float64 {
+func requests(t *testing.T) float64 { return requestsTo(t, "/mutate") }
+
+func requestsTo(t *testing.T, path string) float64 {
 	t.Helper()
 	families, err := metrics.Registry.Gather()
 	if err != nil {
@@ -324,7 +327,7 @@ func requests(t *testing.T) float64 {
 			continue
 		}
 		for _, metric := range family.GetMetric() {
-			if strings.Contains(metric.String(), `"/mutate"`) {
+			if strings.Contains(metric.String(), `"`+path+`"`) {
 				count += metric.GetCounter().GetValue()
 			}
 		}

@@ -42,6 +42,7 @@ type configuration struct {
 	interval   time.Duration
 	cluster    *lookups
 	references references
+	later      func(validator.Subject, []validator.Finding) // see type later
 	controller string
 	live       client.Reader
 	events     events.EventRecorder
@@ -80,7 +81,7 @@ func (c *configuration) use(text []byte) error {
 		var m *mutator.Mutator
 		if m, err = mutator.New(parsed.Mutator, rules, c.cluster); err == nil {
 			m.Controller, m.Observe = c.controller, c.metrics.observe
-			c.current.Store(&ruleSet{m, &validator.Validator{Config: parsed.Validator, Cluster: c.references}})
+			c.current.Store(&ruleSet{m, &validator.Validator{Config: parsed.Validator, Cluster: c.references, Observe: c.metrics.finding, Later: c.later}})
 			c.metrics.loaded(m.Hash(), time.Now())
 			return nil
 		}

@@ -30,6 +30,7 @@ import (
 	"github.com/tekgate/tekgate/internal/admit"
 	"github.com/tekgate/tekgate/internal/certs"
 	"github.com/tekgate/tekgate/mutator"
+	"github.com/tekgate/tekgate/validator"
 )
 
 // caSecret holds the CA that all replicas share.
@@ -184,6 +185,9 @@ func (s *program) register(ctx context.Context, m manager.Manager) error {
 		controller: mutator.ControllerOf(s.tekton),
 		live:       m.GetAPIReader(), events: m.GetEventRecorder("tekgate-webhook"), metrics: s.counts, log: s.log.WithName("configuration"),
 	}
+	again := newLater(m.GetAPIReader(), m.GetClient(), s.log.WithName("later"))
+	again.judge = func() *validator.Validator { return c.current.Load().validate }
+	again.dropped, c.later = s.counts.dropped.Inc, again.add
 	if err := c.load(); err != nil {
 		return err
 	}
@@ -197,7 +201,7 @@ func (s *program) register(ctx context.Context, m manager.Manager) error {
 	}
 	draining := func(*http.Request) error { return ctx.Err() }
 	return errors.Join(
-		m.Add(there.tasks), m.Add(there.tekton), m.Add(c),
+		m.Add(there.tasks), m.Add(there.tekton), m.Add(c), m.Add(again),
 		m.AddHealthzCheck("ping", healthz.Ping),
 		m.AddReadyzCheck("listening", hooks.StartedChecker()),
 		m.AddReadyzCheck("cache", there.ready),
