@@ -103,15 +103,22 @@ func ReadAll(file string, in io.Reader) (documents []*Document, problems []*Synt
 	case len(text) > maxText:
 		return nil, nil, fmt.Errorf("reading %s: it is larger than %d MiB", file, maxText>>20)
 	}
-	all := Split(file, text)
-	for _, d := range all {
-		if d.JSON, err = d.parse(); err != nil {
+	documents, problems = Parse(file, text)
+	return documents, problems, nil
+}
+
+// Parse reads the text of a file as ReadAll does.
+func Parse(file string, text []byte) (documents []*Document, problems []*SyntaxError) {
+	for _, d := range Split(file, text) {
+		raw, err := d.parse()
+		if err != nil {
 			problems = append(problems, &SyntaxError{Document: d, Line: d.lineOf(err), Err: err})
 			continue
 		}
+		d.JSON = raw
 		documents = append(documents, d)
 	}
-	return documents, problems, nil
+	return documents, problems
 }
 
 // Split takes the text of a file apart. The documents have no JSON yet.
