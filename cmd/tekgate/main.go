@@ -34,9 +34,12 @@ func start() int {
 // status is the exit status that an error ends the program with.
 func status(err error) int {
 	var different differentError
+	var own statusError
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &own):
+		return own.status
 	case errors.As(err, &different), errors.Is(err, errRefused):
 		return 2
 	}
@@ -48,6 +51,14 @@ func status(err error) int {
 type differentError string
 
 func (e differentError) Error() string { return string(e) }
+
+// statusError is an error with an exit status that its command documents.
+type statusError struct {
+	error
+	status int
+}
+
+func (e statusError) Unwrap() error { return e.error }
 
 // run is the whole program: it returns what went wrong as one sentence.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) error {
@@ -78,5 +89,6 @@ only verified events start a pipeline.`,
 	root.AddCommand(installCommand(), renderCommand(), diffCommand())
 	root.AddCommand(checkCommand(), statusCommand(), uninstallCommand(), credentialsCommand())
 	root.AddCommand(imagesCommand(), explainCommand(), mutateCommand(), scanCommand(), hookCommand())
+	root.AddCommand(lintCommand())
 	return root
 }

@@ -13,7 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
@@ -26,9 +29,13 @@ type Document struct {
 	File   string // as its reader named it
 	Number int    // its position in the file among those that hold anything, from 1
 	Line   int    // where it begins, from 1
+	Offset int    // where it begins, in bytes of the stream
 	Text   []byte // as it is written, from its separator on
 	JSON   []byte // what it means
 	alone  bool   // whether the file holds nothing else
+
+	column int   // how much of its first line stands before it, in characters
+	tree   *tree // its text as a tree, once a position was asked for
 }
 
 // Where names the document to people, such as `run.yaml, document 2 (line 14)`.
@@ -64,19 +71,67 @@ const maxText = 256 << 20
 // Documents that hold nothing are left out. The error names file, document and
 // line, and says what is wrong in one sentence.
 func Read(file string, in io.Reader) ([]*Document, error) {
+	documents, problems, err := ReadAll(file, in)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(problems) > 0:
+		return nil, problems[0]
+	}
+	return documents, nil
+}
+
+// SyntaxError says of a document that it is not well-formed.
+type SyntaxError struct {
+	Document *Document // without JSON
+	Line     int       // of the file, from 1
+	Err      error     // what is wrong, in one sentence
+}
+
+func (e *SyntaxError) Error() string { return e.Document.Where() + ": " + e.Err.Error() }
+
+// Unwrap returns what is wrong without the place.
+func (e *SyntaxError) Unwrap() error { return e.Err }
+
+// ReadAll reads a stream as Read does, and goes on after a document that is not
+// well-formed. The error is one of reading.
+func ReadAll(file string, in io.Reader) (documents []*Document, problems []*SyntaxError, err error) {
 	text, err := io.ReadAll(io.LimitReader(in, maxText+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("reading %s: %w", file, reason(err))
+		return nil, nil, fmt.Errorf("reading %s: %w", file, reason(err))
 	case len(text) > maxText:
-		return nil, fmt.Errorf("reading %s: it is larger than %d MiB", file, maxText>>20)
+		return nil, nil, fmt.Errorf("reading %s: it is larger than %d MiB", file, maxText>>20)
 	}
+	documents, problems = Parse(file, text)
+	return documents, problems, nil
+}
+
+// Parse reads the text of a file as ReadAll does.
+func Parse(file string, text []byte) (documents []*Document, problems []*SyntaxError) {
+	for _, d := range Split(file, text) {
+		raw, err := d.parse()
+		if err != nil {
+			problems = append(problems, &SyntaxError{Document: d, Line: d.lineOf(err), Err: err})
+			continue
+		}
+		d.JSON = raw
+		documents = append(documents, d)
+	}
+	return documents, problems
+}
+
+// Split takes the text of a file apart. The documents have no JSON yet.
+func Split(file string, text []byte) []*Document {
+	const mark = "\ufeff"
+	unmarked := bytes.TrimPrefix(text, []byte(mark))
+	marked := len(text) - len(unmarked)
 	var documents []*Document
-	for _, part := range split(bytes.TrimPrefix(text, []byte("\ufeff"))) {
-		line := part.line
+	for _, part := range split(unmarked) {
+		at := part
 		for _, d := range values(part.text) {
-			d.File, d.Line = file, line
-			line += bytes.Count(d.Text, []byte("\n"))
+			d.File, d.Line, d.Offset, d.column = file, at.line, marked+at.offset, at.column
+			at = at.after(d.Text)
 			if !empty(d.Text) {
 				d.Number = len(documents) + 1
 				documents = append(documents, d)
@@ -85,17 +140,38 @@ func Read(file string, in io.Reader) ([]*Document, error) {
 	}
 	for _, d := range documents {
 		d.alone = len(documents) == 1
-		if d.JSON, err = d.parse(); err != nil {
-			return nil, fmt.Errorf("%s: %w", d.Where(), err)
-		}
 	}
-	return documents, nil
+	return documents
 }
 
-// part is a piece of a stream, and the number of its first line.
+// namedLine is how a parser's message names a line.
+var namedLine = regexp.MustCompile(`\bline (\d+):`)
+
+// lineOf returns the line that a message of parse names, or the document's.
+func (d *Document) lineOf(err error) int {
+	if found := namedLine.FindStringSubmatch(err.Error()); found != nil {
+		if line, err := strconv.Atoi(found[1]); err == nil && line >= d.Line {
+			return line
+		}
+	}
+	return d.Line
+}
+
+// part is a piece of a stream, and where it begins: the number of the line, how
+// many characters of that line stand before it, and how many bytes of the stream.
 type part struct {
-	text []byte
-	line int
+	text                 []byte
+	line, column, offset int
+}
+
+// after returns where the text ends that begins where the part does.
+func (p part) after(text []byte) part {
+	breaks := bytes.Count(text, []byte("\n"))
+	if breaks == 0 {
+		return part{line: p.line, column: p.column + utf8.RuneCount(text), offset: p.offset + len(text)}
+	}
+	last := text[bytes.LastIndexByte(text, '\n')+1:]
+	return part{line: p.line + breaks, column: utf8.RuneCount(last), offset: p.offset + len(text)}
 }
 
 // split cuts a stream before each line that separates documents. A part begins
@@ -111,7 +187,7 @@ func split(text []byte) []part {
 		if separates(text[at:end]) {
 			switch before := text[begin:at]; {
 			case !empty(before):
-				parts = append(parts, part{before, first})
+				parts = append(parts, part{text: before, line: first, offset: begin})
 				begin, first = at, line
 			case separates(before): // a document that holds nothing
 				begin, first = at, line
@@ -119,7 +195,7 @@ func split(text []byte) []part {
 		}
 		at = end
 	}
-	return append(parts, part{text[begin:], first})
+	return append(parts, part{text: text[begin:], line: first, offset: begin})
 }
 
 func separates(line []byte) bool {

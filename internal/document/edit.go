@@ -282,3 +282,55 @@ func replace(node *yaml.Node, value any) {
 	}
 	*node = *now
 }
+
+// Revise makes changes to the document and returns its text. Unlike what Edit
+// returns it is for a file: blank lines, widths and whatever else an encoder does not
+// keep stay as the author wrote them, wherever nothing was changed.
+//
+// The text means what is wanted, or there is an error.
+func (d *Document) Revise(changes ...Change) ([]byte, error) {
+	edited, err := d.Edit(changes...)
+	if err != nil {
+		return nil, err
+	}
+	want, err := d.changed(changes)
+	if err != nil {
+		return nil, err
+	}
+	written := unreturned(d.Text)
+	before, after := unreturned(edited.Before), unreturned(edited.After)
+	if text, ok := graft(written, before, after); ok {
+		if revised := d.returned(text); d.says(revised, want) {
+			return revised, nil
+		}
+	}
+	if revised := d.returned(after); d.says(revised, want) {
+		return revised, nil
+	}
+	return nil, fmt.Errorf("changing %s: its text cannot be written so that it means what is wanted", d.Where())
+}
+
+// says tells whether a text, read as the document was, is one document and says
+// what is wanted.
+func (d *Document) says(text []byte, want map[string]any) bool {
+	again := Split(d.File, text)
+	if len(again) != 1 {
+		return false
+	}
+	raw, err := again[0].parse()
+	if err != nil {
+		return false
+	}
+	is, err := object.Decode(raw)
+	return err == nil && reflect.DeepEqual(is, want)
+}
+
+func unreturned(text []byte) string { return strings.ReplaceAll(string(text), "\r\n", "\n") }
+
+// returned gives lines the ends that the document's have.
+func (d *Document) returned(text string) []byte {
+	if bytes.Contains(d.Text, []byte("\r\n")) {
+		text = strings.ReplaceAll(text, "\n", "\r\n")
+	}
+	return []byte(text)
+}

@@ -1,0 +1,206 @@
+// Package judge lets the validator's rules look things up in a cluster, with the
+// permissions of whoever runs the command.
+//
+// It reads one object at a time, as rules ask for it, and nothing that they need not
+// know: names come as metadata, and of a Secret nothing leaves this package but the
+// names of its keys. Whoever judges a whole cluster had better read it in bulk.
+package judge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/validator"
+)
+
+// Cluster answers from an API server. It changes nothing there, and is safe for
+// concurrent use.
+type Cluster struct{ client client.Client }
+
+var _ validator.Cluster = &Cluster{}
+
+// Connect prepares to read from the server that config names.
+func Connect(config *rest.Config) (*Cluster, error) {
+	config = rest.CopyConfig(config)
+	config.QPS = -1 // the server's own fairness is enough
+	scheme := runtime.NewScheme()
+	if err := errors.Join(authorizationv1.AddToScheme(scheme), metav1.AddMetaToScheme(scheme)); err != nil {
+		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	c, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	return &Cluster{client: c}, nil
+}
+
+// served returns the version of a kind that the server prefers, and false for a kind
+// that it does not serve: no such object exists then.
+func (c *Cluster) served(kind schema.GroupKind) (version schema.GroupVersionKind, ok bool, err error) {
+	mapping, err := c.client.RESTMapper().RESTMapping(kind)
+	switch {
+	case meta.IsNoMatchError(err):
+		return version, false, nil
+	case err != nil:
+		return version, false, fmt.Errorf("asking the cluster for %s: %w", kind, err)
+	}
+	return mapping.GroupVersionKind, true, nil
+}
+
+// Names implements validator.Cluster.
+func (c *Cluster) Names(ctx context.Context, kind schema.GroupKind, namespace string) ([]string, error) {
+	version, served, err := c.served(kind)
+	if !served {
+		return nil, err
+	}
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(version.GroupVersion().WithKind(version.Kind + "List"))
+	if err := c.client.List(ctx, list, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("listing %ss: %w", kind.Kind, err)
+	}
+	names := make([]string, 0, len(list.Items))
+	for _, item := range list.Items {
+		names = append(names, item.Name)
+	}
+	return names, nil
+}
+
+var secrets = schema.GroupKind{Kind: "Secret"}
+
+// Get implements validator.Cluster. Of a Secret it returns the metadata alone.
+func (c *Cluster) Get(ctx context.Context, kind schema.GroupKind, namespace, name string) (map[string]any, error) {
+	version, served, err := c.served(kind)
+	if !served {
+		return nil, err
+	}
+	if kind == secrets {
+		return c.metadata(ctx, version, namespace, name)
+	}
+	obj := &unstructured.Unstructured{}
+	obj.SetGroupVersionKind(version)
+	if found, err := c.read(ctx, obj, kind.Kind, namespace, name); !found {
+		return nil, err
+	}
+	return obj.Object, nil
+}
+
+func (c *Cluster) metadata(ctx context.Context, version schema.GroupVersionKind, namespace, name string) (map[string]any, error) {
+	obj := &metav1.PartialObjectMetadata{}
+	obj.SetGroupVersionKind(version)
+	if found, err := c.read(ctx, obj, version.Kind, namespace, name); !found {
+		return nil, err
+	}
+	delete(obj.Annotations, "kubectl.kubernetes.io/last-applied-configuration") // holds what was applied, values too
+	apiVersion, kind := version.ToAPIVersionAndKind()
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&obj.ObjectMeta)
+	return map[string]any{"apiVersion": apiVersion, "kind": kind, "metadata": fields}, err
+}
+
+// read reads an object, and tells whether there is one.
+func (c *Cluster) read(ctx context.Context, into client.Object, kind, namespace, name string) (bool, error) {
+	err := c.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, into)
+	switch {
+	case apierrors.IsNotFound(err):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("reading %s %s: %w", kind, name, err)
+	}
+	return true, nil
+}
+
+// Keys implements validator.Cluster.
+func (c *Cluster) Keys(ctx context.Context, namespace, secret string) ([]string, error) {
+	obj := &unstructured.Unstructured{}
+	obj.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "Secret"})
+	if found, err := c.read(ctx, obj, "Secret", namespace, secret); !found {
+		return nil, err
+	}
+	data, _ := obj.Object["data"].(map[string]any)
+	return slices.AppendSeq(make([]string, 0, len(data)), maps.Keys(data)), nil
+}
+
+// May implements validator.Cluster, by a SubjectAccessReview.
+func (c *Cluster) May(ctx context.Context, who validator.Account, access validator.Access) (bool, error) {
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User:   "system:serviceaccount:" + who.Namespace + ":" + who.Name,
+		Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + who.Namespace, "system:authenticated"},
+		ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Verb: access.Verb, Group: access.Group, Resource: access.Resource, Namespace: access.Namespace, Name: access.Name,
+		},
+	}}
+	if err := c.client.Create(ctx, review); err != nil {
+		return false, fmt.Errorf("asking whether ServiceAccount %s/%s may %s %s: %w", who.Namespace, who.Name, access.Verb, access.Resource, err)
+	}
+	return review.Status.Allowed, nil
+}
+
+// Layers are files over a cluster: what the files do not hold is looked up there.
+type Layers struct {
+	Files   *validator.Set
+	Cluster validator.Cluster
+}
+
+var _ validator.Cluster = Layers{}
+
+// Names implements validator.Cluster.
+func (l Layers) Names(ctx context.Context, kind schema.GroupKind, namespace string) ([]string, error) {
+	names, err := l.Cluster.Names(ctx, kind, namespace)
+	if err != nil {
+		return nil, err
+	}
+	more, err := l.Files.Names(ctx, kind, namespace)
+	if err != nil && !errors.Is(err, validator.ErrUnknown) {
+		return nil, err
+	}
+	names = append(names, more...)
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// Get implements validator.Cluster. What Elsewhere names may be in neither.
+func (l Layers) Get(ctx context.Context, kind schema.GroupKind, namespace, name string) (map[string]any, error) {
+	fields, err := l.Files.Get(ctx, kind, namespace, name)
+	if fields != nil || (err != nil && !errors.Is(err, validator.ErrUnknown)) {
+		return fields, err
+	}
+	fields, err = l.Cluster.Get(ctx, kind, namespace, name)
+	if fields == nil && err == nil && l.elsewhere(kind.Kind, name) {
+		return nil, validator.ErrUnknown
+	}
+	return fields, err
+}
+
+func (l Layers) elsewhere(kind, name string) bool {
+	return slices.ContainsFunc(l.Files.Elsewhere[kind], func(pattern string) bool {
+		matched, _ := path.Match(pattern, name)
+		return matched
+	})
+}
+
+// Keys implements validator.Cluster.
+func (l Layers) Keys(ctx context.Context, namespace, secret string) ([]string, error) {
+	keys, err := l.Files.Keys(ctx, namespace, secret)
+	if errors.Is(err, validator.ErrUnknown) {
+		return l.Cluster.Keys(ctx, namespace, secret)
+	}
+	return keys, err
+}
+
+// May implements validator.Cluster.
+func (l Layers) May(ctx context.Context, who validator.Account, access validator.Access) (bool, error) {
+	return l.Cluster.May(ctx, who, access)
+}

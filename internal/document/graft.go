@@ -1,0 +1,137 @@
+package document
+
+import (
+	"strings"
+
+	"github.com/aymanbagabas/go-udiff"
+)
+
+// graft puts what differs between before and after into the text as it is written,
+// of which before is what an encoder makes. It reports false where a line that changed
+// has no like in the text.
+//
+// An encoder takes blank lines, widens and narrows what is indented, and breaks lines
+// elsewhere. So lines are found again by what they say without their spaces, and new
+// ones are indented as their neighbours are. Whoever calls it has to see whether the
+// outcome means what is wanted.
+func graft(written, before, after string) (text string, ok bool) {
+	g := grafting{written: lines(written), before: lines(before)}
+	g.align()
+	var out []string
+	next := 0 // the first written line that is not out yet
+	for _, h := range hunks(before, after) {
+		begin, end, ok := g.find(h)
+		if !ok || begin < next {
+			return "", false
+		}
+		out = append(out, g.written[next:begin]...)
+		for _, line := range h.lines {
+			out = append(out, g.indented(line, h.begin))
+		}
+		next = end
+	}
+	return strings.Join(append(out, g.written[next:]...), ""), true
+}
+
+// lines are the lines of a text, each with its end.
+func lines(text string) []string {
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	return strings.SplitAfter(text, "\n")[:strings.Count(text, "\n")]
+}
+
+// hunk says that some lines become others. The lines are counted from 0.
+type hunk struct {
+	begin, end int
+	lines      []string
+}
+
+func hunks(before, after string) []hunk {
+	var all []hunk
+	for _, edit := range lineEdits(before, after) {
+		begin := strings.Count(before[:edit.Start], "\n")
+		all = append(all, hunk{
+			begin: begin,
+			end:   begin + strings.Count(before[edit.Start:edit.End], "\n"),
+			lines: lines(edit.New),
+		})
+	}
+	return all
+}
+
+// lineEdits are the edits of a comparison, each of whole lines.
+func lineEdits(before, after string) []udiff.Edit {
+	edits := udiff.Lines(before, after)
+	udiff.SortEdits(edits)
+	return edits
+}
+
+type grafting struct {
+	written, before []string
+	at              []int // where a line of before is written, -1 if nowhere
+}
+
+// align finds the lines of before in what is written.
+func (g *grafting) align() {
+	before, written := squeezed(g.before), squeezed(g.written)
+	g.at = make([]int, len(g.before))
+	line, there := 0, 0
+	same := func(until int) {
+		for ; line < until; line++ {
+			g.at[line] = there
+			there++
+		}
+	}
+	for _, h := range hunks(before, written) {
+		same(h.begin)
+		for ; line < h.end; line++ {
+			g.at[line] = -1
+		}
+		there += len(h.lines)
+	}
+	same(len(g.before))
+}
+
+func squeezed(lines []string) string {
+	var text strings.Builder
+	for _, line := range lines {
+		text.WriteString(strings.Join(strings.Fields(line), " "))
+		text.WriteByte('\n')
+	}
+	return text.String()
+}
+
+// find returns which written lines a hunk is about.
+func (g *grafting) find(h hunk) (begin, end int, ok bool) {
+	if h.begin < h.end {
+		begin, end = g.at[h.begin], g.at[h.end-1]+1
+		return begin, end, begin >= 0 && end > begin
+	}
+	if h.begin == 0 {
+		return 0, 0, true
+	}
+	begin = g.at[h.begin-1] + 1
+	return begin, begin, begin > 0
+}
+
+// indented indents a new line as the nearest one is that an encoder indents alike.
+func (g *grafting) indented(line string, near int) string {
+	wanted := indentation(line)
+	for distance := range len(g.before) + 1 {
+		for _, i := range []int{near - distance, near + distance} {
+			if i >= 0 && i < len(g.before) && g.at[i] >= 0 && indentation(g.before[i]) == wanted {
+				return strings.Repeat(" ", indentation(g.written[g.at[i]])) + line[wanted:]
+			}
+		}
+	}
+	for i := min(near, len(g.before)) - 1; i >= 0; i-- {
+		if g.at[i] >= 0 && indentation(g.before[i]) < wanted {
+			more := wanted - indentation(g.before[i])
+			return strings.Repeat(" ", indentation(g.written[g.at[i]])+more) + line[wanted:]
+		}
+	}
+	return line
+}
+
+func indentation(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
