@@ -192,7 +192,6 @@ spec:
 `
 
 func (b *bed) testEventListener() {
-	b.reconfigure("validator: {rules: {dangling-reference: {mode: enforce}}}")
 	err := b.client.Create(b.Context(), b.parse(listener))
 	for _, part := range []string{
 		"admission webhook \"triggers.validate.tekgate.dev\" denied the request: this EventListener was refused:\n- ",

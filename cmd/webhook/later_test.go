@@ -5,7 +5,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -74,12 +73,12 @@ func onlyTwoRules(dangling string) string {
 	return string(text)
 }
 
-// reconfigure adds to the server's configuration and waits until it holds.
+// reconfigure replaces the section validator of the server's configuration and waits until it holds.
 func (b *bed) reconfigure(section string) {
 	b.Helper()
 	const said = "using a new configuration"
 	before := strings.Count(b.logs.String(), said)
-	if err := os.WriteFile(b.config, []byte(configuredBuilder+section+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(b.config, []byte(strings.Split(configuredBuilder, "validator:")[0]+section+"\n"), 0o600); err != nil {
 		b.Fatal(err)
 	}
 	b.eventually("the new configuration holds", func() error {
@@ -90,31 +89,16 @@ func (b *bed) reconfigure(section string) {
 	})
 }
 
-// warnings are what the API server told a client.
-type warnings struct {
-	sync.Mutex
-	texts []string
-}
+// heard are the warnings that a client got.
+type heard struct{ warnings }
 
-func (w *warnings) HandleWarningHeader(_ int, _, text string) {
-	w.Lock()
-	defer w.Unlock()
-	w.texts = append(w.texts, text)
-}
-
-// take returns them in one text, and forgets them.
-func (w *warnings) take() string {
-	w.Lock()
-	defer w.Unlock()
-	text := strings.Join(w.texts, "\n")
-	w.texts = nil
-	return text
-}
+// text returns them, and forgets them.
+func (h *heard) text() string { return strings.Join(h.take(), "\n") }
 
 // warned returns a client whose warnings are kept.
-func (b *bed) warned() (client.Client, *warnings) {
+func (b *bed) warned() (client.Client, *heard) {
 	b.Helper()
-	config, heard := rest.CopyConfig(b.cluster.Config), &warnings{}
+	config, heard := rest.CopyConfig(b.cluster.Config), &heard{}
 	config.WarningHandler = heard
 	c, err := client.New(config, client.Options{})
 	if err != nil {
@@ -158,7 +142,7 @@ func (b *bed) testGrace() {
 		if err := c.Create(b.Context(), object, options...); err != nil {
 			b.Fatal(err)
 		}
-		if text := heard.take(); !strings.Contains(text, `spec.triggers[0].bindings[0].ref: TriggerBinding `) || !strings.Contains(text, "(rule dangling-reference)") {
+		if text := heard.text(); !strings.Contains(text, `spec.triggers[0].bindings[0].ref: TriggerBinding `) || !strings.Contains(text, "(rule dangling-reference)") {
 			b.Errorf("%s: the warning is %q", object.GetName(), text)
 		}
 		return object
@@ -200,7 +184,7 @@ func (b *bed) testGrace() {
 
 // testBrokenUpdate holds that what is broken may be updated, even where it could not
 // be created any more.
-func (b *bed) testBrokenUpdate(c client.Client, heard *warnings) {
+func (b *bed) testBrokenUpdate(c client.Client, heard *heard) {
 	b.reconfigure(onlyTwoRules("enforce"))
 	if err := c.Create(b.Context(), b.parse(listenerTo("name: refused", "never"))); !apierrors.IsForbidden(err) {
 		b.Fatalf("creating one gives %v", err)
@@ -214,7 +198,7 @@ func (b *bed) testBrokenUpdate(c client.Client, heard *warnings) {
 	if err := c.Update(b.Context(), broken); err != nil {
 		b.Fatalf("updating what was broken before gives %v", err)
 	}
-	if text := heard.take(); !strings.Contains(text, "(rule dangling-reference)") {
+	if text := heard.text(); !strings.Contains(text, "(rule dangling-reference)") {
 		b.Errorf("the warning is %q", text)
 	}
 	if err := c.Delete(b.Context(), broken); err != nil {
@@ -256,7 +240,7 @@ func (b *bed) testAudit() {
 	update("golang:3")
 	time.Sleep(laterSettle + time.Second)
 	b.oneEvent("ci", "audited")
-	if text := heard.take(); text != "" {
+	if text := heard.text(); text != "" {
 		b.Errorf("audit warns: %q", text)
 	}
 	if after := gathered(b.T, `tekgate_validator_findings_total{kind="Task",mode="audit",rule="exception"}`); after-before != 3 {
