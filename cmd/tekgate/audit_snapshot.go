@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -74,10 +75,25 @@ func once[T any](s *snapshot, question any, ask func() (T, error)) (T, error) {
 // Names implements validator.Cluster.
 func (s *snapshot) Names(ctx context.Context, kind schema.GroupKind, namespace string) ([]string, error) {
 	list := listKey{kind, namespace}
-	if s.knows(list) && (namespace != "" || inCluster(kind)) {
+	switch {
+	case s.knows(list) && (namespace != "" || inCluster(kind)):
 		return s.names[list], nil
+	case s.knows(list):
+		return s.everywhere(kind), nil
 	}
 	return once(s, list, func() ([]string, error) { return s.singly.Names(ctx, kind, namespace) })
+}
+
+// everywhere returns the names of a kind in all namespaces.
+func (s *snapshot) everywhere(kind schema.GroupKind) []string {
+	var names []string
+	for list, some := range s.names {
+		if list.kind == kind {
+			names = append(names, some...)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Get implements validator.Cluster.

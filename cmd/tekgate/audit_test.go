@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -389,6 +392,10 @@ func (s *site) auditSnapshot(t *testing.T, c *cluster.Cluster) {
 	if err != nil || !slices.Equal(names, []string{"added"}) {
 		t.Errorf("the names are %v, %v", names, err)
 	}
+	there.add(bindings, "other", "a", map[string]any{})
+	if names, err := there.Names(ctx, bindings, ""); err != nil || !slices.Equal(names, []string{"a", "added"}) {
+		t.Errorf("the names of all namespaces are %v, %v", names, err)
+	}
 	if asked := len(there.answers); asked != 5 {
 		t.Errorf("%d things were asked for", asked)
 	}
@@ -427,5 +434,35 @@ func TestAuditDoc(t *testing.T) {
 	got := fmt.Sprint(paragraphOf("a `b` c"), paragraphOf("    block"), paragraphOf("| a |"), paragraphOf(""))
 	if want := "{[{a  false} {b true} { c false}] } {[]     block} {[] | a |} {[] }"; got != want {
 		t.Errorf("got %s", got)
+	}
+}
+
+// TestAuditDocumented holds that docs/policy.md names every field of the JSON.
+func TestAuditDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, found := bytes.Cut(text, []byte("### JSON"))
+	if !found {
+		t.Fatal("docs/policy.md says nothing of the JSON")
+	}
+	seen := 0
+	var fields func(reflect.Type)
+	fields = func(in reflect.Type) {
+		for in.Kind() == reflect.Slice || in.Kind() == reflect.Map {
+			in = in.Elem()
+		}
+		for i := 0; in.Kind() == reflect.Struct && in != reflect.TypeFor[time.Time]() && i < in.NumField(); i++ {
+			name, _, _ := strings.Cut(in.Field(i).Tag.Get("json"), ",")
+			if seen++; name != "" && !bytes.Contains(text, []byte("`"+name+"`")) {
+				t.Errorf("docs/policy.md does not name the field %s", name)
+			}
+			fields(in.Field(i).Type)
+		}
+	}
+	fields(reflect.TypeFor[auditReport]())
+	if seen < 30 {
+		t.Errorf("only %d fields were looked for", seen)
 	}
 }
