@@ -559,6 +559,29 @@ func TestConfigValidate(t *testing.T) {
 
 // TestMemory holds all memory for requests with one that does not end, and
 // expects others to be told, and to be served once it has gone.
+// TestWith changes the configuration of a handler that is in use: what it was goes
+// on, and what it becomes holds for what comes.
+func TestWith(t *testing.T) {
+	before := newHandler(signedAt + 1000)
+	strict := interceptor.Default()
+	strict.MinSecretLength = len(secret) + 1
+	after := before.With(strict)
+	small := interceptor.Default()
+	small.MaxBodyBytes = 100
+	for _, tt := range []struct {
+		name string
+		h    *interceptor.Handler
+		want bool
+	}{
+		{"before", before, true}, {"a longer secret is asked for", after, false}, {"and no more", after.With(interceptor.Default()), true},
+		{"the body is too large", before.With(small), false}, {"the first one still", before, true},
+	} {
+		if got := send(t, tt.h, giteeRequest()); got.Continue != tt.want {
+			t.Errorf("%s: got %+v, want continue %v", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestMemory(t *testing.T) {
 	h := newHandler(signedAt)
 	reader, writer := io.Pipe()

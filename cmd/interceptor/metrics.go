@@ -29,6 +29,9 @@ type metrics struct {
 	newlines prometheus.Counter
 	secrets  *prometheus.CounterVec
 	matched  *matched
+
+	reloaded   prometheus.Gauge
+	reloadedAt prometheus.Gauge
 }
 
 const subsystem = "tekgate_interceptor"
@@ -59,16 +62,31 @@ func newMetrics(expiry func() (leaf, ca time.Time)) *metrics {
 			Help: "Look-ups of Secrets by outcome: cached, read, stale (served on while the API server is away) or failed.",
 		}, []string{"outcome"}),
 		matched: &matched{seen: map[matchedKey]matchedValue{}},
+		// The two have the names that they have at the admission server.
+		reloaded: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tekgate_config_last_reload_successful", Help: "1 if the configuration was valid when it was read last.",
+		}),
+		reloadedAt: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tekgate_config_last_reload_success_timestamp_seconds", Help: "Unix time at which a valid configuration was read last.",
+		}),
 	}
+	m.loaded(time.Now()) // there is no server without
 	for _, o := range secrets.Outcomes {
 		m.secrets.WithLabelValues(string(o))
 	}
-	m.registry.MustRegister(m.verdicts, m.duration, m.skew, m.newlines, m.secrets, m.matched,
+	m.registry.MustRegister(m.verdicts, m.duration, m.skew, m.newlines, m.secrets, m.matched, m.reloaded, m.reloadedAt,
 		expiryGauge("serving", func() time.Time { leaf, _ := expiry(); return leaf }),
 		expiryGauge("ca", func() time.Time { _, ca := expiry(); return ca }),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
+
+func (m *metrics) loaded(now time.Time) {
+	m.reloaded.Set(1)
+	m.reloadedAt.Set(float64(now.Unix()))
+}
+
+func (m *metrics) refused() { m.reloaded.Set(0) }
 
 func expiryGauge(certificate string, at func() time.Time) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -235,7 +235,10 @@ func (f *fixture) testOutage(t *testing.T) {
 	if stale.Load() != 2 || failed.Load() != 0 {
 		t.Errorf("%d stale and %d failed, want 2 and 0", stale.Load(), failed.Load())
 	}
+	c.SetMaxStale(12 * time.Minute)
 	set(start.Add(11 * time.Minute))
+	want(t, token(t, c, secret), "first")
+	c.SetMaxStale(10 * time.Minute)
 	if got := token(t, c, secret); got == "first" || failed.Load() != 1 {
 		t.Errorf("got %q after the bound, %d failed", got, failed.Load())
 	}
