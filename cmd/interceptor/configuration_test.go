@@ -36,7 +36,6 @@ func (c *configured) startLimited(t *testing.T, api *cluster.Cluster) {
 	c.program = start(t, "--kubeconfig", limited(t, api.Kubeconfig), "--config", c.path, "--bind-address=127.0.0.1:0", "--health-bind-address=0",
 		"--metrics-bind-address=127.0.0.1:0", "--deliveries-bind-address=0", "--drain=1s")
 	c.events, c.metrics = c.address(t, "serving events"), c.address(t, "serving metrics")
-	c.address(t, "ClusterInterceptor tekgate is published")
 }
 
 // limited returns a kubeconfig with the rights of the manifests and no others.
@@ -65,7 +64,7 @@ func testConfiguration(t *testing.T, api *cluster.Cluster, c client.Client) {
 	p := &configured{path: filepath.Join(t.TempDir(), "config.yaml")}
 	p.write(t, "")
 	p.startLimited(t, api)
-	to, _ := options{}.target()
+	to, _ := options{}.target() // published before, by the same CA
 	trusted := clientOf(t, mustGet(t, c, to.clusterInterceptor(nil)), p.events)
 	checkEvents(t, trusted)
 	p.gauge(t, "1")
