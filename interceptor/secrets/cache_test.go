@@ -17,6 +17,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -37,6 +39,7 @@ func TestOnAPIServer(t *testing.T) {
 	}
 	f := &fixture{admin: admin, line: newLine(t, api.Config)}
 	t.Run("one read for many", f.testOneRead)
+	t.Run("the age is that of the data", f.testAge)
 	t.Run("rotation is seen at once by whoever asks", f.testRenew)
 	t.Run("rotation is seen soon by everybody", f.testRotation)
 	t.Run("forged events do not flood the API server", f.testSpacing)
@@ -162,6 +165,44 @@ func (f *fixture) testOneRead(t *testing.T) {
 	got, err := c.Get(t.Context(), secret.Namespace, secret.Name)
 	if err != nil || got.ResourceVersion != secret.ResourceVersion || time.Since(got.Since) > time.Minute {
 		t.Errorf("got version %q of %s, error %v", got.ResourceVersion, got.Since, err)
+	}
+}
+
+// testAge leaves each write a second of its own, since that is how exactly the API
+// server notes when it was.
+func (f *fixture) testAge(t *testing.T) {
+	c, secret := f.cache(t, secrets.Options{})
+	since := func() time.Time {
+		t.Helper()
+		time.Sleep(1100 * time.Millisecond)
+		got, err := c.Renew(t.Context(), secret.Namespace, secret.Name, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.Since
+	}
+	made := since()
+	label := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"a":"b"}}}`))
+	if err := f.admin.Patch(t.Context(), secret, label, client.FieldOwner("labels")); err != nil {
+		t.Fatal(err)
+	}
+	if got := since(); !got.Equal(made) || made.IsZero() {
+		t.Errorf("a label makes the data as new as %s, and it was written at %s", got, made)
+	}
+	data := client.RawPatch(types.MergePatchType, []byte(`{"data":{"token":"c2Vjb25k"}}`))
+	if err := f.admin.Patch(t.Context(), secret, data, client.FieldOwner("data")); err != nil {
+		t.Fatal(err)
+	}
+	second := since()
+	if !second.After(made) {
+		t.Errorf("the data was written again after %s, and is said to be of %s", made, second)
+	}
+	apply := corev1ac.Secret(secret.Name, secret.Namespace).WithStringData(map[string]string{"token": "third"})
+	if err := f.admin.Apply(t.Context(), apply, client.FieldOwner("applies"), client.ForceOwnership); err != nil {
+		t.Fatal(err)
+	}
+	if third := since(); !third.After(second) {
+		t.Errorf("the data was applied after %s, and is said to be of %s", second, third)
 	}
 }
 
