@@ -165,7 +165,7 @@ func TestExplainTriesAllSecrets(t *testing.T) {
 
 // TestExplainLargeBodies holds that a search through a megabyte ends.
 func TestExplainLargeBodies(t *testing.T) {
-	push := pushOf(1 << 20)
+	push := `{"ref":"refs/heads/master","commits":[` + strings.Repeat(`{"id":"fd489864e7642b48eaad6e3f155c10e46810ec72","message":"café <a@example.com>"},`, 12000) + "{}]}"
 	sent := caught(t, forGitHub, "another one entirely", push)
 	start := time.Now()
 	got := interceptor.Explain(interceptor.Default(), json.RawMessage(forGitHub), [][]byte{[]byte(secret)}, sent, time.UnixMilli(signedAt))

@@ -604,25 +604,3 @@ func TestMemory(t *testing.T) {
 		t.Errorf("after it was given back: %s", got.Status.Message)
 	}
 }
-
-// sendTo posts a request to any interceptor's server.
-func sendTo(t testing.TB, h http.Handler, path string, req *v1beta1.InterceptorRequest) *v1beta1.InterceptorResponse {
-	t.Helper()
-	raw, err := json.Marshal(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, bytes.NewReader(raw)))
-	got := &v1beta1.InterceptorResponse{}
-	if err := json.Unmarshal(w.Body.Bytes(), got); w.Code != http.StatusOK || err != nil {
-		t.Fatalf("got %d %s", w.Code, w.Body)
-	}
-	return got
-}
-
-func status(h http.Handler, path, body string) int {
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, strings.NewReader(body)))
-	return w.Code
-}
