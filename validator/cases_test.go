@@ -7,16 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
-	admissionv1 "k8s.io/api/admission/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/tekgate/tekgate/internal/document"
 	"github.com/tekgate/tekgate/internal/golden"
+	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/strict"
 	"github.com/tekgate/tekgate/validator"
 )
@@ -24,46 +24,108 @@ import (
 // namespace is that of the request in every case.
 const namespace = "ci"
 
-// exists is exists.yaml: what there is, and which look-ups fail, per kind.
-type exists struct {
-	ByKind map[string][]string `json:"names"`
-	Errors map[string]string   `json:"errors"`
+// now is the clock of every case.
+var now = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+
+// There are three files beside each case's object.yaml, all optional:
+//
+//	others.yaml   the other objects that there are, in namespace ci if they say none
+//	cluster.yaml  what else there is to know, see there
+//	config.yaml   the section validator of the configuration
+//
+// want.txt is what the one rule whose folder it is has to say.
+
+// there is a case's cluster: its objects, and cluster.yaml.
+type there struct {
+	*validator.Set
+	Secrets map[string][]string `json:"secrets"` // keys, by "name" or "namespace/name"
+	May     []string            `json:"may"`     // "namespace/account verb resource.group namespace"
+	Images  []string            `json:"images"`  // that a registry has
+	Errors  map[string]string   `json:"errors"`  // of look-ups, by kind; "unknown" for validator.ErrUnknown
 }
 
-func (e exists) Names(_ context.Context, kind schema.GroupKind, ns string) ([]string, error) {
-	inCluster := strings.HasPrefix(kind.Kind, "Cluster")
-	if kind.Group != "triggers.tekton.dev" || inCluster != (ns == "") || (!inCluster && ns != namespace) {
-		return nil, fmt.Errorf("asked for %s in %q", kind, ns)
+func (e there) err(kind string) error {
+	switch text := e.Errors[kind]; text {
+	case "":
+		return nil
+	case "unknown":
+		return validator.ErrUnknown
+	default:
+		return errors.New(text)
 	}
-	if text := e.Errors[kind.Kind]; text != "" {
-		return nil, errors.New(text)
-	}
-	return e.ByKind[kind.Kind], nil
 }
 
-// TestCases creates each testdata/<rule>/<case>/object.yaml beside what
-// exists.yaml says, under config.yaml, and compares the answer with want.txt.
+func (e there) Names(ctx context.Context, kind schema.GroupKind, ns string) ([]string, error) {
+	if err := e.err(kind.Kind); err != nil {
+		return nil, err
+	}
+	return e.Set.Names(ctx, kind, ns)
+}
+
+func (e there) Get(ctx context.Context, kind schema.GroupKind, ns, name string) (map[string]any, error) {
+	if err := e.err(kind.Kind); err != nil {
+		return nil, err
+	}
+	found, err := e.Set.Get(ctx, kind, ns, name)
+	if errors.Is(err, validator.ErrUnknown) && kind.Group == "" {
+		err = nil // unlike a folder, a case knows all objects
+	}
+	return found, err
+}
+
+func (e there) Keys(_ context.Context, ns, secret string) ([]string, error) {
+	if err := e.err("Secret"); err != nil {
+		return nil, err
+	}
+	if keys, ok := e.Secrets[ns+"/"+secret]; ok || ns != namespace {
+		return keys, nil
+	}
+	return e.Secrets[secret], nil
+}
+
+// access gives the method May, whose name the field has taken.
+type access struct{ there }
+
+func (a access) May(_ context.Context, who validator.Account, what validator.Access) (bool, error) {
+	if err := a.err("SubjectAccessReview"); err != nil {
+		return false, err
+	}
+	resource := strings.TrimSuffix(what.Resource+"."+what.Group, ".")
+	return slices.Contains(a.there.May, fmt.Sprintf("%s/%s %s %s %s", who.Namespace, who.Name, what.Verb, resource, what.Namespace)), nil
+}
+
+func (e there) Exists(_ context.Context, reference string) (bool, error) {
+	return slices.Contains(e.Images, reference), e.err("image")
+}
+
+// TestCases judges each testdata/<rule>/<case>/object.yaml by its one rule.
 func TestCases(t *testing.T) {
 	for _, folder := range golden.Folders(t) {
 		t.Run(strings.TrimPrefix(folder, "testdata/"), func(t *testing.T) {
 			v := load(t, folder)
-			raw := golden.JSON(t, golden.Read(t, folder+"/object.yaml"))
-			res := v.Handle(t.Context(), request(t, admissionv1.Create, raw, nil))
-			golden.Equal(t, folder+"/want.txt", []byte(answer(res)))
+			out := v.Judge(t.Context(), subject(t, golden.JSON(t, golden.Read(t, folder+"/object.yaml"))))
+			golden.Equal(t, folder+"/want.txt", []byte(judgement(out)))
 		})
 	}
 }
 
-// answer is what a user of kubectl is shown.
-func answer(res admission.Response) string {
-	text := "allowed\n"
-	if !res.Allowed {
-		text = "denied: " + res.Result.Message + "\n"
+// judgement is an outcome as text, "nothing" where there is nothing to say.
+func judgement(out validator.Outcome) string {
+	var text strings.Builder
+	for _, f := range out.Findings {
+		fmt.Fprintf(&text, "%s (%s): %s\n", f.Severity, f.Mode, f)
+		for _, edit := range f.Fix {
+			value, _ := json.Marshal(edit.Value)
+			fmt.Fprintf(&text, "  fix: %s %s %s\n", edit.Op, edit.Path, value)
+		}
 	}
-	for _, warning := range res.Warnings {
-		text += "warning: " + warning + "\n"
+	for _, e := range out.Excepted {
+		fmt.Fprintf(&text, "excepted until %s (%s): %s\n", e.Exception.Until.Format(time.DateOnly), e.Exception.Reason, e.Finding)
 	}
-	return text
+	for _, unknown := range out.Unknown {
+		fmt.Fprintf(&text, "unknown: %s\n", unknown)
+	}
+	return cmp.Or(text.String(), "nothing\n")
 }
 
 // TestEveryRuleHasCases also says which folders belong to no rule, and wants
@@ -73,7 +135,7 @@ func TestEveryRuleHasCases(t *testing.T) {
 	for _, folder := range golden.Folders(t) {
 		rule := filepath.Base(filepath.Dir(folder))
 		good[rule], bad[rule] = good[rule]+0, bad[rule]+0
-		if strings.HasPrefix(string(golden.Read(t, folder+"/want.txt")), "denied") {
+		if strings.Contains(string(golden.Read(t, folder+"/want.txt")), "(rule "+rule+")") {
 			bad[rule]++
 		} else {
 			good[rule]++
@@ -83,8 +145,8 @@ func TestEveryRuleHasCases(t *testing.T) {
 		if good[rule.ID] == 0 || bad[rule.ID] == 0 {
 			t.Errorf("rule %s has %d good and %d bad cases", rule.ID, good[rule.ID], bad[rule.ID])
 		}
-		if rule.Doc == "" || len(rule.Kinds) == 0 || rule.Check == nil || rule.Mode == nil {
-			t.Errorf("rule %s lacks a doc, kinds or a function", rule.ID)
+		if rule.Doc == "" || len(rule.Kinds) == 0 || rule.Check == nil || rule.Severity == "" {
+			t.Errorf("rule %s lacks a doc, kinds, a severity or a function", rule.ID)
 		}
 		delete(good, rule.ID)
 	}
@@ -93,19 +155,44 @@ func TestEveryRuleHasCases(t *testing.T) {
 	}
 }
 
+// load returns the validator of a case, which asks the one rule of its folder: by
+// its severity if nobody else switches it on.
 func load(t testing.TB, folder string) *validator.Validator {
 	t.Helper()
-	config := validator.Default()
-	var there exists
+	id := filepath.Base(filepath.Dir(folder))
+	at := slices.IndexFunc(validator.Rules, func(r *validator.Rule) bool { return r.ID == id })
+	if at < 0 {
+		t.Fatalf("%s: there is no rule %s", folder, id)
+	}
+	rule := *validator.Rules[at]
+	rule.OptIn = false
+	config, extra := validator.Default(), there{}
 	err := errors.Join(
 		strict.UnmarshalYAML(optional(t, folder+"/config.yaml"), &config),
-		strict.UnmarshalYAML(optional(t, folder+"/exists.yaml"), &there),
+		strict.UnmarshalYAML(optional(t, folder+"/cluster.yaml"), &extra),
 		config.Validate(),
 	)
 	if err != nil {
 		t.Fatalf("%s: %v", folder, err)
 	}
-	return &validator.Validator{Config: config, References: there}
+	extra.Set = validator.NewSet(others(t, folder+"/others.yaml"))
+	return &validator.Validator{
+		Config: config, Cluster: access{extra}, Registry: extra, Rules: []*validator.Rule{&rule},
+		Now: func() time.Time { return now },
+	}
+}
+
+func others(t testing.TB, path string) []validator.Subject {
+	t.Helper()
+	documents, err := document.Read(path, strings.NewReader(string(golden.ReadOptional(t, path))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var subjects []validator.Subject
+	for _, d := range documents {
+		subjects = append(subjects, subject(t, d.JSON))
+	}
+	return subjects
 }
 
 func optional(t testing.TB, path string) []byte {
@@ -113,18 +200,17 @@ func optional(t testing.TB, path string) []byte {
 	return []byte(cmp.Or(string(golden.ReadOptional(t, path)), "{}"))
 }
 
-func request(t testing.TB, operation admissionv1.Operation, raw, old []byte) admission.Request {
+// subject decodes an object, in namespace ci if it says none.
+func subject(t testing.TB, raw []byte) validator.Subject {
 	t.Helper()
-	var meta metav1.TypeMeta
-	if err := json.Unmarshal(raw, &meta); err != nil {
+	fields, err := object.Decode(raw)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
-		UID:       "1",
-		Kind:      metav1.GroupVersionKind(meta.GroupVersionKind()),
-		Namespace: namespace,
-		Operation: operation,
-		Object:    runtime.RawExtension{Raw: raw},
-		OldObject: runtime.RawExtension{Raw: old},
-	}}
+	var r object.Reader
+	return validator.Subject{
+		Kind:      schema.FromAPIVersionAndKind(r.Text(fields, "apiVersion"), r.Text(fields, "kind")),
+		Namespace: cmp.Or(r.Text(r.Fields(fields, "metadata"), "namespace"), namespace),
+		Fields:    fields,
+	}
 }

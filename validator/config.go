@@ -2,30 +2,80 @@ package validator
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"path"
 	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tekgate/tekgate/internal/strict"
 )
 
-// Config is the section `validator` of the configuration file, with one field
-// per rule.
+// Config is the section `validator` of the configuration file.
 type Config struct {
-	DanglingReference DanglingReference `json:"danglingReference"`
+	// Rules says what becomes of the findings of a rule, by its id.
+	Rules map[string]RuleConfig `json:"rules,omitempty"`
+	// References configures the rules about other objects.
+	References References `json:"references"`
+	// Exceptions says whether annotations may except objects from rules.
+	Exceptions Exceptions `json:"exceptions"`
+	// Policy holds the lists and limits that rules hold objects to.
+	Policy Policy `json:"policy,omitzero"`
 }
 
-// DanglingReference configures the rule dangling-reference.
-type DanglingReference struct {
-	Mode Mode `json:"mode"`
+// RuleConfig configures one rule.
+type RuleConfig struct {
+	// Mode is what becomes of its findings. Empty means the rule's own default.
+	Mode Mode `json:"mode,omitempty"`
+	// Namespaces says it for some namespaces; the first that matches counts.
+	Namespaces []NamespaceMode `json:"namespaces,omitempty"`
 }
 
-// Mode says what becomes of a rule's findings.
-type Mode string
+// NamespaceMode is a mode for some namespaces.
+type NamespaceMode struct {
+	Match []string `json:"match"` // names, in which * stands for any characters
+	Mode  Mode     `json:"mode"`
+}
 
-// The modes of a rule.
-const (
-	Enforce Mode = "enforce" // the object is refused
-	Warn    Mode = "warn"    // the object is accepted, and its user is warned
-	Off     Mode = "off"     // the rule is not asked
-)
+// References configures the rules about other objects.
+type References struct {
+	// Grace is how long an object that was accepted with a warning may wait for
+	// what it refers to, before an Event says that it is still not there.
+	Grace metav1.Duration `json:"grace"`
+}
+
+// Exceptions configures exceptions, see Exception.
+type Exceptions struct {
+	// Disabled makes the annotations count for nothing.
+	Disabled bool `json:"disabled,omitempty"`
+	// MaxDays bounds how far away the date of an exception may be. 0 means any.
+	MaxDays int `json:"maxDays,omitempty"`
+}
+
+// Policy holds the lists and limits of rules, by group; each part is described where
+// its group is.
+type Policy struct {
+	Triggers TriggerPolicy  `json:"triggers,omitzero"`
+	Graph    GraphPolicy    `json:"graph,omitzero"`
+	Images   ImagePolicy    `json:"images,omitzero"`
+	Trust    TrustPolicy    `json:"trust,omitzero"`
+	Security SecurityPolicy `json:"security,omitzero"`
+	Patches  PatchPolicy    `json:"patches,omitzero"`
+}
+
+func (p Policy) validate() error {
+	return errors.Join(
+		within("triggers", p.Triggers.validate()),
+		within("graph", p.Graph.validate()),
+		within("images", p.Images.validate()),
+		within("trust", p.Trust.validate()),
+		within("security", p.Security.validate()),
+		within("patches", p.Patches.validate()),
+	)
+}
 
 // UnmarshalJSON takes false for off, since that is what YAML makes of `mode: off`
 // without quotes.
@@ -38,19 +88,113 @@ func (m *Mode) UnmarshalJSON(raw []byte) error {
 }
 
 func (m Mode) validate(path string) error {
-	if slices.Contains([]Mode{Enforce, Warn, Off}, m) {
+	if slices.Contains([]Mode{Enforce, Warn, Audit, Off}, m) {
 		return nil
 	}
-	return fmt.Errorf("%s: %q is not a mode: write enforce, warn or off", path, string(m))
+	return fmt.Errorf("%s: %q is not a mode: write enforce, warn, audit or off", path, string(m))
 }
 
 // Default returns the configuration that holds where the file says nothing.
 func Default() Config {
-	return Config{DanglingReference: DanglingReference{Mode: Enforce}}
+	return Config{References: References{Grace: metav1.Duration{Duration: 10 * time.Minute}}}
 }
 
 // Validate reports all that is wrong, each problem with the path of its field in
 // the section.
 func (c Config) Validate() error {
-	return c.DanglingReference.Mode.validate("danglingReference.mode")
+	var problems []error
+	for _, id := range slices.Sorted(maps.Keys(c.Rules)) {
+		problems = append(problems, c.Rules[id].validate("rules."+id, id))
+	}
+	if c.References.Grace.Duration < 0 {
+		problems = append(problems, errors.New("references.grace: a time cannot be negative"))
+	}
+	if c.Exceptions.MaxDays < 0 {
+		problems = append(problems, errors.New("exceptions.maxDays: it cannot be negative: write 0 for any date"))
+	}
+	return errors.Join(append(problems, within("policy", c.Policy.validate()))...)
+}
+
+func (c RuleConfig) validate(at, id string) error {
+	var problems []error
+	if ids := identifiers(); !slices.Contains(ids, id) {
+		remedy := "`tekgate lint --rules` lists them"
+		if best := strict.Closest(id, ids); best != "" {
+			remedy = fmt.Sprintf("did you mean %q?", best)
+		}
+		problems = append(problems, fmt.Errorf("%s: there is no such rule: %s", at, remedy))
+	}
+	if c.Mode != "" {
+		problems = append(problems, c.Mode.validate(at+".mode"))
+	}
+	for i, n := range c.Namespaces {
+		problems = append(problems, n.validate(fmt.Sprintf("%s.namespaces[%d]", at, i)))
+	}
+	return errors.Join(problems...)
+}
+
+func (n NamespaceMode) validate(at string) error {
+	problems := []error{n.Mode.validate(at + ".mode")}
+	if len(n.Match) == 0 {
+		problems = append(problems, fmt.Errorf("%s.match: says nothing: name namespaces", at))
+	}
+	return errors.Join(append(problems, patterns(at+".match", n.Match))...)
+}
+
+// patterns reports those that are no patterns of names, as matchesAny takes them.
+func patterns(at string, list []string) error {
+	var problems []error
+	for i, pattern := range list {
+		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
+			problems = append(problems, fmt.Errorf("%s[%d]: %q is not a pattern: write a name, with * for any characters", at, i, pattern))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// within puts the path of a part before each of its problems.
+func within(part string, err error) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		if err == nil {
+			return nil
+		}
+		return fmt.Errorf("%s.%w", part, err)
+	}
+	var problems []error
+	for _, e := range joined.Unwrap() {
+		problems = append(problems, within(part, e))
+	}
+	return errors.Join(problems...)
+}
+
+func identifiers() []string {
+	ids := make([]string, 0, len(Rules))
+	for _, rule := range Rules {
+		ids = append(ids, rule.ID)
+	}
+	return ids
+}
+
+// mode is what becomes of a rule's findings in a namespace.
+func (c Config) mode(rule *Rule, namespace string) Mode {
+	own := c.Rules[rule.ID]
+	for _, n := range own.Namespaces {
+		if matchesAny(n.Match, namespace) {
+			return n.Mode
+		}
+	}
+	if own.Mode != "" {
+		return own.Mode
+	}
+	return rule.DefaultMode()
+}
+
+// matchesAny tells whether one of the patterns, in which * stands for any characters
+// but a slash, is the whole text.
+func matchesAny(patterns []string, text string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		matched, _ := path.Match(pattern, text)
+		return matched
+	})
 }

@@ -5,32 +5,37 @@ import (
 	"testing"
 
 	"github.com/tekgate/tekgate/internal/golden"
+	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator"
 )
 
-// FuzzValidate takes any bytes for an EventListener: no panic, and every
-// message is one line, since a warning of two lines never reaches its user.
-func FuzzValidate(f *testing.F) {
+// FuzzJudge takes any bytes for an object of any kind: no rule panics, what is found
+// is complete, and every message is one line, since a warning of two lines never
+// reaches its user.
+func FuzzJudge(f *testing.F) {
 	for _, folder := range golden.Folders(f) {
 		f.Add(golden.JSON(f, golden.Read(f, folder+"/object.yaml")))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		v := &validator.Validator{Config: validator.Default(), References: exists{
-			ByKind: map[string][]string{"TriggerBinding": {"git-binding"}},
-			Errors: map[string]string{"TriggerTemplate": "two\nlines"},
-		}}
-		out, err := v.Validate(t.Context(), validator.Rules[0].Kinds[0], namespace, raw)
-		if err != nil {
+		if _, err := object.Decode(raw); err != nil {
 			return
 		}
-		for _, finding := range out.Denied {
-			if strings.ContainsAny(finding.String(), "\r\n") || finding.Path == "" || finding.Message == "" || finding.Rule == "" {
+		s := subject(t, raw)
+		config := validator.Default()
+		config.Rules = map[string]validator.RuleConfig{}
+		for _, rule := range validator.Rules {
+			config.Rules[rule.ID] = validator.RuleConfig{Mode: validator.Warn}
+		}
+		v := &validator.Validator{Config: config, Cluster: validator.NewSet([]validator.Subject{s})}
+		out := v.Judge(t.Context(), s)
+		for _, finding := range out.Findings {
+			if strings.ContainsAny(finding.String(), "\r\n") || finding.Path == "" || finding.Message == "" || finding.Rule == "" || finding.Severity == "" {
 				t.Errorf("finding %#v", finding)
 			}
 		}
-		for _, warning := range out.Warnings {
-			if strings.ContainsAny(warning, "\r\n") {
-				t.Errorf("warning %q", warning)
+		for _, unknown := range out.Unknown {
+			if strings.ContainsAny(unknown, "\r\n") {
+				t.Errorf("unknown %q", unknown)
 			}
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"strings"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -26,18 +27,20 @@ func (v *Validator) Handle(ctx context.Context, req admission.Request) admission
 	if err != nil {
 		return admission.Errored(http.StatusBadRequest, fmt.Errorf("decoding %s: %w", kind.Kind, err))
 	}
-	if isDeleted(fields) || (req.Operation == admissionv1.Update && sameSpec(fields, req.OldObject.Raw)) {
+	old, err := object.Decode(req.OldObject.Raw)
+	if err != nil {
+		old = nil // there is nothing to compare with, and the new one is judged
+	}
+	if isDeleted(fields) || (req.Operation == admissionv1.Update && sameSpec(fields, old)) {
 		return admission.Allowed("")
 	}
-	out := v.judge(ctx, kind, req.Namespace, fields)
-	res := admission.Allowed("")
-	if len(out.Denied) > 0 {
-		res = admission.Denied(denial(kind.Kind, out.Denied))
+	subject := Subject{Kind: kind, Namespace: req.Namespace, Fields: fields}
+	out := v.Judge(ctx, subject)
+	if req.Operation == admissionv1.Update && old != nil && len(out.In(Enforce)) > 0 {
+		out.forgive(v.Judge(ctx, Subject{Kind: kind, Namespace: req.Namespace, Fields: old}))
 	}
-	for _, finding := range out.Warned {
-		res = res.WithWarnings(finding.String())
-	}
-	return res.WithWarnings(out.Warnings...)
+	v.tell(subject, out, req.DryRun != nil && *req.DryRun)
+	return answerTo(kind.Kind, out)
 }
 
 func isDeleted(fields map[string]any) bool {
@@ -45,9 +48,77 @@ func isDeleted(fields map[string]any) bool {
 	return r.Fields(fields, "metadata")["deletionTimestamp"] != nil
 }
 
-// sameSpec reports false where the old object cannot be read: then there is
-// nothing to compare with, and the new one is judged.
-func sameSpec(fields map[string]any, oldRaw []byte) bool {
-	old, err := object.Decode(oldRaw)
-	return err == nil && reflect.DeepEqual(old["spec"], fields["spec"])
+// sameSpec also compares the exceptions, since they decide what the spec may be.
+func sameSpec(fields, old map[string]any) bool {
+	return old != nil && reflect.DeepEqual(old["spec"], fields["spec"]) && reflect.DeepEqual(exceptionsOf(old), exceptionsOf(fields))
+}
+
+// forgive turns what would refuse an update into warnings, where it was there
+// before the update.
+func (o *Outcome) forgive(before Outcome) {
+	had := map[string]int{}
+	for _, f := range before.Findings {
+		had[f.Rule+"\n"+f.Message]++
+	}
+	for i := range o.Findings {
+		f := &o.Findings[i]
+		if key := f.Rule + "\n" + f.Message; f.Mode == Enforce && had[key] > 0 {
+			had[key]--
+			f.Mode = Warn
+		}
+	}
+}
+
+// tell hands on what is of use to others than the sender of a request.
+func (v *Validator) tell(subject Subject, out Outcome, dryRun bool) {
+	if v.Observe != nil {
+		for _, finding := range out.Findings {
+			v.Observe(subject.Kind.Kind, finding)
+		}
+	}
+	if v.Later == nil || dryRun || len(out.In(Enforce)) > 0 {
+		return
+	}
+	var later []Finding
+	for _, finding := range out.Findings {
+		if finding.Mode == Audit || finding.Others {
+			later = append(later, finding)
+		}
+	}
+	if len(later) > 0 {
+		v.Later(subject, later)
+	}
+}
+
+// AuditKey is the key of the audit annotation that lists findings which did not
+// refuse the object; the API server puts the webhook's name before it.
+const AuditKey = "findings"
+
+// ExceptedKey is that of findings which an exception kept from having any effect.
+const ExceptedKey = "excepted"
+
+func answerTo(kind string, out Outcome) admission.Response {
+	res := admission.Allowed("")
+	if denied := out.In(Enforce); len(denied) > 0 {
+		res = admission.Denied(denial(kind, denied))
+	}
+	res.AuditAnnotations = map[string]string{}
+	var noted, excepted []string
+	for _, finding := range out.Findings {
+		if finding.Mode == Warn {
+			res = res.WithWarnings(finding.String())
+		}
+		if finding.Mode != Enforce {
+			noted = append(noted, finding.Rule+" at "+finding.Path)
+		}
+	}
+	for _, e := range out.Excepted {
+		excepted = append(excepted, fmt.Sprintf("%s at %s until %s", e.Rule, e.Path, e.Exception.Until.Format("2006-01-02")))
+	}
+	for key, list := range map[string][]string{AuditKey: noted, ExceptedKey: excepted} {
+		if len(list) > 0 {
+			res.AuditAnnotations[key] = strings.Join(list, "; ")
+		}
+	}
+	return res.WithWarnings(out.Unknown...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -11,11 +12,12 @@ import (
 	"github.com/tekgate/tekgate/internal/strict"
 )
 
-var danglingReferenceRule = Rule{
-	ID:    "dangling-reference",
-	Kinds: eventListeners,
-	Mode:  func(c Config) Mode { return c.DanglingReference.Mode },
-	Doc: `Refuses an EventListener that refers to objects which do not exist: a
+var danglingReferenceRule = &Rule{
+	ID:       "dangling-reference",
+	Severity: Error,
+	Others:   true,
+	Kinds:    withTriggers,
+	Doc: `Finds references of an EventListener or Trigger to objects which do not exist: a
 TriggerBinding, ClusterTriggerBinding, TriggerTemplate, Trigger,
 ClusterInterceptor or Interceptor.
 
@@ -23,61 +25,32 @@ Tekton accepts it, answers 202 to each event, and drops it
 (tektoncd/triggers#1183, #1133, #1076): nothing but a line in the log of a Pod
 tells that one letter of a name is wrong.
 
-Configured by ` + "`validator.danglingReference.mode`" + `: enforce, which is the default,
-warn or off. Where a folder is applied in one go and the EventListener comes
-before what it refers to, either apply the folder twice or choose warn.
-
-Looked at are, in spec.triggers, bindings[].ref, template.ref, triggerRef and
-interceptors[].ref, and in spec.triggerGroups interceptors[].ref. What Triggers a
-selector picks is not looked at, since they may come later.
-
-Updates that leave the spec as it is pass, and so do all of an object that is
-being deleted. Where the look-up fails the object passes with a warning.`,
+Looked at are bindings[].ref, template.ref, triggerRef and interceptors[].ref of each
+trigger, and interceptors[].ref of each trigger group. What Triggers a selector picks
+is not looked at, since they may come later.`,
 	Check: checkDanglingReference,
 }
 
-func checkDanglingReference(ctx context.Context, in Input) Report {
-	known := &names{ctx: ctx, in: in, lists: map[schema.GroupKind]list{}}
-	var report Report
-	for _, ref := range references(in.Object) {
-		existing := known.of(ref)
-		if existing.err != nil {
-			report.Warnings = append(report.Warnings, fmt.Sprintf("%s was not checked: listing %s failed: %q",
-				ref.path, ref.kind, existing.err))
-			continue
-		}
-		if !slices.Contains(existing.names, ref.name) {
-			report.Findings = append(report.Findings, Finding{Path: ref.path, Message: ref.explain(in.Namespace, existing.names)})
-		}
+func checkDanglingReference(ctx context.Context, p *Pass) {
+	for _, ref := range referencesIn(p) {
+		p.mustExist(ctx, ref)
 	}
-	return report
 }
 
-// names asks for each list once per object, and for none that no reference needs.
-type names struct {
-	ctx   context.Context
-	in    Input
-	lists map[schema.GroupKind]list
-}
-
-type list struct {
-	names []string
-	err   error
-}
-
-func (n *names) of(ref reference) list {
-	kind := schema.GroupKind{Group: triggersGroup, Kind: ref.kind}
-	if known, asked := n.lists[kind]; asked {
-		return known
-	}
-	namespace := n.in.Namespace
+// mustExist reports a reference to an object that does not exist.
+func (p *Pass) mustExist(ctx context.Context, ref reference) {
+	kind, namespace := schema.GroupKind{Group: triggersGroup, Kind: ref.kind}, p.Namespace
 	if ref.inCluster() {
 		namespace = ""
 	}
-	var got list
-	got.names, got.err = n.in.References.Names(n.ctx, kind, namespace)
-	n.lists[kind] = got
-	return got
+	found, err := p.Cluster.Get(ctx, kind, namespace, ref.name)
+	switch {
+	case err != nil:
+		p.Unknown(ref.path, "looking for "+ref.kind+" "+strconv.Quote(ref.name), err)
+	case found == nil:
+		existing, _ := p.Cluster.Names(ctx, kind, namespace) // for a suggestion alone
+		p.Report(ref.path, "%s", ref.explain(namespace, existing))
+	}
 }
 
 // reference is one place where an EventListener names another object.
@@ -85,7 +58,7 @@ type reference struct {
 	path string
 	kind string // of the object, in the group triggers.tekton.dev
 	name string
-	unit string // what stops working: "trigger" or "trigger group"
+	unit string // what stops working
 }
 
 func (r reference) inCluster() bool {
@@ -101,61 +74,47 @@ func (r reference) explain(namespace string, existing []string) string {
 	if best := strict.Closest(r.name, existing); best != "" {
 		remedy = fmt.Sprintf("did you mean %q? If not, create it first", best)
 	}
-	return fmt.Sprintf("%s %q does not exist in %s, so Tekton would answer 202 to every event for this %s and drop it: %s",
+	return fmt.Sprintf("%s %q does not exist in %s, so Tekton would answer 202 to every event for %s and drop it: %s",
 		r.kind, r.name, where, r.unit, remedy)
 }
 
-// references returns all of them, trigger by trigger. What has an
-// unexpected type has none.
-func references(listener map[string]any) []reference {
-	var r object.Reader
+// referencesIn returns all of them, trigger by trigger. What has an unexpected type
+// has none.
+func referencesIn(p *Pass) []reference {
 	var refs []reference
-	spec := r.Fields(listener, "spec")
-	for i, trigger := range r.FieldsList(spec, "triggers") {
-		refs = append(refs, triggerReferences(fmt.Sprintf("spec.triggers[%d]", i), trigger)...)
+	all := triggersIn(p)
+	for _, t := range all {
+		refs = append(refs, interceptorReferences(t)...)
+		refs = append(refs, bindingReferences(t)...)
 	}
-	for i, group := range r.FieldsList(spec, "triggerGroups") {
-		refs = append(refs, interceptorReferences(fmt.Sprintf("spec.triggerGroups[%d]", i), "trigger group", group)...)
+	for _, group := range groupsIn(p) {
+		refs = append(refs, interceptorReferences(group)...)
 	}
 	return slices.DeleteFunc(refs, func(ref reference) bool { return ref.name == "" || ref.kind == "" })
 }
 
-func triggerReferences(path string, trigger map[string]any) []reference {
-	const unit = "trigger"
+func bindingReferences(t trigger) []reference {
 	var r object.Reader
-	refs := interceptorReferences(path, unit, trigger)
-	for i, binding := range r.FieldsList(trigger, "bindings") {
+	var refs []reference
+	for i, binding := range r.FieldsList(t.Fields, "bindings") {
 		kind := "TriggerBinding"
 		if r.Text(binding, "kind") == "ClusterTriggerBinding" {
 			kind = "ClusterTriggerBinding"
 		}
-		refs = append(refs, reference{fmt.Sprintf("%s.bindings[%d].ref", path, i), kind, r.Text(binding, "ref"), unit})
+		refs = append(refs, reference{fmt.Sprintf("%s.bindings[%d].ref", t.Path, i), kind, r.Text(binding, "ref"), t.Unit})
 	}
-	template := r.Text(r.Fields(trigger, "template"), "ref")
+	template := r.Text(r.Fields(t.Fields, "template"), "ref")
 	return append(refs,
-		reference{path + ".template.ref", "TriggerTemplate", template, unit},
-		reference{path + ".triggerRef", "Trigger", r.Text(trigger, "triggerRef"), unit})
+		reference{t.Path + ".template.ref", "TriggerTemplate", template, t.Unit},
+		reference{t.Path + ".triggerRef", "Trigger", r.Text(t.Fields, "triggerRef"), t.Unit})
 }
 
-// interceptorKinds are the kinds that a reference to an interceptor may name,
-// with those of the objects. Of another kind Tekton will say that it is unknown.
-var interceptorKinds = map[string]string{
-	"":                      "ClusterInterceptor",
-	"ClusterInterceptor":    "ClusterInterceptor",
-	"NamespacedInterceptor": "Interceptor",
-}
-
-func interceptorReferences(path, unit string, owner map[string]any) []reference {
-	var r object.Reader
+func interceptorReferences(t trigger) []reference {
 	var refs []reference
-	for i, interceptor := range r.FieldsList(owner, "interceptors") {
-		ref := r.Fields(interceptor, "ref")
-		refs = append(refs, reference{
-			path: fmt.Sprintf("%s.interceptors[%d].ref.name", path, i),
-			kind: interceptorKinds[r.Text(ref, "kind")],
-			name: r.Text(ref, "name"),
-			unit: unit,
-		})
+	for _, in := range interceptorsIn(t) {
+		if in.Kind == "ClusterInterceptor" || in.Kind == "Interceptor" { // of another Tekton says that it is unknown
+			refs = append(refs, reference{in.Path + ".ref.name", in.Kind, in.Name, t.Unit})
+		}
 	}
 	return refs
 }

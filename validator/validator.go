@@ -1,18 +1,32 @@
-// Package validator judges an object by a set of rules.
+// Package validator judges objects by a set of rules.
 //
-// It refuses what Tekton accepts and then fails at in silence. Rules report all
-// that they find at once, each finding with the place in the object and a way to
-// mend it, and never deny because of what they could not find out: a look-up
-// that fails becomes a warning.
+// It finds what Tekton accepts and then fails at in silence, what would run what a
+// stranger has sent, and what the house forbids. Rules report all that they find
+// at once, each finding with its place in the object, the reason and a way to mend
+// it. The admission server, `tekgate lint` and `tekgate audit` run the very same
+// rules; they differ in what they know of the rest of the world, see Cluster.
 //
-// What a rule needs to know of the cluster it asks References for, which has to
-// read the cluster itself. A cache could lag behind a binding that was created a
-// moment ago, and so refuse a right object; and EventListeners are created
-// rarely enough for a few reads.
+// Nothing is ever refused for what could not be found out: a look-up that fails is
+// told of, and what cannot be known (a Secret's keys in the admission server, which
+// reads no Secret) is passed over.
 //
-// Updates that leave the spec as it is are not judged. Finalizers, labels and
-// status must pass even where a binding has been deleted in the meantime, and so
-// must every update of an object that is being deleted.
+// Order does not matter. Whoever applies a folder, a GitOps controller above all,
+// may bring an EventListener before its TriggerBinding, and controllers that dry-run
+// the whole first would never get to create the binding if the listener were
+// refused. So rules about other objects, see Rule.Others, warn where nothing else is
+// configured; the object passes, and the admission server looks again once the grace
+// of Config.References is over: if the reference still leads nowhere, an Event on the
+// object says so. Who wants the refusal configures enforce.
+//
+// An update is never refused for what was wrong before it: what the old object has
+// been found to be, the new one may be too, with a warning. So a stricter rule, or an
+// object that has gone in the meantime, keeps nobody from mending something else.
+// Updates that leave the spec as it is are not judged at all, nor is anything that is
+// being deleted.
+//
+// Whether a finding refuses, warns or is but recorded the configuration says, per
+// rule and namespace; an object is excepted from a rule by an annotation that gives a
+// date and a reason, see Exception.
 package validator
 
 import (
@@ -20,31 +34,58 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/internal/object"
 )
 
-// References tells which objects exist, in the cluster or in whatever stands
-// for it.
-type References interface {
-	// Names returns the names of all objects of a kind in a namespace, or in
-	// the cluster for a kind that has no namespaces; then namespace is "".
-	Names(ctx context.Context, kind schema.GroupKind, namespace string) ([]string, error)
+// Validator judges by rules as Config wants them.
+type Validator struct {
+	Config  Config
+	Cluster Cluster
+	// Rules are those that are asked. Nil means all that there are.
+	Rules []*Rule
+	// Registry answers the rules that are Online. Nil means that they are not
+	// asked.
+	Registry Registry
+	// Now is the clock, for the dates of exceptions. Nil means time.Now.
+	Now func() time.Time
+	// Observe is told of each finding that a request led to, if it is not nil.
+	Observe func(kind string, finding Finding)
+	// Later is given each object with a finding that time may mend, see
+	// Rule.Others, and with each finding of a rule whose mode is Audit. It is not
+	// called in dry runs.
+	Later func(subject Subject, findings []Finding)
 }
 
-// Validator judges by Rules as Config wants them.
-type Validator struct {
-	Config     Config
-	References References
+// Subject is an object that is to be judged.
+type Subject struct {
+	Kind      schema.GroupVersionKind
+	Namespace string         // "" for a cluster's, or where it is not known
+	Fields    map[string]any // decoded JSON, numbers as json.Number; it is not changed
+}
+
+// Name returns the object's name, or its generateName.
+func (s Subject) Name() string {
+	var r object.Reader
+	meta := r.Fields(s.Fields, "metadata")
+	if name := r.Text(meta, "name"); name != "" {
+		return name
+	}
+	return r.Text(meta, "generateName")
 }
 
 // Finding is one thing that is wrong with an object.
 type Finding struct {
-	Rule    string // id of the rule
-	Path    string // where it is, such as "spec.triggers[0].template.ref"
-	Message string // one line: what is wrong, why it matters, how to mend it
+	Rule     string   // id of the rule
+	Severity Severity // how bad it is by itself
+	Mode     Mode     // what the configuration makes of it
+	Path     string   // where it is, such as "spec.triggers[0].template.ref"
+	Message  string   // one line: what is wrong, why it matters, how to mend it
+	Fix      []Edit   // what mends it for certain, if anything does
+	Others   bool     // whether another object that comes later would mend it
 }
 
 // String returns the finding as one line.
@@ -54,56 +95,94 @@ func (f Finding) String() string {
 
 // Outcome is the judgement of one object.
 type Outcome struct {
-	Denied   []Finding // of rules that are enforced
-	Warned   []Finding // of rules that warn
-	Warnings []string  // what could not be found out, one line each
+	Findings []Finding  // by rule, in the order of the rules, then as they were found
+	Excepted []Excepted // what would be a finding but for an exception
+	Unknown  []string   // what could not be found out, one line each
 }
 
-// Validate judges raw, the JSON of one object, by the rules for kind. The
-// namespace is that of the request, since the object need not name its own.
-//
-// The error says that raw is not a JSON object.
-func (v *Validator) Validate(ctx context.Context, kind schema.GroupVersionKind, namespace string, raw []byte) (Outcome, error) {
-	fields, err := object.Decode(raw)
-	if err != nil {
-		return Outcome{}, fmt.Errorf("decoding %s: %w", kind.Kind, err)
-	}
-	return v.judge(ctx, kind, namespace, fields), nil
+// In returns the findings of a mode.
+func (o Outcome) In(mode Mode) []Finding {
+	return slices.DeleteFunc(slices.Clone(o.Findings), func(f Finding) bool { return f.Mode != mode })
 }
 
-func (v *Validator) judge(ctx context.Context, kind schema.GroupVersionKind, namespace string, fields map[string]any) Outcome {
-	var out Outcome
-	in := Input{Object: fields, Namespace: namespace, References: v.References}
-	for _, rule := range Rules {
-		mode := rule.Mode(v.Config)
-		if mode == Off || !slices.Contains(rule.Kinds, kind) {
+// Judge judges one object by the rules for its kind, and the objects that a
+// TriggerTemplate is to create by the rules for theirs.
+func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
+	j := &judgement{validator: v, cluster: remember(v.Cluster), namespace: subject.Namespace, rules: identifiers()}
+	j.exceptions = exceptionsOf(subject.Fields)
+	j.judge(ctx, &Pass{
+		Object: subject.Fields, Kind: subject.Kind, Namespace: subject.Namespace, Policy: &v.Config.Policy,
+	})
+	return j.out
+}
+
+// judgement is the work on one object.
+type judgement struct {
+	validator  *Validator
+	cluster    *memory
+	namespace  string
+	rules      []string
+	exceptions map[string]Exception
+	out        Outcome
+}
+
+func (j *judgement) judge(ctx context.Context, base *Pass) {
+	for _, rule := range j.validator.rules() {
+		mode := j.validator.Config.mode(rule, j.namespace)
+		if mode == Off || !rule.Handles(base.Kind) || (rule.Online && j.validator.Registry == nil) {
 			continue
 		}
-		report := rule.Check(ctx, in)
-		for i := range report.Findings {
-			report.Findings[i].Rule = rule.ID
-		}
-		if mode == Enforce {
-			out.Denied = append(out.Denied, report.Findings...)
-		} else {
-			out.Warned = append(out.Warned, report.Findings...)
-		}
-		for _, warning := range report.Warnings {
-			out.Warnings = append(out.Warnings, warning+" (rule "+rule.ID+")")
+		pass := *base
+		pass.Cluster, pass.Registry = j.cluster, j.validator.Registry
+		pass.now, pass.rules = j.validator.now, j.rules
+		pass.report = func(f *Finding) { f.Severity, f.Mode, f.Rule, f.Others = rule.Severity, mode, rule.ID, rule.Others }
+		pass.found, pass.unknown = nil, nil
+		rule.Check(ctx, &pass)
+		j.take(rule, pass.found)
+		for _, text := range pass.unknown {
+			j.out.Unknown = append(j.out.Unknown, text+" (rule "+rule.ID+")")
 		}
 	}
-	return out
+	for _, inner := range embedded(base) {
+		j.judge(ctx, inner)
+	}
+}
+
+func (j *judgement) take(rule *Rule, found []*Finding) {
+	exception, excepted := j.exceptions[rule.ID]
+	excepted = excepted && j.validator.accepts(exception)
+	for _, finding := range found {
+		if excepted {
+			j.out.Excepted = append(j.out.Excepted, Excepted{*finding, exception})
+			continue
+		}
+		j.out.Findings = append(j.out.Findings, *finding)
+	}
+}
+
+func (v *Validator) rules() []*Rule {
+	if v.Rules != nil {
+		return v.Rules
+	}
+	return Rules
+}
+
+func (v *Validator) now() time.Time {
+	if v.Now == nil {
+		return time.Now()
+	}
+	return v.Now()
 }
 
 // Matches tells whether any rule is for this kind.
 func Matches(kind schema.GroupVersionKind) bool {
-	return slices.ContainsFunc(Rules, func(r Rule) bool { return slices.Contains(r.Kinds, kind) })
+	return slices.ContainsFunc(Rules, func(r *Rule) bool { return r.Handles(kind) })
 }
 
 // denial is what the user of kubectl reads: all findings, one per line.
 func denial(kind string, findings []Finding) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "this %s would not work:", kind)
+	fmt.Fprintf(&text, "this %s was refused:", kind)
 	for _, finding := range findings {
 		fmt.Fprintf(&text, "\n- %s", finding)
 	}

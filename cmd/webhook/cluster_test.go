@@ -115,7 +115,8 @@ func (b *bed) limit() {
 }
 
 // configuredBuilder is the configuration that the server starts with.
-const configuredBuilder = "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmutator: {serviceAccount: {name: builder}}\n"
+const configuredBuilder = "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmutator: {serviceAccount: {name: builder}}\n" +
+	"validator: {rules: {dangling-reference: {mode: enforce}}}\n"
 
 // testOverlap is how long a new CA is in the webhook configurations before it signs.
 const testOverlap = 3 * time.Second

@@ -64,7 +64,7 @@ func (c *configuration) use(text []byte) error {
 		return fmt.Errorf("mutator.%w", err)
 	}
 	m.Controller, m.Observe = c.controller, c.metrics.observe
-	c.current.Store(&ruleSet{m, &validator.Validator{Config: parsed.Validator, References: c.references}})
+	c.current.Store(&ruleSet{m, &validator.Validator{Config: parsed.Validator, Cluster: c.references}})
 	c.metrics.loaded(m.Hash(), time.Now())
 	return nil
 }

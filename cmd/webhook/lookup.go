@@ -9,7 +9,6 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -132,32 +131,6 @@ func (l *lookups) ready(*http.Request) error {
 		return errors.New("the Namespaces and ServiceAccounts are not known yet")
 	}
 	return nil
-}
-
-// references looks up what EventListeners refer to, each time anew: see the
-// package comment of validator.
-type references struct {
-	mapper meta.RESTMapper
-	live   client.Reader
-}
-
-// Names implements validator.References. A kind that the cluster does not serve
-// is an error: Triggers may be half installed.
-func (r references) Names(ctx context.Context, kind schema.GroupKind, namespace string) ([]string, error) {
-	mapping, err := r.mapper.RESTMapping(kind)
-	if err != nil {
-		return nil, err
-	}
-	list := &metav1.PartialObjectMetadataList{}
-	list.SetGroupVersionKind(mapping.GroupVersionKind)
-	if err := r.live.List(ctx, list, client.InNamespace(namespace)); err != nil {
-		return nil, err
-	}
-	names := make([]string, 0, len(list.Items))
-	for i := range list.Items {
-		names = append(names, list.Items[i].Name)
-	}
-	return names, nil
 }
 
 // partial returns an object of a core kind that holds metadata alone.

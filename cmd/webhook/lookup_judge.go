@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/validator"
+)
+
+// references answer what the validator's rules ask, see validator.Cluster, from the
+// API server itself: a cache could lag behind a binding that was created a moment
+// ago.
+type references struct {
+	mapper meta.RESTMapper
+	live   client.Reader
+	writer client.Client // for access reviews, which are created
+}
+
+var _ validator.Cluster = references{}
+
+// Names implements validator.Cluster. A kind that the cluster does not serve is an
+// error: Triggers may be half installed.
+func (r references) Names(ctx context.Context, kind schema.GroupKind, namespace string) ([]string, error) {
+	mapping, err := r.mapper.RESTMapping(kind)
+	if err != nil {
+		return nil, err
+	}
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(mapping.GroupVersionKind)
+	if err := r.live.List(ctx, list, client.InNamespace(namespace)); err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(list.Items))
+	for i := range list.Items {
+		names = append(names, list.Items[i].Name)
+	}
+	return names, nil
+}
+
+// Get implements validator.Cluster. Secrets it does not know: this server may not
+// read any but its own.
+func (r references) Get(ctx context.Context, kind schema.GroupKind, namespace, name string) (map[string]any, error) {
+	if kind == (schema.GroupKind{Kind: "Secret"}) {
+		return nil, validator.ErrUnknown
+	}
+	mapping, err := r.mapper.RESTMapping(kind)
+	if err != nil {
+		return nil, err
+	}
+	found := &unstructured.Unstructured{}
+	found.SetGroupVersionKind(mapping.GroupVersionKind)
+	err = r.live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, found)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return found.Object, nil
+}
+
+// Keys implements validator.Cluster.
+func (references) Keys(context.Context, string, string) ([]string, error) {
+	return nil, validator.ErrUnknown
+}
+
+// May implements validator.Cluster by a SubjectAccessReview.
+func (r references) May(ctx context.Context, who validator.Account, access validator.Access) (bool, error) {
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User:   "system:serviceaccount:" + who.Namespace + ":" + who.Name,
+		Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + who.Namespace, "system:authenticated"},
+		ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Verb: access.Verb, Group: access.Group, Resource: access.Resource,
+			Namespace: access.Namespace, Name: access.Name,
+		},
+	}}
+	if err := r.writer.Create(ctx, review); err != nil {
+		return false, err
+	}
+	return review.Status.Allowed, nil
+}

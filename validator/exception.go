@@ -1,0 +1,113 @@
+package validator
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/strict"
+)
+
+// ExceptionPrefix is what the keys of annotations begin with that except an object
+// from a rule: except.tekgate.dev/RULE, with a value like
+// "2027-03-31 the scanner is moved in spring, OPS-1412".
+//
+// Both are wanted, a last day and a reason: an exception without an end is a rule
+// that nobody knows to be off, and one without a reason nobody dares to remove.
+const ExceptionPrefix = "except.tekgate.dev/"
+
+// Exception is what one such annotation says.
+type Exception struct {
+	Until  time.Time // the last day on which it holds, in UTC
+	Reason string
+	Err    error // what is wrong with it, if anything; then it does not hold
+}
+
+// Excepted is a finding that an exception keeps from having any effect.
+type Excepted struct {
+	Finding
+	Exception Exception
+}
+
+// exceptionsOf returns the exceptions of an object by the ids of the rules, the
+// broken ones too.
+func exceptionsOf(fields map[string]any) map[string]Exception {
+	var r object.Reader
+	annotations := r.Fields(r.Fields(fields, "metadata"), "annotations")
+	exceptions := map[string]Exception{}
+	for key, value := range annotations {
+		if id, ours := strings.CutPrefix(key, ExceptionPrefix); ours {
+			text, _ := value.(string)
+			exceptions[id] = parseException(text)
+		}
+	}
+	return exceptions
+}
+
+func parseException(text string) Exception {
+	date, reason, _ := strings.Cut(strings.TrimSpace(text), " ")
+	until, err := time.Parse(time.DateOnly, strings.TrimSuffix(date, ":"))
+	reason = strings.TrimSpace(reason)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("it does not begin with a date: write its last day and a reason, such as %q", "2027-03-31 moved in spring")
+	case reason == "":
+		err = fmt.Errorf("it gives no reason: write one after the date, such as %q", date+" moved in spring")
+	}
+	return Exception{Until: until, Reason: reason, Err: err}
+}
+
+// ends is the moment after which the exception no longer holds.
+func (e Exception) ends() time.Time { return e.Until.AddDate(0, 0, 1) }
+
+// accepts tells whether an exception holds today.
+func (v *Validator) accepts(e Exception) bool {
+	now := v.now()
+	if v.Config.Exceptions.Disabled || e.Err != nil || !now.Before(e.ends()) {
+		return false
+	}
+	most := v.Config.Exceptions.MaxDays
+	return most == 0 || !e.Until.After(now.AddDate(0, 0, most))
+}
+
+// exceptionRules are about exceptions themselves.
+var exceptionRules = []*Rule{exceptionRule}
+
+var exceptionRule = &Rule{
+	ID:       "exception",
+	Severity: Warning,
+	Kinds:    everything,
+	Doc: `Finds annotations ` + "`except.tekgate.dev/RULE`" + ` that do not hold: without a date, without a
+reason, of a day that has passed, or of a rule that does not exist.
+
+An exception that its author believes in and that does not hold shows only when the
+rule refuses the object.`,
+	Check: checkException,
+}
+
+func checkException(_ context.Context, p *Pass) {
+	if p.Template != nil {
+		return // the exceptions of the TriggerTemplate hold for it
+	}
+	exceptions := exceptionsOf(p.Object)
+	for _, id := range slices.Sorted(maps.Keys(exceptions)) {
+		exception, path := exceptions[id], "metadata.annotations["+ExceptionPrefix+id+"]"
+		switch {
+		case !slices.Contains(p.rules, id):
+			remedy := "remove it"
+			if best := strict.Closest(id, p.rules); best != "" {
+				remedy = fmt.Sprintf("did you mean %q?", best)
+			}
+			p.Report(path, "the exception is from a rule %q, which does not exist: %s", id, remedy)
+		case exception.Err != nil:
+			p.Report(path, "the exception does not hold, since %v", exception.Err)
+		case !p.now().Before(exception.ends()):
+			p.Report(path, "the exception has not held since %s was over: mend the object, or give it another date",
+				exception.Until.Format(time.DateOnly))
+		}
+	}
+}

@@ -1,0 +1,6 @@
+package validator
+
+// referenceRules are about other objects that Triggers' objects name or need.
+var referenceRules = []*Rule{
+	danglingReferenceRule,
+}

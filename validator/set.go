@@ -1,0 +1,95 @@
+package validator
+
+import (
+	"context"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tekgate/tekgate/internal/object"
+)
+
+// Set is a Cluster that consists of some objects, such as those of a folder.
+//
+// Of Tekton's kinds it knows all that there is: what is not in it does not exist,
+// unless Elsewhere names it. Of all other kinds it knows what is in it and nothing
+// else, since a ServiceAccount or a Secret seldom stands beside the pipelines that
+// use it. An object that names no namespace is in whichever is asked about.
+type Set struct {
+	// Elsewhere names objects that exist though they are not in the set, by kind;
+	// * stands for any characters.
+	Elsewhere map[string][]string
+
+	objects map[schema.GroupKind][]Subject
+}
+
+// CoreInterceptors are the ClusterInterceptors that every installation has: those of
+// Tekton Triggers v0.37.0 (config/interceptors) and Tekgate's own.
+var CoreInterceptors = []string{"bitbucket", "cel", "github", "gitlab", "slack", "tekgate"}
+
+// NewSet returns the set of some objects.
+func NewSet(objects []Subject) *Set {
+	s := &Set{objects: map[schema.GroupKind][]Subject{}}
+	for _, o := range objects {
+		kind := o.Kind.GroupKind()
+		s.objects[kind] = append(s.objects[kind], o)
+	}
+	return s
+}
+
+// Names implements Cluster.
+func (s *Set) Names(_ context.Context, kind schema.GroupKind, namespace string) ([]string, error) {
+	if kind.Group != tektonGroup && kind.Group != triggersGroup {
+		return nil, ErrUnknown
+	}
+	var names []string
+	if kind.Kind == "ClusterInterceptor" {
+		names = slices.Clone(CoreInterceptors)
+	}
+	for _, o := range s.objects[kind] {
+		if o.in(namespace) {
+			names = append(names, o.Name())
+		}
+	}
+	return names, nil
+}
+
+// Get implements Cluster.
+func (s *Set) Get(_ context.Context, kind schema.GroupKind, namespace, name string) (map[string]any, error) {
+	for _, o := range s.objects[kind] {
+		if o.in(namespace) && o.Name() == name {
+			return o.Fields, nil
+		}
+	}
+	if (kind.Group != tektonGroup && kind.Group != triggersGroup) || matchesAny(s.Elsewhere[kind.Kind], name) {
+		return nil, ErrUnknown
+	}
+	if kind.Kind == "ClusterInterceptor" && slices.Contains(CoreInterceptors, name) {
+		return nil, ErrUnknown
+	}
+	return nil, nil
+}
+
+func (s Subject) in(namespace string) bool {
+	return namespace == "" || s.Namespace == "" || s.Namespace == namespace
+}
+
+// Keys implements Cluster. It knows the Secrets that are in the set.
+func (s *Set) Keys(ctx context.Context, namespace, secret string) ([]string, error) {
+	fields, err := s.Get(ctx, schema.GroupKind{Kind: "Secret"}, namespace, secret)
+	if err != nil {
+		return nil, err
+	}
+	var r object.Reader
+	keys := []string{}
+	for _, part := range []string{"data", "stringData"} {
+		for key := range r.Fields(fields, part) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys, nil
+}
+
+// May implements Cluster. A set does not know what is allowed elsewhere.
+func (s *Set) May(context.Context, Account, Access) (bool, error) { return false, ErrUnknown }
