@@ -84,17 +84,17 @@ func (p *parts) configure(c interceptor.Config) {
 type teller struct {
 	client    client.Client
 	namespace string
-	metrics   *metrics
+	reloads   *reloads
 	log       logr.Logger
 }
 
 func (t *teller) changed(ctx context.Context, err error) {
 	if err == nil {
-		t.metrics.loaded(time.Now())
+		t.reloads.loaded(time.Now())
 		t.log.Info("using a new configuration")
 		return
 	}
-	t.metrics.refused()
+	t.reloads.refused()
 	t.log.Error(err, "keeping the last good configuration")
 	if err := t.event(ctx, err); err != nil && ctx.Err() == nil {
 		t.log.Error(err, "a bad configuration is not told as an Event")

@@ -168,7 +168,7 @@ func (o options) serve(ctx context.Context, c kube, to target, authority *certs.
 		Secrets: known, Replay: replays, Log: log, Now: time.Now,
 		Observers: []interceptor.Observer{numbers, recent, complaints},
 	}))
-	configured.teller = &teller{client: c.Client, namespace: o.namespace, metrics: numbers, log: log}
+	configured.teller = &teller{client: c.Client, namespace: o.namespace, reloads: numbers.reloads, log: log}
 	k := &keeper{publisher: publisher{client: c, log: log}, to: to, authority: authority, every: o.recheck}
 	return s.run(ctx, configured.parts, authority.TLS, k.run, complaints.run, replays.Run, configured.file.Run)
 }

@@ -198,17 +198,21 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 	} {
 		hooks.Register(path, requests.Handler(&admit.Webhook{Handler: handler}))
 	}
-	draining := func(*http.Request) error {
-		if requests.Begun() {
-			return errors.New("shutting down")
-		}
-		return nil
-	}
 	return errors.Join(
 		m.Add(there.tasks), m.Add(there.tekton), m.Add(c),
 		m.AddHealthzCheck("ping", healthz.Ping),
 		m.AddReadyzCheck("listening", hooks.StartedChecker()),
 		m.AddReadyzCheck("cache", there.ready),
-		m.AddReadyzCheck("draining", draining),
+		m.AddReadyzCheck("draining", staying(requests)),
 	)
+}
+
+// staying fails once the server was told to end.
+func staying(requests *drain.Requests) healthz.Checker {
+	return func(*http.Request) error {
+		if requests.Begun() {
+			return errors.New("shutting down")
+		}
+		return nil
+	}
 }
