@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,6 +35,7 @@ func TestAdmission(t *testing.T) {
 	b.Run("EventListener", func(t *testing.T) { b.on(t).testEventListener() })
 	b.Run("direct", func(t *testing.T) { b.on(t).testDirect() })
 	b.Run("injection", func(t *testing.T) { b.on(t).testInjection() })
+	b.Run("rotation", func(t *testing.T) { b.on(t).testRotation() })
 	b.Run("configuration", func(t *testing.T) { b.on(t).testConfiguration() })
 	b.Run("another webhook after it", func(t *testing.T) { b.on(t).testSecondAfter() })
 	b.Run("another webhook before it", func(t *testing.T) { b.on(t).testSecondBefore() })
@@ -269,17 +269,10 @@ func (b *bed) testInjection() {
 	b.get(configuration)
 	hook := configuration.Object["webhooks"].([]any)[0].(map[string]any)
 	right := hook["clientConfig"].(map[string]any)["caBundle"].(string)
-	bundle, err := base64.StdEncoding.DecodeString(right)
-	if err != nil {
-		b.Fatal(err)
-	}
 	delete(hook["clientConfig"].(map[string]any), "caBundle")
 	if err := b.client.Update(b.Context(), configuration); err != nil {
 		b.Fatal(err)
 	}
-	i := &injector{client: b.client, bundle: bundle, interval: 50 * time.Millisecond, log: logr.Discard(),
-		listening: func(*http.Request) error { return nil }}
-	go func() { _ = i.Start(b.Context()) }()
 	b.eventually("the CA is back", func() error {
 		b.get(configuration)
 		client := configuration.Object["webhooks"].([]any)[0].(map[string]any)["clientConfig"].(map[string]any)
