@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/flowcontrol"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator"
@@ -109,6 +110,14 @@ func newLater(live client.Reader, writer client.Client, log logr.Logger) *later 
 		limit:   flowcontrol.NewTokenBucketRateLimiter(laterRate, laterBurst),
 		waiting: map[visitKey]visit{}, told: map[told]time.Time{}, wake: make(chan struct{}, 1),
 	}
+}
+
+// lookLater connects one with the rules in force, both ways.
+func (s *program) lookLater(m manager.Manager, c *configuration) *later {
+	l := newLater(m.GetAPIReader(), m.GetClient(), s.log.WithName("later"))
+	l.judge = func() *validator.Validator { return c.current.Load().validate }
+	l.dropped, c.later = s.counts.dropped.Inc, l.add
+	return l
 }
 
 // NeedLeaderElection tells the manager to run it in every replica.

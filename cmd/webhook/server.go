@@ -31,7 +31,6 @@ import (
 	"github.com/tekgate/tekgate/internal/certs"
 	"github.com/tekgate/tekgate/internal/drain"
 	"github.com/tekgate/tekgate/mutator"
-	"github.com/tekgate/tekgate/validator"
 )
 
 // caSecret holds the CA that all replicas share.
@@ -188,9 +187,7 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 		controller: mutator.ControllerOf(s.tekton),
 		live:       m.GetAPIReader(), events: m.GetEventRecorder("tekgate-webhook"), metrics: s.counts, log: s.log.WithName("configuration"),
 	}
-	again := newLater(m.GetAPIReader(), m.GetClient(), s.log.WithName("later"))
-	again.judge = func() *validator.Validator { return c.current.Load().validate }
-	again.dropped, c.later = s.counts.dropped.Inc, again.add
+	again := s.lookLater(m, c)
 	if err := c.load(); err != nil {
 		return err
 	}
