@@ -76,7 +76,7 @@ func TestConfigValidate(t *testing.T) {
 		"rules: {dangling-reference: {mode: off}}":                            "",
 		`rules: {dangling-reference: {mode: "off"}}`:                          "",
 		"rules: {dangling-reference: {mode: deny}}":                           `rules.dangling-reference.mode: "deny" is not a mode: write enforce, warn, audit or off`,
-		"rules: {dangling-refrence: {mode: warn}}":                            `rules.dangling-refrence: there is no such rule: did you mean "dangling-reference"?`,
+		"rules: {dangling-references: {mode: warn}}":                          `rules.dangling-references: there is no such rule: did you mean "dangling-reference"?`,
 		"rules: {exception: {namespaces: [{mode: warn}]}}":                    "rules.exception.namespaces[0].match: says nothing",
 		"rules: {exception: {namespaces: [{match: ['[a'], mode: warn}]}}":     `rules.exception.namespaces[0].match[0]: "[a" is not a pattern`,
 		"rules: {exception: {namespaces: [{match: ['prod-*'], mode: warn}]}}": "",

@@ -19,7 +19,6 @@ import (
 	"github.com/tektoncd/triggers/pkg/apis/triggers/contexts"
 	triggers "github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"knative.dev/pkg/apis"
 	"sigs.k8s.io/yaml"
 
@@ -276,23 +275,6 @@ func TestHookSend(t *testing.T) {
 	}
 }
 
-// scaffolded is what the references of an EventListener are looked up in: the
-// objects that were printed, and what Tekgate installs.
-type scaffolded []*unstructured.Unstructured
-
-func (s scaffolded) Names(_ context.Context, kind schema.GroupKind, _ string) ([]string, error) {
-	names := []string{}
-	if kind.Kind == "ClusterInterceptor" {
-		names = append(names, "tekgate")
-	}
-	for _, u := range s {
-		if u.GroupVersionKind().GroupKind() == kind {
-			names = append(names, u.GetName())
-		}
-	}
-	return names, nil
-}
-
 func TestHookScaffold(t *testing.T) {
 	for _, args := range [][]string{
 		{"--provider=gitee", "--repo=https://gitee.com/team/app.git", "--image=registry.cn-hangzhou.aliyuncs.com/team/app"},
@@ -320,9 +302,14 @@ func TestHookScaffold(t *testing.T) {
 	}
 }
 
-func checkScaffold(t *testing.T, objects scaffolded) {
+// checkScaffold also judges each of the objects as if they were in one folder.
+func checkScaffold(t *testing.T, objects []*unstructured.Unstructured) {
 	t.Helper()
-	v := &validator.Validator{Config: validator.Default(), References: objects}
+	var set []validator.Subject
+	for _, u := range objects {
+		set = append(set, validator.Subject{Kind: u.GroupVersionKind(), Namespace: u.GetNamespace(), Fields: u.Object})
+	}
+	v := &validator.Validator{Config: validator.Default(), Cluster: validator.NewSet(set)}
 	seen := map[string]int{}
 	for _, u := range objects {
 		seen[u.GetKind()]++
@@ -330,9 +317,9 @@ func checkScaffold(t *testing.T, objects scaffolded) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		outcome, err := v.Validate(t.Context(), u.GroupVersionKind(), u.GetNamespace(), raw)
-		if err != nil || len(outcome.Denied)+len(outcome.Warned)+len(outcome.Warnings) > 0 {
-			t.Errorf("%s %s: findings %v, error %v", u.GetKind(), u.GetName(), outcome, err)
+		outcome := v.Judge(t.Context(), validator.Subject{Kind: u.GroupVersionKind(), Namespace: u.GetNamespace(), Fields: u.Object})
+		for _, finding := range outcome.Findings {
+			t.Errorf("%s %s: %s", u.GetKind(), u.GetName(), finding)
 		}
 		if err := tektonValidates(t.Context(), u.GetKind(), raw); err != nil {
 			t.Errorf("Tekton refuses %s %s: %v", u.GetKind(), u.GetName(), err)

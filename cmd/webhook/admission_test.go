@@ -194,7 +194,7 @@ spec:
 func (b *bed) testEventListener() {
 	err := b.client.Create(b.Context(), b.parse(listener))
 	for _, part := range []string{
-		"admission webhook \"eventlisteners.validate.tekgate.dev\" denied the request: this EventListener would not work:\n- ",
+		"admission webhook \"eventlisteners.validate.tekgate.dev\" denied the request: this EventListener was refused:\n- ",
 		`spec.triggers[0].bindings[0].ref: TriggerBinding "git-binding" does not exist in namespace "ci"`,
 		`spec.triggers[0].template.ref: TriggerTemplate "git-template" does not exist`,
 	} {

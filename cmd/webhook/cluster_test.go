@@ -115,7 +115,8 @@ func (b *bed) limit() {
 }
 
 // configuredBuilder is the configuration that the server starts with.
-const configuredBuilder = "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmutator: {serviceAccount: {name: builder}}\n"
+const configuredBuilder = "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmutator: {serviceAccount: {name: builder}}\n" +
+	"validator: {rules: {dangling-reference: {mode: enforce}}}\n"
 
 func (b *bed) start() {
 	b.Helper()

@@ -72,7 +72,7 @@ func (b *bed) testBadConfigMap(live *corev1.ConfigMap) {
 	for text, want := range map[string]string{
 		"kind: Nonsense": "not a Tekgate configuration",
 		strings.Replace(configuredBuilder, "name: builder", "nam: builder", 1):                                   `did you mean "name"`,
-		configuredBuilder + "validator: {danglingReference: {mode: maybe}}":                                      "validator.",
+		strings.Replace(configuredBuilder, "enforce", "maybe", 1):                                                `validator.rules.dangling-reference.mode: "maybe" is not a mode`,
 		strings.Replace(configuredBuilder, "serviceAccount: {name: builder}", "imageMirror: {enabled: true}", 1): "there is no mirror",
 	} {
 		bad := live.DeepCopy()
