@@ -25,9 +25,11 @@ type lint struct {
 	explain      string // the id of a rule
 }
 
-func lintCommand() *cobra.Command {
-	var l lint
-	l.judging.all, l.judging.now = validator.Rules, time.Now
+func lintCommand() *cobra.Command { return lintBy(validator.Rules, time.Now) }
+
+// lintBy is the command with rules and a clock of the caller's.
+func lintBy(rules []*validator.Rule, now func() time.Time) *cobra.Command {
+	l := lint{judging: judging{all: rules, now: now}}
 	cmd := &cobra.Command{
 		Use:   "lint PATH...",
 		Short: "Say what is wrong with Tekton's objects in files, before they are applied",
@@ -256,4 +258,3 @@ func counted(n int, what string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
-
