@@ -183,6 +183,7 @@ func TestLintStatus(t *testing.T) {
 		{"bad.yaml --config off.yaml --fail-on info", 0, "0 hints"},
 		{"bad.yaml --except dangling-reference", 0, "0 errors"},
 		{"bad.yaml --only exception", 0, "0 errors"},
+		{"bad.yaml --only syntax", 0, "0 errors"},
 		{"broken.yaml", 1, "1 error"},
 		{"none.yaml", 2, "reading none.yaml: no such file or directory"},
 		{"", 2, "nothing is named to be judged"},
