@@ -67,8 +67,11 @@ func (r reference) inCluster() bool {
 
 func (r reference) explain(namespace string, existing []string) string {
 	where := fmt.Sprintf("namespace %q", namespace)
-	if r.inCluster() {
+	switch {
+	case r.inCluster():
 		where = "the cluster"
+	case namespace == "": // of files that name none
+		where = "any namespace"
 	}
 	remedy := "create it first, or correct the name"
 	if best := strict.Closest(r.name, existing); best != "" {

@@ -25,9 +25,11 @@ type lint struct {
 	explain      string // the id of a rule
 }
 
-func lintCommand() *cobra.Command {
-	var l lint
-	l.judging.all, l.judging.now = validator.Rules, time.Now
+func lintCommand() *cobra.Command { return lintBy(validator.Rules, time.Now) }
+
+// lintBy is the command with rules and a clock of the caller's.
+func lintBy(rules []*validator.Rule, now func() time.Time) *cobra.Command {
+	l := lint{judging: judging{all: rules, now: now}}
 	cmd := &cobra.Command{
 		Use:   "lint PATH...",
 		Short: "Say what is wrong with Tekton's objects in files, before they are applied",
@@ -159,6 +161,10 @@ func (l *lint) run(cmd *cobra.Command, paths []string) error {
 	return l.conclude(cmd.OutOrStdout(), talk, report)
 }
 
+// maxUnknown bounds how much is said of what could not be found out: a cluster that
+// does not answer has the same to say for every object.
+const maxUnknown = 20
+
 // conclude prints what was found, and returns what the program ends with.
 func (l *lint) conclude(out, talk io.Writer, r *findings) error {
 	if err := l.print(out, r); err != nil {
@@ -169,8 +175,11 @@ func (l *lint) conclude(out, talk io.Writer, r *findings) error {
 
 // verdict tells people what was found, and returns what the program ends with.
 func (l *lint) verdict(talk io.Writer, r *findings) error {
-	for _, text := range r.unknown {
+	for _, text := range r.unknown[:min(len(r.unknown), maxUnknown)] {
 		fmt.Fprintln(talk, "warning:", text)
+	}
+	if more := len(r.unknown) - maxUnknown; more > 0 {
+		fmt.Fprintf(talk, "warning: %d more things could not be found out, most likely for the same reason\n", more)
 	}
 	fmt.Fprintln(talk, r.summary())
 	if r.objects == 0 && len(r.problems) == 0 {
@@ -256,4 +265,3 @@ func counted(n int, what string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
-

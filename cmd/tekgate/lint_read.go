@@ -156,11 +156,14 @@ func (f *lintFile) malformed(p *document.SyntaxError) {
 		}
 		return
 	}
-	message := p.Err.Error() + ": nothing of this document can be judged"
-	if bytes.Contains(p.Document.Text, []byte("{{")) {
-		message += "; if it is a template of Helm, judge what it comes to: `helm template CHART | tekgate lint -`, and exclude the file in .tekgatelint"
+	line, message := p.Line, p.Err.Error()+": nothing of this document can be judged"
+	if at := bytes.Index(p.Document.Text, []byte("{{")); at >= 0 {
+		if line == p.Document.Line {
+			line += bytes.Count(p.Document.Text[:at], []byte("\n"))
+		}
+		message = "not well-formed, since it is a template as Helm has them: judge what it comes to with `helm template CHART | tekgate lint -`, and exclude the file in .tekgatelint"
 	}
-	f.broken = append(f.broken, &problem{File: f.name, Line: p.Line, Column: 1, Rule: syntaxRule.ID, Severity: validator.Error, Message: message})
+	f.broken = append(f.broken, &problem{File: f.name, Line: line, Column: 1, Rule: syntaxRule.ID, Severity: validator.Error, Message: message})
 }
 
 // noObject decides what is said of a document that is no object: a values file or a

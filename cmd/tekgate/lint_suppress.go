@@ -229,18 +229,18 @@ func (s *suppressions) begin(paths []string, files []*lintFile) {
 // holding is what becomes of suppressions while findings are reported.
 type holding struct {
 	*suppressions
-	asked    []string // the ids of the rules that are asked
-	used     []bool   // of each suppression
-	ignores  map[string][]*ignore
+	asked   []string // the ids of the rules that are asked
+	used    []bool   // of each suppression
+	ignores map[string][]*ignore
 }
 
 // ignore is a comment that suppresses a rule on one line.
 type ignore struct {
-	rule         string
-	line         int // for which it holds
-	at           document.Comment
-	used         bool
-	broken       string // what is wrong with it
+	rule   string
+	line   int // for which it holds
+	at     document.Comment
+	used   bool
+	broken string // what is wrong with it
 }
 
 func (s *suppressions) fresh(rules []*validator.Rule) *holding {

@@ -247,11 +247,34 @@ func turnList(node *yaml.Node, before, after []any) {
 		}
 		return
 	}
-	items := make([]*yaml.Node, 0, len(is))
-	for _, value := range is {
-		items = append(items, nodeOf(value))
+	node.Content = slices.Replace(node.Content, head, len(before)-tail, aligned(node.Content[head:], was, is)...)
+}
+
+// aligned returns the items of a list that says after, out of those that say before:
+// what is the same item still keeps its place, its order and its comments.
+func aligned(nodes []*yaml.Node, before, after []any) []*yaml.Node {
+	items := make([]*yaml.Node, 0, len(after))
+	next := 0
+	for _, value := range after {
+		i := slices.IndexFunc(before[next:], func(was any) bool { return sameItem(was, value) })
+		if i < 0 {
+			items = append(items, nodeOf(value))
+			continue
+		}
+		next += i
+		turn(nodes[next], before[next], value)
+		items = append(items, nodes[next])
+		next++
 	}
-	node.Content = slices.Replace(node.Content, head, len(before)-tail, items...)
+	return items
+}
+
+// sameItem tells whether an item of a list has become another: it has its name still.
+func sameItem(before, after any) bool {
+	was, _ := before.(map[string]any)
+	is, _ := after.(map[string]any)
+	name, named := was["name"].(string)
+	return reflect.DeepEqual(before, after) || (named && name != "" && is["name"] == name)
 }
 
 // nodeOf returns a JSON value as a tree, its texts quoted where YAML would take

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
@@ -25,9 +26,7 @@ func graft(written, before, after string) (text string, ok bool) {
 			return "", false
 		}
 		out = append(out, g.written[next:begin]...)
-		for _, line := range h.lines {
-			out = append(out, g.indented(line, h.begin))
-		}
+		out = append(out, g.indented(h)...)
 		next = end
 	}
 	return strings.Join(append(out, g.written[next:]...), ""), true
@@ -115,23 +114,46 @@ func (g *grafting) find(h hunk) (begin, end int, ok bool) {
 	return begin, begin, begin > 0
 }
 
-// indented indents a new line as the nearest one is that an encoder indents alike.
-func (g *grafting) indented(line string, near int) string {
-	wanted := indentation(line)
-	for distance := range len(g.before) + 1 {
-		for _, i := range []int{near - distance, near + distance} {
-			if i >= 0 && i < len(g.before) && g.at[i] >= 0 && indentation(g.before[i]) == wanted {
-				return strings.Repeat(" ", indentation(g.written[g.at[i]])) + line[wanted:]
-			}
+// indent is how far a line is indented by the encoder, and in what is written.
+type indent struct{ before, written int }
+
+// indented indents the new lines of a hunk as their neighbours are: a line that the
+// encoder indents alike, or one less, below which it stands.
+func (g *grafting) indented(h hunk) []string {
+	var above []indent
+	for i := range h.end { // what is replaced is a neighbour too
+		if g.at[i] >= 0 {
+			above = append(above, indent{indentation(g.before[i]), indentation(g.written[g.at[i]])})
 		}
 	}
-	for i := min(near, len(g.before)) - 1; i >= 0; i-- {
-		if g.at[i] >= 0 && indentation(g.before[i]) < wanted {
-			more := wanted - indentation(g.before[i])
-			return strings.Repeat(" ", indentation(g.written[g.at[i]])+more) + line[wanted:]
+	var out []string
+	for _, line := range h.lines {
+		if strings.TrimSpace(line) == "" {
+			out = append(out, line)
+			continue
 		}
+		one := indent{before: indentation(line)}
+		one.written = g.indentOf(one.before, above, h.end)
+		above = append(above, one)
+		out = append(out, strings.Repeat(" ", one.written)+line[one.before:])
 	}
-	return line
+	return out
+}
+
+func (g *grafting) indentOf(wanted int, above []indent, next int) int {
+	for _, i := range slices.Backward(above) {
+		if i.before == wanted {
+			return i.written
+		}
+		if i.before > wanted {
+			continue
+		}
+		if next < len(g.before) && g.at[next] >= 0 && indentation(g.before[next]) == wanted {
+			return indentation(g.written[g.at[next]])
+		}
+		return i.written + wanted - i.before
+	}
+	return wanted
 }
 
 func indentation(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }

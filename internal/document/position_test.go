@@ -1,7 +1,9 @@
 package document_test
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -179,6 +181,64 @@ func TestRevise(t *testing.T) {
 		got, err := d.Revise(document.Change{Object: o, Fields: fields})
 		if err != nil || string(got) != c.want {
 			t.Errorf("%s: %v: got\n%s\nwant\n%s", c.name, err, got, c.want)
+		}
+	}
+}
+
+// TestPositionOfAll holds that every text in the fixtures of the rules is found where
+// it stands.
+func TestPositionOfAll(t *testing.T) {
+	looked := 0
+	for _, folder := range []string{"../../validator/testdata", "../../mutator/testdata"} {
+		files, err := document.Files(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			written := strings.Split(string(text), "\n")
+			documents, _ := document.Parse(file, text)
+			for _, d := range documents {
+				if bytes.Contains(d.Text, []byte("&")) {
+					continue // what comes through an anchor stands elsewhere
+				}
+				eachText(must(t, d.JSON), "", func(path, value string) {
+					looked++
+					line, column := d.Position(path)
+					if !begins(written[line-1], column, value) {
+						t.Errorf("%s: %s is not at %d:%d: %q", file, path, line, column, written[line-1])
+					}
+				})
+			}
+		}
+	}
+	if looked < 1000 {
+		t.Errorf("only %d texts were looked for", looked)
+	}
+}
+
+// begins tells whether a text, or the sign of one of several lines, stands at a column.
+func begins(line string, column int, value string) bool {
+	rest := string([]rune(line)[column-1:])
+	word := strings.Fields(strings.Trim(value, "\"'"))
+	return strings.HasPrefix(rest, "|") || strings.HasPrefix(rest, ">") || strings.HasPrefix(rest, `"`) || strings.HasPrefix(rest, "'") ||
+		len(word) == 0 || strings.HasPrefix(rest, word[0])
+}
+
+func eachText(value any, path string, visit func(path, value string)) {
+	switch v := value.(type) {
+	case string:
+		visit(path, v)
+	case []any:
+		for i, item := range v {
+			eachText(item, fmt.Sprintf("%s[%d]", path, i), visit)
+		}
+	case map[string]any:
+		for key, inner := range v {
+			eachText(inner, path+"["+key+"]", visit)
 		}
 	}
 }
