@@ -18,6 +18,7 @@ var expressionRules = []*Rule{
 	unusedTemplateParamRule,
 	duplicateTemplateParamRule,
 	scriptInjectionRule,
+	scriptInjectionByReferenceRule,
 	flagInjectionRule,
 	paramInScriptRule,
 	payloadChosenIdentityRule,

@@ -3,6 +3,7 @@ package validator
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -80,6 +81,9 @@ func compileCEL(value string) (ast *cel.Ast, problem string) {
 			ast, problem = nil, ""
 		}
 	}()
+	if strings.TrimSpace(value) == "" {
+		return nil, "it is empty"
+	}
 	env, err := celEnv()
 	if err != nil {
 		return nil, ""
@@ -101,9 +105,15 @@ func firstIssue(issues *cel.Issues) string {
 	if first.Location.Line() > 1 {
 		at = fmt.Sprintf("line %d, %s", first.Location.Line(), at)
 	}
-	message, _, _ := strings.Cut(first.Message, " (in container")
-	return fmt.Sprintf("%s at %s", strings.TrimPrefix(message, "Syntax error: "), at)
+	message := strings.TrimPrefix(first.Message, "Syntax error: ")
+	for _, tail := range []string{" (in container", " expecting ", " at: ", " at input "} {
+		message, _, _ = strings.Cut(message, tail)
+	}
+	return fmt.Sprintf("%s at %s", quotedInput.ReplaceAllString(message, "input"), at)
 }
+
+// quotedInput matches a literal in a message: it may be a secret.
+var quotedInput = regexp.MustCompile(`input '[rRbB]*["'].*`)
 
 // maxCost bounds what evaluating a constant may cost, in units of cel-go's.
 const maxCost = 10_000

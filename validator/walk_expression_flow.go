@@ -69,19 +69,23 @@ func scopesIn(fields map[string]any) map[string]scope {
 	spec := r.Fields(fields, "spec")
 	outer := scope{}.with(r.FieldsList(spec, "params"))
 	scopes := map[string]scope{"": outer, "spec.taskSpec": outer}
-	scopesOfTasks(scopes, outer, "spec.pipelineSpec", r.Fields(spec, "pipelineSpec"))
+	eachPipelineTask("spec.pipelineSpec", r.Fields(spec, "pipelineSpec"), outer, func(at string, _ map[string]any, inner scope) {
+		scopes[at+".taskSpec"] = inner
+	})
 	return scopes
 }
 
-func scopesOfTasks(scopes map[string]scope, outer scope, at string, pipeline map[string]any) {
+// eachPipelineTask visits the tasks of a pipeline, and those of pipelines within it,
+// each with the scope that its own params make of the outer one.
+func eachPipelineTask(at string, pipeline map[string]any, outer scope, visit func(at string, task map[string]any, inner scope)) {
 	var r object.Reader
 	for _, list := range []string{"tasks", "finally"} {
 		for i, task := range r.FieldsList(pipeline, list) {
-			path := fmt.Sprintf("%s.%s[%d]", at, list, i)
+			at := fmt.Sprintf("%s.%s[%d]", at, list, i)
 			inner := outer.with(r.FieldsList(task, "params"))
-			scopes[path+".taskSpec"] = inner
+			visit(at, task, inner)
 			if nested := r.Fields(task, "pipelineSpec"); nested != nil {
-				scopesOfTasks(scopes, inner, path+".pipelineSpec", nested)
+				eachPipelineTask(at+".pipelineSpec", nested, inner, visit)
 			}
 		}
 	}
