@@ -7,9 +7,8 @@ var literalTokenRule = &Rule{
 	Severity: Error,
 	Kinds:    everything,
 	Doc: `Finds credentials that stand in an object in plain text and show by their form what they
-are: tokens of GitHub, GitLab, Slack, npm, PyPI, Docker Hub and Vault, access keys of
-AWS, Alibaba Cloud, Google and Stripe, JSON Web Tokens, private keys, and URLs with a
-password.
+are: tokens of GitHub, GitLab, Slack, npm, PyPI, Docker Hub and Vault, keys of Google and
+Stripe, JSON Web Tokens, private keys, and URLs with a password.
 
 Whoever may read TaskRuns or TriggerTemplates may read them, they stay in what is
 archived, in Git and in etcd, and a step's Pod shows them once more. Put the credential

@@ -32,6 +32,10 @@ var (
 	lastName = regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_-]*)["'\s\])}]*$`)
 )
 
+// valueOfRun matches where a run gives its params their values, which nothing but
+// Triggers replaces anything in.
+var valueOfRun = regexp.MustCompile(`\.resourcetemplates\[\d+\]\.spec\.params\[\d+\]\.value`)
+
 func checkMisspeltTemplateParam(_ context.Context, p *Pass) {
 	for _, t := range templatesIn(p) {
 		for _, resource := range t.resources() {
@@ -56,7 +60,8 @@ func (p *Pass) checkMisspelt(t paramTemplate, text text, own []string) {
 		}
 		name := match[1]
 		switch e := (expression.Expression{Inner: like[2 : len(like)-1]}); {
-		case e.Root() == "params" && (!t.declares(paramName(e)) || slices.Contains(own, paramName(e))):
+		case e.Root() == "params" && !t.declares(paramName(e)):
+		case e.Root() == "params" && slices.Contains(own, paramName(e)) && !valueOfRun.MatchString(text.Path):
 		case slices.Contains([]string{"body", "header", "extensions"}, e.Root()):
 			p.Report(text.Path, "%s stays as it stands, since only bindings know the event: bind it to a param, and write $(tt.params.NAME)", like)
 		default:

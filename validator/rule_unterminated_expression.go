@@ -3,6 +3,7 @@ package validator
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/tekgate/tekgate/internal/expression"
@@ -15,7 +16,8 @@ var unterminatedExpressionRule = &Rule{
 	Kinds:    slices.Concat(withBindings, triggerTemplates, withSteps),
 	Doc: `Finds expressions whose parenthesis is not closed: any ` + "`$(`" + ` in the value of a binding,
 and ` + "`$(tt.params.x`" + ` or ` + "`$(params.x`" + ` in TriggerTemplates, Tasks, Pipelines, StepActions and
-runs, where x is a param that is declared there.
+runs, where x is a param that is declared there; and Pipelines' own variables, such as
+` + "`$(context.taskRun.name`, `$(workspaces.source.path`, `$(results.x.path`, `$(tasks.a.results.b`" + `.
 
 Nothing replaces such an expression, and it reaches a script, an image reference or a
 label as it stands. Tekton's own check of bindings sees it only where another
@@ -41,9 +43,18 @@ func checkUnterminatedExpression(_ context.Context, p *Pass) {
 		}
 	}
 	if p.Kind.Group == tektonGroup {
-		p.reportUnterminated(textsIn(p.Object["spec"], "spec"), "params", func() []string { return declaredParams(p.Object["spec"]) })
+		texts := textsIn(p.Object["spec"], "spec")
+		p.reportUnterminated(texts, "params", func() []string { return declaredParams(p.Object["spec"]) })
+		for _, root := range []string{"context", "workspaces", "results", "tasks", "steps"} {
+			p.reportUnterminated(texts, root, func() []string { return nil })
+		}
 	}
 }
+
+// variable matches what Pipelines knows besides params, and no shell does: the rest of
+// it would have to be the name of a command.
+var variable = regexp.MustCompile(`^(?:context\.(?:taskRun|pipelineRun|task|pipeline|pipelineTask)\.[A-Za-z-]+|workspaces\.[\w-]+\.(?:path|bound|claim|volume)|` +
+	`results\.[\w-]+\.path|tasks\.[\w-]+\.(?:results\..+|status|reason)|steps\.[\w-]+\.results\..+)$`)
 
 func (p *Pass) reportUnterminated(texts []text, root string, names func() []string) {
 	for _, t := range texts {
@@ -51,7 +62,11 @@ func (p *Pass) reportUnterminated(texts []text, root string, names func() []stri
 			continue
 		}
 		for _, e := range expression.Named(t.Value, root, "inputs."+root) {
-			if name := nameBelow(e, root); !e.Closed && name != "" && slices.Contains(names(), name) {
+			if e.Closed {
+				continue
+			}
+			name := nameBelow(e, root)
+			if variable.MatchString(e.Inner) || name != "" && slices.Contains(names(), name) {
 				p.Report(t.Path, "%s lacks its closing parenthesis, so nothing replaces it: write %s)", e.Text, e.Text)
 			}
 		}

@@ -37,7 +37,7 @@ func celInterceptorsIn(p *Pass) []interceptor {
 // regard to case, as encoding/json does it for Triggers.
 func celTextsOf(in interceptor) []celText {
 	var found []celText
-	for _, p := range in.Params {
+	for _, p := range paramsIn(in.Fields, in.Path) { // in their order
 		switch strings.ToLower(p.Name) {
 		case "filter":
 			if value, is := p.Value.(string); is && value != "" {

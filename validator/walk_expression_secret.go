@@ -12,13 +12,12 @@ type tokenForm struct {
 	Pattern string
 }
 
-// tokenForms are as their issuers document them.
+// tokenForms are as their issuers document them. The ids of access keys are none: they
+// are no secret, and the secret that belongs to them has no form.
 var tokenForms = []tokenForm{
 	{"a GitHub token", `gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}`},
 	{"a GitLab token", `gl(?:pat|dt|rt|ptt|cbt|agent)-[A-Za-z0-9_-]{20,}`},
 	{"a Slack token", `xox[abeprs]-[A-Za-z0-9-]{20,}`},
-	{"an AWS access key", `(?:AKIA|ASIA)[A-Z2-7]{16}`},
-	{"an Alibaba Cloud access key", `LTAI[A-Za-z0-9]{16,24}`},
 	{"a Google API key", `AIza[A-Za-z0-9_-]{35}`},
 	{"an npm token", `npm_[A-Za-z0-9]{36}`},
 	{"a PyPI token", `pypi-AgEI[A-Za-z0-9_-]{50,}`},
@@ -39,6 +38,9 @@ var anyToken = func() *regexp.Regexp {
 	return regexp.MustCompile(strings.Join(groups, "|"))
 }()
 
+// placeholder matches what people write for a credential in examples.
+var placeholder = regexp.MustCompile(`(?i)example|placeholder|change.?me|your[-_]|dummy|redacted|:(?:my)?(?:pass|passwd|password|secret|token)@`)
+
 // tokenIn returns what kind of credential stands in a text, "" where none does. One
 // that is written as an example passes: there is too little variety in it.
 func tokenIn(text string) string {
@@ -49,7 +51,7 @@ func tokenIn(text string) string {
 	for _, match := range anyToken.FindAllStringSubmatchIndex(text, -1) {
 		for form := range tokenForms {
 			start, end := match[2+2*form], match[3+2*form]
-			if start >= 0 && entropy(text[start:end]) >= 3 && !strings.Contains(strings.ToLower(text[start:end]), "example") {
+			if start >= 0 && entropy(text[start:end]) >= 3 && !placeholder.MatchString(text[start:end]) {
 				return tokenForms[form].Name
 			}
 		}
