@@ -20,6 +20,13 @@ var securityRules = []*Rule{
 	dockerInDockerRule,
 	pipeToShellRule,
 	runInTektonNamespaceRule,
+	kanikoInsecureRule,
+	kanikoArchivedRule,
+	kanikoArgumentsRule,
+	kanikoBrokenFlagRule,
+	kanikoFloatingTagRule,
+	remoteDockerfileRule,
+	buildahPrivilegesRule,
 
 	privilegeEscalationRule,
 	runAsRootRule,
@@ -39,6 +46,10 @@ var securityRules = []*Rule{
 	tooManyRetriesRule,
 	missingLimitsRule,
 	matrixTooLargeRule,
+	kanikoDestinationRule,
+	kanikoNoDigestRule,
+	kanikoCacheRepoRule,
+	buildPlatformRule,
 }
 
 // SecurityPolicy holds the lists and limits of securityRules. In lists of names and
@@ -48,6 +59,7 @@ type SecurityPolicy struct {
 	Accounts AccountPolicy `json:"accounts,omitzero"`
 	Sources  SourcePolicy  `json:"sources,omitzero"`
 	Limits   LimitPolicy   `json:"limits,omitzero"`
+	Builds   BuildPolicy   `json:"builds,omitzero"`
 }
 
 func (p SecurityPolicy) validate() error {
@@ -56,6 +68,7 @@ func (p SecurityPolicy) validate() error {
 		within("accounts", p.Accounts.validate()),
 		within("sources", p.Sources.validate()),
 		within("limits", p.Limits.validate()),
+		within("builds", p.Builds.validate()),
 	)
 }
 
@@ -138,4 +151,18 @@ func (p LimitPolicy) validate() error {
 		problems = append(problems, errors.New("combinations: it cannot be negative: write 0 for any number"))
 	}
 	return errors.Join(problems...)
+}
+
+// BuildPolicy says what images may be built, and where they go.
+type BuildPolicy struct {
+	// Destinations are patterns of host and path that may be pushed to, for the
+	// rule kaniko-destination. Empty means all.
+	Destinations []string `json:"destinations,omitempty"`
+	// Platforms are those that may be built for, for the rule build-platform.
+	// Empty means all.
+	Platforms []string `json:"platforms,omitempty"`
+}
+
+func (p BuildPolicy) validate() error {
+	return errors.Join(imagePatterns("destinations", p.Destinations), patterns("platforms", p.Platforms))
 }

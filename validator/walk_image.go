@@ -87,9 +87,22 @@ func fieldsAt(fields map[string]any, path string) map[string]any {
 // imageParam matches the names of parameters that hold an image.
 var imageParam = regexp.MustCompile(`(?i)(?:^|[-_.])image$|Image$`)
 
-// imageParams returns the images that parameters name in full: those that a run or
-// a pipeline's task gives, and defaults.
+// imageParams returns the images that parameters name in full.
 func imageParams(p *Pass) []usedImage {
+	var found []usedImage
+	for _, param := range paramsOf(p) {
+		value, _ := param.Value.(string)
+		ref, err := image.Parse(value)
+		if imageParam.MatchString(param.Name) && value != "" && !expression.Any(value) && err == nil {
+			found = append(found, usedImage{Path: param.Path, Written: value, Filled: value, Ref: ref, Known: true})
+		}
+	}
+	return found
+}
+
+// paramsOf returns the parameters of an object: those that a run or a pipeline's task
+// gives, those of a matrix, and defaults.
+func paramsOf(p *Pass) []param {
 	var r object.Reader
 	spec := r.Fields(p.Object, "spec")
 	all := paramsIn(spec, "spec")
@@ -98,16 +111,10 @@ func imageParams(p *Pass) []usedImage {
 	}
 	for _, task := range pipelineTasksIn(p) {
 		all = append(all, paramsIn(task.Fields, task.Path)...)
+		all = append(all, paramsIn(r.Fields(task.Fields, "matrix"), task.Path+".matrix")...)
+		all = append(all, paramsIn(r.Fields(task.Fields, "taskSpec"), task.Path+".taskSpec")...)
 	}
-	var found []usedImage
-	for _, param := range all {
-		value, _ := param.Value.(string)
-		ref, err := image.Parse(value)
-		if imageParam.MatchString(param.Name) && value != "" && !expression.Any(value) && err == nil {
-			found = append(found, usedImage{Path: param.Path, Written: value, Filled: value, Ref: ref, Known: true})
-		}
-	}
-	return found
+	return all
 }
 
 // compiled returns patterns of the configuration, which were checked when it was
