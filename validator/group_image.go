@@ -11,6 +11,7 @@ import (
 // imageRules are about images of steps and sidecars.
 var imageRules = []*Rule{
 	imageMalformedRule,
+	imageMovedRule,
 	imageLatestRule,
 	imageFromEventRule,
 	imageNotQualifiedRule,

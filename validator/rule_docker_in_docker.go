@@ -14,7 +14,7 @@ var dockerInDockerRule = &Rule{
 	Severity: Warning,
 	Kinds:    withSteps,
 	Doc: `Finds sidecars and steps that run a Docker daemon: an image called docker whose tag
-says dind, or the command dockerd.
+says dind or that runs privileged, or the command dockerd.
 
 It works only privileged, which gives the node away to what is built; each run starts
 without any layer; and the registries' mirrors and certificates of the node do not
@@ -37,5 +37,8 @@ func runsDockerd(p *Pass, c container) bool {
 		return true
 	}
 	ref, err := image.Parse(fillParams(p, c.Task, r.Text(c.Fields, "image")))
-	return err == nil && path.Base(ref.Path) == "docker" && strings.Contains(ref.Tag, "dind") && !strings.Contains(ref.Tag, "rootless")
+	if err != nil || path.Base(ref.Path) != "docker" || strings.Contains(ref.Tag, "rootless") {
+		return false
+	}
+	return strings.Contains(ref.Tag, "dind") || c.security("privileged", false) == true
 }
