@@ -19,6 +19,8 @@ var securityRules = []*Rule{
 	nodeSocketRule,
 	dockerInDockerRule,
 	pipeToShellRule,
+	tlsVerificationOffRule,
+	secretInSpecRule,
 	runInTektonNamespaceRule,
 	kanikoInsecureRule,
 	kanikoArchivedRule,

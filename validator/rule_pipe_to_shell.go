@@ -2,11 +2,8 @@ package validator
 
 import (
 	"context"
-	"fmt"
 	"regexp"
 	"strings"
-
-	"github.com/tekgate/tekgate/internal/object"
 )
 
 var pipeToShellRule = &Rule{
@@ -30,34 +27,12 @@ var pipesToShell = regexp.MustCompile(
 		`|\b(?:(?:ba|da|z|k|a)?sh\s+-\w*c|eval)\s+["']?\$\(\s*(?:curl|wget)\s`)
 
 func checkPipeToShell(_ context.Context, p *Pass) {
-	var r object.Reader
 	for _, c := range containersIn(p) {
-		places := []text{{c.Path + ".script", r.Text(c.Fields, "script")}}
-		for _, list := range []string{"command", "args"} {
-			for i, word := range r.TextList(c.Fields, list) {
-				places = append(places, text{fmt.Sprintf("%s.%s[%d]", c.Path, list, i), word})
-			}
-		}
-		for _, at := range places {
-			if pipesToShell.MatchString(commands(at.Value)) {
+		for _, at := range programTexts(c) {
+			downloads := strings.Contains(at.Value, "curl") || strings.Contains(at.Value, "wget")
+			if downloads && pipesToShell.MatchString(uncommented(at.Value)) {
 				p.Report(at.Path, "%s runs what it downloads, so whoever owns that address has the run: put the tool into the image, or download a release to a file and check its digest", c.Unit)
 			}
 		}
 	}
-}
-
-// commands is a script without its comments and what it prints, each command in one
-// line.
-func commands(script string) string {
-	if !strings.Contains(script, "curl") && !strings.Contains(script, "wget") {
-		return ""
-	}
-	var kept strings.Builder
-	for line := range strings.Lines(strings.ReplaceAll(script, "\\\n", " ")) {
-		start := strings.TrimSpace(line)
-		if !strings.HasPrefix(start, "#") && !strings.HasPrefix(start, "echo ") && !strings.HasPrefix(start, "printf ") {
-			kept.WriteString(line)
-		}
-	}
-	return kept.String()
 }

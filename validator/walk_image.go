@@ -24,45 +24,93 @@ type usedImage struct {
 	Err   error // why an image without any expression is no reference
 }
 
-// imagesUsed returns the images of an object that have a name.
+// imagesUsed returns the images of an object that have a name, those of volumes too.
 func imagesUsed(p *Pass) []usedImage {
+	var r object.Reader
 	var found []usedImage
 	for _, task := range object.Tasks(p.Object) {
 		for _, field := range task.Images() {
-			used := usedImage{Path: field.Path, Written: field.Value, Filled: fillParams(p, task, field.Value)}
-			used.Certain = used.Written == used.Filled || isRun(p)
-			if used.Filled != "" && !expression.Any(used.Filled) {
-				used.Ref, used.Err = image.Parse(used.Filled)
-				used.Known = used.Err == nil
+			found = append(found, useOf(p, field.Path, field.Value, fillParams(p, task, field.Value)))
+		}
+		for _, volume := range listed(r.FieldsList(task.Spec, "volumes"), task.Path+".volumes", "volume") {
+			if name := r.Text(r.Fields(volume.Fields, "image"), "reference"); name != "" {
+				found = append(found, useOf(p, volume.Path+".image.reference", name, fillParams(p, task, name)))
 			}
-			found = append(found, used)
+		}
+	}
+	for _, template := range podTemplatesIn(p) {
+		for _, volume := range listed(r.FieldsList(template.Fields, "volumes"), template.Path+".volumes", "volume") {
+			if name := r.Text(r.Fields(volume.Fields, "image"), "reference"); name != "" {
+				found = append(found, useOf(p, volume.Path+".image.reference", name, name))
+			}
 		}
 	}
 	return found
 }
 
+func useOf(p *Pass, path, written, filled string) usedImage {
+	used := usedImage{Path: path, Written: written, Filled: filled, Certain: written == filled || isRun(p)}
+	if filled != "" && !expression.Any(filled) {
+		used.Ref, used.Err = image.Parse(filled)
+		used.Known = used.Err == nil
+	}
+	return used
+}
+
 func isRun(p *Pass) bool { return p.Kind.Kind == "TaskRun" || p.Kind.Kind == "PipelineRun" }
 
 // fillParams puts the parameters into a text of a task, from where Tekton takes
-// them: the run, the pipeline's task, the run of the pipeline, and all defaults.
+// them: the run, or the pipeline's task and then each pipeline around it; and from all
+// defaults. Each value is filled in by the next level, where it was written.
 func fillParams(p *Pass, task object.Task, text string) string {
 	if !strings.Contains(text, "$(") {
 		return text
 	}
 	var r object.Reader
-	if holder, within := strings.CutSuffix(task.Path, ".taskSpec"); within && holder != "spec" {
-		task.Run.Params = r.FieldsList(fieldsAt(p.Object, holder), "params")
+	declared := r.FieldsList(task.Spec, "params")
+	holder, within := strings.CutSuffix(task.Path, ".taskSpec")
+	if !within || holder == "spec" {
+		return replaceParams(text, task.Run.Params, declared)
 	}
-	text = task.Fill(&r, text)
-	spec := r.Fields(p.Object, "spec")
-	switch p.Kind.Kind {
-	case "Pipeline":
-		return object.Task{Spec: spec}.Fill(&r, text)
-	case "PipelineRun":
-		run := object.Run{Params: r.FieldsList(spec, "params")}
-		return object.Task{Spec: r.Fields(spec, "pipelineSpec"), Run: run}.Fill(&r, text)
+	for {
+		text = replaceParams(text, r.FieldsList(fieldsAt(p.Object, holder), "params"), declared)
+		around := pipelineAround(holder)
+		if around == "" {
+			return text
+		}
+		declared = r.FieldsList(fieldsAt(p.Object, around), "params")
+		if around == "spec" { // of a Pipeline: who runs it gives its params
+			return replaceParams(text, nil, declared)
+		}
+		holder = strings.TrimSuffix(around, ".pipelineSpec")
 	}
-	return text
+}
+
+// replaceParams puts values into a text, or else defaults, all at once. What is no
+// string is left as it is written.
+func replaceParams(text string, given, declared []map[string]any) string {
+	var pairs []string
+	seen := map[string]bool{}
+	add := func(params []map[string]any, key string) {
+		for _, param := range params {
+			name, _ := param["name"].(string)
+			value, is := param[key].(string)
+			if is && name != "" && !seen[name] {
+				pairs = append(pairs, "$(params."+name+")", value, `$(params["`+name+`"])`, value,
+					"$(params['"+name+"'])", value, "$(inputs.params."+name+")", value)
+			}
+			seen[name] = seen[name] || param[key] != nil
+		}
+	}
+	add(given, "value")
+	add(declared, "default")
+	return strings.NewReplacer(pairs...).Replace(text)
+}
+
+// pipelineAround returns where the pipeline stands that has the task at a path, "" for
+// none.
+func pipelineAround(task string) string {
+	return task[:max(strings.LastIndex(task, ".tasks["), strings.LastIndex(task, ".finally["), 0)]
 }
 
 // fieldsAt returns what stands at a path such as spec.tasks[0], nil for nothing.

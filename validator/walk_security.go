@@ -3,6 +3,7 @@ package validator
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tekgate/tekgate/internal/object"
 )
@@ -122,20 +123,29 @@ func taskRunSpecsIn(p *Pass) []place {
 }
 
 // pipelineTasksIn returns the tasks of a Pipeline or of a PipelineRun's pipelineSpec,
-// the last ones too.
+// those of finally and of pipelines within it too.
 func pipelineTasksIn(p *Pass) []place {
 	var r object.Reader
-	spec, path := r.Fields(p.Object, "spec"), "spec"
+	spec := r.Fields(p.Object, "spec")
 	switch p.Kind.Kind {
 	case "PipelineRun":
-		spec, path = r.Fields(spec, "pipelineSpec"), "spec.pipelineSpec"
+		return tasksOf(r.Fields(spec, "pipelineSpec"), "spec.pipelineSpec")
 	case "Pipeline":
-	default:
-		return nil
+		return tasksOf(spec, "spec")
 	}
-	return slices.Concat(
-		listed(r.FieldsList(spec, "tasks"), path+".tasks", "task"),
-		listed(r.FieldsList(spec, "finally"), path+".finally", "task"))
+	return nil
+}
+
+func tasksOf(spec map[string]any, path string) []place {
+	var r object.Reader
+	var found []place
+	for _, list := range []string{"tasks", "finally"} {
+		for _, task := range listed(r.FieldsList(spec, list), path+"."+list, "task") {
+			found = append(found, task)
+			found = append(found, tasksOf(r.Fields(task.Fields, "pipelineSpec"), task.Path+".pipelineSpec")...)
+		}
+	}
+	return found
 }
 
 func listed(items []map[string]any, path, what string) []place {
@@ -181,4 +191,29 @@ func accountsIn(p *Pass) []text {
 		}
 	}
 	return found
+}
+
+// programTexts returns the script of a container, its command and its arguments.
+func programTexts(c container) []text {
+	var r object.Reader
+	places := []text{{c.Path + ".script", r.Text(c.Fields, "script")}}
+	for _, list := range []string{"command", "args"} {
+		for i, word := range r.TextList(c.Fields, list) {
+			places = append(places, text{fmt.Sprintf("%s.%s[%d]", c.Path, list, i), word})
+		}
+	}
+	return places
+}
+
+// uncommented is a script without its comments and what it prints, each command in one
+// line.
+func uncommented(script string) string {
+	var kept strings.Builder
+	for line := range strings.Lines(strings.ReplaceAll(script, "\\\n", " ")) {
+		start := strings.TrimSpace(line)
+		if !strings.HasPrefix(start, "#") && !strings.HasPrefix(start, "echo ") && !strings.HasPrefix(start, "printf ") {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
 }
