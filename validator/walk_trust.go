@@ -187,3 +187,25 @@ func (a address) parts() (scheme, host string, ok bool) {
 	}
 	return strings.ToLower(u.Scheme), strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")), true
 }
+
+// isOwned tells whether the run says that a PipelineRun owns it, as the controller's
+// TaskRuns do. Whoever may create TaskRuns may write that too: who holds runs to a
+// policy lets people create PipelineRuns alone.
+func isOwned(p *Pass) bool {
+	var r object.Reader
+	owners := r.FieldsList(r.Fields(p.Object, "metadata"), "ownerReferences")
+	return slices.ContainsFunc(owners, func(owner map[string]any) bool {
+		return r.Flag(owner, "controller") && r.Text(owner, "kind") == "PipelineRun" && isTekton(r.Text(owner, "apiVersion"))
+	})
+}
+
+// pipelineIn returns the specification of a pipeline that a Pipeline or PipelineRun
+// writes out, nil where there is none, and its path.
+func pipelineIn(p *Pass) (spec map[string]any, path string) {
+	var r object.Reader
+	spec = r.Fields(p.Object, "spec")
+	if p.Kind.Kind == "Pipeline" {
+		return spec, "spec"
+	}
+	return r.Fields(spec, "pipelineSpec"), "spec.pipelineSpec"
+}
