@@ -16,7 +16,7 @@ var forgedOwnerRule = &Rule{
 	Doc: `Finds runs that say they belong to a PipelineRun and contradict themselves: the labels
 tekton.dev/pipelineRun and tekton.dev/pipelineRunUID name another one than
 ownerReferences does, or its uid is none that Kubernetes gives. Tekton's controller always
-writes them alike (getTaskrunLabels in pkg/reconciler/pipelinerun/pipelinerun.go).
+writes them alike (createChildResourceLabels in pkg/reconciler/pipelinerun/pipelinerun.go).
 
 Up to v0.49.0 Tekton took a TaskRun with the right name and owner for a task of the
 PipelineRun without comparing what it had created (CVE-2023-37264,
