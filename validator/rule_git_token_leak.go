@@ -10,7 +10,7 @@ var gitTokenLeakRule = &Rule{
 	ID:       "git-token-leak",
 	Severity: Error,
 	Kinds:    withSources,
-	Doc: `Finds a ` + "`serverURL`" + ` of the git resolver without a ` + "`token`" + `: Tekton then sends the token of
+	Doc: `Finds a ` + "`serverURL`" + ` of the git resolver beside ` + "`repo`" + ` and without a ` + "`token`" + `: Tekton then sends the token of
 its own configuration to that server, whosever it is (CVE-2026-40161,
 GHSA-wjxp-xrpv-xpff; fixed in v1.3.4, v1.6.2, v1.9.3 and v1.11.1, which refuse it).
 
@@ -23,7 +23,8 @@ func checkGitTokenLeak(_ context.Context, p *Pass) {
 	for _, s := range sourcesIn(p) {
 		server, path := s.given("serverURL")
 		token, _ := s.given("token")
-		if s.Resolver != "git" || server == "" || token != "" || !certain(server) {
+		repo, _ := s.given("repo") // without it the resolver clones url, and asks no server
+		if s.Resolver != "git" || server == "" || repo == "" || token != "" || !certain(server) {
 			continue
 		}
 		known := func(allowed string) bool { return strings.TrimSuffix(allowed, "/") == strings.TrimSuffix(server, "/") }
