@@ -25,7 +25,8 @@ refuses, and says what stands in its place:
 | ` + "`podTemplate`, `serviceType`, `replicas`" + ` of an EventListener | ` + "`resources.kubernetesResource`" + ` |
 
 Most tutorials still show the old forms (redhat-scholars/tekton-tutorial#61). Tekton
-decodes strictly, and names the field but not the way out.`,
+decodes strictly, and names the field but not the way out. The fix of an EventListener's
+old fields comes with the first of them, and mends all.`,
 	Check: checkLegacyTrigger,
 }
 

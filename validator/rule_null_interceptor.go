@@ -19,8 +19,8 @@ func checkNullInterceptor(_ context.Context, p *Pass) {
 	for _, in := range interceptorsIn(chainsIn(p)...) {
 		_, inline := in.inline()
 		switch {
-		case len(in.Fields) == 0:
-			p.Report(in.Path, "the interceptor of %s is empty, on which Tekton's admission webhook fails: remove the item or give it a ref", in.Unit)
+		case in.Fields == nil:
+			p.Report(in.Path, "the interceptor of %s is no object, on which Tekton's admission webhook fails: remove the item or give it a ref", in.Unit)
 		case in.Name == "" && in.Fields["webhook"] == nil && !inline:
 			p.Report(in.Path, "the interceptor of %s names nothing that is to be asked, so Tekton refuses it: give it ref.name", in.Unit)
 		}

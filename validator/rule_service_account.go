@@ -263,7 +263,7 @@ func checkAccountTooStrong(ctx context.Context, p *Pass) {
 			continue
 		}
 		if admin {
-			p.Report(account.Path, "ServiceAccount %q may do anything in the cluster, and takes what strangers send: bind it to tekton-triggers-eventlistener-roles in its namespace in place of that", account.Name)
+			p.Report(account.Path, "ServiceAccount %q may do anything in the cluster, and takes what strangers send: bind it to a role in its own namespace in place of that", account.Name)
 			continue
 		}
 		secrets, err := p.Cluster.May(ctx, who, Access{Verb: "list", Resource: "secrets"})

@@ -60,14 +60,18 @@ What holds for the whole cluster is that of template-privilege.`,
 var defaultTemplateKinds = []string{"TaskRun.tekton.dev", "PipelineRun.tekton.dev", "CustomRun.tekton.dev"}
 
 func checkTemplateKind(_ context.Context, p *Pass) {
-	allowed := p.Policy.Triggers.TemplateKinds
-	if len(allowed) == 0 {
+	allowed, own := p.Policy.Triggers.TemplateKinds, len(p.Policy.Triggers.TemplateKinds) > 0
+	if !own {
 		allowed = defaultTemplateKinds
 	}
 	for _, t := range templatedIn(p) {
 		kind := t.kind()
 		name := strings.TrimSuffix(kind.Kind+"."+kind.Group, ".")
 		if kind.Kind == "" || expression.Any(name) || isPrivileged(t) || slices.Contains(gone, kind) || matchesAny(allowed, name) {
+			continue
+		}
+		if own {
+			p.Report(t.Path+".kind", "an event may not create a %s here: policy.triggers.templateKinds has %s", name, strings.Join(allowed, ", "))
 			continue
 		}
 		p.Report(t.Path+".kind", "an event creates this %s with the EventListener's own rights and no run in between: let a TaskRun create it, or allow %s in policy.triggers.templateKinds", kind.Kind, name)
@@ -142,7 +146,7 @@ func (p *Pass) nameFits(t templated, field, name string, prefix bool) {
 	if len(filled(name)) > validation.DNS1123SubdomainMaxLength && prefix {
 		return // it is cut
 	}
-	p.Report(t.Path+".metadata."+field, "no %s may have this %s, so the API server refuses it for every event: use small letters, digits and dashes, a letter first", t.call(), field)
+	p.Report(t.Path+".metadata."+field, "no %s may have this %s, so the API server refuses it for every event: use small letters, digits and dashes, and no dash first", t.call(), field)
 }
 
 // rolesName tells whether the kind takes names with colons and capitals.

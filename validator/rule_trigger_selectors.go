@@ -59,9 +59,19 @@ func checkLabelSelector(_ context.Context, p *Pass) {
 			continue // Tekton says that it is of no such shape
 		}
 		if _, err := metav1.LabelSelectorAsSelector(&labels); err != nil {
-			p.Report(s.Path+".labelSelector", "Kubernetes cannot read this selector, so it picks no Trigger and every event is dropped: %v", err)
+			p.Report(s.Path+".labelSelector", "Kubernetes cannot read this selector, so it picks no Trigger and every event is dropped: %s", selectorProblem(err))
 		}
 	}
+}
+
+// selectorProblem is what is wrong with a selector, without the regular expression
+// that Kubernetes adds.
+func selectorProblem(err error) string {
+	text := err.Error()
+	for _, explanation := range []string{": a valid label", ": name part must", ": prefix part"} {
+		text, _, _ = strings.Cut(text, explanation)
+	}
+	return text
 }
 
 var namespaceSelectorRule = &Rule{

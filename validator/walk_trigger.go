@@ -13,6 +13,7 @@ import (
 	"github.com/google/cel-go/cel"
 	celast "github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/internal/object"
@@ -202,7 +203,10 @@ func exposure(ctx context.Context, p *Pass) string {
 		return ""
 	}
 	for _, kind := range routeKinds {
-		names, _ := p.Cluster.Names(ctx, kind, p.Namespace)
+		names, err := p.Cluster.Names(ctx, kind, p.Namespace)
+		if err != nil && !meta.IsNoMatchError(err) {
+			p.Unknown("spec", "looking for what leads to its Service, of kind "+kind.Kind, err)
+		}
 		for _, route := range names {
 			fields, err := p.Cluster.Get(ctx, kind, p.Namespace, route)
 			if err == nil && leadsTo(fields, "el-"+name) {
