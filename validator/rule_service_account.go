@@ -3,6 +3,7 @@ package validator
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -135,8 +136,8 @@ func checkAccountTooWeak(ctx context.Context, p *Pass) {
 	if p.Kind.Kind == "EventListener" && !isCustom(p) {
 		own = listenerAccount(p)
 	}
-	if own.Name != "" {
-		p.mustAll(ctx, own, p.listing())
+	if !p.mustAll(ctx, own, p.listing()) {
+		return
 	}
 	var r object.Reader
 	for _, t := range triggersIn(p) {
@@ -147,12 +148,10 @@ func checkAccountTooWeak(ctx context.Context, p *Pass) {
 		account := own
 		if name := r.Text(resolved.Fields, "serviceAccountName"); name != "" {
 			account = accountPlace{resolved.Path + ".serviceAccountName", name, t.Unit}
-			if own.Name != "" {
-				p.mustAll(ctx, own, []Access{{Verb: "impersonate", Resource: "serviceaccounts", Namespace: p.Namespace, Name: name}})
-			}
+			p.mustAll(ctx, own, []Access{{Verb: "impersonate", Resource: "serviceaccounts", Namespace: p.Namespace, Name: name}})
 		}
-		if account.Name != "" {
-			p.mustAll(ctx, account, p.creating(ctx, resolved))
+		if !p.mustAll(ctx, account, p.creating(ctx, resolved)) {
+			return
 		}
 	}
 }
@@ -197,30 +196,41 @@ func (p *Pass) creating(ctx context.Context, t trigger) []Access {
 	return all
 }
 
-// mustAll reports what of it an account may not do, in one finding, and each thing but
-// once for an object.
-func (p *Pass) mustAll(ctx context.Context, account accountPlace, all []Access) {
+// mustAll reports what of it an account may not do, in one finding, and no two alike.
+// It reports false where nobody can tell: then there is no use in asking again.
+func (p *Pass) mustAll(ctx context.Context, account accountPlace, all []Access) bool {
+	if account.Name == "" || expression.Any(account.Name) {
+		return true
+	}
 	who := Account{Namespace: p.Namespace, Name: account.Name}
 	var missing []string
 	for _, access := range all {
 		may, err := p.Cluster.May(ctx, who, access)
 		if err != nil {
 			p.Unknown(account.Path, "asking what ServiceAccount "+strconv.Quote(account.Name)+" may do", err)
-			return
+			return false
 		}
-		if !may {
+		if !may && !slices.Contains(missing, access.String()) {
 			missing = append(missing, access.String())
 		}
 	}
-	if len(missing) == 0 {
-		return
+	if len(missing) > 0 {
+		p.mayNot(account, missing)
 	}
+	return true
+}
+
+// mayNot reports what an account may not do, unless that has been reported already.
+func (p *Pass) mayNot(account accountPlace, missing []string) {
 	const most = 3
 	text := strings.Join(missing[:min(most, len(missing))], ", ")
 	if len(missing) > most {
 		text = fmt.Sprintf("%s and %d more", text, len(missing)-most)
 	}
-	p.Report(account.Path, "ServiceAccount %q may not %s, so events for %s end in a line of the Pod's log: bind it to a role that may", account.Name, text, account.Unit)
+	message := fmt.Sprintf("ServiceAccount %q may not %s, so events for %s end in a line of the Pod's log: bind it to a role that may", account.Name, text, account.Unit)
+	if !slices.ContainsFunc(p.found, func(f *Finding) bool { return f.Path == account.Path && f.Message == message }) {
+		p.Report(account.Path, "%s", message)
+	}
 }
 
 // String names an access as people do: create taskruns.tekton.dev in "ci".
