@@ -13,8 +13,8 @@ var removedConditionsRule = &Rule{
 	Kinds:    slices.Concat(withTasks, served(tektonGroup, "Condition", "v1alpha1")),
 	Doc: `Finds Conditions: objects of this kind, and conditions of the tasks of a Pipeline.
 
-Tekton Pipelines removed them in v0.37 in favour of when. A task whose conditions are
-not known runs always, or the Pipeline is refused, by release. Write
+Tekton Pipelines removed them in v0.37 in favour of when. Where the
+field is not refused it is dropped, and the task runs always. Write
 
     when:
       - input: $(params.branch)
@@ -34,7 +34,7 @@ func checkRemovedConditions(_ context.Context, p *Pass) {
 	for _, s := range graphSpecsIn(p) {
 		for _, task := range s.tasks() {
 			if len(r.List(task.Fields, "conditions")) > 0 {
-				p.Report(task.Path+".conditions", "conditions were removed in Tekton Pipelines v0.37, so they keep %s from nothing: write when with input, operator and values",
+				p.Report(task.Path+".conditions", "conditions were removed in Tekton Pipelines v0.37, so Tekton refuses or ignores those of %s: write when with input, operator and values",
 					task.unit())
 			}
 		}

@@ -15,13 +15,13 @@ var removedResourcesRule = &Rule{
 	Doc: `Finds PipelineResources: objects of this kind, resources in a Task, a Pipeline, its tasks
 and runs, the inputs and outputs of v1alpha1, and $(resources.…) with its older forms.
 
-Tekton Pipelines removed them in v0.44 (TEP-0074): it refuses such objects, and what a
+Tekton Pipelines removed them in v0.46 (TEP-0074, tektoncd/pipeline#6150): it refuses such objects, and what a
 TriggerTemplate is to create is refused at each event, with nothing but a line in the log
 of the EventListener.
 
 The modern form of a git resource is a workspace that the Task git-clone fills; of an
 image resource, a string param with the image's name, and a result for its digest; of
-storage and cluster, a Task of the catalog. Where Tekton is older than v0.44, switch this
+storage and cluster, a Task of the catalog. Where Tekton is older than v0.46, switch this
 rule off.`,
 	Check: checkRemovedResources,
 }
@@ -32,7 +32,7 @@ func checkRemovedResources(_ context.Context, p *Pass) {
 	var r object.Reader
 	spec := r.Fields(p.Object, "spec")
 	if p.Kind.Kind == "PipelineResource" {
-		p.Report("spec", "PipelineResources were removed in Tekton Pipelines v0.44, so this is no more than a name: %s", modernResourceFor(r.Text(spec, "type")))
+		p.Report("spec", "PipelineResources were removed in Tekton Pipelines v0.46, so this is no more than a name: %s", modernResourceFor(r.Text(spec, "type")))
 		return
 	}
 	if p.Kind.Kind == "TaskRun" || p.Kind.Kind == "PipelineRun" {
@@ -47,8 +47,8 @@ func checkRemovedResources(_ context.Context, p *Pass) {
 		}
 		for _, use := range s.uses("resources", "inputs", "outputs") {
 			if use.Parts[0] != "resources" || len(use.Parts) == 4 && slices.Contains([]string{"inputs", "outputs"}, use.Parts[1]) {
-				p.Report(use.Path, "%s is of a PipelineResource, which Tekton Pipelines removed in v0.44, so it is not filled in: %s",
-					use.Text, "use $(workspaces.….path) for files and $(params.…) for names")
+				p.Report(use.Path, "%s is of a PipelineResource, which Tekton Pipelines removed in v0.46, so it is not filled in: %s",
+					use.Text, "use $(workspaces.NAME.path) for files and $(params.NAME) for names")
 			}
 		}
 	}
@@ -64,11 +64,12 @@ func (p *Pass) reportResources(fields map[string]any, path string) {
 		case map[string]any:
 			_, inputs := value["inputs"]
 			_, outputs := value["outputs"]
-			if key == "resources" && !inputs && !outputs {
-				continue // those of a container, in a wrong place
+			_, resources := value["resources"]
+			if !inputs && !outputs && !resources {
+				continue // those of a container in a wrong place, or inputs that are but params
 			}
 		}
-		p.Report(join(path, key), "%s are PipelineResources, which Tekton Pipelines removed in v0.44, so it refuses this: %s", key, modernForms(fields[key]))
+		p.Report(join(path, key), "%s are PipelineResources, which Tekton Pipelines removed in v0.46, so it refuses this: %s", key, modernForms(fields[key]))
 	}
 }
 

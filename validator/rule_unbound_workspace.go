@@ -2,9 +2,10 @@ package validator
 
 import (
 	"context"
-	"slices"
+	"fmt"
 
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/strict"
 )
 
 var unboundWorkspaceRule = &Rule{
@@ -42,7 +43,7 @@ func checkUnboundWorkspace(ctx context.Context, p *Pass) {
 				continue
 			}
 			finding := p.Report(call.Path, "%s binds no workspace %q, which %s declares and which is not optional, so the run would fail: %s",
-				call.Unit, workspace.Name, call.target(), suggest(workspace.Name, extraNames(call), "bind it in workspaces"))
+				call.Unit, workspace.Name, call.target(), bindingFor(workspace.Name, call))
 			if call.Kind == "Task" {
 				finding.Severity = Warning
 			}
@@ -50,9 +51,9 @@ func checkUnboundWorkspace(ctx context.Context, p *Pass) {
 	}
 }
 
-// extraNames are those of workspaces that a call binds for nothing, one of which may
-// be the misspelt one.
-func extraNames(call graphCall) []string {
+// bindingFor is a remedy. Of the workspaces that the call binds for nothing one may be
+// this one, misspelt.
+func bindingFor(name string, call graphCall) string {
 	declared := graphScope{}.with(call.Target).workspaces
 	var names []string
 	for _, binding := range graphItems(call.Fields, "", "workspaces") {
@@ -60,6 +61,8 @@ func extraNames(call graphCall) []string {
 			names = append(names, binding.Name)
 		}
 	}
-	slices.Sort(names)
-	return names
+	if best := strict.Closest(name, names); best != "" {
+		return fmt.Sprintf("call the workspace %q by this name", best)
+	}
+	return "bind it in workspaces"
 }

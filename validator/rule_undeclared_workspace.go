@@ -46,7 +46,7 @@ func checkUndeclaredWorkspace(_ context.Context, p *Pass) {
 		for _, item := range workspacesOfParts(s) {
 			if !s.Scope.workspaces[item.Name] && !expression.Any(item.Name) {
 				p.Report(item.Path, "the workspace %q is not declared, so the run would fail: %s",
-					item.Name, suggest(item.Name, known, "declare it in workspaces of "+s.Path))
+					item.Name, suggest(item.Name, known, "declare it in workspaces"))
 			}
 		}
 	}

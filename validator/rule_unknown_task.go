@@ -45,7 +45,7 @@ func checkUnknownTask(_ context.Context, p *Pass) {
 }
 
 // after returns the names in a task's runAfter, and in the from of its resources,
-// which Tekton had before v0.44.
+// which Tekton had before v0.46.
 func after(task graphTask) []text {
 	var r object.Reader
 	found := textsIn(r.List(task.Fields, "runAfter"), task.Path+".runAfter")

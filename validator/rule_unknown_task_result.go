@@ -46,10 +46,17 @@ func (p *Pass) mustHaveResults(task graphTask, call graphCall, uses []graphUse) 
 	declared := namesOf(call.Target, "results")
 	for _, use := range uses {
 		if use.Parts[1] == task.Name && len(use.Parts) > 3 && use.Parts[2] == "results" && !slices.Contains(declared, use.Parts[3]) {
-			p.Report(use.Path, "%s refers to a result %q that %s of task %q does not declare, so the run would fail: %s",
-				use.Text, use.Parts[3], call.target(), task.Name, suggest(use.Parts[3], declared, "declare it in its results"))
+			p.Report(use.Path, "%s refers to a result %q that %s does not declare, so the run would fail: %s",
+				use.Text, use.Parts[3], resultsOf(task, call), suggest(use.Parts[3], declared, "declare it in its results"))
 		}
 	}
+}
+
+func resultsOf(task graphTask, call graphCall) string {
+	if call.Name == "" {
+		return task.unit()
+	}
+	return call.target() + " of " + task.unit()
 }
 
 // pipelineUses returns the expressions of a pipeline about its tasks, those in

@@ -221,6 +221,9 @@ func graphCallsIn(p *Pass) []graphCall {
 		}
 		calls = append(calls, s.stepCalls()...)
 	}
+	if expression.Any(p.Namespace) { // the objects to which names lead are only known at run time
+		calls = slices.DeleteFunc(calls, func(c graphCall) bool { return c.Name != "" })
+	}
 	return calls
 }
 
