@@ -108,13 +108,16 @@ func decodeLikeTekton(raw []byte, into tektonObject) error {
 	return cmp.Or(strict.UnmarshalJSON(raw, into), err)
 }
 
-// longQuote is a text that a message of Tekton repeats, a whole script for instance.
-var longQuote = regexp.MustCompile(`"(?:[^"\\]|\\.){60,}"`)
+// repeated is a text that a message of Tekton repeats, a whole script for instance.
+var repeated = regexp.MustCompile(`"(?:[^"\\]|\\.){40,}"|variable in "(?:[^"\\]|\\.)*"`)
 
 func lines(err error) []string {
 	var found []string
 	for line := range strings.Lines(err.Error()) {
-		if line = longQuote.ReplaceAllString(strings.TrimSpace(line), `"…"`); line != "" {
+		line = repeated.ReplaceAllStringFunc(strings.TrimSpace(line), func(quote string) string {
+			return quote[:strings.Index(quote, `"`)] + `"…"`
+		})
+		if line != "" {
 			found = append(found, line)
 		}
 	}
