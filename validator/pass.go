@@ -18,6 +18,7 @@ type Pass struct {
 	Policy    *Policy
 	Cluster   Cluster  // never nil
 	Registry  Registry // for rules that are Online; nil for all others
+	Offline   bool     // whether nobody else will judge the object, see Validator.Offline
 
 	// Template is the TriggerTemplate that is to create this object, nil for an
 	// object of its own; of a template within a trigger it has but the spec. The
