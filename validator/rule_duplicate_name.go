@@ -22,8 +22,8 @@ names.`,
 	Check: checkDuplicateName,
 }
 
-// named are the lists whose items have names of their own.
-var named = []struct{ key, unit string }{
+// namedLists are the lists whose items have names of their own.
+var namedLists = []struct{ key, unit string }{
 	{"params", "parameter"},
 	{"workspaces", "workspace"},
 	{"steps", "step"},
@@ -51,7 +51,7 @@ func checkDuplicateName(_ context.Context, p *Pass) {
 }
 
 func (p *Pass) mustBeUnique(fields map[string]any, path string) {
-	for _, list := range named {
+	for _, list := range namedLists {
 		p.reportTwice(graphItems(fields, path, list.key), list.unit)
 	}
 }

@@ -24,14 +24,14 @@ and -, at most 63.`,
 }
 
 var (
-	paramName  = regexp.MustCompile(`^[_a-zA-Z][_a-zA-Z0-9.-]*$`)
+	paramForm  = regexp.MustCompile(`^[_a-zA-Z][_a-zA-Z0-9.-]*$`)
 	objectName = regexp.MustCompile(`^[_a-zA-Z][_a-zA-Z0-9-]*$`)
 )
 
 func checkInvalidName(_ context.Context, p *Pass) {
 	for _, s := range graphSpecsIn(p) {
 		for _, param := range graphItems(s.Fields, s.Path, "params") {
-			form, rest := paramName, "letters, digits, -, _ and dots"
+			form, rest := paramForm, "letters, digits, -, _ and dots"
 			if declaredType(param.Fields) == "object" {
 				form, rest = objectName, "letters, digits, - and _"
 			}

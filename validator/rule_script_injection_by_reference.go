@@ -64,7 +64,7 @@ func (s *injectionSearch) run(fields map[string]any) {
 
 // pipeline looks into a Pipeline of the cluster, and reports at the reference to it.
 func (s *injectionSearch) pipeline(ref map[string]any, given scope) {
-	name := localName(ref)
+	name := taskNameIn(ref)
 	spec := s.spec("Pipeline", name)
 	if spec == nil {
 		return
@@ -80,7 +80,7 @@ func (s *injectionSearch) pipeline(ref map[string]any, given scope) {
 // reference looks into the Task that a run or a pipeline's task refers to.
 func (s *injectionSearch) reference(at string, from map[string]any, given scope) {
 	ref, _ := from["taskRef"].(map[string]any)
-	name := localName(ref)
+	name := taskNameIn(ref)
 	s.task(at, "Task "+strconv.Quote(name), s.spec("Task", name), given)
 }
 
@@ -105,8 +105,8 @@ func (s *injectionSearch) spec(kind, name string) map[string]any {
 	return r.Fields(fields, "spec")
 }
 
-// localName is the name in a reference to an object of the namespace, "" in any other.
-func localName(ref map[string]any) string {
+// taskNameIn is the name in a reference to an object of the namespace, "" in any other.
+func taskNameIn(ref map[string]any) string {
 	var r object.Reader
 	_, local := object.ReferenceOf(map[string]any{"spec": map[string]any{"taskRef": ref}})
 	if name := r.Text(ref, "name"); local && templateParamsOf(name) == nil {

@@ -32,9 +32,9 @@ func listenerAccount(p *Pass) accountPlace {
 	return accountPlace{"spec.serviceAccountName", r.Text(spec, "serviceAccountName"), "this EventListener"}
 }
 
-// isCustom tells whether something else than a Deployment runs the EventListener: its
+// runsElsewhere tells whether something else than a Deployment runs the EventListener: its
 // ServiceAccount stands who knows where.
-func isCustom(p *Pass) bool {
+func runsElsewhere(p *Pass) bool {
 	var r object.Reader
 	return r.Fields(r.Fields(p.Object, "spec"), "resources")["customResource"] != nil
 }
@@ -103,7 +103,7 @@ allowed to, all Pods of the namespace are.`,
 }
 
 func checkListenerDefaultAccount(_ context.Context, p *Pass) {
-	if isCustom(p) {
+	if runsElsewhere(p) {
 		return
 	}
 	account := listenerAccount(p)
@@ -133,7 +133,7 @@ func checkAccountTooWeak(ctx context.Context, p *Pass) {
 		return
 	}
 	own := accountPlace{}
-	if p.Kind.Kind == "EventListener" && !isCustom(p) {
+	if p.Kind.Kind == "EventListener" && !runsElsewhere(p) {
 		own = listenerAccount(p)
 	}
 	if !p.mustAll(ctx, own, p.listing()) {

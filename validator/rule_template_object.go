@@ -185,7 +185,7 @@ func checkTemplateFixedName(_ context.Context, p *Pass) {
 		}
 		path := t.Path + ".metadata"
 		finding := p.Report(path+".name", "every event creates a %s of this one name, so the second fails with AlreadyExists, after a 202: write generateName: %s- in place of name", t.call(), name)
-		if !isRun(t) {
+		if !createsRun(t) {
 			continue
 		}
 		edits := []Edit{{Op: "remove", Path: path + ".name"}}
@@ -196,7 +196,7 @@ func checkTemplateFixedName(_ context.Context, p *Pass) {
 	}
 }
 
-func isRun(t templated) bool { return slices.Contains(runs, t.kind()) }
+func createsRun(t templated) bool { return slices.Contains(runs, t.kind()) }
 
 var templateLongNameRule = &Rule{
 	ID:       "template-long-name",

@@ -2,11 +2,7 @@ package validator
 
 import (
 	"context"
-	"slices"
 )
-
-// withTemplates are the kinds in which templates stand, see templatesIn.
-var withTemplates = slices.Concat(triggerTemplates, withTriggers)
 
 var unusedTemplateParamRule = &Rule{
 	ID:       "unused-template-param",

@@ -101,8 +101,8 @@ const (
 	useIdentity               // an image, a ServiceAccount, a namespace or a podTemplate
 )
 
-// place is a text of a resource that is used so.
-type place struct {
+// sink is a text of a resource that is used so.
+type sink struct {
 	Path string
 	Use  use
 	Name string // how to call it: `the script of step "build"`
@@ -111,7 +111,7 @@ type place struct {
 
 // flow is a place into which a template puts params of its own.
 type flow struct {
-	place
+	sink
 	Params []string
 }
 
@@ -140,7 +140,7 @@ func (s scope) withDefaults(params []map[string]any) scope {
 	return s.with(given)
 }
 
-func (s scope) reach(places []place) []flow {
+func (s scope) reach(places []sink) []flow {
 	var flows []flow
 	for _, p := range places {
 		if params := s.in(p.Text); len(params) > 0 {
@@ -151,10 +151,10 @@ func (s scope) reach(places []place) []flow {
 }
 
 // identityPlaces are those of the resource itself that decide what its Pods may do.
-func identityPlaces(fields map[string]any) []place {
+func identityPlaces(fields map[string]any) []sink {
 	var r object.Reader
 	spec := r.Fields(fields, "spec")
-	places := []place{{"metadata.namespace", useIdentity, "the namespace", r.Text(r.Fields(fields, "metadata"), "namespace")}}
+	places := []sink{{"metadata.namespace", useIdentity, "the namespace", r.Text(r.Fields(fields, "metadata"), "namespace")}}
 	if !strings.HasPrefix(r.Text(fields, "apiVersion"), tektonGroup+"/") {
 		return places
 	}
@@ -166,26 +166,26 @@ func identityPlaces(fields map[string]any) []place {
 	return places
 }
 
-func runPlaces(at string, fields map[string]any) []place {
-	var places []place
+func runPlaces(at string, fields map[string]any) []sink {
+	var places []sink
 	for _, key := range []string{"serviceAccountName", "taskServiceAccountName"} {
 		name, _ := fields[key].(string)
-		places = append(places, place{at + "." + key, useIdentity, "the ServiceAccount", name})
+		places = append(places, sink{at + "." + key, useIdentity, "the ServiceAccount", name})
 	}
 	for _, key := range []string{"podTemplate", "taskPodTemplate"} {
 		for _, t := range textsIn(fields[key], at+"."+key) {
-			places = append(places, place{t.Path, useIdentity, "the podTemplate", t.Value})
+			places = append(places, sink{t.Path, useIdentity, "the podTemplate", t.Value})
 		}
 	}
 	return places
 }
 
 // placesOf returns the places of a task's steps and sidecars.
-func placesOf(task object.Task) []place {
+func placesOf(task object.Task) []sink {
 	var r object.Reader
-	var places []place
+	var places []sink
 	for _, image := range task.Images() {
-		places = append(places, place{image.Path, useIdentity, "the image of a step", image.Value})
+		places = append(places, sink{image.Path, useIdentity, "the image of a step", image.Value})
 	}
 	steps, _ := task.Steps()
 	for _, step := range steps {
@@ -198,15 +198,15 @@ func placesOf(task object.Task) []place {
 	return places
 }
 
-func placesOfStep(at string, fields map[string]any, name string) []place {
+func placesOfStep(at string, fields map[string]any, name string) []sink {
 	var r object.Reader
-	places := []place{{at + ".script", useScript, "the script of " + name, r.Text(fields, "script")}}
+	places := []sink{{at + ".script", useScript, "the script of " + name, r.Text(fields, "script")}}
 	words := wordsOf(at, fields)
 	code, shell := codeIn(words)
 	switch {
 	case r.Text(fields, "script") != "" || len(words) == 0: // arguments of a script are only its own
 	case shell:
-		places = append(places, place{words[code].Path, useScript, "the shell command of " + name, words[code].Value})
+		places = append(places, sink{words[code].Path, useScript, "the shell command of " + name, words[code].Value})
 	case isKaniko(fields, words):
 		places = append(places, kanikoPlaces(words, name)...)
 		places = append(places, flagPlaces(words, "Kaniko's arguments in "+name)...)
@@ -266,8 +266,8 @@ func isKaniko(fields map[string]any, words []text) bool {
 }
 
 // kanikoPlaces are the values of --destination, in each of the forms that Kaniko takes.
-func kanikoPlaces(words []text, name string) []place {
-	var places []place
+func kanikoPlaces(words []text, name string) []sink {
+	var places []sink
 	for i, word := range words {
 		flag, value, joined := strings.Cut(word.Value, "=")
 		if flag != "--destination" && flag != "-d" {
@@ -277,7 +277,7 @@ func kanikoPlaces(words []text, name string) []place {
 			word = words[i+1]
 			value = word.Value
 		}
-		places = append(places, place{word.Path, useDestination, "Kaniko's destination in " + name, value})
+		places = append(places, sink{word.Path, useDestination, "Kaniko's destination in " + name, value})
 	}
 	return places
 }
@@ -285,8 +285,8 @@ func kanikoPlaces(words []text, name string) []place {
 // flagPlaces are the words that a program takes for a flag, if what is put in begins
 // with a dash: those that begin with an expression, do not follow a flag that takes
 // them, and stand before any --.
-func flagPlaces(words []text, name string) []place {
-	var places []place
+func flagPlaces(words []text, name string) []sink {
+	var places []sink
 	for i, word := range words {
 		if word.Value == "--" {
 			return places
@@ -294,7 +294,7 @@ func flagPlaces(words []text, name string) []place {
 		follows := i > 0 && strings.HasPrefix(words[i-1].Value, "-") && !strings.Contains(words[i-1].Value, "=")
 		if strings.HasPrefix(word.Value, "$(") && !follows {
 			first, _, _ := strings.Cut(word.Value, ")")
-			places = append(places, place{word.Path, useFlag, name, first + ")"})
+			places = append(places, sink{word.Path, useFlag, name, first + ")"})
 		}
 	}
 	return places

@@ -169,9 +169,9 @@ func volumesIn(p *Pass) []place {
 	return found
 }
 
-// accountsIn returns the ServiceAccounts that a run names, by where they stand. The
+// runAccountsIn returns the ServiceAccounts that a run names, by where they stand. The
 // first is the run's own, "" where it names none.
-func accountsIn(p *Pass) []text {
+func runAccountsIn(p *Pass) []text {
 	settings, ok := object.SettingsOf(p.Object)
 	if !ok {
 		return nil
