@@ -328,6 +328,9 @@ func usesIn(fields map[string]any, path string, lenient bool, skip []string, roo
 				continue
 			}
 			for _, e := range expression.Find(t.Value) {
+				if root := e.Root(); root != "inputs" && !slices.Contains(roots, root) {
+					continue
+				}
 				parts, ok := e.Path()
 				if ok && len(parts) > 1 && parts[0] == "inputs" && parts[1] == "params" {
 					parts = parts[1:]
