@@ -22,8 +22,8 @@ names.`,
 	Check: checkDuplicateName,
 }
 
-// namedLists are the lists whose items have names of their own.
-var namedLists = []struct{ key, unit string }{
+// graphUnique are the lists whose items have names of their own.
+var graphUnique = []struct{ key, unit string }{
 	{"params", "parameter"},
 	{"workspaces", "workspace"},
 	{"steps", "step"},
@@ -34,29 +34,29 @@ var namedLists = []struct{ key, unit string }{
 func checkDuplicateName(_ context.Context, p *Pass) {
 	var r object.Reader
 	if slices.Contains([]string{"TaskRun", "PipelineRun"}, p.Kind.Kind) {
-		p.mustBeUnique(r.Fields(p.Object, "spec"), "spec")
+		p.graphMustBeUnique(r.Fields(p.Object, "spec"), "spec")
 	}
 	for _, s := range graphSpecsIn(p) {
-		p.mustBeUnique(s.Fields, s.Path)
+		p.graphMustBeUnique(s.Fields, s.Path)
 		var tasks []graphItem
 		for _, task := range s.tasks() {
 			tasks = append(tasks, graphItem{task.Path, task.Name, task.Fields})
-			p.mustBeUnique(task.Fields, task.Path)
+			p.graphMustBeUnique(task.Fields, task.Path)
 		}
-		p.reportTwice(tasks, "task")
+		p.graphReportTwice(tasks, "task")
 		for i, step := range r.FieldsList(s.Fields, "steps") {
-			p.reportTwice(graphItems(step, fmt.Sprintf("%s.steps[%d]", s.Path, i), "params"), "parameter")
+			p.graphReportTwice(graphItems(step, fmt.Sprintf("%s.steps[%d]", s.Path, i), "params"), "parameter")
 		}
 	}
 }
 
-func (p *Pass) mustBeUnique(fields map[string]any, path string) {
-	for _, list := range namedLists {
-		p.reportTwice(graphItems(fields, path, list.key), list.unit)
+func (p *Pass) graphMustBeUnique(fields map[string]any, path string) {
+	for _, list := range graphUnique {
+		p.graphReportTwice(graphItems(fields, path, list.key), list.unit)
 	}
 }
 
-func (p *Pass) reportTwice(items []graphItem, unit string) {
+func (p *Pass) graphReportTwice(items []graphItem, unit string) {
 	seen := map[string]bool{}
 	for _, item := range items {
 		if seen[item.Name] && item.Name != "" && !expression.Any(item.Name) {

@@ -24,33 +24,33 @@ and -, at most 63.`,
 }
 
 var (
-	paramForm  = regexp.MustCompile(`^[_a-zA-Z][_a-zA-Z0-9.-]*$`)
-	objectName = regexp.MustCompile(`^[_a-zA-Z][_a-zA-Z0-9-]*$`)
+	graphParamName  = regexp.MustCompile(`^[_a-zA-Z][_a-zA-Z0-9.-]*$`)
+	graphObjectName = regexp.MustCompile(`^[_a-zA-Z][_a-zA-Z0-9-]*$`)
 )
 
 func checkInvalidName(_ context.Context, p *Pass) {
 	for _, s := range graphSpecsIn(p) {
 		for _, param := range graphItems(s.Fields, s.Path, "params") {
-			form, rest := paramForm, "letters, digits, -, _ and dots"
-			if declaredType(param.Fields) == "object" {
-				form, rest = objectName, "letters, digits, - and _"
+			form, rest := graphParamName, "letters, digits, -, _ and dots"
+			if graphDeclaredType(param.Fields) == "object" {
+				form, rest = graphObjectName, "letters, digits, - and _"
 			}
 			if !form.MatchString(param.Name) && !expression.Any(param.Name) {
 				p.Report(param.Path+".name", "%q cannot be the name of a parameter: begin with a letter or _ and go on with %s", param.Name, rest)
 			}
 		}
 		for _, step := range graphItems(s.Fields, s.Path, "steps") {
-			p.mustBeLabel(step, "step")
+			p.graphMustBeLabel(step, "step")
 		}
 		for _, task := range s.tasks() {
 			if task.Name != "" {
-				p.mustBeLabel(task.graphItem, "task")
+				p.graphMustBeLabel(task.graphItem, "task")
 			}
 		}
 	}
 }
 
-func (p *Pass) mustBeLabel(item graphItem, unit string) {
+func (p *Pass) graphMustBeLabel(item graphItem, unit string) {
 	if !expression.Any(item.Name) && len(validation.IsDNS1123Label(item.Name)) > 0 {
 		p.Report(item.Path+".name", "%q cannot be the name of a %s: write lower case letters, digits and -, a letter or digit at both ends, at most 63",
 			item.Name, unit)

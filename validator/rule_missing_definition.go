@@ -30,11 +30,11 @@ what the same TriggerTemplate creates.`,
 }
 
 func checkMissingDefinition(ctx context.Context, p *Pass) {
-	if bringsItsOwn(p) {
+	if graphBringsItsOwn(p) {
 		return
 	}
 	for _, call := range graphCallsIn(p) {
-		if call.Name == "" || createdBeside(p, call) {
+		if call.Name == "" || graphCreatedBeside(p, call) {
 			continue
 		}
 		kind := schema.GroupKind{Group: tektonGroup, Kind: call.Kind}
@@ -45,21 +45,21 @@ func checkMissingDefinition(ctx context.Context, p *Pass) {
 		case found == nil:
 			existing, _ := p.Cluster.Names(ctx, kind, p.Namespace) // for a suggestion alone
 			p.Report(call.Ref, "%s %q does not exist%s, so the run of %s would fail: %s",
-				call.Kind, call.Name, inNamespace(p), call.Unit, suggest(call.Name, existing, "create it first"))
+				call.Kind, call.Name, graphInNamespace(p), call.Unit, graphSuggest(call.Name, existing, "create it first"))
 		}
 	}
 }
 
-func inNamespace(p *Pass) string {
+func graphInNamespace(p *Pass) string {
 	if p.Namespace == "" {
 		return ""
 	}
 	return fmt.Sprintf(" in namespace %q", p.Namespace)
 }
 
-// bringsItsOwn tells whether Pipelines-as-Code puts Tasks into the object before it
+// graphBringsItsOwn tells whether Pipelines-as-Code puts Tasks into the object before it
 // creates it.
-func bringsItsOwn(p *Pass) bool {
+func graphBringsItsOwn(p *Pass) bool {
 	var r object.Reader
 	for key := range r.Fields(r.Fields(p.Object, "metadata"), "annotations") {
 		if strings.HasPrefix(key, "pipelinesascode.tekton.dev/task") || strings.HasPrefix(key, "pipelinesascode.tekton.dev/pipeline") {
@@ -69,8 +69,8 @@ func bringsItsOwn(p *Pass) bool {
 	return false
 }
 
-// createdBeside tells whether the same TriggerTemplate creates what is called.
-func createdBeside(p *Pass, call graphCall) bool {
+// graphCreatedBeside tells whether the same TriggerTemplate creates what is called.
+func graphCreatedBeside(p *Pass, call graphCall) bool {
 	var r object.Reader
 	for _, other := range r.FieldsList(r.Fields(p.Template, "spec"), "resourcetemplates") {
 		if r.Text(other, "kind") == call.Kind && r.Text(r.Fields(other, "metadata"), "name") == call.Name {

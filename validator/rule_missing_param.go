@@ -26,7 +26,7 @@ Pipeline that cannot be looked up is passed over.`,
 }
 
 func checkMissingParam(ctx context.Context, p *Pass) {
-	for _, call := range resolvedCalls(ctx, p) {
+	for _, call := range graphResolvedCalls(ctx, p) {
 		given := call.given()
 		for _, param := range graphItems(call.Target, "", "params") {
 			_, propagated := call.Outer.params[param.Name]

@@ -18,8 +18,8 @@ Tekton takes them for two. Whoever gives one and forgets the other gets its defa
 	Check: checkSimilarParams,
 }
 
-// plainName is a name without what people mix up in it.
-var plainName = strings.NewReplacer("-", "", "_", "")
+// graphPlainName is a name without what people mix up in it.
+var graphPlainName = strings.NewReplacer("-", "", "_", "")
 
 func checkSimilarParams(_ context.Context, p *Pass) {
 	var r object.Reader
@@ -37,7 +37,7 @@ func checkSimilarParams(_ context.Context, p *Pass) {
 func (p *Pass) reportSimilar(params []graphItem) {
 	seen := map[string]string{}
 	for _, param := range params {
-		plain := strings.ToLower(plainName.Replace(param.Name))
+		plain := strings.ToLower(graphPlainName.Replace(param.Name))
 		if other, is := seen[plain]; is && other != param.Name {
 			p.Report(param.Path+".name", "the parameters %q and %q are two for Tekton and one for most readers: rename or remove one of them", other, param.Name)
 		}

@@ -34,7 +34,7 @@ func checkTektonRejects(ctx context.Context, p *Pass) {
 	if !known {
 		return
 	}
-	problems := tektonProblems(ctx, p.Object, empty, samplesOf(p.Template))
+	problems := tektonProblems(ctx, p.Object, empty, tektonSamples(p.Template))
 	if len(problems) == 0 {
 		return
 	}

@@ -29,7 +29,7 @@ is left, though not for a Pipeline.`,
 
 func checkUnboundWorkspace(ctx context.Context, p *Pass) {
 	var r object.Reader
-	for _, call := range resolvedCalls(ctx, p) {
+	for _, call := range graphResolvedCalls(ctx, p) {
 		if call.Kind == "StepAction" {
 			continue
 		}
@@ -43,7 +43,7 @@ func checkUnboundWorkspace(ctx context.Context, p *Pass) {
 				continue
 			}
 			finding := p.Report(call.Path, "%s binds no workspace %q, which %s declares and which is not optional, so the run would fail: %s",
-				call.Unit, workspace.Name, call.target(), bindingFor(workspace.Name, call))
+				call.Unit, workspace.Name, call.target(), graphBindingFor(workspace.Name, call))
 			if call.Kind == "Task" {
 				finding.Severity = Warning
 			}
@@ -51,9 +51,9 @@ func checkUnboundWorkspace(ctx context.Context, p *Pass) {
 	}
 }
 
-// bindingFor is a remedy. Of the workspaces that the call binds for nothing one may be
+// graphBindingFor is a remedy. Of the workspaces that the call binds for nothing one may be
 // this one, misspelt.
-func bindingFor(name string, call graphCall) string {
+func graphBindingFor(name string, call graphCall) string {
 	declared := graphScope{}.with(call.Target).workspaces
 	var names []string
 	for _, binding := range graphItems(call.Fields, "", "workspaces") {

@@ -28,12 +28,12 @@ func checkUndefinedResult(_ context.Context, p *Pass) {
 		if s.Kind == "Pipeline" {
 			continue
 		}
-		declared := namesOf(s.Fields, "results")
+		declared := graphNamesOf(s.Fields, "results")
 		for _, use := range s.uses("results", "steps") {
 			switch {
 			case use.Parts[0] == "results" && len(use.Parts) == 3 && use.Parts[2] == "path" && !slices.Contains(declared, use.Parts[1]):
 				p.Report(use.Path, "%s refers to a result %q that is not declared, so it is not filled in: %s",
-					use.Text, use.Parts[1], suggest(use.Parts[1], declared, "declare it in results"))
+					use.Text, use.Parts[1], graphSuggest(use.Parts[1], declared, "declare it in results"))
 			case use.Parts[0] == "steps" && len(use.Parts) >= 4 && use.Parts[2] == "results":
 				p.mustHaveStepResult(s, use)
 			}
@@ -42,8 +42,8 @@ func checkUndefinedResult(_ context.Context, p *Pass) {
 	}
 }
 
-// namesOf returns the names in a list.
-func namesOf(fields map[string]any, key string) []string {
+// graphNamesOf returns the names in a list.
+func graphNamesOf(fields map[string]any, key string) []string {
 	var names []string
 	for _, item := range graphItems(fields, "", key) {
 		names = append(names, item.Name)
@@ -57,13 +57,13 @@ func (p *Pass) mustHaveStepResult(s graphSpec, use graphUse) {
 	at := slices.IndexFunc(steps, func(step graphItem) bool { return step.Name == use.Parts[1] })
 	if at < 0 {
 		p.Report(use.Path, "%s refers to a step %q that does not exist: %s", use.Text, use.Parts[1],
-			suggest(use.Parts[1], namesOf(s.Fields, "steps"), "correct the name"))
+			graphSuggest(use.Parts[1], graphNamesOf(s.Fields, "steps"), "correct the name"))
 		return
 	}
-	declared := namesOf(steps[at].Fields, "results")
+	declared := graphNamesOf(steps[at].Fields, "results")
 	if r.Fields(steps[at].Fields, "ref") == nil && !slices.Contains(declared, use.Parts[3]) {
 		p.Report(use.Path, "%s refers to a result %q that step %q does not declare: %s", use.Text, use.Parts[3], use.Parts[1],
-			suggest(use.Parts[3], declared, "declare it in results of the step"))
+			graphSuggest(use.Parts[3], declared, "declare it in results of the step"))
 	}
 }
 
@@ -80,11 +80,11 @@ func (p *Pass) checkOwnResults(s graphSpec) {
 		}
 	}
 	for _, path := range order {
-		declared := namesOf(parts[path], "results")
-		for _, use := range usesIn(parts[path], path, s.Run != nil, nil, "step") {
+		declared := graphNamesOf(parts[path], "results")
+		for _, use := range graphUsesIn(parts[path], path, s.Run != nil, nil, "step") {
 			if len(use.Parts) == 4 && use.Parts[1] == "results" && use.Parts[3] == "path" && !slices.Contains(declared, use.Parts[2]) {
 				p.Report(use.Path, "%s refers to a result %q that this step does not declare, so it is not filled in: %s",
-					use.Text, use.Parts[2], suggest(use.Parts[2], declared, "declare it in results of the step"))
+					use.Text, use.Parts[2], graphSuggest(use.Parts[2], declared, "declare it in results of the step"))
 			}
 		}
 	}

@@ -30,20 +30,20 @@ func checkUndefinedVolume(_ context.Context, p *Pass) {
 		if s.Kind != "Task" {
 			continue
 		}
-		known := slices.Concat(namesOf(s.Fields, "volumes"), podTemplateVolumes(s.Run))
+		known := slices.Concat(graphNamesOf(s.Fields, "volumes"), graphPodTemplateVolumes(s.Run))
 		if slices.ContainsFunc(known, expression.Any) {
 			continue
 		}
-		for _, mount := range mountsIn(s) {
+		for _, mount := range graphMountsIn(s) {
 			if !slices.Contains(known, mount.Name) && !expression.Any(mount.Name) && !strings.HasPrefix(mount.Name, "tekton-internal-") {
 				p.Report(mount.Path+".name", "there is no volume %q, so the Pod would be refused: %s",
-					mount.Name, suggest(mount.Name, known, "add it to volumes, or declare a workspace"))
+					mount.Name, graphSuggest(mount.Name, known, "add it to volumes, or declare a workspace"))
 			}
 		}
 	}
 }
 
-func mountsIn(s graphSpec) []graphItem {
+func graphMountsIn(s graphSpec) []graphItem {
 	var r object.Reader
 	found := graphItems(r.Fields(s.Fields, "stepTemplate"), s.Path+".stepTemplate", "volumeMounts")
 	for _, list := range []string{"steps", "sidecars"} {
@@ -54,14 +54,14 @@ func mountsIn(s graphSpec) []graphItem {
 	return found
 }
 
-// podTemplateVolumes returns the names of all volumes that a run brings to any task.
-func podTemplateVolumes(run map[string]any) []string {
+// graphPodTemplateVolumes returns the names of all volumes that a run brings to any task.
+func graphPodTemplateVolumes(run map[string]any) []string {
 	var r object.Reader
 	var names []string
 	places := append([]map[string]any{run, r.Fields(run, "taskRunTemplate")}, r.FieldsList(run, "taskRunSpecs")...)
 	for _, place := range places {
 		for _, key := range []string{"podTemplate", "taskPodTemplate"} {
-			names = append(names, namesOf(r.Fields(place, key), "volumes")...)
+			names = append(names, graphNamesOf(r.Fields(place, key), "volumes")...)
 		}
 	}
 	return names

@@ -28,25 +28,25 @@ func checkUnknownTask(_ context.Context, p *Pass) {
 			known = append(known, task.Name)
 		}
 		for _, task := range s.tasks() {
-			for _, named := range after(task) {
+			for _, named := range graphAfter(task) {
 				if !slices.Contains(known, named.Value) && !expression.Any(named.Value) {
 					p.Report(named.Path, "the Pipeline has no task %q, after which %s would run: %s",
-						named.Value, task.unit(), suggest(named.Value, known, "remove it, or add the task"))
+						named.Value, task.unit(), graphSuggest(named.Value, known, "remove it, or add the task"))
 				}
 			}
 		}
-		for _, use := range pipelineUses(s) {
+		for _, use := range graphPipelineUses(s) {
 			if len(use.Parts) > 2 && !slices.Contains(known, use.Parts[1]) {
 				p.Report(use.Path, "%s refers to a task %q that the Pipeline does not have: %s",
-					use.Text, use.Parts[1], suggest(use.Parts[1], known, "correct the name, or add the task"))
+					use.Text, use.Parts[1], graphSuggest(use.Parts[1], known, "correct the name, or add the task"))
 			}
 		}
 	}
 }
 
-// after returns the names in a task's runAfter, and in the from of its resources,
+// graphAfter returns the names in a task's runAfter, and in the from of its resources,
 // which Tekton had before v0.46.
-func after(task graphTask) []text {
+func graphAfter(task graphTask) []text {
 	var r object.Reader
 	found := textsIn(r.List(task.Fields, "runAfter"), task.Path+".runAfter")
 	for i, input := range r.FieldsList(r.Fields(task.Fields, "resources"), "inputs") {

@@ -24,12 +24,12 @@ brings, and custom tasks, are passed over.`,
 
 func checkUnknownTaskResult(ctx context.Context, p *Pass) {
 	for _, s := range graphSpecsIn(p) {
-		uses := pipelineUses(s)
+		uses := graphPipelineUses(s)
 		if len(uses) == 0 {
 			continue
 		}
 		results := map[string]graphCall{}
-		for _, call := range resolvedCalls(ctx, p) {
+		for _, call := range graphResolvedCalls(ctx, p) {
 			results[call.Path] = call
 		}
 		for _, task := range s.tasks() {
@@ -43,26 +43,26 @@ func checkUnknownTaskResult(ctx context.Context, p *Pass) {
 }
 
 func (p *Pass) mustHaveResults(task graphTask, call graphCall, uses []graphUse) {
-	declared := namesOf(call.Target, "results")
+	declared := graphNamesOf(call.Target, "results")
 	for _, use := range uses {
 		if use.Parts[1] == task.Name && len(use.Parts) > 3 && use.Parts[2] == "results" && !slices.Contains(declared, use.Parts[3]) {
 			p.Report(use.Path, "%s refers to a result %q that %s does not declare, so the run would fail: %s",
-				use.Text, use.Parts[3], resultsOf(task, call), suggest(use.Parts[3], declared, "declare it in its results"))
+				use.Text, use.Parts[3], graphResultsOf(task, call), graphSuggest(use.Parts[3], declared, "declare it in its results"))
 		}
 	}
 }
 
-func resultsOf(task graphTask, call graphCall) string {
+func graphResultsOf(task graphTask, call graphCall) string {
 	if call.Name == "" {
 		return task.unit()
 	}
 	return call.target() + " of " + task.unit()
 }
 
-// pipelineUses returns the expressions of a pipeline about its tasks, those in
+// graphPipelineUses returns the expressions of a pipeline about its tasks, those in
 // taskSpecs too, to which results propagate. Those of pipelines within it and of custom
 // tasks are not among them, nor here-documents.
-func pipelineUses(s graphSpec) []graphUse {
+func graphPipelineUses(s graphSpec) []graphUse {
 	var r object.Reader
 	if s.Kind != "Pipeline" {
 		return nil
@@ -70,7 +70,7 @@ func pipelineUses(s graphSpec) []graphUse {
 	found := s.uses("tasks", "finally")
 	for _, task := range s.tasks() {
 		if !task.Custom {
-			found = append(found, usesIn(r.Fields(task.Fields, "taskSpec"), task.Path+".taskSpec", true, nil, "tasks")...)
+			found = append(found, graphUsesIn(r.Fields(task.Fields, "taskSpec"), task.Path+".taskSpec", true, nil, "tasks")...)
 		}
 	}
 	return found

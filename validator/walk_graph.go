@@ -32,7 +32,7 @@ func (s graphScope) with(fields map[string]any) graphScope {
 	for _, item := range graphItems(fields, "", "params") {
 		wider.params[item.Name] = append(slices.Clip(wider.params[item.Name]), item.Fields)
 	}
-	for _, item := range matrixParams(fields) {
+	for _, item := range graphMatrixParams(fields) {
 		wider.params[item.Name] = append(slices.Clip(wider.params[item.Name]), nil)
 	}
 	for _, workspace := range r.FieldsList(fields, "workspaces") {
@@ -67,8 +67,8 @@ func graphItems(fields map[string]any, path, key string) []graphItem {
 	return found
 }
 
-// matrixParams returns the params of a task's matrix, those of include too.
-func matrixParams(fields map[string]any) []graphItem {
+// graphMatrixParams returns the params of a task's matrix, those of include too.
+func graphMatrixParams(fields map[string]any) []graphItem {
 	var r object.Reader
 	matrix := r.Fields(fields, "matrix")
 	found := graphItems(matrix, "matrix", "params")
@@ -153,7 +153,7 @@ func (s graphSpec) tasks() []graphTask {
 	for _, list := range []string{"tasks", "finally"} {
 		for i, fields := range r.FieldsList(s.Fields, list) {
 			item := graphItem{fmt.Sprintf("%s.%s[%d]", s.Path, list, i), r.Text(fields, "name"), fields}
-			custom := isCustom(r.Fields(fields, "taskRef")) || isCustom(r.Fields(fields, "taskSpec"))
+			custom := graphIsCustom(r.Fields(fields, "taskRef")) || graphIsCustom(r.Fields(fields, "taskSpec"))
 			found = append(found, graphTask{item, list == "finally", custom})
 		}
 	}
@@ -163,8 +163,8 @@ func (s graphSpec) tasks() []graphTask {
 // unit is how messages call a task.
 func (t graphTask) unit() string { return fmt.Sprintf("task %q", t.Name) }
 
-// isCustom tells whether a taskRef or taskSpec is a custom task's.
-func isCustom(fields map[string]any) bool {
+// graphIsCustom tells whether a taskRef or taskSpec is a custom task's.
+func graphIsCustom(fields map[string]any) bool {
 	var r object.Reader
 	version, kind := r.Text(fields, "apiVersion"), r.Text(fields, "kind")
 	return version != "" && !strings.HasPrefix(version, tektonGroup+"/") || !slices.Contains([]string{"", "Task", "ClusterTask"}, kind)
@@ -233,7 +233,7 @@ func (c graphCall) ways(outer graphScope) []graphCall {
 	var r object.Reader
 	var found []graphCall
 	field := strings.ToLower(c.Kind)
-	if name, local := localName(r.Fields(c.Fields, field+"Ref"), c.Kind); local {
+	if name, local := graphLocalName(r.Fields(c.Fields, field+"Ref"), c.Kind); local {
 		c.Ref, c.Name = c.Path+"."+field+"Ref.name", name
 		found = append(found, c)
 	}
@@ -251,7 +251,7 @@ func (s graphSpec) stepCalls() []graphCall {
 		return nil
 	}
 	for i, step := range r.FieldsList(s.Fields, "steps") {
-		name, local := localName(r.Fields(step, "ref"), "StepAction")
+		name, local := graphLocalName(r.Fields(step, "ref"), "StepAction")
 		if !local {
 			continue
 		}
@@ -265,10 +265,10 @@ func (s graphSpec) stepCalls() []graphCall {
 	return found
 }
 
-// localName returns the name of an object in the same namespace to which a reference
+// graphLocalName returns the name of an object in the same namespace to which a reference
 // leads. It reports false for what a resolver or a bundle brings, for a custom task,
 // and for a name that is only known at run time.
-func localName(ref map[string]any, kind string) (string, bool) {
+func graphLocalName(ref map[string]any, kind string) (string, bool) {
 	var r object.Reader
 	name, own, version := r.Text(ref, "name"), r.Text(ref, "kind"), r.Text(ref, "apiVersion")
 	local := name != "" && r.Text(ref, "resolver") == "" && r.Text(ref, "bundle") == "" &&
@@ -277,9 +277,9 @@ func localName(ref map[string]any, kind string) (string, bool) {
 	return name, local
 }
 
-// resolvedCalls returns the calls whose specification is known. What cannot be looked
+// graphResolvedCalls returns the calls whose specification is known. What cannot be looked
 // up is passed over: missing-definition tells of it.
-func resolvedCalls(ctx context.Context, p *Pass) []graphCall {
+func graphResolvedCalls(ctx context.Context, p *Pass) []graphCall {
 	var r object.Reader
 	var found []graphCall
 	for _, call := range graphCallsIn(p) {
@@ -300,7 +300,7 @@ func resolvedCalls(ctx context.Context, p *Pass) []graphCall {
 // given returns the names of the params that a call gives, those of its matrix too.
 func (c graphCall) given() map[string]bool {
 	names := map[string]bool{}
-	for _, item := range slices.Concat(graphItems(c.Fields, c.Path, "params"), matrixParams(c.Fields)) {
+	for _, item := range slices.Concat(graphItems(c.Fields, c.Path, "params"), graphMatrixParams(c.Fields)) {
 		names[item.Name] = true
 	}
 	return names
@@ -314,20 +314,23 @@ type graphUse struct {
 	Task  map[string]any  // the task of a pipeline in which it stands, if it is in one
 }
 
-// usesIn returns the expressions in some fields that have one of some roots. Texts for
+// graphUsesIn returns the expressions in some fields that have one of some roots. Texts for
 // readers alone are left out, and so are the fields that skip names. A here-document may hold another object's expressions, which
 // whoever applies that object wants untouched; with lenient it is left out too.
-func usesIn(fields map[string]any, path string, lenient bool, skip []string, roots ...string) []graphUse {
+func graphUsesIn(fields map[string]any, path string, lenient bool, skip []string, roots ...string) []graphUse {
 	var found []graphUse
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
 		if slices.Contains(skip, key) {
 			continue
 		}
 		for _, t := range textsIn(fields[key], join(path, key)) {
-			if forReaders(t.Path) || lenient && strings.Contains(t.Value, "<<") {
+			if graphForReaders(t.Path) || lenient && strings.Contains(t.Value, "<<") {
 				continue
 			}
 			for _, e := range expression.Find(t.Value) {
+				if root := e.Root(); root != "inputs" && !slices.Contains(roots, root) {
+					continue
+				}
 				parts, ok := e.Path()
 				if ok && len(parts) > 1 && parts[0] == "inputs" && parts[1] == "params" {
 					parts = parts[1:]
@@ -341,9 +344,9 @@ func usesIn(fields map[string]any, path string, lenient bool, skip []string, roo
 	return found
 }
 
-// forReaders tells whether nothing depends on a text: descriptions, display names, and
+// graphForReaders tells whether nothing depends on a text: descriptions, display names, and
 // what the combinations of a matrix are called.
-func forReaders(path string) bool {
+func graphForReaders(path string) bool {
 	return strings.HasSuffix(path, ".description") || strings.HasSuffix(path, ".displayName") ||
 		strings.Contains(path, ".matrix.include[") && strings.HasSuffix(path, "].name")
 }
@@ -353,11 +356,11 @@ func forReaders(path string) bool {
 func (s graphSpec) uses(roots ...string) []graphUse {
 	lenient := s.Run != nil
 	if s.Kind != "Pipeline" {
-		return usesIn(s.Fields, s.Path, lenient, nil, roots...)
+		return graphUsesIn(s.Fields, s.Path, lenient, nil, roots...)
 	}
-	found := usesIn(s.Fields, s.Path, lenient, []string{"tasks", "finally"}, roots...)
+	found := graphUsesIn(s.Fields, s.Path, lenient, []string{"tasks", "finally"}, roots...)
 	for _, task := range s.tasks() {
-		for _, use := range usesIn(task.Fields, task.Path, lenient, []string{"taskSpec", "pipelineSpec"}, roots...) {
+		for _, use := range graphUsesIn(task.Fields, task.Path, lenient, []string{"taskSpec", "pipelineSpec"}, roots...) {
 			use.Task = task.Fields
 			found = append(found, use)
 		}
@@ -365,9 +368,9 @@ func (s graphSpec) uses(roots ...string) []graphUse {
 	return found
 }
 
-// declaredType is the type of a declared param: what it says, or what its properties
+// graphDeclaredType is the type of a declared param: what it says, or what its properties
 // and its default tell.
-func declaredType(declaration map[string]any) string {
+func graphDeclaredType(declaration map[string]any) string {
 	var r object.Reader
 	if named := r.Text(declaration, "type"); named != "" {
 		return named
@@ -375,14 +378,14 @@ func declaredType(declaration map[string]any) string {
 	if declaration["properties"] != nil {
 		return "object"
 	}
-	if kind := valueType(declaration["default"]); kind != "" {
+	if kind := graphValueType(declaration["default"]); kind != "" {
 		return kind
 	}
 	return "string"
 }
 
-// valueType is the type of a param's value, "" for none.
-func valueType(value any) string {
+// graphValueType is the type of a param's value, "" for none.
+func graphValueType(value any) string {
 	switch value.(type) {
 	case nil:
 		return ""
@@ -394,8 +397,8 @@ func valueType(value any) string {
 	return "string"
 }
 
-// suggest is a remedy that names what was most likely meant.
-func suggest(name string, known []string, otherwise string) string {
+// graphSuggest is a remedy that names what was most likely meant.
+func graphSuggest(name string, known []string, otherwise string) string {
 	if best := strict.Closest(name, known); best != "" {
 		return fmt.Sprintf("did you mean %q? If not, %s", best, otherwise)
 	}

@@ -61,7 +61,7 @@ func tektonProblems(ctx context.Context, fields map[string]any, empty func() tek
 	ctx = config.ToContext(apis.WithinCreate(ctx), tektonConfig)
 	var common []string
 	for i, sample := range samples {
-		problems := validateOnce(ctx, sampled(fields, "", sample).(map[string]any), empty())
+		problems := tektonOnce(ctx, tektonSampled(fields, "", sample).(map[string]any), empty())
 		if i == 0 {
 			common = problems
 		}
@@ -73,32 +73,32 @@ func tektonProblems(ctx context.Context, fields map[string]any, empty func() tek
 	return common
 }
 
-// validateOnce decodes as strictly as Tekton's webhook does, sets defaults, and
+// tektonOnce decodes as strictly as Tekton's webhook does, sets defaults, and
 // validates. Where Tekton panics nothing is known.
-func validateOnce(ctx context.Context, fields map[string]any, into tektonObject) (problems []string) {
+func tektonOnce(ctx context.Context, fields map[string]any, into tektonObject) (problems []string) {
 	defer func() {
 		if recover() != nil {
 			problems = nil
 		}
 	}()
-	nameIt(fields)
+	tektonName(fields)
 	raw, err := json.Marshal(fields)
 	if err != nil {
 		return nil
 	}
-	if err := decodeLikeTekton(raw, into); err != nil {
-		return lines(err)
+	if err := tektonDecode(raw, into); err != nil {
+		return tektonLines(err)
 	}
 	into.SetDefaults(ctx)
 	if err := into.Validate(ctx); err != nil {
-		return lines(err)
+		return tektonLines(err)
 	}
 	return nil
 }
 
-// decodeLikeTekton decodes as its webhook does, in which the case of a field's letters
+// tektonDecode decodes as its webhook does, in which the case of a field's letters
 // does not matter. What it finds, the stricter decoder explains better.
-func decodeLikeTekton(raw []byte, into tektonObject) error {
+func tektonDecode(raw []byte, into tektonObject) error {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(into)
@@ -108,13 +108,13 @@ func decodeLikeTekton(raw []byte, into tektonObject) error {
 	return cmp.Or(strict.UnmarshalJSON(raw, into), err)
 }
 
-// repeated is a text that a message of Tekton repeats, a whole script for instance.
-var repeated = regexp.MustCompile(`"(?:[^"\\]|\\.){40,}"|variable in "(?:[^"\\]|\\.)*"`)
+// tektonRepeated is a text that a message of Tekton repeats, a whole script for instance.
+var tektonRepeated = regexp.MustCompile(`"(?:[^"\\]|\\.){40,}"|variable in "(?:[^"\\]|\\.)*"`)
 
-func lines(err error) []string {
+func tektonLines(err error) []string {
 	var found []string
 	for line := range strings.Lines(err.Error()) {
-		line = repeated.ReplaceAllStringFunc(strings.TrimSpace(line), func(quote string) string {
+		line = tektonRepeated.ReplaceAllStringFunc(strings.TrimSpace(line), func(quote string) string {
 			return quote[:strings.Index(quote, `"`)] + `"…"`
 		})
 		if line != "" {
@@ -124,9 +124,9 @@ func lines(err error) []string {
 	return found
 }
 
-// nameIt gives an object the name that the API server would make of generateName, in
+// tektonName gives an object the name that the API server would make of generateName, in
 // the copy that sampled has made.
-func nameIt(fields map[string]any) {
+func tektonName(fields map[string]any) {
 	var r object.Reader
 	meta := r.Fields(fields, "metadata")
 	if prefix := r.Text(meta, "generateName"); prefix != "" && r.Text(meta, "name") == "" {
@@ -136,10 +136,10 @@ func nameIt(fields map[string]any) {
 	delete(meta, "creationTimestamp")
 }
 
-// samplesOf returns what may be put for the parameters of a TriggerTemplate: their
+// tektonSamples returns what may be put for the parameters of a TriggerTemplate: their
 // defaults first, then words that some field takes. For an object of its own there is
 // nothing to put.
-func samplesOf(template map[string]any) []map[string]string {
+func tektonSamples(template map[string]any) []map[string]string {
 	if template == nil {
 		return []map[string]string{nil}
 	}
@@ -157,38 +157,38 @@ func samplesOf(template map[string]any) []map[string]string {
 	return samples
 }
 
-// sampled copies a value, with samples in place of $(tt.params.…) and $(uid). Durations
+// tektonSampled copies a value, with samples in place of $(tt.params.…) and $(uid). Durations
 // and quantities, of which no sample is a part, are replaced as a whole.
-func sampled(value any, key string, sample map[string]string) any {
+func tektonSampled(value any, key string, sample map[string]string) any {
 	switch v := value.(type) {
 	case map[string]any:
 		copied := maps.Clone(v)
 		for name, inner := range copied {
-			copied[name] = sampled(inner, kindOfText(key, name), sample)
+			copied[name] = tektonSampled(inner, tektonFieldKind(key, name), sample)
 		}
 		return copied
 	case []any:
 		copied := slices.Clone(v)
 		for i, inner := range copied {
-			copied[i] = sampled(inner, key, sample)
+			copied[i] = tektonSampled(inner, key, sample)
 		}
 		return copied
 	case string:
-		return sampledText(v, key, sample)
+		return tektonSampledText(v, key, sample)
 	}
 	return value
 }
 
-// kindOfText is what sampled is told of a field: the name of the one that it is in for
+// tektonFieldKind is what sampled is told of a field: the name of the one that it is in for
 // the parts of timeouts and of resources, its own name otherwise.
-func kindOfText(outer, name string) string {
+func tektonFieldKind(outer, name string) string {
 	if slices.Contains([]string{"timeouts", "limits", "requests"}, outer) {
 		return outer
 	}
 	return name
 }
 
-func sampledText(text, key string, sample map[string]string) string {
+func tektonSampledText(text, key string, sample map[string]string) string {
 	if sample == nil {
 		return text
 	}
