@@ -24,6 +24,7 @@ func TestAdmission(t *testing.T) {
 	b := newBed(t)
 	before := b.parse(kaniko("before", "v1"))
 	b.create(before)
+	b.Run("rotation that nobody is told of", func(t *testing.T) { b.on(t).testUnpublished() })
 	b.configure()
 	b.create(account("ci"))
 
