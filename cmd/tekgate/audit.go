@@ -254,7 +254,7 @@ func (a *audit) sayOff(v *validator.Validator, talk io.Writer) {
 			mode = set.Mode
 		}
 		if mode == validator.Off && len(set.Namespaces) == 0 && slices.Contains(a.rules, rule.ID) {
-			fmt.Fprintf(talk, "warning: rule %s is off in %s: set validator.rules.%[1]s.mode to ask it\n", rule.ID, "this configuration")
+			fmt.Fprintf(talk, "warning: rule %s is off in this configuration: set validator.rules.%[1]s.mode to ask it\n", rule.ID)
 		}
 	}
 }

@@ -136,11 +136,11 @@ func (l *later) add(subject validator.Subject, findings []validator.Finding) {
 	now, grace := time.Now(), l.judge().Config.References.Grace.Duration
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, after := range []bool{false, true} {
+	for after, wait := range map[bool]time.Duration{false: l.settle, true: max(grace, l.settle)} {
 		news := slices.ContainsFunc(findings, func(f validator.Finding) bool {
 			return f.Others == after && !l.wasTold(told{uid, f.Rule}, now)
 		})
-		if wait := map[bool]time.Duration{false: l.settle, true: max(grace, l.settle)}[after]; news {
+		if news {
 			l.put(visit{visitKey{uid, after}, subject.Kind, subject.Namespace, name, now.Add(wait)})
 		}
 	}
