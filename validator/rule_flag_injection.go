@@ -5,7 +5,7 @@ import "context"
 var flagInjectionRule = &Rule{
 	ID:       "flag-injection",
 	Severity: Warning,
-	Kinds:    withTemplates,
+	Kinds:    kindsWithTemplates,
 	Doc: `Finds arguments of git and of Kaniko that begin with a param of a TriggerTemplate. A value
 that begins with a dash is taken for a flag: ` + "`--upload-pack=…`" + ` makes git run a command, and
 ` + "`--context=…`" + ` or ` + "`--build-arg=…`" + ` decide what Kaniko builds, with its registry credentials.

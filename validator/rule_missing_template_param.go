@@ -46,7 +46,7 @@ func (b boundTrigger) remedy(name string) string {
 			others = append(others, bound.Name)
 		}
 	}
-	return meantOr(strict.Closest(name, others), "bind it, or give it a default")
+	return meantOrElse(strict.Closest(name, others), "bind it, or give it a default")
 }
 
 func (b boundTrigger) binds(name string) bool {

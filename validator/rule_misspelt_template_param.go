@@ -12,7 +12,7 @@ import (
 var misspeltTemplateParamRule = &Rule{
 	ID:       "misspelt-template-param",
 	Severity: Warning,
-	Kinds:    withTemplates,
+	Kinds:    kindsWithTemplates,
 	Doc: `Finds what looks like a param of a TriggerTemplate in its resource templates and is none:
 ` + "`$(tt.param.x)`, `$(tt.params[\"x\"])`, `$( tt.params.x )`, `${tt.params.x}`" + `; ` + "`$(params.x)`" + ` where x is
 a param of the template and of nothing in the resource; and ` + "`$(body.x)`" + `, which only
@@ -44,7 +44,7 @@ func checkMisspeltTemplateParam(_ context.Context, p *Pass) {
 				if own == nil && strings.Contains(text.Value, "$(params.") {
 					own = append(declaredParams(resource.Fields), "")
 				}
-				if !isProse(text.Path) {
+				if !isProseField(text.Path) {
 					p.checkMisspelt(t, text, own)
 				}
 			}
@@ -60,8 +60,8 @@ func (p *Pass) checkMisspelt(t paramTemplate, text text, own []string) {
 		}
 		name := match[1]
 		switch e := (expression.Expression{Inner: like[2 : len(like)-1]}); {
-		case e.Root() == "params" && !t.declares(paramName(e)):
-		case e.Root() == "params" && slices.Contains(own, paramName(e)) && !valueOfRun.MatchString(text.Path):
+		case e.Root() == "params" && !t.declares(nameOfParam(e)):
+		case e.Root() == "params" && slices.Contains(own, nameOfParam(e)) && !valueOfRun.MatchString(text.Path):
 		case slices.Contains([]string{"body", "header", "extensions"}, e.Root()):
 			p.Report(text.Path, "%s stays as it stands, since only bindings know the event: bind it to a param, and write $(tt.params.NAME)", like)
 		default:

@@ -9,7 +9,7 @@ import (
 var undeclaredTemplateParamRule = &Rule{
 	ID:       "undeclared-template-param",
 	Severity: Error,
-	Kinds:    withTemplates,
+	Kinds:    kindsWithTemplates,
 	Doc: `Finds ` + "`$(tt.params.x)`" + ` in a resource template of a TriggerTemplate that declares no param x.
 Tekton's webhook refuses it; here it is told of before anything reaches a cluster, at its
 place, and with the name that may be meant.`,
@@ -24,7 +24,7 @@ func checkUndeclaredTemplateParam(_ context.Context, p *Pass) {
 				for _, name := range templateParamsOf(text.Value) {
 					if !t.declares(name) {
 						p.Report(text.Path, "$(tt.params.%s) is used, but %s has no such param: %s", name, t.Unit,
-							meantOr(strict.Closest(name, names), "declare it in params"))
+							meantOrElse(strict.Closest(name, names), "declare it in params"))
 					}
 				}
 			}
