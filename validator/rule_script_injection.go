@@ -25,15 +25,9 @@ event a template does not say: one that only has fixed values may be excepted.`,
 }
 
 func checkScriptInjection(_ context.Context, p *Pass) {
-	for _, t := range templatesIn(p) {
-		for _, resource := range t.resources() {
-			for _, flow := range flowsIn(resource) {
-				if flow.Use == useScript {
-					p.Report(flow.Path, "%s holds %s, so whoever chooses it runs commands there: give the step an env variable with that value, and use the variable in quotes",
-						flow.Name, flow.how())
-				}
-			}
-		}
+	for _, flow := range flowsOfTemplates(p, useScript) {
+		p.Report(flow.Path, "%s holds %s, so whoever chooses it runs commands there: give the step an env variable with that value, and use the variable in quotes",
+			flow.Name, flow.how())
 	}
 }
 

@@ -38,9 +38,7 @@ func checkUnterminatedExpression(_ context.Context, p *Pass) {
 		}
 	}
 	for _, t := range templatesIn(p) {
-		for _, resource := range t.resources() {
-			p.reportUnterminated(resource.texts(), "tt.params", t.names)
-		}
+		p.reportUnterminated(t.texts(), "tt.params", t.names)
 	}
 	if p.Kind.Group == tektonGroup {
 		texts := textsIn(p.Object["spec"], "spec")

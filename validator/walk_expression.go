@@ -77,6 +77,15 @@ func (t paramTemplate) resources() []templateResource {
 // it replaces in the JSON, and stand here with the path of what they name.
 func (r templateResource) texts() []text { return textsAndKeys(r.Fields, r.Path) }
 
+// texts returns those of all resources of the template.
+func (t paramTemplate) texts() []text {
+	var found []text
+	for _, r := range t.resources() {
+		found = append(found, r.texts()...)
+	}
+	return found
+}
+
 func textsAndKeys(value any, path string) []text {
 	found := textsIn(value, path)
 	var keys func(value any, path string)

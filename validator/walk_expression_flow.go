@@ -131,6 +131,45 @@ func flowsIn(r templateResource) []paramFlow {
 	return flows
 }
 
+// flowsOfTemplates returns those of a certain use in the templates of an object.
+func flowsOfTemplates(p *Pass, want paramUse) []paramFlow {
+	var found []paramFlow
+	for _, t := range templatesIn(p) {
+		found = append(found, t.flows(want)...)
+	}
+	return found
+}
+
+func (t paramTemplate) flows(want paramUse) []paramFlow {
+	var found []paramFlow
+	for _, r := range t.resources() {
+		found = append(found, flowsIn(r)...)
+	}
+	return slices.DeleteFunc(found, func(f paramFlow) bool { return f.Use != want })
+}
+
+// boundFlow is a flow of a trigger's template, with a param that a binding puts into it.
+type boundFlow struct {
+	paramFlow
+	Bound boundParam
+}
+
+// flows returns those of a certain use whose bound value is as wanted.
+func (b boundTrigger) flows(want paramUse, wanted func(value any) bool) []boundFlow {
+	if b.Template == nil {
+		return nil
+	}
+	var found []boundFlow
+	for _, flow := range b.Template.flows(want) {
+		for _, bound := range b.Bound {
+			if slices.Contains(flow.Params, bound.Name) && wanted(bound.Value) {
+				found = append(found, boundFlow{flow, bound})
+			}
+		}
+	}
+	return found
+}
+
 // withDefaults adds what stands in the defaults of params.
 func (s paramScope) withDefaults(params []map[string]any) paramScope {
 	given := make([]map[string]any, 0, len(params))
