@@ -17,7 +17,7 @@ every event is dropped (pkg/template/resource.go of v0.37.0).`,
 
 func checkClashingBindings(ctx context.Context, p *Pass) {
 	for _, t := range boundTriggersIn(ctx, p) {
-		for _, twin := range twins(t.Bound) {
+		for _, twin := range paramTwins(t.Bound) {
 			if twin.first.From == "" && twin.second.From == "" || twin.first.Path == twin.second.Path {
 				continue // the matter of duplicate-binding-param
 			}

@@ -5,7 +5,7 @@ import "context"
 var duplicateBindingParamRule = &Rule{
 	ID:       "duplicate-binding-param",
 	Severity: Error,
-	Kinds:    withBindings,
+	Kinds:    kindsWithBindings,
 	Doc: `Finds params that are bound twice within one object: in a TriggerBinding, or in what a
 trigger writes out.
 
@@ -17,7 +17,7 @@ trigger share are the matter of clashing-bindings.`,
 
 func checkDuplicateBindingParam(_ context.Context, p *Pass) {
 	for _, params := range ownParamsIn(p) {
-		for _, twin := range twins(params) {
+		for _, twin := range paramTwins(params) {
 			p.Report(twin.second.Path, "param %q is bound twice, so Triggers drops every event: remove one of the two, the other is %s", twin.second.Name, twin.first.Path)
 		}
 	}
@@ -42,18 +42,18 @@ func ownParamsIn(p *Pass) [][]boundParam {
 	return found
 }
 
-// twin is a param that has been bound before.
-type twin struct{ first, second boundParam }
+// paramTwin is a param that has been bound before.
+type paramTwin struct{ first, second boundParam }
 
-func twins(params []boundParam) []twin {
-	var found []twin
+func paramTwins(params []boundParam) []paramTwin {
+	var found []paramTwin
 	seen := map[string]boundParam{}
 	for _, bound := range params {
 		if bound.Name == "" {
 			continue
 		}
 		if first, is := seen[bound.Name]; is {
-			found = append(found, twin{first, bound})
+			found = append(found, paramTwin{first, bound})
 			continue
 		}
 		seen[bound.Name] = bound

@@ -5,7 +5,7 @@ import "context"
 var duplicateTemplateParamRule = &Rule{
 	ID:       "duplicate-template-param",
 	Severity: Warning,
-	Kinds:    withTemplates,
+	Kinds:    kindsWithTemplates,
 	Doc: `Finds params that a TriggerTemplate declares twice. Tekton accepts it, and of two defaults
 the last one counts (pkg/template/event.go of Triggers v0.37.0), whichever the author is
 looking at.`,

@@ -5,7 +5,7 @@ import "context"
 var flagInjectionRule = &Rule{
 	ID:       "flag-injection",
 	Severity: Warning,
-	Kinds:    withTemplates,
+	Kinds:    kindsWithTemplates,
 	Doc: `Finds arguments of git and of Kaniko that begin with a param of a TriggerTemplate. A value
 that begins with a dash is taken for a flag: ` + "`--upload-pack=…`" + ` makes git run a command, and
 ` + "`--context=…`" + ` or ` + "`--build-arg=…`" + ` decide what Kaniko builds, with its registry credentials.
@@ -16,14 +16,8 @@ program knows that. What follows a flag as a word of its own passes.`,
 }
 
 func checkFlagInjection(_ context.Context, p *Pass) {
-	for _, t := range templatesIn(p) {
-		for _, resource := range t.resources() {
-			for _, flow := range flowsIn(resource) {
-				if flow.Use == useFlag {
-					p.Report(flow.Path, "one of %s begins with %s, and a value that begins with - becomes a flag: write the flag in front, or -- before it",
-						flow.Name, flow.how())
-				}
-			}
-		}
+	for _, flow := range flowsOfTemplates(p, useFlag) {
+		p.Report(flow.Path, "one of %s begins with %s, and a value that begins with - becomes a flag: write the flag in front, or -- before it",
+			flow.Name, flow.how())
 	}
 }

@@ -48,14 +48,14 @@ func (p *Pass) checkCEL(in interceptor, text celText) {
 	case problem != "":
 		p.Report(path, "%s does not compile, so no event passes %s: %s", what, in.Unit, problem)
 	case ast == nil:
-	case text.Filter && !oneOf(ast.OutputType(), cel.BoolType, cel.DynType):
+	case text.Filter && !hasCELType(ast.OutputType(), cel.BoolType, cel.DynType):
 		p.Report(path, "the filter is of type %s, and only true lets an event pass %s: compare it with something", ast.OutputType(), in.Unit)
-	case !text.Filter && oneOf(ast.OutputType(), cel.UintType, cel.TimestampType, cel.DurationType, cel.NullType):
+	case !text.Filter && hasCELType(ast.OutputType(), cel.UintType, cel.TimestampType, cel.DurationType, cel.NullType):
 		p.Report(path, "the overlay is of type %s, which Triggers cannot write as JSON, so no event passes %s: make a string of it", ast.OutputType(), in.Unit)
 	}
 }
 
-func oneOf(have *cel.Type, types ...*cel.Type) bool {
+func hasCELType(have *cel.Type, types ...*cel.Type) bool {
 	for _, t := range types {
 		if have.IsExactType(t) {
 			return true

@@ -26,16 +26,21 @@ func checkInvalidJSONBinding(ctx context.Context, p *Pass) {
 			continue
 		}
 		for _, bound := range t.Bound {
-			value, _ := bound.Value.(string)
-			for _, e := range expression.Bound(value) {
-				if e.Closed {
-					value = strings.ReplaceAll(value, e.Text, "x")
-				}
-			}
-			if char := t.Template.breaks(bound.Name, value); char != "" {
+			if char := t.Template.breaks(bound.Name, bound.literal()); char != "" {
 				p.Report(bound.Path, "the value of param %q%s holds %s, so %s makes no JSON of it, and Triggers drops every event: escape it as in a JSON string",
 					bound.Name, bound.from(), char, t.Template.Unit)
 			}
 		}
 	}
+}
+
+// literal is the value with something harmless in the place of what the event brings.
+func (b boundParam) literal() string {
+	value, _ := b.Value.(string)
+	for _, e := range expression.Bound(value) {
+		if e.Closed {
+			value = strings.ReplaceAll(value, e.Text, "x")
+		}
+	}
+	return value
 }

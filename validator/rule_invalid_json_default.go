@@ -15,7 +15,7 @@ import (
 var invalidJSONDefaultRule = &Rule{
 	ID:       "invalid-json-default",
 	Severity: Error,
-	Kinds:    withTemplates,
+	Kinds:    kindsWithTemplates,
 	Doc: `Finds defaults of a TriggerTemplate's params with which no resource can be created, since
 they hold a quote, a backslash or a new line. Triggers puts values into the JSON of the
 resource as they are, and what comes out is no JSON any more; the event is dropped.
@@ -43,7 +43,7 @@ func checkInvalidJSONDefault(_ context.Context, p *Pass) {
 // breaks puts a value into the template's resources as Triggers does, and returns what
 // in it makes one of them invalid, "" where all stay JSON.
 func (t paramTemplate) breaks(name, value string) (char string) {
-	char = unsafe(value)
+	char = unsafeInJSON(value)
 	if char == "" || name == "" {
 		return ""
 	}
@@ -69,8 +69,8 @@ func (t paramTemplate) breaks(name, value string) (char string) {
 	return ""
 }
 
-// unsafe names the first character that a JSON string cannot hold as it is.
-func unsafe(value string) string {
+// unsafeInJSON names the first character that a JSON string cannot hold as it is.
+func unsafeInJSON(value string) string {
 	at := strings.IndexFunc(value, func(r rune) bool { return r == '"' || r == '\\' || r < ' ' })
 	if at < 0 {
 		return ""

@@ -7,13 +7,13 @@ import (
 	"github.com/tekgate/tekgate/internal/expression"
 )
 
-// withBindings are the kinds in which values of bindings stand.
-var withBindings = slices.Concat(bindings, withTriggers)
+// kindsWithBindings are the kinds in which values of bindings stand.
+var kindsWithBindings = slices.Concat(bindings, withTriggers)
 
 var invalidJSONPathRule = &Rule{
 	ID:       "invalid-jsonpath",
 	Severity: Error,
-	Kinds:    withBindings,
+	Kinds:    kindsWithBindings,
 	Doc: `Finds values of bindings in which what stands in ` + "`$(…)`" + ` is no JSONPath, in
 TriggerBindings, ClusterTriggerBindings and in the bindings that a trigger writes out.
 

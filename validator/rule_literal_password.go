@@ -30,14 +30,17 @@ func checkLiteralPassword(_ context.Context, p *Pass) {
 	p.findPasswords(p.Object["spec"], "spec")
 	for _, in := range celInterceptorsIn(p) {
 		for _, text := range celTextsOf(in) {
-			for _, match := range comparedSecret.FindAllStringSubmatch(text.Value, -1) {
-				if looksSecret(match[1] + match[2]) {
-					p.Report(text.Path, "the expression compares a secret with a text, which everybody who may read the object knows: use compareSecret with a Secret")
-					break
-				}
+			if comparesSecret(text.Value) {
+				p.Report(text.Path, "the expression compares a secret with a text, which everybody who may read the object knows: use compareSecret with a Secret")
 			}
 		}
 	}
+}
+
+func comparesSecret(expression string) bool {
+	return slices.ContainsFunc(comparedSecret.FindAllStringSubmatch(expression, -1), func(match []string) bool {
+		return looksSecret(match[1] + match[2])
+	})
 }
 
 func (p *Pass) findPasswords(value any, path string) {

@@ -46,7 +46,7 @@ func (b boundTrigger) remedy(name string) string {
 			others = append(others, bound.Name)
 		}
 	}
-	return meantOr(strict.Closest(name, others), "bind it, or give it a default")
+	return meantOrElse(strict.Closest(name, others), "bind it, or give it a default")
 }
 
 func (b boundTrigger) binds(name string) bool {
@@ -61,11 +61,9 @@ func (b boundTrigger) binds(name string) bool {
 // used returns the names of the params that the template's resources use.
 func (t paramTemplate) used() map[string]bool {
 	used := map[string]bool{}
-	for _, resource := range t.resources() {
-		for _, text := range resource.texts() {
-			for _, name := range templateParamsOf(text.Value) {
-				used[name] = true
-			}
+	for _, text := range t.texts() {
+		for _, name := range templateParamsOf(text.Value) {
+			used[name] = true
 		}
 	}
 	return used

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/tekgate/tekgate/internal/expression"
 )
@@ -12,7 +13,7 @@ import (
 var misspeltTemplateParamRule = &Rule{
 	ID:       "misspelt-template-param",
 	Severity: Warning,
-	Kinds:    withTemplates,
+	Kinds:    kindsWithTemplates,
 	Doc: `Finds what looks like a param of a TriggerTemplate in its resource templates and is none:
 ` + "`$(tt.param.x)`, `$(tt.params[\"x\"])`, `$( tt.params.x )`, `${tt.params.x}`" + `; ` + "`$(params.x)`" + ` where x is
 a param of the template and of nothing in the resource; and ` + "`$(body.x)`" + `, which only
@@ -39,20 +40,20 @@ var valueOfRun = regexp.MustCompile(`\.resourcetemplates\[\d+\]\.spec\.params\[\
 func checkMisspeltTemplateParam(_ context.Context, p *Pass) {
 	for _, t := range templatesIn(p) {
 		for _, resource := range t.resources() {
-			var own []string
+			own := sync.OnceValue(func() []string { return declaredParams(resource.Fields) })
 			for _, text := range resource.texts() {
-				if own == nil && strings.Contains(text.Value, "$(params.") {
-					own = append(declaredParams(resource.Fields), "")
-				}
-				if !isProse(text.Path) {
-					p.checkMisspelt(t, text, own)
-				}
+				p.checkMisspelt(t, text, own)
 			}
 		}
 	}
 }
 
-func (p *Pass) checkMisspelt(t paramTemplate, text text, own []string) {
+// checkMisspelt looks at one text of a resource; own are the params that the resource
+// has itself.
+func (p *Pass) checkMisspelt(t paramTemplate, text text, own func() []string) {
+	if isProseField(text.Path) {
+		return
+	}
 	for _, like := range likeTemplateParam.FindAllString(text.Value, -1) {
 		match := lastName.FindStringSubmatch(like)
 		if templateParam.MatchString(like) || match == nil {
@@ -60,8 +61,8 @@ func (p *Pass) checkMisspelt(t paramTemplate, text text, own []string) {
 		}
 		name := match[1]
 		switch e := (expression.Expression{Inner: like[2 : len(like)-1]}); {
-		case e.Root() == "params" && !t.declares(paramName(e)):
-		case e.Root() == "params" && slices.Contains(own, paramName(e)) && !valueOfRun.MatchString(text.Path):
+		case e.Root() == "params" && !t.declares(nameOfParam(e)):
+		case e.Root() == "params" && slices.Contains(own(), nameOfParam(e)) && !valueOfRun.MatchString(text.Path):
 		case slices.Contains([]string{"body", "header", "extensions"}, e.Root()):
 			p.Report(text.Path, "%s stays as it stands, since only bindings know the event: bind it to a param, and write $(tt.params.NAME)", like)
 		default:

@@ -34,13 +34,9 @@ var (
 
 func checkPayloadChosenDestination(ctx context.Context, p *Pass) {
 	for _, t := range boundTriggersIn(ctx, p) {
-		for _, flow := range t.flows(useDestination) {
-			for _, bound := range t.Bound {
-				if flow.has(bound.Name) && fromPullRequest(bound.Value) {
-					p.Report(bound.Path, "the author of a pull request chooses %s, through param %q%s, and may overwrite any tag there: use its number or the commit's hash",
-						flow.Name, bound.Name, bound.from())
-				}
-			}
+		for _, flow := range t.flows(useDestination, fromPullRequest) {
+			p.Report(flow.Bound.Path, "the author of a pull request chooses %s, through param %q%s, and may overwrite any tag there: use its number or the commit's hash",
+				flow.Name, flow.Bound.Name, flow.Bound.from())
 		}
 	}
 }

@@ -21,38 +21,9 @@ Values without anything from the event pass, and so does the event's id.`,
 
 func checkPayloadChosenIdentity(ctx context.Context, p *Pass) {
 	for _, t := range boundTriggersIn(ctx, p) {
-		for _, flow := range t.flows(useIdentity) {
-			for _, bound := range t.Bound {
-				if flow.has(bound.Name) && payload(bound.Value) {
-					p.Report(bound.Path, "the event chooses %s of what %s creates, through param %q%s: write it out in the template, or choose it from a list in a CEL overlay",
-						flow.Name, t.Template.Unit, bound.Name, bound.from())
-				}
-			}
+		for _, flow := range t.flows(useIdentity, holdsPayload) {
+			p.Report(flow.Bound.Path, "the event chooses %s of what %s creates, through param %q%s: write it out in the template, or choose it from a list in a CEL overlay",
+				flow.Name, t.Template.Unit, flow.Bound.Name, flow.Bound.from())
 		}
 	}
-}
-
-// flows returns those of the trigger's template that are of a certain use.
-func (b boundTrigger) flows(want use) []flow {
-	if b.Template == nil {
-		return nil
-	}
-	var found []flow
-	for _, resource := range b.Template.resources() {
-		for _, f := range flowsIn(resource) {
-			if f.Use == want {
-				found = append(found, f)
-			}
-		}
-	}
-	return found
-}
-
-func (f flow) has(name string) bool {
-	for _, param := range f.Params {
-		if param == name {
-			return true
-		}
-	}
-	return false
 }

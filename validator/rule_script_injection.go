@@ -8,7 +8,7 @@ import (
 var scriptInjectionRule = &Rule{
 	ID:       "script-injection",
 	Severity: Error,
-	Kinds:    withTemplates,
+	Kinds:    kindsWithTemplates,
 	Doc: `Finds params of a TriggerTemplate that become part of a script, or of the code that a
 shell or interpreter is given with ` + "`-c`" + ` or ` + "`-e`" + `: written there as ` + "`$(tt.params.x)`" + `, or through the
 params of the TaskRun, PipelineRun, pipeline's task or Task that stands in the template.
@@ -25,29 +25,23 @@ event a template does not say: one that only has fixed values may be excepted.`,
 }
 
 func checkScriptInjection(_ context.Context, p *Pass) {
-	for _, t := range templatesIn(p) {
-		for _, resource := range t.resources() {
-			for _, flow := range flowsIn(resource) {
-				if flow.Use == useScript {
-					p.Report(flow.Path, "%s holds %s, so whoever chooses it runs commands there: give the step an env variable with that value, and use the variable in quotes",
-						flow.Name, flow.how())
-				}
-			}
-		}
+	for _, flow := range flowsOfTemplates(p, useScript) {
+		p.Report(flow.Path, "%s holds %s, so whoever chooses it runs commands there: give the step an env variable with that value, and use the variable in quotes",
+			flow.Name, flow.how())
 	}
 }
 
 // how is what the text holds, as its reader sees it.
-func (f flow) how() string {
+func (f paramFlow) how() string {
 	direct := templateParamsOf(f.Text)
 	if len(direct) == len(f.Params) {
-		return expressions(f.Params)
+		return templateParamsText(f.Params)
 	}
-	return "params with the value of " + expressions(f.Params)
+	return "params with the value of " + templateParamsText(f.Params)
 }
 
-// expressions writes names as the template does; more than three are but counted.
-func expressions(names []string) string {
+// templateParamsText writes names as the template does; more than three are but counted.
+func templateParamsText(names []string) string {
 	const most = 3
 	var text strings.Builder
 	for i, name := range names {

@@ -13,7 +13,7 @@ var scriptInjectionByReferenceRule = &Rule{
 	ID:       "script-injection-by-reference",
 	Severity: Error,
 	Others:   true,
-	Kinds:    withTemplates,
+	Kinds:    kindsWithTemplates,
 	Doc: `Finds params of a TriggerTemplate that become part of a script in a Task which the
 template's TaskRun, PipelineRun or pipeline only refers to: the template gives the Task a
 param, and the Task writes ` + "`$(params.x)`" + ` in a script or in the code of ` + "`sh -c`" + `. See script-injection
@@ -46,7 +46,7 @@ type injectionSearch struct {
 func (s *injectionSearch) run(fields map[string]any) {
 	var r object.Reader
 	spec := r.Fields(fields, "spec")
-	given := scope{}.with(r.FieldsList(spec, "params"))
+	given := paramScope{}.with(r.FieldsList(spec, "params"))
 	if s.namespace = r.Text(r.Fields(fields, "metadata"), "namespace"); s.namespace == "" {
 		s.namespace = s.pass.Namespace
 	}
@@ -55,7 +55,7 @@ func (s *injectionSearch) run(fields map[string]any) {
 	case r.Text(fields, "kind") == "TaskRun":
 		s.reference("spec.taskRef", spec, given)
 	case r.Text(fields, "kind") == "PipelineRun":
-		eachPipelineTask("spec.pipelineSpec", r.Fields(spec, "pipelineSpec"), given, func(at string, task map[string]any, inner scope) {
+		eachPipelineTask("spec.pipelineSpec", r.Fields(spec, "pipelineSpec"), given, func(at string, task map[string]any, inner paramScope) {
 			s.reference(at+".taskRef", task, inner.only(r.FieldsList(task, "params")))
 		})
 		s.pipeline(r.Fields(spec, "pipelineRef"), given)
@@ -63,32 +63,32 @@ func (s *injectionSearch) run(fields map[string]any) {
 }
 
 // pipeline looks into a Pipeline of the cluster, and reports at the reference to it.
-func (s *injectionSearch) pipeline(ref map[string]any, given scope) {
-	name := taskNameIn(ref)
+func (s *injectionSearch) pipeline(ref map[string]any, given paramScope) {
+	name := localTaskName(ref)
 	spec := s.spec("Pipeline", name)
 	if spec == nil {
 		return
 	}
 	const at = "spec.pipelineRef"
 	var r object.Reader
-	eachPipelineTask(at, spec, given, func(_ string, task map[string]any, inner scope) {
+	eachPipelineTask(at, spec, given, func(_ string, task map[string]any, inner paramScope) {
 		s.reference(at, task, inner.only(r.FieldsList(task, "params")))
 		s.task(at, "Pipeline "+strconv.Quote(name), r.Fields(task, "taskSpec"), inner)
 	})
 }
 
 // reference looks into the Task that a run or a pipeline's task refers to.
-func (s *injectionSearch) reference(at string, from map[string]any, given scope) {
+func (s *injectionSearch) reference(at string, from map[string]any, given paramScope) {
 	ref, _ := from["taskRef"].(map[string]any)
-	name := taskNameIn(ref)
+	name := localTaskName(ref)
 	s.task(at, "Task "+strconv.Quote(name), s.spec("Task", name), given)
 }
 
-func (s *injectionSearch) task(at, unit string, spec map[string]any, within scope) {
+func (s *injectionSearch) task(at, unit string, spec map[string]any, within paramScope) {
 	for _, flow := range within.reach(placesOf(object.Task{Spec: spec})) {
 		if flow.Use == useScript {
 			s.pass.Report(s.at+at, "%s puts a param into %s, and the template gives it %s, so whoever chooses that runs commands there: let the step take it from an env variable",
-				unit, flow.Name, expressions(flow.Params))
+				unit, flow.Name, templateParamsText(flow.Params))
 		}
 	}
 }
@@ -105,8 +105,8 @@ func (s *injectionSearch) spec(kind, name string) map[string]any {
 	return r.Fields(fields, "spec")
 }
 
-// taskNameIn is the name in a reference to an object of the namespace, "" in any other.
-func taskNameIn(ref map[string]any) string {
+// localTaskName is the name in a reference to an object of the namespace, "" in any other.
+func localTaskName(ref map[string]any) string {
 	var r object.Reader
 	_, local := object.ReferenceOf(map[string]any{"spec": map[string]any{"taskRef": ref}})
 	if name := r.Text(ref, "name"); local && templateParamsOf(name) == nil {
@@ -117,9 +117,9 @@ func taskNameIn(ref map[string]any) string {
 
 // only returns the part of a scope that some params give: what a task refers to sees
 // nothing else.
-func (s scope) only(params []map[string]any) scope {
+func (s paramScope) only(params []map[string]any) paramScope {
 	var r object.Reader
-	part := scope{}
+	part := paramScope{}
 	for _, given := range params {
 		name := r.Text(given, "name")
 		part[name] = s[name]

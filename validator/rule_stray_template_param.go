@@ -20,7 +20,7 @@ func checkStrayTemplateParam(_ context.Context, p *Pass) {
 		return
 	}
 	for _, text := range textsIn(p.Object["spec"], "spec") {
-		if isProse(text.Path) {
+		if isProseField(text.Path) {
 			continue
 		}
 		for _, name := range templateParamsOf(text.Value) {

@@ -38,7 +38,7 @@ func checkUndeclaredBindingParam(ctx context.Context, p *Pass) {
 				continue
 			}
 			p.Report(bound.Path, "param %q%s goes nowhere, since %s does not declare it: %s",
-				bound.Name, bound.from(), t.Template.Unit, meantOr(best, "declare it there, or remove it"))
+				bound.Name, bound.from(), t.Template.Unit, meantOrElse(best, "declare it there, or remove it"))
 		}
 	}
 }
@@ -50,8 +50,8 @@ func (b boundParam) from() string {
 	return " of " + b.From
 }
 
-// meantOr asks for the best of what may be meant, if there is one.
-func meantOr(best, remedy string) string {
+// meantOrElse asks for the best of what may be meant, if there is one.
+func meantOrElse(best, remedy string) string {
 	if best != "" {
 		return fmt.Sprintf("is %q meant?", best)
 	}

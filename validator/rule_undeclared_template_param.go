@@ -9,7 +9,7 @@ import (
 var undeclaredTemplateParamRule = &Rule{
 	ID:       "undeclared-template-param",
 	Severity: Error,
-	Kinds:    withTemplates,
+	Kinds:    kindsWithTemplates,
 	Doc: `Finds ` + "`$(tt.params.x)`" + ` in a resource template of a TriggerTemplate that declares no param x.
 Tekton's webhook refuses it; here it is told of before anything reaches a cluster, at its
 place, and with the name that may be meant.`,
@@ -18,16 +18,17 @@ place, and with the name that may be meant.`,
 
 func checkUndeclaredTemplateParam(_ context.Context, p *Pass) {
 	for _, t := range templatesIn(p) {
-		names := t.names()
-		for _, resource := range t.resources() {
-			for _, text := range resource.texts() {
-				for _, name := range templateParamsOf(text.Value) {
-					if !t.declares(name) {
-						p.Report(text.Path, "$(tt.params.%s) is used, but %s has no such param: %s", name, t.Unit,
-							meantOr(strict.Closest(name, names), "declare it in params"))
-					}
-				}
-			}
+		for _, text := range t.texts() {
+			p.checkDeclared(t, text)
+		}
+	}
+}
+
+func (p *Pass) checkDeclared(t paramTemplate, text text) {
+	for _, name := range templateParamsOf(text.Value) {
+		if !t.declares(name) {
+			p.Report(text.Path, "$(tt.params.%s) is used, but %s has no such param: %s", name, t.Unit,
+				meantOrElse(strict.Closest(name, t.names()), "declare it in params"))
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 var unresolvableBindingRule = &Rule{
 	ID:       "unresolvable-binding",
 	Severity: Error,
-	Kinds:    withBindings,
+	Kinds:    kindsWithBindings,
 	Doc: `Finds values of bindings that no event can have: of something else than body, header,
 extensions or context, of a context's field that is not eventID, and headers that are
 looked up by a name which is not in the form of Go (` + "`$(header['X-GitHub-Event'])`" + `, while

@@ -13,7 +13,7 @@ import (
 var unterminatedExpressionRule = &Rule{
 	ID:       "unterminated-expression",
 	Severity: Error,
-	Kinds:    slices.Concat(withBindings, triggerTemplates, withSteps),
+	Kinds:    slices.Concat(kindsWithBindings, triggerTemplates, withSteps),
 	Doc: `Finds expressions whose parenthesis is not closed: any ` + "`$(`" + ` in the value of a binding,
 and ` + "`$(tt.params.x`" + ` or ` + "`$(params.x`" + ` in TriggerTemplates, Tasks, Pipelines, StepActions and
 runs, where x is a param that is declared there; and Pipelines' own variables, such as
@@ -33,14 +33,12 @@ func checkUnterminatedExpression(_ context.Context, p *Pass) {
 		value, _ := bound.Value.(string)
 		for _, e := range expression.Bound(value) {
 			if !e.Closed {
-				p.Report(bound.Path, "param %q has %s without its closing parenthesis, so it reaches the template as it stands: close it", bound.Name, clip(e.Text))
+				p.Report(bound.Path, "param %q has %s without its closing parenthesis, so it reaches the template as it stands: close it", bound.Name, clipExpression(e.Text))
 			}
 		}
 	}
 	for _, t := range templatesIn(p) {
-		for _, resource := range t.resources() {
-			p.reportUnterminated(resource.texts(), "tt.params", t.names)
-		}
+		p.reportUnterminated(t.texts(), "tt.params", t.names)
 	}
 	if p.Kind.Group == tektonGroup {
 		texts := textsIn(p.Object["spec"], "spec")
@@ -51,14 +49,14 @@ func checkUnterminatedExpression(_ context.Context, p *Pass) {
 	}
 }
 
-// variable matches what Pipelines knows besides params, and no shell does: the rest of
+// pipelinesVariable matches what Pipelines knows besides params, and no shell does: the rest of
 // it would have to be the name of a command.
-var variable = regexp.MustCompile(`^(?:context\.(?:taskRun|pipelineRun|task|pipeline|pipelineTask)\.[A-Za-z-]+|workspaces\.[\w-]+\.(?:path|bound|claim|volume)|` +
+var pipelinesVariable = regexp.MustCompile(`^(?:context\.(?:taskRun|pipelineRun|task|pipeline|pipelineTask)\.[A-Za-z-]+|workspaces\.[\w-]+\.(?:path|bound|claim|volume)|` +
 	`results\.[\w-]+\.path|tasks\.[\w-]+\.(?:results\..+|status|reason)|steps\.[\w-]+\.results\..+)$`)
 
 func (p *Pass) reportUnterminated(texts []text, root string, names func() []string) {
 	for _, t := range texts {
-		if isProse(t.Path) {
+		if isProseField(t.Path) {
 			continue
 		}
 		for _, e := range expression.Named(t.Value, root, "inputs."+root) {
@@ -66,7 +64,7 @@ func (p *Pass) reportUnterminated(texts []text, root string, names func() []stri
 				continue
 			}
 			name := nameBelow(e, root)
-			if variable.MatchString(e.Inner) || name != "" && slices.Contains(names(), name) {
+			if pipelinesVariable.MatchString(e.Inner) || name != "" && slices.Contains(names(), name) {
 				p.Report(t.Path, "%s lacks its closing parenthesis, so nothing replaces it: write %s)", e.Text, e.Text)
 			}
 		}
@@ -76,7 +74,7 @@ func (p *Pass) reportUnterminated(texts []text, root string, names func() []stri
 // nameBelow is what an expression refers to below a root, in either form.
 func nameBelow(e expression.Expression, root string) string {
 	if root == "params" {
-		return paramName(e)
+		return nameOfParam(e)
 	}
 	if len(e.Inner) <= len(root)+1 {
 		return ""
@@ -105,8 +103,8 @@ func declaredParams(value any) []string {
 	return names
 }
 
-// clip shortens a text for a message.
-func clip(text string) string {
+// clipExpression shortens a text for a message.
+func clipExpression(text string) string {
 	const most = 60
 	if runes := []rune(text); len(runes) > most {
 		return fmt.Sprintf("%s…", string(runes[:most]))

@@ -2,12 +2,16 @@ package validator
 
 import (
 	"context"
+	"slices"
 )
+
+// kindsWithTemplates are the kinds in which templates stand, see templatesIn.
+var kindsWithTemplates = slices.Concat(triggerTemplates, withTriggers)
 
 var unusedTemplateParamRule = &Rule{
 	ID:       "unused-template-param",
 	Severity: Warning,
-	Kinds:    withTemplates,
+	Kinds:    kindsWithTemplates,
 	Doc: `Finds params of a TriggerTemplate that none of its resource templates uses. What is
 bound to them goes nowhere; often the name is misspelt in ` + "`$(tt.params.x)`" + `, or the use of
 it has been forgotten.

@@ -58,24 +58,33 @@ func (t paramTemplate) names() []string {
 	return names
 }
 
-// resource is an object that a template is to create.
-type resource struct {
+// templateResource is an object that a template is to create.
+type templateResource struct {
 	Path   string // "spec.resourcetemplates[0]"
 	Fields map[string]any
 }
 
-func (t paramTemplate) resources() []resource {
+func (t paramTemplate) resources() []templateResource {
 	var r object.Reader
-	var found []resource
+	var found []templateResource
 	for i, fields := range r.FieldsList(t.Spec, "resourcetemplates") {
-		found = append(found, resource{t.Path + ".resourcetemplates[" + strconv.Itoa(i) + "]", fields})
+		found = append(found, templateResource{t.Path + ".resourcetemplates[" + strconv.Itoa(i) + "]", fields})
 	}
 	return found
 }
 
 // texts returns all texts that Triggers puts params into: keys are among them, since
 // it replaces in the JSON, and stand here with the path of what they name.
-func (r resource) texts() []text { return textsAndKeys(r.Fields, r.Path) }
+func (r templateResource) texts() []text { return textsAndKeys(r.Fields, r.Path) }
+
+// texts returns those of all resources of the template.
+func (t paramTemplate) texts() []text {
+	var found []text
+	for _, r := range t.resources() {
+		found = append(found, r.texts()...)
+	}
+	return found
+}
 
 func textsAndKeys(value any, path string) []text {
 	found := textsIn(value, path)
@@ -160,7 +169,7 @@ func (b *boundTrigger) bind(ctx context.Context, p *Pass) {
 			b.Bound = append(b.Bound, boundParam{param: param{path, name, binding["value"]}})
 		case ref != "":
 			kind := cmp.Or(r.Text(binding, "kind"), "TriggerBinding")
-			fields := lookUp(ctx, p, kind, ref)
+			fields := lookUpTriggers(ctx, p, kind, ref)
 			b.Complete = b.Complete && fields != nil
 			for _, given := range paramsIn(r.Fields(fields, "spec"), "") {
 				given.Path = path
@@ -179,7 +188,7 @@ func templateOf(ctx context.Context, p *Pass, t trigger) *paramTemplate {
 		return &paramTemplate{Path: t.Path + ".template.spec", Spec: spec, Unit: "the template of " + t.Unit}
 	}
 	ref := r.Text(template, "ref")
-	fields := lookUp(ctx, p, "TriggerTemplate", ref)
+	fields := lookUpTriggers(ctx, p, "TriggerTemplate", ref)
 	spec := r.Fields(fields, "spec")
 	if spec == nil {
 		return nil
@@ -190,8 +199,8 @@ func templateOf(ctx context.Context, p *Pass, t trigger) *paramTemplate {
 	}
 }
 
-// lookUp returns an object of Triggers that this one names, nil where it is not known.
-func lookUp(ctx context.Context, p *Pass, kind, name string) map[string]any {
+// lookUpTriggers returns an object of Triggers that this one names, nil where it is not known.
+func lookUpTriggers(ctx context.Context, p *Pass, kind, name string) map[string]any {
 	namespace := p.Namespace
 	if kind == "ClusterTriggerBinding" {
 		namespace = ""
@@ -227,16 +236,16 @@ func bindingValuesIn(p *Pass) []param {
 	return found
 }
 
-// payload tells whether a binding's value holds something that the sender of an event
+// holdsPayload tells whether a binding's value holds something that the sender of an event
 // decides.
-func payload(value any) bool {
+func holdsPayload(value any) bool {
 	text, _ := value.(string)
 	return slices.ContainsFunc(expression.Bound(text), func(e expression.Expression) bool {
 		return e.Closed && !strings.HasPrefix(strings.Trim(e.Inner, "{. "), "context.")
 	})
 }
 
-// isProse tells whether a text is for people, and may talk about expressions.
-func isProse(path string) bool {
+// isProseField tells whether a text is for people, and may talk about expressions.
+func isProseField(path string) bool {
 	return strings.HasSuffix(path, ".description") || strings.HasSuffix(path, ".displayName") || strings.Contains(path, "metadata.annotations")
 }

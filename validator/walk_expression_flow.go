@@ -13,14 +13,14 @@ import (
 	"github.com/tekgate/tekgate/internal/object"
 )
 
-// scope says, for each param that a task can use, which params of the TriggerTemplate
+// paramScope says, for each param that a task can use, which params of the TriggerTemplate
 // are in its value.
-type scope map[string][]string
+type paramScope map[string][]string
 
 // with returns the scope of something within that is given params of its own. Those of
 // the outside are seen there too, as Pipelines propagates them into what is written
 // out.
-func (s scope) with(params []map[string]any) scope {
+func (s paramScope) with(params []map[string]any) paramScope {
 	inner := maps.Clone(s)
 	var r object.Reader
 	for _, given := range params {
@@ -35,23 +35,23 @@ func (s scope) with(params []map[string]any) scope {
 
 // in returns the params of the TriggerTemplate that reach a text, by themselves or
 // through the params of a run.
-func (s scope) in(value string) []string {
+func (s paramScope) in(value string) []string {
 	if !strings.Contains(value, "params") {
 		return nil
 	}
 	names := templateParamsOf(value)
 	for _, e := range expression.Named(value, "params", "inputs.params") {
 		if e.Closed {
-			names = append(names, s[paramName(e)]...)
+			names = append(names, s[nameOfParam(e)]...)
 		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
-// paramName is the name of the param of a task or pipeline that an expression is
+// nameOfParam is the name of the param of a task or pipeline that an expression is
 // about.
-func paramName(e expression.Expression) string {
+func nameOfParam(e expression.Expression) string {
 	parts, _ := e.Path()
 	if len(parts) > 0 && parts[0] == "inputs" {
 		parts = parts[1:]
@@ -64,12 +64,12 @@ func paramName(e expression.Expression) string {
 
 // scopesIn returns the scope of each task that is written out in a resource, by its
 // path, and "" for the resource itself.
-func scopesIn(fields map[string]any) map[string]scope {
+func scopesIn(fields map[string]any) map[string]paramScope {
 	var r object.Reader
 	spec := r.Fields(fields, "spec")
-	outer := scope{}.with(r.FieldsList(spec, "params"))
-	scopes := map[string]scope{"": outer, "spec.taskSpec": outer}
-	eachPipelineTask("spec.pipelineSpec", r.Fields(spec, "pipelineSpec"), outer, func(at string, _ map[string]any, inner scope) {
+	outer := paramScope{}.with(r.FieldsList(spec, "params"))
+	scopes := map[string]paramScope{"": outer, "spec.taskSpec": outer}
+	eachPipelineTask("spec.pipelineSpec", r.Fields(spec, "pipelineSpec"), outer, func(at string, _ map[string]any, inner paramScope) {
 		scopes[at+".taskSpec"] = inner
 	})
 	return scopes
@@ -77,7 +77,7 @@ func scopesIn(fields map[string]any) map[string]scope {
 
 // eachPipelineTask visits the tasks of a pipeline, and those of pipelines within it,
 // each with the scope that its own params make of the outer one.
-func eachPipelineTask(at string, pipeline map[string]any, outer scope, visit func(at string, task map[string]any, inner scope)) {
+func eachPipelineTask(at string, pipeline map[string]any, outer paramScope, visit func(at string, task map[string]any, inner paramScope)) {
 	var r object.Reader
 	for _, list := range []string{"tasks", "finally"} {
 		for i, task := range r.FieldsList(pipeline, list) {
@@ -91,37 +91,37 @@ func eachPipelineTask(at string, pipeline map[string]any, outer scope, visit fun
 	}
 }
 
-// use is the way in which a step or resource uses a text.
-type use int
+// paramUse is the way in which a step or resource uses a text.
+type paramUse int
 
 const (
-	useScript      use = iota // a script, or the code that a shell is given as an argument
-	useFlag                   // a whole argument, which the program may take for a flag
-	useDestination            // where Kaniko pushes to
-	useIdentity               // an image, a ServiceAccount, a namespace or a podTemplate
+	useScript      paramUse = iota // a script, or the code that a shell is given as an argument
+	useFlag                        // a whole argument, which the program may take for a flag
+	useDestination                 // where Kaniko pushes to
+	useIdentity                    // an image, a ServiceAccount, a namespace or a podTemplate
 )
 
-// sink is a text of a resource that is used so.
-type sink struct {
+// paramPlace is a text of a resource that is used so.
+type paramPlace struct {
 	Path string
-	Use  use
+	Use  paramUse
 	Name string // how to call it: `the script of step "build"`
 	Text string
 }
 
-// flow is a place into which a template puts params of its own.
-type flow struct {
-	sink
+// paramFlow is a place into which a template puts params of its own.
+type paramFlow struct {
+	paramPlace
 	Params []string
 }
 
 // flowsIn returns them for a resource of a template.
-func flowsIn(r resource) []flow {
+func flowsIn(r templateResource) []paramFlow {
 	var reader object.Reader
 	scopes := scopesIn(r.Fields)
 	flows := scopes[""].reach(identityPlaces(r.Fields))
 	for _, task := range object.Tasks(r.Fields) {
-		within := scope{}.withDefaults(reader.FieldsList(task.Spec, "params"))
+		within := paramScope{}.withDefaults(reader.FieldsList(task.Spec, "params"))
 		maps.Copy(within, scopes[task.Path])
 		flows = append(flows, within.reach(placesOf(task))...)
 	}
@@ -131,8 +131,47 @@ func flowsIn(r resource) []flow {
 	return flows
 }
 
+// flowsOfTemplates returns those of a certain use in the templates of an object.
+func flowsOfTemplates(p *Pass, want paramUse) []paramFlow {
+	var found []paramFlow
+	for _, t := range templatesIn(p) {
+		found = append(found, t.flows(want)...)
+	}
+	return found
+}
+
+func (t paramTemplate) flows(want paramUse) []paramFlow {
+	var found []paramFlow
+	for _, r := range t.resources() {
+		found = append(found, flowsIn(r)...)
+	}
+	return slices.DeleteFunc(found, func(f paramFlow) bool { return f.Use != want })
+}
+
+// boundFlow is a flow of a trigger's template, with a param that a binding puts into it.
+type boundFlow struct {
+	paramFlow
+	Bound boundParam
+}
+
+// flows returns those of a certain use whose bound value is as wanted.
+func (b boundTrigger) flows(want paramUse, wanted func(value any) bool) []boundFlow {
+	if b.Template == nil {
+		return nil
+	}
+	var found []boundFlow
+	for _, flow := range b.Template.flows(want) {
+		for _, bound := range b.Bound {
+			if slices.Contains(flow.Params, bound.Name) && wanted(bound.Value) {
+				found = append(found, boundFlow{flow, bound})
+			}
+		}
+	}
+	return found
+}
+
 // withDefaults adds what stands in the defaults of params.
-func (s scope) withDefaults(params []map[string]any) scope {
+func (s paramScope) withDefaults(params []map[string]any) paramScope {
 	given := make([]map[string]any, 0, len(params))
 	for _, p := range params {
 		given = append(given, map[string]any{"name": p["name"], "value": p["default"]})
@@ -140,21 +179,21 @@ func (s scope) withDefaults(params []map[string]any) scope {
 	return s.with(given)
 }
 
-func (s scope) reach(places []sink) []flow {
-	var flows []flow
+func (s paramScope) reach(places []paramPlace) []paramFlow {
+	var flows []paramFlow
 	for _, p := range places {
 		if params := s.in(p.Text); len(params) > 0 {
-			flows = append(flows, flow{p, params})
+			flows = append(flows, paramFlow{p, params})
 		}
 	}
 	return flows
 }
 
 // identityPlaces are those of the resource itself that decide what its Pods may do.
-func identityPlaces(fields map[string]any) []sink {
+func identityPlaces(fields map[string]any) []paramPlace {
 	var r object.Reader
 	spec := r.Fields(fields, "spec")
-	places := []sink{{"metadata.namespace", useIdentity, "the namespace", r.Text(r.Fields(fields, "metadata"), "namespace")}}
+	places := []paramPlace{{"metadata.namespace", useIdentity, "the namespace", r.Text(r.Fields(fields, "metadata"), "namespace")}}
 	if !strings.HasPrefix(r.Text(fields, "apiVersion"), tektonGroup+"/") {
 		return places
 	}
@@ -166,26 +205,26 @@ func identityPlaces(fields map[string]any) []sink {
 	return places
 }
 
-func runPlaces(at string, fields map[string]any) []sink {
-	var places []sink
+func runPlaces(at string, fields map[string]any) []paramPlace {
+	var places []paramPlace
 	for _, key := range []string{"serviceAccountName", "taskServiceAccountName"} {
 		name, _ := fields[key].(string)
-		places = append(places, sink{at + "." + key, useIdentity, "the ServiceAccount", name})
+		places = append(places, paramPlace{at + "." + key, useIdentity, "the ServiceAccount", name})
 	}
 	for _, key := range []string{"podTemplate", "taskPodTemplate"} {
 		for _, t := range textsIn(fields[key], at+"."+key) {
-			places = append(places, sink{t.Path, useIdentity, "the podTemplate", t.Value})
+			places = append(places, paramPlace{t.Path, useIdentity, "the podTemplate", t.Value})
 		}
 	}
 	return places
 }
 
 // placesOf returns the places of a task's steps and sidecars.
-func placesOf(task object.Task) []sink {
+func placesOf(task object.Task) []paramPlace {
 	var r object.Reader
-	var places []sink
+	var places []paramPlace
 	for _, image := range task.Images() {
-		places = append(places, sink{image.Path, useIdentity, "the image of a step", image.Value})
+		places = append(places, paramPlace{image.Path, useIdentity, "the image of a step", image.Value})
 	}
 	steps, _ := task.Steps()
 	for _, step := range steps {
@@ -198,16 +237,16 @@ func placesOf(task object.Task) []sink {
 	return places
 }
 
-func placesOfStep(at string, fields map[string]any, name string) []sink {
+func placesOfStep(at string, fields map[string]any, name string) []paramPlace {
 	var r object.Reader
-	places := []sink{{at + ".script", useScript, "the script of " + name, r.Text(fields, "script")}}
+	places := []paramPlace{{at + ".script", useScript, "the script of " + name, r.Text(fields, "script")}}
 	words := wordsOf(at, fields)
-	code, shell := codeIn(words)
+	code, shell := codeAmong(words)
 	switch {
 	case r.Text(fields, "script") != "" || len(words) == 0: // arguments of a script are only its own
 	case shell:
-		places = append(places, sink{words[code].Path, useScript, "the shell command of " + name, words[code].Value})
-	case isKaniko(fields, words):
+		places = append(places, paramPlace{words[code].Path, useScript, "the shell command of " + name, words[code].Value})
+	case isKanikoStep(fields, words):
 		places = append(places, kanikoPlaces(words, name)...)
 		places = append(places, flagPlaces(words, "Kaniko's arguments in "+name)...)
 	case path.Base(words[0].Value) == "git":
@@ -229,17 +268,17 @@ func wordsOf(at string, fields map[string]any) []text {
 }
 
 var (
-	shells       = []string{"sh", "bash", "ash", "dash", "zsh", "ksh", "busybox"}
-	shellFlag    = regexp.MustCompile(`^-[a-zA-Z]*c[a-zA-Z]*$`)
-	interpreters = []string{"python", "python2", "python3", "perl", "ruby", "node", "pwsh", "powershell", "cmd", "cmd.exe"}
-	codeFlag     = regexp.MustCompile(`^(?:-[ceE]|--eval|-[cC]ommand|/[cC])$`)
+	shellPrograms       = []string{"sh", "bash", "ash", "dash", "zsh", "ksh", "busybox"}
+	shellFlag           = regexp.MustCompile(`^-[a-zA-Z]*c[a-zA-Z]*$`)
+	interpreterPrograms = []string{"python", "python2", "python3", "perl", "ruby", "node", "pwsh", "powershell", "cmd", "cmd.exe"}
+	codeFlag            = regexp.MustCompile(`^(?:-[ceE]|--eval|-[cC]ommand|/[cC])$`)
 )
 
-// codeIn returns which of the words is code for a shell or an interpreter. What comes
+// codeAmong returns which of the words is code for a shell or an interpreter. What comes
 // after it are arguments of that code, and harmless.
-func codeIn(words []text) (int, bool) {
+func codeAmong(words []text) (int, bool) {
 	if len(words) > 1 && path.Base(words[0].Value) == "env" {
-		at, is := codeIn(words[1:])
+		at, is := codeAmong(words[1:])
 		return at + 1, is
 	}
 	if len(words) == 0 {
@@ -247,9 +286,9 @@ func codeIn(words []text) (int, bool) {
 	}
 	program, flag := path.Base(words[0].Value), codeFlag
 	switch {
-	case slices.Contains(shells, program):
+	case slices.Contains(shellPrograms, program):
 		flag = shellFlag
-	case !slices.Contains(interpreters, program):
+	case !slices.Contains(interpreterPrograms, program):
 		return 0, false
 	}
 	for i := 1; i+1 < len(words); i++ {
@@ -260,14 +299,14 @@ func codeIn(words []text) (int, bool) {
 	return 0, false
 }
 
-func isKaniko(fields map[string]any, words []text) bool {
+func isKanikoStep(fields map[string]any, words []text) bool {
 	image, _ := fields["image"].(string)
 	return strings.Contains(image, "kaniko") || strings.HasPrefix(words[0].Value, "/kaniko/")
 }
 
 // kanikoPlaces are the values of --destination, in each of the forms that Kaniko takes.
-func kanikoPlaces(words []text, name string) []sink {
-	var places []sink
+func kanikoPlaces(words []text, name string) []paramPlace {
+	var places []paramPlace
 	for i, word := range words {
 		flag, value, joined := strings.Cut(word.Value, "=")
 		if flag != "--destination" && flag != "-d" {
@@ -277,7 +316,7 @@ func kanikoPlaces(words []text, name string) []sink {
 			word = words[i+1]
 			value = word.Value
 		}
-		places = append(places, sink{word.Path, useDestination, "Kaniko's destination in " + name, value})
+		places = append(places, paramPlace{word.Path, useDestination, "Kaniko's destination in " + name, value})
 	}
 	return places
 }
@@ -285,8 +324,8 @@ func kanikoPlaces(words []text, name string) []sink {
 // flagPlaces are the words that a program takes for a flag, if what is put in begins
 // with a dash: those that begin with an expression, do not follow a flag that takes
 // them, and stand before any --.
-func flagPlaces(words []text, name string) []sink {
-	var places []sink
+func flagPlaces(words []text, name string) []paramPlace {
+	var places []paramPlace
 	for i, word := range words {
 		if word.Value == "--" {
 			return places
@@ -294,7 +333,7 @@ func flagPlaces(words []text, name string) []sink {
 		follows := i > 0 && strings.HasPrefix(words[i-1].Value, "-") && !strings.Contains(words[i-1].Value, "=")
 		if strings.HasPrefix(word.Value, "$(") && !follows {
 			first, _, _ := strings.Cut(word.Value, ")")
-			places = append(places, sink{word.Path, useFlag, name, first + ")"})
+			places = append(places, paramPlace{word.Path, useFlag, name, first + ")"})
 		}
 	}
 	return places

@@ -38,8 +38,8 @@ var anyToken = func() *regexp.Regexp {
 	return regexp.MustCompile(strings.Join(groups, "|"))
 }()
 
-// placeholder matches what people write for a credential in examples.
-var placeholder = regexp.MustCompile(`(?i)example|placeholder|change.?me|your[-_]|dummy|redacted|:(?:my)?(?:pass|passwd|password|secret|token)@`)
+// tokenPlaceholder matches what people write for a credential in examples.
+var tokenPlaceholder = regexp.MustCompile(`(?i)example|placeholder|change.?me|your[-_]|dummy|redacted|:(?:my)?(?:pass|passwd|password|secret|token)@`)
 
 // tokenIn returns what kind of credential stands in a text, "" where none does. One
 // that is written as an example passes: there is too little variety in it.
@@ -51,7 +51,7 @@ func tokenIn(text string) string {
 	for _, match := range anyToken.FindAllStringSubmatchIndex(text, -1) {
 		for form := range tokenForms {
 			start, end := match[2+2*form], match[3+2*form]
-			if start >= 0 && entropy(text[start:end]) >= 3 && !placeholder.MatchString(text[start:end]) {
+			if start >= 0 && entropy(text[start:end]) >= 3 && !tokenPlaceholder.MatchString(text[start:end]) {
 				return tokenForms[form].Name
 			}
 		}
