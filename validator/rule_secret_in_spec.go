@@ -21,9 +21,9 @@ The message never holds the credential.`,
 	Check: checkSecretInSpec,
 }
 
-// credentialForms are texts that are nothing but credentials, with a part that each of
+// secretForms are texts that are nothing but credentials, with a part that each of
 // them has and that is quick to look for.
-var credentialForms = []struct {
+var secretForms = []struct {
 	what, part string
 	form       *regexp.Regexp
 }{
@@ -40,7 +40,7 @@ var credentialForms = []struct {
 
 func checkSecretInSpec(_ context.Context, p *Pass) {
 	for _, at := range textsIn(p.Object["spec"], "spec") {
-		for _, credential := range credentialForms {
+		for _, credential := range secretForms {
 			if strings.Contains(at.Value, credential.part) && credential.form.MatchString(at.Value) {
 				p.Report(at.Path, "%s stands here in plain text, for all who may read the object: put it into a Secret, and have it replaced, since others may know it", credential.what)
 			}
