@@ -31,7 +31,7 @@ func checkImageFromEvent(_ context.Context, p *Pass) {
 		for _, field := range task.Images() {
 			filled := secFill(p, task, field.Value)
 			if name := imageEventRepository(filled); name != "" {
-				p.Report(field.Path, "the repository of image %q comes from %s, so whoever sends the event may choose what runs: write host and path out, and take at most the tag from the event", field.Value, name)
+				p.Report(field.Path, "%s gives the repository of the image, so whoever sends the event may choose what runs: write host and path out, and take at most the tag from the event", name)
 			}
 		}
 	}

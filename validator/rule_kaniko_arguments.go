@@ -55,7 +55,7 @@ func (p *Pass) judgeKanikoFlag(setting kanikoSetting) {
 		}
 	case setting.Flag.Name == "destination" && setting.Value != "" && !expression.Any(setting.Value) && !kanikoShellText(setting.Value):
 		if _, err := image.Parse(setting.Value); err != nil {
-			p.Report(setting.Path, "destination %q is no image reference, so Kaniko ends with an error: write host/path:tag, in lower case", setting.Value)
+			p.Report(setting.Path, "destination %.200q is no image reference, so Kaniko ends with an error: write host/path:tag, in lower case", setting.Value)
 		}
 	}
 }
