@@ -20,7 +20,6 @@ var securityRules = []*Rule{
 	dockerInDockerRule,
 	pipeToShellRule,
 	tlsVerificationOffRule,
-	secretInSpecRule,
 	runInTektonNamespaceRule,
 	kanikoInsecureRule,
 	kanikoArchivedRule,

@@ -23,7 +23,7 @@ allows all.`,
 	Check: checkBuildPlatform,
 }
 
-var platformParams = []string{"PLATFORM", "PLATFORMS", "IMAGE_PLATFORM", "IMAGE_PLATFORMS"}
+var buildPlatformParams = []string{"PLATFORM", "PLATFORMS", "IMAGE_PLATFORM", "IMAGE_PLATFORMS"}
 
 func checkBuildPlatform(_ context.Context, p *Pass) {
 	allowed := p.Policy.Security.Builds.Platforms
@@ -31,8 +31,8 @@ func checkBuildPlatform(_ context.Context, p *Pass) {
 		return
 	}
 	var found []text
-	for _, param := range paramsOf(p) {
-		if slices.Contains(platformParams, param.Name) {
+	for _, param := range secParams(p) {
+		if slices.Contains(buildPlatformParams, param.Name) {
 			found = append(found, textsIn(param.Value, param.Path+".value")...)
 		}
 	}

@@ -26,7 +26,7 @@ func checkCapabilitiesKept(_ context.Context, p *Pass) {
 	if len(allowed) == 0 {
 		allowed = []string{"NET_BIND_SERVICE"}
 	}
-	for _, c := range ends(p) {
+	for _, c := range secEnds(p) {
 		dropped, added := c.capabilities()
 		if !slices.Contains(dropped, "ALL") {
 			p.Report(c.Path+".securityContext", "%s keeps the container runtime's capabilities: drop ALL, and add what it needs", c.Unit)
@@ -40,18 +40,18 @@ func checkCapabilitiesKept(_ context.Context, p *Pass) {
 }
 
 // capabilities returns what a container drops and adds, without the prefix CAP_.
-func (c container) capabilities() (dropped, added []string) {
+func (c secContainer) capabilities() (dropped, added []string) {
 	var r object.Reader
 	fields, _ := c.security("capabilities", false).(map[string]any)
 	return plainCapabilities(r.TextList(fields, "drop")), plainCapabilities(r.TextList(fields, "add"))
 }
 
 func plainCapabilities(names []string) []string {
-	var plain []string
+	var limitText []string
 	for _, name := range names {
 		if name != "" {
-			plain = append(plain, strings.TrimPrefix(strings.ToUpper(name), "CAP_"))
+			limitText = append(limitText, strings.TrimPrefix(strings.ToUpper(name), "CAP_"))
 		}
 	}
-	return plain
+	return limitText
 }

@@ -20,19 +20,19 @@ pass.`,
 	Check: checkDangerousCapability,
 }
 
-// baseline are the capabilities that Pod Security's level baseline lets a container
+// baselineCapabilities are the capabilities that Pod Security's level baseline lets a container
 // add (Kubernetes, Pod Security Standards).
-var baseline = []string{
+var baselineCapabilities = []string{
 	"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD",
 	"NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
 }
 
 func checkDangerousCapability(_ context.Context, p *Pass) {
 	var r object.Reader
-	for _, c := range containersIn(p) {
+	for _, c := range secContainers(p) {
 		own := r.Fields(r.Fields(c.Fields, "securityContext"), "capabilities")
 		for _, capability := range plainCapabilities(r.TextList(own, "add")) {
-			if !slices.Contains(baseline, capability) {
+			if !slices.Contains(baselineCapabilities, capability) {
 				p.Report(c.Path+".securityContext.capabilities.add", "%s adds capability %s, by which it can reach beyond its container: remove it, or except this object with a reason", c.Unit, capability)
 			}
 		}

@@ -29,17 +29,17 @@ func checkImageFromEvent(_ context.Context, p *Pass) {
 	}
 	for _, task := range object.Tasks(p.Object) {
 		for _, field := range task.Images() {
-			filled := fillParams(p, task, field.Value)
-			if name := eventRepository(filled); name != "" {
-				p.Report(field.Path, "the repository of image %q comes from %s, so whoever sends the event may choose what runs: write host and path out, and take at most the tag from the event", field.Value, name)
+			filled := secFill(p, task, field.Value)
+			if name := imageEventRepository(filled); name != "" {
+				p.Report(field.Path, "%s gives the repository of the image, so whoever sends the event may choose what runs: write host and path out, and take at most the tag from the event", name)
 			}
 		}
 	}
 }
 
-// eventRepository returns the expression of the TriggerTemplate that stands in the
+// imageEventRepository returns the expression of the TriggerTemplate that stands in the
 // repository of an image, "" for none.
-func eventRepository(image string) string {
+func imageEventRepository(image string) string {
 	for _, e := range expression.Find(image) {
 		before := image[:e.Start]
 		last := before[strings.LastIndex(before, "/")+1:]

@@ -50,22 +50,22 @@ func checkKanikoArguments(_ context.Context, p *Pass) {
 func (p *Pass) judgeKanikoFlag(setting kanikoSetting) {
 	switch {
 	case setting.Flag == nil:
-		if near := strict.Closest(setting.Name, kaniko.Names()); len(setting.Name) > 2 && near != "" && alike(setting.Name, near) {
+		if near := strict.Closest(setting.Name, kaniko.Names()); len(setting.Name) > 2 && near != "" && kanikoAlike(setting.Name, near) {
 			p.Report(setting.Path, "Kaniko has no flag --%s and would end with \"unknown flag\": did you mean --%s?", setting.Name, near)
 		}
-	case setting.Flag.Name == "destination" && setting.Value != "" && !expression.Any(setting.Value) && !isShell(setting.Value):
+	case setting.Flag.Name == "destination" && setting.Value != "" && !expression.Any(setting.Value) && !kanikoShellText(setting.Value):
 		if _, err := image.Parse(setting.Value); err != nil {
-			p.Report(setting.Path, "destination %q is no image reference, so Kaniko ends with an error: write host/path:tag, in lower case", setting.Value)
+			p.Report(setting.Path, "destination %.200q is no image reference, so Kaniko ends with an error: write host/path:tag, in lower case", setting.Value)
 		}
 	}
 }
 
-// alike is stricter than strict.Closest, since Kaniko has many flags that resemble one
+// kanikoAlike is stricter than strict.Closest, since Kaniko has many flags that resemble one
 // another, and forks have more: no more than two letters may differ in length.
-func alike(a, b string) bool { return len(a)-len(b) <= 2 && len(b)-len(a) <= 2 && a[0] == b[0] }
+func kanikoAlike(a, b string) bool { return len(a)-len(b) <= 2 && len(b)-len(a) <= 2 && a[0] == b[0] }
 
-// isShell tells whether a shell has yet to fill a text in.
-func isShell(text string) bool {
+// kanikoShellText tells whether a shell has yet to fill a text in.
+func kanikoShellText(text string) bool {
 	return slices.ContainsFunc([]byte(text), func(c byte) bool { return c == '$' || c == '`' })
 }
 

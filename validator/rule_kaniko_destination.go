@@ -23,10 +23,10 @@ func checkKanikoDestination(_ context.Context, p *Pass) {
 	if len(p.Policy.Security.Builds.Destinations) == 0 {
 		return
 	}
-	allowed := compiled(p.Policy.Security.Builds.Destinations)
+	allowed := imageCompiled(p.Policy.Security.Builds.Destinations)
 	for _, step := range kanikoSteps(p) {
 		for _, flag := range step.all("destination", "cache-repo") {
-			repository := repositoryOf(flag.Value)
+			repository := imageRepositoryOf(flag.Value)
 			if ref, err := image.Parse(repository); err == nil && repository != "" && !image.MatchAny(allowed, ref) {
 				p.Report(flag.Path, "Kaniko would push to %q, which validator.policy.security.builds.destinations does not list: push to an allowed repository, or have the list extended", repository)
 			}

@@ -19,8 +19,8 @@ What has the tag latest, or none, the rule image-latest finds.`,
 }
 
 func checkKanikoFloatingTag(_ context.Context, p *Pass) {
-	for _, c := range stepsIn(p) {
-		name := stepImage(p, c)
+	for _, c := range secSteps(p) {
+		name := kanikoStepImage(p, c)
 		ref, err := image.Parse(name)
 		if err == nil && ref.Digest == "" && slices.Contains([]string{"debug", "slim"}, ref.Tag) && kanikoImage(p, c) {
 			p.Report(c.Path+".image", "image %q is the last release of Kaniko, whichever that is: write a release before it, such as v1.28.3-%s", name, ref.Tag)

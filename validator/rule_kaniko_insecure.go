@@ -33,14 +33,14 @@ func checkKanikoInsecure(_ context.Context, p *Pass) {
 			}
 		}
 		for _, flag := range step.all("insecure-registry", "skip-tls-verify-registry") {
-			if flag.Value != "" && !isLoopback(flag.Value) {
+			if flag.Value != "" && !kanikoLoopback(flag.Value) {
 				p.Report(flag.Path, "with --%s Kaniko does not verify registry %s, %s", flag.Flag.Name, flag.Value, remedy)
 			}
 		}
 	}
 }
 
-func isLoopback(registry string) bool {
+func kanikoLoopback(registry string) bool {
 	host, _, _ := strings.Cut(registry, ":")
 	return host == "localhost" || host == "127.0.0.1" || strings.HasPrefix(registry, "[::1]")
 }

@@ -26,8 +26,8 @@ func checkMissingLimits(_ context.Context, p *Pass) {
 	if len(required) == 0 {
 		return
 	}
-	for _, c := range ends(p) {
-		limits := limitsOf(p, c)
+	for _, c := range secEnds(p) {
+		limits := missingLimitsOf(p, c)
 		for _, name := range required {
 			if !slices.ContainsFunc(limits, func(l map[string]any) bool { return l[name] != nil }) {
 				p.Report(c.Path+".computeResources.limits", "%s has no limit of %s, which validator.policy.security.limits.required asks for, so it may take all that the node has: add one", c.Unit, name)
@@ -36,15 +36,15 @@ func checkMissingLimits(_ context.Context, p *Pass) {
 	}
 }
 
-// limitsOf returns all limits that hold for a container.
-func limitsOf(p *Pass, c container) []map[string]any {
+// missingLimitsOf returns all limits that hold for a container.
+func missingLimitsOf(p *Pass, c secContainer) []map[string]any {
 	var r object.Reader
 	holders := []map[string]any{c.Fields, c.Template}
 	overrides := c.Task.Run.Overrides
 	if c.Step != nil {
 		holders = append(holders, map[string]any{"computeResources": c.Task.Run.Resources})
 	} else {
-		overrides = sidecarSpecs(p, c.Task.Name)
+		overrides = missingLimitsSidecars(p, c.Task.Name)
 	}
 	for _, own := range overrides {
 		if r.Text(own, "name") == r.Text(c.Fields, "name") {
@@ -60,14 +60,14 @@ func limitsOf(p *Pass, c container) []map[string]any {
 	return limits
 }
 
-// sidecarSpecs returns what a run says about the sidecars of a task; of a PipelineRun
+// missingLimitsSidecars returns what a run says about the sidecars of a task; of a PipelineRun
 // that with this name.
-func sidecarSpecs(p *Pass, task string) []map[string]any {
+func missingLimitsSidecars(p *Pass, task string) []map[string]any {
 	var r object.Reader
 	var found []map[string]any
-	holders := []place{{Fields: r.Fields(p.Object, "spec")}}
+	holders := []secPlace{{Fields: r.Fields(p.Object, "spec")}}
 	if p.Kind.Kind == "PipelineRun" {
-		holders = slices.DeleteFunc(taskRunSpecsIn(p), func(own place) bool { return r.Text(own.Fields, "pipelineTaskName") != task })
+		holders = slices.DeleteFunc(secTaskRunSpecs(p), func(own secPlace) bool { return r.Text(own.Fields, "pipelineTaskName") != task })
 	}
 	for _, holder := range holders {
 		found = append(found, r.FieldsList(holder.Fields, "sidecarSpecs")...)

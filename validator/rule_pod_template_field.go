@@ -25,7 +25,7 @@ func checkPodTemplateField(_ context.Context, p *Pass) {
 	if len(allowed) == 0 {
 		return
 	}
-	for _, template := range podTemplatesIn(p) {
+	for _, template := range secPodTemplates(p) {
 		for _, field := range slices.Sorted(maps.Keys(template.Fields)) {
 			if template.Fields[field] != nil && !slices.Contains(allowed, field) {
 				p.Report(join(template.Path, field), "runs may not set %s of the podTemplate, since validator.policy.security.pods.podTemplate does not list it: remove it, or have the list extended", field)

@@ -20,28 +20,28 @@ whoever owns the address runs commands in the build. Conforma refuses it for bui
 
 func checkRemoteDockerfile(_ context.Context, p *Pass) {
 	const reason = "the Dockerfile comes from %s, so whoever owns that host runs commands in the build, and the commit does not show it: put it beside the source"
-	for _, param := range paramsOf(p) {
-		if value, _ := param.Value.(string); strings.EqualFold(param.Name, "dockerfile") && isAddress(value) {
-			p.Report(param.Path, reason, hostOf(value))
+	for _, param := range secParams(p) {
+		if value, _ := param.Value.(string); strings.EqualFold(param.Name, "dockerfile") && dockerfileIsRemote(value) {
+			p.Report(param.Path, reason, dockerfileHost(value))
 		}
 	}
 	for _, step := range kanikoSteps(p) {
 		for _, flag := range step.all("dockerfile") {
-			if isAddress(flag.Value) {
-				p.Report(flag.Path, reason, hostOf(flag.Value))
+			if dockerfileIsRemote(flag.Value) {
+				p.Report(flag.Path, reason, dockerfileHost(flag.Value))
 			}
 		}
 	}
 }
 
-// hostOf is the host of an address: the rest may hold a password.
-func hostOf(address string) string {
+// dockerfileHost is the host of an address: the rest may hold a password.
+func dockerfileHost(address string) string {
 	if parsed, err := url.Parse(address); err == nil && parsed.Host != "" {
 		return parsed.Host
 	}
 	return "elsewhere"
 }
 
-func isAddress(text string) bool {
+func dockerfileIsRemote(text string) bool {
 	return strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://")
 }

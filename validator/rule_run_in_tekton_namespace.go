@@ -18,12 +18,12 @@ the namespace.`,
 	Check: checkRunInTektonNamespace,
 }
 
-var controlNamespaces = []string{
+var tektonNamespaces = []string{
 	"tekton-pipelines", "tekton-pipelines-resolvers", "tekton-operator", "openshift-pipelines", "openshift-operators", "kube-system",
 }
 
 func checkRunInTektonNamespace(_ context.Context, p *Pass) {
-	if slices.Contains(controlNamespaces, p.Namespace) {
+	if slices.Contains(tektonNamespaces, p.Namespace) {
 		p.Report("metadata.namespace", "this run is in namespace %q, whose ServiceAccounts control the whole cluster: give runs a namespace of their own", p.Namespace)
 	}
 }

@@ -26,7 +26,7 @@ func checkServiceAccountForbidden(_ context.Context, p *Pass) {
 	if len(allowed) == 0 {
 		return
 	}
-	for _, account := range runAccountsIn(p) {
+	for _, account := range secAccounts(p) {
 		name := cmp.Or(account.Value, "default")
 		if !expression.Any(name) && !matchesAny(allowed, name) {
 			p.Report(account.Path, "ServiceAccount %q is not in validator.policy.security.accounts.allowed: name one of those, or have the list extended", name)

@@ -36,7 +36,7 @@ func checkServiceAccountToken(_ context.Context, p *Pass) {
 	if own := r.Fields(settings.Fields, "podTemplate"); own["automountServiceAccountToken"] != false {
 		p.Report(settings.Path+".podTemplate", "every step of this run %s", remedy)
 	}
-	for _, template := range podTemplatesIn(p) {
+	for _, template := range secPodTemplates(p) {
 		if template.Path != settings.Path+".podTemplate" && r.Flag(template.Fields, "automountServiceAccountToken") {
 			p.Report(template.Path+".automountServiceAccountToken", "this task %s", remedy)
 		}

@@ -22,18 +22,18 @@ func checkTimeoutTooLong(_ context.Context, p *Pass) {
 	if most == 0 {
 		return
 	}
-	for _, timeout := range timeoutsIn(p) {
+	for _, timeout := range limitTimeouts(p) {
 		switch {
 		case timeout.Value > most:
-			p.Report(timeout.Path, "a timeout of %s is longer than the %s of validator.policy.security.limits.timeout: write a shorter one", plain(timeout.Value), plain(most))
+			p.Report(timeout.Path, "a timeout of %s is longer than the %s of validator.policy.security.limits.timeout: write a shorter one", limitText(timeout.Value), limitText(most))
 		case timeout.Whole && timeout.Value == 0:
-			p.Report(timeout.Path, "a timeout of 0 is none, and validator.policy.security.limits.timeout allows %s: write one", plain(most))
+			p.Report(timeout.Path, "a timeout of 0 is none, and validator.policy.security.limits.timeout allows %s: write one", limitText(most))
 		}
 	}
 }
 
-// plain is a time without its zero parts: 1h, not 1h0m0s.
-func plain(d time.Duration) string {
+// limitText is a time without its zero parts: 1h, not 1h0m0s.
+func limitText(d time.Duration) string {
 	text := d.String()
 	for _, zero := range []string{"m0s", "h0m"} {
 		if len(text) > len(zero) && text[len(text)-len(zero):] == zero {

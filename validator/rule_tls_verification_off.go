@@ -27,33 +27,33 @@ prints pass.`,
 }
 
 var (
-	unverifiedFlag = regexp.MustCompile(`--(?:\w+-)?tls-verify=false\b|--insecure-skip-tls-verify(?:=true\b|\s|["')]|$)|--no-check-certificate\b` +
+	tlsOffFlag = regexp.MustCompile(`--(?:\w+-)?tls-verify=false\b|--insecure-skip-tls-verify(?:=true\b|\s|["')]|$)|--no-check-certificate\b` +
 		`|\bhttp\.sslVerify["']?[ =]+["']?false\b|\bcurl\s(?:[^|;&\n]*\s)?(?:-[A-Za-z]*k[A-Za-z]*|--insecure)(?:\s|["')]|$)` +
 		`|\b(?:GIT_SSL_NO_VERIFY=["']?(?:1|true)|NODE_TLS_REJECT_UNAUTHORIZED=["']?0)\b`)
-	verifyParam = regexp.MustCompile(`(?i)(?:ssl|tls)[-_]?verify$`)
-	negation    = regexp.MustCompile(`(?i)skip|insecure|disable|no[-_]`)
-	// unverifiedEnv are variables, with the values that turn verification off.
-	unverifiedEnv = map[string][]string{
+	tlsOffParam    = regexp.MustCompile(`(?i)(?:ssl|tls)[-_]?verify$`)
+	tlsOffNegation = regexp.MustCompile(`(?i)skip|insecure|disable|no[-_]`)
+	// tlsOffEnv are variables, with the values that turn verification off.
+	tlsOffEnv = map[string][]string{
 		"GIT_SSL_NO_VERIFY": {"1", "true"}, "NODE_TLS_REJECT_UNAUTHORIZED": {"0"}, "PYTHONHTTPSVERIFY": {"0"},
 	}
 )
 
 func checkTLSVerificationOff(_ context.Context, p *Pass) {
 	const remedy = "so whoever is between can read the credentials and change what is fetched: mount the server's CA and name it instead"
-	for _, param := range paramsOf(p) {
-		if value, _ := param.Value.(string); value == "false" && verifyParam.MatchString(param.Name) && !negation.MatchString(param.Name) {
+	for _, param := range secParams(p) {
+		if value, _ := param.Value.(string); value == "false" && tlsOffParam.MatchString(param.Name) && !tlsOffNegation.MatchString(param.Name) {
 			p.Report(param.Path, "parameter %q turns the verification of certificates off, %s", param.Name, remedy)
 		}
 	}
 	var r object.Reader
-	for _, c := range containersIn(p) {
-		for _, at := range programTexts(c) {
-			if unverifiedFlag.MatchString(uncommented(at.Value)) {
+	for _, c := range secContainers(p) {
+		for _, at := range secPrograms(c) {
+			if tlsOffFlag.MatchString(secUncommented(at.Value)) {
 				p.Report(at.Path, "%s does not verify the certificate of a server, %s", c.Unit, remedy)
 			}
 		}
 		for i, env := range r.FieldsList(c.Fields, "env") {
-			if name := r.Text(env, "name"); slices.Contains(unverifiedEnv[name], r.Text(env, "value")) {
+			if name := r.Text(env, "name"); slices.Contains(tlsOffEnv[name], r.Text(env, "value")) {
 				p.Report(fmt.Sprintf("%s.env[%d]", c.Path, i), "variable %s turns the verification of certificates off, %s", name, remedy)
 			}
 		}

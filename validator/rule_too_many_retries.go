@@ -20,10 +20,10 @@ func checkTooManyRetries(_ context.Context, p *Pass) {
 	if most == nil {
 		return
 	}
-	places := pipelineTasksIn(p)
+	places := secPipelineTasks(p)
 	if p.Kind.Kind == "TaskRun" {
 		spec, _ := p.Object["spec"].(map[string]any)
-		places = append(places, place{"spec", "this TaskRun", spec})
+		places = append(places, secPlace{"spec", "this TaskRun", spec})
 	}
 	for _, at := range places {
 		if retries, is := number(at.Fields["retries"]); is && retries > int64(*most) {

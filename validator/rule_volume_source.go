@@ -30,37 +30,37 @@ passes.`,
 
 func checkVolumeSource(_ context.Context, p *Pass) {
 	var r object.Reader
-	places := volumesIn(p)
-	if isRun(p) {
-		places = append(places, listed(r.FieldsList(r.Fields(p.Object, "spec"), "workspaces"), "spec.workspaces", "workspace")...)
+	places := secVolumes(p)
+	if secIsRun(p) {
+		places = append(places, secListed(r.FieldsList(r.Fields(p.Object, "spec"), "workspaces"), "spec.workspaces", "workspace")...)
 	}
 	for _, at := range places {
 		p.judgeSource(at)
 	}
 }
 
-// sourceKeys are the fields of a volume or binding that are no source.
-var sourceKeys = []string{"name", "subPath", "readOnly"}
+// volumeSourceKeys are the fields of a volume or binding that are no source.
+var volumeSourceKeys = []string{"name", "subPath", "readOnly"}
 
-func (p *Pass) judgeSource(at place) {
+func (p *Pass) judgeSource(at secPlace) {
 	var r object.Reader
 	policy := p.Policy.Security.Sources
 	for _, kind := range slices.Sorted(maps.Keys(at.Fields)) {
-		if len(policy.Kinds) > 0 && at.Fields[kind] != nil && !slices.Contains(sourceKeys, kind) && !slices.Contains(policy.Kinds, kind) {
+		if len(policy.Kinds) > 0 && at.Fields[kind] != nil && !slices.Contains(volumeSourceKeys, kind) && !slices.Contains(policy.Kinds, kind) {
 			p.Report(join(at.Path, kind), "%s is of kind %s, which validator.policy.security.sources.kinds does not list: use one of those, or have the list extended", at.Unit, kind)
 		}
 	}
 	p.judgeSourceName(at, "secret", "secretName", "secrets", policy.Secrets)
 	p.judgeSourceName(at, "configMap", "name", "configMaps", policy.ConfigMaps)
 	p.judgeSourceName(at, "persistentVolumeClaim", "claimName", "claims", policy.Claims)
-	for _, part := range listed(r.FieldsList(r.Fields(at.Fields, "projected"), "sources"), at.Path+".projected.sources", "source") {
+	for _, part := range secListed(r.FieldsList(r.Fields(at.Fields, "projected"), "sources"), at.Path+".projected.sources", "source") {
 		part.Unit = at.Unit
 		p.judgeSourceName(part, "secret", "name", "secrets", policy.Secrets)
 		p.judgeSourceName(part, "configMap", "name", "configMaps", policy.ConfigMaps)
 	}
 }
 
-func (p *Pass) judgeSourceName(at place, kind, key, list string, allowed []string) {
+func (p *Pass) judgeSourceName(at secPlace, kind, key, list string, allowed []string) {
 	var r object.Reader
 	name := r.Text(r.Fields(at.Fields, kind), key)
 	if len(allowed) > 0 && name != "" && !expression.Any(name) && !matchesAny(allowed, name) {

@@ -30,26 +30,26 @@ func imagesUsed(p *Pass) []usedImage {
 	var found []usedImage
 	for _, task := range object.Tasks(p.Object) {
 		for _, field := range task.Images() {
-			found = append(found, useOf(p, field.Path, field.Value, fillParams(p, task, field.Value)))
+			found = append(found, imageUseOf(p, field.Path, field.Value, secFill(p, task, field.Value)))
 		}
-		for _, volume := range listed(r.FieldsList(task.Spec, "volumes"), task.Path+".volumes", "volume") {
+		for _, volume := range secListed(r.FieldsList(task.Spec, "volumes"), task.Path+".volumes", "volume") {
 			if name := r.Text(r.Fields(volume.Fields, "image"), "reference"); name != "" {
-				found = append(found, useOf(p, volume.Path+".image.reference", name, fillParams(p, task, name)))
+				found = append(found, imageUseOf(p, volume.Path+".image.reference", name, secFill(p, task, name)))
 			}
 		}
 	}
-	for _, template := range podTemplatesIn(p) {
-		for _, volume := range listed(r.FieldsList(template.Fields, "volumes"), template.Path+".volumes", "volume") {
+	for _, template := range secPodTemplates(p) {
+		for _, volume := range secListed(r.FieldsList(template.Fields, "volumes"), template.Path+".volumes", "volume") {
 			if name := r.Text(r.Fields(volume.Fields, "image"), "reference"); name != "" {
-				found = append(found, useOf(p, volume.Path+".image.reference", name, name))
+				found = append(found, imageUseOf(p, volume.Path+".image.reference", name, name))
 			}
 		}
 	}
 	return found
 }
 
-func useOf(p *Pass, path, written, filled string) usedImage {
-	used := usedImage{Path: path, Written: written, Filled: filled, Certain: written == filled || isRun(p)}
+func imageUseOf(p *Pass, path, written, filled string) usedImage {
+	used := usedImage{Path: path, Written: written, Filled: filled, Certain: written == filled || secIsRun(p)}
 	if filled != "" && !expression.Any(filled) {
 		used.Ref, used.Err = image.Parse(filled)
 		used.Known = used.Err == nil
@@ -57,12 +57,12 @@ func useOf(p *Pass, path, written, filled string) usedImage {
 	return used
 }
 
-func isRun(p *Pass) bool { return p.Kind.Kind == "TaskRun" || p.Kind.Kind == "PipelineRun" }
+func secIsRun(p *Pass) bool { return p.Kind.Kind == "TaskRun" || p.Kind.Kind == "PipelineRun" }
 
-// fillParams puts the parameters into a text of a task, from where Tekton takes
+// secFill puts the parameters into a text of a task, from where Tekton takes
 // them: the run, or the pipeline's task and then each pipeline around it; and from all
 // defaults. Each value is filled in by the next level, where it was written.
-func fillParams(p *Pass, task object.Task, text string) string {
+func secFill(p *Pass, task object.Task, text string) string {
 	if !strings.Contains(text, "$(") {
 		return text
 	}
@@ -70,25 +70,25 @@ func fillParams(p *Pass, task object.Task, text string) string {
 	declared := r.FieldsList(task.Spec, "params")
 	holder, within := strings.CutSuffix(task.Path, ".taskSpec")
 	if !within || holder == "spec" {
-		return replaceParams(text, task.Run.Params, declared)
+		return secReplace(text, task.Run.Params, declared)
 	}
 	for {
-		text = replaceParams(text, r.FieldsList(fieldsAt(p.Object, holder), "params"), declared)
-		around := pipelineAround(holder)
+		text = secReplace(text, r.FieldsList(secFieldsAt(p.Object, holder), "params"), declared)
+		around := secPipelineAround(holder)
 		if around == "" {
 			return text
 		}
-		declared = r.FieldsList(fieldsAt(p.Object, around), "params")
+		declared = r.FieldsList(secFieldsAt(p.Object, around), "params")
 		if around == "spec" { // of a Pipeline: who runs it gives its params
-			return replaceParams(text, nil, declared)
+			return secReplace(text, nil, declared)
 		}
 		holder = strings.TrimSuffix(around, ".pipelineSpec")
 	}
 }
 
-// replaceParams puts values into a text, or else defaults, all at once. What is no
+// secReplace puts values into a text, or else defaults, all at once. What is no
 // string is left as it is written.
-func replaceParams(text string, given, declared []map[string]any) string {
+func secReplace(text string, given, declared []map[string]any) string {
 	var pairs []string
 	seen := map[string]bool{}
 	add := func(params []map[string]any, key string) {
@@ -107,18 +107,18 @@ func replaceParams(text string, given, declared []map[string]any) string {
 	return strings.NewReplacer(pairs...).Replace(text)
 }
 
-// pipelineAround returns where the pipeline stands that has the task at a path, "" for
+// secPipelineAround returns where the pipeline stands that has the task at a path, "" for
 // none.
-func pipelineAround(task string) string {
+func secPipelineAround(task string) string {
 	return task[:max(strings.LastIndex(task, ".tasks["), strings.LastIndex(task, ".finally["), 0)]
 }
 
-// fieldsAt returns what stands at a path such as spec.tasks[0], nil for nothing.
-func fieldsAt(fields map[string]any, path string) map[string]any {
+// secFieldsAt returns what stands at a path such as spec.tasks[0], nil for nothing.
+func secFieldsAt(fields map[string]any, path string) map[string]any {
 	var r object.Reader
 	for part := range strings.SplitSeq(path, ".") {
-		key, index, listed := strings.Cut(strings.TrimSuffix(part, "]"), "[")
-		if !listed {
+		key, index, secListed := strings.Cut(strings.TrimSuffix(part, "]"), "[")
+		if !secListed {
 			fields = r.Fields(fields, key)
 			continue
 		}
@@ -138,7 +138,7 @@ var imageParam = regexp.MustCompile(`(?i)(?:^|[-_.])image$|Image$`)
 // imageParams returns the images that parameters name in full.
 func imageParams(p *Pass) []usedImage {
 	var found []usedImage
-	for _, param := range paramsOf(p) {
+	for _, param := range secParams(p) {
 		value, _ := param.Value.(string)
 		ref, err := image.Parse(value)
 		if imageParam.MatchString(param.Name) && value != "" && !expression.Any(value) && err == nil {
@@ -148,16 +148,16 @@ func imageParams(p *Pass) []usedImage {
 	return found
 }
 
-// paramsOf returns the parameters of an object: those that a run or a pipeline's task
+// secParams returns the parameters of an object: those that a run or a pipeline's task
 // gives, those of a matrix, and defaults.
-func paramsOf(p *Pass) []param {
+func secParams(p *Pass) []param {
 	var r object.Reader
 	spec := r.Fields(p.Object, "spec")
 	all := paramsIn(spec, "spec")
 	for _, key := range []string{"taskSpec", "pipelineSpec"} {
 		all = append(all, paramsIn(r.Fields(spec, key), "spec."+key)...)
 	}
-	for _, task := range pipelineTasksIn(p) {
+	for _, task := range secPipelineTasks(p) {
 		all = append(all, paramsIn(task.Fields, task.Path)...)
 		all = append(all, paramsIn(r.Fields(task.Fields, "matrix"), task.Path+".matrix")...)
 		all = append(all, paramsIn(r.Fields(task.Fields, "taskSpec"), task.Path+".taskSpec")...)
@@ -165,9 +165,9 @@ func paramsOf(p *Pass) []param {
 	return all
 }
 
-// compiled returns patterns of the configuration, which were checked when it was
+// imageCompiled returns patterns of the configuration, which were checked when it was
 // read.
-func compiled(patterns []string) []image.Pattern {
+func imageCompiled(patterns []string) []image.Pattern {
 	out := make([]image.Pattern, 0, len(patterns))
 	for _, text := range patterns {
 		if pattern, err := image.CompilePattern(text); err == nil {

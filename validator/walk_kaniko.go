@@ -14,7 +14,7 @@ import (
 
 // kanikoStep is a step that runs Kaniko's executor.
 type kanikoStep struct {
-	container
+	secContainer
 	Settings []kanikoSetting
 	// Whole tells whether these are all of its flags: no script, no parameter that
 	// may bring others, no other program in between.
@@ -30,12 +30,12 @@ type kanikoSetting struct {
 // kanikoSteps returns the steps of an object that run Kaniko.
 func kanikoSteps(p *Pass) []kanikoStep {
 	var found []kanikoStep
-	for _, c := range stepsIn(p) {
+	for _, c := range secSteps(p) {
 		words, whole := kanikoWords(p, c)
 		if words == nil {
 			continue
 		}
-		step := kanikoStep{container: c, Whole: whole}
+		step := kanikoStep{secContainer: c, Whole: whole}
 		texts := make([]string, len(words))
 		for i, word := range words {
 			texts[i] = word.Value
@@ -52,32 +52,35 @@ const kanikoExecutor = "/kaniko/executor"
 
 // kanikoWords returns the arguments that a step gives to Kaniko, nil for a step that
 // runs something else.
-func kanikoWords(p *Pass, c container) (words []text, whole bool) {
+func kanikoWords(p *Pass, c secContainer) (words []text, whole bool) {
 	var r object.Reader
 	if script := r.Text(c.Fields, "script"); script != "" {
-		return scriptWords(fillParams(p, c.Task, script), c.Path+".script"), false
+		if !strings.Contains(script, kanikoExecutor) {
+			return nil, false
+		}
+		return kanikoScriptWords(secFill(p, c.Task, script), c.Path+".script"), false
 	}
-	command, args := wordsAt(c, "command"), wordsAt(c, "args")
+	command, args := kanikoWordsAt(c, "command"), kanikoWordsAt(c, "args")
 	if len(command) == 0 {
 		if !kanikoImage(p, c) {
 			return nil, false
 		}
-		return expandWords(p, c.Task, args)
+		return kanikoExpand(p, c.Task, args)
 	}
 	if path.Clean(command[0].Value) == kanikoExecutor {
-		return expandWords(p, c.Task, slices.Concat(command[1:], args))
+		return kanikoExpand(p, c.Task, slices.Concat(command[1:], args))
 	}
 	for _, word := range slices.Concat(command, args) { // sh -c "/kaniko/executor …"
-		if found := scriptWords(fillParams(p, c.Task, word.Value), word.Path); found != nil {
+		if found := kanikoScriptWords(secFill(p, c.Task, word.Value), word.Path); found != nil {
 			return found, false
 		}
 	}
 	return nil, false
 }
 
-// wordsAt returns the command or the arguments of a step, or else those of its
+// kanikoWordsAt returns the command or the arguments of a step, or else those of its
 // stepTemplate.
-func wordsAt(c container, list string) []text {
+func kanikoWordsAt(c secContainer, list string) []text {
 	var r object.Reader
 	at := c.Path
 	words := r.TextList(c.Fields, list)
@@ -92,26 +95,26 @@ func wordsAt(c container, list string) []text {
 }
 
 // kanikoImage tells whether the image of a step starts Kaniko's executor.
-func kanikoImage(p *Pass, c container) bool {
-	repository := "/" + repositoryOf(stepImage(p, c))
+func kanikoImage(p *Pass, c secContainer) bool {
+	repository := "/" + imageRepositoryOf(kanikoStepImage(p, c))
 	return !strings.HasSuffix(repository, "warmer") && slices.ContainsFunc(kaniko.Upstream, func(end string) bool {
 		return strings.HasSuffix(repository, "/"+end)
 	})
 }
 
-// stepImage is the image of a step or its stepTemplate, with what is known filled in.
-func stepImage(p *Pass, c container) string {
+// kanikoStepImage is the image of a step or its stepTemplate, with what is known filled in.
+func kanikoStepImage(p *Pass, c secContainer) string {
 	var r object.Reader
 	name := r.Text(c.Fields, "image")
 	if name == "" {
 		name = r.Text(c.Template, "image")
 	}
-	return fillParams(p, c.Task, name)
+	return secFill(p, c.Task, name)
 }
 
-// repositoryOf is host and path of an image of which the tag may be unknown, "" where
+// imageRepositoryOf is host and path of an image of which the tag may be unknown, "" where
 // more is.
-func repositoryOf(name string) string {
+func imageRepositoryOf(name string) string {
 	if found := expression.Find(name); len(found) > 0 {
 		name = name[:found[0].Start]
 		colon := strings.LastIndexAny(name, ":@")
@@ -127,39 +130,39 @@ func repositoryOf(name string) string {
 	return ref.Repository()
 }
 
-// expandWords fills parameters in, arrays too. It reports false where one remains
+// kanikoExpand fills parameters in, arrays too. It reports false where one remains
 // that may be a flag.
-func expandWords(p *Pass, task object.Task, words []text) ([]text, bool) {
+func kanikoExpand(p *Pass, task object.Task, words []text) ([]text, bool) {
 	found, whole := []text{}, true
 	for _, word := range words {
-		filled := fillParams(p, task, word.Value)
-		name, array := arrayParam(filled)
+		filled := secFill(p, task, word.Value)
+		name, array := kanikoArrayParam(filled)
 		if !array {
-			whole = whole && !opaque(filled)
+			whole = whole && !kanikoOpaque(filled)
 			found = append(found, text{word.Path, filled})
 			continue
 		}
-		values, known := arrayOf(p, task, name)
-		whole = whole && known && isRun(p)
+		values, known := kanikoArrayOf(p, task, name)
+		whole = whole && known && secIsRun(p)
 		for _, value := range values {
-			whole = whole && !opaque(value)
+			whole = whole && !kanikoOpaque(value)
 			found = append(found, text{word.Path, value})
 		}
 	}
 	return found, whole
 }
 
-// opaque tells whether a word may become a flag: what Tekton itself fills in, such as
+// kanikoOpaque tells whether a word may become a flag: what Tekton itself fills in, such as
 // the path of a result, does not.
-func opaque(word string) bool {
+func kanikoOpaque(word string) bool {
 	found := expression.Find(word)
 	return len(found) > 0 && found[0].Start == 0 &&
 		!slices.Contains([]string{"results", "workspaces", "context", "step", "credentials"}, found[0].Root())
 }
 
-// arrayParam returns the name in $(params.name[*]), and in $(params.name), which
+// kanikoArrayParam returns the name in $(params.name[*]), and in $(params.name), which
 // Tekton expands to an array as well.
-func arrayParam(word string) (string, bool) {
+func kanikoArrayParam(word string) (string, bool) {
 	found := expression.Find(word)
 	if len(found) != 1 || found[0].Text != word {
 		return "", false
@@ -171,12 +174,12 @@ func arrayParam(word string) (string, bool) {
 	return parts[1], true
 }
 
-// arrayOf returns what is known of an array parameter of a task.
-func arrayOf(p *Pass, task object.Task, name string) ([]string, bool) {
+// kanikoArrayOf returns what is known of an array parameter of a task.
+func kanikoArrayOf(p *Pass, task object.Task, name string) ([]string, bool) {
 	var r object.Reader
 	given := task.Run.Params
 	if holder, within := strings.CutSuffix(task.Path, ".taskSpec"); within && holder != "spec" {
-		given = r.FieldsList(fieldsAt(p.Object, holder), "params")
+		given = r.FieldsList(secFieldsAt(p.Object, holder), "params")
 	}
 	for _, param := range given {
 		if r.Text(param, "name") == name {
@@ -192,9 +195,9 @@ func arrayOf(p *Pass, task object.Task, name string) ([]string, bool) {
 	return nil, false
 }
 
-// scriptWords returns what stands behind Kaniko in the first line of a script that
+// kanikoScriptWords returns what stands behind Kaniko in the first line of a script that
 // starts it, nil where none does.
-func scriptWords(script, at string) []text {
+func kanikoScriptWords(script, at string) []text {
 	if !strings.Contains(script, kanikoExecutor) {
 		return nil
 	}

@@ -13,9 +13,9 @@ type limitTimeout struct {
 	Value time.Duration
 }
 
-// timeoutsIn returns all timeouts that can be read: of runs, of a pipeline's tasks
+// limitTimeouts returns all timeouts that can be read: of runs, of a pipeline's tasks
 // and of steps.
-func timeoutsIn(p *Pass) []limitTimeout {
+func limitTimeouts(p *Pass) []limitTimeout {
 	var r object.Reader
 	var found []limitTimeout
 	add := func(path string, whole bool, fields map[string]any, key string) {
@@ -24,20 +24,20 @@ func timeoutsIn(p *Pass) []limitTimeout {
 		}
 	}
 	spec := r.Fields(p.Object, "spec")
-	if isRun(p) {
+	if secIsRun(p) {
 		add("spec", true, spec, "timeout")
 		timeouts := r.Fields(spec, "timeouts")
 		add("spec.timeouts", true, timeouts, "pipeline")
 		add("spec.timeouts", false, timeouts, "tasks")
 		add("spec.timeouts", false, timeouts, "finally")
 	}
-	for _, own := range taskRunSpecsIn(p) {
+	for _, own := range secTaskRunSpecs(p) {
 		add(own.Path, false, own.Fields, "timeout")
 	}
-	for _, task := range pipelineTasksIn(p) {
+	for _, task := range secPipelineTasks(p) {
 		add(task.Path, false, task.Fields, "timeout")
 	}
-	for _, step := range stepsIn(p) {
+	for _, step := range secSteps(p) {
 		add(step.Path, false, step.Fields, "timeout")
 	}
 	return found
