@@ -10,9 +10,10 @@ var gitTokenLeakRule = &Rule{
 	ID:       "git-token-leak",
 	Severity: Error,
 	Kinds:    withSources,
-	Doc: `Finds a ` + "`serverURL`" + ` of the git resolver beside ` + "`repo`" + ` and without a ` + "`token`" + `: Tekton then sends the token of
-its own configuration to that server, whosever it is (CVE-2026-40161,
-GHSA-wjxp-xrpv-xpff; fixed in v1.3.4, v1.6.2, v1.9.3 and v1.11.1, which refuse it).
+	Doc: `Finds a ` + "`serverURL`" + ` of the git resolver beside ` + "`repo`" + ` and without a ` + "`token`" + `: Tekton
+then sends the token of its own configuration to that server, whosever it is
+(CVE-2026-40161, GHSA-wjxp-xrpv-xpff; fixed in v1.3.4, v1.6.2, v1.9.3 and v1.11.1, which
+refuse it). With a url the repository is cloned, and no server is asked.
 
 The server of the configuration needs no serverURL; where it is written all the same,
 policy.patches.gitServers names it.`,
