@@ -60,12 +60,12 @@ func isV1(p *Pass) bool {
 	default:
 		return false
 	}
-	return decodes(asJSON(fields), into)
+	return decodesAs(triggerJSON(fields), into)
 }
 
-// decodes tells whether JSON is of a type. Tekton's decoders of params panic on
+// decodesAs tells whether JSON is of a type. Tekton's decoders of params panic on
 // what they do not expect.
-func decodes(raw []byte, into any) (fits bool) {
+func decodesAs(raw []byte, into any) (fits bool) {
 	defer func() {
 		if recover() != nil {
 			fits = false

@@ -17,15 +17,6 @@ import (
 	"github.com/tekgate/tekgate/internal/strict"
 )
 
-// TekgateParams are the params of Tekgate's own ClusterInterceptor, which decodes them
-// strictly: those of every provider, then those of the provider generic.
-var TekgateParams = []string{
-	"provider", "mode", "secretRef", "secretRefs", "eventTypes", "repositories", "branches", "tags", "paths",
-	"maxAge", "replay", "allowInsecure",
-	"header", "query", "algorithm", "encoding", "prefix", "template", "timestampHeader", "eventHeader",
-	"deliveryHeader", "payload",
-}
-
 var interceptorParamsRule = &Rule{
 	ID:       "interceptor-params",
 	Severity: Error,
@@ -65,7 +56,7 @@ func (p *Pass) judgeParam(in interceptor, given param) {
 	if into == nil || given.Name == "" || given.Value == nil {
 		return
 	}
-	raw := asJSON(map[string]any{given.Name: given.Value})
+	raw := triggerJSON(map[string]any{given.Name: given.Value})
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(into)
@@ -102,50 +93,4 @@ func oneField(err error) string {
 	}
 	first, _, _ := strings.Cut(err.Error(), "\n")
 	return first
-}
-
-var interceptorParamCaseRule = &Rule{
-	ID:       "interceptor-param-case",
-	Severity: Warning,
-	Kinds:    withTriggers,
-	Doc: `Finds params of the interceptors cel, github, gitlab, bitbucket and slack that are
-spelt right but for the case, such as ` + "`secretref`" + ` or ` + "`eventtypes`" + `.
-
-They work by accident, since Go's JSON decoder does not mind the case; Tekton promises
-it nowhere, and whoever searches for secretRef does not find them. Interceptor tekgate
-does mind: there it is a matter of interceptor-params.`,
-	Check: checkInterceptorParamCase,
-}
-
-func checkInterceptorParamCase(_ context.Context, p *Pass) {
-	for _, in := range interceptorsIn(chainsIn(p)...) {
-		for _, given := range in.ordered() {
-			into := coreParams(in.core())
-			if into == nil || given.Name == "" || given.Value == nil {
-				continue
-			}
-			raw := asJSON(map[string]any{given.Name: given.Value})
-			decoder := json.NewDecoder(bytes.NewReader(raw))
-			decoder.DisallowUnknownFields()
-			if decoder.Decode(into) != nil {
-				continue // interceptor-params says so
-			}
-			if err := strict.UnmarshalJSON(raw, coreParams(in.core())); err != nil && strings.Contains(err.Error(), "unknown field") {
-				finding := p.Report(given.Path, "this works in interceptor %s only because Go does not mind the case: %s", in.core(), oneField(err))
-				if known := knownParam(in.core(), given.Name); known != given.Name {
-					p.Mend(finding, Edit{Op: "replace", Path: given.Path + ".name", Value: known})
-				}
-			}
-		}
-	}
-}
-
-// knownParam is a param's name in the case that the interceptor declares.
-func knownParam(interceptor, name string) string {
-	for _, known := range []string{"filter", "overlays", "secretRef", "eventTypes", "addChangedFiles", "githubOwners", "requestedFields"} {
-		if strings.EqualFold(known, name) && strict.UnmarshalJSON(asJSON(map[string]any{known: nil}), coreParams(interceptor)) == nil {
-			return known
-		}
-	}
-	return name
 }

@@ -47,51 +47,51 @@ func checkRemovedAPI(_ context.Context, p *Pass) {
 			p.Report("apiVersion", "tekton.dev/v1alpha1 of %s is not served by Pipelines v1: write tekton.dev/v1, with params, workspaces and results in place of inputs and outputs", p.Kind.Kind)
 		}
 	}
-	for _, s := range specsIn(p) {
+	for _, s := range apiSpecsIn(p) {
 		p.removedFields(s)
 		p.removedReference(s, "taskRef", "task")
 		p.removedReference(s, "pipelineRef", "pipeline")
 	}
 }
 
-// specification is a part of an object in which removed fields may stand.
-type specification struct {
+// apiSpec is a part of an object in which removed fields may stand.
+type apiSpec struct {
 	Path   string
 	Fields map[string]any
 	Task   bool // of a Task, which may have had resources, inputs and outputs
 }
 
-// specsIn returns those of Tekton Pipelines' kinds: of tasks, pipelines, their tasks,
+// apiSpecsIn returns those of Tekton Pipelines' kinds: of tasks, pipelines, their tasks,
 // and runs.
-func specsIn(p *Pass) []specification {
+func apiSpecsIn(p *Pass) []apiSpec {
 	var r object.Reader
 	spec := r.Fields(p.Object, "spec")
 	switch p.Kind.Kind {
 	case "Task", "ClusterTask":
-		return []specification{{"spec", spec, true}}
+		return []apiSpec{{"spec", spec, true}}
 	case "TaskRun":
-		return []specification{{"spec", spec, true}, {"spec.taskSpec", r.Fields(spec, "taskSpec"), true}}
+		return []apiSpec{{"spec", spec, true}, {"spec.taskSpec", r.Fields(spec, "taskSpec"), true}}
 	case "Pipeline":
-		return pipelineSpecs("spec", spec)
+		return apiPipelineSpecs("spec", spec)
 	case "PipelineRun":
-		return append([]specification{{"spec", spec, false}}, pipelineSpecs("spec.pipelineSpec", r.Fields(spec, "pipelineSpec"))...)
+		return append([]apiSpec{{"spec", spec, false}}, apiPipelineSpecs("spec.pipelineSpec", r.Fields(spec, "pipelineSpec"))...)
 	}
 	return nil
 }
 
-func pipelineSpecs(path string, spec map[string]any) []specification {
+func apiPipelineSpecs(path string, spec map[string]any) []apiSpec {
 	var r object.Reader
-	found := []specification{{path, spec, false}}
+	found := []apiSpec{{path, spec, false}}
 	for _, list := range []string{"tasks", "finally"} {
 		for i, task := range r.FieldsList(spec, list) {
 			at := fmt.Sprintf("%s.%s[%d]", path, list, i)
-			found = append(found, specification{at, task, false}, specification{at + ".taskSpec", r.Fields(task, "taskSpec"), true})
+			found = append(found, apiSpec{at, task, false}, apiSpec{at + ".taskSpec", r.Fields(task, "taskSpec"), true})
 		}
 	}
 	return found
 }
 
-func (p *Pass) removedFields(s specification) {
+func (p *Pass) removedFields(s apiSpec) {
 	if s.Fields["resources"] != nil {
 		p.Report(s.Path+".resources", "resources are gone with PipelineResources, after Pipelines v0.44: take a workspace that a git-clone Task fills for git, and params and results for images")
 	}
@@ -106,7 +106,7 @@ func (p *Pass) removedFields(s specification) {
 }
 
 // removedReference is about a taskRef or pipelineRef, which name a task or pipeline.
-func (p *Pass) removedReference(s specification, field, kind string) {
+func (p *Pass) removedReference(s apiSpec, field, kind string) {
 	var r object.Reader
 	ref, path := r.Fields(s.Fields, field), s.Path+"."+field
 	name, bundle := r.Text(ref, "name"), r.Text(ref, "bundle")
@@ -116,7 +116,7 @@ func (p *Pass) removedReference(s specification, field, kind string) {
 	case bundle != "":
 		finding := p.Report(path+".bundle", "bundle is gone from %s: write resolver: bundles, with params bundle, name and kind", field)
 		if name != "" && ref["resolver"] == nil {
-			p.Mend(finding, Edit{Op: "replace", Path: path, Value: resolved("bundles", "bundle", bundle, "name", name, "kind", kind)})
+			p.Mend(finding, Edit{Op: "replace", Path: path, Value: byResolver("bundles", "bundle", bundle, "name", name, "kind", kind)})
 		}
 	case cluster:
 		p.Report(path+".kind", "ClusterTasks are gone from Pipelines v1: write resolver: cluster, with params kind: task, name: %s and the namespace of the Task that took its place", name)
@@ -124,7 +124,7 @@ func (p *Pass) removedReference(s specification, field, kind string) {
 }
 
 // resolved is a reference by a resolver, with its params.
-func resolved(resolver string, params ...string) map[string]any {
+func byResolver(resolver string, params ...string) map[string]any {
 	var list []any
 	for pair := range slices.Chunk(params, 2) {
 		list = append(list, map[string]any{"name": pair[0], "value": pair[1]})

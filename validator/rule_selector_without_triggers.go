@@ -46,7 +46,7 @@ func (s selector) labels() (labels.Selector, bool) {
 		return labels.Everything(), true
 	}
 	var fields metav1.LabelSelector
-	if json.Unmarshal(asJSON(s.Labels), &fields) != nil {
+	if json.Unmarshal(triggerJSON(s.Labels), &fields) != nil {
 		return nil, false
 	}
 	wanted, err := metav1.LabelSelectorAsSelector(&fields)
@@ -77,7 +77,7 @@ func (s selector) picks(ctx context.Context, p *Pass, wanted labels.Selector) (b
 			if err != nil {
 				return false, err
 			}
-			if wanted.Matches(labels.Set(labelsOf(found))) {
+			if wanted.Matches(labels.Set(triggerLabels(found))) {
 				return true, nil
 			}
 		}
@@ -85,8 +85,8 @@ func (s selector) picks(ctx context.Context, p *Pass, wanted labels.Selector) (b
 	return false, nil
 }
 
-// labelsOf are the labels of an object.
-func labelsOf(fields map[string]any) map[string]string {
+// triggerLabels are the labels of an object.
+func triggerLabels(fields map[string]any) map[string]string {
 	var r object.Reader
 	found := map[string]string{}
 	for key, value := range r.Fields(r.Fields(fields, "metadata"), "labels") {

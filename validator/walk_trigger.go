@@ -284,8 +284,8 @@ func resourceTemplates(spec map[string]any, path string) []templated {
 	return found
 }
 
-// asJSON is a value as JSON. What comes from JSON always is.
-func asJSON(value any) []byte {
+// triggerJSON is a value as JSON. What comes from JSON always is.
+func triggerJSON(value any) []byte {
 	raw, err := json.Marshal(value)
 	if err != nil {
 		return []byte("null")
