@@ -106,17 +106,17 @@ spec:
 // stands in its place.
 func TestOldTutorial(t *testing.T) {
 	want := []string{
-		"PipelineResource app-source kind removed-api git-clone",
-		"PipelineResource app-image kind removed-api param and result",
+		"PipelineResource app-source spec removed-resources git-clone",
+		"PipelineResource app-image spec removed-resources a param",
 		"Task image-build apiVersion removed-api tekton.dev/v1,",
-		"Task image-build spec.resources removed-api workspace",
+		"Task image-build spec.resources removed-resources workspace",
 		"Pipeline image apiVersion deprecated-api tekton.dev/v1",
-		"Pipeline image spec.resources removed-api workspace",
-		"Pipeline image spec.tasks[0].resources removed-api workspace",
-		"PipelineRun image-1 spec.resources removed-api workspace",
+		"Pipeline image spec.resources removed-resources workspace",
+		"Pipeline image spec.tasks[0].resources removed-resources workspace",
+		"PipelineRun image-1 spec.resources removed-resources workspace",
 		"TriggerTemplate on-push spec.resourcetemplates[0].apiVersion deprecated-api tekton.dev/v1",
-		"TriggerTemplate on-push spec.resourcetemplates[0].spec.resources removed-api workspace",
-		"TriggerTemplate on-push spec.resourcetemplates[0].spec.taskSpec.resources removed-api workspace",
+		"TriggerTemplate on-push spec.resourcetemplates[0].spec.resources removed-resources workspace",
+		"TriggerTemplate on-push spec.resourcetemplates[0].spec.taskSpec.resources removed-resources workspace",
 		"EventListener pushes spec.serviceType legacy-trigger resources.kubernetesResource.serviceType",
 		"EventListener pushes spec.triggers[0].bindings[0].name legacy-trigger ref: push",
 		"EventListener pushes spec.triggers[0].template.name legacy-trigger ref: on-push",
@@ -147,7 +147,7 @@ func TestOldTutorial(t *testing.T) {
 		delete(found, key)
 	}
 	for key, message := range found {
-		if words := strings.Fields(key); slices.Contains([]string{"removed-api", "legacy-trigger"}, words[3]) {
+		if words := strings.Fields(key); slices.Contains([]string{"removed-api", "removed-resources", "legacy-trigger"}, words[3]) {
 			t.Errorf("%s: unexpected finding %q", key, message)
 		}
 	}
