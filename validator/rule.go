@@ -17,6 +17,9 @@ type Rule struct {
 	// OptIn rules are off unless the configuration switches them on: they hold
 	// objects to a policy that only some houses have.
 	OptIn bool
+	// Refuses rules enforce though their findings are warnings: the object works,
+	// and does what Tekgate is there to keep from happening unnoticed.
+	Refuses bool
 	// Others says that findings depend on other objects, which may come later.
 	// Such rules warn where nothing else is configured.
 	Others bool
@@ -58,6 +61,8 @@ func (r *Rule) DefaultMode() Mode {
 	switch {
 	case r.OptIn:
 		return Off
+	case r.Refuses:
+		return Enforce
 	case r.Severity == Info:
 		return Audit
 	case r.Severity == Warning || r.Others:

@@ -8,14 +8,16 @@ import (
 var interceptorWithoutSecretRule = &Rule{
 	ID:       "interceptor-without-secret",
 	Severity: Warning,
+	Refuses:  true,
 	Kinds:    withTriggers,
 	Doc: `Finds interceptors github, gitlab and bitbucket without param secretRef, and tekgate with
 allowInsecure, unless another interceptor of the trigger asks for a secret.
 
 They look as if they verified the signature, and verify nothing without it: whoever
 reaches the EventListener starts the pipeline with a payload of their own
-(pkg/interceptors/github/github.go of Tekton Triggers v0.37.0). It is a warning and no
-error, since a network may keep strangers away; refuse it where yours does not.
+(pkg/interceptors/github/github.go of Tekton Triggers v0.37.0). Admission refuses it,
+though the finding is a warning: such a trigger works. Where a network keeps strangers
+away, switch the rule to warn.
 
 A CEL expression with compareSecret, a webhook and an interceptor of somebody else's
 count as asking for a secret.`,

@@ -7,7 +7,7 @@ import (
 
 var scriptInjectionRule = &Rule{
 	ID:       "script-injection",
-	Severity: Error,
+	Severity: Warning,
 	Kinds:    kindsWithTemplates,
 	Doc: `Finds params of a TriggerTemplate that become part of a script, or of the code that a
 shell or interpreter is given with ` + "`-c`" + ` or ` + "`-e`" + `: written there as ` + "`$(tt.params.x)`" + `, or through the

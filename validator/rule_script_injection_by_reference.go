@@ -11,7 +11,7 @@ import (
 
 var scriptInjectionByReferenceRule = &Rule{
 	ID:       "script-injection-by-reference",
-	Severity: Error,
+	Severity: Warning,
 	Others:   true,
 	Kinds:    kindsWithTemplates,
 	Doc: `Finds params of a TriggerTemplate that become part of a script in a Task which the
