@@ -9,34 +9,27 @@ import (
 // tokenForm is the form of a credential that says by itself what it is.
 type tokenForm struct {
 	Name    string
-	Pattern string
+	Hint    string // stands in each, and in little else
+	Pattern *regexp.Regexp
 }
 
 // tokenForms are as their issuers document them. The ids of access keys are none: they
 // are no secret, and the secret that belongs to them has no form.
 var tokenForms = []tokenForm{
-	{"a GitHub token", `gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}`},
-	{"a GitLab token", `gl(?:pat|dt|rt|ptt|cbt|agent)-[A-Za-z0-9_-]{20,}`},
-	{"a Slack token", `xox[abeprs]-[A-Za-z0-9-]{20,}`},
-	{"a Google API key", `AIza[A-Za-z0-9_-]{35}`},
-	{"an npm token", `npm_[A-Za-z0-9]{36}`},
-	{"a PyPI token", `pypi-AgEI[A-Za-z0-9_-]{50,}`},
-	{"a Docker Hub token", `dckr_(?:pat|oat)_[A-Za-z0-9_-]{20,}`},
-	{"a Vault token", `hv[sbr]\.[A-Za-z0-9_-]{24,}`},
-	{"a Stripe key", `[rs]k_live_[A-Za-z0-9]{24,}`},
-	{"a JSON Web Token", `eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}`},
-	{"a private key", `-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s*[A-Za-z0-9+/=]{8,}`},
-	{"a URL with a password", `[a-z]://[^/\s:@$()]+:[^/\s:@$()<>{}*]{6,}@`},
+	{"a GitHub token", "gh", regexp.MustCompile(`gh[pousr]_[A-Za-z0-9]{36,}`)},
+	{"a GitHub token", "github_pat_", regexp.MustCompile(`github_pat_[A-Za-z0-9_]{22,}`)},
+	{"a GitLab token", "gl", regexp.MustCompile(`gl(?:pat|dt|rt|ptt|cbt|agent)-[A-Za-z0-9_-]{20,}`)},
+	{"a Slack token", "xox", regexp.MustCompile(`xox[abeprs]-[A-Za-z0-9-]{20,}`)},
+	{"a Google API key", "AIza", regexp.MustCompile(`AIza[A-Za-z0-9_-]{35}`)},
+	{"an npm token", "npm_", regexp.MustCompile(`npm_[A-Za-z0-9]{36}`)},
+	{"a PyPI token", "pypi-AgEI", regexp.MustCompile(`pypi-AgEI[A-Za-z0-9_-]{50,}`)},
+	{"a Docker Hub token", "dckr_", regexp.MustCompile(`dckr_(?:pat|oat)_[A-Za-z0-9_-]{20,}`)},
+	{"a Vault token", "hv", regexp.MustCompile(`hv[sbr]\.[A-Za-z0-9_-]{24,}`)},
+	{"a Stripe key", "k_live_", regexp.MustCompile(`[rs]k_live_[A-Za-z0-9]{24,}`)},
+	{"a JSON Web Token", ".eyJ", regexp.MustCompile(`eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}`)},
+	{"a private key", "PRIVATE KEY-----", regexp.MustCompile(`-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s*[A-Za-z0-9+/=]{8,}`)},
+	{"a URL with a password", "@", regexp.MustCompile(`[a-z]://[^/\s:@$()]+:[^/\s:@$()<>{}*]{6,}@`)},
 }
-
-// anyToken matches all of them, each as a group of its own.
-var anyToken = func() *regexp.Regexp {
-	var groups []string
-	for _, form := range tokenForms {
-		groups = append(groups, "("+form.Pattern+")")
-	}
-	return regexp.MustCompile(strings.Join(groups, "|"))
-}()
 
 // tokenPlaceholder matches what people write for a credential in examples.
 var tokenPlaceholder = regexp.MustCompile(`(?i)example|placeholder|change.?me|your[-_]|dummy|redacted|:(?:my)?(?:pass|passwd|password|secret|token)@`)
@@ -48,11 +41,13 @@ func tokenIn(text string) string {
 	if len(text) < shortest {
 		return ""
 	}
-	for _, match := range anyToken.FindAllStringSubmatchIndex(text, -1) {
-		for form := range tokenForms {
-			start, end := match[2+2*form], match[3+2*form]
-			if start >= 0 && entropy(text[start:end]) >= 3 && !tokenPlaceholder.MatchString(text[start:end]) {
-				return tokenForms[form].Name
+	for _, form := range tokenForms {
+		if !strings.Contains(text, form.Hint) {
+			continue
+		}
+		for _, token := range form.Pattern.FindAllString(text, -1) {
+			if entropy(token) >= 3 && !tokenPlaceholder.MatchString(token) {
+				return form.Name
 			}
 		}
 	}
