@@ -1,12 +1,13 @@
 package interceptor_test
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ import (
 )
 
 // caught returns a signed delivery as somebody catches it.
-func caught(t *testing.T, params, key, body string) interceptor.Capture {
+func caught(t testing.TB, params, key, body string) interceptor.Capture {
 	t.Helper()
 	s, err := interceptor.Sign(json.RawMessage(params), []byte(key), outgoing("push", body))
 	if err != nil {
@@ -36,8 +37,17 @@ const (
 	forSigning  = `{"provider":"gitlab","mode":"signing-token"}`
 )
 
-// TestExplain makes one mistake at a time, and expects it to be found.
-func TestExplain(t *testing.T) {
+// explainCase is a delivery with one mistake, or none, and what is found.
+type explainCase struct {
+	name, params, key string
+	sent              interceptor.Capture
+	late              int64 // milliseconds after the signing
+	reason            string
+	hint              string // part of the first hint; "" for none
+}
+
+func explainCases(t testing.TB) []explainCase {
+	t.Helper()
 	compact := `{"a":"<é>","b":[1,2,{"c":"x/y"}]}`
 	indented := "{\n  \"a\": \"<é>\",\n  \"b\": [\n    1,\n    2,\n    {\n      \"c\": \"x/y\"\n    }\n  ]\n}"
 	with := func(c interceptor.Capture, edit func(c *interceptor.Capture)) interceptor.Capture {
@@ -51,13 +61,7 @@ func TestExplain(t *testing.T) {
 		}
 	}
 	hour := int64(time.Hour / time.Millisecond)
-	tests := []struct {
-		name, params, key string
-		sent              interceptor.Capture
-		late              int64 // milliseconds after the signing
-		reason            string
-		hint              string // part of the first hint; "" for none
-	}{
+	return []explainCase{
 		{"right", forGitHub, secret, caught(t, forGitHub, secret, compact), 0, "verified", ""},
 		{"right with a newline", forGitHub, secret + "\n", caught(t, forGitHub, secret, compact), 0, "verified", "ends with a newline"},
 		{"two newlines", forGitHub, secret + "\n\n", caught(t, forGitHub, secret, compact), 0, "signature-mismatch", "has blanks or newlines around it"},
@@ -119,7 +123,11 @@ func TestExplain(t *testing.T) {
 		{"empty body", forGitHub, secret, caught(t, forGitHub, secret, ""), 0, "verified", ""},
 		{"body lost", forGitHub, secret, with(caught(t, forGitHub, secret, compact), func(c *interceptor.Capture) { c.Body = "" }), 0, "signature-mismatch", "another secret"},
 	}
-	for _, tt := range tests {
+}
+
+// TestExplain makes one mistake at a time, and expects it to be found.
+func TestExplain(t *testing.T) {
+	for _, tt := range explainCases(t) {
 		t.Run(tt.name, func(t *testing.T) {
 			got := interceptor.Explain(interceptor.Default(), json.RawMessage(tt.params), [][]byte{[]byte(tt.key)}, tt.sent, time.UnixMilli(signedAt+tt.late))
 			if got.Reason != tt.reason || got.Continue != (tt.reason == "verified") || !got.Continue && got.Message == "" {
@@ -156,6 +164,25 @@ func TestExplainTriesAllSecrets(t *testing.T) {
 	if got := interceptor.Explain(interceptor.Default(), json.RawMessage(`{"provider":"github","allowInsecure":true}`), nil, unsigned, at); !got.Continue || got.Reason != "unsigned-allowed" {
 		t.Errorf("unsigned and allowed: got %+v", got)
 	}
+	// So they are for every provider and mode.
+	for _, v := range vectors {
+		raw, err := json.Marshal(v.params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		event := interceptor.Capture{Header: map[string][]string{}, Body: v.body}
+		for name, value := range v.header {
+			if strings.Contains(name, "Event") {
+				event.Header[name] = []string{value}
+			}
+		}
+		for allow, want := range map[string]string{`"allowInsecure":true`: "unsigned-allowed", `"allowInsecure":false`: "unsigned"} {
+			params := json.RawMessage(strings.TrimSuffix(string(raw), "}") + "," + allow + "}")
+			if got := interceptor.Explain(interceptor.Default(), params, [][]byte{[]byte("no signing token")}, event, at); got.Reason != want {
+				t.Errorf("%s, unsigned, %s: got %+v, want %s", v.name, allow, got, want)
+			}
+		}
+	}
 	// The params of a live Trigger work as they are.
 	live := `{"provider":"github","secretRef":{"secretName":"a","secretKey":"b"},"replay":"enforce"}`
 	if got := interceptor.Explain(interceptor.Default(), json.RawMessage(live), [][]byte{[]byte(secret)}, sent, at); !got.Continue {
@@ -165,7 +192,7 @@ func TestExplainTriesAllSecrets(t *testing.T) {
 
 // TestExplainLargeBodies holds that a search through a megabyte ends.
 func TestExplainLargeBodies(t *testing.T) {
-	push := pushOf(1 << 20)
+	push := `{"ref":"refs/heads/master","commits":[` + strings.Repeat(`{"id":"fd489864e7642b48eaad6e3f155c10e46810ec72","message":"café <a@example.com>"},`, 12000) + "{}]}"
 	sent := caught(t, forGitHub, "another one entirely", push)
 	start := time.Now()
 	got := interceptor.Explain(interceptor.Default(), json.RawMessage(forGitHub), [][]byte{[]byte(secret)}, sent, time.UnixMilli(signedAt))
@@ -177,21 +204,89 @@ func TestExplainLargeBodies(t *testing.T) {
 	}
 }
 
+// FuzzExplain explains anything at all. The verdict has to be the server's on the
+// same delivery, and no hint may tell the secret.
 func FuzzExplain(f *testing.F) {
+	for _, c := range explainCases(f) {
+		f.Add(c.params, c.key, headerLines(c.sent.Header), c.sent.URL, c.sent.Body)
+	}
 	for _, v := range vectors {
 		raw, err := json.Marshal(v.params)
 		if err != nil {
 			f.Fatal(err)
 		}
+		header := http.Header{}
 		for name, value := range v.header {
-			f.Add(string(raw), v.secret, name, value, v.body)
+			header.Set(name, value)
 		}
+		f.Add(string(raw), v.secret, headerLines(header), v.url, v.body)
 	}
-	f.Fuzz(func(t *testing.T, params, key, name, value, body string) {
-		sent := interceptor.Capture{Header: map[string][]string{name: {value}}, Body: body, URL: value}
+	f.Fuzz(func(t *testing.T, params, key, lines, url, body string) {
+		sent := interceptor.Capture{Header: parseLines(lines), Body: body, URL: url}
 		got := interceptor.Explain(interceptor.Default(), json.RawMessage(params), [][]byte{[]byte(key)}, sent, time.UnixMilli(signedAt))
-		if got.Continue == (got.Message != "") || got.Reason == "internal-error" && !bytes.ContainsAny([]byte(params), "{}") {
+		if got.Continue == (got.Message != "") || got.Reason == "internal-error" {
 			t.Fatalf("got %+v", got)
 		}
+		if known := params + lines + url + body; len(key) > 8 && !strings.Contains(known, key) && strings.Contains(strings.Join(append(got.Hints, got.Message), "\n"), key) {
+			t.Errorf("%+v tells the secret %q", got, key)
+		}
+		raw, comparable := asEvent(t, params, sent)
+		if !comparable {
+			return
+		}
+		h, seen := observed(nil, secrets{"ci/hook": {"token": []byte(key)}}, interceptor.Default())
+		sendRaw(t, h, raw)
+		if rec := seen.last(t); rec.Continue != got.Continue || rec.Reason != got.Reason {
+			t.Errorf("explained as %+v, and the server says %s", got, rec.Reason)
+		}
 	})
+}
+
+func headerLines(header map[string][]string) string {
+	var lines strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		for _, value := range header[name] {
+			fmt.Fprintf(&lines, "%s: %s\n", name, value)
+		}
+	}
+	return lines.String()
+}
+
+func parseLines(lines string) map[string][]string {
+	header := map[string][]string{}
+	for line := range strings.SplitSeq(lines, "\n") {
+		if name, value, found := strings.Cut(line, ": "); found {
+			header[name] = append(header[name], value)
+		}
+	}
+	return header
+}
+
+// asEvent is the delivery as an EventListener passes it on, for a Trigger that has
+// the params and a Secret. Params that name Secrets of their own, or ask what came
+// before, say something else to the server.
+func asEvent(t *testing.T, params string, sent interceptor.Capture) (raw []byte, comparable bool) {
+	t.Helper()
+	var fields map[string]json.RawMessage
+	if json.Unmarshal([]byte(params), &fields) != nil || fields == nil || len(fields) == 0 {
+		return nil, false
+	}
+	for name := range fields {
+		if name = strings.ToLower(name); strings.HasPrefix(name, "secretref") || name == "replay" {
+			return nil, false
+		}
+	}
+	inner := strings.TrimSuffix(strings.TrimSpace(params), "}")
+	context := map[string]string{"event_url": sent.URL, "trigger_id": triggerID}
+	parts := []any{sent.Body, sent.Header, context}
+	encoded := make([]any, len(parts))
+	for i, part := range parts {
+		text, err := json.Marshal(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		encoded[i] = text
+	}
+	return fmt.Appendf(nil, `{"body":%s,"header":%s,"context":%s,"interceptor_params":%s,"secretRef":{"secretName":"hook","secretKey":"token"}}}`,
+		append(encoded, inner)...), true
 }

@@ -75,6 +75,20 @@ func New(config Config, o Options) *Handler {
 	}
 }
 
+// With returns a handler that judges by another configuration, which must be valid,
+// and shares all else with h. Requests that h is answering it goes on to answer by
+// its own.
+func (h *Handler) With(config Config) *Handler {
+	other := &Handler{
+		config: config, secrets: h.secrets, replay: h.replay, log: h.log, now: h.now,
+		observers: h.observers, memory: h.memory,
+	}
+	if config.MaxBodyBytes != h.config.MaxBodyBytes {
+		other.memory = semaphore.NewWeighted(config.MaxBodyBytes)
+	}
+	return other
+}
+
 // ServeHTTP answers 404 and 405 to what cannot come from an EventListener, and
 // 200 with a verdict to everything else.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -559,6 +559,29 @@ func TestConfigValidate(t *testing.T) {
 
 // TestMemory holds all memory for requests with one that does not end, and
 // expects others to be told, and to be served once it has gone.
+// TestWith changes the configuration of a handler that is in use: what it was goes
+// on, and what it becomes holds for what comes.
+func TestWith(t *testing.T) {
+	before := newHandler(signedAt + 1000)
+	strict := interceptor.Default()
+	strict.MinSecretLength = len(secret) + 1
+	after := before.With(strict)
+	small := interceptor.Default()
+	small.MaxBodyBytes = 100
+	for _, tt := range []struct {
+		name string
+		h    *interceptor.Handler
+		want bool
+	}{
+		{"before", before, true}, {"a longer secret is asked for", after, false}, {"and no more", after.With(interceptor.Default()), true},
+		{"the body is too large", before.With(small), false}, {"the first one still", before, true},
+	} {
+		if got := send(t, tt.h, giteeRequest()); got.Continue != tt.want {
+			t.Errorf("%s: got %+v, want continue %v", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestMemory(t *testing.T) {
 	h := newHandler(signedAt)
 	reader, writer := io.Pipe()
@@ -580,26 +603,4 @@ func TestMemory(t *testing.T) {
 	if got := send(t, h, giteeRequest()); !got.Continue {
 		t.Errorf("after it was given back: %s", got.Status.Message)
 	}
-}
-
-// sendTo posts a request to any interceptor's server.
-func sendTo(t testing.TB, h http.Handler, path string, req *v1beta1.InterceptorRequest) *v1beta1.InterceptorResponse {
-	t.Helper()
-	raw, err := json.Marshal(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, bytes.NewReader(raw)))
-	got := &v1beta1.InterceptorResponse{}
-	if err := json.Unmarshal(w.Body.Bytes(), got); w.Code != http.StatusOK || err != nil {
-		t.Fatalf("got %d %s", w.Code, w.Body)
-	}
-	return got
-}
-
-func status(h http.Handler, path, body string) int {
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, strings.NewReader(body)))
-	return w.Code
 }

@@ -91,12 +91,17 @@ func (p *params) normalised() globs {
 		return nil
 	}
 	names := make(globs, 0, len(p.EventTypes))
-	for _, name := range p.EventTypes {
-		if not, found := strings.CutPrefix(name, "!"); found {
-			names = append(names, "!"+p.from.normalise(not))
-		} else {
-			names = append(names, p.from.normalise(name))
+	for _, pattern := range p.EventTypes {
+		bare, not := strings.CutPrefix(pattern, "!")
+		var parts []string // the event, and perhaps the action
+		for part := range strings.SplitSeq(bare, ":") {
+			parts = append(parts, p.from.normalise(part))
 		}
+		name := strings.Join(parts, ":")
+		if not {
+			name = "!" + name
+		}
+		names = append(names, name)
 	}
 	return names
 }

@@ -1,24 +1,22 @@
 package interceptor_test
 
 import (
-	"context"
-	"errors"
-	"net/http"
+	"encoding/json"
 	"strings"
 	"testing"
 
 	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
-	coreserver "github.com/tektoncd/triggers/pkg/interceptors/server"
-	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
+
+	"github.com/tekgate/tekgate/internal/golden"
 )
 
 const pingStops = "a ping is verified and stopped"
 
 const noSecretNoPass = "without a secret nothing passes unless allowInsecure says so, and the log says so then"
 
-// parityCases are behaviours of Tekton's core interceptors. Each is sent to the
-// real one and to ours. Where they differ, why says so, and PROVIDERS.md tells
+// parityCases are behaviours of Tekton's core interceptors. Package parity sends each
+// to the real one and to ours. Where they differ, why says so, and PROVIDERS.md tells
 // people: its list is written from here.
 var parityCases = []struct {
 	name     string
@@ -90,64 +88,39 @@ func bitbucketRequest(edits ...edit) *v1beta1.InterceptorRequest {
 	}, edits...)...)
 }
 
-// coreSecrets serves the tests' Secrets to Tekton's interceptors.
-type coreSecrets struct{ secrets }
-
-func (c coreSecrets) Get(ctx context.Context, namespace string, ref *v1beta1.SecretRef) ([]byte, error) {
-	s, err := c.secrets.Get(ctx, namespace, ref.SecretName)
-	if err != nil {
-		return nil, err
+// TestParityReference holds what package parity sends to the cases here, and ours to
+// what they say.
+func TestParityReference(t *testing.T) {
+	type written struct {
+		Name     string                      `json:"name"`
+		Core     string                      `json:"core"`
+		CoreSays bool                        `json:"coreSays"`
+		OursSays bool                        `json:"oursSays"`
+		Request  *v1beta1.InterceptorRequest `json:"request"`
 	}
-	value, found := s.Data[ref.SecretKey]
-	if !found {
-		return nil, errors.New("no such key")
-	}
-	return value, nil
-}
-
-func TestParity(t *testing.T) {
-	core, err := coreserver.NewWithCoreInterceptors(coreSecrets{testSecrets()}, zap.NewNop().Sugar())
-	if err != nil {
-		t.Fatal(err)
+	file := struct {
+		Secret map[string]string `json:"secret"`
+		Cases  []written         `json:"cases"`
+	}{Secret: map[string]string{}}
+	for key, value := range testSecrets()["ci/hook"] {
+		file.Secret[key] = string(value)
 	}
 	for _, c := range parityCases {
-		t.Run(c.name, func(t *testing.T) {
-			if theirs := sendTo(t, core, "/"+c.core, c.req()); theirs.Continue != c.coreSays {
-				t.Errorf("Tekton's %s says %+v, want continue %v", c.core, theirs, c.coreSays)
-			}
-			got := send(t, newHandler(signedAt), c.req())
-			if got.Continue != c.oursSays {
-				t.Errorf("ours says %+v, want continue %v", got, c.oursSays)
-			}
-			if (c.coreSays != c.oursSays) != (c.why != "") {
-				t.Error("a difference needs a reason, and a reason a difference")
-			}
-			if !got.Continue && c.why != pingStops && got.Status.Code == codes.OK {
-				t.Errorf("a refusal has code %s", got.Status.Code)
-			}
-		})
+		if (c.coreSays != c.oursSays) != (c.why != "") {
+			t.Errorf("%s: a difference needs a reason, and a reason a difference", c.name)
+		}
+		got := send(t, newHandler(signedAt), c.req())
+		if got.Continue != c.oursSays {
+			t.Errorf("%s: ours says %+v, want continue %v", c.name, got, c.oursSays)
+		}
+		if !got.Continue && c.why != pingStops && got.Status.Code == codes.OK {
+			t.Errorf("%s: a refusal has code %s", c.name, got.Status.Code)
+		}
+		file.Cases = append(file.Cases, written{c.name, c.core, c.coreSays, c.oursSays, c.req()})
 	}
-}
-
-// TestParityOfPaths: what Tekton's server does with other paths and bodies.
-func TestParityOfPaths(t *testing.T) {
-	core, err := coreserver.NewWithCoreInterceptors(coreSecrets{testSecrets()}, zap.NewNop().Sugar())
+	text, err := json.MarshalIndent(file, "", " ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, tt := range []struct {
-		name, corePath, oursPath, body string
-		core, ours                     int
-	}{
-		{"unknown path", "/nobody", "/nobody", "{}", http.StatusBadRequest, http.StatusNotFound},
-		{"path in capitals", "/GitHub", "/Verify", "{}", http.StatusOK, http.StatusNotFound},
-		{"no JSON", "/github", "/verify", "x", http.StatusBadRequest, http.StatusOK}, // 200 and continue false: no noise in the EventListener's log
-	} {
-		if got := status(core, tt.corePath, tt.body); got != tt.core {
-			t.Errorf("%s: Tekton's says %d, want %d", tt.name, got, tt.core)
-		}
-		if got := status(newHandler(signedAt), tt.oursPath, tt.body); got != tt.ours {
-			t.Errorf("%s: ours says %d, want %d", tt.name, got, tt.ours)
-		}
-	}
+	golden.Equal(t, "parity/testdata/cases.json", append(text, '\n'))
 }

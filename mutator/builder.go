@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/kaniko"
 )
 
 // builder is a program that builds or pushes images and reads the credentials of
@@ -36,16 +37,9 @@ const kanikoName = "kaniko"
 // configuration.
 var builders = []builder{
 	{
-		name:     kanikoName,
-		commands: []string{"/kaniko/executor", "/kaniko/warmer"},
-		repositories: []string{
-			"kaniko-project/executor", "kaniko-project/warmer",
-			"kaniko/executor", "kaniko/warmer",
-			"kaniko-executor", "kaniko-warmer",
-			"kaniko-project-executor", "kaniko-project-warmer",
-			"osscontainertools/kaniko", "osscontainertools/kaniko-warmer",
-			"martizih/kaniko", "bitnami/kaniko", "bitnamilegacy/kaniko", "chainguard/kaniko",
-		},
+		name:         kanikoName,
+		commands:     kaniko.Commands,
+		repositories: slices.Concat(kaniko.Upstream, kaniko.Rebuilt),
 		// The slim images have no DOCKER_CONFIG, and look into the home of root.
 		configs: []string{"/kaniko/.docker", "/root/.docker"},
 	},

@@ -1,22 +1,12 @@
 package mutator_test
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
-	k8syaml "k8s.io/apimachinery/pkg/util/yaml"
-
+	"github.com/tekgate/tekgate/internal/golden"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -27,7 +17,11 @@ import (
 func TestExamples(t *testing.T) {
 	m := everything(t)
 	seen, changed, valid := map[string]int{}, 0, 0
-	for name, raw := range examples(t) {
+	for _, example := range golden.Examples(t, "github.com/tektoncd/pipeline") {
+		if example.Err != nil {
+			t.Fatal(example.File, example.Err)
+		}
+		name, raw := fmt.Sprintf("%s#%d", example.File, example.Index), example.JSON
 		kind := kindOf(t, raw)
 		if !mutator.Matches(kind) || kind.Kind == "Pod" {
 			continue
@@ -161,47 +155,4 @@ func withUnknownFields(t *testing.T, raw []byte) []byte {
 		t.Fatal(err)
 	}
 	return out
-}
-
-// examples returns the objects in the examples of the pinned Tekton Pipelines as
-// JSON, by file and position.
-func examples(t testing.TB) map[string][]byte {
-	t.Helper()
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/tektoncd/pipeline").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := filepath.Join(strings.TrimSpace(string(out)), "examples")
-	all := map[string][]byte{}
-	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !slices.Contains([]string{".yaml", ".yml"}, filepath.Ext(path)) {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		name, _ := filepath.Rel(root, path)
-		reader := k8syaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
-		for i := 0; ; i++ {
-			document, err := reader.Read()
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			raw, err := k8syaml.ToJSON(document)
-			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			if bytes.HasPrefix(raw, []byte("{")) {
-				all[fmt.Sprintf("%s#%d", name, i)] = raw
-			}
-		}
-	})
-	if err != nil || len(all) == 0 {
-		t.Fatalf("no examples in %s: %v", root, err)
-	}
-	return all
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/version"
 
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/kaniko"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/strict"
 )
@@ -68,13 +69,13 @@ type kanikoDefaults struct {
 }
 
 type kanikoArg struct {
-	kanikoFlag
+	kaniko.Flag
 	word string
 }
 
 type kanikoVariable struct {
 	name, value string
-	flag        kanikoFlag // that says the same
+	flag        kaniko.Flag // that says the same
 }
 
 func (s *settings) compileKaniko() error {
@@ -94,11 +95,11 @@ func (s *settings) compileKaniko() error {
 		}
 	}
 	if value := s.registryMap(&c); value != "" {
-		s.kaniko.env = append(s.kaniko.env, kanikoVariable{"KANIKO_REGISTRY_MAP", value, kanikoFlag{name: "registry-map"}})
+		s.kaniko.env = append(s.kaniko.env, kanikoVariable{"KANIKO_REGISTRY_MAP", value, kaniko.Flag{Name: "registry-map"}})
 	}
 	if k.RegistryMirror != "" {
 		checkRegistry(&c, "registryMirror", k.RegistryMirror)
-		s.kaniko.env = append(s.kaniko.env, kanikoVariable{"KANIKO_REGISTRY_MIRROR", k.RegistryMirror, kanikoFlag{name: "registry-mirror"}})
+		s.kaniko.env = append(s.kaniko.env, kanikoVariable{"KANIKO_REGISTRY_MIRROR", k.RegistryMirror, kaniko.Flag{Name: "registry-mirror"}})
 	}
 	on := k.Command || s.kaniko.image != nil || len(s.kaniko.args)+len(s.kaniko.env) > 0
 	s.scopes.kaniko = compileScope(k.Scope, on, true, c.problem)
@@ -108,22 +109,22 @@ func (s *settings) compileKaniko() error {
 // kanikoArg checks one default argument.
 func (s *settings) kanikoArg(c *checker, word string) {
 	name, _, _ := strings.Cut(strings.TrimPrefix(word, "--"), "=")
-	i := slices.IndexFunc(kanikoFlags, func(f kanikoFlag) bool { return f.name == name })
+	i := slices.IndexFunc(kaniko.Flags, func(f kaniko.Flag) bool { return f.Name == name })
 	switch {
 	case !strings.HasPrefix(word, "--"):
 		c.problem("args: %q is not a flag: write --flag=value as one word", word)
 	case strings.ContainsAny(word, "$\n"):
 		c.problem("args: %q holds a variable or a line break, which have no place in a default", word)
 	case i < 0:
-		if near := strict.Closest(name, kanikoFlagNames()); near != "" {
+		if near := strict.Closest(name, kaniko.Names()); near != "" {
 			c.problem("args: --%s is not a flag of Kaniko: did you mean --%s?", name, near)
 			return
 		}
 		c.problem("args: --%s is not a flag of Kaniko that Tekgate knows", name)
-	case kanikoFlags[i].never != "":
-		c.problem("args: --%s is no default, since %s", name, kanikoFlags[i].never)
+	case kaniko.Flags[i].Never != "":
+		c.problem("args: --%s is no default, since %s", name, kaniko.Flags[i].Never)
 	default:
-		s.kaniko.args = append(s.kaniko.args, kanikoArg{kanikoFlags[i], word})
+		s.kaniko.args = append(s.kaniko.args, kanikoArg{kaniko.Flags[i], word})
 	}
 }
 
@@ -197,10 +198,10 @@ func (p *pass) kanikoEnv(v *view) {
 		case setsEnv(p.tekton.DefaultPodTemplate, variable.name):
 			why = "Tekton's default-pod-template sets " + variable.name
 		case words == nil:
-			why = "its arguments hold an array parameter, which may say --" + variable.flag.name
-		case variable.flag.given(words):
-			why = "its arguments say --" + variable.flag.name
-		case v.says([]string{variable.name, "--" + variable.flag.name}) != "":
+			why = "its arguments hold an array parameter, which may say --" + variable.flag.Name
+		case variable.flag.Given(words):
+			why = "its arguments say --" + variable.flag.Name
+		case v.says([]string{variable.name, "--" + variable.flag.Name}) != "":
 			why = "what it runs speaks of " + variable.name
 		}
 		if why != "" {
@@ -212,18 +213,10 @@ func (p *pass) kanikoEnv(v *view) {
 	}
 }
 
-// upstream are the repositories whose images start Kaniko by the path that they
-// have had from the first release on.
-var upstream = []string{
-	"kaniko-project/executor", "kaniko-project/warmer", "kaniko/executor", "kaniko/warmer",
-	"kaniko-executor", "kaniko-warmer", "kaniko-project-executor", "kaniko-project-warmer",
-	"osscontainertools/kaniko", "osscontainertools/kaniko-warmer", "martizih/kaniko",
-}
-
 // program returns what an image of Kaniko starts, "" where that is not known.
 func (s *settings) program(known string) string {
 	ref, err := image.Parse(known)
-	repositories := builder{repositories: upstream, patterns: s.builders[0].patterns}
+	repositories := builder{repositories: kaniko.Upstream, patterns: s.builders[0].patterns}
 	switch {
 	case known == "" || err != nil || !repositories.holds(ref):
 		return ""
@@ -344,12 +337,12 @@ func (p *pass) kanikoArgs(v *view, release *version.Version) {
 	for _, arg := range p.settings.kaniko.args {
 		why := ""
 		switch {
-		case arg.given(words) || arg.given(slices.Concat(v.command, v.args)):
-			why = "its arguments say --" + arg.name
-		case arg.multi && words == nil:
-			why = "its arguments hold an array parameter, which may say --" + arg.name
-		case !arg.known(release):
-			why = fmt.Sprintf("its image is not known to understand --%s, which came with %s", arg.name, arg.since)
+		case arg.Given(words) || arg.Given(slices.Concat(v.command, v.args)):
+			why = "its arguments say --" + arg.Name
+		case arg.Multi && words == nil:
+			why = "its arguments hold an array parameter, which may say --" + arg.Name
+		case !arg.Known(release):
+			why = fmt.Sprintf("its image is not known to understand --%s, which came with %s", arg.Name, arg.Since)
 		}
 		if why != "" {
 			p.notStep(v.step, why)

@@ -1,9 +1,40 @@
 package validator
 
 // graphRules are about Tasks, Pipelines and runs, and how they fit together.
-var graphRules = []*Rule{}
+//
+// Tekton's own webhook refuses a part of what they find, and says so in its own words.
+// It does not look into a TriggerTemplate, nor at a folder that nobody has applied yet,
+// and it knows no other object.
+var graphRules = []*Rule{
+	missingDefinitionRule,
+	undefinedParamRule,
+	unusedParamRule,
+	extraParamRule,
+	missingParamRule,
+	paramTypeRule,
+	similarParamsRule,
+	undeclaredWorkspaceRule,
+	unboundWorkspaceRule,
+	undefinedResultRule,
+	unknownTaskResultRule,
+	undefinedVolumeRule,
+	unknownTaskRule,
+	finallyOrderRule,
+	taskCycleRule,
+	duplicateNameRule,
+	duplicateEnvRule,
+	invalidNameRule,
+	removedResourcesRule,
+	removedConditionsRule,
+	tektonRejectsRule,
+}
 
 // GraphPolicy holds the limits of graphRules.
-type GraphPolicy struct{}
+type GraphPolicy struct {
+	// ValidateAll makes the rule tekton-rejects judge all objects at admission, where
+	// Tekton's own webhook does so anyway, and not those in TriggerTemplates alone. It is
+	// of use where Tekton runs in another cluster.
+	ValidateAll bool `json:"validateAll,omitempty"`
+}
 
 func (GraphPolicy) validate() error { return nil }

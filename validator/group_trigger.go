@@ -1,10 +1,57 @@
 package validator
 
+import "errors"
+
 // triggerRules are about EventListeners, Triggers, bindings, templates and
 // interceptors themselves.
-var triggerRules = []*Rule{}
+var triggerRules = []*Rule{
+	legacyTriggerRule,
+	legacyInterceptorRule,
+	nullInterceptorRule,
+	interceptorParamsRule,
+	interceptorParamCaseRule,
+	interceptorWithoutSecretRule,
+	exposedUnauthenticatedRule,
+	exposedCELAloneRule,
+	exposedWithoutTLSRule,
+	triggerWithoutInterceptorRule,
+	interceptorEventTypesRule,
+	tokenToAnyHostRule,
+	interceptorPlainHTTPRule,
+	interceptorCABundleRule,
+	interceptorBadCABundleRule,
+	interceptorOutsideRule,
+	interceptorTargetRule,
+	duplicateTriggerNameRule,
+	labelSelectorRule,
+	namespaceSelectorRule,
+	payloadValidationRule,
+	templatePrivilegeRule,
+	templateKindRule,
+	templateNamespaceRule,
+	templateWithoutNameRule,
+	templateFixedNameRule,
+	templateLongNameRule,
+	runDefaultAccountRule,
+	removedAPIRule,
+	deprecatedAPIRule,
+}
 
 // TriggerPolicy holds the lists of triggerRules.
-type TriggerPolicy struct{}
+type TriggerPolicy struct {
+	// TemplateKinds are the kinds that TriggerTemplates may create, as kind.group
+	// (ConfigMap for one of the core), in which * stands for any characters. Empty
+	// means TaskRun, PipelineRun and CustomRun of tekton.dev.
+	TemplateKinds []string `json:"templateKinds,omitempty"`
+	// InterceptorTargets are the Services that interceptors may be, as
+	// namespace/name, and the hosts of their URLs, in which * stands for any
+	// characters. Empty means any.
+	InterceptorTargets []string `json:"interceptorTargets,omitempty"`
+}
 
-func (TriggerPolicy) validate() error { return nil }
+func (p TriggerPolicy) validate() error {
+	return errors.Join(
+		patterns("templateKinds", p.TemplateKinds),
+		patterns("interceptorTargets", p.InterceptorTargets),
+	)
+}

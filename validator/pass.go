@@ -18,9 +18,11 @@ type Pass struct {
 	Policy    *Policy
 	Cluster   Cluster  // never nil
 	Registry  Registry // for rules that are Online; nil for all others
+	Offline   bool     // whether nobody else will judge the object, see Validator.Offline
 
 	// Template is the TriggerTemplate that is to create this object, nil for an
-	// object of its own. Its texts may hold $(tt.params.…) then.
+	// object of its own; of a template within a trigger it has but the spec. The
+	// object's texts may hold $(tt.params.…) then.
 	Template map[string]any
 
 	at      string // what goes before each path: "" or "spec.resourcetemplates[0]."

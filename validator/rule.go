@@ -120,7 +120,10 @@ var (
 	// withTriggers are the kinds in which triggers stand, see triggersIn.
 	withTriggers = slices.Concat(eventListeners, triggers)
 	bindings     = slices.Concat(namespacedBindings, clusterBindings)
-	runs         = slices.Concat(taskRuns, pipelineRuns)
+	// withTemplates are those that say what an event creates, see templatedIn.
+	withTemplates  = slices.Concat(triggerTemplates, withTriggers)
+	anyInterceptor = slices.Concat(clusterInterceptors, namespaceInterceptor)
+	runs           = slices.Concat(taskRuns, pipelineRuns)
 	// withSteps are all kinds that write steps out, see object.Tasks.
 	withSteps = slices.Concat(tasks, clusterTasks, taskRuns, pipelines, pipelineRuns, stepActions)
 	// withTasks are those in which a pipeline's tasks stand.

@@ -37,11 +37,9 @@ func NewSet(objects []Subject) *Set {
 	return s
 }
 
-// Names implements Cluster.
+// Names implements Cluster. Of kinds that are not Tekton's it returns the names that
+// it has along with ErrUnknown, since there may be others.
 func (s *Set) Names(_ context.Context, kind schema.GroupKind, namespace string) ([]string, error) {
-	if kind.Group != tektonGroup && kind.Group != triggersGroup {
-		return nil, ErrUnknown
-	}
 	var names []string
 	if kind.Kind == "ClusterInterceptor" {
 		names = slices.Clone(CoreInterceptors)
@@ -50,6 +48,9 @@ func (s *Set) Names(_ context.Context, kind schema.GroupKind, namespace string) 
 		if o.in(namespace) {
 			names = append(names, o.Name())
 		}
+	}
+	if kind.Group != tektonGroup && kind.Group != triggersGroup {
+		return names, ErrUnknown
 	}
 	return names, nil
 }

@@ -47,6 +47,9 @@ type Validator struct {
 	Cluster Cluster
 	// Rules are those that are asked. Nil means all that there are.
 	Rules []*Rule
+	// Offline says that nobody else will judge the objects, as Tekton's own webhook
+	// does after the admission server: then rules do its work as well.
+	Offline bool
 	// Registry answers the rules that are Online. Nil means that they are not
 	// asked.
 	Registry Registry
@@ -133,7 +136,7 @@ func (j *judgement) judge(ctx context.Context, base *Pass) {
 			continue
 		}
 		pass := *base
-		pass.Cluster, pass.Registry = j.cluster, j.validator.Registry
+		pass.Cluster, pass.Registry, pass.Offline = j.cluster, j.validator.Registry, j.validator.Offline
 		pass.now, pass.rules = j.validator.now, j.rules
 		pass.report = func(f *Finding) { f.Severity, f.Mode, f.Rule, f.Others = rule.Severity, mode, rule.ID, rule.Others }
 		pass.found, pass.unknown = nil, nil

@@ -169,14 +169,30 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-// embedded returns the objects that a TriggerTemplate is to create.
+// embedded returns the objects that a TriggerTemplate, or a template within a trigger,
+// is to create.
 func embedded(p *Pass) []*Pass {
-	if p.Kind.Group != triggersGroup || p.Kind.Kind != "TriggerTemplate" {
+	if p.Kind.Group != triggersGroup {
 		return nil
 	}
 	var r object.Reader
+	if p.Kind.Kind == "TriggerTemplate" {
+		return embeddedIn(p, p.Object, "spec")
+	}
 	var inner []*Pass
-	for i, fields := range r.FieldsList(r.Fields(p.Object, "spec"), "resourcetemplates") {
+	for _, t := range triggersIn(p) {
+		if template := r.Fields(t.Fields, "template"); template["spec"] != nil {
+			inner = append(inner, embeddedIn(p, template, t.Path+".template.spec")...)
+		}
+	}
+	return inner
+}
+
+// embeddedIn returns the objects of one template, whose specification is at path.
+func embeddedIn(p *Pass, template map[string]any, path string) []*Pass {
+	var r object.Reader
+	var inner []*Pass
+	for i, fields := range r.FieldsList(r.Fields(template, "spec"), "resourcetemplates") {
 		gv, err := schema.ParseGroupVersion(r.Text(fields, "apiVersion"))
 		kind := r.Text(fields, "kind")
 		if fields == nil || err != nil || kind == "" {
@@ -188,7 +204,7 @@ func embedded(p *Pass) []*Pass {
 		}
 		inner = append(inner, &Pass{
 			Object: fields, Kind: gv.WithKind(kind), Namespace: namespace, Policy: p.Policy,
-			Template: p.Object, at: fmt.Sprintf("spec.resourcetemplates[%d].", i),
+			Template: template, at: fmt.Sprintf("%s.resourcetemplates[%d].", path, i),
 		})
 	}
 	return inner

@@ -70,6 +70,7 @@ func TestOnAPIServer(t *testing.T) {
 	t.Run("drift is repaired", func(t *testing.T) { testRepair(t, c, p) })
 	t.Run("from a url to the Service", func(t *testing.T) { testSwitch(t, c, p) })
 	t.Run("rights", func(t *testing.T) { testRights(t, api.Config, c, p) })
+	t.Run("configuration", func(t *testing.T) { testConfiguration(t, api, c) })
 }
 
 func create(t *testing.T, c client.Client, o client.Object) {
@@ -269,34 +270,42 @@ func clientOf(t *testing.T, published *unstructured.Unstructured, address string
 	return &http.Client{Transport: transport}
 }
 
-// checkEvents posts GitHub's documented example for a Trigger that has the Secret,
-// and for one in a namespace that has not.
+// checkEvents asks about a Trigger that has the Secret, and about one in a namespace
+// that has not.
 func checkEvents(t *testing.T, c *http.Client) {
 	t.Helper()
 	for namespace, want := range map[string]bool{"ci": true, "default": false} {
-		body, err := json.Marshal(&v1beta1.InterceptorRequest{
-			Body: "Hello, World!",
-			Header: map[string][]string{
-				"X-Github-Event":      {"push"},
-				"X-Hub-Signature-256": {"sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"},
-			},
-			InterceptorParams: map[string]any{"provider": "github", "secretRef": map[string]any{"secretName": "hook", "secretKey": "token"}},
-			Context:           &v1beta1.TriggerContext{TriggerID: "namespaces/" + namespace + "/triggers/build"},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := c.Post("https://tekgate-interceptor.tekgate.svc/verify", "application/json", bytes.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got v1beta1.InterceptorResponse
-		err = json.NewDecoder(r.Body).Decode(&got)
-		r.Body.Close()
-		if err != nil || r.StatusCode != http.StatusOK || got.Continue != want {
-			t.Errorf("namespace %s: got status %d, answer %+v, error %v; want continue %v", namespace, r.StatusCode, got, err, want)
+		if got := askExample(t, c, namespace); got.Continue != want {
+			t.Errorf("namespace %s: got %+v, want continue %v", namespace, got, want)
 		}
 	}
+}
+
+// askExample posts GitHub's documented example for a Trigger in a namespace.
+func askExample(t *testing.T, c *http.Client, namespace string) *v1beta1.InterceptorResponse {
+	t.Helper()
+	body, err := json.Marshal(&v1beta1.InterceptorRequest{
+		Body: "Hello, World!",
+		Header: map[string][]string{
+			"X-Github-Event":      {"push"},
+			"X-Hub-Signature-256": {"sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"},
+		},
+		InterceptorParams: map[string]any{"provider": "github", "secretRef": map[string]any{"secretName": "hook", "secretKey": "token"}},
+		Context:           &v1beta1.TriggerContext{TriggerID: "namespaces/" + namespace + "/triggers/build"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.Post("https://tekgate-interceptor.tekgate.svc/verify", "application/json", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	got := &v1beta1.InterceptorResponse{}
+	if err := json.NewDecoder(r.Body).Decode(got); err != nil || r.StatusCode != http.StatusOK {
+		t.Fatalf("namespace %s: got %s, error %v", namespace, r.Status, err)
+	}
+	return got
 }
 
 // testOneWrite watches from before the object exists: what EventListeners see

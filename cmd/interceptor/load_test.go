@@ -55,7 +55,7 @@ func startReplica(t *testing.T, kubeconfig string) *replica {
 }
 
 // balancer is a Service: it sends each new connection to an endpoint that was ready
-// when it was last asked.
+// when it was last asked, and closes it where nobody listens there any more.
 type balancer struct {
 	address   string
 	endpoints []*replica
@@ -63,6 +63,8 @@ type balancer struct {
 	mu    sync.Mutex
 	ready []*replica
 	next  int
+	open  map[*replica]int // connections that there are
+	made  map[*replica]int // and that there ever were, also where nobody listened
 }
 
 func newBalancer(t *testing.T, endpoints ...*replica) *balancer {
@@ -72,7 +74,7 @@ func newBalancer(t *testing.T, endpoints ...*replica) *balancer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	b := &balancer{address: l.Addr().String(), endpoints: endpoints}
+	b := &balancer{address: l.Addr().String(), endpoints: endpoints, open: map[*replica]int{}, made: map[*replica]int{}}
 	b.probe()
 	go func() {
 		for t.Context().Err() == nil {
@@ -118,7 +120,14 @@ func (b *balancer) forward(c net.Conn) {
 	}
 	b.next++
 	to := b.ready[b.next%len(b.ready)]
+	b.open[to]++
+	b.made[to]++
 	b.mu.Unlock()
+	defer func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.open[to]--
+	}()
 	upstream, err := net.Dial("tcp", to.events)
 	if err != nil {
 		return
@@ -131,6 +140,13 @@ func (b *balancer) forward(c net.Conn) {
 	io.Copy(c, upstream)
 }
 
+// connections returns how many lead to a replica, and how many ever did.
+func (b *balancer) connections(to *replica) (open, made int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.open[to], b.made[to]
+}
+
 // load is what the events are signed with, and what became of them.
 type load struct {
 	site   *triggersSite
@@ -139,9 +155,16 @@ type load struct {
 	signing sync.RWMutex // held for reading from signing to the verdict
 	secret  string
 
-	verdicts, wrong, lost atomic.Int64
-	mu                    sync.Mutex
-	problems              []string
+	verdicts, wrong atomic.Int64
+	mu              sync.Mutex
+	lost            []loss
+	problems        []string
+}
+
+// loss is a question that was not answered.
+type loss struct {
+	event        int
+	began, ended time.Time
 }
 
 const loadTriggers = 8
@@ -158,19 +181,27 @@ func (l *load) event(number int) {
 	var group sync.WaitGroup
 	for trigger := range loadTriggers {
 		group.Go(func() {
+			began := time.Now()
 			passed, err := l.site.verdict(l.client, fmt.Sprint("t", trigger), fmt.Sprint("event-", number), pushBody, header, verifying)
-			l.verdicts.Add(1)
 			switch {
 			case err != nil:
-				l.lost.Add(1)
-				l.note("event %d, trigger %d: %v", number, trigger, err)
+				l.lose(loss{number, began, time.Now()})
+				l.note("event %d, trigger %d, asked at %s: %v", number, trigger, began.Format("15:04:05.000"), err)
 			case passed == forged:
 				l.wrong.Add(1)
 				l.note("event %d, trigger %d: passed %v, forged %v", number, trigger, passed, forged)
+			default:
+				l.verdicts.Add(1)
 			}
 		})
 	}
 	group.Wait()
+}
+
+func (l *load) lose(one loss) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lost = append(l.lost, one)
 }
 
 func (l *load) note(format string, args ...any) {
@@ -195,38 +226,51 @@ func (l *load) rotate(ctx context.Context, secret string) error {
 	return l.site.client.Update(ctx, object)
 }
 
-// TestLoad sends 2,000 events to 8 triggers each, at two replicas behind one
-// address, while what can go wrong does.
-func TestLoad(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes most of a minute and a real API server, which -short does without")
-	}
-	const events, pause = 2000, 20 * time.Millisecond
+const loadEvents = 2000
+
+// rig are two replicas behind one address, and an EventListener that sends them
+// events.
+type rig struct {
+	*load
+	stays, goes *replica
+	balancer    *balancer
+	trust       *trust
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
 	s := newTriggersSite(t)
 	s.apply(t, recipe)
-	first, second := startReplica(t, s.api.Kubeconfig), startReplica(t, s.api.Kubeconfig)
-	first.address(t, "ClusterInterceptor tekgate is published")
-	b := newBalancer(t, first, second)
-	s.route("tekgate-interceptor.tekgate.svc", b.address)
-	tr := newTrust(t, s, time.Second)
-	l := &load{site: s, client: tr.client(t, 10*time.Second), secret: hookSecret}
+	r := &rig{stays: startReplica(t, s.api.Kubeconfig), goes: startReplica(t, s.api.Kubeconfig)}
+	r.stays.address(t, "ClusterInterceptor tekgate is published")
+	r.balancer = newBalancer(t, r.stays, r.goes)
+	s.route("tekgate-interceptor.tekgate.svc", r.balancer.address)
+	r.trust = newTrust(t, s, time.Second)
+	r.load = &load{site: s, client: r.trust.client(t, 10*time.Second), secret: hookSecret}
 	eventually(t, func() error {
-		tr.refresh()
-		_, err := s.verdict(l.client, "t0", "warm-up", pushBody, githubHeader(hookSecret, pushBody), verifying)
+		r.trust.refresh()
+		_, err := s.verdict(r.client, "t0", "warm-up", pushBody, githubHeader(hookSecret, pushBody), verifying)
 		return err
 	})
+	return r
+}
 
+// send sends 2,000 events to 8 triggers each, while what can go wrong does; end is
+// how one of the replicas does.
+func (r *rig) send(t *testing.T, end func() error) {
+	t.Helper()
+	const pause = 20 * time.Millisecond
 	began := time.Now()
 	misfortunes := make(chan error, 1)
-	go func() { misfortunes <- l.misfortunes(t.Context(), second) }()
+	go func() { misfortunes <- r.misfortunes(t.Context(), end) }()
 	var group sync.WaitGroup
 	// No more than a slow machine answers: what piles up unread in its sockets
 	// when a replica ends was never the server's to answer.
 	slots := make(chan struct{}, 16)
-	for number := range events {
+	for number := range loadEvents {
 		slots <- struct{}{}
 		group.Go(func() {
-			l.event(number)
+			r.event(number)
 			<-slots
 		})
 		time.Sleep(pause)
@@ -235,18 +279,95 @@ func TestLoad(t *testing.T) {
 	if err := <-misfortunes; err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d verdicts in %s, %d wrong, %d lost", l.verdicts.Load(), time.Since(began).Round(time.Second), l.wrong.Load(), l.lost.Load())
-	if l.verdicts.Load() != events*loadTriggers || l.wrong.Load()+l.lost.Load() > 0 {
-		t.Errorf("%d wrong, %d lost:\n%s\n--- first\n%s\n--- second\n%s", l.wrong.Load(), l.lost.Load(), strings.Join(l.problems, "\n"),
-			interesting(first.text()), interesting(second.text()))
+	t.Logf("%d right verdicts in %s, %d wrong, %d lost", r.verdicts.Load(), time.Since(began).Round(time.Second), r.wrong.Load(), len(r.lost))
+	if r.verdicts.Load()+r.wrong.Load()+int64(len(r.lost)) != loadEvents*loadTriggers {
+		t.Errorf("want %d in all", loadEvents*loadTriggers)
 	}
-	if !strings.Contains(first.text(), "Secrets can be read again") {
+	if !strings.Contains(r.stays.text(), "Secrets can be read again") {
 		t.Error("the replica that stayed never noticed that the API server was away")
 	}
-	if err := <-second.done; err != nil {
+	r.trust.alive(t)
+}
+
+// explain fails the test, with what is known.
+func (r *rig) explain(t *testing.T, format string, args ...any) {
+	t.Helper()
+	t.Errorf("%s\n%s\n--- the one that stays\n%s\n--- the one that goes\n%s", fmt.Sprintf(format, args...), strings.Join(r.problems, "\n"),
+		interesting(r.stays.text()), interesting(r.goes.text()))
+}
+
+// TestLoad ends one of the replicas as a rollout does: no verdict is wrong, and none
+// is missing.
+func TestLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes most of a minute and a real API server, which -short does without")
+	}
+	r := newRig(t)
+	r.send(t, func() error { return r.goes.cmd.Process.Signal(syscall.SIGTERM) })
+	if r.wrong.Load() > 0 || len(r.lost) > 0 {
+		r.explain(t, "%d wrong, %d lost", r.wrong.Load(), len(r.lost))
+	}
+	if err := <-r.goes.done; err != nil {
 		t.Errorf("the replica that was to go ended with %v", err)
 	}
-	tr.alive(t)
+}
+
+// TestLoadKilled kills one of the replicas in the middle of its answers. No verdict
+// is wrong. Those that are missing are accounted for one by one: EventListeners ask
+// once, so what is lost are the questions that the replica was reading or answering
+// in that moment, at most one for each connection to it, and those that were sent
+// to it before the Service knew. Sent again, as forges can, all are answered.
+func TestLoadKilled(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes most of a minute and a real API server, which -short does without")
+	}
+	r := newRig(t)
+	var killed, known time.Time
+	var open, before int
+	r.send(t, func() error {
+		open, before = r.balancer.connections(r.goes)
+		killed = time.Now()
+		if err := r.goes.cmd.Process.Kill(); err != nil {
+			return err
+		}
+		<-r.goes.done // with an error: it was killed
+		r.balancer.probe()
+		for left := open; left > 0; left, _ = r.balancer.connections(r.goes) {
+			time.Sleep(time.Millisecond)
+		}
+		known = time.Now()
+		return nil
+	})
+	if r.wrong.Load() > 0 {
+		r.explain(t, "%d wrong", r.wrong.Load())
+	}
+	_, after := r.balancer.connections(r.goes)
+	t.Logf("%d connections led to the replica when it was killed, and %d were made until %s later, when the Service knew", open, after-before, known.Sub(killed))
+	if len(r.lost) > open+after-before {
+		r.explain(t, "%d are lost, and only %d and %d can have been on their way", len(r.lost), open, after-before)
+	}
+	again := map[int]bool{}
+	for _, one := range r.lost {
+		again[one.event] = true
+		const noticed = 500 * time.Millisecond // by a client, that its connection is closed
+		if one.ended.Before(killed) || one.began.After(known.Add(noticed)) {
+			r.explain(t, "one that was asked from %s to %s is lost, and the replica was killed at %s", one.began, one.ended, killed)
+		}
+	}
+	r.redeliver(t, again)
+}
+
+// redeliver sends events again, as a forge does when somebody asks it to.
+func (r *rig) redeliver(t *testing.T, events map[int]bool) {
+	t.Helper()
+	r.lost, r.problems = nil, nil
+	before := r.verdicts.Load()
+	for number := range events {
+		r.event(number)
+	}
+	if got, want := r.verdicts.Load()-before, int64(len(events)*loadTriggers); got != want || r.wrong.Load() > 0 {
+		r.explain(t, "sent again, %d of %d are answered", got, want)
+	}
 }
 
 // interesting leaves out verdicts.
@@ -260,8 +381,9 @@ func interesting(log string) string {
 	return strings.Join(lines, "\n")
 }
 
-// misfortunes happen one after the other, and some at once.
-func (l *load) misfortunes(ctx context.Context, goes *replica) error {
+// misfortunes happen one after the other, and some at once. In the middle of the
+// worst of them, end ends one of the replicas.
+func (l *load) misfortunes(ctx context.Context, end func() error) error {
 	pause := func(d time.Duration) { time.Sleep(d) }
 	pause(2 * time.Second)
 	if err := l.rotate(ctx, "another secret, of some length"); err != nil {
@@ -291,8 +413,8 @@ func (l *load) misfortunes(ctx context.Context, goes *replica) error {
 		return err
 	}
 	pause(10 * time.Second)
-	if err := goes.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
+	if err := end(); err != nil {
+		return fmt.Errorf("ending a replica: %w", err)
 	}
 	pause(10 * time.Second)
 	if err := l.site.api.StartAPIServer(); err != nil {

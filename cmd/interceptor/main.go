@@ -33,7 +33,6 @@ import (
 	"k8s.io/klog/v2"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
-	"github.com/tekgate/tekgate/cmd/internal/config"
 	"github.com/tekgate/tekgate/interceptor"
 	"github.com/tekgate/tekgate/interceptor/deliveries"
 	"github.com/tekgate/tekgate/interceptor/replay"
@@ -101,7 +100,7 @@ func command(errOut io.Writer) *cobra.Command {
 	f.StringVar(&o.health, "health-bind-address", ":8081", "`ADDRESS` to serve /healthz and /readyz on; 0 for none")
 	f.StringVar(&o.metrics, "metrics-bind-address", ":8080", "`ADDRESS` to serve /metrics on; 0 for none")
 	f.StringVar(&o.deliveries, "deliveries-bind-address", "127.0.0.1:8082", "`ADDRESS` to serve the recent deliveries on, without asking who reads them; 0 for none. On loopback, only those reach it who may forward a port to the Pod")
-	f.DurationVar(&o.drain, "drain", 5*time.Second, "how long to go on serving after the first signal, while clients learn of it")
+	f.DurationVar(&o.drain, "drain", 15*time.Second, "how long to go on serving after the first signal, at most: the server ends once no request has come for five seconds")
 	f.DurationVar(&o.recheck, "recheck", time.Minute, "how often the ClusterInterceptor and the CA's Secret are looked at")
 	f.DurationVar(&o.overlap, "ca-overlap", 5*time.Minute, "how long a new CA is published before it signs; EventListeners read it once a minute")
 	f.StringVar(&o.url, "url", "", "`URL` that EventListeners reach this server by when it runs outside the cluster, such as https://127.0.0.1:9444; its path is /verify unless it has one (default: the Service)")
@@ -124,8 +123,8 @@ func logTo(w io.Writer) logr.Logger {
 }
 
 func (o options) run(ctx context.Context, log logr.Logger) error {
-	configuration, err := config.Load(o.config)
-	if err != nil {
+	configured := newConfiguration(o.config)
+	if err := configured.file.Load(); err != nil {
 		return err
 	}
 	target, err := o.target()
@@ -140,14 +139,15 @@ func (o options) run(ctx context.Context, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
-	return o.serve(ctx, c, target, authority, configuration.Interceptor, log)
+	return o.serve(ctx, c, target, authority, configured, log)
 }
 
 // serve puts the parts together.
-func (o options) serve(ctx context.Context, c kube, to target, authority *certs.Authority, configuration interceptor.Config, log logr.Logger) error {
+func (o options) serve(ctx context.Context, c kube, to target, authority *certs.Authority, configured *configuration, log logr.Logger) error {
 	numbers := newMetrics(authority.Expiry)
+	in := configured.now
 	recent := deliveries.New(deliveries.Options{
-		Replica: hostname(), PerTrigger: configuration.Deliveries.PerTrigger, Triggers: configuration.Deliveries.Triggers,
+		Replica: hostname(), PerTrigger: in.Deliveries.PerTrigger, Triggers: in.Deliveries.Triggers,
 	})
 	s := &server{log: log, drainTime: o.drain}
 	err := s.listen(ctx, o.bind,
@@ -160,14 +160,17 @@ func (o options) serve(ctx context.Context, c kube, to target, authority *certs.
 	complaints := newRefusals(c.Client, log)
 	replays := replay.New(replay.Options{
 		Client: c.Client, Namespace: o.namespace, Log: log,
-		Max: configuration.Replay.Max, MaxNamespace: configuration.Replay.MaxPerNamespace,
+		Max: in.Replay.Max, MaxNamespace: in.Replay.MaxPerNamespace,
 	})
-	handler := interceptor.New(configuration, interceptor.Options{
-		Secrets: secretsOf(c, configuration.Secrets, numbers, log), Replay: replays, Log: log, Now: time.Now,
+	known := secretsOf(c, in.Secrets, numbers, log)
+	configured.parts = &parts{secrets: known, replays: replays, recent: recent}
+	configured.parts.handler.Store(interceptor.New(in, interceptor.Options{
+		Secrets: known, Replay: replays, Log: log, Now: time.Now,
 		Observers: []interceptor.Observer{numbers, recent, complaints},
-	})
+	}))
+	configured.teller = &teller{client: c.Client, namespace: o.namespace, reloads: numbers.reloads, log: log}
 	k := &keeper{publisher: publisher{client: c, log: log}, to: to, authority: authority, every: o.recheck}
-	return s.run(ctx, handler, authority.TLS, k.run, complaints.run, replays.Run)
+	return s.run(ctx, configured.parts, authority.TLS, k.run, complaints.run, replays.Run, configured.file.Run)
 }
 
 func secretsOf(c kube, configuration interceptor.SecretsConfig, numbers *metrics, log logr.Logger) *secrets.Cache {

@@ -29,6 +29,7 @@ type metrics struct {
 	newlines prometheus.Counter
 	secrets  *prometheus.CounterVec
 	matched  *matched
+	reloads  *reloads
 }
 
 const subsystem = "tekgate_interceptor"
@@ -59,16 +60,41 @@ func newMetrics(expiry func() (leaf, ca time.Time)) *metrics {
 			Help: "Look-ups of Secrets by outcome: cached, read, stale (served on while the API server is away) or failed.",
 		}, []string{"outcome"}),
 		matched: &matched{seen: map[matchedKey]matchedValue{}},
+		reloads: newReloads(),
 	}
 	for _, o := range secrets.Outcomes {
 		m.secrets.WithLabelValues(string(o))
 	}
-	m.registry.MustRegister(m.verdicts, m.duration, m.skew, m.newlines, m.secrets, m.matched,
+	m.registry.MustRegister(m.verdicts, m.duration, m.skew, m.newlines, m.secrets, m.matched, m.reloads.success, m.reloads.at,
 		expiryGauge("serving", func() time.Time { leaf, _ := expiry(); return leaf }),
 		expiryGauge("ca", func() time.Time { _, ca := expiry(); return ca }),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
+
+// reloads tell how the configuration was when it was read last. They have the names
+// that they have at the admission server.
+type reloads struct{ success, at prometheus.Gauge }
+
+func newReloads() *reloads {
+	r := &reloads{
+		success: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tekgate_config_last_reload_successful", Help: "1 if the configuration was valid when it was read last.",
+		}),
+		at: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "tekgate_config_last_reload_success_timestamp_seconds", Help: "Unix time at which a valid configuration was read last.",
+		}),
+	}
+	r.loaded(time.Now()) // there is no server without
+	return r
+}
+
+func (r *reloads) loaded(now time.Time) {
+	r.success.Set(1)
+	r.at.Set(float64(now.Unix()))
+}
+
+func (r *reloads) refused() { r.success.Set(0) }
 
 func expiryGauge(certificate string, at func() time.Time) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{

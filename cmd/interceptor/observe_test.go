@@ -56,6 +56,8 @@ func TestMetrics(t *testing.T) {
 		`tekgate_interceptor_matched_secret_last_use_timestamp_seconds{key="token",namespace="ci",secret="hook"} `,
 		`tekgate_interceptor_certificate_expiry_timestamp_seconds{certificate="serving"} 1.893456e+09`,
 		`tekgate_interceptor_certificate_expiry_timestamp_seconds{certificate="ca"} `,
+		`tekgate_config_last_reload_successful 1`,
+		`tekgate_config_last_reload_success_timestamp_seconds `,
 		`go_goroutines `,
 		`process_resident_memory_bytes `,
 	} {

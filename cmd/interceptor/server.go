@@ -9,10 +9,11 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
+
+	"github.com/tekgate/tekgate/internal/drain"
 )
 
 // The times. An EventListener sends at once and waits ten seconds for an answer;
@@ -35,8 +36,8 @@ const (
 // requests in flight on SIGTERM.
 type server struct {
 	log       logr.Logger
-	drainTime time.Duration // how long events are still taken after SIGTERM
-	draining  atomic.Bool
+	drainTime time.Duration // how long events are still taken after SIGTERM, at most
+	requests  *drain.Requests
 
 	events net.Listener
 	beside []endpoint
@@ -78,14 +79,16 @@ func (s *server) close() {
 	}
 }
 
-// run serves until ctx ends, and then until all requests are answered. Meanwhile
-// the workers run beside it.
+// run serves until ctx ends, and then until clients have gone elsewhere and all
+// requests are answered. Meanwhile the workers run beside it.
 func (s *server) run(ctx context.Context, handler http.Handler, secure func(*tls.Config), workers ...func(context.Context)) error {
-	ctx, cancel := context.WithCancel(ctx)
+	requests, serving := drain.Watch(ctx, s.drainTime)
+	serving, cancel := context.WithCancel(serving)
 	defer cancel()
+	s.requests = requests
 	config := &tls.Config{}
 	secure(config)
-	servers := []*http.Server{s.server(s.lastCalls(handler))}
+	servers := []*http.Server{s.server(requests.Handler(handler))}
 	failed := make(chan error, 1+len(s.beside))
 	go func() { failed <- servers[0].Serve(tls.NewListener(s.events, config)) }()
 	s.log.Info("serving events", "address", s.events.Addr().String())
@@ -97,13 +100,13 @@ func (s *server) run(ctx context.Context, handler http.Handler, secure func(*tls
 	}
 	var working sync.WaitGroup
 	for _, work := range workers {
-		working.Go(func() { work(ctx) })
+		working.Go(func() { work(serving) })
 	}
+	defer context.AfterFunc(ctx, func() { s.log.Info("shutting down", "servingOnForAtMost", s.drainTime.String()) })()
 
 	var err error
 	select {
-	case <-ctx.Done():
-		s.drain()
+	case <-serving.Done():
 	case err = <-failed:
 		err = fmt.Errorf("serving: %w", err)
 	}
@@ -124,16 +127,6 @@ func (s *server) server(h http.Handler) *http.Server {
 	}
 }
 
-// lastCalls tells clients to leave once the server is draining.
-func (s *server) lastCalls(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.draining.Load() {
-			w.Header().Set("Connection", "close")
-		}
-		h.ServeHTTP(w, r)
-	})
-}
-
 // probes answers for the Pod. Ready means that events are served; it does not ask
 // for the ClusterInterceptor, which waits for Tekton Triggers.
 func (s *server) probes() http.Handler {
@@ -141,18 +134,12 @@ func (s *server) probes() http.Handler {
 		switch {
 		case r.URL.Path != "/healthz" && r.URL.Path != "/readyz":
 			http.NotFound(w, r)
-		case r.URL.Path == "/readyz" && s.draining.Load():
+		case r.URL.Path == "/readyz" && s.requests.Begun():
 			http.Error(w, "shutting down", http.StatusServiceUnavailable)
 		default:
 			fmt.Fprintln(w, "ok")
 		}
 	})
-}
-
-func (s *server) drain() {
-	s.draining.Store(true)
-	s.log.Info("shutting down", "servingOnFor", s.drainTime.String())
-	time.Sleep(s.drainTime)
 }
 
 func stop(servers ...*http.Server) error {

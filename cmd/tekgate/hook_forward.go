@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/httpstream" //nolint:staticcheck // what client-go's port forwarding still takes
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -25,6 +28,7 @@ type forwarded struct {
 // Pods that cannot be reached warn hears; without any the error does. The ways stay
 // open until ctx ends.
 func forward(ctx context.Context, k *kube, namespace string, port int, warn func(error)) ([]forwarded, error) {
+	quiet()
 	config, err := k.restConfig()
 	if err != nil {
 		return nil, err
@@ -63,6 +67,10 @@ func forward(ctx context.Context, k *kube, namespace string, port int, warn func
 	}
 	return nil, fmt.Errorf("finding the interceptor: namespace %s has no running Pod of it: see `tekgate status`", namespace)
 }
+
+// quiet keeps client-go from logging each connection that could not be forwarded:
+// whoever made it says so, in a sentence.
+var quiet = sync.OnceFunc(func() { klog.SetLogger(logr.Discard()) })
 
 // forwardPod returns the local address that leads to a Pod's port.
 func forwardPod(ctx context.Context, config *rest.Config, pod *corev1.Pod, port int) (string, error) {

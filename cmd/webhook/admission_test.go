@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,6 +24,7 @@ func TestAdmission(t *testing.T) {
 	b := newBed(t)
 	before := b.parse(kaniko("before", "v1"))
 	b.create(before)
+	b.Run("rotation that nobody is told of", func(t *testing.T) { b.on(t).testUnpublished() })
 	b.configure()
 	b.create(account("ci"))
 
@@ -36,6 +36,7 @@ func TestAdmission(t *testing.T) {
 	b.Run("EventListener", func(t *testing.T) { b.on(t).testEventListener() })
 	b.Run("direct", func(t *testing.T) { b.on(t).testDirect() })
 	b.Run("injection", func(t *testing.T) { b.on(t).testInjection() })
+	b.Run("rotation", func(t *testing.T) { b.on(t).testRotation() })
 	b.Run("configuration", func(t *testing.T) { b.on(t).testConfiguration() })
 	b.Run("another webhook after it", func(t *testing.T) { b.on(t).testSecondAfter() })
 	b.Run("another webhook before it", func(t *testing.T) { b.on(t).testSecondBefore() })
@@ -194,7 +195,7 @@ spec:
 func (b *bed) testEventListener() {
 	err := b.client.Create(b.Context(), b.parse(listener))
 	for _, part := range []string{
-		"admission webhook \"eventlisteners.validate.tekgate.dev\" denied the request: this EventListener was refused:\n- ",
+		"admission webhook \"triggers.validate.tekgate.dev\" denied the request: this EventListener was refused:\n- ",
 		`spec.triggers[0].bindings[0].ref: TriggerBinding "git-binding" does not exist in namespace "ci"`,
 		`spec.triggers[0].template.ref: TriggerTemplate "git-template" does not exist`,
 	} {
@@ -269,17 +270,10 @@ func (b *bed) testInjection() {
 	b.get(configuration)
 	hook := configuration.Object["webhooks"].([]any)[0].(map[string]any)
 	right := hook["clientConfig"].(map[string]any)["caBundle"].(string)
-	bundle, err := base64.StdEncoding.DecodeString(right)
-	if err != nil {
-		b.Fatal(err)
-	}
 	delete(hook["clientConfig"].(map[string]any), "caBundle")
 	if err := b.client.Update(b.Context(), configuration); err != nil {
 		b.Fatal(err)
 	}
-	i := &injector{client: b.client, bundle: bundle, interval: 50 * time.Millisecond, log: logr.Discard(),
-		listening: func(*http.Request) error { return nil }}
-	go func() { _ = i.Start(b.Context()) }()
 	b.eventually("the CA is back", func() error {
 		b.get(configuration)
 		client := configuration.Object["webhooks"].([]any)[0].(map[string]any)["clientConfig"].(map[string]any)
@@ -312,7 +306,9 @@ func (b *bed) testSecondBefore() {
 }
 
 // requests returns how often /mutate has been asked in this process.
-func requests(t *testing.T) float64 {
+func requests(t *testing.T) float64 { return requestsTo(t, "/mutate") }
+
+func requestsTo(t *testing.T, path string) float64 {
 	t.Helper()
 	families, err := metrics.Registry.Gather()
 	if err != nil {
@@ -324,7 +320,7 @@ func requests(t *testing.T) float64 {
 			continue
 		}
 		for _, metric := range family.GetMetric() {
-			if strings.Contains(metric.String(), `"/mutate"`) {
+			if strings.Contains(metric.String(), `"`+path+`"`) {
 				count += metric.GetCounter().GetValue()
 			}
 		}

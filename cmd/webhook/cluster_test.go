@@ -118,6 +118,9 @@ func (b *bed) limit() {
 const configuredBuilder = "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmutator: {serviceAccount: {name: builder}}\n" +
 	"validator: {rules: {dangling-reference: {mode: enforce}}}\n"
 
+// testOverlap is how long a new CA is in the webhook configurations before it signs.
+const testOverlap = 3 * time.Second
+
 func (b *bed) start() {
 	b.Helper()
 	b.config = write(b.T, b.TempDir(), "config.yaml", configuredBuilder)
@@ -127,6 +130,7 @@ func (b *bed) start() {
 		b.stopped <- run(ctx, []string{
 			"--kubeconfig", b.kubeconfig, "--config", b.config, "--bind-address", b.address,
 			"--health-bind-address", b.health, "--metrics-bind-address", "0", "--drain", "1s",
+			"--recheck", "300ms", "--ca-overlap", testOverlap.String(),
 		}, io.Discard, b.logs)
 	}()
 	b.Cleanup(cancel)

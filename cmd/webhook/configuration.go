@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +16,7 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/internal/config"
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/reload"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/validator"
 )
@@ -32,16 +30,14 @@ type ruleSet struct {
 	validate *validator.Validator
 }
 
-// configuration holds the rules in force. It reads the file again and again: the
-// kubelet replaces a mounted ConfigMap within a minute or so, by a symbolic link
-// that no watch of the file itself would notice, and a file that is edited by hand
-// is noticed the same way. A file that is wrong changes nothing but what is told.
+// configuration holds the rules in force, which are those of its file.
 type configuration struct {
 	path       string
 	namespace  string
 	interval   time.Duration
 	cluster    *lookups
 	references references
+	later      func(validator.Subject, []validator.Finding) // see type later
 	controller string
 	live       client.Reader
 	events     events.EventRecorder
@@ -49,45 +45,29 @@ type configuration struct {
 	log        logr.Logger
 
 	current atomic.Pointer[ruleSet]
-	seen    [sha256.Size]byte
+	file    reload.File
 }
 
 // load reads the file for the first time, when being wrong is fatal.
 func (c *configuration) load() error {
-	text, err := c.file()
-	if err != nil {
-		return err
-	}
-	c.seen = sha256.Sum256(text)
-	return c.use(text)
-}
-
-func (c *configuration) file() ([]byte, error) {
-	if c.path == "" {
-		return nil, nil
-	}
-	text, err := os.ReadFile(c.path)
-	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	return text, nil
+	c.file = reload.File{Path: c.path, Interval: c.interval, Use: c.use, Changed: c.changed}
+	return c.file.Load()
 }
 
 // use makes the rules of a text the ones in force, or tells what is wrong.
 func (c *configuration) use(text []byte) error {
 	parsed, rules, err := parse(text, c.path != "")
-	if err == nil {
-		var m *mutator.Mutator
-		if m, err = mutator.New(parsed.Mutator, rules, c.cluster); err == nil {
-			m.Controller, m.Observe = c.controller, c.metrics.observe
-			c.current.Store(&ruleSet{m, &validator.Validator{Config: parsed.Validator, Cluster: c.references}})
-			c.metrics.loaded(m.Hash(), time.Now())
-			return nil
-		}
-		err = fmt.Errorf("mutator.%w", err)
+	if err != nil {
+		return err
 	}
-	c.metrics.refused()
-	return fmt.Errorf("configuration %s: %w", c.path, err)
+	m, err := mutator.New(parsed.Mutator, rules, c.cluster)
+	if err != nil {
+		return fmt.Errorf("mutator.%w", err)
+	}
+	m.Controller, m.Observe = c.controller, c.metrics.observe
+	c.current.Store(&ruleSet{m, &validator.Validator{Config: parsed.Validator, Cluster: c.references, Observe: c.metrics.finding, Later: c.later}})
+	c.metrics.loaded(m.Hash(), time.Now())
+	return nil
 }
 
 // parse reads a text, the default configuration where there is no file.
@@ -108,33 +88,20 @@ func (*configuration) NeedLeaderElection() bool { return false }
 
 // Start looks at the file until ctx ends.
 func (c *configuration) Start(ctx context.Context) error {
-	for sleep(ctx, c.interval) {
-		c.look(ctx)
-	}
+	c.file.Run(ctx)
 	return nil
 }
 
-func (c *configuration) look(ctx context.Context) {
-	text, err := c.file()
-	state := sha256.Sum256(text)
-	if err != nil {
-		state = sha256.Sum256([]byte("error: " + err.Error()))
-	}
-	if state == c.seen {
-		return
-	}
-	c.seen = state
+// changed tells what became of a file that has changed.
+func (c *configuration) changed(ctx context.Context, err error) {
+	hash := c.current.Load().mutate.Hash()
 	if err == nil {
-		err = c.use(text)
-	} else {
-		c.metrics.refused()
-	}
-	if err != nil {
-		c.log.Error(err, "keeping the last good configuration", "hash", c.current.Load().mutate.Hash())
-		c.event(ctx, err)
+		c.log.Info("using a new configuration", "hash", hash)
 		return
 	}
-	c.log.Info("using a new configuration", "hash", c.current.Load().mutate.Hash())
+	c.metrics.refused()
+	c.log.Error(err, "keeping the last good configuration", "hash", hash)
+	c.event(ctx, err)
 }
 
 // event tells of a bad configuration where people look: at its ConfigMap.
@@ -144,16 +111,7 @@ func (c *configuration) event(ctx context.Context, cause error) {
 		return // the file comes from elsewhere; the log has said it
 	}
 	c.events.Eventf(&cm, nil, corev1.EventTypeWarning, "BadConfiguration", "Reload",
-		"the admission server keeps the last good configuration: %s", oneLine(cause))
-}
-
-func oneLine(err error) string {
-	const longest = 900 // an Event's note may have 1,024 bytes
-	text := strings.ReplaceAll(err.Error(), "\n", "; ")
-	if len(text) > longest {
-		text = text[:longest] + "…"
-	}
-	return text
+		"the admission server keeps the last good configuration: %s", reload.OneLine(cause))
 }
 
 // Handle answers reviews of the ConfigMap: a configuration that the servers could

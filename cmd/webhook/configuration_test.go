@@ -145,7 +145,7 @@ func TestLook(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 3 {
-			c.look(t.Context())
+			c.file.Look(t.Context())
 		}
 		if got := strings.Count(logs.String(), "\n"); (want == "") != (got == 0) || got > 1 || !strings.Contains(logs.String(), want) {
 			t.Errorf("the log says %q, want %q once", logs.String(), want)

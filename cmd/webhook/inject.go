@@ -20,9 +20,12 @@ const (
 
 // injector keeps the CA in the webhook configurations. Every replica does so,
 // without a leader: all write the same bytes, and none where they stand already.
+// While the CA is replaced the bytes change, and the authority goes on only once
+// both configurations hold the new ones.
 type injector struct {
 	client    client.Client
-	bundle    []byte
+	authority *certs.Authority
+	published []byte          // the bundle that the API server can read in both
 	listening healthz.Checker // whether the server can be reached
 	interval  time.Duration   // between two looks when all is well
 	log       logr.Logger
@@ -60,11 +63,21 @@ func (i *injector) Start(ctx context.Context) error {
 	}
 }
 
+// inject first takes the newest CA, so that no replica writes an older bundle over
+// a newer one.
 func (i *injector) inject(ctx context.Context) error {
-	return errors.Join(
-		certs.InjectMutating(ctx, i.client, mutatingConfiguration, i.bundle),
-		certs.InjectValidating(ctx, i.client, validatingConfiguration, i.bundle),
+	if err := i.authority.Advance(ctx, i.published); err != nil {
+		return err
+	}
+	bundle := i.authority.CABundle()
+	err := errors.Join(
+		certs.InjectMutating(ctx, i.client, mutatingConfiguration, bundle),
+		certs.InjectValidating(ctx, i.client, validatingConfiguration, bundle),
 	)
+	if err == nil {
+		i.published = bundle
+	}
+	return err
 }
 
 // tell logs what has changed since it told the last time, and returns that.

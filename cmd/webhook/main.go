@@ -2,8 +2,8 @@
 // rules give them, and refuses what the validator's rules refuse.
 //
 // It serves /mutate and /validate over HTTPS, with a certificate from the CA in
-// the Secret tekgate-webhook-ca, and writes that CA into the two webhook
-// configurations of a Tekgate installation. It reads no Secret but that one and
+// the Secret tekgate-webhook-ca, replaces that CA in time, and writes it into the
+// two webhook configurations of a Tekgate installation. It reads no Secret but that one and
 // never logs an object.
 package main
 
@@ -44,6 +44,8 @@ type options struct {
 	health     string
 	metrics    string
 	drain      time.Duration
+	recheck    time.Duration
+	overlap    time.Duration
 }
 
 // run serves until ctx ends. Its logs go to errOut.
@@ -69,7 +71,9 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags.StringVar(&o.bind, "bind-address", ":8443", "`address` to serve admission reviews at")
 	flags.StringVar(&o.health, "health-bind-address", ":8081", "`address` to serve /healthz and /readyz at; 0 for none")
 	flags.StringVar(&o.metrics, "metrics-bind-address", ":8080", "`address` to serve /metrics at; 0 for none")
-	flags.DurationVar(&o.drain, "drain", 5*time.Second, "how long to go on serving after the first signal, while clients learn of it")
+	flags.DurationVar(&o.drain, "drain", 15*time.Second, "how long to go on serving after the first signal, at most: the server ends once no request has come for five seconds")
+	flags.DurationVar(&o.recheck, "recheck", time.Minute, "how often the webhook configurations and the CA's Secret are looked at")
+	flags.DurationVar(&o.overlap, "ca-overlap", 5*time.Minute, "how long a new CA is in the webhook configurations before it signs")
 	command.SetArgs(args)
 	command.SetOut(out)
 	command.SetErr(errOut)

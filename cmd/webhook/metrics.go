@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/mutator"
+	"github.com/tekgate/tekgate/validator"
 )
 
 // measures are what this server counts besides controller-runtime.
@@ -15,6 +16,8 @@ type measures struct {
 	objects   *prometheus.CounterVec
 	rules     *prometheus.CounterVec
 	warnings  *prometheus.CounterVec
+	findings  *prometheus.CounterVec
+	dropped   prometheus.Counter
 	info      *prometheus.GaugeVec
 	success   prometheus.Gauge
 	timestamp prometheus.Gauge
@@ -34,6 +37,12 @@ func newMeasures(registry prometheus.Registerer) (*measures, error) {
 		warnings: keep(registry, &problems, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "tekgate_mutator_warnings_total", Help: "Warnings that were given to those who created objects, by kind.",
 		}, []string{"kind"})),
+		findings: keep(registry, &problems, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tekgate_validator_findings_total", Help: "What the validator's rules found in requests, by rule, what became of it (enforce, warn, audit) and kind.",
+		}, []string{"rule", "mode", "kind"})),
+		dropped: keep(registry, &problems, prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "tekgate_validator_later_dropped_total", Help: "Objects of which no Event could tell what was found, because too many waited or the API server failed.",
+		})),
 		info: keep(registry, &problems, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "tekgate_config_info", Help: "1 for the hash of the configuration in force, as in the annotation tekgate.dev/mutated.",
 		}, []string{"hash"})),
@@ -72,6 +81,11 @@ func (m *measures) observe(kind schema.GroupVersionKind, out mutator.Outcome) {
 	if n := len(out.Warnings); n > 0 {
 		m.warnings.WithLabelValues(kind.Kind).Add(float64(n))
 	}
+}
+
+// finding counts one finding of the validator.
+func (m *measures) finding(kind string, f validator.Finding) {
+	m.findings.WithLabelValues(f.Rule, string(f.Mode), kind).Inc()
 }
 
 func (m *measures) loaded(hash string, now time.Time) {

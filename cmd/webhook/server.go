@@ -29,6 +29,7 @@ import (
 
 	"github.com/tekgate/tekgate/internal/admit"
 	"github.com/tekgate/tekgate/internal/certs"
+	"github.com/tekgate/tekgate/internal/drain"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -85,15 +86,16 @@ func (s *program) run(ctx context.Context) error {
 	}
 	err = m.Add(&injector{
 		client:    direct,
-		bundle:    authority.CABundle(),
+		authority: authority,
 		listening: hooks.StartedChecker(),
-		interval:  time.Minute,
+		interval:  s.recheck,
 		log:       s.log.WithName("inject"),
 	})
-	if err := errors.Join(err, s.register(ctx, m)); err != nil {
+	requests, serving := drain.Watch(ctx, s.drain)
+	if err := errors.Join(err, s.register(ctx, m, requests)); err != nil {
 		return err
 	}
-	return m.Start(drained(ctx, s.drain))
+	return m.Start(serving)
 }
 
 // connect returns the configuration of an API server that answers.
@@ -135,6 +137,7 @@ func (s *program) loadAuthority(ctx context.Context, direct client.Client) (*cer
 		Name:      caSecret,
 		DNSNames:  append(certs.ServiceNames(s.service, s.namespace), "localhost"),
 		IPs:       []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		Overlap:   s.overlap,
 	})
 }
 
@@ -166,7 +169,7 @@ func (s *program) newManager(hooks webhook.Server) (manager.Manager, error) {
 }
 
 // register connects the rules with the server, and its health with theirs.
-func (s *program) register(ctx context.Context, m manager.Manager) error {
+func (s *program) register(ctx context.Context, m manager.Manager, requests *drain.Requests) error {
 	there := &lookups{
 		live: m.GetAPIReader(),
 		tasks: &tasks{
@@ -184,6 +187,7 @@ func (s *program) register(ctx context.Context, m manager.Manager) error {
 		controller: mutator.ControllerOf(s.tekton),
 		live:       m.GetAPIReader(), events: m.GetEventRecorder("tekgate-webhook"), metrics: s.counts, log: s.log.WithName("configuration"),
 	}
+	again := s.lookLater(m, c)
 	if err := c.load(); err != nil {
 		return err
 	}
@@ -193,36 +197,23 @@ func (s *program) register(ctx context.Context, m manager.Manager) error {
 		"/validate":               admission.HandlerFunc(c.validating),
 		"/validate-configuration": c,
 	} {
-		hooks.Register(path, closing(ctx, &admit.Webhook{Handler: handler}))
+		hooks.Register(path, requests.Handler(&admit.Webhook{Handler: handler}))
 	}
-	draining := func(*http.Request) error { return ctx.Err() }
 	return errors.Join(
-		m.Add(there.tasks), m.Add(there.tekton), m.Add(c),
+		m.Add(there.tasks), m.Add(there.tekton), m.Add(c), m.Add(again),
 		m.AddHealthzCheck("ping", healthz.Ping),
 		m.AddReadyzCheck("listening", hooks.StartedChecker()),
 		m.AddReadyzCheck("cache", there.ready),
-		m.AddReadyzCheck("draining", draining),
+		m.AddReadyzCheck("draining", staying(requests)),
 	)
 }
 
-// drained returns a context that ends some time after ctx. In between the
-// server is not ready but serves, for the cluster goes on sending requests to
-// an endpoint until all its nodes have learnt that it is gone; and a TaskRun
-// whose request is refused is created without what the rules would have given it.
-func drained(ctx context.Context, wait time.Duration) context.Context {
-	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
-	context.AfterFunc(ctx, func() { time.AfterFunc(wait, stop) })
-	return serving
-}
-
-// closing tells clients to close their connections once ctx has ended, so that
-// they open new ones to another replica rather than send a request into a
-// connection that is about to be closed.
-func closing(ctx context.Context, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if ctx.Err() != nil {
-			rw.Header().Set("Connection", "close")
+// staying fails once the server was told to end.
+func staying(requests *drain.Requests) healthz.Checker {
+	return func(*http.Request) error {
+		if requests.Begun() {
+			return errors.New("shutting down")
 		}
-		next.ServeHTTP(rw, r)
-	})
+		return nil
+	}
 }

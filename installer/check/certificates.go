@@ -30,7 +30,7 @@ var certificateChecks = []Check{
 	},
 	{
 		ID: "ca-expiry", Category: "certificates", Title: "no CA expires within thirty days", Needs: "read-access",
-		Doc: "After that moment every call to the server fails.\n\nThe interceptor replaces its CA by itself, long before: if it has not, its log says why, and `kubectl -n tekgate annotate secret tekgate-interceptor-ca tekgate.dev/rotate-ca=now` makes it begin. For the admission server delete the CA's Secret and restart the Deployment at a quiet time.",
+		Doc: "After that moment every call to the server fails.\n\nThe servers replace their CAs by themselves, long before: if one has not, its log says why, and `kubectl -n tekgate annotate secret tekgate-interceptor-ca tekgate.dev/rotate-ca=now`, or with tekgate-webhook-ca, makes it begin.",
 		run: caExpiry,
 	},
 }

@@ -87,6 +87,22 @@ func New(o Options) *Log {
 	return &Log{options: o, recent: map[string]*ring{}}
 }
 
+// SetBounds changes Options.PerTrigger and Options.Triggers, and forgets what is
+// above them, the oldest first.
+func (l *Log) SetBounds(perTrigger, triggers int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.options.PerTrigger, l.options.Triggers = perTrigger, triggers
+	for len(l.recent) > triggers {
+		l.forgetOne()
+	}
+	for _, of := range l.recent {
+		slices.SortFunc(of.items, func(a, b Delivery) int { return cmp.Compare(a.Number, b.Number) })
+		of.items = slices.Clone(of.items[max(0, len(of.items)-perTrigger):])
+		of.next = 0
+	}
+}
+
 // Observe implements interceptor.Observer.
 func (l *Log) Observe(r interceptor.Record) {
 	d := delivery(r)

@@ -53,6 +53,34 @@ func TestRing(t *testing.T) {
 	}
 }
 
+// TestSetBounds changes the bounds of a log that has turned over.
+func TestSetBounds(t *testing.T) {
+	l := log(3, 10)
+	l.Observe(record("old", 0))
+	for i := range 8 {
+		l.Observe(record("a", i))
+	}
+	for _, tt := range []struct {
+		perTrigger, triggers int
+		more                 []int
+		want                 string
+	}{
+		{5, 10, []int{8, 9}, "a:9 a:8 a:7 a:6 a:5 old:0"},
+		{5, 10, []int{10}, "a:10 a:9 a:8 a:7 a:6 old:0"},
+		{2, 1, nil, "a:10 a:9"},
+		{2, 1, []int{11, 12, 13}, "a:13 a:12"},
+		{4, 1, []int{14}, "a:14 a:13 a:12"},
+	} {
+		l.SetBounds(tt.perTrigger, tt.triggers)
+		for _, i := range tt.more {
+			l.Observe(record("a", i))
+		}
+		if got := ids(l.List(deliveries.Filter{})); got != tt.want {
+			t.Errorf("%d of each of %d: got %s, want %s", tt.perTrigger, tt.triggers, got, tt.want)
+		}
+	}
+}
+
 func TestTriggersAreBounded(t *testing.T) {
 	l := log(5, 3)
 	l.Observe(record("real", 0, func(r *interceptor.Record) { r.Verified, r.Continue, r.Reason = true, true, "verified" }))

@@ -88,6 +88,14 @@ func New(o Options) *Store {
 	return &Store{options: o, known: map[string]claim{}, counts: map[string]int{}}
 }
 
+// SetBounds changes Options.Max and Options.MaxNamespace. What is there already
+// stays.
+func (s *Store) SetBounds(most, perNamespace int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.options.Max, s.options.MaxNamespace = most, perNamespace
+}
+
 // Claim implements interceptor.ReplayStore.
 func (s *Store) Claim(ctx context.Context, c interceptor.ReplayClaim) (interceptor.ReplayResult, error) {
 	holder := holderOf(c.EventID)

@@ -209,6 +209,12 @@ func (s *site) testBounded(t *testing.T) {
 	if _, err := fresh.Claim(t.Context(), claim(3, "one")); err == nil {
 		t.Error("a replica that starts later counts from nought")
 	}
+	fresh.SetBounds(10, 4)
+	expect(t, fresh, claim(3, "one"), interceptor.ReplayFirst)
+	fresh.SetBounds(10, 3)
+	if _, err := fresh.Claim(t.Context(), claim(4, "one")); err == nil {
+		t.Error("a bound that was lowered does not hold")
+	}
 }
 
 func (s *site) testOthers(t *testing.T) {

@@ -117,6 +117,13 @@ func New(read client.Reader, o Options) *Cache {
 
 var _ interceptor.SecretRenewer = (*Cache)(nil)
 
+// SetMaxStale changes Options.MaxStale, also for what is known already.
+func (c *Cache) SetMaxStale(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.options.MaxStale = d
+}
+
 // Get returns a Secret that was read within the last two seconds, or the last
 // known value while the API server is away. The error is the API server's own:
 // IsNotFound and IsForbidden know it.

@@ -17,6 +17,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -37,6 +39,7 @@ func TestOnAPIServer(t *testing.T) {
 	}
 	f := &fixture{admin: admin, line: newLine(t, api.Config)}
 	t.Run("one read for many", f.testOneRead)
+	t.Run("the age is that of the data", f.testAge)
 	t.Run("rotation is seen at once by whoever asks", f.testRenew)
 	t.Run("rotation is seen soon by everybody", f.testRotation)
 	t.Run("forged events do not flood the API server", f.testSpacing)
@@ -165,6 +168,44 @@ func (f *fixture) testOneRead(t *testing.T) {
 	}
 }
 
+// testAge leaves each write a second of its own, since that is how exactly the API
+// server notes when it was.
+func (f *fixture) testAge(t *testing.T) {
+	c, secret := f.cache(t, secrets.Options{})
+	since := func() time.Time {
+		t.Helper()
+		time.Sleep(1100 * time.Millisecond)
+		got, err := c.Renew(t.Context(), secret.Namespace, secret.Name, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.Since
+	}
+	made := since()
+	label := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"a":"b"}}}`))
+	if err := f.admin.Patch(t.Context(), secret, label, client.FieldOwner("labels")); err != nil {
+		t.Fatal(err)
+	}
+	if got := since(); !got.Equal(made) || made.IsZero() {
+		t.Errorf("a label makes the data as new as %s, and it was written at %s", got, made)
+	}
+	data := client.RawPatch(types.MergePatchType, []byte(`{"data":{"token":"c2Vjb25k"}}`))
+	if err := f.admin.Patch(t.Context(), secret, data, client.FieldOwner("data")); err != nil {
+		t.Fatal(err)
+	}
+	second := since()
+	if !second.After(made) {
+		t.Errorf("the data was written again after %s, and is said to be of %s", made, second)
+	}
+	apply := corev1ac.Secret(secret.Name, secret.Namespace).WithStringData(map[string]string{"token": "third"})
+	if err := f.admin.Apply(t.Context(), apply, client.FieldOwner("applies"), client.ForceOwnership); err != nil {
+		t.Fatal(err)
+	}
+	if third := since(); !third.After(second) {
+		t.Errorf("the data was applied after %s, and is said to be of %s", second, third)
+	}
+}
+
 func (f *fixture) testRenew(t *testing.T) {
 	c, secret := f.cache(t, secrets.Options{})
 	want(t, token(t, c, secret), "first")
@@ -235,7 +276,10 @@ func (f *fixture) testOutage(t *testing.T) {
 	if stale.Load() != 2 || failed.Load() != 0 {
 		t.Errorf("%d stale and %d failed, want 2 and 0", stale.Load(), failed.Load())
 	}
+	c.SetMaxStale(12 * time.Minute)
 	set(start.Add(11 * time.Minute))
+	want(t, token(t, c, secret), "first")
+	c.SetMaxStale(10 * time.Minute)
 	if got := token(t, c, secret); got == "first" || failed.Load() != 1 {
 		t.Errorf("got %q after the bound, %d failed", got, failed.Load())
 	}

@@ -1,10 +1,12 @@
 package secrets
 
 import (
+	"encoding/json"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tekgate/tekgate/interceptor"
@@ -89,15 +91,28 @@ func (c *Cache) noteAway(err error) {
 	c.options.Log.Info("Secrets can be read again")
 }
 
-// changed is when a Secret was last written, as far as its field managers tell.
+// changed is when a Secret's data was last written, as far as its field managers
+// tell: one that sets a label leaves the data as old as it is.
 func changed(secret *corev1.Secret) time.Time {
-	last := secret.CreationTimestamp.Time
+	var last time.Time
 	for _, m := range secret.ManagedFields {
-		if m.Time != nil && m.Time.After(last) {
+		if m.Time != nil && m.Time.After(last) && ownsData(m.FieldsV1) {
 			last = m.Time.Time
 		}
 	}
+	if last.IsZero() {
+		return secret.CreationTimestamp.Time
+	}
 	return last
+}
+
+func ownsData(fields *metav1.FieldsV1) bool {
+	var top map[string]json.RawMessage
+	if fields == nil || json.Unmarshal(fields.Raw, &top) != nil {
+		return false
+	}
+	// Who applies stringData owns that, though it is stored as data.
+	return top["f:data"] != nil || top["f:stringData"] != nil
 }
 
 func sizeOf(secret *corev1.Secret) int {

@@ -6,7 +6,8 @@
 // returns what looks like an expression, not only what Tekton takes for one.
 //
 // The shell's own $(command) looks the same. Whoever looks into scripts has to ask
-// for known beginnings, see Expression.Root.
+// for known beginnings, see Named. The values of bindings, where everything is
+// Triggers' own, are read as Triggers reads them, see Bound.
 package expression
 
 import (
@@ -49,8 +50,8 @@ func Find(text string) []Expression {
 }
 
 // closing returns the position after the parenthesis that closes an expression.
-// Parentheses within count, and so do quotes, since those of a key may hold any:
-// $(body['a)']).
+// Parentheses within count, whether they stand in quotes or not, as they do in
+// Triggers (pkg/template/jsonpath.go, findTektonExpressions).
 func closing(text string, at int) (end int, closed bool) {
 	depth := 1
 	for ; at < len(text); at++ {

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/validator"
+)
+
+// TestValidatorKnowsTheInterceptorsParams holds the validator's list of params to the
+// interceptor's own: the two packages may not import one another.
+func TestValidatorKnowsTheInterceptorsParams(t *testing.T) {
+	var own []string
+	for _, p := range append(slices.Clone(interceptor.ParamDocs), interceptor.SchemeDocs...) {
+		own = append(own, p.Name)
+	}
+	listed := slices.Clone(validator.TekgateParams)
+	slices.Sort(own)
+	slices.Sort(listed)
+	if !slices.Equal(own, listed) {
+		t.Errorf("the interceptor takes %v, and the validator knows %v", own, listed)
+	}
+}

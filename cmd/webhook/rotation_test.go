@@ -1,0 +1,268 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/internal/certs"
+)
+
+// testRotation replaces the CA while TaskRuns are created, with failurePolicy Fail,
+// so that a request that the API server could not send is one that fails. Another
+// replica takes part.
+func (b *bed) testRotation() {
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: caSecret}}
+	b.get(secret)
+	old := secret.Data[corev1.TLSCertKey]
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	other := b.replica(ctx)
+	seen := &rotation{bed: b, old: old}
+	var working sync.WaitGroup
+	for worker := range 4 {
+		working.Go(func() { seen.create(ctx, worker) })
+	}
+	working.Go(func() { seen.shake(ctx) })
+
+	time.Sleep(time.Second)
+	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"`+certs.Rotate+`":"now"}}}`))
+	if err := b.client.Patch(b.Context(), secret, patch); err != nil {
+		b.Fatal(err)
+	}
+	b.eventually("both replicas serve what the new CA signed", func() error {
+		leaf, err := other.GetCertificate(nil)
+		if err != nil {
+			return err
+		}
+		if _, switched := seen.times(); switched.IsZero() || verifies(leaf.Leaf, old) {
+			return fmt.Errorf("the old CA signs still, a new one is published since %v", seen.published)
+		}
+		return nil
+	})
+	time.Sleep(time.Second) // with what is there now
+	b.eventually("enough was asked", seen.enough)
+	cancel()
+	working.Wait()
+	seen.check()
+}
+
+// replica is the part of another process that keeps the CA.
+func (b *bed) replica(ctx context.Context) *certs.Authority {
+	b.Helper()
+	authority, err := certs.Load(ctx, certs.Options{Client: b.client, Namespace: "tekgate", Name: caSecret, DNSNames: []string{"localhost"}, Overlap: testOverlap})
+	if err != nil {
+		b.Fatal(err)
+	}
+	i := &injector{client: b.client, authority: authority, interval: 200 * time.Millisecond, log: logr.Discard(),
+		listening: func(*http.Request) error { return nil }}
+	go func() { _ = i.Start(ctx) }() // it never fails
+	return authority
+}
+
+// rotation is what was seen of one.
+type rotation struct {
+	*bed
+	old []byte // the CA before it, as PEM
+
+	mu        sync.Mutex
+	created   int
+	shaken    int
+	problems  []string
+	published time.Time // when both configurations had another CA beside the old one
+	switched  time.Time // when the server served what that one had signed
+}
+
+func (r *rotation) times() (published, switched time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.published, r.switched
+}
+
+// note counts one try, unless the test is over.
+func (r *rotation) note(ctx context.Context, count *int, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	*count++
+	if err != nil && len(r.problems) < 10 {
+		r.problems = append(r.problems, time.Now().Format("15:04:05.000 ")+err.Error())
+	}
+}
+
+// create creates TaskRuns until ctx ends.
+func (r *rotation) create(ctx context.Context, worker int) {
+	for i := 0; ctx.Err() == nil; i++ {
+		run := r.parse(kaniko(fmt.Sprintf("rotated-%d-%d", worker, i), "v1"))
+		err := r.client.Create(ctx, run)
+		if err == nil && environment(run) != injected {
+			err = fmt.Errorf("%s was created without what the rules give it", run.GetName())
+		}
+		r.note(ctx, &r.created, err)
+	}
+}
+
+// shake makes new connections until ctx ends, as an API server does that has just
+// read a configuration: it trusts the bundle in there and nothing else.
+func (r *rotation) shake(ctx context.Context) {
+	for ctx.Err() == nil {
+		mutating, err := r.bundle(ctx, "MutatingWebhookConfiguration", mutatingConfiguration)
+		if err != nil {
+			r.note(ctx, &r.shaken, err)
+			continue
+		}
+		validating, err := r.bundle(ctx, "ValidatingWebhookConfiguration", validatingConfiguration)
+		if err != nil {
+			r.note(ctx, &r.shaken, err)
+			continue
+		}
+		for _, bundle := range [][]byte{mutating, validating} {
+			leaf, err := handshake(ctx, r.address, bundle)
+			r.note(ctx, &r.shaken, err)
+			if err == nil {
+				r.see(leaf, mutating, validating)
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func (r *rotation) see(leaf *x509.Certificate, bundles ...[]byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	more := true
+	for _, bundle := range bundles {
+		more = more && bytes.Count(bundle, []byte("BEGIN CERTIFICATE")) > 1
+	}
+	if more && r.published.IsZero() {
+		r.published = time.Now()
+	}
+	if !verifies(leaf, r.old) && r.switched.IsZero() {
+		r.switched = time.Now()
+	}
+}
+
+func (r *rotation) bundle(ctx context.Context, kind, name string) ([]byte, error) {
+	u := &unstructured.Unstructured{}
+	u.SetAPIVersion("admissionregistration.k8s.io/v1")
+	u.SetKind(kind)
+	if err := r.client.Get(ctx, client.ObjectKey{Name: name}, u); err != nil {
+		return nil, err
+	}
+	hooks, _, _ := unstructured.NestedSlice(u.Object, "webhooks")
+	var bundle []byte
+	for _, h := range hooks {
+		encoded, _, _ := unstructured.NestedString(h.(map[string]any), "clientConfig", "caBundle")
+		one, err := base64.StdEncoding.DecodeString(encoded)
+		if err != nil {
+			return nil, err
+		}
+		if bundle != nil && !bytes.Equal(one, bundle) {
+			return nil, fmt.Errorf("the webhooks of %s have bundles that differ", name)
+		}
+		bundle = one
+	}
+	return bundle, nil
+}
+
+// handshake returns the certificate that is served, if the bundle vouches for it.
+func handshake(ctx context.Context, address string, bundle []byte) (*x509.Certificate, error) {
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(bundle) {
+		return nil, fmt.Errorf("%q is no bundle", bundle)
+	}
+	d := tls.Dialer{NetDialer: &net.Dialer{}, Config: &tls.Config{RootCAs: pool, ServerName: "127.0.0.1"}}
+	conn, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return conn.(*tls.Conn).ConnectionState().PeerCertificates[0], nil
+}
+
+// verifies says whether a CA signed the leaf.
+func verifies(leaf *x509.Certificate, ca []byte) bool {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: pool})
+	return err == nil
+}
+
+// enough leaves a slow machine its time.
+func (r *rotation) enough() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.created < 300 || r.shaken < 60 {
+		return fmt.Errorf("%d TaskRuns and %d connections are too few", r.created, r.shaken)
+	}
+	return nil
+}
+
+func (r *rotation) check() {
+	r.Helper()
+	r.Logf("%d TaskRuns created, %d connections made, %s from the new bundle to the new certificate", r.created, r.shaken, r.switched.Sub(r.published))
+	if len(r.problems) > 0 {
+		r.Errorf("while the CA was replaced:\n%s\n%s", strings.Join(r.problems, "\n"), r.logs)
+	}
+	// The moment of publishing is noted in whole seconds, rounded down.
+	if least := testOverlap - time.Second; r.published.IsZero() || r.switched.Sub(r.published) < least {
+		r.Errorf("the new CA signs since %v and was published %v, want %s between them", r.switched, r.published, least)
+	}
+	bundle, err := r.bundle(r.Context(), "MutatingWebhookConfiguration", mutatingConfiguration)
+	if err != nil {
+		r.Fatal(err)
+	}
+	if !bytes.Contains(bundle, r.old) {
+		r.Error("the old CA has gone from the bundle, although what it signed may be served still")
+	}
+}
+
+// testUnpublished asks for a new CA where one of the two configurations is missing: it
+// is made, and never signs, for the API server could not trust it.
+func (b *bed) testUnpublished() {
+	half := b.parse("{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: mutate.tekgate.dev}}")
+	b.create(half)
+	defer func() {
+		if err := b.client.Delete(context.Background(), half); err != nil {
+			b.Error(err)
+		}
+	}()
+	const name = "unpublished-ca" // of nobody else
+	authority, err := certs.Load(b.Context(), certs.Options{Client: b.client, Namespace: "tekgate", Name: name, DNSNames: []string{"localhost"}, Overlap: testOverlap})
+	if err != nil {
+		b.Fatal(err)
+	}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: name}}
+	b.get(secret)
+	old := secret.Data[corev1.TLSCertKey]
+	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"`+certs.Rotate+`":"now"}}}`))
+	if err := b.client.Patch(b.Context(), secret, patch); err != nil {
+		b.Fatal(err)
+	}
+	i := &injector{client: b.client, authority: authority}
+	for end := time.Now().Add(testOverlap + 2*time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		if err := i.inject(b.Context()); err == nil || !strings.Contains(err.Error(), "ValidatingWebhookConfiguration validate.tekgate.dev: there is none") {
+			b.Fatalf("got error %v", err)
+		}
+	}
+	b.get(secret)
+	if len(secret.Data["next.crt"]) == 0 || !bytes.Equal(secret.Data[corev1.TLSCertKey], old) {
+		b.Errorf("a CA signs that nobody was told of; the Secret has %d bytes of a next one", len(secret.Data["next.crt"]))
+	}
+}

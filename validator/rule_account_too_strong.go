@@ -1,0 +1,46 @@
+package validator
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/tekgate/tekgate/internal/expression"
+)
+
+var accountTooStrongRule = &Rule{
+	ID:       "account-too-strong",
+	Severity: Warning,
+	Others:   true,
+	Kinds:    withTriggers,
+	Doc: `Finds ServiceAccounts of EventListeners and triggers that may do anything in the cluster,
+as with ClusterRole cluster-admin, or read the Secrets of all namespaces.
+
+An EventListener takes what strangers send, and its templates are filled with their words:
+one slip in one template is the whole cluster's then.`,
+	Check: checkAccountTooStrong,
+}
+
+func checkAccountTooStrong(ctx context.Context, p *Pass) {
+	if p.Namespace == "" {
+		return
+	}
+	for _, account := range triggerAccounts(p) {
+		if account.Name == "" || expression.Any(account.Name) {
+			continue
+		}
+		who := Account{Namespace: p.Namespace, Name: account.Name}
+		admin, err := p.Cluster.May(ctx, who, Access{Verb: "*", Group: "*", Resource: "*"})
+		if err != nil {
+			p.Unknown(account.Path, "asking what ServiceAccount "+strconv.Quote(account.Name)+" may do", err)
+			continue
+		}
+		if admin {
+			p.Report(account.Path, "ServiceAccount %q may do anything in the cluster, and takes what strangers send: bind it to a role in its own namespace in place of that", account.Name)
+			continue
+		}
+		secrets, err := p.Cluster.May(ctx, who, Access{Verb: "list", Resource: "secrets"})
+		if err == nil && secrets {
+			p.Report(account.Path, "ServiceAccount %q may read the Secrets of all namespaces, and takes what strangers send: bind it to a role in its own namespace that may not", account.Name)
+		}
+	}
+}

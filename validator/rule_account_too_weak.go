@@ -1,0 +1,148 @@
+package validator
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tekgate/tekgate/internal/expression"
+	"github.com/tekgate/tekgate/internal/object"
+)
+
+var accountTooWeakRule = &Rule{
+	ID:       "account-too-weak",
+	Severity: Error,
+	Others:   true,
+	Kinds:    withTriggers,
+	Doc: `Finds ServiceAccounts that may not do what is asked of them: that of an EventListener has
+to list Triggers' objects, and ClusterTriggerBindings and ClusterInterceptors in the whole
+cluster, to create what the templates hold, and to impersonate the ServiceAccounts that
+triggers name; those have to create what their templates hold.
+
+An EventListener that may not list does not become ready; one that may not create answers
+202 and writes a line into the log of its Pod (asked for in tektoncd/triggers#161). The
+ClusterRoles tekton-triggers-eventlistener-roles and -clusterroles have what is needed.`,
+	Check: checkAccountTooWeak,
+}
+
+func checkAccountTooWeak(ctx context.Context, p *Pass) {
+	if p.Namespace == "" {
+		return
+	}
+	own := accountPlace{}
+	if p.Kind.Kind == "EventListener" && !listenerIsCustom(p) {
+		own = listenerAccount(p)
+	}
+	if !p.mustAll(ctx, own, p.listing()) {
+		return
+	}
+	var r object.Reader
+	for _, t := range triggersIn(p) {
+		resolved, known := t.resolve(ctx, p)
+		if !known {
+			continue
+		}
+		account := own
+		if name := r.Text(resolved.Fields, "serviceAccountName"); name != "" {
+			account = accountPlace{resolved.Path + ".serviceAccountName", name, t.Unit}
+			p.mustAll(ctx, own, []Access{{Verb: "impersonate", Resource: "serviceaccounts", Namespace: p.Namespace, Name: name}})
+		}
+		if !p.mustAll(ctx, account, p.creating(ctx, resolved)) {
+			return
+		}
+	}
+}
+
+// listing is what an EventListener's informers read.
+func (p *Pass) listing() []Access {
+	var all []Access
+	for _, resource := range []string{"eventlisteners", "triggers", "triggerbindings", "triggertemplates", "interceptors"} {
+		all = append(all, Access{Verb: "list", Group: triggersGroup, Resource: resource, Namespace: p.Namespace})
+	}
+	for _, resource := range []string{"clustertriggerbindings", "clusterinterceptors"} {
+		all = append(all, Access{Verb: "list", Group: triggersGroup, Resource: resource})
+	}
+	return all
+}
+
+// creating is what a trigger's template asks for, as far as it is known.
+func (p *Pass) creating(ctx context.Context, t trigger) []Access {
+	var r object.Reader
+	template := r.Fields(t.Fields, "template")
+	spec := r.Fields(template, "spec")
+	if ref := r.Text(template, "ref"); ref != "" {
+		found, err := p.Cluster.Get(ctx, schema.GroupKind{Group: triggersGroup, Kind: "TriggerTemplate"}, p.Namespace, ref)
+		if err != nil || found == nil {
+			return nil // dangling-reference says so
+		}
+		spec = r.Fields(found, "spec")
+	}
+	var all []Access
+	for _, object := range resourceTemplates(spec, "") {
+		kind := object.kind()
+		namespace := r.Text(r.Fields(object.Fields, "metadata"), "namespace")
+		if namespace == "" {
+			namespace = p.Namespace
+		}
+		if kind.Kind == "" || expression.Any(kind.String()+namespace) {
+			continue
+		}
+		resource, _ := meta.UnsafeGuessKindToResource(kind)
+		all = append(all, Access{Verb: "create", Group: resource.Group, Resource: resource.Resource, Namespace: namespace})
+	}
+	return all
+}
+
+// mustAll reports what of it an account may not do, in one finding, and no two alike.
+// It reports false where nobody can tell: then there is no use in asking again.
+func (p *Pass) mustAll(ctx context.Context, account accountPlace, all []Access) bool {
+	if account.Name == "" || expression.Any(account.Name) {
+		return true
+	}
+	who := Account{Namespace: p.Namespace, Name: account.Name}
+	var missing []string
+	for _, access := range all {
+		may, err := p.Cluster.May(ctx, who, access)
+		if err != nil {
+			p.Unknown(account.Path, "asking what ServiceAccount "+strconv.Quote(account.Name)+" may do", err)
+			return false
+		}
+		if !may && !slices.Contains(missing, access.String()) {
+			missing = append(missing, access.String())
+		}
+	}
+	if len(missing) > 0 {
+		p.mayNot(account, missing)
+	}
+	return true
+}
+
+// mayNot reports what an account may not do, unless that has been reported already.
+func (p *Pass) mayNot(account accountPlace, missing []string) {
+	const most = 3
+	text := strings.Join(missing[:min(most, len(missing))], ", ")
+	if len(missing) > most {
+		text = fmt.Sprintf("%s and %d more", text, len(missing)-most)
+	}
+	message := fmt.Sprintf("ServiceAccount %q may not %s, so events for %s end in a line of the Pod's log: bind it to a role that may", account.Name, text, account.Unit)
+	if !slices.ContainsFunc(p.found, func(f *Finding) bool { return f.Path == account.Path && f.Message == message }) {
+		p.Report(account.Path, "%s", message)
+	}
+}
+
+// String names an access as people do: create taskruns.tekton.dev in "ci".
+func (a Access) String() string {
+	text := a.Verb + " " + strings.TrimSuffix(a.Resource+"."+a.Group, ".")
+	if a.Name != "" {
+		text += " " + strconv.Quote(a.Name)
+	}
+	if a.Namespace == "" {
+		return text + " in the cluster"
+	}
+	return fmt.Sprintf("%s in %q", text, a.Namespace)
+}

@@ -1,0 +1,25 @@
+package validator
+
+import (
+	"context"
+
+	"github.com/tekgate/tekgate/internal/image"
+)
+
+var bundleWithoutTagRule = &Rule{
+	ID:       "bundle-without-tag",
+	Severity: Warning,
+	OptIn:    true,
+	Kinds:    withSources,
+	Doc: `Finds bundles without a tag. Beside a digest it says to people, and to the tools that
+propose updates, which version it is.`,
+	Check: checkBundleWithoutTag,
+}
+
+func checkBundleWithoutTag(_ context.Context, p *Pass) {
+	eachBundle(p, func(bundle image.Reference, path string) {
+		if bundle.Tag == "" {
+			p.Report(path, "the bundle has no tag, so that neither people nor update tools know its version: write it before the digest, as in :0.9@sha256:…")
+		}
+	})
+}

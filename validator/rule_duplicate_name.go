@@ -1,0 +1,67 @@
+package validator
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/tekgate/tekgate/internal/expression"
+	"github.com/tekgate/tekgate/internal/object"
+)
+
+var duplicateNameRule = &Rule{
+	ID:       "duplicate-name",
+	Severity: Error,
+	Kinds:    withSteps,
+	Doc: `Finds two params, workspaces, steps, sidecars, volumes or tasks of one name in the same
+place, where only one can be meant.
+
+Tekton refuses most of them, and the API server refuses the Pod of the others. It does
+not look into a TriggerTemplate. Tasks of a Pipeline and its finally tasks share their
+names.`,
+	Check: checkDuplicateName,
+}
+
+// graphUnique are the lists whose items have names of their own.
+var graphUnique = []struct{ key, unit string }{
+	{"params", "parameter"},
+	{"workspaces", "workspace"},
+	{"steps", "step"},
+	{"sidecars", "sidecar"},
+	{"volumes", "volume"},
+}
+
+func checkDuplicateName(_ context.Context, p *Pass) {
+	var r object.Reader
+	if slices.Contains([]string{"TaskRun", "PipelineRun"}, p.Kind.Kind) {
+		p.graphMustBeUnique(r.Fields(p.Object, "spec"), "spec")
+	}
+	for _, s := range graphSpecsIn(p) {
+		p.graphMustBeUnique(s.Fields, s.Path)
+		var tasks []graphItem
+		for _, task := range s.tasks() {
+			tasks = append(tasks, graphItem{task.Path, task.Name, task.Fields})
+			p.graphMustBeUnique(task.Fields, task.Path)
+		}
+		p.graphReportTwice(tasks, "task")
+		for i, step := range r.FieldsList(s.Fields, "steps") {
+			p.graphReportTwice(graphItems(step, fmt.Sprintf("%s.steps[%d]", s.Path, i), "params"), "parameter")
+		}
+	}
+}
+
+func (p *Pass) graphMustBeUnique(fields map[string]any, path string) {
+	for _, list := range graphUnique {
+		p.graphReportTwice(graphItems(fields, path, list.key), list.unit)
+	}
+}
+
+func (p *Pass) graphReportTwice(items []graphItem, unit string) {
+	seen := map[string]bool{}
+	for _, item := range items {
+		if seen[item.Name] && item.Name != "" && !expression.Any(item.Name) {
+			p.Report(item.Path+".name", "there are two of the name %q, and only one %s can be meant: rename or remove one of them", item.Name, unit)
+		}
+		seen[item.Name] = true
+	}
+}

@@ -1,0 +1,51 @@
+package validator
+
+import "context"
+
+var exposedCELAloneRule = &Rule{
+	ID:       "exposed-cel-alone",
+	Severity: Warning,
+	Others:   true,
+	Kinds:    eventListeners,
+	Doc: `Finds triggers of an EventListener that is reached from outside, see
+exposed-unauthenticated, which a CEL expression alone guards, and none with compareSecret.
+
+A filter on headers and payload tells events apart; it keeps nobody away who can write
+such a header. ` + "`header.canonical('X-Secret').compareSecret('key', 'secret')`" + ` does.`,
+	Check: checkExposedCELAlone,
+}
+
+func checkExposedCELAlone(ctx context.Context, p *Pass) {
+	p.exposedTriggers(ctx, filters, func(t trigger, how string) {
+		p.Report(t.Path, "%s reaches this EventListener from outside and only CEL without compareSecret guards %s, which a stranger's payload passes: compare a secret, or add an interceptor with secretRef", how, t.Unit)
+	})
+}
+
+// exposedTriggers calls report for each trigger of an EventListener that is reached
+// from outside, if its interceptors together tell as much as want about the sender.
+func (p *Pass) exposedTriggers(ctx context.Context, want verdict, report func(t trigger, how string)) {
+	var weak []trigger
+	for _, t := range triggersIn(p) {
+		resolved, known := t.resolve(ctx, p)
+		if known && strongest(interceptorsIn(resolved)) == want {
+			weak = append(weak, t)
+		}
+	}
+	if len(weak) == 0 {
+		return
+	}
+	if how := exposure(ctx, p); how != "" {
+		for _, t := range weak {
+			report(t, how)
+		}
+	}
+}
+
+// strongest is what a chain of interceptors tells about the sender.
+func strongest(chain []interceptor) verdict {
+	best := passesAll
+	for _, in := range chain {
+		best = max(best, in.authenticates())
+	}
+	return best
+}

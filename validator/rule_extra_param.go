@@ -1,0 +1,41 @@
+package validator
+
+import (
+	"context"
+	"maps"
+	"slices"
+)
+
+var extraParamRule = &Rule{
+	ID:       "extra-param",
+	Severity: Warning,
+	Others:   true,
+	Kinds:    withSteps,
+	Doc: `Finds params that are given to a Task, Pipeline or StepAction which does not declare them.
+
+Tekton ignores them in runs and in the tasks of a Pipeline: a misspelt name means that
+the default is used, without a word. A StepAction's run fails
+(pkg/reconciler/taskrun/resources/validate_params.go).
+
+Where the specification is written out, a param that is used in it needs no
+declaration. A Task or Pipeline that cannot be looked up is passed over.`,
+	Check: checkExtraParam,
+}
+
+func checkExtraParam(ctx context.Context, p *Pass) {
+	for _, call := range graphResolvedCalls(ctx, p) {
+		known := slices.Sorted(maps.Keys(graphScope{}.with(call.Target).params))
+		for _, given := range graphItems(call.Fields, call.Path, "params") {
+			if slices.Contains(known, given.Name) || call.Name == "" && graphUsesParam(call.Target, given.Name) {
+				continue
+			}
+			p.Report(given.Path, "%s declares no parameter %q, so that %s gives it for nothing: %s",
+				call.target(), given.Name, call.Unit, graphSuggest(given.Name, known, "remove it, or declare it there"))
+		}
+	}
+}
+
+// graphUsesParam tells whether a specification may use a parameter anywhere.
+func graphUsesParam(spec map[string]any, name string) bool {
+	return slices.ContainsFunc(textsIn(spec, ""), func(t text) bool { return graphMentions(t.Value, name) })
+}

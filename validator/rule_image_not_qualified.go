@@ -1,0 +1,35 @@
+package validator
+
+import (
+	"context"
+	"strings"
+
+	"github.com/tekgate/tekgate/internal/expression"
+)
+
+var imageNotQualifiedRule = &Rule{
+	ID:       "image-not-qualified",
+	Severity: Info,
+	Kinds:    withSteps,
+	Doc: `Finds images without a registry's host, such as golang:1.26 or bitnami/git.
+
+Tekton's controller looks them up at Docker Hub, containerd too; CRI-O looks wherever
+the node is told to, or refuses short names. And Docker Hub limits how often one may
+pull. The Tekton catalog asks for full names as well (tektoncd/catlin).`,
+	Check: checkImageNotQualified,
+}
+
+func checkImageNotQualified(_ context.Context, p *Pass) {
+	for _, used := range imagesUsed(p) {
+		if used.Known && used.Ref.Host == "docker.io" && !strings.HasPrefix(used.Filled, "docker.io/") &&
+			!strings.HasPrefix(used.Filled, "index.docker.io/") && !imageStartsOpen(used.Written) {
+			p.Report(used.Path, "image %q names no registry, so where it comes from depends on the node: write %s if Docker Hub is meant", used.Filled, used.Ref)
+		}
+	}
+}
+
+// imageStartsOpen tells whether a parameter may bring the host.
+func imageStartsOpen(image string) bool {
+	found := expression.Find(image)
+	return len(found) > 0 && found[0].Start == 0
+}

@@ -1,0 +1,33 @@
+package validator
+
+import (
+	"context"
+	"slices"
+)
+
+var interceptorEventTypesRule = &Rule{
+	ID:       "interceptor-event-types",
+	Severity: Info,
+	Kinds:    withTriggers,
+	Doc: `Finds interceptors github, gitlab, bitbucket and tekgate without param eventTypes in a
+trigger that has no CEL filter either.
+
+Every kind of event starts the pipeline then, the ping after a hook is made and the
+deletion of a branch among them, and fails where its binding misses a field.`,
+	Check: checkInterceptorEventTypes,
+}
+
+func checkInterceptorEventTypes(_ context.Context, p *Pass) {
+	for _, t := range chainsIn(p) {
+		all := interceptorsIn(t)
+		if slices.ContainsFunc(all, func(in interceptor) bool { return len(in.expressions()) > 0 || in.core() == "" }) {
+			continue
+		}
+		for _, in := range all {
+			_, given := in.Params["eventTypes"]
+			if name := in.core(); !given && (name == "tekgate" || slices.Contains(signedInterceptors, name)) {
+				p.Report(in.Path, "interceptor %s passes events of every type to %s, pings included: name those that it can handle in param eventTypes", name, in.Unit)
+			}
+		}
+	}
+}

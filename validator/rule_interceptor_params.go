@@ -1,0 +1,96 @@
+package validator
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tektoncd/triggers/pkg/interceptors/bitbucket"
+	"github.com/tektoncd/triggers/pkg/interceptors/cel"
+	"github.com/tektoncd/triggers/pkg/interceptors/github"
+	"github.com/tektoncd/triggers/pkg/interceptors/gitlab"
+	"github.com/tektoncd/triggers/pkg/interceptors/slack"
+
+	"github.com/tekgate/tekgate/internal/strict"
+)
+
+var interceptorParamsRule = &Rule{
+	ID:       "interceptor-params",
+	Severity: Error,
+	Kinds:    withTriggers,
+	Doc: `Finds params that the interceptors cel, github, gitlab, bitbucket, slack and tekgate do
+not know, at any depth, and params that are not of their type.
+
+Tekton's core interceptors pass over what they do not know
+(pkg/interceptors/interceptors.go of Tekton Triggers v0.37.0): with ` + "`filtr`" + ` in place of
+` + "`filter`" + ` every event passes, and with ` + "`secret`" + ` in place of ` + "`secretRef`" + ` nobody's signature
+is verified. A param of another type refuses every event, and Tekgate's own interceptor
+refuses them for an unknown one, too.
+
+Params in another case are those of interceptor-param-case. Other interceptors are not
+looked at: nobody knows what they take.`,
+	Check: checkInterceptorParams,
+}
+
+func checkInterceptorParams(_ context.Context, p *Pass) {
+	for _, in := range interceptorsIn(chainsIn(p)...) {
+		for _, given := range in.ordered() {
+			p.judgeParam(in, given)
+		}
+	}
+}
+
+func (p *Pass) judgeParam(in interceptor, given param) {
+	if in.core() == "tekgate" && given.Name != "" && !slices.Contains(TekgateParams, given.Name) {
+		remedy := "see docs/events.md for those that there are"
+		if best := strict.Closest(given.Name, TekgateParams); best != "" {
+			remedy = fmt.Sprintf("did you mean %q?", best)
+		}
+		p.Report(given.Path+".name", "interceptor tekgate has no param %q, so it refuses every event for %s: %s", given.Name, in.Unit, remedy)
+		return
+	}
+	into := coreParams(in.core())
+	if into == nil || given.Name == "" || given.Value == nil {
+		return
+	}
+	raw := triggerJSON(map[string]any{given.Name: given.Value})
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(into)
+	switch {
+	case err == nil:
+	case strings.Contains(err.Error(), "unknown field"):
+		p.Report(given.Path, "interceptor %s passes over what it does not know, and works for %s as if it were not there: %s", in.core(), in.Unit, oneField(strict.UnmarshalJSON(raw, coreParams(in.core()))))
+	default:
+		p.Report(given.Path+".value", "interceptor %s cannot read the value of %q, so it refuses every event for %s: give it the type that Tekton's documentation shows", in.core(), given.Name, in.Unit)
+	}
+}
+
+// coreParams returns new params of one of Tekton's core interceptors, or nil.
+func coreParams(name string) any {
+	switch name {
+	case "bitbucket":
+		return &bitbucket.InterceptorParams{}
+	case "cel":
+		return &cel.InterceptorParams{}
+	case "github":
+		return &github.InterceptorParams{}
+	case "gitlab":
+		return &gitlab.InterceptorParams{}
+	case "slack":
+		return &slack.InterceptorParams{}
+	}
+	return nil
+}
+
+// oneField is the first of several complaints about fields.
+func oneField(err error) string {
+	if err == nil {
+		return "correct its name"
+	}
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return first
+}

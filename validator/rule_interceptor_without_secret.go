@@ -1,0 +1,41 @@
+package validator
+
+import (
+	"context"
+	"slices"
+)
+
+var interceptorWithoutSecretRule = &Rule{
+	ID:       "interceptor-without-secret",
+	Severity: Warning,
+	Kinds:    withTriggers,
+	Doc: `Finds interceptors github, gitlab and bitbucket without param secretRef, and tekgate with
+allowInsecure, unless another interceptor of the trigger asks for a secret.
+
+They look as if they verified the signature, and verify nothing without it: whoever
+reaches the EventListener starts the pipeline with a payload of their own
+(pkg/interceptors/github/github.go of Tekton Triggers v0.37.0). It is a warning and no
+error, since a network may keep strangers away; refuse it where yours does not.
+
+A CEL expression with compareSecret, a webhook and an interceptor of somebody else's
+count as asking for a secret.`,
+	Check: checkInterceptorWithoutSecret,
+}
+
+func checkInterceptorWithoutSecret(_ context.Context, p *Pass) {
+	for _, t := range chainsIn(p) {
+		all := interceptorsIn(t)
+		if slices.ContainsFunc(all, func(in interceptor) bool { return in.authenticates() == authenticate }) {
+			continue
+		}
+		for _, in := range all {
+			in = in.modern()
+			switch name := in.core(); {
+			case slices.Contains(signedInterceptors, name) && !in.hasSecret():
+				p.Report(in.Path, "interceptor %s has no secretRef, so it verifies no signature and lets anybody's events start %s: give it param secretRef", name, in.Unit)
+			case name == "tekgate" && in.Params["allowInsecure"].Value == true:
+				p.Report(in.Params["allowInsecure"].Path, "allowInsecure lets events without a signature start %s, whoever sends them: remove it and give param secretRef", in.Unit)
+			}
+		}
+	}
+}

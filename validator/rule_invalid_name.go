@@ -1,0 +1,58 @@
+package validator
+
+import (
+	"context"
+	"regexp"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/tekgate/tekgate/internal/expression"
+)
+
+var invalidNameRule = &Rule{
+	ID:       "invalid-name",
+	Severity: Error,
+	Kinds:    withSteps,
+	Doc: `Finds names of params, tasks and steps that Tekton does not take.
+
+A parameter's name begins with a letter or an underscore and goes on with letters,
+digits, -, _ and dots, which an object's may not have
+(pkg/apis/pipeline/v1/task_validation.go). Names of tasks and steps become parts of the
+names of TaskRuns and containers, so they are DNS labels: lower case letters, digits
+and -, at most 63.`,
+	Check: checkInvalidName,
+}
+
+var (
+	graphParamName  = regexp.MustCompile(`^[_a-zA-Z][_a-zA-Z0-9.-]*$`)
+	graphObjectName = regexp.MustCompile(`^[_a-zA-Z][_a-zA-Z0-9-]*$`)
+)
+
+func checkInvalidName(_ context.Context, p *Pass) {
+	for _, s := range graphSpecsIn(p) {
+		for _, param := range graphItems(s.Fields, s.Path, "params") {
+			form, rest := graphParamName, "letters, digits, -, _ and dots"
+			if graphDeclaredType(param.Fields) == "object" {
+				form, rest = graphObjectName, "letters, digits, - and _"
+			}
+			if !form.MatchString(param.Name) && !expression.Any(param.Name) {
+				p.Report(param.Path+".name", "%q cannot be the name of a parameter: begin with a letter or _ and go on with %s", param.Name, rest)
+			}
+		}
+		for _, step := range graphItems(s.Fields, s.Path, "steps") {
+			p.graphMustBeLabel(step, "step")
+		}
+		for _, task := range s.tasks() {
+			if task.Name != "" {
+				p.graphMustBeLabel(task.graphItem, "task")
+			}
+		}
+	}
+}
+
+func (p *Pass) graphMustBeLabel(item graphItem, unit string) {
+	if !expression.Any(item.Name) && len(validation.IsDNS1123Label(item.Name)) > 0 {
+		p.Report(item.Path+".name", "%q cannot be the name of a %s: write lower case letters, digits and -, a letter or digit at both ends, at most 63",
+			item.Name, unit)
+	}
+}

@@ -1,0 +1,23 @@
+package validator
+
+import "context"
+
+var kanikoBrokenFlagRule = &Rule{
+	ID:       "kaniko-broken-flag",
+	Severity: Warning,
+	Kinds:    withSteps,
+	Doc: `Finds flags of Kaniko that do harm: --single-snapshot makes one layer of everything, so
+that no later build finds one in the cache; --use-new-run can miss files that a
+command has changed.`,
+	Check: checkKanikoBrokenFlag,
+}
+
+func checkKanikoBrokenFlag(_ context.Context, p *Pass) {
+	for _, step := range kanikoSteps(p) {
+		for _, flag := range step.all("single-snapshot", "use-new-run") {
+			if flag.On() {
+				p.Report(flag.Path, "Kaniko's --%s is better left out: %s", flag.Flag.Name, flag.Flag.Never)
+			}
+		}
+	}
+}

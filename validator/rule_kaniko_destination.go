@@ -1,0 +1,35 @@
+package validator
+
+import (
+	"context"
+
+	"github.com/tekgate/tekgate/internal/image"
+)
+
+var kanikoDestinationRule = &Rule{
+	ID:       "kaniko-destination",
+	Severity: Error,
+	OptIn:    true,
+	Kinds:    withSteps,
+	Doc: `Finds repositories that Kaniko pushes to, by --destination or --cache-repo, and that none
+of validator.policy.security.builds.destinations matches: patterns of host and path,
+as in the rule image-registry.
+
+A tag that is not known does not matter; a repository that is not known passes.`,
+	Check: checkKanikoDestination,
+}
+
+func checkKanikoDestination(_ context.Context, p *Pass) {
+	if len(p.Policy.Security.Builds.Destinations) == 0 {
+		return
+	}
+	allowed := imageCompiled(p.Policy.Security.Builds.Destinations)
+	for _, step := range kanikoSteps(p) {
+		for _, flag := range step.all("destination", "cache-repo") {
+			repository := imageRepositoryOf(flag.Value)
+			if ref, err := image.Parse(repository); err == nil && repository != "" && !image.MatchAny(allowed, ref) {
+				p.Report(flag.Path, "Kaniko would push to %q, which validator.policy.security.builds.destinations does not list: push to an allowed repository, or have the list extended", repository)
+			}
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package validator
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/tekgate/tekgate/internal/object"
+)
+
+// inlineInterceptors are those that old releases wrote out under their own name.
+var inlineInterceptors = []string{"bitbucket", "cel", "github", "gitlab"}
+
+// inline is the name of an interceptor that is written out as in old releases.
+func (in interceptor) inline() (string, bool) {
+	for _, name := range inlineInterceptors {
+		if _, found := in.Fields[name]; found {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// modern is an interceptor that is written out, as a reference with params. Those
+// have paths of their own.
+func (in interceptor) modern() interceptor {
+	name, inline := in.inline()
+	if !inline || in.Name != "" {
+		return in
+	}
+	var r object.Reader
+	in.Name, in.Kind, in.Params = name, "ClusterInterceptor", map[string]param{}
+	for key, value := range r.Fields(in.Fields, name) {
+		in.Params[key] = param{in.Path + "." + name + "." + key, key, value}
+	}
+	return in
+}
+
+var legacyInterceptorRule = &Rule{
+	ID:       "legacy-interceptor",
+	Severity: Warning,
+	Kinds:    slices.Concat(eventListeners[1:], triggers[1:]),
+	Doc: `Finds interceptors github, gitlab, bitbucket and cel that are written out under their own
+name in v1alpha1, in place of a ref and params.
+
+Tekton Triggers v0.37.0 still turns them into the form of today, in v1alpha1 alone
+(updateCoreInterceptors in pkg/apis/triggers/v1alpha1/trigger_types.go); v1beta1 refuses
+them, which is that of legacy-trigger.`,
+	Check: func(_ context.Context, p *Pass) {
+		p.legacyInterceptors("and only v1alpha1 still takes that")
+	},
+}
+
+// legacyInterceptors reports interceptors that are written out.
+func (p *Pass) legacyInterceptors(effect string) {
+	for _, in := range interceptorsIn(chainsIn(p)...) {
+		if name, inline := in.inline(); inline {
+			p.legacyInterceptor(in, name, effect)
+		}
+	}
+}
+
+func (p *Pass) legacyInterceptor(in interceptor, name, effect string) {
+	var r object.Reader
+	params, modern := r.Fields(in.Fields, name), map[string]any{"ref": map[string]any{"name": name, "kind": "ClusterInterceptor"}}
+	finding := p.Report(in.Path+"."+name, "interceptors are no longer written out by name, %s: write ref: {name: %s} and its fields as params with name and value", effect, name)
+	if r.Odd || in.Fields["ref"] != nil || in.Fields["webhook"] != nil || in.Fields["params"] != nil {
+		return
+	}
+	items, certain := p.asParams(params)
+	if !certain {
+		return
+	}
+	if len(items) > 0 {
+		modern["params"] = items
+	}
+	if called := in.Fields["name"]; called != nil {
+		modern["name"] = called
+	}
+	p.Mend(finding, Edit{Op: "replace", Path: in.Path, Value: modern})
+}
+
+// asParams writes the fields of an inline interceptor as params. A Secret of another
+// namespace has no modern form: then nothing is certain.
+func (p *Pass) asParams(fields map[string]any) (items []any, certain bool) {
+	var r object.Reader
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		value := fields[name]
+		if ref, is := value.(map[string]any); is && ref["namespace"] != nil {
+			if r.Text(ref, "namespace") != p.Namespace {
+				return nil, false
+			}
+			ref = maps.Clone(ref)
+			delete(ref, "namespace")
+			value = ref
+		}
+		items = append(items, map[string]any{"name": name, "value": value})
+	}
+	return items, true
+}

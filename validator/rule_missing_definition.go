@@ -1,0 +1,81 @@
+package validator
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tekgate/tekgate/internal/object"
+)
+
+var missingDefinitionRule = &Rule{
+	ID:       "missing-definition",
+	Severity: Error,
+	Others:   true,
+	Kinds:    withSteps,
+	Doc: `Finds a taskRef, a pipelineRef or a step's ref by name to a Task, Pipeline or StepAction
+that does not exist in the namespace.
+
+Tekton accepts it and looks only when the run starts, which then fails with
+CouldntGetTask or CouldntGetPipeline (pkg/reconciler/pipelinerun/pipelinerun.go).
+
+What a resolver or a bundle brings is not looked for, nor are custom tasks, names with
+a $(…) in them, and the TaskRuns that a PipelineRun has created. A PipelineRun of
+Pipelines-as-Code whose annotations bring Tasks or a Pipeline is passed over, and so is
+what the same TriggerTemplate creates.`,
+	Check: checkMissingDefinition,
+}
+
+func checkMissingDefinition(ctx context.Context, p *Pass) {
+	if graphBringsItsOwn(p) {
+		return
+	}
+	for _, call := range graphCallsIn(p) {
+		if call.Name == "" || graphCreatedBeside(p, call) {
+			continue
+		}
+		kind := schema.GroupKind{Group: tektonGroup, Kind: call.Kind}
+		found, err := p.Cluster.Get(ctx, kind, p.Namespace, call.Name)
+		switch {
+		case err != nil:
+			p.Unknown(call.Ref, "looking for "+call.Kind+" "+strconv.Quote(call.Name), err)
+		case found == nil:
+			existing, _ := p.Cluster.Names(ctx, kind, p.Namespace) // for a suggestion alone
+			p.Report(call.Ref, "%s %q does not exist%s, so the run of %s would fail: %s",
+				call.Kind, call.Name, graphInNamespace(p), call.Unit, graphSuggest(call.Name, existing, "create it first"))
+		}
+	}
+}
+
+func graphInNamespace(p *Pass) string {
+	if p.Namespace == "" {
+		return ""
+	}
+	return fmt.Sprintf(" in namespace %q", p.Namespace)
+}
+
+// graphBringsItsOwn tells whether Pipelines-as-Code puts Tasks into the object before it
+// creates it.
+func graphBringsItsOwn(p *Pass) bool {
+	var r object.Reader
+	for key := range r.Fields(r.Fields(p.Object, "metadata"), "annotations") {
+		if strings.HasPrefix(key, "pipelinesascode.tekton.dev/task") || strings.HasPrefix(key, "pipelinesascode.tekton.dev/pipeline") {
+			return true
+		}
+	}
+	return false
+}
+
+// graphCreatedBeside tells whether the same TriggerTemplate creates what is called.
+func graphCreatedBeside(p *Pass, call graphCall) bool {
+	var r object.Reader
+	for _, other := range r.FieldsList(r.Fields(p.Template, "spec"), "resourcetemplates") {
+		if r.Text(other, "kind") == call.Kind && r.Text(r.Fields(other, "metadata"), "name") == call.Name {
+			return true
+		}
+	}
+	return false
+}

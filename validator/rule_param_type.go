@@ -1,0 +1,64 @@
+package validator
+
+import (
+	"context"
+	"slices"
+
+	"github.com/tekgate/tekgate/internal/expression"
+)
+
+var paramTypeRule = &Rule{
+	ID:       "param-type",
+	Severity: Error,
+	Others:   true,
+	Kinds:    withSteps,
+	Doc: `Finds a param whose value is of another type than the Task, Pipeline or StepAction
+declares: a string for an array, an array for a string. Also a default of another type
+than its declaration, and a type that does not exist.
+
+Tekton looks when the run starts, which then fails with "param types don't match the
+user-specified type" (pkg/reconciler/taskrun/validate_taskrun.go).
+
+A string with a $(…) in it is passed over, since it may become an array or an object,
+and so are the params of a matrix, which are arrays of what the Task takes.`,
+	Check: checkParamType,
+}
+
+// graphParamTypes are the types of parameters.
+var graphParamTypes = []string{"string", "array", "object"}
+
+func checkParamType(ctx context.Context, p *Pass) {
+	for _, s := range graphSpecsIn(p) {
+		for _, param := range graphItems(s.Fields, s.Path, "params") {
+			want, got := graphDeclaredType(param.Fields), graphValueType(param.Fields["default"])
+			switch {
+			case expression.Any(want):
+			case !slices.Contains(graphParamTypes, want):
+				p.Report(param.Path+".type", "parameter %q has the type %q, which does not exist: write string, array or object", param.Name, want)
+			case got != "" && got != want:
+				p.Report(param.Path+".default", "parameter %q is declared with the type %s and has a default of the type %s: correct one of them",
+					param.Name, want, got)
+			}
+		}
+	}
+	for _, call := range graphResolvedCalls(ctx, p) {
+		p.mustFit(call)
+	}
+}
+
+// mustFit reports the params of a call whose values are of another type than declared.
+func (p *Pass) mustFit(call graphCall) {
+	types := map[string]string{}
+	for _, param := range graphItems(call.Target, "", "params") {
+		types[param.Name] = graphDeclaredType(param.Fields)
+	}
+	for _, given := range graphItems(call.Fields, call.Path, "params") {
+		want, got := types[given.Name], graphValueType(given.Fields["value"])
+		value, _ := given.Fields["value"].(string)
+		if got == "" || want == got || !slices.Contains(graphParamTypes, want) || expression.Any(value) {
+			continue
+		}
+		p.Report(given.Path+".value", "parameter %q of %s takes the type %s and is given the type %s, so the run would fail: give it %s",
+			given.Name, call.target(), want, got, map[string]string{"string": "a text", "array": "a list", "object": "an object"}[want])
+	}
+}

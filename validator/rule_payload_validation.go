@@ -1,0 +1,32 @@
+package validator
+
+import (
+	"context"
+	"slices"
+
+	"github.com/tekgate/tekgate/internal/object"
+)
+
+var payloadValidationRule = &Rule{
+	ID:       "payload-validation",
+	Severity: Warning,
+	Kinds:    eventListeners,
+	Doc: `Finds EventListeners whose annotation tekton.dev/payload-validation is false, unless one of
+their interceptors is slack, which needs it: Slack sends no JSON.
+
+What is no JSON then reaches the interceptors and bindings, which answer with errors that
+tell little.`,
+	Check: checkPayloadValidation,
+}
+
+func checkPayloadValidation(_ context.Context, p *Pass) {
+	var r object.Reader
+	const key = "tekton.dev/payload-validation"
+	if r.Text(r.Fields(r.Fields(p.Object, "metadata"), "annotations"), key) != "false" {
+		return
+	}
+	if slices.ContainsFunc(interceptorsIn(chainsIn(p)...), func(in interceptor) bool { return in.core() == "slack" }) {
+		return
+	}
+	p.Report("metadata.annotations["+key+"]", "payloads that are no JSON pass unchecked, and fail later where little tells why: remove the annotation unless your sender cannot send JSON")
+}

@@ -1,0 +1,29 @@
+package validator
+
+import (
+	"context"
+	"slices"
+)
+
+var runInTektonNamespaceRule = &Rule{
+	ID:       "run-in-tekton-namespace",
+	Severity: Warning,
+	Kinds:    runs,
+	Doc: `Finds runs in a namespace of the control plane: tekton-pipelines,
+tekton-pipelines-resolvers, tekton-operator, openshift-pipelines, kube-system.
+
+A run there may name the ServiceAccount of Tekton's controller, which may create Pods
+and read Secrets in every namespace; and it is in the way of an upgrade that deletes
+the namespace.`,
+	Check: checkRunInTektonNamespace,
+}
+
+var tektonNamespaces = []string{
+	"tekton-pipelines", "tekton-pipelines-resolvers", "tekton-operator", "openshift-pipelines", "openshift-operators", "kube-system",
+}
+
+func checkRunInTektonNamespace(_ context.Context, p *Pass) {
+	if slices.Contains(tektonNamespaces, p.Namespace) {
+		p.Report("metadata.namespace", "this run is in namespace %q, whose ServiceAccounts control the whole cluster: give runs a namespace of their own", p.Namespace)
+	}
+}

@@ -1,0 +1,35 @@
+package validator
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/tekgate/tekgate/internal/expression"
+)
+
+var serviceAccountForbiddenRule = &Rule{
+	ID:       "service-account-forbidden",
+	Severity: Error,
+	OptIn:    true,
+	Kinds:    runs,
+	Doc: `Finds runs whose ServiceAccount is not in validator.policy.security.accounts.allowed
+(* stands for any characters): the run's own, and those in taskRunSpecs.
+
+Who may create a run may use every ServiceAccount of the namespace, whatever it may
+do: Kubernetes asks nobody (Tekton's threat model). A run that names none counts as
+default. An empty list allows all.`,
+	Check: checkServiceAccountForbidden,
+}
+
+func checkServiceAccountForbidden(_ context.Context, p *Pass) {
+	allowed := p.Policy.Security.Accounts.Allowed
+	if len(allowed) == 0 {
+		return
+	}
+	for _, account := range secAccounts(p) {
+		name := cmp.Or(account.Value, "default")
+		if !expression.Any(name) && !matchesAny(allowed, name) {
+			p.Report(account.Path, "ServiceAccount %q is not in validator.policy.security.accounts.allowed: name one of those, or have the list extended", name)
+		}
+	}
+}

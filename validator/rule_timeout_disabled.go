@@ -1,0 +1,23 @@
+package validator
+
+import "context"
+
+var timeoutDisabledRule = &Rule{
+	ID:       "timeout-disabled",
+	Severity: Info,
+	Kinds:    runs,
+	Doc: `Finds runs whose timeout is 0, which means none: spec.timeout, or of a PipelineRun
+spec.timeouts.pipeline.
+
+A step that hangs then holds its Pod, its claim and its place in the quota until
+somebody notices. A run that says nothing has an hour, or what config-defaults says.`,
+	Check: checkTimeoutDisabled,
+}
+
+func checkTimeoutDisabled(_ context.Context, p *Pass) {
+	for _, timeout := range limitTimeouts(p) {
+		if timeout.Whole && timeout.Value == 0 {
+			p.Report(timeout.Path, "a timeout of 0 is none, so a step that hangs keeps its Pod and its claim for ever: write the longest time that the run may take")
+		}
+	}
+}

@@ -1,0 +1,68 @@
+package validator
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/strict"
+)
+
+var unboundWorkspaceRule = &Rule{
+	ID:       "unbound-workspace",
+	Severity: Error,
+	Others:   true,
+	Kinds:    withSteps,
+	Doc: `Finds a workspace that a Task or Pipeline declares, that is not optional, and that the
+run or the task of a Pipeline does not bind. Runs in a TriggerTemplate are looked at too.
+
+Tekton looks when the run starts, which then fails with "declared workspace … is
+required but has not been bound" (pkg/workspace/validate.go). Workspaces do not
+propagate to a Task by reference, only to one that is written out
+(docs/pipelineruns.md, "Propagated Workspaces").
+
+A Task's workspace is no more than a warning, since an administrator may have set
+default-task-run-workspace-binding in the ConfigMap config-defaults: then Tekton binds what
+is left, though not for a Pipeline.`,
+	Check: checkUnboundWorkspace,
+}
+
+func checkUnboundWorkspace(ctx context.Context, p *Pass) {
+	var r object.Reader
+	for _, call := range graphResolvedCalls(ctx, p) {
+		if call.Kind == "StepAction" {
+			continue
+		}
+		bound := map[string]bool{}
+		for _, binding := range graphItems(call.Fields, "", "workspaces") {
+			bound[binding.Name] = true
+		}
+		for _, workspace := range graphItems(call.Target, "", "workspaces") {
+			optional := r.Flag(workspace.Fields, "optional")
+			if optional || bound[workspace.Name] || call.Outer.workspaces[workspace.Name] {
+				continue
+			}
+			finding := p.Report(call.Path, "%s binds no workspace %q, which %s declares and which is not optional, so the run would fail: %s",
+				call.Unit, workspace.Name, call.target(), graphBindingFor(workspace.Name, call))
+			if call.Kind == "Task" {
+				finding.Severity = Warning
+			}
+		}
+	}
+}
+
+// graphBindingFor is a remedy. Of the workspaces that the call binds for nothing one may be
+// this one, misspelt.
+func graphBindingFor(name string, call graphCall) string {
+	declared := graphScope{}.with(call.Target).workspaces
+	var names []string
+	for _, binding := range graphItems(call.Fields, "", "workspaces") {
+		if !declared[binding.Name] {
+			names = append(names, binding.Name)
+		}
+	}
+	if best := strict.Closest(name, names); best != "" {
+		return fmt.Sprintf("call the workspace %q by this name", best)
+	}
+	return "bind it in workspaces"
+}

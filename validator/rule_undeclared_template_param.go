@@ -1,0 +1,34 @@
+package validator
+
+import (
+	"context"
+
+	"github.com/tekgate/tekgate/internal/strict"
+)
+
+var undeclaredTemplateParamRule = &Rule{
+	ID:       "undeclared-template-param",
+	Severity: Error,
+	Kinds:    kindsWithTemplates,
+	Doc: `Finds ` + "`$(tt.params.x)`" + ` in a resource template of a TriggerTemplate that declares no param x.
+Tekton's webhook refuses it; here it is told of before anything reaches a cluster, at its
+place, and with the name that may be meant.`,
+	Check: checkUndeclaredTemplateParam,
+}
+
+func checkUndeclaredTemplateParam(_ context.Context, p *Pass) {
+	for _, t := range templatesIn(p) {
+		for _, text := range t.texts() {
+			p.checkDeclared(t, text)
+		}
+	}
+}
+
+func (p *Pass) checkDeclared(t paramTemplate, text text) {
+	for _, name := range templateParamsOf(text.Value) {
+		if !t.declares(name) {
+			p.Report(text.Path, "$(tt.params.%s) is used, but %s has no such param: %s", name, t.Unit,
+				meantOrElse(strict.Closest(name, t.names()), "declare it in params"))
+		}
+	}
+}

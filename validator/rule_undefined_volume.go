@@ -1,0 +1,68 @@
+package validator
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tekgate/tekgate/internal/expression"
+	"github.com/tekgate/tekgate/internal/object"
+)
+
+var undefinedVolumeRule = &Rule{
+	ID:       "undefined-volume",
+	Severity: Warning,
+	Kinds:    slices.Concat(tasks, clusterTasks, taskRuns, pipelines, pipelineRuns),
+	Doc: `Finds volumeMounts of steps, sidecars and the stepTemplate that name a volume which the
+Task does not have.
+
+The Pod is refused, and the run fails with PodCreationFailed, unless the podTemplate of
+every run brings the volume: then it is better declared as a workspace.
+
+Volumes of the podTemplates in the same run are taken into account, and names with a
+$(…) in them are passed over.`,
+	Check: checkUndefinedVolume,
+}
+
+func checkUndefinedVolume(_ context.Context, p *Pass) {
+	for _, s := range graphSpecsIn(p) {
+		if s.Kind != "Task" {
+			continue
+		}
+		known := slices.Concat(graphNamesOf(s.Fields, "volumes"), graphPodTemplateVolumes(s.Run))
+		if slices.ContainsFunc(known, expression.Any) {
+			continue
+		}
+		for _, mount := range graphMountsIn(s) {
+			if !slices.Contains(known, mount.Name) && !expression.Any(mount.Name) && !strings.HasPrefix(mount.Name, "tekton-internal-") {
+				p.Report(mount.Path+".name", "there is no volume %q, so the Pod would be refused: %s",
+					mount.Name, graphSuggest(mount.Name, known, "add it to volumes, or declare a workspace"))
+			}
+		}
+	}
+}
+
+func graphMountsIn(s graphSpec) []graphItem {
+	var r object.Reader
+	found := graphItems(r.Fields(s.Fields, "stepTemplate"), s.Path+".stepTemplate", "volumeMounts")
+	for _, list := range []string{"steps", "sidecars"} {
+		for i, part := range r.FieldsList(s.Fields, list) {
+			found = append(found, graphItems(part, fmt.Sprintf("%s.%s[%d]", s.Path, list, i), "volumeMounts")...)
+		}
+	}
+	return found
+}
+
+// graphPodTemplateVolumes returns the names of all volumes that a run brings to any task.
+func graphPodTemplateVolumes(run map[string]any) []string {
+	var r object.Reader
+	var names []string
+	places := append([]map[string]any{run, r.Fields(run, "taskRunTemplate")}, r.FieldsList(run, "taskRunSpecs")...)
+	for _, place := range places {
+		for _, key := range []string{"podTemplate", "taskPodTemplate"} {
+			names = append(names, graphNamesOf(r.Fields(place, key), "volumes")...)
+		}
+	}
+	return names
+}

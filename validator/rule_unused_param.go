@@ -1,0 +1,43 @@
+package validator
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+var unusedParamRule = &Rule{
+	ID:       "unused-param",
+	Severity: Info,
+	Kinds:    withSteps,
+	Doc: `Finds parameters that a Task, Pipeline or StepAction declares and never uses.
+
+Whoever sets one believes that it has an effect. Most often its use is misspelt, or has
+been deleted.`,
+	Check: checkUnusedParam,
+}
+
+func checkUnusedParam(_ context.Context, p *Pass) {
+	for _, s := range graphSpecsIn(p) {
+		declared := graphItems(s.Fields, s.Path, "params")
+		if len(declared) == 0 {
+			continue
+		}
+		texts := textsIn(s.Fields, "")
+		for _, param := range declared {
+			if !slices.ContainsFunc(texts, func(t text) bool { return graphMentions(t.Value, param.Name) }) {
+				p.Report(param.Path, "parameter %q is declared and never used, so it has no effect whoever sets it: use it or remove it", param.Name)
+			}
+		}
+	}
+}
+
+// graphMentions tells whether a text may use a parameter.
+func graphMentions(text, name string) bool {
+	for _, form := range []string{"params." + name, `params["` + name, "params['" + name} {
+		if strings.Contains(text, form) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,69 @@
+package validator
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/tekgate/tekgate/internal/expression"
+	"github.com/tekgate/tekgate/internal/object"
+)
+
+var volumeSourceRule = &Rule{
+	ID:       "volume-source",
+	Severity: Error,
+	OptIn:    true,
+	Kinds:    withSteps,
+	Doc: `Finds workspaces of runs, and volumes of tasks and podTemplates, whose source
+validator.policy.security.sources does not allow:
+
+- kinds lists the fields that may stand in a binding or volume, such as emptyDir,
+  volumeClaimTemplate, persistentVolumeClaim, configMap, secret, projected or csi;
+- secrets, configMaps and claims list the names that may be mounted (* stands for any
+  characters).
+
+Who may create a run may mount every Secret and every claim of the namespace, also
+those that are not for builds. Each empty list allows all. What an expression names
+passes.`,
+	Check: checkVolumeSource,
+}
+
+func checkVolumeSource(_ context.Context, p *Pass) {
+	var r object.Reader
+	places := secVolumes(p)
+	if secIsRun(p) {
+		places = append(places, secListed(r.FieldsList(r.Fields(p.Object, "spec"), "workspaces"), "spec.workspaces", "workspace")...)
+	}
+	for _, at := range places {
+		p.judgeSource(at)
+	}
+}
+
+// volumeSourceKeys are the fields of a volume or binding that are no source.
+var volumeSourceKeys = []string{"name", "subPath", "readOnly"}
+
+func (p *Pass) judgeSource(at secPlace) {
+	var r object.Reader
+	policy := p.Policy.Security.Sources
+	for _, kind := range slices.Sorted(maps.Keys(at.Fields)) {
+		if len(policy.Kinds) > 0 && at.Fields[kind] != nil && !slices.Contains(volumeSourceKeys, kind) && !slices.Contains(policy.Kinds, kind) {
+			p.Report(join(at.Path, kind), "%s is of kind %s, which validator.policy.security.sources.kinds does not list: use one of those, or have the list extended", at.Unit, kind)
+		}
+	}
+	p.judgeSourceName(at, "secret", "secretName", "secrets", policy.Secrets)
+	p.judgeSourceName(at, "configMap", "name", "configMaps", policy.ConfigMaps)
+	p.judgeSourceName(at, "persistentVolumeClaim", "claimName", "claims", policy.Claims)
+	for _, part := range secListed(r.FieldsList(r.Fields(at.Fields, "projected"), "sources"), at.Path+".projected.sources", "source") {
+		part.Unit = at.Unit
+		p.judgeSourceName(part, "secret", "name", "secrets", policy.Secrets)
+		p.judgeSourceName(part, "configMap", "name", "configMaps", policy.ConfigMaps)
+	}
+}
+
+func (p *Pass) judgeSourceName(at secPlace, kind, key, list string, allowed []string) {
+	var r object.Reader
+	name := r.Text(r.Fields(at.Fields, kind), key)
+	if len(allowed) > 0 && name != "" && !expression.Any(name) && !matchesAny(allowed, name) {
+		p.Report(join(at.Path, kind), "%s mounts %s %q, which validator.policy.security.sources.%s does not list: use another, or have the list extended", at.Unit, kind, name, list)
+	}
+}
