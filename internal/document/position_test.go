@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -241,4 +242,58 @@ func eachText(value any, path string, visit func(path, value string)) {
 			eachText(inner, path+"["+key+"]", visit)
 		}
 	}
+}
+
+// TestReviseAll holds, for the fixtures of the rules, that one change of a name is one
+// line of difference.
+func TestReviseAll(t *testing.T) {
+	looked := 0
+	for _, folder := range []string{"../../validator/testdata", "../../mutator/testdata"} {
+		files, err := document.Files(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			documents, _ := document.Parse(file, text)
+			for _, d := range documents {
+				fields := must(t, d.JSON)
+				metadata, _ := fields["metadata"].(map[string]any)
+				if _, named := metadata["name"].(string); !named || filepath.Ext(file) == ".json" {
+					continue
+				}
+				looked++
+				metadata["name"] = "changed"
+				got, err := d.Revise(document.Change{Object: &document.Object{Document: d}, Fields: fields})
+				if err != nil {
+					t.Errorf("%s: %v", file, err)
+					continue
+				}
+				if n := differing(string(d.Text), string(got)); n != 1 {
+					t.Errorf("%s: %d lines differ in\n%s", file, n, got)
+				}
+			}
+		}
+	}
+	if looked < 100 {
+		t.Errorf("only %d documents were changed", looked)
+	}
+}
+
+// differing counts the lines that are not the same, all of them if some are more.
+func differing(a, b string) int {
+	one, other := strings.Split(a, "\n"), strings.Split(b, "\n")
+	if len(one) != len(other) {
+		return max(len(one), len(other))
+	}
+	n := 0
+	for i := range one {
+		if one[i] != other[i] {
+			n++
+		}
+	}
+	return n
 }
