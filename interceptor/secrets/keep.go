@@ -108,7 +108,7 @@ func changed(secret *corev1.Secret) time.Time {
 
 func ownsData(fields *metav1.FieldsV1) bool {
 	var top map[string]json.RawMessage
-	if fields == nil || json.Unmarshal(fields.Raw, &top) != nil {
+	if fields == nil || json.Unmarshal(fields.GetRawBytes(), &top) != nil {
 		return false
 	}
 	// Who applies stringData owns that, though it is stored as data.
