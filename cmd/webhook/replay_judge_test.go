@@ -151,6 +151,7 @@ func (c *court) install() {
 			hook["failurePolicy"] = "Fail"
 			return path != "/validate"
 		})
+		configuration.SetName("court.example.com") // under its own name it would be given the CA of the bed's server
 		c.create(configuration)
 		c.Cleanup(func() { _ = c.client.Delete(context.Background(), configuration) })
 	}
