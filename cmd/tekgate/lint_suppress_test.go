@@ -53,7 +53,7 @@ func TestLintSuppressions(t *testing.T) {
 		{"excluded by name", ".tekgatelint", "exclude: ['bad.*']\n", ".", "tasks/bad.yaml", "0 objects in 0 files"},
 		{"named", "other.yaml", one(""), ".", "tasks --suppressions other.yaml", "; 1 suppressed"},
 		{"nothing but a comment", ".tekgatelint", "# none\n", ".", ".", "1 error"},
-		{"misspelt", ".tekgatelint", "supress: []\n", ".", ".", `unknown field "supress": did you mean "suppress"?`},
+		{"misspelt", ".tekgatelint", "supprss: []\n", ".", ".", `unknown field "supprss": did you mean "suppress"?`},
 		{"no reason", ".tekgatelint", "suppress: [{rule: dangling-reference}]\n", ".", ".", "suppress[0].reason: it is missing"},
 		{"no such rule", ".tekgatelint", "suppress: [{rule: dangling, reason: x}]\n", ".", ".", `suppress[0].rule: there is no rule "dangling"`},
 		{"no date", ".tekgatelint", one("  until: soon\n"), ".", ".", `suppress[0].until: "soon" is not a date`},
