@@ -154,12 +154,15 @@ func (j *judgement) judge(ctx context.Context, base *Pass) {
 func (j *judgement) take(rule *Rule, found []*Finding) {
 	exception, excepted := j.exceptions[rule.ID]
 	excepted = excepted && j.validator.accepts(exception)
-	for _, finding := range found {
-		if excepted {
+	for i, finding := range found {
+		same := func(other *Finding) bool { return other.Path == finding.Path && other.Message == finding.Message }
+		switch {
+		case slices.ContainsFunc(found[:i], same): // the API server tells it once, too
+		case excepted:
 			j.out.Excepted = append(j.out.Excepted, Excepted{*finding, exception})
-			continue
+		default:
+			j.out.Findings = append(j.out.Findings, *finding)
 		}
-		j.out.Findings = append(j.out.Findings, *finding)
 	}
 }
 
