@@ -59,7 +59,7 @@ type Validator struct {
 	Observe func(kind string, finding Finding)
 	// Later is given each object with a finding that time may mend, see
 	// Rule.Others, and with each finding of a rule whose mode is Audit. It is not
-	// called in dry runs.
+	// called in dry runs, nor for what runs are found to be in mode Audit.
 	Later func(subject Subject, findings []Finding)
 }
 
