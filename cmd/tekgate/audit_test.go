@@ -196,7 +196,7 @@ func (s *site) auditStatus(t *testing.T) {
 		"--fail-on bad":                  {2, "say error, warning, info or never"},
 		"--severity bad":                 {2, "say error, warning or info"},
 		"-o yaml":                        {2, "say table, json or html"},
-		"--rule dangling-references":       {2, `did you mean "dangling-reference"?`},
+		"--rule dangling-references":     {2, `did you mean "dangling-reference"?`},
 		"-A -n ci":                       {2, "contradict each other"},
 		"-l ===":                         {2, "reading --selector"},
 		"--config nowhere.yaml":          {2, "nowhere.yaml"},

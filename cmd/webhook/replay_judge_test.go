@@ -116,7 +116,7 @@ func newCourt(t *testing.T) *court {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &court{bed: b, cluster: references{mapper: mapper, live: limited, writer: limited}, warnings: &warnings{}}
+	c := &court{bed: b, cluster: references{kinds: newServedKinds(mapper), live: limited, writer: limited}, warnings: &warnings{}}
 	hearing := rest.CopyConfig(b.cluster.Config)
 	hearing.QPS, hearing.WarningHandler = -1, c.warnings
 	if c.asking, err = client.New(hearing, client.Options{}); err != nil {
