@@ -205,8 +205,11 @@ func (b *bed) sent(raw []byte, namespace string) (map[string]any, error) {
 		return nil, err
 	}
 	metadata := obj.Object["metadata"].(map[string]any)
-	for _, key := range []string{"uid", "creationTimestamp", "managedFields", "namespace", "generation", "name"} {
+	for _, key := range []string{"uid", "creationTimestamp", "managedFields", "namespace", "generation"} {
 		delete(metadata, key)
+	}
+	if obj.GetGenerateName() != "" {
+		delete(metadata, "name")
 	}
 	return obj.Object, nil
 }
@@ -259,7 +262,7 @@ func namespaces() *metav1.LabelSelector {
 }
 
 // made is what the mutator's own code makes of an object, as the API server stores it.
-func (b *bed) made(m *mutator.Mutator, raw []byte, namespace string) (map[string]any, mutator.Outcome, error) {
+func (b *bed) made(m *mutator.Mutator, raw []byte, namespace string) (map[string]any, error) {
 	b.Helper()
 	out, err := m.Mutate(context.Background(), mutator.Request{Kind: kindOf(b.T, raw), Namespace: namespace, Raw: raw})
 	if err != nil {
@@ -269,6 +272,5 @@ func (b *bed) made(m *mutator.Mutator, raw []byte, namespace string) (map[string
 	if err != nil {
 		b.Fatal(err)
 	}
-	stored, err := b.sent(changed, off)
-	return stored, out, err
+	return b.sent(changed, off)
 }

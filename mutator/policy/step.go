@@ -80,7 +80,7 @@ func stepVariables() []admissionv1.Variable {
 		{Name: "record", Expression: `"` + mutator.OriginalsKey + `" in variables.notes ? variables.notes["` + mutator.OriginalsKey + `"] : "{}"`},
 		{Name: "originals", Expression: originals()},
 		{Name: "steps", Expression: `variables.tasks.map(t, [` + field("t.spec", "stepTemplate", "{}") + `].map(p,
-  lists.range(size(` + list("t.spec", "steps") + `)).map(i, [t.spec.steps[i]].map(s, {
+  lists.range(` + list("t.spec", "steps") + `.exists(s, s == null) ? 0 : size(` + list("t.spec", "steps") + `)).map(i, [t.spec.steps[i]].map(s, {
     "path": dyn(t.path + "/steps/" + string(i)),
     "task": dyn(t),
     "step": dyn(s),
@@ -89,6 +89,7 @@ func stepVariables() []admissionv1.Variable {
     "image": dyn(` + text("s", "image") + ` != "" ? s.image : ` + text("p", "image") + `),
     "ref": dyn(has(s.ref) && s.ref != null),
     "closed": dyn((has(s.ref) && s.ref != null) || (has(s.env) && s.env == null)
+      || (` + list("p", "env") + " + " + list("s", "env") + `).exists(e, e == null)
       || size(` + list("s", "envFrom") + `) + size(` + list("p", "envFrom") + `) > 0),
     "env": dyn((` + list("p", "env") + " + " + list("s", "env") + ` + t.pods.map(d, ` + list("d", "env") + `).flatten()).map(e, ` + text("e", "name") + `))
   })[0])
