@@ -163,6 +163,7 @@ var limits = map[string]string{
 	"docker-config/namespace-settings-wrong":        "settings-of-namespaces",
 	"docker-config/parameter-in-image":              "parameters",
 	"service-account/namespace-has-its-own":         "settings-of-namespaces",
+	"image-mirror/annotation-is-no-json":            "originals",
 }
 
 // TestCases holds the policies to the mutator's own code, in all of its cases that

@@ -178,7 +178,7 @@ func twentySteps(t *testing.T) []byte {
 			args = append(args, "--build-arg=VERSION="+strings.Repeat("1", 100))
 		}
 		steps = append(steps, map[string]any{
-			"name": fmt.Sprintf("build-%d", i), "image": "gcr.io/kaniko-project/executor:v1.24.0", "args": args, "env": env,
+			"name": fmt.Sprintf("build-%d", i), "image": fmt.Sprintf("ghcr.io/osscontainertools/kaniko:v1.28.%d", i), "args": args, "env": env,
 			"volumeMounts": []any{map[string]any{"name": "cache", "mountPath": "/cache"}, map[string]any{"name": "cache", "mountPath": "/workspace/$(params.dir)"}},
 		})
 	}
@@ -190,4 +190,69 @@ func twentySteps(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return raw
+}
+
+// mirrors are configurations of the rule image-mirror, each with another way of
+// saying where images go.
+var mirrors = map[string]string{
+	"host-path": `{registry: mirror.example.com/all, layout: host-path}`,
+	"dotted":    `{registry: "mirror.example.com:5000/all", layout: dotted, digest: drop}`,
+	"daocloud":  `{preset: daocloud}`,
+	"rules": `{keep: ["quay.io/house/**"], rules: [{match: "**/tektoncd/**", to: "a.example.com/t/{name}"},
+		{match: "docker.io/library/*", to: ["{host}.example.com/{path}", "b.example.com/{path}:house"]}, {match: "gcr.io/**", to: "c.example.com/{path}:v1"}, {match: "**", to: "d.example.com/{name}"}]}`,
+}
+
+const hexadecimal = "19f02276bf8dbdd62f069b922f10c65262cc34b710eea26ff928129a736be791"
+
+// references are names of images as people write them, right and wrong.
+var references = []string{
+	"busybox", "alpine:3", "a/b", "a/b:c", "A/b:1", "a/B:1", "index.docker.io/alpine", "index.docker.io/library/alpine:3", "docker.io/alpine", "docker.io/a/b",
+	"localhost/a", "localhost:5000/a:1", "a.b/c", "[::1]:5000/a", "quay.io/house/x:1", "quay.io/a:t@sha256:" + hexadecimal, "alpine@sha256:" + hexadecimal,
+	"gcr.io/x/y:v1", "gcr.io/x/y:v1@sha256:" + hexadecimal, "gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/nop:v0.27.3",
+	"eu.gcr.io/tekton-releases/dogfooding/a", "evilgcr.io/tekton-releases/x", "mirror.example.com/all/docker.io/library/alpine", "m.daocloud.io/docker.io/library/node:22",
+	"c.example.com/x:v1", "d.example.com/x", "cgr.dev/chainguard/busybox@sha256:" + hexadecimal,
+	"", "a b", "a//b", "UPPER", "alpine:", "x@sha256:12", "x@md5:" + hexadecimal[:32], hexadecimal, "http://x/y", "ghcr.io", "a/b@", "-a/b", "a_b/c__d", "a..b/c", "ü/x",
+	"$(params.image)", "docker.io/$(params.image)", "x:" + strings.Repeat("t", 129), "sha256:" + hexadecimal,
+}
+
+// TestReferences holds what CEL makes of references to what the mutator does with
+// distribution/reference, in a run that has a step for each, and so does a second
+// pass over the result.
+func TestReferences(t *testing.T) {
+	b := newBed(t)
+	var steps []any
+	for i, ref := range references {
+		steps = append(steps, map[string]any{"name": fmt.Sprintf("s-%d", i), "image": ref})
+	}
+	raw, err := json.Marshal(map[string]any{"apiVersion": "tekton.dev/v1", "kind": "TaskRun", "metadata": map[string]any{"name": "references"},
+		"spec": map[string]any{"taskSpec": map[string]any{"steps": steps, "sidecars": steps[:3], "stepTemplate": map[string]any{"image": "gcr.io/a/b"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, mirror := range mirrors {
+		c := b.prepared("{mirror: "+mirror+", mutator: {imageMirror: {enabled: true}, dockerConfig: {disabled: true}, "+
+			`env: {set: [{steps: {images: ["docker.io/library/*", "ghcr.io/tektoncd/**", "localhost:5000/**"]}, variables: [{name: A, value: b}]}]}}}`, name)
+		c.input = raw
+		set := c.set(t)
+		if len(set.Policies) != 2 {
+			t.Fatalf("%s: %d policies, remainder %v", name, len(set.Policies), set.Remainder)
+		}
+		b.enforce(set)
+		t.Run(name, func(t *testing.T) {
+			b.compare(t, c, set)
+			at := *b
+			at.T = t
+			again, err := at.sent(raw, c.space)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.input, err = json.Marshal(again); err != nil {
+				t.Fatal(err)
+			}
+			b.compare(t, c, set)
+			if twice, err := at.sent(c.input, c.space); err != nil || same(twice, again) != "" {
+				t.Errorf("a second pass changes it, error %v:\n%s", err, same(twice, again))
+			}
+		})
+	}
 }

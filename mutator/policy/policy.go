@@ -143,7 +143,7 @@ func (c *compiler) add(r *rule) {
 			MatchConditions: c.conditions(r),
 			Variables:       c.variables(r),
 			Mutations: []admissionv1.Mutation{{PatchType: admissionv1.PatchTypeJSONPatch, JSONPatch: &admissionv1.JSONPatch{
-				Expression: "(" + ownSettings + " || size(variables.ops) == 0 ? [] : variables.ops + variables.done)\n.map(o, JSONPatch{op: \"add\", path: o.path, value: o.value})",
+				Expression: "(" + ownSettings + " || size(variables.ops) == 0 ? [] : variables.annotated + variables.ops + variables.done)\n.map(o, JSONPatch{op: \"add\", path: o.path, value: o.value})",
 			}}},
 		},
 	}
@@ -237,6 +237,6 @@ func (c *compiler) done(id string) []admissionv1.Variable {
 	text := fmt.Sprintf(`"{\"rules\":[\"" + %s.filter(r, r == %s || %s.contains("\"" + r + "\"")).join("\",\"") + "\"],\"config\":\"%s\"}"`, quotes(ids), quote(id), before, c.hash)
 	return []admissionv1.Variable{
 		{Name: "annotated", Expression: "has(object.metadata.annotations) ? [] : [" + add(`"/metadata/annotations"`, "{}") + "]"},
-		{Name: "done", Expression: "variables.annotated + [" + add(quote(key), text) + "]"},
+		{Name: "done", Expression: "[" + add(quote(key), text) + "]"},
 	}
 }

@@ -315,10 +315,3 @@ func (c *compiler) kaniko() error {
 	c.leaveOut("kaniko", "kaniko", "what Kaniko is given depends on the release in its tag, on its flags and on array parameters, which CEL cannot follow: leave it to the webhook")
 	return nil
 }
-
-func (c *compiler) imageMirror() error {
-	if c.Config.ImageMirror.Enabled && !c.Config.ImageMirror.Disabled {
-		c.leaveOut("image-mirror", "image-mirror", "the rules of the mirror are not translated yet: leave it to the webhook")
-	}
-	return nil
-}
