@@ -209,7 +209,7 @@ var references = []string{
 	"busybox", "alpine:3", "a/b", "a/b:c", "A/b:1", "a/B:1", "index.docker.io/alpine", "index.docker.io/library/alpine:3", "docker.io/alpine", "docker.io/a/b",
 	"localhost/a", "localhost:5000/a:1", "a.b/c", "[::1]:5000/a", "quay.io/house/x:1", "quay.io/a:t@sha256:" + hexadecimal, "alpine@sha256:" + hexadecimal,
 	"gcr.io/x/y:v1", "gcr.io/x/y:v1@sha256:" + hexadecimal, "gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/nop:v0.27.3",
-	"eu.gcr.io/tekton-releases/dogfooding/a", "evilgcr.io/tekton-releases/x", "mirror.example.com/all/docker.io/library/alpine", "m.daocloud.io/docker.io/library/node:22",
+	"eu.gcr.io/tekton-releases/dogfooding/a", "evilgcr.io/tekton-releases/x", "mirror.example.com/all/docker.io/library/other", "m.daocloud.io/docker.io/library/node:22",
 	"c.example.com/x:v1", "d.example.com/x", "cgr.dev/chainguard/busybox@sha256:" + hexadecimal,
 	"", "a b", "a//b", "UPPER", "alpine:", "x@sha256:12", "x@md5:" + hexadecimal[:32], hexadecimal, "http://x/y", "ghcr.io", "a/b@", "-a/b", "a_b/c__d", "a..b/c", "ü/x",
 	"$(params.image)", "docker.io/$(params.image)", "x:" + strings.Repeat("t", 129), "sha256:" + hexadecimal,

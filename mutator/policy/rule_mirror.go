@@ -48,6 +48,7 @@ func (c *compiler) imageMirror() error {
 		maxOriginals, add("f.path", "f.now"), add(quote(key), "variables.remembered"))
 	c.add(r)
 	c.limit(id, "many-images", "a run with so many images that the annotation "+mutator.OriginalsKey+" would be too long is left alone")
+	c.limit(id, "mixed-names", "a step for which the author wrote the mirror's name of an image, beside one with the image's own name, is taken for that image by other rules, as by the webhook's second call")
 	return nil
 }
 
@@ -115,8 +116,8 @@ func candidate(rule image.WrittenRule, t image.WrittenTarget, source string) str
 	default:
 		suffix = `(v.tag + (v.digest != "" ? "@" + v.digest : ""))`
 	}
-	return fmt.Sprintf(`(%[1]s.matches(%[2]s) ? [%[3]s].filter(r, r.matches(%[4]s) && r.matches(%[5]s)).map(r, r + %[6]s) : [])`,
-		source, quote(rule.Match), filled(t.Repository, source), quote(t.Done), quote(reference.ReferenceRegexp.String()), suffix)
+	return fmt.Sprintf(`(%[1]s.matches(%[2]s) ? [%[3]s].filter(r, r.matches(%[4]s)).map(r, r.find(%[5]s)).filter(r, r.matches(%[6]s)).map(r, r + %[7]s) : [])`,
+		source, quote(rule.Match), filled(t.Repository, source), quote(reference.ReferenceRegexp.String()), quote(repositoryOf), quote(t.Done), suffix)
 }
 
 var placeholder = regexp.MustCompile(`\{[a-z]+\}`)

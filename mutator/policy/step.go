@@ -133,11 +133,14 @@ func normalised(x string) string {
 // digests are those that distribution/reference takes.
 const digests = `@(sha256:[a-f0-9]{64}|sha384:[a-f0-9]{96}|sha512:[a-f0-9]{128})$`
 
+// repositoryOf cuts a reference before its tag.
+const repositoryOf = `^(?:[^/]+/)*[^/:]+`
+
 // repository returns a list of the one host and path of a reference in full, "" if
 // it is none.
 func repository(x, f string) string {
 	return fmt.Sprintf(`[%[2]s.matches(%[3]s) && (!%[2]s.contains("@") || %[2]s.matches(%[4]s)) && !%[1]s.matches("^[a-f0-9]{64}$")
-    ? %[2]s.split("@")[0].find("^(?:[^/]+/)*[^/:]+") : ""]`, x, f, quote(reference.ReferenceRegexp.String()), quote(digests))
+    ? %[2]s.split("@")[0].find(%[5]s) : ""]`, x, f, quote(reference.ReferenceRegexp.String()), quote(digests), quote(repositoryOf))
 }
 
 // living is the name under which an image of Tekton's old registry lives today, see
