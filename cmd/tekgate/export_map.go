@@ -9,10 +9,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tekgate/tekgate/cmd/internal/lookup"
 	"github.com/tekgate/tekgate/installer/live"
@@ -113,7 +112,7 @@ func (e *mapExport) run(cmd *cobra.Command) error {
 		return printMapJSON(cmd.OutOrStdout(), set)
 	}
 	for _, l := range set.Limits {
-		fmt.Fprintf(cmd.ErrOrStderr(), "left alone: %s\n", limitText(l))
+		fmt.Fprintf(cmd.ErrOrStderr(), "limit: %s\n", limitText(l))
 	}
 	return printMapYAML(cmd.OutOrStdout(), set)
 }
@@ -194,7 +193,7 @@ func printMapYAML(out io.Writer, set *policy.Set) error {
 		}
 	}
 	list("Not exported:", set.Remainder)
-	list("Left alone by these policies:", set.Limits)
+	list("Limits of these policies:", set.Limits)
 	if _, err := io.WriteString(out, head.String()); err != nil {
 		return fmt.Errorf("printing the policies: %w", err)
 	}

@@ -34,7 +34,7 @@ func mapFile(t *testing.T, text string) string {
 func TestExportMap(t *testing.T) {
 	config := mapFile(t, mapConfig)
 	out, talk := must(t, "export", "map", "--config", config)
-	for _, part := range []string{"# Not exported:\n# - rule kaniko: ", "# Left alone by these policies:\n", "kind: MutatingAdmissionPolicy\n", "policyName: tekgate-env\n"} {
+	for _, part := range []string{"# Not exported:\n# - rule kaniko: ", "# Limits of these policies:\n", "kind: MutatingAdmissionPolicy\n", "policyName: tekgate-env\n"} {
 		if !strings.Contains(out, part) {
 			t.Errorf("the output lacks %q", part)
 		}

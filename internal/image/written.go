@@ -1,6 +1,7 @@
 package image
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,7 +33,7 @@ type WrittenTarget struct {
 func (r *Rules) Write() (Written, error) {
 	var out Written
 	if len(r.overrides)+len(r.chosen) > 0 {
-		return out, fmt.Errorf("mirror.images sends single images elsewhere")
+		return out, errors.New("mirror.images sends single images elsewhere")
 	}
 	for _, k := range r.keep {
 		out.Keep = append(out.Keep, k.pattern.String())

@@ -6,9 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/tekgate/tekgate/mutator"
 )
@@ -101,7 +100,7 @@ func (c *compiler) resources() error {
 		return nil
 	}
 	r.steps = true
-	value, any, byImage := "", []string{}, r.scope.images
+	value, selected, byImage := "", []string{}, r.scope.images
 	for i, set := range config.Set {
 		condition, images, ok := selects(set.Steps)
 		if !ok {
@@ -114,14 +113,14 @@ func (c *compiler) resources() error {
 			return err
 		}
 		delete(fields, "steps")
-		byImage, any = byImage || images, append(any, condition)
+		byImage, selected = byImage || images, append(selected, condition)
 		value += condition + " ? dyn(" + literal(fields) + ") : "
 	}
 	said := func(of string) string {
 		return fmt.Sprintf("(variables.resourcesKey in %[1]s && %[1]s[variables.resourcesKey] != null && size(%[1]s[variables.resourcesKey]) > 0)", of)
 	}
 	condition := all("!v.s.ref", not(said("v.s.step")), not(said("v.s.template")), "size(v.s.task.resources) == 0",
-		not("v.s.task.overrides.exists(o, "+text("o", "name")+" == v.s.name)"), r.scope.view, some(any...))
+		not("v.s.task.overrides.exists(o, "+text("o", "name")+" == v.s.name)"), r.scope.view, some(selected...))
 	if byImage {
 		condition = all("!v.unknown", condition)
 	}
@@ -312,6 +311,6 @@ func (c *compiler) kaniko() error {
 	if k.Disabled || !k.Command && k.Image == "" && len(k.Args)+len(k.RegistryMap) == 0 && k.RegistryMirror == "" {
 		return nil
 	}
-	c.leaveOut("kaniko", "kaniko", "what Kaniko is given depends on the release in its tag, on its flags and on array parameters, which CEL cannot follow: leave it to the webhook")
+	c.leaveOut("kaniko", "kaniko", "what Kaniko is given depends on the release in its tag, on its flags and on array parameters, which is not translated: leave it to the webhook")
 	return nil
 }
