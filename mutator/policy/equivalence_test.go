@@ -96,6 +96,13 @@ func load(t *testing.T, folder string) testCase {
 	return c
 }
 
+func (c *testCase) parse(t *testing.T, config string) {
+	t.Helper()
+	if err := strict.UnmarshalYAML([]byte(config), &c.config); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // alone switches off every rule but one.
 func alone(config *mutator.Config, rule string) {
 	for id, scope := range scopes(config) {

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/tekgate/tekgate/internal/golden"
-	"github.com/tekgate/tekgate/internal/strict"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/mutator/policy"
 )
@@ -39,9 +38,7 @@ func (b *bed) prepared(config, space string) testCase {
 	c := testCase{name: space, rule: "together", space: space, config: file{Mutator: mutator.Default()}, world: world{ServiceAccounts: map[string]mutator.Account{
 		"default": {Secrets: []string{"registry"}}, "builder": {Secrets: []string{"registry"}, PullSecrets: []string{"own"}},
 	}}}
-	if err := strict.UnmarshalYAML([]byte(config), &c.config); err != nil {
-		b.Fatal(err)
-	}
+	c.parse(b.T, config)
 	b.world(space, c.world)
 	return c
 }

@@ -157,6 +157,7 @@ func (c *compiler) dockerConfig() error {
 	c.add(r)
 	c.limitAccounts(r.id)
 	c.limit(r.id, "local-tasks", "a run that names a Task of its namespace is left alone, since CEL cannot look the Task up")
+	c.limit(r.id, "account-names", "a PipelineRun with serviceAccountNames, as Tekton before v0.31 knew them, is left alone")
 	c.limit(r.id, "paths", "a step whose command or mount is written as no clean path, such as /a//b or ./crane, is left alone, since CEL cannot clean paths")
 	return nil
 }
@@ -184,6 +185,7 @@ func (c *compiler) credentials() string {
 	return all(
 		"variables.tasks.exists(t, t.account == params.metadata.name)",
 		notes+`.all(k, !(k in `+quotes(c.known.Identities)+`) || params.metadata.annotations[k] == "")`,
+		"size("+list("object.spec", "serviceAccountNames")+") == 0",
 		list("params", "secrets")+`.exists(s, !s.name.startsWith(params.metadata.name + "-token-"))`,
 	)
 }
