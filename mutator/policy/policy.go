@@ -14,9 +14,10 @@
 //     through mutator.OriginalsKey, and at the ServiceAccount that a run is about to
 //     be given. Where that is not possible, a rule is part of the remainder.
 //   - ServiceAccounts are parameters: the one of the configuration by its name, so
-//     that its policy is not evaluated where a namespace lacks it; for the rules
-//     that have to know what the run's ServiceAccount lists, all of the namespace,
-//     and the policy is for the steps of the one that fits.
+//     that its policy is not evaluated where a namespace lacks it, and nothing has to
+//     be assumed of accounts; for the rules that have to know what the run's
+//     ServiceAccount lists, all of the namespace, and the policy is for the steps of
+//     the one that fits.
 //   - failurePolicy is Ignore, as the webhook's is. An object that is not of Tekton's
 //     shape fails to be evaluated, and passes as it is.
 //   - Conditions keep out what is cheap to tell; they are not given variables.
