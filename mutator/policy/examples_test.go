@@ -89,7 +89,10 @@ func (b *bed) example(t *testing.T, c testCase, set *policy.Set) bool {
 		}
 		return false
 	}
-	if diff := same(got, want); diff != "" && !limitedExample(t, c) {
+	switch diff := same(got, want); {
+	case diff != "" && limitedExample(t, c):
+		t.Log("a part is left to the webhook")
+	case diff != "":
 		t.Errorf("the policies do not what the mutator does:\n%s", diff)
 	}
 	at.beside(c, got)
