@@ -89,6 +89,6 @@ only verified events start a pipeline.`,
 	root.AddCommand(installCommand(), renderCommand(), diffCommand())
 	root.AddCommand(checkCommand(), statusCommand(), uninstallCommand(), credentialsCommand(), auditCommand())
 	root.AddCommand(imagesCommand(), explainCommand(), mutateCommand(), scanCommand(), hookCommand())
-	root.AddCommand(lintCommand())
+	root.AddCommand(lintCommand(), exportCommand())
 	return root
 }

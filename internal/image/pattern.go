@@ -26,6 +26,9 @@ func CompilePattern(pattern string) (Pattern, error) {
 	return Pattern{compiled}, err
 }
 
+// String returns the pattern as an anchored regular expression of RE2.
+func (p Pattern) String() string { return p.expr.String() }
+
 // Match tells whether an image matches, under the name that is written or the
 // one under which it lives today, see Canonical.
 func (p Pattern) Match(ref Reference) bool {

@@ -1,0 +1,276 @@
+package policy_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/mutator"
+	"github.com/tekgate/tekgate/mutator/policy"
+)
+
+// off is a Namespace that has opted out: what is created there comes back as the API
+// server stores it, pruned, and untouched by policies.
+const off = "off"
+
+// bed is a real API server with Tekton's kinds.
+type bed struct {
+	*testing.T
+	client    client.Client
+	installed []client.Object // policies and bindings
+	round     int
+}
+
+func newBed(t *testing.T) *bed {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a real API server, which -short does without")
+	}
+	config := rest.CopyConfig(cluster.StartEmpty(t).Config)
+	config.QPS = -1
+	c, err := client.New(config, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bed{T: t, client: c}
+	b.installCRDs("300-taskrun.yaml", "300-pipelinerun.yaml")
+	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: off, Labels: map[string]string{mutator.MutateKey: mutator.Disabled}}})
+	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "probe", Labels: map[string]string{"probe": "true"}}})
+	return b
+}
+
+func (b *bed) create(obj client.Object) {
+	b.Helper()
+	if err := b.client.Create(b.Context(), obj); err != nil {
+		b.Fatalf("creating %s: %v", obj.GetName(), err)
+	}
+}
+
+// installCRDs applies Tekton's own, without their conversion, which would ask
+// Tekton's webhook.
+func (b *bed) installCRDs(names ...string) {
+	b.Helper()
+	dir, err := exec.CommandContext(b.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/tektoncd/pipeline").Output()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "config", "300-crds", name))
+		if err != nil {
+			b.Fatal(err)
+		}
+		crd := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal(text, crd); err != nil {
+			b.Fatal(err)
+		}
+		unstructured.RemoveNestedField(crd.Object, "spec", "conversion")
+		b.create(crd)
+		b.eventually(name+" is established", func() error {
+			if err := b.client.Get(b.Context(), client.ObjectKeyFromObject(crd), crd); err != nil {
+				return err
+			}
+			if !strings.Contains(fmt.Sprint(crd.Object["status"]), "status:True type:Established") {
+				return errors.New("not yet")
+			}
+			return nil
+		})
+	}
+}
+
+func (b *bed) eventually(what string, try func() error) {
+	b.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		err := try()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.Fatalf("%s: %v", what, err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// enforce puts a set in the place of the one before it, and waits until the API
+// server goes by it: a policy of the test's own, which comes last, then writes the
+// number of the round.
+func (b *bed) enforce(set *policy.Set) {
+	b.Helper()
+	for _, obj := range b.installed {
+		if err := b.client.Delete(b.Context(), obj); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.installed = nil
+	b.round++
+	for i := range set.Policies {
+		b.install(set.Policies[i].DeepCopy(), set.Bindings[i].DeepCopy())
+	}
+	b.install(marker(b.round))
+	b.eventually("the policies are in force", func() error {
+		probe := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "tekton.dev/v1", "kind": "TaskRun", "metadata": map[string]any{"name": "probe", "namespace": "probe"}, "spec": map[string]any{},
+		}}
+		if err := b.client.Create(b.Context(), probe, client.DryRunAll); err != nil {
+			return err
+		}
+		if got := probe.GetAnnotations()["round"]; got != fmt.Sprint(b.round) {
+			return fmt.Errorf("round %q, want %d", got, b.round)
+		}
+		return nil
+	})
+}
+
+func (b *bed) install(p *admissionv1.MutatingAdmissionPolicy, binding *admissionv1.MutatingAdmissionPolicyBinding) {
+	b.Helper()
+	b.create(p)
+	b.create(binding)
+	b.installed = append(b.installed, p, binding)
+}
+
+func marker(round int) (*admissionv1.MutatingAdmissionPolicy, *admissionv1.MutatingAdmissionPolicyBinding) {
+	name := fmt.Sprintf("zz-round-%d", round)
+	p := &admissionv1.MutatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: admissionv1.MutatingAdmissionPolicySpec{
+		ReinvocationPolicy: admissionv1.NeverReinvocationPolicy,
+		MatchConstraints: &admissionv1.MatchResources{
+			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"probe": "true"}},
+			ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
+				Operations: []admissionv1.OperationType{admissionv1.Create},
+				Rule:       admissionv1.Rule{APIGroups: []string{"tekton.dev"}, APIVersions: []string{"v1"}, Resources: []string{"taskruns"}},
+			}}},
+		},
+		Mutations: []admissionv1.Mutation{{PatchType: admissionv1.PatchTypeJSONPatch, JSONPatch: &admissionv1.JSONPatch{
+			Expression: fmt.Sprintf(`[JSONPatch{op: "add", path: "/metadata/annotations", value: {"round": "%d"}}]`, round),
+		}}},
+	}}
+	return p, &admissionv1.MutatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: admissionv1.MutatingAdmissionPolicyBindingSpec{PolicyName: name}}
+}
+
+// world makes a Namespace with what a case's cluster holds. Policies learn of
+// ServiceAccounts a little later.
+func (b *bed) world(name string, w world) {
+	b.Helper()
+	if name == off {
+		return
+	}
+	space := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: w.Namespace.Labels, Annotations: w.Namespace.Annotations}}
+	if err := b.client.Create(b.Context(), space); err != nil && !apierrors.IsAlreadyExists(err) {
+		b.Fatal(err)
+	}
+	for account, fields := range w.ServiceAccounts {
+		obj := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: account, Namespace: name, Annotations: fields.Annotations}}
+		for _, secret := range fields.Secrets {
+			obj.Secrets = append(obj.Secrets, corev1.ObjectReference{Name: secret})
+		}
+		for _, secret := range fields.PullSecrets {
+			obj.ImagePullSecrets = append(obj.ImagePullSecrets, corev1.LocalObjectReference{Name: secret})
+		}
+		b.create(obj)
+	}
+}
+
+// sent returns what the API server makes of an object in a namespace, without what
+// differs anyway; an error where it refuses it.
+func (b *bed) sent(raw []byte, namespace string) (map[string]any, error) {
+	b.Helper()
+	obj := &unstructured.Unstructured{}
+	if err := json.Unmarshal(raw, &obj.Object); err != nil {
+		b.Fatal(err)
+	}
+	obj.SetNamespace(namespace)
+	if obj.GetName() == "" && obj.GetGenerateName() == "" {
+		obj.SetGenerateName("run-")
+	}
+	if err := b.client.Create(b.Context(), obj, client.DryRunAll); err != nil {
+		return nil, err
+	}
+	metadata := obj.Object["metadata"].(map[string]any)
+	for _, key := range []string{"uid", "creationTimestamp", "managedFields", "namespace", "generation"} {
+		delete(metadata, key)
+	}
+	if obj.GetGenerateName() != "" {
+		delete(metadata, "name")
+	}
+	return obj.Object, nil
+}
+
+// same compares two objects; the order of env does not count, nor does the record.
+func same(a, b map[string]any) string {
+	plain := func(fields map[string]any) map[string]any {
+		copied := (&unstructured.Unstructured{Object: fields}).DeepCopy().Object
+		sortEnv(copied)
+		metadata := copied["metadata"].(map[string]any)
+		if notes, ok := metadata["annotations"].(map[string]any); ok {
+			delete(notes, mutator.DoneKey)
+			if len(notes) == 0 {
+				delete(metadata, "annotations")
+			}
+		}
+		return copied
+	}
+	left, right := plain(a), plain(b)
+	if reflect.DeepEqual(left, right) {
+		return ""
+	}
+	one, _ := json.Marshal(left)
+	two, _ := json.Marshal(right)
+	return "got  " + string(one) + "\nwant " + string(two)
+}
+
+func sortEnv(value any) {
+	switch value := value.(type) {
+	case []any:
+		for _, element := range value {
+			sortEnv(element)
+		}
+	case map[string]any:
+		for key, element := range value {
+			list, ok := element.([]any)
+			if key != "env" || !ok {
+				sortEnv(element)
+				continue
+			}
+			slices.SortStableFunc(list, func(a, b any) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+		}
+	}
+}
+
+func namespaces() *metav1.LabelSelector {
+	return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+		{Key: mutator.MutateKey, Operator: metav1.LabelSelectorOpNotIn, Values: []string{mutator.Disabled}},
+	}}
+}
+
+// made is what the mutator's own code makes of an object, as the API server stores it.
+func (b *bed) made(m *mutator.Mutator, raw []byte, namespace string) (map[string]any, error) {
+	b.Helper()
+	out, err := m.Mutate(context.Background(), mutator.Request{Kind: kindOf(b.T, raw), Namespace: namespace, Raw: raw})
+	if err != nil {
+		b.Fatal(err)
+	}
+	changed, err := json.Marshal(out.Object)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return b.sent(changed, off)
+}

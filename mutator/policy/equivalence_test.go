@@ -1,0 +1,315 @@
+package policy_test
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tekgate/tekgate/internal/golden"
+	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/mutator"
+	"github.com/tekgate/tekgate/mutator/policy"
+)
+
+// testCase is a folder of mutator/testdata, see mutator's own test.
+type testCase struct {
+	name, rule, space string
+	input             []byte
+	config            file
+	world             world
+}
+
+type file struct {
+	Mutator mutator.Config `json:"mutator"`
+	Mirror  image.Mirror   `json:"mirror"`
+}
+
+type world struct {
+	Namespace       mutator.Namespace          `json:"namespace"`
+	ServiceAccounts map[string]mutator.Account `json:"serviceAccounts"`
+	Tasks           map[string]map[string]any  `json:"tasks"`
+	Settings        mutator.Tekton             `json:"tekton"`
+	Resolved        bool                       `json:"resolved"`
+	Error           string                     `json:"error"`
+}
+
+// answers is a world as the mutator asks it.
+type answers struct{ world }
+
+func (a answers) fails() error {
+	if a.Error == "" {
+		return nil
+	}
+	return errors.New(a.Error)
+}
+
+func (a answers) Namespace(context.Context, string) (*mutator.Namespace, error) {
+	return &a.world.Namespace, a.fails()
+}
+
+func (a answers) ServiceAccount(_ context.Context, _, name string) (*mutator.Account, error) {
+	account, ok := a.ServiceAccounts[name]
+	if !ok {
+		return nil, a.fails()
+	}
+	return &account, a.fails()
+}
+
+func (a answers) WorkloadIdentity(context.Context, string, []string) (string, error) { return "", nil }
+
+func (a answers) Task(_ context.Context, _, name string) (map[string]any, error) {
+	return a.Tasks[name], a.fails()
+}
+
+func (a answers) Tekton(context.Context) mutator.Tekton { return a.Settings }
+
+const testdata = "../testdata/"
+
+func load(t *testing.T, folder string) testCase {
+	t.Helper()
+	c := testCase{name: strings.TrimPrefix(folder, testdata), config: file{Mutator: mutator.Default()}}
+	c.rule = filepath.Dir(c.name)
+	c.input = golden.JSON(t, golden.Read(t, folder+"/input.yaml"))
+	text := golden.ReadOptional(t, folder+"/config.yaml")
+	if text == nil {
+		text = golden.ReadOptional(t, filepath.Dir(folder)+"/config.yaml")
+	}
+	err := errors.Join(
+		strict.UnmarshalYAML([]byte(cmp.Or(string(text), "{}")), &c.config),
+		strict.UnmarshalYAML([]byte(cmp.Or(string(golden.ReadOptional(t, folder+"/cluster.yaml")), "{}")), &c.world),
+	)
+	if err != nil {
+		t.Fatalf("%s: %v", folder, err)
+	}
+	if c.rule != "together" {
+		alone(&c.config.Mutator, c.rule)
+	}
+	return c
+}
+
+func (c *testCase) parse(t *testing.T, config string) {
+	t.Helper()
+	if err := strict.UnmarshalYAML([]byte(config), &c.config); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// alone switches off every rule but one.
+func alone(config *mutator.Config, rule string) {
+	for id, scope := range scopes(config) {
+		scope.Disabled = scope.Disabled || id != rule
+	}
+}
+
+func scopes(config *mutator.Config) map[string]*mutator.Scope {
+	return map[string]*mutator.Scope{
+		"service-account": &config.ServiceAccount.Scope, "docker-config": &config.DockerConfig.Scope, "kaniko": &config.Kaniko.Scope,
+		"env": &config.Env.Scope, "resources": &config.Resources.Scope, "image-pull-secrets": &config.ImagePullSecrets.Scope,
+		"pod-template": &config.PodTemplate.Scope, "image-mirror": &config.ImageMirror.Scope,
+	}
+}
+
+func (c testCase) mutator(t *testing.T) *mutator.Mutator {
+	t.Helper()
+	m, err := mutator.New(c.config.Mutator, c.mirror(t), answers{c.world})
+	if err != nil {
+		t.Fatalf("%s: %v", c.name, err)
+	}
+	return m
+}
+
+func (c testCase) mirror(t *testing.T) *image.Rules {
+	t.Helper()
+	if c.config.Mirror.Empty() {
+		return nil
+	}
+	rules, err := c.config.Mirror.Compile()
+	if err != nil {
+		t.Fatalf("%s: %v", c.name, err)
+	}
+	return rules
+}
+
+func (c testCase) set(t *testing.T) *policy.Set {
+	t.Helper()
+	set, err := policy.Compile(policy.Input{Config: c.config.Mutator, Mirror: c.mirror(t), Tekton: c.world.Settings, Namespaces: namespaces()})
+	if err != nil {
+		t.Fatalf("%s: %v", c.name, err)
+	}
+	return set
+}
+
+func kindOf(t *testing.T, raw []byte) schema.GroupVersionKind {
+	t.Helper()
+	var meta struct{ APIVersion, Kind string }
+	if err := json.Unmarshal(raw, &meta); err != nil {
+		t.Fatal(err)
+	}
+	return schema.FromAPIVersionAndKind(meta.APIVersion, meta.Kind)
+}
+
+// limits are the cases in which the policies do less than the webhook, by the limit
+// that says so.
+var limits = map[string]string{
+	"docker-config/account-look-up-fails":           "accounts",
+	"docker-config/account-unknown":                 "accounts",
+	"docker-config/namespace-look-up-fails":         "accounts",
+	"docker-config/local-task":                      "local-tasks",
+	"docker-config/local-task-dockerconfig-unbound": "local-tasks",
+	"docker-config/local-task-pod-template":         "local-tasks",
+	"docker-config/namespace-settings":              "settings-of-namespaces",
+	"docker-config/namespace-settings-wrong":        "settings-of-namespaces",
+	"docker-config/parameter-in-image":              "parameters",
+	"service-account/namespace-has-its-own":         "settings-of-namespaces",
+	"image-mirror/annotation-is-no-json":            "originals",
+}
+
+// TestCases holds the policies to the mutator's own code, in all of its cases that
+// are about runs: they make the same of an object, or leave it as it is and the
+// exporter names the reason.
+func TestCases(t *testing.T) {
+	b := newBed(t)
+	groups := map[string][]testCase{}
+	for i, folder := range folders(t) {
+		c := load(t, folder)
+		if kind := kindOf(t, c.input); !slices.Contains([]string{"TaskRun", "PipelineRun"}, kind.Kind) || kind.Version == "v1alpha1" {
+			continue // another limit: resolved, pods; v1alpha1 this Tekton does not serve
+		}
+		c.space = fmt.Sprintf("ci-%d", i)
+		c.populate(t)
+		b.world(c.space, c.world)
+		key, err := json.Marshal([]any{c.config, c.world.Settings})
+		if err != nil {
+			t.Fatal(err)
+		}
+		groups[string(key)] = append(groups[string(key)], c)
+	}
+	unused := map[string]bool{}
+	for name := range limits {
+		unused[name] = true
+	}
+	count := 0
+	for _, group := range groups {
+		set := group[0].set(t)
+		b.enforce(set)
+		for _, c := range group {
+			t.Run(c.name, func(t *testing.T) { b.compare(t, c, set) })
+			delete(unused, c.name)
+			count++
+		}
+	}
+	t.Logf("%d cases under %d configurations", count, len(groups))
+	for name := range unused {
+		t.Errorf("the limit of %s belongs to no case", name)
+	}
+}
+
+// populate adds the ServiceAccount that every namespace has, and the one that the run
+// names, to a world that says nothing of ServiceAccounts: a policy is for those that
+// exist alone, where the webhook takes what it cannot find for what will be there.
+func (c *testCase) populate(t *testing.T) {
+	t.Helper()
+	if len(c.world.ServiceAccounts) > 0 || c.world.Error != "" || c.name == "docker-config/account-unknown" {
+		return
+	}
+	var run struct {
+		Spec struct {
+			ServiceAccountName json.RawMessage
+			TaskRunTemplate    json.RawMessage
+		}
+	}
+	var name string
+	var template struct{ ServiceAccountName string }
+	if json.Unmarshal(c.input, &run) == nil {
+		_ = json.Unmarshal(run.Spec.ServiceAccountName, &name) // of another shape in some cases
+		_ = json.Unmarshal(run.Spec.TaskRunTemplate, &template)
+	}
+	c.world.ServiceAccounts = map[string]mutator.Account{}
+	for _, account := range []string{"default", name, template.ServiceAccountName} {
+		if account != "" {
+			c.world.ServiceAccounts[account] = mutator.Account{Secrets: []string{"registry"}}
+		}
+	}
+}
+
+func folders(t *testing.T) []string {
+	t.Helper()
+	all, err := filepath.Glob(testdata + "*/*/input.yaml")
+	if err != nil || len(all) < 100 {
+		t.Fatalf("found %d cases, error %v", len(all), err)
+	}
+	for i := range all {
+		all[i] = filepath.Dir(all[i])
+	}
+	return all
+}
+
+// compare sends the object of a case to the API server, and holds what comes back to
+// what the mutator makes of it with the rules that were exported. Whatever comes
+// back, the webhook with all rules makes of it what it makes of the object itself.
+func (b *bed) compare(t *testing.T, c testCase, set *policy.Set) {
+	t.Helper()
+	at := *b
+	at.T = t
+	want, refused := at.made(c.exported(set).mutator(t), c.input, c.space)
+	got, err := at.sent(c.input, c.space)
+	if refused != nil || err != nil {
+		if (refused == nil) != (err == nil) {
+			t.Errorf("the API server says %v, and of what the mutator makes of it %v", err, refused)
+		}
+		return // no object comes of it
+	}
+	diff := same(got, want)
+	limit, limited := limits[c.name]
+	switch {
+	case diff == "" && limited:
+		t.Errorf("the policies do what the mutator does, and the limit %q is said to keep them from it", limit)
+	case diff != "" && !limited:
+		t.Errorf("the policies do not what the mutator does:\n%s", diff)
+	case limited && !slices.ContainsFunc(slices.Concat(set.Limits, set.Remainder), func(l policy.Limit) bool {
+		return l.ID == limit && (l.Rule == "" || l.Rule == c.rule)
+	}):
+		t.Errorf("the exporter does not name the limit %q", limit)
+	}
+	at.beside(c, got)
+}
+
+// exported returns the case without the rules that no policy was made of.
+func (c testCase) exported(set *policy.Set) testCase {
+	for id, scope := range scopes(&c.config.Mutator) {
+		scope.Disabled = scope.Disabled || slices.ContainsFunc(set.Remainder, func(l policy.Limit) bool { return l.Rule == id })
+	}
+	return c
+}
+
+// beside holds that a webhook beside the policies does what is left.
+func (b *bed) beside(c testCase, got map[string]any) {
+	b.Helper()
+	if kindOf(b.T, c.input).Version != "v1" {
+		return // what comes back went through the version that is stored, and lost fields
+	}
+	alone, err := b.made(c.mutator(b.T), c.input, c.space)
+	if err != nil {
+		b.Fatal(err)
+	}
+	raw, err := json.Marshal(got)
+	if err != nil {
+		b.Fatal(err)
+	}
+	both, err := b.made(c.mutator(b.T), raw, c.space)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if diff := same(both, alone); diff != "" {
+		b.Errorf("with the policies, the webhook makes something else of it:\n%s", diff)
+	}
+}
