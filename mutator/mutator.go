@@ -36,7 +36,6 @@ package mutator
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -105,7 +104,7 @@ type Request struct {
 // names of steps, variables, images and ServiceAccounts, never other values.
 type Outcome struct {
 	Object    map[string]any        // the object as the rules left it, numbers as json.Number
-	Patch     []jsonpatch.Operation // from the object that came in to Object; empty if nothing changed
+	Patch     []jsonpatch.Operation // from the object that came in to Object, whose values it shares; empty if nothing changed
 	Decisions []Decision            // what was done; with Request.Explain also what was not
 	Warnings  []string              // single lines for the user
 }
@@ -146,31 +145,18 @@ func (m *Mutator) Mutate(ctx context.Context, req Request) (Outcome, error) {
 		return Outcome{}, fmt.Errorf("decoding %s: %w", req.Kind.Kind, err)
 	}
 	p := m.begin(ctx, req, decoded)
+	before := take(decoded)
 	for i := range Rules {
 		p.run(ctx, &Rules[i])
 	}
 	if p.changed() || p.notes[ProbeKey] != nil {
 		p.record()
-		if p.out.Patch, err = patch(req.Raw, decoded); err != nil {
-			return Outcome{}, err
-		}
+		p.out.Patch = before.patch(decoded)
 	}
 	if m.Observe != nil {
 		m.Observe(req.Kind, p.out)
 	}
 	return p.out, nil
-}
-
-func patch(raw []byte, fields map[string]any) ([]jsonpatch.Operation, error) {
-	changed, err := json.Marshal(fields)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the changed object: %w", err)
-	}
-	operations, err := jsonpatch.CreatePatch(raw, changed)
-	if err != nil {
-		return nil, fmt.Errorf("comparing the object with the changed one: %w", err)
-	}
-	return operations, nil
 }
 
 // stepPlace names a step to people.
