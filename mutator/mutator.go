@@ -59,6 +59,8 @@ type Mutator struct {
 	settings *settings
 	overlays overlays
 	cluster  Cluster
+
+	snapshots snapshots
 }
 
 // New prepares the rules. Mirror are the rules of the file's section mirror; nil
@@ -145,7 +147,8 @@ func (m *Mutator) Mutate(ctx context.Context, req Request) (Outcome, error) {
 		return Outcome{}, fmt.Errorf("decoding %s: %w", req.Kind.Kind, err)
 	}
 	p := m.begin(ctx, req, decoded)
-	before := take(decoded)
+	before := m.snapshots.take(decoded)
+	defer m.snapshots.put(before)
 	for i := range Rules {
 		p.run(ctx, &Rules[i])
 	}

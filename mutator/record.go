@@ -133,5 +133,6 @@ func (p *pass) remember(now, before string) {
 		return
 	}
 	p.originals = originals
+	p.reread()
 	p.annotate(OriginalsKey, string(text))
 }

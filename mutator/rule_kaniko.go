@@ -345,10 +345,12 @@ func (p *pass) kanikoArgs(v *view, release *version.Version) {
 	if len(v.command) > 1 { // the author's arguments stand in the command
 		command := v.step.Fields["command"].([]any)
 		v.step.Fields["command"] = slices.Concat(command[:1], defaults, command[1:])
+		p.reread()
 		return
 	}
 	args, _ := v.step.Fields["args"].([]any)
 	v.step.Fields["args"] = slices.Concat(defaults, args)
+	p.reread()
 }
 
 // noArgs says why a step's arguments cannot be added to, or "".

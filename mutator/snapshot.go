@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"sync"
 
 	"gomodules.xyz/jsonpatch/v2"
 )
@@ -25,11 +26,37 @@ type entry struct {
 // unseen takes the place of a value that is not remembered.
 type unseen struct{}
 
+// snapshots are used again, for they are the largest thing that a request needs.
+type snapshots struct{ pool sync.Pool }
+
+// maxSnapshot is how many entries one may have that is kept: of a large object that
+// comes once the memory is given back.
+const maxSnapshot = 4096
+
+// take remembers an object until put.
+func (s *snapshots) take(object map[string]any) *snapshot {
+	found, ok := s.pool.Get().(*snapshot)
+	if !ok {
+		found = &snapshot{entries: make([]entry, 0, 256)}
+	}
+	found.take(object)
+	return found
+}
+
+// put forgets the object of a snapshot.
+func (s *snapshots) put(used *snapshot) {
+	if cap(used.entries) > maxSnapshot {
+		return
+	}
+	clear(used.entries)
+	used.entries = used.entries[:0]
+	s.pool.Put(used)
+}
+
 // take remembers an object but for status and metadata.managedFields, which may be
 // larger than all the rest. No rule writes there; of one that did, the tests would
 // find that its change is not in the patch.
-func take(object map[string]any) *snapshot {
-	s := &snapshot{entries: make([]entry, 0, 256)}
+func (s *snapshot) take(object map[string]any) {
 	s.fields("", object, func(key string, value any) {
 		metadata, is := value.(map[string]any)
 		switch {
@@ -46,7 +73,6 @@ func take(object map[string]any) *snapshot {
 			s.add(key, value)
 		}
 	})
-	return s
 }
 
 func (s *snapshot) fields(key string, fields map[string]any, add func(string, any)) {
@@ -151,18 +177,37 @@ func (d *difference) fields(at int, now map[string]any) {
 	if kept == len(now) {
 		return
 	}
-	for _, key := range slices.Sorted(maps.Keys(d.added(at, now))) {
+	for _, key := range d.added(at, now) {
 		d.below(key, func() { d.operation("add", now[key]) })
 	}
 }
 
-// added returns the fields that an object did not have.
-func (d *difference) added(at int, now map[string]any) map[string]any {
-	added := maps.Clone(now)
-	for i := at + 1; i < d.entries[at].next; i = d.entries[i].next {
-		delete(added, d.entries[i].key)
+// added returns the fields that an object did not have, sorted.
+func (d *difference) added(at int, now map[string]any) []string {
+	if d.entries[at].size > 16 { // where looking for each in turn would take long
+		left := maps.Clone(now)
+		for i := at + 1; i < d.entries[at].next; i = d.entries[i].next {
+			delete(left, d.entries[i].key)
+		}
+		return slices.Sorted(maps.Keys(left))
 	}
+	var added []string
+	for key := range now {
+		if !d.had(at, key) {
+			added = append(added, key)
+		}
+	}
+	slices.Sort(added)
 	return added
+}
+
+func (d *difference) had(at int, key string) bool {
+	for i := at + 1; i < d.entries[at].next; i = d.entries[i].next {
+		if d.entries[i].key == key {
+			return true
+		}
+	}
+	return false
 }
 
 // list compares element by element what is left between a common beginning and a

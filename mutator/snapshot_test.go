@@ -35,6 +35,8 @@ var patchPairs = [][2]string{
 	{`{"a":[{"b":[{"c":1},{"d":2}]},5]}`, `{"a":[{"b":[{"d":2}]},5]}`},
 	{`{"metadata":{"managedFields":[{"a":1}],"labels":{"b":"c"}},"status":{"d":1}}`, `{"metadata":{"managedFields":[{"a":1}],"labels":{}},"status":{"d":1}}`},
 	{`{"metadata":[1],"status":{}}`, `{"metadata":[2],"status":{}}`},
+	{`{"a":{"01":0,"02":0,"03":0,"04":0,"05":0,"06":0,"07":0,"08":0,"09":0,"10":0,"11":0,"12":0,"13":0,"14":0,"15":0,"16":0,"17":0}}`,
+		`{"a":{"01":0,"02":0,"03":0,"04":0,"05":0,"06":0,"07":0,"08":0,"09":0,"10":0,"11":0,"12":0,"13":0,"14":0,"15":1,"16":0,"18":0,"00":0}}`},
 	{`{"a":1,"a":{"b":[1]}}`, `{"a":{"b":[2,1]}}`},
 }
 
@@ -48,7 +50,8 @@ func checkPatch(t *testing.T, was, is string) {
 	if err != nil || err2 != nil || !utf8.ValidString(was+is) || untouched(before, after) {
 		return
 	}
-	patch := take(before).patch(after)
+	snapshot := new(snapshots).take(before)
+	patch := snapshot.patch(after)
 	if got := patched(t, was, patch); !reflect.DeepEqual(got, after) {
 		t.Fatalf("%v makes %v of %s, want %s", patch, got, was, is)
 	}
