@@ -122,18 +122,23 @@ type Decision struct {
 // Did returns what was done, one line per id of a rule that changed something.
 func (o *Outcome) Did() map[string]string {
 	did := map[string]string{}
-	for _, d := range o.Decisions {
-		if d.Did == "" {
-			continue
+	var line strings.Builder
+	for i, d := range o.Decisions {
+		if d.Did != "" {
+			if line.Len() > 0 {
+				line.WriteString("; ")
+			}
+			if d.Where != "" {
+				line.WriteString(d.Where)
+				line.WriteString(": ")
+			}
+			line.WriteString(d.Did)
 		}
-		line := d.Did
-		if d.Where != "" {
-			line = d.Where + ": " + line
+		// Rules decide one after the other.
+		if last := i+1 == len(o.Decisions) || o.Decisions[i+1].Rule != d.Rule; last && line.Len() > 0 {
+			did[d.Rule] = line.String()
+			line = strings.Builder{}
 		}
-		if before := did[d.Rule]; before != "" {
-			line = before + "; " + line
-		}
-		did[d.Rule] = line
 	}
 	return did
 }

@@ -47,8 +47,10 @@ type pass struct {
 	labels    labels.Set
 	notes     map[string]any    // the object's annotations
 	originals map[string]string // from the image that an author wrote to what it became
-	skipped   []string          // rules that the object opted out of
-	why       string            // why no rule is applied at all, "" if they are
+	// remembered tells whether rules have added to originals.
+	remembered bool
+	skipped    []string // rules that the object opted out of
+	why        string   // why no rule is applied at all, "" if they are
 
 	rule *Rule // the one that is applied
 	out  Outcome

@@ -52,6 +52,7 @@ func (p *pass) record() {
 		return // strings alone: cannot be
 	}
 	p.annotate(DoneKey, string(text))
+	p.recordOriginals()
 }
 
 func (p *pass) rulesDone() []string {
@@ -109,7 +110,7 @@ func (p *pass) original(now string) string {
 }
 
 // remember records the image that an author wrote, unless the annotation would
-// become too long, or would stay on no object.
+// become too long, or would stay on no object. It is written by record.
 func (p *pass) remember(now, before string) {
 	if slices.Contains(stored, p.kind) {
 		return
@@ -128,11 +129,33 @@ func (p *pass) remember(now, before string) {
 	if !replaced {
 		originals[before] = now
 	}
-	text, err := json.Marshal(originals) // keys sorted, so the same images give the same text
-	if err != nil || len(text) > maxOriginals {
+	if tooLong(originals) {
 		return
 	}
-	p.originals = originals
+	p.originals, p.remembered = originals, true
 	p.reread()
+}
+
+func tooLong(originals map[string]string) bool {
+	length := 2
+	for author, became := range originals {
+		length += 6 + 6*(len(author)+len(became)) // if each byte becomes \u00XX
+	}
+	if length <= maxOriginals {
+		return false
+	}
+	text, err := json.Marshal(originals)
+	return err != nil || len(text) > maxOriginals
+}
+
+// recordOriginals writes what was remembered.
+func (p *pass) recordOriginals() {
+	if !p.remembered {
+		return
+	}
+	text, err := json.Marshal(p.originals) // keys sorted, so the same images give the same text
+	if err != nil {
+		return // texts alone: cannot be
+	}
 	p.annotate(OriginalsKey, string(text))
 }

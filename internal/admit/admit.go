@@ -25,6 +25,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -43,6 +44,8 @@ const maxDuration = 10 * time.Second
 // Webhook serves admission reviews of admission.k8s.io/v1 to Handler.
 type Webhook struct {
 	Handler admission.Handler
+
+	buffers sync.Pool // of *answers
 }
 
 // ServeHTTP answers one review.
@@ -59,7 +62,7 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	req := admission.Request{AdmissionRequest: *review.Request}
 	if err != nil {
-		write(rw, req, admission.Errored(http.StatusBadRequest, err))
+		w.write(rw, req, admission.Errored(http.StatusBadRequest, err))
 		return
 	}
 	ctx, cancel := deadline(r)
@@ -69,7 +72,7 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		failure.write(rw)
 		return
 	}
-	write(rw, req, res)
+	w.write(rw, req, res)
 }
 
 // handle turns a panic of a rule into an HTTP error, for one bad object must
@@ -181,13 +184,18 @@ const groupVersion = "admission.k8s.io/v1"
 
 // write sends the response with the uid of its request. Nobody can be told of a
 // failure to write: the connection is gone.
-func write(rw http.ResponseWriter, req admission.Request, res admission.Response) {
-	body, err := answer(req.UID, res)
+func (w *Webhook) write(rw http.ResponseWriter, req admission.Request, res admission.Response) {
+	buffer, ok := w.buffers.Get().(*answers)
+	if !ok {
+		buffer = &answers{}
+	}
+	defer w.buffers.Put(buffer)
+	body, err := buffer.answer(req.UID, res)
 	if err != nil {
 		(&httpError{http.StatusInternalServerError, fmt.Sprintf("internal error: the patch for this %s could not be encoded", req.Kind.Kind)}).write(rw)
 		return
 	}
 	rw.Header().Set("Content-Type", "application/json")
 	rw.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = rw.Write(body)
+	_, _ = rw.Write(body) // which is another's once this returns
 }

@@ -17,21 +17,28 @@ import (
 	"github.com/tekgate/tekgate/internal/scan"
 )
 
-// answer returns the review that answers a request. It says what encoding/json would
+// answers is what answers are written into, one at a time.
+type answers struct{ patch, review []byte }
+
+// maxBuffer is how large a buffer is that is kept: a patch that adds a little to each
+// of fifty steps fits.
+const maxBuffer = 64 << 10
+
+// answer returns the review that answers a request, until the next one. It says what encoding/json would
 // make of admission.Response after its Complete, which is what the tests compare.
 //
 // The error is that of encoding/json about the value of an operation.
-func answer(uid types.UID, res admission.Response) ([]byte, error) {
+func (a *answers) answer(uid types.UID, res admission.Response) ([]byte, error) {
 	patch, patchType := res.Patch, res.PatchType
 	if len(res.Patches) > 0 {
 		var err error
-		if patch, err = appendPatch(make([]byte, 0, 2048), res.Patches); err != nil {
+		if patch, err = appendPatch(a.patch[:0], res.Patches); err != nil {
 			return nil, err
 		}
+		a.patch = kept(patch)
 		patchType = new(admissionv1.PatchTypeJSONPatch)
 	}
-	out := make([]byte, 0, 1024+2*len(patch))
-	out = append(out, `{"kind":"AdmissionReview","apiVersion":"`+groupVersion+`","response":{"uid":`...)
+	out := append(a.review[:0], `{"kind":"AdmissionReview","apiVersion":"`+groupVersion+`","response":{"uid":`...)
 	out = scan.AppendQuoted(out, string(uid))
 	out = append(out, `,"allowed":`...)
 	out = strconv.AppendBool(out, res.Allowed)
@@ -54,7 +61,16 @@ func answer(uid types.UID, res admission.Response) ([]byte, error) {
 	if len(res.Warnings) > 0 {
 		out = append(out, ']')
 	}
-	return append(out, "}}\n"...), nil
+	out = append(out, "}}\n"...)
+	a.review = kept(out)
+	return out, nil
+}
+
+func kept(buffer []byte) []byte {
+	if cap(buffer) > maxBuffer {
+		return nil
+	}
+	return buffer
 }
 
 // separator returns what stands before the element i of a list.

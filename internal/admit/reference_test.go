@@ -107,8 +107,9 @@ func responses() []admission.Response {
 // TestAnswer compares answers with those that controller-runtime and encoding/json
 // give.
 func TestAnswer(t *testing.T) {
+	var buffer answers
 	for i, res := range responses() {
-		got, err := answer("u\"1", res)
+		got, err := buffer.answer("u\"1", res)
 		completed := res.Complete(admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{UID: "u\"1"}})
 		if (err == nil) != (completed == nil) {
 			t.Errorf("%d: error %v, want %v", i, err, completed)
