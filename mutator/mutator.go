@@ -100,6 +100,10 @@ type Request struct {
 	Resolved bool
 	// Explain asks for the reasons why rules did nothing, too.
 	Explain bool
+
+	// authored says that nobody wants to see status and metadata.managedFields in
+	// the outcome.
+	authored bool
 }
 
 // Outcome is what became of one object. Nothing in it is secret: rules tell the
@@ -147,7 +151,11 @@ func (o *Outcome) Did() map[string]string {
 //
 // The error says that it is not a JSON object.
 func (m *Mutator) Mutate(ctx context.Context, req Request) (Outcome, error) {
-	decoded, err := object.Decode(req.Raw)
+	decode := object.Decode
+	if req.authored {
+		decode = object.DecodeAuthored
+	}
+	decoded, err := decode(req.Raw)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("decoding %s: %w", req.Kind.Kind, err)
 	}

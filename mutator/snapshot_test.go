@@ -10,6 +10,8 @@ import (
 	evanphx "github.com/evanphx/json-patch/v5"
 	gomodules "gomodules.xyz/jsonpatch/v2"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/tekgate/tekgate/internal/golden"
 	"github.com/tekgate/tekgate/internal/object"
 )
@@ -125,4 +127,49 @@ func TestPatch(t *testing.T) {
 func FuzzPatch(f *testing.F) {
 	seedPatches(f, func(was, is string) { f.Add(was, is) })
 	f.Fuzz(checkPatch)
+}
+
+// TestAuthored holds that what the server leaves out of objects makes no difference
+// to patches.
+func TestAuthored(t *testing.T) {
+	inputs, err := filepath.Glob("testdata/*/*/input.yaml")
+	if err != nil || len(inputs) == 0 {
+		t.Fatalf("there are no cases, error %v", err)
+	}
+	config := Default()
+	config.ServiceAccount.Name = "builder"
+	config.PodTemplate.PriorityClassName = "builds"
+	m, err := New(config, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, input := range inputs {
+		fields, err := object.Decode(golden.JSON(t, golden.Read(t, input)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fields["status"] = map[string]any{"a": nil}
+		if metadata, ok := fields["metadata"].(map[string]any); ok {
+			metadata["managedFields"] = []any{map[string]any{"manager": "kubectl"}}
+		}
+		raw, err := json.Marshal(fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind, _ := fields["kind"].(string)
+		version, _ := fields["apiVersion"].(string)
+		req := Request{Kind: schema.FromAPIVersionAndKind(version, kind), Namespace: "ci", Raw: raw, Resolved: true}
+		whole, err := m.Mutate(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.authored = true
+		authored, err := m.Mutate(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := patched(t, string(raw), authored.Patch), patched(t, string(raw), whole.Patch); !reflect.DeepEqual(got, want) || !reflect.DeepEqual(got, whole.Object) {
+			t.Errorf("%s: got %v, want %v", input, got, want)
+		}
+	}
 }

@@ -24,13 +24,29 @@ func Decode(raw []byte) (map[string]any, error) {
 	return decodeSlowly(raw) // it knows what to say
 }
 
+// DecodeAuthored is Decode without metadata.managedFields and status, which may be
+// most of an object and of which its author writes nothing. They have to be JSON all
+// the same.
+func DecodeAuthored(raw []byte) (map[string]any, error) {
+	d := decoder{r: scan.New(raw), whole: string(raw)}
+	if fields, ok := d.object(d.authored); ok {
+		return fields, nil
+	}
+	fields, err := decodeSlowly(raw)
+	leaveOut(fields)
+	return fields, err
+}
+
+func leaveOut(fields map[string]any) {
+	delete(fields, "status")
+	if metadata, ok := fields["metadata"].(map[string]any); ok {
+		delete(metadata, "managedFields")
+	}
+}
+
 func decodeQuickly(raw []byte) (map[string]any, bool) {
 	d := decoder{r: scan.New(raw), whole: string(raw)}
-	if d.r.Kind() != '{' {
-		return nil, false
-	}
-	fields, err := d.fields()
-	return fields, err == nil && d.r.End() == nil
+	return d.object(d.fields)
 }
 
 // decodeSlowly is what Decode is held to.
@@ -57,6 +73,15 @@ type decoder struct {
 	stack []any // elements of the lists that are being read
 }
 
+// object reads the whole text, if it is one object.
+func (d *decoder) object(read func() (map[string]any, error)) (map[string]any, bool) {
+	if d.r.Kind() != '{' {
+		return nil, false
+	}
+	fields, err := read()
+	return fields, err == nil && d.r.End() == nil
+}
+
 func (d *decoder) value() (any, error) {
 	switch d.r.Kind() {
 	case '"':
@@ -81,6 +106,35 @@ func boxed[T any](value T, err error) (any, error) { return value, err }
 func (d *decoder) fields() (map[string]any, error) {
 	fields := map[string]any{}
 	err := d.r.ObjectIn(d.whole, func(key string) (err error) {
+		fields[key], err = d.value()
+		return err
+	})
+	return fields, err
+}
+
+// authored reads an object without what DecodeAuthored leaves out.
+func (d *decoder) authored() (map[string]any, error) {
+	fields := map[string]any{}
+	err := d.r.ObjectIn(d.whole, func(key string) (err error) {
+		switch {
+		case key == "status":
+			return d.r.Skip()
+		case key == "metadata" && d.r.Kind() == '{':
+			fields[key], err = d.fieldsBut("managedFields")
+		default:
+			fields[key], err = d.value()
+		}
+		return err
+	})
+	return fields, err
+}
+
+func (d *decoder) fieldsBut(name string) (map[string]any, error) {
+	fields := map[string]any{}
+	err := d.r.ObjectIn(d.whole, func(key string) (err error) {
+		if key == name {
+			return d.r.Skip()
+		}
 		fields[key], err = d.value()
 		return err
 	})

@@ -9,6 +9,9 @@ import (
 // documents are where readers of JSON go wrong, within an object and beside one.
 var documents = []string{
 	``, ` `, `null`, `[]`, `"x"`, `{`, `{} {}`, `{}x`, `{} `, "\n{}\n", `{"a":1}`, `{"a":1,}`, `{"a":1 "b":2}`, `{a:1}`, `{"a"}`, `{"a":}`,
+	`{"status":{"a":1},"metadata":{"managedFields":[{}],"a":{"managedFields":1,"status":2}},"spec":{"status":1,"metadata":{"managedFields":2}}}`,
+	`{"metadata":{"managedFields":[1],"a":1},"metadata":{"b":2},"status":1,"status":{}}`, `{"metadata":{"a":1},"metadata":[{"managedFields":1}]}`, `{"status":}`,
+	`{"metadata":null,"status":"\x"}`, `{"metadata":{"managedFields":[}}`, `{"metadata":{"managed\u0046ields":1},"st\u0061tus":1}`,
 	`{"a":1,"a":{"b":2},"a":[3]}`, `{"a":{"b":1},"a":{"c":2}}`, `{"a":[1,2],"a":null}`, `{"\u0061":1,"a":2}`, `{"":{"":[]}}`,
 	`{"a":[],"b":{},"c":[[],[{}],[[1,[2,3]],4]]}`, `{"a":[1,]}`, `{"a":[1 2]}`, `{"a":[1,2}`, `{"a":tru}`, `{"a":nul}`, `{"a":truefalse}`,
 	`{"a":-0,"b":1E400,"c":1.10,"d":9007199254740993}`, `{"a":01}`, `{"a":-}`, `{"a":1.}`, `{"a":+1}`, `{"a":.5}`,
@@ -27,6 +30,12 @@ func agree(t *testing.T, raw string) {
 	if !reflect.DeepEqual(got, want) || !reflect.DeepEqual(err, wantErr) {
 		t.Fatalf("%.80q: got %.200v, %v; want %.200v, %v", raw, got, err, want, wantErr)
 	}
+	leaveOut(want)
+	authored, err := DecodeAuthored([]byte(raw))
+	if !reflect.DeepEqual(authored, want) || !reflect.DeepEqual(err, wantErr) {
+		t.Fatalf("%.80q: got %.200v, %v; want %.200v, %v", raw, authored, err, want, wantErr)
+	}
+	want = got
 	if fast, ok := decodeQuickly([]byte(raw)); ok != (wantErr == nil) || ok && !reflect.DeepEqual(fast, want) {
 		t.Fatalf("%.80q: the quick way says %v, %.200v", raw, ok, fast)
 	}
