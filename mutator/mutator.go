@@ -38,7 +38,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"gomodules.xyz/jsonpatch/v2"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -126,22 +125,21 @@ type Decision struct {
 // Did returns what was done, one line per id of a rule that changed something.
 func (o *Outcome) Did() map[string]string {
 	did := map[string]string{}
-	var line strings.Builder
+	var line []byte
 	for i, d := range o.Decisions {
 		if d.Did != "" {
-			if line.Len() > 0 {
-				line.WriteString("; ")
+			if len(line) > 0 {
+				line = append(line, "; "...)
 			}
 			if d.Where != "" {
-				line.WriteString(d.Where)
-				line.WriteString(": ")
+				line = append(append(line, d.Where...), ": "...)
 			}
-			line.WriteString(d.Did)
+			line = append(line, d.Did...)
 		}
 		// Rules decide one after the other.
-		if last := i+1 == len(o.Decisions) || o.Decisions[i+1].Rule != d.Rule; last && line.Len() > 0 {
-			did[d.Rule] = line.String()
-			line = strings.Builder{}
+		if last := i+1 == len(o.Decisions) || o.Decisions[i+1].Rule != d.Rule; last && len(line) > 0 {
+			did[d.Rule] = string(line)
+			line = line[:0]
 		}
 	}
 	return did
@@ -177,10 +175,5 @@ func (m *Mutator) Mutate(ctx context.Context, req Request) (Outcome, error) {
 
 // stepPlace names a step to people.
 func stepPlace(step object.Step) string {
-	var b strings.Builder
-	b.WriteString(step.Path)
-	b.WriteString(`, step "`)
-	b.WriteString(step.Name())
-	b.WriteByte('"')
-	return b.String()
+	return step.Path + `, step "` + step.Name() + `"`
 }

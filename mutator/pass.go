@@ -190,6 +190,9 @@ func (p *pass) run(ctx context.Context, rule *Rule) {
 
 // did records a change.
 func (p *pass) did(where, format string, args ...any) {
+	if p.out.Decisions == nil {
+		p.out.Decisions = make([]Decision, 0, 16)
+	}
 	p.out.Decisions = append(p.out.Decisions, Decision{Rule: p.rule.ID, Where: where, Did: fmt.Sprintf(format, args...)})
 }
 

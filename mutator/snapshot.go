@@ -105,7 +105,7 @@ func (s *snapshot) add(key string, value any) {
 // by its keys, every list from both of its ends, since rules add to the beginning
 // and the end of lists.
 func (s *snapshot) patch(now map[string]any) []jsonpatch.Operation {
-	d := difference{entries: s.entries, operations: []jsonpatch.Operation{}}
+	d := difference{entries: s.entries, operations: make([]jsonpatch.Operation, 0, 16)}
 	d.value(0, now)
 	return d.operations
 }

@@ -9,7 +9,6 @@ import (
 
 	evanphx "github.com/evanphx/json-patch/v5"
 	gomodules "gomodules.xyz/jsonpatch/v2"
-
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/internal/golden"

@@ -3,7 +3,6 @@ package admit
 import (
 	"encoding/base64"
 	"encoding/json"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -73,6 +72,16 @@ func kept(buffer []byte) []byte {
 	return buffer
 }
 
+// sorted appends the keys of a map to keys, so that those of a small one need no
+// memory but the caller's stack.
+func sorted[V any](keys []string, fields map[string]V) []string {
+	for key := range fields {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
 // separator returns what stands before the element i of a list.
 func separator(i int, begin string) string {
 	if i == 0 {
@@ -99,7 +108,8 @@ func appendStatus(out []byte, status *metav1.Status) ([]byte, error) {
 }
 
 func appendNotes(out []byte, notes map[string]string) []byte {
-	for i, key := range slices.Sorted(maps.Keys(notes)) {
+	var room [8]string
+	for i, key := range sorted(room[:0], notes) {
 		out = append(out, separator(i, `,"auditAnnotations":{`)...)
 		out = scan.AppendQuoted(out, key)
 		out = scan.AppendQuoted(append(out, ':'), notes[key])
@@ -155,8 +165,9 @@ func appendList(out []byte, list []any) (_ []byte, err error) {
 }
 
 func appendFields(out []byte, fields map[string]any) (_ []byte, err error) {
+	var room [8]string
 	out = append(out, '{')
-	for i, key := range slices.Sorted(maps.Keys(fields)) {
+	for i, key := range sorted(room[:0], fields) {
 		out = scan.AppendQuoted(append(out, separator(i, "")...), key)
 		if out, err = appendValue(append(out, ':'), fields[key]); err != nil {
 			return nil, err
