@@ -253,8 +253,10 @@ func (p *pass) views(task object.Task) []*view {
 func (p *pass) readAll(task object.Task) stepViews {
 	steps, ok := task.Steps()
 	seen := stepViews{ok: ok, all: make([]*view, 0, len(steps))}
-	for _, step := range steps {
-		seen.all = append(seen.all, p.read(task, step))
+	views := make([]view, len(steps))
+	for i, step := range steps {
+		p.read(&views[i], task, step)
+		seen.all = append(seen.all, &views[i])
 	}
 	seen.even = seen.all
 	if slices.ContainsFunc(seen.all, func(v *view) bool { return v.odd }) {

@@ -183,7 +183,7 @@ func (p *pass) kaniko(v *view) {
 	}
 	release := p.kanikoRelease(v)
 	if image := p.kanikoImage(v); image != nil {
-		release = releaseOf(image.Tag)
+		release = p.settings.image(image.String()).release
 	}
 	p.kanikoCommand(v)
 	p.kanikoArgs(v, release)
