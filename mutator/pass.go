@@ -43,7 +43,7 @@ type pass struct {
 	tekton   Tekton
 
 	tasks     []object.Task
-	seen      map[string]stepViews // by the path of the task, see views
+	seen      map[string]*stepViews // by the path of the task, see views
 	labels    labels.Set
 	notes     map[string]any    // the object's annotations
 	originals map[string]string // from the image that an author wrote to what it became
@@ -191,7 +191,7 @@ func (p *pass) run(ctx context.Context, rule *Rule) {
 // did records a change.
 func (p *pass) did(where, format string, args ...any) {
 	if p.out.Decisions == nil {
-		p.out.Decisions = make([]Decision, 0, 16)
+		p.out.Decisions = make([]Decision, 0, 24)
 	}
 	p.out.Decisions = append(p.out.Decisions, Decision{Rule: p.rule.ID, Where: where, Did: fmt.Sprintf(format, args...)})
 }
@@ -234,7 +234,7 @@ func (p *pass) views(task object.Task) []*view {
 	if !known {
 		seen = p.readAll(task)
 		if p.seen == nil {
-			p.seen = map[string]stepViews{}
+			p.seen = map[string]*stepViews{}
 		}
 		p.seen[task.Path] = seen
 	}
@@ -250,9 +250,9 @@ func (p *pass) views(task object.Task) []*view {
 	return seen.even
 }
 
-func (p *pass) readAll(task object.Task) stepViews {
+func (p *pass) readAll(task object.Task) *stepViews {
 	steps, ok := task.Steps()
-	seen := stepViews{ok: ok, all: make([]*view, 0, len(steps))}
+	seen := &stepViews{ok: ok, all: make([]*view, 0, len(steps))}
 	views := make([]view, len(steps))
 	for i, step := range steps {
 		p.read(&views[i], task, step)
@@ -268,4 +268,4 @@ func (p *pass) readAll(task object.Task) stepViews {
 // reread makes the rules that follow read every step once more. Who edits a step in
 // a way that its view does not follow has to call it, and who adds to originals,
 // which decide under which name all views know their images.
-func (p *pass) reread() { p.seen = nil }
+func (p *pass) reread() { clear(p.seen) }

@@ -58,7 +58,7 @@ func (p *pass) record() {
 func (p *pass) rulesDone() []string {
 	ids := []string{}
 	for _, d := range p.out.Decisions {
-		if d.Did != "" {
+		if d.Did != "" && (len(ids) == 0 || ids[len(ids)-1] != d.Rule) {
 			ids = append(ids, d.Rule)
 		}
 	}
@@ -115,9 +115,12 @@ func (p *pass) remember(now, before string) {
 	if slices.Contains(stored, p.kind) {
 		return
 	}
-	originals := maps.Clone(p.originals)
-	if originals == nil {
-		originals = map[string]string{}
+	if p.originals == nil {
+		p.originals = map[string]string{}
+	}
+	originals := p.originals
+	if mayBeLong(originals, now, before) {
+		originals = maps.Clone(originals) // since it may have to stay as it is
 	}
 	replaced := false // it took the place of another itself: the house's Kaniko, on the mirror
 	for author, became := range originals {
@@ -129,21 +132,24 @@ func (p *pass) remember(now, before string) {
 	if !replaced {
 		originals[before] = now
 	}
-	if tooLong(originals) {
+	if mayBeLong(originals, "", "") && tooLong(originals) {
 		return
 	}
 	p.originals, p.remembered = originals, true
 	p.reread()
 }
 
-func tooLong(originals map[string]string) bool {
-	length := 2
+// mayBeLong tells whether the annotation could become too long with one image more,
+// which may take the place of all others: if each byte of them became \u00XX.
+func mayBeLong(originals map[string]string, now, before string) bool {
+	length := 14 + 6*(len(now)+len(before))
 	for author, became := range originals {
-		length += 6 + 6*(len(author)+len(became)) // if each byte becomes \u00XX
+		length += 6 + 6*(len(author)+max(len(became), len(now)))
 	}
-	if length <= maxOriginals {
-		return false
-	}
+	return length > maxOriginals
+}
+
+func tooLong(originals map[string]string) bool {
 	text, err := json.Marshal(originals)
 	return err != nil || len(text) > maxOriginals
 }
