@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"github.com/tekgate/tekgate/interceptor/internal/scan"
+	"github.com/tekgate/tekgate/internal/scan"
 )
 
 // envelope is Tekton's InterceptorRequest as it came. All of it is borrowed from

@@ -8,7 +8,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"github.com/tekgate/tekgate/interceptor/internal/scan"
+	"github.com/tekgate/tekgate/internal/scan"
 )
 
 // headers are a delivery's, as they came. EventListeners send Go's spelling of the

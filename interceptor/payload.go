@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"strings"
 
-	"github.com/tekgate/tekgate/interceptor/internal/scan"
+	"github.com/tekgate/tekgate/internal/scan"
 )
 
 // payload says where a forge's payload has what: a table of paths, which is

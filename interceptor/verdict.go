@@ -7,7 +7,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"github.com/tekgate/tekgate/interceptor/internal/scan"
+	"github.com/tekgate/tekgate/internal/scan"
 )
 
 // refusal ends a trigger. Tekton's sink looks at nothing but continue, so a ping,

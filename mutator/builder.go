@@ -63,19 +63,7 @@ func (s *settings) builds(v *view) *builder {
 			return &s.builders[i]
 		}
 	}
-	if v.known == "" {
-		return nil
-	}
-	ref, err := image.Parse(v.known)
-	if err != nil {
-		return nil
-	}
-	for i := range s.builders {
-		if s.builders[i].holds(ref) {
-			return &s.builders[i]
-		}
-	}
-	return nil
+	return s.image(v.known).builder
 }
 
 func (b *builder) starts(command []string) bool {

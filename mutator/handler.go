@@ -33,7 +33,7 @@ func (m *Mutator) Handle(ctx context.Context, req admission.Request) admission.R
 	if !resolved && slices.Contains(stored, kind) {
 		return admission.Allowed("")
 	}
-	out, err := m.Mutate(ctx, Request{Kind: kind, Namespace: req.Namespace, Raw: req.Object.Raw, Resolved: resolved})
+	out, err := m.Mutate(ctx, Request{Kind: kind, Namespace: req.Namespace, Raw: req.Object.Raw, Resolved: resolved, authored: true})
 	if err != nil {
 		return admission.Errored(http.StatusBadRequest, err)
 	}

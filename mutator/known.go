@@ -1,32 +1,125 @@
 package mutator
 
-import "slices"
+import (
+	"errors"
+	"strings"
+	"sync"
 
-// Known is what the rule docker-config knows, of itself and by the configuration,
-// for whoever writes the rule in another language: package policy.
-type Known struct {
-	Builders   []KnownBuilder // the first that fits counts
-	Deciding   []string       // variables and words that decide about credentials
-	Identities []string       // annotations of ServiceAccounts that switch the rule off
+	"k8s.io/apimachinery/pkg/util/version"
+
+	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/kaniko"
+)
+
+// memory holds what was found out about texts. Taking an image reference apart and
+// asking a mirror's patterns for it costs as much as decoding the whole object, and
+// a cluster runs the same few hundred images all day.
+type memory[V any] struct {
+	mutex sync.RWMutex
+	known map[string]V
 }
 
-// KnownBuilder is a program that reads DOCKER_CONFIG.
-type KnownBuilder struct {
-	Commands     []string // a path, or a name in any folder
-	Repositories []string // ends of repositories, by whole components
-	Patterns     []string // regular expressions of host and path
-	Configs      []string // folders where it looks on its own
+// What is kept is bounded, since whoever may create a run chooses its texts: at
+// worst there are maxKnown of maxKnownText bytes, with little beside each.
+const (
+	maxKnown     = 2000
+	maxKnownText = 512
+)
+
+// get returns what find says about a text, which it asks once as a rule. Two may
+// ask it at the same time, and get the same.
+func (m *memory[V]) get(text string, find func(string) V) V {
+	m.mutex.RLock()
+	value, ok := m.known[text]
+	m.mutex.RUnlock()
+	if ok {
+		return value
+	}
+	text = strings.Clone(text) // it may have been cut from a whole object
+	value = find(text)
+	if len(text) > maxKnownText {
+		return value
+	}
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if m.known == nil || len(m.known) >= maxKnown {
+		m.known = map[string]V{}
+	}
+	m.known[text] = value
+	return value
 }
 
-// Known returns that for the configuration in force.
-func (m *Mutator) Known() Known {
-	known := Known{Deciding: slices.Clone(decisions), Identities: slices.Clone(m.settings.identities)}
-	for _, b := range m.settings.builders {
-		builder := KnownBuilder{Commands: b.commands, Repositories: b.repositories, Configs: b.configs}
-		for _, pattern := range b.patterns {
-			builder.Patterns = append(builder.Patterns, pattern.String())
+// kanikoExecutor is the program in Kaniko's images.
+const kanikoExecutor = "/kaniko/executor"
+
+// knownImage is what the configuration says about an image by its name.
+type knownImage struct {
+	ref     image.Reference
+	err     error            // that it is no reference
+	builder *builder         // which holds it, nil for none
+	program string           // what Kaniko's own starts, "" where it is none of them
+	release *version.Version // that its tag says, nil where it says none
+}
+
+// image returns what is known of an image, "" included.
+func (s *settings) image(text string) knownImage { return s.seen.images.get(text, s.findImage) }
+
+func (s *settings) findImage(text string) knownImage {
+	ref, err := image.Parse(text)
+	if err != nil {
+		return knownImage{err: err}
+	}
+	known := knownImage{ref: ref, release: releaseOf(ref.Tag)}
+	for i := range s.builders {
+		if s.builders[i].holds(ref) {
+			known.builder = &s.builders[i]
+			break
 		}
-		known.Builders = append(known.Builders, builder)
+	}
+	own := builder{repositories: kaniko.Upstream, patterns: s.builders[0].patterns}
+	switch {
+	case !own.holds(ref):
+	case strings.HasSuffix(ref.Path, "warmer"):
+		known.program = "/kaniko/warmer"
+	default:
+		known.program = kanikoExecutor
 	}
 	return known
+}
+
+func releaseOf(tag string) *version.Version {
+	number, _, _ := strings.Cut(strings.TrimPrefix(tag, "v"), "-")
+	release, err := version.ParseGeneric(number)
+	if err != nil {
+		return nil
+	}
+	return release
+}
+
+// mirrored is what the mirror makes of an image.
+type mirrored struct {
+	image.Rewritten
+	to  string // the reference in its place; "" where it stays
+	why string // why it stays
+}
+
+// mirrorOf returns what the mirror makes of an image.
+func (s *settings) mirrorOf(text string) mirrored { return s.seen.mirrored.get(text, s.findMirror) }
+
+func (s *settings) findMirror(text string) mirrored {
+	known := s.image(text)
+	if known.err != nil {
+		return mirrored{why: "it is no image reference"}
+	}
+	done, err := s.images.Rewrite(known.ref)
+	var unmirrored *image.UnmirroredError
+	switch {
+	case errors.As(err, &unmirrored):
+		return mirrored{why: "no rule of the mirror applies to it"}
+	case err != nil:
+		return mirrored{why: err.Error()}
+	case done.To == known.ref:
+		return mirrored{why: "it is on the mirror, or kept where it is"}
+	}
+	return mirrored{Rewritten: done, to: done.To.String()}
 }

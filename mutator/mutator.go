@@ -36,10 +36,8 @@ package mutator
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"gomodules.xyz/jsonpatch/v2"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -60,6 +58,8 @@ type Mutator struct {
 	settings *settings
 	overlays overlays
 	cluster  Cluster
+
+	snapshots snapshots
 }
 
 // New prepares the rules. Mirror are the rules of the file's section mirror; nil
@@ -99,13 +99,17 @@ type Request struct {
 	Resolved bool
 	// Explain asks for the reasons why rules did nothing, too.
 	Explain bool
+
+	// authored says that nobody wants to see status and metadata.managedFields in
+	// the outcome.
+	authored bool
 }
 
 // Outcome is what became of one object. Nothing in it is secret: rules tell the
 // names of steps, variables, images and ServiceAccounts, never other values.
 type Outcome struct {
 	Object    map[string]any        // the object as the rules left it, numbers as json.Number
-	Patch     []jsonpatch.Operation // from the object that came in to Object; empty if nothing changed
+	Patch     []jsonpatch.Operation // from the object that came in to Object, whose values it shares; empty if nothing changed
 	Decisions []Decision            // what was done; with Request.Explain also what was not
 	Warnings  []string              // single lines for the user
 }
@@ -121,18 +125,22 @@ type Decision struct {
 // Did returns what was done, one line per id of a rule that changed something.
 func (o *Outcome) Did() map[string]string {
 	did := map[string]string{}
-	for _, d := range o.Decisions {
-		if d.Did == "" {
-			continue
+	var line []byte
+	for i, d := range o.Decisions {
+		if d.Did != "" {
+			if len(line) > 0 {
+				line = append(line, "; "...)
+			}
+			if d.Where != "" {
+				line = append(append(line, d.Where...), ": "...)
+			}
+			line = append(line, d.Did...)
 		}
-		line := d.Did
-		if d.Where != "" {
-			line = d.Where + ": " + line
+		// Rules decide one after the other.
+		if last := i+1 == len(o.Decisions) || o.Decisions[i+1].Rule != d.Rule; last && len(line) > 0 {
+			did[d.Rule] = string(line)
+			line = line[:0]
 		}
-		if before := did[d.Rule]; before != "" {
-			line = before + "; " + line
-		}
-		did[d.Rule] = line
 	}
 	return did
 }
@@ -141,19 +149,23 @@ func (o *Outcome) Did() map[string]string {
 //
 // The error says that it is not a JSON object.
 func (m *Mutator) Mutate(ctx context.Context, req Request) (Outcome, error) {
-	decoded, err := object.Decode(req.Raw)
+	decode := object.Decode
+	if req.authored {
+		decode = object.DecodeAuthored
+	}
+	decoded, err := decode(req.Raw)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("decoding %s: %w", req.Kind.Kind, err)
 	}
 	p := m.begin(ctx, req, decoded)
+	before := m.snapshots.take(decoded)
+	defer m.snapshots.put(before)
 	for i := range Rules {
 		p.run(ctx, &Rules[i])
 	}
 	if p.changed() || p.notes[ProbeKey] != nil {
 		p.record()
-		if p.out.Patch, err = patch(req.Raw, decoded); err != nil {
-			return Outcome{}, err
-		}
+		p.out.Patch = before.patch(decoded)
 	}
 	if m.Observe != nil {
 		m.Observe(req.Kind, p.out)
@@ -161,24 +173,7 @@ func (m *Mutator) Mutate(ctx context.Context, req Request) (Outcome, error) {
 	return p.out, nil
 }
 
-func patch(raw []byte, fields map[string]any) ([]jsonpatch.Operation, error) {
-	changed, err := json.Marshal(fields)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the changed object: %w", err)
-	}
-	operations, err := jsonpatch.CreatePatch(raw, changed)
-	if err != nil {
-		return nil, fmt.Errorf("comparing the object with the changed one: %w", err)
-	}
-	return operations, nil
-}
-
 // stepPlace names a step to people.
 func stepPlace(step object.Step) string {
-	var b strings.Builder
-	b.WriteString(step.Path)
-	b.WriteString(`, step "`)
-	b.WriteString(step.Name())
-	b.WriteByte('"')
-	return b.String()
+	return step.Path + `, step "` + step.Name() + `"`
 }

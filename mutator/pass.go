@@ -43,11 +43,14 @@ type pass struct {
 	tekton   Tekton
 
 	tasks     []object.Task
+	seen      map[string]*stepViews // by the path of the task, see views
 	labels    labels.Set
 	notes     map[string]any    // the object's annotations
 	originals map[string]string // from the image that an author wrote to what it became
-	skipped   []string          // rules that the object opted out of
-	why       string            // why no rule is applied at all, "" if they are
+	// remembered tells whether rules have added to originals.
+	remembered bool
+	skipped    []string // rules that the object opted out of
+	why        string   // why no rule is applied at all, "" if they are
 
 	rule *Rule // the one that is applied
 	out  Outcome
@@ -187,6 +190,9 @@ func (p *pass) run(ctx context.Context, rule *Rule) {
 
 // did records a change.
 func (p *pass) did(where, format string, args ...any) {
+	if p.out.Decisions == nil {
+		p.out.Decisions = make([]Decision, 0, 24)
+	}
 	p.out.Decisions = append(p.out.Decisions, Decision{Rule: p.rule.ID, Where: where, Did: fmt.Sprintf(format, args...)})
 }
 
@@ -214,22 +220,52 @@ func (p *pass) changed() bool {
 	return slices.ContainsFunc(p.out.Decisions, func(d Decision) bool { return d.Did != "" })
 }
 
+// stepViews are the steps of a task as rules see them.
+type stepViews struct {
+	all  []*view // odd ones, too
+	even []*view // without these
+	ok   bool    // whether the list of steps is of the shape that Tekton takes
+}
+
 // views returns the steps of a task, none of one that is not of the shape that
-// Tekton takes.
+// Tekton takes. Four rules ask for the same.
 func (p *pass) views(task object.Task) []*view {
-	steps, ok := task.Steps()
-	if !ok {
+	seen, known := p.seen[task.Path]
+	if !known {
+		seen = p.readAll(task)
+		if p.seen == nil {
+			p.seen = map[string]*stepViews{}
+		}
+		p.seen[task.Path] = seen
+	}
+	if !seen.ok {
 		p.not(task.Path, "its steps are not of the shape that Tekton takes")
 		return nil
 	}
-	views := make([]*view, 0, len(steps))
-	for _, step := range steps {
-		v := p.read(task, step)
+	for _, v := range seen.all {
 		if v.odd {
-			p.notStep(step, "it is not of the shape that Tekton takes")
-			continue
+			p.notStep(v.step, "it is not of the shape that Tekton takes")
 		}
-		views = append(views, v)
 	}
-	return views
+	return seen.even
 }
+
+func (p *pass) readAll(task object.Task) *stepViews {
+	steps, ok := task.Steps()
+	seen := &stepViews{ok: ok, all: make([]*view, 0, len(steps))}
+	views := make([]view, len(steps))
+	for i, step := range steps {
+		p.read(&views[i], task, step)
+		seen.all = append(seen.all, &views[i])
+	}
+	seen.even = seen.all
+	if slices.ContainsFunc(seen.all, func(v *view) bool { return v.odd }) {
+		seen.even = slices.DeleteFunc(slices.Clone(seen.all), func(v *view) bool { return v.odd })
+	}
+	return seen
+}
+
+// reread makes the rules that follow read every step once more. Who edits a step in
+// a way that its view does not follow has to call it, and who adds to originals,
+// which decide under which name all views know their images.
+func (p *pass) reread() { clear(p.seen) }

@@ -24,15 +24,15 @@ func (m *Mutator) reapply(ctx context.Context, kind schema.GroupVersionKind, req
 	if !slices.Contains(runs, kind) {
 		return admission.Allowed("")
 	}
-	old, err := object.Decode(req.OldObject.Raw)
+	old, err := object.DecodeAuthored(req.OldObject.Raw)
 	if err != nil || !marked(old) {
 		return admission.Allowed("")
 	}
-	fresh, err := object.Decode(req.Object.Raw)
+	fresh, err := object.DecodeAuthored(req.Object.Raw)
 	if err != nil || reflect.DeepEqual(fresh["spec"], old["spec"]) {
 		return admission.Allowed("")
 	}
-	out, err := m.Mutate(ctx, Request{Kind: kind, Namespace: req.Namespace, Raw: req.Object.Raw})
+	out, err := m.Mutate(ctx, Request{Kind: kind, Namespace: req.Namespace, Raw: req.Object.Raw, authored: true})
 	if err != nil || !holds(old["spec"], out.Object["spec"]) {
 		return admission.Allowed("")
 	}

@@ -52,12 +52,13 @@ func (p *pass) record() {
 		return // strings alone: cannot be
 	}
 	p.annotate(DoneKey, string(text))
+	p.recordOriginals()
 }
 
 func (p *pass) rulesDone() []string {
 	ids := []string{}
 	for _, d := range p.out.Decisions {
-		if d.Did != "" {
+		if d.Did != "" && (len(ids) == 0 || ids[len(ids)-1] != d.Rule) {
 			ids = append(ids, d.Rule)
 		}
 	}
@@ -109,14 +110,17 @@ func (p *pass) original(now string) string {
 }
 
 // remember records the image that an author wrote, unless the annotation would
-// become too long, or would stay on no object.
+// become too long, or would stay on no object. It is written by record.
 func (p *pass) remember(now, before string) {
 	if slices.Contains(stored, p.kind) {
 		return
 	}
-	originals := maps.Clone(p.originals)
-	if originals == nil {
-		originals = map[string]string{}
+	if p.originals == nil {
+		p.originals = map[string]string{}
+	}
+	originals := p.originals
+	if mayBeLong(originals, now, before) {
+		originals = maps.Clone(originals) // since it may have to stay as it is
 	}
 	replaced := false // it took the place of another itself: the house's Kaniko, on the mirror
 	for author, became := range originals {
@@ -128,10 +132,36 @@ func (p *pass) remember(now, before string) {
 	if !replaced {
 		originals[before] = now
 	}
-	text, err := json.Marshal(originals) // keys sorted, so the same images give the same text
-	if err != nil || len(text) > maxOriginals {
+	if mayBeLong(originals, "", "") && tooLong(originals) {
 		return
 	}
-	p.originals = originals
+	p.originals, p.remembered = originals, true
+	p.reread()
+}
+
+// mayBeLong tells whether the annotation could become too long with one image more,
+// which may take the place of all others: if each byte of them became \u00XX.
+func mayBeLong(originals map[string]string, now, before string) bool {
+	length := 14 + 6*(len(now)+len(before))
+	for author, became := range originals {
+		length += 6 + 6*(len(author)+max(len(became), len(now)))
+	}
+	return length > maxOriginals
+}
+
+func tooLong(originals map[string]string) bool {
+	text, err := json.Marshal(originals)
+	return err != nil || len(text) > maxOriginals
+}
+
+// recordOriginals writes what was remembered.
+func (p *pass) recordOriginals() {
+	if !p.remembered {
+		return
+	}
+	text, err := json.Marshal(p.originals) // keys sorted, so the same images give the same text
+	if err != nil {
+		return // texts alone: cannot be
+	}
 	p.annotate(OriginalsKey, string(text))
 }

@@ -125,7 +125,7 @@ func (p *pass) notBuilding(v *view) string {
 	if p.settings.builds(v) == nil {
 		return "neither its command nor its image is known to build or push images"
 	}
-	return p.settings.scopes.docker.excludesImage(p.space, p.labels, v.known)
+	return p.excludesImage(&p.settings.scopes.docker, v.known)
 }
 
 // decisions are words that decide about credentials.

@@ -81,7 +81,7 @@ func applyEnv(_ context.Context, p *pass) {
 func (p *pass) env(v *view) {
 	why := v.closed()
 	if why == "" {
-		why = p.settings.scopes.env.excludesImage(p.space, p.labels, v.known)
+		why = p.excludesImage(&p.settings.scopes.env, v.known)
 	}
 	if why != "" {
 		p.notStep(v.step, why)
@@ -90,7 +90,7 @@ func (p *pass) env(v *view) {
 	selected := false
 	for i := range p.settings.env {
 		set := &p.settings.env[i]
-		if !set.steps.match(v) {
+		if !p.selects(&set.steps, v) {
 			continue
 		}
 		selected = true

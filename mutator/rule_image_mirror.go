@@ -2,11 +2,8 @@ package mutator
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 
-	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/object"
 )
 
@@ -56,33 +53,24 @@ func (p *pass) mirror(field *object.ImageField) {
 		p.not(field.Path, "it holds a parameter")
 		return
 	}
-	ref, err := image.Parse(field.Value)
-	if err != nil {
+	if p.settings.image(field.Value).err != nil {
 		p.not(field.Path, "it is no image reference")
 		return
 	}
-	if why := p.settings.scopes.images.excludesImage(p.space, p.labels, field.Value); why != "" {
-		p.not(field.Path, why)
-		return
+	done := p.settings.mirrorOf(field.Value)
+	why := p.excludesImage(&p.settings.scopes.images, field.Value)
+	if why == "" {
+		why = done.why
 	}
-	done, err := p.settings.images.Rewrite(ref)
-	var unmirrored *image.UnmirroredError
-	switch {
-	case errors.As(err, &unmirrored):
-		p.not(field.Path, "no rule of the mirror applies to it")
-		return
-	case err != nil:
-		p.not(field.Path, err.Error())
-		return
-	case done.To == ref:
-		p.not(field.Path, "it is on the mirror, or kept where it is")
+	if why != "" {
+		p.not(field.Path, why)
 		return
 	}
 	if done.DigestDropped {
 		p.warn("%s: %s becomes %s without its digest: what the mirror holds under the tag is what will run", field.Path, done.From, done.To)
 	}
 	before := field.Value
-	field.Set(done.To.String())
+	field.Set(done.to)
 	p.remember(field.Value, before)
-	p.did(field.Path, "%s", fmt.Sprintf("took %s from the mirror (%s)", before, done.Rule))
+	p.did(field.Path, "took %s from the mirror (%s)", before, done.Rule)
 }

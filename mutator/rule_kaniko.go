@@ -64,6 +64,7 @@ added.`,
 // kanikoDefaults are a Kaniko section, prepared.
 type kanikoDefaults struct {
 	image *image.Reference
+	name  string // of the image, in full
 	args  []kanikoArg
 	env   []kanikoVariable
 }
@@ -89,7 +90,7 @@ func (s *settings) compileKaniko() error {
 		if err != nil {
 			c.problem("image: %v", err)
 		} else {
-			s.kaniko.image = &ref
+			s.kaniko.image, s.kaniko.name = &ref, ref.String()
 			s.builders = slices.Clone(s.builders)
 			s.builders[0].patterns = compileImages([]string{ref.Repository()}, "image", c.problem) // of Kaniko
 		}
@@ -168,7 +169,7 @@ func (p *pass) kaniko(v *view) {
 		p.notStep(v.step, "neither its command nor its image is Kaniko's")
 		return
 	}
-	if why := p.settings.scopes.kaniko.excludesImage(p.space, p.labels, v.known); why != "" {
+	if why := p.excludesImage(&p.settings.scopes.kaniko, v.known); why != "" {
 		p.notStep(v.step, why)
 		return
 	}
@@ -180,9 +181,9 @@ func (p *pass) kaniko(v *view) {
 	if v.step.InPod() {
 		return
 	}
-	release := kanikoRelease(v)
+	release := p.kanikoRelease(v)
 	if image := p.kanikoImage(v); image != nil {
-		release = releaseOf(image.Tag)
+		release = p.settings.image(image.String()).release
 	}
 	p.kanikoCommand(v)
 	p.kanikoArgs(v, release)
@@ -213,19 +214,6 @@ func (p *pass) kanikoEnv(v *view) {
 	}
 }
 
-// program returns what an image of Kaniko starts, "" where that is not known.
-func (s *settings) program(known string) string {
-	ref, err := image.Parse(known)
-	repositories := builder{repositories: kaniko.Upstream, patterns: s.builders[0].patterns}
-	switch {
-	case known == "" || err != nil || !repositories.holds(ref):
-		return ""
-	case strings.HasSuffix(ref.Path, "warmer"):
-		return "/kaniko/warmer"
-	}
-	return "/kaniko/executor"
-}
-
 // kanikoImage returns the image that took the place of the author's, or nil.
 func (p *pass) kanikoImage(v *view) *image.Reference {
 	house := p.settings.kaniko.image
@@ -234,11 +222,12 @@ func (p *pass) kanikoImage(v *view) *image.Reference {
 		return nil // a stepTemplate's image is that of other steps too
 	}
 	why := ""
-	ref, err := image.Parse(v.known)
+	known := p.settings.image(v.known)
+	ref := known.ref
 	switch {
-	case isVariable(written) || !v.certain || err != nil:
+	case isVariable(written) || !v.certain || known.err != nil:
 		why = "its image is not known, or may become another"
-	case p.settings.program(v.known) != "/kaniko/executor":
+	case known.program != kanikoExecutor:
 		why = "its image is none of Kaniko's executor"
 	case written == v.known && p.isHouse(ref):
 		why = "its image is the house's"
@@ -269,15 +258,14 @@ func (p *pass) kanikoImage(v *view) *image.Reference {
 // isHouse tells whether an image is in the house's repository, or where a mirror
 // has that.
 func (p *pass) isHouse(ref image.Reference) bool {
-	house := *p.settings.kaniko.image
-	if ref.Repository() == house.Repository() {
+	if ref.Repository() == p.settings.kaniko.image.Repository() {
 		return true
 	}
 	if p.settings.images == nil || !p.settings.scopes.images.on {
 		return false
 	}
-	mirrored, err := p.settings.images.Rewrite(house)
-	return err == nil && ref.Repository() == mirrored.To.Repository()
+	mirrored := p.settings.mirrorOf(p.settings.kaniko.name)
+	return mirrored.to != "" && ref.Repository() == mirrored.To.Repository()
 }
 
 // houseTag returns the tag in the house's repository for an author's image.
@@ -307,7 +295,7 @@ func flavour(tag string) string {
 
 // kanikoCommand names the program, so that nobody need ask the registry for it.
 func (p *pass) kanikoCommand(v *view) {
-	start := p.settings.program(v.known)
+	start := p.settings.image(v.known).program
 	switch {
 	case !p.settings.Kaniko.Command || len(v.command) > 0:
 		return
@@ -357,10 +345,12 @@ func (p *pass) kanikoArgs(v *view, release *version.Version) {
 	if len(v.command) > 1 { // the author's arguments stand in the command
 		command := v.step.Fields["command"].([]any)
 		v.step.Fields["command"] = slices.Concat(command[:1], defaults, command[1:])
+		p.reread()
 		return
 	}
 	args, _ := v.step.Fields["args"].([]any)
 	v.step.Fields["args"] = slices.Concat(defaults, args)
+	p.reread()
 }
 
 // noArgs says why a step's arguments cannot be added to, or "".
@@ -369,9 +359,9 @@ func (p *pass) noArgs(v *view) string {
 	switch {
 	case v.scripted:
 		return "it runs a script"
-	case len(v.command) == 0 && (p.settings.program(v.known) != "/kaniko/executor" || !v.certain):
+	case len(v.command) == 0 && (p.settings.image(v.known).program != kanikoExecutor || !v.certain):
 		return "what its image starts is not known for certain"
-	case len(v.command) > 0 && path.Clean(v.command[0]) != "/kaniko/executor":
+	case len(v.command) > 0 && path.Clean(v.command[0]) != kanikoExecutor:
 		return "its command is another program"
 	case len(own) == 0 && len(v.args) > 0, len(v.command) > 1 && !v.ownCommand:
 		return "its arguments come from its stepTemplate"
@@ -432,23 +422,13 @@ func arrayValue(r *object.Reader, task object.Task, name string) ([]string, bool
 // kanikoRelease returns the release that a step's image holds, nil where its tag
 // does not say so. It is that of the image as it is now: its author may have
 // written an older one.
-func kanikoRelease(v *view) *version.Version {
+func (p *pass) kanikoRelease(v *view) *version.Version {
 	written := v.image
 	if isVariable(written) {
 		written = v.known
 	}
-	ref, err := image.Parse(written)
-	if written == "" || err != nil || !v.certain {
+	if !v.certain {
 		return nil
 	}
-	return releaseOf(ref.Tag)
-}
-
-func releaseOf(tag string) *version.Version {
-	number, _, _ := strings.Cut(strings.TrimPrefix(tag, "v"), "-")
-	release, err := version.ParseGeneric(number)
-	if err != nil {
-		return nil
-	}
-	return release
+	return p.settings.image(written).release
 }

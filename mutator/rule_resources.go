@@ -78,13 +78,13 @@ func applyResources(_ context.Context, p *pass) {
 func (p *pass) resources(v *view) {
 	why := p.hasResources(v)
 	if why == "" {
-		why = p.settings.scopes.resources.excludesImage(p.space, p.labels, v.known)
+		why = p.excludesImage(&p.settings.scopes.resources, v.known)
 	}
 	if why != "" {
 		p.notStep(v.step, why)
 		return
 	}
-	i := slices.IndexFunc(p.settings.resources, func(set resourcesSet) bool { return set.steps.match(v) })
+	i := slices.IndexFunc(p.settings.resources, func(set resourcesSet) bool { return p.selects(&set.steps, v) })
 	if i < 0 {
 		p.notStep(v.step, "no entry of mutator.resources.set selects it")
 		return

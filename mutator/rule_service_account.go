@@ -62,6 +62,7 @@ func applyServiceAccount(ctx context.Context, p *pass) {
 	}
 	place.Set("serviceAccountName", name)
 	p.tasks = object.Tasks(p.object) // which know it now
+	p.reread()
 	p.did(place.Path, "set serviceAccountName to %s", name)
 }
 

@@ -109,18 +109,18 @@ func (s *scope) excludes(namespace string, set labels.Set) string {
 	return ""
 }
 
-// excludesImage says why a step is out of the scope, or "". An image that is not
-// known matches nothing.
-func (s *scope) excludesImage(namespace string, set labels.Set, known string) string {
+// excludesImage says why a step is out of a rule's scope, or "". An image that is
+// not known matches nothing.
+func (p *pass) excludesImage(s *scope, text string) string {
 	if s.only == nil && s.except == nil {
 		return ""
 	}
-	ref, err := image.Parse(known)
-	is := func(patterns []image.Pattern) bool { return known != "" && err == nil && image.MatchAny(patterns, ref) }
+	known := p.settings.image(text)
+	is := func(patterns []image.Pattern) bool { return known.err == nil && image.MatchAny(patterns, known.ref) }
 	if s.only != nil && len(s.only.images) > 0 && !is(s.only.images) {
 		return "the rule is limited to other images"
 	}
-	if e := s.except; e != nil && is(e.images) && e.namespace(namespace) && (e.labels == nil || e.labels.Matches(set)) {
+	if e := s.except; e != nil && is(e.images) && e.namespace(p.space) && (e.labels == nil || e.labels.Matches(p.labels)) {
 		return "the configuration excepts its image from the rule"
 	}
 	return ""
@@ -160,12 +160,12 @@ func compileSteps(s Steps, at string, problem func(string, ...any)) steps {
 	return steps{names: s.Names, images: compileImages(s.Images, at+".images", problem)}
 }
 
-// match tells whether a step is selected. One of the names and one of the images
+// selects tells whether a step is selected. One of the names and one of the images
 // has to match, where there are any.
-func (s *steps) match(v *view) bool {
+func (p *pass) selects(s *steps, v *view) bool {
 	if len(s.images) > 0 {
-		ref, err := image.Parse(v.known)
-		if v.known == "" || err != nil || !image.MatchAny(s.images, ref) {
+		known := p.settings.image(v.known)
+		if known.err != nil || !image.MatchAny(s.images, known.ref) {
 			return false
 		}
 	}

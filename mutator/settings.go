@@ -28,6 +28,13 @@ type settings struct {
 	pod        map[string]any // fields of a podTemplate
 	images     *image.Rules   // of the rule image-mirror
 
+	// seen is what was found out about images. It is no part of the settings, yet
+	// holds for these alone.
+	seen struct {
+		images   memory[knownImage]
+		mirrored memory[mirrored]
+	}
+
 	scopes struct {
 		account, docker, kaniko, env, resources, secrets, pod, images scope
 	}

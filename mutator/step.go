@@ -33,11 +33,11 @@ type view struct {
 	odd        bool             // whether it is not of the shape that Tekton takes
 }
 
-// read reports odd JSON in the view.
-func (p *pass) read(task object.Task, step object.Step) *view {
+// read fills a view in, and reports odd JSON in it.
+func (p *pass) read(v *view, task object.Task, step object.Step) {
 	var r object.Reader
 	own, template := step.Fields, task.Template(&r)
-	v := &view{
+	*v = view{
 		task: task, step: step,
 		image:   r.Text(own, "image"),
 		ref:     own["ref"] != nil,
@@ -59,7 +59,6 @@ func (p *pass) read(task object.Task, step object.Step) *view {
 	v.mounts = readMounts(&r, task, step, template)
 	v.known, v.certain = p.knownImage(&r, task, v.image)
 	v.odd = r.Odd
-	return v
 }
 
 func readEnv(r *object.Reader, task object.Task, own, template map[string]any) []map[string]any {

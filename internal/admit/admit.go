@@ -16,18 +16,19 @@
 package admit
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"runtime/debug"
+	"strconv"
+	"sync"
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 )
@@ -43,6 +44,8 @@ const maxDuration = 10 * time.Second
 // Webhook serves admission reviews of admission.k8s.io/v1 to Handler.
 type Webhook struct {
 	Handler admission.Handler
+
+	buffers sync.Pool // of *answers
 }
 
 // ServeHTTP answers one review.
@@ -59,7 +62,7 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	req := admission.Request{AdmissionRequest: *review.Request}
 	if err != nil {
-		write(rw, req, admission.Errored(http.StatusBadRequest, err))
+		w.write(rw, req, admission.Errored(http.StatusBadRequest, err))
 		return
 	}
 	ctx, cancel := deadline(r)
@@ -69,7 +72,7 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		failure.write(rw)
 		return
 	}
-	write(rw, req, res)
+	w.write(rw, req, res)
 }
 
 // handle turns a panic of a rule into an HTTP error, for one bad object must
@@ -114,11 +117,14 @@ func read(rw http.ResponseWriter, r *http.Request) ([]byte, *httpError) {
 		rw.Header().Set("Allow", http.MethodPost)
 		return nil, &httpError{http.StatusMethodNotAllowed, "this is an admission webhook: send an AdmissionReview with POST"}
 	}
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+	if given := r.Header.Get("Content-Type"); !isJSON(given) {
 		return nil, &httpError{http.StatusUnsupportedMediaType,
-			fmt.Sprintf("the Content-Type is %q: send an AdmissionReview as application/json", r.Header.Get("Content-Type"))}
+			fmt.Sprintf("the Content-Type is %q: send an AdmissionReview as application/json", given)}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(rw, r.Body, maxBody))
+	// Room for what is announced, but no more than an announcement is worth.
+	var body bytes.Buffer
+	body.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
+	_, err := body.ReadFrom(http.MaxBytesReader(rw, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -127,18 +133,30 @@ func read(rw http.ResponseWriter, r *http.Request) ([]byte, *httpError) {
 	case err != nil:
 		return nil, &httpError{http.StatusBadRequest, "the body ended early: send it again"}
 	}
-	return body, nil
+	return body.Bytes(), nil
+}
+
+func isJSON(contentType string) bool {
+	const want = "application/json"
+	if contentType == want {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && media == want
 }
 
 // decode returns the review as far as it could be read, for its uid, beside an
 // error that says what is wrong with it.
 func decode(body []byte) (admissionv1.AdmissionReview, error) {
 	const remedy = "send an AdmissionReview of admission.k8s.io/v1"
-	var review admissionv1.AdmissionReview
-	if err := json.Unmarshal(body, &review); err != nil {
-		return review, fmt.Errorf("the body is not an AdmissionReview: %s: %s", describe(err), remedy)
+	review, ok := scanReview(body)
+	if !ok {
+		review = admissionv1.AdmissionReview{}
+		if err := json.Unmarshal(body, &review); err != nil {
+			return review, fmt.Errorf("the body is not an AdmissionReview: %s: %s", describe(err), remedy)
+		}
 	}
-	if review.Kind != "AdmissionReview" || review.APIVersion != admissionv1.SchemeGroupVersion.String() {
+	if review.Kind != "AdmissionReview" || review.APIVersion != groupVersion {
 		return review, fmt.Errorf("the body is a %q of %q, not an AdmissionReview: %s, and list v1 alone in the webhook's admissionReviewVersions",
 			review.Kind, review.APIVersion, remedy)
 	}
@@ -161,17 +179,23 @@ func describe(err error) string {
 	return "it is not JSON"
 }
 
+// groupVersion is that of the reviews.
+const groupVersion = "admission.k8s.io/v1"
+
 // write sends the response with the uid of its request. Nobody can be told of a
 // failure to write: the connection is gone.
-func write(rw http.ResponseWriter, req admission.Request, res admission.Response) {
-	if err := res.Complete(req); err != nil {
+func (w *Webhook) write(rw http.ResponseWriter, req admission.Request, res admission.Response) {
+	buffer, ok := w.buffers.Get().(*answers)
+	if !ok {
+		buffer = &answers{}
+	}
+	defer w.buffers.Put(buffer)
+	body, err := buffer.answer(req.UID, res)
+	if err != nil {
 		(&httpError{http.StatusInternalServerError, fmt.Sprintf("internal error: the patch for this %s could not be encoded", req.Kind.Kind)}).write(rw)
 		return
 	}
-	review := admissionv1.AdmissionReview{
-		TypeMeta: metav1.TypeMeta{Kind: "AdmissionReview", APIVersion: admissionv1.SchemeGroupVersion.String()},
-		Response: &res.AdmissionResponse,
-	}
 	rw.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(rw).Encode(review)
+	rw.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = rw.Write(body) // which is another's once this returns
 }

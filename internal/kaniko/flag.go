@@ -120,10 +120,12 @@ func (f Flag) Given(words []string) bool {
 	})
 }
 
+// oldest is the first release whose flags were read.
+var oldest = version.MustParseGeneric("v1.6.0")
+
 // Known tells whether a release of Kaniko knows the flag. A release that is not
 // known is taken for an old one.
 func (f Flag) Known(release *version.Version) bool {
-	oldest := version.MustParseGeneric("v1.6.0")
 	if release == nil {
 		release = oldest
 	}

@@ -3,6 +3,7 @@ package object
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -69,10 +70,13 @@ func each(list any, at string, visit func(item map[string]any, at string)) {
 	items, _ := list.([]any)
 	for i, item := range items {
 		if m, ok := item.(map[string]any); ok {
-			visit(m, fmt.Sprintf("%s[%d]", at, i))
+			visit(m, element(at, i))
 		}
 	}
 }
+
+// element is the path of an element of the list at a path.
+func element(at string, i int) string { return at + "[" + strconv.Itoa(i) + "]" }
 
 type imageWalk struct{ fields []*ImageField }
 

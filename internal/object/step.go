@@ -106,12 +106,13 @@ func (t Task) Steps() ([]Step, bool) {
 	if r.Odd {
 		return nil, false
 	}
+	where := t.Path + "." + key
 	steps := make([]Step, 0, len(list))
 	for i, fields := range list {
 		if t.form == formPod && !strings.HasPrefix(r.Text(fields, "name"), "step-") {
 			continue
 		}
-		steps = append(steps, Step{Path: fmt.Sprintf("%s.%s[%d]", t.Path, key, i), Index: i, Fields: fields, form: t.form})
+		steps = append(steps, Step{Path: element(where, i), Index: i, Fields: fields, form: t.form})
 	}
 	return steps, !r.Odd
 }

@@ -3,11 +3,12 @@ package scan_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/tekgate/tekgate/interceptor/internal/scan"
+	"github.com/tekgate/tekgate/internal/scan"
 )
 
 // documents are where readers of JSON go wrong.
@@ -37,12 +38,28 @@ func check(t *testing.T, text []byte) {
 	if err != nil {
 		return
 	}
+	checkIn(t, text)
 	// encoding/json makes a tree of the raw document; so does build, of strings and
 	// raw scalars.
 	if got, err := build(scan.New(text)); err != nil {
 		t.Fatalf("%.80q: %v", text, err)
 	} else if want := tree(t, text); !reflect.DeepEqual(got, want) {
 		t.Fatalf("%.80q: got %.200v, want %.200v", text, got, want)
+	}
+}
+
+// checkIn compares what is cut from a string with what is borrowed.
+func checkIn(t *testing.T, text []byte) {
+	t.Helper()
+	want, err := scan.New(text).Raw()
+	got, errIn := scan.New(text).RawIn(string(text))
+	if got != string(want) || !errors.Is(errIn, err) {
+		t.Fatalf("%.80q: got %.80q, %v; want %.80q, %v", text, got, errIn, want, err)
+	}
+	want, err = scan.New(text).String()
+	got, errIn = scan.New(text).StringIn(string(text))
+	if got != string(want) || !errors.Is(errIn, err) {
+		t.Fatalf("%.80q: got %.80q, %v; want %.80q, %v", text, got, errIn, want, err)
 	}
 }
 

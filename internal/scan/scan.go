@@ -1,10 +1,11 @@
 // Package scan walks JSON without building it.
 //
-// The event path reads each request twice: once for the envelope, whose body is a
-// long quoted string, and once for the few fields of the payload that anybody
-// wants. A general decoder spends most of an event's time on maps and strings that
-// nobody looks at. Here a value is skipped, or borrowed from the input as it
-// stands, or unquoted once into a buffer of the caller's.
+// Whoever answers a request reads it for the few fields that it wants: the event
+// server the envelope, whose body is a long quoted string, and a little of the
+// payload; the admission server the review, and the object in it. A general decoder
+// spends most of that time on maps, strings and reflection. Here a value is skipped,
+// or borrowed from the input as it stands, or unquoted once into a buffer of the
+// caller's.
 //
 // It takes the very documents that encoding/json takes, and says the same about
 // each string in them: an escape that is half of a surrogate pair and a byte that
@@ -96,6 +97,30 @@ func (r *Reader) Object(each func(key []byte) error) error {
 			return ErrSyntax
 		}
 		key, err := r.String()
+		if err != nil {
+			return err
+		}
+		if !r.take(':') {
+			return ErrSyntax
+		}
+		if err := each(key); err != nil {
+			return err
+		}
+	}
+	r.depth--
+	return nil
+}
+
+// ObjectIn is Object for callers that keep the keys, see StringIn.
+func (r *Reader) ObjectIn(whole string, each func(key string) error) error {
+	if !r.enter('{') {
+		return ErrSyntax
+	}
+	for first := true; !r.take('}'); first = false {
+		if !first && !r.take(',') {
+			return ErrSyntax
+		}
+		key, err := r.StringIn(whole)
 		if err != nil {
 			return err
 		}
@@ -336,6 +361,35 @@ func (r *Reader) String() ([]byte, error) {
 	}
 	again := Reader{text: r.text, at: start}
 	return again.AppendString(make([]byte, 0, r.at-start+8))
+}
+
+// StringIn is String for callers that keep what they read. Whole is the text once
+// more, as a string: what it holds as it is is cut from there and costs nothing.
+func (r *Reader) StringIn(whole string) (string, error) {
+	if r.Kind() != '"' {
+		return "", ErrSyntax
+	}
+	start := r.at
+	encoded, err := r.skipString()
+	if err != nil {
+		return "", err
+	}
+	if !encoded {
+		return whole[start+1 : r.at-1], nil
+	}
+	again := Reader{text: r.text, at: start}
+	text, err := again.AppendString(make([]byte, 0, r.at-start+8))
+	return string(text), err
+}
+
+// RawIn is Raw for such callers.
+func (r *Reader) RawIn(whole string) (string, error) {
+	r.Kind()
+	start := r.at
+	if err := r.Skip(); err != nil {
+		return "", err
+	}
+	return whole[start:r.at], nil
 }
 
 // AppendString appends to dst what the next value, a string, means. It is fastest

@@ -1,0 +1,273 @@
+package mutator
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+
+	"gomodules.xyz/jsonpatch/v2"
+)
+
+// snapshot remembers an object that is about to be edited in place, so that it can
+// be compared afterwards. It has an entry for each value, containers before what
+// they hold. That is much cheaper than a second object, and texts are shared, since
+// edits replace them.
+type snapshot struct{ entries []entry }
+
+// entry is a value as it was.
+type entry struct {
+	key   string // within the object that holds it; "" in a list
+	value any    // of a container its type alone counts
+	size  int    // how many values a container holds
+	next  int    // the index after the last entry of what it holds
+}
+
+// unseen takes the place of a value that is not remembered.
+type unseen struct{}
+
+// snapshots are used again, for they are the largest thing that a request needs.
+type snapshots struct{ pool sync.Pool }
+
+// maxSnapshot is how many entries one may have that is kept: of a large object that
+// comes once the memory is given back.
+const maxSnapshot = 4096
+
+// take remembers an object until put.
+func (s *snapshots) take(object map[string]any) *snapshot {
+	found, ok := s.pool.Get().(*snapshot)
+	if !ok {
+		found = &snapshot{entries: make([]entry, 0, 256)}
+	}
+	found.take(object)
+	return found
+}
+
+// put forgets the object of a snapshot.
+func (s *snapshots) put(used *snapshot) {
+	if cap(used.entries) > maxSnapshot {
+		return
+	}
+	clear(used.entries)
+	used.entries = used.entries[:0]
+	s.pool.Put(used)
+}
+
+// take remembers an object but for status and metadata.managedFields, which may be
+// larger than all the rest. No rule writes there; of one that did, the tests would
+// find that its change is not in the patch.
+func (s *snapshot) take(object map[string]any) {
+	s.fields("", object, func(key string, value any) {
+		metadata, is := value.(map[string]any)
+		switch {
+		case key == "status":
+			s.entries = append(s.entries, entry{key: key, value: unseen{}, next: len(s.entries) + 1})
+		case key == "metadata" && is:
+			s.fields(key, metadata, func(key string, value any) {
+				if key == "managedFields" {
+					value = unseen{}
+				}
+				s.add(key, value)
+			})
+		default:
+			s.add(key, value)
+		}
+	})
+}
+
+func (s *snapshot) fields(key string, fields map[string]any, add func(string, any)) {
+	at := len(s.entries)
+	s.entries = append(s.entries, entry{key: key, value: fields, size: len(fields)})
+	for key, value := range fields {
+		add(key, value)
+	}
+	s.entries[at].next = len(s.entries)
+}
+
+func (s *snapshot) add(key string, value any) {
+	switch value := value.(type) {
+	case map[string]any:
+		s.fields(key, value, s.add)
+	case []any:
+		at := len(s.entries)
+		s.entries = append(s.entries, entry{key: key, value: value, size: len(value)})
+		for _, element := range value {
+			s.add("", element)
+		}
+		s.entries[at].next = len(s.entries)
+	default:
+		s.entries = append(s.entries, entry{key: key, value: value, next: len(s.entries) + 1})
+	}
+}
+
+// patch returns the operations of RFC 6902 that make of the object as it was the
+// one that it is now. Their values are the object's own. Every object is compared
+// by its keys, every list from both of its ends, since rules add to the beginning
+// and the end of lists.
+func (s *snapshot) patch(now map[string]any) []jsonpatch.Operation {
+	d := difference{entries: s.entries, operations: make([]jsonpatch.Operation, 0, 16)}
+	d.value(0, now)
+	return d.operations
+}
+
+type difference struct {
+	entries    []entry
+	path       []byte // the JSON pointer of the value that is compared
+	operations []jsonpatch.Operation
+}
+
+func (d *difference) operation(op string, value any) {
+	d.operations = append(d.operations, jsonpatch.NewOperation(op, string(d.path), value))
+}
+
+// below runs do with the path of a field.
+func (d *difference) below(key string, do func()) {
+	length := len(d.path)
+	d.path = append(d.path, '/')
+	for i := range len(key) {
+		switch key[i] {
+		case '~':
+			d.path = append(d.path, "~0"...)
+		case '/':
+			d.path = append(d.path, "~1"...)
+		default:
+			d.path = append(d.path, key[i])
+		}
+	}
+	do()
+	d.path = d.path[:length]
+}
+
+// value compares the value of an entry.
+func (d *difference) value(at int, now any) {
+	switch was := d.entries[at].value.(type) {
+	case unseen:
+		return
+	case map[string]any:
+		if fields, ok := now.(map[string]any); ok {
+			d.fields(at, fields)
+			return
+		}
+	case []any:
+		if list, ok := now.([]any); ok {
+			d.list(at, list)
+			return
+		}
+	default:
+		if was == now {
+			return
+		}
+	}
+	d.operation("replace", now)
+}
+
+func (d *difference) fields(at int, now map[string]any) {
+	kept := 0
+	for i := at + 1; i < d.entries[at].next; i = d.entries[i].next {
+		value, has := now[d.entries[i].key]
+		d.below(d.entries[i].key, func() {
+			if !has {
+				d.operation("remove", nil)
+				return
+			}
+			kept++
+			d.value(i, value)
+		})
+	}
+	if kept == len(now) {
+		return
+	}
+	for _, key := range d.added(at, now) {
+		d.below(key, func() { d.operation("add", now[key]) })
+	}
+}
+
+// added returns the fields that an object did not have, sorted.
+func (d *difference) added(at int, now map[string]any) []string {
+	if d.entries[at].size > 16 { // where looking for each in turn would take long
+		left := maps.Clone(now)
+		for i := at + 1; i < d.entries[at].next; i = d.entries[i].next {
+			delete(left, d.entries[i].key)
+		}
+		return slices.Sorted(maps.Keys(left))
+	}
+	var added []string
+	for key := range now {
+		if !d.had(at, key) {
+			added = append(added, key)
+		}
+	}
+	slices.Sort(added)
+	return added
+}
+
+func (d *difference) had(at int, key string) bool {
+	for i := at + 1; i < d.entries[at].next; i = d.entries[i].next {
+		if d.entries[i].key == key {
+			return true
+		}
+	}
+	return false
+}
+
+// list compares element by element what is left between a common beginning and a
+// common end, and adds or removes what one side has more.
+func (d *difference) list(at int, now []any) {
+	was := make([]int, 0, d.entries[at].size)
+	for i := at + 1; i < d.entries[at].next; i = d.entries[i].next {
+		was = append(was, i)
+	}
+	first, last := 0, 0 // how many are the same at both ends
+	if len(was) != len(now) {
+		shorter := min(len(was), len(now))
+		for first < shorter && d.equal(was[first], now[first]) {
+			first++
+		}
+		for last < shorter-first && d.equal(was[len(was)-1-last], now[len(now)-1-last]) {
+			last++
+		}
+	}
+	both := min(len(was), len(now)) - last
+	for i := first; i < both; i++ {
+		d.below(strconv.Itoa(i), func() { d.value(was[i], now[i]) })
+	}
+	for i := both; i < len(now)-last; i++ {
+		d.below(strconv.Itoa(i), func() { d.operation("add", now[i]) })
+	}
+	for i := len(was) - last - 1; i >= both; i-- {
+		d.below(strconv.Itoa(i), func() { d.operation("remove", nil) })
+	}
+}
+
+// equal tells whether a value is what it was.
+func (d *difference) equal(at int, now any) bool {
+	switch was := d.entries[at].value.(type) {
+	case unseen:
+		return true
+	case map[string]any:
+		fields, ok := now.(map[string]any)
+		if !ok || len(fields) != d.entries[at].size {
+			return false
+		}
+		for i := at + 1; i < d.entries[at].next; i = d.entries[i].next {
+			value, has := fields[d.entries[i].key]
+			if !has || !d.equal(i, value) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		list, ok := now.([]any)
+		if !ok || len(list) != d.entries[at].size {
+			return false
+		}
+		for i, element := at+1, 0; i < d.entries[at].next; i, element = d.entries[i].next, element+1 {
+			if !d.equal(i, list[element]) {
+				return false
+			}
+		}
+		return true
+	default:
+		return was == now
+	}
+}
