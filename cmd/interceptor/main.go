@@ -149,7 +149,7 @@ func (o options) serve(ctx context.Context, c kube, to target, authority *certs.
 	recent := deliveries.New(deliveries.Options{
 		Replica: hostname(), PerTrigger: in.Deliveries.PerTrigger, Triggers: in.Deliveries.Triggers,
 	})
-	s := &server{log: log, drainTime: o.drain}
+	s := &server{log: log, drainTime: o.drain, handshakes: numbers.handshakes}
 	err := s.listen(ctx, o.bind,
 		endpoint{what: "probes", address: o.health, handler: s.probes()},
 		endpoint{what: "metrics", address: o.metrics, handler: numbers.handler()},

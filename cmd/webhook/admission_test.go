@@ -316,7 +316,7 @@ func requestsTo(t *testing.T, path string) float64 {
 	}
 	var count float64
 	for _, family := range families {
-		if family.GetName() != "controller_runtime_webhook_requests_total" {
+		if family.GetName() != "tekgate_webhook_requests_total" {
 			continue
 		}
 		for _, metric := range family.GetMetric() {

@@ -7,9 +7,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/tekgate/tekgate/internal/serve"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/validator"
 )
+
+// subsystem begins the names of what is measured of the server itself.
+const subsystem = "tekgate_webhook"
 
 // measures are what this server counts besides controller-runtime.
 type measures struct {
@@ -21,6 +25,9 @@ type measures struct {
 	info      *prometheus.GaugeVec
 	success   prometheus.Gauge
 	timestamp prometheus.Gauge
+
+	requests   *serve.Requests
+	handshakes *serve.Handshakes
 }
 
 // newMeasures registers them. A process that serves twice, as tests do, goes on
@@ -52,6 +59,8 @@ func newMeasures(registry prometheus.Registerer) (*measures, error) {
 		timestamp: keep(registry, &problems, prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tekgate_config_last_reload_success_timestamp_seconds", Help: "Unix time at which a valid configuration was read last.",
 		})),
+		requests:   keep(registry, &problems, serve.NewRequests(subsystem)),
+		handshakes: keep(registry, &problems, serve.NewHandshakes(subsystem)),
 	}
 	return m, errors.Join(problems...)
 }

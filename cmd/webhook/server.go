@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +29,7 @@ import (
 	"github.com/tekgate/tekgate/internal/admit"
 	"github.com/tekgate/tekgate/internal/certs"
 	"github.com/tekgate/tekgate/internal/drain"
+	"github.com/tekgate/tekgate/internal/serve"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -44,8 +44,8 @@ type program struct {
 	counts  *measures
 }
 
-// serve reads what it is told to read, and serves until ctx ends.
-func serve(ctx context.Context, o options, errOut io.Writer) error {
+// start reads what it is told to read, and serves until ctx ends.
+func start(ctx context.Context, o options, errOut io.Writer) error {
 	logger := logr.FromSlogHandler(slog.NewJSONHandler(errOut, nil))
 	log.SetLogger(logger)
 	klog.SetLogger(logger)
@@ -66,8 +66,7 @@ func serve(ctx context.Context, o options, errOut io.Writer) error {
 }
 
 func (s *program) run(ctx context.Context) error {
-	address, err := parseAddress(s.bind)
-	if err != nil {
+	if err := checkAddress(s.bind); err != nil {
 		return err
 	}
 	direct, err := client.New(s.cluster, client.Options{})
@@ -78,8 +77,9 @@ func (s *program) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	address.TLSOpts = []func(*tls.Config){authority.TLS}
-	hooks := webhook.NewServer(address)
+	hooks := serve.New(serve.Options{
+		Address: s.bind, TLS: authority.TLS, Log: s.log.WithName("serve"), Requests: s.counts.requests, Handshakes: s.counts.handshakes,
+	})
 	m, err := s.newManager(hooks)
 	if err != nil {
 		return err
@@ -141,17 +141,17 @@ func (s *program) loadAuthority(ctx context.Context, direct client.Client) (*cer
 	})
 }
 
-// parseAddress returns the options of a server at an address like host:port.
-func parseAddress(address string) (webhook.Options, error) {
-	host, digits, err := net.SplitHostPort(address)
+// checkAddress refuses an address that nobody could call.
+func checkAddress(address string) error {
+	_, digits, err := net.SplitHostPort(address)
 	if err != nil {
-		return webhook.Options{}, fmt.Errorf("reading --bind-address: %w", err)
+		return fmt.Errorf("reading --bind-address: %w", err)
 	}
 	port, err := strconv.ParseUint(digits, 10, 16)
 	if err != nil || port == 0 {
-		return webhook.Options{}, fmt.Errorf("reading --bind-address: %q is not a port", digits)
+		return fmt.Errorf("reading --bind-address: %q is not a port", digits)
 	}
-	return webhook.Options{Host: host, Port: int(port)}, nil
+	return nil
 }
 
 func (s *program) newManager(hooks webhook.Server) (manager.Manager, error) {
