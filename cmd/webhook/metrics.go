@@ -25,6 +25,8 @@ type measures struct {
 	info      *prometheus.GaugeVec
 	success   prometheus.Gauge
 	timestamp prometheus.Gauge
+	expiry    *prometheus.GaugeVec
+	repairs   *prometheus.CounterVec
 
 	requests   *serve.Requests
 	handshakes *serve.Handshakes
@@ -59,6 +61,14 @@ func newMeasures(registry prometheus.Registerer) (*measures, error) {
 		timestamp: keep(registry, &problems, prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tekgate_config_last_reload_success_timestamp_seconds", Help: "Unix time at which a valid configuration was read last.",
 		})),
+		expiry: keep(registry, &problems, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Subsystem: subsystem, Name: "certificate_expiry_timestamp_seconds",
+			Help: "When a certificate expires, in Unix time: the serving one, which is renewed by itself, or its CA's.",
+		}, []string{"certificate"})),
+		repairs: keep(registry, &problems, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Subsystem: subsystem, Name: "ca_bundle_repairs_total",
+			Help: "How often this replica put back a caBundle that somebody had overwritten, by webhook configuration.",
+		}, []string{"configuration"})),
 		requests:   keep(registry, &problems, serve.NewRequests(subsystem)),
 		handshakes: keep(registry, &problems, serve.NewHandshakes(subsystem)),
 	}
@@ -105,3 +115,9 @@ func (m *measures) loaded(hash string, now time.Time) {
 }
 
 func (m *measures) refused() { m.success.Set(0) }
+
+// expire takes when the serving certificate and its CA expire.
+func (m *measures) expire(leaf, ca time.Time) {
+	m.expiry.WithLabelValues("serving").Set(float64(leaf.Unix()))
+	m.expiry.WithLabelValues("ca").Set(float64(ca.Unix()))
+}

@@ -84,18 +84,26 @@ func (s *program) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = m.Add(&injector{
-		client:    direct,
-		authority: authority,
-		listening: hooks.StartedChecker(),
-		interval:  s.recheck,
-		log:       s.log.WithName("inject"),
-	})
 	requests, serving := drain.Watch(ctx, s.drain)
-	if err := errors.Join(err, s.register(ctx, m, requests)); err != nil {
+	if err := errors.Join(s.keepTrust(ctx, m, direct, authority), s.register(ctx, m, requests)); err != nil {
 		return err
 	}
 	return m.Start(serving)
+}
+
+// keepTrust makes the API server trust this server, and this server unready while
+// it does not.
+func (s *program) keepTrust(ctx context.Context, m manager.Manager, direct client.Client, authority *certs.Authority) error {
+	t := &trust{authority: authority}
+	if err := t.watch(ctx, m.GetCache()); err != nil {
+		return err
+	}
+	log := s.log.WithName("inject")
+	return errors.Join(m.AddReadyzCheck("trusted", t.ready), m.Add(&injector{
+		client: direct, authority: authority, changes: t.changes, interval: s.recheck, log: log, metrics: s.counts,
+		listening: m.GetWebhookServer().StartedChecker(),
+		alarm:     &alarm{namespace: s.namespace, events: m.GetEventRecorder("tekgate-webhook"), log: log},
+	}))
 }
 
 // connect returns the configuration of an API server that answers.

@@ -165,8 +165,10 @@ func (w *world) start() {
 		authority, err := certs.Load(ctx, certs.Options{Client: w.client, Namespace: live.Tekgate, Name: "tekgate-" + server + "-ca", DNSNames: []string{"x"}})
 		w.check(err)
 		if server == "webhook" {
-			w.check(certs.InjectMutating(ctx, w.client, "mutate.tekgate.dev", authority.CABundle()))
-			w.check(certs.InjectValidating(ctx, w.client, "validate.tekgate.dev", authority.CABundle()))
+			_, err = certs.InjectMutating(ctx, w.client, "mutate.tekgate.dev", authority.CABundle())
+			w.check(err)
+			_, err = certs.InjectValidating(ctx, w.client, "validate.tekgate.dev", authority.CABundle())
+			w.check(err)
 			continue
 		}
 		w.publish("tekgate", authority.CABundle())
