@@ -200,12 +200,13 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 		return err
 	}
 	hooks := m.GetWebhookServer() // asking for it makes the manager start it
+	budget := admit.NewBudget(admit.BudgetBytes)
 	for path, handler := range map[string]admission.Handler{
 		"/mutate":                 admission.HandlerFunc(c.mutating),
 		"/validate":               admission.HandlerFunc(c.validating),
 		"/validate-configuration": c,
 	} {
-		hooks.Register(path, requests.Handler(&admit.Webhook{Handler: handler}))
+		hooks.Register(path, requests.Handler(budget.Handler(&admit.Webhook{Handler: handler})))
 	}
 	return errors.Join(
 		m.Add(there.tasks), m.Add(there.tekton), m.Add(c), m.Add(again),

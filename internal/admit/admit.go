@@ -124,6 +124,9 @@ func read(rw http.ResponseWriter, r *http.Request) ([]byte, *httpError) {
 	case errors.As(err, &tooLarge):
 		return nil, &httpError{http.StatusRequestEntityTooLarge,
 			fmt.Sprintf("the body is larger than %d bytes: no AdmissionReview is", maxBody)}
+	case errors.Is(err, errBusy):
+		rw.Header().Set("Retry-After", retryAfter)
+		return nil, &httpError{http.StatusTooManyRequests, err.Error()}
 	case err != nil:
 		return nil, &httpError{http.StatusBadRequest, "the body ended early: send it again"}
 	}

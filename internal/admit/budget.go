@@ -1,0 +1,63 @@
+package admit
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync/atomic"
+)
+
+// Budget bounds the bytes of all bodies that are held at one time. A body that does
+// not fit is refused with 429 rather than made to wait: its sender has a deadline,
+// and an API server tries again by itself, after the second that it is told.
+//
+// Bytes are taken as they are read, whatever the header says of their number, so
+// that neither a length that is a lie nor a body without one gets past it, and a
+// large body that never comes keeps nobody out.
+type Budget struct{ free atomic.Int64 }
+
+// BudgetBytes fits two of the largest reviews, or thousands of usual ones. In
+// memory a review is several times its size, and the Pod has 128 MiB.
+const BudgetBytes = 16 << 20
+
+// retryAfter is in seconds, the smallest number that the header knows.
+const retryAfter = "1"
+
+// NewBudget returns a budget of so many bytes.
+func NewBudget(bytes int64) *Budget {
+	b := &Budget{}
+	b.free.Store(bytes)
+	return b
+}
+
+// Handler returns next, whose requests' bodies are taken from the budget until they
+// are answered.
+func (b *Budget) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := &metered{ReadCloser: r.Body, budget: b}
+		defer body.release()
+		r.Body = body
+		next.ServeHTTP(w, r)
+	})
+}
+
+// errBusy is what reading a body ends with that the budget has no room for.
+var errBusy = errors.New("too many requests are being answered: send it again later")
+
+// metered is a body that is paid for as it is read.
+type metered struct {
+	io.ReadCloser
+	budget *Budget
+	taken  int64
+}
+
+func (m *metered) Read(p []byte) (int, error) {
+	n, err := m.ReadCloser.Read(p)
+	m.taken += int64(n)
+	if m.budget.free.Add(-int64(n)) < 0 {
+		return 0, errBusy
+	}
+	return n, err
+}
+
+func (m *metered) release() { m.budget.free.Add(m.taken) }
