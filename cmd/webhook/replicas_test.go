@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -35,6 +36,7 @@ func TestReplicas(t *testing.T) {
 	b.create(account("ci"))
 
 	b.Run("an overwritten caBundle", func(t *testing.T) { s.on(t).testDrift(first, second) })
+	b.Run("hostile requests", func(t *testing.T) { s.on(t).testHostile(first) })
 	b.Run("SIGTERM", func(t *testing.T) { s.on(t).testTermination(first, second) })
 }
 
@@ -129,6 +131,7 @@ func (s *service) replica() *process {
 	p := &process{address: freeAddress(s.T), health: freeAddress(s.T), metrics: freeAddress(s.T)}
 	p.Cmd = exec.Command(s.program, "--kubeconfig", s.kubeconfig, "--config", s.config, "--bind-address", p.address,
 		"--health-bind-address", p.health, "--metrics-bind-address", p.metrics, "--recheck", "1h") // what is noticed is not by looking
+	p.Env = append(os.Environ(), "GOMEMLIMIT=200MiB") // as in manifests/tekgate/400-webhook.yaml
 	p.Stderr = &p.logs
 	if err := p.Start(); err != nil {
 		s.Fatal(err)

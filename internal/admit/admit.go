@@ -20,7 +20,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"runtime/debug"
@@ -118,7 +117,11 @@ func read(rw http.ResponseWriter, r *http.Request) ([]byte, *httpError) {
 		return nil, &httpError{http.StatusUnsupportedMediaType,
 			fmt.Sprintf("the Content-Type is %q: send an AdmissionReview as application/json", r.Header.Get("Content-Type"))}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(rw, r.Body, maxBody))
+	var body []byte
+	err := error(&http.MaxBytesError{Limit: maxBody})
+	if r.ContentLength <= maxBody {
+		body, err = readBody(http.MaxBytesReader(rw, r.Body, maxBody), r.ContentLength)
+	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):

@@ -13,19 +13,26 @@ import (
 //
 // Bytes are taken as they are read, whatever the header says of their number, so
 // that neither a length that is a lie nor a body without one gets past it, and a
-// large body that never comes keeps nobody out.
-type Budget struct{ free atomic.Int64 }
+// large body that never comes keeps nobody out. Nor do large bodies that come: a
+// third of the budget is for the others alone.
+type Budget struct {
+	free    atomic.Int64
+	reserve int64
+}
 
-// BudgetBytes fits two of the largest reviews, or thousands of usual ones. In
-// memory a review is several times its size, and the Pod has 128 MiB.
-const BudgetBytes = 16 << 20
+// BudgetBytes fits one of the largest reviews beside a thousand usual ones. In
+// memory an object is many times its size, and the Pod has 256 MiB.
+const BudgetBytes = 12 << 20
+
+// large is a body that gets nothing of the reserve. A usual one has a tenth of it.
+const large = 64 << 10
 
 // retryAfter is in seconds, the smallest number that the header knows.
 const retryAfter = "1"
 
 // NewBudget returns a budget of so many bytes.
 func NewBudget(bytes int64) *Budget {
-	b := &Budget{}
+	b := &Budget{reserve: bytes / 3}
 	b.free.Store(bytes)
 	return b
 }
@@ -54,7 +61,8 @@ type metered struct {
 func (m *metered) Read(p []byte) (int, error) {
 	n, err := m.ReadCloser.Read(p)
 	m.taken += int64(n)
-	if m.budget.free.Add(-int64(n)) < 0 {
+	free := m.budget.free.Add(-int64(n))
+	if free < 0 || m.taken > large && free < m.budget.reserve {
 		return 0, errBusy
 	}
 	return n, err

@@ -57,6 +57,30 @@ func TestBudget(t *testing.T) {
 	}
 }
 
+// TestReserve holds that large bodies leave room for small ones.
+func TestReserve(t *testing.T) {
+	const most = 3 << 20
+	h := &held{make(chan struct{}, 9), make(chan struct{})}
+	server := httptest.NewServer(admit.NewBudget(most).Handler(&admit.Webhook{Handler: h}))
+	defer server.Close()
+	var first sync.WaitGroup
+	first.Go(func() { send(t, server.URL, strings.NewReader(small+strings.Repeat(" ", most/2))) })
+	<-h.asked
+	for _, size := range []int{most / 3, most / 2} {
+		if res := send(t, server.URL, strings.NewReader(small+strings.Repeat(" ", size))); res.StatusCode != http.StatusTooManyRequests {
+			t.Errorf("a second large body is answered with %s", res.Status)
+		}
+	}
+	first.Go(func() {
+		if res := send(t, server.URL, strings.NewReader(small+strings.Repeat(" ", 10_000))); res.StatusCode != http.StatusOK {
+			t.Errorf("a small body is answered with %s", res.Status)
+		}
+	})
+	<-h.asked
+	close(h.goOn)
+	first.Wait()
+}
+
 // TestBudgetIsTakenAsRead holds that a body that is announced and does not come
 // keeps nobody out.
 func TestBudgetIsTakenAsRead(t *testing.T) {
