@@ -38,6 +38,7 @@ type world struct {
 	looks   *live.Cluster
 	port    int64
 	writes  *writes
+	config  *rest.Config
 }
 
 // writes notices requests that would change something.
@@ -62,7 +63,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, context: t.Context(), client: k, writes: &writes{}}
+	w := &world{t: t, context: t.Context(), client: k, writes: &writes{}, config: c.Config}
 	watched := rest.CopyConfig(c.Config)
 	watched.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		w.writes.next = next
@@ -273,6 +274,9 @@ func answer(out http.ResponseWriter, r *http.Request) {
 		http.Error(out, err.Error(), http.StatusBadRequest)
 		return
 	}
+	if review.Request.Name == "slow" {
+		time.Sleep(700 * time.Millisecond)
+	}
 	response := &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}
 	kind := admissionv1.PatchTypeJSONPatch
 	switch {
@@ -327,12 +331,41 @@ func TestCluster(t *testing.T) {
 			inner.expect(results, b.id, b.status, b.want)
 		})
 	}
+	t.Run("webhook-latency", func(t *testing.T) { w.testLatency(t) })
 	if _, healthy := w.run(); !healthy {
 		t.Error("all is mended and still called unhealthy")
 	}
 	if len(w.writes.seen) > 0 {
 		t.Errorf("checking wrote:\n%s", strings.Join(w.writes.seen, "\n"))
 	}
+}
+
+// testLatency makes the stand-in slow for some calls, which the API server measures
+// for as long as it runs; and asks as somebody who may not read that.
+func (w *world) testLatency(t *testing.T) {
+	inner := *w
+	inner.t = t
+	for range 4 {
+		run := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"taskRef": map[string]any{"name": "x"}}}}
+		run.SetGroupVersionKind(live.TaskRun)
+		run.SetNamespace("default")
+		run.SetName("slow")
+		run.SetAnnotations(map[string]string{"a": "b"}) // the stand-in adds to them
+		inner.check(w.client.Create(w.context, run, client.DryRunAll))
+	}
+	results, healthy := inner.run()
+	inner.expect(results, "webhook-latency", check.Warning, "webhook taskruns.mutate.tekgate.dev: of ")
+	inner.expect(results, "webhook-latency", check.Warning, " calls 4 took longer than 500ms, ")
+	if !healthy {
+		t.Error("a slow webhook makes the installation fail")
+	}
+	nobody := rest.CopyConfig(w.config)
+	nobody.Impersonate.UserName = "nobody"
+	var err error
+	inner.looks, err = live.Connect(nobody)
+	inner.check(err)
+	results, _ = inner.run()
+	inner.expect(results, "webhook-latency", check.Skipped, "you may not read the API server's /metrics")
 }
 
 func (w *world) expect(results map[string]check.Result, id string, status check.Status, want string) {
