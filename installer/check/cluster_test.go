@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -315,7 +316,7 @@ func TestCluster(t *testing.T) {
 	w.start()
 	results, healthy = w.run()
 	for id, r := range results {
-		if r.Status != check.Success {
+		if r.Status != check.Success && id != "configuration-replicas" { // no Pod runs; see testReplicas
 			t.Errorf("%s of a running installation is %s: %q", id, r.Status, r.Problems)
 		}
 	}
@@ -331,6 +332,7 @@ func TestCluster(t *testing.T) {
 			inner.expect(results, b.id, b.status, b.want)
 		})
 	}
+	t.Run("configuration-replicas", func(t *testing.T) { w.testReplicas(t) })
 	t.Run("webhook-latency", func(t *testing.T) { w.testLatency(t) })
 	if _, healthy := w.run(); !healthy {
 		t.Error("all is mended and still called unhealthy")
@@ -338,6 +340,75 @@ func TestCluster(t *testing.T) {
 	if len(w.writes.seen) > 0 {
 		t.Errorf("checking wrote:\n%s", strings.Join(w.writes.seen, "\n"))
 	}
+}
+
+// testReplicas asks two Pods that the API server finds at this machine, one of them
+// with another configuration than the one that is there.
+func (w *world) testReplicas(t *testing.T) {
+	address := outward(t)
+	inner := *w
+	inner.t = t
+	results, _ := inner.run()
+	inner.expect(results, "configuration-replicas", check.Skipped, "no Pod of the admission server runs")
+	ip, port := inner.metrics(address, `tekgate_config_info{hash="`+hash+`"} 1`)
+	inner.replica("current", ip, port)
+	results, _ = inner.run()
+	inner.expect(results, "configuration-replicas", check.Success, "")
+	ip, port = inner.metrics(address, `tekgate_config_info{hash="aaaaaaaaaaaa"} 1`)
+	inner.replica("behind", ip, port)
+	results, _ = inner.run()
+	inner.expect(results, "configuration-replicas", check.Warning, "Pod/tekgate/behind uses the configuration aaaaaaaaaaaa, and ConfigMap/tekgate/tekgate-config holds "+hash)
+	if text := strings.Join(results["configuration-replicas"].Problems, "\n"); strings.Contains(text, "current") {
+		t.Errorf("the replica that is right is told of: %s", text)
+	}
+}
+
+// outward is an address of this machine that is not loopback, which an API server
+// does not connect to for anybody.
+func outward(t *testing.T) string {
+	t.Helper()
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range all {
+		if network, ok := a.(*net.IPNet); ok && network.IP.IsGlobalUnicast() && network.IP.To4() != nil {
+			return network.IP.String()
+		}
+	}
+	t.Skip("this machine has no address but loopback, and the API server connects to no Pod there")
+	return ""
+}
+
+// metrics serves a text as a replica's metrics.
+func (w *world) metrics(address, text string) (ip string, port int64) {
+	w.t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(w.context, "tcp", net.JoinHostPort(address, "0"))
+	w.check(err)
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(out, "# TYPE tekgate_config_info gauge\n"+text+"\n")
+	})}
+	go func() { _ = server.Serve(l) }()
+	w.t.Cleanup(func() { server.Close() })
+	return address, int64(l.Addr().(*net.TCPAddr).Port)
+}
+
+// replica makes a Pod of the admission server that runs at an address.
+func (w *world) replica(name, ip string, port int64) {
+	w.t.Helper()
+	deployment := w.get(live.Deployment, live.Tekgate, "tekgate-webhook")
+	template, _, _ := unstructured.NestedMap(deployment.Object, "spec", "template")
+	pod := &unstructured.Unstructured{Object: template}
+	pod.SetGroupVersionKind(live.Pod)
+	pod.SetNamespace(live.Tekgate)
+	pod.SetName(name)
+	containers := live.Maps(pod.Object, "spec", "containers")
+	containers[0]["ports"] = []any{map[string]any{"name": "metrics", "containerPort": port}}
+	w.check(unstructured.SetNestedSlice(pod.Object, []any{containers[0]}, "spec", "containers"))
+	w.check(w.client.Create(w.context, pod))
+	patch := fmt.Sprintf(`{"status":{"phase":"Running","podIP":%q,"podIPs":[{"ip":%[1]q}]}}`, ip)
+	w.check(w.client.Status().Patch(w.context, pod, client.RawPatch("application/merge-patch+json", []byte(patch))))
+	w.t.Cleanup(func() { w.check(w.client.Delete(w.context, pod, client.GracePeriodSeconds(0))) })
 }
 
 // testLatency makes the stand-in slow for some calls, which the API server measures
