@@ -1,8 +1,14 @@
 package validator_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/tekgate/tekgate/internal/golden"
 	"github.com/tekgate/tekgate/internal/object"
@@ -27,6 +33,12 @@ func FuzzJudge(f *testing.F) {
 			config.Rules[rule.ID] = validator.RuleConfig{Mode: validator.Warn}
 		}
 		v := &validator.Validator{Config: config, Cluster: validator.NewSet([]validator.Subject{s})}
+		res := v.Handle(t.Context(), admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
+			Kind: metav1.GroupVersionKind(s.Kind), Namespace: namespace, Operation: admissionv1.Create, Object: runtime.RawExtension{Raw: raw},
+		}})
+		if res.Result.Code != http.StatusOK {
+			t.Errorf("a creation gets %d %q though every rule but warns", res.Result.Code, res.Result.Message)
+		}
 		out := v.Judge(t.Context(), s)
 		for _, finding := range out.Findings {
 			if strings.ContainsAny(finding.String(), "\r\n") || finding.Path == "" || finding.Message == "" || finding.Rule == "" || finding.Severity == "" {

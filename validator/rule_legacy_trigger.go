@@ -3,7 +3,6 @@ package validator
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/tekgate/tekgate/internal/object"
 )
@@ -138,7 +137,7 @@ func (p *Pass) legacyResources() {
 // podTemplateFits tells whether Tekton takes all fields of an old podTemplate today.
 func podTemplateFits(template map[string]any) bool {
 	for key := range template {
-		if !strings.Contains(" nodeSelector tolerations ", " "+key+" ") {
+		if key != "nodeSelector" && key != "tolerations" {
 			return false
 		}
 	}

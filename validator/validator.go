@@ -59,7 +59,7 @@ type Validator struct {
 	Observe func(kind string, finding Finding)
 	// Later is given each object with a finding that time may mend, see
 	// Rule.Others, and with each finding of a rule whose mode is Audit. It is not
-	// called in dry runs.
+	// called in dry runs, nor for what runs are found to be in mode Audit.
 	Later func(subject Subject, findings []Finding)
 }
 
@@ -154,12 +154,15 @@ func (j *judgement) judge(ctx context.Context, base *Pass) {
 func (j *judgement) take(rule *Rule, found []*Finding) {
 	exception, excepted := j.exceptions[rule.ID]
 	excepted = excepted && j.validator.accepts(exception)
-	for _, finding := range found {
-		if excepted {
+	for i, finding := range found {
+		same := func(other *Finding) bool { return other.Path == finding.Path && other.Message == finding.Message }
+		switch {
+		case slices.ContainsFunc(found[:i], same): // the API server tells it once, too
+		case excepted:
 			j.out.Excepted = append(j.out.Excepted, Excepted{*finding, exception})
-			continue
+		default:
+			j.out.Findings = append(j.out.Findings, *finding)
 		}
-		j.out.Findings = append(j.out.Findings, *finding)
 	}
 }
 

@@ -35,10 +35,10 @@ var tektonTypes = map[schema.GroupVersionKind]func() tektonObject{
 	v1.SchemeGroupVersion.WithKind("Pipeline"):         func() tektonObject { return &v1.Pipeline{} },
 	v1.SchemeGroupVersion.WithKind("TaskRun"):          func() tektonObject { return &v1.TaskRun{} },
 	v1.SchemeGroupVersion.WithKind("PipelineRun"):      func() tektonObject { return &v1.PipelineRun{} },
-	v1beta1.SchemeGroupVersion.WithKind("Task"):        func() tektonObject { return &v1beta1.Task{} },
-	v1beta1.SchemeGroupVersion.WithKind("Pipeline"):    func() tektonObject { return &v1beta1.Pipeline{} },
-	v1beta1.SchemeGroupVersion.WithKind("TaskRun"):     func() tektonObject { return &v1beta1.TaskRun{} },
-	v1beta1.SchemeGroupVersion.WithKind("PipelineRun"): func() tektonObject { return &v1beta1.PipelineRun{} },
+	v1beta1.SchemeGroupVersion.WithKind("Task"):        func() tektonObject { return &v1beta1.Task{} },        //nolint:staticcheck // deprecated, but served
+	v1beta1.SchemeGroupVersion.WithKind("Pipeline"):    func() tektonObject { return &v1beta1.Pipeline{} },    //nolint:staticcheck // deprecated, but served
+	v1beta1.SchemeGroupVersion.WithKind("TaskRun"):     func() tektonObject { return &v1beta1.TaskRun{} },     //nolint:staticcheck // deprecated, but served
+	v1beta1.SchemeGroupVersion.WithKind("PipelineRun"): func() tektonObject { return &v1beta1.PipelineRun{} }, //nolint:staticcheck // deprecated, but served
 	v1beta1.SchemeGroupVersion.WithKind("StepAction"):  func() tektonObject { return &v1beta1.StepAction{} },
 	v1beta1.SchemeGroupVersion.WithKind("CustomRun"):   func() tektonObject { return &v1beta1.CustomRun{} },
 	v1alpha1.SchemeGroupVersion.WithKind("StepAction"): func() tektonObject { return &v1alpha1.StepAction{} },
@@ -115,7 +115,8 @@ func tektonLines(err error) []string {
 	var found []string
 	for line := range strings.Lines(err.Error()) {
 		line = tektonRepeated.ReplaceAllStringFunc(strings.TrimSpace(line), func(quote string) string {
-			return quote[:strings.Index(quote, `"`)] + `"…"`
+			before, _, _ := strings.Cut(quote, `"`)
+			return before + `"…"`
 		})
 		if line != "" {
 			found = append(found, line)

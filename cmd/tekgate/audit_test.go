@@ -196,7 +196,7 @@ func (s *site) auditStatus(t *testing.T) {
 		"--fail-on bad":                  {2, "say error, warning, info or never"},
 		"--severity bad":                 {2, "say error, warning or info"},
 		"-o yaml":                        {2, "say table, json or html"},
-		"--rule dangling-refrence":       {2, `did you mean "dangling-reference"?`},
+		"--rule dangling-references":     {2, `did you mean "dangling-reference"?`},
 		"-A -n ci":                       {2, "contradict each other"},
 		"-l ===":                         {2, "reading --selector"},
 		"--config nowhere.yaml":          {2, "nowhere.yaml"},
@@ -264,7 +264,7 @@ func (s *site) auditPage(t *testing.T) {
 	text := strings.Join(strings.Fields(texts.String()), " ")
 	inOrder(t, text, "7 objects judged", "The rules are configured by ConfigMap tekgate/tekgate-config", "By rule", "By namespace", "Findings", "namespace ci",
 		"EventListener broken", "spec.triggers[0].bindings[0].ref", `did you mean "right"?`, "Exceptions", " (soon)", "moved, OPS-1", "2999-01-01", "<script>alert(1)</script>",
-		"Left out", "1 run that ended before", "namespace out: its label tekgate.dev/validate is disabled", "What the rules say", "Tekton accepts it, answers 202 to each event")
+		"Left out", "of runs that have ended: 1", "namespace out: its label tekgate.dev/validate is disabled", "What the rules say", "Tekton accepts it, answers 202 to each event")
 	if strings.Contains(out, "<script>alert") || strings.Contains(text, "incomplete") {
 		t.Error("it holds what it should not")
 	}

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"strings"
+	"sync"
+	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -18,17 +21,55 @@ import (
 // API server itself: a cache could lag behind a binding that was created a moment
 // ago.
 type references struct {
-	mapper meta.RESTMapper
+	kinds  *servedKinds
 	live   client.Reader
 	writer client.Client // for access reviews, which are created
 }
 
 var _ validator.Cluster = references{}
 
+// servedKinds knows which kinds the cluster serves. It remembers for a while what it
+// does not: rules ask for kinds that most clusters lack (Route, HTTPRoute), and the
+// mapper asks the API server for all there is, each time that it does not know one.
+type servedKinds struct {
+	mapper meta.RESTMapper
+
+	mu     sync.Mutex
+	absent map[schema.GroupKind]time.Time // when it was last looked for
+}
+
+// absentFor is how long a kind that is not served is not looked for again. Those of
+// Tekton are: somebody may be installing it.
+const absentFor = 30 * time.Second
+
+func newServedKinds(mapper meta.RESTMapper) *servedKinds {
+	return &servedKinds{mapper: mapper, absent: map[schema.GroupKind]time.Time{}}
+}
+
+func (s *servedKinds) mapping(kind schema.GroupKind) (*meta.RESTMapping, error) {
+	if s.isAbsent(kind) {
+		return nil, &meta.NoKindMatchError{GroupKind: kind}
+	}
+	mapping, err := s.mapper.RESTMapping(kind)
+	if meta.IsNoMatchError(err) && !strings.HasSuffix(kind.Group, "tekton.dev") {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.absent[kind] = time.Now()
+	}
+	return mapping, err
+}
+
+func (s *servedKinds) isAbsent(kind schema.GroupKind) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	since, known := s.absent[kind]
+	return known && time.Since(since) < absentFor
+}
+
 // Names implements validator.Cluster. A kind that the cluster does not serve is an
 // error: Triggers may be half installed.
 func (r references) Names(ctx context.Context, kind schema.GroupKind, namespace string) ([]string, error) {
-	mapping, err := r.mapper.RESTMapping(kind)
+	mapping, err := r.kinds.mapping(kind)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +91,7 @@ func (r references) Get(ctx context.Context, kind schema.GroupKind, namespace, n
 	if kind == (schema.GroupKind{Kind: "Secret"}) {
 		return nil, validator.ErrUnknown
 	}
-	mapping, err := r.mapper.RESTMapping(kind)
+	mapping, err := r.kinds.mapping(kind)
 	if err != nil {
 		return nil, err
 	}

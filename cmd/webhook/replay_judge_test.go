@@ -39,7 +39,9 @@ type judged struct {
 	others []*unstructured.Unstructured
 	config validator.Config
 	want   []string // the findings, "path: message (rule id)"
-	extra  struct {
+	// findings counts them.
+	findings int
+	extra    struct {
 		Secrets map[string][]string `json:"secrets"`
 		May     []string            `json:"may"`
 		Images  []string            `json:"images"`
@@ -62,7 +64,7 @@ type court struct {
 // that the manifests give it.
 func TestJudge(t *testing.T) {
 	c := newCourt(t)
-	done, skipped := map[string]int{}, map[string]int{}
+	done, bad, skipped := 0, map[string]int{}, map[string]int{}
 	for _, one := range judgedCases(t) {
 		if why := one.unplayable(); why != "" {
 			skipped[why]++
@@ -70,23 +72,23 @@ func TestJudge(t *testing.T) {
 		}
 		t.Run(one.name, func(t *testing.T) {
 			if c.on(t).try(c, one) {
-				done[one.rule.ID]++
+				done++
+				bad[one.rule.ID] += min(one.findings, 1)
 			}
 		})
 	}
-	total := 0
 	for _, rule := range validator.Rules {
-		total += done[rule.ID]
-		if done[rule.ID] == 0 && !rule.Online && !slices.Contains(unheard, rule.ID) {
-			t.Errorf("no case of the rule %s was judged through the API server", rule.ID)
+		if bad[rule.ID] == 0 && !rule.Online && !slices.Contains(unheard, rule.ID) {
+			t.Errorf("no bad case of the rule %s was judged through the API server", rule.ID)
 		}
 	}
-	t.Logf("judged %d cases; left out: %v", total, skipped)
+	t.Logf("judged %d cases; left out: %v", done, skipped)
 }
 
 // unheard are rules of which the admission server can find nothing: they need what
-// it may not read.
-var unheard = []string{"secret-missing"}
+// it may not read, are about namespaces of which it is not asked, or about fields that
+// the API server drops before.
+var unheard = []string{"missing-secret", "run-in-tekton-namespace", "removed-conditions"}
 
 func newCourt(t *testing.T) *court {
 	t.Helper()
@@ -114,7 +116,7 @@ func newCourt(t *testing.T) *court {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &court{bed: b, cluster: references{mapper: mapper, live: limited, writer: limited}, warnings: &warnings{}}
+	c := &court{bed: b, cluster: references{kinds: newServedKinds(mapper), live: limited, writer: limited}, warnings: &warnings{}}
 	hearing := rest.CopyConfig(b.cluster.Config)
 	hearing.QPS, hearing.WarningHandler = -1, c.warnings
 	if c.asking, err = client.New(hearing, client.Options{}); err != nil {
@@ -181,8 +183,13 @@ func (b *bed) try(c *court, one *judged) bool {
 		}
 		b.Cleanup(func() { _ = b.client.Delete(context.Background(), object) })
 	}
-	if err := b.client.Create(b.Context(), one.object.DeepCopy(), client.DryRunAll); err != nil {
+	stored := one.object.DeepCopy()
+	if err := b.client.Create(b.Context(), stored, client.DryRunAll); err != nil {
 		b.Logf("the API server refuses it: %v", err)
+		return false
+	}
+	if gone := lacks(one.object.Object, stored.Object, ""); gone != "" {
+		b.Logf("the API server drops %s before anybody is asked", gone)
 		return false
 	}
 	rule := *one.rule
@@ -272,6 +279,8 @@ func (one *judged) unplayable() string {
 		return "the server may read no Secret"
 	case gvk.Group == "tekton.dev" && gvk.Version == "v1alpha1" && gvk.Kind != "StepAction", gvk.Kind == "ClusterTask":
 		return "Tekton v1.15.0 no longer serves it"
+	case slices.Contains([]string{"kube-system", "tekton-pipelines"}, one.object.GetNamespace()):
+		return "nothing is asked about the namespace"
 	case one.object.GetName() == "" && one.object.GetGenerateName() == "":
 		return "the API server wants a name"
 	}
@@ -331,6 +340,7 @@ func judgedCase(t *testing.T, folder string, rule *validator.Rule) *judged {
 			one.want = append(one.want, finding)
 		}
 	}
+	one.findings = len(one.want)
 	return one
 }
 

@@ -191,7 +191,7 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 	}
 	c := &configuration{
 		path: s.config, namespace: s.namespace, interval: 2 * time.Second, cluster: there,
-		references: references{mapper: m.GetRESTMapper(), live: m.GetAPIReader(), writer: m.GetClient()},
+		references: references{kinds: newServedKinds(m.GetRESTMapper()), live: m.GetAPIReader(), writer: m.GetClient()},
 		controller: mutator.ControllerOf(s.tekton),
 		live:       m.GetAPIReader(), events: m.GetEventRecorder("tekgate-webhook"), metrics: s.counts, log: s.log.WithName("configuration"),
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/internal/config"
 	"github.com/tekgate/tekgate/mutator"
+	"github.com/tekgate/tekgate/validator"
 )
 
 // TestDocs holds that every configuration in docs/ and the README is right, and
@@ -105,4 +106,36 @@ func blocks(t *testing.T, file string) []string {
 		}
 	}
 	return found
+}
+
+// TestDocsPolicy holds that docs/policy.md names every list and limit of the
+// validator's policies, and a rule for each.
+func TestDocsPolicy(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range leaves(reflect.TypeFor[validator.Policy]()) {
+		if !strings.Contains(string(text), name+":") {
+			t.Errorf("docs/policy.md does not name %s", name)
+		}
+	}
+}
+
+// leaves are the JSON names of a struct's fields, of its structs' too.
+func leaves(kind reflect.Type) []string {
+	var names []string
+	for i := range kind.NumField() {
+		field := kind.Field(i)
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		names = append(names, name)
+		inner := field.Type
+		if inner.Kind() == reflect.Slice {
+			inner = inner.Elem()
+		}
+		if inner.Kind() == reflect.Struct && inner.PkgPath() == kind.PkgPath() {
+			names = append(names, leaves(inner)...)
+		}
+	}
+	return names
 }
