@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/internal/serve"
@@ -72,6 +73,9 @@ func newMeasures(registry prometheus.Registerer) (*measures, error) {
 		requests:   keep(registry, &problems, serve.NewRequests(subsystem)),
 		handshakes: keep(registry, &problems, serve.NewHandshakes(subsystem)),
 	}
+	// controller-runtime registers these for programs that have controllers alone.
+	keep[prometheus.Collector](registry, &problems, collectors.NewGoCollector())
+	keep[prometheus.Collector](registry, &problems, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m, errors.Join(problems...)
 }
 

@@ -238,6 +238,9 @@ func (s *service) testTermination(first, second *process) {
 	if n := s.metric(third, `tekgate_webhook_requests_in_flight{path="/mutate"}`); n != 0 {
 		s.Errorf("%v requests are in flight when nobody asks", n)
 	}
+	if s.metric(third, "go_goroutines ") == 0 {
+		s.Error("the metrics tell nothing of the process")
+	}
 	expires := time.Unix(int64(s.metric(third, `tekgate_webhook_certificate_expiry_timestamp_seconds{certificate="ca"}`)), 0)
 	if years := time.Until(expires).Hours() / 24 / 365; years < 9 || years > 11 {
 		s.Errorf("the CA's metric says that it expires at %s", expires)
