@@ -19,8 +19,9 @@ import (
 )
 
 // By how much hostile requests may make the server grow. A slow connection with TLS
-// takes up to 50 KiB, most of it the stack that its handshake grew; a body that is
-// not taken takes less than 32 MiB. An object of 100,000 params is one that people can
+// takes some 55 KiB: 17 of stack, which its handshake grew, and the rest buffers and
+// what the collector lets stand beside them. A body that is not taken takes less than
+// 32 MiB. An object of 100,000 params is one that people can
 // have, and takes forty times its size while it is judged: one at a time has to fit
 // the Pod's 256 MiB.
 const (
