@@ -71,6 +71,7 @@ func TestOnAPIServer(t *testing.T) {
 	t.Run("from a url to the Service", func(t *testing.T) { testSwitch(t, c, p) })
 	t.Run("rights", func(t *testing.T) { testRights(t, api.Config, c, p) })
 	t.Run("configuration", func(t *testing.T) { testConfiguration(t, api, c) })
+	t.Run("a CA that expires", func(t *testing.T) { testExpiring(t, c) })
 }
 
 func create(t *testing.T, c client.Client, o client.Object) {

@@ -149,7 +149,7 @@ func (o options) serve(ctx context.Context, c kube, to target, authority *certs.
 	recent := deliveries.New(deliveries.Options{
 		Replica: hostname(), PerTrigger: in.Deliveries.PerTrigger, Triggers: in.Deliveries.Triggers,
 	})
-	s := &server{log: log, drainTime: o.drain}
+	s := &server{log: log, drainTime: o.drain, handshakes: numbers.handshakes}
 	err := s.listen(ctx, o.bind,
 		endpoint{what: "probes", address: o.health, handler: s.probes()},
 		endpoint{what: "metrics", address: o.metrics, handler: numbers.handler()},
@@ -169,7 +169,8 @@ func (o options) serve(ctx context.Context, c kube, to target, authority *certs.
 		Observers: []interceptor.Observer{numbers, recent, complaints},
 	}))
 	configured.teller = &teller{client: c.Client, namespace: o.namespace, reloads: numbers.reloads, log: log}
-	k := &keeper{publisher: publisher{client: c, log: log}, to: to, authority: authority, every: o.recheck}
+	k := &keeper{publisher: publisher{client: c, log: log}, to: to, authority: authority, every: o.recheck,
+		alarm: alarm{client: c.Client, namespace: o.namespace, log: log}}
 	return s.run(ctx, configured.parts, authority.TLS, k.run, complaints.run, replays.Run, configured.file.Run)
 }
 
@@ -189,6 +190,9 @@ func hostname() string {
 	return name
 }
 
+// caSecret holds the CA that all replicas share.
+const caSecret = "tekgate-interceptor-ca"
+
 // startTimeout bounds the wait for an API server that does not answer at all.
 const startTimeout = 30 * time.Second
 
@@ -197,7 +201,7 @@ func (o options) authority(ctx context.Context, c kube, to target) (*certs.Autho
 	defer cancel()
 	names, ips := to.names()
 	authority, err := certs.Load(ctx, certs.Options{
-		Client: c.Client, Namespace: o.namespace, Name: "tekgate-interceptor-ca", DNSNames: names, IPs: ips,
+		Client: c.Client, Namespace: o.namespace, Name: caSecret, DNSNames: names, IPs: ips,
 		Overlap: o.overlap,
 	})
 	var request *url.Error

@@ -13,6 +13,7 @@ import (
 	"github.com/tekgate/tekgate/interceptor"
 	"github.com/tekgate/tekgate/interceptor/deliveries"
 	"github.com/tekgate/tekgate/interceptor/secrets"
+	"github.com/tekgate/tekgate/internal/serve"
 )
 
 // metrics are what is served at /metrics. No label holds a word that a sender
@@ -30,6 +31,8 @@ type metrics struct {
 	secrets  *prometheus.CounterVec
 	matched  *matched
 	reloads  *reloads
+
+	handshakes *serve.Handshakes
 }
 
 const subsystem = "tekgate_interceptor"
@@ -61,11 +64,13 @@ func newMetrics(expiry func() (leaf, ca time.Time)) *metrics {
 		}, []string{"outcome"}),
 		matched: &matched{seen: map[matchedKey]matchedValue{}},
 		reloads: newReloads(),
+
+		handshakes: serve.NewHandshakes(subsystem),
 	}
 	for _, o := range secrets.Outcomes {
 		m.secrets.WithLabelValues(string(o))
 	}
-	m.registry.MustRegister(m.verdicts, m.duration, m.skew, m.newlines, m.secrets, m.matched, m.reloads.success, m.reloads.at,
+	m.registry.MustRegister(m.verdicts, m.duration, m.skew, m.newlines, m.secrets, m.matched, m.reloads.success, m.reloads.at, m.handshakes,
 		expiryGauge("serving", func() time.Time { leaf, _ := expiry(); return leaf }),
 		expiryGauge("ca", func() time.Time { _, ca := expiry(); return ca }),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

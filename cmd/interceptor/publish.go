@@ -39,6 +39,7 @@ type keeper struct {
 	to        target
 	authority *certs.Authority
 	every     time.Duration
+	alarm     alarm
 
 	published []byte // the bundle that clients can read
 }
@@ -52,6 +53,8 @@ func (k *keeper) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		_, expiry := k.authority.Expiry()
+		k.alarm.look(ctx, expiry, err)
 		pause := k.every
 		switch {
 		case err == nil && (changed || said != ""):

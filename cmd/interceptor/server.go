@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -14,18 +13,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/tekgate/tekgate/internal/drain"
-)
-
-// The times. An EventListener sends at once and waits ten seconds for an answer;
-// it never closes an idle connection, and an event that meets the closing of one
-// is lost, so connections are kept for long.
-const (
-	headerTimeout = 10 * time.Second
-	readTimeout   = 20 * time.Second
-	writeTimeout  = 30 * time.Second // from the end of the header: reads and verifies, too
-	idleTimeout   = 10 * time.Minute
-	// stopTimeout bounds the wait for the last answers.
-	stopTimeout = 20 * time.Second
+	"github.com/tekgate/tekgate/internal/serve"
 )
 
 // server listens for events and for probes.
@@ -38,6 +26,8 @@ type server struct {
 	log       logr.Logger
 	drainTime time.Duration // how long events are still taken after SIGTERM, at most
 	requests  *drain.Requests
+
+	handshakes *serve.Handshakes
 
 	events net.Listener
 	beside []endpoint
@@ -88,12 +78,12 @@ func (s *server) run(ctx context.Context, handler http.Handler, secure func(*tls
 	s.requests = requests
 	config := &tls.Config{}
 	secure(config)
-	servers := []*http.Server{s.server(requests.Handler(handler))}
+	servers := []*http.Server{serve.HTTP(requests.Handler(handler), s.log, s.handshakes)}
 	failed := make(chan error, 1+len(s.beside))
 	go func() { failed <- servers[0].Serve(tls.NewListener(s.events, config)) }()
 	s.log.Info("serving events", "address", s.events.Addr().String())
 	for _, e := range s.beside {
-		server := s.server(e.handler)
+		server := serve.HTTP(e.handler, s.log, s.handshakes)
 		servers = append(servers, server)
 		go func() { failed <- server.Serve(e.listener) }()
 		s.log.Info("serving "+e.what, "address", e.listener.Addr().String())
@@ -115,18 +105,6 @@ func (s *server) run(ctx context.Context, handler http.Handler, secure func(*tls
 	return errors.Join(err, stop(servers...))
 }
 
-func (s *server) server(h http.Handler) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(logr.ToSlogHandler(s.log), slog.LevelWarn),
-	}
-}
-
 // probes answers for the Pod. Ready means that events are served; it does not ask
 // for the ClusterInterceptor, which waits for Tekton Triggers.
 func (s *server) probes() http.Handler {
@@ -143,7 +121,7 @@ func (s *server) probes() http.Handler {
 }
 
 func stop(servers ...*http.Server) error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), serve.StopTimeout)
 	defer cancel()
 	var errs []error
 	for _, s := range servers {

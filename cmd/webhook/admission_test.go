@@ -25,6 +25,7 @@ func TestAdmission(t *testing.T) {
 	before := b.parse(kaniko("before", "v1"))
 	b.create(before)
 	b.Run("rotation that nobody is told of", func(t *testing.T) { b.on(t).testUnpublished() })
+	b.Run("a CA that expires", func(t *testing.T) { b.on(t).testExpiring() })
 	b.configure()
 	b.create(account("ci"))
 
@@ -36,6 +37,7 @@ func TestAdmission(t *testing.T) {
 	b.Run("EventListener", func(t *testing.T) { b.on(t).testEventListener() })
 	b.Run("direct", func(t *testing.T) { b.on(t).testDirect() })
 	b.Run("injection", func(t *testing.T) { b.on(t).testInjection() })
+	b.Run("trust", func(t *testing.T) { b.on(t).testTrust() })
 	b.Run("rotation", func(t *testing.T) { b.on(t).testRotation() })
 	b.Run("configuration", func(t *testing.T) { b.on(t).testConfiguration() })
 	b.Run("another webhook after it", func(t *testing.T) { b.on(t).testSecondAfter() })
@@ -316,7 +318,7 @@ func requestsTo(t *testing.T, path string) float64 {
 	}
 	var count float64
 	for _, family := range families {
-		if family.GetName() != "controller_runtime_webhook_requests_total" {
+		if family.GetName() != "tekgate_webhook_requests_total" {
 			continue
 		}
 		for _, metric := range family.GetMetric() {

@@ -19,13 +19,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/controller-runtime/pkg/webhook"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/tekgate/tekgate/internal/admit"
+	"github.com/tekgate/tekgate/internal/serve"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -158,22 +159,18 @@ func kubebuilderIdiom() admission.Handler {
 	})
 }
 
-// benchmarkServer serves with controller-runtime's server and a P-256 key, like
-// the real one.
+// benchmarkServer serves with the server and the kind of key of the real one.
 func benchmarkServer(b *testing.B, handlers map[string]http.Handler) string {
 	b.Helper()
 	address := freeAddress(b)
-	options, err := parseAddress(address)
-	if err != nil {
-		b.Fatal(err)
-	}
 	certificate := selfSigned(b)
-	options.TLSOpts = []func(*tls.Config){func(c *tls.Config) {
-		c.MinVersion = tls.VersionTLS13
-		c.NextProtos = []string{"http/1.1"}
-		c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil }
-	}}
-	server := webhook.NewServer(options)
+	server := serve.New(serve.Options{
+		Address: address, Log: logr.Discard(), Requests: serve.NewRequests("benchmark"), Handshakes: serve.NewHandshakes("benchmark"),
+		TLS: func(c *tls.Config) {
+			c.NextProtos = []string{"http/1.1"}
+			c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil }
+		},
+	})
 	for path, handler := range handlers {
 		server.Register(path, handler)
 	}

@@ -69,6 +69,15 @@ func (l *logs) String() string {
 // newBed starts an API server and ours, without any webhook configuration.
 func newBed(t *testing.T) *bed {
 	t.Helper()
+	b := newCluster(t)
+	b.start()
+	return b
+}
+
+// newCluster starts an API server that knows Tekton's kinds and what the server is
+// allowed.
+func newCluster(t *testing.T) *bed {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("needs a real API server, which -short does without")
 	}
@@ -86,7 +95,6 @@ func newBed(t *testing.T) *bed {
 		b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 	}
 	b.limit()
-	b.start()
 	return b
 }
 
@@ -134,17 +142,20 @@ func (b *bed) start() {
 		}, io.Discard, b.logs)
 	}()
 	b.Cleanup(cancel)
-	b.eventually("the server is ready", func() error {
-		res, err := http.Get("http://" + b.health + "/readyz")
-		if err != nil {
-			return err
-		}
-		defer res.Body.Close()
-		if res.StatusCode != http.StatusOK {
-			return fmt.Errorf("got %s", res.Status)
-		}
-		return nil
-	})
+	b.eventually("the server is ready", func() error { return ready(b.health) })
+}
+
+// ready asks a server's probe.
+func ready(health string) error {
+	res, err := http.Get("http://" + health + "/readyz")
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("got %s", res.Status)
+	}
+	return nil
 }
 
 // installCRDs applies Tekton's own, without their conversion, which would ask

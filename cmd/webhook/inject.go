@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -22,18 +23,32 @@ const (
 // without a leader: all write the same bytes, and none where they stand already.
 // While the CA is replaced the bytes change, and the authority goes on only once
 // both configurations hold the new ones.
+//
+// Who overwrites a bundle again and again, as a GitOps tool does that renders one,
+// is answered ever later: two that repair each other's work without end have taken
+// down etcd elsewhere.
 type injector struct {
 	client    client.Client
 	authority *certs.Authority
 	published []byte          // the bundle that the API server can read in both
 	listening healthz.Checker // whether the server can be reached
 	interval  time.Duration   // between two looks when all is well
+	changes   <-chan struct{} // tells of changes to the configurations
 	log       logr.Logger
+	metrics   *measures
+	alarm     *alarm
+
+	repaired time.Time     // when a bundle was put back last
+	patience time.Duration // how long after that the next one is, at the soonest
 }
 
 const (
 	soonest = time.Second     // between the first attempts
 	latest  = 5 * time.Second // between the later ones: `tekgate install` waits for one
+
+	leastPatience = 250 * time.Millisecond
+	mostPatience  = 30 * time.Second
+	forgiven      = 2 * time.Minute // without a repair
 )
 
 // NeedLeaderElection tells the manager to run it in every replica.
@@ -57,27 +72,69 @@ func (i *injector) Start(ctx context.Context) error {
 		} else {
 			pause = soonest
 		}
-		if !sleep(ctx, wait) {
+		if !i.rest(ctx, wait) {
 			return nil
 		}
 	}
 }
 
-// inject first takes the newest CA, so that no replica writes an older bundle over
-// a newer one.
+// rest waits, less long where a configuration changes. It reports false if ctx
+// ended first.
+func (i *injector) rest(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	case <-i.changes:
+		return sleep(ctx, time.Until(i.repaired.Add(i.patience)))
+	}
+}
+
+// inject has the CA in both configurations, or says why it has not, and tells of
+// one that is about to expire.
 func (i *injector) inject(ctx context.Context) error {
+	err := i.write(ctx)
+	leaf, ca := i.authority.Expiry()
+	i.metrics.expire(leaf, ca)
+	i.alarm.look(ca, err)
+	return err
+}
+
+// write first takes the newest CA, so that no replica writes an older bundle over a
+// newer one.
+func (i *injector) write(ctx context.Context) error {
 	if err := i.authority.Advance(ctx, i.published); err != nil {
 		return err
 	}
 	bundle := i.authority.CABundle()
-	err := errors.Join(
-		certs.InjectMutating(ctx, i.client, mutatingConfiguration, bundle),
-		certs.InjectValidating(ctx, i.client, validatingConfiguration, bundle),
-	)
+	mutating, err := certs.InjectMutating(ctx, i.client, mutatingConfiguration, bundle)
+	validating, failure := certs.InjectValidating(ctx, i.client, validatingConfiguration, bundle)
+	if bytes.Equal(bundle, i.published) {
+		i.note(mutating, mutatingConfiguration)
+		i.note(validating, validatingConfiguration)
+	}
+	err = errors.Join(err, failure)
 	if err == nil {
 		i.published = bundle
 	}
 	return err
+}
+
+// note tells of a bundle that was there before and had to be written again.
+func (i *injector) note(repaired bool, configuration string) {
+	if !repaired {
+		return
+	}
+	i.patience = min(2*i.patience, mostPatience)
+	if now := time.Now(); now.Sub(i.repaired) > forgiven {
+		i.patience = leastPatience
+	}
+	i.repaired = time.Now()
+	i.metrics.repairs.WithLabelValues(configuration).Inc()
+	i.log.Info("wrote the caBundle again, which somebody had overwritten: let what applies this object leave out its caBundles", "configuration", configuration)
 }
 
 // tell logs what has changed since it told the last time, and returns that.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/go-logr/logr"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -146,6 +147,9 @@ func cacheOptions(log logr.Logger) cache.Options {
 		ByObject: map[client.Object]cache.ByObject{
 			partial("Namespace"):     {Transform: keepOurs},
 			&corev1.ServiceAccount{}: {Transform: keepAccount},
+
+			&admissionv1.MutatingWebhookConfiguration{}:   named(mutatingConfiguration),
+			&admissionv1.ValidatingWebhookConfiguration{}: named(validatingConfiguration),
 		},
 		DefaultTransform: keepTask(log),
 	}

@@ -59,7 +59,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		RunE: func(command *cobra.Command, _ []string) error {
-			return serve(command.Context(), o, errOut)
+			return start(command.Context(), o, errOut)
 		},
 	}
 	flags := command.Flags()

@@ -5,11 +5,16 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/tekgate/tekgate/internal/serve"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/validator"
 )
+
+// subsystem begins the names of what is measured of the server itself.
+const subsystem = "tekgate_webhook"
 
 // measures are what this server counts besides controller-runtime.
 type measures struct {
@@ -21,6 +26,11 @@ type measures struct {
 	info      *prometheus.GaugeVec
 	success   prometheus.Gauge
 	timestamp prometheus.Gauge
+	expiry    *prometheus.GaugeVec
+	repairs   *prometheus.CounterVec
+
+	requests   *serve.Requests
+	handshakes *serve.Handshakes
 }
 
 // newMeasures registers them. A process that serves twice, as tests do, goes on
@@ -52,7 +62,20 @@ func newMeasures(registry prometheus.Registerer) (*measures, error) {
 		timestamp: keep(registry, &problems, prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "tekgate_config_last_reload_success_timestamp_seconds", Help: "Unix time at which a valid configuration was read last.",
 		})),
+		expiry: keep(registry, &problems, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Subsystem: subsystem, Name: "certificate_expiry_timestamp_seconds",
+			Help: "When a certificate expires, in Unix time: the serving one, which is renewed by itself, or its CA's.",
+		}, []string{"certificate"})),
+		repairs: keep(registry, &problems, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Subsystem: subsystem, Name: "ca_bundle_repairs_total",
+			Help: "How often this replica put back a caBundle that somebody had overwritten, by webhook configuration.",
+		}, []string{"configuration"})),
+		requests:   keep(registry, &problems, serve.NewRequests(subsystem)),
+		handshakes: keep(registry, &problems, serve.NewHandshakes(subsystem)),
 	}
+	// controller-runtime registers these for programs that have controllers alone.
+	keep[prometheus.Collector](registry, &problems, collectors.NewGoCollector())
+	keep[prometheus.Collector](registry, &problems, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m, errors.Join(problems...)
 }
 
@@ -96,3 +119,9 @@ func (m *measures) loaded(hash string, now time.Time) {
 }
 
 func (m *measures) refused() { m.success.Set(0) }
+
+// expire takes when the serving certificate and its CA expire.
+func (m *measures) expire(leaf, ca time.Time) {
+	m.expiry.WithLabelValues("serving").Set(float64(leaf.Unix()))
+	m.expiry.WithLabelValues("ca").Set(float64(ca.Unix()))
+}

@@ -68,7 +68,7 @@ func (b *bed) replica(ctx context.Context) *certs.Authority {
 	if err != nil {
 		b.Fatal(err)
 	}
-	i := &injector{client: b.client, authority: authority, interval: 200 * time.Millisecond, log: logr.Discard(),
+	i := &injector{client: b.client, authority: authority, interval: 200 * time.Millisecond, log: logr.Discard(), metrics: b.measures(), alarm: b.alarm(),
 		listening: func(*http.Request) error { return nil }}
 	go func() { _ = i.Start(ctx) }() // it never fails
 	return authority
@@ -255,7 +255,7 @@ func (b *bed) testUnpublished() {
 	if err := b.client.Patch(b.Context(), secret, patch); err != nil {
 		b.Fatal(err)
 	}
-	i := &injector{client: b.client, authority: authority}
+	i := &injector{client: b.client, authority: authority, metrics: b.measures(), alarm: b.alarm()}
 	for end := time.Now().Add(testOverlap + 2*time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		if err := i.inject(b.Context()); err == nil || !strings.Contains(err.Error(), "ValidatingWebhookConfiguration validate.tekgate.dev: there is none") {
 			b.Fatalf("got error %v", err)

@@ -61,7 +61,7 @@ func TestBindAddress(t *testing.T) {
 		":8443": true, "127.0.0.1:9443": true, "[::1]:9443": true,
 		"": false, "8443": false, ":0": false, ":https": false, ":99999": false,
 	} {
-		_, err := parseAddress(address)
+		err := checkAddress(address)
 		if (err == nil) != want {
 			t.Errorf("%q gives error %v", address, err)
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +29,7 @@ import (
 	"github.com/tekgate/tekgate/internal/admit"
 	"github.com/tekgate/tekgate/internal/certs"
 	"github.com/tekgate/tekgate/internal/drain"
+	"github.com/tekgate/tekgate/internal/serve"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -44,8 +44,8 @@ type program struct {
 	counts  *measures
 }
 
-// serve reads what it is told to read, and serves until ctx ends.
-func serve(ctx context.Context, o options, errOut io.Writer) error {
+// start reads what it is told to read, and serves until ctx ends.
+func start(ctx context.Context, o options, errOut io.Writer) error {
 	logger := logr.FromSlogHandler(slog.NewJSONHandler(errOut, nil))
 	log.SetLogger(logger)
 	klog.SetLogger(logger)
@@ -66,8 +66,7 @@ func serve(ctx context.Context, o options, errOut io.Writer) error {
 }
 
 func (s *program) run(ctx context.Context) error {
-	address, err := parseAddress(s.bind)
-	if err != nil {
+	if err := checkAddress(s.bind); err != nil {
 		return err
 	}
 	direct, err := client.New(s.cluster, client.Options{})
@@ -78,24 +77,33 @@ func (s *program) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	address.TLSOpts = []func(*tls.Config){authority.TLS}
-	hooks := webhook.NewServer(address)
+	hooks := serve.New(serve.Options{
+		Address: s.bind, TLS: authority.TLS, Log: s.log.WithName("serve"), Requests: s.counts.requests, Handshakes: s.counts.handshakes,
+	})
 	m, err := s.newManager(hooks)
 	if err != nil {
 		return err
 	}
-	err = m.Add(&injector{
-		client:    direct,
-		authority: authority,
-		listening: hooks.StartedChecker(),
-		interval:  s.recheck,
-		log:       s.log.WithName("inject"),
-	})
 	requests, serving := drain.Watch(ctx, s.drain)
-	if err := errors.Join(err, s.register(ctx, m, requests)); err != nil {
+	if err := errors.Join(s.keepTrust(ctx, m, direct, authority), s.register(ctx, m, requests)); err != nil {
 		return err
 	}
 	return m.Start(serving)
+}
+
+// keepTrust makes the API server trust this server, and this server unready while
+// it does not.
+func (s *program) keepTrust(ctx context.Context, m manager.Manager, direct client.Client, authority *certs.Authority) error {
+	t := &trust{authority: authority}
+	if err := t.watch(ctx, m.GetCache()); err != nil {
+		return err
+	}
+	log := s.log.WithName("inject")
+	return errors.Join(m.AddReadyzCheck("trusted", t.ready), m.Add(&injector{
+		client: direct, authority: authority, changes: t.changes, interval: s.recheck, log: log, metrics: s.counts,
+		listening: m.GetWebhookServer().StartedChecker(),
+		alarm:     &alarm{namespace: s.namespace, events: m.GetEventRecorder("tekgate-webhook"), log: log},
+	}))
 }
 
 // connect returns the configuration of an API server that answers.
@@ -141,17 +149,17 @@ func (s *program) loadAuthority(ctx context.Context, direct client.Client) (*cer
 	})
 }
 
-// parseAddress returns the options of a server at an address like host:port.
-func parseAddress(address string) (webhook.Options, error) {
-	host, digits, err := net.SplitHostPort(address)
+// checkAddress refuses an address that nobody could call.
+func checkAddress(address string) error {
+	_, digits, err := net.SplitHostPort(address)
 	if err != nil {
-		return webhook.Options{}, fmt.Errorf("reading --bind-address: %w", err)
+		return fmt.Errorf("reading --bind-address: %w", err)
 	}
 	port, err := strconv.ParseUint(digits, 10, 16)
 	if err != nil || port == 0 {
-		return webhook.Options{}, fmt.Errorf("reading --bind-address: %q is not a port", digits)
+		return fmt.Errorf("reading --bind-address: %q is not a port", digits)
 	}
-	return webhook.Options{Host: host, Port: int(port)}, nil
+	return nil
 }
 
 func (s *program) newManager(hooks webhook.Server) (manager.Manager, error) {
@@ -192,12 +200,13 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 		return err
 	}
 	hooks := m.GetWebhookServer() // asking for it makes the manager start it
+	budget := admit.NewBudget(admit.BudgetBytes)
 	for path, handler := range map[string]admission.Handler{
 		"/mutate":                 admission.HandlerFunc(c.mutating),
 		"/validate":               admission.HandlerFunc(c.validating),
 		"/validate-configuration": c,
 	} {
-		hooks.Register(path, requests.Handler(&admit.Webhook{Handler: handler}))
+		hooks.Register(path, requests.Handler(budget.Handler(&admit.Webhook{Handler: handler})))
 	}
 	return errors.Join(
 		m.Add(there.tasks), m.Add(there.tekton), m.Add(c), m.Add(again),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -38,6 +39,7 @@ type world struct {
 	looks   *live.Cluster
 	port    int64
 	writes  *writes
+	config  *rest.Config
 }
 
 // writes notices requests that would change something.
@@ -62,7 +64,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, context: t.Context(), client: k, writes: &writes{}}
+	w := &world{t: t, context: t.Context(), client: k, writes: &writes{}, config: c.Config}
 	watched := rest.CopyConfig(c.Config)
 	watched.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		w.writes.next = next
@@ -165,8 +167,10 @@ func (w *world) start() {
 		authority, err := certs.Load(ctx, certs.Options{Client: w.client, Namespace: live.Tekgate, Name: "tekgate-" + server + "-ca", DNSNames: []string{"x"}})
 		w.check(err)
 		if server == "webhook" {
-			w.check(certs.InjectMutating(ctx, w.client, "mutate.tekgate.dev", authority.CABundle()))
-			w.check(certs.InjectValidating(ctx, w.client, "validate.tekgate.dev", authority.CABundle()))
+			_, err = certs.InjectMutating(ctx, w.client, "mutate.tekgate.dev", authority.CABundle())
+			w.check(err)
+			_, err = certs.InjectValidating(ctx, w.client, "validate.tekgate.dev", authority.CABundle())
+			w.check(err)
 			continue
 		}
 		w.publish("tekgate", authority.CABundle())
@@ -271,6 +275,9 @@ func answer(out http.ResponseWriter, r *http.Request) {
 		http.Error(out, err.Error(), http.StatusBadRequest)
 		return
 	}
+	if review.Request.Name == "slow" {
+		time.Sleep(700 * time.Millisecond)
+	}
 	response := &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}
 	kind := admissionv1.PatchTypeJSONPatch
 	switch {
@@ -309,7 +316,7 @@ func TestCluster(t *testing.T) {
 	w.start()
 	results, healthy = w.run()
 	for id, r := range results {
-		if r.Status != check.Success {
+		if r.Status != check.Success && id != "configuration-replicas" { // no Pod runs; see testReplicas
 			t.Errorf("%s of a running installation is %s: %q", id, r.Status, r.Problems)
 		}
 	}
@@ -325,12 +332,111 @@ func TestCluster(t *testing.T) {
 			inner.expect(results, b.id, b.status, b.want)
 		})
 	}
+	t.Run("configuration-replicas", func(t *testing.T) { w.testReplicas(t) })
+	t.Run("webhook-latency", func(t *testing.T) { w.testLatency(t) })
 	if _, healthy := w.run(); !healthy {
 		t.Error("all is mended and still called unhealthy")
 	}
 	if len(w.writes.seen) > 0 {
 		t.Errorf("checking wrote:\n%s", strings.Join(w.writes.seen, "\n"))
 	}
+}
+
+// testReplicas asks two Pods that the API server finds at this machine, one of them
+// with another configuration than the one that is there.
+func (w *world) testReplicas(t *testing.T) {
+	address := outward(t)
+	inner := *w
+	inner.t = t
+	results, _ := inner.run()
+	inner.expect(results, "configuration-replicas", check.Skipped, "no Pod of the admission server runs")
+	ip, port := inner.metrics(address, `tekgate_config_info{hash="`+hash+`"} 1`)
+	inner.replica("current", ip, port)
+	results, _ = inner.run()
+	inner.expect(results, "configuration-replicas", check.Success, "")
+	ip, port = inner.metrics(address, `tekgate_config_info{hash="aaaaaaaaaaaa"} 1`)
+	inner.replica("behind", ip, port)
+	results, _ = inner.run()
+	inner.expect(results, "configuration-replicas", check.Warning, "Pod/tekgate/behind uses the configuration aaaaaaaaaaaa, and ConfigMap/tekgate/tekgate-config holds "+hash)
+	if text := strings.Join(results["configuration-replicas"].Problems, "\n"); strings.Contains(text, "current") {
+		t.Errorf("the replica that is right is told of: %s", text)
+	}
+}
+
+// outward is an address of this machine that is not loopback, which an API server
+// does not connect to for anybody.
+func outward(t *testing.T) string {
+	t.Helper()
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range all {
+		if network, ok := a.(*net.IPNet); ok && network.IP.IsGlobalUnicast() && network.IP.To4() != nil {
+			return network.IP.String()
+		}
+	}
+	t.Skip("this machine has no address but loopback, and the API server connects to no Pod there")
+	return ""
+}
+
+// metrics serves a text as a replica's metrics.
+func (w *world) metrics(address, text string) (ip string, port int64) {
+	w.t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(w.context, "tcp", net.JoinHostPort(address, "0"))
+	w.check(err)
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(out, "# TYPE tekgate_config_info gauge\n"+text+"\n")
+	})}
+	go func() { _ = server.Serve(l) }()
+	w.t.Cleanup(func() { server.Close() })
+	return address, int64(l.Addr().(*net.TCPAddr).Port)
+}
+
+// replica makes a Pod of the admission server that runs at an address.
+func (w *world) replica(name, ip string, port int64) {
+	w.t.Helper()
+	deployment := w.get(live.Deployment, live.Tekgate, "tekgate-webhook")
+	template, _, _ := unstructured.NestedMap(deployment.Object, "spec", "template")
+	pod := &unstructured.Unstructured{Object: template}
+	pod.SetGroupVersionKind(live.Pod)
+	pod.SetNamespace(live.Tekgate)
+	pod.SetName(name)
+	containers := live.Maps(pod.Object, "spec", "containers")
+	containers[0]["ports"] = []any{map[string]any{"name": "metrics", "containerPort": port}}
+	w.check(unstructured.SetNestedSlice(pod.Object, []any{containers[0]}, "spec", "containers"))
+	w.check(w.client.Create(w.context, pod))
+	patch := fmt.Sprintf(`{"status":{"phase":"Running","podIP":%q,"podIPs":[{"ip":%[1]q}]}}`, ip)
+	w.check(w.client.Status().Patch(w.context, pod, client.RawPatch("application/merge-patch+json", []byte(patch))))
+	w.t.Cleanup(func() { w.check(w.client.Delete(w.context, pod, client.GracePeriodSeconds(0))) })
+}
+
+// testLatency makes the stand-in slow for some calls, which the API server measures
+// for as long as it runs; and asks as somebody who may not read that.
+func (w *world) testLatency(t *testing.T) {
+	inner := *w
+	inner.t = t
+	for range 4 {
+		run := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"taskRef": map[string]any{"name": "x"}}}}
+		run.SetGroupVersionKind(live.TaskRun)
+		run.SetNamespace("default")
+		run.SetName("slow")
+		run.SetAnnotations(map[string]string{"a": "b"}) // the stand-in adds to them
+		inner.check(w.client.Create(w.context, run, client.DryRunAll))
+	}
+	results, healthy := inner.run()
+	inner.expect(results, "webhook-latency", check.Warning, "webhook taskruns.mutate.tekgate.dev: of ")
+	inner.expect(results, "webhook-latency", check.Warning, " calls 4 took longer than 500ms, ")
+	if !healthy {
+		t.Error("a slow webhook makes the installation fail")
+	}
+	nobody := rest.CopyConfig(w.config)
+	nobody.Impersonate.UserName = "nobody"
+	var err error
+	inner.looks, err = live.Connect(nobody)
+	inner.check(err)
+	results, _ = inner.run()
+	inner.expect(results, "webhook-latency", check.Skipped, "you may not read the API server's /metrics")
 }
 
 func (w *world) expect(results map[string]check.Result, id string, status check.Status, want string) {

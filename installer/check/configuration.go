@@ -23,6 +23,7 @@ var configurationChecks = []Check{
 			"If it stays so, the servers hold the last good configuration: `kubectl -n tekgate describe configmap tekgate-config` shows the Event BadConfiguration with the reason, and so does their log.",
 		run: configurationInForce,
 	},
+	replicasCheck,
 }
 
 // configuration returns Tekgate's, or nil where there is none.

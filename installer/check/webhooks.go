@@ -30,6 +30,7 @@ var webhookChecks = []Check{
 			"Bring the Deployment tekgate-webhook up, or let `tekgate install` set failurePolicy back to Ignore.",
 		run: webhookFailurePolicy,
 	},
+	latencyCheck,
 }
 
 // hook is what the checks need of one webhook.

@@ -74,6 +74,11 @@ func Connect(config *rest.Config) (*Cluster, error) {
 // Version asks the server for its version.
 func (c *Cluster) Version() (*version.Info, error) { return c.discovery.ServerVersion() }
 
+// Raw returns what the server says at a path, such as /metrics.
+func (c *Cluster) Raw(ctx context.Context, path string) ([]byte, error) {
+	return c.discovery.RESTClient().Get().AbsPath(path).DoRaw(ctx)
+}
+
 // Get returns an object, or nil where it is absent.
 func (c *Cluster) Get(ctx context.Context, kind schema.GroupVersionKind, namespace, name string) (*unstructured.Unstructured, error) {
 	obj := &unstructured.Unstructured{}

@@ -16,7 +16,6 @@
 package admit
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -121,19 +120,23 @@ func read(rw http.ResponseWriter, r *http.Request) ([]byte, *httpError) {
 		return nil, &httpError{http.StatusUnsupportedMediaType,
 			fmt.Sprintf("the Content-Type is %q: send an AdmissionReview as application/json", given)}
 	}
-	// Room for what is announced, but no more than an announcement is worth.
-	var body bytes.Buffer
-	body.Grow(int(min(max(r.ContentLength, 0), 64<<10)) + bytes.MinRead)
-	_, err := body.ReadFrom(http.MaxBytesReader(rw, r.Body, maxBody))
+	var body []byte
+	err := error(&http.MaxBytesError{Limit: maxBody})
+	if r.ContentLength <= maxBody {
+		body, err = readBody(http.MaxBytesReader(rw, r.Body, maxBody), r.ContentLength)
+	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
 		return nil, &httpError{http.StatusRequestEntityTooLarge,
 			fmt.Sprintf("the body is larger than %d bytes: no AdmissionReview is", maxBody)}
+	case errors.Is(err, errBusy):
+		rw.Header().Set("Retry-After", retryAfter)
+		return nil, &httpError{http.StatusTooManyRequests, err.Error()}
 	case err != nil:
 		return nil, &httpError{http.StatusBadRequest, "the body ended early: send it again"}
 	}
-	return body.Bytes(), nil
+	return body, nil
 }
 
 func isJSON(contentType string) bool {

@@ -167,7 +167,7 @@ func clientConfigs(t *testing.T, o client.Object) map[string]*admissionv1.Webhoo
 	return found
 }
 
-type injectFunc func(ctx context.Context, c client.Client, name string, bundle []byte) error
+type injectFunc func(ctx context.Context, c client.Client, name string, bundle []byte) (changed bool, err error)
 
 func testInject(t *testing.T, c client.Client, o client.Object, inject injectFunc) {
 	if err := c.Create(t.Context(), o); err != nil {
@@ -179,13 +179,13 @@ func testInject(t *testing.T, c client.Client, o client.Object, inject injectFun
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := inject(t.Context(), c, name, a.CABundle()); err != nil {
-			t.Fatalf("round %d: %v", round, err)
+		if changed, err := inject(t.Context(), c, name, a.CABundle()); err != nil || !changed {
+			t.Fatalf("round %d: changed %v, error %v", round, changed, err)
 		}
 		version := versionOf(t, c, "", o, name)
 		checkInjected(t, o, a.CABundle())
-		if err := inject(t.Context(), c, name, a.CABundle()); err != nil {
-			t.Fatal(err)
+		if changed, err := inject(t.Context(), c, name, a.CABundle()); err != nil || changed {
+			t.Fatalf("a second time: changed %v, error %v", changed, err)
 		}
 		if again := versionOf(t, c, "", o, name); again != version {
 			t.Errorf("round %d: an equal bundle was written again", round)
@@ -227,7 +227,7 @@ func checkInjected(t *testing.T, o client.Object, bundle []byte) {
 
 func testMissingConfiguration(t *testing.T, c client.Client) {
 	for _, inject := range []injectFunc{certs.InjectMutating, certs.InjectValidating} {
-		err := inject(t.Context(), c, "absent", []byte("x"))
+		_, err := inject(t.Context(), c, "absent", []byte("x"))
 		if err == nil || !strings.Contains(err.Error(), "`tekgate install` creates it") {
 			t.Errorf("got %v", err)
 		}

@@ -21,39 +21,40 @@ const injector = "tekgate-certs"
 
 // InjectMutating writes bundle, as PEM, into every webhook of the
 // MutatingWebhookConfiguration called name. All other fields stay with whoever
-// wrote them, and nothing is written where the bundle is there already.
-func InjectMutating(ctx context.Context, c client.Client, name string, bundle []byte) error {
+// wrote them, and nothing is written where the bundle is there already: changed
+// says whether it was not.
+func InjectMutating(ctx context.Context, c client.Client, name string, bundle []byte) (changed bool, err error) {
 	return inject(ctx, c, "MutatingWebhookConfiguration", name, bundle)
 }
 
 // InjectValidating does for a ValidatingWebhookConfiguration what InjectMutating
 // does for a mutating one.
-func InjectValidating(ctx context.Context, c client.Client, name string, bundle []byte) error {
+func InjectValidating(ctx context.Context, c client.Client, name string, bundle []byte) (changed bool, err error) {
 	return inject(ctx, c, "ValidatingWebhookConfiguration", name, bundle)
 }
 
-func inject(ctx context.Context, c client.Client, kind, name string, bundle []byte) error {
+func inject(ctx context.Context, c client.Client, kind, name string, bundle []byte) (changed bool, err error) {
 	live := &unstructured.Unstructured{}
 	live.SetAPIVersion("admissionregistration.k8s.io/v1")
 	live.SetKind(kind)
-	err := c.Get(ctx, client.ObjectKey{Name: name}, live)
+	err = c.Get(ctx, client.ObjectKey{Name: name}, live)
 	if apierrors.IsNotFound(err) {
-		return fmt.Errorf("injecting the CA into %s %s: there is none; `tekgate install` creates it", kind, name)
+		return false, fmt.Errorf("injecting the CA into %s %s: there is none; `tekgate install` creates it", kind, name)
 	}
 	if err != nil {
-		return fmt.Errorf("reading %s %s to inject the CA: %w", kind, name, err)
+		return false, fmt.Errorf("reading %s %s to inject the CA: %w", kind, name, err)
 	}
 	want, changed := bundled(live, bundle)
 	if !changed {
-		return nil
+		return false, nil
 	}
 	// Others own the bundle only where they put one in by hand, and then a wrong
 	// one: so ours is forced.
 	err = c.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), client.FieldOwner(injector), client.ForceOwnership)
 	if err != nil {
-		return fmt.Errorf("injecting the CA into %s %s: %w", kind, name, err)
+		return false, fmt.Errorf("injecting the CA into %s %s: %w", kind, name, err)
 	}
-	return nil
+	return true, nil
 }
 
 // bundled returns live reduced to its webhooks' names, each with the bundle, and

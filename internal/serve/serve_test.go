@@ -1,0 +1,282 @@
+package serve_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tekgate/tekgate/internal/serve"
+)
+
+// bed is a running server and who trusts it.
+type bed struct {
+	*testing.T
+	address  string
+	registry *prometheus.Registry
+	pool     *x509.CertPool
+	stop     context.CancelFunc
+	stopped  chan error
+	log      *lines
+}
+
+type lines struct {
+	sync.Mutex
+	strings.Builder
+}
+
+func (l *lines) add(prefix, args string) {
+	l.Lock()
+	defer l.Unlock()
+	l.WriteString(prefix + args + "\n")
+}
+
+func (l *lines) String() string {
+	l.Lock()
+	defer l.Unlock()
+	return l.Builder.String()
+}
+
+func newBed(t *testing.T, handlers map[string]http.HandlerFunc) *bed {
+	t.Helper()
+	sample := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate
+	sample.Close()
+	b := &bed{T: t, address: freeAddress(t), registry: prometheus.NewRegistry(), pool: x509.NewCertPool(), stopped: make(chan error, 1), log: &lines{}}
+	b.pool.AddCert(sample.Certificate())
+	requests, handshakes := serve.NewRequests("test"), serve.NewHandshakes("test")
+	b.registry.MustRegister(requests, handshakes)
+	server := serve.New(serve.Options{
+		Address: b.address, Log: logr.New(funcr.New(b.log.add, funcr.Options{}).GetSink()), Requests: requests, Handshakes: handshakes,
+		TLS: func(c *tls.Config) { c.Certificates, c.NextProtos = sample.TLS.Certificates, []string{"http/1.1"} },
+	})
+	for path, handler := range handlers {
+		server.Register(path, handler)
+	}
+	if server.StartedChecker()(nil) == nil {
+		t.Error("the server says that it has started before it has")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	b.stop = cancel
+	go func() { b.stopped <- server.Start(ctx) }()
+	for end := time.Now().Add(5 * time.Second); server.StartedChecker()(nil) != nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the server does not start")
+		}
+	}
+	return b
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+func (b *bed) client() *http.Client {
+	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: b.pool}}
+	b.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+func (b *bed) get(path string) (status int, protocol string) {
+	b.Helper()
+	res, err := b.client().Get("https://" + b.address + path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer res.Body.Close()
+	return res.StatusCode, res.Proto
+}
+
+// value is the sum of a metric's series that hold all of some label values.
+func (b *bed) value(name string, labels ...string) (sum float64) {
+	b.Helper()
+	families, err := b.registry.Gather()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+	series:
+		for _, m := range family.GetMetric() {
+			for _, label := range labels {
+				if !strings.Contains(m.String(), `value:"`+label+`"`) {
+					continue series
+				}
+			}
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return sum
+}
+
+// TestSignalCancelsNothing holds what controller-runtime's server does not: what is
+// being answered when the first signal comes is answered to its end.
+func TestSignalCancelsNothing(t *testing.T) {
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	var cancelled error
+	b := newBed(t, map[string]http.HandlerFunc{"/slow": func(w http.ResponseWriter, r *http.Request) {
+		close(reached)
+		<-goOn
+		cancelled = r.Context().Err()
+		_, _ = io.WriteString(w, "done")
+	}})
+	status := make(chan int, 1)
+	go func() {
+		got, _ := b.get("/slow")
+		status <- got
+	}()
+	<-reached
+	if n := b.value("test_requests_in_flight", "/slow"); n != 1 {
+		t.Errorf("%v requests are in flight, want 1", n)
+	}
+	b.stop()
+	select {
+	case err := <-b.stopped:
+		t.Fatalf("Start returned %v while a request was being answered", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	close(goOn)
+	if got := <-status; got != http.StatusOK || cancelled != nil {
+		t.Errorf("the request was answered with %d, its context says %v", got, cancelled)
+	}
+	if err := <-b.stopped; err != nil {
+		t.Errorf("Start returned %v", err)
+	}
+	if n := b.value("test_requests_in_flight", "/slow"); n != 0 {
+		t.Errorf("%v requests are in flight in the end", n)
+	}
+}
+
+func TestProtocols(t *testing.T) {
+	b := newBed(t, map[string]http.HandlerFunc{"/": http.NotFound})
+	if _, protocol := b.get("/"); protocol != "HTTP/1.1" {
+		t.Errorf("got %s", protocol)
+	}
+	old := &tls.Config{RootCAs: b.pool, MaxVersion: tls.VersionTLS12}
+	if conn, err := tls.Dial("tcp", b.address, old); err == nil {
+		conn.Close()
+		t.Error("TLS 1.2 is spoken")
+	}
+}
+
+// TestMeasures counts what became of requests.
+func TestMeasures(t *testing.T) {
+	b := newBed(t, map[string]http.HandlerFunc{
+		"/mutate": func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.RawQuery {
+			case "busy":
+				http.Error(w, "busy", http.StatusTooManyRequests)
+			case "large":
+				http.Error(w, "large", http.StatusRequestEntityTooLarge)
+			}
+		},
+		"/validate": func(http.ResponseWriter, *http.Request) {},
+	})
+	for _, path := range []string{"/mutate", "/mutate?busy", "/mutate?large", "/mutate?busy", "/validate"} {
+		b.get(path)
+	}
+	// pprof's handlers would be on http.DefaultServeMux, if anything imported it.
+	for _, path := range []string{"/debug/pprof/", "/metrics", "/"} {
+		if status, _ := b.get(path); status != http.StatusNotFound {
+			t.Errorf("%s gives %d on the serving port", path, status)
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		labels []string
+		want   float64
+	}{
+		{"test_requests_total", []string{"/mutate"}, 4},
+		{"test_requests_total", []string{"/mutate", "200"}, 1},
+		{"test_requests_total", []string{"/mutate", "429"}, 2},
+		{"test_requests_rejected_total", []string{"/mutate", "busy"}, 2},
+		{"test_requests_rejected_total", []string{"/mutate", "too-large"}, 1},
+		{"test_requests_rejected_total", []string{"/validate"}, 0},
+		{"test_request_duration_seconds", []string{"/mutate"}, 4},
+		{"test_request_duration_seconds", []string{"/validate"}, 1},
+	} {
+		if got := b.value(tt.name, tt.labels...); got != tt.want {
+			t.Errorf("%s%v is %v, want %v", tt.name, tt.labels, got, tt.want)
+		}
+	}
+}
+
+// TestHandshakes counts handshakes that fail, and logs none of them.
+func TestHandshakes(t *testing.T) {
+	b := newBed(t, map[string]http.HandlerFunc{"/": http.NotFound})
+	if conn, err := tls.Dial("tcp", b.address, &tls.Config{RootCAs: x509.NewCertPool()}); err == nil {
+		conn.Close()
+		t.Error("a client with no CA trusts the server")
+	}
+	if _, err := tls.Dial("tcp", b.address, &tls.Config{RootCAs: b.pool, MaxVersion: tls.VersionTLS12}); err == nil {
+		t.Error("TLS 1.2 is spoken")
+	}
+	for _, text := range []string{"", "GET / HTTP/1.1\r\n\r\n"} {
+		conn, err := net.Dial("tcp", b.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, text)
+		_ = conn.(*net.TCPConn).CloseWrite()
+		_, _ = io.ReadAll(conn)
+		conn.Close()
+	}
+	for _, reason := range []string{"untrusted", "protocol", "closed", "plain"} {
+		var got float64
+		for end := time.Now().Add(5 * time.Second); time.Now().Before(end) && got != 1; time.Sleep(5 * time.Millisecond) {
+			got = b.value("test_tls_handshake_errors_total", reason)
+		}
+		if got != 1 {
+			t.Errorf("%v handshakes failed as %s, want 1", got, reason)
+		}
+	}
+	if text := b.log.String(); strings.Contains(text, "handshake") {
+		t.Errorf("the log has\n%s", text)
+	}
+}
+
+// TestLimits holds the limits against those of who calls: an API server uses
+// connections that were idle for up to 90 seconds, and waits for up to 30.
+func TestLimits(t *testing.T) {
+	s := serve.HTTP(http.NotFoundHandler(), logr.Discard(), serve.NewHandshakes("test"))
+	if s.IdleTimeout <= 90*time.Second {
+		t.Errorf("idle connections are closed after %s, while an API server may be about to use them", s.IdleTimeout)
+	}
+	if s.ReadHeaderTimeout <= 0 || s.ReadHeaderTimeout > 10*time.Second || s.ReadTimeout <= 0 || s.ReadTimeout > 30*time.Second {
+		t.Errorf("a slow client is waited for: %s for its header, %s for its request", s.ReadHeaderTimeout, s.ReadTimeout)
+	}
+	if s.WriteTimeout <= 30*time.Second || s.WriteTimeout > time.Minute {
+		t.Errorf("an answer may take %s, an API server waits up to 30s", s.WriteTimeout)
+	}
+	if s.MaxHeaderBytes <= 0 || s.MaxHeaderBytes > 64<<10 {
+		t.Errorf("a header may have %d bytes", s.MaxHeaderBytes)
+	}
+}
+
+// TestAddressInUse is told as an error and not as a panic.
+func TestAddressInUse(t *testing.T) {
+	b := newBed(t, nil)
+	second := serve.New(serve.Options{Address: b.address, Log: logr.Discard(), TLS: func(*tls.Config) {},
+		Requests: serve.NewRequests("test"), Handshakes: serve.NewHandshakes("test")})
+	if err := second.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "listening for admission reviews: ") {
+		t.Errorf("got error %v", err)
+	}
+}
