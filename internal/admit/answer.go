@@ -37,7 +37,8 @@ func (a *answers) answer(uid types.UID, res admission.Response) ([]byte, error) 
 		a.patch = kept(patch)
 		patchType = new(admissionv1.PatchTypeJSONPatch)
 	}
-	out := append(a.review[:0], `{"kind":"AdmissionReview","apiVersion":"`+groupVersion+`","response":{"uid":`...)
+	out := a.review[:0]
+	out = append(out, `{"kind":"AdmissionReview","apiVersion":"`+groupVersion+`","response":{"uid":`...)
 	out = scan.AppendQuoted(out, string(uid))
 	out = append(out, `,"allowed":`...)
 	out = strconv.AppendBool(out, res.Allowed)
