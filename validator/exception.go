@@ -94,12 +94,16 @@ func checkException(_ context.Context, p *Pass) {
 		return // the exceptions of the TriggerTemplate hold for it
 	}
 	exceptions := exceptionsOf(p.Object)
+	if len(exceptions) == 0 {
+		return
+	}
+	rules := p.rules()
 	for _, id := range slices.Sorted(maps.Keys(exceptions)) {
 		exception, path := exceptions[id], "metadata.annotations["+ExceptionPrefix+id+"]"
 		switch {
-		case !slices.Contains(p.rules, id):
+		case !slices.Contains(rules, id):
 			remedy := "remove it"
-			if best := strict.Closest(id, p.rules); best != "" {
+			if best := strict.Closest(id, rules); best != "" {
 				remedy = fmt.Sprintf("did you mean %q?", best)
 			}
 			p.Report(path, "the exception is from a rule %q, which does not exist: %s", id, remedy)

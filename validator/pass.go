@@ -27,7 +27,7 @@ type Pass struct {
 
 	at      string // what goes before each path: "" or "spec.resourcetemplates[0]."
 	now     func() time.Time
-	rules   []string // the ids of all rules
+	rules   func() []string // the ids of all rules
 	report  func(*Finding)
 	found   []*Finding
 	unknown []string

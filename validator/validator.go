@@ -111,7 +111,7 @@ func (o Outcome) In(mode Mode) []Finding {
 // Judge judges one object by the rules for its kind, and the objects that a
 // TriggerTemplate is to create by the rules for theirs.
 func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
-	j := &judgement{validator: v, cluster: remember(v.Cluster), namespace: subject.Namespace, rules: identifiers()}
+	j := &judgement{validator: v, cluster: remember(v.Cluster), namespace: subject.Namespace}
 	j.exceptions = exceptionsOf(subject.Fields)
 	j.judge(ctx, &Pass{
 		Object: subject.Fields, Kind: subject.Kind, Namespace: subject.Namespace, Policy: &v.Config.Policy,
@@ -124,7 +124,6 @@ type judgement struct {
 	validator  *Validator
 	cluster    *memory
 	namespace  string
-	rules      []string
 	exceptions map[string]Exception
 	out        Outcome
 }
@@ -137,7 +136,7 @@ func (j *judgement) judge(ctx context.Context, base *Pass) {
 		}
 		pass := *base
 		pass.Cluster, pass.Registry, pass.Offline = j.cluster, j.validator.Registry, j.validator.Offline
-		pass.now, pass.rules = j.validator.now, j.rules
+		pass.now, pass.rules = j.validator.now, identifiers
 		pass.report = func(f *Finding) { f.Severity, f.Mode, f.Rule, f.Others = rule.Severity, mode, rule.ID, rule.Others }
 		pass.found, pass.unknown = nil, nil
 		rule.Check(ctx, &pass)
