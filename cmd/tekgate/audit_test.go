@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -16,7 +15,6 @@ import (
 	"golang.org/x/net/html"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -313,17 +311,7 @@ metadata: {name: listeners, namespace: ci}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: listeners}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: eve}]
 `)
-	config, err := clientcmd.LoadFromFile(kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, user := range config.AuthInfos {
-		user.Impersonate = "eve"
-	}
-	eve := filepath.Join(t.TempDir(), "eve")
-	if err := clientcmd.WriteToFile(*config, eve); err != nil {
-		t.Fatal(err)
-	}
+	eve := impersonating(t, kubeconfig, "eve")
 	e := &site{t: t, kubeconfig: []string{"--kubeconfig", eve}}
 	report, talk, err := e.audited()
 	if status(err) != 2 || !strings.Contains(err.Error(), "the audit is incomplete: ") || report.Complete {

@@ -15,7 +15,6 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/internal/lookup"
 	"github.com/tekgate/tekgate/installer/live"
-	"github.com/tekgate/tekgate/manifests"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/mutator/policy"
 )
@@ -135,27 +134,14 @@ func (e *mapExport) tekton(cmd *cobra.Command) (mutator.Tekton, error) {
 // registeredNamespaces returns the selector of the namespaces whose runs the webhook
 // that this release installs is asked about.
 func registeredNamespaces() (*metav1.LabelSelector, error) {
-	own, err := manifests.Tekgate()
+	registered, err := registeredSelectors()
 	if err != nil {
 		return nil, err
 	}
-	for _, obj := range own {
-		if obj.GetKind() != live.Mutating.Kind {
-			continue
-		}
-		var registration struct {
-			Webhooks []struct {
-				NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector"`
-			} `json:"webhooks"`
-		}
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(obj.Object, &registration); err != nil {
-			return nil, err
-		}
-		if len(registration.Webhooks) > 0 && registration.Webhooks[0].NamespaceSelector != nil {
-			return registration.Webhooks[0].NamespaceSelector, nil
-		}
+	if len(registered) == 0 || registered[0] == nil {
+		return nil, errors.New("finding the namespaces of the webhook: this release registers none")
 	}
-	return nil, errors.New("finding the namespaces of the webhook: this release registers none")
+	return registered[0], nil
 }
 
 // limitText says a limit in one line.

@@ -18,7 +18,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -103,18 +102,7 @@ func (l *hookSite) installTriggers(t *testing.T) {
 // impersonate returns the kubeconfig of a user without any right.
 func (l *hookSite) impersonate(t *testing.T, user string) string {
 	t.Helper()
-	config, err := clientcmd.LoadFromFile(l.Kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, info := range config.AuthInfos {
-		info.Impersonate = user
-	}
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := clientcmd.WriteToFile(*config, path); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return impersonating(t, l.Kubeconfig, user)
 }
 
 // interceptorProcess is one replica, and its log.

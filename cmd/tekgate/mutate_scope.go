@@ -18,11 +18,32 @@ type reach []labels.Selector
 
 // readReach reads the namespaceSelectors of all mutating webhooks.
 func readReach() (reach, error) {
-	own, err := manifests.Tekgate()
+	registered, err := registeredSelectors()
 	if err != nil {
 		return nil, err
 	}
 	var selectors reach
+	for _, given := range registered {
+		if given == nil {
+			return reach{labels.Everything()}, nil
+		}
+		selector, err := metav1.LabelSelectorAsSelector(given)
+		if err != nil {
+			return nil, err
+		}
+		selectors = append(selectors, selector)
+	}
+	return selectors, nil
+}
+
+// registeredSelectors returns the namespaceSelector of each mutating webhook that this
+// release installs, nil for one that has none.
+func registeredSelectors() ([]*metav1.LabelSelector, error) {
+	own, err := manifests.Tekgate()
+	if err != nil {
+		return nil, err
+	}
+	var selectors []*metav1.LabelSelector
 	for _, obj := range own {
 		if obj.GetKind() != live.Mutating.Kind {
 			continue
@@ -36,14 +57,7 @@ func readReach() (reach, error) {
 			return nil, err
 		}
 		for _, webhook := range registration.Webhooks {
-			if webhook.NamespaceSelector == nil {
-				return reach{labels.Everything()}, nil
-			}
-			selector, err := metav1.LabelSelectorAsSelector(webhook.NamespaceSelector)
-			if err != nil {
-				return nil, err
-			}
-			selectors = append(selectors, selector)
+			selectors = append(selectors, webhook.NamespaceSelector)
 		}
 	}
 	return selectors, nil

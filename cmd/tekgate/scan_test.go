@@ -370,17 +370,7 @@ metadata: {name: runs}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: runs}
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: eve}]
 `)
-	config, err := clientcmd.LoadFromFile(kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, user := range config.AuthInfos {
-		user.Impersonate = "eve"
-	}
-	eve := filepath.Join(t.TempDir(), "eve")
-	if err := clientcmd.WriteToFile(*config, eve); err != nil {
-		t.Fatal(err)
-	}
+	eve := impersonating(t, kubeconfig, "eve")
 	images, talk, err := scanJSON(t, "", "-n", "ci", "--mirror", "registry.example.com/hub", "--kubeconfig", eve)
 	if err == nil || errors.Is(err, os.ErrNotExist) || images["golang"].State != stateMirrored {
 		t.Errorf("got %v %v", images, err)
@@ -390,4 +380,21 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: eve}]
 	if !strings.Contains(out, "DOCKER_CONFIG") || !strings.Contains(talk, "warning: reading ServiceAccount ci/default: ") || strings.Count(talk, "reading ConfigMap tekton-pipelines/feature-flags") != 1 {
 		t.Errorf("got\n%s%s", out, talk)
 	}
+}
+
+// impersonating writes a kubeconfig like another, of somebody else.
+func impersonating(t *testing.T, kubeconfig, user string) string {
+	t.Helper()
+	config, err := clientcmd.LoadFromFile(kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, info := range config.AuthInfos {
+		info.Impersonate = user
+	}
+	file := filepath.Join(t.TempDir(), user)
+	if err := clientcmd.WriteToFile(*config, file); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tekgate/tekgate/cmd/internal/judge"
 	"github.com/tekgate/tekgate/validator"
 )
 
@@ -114,14 +114,7 @@ func (references) Keys(context.Context, string, string) ([]string, error) {
 
 // May implements validator.Cluster by a SubjectAccessReview.
 func (r references) May(ctx context.Context, who validator.Account, access validator.Access) (bool, error) {
-	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-		User:   "system:serviceaccount:" + who.Namespace + ":" + who.Name,
-		Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + who.Namespace, "system:authenticated"},
-		ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Verb: access.Verb, Group: access.Group, Resource: access.Resource,
-			Namespace: access.Namespace, Name: access.Name,
-		},
-	}}
+	review := judge.Review(who, access)
 	if err := r.writer.Create(ctx, review); err != nil {
 		return false, err
 	}

@@ -135,17 +135,24 @@ func (c *Cluster) Keys(ctx context.Context, namespace, secret string) ([]string,
 
 // May implements validator.Cluster, by a SubjectAccessReview.
 func (c *Cluster) May(ctx context.Context, who validator.Account, access validator.Access) (bool, error) {
-	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+	review := Review(who, access)
+	if err := c.client.Create(ctx, review); err != nil {
+		return false, fmt.Errorf("asking whether ServiceAccount %s/%s may %s %s: %w", who.Namespace, who.Name, access.Verb, access.Resource, err)
+	}
+	return review.Status.Allowed, nil
+}
+
+// Review asks an API server whether a ServiceAccount may do something. A
+// SubjectAccessReview names the groups itself: those of every ServiceAccount
+// (k8s.io/apiserver, pkg/authentication/serviceaccount/util.go).
+func Review(who validator.Account, access validator.Access) *authorizationv1.SubjectAccessReview {
+	return &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		User:   "system:serviceaccount:" + who.Namespace + ":" + who.Name,
 		Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + who.Namespace, "system:authenticated"},
 		ResourceAttributes: &authorizationv1.ResourceAttributes{
 			Verb: access.Verb, Group: access.Group, Resource: access.Resource, Namespace: access.Namespace, Name: access.Name,
 		},
 	}}
-	if err := c.client.Create(ctx, review); err != nil {
-		return false, fmt.Errorf("asking whether ServiceAccount %s/%s may %s %s: %w", who.Namespace, who.Name, access.Verb, access.Resource, err)
-	}
-	return review.Status.Allowed, nil
 }
 
 // Layers are files over a cluster: what the files do not hold is looked up there.
