@@ -132,7 +132,7 @@ func (f *filters) refuseGit(g *Git, files *fileList) error {
 		return err
 	}
 	if f.Paths != nil && files.complete && !files.any(f.Paths) {
-		return refuse(reasonFiltered, codes.FailedPrecondition, "none of the %d changed files matches param paths", len(files.names))
+		return refuse(reasonFiltered, codes.FailedPrecondition, "none of the %d changed files matches param paths", len(files.ends))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package interceptor
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -200,14 +201,11 @@ func (p *payload) toldAllFiles(x *extract, g *Git, at func(field) string) bool {
 
 // withFiles adds the changed files that a script may see.
 func (g *Git) withFiles(files *fileList) {
-	g.ChangedFiles = make([]string, 0, len(files.names))
-	g.ChangedFilesComplete = files.complete
-	for _, name := range files.names {
-		if len(name) <= longestName && flaw(name) == "" {
-			g.ChangedFiles = append(g.ChangedFiles, name)
-		} else {
-			g.ChangedFilesComplete = false
-		}
+	unfit := func(name string) bool { return len(name) > longestName || flaw(name) != "" }
+	g.ChangedFiles, g.ChangedFilesComplete = files.all(), files.complete
+	if slices.ContainsFunc(g.ChangedFiles, unfit) {
+		g.ChangedFiles = slices.DeleteFunc(slices.Clone(g.ChangedFiles), unfit)
+		g.ChangedFilesComplete = false
 	}
 }
 

@@ -268,6 +268,12 @@ func notPlain(w uint64) uint64 {
 	return ((quote-ones)&^quote | (backslash-ones)&^backslash | (w-ones*0x20)&^w) & highs
 }
 
+// notCopied marks those and the bytes that are not ASCII. These have the highest bit,
+// and so need not be kept from looking like a match.
+func notCopied(w uint64) uint64 {
+	return (w | (w^(ones*'"') - ones) | (w^(ones*'\\') - ones) | (w - ones*0x20)) & highs
+}
+
 // skipString moves past a string. It returns whether what stands between the quotes
 // is not what the string means: it has an escape, or a byte that is not ASCII.
 func (r *Reader) skipString() (encoded bool, err error) {
@@ -434,7 +440,7 @@ func (r *Reader) appendPlain(dst []byte) []byte {
 	for at+8 <= len(text) && n+8 <= len(room) {
 		w := binary.LittleEndian.Uint64(text[at:])
 		binary.LittleEndian.PutUint64(room[n:], w)
-		mask := notPlain(w) | w&highs
+		mask := notCopied(w)
 		if mask == 0 {
 			at, n = at+8, n+8
 			continue
