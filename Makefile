@@ -10,7 +10,7 @@ TOOLS   := go tool -modfile=internal/tools/go.mod
 RELEASE := manifests/release/.stamp
 RELEASE_SOURCES := go.mod $(wildcard internal/release/*.go internal/release/generate/*.go internal/image/*.go)
 
-.PHONY: build test demo bench verify generate clean help
+.PHONY: build test demo bench fuzz verify generate clean help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -34,6 +34,9 @@ demo: build ## show the whole job on a real API server
 
 bench: $(RELEASE) controlplane ## run the benchmarks
 	go test -run '^$$' -bench . -benchtime 3s ./...
+
+fuzz: $(RELEASE) ## fuzz every target for FUZZTIME each, an hour in all by default
+	bash hack/fuzz
 
 verify: $(RELEASE) ## check format, modules, imports, documentation and lint
 	bash hack/verify
