@@ -125,7 +125,7 @@ func (c Config) where(rule *Rule) string {
 		if !ok {
 			return Always
 		}
-		expression = fmt.Sprintf("(request.namespace.matches(%s) ? %s : %s)", strconv.QuoteToASCII(pattern), on, expression)
+		expression = fmt.Sprintf("((has(request.namespace) ? request.namespace : \"\").matches(%s) ? %s : %s)", strconv.QuoteToASCII(pattern), on, expression)
 	}
 	return expression
 }
