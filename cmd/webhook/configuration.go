@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/reload"
 	"github.com/tekgate/tekgate/mutator"
+	"github.com/tekgate/tekgate/mutator/policy"
 	"github.com/tekgate/tekgate/validator"
 )
 
@@ -26,6 +28,8 @@ const configMap = "tekgate-config"
 
 // ruleSet are the rules as one configuration wants them.
 type ruleSet struct {
+	config   *config.Configuration
+	mirror   *image.Rules
 	mutate   *mutator.Mutator
 	validate *validator.Validator
 }
@@ -43,6 +47,7 @@ type configuration struct {
 	events     events.EventRecorder
 	metrics    *measures
 	log        logr.Logger
+	changes    bell // told of a new configuration
 
 	current atomic.Pointer[ruleSet]
 	file    reload.File
@@ -65,7 +70,7 @@ func (c *configuration) use(text []byte) error {
 		return fmt.Errorf("mutator.%w", err)
 	}
 	m.Controller, m.Observe = c.controller, c.metrics.observe
-	c.current.Store(&ruleSet{m, &validator.Validator{Config: parsed.Validator, Cluster: c.references, Observe: c.metrics.finding, Later: c.later}})
+	c.current.Store(&ruleSet{parsed, rules, m, &validator.Validator{Config: parsed.Validator, Cluster: c.references, Observe: c.metrics.finding, Later: c.later}})
 	c.metrics.loaded(m.Hash(), time.Now())
 	return nil
 }
@@ -96,6 +101,7 @@ func (c *configuration) Start(ctx context.Context) error {
 func (c *configuration) changed(ctx context.Context, err error) {
 	hash := c.current.Load().mutate.Hash()
 	if err == nil {
+		c.changes.ring()
 		c.log.Info("using a new configuration", "hash", hash)
 		return
 	}
@@ -138,6 +144,21 @@ func (c *configuration) Handle(_ context.Context, req admission.Request) admissi
 		return admission.Denied("config.yaml is not valid, so Tekgate's servers would keep the one before: " + err.Error())
 	}
 	return admission.Allowed("")
+}
+
+// conditions returns the match conditions that the rules in force want.
+func (c *configuration) conditions(ctx context.Context) (map[string]string, error) {
+	own, err := c.cluster.withSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rules := c.current.Load()
+	wanted, err := policy.Conditions(rules.config.Mutator, rules.mirror, own)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(wanted, validator.Conditions(rules.config.Validator))
+	return wanted, nil
 }
 
 // mutating and validating answer with the rules in force.

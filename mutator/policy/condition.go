@@ -86,28 +86,51 @@ func (c *wanting) wanted(changes map[string][]string) string {
 		"env": c.config.Env.Scope, "resources": c.config.Resources.Scope, "image-pull-secrets": c.config.ImagePullSecrets.Scope,
 		"pod-template": c.config.PodTemplate.Scope, "image-mirror": c.config.ImageMirror.Scope,
 	}
+	var order []string
+	within := map[string][]string{} // the scopes of the rules that a change is of
 	for _, id := range c.known.On {
 		for _, change := range changes[id] {
-			parts = append(parts, inside(scopes[id], change))
+			if within[change] == nil {
+				order = append(order, change)
+			}
+			within[change] = append(within[change], written(scopes[id]))
 		}
+	}
+	for _, change := range order { // each once, since what is written costs something
+		parts = append(parts, both(either(within[change]), change))
 	}
 	if slices.Contains(parts, Always) {
 		return Always
 	}
-	return strings.ReplaceAll(strings.Join(unique(parts), " ||\n"), "variables.labels", field("object.metadata", "labels", "{}"))
+	return strings.ReplaceAll(strings.Join(parts, " ||\n"), "variables.labels", field("object.metadata", "labels", "{}"))
 }
 
-// inside writes that an object is in a rule's scope, and the condition. A scope that
-// cannot be written keeps nothing away.
-func inside(s mutator.Scope, condition string) string {
+// written is what a scope says of an object. One that cannot be written keeps nothing
+// away.
+func written(s mutator.Scope) string {
 	within, ok := inScope(s)
-	switch {
-	case !ok || within.object == Always:
-		return condition
-	case condition == Always:
-		return within.object
+	if !ok {
+		return Always
 	}
-	return all(within.object, condition)
+	return within.object
+}
+
+// either joins conditions of which one has to hold, and both two that have to.
+func either(conditions []string) string {
+	if slices.Contains(conditions, Always) {
+		return Always
+	}
+	return some(unique(conditions)...)
+}
+
+func both(a, b string) string {
+	switch {
+	case a == Always:
+		return b
+	case b == Always:
+		return a
+	}
+	return all(a, b)
 }
 
 func unique(texts []string) []string {

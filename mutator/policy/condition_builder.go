@@ -12,14 +12,17 @@ import (
 )
 
 // The bounds of what a condition looks through; beyond them everything may build.
-// What all of it costs at most is a fraction of what the API server allows for.
+// The API server allows for a cost of a million: a text costs a tenth of its length
+// times a fourth of the expression's.
 const (
-	mostTasks = 20
-	mostSteps = 10 // of a task
+	mostTasks = 10 // of a pipeline, and as many at its end
+	mostSteps = 8  // of a task
 	mostWords = 60 // arguments of a container
-	longest   = 256
+	longest   = 128
 	// longestNote is for the annotation with the original images.
 	longestNote = 4096
+	// longestExpression is for the names of builders.
+	longestExpression = 1200
 )
 
 // building writes that steps may build images. Rules ask for the image in full and
@@ -41,10 +44,12 @@ func (c *wanting) builders() building {
 		last := regexp.QuoteMeta(pattern[strings.LastIndex(pattern, "/")+1:])
 		ends = append(ends, strings.ReplaceAll(strings.ReplaceAll(last, `\*\*`, `.+`), `\*`, `[^/]+`))
 	}
-	return building{
-		image:   `(?:^|[/"])(?:` + strings.Join(unique(ends), "|") + `)(?:[:@"]|$)|\$\(`,
-		program: `(?:^|/)(?:` + strings.Join(unique(names), "|") + `)(?:/|$)`,
+	images := `(?:^|[/"])(?:` + strings.Join(unique(ends), "|") + `)(?:[:@"]|$)|\$\(`
+	programs := `(?:^|/)(?:` + strings.Join(unique(names), "|") + `)(?:/|$)`
+	if len(images) > longestExpression || len(programs) > longestExpression {
+		return building{} // which matches everything
 	}
+	return building{images, programs}
 }
 
 // patterns are those of images that the configuration takes for builders.
