@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -19,7 +18,6 @@ import (
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/reload"
 	"github.com/tekgate/tekgate/mutator"
-	"github.com/tekgate/tekgate/mutator/policy"
 	"github.com/tekgate/tekgate/validator"
 )
 
@@ -29,7 +27,6 @@ const configMap = "tekgate-config"
 // ruleSet are the rules as one configuration wants them.
 type ruleSet struct {
 	config   *config.Configuration
-	mirror   *image.Rules
 	mutate   *mutator.Mutator
 	validate *validator.Validator
 }
@@ -70,7 +67,7 @@ func (c *configuration) use(text []byte) error {
 		return fmt.Errorf("mutator.%w", err)
 	}
 	m.Controller, m.Observe = c.controller, c.metrics.observe
-	c.current.Store(&ruleSet{parsed, rules, m, &validator.Validator{Config: parsed.Validator, Cluster: c.references, Observe: c.metrics.finding, Later: c.later}})
+	c.current.Store(&ruleSet{parsed, m, &validator.Validator{Config: parsed.Validator, Cluster: c.references, Observe: c.metrics.finding, Later: c.later}})
 	c.metrics.loaded(m.Hash(), time.Now())
 	return nil
 }
@@ -152,13 +149,7 @@ func (c *configuration) conditions(ctx context.Context) (map[string]string, erro
 	if err != nil {
 		return nil, err
 	}
-	rules := c.current.Load()
-	wanted, err := policy.Conditions(rules.config.Mutator, rules.mirror, own)
-	if err != nil {
-		return nil, err
-	}
-	maps.Copy(wanted, validator.Conditions(rules.config.Validator))
-	return wanted, nil
+	return c.current.Load().config.Conditions(own)
 }
 
 // mutating and validating answer with the rules in force.
