@@ -147,8 +147,12 @@ func (c *Cluster) prepare(ctx context.Context, plan *Plan, facts Facts, options 
 	if err != nil {
 		return err
 	}
+	configured := sameConfig(plan.Release.Objects, facts.Live)
 	for _, obj := range plan.Release.Objects {
 		change := &Change{Rendered: obj, Desired: obj, Live: facts.Live[identity(obj)]}
+		if isWebhookConfiguration(obj) {
+			change.Desired = keepConditions(change, plan.Release.Conditions, configured)
+		}
 		if err := change.prepare(plan, autoscaled, options); err != nil {
 			return err
 		}

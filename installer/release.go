@@ -15,6 +15,9 @@ type Release struct {
 	// that cannot be pulled.
 	Images   []image.Rewritten
 	Versions Versions
+	// Conditions are the expressions of Tekgate's match conditions that come from
+	// the configuration, by the webhook's name: see keepConditions.
+	Conditions map[string]string
 }
 
 // VersionsOf reads the versions of Pipelines and Triggers from the objects of

@@ -2,9 +2,10 @@ package mutator
 
 import "slices"
 
-// Known is what the rule docker-config knows, of itself and by the configuration,
-// for whoever writes the rule in another language: package policy.
+// Known is what the rules know, of themselves and by the configuration, for whoever
+// writes them in another language: package policy.
 type Known struct {
+	On         []string       // ids of the rules that are switched on, in their order
 	Builders   []KnownBuilder // the first that fits counts
 	Deciding   []string       // variables and words that decide about credentials
 	Identities []string       // annotations of ServiceAccounts that switch the rule off
@@ -20,7 +21,7 @@ type KnownBuilder struct {
 
 // Known returns that for the configuration in force.
 func (m *Mutator) Known() Known {
-	known := Known{Deciding: slices.Clone(decisions), Identities: slices.Clone(m.settings.identities)}
+	known := Known{On: m.settings.on(), Deciding: slices.Clone(decisions), Identities: slices.Clone(m.settings.identities)}
 	for _, b := range m.settings.builders {
 		builder := KnownBuilder{Commands: b.commands, Repositories: b.repositories, Configs: b.configs}
 		for _, pattern := range b.patterns {
@@ -29,4 +30,15 @@ func (m *Mutator) Known() Known {
 		known.Builders = append(known.Builders, builder)
 	}
 	return known
+}
+
+// on returns the ids of the rules that are switched on.
+func (s *settings) on() []string {
+	var ids []string
+	for _, rule := range Rules {
+		if rule.scope(s).on {
+			ids = append(ids, rule.ID)
+		}
+	}
+	return ids
 }

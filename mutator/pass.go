@@ -75,8 +75,11 @@ func (m *Mutator) begin(ctx context.Context, req Request, decoded map[string]any
 		p.why = fmt.Sprintf("it does not say that it is a %s of %s", kind, version)
 		return p
 	}
-	p.overlay(ctx, m)
 	p.optOut()
+	if p.why == "" { // else nobody wants to hear of the Namespace's settings
+		p.overlay(ctx, m)
+	}
+	p.optOutOfRules()
 	p.originals = readOriginals(p.notes)
 	p.tasks = object.Tasks(decoded)
 	return p
@@ -117,13 +120,16 @@ func (p *pass) overlay(ctx context.Context, m *Mutator) {
 	p.settings = own
 }
 
-// optOut reads what the object's author says about the rules.
+// optOut reads whether the object's author wants none of the rules.
 func (p *pass) optOut() {
-	if p.why != "" {
-		return
-	}
 	if p.notes[MutateKey] == Disabled {
 		p.why = fmt.Sprintf("it has the annotation %s: %s", MutateKey, Disabled)
+	}
+}
+
+// optOutOfRules reads which of the rules the object's author does not want.
+func (p *pass) optOutOfRules() {
+	if p.why != "" {
 		return
 	}
 	if !p.resolved && p.notes[signatureKey] != nil && slices.Contains(stored, p.kind) {

@@ -179,7 +179,7 @@ func TestInstallReport(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &r); err != nil || !r.DryRun || len(r.Objects) < 140 || r.Objects[0].Action != "created" {
 		t.Errorf("error %v, report %+v", err, r)
 	}
-	if !strings.Contains(talk, "dry run, nothing was changed: 149 would be created") {
+	if !strings.Contains(talk, "dry run, nothing was changed: 150 would be created") {
 		t.Errorf("said %s", talk)
 	}
 	out, _ = must(t, args...)
@@ -223,7 +223,7 @@ func TestDiffThreeWay(t *testing.T) {
 	if strings.Count(out, "differs from the installed release") != 1 {
 		t.Errorf("sees more differences than there are:\n%s", out)
 	}
-	if !strings.Contains(talk, "149 objects: 0 would change, 149 unchanged") {
+	if !strings.Contains(talk, "150 objects: 0 would change, 150 unchanged") {
 		t.Errorf("said %s", talk)
 	}
 }
@@ -238,8 +238,8 @@ func TestRenderSplit(t *testing.T) {
 	flags := []string{"render", "--mirror", "registry.example.com/tekton", "--split", folder}
 	must(t, flags...)
 	files, _ := filepath.Glob(filepath.Join(folder, "*.yaml"))
-	if len(files) != 149+2 {
-		t.Errorf("%d files, want one for each of 149 objects, the list and mine", len(files))
+	if len(files) != 150+2 {
+		t.Errorf("%d files, want one for each of 150 objects, the list and mine", len(files))
 	}
 	whole, _ := must(t, flags[:3]...)
 	text, err := os.ReadFile(filepath.Join(folder, "deployment-tekton-pipelines-tekton-pipelines-controller.yaml"))

@@ -43,13 +43,15 @@ func (s *source) flags(cmd *cobra.Command) {
 type rendered struct {
 	objects []*unstructured.Unstructured
 	images  []image.Rewritten
+	// conditions are what the configuration wants to be asked about.
+	conditions map[string]string
 }
 
 // release returns what was rendered as the installer takes it.
 func (r *rendered) release() installer.Release {
 	versions := installer.VersionsOf(r.objects)
 	versions.Tekgate = manifests.Version
-	return installer.Release{Objects: r.objects, Images: r.images, Versions: versions}
+	return installer.Release{Objects: r.objects, Images: r.images, Versions: versions, Conditions: r.conditions}
 }
 
 // loaded is what is to be rendered.
@@ -103,8 +105,12 @@ func (l *loaded) render(talk io.Writer) (*rendered, error) {
 	if err := configure(l.own, l.config); err != nil {
 		return nil, err
 	}
+	conditions, err := l.config.Conditions(nil)
+	if err != nil {
+		return nil, err
+	}
 	sayDropped(talk, images)
-	return &rendered{objects: l.objects, images: images}, nil
+	return &rendered{objects: l.objects, images: images, conditions: conditions}, nil
 }
 
 // probe asks the mirrors for every image, chooses among several places the one

@@ -26,6 +26,7 @@ const configMap = "tekgate-config"
 
 // ruleSet are the rules as one configuration wants them.
 type ruleSet struct {
+	config   *config.Configuration
 	mutate   *mutator.Mutator
 	validate *validator.Validator
 }
@@ -43,6 +44,7 @@ type configuration struct {
 	events     events.EventRecorder
 	metrics    *measures
 	log        logr.Logger
+	changes    bell // told of a new configuration
 
 	current atomic.Pointer[ruleSet]
 	file    reload.File
@@ -65,7 +67,7 @@ func (c *configuration) use(text []byte) error {
 		return fmt.Errorf("mutator.%w", err)
 	}
 	m.Controller, m.Observe = c.controller, c.metrics.observe
-	c.current.Store(&ruleSet{m, &validator.Validator{Config: parsed.Validator, Cluster: c.references, Observe: c.metrics.finding, Later: c.later}})
+	c.current.Store(&ruleSet{parsed, m, &validator.Validator{Config: parsed.Validator, Cluster: c.references, Observe: c.metrics.finding, Later: c.later}})
 	c.metrics.loaded(m.Hash(), time.Now())
 	return nil
 }
@@ -96,6 +98,7 @@ func (c *configuration) Start(ctx context.Context) error {
 func (c *configuration) changed(ctx context.Context, err error) {
 	hash := c.current.Load().mutate.Hash()
 	if err == nil {
+		c.changes.ring()
 		c.log.Info("using a new configuration", "hash", hash)
 		return
 	}
@@ -138,6 +141,15 @@ func (c *configuration) Handle(_ context.Context, req admission.Request) admissi
 		return admission.Denied("config.yaml is not valid, so Tekgate's servers would keep the one before: " + err.Error())
 	}
 	return admission.Allowed("")
+}
+
+// conditions returns the match conditions that the rules in force want.
+func (c *configuration) conditions(ctx context.Context) (map[string]string, error) {
+	own, err := c.cluster.withSettings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.current.Load().config.Conditions(own)
 }
 
 // mutating and validating answer with the rules in force.

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -28,6 +29,8 @@ type lookups struct {
 	synced func() bool // whether the cache holds all Namespaces and ServiceAccounts
 	tasks  *tasks
 	tekton *tektonSetup
+	// changes is told of Namespaces that gain, change or lose settings of their own.
+	changes bell
 }
 
 var _ mutator.Cluster = (*lookups)(nil)
@@ -42,9 +45,47 @@ func (l *lookups) watch(ctx context.Context, c cache.Cache) error {
 		}
 		informers = append(informers, informer)
 	}
+	_, err := informers[0].AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(added any) { l.changed(nil, added) },
+		UpdateFunc: l.changed,
+		DeleteFunc: func(gone any) { l.changed(gone, nil) },
+	})
+	if err != nil {
+		return fmt.Errorf("watching Namespaces: %w", err)
+	}
 	l.cached = c
 	l.synced = func() bool { return informers[0].HasSynced() && informers[1].HasSynced() }
 	return nil
+}
+
+func (l *lookups) changed(before, after any) {
+	if hasSettings(before) != hasSettings(after) {
+		l.changes.ring()
+	}
+}
+
+func hasSettings(namespace any) bool {
+	object, ok := namespace.(*metav1.PartialObjectMetadata)
+	return ok && object.Annotations[mutator.ConfigKey] != ""
+}
+
+// withSettings returns the names of the Namespaces that have settings of their own.
+func (l *lookups) withSettings(ctx context.Context) ([]string, error) {
+	if !l.synced() {
+		return nil, errors.New("the Namespaces are not known yet")
+	}
+	list := &metav1.PartialObjectMetadataList{}
+	list.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "NamespaceList"})
+	if err := l.cached.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("looking for Namespaces with settings of their own: %w", err)
+	}
+	var names []string
+	for i := range list.Items {
+		if hasSettings(&list.Items[i]) {
+			names = append(names, list.Items[i].Name)
+		}
+	}
+	return names, nil
 }
 
 // get reads an object into one that holds its namespace and name, and reports

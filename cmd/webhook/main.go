@@ -3,7 +3,8 @@
 //
 // It serves /mutate and /validate over HTTPS, with a certificate from the CA in
 // the Secret tekgate-webhook-ca, replaces that CA in time, and writes it into the
-// two webhook configurations of a Tekgate installation. It reads no Secret but that one and
+// two webhook configurations of a Tekgate installation, whose conditions it keeps to
+// what the configuration wants to be asked about. It reads no Secret but that one and
 // never logs an object.
 package main
 

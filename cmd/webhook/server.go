@@ -85,7 +85,8 @@ func (s *program) run(ctx context.Context) error {
 		return err
 	}
 	requests, serving := drain.Watch(ctx, s.drain)
-	if err := errors.Join(s.keepTrust(ctx, m, direct, authority), s.register(ctx, m, requests)); err != nil {
+	changes := newBell() // of whatever conditions depend on
+	if err := errors.Join(s.keepTrust(ctx, m, direct, authority, changes), s.register(ctx, m, requests, direct, changes)); err != nil {
 		return err
 	}
 	return m.Start(serving)
@@ -93,14 +94,15 @@ func (s *program) run(ctx context.Context) error {
 
 // keepTrust makes the API server trust this server, and this server unready while
 // it does not.
-func (s *program) keepTrust(ctx context.Context, m manager.Manager, direct client.Client, authority *certs.Authority) error {
-	t := &trust{authority: authority}
+func (s *program) keepTrust(ctx context.Context, m manager.Manager, direct client.Client, authority *certs.Authority, changes bell) error {
+	bundles := newBell()
+	t := &trust{authority: authority, changes: []bell{bundles, changes}}
 	if err := t.watch(ctx, m.GetCache()); err != nil {
 		return err
 	}
 	log := s.log.WithName("inject")
 	return errors.Join(m.AddReadyzCheck("trusted", t.ready), m.Add(&injector{
-		client: direct, authority: authority, changes: t.changes, interval: s.recheck, log: log, metrics: s.counts,
+		client: direct, authority: authority, changes: bundles, interval: s.recheck, log: log, metrics: s.counts,
 		listening: m.GetWebhookServer().StartedChecker(),
 		alarm:     &alarm{namespace: s.namespace, events: m.GetEventRecorder("tekgate-webhook"), log: log},
 	}))
@@ -177,9 +179,10 @@ func (s *program) newManager(hooks webhook.Server) (manager.Manager, error) {
 }
 
 // register connects the rules with the server, and its health with theirs.
-func (s *program) register(ctx context.Context, m manager.Manager, requests *drain.Requests) error {
+func (s *program) register(ctx context.Context, m manager.Manager, requests *drain.Requests, direct client.Client, changes bell) error {
 	there := &lookups{
-		live: m.GetAPIReader(),
+		changes: changes,
+		live:    m.GetAPIReader(),
 		tasks: &tasks{
 			live: m.GetAPIReader(), cached: m.GetCache(), cache: m.GetCache(), mapper: m.GetRESTMapper(),
 			log: s.log.WithName("tasks"), retry: 5 * time.Second,
@@ -190,7 +193,7 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 		return err
 	}
 	c := &configuration{
-		path: s.config, namespace: s.namespace, interval: 2 * time.Second, cluster: there,
+		path: s.config, namespace: s.namespace, interval: 2 * time.Second, cluster: there, changes: changes,
 		references: references{kinds: newServedKinds(m.GetRESTMapper()), live: m.GetAPIReader(), writer: m.GetClient()},
 		controller: mutator.ControllerOf(s.tekton),
 		live:       m.GetAPIReader(), events: m.GetEventRecorder("tekgate-webhook"), metrics: s.counts, log: s.log.WithName("configuration"),
@@ -208,7 +211,12 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 	} {
 		hooks.Register(path, requests.Handler(budget.Handler(&admit.Webhook{Handler: handler})))
 	}
+	log := s.log.WithName("conditions")
 	return errors.Join(
+		m.Add(&conditions{
+			client: direct, wanted: c.conditions, replicas: newReplicas(direct, s.namespace, s.recheck, log),
+			interval: s.recheck, changes: changes, log: log, paces: map[string]*pace{},
+		}),
 		m.Add(there.tasks), m.Add(there.tekton), m.Add(c), m.Add(again),
 		m.AddHealthzCheck("ping", healthz.Ping),
 		m.AddReadyzCheck("listening", hooks.StartedChecker()),

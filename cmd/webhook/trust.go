@@ -23,12 +23,24 @@ type trust struct {
 	authority *certs.Authority
 	cached    client.Reader
 	synced    func() bool
-	changes   chan struct{} // holds one where something has changed
+	changes   []bell // told of changes to the configurations
+}
+
+// bell holds one where something has changed.
+type bell chan struct{}
+
+func newBell() bell { return make(bell, 1) }
+
+func (b bell) ring() {
+	select {
+	case b <- struct{}{}:
+	default: // one is enough
+	}
 }
 
 // watch begins, and reads both configurations once the cache starts.
 func (t *trust) watch(ctx context.Context, c cache.Cache) error {
-	t.cached, t.changes = c, make(chan struct{}, 1)
+	t.cached = c
 	var informers []cache.Informer
 	for _, object := range []client.Object{&admissionv1.MutatingWebhookConfiguration{}, &admissionv1.ValidatingWebhookConfiguration{}} {
 		informer, err := c.GetInformer(ctx, object, cache.BlockUntilSynced(false))
@@ -49,9 +61,8 @@ func (t *trust) watch(ctx context.Context, c cache.Cache) error {
 }
 
 func (t *trust) changed() {
-	select {
-	case t.changes <- struct{}{}:
-	default: // one is enough
+	for _, b := range t.changes {
+		b.ring()
 	}
 }
 

@@ -23,6 +23,9 @@
 //   - Conditions keep out what is cheap to tell; they are not given variables.
 //   - The record is written as the mutator writes it, with the hash of the
 //     configuration that the policies were made of.
+//
+// Of the same parts the match conditions of the webhook itself are made, which say less:
+// not what is to be done but what certainly is not, see Conditions.
 package policy
 
 import (

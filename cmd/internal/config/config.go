@@ -10,6 +10,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/strict"
 	"github.com/tekgate/tekgate/mutator"
+	"github.com/tekgate/tekgate/mutator/policy"
 	"github.com/tekgate/tekgate/validator"
 )
 
@@ -139,4 +141,23 @@ func (c *Configuration) Servers() ([]byte, error) {
 	part := *c
 	part.Install = Install{}
 	return yaml.Marshal(part)
+}
+
+// Conditions returns the expressions of the match conditions that come from the
+// configuration, by the webhook's name: which objects the rules have to do with. Own
+// are the namespaces with settings of their own, see policy.Conditions.
+func (c *Configuration) Conditions(own []string) (map[string]string, error) {
+	var mirror *image.Rules
+	if !c.Mirror.Empty() {
+		var err error
+		if mirror, err = c.Mirror.Compile(); err != nil {
+			return nil, err
+		}
+	}
+	conditions, err := policy.Conditions(c.Mutator, mirror, own)
+	if err != nil {
+		return nil, fmt.Errorf("mutator.%w", err)
+	}
+	maps.Copy(conditions, validator.Conditions(c.Validator))
+	return conditions, nil
 }

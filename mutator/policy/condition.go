@@ -1,0 +1,174 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/mutator"
+)
+
+// ConditionName is that of the match condition, one for each webhook, whose
+// expression is generated from the configuration.
+const ConditionName = "wanted-by-configuration"
+
+// Always is the expression of a condition that keeps nothing away.
+const Always = "true"
+
+// The webhooks of the mutating configuration (manifests/tekgate/500-webhooks.yaml).
+const (
+	RunsWebhook      = "taskruns.mutate.tekgate.dev"
+	ReappliedWebhook = "reapplied.mutate.tekgate.dev"
+	ResolvedWebhook  = "resolved.mutate.tekgate.dev"
+	PodsWebhook      = "pods.mutate.tekgate.dev"
+)
+
+// maxOwn bounds how many namespaces a condition may name: each of them costs
+// something with every object.
+const maxOwn = 200
+
+// Conditions returns, for each webhook of the mutating configuration, an expression
+// in CEL that is true of every object that the rules would change or warn about. Of
+// others it may be true as well: what cannot be told cheaply and for certain is
+// asked about.
+//
+// It can be evaluated whatever the object is: each field is looked for, and its type
+// is, before it is read, since an expression that fails keeps the object away or
+// refuses it, as failurePolicy says. And its cost is bounded, since one that becomes
+// too costly fails: beyond some steps, and some length of a name, everything is let
+// through.
+//
+// Own are the namespaces with settings of their own, see mutator.ConfigKey, which
+// conditions cannot see: there everything is asked about. The error is that of
+// mutator.New.
+func Conditions(config mutator.Config, mirror *image.Rules, own []string) (map[string]string, error) {
+	m, err := mutator.New(config, mirror, nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(own) > maxOwn {
+		return map[string]string{RunsWebhook: Always, ReappliedWebhook: Always, ResolvedWebhook: Always, PodsWebhook: Always}, nil
+	}
+	c := &wanting{config: config, known: m.Known(), own: own}
+	builds := c.builders()
+	runs := c.wanted(map[string][]string{
+		"service-account": {c.accountMissing()}, "image-pull-secrets": {Always}, "pod-template": {Always},
+		"docker-config": {builds.run(), localTask}, "kaniko": {builds.run()},
+		"env": {writesSteps}, "resources": {writesSteps}, "image-mirror": {writesSteps},
+	})
+	resolved, pods := []string{builds.resolved()}, []string{builds.pod()}
+	return map[string]string{
+		RunsWebhook: runs, ReappliedWebhook: runs,
+		ResolvedWebhook: c.wanted(map[string][]string{"docker-config": resolved, "kaniko": resolved, "env": {Always}, "resources": {Always}, "image-mirror": {Always}}),
+		PodsWebhook:     c.wanted(map[string][]string{"docker-config": pods, "kaniko": pods, "env": {Always}, "resources": {Always}}),
+	}, nil
+}
+
+// wanting makes the expressions of one configuration.
+type wanting struct {
+	config mutator.Config
+	known  mutator.Known
+	own    []string
+}
+
+// wanted writes that one of the rules that are on may have to do with the object;
+// changes says when by the rule's id, and a rule that is not there never has.
+func (c *wanting) wanted(changes map[string][]string) string {
+	const notes = `(has(object.metadata.annotations) && object.metadata.annotations != null ? object.metadata.annotations : {})`
+	// Asked for are a record, and a word about rules that do not exist.
+	parts := []string{fmt.Sprintf("%s in %s || %s in %s", quote(mutator.ProbeKey), notes, quote(mutator.SkipKey), notes)}
+	if len(c.own) > 0 {
+		parts = append(parts, "request.namespace in "+quotes(slices.Sorted(slices.Values(c.own))))
+	}
+	scopes := map[string]mutator.Scope{
+		"service-account": c.config.ServiceAccount.Scope, "docker-config": c.config.DockerConfig.Scope, "kaniko": c.config.Kaniko.Scope,
+		"env": c.config.Env.Scope, "resources": c.config.Resources.Scope, "image-pull-secrets": c.config.ImagePullSecrets.Scope,
+		"pod-template": c.config.PodTemplate.Scope, "image-mirror": c.config.ImageMirror.Scope,
+	}
+	var order []string
+	within := map[string][]string{} // the scopes of the rules that a change is of
+	for _, id := range c.known.On {
+		for _, change := range changes[id] {
+			if within[change] == nil {
+				order = append(order, change)
+			}
+			within[change] = append(within[change], written(scopes[id]))
+		}
+	}
+	for _, change := range order { // each once, since what is written costs something
+		parts = append(parts, both(either(within[change]), change))
+	}
+	if slices.Contains(parts, Always) {
+		return Always
+	}
+	return strings.ReplaceAll(strings.Join(parts, " ||\n"), "variables.labels", field("object.metadata", "labels", "{}"))
+}
+
+// written is what a scope says of an object. One that cannot be written keeps nothing
+// away.
+func written(s mutator.Scope) string {
+	within, ok := inScope(s)
+	if !ok {
+		return Always
+	}
+	return within.object
+}
+
+// either joins conditions of which one has to hold, and both two that have to.
+func either(conditions []string) string {
+	if slices.Contains(conditions, Always) {
+		return Always
+	}
+	return some(unique(conditions)...)
+}
+
+func both(a, b string) string {
+	switch {
+	case a == Always:
+		return b
+	case b == Always:
+		return a
+	}
+	return all(a, b)
+}
+
+func unique(texts []string) []string {
+	var kept []string
+	for _, text := range texts {
+		if !slices.Contains(kept, text) {
+			kept = append(kept, text)
+		}
+	}
+	return kept
+}
+
+// fields writes that a field is there and holds an object.
+func fields(of, name string) string { return typed(of, name, "map") }
+
+func typed(of, name, kind string) string {
+	return fmt.Sprintf("has(%[1]s.%[2]s) && type(%[1]s.%[2]s) == %[3]s", of, name, kind)
+}
+
+// writesSteps is that a run writes out what holds steps.
+var writesSteps = "(" + fields("object", "spec") + " && (has(object.spec.taskSpec) || has(object.spec.pipelineSpec)))"
+
+// localTask is that a run refers to a Task by its name, which has to be looked up:
+// see object.ReferenceOf.
+var localTask = "(" + fields("object", "spec") + " && " + fields("object.spec", "taskRef") +
+	` && !(` + typed("object.spec.taskRef", "resolver", "string") + ` && object.spec.taskRef.resolver != ""))`
+
+// accountMissing is that a run names no ServiceAccount and that no PipelineRun has
+// decided: see the rule service-account.
+func (c *wanting) accountMissing() string {
+	unset := quotes(append([]string{""}, c.config.ServiceAccount.TreatAsUnset...))
+	named := func(of string) string {
+		return fmt.Sprintf("%s && !(%s.serviceAccountName in %s)", typed(of, "serviceAccountName", "string"), of, unset)
+	}
+	const template = `request.kind.kind == "PipelineRun" && request.kind.version == "v1"`
+	given := fmt.Sprintf("(%s ? %s && %s : %s)", template, fields("object.spec", "taskRunTemplate"), named("object.spec.taskRunTemplate"), named("object.spec"))
+	const owned = `has(object.metadata.ownerReferences) && type(object.metadata.ownerReferences) == list && size(object.metadata.ownerReferences) <= 20` +
+		` && object.metadata.ownerReferences.exists(o, type(o) == map && has(o.kind) && o.kind == "PipelineRun"` +
+		` && has(o.apiVersion) && type(o.apiVersion) == string && o.apiVersion.startsWith("tekton.dev/"))`
+	return all(fields("object", "spec"), not(given), not(owned))
+}

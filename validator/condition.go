@@ -1,0 +1,164 @@
+package validator
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// ConditionName is that of the match condition, one for each webhook, whose
+// expression is generated from the configuration.
+const ConditionName = "wanted-by-configuration"
+
+// Always is the expression of a condition that keeps nothing away.
+const Always = "true"
+
+// webhooks are the kinds that each webhook of the validating configuration asks
+// about (manifests/tekgate/500-webhooks.yaml).
+var webhooks = []struct {
+	name  string
+	kinds []string
+}{
+	{"triggers.validate.tekgate.dev", []string{
+		"EventListener", "Trigger", "TriggerTemplate", "TriggerBinding", "Interceptor", "ClusterTriggerBinding", "ClusterInterceptor",
+	}},
+	{"pipelines.validate.tekgate.dev", []string{"Task", "Pipeline", "StepAction", "ClusterTask", "PipelineResource", "Condition"}},
+	{"runs.validate.tekgate.dev", []string{"TaskRun", "PipelineRun", "CustomRun", "Run"}},
+}
+
+// mostModes bounds how many different lists of namespaces a condition holds.
+const mostModes = 40
+
+// Conditions returns, for each webhook of the validating configuration, an expression
+// in CEL that is true of every object that a rule may find fault with: it is of a
+// kind that some rule is for, and in a namespace where that rule is not off.
+//
+// It asks for nothing but the request's kind and namespace, so that no object can
+// make it fail or cost much. What is in an object whose author wants to be judged by
+// nobody must not decide whether anybody is asked.
+func Conditions(config Config) map[string]string {
+	conditions := map[string]string{}
+	for _, w := range webhooks {
+		conditions[w.name] = config.wanted(w.kinds)
+	}
+	return conditions
+}
+
+// wanted writes that some rule judges a request about one of the kinds.
+func (c Config) wanted(kinds []string) string {
+	byCondition := map[string][]string{} // kinds, by where they are judged
+	var order []string
+	for _, kind := range kinds {
+		where := c.judged(kind)
+		if _, known := byCondition[where]; !known {
+			order = append(order, where)
+		}
+		byCondition[where] = append(byCondition[where], kind)
+	}
+	var parts []string
+	for _, where := range order {
+		of := "request.kind.kind in " + quotes(byCondition[where])
+		switch {
+		case where == Always && len(order) == 1:
+			return Always
+		case where == Always:
+			parts = append(parts, of)
+		case where != never:
+			parts = append(parts, "("+of+" && ("+where+"))")
+		}
+	}
+	if len(parts) == 0 {
+		return never
+	}
+	return strings.Join(parts, " ||\n")
+}
+
+const never = "false"
+
+// judged writes in which namespaces a kind is judged. An object that holds templates
+// of others is judged by the rules for those, too, in namespaces of their own.
+func (c Config) judged(kind string) string {
+	templates := slices.ContainsFunc(withTemplates, isKind(kind))
+	var parts []string
+	for _, rule := range Rules {
+		if rule.Online || !templates && !slices.ContainsFunc(rule.Kinds, isKind(kind)) {
+			continue
+		}
+		where := c.where(rule)
+		if templates && where != never {
+			where = Always
+		}
+		if where == Always {
+			return Always
+		}
+		if where != never && !slices.Contains(parts, where) {
+			parts = append(parts, where)
+		}
+	}
+	switch {
+	case len(parts) == 0:
+		return never
+	case len(parts) > mostModes:
+		return Always
+	}
+	return strings.Join(parts, " || ")
+}
+
+// where writes in which namespaces a rule is not off: see Config.mode.
+func (c Config) where(rule *Rule) string {
+	own := c.Rules[rule.ID]
+	mode := own.Mode
+	if mode == "" {
+		mode = rule.DefaultMode()
+	}
+	expression := constant(mode)
+	for _, n := range slices.Backward(own.Namespaces) {
+		on := constant(n.Mode)
+		if on == expression {
+			continue // what comes later says the same
+		}
+		pattern, ok := namesPattern(n.Match)
+		if !ok {
+			return Always
+		}
+		expression = fmt.Sprintf("((has(request.namespace) ? request.namespace : \"\").matches(%s) ? %s : %s)", strconv.QuoteToASCII(pattern), on, expression)
+	}
+	return expression
+}
+
+func constant(mode Mode) string {
+	if mode == Off {
+		return never
+	}
+	return Always
+}
+
+// namesPattern returns a regular expression of the names that matchesAny takes. It
+// reports false for patterns with classes or escapes.
+func namesPattern(patterns []string) (string, bool) {
+	parts := make([]string, 0, len(patterns))
+	for _, pattern := range patterns {
+		if strings.ContainsAny(pattern, `[]\`) {
+			return "", false
+		}
+		part := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, `[^/]*`)
+		parts = append(parts, strings.ReplaceAll(part, `\?`, `[^/]`))
+	}
+	return "^(?:" + strings.Join(parts, "|") + ")$", true
+}
+
+func isKind(kind string) func(schema.GroupVersionKind) bool {
+	return func(k schema.GroupVersionKind) bool { return k.Kind == kind }
+}
+
+func quotes(texts []string) string {
+	quoted := make([]string, 0, len(texts))
+	for _, text := range texts {
+		quoted = append(quoted, strconv.QuoteToASCII(text))
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
