@@ -149,17 +149,13 @@ func (o *Outcome) Did() map[string]string {
 //
 // The error says that it is not a JSON object.
 func (m *Mutator) Mutate(ctx context.Context, req Request) (Outcome, error) {
-	decode := object.Decode
-	if req.authored {
-		decode = object.DecodeAuthored
-	}
-	decoded, err := decode(req.Raw)
+	before := m.snapshots.get()
+	defer m.snapshots.put(before)
+	decoded, err := before.decode(req)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("decoding %s: %w", req.Kind.Kind, err)
 	}
 	p := m.begin(ctx, req, decoded)
-	before := m.snapshots.take(decoded)
-	defer m.snapshots.put(before)
 	for i := range Rules {
 		p.run(ctx, &Rules[i])
 	}

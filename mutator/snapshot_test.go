@@ -51,8 +51,9 @@ func checkPatch(t *testing.T, was, is string) {
 	if err != nil || err2 != nil || !utf8.ValidString(was+is) || untouched(before, after) {
 		return
 	}
-	snapshot := new(snapshots).take(before)
-	patch := snapshot.patch(after)
+	var walked snapshot
+	walked.take(before)
+	patch := walked.patch(after)
 	if got := patched(t, was, patch); !reflect.DeepEqual(got, after) {
 		t.Fatalf("%v makes %v of %s, want %s", patch, got, was, is)
 	}

@@ -111,28 +111,32 @@ func (r *Reader) Object(each func(key []byte) error) error {
 	return nil
 }
 
-// ObjectIn is Object for callers that keep the keys, see StringIn.
-func (r *Reader) ObjectIn(whole string, each func(key string) error) error {
-	if !r.enter('{') {
-		return ErrSyntax
+// FieldIn moves to the next field of an object, or into it where first says so, and
+// returns its key; it returns false past the end. It is Object for callers that keep
+// the keys, see StringIn, and that would pay for a function to call.
+func (r *Reader) FieldIn(whole string, first bool) (key string, ok bool, err error) {
+	if more, err := r.more(first, '{', '}'); !more || err != nil {
+		return "", false, err
 	}
-	for first := true; !r.take('}'); first = false {
-		if !first && !r.take(',') {
-			return ErrSyntax
-		}
-		key, err := r.StringIn(whole)
-		if err != nil {
-			return err
-		}
-		if !r.take(':') {
-			return ErrSyntax
-		}
-		if err := each(key); err != nil {
-			return err
-		}
+	if key, err = r.StringIn(whole); err != nil {
+		return "", false, err
 	}
-	r.depth--
-	return nil
+	return key, true, valid(r.take(':'))
+}
+
+// Element is the same for an array.
+func (r *Reader) Element(first bool) (bool, error) { return r.more(first, '[', ']') }
+
+// more moves to the next part of a container.
+func (r *Reader) more(first bool, begin, end byte) (bool, error) {
+	if first && !r.enter(begin) {
+		return false, ErrSyntax
+	}
+	if r.take(end) {
+		r.depth--
+		return false, nil
+	}
+	return true, valid(first || r.take(','))
 }
 
 // Array calls each before every element; each must move past it.
@@ -474,24 +478,40 @@ func appendEscape(dst, s []byte) ([]byte, int) {
 
 // AppendQuoted appends s as a JSON string. Bytes that are no UTF-8 become U+FFFD.
 func AppendQuoted[T string | []byte](dst []byte, s T) []byte {
-	const digits = "0123456789abcdef"
 	dst = append(dst, '"')
+	start := 0 // of what is to be copied as it is
 	for i := 0; i < len(s); {
-		c := s[i]
-		switch {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c < 0x20 || c == 0x7f:
-			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
-		case c < utf8.RuneSelf:
-			dst = append(dst, c)
-		default:
-			char, n := utf8.DecodeRuneInString(string(s[i:min(len(s), i+utf8.UTFMax)]))
-			dst = utf8.AppendRune(dst, char)
-			i += n
+		if plain[s[i]] {
+			i++
 			continue
 		}
-		i++
+		dst = append(dst, s[start:i]...)
+		var n int
+		dst, n = appendQuotedRune(dst, s[i:])
+		i += n
+		start = i
 	}
-	return append(dst, '"')
+	return append(append(dst, s[start:]...), '"')
+}
+
+// plain are the bytes that stand for themselves in a string.
+var plain = func() (table [256]bool) {
+	for c := byte(' '); c < 0x7f; c++ {
+		table[c] = c != '"' && c != '\\'
+	}
+	return table
+}()
+
+// appendQuotedRune appends what a string begins with that does not stand for itself,
+// and returns its length.
+func appendQuotedRune[T string | []byte](dst []byte, s T) ([]byte, int) {
+	const digits = "0123456789abcdef"
+	switch c := s[0]; {
+	case c == '"' || c == '\\':
+		return append(dst, '\\', c), 1
+	case c < utf8.RuneSelf:
+		return append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15]), 1
+	}
+	char, n := utf8.DecodeRuneInString(string(s[:min(len(s), utf8.UTFMax)]))
+	return utf8.AppendRune(dst, char), n
 }
