@@ -43,7 +43,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/internal/image"
-	"github.com/tekgate/tekgate/internal/object"
 )
 
 // Mutator applies Rules as one configuration wants them. It is safe for
@@ -108,7 +107,9 @@ type Request struct {
 // Outcome is what became of one object. Nothing in it is secret: rules tell the
 // names of steps, variables, images and ServiceAccounts, never other values.
 type Outcome struct {
-	Object    map[string]any        // the object as the rules left it, numbers as json.Number
+	// Object is what the rules made of the object, numbers as json.Number. What they
+	// added is the configuration's own, so it must not be edited.
+	Object    map[string]any
 	Patch     []jsonpatch.Operation // from the object that came in to Object, whose values it shares; empty if nothing changed
 	Decisions []Decision            // what was done; with Request.Explain also what was not
 	Warnings  []string              // single lines for the user
@@ -128,6 +129,9 @@ func (o *Outcome) Did() map[string]string {
 	var line []byte
 	for i, d := range o.Decisions {
 		if d.Did != "" {
+			if line == nil {
+				line = make([]byte, 0, 512)
+			}
 			if len(line) > 0 {
 				line = append(line, "; "...)
 			}
@@ -167,9 +171,4 @@ func (m *Mutator) Mutate(ctx context.Context, req Request) (Outcome, error) {
 		m.Observe(req.Kind, p.out)
 	}
 	return p.out, nil
-}
-
-// stepPlace names a step to people.
-func stepPlace(step object.Step) string {
-	return step.Path + `, step "` + step.Name() + `"`
 }
