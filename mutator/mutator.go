@@ -37,7 +37,6 @@ package mutator
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"gomodules.xyz/jsonpatch/v2"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -51,14 +50,14 @@ type Mutator struct {
 	// Controller is the user name of Tekton's controller, whose dry runs of Tasks
 	// are no creations: see Request.Resolved.
 	Controller string
-	// Observe, if not nil, is told of every outcome.
+	// Observe, if not nil, is told of every outcome, which is gone when it returns.
 	Observe func(schema.GroupVersionKind, Outcome)
 
 	settings *settings
 	overlays overlays
 	cluster  Cluster
 
-	snapshots snapshots
+	works works
 }
 
 // New prepares the rules. Mirror are the rules of the file's section mirror; nil
@@ -153,22 +152,17 @@ func (o *Outcome) Did() map[string]string {
 //
 // The error says that it is not a JSON object.
 func (m *Mutator) Mutate(ctx context.Context, req Request) (Outcome, error) {
-	before := m.snapshots.get()
-	defer m.snapshots.put(before)
-	decoded, err := before.decode(req)
+	w := &work{}
+	changed, err := m.apply(ctx, req, w)
 	if err != nil {
-		return Outcome{}, fmt.Errorf("decoding %s: %w", req.Kind.Kind, err)
+		return Outcome{}, err
 	}
-	p := m.begin(ctx, req, decoded)
-	for i := range Rules {
-		p.run(ctx, &Rules[i])
-	}
-	if p.changed() || p.notes[ProbeKey] != nil {
-		p.record()
-		p.out.Patch = before.patch(decoded)
+	out := w.pass.out
+	if changed {
+		out.Patch = w.before.patch(out.Object)
 	}
 	if m.Observe != nil {
-		m.Observe(req.Kind, p.out)
+		m.Observe(req.Kind, out)
 	}
-	return p.out, nil
+	return out, nil
 }

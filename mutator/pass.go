@@ -43,6 +43,7 @@ type pass struct {
 
 	written   []object.Task // see tasks; nil where they have to be looked for
 	seen      []*stepViews  // see views
+	room      []view        // that they are taken from
 	labels    map[string]any
 	notes     map[string]any    // the object's annotations
 	originals map[string]string // from the image that an author wrote to what it became
@@ -60,29 +61,26 @@ type pass struct {
 }
 
 // begin reads what all rules want to know.
-func (m *Mutator) begin(ctx context.Context, req Request, decoded map[string]any) *pass {
-	p := &pass{
-		object: decoded, kind: req.Kind, space: req.Namespace, resolved: req.Resolved, explain: req.Explain,
-		settings: m.settings, cluster: m.cluster, tekton: m.cluster.Tekton(ctx),
-		out: Outcome{Object: decoded},
-	}
+func (m *Mutator) begin(ctx context.Context, p *pass, req Request, decoded map[string]any) {
+	p.object, p.kind, p.space, p.resolved, p.explain = decoded, req.Kind, req.Namespace, req.Resolved, req.Explain
+	p.settings, p.cluster, p.tekton = m.settings, m.cluster, m.cluster.Tekton(ctx)
+	p.out.Object = decoded
 	var r object.Reader
 	metadata := r.Fields(decoded, "metadata")
 	p.notes = r.Fields(metadata, "annotations")
 	p.labels = r.Fields(metadata, "labels")
 	if r.Odd {
 		p.why = "its metadata is not of the shape that Kubernetes takes"
-		return p
+		return
 	}
 	if version, kind := req.Kind.ToAPIVersionAndKind(); decoded["apiVersion"] != version || decoded["kind"] != kind {
 		p.why = fmt.Sprintf("it does not say that it is a %s of %s", kind, version)
-		return p
+		return
 	}
 	p.overlay(ctx, m)
 	p.optOut()
 	p.originals = readOriginals(p.notes)
 	p.longest = longest(p.originals)
-	return p
 }
 
 // tasks returns the tasks that the object writes out. That there are none is looked
@@ -221,9 +219,6 @@ func (p *pass) run(ctx context.Context, rule *Rule) {
 
 // did records a change.
 func (p *pass) did(where, what string) {
-	if p.out.Decisions == nil {
-		p.out.Decisions = make([]Decision, 0, 24)
-	}
 	p.out.Decisions = append(p.out.Decisions, Decision{Rule: p.rule.ID, Where: where, Did: what})
 }
 
@@ -286,7 +281,7 @@ func (p *pass) views(task object.Task) []*view {
 func (p *pass) readAll(task object.Task) *stepViews {
 	steps, ok := task.Steps()
 	seen := &stepViews{task: task.Path, ok: ok, all: make([]*view, 0, len(steps))}
-	views := make([]view, len(steps))
+	views := p.take(len(steps))
 	even := true
 	for i, step := range steps {
 		p.read(&views[i], task, step)
@@ -298,6 +293,16 @@ func (p *pass) readAll(task object.Task) *stepViews {
 		seen.even = slices.DeleteFunc(slices.Clone(seen.all), func(v *view) bool { return v.odd })
 	}
 	return seen
+}
+
+// take returns so many views, which are zero.
+func (p *pass) take(n int) []view {
+	used := len(p.room)
+	if used+n > cap(p.room) {
+		return make([]view, n)
+	}
+	p.room = p.room[:used+n]
+	return p.room[used:]
 }
 
 // reread makes the rules that follow read every step once more. Who edits a step in

@@ -4,11 +4,11 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"sync"
 
 	"gomodules.xyz/jsonpatch/v2"
 
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/scan"
 )
 
 // snapshot remembers an object that is about to be edited in place, so that it can
@@ -18,31 +18,6 @@ type snapshot struct{ object.Trace }
 
 // unseen takes the place of a value that is not remembered.
 type unseen struct{}
-
-// snapshots are used again, for they are the largest thing that a request needs.
-type snapshots struct{ pool sync.Pool }
-
-// maxSnapshot is how many entries one may have that is kept: of a large object that
-// comes once the memory is given back.
-const maxSnapshot = 4096
-
-// get returns a snapshot of nothing, which is to be put back.
-func (s *snapshots) get() *snapshot {
-	if found, ok := s.pool.Get().(*snapshot); ok {
-		return found
-	}
-	return &snapshot{object.Trace{Entries: make([]object.Entry, 0, 256)}}
-}
-
-// put forgets the object of a snapshot.
-func (s *snapshots) put(used *snapshot) {
-	if cap(used.Entries) > maxSnapshot {
-		return
-	}
-	clear(used.Entries)
-	used.Entries = used.Entries[:0]
-	s.pool.Put(used)
-}
 
 // decode reads the object of a request and remembers it.
 func (s *snapshot) decode(req Request) (fields map[string]any, err error) {
@@ -116,14 +91,48 @@ func (s *snapshot) patch(now map[string]any) []jsonpatch.Operation {
 	return d.operations
 }
 
+// appendPatch appends the same as JSON, nothing where there is nothing to be done.
+//
+// The error is that of encoding/json about a value that a rule has set.
+func (s *snapshot) appendPatch(out []byte, now map[string]any) ([]byte, error) {
+	begin := len(out)
+	d := difference{entries: s.Entries, encodes: true, text: append(out, '[')}
+	d.value(0, now)
+	if d.err != nil || len(d.text) == begin+1 {
+		return out, d.err
+	}
+	return append(d.text, ']'), nil
+}
+
 type difference struct {
 	entries    []object.Entry
 	path       []byte // the JSON pointer of the value that is compared
 	operations []jsonpatch.Operation
+
+	encodes bool   // whether the operations are written into text instead
+	text    []byte // begins with [
+	err     error
 }
 
 func (d *difference) operation(op string, value any) {
-	d.operations = append(d.operations, jsonpatch.NewOperation(op, string(d.path), value))
+	if !d.encodes {
+		d.operations = append(d.operations, jsonpatch.NewOperation(op, string(d.path), value))
+		return
+	}
+	if last := d.text[len(d.text)-1]; last != '[' {
+		d.text = append(d.text, ',')
+	}
+	d.text = append(append(append(d.text, `{"op":"`...), op...), `","path":`...)
+	d.text = scan.AppendQuoted(d.text, d.path)
+	if op != "remove" {
+		text, err := scan.AppendValue(append(d.text, `,"value":`...), value)
+		if err != nil {
+			d.err = err
+			return
+		}
+		d.text = text
+	}
+	d.text = append(d.text, '}')
 }
 
 // below runs do with the path of a field.
