@@ -24,6 +24,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,14 +43,40 @@ const maxDuration = 10 * time.Second
 
 // Webhook serves admission reviews of admission.k8s.io/v1 to Handler.
 type Webhook struct {
+	// Handler must not keep the bytes of a request's objects: the next request is
+	// read into the same.
 	Handler admission.Handler
 
-	buffers sync.Pool // of *answers
+	buffers sync.Pool // of *buffers
+}
+
+// buffers are the memory for one request at a time.
+type buffers struct {
+	body []byte
+	answers
+}
+
+// maxBuffer is how large a buffer is that is kept: a usual review fits, and a patch
+// that adds a little to each of fifty steps.
+const maxBuffer = 64 << 10
+
+// kept returns a buffer, if it is small enough to be kept.
+func kept(buffer []byte) []byte {
+	if cap(buffer) > maxBuffer {
+		return nil
+	}
+	return buffer
 }
 
 // ServeHTTP answers one review.
 func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	body, refusal := read(rw, r)
+	own, ok := w.buffers.Get().(*buffers)
+	if !ok {
+		own = &buffers{}
+	}
+	defer w.buffers.Put(own)
+	body, refusal := read(rw, r, own.body)
+	own.body = kept(body)
 	if refusal != nil {
 		refusal.write(rw)
 		return
@@ -61,7 +88,7 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	req := admission.Request{AdmissionRequest: *review.Request}
 	if err != nil {
-		w.write(rw, req, admission.Errored(http.StatusBadRequest, err))
+		own.write(rw, req, admission.Errored(http.StatusBadRequest, err))
 		return
 	}
 	ctx, cancel := deadline(r)
@@ -71,7 +98,7 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		failure.write(rw)
 		return
 	}
-	w.write(rw, req, res)
+	own.write(rw, req, res)
 }
 
 // handle turns a panic of a rule into an HTTP error, for one bad object must
@@ -96,7 +123,11 @@ func (w *Webhook) handle(ctx context.Context, req admission.Request) (res admiss
 // server puts into the query. It does not follow the server's context, which
 // ends with the first signal, when requests in flight are still to be answered.
 func deadline(r *http.Request) (context.Context, context.CancelFunc) {
-	patience, err := time.ParseDuration(r.URL.Query().Get("timeout"))
+	text, is := strings.CutPrefix(r.URL.RawQuery, "timeout=") // as API servers write it
+	if !is || strings.ContainsAny(text, "&;%+") {
+		text = r.URL.Query().Get("timeout")
+	}
+	patience, err := time.ParseDuration(text)
 	if err != nil || patience <= 0 || patience > 3*maxDuration {
 		patience = maxDuration
 	}
@@ -111,7 +142,7 @@ type httpError struct {
 
 func (e *httpError) write(rw http.ResponseWriter) { http.Error(rw, e.text, e.status) }
 
-func read(rw http.ResponseWriter, r *http.Request) ([]byte, *httpError) {
+func read(rw http.ResponseWriter, r *http.Request, buffer []byte) ([]byte, *httpError) {
 	if r.Method != http.MethodPost {
 		rw.Header().Set("Allow", http.MethodPost)
 		return nil, &httpError{http.StatusMethodNotAllowed, "this is an admission webhook: send an AdmissionReview with POST"}
@@ -120,10 +151,10 @@ func read(rw http.ResponseWriter, r *http.Request) ([]byte, *httpError) {
 		return nil, &httpError{http.StatusUnsupportedMediaType,
 			fmt.Sprintf("the Content-Type is %q: send an AdmissionReview as application/json", given)}
 	}
-	var body []byte
+	body := buffer
 	err := error(&http.MaxBytesError{Limit: maxBody})
 	if r.ContentLength <= maxBody {
-		body, err = readBody(http.MaxBytesReader(rw, r.Body, maxBody), r.ContentLength)
+		body, err = readBody(http.MaxBytesReader(rw, r.Body, maxBody), r.ContentLength, buffer)
 	}
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -182,23 +213,21 @@ func describe(err error) string {
 	return "it is not JSON"
 }
 
+// contentType is the value of the header, which nobody changes.
+var contentType = []string{"application/json"}
+
 // groupVersion is that of the reviews.
 const groupVersion = "admission.k8s.io/v1"
 
 // write sends the response with the uid of its request. Nobody can be told of a
 // failure to write: the connection is gone.
-func (w *Webhook) write(rw http.ResponseWriter, req admission.Request, res admission.Response) {
-	buffer, ok := w.buffers.Get().(*answers)
-	if !ok {
-		buffer = &answers{}
-	}
-	defer w.buffers.Put(buffer)
-	body, err := buffer.answer(req.UID, res)
+func (a *answers) write(rw http.ResponseWriter, req admission.Request, res admission.Response) {
+	body, err := a.answer(req.UID, res)
 	if err != nil {
 		(&httpError{http.StatusInternalServerError, fmt.Sprintf("internal error: the patch for this %s could not be encoded", req.Kind.Kind)}).write(rw)
 		return
 	}
-	rw.Header().Set("Content-Type", "application/json")
+	rw.Header()["Content-Type"] = contentType
 	rw.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = rw.Write(body) // which is another's once this returns
 }
