@@ -31,6 +31,8 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/tekgate/tekgate/internal/scan"
 )
 
 // maxBody is what a review may weigh: the API server takes objects of up to
@@ -81,7 +83,7 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		refusal.write(rw)
 		return
 	}
-	review, err := decode(body)
+	review, values, err := decode(body)
 	if err != nil && (review.Request == nil || review.Request.UID == "") {
 		(&httpError{http.StatusBadRequest, err.Error()}).write(rw)
 		return
@@ -93,6 +95,12 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := deadline(r)
 	defer cancel()
+	done, busy := turn(ctx, r.Body, values)
+	if busy {
+		refuseBusy(rw).write(rw)
+		return
+	}
+	defer done()
 	res, failure := w.handle(ctx, req)
 	if failure != nil {
 		failure.write(rw)
@@ -162,12 +170,16 @@ func read(rw http.ResponseWriter, r *http.Request, buffer []byte) ([]byte, *http
 		return nil, &httpError{http.StatusRequestEntityTooLarge,
 			fmt.Sprintf("the body is larger than %d bytes: no AdmissionReview is", maxBody)}
 	case errors.Is(err, errBusy):
-		rw.Header().Set("Retry-After", retryAfter)
-		return nil, &httpError{http.StatusTooManyRequests, err.Error()}
+		return nil, refuseBusy(rw)
 	case err != nil:
 		return nil, &httpError{http.StatusBadRequest, "the body ended early: send it again"}
 	}
 	return body, nil
+}
+
+func refuseBusy(rw http.ResponseWriter) *httpError {
+	rw.Header().Set("Retry-After", retryAfter)
+	return &httpError{http.StatusTooManyRequests, errBusy.Error()}
 }
 
 func isJSON(contentType string) bool {
@@ -179,25 +191,40 @@ func isJSON(contentType string) bool {
 	return err == nil && media == want
 }
 
-// decode returns the review as far as it could be read, for its uid, beside an
-// error that says what is wrong with it.
-func decode(body []byte) (admissionv1.AdmissionReview, error) {
-	const remedy = "send an AdmissionReview of admission.k8s.io/v1"
-	review, ok := scanReview(body)
+// decode returns the review as far as it could be read, for its uid, and of how many
+// values its objects are, beside an error that says what is wrong with it.
+func decode(body []byte) (review admissionv1.AdmissionReview, values int, err error) {
+	r := scan.New(body)
+	r.LimitDepth(maxDepth)
+	review, ok := scanReview(r)
+	depth, values := 0, r.Skipped()
+	if !ok {
+		depth, values = scan.Measure(body)
+	}
+	if err := size(depth, values); err != nil { // also where the reader gave up for the depth
+		return review, values, err
+	}
 	if !ok {
 		review = admissionv1.AdmissionReview{}
 		if err := json.Unmarshal(body, &review); err != nil {
-			return review, fmt.Errorf("the body is not an AdmissionReview: %s: %s", describe(err), remedy)
+			return review, values, fmt.Errorf("the body is not an AdmissionReview: %s: %s", describe(err), remedy)
 		}
 	}
+	return review, values, check(review)
+}
+
+const remedy = "send an AdmissionReview of admission.k8s.io/v1"
+
+// check says what is wrong with a review that could be read.
+func check(review admissionv1.AdmissionReview) error {
 	if review.Kind != "AdmissionReview" || review.APIVersion != groupVersion {
-		return review, fmt.Errorf("the body is a %q of %q, not an AdmissionReview: %s, and list v1 alone in the webhook's admissionReviewVersions",
+		return fmt.Errorf("the body is a %q of %q, not an AdmissionReview: %s, and list v1 alone in the webhook's admissionReviewVersions",
 			review.Kind, review.APIVersion, remedy)
 	}
 	if review.Request == nil || review.Request.UID == "" {
-		return review, errors.New("the AdmissionReview has no request.uid, so it cannot be answered: " + remedy + " with a request")
+		return errors.New("the AdmissionReview has no request.uid, so it cannot be answered: " + remedy + " with a request")
 	}
-	return review, nil
+	return nil
 }
 
 // describe says where the JSON is wrong and quotes nothing of it.

@@ -24,8 +24,8 @@ var errUnusual = errors.New("not the usual form of a review")
 // of the rest a fuzz test compares.
 //
 // The objects are borrowed from the body.
-func scanReview(body []byte) (review admissionv1.AdmissionReview, ok bool) {
-	e := envelope{scan.New(body)}
+func scanReview(r *scan.Reader) (review admissionv1.AdmissionReview, ok bool) {
+	e := envelope{r}
 	err := e.r.Object(func(key []byte) error {
 		switch string(key) {
 		case "kind":

@@ -1,5 +1,7 @@
 package object
 
+import "slices"
+
 // Trace is what an object held when it was read. Who edits an object in place can
 // compare it with its trace afterwards, which is much cheaper than a second object:
 // texts are shared, since edits replace them.
@@ -22,6 +24,9 @@ type Entry struct {
 func (t *Trace) open(key string, value any) int {
 	if t == nil {
 		return 0
+	}
+	if len(t.Entries) == cap(t.Entries) { // twice as many, since append leaves more behind
+		t.Entries = slices.Grow(t.Entries, max(64, len(t.Entries)))
 	}
 	t.Entries = append(t.Entries, Entry{Key: key, Value: value})
 	return len(t.Entries) - 1

@@ -29,9 +29,12 @@ const maxDepth = 10000
 
 // Reader stands before a value in JSON text.
 type Reader struct {
-	text  []byte
-	at    int
-	depth int
+	text    []byte
+	at      int
+	depth   int
+	most    int // depth that is taken; 0 means maxDepth
+	tooDeep bool
+	skipped int
 }
 
 // New returns a reader of text, which must not change while what was borrowed from
@@ -161,11 +164,25 @@ func (r *Reader) enter(c byte) bool {
 		return false
 	}
 	r.depth++
-	return r.depth <= maxDepth
+	if r.depth > maxDepth || r.most > 0 && r.depth > r.most {
+		r.tooDeep = true
+		return false
+	}
+	return true
 }
+
+// LimitDepth makes the reader take nothing that is nested deeper.
+func (r *Reader) LimitDepth(most int) { r.most = most }
+
+// TooDeep tells whether the reader failed since the text is nested too deeply.
+func (r *Reader) TooDeep() bool { return r.tooDeep }
+
+// Skipped returns how many values were moved past unread, those within them too.
+func (r *Reader) Skipped() int { return r.skipped }
 
 // Skip moves past the next value.
 func (r *Reader) Skip() error {
+	r.skipped++
 	switch c := r.Kind(); c {
 	case '"':
 		_, err := r.skipString()

@@ -236,8 +236,11 @@ func TestHandshakes(t *testing.T) {
 		}
 		_, _ = io.WriteString(conn, text)
 		_ = conn.(*net.TCPConn).CloseWrite()
-		_, _ = io.ReadAll(conn)
+		answer, _ := io.ReadAll(conn)
 		conn.Close()
+		if strings.Contains(string(answer), "400 Bad Request") != (text != "") {
+			t.Errorf("%q is answered with %q", text, answer)
+		}
 	}
 	for _, reason := range []string{"untrusted", "protocol", "closed", "plain"} {
 		var got float64
@@ -250,6 +253,31 @@ func TestHandshakes(t *testing.T) {
 	}
 	if text := b.log.String(); strings.Contains(text, "handshake") {
 		t.Errorf("the log has\n%s", text)
+	}
+}
+
+// TestSilence holds that who connects and says nothing keeps nobody from being served,
+// nor the server from ending.
+func TestSilence(t *testing.T) {
+	b := newBed(t, map[string]http.HandlerFunc{"/": func(http.ResponseWriter, *http.Request) {}})
+	for range 50 {
+		conn, err := net.Dial("tcp", b.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	if status, _ := b.get("/"); status != http.StatusOK {
+		t.Errorf("beside silent clients the answer is %d", status)
+	}
+	b.stop()
+	select {
+	case err := <-b.stopped:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(15 * time.Second):
+		t.Error("the server does not end")
 	}
 }
 
