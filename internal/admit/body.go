@@ -10,7 +10,7 @@ import (
 // what has come, so that what is announced and never sent costs nothing, and to no
 // more than was announced, so that a large body leaves little behind.
 func readBody(r io.Reader, length int64, buffer []byte) ([]byte, error) {
-	const first = 4 << 10
+	const first = 1 << 10
 	size := int64(first)
 	if 0 <= length && length < first {
 		size = length + 1 // with room for the read that says that it is the end

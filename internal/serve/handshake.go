@@ -13,8 +13,8 @@ import (
 // hands in the goroutine that serves the connection, whose stack then stays as large
 // as the handshake made it, a multiple of what serving needs, for as long as the
 // connection is open: of a thousand slow clients that is most of the memory. Here each
-// handshake has a goroutine that ends with it. Who never greets costs no more than one
-// that waits.
+// handshake has a goroutine that ends with it, and nothing of TLS is made before the
+// first byte of a greeting has come.
 type shaking struct {
 	net.Listener
 	config     *tls.Config
@@ -79,8 +79,12 @@ func (s *shaking) give(conn net.Conn, err error) bool {
 }
 
 func (s *shaking) handshake(conn net.Conn) {
-	secure := tls.Server(conn, s.config)
+	greeted := &greeted{Conn: conn}
 	err := conn.SetDeadline(time.Now().Add(headerTimeout))
+	if err == nil {
+		err = greeted.wait()
+	}
+	secure := tls.Server(greeted, s.config)
 	if err == nil {
 		err = secure.Handshake()
 	}
@@ -94,6 +98,28 @@ func (s *shaking) handshake(conn net.Conn) {
 		return
 	}
 	_ = conn.Close()
+}
+
+// greeted is a connection whose first byte is read before the others.
+type greeted struct {
+	net.Conn
+	first  [1]byte
+	unread bool
+}
+
+func (g *greeted) wait() error {
+	n, err := g.Conn.Read(g.first[:])
+	g.unread = n == 1
+	return err
+}
+
+// Read implements net.Conn.
+func (g *greeted) Read(p []byte) (int, error) {
+	if g.unread && len(p) > 0 {
+		g.unread = false
+		return copy(p, g.first[:]), nil
+	}
+	return g.Conn.Read(p)
 }
 
 // refusePlain answers who speaks HTTP without TLS, and says what the handshake failed
