@@ -1,20 +1,24 @@
 package serve
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
 
-// shaking is a listener whose connections have shaken hands. An http.Server shakes
-// hands in the goroutine that serves the connection, whose stack then stays as large
-// as the handshake made it, a multiple of what serving needs, for as long as the
-// connection is open: of a thousand slow clients that is most of the memory. Here each
-// handshake has a goroutine that ends with it, and nothing of TLS is made before the
-// first byte of a greeting has come.
+// shaking is a listener whose connections have shaken hands and brought the header of
+// a request. An http.Server does both in the goroutine that serves the connection, for
+// which it makes 9 KiB of buffers, and whose stack stays as large as the handshake made
+// it for as long as the connection is open: of a thousand slow clients that is most of
+// the memory. Here each handshake has a goroutine that ends with it, the header is
+// waited for in another, and nothing of TLS is made before the first byte has come.
+//
+// So requests have no TLS field, which nobody asks for.
 type shaking struct {
 	net.Listener
 	config     *tls.Config
@@ -79,47 +83,74 @@ func (s *shaking) give(conn net.Conn, err error) bool {
 }
 
 func (s *shaking) handshake(conn net.Conn) {
-	greeted := &greeted{Conn: conn}
+	first := &begun{Conn: conn}
 	err := conn.SetDeadline(time.Now().Add(headerTimeout))
 	if err == nil {
-		err = greeted.wait()
+		err = first.read(1)
 	}
-	secure := tls.Server(greeted, s.config)
+	secure := tls.Server(first, s.config)
 	if err == nil {
 		err = secure.Handshake()
 	}
-	if err == nil {
-		err = conn.SetDeadline(time.Time{})
-	}
-	switch {
-	case err != nil:
+	if err != nil {
 		s.handshakes.fail(refusePlain(err))
-	case s.give(secure, nil):
+		_ = conn.Close()
 		return
 	}
-	_ = conn.Close()
+	go s.header(secure)
 }
 
-// greeted is a connection whose first byte is read before the others.
-type greeted struct {
+// header waits for the header of the first request, and hands the connection on.
+func (s *shaking) header(secure *tls.Conn) {
+	conn := &begun{Conn: secure}
+	err := secure.SetDeadline(time.Now().Add(headerTimeout))
+	for err == nil && !conn.hasHeader() {
+		err = conn.read(headerRoom)
+	}
+	if err == nil {
+		err = secure.SetDeadline(time.Time{})
+	}
+	if err != nil || !s.give(conn, nil) {
+		_ = secure.Close()
+	}
+}
+
+// begun is a connection whose first bytes were read ahead.
+type begun struct {
 	net.Conn
-	first  [1]byte
-	unread bool
+	ahead []byte
 }
 
-func (g *greeted) wait() error {
-	n, err := g.Conn.Read(g.first[:])
-	g.unread = n == 1
+// headerRoom is read of a header at a time. An API server's is shorter.
+const headerRoom = 512
+
+// read reads some bytes ahead, at most as many as said.
+func (b *begun) read(most int) error {
+	b.ahead = slices.Grow(b.ahead, most)
+	n, err := b.Conn.Read(b.ahead[len(b.ahead) : len(b.ahead)+most])
+	b.ahead = b.ahead[:len(b.ahead)+n]
+	if n > 0 {
+		return nil // an error comes again
+	}
 	return err
 }
 
+// hasHeader tells whether a header was read to its end, or is so long that the server
+// will refuse it.
+func (b *begun) hasHeader() bool {
+	return bytes.Contains(b.ahead, []byte("\n\r\n")) || bytes.Contains(b.ahead, []byte("\n\n")) || len(b.ahead) > maxHeader+headerRoom*10
+}
+
 // Read implements net.Conn.
-func (g *greeted) Read(p []byte) (int, error) {
-	if g.unread && len(p) > 0 {
-		g.unread = false
-		return copy(p, g.first[:]), nil
+func (b *begun) Read(p []byte) (int, error) {
+	if len(b.ahead) == 0 {
+		return b.Conn.Read(p)
 	}
-	return g.Conn.Read(p)
+	n := copy(p, b.ahead)
+	if b.ahead = b.ahead[n:]; len(b.ahead) == 0 {
+		b.ahead = nil
+	}
+	return n, nil
 }
 
 // refusePlain answers who speaks HTTP without TLS, and says what the handshake failed

@@ -281,6 +281,40 @@ func TestSilence(t *testing.T) {
 	}
 }
 
+// TestHeader sends headers in pieces, with and without more behind them, and one that is
+// longer than any may be.
+func TestHeader(t *testing.T) {
+	b := newBed(t, map[string]http.HandlerFunc{"/": func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }})
+	for name, tt := range map[string]struct {
+		pieces []string
+		want   string
+	}{
+		"in pieces":      {[]string{"P", "OST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n", "\r", "\nbo", "dy"}, "200 OK"},
+		"with all of it": {[]string{"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody"}, "200 OK"},
+		"without CR":     {[]string{"POST / HTTP/1.1\nHost: x\nContent-Length: 4\n\nbody"}, "200 OK"},
+		"too long":       {[]string{"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 100<<10)}, "431"},
+		"no HTTP":        {[]string{"hello\r\n\r\n"}, "400"},
+	} {
+		conn, err := tls.Dial("tcp", b.address, &tls.Config{RootCAs: b.pool})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, piece := range tt.pieces {
+			if _, err := io.WriteString(conn, piece); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		answer := make([]byte, 4<<10)
+		n, err := io.ReadAtLeast(conn, answer, len("HTTP/1.1 200 OK"))
+		if got := string(answer[:n]); err != nil || !strings.Contains(got, tt.want) || tt.want == "200 OK" && !strings.HasSuffix(got, "body") {
+			t.Errorf("%s: the answer is %q, error %v", name, got, err)
+		}
+		conn.Close()
+	}
+}
+
 // TestLimits holds the limits against those of who calls: an API server uses
 // connections that were idle for up to 90 seconds, and waits for up to 30.
 func TestLimits(t *testing.T) {
