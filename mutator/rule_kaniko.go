@@ -331,28 +331,13 @@ func (p *pass) kanikoArgs(v *view, release *version.Version) {
 		p.notStep(v, why)
 		return
 	}
-	words := p.expand(v)
-	var defaults []any
-	var added []string // the same
-	for _, arg := range p.settings.kaniko.args {
-		why := ""
-		switch {
-		case arg.Given(words) || arg.Given(slices.Concat(v.command, v.args)):
-			why = "its arguments say --" + arg.Name
-		case arg.Multi && words == nil:
-			why = "its arguments hold an array parameter, which may say --" + arg.Name
-		case !arg.Known(release):
-			why = fmt.Sprintf("its image is not known to understand --%s, which came with %s", arg.Name, arg.Since)
-		}
-		if why != "" {
-			p.notStep(v, why)
-			continue
-		}
-		defaults, added = append(defaults, arg.word), append(added, arg.word)
-		p.did(v.place(), "added the argument "+arg.word)
-	}
-	if len(defaults) == 0 {
+	added := p.missingArgs(v, release)
+	if len(added) == 0 {
 		return
+	}
+	defaults := make([]any, 0, len(added))
+	for _, word := range added {
+		defaults = append(defaults, word)
 	}
 	if len(v.command) > 1 { // the author's arguments stand in the command
 		command := v.step.Fields["command"].([]any)
@@ -363,6 +348,29 @@ func (p *pass) kanikoArgs(v *view, release *version.Version) {
 	args, _ := v.step.Fields["args"].([]any)
 	v.step.Fields["args"] = slices.Concat(defaults, args)
 	v.args = slices.Concat(added, v.args)
+}
+
+// missingArgs returns the default arguments that a step lacks.
+func (p *pass) missingArgs(v *view, release *version.Version) (added []string) {
+	words := p.expand(v)
+	for _, arg := range p.settings.kaniko.args {
+		why := ""
+		switch {
+		case arg.Given(words) || arg.Given(v.command) || arg.Given(v.args):
+			why = "its arguments say --" + arg.Name
+		case arg.Multi && words == nil:
+			why = "its arguments hold an array parameter, which may say --" + arg.Name
+		case !arg.Known(release):
+			why = fmt.Sprintf("its image is not known to understand --%s, which came with %s", arg.Name, arg.Since)
+		}
+		if why != "" {
+			p.notStep(v, why)
+			continue
+		}
+		added = append(added, arg.word)
+		p.did(v.place(), "added the argument "+arg.word)
+	}
+	return added
 }
 
 // noArgs says why a step's arguments cannot be added to, or "".

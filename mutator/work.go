@@ -15,7 +15,7 @@ import (
 type work struct {
 	before snapshot
 	pass   pass
-	text   []byte // see take
+	text   []byte // of the patch
 }
 
 // works are those that are not in use.
@@ -77,7 +77,7 @@ func (m *Mutator) apply(ctx context.Context, req Request, w *work) (changed bool
 	return true, nil
 }
 
-// answer is Mutate for a server: the patch as JSON, "" for none, and what was done.
+// answer is Mutate for a server: the patch as JSON, nil for none, and what was done.
 func (m *Mutator) answer(ctx context.Context, req Request) (patch []byte, did map[string]string, warnings []string, err error) {
 	w := m.works.get()
 	defer m.works.put(w)
