@@ -28,32 +28,35 @@ import (
 // servedArm names the arm that a process of this test serves, see TestServedArm.
 const servedArm = "TEKGATE_BENCHMARK_ARM"
 
-// rounds and asked are how often each arm of BenchmarkProcess is asked, in turn.
-const (
-	rounds = 7
-	asked  = 2000
-)
+// rounds are how often each arm has its turn.
+const rounds = 7
 
 // BenchmarkProcess measures what BenchmarkAdmission does, but each server is a
 // process of its own, so that its CPU time is nobody else's: a server of net/http
 // that reads the body and answers 1,500 bytes; and ours, as cmd/webhook puts it
 // together, with the rules that are on by default and with all. The arms take turns,
 // and what is reported is the median of their rounds, also as a multiple of the first.
-func BenchmarkProcess(b *testing.B) {
+func BenchmarkProcess(b *testing.B) { compareArms(b, false, 2000, "null", "default", "all") }
+
+// BenchmarkHandshake is BenchmarkProcess with a connection for each request.
+func BenchmarkHandshake(b *testing.B) { compareArms(b, true, 300, "null", "default") }
+
+func compareArms(b *testing.B, handshakes bool, asked int, names ...string) {
 	body := benchmarkReview(b)
-	caller := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // trust is not measured
+	caller := &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: handshakes, // trust is not measured
+	}}
 	defer caller.CloseIdleConnections()
-	names := []string{"null", "default", "all"}
 	arms := map[string]*arm{}
 	for _, name := range names {
 		arms[name] = startArm(b, name)
-		arms[name].ask(b, caller, body)
+		arms[name].ask(b, caller, body, asked)
 	}
 	for range rounds {
 		for _, name := range names {
 			before := arms[name].cpu(b, caller)
-			arms[name].ask(b, caller, body)
-			arms[name].took = append(arms[name].took, float64(arms[name].cpu(b, caller)-before)/asked/1e3)
+			arms[name].ask(b, caller, body, asked)
+			arms[name].took = append(arms[name].took, float64(arms[name].cpu(b, caller)-before)/float64(asked)/1e3)
 		}
 	}
 	null := arms["null"].median()
@@ -96,8 +99,8 @@ func startArm(b *testing.B, name string) *arm {
 	return &arm{url: "https://" + address[:len(address)-1]}
 }
 
-// ask sends the review many times over one connection.
-func (a *arm) ask(b *testing.B, caller *http.Client, body []byte) {
+// ask sends the review so many times.
+func (a *arm) ask(b *testing.B, caller *http.Client, body []byte, asked int) {
 	b.Helper()
 	for range asked {
 		res, err := caller.Post(a.url+"/mutate?timeout=10s", "application/json", bytes.NewReader(body))
