@@ -19,7 +19,7 @@ var _ admission.Handler = &Mutator{}
 // StepActions by Tekton's controller are the only ones of their kinds that are:
 // what is stored stays as it is.
 func (m *Mutator) Handle(ctx context.Context, req admission.Request) admission.Response {
-	kind := schema.GroupVersionKind(req.Kind)
+	kind, jsonPatch := schema.GroupVersionKind(req.Kind), admissionv1.PatchTypeJSONPatch
 	if req.SubResource != "" || !Matches(kind) {
 		return admission.Allowed("")
 	}
@@ -33,12 +33,15 @@ func (m *Mutator) Handle(ctx context.Context, req admission.Request) admission.R
 	if !resolved && slices.Contains(stored, kind) {
 		return admission.Allowed("")
 	}
-	out, err := m.Mutate(ctx, Request{Kind: kind, Namespace: req.Namespace, Raw: req.Object.Raw, Resolved: resolved, authored: true})
+	patch, did, warnings, err := m.answer(ctx, Request{Kind: kind, Namespace: req.Namespace, Raw: req.Object.Raw, Resolved: resolved, authored: true})
 	if err != nil {
 		return admission.Errored(http.StatusBadRequest, err)
 	}
-	res := admission.Patched("", out.Patch...).WithWarnings(out.Warnings...)
-	if did := out.Did(); len(did) > 0 {
+	res := admission.Allowed("").WithWarnings(warnings...)
+	if len(patch) > 0 {
+		res.Patch, res.PatchType = patch, &jsonPatch
+	}
+	if len(did) > 0 {
 		// The API server puts the webhook's name and a slash before each key,
 		// and drops keys that have a prefix already.
 		res.AuditAnnotations = did

@@ -89,19 +89,35 @@ func TestHandle(t *testing.T) {
 			if fired := slices.Sorted(maps.Keys(res.AuditAnnotations)); !slices.Equal(fired, tt.fired) {
 				t.Errorf("fired %v, want %v", fired, tt.fired)
 			}
-			if (len(res.Patches) > 0) != (len(tt.fired) > 0) {
-				t.Errorf("patches are %v", res.Patches)
+			if patch := operations(t, res); (len(patch) > 0) != (len(tt.fired) > 0) {
+				t.Errorf("the patch is %v", patch)
 			}
 		})
 	}
+}
+
+// operations returns the patch of an answer.
+func operations(t *testing.T, res admission.Response) (patch []jsonOperation) {
+	t.Helper()
+	if (res.Patch != nil) != (res.PatchType != nil) {
+		t.Errorf("the patch %s has the type %v", res.Patch, res.PatchType)
+	}
+	if res.Patch == nil {
+		return res.Patches
+	}
+	if err := json.Unmarshal(res.Patch, &patch); err != nil {
+		t.Fatalf("%s is no patch: %v", res.Patch, err)
+	}
+	return patch
 }
 
 // TestPatchIsMinimal holds that nothing is written but what the rules change.
 func TestPatchIsMinimal(t *testing.T) {
 	m := withAccount()
 	res := m.Handle(t.Context(), create("v1", kanikoRun))
-	slices.SortFunc(res.Patches, func(a, b jsonOperation) int { return strings.Compare(a.Path, b.Path) })
-	got, err := json.Marshal(res.Patches)
+	patch := operations(t, res)
+	slices.SortFunc(patch, func(a, b jsonOperation) int { return strings.Compare(a.Path, b.Path) })
+	got, err := json.Marshal(patch)
 	if err != nil {
 		t.Fatal(err)
 	}

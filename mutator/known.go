@@ -59,6 +59,14 @@ type knownImage struct {
 	builder *builder         // which holds it, nil for none
 	program string           // what Kaniko's own starts, "" where it is none of them
 	release *version.Version // that its tag says, nil where it says none
+	house   houseImage
+}
+
+// houseImage is what takes the place of an image, if that is one of Kaniko's.
+type houseImage struct {
+	image.Reference
+	text, did string // the reference, and what is said of it; "" where there is none
+	is        bool   // whether the image is the house's already
 }
 
 // image returns what is known of an image, "" included.
@@ -84,6 +92,9 @@ func (s *settings) findImage(text string) knownImage {
 	default:
 		known.program = kanikoExecutor
 	}
+	if known.program == kanikoExecutor && s.kaniko.image != nil {
+		known.house = s.findHouse(text, ref)
+	}
 	return known
 }
 
@@ -101,6 +112,7 @@ type mirrored struct {
 	image.Rewritten
 	to  string // the reference in its place; "" where it stays
 	why string // why it stays
+	did string // what is said of it
 }
 
 // mirrorOf returns what the mirror makes of an image.
@@ -121,5 +133,5 @@ func (s *settings) findMirror(text string) mirrored {
 	case done.To == known.ref:
 		return mirrored{why: "it is on the mirror, or kept where it is"}
 	}
-	return mirrored{Rewritten: done, to: done.To.String()}
+	return mirrored{Rewritten: done, to: done.To.String(), did: "took " + text + " from the mirror (" + done.Rule + ")"}
 }

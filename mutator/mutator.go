@@ -37,13 +37,11 @@ package mutator
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"gomodules.xyz/jsonpatch/v2"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/internal/image"
-	"github.com/tekgate/tekgate/internal/object"
 )
 
 // Mutator applies Rules as one configuration wants them. It is safe for
@@ -52,14 +50,14 @@ type Mutator struct {
 	// Controller is the user name of Tekton's controller, whose dry runs of Tasks
 	// are no creations: see Request.Resolved.
 	Controller string
-	// Observe, if not nil, is told of every outcome.
+	// Observe, if not nil, is told of every outcome, which is gone when it returns.
 	Observe func(schema.GroupVersionKind, Outcome)
 
 	settings *settings
 	overlays overlays
 	cluster  Cluster
 
-	snapshots snapshots
+	works works
 }
 
 // New prepares the rules. Mirror are the rules of the file's section mirror; nil
@@ -108,7 +106,9 @@ type Request struct {
 // Outcome is what became of one object. Nothing in it is secret: rules tell the
 // names of steps, variables, images and ServiceAccounts, never other values.
 type Outcome struct {
-	Object    map[string]any        // the object as the rules left it, numbers as json.Number
+	// Object is what the rules made of the object, numbers as json.Number. What they
+	// added is the configuration's own, so it must not be edited.
+	Object    map[string]any
 	Patch     []jsonpatch.Operation // from the object that came in to Object, whose values it shares; empty if nothing changed
 	Decisions []Decision            // what was done; with Request.Explain also what was not
 	Warnings  []string              // single lines for the user
@@ -128,6 +128,9 @@ func (o *Outcome) Did() map[string]string {
 	var line []byte
 	for i, d := range o.Decisions {
 		if d.Did != "" {
+			if line == nil {
+				line = make([]byte, 0, 512)
+			}
 			if len(line) > 0 {
 				line = append(line, "; "...)
 			}
@@ -149,31 +152,17 @@ func (o *Outcome) Did() map[string]string {
 //
 // The error says that it is not a JSON object.
 func (m *Mutator) Mutate(ctx context.Context, req Request) (Outcome, error) {
-	decode := object.Decode
-	if req.authored {
-		decode = object.DecodeAuthored
-	}
-	decoded, err := decode(req.Raw)
+	w := &work{}
+	changed, err := m.apply(ctx, req, w)
 	if err != nil {
-		return Outcome{}, fmt.Errorf("decoding %s: %w", req.Kind.Kind, err)
+		return Outcome{}, err
 	}
-	p := m.begin(ctx, req, decoded)
-	before := m.snapshots.take(decoded)
-	defer m.snapshots.put(before)
-	for i := range Rules {
-		p.run(ctx, &Rules[i])
-	}
-	if p.changed() || p.notes[ProbeKey] != nil {
-		p.record()
-		p.out.Patch = before.patch(decoded)
+	out := w.pass.out
+	if changed {
+		out.Patch = w.before.patch(out.Object)
 	}
 	if m.Observe != nil {
-		m.Observe(req.Kind, p.out)
+		m.Observe(req.Kind, out)
 	}
-	return p.out, nil
-}
-
-// stepPlace names a step to people.
-func stepPlace(step object.Step) string {
-	return step.Path + `, step "` + step.Name() + `"`
+	return out, nil
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/internal/object"
@@ -42,13 +41,18 @@ type pass struct {
 	cluster  Cluster
 	tekton   Tekton
 
-	tasks     []object.Task
-	seen      map[string]*stepViews // by the path of the task, see views
-	labels    labels.Set
+	written   []object.Task // see tasks; nil where they have to be looked for
+	seen      []*stepViews  // see views
+	room      []view        // that they are taken from
+	labels    map[string]any
 	notes     map[string]any    // the object's annotations
 	originals map[string]string // from the image that an author wrote to what it became
+	// longest is a length that the text of originals does not exceed.
+	longest int
 	// remembered tells whether rules have added to originals.
 	remembered bool
+	renamed    bool // whether views have to look at originals again
+	account    accountFound
 	skipped    []string // rules that the object opted out of
 	why        string   // why no rule is applied at all, "" if they are
 
@@ -57,23 +61,21 @@ type pass struct {
 }
 
 // begin reads what all rules want to know.
-func (m *Mutator) begin(ctx context.Context, req Request, decoded map[string]any) *pass {
-	p := &pass{
-		object: decoded, kind: req.Kind, space: req.Namespace, resolved: req.Resolved, explain: req.Explain,
-		settings: m.settings, cluster: m.cluster, tekton: m.cluster.Tekton(ctx),
-		out: Outcome{Object: decoded},
-	}
+func (m *Mutator) begin(ctx context.Context, p *pass, req Request, decoded map[string]any) {
+	p.object, p.kind, p.space, p.resolved, p.explain = decoded, req.Kind, req.Namespace, req.Resolved, req.Explain
+	p.settings, p.cluster, p.tekton = m.settings, m.cluster, m.cluster.Tekton(ctx)
+	p.out.Object = decoded
 	var r object.Reader
 	metadata := r.Fields(decoded, "metadata")
 	p.notes = r.Fields(metadata, "annotations")
-	p.labels = texts(r.Fields(metadata, "labels"))
+	p.labels = r.Fields(metadata, "labels")
 	if r.Odd {
 		p.why = "its metadata is not of the shape that Kubernetes takes"
-		return p
+		return
 	}
 	if version, kind := req.Kind.ToAPIVersionAndKind(); decoded["apiVersion"] != version || decoded["kind"] != kind {
 		p.why = fmt.Sprintf("it does not say that it is a %s of %s", kind, version)
-		return p
+		return
 	}
 	p.optOut()
 	if p.why == "" { // else nobody wants to hear of the Namespace's settings
@@ -81,19 +83,46 @@ func (m *Mutator) begin(ctx context.Context, req Request, decoded map[string]any
 	}
 	p.optOutOfRules()
 	p.originals = readOriginals(p.notes)
-	p.tasks = object.Tasks(decoded)
-	return p
+	p.longest = longest(p.originals)
 }
 
-// texts returns the strings among the fields.
-func texts(fields map[string]any) map[string]string {
-	out := make(map[string]string, len(fields))
-	for key, value := range fields {
-		if text, ok := value.(string); ok {
-			out[key] = text
-		}
+// tasks returns the tasks that the object writes out. That there are none is looked
+// for again, and is soon found.
+func (p *pass) tasks() []object.Task {
+	if p.written == nil {
+		p.written = object.Tasks(p.object)
 	}
-	return out
+	return p.written
+}
+
+// labelled are the labels of an object, for a selector.
+type labelled map[string]any
+
+func (l labelled) Has(key string) bool { _, has := l.Lookup(key); return has }
+
+func (l labelled) Get(key string) string { value, _ := l.Lookup(key); return value }
+
+// Lookup takes what is no text for absent.
+func (l labelled) Lookup(key string) (string, bool) {
+	value, is := l[key].(string)
+	return value, is
+}
+
+// accountFound is the ServiceAccount that was asked for last: three rules ask for the
+// same.
+type accountFound struct {
+	name    string
+	account *Account
+	err     error
+}
+
+func (p *pass) serviceAccount(ctx context.Context, name string) (*Account, error) {
+	if found := p.account; found.name == name && found.account != nil {
+		return found.account, found.err
+	}
+	account, err := p.cluster.ServiceAccount(ctx, p.space, name)
+	p.account = accountFound{name, account, err}
+	return account, err
 }
 
 // overlay takes the Namespace's own settings.
@@ -186,7 +215,7 @@ func (p *pass) run(ctx context.Context, rule *Rule) {
 	case !scope.on:
 		p.not("", "the rule is switched off")
 	default:
-		if why := scope.excludes(p.space, p.labels); why != "" {
+		if why := scope.excludes(p.space, labelled(p.labels)); why != "" {
 			p.not("", why)
 			return
 		}
@@ -195,11 +224,8 @@ func (p *pass) run(ctx context.Context, rule *Rule) {
 }
 
 // did records a change.
-func (p *pass) did(where, format string, args ...any) {
-	if p.out.Decisions == nil {
-		p.out.Decisions = make([]Decision, 0, 24)
-	}
-	p.out.Decisions = append(p.out.Decisions, Decision{Rule: p.rule.ID, Where: where, Did: fmt.Sprintf(format, args...)})
+func (p *pass) did(where, what string) {
+	p.out.Decisions = append(p.out.Decisions, Decision{Rule: p.rule.ID, Where: where, Did: what})
 }
 
 // not records why nothing was changed. Callers whose words cost something ask
@@ -211,9 +237,9 @@ func (p *pass) not(where, why string) {
 }
 
 // notStep is not for a step.
-func (p *pass) notStep(step object.Step, why string) {
+func (p *pass) notStep(v *view, why string) {
 	if p.explain {
-		p.not(stepPlace(step), why)
+		p.not(v.place(), why)
 	}
 }
 
@@ -228,6 +254,7 @@ func (p *pass) changed() bool {
 
 // stepViews are the steps of a task as rules see them.
 type stepViews struct {
+	task string  // its path
 	all  []*view // odd ones, too
 	even []*view // without these
 	ok   bool    // whether the list of steps is of the shape that Tekton takes
@@ -236,21 +263,22 @@ type stepViews struct {
 // views returns the steps of a task, none of one that is not of the shape that
 // Tekton takes. Four rules ask for the same.
 func (p *pass) views(task object.Task) []*view {
-	seen, known := p.seen[task.Path]
-	if !known {
-		seen = p.readAll(task)
-		if p.seen == nil {
-			p.seen = map[string]*stepViews{}
-		}
-		p.seen[task.Path] = seen
+	p.rename()
+	i := slices.IndexFunc(p.seen, func(seen *stepViews) bool { return seen.task == task.Path })
+	if i < 0 {
+		i = len(p.seen)
+		p.seen = append(p.seen, p.readAll(task))
 	}
+	seen := p.seen[i]
 	if !seen.ok {
 		p.not(task.Path, "its steps are not of the shape that Tekton takes")
 		return nil
 	}
-	for _, v := range seen.all {
-		if v.odd {
-			p.notStep(v.step, "it is not of the shape that Tekton takes")
+	if len(seen.even) < len(seen.all) {
+		for _, v := range seen.all {
+			if v.odd {
+				p.notStep(v, "it is not of the shape that Tekton takes")
+			}
 		}
 	}
 	return seen.even
@@ -258,20 +286,45 @@ func (p *pass) views(task object.Task) []*view {
 
 func (p *pass) readAll(task object.Task) *stepViews {
 	steps, ok := task.Steps()
-	seen := &stepViews{ok: ok, all: make([]*view, 0, len(steps))}
-	views := make([]view, len(steps))
+	seen := &stepViews{task: task.Path, ok: ok, all: make([]*view, 0, len(steps))}
+	views := p.take(len(steps))
+	even := true
 	for i, step := range steps {
 		p.read(&views[i], task, step)
 		seen.all = append(seen.all, &views[i])
+		even = even && !views[i].odd
 	}
 	seen.even = seen.all
-	if slices.ContainsFunc(seen.all, func(v *view) bool { return v.odd }) {
+	if !even {
 		seen.even = slices.DeleteFunc(slices.Clone(seen.all), func(v *view) bool { return v.odd })
 	}
 	return seen
 }
 
+// take returns so many views, which are zero.
+func (p *pass) take(n int) []view {
+	used := len(p.room)
+	if used+n > cap(p.room) {
+		return make([]view, n)
+	}
+	p.room = p.room[:used+n]
+	return p.room[used:]
+}
+
 // reread makes the rules that follow read every step once more. Who edits a step in
-// a way that its view does not follow has to call it, and who adds to originals,
-// which decide under which name all views know their images.
-func (p *pass) reread() { clear(p.seen) }
+// a way that its view does not follow has to call it.
+func (p *pass) reread() { p.seen = nil }
+
+// rename makes all views know their images by what originals says now. Who adds to
+// those has to set renamed: a rule goes on with what it knew.
+func (p *pass) rename() {
+	if !p.renamed {
+		return
+	}
+	p.renamed = false
+	for _, seen := range p.seen {
+		for _, v := range seen.all {
+			v.known = p.original(v.filled)
+		}
+	}
+}

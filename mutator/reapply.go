@@ -24,11 +24,11 @@ func (m *Mutator) reapply(ctx context.Context, kind schema.GroupVersionKind, req
 	if !slices.Contains(runs, kind) {
 		return admission.Allowed("")
 	}
-	old, err := object.DecodeAuthored(req.OldObject.Raw)
+	old, err := object.DecodeAuthored(req.OldObject.Raw, nil)
 	if err != nil || !marked(old) {
 		return admission.Allowed("")
 	}
-	fresh, err := object.DecodeAuthored(req.Object.Raw)
+	fresh, err := object.DecodeAuthored(req.Object.Raw, nil)
 	if err != nil || reflect.DeepEqual(fresh["spec"], old["spec"]) {
 		return admission.Allowed("")
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/scan"
 )
 
 // What is written on an object that was changed.
@@ -47,16 +48,25 @@ func (p *pass) record() {
 	}
 	slices.Sort(done.Rules)
 	done.Rules = slices.Compact(done.Rules)
-	text, err := json.Marshal(done)
-	if err != nil {
-		return // strings alone: cannot be
-	}
-	p.annotate(DoneKey, string(text))
+	p.annotate(DoneKey, done.text())
 	p.recordOriginals()
 }
 
+// text is what encoding/json makes of the record.
+func (r Record) text() string {
+	out := append(make([]byte, 0, 256), `{"rules":`...)
+	for i, id := range r.Rules {
+		out = scan.AppendQuoted(append(out, "[,"[min(i, 1)]), id)
+	}
+	if len(r.Rules) == 0 {
+		out = append(out, '[')
+	}
+	out = scan.AppendQuoted(append(out, `],"config":`...), r.Config)
+	return string(append(out, '}'))
+}
+
 func (p *pass) rulesDone() []string {
-	ids := []string{}
+	ids := make([]string, 0, len(Rules))
 	for _, d := range p.out.Decisions {
 		if d.Did != "" && (len(ids) == 0 || ids[len(ids)-1] != d.Rule) {
 			ids = append(ids, d.Rule)
@@ -118,35 +128,39 @@ func (p *pass) remember(now, before string) {
 	if p.originals == nil {
 		p.originals = map[string]string{}
 	}
+	// The annotation could become too long if each byte of its texts became \u00XX.
+	length := p.longest + 6*(2+len(before)+len(now))
 	originals := p.originals
-	if mayBeLong(originals, now, before) {
+	if length > maxOriginals {
 		originals = maps.Clone(originals) // since it may have to stay as it is
 	}
 	replaced := false // it took the place of another itself: the house's Kaniko, on the mirror
 	for author, became := range originals {
 		if became == before {
 			originals[author] = now
+			length += 6 * len(now)
 			replaced = true
 		}
 	}
 	if !replaced {
 		originals[before] = now
 	}
-	if mayBeLong(originals, "", "") && tooLong(originals) {
-		return
+	if length > maxOriginals {
+		if tooLong(originals) {
+			return
+		}
+		length = longest(originals)
 	}
-	p.originals, p.remembered = originals, true
-	p.reread()
+	p.originals, p.longest, p.remembered = originals, length, true
 }
 
-// mayBeLong tells whether the annotation could become too long with one image more,
-// which may take the place of all others: if each byte of them became \u00XX.
-func mayBeLong(originals map[string]string, now, before string) bool {
-	length := 14 + 6*(len(now)+len(before))
+// longest returns a length that the text of originals does not exceed.
+func longest(originals map[string]string) int {
+	length := 0
 	for author, became := range originals {
-		length += 6 + 6*(len(author)+max(len(became), len(now)))
+		length += 6 * (2 + len(author) + len(became))
 	}
-	return length > maxOriginals
+	return length
 }
 
 func tooLong(originals map[string]string) bool {
@@ -159,9 +173,16 @@ func (p *pass) recordOriginals() {
 	if !p.remembered {
 		return
 	}
-	text, err := json.Marshal(p.originals) // keys sorted, so the same images give the same text
-	if err != nil {
-		return // texts alone: cannot be
+	var room [8]string // for their names, in order, so that the same images give the same text
+	authors := room[:0]
+	for author := range p.originals {
+		authors = append(authors, author)
 	}
-	p.annotate(OriginalsKey, string(text))
+	slices.Sort(authors)
+	out := make([]byte, 0, 512)
+	for i, author := range authors {
+		out = scan.AppendQuoted(append(out, "{,"[min(i, 1)]), author)
+		out = scan.AppendQuoted(append(out, ':'), p.originals[author])
+	}
+	p.annotate(OriginalsKey, string(append(out, '}')))
 }

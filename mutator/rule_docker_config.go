@@ -87,10 +87,10 @@ func applyDockerConfig(ctx context.Context, p *pass) {
 			return
 		}
 	}
-	if len(p.tasks) == 0 {
+	if len(p.tasks()) == 0 {
 		p.not("", "no steps are written out in it")
 	}
-	for _, task := range p.tasks {
+	for _, task := range p.tasks() {
 		p.dockerConfigOf(ctx, task)
 	}
 }
@@ -100,23 +100,23 @@ func (p *pass) dockerConfigOf(ctx context.Context, task object.Task) {
 	asked, none := false, ""
 	for _, v := range p.views(task) {
 		if why := p.notBuilding(v); why != "" {
-			p.notStep(v.step, why)
+			p.notStep(v, why)
 			continue
 		}
 		p.warnDockerConfig(v)
 		if why := p.decided(v); why != "" {
-			p.notStep(v.step, why)
+			p.notStep(v, why)
 			continue
 		}
 		if !asked { // only now, for most tasks never build
 			asked, none = true, p.noCredentials(ctx, task)
 		}
 		if none != "" {
-			p.notStep(v.step, none)
+			p.notStep(v, none)
 			continue
 		}
-		v.add(map[string]any{"name": dockerConfig, "value": p.settings.DockerConfig.Path})
-		p.did(stepPlace(v.step), "set %s", dockerConfig)
+		v.add(p.settings.dockerEntry)
+		p.did(v.place(), "set "+dockerConfig)
 	}
 }
 
@@ -133,7 +133,7 @@ var decisions = []string{dockerConfig, "/.docker", "KANIKO_DIR", "--kaniko-dir",
 
 // decided says who has decided already where a step finds its credentials, or "".
 func (p *pass) decided(v *view) string {
-	for _, name := range []string{dockerConfig, "REGISTRY_AUTH_FILE", "DOCKER_AUTH_CONFIG"} {
+	for _, name := range [...]string{dockerConfig, "REGISTRY_AUTH_FILE", "DOCKER_AUTH_CONFIG"} {
 		if v.variable(name) != nil {
 			return name + " is set already"
 		}
@@ -192,7 +192,7 @@ func (p *pass) noCredentials(ctx context.Context, task object.Task) string {
 	if name == "" {
 		name = p.defaultAccount()
 	}
-	account, err := p.cluster.ServiceAccount(ctx, p.space, name)
+	account, err := p.serviceAccount(ctx, name)
 	if err != nil || account == nil || account.Assumed {
 		return "" // unknown: what is there is better than nothing
 	}
@@ -239,14 +239,14 @@ func credentialSecrets(account string, secrets []string) []string {
 func (p *pass) warnDockerConfig(v *view) {
 	if dir, moved := v.kanikoDir(); moved && dir != "" && !v.ref && !v.envFrom && !v.mounted(path.Join(dir, ".docker")) {
 		p.warn("%s: --kaniko-dir or KANIKO_DIR makes Kaniko look for credentials in %q, "+
-			"where Tekton puts none: leave it out, or mount a config.json there", stepPlace(v.step), path.Join(dir, ".docker"))
+			"where Tekton puts none: leave it out, or mount a config.json there", v.place(), path.Join(dir, ".docker"))
 		return
 	}
 	value, _ := v.variable(dockerConfig)["value"].(string)
 	legacy := v.task.Spec["resources"] != nil || v.task.Spec["inputs"] != nil // a git PipelineResource sets HOME
 	if within("/tekton/home", path.Clean(value)) && !legacy && v.variable("HOME") == nil {
 		p.warn("%s: DOCKER_CONFIG is %q, where Tekton has put no credentials since v0.24: "+
-			"leave it out, or set it to /tekton/creds/.docker", stepPlace(v.step), value)
+			"leave it out, or set it to /tekton/creds/.docker", v.place(), value)
 	}
 }
 
@@ -269,7 +269,7 @@ func (p *pass) dockerConfigOfTask(ctx context.Context, ref object.Reference) {
 	}
 	for _, v := range views {
 		if why := p.objects(v); why != "" {
-			p.notStep(v.step, why+", which a podTemplate would override")
+			p.notStep(v, why+", which a podTemplate would override")
 			return
 		}
 	}
@@ -281,8 +281,8 @@ func (p *pass) dockerConfigOfTask(ctx context.Context, ref object.Reference) {
 		p.not("", why)
 		return
 	}
-	p.addPodEnv(map[string]any{"name": dockerConfig, "value": p.settings.DockerConfig.Path})
-	p.did("spec.podTemplate", "set %s for Task %q", dockerConfig, ref.Name)
+	p.addPodEnv(p.settings.dockerEntry)
+	p.did("spec.podTemplate", fmt.Sprintf("set %s for Task %q", dockerConfig, ref.Name))
 }
 
 // objects says why a step must not be given the variable by a podTemplate, or "".

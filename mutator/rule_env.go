@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -34,6 +33,7 @@ type envSet struct {
 
 type envEntry struct {
 	name  string
+	did   string // what is said of it
 	entry map[string]any
 }
 
@@ -60,7 +60,7 @@ func (s *settings) compileEnv() error {
 			if err != nil {
 				return err
 			}
-			out.variables = append(out.variables, envEntry{v.Name, entry})
+			out.variables = append(out.variables, envEntry{v.Name, "set " + v.Name, entry})
 		}
 		s.env = append(s.env, out)
 	}
@@ -68,10 +68,10 @@ func (s *settings) compileEnv() error {
 }
 
 func applyEnv(_ context.Context, p *pass) {
-	if len(p.tasks) == 0 {
+	if len(p.tasks()) == 0 {
 		p.not("", "no steps are written out in it")
 	}
-	for _, task := range p.tasks {
+	for _, task := range p.tasks() {
 		for _, v := range p.views(task) {
 			p.env(v)
 		}
@@ -84,7 +84,7 @@ func (p *pass) env(v *view) {
 		why = p.excludesImage(&p.settings.scopes.env, v.known)
 	}
 	if why != "" {
-		p.notStep(v.step, why)
+		p.notStep(v, why)
 		return
 	}
 	selected := false
@@ -99,19 +99,19 @@ func (p *pass) env(v *view) {
 		}
 	}
 	if !selected {
-		p.notStep(v.step, "no entry of mutator.env.set selects it")
+		p.notStep(v, "no entry of mutator.env.set selects it")
 	}
 }
 
 func (p *pass) setVariable(v *view, variable envEntry) {
 	switch {
 	case v.variable(variable.name) != nil:
-		p.notStep(v.step, variable.name+" is set already")
+		p.notStep(v, variable.name+" is set already")
 		return
 	case setsEnv(p.tekton.DefaultPodTemplate, variable.name):
-		p.notStep(v.step, "Tekton's default-pod-template sets "+variable.name)
+		p.notStep(v, "Tekton's default-pod-template sets "+variable.name)
 		return
 	}
-	v.add(runtime.DeepCopyJSON(variable.entry))
-	p.did(stepPlace(v.step), "set %s", variable.name)
+	v.add(variable.entry)
+	p.did(v.place(), variable.did)
 }

@@ -41,7 +41,7 @@ func applyImageMirror(_ context.Context, p *pass) {
 		p.not("", "the configuration has no mirror")
 		return
 	}
-	for _, task := range p.tasks {
+	for _, task := range p.tasks() {
 		for _, field := range task.Images() {
 			p.mirror(field)
 		}
@@ -72,5 +72,6 @@ func (p *pass) mirror(field *object.ImageField) {
 	before := field.Value
 	field.Set(done.to)
 	p.remember(field.Value, before)
-	p.did(field.Path, "took %s from the mirror (%s)", before, done.Rule)
+	p.reread()
+	p.did(field.Path, done.did)
 }

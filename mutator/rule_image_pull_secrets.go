@@ -57,7 +57,7 @@ func applyImagePullSecrets(ctx context.Context, p *pass) {
 		list = append(list, map[string]any{"name": name})
 	}
 	p.podTemplate()[imagePullSecrets] = list
-	p.did(where, "set imagePullSecrets to %s", strings.Join(names, ", "))
+	p.did(where, "set imagePullSecrets to "+strings.Join(names, ", "))
 }
 
 // pullSecrets returns those of the configuration and of the ServiceAccount, each
@@ -78,7 +78,7 @@ func (p *pass) pullSecrets(ctx context.Context) (names []string, why string) {
 	if r.Odd || len(r.List(spec, "serviceAccountNames")) > 0 {
 		return nil, "single tasks have other ServiceAccounts"
 	}
-	found, err := p.cluster.ServiceAccount(ctx, p.space, account)
+	found, err := p.serviceAccount(ctx, account)
 	if err != nil {
 		return nil, fmt.Sprintf("looking up ServiceAccount %q failed: %q", account, err)
 	}

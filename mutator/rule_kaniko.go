@@ -75,8 +75,13 @@ type kanikoArg struct {
 }
 
 type kanikoVariable struct {
-	name, value string
-	flag        kaniko.Flag // that says the same
+	name  string
+	entry map[string]any
+	flag  kaniko.Flag // that says the same
+}
+
+func kanikoVariableOf(name, value string, flag kaniko.Flag) kanikoVariable {
+	return kanikoVariable{name, map[string]any{"name": name, "value": value}, flag}
 }
 
 func (s *settings) compileKaniko() error {
@@ -96,11 +101,11 @@ func (s *settings) compileKaniko() error {
 		}
 	}
 	if value := s.registryMap(&c); value != "" {
-		s.kaniko.env = append(s.kaniko.env, kanikoVariable{"KANIKO_REGISTRY_MAP", value, kaniko.Flag{Name: "registry-map"}})
+		s.kaniko.env = append(s.kaniko.env, kanikoVariableOf("KANIKO_REGISTRY_MAP", value, kaniko.Flag{Name: "registry-map"}))
 	}
 	if k.RegistryMirror != "" {
 		checkRegistry(&c, "registryMirror", k.RegistryMirror)
-		s.kaniko.env = append(s.kaniko.env, kanikoVariable{"KANIKO_REGISTRY_MIRROR", k.RegistryMirror, kaniko.Flag{Name: "registry-mirror"}})
+		s.kaniko.env = append(s.kaniko.env, kanikoVariableOf("KANIKO_REGISTRY_MIRROR", k.RegistryMirror, kaniko.Flag{Name: "registry-mirror"}))
 	}
 	on := k.Command || s.kaniko.image != nil || len(s.kaniko.args)+len(s.kaniko.env) > 0
 	s.scopes.kaniko = compileScope(k.Scope, on, true, c.problem)
@@ -154,10 +159,10 @@ func checkRegistry(c *checker, at, registry string) {
 }
 
 func applyKaniko(_ context.Context, p *pass) {
-	if len(p.tasks) == 0 {
+	if len(p.tasks()) == 0 {
 		p.not("", "no steps are written out in it")
 	}
-	for _, task := range p.tasks {
+	for _, task := range p.tasks() {
 		for _, v := range p.views(task) {
 			p.kaniko(v)
 		}
@@ -166,15 +171,15 @@ func applyKaniko(_ context.Context, p *pass) {
 
 func (p *pass) kaniko(v *view) {
 	if b := p.settings.builds(v); b == nil || b.name != kanikoName {
-		p.notStep(v.step, "neither its command nor its image is Kaniko's")
+		p.notStep(v, "neither its command nor its image is Kaniko's")
 		return
 	}
 	if why := p.excludesImage(&p.settings.scopes.kaniko, v.known); why != "" {
-		p.notStep(v.step, why)
+		p.notStep(v, why)
 		return
 	}
 	if v.ref {
-		p.notStep(v.step, "a StepAction defines it, beside which Tekton allows nothing else")
+		p.notStep(v, "a StepAction defines it, beside which Tekton allows nothing else")
 		return
 	}
 	p.kanikoEnv(v)
@@ -182,8 +187,8 @@ func (p *pass) kaniko(v *view) {
 		return
 	}
 	release := p.kanikoRelease(v)
-	if image := p.kanikoImage(v); image != nil {
-		release = p.settings.image(image.String()).release
+	if image := p.kanikoImage(v); image != "" {
+		release = p.settings.image(image).release
 	}
 	p.kanikoCommand(v)
 	p.kanikoArgs(v, release)
@@ -206,65 +211,71 @@ func (p *pass) kanikoEnv(v *view) {
 			why = "what it runs speaks of " + variable.name
 		}
 		if why != "" {
-			p.notStep(v.step, why)
+			p.notStep(v, why)
 			continue
 		}
-		v.add(map[string]any{"name": variable.name, "value": variable.value})
-		p.did(stepPlace(v.step), "set %s", variable.name)
+		v.add(variable.entry)
+		p.did(v.place(), "set "+variable.name)
 	}
 }
 
-// kanikoImage returns the image that took the place of the author's, or nil.
-func (p *pass) kanikoImage(v *view) *image.Reference {
+// kanikoImage returns the image that took the place of the author's, or "".
+func (p *pass) kanikoImage(v *view) string {
 	house := p.settings.kaniko.image
 	written, _ := v.step.Fields["image"].(string)
 	if house == nil || written == "" {
-		return nil // a stepTemplate's image is that of other steps too
+		return "" // a stepTemplate's image is that of other steps too
 	}
 	why := ""
 	known := p.settings.image(v.known)
-	ref := known.ref
+	ref, to := known.ref, known.house
 	switch {
 	case isVariable(written) || !v.certain || known.err != nil:
 		why = "its image is not known, or may become another"
 	case known.program != kanikoExecutor:
 		why = "its image is none of Kaniko's executor"
-	case written == v.known && p.isHouse(ref):
+	case written == v.known && to.is:
 		why = "its image is the house's"
 	case written != v.known:
 		why = "its image was replaced already"
 	case house.Digest != "" && flavour(ref.Tag) != "":
 		why = fmt.Sprintf("its image is the flavour %s, and mutator.kaniko.image is pinned by a digest", flavour(ref.Tag))
+	case to.Tag == "" && to.Digest == "":
+		why = "its image has no tag, and mutator.kaniko.image has none either"
 	}
 	if why != "" {
-		p.notStep(v.step, why)
-		return nil
+		p.notStep(v, why)
+		return ""
 	}
-	to := *house
-	to.Tag = houseTag(ref, *house)
-	if to.Tag == "" && to.Digest == "" {
-		p.notStep(v.step, "its image has no tag, and mutator.kaniko.image has none either")
-		return nil
-	}
-	v.step.Fields["image"] = to.String()
-	p.remember(to.String(), written)
+	v.step.Fields["image"] = to.text
+	v.image, v.filled = to.text, to.text
+	p.remember(to.text, written)
+	p.renamed = true
 	if ref.Digest != "" && to.Digest == "" {
-		p.warn("%s: %s was pinned by its digest, and the house's %s is not", stepPlace(v.step), written, to)
+		p.warn("%s: %s was pinned by its digest, and the house's %s is not", v.place(), written, to.text)
 	}
-	p.did(stepPlace(v.step), "took the house's Kaniko %s in place of %s", to, written)
-	return &to
+	p.did(v.place(), to.did)
+	return to.text
+}
+
+// findHouse returns what the house has for an image of Kaniko's executor.
+func (s *settings) findHouse(text string, ref image.Reference) houseImage {
+	to := *s.kaniko.image
+	to.Tag = houseTag(ref, to)
+	name := to.String()
+	return houseImage{to, name, "took the house's Kaniko " + name + " in place of " + text, s.isHouse(ref)}
 }
 
 // isHouse tells whether an image is in the house's repository, or where a mirror
 // has that.
-func (p *pass) isHouse(ref image.Reference) bool {
-	if ref.Repository() == p.settings.kaniko.image.Repository() {
+func (s *settings) isHouse(ref image.Reference) bool {
+	if ref.Repository() == s.kaniko.image.Repository() {
 		return true
 	}
-	if p.settings.images == nil || !p.settings.scopes.images.on {
+	if s.images == nil || !s.scopes.images.on {
 		return false
 	}
-	mirrored := p.settings.mirrorOf(p.settings.kaniko.name)
+	mirrored := s.mirrorOf(s.kaniko.name)
 	return mirrored.to != "" && ref.Repository() == mirrored.To.Repository()
 }
 
@@ -300,15 +311,15 @@ func (p *pass) kanikoCommand(v *view) {
 	case !p.settings.Kaniko.Command || len(v.command) > 0:
 		return
 	case v.scripted:
-		p.notStep(v.step, "it runs a script")
+		p.notStep(v, "it runs a script")
 		return
 	case start == "" || !v.certain:
-		p.notStep(v.step, "what its image starts is not known for certain")
+		p.notStep(v, "what its image starts is not known for certain")
 		return
 	}
 	v.step.Fields["command"] = []any{start}
 	v.command, v.ownCommand = []string{start}, true
-	p.did(stepPlace(v.step), "set the command to %s", start)
+	p.did(v.place(), "set the command to "+start)
 }
 
 // kanikoArgs puts default arguments before the author's.
@@ -317,15 +328,35 @@ func (p *pass) kanikoArgs(v *view, release *version.Version) {
 		return
 	}
 	if why := p.noArgs(v); why != "" {
-		p.notStep(v.step, why)
+		p.notStep(v, why)
 		return
 	}
+	added := p.missingArgs(v, release)
+	if len(added) == 0 {
+		return
+	}
+	defaults := make([]any, 0, len(added))
+	for _, word := range added {
+		defaults = append(defaults, word)
+	}
+	if len(v.command) > 1 { // the author's arguments stand in the command
+		command := v.step.Fields["command"].([]any)
+		v.step.Fields["command"] = slices.Concat(command[:1], defaults, command[1:])
+		v.command = slices.Concat(v.command[:1], added, v.command[1:])
+		return
+	}
+	args, _ := v.step.Fields["args"].([]any)
+	v.step.Fields["args"] = slices.Concat(defaults, args)
+	v.args = slices.Concat(added, v.args)
+}
+
+// missingArgs returns the default arguments that a step lacks.
+func (p *pass) missingArgs(v *view, release *version.Version) (added []string) {
 	words := p.expand(v)
-	var defaults []any
 	for _, arg := range p.settings.kaniko.args {
 		why := ""
 		switch {
-		case arg.Given(words) || arg.Given(slices.Concat(v.command, v.args)):
+		case arg.Given(words) || arg.Given(v.command) || arg.Given(v.args):
 			why = "its arguments say --" + arg.Name
 		case arg.Multi && words == nil:
 			why = "its arguments hold an array parameter, which may say --" + arg.Name
@@ -333,24 +364,13 @@ func (p *pass) kanikoArgs(v *view, release *version.Version) {
 			why = fmt.Sprintf("its image is not known to understand --%s, which came with %s", arg.Name, arg.Since)
 		}
 		if why != "" {
-			p.notStep(v.step, why)
+			p.notStep(v, why)
 			continue
 		}
-		defaults = append(defaults, arg.word)
-		p.did(stepPlace(v.step), "added the argument %s", arg.word)
+		added = append(added, arg.word)
+		p.did(v.place(), "added the argument "+arg.word)
 	}
-	if len(defaults) == 0 {
-		return
-	}
-	if len(v.command) > 1 { // the author's arguments stand in the command
-		command := v.step.Fields["command"].([]any)
-		v.step.Fields["command"] = slices.Concat(command[:1], defaults, command[1:])
-		p.reread()
-		return
-	}
-	args, _ := v.step.Fields["args"].([]any)
-	v.step.Fields["args"] = slices.Concat(defaults, args)
-	p.reread()
+	return added
 }
 
 // noArgs says why a step's arguments cannot be added to, or "".

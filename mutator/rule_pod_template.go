@@ -4,8 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-
-	"k8s.io/apimachinery/pkg/runtime"
 )
 
 var podTemplateRule = Rule{
@@ -40,8 +38,7 @@ func applyPodTemplate(_ context.Context, p *pass) {
 			p.not(where+"."+field, "Tekton's default-pod-template sets it")
 			continue
 		}
-		// A copy, since objects are edited.
-		p.podTemplate()[field] = runtime.DeepCopyJSONValue(p.settings.pod[field])
-		p.did(where, "set %s", field)
+		p.podTemplate()[field] = p.settings.pod[field]
+		p.did(where, "set "+field)
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/runtime"
-
 	"github.com/tekgate/tekgate/internal/object"
 )
 
@@ -65,10 +63,10 @@ func (s *settings) compileResources() error {
 }
 
 func applyResources(_ context.Context, p *pass) {
-	if len(p.tasks) == 0 {
+	if len(p.tasks()) == 0 {
 		p.not("", "no steps are written out in it")
 	}
-	for _, task := range p.tasks {
+	for _, task := range p.tasks() {
 		for _, v := range p.views(task) {
 			p.resources(v)
 		}
@@ -81,16 +79,16 @@ func (p *pass) resources(v *view) {
 		why = p.excludesImage(&p.settings.scopes.resources, v.known)
 	}
 	if why != "" {
-		p.notStep(v.step, why)
+		p.notStep(v, why)
 		return
 	}
 	i := slices.IndexFunc(p.settings.resources, func(set resourcesSet) bool { return p.selects(&set.steps, v) })
 	if i < 0 {
-		p.notStep(v.step, "no entry of mutator.resources.set selects it")
+		p.notStep(v, "no entry of mutator.resources.set selects it")
 		return
 	}
-	v.step.Fields[p.resourcesKey()] = runtime.DeepCopyJSON(p.settings.resources[i].fields)
-	p.did(stepPlace(v.step), "set its resources")
+	v.step.Fields[p.resourcesKey()] = p.settings.resources[i].fields
+	p.did(v.place(), "set its resources")
 }
 
 // resourcesKey is how a step's resources are called: v1 renamed them.

@@ -51,7 +51,7 @@ func applyServiceAccount(ctx context.Context, p *pass) {
 		return
 	}
 	name := p.settings.ServiceAccount.Name
-	account, err := p.cluster.ServiceAccount(ctx, p.space, name)
+	account, err := p.serviceAccount(ctx, name)
 	if err != nil {
 		p.warn("the %s got no ServiceAccount: looking up %q in namespace %q failed: %q", p.kind.Kind, name, p.space, err)
 		return
@@ -61,9 +61,9 @@ func applyServiceAccount(ctx context.Context, p *pass) {
 		return
 	}
 	place.Set("serviceAccountName", name)
-	p.tasks = object.Tasks(p.object) // which know it now
+	p.written = nil // for tasks know it now
 	p.reread()
-	p.did(place.Path, "set serviceAccountName to %s", name)
+	p.did(place.Path, "set serviceAccountName to "+name)
 }
 
 // hasServiceAccount says why a run takes its ServiceAccount from elsewhere, or "".

@@ -96,7 +96,7 @@ func compileImages(patterns []string, at string, problem func(string, ...any)) [
 }
 
 // excludes says why an object as a whole is out of the scope, or "".
-func (s *scope) excludes(namespace string, set labels.Set) string {
+func (s *scope) excludes(namespace string, set labels.Labels) string {
 	if s.only != nil && !s.only.namespace(namespace) {
 		return fmt.Sprintf("the rule is limited to other namespaces than %q", namespace)
 	}
@@ -120,7 +120,7 @@ func (p *pass) excludesImage(s *scope, text string) string {
 	if s.only != nil && len(s.only.images) > 0 && !is(s.only.images) {
 		return "the rule is limited to other images"
 	}
-	if e := s.except; e != nil && is(e.images) && e.namespace(p.space) && (e.labels == nil || e.labels.Matches(p.labels)) {
+	if e := s.except; e != nil && is(e.images) && e.namespace(p.space) && (e.labels == nil || e.labels.Matches(labelled(p.labels))) {
 		return "the configuration excepts its image from the rule"
 	}
 	return ""

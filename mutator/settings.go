@@ -22,11 +22,13 @@ type settings struct {
 
 	builders   []builder
 	identities []string // annotations of ServiceAccounts
-	kaniko     kanikoDefaults
-	env        []envSet
-	resources  []resourcesSet
-	pod        map[string]any // fields of a podTemplate
-	images     *image.Rules   // of the rule image-mirror
+	// dockerEntry is the variable of the rule docker-config.
+	dockerEntry map[string]any
+	kaniko      kanikoDefaults
+	env         []envSet
+	resources   []resourcesSet
+	pod         map[string]any // fields of a podTemplate
+	images      *image.Rules   // of the rule image-mirror
 
 	// seen is what was found out about images. It is no part of the settings, yet
 	// holds for these alone.
@@ -105,6 +107,7 @@ func (s *settings) compileDockerConfig() error {
 			c.problem("builders.commands: one is empty: write the name of a program, such as nerdctl, or its path")
 		}
 	}
+	s.dockerEntry = map[string]any{"name": dockerConfig, "value": s.DockerConfig.Path}
 	s.identities = append(slices.Clip(workloadIdentities), s.DockerConfig.WorkloadIdentity...)
 	return c.err()
 }

@@ -4,64 +4,45 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"sync"
 
 	"gomodules.xyz/jsonpatch/v2"
+
+	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/scan"
 )
 
 // snapshot remembers an object that is about to be edited in place, so that it can
-// be compared afterwards. It has an entry for each value, containers before what
-// they hold. That is much cheaper than a second object, and texts are shared, since
-// edits replace them.
-type snapshot struct{ entries []entry }
-
-// entry is a value as it was.
-type entry struct {
-	key   string // within the object that holds it; "" in a list
-	value any    // of a container its type alone counts
-	size  int    // how many values a container holds
-	next  int    // the index after the last entry of what it holds
-}
+// be compared afterwards. The decoder writes it as it reads; where it could not, take
+// does.
+type snapshot struct{ object.Trace }
 
 // unseen takes the place of a value that is not remembered.
 type unseen struct{}
 
-// snapshots are used again, for they are the largest thing that a request needs.
-type snapshots struct{ pool sync.Pool }
-
-// maxSnapshot is how many entries one may have that is kept: of a large object that
-// comes once the memory is given back.
-const maxSnapshot = 4096
-
-// take remembers an object until put.
-func (s *snapshots) take(object map[string]any) *snapshot {
-	found, ok := s.pool.Get().(*snapshot)
-	if !ok {
-		found = &snapshot{entries: make([]entry, 0, 256)}
+// decode reads the object of a request and remembers it.
+func (s *snapshot) decode(req Request) (fields map[string]any, err error) {
+	s.Complete = req.authored
+	if req.authored {
+		fields, err = object.DecodeAuthored(req.Raw, &s.Trace)
+	} else {
+		fields, err = object.Decode(req.Raw)
 	}
-	found.take(object)
-	return found
-}
-
-// put forgets the object of a snapshot.
-func (s *snapshots) put(used *snapshot) {
-	if cap(used.entries) > maxSnapshot {
-		return
+	if err == nil && !s.Complete {
+		s.take(fields)
 	}
-	clear(used.entries)
-	used.entries = used.entries[:0]
-	s.pool.Put(used)
+	return fields, err
 }
 
 // take remembers an object but for status and metadata.managedFields, which may be
 // larger than all the rest. No rule writes there; of one that did, the tests would
 // find that its change is not in the patch.
-func (s *snapshot) take(object map[string]any) {
-	s.fields("", object, func(key string, value any) {
+func (s *snapshot) take(whole map[string]any) {
+	s.Entries = s.Entries[:0]
+	s.fields("", whole, func(key string, value any) {
 		metadata, is := value.(map[string]any)
 		switch {
 		case key == "status":
-			s.entries = append(s.entries, entry{key: key, value: unseen{}, next: len(s.entries) + 1})
+			s.Entries = append(s.Entries, object.Entry{Key: key, Value: unseen{}, Next: len(s.Entries) + 1})
 		case key == "metadata" && is:
 			s.fields(key, metadata, func(key string, value any) {
 				if key == "managedFields" {
@@ -76,12 +57,12 @@ func (s *snapshot) take(object map[string]any) {
 }
 
 func (s *snapshot) fields(key string, fields map[string]any, add func(string, any)) {
-	at := len(s.entries)
-	s.entries = append(s.entries, entry{key: key, value: fields, size: len(fields)})
+	at := len(s.Entries)
+	s.Entries = append(s.Entries, object.Entry{Key: key, Value: fields, Size: len(fields)})
 	for key, value := range fields {
 		add(key, value)
 	}
-	s.entries[at].next = len(s.entries)
+	s.Entries[at].Next = len(s.Entries)
 }
 
 func (s *snapshot) add(key string, value any) {
@@ -89,14 +70,14 @@ func (s *snapshot) add(key string, value any) {
 	case map[string]any:
 		s.fields(key, value, s.add)
 	case []any:
-		at := len(s.entries)
-		s.entries = append(s.entries, entry{key: key, value: value, size: len(value)})
+		at := len(s.Entries)
+		s.Entries = append(s.Entries, object.Entry{Key: key, Value: value, Size: len(value)})
 		for _, element := range value {
 			s.add("", element)
 		}
-		s.entries[at].next = len(s.entries)
+		s.Entries[at].Next = len(s.Entries)
 	default:
-		s.entries = append(s.entries, entry{key: key, value: value, next: len(s.entries) + 1})
+		s.Entries = append(s.Entries, object.Entry{Key: key, Value: value, Next: len(s.Entries) + 1})
 	}
 }
 
@@ -105,19 +86,53 @@ func (s *snapshot) add(key string, value any) {
 // by its keys, every list from both of its ends, since rules add to the beginning
 // and the end of lists.
 func (s *snapshot) patch(now map[string]any) []jsonpatch.Operation {
-	d := difference{entries: s.entries, operations: make([]jsonpatch.Operation, 0, 16)}
+	d := difference{entries: s.Entries, operations: make([]jsonpatch.Operation, 0, 16)}
 	d.value(0, now)
 	return d.operations
 }
 
+// appendPatch appends the same as JSON, nothing where there is nothing to be done.
+//
+// The error is that of encoding/json about a value that a rule has set.
+func (s *snapshot) appendPatch(out []byte, now map[string]any) ([]byte, error) {
+	begin := len(out)
+	d := difference{entries: s.Entries, encodes: true, text: append(out, '[')}
+	d.value(0, now)
+	if d.err != nil || len(d.text) == begin+1 {
+		return out, d.err
+	}
+	return append(d.text, ']'), nil
+}
+
 type difference struct {
-	entries    []entry
+	entries    []object.Entry
 	path       []byte // the JSON pointer of the value that is compared
 	operations []jsonpatch.Operation
+
+	encodes bool   // whether the operations are written into text instead
+	text    []byte // begins with [
+	err     error
 }
 
 func (d *difference) operation(op string, value any) {
-	d.operations = append(d.operations, jsonpatch.NewOperation(op, string(d.path), value))
+	if !d.encodes {
+		d.operations = append(d.operations, jsonpatch.NewOperation(op, string(d.path), value))
+		return
+	}
+	if last := d.text[len(d.text)-1]; last != '[' {
+		d.text = append(d.text, ',')
+	}
+	d.text = append(append(append(d.text, `{"op":"`...), op...), `","path":`...)
+	d.text = scan.AppendQuoted(d.text, d.path)
+	if op != "remove" {
+		text, err := scan.AppendValue(append(d.text, `,"value":`...), value)
+		if err != nil {
+			d.err = err
+			return
+		}
+		d.text = text
+	}
+	d.text = append(d.text, '}')
 }
 
 // below runs do with the path of a field.
@@ -140,7 +155,7 @@ func (d *difference) below(key string, do func()) {
 
 // value compares the value of an entry.
 func (d *difference) value(at int, now any) {
-	switch was := d.entries[at].value.(type) {
+	switch was := d.entries[at].Value.(type) {
 	case unseen:
 		return
 	case map[string]any:
@@ -163,9 +178,9 @@ func (d *difference) value(at int, now any) {
 
 func (d *difference) fields(at int, now map[string]any) {
 	kept := 0
-	for i := at + 1; i < d.entries[at].next; i = d.entries[i].next {
-		value, has := now[d.entries[i].key]
-		d.below(d.entries[i].key, func() {
+	for i := at + 1; i < d.entries[at].Next; i = d.entries[i].Next {
+		value, has := now[d.entries[i].Key]
+		d.below(d.entries[i].Key, func() {
 			if !has {
 				d.operation("remove", nil)
 				return
@@ -184,10 +199,10 @@ func (d *difference) fields(at int, now map[string]any) {
 
 // added returns the fields that an object did not have, sorted.
 func (d *difference) added(at int, now map[string]any) []string {
-	if d.entries[at].size > 16 { // where looking for each in turn would take long
+	if d.entries[at].Size > 16 { // where looking for each in turn would take long
 		left := maps.Clone(now)
-		for i := at + 1; i < d.entries[at].next; i = d.entries[i].next {
-			delete(left, d.entries[i].key)
+		for i := at + 1; i < d.entries[at].Next; i = d.entries[i].Next {
+			delete(left, d.entries[i].Key)
 		}
 		return slices.Sorted(maps.Keys(left))
 	}
@@ -202,8 +217,8 @@ func (d *difference) added(at int, now map[string]any) []string {
 }
 
 func (d *difference) had(at int, key string) bool {
-	for i := at + 1; i < d.entries[at].next; i = d.entries[i].next {
-		if d.entries[i].key == key {
+	for i := at + 1; i < d.entries[at].Next; i = d.entries[i].Next {
+		if d.entries[i].Key == key {
 			return true
 		}
 	}
@@ -213,8 +228,8 @@ func (d *difference) had(at int, key string) bool {
 // list compares element by element what is left between a common beginning and a
 // common end, and adds or removes what one side has more.
 func (d *difference) list(at int, now []any) {
-	was := make([]int, 0, d.entries[at].size)
-	for i := at + 1; i < d.entries[at].next; i = d.entries[i].next {
+	was := make([]int, 0, d.entries[at].Size)
+	for i := at + 1; i < d.entries[at].Next; i = d.entries[i].Next {
 		was = append(was, i)
 	}
 	first, last := 0, 0 // how many are the same at both ends
@@ -241,16 +256,16 @@ func (d *difference) list(at int, now []any) {
 
 // equal tells whether a value is what it was.
 func (d *difference) equal(at int, now any) bool {
-	switch was := d.entries[at].value.(type) {
+	switch was := d.entries[at].Value.(type) {
 	case unseen:
 		return true
 	case map[string]any:
 		fields, ok := now.(map[string]any)
-		if !ok || len(fields) != d.entries[at].size {
+		if !ok || len(fields) != d.entries[at].Size {
 			return false
 		}
-		for i := at + 1; i < d.entries[at].next; i = d.entries[i].next {
-			value, has := fields[d.entries[i].key]
+		for i := at + 1; i < d.entries[at].Next; i = d.entries[i].Next {
+			value, has := fields[d.entries[i].Key]
 			if !has || !d.equal(i, value) {
 				return false
 			}
@@ -258,10 +273,10 @@ func (d *difference) equal(at int, now any) bool {
 		return true
 	case []any:
 		list, ok := now.([]any)
-		if !ok || len(list) != d.entries[at].size {
+		if !ok || len(list) != d.entries[at].Size {
 			return false
 		}
-		for i, element := at+1, 0; i < d.entries[at].next; i, element = d.entries[i].next, element+1 {
+		for i, element := at+1, 0; i < d.entries[at].Next; i, element = d.entries[i].Next, element+1 {
 			if !d.equal(i, list[element]) {
 				return false
 			}

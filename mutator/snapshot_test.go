@@ -2,6 +2,7 @@ package mutator
 
 import (
 	"encoding/json"
+	"errors"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -51,8 +52,12 @@ func checkPatch(t *testing.T, was, is string) {
 	if err != nil || err2 != nil || !utf8.ValidString(was+is) || untouched(before, after) {
 		return
 	}
-	snapshot := new(snapshots).take(before)
-	patch := snapshot.patch(after)
+	var walked snapshot
+	walked.take(before)
+	patch := walked.patch(after)
+	if text, err := walked.appendPatch([]byte("before"), after); err != nil || !sameOperations(t, string(text[len("before"):]), patch) {
+		t.Fatalf("as text %v is %s, %v", patch, text, err)
+	}
 	if got := patched(t, was, patch); !reflect.DeepEqual(got, after) {
 		t.Fatalf("%v makes %v of %s, want %s", patch, got, was, is)
 	}
@@ -70,6 +75,20 @@ func checkPatch(t *testing.T, was, is string) {
 	if got := patched(t, was, reference); !reflect.DeepEqual(got, after) {
 		t.Fatalf("the reference makes %v of %s, want %s", got, was, is)
 	}
+}
+
+// sameOperations tells whether a text holds the operations.
+func sameOperations(t *testing.T, text string, operations []gomodules.Operation) bool {
+	t.Helper()
+	if text == "" || len(operations) == 0 {
+		return text == "" && len(operations) == 0
+	}
+	var got, want []any
+	encoded, err := json.Marshal(operations)
+	if errors.Join(err, json.Unmarshal([]byte(text), &got), json.Unmarshal(encoded, &want)) != nil {
+		t.Fatalf("%s is no JSON", text)
+	}
+	return reflect.DeepEqual(got, want)
 }
 
 // untouched tells whether the objects differ where no rule writes.

@@ -14,6 +14,8 @@ type view struct {
 	step object.Step
 
 	image string // as written, in the step or its template; "" where there is none
+	// filled is image with its parameters filled in, "" where one is not known.
+	filled string
 	// known is the image that will run, under the name that its author gave it:
 	// parameters filled in as far as they are known. "" means unknown.
 	known string
@@ -31,6 +33,16 @@ type view struct {
 	envFrom    bool             // whether variables come from elsewhere
 	ref        bool             // whether a StepAction defines it
 	odd        bool             // whether it is not of the shape that Tekton takes
+
+	named string // see place
+}
+
+// place names the step to people.
+func (v *view) place() string {
+	if v.named == "" {
+		v.named = v.step.Path + `, step "` + v.step.Name() + `"`
+	}
+	return v.named
 }
 
 // read fills a view in, and reports odd JSON in it.
@@ -57,21 +69,24 @@ func (p *pass) read(v *view, task object.Task, step object.Step) {
 	}
 	v.env = readEnv(&r, task, own, template)
 	v.mounts = readMounts(&r, task, step, template)
-	v.known, v.certain = p.knownImage(&r, task, v.image)
+	v.filled, v.certain = fillImage(&r, task, v.image)
+	v.known = p.original(v.filled)
 	v.odd = r.Odd
 }
 
 func readEnv(r *object.Reader, task object.Task, own, template map[string]any) []map[string]any {
-	env := slices.Concat(r.FieldsList(template, "env"), r.FieldsList(own, "env"))
+	const more = 4 // that rules may add
+	env := make([]map[string]any, 0, len(r.List(template, "env"))+len(r.List(own, "env"))+more)
+	env = r.AppendFieldsList(r.AppendFieldsList(env, template, "env"), own, "env")
 	for _, pod := range task.Run.PodTemplates {
-		env = append(env, r.FieldsList(pod, "env")...)
+		env = r.AppendFieldsList(env, pod, "env")
 	}
 	return env
 }
 
 func readMounts(r *object.Reader, task object.Task, step object.Step, template map[string]any) []string {
 	var paths []string
-	for _, holder := range []map[string]any{template, step.Fields} {
+	for _, holder := range [...]map[string]any{template, step.Fields} {
 		for _, mount := range r.FieldsList(holder, "volumeMounts") {
 			paths = append(paths, r.Text(mount, "mountPath"))
 		}
@@ -84,10 +99,10 @@ func readMounts(r *object.Reader, task object.Task, step object.Step, template m
 // each workspace that is not optional, if need be to the cluster's default.
 func workspacePaths(r *object.Reader, task object.Task, step object.Step) []string {
 	var paths []string
-	absent := map[string]bool{}
 	if task.InPod() {
 		return nil
 	}
+	absent := map[string]bool{}
 	for _, workspace := range r.FieldsList(task.Spec, "workspaces") {
 		name := r.Text(workspace, "name")
 		bound := slices.ContainsFunc(task.Run.Bindings, func(b map[string]any) bool { return b["name"] == name })
@@ -104,18 +119,17 @@ func workspacePaths(r *object.Reader, task object.Task, step object.Step) []stri
 	return paths
 }
 
-// knownImage fills parameters in, and looks through the names that a mirror
-// gave. What a pipeline's results or context decide is unknown.
-func (p *pass) knownImage(r *object.Reader, task object.Task, written string) (known string, certain bool) {
-	known, certain = written, true
-	if isVariable(written) {
-		known = task.Fill(r, written)
-		if isVariable(known) {
-			known = ""
-		}
-		certain = task.Run.Known && known != ""
+// fillImage fills parameters in. What a pipeline's results or context decide is
+// unknown.
+func fillImage(r *object.Reader, task object.Task, written string) (filled string, certain bool) {
+	if !isVariable(written) {
+		return written, true
 	}
-	return p.original(known), certain
+	filled = task.Fill(r, written)
+	if isVariable(filled) {
+		filled = ""
+	}
+	return filled, task.Run.Known && filled != ""
 }
 
 // variable returns the entry of the environment that counts, the last of that
@@ -143,7 +157,8 @@ func (v *view) closed() string {
 	return ""
 }
 
-// add appends a variable, since an entry may refer to those before it.
+// add appends a variable, since an entry may refer to those before it. Nobody edits
+// an entry, so those of the configuration need no copies.
 func (v *view) add(entry map[string]any) {
 	env, _ := v.step.Fields["env"].([]any)
 	v.step.Fields["env"] = append(slices.Clip(env), entry)
@@ -152,10 +167,12 @@ func (v *view) add(entry map[string]any) {
 
 // says tells whether one of the words stands in what the step runs.
 func (v *view) says(words []string) string {
-	for _, text := range slices.Concat([]string{v.script}, v.command, v.args) {
-		for _, word := range words {
-			if strings.Contains(text, word) {
-				return word
+	for _, texts := range [...][]string{{v.script}, v.command, v.args} {
+		for _, text := range texts {
+			for _, word := range words {
+				if strings.Contains(text, word) {
+					return word
+				}
 			}
 		}
 	}

@@ -88,7 +88,7 @@ func measure(b *testing.B, caller *http.Client, url string, body []byte) cost {
 	return cost{wall: float64(b.Elapsed()) / float64(n), cpu: float64(cpuTime(b)-before) / float64(n)}
 }
 
-func cpuTime(b *testing.B) time.Duration {
+func cpuTime(b testing.TB) time.Duration {
 	b.Helper()
 	var usage syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
@@ -183,7 +183,7 @@ func benchmarkServer(b *testing.B, handlers map[string]http.Handler) string {
 	return address
 }
 
-func selfSigned(b *testing.B) *tls.Certificate {
+func selfSigned(b testing.TB) *tls.Certificate {
 	b.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -184,10 +184,11 @@ func partial(kind string) *metav1.PartialObjectMetadata {
 
 // cacheOptions reduce what the cache holds to what is looked up in it.
 func cacheOptions(log logr.Logger) cache.Options {
+	shared := true // for they are looked up with every TaskRun, and nobody writes into them
 	return cache.Options{
 		ByObject: map[client.Object]cache.ByObject{
-			partial("Namespace"):     {Transform: keepOurs},
-			&corev1.ServiceAccount{}: {Transform: keepAccount},
+			partial("Namespace"):     {Transform: keepOurs, UnsafeDisableDeepCopy: &shared},
+			&corev1.ServiceAccount{}: {Transform: keepAccount, UnsafeDisableDeepCopy: &shared},
 
 			&admissionv1.MutatingWebhookConfiguration{}:   named(mutatingConfiguration),
 			&admissionv1.ValidatingWebhookConfiguration{}: named(validatingConfiguration),

@@ -95,10 +95,13 @@ func keep[C prometheus.Collector](registry prometheus.Registerer, problems *[]er
 
 // observe counts one outcome.
 func (m *measures) observe(kind schema.GroupVersionKind, out mutator.Outcome) {
-	result := "unchanged"
-	for rule := range out.Did() {
-		result = "changed"
-		m.rules.WithLabelValues(rule, kind.Kind).Inc()
+	result, last := "unchanged", ""
+	for _, d := range out.Decisions { // one rule's after the other's
+		if d.Did == "" || d.Rule == last {
+			continue
+		}
+		result, last = "changed", d.Rule
+		m.rules.WithLabelValues(d.Rule, kind.Kind).Inc()
 	}
 	m.objects.WithLabelValues(kind.Kind, result).Inc()
 	if n := len(out.Warnings); n > 0 {

@@ -96,8 +96,8 @@ func BenchmarkRules(b *testing.B) {
 	var base float64
 	measure := func(name string, handler admission.Handler, changes bool) {
 		b.Run(name, func(b *testing.B) {
-			if res := handler.Handle(b.Context(), decodedReview(b, body)); !res.Allowed || (len(res.Patches) > 0) != changes {
-				b.Fatalf("allowed %v with %d patches", res.Allowed, len(res.Patches))
+			if res := handler.Handle(b.Context(), decodedReview(b, body)); !res.Allowed || (len(res.Patches)+len(res.Patch) > 0) != changes {
+				b.Fatalf("allowed %v with %d patches and %s", res.Allowed, len(res.Patches), res.Patch)
 			}
 			server := &admit.Webhook{Handler: handler}
 			b.ReportAllocs()

@@ -24,12 +24,15 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/tekgate/tekgate/internal/scan"
 )
 
 // maxBody is what a review may weigh: the API server takes objects of up to
@@ -42,36 +45,68 @@ const maxDuration = 10 * time.Second
 
 // Webhook serves admission reviews of admission.k8s.io/v1 to Handler.
 type Webhook struct {
+	// Handler must not keep the bytes of a request's objects: the next request is
+	// read into the same.
 	Handler admission.Handler
 
-	buffers sync.Pool // of *answers
+	buffers sync.Pool // of *buffers
+}
+
+// buffers are the memory for one request at a time.
+type buffers struct {
+	body []byte
+	answers
+}
+
+// maxBuffer is how large a buffer is that is kept: a usual review fits, and a patch
+// that adds a little to each of fifty steps.
+const maxBuffer = 64 << 10
+
+// kept returns a buffer, if it is small enough to be kept.
+func kept(buffer []byte) []byte {
+	if cap(buffer) > maxBuffer {
+		return nil
+	}
+	return buffer
 }
 
 // ServeHTTP answers one review.
 func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	body, refusal := read(rw, r)
+	own, ok := w.buffers.Get().(*buffers)
+	if !ok {
+		own = &buffers{}
+	}
+	defer w.buffers.Put(own)
+	body, refusal := read(rw, r, own.body)
+	own.body = kept(body)
 	if refusal != nil {
 		refusal.write(rw)
 		return
 	}
-	review, err := decode(body)
+	review, values, err := decode(body)
 	if err != nil && (review.Request == nil || review.Request.UID == "") {
 		(&httpError{http.StatusBadRequest, err.Error()}).write(rw)
 		return
 	}
 	req := admission.Request{AdmissionRequest: *review.Request}
 	if err != nil {
-		w.write(rw, req, admission.Errored(http.StatusBadRequest, err))
+		own.write(rw, req, admission.Errored(http.StatusBadRequest, err))
 		return
 	}
 	ctx, cancel := deadline(r)
 	defer cancel()
+	done, busy := turn(ctx, r.Body, values)
+	if busy {
+		refuseBusy(rw).write(rw)
+		return
+	}
+	defer done()
 	res, failure := w.handle(ctx, req)
 	if failure != nil {
 		failure.write(rw)
 		return
 	}
-	w.write(rw, req, res)
+	own.write(rw, req, res)
 }
 
 // handle turns a panic of a rule into an HTTP error, for one bad object must
@@ -96,7 +131,11 @@ func (w *Webhook) handle(ctx context.Context, req admission.Request) (res admiss
 // server puts into the query. It does not follow the server's context, which
 // ends with the first signal, when requests in flight are still to be answered.
 func deadline(r *http.Request) (context.Context, context.CancelFunc) {
-	patience, err := time.ParseDuration(r.URL.Query().Get("timeout"))
+	text, is := strings.CutPrefix(r.URL.RawQuery, "timeout=") // as API servers write it
+	if !is || strings.ContainsAny(text, "&;%+") {
+		text = r.URL.Query().Get("timeout")
+	}
+	patience, err := time.ParseDuration(text)
 	if err != nil || patience <= 0 || patience > 3*maxDuration {
 		patience = maxDuration
 	}
@@ -111,7 +150,7 @@ type httpError struct {
 
 func (e *httpError) write(rw http.ResponseWriter) { http.Error(rw, e.text, e.status) }
 
-func read(rw http.ResponseWriter, r *http.Request) ([]byte, *httpError) {
+func read(rw http.ResponseWriter, r *http.Request, buffer []byte) ([]byte, *httpError) {
 	if r.Method != http.MethodPost {
 		rw.Header().Set("Allow", http.MethodPost)
 		return nil, &httpError{http.StatusMethodNotAllowed, "this is an admission webhook: send an AdmissionReview with POST"}
@@ -120,10 +159,10 @@ func read(rw http.ResponseWriter, r *http.Request) ([]byte, *httpError) {
 		return nil, &httpError{http.StatusUnsupportedMediaType,
 			fmt.Sprintf("the Content-Type is %q: send an AdmissionReview as application/json", given)}
 	}
-	var body []byte
+	body := buffer
 	err := error(&http.MaxBytesError{Limit: maxBody})
 	if r.ContentLength <= maxBody {
-		body, err = readBody(http.MaxBytesReader(rw, r.Body, maxBody), r.ContentLength)
+		body, err = readBody(http.MaxBytesReader(rw, r.Body, maxBody), r.ContentLength, buffer)
 	}
 	var tooLarge *http.MaxBytesError
 	switch {
@@ -131,12 +170,16 @@ func read(rw http.ResponseWriter, r *http.Request) ([]byte, *httpError) {
 		return nil, &httpError{http.StatusRequestEntityTooLarge,
 			fmt.Sprintf("the body is larger than %d bytes: no AdmissionReview is", maxBody)}
 	case errors.Is(err, errBusy):
-		rw.Header().Set("Retry-After", retryAfter)
-		return nil, &httpError{http.StatusTooManyRequests, err.Error()}
+		return nil, refuseBusy(rw)
 	case err != nil:
 		return nil, &httpError{http.StatusBadRequest, "the body ended early: send it again"}
 	}
 	return body, nil
+}
+
+func refuseBusy(rw http.ResponseWriter) *httpError {
+	rw.Header().Set("Retry-After", retryAfter)
+	return &httpError{http.StatusTooManyRequests, errBusy.Error()}
 }
 
 func isJSON(contentType string) bool {
@@ -148,25 +191,40 @@ func isJSON(contentType string) bool {
 	return err == nil && media == want
 }
 
-// decode returns the review as far as it could be read, for its uid, beside an
-// error that says what is wrong with it.
-func decode(body []byte) (admissionv1.AdmissionReview, error) {
-	const remedy = "send an AdmissionReview of admission.k8s.io/v1"
-	review, ok := scanReview(body)
+// decode returns the review as far as it could be read, for its uid, and of how many
+// values its objects are, beside an error that says what is wrong with it.
+func decode(body []byte) (review admissionv1.AdmissionReview, values int, err error) {
+	r := scan.New(body)
+	r.LimitDepth(maxDepth)
+	review, ok := scanReview(r)
+	depth, values := 0, r.Skipped()
+	if !ok {
+		depth, values = scan.Measure(body)
+	}
+	if err := size(depth, values); err != nil { // also where the reader gave up for the depth
+		return review, values, err
+	}
 	if !ok {
 		review = admissionv1.AdmissionReview{}
 		if err := json.Unmarshal(body, &review); err != nil {
-			return review, fmt.Errorf("the body is not an AdmissionReview: %s: %s", describe(err), remedy)
+			return review, values, fmt.Errorf("the body is not an AdmissionReview: %s: %s", describe(err), remedy)
 		}
 	}
+	return review, values, check(review)
+}
+
+const remedy = "send an AdmissionReview of admission.k8s.io/v1"
+
+// check says what is wrong with a review that could be read.
+func check(review admissionv1.AdmissionReview) error {
 	if review.Kind != "AdmissionReview" || review.APIVersion != groupVersion {
-		return review, fmt.Errorf("the body is a %q of %q, not an AdmissionReview: %s, and list v1 alone in the webhook's admissionReviewVersions",
+		return fmt.Errorf("the body is a %q of %q, not an AdmissionReview: %s, and list v1 alone in the webhook's admissionReviewVersions",
 			review.Kind, review.APIVersion, remedy)
 	}
 	if review.Request == nil || review.Request.UID == "" {
-		return review, errors.New("the AdmissionReview has no request.uid, so it cannot be answered: " + remedy + " with a request")
+		return errors.New("the AdmissionReview has no request.uid, so it cannot be answered: " + remedy + " with a request")
 	}
-	return review, nil
+	return nil
 }
 
 // describe says where the JSON is wrong and quotes nothing of it.
@@ -182,23 +240,21 @@ func describe(err error) string {
 	return "it is not JSON"
 }
 
+// contentType is the value of the header, which nobody changes.
+var contentType = []string{"application/json"}
+
 // groupVersion is that of the reviews.
 const groupVersion = "admission.k8s.io/v1"
 
 // write sends the response with the uid of its request. Nobody can be told of a
 // failure to write: the connection is gone.
-func (w *Webhook) write(rw http.ResponseWriter, req admission.Request, res admission.Response) {
-	buffer, ok := w.buffers.Get().(*answers)
-	if !ok {
-		buffer = &answers{}
-	}
-	defer w.buffers.Put(buffer)
-	body, err := buffer.answer(req.UID, res)
+func (a *answers) write(rw http.ResponseWriter, req admission.Request, res admission.Response) {
+	body, err := a.answer(req.UID, res)
 	if err != nil {
 		(&httpError{http.StatusInternalServerError, fmt.Sprintf("internal error: the patch for this %s could not be encoded", req.Kind.Kind)}).write(rw)
 		return
 	}
-	rw.Header().Set("Content-Type", "application/json")
+	rw.Header()["Content-Type"] = contentType
 	rw.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = rw.Write(body) // which is another's once this returns
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"gomodules.xyz/jsonpatch/v2"
@@ -18,10 +17,6 @@ import (
 
 // answers is what answers are written into, one at a time.
 type answers struct{ patch, review []byte }
-
-// maxBuffer is how large a buffer is that is kept: a patch that adds a little to each
-// of fifty steps fits.
-const maxBuffer = 64 << 10
 
 // answer returns the review that answers a request, until the next one. It says what encoding/json would
 // make of admission.Response after its Complete, which is what the tests compare.
@@ -66,23 +61,6 @@ func (a *answers) answer(uid types.UID, res admission.Response) ([]byte, error) 
 	return out, nil
 }
 
-func kept(buffer []byte) []byte {
-	if cap(buffer) > maxBuffer {
-		return nil
-	}
-	return buffer
-}
-
-// sorted appends the keys of a map to keys, so that those of a small one need no
-// memory but the caller's stack.
-func sorted[V any](keys []string, fields map[string]V) []string {
-	for key := range fields {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
 // separator returns what stands before the element i of a list.
 func separator(i int, begin string) string {
 	if i == 0 {
@@ -110,7 +88,7 @@ func appendStatus(out []byte, status *metav1.Status) ([]byte, error) {
 
 func appendNotes(out []byte, notes map[string]string) []byte {
 	var room [8]string
-	for i, key := range sorted(room[:0], notes) {
+	for i, key := range scan.SortedKeys(room[:0], notes) {
 		out = append(out, separator(i, `,"auditAnnotations":{`)...)
 		out = scan.AppendQuoted(out, key)
 		out = scan.AppendQuoted(append(out, ':'), notes[key])
@@ -128,51 +106,11 @@ func appendPatch(out []byte, operations []jsonpatch.Operation) ([]byte, error) {
 		out = scan.AppendQuoted(append(out, `,"path":`...), o.Path)
 		if o.Value != nil || o.Operation == "add" || o.Operation == "replace" {
 			var err error
-			if out, err = appendValue(append(out, `,"value":`...), o.Value); err != nil {
+			if out, err = scan.AppendValue(append(out, `,"value":`...), o.Value); err != nil {
 				return nil, err
 			}
 		}
 		out = append(out, '}')
 	}
 	return append(out, ']'), nil
-}
-
-// appendValue leaves all but decoded JSON to encoding/json.
-func appendValue(out []byte, value any) (_ []byte, err error) {
-	switch value := value.(type) {
-	case string:
-		return scan.AppendQuoted(out, value), nil
-	case []any:
-		if value != nil {
-			return appendList(out, value)
-		}
-	case map[string]any:
-		if value != nil {
-			return appendFields(out, value)
-		}
-	}
-	text, err := json.Marshal(value)
-	return append(out, text...), err
-}
-
-func appendList(out []byte, list []any) (_ []byte, err error) {
-	out = append(out, '[')
-	for i, element := range list {
-		if out, err = appendValue(append(out, separator(i, "")...), element); err != nil {
-			return nil, err
-		}
-	}
-	return append(out, ']'), nil
-}
-
-func appendFields(out []byte, fields map[string]any) (_ []byte, err error) {
-	var room [8]string
-	out = append(out, '{')
-	for i, key := range sorted(room[:0], fields) {
-		out = scan.AppendQuoted(append(out, separator(i, "")...), key)
-		if out, err = appendValue(append(out, ':'), fields[key]); err != nil {
-			return nil, err
-		}
-	}
-	return append(out, '}'), nil
 }

@@ -5,17 +5,20 @@ import (
 	"io"
 )
 
-// readBody reads a body whose header says that it has length bytes, or -1. The
-// buffer grows to at most four times of what has come, so that what is announced
-// and never sent costs nothing, and to no more than was announced, so that a large
-// body leaves little behind.
-func readBody(r io.Reader, length int64) ([]byte, error) {
-	const first = 16 << 10
+// readBody reads a body whose header says that it has length bytes, or -1, into
+// buffer as far as that is large enough. A new one grows to at most four times of
+// what has come, so that what is announced and never sent costs nothing, and to no
+// more than was announced, so that a large body leaves little behind.
+func readBody(r io.Reader, length int64, buffer []byte) ([]byte, error) {
+	const first = 1 << 10
 	size := int64(first)
 	if 0 <= length && length < first {
 		size = length + 1 // with room for the read that says that it is the end
 	}
-	buffer := make([]byte, 0, size)
+	buffer = buffer[:0]
+	if int64(cap(buffer)) < size {
+		buffer = make([]byte, 0, size)
+	}
 	for {
 		n, err := r.Read(buffer[len(buffer):cap(buffer)])
 		buffer = buffer[:len(buffer)+n]
@@ -23,7 +26,7 @@ func readBody(r io.Reader, length int64) ([]byte, error) {
 			return buffer, nil
 		}
 		if err != nil {
-			return nil, err
+			return buffer[:0], err
 		}
 		if len(buffer) < cap(buffer) {
 			continue

@@ -18,10 +18,12 @@ import (
 type Budget struct {
 	free    atomic.Int64
 	reserve int64
+	alone   chan struct{} // held while a review of many values is judged
 }
 
 // BudgetBytes fits one of the largest reviews beside a thousand usual ones. In
-// memory an object is many times its size, and the Pod has 256 MiB.
+// memory an object is many times its size: of the large ones, which are reviews of
+// many values, one at a time is judged.
 const BudgetBytes = 12 << 20
 
 // large is a body that gets nothing of the reserve. A usual one has a tenth of it.
@@ -32,7 +34,7 @@ const retryAfter = "1"
 
 // NewBudget returns a budget of so many bytes.
 func NewBudget(bytes int64) *Budget {
-	b := &Budget{reserve: bytes / 3}
+	b := &Budget{reserve: bytes / 3, alone: make(chan struct{}, 1)}
 	b.free.Store(bytes)
 	return b
 }

@@ -12,6 +12,8 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/tekgate/tekgate/internal/scan"
 )
 
 // usual is a review as API servers write it, with every field that they know.
@@ -42,7 +44,7 @@ var unusual = []string{
 // agree holds the scanner to what encoding/json makes of a body.
 func agree(t *testing.T, body []byte) bool {
 	t.Helper()
-	got, ok := scanReview(body)
+	got, ok := scanReview(scan.New(body))
 	if !ok {
 		return false
 	}
@@ -70,7 +72,7 @@ func TestScanReview(t *testing.T) {
 
 // TestBorrowed holds that who appends to an object leaves the next one alone.
 func TestBorrowed(t *testing.T) {
-	review, _ := scanReview([]byte(usual))
+	review, _ := scanReview(scan.New([]byte(usual)))
 	_ = append(review.Request.Object.Raw, "xxxxxxxxxxxxxxxx"...)
 	if string(review.Request.OldObject.Raw) != `{"b":null}` {
 		t.Errorf("the old object became %s", review.Request.OldObject.Raw)

@@ -110,18 +110,35 @@ func Names() []string {
 // --flag=value, --flag value, a short form alone or with its value behind it.
 func (f Flag) Given(words []string) bool {
 	return slices.ContainsFunc(words, func(word string) bool {
-		for _, spelling := range append([]string{"--" + f.Name}, f.Also...) {
-			short := len(spelling) == 2
-			if word == spelling || strings.HasPrefix(word, spelling+"=") || short && strings.HasPrefix(word, spelling) && !strings.HasPrefix(word, "--") {
-				return true
-			}
+		if long, is := strings.CutPrefix(word, "--"); is && spelled(long, f.Name) {
+			return true
 		}
-		return false
+		return slices.ContainsFunc(f.Also, func(spelling string) bool {
+			short := len(spelling) == 2
+			return spelled(word, spelling) || short && strings.HasPrefix(word, spelling) && !strings.HasPrefix(word, "--")
+		})
 	})
+}
+
+// spelled tells whether a word is a flag, alone or with its value.
+func spelled(word, flag string) bool {
+	rest, is := strings.CutPrefix(word, flag)
+	return is && (rest == "" || rest[0] == '=')
 }
 
 // oldest is the first release whose flags were read.
 var oldest = version.MustParseGeneric("v1.6.0")
+
+// releases are those that brought flags, by their names.
+var releases = func() map[string]*version.Version {
+	parsed := map[string]*version.Version{}
+	for _, flag := range Flags {
+		if flag.Since != "" {
+			parsed[flag.Since] = version.MustParseGeneric(flag.Since)
+		}
+	}
+	return parsed
+}()
 
 // Known tells whether a release of Kaniko knows the flag. A release that is not
 // known is taken for an old one.
@@ -129,5 +146,6 @@ func (f Flag) Known(release *version.Version) bool {
 	if release == nil {
 		release = oldest
 	}
-	return !release.LessThan(version.MustParseGeneric(f.Since))
+	since := releases[f.Since]
+	return since != nil && !release.LessThan(since)
 }

@@ -14,12 +14,18 @@ type ImageField struct {
 	// Value is the reference as it is written.
 	Value string
 
-	set func(string)
+	fields map[string]any // that hold it under key; nil where set knows better
+	key    string
+	set    func(string)
 }
 
 // Set writes another reference to the place.
 func (f *ImageField) Set(value string) {
 	f.Value = value
+	if f.fields != nil {
+		f.fields[f.key] = value
+		return
+	}
 	f.set(value)
 }
 
@@ -87,8 +93,9 @@ func (w *imageWalk) add(path, value string, set func(string)) {
 }
 
 func (w *imageWalk) key(m map[string]any, key, at string) {
-	value, _ := m[key].(string)
-	w.add(at+"."+key, value, func(v string) { m[key] = v })
+	if value, _ := m[key].(string); value != "" {
+		w.fields = append(w.fields, &ImageField{Path: at + "." + key, Value: value, fields: m, key: key})
+	}
 }
 
 func (w *imageWalk) container(c map[string]any, at string) {

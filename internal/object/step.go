@@ -159,7 +159,8 @@ func (s Step) Script(r *Reader) (script string, scripted bool) {
 // Images returns where the images of a task stand: those of its steps, sidecars
 // and stepTemplate. Of a Pod's nothing is returned: see Images.
 func (t Task) Images() []*ImageField {
-	w := imageWalk{}
+	steps, _ := t.Spec["steps"].([]any)
+	w := imageWalk{make([]*ImageField, 0, len(steps)+2)}
 	switch t.form {
 	case formTask:
 		each(t.Spec["steps"], t.Path+".steps", func(m map[string]any, at string) { w.key(m, "image", at) })

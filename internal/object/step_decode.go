@@ -26,11 +26,14 @@ func Decode(raw []byte) (map[string]any, error) {
 
 // DecodeAuthored is Decode without metadata.managedFields and status, which may be
 // most of an object and of which its author writes nothing. They have to be JSON all
-// the same.
-func DecodeAuthored(raw []byte) (map[string]any, error) {
-	d := decoder{r: scan.New(raw), whole: string(raw)}
-	if fields, ok := d.object(d.authored); ok {
+// the same. What it returns is also written into trace, unless that is nil.
+func DecodeAuthored(raw []byte, trace *Trace) (map[string]any, error) {
+	d := decoder{r: scan.New(raw), whole: string(raw), trace: trace}
+	if fields, ok := d.object(inAuthored); ok {
 		return fields, nil
+	}
+	if trace != nil {
+		trace.Complete = false
 	}
 	fields, err := decodeSlowly(raw)
 	leaveOut(fields)
@@ -46,7 +49,7 @@ func leaveOut(fields map[string]any) {
 
 func decodeQuickly(raw []byte) (map[string]any, bool) {
 	d := decoder{r: scan.New(raw), whole: string(raw)}
-	return d.object(d.fields)
+	return d.object(inside)
 }
 
 // decodeSlowly is what Decode is held to.
@@ -70,85 +73,111 @@ func decodeSlowly(raw []byte) (map[string]any, error) {
 type decoder struct {
 	r     *scan.Reader
 	whole string
+	trace *Trace
 	stack []any // elements of the lists that are being read
 }
 
 // object reads the whole text, if it is one object.
-func (d *decoder) object(read func() (map[string]any, error)) (map[string]any, bool) {
+func (d *decoder) object(at place) (map[string]any, bool) {
 	if d.r.Kind() != '{' {
 		return nil, false
 	}
-	fields, err := read()
+	fields, err := d.fields("", at)
 	return fields, err == nil && d.r.End() == nil
 }
 
-func (d *decoder) value() (any, error) {
+// place says what is left out of an object.
+type place int
+
+const (
+	inside     place = iota // nothing
+	inAuthored              // status, and of the metadata managedFields
+	inMetadata
+)
+
+// leavesOut tells whether a field is left out.
+func (at place) leavesOut(key string) bool {
+	return at == inAuthored && key == "status" || at == inMetadata && key == "managedFields"
+}
+
+// below returns the place of a field.
+func (at place) below(key string) place {
+	if at == inAuthored && key == "metadata" {
+		return inMetadata
+	}
+	return inside
+}
+
+// value reads a value, and the key is that of the field that holds it.
+func (d *decoder) value(key string, at place) (any, error) {
 	switch d.r.Kind() {
 	case '"':
-		return boxed(d.r.StringIn(d.whole))
+		text, err := d.r.StringIn(d.whole)
+		return d.leaf(key, text), err
 	case '{':
-		return boxed(d.fields())
+		return boxed(d.fields(key, at))
 	case '[':
-		return boxed(d.list())
+		return boxed(d.list(key))
 	case 't':
-		return true, d.r.Skip()
+		return d.leaf(key, true), d.r.Skip()
 	case 'f':
-		return false, d.r.Skip()
+		return d.leaf(key, false), d.r.Skip()
 	case 'n':
-		return nil, d.r.Skip()
+		return d.leaf(key, nil), d.r.Skip()
 	}
 	digits, err := d.r.RawIn(d.whole)
-	return json.Number(digits), err
+	return d.leaf(key, json.Number(digits)), err
 }
 
 func boxed[T any](value T, err error) (any, error) { return value, err }
 
-func (d *decoder) fields() (map[string]any, error) {
-	fields := map[string]any{}
-	err := d.r.ObjectIn(d.whole, func(key string) (err error) {
-		fields[key], err = d.value()
-		return err
-	})
-	return fields, err
+// leaf returns a value that holds no others.
+func (d *decoder) leaf(key string, value any) any {
+	d.trace.close(d.trace.open(key, value), 0)
+	return value
 }
 
-// authored reads an object without what DecodeAuthored leaves out.
-func (d *decoder) authored() (map[string]any, error) {
+func (d *decoder) fields(key string, at place) (map[string]any, error) {
 	fields := map[string]any{}
-	err := d.r.ObjectIn(d.whole, func(key string) (err error) {
-		switch {
-		case key == "status":
-			return d.r.Skip()
-		case key == "metadata" && d.r.Kind() == '{':
-			fields[key], err = d.fieldsBut("managedFields")
-		default:
-			fields[key], err = d.value()
+	entry, read := d.trace.open(key, fields), 0
+	for name, more, err := d.r.FieldIn(d.whole, true); more || err != nil; name, more, err = d.r.FieldIn(d.whole, false) {
+		if err != nil {
+			return nil, err
 		}
-		return err
-	})
-	return fields, err
-}
-
-func (d *decoder) fieldsBut(name string) (map[string]any, error) {
-	fields := map[string]any{}
-	err := d.r.ObjectIn(d.whole, func(key string) (err error) {
-		if key == name {
-			return d.r.Skip()
+		if at.leavesOut(name) {
+			if err := d.r.Skip(); err != nil {
+				return nil, err
+			}
+			continue
 		}
-		fields[key], err = d.value()
-		return err
-	})
-	return fields, err
+		value, err := d.value(name, at.below(name))
+		if err != nil {
+			return nil, err
+		}
+		fields[name] = value
+		read++
+	}
+	if d.trace != nil && read != len(fields) {
+		d.trace.Complete = false // a field came twice, and the last counts
+	}
+	d.trace.close(entry, read)
+	return fields, nil
 }
 
-func (d *decoder) list() ([]any, error) {
-	start := len(d.stack)
-	err := d.r.Array(func() error {
-		value, err := d.value()
+func (d *decoder) list(key string) ([]any, error) {
+	start, entry := len(d.stack), d.trace.open(key, []any(nil))
+	for more, err := d.r.Element(true); more || err != nil; more, err = d.r.Element(false) {
+		if err != nil {
+			return nil, err
+		}
+		value, err := d.value("", inside)
+		if err != nil {
+			return nil, err
+		}
 		d.stack = append(d.stack, value)
-		return err
-	})
+	}
 	list := append(make([]any, 0, len(d.stack)-start), d.stack[start:]...)
 	d.stack = d.stack[:start]
-	return list, err
+	d.trace.close(entry, len(list))
+	return list, nil
 }

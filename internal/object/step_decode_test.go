@@ -31,13 +31,59 @@ func agree(t *testing.T, raw string) {
 		t.Fatalf("%.80q: got %.200v, %v; want %.200v, %v", raw, got, err, want, wantErr)
 	}
 	leaveOut(want)
-	authored, err := DecodeAuthored([]byte(raw))
+	trace := Trace{Complete: true}
+	authored, err := DecodeAuthored([]byte(raw), &trace)
 	if !reflect.DeepEqual(authored, want) || !reflect.DeepEqual(err, wantErr) {
 		t.Fatalf("%.80q: got %.200v, %v; want %.200v, %v", raw, authored, err, want, wantErr)
+	}
+	if err == nil && trace.Complete {
+		if at := retrace(t, &trace, 0, authored); at != len(trace.Entries) {
+			t.Fatalf("%.80q: the trace has %d entries after its end", raw, len(trace.Entries)-at)
+		}
 	}
 	want = got
 	if fast, ok := decodeQuickly([]byte(raw)); ok != (wantErr == nil) || ok && !reflect.DeepEqual(fast, want) {
 		t.Fatalf("%.80q: the quick way says %v, %.200v", raw, ok, fast)
+	}
+}
+
+// retrace holds the entries from an index on to the value that they are of, and
+// returns the index after them.
+func retrace(t *testing.T, trace *Trace, at int, value any) int {
+	t.Helper()
+	entry, next, size := trace.Entries[at], at+1, 0
+	switch value := value.(type) {
+	case map[string]any:
+		for range value {
+			next = retrace(t, trace, next, value[trace.Entries[next].Key])
+		}
+		size = len(value)
+	case []any:
+		for size = range value {
+			next = retrace(t, trace, next, value[size])
+		}
+		size = len(value)
+	default:
+		if !reflect.DeepEqual(entry.Value, value) {
+			t.Fatalf("entry %d is %v, want %v", at, entry.Value, value)
+		}
+	}
+	if reflect.TypeOf(entry.Value) != reflect.TypeOf(value) || entry.Next != next || entry.Size != size {
+		t.Fatalf("entry %d is %+v, want the next %d and the size %d of %v", at, entry, next, size, value)
+	}
+	return next
+}
+
+// TestTraceIsComplete holds that all objects have traces but those with a field twice.
+func TestTraceIsComplete(t *testing.T) {
+	for raw, want := range map[string]bool{
+		`{}`: true, `{"a":[1,{"b":null,"c":true}],"status":1,"status":2}`: true, `{"a":1,"a":2}`: false, `{"a":[{"b":{},"b":{}}]}`: false, `{"a":"\x"}`: false,
+	} {
+		trace := Trace{Complete: true}
+		_, _ = DecodeAuthored([]byte(raw), &trace)
+		if trace.Complete != want {
+			t.Errorf("%s: complete is %v", raw, trace.Complete)
+		}
 	}
 }
 

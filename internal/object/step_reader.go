@@ -36,6 +36,18 @@ func (r *Reader) FieldsList(in map[string]any, key string) []map[string]any {
 	return elements[map[string]any](r, r.List(in, key))
 }
 
+// AppendFieldsList is FieldsList that appends to out.
+func (r *Reader) AppendFieldsList(out []map[string]any, in map[string]any, key string) []map[string]any {
+	for _, element := range r.List(in, key) {
+		value, is := element.(map[string]any)
+		if !is {
+			r.Odd = true
+		}
+		out = append(out, value)
+	}
+	return out
+}
+
 // TextList reads an array of strings, with "" for an element of another type.
 func (r *Reader) TextList(in map[string]any, key string) []string {
 	return elements[string](r, r.List(in, key))

@@ -29,9 +29,12 @@ const maxDepth = 10000
 
 // Reader stands before a value in JSON text.
 type Reader struct {
-	text  []byte
-	at    int
-	depth int
+	text    []byte
+	at      int
+	depth   int
+	most    int // depth that is taken; 0 means maxDepth
+	tooDeep bool
+	skipped int
 }
 
 // New returns a reader of text, which must not change while what was borrowed from
@@ -111,28 +114,32 @@ func (r *Reader) Object(each func(key []byte) error) error {
 	return nil
 }
 
-// ObjectIn is Object for callers that keep the keys, see StringIn.
-func (r *Reader) ObjectIn(whole string, each func(key string) error) error {
-	if !r.enter('{') {
-		return ErrSyntax
+// FieldIn moves to the next field of an object, or into it where first says so, and
+// returns its key; it returns false past the end. It is Object for callers that keep
+// the keys, see StringIn, and that would pay for a function to call.
+func (r *Reader) FieldIn(whole string, first bool) (key string, ok bool, err error) {
+	if more, err := r.more(first, '{', '}'); !more || err != nil {
+		return "", false, err
 	}
-	for first := true; !r.take('}'); first = false {
-		if !first && !r.take(',') {
-			return ErrSyntax
-		}
-		key, err := r.StringIn(whole)
-		if err != nil {
-			return err
-		}
-		if !r.take(':') {
-			return ErrSyntax
-		}
-		if err := each(key); err != nil {
-			return err
-		}
+	if key, err = r.StringIn(whole); err != nil {
+		return "", false, err
 	}
-	r.depth--
-	return nil
+	return key, true, valid(r.take(':'))
+}
+
+// Element is the same for an array.
+func (r *Reader) Element(first bool) (bool, error) { return r.more(first, '[', ']') }
+
+// more moves to the next part of a container.
+func (r *Reader) more(first bool, begin, end byte) (bool, error) {
+	if first && !r.enter(begin) {
+		return false, ErrSyntax
+	}
+	if r.take(end) {
+		r.depth--
+		return false, nil
+	}
+	return true, valid(first || r.take(','))
 }
 
 // Array calls each before every element; each must move past it.
@@ -157,11 +164,25 @@ func (r *Reader) enter(c byte) bool {
 		return false
 	}
 	r.depth++
-	return r.depth <= maxDepth
+	if r.depth > maxDepth || r.most > 0 && r.depth > r.most {
+		r.tooDeep = true
+		return false
+	}
+	return true
 }
+
+// LimitDepth makes the reader take nothing that is nested deeper.
+func (r *Reader) LimitDepth(most int) { r.most = most }
+
+// TooDeep tells whether the reader failed since the text is nested too deeply.
+func (r *Reader) TooDeep() bool { return r.tooDeep }
+
+// Skipped returns how many values were moved past unread, those within them too.
+func (r *Reader) Skipped() int { return r.skipped }
 
 // Skip moves past the next value.
 func (r *Reader) Skip() error {
+	r.skipped++
 	switch c := r.Kind(); c {
 	case '"':
 		_, err := r.skipString()
@@ -476,28 +497,4 @@ func appendEscape(dst, s []byte) ([]byte, int) {
 		return utf8.AppendRune(dst, pair), 12
 	}
 	return utf8.AppendRune(dst, utf8.RuneError), 6
-}
-
-// AppendQuoted appends s as a JSON string. Bytes that are no UTF-8 become U+FFFD.
-func AppendQuoted[T string | []byte](dst []byte, s T) []byte {
-	const digits = "0123456789abcdef"
-	dst = append(dst, '"')
-	for i := 0; i < len(s); {
-		c := s[i]
-		switch {
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c < 0x20 || c == 0x7f:
-			dst = append(dst, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
-		case c < utf8.RuneSelf:
-			dst = append(dst, c)
-		default:
-			char, n := utf8.DecodeRuneInString(string(s[i:min(len(s), i+utf8.UTFMax)]))
-			dst = utf8.AppendRune(dst, char)
-			i += n
-			continue
-		}
-		i++
-	}
-	return append(dst, '"')
 }

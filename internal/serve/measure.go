@@ -153,12 +153,18 @@ type errorLog struct {
 func (e *errorLog) Write(line []byte) (int, error) {
 	text := string(bytes.TrimSpace(line))
 	if cause, found := strings.CutPrefix(text, "http: TLS handshake error from "); found {
-		e.handshakes.failed.WithLabelValues(handshakeReason(cause)).Inc()
+		e.handshakes.fail(cause)
 		return len(line), nil
 	}
 	e.log.Error(errors.New(text), "serving goes on")
 	return len(line), nil
 }
+
+// fail counts a handshake that failed, by what failed.
+func (h *Handshakes) fail(cause string) { h.failed.WithLabelValues(handshakeReason(cause)).Inc() }
+
+// plainHTTP is what an http.Server calls a client that speaks no TLS.
+const plainHTTP = "client sent an HTTP request to an HTTPS server"
 
 // handshakeReason names the cause of a failed handshake. Clients say in an alert of
 // TLS what they have against a certificate.
@@ -169,7 +175,7 @@ func handshakeReason(cause string) string {
 		{"remote error: tls: expired certificate", "untrusted"},
 		{"remote error: tls: revoked certificate", "untrusted"},
 		{"i/o timeout", "timeout"},
-		{"client sent an HTTP request to an HTTPS server", "plain"},
+		{plainHTTP, "plain"},
 		{"EOF", "closed"},
 		{"connection reset by peer", "closed"},
 		{"broken pipe", "closed"},

@@ -236,8 +236,11 @@ func TestHandshakes(t *testing.T) {
 		}
 		_, _ = io.WriteString(conn, text)
 		_ = conn.(*net.TCPConn).CloseWrite()
-		_, _ = io.ReadAll(conn)
+		answer, _ := io.ReadAll(conn)
 		conn.Close()
+		if strings.Contains(string(answer), "400 Bad Request") != (text != "") {
+			t.Errorf("%q is answered with %q", text, answer)
+		}
 	}
 	for _, reason := range []string{"untrusted", "protocol", "closed", "plain"} {
 		var got float64
@@ -250,6 +253,65 @@ func TestHandshakes(t *testing.T) {
 	}
 	if text := b.log.String(); strings.Contains(text, "handshake") {
 		t.Errorf("the log has\n%s", text)
+	}
+}
+
+// TestSilence holds that who connects and says nothing keeps nobody from being served,
+// nor the server from ending.
+func TestSilence(t *testing.T) {
+	b := newBed(t, map[string]http.HandlerFunc{"/": func(http.ResponseWriter, *http.Request) {}})
+	for range 50 {
+		conn, err := net.Dial("tcp", b.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+	}
+	if status, _ := b.get("/"); status != http.StatusOK {
+		t.Errorf("beside silent clients the answer is %d", status)
+	}
+	b.stop()
+	select {
+	case err := <-b.stopped:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(15 * time.Second):
+		t.Error("the server does not end")
+	}
+}
+
+// TestHeader sends headers in pieces, with and without more behind them, and one that is
+// longer than any may be.
+func TestHeader(t *testing.T) {
+	b := newBed(t, map[string]http.HandlerFunc{"/": func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }})
+	for name, tt := range map[string]struct {
+		pieces []string
+		want   string
+	}{
+		"in pieces":      {[]string{"P", "OST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n", "\r", "\nbo", "dy"}, "200 OK"},
+		"with all of it": {[]string{"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody"}, "200 OK"},
+		"without CR":     {[]string{"POST / HTTP/1.1\nHost: x\nContent-Length: 4\n\nbody"}, "200 OK"},
+		"too long":       {[]string{"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 100<<10)}, "431"},
+		"no HTTP":        {[]string{"hello\r\n\r\n"}, "400"},
+	} {
+		conn, err := tls.Dial("tcp", b.address, &tls.Config{RootCAs: b.pool})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, piece := range tt.pieces {
+			if _, err := io.WriteString(conn, piece); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		answer := make([]byte, 4<<10)
+		n, err := io.ReadAtLeast(conn, answer, len("HTTP/1.1 200 OK"))
+		if got := string(answer[:n]); err != nil || !strings.Contains(got, tt.want) || tt.want == "200 OK" && !strings.HasSuffix(got, "body") {
+			t.Errorf("%s: the answer is %q, error %v", name, got, err)
+		}
+		conn.Close()
 	}
 }
 

@@ -1,0 +1,46 @@
+package admit
+
+import (
+	"context"
+	"fmt"
+	"io"
+)
+
+// An object in memory is many times its text: a field that holds an object takes some
+// 400 bytes, be it written in eight, and what is nested takes a stack as deep. So how
+// many values a review has and how deep they are is bounded beside its bytes, before
+// anything is built. The bounds are far above what people write, and what etcd stores
+// in 1.5 MiB hardly reaches them.
+const (
+	maxDepth  = 1000
+	maxValues = 50_000
+	// manyValues are those of an object that is judged alone: see Budget. A PipelineRun
+	// of fifty tasks has 3,000.
+	manyValues = 8_000
+)
+
+// size says why a review is not judged that is as deep and has so many values.
+func size(depth, values int) error {
+	if depth > maxDepth {
+		return fmt.Errorf("an object in this review is nested deeper than %d levels, and Tekgate judges none such: write it flatter", maxDepth)
+	}
+	if values > maxValues {
+		return fmt.Errorf("the objects in this review hold %d values, and Tekgate judges up to %d: move large data into a ConfigMap or a workspace", values, maxValues)
+	}
+	return nil
+}
+
+// turn waits until a review of so many values may be judged. Those of many values are
+// judged one after another. It says that it is busy where the wait is too long.
+func turn(ctx context.Context, body io.Reader, values int) (done func(), busy bool) {
+	paid, ok := body.(*metered)
+	if !ok || values <= manyValues {
+		return func() {}, false
+	}
+	select {
+	case paid.budget.alone <- struct{}{}:
+		return func() { <-paid.budget.alone }, false
+	case <-ctx.Done():
+		return nil, true
+	}
+}
