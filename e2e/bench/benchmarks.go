@@ -29,5 +29,6 @@ type benchmark struct {
 func benchmarks() []benchmark {
 	return []benchmark{
 		cpuPerRequest(), // B1
+		addedLatency(),  // B3
 	}
 }

@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, out, talk io.Writer) error {
 	flags.StringSliceVar(&o.only, "only", nil, "ids of benchmarks, such as B1,B7; all by default")
 	flags.StringSliceVar(&o.without, "without", nil, "arms to leave out, such as kyverno,gatekeeper")
 	flags.StringVar(&o.out, "out", "", "`file` to write the report to; standard output by default")
-	command.AddCommand(serveCommand())
+	command.AddCommand(serveCommand(), nullCommand())
 	command.SetArgs(args)
 	command.SetOut(out)
 	command.SetErr(talk)

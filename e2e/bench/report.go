@@ -33,7 +33,21 @@ type Machine struct {
 
 func thisMachine(context.Context) Machine { return Machine{} }
 
-func (r Report) save(string, io.Writer) error { return nil }
+func (r Report) save(_ string, out io.Writer) error {
+	for _, x := range r.Results {
+		for _, f := range x.Figures {
+			fmt.Fprintf(out, "%s %-50s %-28s %.3f %s\n", f.ID, f.What, f.Arm, f.Rounds, f.Unit)
+		}
+		for _, n := range x.Notes {
+			fmt.Fprintln(out, "note:", n)
+		}
+		for _, g := range x.Goals {
+			v := g.Judge(x.Figures)
+			fmt.Fprintln(out, v.Outcome(), g.Text, v.Ratio, g.Limit())
+		}
+	}
+	return nil
+}
 
 // number prints a figure with as many digits as mean something.
 func number(value float64) string { return fmt.Sprintf("%.3g", value) }
