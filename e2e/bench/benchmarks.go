@@ -29,5 +29,7 @@ type benchmark struct {
 func benchmarks() []benchmark {
 	return []benchmark{
 		cpuPerRequest(), // B1
+		throughput(),    // B2
+		handshakes(),    // B7
 	}
 }
