@@ -98,7 +98,7 @@ func compare(ctx context.Context, o options, out, talk io.Writer) (err error) {
 		report.Results = append(report.Results, result)
 	}
 	report.Missing = b.missing
-	report.Machine = thisMachine(ctx)
+	report.Machine = thisMachine(ctx, b.clusters...)
 	return errors.Join(append(failed, report.save(o.out, out))...)
 }
 
