@@ -29,6 +29,8 @@ type benchmark struct {
 func benchmarks() []benchmark {
 	return []benchmark{
 		cpuPerRequest(), // B1
+		throughput(),    // B2
 		addedLatency(),  // B3
+		handshakes(),    // B7
 	}
 }

@@ -69,6 +69,17 @@ func (v Verdict) Outcome() string {
 	}
 }
 
+// missed tells whether the arms were measured and the goal was not met.
+func (v Verdict) missed() bool { return !math.IsNaN(v.Ratio.Median) && !v.Met }
+
+// reason is why the goal is missed, as far as it is known.
+func (g Goal) reason() string {
+	if g.Reason == "" {
+		return "not explained yet."
+	}
+	return g.Reason
+}
+
 // Limit is the goal's limit as in the tables.
 func (g Goal) Limit() string {
 	switch {

@@ -73,13 +73,16 @@ func run(ctx context.Context, args []string, out, talk io.Writer) error {
 
 // compare runs the benchmarks that are asked for. One that fails is said in the
 // report, and makes the run fail at its end.
-func compare(ctx context.Context, o options, out, talk io.Writer) error {
+func compare(ctx context.Context, o options, out, talk io.Writer) (err error) {
 	chosen, err := choose(benchmarks(), o.only)
 	if err != nil {
 		return err
 	}
-	b := newBed(o, talk)
-	defer b.close()
+	b, err := newBed(o, talk)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.close(ctx)) }()
 	report, failed := Report{Rounds: o.rounds, Span: o.span}, []error(nil)
 	for _, one := range chosen {
 		fmt.Fprintf(talk, "%s %s\n", one.ID, one.Title)
@@ -95,7 +98,7 @@ func compare(ctx context.Context, o options, out, talk io.Writer) error {
 		report.Results = append(report.Results, result)
 	}
 	report.Missing = b.missing
-	report.Machine = thisMachine(ctx)
+	report.Machine = thisMachine(ctx, b.clusters...)
 	return errors.Join(append(failed, report.save(o.out, out))...)
 }
 

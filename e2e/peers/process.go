@@ -14,7 +14,9 @@ import (
 	"syscall"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // Server is an admission server that runs as a process of its own.
@@ -39,6 +41,10 @@ type Server struct {
 	exited chan error
 	log    *buffer
 	dir    string
+	health string // URL of Tekgate's readiness
+
+	direct     client.Client
+	registered []*unstructured.Unstructured
 }
 
 // launch starts a program. dir holds its files and goes when it is stopped.
@@ -120,16 +126,23 @@ func (s *Server) Stop() {
 // Log returns what the process has said so far.
 func (s *Server) Log() string { return s.log.String() }
 
-// FreePort returns a port of loopback that nobody listens on.
-func FreePort(ctx context.Context) (string, error) {
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("finding a free port: %w", err)
+// freePorts returns ports of loopback that nobody listens on.
+func freePorts(ctx context.Context, n int) ([]string, error) {
+	var ports []string
+	for range n {
+		var config net.ListenConfig
+		l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("finding a free port: %w", err)
+		}
+		defer l.Close() // at the end, so that no port comes twice
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		if err != nil {
+			return nil, fmt.Errorf("finding a free port: %w", err)
+		}
+		ports = append(ports, port)
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
+	return ports, nil
 }
 
 // folder makes one for a server, with the given files.
