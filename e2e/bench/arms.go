@@ -12,7 +12,6 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -32,13 +31,14 @@ func space(arm string) string {
 	return "bench-" + strings.NewReplacer(" ", "-", ",", "").Replace(strings.ToLower(arm))
 }
 
-// addOurs starts our server and registers its mutating webhooks for one Namespace.
-func (p *plane) addOurs(ctx context.Context, program string) (*servers.Replica, error) {
-	replica, err := p.tekgate(ctx, program, jobConfig)
+// addOurs starts our server and registers its mutating webhooks for some arms, and its
+// validating ones for others.
+func (p *plane) addOurs(ctx context.Context, b *bed, mutated, judged []string) (*servers.Replica, error) {
+	replica, err := p.tekgate(ctx, b, jobConfig)
 	if err != nil {
 		return nil, err
 	}
-	return replica, p.register(ctx, replica.Address, 0, []string{armOurs}, nil)
+	return replica, p.register(ctx, replica.Address, mutated, judged)
 }
 
 // addNull serves the patch that a replica of ours makes of an object of the kind.
@@ -55,20 +55,8 @@ func (p *plane) addNull(ctx context.Context, ours *servers.Replica, kind, resour
 	if err != nil {
 		return err
 	}
-	hook := map[string]any{
-		"name": "null.bench.tekgate.dev", "admissionReviewVersions": []any{"v1"}, "sideEffects": "None", "failurePolicy": "Fail", "timeoutSeconds": int64(10),
-		"clientConfig": map[string]any{"url": "https://" + address + "/", "caBundle": base64.StdEncoding.EncodeToString(ca)},
-		"rules": []any{map[string]any{
-			"apiGroups": []any{"tekton.dev"}, "apiVersions": []any{"v1", "v1beta1", "v1alpha1"},
-			"resources": []any{"taskruns", "pipelineruns"}, "operations": []any{"CREATE"}, "scope": "Namespaced",
-		}},
-	}
-	limitTo(hook, armNull)
-	configuration := &unstructured.Unstructured{Object: map[string]any{"webhooks": []any{hook}}}
-	configuration.SetAPIVersion("admissionregistration.k8s.io/v1")
-	configuration.SetKind("MutatingWebhookConfiguration")
-	configuration.SetName("null.bench.tekgate.dev")
-	return p.client.Create(ctx, configuration)
+	to := map[string]any{"url": "https://" + address + "/", "caBundle": base64.StdEncoding.EncodeToString(ca)}
+	return p.registerPeer(ctx, armNull, "null.bench.tekgate.dev", to, "tekton.dev", resource[strings.LastIndexByte(resource, '/')+1:])
 }
 
 // reviewOf is what the API server sends about a new object.
@@ -110,14 +98,14 @@ func ask(url string, bundle, review []byte) ([]byte, error) {
 }
 
 // addPolicies installs what `tekgate export map` makes of the job, for one Namespace.
-func (p *plane) addPolicies(ctx context.Context) error {
+func (p *plane) addPolicies(ctx context.Context, b *bed) error {
 	config, err := p.write("exported.yaml", jobConfig)
 	if err != nil {
 		return err
 	}
-	program := filepath.Join(p.dir, "tekgate")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "github.com/tekgate/tekgate/cmd/tekgate").CombinedOutput(); err != nil {
-		return fmt.Errorf("building tekgate: %w\n%s", err, out)
+	program, err := b.build(ctx, "tekgate")
+	if err != nil {
+		return err
 	}
 	export := exec.CommandContext(ctx, program, "export", "map", "--strict", "--config", config, "-o", "json")
 	var problems bytes.Buffer

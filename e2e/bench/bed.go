@@ -33,6 +33,7 @@ type bed struct {
 	servers  map[string]*peers.Server // by program; those that are shared
 	tekton   *tekton.Webhook
 	answer   []byte // what null answers
+	programs string // the folder of what build has built
 }
 
 // Missing is an arm that is not there.
@@ -232,6 +233,9 @@ func (b *bed) stopServers(ctx context.Context) error {
 
 func (b *bed) close(ctx context.Context) error {
 	err := b.stopServers(context.WithoutCancel(ctx))
+	if b.programs != "" {
+		err = errors.Join(err, os.RemoveAll(b.programs))
+	}
 	for _, c := range b.clusters {
 		err = errors.Join(err, c.Stop())
 	}

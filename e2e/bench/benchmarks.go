@@ -31,6 +31,9 @@ func benchmarks() []benchmark {
 		cpuPerRequest(), // B1
 		throughput(),    // B2
 		addedLatency(),  // B3
+		unmatched(),     // B4
+		clusterScale(),  // B5
 		handshakes(),    // B7
+		herd(),          // B12
 	}
 }

@@ -3,19 +3,20 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/tekgate/tekgate/e2e/baseline"
 )
 
 // jobConfig is the job of all arms in our words: a ServiceAccount for runs that name
-// none, DOCKER_CONFIG for the step that pushes an image, and a mirror for Docker Hub.
+// none, a variable for each step, and a mirror. Kaniko's rule is no part of it, nor of
+// what CEL can say.
 const jobConfig = `apiVersion: tekgate.dev/v1alpha1
 kind: Configuration
-mirror:
-  rules:
-  - {match: docker.io/**, to: "mirror.example.com/hub/{path}"}
 mutator:
-  serviceAccount: {name: builder}
-  imageMirror: {enabled: true}
-  kaniko: {disabled: true} # no part of the job, and not of what CEL can say
+  serviceAccount: {name: ` + baseline.ServiceAccount + `}
+  env: {set: [{variables: [{name: ` + baseline.Variable + `, value: "` + baseline.Value + `"}]}]}
+  imageMirror: {enabled: true, mirror: {rules: [{match: docker.io/**, to: "` + baseline.Mirror + `/hub/{path}"}, {match: gcr.io/**, to: "` + baseline.Mirror + `/gcr/{path}"}]}}
+  kaniko: {disabled: true}
 `
 
 const (
@@ -23,50 +24,45 @@ const (
 	pipelineRuns = "apis/tekton.dev/v1/pipelineruns"
 )
 
-// traces of the job in an object.
-var jobTraces = []string{`"serviceAccountName":"builder"`, `"DOCKER_CONFIG"`, `mirror.example.com/hub/`}
+// jobTraces are what the job leaves in an object.
+var jobTraces = []string{`"serviceAccountName":"` + baseline.ServiceAccount + `"`, `"` + baseline.Variable + `"`, `"` + baseline.Mirror + `/`}
 
-// taskSpec is a usual task of four steps.
-func taskSpec() map[string]any {
-	step := func(name, image string) map[string]any {
-		return map[string]any{
-			"name": name, "image": image,
-			"args":             []string{"--context=$(workspaces.source.path)", "--destination=registry.example.com/team/app:v1"},
-			"env":              []map[string]any{{"name": "GOFLAGS", "value": "-mod=vendor"}, {"name": "CGO_ENABLED", "value": "0"}},
-			"computeResources": map[string]any{"requests": map[string]any{"cpu": "500m", "memory": "512Mi"}},
-		}
-	}
-	return map[string]any{
-		"workspaces": []map[string]any{{"name": "source"}},
-		"steps": []map[string]any{
-			step("fetch", "docker.io/alpine/git:v2.49.0"), step("test", "docker.io/library/golang:1.26"),
-			step("build", "gcr.io/kaniko-project/executor:v1.24.0"), step("deploy", "docker.io/bitnami/kubectl:1.33"),
-		},
-	}
-}
-
-// taskRun is what all arms are sent.
+// taskRun is what all arms are sent: the TaskRun of the other benchmarks as its author
+// sends it.
 func taskRun() []byte {
-	return encode(map[string]any{
-		"apiVersion": "tekton.dev/v1", "kind": "TaskRun",
-		"metadata": map[string]any{"name": "build", "labels": map[string]any{"app.kubernetes.io/name": "app"}, "annotations": map[string]any{"example.com/commit": "0123456789abcdef"}},
-		"spec":     map[string]any{"workspaces": []map[string]any{{"name": "source", "emptyDir": map[string]any{}}}, "taskSpec": taskSpec()},
-	})
+	run := baseline.TaskRun()
+	run["metadata"] = map[string]any{
+		"name": "build", "labels": map[string]any{"app.kubernetes.io/name": "app"}, "annotations": map[string]any{"example.com/commit": "0123456789abcdef"},
+	}
+	return encode(run)
 }
 
-// pipelineRun embeds some tasks.
+// named gives an object another name.
+func named(object []byte, name string) map[string]any {
+	var fields map[string]any
+	if err := json.Unmarshal(object, &fields); err != nil {
+		panic(err) // it is what encode has made
+	}
+	if metadata, ok := fields["metadata"].(map[string]any); ok {
+		metadata["name"] = name
+	}
+	return fields
+}
+
+// pipelineRun has the steps of that TaskRun in each of its tasks.
 func pipelineRun(tasks int) []byte {
+	spec, _ := baseline.TaskRun()["spec"].(map[string]any)
 	list := make([]map[string]any, 0, tasks)
 	for i := range tasks {
 		list = append(list, map[string]any{
-			"name": fmt.Sprintf("task-%d", i), "taskSpec": taskSpec(), "workspaces": []map[string]any{{"name": "source", "workspace": "source"}},
+			"name": fmt.Sprintf("task-%d", i), "taskSpec": spec["taskSpec"], "workspaces": []map[string]any{{"name": "source", "workspace": "source"}},
 		})
 	}
 	return encode(map[string]any{
 		"apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
 		"metadata": map[string]any{"name": "herd", "annotations": map[string]any{"example.com/commit": "0123456789abcdef"}},
 		"spec": map[string]any{
-			"workspaces":   []map[string]any{{"name": "source", "emptyDir": map[string]any{}}},
+			"workspaces":   spec["workspaces"],
 			"pipelineSpec": map[string]any{"workspaces": []map[string]any{{"name": "source"}}, "tasks": list},
 		},
 	})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,6 +28,14 @@ func (s *sample) quantile(q float64) float64 {
 	slices.Sort(s.took)
 	at := min(int(q*float64(len(s.took))), len(s.took)-1)
 	return float64(s.took[at]) / float64(time.Millisecond)
+}
+
+// complaint is an error where a request failed.
+func (s *sample) complaint(arm string) error {
+	if len(s.failed) == 0 {
+		return nil
+	}
+	return fmt.Errorf("arm %s: %d of %d requests failed: %w", arm, len(s.failed), len(s.failed)+len(s.took), s.failed[0])
 }
 
 // together sends n requests, c of them at a time.

@@ -3,18 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
-	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tekgate/tekgate/e2e/peers"
 	"github.com/tekgate/tekgate/e2e/servers"
 )
 
@@ -86,9 +79,11 @@ func startNull(ctx context.Context, undo *cleanup, patch []byte) (address string
 	if order.Address, err = servers.FreeAddress(); err != nil {
 		return "", nil, err
 	}
-	if order.Certificate, order.Key, err = selfSigned(); err != nil {
+	identity, err := peers.NewIdentity()
+	if err != nil {
 		return "", nil, err
 	}
+	order.Certificate, order.Key = identity.Certificate, identity.Key
 	program, err := os.Executable()
 	if err != nil {
 		return "", nil, err
@@ -102,27 +97,8 @@ func startNull(ctx context.Context, undo *cleanup, patch []byte) (address string
 		_ = cmd.Process.Kill() // it ends in no other way
 		_ = cmd.Wait()
 	})
-	return order.Address, order.Certificate, eventually(ctx, "the null handler listens", func() error {
-		_, err := servers.Handshake(ctx, order.Address, order.Certificate)
+	return order.Address, identity.CA, eventually(ctx, "the null handler listens", func() error {
+		_, err := servers.Handshake(ctx, order.Address, identity.CA)
 		return err
 	})
-}
-
-// selfSigned returns a P-256 certificate for this machine and its key, as PEM.
-func selfSigned() (certificate, key []byte, err error) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	encoded, marshalErr := x509.MarshalPKCS8PrivateKey(private)
-	if err := errors.Join(err, marshalErr); err != nil {
-		return nil, nil, fmt.Errorf("making a certificate: %w", err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded}), nil
 }

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/e2e/peers"
 	"github.com/tekgate/tekgate/e2e/servers"
 )
 
@@ -29,6 +30,8 @@ type plane struct {
 	client client.Client
 	post   *poster
 	dir    string // for files
+
+	kyverno *peers.Server // of two arms
 	cleanup
 }
 
@@ -42,6 +45,9 @@ func (c *cleanup) run() {
 		undo()
 	}
 }
+
+// webhookTimeout, in seconds, is that of all webhooks here.
+const webhookTimeout int64 = 2
 
 // newPlane starts an API server with Tekton's kinds. The caller closes it.
 func newPlane(ctx context.Context, b *bed, arms ...string) (p *plane, err error) {
@@ -107,7 +113,11 @@ func (p *plane) write(name, text string) (string, error) {
 }
 
 // tekgate starts a replica of our admission server.
-func (p *plane) tekgate(ctx context.Context, program, config string, args ...string) (*servers.Replica, error) {
+func (p *plane) tekgate(ctx context.Context, b *bed, config string, args ...string) (*servers.Replica, error) {
+	program, err := b.build(ctx, "webhook")
+	if err != nil {
+		return nil, err
+	}
 	kubeconfig, err := servers.Limit(ctx, p.Cluster, p.client, p.dir)
 	if err != nil {
 		return nil, err
@@ -127,7 +137,7 @@ func (p *plane) tekgate(ctx context.Context, program, config string, args ...str
 // register registers our server at an address as the manifests do, for some arms
 // alone, and with the time-out in seconds that is given, if any. judged are the arms
 // that its validating webhooks are for; without any they are left out.
-func (p *plane) register(ctx context.Context, address string, timeout int64, mutated, judged []string) error {
+func (p *plane) register(ctx context.Context, address string, mutated, judged []string) error {
 	configurations, err := servers.Configurations(address)
 	if err != nil {
 		return err
@@ -142,9 +152,7 @@ func (p *plane) register(ctx context.Context, address string, timeout int64, mut
 		}
 		for _, hook := range servers.Hooks(configuration) {
 			limitTo(hook, arms...)
-			if timeout > 0 {
-				hook["timeoutSeconds"] = timeout
-			}
+			hook["timeoutSeconds"] = webhookTimeout
 		}
 		if err := servers.Register(ctx, p.client, configuration); err != nil {
 			return err
@@ -169,9 +177,9 @@ func limitTo(hook map[string]any, arms ...string) {
 	hook["namespaceSelector"] = selector
 }
 
-// eventually tries until there is no error or half a minute is over.
+// eventually tries until there is no error or a minute is over.
 func eventually(ctx context.Context, what string, try func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
 		err := try()

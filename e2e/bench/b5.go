@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// scales are how many RoleBindings there are, and beside them ServiceAccounts and
+// Namespaces, as in a cluster of that size.
+var scales = []struct{ bindings, accounts, spaces int }{{0, 0, 0}, {3000, 2000, 200}, {13000, 10000, 1000}}
+
+func clusterScale() benchmark {
+	return benchmark{
+		ID: "B5", Title: "The size of the cluster",
+		Load: "As B3 one at a time, in an empty cluster, with 3,000 RoleBindings, 2,000 ServiceAccounts and 200 Namespaces, and with 13,000, 10,000 and 1,000. " +
+			"The slope is by how much what is added grows with each 1,000 RoleBindings.",
+		Goals: []Goal{
+			{Text: "Tekgate's slope", What: slope, Over: armOurs, AtMost: limit(0.01)},
+			{Text: "that of Kyverno's ClusterPolicy", What: slope, Over: armKyverno, AtLeast: limit(0.02)},
+		},
+		Run: b5,
+	}
+}
+
+const slope = "growth of what is added, per 1,000 RoleBindings"
+
+// b5 measures the same creates while the cluster grows.
+func b5(ctx context.Context, b *bed) ([]Figure, error) {
+	arms := []string{armNone, armOurs}
+	others := []string{armGatekeeper, armKyverno, armKyvernoCEL}
+	p, err := newPlane(ctx, b, slices.Concat(arms, others)...)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	run := taskRun()
+	if _, err := p.addOurs(ctx, b, []string{armOurs}, nil); err != nil {
+		return nil, err
+	}
+	if err := p.changed(ctx, armOurs, taskRuns, run); err != nil {
+		return nil, err
+	}
+	running, err := p.addPeers(ctx, b, run, others...)
+	if err != nil {
+		return nil, err
+	}
+	arms = append(arms, running...)
+	if err := p.alone(ctx, run, arms...); err != nil {
+		return nil, err
+	}
+	l := &ledger{id: "B5"}
+	if err := p.grow(ctx, b, l, arms, run); err != nil {
+		return nil, err
+	}
+	return l.figures, nil
+}
+
+// grow measures at each scale, and then how what is added has grown.
+func (p *plane) grow(ctx context.Context, b *bed, l *ledger, arms []string, object []byte) error {
+	added := map[string][][]float64{} // by arm: of each scale, the rounds
+	for i, scale := range scales {
+		began := time.Now()
+		if i > 0 {
+			if err := p.furnish(ctx, scales[i-1], scale); err != nil {
+				return err
+			}
+			b.note("%d RoleBindings, %d ServiceAccounts and %d Namespaces were there after %.0f s", scale.bindings, scale.accounts, scale.spaces, time.Since(began).Seconds())
+			time.Sleep(5 * time.Second) // until all have read them
+		}
+		rounds, err := p.addedTo(ctx, b, arms, object)
+		if err != nil {
+			return err
+		}
+		for arm, values := range rounds {
+			added[arm] = append(added[arm], values)
+			for _, value := range values {
+				l.note(fmt.Sprintf("added to a create with %d RoleBindings", scale.bindings), arm, "ms", value)
+			}
+		}
+	}
+	last := len(scales) - 1
+	for _, arm := range arms {
+		if arm == armNone {
+			continue
+		}
+		for _, grown := range zip(added[arm][last], added[arm][0], func(now, first float64) float64 { return now - first }) {
+			l.note(slope, arm, "ms", grown/float64(scales[last].bindings)*1000)
+		}
+	}
+	return ctx.Err()
+}
+
+// addedTo returns what each arm adds to a create, round by round.
+func (p *plane) addedTo(ctx context.Context, b *bed, arms []string, object []byte) (map[string][]float64, error) {
+	send := func(ctx context.Context, arm string) (time.Duration, error) {
+		answer, took, err := p.post.create(ctx, taskRuns, space(arm), object)
+		if err == nil {
+			err = done(arm, answer)
+		}
+		return took, err
+	}
+	inTurn(ctx, arms, 1, 1, 100, send) // warm
+	rounds := map[string][]float64{}
+	for range b.rounds {
+		seen := inTurn(ctx, arms, 6, 1, 40, send)
+		for _, arm := range arms {
+			if err := seen[arm].complaint(arm); err != nil {
+				return nil, err
+			}
+			if arm != armNone {
+				rounds[arm] = append(rounds[arm], seen[arm].quantile(0.5)-seen[armNone].quantile(0.5))
+			}
+		}
+	}
+	return rounds, ctx.Err()
+}
+
+// furnish brings a cluster from one scale to the next.
+func (p *plane) furnish(ctx context.Context, from, to struct{ bindings, accounts, spaces int }) error {
+	spaceOf := func(i int) string { return fmt.Sprintf("team-%d", i%to.spaces) }
+	role := map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
+	for _, kind := range []struct {
+		from, to int
+		make     func(i int) (resource, namespace string, object map[string]any)
+	}{
+		{from.spaces, to.spaces, func(i int) (string, string, map[string]any) {
+			return "api/v1/namespaces", "", map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": fmt.Sprintf("team-%d", i)}}
+		}},
+		{from.accounts, to.accounts, func(i int) (string, string, map[string]any) {
+			return "api/v1/serviceaccounts", spaceOf(i), map[string]any{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": map[string]any{"name": fmt.Sprintf("account-%d", i)}}
+		}},
+		{from.bindings, to.bindings, func(i int) (string, string, map[string]any) {
+			subject := map[string]any{"kind": "ServiceAccount", "name": fmt.Sprintf("account-%d", i), "namespace": spaceOf(i)}
+			return "apis/rbac.authorization.k8s.io/v1/rolebindings", spaceOf(i), map[string]any{
+				"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": map[string]any{"name": fmt.Sprintf("binding-%d", i)},
+				"roleRef": role, "subjects": []any{subject},
+			}
+		}},
+	} {
+		var next atomic.Int64
+		next.Store(int64(kind.from))
+		seen := together(ctx, 32, kind.to-kind.from, func(ctx context.Context) (time.Duration, error) {
+			resource, namespace, object := kind.make(int(next.Add(1) - 1))
+			path := "/" + resource
+			if namespace != "" {
+				path = collection(resource, namespace)
+			}
+			_, took, err := p.post.send(ctx, http.MethodPost, path, "application/json", encode(object))
+			return took, err
+		})
+		if err := seen.complaint("of the cluster"); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
