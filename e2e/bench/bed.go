@@ -198,7 +198,7 @@ func (b *bed) available(ctx context.Context, arms ...string) ([]string, error) {
 			return nil, fmt.Errorf("starting %s: %w", arm, err)
 		case err != nil:
 			fmt.Fprintf(b.talk, "%s is missing: %v\n", arm, err)
-			b.missing = append(b.missing, Missing{arm, firstLine(err)})
+			b.missing = append(b.missing, Missing{arm, "it did not start; the run said why"})
 		default:
 			running = append(running, arm)
 		}
