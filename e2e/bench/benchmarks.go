@@ -30,6 +30,9 @@ func benchmarks() []benchmark {
 	return []benchmark{
 		cpuPerRequest(), // B1
 		throughput(),    // B2
+		ruleScale(),     // B6
 		handshakes(),    // B7
+		hostile(),       // B10
+		footprint(),     // B11
 	}
 }
