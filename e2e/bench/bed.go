@@ -198,13 +198,18 @@ func (b *bed) available(ctx context.Context, arms ...string) ([]string, error) {
 		case err != nil && (arm == armNull || arm == armOurs):
 			return nil, fmt.Errorf("starting %s: %w", arm, err)
 		case err != nil:
-			fmt.Fprintf(b.talk, "%s is missing: %v\n", arm, err)
-			b.missing = append(b.missing, Missing{arm, firstLine(err)})
+			b.lacks(arm, err)
 		default:
 			running = append(running, arm)
 		}
 	}
 	return running, nil
+}
+
+// lacks notes that an arm is missing. The report does not repeat why: errors name files.
+func (b *bed) lacks(arm string, err error) {
+	fmt.Fprintf(b.talk, "%s is missing: %v\n", arm, err)
+	b.missing = append(b.missing, Missing{arm, "it did not start; the run said why"})
 }
 
 func (b *bed) isMissing(arm string) bool {

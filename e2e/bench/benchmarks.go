@@ -33,7 +33,10 @@ func benchmarks() []benchmark {
 		addedLatency(),  // B3
 		unmatched(),     // B4
 		clusterScale(),  // B5
+		ruleScale(),     // B6
 		handshakes(),    // B7
+		hostile(),       // B10
+		footprint(),     // B11
 		herd(),          // B12
 	}
 }

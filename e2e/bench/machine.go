@@ -32,7 +32,7 @@ func thisMachine(ctx context.Context, clusters ...*cluster.Cluster) Machine {
 		}
 	}
 	if text, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		m.Kernel = strings.TrimSpace(string(text))
+		m.Kernel, _, _ = strings.Cut(strings.TrimSpace(string(text)), "-") // the rest may name the machine
 	}
 	if len(clusters) > 0 {
 		m.Versions = append(m.Versions, "Kubernetes "+serverVersion(clusters[0]))

@@ -12,7 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	kube "sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/e2e/peers"
@@ -27,7 +27,7 @@ import (
 // for all arms, and part of the one that has none.
 type plane struct {
 	*cluster.Cluster
-	client client.Client
+	client kube.Client
 	post   *poster
 	dir    string // for files
 
@@ -70,7 +70,7 @@ func newPlane(ctx context.Context, b *bed, arms ...string) (p *plane, err error)
 	p.add(func() { _ = p.Stop() }) // nobody uses it any more
 	config := rest.CopyConfig(p.Config)
 	config.QPS = -1
-	if p.client, err = client.New(config, client.Options{}); err != nil {
+	if p.client, err = kube.New(config, kube.Options{}); err != nil {
 		return p, err
 	}
 	if p.post, err = newPoster(config); err != nil {

@@ -10,7 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	kube "sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/e2e/peers"
 )
@@ -164,7 +164,7 @@ func (p *plane) patchPolicy(ctx context.Context, apiVersion, kind string, patch 
 	policy.SetAPIVersion(apiVersion)
 	policy.SetKind(kind)
 	policy.SetName("taskruns")
-	if err := p.client.Patch(ctx, policy, client.RawPatch("application/merge-patch+json", encode(patch))); err != nil {
+	if err := p.client.Patch(ctx, policy, kube.RawPatch("application/merge-patch+json", encode(patch))); err != nil {
 		return fmt.Errorf("limiting Kyverno's %s to its arm: %w", kind, err)
 	}
 	return nil

@@ -13,6 +13,8 @@ type Sample map[string]float64
 type Series struct {
 	ID   string
 	Arms []string // in the order in which they take turns
+	// Rounds is how many there are at most; 0 is as many as the command line says.
+	Rounds int
 	// Units says what is measured, in the order of the tables.
 	Units []Unit
 	// Guard is the measure by which GuardArm says that the machine was quiet. Without
@@ -31,15 +33,19 @@ const mostMoved = 1.0 / 3
 // its median is thrown away and measured again, at most as often as there are rounds.
 func (b *bed) measure(ctx context.Context, s Series) ([]Figure, error) {
 	var rounds []map[string]Sample
-	thrown, spare := 0, b.rounds
+	want := b.rounds
+	if s.Rounds > 0 {
+		want = min(want, s.Rounds)
+	}
+	thrown, spare := 0, want
 	for {
-		for len(rounds) < b.rounds {
+		for len(rounds) < want {
 			round, err := s.round(ctx)
 			if err != nil {
 				return nil, err
 			}
 			rounds = append(rounds, round)
-			fmt.Fprintf(b.talk, "%s round %d of %d\n", s.ID, len(rounds), b.rounds)
+			fmt.Fprintf(b.talk, "%s round %d of %d\n", s.ID, len(rounds), want)
 		}
 		quiet := s.quiet(rounds)
 		moved := len(rounds) - len(quiet)

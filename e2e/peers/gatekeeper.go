@@ -75,14 +75,14 @@ func runGatekeeper(ctx context.Context, c *cluster.Cluster, program string, iden
 	if err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(ctx, 2)
+	ports, err := freePorts(ctx, 3)
 	if err != nil {
 		return nil, err
 	}
 	env := []string{"POD_NAME=gatekeeper", "POD_NAMESPACE=gatekeeper-system", "NAMESPACE=gatekeeper-system", "CONTAINER_NAME=manager"}
 	args := []string{
 		"--kubeconfig", c.Kubeconfig, "--cert-dir", filepath.Clean(dir), "--disable-cert-rotation", "--debug-use-fake-pod",
-		"--host", "127.0.0.1", "--port", ports[0], "--health-addr", "127.0.0.1:" + ports[1], "--metrics-backend", "none",
+		"--host", "127.0.0.1", "--port", ports[0], "--health-addr", "127.0.0.1:" + ports[1], "--prometheus-port", ports[2],
 	}
 	for _, operation := range []string{"webhook", "mutation-webhook", "mutation-controller", "status", "mutation-status"} {
 		args = append(args, "--operation="+operation)

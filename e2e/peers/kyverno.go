@@ -117,8 +117,8 @@ func runKyverno(ctx context.Context, c *cluster.Cluster, program string) (*Serve
 // serves both: it makes a path of its own for some, and says so in the configuration
 // that it writes.
 func (s *Server) settleKyverno(ctx context.Context, direct client.Client, policies []*unstructured.Unstructured) error {
-	err := s.await(ctx, "listens", listens(s.Address))
-	if err != nil {
+	s.direct = direct
+	if err := s.await(ctx, "listens", listens(s.Address)); err != nil {
 		return err
 	}
 	for _, policy := range policies {

@@ -42,8 +42,8 @@ func (s *Server) install(ctx context.Context, direct client.Client, configuratio
 	return nil
 }
 
-// Unregister takes away what makes the API server call the server. Kyverno's own
-// registration goes only after it has stopped.
+// Unregister takes away what makes the API server call the server. Kyverno, which
+// writes its registration itself and mends it, is stopped first.
 func (s *Server) Unregister(ctx context.Context) error {
 	for _, configuration := range s.registered {
 		if err := client.IgnoreNotFound(s.direct.Delete(ctx, configuration)); err != nil {
@@ -51,6 +51,15 @@ func (s *Server) Unregister(ctx context.Context) error {
 		}
 	}
 	s.registered = nil
+	if s.Name != Kyverno {
+		return nil
+	}
+	for _, kind := range []string{"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"} {
+		all := object("admissionregistration.k8s.io/v1", kind, "", "")
+		if err := s.direct.DeleteAllOf(ctx, all, client.MatchingLabels{"webhook.kyverno.io/managed-by": "kyverno"}); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
