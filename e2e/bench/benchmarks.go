@@ -35,6 +35,8 @@ func benchmarks() []benchmark {
 		clusterScale(),  // B5
 		ruleScale(),     // B6
 		handshakes(),    // B7
+		termination(),   // B8
+		rotation(),      // B9
 		hostile(),       // B10
 		footprint(),     // B11
 		herd(),          // B12
