@@ -99,7 +99,9 @@ func (b *bed) start() {
 }
 
 // ready asks a server's probe.
-func ready(health string) error { return servers.Probe("http://" + health + "/readyz") }
+func ready(health string) error {
+	return servers.Probe(context.Background(), "http://"+health+"/readyz")
+}
 
 func (b *bed) installCRDs(module string, patterns ...string) {
 	b.Helper()
@@ -234,7 +236,7 @@ func (b *bed) https() *http.Client {
 
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	address, err := servers.FreeAddress()
+	address, err := servers.FreeAddress(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func TestReplicas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address, err := servers.Listen(b.address)
+	address, err := servers.Listen(t.Context(), b.address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func (s *service) testDrift(replicas ...*process) {
 		}
 	}
 	for _, p := range replicas {
-		s.eventually("the replica is ready again", p.Ready)
+		s.eventually("the replica is ready again", func() error { return p.Ready(s.Context()) })
 	}
 }
 
@@ -168,7 +168,7 @@ func (s *service) end(p *process) {
 		s.Fatal(err)
 	}
 	began := time.Now()
-	s.Leave(p.Backend, p.Ready)
+	s.Leave(s.Context(), p.Backend, p.Ready)
 	if err := p.Ended(s.Context()); err != nil {
 		s.Errorf("the server ends with %v:\n%s", err, p.Logs)
 	}
@@ -178,7 +178,7 @@ func (s *service) end(p *process) {
 // metric is the sum of a process's series whose text begins so.
 func (s *service) metric(p *process, prefix string) float64 {
 	s.Helper()
-	sum, err := p.Metric(prefix)
+	sum, err := p.Metric(s.Context(), prefix)
 	if err != nil {
 		s.Fatal(err)
 	}

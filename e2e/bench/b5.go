@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,7 +12,9 @@ import (
 
 // scales are how many RoleBindings there are, and beside them ServiceAccounts and
 // Namespaces, as in a cluster of that size.
-var scales = []struct{ bindings, accounts, spaces int }{{0, 0, 0}, {3000, 2000, 200}, {13000, 10000, 1000}}
+func scales() []scale { return []scale{{}, {3000, 2000, 200}, {13000, 10000, 1000}} }
+
+type scale struct{ bindings, accounts, spaces int }
 
 func clusterScale() benchmark {
 	return benchmark{
@@ -62,10 +65,10 @@ func b5(ctx context.Context, b *bed) ([]Figure, error) {
 // grow measures at each scale, and then how what is added has grown.
 func (p *plane) grow(ctx context.Context, b *bed, l *ledger, arms []string, object []byte) error {
 	added := map[string][][]float64{} // by arm: of each scale, the rounds
-	for i, scale := range scales {
+	for i, scale := range scales() {
 		began := time.Now()
 		if i > 0 {
-			if err := p.furnish(ctx, scales[i-1], scale); err != nil {
+			if err := p.furnish(ctx, scales()[i-1], scale); err != nil {
 				return err
 			}
 			b.note("%d RoleBindings, %d ServiceAccounts and %d Namespaces were there after %.0f s", scale.bindings, scale.accounts, scale.spaces, time.Since(began).Seconds())
@@ -82,13 +85,13 @@ func (p *plane) grow(ctx context.Context, b *bed, l *ledger, arms []string, obje
 			}
 		}
 	}
-	last := len(scales) - 1
+	last := len(scales()) - 1
 	for _, arm := range arms {
 		if arm == armNone {
 			continue
 		}
 		for _, grown := range zip(added[arm][last], added[arm][0], func(now, first float64) float64 { return now - first }) {
-			l.note(slope, arm, "ms", grown/float64(scales[last].bindings)*1000)
+			l.note(slope, arm, "ms", grown/float64(scales()[last].bindings)*1000)
 		}
 	}
 	return ctx.Err()
@@ -120,41 +123,39 @@ func (p *plane) addedTo(ctx context.Context, b *bed, arms []string, object []byt
 }
 
 // furnish brings a cluster from one scale to the next.
-func (p *plane) furnish(ctx context.Context, from, to struct{ bindings, accounts, spaces int }) error {
+func (p *plane) furnish(ctx context.Context, from, to scale) error {
 	spaceOf := func(i int) string { return fmt.Sprintf("team-%d", i%to.spaces) }
-	role := map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
-	for _, kind := range []struct {
-		from, to int
-		make     func(i int) (resource, namespace string, object map[string]any)
-	}{
-		{from.spaces, to.spaces, func(i int) (string, string, map[string]any) {
-			return "api/v1/namespaces", "", map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": fmt.Sprintf("team-%d", i)}}
-		}},
-		{from.accounts, to.accounts, func(i int) (string, string, map[string]any) {
-			return "api/v1/serviceaccounts", spaceOf(i), map[string]any{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": map[string]any{"name": fmt.Sprintf("account-%d", i)}}
-		}},
-		{from.bindings, to.bindings, func(i int) (string, string, map[string]any) {
-			subject := map[string]any{"kind": "ServiceAccount", "name": fmt.Sprintf("account-%d", i), "namespace": spaceOf(i)}
-			return "apis/rbac.authorization.k8s.io/v1/rolebindings", spaceOf(i), map[string]any{
-				"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": map[string]any{"name": fmt.Sprintf("binding-%d", i)},
-				"roleRef": role, "subjects": []any{subject},
-			}
-		}},
-	} {
-		var next atomic.Int64
-		next.Store(int64(kind.from))
-		seen := together(ctx, 32, kind.to-kind.from, func(ctx context.Context) (time.Duration, error) {
-			resource, namespace, object := kind.make(int(next.Add(1) - 1))
-			path := "/" + resource
-			if namespace != "" {
-				path = collection(resource, namespace)
-			}
-			_, took, err := p.post.send(ctx, http.MethodPost, path, "application/json", encode(object))
-			return took, err
-		})
-		if err := seen.complaint("of the cluster"); err != nil {
-			return err
-		}
+	err := p.createMany(ctx, from.spaces, to.spaces, func(i int) (string, map[string]any) {
+		return "/api/v1/namespaces", map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": fmt.Sprintf("team-%d", i)}}
+	})
+	if err != nil {
+		return err
 	}
-	return ctx.Err()
+	err = p.createMany(ctx, from.accounts, to.accounts, func(i int) (string, map[string]any) {
+		return collection("api/v1/serviceaccounts", spaceOf(i)),
+			map[string]any{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": map[string]any{"name": fmt.Sprintf("account-%d", i)}}
+	})
+	if err != nil {
+		return err
+	}
+	return p.createMany(ctx, from.bindings, to.bindings, func(i int) (string, map[string]any) {
+		subject := map[string]any{"kind": "ServiceAccount", "name": fmt.Sprintf("account-%d", i), "namespace": spaceOf(i)}
+		return collection("apis/rbac.authorization.k8s.io/v1/rolebindings", spaceOf(i)), map[string]any{
+			"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": map[string]any{"name": fmt.Sprintf("binding-%d", i)},
+			"roleRef":  map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+			"subjects": []any{subject},
+		}
+	})
+}
+
+// createMany creates the objects of the numbers from one on to before the other.
+func (p *plane) createMany(ctx context.Context, from, to int, object func(i int) (path string, fields map[string]any)) error {
+	var next atomic.Int64
+	next.Store(int64(from))
+	seen := together(ctx, 32, to-from, func(ctx context.Context) (time.Duration, error) {
+		path, fields := object(int(next.Add(1) - 1))
+		_, took, err := p.post.send(ctx, http.MethodPost, path, "application/json", encode(fields))
+		return took, err
+	})
+	return errors.Join(seen.complaint("of the cluster"), ctx.Err())
 }

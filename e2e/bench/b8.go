@@ -142,7 +142,7 @@ func (d *deployment) end(ctx context.Context, p *plane, m member, behind *server
 	}()
 	time.Sleep(time.Second)
 	err := m.Terminate()
-	d.Leave(behind, func() error { return errors.New("it is being ended") })
+	d.Leave(ctx, behind, func(context.Context) error { return errors.New("it is being ended") })
 	waiting, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	err = errors.Join(err, m.Exited(waiting))
@@ -158,11 +158,11 @@ func (e ending) Exited(ctx context.Context) error { return e.Ended(ctx) }
 
 // deploy registers a Service of an arm that has one replica. The flags are for ours.
 func (p *plane) deploy(ctx context.Context, b *bed, arm string, flags ...string) (*deployment, error) {
-	free, err := servers.FreeAddress()
+	free, err := servers.FreeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
-	service, err := servers.Listen(free)
+	service, err := servers.Listen(ctx, free)
 	if err != nil {
 		return nil, err
 	}
@@ -225,9 +225,6 @@ func (p *plane) deployPodIdentity(ctx context.Context, b *bed, d *deployment) er
 	const service, namespace = "pod-identity-webhook", "tekgate" // some Namespace that is there
 	identity, err := peers.NewIdentity(service + "." + namespace + ".svc")
 	if err != nil {
-		return err
-	}
-	if err := p.namespaces(ctx, "ci"); err != nil { // which it is started with
 		return err
 	}
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{

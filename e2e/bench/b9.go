@@ -66,13 +66,8 @@ func b9(ctx context.Context, b *bed) ([]Figure, error) {
 	return l.figures, nil
 }
 
-// rotate replaces the CA once.
+// rotate replaces the CA once, under load.
 func (p *plane) rotate(ctx context.Context, b *bed, l *ledger, d *deployment, replicas []*servers.Replica) error {
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: "tekgate-webhook-ca"}}
-	if err := p.client.Get(ctx, kube.ObjectKeyFromObject(secret), secret); err != nil {
-		return fmt.Errorf("reading the CA: %w", err)
-	}
-	old := secret.Data[corev1.TLSCertKey]
 	loaded, stop := context.WithCancel(ctx)
 	defer stop()
 	creates, shakes := make(chan sample, 1), make(chan sample, 1)
@@ -84,6 +79,32 @@ func (p *plane) rotate(ctx context.Context, b *bed, l *ledger, d *deployment, re
 		shakes <- pace(loaded, 50, 1, func(ctx context.Context) (time.Duration, error) { return p.shake(ctx, d.Address()) })
 	}()
 	time.Sleep(time.Second)
+	err := p.replaceCA(ctx, replicas)
+	time.Sleep(time.Second) // with what is there now
+	stop()
+	created, shaken, span := <-creates, <-shakes, time.Since(began)
+	if err != nil {
+		return err
+	}
+	l.note("failed while the CA was replaced", armOurs, "requests", float64(len(created.failed)))
+	l.note("connections that failed meanwhile", armOurs, "connections", float64(len(shaken.failed)))
+	l.note("requests meanwhile", armOurs, "req/s", float64(len(created.took)+len(created.failed))/span.Seconds())
+	l.note("p99 meanwhile", armOurs, "ms", created.quantile(0.99))
+	for _, failed := range [][]error{created.failed, shaken.failed} {
+		if len(failed) > 0 {
+			b.note("the first of %d failures: %s", len(failed), firstLine(failed[0]))
+		}
+	}
+	return ctx.Err()
+}
+
+// replaceCA asks for a new CA, and returns once all replicas serve what it has signed.
+func (p *plane) replaceCA(ctx context.Context, replicas []*servers.Replica) error {
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: "tekgate-webhook-ca"}}
+	if err := p.client.Get(ctx, kube.ObjectKeyFromObject(secret), secret); err != nil {
+		return fmt.Errorf("reading the CA: %w", err)
+	}
+	old := secret.Data[corev1.TLSCertKey]
 	if err := p.client.Patch(ctx, secret, kube.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"`+certs.Rotate+`":"now"}}}`))); err != nil {
 		return fmt.Errorf("asking for a new CA: %w", err)
 	}
@@ -92,19 +113,7 @@ func (p *plane) rotate(ctx context.Context, b *bed, l *ledger, d *deployment, re
 			return fmt.Errorf("%w; its log:\n%s", err, replica.Logs)
 		}
 	}
-	time.Sleep(time.Second) // with what is there now
-	stop()
-	created, shaken, span := <-creates, <-shakes, time.Since(began)
-	l.note("failed while the CA was replaced", armOurs, "requests", float64(len(created.failed)))
-	l.note("connections that failed meanwhile", armOurs, "connections", float64(len(shaken.failed)))
-	l.note("requests meanwhile", armOurs, "req/s", float64(len(created.took)+len(created.failed))/span.Seconds())
-	l.note("p99 meanwhile", armOurs, "ms", created.quantile(0.99))
-	for _, s := range []sample{created, shaken} {
-		if len(s.failed) > 0 {
-			b.note("the first of %d failures: %s", len(s.failed), firstLine(s.failed[0]))
-		}
-	}
-	return ctx.Err()
+	return nil
 }
 
 // shake makes a new connection, as an API server does that has just read the

@@ -76,7 +76,7 @@ func nullHandler(patch []byte) http.Handler {
 // returns its address and its certificate as PEM.
 func startNull(ctx context.Context, undo *cleanup, patch []byte) (address string, ca []byte, err error) {
 	order := nullOrder{Patch: patch}
-	if order.Address, err = servers.FreeAddress(); err != nil {
+	if order.Address, err = servers.FreeAddress(ctx); err != nil {
 		return "", nil, err
 	}
 	identity, err := peers.NewIdentity()

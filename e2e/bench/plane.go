@@ -79,7 +79,7 @@ func newPlane(ctx context.Context, b *bed, arms ...string) (p *plane, err error)
 	if err := cluster.InstallCRDs(ctx, p.client, "github.com/tektoncd/pipeline", "config/300-crds/300-*run.yaml", "config/300-crds/300-task.yaml"); err != nil {
 		return p, err
 	}
-	spaces := []string{"tekgate", "tekton-pipelines"}
+	spaces := []string{"tekgate", "tekton-pipelines", "ci"} // ci is that of the reviews that peers are tried with
 	for _, arm := range arms {
 		spaces = append(spaces, space(arm))
 	}

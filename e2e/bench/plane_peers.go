@@ -35,7 +35,7 @@ func (p *plane) addPeers(ctx context.Context, b *bed, object []byte, arms ...str
 			return nil, ctx.Err()
 		}
 		if err != nil {
-			fmt.Fprintf(b.talk, "%s is missing: %v\n", arm, err)
+			fmt.Fprintf(b.talk, "%s is missing: %s\n", arm, firstLine(err))
 			b.missing = append(b.missing, Missing{arm, firstLine(err)})
 			continue
 		}

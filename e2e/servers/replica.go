@@ -41,7 +41,7 @@ type Replica struct {
 func Start(ctx context.Context, o Options) (*Replica, error) {
 	r := &Replica{Logs: &Log{}, ended: make(chan struct{})}
 	for _, address := range []*string{&r.Address, &r.health, &r.metrics} {
-		free, err := FreeAddress()
+		free, err := FreeAddress(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -51,8 +51,8 @@ func Start(ctx context.Context, o Options) (*Replica, error) {
 		"--kubeconfig", o.Kubeconfig, "--config", o.Config, "--bind-address", r.Address,
 		"--health-bind-address", r.health, "--metrics-bind-address", r.metrics,
 	}, o.Args...)
-	r.cmd = exec.Command(o.Program, args...)              // not to be killed when ctx ends: it is told to end, and then waited for
-	r.cmd.Env = append(os.Environ(), "GOMEMLIMIT=200MiB") // as in manifests/tekgate/400-webhook.yaml
+	r.cmd = exec.CommandContext(context.WithoutCancel(ctx), o.Program, args...) // it is told to end, and then waited for
+	r.cmd.Env = append(os.Environ(), "GOMEMLIMIT=200MiB")                       // as in manifests/tekgate/400-webhook.yaml
 	r.cmd.Stderr = r.Logs
 	if err := r.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting the admission server: %w", err)
@@ -72,7 +72,7 @@ func (r *Replica) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
-		err := r.Ready()
+		err := r.Ready(ctx)
 		if err == nil {
 			return nil
 		}
@@ -87,19 +87,28 @@ func (r *Replica) await(ctx context.Context) error {
 }
 
 // Ready asks the replica's probe, as the kubelet does.
-func (r *Replica) Ready() error { return Probe("http://" + r.health + "/readyz") }
+func (r *Replica) Ready(ctx context.Context) error { return Probe(ctx, "http://"+r.health+"/readyz") }
 
 // Probe returns an error unless a server answers 200 at an address.
-func Probe(url string) error {
-	res, err := http.Get(url)
+func Probe(ctx context.Context, url string) error {
+	_, err := read(ctx, url)
+	return err
+}
+
+func read(ctx context.Context, url string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("got %s", res.Status)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("got %s", response.Status)
+	}
+	return io.ReadAll(response.Body)
 }
 
 // Terminate sends SIGTERM, as the kubelet does, and returns at once.
@@ -125,22 +134,12 @@ func (r *Replica) Kill() {
 }
 
 // Metric is the sum of the process's series whose text begins so.
-func (r *Replica) Metric(prefix string) (float64, error) {
-	res, err := http.Get("http://" + r.metrics + "/metrics")
+func (r *Replica) Metric(ctx context.Context, prefix string) (sum float64, err error) {
+	page, err := read(ctx, "http://"+r.metrics+"/metrics")
 	if err != nil {
 		return 0, err
 	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		return 0, err
-	}
-	return Sum(string(text), prefix)
-}
-
-// Sum adds the values of all series of a page of metrics whose text begins so.
-func Sum(page, prefix string) (sum float64, err error) {
-	for line := range strings.Lines(page) {
+	for line := range strings.Lines(string(page)) {
 		if !strings.HasPrefix(line, prefix) {
 			continue
 		}
@@ -172,8 +171,8 @@ func (l *Log) String() string {
 }
 
 // FreeAddress returns a port of this machine at which nobody listens.
-func FreeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func FreeAddress(ctx context.Context) (string, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("finding a free port: %w", err)
 	}

@@ -4,6 +4,7 @@
 package servers
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -35,8 +36,8 @@ type Backend struct {
 }
 
 // Listen makes one without any backend. The caller closes it.
-func Listen(address string) (*Service, error) {
-	listener, err := net.Listen("tcp", address)
+func Listen(ctx context.Context, address string) (*Service, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listening in the place of a Service: %w", err)
 	}
@@ -47,7 +48,7 @@ func Listen(address string) (*Service, error) {
 			if err != nil {
 				return // it is closed
 			}
-			go s.forward(conn)
+			go s.forward(context.WithoutCancel(ctx), conn)
 		}
 	}()
 	return s, nil
@@ -70,8 +71,8 @@ func (s *Service) Add(address string) *Backend {
 
 // Leave waits until a backend is unready, and then as long as it takes for nodes to
 // learn of it; from then on no connection is made to it.
-func (s *Service) Leave(b *Backend, ready func() error) {
-	for ready() == nil {
+func (s *Service) Leave(ctx context.Context, b *Backend, ready func(context.Context) error) {
+	for ready(ctx) == nil {
 		time.Sleep(10 * time.Millisecond)
 	}
 	time.Sleep(Learnt)
@@ -90,21 +91,23 @@ func (s *Service) next() *Backend {
 	return s.backends[s.turn%len(s.backends)]
 }
 
-func (s *Service) forward(conn net.Conn) {
+func (s *Service) forward(ctx context.Context, conn net.Conn) {
 	defer conn.Close()
 	b := s.next()
 	if b == nil {
 		return
 	}
-	behind, err := net.Dial("tcp", b.Address)
+	behind, err := (&net.Dialer{}).DialContext(ctx, "tcp", b.Address)
 	if err != nil {
 		return
 	}
 	defer behind.Close()
 	b.Connections.Add(1)
 	go func() {
-		_, _ = io.Copy(behind, conn)
-		_ = behind.(*net.TCPConn).CloseWrite()
+		_, _ = io.Copy(behind, conn) // either side may go at any time
+		if half, ok := behind.(*net.TCPConn); ok {
+			_ = half.CloseWrite()
+		}
 	}()
 	_, _ = io.Copy(conn, behind)
 }

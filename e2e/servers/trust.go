@@ -49,7 +49,11 @@ func Handshake(ctx context.Context, address string, bundle []byte) (*x509.Certif
 		return nil, err
 	}
 	defer conn.Close()
-	return conn.(*tls.Conn).ConnectionState().PeerCertificates[0], nil
+	secured, ok := conn.(*tls.Conn)
+	if !ok {
+		return nil, fmt.Errorf("the connection to %s has no TLS", address)
+	}
+	return secured.ConnectionState().PeerCertificates[0], nil
 }
 
 // Signed says whether a CA, as PEM, signed the leaf.
