@@ -21,8 +21,12 @@ func (p *plane) admission(ctx context.Context) (admissionTimes, error) {
 	if err != nil {
 		return nil, err
 	}
+	return admissionTimesOf(string(page))
+}
+
+func admissionTimesOf(page string) (admissionTimes, error) {
 	times := admissionTimes{}
-	for line := range strings.Lines(string(page)) {
+	for line := range strings.Lines(page) {
 		found := admissionSeries.FindStringSubmatch(strings.TrimSpace(line))
 		if found == nil {
 			continue
