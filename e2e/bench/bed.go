@@ -33,6 +33,7 @@ type bed struct {
 	servers  map[string]*peers.Server // by program; those that are shared
 	tekton   *tekton.Webhook
 	answer   []byte // what null answers
+	programs string // the folder of what build has built
 }
 
 // Missing is an arm that is not there.
@@ -104,10 +105,7 @@ func (b *bed) start(ctx context.Context, c *cluster.Cluster, arm string, o peers
 		}
 		return peers.StartBaseline(ctx, c, self, arm, answer, o)
 	case armOurs:
-		if o.Config == "" {
-			o.Config = everyRule
-		}
-		return peers.StartTekgate(ctx, c, o)
+		return b.startOurs(ctx, c, o)
 	case armGatekeeper:
 		return peers.StartGatekeeper(ctx, c, o)
 	case armKyverno, armKyvernoCEL:
@@ -117,6 +115,17 @@ func (b *bed) start(ctx context.Context, c *cluster.Cluster, arm string, o peers
 	default:
 		return nil, fmt.Errorf("there is no arm %q", arm)
 	}
+}
+
+func (b *bed) startOurs(ctx context.Context, c *cluster.Cluster, o peers.Options) (*peers.Server, error) {
+	if o.Config == "" {
+		o.Config = everyRule
+	}
+	var err error
+	if o.Program, err = b.build(ctx, "webhook"); err != nil {
+		return nil, err
+	}
+	return peers.StartTekgate(ctx, c, o)
 }
 
 // everyRule is the configuration of Tekgate with every rule of the mutator on, and the
@@ -237,6 +246,9 @@ func (b *bed) stopServers(ctx context.Context) error {
 
 func (b *bed) close(ctx context.Context) error {
 	err := b.stopServers(context.WithoutCancel(ctx))
+	if b.programs != "" {
+		err = errors.Join(err, os.RemoveAll(b.programs))
+	}
 	for _, c := range b.clusters {
 		err = errors.Join(err, c.Stop())
 	}
