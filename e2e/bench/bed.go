@@ -165,10 +165,14 @@ func (b *bed) nullAnswer(ctx context.Context) ([]byte, error) {
 	return b.answer, err
 }
 
-// leftOut tells whether an arm is one of --without, where "kyverno" means both of it.
+// leftOut tells whether an arm is one of --without.
 func (b *bed) leftOut(arm string) bool {
-	return slices.ContainsFunc(b.without, func(name string) bool { return arm == name || strings.HasPrefix(arm, name+" ") })
+	return slices.ContainsFunc(b.without, func(name string) bool { return named(arm, name) })
 }
+
+// named tells whether a name on the command line means an arm: "kyverno" means both of
+// Kyverno's.
+func named(arm, name string) bool { return arm == name || strings.HasPrefix(arm, name+" ") }
 
 // server returns the shared server of an arm.
 func (b *bed) server(ctx context.Context, arm string) (*peers.Server, error) {
