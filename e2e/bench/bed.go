@@ -105,10 +105,7 @@ func (b *bed) start(ctx context.Context, c *cluster.Cluster, arm string, o peers
 		}
 		return peers.StartBaseline(ctx, c, self, arm, answer, o)
 	case armOurs:
-		if o.Config == "" {
-			o.Config = everyRule
-		}
-		return peers.StartTekgate(ctx, c, o)
+		return b.startOurs(ctx, c, o)
 	case armGatekeeper:
 		return peers.StartGatekeeper(ctx, c, o)
 	case armKyverno, armKyvernoCEL:
@@ -118,6 +115,17 @@ func (b *bed) start(ctx context.Context, c *cluster.Cluster, arm string, o peers
 	default:
 		return nil, fmt.Errorf("there is no arm %q", arm)
 	}
+}
+
+func (b *bed) startOurs(ctx context.Context, c *cluster.Cluster, o peers.Options) (*peers.Server, error) {
+	if o.Config == "" {
+		o.Config = everyRule
+	}
+	var err error
+	if o.Program, err = b.build(ctx, "webhook"); err != nil {
+		return nil, err
+	}
+	return peers.StartTekgate(ctx, c, o)
 }
 
 // everyRule is the configuration of Tekgate with every rule of the mutator on, and the
@@ -157,10 +165,14 @@ func (b *bed) nullAnswer(ctx context.Context) ([]byte, error) {
 	return b.answer, err
 }
 
-// leftOut tells whether an arm is one of --without, where "kyverno" means both of it.
+// leftOut tells whether an arm is one of --without.
 func (b *bed) leftOut(arm string) bool {
-	return slices.ContainsFunc(b.without, func(name string) bool { return arm == name || strings.HasPrefix(arm, name+" ") })
+	return slices.ContainsFunc(b.without, func(name string) bool { return named(arm, name) })
 }
+
+// named tells whether a name on the command line means an arm: "kyverno" means both of
+// Kyverno's.
+func named(arm, name string) bool { return arm == name || strings.HasPrefix(arm, name+" ") }
 
 // server returns the shared server of an arm.
 func (b *bed) server(ctx context.Context, arm string) (*peers.Server, error) {

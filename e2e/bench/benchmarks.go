@@ -14,6 +14,11 @@ const (
 	armPodIdentity = "pod-identity"
 )
 
+// arms returns those that can be left out.
+func arms() []string {
+	return []string{armOurs, armKubebuilder, armGatekeeper, armKyverno, armKyvernoCEL, armTekton, armPodIdentity}
+}
+
 // benchmark is one row of the comparison.
 type benchmark struct {
 	ID    string // B1

@@ -71,11 +71,28 @@ func run(ctx context.Context, args []string, out, talk io.Writer) error {
 	return command.ExecuteContext(ctx)
 }
 
+// check refuses what cannot be measured.
+func (o options) check() error {
+	if o.rounds < 1 {
+		return fmt.Errorf("--rounds is %d: one is the least", o.rounds)
+	}
+	for _, name := range o.without {
+		if name == armNull {
+			return errors.New("--without null: the other arms are told in its multiples")
+		}
+		known := func(arm string) bool { return named(arm, name) }
+		if !slices.ContainsFunc(arms(), known) {
+			return fmt.Errorf("there is no arm %s: choose of %s", name, strings.Join(arms(), ", "))
+		}
+	}
+	return nil
+}
+
 // compare runs the benchmarks that are asked for. One that fails is said in the
 // report, and makes the run fail at its end.
 func compare(ctx context.Context, o options, out, talk io.Writer) (err error) {
 	chosen, err := choose(benchmarks(), o.only)
-	if err != nil {
+	if err := errors.Join(err, o.check()); err != nil {
 		return err
 	}
 	b, err := newBed(o, talk)

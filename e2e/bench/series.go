@@ -53,15 +53,22 @@ func (b *bed) measure(ctx context.Context, s Series) ([]Figure, error) {
 			break
 		}
 		if moved > spare {
-			b.note("%d rounds in which the %s arm moved by more than a third are in the figures: no quieter ones were to be had", moved, s.GuardArm)
+			b.note("%s in which %s moved by more than a third from its median stayed in the figures: no quieter ones were to be had.", times(moved), s.GuardArm)
 			break
 		}
 		spare, thrown, rounds = spare-moved, thrown+moved, quiet
 	}
 	if thrown > 0 {
-		b.note("%d rounds were measured again, since the %s arm moved by more than a third from its median", thrown, s.GuardArm)
+		b.note("%s: thrown away and measured again, since %s moved by more than a third from its median.", times(thrown), s.GuardArm)
 	}
 	return s.figures(rounds), nil
+}
+
+func times(rounds int) string {
+	if rounds == 1 {
+		return "One round"
+	}
+	return fmt.Sprintf("%d rounds", rounds)
 }
 
 func (s Series) round(ctx context.Context) (map[string]Sample, error) {

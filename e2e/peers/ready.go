@@ -19,8 +19,9 @@ type Options struct {
 	// Register makes the API server call it, for creations of TaskRuns. Kyverno
 	// registers itself, whatever is said here, for as long as it runs.
 	Register bool
-	// Config is the text of Tekgate's configuration; the others have policies.
-	Config string
+	// Config is the text of Tekgate's configuration, and Program the path of its
+	// admission server; the others have policies, and are built into the cache.
+	Config, Program string
 	// Identity is the certificate of those that do not make their own: Gatekeeper and
 	// the pod identity webhook.
 	Identity *Identity
@@ -107,10 +108,15 @@ func (s *Server) answers(ctx context.Context, url string, review []byte, parts .
 		}
 		return nil
 	})
+	s.isReady()
+	return err
+}
+
+// isReady says in Ready how long it took until now, the first time.
+func (s *Server) isReady() {
 	if s.Ready == 0 {
 		s.Ready = time.Since(s.began)
 	}
-	return err
 }
 
 // orStop stops the server where there is an error.

@@ -3,13 +3,10 @@ package peers
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -20,8 +17,8 @@ import (
 	"github.com/tekgate/tekgate/e2e/cluster"
 )
 
-// StartTekgate runs Tekgate's own admission server, built from this module, with the
-// rights of its manifests and no others. The cluster was given its furniture first.
+// StartTekgate runs Tekgate's own admission server with the rights of its manifests and
+// no others. The cluster was given its furniture first.
 func StartTekgate(ctx context.Context, c *cluster.Cluster, o Options) (*Server, error) {
 	direct, err := connect(c)
 	if err != nil {
@@ -42,13 +39,7 @@ func StartTekgate(ctx context.Context, c *cluster.Cluster, o Options) (*Server, 
 	if err != nil {
 		return nil, err
 	}
-	program := filepath.Join(dir, "webhook")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, "./cmd/webhook")
-	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, errors.Join(fmt.Errorf("building Tekgate's admission server: %w: %s", err, out), os.RemoveAll(dir))
-	}
-	s, err := runTekgate(ctx, c, program, dir)
+	s, err := runTekgate(ctx, c, o.Program, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +108,7 @@ func (s *Server) trustTekgate(ctx context.Context, direct client.Client, registe
 func (s *Server) serves(ctx context.Context, probe string) error {
 	caller := &http.Client{}
 	defer caller.CloseIdleConnections()
-	return s.await(ctx, "is ready", func(ctx context.Context) error {
+	err := s.await(ctx, "is ready", func(ctx context.Context) error {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, probe, nil)
 		if err != nil {
 			return err
@@ -133,4 +124,6 @@ func (s *Server) serves(ctx context.Context, probe string) error {
 		}
 		return nil
 	})
+	s.isReady()
+	return err
 }
