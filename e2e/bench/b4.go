@@ -64,7 +64,7 @@ func b4(ctx context.Context, b *bed) ([]Figure, error) {
 	if _, err := p.addOurs(ctx, b, []string{armOurs}, []string{armOurs}); err != nil {
 		return nil, err
 	}
-	if err := p.changed(ctx, armOurs, taskRuns, encode(named(taskRun(), "other"))); err != nil {
+	if err := p.changed(ctx, armOurs, taskRuns, encode(renamed(taskRun(), "other"))); err != nil {
 		return nil, err
 	}
 	l := &ledger{id: "B4"}

@@ -37,8 +37,8 @@ func taskRun() []byte {
 	return encode(run)
 }
 
-// named gives an object another name.
-func named(object []byte, name string) map[string]any {
+// renamed gives an object another name.
+func renamed(object []byte, name string) map[string]any {
 	var fields map[string]any
 	if err := json.Unmarshal(object, &fields); err != nil {
 		panic(err) // it is what encode has made
