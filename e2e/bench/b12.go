@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 )
 
 // The herd.
@@ -72,6 +74,9 @@ func (b *bed) stampede(ctx context.Context, l *ledger, kind, resource string, ob
 			return err
 		}
 	}
+	if err := p.noteTimeouts(ctx, b); err != nil {
+		return err
+	}
 	return p.stampedes(ctx, b, l, kind, resource, object, arms)
 }
 
@@ -95,6 +100,22 @@ func (p *plane) stampedes(ctx context.Context, b *bed, l *ledger, kind, resource
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("creating a herd: %w", ctx.Err())
+		}
+	}
+	return nil
+}
+
+// noteTimeouts says which webhooks have another time-out than they were given.
+func (p *plane) noteTimeouts(ctx context.Context, b *bed) error {
+	var registered admissionv1.MutatingWebhookConfigurationList
+	if err := p.client.List(ctx, &registered); err != nil {
+		return fmt.Errorf("reading the time-outs of the webhooks: %w", err)
+	}
+	for _, configuration := range registered.Items {
+		for _, hook := range configuration.Webhooks {
+			if int64(*hook.TimeoutSeconds) != webhookTimeout {
+				b.note("the webhook %s has a time-out of %d s", hook.Name, *hook.TimeoutSeconds)
+			}
 		}
 	}
 	return nil

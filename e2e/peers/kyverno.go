@@ -98,6 +98,7 @@ func runKyverno(ctx context.Context, c *cluster.Cluster, program string) (*Serve
 		"KYVERNO_NAMESPACE=kyverno", "KYVERNO_SVC=kyverno-svc", "KYVERNO_DEPLOYMENT=kyverno-admission-controller",
 		"KYVERNO_POD_NAME=kyverno-admission-controller", "KYVERNO_SERVICEACCOUNT_NAME=kyverno-admission-controller",
 		"KYVERNO_ROLE_NAME=kyverno:admission-controller", "INIT_CONFIG=kyverno", "METRICS_CONFIG=kyverno-metrics",
+		"GODEBUG=http2server=0", // to a Service, and not to a URL on loopback, an API server speaks HTTP/1.1
 	}
 	s, err := launch(Kyverno, program, dir, env, []string{
 		"--kubeconfig=" + c.Kubeconfig, "--serverIP=" + address, "--webhookServerHost=127.0.0.1", "--webhookServerPort=" + ports[0],
