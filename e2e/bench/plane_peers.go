@@ -171,11 +171,12 @@ func (p *plane) patchPolicy(ctx context.Context, apiVersion, kind string, patch 
 }
 
 // alone waits until each arm is asked about by its own webhooks and by no others: what
-// is created in one of them five times is counted by the API server.
-func (p *plane) alone(ctx context.Context, object []byte, arms ...string) error {
+// is created in one of them five times is counted by the API server. It returns the arm
+// of each webhook.
+func (p *plane) alone(ctx context.Context, object []byte, arms ...string) (owner map[string]string, err error) {
 	const times = 5
-	return eventually(ctx, "every arm has its own webhooks alone", func() error {
-		owner := map[string]string{}
+	err = eventually(ctx, "every arm has its own webhooks alone", func() error {
+		owner = map[string]string{}
 		for _, arm := range arms {
 			before, err := p.admission(ctx)
 			if err != nil {
@@ -206,4 +207,5 @@ func (p *plane) alone(ctx context.Context, object []byte, arms ...string) error 
 		}
 		return nil
 	})
+	return owner, err
 }
