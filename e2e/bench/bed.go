@@ -161,8 +161,17 @@ func (b *bed) nullAnswer(ctx context.Context) ([]byte, error) {
 	}
 	caller := peers.Caller(s.CA, true)
 	defer caller.CloseIdleConnections()
-	_, b.answer, err = peers.Ask(ctx, caller, s.URL, review)
-	return b.answer, err
+	answer, text, err := peers.Ask(ctx, caller, s.URL, review)
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range peers.Job() {
+		if !strings.Contains(string(answer.Response.Patch), part) {
+			return nil, fmt.Errorf("the patch of Tekgate lacks %q: %s", part, answer.Response.Patch)
+		}
+	}
+	b.answer = text
+	return text, nil
 }
 
 // leftOut tells whether an arm is one of --without.

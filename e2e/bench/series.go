@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 )
 
 // Sample is what one arm gave in one round, by what was measured.
@@ -33,6 +35,7 @@ const mostMoved = 1.0 / 3
 // its median is thrown away and measured again, at most as often as there are rounds.
 func (b *bed) measure(ctx context.Context, s Series) ([]Figure, error) {
 	var rounds []map[string]Sample
+	all := s.Arms
 	want := b.rounds
 	if s.Rounds > 0 {
 		want = min(want, s.Rounds)
@@ -40,7 +43,7 @@ func (b *bed) measure(ctx context.Context, s Series) ([]Figure, error) {
 	thrown, spare := 0, want
 	for {
 		for len(rounds) < want {
-			round, err := s.round(ctx)
+			round, err := b.round(ctx, &s)
 			if err != nil {
 				return nil, err
 			}
@@ -61,6 +64,7 @@ func (b *bed) measure(ctx context.Context, s Series) ([]Figure, error) {
 	if thrown > 0 {
 		b.note("%s: thrown away and measured again, since %s moved by more than a third from its median.", times(thrown), s.GuardArm)
 	}
+	s.Arms = all
 	return s.figures(rounds), nil
 }
 
@@ -71,14 +75,22 @@ func times(rounds int) string {
 	return fmt.Sprintf("%d rounds", rounds)
 }
 
-func (s Series) round(ctx context.Context) (map[string]Sample, error) {
+// round measures each arm once. An arm of a peer that fails is left out from then on;
+// without the guard or Tekgate nothing is left to compare.
+func (b *bed) round(ctx context.Context, s *Series) (map[string]Sample, error) {
 	round := map[string]Sample{}
 	for _, arm := range s.Arms {
 		sample, err := s.Measure(ctx, arm)
-		if err != nil {
+		switch {
+		case err == nil:
+			round[arm] = sample
+		case ctx.Err() != nil || arm == s.GuardArm || strings.HasPrefix(arm, armOurs):
 			return nil, fmt.Errorf("measuring %s: %w", arm, err)
+		default:
+			fmt.Fprintf(b.talk, "%s: %s fails and is left out: %v\n", s.ID, arm, err)
+			b.note("%s failed while it was measured, and has fewer rounds than the others.", arm)
+			s.Arms = slices.DeleteFunc(slices.Clone(s.Arms), func(a string) bool { return a == arm })
 		}
-		round[arm] = sample
 	}
 	return round, nil
 }

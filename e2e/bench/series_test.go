@@ -61,3 +61,26 @@ func TestMeasureFails(t *testing.T) {
 		t.Errorf("got %+v and no error", figures)
 	}
 }
+
+// TestMeasureWithoutOne holds that a peer that fails leaves the others their figures.
+func TestMeasureWithoutOne(t *testing.T) {
+	b := &bed{options: options{rounds: 3}, talk: io.Discard}
+	round := 0
+	figures, err := b.measure(t.Context(), Series{
+		ID: "B0", Arms: []string{"peer", armNull}, Guard: "CPU", GuardArm: armNull, Units: []Unit{{"CPU", "µs"}},
+		Measure: func(_ context.Context, arm string) (Sample, error) {
+			if arm == "peer" {
+				if round++; round == 2 {
+					return nil, errors.New("EOF")
+				}
+			}
+			return Sample{"CPU": 10}, nil
+		},
+	})
+	if err != nil || len(figures) != 2 || len(figures[0].Rounds) != 1 || len(figures[1].Rounds) != 3 || round != 2 {
+		t.Errorf("got %+v, error %v", figures, err)
+	}
+	if notes := b.takeNotes(); len(notes) != 1 || !strings.Contains(notes[0], "peer failed") {
+		t.Errorf("the notes are %q", notes)
+	}
+}
