@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/rest"
 	kube "sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tekgate/tekgate/e2e/baseline"
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/e2e/peers"
 	"github.com/tekgate/tekgate/e2e/servers"
@@ -76,32 +77,31 @@ func newPlane(ctx context.Context, b *bed, arms ...string) (p *plane, err error)
 	if p.post, err = newPoster(config); err != nil {
 		return p, err
 	}
-	if err := cluster.InstallCRDs(ctx, p.client, "github.com/tektoncd/pipeline", "config/300-crds/300-*run.yaml", "config/300-crds/300-task.yaml"); err != nil {
+	if err := peers.Furnish(ctx, p.Cluster); err != nil {
 		return p, err
 	}
-	spaces := []string{"tekgate", "tekton-pipelines", "ci"} // ci is that of the reviews that peers are tried with
 	for _, arm := range arms {
-		spaces = append(spaces, space(arm))
+		if err := p.namespace(ctx, space(arm)); err != nil {
+			return p, err
+		}
 	}
-	return p, p.namespaces(ctx, spaces...)
+	return p, nil
 }
 
 func (p *plane) close() { p.cleanup.run() }
 
-// namespaces makes some, each with the ServiceAccount that the job gives to runs.
-func (p *plane) namespaces(ctx context.Context, names ...string) error {
-	for _, name := range names {
-		space := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		if err := p.client.Create(ctx, space); err != nil {
-			return fmt.Errorf("creating Namespace %s: %w", name, err)
-		}
-		account := &corev1.ServiceAccount{
-			ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "builder"},
-			Secrets:    []corev1.ObjectReference{{Name: "registry"}},
-		}
-		if err := p.client.Create(ctx, account); err != nil {
-			return fmt.Errorf("creating a ServiceAccount in %s: %w", name, err)
-		}
+// namespace makes one with the ServiceAccount that the job gives to runs.
+func (p *plane) namespace(ctx context.Context, name string) error {
+	space := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	if err := p.client.Create(ctx, space); err != nil {
+		return fmt.Errorf("creating Namespace %s: %w", name, err)
+	}
+	account := &corev1.ServiceAccount{
+		ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: baseline.ServiceAccount},
+		Secrets:    []corev1.ObjectReference{{Name: "registry"}},
+	}
+	if err := p.client.Create(ctx, account); err != nil {
+		return fmt.Errorf("creating a ServiceAccount in %s: %w", name, err)
 	}
 	return nil
 }

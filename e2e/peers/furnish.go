@@ -56,26 +56,17 @@ func Furnish(ctx context.Context, c *cluster.Cluster) error {
 	if err != nil {
 		return err
 	}
-	objects, err := read("the furniture", strings.NewReader(furniture))
-	if err != nil {
-		return err
-	}
 	for module, pattern := range map[string]string{
 		"github.com/tektoncd/pipeline": "config/300-crds/*.yaml",
 		"github.com/tektoncd/triggers": "config/300-*.yaml",
 	} {
-		source, err := release.Pinned(ctx, module)
-		if err != nil {
+		if err := cluster.InstallCRDs(ctx, direct, module, pattern); err != nil {
 			return err
 		}
-		crds, err := readAll(source.Dir, pattern)
-		if err != nil {
-			return err
-		}
-		for _, crd := range crds {
-			unstructured.RemoveNestedField(crd.Object, "spec", "conversion")
-		}
-		objects = append(objects, crds...)
+	}
+	objects, err := read("the furniture", strings.NewReader(furniture))
+	if err != nil {
+		return err
 	}
 	return install(ctx, direct, objects)
 }
