@@ -31,6 +31,8 @@ type plane struct {
 	client kube.Client
 	post   *poster
 	dir    string // for files
+	// timeout is that of all webhooks, in seconds: a slow machine is no failure.
+	timeout int64
 
 	kyverno *peers.Server // of two arms
 	cleanup
@@ -47,15 +49,12 @@ func (c *cleanup) run() {
 	}
 }
 
-// webhookTimeout, in seconds, is that of all webhooks here.
-const webhookTimeout int64 = 2
-
 // newPlane starts an API server with Tekton's kinds. The caller closes it.
 func newPlane(ctx context.Context, b *bed, arms ...string) (p *plane, err error) {
 	if os.Getenv(cluster.KubeconfigEnv) != "" {
 		return nil, fmt.Errorf("starting an API server: %s names one, but what is measured here needs one of its own: unset it", cluster.KubeconfigEnv)
 	}
-	p = &plane{}
+	p = &plane{timeout: 10}
 	defer func() {
 		if err != nil {
 			p.close()
@@ -152,7 +151,7 @@ func (p *plane) register(ctx context.Context, address string, mutated, judged []
 		}
 		for _, hook := range servers.Hooks(configuration) {
 			limitTo(hook, arms...)
-			hook["timeoutSeconds"] = webhookTimeout
+			hook["timeoutSeconds"] = p.timeout
 		}
 		if err := servers.Register(ctx, p.client, configuration); err != nil {
 			return err

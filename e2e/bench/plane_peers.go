@@ -111,7 +111,7 @@ func (p *plane) service(ctx context.Context, namespace, name, address, path stri
 func (p *plane) registerPeer(ctx context.Context, arm, name string, to map[string]any, group, resource string) error {
 	hook := map[string]any{
 		"name": name, "admissionReviewVersions": []any{"v1"}, "sideEffects": "None", "failurePolicy": "Fail",
-		"timeoutSeconds": webhookTimeout, "clientConfig": to,
+		"timeoutSeconds": p.timeout, "clientConfig": to,
 		"rules": []any{map[string]any{
 			"apiGroups": []any{group}, "apiVersions": []any{"v1"}, "resources": []any{resource}, "operations": []any{"CREATE"}, "scope": "Namespaced",
 		}},
@@ -145,7 +145,7 @@ func (p *plane) startKyverno(ctx context.Context, b *bed) error {
 // asked about the arm alone: it makes one of its own for a policy with matchConditions.
 func (p *plane) limitClusterPolicy(ctx context.Context) error {
 	return p.patchPolicy(ctx, "kyverno.io/v1", "ClusterPolicy", map[string]any{"spec": map[string]any{"webhookConfiguration": map[string]any{
-		"timeoutSeconds":  webhookTimeout,
+		"timeoutSeconds":  p.timeout,
 		"matchConditions": []any{map[string]any{"name": "arm", "expression": `request.namespace == "` + space(armKyverno) + `"`}},
 	}}})
 }
@@ -154,7 +154,7 @@ func (p *plane) limitMutatingPolicy(ctx context.Context) error {
 	constraints := map[string]any{}
 	limitTo(constraints, armKyvernoCEL)
 	return p.patchPolicy(ctx, "policies.kyverno.io/v1", "MutatingPolicy", map[string]any{"spec": map[string]any{
-		"webhookConfiguration": map[string]any{"timeoutSeconds": webhookTimeout},
+		"webhookConfiguration": map[string]any{"timeoutSeconds": p.timeout},
 		"matchConstraints":     constraints,
 	}})
 }
