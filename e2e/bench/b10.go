@@ -22,6 +22,9 @@ func attacks() []attack {
 	}
 }
 
+// whatBefore is what the p99 of others is compared with.
+const whatBefore = "p99 of others before"
+
 func growth(name string) string { return "growth, " + name }
 func slower(name string) string { return "p99 of others, " + name }
 
@@ -50,7 +53,7 @@ func b10(ctx context.Context, b *bed) ([]Figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	var units []Unit
+	units := []Unit{{whatBefore, "ms"}}
 	for _, one := range attacks() {
 		units = append(units, Unit{growth(one.name), "MiB"}, Unit{slower(one.name), "×"})
 	}
@@ -77,7 +80,7 @@ func attacked(ctx context.Context, s *peers.Server, t *target) (Sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	sample := Sample{}
+	sample := Sample{whatBefore: millis(before.quantile(0.99))}
 	for _, a := range attacks() {
 		had, err := resetPeak(s.PID)
 		if err != nil {
