@@ -93,7 +93,8 @@ func (p *plane) stampedes(ctx context.Context, b *bed, l *ledger, kind, resource
 		return took, err
 	}
 	inTurn(ctx, arms, 1, 8, 50, send) // warm
-	for range b.rounds {
+	for round := range b.rounds {
+		b.tell("B12, %ss", round, kind)
 		all := inTurn(ctx, arms, 1, herdWidth, herdSize, send)
 		for _, arm := range arms {
 			seen := all[arm]

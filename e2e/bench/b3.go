@@ -89,7 +89,7 @@ func (p *plane) addSame(ctx context.Context, b *bed, kind, resource string, obje
 // latency creates an object in all arms in turn, c at a time. owner says whose a webhook
 // is.
 func (p *plane) latency(ctx context.Context, b *bed, l *ledger, c int, arms []string, owner map[string]string, object []byte) error {
-	const blocks, block = 10, 40
+	const blocks, block = 6, 40
 	send := func(ctx context.Context, arm string) (time.Duration, error) {
 		answer, took, err := p.post.create(ctx, taskRuns, space(arm), object)
 		if err == nil {
@@ -98,7 +98,8 @@ func (p *plane) latency(ctx context.Context, b *bed, l *ledger, c int, arms []st
 		return took, err
 	}
 	inTurn(ctx, arms, 1, c, 100, send) // warm
-	for range b.rounds {
+	for round := range b.rounds {
+		b.tell("B3, %d at a time", round, c)
 		before, err := p.admission(ctx)
 		if err != nil {
 			return err

@@ -88,7 +88,8 @@ func (p *plane) ignored(ctx context.Context, b *bed, l *ledger, what string, i i
 	if err != nil {
 		return err
 	}
-	for range b.rounds {
+	for round := range b.rounds {
+		b.tell("B4, %s", round, what)
 		seen := inTurn(ctx, arms, 12, 1, 40, send)
 		none := seen[armNone].quantile(0.5)
 		for _, arm := range arms {

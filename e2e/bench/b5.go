@@ -109,7 +109,8 @@ func (p *plane) addedTo(ctx context.Context, b *bed, arms []string, object []byt
 	}
 	inTurn(ctx, arms, 1, 1, 100, send) // warm
 	rounds := map[string][]float64{}
-	for range b.rounds {
+	for round := range b.rounds {
+		b.tell("B5", round)
 		seen := inTurn(ctx, arms, 6, 1, 40, send)
 		for _, arm := range arms {
 			if err := seen[arm].complaint(arm); err != nil {

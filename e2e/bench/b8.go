@@ -62,7 +62,8 @@ func (b *bed) endings(ctx context.Context, l *ledger, arm string) error {
 	if arm != armOurs {
 		rounds = min(rounds, endingPeer)
 	}
-	for range rounds {
+	for round := range rounds {
+		b.tell("B8, %s", round, arm)
 		old, behind := d.last, d.behind
 		if err := d.another(ctx); err != nil {
 			return err

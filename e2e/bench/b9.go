@@ -58,7 +58,8 @@ func b9(ctx context.Context, b *bed) ([]Figure, error) {
 		return nil, err
 	}
 	l := &ledger{id: "B9"}
-	for range b.rounds {
+	for round := range b.rounds {
+		b.tell("B9", round)
 		if err := p.rotate(ctx, b, l, d, replicas); err != nil {
 			return nil, err
 		}

@@ -81,6 +81,11 @@ func inTurn(ctx context.Context, arms []string, blocks, c, n int, send func(ctx 
 	return seen
 }
 
+// tell says which round of something begins.
+func (b *bed) tell(format string, round int, args ...any) {
+	fmt.Fprintf(b.talk, format+": round %d of %d\n", append(args, round+1, b.rounds)...)
+}
+
 // ledger collects the figures of one benchmark, round by round.
 type ledger struct {
 	id      string
