@@ -1,19 +1,22 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"time"
-)
 
-// client is what asks.
-type client = *http.Client
+	"github.com/spf13/cobra"
+)
 
 // hostility is how long an attack may take.
 const hostility = 5 * time.Second
@@ -57,6 +60,48 @@ func (spaces) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// attackCommand is the attacker in a process of its own, so that its work does not
+// delay who asks meanwhile. It reads the review from standard input.
+func attackCommand() *cobra.Command {
+	var url string
+	command := &cobra.Command{
+		Use: "attack", Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: func(command *cobra.Command, args []string) error {
+			review, err := io.ReadAll(command.InOrStdin())
+			if err != nil {
+				return fmt.Errorf("reading the review: %w", err)
+			}
+			for _, a := range attacks() {
+				if a.name == args[0] {
+					a.run(command.Context(), &target{url: url, review: review})
+					return nil
+				}
+			}
+			return fmt.Errorf("there is no attack %q", args[0])
+		},
+	}
+	command.Flags().StringVar(&url, "url", "", "`URL` of the handler")
+	return command
+}
+
+// attack runs an attack on an arm and returns when it is over.
+func (t *target) attack(ctx context.Context, name string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, self, "attack", name, "--url", t.url)
+	cmd.Stdin = bytes.NewReader(t.review)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("attacking with %s: %w: %s", name, err, out)
+	}
+	return nil
+}
+
+// opening is the time between two slow connections: they are there to be held, and
+// handshakes at once are B7.
+const opening = 2 * time.Millisecond
+
 // sendSlowly opens 1,000 connections: a third never greets, a third never ends its
 // header, and a third never ends its body.
 func sendSlowly(ctx context.Context, t *target) {
@@ -73,6 +118,7 @@ func sendSlowly(ctx context.Context, t *target) {
 	defer cancel()
 	var open sync.WaitGroup
 	for i := range 1000 {
+		time.Sleep(opening)
 		open.Go(func() { trickle(ctx, u.Host, beginnings[i%len(beginnings)]) })
 	}
 	open.Wait()

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/tekgate/tekgate/e2e/peers"
@@ -31,7 +33,7 @@ func slower(name string) string { return "p99 of others, " + name }
 func hostile() benchmark {
 	b := benchmark{
 		ID: "B10", Title: "Hostile requests",
-		Load: "Somebody sends one body of 200 MB, once announced and once not; opens 1,000 connections and ends no request; or sends JSON that is up to three million levels deep. " +
+		Load: "Somebody sends one body of 200 MB, once announced and once not; opens 1,000 connections within two seconds and ends no request; or sends JSON that is up to three million levels deep. " +
 			"Meanwhile one client asks as in B1, every two milliseconds. Growth is the peak of the process's memory over what it had before; the p99 of others is in multiples of what it was without the attack. Three starts at most.",
 		Silent: "The limits of memory that a Pod has, at which the servers that grow would be killed; and what the attack costs the network. The attacker and the others run on the servers' cores, which slows all arms.",
 		Run:    b10,
@@ -86,14 +88,15 @@ func attacked(ctx context.Context, s *peers.Server, t *target) (Sample, error) {
 		if err != nil {
 			return nil, err
 		}
-		over := make(chan struct{})
+		over, attacked := make(chan struct{}), error(nil)
 		go func() {
 			defer close(over)
-			a.run(ctx, t)
+			attacked = t.attack(ctx, a.name)
 			time.Sleep(time.Second / 2) // for some usual requests more
 		}()
 		during, err := usual(over)
-		if err != nil {
+		<-over
+		if err := errors.Join(err, attacked); err != nil {
 			return nil, fmt.Errorf("asking beside %s: %w", a.name, err)
 		}
 		peak, err := memory(s.PID, "VmHWM")
@@ -107,7 +110,7 @@ func attacked(ctx context.Context, s *peers.Server, t *target) (Sample, error) {
 }
 
 // askSlowly asks every two milliseconds until it is stopped, but a few times at least.
-func (t *target) askSlowly(ctx context.Context, caller client, stop <-chan struct{}) (outcome, error) {
+func (t *target) askSlowly(ctx context.Context, caller *http.Client, stop <-chan struct{}) (outcome, error) {
 	var out outcome
 	for {
 		select {

@@ -58,6 +58,7 @@ func run(ctx context.Context, args []string, out, talk io.Writer) error {
 			return compare(command.Context(), o, out, talk)
 		},
 	}
+	command.AddCommand(attackCommand())
 	flags := command.Flags()
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each arm is measured")
 	flags.DurationVar(&o.span, "span", 3*time.Second, "how long an arm is measured in a round")

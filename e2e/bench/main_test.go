@@ -2,13 +2,15 @@ package main
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// TestMain lets the test binary be the arms that the program is, see serveCommand.
+// TestMain lets the test binary be the arms that the program is, see serveCommand and
+// attackCommand.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "serve" {
+	if len(os.Args) > 1 && slices.Contains([]string{"serve", "attack"}, os.Args[1]) {
 		os.Exit(execute())
 	}
 	os.Exit(m.Run())
