@@ -112,8 +112,10 @@ func (p *plane) latency(ctx context.Context, b *bed, l *ledger, c int, arms []st
 		none := seen[armNone].quantile(0.5)
 		for _, arm := range arms {
 			s := seen[arm]
-			if err := s.complaint(arm); err != nil {
+			if ok, err := b.counts(arm, s); err != nil {
 				return err
+			} else if !ok {
+				continue
 			}
 			l.note(fmt.Sprintf("a create, c=%d", c), arm, "ms", s.quantile(0.5))
 			if arm != armNone {

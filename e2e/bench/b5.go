@@ -113,10 +113,11 @@ func (p *plane) addedTo(ctx context.Context, b *bed, arms []string, object []byt
 		b.tell("B5", round)
 		seen := inTurn(ctx, arms, 6, 1, 40, send)
 		for _, arm := range arms {
-			if err := seen[arm].complaint(arm); err != nil {
+			ok, err := b.counts(arm, seen[arm])
+			if err != nil {
 				return nil, err
 			}
-			if arm != armNone {
+			if ok && arm != armNone {
 				rounds[arm] = append(rounds[arm], seen[arm].quantile(0.5)-seen[armNone].quantile(0.5))
 			}
 		}

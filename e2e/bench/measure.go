@@ -38,6 +38,19 @@ func (s *sample) complaint(arm string) error {
 	return fmt.Errorf("arm %s: %d of %d requests failed: %w", arm, len(s.failed), len(s.failed)+len(s.took), s.failed[0])
 }
 
+// counts says whether a sample can be reported. Failed requests of a peer are told, and
+// those of ours or of what it is measured against are an error.
+func (b *bed) counts(arm string, s *sample) (bool, error) {
+	if len(s.failed) == 0 {
+		return true, nil
+	}
+	if !slices.Contains([]string{armGatekeeper, armKyverno, armKyvernoCEL}, arm) {
+		return false, s.complaint(arm)
+	}
+	b.note("%s: %d of %d requests failed, the first with: %s", arm, len(s.failed), len(s.failed)+len(s.took), firstLine(s.failed[0]))
+	return len(s.took) > len(s.failed), nil
+}
+
 // together sends n requests, c of them at a time.
 func together(ctx context.Context, c, n int, send func(context.Context) (time.Duration, error)) sample {
 	var next atomic.Int64
