@@ -88,7 +88,7 @@ func (p *plane) grow(ctx context.Context, b *bed, l *ledger, arms []string, obje
 	}
 	last := len(scales()) - 1
 	for _, arm := range arms {
-		if arm == armNone {
+		if len(added[arm]) <= last { // the one without admission, and one that failed
 			continue
 		}
 		for _, grown := range zip(added[arm][last], added[arm][0], func(now, first float64) float64 { return now - first }) {
