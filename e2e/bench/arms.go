@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -157,8 +158,8 @@ func done(arm string, answer []byte) error {
 	return nil
 }
 
-// alike holds that what two arms make of an object is the same but for the Namespace
-// and what is never the same.
+// alike holds that what arms make of an object is the same but for the Namespace, what
+// is never the same, and the order of variables: policies are evaluated in none.
 func (p *plane) alike(ctx context.Context, resource string, object []byte, arms ...string) error {
 	var first []byte
 	for _, arm := range arms {
@@ -170,6 +171,7 @@ func (p *plane) alike(ctx context.Context, resource string, object []byte, arms 
 		if err := json.Unmarshal(answer, &fields); err != nil {
 			return err
 		}
+		sortVariables(fields["spec"])
 		metadata, _ := fields["metadata"].(map[string]any)
 		spec := encode([]any{fields["spec"], metadata["labels"], metadata["annotations"]})
 		if first == nil {
@@ -180,4 +182,20 @@ func (p *plane) alike(ctx context.Context, resource string, object []byte, arms 
 		}
 	}
 	return nil
+}
+
+func sortVariables(value any) {
+	switch value := value.(type) {
+	case []any:
+		for _, element := range value {
+			sortVariables(element)
+		}
+	case map[string]any:
+		for key, element := range value {
+			sortVariables(element)
+			if list, ok := element.([]any); ok && key == "env" {
+				slices.SortFunc(list, func(a, b any) int { return bytes.Compare(encode(a), encode(b)) })
+			}
+		}
+	}
 }
