@@ -99,7 +99,7 @@ func runKyverno(ctx context.Context, c *cluster.Cluster, program string) (*Serve
 		"KYVERNO_POD_NAME=kyverno-admission-controller", "KYVERNO_SERVICEACCOUNT_NAME=kyverno-admission-controller",
 		"KYVERNO_ROLE_NAME=kyverno:admission-controller", "INIT_CONFIG=kyverno", "METRICS_CONFIG=kyverno-metrics",
 	}
-	s, err := launch(Kyverno, program, dir, env, []string{
+	s, err := launch(ctx, Kyverno, program, dir, env, []string{
 		"--kubeconfig=" + c.Kubeconfig, "--serverIP=" + address, "--webhookServerHost=127.0.0.1", "--webhookServerPort=" + ports[0],
 		"--tlsKeyAlgorithm=ECDSA", "--caSecretName=kyverno-svc.kyverno.svc.kyverno-tls-ca", "--tlsSecretName=kyverno-svc.kyverno.svc.kyverno-tls-pair",
 		"--backgroundServiceAccountName=system:serviceaccount:kyverno:kyverno-background-controller",

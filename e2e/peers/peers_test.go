@@ -62,7 +62,7 @@ func TestServerThatEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := launch("failing", "/bin/sh", dir, []string{"REASON=no such flag"}, []string{"-c", `test -f file && echo "$REASON" >&2; exit 3`})
+	s, err := launch(t.Context(), "failing", "/bin/sh", dir, []string{"REASON=no such flag"}, []string{"-c", `test -f file && echo "$REASON" >&2; exit 3`})
 	if err != nil {
 		t.Fatal(err)
 	}
