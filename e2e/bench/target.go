@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -31,6 +32,9 @@ func (b *bed) target(ctx context.Context, arm string) (*target, error) {
 	s, err := b.server(ctx, arm)
 	if err != nil {
 		return nil, err
+	}
+	if arm == armKyvernoCEL && s.CEL == "" {
+		return nil, errors.New("kyverno has no MutatingPolicy")
 	}
 	if arm == armPodIdentity {
 		if review, err = peers.PodReview(); err != nil {

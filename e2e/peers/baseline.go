@@ -40,7 +40,7 @@ func StartBaseline(ctx context.Context, c *cluster.Cluster, program, kind string
 		return nil, err
 	}
 	address := net.JoinHostPort("127.0.0.1", ports[0])
-	s, err := launch(kind, program, dir, nil, []string{"serve", kind, "--dir", filepath.Clean(dir), "--address", address})
+	s, err := launch(ctx, kind, program, dir, nil, []string{"serve", kind, "--dir", filepath.Clean(dir), "--address", address})
 	if err != nil {
 		return nil, err
 	}

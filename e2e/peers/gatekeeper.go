@@ -87,7 +87,7 @@ func runGatekeeper(ctx context.Context, c *cluster.Cluster, program string, iden
 	for _, operation := range []string{"webhook", "mutation-webhook", "mutation-controller", "status", "mutation-status"} {
 		args = append(args, "--operation="+operation)
 	}
-	s, err := launch(Gatekeeper, program, dir, env, args)
+	s, err := launch(ctx, Gatekeeper, program, dir, env, args)
 	if err != nil {
 		return nil, err
 	}

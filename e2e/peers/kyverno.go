@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -62,7 +61,14 @@ func StartKyverno(ctx context.Context, c *cluster.Cluster, o Options) (*Server, 
 	if err != nil {
 		return nil, err
 	}
-	return s.orStop(s.settleKyverno(ctx, direct, policies))
+	if err := s.settleKyverno(ctx, direct, policies); err != nil {
+		return s.orStop(err)
+	}
+	if err := s.settleCEL(ctx, direct); err != nil {
+		fmt.Fprintf(o.Log, "Kyverno has no MutatingPolicy: %v\n", err)
+		s.CEL = ""
+	}
+	return s, nil
 }
 
 func installKyverno(ctx context.Context, direct client.Client) (policies []*unstructured.Unstructured, err error) {
@@ -100,12 +106,12 @@ func runKyverno(ctx context.Context, c *cluster.Cluster, program string) (*Serve
 		"KYVERNO_ROLE_NAME=kyverno:admission-controller", "INIT_CONFIG=kyverno", "METRICS_CONFIG=kyverno-metrics",
 		"GODEBUG=http2server=0", // to a Service, and not to a URL on loopback, an API server speaks HTTP/1.1
 	}
-	s, err := launch(Kyverno, program, dir, env, []string{
+	s, err := launch(ctx, Kyverno, program, dir, env, []string{
 		"--kubeconfig=" + c.Kubeconfig, "--serverIP=" + address, "--webhookServerHost=127.0.0.1", "--webhookServerPort=" + ports[0],
 		"--tlsKeyAlgorithm=ECDSA", "--caSecretName=kyverno-svc.kyverno.svc.kyverno-tls-ca", "--tlsSecretName=kyverno-svc.kyverno.svc.kyverno-tls-pair",
 		"--backgroundServiceAccountName=system:serviceaccount:kyverno:kyverno-background-controller",
 		"--reportsServiceAccountName=system:serviceaccount:kyverno:kyverno-reports-controller",
-		"--disableMetrics=true", "--controllerRuntimeMetricsAddress=0", "--enablePolicyException=false", "--crdWatcher=true",
+		"--disableMetrics=true", "--controllerRuntimeMetricsAddress=0", "--enablePolicyException=false",
 	})
 	if err != nil {
 		return nil, err
@@ -127,14 +133,30 @@ func (s *Server) settleKyverno(ctx context.Context, direct client.Client, polici
 			return fmt.Errorf("%w; its log ends:\n%s", err, s.log.tail())
 		}
 	}
-	if err := s.await(ctx, "is registered", func(ctx context.Context) error { return s.readKyverno(ctx, direct) }); err != nil {
+	err := s.await(ctx, "is registered", func(ctx context.Context) error {
+		return s.readKyverno(ctx, direct, func() string { return s.URL })
+	})
+	if err != nil {
 		return err
 	}
-	return errors.Join(s.works(ctx, s.URL), s.works(ctx, s.CEL))
+	return s.works(ctx, s.URL)
 }
 
-// readKyverno learns both URLs and the CA from the live configuration.
-func (s *Server) readKyverno(ctx context.Context, direct client.Client) error {
+// settleCEL does the same for the MutatingPolicy alone: without it Kyverno still has the
+// other.
+func (s *Server) settleCEL(ctx context.Context, direct client.Client) error {
+	err := s.await(ctx, "is registered for a MutatingPolicy", func(ctx context.Context) error {
+		return s.readKyverno(ctx, direct, func() string { return s.CEL })
+	})
+	if err != nil {
+		return err
+	}
+	return s.works(ctx, s.CEL)
+}
+
+// readKyverno learns both URLs and the CA from the live configuration, and fails while
+// the wanted one is not there.
+func (s *Server) readKyverno(ctx context.Context, direct client.Client, wanted func() string) error {
 	configuration := object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "", "kyverno-resource-mutating-webhook-cfg")
 	if err := direct.Get(ctx, client.ObjectKeyFromObject(configuration), configuration); err != nil {
 		return err
@@ -160,7 +182,7 @@ func (s *Server) readKyverno(ctx context.Context, direct client.Client) error {
 			return err
 		}
 	}
-	if s.URL == "" || s.CEL == "" {
+	if wanted() == "" {
 		return fmt.Errorf("it is registered at %q and %q for TaskRuns", s.URL, s.CEL)
 	}
 	return nil

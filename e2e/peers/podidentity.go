@@ -68,7 +68,7 @@ func StartPodIdentity(ctx context.Context, c *cluster.Cluster, o Options) (*Serv
 	if err != nil {
 		return nil, err
 	}
-	s, err := launch(PodIdentity, program, dir, nil, []string{
+	s, err := launch(ctx, PodIdentity, program, dir, nil, []string{
 		"--in-cluster=false", "--kubeconfig", c.Kubeconfig, "--port", ports[0], "--metrics-port", ports[1],
 		"--tls-cert", filepath.Join(dir, "tls.crt"), "--tls-key", filepath.Join(dir, "tls.key"),
 	})

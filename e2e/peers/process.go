@@ -48,9 +48,9 @@ type Server struct {
 }
 
 // launch starts a program. dir holds its files and goes when it is stopped.
-func launch(name, program, dir string, env, args []string) (*Server, error) {
+func launch(ctx context.Context, name, program, dir string, env, args []string) (*Server, error) {
 	s := &Server{Name: name, exited: make(chan error, 1), log: &buffer{}, dir: dir}
-	s.cmd = exec.Command(program, args...) //nolint:noctx // it outlives the call that starts it, until Stop
+	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), program, args...) // it ends with Stop
 	s.cmd.Dir = dir
 	s.cmd.Env = append([]string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=" + os.Getenv("PATH")}, env...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
@@ -83,7 +83,7 @@ func (s *Server) died() error {
 	select {
 	case err := <-s.exited:
 		s.exited <- err
-		return fmt.Errorf("%s ended by itself: %v", s.Name, err)
+		return errors.Join(fmt.Errorf("%s ended by itself", s.Name), err)
 	default:
 		return nil
 	}
@@ -103,12 +103,12 @@ func listens(address string) func(context.Context) error {
 // Terminate sends the signal that a Pod gets first, and does not wait.
 func (s *Server) Terminate() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
 
-// Exited is closed over by who waits for the end of the process after Terminate.
+// Exited returns once the process has ended, after Terminate.
 func (s *Server) Exited(ctx context.Context) error {
 	select {
 	case err := <-s.exited:
 		s.exited <- err
-		return nil //nolint:nilerr // that it ended is what was asked
+		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for the end of %s: %w", s.Name, ctx.Err())
 	}

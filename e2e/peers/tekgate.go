@@ -63,7 +63,7 @@ func runTekgate(ctx context.Context, c *cluster.Cluster, program, dir string) (*
 		return nil, err
 	}
 	address, health := net.JoinHostPort("127.0.0.1", ports[0]), net.JoinHostPort("127.0.0.1", ports[1])
-	s, err := launch("tekgate", program, dir, []string{"GOMEMLIMIT=200MiB"}, []string{ // as in manifests/tekgate/400-webhook.yaml
+	s, err := launch(ctx, "tekgate", program, dir, []string{"GOMEMLIMIT=200MiB"}, []string{ // as in manifests/tekgate/400-webhook.yaml
 		"--kubeconfig", kubeconfig, "--config", filepath.Join(dir, "config.yaml"), "--bind-address", address,
 		"--health-bind-address", health, "--metrics-bind-address", "0",
 	})
