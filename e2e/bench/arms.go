@@ -35,7 +35,7 @@ func space(arm string) string {
 // addOurs starts our server and registers its mutating webhooks for some arms, and its
 // validating ones for others.
 func (p *plane) addOurs(ctx context.Context, b *bed, mutated, judged []string) (*servers.Replica, error) {
-	replica, err := p.tekgate(ctx, b, jobConfig)
+	replica, err := p.tekgate(ctx, b)
 	if err != nil {
 		return nil, err
 	}

@@ -86,7 +86,7 @@ func (p *plane) deploy(ctx context.Context, b *bed, arm string, flags ...string)
 
 func (p *plane) deployOurs(ctx context.Context, b *bed, d *deployment, flags ...string) error {
 	d.start = func(ctx context.Context) (member, string, error) {
-		replica, err := p.tekgate(ctx, b, jobConfig, flags...)
+		replica, err := p.tekgate(ctx, b, flags...)
 		if err != nil {
 			return nil, "", err
 		}

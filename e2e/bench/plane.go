@@ -111,8 +111,8 @@ func (p *plane) write(name, text string) (string, error) {
 	return path, os.WriteFile(path, []byte(text), 0o600)
 }
 
-// tekgate starts a replica of our admission server.
-func (p *plane) tekgate(ctx context.Context, b *bed, config string, args ...string) (*servers.Replica, error) {
+// tekgate starts a replica of our admission server, configured for the job.
+func (p *plane) tekgate(ctx context.Context, b *bed, args ...string) (*servers.Replica, error) {
 	program, err := b.build(ctx, "webhook")
 	if err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (p *plane) tekgate(ctx context.Context, b *bed, config string, args ...stri
 	if err != nil {
 		return nil, err
 	}
-	file, err := p.write("tekgate.yaml", config)
+	file, err := p.write("tekgate.yaml", jobConfig)
 	if err != nil {
 		return nil, err
 	}
