@@ -25,7 +25,8 @@ type Server struct {
 	Name string
 	// URL is where it takes reviews of TaskRuns, or of Pods where those are its job.
 	URL string
-	// CEL is where Kyverno takes them for its MutatingPolicies; empty for others.
+	// CEL is where Kyverno takes them for its MutatingPolicies; empty for others, and
+	// where Kyverno does not take them.
 	CEL string
 	// Address is the host and port of URL.
 	Address string
