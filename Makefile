@@ -10,10 +10,10 @@ TOOLS   := go tool -modfile=internal/tools/go.mod
 RELEASE := manifests/release/.stamp
 RELEASE_SOURCES := go.mod $(wildcard internal/release/*.go internal/release/generate/*.go internal/image/*.go)
 
-.PHONY: build test demo bench fuzz verify generate clean help
+.PHONY: build test demo bench bench-peers fuzz verify generate clean help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 build: $(RELEASE) ## build the three programs into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/tekgate ./cmd/webhook ./cmd/interceptor
@@ -37,6 +37,10 @@ bench: $(RELEASE) controlplane ## run the benchmarks
 
 fuzz: $(RELEASE) ## fuzz every target for FUZZTIME each, an hour in all by default
 	bash hack/fuzz
+
+bench-peers: $(RELEASE) controlplane ## compare the admission server with its peers, and write docs/benchmarks.md
+	go run ./e2e/peers/build
+	go run ./e2e/bench --out docs/benchmarks.md
 
 verify: $(RELEASE) ## check format, modules, imports, documentation and lint
 	bash hack/verify

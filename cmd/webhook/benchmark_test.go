@@ -8,23 +8,18 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
-	"fmt"
 	"io"
 	"math/big"
 	"net"
 	"net/http"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/go-logr/logr"
-	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/tekgate/tekgate/e2e/baseline"
 	"github.com/tekgate/tekgate/internal/admit"
 	"github.com/tekgate/tekgate/internal/serve"
 	"github.com/tekgate/tekgate/mutator"
@@ -41,7 +36,7 @@ import (
 // machine; take -count 5 and the medians.
 func BenchmarkAdmission(b *testing.B) {
 	address := benchmarkServer(b, map[string]http.Handler{
-		"/null":        http.HandlerFunc(answerNothing),
+		"/null":        baseline.Null([]byte(baseline.Nothing)),
 		"/tekgate":     &admit.Webhook{Handler: benchmarkMutator()},
 		"/all":         &admit.Webhook{Handler: everyRule()},
 		"/kubebuilder": &admission.Webhook{Handler: kubebuilderIdiom()},
@@ -97,13 +92,6 @@ func cpuTime(b testing.TB) time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// answerNothing is the least that a webhook can do.
-func answerNothing(rw http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body)
-	rw.Header().Set("Content-Type", "application/json")
-	_, _ = io.WriteString(rw, `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"u","allowed":true}}`)
-}
-
 func benchmarkMutator() *mutator.Mutator {
 	config := mutator.Default()
 	config.ServiceAccount.Name = "builder"
@@ -132,31 +120,13 @@ func (everyAccount) WorkloadIdentity(context.Context, string, []string) (string,
 func (everyAccount) Task(context.Context, string, string) (map[string]any, error) { return nil, nil }
 func (everyAccount) Tekton(context.Context) mutator.Tekton                        { return mutator.Tekton{} }
 
-// kubebuilderIdiom does the same job the way generated webhooks do it: through
-// Tekton's Go types and back.
+// kubebuilderIdiom is the handler that generated webhooks have.
 func kubebuilderIdiom() admission.Handler {
-	scheme := runtime.NewScheme()
-	if err := pipelinev1.AddToScheme(scheme); err != nil {
+	handler, err := baseline.Kubebuilder()
+	if err != nil {
 		panic(err)
 	}
-	decoder := admission.NewDecoder(scheme)
-	return admission.HandlerFunc(func(_ context.Context, req admission.Request) admission.Response {
-		run := &pipelinev1.TaskRun{}
-		if err := decoder.Decode(req, run); err != nil {
-			return admission.Errored(http.StatusBadRequest, err)
-		}
-		run.Spec.ServiceAccountName = "builder"
-		for i, step := range run.Spec.TaskSpec.Steps {
-			if strings.Contains(step.Image, "kaniko") {
-				run.Spec.TaskSpec.Steps[i].Env = append(step.Env, corev1.EnvVar{Name: "DOCKER_CONFIG", Value: "/tekton/creds/.docker"})
-			}
-		}
-		changed, err := json.Marshal(run)
-		if err != nil {
-			return admission.Errored(http.StatusInternalServerError, err)
-		}
-		return admission.PatchResponseFromRaw(req.Object.Raw, changed)
-	})
+	return handler
 }
 
 // benchmarkServer serves with the server and the kind of key of the real one.
@@ -201,58 +171,10 @@ func selfSigned(b testing.TB) *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// benchmarkTaskRun is a usual one, managed fields and all.
-func benchmarkTaskRun() map[string]any {
-	step := func(name, image string) map[string]any {
-		return map[string]any{
-			"name": name, "image": image,
-			"args":             []string{"--context=$(workspaces.source.path)", "--destination=registry.example.com/team/app:v1"},
-			"env":              []map[string]any{{"name": "GOFLAGS", "value": "-mod=vendor"}, {"name": "CGO_ENABLED", "value": "0"}},
-			"computeResources": map[string]any{"requests": map[string]any{"cpu": "500m", "memory": "512Mi"}},
-		}
-	}
-	deploy := step("deploy", "bitnami/kubectl:1.33")
-	delete(deploy, "computeResources")
-	var owned strings.Builder
-	for i := range 12 {
-		fmt.Fprintf(&owned, `"f:field%d":{},`, i)
-	}
-	return map[string]any{
-		"apiVersion": "tekton.dev/v1", "kind": "TaskRun",
-		"metadata": map[string]any{
-			"generateName": "build-", "namespace": "ci", "uid": "00000000-0000-0000-0000-000000000001", "generation": 1,
-			"labels": map[string]any{"app.kubernetes.io/name": "app"},
-			"managedFields": []map[string]any{{"manager": "kubectl-create", "operation": "Update", "apiVersion": "tekton.dev/v1",
-				"fieldsType": "FieldsV1", "fieldsV1": json.RawMessage(`{"f:spec":{` + strings.TrimSuffix(owned.String(), ",") + `}}`)}},
-		},
-		"spec": map[string]any{
-			"workspaces": []map[string]any{{"name": "source", "emptyDir": map[string]any{}}},
-			"taskSpec": map[string]any{
-				"workspaces": []map[string]any{{"name": "source"}},
-				"steps": []map[string]any{
-					step("fetch", "alpine/git:v2.49.0"), step("test", "golang:1.26"),
-					step("build", "gcr.io/kaniko-project/executor:v1.24.0"), deploy,
-				},
-			},
-		},
-	}
-}
-
-// benchmarkReview is what an API server sends for it.
+// benchmarkReview is what an API server sends for the TaskRun of the benchmarks.
 func benchmarkReview(b *testing.B) []byte {
 	b.Helper()
-	body, err := json.Marshal(map[string]any{
-		"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
-		"request": map[string]any{
-			"uid": "u", "operation": "CREATE", "namespace": "ci",
-			"kind":        map[string]any{"group": "tekton.dev", "version": "v1", "kind": "TaskRun"},
-			"resource":    map[string]any{"group": "tekton.dev", "version": "v1", "resource": "taskruns"},
-			"requestKind": map[string]any{"group": "tekton.dev", "version": "v1", "kind": "TaskRun"},
-			"userInfo":    map[string]any{"username": "system:serviceaccount:ci:default", "groups": []string{"system:authenticated"}},
-			"object":      benchmarkTaskRun(), "oldObject": nil, "dryRun": false,
-			"options": map[string]any{"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"},
-		},
-	})
+	body, err := baseline.Review(baseline.TaskRun())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -9,14 +8,8 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,12 +18,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/e2e/servers"
 	"github.com/tekgate/tekgate/internal/admit"
 )
 
@@ -45,25 +38,7 @@ type bed struct {
 	config     string             // the file of its configuration
 	stop       context.CancelFunc // sends it the first signal
 	stopped    chan error         // what run returned
-	logs       *logs
-}
-
-// logs may be read while the server writes them.
-type logs struct {
-	sync.Mutex
-	bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.Lock()
-	defer l.Unlock()
-	return l.Buffer.Write(p)
-}
-
-func (l *logs) String() string {
-	l.Lock()
-	defer l.Unlock()
-	return l.Buffer.String()
+	logs       *servers.Log
 }
 
 // newBed starts an API server and ours, without any webhook configuration.
@@ -88,38 +63,16 @@ func newCluster(t *testing.T) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bed{T: t, cluster: real, client: c, kubeconfig: real.Kubeconfig, address: freeAddress(t), health: freeAddress(t), stopped: make(chan error, 1), logs: &logs{}}
+	b := &bed{T: t, cluster: real, client: c, address: freeAddress(t), health: freeAddress(t), stopped: make(chan error, 1), logs: &servers.Log{}}
 	b.installCRDs("github.com/tektoncd/pipeline", "config/300-crds/300-taskrun.yaml")
 	b.installCRDs("github.com/tektoncd/triggers", "config/300-*.yaml")
 	for _, namespace := range []string{"tekgate", "tekton-pipelines", "ci", "other"} {
 		b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 	}
-	b.limit()
+	if b.kubeconfig, err = servers.Limit(t.Context(), real, c, t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
 	return b
-}
-
-// limit gives the server the rights of the manifests and no others: whatever
-// works in these tests works in a cluster.
-func (b *bed) limit() {
-	b.Helper()
-	text, err := os.ReadFile("../../manifests/tekgate/200-webhook-rbac.yaml")
-	if err != nil {
-		b.Fatal(err)
-	}
-	for document := range strings.SplitSeq(string(text), "\n---\n") {
-		b.create(b.parse(document))
-	}
-	config, err := clientcmd.LoadFromFile(b.kubeconfig)
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, user := range config.AuthInfos {
-		user.Impersonate = "system:serviceaccount:tekgate:tekgate-webhook"
-	}
-	b.kubeconfig = filepath.Join(b.TempDir(), "kubeconfig")
-	if err := clientcmd.WriteToFile(*config, b.kubeconfig); err != nil {
-		b.Fatal(err)
-	}
 }
 
 // configuredBuilder is the configuration that the server starts with.
@@ -147,72 +100,27 @@ func (b *bed) start() {
 
 // ready asks a server's probe.
 func ready(health string) error {
-	res, err := http.Get("http://" + health + "/readyz")
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("got %s", res.Status)
-	}
-	return nil
+	return servers.Probe(context.Background(), "http://"+health+"/readyz")
 }
 
-// installCRDs applies Tekton's own, without their conversion, which would ask
-// Tekton's webhook.
-func (b *bed) installCRDs(module, pattern string) {
+func (b *bed) installCRDs(module string, patterns ...string) {
 	b.Helper()
-	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
-	if err != nil {
+	if err := cluster.InstallCRDs(b.Context(), b.client, module, patterns...); err != nil {
 		b.Fatal(err)
 	}
-	files, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(dir)), pattern))
-	if err != nil || len(files) == 0 {
-		b.Fatalf("no CRDs in %s, error %v", module, err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			b.Fatal(err)
-		}
-		crd := b.parse(string(text))
-		unstructured.RemoveNestedField(crd.Object, "spec", "conversion")
-		b.create(crd)
-		b.eventually(crd.GetName()+" is established", func() error {
-			b.get(crd)
-			if !strings.Contains(fmt.Sprint(crd.Object["status"]), "reason:InitialNamesAccepted status:True type:Established") {
-				return fmt.Errorf("status is %v", crd.Object["status"])
-			}
-			return nil
-		})
-	}
 }
 
-// configure applies the configurations that are installed, with the server's
-// address in place of its Service, and with Fail, so that no failure is missed.
+// configure applies the configurations that are installed.
 func (b *bed) configure() {
 	b.Helper()
-	text, err := os.ReadFile("../../manifests/tekgate/500-webhooks.yaml")
+	configurations, err := servers.Configurations(b.address)
 	if err != nil {
 		b.Fatal(err)
 	}
-	for document := range strings.SplitSeq(string(text), "\n---\n") {
-		configuration := b.parse(document)
-		hooks := configuration.Object["webhooks"].([]any)
-		for _, h := range hooks {
-			hook := h.(map[string]any)
-			path, _, _ := unstructured.NestedString(hook, "clientConfig", "service", "path")
-			hook["clientConfig"] = map[string]any{"url": "https://" + b.address + path}
-			hook["failurePolicy"] = "Fail"
+	for _, configuration := range configurations {
+		if err := servers.Register(b.Context(), b.client, configuration); err != nil {
+			b.Fatalf("%v; the server's log:\n%s", err, b.logs)
 		}
-		b.create(configuration)
-		b.eventually(configuration.GetName()+" has the CA", func() error {
-			b.get(configuration)
-			if !strings.Contains(fmt.Sprint(configuration.Object["webhooks"]), "caBundle") {
-				return fmt.Errorf("no caBundle")
-			}
-			return nil
-		})
 	}
 	b.eventually("the API server asks the server", func() error {
 		run := b.parse(kaniko("probe", "v1"))
@@ -328,10 +236,9 @@ func (b *bed) https() *http.Client {
 
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := servers.FreeAddress(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return address
 }

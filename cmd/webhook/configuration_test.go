@@ -131,7 +131,7 @@ func TestLook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	logs := &logs{}
+	logs := &strings.Builder{}
 	path := write(t, t.TempDir(), "config.yaml", configuredBuilder)
 	c := &configuration{path: path, metrics: counts, log: logr.FromSlogHandler(slog.NewJSONHandler(logs, nil)), live: noConfigMap{}, events: &events.FakeRecorder{}}
 	if err := c.load(); err != nil {

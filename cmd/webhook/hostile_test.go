@@ -33,7 +33,7 @@ func (s *service) testHostile(p *process) {
 		s.Skip("the peak of a process's memory is read from /proc, which this system does not have")
 	}
 	caller := s.https()
-	usual := &usual{service: s, caller: caller, url: "https://" + p.address + "/mutate", review: reviewOf(s, kaniko("usual", "v1"))}
+	usual := &usual{service: s, caller: caller, url: "https://" + p.Replica.Address + "/mutate", review: reviewOf(s, kaniko("usual", "v1"))}
 	for range 3000 { // the memory that usual requests take
 		usual.ask()
 	}
@@ -73,7 +73,7 @@ func (s *service) testHostile(p *process) {
 // memory reads a figure of a process in bytes.
 func (s *service) memory(p *process, figure string) int64 {
 	s.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID()))
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -86,14 +86,14 @@ func (s *service) memory(p *process, figure string) int64 {
 			return kib << 10
 		}
 	}
-	s.Fatalf("process %d has no %s", p.Process.Pid, figure)
+	s.Fatalf("process %d has no %s", p.PID(), figure)
 	return 0
 }
 
 // resetPeak makes the peak what the process has now, and returns that.
 func (s *service) resetPeak(p *process) int64 {
 	s.Helper()
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.Process.Pid), []byte("5"), 0); err != nil {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.PID()), []byte("5"), 0); err != nil {
 		s.Fatal(err)
 	}
 	return s.memory(p, "VmRSS")
@@ -154,7 +154,7 @@ func reviewOf(s *service, text string) []byte {
 // connection while the body was on its way, which it may.
 func (s *service) post(p *process, caller *http.Client, body io.Reader, length int64) int {
 	s.Helper()
-	request, err := http.NewRequestWithContext(s.Context(), http.MethodPost, "https://"+p.address+"/mutate", body)
+	request, err := http.NewRequestWithContext(s.Context(), http.MethodPost, "https://"+p.Replica.Address+"/mutate", body)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func (s *service) sendSlowly(p *process, _ *http.Client) {
 	cut := 0
 	for i := range connections {
 		open.Go(func() {
-			conn, err := net.Dial("tcp", p.address)
+			conn, err := net.Dial("tcp", p.Replica.Address)
 			if err != nil {
 				return
 			}

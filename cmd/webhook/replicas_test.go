@@ -3,21 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tekgate/tekgate/e2e/servers"
 )
 
 // TestReplicas runs the real program twice behind one address, as a Deployment of
@@ -25,12 +18,16 @@ import (
 // could not send is one that fails.
 func TestReplicas(t *testing.T) {
 	b := newCluster(t)
-	program := filepath.Join(t.TempDir(), "webhook")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("building the server: %v\n%s", err, out)
+	program, err := servers.Build(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
-	s := &service{bed: b, program: program, config: write(t, t.TempDir(), "config.yaml", configuredBuilder)}
-	s.listen()
+	address, err := servers.Listen(t.Context(), b.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { address.Close() })
+	s := &service{bed: b, Service: address, program: program, config: write(t, t.TempDir(), "config.yaml", configuredBuilder)}
 	first, second := s.replica(), s.replica()
 	b.configure()
 	b.create(account("ci"))
@@ -40,16 +37,11 @@ func TestReplicas(t *testing.T) {
 	b.Run("SIGTERM", func(t *testing.T) { s.on(t).testTermination(first, second) })
 }
 
-// service is an address that leads to some replicas in turn, as kube-proxy makes a
-// Service: connections stay where they are, and a replica that has gone is learnt
-// of a while later.
+// service is some replicas of the server and the address that leads to them.
 type service struct {
 	*bed
+	*servers.Service
 	program, config string
-
-	mu       sync.Mutex
-	replicas []*process
-	turn     int
 }
 
 func (s *service) on(t *testing.T) *service {
@@ -57,102 +49,24 @@ func (s *service) on(t *testing.T) *service {
 	return s
 }
 
-// learnt is how long a node goes on sending connections to a Pod that is no longer
-// ready.
-const learnt = 3 * time.Second
-
-func (s *service) listen() {
-	s.Helper()
-	listener, err := net.Listen("tcp", s.address)
-	if err != nil {
-		s.Fatal(err)
-	}
-	s.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go s.forward(conn)
-		}
-	}()
-}
-
-func (s *service) next() *process {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.replicas) == 0 {
-		return nil
-	}
-	s.turn++
-	return s.replicas[s.turn%len(s.replicas)]
-}
-
-func (s *service) forward(conn net.Conn) {
-	defer conn.Close()
-	p := s.next()
-	if p == nil {
-		return
-	}
-	behind, err := net.Dial("tcp", p.address)
-	if err != nil {
-		return
-	}
-	defer behind.Close()
-	p.connections.Add(1)
-	go func() {
-		_, _ = io.Copy(behind, conn)
-		_ = behind.(*net.TCPConn).CloseWrite()
-	}()
-	_, _ = io.Copy(conn, behind)
-}
-
 // process is one replica.
 type process struct {
-	*exec.Cmd
-	address, health, metrics string
-	logs                     logs
-	connections              counter
+	*servers.Replica
+	*servers.Backend
 }
-
-type counter struct {
-	mu sync.Mutex
-	n  int
-}
-
-func (c *counter) Add(n int) { c.mu.Lock(); defer c.mu.Unlock(); c.n += n }
-
-func (c *counter) value() int { c.mu.Lock(); defer c.mu.Unlock(); return c.n }
 
 // replica starts one, and sends it connections once it is ready.
 func (s *service) replica() *process {
 	s.Helper()
-	p := &process{address: freeAddress(s.T), health: freeAddress(s.T), metrics: freeAddress(s.T)}
-	p.Cmd = exec.Command(s.program, "--kubeconfig", s.kubeconfig, "--config", s.config, "--bind-address", p.address,
-		"--health-bind-address", p.health, "--metrics-bind-address", p.metrics, "--recheck", "1h") // what is noticed is not by looking
-	p.Env = append(os.Environ(), "GOMEMLIMIT=200MiB") // as in manifests/tekgate/400-webhook.yaml
-	p.Stderr = &p.logs
-	if err := p.Start(); err != nil {
+	p, err := servers.Start(s.Context(), servers.Options{
+		Program: s.program, Kubeconfig: s.kubeconfig, Config: s.config,
+		Args: []string{"--recheck", "1h"}, // what is noticed is not by looking
+	})
+	if err != nil {
 		s.Fatal(err)
 	}
-	s.Cleanup(func() { _ = p.Process.Kill() })
-	s.eventually("a replica is ready", func() error { return ready(p.health) })
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.replicas = append(s.replicas, p)
-	return p
-}
-
-// leave takes a replica out of turn, when it has been unready for long enough.
-func (s *service) leave(p *process) {
-	for ready(p.health) == nil {
-		time.Sleep(10 * time.Millisecond)
-	}
-	time.Sleep(learnt)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.replicas = slices.DeleteFunc(s.replicas, func(other *process) bool { return other == p })
+	s.Cleanup(p.Kill)
+	return &process{Replica: p, Backend: s.Add(p.Address)}
 }
 
 // testDrift overwrites and blanks caBundles, as tools do that know no better: the
@@ -191,7 +105,7 @@ func (s *service) testDrift(replicas ...*process) {
 		}
 	}
 	for _, p := range replicas {
-		s.eventually("the replica is ready again", func() error { return ready(p.health) })
+		s.eventually("the replica is ready again", func() error { return p.Ready(s.Context()) })
 	}
 }
 
@@ -228,11 +142,11 @@ func (s *service) testTermination(first, second *process) {
 	cancel()
 	working.Wait()
 	after := s.metric(third, `tekgate_webhook_requests_total{code="200",path="/mutate"}`)
-	s.Logf("%d TaskRuns created; connections: %d, %d, %d", seen.created, first.connections.value(), second.connections.value(), third.connections.value())
+	s.Logf("%d TaskRuns created; connections: %d, %d, %d", seen.created, first.Connections.Load(), second.Connections.Load(), third.Connections.Load())
 	if len(seen.problems) > 0 {
-		s.Errorf("of %d requests some failed:\n%s\n%s", seen.created, strings.Join(seen.problems, "\n"), first.logs.String())
+		s.Errorf("of %d requests some failed:\n%s\n%s", seen.created, strings.Join(seen.problems, "\n"), first.Logs)
 	}
-	if seen.created < 300 || after <= before || first.connections.value() == 0 || second.connections.value() == 0 {
+	if seen.created < 300 || after <= before || first.Connections.Load() == 0 || second.Connections.Load() == 0 {
 		s.Errorf("%d requests, the last replica went from %v to %v: too few to prove anything", seen.created, before, after)
 	}
 	if n := s.metric(third, `tekgate_webhook_requests_in_flight{path="/mutate"}`); n != 0 {
@@ -250,39 +164,23 @@ func (s *service) testTermination(first, second *process) {
 // end sends SIGTERM and waits until the process has ended by itself.
 func (s *service) end(p *process) {
 	s.Helper()
-	if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := p.Terminate(); err != nil {
 		s.Fatal(err)
 	}
 	began := time.Now()
-	s.leave(p)
-	if err := p.Wait(); err != nil {
-		s.Errorf("the server ends with %v:\n%s", err, p.logs.String())
+	s.Leave(s.Context(), p.Backend, p.Ready)
+	if err := p.Ended(s.Context()); err != nil {
+		s.Errorf("the server ends with %v:\n%s", err, p.Logs)
 	}
 	s.Logf("ended after %s", time.Since(began).Round(100*time.Millisecond))
 }
 
 // metric is the sum of a process's series whose text begins so.
-func (s *service) metric(p *process, prefix string) (sum float64) {
+func (s *service) metric(p *process, prefix string) float64 {
 	s.Helper()
-	res, err := http.Get("http://" + p.metrics + "/metrics")
+	sum, err := p.Metric(s.Context(), prefix)
 	if err != nil {
 		s.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		s.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if !strings.HasPrefix(line, prefix) {
-			continue
-		}
-		_, digits, _ := strings.Cut(line, " ")
-		value, err := strconv.ParseFloat(strings.TrimSpace(digits), 64)
-		if err != nil {
-			s.Fatal(err)
-		}
-		sum += value
 	}
 	return sum
 }

@@ -3,11 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -16,9 +13,9 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tekgate/tekgate/e2e/servers"
 	"github.com/tekgate/tekgate/internal/certs"
 )
 
@@ -49,7 +46,7 @@ func (b *bed) testRotation() {
 		if err != nil {
 			return err
 		}
-		if _, switched := seen.times(); switched.IsZero() || verifies(leaf.Leaf, old) {
+		if _, switched := seen.times(); switched.IsZero() || servers.Signed(leaf.Leaf, old) {
 			return fmt.Errorf("the old CA signs still, a new one is published since %v", seen.published)
 		}
 		return nil
@@ -122,18 +119,18 @@ func (r *rotation) create(ctx context.Context, worker int) {
 // read a configuration: it trusts the bundle in there and nothing else.
 func (r *rotation) shake(ctx context.Context) {
 	for ctx.Err() == nil {
-		mutating, err := r.bundle(ctx, "MutatingWebhookConfiguration", mutatingConfiguration)
+		mutating, err := servers.Bundle(ctx, r.client, "MutatingWebhookConfiguration", mutatingConfiguration)
 		if err != nil {
 			r.note(ctx, &r.shaken, err)
 			continue
 		}
-		validating, err := r.bundle(ctx, "ValidatingWebhookConfiguration", validatingConfiguration)
+		validating, err := servers.Bundle(ctx, r.client, "ValidatingWebhookConfiguration", validatingConfiguration)
 		if err != nil {
 			r.note(ctx, &r.shaken, err)
 			continue
 		}
 		for _, bundle := range [][]byte{mutating, validating} {
-			leaf, err := handshake(ctx, r.address, bundle)
+			leaf, err := servers.Handshake(ctx, r.address, bundle)
 			r.note(ctx, &r.shaken, err)
 			if err == nil {
 				r.see(leaf, mutating, validating)
@@ -153,55 +150,9 @@ func (r *rotation) see(leaf *x509.Certificate, bundles ...[]byte) {
 	if more && r.published.IsZero() {
 		r.published = time.Now()
 	}
-	if !verifies(leaf, r.old) && r.switched.IsZero() {
+	if !servers.Signed(leaf, r.old) && r.switched.IsZero() {
 		r.switched = time.Now()
 	}
-}
-
-func (r *rotation) bundle(ctx context.Context, kind, name string) ([]byte, error) {
-	u := &unstructured.Unstructured{}
-	u.SetAPIVersion("admissionregistration.k8s.io/v1")
-	u.SetKind(kind)
-	if err := r.client.Get(ctx, client.ObjectKey{Name: name}, u); err != nil {
-		return nil, err
-	}
-	hooks, _, _ := unstructured.NestedSlice(u.Object, "webhooks")
-	var bundle []byte
-	for _, h := range hooks {
-		encoded, _, _ := unstructured.NestedString(h.(map[string]any), "clientConfig", "caBundle")
-		one, err := base64.StdEncoding.DecodeString(encoded)
-		if err != nil {
-			return nil, err
-		}
-		if bundle != nil && !bytes.Equal(one, bundle) {
-			return nil, fmt.Errorf("the webhooks of %s have bundles that differ", name)
-		}
-		bundle = one
-	}
-	return bundle, nil
-}
-
-// handshake returns the certificate that is served, if the bundle vouches for it.
-func handshake(ctx context.Context, address string, bundle []byte) (*x509.Certificate, error) {
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(bundle) {
-		return nil, fmt.Errorf("%q is no bundle", bundle)
-	}
-	d := tls.Dialer{NetDialer: &net.Dialer{}, Config: &tls.Config{RootCAs: pool, ServerName: "127.0.0.1"}}
-	conn, err := d.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	return conn.(*tls.Conn).ConnectionState().PeerCertificates[0], nil
-}
-
-// verifies says whether a CA signed the leaf.
-func verifies(leaf *x509.Certificate, ca []byte) bool {
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(ca)
-	_, err := leaf.Verify(x509.VerifyOptions{Roots: pool})
-	return err == nil
 }
 
 // enough leaves a slow machine its time.
@@ -224,7 +175,7 @@ func (r *rotation) check() {
 	if least := testOverlap - time.Second; r.published.IsZero() || r.switched.Sub(r.published) < least {
 		r.Errorf("the new CA signs since %v and was published %v, want %s between them", r.switched, r.published, least)
 	}
-	bundle, err := r.bundle(r.Context(), "MutatingWebhookConfiguration", mutatingConfiguration)
+	bundle, err := servers.Bundle(r.Context(), r.client, "MutatingWebhookConfiguration", mutatingConfiguration)
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/tekgate/tekgate/e2e/baseline"
 	"github.com/tekgate/tekgate/internal/admit"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/strict"
@@ -31,15 +32,7 @@ var ruleSections = map[string]string{
 	"image-pull-secrets": `{imagePullSecrets: {names: [mirror]}}`,
 	"pod-template":       `{podTemplate: {nodeSelector: {builds: "true"}}}`,
 	"image-mirror":       `{imageMirror: {enabled: true, mirror: {rules: [{match: docker.io/**, to: "m.example.com/hub/{path}"}, {match: gcr.io/**, to: "m.example.com/gcr/{path}"}, {match: ghcr.io/**, to: "m.example.com/ghcr/{path}"}]}}}`,
-	"all": `
-serviceAccount: {name: builder}
-kaniko: {image: "ghcr.io/osscontainertools/kaniko:v1.28.3", registryMirror: m.example.com, args: [--push-retry=3]}
-env: {set: [{variables: [{name: GOPROXY, value: "https://goproxy.example.com"}]}]}
-resources: {set: [{limits: {memory: 1Gi}}]}
-imagePullSecrets: {names: [mirror]}
-podTemplate: {nodeSelector: {builds: "true"}}
-imageMirror: {enabled: true, mirror: {rules: [{match: docker.io/**, to: "m.example.com/hub/{path}"}, {match: gcr.io/**, to: "m.example.com/gcr/{path}"}, {match: ghcr.io/**, to: "m.example.com/ghcr/{path}"}]}}
-`,
+	"all":                baseline.Configuration,
 }
 
 // ruleMutator returns a mutator with one rule, or all, switched on.
@@ -86,8 +79,8 @@ func scopesOf(config *mutator.Config) map[string]*mutator.Scope {
 // BenchmarkRules measures one request within the server, from the body's bytes to
 // the answer's: of a handler that allows everything, of each rule alone, of all
 // rules, and of the idiom that kubebuilder's users know (decode into Tekton's
-// types, encode, compare), which does the work of docker-config and
-// service-account. What the network and TLS add is in BenchmarkAdmission.
+// types, encode, compare), which does the work of service-account, env and
+// image-mirror. What the network and TLS add is in BenchmarkAdmission.
 //
 // Beside the usual figures it prints each time as a multiple of the first, which
 // therefore is no constant answer: it has read the review.
@@ -156,7 +149,7 @@ func decodedReview(b *testing.B, body []byte) admission.Request {
 
 // TestRuleSections holds that every rule has a configuration to be measured with.
 func TestRuleSections(t *testing.T) {
-	raw, err := json.Marshal(benchmarkTaskRun())
+	raw, err := json.Marshal(baseline.TaskRun())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,11 +3,7 @@ package policy_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -21,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/mutator"
@@ -52,7 +47,9 @@ func newBed(t *testing.T) *bed {
 		t.Fatal(err)
 	}
 	b := &bed{T: t, client: c}
-	b.installCRDs("300-taskrun.yaml", "300-pipelinerun.yaml")
+	if err := cluster.InstallCRDs(t.Context(), c, "github.com/tektoncd/pipeline", "config/300-crds/300-taskrun.yaml", "config/300-crds/300-pipelinerun.yaml"); err != nil {
+		t.Fatal(err)
+	}
 	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: off, Labels: map[string]string{mutator.MutateKey: mutator.Disabled}}})
 	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "probe", Labels: map[string]string{"probe": "true"}}})
 	return b
@@ -62,37 +59,6 @@ func (b *bed) create(obj client.Object) {
 	b.Helper()
 	if err := b.client.Create(b.Context(), obj); err != nil {
 		b.Fatalf("creating %s: %v", obj.GetName(), err)
-	}
-}
-
-// installCRDs applies Tekton's own, without their conversion, which would ask
-// Tekton's webhook.
-func (b *bed) installCRDs(names ...string) {
-	b.Helper()
-	dir, err := exec.CommandContext(b.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/tektoncd/pipeline").Output()
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, name := range names {
-		text, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "config", "300-crds", name))
-		if err != nil {
-			b.Fatal(err)
-		}
-		crd := &unstructured.Unstructured{}
-		if err := yaml.Unmarshal(text, crd); err != nil {
-			b.Fatal(err)
-		}
-		unstructured.RemoveNestedField(crd.Object, "spec", "conversion")
-		b.create(crd)
-		b.eventually(name+" is established", func() error {
-			if err := b.client.Get(b.Context(), client.ObjectKeyFromObject(crd), crd); err != nil {
-				return err
-			}
-			if !strings.Contains(fmt.Sprint(crd.Object["status"]), "status:True type:Established") {
-				return errors.New("not yet")
-			}
-			return nil
-		})
 	}
 }
 

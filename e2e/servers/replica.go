@@ -1,0 +1,181 @@
+package servers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Options are how a replica of the admission server is started.
+type Options struct {
+	Program    string   // see Build
+	Kubeconfig string   // see Limit
+	Config     string   // the file of its configuration
+	Args       []string // more flags
+}
+
+// Replica is a process of the admission server. It serves HTTPS at Address.
+type Replica struct {
+	Address string // host and port of reviews
+	Logs    *Log
+
+	cmd             *exec.Cmd
+	health, metrics string
+	ended           chan struct{}
+	err             error // of the process, once it has ended
+}
+
+// Start starts one and returns when it is ready to serve. The caller ends it with
+// Terminate or Kill.
+func Start(ctx context.Context, o Options) (*Replica, error) {
+	r := &Replica{Logs: &Log{}, ended: make(chan struct{})}
+	for _, address := range []*string{&r.Address, &r.health, &r.metrics} {
+		free, err := FreeAddress(ctx)
+		if err != nil {
+			return nil, err
+		}
+		*address = free
+	}
+	args := append([]string{
+		"--kubeconfig", o.Kubeconfig, "--config", o.Config, "--bind-address", r.Address,
+		"--health-bind-address", r.health, "--metrics-bind-address", r.metrics,
+	}, o.Args...)
+	r.cmd = exec.CommandContext(context.WithoutCancel(ctx), o.Program, args...) // it is told to end, and then waited for
+	r.cmd.Env = append(os.Environ(), "GOMEMLIMIT=200MiB")                       // as in manifests/tekgate/400-webhook.yaml
+	r.cmd.Stderr = r.Logs
+	if err := r.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting the admission server: %w", err)
+	}
+	go func() {
+		r.err = r.cmd.Wait()
+		close(r.ended)
+	}()
+	if err := r.await(ctx); err != nil {
+		r.Kill()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Replica) await(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		err := r.Ready(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-r.ended:
+			return fmt.Errorf("starting the admission server: it ended with %w; its log:\n%s", r.err, r.Logs)
+		case <-ctx.Done():
+			return fmt.Errorf("waiting until the admission server is ready: %w; its log:\n%s", err, r.Logs)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// Ready asks the replica's probe, as the kubelet does.
+func (r *Replica) Ready(ctx context.Context) error { return Probe(ctx, "http://"+r.health+"/readyz") }
+
+// Probe returns an error unless a server answers 200 at an address.
+func Probe(ctx context.Context, url string) error {
+	_, err := read(ctx, url)
+	return err
+}
+
+func read(ctx context.Context, url string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("got %s", response.Status)
+	}
+	return io.ReadAll(response.Body)
+}
+
+// Terminate sends SIGTERM, as the kubelet does, and returns at once.
+func (r *Replica) Terminate() error { return r.cmd.Process.Signal(syscall.SIGTERM) }
+
+// Ended waits until the process has ended by itself, and returns how.
+func (r *Replica) Ended(ctx context.Context) error {
+	select {
+	case <-r.ended:
+		return r.err
+	case <-ctx.Done():
+		return errors.Join(ctx.Err(), errors.New("the admission server has not ended"))
+	}
+}
+
+// PID is that of the process.
+func (r *Replica) PID() int { return r.cmd.Process.Pid }
+
+// Kill ends the process at once, and returns when it has.
+func (r *Replica) Kill() {
+	_ = r.cmd.Process.Kill() // it may have ended
+	<-r.ended
+}
+
+// Metric is the sum of the process's series whose text begins so.
+func (r *Replica) Metric(ctx context.Context, prefix string) (sum float64, err error) {
+	page, err := read(ctx, "http://"+r.metrics+"/metrics")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(page)) {
+		if !strings.HasPrefix(line, prefix) {
+			continue
+		}
+		value, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndexByte(line, ' ')+1:]), 64)
+		if err != nil {
+			return 0, fmt.Errorf("reading the metric %q: %w", line, err)
+		}
+		sum += value
+	}
+	return sum, nil
+}
+
+// Log may be read while a process writes it.
+type Log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// FreeAddress returns a port of this machine at which nobody listens.
+func FreeAddress(ctx context.Context) (string, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("finding a free port: %w", err)
+	}
+	defer listener.Close()
+	return listener.Addr().String(), nil
+}
