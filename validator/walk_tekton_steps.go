@@ -53,13 +53,15 @@ type tektonSpec struct {
 // out, and the params that it declares or gives. Those of v1beta1 are left to Tekton,
 // which has no exported validation of their steps.
 func tektonSpecs(into tektonObject) ([]tektonSpec, *tektonDeclared) {
-	declared := &tektonDeclared{params: map[string]bool{}}
+	declared := &tektonDeclared{params: map[string]bool{}, lists: map[string]bool{}}
 	switch o := into.(type) {
 	case *v1.Task:
+		declared.specified(o.Spec.Params)
 		return []tektonSpec{{&o.Spec, "spec"}}, declared
 	case *v1.TaskRun:
 		declared.given(o.Spec.Params)
 		if o.Spec.TaskSpec != nil {
+			declared.specified(o.Spec.TaskSpec.Params)
 			return []tektonSpec{{o.Spec.TaskSpec, "spec.taskSpec"}}, declared
 		}
 	case *v1.Pipeline:
@@ -82,10 +84,12 @@ func tektonTasks(pipeline *v1.PipelineSpec, path string, declared *tektonDeclare
 			// What one task is given may have the name and not the type of what
 			// another declares, and Tekton looks at all of them together.
 			for _, param := range tasks[i].Params {
-				declared.composite = declared.composite || param.Value.Type != v1.ParamTypeString
+				declared.typed(param.Name, param.Value.Type)
 			}
 			if task := tasks[i].TaskSpec; task != nil {
-				declared.composite = declared.composite || tektonComposite(task.Params)
+				for _, param := range task.Params {
+					declared.typed(param.Name, param.Type)
+				}
 				if task.APIVersion == "" && task.Kind == "" {
 					specs = append(specs, tektonSpec{&task.TaskSpec, fmt.Sprintf("%s.%s[%d].taskSpec", path, list, i)})
 				}
@@ -97,32 +101,39 @@ func tektonTasks(pipeline *v1.PipelineSpec, path string, declared *tektonDeclare
 
 // tektonDeclared are the params that steps may use wherever they stand in an object.
 type tektonDeclared struct {
-	params    map[string]bool
-	composite bool // whether any param is not a string
+	params  map[string]bool
+	lists   map[string]bool // those that are lists anywhere in the object
+	objects bool            // whether any param is an object, or of a type that does not exist
 }
 
 func (d *tektonDeclared) given(params v1.Params) {
 	for _, param := range params {
 		d.params[param.Name] = true
-		d.composite = d.composite || param.Value.Type != v1.ParamTypeString
+		d.typed(param.Name, param.Value.Type)
 	}
 }
 
 func (d *tektonDeclared) specified(params v1.ParamSpecs) {
 	for _, param := range params {
 		d.params[param.Name] = true
+		d.typed(param.Name, param.Type)
 	}
-	d.composite = d.composite || tektonComposite(params)
 }
 
-func tektonComposite(params v1.ParamSpecs) bool {
-	return slices.ContainsFunc(params, func(p v1.ParamSpec) bool { return p.Type != v1.ParamTypeString })
+func (d *tektonDeclared) typed(name string, kind v1.ParamType) {
+	switch kind {
+	case v1.ParamTypeString:
+	case v1.ParamTypeArray:
+		d.lists[name] = true
+	default:
+		d.objects = true
+	}
 }
 
 // plain tells whether the steps of a specification hold nothing that Tekton's looks for
 // references would find fault with, and nothing that it compares with other parts.
 func (d *tektonDeclared) plain(spec *v1.TaskSpec) bool {
-	if len(spec.Steps) == 0 || spec.StepTemplate != nil || d.composite || tektonComposite(spec.Params) {
+	if len(spec.Steps) == 0 || spec.StepTemplate != nil || d.objects {
 		return false
 	}
 	return !slices.ContainsFunc(spec.Steps, func(step v1.Step) bool { return !d.plainStep(spec, &step) })
@@ -132,8 +143,12 @@ func (d *tektonDeclared) plainStep(spec *v1.TaskSpec, step *v1.Step) bool {
 	if len(step.Workspaces) > 0 || (len(step.VolumeMounts) > 0 && len(spec.Workspaces) > 0) {
 		return false
 	}
-	texts := slices.Concat(step.Command, step.Args)
-	texts = append(texts, step.Name, step.Image, step.WorkingDir, string(step.OnError), string(step.ImagePullPolicy))
+	for _, word := range slices.Concat(step.Command, step.Args) {
+		if !d.plainList(spec, word) && !d.plainText(spec, word, false) {
+			return false
+		}
+	}
+	texts := []string{step.Name, step.Image, step.WorkingDir, string(step.OnError), string(step.ImagePullPolicy)}
 	for _, env := range step.Env {
 		if env.ValueFrom != nil && strings.Contains(env.ValueFrom.String(), "$(") {
 			return false
@@ -149,6 +164,17 @@ func (d *tektonDeclared) plainStep(spec *v1.TaskSpec, step *v1.Step) bool {
 		}
 	}
 	return d.plainText(spec, step.Script, true)
+}
+
+// plainList tells whether a word of a command is nothing but a whole list.
+func (d *tektonDeclared) plainList(spec *v1.TaskSpec, word string) bool {
+	found := tektonPlainList.FindStringSubmatch(word)
+	return found != nil && d.known(spec, found[1])
+}
+
+// known tells whether the steps of a specification may use a param.
+func (d *tektonDeclared) known(spec *v1.TaskSpec, name string) bool {
+	return d.params[name] || slices.ContainsFunc(spec.Params, func(p v1.ParamSpec) bool { return p.Name == name })
 }
 
 // plainText looks at each $( in a text, since Tekton's expressions match from there to
@@ -167,7 +193,8 @@ func (d *tektonDeclared) plainText(spec *v1.TaskSpec, text string, script bool) 
 }
 
 var (
-	tektonPlainParam  = regexp.MustCompile(`^params\.([A-Za-z0-9_-]+)\)`)
+	tektonPlainParam  = regexp.MustCompile(`^params\.([A-Za-z0-9_-]+)(\[[0-9]+\])?\)`)
+	tektonPlainList   = regexp.MustCompile(`^\$\(params\.([A-Za-z0-9_-]+)\[\*\]\)$`)
 	tektonPlainResult = regexp.MustCompile(`^results\.([A-Za-z0-9_-]+)\.path\)`)
 	// tektonPlainContext is what v1.15.0 knows (pkg/apis/pipeline/v1/task_validation.go),
 	// and what it does not look at in steps.
@@ -180,7 +207,7 @@ func (d *tektonDeclared) plainReference(spec *v1.TaskSpec, rest string, script b
 	switch {
 	case strings.HasPrefix(rest, "params"):
 		found := tektonPlainParam.FindStringSubmatch(rest)
-		return found != nil && (d.params[found[1]] || slices.ContainsFunc(spec.Params, func(p v1.ParamSpec) bool { return p.Name == found[1] }))
+		return found != nil && d.known(spec, found[1]) && (found[2] != "" || !d.lists[found[1]])
 	case strings.HasPrefix(rest, "results") && script:
 		found := tektonPlainResult.FindStringSubmatch(rest)
 		return found != nil && slices.ContainsFunc(spec.Results, func(r v1.TaskResult) bool { return r.Name == found[1] })

@@ -16,7 +16,7 @@ import (
 // disturbances are put behind the texts of steps: what Tekton refuses there, what it
 // takes, and what only looks like either.
 var disturbances = []string{
-	"$(params.nowhere)", "$(params.nowhere[*])", `$(params["nowhere"])`, "$(params.a.b.c)", "$(params.image", "$(params.)",
+	"$(params.args[0])", "$(params.args[*])", "$(params.array-to-concat)", "$(params.array-to-echo[*])", "$(params.nowhere)", "$(params.nowhere[*])", `$(params["nowhere"])`, "$(params.a.b.c)", "$(params.image", "$(params.)",
 	"$(params\n.nowhere)", "$$(params.nowhere)", "$(date $(params.nowhere))", "$(date)", "$(params.nowhere $(date)",
 	"$(context.task.nowhere)", "$(context.taskRun.name)", "$(context.taskRun[\"nowhere\"])", "$(context.pipelineRun.uid)",
 	"$(results.nowhere.path)", "$(step.results.nowhere.path)", "$(steps.a.results.b)", "$(workspaces.nowhere.path)",
@@ -114,7 +114,10 @@ func TestTektonPassesPlain(t *testing.T) {
 		{"what is declared", "", "", "$(params.p) $(results.r.path) $(context.task.name) $(workspaces.w.path) $(date)", "", true},
 		{"a param that is not", "", "", "$(params.q)", "", false},
 		{"a result that is not", "", "", "$(results.q.path)", "", false},
-		{"a list", `,"type":"array"`, "", "", "", false},
+		{"a list", `,"type":"array"`, "", "$(params.p[0])", `,"args":["$(params.p[*])"]`, true},
+		{"a list within a word", `,"type":"array"`, "", "", `,"args":["-$(params.p[*])"]`, false},
+		{"a list within a text", `,"type":"array"`, "", "$(params.p)", "", false},
+		{"an object", `,"type":"object","properties":{"k":{}}`, "", "", "", false},
 		{"a stepTemplate", "", `"stepTemplate":{"workingDir":"/"},`, "", "", false},
 		{"a step that is refused", "", "", "x", `,"command":["x"]`, false},
 		{"a mount beside a workspace", "", `"workspaces":[{"name":"w"}],`, "", `,"volumeMounts":[{"name":"v","mountPath":"/workspace/w"}]`, false},
