@@ -13,7 +13,16 @@ import (
 // ValidationURL is where the API server sends what the webhook is to validate, as the
 // live configuration has it.
 func (w *Webhook) ValidationURL(ctx context.Context) (string, error) {
-	configuration := object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "", "validation."+w.Name)
+	return w.url(ctx, "ValidatingWebhookConfiguration", "validation."+w.Name)
+}
+
+// DefaultingURL is where the API server sends what the webhook is to default.
+func (w *Webhook) DefaultingURL(ctx context.Context) (string, error) {
+	return w.url(ctx, "MutatingWebhookConfiguration", w.Name)
+}
+
+func (w *Webhook) url(ctx context.Context, kind, name string) (string, error) {
+	configuration := object("admissionregistration.k8s.io/v1", kind, "", name)
 	if err := w.client.Get(ctx, client.ObjectKeyFromObject(configuration), configuration); err != nil {
 		return "", err
 	}

@@ -1,0 +1,166 @@
+package peers
+
+import (
+	"context"
+	_ "embed"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/e2e/cluster"
+)
+
+//go:embed policies/kyverno.yaml
+var kyvernoPolicies string
+
+// kyvernoFurniture is what its chart brings, but for the objects that run it.
+const kyvernoFurniture = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: kyverno}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: kyverno, namespace: kyverno}
+data:
+  enableDefaultRegistryMutation: "true"
+  defaultRegistry: docker.io
+  generateSuccessEvents: "false"
+  excludeGroups: system:nodes
+  resourceFilters: "[*/*,kyverno,*] [Event,*,*] [*/*,kube-system,*] [*/*,kube-public,*] [*/*,kube-node-lease,*] [Node,*,*] [Node/?*,*,*] [ReplicaSet,*,*] [EphemeralReport,*,*] [ClusterEphemeralReport,*,*]"
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: kyverno-metrics, namespace: kyverno}
+data: {}
+`
+
+// StartKyverno runs Kyverno's admission controller with a ClusterPolicy and, at the
+// path CEL, a MutatingPolicy that do the same job. It makes its certificate itself,
+// here with keys of P-256 and not of RSA, which is its default, and registers itself
+// for as long as it runs, for both policies.
+func StartKyverno(ctx context.Context, c *cluster.Cluster, o Options) (*Server, error) {
+	program, err := Build(ctx, Kyverno, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	direct, err := connect(c)
+	if err != nil {
+		return nil, err
+	}
+	policies, err := installKyverno(ctx, direct)
+	if err != nil {
+		return nil, err
+	}
+	s, err := runKyverno(ctx, c, program)
+	if err != nil {
+		return nil, err
+	}
+	return s.orStop(s.settleKyverno(ctx, direct, policies))
+}
+
+func installKyverno(ctx context.Context, direct client.Client) (policies []*unstructured.Unstructured, err error) {
+	source, err := Source(ctx, Kyverno)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := readAll(source, "config/crds/*/*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	others, err := read("Kyverno's ConfigMaps", strings.NewReader(kyvernoFurniture))
+	if err != nil {
+		return nil, err
+	}
+	if err := install(ctx, direct, append(objects, others...)); err != nil {
+		return nil, err
+	}
+	return read("Kyverno's policies", strings.NewReader(kyvernoPolicies))
+}
+
+func runKyverno(ctx context.Context, c *cluster.Cluster, program string) (*Server, error) {
+	ports, err := freePorts(ctx, 2)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := folder(nil)
+	if err != nil {
+		return nil, err
+	}
+	address := net.JoinHostPort("127.0.0.1", ports[0])
+	env := []string{
+		"KYVERNO_NAMESPACE=kyverno", "KYVERNO_SVC=kyverno-svc", "KYVERNO_DEPLOYMENT=kyverno-admission-controller",
+		"KYVERNO_POD_NAME=kyverno-admission-controller", "KYVERNO_SERVICEACCOUNT_NAME=kyverno-admission-controller",
+		"KYVERNO_ROLE_NAME=kyverno:admission-controller", "INIT_CONFIG=kyverno", "METRICS_CONFIG=kyverno-metrics",
+	}
+	s, err := launch(Kyverno, program, dir, env, []string{
+		"--kubeconfig=" + c.Kubeconfig, "--serverIP=" + address, "--webhookServerHost=127.0.0.1", "--webhookServerPort=" + ports[0],
+		"--tlsKeyAlgorithm=ECDSA", "--caSecretName=kyverno-svc.kyverno.svc.kyverno-tls-ca", "--tlsSecretName=kyverno-svc.kyverno.svc.kyverno-tls-pair",
+		"--backgroundServiceAccountName=system:serviceaccount:kyverno:kyverno-background-controller",
+		"--reportsServiceAccountName=system:serviceaccount:kyverno:kyverno-reports-controller",
+		"--disableMetrics=true", "--controllerRuntimeMetricsAddress=0", "--enablePolicyException=false", "--crdWatcher=true",
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Address = address
+	return s, nil
+}
+
+// settleKyverno creates the policies, once Kyverno lets them pass, and waits until it
+// serves both: it makes a path of its own for some, and says so in the configuration
+// that it writes.
+func (s *Server) settleKyverno(ctx context.Context, direct client.Client, policies []*unstructured.Unstructured) error {
+	s.direct = direct
+	if err := s.await(ctx, "listens", listens(s.Address)); err != nil {
+		return err
+	}
+	for _, policy := range policies {
+		if err := create(ctx, direct, policy); err != nil {
+			return fmt.Errorf("%w; its log ends:\n%s", err, s.log.tail())
+		}
+	}
+	if err := s.await(ctx, "is registered", func(ctx context.Context) error { return s.readKyverno(ctx, direct) }); err != nil {
+		return err
+	}
+	return errors.Join(s.works(ctx, s.URL), s.works(ctx, s.CEL))
+}
+
+// readKyverno learns both URLs and the CA from the live configuration.
+func (s *Server) readKyverno(ctx context.Context, direct client.Client) error {
+	configuration := object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "", "kyverno-resource-mutating-webhook-cfg")
+	if err := direct.Get(ctx, client.ObjectKeyFromObject(configuration), configuration); err != nil {
+		return err
+	}
+	hooks, _, _ := unstructured.NestedSlice(configuration.Object, "webhooks")
+	for _, h := range hooks {
+		hook, _ := h.(map[string]any)
+		if !strings.Contains(fmt.Sprint(hook["rules"]), "taskruns") {
+			continue
+		}
+		address, _, _ := unstructured.NestedString(hook, "clientConfig", "url")
+		bundle, _, _ := unstructured.NestedString(hook, "clientConfig", "caBundle")
+		parsed, err := url.Parse(address)
+		if err != nil {
+			return err
+		}
+		if strings.HasPrefix(parsed.Path, "/mpol") {
+			s.CEL = address
+		} else {
+			s.URL = address
+		}
+		if s.CA, err = base64.StdEncoding.DecodeString(bundle); err != nil {
+			return err
+		}
+	}
+	if s.URL == "" || s.CEL == "" {
+		return fmt.Errorf("it is registered at %q and %q for TaskRuns", s.URL, s.CEL)
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+package peers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Server is an admission server that runs as a process of its own.
+type Server struct {
+	// Name is that of the program.
+	Name string
+	// URL is where it takes reviews of TaskRuns, or of Pods where those are its job.
+	URL string
+	// CEL is where Kyverno takes them for its MutatingPolicies; empty for others.
+	CEL string
+	// Address is the host and port of URL.
+	Address string
+	// CA is the PEM of who signed its certificate.
+	CA []byte
+	// PID is that of its process.
+	PID int
+	// Ready is how long it took from the start of the process until it answered.
+	Ready time.Duration
+
+	cmd    *exec.Cmd
+	began  time.Time
+	exited chan error
+	log    *buffer
+	dir    string
+	health string // URL of Tekgate's readiness
+
+	direct     client.Client
+	registered []*unstructured.Unstructured
+}
+
+// launch starts a program. dir holds its files and goes when it is stopped.
+func launch(name, program, dir string, env, args []string) (*Server, error) {
+	s := &Server{Name: name, exited: make(chan error, 1), log: &buffer{}, dir: dir}
+	s.cmd = exec.Command(program, args...) //nolint:noctx // it outlives the call that starts it, until Stop
+	s.cmd.Dir = dir
+	s.cmd.Env = append([]string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=" + os.Getenv("PATH")}, env...)
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	s.began = time.Now()
+	if err := s.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	s.PID = s.cmd.Process.Pid
+	go func() { s.exited <- s.cmd.Wait() }()
+	return s, nil
+}
+
+// await tries until there is no error, the process ends or two minutes are over.
+func (s *Server) await(ctx context.Context, what string, try func(context.Context) error) error {
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, 10*time.Millisecond, 2*time.Minute, true, func(ctx context.Context) (bool, error) {
+		if err := s.died(); err != nil {
+			return false, err
+		}
+		last = try(ctx)
+		return last == nil, nil
+	})
+	if err != nil {
+		return fmt.Errorf("waiting until %s %s: %w; its log ends:\n%s", s.Name, what, errors.Join(last, err), s.log.tail())
+	}
+	return nil
+}
+
+func (s *Server) died() error {
+	select {
+	case err := <-s.exited:
+		s.exited <- err
+		return fmt.Errorf("%s ended by itself: %v", s.Name, err)
+	default:
+		return nil
+	}
+}
+
+// listens is nil once somebody accepts connections at the address.
+func listens(address string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+}
+
+// Terminate sends the signal that a Pod gets first, and does not wait.
+func (s *Server) Terminate() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
+
+// Exited is closed over by who waits for the end of the process after Terminate.
+func (s *Server) Exited(ctx context.Context) error {
+	select {
+	case err := <-s.exited:
+		s.exited <- err
+		return nil //nolint:nilerr // that it ended is what was asked
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the end of %s: %w", s.Name, ctx.Err())
+	}
+}
+
+// Stop ends the process at once and removes its files. Stopping twice is stopping
+// once.
+func (s *Server) Stop() {
+	_ = s.cmd.Process.Kill() // it may have ended
+	err := <-s.exited
+	s.exited <- err
+	_ = os.RemoveAll(s.dir)
+}
+
+// Log returns what the process has said so far.
+func (s *Server) Log() string { return s.log.String() }
+
+// freePorts returns ports of loopback that nobody listens on.
+func freePorts(ctx context.Context, n int) ([]string, error) {
+	var ports []string
+	for range n {
+		var config net.ListenConfig
+		l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("finding a free port: %w", err)
+		}
+		defer l.Close() // at the end, so that no port comes twice
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		if err != nil {
+			return nil, fmt.Errorf("finding a free port: %w", err)
+		}
+		ports = append(ports, port)
+	}
+	return ports, nil
+}
+
+// folder makes one for a server, with the given files.
+func folder(files map[string][]byte) (string, error) {
+	dir, err := os.MkdirTemp("", "tekgate-peer-")
+	if err != nil {
+		return "", fmt.Errorf("making a folder for a peer: %w", err)
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			return "", errors.Join(fmt.Errorf("writing a peer's %s: %w", name, err), os.RemoveAll(dir))
+		}
+	}
+	return dir, nil
+}
+
+// buffer may be read while the process writes.
+type buffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// tail returns the last lines.
+func (b *buffer) tail() string {
+	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+	return strings.Join(lines[max(0, len(lines)-20):], "\n")
+}

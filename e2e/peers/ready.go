@@ -1,0 +1,123 @@
+package peers
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/tekgate/tekgate/e2e/baseline"
+)
+
+// Options say how a server is run.
+type Options struct {
+	// Register makes the API server call it, for creations of TaskRuns. Kyverno
+	// registers itself, whatever is said here, for as long as it runs.
+	Register bool
+	// Config is the text of Tekgate's configuration; the others have policies.
+	Config string
+	// Identity is the certificate of those that do not make their own: Gatekeeper and
+	// the pod identity webhook.
+	Identity *Identity
+	// Log hears about slow steps.
+	Log io.Writer
+}
+
+// Caller returns a client that speaks HTTP/1.1 and trusts a server's CA alone.
+// Without a CA it trusts everybody. Without keep, each request makes a connection of its own.
+func Caller(ca []byte, keep bool) *http.Client {
+	trust := &tls.Config{NextProtos: []string{"http/1.1"}, InsecureSkipVerify: ca == nil}
+	if ca != nil {
+		trust.RootCAs = x509.NewCertPool()
+		trust.RootCAs.AppendCertsFromPEM(ca)
+	}
+	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+		TLSClientConfig:   trust,
+		DisableKeepAlives: !keep, MaxIdleConnsPerHost: 128,
+	}}
+}
+
+// Answer is what matters of an admission review's response.
+type Answer struct {
+	Response struct {
+		Allowed bool   `json:"allowed"`
+		Patch   []byte `json:"patch"`
+		Status  struct {
+			Message string `json:"message"`
+		} `json:"status"`
+	} `json:"response"`
+}
+
+// Ask sends a review and returns the answer with its bytes.
+func Ask(ctx context.Context, caller *http.Client, url string, review []byte) (Answer, []byte, error) {
+	var answer Answer
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(review))
+	if err != nil {
+		return answer, nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := caller.Do(req)
+	if err != nil {
+		return answer, nil, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		return answer, nil, err
+	}
+	if res.StatusCode != http.StatusOK || res.ProtoMajor != 1 {
+		return answer, nil, fmt.Errorf("it answers %s over %s", res.Status, res.Proto)
+	}
+	return answer, text, json.Unmarshal(text, &answer)
+}
+
+// works waits until the TaskRun of the benchmarks comes back with all that the job
+// takes, and says in Ready how long that took.
+func (s *Server) works(ctx context.Context, url string) error {
+	review, err := baseline.Review(baseline.TaskRun())
+	if err != nil {
+		return err
+	}
+	return s.answers(ctx, url, review, Job()...)
+}
+
+// Job returns what has to be in the patch of every arm that does the job.
+func Job() []string {
+	return []string{baseline.ServiceAccount, baseline.Mirror + "/", baseline.Variable, baseline.Value}
+}
+
+// answers waits until the patch for a review holds the given texts.
+func (s *Server) answers(ctx context.Context, url string, review []byte, parts ...string) error {
+	caller := Caller(s.CA, true)
+	defer caller.CloseIdleConnections()
+	err := s.await(ctx, "does its job at "+url, func(ctx context.Context) error {
+		answer, _, err := Ask(ctx, caller, url, review)
+		if err != nil {
+			return err
+		}
+		for _, part := range parts {
+			if !answer.Response.Allowed || !bytes.Contains(answer.Response.Patch, []byte(part)) {
+				return fmt.Errorf("its patch lacks %q: allowed is %v, %s %s", part, answer.Response.Allowed, answer.Response.Status.Message, answer.Response.Patch)
+			}
+		}
+		return nil
+	})
+	if s.Ready == 0 {
+		s.Ready = time.Since(s.began)
+	}
+	return err
+}
+
+// orStop stops the server where there is an error.
+func (s *Server) orStop(err error) (*Server, error) {
+	if err == nil {
+		return s, nil
+	}
+	s.Stop()
+	return nil, err
+}
