@@ -34,5 +34,6 @@ func benchmarks() []benchmark {
 		handshakes(),    // B7
 		hostile(),       // B10
 		footprint(),     // B11
+		lintDocuments(), // B14
 	}
 }
