@@ -123,8 +123,8 @@ func (b *bed) linters(ctx context.Context, dir string) (map[string]linter, []str
 		args                 []string
 		faults               []string
 	}{
-		{armOurs, "", "", []string{"lint", repository, "--fail-on", "never"}, []string{" image-latest: ", " privileged: "}},
-		{armKyvernoApply, peers.KyvernoCLI, lintKyverno, []string{"apply", filepath.Join(dir, peers.KyvernoCLI+".yaml"), "--resource", repository, "--remove-color"}, []string{"latest-tag", "- privileged"}},
+		{armOurs, "", "", []string{"lint", repository, "--fail-on", "never"}, []string{"(image-latest)", "(privileged)"}},
+		{armKyvernoApply, peers.KyvernoCLI, lintKyverno, []string{"apply", filepath.Join(dir, peers.KyvernoCLI+".yaml"), "--resource", repository, "--remove-color"}, []string{"- latest-tag ", "- privileged "}},
 		{armGator, peers.Gator, lintGatekeeper, []string{"test", "--filename", filepath.Join(dir, peers.Gator+".yaml"), "--filename", repository}, []string{"[\"steplatesttag\"]", "[\"stepprivileged\"]"}},
 	} {
 		if b.leftOut(one.arm) {
