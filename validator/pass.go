@@ -25,10 +25,12 @@ type Pass struct {
 	// object's texts may hold $(tt.params.…) then.
 	Template map[string]any
 
-	at      string // what goes before each path: "" or "spec.resourcetemplates[0]."
+	rule    *Rule          // the one that is asked
+	mode    Mode           // what becomes of its findings
+	walked  map[string]any // what walks over the object have found, see once
+	at      string         // what goes before each path: "" or "spec.resourcetemplates[0]."
 	now     func() time.Time
 	rules   func() []string // the ids of all rules
-	report  func(*Finding)
 	found   []*Finding
 	unknown []string
 }
@@ -37,8 +39,10 @@ type Pass struct {
 // a period at its end: what is wrong, why it matters, how to mend it. Less than 240
 // bytes are best, since the API server may cut what is longer.
 func (p *Pass) Report(path, format string, args ...any) *Finding {
-	finding := &Finding{Path: p.at + path, Message: oneLine(fmt.Sprintf(format, args...))}
-	p.report(finding)
+	finding := &Finding{
+		Rule: p.rule.ID, Severity: p.rule.Severity, Mode: p.mode, Others: p.rule.Others,
+		Path: p.at + path, Message: oneLine(fmt.Sprintf(format, args...)),
+	}
 	p.found = append(p.found, finding)
 	return finding
 }

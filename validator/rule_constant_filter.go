@@ -32,7 +32,7 @@ func checkConstantFilter(_ context.Context, p *Pass) {
 }
 
 func (p *Pass) checkConstant(in interceptor, text celText) {
-	ast, _ := compileCEL(text.Value)
+	ast, _ := p.compileCEL(text.Value)
 	value, constant := constantCEL(ast)
 	switch {
 	case !constant:

@@ -43,7 +43,7 @@ func (p *Pass) checkCEL(in interceptor, text celText) {
 				text.Key, problem, in.Unit)
 		}
 	}
-	ast, problem := compileCEL(text.Value)
+	ast, problem := p.compileCEL(text.Value)
 	switch {
 	case problem != "":
 		p.Report(path, "%s does not compile, so no event passes %s: %s", what, in.Unit, problem)

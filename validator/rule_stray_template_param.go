@@ -19,7 +19,7 @@ func checkStrayTemplateParam(_ context.Context, p *Pass) {
 	if p.Template != nil {
 		return
 	}
-	for _, text := range textsIn(p.Object["spec"], "spec") {
+	for _, text := range specExpressions(p) {
 		if isProseField(text.Path) {
 			continue
 		}

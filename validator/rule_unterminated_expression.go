@@ -41,7 +41,7 @@ func checkUnterminatedExpression(_ context.Context, p *Pass) {
 		p.reportUnterminated(t.texts(), "tt.params", t.names)
 	}
 	if p.Kind.Group == tektonGroup {
-		texts := textsIn(p.Object["spec"], "spec")
+		texts := specExpressions(p)
 		p.reportUnterminated(texts, "params", func() []string { return declaredParams(p.Object["spec"]) })
 		for _, root := range []string{"context", "workspaces", "results", "tasks", "steps"} {
 			p.reportUnterminated(texts, root, func() []string { return nil })

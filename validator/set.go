@@ -21,6 +21,13 @@ type Set struct {
 	Elsewhere map[string][]string
 
 	objects map[schema.GroupKind][]Subject
+	named   map[setName][]Subject // the same, in the same order
+}
+
+// setName is what an object is looked up by.
+type setName struct {
+	kind schema.GroupKind
+	name string
 }
 
 // CoreInterceptors are the ClusterInterceptors that every installation has: those of
@@ -29,10 +36,11 @@ var CoreInterceptors = []string{"bitbucket", "cel", "github", "gitlab", "slack",
 
 // NewSet returns the set of some objects.
 func NewSet(objects []Subject) *Set {
-	s := &Set{objects: map[schema.GroupKind][]Subject{}}
+	s := &Set{objects: map[schema.GroupKind][]Subject{}, named: map[setName][]Subject{}}
 	for _, o := range objects {
 		kind := o.Kind.GroupKind()
-		s.objects[kind] = append(s.objects[kind], o)
+		by := setName{kind, o.Name()}
+		s.objects[kind], s.named[by] = append(s.objects[kind], o), append(s.named[by], o)
 	}
 	return s
 }
@@ -57,8 +65,8 @@ func (s *Set) Names(_ context.Context, kind schema.GroupKind, namespace string) 
 
 // Get implements Cluster.
 func (s *Set) Get(_ context.Context, kind schema.GroupKind, namespace, name string) (map[string]any, error) {
-	for _, o := range s.objects[kind] {
-		if o.in(namespace) && o.Name() == name {
+	for _, o := range s.named[setName{kind, name}] {
+		if o.in(namespace) {
 			return o.Fields, nil
 		}
 	}

@@ -129,16 +129,17 @@ type judgement struct {
 }
 
 func (j *judgement) judge(ctx context.Context, base *Pass) {
+	walked := map[string]any{}
+	var pass Pass
 	for _, rule := range j.validator.rules() {
 		mode := j.validator.Config.mode(rule, j.namespace)
 		if mode == Off || !rule.Handles(base.Kind) || (rule.Online && j.validator.Registry == nil) {
 			continue
 		}
-		pass := *base
+		pass = *base
 		pass.Cluster, pass.Registry, pass.Offline = j.cluster, j.validator.Registry, j.validator.Offline
 		pass.now, pass.rules = j.validator.now, identifiers
-		pass.report = func(f *Finding) { f.Severity, f.Mode, f.Rule, f.Others = rule.Severity, mode, rule.ID, rule.Others }
-		pass.found, pass.unknown = nil, nil
+		pass.rule, pass.mode, pass.walked = rule, mode, walked
 		rule.Check(ctx, &pass)
 		j.take(rule, pass.found)
 		for _, text := range pass.unknown {

@@ -3,9 +3,9 @@ package validator
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -127,6 +127,20 @@ func paramsIn(fields map[string]any, path string) []param {
 	return found
 }
 
+// once returns what a walk over the object of a pass finds. Many rules ask for the same,
+// so it is remembered until the object has been judged; nobody may change it.
+func once[T any](p *Pass, name string, walk func() []T) []T {
+	if p.walked == nil { // a pass of a rule's own
+		return walk()
+	}
+	if known, ok := p.walked[name].([]T); ok {
+		return known
+	}
+	found := slices.Clip(walk())
+	p.walked[name] = found
+	return found
+}
+
 // text is a text somewhere in decoded JSON.
 type text struct {
 	Path  string // below the path that was given
@@ -136,23 +150,62 @@ type text struct {
 // textsIn returns all texts in a value, in the order of their keys and positions. The
 // keys themselves are none of them.
 func textsIn(value any, path string) []text {
+	return appendTexts(nil, value, path, "")
+}
+
+// expressionsIn returns those of textsIn that may hold an expression.
+func expressionsIn(value any, path string) []text {
+	return appendTexts(nil, value, path, "$(")
+}
+
+// specExpressions returns those of the specification of an object.
+func specExpressions(p *Pass) []text {
+	return once(p, "specExpressions", func() []text { return expressionsIn(p.Object["spec"], "spec") })
+}
+
+func appendTexts(found []text, value any, path, holding string) []text {
 	switch v := value.(type) {
 	case string:
-		return []text{{path, v}}
+		if strings.Contains(v, holding) {
+			return append(found, text{path, v})
+		}
 	case []any:
-		var found []text
 		for i, item := range v {
-			found = append(found, textsIn(item, path+"["+strconv.Itoa(i)+"]")...)
+			if !scalar(item, holding) {
+				found = appendTexts(found, item, path+"["+strconv.Itoa(i)+"]", holding)
+			}
 		}
-		return found
 	case map[string]any:
-		var found []text
-		for _, key := range slices.Sorted(maps.Keys(v)) {
-			found = append(found, textsIn(v[key], join(path, key))...)
+		for _, key := range sortedKeys(v) {
+			if item := v[key]; !scalar(item, holding) {
+				found = appendTexts(found, item, join(path, key), holding)
+			}
 		}
-		return found
 	}
-	return nil
+	return found
+}
+
+// scalar tells whether a value can hold no text that is looked for, so that its path need
+// not be put together.
+func scalar(value any, holding string) bool {
+	switch v := value.(type) {
+	case string:
+		return !strings.Contains(v, holding)
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	}
+	return true
+}
+
+func sortedKeys(fields map[string]any) []string {
+	keys := make([]string, 0, len(fields))
+	for key := range fields {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // join appends a field to a path. A key that is not a plain field name stands in

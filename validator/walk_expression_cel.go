@@ -73,6 +73,21 @@ var celEnv = sync.OnceValues(func() (*cel.Env, error) {
 	)
 })
 
+// compiledCEL is what became of an expression.
+type compiledCEL struct {
+	ast     *cel.Ast
+	problem string
+}
+
+// compileCEL compiles an expression of the object once for all rules.
+func (p *Pass) compileCEL(value string) (ast *cel.Ast, problem string) {
+	compiled := once(p, "cel "+value, func() []compiledCEL {
+		ast, problem := compileCEL(value)
+		return []compiledCEL{{ast, problem}}
+	})
+	return compiled[0].ast, compiled[0].problem
+}
+
 // compileCEL compiles an expression as Triggers would. The problem is one line, ""
 // where there is none; a nil AST without a problem says that nothing can be told.
 func compileCEL(value string) (ast *cel.Ast, problem string) {

@@ -91,6 +91,10 @@ type graphSpec struct {
 // graphSpecsIn returns every specification in an object, those of custom tasks left
 // out.
 func graphSpecsIn(p *Pass) []graphSpec {
+	return once(p, "graphSpecsIn", func() []graphSpec { return walkGraphSpecsIn(p) })
+}
+
+func walkGraphSpecsIn(p *Pass) []graphSpec {
 	var r object.Reader
 	spec := r.Fields(p.Object, "spec")
 	switch p.Kind.Kind {
@@ -196,6 +200,10 @@ func (c graphCall) target() string {
 // known, and of specifications that are written out. TaskRuns of a PipelineRun have
 // none: its controller has looked already.
 func graphCallsIn(p *Pass) []graphCall {
+	return once(p, "graphCallsIn", func() []graphCall { return walkGraphCallsIn(p) })
+}
+
+func walkGraphCallsIn(p *Pass) []graphCall {
 	var r object.Reader
 	spec := r.Fields(p.Object, "spec")
 	var calls []graphCall
@@ -280,6 +288,10 @@ func graphLocalName(ref map[string]any, kind string) (string, bool) {
 // graphResolvedCalls returns the calls whose specification is known. What cannot be looked
 // up is passed over: missing-definition tells of it.
 func graphResolvedCalls(ctx context.Context, p *Pass) []graphCall {
+	return once(p, "graphResolvedCalls", func() []graphCall { return walkGraphResolvedCalls(ctx, p) })
+}
+
+func walkGraphResolvedCalls(ctx context.Context, p *Pass) []graphCall {
 	var r object.Reader
 	var found []graphCall
 	for _, call := range graphCallsIn(p) {
@@ -319,11 +331,11 @@ type graphUse struct {
 // whoever applies that object wants untouched; with lenient it is left out too.
 func graphUsesIn(fields map[string]any, path string, lenient bool, skip []string, roots ...string) []graphUse {
 	var found []graphUse
-	for _, key := range slices.Sorted(maps.Keys(fields)) {
+	for _, key := range sortedKeys(fields) {
 		if slices.Contains(skip, key) {
 			continue
 		}
-		for _, t := range textsIn(fields[key], join(path, key)) {
+		for _, t := range expressionsIn(fields[key], join(path, key)) {
 			if graphForReaders(t.Path) || lenient && strings.Contains(t.Value, "<<") {
 				continue
 			}

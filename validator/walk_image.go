@@ -26,6 +26,10 @@ type usedImage struct {
 
 // imagesUsed returns the images of an object that have a name, those of volumes too.
 func imagesUsed(p *Pass) []usedImage {
+	return once(p, "imagesUsed", func() []usedImage { return walkImagesUsed(p) })
+}
+
+func walkImagesUsed(p *Pass) []usedImage {
 	var r object.Reader
 	var found []usedImage
 	for _, task := range object.Tasks(p.Object) {

@@ -29,6 +29,10 @@ type kanikoSetting struct {
 
 // kanikoSteps returns the steps of an object that run Kaniko.
 func kanikoSteps(p *Pass) []kanikoStep {
+	return once(p, "kanikoSteps", func() []kanikoStep { return walkKanikoSteps(p) })
+}
+
+func walkKanikoSteps(p *Pass) []kanikoStep {
 	var found []kanikoStep
 	for _, c := range secSteps(p) {
 		words, whole := kanikoWords(p, c)

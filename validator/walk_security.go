@@ -26,6 +26,10 @@ type secContainer struct {
 // secContainers returns all steps and sidecars that an object writes out, and the
 // stepTemplates.
 func secContainers(p *Pass) []secContainer {
+	return once(p, "secContainers", func() []secContainer { return walkSecContainers(p) })
+}
+
+func walkSecContainers(p *Pass) []secContainer {
 	var r object.Reader
 	var found []secContainer
 	for _, task := range object.Tasks(p.Object) {
@@ -47,13 +51,13 @@ func secContainers(p *Pass) []secContainer {
 
 // secSteps returns the steps alone, without those that a StepAction defines.
 func secSteps(p *Pass) []secContainer {
-	return slices.DeleteFunc(secContainers(p), func(c secContainer) bool { return c.Step == nil || c.Fields["ref"] != nil })
+	return slices.DeleteFunc(slices.Clone(secContainers(p)), func(c secContainer) bool { return c.Step == nil || c.Fields["ref"] != nil })
 }
 
 // secEnds returns the containers that there will be: steps and sidecars, each with what
 // the stepTemplate adds.
 func secEnds(p *Pass) []secContainer {
-	return slices.DeleteFunc(secContainers(p), func(c secContainer) bool {
+	return slices.DeleteFunc(slices.Clone(secContainers(p)), func(c secContainer) bool {
 		return c.Unit == "the stepTemplate" || c.Fields["ref"] != nil
 	})
 }

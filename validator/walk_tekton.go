@@ -58,10 +58,10 @@ var tektonConfig = func() *config.Config {
 // tektonProblems returns why Tekton would refuse an object, whichever of the samples
 // are put into it; nothing where one of them makes it pass.
 func tektonProblems(ctx context.Context, fields map[string]any, empty func() tektonObject, samples []map[string]string) []string {
-	ctx = config.ToContext(apis.WithinCreate(ctx), tektonConfig)
+	ctx = tektonContext(ctx)
 	var common []string
 	for i, sample := range samples {
-		problems := tektonOnce(ctx, tektonSampled(fields, "", sample).(map[string]any), empty())
+		problems := tektonOnce(ctx, tektonSampled(fields, "", sample).(map[string]any), empty)
 		if i == 0 {
 			common = problems
 		}
@@ -73,23 +73,55 @@ func tektonProblems(ctx context.Context, fields map[string]any, empty func() tek
 	return common
 }
 
+// tektonContext is that of a create, with every feature switched on.
+func tektonContext(ctx context.Context) context.Context {
+	return config.ToContext(apis.WithinCreate(ctx), tektonConfig)
+}
+
 // tektonOnce decodes as strictly as Tekton's webhook does, sets defaults, and
 // validates. Where Tekton panics nothing is known.
-func tektonOnce(ctx context.Context, fields map[string]any, into tektonObject) (problems []string) {
+func tektonOnce(ctx context.Context, fields map[string]any, empty func() tektonObject) (problems []string) {
 	defer func() {
 		if recover() != nil {
 			problems = nil
 		}
 	}()
-	tektonName(fields)
-	raw, err := json.Marshal(fields)
-	if err != nil {
+	raw, ok := tektonRaw(fields)
+	if !ok {
 		return nil
 	}
+	into := empty()
 	if err := tektonDecode(raw, into); err != nil {
 		return tektonLines(err)
 	}
 	into.SetDefaults(ctx)
+	passes, spent := tektonPasses(ctx, into)
+	if passes {
+		return nil
+	}
+	if spent {
+		return tektonWhole(ctx, raw, empty())
+	}
+	return tektonVerdict(ctx, into)
+}
+
+// tektonRaw is an object as it would reach Tekton's webhook.
+func tektonRaw(fields map[string]any) ([]byte, bool) {
+	tektonName(fields)
+	raw, err := json.Marshal(fields)
+	return raw, err == nil
+}
+
+// tektonWhole asks Tekton about an object that it can decode.
+func tektonWhole(ctx context.Context, raw []byte, into tektonObject) []string {
+	if err := tektonDecode(raw, into); err != nil {
+		return tektonLines(err)
+	}
+	into.SetDefaults(ctx)
+	return tektonVerdict(ctx, into)
+}
+
+func tektonVerdict(ctx context.Context, into tektonObject) []string {
 	if err := into.Validate(ctx); err != nil {
 		return tektonLines(err)
 	}

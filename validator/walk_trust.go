@@ -29,6 +29,10 @@ type source struct {
 // sourcesIn returns them all, those of pipelines within pipelines and of steps too.
 // References to custom tasks are none of them.
 func sourcesIn(p *Pass) []source {
+	return once(p, "sourcesIn", func() []source { return walkSourcesIn(p) })
+}
+
+func walkSourcesIn(p *Pass) []source {
 	var r object.Reader
 	spec := r.Fields(p.Object, "spec")
 	run := object.Task{Run: object.Run{Params: r.FieldsList(spec, "params")}}

@@ -45,5 +45,6 @@ func benchmarks() []benchmark {
 		hostile(),       // B10
 		footprint(),     // B11
 		herd(),          // B12
+		lintDocuments(), // B14
 	}
 }
