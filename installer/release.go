@@ -15,6 +15,8 @@ type Release struct {
 	// that cannot be pulled.
 	Images   []image.Rewritten
 	Versions Versions
+	// Notes are sentences about decisions that were taken on the way here.
+	Notes []string
 }
 
 // VersionsOf reads the versions of Pipelines and Triggers from the objects of

@@ -50,9 +50,10 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	kubeconfig := flag.String("kubeconfig", "", "kubeconfig `FILE`")
-	namespace := flag.String("cluster-resource-namespace", "cert-manager", "`NAMESPACE` of the Secrets of ClusterIssuers")
-	flag.Parse()
+	flags := flag.NewFlagSet("controllers", flag.ExitOnError) // the common one is controller-runtime's
+	kubeconfig := flags.String("kubeconfig", "", "kubeconfig `FILE`")
+	namespace := flags.String("cluster-resource-namespace", "cert-manager", "`NAMESPACE` of the Secrets of ClusterIssuers")
+	_ = flags.Parse(os.Args[1:]) // it exits where something is wrong
 	if err := run(ctx, *kubeconfig, *namespace); err != nil {
 		fmt.Fprintln(os.Stderr, "cert-manager's controllers:", err)
 		os.Exit(1)
