@@ -9,6 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	looks "github.com/tekgate/tekgate/installer/live"
 )
 
 // certManager is the group of cert-manager's kinds, in the version that is used.
@@ -127,36 +129,13 @@ func (r *run) waitCertificates(ctx context.Context, changes []*Change) error {
 	requests := slices.DeleteFunc(slices.Clone(changes), func(c *Change) bool { return !isCertificate(c.Desired) })
 	return r.until(ctx, r.options.Timeout, func(ctx context.Context) (string, error) {
 		return r.firstUnready(ctx, requests, func(live *unstructured.Unstructured) (string, error) {
-			ready, why := Issued(live)
+			ready, why := looks.Issued(live)
 			if ready {
 				return "", nil
 			}
 			return name(live) + " to be issued by cert-manager (" + why + ")", nil
 		})
 	})
-}
-
-// Issued says whether a Certificate of cert-manager's is ready, or why it is not, in
-// cert-manager's words.
-func Issued(certificate *unstructured.Unstructured) (ready bool, why string) {
-	conditions, _, _ := unstructured.NestedSlice(certificate.Object, "status", "conditions")
-	why = "cert-manager has not looked at it: see whether its controller runs"
-	for _, c := range conditions {
-		condition, _ := c.(map[string]any)
-		text := fmt.Sprintf("%v: %v", condition["reason"], condition["message"])
-		switch condition["type"] {
-		case "Ready":
-			if condition["status"] == "True" {
-				return true, ""
-			}
-			why = text
-		case "Issuing":
-			if condition["status"] == "False" { // the last attempt failed, and this says why
-				return false, text
-			}
-		}
-	}
-	return false, why
 }
 
 // removeIssued deletes the Secret of a Certificate that was removed, which cert-manager

@@ -21,12 +21,14 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"github.com/cert-manager/cert-manager/pkg/api"
+	cmscheme "github.com/cert-manager/cert-manager/pkg/client/clientset/versioned/scheme"
 	"github.com/cert-manager/cert-manager/pkg/controller"
 	"github.com/cert-manager/cert-manager/pkg/controller/cainjector"
 	"github.com/cert-manager/cert-manager/pkg/util"
@@ -118,8 +120,12 @@ func inject(ctx context.Context, group *errgroup.Group, kubeconfig string) error
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)
 	}
+	kinds := runtime.NewScheme()
+	if err := errors.Join(scheme.AddToScheme(kinds), cmscheme.AddToScheme(kinds)); err != nil {
+		return fmt.Errorf("making the CA injector: %w", err)
+	}
 	manager, err := ctrl.NewManager(util.RestConfigWithUserAgent(config, "cainjector"), ctrl.Options{
-		Scheme: api.Scheme, Metrics: server.Options{BindAddress: "0"},
+		Scheme: kinds, Metrics: server.Options{BindAddress: "0"},
 	})
 	if err != nil {
 		return fmt.Errorf("making the CA injector: %w", err)
