@@ -126,11 +126,12 @@ func (c *counter) Add(n int) { c.mu.Lock(); defer c.mu.Unlock(); c.n += n }
 func (c *counter) value() int { c.mu.Lock(); defer c.mu.Unlock(); return c.n }
 
 // replica starts one, and sends it connections once it is ready.
-func (s *service) replica() *process {
+func (s *service) replica(flags ...string) *process {
 	s.Helper()
 	p := &process{address: freeAddress(s.T), health: freeAddress(s.T), metrics: freeAddress(s.T)}
-	p.Cmd = exec.Command(s.program, "--kubeconfig", s.kubeconfig, "--config", s.config, "--bind-address", p.address,
-		"--health-bind-address", p.health, "--metrics-bind-address", p.metrics, "--recheck", "1h") // what is noticed is not by looking
+	p.Cmd = exec.Command(s.program, append([]string{"--kubeconfig", s.kubeconfig, "--config", s.config, "--bind-address", p.address,
+		"--health-bind-address", p.health, "--metrics-bind-address", p.metrics, "--recheck", "1h"}, // what is noticed is not by looking
+		flags...)...)
 	p.Env = append(os.Environ(), "GOMEMLIMIT=200MiB") // as in manifests/tekgate/400-webhook.yaml
 	p.Stderr = &p.logs
 	if err := p.Start(); err != nil {
