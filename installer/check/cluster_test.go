@@ -58,8 +58,9 @@ func (w *writes) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.next.RoundTrip(r)
 }
 
-func newWorld(t *testing.T) *world {
-	c := cluster.Start(t)
+func newWorld(t *testing.T) *world { return newWorldOn(t, cluster.Start(t)) }
+
+func newWorldOn(t *testing.T, c *cluster.Cluster) *world {
 	k, err := client.New(c.Config, client.Options{Scheme: scheme.Scheme})
 	if err != nil {
 		t.Fatal(err)
