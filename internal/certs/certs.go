@@ -132,12 +132,15 @@ func Load(ctx context.Context, o Options) (*Authority, error) {
 // complete gives a Secret a CA that has none because cert-manager issued until now.
 func complete(ctx context.Context, o Options, secret *corev1.Secret) (*corev1.Secret, error) {
 	for {
-		if len(secret.Data[corev1.TLSCertKey]) > 0 || len(secret.Data[corev1.TLSPrivateKeyKey]) > 0 || len(secret.Data[issued.certificates]) == 0 {
+		if len(secret.Data[corev1.TLSCertKey]) > 0 || len(secret.Data[corev1.TLSPrivateKeyKey]) > 0 {
 			return secret, nil
 		}
 		certificate, key, err := newCA(o.Now())
 		if err != nil {
 			return nil, fmt.Errorf("making a CA: %w", err)
+		}
+		if secret.Data == nil {
+			secret.Data = map[string][]byte{}
 		}
 		secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey] = certificate, key
 		if err = o.Client.Update(ctx, secret); !apierrors.IsConflict(err) {

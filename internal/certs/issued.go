@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
@@ -77,11 +78,28 @@ func (a *Authority) follow(secret *corev1.Secret, now time.Time) (changed bool) 
 		}
 		return dropPrevious(secret, now)
 	}
-	secret.Data[previous] = append(before, certificatesIn(secret.Data[previous])...)
+	secret.Data[previous] = lasting(append(before, certificatesIn(secret.Data[previous])...), now)
 	secret.Data[issued.certificates] = a.offered.roots
 	delete(secret.Annotations, issued.publishedAt)
 	secret.Annotations[promotedAt] = now.UTC().Format(time.RFC3339)
 	return true
+}
+
+// mostPrevious bounds what is kept of CAs that were replaced: an issuer may have another
+// for each certificate, and all but the last are there for caution.
+const mostPrevious = 16
+
+// lasting returns the first certificates of a bundle that have not expired.
+func lasting(bundle []byte, now time.Time) []byte {
+	var kept [][]byte
+	for _, text := range single(bundle) {
+		block, _ := pem.Decode(text)
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err == nil && now.Before(c.NotAfter) && len(kept) < mostPrevious {
+			kept = append(kept, text)
+		}
+	}
+	return bytes.Join(kept, nil)
 }
 
 // within says whether a bundle holds every certificate of another one.

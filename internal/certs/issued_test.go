@@ -9,6 +9,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,6 +71,7 @@ func TestIssued(t *testing.T) {
 	}
 	t.Run("from the own CA and back", func(t *testing.T) { testSwitch(t, newReplicas(t, c, "switch", 2)) })
 	t.Run("a first installation waits for nothing but a certificate", func(t *testing.T) { testFirst(t, c) })
+	t.Run("an issuer with another CA each time", func(t *testing.T) { testMany(t, c) })
 	t.Run("what is wrong is said, and what there was is served on", func(t *testing.T) { testWrong(t, c) })
 }
 
@@ -266,6 +268,39 @@ func testExpires(t *testing.T, a *Authority, clock *clock) {
 	}
 	if told != 14 {
 		t.Errorf("it is told of on %d days of the last fifteen", told)
+	}
+}
+
+// testMany has the bundle stay small, and two replicas start at the same time.
+func testMany(t *testing.T, c client.Client) {
+	clock := &clock{t: birth}
+	put(t, c, "many-tls", newIssuer(t, birth).issue(t, birth, "hook"))
+	r := &replicas{t: t, client: c, clock: clock, trusted: x509.NewCertPool()}
+	both := []*Authority{r.start("many", "many-tls"), r.start("many", "many-tls")}
+	for _, a := range both {
+		if a.Settled() == nil {
+			t.Error("a replica is ready whose CA nobody has published")
+		}
+	}
+	var starting sync.WaitGroup
+	for _, a := range both {
+		starting.Go(func() {
+			if err := a.Advance(t.Context(), nil); err != nil || len(a.CABundle()) == 0 || a.Settled() != nil {
+				t.Errorf("error %v, a bundle of %d bytes, %v", err, len(a.CABundle()), a.Settled())
+			}
+		})
+	}
+	starting.Wait()
+	r.all, r.bundle = both, both[0].CABundle()
+	r.trusted.AppendCertsFromPEM(r.bundle)
+	for range 20 {
+		for range 6 {
+			r.round()
+		}
+		put(t, c, "many-tls", newIssuer(t, r.clock.now()).issue(t, r.clock.now(), "hook"))
+	}
+	if n := strings.Count(string(r.bundle), "BEGIN CERTIFICATE"); n > mostPrevious+1 {
+		t.Errorf("the bundle has %d certificates", n)
 	}
 }
 

@@ -60,15 +60,17 @@ func (a *Authority) Advance(ctx context.Context, published []byte) error {
 	if changed {
 		err = o.Client.Update(ctx, secret)
 	}
-	switch {
-	case apierrors.IsConflict(err):
-		return nil // somebody else took the step; the next call sees it
-	case err != nil:
+	if apierrors.IsConflict(err) { // somebody else took the step
+		err = o.Client.Get(ctx, client.ObjectKeyFromObject(secret), secret)
+	}
+	if err != nil {
 		return wrap("writing", o, err)
-	case changed:
-		if err := a.adopt(secret); err != nil {
-			return err
-		}
+	}
+	if err := a.adopt(secret); err != nil {
+		return err
+	}
+	if len(a.CABundle()) == 0 {
+		return fmt.Errorf("reading the CA's Secret %s/%s: it holds no certificate yet", o.Namespace, o.Name)
 	}
 	a.takeOffer()
 	return nil
@@ -96,7 +98,7 @@ func (a *Authority) adopt(secret *corev1.Secret) error {
 		}
 		next.bundle = append(next.bundle, held...)
 	}
-	next.alone = len(next.roots) == len(next.bundle)
+	next.alone = len(next.roots) > 0 && len(next.roots) == len(next.bundle)
 	if at, err := time.Parse(time.RFC3339, secret.Annotations[mine.publishedAt]); err == nil {
 		next.since = at
 	}

@@ -1,7 +1,7 @@
 // Command build makes sure that the control plane's binaries and those of
 // Tekton's commands and cert-manager's controllers that tests run beside it are in the
-// cache, and prints the folders that they are in. Where a cluster is given in their place there is
-// nothing to build.
+// cache, and prints the folders that they are in. Where a cluster is given in their
+// place there is nothing to build.
 package main
 
 import (
