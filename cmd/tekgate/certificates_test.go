@@ -139,7 +139,7 @@ func (s *site) eventually(what string, is func() bool) {
 func TestRenderCertificates(t *testing.T) {
 	for source, want := range map[string]bool{"auto": false, "self": false, "cert-manager": true} {
 		out, _ := must(t, "render", "--config", certificatesFile(t, "{source: "+source+"}"))
-		for _, part := range []string{"name: tekgate-webhook-tls", "- --certificate-secret=tekgate-interceptor-tls", "kind: Issuer"} {
+		for _, part := range []string{"name: tekgate-webhook-tls", "--certificate-secret=tekgate-interceptor-tls", "kind: Issuer"} {
 			if strings.Contains(out, part) != want {
 				t.Errorf("source %s renders %q: %v, want %v", source, part, !want, want)
 			}
@@ -149,7 +149,7 @@ func TestRenderCertificates(t *testing.T) {
 		}
 	}
 	out, _ := must(t, "render", "--config", certificatesFile(t, "{source: cert-manager, issuerRef: {kind: ClusterIssuer, name: house}}\ninstall: {webhookURL: 'https://10.1.2.3:9443'}"))
-	if strings.Contains(out, "kind: Issuer\n") || strings.Count(out, "name: house") != 2 || !strings.Contains(out, "- 10.1.2.3\n") {
+	if strings.Contains(out, "kind: Issuer\n") || strings.Count(out, "name: house") != 2 || !strings.Contains(out, "- \"10.1.2.3\"\n") {
 		t.Error("an issuer of the house, or a server's address, is not asked for")
 	}
 }
