@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -24,6 +26,7 @@ func TestIssuedByCertManager(t *testing.T) {
 	c := cluster.StartEmpty(t)
 	certmanager.Start(t, c)
 	w := newWorldOn(t, c)
+	w.check(w.client.Create(w.context, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: live.Pipelines}}))
 	own, err := manifests.Tekgate()
 	w.check(err)
 	requests, err := manifests.Certificates()
