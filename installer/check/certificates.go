@@ -148,37 +148,39 @@ func caBundles(ctx context.Context, s *state) error {
 	}
 	var found problems
 	for _, b := range all {
-		certificates, err := decodeBundle(b.encoded)
-		if err != nil {
-			found.add("%s: its caBundle %v", b.owner, err)
-			continue
-		}
-		elsewhere, err := issuedTo(ctx, s, b.secret)
-		if err != nil {
+		if err := b.judge(ctx, s, &found); err != nil {
 			return err
-		}
-		if elsewhere != "" {
-			vouches, err := vouchesFor(ctx, s, certificates, elsewhere)
-			if err != nil {
-				return err
-			}
-			if !vouches {
-				found.add("%s: its caBundle does not vouch for the certificate in Secret %s/%s", b.owner, live.Tekgate, elsewhere)
-			}
-			continue
-		}
-		secret, err := s.Get(ctx, live.Secret, live.Tekgate, b.secret)
-		if err != nil {
-			return err
-		}
-		if secret == nil {
-			continue
-		}
-		if ca, err := authority(secret, s.options.Now); ca != nil && err == nil && !holds(certificates, ca) {
-			found.add("%s: its caBundle does not hold the certificate of Secret %s/%s", b.owner, live.Tekgate, b.secret)
 		}
 	}
 	return found.err()
+}
+
+// judge finds a bundle that does not vouch for what its server serves.
+func (b bundleOf) judge(ctx context.Context, s *state, found *problems) error {
+	certificates, err := decodeBundle(b.encoded)
+	if err != nil {
+		found.add("%s: its caBundle %v", b.owner, err)
+		return nil
+	}
+	elsewhere, err := issuedTo(ctx, s, b.secret)
+	if err != nil {
+		return err
+	}
+	if elsewhere != "" {
+		vouches, err := vouchesFor(ctx, s, certificates, elsewhere)
+		if err == nil && !vouches {
+			found.add("%s: its caBundle does not vouch for the certificate in Secret %s/%s", b.owner, live.Tekgate, elsewhere)
+		}
+		return err
+	}
+	secret, err := s.Get(ctx, live.Secret, live.Tekgate, b.secret)
+	if err != nil || secret == nil {
+		return err
+	}
+	if ca, err := authority(secret, s.options.Now); ca != nil && err == nil && !holds(certificates, ca) {
+		found.add("%s: its caBundle does not hold the certificate of Secret %s/%s", b.owner, live.Tekgate, b.secret)
+	}
+	return nil
 }
 
 func decodeBundle(encoded string) ([]*x509.Certificate, error) {
