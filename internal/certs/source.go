@@ -2,6 +2,7 @@ package certs
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"time"
 
@@ -99,7 +100,7 @@ func (a *Authority) Settled() error {
 	switch {
 	case s.alone:
 	case s.since.IsZero():
-		return fmt.Errorf("its CA is not published yet beside the one before")
+		return errors.New("its CA is not published yet beside the one before")
 	case a.now().Sub(s.since) < wait:
 		return fmt.Errorf("its CA is published since %s, and clients have until %s to read it",
 			s.since.UTC().Format(time.RFC3339), s.since.Add(wait).UTC().Format(time.RFC3339))
