@@ -26,7 +26,7 @@ test: $(RELEASE) controlplane ## run all tests, against a real API server
 	go test -timeout 20m ./...
 
 .PHONY: controlplane
-controlplane: # and Tekton's webhooks: built before the tests, so that their time-outs do not count it
+controlplane: # and Tekton's webhooks and cert-manager's controllers: built before the tests, so that their time-outs do not count it
 	go run ./e2e/cluster/build
 
 demo: build ## show the whole job on a real API server

@@ -271,6 +271,9 @@ func (r *run) prune(ctx context.Context) error {
 			return fmt.Errorf("deleting %s: %w", name(obj), err)
 		}
 		r.say(obj, ssa.DeletedAction)
+		if err := r.removeIssued(ctx, obj); err != nil {
+			return err
+		}
 	}
 	return nil
 }

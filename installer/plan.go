@@ -87,7 +87,7 @@ func (c *Cluster) Plan(ctx context.Context, release Release, options Options) (*
 	if err != nil {
 		return plan, err
 	}
-	plan.Release.Objects, plan.Notes = objects, notes
+	plan.Release.Objects, plan.Notes = objects, slices.Concat(release.Notes, notes)
 	if err := c.settleNamespaces(plan); err != nil {
 		return plan, err
 	}

@@ -18,6 +18,8 @@ type Release struct {
 	// Conditions are the expressions of Tekgate's match conditions that come from
 	// the configuration, by the webhook's name: see keepConditions.
 	Conditions map[string]string
+	// Notes are sentences about decisions that were taken on the way here.
+	Notes []string
 }
 
 // VersionsOf reads the versions of Pipelines and Triggers from the objects of

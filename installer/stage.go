@@ -39,12 +39,13 @@ const (
 // wait for the new admission server, since the old one refuses keys that it
 // does not know (tektoncd/pipeline#7759), while those that do not exist must
 // be there before it starts; controllers read all of them when they start.
+// A certificate that cannot be issued is known before any server looks for it.
 // Tekgate's webhooks come last, so that no request is sent to a server that is
 // not there yet.
 var stages = []Stage{
 	stageNamespaces:    {Doc: "namespaces"},
 	stageDefinitions:   {Doc: "definitions", wait: (*run).waitDefinitions},
-	stageRest:          {Doc: "permissions, services and new configuration"},
+	stageRest:          {Doc: "permissions, services and new configuration", wait: (*run).waitCertificates},
 	stageAdmission:     {Doc: "Tekton's admission servers", wait: (*run).waitAdmission},
 	stageConfiguration: {Doc: "changed configuration"},
 	stageWorkloads:     {Doc: "controllers", wait: (*run).waitRollouts},

@@ -112,12 +112,15 @@ var removalDocs = []string{
 	"namespaces",
 }
 
-// byServers are the objects that Tekgate's servers write themselves, so that no
-// inventory has them.
+// byServers are the objects that Tekgate's servers write themselves, or cert-manager for
+// them, so that no inventory has them.
 var byServers = []struct{ apiVersion, kind, namespace, name string }{
 	{"triggers.tekton.dev/v1alpha1", "ClusterInterceptor", "", "tekgate"},
 	{"v1", "Secret", Namespace, "tekgate-webhook-ca"},
 	{"v1", "Secret", Namespace, "tekgate-interceptor-ca"},
+	{"v1", "Secret", Namespace, "tekgate-webhook-tls"},
+	{"v1", "Secret", Namespace, "tekgate-interceptor-tls"},
+	{"v1", "Secret", Namespace, "tekgate-ca"},
 }
 
 // PlanUninstall finds out what taking the installation away would do.
@@ -304,6 +307,8 @@ func removalStageOf(obj *unstructured.Unstructured) int {
 		if own || obj.GetName() == "tekgate" {
 			return goOwnWebhooks
 		}
+		return goWorkloads
+	case "Certificate", "Issuer": // before their Secrets, which cert-manager would make anew
 		return goWorkloads
 	case "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Service":
 		return goWorkloads

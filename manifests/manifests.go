@@ -24,7 +24,7 @@ import (
 //go:embed release
 var releases embed.FS
 
-//go:embed tekgate/*.yaml
+//go:embed tekgate/*.yaml certmanager/*.yaml
 var own embed.FS
 
 // Version is Tekgate's own version and the tag of its image. The linker sets
@@ -62,8 +62,14 @@ func Tekton(name string) (*Release, error) {
 }
 
 // Tekgate returns Tekgate's own objects, its version filled in.
-func Tekgate() ([]*unstructured.Unstructured, error) {
-	files, err := fs.Glob(own, "tekgate/*.yaml")
+func Tekgate() ([]*unstructured.Unstructured, error) { return read("tekgate/*.yaml") }
+
+// Certificates returns the objects that ask cert-manager for the certificates of
+// Tekgate's servers; they are not among those of Tekgate.
+func Certificates() ([]*unstructured.Unstructured, error) { return read("certmanager/*.yaml") }
+
+func read(pattern string) ([]*unstructured.Unstructured, error) {
+	files, err := fs.Glob(own, pattern)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -15,8 +14,8 @@ import (
 	"github.com/tekgate/tekgate/internal/reload"
 )
 
-// alarm tells, in the log and as an Event on the CA's Secret, of a CA that is about
-// to expire. It should have been replaced years before.
+// alarm tells, in the log and as an Event on its Secret, of a CA that is about to
+// expire, or of a certificate of cert-manager's. It should have been replaced before.
 type alarm struct {
 	client    client.Client
 	namespace string
@@ -24,30 +23,26 @@ type alarm struct {
 	reminder  certs.Reminder
 }
 
-// look tells of the CA if it is time to. The cause is why it could not be replaced
-// just now, if that is known.
-func (a *alarm) look(ctx context.Context, expiry time.Time, cause error) {
-	if !a.reminder.Due(expiry, time.Now()) {
+// look tells of the certificate if it is time to. The cause is why it could not be
+// replaced just now, if that is known.
+func (a *alarm) look(ctx context.Context, authority *certs.Authority, cause error) {
+	w, due := authority.Expiring(&a.reminder, "no EventListener can ask Tekgate any more", cause)
+	if !due {
 		return
 	}
-	text := fmt.Sprintf("the CA in Secret %s/%s expires at %s, and then no EventListener can ask Tekgate any more; it has not been replaced",
-		a.namespace, caSecret, expiry.UTC().Format(time.RFC3339))
-	if cause != nil {
-		text += ": " + cause.Error()
-	}
-	a.log.Info(text)
-	if err := a.event(ctx, reload.OneLine(errors.New(text))); err != nil && ctx.Err() == nil {
-		a.log.Error(err, "a CA that expires is not told of as an Event")
+	a.log.Info(w.Text)
+	if err := a.event(ctx, w.Secret, reload.OneLine(errors.New(w.Text))); err != nil && ctx.Err() == nil {
+		a.log.Error(err, "a certificate that expires is not told of as an Event")
 	}
 }
 
-func (a *alarm) event(ctx context.Context, text string) error {
+func (a *alarm) event(ctx context.Context, secret, text string) error {
 	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
 	defer cancel()
 	now := metav1.Now()
 	err := a.client.Create(ctx, &corev1.Event{
-		ObjectMeta:          metav1.ObjectMeta{Namespace: a.namespace, GenerateName: caSecret + "."},
-		InvolvedObject:      corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: a.namespace, Name: caSecret},
+		ObjectMeta:          metav1.ObjectMeta{Namespace: a.namespace, GenerateName: secret + "."},
+		InvolvedObject:      corev1.ObjectReference{APIVersion: "v1", Kind: "Secret", Namespace: a.namespace, Name: secret},
 		Type:                corev1.EventTypeWarning,
 		Reason:              "CertificateExpires",
 		Message:             text,
@@ -56,7 +51,7 @@ func (a *alarm) event(ctx context.Context, text string) error {
 		FirstTimestamp:      now, LastTimestamp: now, Count: 1,
 	})
 	if err != nil {
-		return fmt.Errorf("writing an Event on Secret %s/%s: %w", a.namespace, caSecret, err)
+		return fmt.Errorf("writing an Event on Secret %s/%s: %w", a.namespace, secret, err)
 	}
 	return nil
 }

@@ -10,15 +10,25 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/internal/certs"
 )
 
-// testExpiring tells of a CA of five days, once, and of one of years not at all.
+// testExpiring tells of a CA that has five days left, once, and of one that has years
+// not at all.
 func testExpiring(t *testing.T, c client.Client) {
 	a := &alarm{client: c, namespace: "tekgate", log: logr.Discard()}
-	expiry := time.Now().Add(5 * 24 * time.Hour)
-	a.look(t.Context(), time.Now().Add(3650*24*time.Hour), nil)
+	const name = "expiring-ca"
+	at := time.Now()
+	authority, err := certs.Load(t.Context(), certs.Options{Client: c, Namespace: "tekgate", Name: name, DNSNames: []string{"x"}, Now: func() time.Time { return at }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.look(t.Context(), authority, nil)
+	_, expiry := authority.Expiry()
+	at = expiry.Add(-5 * 24 * time.Hour)
 	for range 3 {
-		a.look(t.Context(), expiry, errors.New("a cause\nof two lines"))
+		a.look(t.Context(), authority, errors.New("a cause\nof two lines"))
 	}
 	eventually(t, func() error {
 		var list corev1.EventList
@@ -27,7 +37,7 @@ func testExpiring(t *testing.T, c client.Client) {
 		}
 		told := 0
 		for _, event := range list.Items {
-			if event.Reason == "CertificateExpires" && event.Type == corev1.EventTypeWarning && event.InvolvedObject.Name == caSecret &&
+			if event.Reason == "CertificateExpires" && event.Type == corev1.EventTypeWarning && event.InvolvedObject.Name == name &&
 				strings.Contains(event.Message, expiry.UTC().Format("2006-01-02")) && strings.HasSuffix(event.Message, "a cause; of two lines") {
 				told++
 			}

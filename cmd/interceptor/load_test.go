@@ -36,13 +36,14 @@ type replica struct {
 	events, probes string
 }
 
-func startReplica(t *testing.T, kubeconfig string) *replica {
+func startReplica(t *testing.T, kubeconfig string, flags ...string) *replica {
 	t.Helper()
 	r := &replica{program: &program{done: make(chan error, 1)}, cmd: exec.Command(os.Args[0])}
 	args := []string{
 		"--kubeconfig", kubeconfig, "--bind-address=127.0.0.1:0", "--health-bind-address=127.0.0.1:0", "--metrics-bind-address=0",
 		"--deliveries-bind-address=127.0.0.1:0", "--drain=8s", "--recheck=500ms", "--ca-overlap=3s",
 	}
+	args = append(args, flags...)
 	r.cmd.Env = append(os.Environ(), "TEKGATE_TEST_ARGS="+strings.Join(args, "\n"))
 	r.cmd.Stdout, r.cmd.Stderr = r, r
 	if err := r.cmd.Start(); err != nil {
@@ -96,7 +97,10 @@ func newBalancer(t *testing.T, endpoints ...*replica) *balancer {
 
 func (b *balancer) probe() {
 	var ready []*replica
-	for _, r := range b.endpoints {
+	b.mu.Lock()
+	endpoints := b.endpoints
+	b.mu.Unlock()
+	for _, r := range endpoints {
 		response, err := http.Get("http://" + r.probes + "/readyz")
 		if err != nil {
 			continue

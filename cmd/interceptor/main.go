@@ -63,7 +63,7 @@ type options struct {
 	bind, health       string
 	metrics            string
 	deliveries         string
-	url                string
+	url, issued        string
 	drain              time.Duration
 	recheck, overlap   time.Duration
 }
@@ -96,6 +96,7 @@ func command(errOut io.Writer) *cobra.Command {
 	f.StringVar(&o.config, "config", "", "configuration `FILE` (default: built-in defaults)")
 	f.StringVar(&o.namespace, "namespace", defaultNamespace(), "`NAMESPACE` of the Service and of the CA's Secret")
 	f.StringVar(&o.service, "service", "tekgate-interceptor", "`NAME` of the Service that leads here")
+	f.StringVar(&o.issued, "certificate-secret", "", "`NAME` of the Secret in which cert-manager keeps the server's certificate, and of the Certificate that asks for it (default: the server signs its own)")
 	f.StringVar(&o.bind, "bind-address", ":8443", "`ADDRESS` to serve events on")
 	f.StringVar(&o.health, "health-bind-address", ":8081", "`ADDRESS` to serve /healthz and /readyz on; 0 for none")
 	f.StringVar(&o.metrics, "metrics-bind-address", ":8080", "`ADDRESS` to serve /metrics on; 0 for none")
@@ -149,7 +150,7 @@ func (o options) serve(ctx context.Context, c kube, to target, authority *certs.
 	recent := deliveries.New(deliveries.Options{
 		Replica: hostname(), PerTrigger: in.Deliveries.PerTrigger, Triggers: in.Deliveries.Triggers,
 	})
-	s := &server{log: log, drainTime: o.drain, handshakes: numbers.handshakes}
+	s := &server{log: log, drainTime: o.drain, handshakes: numbers.handshakes, trusted: authority.Settled}
 	err := s.listen(ctx, o.bind,
 		endpoint{what: "probes", address: o.health, handler: s.probes()},
 		endpoint{what: "metrics", address: o.metrics, handler: numbers.handler()},
@@ -190,7 +191,8 @@ func hostname() string {
 	return name
 }
 
-// caSecret holds the CA that all replicas share.
+// caSecret holds the CA that all replicas share, and those of cert-manager that are
+// trusted beside it.
 const caSecret = "tekgate-interceptor-ca"
 
 // startTimeout bounds the wait for an API server that does not answer at all.
@@ -202,7 +204,7 @@ func (o options) authority(ctx context.Context, c kube, to target) (*certs.Autho
 	names, ips := to.names()
 	authority, err := certs.Load(ctx, certs.Options{
 		Client: c.Client, Namespace: o.namespace, Name: caSecret, DNSNames: names, IPs: ips,
-		Overlap: o.overlap,
+		Overlap: o.overlap, Issued: o.issued,
 	})
 	var request *url.Error
 	if errors.As(err, &request) {

@@ -106,7 +106,12 @@ func expiryGauge(certificate string, at func() time.Time) prometheus.Collector {
 		Subsystem: subsystem, Name: "certificate_expiry_timestamp_seconds",
 		Help:        "When a certificate expires, in Unix time: the serving one, which is renewed by itself, or its CA's.",
 		ConstLabels: prometheus.Labels{"certificate": certificate},
-	}, func() float64 { return float64(at().Unix()) })
+	}, func() float64 {
+		if at := at(); !at.IsZero() {
+			return float64(at.Unix())
+		}
+		return 0 // there is none yet
+	})
 }
 
 // Observe implements interceptor.Observer.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -53,9 +54,8 @@ func (k *keeper) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		_, expiry := k.authority.Expiry()
-		k.alarm.look(ctx, expiry, err)
-		pause := k.every
+		k.alarm.look(ctx, k.authority, errors.Join(err, k.authority.Trouble()))
+		pause := k.pause(err)
 		switch {
 		case err == nil && (changed || said != ""):
 			k.log.Info("ClusterInterceptor tekgate is published", "changed", changed)
@@ -63,7 +63,7 @@ func (k *keeper) run(ctx context.Context) {
 			k.log.Error(err, "ClusterInterceptor tekgate is not published; trying again")
 		}
 		if err != nil {
-			said, pause, wait = err.Error(), wait, min(2*wait, k.every)
+			said, pause, wait = err.Error(), min(wait, pause), min(2*wait, k.every)
 		} else {
 			said, wait = "", min(firstWait, k.every)
 		}
@@ -73,6 +73,21 @@ func (k *keeper) run(ctx context.Context) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// unsettled is the pause while clients learn of the CA, or cert-manager is waited for.
+const unsettled = 2 * time.Second
+
+// pause returns how long to wait for the next round at most, and ends the wait for
+// EventListeners where none could be there.
+func (k *keeper) pause(err error) time.Duration {
+	if errors.Is(err, errNoTriggers) {
+		k.authority.Settle()
+	}
+	if k.authority.Settled() != nil {
+		return min(k.every, unsettled)
+	}
+	return k.every
 }
 
 // round first takes the newest CA, so that no replica publishes an older bundle
@@ -165,11 +180,13 @@ func specOf(u *unstructured.Unstructured) map[string]any {
 	return spec
 }
 
+var errNoTriggers = errors.New("this cluster serves no ClusterInterceptors; install Tekton Triggers, for example with `tekgate install`")
+
 // explain says what is missing and where it comes from.
 func explain(doing string, err error) error {
 	switch {
 	case meta.IsNoMatchError(err) || apierrors.IsNotFound(err):
-		return fmt.Errorf("%s it: this cluster serves no ClusterInterceptors; install Tekton Triggers, for example with `tekgate install`", doing)
+		return fmt.Errorf("%s it: %w", doing, errNoTriggers)
 	case apierrors.IsForbidden(err):
 		return fmt.Errorf("%s it: the ServiceAccount needs get, patch and create on clusterinterceptors.triggers.tekton.dev: %w", doing, err)
 	}

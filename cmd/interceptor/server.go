@@ -28,6 +28,7 @@ type server struct {
 	requests  *drain.Requests
 
 	handshakes *serve.Handshakes
+	trusted    func() error // says why clients may not trust the certificate yet
 
 	events net.Listener
 	beside []endpoint
@@ -105,8 +106,9 @@ func (s *server) run(ctx context.Context, handler http.Handler, secure func(*tls
 	return errors.Join(err, stop(servers...))
 }
 
-// probes answers for the Pod. Ready means that events are served; it does not ask
-// for the ClusterInterceptor, which waits for Tekton Triggers.
+// probes answers for the Pod. Ready means that events are served, with a certificate
+// that clients trust who trusted another replica's; it does not ask for the
+// ClusterInterceptor, which waits for Tekton Triggers.
 func (s *server) probes() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -114,6 +116,8 @@ func (s *server) probes() http.Handler {
 			http.NotFound(w, r)
 		case r.URL.Path == "/readyz" && s.requests.Begun():
 			http.Error(w, "shutting down", http.StatusServiceUnavailable)
+		case r.URL.Path == "/readyz" && s.trusted() != nil:
+			http.Error(w, s.trusted().Error(), http.StatusServiceUnavailable)
 		default:
 			fmt.Fprintln(w, "ok")
 		}

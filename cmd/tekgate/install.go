@@ -53,6 +53,10 @@ that is run twice changes nothing. An upgrade is an install: what you changed in
 Tekton's ConfigMaps is kept and listed, definitions and namespaces are never
 removed, and whatever else the new release no longer has is.
 
+The servers get their certificates from cert-manager where the cluster serves it,
+and sign their own elsewhere; the section certificates of the configuration decides
+otherwise. From one to the other no request is lost, which takes some minutes.
+
 A --ca-file is trusted when the mirror is asked, and also given to Tekton's
 controllers, which ask it themselves, in their ConfigMap config-registry-cert.`,
 		Example: `  # from DaoCloud's public mirror
@@ -156,14 +160,21 @@ func (i *installation) connect(ctx context.Context, in io.Reader, talk io.Writer
 	if err != nil {
 		return nil, release, err
 	}
+	note, findings, err := loaded.decide(ctx, cluster)
+	if err != nil {
+		return nil, release, err
+	}
 	if err := i.probe(ctx, cluster, loaded, talk); err != nil {
 		return nil, release, err
 	}
+	i.options.Findings = append(i.options.Findings, findings...)
 	r, err := loaded.render(talk)
 	if err != nil {
 		return nil, release, err
 	}
-	return cluster, r.release(), i.trust(r.objects)
+	release = r.release()
+	release.Notes = []string{note}
+	return cluster, release, i.trust(r.objects)
 }
 
 // trust has Tekton's controllers trust the authorities that the probe did.

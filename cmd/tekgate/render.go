@@ -26,7 +26,8 @@ func renderCommand() *cobra.Command {
 		Use:   "render",
 		Short: "Print what install would apply",
 		Long: `Print, as YAML and in the order of the release, every object that install would
-apply, its images rewritten. Nothing is asked of a cluster.
+apply, its images rewritten. Nothing is asked of a cluster: the servers sign their own
+certificates unless certificates.source says cert-manager.
 
 With --split each object goes into a file of its own, with a kustomization.yaml
 that lists them, for Argo CD, Flux or a repository. Files of an earlier

@@ -62,6 +62,8 @@ type loaded struct {
 	registries registry.Options
 	objects    []*unstructured.Unstructured // Tekgate's own among them
 	own        []*unstructured.Unstructured
+	// certManager says that the servers' certificates come from cert-manager.
+	certManager bool
 }
 
 // render loads all objects and rewrites their images. What it finds wrong it
@@ -91,7 +93,8 @@ func (s *source) read(ctx context.Context, in io.Reader, talk io.Writer) (*loade
 	if err != nil {
 		return nil, err
 	}
-	l := &loaded{config: c, rules: rules, registries: s.registries.options(), objects: append(objects, own...), own: own}
+	l := &loaded{config: c, rules: rules, registries: s.registries.options(), objects: append(objects, own...), own: own,
+		certManager: c.Certificates.Source == config.SourceCertManager}
 	return l, installer.Distinct(l.objects)
 }
 
@@ -103,6 +106,9 @@ func (l *loaded) render(talk io.Writer) (*rendered, error) {
 	}
 	// Only now, for the configuration names the registries that it mirrors.
 	if err := configure(l.own, l.config); err != nil {
+		return nil, err
+	}
+	if err := l.request(); err != nil {
 		return nil, err
 	}
 	conditions, err := l.config.Conditions(nil)

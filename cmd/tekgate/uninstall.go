@@ -123,6 +123,11 @@ func embeddedObjects() ([]*unstructured.Unstructured, error) {
 	if err != nil {
 		return nil, err
 	}
+	certificates, err := manifests.Certificates()
+	if err != nil {
+		return nil, err
+	}
+	objects = append(objects, certificates...)
 	for _, name := range []string{"pipeline", "triggers", "triggers-interceptors"} {
 		release, err := manifests.Tekton(name)
 		if err != nil {

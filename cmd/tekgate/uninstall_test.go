@@ -31,8 +31,9 @@ type site struct {
 	kubeconfig []string
 }
 
-func newSite(t *testing.T) *site {
-	c := cluster.Start(t)
+func newSite(t *testing.T) *site { return newSiteOn(t, cluster.Start(t)) }
+
+func newSiteOn(t *testing.T, c *cluster.Cluster) *site {
 	k, err := client.New(c.Config, client.Options{Scheme: runtime.NewScheme()})
 	if err != nil {
 		t.Fatal(err)

@@ -2,8 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -14,8 +12,8 @@ import (
 	"github.com/tekgate/tekgate/internal/reload"
 )
 
-// alarm tells, in the log and as an Event on the CA's Secret, of a CA that is about
-// to expire. It should have been replaced years before.
+// alarm tells, in the log and as an Event on its Secret, of a CA that is about to
+// expire, or of a certificate of cert-manager's. It should have been replaced before.
 type alarm struct {
 	namespace string
 	events    events.EventRecorder
@@ -23,18 +21,14 @@ type alarm struct {
 	reminder  certs.Reminder
 }
 
-// look tells of the CA if it is time to. The cause is why it could not be replaced
-// just now, if that is known.
-func (a *alarm) look(expiry time.Time, cause error) {
-	if !a.reminder.Due(expiry, time.Now()) {
+// look tells of the certificate if it is time to. The cause is why it could not be
+// replaced just now, if that is known.
+func (a *alarm) look(authority *certs.Authority, cause error) {
+	w, due := authority.Expiring(&a.reminder, "the API server cannot call Tekgate any more", cause)
+	if !due {
 		return
 	}
-	text := fmt.Sprintf("the CA in Secret %s/%s expires at %s, and then the API server cannot call Tekgate any more; it has not been replaced",
-		a.namespace, caSecret, expiry.UTC().Format(time.RFC3339))
-	if cause != nil {
-		text += ": " + cause.Error()
-	}
-	a.log.Info(text)
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: a.namespace, Name: caSecret}}
-	a.events.Eventf(secret, nil, corev1.EventTypeWarning, "CertificateExpires", "Rotate", "%s", reload.OneLine(errors.New(text)))
+	a.log.Info(w.Text)
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: a.namespace, Name: w.Secret}}
+	a.events.Eventf(secret, nil, corev1.EventTypeWarning, "CertificateExpires", "Rotate", "%s", reload.OneLine(errors.New(w.Text)))
 }

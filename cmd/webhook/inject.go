@@ -46,6 +46,8 @@ const (
 	soonest = time.Second     // between the first attempts
 	latest  = 5 * time.Second // between the later ones: `tekgate install` waits for one
 
+	unsettled = 2 * time.Second // between two looks while clients learn of the CA
+
 	leastPatience = 250 * time.Millisecond
 	mostPatience  = 30 * time.Second
 	forgiven      = 2 * time.Minute // without a repair
@@ -67,6 +69,9 @@ func (i *injector) Start(ctx context.Context) error {
 		err := i.inject(ctx)
 		told = i.tell(err, told)
 		wait := i.interval
+		if i.authority.Settled() != nil {
+			wait = min(wait, unsettled)
+		}
 		if err != nil {
 			wait, pause = pause, min(2*pause, latest)
 		} else {
@@ -97,9 +102,12 @@ func (i *injector) rest(ctx context.Context, wait time.Duration) bool {
 // one that is about to expire.
 func (i *injector) inject(ctx context.Context) error {
 	err := i.write(ctx)
+	if trouble := i.authority.Trouble(); err == nil {
+		err = trouble // which keeps nobody from being trusted
+	}
 	leaf, ca := i.authority.Expiry()
 	i.metrics.expire(leaf, ca)
-	i.alarm.look(ca, err)
+	i.alarm.look(i.authority, err)
 	return err
 }
 

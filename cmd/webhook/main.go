@@ -4,8 +4,9 @@
 // It serves /mutate and /validate over HTTPS, with a certificate from the CA in
 // the Secret tekgate-webhook-ca, replaces that CA in time, and writes it into the
 // two webhook configurations of a Tekgate installation, whose conditions it keeps to
-// what the configuration wants to be asked about. It reads no Secret but that one and
-// never logs an object.
+// what the configuration wants to be asked about; or, where --certificate-secret
+// names one, it serves that of cert-manager, whose CA it writes. It reads no Secrets but
+// these and never logs an object.
 package main
 
 import (
@@ -40,6 +41,7 @@ type options struct {
 	config     string
 	namespace  string
 	service    string
+	issued     string
 	tekton     string
 	bind       string
 	health     string
@@ -68,6 +70,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags.StringVar(&o.config, "config", "", "configuration `file`; without one the defaults hold")
 	flags.StringVar(&o.namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), "tekgate"), "namespace of the server's Service and of the Secret with its CA")
 	flags.StringVar(&o.service, "service", "tekgate-webhook", "name of the server's Service, for its certificate")
+	flags.StringVar(&o.issued, "certificate-secret", "", "`name` of the Secret in which cert-manager keeps the server's certificate, and of the Certificate that asks for it; without one the server signs its own")
 	flags.StringVar(&o.tekton, "tekton-namespace", "tekton-pipelines", "namespace of Tekton Pipelines, whose settings are read and whose controller's dry runs are answered")
 	flags.StringVar(&o.bind, "bind-address", ":8443", "`address` to serve admission reviews at")
 	flags.StringVar(&o.health, "health-bind-address", ":8081", "`address` to serve /healthz and /readyz at; 0 for none")

@@ -125,6 +125,9 @@ func (m *measures) refused() { m.success.Set(0) }
 
 // expire takes when the serving certificate and its CA expire.
 func (m *measures) expire(leaf, ca time.Time) {
-	m.expiry.WithLabelValues("serving").Set(float64(leaf.Unix()))
-	m.expiry.WithLabelValues("ca").Set(float64(ca.Unix()))
+	for name, at := range map[string]time.Time{"serving": leaf, "ca": ca} {
+		if !at.IsZero() {
+			m.expiry.WithLabelValues(name).Set(float64(at.Unix()))
+		}
+	}
 }

@@ -18,16 +18,7 @@ import (
 // could not send is one that fails.
 func TestReplicas(t *testing.T) {
 	b := newCluster(t)
-	program, err := servers.Build(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	address, err := servers.Listen(t.Context(), b.address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { address.Close() })
-	s := &service{bed: b, Service: address, program: program, config: write(t, t.TempDir(), "config.yaml", configuredBuilder)}
+	s := b.service()
 	first, second := s.replica(), s.replica()
 	b.configure()
 	b.create(account("ci"))
@@ -44,6 +35,21 @@ type service struct {
 	program, config string
 }
 
+// service makes one without any replica.
+func (b *bed) service() *service {
+	b.Helper()
+	program, err := servers.Build(b.Context(), b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	address, err := servers.Listen(b.Context(), b.address)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { address.Close() })
+	return &service{bed: b, Service: address, program: program, config: write(b.T, b.TempDir(), "config.yaml", configuredBuilder)}
+}
+
 func (s *service) on(t *testing.T) *service {
 	s.bed = s.bed.on(t)
 	return s
@@ -56,11 +62,11 @@ type process struct {
 }
 
 // replica starts one, and sends it connections once it is ready.
-func (s *service) replica() *process {
+func (s *service) replica(flags ...string) *process {
 	s.Helper()
 	p, err := servers.Start(s.Context(), servers.Options{
 		Program: s.program, Kubeconfig: s.kubeconfig, Config: s.config,
-		Args: []string{"--recheck", "1h"}, // what is noticed is not by looking
+		Args: append([]string{"--recheck", "1h"}, flags...), // what is noticed is not by looking
 	})
 	if err != nil {
 		s.Fatal(err)

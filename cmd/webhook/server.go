@@ -33,7 +33,8 @@ import (
 	"github.com/tekgate/tekgate/mutator"
 )
 
-// caSecret holds the CA that all replicas share.
+// caSecret holds the CA that all replicas share, and those of cert-manager that are
+// trusted beside it.
 const caSecret = "tekgate-webhook-ca"
 
 // program is what one process of the admission server is made of.
@@ -145,6 +146,7 @@ func (s *program) loadAuthority(ctx context.Context, direct client.Client) (*cer
 		Client:    direct,
 		Namespace: s.namespace,
 		Name:      caSecret,
+		Issued:    s.issued,
 		DNSNames:  append(certs.ServiceNames(s.service, s.namespace), "localhost"),
 		IPs:       []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 		Overlap:   s.overlap,

@@ -87,6 +87,11 @@ func (t *trust) ready(r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if mutates || validates {
+		if err := t.authority.Settled(); err != nil {
+			return err
+		}
+	}
 	if mutates {
 		for _, hook := range mutating.Webhooks {
 			err = errors.Join(err, t.trusted(hook.Name, hook.ClientConfig.CABundle))

@@ -19,18 +19,24 @@ var certificateChecks = []Check{
 	{
 		ID: "ca-secrets", Category: "certificates", Title: "the CAs of both servers are there and valid", Fatal: true, Retry: true, Needs: "read-access",
 		Doc: "Each server signs its certificate with a CA of its own, which it makes at its first start and keeps in the Secret tekgate-webhook-ca or tekgate-interceptor-ca.\n\n" +
-			"A CA that cannot be used is never overwritten, because that would cut off everybody who trusts it: delete the Secret and restart that server's Deployment to get a new one. Where cert-manager issues the certificates the Secrets are not there and the question does not arise.",
+			"A CA that cannot be used is never overwritten, because that would cut off everybody who trusts it: delete the Secret and restart that server's Deployment to get a new one. Where cert-manager issues the certificates the question is that of certificates-issued.",
 		run: caSecrets,
 	},
 	{
+		ID: "certificates-issued", Category: "certificates", Title: "cert-manager has issued the certificates of both servers", Fatal: true, Retry: true, Needs: "read-access",
+		Doc: "Where `certificates.source` is cert-manager, or auto on a cluster that serves it, each server serves what the Certificate tekgate-webhook-tls or tekgate-interceptor-tls has put into the Secret of the same name.\n\n" +
+			"The message has cert-manager's own reason; `kubectl -n tekgate describe certificate,certificaterequest,issuer` has the rest. Until it is mended the servers serve what they have, and a server that starts without any is not ready. `certificates.source: self` lets them sign their own.",
+		run: certificatesIssued,
+	},
+	{
 		ID: "ca-bundles", Category: "certificates", Title: "whoever calls the servers trusts their CAs", Fatal: true, Retry: true, Needs: "read-access",
-		Doc: "The caBundle of a webhook or of the ClusterInterceptor has to hold the certificate in the CA's Secret; otherwise every call fails with an unknown authority.\n\n" +
+		Doc: "The caBundle of a webhook or of the ClusterInterceptor has to hold the certificate in the CA's Secret, or vouch for the one that cert-manager issued; otherwise every call fails with an unknown authority.\n\n" +
 			"The servers write it at their start: restart the Deployment. If it is overwritten again, some other tool applies that object with a caBundle of its own.",
 		run: caBundles,
 	},
 	{
-		ID: "ca-expiry", Category: "certificates", Title: "no CA expires within thirty days", Needs: "read-access",
-		Doc: "After that moment every call to the server fails.\n\nThe servers replace their CAs by themselves, long before: if one has not, its log says why, and `kubectl -n tekgate annotate secret tekgate-interceptor-ca tekgate.dev/rotate-ca=now`, or with tekgate-webhook-ca, makes it begin.",
+		ID: "ca-expiry", Category: "certificates", Title: "no certificate expires within thirty days", Needs: "read-access",
+		Doc: "After that moment every call to the server fails. The question is about CAs, and about what cert-manager issues, which may live for a shorter time: it should have been renewed when a third of that was left, and is told of where less than a sixth is. What a server signs itself lives for a week, and only its server knows it.\n\nThe servers replace their CAs by themselves, long before: if one has not, its log says why, and `kubectl -n tekgate annotate secret tekgate-interceptor-ca tekgate.dev/rotate-ca=now`, or with tekgate-webhook-ca, makes it begin. For cert-manager's see certificates-issued; `cmctl renew -n tekgate tekgate-webhook-tls` makes it begin.",
 		run: caExpiry,
 	},
 }
@@ -42,11 +48,15 @@ func caSecrets(ctx context.Context, s *state) error {
 	var found problems
 	missing := 0
 	for _, name := range caSecretNames {
+		elsewhere, err := issuedTo(ctx, s, name)
+		if err != nil {
+			return err
+		}
 		secret, err := s.Get(ctx, live.Secret, live.Tekgate, name)
 		if err != nil {
 			return err
 		}
-		if secret == nil {
+		if secret == nil || elsewhere != "" {
 			missing++
 			continue
 		}
@@ -138,23 +148,39 @@ func caBundles(ctx context.Context, s *state) error {
 	}
 	var found problems
 	for _, b := range all {
-		certificates, err := decodeBundle(b.encoded)
-		if err != nil {
-			found.add("%s: its caBundle %v", b.owner, err)
-			continue
-		}
-		secret, err := s.Get(ctx, live.Secret, live.Tekgate, b.secret)
-		if err != nil {
+		if err := b.judge(ctx, s, &found); err != nil {
 			return err
-		}
-		if secret == nil {
-			continue
-		}
-		if ca, err := authority(secret, s.options.Now); ca != nil && err == nil && !holds(certificates, ca) {
-			found.add("%s: its caBundle does not hold the certificate of Secret %s/%s", b.owner, live.Tekgate, b.secret)
 		}
 	}
 	return found.err()
+}
+
+// judge finds a bundle that does not vouch for what its server serves.
+func (b bundleOf) judge(ctx context.Context, s *state, found *problems) error {
+	certificates, err := decodeBundle(b.encoded)
+	if err != nil {
+		found.add("%s: its caBundle %v", b.owner, err)
+		return nil
+	}
+	elsewhere, err := issuedTo(ctx, s, b.secret)
+	if err != nil {
+		return err
+	}
+	if elsewhere != "" {
+		vouches, err := vouchesFor(ctx, s, certificates, elsewhere)
+		if err == nil && !vouches {
+			found.add("%s: its caBundle does not vouch for the certificate in Secret %s/%s", b.owner, live.Tekgate, elsewhere)
+		}
+		return err
+	}
+	secret, err := s.Get(ctx, live.Secret, live.Tekgate, b.secret)
+	if err != nil || secret == nil {
+		return err
+	}
+	if ca, err := authority(secret, s.options.Now); ca != nil && err == nil && !holds(certificates, ca) {
+		found.add("%s: its caBundle does not hold the certificate of Secret %s/%s", b.owner, live.Tekgate, b.secret)
+	}
+	return nil
 }
 
 func decodeBundle(encoded string) ([]*x509.Certificate, error) {
@@ -185,7 +211,18 @@ func caExpiry(ctx context.Context, s *state) error {
 		return err
 	}
 	var found problems
+	for _, name := range caSecretNames {
+		if err := issuedExpiry(ctx, s, name, &found); err != nil {
+			return err
+		}
+	}
 	for _, b := range all {
+		if elsewhere, err := issuedTo(ctx, s, b.secret); err != nil || elsewhere != "" {
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		certificates, err := decodeBundle(b.encoded)
 		if err != nil {
 			continue // that is ca-bundles' business

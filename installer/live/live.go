@@ -45,6 +45,7 @@ var (
 	Mutating           = schema.GroupVersionKind{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "MutatingWebhookConfiguration"}
 	Validating         = schema.GroupVersionKind{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "ValidatingWebhookConfiguration"}
 	ClusterInterceptor = schema.GroupVersionKind{Group: "triggers.tekton.dev", Version: "v1alpha1", Kind: "ClusterInterceptor"}
+	Certificate        = schema.GroupVersionKind{Group: "cert-manager.io", Version: "v1", Kind: "Certificate"}
 	TaskRun            = schema.GroupVersionKind{Group: "tekton.dev", Version: "v1", Kind: "TaskRun"}
 )
 

@@ -18,6 +18,22 @@
 // It is replaced only in steps that keep old and new beside each other in the
 // bundle until all clients have read it (Advance), by whoever sees to it that the
 // bundle is published.
+//
+// Where cert-manager issues the certificate (Options.Issued), nothing is signed
+// here. Its Secret is read, by name and once a minute, and not mounted: the right to
+// one Secret is no more than a mount gives, all replicas see a new certificate in the
+// same minute rather than when their kubelets do, and a server that waits for its
+// first one runs and says so. cert-manager knows no overlap: it replaces leaf and CA
+// in one write, and its CA injector swaps a caBundle at once, between which clients
+// trust what is not served; nor does it know ClusterInterceptors. So the bundle is
+// made and published here for either source, and a certificate of a CA that is new is
+// served once the bundle with it has been published for as long as ever.
+//
+// The Secret of the own CA then holds the CAs of the issued certificates, too, and
+// every replica, whatever its source, publishes all that it holds. That is how one
+// source takes the other's place without a refused request: during the roll-out old
+// and new replicas agree on a bundle that vouches for both, and a new one is not
+// ready before clients have read it (Settled).
 package certs
 
 import (
@@ -45,32 +61,45 @@ type Options struct {
 	Name      string        // the Secret's name, such as tekgate-webhook-ca
 	DNSNames  []string      // names that clients call the server by
 	IPs       []net.IP      // addresses that clients call the server by
-	Now       func() time.Time
+	// Issued is the Secret in which cert-manager keeps the serving certificate, and
+	// the name of the Certificate that asks for it; empty where the own CA signs.
+	Issued string
+	Now    func() time.Time
 	// Overlap is how long a bundle with a new CA has to be published before the CA
 	// signs; five minutes if zero. EventListeners read it once a minute.
 	Overlap time.Duration
 }
 
-// Authority signs the serving certificate of this process. It is safe for use
-// by several goroutines.
+// Authority keeps the serving certificate of this process and the bundle that
+// vouches for it. It is safe for use by several goroutines.
 type Authority struct {
 	options Options
 	state   atomic.Pointer[state]
 
 	current atomic.Pointer[leaf]
 	renewal sync.Mutex // held while a leaf is made, so that a burst makes one
+
+	offered *leaf                 // what cert-manager issued last; Advance's alone
+	trouble atomic.Pointer[error] // why that could not be read
+	settled atomic.Bool
 }
 
 // state is what the Secret said when it was last read.
 type state struct {
-	signer tls.Certificate // the CA; its Leaf is set
+	signer tls.Certificate // the own CA; its Leaf is set. Empty where cert-manager issues
 	bundle []byte
+	// roots are the CAs of this server's source, alone says that the bundle has no
+	// others, and since is when clients could read them, or zero.
+	roots []byte
+	alone bool
+	since time.Time
 }
 
 // Load reads the CA from its Secret, or makes both where there is none. Replicas
 // may call it at the same moment: one of them creates the Secret and the others
 // read it. It fails if the Secret is there and cannot be used, and then leaves it
-// as it is.
+// as it is. A certificate that cert-manager has not issued yet is no failure: see
+// Settled.
 func Load(ctx context.Context, o Options) (*Authority, error) {
 	if len(o.DNSNames)+len(o.IPs) == 0 {
 		return nil, errors.New("making a serving certificate: no DNS name and no IP address was given")
@@ -82,6 +111,9 @@ func Load(ctx context.Context, o Options) (*Authority, error) {
 		o.Overlap = overlap
 	}
 	secret, err := readOrCreate(ctx, o)
+	if err == nil && o.Issued == "" {
+		secret, err = complete(ctx, o, secret)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -89,8 +121,36 @@ func Load(ctx context.Context, o Options) (*Authority, error) {
 	if err := a.adopt(secret); err != nil {
 		return nil, err
 	}
+	if o.Issued != "" {
+		a.look(ctx)
+		return a, nil
+	}
 	_, err = a.GetCertificate(nil)
 	return a, err
+}
+
+// complete gives a Secret a CA that has none because cert-manager issued until now.
+func complete(ctx context.Context, o Options, secret *corev1.Secret) (*corev1.Secret, error) {
+	for {
+		if len(secret.Data[corev1.TLSCertKey]) > 0 || len(secret.Data[corev1.TLSPrivateKeyKey]) > 0 {
+			return secret, nil
+		}
+		certificate, key, err := newCA(o.Now())
+		if err != nil {
+			return nil, fmt.Errorf("making a CA: %w", err)
+		}
+		if secret.Data == nil {
+			secret.Data = map[string][]byte{}
+		}
+		secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey] = certificate, key
+		if err = o.Client.Update(ctx, secret); !apierrors.IsConflict(err) {
+			return secret, wrap("writing", o, err)
+		}
+		// Another replica was faster: its CA is the one.
+		if err := o.Client.Get(ctx, client.ObjectKeyFromObject(secret), secret); err != nil {
+			return nil, wrap("reading", o, err)
+		}
+	}
 }
 
 func readOrCreate(ctx context.Context, o Options) (*corev1.Secret, error) {
@@ -120,9 +180,12 @@ func wrap(doing string, o Options, err error) error {
 }
 
 func newSecret(o Options) (*corev1.Secret, error) {
-	certificate, key, err := newCA(o.Now())
-	if err != nil {
-		return nil, fmt.Errorf("making a CA: %w", err)
+	certificate, key := []byte{}, []byte{} // which the type demands to be there
+	if o.Issued == "" {
+		var err error
+		if certificate, key, err = newCA(o.Now()); err != nil {
+			return nil, fmt.Errorf("making a CA: %w", err)
+		}
 	}
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{

@@ -46,32 +46,63 @@ func (a *Authority) Advance(ctx context.Context, published []byte) error {
 	if err := a.adopt(secret); err != nil {
 		return err
 	}
+	if o.Issued != "" {
+		// After the Secret above: whoever wrote a CA in there had read it in here.
+		a.look(ctx)
+		if a.offered == nil {
+			return a.Trouble()
+		}
+	}
 	changed, err := a.step(secret, published)
-	if err != nil || !changed {
+	if err != nil {
 		return err
 	}
-	if err := o.Client.Update(ctx, secret); apierrors.IsConflict(err) {
-		return nil // somebody else took the step; the next call sees it
-	} else if err != nil {
+	if changed {
+		err = o.Client.Update(ctx, secret)
+	}
+	if apierrors.IsConflict(err) { // somebody else took the step
+		err = o.Client.Get(ctx, client.ObjectKeyFromObject(secret), secret)
+	}
+	if err != nil {
 		return wrap("writing", o, err)
 	}
-	return a.adopt(secret)
+	if err := a.adopt(secret); err != nil {
+		return err
+	}
+	if len(a.CABundle()) == 0 {
+		return fmt.Errorf("reading the CA's Secret %s/%s: it holds no certificate yet", o.Namespace, o.Name)
+	}
+	a.takeOffer()
+	return nil
 }
 
 // adopt makes what a Secret says the state of this process.
 func (a *Authority) adopt(secret *corev1.Secret) error {
 	o := a.options
-	signer, err := parseCA(secret, a.now())
-	if err != nil {
-		return fmt.Errorf("reading the CA in Secret %s/%s: %w; delete the Secret and restart to get a new CA", o.Namespace, o.Name, err)
+	next := &state{}
+	if o.Issued == "" {
+		signer, err := parseCA(secret, a.now())
+		if err != nil {
+			return fmt.Errorf("reading the CA in Secret %s/%s: %w; delete the Secret and restart to get a new CA", o.Namespace, o.Name, err)
+		}
+		if old := a.state.Load(); old != nil && bytes.Equal(old.signer.Certificate[0], signer.Certificate[0]) {
+			signer = old.signer // the same pointer says that the leaf need not change
+		}
+		next.signer = signer
 	}
-	if old := a.state.Load(); old != nil && bytes.Equal(old.signer.Certificate[0], signer.Certificate[0]) {
-		signer = old.signer // the same pointer says that the leaf need not change
+	mine, _ := o.sources()
+	for _, key := range []string{own.certificates, nextCertificate, issued.certificates, previous} {
+		held := certificatesIn(secret.Data[key])
+		if key == mine.certificates {
+			next.roots = held
+		}
+		next.bundle = append(next.bundle, held...)
 	}
-	bundle := encodeCertificate(signer.Certificate[0])
-	bundle = append(bundle, certificatesIn(secret.Data[nextCertificate])...)
-	bundle = append(bundle, certificatesIn(secret.Data[previous])...)
-	a.state.Store(&state{signer: signer, bundle: bundle})
+	next.alone = len(next.roots) > 0 && len(next.roots) == len(next.bundle)
+	if at, err := time.Parse(time.RFC3339, secret.Annotations[mine.publishedAt]); err == nil {
+		next.since = at
+	}
+	a.state.Store(next)
 	return nil
 }
 
@@ -97,6 +128,18 @@ func (a *Authority) step(secret *corev1.Secret, published []byte) (changed bool,
 	if secret.Annotations == nil {
 		secret.Annotations = map[string]string{}
 	}
+	mine, other := a.options.sources()
+	marked, forgotten := mine.mark(secret, published, now), other.forget(secret, now)
+	if a.options.Issued != "" {
+		changed = a.follow(secret, now)
+	} else {
+		changed, err = a.replace(secret, published, now)
+	}
+	return changed || marked || forgotten, err
+}
+
+// replace takes the replacement of the own CA one step further.
+func (a *Authority) replace(secret *corev1.Secret, published []byte, now time.Time) (changed bool, err error) {
 	next := secret.Data[nextCertificate]
 	switch {
 	case len(next) == 0:
@@ -111,6 +154,7 @@ func (a *Authority) step(secret *corev1.Secret, published []byte) (changed bool,
 	}
 	secret.Data[previous] = append(bytes.Clone(secret.Data[corev1.TLSCertKey]), secret.Data[previous]...)
 	secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey] = next, secret.Data[nextKey]
+	secret.Annotations[own.publishedAt] = secret.Annotations[publishedAt]
 	delete(secret.Data, nextCertificate)
 	delete(secret.Data, nextKey)
 	delete(secret.Annotations, publishedAt)
@@ -121,10 +165,7 @@ func (a *Authority) step(secret *corev1.Secret, published []byte) (changed bool,
 // prepare makes the next CA where one is due, and forgets replaced ones whose
 // leaves have all expired.
 func (a *Authority) prepare(secret *corev1.Secret, now time.Time) (changed bool, err error) {
-	if len(secret.Data[previous]) > 0 && elapsed(secret, promotedAt, now) > leafLife {
-		delete(secret.Data, previous)
-		changed = true
-	}
+	changed = dropPrevious(secret, now)
 	ca := a.state.Load().signer.Leaf
 	_, asked := secret.Annotations[Rotate]
 	due := now.After(ca.NotAfter.Add(-ca.NotAfter.Sub(ca.NotBefore) / 3))
@@ -141,6 +182,15 @@ func (a *Authority) prepare(secret *corev1.Secret, now time.Time) (changed bool,
 	return true, nil
 }
 
+// dropPrevious forgets CAs whose leaves have all expired, or been replaced long ago.
+func dropPrevious(secret *corev1.Secret, now time.Time) (changed bool) {
+	if len(secret.Data[previous]) == 0 || elapsed(secret, promotedAt, now) <= leafLife {
+		return false
+	}
+	delete(secret.Data, previous)
+	return true
+}
+
 // elapsed is the time since the moment in an annotation; a moment that cannot be
 // read is now, which waits for longer rather than shorter.
 func elapsed(secret *corev1.Secret, annotation string, now time.Time) time.Duration {
@@ -151,10 +201,14 @@ func elapsed(secret *corev1.Secret, annotation string, now time.Time) time.Durat
 	return now.Sub(at)
 }
 
-// Expiry returns when the serving certificate and its CA expire.
-func (a *Authority) Expiry() (leaf, ca time.Time) {
-	if l := a.current.Load(); l != nil {
-		leaf = l.certificate.Leaf.NotAfter
+// Expiry returns when the serving certificate and its CA expire; zero while there is
+// none.
+func (a *Authority) Expiry() (serving, ca time.Time) {
+	if a.options.Issued == "" {
+		ca = a.state.Load().signer.Leaf.NotAfter
 	}
-	return leaf, a.state.Load().signer.Leaf.NotAfter
+	if l := a.current.Load(); l != nil {
+		return l.certificate.Leaf.NotAfter, l.signer.NotAfter
+	}
+	return serving, ca
 }

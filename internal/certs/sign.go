@@ -23,8 +23,9 @@ const (
 // leaf is a parsed serving certificate and the time of its renewal.
 type leaf struct {
 	certificate *tls.Certificate
-	signer      *x509.Certificate
-	renewAt     time.Time
+	signer      *x509.Certificate // the CA that vouches for it
+	renewAt     time.Time         // where it is signed here
+	roots       []byte            // where cert-manager issued it: the CAs that it came with
 }
 
 // isCurrent says whether l can be served on.
@@ -33,8 +34,12 @@ func (a *Authority) isCurrent(l *leaf) bool {
 }
 
 // GetCertificate returns the serving certificate, renewed once two thirds of its
-// life have passed or another CA signs. It is a tls.Config's callback; the greeting is not looked at.
+// life have passed or another CA signs, or that of cert-manager. It is a tls.Config's
+// callback; the greeting is not looked at.
 func (a *Authority) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if a.options.Issued != "" {
+		return a.issuedCertificate()
+	}
 	if l := a.current.Load(); a.isCurrent(l) {
 		return l.certificate, nil
 	}

@@ -2,8 +2,8 @@
 //
 // The file is strict: whatever is not known in it is an error with its path,
 // and everything that is wrong is said at once. Each section belongs to the
-// component that it configures; only `install`, which tells the command line
-// where the servers are, belongs to none. It lives beside the commands, since
+// component that it configures; only `install` and `certificates`, which tell the
+// command line where the servers are and who certifies them, belong to none. It lives beside the commands, since
 // it is the one place that knows all components.
 package config
 
@@ -40,6 +40,9 @@ type Configuration struct {
 	Mirror image.Mirror `json:"mirror,omitzero"`
 	// Install is for the command line alone.
 	Install Install `json:"install,omitzero"`
+	// Certificates says where the servers' certificates come from; it is for the
+	// command line, too.
+	Certificates Certificates `json:"certificates,omitzero"`
 	// Mutator, Validator and Interceptor configure the servers.
 	Mutator     mutator.Config     `json:"mutator,omitzero"`
 	Validator   validator.Config   `json:"validator,omitzero"`
@@ -57,11 +60,12 @@ type Install struct {
 // Default returns the configuration that holds where a file says nothing.
 func Default() *Configuration {
 	return &Configuration{
-		APIVersion:  APIVersion,
-		Kind:        Kind,
-		Mutator:     mutator.Default(),
-		Validator:   validator.Default(),
-		Interceptor: interceptor.Default(),
+		APIVersion:   APIVersion,
+		Kind:         Kind,
+		Certificates: Certificates{Source: SourceAuto},
+		Mutator:      mutator.Default(),
+		Validator:    validator.Default(),
+		Interceptor:  interceptor.Default(),
 	}
 }
 
@@ -100,6 +104,7 @@ func (c *Configuration) Validate() error {
 	return errors.Join(
 		mirror,
 		c.Install.validate(),
+		section("certificates", c.Certificates.validate()),
 		section("mutator", c.Mutator.Validate()),
 		section("validator", c.Validator.Validate()),
 		section("interceptor", c.Interceptor.Validate()),
@@ -139,7 +144,7 @@ func (c *Configuration) Servers() ([]byte, error) {
 		return nil, errors.New("mutator.imageMirror.enabled: there is no mirror: write a section mirror, or mutator.imageMirror.mirror")
 	}
 	part := *c
-	part.Install = Install{}
+	part.Install, part.Certificates = Install{}, Certificates{}
 	return yaml.Marshal(part)
 }
 

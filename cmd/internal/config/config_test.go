@@ -25,6 +25,10 @@ func TestParse(t *testing.T) {
 		{name: "bad preset", in: head + "mirror: {preset: daoclod}\n", want: []string{`mirror.preset: "daoclod" is not known`, "daocloud, daocloud-hosts, tektondev, upstream"}},
 		{name: "everything at once", in: head + "mirror: {rules: [{match: ghcr.io, to: x}]}\ninstall: {webhookURL: 'http://x'}\nmutator: {dockerConfig: {path: /root/.docker}}\n",
 			want: []string{"mirror.rules[0].match", "install.webhookURL", "mutator.dockerConfig.path"}},
+		{name: "an issuer", in: head + "certificates: {issuerRef: {kind: ClusterIssuer, name: house}}\n"},
+		{name: "bad certificates", in: head + "certificates: {source: acme, issuerRef: {kind: Vault}}\n",
+			want: []string{`certificates.source: "acme" is not known: it is auto, cert-manager or self`, `certificates.issuerRef.kind: "Vault" is not known`, "certificates.issuerRef.name"}},
+		{name: "an issuer for nobody", in: head + "certificates: {source: self, issuerRef: {kind: Issuer, name: a}}\n", want: []string{"certificates.issuerRef: it names an issuer of cert-manager's"}},
 		{name: "not YAML", in: "a: b: c", want: []string{"parsing YAML"}},
 	}
 	for _, tt := range tests {

@@ -1,7 +1,7 @@
 // Command build makes sure that the control plane's binaries and those of
-// Tekton's commands that tests run beside it are in the cache, and prints the
-// folders that they are in. Where a cluster is given in their place there is
-// nothing to build.
+// Tekton's commands and cert-manager's controllers that tests run beside it are in the
+// cache, and prints the folders that they are in. Where a cluster is given in their
+// place there is nothing to build.
 package main
 
 import (
@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/tekgate/tekgate/e2e/certmanager"
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/e2e/tekton"
 )
@@ -34,7 +35,11 @@ func run(ctx context.Context, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for _, dir := range append([]string{controlPlane}, commands...) {
+	controllers, err := certmanager.Build(ctx, log)
+	if err != nil {
+		return err
+	}
+	for _, dir := range append([]string{controlPlane, controllers}, commands...) {
 		fmt.Fprintln(out, dir)
 	}
 	return nil
