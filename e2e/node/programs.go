@@ -28,7 +28,7 @@ func modules() []module {
 			"containerd": "cmd/containerd", "containerd-shim-runc-v2": "cmd/containerd-shim-runc-v2", "ctr": "cmd/ctr",
 		}},
 		{"github.com/containernetworking/plugins", "v1.9.1", "", map[string]string{
-			"bridge": "plugins/main/bridge", "loopback": "plugins/main/loopback", "host-local": "plugins/ipam/host-local", "portmap": "plugins/meta/portmap",
+			"ptp": "plugins/main/ptp", "loopback": "plugins/main/loopback", "host-local": "plugins/ipam/host-local", "portmap": "plugins/meta/portmap",
 		}},
 		{"github.com/distribution/distribution/v3", "v3.1.2", "", map[string]string{"registry": "cmd/registry"}},
 		{"github.com/chainguard-dev/kaniko", "v1.25.5", "", map[string]string{"executor": "cmd/executor"}},
