@@ -76,11 +76,11 @@ type listed struct {
 }
 
 func (n *Node) listed(ctx context.Context) ([]listed, error) {
-	config, err := n.file("tekgate.yaml", Configuration)
-	if err != nil {
+	var err error
+	if n.Config, err = n.file("tekgate.yaml", Configuration); err != nil {
 		return nil, err
 	}
-	out, err := exec.CommandContext(ctx, filepath.Join(n.parts.Bin, "tekgate"), "images", "list", "-o", "json", "--config", config).Output()
+	out, err := exec.CommandContext(ctx, filepath.Join(n.parts.Bin, "tekgate"), "images", "list", "-o", "json", "--config", n.Config).Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return nil, fmt.Errorf("tekgate images list: %s", exit.Stderr)

@@ -45,8 +45,9 @@ const Name = "node"
 // Node is one that is Ready.
 type Node struct {
 	Cluster *cluster.Cluster
-	// Logs holds the logs of its programs, CA the authority of its registries.
-	Logs, CA string
+	// Logs holds the logs of its programs, CA the authority of its registries, and
+	// Config is the file with Tekgate's configuration.
+	Logs, CA, Config string
 
 	parts Parts
 	talk  io.Writer
