@@ -32,6 +32,10 @@ type Parts struct {
 	Dir string
 }
 
+// temp is the folder of the node's temporary files, envtest's among them: nobody is
+// asked to remove these when the node is killed.
+func (p Parts) temp() string { return filepath.Join(p.Dir, "tmp") }
+
 // Inside returns the parts of the node that this process runs in; ok is false
 // outside.
 func Inside() (parts Parts, ok bool, err error) {
@@ -69,7 +73,7 @@ func Enter(ctx context.Context, talk io.Writer) (status int, err error) {
 	if err := clear(parts.Dir); err != nil {
 		return 1, fmt.Errorf("removing what an earlier run has left: %w", err)
 	}
-	if err := os.MkdirAll(parts.Dir, 0o755); err != nil {
+	if err := os.MkdirAll(parts.temp(), 0o755); err != nil {
 		return 1, err
 	}
 	status, err = enter(parts)
@@ -120,7 +124,7 @@ func enter(parts Parts) (status int, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd := exec.Command(parts.Init, append([]string{"--", self}, os.Args[1:]...)...)
-	cmd.Env = append(os.Environ(), insideEnv+"="+string(text))
+	cmd.Env = append(os.Environ(), insideEnv+"="+string(text), "TMPDIR="+parts.temp())
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
