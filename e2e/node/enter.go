@@ -124,7 +124,7 @@ func enter(parts Parts) (status int, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd := exec.Command(parts.Init, append([]string{"--", self}, os.Args[1:]...)...)
-	cmd.Env = append(os.Environ(), insideEnv+"="+string(text), "TMPDIR="+parts.temp())
+	cmd.Env = append(os.Environ(), insideEnv+"="+string(text), "TMPDIR="+parts.temp(), "NO_PROXY=*", "no_proxy=*")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,

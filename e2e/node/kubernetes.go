@@ -20,9 +20,6 @@ func (n *Node) controllers(ctx context.Context) error {
 		"--root-ca-file="+n.Cluster.CAFile(),
 		"--leader-elect=false",
 		"--bind-address=127.0.0.1",
-		"--cluster-cidr="+podRange,
-		"--allocate-node-cidrs=true",
-		"--controllers=*,-nodeipam,nodeipam", // the last one is off without a cloud otherwise
 	)
 	if err != nil {
 		return err

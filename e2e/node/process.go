@@ -27,8 +27,9 @@ func (n *Node) run(name string, args ...string) (*process, error) {
 	}
 	cmd := exec.Command(name, args...)
 	cmd.Stdout, cmd.Stderr = log, log
-	// Go's programs would ask a proxy of the machine for what is in the node.
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + n.parts.Dir}
+	// Nothing else of the machine's: its proxy would be asked for what is in the node.
+	// The last is for the registry, which otherwise looks for somebody to tell.
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + n.parts.Dir, "OTEL_TRACES_EXPORTER=none"}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", p.name, err)
 	}
