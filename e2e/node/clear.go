@@ -16,10 +16,16 @@ const controlGroup = "tekgate-node"
 
 const controlGroups = "/sys/fs/cgroup"
 
+// unified reports whether control groups are of version 2.
+func unified() bool {
+	_, err := os.Stat(filepath.Join(controlGroups, "cgroup.controllers"))
+	return err == nil
+}
+
 // groups returns the node's control group in each hierarchy: of version 1 one for
 // each controller, of version 2 one in all.
 func groups() ([]string, error) {
-	if _, err := os.Stat(filepath.Join(controlGroups, "cgroup.controllers")); err == nil {
+	if unified() {
 		return []string{filepath.Join(controlGroups, controlGroup)}, nil
 	}
 	roots, err := os.ReadDir(controlGroups)

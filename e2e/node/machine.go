@@ -116,10 +116,14 @@ func settings(dir string) error {
 }
 
 // makeGroups makes the node's control groups. Of version 1, one for processors
-// admits no process before it says which.
+// admits no process before it says which; of version 2, a group can do what those
+// above it let it do.
 func makeGroups() error {
 	dirs, err := groups()
 	if err != nil {
+		return err
+	}
+	if err := letControl(); err != nil {
 		return err
 	}
 	for _, dir := range dirs {
@@ -134,6 +138,20 @@ func makeGroups() error {
 			if err := os.WriteFile(filepath.Join(dir, file), above, 0o600); err != nil {
 				return fmt.Errorf("giving the node's control group its processors: %w", err)
 			}
+		}
+	}
+	return nil
+}
+
+// letControl has groups of version 2 below the root control what the kubelet wants
+// to. Of version 1 there is nothing to do.
+func letControl() error {
+	if !unified() {
+		return nil
+	}
+	for _, controller := range []string{"cpu", "cpuset", "memory", "pids", "io"} {
+		if err := os.WriteFile(filepath.Join(controlGroups, "cgroup.subtree_control"), []byte("+"+controller), 0o600); err != nil {
+			return fmt.Errorf("letting control groups control %s: %w", controller, err)
 		}
 	}
 	return nil
