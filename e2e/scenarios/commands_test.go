@@ -60,6 +60,15 @@ func (p *place) image(ts *testscript.TestScript, neg bool, args []string) {
 	fmt.Fprint(ts.Stdout(), text)
 }
 
+// silent fails if the last command has said the password.
+func (p *place) silent(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, stream := range []string{"stdout", "stderr"} {
+		if strings.Contains(ts.ReadFile(stream), p.password) {
+			ts.Fatalf("the registry's password stands in %s", stream)
+		}
+	}
+}
+
 func (p *place) look(reference string) (string, error) {
 	ref, err := name.ParseReference(reference)
 	if err != nil {
@@ -75,7 +84,7 @@ func (p *place) look(reference string) (string, error) {
 	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	defer transport.CloseIdleConnections()
 	img, err := remote.Image(ref, remote.WithTransport(transport), remote.WithAuth(&authn.Basic{
-		Username: p.env["REGISTRY_USER"], Password: p.env["REGISTRY_PASSWORD"],
+		Username: p.env["REGISTRY_USER"], Password: p.password,
 	}))
 	if err != nil {
 		return "", fmt.Errorf("pulling %s: %w", filepath.Base(reference), err)

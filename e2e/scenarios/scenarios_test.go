@@ -54,20 +54,23 @@ func TestScenarios(t *testing.T) {
 				env.Setenv(name, value)
 			}
 			env.Setenv("PATH", strings.Join(append(place.path, env.Getenv("PATH")), string(os.PathListSeparator)))
-			return nil
+			// Not a variable: testscript prints these.
+			return os.WriteFile(filepath.Join(env.WorkDir, "password"), []byte(place.password+"\n"), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"apply": place.apply,
-			"image": place.image,
+			"apply":  place.apply,
+			"image":  place.image,
+			"silent": place.silent,
 		},
 	})
 }
 
 // place is where scripts run: their variables, and where their programs are.
 type place struct {
-	env  map[string]string
-	path []string
-	node *node.Node // nil on a cluster of the user's
+	env      map[string]string
+	password string // of the private registry, in the file "password" of each script
+	path     []string
+	node     *node.Node // nil on a cluster of the user's
 }
 
 // find starts the node, or looks at the cluster that is given.
@@ -83,14 +86,13 @@ func find(ctx context.Context) (*place, error) {
 	if err != nil {
 		return nil, errors.Join(err, keep(filepath.Join(parts.Dir, "logs"), "start"))
 	}
-	return &place{node: n, path: []string{parts.Bin, parts.Kubernetes}, env: map[string]string{
-		"KUBECONFIG":        n.Cluster.Kubeconfig,
-		"CONFIG":            n.Config,
-		"MIRROR":            node.Mirror,
-		"CA":                n.CA,
-		"REGISTRY":          node.RegistryHost,
-		"REGISTRY_USER":     node.RegistryUser,
-		"REGISTRY_PASSWORD": node.RegistryPassword,
+	return &place{node: n, path: []string{parts.Bin, parts.Kubernetes}, password: node.RegistryPassword, env: map[string]string{
+		"KUBECONFIG":    n.Cluster.Kubeconfig,
+		"CONFIG":        n.Config,
+		"MIRROR":        node.Mirror,
+		"CA":            n.CA,
+		"REGISTRY":      node.RegistryHost,
+		"REGISTRY_USER": node.RegistryUser,
 	}}, nil
 }
 
@@ -101,8 +103,10 @@ var variables = []struct{ name, meaning string }{
 	{"CA", "a file with the authorities of both registries"},
 	{"REGISTRY", "host and path of a registry to push to, which wants a password"},
 	{"REGISTRY_USER", "its user"},
-	{"REGISTRY_PASSWORD", "its password"},
+	{passwordVariable, "its password"},
 }
+
+const passwordVariable = "REGISTRY_PASSWORD"
 
 func given() (*place, error) {
 	root, err := cluster.Root(context.Background())
@@ -117,6 +121,8 @@ func given() (*place, error) {
 			errs = append(errs, fmt.Errorf("TEKGATE_E2E_%s is not set: %s", v.name, v.meaning))
 		}
 	}
+	p.password = p.env[passwordVariable]
+	delete(p.env, passwordVariable)
 	return p, errors.Join(errs...)
 }
 
