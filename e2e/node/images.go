@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // Mirror is where the images that Tekton and the scenarios need are, as it is
@@ -32,27 +34,11 @@ mutator:
 // images fills the mirror: with what Tekgate says that an install takes, and with
 // what the scenarios build and run.
 func (n *Node) images(ctx context.Context) error {
-	busybox, err := exec.LookPath("busybox")
+	shell, err := debianShell(ctx)
 	if err != nil {
 		return err
 	}
-	applets, err := exec.CommandContext(ctx, busybox, "--list").Output()
-	if err != nil {
-		return fmt.Errorf("asking busybox for its names: %w", err)
-	}
-	shell := shellImage(busybox, applets)
-	kaniko := kanikoImage(filepath.Join(n.parts.Kaniko, "executor"))
-	images := map[string]image{
-		pauseImage:               {files: map[string]string{"init": n.parts.Init}},
-		Mirror + "/alpine:3.12":  shell,
-		Mirror + "/busybox:1.35": shell,
-		// The article's Kaniko, and that of today's examples.
-		Mirror + "/kaniko-executor:v1.6.0": kaniko,
-		Mirror + "/executor:v1.25.5":       kaniko,
-	}
-	pause := images[pauseImage]
-	pause.config.Entrypoint = []string{"/init"}
-	images[pauseImage] = pause
+	images := n.own(shell)
 	listed, err := n.listed(ctx)
 	if err != nil {
 		return err
@@ -67,6 +53,34 @@ func (n *Node) images(ctx context.Context) error {
 		}
 	}
 	return n.push(ctx, images)
+}
+
+// own are the images that no release names.
+func (n *Node) own(shell image) map[string]image {
+	kaniko := kanikoImage(filepath.Join(n.parts.Kaniko, "executor"))
+	return map[string]image{
+		pauseImage: {
+			files:  map[string]string{"init": n.parts.Init},
+			config: v1.Config{Entrypoint: []string{"/init"}},
+		},
+		Mirror + "/alpine:3.12":  shell,
+		Mirror + "/busybox:1.35": shell,
+		// The article's Kaniko, and that of today's examples.
+		Mirror + "/kaniko-executor:v1.6.0": kaniko,
+		Mirror + "/executor:v1.25.5":       kaniko,
+	}
+}
+
+func debianShell(ctx context.Context) (image, error) {
+	busybox, err := exec.LookPath("busybox")
+	if err != nil {
+		return image{}, err
+	}
+	applets, err := exec.CommandContext(ctx, busybox, "--list").Output()
+	if err != nil {
+		return image{}, fmt.Errorf("asking busybox for its names: %w", err)
+	}
+	return shellImage(busybox, applets), nil
 }
 
 // listed is one image of `tekgate images list -o json`.

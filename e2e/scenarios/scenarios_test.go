@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -115,6 +116,9 @@ func given() (*place, error) {
 	}
 	p := &place{path: []string{filepath.Join(root, "bin")}, env: map[string]string{"KUBECONFIG": os.Getenv(cluster.KubeconfigEnv)}}
 	var errs []error
+	if _, err := exec.LookPath("kubectl"); err != nil {
+		errs = append(errs, fmt.Errorf("kubectl is not there, with which the scenarios look at the cluster: %w", err))
+	}
 	for _, v := range variables {
 		p.env[v.name] = os.Getenv("TEKGATE_E2E_" + v.name)
 		if p.env[v.name] == "" {

@@ -1,4 +1,6 @@
-// Command build makes sure that everything a node runs is in the cache.
+// Command build makes sure that everything a node runs is in the cache. Before that
+// it says what keeps a node from running here, so that nobody waits for a build to
+// hear it.
 package main
 
 import (
@@ -10,10 +12,16 @@ import (
 )
 
 func main() {
-	programs, err := node.Build(context.Background(), os.Stderr)
-	if err != nil {
+	if err := run(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "build:", err)
 		os.Exit(1)
 	}
-	fmt.Printf("%+v\n", programs)
+}
+
+func run(ctx context.Context) error {
+	if missing := node.Missing(); len(missing) > 0 {
+		return missing
+	}
+	_, err := node.Build(ctx, os.Stderr)
+	return err
 }
