@@ -23,9 +23,12 @@ const (
 	servingCA   = "serving-ca.crt"
 )
 
-// ServiceAddress is that of the Service "kubernetes": the first of the range that
-// envtest gives the API server.
-const ServiceAddress = "10.0.0.1"
+// ServiceRange is where the addresses of Services are, as envtest has it;
+// ServiceAddress is that of the Service "kubernetes", the first of them.
+const (
+	ServiceRange   = "10.0.0.0/24"
+	ServiceAddress = "10.0.0.1"
+)
 
 // StartForNode starts a control plane with the programs of a folder for Pods to
 // use: the API server listens at the given address, publishes it, and gives every

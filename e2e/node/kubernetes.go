@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/e2e/cluster"
 )
 
 // controllers starts what turns Deployments into Pods and gives Pods a node.
@@ -30,16 +32,8 @@ func (n *Node) controllers(ctx context.Context) error {
 	}
 	// It creates the ServiceAccounts without which no Pod is admitted.
 	return until(ctx, time.Minute, manager, func(ctx context.Context) error {
-		k, err := n.client()
-		if err != nil {
-			return err
-		}
-		return k.Get(ctx, client.ObjectKey{Namespace: "default", Name: "default"}, &corev1.ServiceAccount{})
+		return n.client.Get(ctx, client.ObjectKey{Namespace: "default", Name: "default"}, &corev1.ServiceAccount{})
 	})
-}
-
-func (n *Node) client() (client.Client, error) {
-	return client.New(n.Cluster.Config, client.Options{Scheme: scheme.Scheme})
 }
 
 const corefile = `.:53 {
@@ -59,10 +53,17 @@ func (n *Node) services(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := n.run(filepath.Join(n.parts.CoreDNS, "coredns"), "-conf", config); err != nil {
+	dns, err := n.run(filepath.Join(n.parts.CoreDNS, "coredns"), "-conf", config)
+	if err != nil {
 		return err
 	}
-	_, err = n.run(filepath.Join(n.parts.Kubernetes, "kube-proxy"),
+	if err := until(ctx, time.Minute, dns, func(ctx context.Context) error {
+		_, err := net.DefaultResolver.LookupHost(ctx, "kubernetes.default.svc.cluster.local.")
+		return err
+	}); err != nil {
+		return err
+	}
+	proxy, err := n.run(filepath.Join(n.parts.Kubernetes, "kube-proxy"),
 		"--kubeconfig="+n.Cluster.Kubeconfig,
 		"--hostname-override="+Name,
 		"--proxy-mode=nftables",
@@ -72,7 +73,16 @@ func (n *Node) services(ctx context.Context) error {
 		"--conntrack-tcp-timeout-established=0s",
 		"--conntrack-tcp-timeout-close-wait=0s",
 	)
-	return err
+	if err != nil {
+		return err
+	}
+	return until(ctx, time.Minute, proxy, func(ctx context.Context) error {
+		connection, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", cluster.ServiceAddress+":443")
+		if err != nil {
+			return err
+		}
+		return connection.Close()
+	})
 }
 
 const kubeletConfig = `apiVersion: kubelet.config.k8s.io/v1beta1
@@ -116,21 +126,18 @@ func (n *Node) kubelet(ctx context.Context) error {
 }
 
 func (n *Node) ready(ctx context.Context) error {
-	k, err := n.client()
-	if err != nil {
-		return err
-	}
 	node := &corev1.Node{}
-	if err := k.Get(ctx, client.ObjectKey{Name: Name}, node); err != nil {
+	if err := n.client.Get(ctx, client.ObjectKey{Name: Name}, node); err != nil {
 		return err
 	}
+	err := errors.New("the node is not Ready")
 	for _, c := range node.Status.Conditions {
 		if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
 			return nil
 		}
 		if c.Type == corev1.NodeReady {
-			err = errors.New(c.Message)
+			err = errors.New("the node is not Ready: " + c.Message)
 		}
 	}
-	return errors.Join(err, errors.New("the node is not Ready"))
+	return err
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"github.com/tekgate/tekgate/e2e/cluster"
 )
 
 // The node's addresses. All of them are on one end of a pair of interfaces whose
@@ -159,7 +161,8 @@ func letControl() error {
 
 // network gives the node its addresses. There is a route to everywhere else, and it
 // says at once that nothing is there: into the void every pull of an image that was
-// not rewritten would hang in place of failing.
+// not rewritten would hang in place of failing. Services need a route of their own:
+// the kernel looks for one before kube-proxy's rules lead the packet to a Pod.
 func network() error {
 	for _, line := range []string{
 		"link set lo up",
@@ -170,6 +173,7 @@ func network() error {
 		"link set node0 up",
 		"link set nowhere0 up",
 		"route add unreachable default",
+		"route add " + cluster.ServiceRange + " dev node0",
 	} {
 		if out, err := exec.Command("ip", strings.Fields(line)...).CombinedOutput(); err != nil {
 			return fmt.Errorf("ip %s: %w: %s", line, err, out)

@@ -36,6 +36,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/tekgate/tekgate/e2e/cluster"
 )
 
@@ -49,9 +52,10 @@ type Node struct {
 	// Config is the file with Tekgate's configuration.
 	Logs, CA, Config string
 
-	parts Parts
-	talk  io.Writer
-	start time.Time
+	client client.Client
+	parts  Parts
+	talk   io.Writer
+	start  time.Time
 }
 
 // Start makes a node of the namespaces that this process is in. talk hears what is
@@ -71,8 +75,8 @@ func Start(ctx context.Context, parts Parts, talk io.Writer) (*Node, error) {
 		{"images are on the mirror", n.images},
 		{"containerd answers", n.containerd},
 		{"kube-controller-manager and kube-scheduler run", n.controllers},
-		{"CoreDNS and kube-proxy run", n.services},
 		{"the node is Ready", n.kubelet},
+		{"Services are found, by name and by address", n.services},
 	}
 	for _, step := range steps {
 		began := time.Now()
@@ -89,7 +93,10 @@ func (n *Node) say(format string, args ...any) {
 }
 
 func (n *Node) controlPlane(context.Context) (err error) {
-	n.Cluster, err = cluster.StartForNode(n.parts.ControlPlane, address)
+	if n.Cluster, err = cluster.StartForNode(n.parts.ControlPlane, address); err != nil {
+		return err
+	}
+	n.client, err = client.New(n.Cluster.Config, client.Options{Scheme: scheme.Scheme})
 	return err
 }
 
