@@ -31,8 +31,8 @@ func modules() []module {
 			"ptp": "plugins/main/ptp", "loopback": "plugins/main/loopback", "host-local": "plugins/ipam/host-local", "portmap": "plugins/meta/portmap",
 		}},
 		{"github.com/distribution/distribution/v3", "v3.1.2", "", map[string]string{"registry": "cmd/registry"}},
-		{"github.com/chainguard-dev/kaniko", "v1.25.5", "", map[string]string{"executor": "cmd/executor"}},
 		{"github.com/coredns/coredns", "v1.14.6", "", map[string]string{"coredns": "."}},
+		{"github.com/chainguard-dev/kaniko", "v1.25.5", "", map[string]string{"executor": "cmd/executor"}},
 	}
 }
 
@@ -66,7 +66,7 @@ func Build(ctx context.Context, log io.Writer) (p Programs, err error) {
 	if p.Kubernetes, err = cluster.NodePrograms(ctx, log); err != nil {
 		return p, err
 	}
-	into := []*string{&p.Containerd, &p.CNI, &p.Registry, &p.Kaniko, &p.CoreDNS}
+	into := []*string{&p.Containerd, &p.CNI, &p.Registry, &p.CoreDNS, &p.Kaniko}
 	for i, m := range modules() {
 		if *into[i], err = m.build(ctx, log); err != nil {
 			return p, err
