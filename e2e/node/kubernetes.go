@@ -36,6 +36,8 @@ func (n *Node) controllers(ctx context.Context) error {
 	})
 }
 
+// corefile has the plugin hosts pass on what it does not know: it is asked first,
+// wherever it stands.
 const corefile = `.:53 {
 	bind %[1]s
 	errors
@@ -43,7 +45,9 @@ const corefile = `.:53 {
 		kubeconfig %[2]s
 		pods insecure
 	}
-	hosts /etc/hosts
+	hosts /etc/hosts {
+		fallthrough
+	}
 }
 `
 
