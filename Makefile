@@ -10,10 +10,10 @@ TOOLS   := go tool -modfile=internal/tools/go.mod
 RELEASE := manifests/release/.stamp
 RELEASE_SOURCES := go.mod $(wildcard internal/release/*.go internal/release/generate/*.go internal/image/*.go)
 
-.PHONY: build test demo bench bench-peers fuzz verify generate clean help
+.PHONY: build test demo e2e e2e-cluster bench bench-peers fuzz verify generate clean help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 build: $(RELEASE) ## build the three programs into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/tekgate ./cmd/webhook ./cmd/interceptor
@@ -31,6 +31,14 @@ controlplane: # and Tekton's webhooks and cert-manager's controllers: built befo
 
 demo: build ## show the whole job on a real API server
 	go run ./e2e/demo
+
+e2e: build ## run the scenarios on a node that runs Pods (root; Debian: runc nftables iptables conntrack busybox-static)
+	go run ./e2e/node/build
+	go test -tags e2e -count 1 -timeout 30m -v ./e2e/scenarios
+
+e2e-cluster: build ## run them on the cluster of TEKGATE_KUBECONFIG
+	@test -n "$$TEKGATE_KUBECONFIG" || { echo 'set TEKGATE_KUBECONFIG to the kubeconfig of a cluster that Tekgate may be installed to'; exit 1; }
+	go test -tags e2e -count 1 -timeout 30m -v ./e2e/scenarios
 
 bench: $(RELEASE) controlplane ## run the benchmarks
 	go test -run '^$$' -bench . -benchtime 3s ./...

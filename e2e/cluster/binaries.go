@@ -37,6 +37,23 @@ func Binaries(ctx context.Context, log io.Writer) (string, error) {
 	if dir := os.Getenv(assetsEnv); dir != "" {
 		return dir, nil
 	}
+	return build(ctx, log, map[string]string{
+		"etcd":           "go.etcd.io/etcd/server/v3",
+		"kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+	})
+}
+
+// NodePrograms returns a folder that holds the other programs of Kubernetes that
+// a cluster with a node needs, and kubectl. They are of the API server's version.
+func NodePrograms(ctx context.Context, log io.Writer) (string, error) {
+	packages := map[string]string{}
+	for _, name := range []string{"kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl"} {
+		packages[name] = "k8s.io/kubernetes/cmd/" + name
+	}
+	return build(ctx, log, packages)
+}
+
+func build(ctx context.Context, log io.Writer, packages map[string]string) (string, error) {
 	source, err := moduleDir(ctx)
 	if err != nil {
 		return "", err
@@ -53,10 +70,7 @@ func Binaries(ctx context.Context, log io.Writer) (string, error) {
 			version, err := goOutput(ctx, source, "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes")
 			return stamps(version), err
 		},
-		Packages: map[string]string{
-			"etcd":           "go.etcd.io/etcd/server/v3",
-			"kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
-		},
+		Packages: packages,
 	}.Build(ctx, log)
 }
 

@@ -57,6 +57,12 @@ func New(ctx context.Context, talk io.Writer) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
+	return start(binaries, func(*envtest.APIServer, string) error { return nil })
+}
+
+// start starts a control plane; prepare may change the API server, whose files are
+// in the given folder.
+func start(binaries string, prepare func(server *envtest.APIServer, dir string) error) (*Cluster, error) {
 	quiet()
 	dir, err := os.MkdirTemp("", "tekgate-cluster-")
 	if err != nil {
@@ -69,19 +75,24 @@ func New(ctx context.Context, talk io.Writer) (*Cluster, error) {
 	}
 	// A folder of envtest's would go with the API server, and its keys with it, so
 	// that it could not be started again.
-	env.ControlPlane.GetAPIServer().CertDir = dir
+	server := env.ControlPlane.GetAPIServer()
+	server.CertDir = dir
 	// Without these the API server asks for a default route, and publishes the
 	// address it finds there.
-	env.ControlPlane.GetAPIServer().Configure().
+	server.Configure().
 		Set("advertise-address", "127.0.0.1").
 		Set("endpoint-reconciler-type", "none")
-	config, err := env.Start()
+	c := &Cluster{Kubeconfig: filepath.Join(dir, "kubeconfig"), BinaryDir: binaries, env: env, dir: dir}
+	if err := prepare(server, dir); err != nil {
+		_ = os.RemoveAll(dir)
+		return nil, err
+	}
+	c.Config, err = env.Start()
 	if err != nil {
 		_ = env.Stop()
 		_ = os.RemoveAll(dir)
 		return nil, fmt.Errorf("starting the control plane in %s: %w", binaries, err)
 	}
-	c := &Cluster{Config: config, Kubeconfig: filepath.Join(dir, "kubeconfig"), BinaryDir: binaries, env: env, dir: dir}
 	if err := c.writeKubeconfig(); err != nil {
 		_ = c.Stop()
 		return nil, err

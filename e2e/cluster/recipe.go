@@ -22,6 +22,8 @@ type Recipe struct {
 	Key string
 	// Linker returns the linker's flags; it is asked when something is built.
 	Linker func() (string, error)
+	// Tags are the build's, with commas between them; there may be none.
+	Tags string
 	// Packages are what is built, by the program's name.
 	Packages map[string]string
 }
@@ -74,7 +76,7 @@ func (r Recipe) build(ctx context.Context, dir, program string) error {
 		return err
 	}
 	half := filepath.Join(dir, program+".half")
-	if _, err := goOutput(ctx, r.Dir, "build", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", half, r.Packages[program]); err != nil {
+	if _, err := goOutput(ctx, r.Dir, "build", "-trimpath", "-buildvcs=false", "-tags", r.Tags, "-ldflags", flags, "-o", half, r.Packages[program]); err != nil {
 		return err
 	}
 	return os.Rename(half, filepath.Join(dir, program))

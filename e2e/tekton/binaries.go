@@ -42,11 +42,15 @@ func Program(ctx context.Context, release, command string, log io.Writer) (strin
 	return filepath.Join(dir, command), err
 }
 
-// binaries returns the folder that holds the commands of a release. They are
-// built in the folder of Tekton's own module, so that its go.mod and go.sum
-// choose what goes into them, as they did for the published images; which
-// version of it is the business of the product's go.mod.
 func binaries(ctx context.Context, name string, log io.Writer) (string, error) {
+	return Programs(ctx, name, commands[name], log)
+}
+
+// Programs returns the folder that holds the given commands of a release, built on
+// first use. That happens in the folder of Tekton's own module, so that its go.mod
+// and go.sum choose what goes into them, as they did for the published images; which
+// version of it is the business of the product's go.mod.
+func Programs(ctx context.Context, name string, commands []string, log io.Writer) (string, error) {
 	i := slices.IndexFunc(release.Manifests, func(m release.Manifest) bool { return m.Name == name })
 	if i < 0 {
 		return "", fmt.Errorf("there is no Tekton release %q", name)
@@ -57,7 +61,7 @@ func binaries(ctx context.Context, name string, log io.Writer) (string, error) {
 		return "", err
 	}
 	packages := map[string]string{}
-	for _, command := range commands[name] {
+	for _, command := range commands {
 		packages[command] = module + "/cmd/" + command
 	}
 	dir, err := cluster.Recipe{

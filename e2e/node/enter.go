@@ -1,0 +1,145 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+
+	"github.com/rogpeppe/go-internal/lockedfile"
+
+	"github.com/tekgate/tekgate/e2e/cluster"
+)
+
+// insideEnv is set, to what a node is made from, for a process that runs in the
+// namespaces of a node.
+const insideEnv = "TEKGATE_NODE"
+
+// Parts are what a node is made from. They are found and built outside, since the
+// node has no way out.
+type Parts struct {
+	Programs
+	// Bin holds Tekgate's own programs, and Init the program of e2e/node/init.
+	Bin, Init string
+	// Dir is the node's folder: everything that it writes is below it.
+	Dir string
+}
+
+// temp is the folder of the node's temporary files, envtest's among them: nobody is
+// asked to remove these when the node is killed.
+func (p Parts) temp() string { return filepath.Join(p.Dir, "tmp") }
+
+// Inside returns the parts of the node that this process runs in; ok is false
+// outside.
+func Inside() (parts Parts, ok bool, err error) {
+	text := os.Getenv(insideEnv)
+	if text == "" {
+		return parts, false, nil
+	}
+	if err := json.Unmarshal([]byte(text), &parts); err != nil {
+		return parts, true, fmt.Errorf("reading %s: %w", insideEnv, err)
+	}
+	return parts, true, nil
+}
+
+// Enter runs this very program again, with the same arguments, in namespaces of its
+// own: network, mounts and processes. It returns that program's exit status, when
+// nothing is left of the node but the files that Keep has saved.
+//
+// The kernel does the clearing up. When this process ends, be it killed, process 1
+// of the node is killed with it (Pdeathsig), with it every process of its process
+// namespace, and with the last of them the mounts and the network. Only folders and
+// control groups stay, which the next run removes.
+func Enter(ctx context.Context, talk io.Writer) (status int, err error) {
+	if missing := Missing(); len(missing) > 0 {
+		return 1, missing
+	}
+	parts, err := find(ctx, talk)
+	if err != nil {
+		return 1, err
+	}
+	unlock, err := lockedfile.MutexAt(parts.Dir + ".lock").Lock()
+	if err != nil {
+		return 1, fmt.Errorf("waiting for another node to end: %w", err)
+	}
+	defer unlock()
+	if err := clear(parts.Dir); err != nil {
+		return 1, fmt.Errorf("removing what an earlier run has left: %w", err)
+	}
+	if err := os.MkdirAll(parts.temp(), 0o755); err != nil {
+		return 1, err
+	}
+	status, err = enter(parts)
+	return status, errors.Join(err, clear(parts.Dir))
+}
+
+func find(ctx context.Context, talk io.Writer) (Parts, error) {
+	programs, err := Build(ctx, talk)
+	if err != nil {
+		return Parts{}, err
+	}
+	root, err := cluster.Root(ctx)
+	if err != nil {
+		return Parts{}, err
+	}
+	bin := filepath.Join(root, "bin")
+	if _, err := os.Stat(filepath.Join(bin, "tekgate")); err != nil {
+		return Parts{}, fmt.Errorf("looking for Tekgate's own programs (make build): %w", err)
+	}
+	init, err := buildInit(ctx, root, talk)
+	return Parts{Programs: programs, Bin: bin, Init: init, Dir: filepath.Join(os.TempDir(), "tekgate-node")}, err
+}
+
+func buildInit(ctx context.Context, root string, talk io.Writer) (string, error) {
+	dir := filepath.Join(root, "e2e", "node", "init")
+	source, err := os.ReadFile(filepath.Join(dir, "main.go"))
+	if err != nil {
+		return "", err
+	}
+	out, err := cluster.Recipe{
+		Name: filepath.Join("node", "init"), Dir: dir, Key: string(source) + buildRecipe,
+		Linker:   func() (string, error) { return "-s -w", nil },
+		Packages: map[string]string{"init": "."},
+	}.Build(ctx, talk)
+	return filepath.Join(out, "init"), err
+}
+
+func enter(parts Parts) (status int, err error) {
+	text, err := json.Marshal(parts)
+	if err != nil {
+		return 1, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return 1, err
+	}
+	// The kernel sends Pdeathsig when the thread ends, not the process.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd := exec.Command(parts.Init, append([]string{"--", self}, os.Args[1:]...)...)
+	cmd.Env = append(os.Environ(), insideEnv+"="+string(text), "TMPDIR="+parts.temp(), "NO_PROXY=*", "no_proxy=*")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
+		Pdeathsig:  syscall.SIGKILL,
+	}
+	// A terminal's interrupt reaches the node, too, which then ends by itself.
+	signal.Ignore(syscall.SIGINT)
+	defer signal.Reset(syscall.SIGINT)
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode(), nil
+	}
+	if err != nil {
+		return 1, fmt.Errorf("making the node's namespaces: %w", err)
+	}
+	return 0, nil
+}

@@ -1,0 +1,143 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Mirror is where the images that Tekton and the scenarios need are, as it is
+// written in Tekgate's configuration.
+const Mirror = MirrorHost + "/tekton"
+
+const pauseImage = MirrorHost + "/pause:1"
+
+// Configuration is that of the node's users. Tekton pins the digest of its shell
+// image, which no image that was made here can have, so digests are dropped
+// (docs/mirrors.md): all else is as with `--mirror`.
+const Configuration = `apiVersion: tekgate.dev/v1alpha1
+kind: Configuration
+mirror:
+  registry: ` + Mirror + `
+  digest: drop
+mutator:
+  serviceAccount: {name: builder}
+  imageMirror: {enabled: true}
+`
+
+// images fills the mirror: with what Tekgate says that an install takes, and with
+// what the scenarios build and run.
+func (n *Node) images(ctx context.Context) error {
+	shell, err := debianShell(ctx)
+	if err != nil {
+		return err
+	}
+	images := n.own(shell)
+	listed, err := n.listed(ctx)
+	if err != nil {
+		return err
+	}
+	for _, i := range listed {
+		made, err := n.made(i.Source, shell)
+		if err != nil {
+			return err
+		}
+		if made != nil {
+			images[i.Target] = *made
+		}
+	}
+	return n.push(ctx, images)
+}
+
+// own are the images that no release names.
+func (n *Node) own(shell image) map[string]image {
+	kaniko := kanikoImage(filepath.Join(n.parts.Kaniko, "executor"))
+	return map[string]image{
+		pauseImage: {
+			files:  map[string]string{"init": n.parts.Init},
+			config: v1.Config{Entrypoint: []string{"/init"}},
+		},
+		Mirror + "/alpine:3.12":  shell,
+		Mirror + "/busybox:1.35": shell,
+		// The article's Kaniko, and that of today's examples.
+		Mirror + "/kaniko-executor:v1.6.0": kaniko,
+		Mirror + "/executor:v1.25.5":       kaniko,
+	}
+}
+
+func debianShell(ctx context.Context) (image, error) {
+	busybox, err := exec.LookPath("busybox")
+	if err != nil {
+		return image{}, err
+	}
+	applets, err := exec.CommandContext(ctx, busybox, "--list").Output()
+	if err != nil {
+		return image{}, fmt.Errorf("asking busybox for its names: %w", err)
+	}
+	return shellImage(busybox, applets), nil
+}
+
+// listed is one image of `tekgate images list -o json`.
+type listed struct {
+	Source string `json:"image"`
+	Target string `json:"mirror"`
+}
+
+func (n *Node) listed(ctx context.Context) ([]listed, error) {
+	var err error
+	if n.Config, err = n.file("tekgate.yaml", Configuration); err != nil {
+		return nil, err
+	}
+	out, err := exec.CommandContext(ctx, filepath.Join(n.parts.Bin, "tekgate"), "images", "list", "-o", "json", "--config", n.Config).Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return nil, fmt.Errorf("tekgate images list: %s", exit.Stderr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var all []listed
+	if err := json.Unmarshal(out, &all); err != nil {
+		return nil, fmt.Errorf("reading tekgate's list of images: %w", err)
+	}
+	return all, nil
+}
+
+var (
+	tektonSource  = regexp.MustCompile(`^ghcr\.io/tektoncd/(pipeline|triggers)/([a-z]+)-[0-9a-f]{32}:`)
+	tekgateSource = regexp.MustCompile(`^ghcr\.io/tekgate/tekgate:`)
+	shellSource   = regexp.MustCompile(`^cgr\.dev/chainguard/busybox@`)
+	windowsSource = regexp.MustCompile(`^mcr\.microsoft\.com/powershell:`)
+)
+
+// made returns the image that stands here for one of the release, nil for one that
+// no node of Linux pulls.
+func (n *Node) made(source string, shell image) (*image, error) {
+	if m := tektonSource.FindStringSubmatch(source); m != nil {
+		dir := n.parts.Pipeline
+		if m[1] == "triggers" {
+			dir = n.parts.Triggers
+		}
+		i := koImage(filepath.Join(dir, m[2]))
+		if m[2] == "resolvers" {
+			i.files["sbin/tini"] = n.parts.Init
+		}
+		return &i, nil
+	}
+	switch {
+	case tekgateSource.MatchString(source):
+		i := tekgateImage(n.parts.Bin)
+		return &i, nil
+	case shellSource.MatchString(source):
+		return &shell, nil
+	case windowsSource.MatchString(source):
+		return nil, nil
+	}
+	return nil, fmt.Errorf("the release has an image that e2e/node does not know how to make: %s", source)
+}

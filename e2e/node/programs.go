@@ -1,0 +1,104 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path"
+	"path/filepath"
+
+	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/e2e/tekton"
+	"github.com/tekgate/tekgate/internal/release"
+)
+
+// module is the source of programs that are neither Kubernetes' nor Tekton's. None
+// is imported, so none stands in a go.mod: each is built in the folder of its own
+// module, whose go.mod and go.sum choose what goes into it.
+type module struct {
+	path, version, tags string
+	// packages are relative to the module, by the program's name.
+	packages map[string]string
+}
+
+// modules are in the order in which they are built.
+func modules() []module {
+	return []module{
+		{"github.com/containerd/containerd/v2", "v2.4.2", "no_btrfs,no_zfs,no_devmapper", map[string]string{
+			"containerd": "cmd/containerd", "containerd-shim-runc-v2": "cmd/containerd-shim-runc-v2", "ctr": "cmd/ctr",
+		}},
+		{"github.com/containernetworking/plugins", "v1.9.1", "", map[string]string{
+			"ptp": "plugins/main/ptp", "loopback": "plugins/main/loopback", "host-local": "plugins/ipam/host-local", "portmap": "plugins/meta/portmap",
+		}},
+		{"github.com/distribution/distribution/v3", "v3.1.2", "", map[string]string{"registry": "cmd/registry"}},
+		{"github.com/coredns/coredns", "v1.14.6", "", map[string]string{"coredns": "."}},
+		{"github.com/chainguard-dev/kaniko", "v1.25.5", "", map[string]string{"executor": "cmd/executor"}},
+	}
+}
+
+// commands are Tekton's, each of which has an image of its own.
+var commands = map[string][]string{
+	tekton.Pipeline: {"controller", "webhook", "events", "resolvers", "entrypoint", "nop", "workingdirinit", "sidecarlogresults"},
+	tekton.Triggers: {"controller", "webhook", "eventlistenersink", "interceptors"},
+}
+
+// buildRecipe is part of the cache's key: change it when the flags below change.
+const buildRecipe = "static, trimmed 1"
+
+// Programs are the folders that hold what a node runs, and what is put into images.
+type Programs struct {
+	// ControlPlane holds etcd and kube-apiserver, Kubernetes the rest of it.
+	ControlPlane, Kubernetes string
+	// Containerd holds containerd, its shim and ctr; CNI the network plugins.
+	Containerd, CNI string
+	// Registry, Kaniko and CoreDNS hold one program each.
+	Registry, Kaniko, CoreDNS string
+	// Pipeline and Triggers hold Tekton's.
+	Pipeline, Triggers string
+}
+
+// Build returns the programs, after it has built those that are not in the cache
+// yet, which takes some twenty minutes on two cores. log hears about each.
+func Build(ctx context.Context, log io.Writer) (p Programs, err error) {
+	if p.ControlPlane, err = cluster.Binaries(ctx, log); err != nil {
+		return p, err
+	}
+	if p.Kubernetes, err = cluster.NodePrograms(ctx, log); err != nil {
+		return p, err
+	}
+	into := []*string{&p.Containerd, &p.CNI, &p.Registry, &p.CoreDNS, &p.Kaniko}
+	for i, m := range modules() {
+		if *into[i], err = m.build(ctx, log); err != nil {
+			return p, err
+		}
+	}
+	for name, dir := range map[string]*string{tekton.Pipeline: &p.Pipeline, tekton.Triggers: &p.Triggers} {
+		if *dir, err = tekton.Programs(ctx, name, commands[name], log); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+func (m module) build(ctx context.Context, log io.Writer) (string, error) {
+	source, err := release.Fetch(ctx, m.path, m.version)
+	if err != nil {
+		return "", err
+	}
+	packages := map[string]string{}
+	for program, dir := range m.packages {
+		packages[program] = path.Join(m.path, dir)
+	}
+	dir, err := cluster.Recipe{
+		Name:     filepath.Join("node", path.Base(path.Dir(m.path))+"-"+m.version),
+		Dir:      source.Dir,
+		Key:      m.path + source.Version + source.Sum + m.tags + buildRecipe,
+		Linker:   func() (string, error) { return "-s -w", nil },
+		Tags:     m.tags,
+		Packages: packages,
+	}.Build(ctx, log)
+	if err != nil {
+		return "", fmt.Errorf("building %s %s: %w", m.path, source.Version, err)
+	}
+	return dir, nil
+}

@@ -1,0 +1,101 @@
+//go:build e2e
+
+package scenarios_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// apply is `kubectl create` for files that name variables of the script:
+//
+//	apply FILE [FLAG...]
+func (p *place) apply(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) == 0 {
+		ts.Fatalf("usage: apply FILE [FLAG...]")
+	}
+	text := os.Expand(ts.ReadFile(args[0]), func(name string) string {
+		if _, ours := p.env[name]; ours {
+			return p.env[name]
+		}
+		return "$" + name // Tekton's: $(params.name)
+	})
+	file := ts.MkAbs(args[0] + ".expanded.yaml")
+	ts.Check(os.WriteFile(file, []byte(text), 0o600))
+	err := ts.Exec("kubectl", append([]string{"create", "-f", file}, args[1:]...)...)
+	switch {
+	case err != nil && !neg:
+		ts.Fatalf("kubectl create -f %s: %v", args[0], err)
+	case err == nil && neg:
+		ts.Fatalf("kubectl create -f %s succeeded", args[0])
+	}
+}
+
+// image asks the private registry for an image and prints its digest and layers:
+//
+//	image REFERENCE
+func (p *place) image(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: image REFERENCE")
+	}
+	text, err := p.look(args[0])
+	switch {
+	case err != nil && !neg:
+		ts.Fatalf("%v", err)
+	case err == nil && neg:
+		ts.Fatalf("%s is there: %s", args[0], text)
+	case err != nil && !strings.Contains(err.Error(), "UNKNOWN"): // MANIFEST_UNKNOWN, NAME_UNKNOWN
+		ts.Fatalf("asking whether there is an image: %v", err)
+	}
+	fmt.Fprint(ts.Stdout(), text)
+}
+
+// silent fails if the last command has said the password.
+func (p *place) silent(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, stream := range []string{"stdout", "stderr"} {
+		if strings.Contains(ts.ReadFile(stream), p.password) {
+			ts.Fatalf("the registry's password stands in %s", stream)
+		}
+	}
+}
+
+func (p *place) look(reference string) (string, error) {
+	ref, err := name.ParseReference(reference)
+	if err != nil {
+		return "", err
+	}
+	ca, err := os.ReadFile(p.env["CA"])
+	if err != nil {
+		return "", err
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	defer transport.CloseIdleConnections()
+	img, err := remote.Image(ref, remote.WithTransport(transport), remote.WithAuth(&authn.Basic{
+		Username: p.env["REGISTRY_USER"], Password: p.password,
+	}))
+	if err != nil {
+		return "", fmt.Errorf("pulling %s: %w", filepath.Base(reference), err)
+	}
+	digest, err := img.Digest()
+	if err != nil {
+		return "", err
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s %s, %d layers, env %q\n", reference, digest, len(config.RootFS.DiffIDs), config.Config.Env), nil
+}
