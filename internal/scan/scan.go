@@ -470,7 +470,7 @@ func (r *Reader) appendPlain(dst []byte) []byte {
 		at, n = at+plain, n+plain
 		// Payloads are full of quotes, each of which is two bytes here: going on at
 		// once saves most of the returns.
-		if text[at] != '\\' || escapes[text[at+min(1, len(text)-at-1)]] == 0 || n >= len(room) {
+		if at+1 >= len(text) || text[at] != '\\' || escapes[text[at+1]] == 0 || n >= len(room) {
 			break
 		}
 		room[n] = escapes[text[at+1]]
