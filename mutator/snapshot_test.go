@@ -8,7 +8,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	evanphx "github.com/evanphx/json-patch/v5"
+	evanphx "gopkg.in/evanphx/json-patch.v4"
 	gomodules "gomodules.xyz/jsonpatch/v2"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
