@@ -8,8 +8,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	evanphx "gopkg.in/evanphx/json-patch.v4"
 	gomodules "gomodules.xyz/jsonpatch/v2"
+	evanphx "gopkg.in/evanphx/json-patch.v4"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/internal/golden"

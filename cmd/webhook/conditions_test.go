@@ -291,7 +291,7 @@ func (b *bed) testOwnership() {
 		if entry.Manager != conditionKeeper {
 			continue
 		}
-		owned := string(entry.FieldsV1.Raw)
+		owned := entry.FieldsV1.GetRawString()
 		for _, foreign := range []string{"clientConfig", "rules", "failurePolicy", "namespaceSelector", "not-opted-out"} {
 			if strings.Contains(owned, foreign) {
 				b.Errorf("%s owns %s: %s", conditionKeeper, foreign, owned)

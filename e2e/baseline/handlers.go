@@ -42,9 +42,10 @@ func Kubebuilder() (admission.Handler, error) {
 		}
 		run.Spec.ServiceAccountName = ServiceAccount
 		if run.Spec.TaskSpec != nil {
-			for i, step := range run.Spec.TaskSpec.Steps {
-				run.Spec.TaskSpec.Steps[i].Image = Mirror + "/" + step.Image
-				run.Spec.TaskSpec.Steps[i].Env = append(step.Env, corev1.EnvVar{Name: Variable, Value: Value})
+			for i := range run.Spec.TaskSpec.Steps {
+				step := &run.Spec.TaskSpec.Steps[i]
+				step.Image = Mirror + "/" + step.Image
+				step.Env = append(step.Env, corev1.EnvVar{Name: Variable, Value: Value})
 			}
 		}
 		changed, err := json.Marshal(run)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -96,7 +97,7 @@ func TestNullHandler(t *testing.T) {
 	for _, patch := range []string{"", `[{"op":"add","path":"/a","value":"b"}]`} {
 		recorder := httptest.NewRecorder()
 		const body = `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"of-the-request","kind":{},"object":{"metadata":{"uid":"of-the-object"}}}}`
-		nullHandler([]byte(patch)).ServeHTTP(recorder, httptest.NewRequest("POST", "/", strings.NewReader(body)))
+		nullHandler([]byte(patch)).ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body)))
 		var review struct {
 			Response struct {
 				UID, PatchType string
@@ -110,7 +111,7 @@ func TestNullHandler(t *testing.T) {
 		}
 	}
 	recorder := httptest.NewRecorder()
-	nullHandler(nil).ServeHTTP(recorder, httptest.NewRequest("POST", "/", strings.NewReader("{}")))
+	nullHandler(nil).ServeHTTP(recorder, httptest.NewRequest(http.MethodPost, "/", strings.NewReader("{}")))
 	if recorder.Code != 400 {
 		t.Errorf("what is no review is answered with %d", recorder.Code)
 	}

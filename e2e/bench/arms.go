@@ -48,7 +48,7 @@ func (p *plane) addNull(ctx context.Context, ours *servers.Replica, kind, resour
 	if err != nil {
 		return err
 	}
-	patch, err := ask("https://"+ours.Address+"/mutate", bundle, reviewOf(kind, resource, space(armOurs), object))
+	patch, err := ask(ctx, "https://"+ours.Address+"/mutate", bundle, reviewOf(kind, resource, space(armOurs), object))
 	if err != nil {
 		return fmt.Errorf("asking our server for its patch: %w", err)
 	}
@@ -72,12 +72,17 @@ func reviewOf(kind, resource, namespace string, object []byte) []byte {
 }
 
 // ask sends a review to a webhook and returns the patch of the answer.
-func ask(url string, bundle, review []byte) ([]byte, error) {
+func ask(ctx context.Context, url string, bundle, review []byte) ([]byte, error) {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(bundle)
 	caller := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
 	defer caller.CloseIdleConnections()
-	response, err := caller.Post(url, "application/json", bytes.NewReader(review))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(review))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := caller.Do(request)
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func newPlane(ctx context.Context, b *bed, arms ...string) (p *plane, err error)
 	return p, nil
 }
 
-func (p *plane) close() { p.cleanup.run() }
+func (p *plane) close() { p.run() }
 
 // namespace makes one with the ServiceAccount that the job gives to runs.
 func (p *plane) namespace(ctx context.Context, name string) error {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -46,15 +47,12 @@ func StartConditions(t testing.TB) *Conditions {
 	if testing.Short() {
 		t.Skip("needs the API server's code, which -short does without")
 	}
-	dir, err := moduleDir(t.Context())
+	folder, err := BuildConditions(t.Context(), os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	program, err := buildConditions(t, dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program)
+	program := filepath.Join(folder, "conditions")
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program) // it ends when nobody asks any more
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -76,7 +74,13 @@ func StartConditions(t testing.TB) *Conditions {
 	return &Conditions{to: json.NewEncoder(in), from: json.NewDecoder(bufio.NewReader(out))}
 }
 
-func buildConditions(t testing.TB, dir string) (string, error) {
+// BuildConditions returns the folder in the cache that holds that program, and builds
+// it if need be.
+func BuildConditions(ctx context.Context, log io.Writer) (string, error) {
+	dir, err := moduleDir(ctx)
+	if err != nil {
+		return "", err
+	}
 	var key []byte
 	for _, name := range []string{"go.sum", "conditions/main.go"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
@@ -85,12 +89,11 @@ func buildConditions(t testing.TB, dir string) (string, error) {
 		}
 		key = append(key, text...)
 	}
-	built, err := Recipe{
+	return Recipe{
 		Name: "conditions", Dir: dir, Key: string(key) + buildRecipe,
 		Linker:   func() (string, error) { return "-s -w", nil },
 		Packages: map[string]string{"conditions": "./conditions"},
-	}.Build(t.Context(), io.Writer(os.Stderr))
-	return filepath.Join(built, "conditions"), err
+	}.Build(ctx, log)
 }
 
 // Ask evaluates conditions for one request.

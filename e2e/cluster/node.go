@@ -35,15 +35,15 @@ const (
 // Pod a ServiceAccount, of which a control plane alone knows nothing.
 func StartForNode(binaries, address string) (*Cluster, error) {
 	return start(binaries, func(server *envtest.APIServer, dir string) error {
-		server.SecureServing.Address = address
-		server.SecureServing.Port = "6443"
+		server.Address = address
+		server.Port = "6443"
 		server.Configure().
 			Set("advertise-address", address).
 			Set("endpoint-reconciler-type", "lease").
 			Set("kubelet-preferred-address-types", "InternalIP").
 			Disable("disable-admission-plugins")
 		ca, err := keys(dir, address)
-		server.SecureServing.CA = ca
+		server.CA = ca
 		return err
 	})
 }

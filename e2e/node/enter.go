@@ -123,7 +123,7 @@ func enter(parts Parts) (status int, err error) {
 	// The kernel sends Pdeathsig when the thread ends, not the process.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cmd := exec.Command(parts.Init, append([]string{"--", self}, os.Args[1:]...)...)
+	cmd := exec.CommandContext(context.Background(), parts.Init, append([]string{"--", self}, os.Args[1:]...)...)
 	cmd.Env = append(os.Environ(), insideEnv+"="+string(text), "TMPDIR="+parts.temp(), "NO_PROXY=*", "no_proxy=*")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{

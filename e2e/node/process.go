@@ -25,7 +25,7 @@ func (n *Node) run(name string, args ...string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(name, args...)
+	cmd := exec.CommandContext(context.Background(), name, args...) // it is told to end, and then waited for
 	cmd.Stdout, cmd.Stderr = log, log
 	// Nothing else of the machine's: its proxy would be asked for what is in the node.
 	// The last is for the registry, which otherwise looks for somebody to tell.
@@ -33,7 +33,10 @@ func (n *Node) run(name string, args ...string) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", p.name, err)
 	}
-	go func() { p.done <- cmd.Wait(); log.Close() }()
+	go func() {
+		defer log.Close()
+		p.done <- cmd.Wait()
+	}()
 	return p, nil
 }
 

@@ -292,7 +292,7 @@ func notPlain(w uint64) uint64 {
 // notCopied marks those and the bytes that are not ASCII. These have the highest bit,
 // and so need not be kept from looking like a match.
 func notCopied(w uint64) uint64 {
-	return (w | (w^(ones*'"') - ones) | (w^(ones*'\\') - ones) | (w - ones*0x20)) & highs
+	return (w | (w ^ (ones * '"') - ones) | (w ^ (ones * '\\') - ones) | (w - ones*0x20)) & highs
 }
 
 // skipString moves past a string. It returns whether what stands between the quotes

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -90,7 +91,7 @@ func (s *shaking) handshake(conn net.Conn) {
 	}
 	secure := tls.Server(first, s.config)
 	if err == nil {
-		err = secure.Handshake()
+		err = secure.HandshakeContext(context.Background()) // the deadline bounds it
 	}
 	if err != nil {
 		s.handshakes.fail(refusePlain(err))

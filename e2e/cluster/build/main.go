@@ -1,5 +1,6 @@
 // Command build makes sure that the control plane's binaries and those of
-// Tekton's commands and cert-manager's controllers that tests run beside it are in the
+// Tekton's commands, cert-manager's controllers and the evaluation of match
+// conditions that tests run beside it are in the
 // cache, and prints the folders that they are in. Where a cluster is given in their
 // place there is nothing to build.
 package main
@@ -31,6 +32,10 @@ func run(ctx context.Context, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
+	conditions, err := cluster.BuildConditions(ctx, log)
+	if err != nil {
+		return err
+	}
 	commands, err := tekton.Build(ctx, log)
 	if err != nil {
 		return err
@@ -39,7 +44,7 @@ func run(ctx context.Context, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for _, dir := range append([]string{controlPlane, controllers}, commands...) {
+	for _, dir := range append([]string{controlPlane, conditions, controllers}, commands...) {
 		fmt.Fprintln(out, dir)
 	}
 	return nil
