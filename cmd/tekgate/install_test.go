@@ -248,7 +248,7 @@ func TestRenderSplit(t *testing.T) {
 	}
 	must(t, append(flags, "--pipeline-manifest", pod(t))...)
 	files, _ = filepath.Glob(filepath.Join(folder, "*.yaml"))
-	if len(files) != 74+2 {
+	if len(files) != 75+2 {
 		t.Errorf("%d files after a smaller rendering", len(files))
 	}
 	if _, err := os.Stat(keep); err != nil {
