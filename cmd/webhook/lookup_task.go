@@ -69,15 +69,24 @@ func (t *tasks) watch(ctx context.Context, kind schema.GroupVersionKind) error {
 // get returns what mutator.Cluster promises. A Task that the cache does not have
 // is asked for, since it may have been created a moment ago.
 func (t *tasks) get(ctx context.Context, namespace, name string) (map[string]any, error) {
-	watched := t.watched.Load()
-	if watched == nil {
-		return nil, nil // the cluster has no Tekton that could run it
-	}
 	object := &unstructured.Unstructured{}
-	object.SetGroupVersionKind(watched.kind)
 	key := client.ObjectKey{Namespace: namespace, Name: name}
-	if watched.informer.HasSynced() && t.cached.Get(ctx, key, object) == nil {
-		return unpackTask(object)
+	if watched := t.watched.Load(); watched == nil {
+		// Who asks has a run, so Tekton may be there already, though it was not
+		// when Start looked the last time.
+		mapping, err := t.mapper.RESTMapping(taskKind)
+		if meta.IsNoMatchError(err) {
+			return nil, nil // the cluster has no Tekton that could run it
+		}
+		if err != nil {
+			return nil, fmt.Errorf("asking which version of Tasks is served: %w", err)
+		}
+		object.SetGroupVersionKind(mapping.GroupVersionKind)
+	} else {
+		object.SetGroupVersionKind(watched.kind)
+		if watched.informer.HasSynced() && t.cached.Get(ctx, key, object) == nil {
+			return unpackTask(object)
+		}
 	}
 	err := t.live.Get(ctx, key, object)
 	if apierrors.IsNotFound(err) {
