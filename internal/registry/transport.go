@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -147,9 +148,10 @@ func worthRepeating(response *http.Response, err error) bool {
 
 // broken reports whether a connection was lost half-way, which a filtered or
 // overloaded line does to anybody now and then. A refused connection or an
-// unknown host is not among these.
+// unknown host is not among these. What was being sent when the other end closed the
+// connection meets one that the client has closed as well.
 func broken(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, errStalled) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		strings.Contains(err.Error(), "server sent GOAWAY")
 }
