@@ -17,7 +17,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -32,6 +31,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"github.com/tekgate/tekgate/e2e/child"
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/interceptor/secrets"
 	"github.com/tekgate/tekgate/internal/certs"
@@ -142,21 +142,7 @@ func applyFile(t *testing.T, c client.Client, path string) {
 type program struct {
 	cancel context.CancelFunc
 	done   chan error
-
-	mu  sync.Mutex
-	log bytes.Buffer
-}
-
-func (p *program) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.log.Write(b)
-}
-
-func (p *program) text() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.log.String()
+	child.Log
 }
 
 func start(t *testing.T, args ...string) *program {
@@ -172,7 +158,7 @@ func start(t *testing.T, args ...string) *program {
 func (p *program) address(t *testing.T, msg string) (address string) {
 	t.Helper()
 	eventually(t, func() error {
-		for lines := bufio.NewScanner(strings.NewReader(p.text())); lines.Scan(); {
+		for lines := bufio.NewScanner(strings.NewReader(p.String())); lines.Scan(); {
 			var line struct{ Msg, Address string }
 			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == msg {
 				address = line.Address
@@ -181,10 +167,10 @@ func (p *program) address(t *testing.T, msg string) (address string) {
 		}
 		select {
 		case err := <-p.done:
-			t.Fatalf("the program ended: %v\n%s", err, p.text())
+			t.Fatalf("the program ended: %v\n%s", err, p.String())
 		default:
 		}
-		return fmt.Errorf("the log has no line %q:\n%s", msg, p.text())
+		return fmt.Errorf("the log has no line %q:\n%s", msg, p.String())
 	})
 	return address
 }
@@ -193,11 +179,11 @@ func testProgram(t *testing.T, api *cluster.Cluster, c client.Client) {
 	p := start(t, "--kubeconfig", api.Kubeconfig, "--bind-address=127.0.0.1:0", "--health-bind-address=127.0.0.1:0",
 		"--metrics-bind-address=127.0.0.1:0", "--deliveries-bind-address=127.0.0.1:0", "--drain=2s")
 	events, probes := p.address(t, "serving events"), p.address(t, "serving probes")
-	eventually(t, func() error { return needs(p.text(), "install Tekton Triggers") })
+	eventually(t, func() error { return needs(p.String(), "install Tekton Triggers") })
 	installTriggers(t, c)
 	p.address(t, "ClusterInterceptor tekgate is published")
-	if n := strings.Count(p.text(), "install Tekton Triggers"); n != 1 {
-		t.Errorf("the missing CRD is logged %d times, want once:\n%s", n, p.text())
+	if n := strings.Count(p.String(), "install Tekton Triggers"); n != 1 {
+		t.Errorf("the missing CRD is logged %d times, want once:\n%s", n, p.String())
 	}
 	to, _ := options{}.target()
 	trusted := clientOf(t, mustGet(t, c, to.clusterInterceptor(nil)), events)
@@ -214,7 +200,7 @@ func testProgram(t *testing.T, api *cluster.Cluster, c client.Client) {
 	}
 
 	p.cancel()
-	eventually(t, func() error { return needs(p.text(), "shutting down") })
+	eventually(t, func() error { return needs(p.String(), "shutting down") })
 	checkStatus(t, "http://"+probes+"/readyz", 503)
 	checkStatus(t, "http://"+probes+"/healthz", 200)
 	checkEvents(t, trusted) // those that come late are still answered
@@ -225,8 +211,8 @@ func testProgram(t *testing.T, api *cluster.Cluster, c client.Client) {
 		t.Error("the program ended and still serves")
 	}
 	for _, private := range []string{"Secret to Everybody", "PRIVATE KEY", "757107ea"} {
-		if strings.Contains(p.text(), private) {
-			t.Errorf("the log holds %q:\n%s", private, p.text())
+		if strings.Contains(p.String(), private) {
+			t.Errorf("the log holds %q:\n%s", private, p.String())
 		}
 	}
 }

@@ -70,12 +70,12 @@ func testConfiguration(t *testing.T, api *cluster.Cluster, c client.Client) {
 	p.gauge(t, "1")
 
 	p.write(t, "interceptor: {minSecretLength: 1000}\n")
-	eventually(t, func() error { return needs(p.text(), "using a new configuration") })
+	eventually(t, func() error { return needs(p.String(), "using a new configuration") })
 	if verdict(t, trusted, "ci") {
 		t.Error("the new configuration is said to be used, and is not")
 	}
 	p.write(t, "interceptor: {minSecretLength: 6, maxage: 1h}\n")
-	eventually(t, func() error { return needs(p.text(), "keeping the last good configuration") })
+	eventually(t, func() error { return needs(p.String(), "keeping the last good configuration") })
 	p.gauge(t, "0")
 	if verdict(t, trusted, "ci") {
 		t.Error("a bad configuration is used")
@@ -83,8 +83,8 @@ func testConfiguration(t *testing.T, api *cluster.Cluster, c client.Client) {
 	eventually(t, func() error { return badConfigurationTold(t, c, live) })
 	p.write(t, "mutator: {serviceAccount: {name: builder}}\n")
 	eventually(t, func() error {
-		if strings.Count(p.text(), "using a new configuration") != 2 {
-			return fmt.Errorf("the good configuration is not used:\n%s", interesting(p.text()))
+		if strings.Count(p.String(), "using a new configuration") != 2 {
+			return fmt.Errorf("the good configuration is not used:\n%s", interesting(p.String()))
 		}
 		return nil
 	})

@@ -287,7 +287,7 @@ func (r *rig) send(t *testing.T, end func() error) {
 	if r.verdicts.Load()+r.wrong.Load()+int64(len(r.lost)) != loadEvents*loadTriggers {
 		t.Errorf("want %d in all", loadEvents*loadTriggers)
 	}
-	if !strings.Contains(r.stays.text(), "Secrets can be read again") {
+	if !strings.Contains(r.stays.String(), "Secrets can be read again") {
 		t.Error("the replica that stayed never noticed that the API server was away")
 	}
 	r.trust.alive(t)
@@ -297,7 +297,7 @@ func (r *rig) send(t *testing.T, end func() error) {
 func (r *rig) explain(t *testing.T, format string, args ...any) {
 	t.Helper()
 	t.Errorf("%s\n%s\n--- the one that stays\n%s\n--- the one that goes\n%s", fmt.Sprintf(format, args...), strings.Join(r.problems, "\n"),
-		interesting(r.stays.text()), interesting(r.goes.text()))
+		interesting(r.stays.String()), interesting(r.goes.String()))
 }
 
 // TestLoad ends one of the replicas as a rollout does: no verdict is wrong, and none

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/tekgate/tekgate/e2e/child"
 	"github.com/tekgate/tekgate/e2e/tekton"
 )
 
@@ -57,11 +58,11 @@ spec: {bindings: [{ref: seen}], template: {ref: seen}}`)
 		{"forged", githubHeader("a guess", pushBody), "map[]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			verdicts := strings.Count(p.text(), `"msg":"verdict"`)
+			verdicts := strings.Count(p.String(), `"msg":"verdict"`)
 			var got string
 			eventID := l.post(t, pushBody, tt.header)
 			eventually(t, func() error {
-				if n := strings.Count(p.text(), `"msg":"verdict"`) - verdicts; n != 3 {
+				if n := strings.Count(p.String(), `"msg":"verdict"`) - verdicts; n != 3 {
 					return fmt.Errorf("%d verdicts, want one for each trigger and one for the group", n)
 				}
 				if got = fmt.Sprint(s.created(t, eventID)); got != tt.want {
@@ -75,12 +76,11 @@ spec: {bindings: [{ref: seen}], template: {ref: seen}}`)
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := child.FreeAddress(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
 // runSink starts the program with what Triggers' reconciler gives its Pod.
@@ -94,7 +94,7 @@ func (s *triggersSite) runSink(t *testing.T, program, name string) *listener {
 	cmd := exec.Command(program, "--kubeconfig", s.api.Kubeconfig, "--el-name", name, "--el-namespace", namespaceCI, "--port", port, "--is-multi-ns=false", "--payload-validation=true")
 	cmd.Env = append(os.Environ(), "NAMESPACE="+namespaceCI, "NAME="+name, "SYSTEM_NAMESPACE=tekton-pipelines", "EL_EVENT=disable",
 		"K_METRICS_CONFIG={}", "K_TRACING_CONFIG={}", "K_LOGGING_CONFIG={}", "K_SINK_TIMEOUT=1m")
-	log := &syncBuffer{}
+	log := &child.Log{}
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

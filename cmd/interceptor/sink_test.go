@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -39,6 +38,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"github.com/tekgate/tekgate/e2e/child"
 	"github.com/tekgate/tekgate/e2e/cluster"
 )
 
@@ -50,34 +50,17 @@ type triggersSite struct {
 	kube    kubernetes.Interface
 	sink    sink.Sink // without a listener's name
 	factory externalversions.SharedInformerFactory
-	log     *syncBuffer
+	log     *child.Log
 
 	mu     sync.Mutex
 	routes map[string]string // address by host, as a cluster's DNS and Services have it
-}
-
-type syncBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 const namespaceCI = "ci"
 
 func newTriggersSite(t *testing.T) *triggersSite {
 	t.Helper()
-	s := &triggersSite{api: cluster.Start(t), routes: map[string]string{}, log: &syncBuffer{}}
+	s := &triggersSite{api: cluster.Start(t), routes: map[string]string{}, log: &child.Log{}}
 	config := rest.CopyConfig(s.api.Config)
 	config.QPS = -1
 	var err error
@@ -524,7 +507,7 @@ func (s *triggersSite) testTriggers(t *testing.T, p *program) {
 		t.Run(tt.name, func(t *testing.T) {
 			before := len(s.log.String())
 			if got := fmt.Sprint(l.deliver(t, pushBody, tt.header)); got != tt.want {
-				t.Errorf("created %s, want %s\n%s", got, tt.want, p.text())
+				t.Errorf("created %s, want %s\n%s", got, tt.want, p.String())
 			}
 			// A refusal is no error of the EventListener's.
 			if said := s.log.String()[before:]; strings.Contains(said, `"level":"error"`) {
@@ -557,12 +540,12 @@ metadata: {name: second, namespace: ci, labels: {group: verified}}
 spec: {bindings: [{ref: seen}], template: {ref: seen}}`)
 	tr := newTrust(t, s, time.Hour)
 	l := s.listen(t, "groups", tr.client(t, 10*time.Second))
-	before := strings.Count(p.text(), `"msg":"verdict"`)
+	before := strings.Count(p.String(), `"msg":"verdict"`)
 	got := fmt.Sprint(l.deliver(t, pushBody, githubHeader(hookSecret, pushBody)))
 	if want := "map[first:map[event:push] second:map[event:push]]"; got != want {
 		t.Errorf("created %s, want %s", got, want)
 	}
-	if n := strings.Count(p.text(), `"msg":"verdict"`) - before; n != 1 {
+	if n := strings.Count(p.String(), `"msg":"verdict"`) - before; n != 1 {
 		t.Errorf("%d verdicts for one group", n)
 	}
 	if got := l.deliver(t, pushBody, githubHeader("a guess", pushBody)); len(got) > 0 {
@@ -670,7 +653,7 @@ func (s *triggersSite) testReplaceCA(t *testing.T, p *program) {
 	group.Wait()
 	t.Logf("%d events while the CA was replaced", asked)
 	if len(wrong) > 0 || asked < 100 {
-		t.Errorf("%d of %d events failed, the first with: %v\n%s", len(wrong), asked, wrong, p.text())
+		t.Errorf("%d of %d events failed, the first with: %v\n%s", len(wrong), asked, wrong, p.String())
 	}
 	after := s.caBundle(t)
 	if !both || after == before || !strings.Contains(after, string(secret.Data["tls.crt"])) || !strings.Contains(after, old) {

@@ -117,7 +117,7 @@ func (b *balancer) knows(one *replica) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !slices.Contains(b.ready, one) {
-		return fmt.Errorf("a replica is not ready:\n%s", interesting(one.text()))
+		return fmt.Errorf("a replica is not ready:\n%s", interesting(one.String()))
 	}
 	return nil
 }

@@ -2,14 +2,12 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"github.com/tekgate/tekgate/e2e/child"
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/interceptor/deliveries"
 )
@@ -108,24 +107,14 @@ func (l *hookSite) impersonate(t *testing.T, user string) string {
 // interceptorProcess is one replica, and its log.
 type interceptorProcess struct {
 	cmd *exec.Cmd
-	mu  sync.Mutex
-	log bytes.Buffer
-}
-
-func (p *interceptorProcess) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.log.Write(b)
+	log child.Log
 }
 
 // address waits for the log line with msg and returns its address.
 func (p *interceptorProcess) address(t *testing.T, msg string) string {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		p.mu.Lock()
-		text := p.log.String()
-		p.mu.Unlock()
-		for lines := bufio.NewScanner(strings.NewReader(text)); lines.Scan(); {
+		for lines := bufio.NewScanner(strings.NewReader(p.log.String())); lines.Scan(); {
 			var line struct{ Msg, Address string }
 			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == msg {
 				return line.Address
@@ -141,7 +130,7 @@ func (l *hookSite) replica(t *testing.T, pod string) *interceptorProcess {
 	t.Helper()
 	p := &interceptorProcess{cmd: exec.Command(l.program, "--kubeconfig", l.Kubeconfig, "--bind-address=127.0.0.1:0", "--health-bind-address=0",
 		"--metrics-bind-address=0", "--deliveries-bind-address=127.0.0.1:0", "--drain=1s")}
-	p.cmd.Stdout, p.cmd.Stderr = p, p
+	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	"sigs.k8s.io/yaml"
 
+	"github.com/tekgate/tekgate/e2e/child"
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/e2e/servers"
 	"github.com/tekgate/tekgate/internal/admit"
@@ -38,7 +39,7 @@ type bed struct {
 	config     string             // the file of its configuration
 	stop       context.CancelFunc // sends it the first signal
 	stopped    chan error         // what run returned
-	logs       *servers.Log
+	logs       *child.Log
 }
 
 // newBed starts an API server and ours, without any webhook configuration.
@@ -63,7 +64,7 @@ func newCluster(t *testing.T) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bed{T: t, cluster: real, client: c, address: freeAddress(t), health: freeAddress(t), stopped: make(chan error, 1), logs: &servers.Log{}}
+	b := &bed{T: t, cluster: real, client: c, address: freeAddress(t), health: freeAddress(t), stopped: make(chan error, 1), logs: &child.Log{}}
 	b.installCRDs("github.com/tektoncd/pipeline", "config/300-crds/300-taskrun.yaml")
 	b.installCRDs("github.com/tektoncd/triggers", "config/300-*.yaml")
 	for _, namespace := range []string{"tekgate", "tekton-pipelines", "ci", "other"} {
@@ -236,7 +237,7 @@ func (b *bed) https() *http.Client {
 
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	address, err := servers.FreeAddress(t.Context())
+	address, err := child.FreeAddress(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

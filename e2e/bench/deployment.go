@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/tekgate/tekgate/e2e/child"
 	"github.com/tekgate/tekgate/e2e/peers"
 	"github.com/tekgate/tekgate/e2e/servers"
 )
@@ -62,7 +63,7 @@ func (e ending) Exited(ctx context.Context) error { return e.Ended(ctx) }
 
 // deploy registers a Service of an arm that has one replica. The flags are for ours.
 func (p *plane) deploy(ctx context.Context, b *bed, arm string, flags ...string) (*deployment, error) {
-	free, err := servers.FreeAddress(ctx)
+	free, err := child.FreeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tekgate/tekgate/e2e/child"
 	"github.com/tekgate/tekgate/e2e/peers"
 	"github.com/tekgate/tekgate/e2e/servers"
 )
@@ -76,7 +77,7 @@ func nullHandler(patch []byte) http.Handler {
 // returns its address and its certificate as PEM.
 func startNull(ctx context.Context, undo *cleanup, patch []byte) (address string, ca []byte, err error) {
 	order := nullOrder{Patch: patch}
-	if order.Address, err = servers.FreeAddress(ctx); err != nil {
+	if order.Address, err = child.FreeAddress(ctx); err != nil {
 		return "", nil, err
 	}
 	identity, err := peers.NewIdentity()

@@ -12,7 +12,6 @@
 package certmanager
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,7 +21,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -33,6 +31,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"github.com/tekgate/tekgate/e2e/child"
 	"github.com/tekgate/tekgate/e2e/cluster"
 )
 
@@ -163,7 +162,7 @@ func Define(ctx context.Context, c *cluster.Cluster) error {
 // Controllers are the running process.
 type Controllers struct {
 	cmd  *exec.Cmd
-	log  *buffer
+	log  *child.Log
 	done chan error
 }
 
@@ -192,7 +191,7 @@ func Run(ctx context.Context, c *cluster.Cluster, talk io.Writer) (*Controllers,
 	if err != nil {
 		return nil, err
 	}
-	r := &Controllers{cmd: exec.Command(path, "--kubeconfig", c.Kubeconfig), log: &buffer{}, done: make(chan error, 1)} //nolint:noctx // Stop ends it
+	r := &Controllers{cmd: exec.Command(path, "--kubeconfig", c.Kubeconfig), log: &child.Log{}, done: make(chan error, 1)} //nolint:noctx // Stop ends it
 	r.cmd.Stdout, r.cmd.Stderr = r.log, r.log
 	if err := r.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting cert-manager's controllers: %w", err)
@@ -226,22 +225,4 @@ func (r *Controllers) Stop() error {
 		<-r.done
 		return nil
 	}
-}
-
-// buffer may be read while the process writes it.
-type buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,22 +18,12 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/e2e/child"
 )
 
 // ports are the loopback addresses that the servers listen on.
 type ports struct{ webhook, interceptor string }
-
-// freeAddress returns a loopback address that nobody listens on. Somebody else
-// could take it before it is used; then the server says so and the demo fails.
-func freeAddress(ctx context.Context) (string, error) {
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("finding a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
-}
 
 // server is one of Tekgate's servers, run as a process.
 type server struct {
@@ -46,10 +35,10 @@ type server struct {
 
 func (d *demo) install(ctx context.Context) error {
 	var err error
-	if d.ports.webhook, err = freeAddress(ctx); err != nil {
+	if d.ports.webhook, err = child.FreeAddress(ctx); err != nil {
 		return err
 	}
-	if d.ports.interceptor, err = freeAddress(ctx); err != nil {
+	if d.ports.interceptor, err = child.FreeAddress(ctx); err != nil {
 		return err
 	}
 	config, err := d.file("tekgate.yaml", map[string]string{"$WEBHOOK": d.ports.webhook})

@@ -130,7 +130,7 @@ func (s *Server) settleKyverno(ctx context.Context, direct client.Client, polici
 	}
 	for _, policy := range policies {
 		if err := create(ctx, direct, policy); err != nil {
-			return fmt.Errorf("%w; its log ends:\n%s", err, s.log.tail())
+			return fmt.Errorf("%w; its log ends:\n%s", err, s.tail())
 		}
 	}
 	err := s.await(ctx, "is registered", func(ctx context.Context) error {

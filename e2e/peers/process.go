@@ -1,7 +1,6 @@
 package peers
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,13 +9,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/e2e/child"
 )
 
 // Server is an admission server that runs as a process of its own.
@@ -40,7 +40,7 @@ type Server struct {
 	cmd    *exec.Cmd
 	began  time.Time
 	exited chan error
-	log    *buffer
+	log    *child.Log
 	dir    string
 	health string // URL of Tekgate's readiness
 
@@ -50,7 +50,7 @@ type Server struct {
 
 // launch starts a program. dir holds its files and goes when it is stopped.
 func launch(ctx context.Context, name, program, dir string, env, args []string) (*Server, error) {
-	s := &Server{Name: name, exited: make(chan error, 1), log: &buffer{}, dir: dir}
+	s := &Server{Name: name, exited: make(chan error, 1), log: &child.Log{}, dir: dir}
 	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), program, args...) // it ends with Stop
 	s.cmd.Dir = dir
 	s.cmd.Env = append([]string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=" + os.Getenv("PATH")}, env...)
@@ -75,7 +75,7 @@ func (s *Server) await(ctx context.Context, what string, try func(context.Contex
 		return last == nil, nil
 	})
 	if err != nil {
-		return fmt.Errorf("waiting until %s %s: %w; its log ends:\n%s", s.Name, what, errors.Join(last, err), s.log.tail())
+		return fmt.Errorf("waiting until %s %s: %w; its log ends:\n%s", s.Name, what, errors.Join(last, err), s.tail())
 	}
 	return nil
 }
@@ -160,26 +160,8 @@ func folder(files map[string][]byte) (string, error) {
 	return dir, nil
 }
 
-// buffer may be read while the process writes.
-type buffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
-// tail returns the last lines.
-func (b *buffer) tail() string {
-	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+// tail is the end of the log.
+func (s *Server) tail() string {
+	lines := strings.Split(strings.TrimSpace(s.log.String()), "\n")
 	return strings.Join(lines[max(0, len(lines)-20):], "\n")
 }

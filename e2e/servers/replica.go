@@ -1,20 +1,19 @@
 package servers
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
+
+	"github.com/tekgate/tekgate/e2e/child"
 )
 
 // Options are how a replica of the admission server is started.
@@ -28,7 +27,7 @@ type Options struct {
 // Replica is a process of the admission server. It serves HTTPS at Address.
 type Replica struct {
 	Address string // host and port of reviews
-	Logs    *Log
+	Logs    *child.Log
 
 	cmd             *exec.Cmd
 	health, metrics string
@@ -39,9 +38,9 @@ type Replica struct {
 // Start starts one and returns when it is ready to serve. The caller ends it with
 // Terminate or Kill.
 func Start(ctx context.Context, o Options) (*Replica, error) {
-	r := &Replica{Logs: &Log{}, ended: make(chan struct{})}
+	r := &Replica{Logs: &child.Log{}, ended: make(chan struct{})}
 	for _, address := range []*string{&r.Address, &r.health, &r.metrics} {
-		free, err := FreeAddress(ctx)
+		free, err := child.FreeAddress(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -150,32 +149,4 @@ func (r *Replica) Metric(ctx context.Context, prefix string) (sum float64, err e
 		sum += value
 	}
 	return sum, nil
-}
-
-// Log may be read while a process writes it.
-type Log struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *Log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *Log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// FreeAddress returns a port of this machine at which nobody listens.
-func FreeAddress(ctx context.Context) (string, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("finding a free port: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
 }

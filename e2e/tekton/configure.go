@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,14 +59,14 @@ func (w *Webhook) settle(ctx context.Context) error {
 		level = "info"
 	}
 	report := "Updating logging level for " + w.component
-	before := w.log.count(report)
+	before := strings.Count(w.log.String(), report)
 	if err := w.patch(ctx, logging, map[string]any{"data": map[string]any{key: level}}); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	err := w.eventually(ctx, func(context.Context) error {
-		if w.log.count(report) == before {
+		if strings.Count(w.log.String(), report) == before {
 			return errors.New("its log does not say so")
 		}
 		return nil

@@ -24,7 +24,6 @@
 package tekton
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,8 +33,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -44,6 +41,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tekgate/tekgate/e2e/child"
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/manifests"
 )
@@ -97,7 +95,7 @@ type Webhook struct {
 	env     map[string]string
 	cmd     *exec.Cmd
 	exited  chan error
-	log     *buffer
+	log     *child.Log
 	stopped bool
 }
 
@@ -155,7 +153,7 @@ func prepare(c *cluster.Cluster, o Options) (*Webhook, error) {
 	if c.Existing() {
 		return nil, errors.New("a cluster that is in use keeps its own webhook: this one would take its place (start one with cluster.StartEmpty)")
 	}
-	w := &Webhook{release: o.Release, Name: o.Name, log: &buffer{}, exited: make(chan error, 1)}
+	w := &Webhook{release: o.Release, Name: o.Name, log: &child.Log{}, exited: make(chan error, 1)}
 	if w.release == "" {
 		w.release = Pipeline
 	}
@@ -280,23 +278,3 @@ func freePort(ctx context.Context) (int, error) {
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
-
-// buffer may be read while the process writes.
-type buffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
-func (b *buffer) count(text string) int { return strings.Count(b.String(), text) }
