@@ -21,6 +21,7 @@ import (
 
 // The arms of B14: programs that are run once over all documents.
 const (
+	armThreeRules   = armOurs + ", 3 rules"
 	armKyvernoApply = "kyverno apply"
 	armGator        = "gatekeeper gator test"
 )
@@ -52,12 +53,14 @@ func lintDocuments() benchmark {
 	return benchmark{
 		ID: "B14", Title: "Judging files without a cluster",
 		Load: "A repository of 10,000 documents in 1,000 files: the EventListeners, bindings, templates, Pipelines, Tasks and runs of 1,000 services, one in ten of which has a privileged step of the tag latest. " +
-			"`tekgate lint` judges them by all rules that are on by default; `kyverno apply` by one ClusterPolicy of three rules; `gator test` by three templates in CEL: the tag latest, the registry of images, privileged steps. " +
+			"`tekgate lint` judges them by all rules that are on by default, and once more by three; `kyverno apply` by one ClusterPolicy of three rules; `gator test` by three templates in CEL: the tag latest, the registry of images, privileged steps, as the three of Tekgate. " +
 			"The time is that of the whole process. Each arm has to find all of the faults, or the run fails.",
-		Silent: "The same job: the peers check three rules and Tekgate all of its own, so that a peer's time for as many rules would be longer. Nor what a peer costs with policies in its other languages, or for other kinds.",
+		Silent: "What as many rules as Tekgate has would cost a peer: they check three. Nor what a peer costs with policies in its other languages, or for other kinds. `kyverno apply` ends in a panic where two objects have a generateName and no name, so that all have names.",
 		Goals: []Goal{
 			{Text: "documents per second of Tekgate, in multiples of Kyverno's", What: whatDocuments, Over: armOurs, Under: armKyvernoApply, AtLeast: limit(10)},
+			{Text: "the same with three rules each", What: whatDocuments, Over: armThreeRules, Under: armKyvernoApply, AtLeast: limit(10)},
 			{Text: "documents per second of Tekgate, in multiples of gator's", What: whatDocuments, Over: armOurs, Under: armGator, AtLeast: limit(10)},
+			{Text: "the same with three rules each", What: whatDocuments, Over: armThreeRules, Under: armGator, AtLeast: limit(10)},
 		},
 		Run: b14,
 	}
@@ -128,6 +131,7 @@ func (b *bed) linters(ctx context.Context, dir string) (map[string]linter, []str
 		faults               []string
 	}{
 		{armOurs, "", "", []string{"lint", repository, "--fail-on", "never"}, []string{"(image-latest)", "(privileged)"}},
+		{armThreeRules, "", "", []string{"lint", repository, "--fail-on", "never", "--only", "image-latest,image-registry,privileged"}, []string{"(image-latest)", "(privileged)"}},
 		{armKyvernoApply, peers.KyvernoCLI, lintKyverno, []string{"apply", filepath.Join(dir, peers.KyvernoCLI+".yaml"), "--resource", repository, "--remove-color"}, []string{"- latest-tag ", "- privileged "}},
 		{armGator, peers.Gator, lintGatekeeper, []string{"test", "--filename", filepath.Join(dir, peers.Gator+".yaml"), "--filename", repository}, []string{"[\"steplatesttag\"]", "[\"stepprivileged\"]"}},
 	} {
@@ -135,7 +139,7 @@ func (b *bed) linters(ctx context.Context, dir string) (map[string]linter, []str
 			continue
 		}
 		program, err := b.lintProgram(ctx, dir, one.program)
-		if err != nil && (ctx.Err() != nil || one.arm == armOurs) {
+		if err != nil && (ctx.Err() != nil || one.program == "") {
 			return nil, nil, err
 		}
 		if err != nil {

@@ -23,8 +23,10 @@ func clusterScale() benchmark {
 			"The slope is by how much what is added grows with each 1,000 RoleBindings.",
 		Silent: "What else a large cluster costs the API server: that is part of the arm without admission, which is subtracted.",
 		Goals: []Goal{
-			{Text: "Tekgate's slope", What: slope, Over: armOurs, AtMost: limit(0.02)},
-			{Text: "that of Kyverno's ClusterPolicy", What: slope, Over: armKyverno, AtLeast: limit(0.04)},
+			// What is added moves by half a millisecond from one minute to the next on a
+			// machine of two cores, so less than 0.05 over 13,000 is nothing.
+			{Text: "Tekgate's slope", What: slope, Over: armOurs, AtMost: limit(0.05)},
+			{Text: "that of Kyverno's ClusterPolicy", What: slope, Over: armKyverno, AtLeast: limit(0.05)},
 		},
 		Run: b5,
 	}

@@ -157,5 +157,6 @@ func (p *plane) deployPodIdentity(ctx context.Context, b *bed, d *deployment) er
 	if err != nil {
 		return err
 	}
-	return p.registerPeer(ctx, d.arm, "pod-identity.bench.tekgate.dev", to, "", "pods")
+	// it answers without the version of v1, which an API server takes in v1beta1 alone
+	return p.registerFor(ctx, "v1beta1", d.arm, "pod-identity.bench.tekgate.dev", to, "", "pods")
 }

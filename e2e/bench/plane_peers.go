@@ -35,8 +35,7 @@ func (p *plane) addPeers(ctx context.Context, b *bed, object []byte, arms ...str
 			return nil, ctx.Err()
 		}
 		if err != nil {
-			fmt.Fprintf(b.talk, "%s is missing: %s\n", arm, firstLine(err))
-			b.missing = append(b.missing, Missing{arm, firstLine(err)})
+			b.lacks(arm, err)
 			continue
 		}
 		running = append(running, arm)
@@ -109,8 +108,13 @@ func (p *plane) service(ctx context.Context, namespace, name, address, path stri
 
 // registerPeer registers a mutating webhook for creations in one arm.
 func (p *plane) registerPeer(ctx context.Context, arm, name string, to map[string]any, group, resource string) error {
+	return p.registerFor(ctx, "v1", arm, name, to, group, resource)
+}
+
+// registerFor does so for a version of AdmissionReview.
+func (p *plane) registerFor(ctx context.Context, review, arm, name string, to map[string]any, group, resource string) error {
 	hook := map[string]any{
-		"name": name, "admissionReviewVersions": []any{"v1"}, "sideEffects": "None", "failurePolicy": "Fail",
+		"name": name, "admissionReviewVersions": []any{review}, "sideEffects": "None", "failurePolicy": "Fail",
 		"timeoutSeconds": p.timeout, "clientConfig": to,
 		"rules": []any{map[string]any{
 			"apiGroups": []any{group}, "apiVersions": []any{"v1"}, "resources": []any{resource}, "operations": []any{"CREATE"}, "scope": "Namespaced",

@@ -111,7 +111,7 @@ func runKyverno(ctx context.Context, c *cluster.Cluster, program string) (*Serve
 		"--tlsKeyAlgorithm=ECDSA", "--caSecretName=kyverno-svc.kyverno.svc.kyverno-tls-ca", "--tlsSecretName=kyverno-svc.kyverno.svc.kyverno-tls-pair",
 		"--backgroundServiceAccountName=system:serviceaccount:kyverno:kyverno-background-controller",
 		"--reportsServiceAccountName=system:serviceaccount:kyverno:kyverno-reports-controller",
-		"--disableMetrics=true", "--controllerRuntimeMetricsAddress=0", "--enablePolicyException=false",
+		"--disableMetrics=true", "--metricsPort=" + ports[1], "--controllerRuntimeMetricsAddress=0", "--enablePolicyException=false",
 	})
 	if err != nil {
 		return nil, err
