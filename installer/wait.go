@@ -287,7 +287,7 @@ func (r *run) waitInterceptors(ctx context.Context, changes []*Change) error {
 // the definition that they are of.
 var probes = map[string]map[string]any{
 	"tasks.tekton.dev":                    {"steps": []any{map[string]any{"name": "probe", "image": "probe"}}},
-	"triggerbindings.triggers.tekton.dev": {},
+	"triggerbindings.triggers.tekton.dev": {"params": []any{map[string]any{"name": "probe", "value": "probe"}}},
 }
 
 // probeAdmission creates, without keeping it, an object of each component: only

@@ -352,7 +352,7 @@ func FuzzRead(f *testing.F) {
 				}
 				continue
 			}
-			if len(said.digests) == 0 || said.mac == nil || said.event != "" && !eventName.MatchString(said.event) || !plainID(said.deliveryID) {
+			if len(said.digests) == 0 || said.mac == nil || said.event != "" && !isEventName(said.event) || !plainID(said.deliveryID) {
 				t.Fatalf("%s %s claims %+v", p.from.Name, p.mode.Name, said)
 			}
 			for _, digest := range said.digests {

@@ -247,7 +247,7 @@ func (g *Git) check() error {
 	if flaw(strings.TrimSuffix(g.Sender, "[bot]")) != "" { // as in dependabot[bot]
 		g.Sender = ""
 	}
-	if g.Action != "" && !eventName.MatchString(g.Action) {
+	if g.Action != "" && !isEventName(g.Action) {
 		g.Action = ""
 	}
 	return nil
@@ -270,13 +270,20 @@ func flaw(name string) string {
 	case strings.Contains(name, ".."):
 		return "holds two dots, which lead out of a folder"
 	}
-	for i := 0; i < len(name); i++ {
-		if c := name[i]; c >= utf8.RuneSelf {
-			break
-		} else if !plain[c] {
+	for i := range len(name) {
+		c := name[i]
+		if c >= utf8.RuneSelf {
+			return letterFlaw(name[i:])
+		}
+		if !plain[c] {
 			return "holds " + strconv.QuoteRune(rune(c))
 		}
 	}
+	return ""
+}
+
+// letterFlaw is for names that hold more than ASCII: letters and digits of any script.
+func letterFlaw(name string) string {
 	for _, c := range name {
 		if c == utf8.RuneError || c >= utf8.RuneSelf && !unicode.In(c, unicode.L, unicode.M, unicode.N) || c < utf8.RuneSelf && !plain[c] {
 			return "holds " + strconv.QuoteRuneToASCII(c)
@@ -309,6 +316,17 @@ func zeros(sha string) bool {
 	return sha != "" && strings.Trim(sha, "0") == ""
 }
 
+// isHostAndPath tells whether a URL goes on after its scheme with nothing but the name of
+// a host and a path, none of which can be written in another way.
+func isHostAndPath(rest string) bool {
+	for i := range len(rest) {
+		if c := rest[i]; c == '@' || c == ':' || c == '%' || c == '#' || c == ',' || c == '=' || c == '~' || c == '+' {
+			return false
+		}
+	}
+	return rest != "" && rest[0] != '/' && rest[0] != '-'
+}
+
 // urlFlaw says what is wrong with a URL to clone from. Git runs a program for some
 // of those that it knows, such as ext::.
 func urlFlaw(raw string) string {
@@ -323,6 +341,9 @@ func urlFlaw(raw string) string {
 		if c != ':' && (c >= utf8.RuneSelf || !plain[c]) {
 			return "holds " + strconv.QuoteRuneToASCII(c)
 		}
+	}
+	if rest, found := strings.CutPrefix(raw, "https://"); found && isHostAndPath(rest) {
+		return "" // as nearly all are
 	}
 	u, err := url.Parse(raw)
 	if err != nil { // git@host:path, or so

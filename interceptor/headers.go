@@ -2,7 +2,6 @@ package interceptor
 
 import (
 	"mime"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -101,9 +100,19 @@ func (h headers) refuseForm() error {
 		"the event is a form (%s), whose signed bytes are lost in the EventListener: set the hook's content type to application/json", kind)
 }
 
-// eventName allows what forges call their events; it goes into extensions and
-// from there perhaps into scripts.
-var eventName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$`)
+// isEventName allows what forges call their events: letters, digits and, after the first,
+// any of _.:- too. It goes into extensions and from there perhaps into scripts.
+func isEventName(name string) bool {
+	const longest = 64
+	for i := range len(name) {
+		c := name[i]
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9'
+		if !letter && (i == 0 || c != '_' && c != '.' && c != ':' && c != '-') {
+			return false
+		}
+	}
+	return name != "" && len(name) <= longest
+}
 
 // event returns the event that the first of the named headers names, in one
 // spelling, or "".
@@ -113,7 +122,7 @@ func (h headers) event(normalise func(string) string, names ...string) (string, 
 		return "", err
 	}
 	event := normalise(raw)
-	if !eventName.MatchString(event) {
+	if !isEventName(event) {
 		return "", refuse(reasonHeader, codes.InvalidArgument,
 			"header %s is %s, which is no event's name: only the forge may set it", name, quote(raw))
 	}

@@ -103,7 +103,7 @@ func (b *bed) start(ctx context.Context, c *cluster.Cluster, arm string, o peers
 		if err != nil {
 			return nil, err
 		}
-		return peers.StartBaseline(ctx, c, self, arm, answer, o)
+		return peers.StartBaseline(ctx, self, arm, answer, o)
 	case armOurs:
 		return b.startOurs(ctx, c, o)
 	case armGatekeeper:

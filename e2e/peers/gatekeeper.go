@@ -14,22 +14,6 @@ import (
 //go:embed policies/gatekeeper.yaml
 var gatekeeperPolicies string
 
-// gatekeeperRegistration is that of its chart, for TaskRuns alone.
-const gatekeeperRegistration = `
-apiVersion: admissionregistration.k8s.io/v1
-kind: MutatingWebhookConfiguration
-metadata: {name: gatekeeper-mutating-webhook-configuration}
-webhooks:
-- name: mutation.gatekeeper.sh
-  admissionReviewVersions: [v1, v1beta1]
-  clientConfig: {service: {path: /v1/mutate}}
-  matchPolicy: Exact
-  reinvocationPolicy: Never
-  sideEffects: None
-  timeoutSeconds: 3
-  rules: [{apiGroups: [tekton.dev], apiVersions: ["*"], resources: [taskruns], operations: [CREATE], scope: Namespaced}]
-`
-
 // StartGatekeeper runs Gatekeeper with its mutators. What it does in a cluster besides
 // admission, its audit, is left out, as in the Deployment of its chart that serves
 // admission.
@@ -60,14 +44,7 @@ func StartGatekeeper(ctx context.Context, c *cluster.Cluster, o Options) (*Serve
 	if err := install(ctx, direct, mutators); err != nil {
 		return nil, err
 	}
-	s, err := runGatekeeper(ctx, c, program, o.Identity)
-	if err != nil {
-		return nil, err
-	}
-	if o.Register {
-		err = s.register(ctx, direct, gatekeeperRegistration)
-	}
-	return s.orStop(err)
+	return runGatekeeper(ctx, c, program, o.Identity)
 }
 
 func runGatekeeper(ctx context.Context, c *cluster.Cluster, program string, identity *Identity) (*Server, error) {

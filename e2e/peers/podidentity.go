@@ -43,7 +43,7 @@ func PodReview() ([]byte, error) {
 }
 
 // StartPodIdentity runs the pod identity webhook, which mutates Pods and not TaskRuns:
-// a job of its own. It cannot be registered.
+// a job of its own.
 func StartPodIdentity(ctx context.Context, c *cluster.Cluster, o Options) (*Server, error) {
 	program, err := Build(ctx, PodIdentity, o.Log)
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -42,10 +41,8 @@ type Server struct {
 	exited chan error
 	log    *child.Log
 	dir    string
-	health string // URL of Tekgate's readiness
 
-	direct     client.Client
-	registered []*unstructured.Unstructured
+	direct client.Client // of Kyverno
 }
 
 // launch starts a program. dir holds its files and goes when it is stopped.

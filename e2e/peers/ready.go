@@ -16,9 +16,6 @@ import (
 
 // Options say how a server is run.
 type Options struct {
-	// Register makes the API server call it, for creations of TaskRuns. Kyverno
-	// registers itself, whatever is said here, for as long as it runs.
-	Register bool
 	// Config is the text of Tekgate's configuration, and Program the path of its
 	// admission server; the others have policies, and are built into the cache.
 	Config, Program string

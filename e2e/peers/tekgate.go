@@ -3,18 +3,20 @@ package peers
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/e2e/servers"
 )
 
 // StartTekgate runs Tekgate's own admission server with the rights of its manifests and
@@ -24,40 +26,22 @@ func StartTekgate(ctx context.Context, c *cluster.Cluster, o Options) (*Server, 
 	if err != nil {
 		return nil, err
 	}
-	root, err := cluster.Root(ctx)
-	if err != nil {
-		return nil, err
-	}
-	rights, err := readAll(root, "manifests/tekgate/200-webhook-rbac.yaml")
-	if err != nil {
-		return nil, err
-	}
-	if err := install(ctx, direct, rights); err != nil {
-		return nil, err
-	}
 	dir, err := folder(map[string][]byte{"config.yaml": []byte(o.Config)})
 	if err != nil {
 		return nil, err
 	}
-	s, err := runTekgate(ctx, c, o.Program, dir)
+	kubeconfig, err := servers.Limit(ctx, c, direct, dir)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	s, err := runTekgate(ctx, o.Program, dir, kubeconfig)
 	if err != nil {
 		return nil, err
 	}
-	return s.orStop(s.trustTekgate(ctx, direct, o.Register))
+	return s.orStop(s.trustTekgate(ctx, direct))
 }
 
-func runTekgate(ctx context.Context, c *cluster.Cluster, program, dir string) (*Server, error) {
-	kubeconfig := filepath.Join(dir, "kubeconfig")
-	config, err := clientcmd.LoadFromFile(c.Kubeconfig)
-	if err != nil {
-		return nil, fmt.Errorf("reading the cluster's kubeconfig: %w", err)
-	}
-	for _, user := range config.AuthInfos {
-		user.Impersonate = "system:serviceaccount:tekgate:tekgate-webhook"
-	}
-	if err := clientcmd.WriteToFile(*config, kubeconfig); err != nil {
-		return nil, fmt.Errorf("writing a kubeconfig: %w", err)
-	}
+func runTekgate(ctx context.Context, program, dir, kubeconfig string) (*Server, error) {
 	ports, err := freePorts(ctx, 2)
 	if err != nil {
 		return nil, err
@@ -71,13 +55,11 @@ func runTekgate(ctx context.Context, c *cluster.Cluster, program, dir string) (*
 		return nil, err
 	}
 	s.Address, s.URL = address, "https://"+address+"/mutate"
-	s.health = "http://" + health + "/readyz"
-	return s.orStop(s.serves(ctx, s.health))
+	return s.orStop(s.serves(ctx, "http://"+health+"/readyz"))
 }
 
-// trustTekgate learns the CA that the server has made, and registers it if asked to.
-// It is ready only while the live caBundles vouch for it, or there are none.
-func (s *Server) trustTekgate(ctx context.Context, direct client.Client, register bool) error {
+// trustTekgate learns the CA that the server has made.
+func (s *Server) trustTekgate(ctx context.Context, direct client.Client) error {
 	secret := object("v1", "Secret", "tekgate", "tekgate-webhook-ca")
 	if err := direct.Get(ctx, client.ObjectKeyFromObject(secret), secret); err != nil {
 		return fmt.Errorf("reading Tekgate's CA: %w", err)
@@ -87,21 +69,7 @@ func (s *Server) trustTekgate(ctx context.Context, direct client.Client, registe
 	if s.CA, err = base64.StdEncoding.DecodeString(text); err != nil {
 		return fmt.Errorf("reading Tekgate's CA: %w", err)
 	}
-	if !register {
-		return nil
-	}
-	root, err := cluster.Root(ctx)
-	if err != nil {
-		return err
-	}
-	configurations, err := readAll(root, "manifests/tekgate/500-webhooks.yaml")
-	if err != nil {
-		return err
-	}
-	if err := s.install(ctx, direct, configurations); err != nil {
-		return err
-	}
-	return s.serves(ctx, s.health)
+	return nil
 }
 
 // serves waits until a probe is answered with 200, and tells Ready the time.

@@ -3,13 +3,16 @@
 package scenarios_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -24,12 +27,7 @@ func (p *place) apply(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 0 {
 		ts.Fatalf("usage: apply FILE [FLAG...]")
 	}
-	text := os.Expand(ts.ReadFile(args[0]), func(name string) string {
-		if _, ours := p.env[name]; ours {
-			return p.env[name]
-		}
-		return "$" + name // Tekton's: $(params.name)
-	})
+	text := p.expand(ts.ReadFile(args[0]))
 	file := ts.MkAbs(args[0] + ".expanded.yaml")
 	ts.Check(os.WriteFile(file, []byte(text), 0o600))
 	err := ts.Exec("kubectl", append([]string{"create", "-f", file}, args[1:]...)...)
@@ -39,6 +37,46 @@ func (p *place) apply(ts *testscript.TestScript, neg bool, args []string) {
 	case err == nil && neg:
 		ts.Fatalf("kubectl create -f %s succeeded", args[0])
 	}
+}
+
+// many writes a file that holds an object so many times:
+//
+//	many COUNT FILE TARGET
+func (p *place) many(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: many COUNT FILE TARGET")
+	}
+	count, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	text := p.expand(ts.ReadFile(args[1]))
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.Repeat("---\n"+text, count)), 0o600))
+}
+
+// trouble breaks the node's control plane for some seconds:
+//
+//	trouble apiserver|etcd SECONDS
+func (p *place) trouble(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 || p.node == nil {
+		ts.Fatalf("usage: trouble apiserver|etcd SECONDS, in a node of our own")
+	}
+	seconds, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	breaking := p.node.RestartAPIServer
+	if args[0] == "etcd" {
+		breaking = p.node.StopEtcd
+	}
+	ts.Check(breaking(context.Background(), time.Duration(seconds)*time.Second))
+}
+
+// expand puts the variables of scripts into a text, and leaves Tekton's alone, such as
+// $(params.name).
+func (p *place) expand(text string) string {
+	return os.Expand(text, func(name string) string {
+		if _, ours := p.env[name]; ours {
+			return p.env[name]
+		}
+		return "$" + name
+	})
 }
 
 // image asks the private registry for an image and prints its digest and layers:

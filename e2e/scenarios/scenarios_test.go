@@ -59,9 +59,17 @@ func TestScenarios(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.WorkDir, "password"), []byte(place.password+"\n"), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"apply":  place.apply,
-			"image":  place.image,
-			"silent": place.silent,
+			"apply":   place.apply,
+			"image":   place.image,
+			"many":    place.many,
+			"silent":  place.silent,
+			"trouble": place.trouble,
+		},
+		Condition: func(name string) (bool, error) {
+			if name == "node" { // one that was made for the scripts, and may be broken
+				return place.node != nil, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", name)
 		},
 	})
 }

@@ -76,6 +76,23 @@ func (r *Reader) take(c byte) bool {
 	return true
 }
 
+// next moves past the next byte that is no white space and returns it, or 0 at the end.
+func (r *Reader) next() byte {
+	if r.at < len(r.text) && r.text[r.at] > ' ' {
+		r.at++
+		return r.text[r.at-1]
+	}
+	return r.afterSpace()
+}
+
+func (r *Reader) afterSpace() byte {
+	c := r.Kind()
+	if r.at < len(r.text) {
+		r.at++
+	}
+	return c
+}
+
 // Null moves past a null, if one is next.
 func (r *Reader) Null() bool {
 	return r.Kind() == 'n' && r.word("null")
@@ -92,26 +109,20 @@ func (r *Reader) word(w string) bool {
 // Object calls each with every key in turn, unquoted and borrowed until the next;
 // each must move past the value.
 func (r *Reader) Object(each func(key []byte) error) error {
-	if !r.enter('{') {
-		return ErrSyntax
-	}
-	for first := true; !r.take('}'); first = false {
-		if !first && !r.take(',') {
-			return ErrSyntax
-		}
-		key, err := r.String()
-		if err != nil {
+	more, err := r.more(true, '{', '}')
+	for more && err == nil {
+		var key []byte
+		if key, err = r.String(); err != nil {
 			return err
 		}
-		if !r.take(':') {
+		if r.next() != ':' {
 			return ErrSyntax
 		}
-		if err := each(key); err != nil {
-			return err
+		if err = each(key); err == nil {
+			more, err = r.another('}')
 		}
 	}
-	r.depth--
-	return nil
+	return err
 }
 
 // FieldIn moves to the next field of an object, or into it where first says so, and
@@ -142,21 +153,27 @@ func (r *Reader) more(first bool, begin, end byte) (bool, error) {
 	return true, valid(first || r.take(','))
 }
 
+// another moves past the comma before one part more, or past the end of the container.
+func (r *Reader) another(end byte) (bool, error) {
+	switch r.next() {
+	case ',':
+		return true, nil
+	case end:
+		r.depth--
+		return false, nil
+	}
+	return false, ErrSyntax
+}
+
 // Array calls each before every element; each must move past it.
 func (r *Reader) Array(each func() error) error {
-	if !r.enter('[') {
-		return ErrSyntax
-	}
-	for first := true; !r.take(']'); first = false {
-		if !first && !r.take(',') {
-			return ErrSyntax
-		}
-		if err := each(); err != nil {
-			return err
+	more, err := r.more(true, '[', ']')
+	for more && err == nil {
+		if err = each(); err == nil {
+			more, err = r.another(']')
 		}
 	}
-	r.depth--
-	return nil
+	return err
 }
 
 func (r *Reader) enter(c byte) bool {
@@ -211,25 +228,22 @@ func valid(ok bool) error {
 
 // skipObject is Object without keys, which need not be unquoted for it.
 func (r *Reader) skipObject() error {
-	if !r.enter('{') {
-		return ErrSyntax
-	}
-	for first := true; !r.take('}'); first = false {
-		if !first && !r.take(',') || r.Kind() != '"' {
+	more, err := r.more(true, '{', '}')
+	for more && err == nil {
+		if r.Kind() != '"' {
 			return ErrSyntax
 		}
-		if _, err := r.skipString(); err != nil {
+		if _, err = r.skipString(); err != nil {
 			return err
 		}
-		if !r.take(':') {
+		if r.next() != ':' {
 			return ErrSyntax
 		}
-		if err := r.Skip(); err != nil {
-			return err
+		if err = r.Skip(); err == nil {
+			more, err = r.another('}')
 		}
 	}
-	r.depth--
-	return nil
+	return err
 }
 
 // Raw returns the next value as it stands in the text.
