@@ -19,7 +19,8 @@ func footprint() benchmark {
 			"It is ready once it answers: Tekgate when its probe says so, the others when they do the whole job. Memory is the resident set of the process. Three starts at most.",
 		Silent: "The size of the images, the time to pull them, and memory that grows with what is in a cluster, for which all of them keep caches.",
 		Goals: []Goal{
-			{Text: "memory of Tekgate, in multiples of Gatekeeper's", What: whatUsed, Over: armOurs, Under: armGatekeeper, AtMost: limit(1.0 / 3)},
+			{Text: "memory of Tekgate, in multiples of Gatekeeper's", What: whatUsed, Over: armOurs, Under: armGatekeeper, AtMost: limit(1.0 / 3),
+				Reason: "the null handler, a Go process with Kubernetes' types and no work, has more than a third of Gatekeeper's already."},
 			{Text: "seconds until Tekgate is ready", What: whatReady, Over: armOurs, AtMost: limit(1)},
 		},
 		Run: b11,

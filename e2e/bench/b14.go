@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -49,6 +50,8 @@ var (
 	lintGatekeeper string
 )
 
+const manyRules = "the goal counts documents and not rules: Tekgate judges each by forty times as many. With three rules, as they have, see below."
+
 func lintDocuments() benchmark {
 	return benchmark{
 		ID: "B14", Title: "Judging files without a cluster",
@@ -57,10 +60,13 @@ func lintDocuments() benchmark {
 			"The time is that of the whole process. Each arm has to find all of the faults, or the run fails.",
 		Silent: "What as many rules as Tekgate has would cost a peer: they check three. Nor what a peer costs with policies in its other languages, or for other kinds. `kyverno apply` ends in a panic where two objects have a generateName and no name, so that all have names.",
 		Goals: []Goal{
-			{Text: "documents per second of Tekgate, in multiples of Kyverno's", What: whatDocuments, Over: armOurs, Under: armKyvernoApply, AtLeast: limit(10)},
+			{Text: "documents per second of Tekgate, in multiples of Kyverno's", What: whatDocuments, Over: armOurs, Under: armKyvernoApply, AtLeast: limit(10), Reason: manyRules},
 			{Text: "the same with three rules each", What: whatDocuments, Over: armThreeRules, Under: armKyvernoApply, AtLeast: limit(10)},
-			{Text: "documents per second of Tekgate, in multiples of gator's", What: whatDocuments, Over: armOurs, Under: armGator, AtLeast: limit(10)},
-			{Text: "the same with three rules each", What: whatDocuments, Over: armThreeRules, Under: armGator, AtLeast: limit(10)},
+			{Text: "documents per second of Tekgate, in multiples of gator's", What: whatDocuments, Over: armOurs, Under: armGator, AtLeast: limit(10), Reason: manyRules},
+			{
+				Text: "the same with three rules each", What: whatDocuments, Over: armThreeRules, Under: armGator, AtLeast: limit(10),
+				Reason: "most of what is left is reading the YAML, each value with its line for the findings to point at, which gator does not.",
+			},
 		},
 		Run: b14,
 	}
@@ -177,6 +183,12 @@ func (l linter) measured(ctx context.Context, documents float64) (Sample, error)
 	ctx, cancel := context.WithTimeout(ctx, lintPatience)
 	defer cancel()
 	var out, talk bytes.Buffer
+	// Until it runs another program, a child has the peak of its parent, which the system
+	// counts as the child's.
+	debug.FreeOSMemory()
+	if _, err := resetPeak(os.Getpid()); err != nil {
+		return nil, err
+	}
 	run := exec.CommandContext(ctx, l.program, l.args...)
 	run.Stdout, run.Stderr = &out, &talk
 	begin := time.Now()

@@ -23,7 +23,8 @@ func ruleScale() benchmark {
 			"Rules about other objects, which depend on what is in the cluster, and those that ask a registry are left out; those about TaskRuns come first: 89 of the 120.",
 		Silent: "Rules that look other objects up; and larger objects, of which more has to be walked once, whatever the number of rules.",
 		Goals: []Goal{
-			{Text: "CPU of 120 rules, in multiples of that of 1", What: whatCPU, Over: "tekgate, 120 rules", Under: "tekgate, 1 rule", AtMost: limit(2)},
+			{Text: "CPU of 120 rules, in multiples of that of 1", What: whatCPU, Over: "tekgate, 120 rules", Under: "tekgate, 1 rule", AtMost: limit(2),
+				Reason: "one walk over the object serves all rules, but each of the 89 about TaskRuns still looks at every step, for some 7 µs; and the base, one rule, costs little more than the null handler."},
 		},
 		Run: b6,
 	}
