@@ -16,7 +16,7 @@ func cpuPerRequest() benchmark {
 		Silent: "What an API server adds to each call, which is more than all of this (B3); nor rules that have to look up what they have not seen before.",
 		Goals: []Goal{
 			{Text: "CPU of Tekgate, in multiples of null's", What: whatCPU, Over: armOurs, Under: armNull, AtMost: limit(1.5),
-				Reason: "beyond the null handler's 170 µs, which are HTTP's and TLS's, Tekgate reads the review, asks ten rules about four steps and writes a patch of 3 KB. No part of that takes more than a twentieth by a profile; 1.5 would leave 85 µs for all of it. The goal came from a prototype that had no rules, no log and no metrics."},
+				Reason: "beyond what the null handler does, which is HTTP's and TLS's part, Tekgate reads the review, asks ten rules about four steps and writes a patch of 3 KB. By a profile of a whole request the rules take 28 %, none of them above 5, decoding 8, comparing 4; half as much is left for all of that by 1.5. The goal came from a prototype that had no rules, no log and no metrics."},
 			{Text: "CPU of Gatekeeper, in multiples of Tekgate's", What: whatCPU, Over: armGatekeeper, Under: armOurs, AtLeast: limit(12),
 				Reason: "what Tekgate takes with all ten rules (above); the goal came from a prototype that had no rules, no log and no metrics."},
 			{Text: "CPU of Kyverno with a ClusterPolicy, in multiples of Tekgate's", What: whatCPU, Over: armKyverno, Under: armOurs, AtLeast: limit(25),
