@@ -1,6 +1,7 @@
 package mutator
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -22,7 +23,10 @@ type builder struct {
 	// plugins/kaniko, for one, writes its own credentials to /kaniko/.docker
 	// before it starts Kaniko.
 	repositories []string
-	patterns     []image.Pattern // of the configuration
+	// origins are repositories as their projects publish them. Where a mirror has them
+	// they may be called after neither project nor program.
+	origins  []string
+	patterns []image.Pattern // of the configuration, and of the origins on the mirror
 	// configs are the folders where it looks as long as nobody says otherwise.
 	configs []string
 }
@@ -40,17 +44,44 @@ var builders = []builder{
 		name:         kanikoName,
 		commands:     kaniko.Commands,
 		repositories: slices.Concat(kaniko.Upstream, kaniko.Rebuilt),
+		origins:      kaniko.Origins,
 		// The slim images have no DOCKER_CONFIG, and look into the home of root.
 		configs: []string{"/kaniko/.docker", "/root/.docker"},
 	},
-	{name: "buildah", commands: []string{"buildah"}, repositories: []string{"buildah/stable", "buildah/upstream", "containers/buildah"}, configs: homes},
-	{name: "podman", commands: []string{"podman"}, repositories: []string{"podman/stable", "podman/upstream", "containers/podman"}, configs: homes},
-	{name: "skopeo", commands: []string{"skopeo"}, repositories: []string{"skopeo/stable", "skopeo/upstream", "containers/skopeo"}, configs: homes},
-	{name: "ko", commands: []string{"ko"}, repositories: []string{"ko-build/ko"}, configs: homes},
-	{name: "crane", commands: []string{"crane", "gcrane"}, repositories: []string{"go-containerregistry/crane", "go-containerregistry/gcrane"}, configs: homes},
-	{name: "cosign", commands: []string{"cosign"}, repositories: []string{"sigstore/cosign", "sigstore/cosign/cosign", "projectsigstore/cosign"}, configs: homes},
-	{name: "buildctl", commands: []string{"buildctl", "buildctl-daemonless.sh"}, repositories: []string{"moby/buildkit"}, configs: homes},
-	{name: "docker", commands: []string{"docker"}, repositories: []string{"library/docker"}, configs: homes},
+	{name: "buildah", commands: []string{"buildah"}, repositories: []string{"buildah/stable", "buildah/upstream", "containers/buildah"}, origins: []string{"quay.io/buildah/stable", "quay.io/containers/buildah"}, configs: homes},
+	{name: "podman", commands: []string{"podman"}, repositories: []string{"podman/stable", "podman/upstream", "containers/podman"}, origins: []string{"quay.io/podman/stable", "quay.io/containers/podman"}, configs: homes},
+	{name: "skopeo", commands: []string{"skopeo"}, repositories: []string{"skopeo/stable", "skopeo/upstream", "containers/skopeo"}, origins: []string{"quay.io/skopeo/stable", "quay.io/containers/skopeo"}, configs: homes},
+	{name: "ko", commands: []string{"ko"}, repositories: []string{"ko-build/ko"}, origins: []string{"ghcr.io/ko-build/ko"}, configs: homes},
+	{name: "crane", commands: []string{"crane", "gcrane"}, repositories: []string{"go-containerregistry/crane", "go-containerregistry/gcrane"}, origins: []string{"gcr.io/go-containerregistry/crane", "gcr.io/go-containerregistry/gcrane"}, configs: homes},
+	{name: "cosign", commands: []string{"cosign"}, repositories: []string{"sigstore/cosign", "sigstore/cosign/cosign", "projectsigstore/cosign"}, origins: []string{"gcr.io/projectsigstore/cosign", "ghcr.io/sigstore/cosign/cosign"}, configs: homes},
+	{name: "buildctl", commands: []string{"buildctl", "buildctl-daemonless.sh"}, repositories: []string{"moby/buildkit"}, origins: []string{"docker.io/moby/buildkit"}, configs: homes},
+	{name: "docker", commands: []string{"docker"}, repositories: []string{"library/docker"}, origins: []string{"docker.io/library/docker"}, configs: homes},
+}
+
+// onMirror returns the builders with the names that their images have on a mirror.
+func onMirror(builders []builder, mirror *image.Rules) []builder {
+	if mirror == nil {
+		return builders
+	}
+	builders = slices.Clone(builders)
+	for i := range builders {
+		b := &builders[i]
+		b.patterns = slices.Clone(b.patterns)
+		for _, origin := range b.origins {
+			ref, err := image.Parse(origin)
+			if err != nil {
+				panic(fmt.Sprintf("the builder %s comes from %q: %v", b.name, origin, err)) // a constant
+			}
+			done, err := mirror.Rewrite(ref)
+			if err != nil || done.To == ref { // no rule applies to it, or it is kept
+				continue
+			}
+			if pattern, err := image.CompilePattern(done.To.Repository()); err == nil {
+				b.patterns = append(b.patterns, pattern)
+			}
+		}
+	}
+	return builders
 }
 
 var homes = []string{"/root/.docker"}

@@ -31,7 +31,8 @@ Configured by ` + "`mutator.dockerConfig.path`" + `, by default /tekton/creds/.d
 A step builds if its command is one of these programs, or its image one of their
 repositories in any registry: Kaniko, buildah, podman, skopeo, ko, crane, cosign,
 buildctl and docker; and what ` + "`mutator.dockerConfig.builders`" + ` adds
-(` + "`images`, `commands`" + `). What a step does not say its stepTemplate says.
+(` + "`images`, `commands`" + `). What the mirror of the configuration makes of their
+repositories is theirs, too. What a step does not say its stepTemplate says.
 Parameters of the image are filled in as far as the run or the Task says them.
 
 A local Task is looked up. If it has a step that builds, the run's podTemplate is

@@ -52,6 +52,7 @@ func compile(config Config, mirror *image.Rules) (*settings, error) {
 	if err := errors.Join(problems...); err != nil {
 		return nil, flat(err)
 	}
+	s.builders = onMirror(s.builders, s.images)
 	text, err := json.Marshal(config)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the configuration: %w", err)

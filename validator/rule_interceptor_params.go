@@ -28,7 +28,8 @@ Tekton's core interceptors pass over what they do not know
 (pkg/interceptors/interceptors.go of Tekton Triggers v0.37.0): with ` + "`filtr`" + ` in place of
 ` + "`filter`" + ` every event passes, and with ` + "`secret`" + ` in place of ` + "`secretRef`" + ` nobody's signature
 is verified. A param of another type refuses every event, and Tekgate's own interceptor
-refuses them for an unknown one, too.
+refuses them for an unknown one, too, for a provider that it does not know, and for a
+mode that the provider does not have.
 
 Params in another case are those of interceptor-param-case. Other interceptors are not
 looked at: nobody knows what they take.`,
@@ -40,6 +41,41 @@ func checkInterceptorParams(_ context.Context, p *Pass) {
 		for _, given := range in.ordered() {
 			p.judgeParam(in, given)
 		}
+		if in.core() == "tekgate" {
+			p.judgeProvider(in)
+		}
+	}
+}
+
+// judgeProvider finds what Tekgate's interceptor refuses every event for: a provider that
+// it does not know, or a mode that the provider does not have.
+func (p *Pass) judgeProvider(in interceptor) {
+	var names []string
+	for _, known := range TekgateProviders {
+		names = append(names, known.Name)
+	}
+	provider, named := in.Params["provider"]
+	name, isText := provider.Value.(string)
+	if !named {
+		p.Report(in.Path, "interceptor tekgate is told no provider, so it refuses every event for %s: name one of %s in param provider", in.Unit, strings.Join(names, ", "))
+		return
+	}
+	i := slices.Index(names, name)
+	if i < 0 {
+		remedy := "name one of " + strings.Join(names, ", ")
+		if best := strict.Closest(name, names); isText && best != "" {
+			remedy = fmt.Sprintf("did you mean %q?", best)
+		}
+		p.Report(provider.Path+".value", "interceptor tekgate knows no such provider, so it refuses every event for %s: %s", in.Unit, remedy)
+		return
+	}
+	known := TekgateProviders[i]
+	mode, hasMode := in.Params["mode"]
+	switch {
+	case hasMode && !slices.ContainsFunc(known.Modes, func(m string) bool { return mode.Value == any(m) }):
+		p.Report(mode.Path+".value", "interceptor tekgate has no such mode for %s, so it refuses every event for %s: name one of %s", name, in.Unit, strings.Join(known.Modes, ", "))
+	case !hasMode && known.Explicit:
+		p.Report(in.Path, "interceptor tekgate is told no mode for %s, so it refuses every event for %s: name one of %s in param mode, as the hook is set", name, in.Unit, strings.Join(known.Modes, ", "))
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 
@@ -20,5 +21,20 @@ func TestValidatorKnowsTheInterceptorsParams(t *testing.T) {
 	slices.Sort(listed)
 	if !slices.Equal(own, listed) {
 		t.Errorf("the interceptor takes %v, and the validator knows %v", own, listed)
+	}
+}
+
+// TestValidatorKnowsTheProviders does the same for providers and modes.
+func TestValidatorKnowsTheProviders(t *testing.T) {
+	var own []validator.TekgateProvider
+	for _, p := range interceptor.Providers {
+		known := validator.TekgateProvider{Name: p.Name, Explicit: p.ExplicitMode}
+		for _, mode := range p.Modes {
+			known.Modes = append(known.Modes, mode.Name)
+		}
+		own = append(own, known)
+	}
+	if !reflect.DeepEqual(own, validator.TekgateProviders) {
+		t.Errorf("the interceptor has %+v, and the validator knows %+v", own, validator.TekgateProviders)
 	}
 }

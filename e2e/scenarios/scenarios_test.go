@@ -1,8 +1,8 @@
 //go:build e2e
 
 // Package scenarios holds what Tekgate promises, as it happens: Pods run, registries
-// are asked, images are pushed. Its scripts in testdata go on from where the one
-// before them ended, as a user does, in the order of their names.
+// are asked, images are pushed. Its scripts in testdata run in the order of
+// their names, on what the first of them has installed.
 //
 // They run in a node that is made for them (package node), or on the cluster of
 // TEKGATE_KUBECONFIG, which has to be one that Tekgate may be installed to. Without
@@ -80,7 +80,11 @@ type place struct {
 	password string // of the private registry, in the file "password" of each script
 	path     []string
 	node     *node.Node // nil on a cluster of the user's
+	lost     bool       // nothing could be installed
 }
+
+// installing is the script that installs what the others need.
+const installing = "1-"
 
 // find starts the node, or looks at the cluster that is given.
 func find(ctx context.Context) (*place, error) {
@@ -138,8 +142,8 @@ func given() (*place, error) {
 	return p, errors.Join(errs...)
 }
 
-// inOrder has testscript run one script after another, and none after one that
-// failed: it would look for what is not there.
+// inOrder has testscript run one script after another, and none where there is no
+// installation: the others need no more than that of those before them.
 type inOrder struct {
 	*testing.T
 	place *place
@@ -150,13 +154,14 @@ func (t inOrder) Parallel() {}
 func (t inOrder) Verbose() bool { return true }
 
 func (t inOrder) Run(name string, f func(testscript.T)) {
-	if t.Failed() {
-		t.Logf("%s is not run, since what it goes on from has failed", name)
+	if t.place.lost {
+		t.Logf("%s is not run, since nothing is installed", name)
 		return
 	}
 	t.T.Run(name, func(s *testing.T) {
 		s.Cleanup(func() {
 			if s.Failed() {
+				t.place.lost = t.place.lost || strings.HasPrefix(name, installing)
 				t.place.dump(s, name)
 			}
 		})

@@ -12,5 +12,11 @@ var Upstream = []string{
 	"osscontainertools/kaniko", "osscontainertools/kaniko-warmer", "martizih/kaniko",
 }
 
+// Origins are the repositories that Kaniko's projects publish such images in.
+var Origins = []string{
+	"gcr.io/kaniko-project/executor", "gcr.io/kaniko-project/warmer",
+	"ghcr.io/osscontainertools/kaniko", "ghcr.io/osscontainertools/kaniko-warmer", "docker.io/martizih/kaniko",
+}
+
 // Rebuilt are those of the images that others build of it, each in its own way.
 var Rebuilt = []string{"bitnami/kaniko", "bitnamilegacy/kaniko", "chainguard/kaniko"}
