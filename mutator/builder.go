@@ -26,7 +26,8 @@ type builder struct {
 	// origins are repositories as their projects publish them. Where a mirror has them
 	// they may be called after neither project nor program.
 	origins  []string
-	patterns []image.Pattern // of the configuration, and of the origins on the mirror
+	onMirror []string        // what the mirror makes of the origins
+	patterns []image.Pattern // of the configuration, and of those on the mirror
 	// configs are the folders where it looks as long as nobody says otherwise.
 	configs []string
 }
@@ -66,7 +67,7 @@ func onMirror(builders []builder, mirror *image.Rules) []builder {
 	builders = slices.Clone(builders)
 	for i := range builders {
 		b := &builders[i]
-		b.patterns = slices.Clone(b.patterns)
+		b.patterns, b.onMirror = slices.Clone(b.patterns), nil
 		for _, origin := range b.origins {
 			ref, err := image.Parse(origin)
 			if err != nil {
@@ -77,7 +78,7 @@ func onMirror(builders []builder, mirror *image.Rules) []builder {
 				continue
 			}
 			if pattern, err := image.CompilePattern(done.To.Repository()); err == nil {
-				b.patterns = append(b.patterns, pattern)
+				b.patterns, b.onMirror = append(b.patterns, pattern), append(b.onMirror, done.To.Repository())
 			}
 		}
 	}

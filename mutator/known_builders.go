@@ -16,6 +16,7 @@ type KnownBuilder struct {
 	Commands     []string // a path, or a name in any folder
 	Repositories []string // ends of repositories, by whole components
 	Patterns     []string // regular expressions of host and path
+	OnMirror     []string // host and path; among the patterns, too
 	Configs      []string // folders where it looks on its own
 }
 
@@ -23,7 +24,7 @@ type KnownBuilder struct {
 func (m *Mutator) Known() Known {
 	known := Known{On: m.settings.on(), Deciding: slices.Clone(decisions), Identities: slices.Clone(m.settings.identities)}
 	for _, b := range m.settings.builders {
-		builder := KnownBuilder{Commands: b.commands, Repositories: b.repositories, Configs: b.configs}
+		builder := KnownBuilder{Commands: b.commands, Repositories: b.repositories, Configs: b.configs, OnMirror: b.onMirror}
 		for _, pattern := range b.patterns {
 			builder.Patterns = append(builder.Patterns, pattern.String())
 		}

@@ -36,6 +36,12 @@ func (c *wanting) builders() building {
 		for _, end := range b.Repositories {
 			ends = append(ends, regexp.QuoteMeta(strings.TrimPrefix(end, "library/"))) // as it is written: docker:24
 		}
+		for _, repository := range b.OnMirror {
+			known := func(end string) bool { return strings.HasSuffix(repository, "/"+end) }
+			if !slices.ContainsFunc(b.Repositories, known) {
+				ends = append(ends, regexp.QuoteMeta(path.Base(repository)))
+			}
+		}
 		for _, name := range b.Commands {
 			names = append(names, regexp.QuoteMeta(path.Base(name)))
 		}
