@@ -327,6 +327,13 @@ func isHostAndPath(rest string) bool {
 	return rest != "" && rest[0] != '/' && rest[0] != '-'
 }
 
+// isUserAndHost tells whether Git takes it for an address of SSH, as in git@host:path.
+func isUserAndHost(raw string) bool {
+	user, rest, found := strings.Cut(raw, "@")
+	host, _, colon := strings.Cut(rest, ":")
+	return found && colon && host != "" && host[0] != '-' && !strings.Contains(host, "/") && !strings.ContainsAny(user, ":/") && flaw(user) == ""
+}
+
 // urlFlaw says what is wrong with a URL to clone from. Git runs a program for some
 // of those that it knows, such as ext::.
 func urlFlaw(raw string) string {
@@ -342,16 +349,11 @@ func urlFlaw(raw string) string {
 			return "holds " + strconv.QuoteRuneToASCII(c)
 		}
 	}
-	if rest, found := strings.CutPrefix(raw, "https://"); found && isHostAndPath(rest) {
+	if rest, found := strings.CutPrefix(raw, "https://"); found && isHostAndPath(rest) || isUserAndHost(raw) {
 		return "" // as nearly all are
 	}
 	u, err := url.Parse(raw)
-	if err != nil { // git@host:path, or so
-		user, rest, found := strings.Cut(raw, "@")
-		host, _, colon := strings.Cut(rest, ":")
-		if found && colon && host != "" && flaw(user) == "" && !strings.HasPrefix(host, "-") && !strings.Contains(user, ":") {
-			return ""
-		}
+	if err != nil {
 		return "is no URL"
 	}
 	_, withPassword := u.User.Password()

@@ -37,10 +37,10 @@ func (s secrets) Get(_ context.Context, _, name string) (*interceptor.Secret, er
 }
 
 // core serves them to Tekton's interceptors.
-type core struct{ secrets }
+type core struct{ interceptor.SecretGetter }
 
 func (c core) Get(ctx context.Context, namespace string, ref *v1beta1.SecretRef) ([]byte, error) {
-	held, err := c.secrets.Get(ctx, namespace, ref.SecretName)
+	held, err := c.SecretGetter.Get(ctx, namespace, ref.SecretName)
 	if err != nil {
 		return nil, err
 	}
