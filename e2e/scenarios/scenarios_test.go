@@ -2,7 +2,7 @@
 
 // Package scenarios holds what Tekgate promises, as it happens: Pods run, registries
 // are asked, images are pushed. Its scripts in testdata run in the order of
-// their names, on what the first of them has installed.
+// their names, on what the first of them has installed and the last takes away again.
 //
 // They run in a node that is made for them (package node), or on the cluster of
 // TEKGATE_KUBECONFIG, which has to be one that Tekgate may be installed to. Without
@@ -84,7 +84,7 @@ type place struct {
 }
 
 // installing is the script that installs what the others need.
-const installing = "1-"
+const installing = "01-"
 
 // find starts the node, or looks at the cluster that is given.
 func find(ctx context.Context) (*place, error) {
