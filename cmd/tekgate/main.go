@@ -87,7 +87,7 @@ only verified events start a pipeline.`,
 		return fmt.Errorf("%w: `%s --help` lists the flags", err, cmd.CommandPath())
 	})
 	root.AddCommand(installCommand(), renderCommand(), diffCommand())
-	root.AddCommand(checkCommand(), statusCommand(), uninstallCommand(), credentialsCommand(), auditCommand())
+	root.AddCommand(checkCommand(), statusCommand(), uninstallCommand(), credentialsCommand(), auditCommand(), supportBundleCommand())
 	root.AddCommand(imagesCommand(), explainCommand(), mutateCommand(), scanCommand(), hookCommand())
 	root.AddCommand(lintCommand(), exportCommand())
 	return root
