@@ -34,11 +34,11 @@ demo: build ## show the whole job on a real API server
 
 e2e: build ## run the scenarios on a node that runs Pods (root; Debian: runc nftables iptables conntrack busybox-static)
 	go run ./e2e/node/build
-	go test -tags e2e -count 1 -timeout 30m -v ./e2e/scenarios
+	go test -tags e2e -count 1 -timeout 60m -v ./e2e/scenarios
 
 e2e-cluster: build ## run them on the cluster of TEKGATE_KUBECONFIG
 	@test -n "$$TEKGATE_KUBECONFIG" || { echo 'set TEKGATE_KUBECONFIG to the kubeconfig of a cluster that Tekgate may be installed to'; exit 1; }
-	go test -tags e2e -count 1 -timeout 30m -v ./e2e/scenarios
+	go test -tags e2e -count 1 -timeout 60m -v ./e2e/scenarios
 
 bench: $(RELEASE) controlplane ## run the benchmarks
 	go test -run '^$$' -bench . -benchtime 3s ./...

@@ -66,8 +66,11 @@ func TestScenarios(t *testing.T) {
 			"trouble": place.trouble,
 		},
 		Condition: func(name string) (bool, error) {
-			if name == "node" { // one that was made for the scripts, and may be broken
+			switch name {
+			case "node": // one that was made for the scripts, and may be broken
 				return place.node != nil, nil
+			case "full":
+				return os.Getenv("TEKGATE_E2E_FULL") != "", nil
 			}
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
