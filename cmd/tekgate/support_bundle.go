@@ -117,7 +117,6 @@ var configMaps = schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}
 
 // bundle is one that is being written.
 type bundle struct {
-	kube     *kube
 	cluster  *live.Cluster
 	client   client.Client
 	pods     kubernetes.Interface
@@ -131,7 +130,7 @@ func newBundle(k *kube) (*bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &bundle{kube: k}
+	b := &bundle{}
 	if b.cluster, err = live.Connect(config); err != nil {
 		return nil, err
 	}
