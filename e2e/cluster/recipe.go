@@ -69,14 +69,15 @@ func (r Recipe) missing(dir string) []string {
 }
 
 // build builds a program beside its name and renames it, so that an
-// interrupted build never looks like a finished one.
+// interrupted build never looks like a finished one. Modules of old keep a list of
+// what was vendored, and not what it lists: -mod=readonly leaves it alone.
 func (r Recipe) build(ctx context.Context, dir, program string) error {
 	flags, err := r.Linker()
 	if err != nil {
 		return err
 	}
 	half := filepath.Join(dir, program+".half")
-	if _, err := goOutput(ctx, r.Dir, "build", "-trimpath", "-buildvcs=false", "-tags", r.Tags, "-ldflags", flags, "-o", half, r.Packages[program]); err != nil {
+	if _, err := goOutput(ctx, r.Dir, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-tags", r.Tags, "-ldflags", flags, "-o", half, r.Packages[program]); err != nil {
 		return err
 	}
 	return os.Rename(half, filepath.Join(dir, program))

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -21,13 +22,17 @@ import (
 
 // image is what one holds: its one layer and how it starts.
 type image struct {
-	files  map[string]string // in the image, by the file on this machine
+	files  map[string]string // on this machine, by the file in the image
 	links  map[string]string // to where they point
 	config v1.Config
 }
 
 // folders are in every image; programs expect them. The last has mode 1777.
 var folders = []string{"etc/", "root/", "var/", "var/run/", "var/run/ko/", "workspace/", "tmp/"}
+
+// commitFile is what programs of Tekton before v0.41 read to know of which commit they
+// are, and end without.
+const commitFile = "var/run/ko/HEAD"
 
 const accounts = "root:x:0:0:root:/root:/bin/sh\nnonroot:x:65532:65532:nonroot:/tmp:/sbin/nologin\n"
 
@@ -66,6 +71,9 @@ func (i image) layer() ([]byte, error) {
 	if err := add(w, "etc/passwd", []byte(accounts), 0o644); err != nil {
 		return nil, err
 	}
+	if err := add(w, commitFile, []byte(strings.Repeat("0", 40)), 0o644); err != nil {
+		return nil, err
+	}
 	for at, file := range i.files {
 		content, err := os.ReadFile(file)
 		if err != nil {
@@ -90,6 +98,14 @@ func add(w *tar.Writer, at string, content []byte, mode int64) error {
 	}
 	_, err := w.Write(content)
 	return err
+}
+
+// with returns the image with more files.
+func (i image) with(files map[string]string) image {
+	all := maps.Clone(i.files)
+	maps.Copy(all, files)
+	i.files = all
+	return i
 }
 
 // push puts images on the mirror under their references.
@@ -128,10 +144,11 @@ func koImage(program string) image {
 	}
 }
 
-// kanikoImage is Kaniko's: its variables are what its users stumble over.
-func kanikoImage(executor string) image {
+// kanikoImage is Kaniko's: its variables are what its users stumble over. The authority
+// of the registries is where it looks for such.
+func kanikoImage(executor, ca string) image {
 	return image{
-		files: map[string]string{"kaniko/executor": executor},
+		files: map[string]string{"kaniko/executor": executor, "kaniko/ssl/certs/ca-certificates.crt": ca},
 		config: v1.Config{
 			Entrypoint: []string{"/kaniko/executor"},
 			WorkingDir: "/workspace",

@@ -10,6 +10,9 @@ import (
 	"regexp"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/tekgate/tekgate/e2e/tekton"
+	reference "github.com/tekgate/tekgate/internal/image"
 )
 
 // Mirror is where the images that Tekton and the scenarios need are, as it is
@@ -31,33 +34,53 @@ mutator:
   imageMirror: {enabled: true}
 `
 
-// images fills the mirror: with what Tekgate says that an install takes, and with
-// what the scenarios build and run.
+// images fills the mirror: with what Tekgate says that an install of each pair of
+// Tekton's releases takes, and with what the scenarios build and run.
 func (n *Node) images(ctx context.Context) error {
+	var err error
+	if n.Config, err = n.file("tekgate.yaml", Configuration); err != nil {
+		return err
+	}
 	shell, err := debianShell(ctx)
 	if err != nil {
 		return err
 	}
-	images := n.own(shell)
-	listed, err := n.listed(ctx)
+	git, err := gitFiles(ctx)
 	if err != nil {
 		return err
 	}
-	for _, i := range listed {
-		made, err := n.made(i.Source, shell)
+	images := n.own(shell, git)
+	n.Manifests = map[string]string{}
+	for name, pair := range n.parts.Tekton {
+		var manifests []string
+		if name != Current {
+			dir, err := n.manifests(name)
+			if err != nil {
+				return err
+			}
+			n.Manifests[name] = dir
+			manifests = []string{"--pipeline-manifest", filepath.Join(dir, tekton.Pipeline), "--triggers-manifest", filepath.Join(dir, tekton.Triggers)}
+		}
+		all, err := n.listed(ctx, manifests...)
 		if err != nil {
 			return err
 		}
-		if made != nil {
-			images[i.Target] = *made
+		for _, i := range all {
+			made, err := n.made(i.Source, pair, shell, git)
+			if err != nil {
+				return err
+			}
+			if made != nil {
+				images[i.Target] = *made
+			}
 		}
 	}
 	return n.push(ctx, images)
 }
 
 // own are the images that no release names.
-func (n *Node) own(shell image) map[string]image {
-	kaniko := kanikoImage(filepath.Join(n.parts.Kaniko, "executor"))
+func (n *Node) own(shell image, git map[string]string) map[string]image {
+	kaniko := kanikoImage(filepath.Join(n.parts.Kaniko, "executor"), n.CA)
 	return map[string]image{
 		pauseImage: {
 			files:  map[string]string{"init": n.parts.Init},
@@ -65,6 +88,12 @@ func (n *Node) own(shell image) map[string]image {
 		},
 		Mirror + "/alpine:3.12":  shell,
 		Mirror + "/busybox:1.35": shell,
+		Mirror + "/git:2.47.2":   shell.with(git),
+		// The article's kubectl, which applies what was built.
+		Mirror + "/k8s-kubectl:latest": {
+			files:  map[string]string{"usr/local/bin/kubectl": filepath.Join(n.parts.Kubernetes, "kubectl")},
+			config: v1.Config{Entrypoint: []string{"kubectl"}, Env: shell.config.Env},
+		},
 		// The article's Kaniko, and that of today's examples.
 		Mirror + "/kaniko-executor:v1.6.0": kaniko,
 		Mirror + "/executor:v1.25.5":       kaniko,
@@ -89,12 +118,9 @@ type listed struct {
 	Target string `json:"mirror"`
 }
 
-func (n *Node) listed(ctx context.Context) ([]listed, error) {
-	var err error
-	if n.Config, err = n.file("tekgate.yaml", Configuration); err != nil {
-		return nil, err
-	}
-	out, err := exec.CommandContext(ctx, filepath.Join(n.parts.Bin, "tekgate"), "images", "list", "-o", "json", "--config", n.Config).Output()
+func (n *Node) listed(ctx context.Context, flags ...string) ([]listed, error) {
+	args := append([]string{"images", "list", "-o", "json", "--config", n.Config}, flags...)
+	out, err := exec.CommandContext(ctx, filepath.Join(n.parts.Bin, "tekgate"), args...).Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return nil, fmt.Errorf("tekgate images list: %s", exit.Stderr)
@@ -109,34 +135,47 @@ func (n *Node) listed(ctx context.Context) ([]listed, error) {
 	return all, nil
 }
 
-var (
-	tektonSource  = regexp.MustCompile(`^ghcr\.io/tektoncd/(pipeline|triggers)/([a-z]+)-[0-9a-f]{32}:`)
-	tekgateSource = regexp.MustCompile(`^ghcr\.io/tekgate/tekgate:`)
-	shellSource   = regexp.MustCompile(`^cgr\.dev/chainguard/busybox@`)
-	windowsSource = regexp.MustCompile(`^mcr\.microsoft\.com/powershell:`)
-)
+// others are the images of releases that are not Tekton's own.
+var others = []struct {
+	expr *regexp.Regexp
+	kind string
+}{
+	{regexp.MustCompile(`^ghcr\.io/tekgate/tekgate:`), "tekgate"},
+	{regexp.MustCompile(`^(cgr\.dev/chainguard|ghcr\.io/distroless)/busybox@`), "shell"},
+	// For PipelineResources of Google's storage, which nothing here has; a release does not
+	// install without it.
+	{regexp.MustCompile(`^gcr\.io/google\.com/cloudsdktool/cloud-sdk@`), "shell"},
+	{regexp.MustCompile(`^mcr\.microsoft\.com/powershell:`), ""},
+}
 
-// made returns the image that stands here for one of the release, nil for one that
-// no node of Linux pulls.
-func (n *Node) made(source string, shell image) (*image, error) {
-	if m := tektonSource.FindStringSubmatch(source); m != nil {
-		dir := n.parts.Pipeline
-		if m[1] == "triggers" {
-			dir = n.parts.Triggers
-		}
-		i := koImage(filepath.Join(dir, m[2]))
-		if m[2] == "resolvers" {
+// made returns the image that stands here for one of the pair's, nil for one that no
+// node of Linux pulls.
+func (n *Node) made(source string, pair Pair, shell image, git map[string]string) (*image, error) {
+	ref, err := reference.Parse(source)
+	if err != nil {
+		return nil, err
+	}
+	if part, command, ok := ref.Tekton(); ok && pair.Programs[part] != "" {
+		i := koImage(filepath.Join(pair.Programs[part], command))
+		switch command {
+		case "resolvers":
 			i.files["sbin/tini"] = n.parts.Init
+		case "git-init":
+			i = i.with(git)
 		}
 		return &i, nil
 	}
-	switch {
-	case tekgateSource.MatchString(source):
-		i := tekgateImage(n.parts.Bin)
-		return &i, nil
-	case shellSource.MatchString(source):
-		return &shell, nil
-	case windowsSource.MatchString(source):
+	for _, other := range others {
+		if !other.expr.MatchString(source) {
+			continue
+		}
+		switch other.kind {
+		case "tekgate":
+			i := tekgateImage(n.parts.Bin)
+			return &i, nil
+		case "shell":
+			return &shell, nil
+		}
 		return nil, nil
 	}
 	return nil, fmt.Errorf("the release has an image that e2e/node does not know how to make: %s", source)

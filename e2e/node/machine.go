@@ -20,6 +20,7 @@ const (
 	address         = "10.201.0.1" // of the node, its API server and its DNS
 	mirrorAddress   = "10.201.0.2"
 	registryAddress = "10.201.0.3"
+	gitAddress      = "10.201.0.4"
 	podRange        = "10.244.0.0/16"
 )
 
@@ -107,7 +108,7 @@ func settings(dir string) error {
 	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1\n"), 0o600); err != nil {
 		return fmt.Errorf("having the node forward packets: %w", err)
 	}
-	names := address + " " + Name + "\n" + mirrorAddress + " " + MirrorHost + "\n" + registryAddress + " " + RegistryHost + "\n127.0.0.1 localhost\n"
+	names := address + " " + Name + "\n" + mirrorAddress + " " + MirrorHost + "\n" + registryAddress + " " + RegistryHost + "\n" + gitAddress + " " + GitHost + "\n127.0.0.1 localhost\n"
 	if err := os.WriteFile("/etc/hosts", []byte(names), 0o600); err != nil {
 		return err
 	}
@@ -171,6 +172,7 @@ func network() error {
 		"addr add " + address + "/24 dev node0",
 		"addr add " + mirrorAddress + "/24 dev node0",
 		"addr add " + registryAddress + "/24 dev node0",
+		"addr add " + gitAddress + "/24 dev node0",
 		"link set node0 up",
 		"link set nowhere0 up",
 		"route add unreachable default",

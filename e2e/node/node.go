@@ -51,6 +51,11 @@ type Node struct {
 	// Logs holds the logs of its programs, CA the authority of its registries, and
 	// Config is the file with Tekgate's configuration.
 	Logs, CA, Config string
+	// GitKey is the private key that the server of private repositories lets in.
+	GitKey string
+	// Manifests are the folders with the manifests of pairs that Tekgate does not have in
+	// itself.
+	Manifests map[string]string
 
 	client client.Client
 	parts  Parts
@@ -73,6 +78,7 @@ func Start(ctx context.Context, parts Parts, talk io.Writer) (*Node, error) {
 		{"etcd and kube-apiserver answer", n.controlPlane},
 		{"the mirror and the private registry answer", n.registries},
 		{"images are on the mirror", n.images},
+		{"the server of private repositories answers", n.gitServer},
 		{"containerd answers", n.containerd},
 		{"kube-controller-manager and kube-scheduler run", n.controllers},
 		{"the node is Ready", n.kubelet},

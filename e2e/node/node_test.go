@@ -22,7 +22,7 @@ func TestMissing(t *testing.T) {
 	}
 	for _, want := range []string{
 		"- runc is not there, and it starts containers: ",
-		"apt-get install --no-install-recommends iproute2 runc nftables iptables conntrack busybox-static",
+		"apt-get install --no-install-recommends iproute2 runc nftables iptables conntrack busybox-static git openssh-client openssh-server",
 		"TEKGATE_KUBECONFIG=… make e2e-cluster",
 	} {
 		if !strings.Contains(err.Error(), want) {
@@ -96,10 +96,10 @@ func TestImage(t *testing.T) {
 // for its pull.
 func TestUnknownImage(t *testing.T) {
 	n := &Node{}
-	if _, err := n.made("ghcr.io/tektoncd/chains/controller:v1", image{}); err == nil || !strings.Contains(err.Error(), "ghcr.io/tektoncd/chains/controller:v1") {
+	if _, err := n.made("ghcr.io/tektoncd/chains/controller:v1", Pair{}, image{}, nil); err == nil || !strings.Contains(err.Error(), "ghcr.io/tektoncd/chains/controller:v1") {
 		t.Errorf("the error is %v", err)
 	}
-	if i, err := n.made("mcr.microsoft.com/powershell:nanoserver@sha256:1", image{}); i != nil || err != nil {
+	if i, err := n.made("mcr.microsoft.com/powershell:nanoserver@sha256:"+strings.Repeat("1", 64), Pair{}, image{}, nil); i != nil || err != nil {
 		t.Errorf("the image for Windows is %v, error %v", i, err)
 	}
 }

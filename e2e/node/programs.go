@@ -7,8 +7,8 @@ import (
 	"path"
 	"path/filepath"
 
+	"github.com/tekgate/tekgate/e2e/certmanager"
 	"github.com/tekgate/tekgate/e2e/cluster"
-	"github.com/tekgate/tekgate/e2e/tekton"
 	"github.com/tekgate/tekgate/internal/release"
 )
 
@@ -36,12 +36,6 @@ func modules() []module {
 	}
 }
 
-// commands are Tekton's, each of which has an image of its own.
-var commands = map[string][]string{
-	tekton.Pipeline: {"controller", "webhook", "events", "resolvers", "entrypoint", "nop", "workingdirinit", "sidecarlogresults"},
-	tekton.Triggers: {"controller", "webhook", "eventlistenersink", "interceptors"},
-}
-
 // buildRecipe is part of the cache's key: change it when the flags below change.
 const buildRecipe = "static, trimmed 1"
 
@@ -53,8 +47,8 @@ type Programs struct {
 	Containerd, CNI string
 	// Registry, Kaniko and CoreDNS hold one program each.
 	Registry, Kaniko, CoreDNS string
-	// Pipeline and Triggers hold Tekton's.
-	Pipeline, Triggers string
+	// Tekton are the pairs of Tekton's releases, by their names.
+	Tekton map[string]Pair
 }
 
 // Build returns the programs, after it has built those that are not in the cache
@@ -72,12 +66,11 @@ func Build(ctx context.Context, log io.Writer) (p Programs, err error) {
 			return p, err
 		}
 	}
-	for name, dir := range map[string]*string{tekton.Pipeline: &p.Pipeline, tekton.Triggers: &p.Triggers} {
-		if *dir, err = tekton.Programs(ctx, name, commands[name], log); err != nil {
-			return p, err
-		}
+	if _, err = certmanager.Build(ctx, log); err != nil {
+		return p, err
 	}
-	return p, nil
+	p.Tekton, err = buildPairs(ctx, log)
+	return p, err
 }
 
 func (m module) build(ctx context.Context, log io.Writer) (string, error) {

@@ -26,6 +26,9 @@ var packages = []struct{ program, name, reason string }{
 	{"iptables", "iptables", "the network plugins look for it"},
 	{"conntrack", "conntrack", "kube-proxy forgets connections of Pods that are gone with it"},
 	{"busybox", "busybox-static", "it is the shell image"},
+	{"git", "git", "private repositories and the steps that fetch them are made with it"},
+	{"ssh", "openssh-client", "git comes through it"},
+	{"sshd", "openssh-server", "private repositories are behind it"},
 }
 
 // Missing returns what this machine lacks.

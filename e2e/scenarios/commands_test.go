@@ -12,12 +12,15 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/tekgate/tekgate/e2e/certmanager"
 )
 
 // apply is `kubectl create` for files that name variables of the script:
@@ -68,6 +71,27 @@ func (p *place) trouble(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(breaking(context.Background(), time.Duration(seconds)*time.Second))
 }
 
+// certManager brings cert-manager's definitions and controllers to the node. They stay.
+func (p *place) certManager(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 0 || p.node == nil || p.issuing != nil {
+		ts.Fatalf("usage: cert-manager, once, in a node of our own")
+	}
+	ts.Check(certmanager.Define(context.Background(), p.node.Cluster))
+	var err error
+	p.issuing, err = certmanager.Run(context.Background(), p.node.Cluster, ts.Stderr())
+	ts.Check(err)
+}
+
+// end stops what scripts have started and left.
+func (p *place) end(t *testing.T) {
+	if p.issuing == nil {
+		return
+	}
+	if err := p.issuing.Stop(); err != nil {
+		t.Error(err)
+	}
+}
+
 // expand puts the variables of scripts into a text, and leaves Tekton's alone, such as
 // $(params.name).
 func (p *place) expand(text string) string {
@@ -82,9 +106,14 @@ func (p *place) expand(text string) string {
 // image asks the private registry for an image and prints its digest and layers:
 //
 //	image REFERENCE
+//
+// or @FILE, of a file that holds the reference.
 func (p *place) image(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: image REFERENCE")
+	}
+	if file, ok := strings.CutPrefix(args[0], "@"); ok {
+		args[0] = strings.TrimSpace(ts.ReadFile(file))
 	}
 	text, err := p.look(args[0])
 	switch {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/tekgate/tekgate/e2e/certmanager"
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/e2e/node"
 )
@@ -48,6 +49,7 @@ func TestScenarios(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { place.end(t) })
 	testscript.RunT(inOrder{t, place}, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
@@ -59,11 +61,12 @@ func TestScenarios(t *testing.T) {
 			return os.WriteFile(filepath.Join(env.WorkDir, "password"), []byte(place.password+"\n"), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"apply":   place.apply,
-			"image":   place.image,
-			"many":    place.many,
-			"silent":  place.silent,
-			"trouble": place.trouble,
+			"apply":        place.apply,
+			"cert-manager": place.certManager,
+			"image":        place.image,
+			"many":         place.many,
+			"silent":       place.silent,
+			"trouble":      place.trouble,
 		},
 		Condition: func(name string) (bool, error) {
 			switch name {
@@ -82,8 +85,9 @@ type place struct {
 	env      map[string]string
 	password string // of the private registry, in the file "password" of each script
 	path     []string
-	node     *node.Node // nil on a cluster of the user's
-	lost     bool       // nothing could be installed
+	node     *node.Node               // nil on a cluster of the user's
+	issuing  *certmanager.Controllers // nil before a script wants them
+	lost     bool                     // nothing could be installed
 }
 
 // installing is the script that installs what the others need.
@@ -109,6 +113,10 @@ func find(ctx context.Context) (*place, error) {
 		"CA":            n.CA,
 		"REGISTRY":      node.RegistryHost,
 		"REGISTRY_USER": node.RegistryUser,
+		"GIT_HOST":      node.GitHost,
+		"GIT_KEY":       n.GitKey,
+		"PREVIOUS":      n.Manifests[node.Previous],
+		"ARTICLE":       n.Manifests[node.Article],
 	}}, nil
 }
 

@@ -43,36 +43,43 @@ func Program(ctx context.Context, release, command string, log io.Writer) (strin
 }
 
 func binaries(ctx context.Context, name string, log io.Writer) (string, error) {
-	return Programs(ctx, name, commands[name], log)
+	module, err := Module(ctx, name, "")
+	if err != nil {
+		return "", err
+	}
+	return Programs(ctx, name, module, commands[name], log)
+}
+
+// Module returns the module that a release is made of. The empty version is the one
+// that the product's go.mod asks for.
+func Module(ctx context.Context, name, version string) (release.Module, error) {
+	i := slices.IndexFunc(release.Manifests, func(m release.Manifest) bool { return m.Name == name })
+	if i < 0 {
+		return release.Module{}, fmt.Errorf("there is no Tekton release %q", name)
+	}
+	if version == "" {
+		return release.Pinned(ctx, release.Manifests[i].Module)
+	}
+	return release.Fetch(ctx, release.Manifests[i].Module, version)
 }
 
 // Programs returns the folder that holds the given commands of a release, built on
 // first use. That happens in the folder of Tekton's own module, so that its go.mod
-// and go.sum choose what goes into them, as they did for the published images; which
-// version of it is the business of the product's go.mod.
-func Programs(ctx context.Context, name string, commands []string, log io.Writer) (string, error) {
-	i := slices.IndexFunc(release.Manifests, func(m release.Manifest) bool { return m.Name == name })
-	if i < 0 {
-		return "", fmt.Errorf("there is no Tekton release %q", name)
-	}
-	module := release.Manifests[i].Module
-	pinned, err := release.Pinned(ctx, module)
-	if err != nil {
-		return "", err
-	}
+// and go.sum choose what goes into them, as they did for the published images.
+func Programs(ctx context.Context, name string, module release.Module, commands []string, log io.Writer) (string, error) {
 	packages := map[string]string{}
 	for _, command := range commands {
-		packages[command] = module + "/cmd/" + command
+		packages[command] = "./cmd/" + command
 	}
 	dir, err := cluster.Recipe{
-		Name:     filepath.Join("tekton", name+"-"+pinned.Version),
-		Dir:      pinned.Dir,
-		Key:      module + pinned.Version + pinned.Sum + buildRecipe,
+		Name:     filepath.Join("tekton", name+"-"+module.Version),
+		Dir:      module.Dir,
+		Key:      "github.com/tektoncd/" + name + module.Version + module.Sum + buildRecipe,
 		Linker:   func() (string, error) { return "-s -w", nil },
 		Packages: packages,
 	}.Build(ctx, log)
 	if err != nil {
-		return "", fmt.Errorf("building Tekton's commands of release %s %s: %w", name, pinned.Version, err)
+		return "", fmt.Errorf("building Tekton's commands of release %s %s: %w", name, module.Version, err)
 	}
 	return dir, nil
 }
