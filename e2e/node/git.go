@@ -15,23 +15,21 @@ import (
 // GitHost is where private repositories are, behind SSH.
 const GitHost = "git.example.com"
 
-// gitPrograms are Debian's git and ssh, by the file in an image; the second of git's is
-// where it looks for its own commands.
-var gitPrograms = map[string]string{"usr/bin/git": "git", "usr/lib/git-core/git": "git", "usr/bin/ssh": "ssh"}
+// gitCommands are those commands of git's that are no part of its program.
+var gitCommands = []string{"git-submodule", "git-sh-setup", "git-sh-i18n"}
 
-// gitFiles are the files that git and ssh take, with the libraries that they are linked
-// to: on this machine, by the file in an image.
-func gitFiles(ctx context.Context) (map[string]string, error) {
+// debianGit holds git, ssh and the libraries that they are linked to.
+func debianGit(ctx context.Context) (image, error) {
 	files := map[string]string{}
-	for at, program := range gitPrograms {
+	for _, program := range []string{"git", "ssh"} {
 		path, err := exec.LookPath(program)
 		if err != nil {
-			return nil, err
+			return image{}, err
 		}
-		files[at] = path
+		files["usr/bin/"+program] = path
 		out, err := exec.CommandContext(ctx, "ldd", path).Output()
 		if err != nil {
-			return nil, fmt.Errorf("asking for the libraries of %s: %w", path, err)
+			return image{}, fmt.Errorf("asking for the libraries of %s: %w", path, err)
 		}
 		for _, word := range strings.Fields(string(out)) {
 			if filepath.IsAbs(word) {
@@ -39,7 +37,16 @@ func gitFiles(ctx context.Context) (map[string]string, error) {
 			}
 		}
 	}
-	return files, nil
+	out, err := exec.CommandContext(ctx, "git", "--exec-path").Output()
+	if err != nil {
+		return image{}, fmt.Errorf("asking git for its commands: %w", err)
+	}
+	commands := strings.TrimSpace(string(out))
+	for _, name := range gitCommands {
+		path := filepath.Join(commands, name)
+		files[strings.TrimPrefix(path, "/")] = path
+	}
+	return image{files: files, links: map[string]string{strings.TrimPrefix(commands, "/") + "/git": "/usr/bin/git"}}, nil
 }
 
 // sshConfig is that of a server for nothing but git: everybody is user git, whose shell

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -18,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
 )
 
 // image is what one holds: its one layer and how it starts.
@@ -100,11 +102,14 @@ func add(w *tar.Writer, at string, content []byte, mode int64) error {
 	return err
 }
 
-// with returns the image with more files.
-func (i image) with(files map[string]string) image {
-	all := maps.Clone(i.files)
-	maps.Copy(all, files)
-	i.files = all
+// with returns the image with the files and links of others, too.
+func (i image) with(others ...image) image {
+	files, links := map[string]string{}, map[string]string{}
+	for _, other := range append([]image{i}, others...) {
+		maps.Copy(files, other.files)
+		maps.Copy(links, other.links)
+	}
+	i.files, i.links = files, links
 	return i
 }
 
@@ -115,20 +120,25 @@ func (n *Node) push(ctx context.Context, images map[string]image) error {
 		return err
 	}
 	defer transport.CloseIdleConnections()
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(2 * runtime.NumCPU())
 	for reference, i := range images {
-		img, err := i.build()
-		if err != nil {
-			return fmt.Errorf("making image %s: %w", reference, err)
-		}
-		ref, err := name.ParseReference(reference)
-		if err != nil {
-			return err
-		}
-		if err := remote.Write(ref, img, remote.WithContext(ctx), remote.WithTransport(transport)); err != nil {
-			return fmt.Errorf("pushing image %s: %w", reference, err)
-		}
+		group.Go(func() error {
+			img, err := i.build()
+			if err != nil {
+				return fmt.Errorf("making image %s: %w", reference, err)
+			}
+			ref, err := name.ParseReference(reference)
+			if err != nil {
+				return err
+			}
+			if err := remote.Write(ref, img, remote.WithContext(ctx), remote.WithTransport(transport)); err != nil {
+				return fmt.Errorf("pushing image %s: %w", reference, err)
+			}
+			return nil
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // koImage is the form of Tekton's images: one program, for a user without rights.

@@ -45,7 +45,7 @@ func (n *Node) images(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	git, err := gitFiles(ctx)
+	git, err := debianGit(ctx)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (n *Node) images(ctx context.Context) error {
 }
 
 // own are the images that no release names.
-func (n *Node) own(shell image, git map[string]string) map[string]image {
+func (n *Node) own(shell, git image) map[string]image {
 	kaniko := kanikoImage(filepath.Join(n.parts.Kaniko, "executor"), n.CA)
 	return map[string]image{
 		pauseImage: {
@@ -150,7 +150,7 @@ var others = []struct {
 
 // made returns the image that stands here for one of the pair's, nil for one that no
 // node of Linux pulls.
-func (n *Node) made(source string, pair Pair, shell image, git map[string]string) (*image, error) {
+func (n *Node) made(source string, pair Pair, shell, git image) (*image, error) {
 	ref, err := reference.Parse(source)
 	if err != nil {
 		return nil, err
@@ -161,7 +161,7 @@ func (n *Node) made(source string, pair Pair, shell image, git map[string]string
 		case "resolvers":
 			i.files["sbin/tini"] = n.parts.Init
 		case "git-init":
-			i = i.with(git)
+			i = i.with(shell, git) // git has a shell start ssh
 		}
 		return &i, nil
 	}

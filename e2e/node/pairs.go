@@ -21,9 +21,10 @@ const (
 	Current = "current"
 	// Previous is what its users upgrade from.
 	Previous = "previous"
-	// Article is the newest that serves what articles of 2021 show: v1alpha1 went in
-	// v0.39 of Pipelines (docs/deprecations.md there), and v0.20 is the Triggers of its
-	// summer, which requires v0.35 where the one after it requires v0.39.
+	// Article is a pair of the year after 2021, which articles of that year are about: it
+	// has PipelineResources and works on a Kubernetes of today, which v0.27 does not. The
+	// Triggers are those of the same summer: v0.20 requires v0.35 of Pipelines, and the
+	// next one v0.39.
 	Article = "article"
 )
 

@@ -57,6 +57,8 @@ func TestScenarios(t *testing.T) {
 				env.Setenv(name, value)
 			}
 			env.Setenv("PATH", strings.Join(append(place.path, env.Getenv("PATH")), string(os.PathListSeparator)))
+			// What kubectl knows of the API is not what the script before has left of it.
+			env.Setenv("KUBECACHEDIR", filepath.Join(env.WorkDir, ".kube"))
 			// Not a variable: testscript prints these.
 			return os.WriteFile(filepath.Join(env.WorkDir, "password"), []byte(place.password+"\n"), 0o600)
 		},
