@@ -7,8 +7,10 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"sync"
 	"time"
 
+	"github.com/Masterminds/semver/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tekgate/tekgate/internal/strict"
@@ -176,8 +178,9 @@ func identifiers() []string {
 	return ids
 }
 
-// mode is what becomes of a rule's findings in a namespace.
-func (c Config) mode(rule *Rule, namespace string) Mode {
+// mode is what becomes of a rule's findings in a namespace. tekton is the release of
+// Tekton Pipelines that is installed, "" where it is not known.
+func (c Config) mode(rule *Rule, namespace, tekton string) Mode {
 	own := c.Rules[rule.ID]
 	for _, n := range own.Namespaces {
 		if matchesAny(n.Match, namespace) {
@@ -187,8 +190,26 @@ func (c Config) mode(rule *Rule, namespace string) Mode {
 	if own.Mode != "" {
 		return own.Mode
 	}
+	if rule.Since != "" && isOlder(tekton, rule.Since) {
+		return Off
+	}
 	return rule.DefaultMode()
 }
+
+// isOlder tells whether one release is older than another. Nobody knows that of what is
+// no release, such as "devel". A server has very few of both, so it parses each once.
+func isOlder(release, than string) bool {
+	pair := [2]string{release, than}
+	if known, ok := older.Load(pair); ok {
+		return known.(bool)
+	}
+	version, err := semver.NewVersion(release)
+	is := err == nil && version.LessThan(semver.MustParse(than))
+	older.Store(pair, is)
+	return is
+}
+
+var older sync.Map // of what isOlder has found
 
 // matchesAny tells whether one of the patterns, in which * stands for any characters
 // but a slash, is the whole text.

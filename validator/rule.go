@@ -25,6 +25,10 @@ type Rule struct {
 	Others bool
 	// Online rules ask a registry. Admission never does.
 	Online bool
+	// Since is the release of Tekton Pipelines, such as v0.46.0, from which on findings
+	// are true. Where an older one is installed, admission does not ask the rule unless
+	// the configuration names it: what it finds works there still. "" is for all.
+	Since string
 
 	// Check reports all that it finds. An object whose JSON is not of the expected
 	// shape it judges as far as it can: Tekton will say the rest.

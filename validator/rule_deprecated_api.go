@@ -13,6 +13,7 @@ import (
 var deprecatedAPIRule = &Rule{
 	ID:       "deprecated-api",
 	Severity: Warning,
+	Since:    "v0.44.0",
 	Kinds:    deprecatedKinds,
 	Doc: `Finds versions that Tekton still serves and that are to go: v1beta1 of Task, TaskRun,
 Pipeline and PipelineRun, deprecated since Pipelines v0.50 (docs/deprecations.md), and

@@ -11,6 +11,7 @@ import (
 var removedAPIRule = &Rule{
 	ID:       "removed-api",
 	Severity: Error,
+	Since:    "v1.0.0",
 	Kinds:    slices.Concat(withSteps, served(tektonGroup, "Run", "v1alpha1")),
 	Doc: `Finds what Tekton no longer has, and says what stands in its place:
 
@@ -22,9 +23,8 @@ var removedAPIRule = &Rule{
 | tekton.dev/v1alpha1 of Task, TaskRun, Pipeline, PipelineRun | v1, ` + "`params`, `workspaces`, `results`" + ` |
 
 Pipelines v1 does not serve it (docs/deprecations.md), or refuses it without a word of the
-way out; in a TriggerTemplate not before an event comes, after a 202. Who runs a release
-that still has it turns the rule off. PipelineResources and Conditions are those of
-removed-resources and removed-conditions.`,
+way out; in a TriggerTemplate not before an event comes, after a 202. PipelineResources and
+Conditions are those of removed-resources and removed-conditions.`,
 	Check: checkRemovedAPI,
 }
 

@@ -10,6 +10,7 @@ import (
 var removedConditionsRule = &Rule{
 	ID:       "removed-conditions",
 	Severity: Error,
+	Since:    "v0.37.0",
 	Kinds:    slices.Concat(withTasks, served(tektonGroup, "Condition", "v1alpha1")),
 	Doc: `Finds Conditions: objects of this kind, and conditions of the tasks of a Pipeline.
 

@@ -11,6 +11,7 @@ import (
 var removedResourcesRule = &Rule{
 	ID:       "removed-resources",
 	Severity: Error,
+	Since:    "v0.46.0",
 	Kinds:    slices.Concat(withSteps, served(tektonGroup, "PipelineResource", "v1alpha1")),
 	Doc: `Finds PipelineResources: objects of this kind, resources in a Task, a Pipeline, its tasks
 and runs, the inputs and outputs of v1alpha1, and $(resources.…) with its older forms.
@@ -21,8 +22,7 @@ of the EventListener.
 
 The modern form of a git resource is a workspace that the Task git-clone fills; of an
 image resource, a string param with the image's name, and a result for its digest; of
-storage and cluster, a Task of the catalog. Where Tekton is older than v0.46, switch this
-rule off.`,
+storage and cluster, a Task of the catalog.`,
 	Check: checkRemovedResources,
 }
 

@@ -10,6 +10,7 @@ import (
 var tektonRejectsRule = &Rule{
 	ID:       "tekton-rejects",
 	Severity: Error,
+	Since:    "v1.0.0",
 	Kinds:    slices.Concat(withSteps, customRuns),
 	Doc: `Finds Tasks, Pipelines, StepActions and runs that Tekton's own webhook would refuse, with
 its words: the validation of Tekton Pipelines v1.15.0 runs on them, with all feature flags

@@ -29,6 +29,8 @@ func remark(rule *validator.Rule) string {
 		return "a policy: switch it on"
 	case rule.Others:
 		return "about other objects"
+	case rule.Since != "":
+		return "since Tekton Pipelines " + rule.Since
 	}
 	return ""
 }

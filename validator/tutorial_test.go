@@ -102,6 +102,19 @@ spec:
   clientConfig: {url: "http://own-check.ci.svc/"}
 `
 
+func oldSubjects(t *testing.T) []validator.Subject {
+	t.Helper()
+	documents, err := document.Read("tutorial.yaml", strings.NewReader(oldObjects))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var subjects []validator.Subject
+	for _, d := range documents {
+		subjects = append(subjects, subject(t, d.JSON))
+	}
+	return subjects
+}
+
 // TestOldTutorial wants, for each thing that is no more, a finding that names what
 // stands in its place.
 func TestOldTutorial(t *testing.T) {
@@ -123,14 +136,7 @@ func TestOldTutorial(t *testing.T) {
 		"EventListener pushes spec.triggers[0].interceptors[0].github legacy-trigger ref: {name: github}",
 		"ClusterInterceptor own-check spec.clientConfig.url interceptor-plain-http service with name, namespace and path",
 	}
-	documents, err := document.Read("tutorial.yaml", strings.NewReader(oldObjects))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var subjects []validator.Subject
-	for _, d := range documents {
-		subjects = append(subjects, subject(t, d.JSON))
-	}
+	subjects := oldSubjects(t)
 	v := &validator.Validator{Config: validator.Default(), Cluster: validator.NewSet(subjects)}
 	found := map[string]string{}
 	for _, s := range subjects {

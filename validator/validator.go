@@ -53,6 +53,10 @@ type Validator struct {
 	// Registry answers the rules that are Online. Nil means that they are not
 	// asked.
 	Registry Registry
+	// Tekton returns the release of Tekton Pipelines that is installed, "" where that is
+	// not known, see Rule.Since. Nil is for objects that are judged by what they are to be
+	// for: files, and what an upgrade will meet.
+	Tekton func() string
 	// Now is the clock, for the dates of exceptions. Nil means time.Now.
 	Now func() time.Time
 	// Observe is told of each finding that a request led to, if it is not nil.
@@ -130,9 +134,13 @@ type judgement struct {
 
 func (j *judgement) judge(ctx context.Context, base *Pass) {
 	walked := map[string]any{}
+	tekton := ""
+	if j.validator.Tekton != nil {
+		tekton = j.validator.Tekton()
+	}
 	var pass Pass
 	for _, rule := range j.validator.rules() {
-		mode := j.validator.Config.mode(rule, j.namespace)
+		mode := j.validator.Config.mode(rule, j.namespace, tekton)
 		if mode == Off || !rule.Handles(base.Kind) || (rule.Online && j.validator.Registry == nil) {
 			continue
 		}

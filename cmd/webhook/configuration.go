@@ -67,7 +67,9 @@ func (c *configuration) use(text []byte) error {
 		return fmt.Errorf("mutator.%w", err)
 	}
 	m.Controller, m.Observe = c.controller, c.metrics.observe
-	c.current.Store(&ruleSet{parsed, m, &validator.Validator{Config: parsed.Validator, Cluster: c.references, Observe: c.metrics.finding, Later: c.later}})
+	v := &validator.Validator{Config: parsed.Validator, Cluster: c.references, Observe: c.metrics.finding, Later: c.later}
+	v.Tekton = func() string { return c.cluster.Tekton(context.Background()).Version }
+	c.current.Store(&ruleSet{parsed, m, v})
 	c.metrics.loaded(m.Hash(), time.Now())
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -50,6 +51,7 @@ func TestScenarios(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { place.end(t) })
+	defer func() { t.Logf("scenarios:\n%s", strings.Join(place.told, "\n")) }()
 	testscript.RunT(inOrder{t, place}, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
@@ -89,6 +91,7 @@ type place struct {
 	path     []string
 	node     *node.Node               // nil on a cluster of the user's
 	issuing  *certmanager.Controllers // nil before a script wants them
+	told     []string                 // how each script ended, and when
 	lost     bool                     // nothing could be installed
 }
 
@@ -155,6 +158,16 @@ func given() (*place, error) {
 	return p, errors.Join(errs...)
 }
 
+func outcome(t *testing.T) string {
+	switch {
+	case t.Failed():
+		return "failed"
+	case t.Skipped():
+		return "skipped"
+	}
+	return "passed"
+}
+
 // inOrder has testscript run one script after another, and none where there is no
 // installation: the others need no more than that of those before them.
 type inOrder struct {
@@ -168,11 +181,13 @@ func (t inOrder) Verbose() bool { return true }
 
 func (t inOrder) Run(name string, f func(testscript.T)) {
 	if t.place.lost {
-		t.Logf("%s is not run, since nothing is installed", name)
+		t.place.told = append(t.place.told, name+": not run, since nothing is installed")
 		return
 	}
 	t.T.Run(name, func(s *testing.T) {
+		began := time.Now()
 		s.Cleanup(func() {
+			t.place.told = append(t.place.told, fmt.Sprintf("%s: %s after %.0f s", name, outcome(s), time.Since(began).Seconds()))
 			if s.Failed() {
 				t.place.lost = t.place.lost || strings.HasPrefix(name, installing)
 				t.place.dump(s, name)
