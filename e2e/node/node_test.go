@@ -34,6 +34,23 @@ func TestMissing(t *testing.T) {
 	}
 }
 
+// Who reads the README, and CI, install the same packages.
+func TestPackages(t *testing.T) {
+	var all []string
+	for _, p := range packages {
+		all = append(all, p.name)
+	}
+	for _, file := range []string{"README.md", ".ci/run"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if list := strings.Join(all, " "); !strings.Contains(string(text), list) {
+			t.Errorf("%s does not have %q", file, list)
+		}
+	}
+}
+
 // What is below a control group goes before it, and what is not there is no error.
 func TestRemoveGroup(t *testing.T) {
 	group := filepath.Join(t.TempDir(), "group")
