@@ -28,8 +28,8 @@ const (
 	stageRest
 	stageAdmission
 	stageConfiguration
-	stageWorkloads
 	stageCustom
+	stageWorkloads
 	stageServers
 	stageWebhooks
 )
@@ -39,6 +39,9 @@ const (
 // wait for the new admission server, since the old one refuses keys that it
 // does not know (tektoncd/pipeline#7759), while those that do not exist must
 // be there before it starts; controllers read all of them when they start.
+// The server of Triggers' ClusterInterceptors gives them its CA when it starts,
+// and looks whether one has none only once a minute (Triggers v0.37,
+// cmd/interceptors/main.go): so they are there before it.
 // A certificate that cannot be issued is known before any server looks for it.
 // Tekgate's webhooks come last, so that no request is sent to a server that is
 // not there yet.
@@ -48,8 +51,8 @@ var stages = []Stage{
 	stageRest:          {Doc: "permissions, services and new configuration", wait: (*run).waitCertificates},
 	stageAdmission:     {Doc: "Tekton's admission servers", wait: (*run).waitAdmission},
 	stageConfiguration: {Doc: "changed configuration"},
-	stageWorkloads:     {Doc: "controllers", wait: (*run).waitRollouts},
-	stageCustom:        {Doc: "interceptors", wait: (*run).waitInterceptors},
+	stageCustom:        {Doc: "interceptors"},
+	stageWorkloads:     {Doc: "controllers", wait: (*run).waitControllers},
 	stageServers:       {Doc: "Tekgate's servers", wait: (*run).waitRollouts},
 	stageWebhooks:      {Doc: "Tekgate's webhooks", wait: (*run).waitBundles},
 }

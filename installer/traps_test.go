@@ -620,3 +620,22 @@ func TestTrap32_FlagsAreNeitherAddedNorBlanked(t *testing.T) {
 		t.Errorf("flags %v became %v", before, after)
 	}
 }
+
+// Triggers looks only once a minute for ClusterInterceptors without a CA, and once when
+// their server starts: they have to be there before it.
+func TestInterceptorsComeBeforeTheirServer(t *testing.T) {
+	plan, err := start(t).plan(embedded(t), atOnce)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := map[string]int{}
+	for i, stage := range plan.Stages {
+		for _, obj := range stage.Objects {
+			at[obj.GetKind()+" "+obj.GetName()] = i + 1
+		}
+	}
+	interceptor, server, admission := at["ClusterInterceptor cel"], at["Deployment tekton-triggers-core-interceptors"], at["Deployment tekton-triggers-webhook"]
+	if admission == 0 || admission >= interceptor || interceptor >= server {
+		t.Errorf("the admission server comes in stage %d, interceptors in %d, their server in %d", admission, interceptor, server)
+	}
+}

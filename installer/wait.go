@@ -266,6 +266,15 @@ func hasBundle(withClientConfig map[string]any) bool {
 	return bundle != ""
 }
 
+// waitControllers waits until the Deployments run, and have given their CA to the
+// ClusterInterceptors that came before them.
+func (r *run) waitControllers(ctx context.Context, changes []*Change) error {
+	if err := r.waitRollouts(ctx, changes); err != nil {
+		return err
+	}
+	return r.waitInterceptors(ctx, r.plan.changes)
+}
+
 // waitInterceptors waits until every ClusterInterceptor that is served by TLS
 // has the CA of its server: one that lacks it stops every EventListener of the
 // cluster (tektoncd/triggers#2034).

@@ -73,11 +73,8 @@ func TestScenarios(t *testing.T) {
 			"trouble":      place.trouble,
 		},
 		Condition: func(name string) (bool, error) {
-			switch name {
-			case "node": // one that was made for the scripts, and may be broken
+			if name == "node" { // one that was made for the scripts, and may be broken
 				return place.node != nil, nil
-			case "full":
-				return os.Getenv("TEKGATE_E2E_FULL") != "", nil
 			}
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
