@@ -104,7 +104,6 @@ failSwapOn: false
 enforceNodeAllocatable: []
 oomScoreAdj: 0
 serializeImagePulls: false
-maxPods: 110
 # Nothing is evicted or collected for want of space that others use.
 evictionHard: {memory.available: 1%%, nodefs.available: 0%%, imagefs.available: 0%%}
 imageGCHighThresholdPercent: 100
