@@ -32,7 +32,7 @@ controlplane: # and Tekton's webhooks and cert-manager's controllers: built befo
 demo: build ## show the whole job on a real API server
 	go run ./e2e/demo
 
-e2e: build ## run the scenarios on a node that runs Pods (root; Debian: runc nftables iptables conntrack busybox-static git openssh-client openssh-server)
+e2e: build ## run the scenarios on a node that runs Pods (root, and packages that it names)
 	go run ./e2e/node/build
 	go test -tags e2e -count 1 -timeout 60m -v ./e2e/scenarios
 

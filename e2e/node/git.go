@@ -50,8 +50,9 @@ func debianGit(ctx context.Context) (image, error) {
 }
 
 // sshConfig is that of a server for nothing but git: everybody is user git, whose shell
-// is git's, and has a key. It checks no owners, since the node's folder is in one that
-// everybody may write to.
+// is git's, and has a key. The user has root's number, as the owner of the repository has,
+// which git would not serve to anybody else. The server checks no owners, since the node's
+// folder is in one that everybody may write to.
 const sshConfig = `ListenAddress %[1]s:22
 HostKey %[2]s
 AuthorizedKeysFile %[3]s

@@ -24,6 +24,10 @@
 //     do what among Kubernetes' own parts is not what is tested here.
 //   - Both registries have certificates of a CA of their own, as registries of
 //     companies do. containerd is told, Tekgate hands it to Tekton with --ca-file.
+//   - The mirror has three pairs of Tekton's releases (pairs.go): today's, the one before
+//     it, and one that does what articles of 2021 show.
+//   - Private repositories are behind Debian's SSH server, for a user that only the
+//     node's own /etc/passwd has.
 //   - Images have one layer, a static binary and little else, uncompressed: nobody
 //     downloads it, and compressing a gigabyte takes a minute.
 package node

@@ -21,10 +21,9 @@ const (
 	Current = "current"
 	// Previous is what its users upgrade from.
 	Previous = "previous"
-	// Article is a pair of the year after 2021, which articles of that year are about: it
-	// has PipelineResources and works on a Kubernetes of today, which v0.27 does not. The
-	// Triggers are those of the same summer: v0.20 requires v0.35 of Pipelines, and the
-	// next one v0.39.
+	// Article is for articles of 2021. Theirs is v0.27, which no Kubernetes of today works
+	// with; v0.38.4 of the year after does, and still has PipelineResources. Of Triggers it
+	// is what came out in the same summer: v0.20 requires v0.35 of Pipelines, v0.21 v0.39.
 	Article = "article"
 )
 

@@ -2,7 +2,9 @@
 
 // Package scenarios holds what Tekgate promises, as it happens: Pods run, registries
 // are asked, images are pushed. Its scripts in testdata run in the order of
-// their names, on what the first of them has installed and the last takes away again.
+// their names: 02 to 07 on what 01 has installed and 08-uninstall takes away again, 09 on
+// what 08-upgrade has, and 10 on what it installs itself. Their log says of each step what
+// was done, what was seen and how long it took, and at its end how each script ended.
 //
 // They run in a node that is made for them (package node), or on the cluster of
 // TEKGATE_KUBECONFIG, which has to be one that Tekgate may be installed to. Without
