@@ -69,7 +69,7 @@ func TestInstall(t *testing.T) {
 	}
 	inOrder(t, talk, "stage 1 of 8", "Namespace/tekton-pipelines created", "stage 2 of 8", "CustomResourceDefinition/clusterinterceptors.triggers.tekton.dev created",
 		"stage 4 of 8", "Deployment/tekton-pipelines/tekton-pipelines-webhook created",
-		"stage 5 of 8", "Deployment/tekton-pipelines/tekton-pipelines-controller created", "stage 6 of 8", "ClusterInterceptor/cel created",
+		"stage 5 of 8", "ClusterInterceptor/cel created", "stage 6 of 8", "Deployment/tekton-pipelines/tekton-pipelines-controller created",
 		"stage 7 of 8", "Deployment/tekgate/tekgate-webhook created", "stage 8 of 8", "MutatingWebhookConfiguration/mutate.tekgate.dev created")
 
 	_, talk = must(t, append([]string{"install", "--wait=false", "--skip-probe"}, flags...)...)
