@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/rogpeppe/go-internal/testscript"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/tekgate/tekgate/e2e/certmanager"
 )
@@ -69,6 +71,25 @@ func (p *place) trouble(ts *testscript.TestScript, _ bool, args []string) {
 		breaking = p.node.StopEtcd
 	}
 	ts.Check(breaking(context.Background(), time.Duration(seconds)*time.Second))
+}
+
+// reach waits until somebody listens at an address. A Pod that is Ready can be reached
+// through its Service a moment later, when kube-proxy has heard of it.
+//
+//	reach HOST:PORT
+func (p *place) reach(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: reach HOST:PORT")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	ts.Check(wait.PollUntilContextCancel(ctx, 200*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		connection, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", args[0])
+		if err != nil {
+			return false, nil // it is asked again
+		}
+		return true, connection.Close()
+	}))
 }
 
 // certManager brings cert-manager's definitions and controllers to the node. They stay.

@@ -71,6 +71,7 @@ func TestScenarios(t *testing.T) {
 			"cert-manager": place.certManager,
 			"image":        place.image,
 			"many":         place.many,
+			"reach":        place.reach,
 			"silent":       place.silent,
 			"trouble":      place.trouble,
 		},
