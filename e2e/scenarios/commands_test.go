@@ -92,6 +92,34 @@ func (p *place) reach(ts *testscript.TestScript, _ bool, args []string) {
 	}))
 }
 
+// exist waits until there are so many objects, for which kubectl is asked, and not one
+// more a second later:
+//
+//	exist COUNT ARGUMENT...
+//
+// or @FILE, of a file that holds the number.
+func (p *place) exist(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: exist COUNT ARGUMENT...")
+	}
+	if file, ok := strings.CutPrefix(args[0], "@"); ok {
+		args[0] = strings.TrimSpace(ts.ReadFile(file))
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	found := func() int {
+		ts.Check(ts.Exec("kubectl", append([]string{"get", "-o", "name"}, args[1:]...)...))
+		return len(strings.Fields(ts.ReadFile("stdout")))
+	}
+	for end := time.Now().Add(time.Minute); found() < want && time.Now().Before(end); {
+		time.Sleep(500 * time.Millisecond)
+	}
+	time.Sleep(time.Second)
+	if n := found(); n != want {
+		ts.Fatalf("there are %d, and there should be %d", n, want)
+	}
+}
+
 // certManager brings cert-manager's definitions and controllers to the node. They stay.
 func (p *place) certManager(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 0 || p.node == nil || p.issuing != nil {

@@ -69,6 +69,7 @@ func TestScenarios(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"apply":        place.apply,
 			"cert-manager": place.certManager,
+			"exist":        place.exist,
 			"image":        place.image,
 			"many":         place.many,
 			"reach":        place.reach,
