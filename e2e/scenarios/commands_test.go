@@ -20,7 +20,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/rogpeppe/go-internal/testscript"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/tekgate/tekgate/e2e/certmanager"
 )
@@ -81,15 +80,16 @@ func (p *place) reach(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: reach HOST:PORT")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	ts.Check(wait.PollUntilContextCancel(ctx, 200*time.Millisecond, true, func(ctx context.Context) (bool, error) {
-		connection, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", args[0])
-		if err != nil {
-			return false, nil // it is asked again
+	for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+		connection, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "tcp", args[0])
+		if err == nil {
+			ts.Check(connection.Close())
+			return
 		}
-		return true, connection.Close()
-	}))
+		if time.Now().After(end) {
+			ts.Fatalf("nobody listens: %v", err)
+		}
+	}
 }
 
 // exist waits until there are so many objects, for which kubectl is asked, and not one
