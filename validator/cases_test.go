@@ -184,7 +184,13 @@ func load(t testing.TB, folder string) *validator.Validator {
 
 func others(t testing.TB, path string) []validator.Subject {
 	t.Helper()
-	documents, err := document.Read(path, strings.NewReader(string(golden.ReadOptional(t, path))))
+	return subjects(t, path, string(golden.ReadOptional(t, path)))
+}
+
+// subjects are the objects of a YAML text; name is for errors.
+func subjects(t testing.TB, name, text string) []validator.Subject {
+	t.Helper()
+	documents, err := document.Read(name, strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ func TestSince(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			v := &validator.Validator{Config: tt.config, Tekton: tt.tekton}
 			var refused []validator.Finding
-			for _, s := range oldSubjects(t) {
+			for _, s := range subjects(t, "tutorial.yaml", oldObjects) {
 				for _, f := range v.Judge(t.Context(), s).In(validator.Enforce) {
 					if f.Rule == "removed-resources" || f.Rule == "tekton-rejects" || f.Rule == "removed-api" {
 						refused = append(refused, f)

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tekgate/tekgate/internal/document"
 	"github.com/tekgate/tekgate/validator"
 )
 
@@ -102,19 +101,6 @@ spec:
   clientConfig: {url: "http://own-check.ci.svc/"}
 `
 
-func oldSubjects(t *testing.T) []validator.Subject {
-	t.Helper()
-	documents, err := document.Read("tutorial.yaml", strings.NewReader(oldObjects))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var subjects []validator.Subject
-	for _, d := range documents {
-		subjects = append(subjects, subject(t, d.JSON))
-	}
-	return subjects
-}
-
 // TestOldTutorial wants, for each thing that is no more, a finding that names what
 // stands in its place.
 func TestOldTutorial(t *testing.T) {
@@ -136,7 +122,7 @@ func TestOldTutorial(t *testing.T) {
 		"EventListener pushes spec.triggers[0].interceptors[0].github legacy-trigger ref: {name: github}",
 		"ClusterInterceptor own-check spec.clientConfig.url interceptor-plain-http service with name, namespace and path",
 	}
-	subjects := oldSubjects(t)
+	subjects := subjects(t, "tutorial.yaml", oldObjects)
 	v := &validator.Validator{Config: validator.Default(), Cluster: validator.NewSet(subjects)}
 	found := map[string]string{}
 	for _, s := range subjects {

@@ -2,9 +2,7 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -91,7 +89,7 @@ func (n *Node) gitServer(ctx context.Context) error {
 	if err := write("/etc/passwd", string(passwd)+"git:*:0:0::"+home+":"+shell+"\n"); err != nil {
 		return err
 	}
-	if err := os.MkdirAll("/run/sshd", 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
 		return err
 	}
 	config, err := n.file("sshd.conf", fmt.Sprintf(sshConfig, gitAddress, host, n.GitKey+".pub"))

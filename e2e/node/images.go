@@ -135,18 +135,15 @@ func (n *Node) listed(ctx context.Context, flags ...string) ([]listed, error) {
 	return all, nil
 }
 
-// others are the images of releases that are not Tekton's own.
-var others = []struct {
-	expr *regexp.Regexp
-	kind string
-}{
-	{regexp.MustCompile(`^ghcr\.io/tekgate/tekgate:`), "tekgate"},
-	{regexp.MustCompile(`^(cgr\.dev/chainguard|ghcr\.io/distroless)/busybox@`), "shell"},
-	// For PipelineResources of Google's storage, which nothing here has; a release does not
-	// install without it.
-	{regexp.MustCompile(`^gcr\.io/google\.com/cloudsdktool/cloud-sdk@`), "shell"},
-	{regexp.MustCompile(`^mcr\.microsoft\.com/powershell:`), ""},
-}
+// The images of releases that are not of Tekton's own programs. The third is for
+// PipelineResources of Google's storage, which nothing here has; a release does not
+// install without it.
+var (
+	tekgateSource = regexp.MustCompile(`^ghcr\.io/tekgate/tekgate:`)
+	shellSource   = regexp.MustCompile(`^(cgr\.dev/chainguard|ghcr\.io/distroless)/busybox@`)
+	storageSource = regexp.MustCompile(`^gcr\.io/google\.com/cloudsdktool/cloud-sdk@`)
+	windowsSource = regexp.MustCompile(`^mcr\.microsoft\.com/powershell:`)
+)
 
 // made returns the image that stands here for one of the pair's, nil for one that no
 // node of Linux pulls.
@@ -165,17 +162,13 @@ func (n *Node) made(source string, pair Pair, shell, git image) (*image, error) 
 		}
 		return &i, nil
 	}
-	for _, other := range others {
-		if !other.expr.MatchString(source) {
-			continue
-		}
-		switch other.kind {
-		case "tekgate":
-			i := tekgateImage(n.parts.Bin)
-			return &i, nil
-		case "shell":
-			return &shell, nil
-		}
+	switch {
+	case tekgateSource.MatchString(source):
+		i := tekgateImage(n.parts.Bin)
+		return &i, nil
+	case shellSource.MatchString(source), storageSource.MatchString(source):
+		return &shell, nil
+	case windowsSource.MatchString(source):
 		return nil, nil
 	}
 	return nil, fmt.Errorf("the release has an image that e2e/node does not know how to make: %s", source)
