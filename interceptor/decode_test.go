@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // loose is Tekton's type with the two fields that this package does not look into
@@ -365,4 +366,27 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Every name of up to three bytes out of those that matter, and the longest.
+func TestIsLabel(t *testing.T) {
+	compare := func(name string) {
+		if got, want := isLabel(name), len(validation.IsDNS1123Label(name)) == 0; got != want {
+			t.Errorf("isLabel(%q) = %v, and the API server's is %v", name, got, want)
+		}
+	}
+	const bytes = "a-z09A._/ \n\x00\xc3`{:@"
+	var grow func(name string)
+	grow = func(name string) {
+		compare(name)
+		if len(name) < 3 {
+			for i := range len(bytes) {
+				grow(name + bytes[i:i+1])
+			}
+		}
+	}
+	grow("")
+	for n := 62; n < 66; n++ {
+		compare(strings.Repeat("a", n))
+	}
 }

@@ -12,7 +12,6 @@ import (
 	"unicode"
 
 	"google.golang.org/grpc/codes"
-	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/tekgate/tekgate/internal/scan"
 )
@@ -83,12 +82,11 @@ func receive(w http.ResponseWriter, r *http.Request, limit int64, b *buffers) (e
 	if r.ContentLength > limit {
 		return envelope{}, tooLarge(limit)
 	}
-	err := b.fill(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
-	var exceeded *http.MaxBytesError
-	if errors.As(err, &exceeded) {
-		return envelope{}, tooLarge(limit)
-	}
-	if err != nil {
+	if err := b.fill(http.MaxBytesReader(w, r.Body, limit), r.ContentLength); err != nil {
+		var exceeded *http.MaxBytesError
+		if errors.As(err, &exceeded) {
+			return envelope{}, tooLarge(limit)
+		}
 		return envelope{}, refuse(reasonRequest, codes.InvalidArgument, "the request broke off before its end: send it again")
 	}
 	e, err := b.decode()
@@ -224,16 +222,28 @@ func tooLarge(limit int64) error {
 // Secrets are read in that namespace, so nothing is accepted that only looks like
 // an id: an empty or odd namespace would turn the read into another one.
 func namespaceOf(triggerID string) (string, error) {
-	parts := strings.Split(triggerID, "/")
-	if len(parts) != 4 || parts[0] != "namespaces" {
-		return "", badTriggerID(triggerID)
-	}
-	namespace, kind, name := parts[1], parts[2], parts[3]
+	rest, found := strings.CutPrefix(triggerID, "namespaces/")
+	namespace, rest, _ := strings.Cut(rest, "/")
+	kind, name, both := strings.Cut(rest, "/")
 	wellFormed := kind == "triggers" || kind == "triggerGroups" && name != ""
-	if !wellFormed || len(validation.IsDNS1123Label(namespace)) > 0 || !printable(name) {
+	if !found || !both || !wellFormed || strings.Contains(name, "/") || !isLabel(namespace) || !printable(name) {
 		return "", badTriggerID(triggerID)
 	}
 	return namespace, nil
+}
+
+// isLabel is validation.IsDNS1123Label of k8s.io/apimachinery, with which the tests
+// compare it, without the regular expression: every event asks.
+func isLabel(name string) bool {
+	const longest = 63
+	for i := range len(name) {
+		c := name[i]
+		inside := c == '-' && i > 0 && i < len(name)-1
+		if !inside && (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return name != "" && len(name) <= longest
 }
 
 func badTriggerID(id string) error {

@@ -267,27 +267,35 @@ func flaw(name string) string {
 		return "is longer than " + strconv.Itoa(longestName) + " bytes"
 	case strings.HasPrefix(name, "-"):
 		return "begins with a dash, as options do"
-	case strings.Contains(name, ".."):
-		return "holds two dots, which lead out of a folder"
 	}
+	var last byte
 	for i := range len(name) {
 		c := name[i]
-		if c >= utf8.RuneSelf {
+		switch {
+		case c >= utf8.RuneSelf:
 			return letterFlaw(name[i:])
-		}
-		if !plain[c] {
+		case !plain[c]:
 			return "holds " + strconv.QuoteRune(rune(c))
+		case c == '.' && last == '.':
+			return twoDots
 		}
+		last = c
 	}
 	return ""
 }
 
-// letterFlaw is for names that hold more than ASCII: letters and digits of any script.
+const twoDots = "holds two dots, which lead out of a folder"
+
+// letterFlaw is for the rest of a name, from the first character on that is not ASCII:
+// letters and digits of any script.
 func letterFlaw(name string) string {
 	for _, c := range name {
 		if c == utf8.RuneError || c >= utf8.RuneSelf && !unicode.In(c, unicode.L, unicode.M, unicode.N) || c < utf8.RuneSelf && !plain[c] {
 			return "holds " + strconv.QuoteRuneToASCII(c)
 		}
+	}
+	if strings.Contains(name, "..") {
+		return twoDots
 	}
 	return ""
 }
