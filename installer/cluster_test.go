@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
@@ -232,20 +234,22 @@ func embedded(t testing.TB) installer.Release {
 }
 
 // node plays the kubelet, the controller manager and the servers that would
-// run: it says of every Deployment that its Pods run, and gives every webhook
-// configuration and interceptor a caBundle. Everything goes through the real
-// API server.
+// run: it says of every Deployment that its Pods run, gives every webhook
+// configuration and interceptor a caBundle, and answers for Tekgate's admission
+// server. Everything goes through the real API server.
 type node struct {
 	target *target
-	// broken Deployments, by name, never come up.
+	// broken are Deployments that never come up, and webhook configurations by which
+	// the API server asks nobody, by name.
 	broken map[string]bool
+	server *httptest.Server // Tekgate's admission server
 	stop   context.CancelFunc
 	gone   sync.WaitGroup
 }
 
 func (c *target) node(broken ...string) *node {
 	ctx, stop := context.WithCancel(context.Background())
-	n := &node{target: c, broken: map[string]bool{}, stop: stop}
+	n := &node{target: c, broken: map[string]bool{}, stop: stop, server: httptest.NewTLSServer(http.HandlerFunc(answerForTekgate))}
 	for _, b := range broken {
 		n.broken[b] = true
 	}
@@ -262,6 +266,7 @@ func (c *target) node(broken ...string) *node {
 func (n *node) end() {
 	n.stop()
 	n.gone.Wait()
+	n.server.Close()
 }
 
 func (n *node) list(ctx context.Context, gvk schema.GroupVersionKind) []unstructured.Unstructured {
@@ -286,6 +291,7 @@ func (n *node) round(ctx context.Context) {
 	for _, kind := range []string{"MutatingWebhookConfigurationList", "ValidatingWebhookConfigurationList"} {
 		for _, w := range n.list(ctx, schema.GroupVersionKind{Group: "admissionregistration.k8s.io", Version: "v1", Kind: kind}) {
 			n.bundle(ctx, &w)
+			n.asks(ctx, &w)
 		}
 	}
 	for _, i := range n.list(ctx, schema.GroupVersionKind{Group: "triggers.tekton.dev", Version: "v1alpha1", Kind: "ClusterInterceptorList"}) {

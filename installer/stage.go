@@ -54,7 +54,7 @@ var stages = []Stage{
 	stageCustom:        {Doc: "interceptors"},
 	stageWorkloads:     {Doc: "controllers", wait: (*run).waitControllers},
 	stageServers:       {Doc: "Tekgate's servers", wait: (*run).waitRollouts},
-	stageWebhooks:      {Doc: "Tekgate's webhooks", wait: (*run).waitBundles},
+	stageWebhooks:      {Doc: "Tekgate's webhooks", wait: (*run).waitAsked},
 }
 
 // arrange sorts changes into stages; those without changes are left out.

@@ -155,7 +155,6 @@ func (c *target) admission(judge func(*unstructured.Unstructured) string) *httpt
 		_ = json.NewEncoder(w).Encode(review)
 	}))
 	c.t.Cleanup(server.Close)
-	bundle := base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 	c.create("webhook", fmt.Sprintf(`
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingWebhookConfiguration
@@ -169,8 +168,13 @@ webhooks:
   clientConfig: {url: '%s', caBundle: %s}
   objectSelector: {matchLabels: {app.kubernetes.io/part-of: tekton-pipelines}}
   rules: [{apiGroups: [''], apiVersions: [v1], resources: [configmaps], operations: [CREATE, UPDATE]}]
-`, server.URL, bundle))
+`, server.URL, bundleOf(server)))
 	return server
+}
+
+// bundleOf is the caBundle by which the API server trusts a server.
+func bundleOf(server *httptest.Server) string {
+	return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
 }
 
 func accept(*unstructured.Unstructured) string { return "" }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
@@ -15,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/installer/live"
 )
 
 const (
@@ -308,13 +309,13 @@ func (r *run) probeAdmission(ctx context.Context) (missing string, err error) {
 			continue
 		}
 		probe := probeOf(change.Desired, spec)
-		err := r.client.Create(ctx, probe, client.DryRunAll, client.FieldOwner(FieldManager))
+		missing, err := unanswered(r.client.Create(ctx, probe, client.DryRunAll, client.FieldOwner(FieldManager)))
 		switch {
+		case missing != "":
+			return "Tekton's admission server to answer (" + missing + ")", nil
 		case err == nil || apierrors.IsForbidden(err):
 		case ctx.Err() != nil:
 			return "", ctx.Err()
-		case strings.Contains(err.Error(), "failed calling webhook"), meta.IsNoMatchError(err), apierrors.IsInternalError(err), apierrors.IsServiceUnavailable(err), apierrors.IsTimeout(err):
-			return fmt.Sprintf("Tekton's admission server to answer (%v)", err), nil
 		default:
 			return "", fmt.Errorf("a %s is refused that Tekton's admission server should accept: %w", probe.GetKind(), err)
 		}
@@ -328,7 +329,7 @@ func probeOf(crd *unstructured.Unstructured, spec map[string]any) *unstructured.
 	probe := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
 	probe = probe.DeepCopy()
 	probe.SetGroupVersionKind(schema.GroupVersionKind{Group: group, Version: storageVersion(crd), Kind: kind})
-	probe.SetNamespace("default")
+	probe.SetNamespace(live.ProbeNamespace)
 	probe.SetName("tekgate-probe")
 	return probe
 }

@@ -420,7 +420,7 @@ func (w *world) testLatency(t *testing.T) {
 	inner.t = t
 	for range 4 {
 		run := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"taskRef": map[string]any{"name": "x"}}}}
-		run.SetGroupVersionKind(live.TaskRun)
+		run.SetGroupVersionKind(live.TaskRun.WithVersion("v1"))
 		run.SetNamespace("default")
 		run.SetName("slow")
 		run.SetAnnotations(map[string]string{"a": "b"}) // the stand-in adds to them

@@ -56,12 +56,12 @@ func configurationInForce(ctx context.Context, s *state) error {
 	if err != nil || configuration == nil {
 		return skip("the configuration cannot be read: see the check configuration")
 	}
-	namespace, err := s.Get(ctx, live.Namespace, "", probeNamespace)
+	namespace, err := s.Get(ctx, live.Namespace, "", live.ProbeNamespace)
 	if err != nil {
 		return err
 	}
 	if namespace != nil && namespace.GetAnnotations()["tekgate.dev/mutator"] != "" {
-		return skip("the namespace " + probeNamespace + ", which is asked about, has settings of its own")
+		return skip("the namespace " + live.ProbeNamespace + ", which is asked about, has settings of its own")
 	}
 	_, hash, err := answer(ctx, s)
 	if err == nil && hash != configuration.Hash {

@@ -101,7 +101,7 @@ var needed = []struct{ verb, group, resource, namespace string }{
 	{"list", "admissionregistration.k8s.io", "mutatingwebhookconfigurations", ""},
 	{"list", "admissionregistration.k8s.io", "validatingwebhookconfigurations", ""},
 	{"list", "triggers.tekton.dev", "clusterinterceptors", ""},
-	{"create", "tekton.dev", "taskruns", probeNamespace},
+	{"create", "tekton.dev", "taskruns", live.ProbeNamespace},
 }
 
 func readAccess(ctx context.Context, s *state) error {

@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 
@@ -44,7 +43,7 @@ var tekgateChecks = []Check{
 
 func webhookDeployment(ctx context.Context, s *state) error {
 	for _, kind := range []schema.GroupVersionKind{live.Mutating, live.Validating} {
-		configuration, err := s.Get(ctx, kind, "", ownName(kind))
+		configuration, err := s.Get(ctx, kind, "", live.OwnConfiguration(kind.Kind))
 		if err != nil {
 			return err
 		}
@@ -98,9 +97,8 @@ func answer(ctx context.Context, s *state) (answered bool, hash string, err erro
 	if err != nil {
 		return false, "", err
 	}
-	var record struct{ Config string }
-	answered = json.Unmarshal([]byte(run.GetAnnotations()[doneKey]), &record) == nil
-	return answered, record.Config, nil
+	hash, answered = live.Answered(run)
+	return answered, hash, nil
 }
 
 func interceptorPublished(ctx context.Context, s *state) error {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -186,32 +187,21 @@ func registered(namespace, service string) func(context.Context, *state) error {
 	}
 }
 
-// probeNamespace is where the server is asked to create a TaskRun: one that is
-// always there and that no configuration leaves out.
-const probeNamespace = "default"
-
-// probe asks the server what would become of a TaskRun with a step that runs
-// Kaniko.
+// probe asks the server what would become of a TaskRun.
 func probe(ctx context.Context, s *state) (*unstructured.Unstructured, error) {
-	run := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"taskSpec": map[string]any{"steps": []any{
-		map[string]any{"name": "build", "image": "gcr.io/kaniko-project/executor:v1.24.0", "command": []any{"/kaniko/executor"}},
-	}}}}}
-	run.SetGroupVersionKind(live.TaskRun)
-	run.SetNamespace(probeNamespace)
-	run.SetGenerateName("tekgate-check-")
-	run.SetAnnotations(map[string]string{probeKey: "check"})
+	version, err := s.Served(live.TaskRun)
+	if err != nil {
+		return nil, err
+	}
+	if version == "" {
+		return nil, errors.New("the server does not serve TaskRuns: see the check pipelines-definitions")
+	}
+	run := live.ProbeRun(version)
 	if err := s.Try(ctx, run); err != nil {
-		return nil, fmt.Errorf("a TaskRun in namespace %s would be refused: %w", probeNamespace, err)
+		return nil, fmt.Errorf("a TaskRun in namespace %s would be refused: %w", live.ProbeNamespace, err)
 	}
 	return run, nil
 }
-
-// probeKey asks Tekgate's admission server to record that it answered, and by
-// which configuration, even if it changes nothing; doneKey is where it does.
-const (
-	probeKey = "tekgate.dev/probe"
-	doneKey  = "tekgate.dev/mutated"
-)
 
 func taskRunAccepted(ctx context.Context, s *state) error {
 	run, err := probe(ctx, s)

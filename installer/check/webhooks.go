@@ -82,18 +82,10 @@ func webhookConfigurations(ctx context.Context, s *state) ([]*unstructured.Unstr
 	return append(mutating, validating...), err
 }
 
-// ownName is the name of Tekgate's configuration of a kind.
-func ownName(kind schema.GroupVersionKind) string {
-	if kind == live.Mutating {
-		return "mutate.tekgate.dev"
-	}
-	return "validate.tekgate.dev"
-}
-
 func ownConfigurations(ctx context.Context, s *state) ([]*unstructured.Unstructured, error) {
 	var own []*unstructured.Unstructured
 	for _, kind := range []schema.GroupVersionKind{live.Mutating, live.Validating} {
-		configuration, err := s.Get(ctx, kind, "", ownName(kind))
+		configuration, err := s.Get(ctx, kind, "", live.OwnConfiguration(kind.Kind))
 		if err != nil {
 			return nil, err
 		}
@@ -109,7 +101,7 @@ func webhookOrder(ctx context.Context, s *state) error {
 	if err != nil {
 		return err
 	}
-	own := ownName(live.Mutating)
+	own := live.OwnConfiguration(live.Mutating.Kind)
 	var found problems
 	for _, configuration := range configurations {
 		if configuration.GetName() < own && slices.ContainsFunc(hooks(configuration), func(h hook) bool { return h.namespace == live.Pipelines }) {

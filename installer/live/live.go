@@ -46,7 +46,7 @@ var (
 	Validating         = schema.GroupVersionKind{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "ValidatingWebhookConfiguration"}
 	ClusterInterceptor = schema.GroupVersionKind{Group: "triggers.tekton.dev", Version: "v1alpha1", Kind: "ClusterInterceptor"}
 	Certificate        = schema.GroupVersionKind{Group: "cert-manager.io", Version: "v1", Kind: "Certificate"}
-	TaskRun            = schema.GroupVersionKind{Group: "tekton.dev", Version: "v1", Kind: "TaskRun"}
+	TaskRun            = schema.GroupKind{Group: "tekton.dev", Kind: "TaskRun"}
 )
 
 // Cluster is a cluster that is only looked at.
@@ -108,6 +108,19 @@ func (c *Cluster) List(ctx context.Context, kind schema.GroupVersionKind, option
 		objects = append(objects, &list.Items[i])
 	}
 	return objects, nil
+}
+
+// Served returns the version of a kind that the server prefers, and no version where
+// the kind is absent.
+func (c *Cluster) Served(kind schema.GroupKind) (version string, err error) {
+	mapping, err := c.client.RESTMapper().RESTMapping(kind)
+	switch {
+	case absent(err):
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("asking in which version %s is served: %w", kind, err)
+	}
+	return mapping.GroupVersionKind.Version, nil
 }
 
 // Try asks the server to create obj without keeping it, and leaves in obj what
