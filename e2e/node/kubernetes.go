@@ -104,6 +104,8 @@ failSwapOn: false
 enforceNodeAllocatable: []
 oomScoreAdj: 0
 serializeImagePulls: false
+# How soon a Pod sees that a Secret or ConfigMap has changed, which a minute is for else.
+syncFrequency: 10s
 # Nothing is evicted or collected for want of space that others use.
 evictionHard: {memory.available: 1%%, nodefs.available: 0%%, imagefs.available: 0%%}
 imageGCHighThresholdPercent: 100
