@@ -54,5 +54,9 @@ func (k *kube) restConfig() (*rest.Config, error) {
 	case err != nil:
 		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
 	}
+	// The API server's warnings are about objects that the user has not written: what a
+	// release holds, and what is created by a dry run. Without this controller-runtime
+	// logs them, and prints its stack once it has waited half a minute for a logger.
+	config.WarningHandler = rest.NoWarnings{}
 	return config, nil
 }
