@@ -91,29 +91,28 @@ What cannot be read is listed in errors.txt, with the reason.`,
 // ownNamespaces are those of Tekton and Tekgate.
 var ownNamespaces = []string{"tekgate", "tekton-pipelines", "tekton-pipelines-resolvers"}
 
-// bundledKinds are read in each namespace, and those without one once. Secrets are not
-// among them.
-var bundledKinds = []schema.GroupVersionKind{
-	{Version: "v1", Kind: "Namespace"}, {Version: "v1", Kind: "Node"},
-	{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "MutatingWebhookConfiguration"},
-	{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "ValidatingWebhookConfiguration"},
-	{Group: "triggers.tekton.dev", Version: "v1alpha1", Kind: "ClusterInterceptor"},
+// bundledKinds are read in each namespace, and those without one once, in the version
+// that the server prefers: old releases of Tekton serve other versions, and other kinds.
+// Secrets are not among them.
+var bundledKinds = []schema.GroupKind{
+	{Kind: "Namespace"}, {Kind: "Node"},
+	{Group: "admissionregistration.k8s.io", Kind: "MutatingWebhookConfiguration"},
+	{Group: "admissionregistration.k8s.io", Kind: "ValidatingWebhookConfiguration"},
+	{Group: "triggers.tekton.dev", Kind: "ClusterInterceptor"}, {Group: "triggers.tekton.dev", Kind: "ClusterTriggerBinding"},
+	{Group: "tekton.dev", Kind: "ClusterTask"},
 
-	{Version: "v1", Kind: "Pod"}, {Version: "v1", Kind: "Event"}, {Version: "v1", Kind: "Service"}, {Version: "v1", Kind: "ServiceAccount"},
-	{Group: "apps", Version: "v1", Kind: "Deployment"}, {Group: "apps", Version: "v1", Kind: "ReplicaSet"},
-	{Group: "discovery.k8s.io", Version: "v1", Kind: "EndpointSlice"}, {Group: "networking.k8s.io", Version: "v1", Kind: "NetworkPolicy"},
-	{Group: "coordination.k8s.io", Version: "v1", Kind: "Lease"},
-	{Group: "cert-manager.io", Version: "v1", Kind: "Certificate"},
-	{Group: "tekton.dev", Version: "v1", Kind: "Task"}, {Group: "tekton.dev", Version: "v1", Kind: "TaskRun"},
-	{Group: "tekton.dev", Version: "v1", Kind: "Pipeline"}, {Group: "tekton.dev", Version: "v1", Kind: "PipelineRun"},
-	{Group: "tekton.dev", Version: "v1beta1", Kind: "StepAction"},
-	{Group: "resolution.tekton.dev", Version: "v1beta1", Kind: "ResolutionRequest"},
-	{Group: "triggers.tekton.dev", Version: "v1beta1", Kind: "EventListener"}, {Group: "triggers.tekton.dev", Version: "v1beta1", Kind: "Trigger"},
-	{Group: "triggers.tekton.dev", Version: "v1beta1", Kind: "TriggerBinding"}, {Group: "triggers.tekton.dev", Version: "v1beta1", Kind: "TriggerTemplate"},
+	{Kind: "Pod"}, {Kind: "Event"}, {Kind: "Service"}, {Kind: "ServiceAccount"},
+	{Group: "apps", Kind: "Deployment"}, {Group: "apps", Kind: "ReplicaSet"},
+	{Group: "discovery.k8s.io", Kind: "EndpointSlice"}, {Group: "networking.k8s.io", Kind: "NetworkPolicy"},
+	{Group: "coordination.k8s.io", Kind: "Lease"},
+	{Group: "cert-manager.io", Kind: "Certificate"},
+	{Group: "tekton.dev", Kind: "Task"}, {Group: "tekton.dev", Kind: "TaskRun"},
+	{Group: "tekton.dev", Kind: "Pipeline"}, {Group: "tekton.dev", Kind: "PipelineRun"},
+	{Group: "tekton.dev", Kind: "StepAction"}, {Group: "tekton.dev", Kind: "CustomRun"}, {Group: "tekton.dev", Kind: "PipelineResource"},
+	{Group: "resolution.tekton.dev", Kind: "ResolutionRequest"},
+	{Group: "triggers.tekton.dev", Kind: "EventListener"}, {Group: "triggers.tekton.dev", Kind: "Trigger"}, {Group: "triggers.tekton.dev", Kind: "Interceptor"},
+	{Group: "triggers.tekton.dev", Kind: "TriggerBinding"}, {Group: "triggers.tekton.dev", Kind: "TriggerTemplate"},
 }
-
-// configMaps are read in the namespaces of Tekton and Tekgate alone.
-var configMaps = schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}
 
 // bundle is one that is being written.
 type bundle struct {
@@ -182,15 +181,16 @@ func (b *bundle) collect(ctx context.Context, namespaces []string) error {
 	if err := b.answers(ctx); err != nil {
 		return err
 	}
-	for _, kind := range bundledKinds {
-		mapping, err := b.client.RESTMapper().RESTMapping(kind.GroupKind(), kind.Version)
+	for _, wanted := range bundledKinds {
+		mapping, err := b.client.RESTMapper().RESTMapping(wanted)
 		if meta.IsNoMatchError(err) {
 			continue // not served here
 		}
 		if err != nil {
-			b.lacks(kind.Kind, err)
+			b.lacks(wanted.Kind, err)
 			continue
 		}
+		kind := mapping.GroupVersionKind
 		if mapping.Scope.Name() == meta.RESTScopeNameRoot {
 			err = b.objects(ctx, kind, "", "cluster")
 		} else {
@@ -202,8 +202,9 @@ func (b *bundle) collect(ctx context.Context, namespaces []string) error {
 			return err
 		}
 	}
+	// ConfigMaps of others may hold anything.
 	for _, namespace := range ownNamespaces {
-		if err := b.objects(ctx, configMaps, namespace, path.Join("namespaces", namespace)); err != nil {
+		if err := b.objects(ctx, live.ConfigMap, namespace, path.Join("namespaces", namespace)); err != nil {
 			return err
 		}
 	}

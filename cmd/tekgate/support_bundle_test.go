@@ -56,6 +56,35 @@ spec:
   taskRef: {name: build}
 `
 
+// old is of a kind and in a version that old releases of Tekton have.
+const old = `apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: pipelineresources.tekton.dev}
+spec:
+  group: tekton.dev
+  names: {kind: PipelineResource, plural: pipelineresources, singular: pipelineresource}
+  scope: Namespaced
+  versions:
+  - {name: v1alpha1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+---
+apiVersion: tekton.dev/v1alpha1
+kind: PipelineResource
+metadata: {name: source, namespace: ci}
+spec: {type: git}
+`
+
+// createOld creates what an old release of Tekton would define, and an object of it, which
+// takes a moment to be served.
+func (s *site) createOld() {
+	for text := range strings.SplitSeq(old, "---\n") {
+		object := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal([]byte(text), &object.Object); err != nil {
+			s.t.Fatal(err)
+		}
+		s.eventually(object.GetKind()+" is created", func() bool { return s.client.Create(s.t.Context(), object.DeepCopy()) == nil })
+	}
+}
+
 func TestSupportBundle(t *testing.T) {
 	s := newSite(t)
 	s.install()
@@ -68,6 +97,7 @@ func TestSupportBundle(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	s.createOld()
 	folder := filepath.Join(t.TempDir(), "bundle")
 	_, talk := must(t, append([]string{"support-bundle", "-n", "ci", "-o", folder}, s.kubeconfig...)...)
 	files := readFolder(t, folder)
@@ -79,6 +109,7 @@ func TestSupportBundle(t *testing.T) {
 		"namespaces/tekgate/configmaps.yaml":           {"tekgate-config"},
 		"namespaces/tekton-pipelines/deployments.yaml": {"tekton-pipelines-controller"},
 		"namespaces/ci/taskruns.yaml":                  {"name: build", "main", hiddenValue},
+		"namespaces/ci/pipelineresources.yaml":         {"tekton.dev/v1alpha1", "name: source"},
 		"namespaces/ci/pods.yaml":                      {"goproxy.example.com", "NPM_TOKEN", "secretKeyRef", hiddenValue},
 	} {
 		for _, part := range parts {
