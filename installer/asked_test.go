@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -37,27 +38,35 @@ func (n *node) asks(ctx context.Context, configuration *unstructured.Unstructure
 
 // answerForTekgate writes Tekgate's record on TaskRuns, and refuses ConfigMaps without
 // a configuration.
-func answerForTekgate(w http.ResponseWriter, r *http.Request) {
-	var review admissionv1.AdmissionReview
-	if err := json.NewDecoder(r.Body).Decode(&review); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	var obj unstructured.Unstructured
-	_ = json.Unmarshal(review.Request.Object.Raw, &obj.Object)
-	answer := &admissionv1.AdmissionResponse{UID: review.Request.UID, Allowed: true}
+func answerForTekgate(obj *unstructured.Unstructured) *admissionv1.AdmissionResponse {
+	answer := &admissionv1.AdmissionResponse{Allowed: true}
 	switch _, probed := obj.GetAnnotations()["tekgate.dev/probe"]; {
-	case review.Request.Kind.Kind == "TaskRun" && probed && review.Request.Resource.Resource == "taskruns":
+	case obj.GetKind() == "TaskRun" && probed:
 		kind := admissionv1.PatchTypeJSONPatch
 		answer.PatchType, answer.Patch = &kind, []byte(`[{"op":"add","path":"/metadata/annotations/tekgate.dev~1mutated","value":"{\"config\":\"played\"}"}]`)
-	case review.Request.Kind.Kind == "ConfigMap":
+	case obj.GetKind() == "ConfigMap":
 		if _, has, _ := unstructured.NestedString(obj.Object, "data", "config.yaml"); !has {
 			answer.Allowed, answer.Result = false, &metav1.Status{Message: "no configuration"}
 		}
 	}
-	review.Request, review.Response = nil, answer
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(review)
+	return answer
+}
+
+// reviews starts a server that answers the API server about objects.
+func reviews(answer func(*unstructured.Unstructured) *admissionv1.AdmissionResponse) *httptest.Server {
+	return httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var review admissionv1.AdmissionReview
+		if err := json.NewDecoder(r.Body).Decode(&review); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		obj := &unstructured.Unstructured{}
+		_ = json.Unmarshal(review.Request.Object.Raw, &obj.Object)
+		review.Response = answer(obj)
+		review.Response.UID, review.Request = review.Request.UID, nil
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(review)
+	}))
 }
 
 // An install has ended when the API server asks Tekgate about what comes next, and not

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"slices"
@@ -249,7 +248,7 @@ type node struct {
 
 func (c *target) node(broken ...string) *node {
 	ctx, stop := context.WithCancel(context.Background())
-	n := &node{target: c, broken: map[string]bool{}, stop: stop, server: httptest.NewTLSServer(http.HandlerFunc(answerForTekgate))}
+	n := &node{target: c, broken: map[string]bool{}, stop: stop, server: reviews(answerForTekgate)}
 	for _, b := range broken {
 		n.broken[b] = true
 	}

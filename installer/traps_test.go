@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"io"
-	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"slices"
@@ -17,6 +15,8 @@ import (
 	"encoding/base64"
 
 	"github.com/fluxcd/pkg/ssa"
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -142,18 +142,10 @@ func TestTrap13_WaitsUntilTheAdmissionServerAnswers(t *testing.T) {
 // server ask it about Tekton's ConfigMaps. judge says what is wrong with one.
 func (c *target) admission(judge func(*unstructured.Unstructured) string) *httptest.Server {
 	c.t.Helper()
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var review map[string]any
-		body, _ := io.ReadAll(r.Body)
-		_ = json.Unmarshal(body, &review)
-		raw, _, _ := unstructured.NestedMap(review, "request", "object")
-		uid, _, _ := unstructured.NestedString(review, "request", "uid")
-		wrong := judge(&unstructured.Unstructured{Object: raw})
-		review["response"] = map[string]any{"uid": uid, "allowed": wrong == "", "status": map[string]any{"message": wrong}}
-		delete(review, "request")
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(review)
-	}))
+	server := reviews(func(obj *unstructured.Unstructured) *admissionv1.AdmissionResponse {
+		wrong := judge(obj)
+		return &admissionv1.AdmissionResponse{Allowed: wrong == "", Result: &metav1.Status{Message: wrong}}
+	})
 	c.t.Cleanup(server.Close)
 	c.create("webhook", fmt.Sprintf(`
 apiVersion: admissionregistration.k8s.io/v1

@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/installer/live"
@@ -32,18 +31,18 @@ func (r *run) waitAsked(ctx context.Context, changes []*Change) error {
 		return err
 	}
 	for _, change := range changes {
-		obj := change.Desired
-		if obj.GetName() != live.OwnConfiguration(obj.GetKind()) || !namesService(obj) {
+		configuration := change.Desired
+		if configuration.GetName() != live.OwnConfiguration(configuration.GetKind()) || !namesService(configuration) {
 			continue
 		}
-		ask := r.asksAboutConfiguration
-		if obj.GetKind() == live.Mutating.Kind {
-			ask = r.asksAboutRuns
+		ask, err := r.question(ctx, configuration)
+		if err != nil {
+			return err
 		}
-		err := r.until(ctx, r.options.Timeout, func(ctx context.Context) (string, error) {
+		err = r.until(ctx, r.options.Timeout, func(ctx context.Context) (string, error) {
 			why, err := ask(ctx)
 			if why != "" {
-				why = fmt.Sprintf("the API server to ask Tekgate's admission server by %s (%s)", name(obj), why)
+				why = fmt.Sprintf("the API server to ask Tekgate's admission server by %s (%s)", name(configuration), why)
 			}
 			return why, err
 		})
@@ -61,39 +60,32 @@ func namesService(configuration *unstructured.Unstructured) bool {
 	})
 }
 
-// asksAboutRuns has a TaskRun created without keeping it: it comes back with the record
-// of the admission server. Nothing can be seen where there are no TaskRuns yet, where
-// the namespace is labelled to opt out, and where somebody else refuses the TaskRun.
-func (r *run) asksAboutRuns(ctx context.Context) (missing string, err error) {
-	definition, err := r.live(ctx, named(live.Definition, "taskruns.tekton.dev"))
-	if err != nil || definition == nil {
-		return "", err
+// question returns what shows whether the API server asks by a configuration: it says
+// what is missing. Of the one about runs nothing can be seen where there are no TaskRuns
+// yet, nor where the namespace is labelled to opt out.
+func (r *run) question(ctx context.Context, configuration *unstructured.Unstructured) (ask func(context.Context) (missing string, err error), err error) {
+	if configuration.GetKind() != live.Mutating.Kind {
+		return r.asksAboutConfiguration, nil
 	}
-	left, err := r.leavesOut(ctx)
-	if err != nil || left {
-		return "", err
+	unseen := func(context.Context) (string, error) { return "", nil }
+	definition, err := r.find(ctx, live.Definition, client.ObjectKey{Name: "taskruns.tekton.dev"})
+	if err != nil || definition == nil {
+		return unseen, err
+	}
+	if left, err := r.leavesOut(ctx, configuration); err != nil || left {
+		return unseen, err
 	}
 	// In the version that is stored, so that nobody has to convert it.
-	run := live.ProbeRun(storageVersion(definition))
-	if missing, err = unanswered(r.client.Create(ctx, run, client.DryRunAll, client.FieldOwner(FieldManager))); missing != "" || err != nil {
-		return missing, ignoreRefusal(err)
-	}
-	if _, answered := live.Answered(run); !answered {
-		return "a TaskRun comes back without its record", nil
-	}
-	return "", nil
+	version := storageVersion(definition)
+	return func(ctx context.Context) (string, error) { return r.asksAboutRuns(ctx, version) }, nil
 }
 
-// leavesOut reports whether Tekgate's configuration leaves out the namespace of the
+// leavesOut reports whether a configuration of Tekgate's leaves out the namespace of the
 // TaskRun that is created without keeping it.
-func (r *run) leavesOut(ctx context.Context) (bool, error) {
-	namespace, err := r.live(ctx, named(live.Namespace, live.ProbeNamespace))
+func (r *run) leavesOut(ctx context.Context, configuration *unstructured.Unstructured) (bool, error) {
+	namespace, err := r.find(ctx, live.Namespace, client.ObjectKey{Name: live.ProbeNamespace})
 	if err != nil || namespace == nil {
 		return true, ignoreForbidden(err)
-	}
-	configuration, err := r.live(ctx, named(live.Mutating, live.OwnConfiguration(live.Mutating.Kind)))
-	if err != nil || configuration == nil {
-		return true, err
 	}
 	for _, webhook := range webhooksOf(configuration) {
 		var typed metav1.LabelSelector
@@ -112,6 +104,19 @@ func (r *run) leavesOut(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
+// asksAboutRuns has a TaskRun created without keeping it: it comes back with the record
+// of the admission server. Where somebody else refuses it, nothing can be seen.
+func (r *run) asksAboutRuns(ctx context.Context, version string) (missing string, err error) {
+	run := live.ProbeRun(version)
+	if missing, err = unanswered(r.client.Create(ctx, run, client.DryRunAll, client.FieldOwner(FieldManager))); missing != "" || err != nil {
+		return missing, ignoreRefusal(err)
+	}
+	if _, answered := live.Answered(run); !answered {
+		return "a TaskRun comes back without its record", nil
+	}
+	return "", nil
+}
+
 // configurationWebhook judges Tekgate's own ConfigMap, whatever rules are on.
 const configurationWebhook = "configuration.validate.tekgate.dev"
 
@@ -119,8 +124,10 @@ const configurationWebhook = "configuration.validate.tekgate.dev"
 // and without keeping it: the admission server refuses that. Who is not asked lets it
 // pass, or finds that it is there already.
 func (r *run) asksAboutConfiguration(ctx context.Context) (missing string, err error) {
-	empty := named(live.ConfigMap, "tekgate-config")
+	empty := &unstructured.Unstructured{}
+	empty.SetGroupVersionKind(live.ConfigMap)
 	empty.SetNamespace(Namespace)
+	empty.SetName("tekgate-config")
 	empty.SetLabels(map[string]string{"app.kubernetes.io/part-of": "tekgate"})
 	missing, err = unanswered(r.client.Create(ctx, empty, client.DryRunAll, client.FieldOwner(FieldManager)))
 	switch {
@@ -153,11 +160,4 @@ func ignoreRefusal(err error) error {
 		return nil
 	}
 	return err
-}
-
-func named(kind schema.GroupVersionKind, objectName string) *unstructured.Unstructured {
-	obj := &unstructured.Unstructured{}
-	obj.SetGroupVersionKind(kind)
-	obj.SetName(objectName)
-	return obj
 }

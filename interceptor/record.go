@@ -56,7 +56,7 @@ func (f ObserverFunc) Observe(r Record) { f(r) }
 // Audit returns the observer that writes one structured line per verdict.
 func Audit(log logr.Logger) Observer {
 	// Through logr a line costs a list of boxed values and a look at the call stack,
-	// half as much again as the line itself.
+	// nearly as much again as the line itself.
 	to := logr.ToSlogHandler(log)
 	return ObserverFunc(func(r Record) { audit(to, &r) })
 }

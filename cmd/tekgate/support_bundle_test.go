@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 )
 
@@ -73,31 +72,11 @@ metadata: {name: source, namespace: ci}
 spec: {type: git}
 `
 
-// createOld creates what an old release of Tekton would define, and an object of it, which
-// takes a moment to be served.
-func (s *site) createOld() {
-	for text := range strings.SplitSeq(old, "---\n") {
-		object := &unstructured.Unstructured{}
-		if err := yaml.Unmarshal([]byte(text), &object.Object); err != nil {
-			s.t.Fatal(err)
-		}
-		s.eventually(object.GetKind()+" is created", func() bool { return s.client.Create(s.t.Context(), object.DeepCopy()) == nil })
-	}
-}
-
 func TestSupportBundle(t *testing.T) {
 	s := newSite(t)
 	s.install()
-	for text := range strings.SplitSeq(userObjects, "---\n") {
-		object := &unstructured.Unstructured{}
-		if err := yaml.Unmarshal([]byte(text), &object.Object); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.client.Create(t.Context(), object); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s.createOld()
+	s.create(userObjects)
+	s.create(old)
 	folder := filepath.Join(t.TempDir(), "bundle")
 	_, talk := must(t, append([]string{"support-bundle", "-n", "ci", "-o", folder}, s.kubeconfig...)...)
 	files := readFolder(t, folder)

@@ -77,6 +77,7 @@ func (s *site) uninstall(args ...string) (string, error) {
 	return talk, err
 }
 
+// create creates objects, and those of a new kind as soon as that is served.
 func (s *site) create(text string) {
 	s.t.Helper()
 	objects, err := release.Read(strings.NewReader(text))
@@ -84,7 +85,11 @@ func (s *site) create(text string) {
 		s.t.Fatal(err)
 	}
 	for _, obj := range objects {
-		if err := s.client.Create(s.t.Context(), obj); err != nil {
+		s.eventually(obj.GetKind()+" is served", func() bool {
+			err = s.client.Create(s.t.Context(), obj)
+			return !apierrors.IsNotFound(err) && !meta.IsNoMatchError(err)
+		})
+		if err != nil {
 			s.t.Fatal(err)
 		}
 	}

@@ -42,12 +42,12 @@ var tekgateChecks = []Check{
 }
 
 func webhookDeployment(ctx context.Context, s *state) error {
-	for _, kind := range []schema.GroupVersionKind{live.Mutating, live.Validating} {
-		configuration, err := s.Get(ctx, kind, "", live.OwnConfiguration(kind.Kind))
-		if err != nil {
-			return err
-		}
-		if configuration != nil && slices.ContainsFunc(hooks(configuration), func(h hook) bool { return h.url != "" }) {
+	configurations, err := ownConfigurations(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, configuration := range configurations {
+		if slices.ContainsFunc(hooks(configuration), func(h hook) bool { return h.url != "" }) {
 			return skip("the webhook configurations call a URL outside the cluster")
 		}
 	}
