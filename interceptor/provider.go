@@ -6,7 +6,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 // Provider is a sender of events and its ways to sign them.
@@ -92,7 +92,7 @@ func provider(name string) (Provider, error) {
 	if cousin, found := cousins[strings.ToLower(name)]; found {
 		return Provider{}, refuse(reasonParams, codes.InvalidArgument, "param provider is %s: set it to %s", quote(name), cousin)
 	}
-	if near := strict.Closest(name, names); near != "" {
+	if near := suggest.Closest(name, names); near != "" {
 		return Provider{}, refuse(reasonParams, codes.InvalidArgument, "param provider is %s: did you mean %q?", quote(name), near)
 	}
 	return Provider{}, refuse(reasonParams, codes.InvalidArgument,

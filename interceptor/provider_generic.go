@@ -12,7 +12,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 // generic checks whatever signs a body or sends a token, as the params describe it:
@@ -207,7 +207,7 @@ func (p *params) checkPayload() error {
 			return nil
 		}
 	}
-	if near := strict.Closest(p.Payload, names); near != "" {
+	if near := suggest.Closest(p.Payload, names); near != "" {
 		return refuse(reasonParams, codes.InvalidArgument, "param payload is %s: did you mean %q?", quote(p.Payload), near)
 	}
 	return refuse(reasonParams, codes.InvalidArgument, "param payload is %s: set it to one of %s, or remove it", quote(p.Payload), strings.Join(names, ", "))

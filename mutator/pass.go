@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/internal/object"
-	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 // What people write to have a say.
@@ -196,7 +196,7 @@ func ruleIDs() []string {
 }
 
 func unknownRule(id string) string {
-	if near := strict.Closest(id, ruleIDs()); near != "" {
+	if near := suggest.Closest(id, ruleIDs()); near != "" {
 		return fmt.Sprintf("the annotation %s names the rule %q, which does not exist: did you mean %q?", SkipKey, id, near)
 	}
 	return fmt.Sprintf("the annotation %s names the rule %q, which does not exist: there are %s", SkipKey, id, strings.Join(ruleIDs(), ", "))

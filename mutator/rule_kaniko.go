@@ -13,7 +13,7 @@ import (
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/kaniko"
 	"github.com/tekgate/tekgate/internal/object"
-	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 var kanikoRule = Rule{
@@ -122,7 +122,7 @@ func (s *settings) kanikoArg(c *checker, word string) {
 	case strings.ContainsAny(word, "$\n"):
 		c.problem("args: %q holds a variable or a line break, which have no place in a default", word)
 	case i < 0:
-		if near := strict.Closest(name, kaniko.Names()); near != "" {
+		if near := suggest.Closest(name, kaniko.Names()); near != "" {
 			c.problem("args: --%s is not a flag of Kaniko: did you mean --%s?", name, near)
 			return
 		}

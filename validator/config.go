@@ -13,7 +13,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 // Config is the section `validator` of the configuration file.
@@ -121,7 +121,7 @@ func (c RuleConfig) validate(at, id string) error {
 	var problems []error
 	if ids := identifiers(); !slices.Contains(ids, id) {
 		remedy := "`tekgate lint --rules` lists them"
-		if best := strict.Closest(id, ids); best != "" {
+		if best := suggest.Closest(id, ids); best != "" {
 			remedy = fmt.Sprintf("did you mean %q?", best)
 		}
 		problems = append(problems, fmt.Errorf("%s: there is no such rule: %s", at, remedy))

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/tekgate/tekgate/internal/object"
-	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 // ExceptionPrefix is what the keys of annotations begin with that except an object
@@ -103,7 +103,7 @@ func checkException(_ context.Context, p *Pass) {
 		switch {
 		case !slices.Contains(rules, id):
 			remedy := "remove it"
-			if best := strict.Closest(id, rules); best != "" {
+			if best := suggest.Closest(id, rules); best != "" {
 				remedy = fmt.Sprintf("did you mean %q?", best)
 			}
 			p.Report(path, "the exception is from a rule %q, which does not exist: %s", id, remedy)

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/internal/object"
-	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 var danglingReferenceRule = &Rule{
@@ -74,7 +74,7 @@ func (r reference) explain(namespace string, existing []string) string {
 		where = "any namespace"
 	}
 	remedy := "create it first, or correct the name"
-	if best := strict.Closest(r.name, existing); best != "" {
+	if best := suggest.Closest(r.name, existing); best != "" {
 		remedy = fmt.Sprintf("did you mean %q? If not, create it first", best)
 	}
 	return fmt.Sprintf("%s %q does not exist in %s, so Tekton would answer 202 to every event for %s and drop it: %s",

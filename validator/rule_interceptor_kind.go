@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/tekgate/tekgate/internal/object"
-	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 var interceptorKindRule = &Rule{
@@ -37,7 +37,7 @@ func checkInterceptorKind(_ context.Context, p *Pass) {
 		}
 		remedy := "write ClusterInterceptor or NamespacedInterceptor"
 		known := slices.DeleteFunc(slices.Sorted(maps.Keys(interceptorKinds)), func(k string) bool { return k == "" })
-		if best := strict.Closest(kind, known); best != "" {
+		if best := suggest.Closest(kind, known); best != "" {
 			remedy = "did you mean " + best + "?"
 		}
 		p.Report(path, "there is no kind %q of interceptors, so every event fails for %s: %s", kind, in.Unit, remedy)

@@ -15,6 +15,7 @@ import (
 	"github.com/tektoncd/triggers/pkg/interceptors/slack"
 
 	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 var interceptorParamsRule = &Rule{
@@ -63,7 +64,7 @@ func (p *Pass) judgeProvider(in interceptor) {
 	i := slices.Index(names, name)
 	if i < 0 {
 		remedy := "name one of " + strings.Join(names, ", ")
-		if best := strict.Closest(name, names); isText && best != "" {
+		if best := suggest.Closest(name, names); isText && best != "" {
 			remedy = fmt.Sprintf("did you mean %q?", best)
 		}
 		p.Report(provider.Path+".value", "interceptor tekgate knows no such provider, so it refuses every event for %s: %s", in.Unit, remedy)
@@ -82,7 +83,7 @@ func (p *Pass) judgeProvider(in interceptor) {
 func (p *Pass) judgeParam(in interceptor, given param) {
 	if in.core() == "tekgate" && given.Name != "" && !slices.Contains(TekgateParams, given.Name) {
 		remedy := "see docs/events.md for those that there are"
-		if best := strict.Closest(given.Name, TekgateParams); best != "" {
+		if best := suggest.Closest(given.Name, TekgateParams); best != "" {
 			remedy = fmt.Sprintf("did you mean %q?", best)
 		}
 		p.Report(given.Path+".name", "interceptor tekgate has no param %q, so it refuses every event for %s: %s", given.Name, in.Unit, remedy)

@@ -8,7 +8,7 @@ import (
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/kaniko"
 	"github.com/tekgate/tekgate/internal/object"
-	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 var kanikoArgumentsRule = &Rule{
@@ -50,7 +50,7 @@ func checkKanikoArguments(_ context.Context, p *Pass) {
 func (p *Pass) judgeKanikoFlag(setting kanikoSetting) {
 	switch {
 	case setting.Flag == nil:
-		if near := strict.Closest(setting.Name, kaniko.Names()); len(setting.Name) > 2 && near != "" && kanikoAlike(setting.Name, near) {
+		if near := suggest.Closest(setting.Name, kaniko.Names()); len(setting.Name) > 2 && near != "" && kanikoAlike(setting.Name, near) {
 			p.Report(setting.Path, "Kaniko has no flag --%s and would end with \"unknown flag\": did you mean --%s?", setting.Name, near)
 		}
 	case setting.Flag.Name == "destination" && setting.Value != "" && !expression.Any(setting.Value) && !kanikoShellText(setting.Value):
@@ -60,7 +60,7 @@ func (p *Pass) judgeKanikoFlag(setting kanikoSetting) {
 	}
 }
 
-// kanikoAlike is stricter than strict.Closest, since Kaniko has many flags that resemble one
+// kanikoAlike is stricter than suggest.Closest, since Kaniko has many flags that resemble one
 // another, and forks have more: no more than two letters may differ in length.
 func kanikoAlike(a, b string) bool { return len(a)-len(b) <= 2 && len(b)-len(a) <= 2 && a[0] == b[0] }
 

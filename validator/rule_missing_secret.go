@@ -8,7 +8,7 @@ import (
 
 	"github.com/tekgate/tekgate/internal/expression"
 	"github.com/tekgate/tekgate/internal/object"
-	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 var missingSecretRule = &Rule{
@@ -44,7 +44,7 @@ func checkMissingSecret(ctx context.Context, p *Pass) {
 			p.Report(ref.path, "Secret %q does not exist in namespace %q, so %s: create it there", ref.name, ref.namespace, ref.effect)
 		case ref.key != "" && !slices.Contains(keys, ref.key):
 			remedy := "add it"
-			if best := strict.Closest(ref.key, keys); best != "" {
+			if best := suggest.Closest(ref.key, keys); best != "" {
 				remedy = "did you mean " + strconv.Quote(best) + "?"
 			}
 			p.Report(ref.path, "Secret %q has no key %q, so %s: %s", ref.name, ref.key, ref.effect, remedy)

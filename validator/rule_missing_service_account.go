@@ -6,7 +6,7 @@ import (
 	"strconv"
 
 	"github.com/tekgate/tekgate/internal/expression"
-	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 var missingServiceAccountRule = &Rule{
@@ -37,7 +37,7 @@ func checkMissingServiceAccount(ctx context.Context, p *Pass) {
 		case found == nil:
 			existing, _ := p.Cluster.Names(ctx, serviceAccounts, p.Namespace) // for a suggestion alone
 			remedy := "create it first, or correct the name"
-			if best := strict.Closest(account.Name, existing); best != "" {
+			if best := suggest.Closest(account.Name, existing); best != "" {
 				remedy = fmt.Sprintf("did you mean %q?", best)
 			}
 			p.Report(account.Path, "ServiceAccount %q does not exist in namespace %q, so nothing can be created for %s: %s", account.Name, p.Namespace, account.Unit, remedy)

@@ -3,7 +3,7 @@ package validator
 import (
 	"context"
 
-	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 var missingTemplateParamRule = &Rule{
@@ -46,7 +46,7 @@ func (b boundTrigger) remedy(name string) string {
 			others = append(others, bound.Name)
 		}
 	}
-	return meantOrElse(strict.Closest(name, others), "bind it, or give it a default")
+	return meantOrElse(suggest.Closest(name, others), "bind it, or give it a default")
 }
 
 func (b boundTrigger) binds(name string) bool {

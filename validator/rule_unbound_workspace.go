@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tekgate/tekgate/internal/object"
-	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 var unboundWorkspaceRule = &Rule{
@@ -61,7 +61,7 @@ func graphBindingFor(name string, call graphCall) string {
 			names = append(names, binding.Name)
 		}
 	}
-	if best := strict.Closest(name, names); best != "" {
+	if best := suggest.Closest(name, names); best != "" {
 		return fmt.Sprintf("call the workspace %q by this name", best)
 	}
 	return "bind it in workspaces"

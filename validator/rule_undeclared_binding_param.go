@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 var undeclaredBindingParamRule = &Rule{
@@ -33,7 +33,7 @@ func checkUndeclaredBindingParam(ctx context.Context, p *Pass) {
 			}
 		}
 		for _, bound := range t.Bound {
-			best := strict.Closest(bound.Name, free)
+			best := suggest.Closest(bound.Name, free)
 			if t.Template.declares(bound.Name) || (bound.From != "" && best == "") {
 				continue
 			}

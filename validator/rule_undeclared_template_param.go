@@ -3,7 +3,7 @@ package validator
 import (
 	"context"
 
-	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 var undeclaredTemplateParamRule = &Rule{
@@ -28,7 +28,7 @@ func (p *Pass) checkDeclared(t paramTemplate, text text) {
 	for _, name := range templateParamsOf(text.Value) {
 		if !t.declares(name) {
 			p.Report(text.Path, "$(tt.params.%s) is used, but %s has no such param: %s", name, t.Unit,
-				meantOrElse(strict.Closest(name, t.names()), "declare it in params"))
+				meantOrElse(suggest.Closest(name, t.names()), "declare it in params"))
 		}
 	}
 }

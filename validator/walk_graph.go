@@ -11,7 +11,7 @@ import (
 
 	"github.com/tekgate/tekgate/internal/expression"
 	"github.com/tekgate/tekgate/internal/object"
-	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 // graphScope is what a specification may refer to. In a run, and in a Pipeline's
@@ -411,7 +411,7 @@ func graphValueType(value any) string {
 
 // graphSuggest is a remedy that names what was most likely meant.
 func graphSuggest(name string, known []string, otherwise string) string {
-	if best := strict.Closest(name, known); best != "" {
+	if best := suggest.Closest(name, known); best != "" {
 		return fmt.Sprintf("did you mean %q? If not, %s", best, otherwise)
 	}
 	return otherwise

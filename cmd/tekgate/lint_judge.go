@@ -19,7 +19,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/internal/judge"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/registry"
-	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 	"github.com/tekgate/tekgate/validator"
 )
 
@@ -73,7 +73,7 @@ func known(id string, rules []*validator.Rule) error {
 	if slices.Contains(ids, id) {
 		return nil
 	}
-	if best := strict.Closest(id, ids); best != "" {
+	if best := suggest.Closest(id, ids); best != "" {
 		return fmt.Errorf("there is no rule %q: did you mean %q?", id, best)
 	}
 	return fmt.Errorf("there is no rule %q: `tekgate lint --rules` lists them", id)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tekgate/tekgate/internal/document"
 	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 	"github.com/tekgate/tekgate/validator"
 )
 
@@ -138,7 +139,7 @@ func (s suppression) validate(at string, ids []string) error {
 	var problems []error
 	if !slices.Contains(ids, s.Rule) {
 		remedy := "`tekgate lint --rules` lists them"
-		if best := strict.Closest(s.Rule, ids); best != "" {
+		if best := suggest.Closest(s.Rule, ids); best != "" {
 			remedy = fmt.Sprintf("did you mean %q?", best)
 		}
 		problems = append(problems, fmt.Errorf("%s.rule: there is no rule %q: %s", at, s.Rule, remedy))
@@ -283,7 +284,7 @@ func (h *holding) ignore(c document.Comment) *ignore {
 		one.broken = "it names no rule: write `# tekgate: ignore RULE the reason`"
 	case !slices.Contains(h.ids, words[1]):
 		one.broken = fmt.Sprintf("there is no rule %q", words[1])
-		if best := strict.Closest(words[1], h.ids); best != "" {
+		if best := suggest.Closest(words[1], h.ids); best != "" {
 			one.broken += fmt.Sprintf(": did you mean %q?", best)
 		}
 	case len(words) == 2:

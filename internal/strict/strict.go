@@ -15,9 +15,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/agext/levenshtein"
 	"sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
+
+	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 // UnmarshalYAML decodes one YAML document into the struct that into points to.
@@ -54,25 +55,13 @@ func explain(problem error, root reflect.Type) error {
 	}
 	name := path[len(path)-1]
 	known := fieldNames(typeAt(root, path[:len(path)-1]))
-	if best := Closest(name, known); best != "" {
+	if best := suggest.Closest(name, known); best != "" {
 		return fmt.Errorf("unknown field %q: did you mean %q?", field.FieldPath(), best)
 	}
 	if len(known) > 0 {
 		return fmt.Errorf("unknown field %q: known here are %s", field.FieldPath(), strings.Join(known, ", "))
 	}
 	return fmt.Errorf("unknown field %q", field.FieldPath())
-}
-
-// Closest returns the known name that word most likely meant, or "".
-func Closest(word string, known []string) string {
-	const alike = 0.6
-	best, score := "", alike
-	for _, k := range known {
-		if s := levenshtein.Similarity(strings.ToLower(word), strings.ToLower(k), nil); s >= score {
-			best, score = k, s
-		}
-	}
-	return best
 }
 
 // splitPath turns `a.b[3].c` into its names; indexes are left out, since they

@@ -1,0 +1,82 @@
+// Package wellknown names the objects, fields and annotations that several components
+// must agree on.
+//
+// Components never import one another, so a name that two of them use is defined here.
+// A name that only one component uses stays in that component.
+package wellknown
+
+// The namespaces of an installation.
+const (
+	PipelinesNamespace = "tekton-pipelines"
+	ResolversNamespace = "tekton-pipelines-resolvers"
+	TekgateNamespace   = "tekgate"
+)
+
+// The two servers: each name is that of a Deployment, its Service and its ServiceAccount.
+const (
+	Webhook     = "tekgate-webhook"
+	Interceptor = "tekgate-interceptor"
+)
+
+// The Secrets of the servers' certificates, in their namespace.
+const (
+	WebhookCA       = "tekgate-webhook-ca"
+	WebhookTLS      = "tekgate-webhook-tls"
+	InterceptorCA   = "tekgate-interceptor-ca"
+	InterceptorTLS  = "tekgate-interceptor-tls"
+	ConfigMap       = "tekgate-config"
+	ConfigMapKey    = "config.yaml"
+	APIVersion      = "tekgate.dev/v1alpha1" // of the configuration file and of lock files
+	ReplayNamespace = "tekgate.dev/replay-namespace"
+)
+
+// The webhook configurations and their webhooks (manifests/tekgate/500-webhooks.yaml).
+const (
+	MutatingConfiguration   = "mutate.tekgate.dev"
+	ValidatingConfiguration = "validate.tekgate.dev"
+
+	MutateRuns      = "taskruns.mutate.tekgate.dev"
+	MutateReapplied = "reapplied.mutate.tekgate.dev"
+	MutateResolved  = "resolved.mutate.tekgate.dev"
+	MutatePods      = "pods.mutate.tekgate.dev"
+
+	ValidateTriggers      = "triggers.validate.tekgate.dev"
+	ValidatePipelines     = "pipelines.validate.tekgate.dev"
+	ValidateRuns          = "runs.validate.tekgate.dev"
+	ValidateConfiguration = "configuration.validate.tekgate.dev"
+)
+
+// MatchCondition is the name of the match condition of each webhook whose CEL expression
+// is generated from the configuration. Always is the expression that excludes nothing.
+const (
+	MatchCondition = "wanted-by-configuration"
+	Always         = "true"
+)
+
+// Labels and annotations that users set.
+const (
+	// MutateKey with the value Disabled, as a label of a Namespace or an annotation of
+	// an object, switches all mutator rules off.
+	MutateKey = "tekgate.dev/mutate"
+	// ValidateKey with the value Disabled does the same for the validator's rules.
+	ValidateKey = "tekgate.dev/validate"
+	Disabled    = "disabled"
+	// SkipRulesKey is an annotation of an object: ids of mutator rules, separated by
+	// commas, that leave the object alone.
+	SkipRulesKey = "tekgate.dev/skip-rules"
+	// MutatorKey is an annotation of a Namespace: YAML of the section mutator that
+	// overrides the cluster's configuration there.
+	MutatorKey = "tekgate.dev/mutator"
+	// RotateKey is an annotation of a CA's Secret that starts its replacement.
+	RotateKey = "tekgate.dev/rotate-ca"
+)
+
+// Annotations that Tekgate sets.
+const (
+	// MutatedKey holds the record of a mutation: rule ids and a hash of the configuration.
+	MutatedKey = "tekgate.dev/mutated"
+	// OriginalImagesKey holds the images that a mutation replaced.
+	OriginalImagesKey = "tekgate.dev/original-images"
+	// ProbeKey on a dry run requests the record even if nothing is mutated.
+	ProbeKey = "tekgate.dev/probe"
+)
