@@ -3,8 +3,12 @@ package tekgate_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -12,46 +16,138 @@ import (
 
 const module = "github.com/tekgate/tekgate/"
 
-// layers says, for a package or the folder that it lies in, which packages of
-// this module it must not reach, directly or through others. Tests may reach
-// further: they start clusters.
+// layers lists, for a package or the folder that contains it, the packages of this
+// module that it must not import, directly or indirectly. Tests may import more: they
+// start clusters.
 var layers = []struct {
 	from   string
 	never  []string
 	reason string
 }{
-	{"internal/", []string{"cmd/", "installer", "mutator", "validator", "interceptor", "manifests", "e2e/"}, "leaves know nothing of what is built from them"},
-	{"installer", []string{"cmd/", "mutator", "validator", "interceptor", "e2e/"}, "components do not know one another"},
-	{"mutator", []string{"cmd/", "installer", "validator", "interceptor", "manifests", "e2e/"}, "components do not know one another"},
-	{"validator", []string{"cmd/", "installer", "mutator", "interceptor", "manifests", "e2e/"}, "components do not know one another"},
-	{"interceptor", []string{"cmd/", "installer", "mutator", "validator", "manifests", "e2e/"}, "components do not know one another"},
-	{"manifests", []string{"cmd/", "installer", "mutator", "validator", "interceptor", "e2e/"}, "data reaches for nothing"},
-	{"cmd/webhook", []string{"installer", "manifests", "e2e/", "cmd/interceptor", "cmd/tekgate"}, "a server carries nothing that it does not serve"},
-	{"cmd/interceptor", []string{"installer", "manifests", "e2e/", "cmd/webhook", "cmd/tekgate"}, "a server carries nothing that it does not serve"},
-	{"cmd/tekgate", []string{"e2e/"}, "test machinery stays in tests"},
+	{"internal/", []string{"cmd/", "installer", "mutator", "validator", "interceptor", "manifests", "e2e/"},
+		"a leaf imports nothing that is built from it"},
+	{"installer", []string{"cmd/", "mutator", "validator", "interceptor", "e2e/"}, "components never import one another"},
+	{"mutator", []string{"cmd/", "installer", "validator", "interceptor", "manifests", "e2e/"},
+		"components never import one another"},
+	{"validator", []string{"cmd/", "installer", "mutator", "interceptor", "manifests", "e2e/"},
+		"components never import one another"},
+	{"interceptor", []string{"cmd/", "installer", "mutator", "validator", "manifests", "e2e/"},
+		"components never import one another"},
+	{"manifests", []string{"cmd/", "installer", "mutator", "validator", "interceptor", "e2e/"}, "data imports nothing"},
+	{"cmd/webhook", []string{"installer", "manifests", "e2e/", "cmd/interceptor", "cmd/tekgate"},
+		"a server links only what it serves"},
+	{"cmd/interceptor", []string{"installer", "manifests", "e2e/", "cmd/webhook", "cmd/tekgate"},
+		"a server links only what it serves"},
+	{"cmd/tekgate", []string{"e2e/", "cmd/webhook", "cmd/interceptor"}, "tests' clusters stay in tests"},
 }
 
+// families are folders whose packages are siblings: none imports another, except the
+// shared ones, and these import none of the others.
+var families = []struct {
+	folder string
+	shared []string
+	reason string
+}{
+	{"cmd/tekgate/internal", []string{"cli", "kubeflags", "release", "objects", "findings"},
+		"verbs share code through kit packages only"},
+	{"validator", []string{"rule"}, "groups of rules share code through the package rule only"},
+}
+
+// TestArchitecture holds that imports follow layers and families.
 func TestArchitecture(t *testing.T) {
 	packages := list(t)
 	for _, layer := range layers {
-		checked := 0
-		for _, p := range packages {
-			from, ours := strings.CutPrefix(p.ImportPath, module)
-			if !ours || !under(from, layer.from) {
-				continue
-			}
-			checked++
-			for _, dep := range p.Deps {
-				to, ours := strings.CutPrefix(dep, module)
-				if ours && slices.ContainsFunc(layer.never, func(never string) bool { return under(to, never) }) {
-					t.Errorf("%s reaches %s, but %s", from, to, layer.reason)
-				}
-			}
-		}
-		if checked == 0 {
-			t.Errorf("no package lies under %s: the rule checks nothing", layer.from)
+		if !slices.ContainsFunc(packages, func(p listed) bool { return under(p.path(), layer.from) }) {
+			t.Errorf("no package is in %s: the layer checks nothing", layer.from)
 		}
 	}
+	for _, family := range families {
+		for _, name := range family.shared {
+			folder := family.folder + "/" + name
+			if !slices.ContainsFunc(packages, func(p listed) bool { return p.path() == folder }) {
+				t.Errorf("the shared package %s does not exist", folder)
+			}
+		}
+	}
+	for _, problem := range violations(packages) {
+		t.Error(problem)
+	}
+}
+
+// TestArchitectureViolations holds that the check itself finds each kind of forbidden import.
+func TestArchitectureViolations(t *testing.T) {
+	for name, tt := range map[string]struct {
+		from, to string
+		found    bool
+	}{
+		"a verb imports a verb":            {"cmd/tekgate/internal/lint", "cmd/tekgate/internal/audit", true},
+		"a verb imports a verb's part":     {"cmd/tekgate/internal/lint", "cmd/tekgate/internal/audit/html", true},
+		"a verb imports a kit package":     {"cmd/tekgate/internal/lint", "cmd/tekgate/internal/cli", false},
+		"a verb imports its own part":      {"cmd/tekgate/internal/lint", "cmd/tekgate/internal/lint/sarif", false},
+		"a kit package imports a verb":     {"cmd/tekgate/internal/cli", "cmd/tekgate/internal/lint", true},
+		"a kit package imports another":    {"cmd/tekgate/internal/release", "cmd/tekgate/internal/cli", false},
+		"the program imports a verb":       {"cmd/tekgate", "cmd/tekgate/internal/lint", false},
+		"a group imports a group":          {"validator/triggers", "validator/pipelines", true},
+		"a group imports the rule package": {"validator/triggers", "validator/rule", false},
+		"the rule package imports a group": {"validator/rule", "validator/triggers", true},
+		"a component imports another":      {"mutator", "validator", true},
+		"a leaf imports a component":       {"internal/image", "mutator", true},
+		"a server imports the installer":   {"cmd/webhook", "installer", true},
+		"a component imports a leaf":       {"installer", "internal/image", false},
+	} {
+		found := violations([]listed{{ImportPath: module + tt.from, Deps: []string{module + tt.to}}})
+		if (len(found) > 0) != tt.found {
+			t.Errorf("%s: found %q, want found = %v", name, found, tt.found)
+		}
+	}
+}
+
+// violations returns one sentence per forbidden import.
+func violations(packages []listed) []string {
+	var found []string
+	for _, p := range packages {
+		from := p.path()
+		for _, dep := range p.Deps {
+			to, ours := strings.CutPrefix(dep, module)
+			if !ours {
+				continue
+			}
+			for _, reason := range slices.Concat(crossesLayer(from, to), crossesFamily(from, to)) {
+				found = append(found, fmt.Sprintf("%s imports %s, directly or indirectly, but %s", from, to, reason))
+			}
+		}
+	}
+	return found
+}
+
+func crossesLayer(from, to string) (reasons []string) {
+	for _, layer := range layers {
+		if under(from, layer.from) && slices.ContainsFunc(layer.never, func(never string) bool { return under(to, never) }) {
+			reasons = append(reasons, layer.reason)
+		}
+	}
+	return reasons
+}
+
+func crossesFamily(from, to string) (reasons []string) {
+	for _, family := range families {
+		importer, imported := member(family.folder, from), member(family.folder, to)
+		if importer == "" || imported == "" || importer == imported || slices.Contains(family.shared, imported) {
+			continue
+		}
+		reasons = append(reasons, family.reason)
+	}
+	return reasons
+}
+
+// member returns the name of the sibling in a folder that a package belongs to, or "".
+func member(folder, pkg string) string {
+	inside, ok := strings.CutPrefix(pkg, folder+"/")
+	if !ok {
+		return ""
+	}
+	name, _, _ := strings.Cut(inside, "/")
+	return name
 }
 
 func under(pkg, folder string) bool {
@@ -59,14 +155,56 @@ func under(pkg, folder string) bool {
 	return pkg == folder || strings.HasPrefix(pkg, folder+"/")
 }
 
+// described matches a row of the tables in docs/architecture.md: a package and a sentence.
+var described = regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (.+) \\|$")
+
+// TestArchitecturePage holds that docs/architecture.md describes exactly the packages
+// that exist, each in one sentence.
+func TestArchitecturePage(t *testing.T) {
+	page, err := os.ReadFile("docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	on := map[string]bool{}
+	for _, row := range described.FindAllStringSubmatch(string(page), -1) {
+		name, sentence := row[1], row[2]
+		if on[name] {
+			t.Errorf("docs/architecture.md describes %s twice", name)
+		}
+		on[name] = true
+		if !strings.HasSuffix(sentence, ".") || strings.Count(sentence, ". ") > 0 {
+			t.Errorf("docs/architecture.md describes %s in something other than one sentence: %s", name, sentence)
+		}
+	}
+	for _, p := range list(t) {
+		name := p.path()
+		if p.testsOnly() && path.Dir(name) == "." {
+			continue // this package
+		}
+		if !on[name] {
+			t.Errorf("docs/architecture.md does not describe %s", name)
+		}
+		delete(on, name)
+	}
+	for name := range on {
+		t.Errorf("docs/architecture.md describes %s, which does not exist", name)
+	}
+}
+
 type listed struct {
 	ImportPath string
+	GoFiles    []string
 	Deps       []string
 }
 
+func (p listed) path() string {
+	return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, strings.TrimSuffix(module, "/")), "/")
+}
+func (p listed) testsOnly() bool { return len(p.GoFiles) == 0 }
+
 func list(t *testing.T) []listed {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Deps", "./...").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-tags", "e2e", "-json=ImportPath,GoFiles,Deps", "./...").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
