@@ -127,8 +127,9 @@ func enter(parts Parts) (status int, err error) {
 	cmd.Env = append(os.Environ(), insideEnv+"="+string(text), "TMPDIR="+parts.temp(), "NO_PROXY=*", "no_proxy=*")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
-		Pdeathsig:  syscall.SIGKILL,
+		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID |
+			syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
+		Pdeathsig: syscall.SIGKILL,
 	}
 	// A terminal's interrupt reaches the node, too, which then ends by itself.
 	signal.Ignore(syscall.SIGINT)

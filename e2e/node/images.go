@@ -59,7 +59,10 @@ func (n *Node) images(ctx context.Context) error {
 				return err
 			}
 			n.Manifests[name] = dir
-			manifests = []string{"--pipeline-manifest", filepath.Join(dir, tekton.Pipeline), "--triggers-manifest", filepath.Join(dir, tekton.Triggers)}
+			manifests = []string{
+				"--pipeline-manifest", filepath.Join(dir, tekton.Pipeline),
+				"--triggers-manifest", filepath.Join(dir, tekton.Triggers),
+			}
 		}
 		all, err := n.listed(ctx, manifests...)
 		if err != nil {

@@ -113,10 +113,12 @@ func TestImage(t *testing.T) {
 // for its pull.
 func TestUnknownImage(t *testing.T) {
 	n := &Node{}
-	if _, err := n.made("ghcr.io/tektoncd/chains/controller:v1", Pair{}, image{}, image{}); err == nil || !strings.Contains(err.Error(), "ghcr.io/tektoncd/chains/controller:v1") {
+	const unknown = "ghcr.io/tektoncd/chains/controller:v1"
+	if _, err := n.made(unknown, Pair{}, image{}, image{}); err == nil || !strings.Contains(err.Error(), unknown) {
 		t.Errorf("the error is %v", err)
 	}
-	if i, err := n.made("mcr.microsoft.com/powershell:nanoserver@sha256:"+strings.Repeat("1", 64), Pair{}, image{}, image{}); i != nil || err != nil {
+	windows := "mcr.microsoft.com/powershell:nanoserver@sha256:" + strings.Repeat("1", 64)
+	if i, err := n.made(windows, Pair{}, image{}, image{}); i != nil || err != nil {
 		t.Errorf("the image for Windows is %v, error %v", i, err)
 	}
 }

@@ -23,7 +23,8 @@ func (p *place) dump(t *testing.T, scenario string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(p.path[0], "tekgate"), "support-bundle", "--all-namespaces", "--output", dir)
+	tekgate := filepath.Join(p.path[0], "tekgate")
+	cmd := exec.CommandContext(ctx, tekgate, "support-bundle", "--all-namespaces", "--output", dir)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+p.env["KUBECONFIG"])
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("collecting what the cluster was like: %v: %s", err, out)

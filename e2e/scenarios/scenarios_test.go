@@ -112,7 +112,8 @@ func find(ctx context.Context) (*place, error) {
 	if err != nil {
 		return nil, errors.Join(err, keep(filepath.Join(parts.Dir, "logs"), "start"))
 	}
-	return &place{node: n, path: []string{parts.Bin, parts.Kubernetes}, password: node.RegistryPassword, env: map[string]string{
+	p := &place{node: n, path: []string{parts.Bin, parts.Kubernetes}, password: node.RegistryPassword}
+	p.env = map[string]string{
 		"KUBECONFIG":    n.Cluster.Kubeconfig,
 		"CONFIG":        n.Config,
 		"MIRROR":        node.Mirror,
@@ -123,7 +124,8 @@ func find(ctx context.Context) (*place, error) {
 		"GIT_KEY":       n.GitKey,
 		"PREVIOUS":      n.Manifests[node.Previous],
 		"ARTICLE":       n.Manifests[node.Article],
-	}}, nil
+	}
+	return p, nil
 }
 
 // variables are what a user says of a cluster, besides TEKGATE_KUBECONFIG.
@@ -143,7 +145,8 @@ func given() (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &place{path: []string{filepath.Join(root, "bin")}, env: map[string]string{"KUBECONFIG": os.Getenv(cluster.KubeconfigEnv)}}
+	p := &place{path: []string{filepath.Join(root, "bin")}}
+	p.env = map[string]string{"KUBECONFIG": os.Getenv(cluster.KubeconfigEnv)}
 	var errs []error
 	if _, err := exec.LookPath("kubectl"); err != nil {
 		errs = append(errs, fmt.Errorf("kubectl is not there, with which the scenarios look at the cluster: %w", err))
@@ -188,7 +191,8 @@ func (t inOrder) Run(name string, f func(testscript.T)) {
 	t.T.Run(name, func(s *testing.T) {
 		began := time.Now()
 		s.Cleanup(func() {
-			t.place.told = append(t.place.told, fmt.Sprintf("%s: %s after %.0f s", name, outcome(s), time.Since(began).Seconds()))
+			t.place.told = append(t.place.told,
+				fmt.Sprintf("%s: %s after %.0f s", name, outcome(s), time.Since(began).Seconds()))
 			if s.Failed() {
 				t.place.lost = t.place.lost || strings.HasPrefix(name, installing)
 				t.place.dump(s, name)
