@@ -51,7 +51,8 @@ func (n *Node) images(ctx context.Context) error {
 	}
 	images := n.own(shell, git)
 	n.Manifests = map[string]string{}
-	for name, pair := range n.parts.Tekton {
+	for _, name := range n.pairs {
+		pair := n.parts.Tekton[name]
 		var manifests []string
 		if name != Current {
 			dir, err := n.manifests(name)

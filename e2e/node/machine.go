@@ -33,7 +33,7 @@ func machine(dir string) error {
 	if err := settings(dir); err != nil {
 		return err
 	}
-	if err := makeGroups(); err != nil {
+	if err := makeGroups(filepath.Base(dir)); err != nil {
 		return err
 	}
 	if err := syscall.Sethostname([]byte(Name)); err != nil {
@@ -128,8 +128,8 @@ func settings(dir string) error {
 // makeGroups makes the node's control groups. Of version 1, one for processors
 // admits no process before it says which; of version 2, a group can do what those
 // above it let it do.
-func makeGroups() error {
-	dirs, err := groups()
+func makeGroups(name string) error {
+	dirs, err := groups(name)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"archive/tar"
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -120,5 +121,24 @@ func TestUnknownImage(t *testing.T) {
 	windows := "mcr.microsoft.com/powershell:nanoserver@sha256:" + strings.Repeat("1", 64)
 	if i, err := n.made(windows, Pair{}, image{}, image{}); i != nil || err != nil {
 		t.Errorf("the image for Windows is %v, error %v", i, err)
+	}
+}
+
+// Lines that come in pieces stay whole, and the last one need not have an end.
+func TestLines(t *testing.T) {
+	var out bytes.Buffer
+	l := &lines{out: &out, name: "a"}
+	for _, piece := range []string{"one\ntw", "", "o\n\nthr", "ee"} {
+		if n, err := l.Write([]byte(piece)); n != len(piece) || err != nil {
+			t.Fatalf("writing %q returns %d, error %v", piece, n, err)
+		}
+	}
+	for range 2 {
+		if err := l.end(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := "[a] one\n[a] two\n[a] \n[a] three\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }

@@ -47,7 +47,7 @@ func Missing() Requirements {
 			missing = append(missing, "the kernel has no "+file+": it has to be built with namespaces")
 		}
 	}
-	if _, err := groups(); err != nil {
+	if _, err := groups("tekgate"); err != nil {
 		missing = append(missing, "there are no control groups under "+controlGroups+": mount them")
 	}
 	var install []string
