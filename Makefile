@@ -6,11 +6,12 @@ SHELL   := bash
 VERSION := $(shell cat VERSION)
 LDFLAGS := -s -w -X github.com/tekgate/tekgate/manifests.Version=$(VERSION)
 TOOLS   := go tool -modfile=internal/tools/go.mod
+SCENARIOS := go test -tags e2e -count 1 -timeout 60m -v ./e2e/scenarios -args
 # A release is assembled again only when go.mod, or what assembles it, changes.
 RELEASE := manifests/release/.stamp
 RELEASE_SOURCES := go.mod $(wildcard internal/release/*.go internal/release/generate/*.go internal/image/*.go)
 
-.PHONY: build test demo e2e e2e-cluster bench bench-peers fuzz verify generate clean help
+.PHONY: build test demo e2e e2e-full e2e-cluster bench bench-peers fuzz verify generate clean help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -32,13 +33,17 @@ controlplane: # and Tekton's webhooks and cert-manager's controllers: built befo
 demo: build ## show the whole job on a real API server
 	go run ./e2e/demo
 
-e2e: build ## run the scenarios on a node that runs Pods (root, and packages that it names)
+e2e: build ## run the core scenarios on nodes that run Pods (root, and packages that it names)
 	go run ./e2e/node/build
-	go test -tags e2e -count 1 -timeout 60m -v ./e2e/scenarios
+	$(SCENARIOS)
+
+e2e-full: build ## run all scenarios, also those that take many minutes
+	go run ./e2e/node/build
+	$(SCENARIOS) -full
 
 e2e-cluster: build ## run them on the cluster of TEKGATE_KUBECONFIG
 	@test -n "$$TEKGATE_KUBECONFIG" || { echo 'set TEKGATE_KUBECONFIG to the kubeconfig of a cluster that Tekgate may be installed to'; exit 1; }
-	go test -tags e2e -count 1 -timeout 60m -v ./e2e/scenarios
+	$(SCENARIOS) -full
 
 bench: $(RELEASE) controlplane ## run the benchmarks
 	go test -run '^$$' -bench . -benchtime 3s ./...

@@ -28,16 +28,19 @@ func TestKilledInstallGoesOn(t *testing.T) {
 		t.Fatalf("building: %v\n%s", err, out)
 	}
 	undisturbed, killed := cluster.StartEmpty(t), cluster.StartEmpty(t)
-	args := []string{"install", "--mirror", "registry.example.com/tekton", "--wait=false", "--skip-probe", "--kubeconfig"}
+	install := func(c *cluster.Cluster) *exec.Cmd {
+		return exec.CommandContext(t.Context(), tekgate, "install", "--mirror", "registry.example.com/tekton",
+			"--wait=false", "--skip-probe", "--kubeconfig", c.Kubeconfig)
+	}
 	for stage := 1; ; stage++ {
-		if !killAt(t, stage, exec.CommandContext(t.Context(), tekgate, append(args, killed.Kubeconfig)...)) {
+		if !killAt(t, stage, install(killed)) {
 			if stage < 6 {
 				t.Fatalf("there are only %d stages to be killed at", stage-1)
 			}
 			break
 		}
 	}
-	if out, err := exec.CommandContext(t.Context(), tekgate, append(args, undisturbed.Kubeconfig)...).CombinedOutput(); err != nil {
+	if out, err := install(undisturbed).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	want, got := everything(t, undisturbed), everything(t, killed)
@@ -83,6 +86,9 @@ func killAt(t *testing.T, stage int, cmd *exec.Cmd) bool {
 	return reached
 }
 
+// transient are the resources that the server writes by itself.
+var transient = []string{"leases", "events", "componentstatuses", "apiservices"}
+
 // everything returns the text of all objects of a cluster but those that the
 // server makes itself, without what differs between any two installs.
 func everything(t *testing.T, c *cluster.Cluster) map[string]string {
@@ -99,7 +105,7 @@ func everything(t *testing.T, c *cluster.Cluster) map[string]string {
 	for _, list := range lists {
 		gv, _ := schema.ParseGroupVersion(list.GroupVersion)
 		for _, resource := range list.APIResources {
-			if slices.Contains(resource.Verbs, "list") && !slices.Contains([]string{"leases", "events", "componentstatuses", "apiservices"}, resource.Name) {
+			if slices.Contains(resource.Verbs, "list") && !slices.Contains(transient, resource.Name) {
 				add(t, k, gv.WithKind(resource.Kind), all)
 			}
 		}
@@ -116,7 +122,8 @@ func add(t *testing.T, k client.Client, kind schema.GroupVersionKind, all map[st
 	}
 	for i := range found.Items {
 		obj := &found.Items[i]
-		if name := obj.GetName(); name == "tekgate-inventory" || name == "kubernetes" || obj.GetNamespace() == "kube-system" {
+		name := obj.GetName()
+		if name == "tekgate-inventory" || name == "kubernetes" || obj.GetNamespace() == "kube-system" {
 			continue
 		}
 		for _, field := range []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp"} {

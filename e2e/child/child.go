@@ -1,5 +1,5 @@
-// Package child is what every process that runs beside a test needs: a place for
-// what it says, and an address to listen at.
+// Package child helps with processes that run beside a test: it keeps their logs, chooses
+// their addresses and finds them again.
 package child
 
 import (

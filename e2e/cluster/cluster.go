@@ -17,8 +17,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -29,6 +27,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/tekgate/tekgate/e2e/child"
 )
 
 // KubeconfigEnv names the kubeconfig of a cluster to use in place of a new one.
@@ -152,23 +152,16 @@ func (c *Cluster) KillAPIServer() error {
 	return fmt.Errorf("killing the API server: %w", err)
 }
 
-// apiServer finds the process: envtest keeps it to itself, but nobody else has a
-// folder of that name.
+// apiServer finds the process by its folder, since envtest does not export the process.
 func (c *Cluster) apiServer() (pid int, err error) {
-	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	pids, err := child.Find("kube-apiserver", "--cert-dir="+c.dir+"\x00")
 	if err != nil {
 		return 0, err
 	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			continue // it has just ended
-		}
-		if strings.Contains(string(text), "kube-apiserver") && strings.Contains(string(text), "--cert-dir="+c.dir+"\x00") {
-			return strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		}
+	if len(pids) == 0 {
+		return 0, fmt.Errorf("finding the API server's process: none has --cert-dir=%s", c.dir)
 	}
-	return 0, fmt.Errorf("finding the API server's process: none has --cert-dir=%s", c.dir)
+	return pids[0], nil
 }
 
 // StartAPIServer starts it again, under its old address and with its old keys.

@@ -50,9 +50,10 @@ func installCRD(ctx context.Context, c client.Client, file string) error {
 	if err := c.Create(ctx, crd); err != nil && !apierrors.IsAlreadyExists(err) {
 		return err
 	}
-	return wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
+	done := func(ctx context.Context) (bool, error) {
 		return established(crd), c.Get(ctx, client.ObjectKeyFromObject(crd), crd)
-	})
+	}
+	return wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 30*time.Second, true, done)
 }
 
 func established(crd *unstructured.Unstructured) bool {

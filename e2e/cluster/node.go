@@ -60,8 +60,9 @@ func keys(dir, address string) ([]byte, error) {
 	}
 	_, rest := pem.Decode(text) // the server's own, which the CA's follows
 	ca := bytes.TrimSpace(rest)
+	files := map[string][]byte{servingCert: text, servingKey: key, servingCA: ca, accountCert: text, accountKey: key}
 	var errs []error
-	for name, content := range map[string][]byte{servingCert: text, servingKey: key, servingCA: ca, accountCert: text, accountKey: key} {
+	for name, content := range files {
 		errs = append(errs, os.WriteFile(filepath.Join(dir, name), content, 0o600))
 	}
 	return ca, errors.Join(errs...)

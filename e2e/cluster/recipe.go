@@ -77,7 +77,8 @@ func (r Recipe) build(ctx context.Context, dir, program string) error {
 		return err
 	}
 	half := filepath.Join(dir, program+".half")
-	if _, err := goOutput(ctx, r.Dir, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-tags", r.Tags, "-ldflags", flags, "-o", half, r.Packages[program]); err != nil {
+	if _, err := goOutput(ctx, r.Dir, "build", "-mod=readonly", "-trimpath", "-buildvcs=false",
+		"-tags", r.Tags, "-ldflags", flags, "-o", half, r.Packages[program]); err != nil {
 		return err
 	}
 	return os.Rename(half, filepath.Join(dir, program))

@@ -10,10 +10,6 @@ import (
 	"time"
 )
 
-// controlGroup is the node's, in each hierarchy: the kubelet takes everything below
-// its root for its own, so it must not be the machine's.
-const controlGroup = "tekgate-node"
-
 const controlGroups = "/sys/fs/cgroup"
 
 // unified reports whether control groups are of version 2.
@@ -22,11 +18,11 @@ func unified() bool {
 	return err == nil
 }
 
-// groups returns the node's control group in each hierarchy: of version 1 one for
+// groups returns the control group of the given name in each hierarchy: of version 1 one for
 // each controller, of version 2 one in all.
-func groups() ([]string, error) {
+func groups(name string) ([]string, error) {
 	if unified() {
-		return []string{filepath.Join(controlGroups, controlGroup)}, nil
+		return []string{filepath.Join(controlGroups, name)}, nil
 	}
 	roots, err := os.ReadDir(controlGroups)
 	if err != nil {
@@ -35,15 +31,16 @@ func groups() ([]string, error) {
 	var dirs []string
 	for _, root := range roots {
 		if root.IsDir() { // the others are links: cpu to cpu,cpuacct
-			dirs = append(dirs, filepath.Join(controlGroups, root.Name(), controlGroup))
+			dirs = append(dirs, filepath.Join(controlGroups, root.Name(), name))
 		}
 	}
 	return dirs, nil
 }
 
-// clear removes the folder of a node that has ended, and its control groups.
+// clear removes the folder of a node that has ended, and its control groups, which have the
+// folder's name.
 func clear(dir string) error {
-	dirs, err := groups()
+	dirs, err := groups(filepath.Base(dir))
 	if err != nil {
 		return err
 	}

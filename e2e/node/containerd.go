@@ -69,7 +69,8 @@ func (n *Node) containerd(ctx context.Context) error {
 		return err
 	}
 	return until(ctx, time.Minute, p, func(ctx context.Context) error {
-		out, err := exec.CommandContext(ctx, filepath.Join(n.parts.Containerd, "ctr"), "--address", containerdSocket, "version").CombinedOutput()
+		ctr := filepath.Join(n.parts.Containerd, "ctr")
+		out, err := exec.CommandContext(ctx, ctr, "--address", containerdSocket, "version").CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("ctr version: %w: %s", err, out)
 		}

@@ -11,6 +11,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"sync"
 	"syscall"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
@@ -28,13 +30,16 @@ type Parts struct {
 	Programs
 	// Bin holds Tekgate's own programs, and Init the program of e2e/node/init.
 	Bin, Init string
-	// Dir is the node's folder: everything that it writes is below it.
+	// Dir is the node's folder: everything that it writes is below it. Its control group
+	// has the same name, and is not the machine's: the kubelet manages all groups below it.
 	Dir string
+	// Name is what the node was entered as.
+	Name string
 }
 
 // temp is the folder of the node's temporary files, envtest's among them: nobody is
 // asked to remove these when the node is killed.
-func (p Parts) temp() string { return filepath.Join(p.Dir, "tmp") }
+func (parts Parts) temp() string { return filepath.Join(parts.Dir, "tmp") }
 
 // Inside returns the parts of the node that this process runs in; ok is false
 // outside.
@@ -49,22 +54,41 @@ func Inside() (parts Parts, ok bool, err error) {
 	return parts, true, nil
 }
 
-// Enter runs this very program again, with the same arguments, in namespaces of its
-// own: network, mounts and processes. It returns that program's exit status, when
-// nothing is left of the node but the files that Keep has saved.
+// Enter runs this very program again for each of the names, with the same arguments, in
+// namespaces of its own: network, mounts and processes. The programs run at the same time,
+// and each line of their output begins with the name. Enter returns the highest of their
+// exit statuses when nothing is left of the nodes.
 //
 // The kernel does the clearing up. When this process ends, be it killed, process 1
 // of the node is killed with it (Pdeathsig), with it every process of its process
 // namespace, and with the last of them the mounts and the network. Only folders and
 // control groups stay, which the next run removes.
-func Enter(ctx context.Context, talk io.Writer) (status int, err error) {
+func Enter(ctx context.Context, log io.Writer, names ...string) (status int, err error) {
 	if missing := Missing(); len(missing) > 0 {
 		return 1, missing
 	}
-	parts, err := find(ctx, talk)
+	parts, err := find(ctx, log)
 	if err != nil {
 		return 1, err
 	}
+	// A terminal's interrupt reaches the nodes, too, which then end by themselves.
+	signal.Ignore(syscall.SIGINT)
+	defer signal.Reset(syscall.SIGINT)
+	var all sync.WaitGroup
+	statuses, errs := make([]int, len(names)), make([]error, len(names))
+	for i, name := range names {
+		all.Go(func() {
+			own := parts
+			own.Name, own.Dir = name, filepath.Join(os.TempDir(), "tekgate-node-"+name)
+			statuses[i], errs[i] = own.enter()
+		})
+	}
+	all.Wait()
+	return slices.Max(statuses), errors.Join(errs...)
+}
+
+// enter runs this program in one node, which is cleared before and afterwards.
+func (parts Parts) enter() (status int, err error) {
 	unlock, err := lockedfile.MutexAt(parts.Dir + ".lock").Lock()
 	if err != nil {
 		return 1, fmt.Errorf("waiting for another node to end: %w", err)
@@ -76,7 +100,7 @@ func Enter(ctx context.Context, talk io.Writer) (status int, err error) {
 	if err := os.MkdirAll(parts.temp(), 0o755); err != nil {
 		return 1, err
 	}
-	status, err = enter(parts)
+	status, err = parts.run()
 	return status, errors.Join(err, clear(parts.Dir))
 }
 
@@ -94,7 +118,7 @@ func find(ctx context.Context, talk io.Writer) (Parts, error) {
 		return Parts{}, fmt.Errorf("looking for Tekgate's own programs (make build): %w", err)
 	}
 	init, err := buildInit(ctx, root, talk)
-	return Parts{Programs: programs, Bin: bin, Init: init, Dir: filepath.Join(os.TempDir(), "tekgate-node")}, err
+	return Parts{Programs: programs, Bin: bin, Init: init}, err
 }
 
 func buildInit(ctx context.Context, root string, talk io.Writer) (string, error) {
@@ -111,7 +135,7 @@ func buildInit(ctx context.Context, root string, talk io.Writer) (string, error)
 	return filepath.Join(out, "init"), err
 }
 
-func enter(parts Parts) (status int, err error) {
+func (parts Parts) run() (status int, err error) {
 	text, err := json.Marshal(parts)
 	if err != nil {
 		return 1, err
@@ -125,15 +149,14 @@ func enter(parts Parts) (status int, err error) {
 	defer runtime.UnlockOSThread()
 	cmd := exec.CommandContext(context.Background(), parts.Init, append([]string{"--", self}, os.Args[1:]...)...)
 	cmd.Env = append(os.Environ(), insideEnv+"="+string(text), "TMPDIR="+parts.temp(), "NO_PROXY=*", "no_proxy=*")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	stdout, stderr := &lines{out: os.Stdout, name: parts.Name}, &lines{out: os.Stderr, name: parts.Name}
+	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
-		Pdeathsig:  syscall.SIGKILL,
+		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID |
+			syscall.CLONE_NEWUTS | syscall.CLONE_NEWIPC,
+		Pdeathsig: syscall.SIGKILL,
 	}
-	// A terminal's interrupt reaches the node, too, which then ends by itself.
-	signal.Ignore(syscall.SIGINT)
-	defer signal.Reset(syscall.SIGINT)
-	err = cmd.Run()
+	err = errors.Join(cmd.Run(), stdout.end(), stderr.end())
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return exit.ExitCode(), nil

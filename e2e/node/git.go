@@ -44,7 +44,8 @@ func debianGit(ctx context.Context) (image, error) {
 		path := filepath.Join(commands, name)
 		files[strings.TrimPrefix(path, "/")] = path
 	}
-	return image{files: files, links: map[string]string{strings.TrimPrefix(commands, "/") + "/git": "/usr/bin/git"}}, nil
+	links := map[string]string{strings.TrimPrefix(commands, "/") + "/git": "/usr/bin/git"}
+	return image{files: files, links: links}, nil
 }
 
 // sshConfig is that of a server for nothing but git: everybody is user git, whose shell

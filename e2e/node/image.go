@@ -86,7 +86,8 @@ func (i image) layer() ([]byte, error) {
 		}
 	}
 	for at, to := range i.links {
-		if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeSymlink, Name: at, Linkname: to, Mode: 0o777}); err != nil {
+		link := &tar.Header{Typeflag: tar.TypeSymlink, Name: at, Linkname: to, Mode: 0o777}
+		if err := w.WriteHeader(link); err != nil {
 			return nil, err
 		}
 	}
@@ -95,7 +96,8 @@ func (i image) layer() ([]byte, error) {
 }
 
 func add(w *tar.Writer, at string, content []byte, mode int64) error {
-	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: at, Mode: mode, Size: int64(len(content))}); err != nil {
+	header := &tar.Header{Typeflag: tar.TypeReg, Name: at, Mode: mode, Size: int64(len(content))}
+	if err := w.WriteHeader(header); err != nil {
 		return err
 	}
 	_, err := w.Write(content)

@@ -51,7 +51,8 @@ func (n *Node) images(ctx context.Context) error {
 	}
 	images := n.own(shell, git)
 	n.Manifests = map[string]string{}
-	for name, pair := range n.parts.Tekton {
+	for _, name := range n.pairs {
+		pair := n.parts.Tekton[name]
 		var manifests []string
 		if name != Current {
 			dir, err := n.manifests(name)
@@ -59,7 +60,10 @@ func (n *Node) images(ctx context.Context) error {
 				return err
 			}
 			n.Manifests[name] = dir
-			manifests = []string{"--pipeline-manifest", filepath.Join(dir, tekton.Pipeline), "--triggers-manifest", filepath.Join(dir, tekton.Triggers)}
+			manifests = []string{
+				"--pipeline-manifest", filepath.Join(dir, tekton.Pipeline),
+				"--triggers-manifest", filepath.Join(dir, tekton.Triggers),
+			}
 		}
 		all, err := n.listed(ctx, manifests...)
 		if err != nil {

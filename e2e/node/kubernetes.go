@@ -114,7 +114,8 @@ logging: {verbosity: 2}
 
 // kubelet starts the kubelet and waits until its node takes Pods.
 func (n *Node) kubelet(ctx context.Context) error {
-	config, err := n.file("kubelet.yaml", fmt.Sprintf(kubeletConfig, address, containerdSocket, controlGroup))
+	group := filepath.Base(n.parts.Dir)
+	config, err := n.file("kubelet.yaml", fmt.Sprintf(kubeletConfig, address, containerdSocket, group))
 	if err != nil {
 		return err
 	}

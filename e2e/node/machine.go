@@ -33,7 +33,7 @@ func machine(dir string) error {
 	if err := settings(dir); err != nil {
 		return err
 	}
-	if err := makeGroups(); err != nil {
+	if err := makeGroups(filepath.Base(dir)); err != nil {
 		return err
 	}
 	if err := syscall.Sethostname([]byte(Name)); err != nil {
@@ -94,6 +94,13 @@ var kernelSettings = map[string]string{
 	"kernel/keys/root_maxkeys": "1000000", "kernel/keys/root_maxbytes": "25000000",
 }
 
+// hosts is the node's /etc/hosts.
+const hosts = address + " " + Name + "\n" +
+	mirrorAddress + " " + MirrorHost + "\n" +
+	registryAddress + " " + RegistryHost + "\n" +
+	gitAddress + " " + GitHost + "\n" +
+	"127.0.0.1 localhost\n"
+
 func settings(dir string) error {
 	for name, value := range kernelSettings {
 		file := filepath.Join(dir, "settings", strings.ReplaceAll(name, "/", "."))
@@ -108,8 +115,7 @@ func settings(dir string) error {
 	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1\n"), 0o600); err != nil {
 		return fmt.Errorf("having the node forward packets: %w", err)
 	}
-	names := address + " " + Name + "\n" + mirrorAddress + " " + MirrorHost + "\n" + registryAddress + " " + RegistryHost + "\n" + gitAddress + " " + GitHost + "\n127.0.0.1 localhost\n"
-	if err := os.WriteFile("/etc/hosts", []byte(names), 0o600); err != nil {
+	if err := os.WriteFile("/etc/hosts", []byte(hosts), 0o600); err != nil {
 		return err
 	}
 	// It may be a link into /run.
@@ -122,8 +128,8 @@ func settings(dir string) error {
 // makeGroups makes the node's control groups. Of version 1, one for processors
 // admits no process before it says which; of version 2, a group can do what those
 // above it let it do.
-func makeGroups() error {
-	dirs, err := groups()
+func makeGroups(name string) error {
+	dirs, err := groups(name)
 	if err != nil {
 		return err
 	}
@@ -154,7 +160,8 @@ func letControl() error {
 		return nil
 	}
 	for _, controller := range []string{"cpu", "cpuset", "memory", "pids", "io"} {
-		if err := os.WriteFile(filepath.Join(controlGroups, "cgroup.subtree_control"), []byte("+"+controller), 0o600); err != nil {
+		file := filepath.Join(controlGroups, "cgroup.subtree_control")
+		if err := os.WriteFile(file, []byte("+"+controller), 0o600); err != nil {
 			return fmt.Errorf("letting control groups control %s: %w", controller, err)
 		}
 	}
@@ -178,7 +185,8 @@ func network() error {
 		"route add unreachable default",
 		"route add " + cluster.ServiceRange + " dev node0",
 	} {
-		if out, err := exec.CommandContext(context.Background(), "ip", strings.Fields(line)...).CombinedOutput(); err != nil {
+		out, err := exec.CommandContext(context.Background(), "ip", strings.Fields(line)...).CombinedOutput()
+		if err != nil {
 			return fmt.Errorf("ip %s: %w: %s", line, err, out)
 		}
 	}

@@ -24,8 +24,8 @@
 //     do what among Kubernetes' own parts is not what is tested here.
 //   - Both registries have certificates of a CA of their own, as registries of
 //     companies do. containerd is told, Tekgate hands it to Tekton with --ca-file.
-//   - The mirror has three pairs of Tekton's releases (pairs.go): today's, the one before
-//     it, and one that does what articles of 2021 show.
+//   - There are three pairs of Tekton's releases for the mirror (pairs.go): today's, the
+//     one before it, and one that does what articles of 2021 show.
 //   - Private repositories are behind Debian's SSH server, for a user that only the
 //     node's own /etc/passwd has.
 //   - Images have one layer, a static binary and little else, uncompressed: nobody
@@ -63,14 +63,15 @@ type Node struct {
 
 	client client.Client
 	parts  Parts
+	pairs  []string
 	talk   io.Writer
 	start  time.Time
 }
 
-// Start makes a node of the namespaces that this process is in. talk hears what is
-// done and how long it took.
-func Start(ctx context.Context, parts Parts, talk io.Writer) (*Node, error) {
-	n := &Node{parts: parts, talk: talk, start: time.Now(), Logs: filepath.Join(parts.Dir, "logs")}
+// Start makes a node of the namespaces that this process is in. Its mirror holds the given
+// pairs of Tekton's releases. Each step and its duration is printed to talk.
+func Start(ctx context.Context, parts Parts, pairs []string, talk io.Writer) (*Node, error) {
+	n := &Node{parts: parts, pairs: pairs, talk: talk, start: time.Now(), Logs: filepath.Join(parts.Dir, "logs")}
 	if err := os.MkdirAll(n.Logs, 0o755); err != nil {
 		return nil, err
 	}

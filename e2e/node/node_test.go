@@ -2,6 +2,7 @@ package node
 
 import (
 	"archive/tar"
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -113,10 +114,31 @@ func TestImage(t *testing.T) {
 // for its pull.
 func TestUnknownImage(t *testing.T) {
 	n := &Node{}
-	if _, err := n.made("ghcr.io/tektoncd/chains/controller:v1", Pair{}, image{}, image{}); err == nil || !strings.Contains(err.Error(), "ghcr.io/tektoncd/chains/controller:v1") {
+	const unknown = "ghcr.io/tektoncd/chains/controller:v1"
+	if _, err := n.made(unknown, Pair{}, image{}, image{}); err == nil || !strings.Contains(err.Error(), unknown) {
 		t.Errorf("the error is %v", err)
 	}
-	if i, err := n.made("mcr.microsoft.com/powershell:nanoserver@sha256:"+strings.Repeat("1", 64), Pair{}, image{}, image{}); i != nil || err != nil {
+	windows := "mcr.microsoft.com/powershell:nanoserver@sha256:" + strings.Repeat("1", 64)
+	if i, err := n.made(windows, Pair{}, image{}, image{}); i != nil || err != nil {
 		t.Errorf("the image for Windows is %v, error %v", i, err)
+	}
+}
+
+// Lines that come in pieces stay whole, and the last one need not have an end.
+func TestLines(t *testing.T) {
+	var out bytes.Buffer
+	l := &lines{out: &out, name: "a"}
+	for _, piece := range []string{"one\ntw", "", "o\n\nthr", "ee"} {
+		if n, err := l.Write([]byte(piece)); n != len(piece) || err != nil {
+			t.Fatalf("writing %q returns %d, error %v", piece, n, err)
+		}
+	}
+	for range 2 {
+		if err := l.end(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := "[a] one\n[a] two\n[a] \n[a] three\n"; out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
 	}
 }

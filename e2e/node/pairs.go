@@ -67,13 +67,15 @@ type Pair struct {
 func buildPairs(ctx context.Context, log io.Writer) (map[string]Pair, error) {
 	built := map[string]Pair{}
 	for _, name := range []string{Current, Previous, Article} {
+		pair := pairs[name]
 		p := Pair{Modules: map[string]release.Module{}, Programs: map[string]string{}}
 		for _, part := range []string{tekton.Pipeline, tekton.Triggers} {
-			module, err := tekton.Module(ctx, part, pairs[name].versions[part])
+			module, err := tekton.Module(ctx, part, pair.versions[part])
 			if err != nil {
 				return nil, err
 			}
-			if p.Programs[part], err = tekton.Programs(ctx, part, module, strings.Fields(pairs[name].commands[part]), log); err != nil {
+			commands := strings.Fields(pair.commands[part])
+			if p.Programs[part], err = tekton.Programs(ctx, part, module, commands, log); err != nil {
 				return nil, err
 			}
 			p.Modules[part] = module

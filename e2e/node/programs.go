@@ -28,7 +28,8 @@ func modules() []module {
 			"containerd": "cmd/containerd", "containerd-shim-runc-v2": "cmd/containerd-shim-runc-v2", "ctr": "cmd/ctr",
 		}},
 		{"github.com/containernetworking/plugins", "v1.9.1", "", map[string]string{
-			"ptp": "plugins/main/ptp", "loopback": "plugins/main/loopback", "host-local": "plugins/ipam/host-local", "portmap": "plugins/meta/portmap",
+			"ptp": "plugins/main/ptp", "loopback": "plugins/main/loopback",
+			"host-local": "plugins/ipam/host-local", "portmap": "plugins/meta/portmap",
 		}},
 		{"github.com/distribution/distribution/v3", "v3.1.2", "", map[string]string{"registry": "cmd/registry"}},
 		{"github.com/coredns/coredns", "v1.14.6", "", map[string]string{"coredns": "."}},

@@ -66,7 +66,8 @@ func (n *Node) registries(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := until(ctx, 30*time.Second, p, func(ctx context.Context) error { return n.answers(ctx, r.host) }); err != nil {
+		answers := func(ctx context.Context) error { return n.answers(ctx, r.host) }
+		if err := until(ctx, 30*time.Second, p, answers); err != nil {
 			return err
 		}
 	}

@@ -34,7 +34,9 @@ var packages = []struct{ program, name, reason string }{
 // Missing returns what this machine lacks.
 func Missing() Requirements {
 	if runtime.GOOS != "linux" {
-		return Requirements{"a node is made of Linux namespaces, and this is " + runtime.GOOS + ": run it in a virtual machine"}
+		return Requirements{
+			"a node is made of Linux namespaces, and this is " + runtime.GOOS + ": run it in a virtual machine",
+		}
 	}
 	var missing Requirements
 	if os.Geteuid() != 0 {
@@ -45,13 +47,14 @@ func Missing() Requirements {
 			missing = append(missing, "the kernel has no "+file+": it has to be built with namespaces")
 		}
 	}
-	if _, err := groups(); err != nil {
+	if _, err := groups("tekgate"); err != nil {
 		missing = append(missing, "there are no control groups under "+controlGroups+": mount them")
 	}
 	var install []string
 	for _, p := range packages {
 		if _, err := exec.LookPath(p.program); err != nil {
-			missing = append(missing, fmt.Sprintf("%s is not there, and %s: install Debian's package %s", p.program, p.reason, p.name))
+			missing = append(missing,
+				fmt.Sprintf("%s is not there, and %s: install Debian's package %s", p.program, p.reason, p.name))
 			install = append(install, p.name)
 		}
 	}

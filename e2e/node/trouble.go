@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tekgate/tekgate/e2e/child"
 )
 
 // RestartAPIServer ends the API server at once, and starts it again after a while.
@@ -24,10 +22,14 @@ func (n *Node) RestartAPIServer(ctx context.Context, away time.Duration) error {
 // StopEtcd keeps etcd from running for a while, as when its disk hangs: connections to it
 // stay open, and nothing is answered.
 func (n *Node) StopEtcd(ctx context.Context, away time.Duration) error {
-	pid, err := running("etcd")
+	pids, err := child.Find("/etcd\x00") // of the node's own processes
 	if err != nil {
 		return err
 	}
+	if len(pids) != 1 {
+		return fmt.Errorf("finding etcd's process: there are %d, not one", len(pids))
+	}
+	pid := pids[0]
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		return fmt.Errorf("stopping etcd: %w", err)
 	}
@@ -42,18 +44,4 @@ func pause(ctx context.Context, span time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// running returns the process of the node that runs a program.
-func running(program string) (pid int, err error) {
-	files, err := filepath.Glob("/proc/[0-9]*/comm")
-	if err != nil {
-		return 0, err
-	}
-	for _, file := range files {
-		if text, err := os.ReadFile(file); err == nil && strings.TrimSpace(string(text)) == program {
-			return strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		}
-	}
-	return 0, fmt.Errorf("there is no process of the program %s", program)
 }

@@ -213,5 +213,6 @@ func (p *place) look(reference string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s %s, %d layers, env %q\n", reference, digest, len(config.RootFS.DiffIDs), config.Config.Env), nil
+	layers := len(config.RootFS.DiffIDs)
+	return fmt.Sprintf("%s %s, %d layers, env %q\n", reference, digest, layers, config.Config.Env), nil
 }

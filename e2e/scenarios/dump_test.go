@@ -23,13 +23,14 @@ func (p *place) dump(t *testing.T, scenario string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(p.path[0], "tekgate"), "support-bundle", "--all-namespaces", "--output", dir)
+	tekgate := filepath.Join(p.path[0], "tekgate")
+	cmd := exec.CommandContext(ctx, tekgate, "support-bundle", "--all-namespaces", "--output", dir)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+p.env["KUBECONFIG"])
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("collecting what the cluster was like: %v: %s", err, out)
 	}
 	if p.node != nil {
-		if err := keep(p.node.Logs, scenario); err != nil {
+		if err := keep(p.node.Logs, dir); err != nil {
 			t.Errorf("keeping the logs of the node: %v", err)
 		}
 	}
@@ -49,15 +50,6 @@ func folder(scenario string) (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
-// keep copies the logs of the node's programs, since the node takes its files along.
-func keep(logs, scenario string) error {
-	root, err := cluster.Root(context.Background())
-	if err != nil {
-		return err
-	}
-	dir := filepath.Join(root, "bin", "e2e", scenario, "node")
-	if err := os.RemoveAll(dir); err != nil {
-		return err
-	}
-	return os.CopyFS(dir, os.DirFS(logs))
-}
+// keep copies the logs of the node's programs to a folder, since the node takes its files
+// along.
+func keep(logs, dir string) error { return os.CopyFS(filepath.Join(dir, "node"), os.DirFS(logs)) }

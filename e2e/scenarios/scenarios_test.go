@@ -3,22 +3,27 @@
 // Package scenarios holds what Tekgate promises, as it happens: Pods run, registries
 // are asked, images are pushed. Its scripts in testdata run in the order of
 // their names: 02 to 07 on what 01 has installed and 08-uninstall takes away again, 09 on
-// what 08-upgrade has, and 10 on what it installs itself. Their log says of each step what
-// was done, what was seen and how long it took, and at its end how each script ended.
+// what 08-upgrade has, and 10 after it has removed that. The log has each step, its output
+// and its duration, and at its end the result of each script.
 //
-// They run in a node that is made for them (package node), or on the cluster of
-// TEKGATE_KUBECONFIG, which has to be one that Tekgate may be installed to. Without
-// the build tag e2e there is nothing here to be skipped: `make e2e` and
-// `make e2e-cluster` are the way to run it.
+// They run in two nodes at the same time (package node), since they mostly wait: the first
+// runs 01 to 08-uninstall, the second 08-upgrade and what follows. With TEKGATE_KUBECONFIG
+// all of them run on that cluster, which has to be one that Tekgate may be installed to.
+//
+// Scripts whose names end in -full take minutes, and run with -full only, which CI does not
+// pass. Without the build tag e2e this package is empty. Run it with `make e2e`,
+// `make e2e-full` or `make e2e-cluster`.
 package scenarios_test
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,8 +49,19 @@ func run(m *testing.M) (int, error) {
 	if _, inside, err := node.Inside(); err != nil || inside || os.Getenv(cluster.KubeconfigEnv) != "" {
 		return m.Run(), err
 	}
-	return node.Enter(context.Background(), os.Stderr)
+	return node.Enter(context.Background(), os.Stderr, installNode, upgradeNode)
 }
+
+// The names of the nodes.
+const (
+	installNode = "install"
+	upgradeNode = "upgrade"
+)
+
+// upgradeScripts run in a node of their own: they install older releases of Tekton first.
+var upgradeScripts = []string{"08-upgrade", "09-cert-manager", "10-article"}
+
+var full = flag.Bool("full", false, "run the scripts whose names end in -full, too")
 
 func TestScenarios(t *testing.T) {
 	place, err := find(t.Context())
@@ -54,8 +70,12 @@ func TestScenarios(t *testing.T) {
 	}
 	t.Cleanup(func() { place.end(t) })
 	defer func() { t.Logf("scenarios:\n%s", strings.Join(place.told, "\n")) }()
+	scripts, err := place.scripts()
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.RunT(inOrder{t, place}, testscript.Params{
-		Dir: "testdata",
+		Files: scripts,
 		Setup: func(env *testscript.Env) error {
 			for name, value := range place.env {
 				env.Setenv(name, value)
@@ -91,6 +111,7 @@ type place struct {
 	password string // of the private registry, in the file "password" of each script
 	path     []string
 	node     *node.Node               // nil on a cluster of the user's
+	name     string                   // of the node
 	issuing  *certmanager.Controllers // nil before a script wants them
 	told     []string                 // how each script ended, and when
 	lost     bool                     // nothing could be installed
@@ -98,6 +119,29 @@ type place struct {
 
 // installing is the script that installs what the others need.
 const installing = "01-"
+
+// scripts returns the files to run here, and notes which ones are left out.
+func (p *place) scripts() ([]string, error) {
+	all, err := filepath.Glob(filepath.Join("testdata", "*.txtar"))
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, file := range all {
+		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
+		switch {
+		case p.node != nil && slices.Contains(upgradeScripts, name) != (p.name == upgradeNode):
+		case strings.HasSuffix(name, "-full") && !*full:
+			p.told = append(p.told, name+": NOT RUN, since it takes minutes; make e2e-full runs it")
+		default:
+			files = append(files, file)
+		}
+	}
+	if len(files) == 0 {
+		return nil, errors.New("there are no scripts for this node")
+	}
+	return files, nil
+}
 
 // find starts the node, or looks at the cluster that is given.
 func find(ctx context.Context) (*place, error) {
@@ -108,11 +152,22 @@ func find(ctx context.Context) (*place, error) {
 	if !inside {
 		return given()
 	}
-	n, err := node.Start(ctx, parts, os.Stderr)
-	if err != nil {
-		return nil, errors.Join(err, keep(filepath.Join(parts.Dir, "logs"), "start"))
+	pairs := []string{node.Current}
+	if parts.Name == upgradeNode {
+		pairs = append(pairs, node.Previous, node.Article)
 	}
-	return &place{node: n, path: []string{parts.Bin, parts.Kubernetes}, password: node.RegistryPassword, env: map[string]string{
+	n, err := node.Start(ctx, parts, pairs, os.Stderr)
+	if err != nil {
+		dir, failed := folder("start-" + parts.Name)
+		if failed == nil {
+			failed = keep(filepath.Join(parts.Dir, "logs"), dir)
+		}
+		return nil, errors.Join(err, failed)
+	}
+	p := &place{
+		node: n, name: parts.Name, path: []string{parts.Bin, parts.Kubernetes}, password: node.RegistryPassword,
+	}
+	p.env = map[string]string{
 		"KUBECONFIG":    n.Cluster.Kubeconfig,
 		"CONFIG":        n.Config,
 		"MIRROR":        node.Mirror,
@@ -123,7 +178,8 @@ func find(ctx context.Context) (*place, error) {
 		"GIT_KEY":       n.GitKey,
 		"PREVIOUS":      n.Manifests[node.Previous],
 		"ARTICLE":       n.Manifests[node.Article],
-	}}, nil
+	}
+	return p, nil
 }
 
 // variables are what a user says of a cluster, besides TEKGATE_KUBECONFIG.
@@ -143,7 +199,8 @@ func given() (*place, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &place{path: []string{filepath.Join(root, "bin")}, env: map[string]string{"KUBECONFIG": os.Getenv(cluster.KubeconfigEnv)}}
+	p := &place{path: []string{filepath.Join(root, "bin")}}
+	p.env = map[string]string{"KUBECONFIG": os.Getenv(cluster.KubeconfigEnv)}
 	var errs []error
 	if _, err := exec.LookPath("kubectl"); err != nil {
 		errs = append(errs, fmt.Errorf("kubectl is not there, with which the scenarios look at the cluster: %w", err))
@@ -188,7 +245,8 @@ func (t inOrder) Run(name string, f func(testscript.T)) {
 	t.T.Run(name, func(s *testing.T) {
 		began := time.Now()
 		s.Cleanup(func() {
-			t.place.told = append(t.place.told, fmt.Sprintf("%s: %s after %.0f s", name, outcome(s), time.Since(began).Seconds()))
+			t.place.told = append(t.place.told,
+				fmt.Sprintf("%s: %s after %.0f s", name, outcome(s), time.Since(began).Seconds()))
 			if s.Failed() {
 				t.place.lost = t.place.lost || strings.HasPrefix(name, installing)
 				t.place.dump(s, name)

@@ -66,7 +66,9 @@ func Module(ctx context.Context, name, version string) (release.Module, error) {
 // Programs returns the folder that holds the given commands of a release, built on
 // first use. That happens in the folder of Tekton's own module, so that its go.mod
 // and go.sum choose what goes into them, as they did for the published images.
-func Programs(ctx context.Context, name string, module release.Module, commands []string, log io.Writer) (string, error) {
+func Programs(
+	ctx context.Context, name string, module release.Module, commands []string, log io.Writer,
+) (string, error) {
 	packages := map[string]string{}
 	for _, command := range commands {
 		packages[command] = "./cmd/" + command

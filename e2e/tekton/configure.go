@@ -40,7 +40,8 @@ func (w *Webhook) Configure(t testing.TB, name string, data map[string]string) {
 }
 
 func (w *Webhook) configure(ctx context.Context, name string, data map[string]any) error {
-	if err := w.patch(ctx, object("v1", "ConfigMap", namespace, name), map[string]any{"data": data}); err != nil || w.stopped {
+	err := w.patch(ctx, object("v1", "ConfigMap", namespace, name), map[string]any{"data": data})
+	if err != nil || w.stopped {
 		return err
 	}
 	return w.settle(ctx)

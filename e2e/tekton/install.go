@@ -79,19 +79,23 @@ func (w *Webhook) convert(ctx context.Context, obj *unstructured.Unstructured) e
 	if !found || obj.GetKind() != "CustomResourceDefinition" {
 		return nil
 	}
-	if err := unstructured.SetNestedField(conversion, int64(w.port), "webhook", "clientConfig", "service", "port"); err != nil {
+	err := unstructured.SetNestedField(conversion, int64(w.port), "webhook", "clientConfig", "service", "port")
+	if err != nil {
 		return fmt.Errorf("CustomResourceDefinition %s: %w", obj.GetName(), err)
 	}
 	return w.patch(ctx, obj, map[string]any{"spec": map[string]any{"conversion": conversion}})
 }
 
 // patch merges into an object as it is in the cluster.
-func (w *Webhook) patch(ctx context.Context, obj *unstructured.Unstructured, patch map[string]any, options ...client.PatchOption) error {
+func (w *Webhook) patch(
+	ctx context.Context, obj *unstructured.Unstructured, patch map[string]any, options ...client.PatchOption,
+) error {
 	text, err := json.Marshal(patch)
 	if err != nil {
 		return err
 	}
-	if err := w.client.Patch(ctx, obj.DeepCopy(), client.RawPatch("application/merge-patch+json", text), options...); err != nil {
+	merge := client.RawPatch("application/merge-patch+json", text)
+	if err := w.client.Patch(ctx, obj.DeepCopy(), merge, options...); err != nil {
 		return fmt.Errorf("patching %s %s: %w", obj.GetKind(), obj.GetName(), err)
 	}
 	return nil

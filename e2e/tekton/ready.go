@@ -33,13 +33,14 @@ func (w *Webhook) wait(ctx context.Context) error {
 // eventually tries until there is no error, the process ends or a minute is over.
 func (w *Webhook) eventually(ctx context.Context, try func(context.Context) error) error {
 	var last error
-	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
+	once := func(context.Context) (bool, error) {
 		if err := w.died(); err != nil {
 			return false, err
 		}
 		last = try(ctx) // not until the minute is over, which would be the last error
 		return last == nil, nil
-	})
+	}
+	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, time.Minute, true, once)
 	if wait.Interrupted(err) {
 		return errors.Join(last, err)
 	}
@@ -66,7 +67,9 @@ func (w *Webhook) validatesConfig(ctx context.Context) error {
 
 // probe creates an object in Tekton's own namespace, for which no other webhook
 // should care, without its being stored.
-func (w *Webhook) probe(ctx context.Context, apiVersion, kind string, spec map[string]any) (*unstructured.Unstructured, error) {
+func (w *Webhook) probe(
+	ctx context.Context, apiVersion, kind string, spec map[string]any,
+) (*unstructured.Unstructured, error) {
 	obj := object(apiVersion, kind, namespace, "")
 	obj.SetGenerateName("probe-")
 	obj.Object["spec"] = spec
@@ -112,8 +115,8 @@ func (w *Webhook) validatesListeners(ctx context.Context) error {
 }
 
 func (w *Webhook) defaultsListeners(ctx context.Context) error {
-	trigger := map[string]any{"triggerRef": "any"}
-	listener, err := w.probe(ctx, "triggers.tekton.dev/v1beta1", "EventListener", map[string]any{"triggers": []any{trigger}})
+	spec := map[string]any{"triggers": []any{map[string]any{"triggerRef": "any"}}}
+	listener, err := w.probe(ctx, "triggers.tekton.dev/v1beta1", "EventListener", spec)
 	account, _, _ := unstructured.NestedString(listener.Object, "spec", "serviceAccountName")
 	if err == nil && account == "" {
 		err = errors.New("an EventListener comes back without the ServiceAccount that it names")

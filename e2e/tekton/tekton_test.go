@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	"sigs.k8s.io/yaml"
 
+	"github.com/tekgate/tekgate/e2e/child"
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/e2e/tekton"
 	"github.com/tekgate/tekgate/internal/admit"
@@ -116,7 +115,8 @@ func TestPipeline(t *testing.T) {
 	b.part("stop", (*bed).testStop)
 	b.part("the other order", func(b *bed) {
 		b.webhook = tekton.Start(b.T, b.cluster, tekton.Options{Name: "aa.webhook.pipeline.tekton.dev"})
-		b.refused("aa.webhook.pipeline.tekton.dev", `unknown field "imagee"`, strings.Replace(run, "image:", "imagee:", 1))
+		b.refused("aa.webhook.pipeline.tekton.dev", `unknown field "imagee"`,
+			strings.Replace(run, "image:", "imagee:", 1))
 		b.sees(map[string]string{"mutate.tekgate.dev": "default", "a.example.dev": ""})
 		b.testConversion()
 	})
@@ -131,8 +131,10 @@ func (b *bed) testDefaults() {
 
 func (b *bed) testRefusals() {
 	b.refused("webhook.pipeline.tekton.dev", `unknown field "imagee"`, strings.Replace(run, "image:", "imagee:", 1))
-	b.refused(validation, "expected exactly one, got both: spec.taskRef, spec.taskSpec", strings.Replace(run, "spec: {", "spec: {taskRef: {name: other}, ", 1))
-	b.refused(validation, "spec.taskSpec.steps[1].name", strings.Replace(run, "steps: [", "steps: [{name: one, image: example.com/image}, ", 1))
+	b.refused(validation, "expected exactly one, got both: spec.taskRef, spec.taskSpec",
+		strings.Replace(run, "spec: {", "spec: {taskRef: {name: other}, ", 1))
+	b.refused(validation, "spec.taskSpec.steps[1].name",
+		strings.Replace(run, "steps: [", "steps: [{name: one, image: example.com/image}, ", 1))
 	b.refused(validation, "must not set the field(s): spec.taskRef.bundle", `
 apiVersion: tekton.dev/v1beta1
 kind: TaskRun
@@ -177,7 +179,8 @@ func (b *bed) testConfigDefaults() {
 	}
 	config := parse(b.T, "{apiVersion: v1, kind: ConfigMap, metadata: {name: config-defaults}}")
 	config.SetNamespace("tekton-pipelines")
-	err := b.client.Patch(b.Context(), config, client.RawPatch("application/merge-patch+json", []byte(`{"data":{"default-timeout-minutes":"soon"}}`)))
+	wrong := []byte(`{"data":{"default-timeout-minutes":"soon"}}`)
+	err := b.client.Patch(b.Context(), config, client.RawPatch("application/merge-patch+json", wrong))
 	if err == nil || !strings.Contains(err.Error(), `"config.webhook.pipeline.tekton.dev" denied`) {
 		b.Errorf("a wrong configuration gives %v", err)
 	}
@@ -293,19 +296,12 @@ func (b *bed) testStop() {
 // processes returns those that run with an argument.
 func processes(t *testing.T, argument string) []int {
 	t.Helper()
-	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil || len(files) == 0 {
+	if _, err := os.Stat("/proc/self/cmdline"); err != nil {
 		t.Skip("needs /proc to look for processes")
 	}
-	var pids []int
-	for _, file := range files {
-		if text, err := os.ReadFile(file); err == nil && strings.Contains(string(text), argument) {
-			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			pids = append(pids, pid)
-		}
+	pids, err := child.Find(argument)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return pids
 }
@@ -326,8 +322,11 @@ spec: {triggers: [{bindings: [{ref: binding}], template: {ref: template}}]}
 		}
 	})
 	b.part("refusals", func(b *bed) {
-		b.refused("validation.webhook.triggers.tekton.dev", "expected exactly one, got neither: spec.labelSelector", strings.Replace(listener, "spec: {triggers", "spec: {serviceAccountName: x} # ", 1))
-		b.refused("validation.webhook.triggers.tekton.dev", "spec.triggers[0].template", strings.Replace(listener, ", template: {ref: template}", "", 1))
+		const validation = "validation.webhook.triggers.tekton.dev"
+		b.refused(validation, "expected exactly one, got neither: spec.labelSelector",
+			strings.Replace(listener, "spec: {triggers", "spec: {serviceAccountName: x} # ", 1))
+		b.refused(validation, "spec.triggers[0].template",
+			strings.Replace(listener, ", template: {ref: template}", "", 1))
 	})
 	b.part("configuration", func(b *bed) {
 		b.webhook.Configure(b.T, "config-defaults-triggers", map[string]string{"default-service-account": "listener"})

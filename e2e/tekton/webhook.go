@@ -67,8 +67,16 @@ type part struct {
 }
 
 var parts = map[string]part{
-	Pipeline: {service: "tekton-pipelines-webhook", component: "tekton-pipelines-webhook", name: "webhook.pipeline.tekton.dev"},
-	Triggers: {service: "tekton-triggers-webhook", component: "webhook-triggers", name: "webhook.triggers.tekton.dev"},
+	Pipeline: {
+		service:   "tekton-pipelines-webhook",
+		component: "tekton-pipelines-webhook",
+		name:      "webhook.pipeline.tekton.dev",
+	},
+	Triggers: {
+		service:   "tekton-triggers-webhook",
+		component: "webhook-triggers",
+		name:      "webhook.triggers.tekton.dev",
+	},
 }
 
 // Options say which webhook is run, and how it is called.
@@ -267,14 +275,15 @@ func (w *Webhook) died() error {
 // Log returns what the process has said so far.
 func (w *Webhook) Log() string { return w.log.String() }
 
-// freePort returns a port that nobody listens on. Somebody else could take it
-// before it is used; then the process says so and ends.
+// freePort returns a port of child.FreeAddress.
 func freePort(ctx context.Context) (int, error) {
-	var config net.ListenConfig
-	l, err := config.Listen(ctx, "tcp", ":0")
+	address, err := child.FreeAddress(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("finding a free port: %w", err)
+		return 0, err
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(port)
 }

@@ -96,7 +96,8 @@ func compile(compiler cel.ConditionCompiler, conditions []admissionv1.MatchCondi
 		m := matchconditions.MatchCondition(c)
 		expressions = append(expressions, &m)
 	}
-	evaluator := compiler.CompileCondition(expressions, cel.OptionalVariableDeclarations{HasAuthorizer: true}, environment.NewExpressions)
+	variables := cel.OptionalVariableDeclarations{HasAuthorizer: true}
+	evaluator := compiler.CompileCondition(expressions, variables, environment.NewExpressions)
 	if problems := evaluator.CompilationErrors(); len(problems) > 0 {
 		return nil, fmt.Errorf("compiling: %w", errors.Join(problems...))
 	}
@@ -107,7 +108,8 @@ func compile(compiler cel.ConditionCompiler, conditions []admissionv1.MatchCondi
 func ask(matcher matchconditions.Matcher, q question) answer {
 	object, old := objectOf(q.Object), objectOf(q.Old)
 	kind := schema.FromAPIVersionAndKind(fmt.Sprint(q.Object["apiVersion"]), fmt.Sprint(q.Object["kind"]))
-	attributes := admission.NewAttributesRecord(object, old, kind, q.Namespace, "", kind.GroupVersion().WithResource(q.Resource), "",
+	resource := kind.GroupVersion().WithResource(q.Resource)
+	attributes := admission.NewAttributesRecord(object, old, kind, q.Namespace, "", resource, "",
 		q.Operation, nil, q.DryRun, &user.DefaultInfo{Name: q.User})
 	result := matcher.Match(context.Background(), &admission.VersionedAttributes{
 		Attributes: attributes, VersionedObject: object, VersionedOldObject: old, VersionedKind: kind,
