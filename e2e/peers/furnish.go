@@ -27,9 +27,9 @@ func connect(c *cluster.Cluster) (client.Client, error) {
 	return client.New(config, client.Options{Scheme: runtime.NewScheme()})
 }
 
-// furniture is what all arms find in the cluster: their namespaces, and the
+// preparation is what all arms find in the cluster: their namespaces, and the
 // ServiceAccount that ours gives TaskRuns.
-const furniture = `
+const preparation = `
 apiVersion: v1
 kind: Namespace
 metadata: {name: ci}
@@ -48,10 +48,10 @@ metadata: {name: builder, namespace: ci}
 secrets: [{name: registry}]
 `
 
-// Furnish gives a cluster Tekton's kinds, without the conversion that would ask
+// Prepare gives a cluster Tekton's kinds, without the conversion that would ask
 // Tekton's webhook, and the namespaces and the ServiceAccount of the benchmarks.
 // What is there stays as it is.
-func Furnish(ctx context.Context, c *cluster.Cluster) error {
+func Prepare(ctx context.Context, c *cluster.Cluster) error {
 	direct, err := connect(c)
 	if err != nil {
 		return err
@@ -64,7 +64,7 @@ func Furnish(ctx context.Context, c *cluster.Cluster) error {
 			return err
 		}
 	}
-	objects, err := read("the furniture", strings.NewReader(furniture))
+	objects, err := read("the preparation", strings.NewReader(preparation))
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,8 @@ import (
 //go:embed policies/kyverno.yaml
 var kyvernoPolicies string
 
-// kyvernoFurniture is what its chart brings, but for the objects that run it.
-const kyvernoFurniture = `
+// kyvernoConfigMaps is what its chart brings, but for the objects that run it.
+const kyvernoConfigMaps = `
 apiVersion: v1
 kind: Namespace
 metadata: {name: kyverno}
@@ -80,7 +80,7 @@ func installKyverno(ctx context.Context, direct client.Client) (policies []*unst
 	if err != nil {
 		return nil, err
 	}
-	others, err := read("Kyverno's ConfigMaps", strings.NewReader(kyvernoFurniture))
+	others, err := read("Kyverno's ConfigMaps", strings.NewReader(kyvernoConfigMaps))
 	if err != nil {
 		return nil, err
 	}

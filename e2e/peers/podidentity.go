@@ -7,12 +7,14 @@ import (
 	"path/filepath"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/tekgate/tekgate/e2e/baseline"
 	"github.com/tekgate/tekgate/e2e/cluster"
 )
 
-// podIdentityFurniture is a ServiceAccount whose Pods it mutates.
-const podIdentityFurniture = `
+// podIdentityObjects is a ServiceAccount whose Pods it mutates.
+const podIdentityObjects = `
 apiVersion: v1
 kind: ServiceAccount
 metadata:
@@ -36,10 +38,9 @@ func Pod() map[string]any {
 	}
 }
 
-// PodReview is what an API server sends about it.
+// PodReview is what an API server sends when that Pod is created.
 func PodReview() ([]byte, error) {
-	kind := map[string]any{"group": "", "version": "v1", "kind": "Pod"}
-	return baseline.ReviewOf(Pod(), kind, map[string]any{"group": "", "version": "v1", "resource": "pods"})
+	return baseline.ReviewOf(Pod(), metav1.GroupVersionKind{Version: "v1", Kind: "Pod"}, "pods")
 }
 
 // StartPodIdentity runs the pod identity webhook, which mutates Pods and not TaskRuns:
@@ -53,7 +54,7 @@ func StartPodIdentity(ctx context.Context, c *cluster.Cluster, o Options) (*Serv
 	if err != nil {
 		return nil, err
 	}
-	accounts, err := read("a ServiceAccount", strings.NewReader(podIdentityFurniture))
+	accounts, err := read("a ServiceAccount", strings.NewReader(podIdentityObjects))
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 // StartTekgate runs Tekgate's own admission server with the rights of its manifests and
-// no others. The cluster was given its furniture first.
+// no others. The cluster was given its preparation first.
 func StartTekgate(ctx context.Context, c *cluster.Cluster, o Options) (*Server, error) {
 	direct, err := connect(c)
 	if err != nil {
