@@ -9,26 +9,17 @@ import (
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/internal/kube"
 	"github.com/tekgate/tekgate/internal/release"
 )
 
-// connect returns an administrator's client that is not throttled.
-func connect(c *cluster.Cluster) (client.Client, error) {
-	config := rest.CopyConfig(c.Config)
-	config.QPS = -1
-	return client.New(config, client.Options{Scheme: runtime.NewScheme()})
-}
-
-// preparation is what all arms find in the cluster: their namespaces, and the
-// ServiceAccount that ours gives TaskRuns.
+// preparation has the Namespaces of the candidates, and the ServiceAccount that they give
+// TaskRuns.
 const preparation = `
 apiVersion: v1
 kind: Namespace
@@ -48,11 +39,10 @@ metadata: {name: builder, namespace: ci}
 secrets: [{name: registry}]
 `
 
-// Prepare gives a cluster Tekton's kinds, without the conversion that would ask
-// Tekton's webhook, and the namespaces and the ServiceAccount of the benchmarks.
-// What is there stays as it is.
+// Prepare installs Tekton's CRDs, without conversion by Tekton's webhook, and the
+// Namespaces and the ServiceAccount of the benchmarks. It changes no existing object.
 func Prepare(ctx context.Context, c *cluster.Cluster) error {
-	direct, err := connect(c)
+	direct, err := kube.Client(c.Config)
 	if err != nil {
 		return err
 	}
@@ -64,7 +54,7 @@ func Prepare(ctx context.Context, c *cluster.Cluster) error {
 			return err
 		}
 	}
-	objects, err := read("the preparation", strings.NewReader(preparation))
+	objects, err := read("the objects of the benchmarks", strings.NewReader(preparation))
 	if err != nil {
 		return err
 	}
@@ -76,7 +66,7 @@ func readAll(dir string, patterns ...string) ([]*unstructured.Unstructured, erro
 	for _, pattern := range patterns {
 		files, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil || len(files) == 0 {
-			return nil, errors.Join(fmt.Errorf("the module has no files %s", pattern), err)
+			return nil, errors.Join(fmt.Errorf("no files %s in the module", pattern), err)
 		}
 		for _, file := range files {
 			text, err := os.ReadFile(file)
@@ -101,7 +91,7 @@ func read(name string, text *strings.Reader) ([]*unstructured.Unstructured, erro
 	return objects, nil
 }
 
-// install creates what is not there, and returns once all CRDs among it are served.
+// install creates objects unless they exist, and waits until all CRDs among them are served.
 func install(ctx context.Context, direct client.Client, objects []*unstructured.Unstructured) error {
 	for _, object := range objects {
 		if err := create(ctx, direct, object); err != nil {
@@ -112,10 +102,11 @@ func install(ctx context.Context, direct client.Client, objects []*unstructured.
 		if object.GetKind() != "CustomResourceDefinition" {
 			continue
 		}
-		err := wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		served := func(ctx context.Context) (bool, error) {
 			err := direct.Get(ctx, client.ObjectKeyFromObject(object), object)
 			return established(object), err
-		})
+		}
+		err := wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, time.Minute, true, served)
 		if err != nil {
 			return fmt.Errorf("waiting until %s is served: %w", object.GetName(), err)
 		}
@@ -123,17 +114,15 @@ func install(ctx context.Context, direct client.Client, objects []*unstructured.
 	return nil
 }
 
-// create creates an object, unless it is there. A kind whose CRD has just been
-// served may be unknown a moment longer.
+// create creates an object unless it exists. It tries again for a while, because a kind
+// may be unknown for a moment after its CRD is served.
 func create(ctx context.Context, direct client.Client, object *unstructured.Unstructured) error {
 	var last error
-	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
-		last = direct.Create(ctx, object.DeepCopy())
-		if apierrors.IsAlreadyExists(last) {
-			last = nil
-		}
+	created := func(ctx context.Context) (bool, error) {
+		last = client.IgnoreAlreadyExists(direct.Create(ctx, object.DeepCopy()))
 		return last == nil, nil
-	})
+	}
+	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 30*time.Second, true, created)
 	if err != nil {
 		return fmt.Errorf("creating %s %s: %w", object.GetKind(), object.GetName(), errors.Join(last, err))
 	}
