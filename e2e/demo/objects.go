@@ -59,7 +59,9 @@ func clusterInterceptor() *unstructured.Unstructured {
 
 // create creates the objects in one of the demo's files, and returns them as
 // stored.
-func (d *demo) create(ctx context.Context, name string, values map[string]string) ([]*unstructured.Unstructured, error) {
+func (d *demo) create(
+	ctx context.Context, name string, values map[string]string,
+) ([]*unstructured.Unstructured, error) {
 	text, err := fill("objects/"+name, values)
 	if err != nil {
 		return nil, err
