@@ -53,7 +53,7 @@ fuzz: $(RELEASE) ## fuzz every target for FUZZTIME each, an hour in all by defau
 
 bench-peers: $(RELEASE) controlplane ## compare the admission server with its peers, and write docs/benchmarks.md
 	go run ./e2e/peers/build
-	go run ./e2e/bench --out docs/benchmarks.md
+	go run ./e2e/bench --json e2e/bench/results.json --out docs/benchmarks.md
 
 verify: $(RELEASE) ## check format, modules, imports, documentation and lint
 	bash hack/verify

@@ -3,37 +3,41 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 )
 
-// hostility is how long an attack may take.
-const hostility = 5 * time.Second
+// attack is a kind of hostile request.
+type attack struct {
+	name string
+	run  func(context.Context, *target)
+}
 
-// send posts a body and forgets the answer. The server may close the connection
-// meanwhile.
-func (t *target) send(ctx context.Context, body io.Reader, length int64) {
-	ctx, cancel := context.WithTimeout(ctx, hostility)
+func attacks() []attack {
+	return []attack{{"200 MB body", sendLarge}, {"deep JSON", sendDeep}}
+}
+
+// mostAttack is how long one hostile request may take.
+const mostAttack = 5 * time.Second
+
+// post sends a body and ignores the answer. The server may close the connection.
+func (t *target) post(ctx context.Context, body io.Reader, length int64) {
+	ctx, cancel := context.WithTimeout(ctx, mostAttack)
 	defer cancel()
-	caller := t.caller(false)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, body)
 	if err != nil {
 		return
 	}
 	req.ContentLength = length
 	req.Header.Set("Content-Type", "application/json")
-	res, err := caller.Do(req)
+	res, err := t.caller(false).Do(req)
 	if err != nil {
 		return
 	}
@@ -41,16 +45,15 @@ func (t *target) send(ctx context.Context, body io.Reader, length int64) {
 	_, _ = io.Copy(io.Discard, res.Body)
 }
 
-// sendLarge announces 200 MB, and then sends them unannounced: white space, which is
-// the beginning of any JSON.
+// sendLarge sends 200 MB of white space, with and without a Content-Length.
 func sendLarge(ctx context.Context, t *target) {
 	const size = 200 << 20
 	for _, length := range []int64{size, -1} {
-		t.send(ctx, io.LimitReader(spaces{}, size), length)
+		t.post(ctx, io.LimitReader(spaces{}, size), length)
 	}
 }
 
-// spaces is white space without end.
+// spaces is an endless reader of spaces.
 type spaces struct{}
 
 func (spaces) Read(p []byte) (int, error) {
@@ -60,8 +63,20 @@ func (spaces) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// attackCommand is the attacker in a process of its own, so that its work does not
-// delay who asks meanwhile. It reads the review from standard input.
+// sendDeep sends nested lists, alone and within the review, at depths that decoders refuse
+// and at some that they accept.
+func sendDeep(ctx context.Context, t *target) {
+	for _, depth := range []int{3 << 20, 100_000, 9_000, 2_000} {
+		nested := strings.Repeat("[", depth) + strings.Repeat("]", depth)
+		within := strings.Replace(string(t.review), `"taskSpec":{`, `"taskSpec":{"description":`+nested+`,`, 1)
+		for _, body := range []string{nested, within} {
+			t.post(ctx, strings.NewReader(body), int64(len(body)))
+		}
+	}
+}
+
+// attackCommand is the attacker in a process of its own, so that its work does not delay
+// the client that is measured. It reads the review from stdin.
 func attackCommand() *cobra.Command {
 	var url string
 	command := &cobra.Command{
@@ -84,7 +99,7 @@ func attackCommand() *cobra.Command {
 	return command
 }
 
-// attack runs an attack on an arm and returns when it is over.
+// attack runs the attacker, and returns when it has ended.
 func (t *target) attack(ctx context.Context, name string) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -96,69 +111,4 @@ func (t *target) attack(ctx context.Context, name string) error {
 		return fmt.Errorf("attacking with %s: %w: %s", name, err, out)
 	}
 	return nil
-}
-
-// opening is the time between two slow connections: they are there to be held, and
-// handshakes at once are B7.
-const opening = 2 * time.Millisecond
-
-// sendSlowly opens 1,000 connections: a third never greets, a third never ends its
-// header, and a third never ends its body.
-func sendSlowly(ctx context.Context, t *target) {
-	u, err := url.Parse(t.url)
-	if err != nil {
-		return
-	}
-	beginnings := []string{
-		"",
-		"POST " + u.Path + " HTTP/1.1\r\nHost: x\r\nX-Slow: ",
-		"POST " + u.Path + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n",
-	}
-	ctx, cancel := context.WithTimeout(ctx, hostility)
-	defer cancel()
-	var open sync.WaitGroup
-	for i := range 1000 {
-		time.Sleep(opening)
-		open.Go(func() { trickle(ctx, u.Host, beginnings[i%len(beginnings)]) })
-	}
-	open.Wait()
-}
-
-// trickle sends a beginning, and then a byte a second.
-func trickle(ctx context.Context, address, beginning string) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return
-	}
-	defer conn.Close()
-	if beginning == "" {
-		<-ctx.Done()
-		return
-	}
-	secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // it does not come to trust
-	if secure.HandshakeContext(ctx) != nil {
-		return
-	}
-	for text := beginning; ; text = "a" {
-		if _, err := io.WriteString(secure, text); err != nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(time.Second):
-		}
-	}
-}
-
-// sendDeep sends lists in lists, deeper than any decoder should follow, and as deep as
-// some do: by themselves, and within the review.
-func sendDeep(ctx context.Context, t *target) {
-	for _, depth := range []int{3 << 20, 100_000, 9_000, 2_000} {
-		nested := strings.Repeat("[", depth) + strings.Repeat("]", depth)
-		within := strings.Replace(string(t.review), `"taskSpec":{`, `"taskSpec":{"description":`+nested+`,`, 1)
-		for _, body := range []string{nested, within} {
-			t.send(ctx, strings.NewReader(body), int64(len(body)))
-		}
-	}
 }

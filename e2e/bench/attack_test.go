@@ -5,42 +5,41 @@ import (
 	"time"
 )
 
-// TestAttack holds that the attacks reach a server from their own process, and that it
-// answers others meanwhile.
+// The attacks come from a process of their own and reach the server, which still answers.
 func TestAttack(t *testing.T) {
-	b, err := newBed(options{rounds: 1, span: time.Second, without: []string{armOurs}}, t.Output())
+	e, err := newEnvironment(options{rounds: 1, span: time.Second, without: []string{tekgate}}, t.Output())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		if err := b.close(t.Context()); err != nil {
+		if err := e.close(t.Context()); err != nil {
 			t.Error(err)
 		}
 	}()
-	null, err := b.target(t.Context(), armNull)
+	server, err := e.target(t.Context(), null)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, err := resetPeak(null.pid)
+	before, err := resetPeak(server.pid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"a body of 200 MB", "deep JSON"} { // slow connections take as long as they are held
-		if err := null.attack(t.Context(), name); err != nil {
+	for _, a := range attacks() {
+		if err := server.attack(t.Context(), a.name); err != nil {
 			t.Error(err)
 		}
 	}
-	if err := null.attack(t.Context(), "kindness"); err == nil {
-		t.Error("an attack that does not exist has run")
+	if err := server.attack(t.Context(), "kindness"); err == nil {
+		t.Error("an attack that does not exist ran")
 	}
-	spent, err := processTime(null.pid)
+	spent, err := processTime(server.pid)
 	if err != nil || spent < 50*time.Millisecond {
 		t.Errorf("reading 400 MB took the server %s, error %v: the attack did not reach it", spent, err)
 	}
-	if peak, err := memory(null.pid, "VmHWM"); err != nil || peak-before > 32 {
+	if peak, err := processMemory(server.pid, peakSet); err != nil || peak-before > 32 {
 		t.Errorf("a handler that keeps nothing grew by %.0f MiB, error %v", peak-before, err)
 	}
-	if err := null.once(t.Context(), null.caller(false)); err != nil {
+	if _, err := server.send(t.Context(), server.caller(false)); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,152 +1,118 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"net/http"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// load is how an arm is asked.
-type load struct {
-	clients int           // that ask one request after the other
-	keep    bool          // whether connections are kept
-	span    time.Duration // for how long; or
-	count   int           // how many requests, where it is not 0
+// sample has the durations of the requests that succeeded, and the errors of the others.
+type sample struct {
+	took   []time.Duration
+	failed []error
 }
 
-// outcome is what came of a load.
-type outcome struct {
-	requests int
-	wall     time.Duration
-	cpu      time.Duration // of the server's process
-	took     []time.Duration
+func (s *sample) add(other sample) {
+	s.took = append(s.took, other.took...)
+	s.failed = append(s.failed, other.failed...)
 }
 
-// warmUp is how long an arm is asked before it is measured.
-const warmUp = 300 * time.Millisecond
-
-// measured asks an arm for a while, then measures it.
-func (t *target) measured(ctx context.Context, l load) (outcome, error) {
-	caller := t.caller(l.keep)
-	defer caller.CloseIdleConnections()
-	if _, err := t.ask(ctx, caller, load{clients: l.clients, keep: l.keep, span: warmUp}); err != nil {
-		return outcome{}, err
+// quantile returns 0 if no request succeeded.
+func (s *sample) quantile(q float64) time.Duration {
+	if len(s.took) == 0 {
+		return 0
 	}
-	return t.ask(ctx, caller, l)
+	slices.Sort(s.took)
+	return s.took[min(int(q*float64(len(s.took))), len(s.took)-1)]
 }
 
-// ask runs a load. A request that is refused or fails ends it.
-func (t *target) ask(ctx context.Context, caller *http.Client, l load) (outcome, error) {
-	before, err := processTime(t.pid)
-	if err != nil {
-		return outcome{}, err
+func (s *sample) median() float64 { return millis(s.quantile(0.5)) }
+func (s *sample) p99() float64    { return millis(s.quantile(0.99)) }
+
+// err returns an error if a request failed.
+func (s *sample) err(candidate string) error {
+	if len(s.failed) == 0 {
+		return nil
 	}
-	began := time.Now()
-	var (
-		group  sync.WaitGroup
-		mu     sync.Mutex
-		out    outcome
-		failed error
-	)
-	for range l.clients {
+	return fmt.Errorf("%s: %d of %d requests failed: %w", candidate, len(s.failed), s.sent(), s.failed[0])
+}
+
+func (s *sample) sent() int { return len(s.failed) + len(s.took) }
+
+func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
+func millis(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }
+
+// sender sends one request and returns how long it took.
+type sender func(ctx context.Context) (time.Duration, error)
+
+// concurrently sends requests from a number of workers as long as next returns true.
+func concurrently(ctx context.Context, workers int, next func() bool, send sender) sample {
+	parts := make([]sample, workers)
+	var group sync.WaitGroup
+	for i := range parts {
 		group.Go(func() {
-			took, err := t.one(ctx, caller, l, began)
-			mu.Lock()
-			defer mu.Unlock()
-			out.took = append(out.took, took...)
-			if err != nil {
-				failed = err
+			for next() {
+				took, err := send(ctx)
+				if err != nil {
+					parts[i].failed = append(parts[i].failed, err)
+					continue
+				}
+				parts[i].took = append(parts[i].took, took)
 			}
 		})
 	}
 	group.Wait()
-	out.wall, out.requests = time.Since(began), len(out.took)
-	after, err := processTime(t.pid)
-	out.cpu = after - before
-	if failed != nil {
-		return outcome{}, fmt.Errorf("asking %s: %w", t.arm, failed)
+	var all sample
+	for _, part := range parts {
+		all.add(part)
 	}
-	return out, err
+	return all
 }
 
-// one is one client of a load.
-func (t *target) one(ctx context.Context, caller *http.Client, l load, began time.Time) ([]time.Duration, error) {
-	var took []time.Duration
-	for {
-		if l.count > 0 && len(took) >= l.count/l.clients || l.count == 0 && time.Since(began) >= l.span {
-			return took, nil
+// together sends n requests, at most width at once.
+func together(ctx context.Context, width, n int, send sender) sample {
+	var sent atomic.Int64
+	return concurrently(ctx, width, func() bool { return sent.Add(1) <= int64(n) && ctx.Err() == nil }, send)
+}
+
+// pace sends rate requests per second until ctx ends, and then waits for those that are
+// under way. At most width are under way at once: it sends fewer if answers are slower.
+func pace(ctx context.Context, rate float64, width int, send sender) sample {
+	var sent atomic.Int64
+	began := time.Now()
+	next := func() bool {
+		due := began.Add(time.Duration(float64(sent.Add(1)-1) / rate * float64(time.Second)))
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(time.Until(due)):
+			return ctx.Err() == nil
 		}
-		start := time.Now()
-		if err := t.once(ctx, caller); err != nil {
-			return took, err
+	}
+	return concurrently(context.WithoutCancel(ctx), width, next, send)
+}
+
+// inTurn measures candidates in blocks of n requests, width at once. It reverses the order
+// after each block, so that what a candidate leaves behind affects different others.
+func inTurn(
+	ctx context.Context, candidates []string, blocks, width, n int,
+	send func(ctx context.Context, candidate string) (time.Duration, error),
+) map[string]*sample {
+	samples := map[string]*sample{}
+	for _, candidate := range candidates {
+		samples[candidate] = &sample{}
+	}
+	order := slices.Clone(candidates)
+	for range blocks {
+		slices.Reverse(order)
+		for _, candidate := range order {
+			samples[candidate].add(together(ctx, width, n, func(ctx context.Context) (time.Duration, error) {
+				return send(ctx, candidate)
+			}))
 		}
-		took = append(took, time.Since(start))
 	}
-}
-
-// once sends the review and checks that it is allowed, over HTTP/1.1.
-func (t *target) once(ctx context.Context, caller *http.Client) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, bytes.NewReader(t.review))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	res, err := caller.Do(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		return err
-	}
-	if !bytes.Contains(text, []byte(`"allowed":true`)) || res.ProtoMajor != 1 {
-		return fmt.Errorf("it answers %s over %s: %.300s", res.Status, res.Proto, text)
-	}
-	return nil
-}
-
-// quantile is that of the times: 0.5, 0.99.
-func (o outcome) quantile(q float64) time.Duration {
-	if len(o.took) == 0 {
-		return 0
-	}
-	slices.Sort(o.took)
-	return o.took[min(int(float64(len(o.took))*q), len(o.took)-1)]
-}
-
-// cpuPerRequest is in µs.
-func (o outcome) cpuPerRequest() float64 {
-	return float64(o.cpu.Microseconds()) / float64(max(o.requests, 1))
-}
-
-// processTime is the CPU time that a process has taken, to 10 ms: fields 14 and 15 of
-// /proc/PID/stat, see proc_pid_stat(5).
-func processTime(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, fmt.Errorf("reading the CPU time of a server: %w", err)
-	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest) // from the third on
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("reading the CPU time of a server: its stat has %d fields", len(fields))
-	}
-	ticks := 0
-	for _, field := range fields[11:13] {
-		n, err := strconv.Atoi(field)
-		if err != nil {
-			return 0, fmt.Errorf("reading the CPU time of a server: %w", err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil
+	return samples
 }

@@ -1,14 +1,13 @@
-// Command bench compares Tekgate's admission server with its peers, in one run and on
-// one machine, and writes docs/benchmarks.md.
+// Command bench compares Tekgate's admission server and linter with their peers, in one
+// run on one machine, and writes docs/benchmarks.md.
 //
-// A figure of one run can be compared with the others of that run, and with nothing
-// else. So the arms of a benchmark take turns, round by round; what is reported is the
-// ratio of the medians, with the least and the largest ratio of a round; and the arm
-// "null", a handler that reads the request and answers with a constant, says how quiet
-// the machine was: a round in which it moved by more than a third from its median is
-// measured again.
+// A figure can be compared only with others of the same run. Candidates therefore take
+// turns in each round, and goals limit ratios of medians. The candidate "null", a handler
+// that returns a constant, shows how quiet the machine was: a round in which it moved by
+// more than a third from its median is measured again.
 //
-//	go run ./e2e/bench --rounds 1 --only B1,B7
+//	go run ./e2e/bench --rounds 1 --only cpu,handshakes
+//	go run ./e2e/bench --from e2e/bench/results.json --out docs/benchmarks.md
 package main
 
 import (
@@ -24,6 +23,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tekgate/tekgate/e2e/bench/report"
 )
 
 func main() { os.Exit(execute()) }
@@ -38,101 +39,147 @@ func execute() int {
 	return 0
 }
 
-// options are what the command line says.
+// options are the flags.
 type options struct {
-	rounds  int
-	span    time.Duration
-	only    []string
-	without []string
-	out     string
+	rounds    int
+	span      time.Duration
+	only      []string
+	without   []string
+	from      string
+	json, out string
 }
 
-// run measures, or, as `bench serve`, is one of the arms.
-func run(ctx context.Context, args []string, out, talk io.Writer) error {
+// run is the program. Its hidden subcommands are candidates and the attacker, which need
+// processes of their own.
+func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	var o options
 	command := &cobra.Command{
-		Use: "bench", Short: "Compare Tekgate's admission server with its peers", Args: cobra.NoArgs,
+		Use: "bench", Short: "Compare Tekgate's admission server and linter with their peers", Args: cobra.NoArgs,
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		RunE: func(command *cobra.Command, _ []string) error {
-			return compare(command.Context(), o, out, talk)
+			return o.run(command.Context(), out, errOut)
 		},
 	}
-	command.AddCommand(attackCommand())
 	flags := command.Flags()
-	flags.IntVar(&o.rounds, "rounds", 5, "how often each arm is measured")
-	flags.DurationVar(&o.span, "span", 3*time.Second, "how long an arm is measured in a round")
-	flags.StringSliceVar(&o.only, "only", nil, "ids of benchmarks, such as B1,B7; all by default")
-	flags.StringSliceVar(&o.without, "without", nil, "arms to leave out, such as kyverno,gatekeeper")
-	flags.StringVar(&o.out, "out", "", "`file` to write the report to; standard output by default")
-	command.AddCommand(serveCommand(), nullCommand())
+	flags.IntVar(&o.rounds, "rounds", 5, "number of rounds")
+	flags.DurationVar(&o.span, "span", 3*time.Second, "time for which a candidate is measured in each round")
+	flags.StringSliceVar(&o.only, "only", nil, "`ids` of benchmarks, such as cpu,lint; default all")
+	flags.StringSliceVar(&o.without, "without", nil, "`candidates` to leave out, such as kyverno,gatekeeper")
+	flags.StringVar(&o.from, "from", "", "`file` with measurements to render instead of measuring")
+	flags.StringVar(&o.json, "json", "", "`file` to write the measurements to")
+	flags.StringVar(&o.out, "out", "", "`file` to write the report to; default standard output")
+	command.AddCommand(serveCommand(), attackCommand())
 	command.SetArgs(args)
 	command.SetOut(out)
-	command.SetErr(talk)
+	command.SetErr(errOut)
 	return command.ExecuteContext(ctx)
 }
 
-// check refuses what cannot be measured.
+// check returns an error if the flags ask for something that cannot be measured.
 func (o options) check() error {
 	if o.rounds < 1 {
-		return fmt.Errorf("--rounds is %d: one is the least", o.rounds)
+		return fmt.Errorf("--rounds is %d: it must be at least 1", o.rounds)
 	}
 	for _, name := range o.without {
-		if name == armNull {
-			return errors.New("--without null: the other arms are told in its multiples")
+		if name == null {
+			return errors.New("--without null: the other candidates are compared with it")
 		}
-		known := func(arm string) bool { return named(arm, name) }
-		if !slices.ContainsFunc(arms(), known) {
-			return fmt.Errorf("there is no arm %s: choose of %s", name, strings.Join(arms(), ", "))
+		if !slices.ContainsFunc(optional(), func(candidate string) bool { return named(candidate, name) }) {
+			return fmt.Errorf("there is no candidate %s: use one of %s", name, strings.Join(optional(), ", "))
 		}
 	}
 	return nil
 }
 
-// compare runs the benchmarks that are asked for. One that fails is said in the
-// report, and makes the run fail at its end.
-func compare(ctx context.Context, o options, out, talk io.Writer) (err error) {
-	chosen, err := choose(benchmarks(), o.only)
-	if err := errors.Join(err, o.check()); err != nil {
-		return err
-	}
-	b, err := newBed(o, talk)
+// run writes a report of new or of recorded measurements. If a benchmark fails, the
+// report says so, and run returns the error after writing it.
+func (o options) run(ctx context.Context, out, errOut io.Writer) error {
+	descriptions, err := report.Describe()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.close(ctx)) }()
-	report, failed := Report{Rounds: o.rounds, Span: o.span}, []error(nil)
-	for _, one := range chosen {
-		fmt.Fprintf(talk, "%s %s\n", one.ID, one.Title)
-		result := Result{benchmark: one}
-		result.Figures, result.Err = one.Run(ctx, b)
-		result.Notes = b.takeNotes()
-		if result.Err != nil {
-			failed = append(failed, fmt.Errorf("measuring %s: %w", one.ID, result.Err))
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		report.Results = append(report.Results, result)
+	measurements, failed := o.measurements(ctx, errOut)
+	if len(measurements.Results) == 0 {
+		return failed
 	}
-	report.Missing = b.missing
-	report.Machine = thisMachine(ctx, b.clusters...)
-	return errors.Join(append(failed, report.save(o.out, out))...)
+	if o.json != "" {
+		text, err := measurements.JSON()
+		if err != nil {
+			return errors.Join(failed, err)
+		}
+		if err := os.WriteFile(o.json, text, 0o644); err != nil {
+			return errors.Join(failed, fmt.Errorf("writing the measurements: %w", err))
+		}
+	}
+	text := report.Markdown(descriptions, measurements)
+	if o.out == "" {
+		_, err = io.WriteString(out, text)
+	} else {
+		err = os.WriteFile(o.out, []byte(text), 0o644)
+	}
+	if err != nil {
+		err = fmt.Errorf("writing the report: %w", err)
+	}
+	return errors.Join(failed, err)
 }
 
-// choose returns the benchmarks with the given ids, in the table's order.
+func (o options) measurements(ctx context.Context, errOut io.Writer) (report.Run, error) {
+	if o.from == "" {
+		return o.measure(ctx, errOut)
+	}
+	file, err := os.Open(o.from)
+	if err != nil {
+		return report.Run{}, fmt.Errorf("reading measurements: %w", err)
+	}
+	defer file.Close()
+	return report.ReadRun(file)
+}
+
+// measure runs the chosen benchmarks.
+func (o options) measure(ctx context.Context, errOut io.Writer) (result report.Run, err error) {
+	chosen, err := choose(benchmarks(), o.only)
+	if err := errors.Join(err, o.check()); err != nil {
+		return result, err
+	}
+	e, err := newEnvironment(o, errOut)
+	if err != nil {
+		return result, err
+	}
+	defer func() { err = errors.Join(err, e.close(ctx)) }()
+	result = report.Run{Date: time.Now().UTC().Format(time.DateOnly), Rounds: o.rounds, Span: o.span.String()}
+	var failed []error
+	for _, b := range chosen {
+		fmt.Fprintf(errOut, "%s\n", b.id)
+		figures, err := b.run(ctx, e)
+		if ctx.Err() != nil {
+			return report.Run{}, ctx.Err()
+		}
+		one := report.Result{Benchmark: b.id, Figures: figures, Notes: e.takeNotes()}
+		if err != nil {
+			one.Error = firstLine(err)
+			failed = append(failed, fmt.Errorf("measuring %s: %w", b.id, err))
+		}
+		result.Results = append(result.Results, one)
+	}
+	result.Missing = e.missing
+	result.Machine, result.Commit, result.Versions = machine(), commit(ctx), versions(ctx, e.clusters...)
+	return result, errors.Join(failed...)
+}
+
+// choose returns the benchmarks with the given ids, in the order of all.
 func choose(all []benchmark, ids []string) ([]benchmark, error) {
 	if len(ids) == 0 {
 		return all, nil
 	}
 	var known []string
 	chosen := slices.DeleteFunc(slices.Clone(all), func(b benchmark) bool {
-		known = append(known, b.ID)
-		return !slices.Contains(ids, b.ID)
+		known = append(known, b.id)
+		return !slices.Contains(ids, b.id)
 	})
 	for _, id := range ids {
 		if !slices.Contains(known, id) {
-			return nil, fmt.Errorf("there is no benchmark %s: choose of %s", id, strings.Join(known, ", "))
+			return nil, fmt.Errorf("there is no benchmark %s: use some of %s", id, strings.Join(known, ", "))
 		}
 	}
 	return chosen, nil

@@ -2,13 +2,15 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tekgate/tekgate/e2e/bench/report"
 )
 
-// TestMain lets the test binary be the arms that the program is, see serveCommand and
-// attackCommand.
+// TestMain makes the test binary usable as the program's own child processes.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && slices.Contains([]string{"serve", "attack"}, os.Args[1]) {
 		os.Exit(execute())
@@ -16,29 +18,36 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestWithoutPeers runs two benchmarks from end to end with what needs no peer and no
-// cluster: the null handler and the kubebuilder idiom, each in a process of its own.
+// Two benchmarks run from end to end with the candidates that need no peer and no cluster,
+// and their measurements can be rendered again.
 func TestWithoutPeers(t *testing.T) {
-	var out, talk strings.Builder
+	data := filepath.Join(t.TempDir(), "results.json")
+	var out, errOut strings.Builder
 	err := run(t.Context(), []string{
-		"--rounds", "1", "--span", "100ms", "--only", "B1,B7", "--without", "tekgate,gatekeeper,kyverno,tekton,pod-identity",
-	}, &out, &talk)
+		"--rounds", "1", "--span", "100ms", "--only", "throughput,handshakes", "--json", data,
+		"--without", "tekgate,gatekeeper,kyverno,tekton,pod-identity",
+	}, &out, &errOut)
 	if err != nil {
-		t.Fatalf("%v\n%s", err, talk.String())
+		t.Fatalf("%v\n%s", err, errOut.String())
 	}
 	for _, part := range []string{
-		"# Benchmarks\n", "## B1: ", "## B7: ", "| null | ", "| kubebuilder | ",
-		"| B1 | CPU of Tekgate, in multiples of null's | ≤ 1.50 |  |  | not measured |\n",
+		"# Benchmarks\n", "## throughput\n", "## handshakes\n", "| null | ", "| kubebuilder | ",
+		"| not measured |\n",
 	} {
 		if !strings.Contains(out.String(), part) {
 			t.Errorf("the report lacks %q", part)
 		}
 	}
-	if strings.Contains(out.String(), "Not measured") {
-		t.Errorf("a benchmark was not measured:\n%s", out.String())
+	if strings.Contains(out.String(), "The benchmark failed") {
+		t.Errorf("a benchmark failed:\n%s", out.String())
 	}
 	if host, err := os.Hostname(); err == nil && strings.Contains(out.String(), host) {
 		t.Errorf("the report names the machine %s", host)
+	}
+	var again strings.Builder
+	err = run(t.Context(), []string{"--from", data}, &again, &errOut)
+	if err != nil || again.String() != out.String() {
+		t.Errorf("rendered again, with error %v:\n%s\nwant\n%s", err, again.String(), out.String())
 	}
 }
 
@@ -47,32 +56,34 @@ func TestRunFails(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"--only", "B1,B99"}, "there is no benchmark B99: choose of B1, B2"},
+		{[]string{"--only", "cpu,gpu"}, "there is no benchmark gpu: use some of cpu, throughput"},
 		{[]string{"--rounds", "0"}, "--rounds is 0"},
-		{[]string{"--only", "B1", "--without", "null,tekgate,gatekeeper,kyverno,tekton,pod-identity"}, "--without null"},
-		{[]string{"--without", "kyvreno"}, "there is no arm kyvreno"},
+		{[]string{"--only", "cpu", "--without", "null,tekgate,gatekeeper,kyverno"}, "--without null"},
+		{[]string{"--without", "kyvreno"}, "there is no candidate kyvreno"},
+		{[]string{"--from", "testdata/missing.json"}, "reading measurements: open testdata/missing.json"},
 	} {
-		var out, talk strings.Builder
-		err := run(t.Context(), tt.args, &out, &talk)
-		if err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%q gives error %v, want one with %q", tt.args, err, tt.want)
+		var out, errOut strings.Builder
+		err := run(t.Context(), tt.args, &out, &errOut)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || out.Len() > 0 {
+			t.Errorf("%q gives error %v and output %q, want an error with %q", tt.args, err, out.String(), tt.want)
 		}
 	}
 }
 
-// TestBenchmarks holds that each row says what it has to say, and that goals are about
-// something that can be met or missed.
+// Each benchmark is described, in the order in which they run.
 func TestBenchmarks(t *testing.T) {
-	seen := map[string]bool{}
+	d, err := report.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var described, run []string
+	for _, b := range d.Benchmarks {
+		described = append(described, b.ID)
+	}
 	for _, b := range benchmarks() {
-		if seen[b.ID] || b.Title == "" || b.Load == "" || b.Silent == "" || b.Run == nil {
-			t.Errorf("%s is there twice, or lacks its title, load, what it does not show, or its function", b.ID)
-		}
-		seen[b.ID] = true
-		for _, g := range b.Goals {
-			if g.Text == "" || g.What == "" || g.Over == "" || (g.AtMost == nil) == (g.AtLeast == nil) {
-				t.Errorf("%s: the goal %+v is incomplete", b.ID, g)
-			}
-		}
+		run = append(run, b.id)
+	}
+	if !slices.Equal(described, run) {
+		t.Errorf("report/benchmarks.yaml describes %v, want %v", described, run)
 	}
 }

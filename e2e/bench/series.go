@@ -6,106 +6,107 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/tekgate/tekgate/e2e/bench/report"
 )
 
-// Sample is what one arm gave in one round, by what was measured.
-type Sample map[string]float64
+// scores are what a candidate scored in one round, by measure.
+type scores map[string]float64
 
-// Series is one benchmark's rounds.
-type Series struct {
-	ID   string
-	Arms []string // in the order in which they take turns
-	// Rounds is how many there are at most; 0 is as many as the command line says.
-	Rounds int
-	// Units says what is measured, in the order of the tables.
-	Units []Unit
-	// Guard is the measure by which GuardArm says that the machine was quiet. Without
-	// one no round is thrown away.
-	Guard, GuardArm string
-	Measure         func(ctx context.Context, arm string) (Sample, error)
+// series is a benchmark whose candidates take turns in each round.
+type series struct {
+	candidates []string
+	// rounds is the most that make sense; 0 means as many as the command line says.
+	rounds   int
+	measures []measure // in the order of the tables
+	// guard is the measure of null that shows whether the machine was quiet. Without one,
+	// no round is discarded.
+	guard string
+	run   func(ctx context.Context, candidate string) (scores, error)
 }
 
-// Unit is the unit of what is measured.
-type Unit struct{ What, Unit string }
+type measure struct{ name, unit string }
 
-// mostMoved is by how much of its median the guard may move.
+// mostMoved is the part of its median by which the guard may move.
 const mostMoved = 1.0 / 3
 
-// measure runs the rounds. One in which the guard moved by more than a third from
-// its median is thrown away and measured again, at most as often as there are rounds.
-func (b *bed) measure(ctx context.Context, s Series) ([]Figure, error) {
-	var rounds []map[string]Sample
-	all := s.Arms
-	want := b.rounds
-	if s.Rounds > 0 {
-		want = min(want, s.Rounds)
+// measure runs the rounds. It discards those in which the guard moved too much and
+// measures them again, at most as many as there are rounds.
+func (e *environment) measure(ctx context.Context, s series) ([]report.Figure, error) {
+	want := e.rounds
+	if s.rounds > 0 {
+		want = min(want, s.rounds)
 	}
-	thrown, spare := 0, want
+	all := s.candidates
+	var rounds []map[string]scores
+	discarded, spare := 0, want
 	for {
 		for len(rounds) < want {
-			round, err := b.round(ctx, &s)
+			round, err := e.round(ctx, &s)
 			if err != nil {
 				return nil, err
 			}
 			rounds = append(rounds, round)
-			fmt.Fprintf(b.talk, "%s round %d of %d\n", s.ID, len(rounds), want)
+			fmt.Fprintf(e.log, "round %d of %d\n", len(rounds), want)
 		}
 		quiet := s.quiet(rounds)
 		moved := len(rounds) - len(quiet)
+		if moved > spare {
+			e.note("Includes %s in which null moved by more than a third from its median, because no quieter "+
+				"ones followed.", countRounds(moved))
+			break
+		}
 		if moved == 0 {
 			break
 		}
-		if moved > spare {
-			b.note("%s in which %s moved by more than a third from its median stayed in the figures: no quieter ones were to be had.", times(moved), s.GuardArm)
-			break
-		}
-		spare, thrown, rounds = spare-moved, thrown+moved, quiet
+		spare, discarded, rounds = spare-moved, discarded+moved, quiet
 	}
-	if thrown > 0 {
-		b.note("%s: thrown away and measured again, since %s moved by more than a third from its median.", times(thrown), s.GuardArm)
+	if discarded > 0 {
+		e.note("Discarded and measured again: %s in which null moved by more than a third from its median.",
+			countRounds(discarded))
 	}
-	s.Arms = all
+	s.candidates = all
 	return s.figures(rounds), nil
 }
 
-func times(rounds int) string {
-	if rounds == 1 {
-		return "One round"
+func countRounds(n int) string {
+	if n == 1 {
+		return "1 round"
 	}
-	return fmt.Sprintf("%d rounds", rounds)
+	return fmt.Sprintf("%d rounds", n)
 }
 
-// round measures each arm once. An arm of a peer that fails is left out from then on;
-// without the guard or Tekgate nothing is left to compare.
-func (b *bed) round(ctx context.Context, s *Series) (map[string]Sample, error) {
-	round := map[string]Sample{}
-	for _, arm := range s.Arms {
-		sample, err := s.Measure(ctx, arm)
+// round measures each candidate once. A peer that fails is left out of later rounds; null
+// and Tekgate must not fail.
+func (e *environment) round(ctx context.Context, s *series) (map[string]scores, error) {
+	round := map[string]scores{}
+	for _, candidate := range s.candidates {
+		scored, err := s.run(ctx, candidate)
 		switch {
 		case err == nil:
-			round[arm] = sample
-		case ctx.Err() != nil || arm == s.GuardArm || strings.HasPrefix(arm, armOurs):
-			return nil, fmt.Errorf("measuring %s: %w", arm, err)
+			round[candidate] = scored
+		case ctx.Err() != nil || candidate == null || strings.HasPrefix(candidate, tekgate):
+			return nil, fmt.Errorf("measuring %s: %w", candidate, err)
 		default:
-			fmt.Fprintf(b.talk, "%s: %s fails and is left out: %v\n", s.ID, arm, err)
-			b.note("%s failed while it was measured, and has fewer rounds than the others.", arm)
-			s.Arms = slices.DeleteFunc(slices.Clone(s.Arms), func(a string) bool { return a == arm })
+			fmt.Fprintf(e.log, "%s fails and is left out: %v\n", candidate, err)
+			e.note("%s failed, and has fewer rounds than the others.", candidate)
+			s.candidates = slices.DeleteFunc(slices.Clone(s.candidates), func(c string) bool { return c == candidate })
 		}
 	}
 	return round, nil
 }
 
-// quiet returns the rounds in which the guard did not move.
-func (s Series) quiet(rounds []map[string]Sample) []map[string]Sample {
-	if s.Guard == "" {
+// quiet returns the rounds in which the guard did not move too much.
+func (s series) quiet(rounds []map[string]scores) []map[string]scores {
+	if s.guard == "" {
 		return rounds
 	}
 	var values []float64
 	for _, round := range rounds {
-		values = append(values, round[s.GuardArm][s.Guard])
+		values = append(values, round[null][s.guard])
 	}
-	middle := median(values)
-	var quiet []map[string]Sample
+	middle := report.Median(values)
+	var quiet []map[string]scores
 	for i, round := range rounds {
 		if math.Abs(values[i]-middle) <= mostMoved*middle {
 			quiet = append(quiet, round)
@@ -114,20 +115,31 @@ func (s Series) quiet(rounds []map[string]Sample) []map[string]Sample {
 	return quiet
 }
 
-func (s Series) figures(rounds []map[string]Sample) []Figure {
-	var figures []Figure
-	for _, unit := range s.Units {
-		for _, arm := range s.Arms {
-			figure := Figure{ID: s.ID, What: unit.What, Arm: arm, Unit: unit.Unit}
+func (s series) figures(rounds []map[string]scores) []report.Figure {
+	r := &recorder{}
+	for _, m := range s.measures {
+		for _, candidate := range s.candidates {
 			for _, round := range rounds {
-				if value, measured := round[arm][unit.What]; measured {
-					figure.Rounds = append(figure.Rounds, value)
+				if value, measured := round[candidate][m.name]; measured {
+					r.record(m.name, candidate, m.unit, value)
 				}
-			}
-			if len(figure.Rounds) > 0 {
-				figures = append(figures, figure)
 			}
 		}
 	}
-	return figures
+	return r.figures
+}
+
+// recorder collects figures, round by round.
+type recorder struct{ figures []report.Figure }
+
+// record adds a round's value to a figure.
+func (r *recorder) record(measure, candidate, unit string, value float64) {
+	i := slices.IndexFunc(r.figures, func(f report.Figure) bool {
+		return f.Measure == measure && f.Candidate == candidate
+	})
+	if i < 0 {
+		r.figures = append(r.figures, report.Figure{Measure: measure, Candidate: candidate, Unit: unit})
+		i = len(r.figures) - 1
+	}
+	r.figures[i].Rounds = append(r.figures[i].Rounds, value)
 }

@@ -14,9 +14,8 @@ import (
 	"github.com/tekgate/tekgate/e2e/baseline"
 )
 
-// serveCommand is one of the arms in a process of its own, see peers.StartBaseline. It
-// serves with net/http as it comes, but for HTTP/2, which no API server speaks to a
-// Service.
+// serveCommand runs a handler of package baseline, see peers.StartBaseline. It uses
+// net/http's defaults, but without HTTP/2, which no API server uses for a Service.
 func serveCommand() *cobra.Command {
 	var dir, address string
 	command := &cobra.Command{
@@ -35,20 +34,20 @@ func serveCommand() *cobra.Command {
 			return server.ListenAndServeTLS(filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"))
 		},
 	}
-	command.Flags().StringVar(&dir, "dir", "", "`folder` with tls.crt, tls.key and answer.json")
+	command.Flags().StringVar(&dir, "dir", "", "`directory` with tls.crt, tls.key and answer.json")
 	command.Flags().StringVar(&address, "address", "", "`address` to serve at")
 	return command
 }
 
 func baselineHandler(kind, answer string) (http.Handler, error) {
 	switch kind {
-	case "null":
+	case null:
 		text, err := os.ReadFile(answer)
 		if err != nil {
 			return nil, fmt.Errorf("reading the answer: %w", err)
 		}
 		return baseline.Null(text), nil
-	case "kubebuilder":
+	case kubebuilder:
 		handler, err := baseline.Kubebuilder()
 		return &admission.Webhook{Handler: handler}, err
 	default:

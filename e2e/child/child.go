@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// Log takes what a process says, and may be read meanwhile. Its zero value is empty.
+// Log collects the output of a process, and may be read at any time. Its zero value is empty.
 type Log struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -28,8 +28,8 @@ func (l *Log) String() string {
 	return l.text.String()
 }
 
-// FreeAddress returns an address of loopback at which nobody listens. Somebody else
-// could take it before it is used; then the process says so and ends.
+// FreeAddress returns an unused address of loopback. Another process could take it before
+// it is used; then the process ends with an error.
 func FreeAddress(ctx context.Context) (string, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

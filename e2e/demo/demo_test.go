@@ -10,11 +10,12 @@ import (
 	"github.com/tekgate/tekgate/e2e/cluster"
 )
 
-// The demo checks each of its own claims; this checks that it shows them.
+// The demo checks each of its own claims; this test checks that it prints them.
 func TestDemo(t *testing.T) {
 	existing := os.Getenv(cluster.KubeconfigEnv) != ""
 	bin := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", bin, "../../cmd/tekgate", "../../cmd/webhook", "../../cmd/interceptor").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", bin, "../../cmd/tekgate", "../../cmd/webhook", "../../cmd/interceptor")
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building: %v\n%s", err, out)
 	}
 	tmp := t.TempDir()
@@ -37,12 +38,12 @@ func TestDemo(t *testing.T) {
 	} {
 		_, after, found := strings.Cut(text, want)
 		if !found {
-			t.Fatalf("%q does not follow in\n%s", want, out.String())
+			t.Fatalf("%q is missing, or out of order, in\n%s", want, out.String())
 		}
 		text = after
 	}
 	if !existing && strings.Contains(out.String(), "stay in your cluster") {
-		t.Error("the demo speaks of a cluster that is not there")
+		t.Error("the demo mentions a cluster that does not exist")
 	}
 	if left, err := exec.Command("find", tmp, "-mindepth", "1").Output(); err != nil || len(left) > 0 {
 		t.Errorf("left behind (error %v):\n%s", err, left)

@@ -24,10 +24,9 @@ import (
 
 func newSecret() string { return rand.Text() }
 
-// giteeToken is what Gitee puts into X-Gitee-Token in its sign mode: the
-// base64 of the HMAC-SHA256 of timestamp, newline and secret, keyed with the
-// secret. It is written down here a second time on purpose, so that the demo
-// does not check the interceptor against itself.
+// giteeToken is the value of X-Gitee-Token in Gitee's sign mode: the base64 of
+// the HMAC-SHA256 of timestamp, newline and secret, keyed with the secret. It
+// does not use the interceptor's code, which it is to check.
 func giteeToken(secret, timestamp string) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(timestamp + "\n" + secret))
@@ -58,8 +57,8 @@ func (d *demo) deliverForged(ctx context.Context) error {
 	return nil
 }
 
-// deliver signs a push with a secret and asks the interceptor about it, in the
-// way and with the parameters that Tekton's EventListener would.
+// deliver signs a push with a secret and sends it to the interceptor, with the
+// parameters that Tekton's EventListener would use.
 func (d *demo) deliver(ctx context.Context, secret string) (*triggers.InterceptorResponse, error) {
 	body, err := fill("objects/push.json", nil)
 	if err != nil {
@@ -79,7 +78,9 @@ func (d *demo) deliver(ctx context.Context, secret string) (*triggers.Intercepto
 			"mode":      "sign",
 			"secretRef": map[string]any{"secretName": "gitee-webhook", "secretKey": "secretToken"},
 		},
-		Context: &triggers.TriggerContext{EventURL: "/", EventID: rand.Text(), TriggerID: "namespaces/default/triggers/git-trigger1"},
+		Context: &triggers.TriggerContext{
+			EventURL: "/", EventID: rand.Text(), TriggerID: "namespaces/default/triggers/git-trigger1",
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -87,8 +88,8 @@ func (d *demo) deliver(ctx context.Context, secret string) (*triggers.Intercepto
 	return d.ask(ctx, request)
 }
 
-// ask posts a request to where the ClusterInterceptor says, trusting the CA
-// that it names and no other.
+// ask posts a request to the URL in the ClusterInterceptor, and trusts only its
+// CA.
 func (d *demo) ask(ctx context.Context, body []byte) (*triggers.InterceptorResponse, error) {
 	interceptor := clusterInterceptor()
 	if err := d.client.Get(ctx, client.ObjectKeyFromObject(interceptor), interceptor); err != nil {

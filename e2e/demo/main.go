@@ -1,11 +1,11 @@
-// Command demo shows Tekgate's whole job on a real API server: it starts one,
-// installs Tekton and Tekgate from a mirror, runs the two servers as
-// processes, and has a TaskRun completed, a broken EventListener refused, and a
-// signed and a forged event told apart.
+// Command demo shows what Tekgate does, on a real API server. It starts one,
+// installs Tekton and Tekgate from a mirror, and runs the two servers as
+// processes. A TaskRun is completed, a broken EventListener is refused, and a
+// forged event is distinguished from a signed one.
 //
-// There is no node: nothing is pulled and no Pod runs. The servers run outside
-// the cluster, so the webhook configurations carry a loopback URL in place of
-// a Service; nothing else differs from an installation.
+// There is no node: no image is pulled and no Pod runs. The servers run outside
+// the cluster, so the webhook configurations have a loopback URL instead of a
+// Service; nothing else differs from an installation.
 package main
 
 import (
@@ -21,16 +21,16 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
 func main() { os.Exit(start()) }
 
 func start() int {
-	bin := flag.String("bin", "bin", "the folder with tekgate, webhook and interceptor")
+	bin := flag.String("bin", "bin", "the directory with tekgate, webhook and interceptor")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -41,7 +41,7 @@ func start() int {
 	return 0
 }
 
-// demo is what the steps share.
+// demo is the state that the steps share.
 type demo struct {
 	out     io.Writer
 	bin     string
@@ -54,7 +54,7 @@ type demo struct {
 	created []*unstructured.Unstructured
 }
 
-// step is one thing that the demo shows.
+// step is one part of the demo.
 type step struct {
 	title string
 	do    func(*demo, context.Context) error
@@ -71,8 +71,8 @@ var steps = []step{
 	{"deliver the same push with a forged signature", (*demo).deliverForged},
 }
 
-// run shows all steps, printing each as it goes and how long it took, and ends
-// everything that it started.
+// run runs all steps, prints each with its duration, and ends everything that it
+// started.
 func run(ctx context.Context, bin string, out io.Writer) (err error) {
 	bin, err = filepath.Abs(bin)
 	if err != nil {
@@ -80,7 +80,7 @@ func run(ctx context.Context, bin string, out io.Writer) (err error) {
 	}
 	d := &demo{out: out, bin: bin}
 	if d.dir, err = os.MkdirTemp("", "tekgate-demo-"); err != nil {
-		return fmt.Errorf("making a folder: %w", err)
+		return fmt.Errorf("creating a directory: %w", err)
 	}
 	defer func() { err = errors.Join(err, d.cleanUp()) }()
 
@@ -107,9 +107,8 @@ func (d *demo) startCluster(ctx context.Context) error {
 		return err
 	}
 	d.cluster = c
-	d.client, err = client.New(c.Config, client.Options{Scheme: runtime.NewScheme()})
-	if err != nil {
-		return fmt.Errorf("connecting: %w", err)
+	if d.client, err = kube.Client(c.Config); err != nil {
+		return err
 	}
 	d.say("the API server answers at %s", c.Config.Host)
 	return nil

@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"github.com/aymanbagabas/go-udiff"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"github.com/tekgate/tekgate/internal/kube"
 	"github.com/tekgate/tekgate/internal/release"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 //go:embed tekgate.yaml objects
@@ -42,21 +43,25 @@ func object(apiVersion, kind, namespace, name string) *unstructured.Unstructured
 	return obj
 }
 
+const registration = "admissionregistration.k8s.io/v1"
+
 func mutating() *unstructured.Unstructured {
-	return object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "", "mutate.tekgate.dev")
+	return object(registration, "MutatingWebhookConfiguration", "", wellknown.MutatingConfiguration)
 }
 
 func validating() *unstructured.Unstructured {
-	return object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "", "validate.tekgate.dev")
+	return object(registration, "ValidatingWebhookConfiguration", "", wellknown.ValidatingConfiguration)
 }
 
 func clusterInterceptor() *unstructured.Unstructured {
 	return object("triggers.tekton.dev/v1alpha1", "ClusterInterceptor", "", "tekgate")
 }
 
-// create creates the objects of one of the demo's files and returns them as
-// they were stored.
-func (d *demo) create(ctx context.Context, name string, values map[string]string) ([]*unstructured.Unstructured, error) {
+// create creates the objects in one of the demo's files, and returns them as
+// stored.
+func (d *demo) create(
+	ctx context.Context, name string, values map[string]string,
+) ([]*unstructured.Unstructured, error) {
 	text, err := fill("objects/"+name, values)
 	if err != nil {
 		return nil, err
@@ -74,8 +79,8 @@ func (d *demo) create(ctx context.Context, name string, values map[string]string
 	return objects, nil
 }
 
-// removeObjects takes from a cluster that stays what only the demo needed, and
-// what names the servers that end with it. Tekton and Tekgate stay installed.
+// removeObjects deletes the demo's objects and the registrations of its servers
+// from a cluster that remains. Tekton and Tekgate stay installed.
 func (d *demo) removeObjects() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
@@ -83,11 +88,12 @@ func (d *demo) removeObjects() error {
 	var problems []error
 	for _, obj := range slices.Backward(gone) {
 		err := d.client.Delete(ctx, obj)
-		if client.IgnoreNotFound(err) != nil && !meta.IsNoMatchError(err) {
+		if err != nil && !kube.Absent(err) {
 			problems = append(problems, fmt.Errorf("removing %s %s: %w", obj.GetKind(), obj.GetName(), err))
 		}
 	}
-	fmt.Fprintln(d.out, "\nTekton and Tekgate stay in your cluster; `tekgate install` with your mirror makes its API server call Tekgate's Pods.")
+	fmt.Fprintln(d.out, "\nTekton and Tekgate stay in your cluster; "+
+		"`tekgate install` with your mirror makes its API server call Tekgate's Pods.")
 	return errors.Join(problems...)
 }
 
@@ -131,7 +137,8 @@ func specDiff(written, stored *unstructured.Unstructured) (string, error) {
 		}
 		texts[i] = string(text)
 	}
-	return udiff.Unified("TaskRun/build-image (as written)", "TaskRun/build-image (as stored)", texts[0], texts[1]), nil
+	const name = "TaskRun/build-image"
+	return udiff.Unified(name+" (as written)", name+" (as stored)", texts[0], texts[1]), nil
 }
 
 func (d *demo) refuseEventListener(ctx context.Context) error {

@@ -10,16 +10,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/e2e/child"
+	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // ports are the loopback addresses that the servers listen on.
@@ -46,19 +48,20 @@ func (d *demo) install(ctx context.Context) error {
 		return err
 	}
 	d.say("$ tekgate install --wait=false --skip-probe --config tekgate.yaml")
-	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, "tekgate"), "install", "--wait=false", "--skip-probe", "--config", config, "--kubeconfig", d.cluster.Kubeconfig)
-	var talk bytes.Buffer
-	cmd.Stderr = &talk
+	cmd := exec.CommandContext(ctx, filepath.Join(d.bin, "tekgate"), "install", "--wait=false", "--skip-probe",
+		"--config", config, "--kubeconfig", d.cluster.Kubeconfig)
+	var errOut bytes.Buffer
+	cmd.Stderr = &errOut
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%w: %s", err, strings.TrimSpace(talk.String()))
+		return fmt.Errorf("%w: %s", err, strings.TrimSpace(errOut.String()))
 	}
-	d.summary(&talk)
+	d.summary(&errOut)
 	return d.showImages(ctx)
 }
 
-// summary prints what install said but for its lines for each object.
-func (d *demo) summary(talk io.Reader) {
-	lines := bufio.NewScanner(talk)
+// summary prints install's output without the lines about single objects.
+func (d *demo) summary(errOut io.Reader) {
+	lines := bufio.NewScanner(errOut)
 	for lines.Scan() {
 		if !strings.HasPrefix(lines.Text(), "  ") {
 			d.say("%s", lines.Text())
@@ -66,10 +69,10 @@ func (d *demo) summary(talk io.Reader) {
 	}
 }
 
-// showImages prints where the images of Tekton's controller are to come from,
-// the ones in its arguments included.
+// showImages prints the images of Tekton's controller, including those in its
+// arguments.
 func (d *demo) showImages(ctx context.Context) error {
-	deployment := object("apps/v1", "Deployment", "tekton-pipelines", "tekton-pipelines-controller")
+	deployment := object("apps/v1", "Deployment", wellknown.PipelinesNamespace, "tekton-pipelines-controller")
 	if err := d.client.Get(ctx, client.ObjectKeyFromObject(deployment), deployment); err != nil {
 		return err
 	}
@@ -90,20 +93,25 @@ func (d *demo) showImages(ctx context.Context) error {
 
 func (d *demo) startServers(ctx context.Context) error {
 	config := filepath.Join(d.dir, "tekgate.yaml")
-	common := []string{"--kubeconfig", d.cluster.Kubeconfig, "--config", config, "--namespace", "tekgate", "--health-bind-address", "127.0.0.1:0"}
-	err := d.startServer(ctx, "webhook", append(common, "--metrics-bind-address", "0", "--bind-address", d.ports.webhook)...)
-	if err != nil {
+	common := []string{
+		"--kubeconfig", d.cluster.Kubeconfig, "--config", config, "--namespace", wellknown.TekgateNamespace,
+		"--health-bind-address", "127.0.0.1:0",
+	}
+	webhook := slices.Concat(common, []string{"--metrics-bind-address", "0", "--bind-address", d.ports.webhook})
+	if err := d.startServer(ctx, "webhook", webhook...); err != nil {
 		return err
 	}
-	err = d.startServer(ctx, "interceptor", append(common, "--bind-address", d.ports.interceptor, "--url", "https://"+d.ports.interceptor)...)
-	if err != nil {
+	interceptor := slices.Concat(common, []string{
+		"--bind-address", d.ports.interceptor, "--url", "https://" + d.ports.interceptor,
+	})
+	if err := d.startServer(ctx, "interceptor", interceptor...); err != nil {
 		return err
 	}
-	return d.waitUntilWired(ctx)
+	return d.waitUntilRegistered(ctx)
 }
 
 func (d *demo) startServer(ctx context.Context, name string, args ...string) error {
-	// Not bound to ctx: the server is to end by SIGTERM, as in a cluster.
+	// ctx does not kill the server, because it ends by SIGTERM, as in a cluster.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), filepath.Join(d.bin, name), args...)
 	s := &server{name: name, cmd: cmd, exited: make(chan error, 1), log: &bytes.Buffer{}}
 	cmd.Stdout, cmd.Stderr = s.log, s.log
@@ -116,10 +124,10 @@ func (d *demo) startServer(ctx context.Context, name string, args ...string) err
 	return nil
 }
 
-// waitUntilWired waits until both servers have made their certificates and
-// told the API server about them.
-func (d *demo) waitUntilWired(ctx context.Context) error {
-	wired := []struct {
+// waitUntilRegistered waits until both servers have made their certificates and
+// registered their CAs.
+func (d *demo) waitUntilRegistered(ctx context.Context) error {
+	registered := []struct {
 		object *unstructured.Unstructured
 		what   string
 	}{
@@ -127,21 +135,19 @@ func (d *demo) waitUntilWired(ctx context.Context) error {
 		{validating(), "ValidatingWebhookConfiguration validate.tekgate.dev has its caBundle"},
 		{clusterInterceptor(), "ClusterInterceptor tekgate has its label and caBundle"},
 	}
-	for _, w := range wired {
-		err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
-			if err := d.died(); err != nil {
+	for _, r := range registered {
+		trusted := func(ctx context.Context) (bool, error) {
+			if err := d.ended(); err != nil {
 				return false, err
 			}
-			err := d.client.Get(ctx, client.ObjectKeyFromObject(w.object), w.object)
-			if client.IgnoreNotFound(err) != nil && !meta.IsNoMatchError(err) {
-				return false, err
-			}
-			return err == nil && caBundle(w.object) != "", nil
-		})
-		if err != nil {
-			return fmt.Errorf("waiting until %s: %w", w.what, err)
+			found, err := kube.NewReader(d.client).Find(ctx, "", r.object.GetName(), r.object)
+			return found && caBundle(r.object) != "", err
 		}
-		d.say("%s", w.what)
+		err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 30*time.Second, true, trusted)
+		if err != nil {
+			return fmt.Errorf("waiting until %s: %w", r.what, err)
+		}
+		d.say("%s", r.what)
 	}
 	return nil
 }
@@ -160,8 +166,8 @@ func caBundle(obj *unstructured.Unstructured) string {
 	return bundle
 }
 
-// died returns an error when a server is no longer there.
-func (d *demo) died() error {
+// ended returns an error if a server has ended.
+func (d *demo) ended() error {
 	for _, s := range d.servers {
 		select {
 		case err := <-s.exited:
@@ -174,7 +180,7 @@ func (d *demo) died() error {
 }
 
 func (s *server) stop() error {
-	// The process may be gone already; then waiting says so.
+	// If the process has ended already, waiting returns its error.
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case err := <-s.exited:
@@ -189,7 +195,7 @@ func (s *server) stop() error {
 	}
 }
 
-// serverLogs ends the servers and returns what they said, for an error.
+// serverLogs ends the servers and returns their output, for an error.
 func (d *demo) serverLogs() string {
 	var logs strings.Builder
 	for _, s := range d.servers {
@@ -199,7 +205,7 @@ func (d *demo) serverLogs() string {
 	return logs.String()
 }
 
-// file writes one of the demo's files to its folder, placeholders filled in.
+// file fills in one of the demo's files and writes it to the demo's directory.
 func (d *demo) file(name string, values map[string]string) (string, error) {
 	text, err := fill(name, values)
 	if err != nil {
@@ -209,7 +215,7 @@ func (d *demo) file(name string, values map[string]string) (string, error) {
 	return path, os.WriteFile(path, text, 0o600)
 }
 
-// indented writes to a demo's output below a step's title.
+// indented indents output below a step's title.
 type indented struct{ out io.Writer }
 
 func (i indented) Write(p []byte) (int, error) {

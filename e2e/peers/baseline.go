@@ -6,14 +6,16 @@ import (
 	"path/filepath"
 )
 
-// StartBaseline runs one of package baseline's handlers, "null" or "kubebuilder", in a
-// process of its own. program is one that serves it, given the arguments
+// StartBaseline runs a handler of package baseline, "null" or "kubebuilder", in a process
+// of its own. program serves it when it gets the arguments
 //
-//	serve <kind> --dir <folder with tls.crt, tls.key and answer.json> --address <host:port>
+//	serve <kind> --dir <directory with tls.crt, tls.key and answer.json> --address <host:port>
 //
-// answer is what null answers.
+// answer is the answer of null.
 func StartBaseline(ctx context.Context, program, kind string, answer []byte, o Options) (*Server, error) {
-	dir, err := folder(map[string][]byte{"tls.crt": o.Identity.Certificate, "tls.key": o.Identity.Key, "answer.json": answer})
+	dir, err := directory(map[string][]byte{
+		"tls.crt": o.Identity.Certificate, "tls.key": o.Identity.Key, "answer.json": answer,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -22,7 +24,8 @@ func StartBaseline(ctx context.Context, program, kind string, answer []byte, o O
 		return nil, err
 	}
 	address := net.JoinHostPort("127.0.0.1", ports[0])
-	s, err := launch(ctx, kind, program, dir, nil, []string{"serve", kind, "--dir", filepath.Clean(dir), "--address", address})
+	args := []string{"serve", kind, "--dir", filepath.Clean(dir), "--address", address}
+	s, err := launch(ctx, kind, program, dir, nil, args)
 	if err != nil {
 		return nil, err
 	}

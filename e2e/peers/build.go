@@ -12,8 +12,7 @@ import (
 	"github.com/tekgate/tekgate/internal/release"
 )
 
-// The programs that can be built, by their names in the cache. Tekton's webhook is
-// package tekton's.
+// The programs that can be built, by their names in the cache.
 const (
 	Gatekeeper  = "gatekeeper"
 	Gator       = "gator" // Gatekeeper's command line
@@ -29,22 +28,30 @@ type Module struct {
 	Programs map[string]string
 }
 
-// Modules returns the peers, in the order in which they are built. They stand here
-// and in no go.mod: none of them is imported, and each is built with its own go.mod.
+// Modules returns the peers, in the order in which they are built. They are not in
+// go.mod, because none is imported, and each is built with its own go.mod.
 func Modules() []Module {
 	return []Module{
-		{"github.com/open-policy-agent/gatekeeper/v3", "v3.23.1", map[string]string{Gatekeeper: ".", Gator: "cmd/gator"}},
-		{"github.com/kyverno/kyverno", "v1.19.1", map[string]string{Kyverno: "cmd/kyverno", KyvernoCLI: "cmd/cli/kubectl-kyverno"}},
-		{"github.com/aws/amazon-eks-pod-identity-webhook", "v0.6.17", map[string]string{PodIdentity: "."}},
+		{
+			"github.com/open-policy-agent/gatekeeper/v3", "v3.23.1",
+			map[string]string{Gatekeeper: ".", Gator: "cmd/gator"},
+		},
+		{
+			"github.com/kyverno/kyverno", "v1.19.1",
+			map[string]string{Kyverno: "cmd/kyverno", KyvernoCLI: "cmd/cli/kubectl-kyverno"},
+		},
+		{
+			"github.com/aws/amazon-eks-pod-identity-webhook", "v0.6.17",
+			map[string]string{PodIdentity: "."},
+		},
 	}
 }
 
 // buildRecipe is part of the cache's key: change it when the flags below change.
 const buildRecipe = "static, trimmed 1"
 
-// Build returns the path of a peer's program. On first use it is built in the folder
-// of its own module, so that its go.mod with its replacements chooses what goes into
-// it; that takes minutes, which log hears about.
+// Build returns the path of a peer's program. The first use builds it in the directory of
+// its own module, so that its go.mod applies. That takes minutes and is logged.
 func Build(ctx context.Context, program string, log io.Writer) (string, error) {
 	module, err := moduleOf(program)
 	if err != nil {
@@ -76,8 +83,8 @@ func moduleOf(program string) (Module, error) {
 	return modules[i], nil
 }
 
-// Source returns the folder of the module that a peer's program is built from: its
-// CRDs and examples are there.
+// Source returns the directory of the module that a peer's program is built from. It has
+// the peer's CRDs.
 func Source(ctx context.Context, program string) (string, error) {
 	module, err := moduleOf(program)
 	if err != nil {

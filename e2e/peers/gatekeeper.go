@@ -9,14 +9,16 @@ import (
 	"strings"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/internal/kube"
 )
+
+const gatekeeperNamespace = "gatekeeper-system"
 
 //go:embed policies/gatekeeper.yaml
 var gatekeeperPolicies string
 
-// StartGatekeeper runs Gatekeeper with its mutators. What it does in a cluster besides
-// admission, its audit, is left out, as in the Deployment of its chart that serves
-// admission.
+// StartGatekeeper runs Gatekeeper with its mutators and without its audit, like the
+// Deployment of its chart that serves admission.
 func StartGatekeeper(ctx context.Context, c *cluster.Cluster, o Options) (*Server, error) {
 	program, err := Build(ctx, Gatekeeper, o.Log)
 	if err != nil {
@@ -26,7 +28,7 @@ func StartGatekeeper(ctx context.Context, c *cluster.Cluster, o Options) (*Serve
 	if err != nil {
 		return nil, err
 	}
-	direct, err := connect(c)
+	direct, err := kube.Client(c.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +36,7 @@ func StartGatekeeper(ctx context.Context, c *cluster.Cluster, o Options) (*Serve
 	if err != nil {
 		return nil, err
 	}
-	if err := install(ctx, direct, append(crds, object("v1", "Namespace", "", "gatekeeper-system"))); err != nil {
+	if err := install(ctx, direct, append(crds, object("v1", "Namespace", "", gatekeeperNamespace))); err != nil {
 		return nil, err
 	}
 	mutators, err := read("Gatekeeper's mutators", strings.NewReader(gatekeeperPolicies))
@@ -48,7 +50,9 @@ func StartGatekeeper(ctx context.Context, c *cluster.Cluster, o Options) (*Serve
 }
 
 func runGatekeeper(ctx context.Context, c *cluster.Cluster, program string, identity *Identity) (*Server, error) {
-	dir, err := folder(map[string][]byte{"tls.crt": identity.Certificate, "tls.key": identity.Key, "ca.crt": identity.CA})
+	dir, err := directory(map[string][]byte{
+		"tls.crt": identity.Certificate, "tls.key": identity.Key, "ca.crt": identity.CA,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -56,12 +60,18 @@ func runGatekeeper(ctx context.Context, c *cluster.Cluster, program string, iden
 	if err != nil {
 		return nil, err
 	}
-	env := []string{"POD_NAME=gatekeeper", "POD_NAMESPACE=gatekeeper-system", "NAMESPACE=gatekeeper-system", "CONTAINER_NAME=manager"}
-	args := []string{
-		"--kubeconfig", c.Kubeconfig, "--cert-dir", filepath.Clean(dir), "--disable-cert-rotation", "--debug-use-fake-pod",
-		"--host", "127.0.0.1", "--port", ports[0], "--health-addr", "127.0.0.1:" + ports[1], "--prometheus-port", ports[2],
+	env := []string{
+		"POD_NAME=gatekeeper", "POD_NAMESPACE=" + gatekeeperNamespace, "NAMESPACE=" + gatekeeperNamespace,
+		"CONTAINER_NAME=manager",
 	}
-	for _, operation := range []string{"webhook", "mutation-webhook", "mutation-controller", "status", "mutation-status"} {
+	args := []string{
+		"--kubeconfig", c.Kubeconfig, "--cert-dir", filepath.Clean(dir), "--disable-cert-rotation",
+		"--debug-use-fake-pod", "--host", "127.0.0.1", "--port", ports[0],
+		"--health-addr", "127.0.0.1:" + ports[1], "--prometheus-port", ports[2],
+	}
+	for _, operation := range []string{
+		"webhook", "mutation-webhook", "mutation-controller", "status", "mutation-status",
+	} {
 		args = append(args, "--operation="+operation)
 	}
 	s, err := launch(ctx, Gatekeeper, program, dir, env, args)

@@ -13,19 +13,19 @@ import (
 	"time"
 )
 
-// Identity is a CA and a certificate that it signed, for loopback, with keys of
-// P-256, all as PEM. Arms share one, so that none pays for a slower key.
+// Identity is a CA and a certificate that it signed for loopback, as PEM. Candidates share
+// one with P-256 keys, so that none has a slower key.
 type Identity struct {
 	CA, CAKey, Certificate, Key []byte
 }
 
-// NewIdentity makes one that is good for a day.
+// NewIdentity returns one that is valid for a day, for loopback and the given names.
 func NewIdentity(names ...string) (*Identity, error) {
 	ca := template("bench CA")
 	ca.IsCA, ca.KeyUsage = true, x509.KeyUsageCertSign|x509.KeyUsageDigitalSignature
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("making the key of the CA: %w", err)
+		return nil, fmt.Errorf("generating the CA's key: %w", err)
 	}
 	leaf := template("bench")
 	leaf.DNSNames = append([]string{"localhost"}, names...)
@@ -33,7 +33,7 @@ func NewIdentity(names ...string) (*Identity, error) {
 	leaf.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("making the key of the servers: %w", err)
+		return nil, fmt.Errorf("generating the servers' key: %w", err)
 	}
 	identity := &Identity{}
 	if identity.CA, identity.CAKey, err = encode(ca, ca, caKey, caKey); err != nil {
@@ -45,12 +45,15 @@ func NewIdentity(names ...string) (*Identity, error) {
 
 func template(name string) *x509.Certificate {
 	return &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), KeyUsage: x509.KeyUsageDigitalSignature,
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,
 	}
 }
 
-func encode(certificate, parent *x509.Certificate, key, signer *ecdsa.PrivateKey) (certPEM, keyPEM []byte, err error) {
+func encode(
+	certificate, parent *x509.Certificate, key, signer *ecdsa.PrivateKey,
+) (certPEM, keyPEM []byte, err error) {
 	der, err := x509.CreateCertificate(rand.Reader, certificate, parent, key.Public(), signer)
 	if err != nil {
 		return nil, nil, fmt.Errorf("signing the certificate %s: %w", certificate.Subject.CommonName, err)

@@ -13,13 +13,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
 //go:embed policies/kyverno.yaml
 var kyvernoPolicies string
 
-// kyvernoFurniture is what its chart brings, but for the objects that run it.
-const kyvernoFurniture = `
+// kyvernoConfigMaps has the objects of its chart that the controller reads.
+const kyvernoConfigMaps = `
 apiVersion: v1
 kind: Namespace
 metadata: {name: kyverno}
@@ -40,16 +41,15 @@ metadata: {name: kyverno-metrics, namespace: kyverno}
 data: {}
 `
 
-// StartKyverno runs Kyverno's admission controller with a ClusterPolicy and, at the
-// path CEL, a MutatingPolicy that do the same job. It makes its certificate itself,
-// here with keys of P-256 and not of RSA, which is its default, and registers itself
-// for as long as it runs, for both policies.
+// StartKyverno runs Kyverno's admission controller with a ClusterPolicy, and with a
+// MutatingPolicy at the URL CEL, which do the same job. Kyverno makes its own certificate,
+// here with P-256 keys instead of RSA, and registers itself for both policies.
 func StartKyverno(ctx context.Context, c *cluster.Cluster, o Options) (*Server, error) {
 	program, err := Build(ctx, Kyverno, o.Log)
 	if err != nil {
 		return nil, err
 	}
-	direct, err := connect(c)
+	direct, err := kube.Client(c.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -61,10 +61,10 @@ func StartKyverno(ctx context.Context, c *cluster.Cluster, o Options) (*Server, 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.settleKyverno(ctx, direct, policies); err != nil {
+	if err := s.addClusterPolicy(ctx, direct, policies); err != nil {
 		return s.orStop(err)
 	}
-	if err := s.settleCEL(ctx, direct); err != nil {
+	if err := s.awaitMutatingPolicy(ctx, direct); err != nil {
 		fmt.Fprintf(o.Log, "Kyverno has no MutatingPolicy: %v\n", err)
 		s.CEL = ""
 	}
@@ -80,7 +80,7 @@ func installKyverno(ctx context.Context, direct client.Client) (policies []*unst
 	if err != nil {
 		return nil, err
 	}
-	others, err := read("Kyverno's ConfigMaps", strings.NewReader(kyvernoFurniture))
+	others, err := read("Kyverno's ConfigMaps", strings.NewReader(kyvernoConfigMaps))
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func runKyverno(ctx context.Context, c *cluster.Cluster, program string) (*Serve
 	if err != nil {
 		return nil, err
 	}
-	dir, err := folder(nil)
+	dir, err := directory(nil)
 	if err != nil {
 		return nil, err
 	}
@@ -104,14 +104,17 @@ func runKyverno(ctx context.Context, c *cluster.Cluster, program string) (*Serve
 		"KYVERNO_NAMESPACE=kyverno", "KYVERNO_SVC=kyverno-svc", "KYVERNO_DEPLOYMENT=kyverno-admission-controller",
 		"KYVERNO_POD_NAME=kyverno-admission-controller", "KYVERNO_SERVICEACCOUNT_NAME=kyverno-admission-controller",
 		"KYVERNO_ROLE_NAME=kyverno:admission-controller", "INIT_CONFIG=kyverno", "METRICS_CONFIG=kyverno-metrics",
-		"GODEBUG=http2server=0", // to a Service, and not to a URL on loopback, an API server speaks HTTP/1.1
+		"GODEBUG=http2server=0", // because an API server uses HTTP/1.1 for a Service, but not for a URL
 	}
 	s, err := launch(ctx, Kyverno, program, dir, env, []string{
-		"--kubeconfig=" + c.Kubeconfig, "--serverIP=" + address, "--webhookServerHost=127.0.0.1", "--webhookServerPort=" + ports[0],
-		"--tlsKeyAlgorithm=ECDSA", "--caSecretName=kyverno-svc.kyverno.svc.kyverno-tls-ca", "--tlsSecretName=kyverno-svc.kyverno.svc.kyverno-tls-pair",
+		"--kubeconfig=" + c.Kubeconfig, "--serverIP=" + address,
+		"--webhookServerHost=127.0.0.1", "--webhookServerPort=" + ports[0], "--tlsKeyAlgorithm=ECDSA",
+		"--caSecretName=kyverno-svc.kyverno.svc.kyverno-tls-ca",
+		"--tlsSecretName=kyverno-svc.kyverno.svc.kyverno-tls-pair",
 		"--backgroundServiceAccountName=system:serviceaccount:kyverno:kyverno-background-controller",
 		"--reportsServiceAccountName=system:serviceaccount:kyverno:kyverno-reports-controller",
-		"--disableMetrics=true", "--metricsPort=" + ports[1], "--controllerRuntimeMetricsAddress=0", "--enablePolicyException=false",
+		"--disableMetrics=true", "--metricsPort=" + ports[1], "--controllerRuntimeMetricsAddress=0",
+		"--enablePolicyException=false",
 	})
 	if err != nil {
 		return nil, err
@@ -120,10 +123,11 @@ func runKyverno(ctx context.Context, c *cluster.Cluster, program string) (*Serve
 	return s, nil
 }
 
-// settleKyverno creates the policies, once Kyverno lets them pass, and waits until it
-// serves both: it makes a path of its own for some, and says so in the configuration
-// that it writes.
-func (s *Server) settleKyverno(ctx context.Context, direct client.Client, policies []*unstructured.Unstructured) error {
+// addClusterPolicy creates the policies once Kyverno admits them, and waits until it
+// serves the ClusterPolicy.
+func (s *Server) addClusterPolicy(
+	ctx context.Context, direct client.Client, policies []*unstructured.Unstructured,
+) error {
 	s.direct = direct
 	if err := s.await(ctx, "listens", listens(s.Address)); err != nil {
 		return err
@@ -142,9 +146,8 @@ func (s *Server) settleKyverno(ctx context.Context, direct client.Client, polici
 	return s.works(ctx, s.URL)
 }
 
-// settleCEL does the same for the MutatingPolicy alone: without it Kyverno still has the
-// other.
-func (s *Server) settleCEL(ctx context.Context, direct client.Client) error {
+// awaitMutatingPolicy waits until Kyverno serves the MutatingPolicy.
+func (s *Server) awaitMutatingPolicy(ctx context.Context, direct client.Client) error {
 	err := s.await(ctx, "is registered for a MutatingPolicy", func(ctx context.Context) error {
 		return s.readKyverno(ctx, direct, func() string { return s.CEL })
 	})
@@ -154,10 +157,11 @@ func (s *Server) settleCEL(ctx context.Context, direct client.Client) error {
 	return s.works(ctx, s.CEL)
 }
 
-// readKyverno learns both URLs and the CA from the live configuration, and fails while
-// the wanted one is not there.
+// readKyverno reads both URLs and the CA from the webhook configuration that Kyverno
+// writes. It returns an error while the wanted URL is missing.
 func (s *Server) readKyverno(ctx context.Context, direct client.Client, wanted func() string) error {
-	configuration := object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "", "kyverno-resource-mutating-webhook-cfg")
+	const name = "kyverno-resource-mutating-webhook-cfg"
+	configuration := object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "", name)
 	if err := direct.Get(ctx, client.ObjectKeyFromObject(configuration), configuration); err != nil {
 		return err
 	}

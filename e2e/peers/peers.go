@@ -1,6 +1,7 @@
-// Package peers runs the admission servers that Tekgate's is compared with beside a
-// cluster's API server: Gatekeeper, Kyverno and the pod identity webhook, each built
-// from its own module at a pinned version, with its own CRDs, and with policies that
-// do our job in the way its documentation advises. Tekton's webhook is package
-// tekton's.
+// Package peers runs the admission servers that the benchmarks compare.
+//
+// Gatekeeper, Kyverno and the pod identity webhook are built from their own modules at
+// pinned versions. They run beside a cluster's API server with their own CRDs, and with
+// policies that do Tekgate's job as their documentation recommends. Tekton's webhook is
+// in package tekton.
 package peers

@@ -13,7 +13,7 @@ import (
 	"github.com/tekgate/tekgate/e2e/baseline"
 )
 
-// TestPolicies holds that the policies of all peers give a TaskRun the same.
+// The policies of all peers give a TaskRun the same.
 func TestPolicies(t *testing.T) {
 	for name, text := range map[string]string{"gatekeeper": gatekeeperPolicies, "kyverno": kyvernoPolicies} {
 		policies, err := read(name, strings.NewReader(text))
@@ -55,14 +55,15 @@ func TestBuildUnknown(t *testing.T) {
 	}
 }
 
-// TestServerThatEnds holds that nobody waits for a server that has ended, that its log
-// is in the error, and that its folder goes.
+// Waiting ends with the server, the error has the server's log, and Stop removes its
+// directory.
 func TestServerThatEnds(t *testing.T) {
-	dir, err := folder(map[string][]byte{"file": []byte("text")})
+	dir, err := directory(map[string][]byte{"file": []byte("text")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := launch(t.Context(), "failing", "/bin/sh", dir, []string{"REASON=no such flag"}, []string{"-c", `test -f file && echo "$REASON" >&2; exit 3`})
+	env, args := []string{"REASON=no such flag"}, []string{"-c", `test -f file && echo "$REASON" >&2; exit 3`}
+	s, err := launch(t.Context(), "failing", "/bin/sh", dir, env, args)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,6 +80,6 @@ func TestServerThatEnds(t *testing.T) {
 	s.Stop()
 	s.Stop()
 	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("its folder is still there: %v", err)
+		t.Errorf("its directory still exists: %v", err)
 	}
 }

@@ -24,16 +24,16 @@ type Server struct {
 	Name string
 	// URL is where it takes reviews of TaskRuns, or of Pods where those are its job.
 	URL string
-	// CEL is where Kyverno takes them for its MutatingPolicies; empty for others, and
-	// where Kyverno does not take them.
+	// CEL is where Kyverno takes them for its MutatingPolicy; empty if it has none, and for
+	// others.
 	CEL string
 	// Address is the host and port of URL.
 	Address string
-	// CA is the PEM of who signed its certificate.
+	// CA is the PEM of the CA that signed its certificate.
 	CA []byte
 	// PID is that of its process.
 	PID int
-	// Ready is how long it took from the start of the process until it answered.
+	// Ready is the time from the start of the process until it answered.
 	Ready time.Duration
 
 	cmd    *exec.Cmd
@@ -45,7 +45,7 @@ type Server struct {
 	direct client.Client // of Kyverno
 }
 
-// launch starts a program. dir holds its files and goes when it is stopped.
+// launch starts a program. Stop removes dir, which has the program's files.
 func launch(ctx context.Context, name, program, dir string, env, args []string) (*Server, error) {
 	s := &Server{Name: name, exited: make(chan error, 1), log: &child.Log{}, dir: dir}
 	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), program, args...) // it ends with Stop
@@ -61,23 +61,25 @@ func launch(ctx context.Context, name, program, dir string, env, args []string) 
 	return s, nil
 }
 
-// await tries until there is no error, the process ends or two minutes are over.
+// await calls try until it succeeds, the process ends or two minutes are over.
 func (s *Server) await(ctx context.Context, what string, try func(context.Context) error) error {
 	var last error
-	err := wait.PollUntilContextTimeout(ctx, 10*time.Millisecond, 2*time.Minute, true, func(ctx context.Context) (bool, error) {
-		if err := s.died(); err != nil {
+	done := func(ctx context.Context) (bool, error) {
+		if err := s.ended(); err != nil {
 			return false, err
 		}
 		last = try(ctx)
 		return last == nil, nil
-	})
+	}
+	err := wait.PollUntilContextTimeout(ctx, 10*time.Millisecond, 2*time.Minute, true, done)
 	if err != nil {
 		return fmt.Errorf("waiting until %s %s: %w; its log ends:\n%s", s.Name, what, errors.Join(last, err), s.tail())
 	}
 	return nil
 }
 
-func (s *Server) died() error {
+// ended returns an error if the process has ended.
+func (s *Server) ended() error {
 	select {
 	case err := <-s.exited:
 		s.exited <- err
@@ -87,7 +89,7 @@ func (s *Server) died() error {
 	}
 }
 
-// listens is nil once somebody accepts connections at the address.
+// listens returns a function that succeeds once a connection to the address is accepted.
 func listens(address string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", address)
@@ -98,7 +100,7 @@ func listens(address string) func(context.Context) error {
 	}
 }
 
-// Terminate sends the signal that a Pod gets first, and does not wait.
+// Terminate sends SIGTERM, as the kubelet does, and does not wait.
 func (s *Server) Terminate() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
 
 // Exited returns once the process has ended, after Terminate.
@@ -112,8 +114,7 @@ func (s *Server) Exited(ctx context.Context) error {
 	}
 }
 
-// Stop ends the process at once and removes its files. Stopping twice is stopping
-// once.
+// Stop kills the process and removes its files. It may be called more than once.
 func (s *Server) Stop() {
 	_ = s.cmd.Process.Kill() // it may have ended
 	err := <-s.exited
@@ -121,10 +122,7 @@ func (s *Server) Stop() {
 	_ = os.RemoveAll(s.dir)
 }
 
-// Log returns what the process has said so far.
-func (s *Server) Log() string { return s.log.String() }
-
-// freePorts returns ports of loopback that nobody listens on.
+// freePorts returns ports of loopback that are not in use.
 func freePorts(ctx context.Context, n int) ([]string, error) {
 	var ports []string
 	for range n {
@@ -133,7 +131,7 @@ func freePorts(ctx context.Context, n int) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("finding a free port: %w", err)
 		}
-		defer l.Close() // at the end, so that no port comes twice
+		defer l.Close() // at the end, so that no port is returned twice
 		_, port, err := net.SplitHostPort(l.Addr().String())
 		if err != nil {
 			return nil, fmt.Errorf("finding a free port: %w", err)
@@ -143,11 +141,11 @@ func freePorts(ctx context.Context, n int) ([]string, error) {
 	return ports, nil
 }
 
-// folder makes one for a server, with the given files.
-func folder(files map[string][]byte) (string, error) {
+// directory creates one for a server, with the given files.
+func directory(files map[string][]byte) (string, error) {
 	dir, err := os.MkdirTemp("", "tekgate-peer-")
 	if err != nil {
-		return "", fmt.Errorf("making a folder for a peer: %w", err)
+		return "", fmt.Errorf("creating a directory for a peer: %w", err)
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {

@@ -14,20 +14,19 @@ import (
 	"github.com/tekgate/tekgate/e2e/baseline"
 )
 
-// Options say how a server is run.
+// Options configure a server.
 type Options struct {
 	// Config is the text of Tekgate's configuration, and Program the path of its
-	// admission server; the others have policies, and are built into the cache.
+	// admission server. The others have fixed policies, and are built into the cache.
 	Config, Program string
-	// Identity is the certificate of those that do not make their own: Gatekeeper and
-	// the pod identity webhook.
+	// Identity is the certificate of servers that do not make their own.
 	Identity *Identity
-	// Log hears about slow steps.
+	// Log gets messages about slow steps.
 	Log io.Writer
 }
 
-// Caller returns a client that speaks HTTP/1.1 and trusts a server's CA alone.
-// Without a CA it trusts everybody. Without keep, each request makes a connection of its own.
+// Caller returns a client that uses HTTP/1.1 and trusts only the given CA, or every server
+// if ca is nil. Without keep, each request opens a new connection.
 func Caller(ca []byte, keep bool) *http.Client {
 	trust := &tls.Config{NextProtos: []string{"http/1.1"}, InsecureSkipVerify: ca == nil}
 	if ca != nil {
@@ -40,7 +39,7 @@ func Caller(ca []byte, keep bool) *http.Client {
 	}}
 }
 
-// Answer is what matters of an admission review's response.
+// Answer has the fields of an AdmissionReview that the benchmarks need.
 type Answer struct {
 	Response struct {
 		Allowed bool   `json:"allowed"`
@@ -69,13 +68,13 @@ func Ask(ctx context.Context, caller *http.Client, url string, review []byte) (A
 		return answer, nil, err
 	}
 	if res.StatusCode != http.StatusOK || res.ProtoMajor != 1 {
-		return answer, nil, fmt.Errorf("it answers %s over %s", res.Status, res.Proto)
+		return answer, nil, fmt.Errorf("got %s over %s", res.Status, res.Proto)
 	}
 	return answer, text, json.Unmarshal(text, &answer)
 }
 
-// works waits until the TaskRun of the benchmarks comes back with all that the job
-// takes, and says in Ready how long that took.
+// works waits until the server does the whole job to the TaskRun of the benchmarks, and
+// sets Ready.
 func (s *Server) works(ctx context.Context, url string) error {
 	review, err := baseline.Review(baseline.TaskRun())
 	if err != nil {
@@ -84,12 +83,12 @@ func (s *Server) works(ctx context.Context, url string) error {
 	return s.answers(ctx, url, review, Job()...)
 }
 
-// Job returns what has to be in the patch of every arm that does the job.
+// Job returns the texts in the patch of each candidate that does the job.
 func Job() []string {
 	return []string{baseline.ServiceAccount, baseline.Mirror + "/", baseline.Variable, baseline.Value}
 }
 
-// answers waits until the patch for a review holds the given texts.
+// answers waits until the patch for a review contains the given texts, and sets Ready.
 func (s *Server) answers(ctx context.Context, url string, review []byte, parts ...string) error {
 	caller := Caller(s.CA, true)
 	defer caller.CloseIdleConnections()
@@ -100,23 +99,24 @@ func (s *Server) answers(ctx context.Context, url string, review []byte, parts .
 		}
 		for _, part := range parts {
 			if !answer.Response.Allowed || !bytes.Contains(answer.Response.Patch, []byte(part)) {
-				return fmt.Errorf("its patch lacks %q: allowed is %v, %s %s", part, answer.Response.Allowed, answer.Response.Status.Message, answer.Response.Patch)
+				return fmt.Errorf("its patch lacks %q: allowed is %v, %s %s",
+					part, answer.Response.Allowed, answer.Response.Status.Message, answer.Response.Patch)
 			}
 		}
 		return nil
 	})
-	s.isReady()
+	s.setReady()
 	return err
 }
 
-// isReady says in Ready how long it took until now, the first time.
-func (s *Server) isReady() {
+// setReady sets Ready when it is called for the first time.
+func (s *Server) setReady() {
 	if s.Ready == 0 {
 		s.Ready = time.Since(s.began)
 	}
 }
 
-// orStop stops the server where there is an error.
+// orStop stops the server if there is an error.
 func (s *Server) orStop(err error) (*Server, error) {
 	if err == nil {
 		return s, nil

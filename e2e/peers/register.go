@@ -7,15 +7,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Unregister takes away what makes the API server call Kyverno, which writes its
-// registration itself and mends it, and so is stopped first. The others have none.
+// Unregister deletes Kyverno's webhook configurations after Stop; while Kyverno runs, it
+// restores them. The other servers do not register themselves.
 func (s *Server) Unregister(ctx context.Context) error {
 	if s.Name != Kyverno {
 		return nil
 	}
+	managed := client.MatchingLabels{"webhook.kyverno.io/managed-by": "kyverno"}
 	for _, kind := range []string{"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"} {
 		all := object("admissionregistration.k8s.io/v1", kind, "", "")
-		if err := s.direct.DeleteAllOf(ctx, all, client.MatchingLabels{"webhook.kyverno.io/managed-by": "kyverno"}); err != nil {
+		if err := s.direct.DeleteAllOf(ctx, all, managed); err != nil {
 			return err
 		}
 	}

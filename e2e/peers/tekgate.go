@@ -5,28 +5,27 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/e2e/servers"
+	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
-// StartTekgate runs Tekgate's own admission server with the rights of its manifests and
-// no others. The cluster was given its furniture first.
+// StartTekgate runs Tekgate's admission server with only the rights of its manifests. The
+// cluster must be prepared.
 func StartTekgate(ctx context.Context, c *cluster.Cluster, o Options) (*Server, error) {
-	direct, err := connect(c)
+	direct, err := kube.Client(c.Config)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := folder(map[string][]byte{"config.yaml": []byte(o.Config)})
+	dir, err := directory(map[string][]byte{"config.yaml": []byte(o.Config)})
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +46,8 @@ func runTekgate(ctx context.Context, program, dir, kubeconfig string) (*Server, 
 		return nil, err
 	}
 	address, health := net.JoinHostPort("127.0.0.1", ports[0]), net.JoinHostPort("127.0.0.1", ports[1])
-	s, err := launch(ctx, "tekgate", program, dir, []string{"GOMEMLIMIT=200MiB"}, []string{ // as in manifests/tekgate/400-webhook.yaml
+	env := []string{"GOMEMLIMIT=200MiB"} // as in manifests/tekgate/400-webhook.yaml
+	s, err := launch(ctx, "tekgate", program, dir, env, []string{
 		"--kubeconfig", kubeconfig, "--config", filepath.Join(dir, "config.yaml"), "--bind-address", address,
 		"--health-bind-address", health, "--metrics-bind-address", "0",
 	})
@@ -58,9 +58,9 @@ func runTekgate(ctx context.Context, program, dir, kubeconfig string) (*Server, 
 	return s.orStop(s.serves(ctx, "http://"+health+"/readyz"))
 }
 
-// trustTekgate learns the CA that the server has made.
+// trustTekgate reads the CA that the server has made.
 func (s *Server) trustTekgate(ctx context.Context, direct client.Client) error {
-	secret := object("v1", "Secret", "tekgate", "tekgate-webhook-ca")
+	secret := object("v1", "Secret", wellknown.TekgateNamespace, wellknown.WebhookCA)
 	if err := direct.Get(ctx, client.ObjectKeyFromObject(secret), secret); err != nil {
 		return fmt.Errorf("reading Tekgate's CA: %w", err)
 	}
@@ -72,26 +72,9 @@ func (s *Server) trustTekgate(ctx context.Context, direct client.Client) error {
 	return nil
 }
 
-// serves waits until a probe is answered with 200, and tells Ready the time.
+// serves waits until a readiness probe succeeds, and sets Ready.
 func (s *Server) serves(ctx context.Context, probe string) error {
-	caller := &http.Client{}
-	defer caller.CloseIdleConnections()
-	err := s.await(ctx, "is ready", func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, probe, nil)
-		if err != nil {
-			return err
-		}
-		res, err := caller.Do(req)
-		if err != nil {
-			return err
-		}
-		defer res.Body.Close()
-		text, _ := io.ReadAll(res.Body)
-		if res.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s: %s", res.Status, strings.TrimSpace(string(text)))
-		}
-		return nil
-	})
-	s.isReady()
+	err := s.await(ctx, "is ready", func(ctx context.Context) error { return servers.Probe(ctx, probe) })
+	s.setReady()
 	return err
 }

@@ -11,10 +11,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Configurations returns the webhook configurations that are installed, with an
-// address in place of the Service, and with failurePolicy Fail, so that no failure is
-// missed. The API server speaks HTTP/1.1 there as it does to a Service, because the
-// admission server offers nothing else.
+// Configurations returns the webhook configurations of the manifests, with an address
+// instead of the Service, and with failurePolicy Fail, so that every failure is seen. The
+// API server uses HTTP/1.1 as it does for a Service, because the admission server offers
+// nothing else.
 func Configurations(address string) ([]*unstructured.Unstructured, error) {
 	configurations, err := ours(func(obj *unstructured.Unstructured) bool {
 		return strings.HasSuffix(obj.GetKind(), "WebhookConfiguration")
@@ -32,7 +32,7 @@ func Configurations(address string) ([]*unstructured.Unstructured, error) {
 	return configurations, nil
 }
 
-// Hooks returns the webhooks of a configuration, to be read and changed.
+// Hooks returns the webhooks of a configuration. Changes to them change the configuration.
 func Hooks(configuration *unstructured.Unstructured) []map[string]any {
 	list, _ := configuration.Object["webhooks"].([]any)
 	var hooks []map[string]any
@@ -44,13 +44,13 @@ func Hooks(configuration *unstructured.Unstructured) []map[string]any {
 	return hooks
 }
 
-// Register creates a configuration, and returns when the admission server has
-// written its CA into it.
+// Register creates a configuration, and waits until the admission server has written its
+// CA into it.
 func Register(ctx context.Context, c client.Client, configuration *unstructured.Unstructured) error {
 	if err := c.Create(ctx, configuration); err != nil {
 		return fmt.Errorf("creating %s %s: %w", configuration.GetKind(), configuration.GetName(), err)
 	}
-	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 30*time.Second, true, func(ctx context.Context) (bool, error) {
+	trusted := func(ctx context.Context) (bool, error) {
 		err := c.Get(ctx, client.ObjectKeyFromObject(configuration), configuration)
 		for _, hook := range Hooks(configuration) {
 			bundle, _, _ := unstructured.NestedString(hook, "clientConfig", "caBundle")
@@ -59,7 +59,8 @@ func Register(ctx context.Context, c client.Client, configuration *unstructured.
 			}
 		}
 		return true, err
-	})
+	}
+	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 30*time.Second, true, trusted)
 	if err != nil {
 		return fmt.Errorf("waiting for the caBundle of %s: %w", configuration.GetName(), err)
 	}

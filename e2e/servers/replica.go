@@ -16,11 +16,11 @@ import (
 	"github.com/tekgate/tekgate/e2e/child"
 )
 
-// Options are how a replica of the admission server is started.
+// Options configure a replica of the admission server.
 type Options struct {
 	Program    string   // see Build
 	Kubeconfig string   // see Limit
-	Config     string   // the file of its configuration
+	Config     string   // path of its configuration file
 	Args       []string // more flags
 }
 
@@ -35,8 +35,8 @@ type Replica struct {
 	err             error // of the process, once it has ended
 }
 
-// Start starts one and returns when it is ready to serve. The caller ends it with
-// Terminate or Kill.
+// Start starts a replica and waits until it is ready. The caller ends it with Terminate or
+// Kill.
 func Start(ctx context.Context, o Options) (*Replica, error) {
 	r := &Replica{Logs: &child.Log{}, ended: make(chan struct{})}
 	for _, address := range []*string{&r.Address, &r.health, &r.metrics} {
@@ -50,8 +50,9 @@ func Start(ctx context.Context, o Options) (*Replica, error) {
 		"--kubeconfig", o.Kubeconfig, "--config", o.Config, "--bind-address", r.Address,
 		"--health-bind-address", r.health, "--metrics-bind-address", r.metrics,
 	}, o.Args...)
-	r.cmd = exec.CommandContext(context.WithoutCancel(ctx), o.Program, args...) // it is told to end, and then waited for
-	r.cmd.Env = append(os.Environ(), "GOMEMLIMIT=200MiB")                       // as in manifests/tekgate/400-webhook.yaml
+	// ctx does not kill the process, because Terminate ends it.
+	r.cmd = exec.CommandContext(context.WithoutCancel(ctx), o.Program, args...)
+	r.cmd.Env = append(os.Environ(), "GOMEMLIMIT=200MiB") // as in manifests/tekgate/400-webhook.yaml
 	r.cmd.Stderr = r.Logs
 	if err := r.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting the admission server: %w", err)
@@ -88,7 +89,7 @@ func (r *Replica) await(ctx context.Context) error {
 // Ready asks the replica's probe, as the kubelet does.
 func (r *Replica) Ready(ctx context.Context) error { return Probe(ctx, "http://"+r.health+"/readyz") }
 
-// Probe returns an error unless a server answers 200 at an address.
+// Probe returns an error unless a URL answers with 200.
 func Probe(ctx context.Context, url string) error {
 	_, err := read(ctx, url)
 	return err
@@ -113,7 +114,7 @@ func read(ctx context.Context, url string) ([]byte, error) {
 // Terminate sends SIGTERM, as the kubelet does, and returns at once.
 func (r *Replica) Terminate() error { return r.cmd.Process.Signal(syscall.SIGTERM) }
 
-// Ended waits until the process has ended by itself, and returns how.
+// Ended waits for the end of the process, and returns its error.
 func (r *Replica) Ended(ctx context.Context) error {
 	select {
 	case <-r.ended:
@@ -126,13 +127,13 @@ func (r *Replica) Ended(ctx context.Context) error {
 // PID is that of the process.
 func (r *Replica) PID() int { return r.cmd.Process.Pid }
 
-// Kill ends the process at once, and returns when it has.
+// Kill kills the process and waits for its end.
 func (r *Replica) Kill() {
 	_ = r.cmd.Process.Kill() // it may have ended
 	<-r.ended
 }
 
-// Metric is the sum of the process's series whose text begins so.
+// Metric returns the sum of the process's series that begin with prefix.
 func (r *Replica) Metric(ctx context.Context, prefix string) (sum float64, err error) {
 	page, err := read(ctx, "http://"+r.metrics+"/metrics")
 	if err != nil {

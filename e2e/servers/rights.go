@@ -13,20 +13,20 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/manifests"
 )
 
-// account is the admission server's ServiceAccount, as its Pods are known to the
-// API server.
-const account = "system:serviceaccount:tekgate:tekgate-webhook"
+// account is the user name of the admission server's ServiceAccount.
+const account = "system:serviceaccount:" + wellknown.TekgateNamespace + ":" + wellknown.Webhook
 
-// Limit gives the admission server the rights of the manifests and no others:
-// whatever works so works in a cluster. It returns the path of a kubeconfig in dir
-// that has them; the Namespaces that they hold in must exist.
+// Limit gives the admission server the rights of the manifests and no others, so that what
+// works here works in a cluster. It returns the path of a kubeconfig in dir. The Namespaces
+// in which the rights apply must exist.
 func Limit(ctx context.Context, on *cluster.Cluster, c client.Client, dir string) (string, error) {
 	kinds := []string{"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
 	rights, err := ours(func(obj *unstructured.Unstructured) bool {
-		return slices.Contains(kinds, obj.GetKind()) && obj.GetName() == "tekgate-webhook"
+		return slices.Contains(kinds, obj.GetKind()) && obj.GetName() == wellknown.Webhook
 	})
 	if err != nil {
 		return "", err
@@ -50,8 +50,7 @@ func Limit(ctx context.Context, on *cluster.Cluster, c client.Client, dir string
 	return path, nil
 }
 
-// ours returns the objects that an installation consists of, as far as they are
-// wanted.
+// ours returns the objects of the manifests for which wanted returns true.
 func ours(wanted func(*unstructured.Unstructured) bool) ([]*unstructured.Unstructured, error) {
 	objects, err := manifests.Tekgate()
 	if err != nil {

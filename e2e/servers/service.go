@@ -1,6 +1,7 @@
-// Package servers runs Tekgate's admission server as a cluster does: as processes
-// with the rights of the manifests, behind one address in the place of a Service,
-// and registered as the manifests register it.
+// Package servers runs Tekgate's admission server as a cluster does.
+//
+// Replicas are processes with the rights of the manifests, behind one address that replaces
+// a Service, and registered as the manifests register them.
 package servers
 
 import (
@@ -14,13 +15,12 @@ import (
 	"time"
 )
 
-// Learnt is how long a node goes on sending connections to a Pod that is no longer
-// ready.
+// Learnt is how long a node still sends connections to a Pod that is no longer ready.
 const Learnt = 3 * time.Second
 
-// Service is an address that leads to some backends in turn, as kube-proxy makes a
-// Service: connections stay where they are, and a backend that has gone is learnt of
-// a while later.
+// Service is an address that forwards connections to its backends in turn, as kube-proxy
+// does. Open connections stay at their backend, and the removal of a backend takes effect
+// after a while.
 type Service struct {
 	listener net.Listener
 
@@ -29,17 +29,17 @@ type Service struct {
 	turn     int
 }
 
-// Backend is what is behind a Service.
+// Backend is an address behind a Service.
 type Backend struct {
 	Address     string       // host and port
-	Connections atomic.Int64 // that were made to it
+	Connections atomic.Int64 // opened to it
 }
 
-// Listen makes one without any backend. The caller closes it.
+// Listen returns a Service without backends. The caller closes it.
 func Listen(ctx context.Context, address string) (*Service, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listening in the place of a Service: %w", err)
+		return nil, fmt.Errorf("listening as a Service: %w", err)
 	}
 	s := &Service{listener: listener}
 	go func() {
@@ -57,10 +57,10 @@ func Listen(ctx context.Context, address string) (*Service, error) {
 // Address is host and port of the Service.
 func (s *Service) Address() string { return s.listener.Addr().String() }
 
-// Close takes no more connections; those that there are go on.
+// Close stops accepting connections. Open connections stay open.
 func (s *Service) Close() error { return s.listener.Close() }
 
-// Add sends connections to an address, too.
+// Add adds a backend.
 func (s *Service) Add(address string) *Backend {
 	b := &Backend{Address: address}
 	s.mu.Lock()
@@ -69,8 +69,8 @@ func (s *Service) Add(address string) *Backend {
 	return b
 }
 
-// Leave waits until a backend is unready, and then as long as it takes for nodes to
-// learn of it; from then on no connection is made to it.
+// Leave waits until a backend is not ready, and then until nodes notice. After that no
+// connection is opened to it.
 func (s *Service) Leave(ctx context.Context, b *Backend, ready func(context.Context) error) {
 	for ready(ctx) == nil {
 		time.Sleep(10 * time.Millisecond)

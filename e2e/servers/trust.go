@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Bundle returns the caBundle of a live webhook configuration as PEM. Webhooks of it
-// whose bundles differ are an error.
+// Bundle returns the caBundle of a webhook configuration in the cluster, as PEM. It is an
+// error if the bundles of its webhooks differ.
 func Bundle(ctx context.Context, c client.Client, kind, name string) ([]byte, error) {
 	u := &unstructured.Unstructured{}
 	u.SetAPIVersion("admissionregistration.k8s.io/v1")
@@ -29,19 +29,19 @@ func Bundle(ctx context.Context, c client.Client, kind, name string) ([]byte, er
 			return nil, fmt.Errorf("reading the caBundle of %s: %w", name, err)
 		}
 		if bundle != nil && !bytes.Equal(one, bundle) {
-			return nil, fmt.Errorf("the webhooks of %s have bundles that differ", name)
+			return nil, fmt.Errorf("the webhooks of %s have different bundles", name)
 		}
 		bundle = one
 	}
 	return bundle, nil
 }
 
-// Handshake returns the certificate that is served at an address of this machine, if
-// the bundle vouches for it.
+// Handshake returns the certificate that is served at an address of this machine, if a CA
+// in the bundle signed it.
 func Handshake(ctx context.Context, address string, bundle []byte) (*x509.Certificate, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(bundle) {
-		return nil, fmt.Errorf("%q is no bundle", bundle)
+		return nil, fmt.Errorf("no certificates in the bundle %q", bundle)
 	}
 	d := tls.Dialer{Config: &tls.Config{RootCAs: pool, ServerName: "127.0.0.1"}}
 	conn, err := d.DialContext(ctx, "tcp", address)
@@ -56,7 +56,7 @@ func Handshake(ctx context.Context, address string, bundle []byte) (*x509.Certif
 	return secured.ConnectionState().PeerCertificates[0], nil
 }
 
-// Signed says whether a CA, as PEM, signed the leaf.
+// Signed reports whether a CA, as PEM, signed the leaf.
 func Signed(leaf *x509.Certificate, ca []byte) bool {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca)

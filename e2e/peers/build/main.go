@@ -1,5 +1,5 @@
-// Command build makes sure that the peers' programs are in the cache, and prints
-// where they are. Arguments name some of them; without any it is all.
+// Command build builds the peers' programs into the cache, unless they are there, and
+// prints their paths. Arguments select some of them; the default is all.
 package main
 
 import (
