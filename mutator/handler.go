@@ -33,9 +33,11 @@ func (m *Mutator) Handle(ctx context.Context, req admission.Request) admission.R
 	if !resolved && slices.Contains(stored, kind) {
 		return admission.Allowed("")
 	}
-	out, err := m.Mutate(ctx, Request{
+	w := m.works.get()
+	defer m.works.put(w)
+	out, err := m.mutate(ctx, Request{
 		Kind: kind, Namespace: req.Namespace, Raw: req.Object.Raw, Resolved: resolved, authored: true,
-	})
+	}, w)
 	if err != nil {
 		return admission.Errored(http.StatusBadRequest, err)
 	}

@@ -53,7 +53,7 @@ type Mutator struct {
 	// Controller is the user name of Tekton's controller, whose dry runs of Tasks
 	// are no creations: see Request.Resolved.
 	Controller string
-	// Observe, if not nil, is called with every outcome.
+	// Observe, if not nil, is called with every outcome, and must not keep it.
 	Observe func(schema.GroupVersionKind, Outcome)
 
 	settings *settings
@@ -168,6 +168,13 @@ func (o *Outcome) Did() map[string]string {
 func (m *Mutator) Mutate(ctx context.Context, req Request) (Outcome, error) {
 	w := m.works.get()
 	defer m.works.put(w)
+	out, err := m.mutate(ctx, req, w)
+	out.Decisions = slices.Clone(out.Decisions)
+	return out, err
+}
+
+// mutate is Mutate with scratch memory, which the decisions of the outcome are part of.
+func (m *Mutator) mutate(ctx context.Context, req Request, w *work) (Outcome, error) {
 	changed, err := m.apply(ctx, req, w)
 	if err != nil {
 		return Outcome{}, err
@@ -178,7 +185,6 @@ func (m *Mutator) Mutate(ctx context.Context, req Request) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
-	out.Decisions = slices.Clone(out.Decisions) // they are part of w
 	if m.Observe != nil {
 		m.Observe(req.Kind, out)
 	}
