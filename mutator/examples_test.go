@@ -65,7 +65,7 @@ func mutateExample(t *testing.T, m *mutator.Mutator, raw []byte) bool {
 	}
 	req.Raw = patched
 	if again, err := m.Mutate(t.Context(), req); err != nil || len(again.Patch) > 0 {
-		t.Errorf("a second pass changes %v, error %v", again.Patch, err)
+		t.Errorf("a second pass changes %s, error %v", again.Patch, err)
 	}
 	tektonAgrees(t, raw, patched)
 	return len(out.Patch) > 0

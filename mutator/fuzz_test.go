@@ -31,12 +31,12 @@ func FuzzMutate(f *testing.F) {
 		}
 		patched := apply(t, raw, out)
 		if !reflect.DeepEqual(any(out.Object), decodeNumbers(t, patched)) {
-			t.Errorf("the patch %v makes %s of %s", out.Patch, patched, raw)
+			t.Errorf("the patch %s makes %s of %s", out.Patch, patched, raw)
 		}
 		req.Raw = patched
 		again, err := m.Mutate(t.Context(), req)
 		if err != nil || len(again.Patch) > 0 {
-			t.Errorf("a second pass over %s: %v, error %v", patched, again.Patch, err)
+			t.Errorf("a second pass over %s: %s, error %v", patched, again.Patch, err)
 		}
 	})
 }

@@ -33,15 +33,19 @@ func (m *Mutator) Handle(ctx context.Context, req admission.Request) admission.R
 	if !resolved && slices.Contains(stored, kind) {
 		return admission.Allowed("")
 	}
-	patch, did, warnings, err := m.answer(ctx, Request{Kind: kind, Namespace: req.Namespace, Raw: req.Object.Raw, Resolved: resolved, authored: true})
+	w := m.works.get()
+	defer m.works.put(w)
+	out, err := m.mutate(ctx, Request{
+		Kind: kind, Namespace: req.Namespace, Raw: req.Object.Raw, Resolved: resolved, authored: true,
+	}, w)
 	if err != nil {
 		return admission.Errored(http.StatusBadRequest, err)
 	}
-	res := admission.Allowed("").WithWarnings(warnings...)
-	if len(patch) > 0 {
-		res.Patch, res.PatchType = patch, &jsonPatch
+	res := admission.Allowed("").WithWarnings(out.Warnings...)
+	if len(out.Patch) > 0 {
+		res.Patch, res.PatchType = out.Patch, &jsonPatch
 	}
-	if len(did) > 0 {
+	if did := out.Did(); len(did) > 0 {
 		// The API server puts the webhook's name and a slash before each key,
 		// and drops keys that have a prefix already.
 		res.AuditAnnotations = did

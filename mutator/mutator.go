@@ -35,8 +35,11 @@
 package mutator
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"slices"
 
 	"gomodules.xyz/jsonpatch/v2"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -50,7 +53,7 @@ type Mutator struct {
 	// Controller is the user name of Tekton's controller, whose dry runs of Tasks
 	// are no creations: see Request.Resolved.
 	Controller string
-	// Observe, if not nil, is told of every outcome, which is gone when it returns.
+	// Observe, if not nil, is called with every outcome, and must not keep it.
 	Observe func(schema.GroupVersionKind, Outcome)
 
 	settings *settings
@@ -109,9 +112,20 @@ type Outcome struct {
 	// Object is what the rules made of the object, numbers as json.Number. What they
 	// added is the configuration's own, so it must not be edited.
 	Object    map[string]any
-	Patch     []jsonpatch.Operation // from the object that came in to Object, whose values it shares; empty if nothing changed
-	Decisions []Decision            // what was done; with Request.Explain also what was not
-	Warnings  []string              // single lines for the user
+	Patch     []byte     // the operations of RFC 6902 from the object that came in to Object, as JSON; nil for none
+	Decisions []Decision // what was done; with Request.Explain also what was not
+	Warnings  []string   // single lines for the user
+}
+
+// Operations returns the operations of Patch. Numbers in their values are json.Number.
+func (o *Outcome) Operations() []jsonpatch.Operation {
+	decoder := json.NewDecoder(bytes.NewReader(o.Patch))
+	decoder.UseNumber()
+	var operations []jsonpatch.Operation
+	if decoder.Decode(&operations) != nil {
+		return nil // there is no patch
+	}
+	return operations
 }
 
 // Decision is what a rule did, or why it did nothing, at one place.
@@ -152,14 +166,24 @@ func (o *Outcome) Did() map[string]string {
 //
 // The error says that it is not a JSON object.
 func (m *Mutator) Mutate(ctx context.Context, req Request) (Outcome, error) {
-	w := &work{}
+	w := m.works.get()
+	defer m.works.put(w)
+	out, err := m.mutate(ctx, req, w)
+	out.Decisions = slices.Clone(out.Decisions)
+	return out, err
+}
+
+// mutate is Mutate with scratch memory, which the decisions of the outcome are part of.
+func (m *Mutator) mutate(ctx context.Context, req Request, w *work) (Outcome, error) {
 	changed, err := m.apply(ctx, req, w)
 	if err != nil {
 		return Outcome{}, err
 	}
 	out := w.pass.out
 	if changed {
-		out.Patch = w.before.patch(out.Object)
+		if out.Patch, err = w.patch(req.Kind.Kind); err != nil {
+			return Outcome{}, err
+		}
 	}
 	if m.Observe != nil {
 		m.Observe(req.Kind, out)

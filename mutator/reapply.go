@@ -36,7 +36,7 @@ func (m *Mutator) reapply(ctx context.Context, kind schema.GroupVersionKind, req
 	if err != nil || !holds(old["spec"], out.Object["spec"]) {
 		return admission.Allowed("")
 	}
-	return admission.Patched("", slices.DeleteFunc(out.Patch, func(o jsonpatch.Operation) bool {
+	return admission.Patched("", slices.DeleteFunc(out.Operations(), func(o jsonpatch.Operation) bool {
 		return !strings.HasPrefix(o.Path, "/spec/")
 	})...)
 }

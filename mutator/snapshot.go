@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strconv"
 
-	"gomodules.xyz/jsonpatch/v2"
-
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/scan"
 )
@@ -81,22 +79,15 @@ func (s *snapshot) add(key string, value any) {
 	}
 }
 
-// patch returns the operations of RFC 6902 that make of the object as it was the
-// one that it is now. Their values are the object's own. Every object is compared
-// by its keys, every list from both of its ends, since rules add to the beginning
-// and the end of lists.
-func (s *snapshot) patch(now map[string]any) []jsonpatch.Operation {
-	d := difference{entries: s.Entries, operations: make([]jsonpatch.Operation, 0, 16)}
-	d.value(0, now)
-	return d.operations
-}
-
-// appendPatch appends the same as JSON, nothing where there is nothing to be done.
+// appendPatch appends the operations of RFC 6902, as JSON, that make of the object as it
+// was the one that it is now, nothing where there are none. Every object is compared by
+// its keys, every list from both of its ends, since rules add to the beginning and the
+// end of lists.
 //
 // The error is that of encoding/json about a value that a rule has set.
 func (s *snapshot) appendPatch(out []byte, now map[string]any) ([]byte, error) {
 	begin := len(out)
-	d := difference{entries: s.Entries, encodes: true, text: append(out, '[')}
+	d := difference{entries: s.Entries, text: append(out, '[')}
 	d.value(0, now)
 	if d.err != nil || len(d.text) == begin+1 {
 		return out, d.err
@@ -105,20 +96,13 @@ func (s *snapshot) appendPatch(out []byte, now map[string]any) ([]byte, error) {
 }
 
 type difference struct {
-	entries    []object.Entry
-	path       []byte // the JSON pointer of the value that is compared
-	operations []jsonpatch.Operation
-
-	encodes bool   // whether the operations are written into text instead
-	text    []byte // begins with [
+	entries []object.Entry
+	path    []byte // the JSON pointer of the value that is compared
+	text    []byte // of the operations; begins with [
 	err     error
 }
 
 func (d *difference) operation(op string, value any) {
-	if !d.encodes {
-		d.operations = append(d.operations, jsonpatch.NewOperation(op, string(d.path), value))
-		return
-	}
 	if last := d.text[len(d.text)-1]; last != '[' {
 		d.text = append(d.text, ',')
 	}

@@ -9,20 +9,19 @@ import (
 	"github.com/tekgate/tekgate/internal/object"
 )
 
-// work is the memory that a request needs while it is judged. It is used again, since
-// most of what a request costs is memory that was not touched for long. Nothing in it
-// may be part of what is returned.
+// work is the scratch memory of one request. It is pooled, because most of the cost of a
+// request is memory that was not touched for long. Nothing in it may be returned.
 type work struct {
 	before snapshot
 	pass   pass
 	text   []byte // of the patch
 }
 
-// works are those that are not in use.
+// works is the pool of scratch memory.
 type works struct{ pool sync.Pool }
 
-// Of a large object that comes once the memory is given back: so many entries,
-// decisions, steps and bytes a work may have that is kept.
+// The largest scratch memory that returns to the pool, so that one large object does not
+// hold memory for good.
 const (
 	keptEntries   = 4096
 	keptDecisions = 256
@@ -41,7 +40,7 @@ func (w *works) get() *work {
 	return found
 }
 
-// put forgets the request of a work.
+// put clears scratch memory and returns it to the pool.
 func (w *works) put(used *work) {
 	entries, decisions, room := used.before.Entries, used.pass.out.Decisions, used.pass.room
 	if cap(entries) > keptEntries || cap(decisions) > keptDecisions || cap(room) > keptViews || cap(used.text) > keptText {
@@ -56,8 +55,8 @@ func (w *works) put(used *work) {
 	w.pool.Put(used)
 }
 
-// apply applies the rules to the object of a request, and says whether it has to be
-// compared with what it was.
+// apply applies the rules to the object of a request, and reports whether the object has
+// to be compared with what it was.
 //
 // The error says that it is not a JSON object.
 func (m *Mutator) apply(ctx context.Context, req Request, w *work) (changed bool, err error) {
@@ -77,22 +76,15 @@ func (m *Mutator) apply(ctx context.Context, req Request, w *work) (changed bool
 	return true, nil
 }
 
-// answer is Mutate for a server: the patch as JSON, nil for none, and what was done.
-func (m *Mutator) answer(ctx context.Context, req Request) (patch []byte, did map[string]string, warnings []string, err error) {
-	w := m.works.get()
-	defer m.works.put(w)
-	changed, err := m.apply(ctx, req, w)
-	if err != nil {
-		return nil, nil, nil, err
+// patch returns the difference between the object before and after the rules as JSON, nil
+// for none.
+func (w *work) patch(kind string) ([]byte, error) {
+	var err error
+	if w.text, err = w.before.appendPatch(w.text[:0], w.pass.object); err != nil {
+		return nil, fmt.Errorf("encoding the patch for this %s: %w", kind, err)
 	}
-	if changed {
-		if w.text, err = w.before.appendPatch(w.text[:0], w.pass.object); err != nil {
-			return nil, nil, nil, fmt.Errorf("encoding the patch for this %s: %w", req.Kind.Kind, err)
-		}
-		patch = slices.Clone(w.text)
+	if len(w.text) == 0 {
+		return nil, nil
 	}
-	if m.Observe != nil {
-		m.Observe(req.Kind, w.pass.out)
-	}
-	return patch, w.pass.out.Did(), w.pass.out.Warnings, nil
+	return slices.Clone(w.text), nil
 }

@@ -12,23 +12,25 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/internal/certs"
+	"github.com/tekgate/tekgate/internal/server"
 )
 
 // testExpiring tells of a CA that has five days left, once, and of one that has years
 // not at all.
 func testExpiring(t *testing.T, c client.Client) {
-	a := &alarm{client: c, namespace: "tekgate", log: logr.Discard()}
+	events := &server.Events{Client: c, Component: "tekgate-interceptor", Log: logr.Discard()}
+	a := &server.Alarm{Namespace: "tekgate", Effect: expiredEffect, Warn: events.Warn, Log: logr.Discard()}
 	const name = "expiring-ca"
 	at := time.Now()
 	authority, err := certs.Load(t.Context(), certs.Options{Client: c, Namespace: "tekgate", Name: name, DNSNames: []string{"x"}, Now: func() time.Time { return at }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.look(t.Context(), authority, nil)
+	a.Check(t.Context(), authority, nil)
 	_, expiry := authority.Expiry()
 	at = expiry.Add(-5 * 24 * time.Hour)
 	for range 3 {
-		a.look(t.Context(), authority, errors.New("a cause\nof two lines"))
+		a.Check(t.Context(), authority, errors.New("a cause\nof two lines"))
 	}
 	eventually(t, func() error {
 		var list corev1.EventList

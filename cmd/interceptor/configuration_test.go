@@ -16,6 +16,7 @@ import (
 
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // configured is a server that runs, and its file.
@@ -59,7 +60,7 @@ func limited(t *testing.T, kubeconfig string) string {
 // the next event, a bad one changes nothing but what is told.
 func testConfiguration(t *testing.T, api *cluster.Cluster, c client.Client) {
 	applyFile(t, c, filepath.Join("..", "..", "manifests", "tekgate", "200-interceptor-rbac.yaml"))
-	live := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: configMap}}
+	live := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: wellknown.ConfigMap}}
 	create(t, c, live)
 	p := &configured{path: filepath.Join(t.TempDir(), "config.yaml")}
 	p.write(t, "")

@@ -7,14 +7,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/interceptor"
 	"github.com/tekgate/tekgate/interceptor/deliveries"
+	"github.com/tekgate/tekgate/internal/server"
 )
 
 // When refusals become an Event.
@@ -29,15 +28,14 @@ const (
 // ordinary are the reasons that refuse what was not meant to start anything.
 var ordinary = map[string]bool{"ping": true, "filtered": true, "ref-deleted": true, "busy": true}
 
-// refusals writes an Event on a Trigger or EventListener of which several events
-// were refused in a row: `kubectl describe` is where people look first, and
-// EventListeners log a refusal at debug level. An Event says how many and for which
-// reason, and no more, for whoever may read Events may not read payloads. That
-// anybody could cause them is why they are few.
+// refusals writes an Event on a Trigger or EventListener after several of its events were
+// refused in a row: `kubectl describe` is where users look first, and EventListeners log a
+// refusal at debug level. An Event has only the number and the reason, since users who may
+// read Events may not be allowed to read payloads. There are few of them, since any sender
+// can cause them.
 type refusals struct {
-	client client.Client
-	log    logr.Logger
-	queue  chan refused
+	*server.Events
+	queue chan refused
 
 	mu     sync.Mutex
 	counts map[string]*refusalCounter // by trigger id
@@ -55,8 +53,8 @@ type refused struct {
 	within                     time.Duration
 }
 
-func newRefusals(c client.Client, log logr.Logger) *refusals {
-	return &refusals{client: c, log: log, queue: make(chan refused, refusalQueue), counts: map[string]*refusalCounter{}}
+func newRefusals(events *server.Events) *refusals {
+	return &refusals{Events: events, queue: make(chan refused, refusalQueue), counts: map[string]*refusalCounter{}}
 }
 
 // Observe implements interceptor.Observer.
@@ -92,8 +90,8 @@ func (f *refusals) Observe(r interceptor.Record) {
 	}
 }
 
-// makeRoom forgets triggers that were quiet for long, or else all: the counts are
-// small and begin anew.
+// makeRoom removes triggers without recent refusals, or else all: the counts are small and
+// start again.
 func (f *refusals) makeRoom(now time.Time) {
 	if len(f.counts) < maxRefused {
 		return
@@ -116,53 +114,40 @@ func (f *refusals) run(ctx context.Context) {
 			return
 		case r := <-f.queue:
 			if err := f.write(ctx, r); err != nil && ctx.Err() == nil {
-				f.log.Error(err, "a trigger's refusals are not told as an Event", "triggerID", r.triggerID)
+				f.Log.Error(err, "the refusals of a trigger could not be recorded as an Event", "triggerID", r.triggerID)
 			}
 		}
-		select {
-		case <-ctx.Done():
+		if !server.Sleep(ctx, refusalPause, nil) {
 			return
-		case <-time.After(refusalPause):
 		}
 	}
 }
 
-const eventTimeout = 10 * time.Second
+// findTimeout bounds the search for the object of a refusal.
+const findTimeout = 10 * time.Second
 
 func (f *refusals) write(ctx context.Context, r refused) error {
-	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
-	defer cancel()
 	about, err := f.find(ctx, r.triggerID)
 	if about == nil || err != nil {
 		return err
 	}
-	now := metav1.Now()
 	_, name := deliveries.Trigger(r.triggerID)
 	command := "tekgate hook deliveries --refused -n " + about.Namespace
 	if name != "" {
 		command += " --trigger " + name
 	}
-	err = f.client.Create(ctx, &corev1.Event{
-		ObjectMeta:          metav1.ObjectMeta{Namespace: about.Namespace, GenerateName: about.Name + "."},
-		InvolvedObject:      *about,
-		Type:                corev1.EventTypeWarning,
-		Reason:              "DeliveriesRefused",
-		Message:             fmt.Sprintf("%d events for trigger %q were refused within %s, the last one (event id %q) for the reason %s: `%s` says why", r.count, name, r.within.Round(time.Second), r.eventID, r.reason, command),
-		Source:              corev1.EventSource{Component: "tekgate-interceptor"},
-		ReportingController: "tekgate.dev/interceptor",
-		FirstTimestamp:      metav1.NewTime(now.Add(-r.within)),
-		LastTimestamp:       now,
-		Count:               int32(r.count),
+	return f.Write(ctx, server.Event{
+		About: *about, Reason: "DeliveriesRefused", Count: r.count, Within: r.within,
+		Message: fmt.Sprintf("%d events for trigger %q were refused within %s, the last one (event id %q) for the reason %s: `%s` says why",
+			r.count, name, r.within.Round(time.Second), r.eventID, r.reason, command),
 	})
-	if err != nil {
-		return fmt.Errorf("writing an Event on %s %s/%s: %w", about.Kind, about.Namespace, about.Name, err)
-	}
-	return nil
 }
 
-// find returns the object that a trigger id means, or nil where there is none: the
-// id is the caller's word. A trigger may be an object or a part of an EventListener.
+// find returns the object of a trigger id, or nil if there is none: the caller chooses the
+// id. A trigger is an object or a part of an EventListener.
 func (f *refusals) find(ctx context.Context, triggerID string) (*corev1.ObjectReference, error) {
+	ctx, cancel := context.WithTimeout(ctx, findTimeout)
+	defer cancel()
 	namespace, name := deliveries.Trigger(triggerID)
 	field := "triggers"
 	if group, found := strings.CutPrefix(name, "group/"); found {
@@ -170,7 +155,7 @@ func (f *refusals) find(ctx context.Context, triggerID string) (*corev1.ObjectRe
 	}
 	if field == "triggers" && name != "" {
 		trigger := triggersObject("Trigger")
-		err := f.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, trigger)
+		err := f.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, trigger)
 		if err == nil {
 			return reference(trigger), nil
 		}
@@ -180,7 +165,7 @@ func (f *refusals) find(ctx context.Context, triggerID string) (*corev1.ObjectRe
 	}
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(triggersObject("EventListenerList").GroupVersionKind())
-	if err := f.client.List(ctx, list, client.InNamespace(namespace)); err != nil {
+	if err := f.Client.List(ctx, list, client.InNamespace(namespace)); err != nil {
 		return nil, fmt.Errorf("listing the EventListeners of namespace %s: %w", namespace, err)
 	}
 	for i := range list.Items {

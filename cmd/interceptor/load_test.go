@@ -18,13 +18,16 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/internal/server"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // TestMain lets the test binary be the program, so that a replica can be a process
 // of its own, to be killed.
 func TestMain(m *testing.M) {
 	if args := os.Getenv("TEKGATE_TEST_ARGS"); args != "" {
-		os.Exit(status(strings.Split(args, "\n")))
+		os.Exit(server.Main(wellknown.Interceptor, strings.Split(args, "\n"), run))
 	}
 	os.Exit(m.Run())
 }

@@ -18,42 +18,25 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net/url"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
-	"k8s.io/klog/v2"
-	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/interceptor"
 	"github.com/tekgate/tekgate/interceptor/deliveries"
 	"github.com/tekgate/tekgate/interceptor/replay"
 	"github.com/tekgate/tekgate/interceptor/secrets"
 	"github.com/tekgate/tekgate/internal/certs"
+	"github.com/tekgate/tekgate/internal/server"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
-func main() {
-	os.Exit(status(os.Args[1:]))
-}
-
-func status(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	if err := run(ctx, args, os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, "tekgate-interceptor:", err)
-		return 1
-	}
-	return 0
-}
+func main() { os.Exit(server.Main(wellknown.Interceptor, os.Args[1:], run)) }
 
 // options are the flags: where things are. What is checked is in the
 // configuration file.
@@ -88,14 +71,14 @@ func command(errOut io.Writer) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return o.run(cmd.Context(), logTo(errOut))
+			return o.run(cmd.Context(), server.Log(errOut))
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig `FILE` (default: $KUBECONFIG, or the Pod's ServiceAccount)")
 	f.StringVar(&o.config, "config", "", "configuration `FILE` (default: built-in defaults)")
-	f.StringVar(&o.namespace, "namespace", defaultNamespace(), "`NAMESPACE` of the Service and of the CA's Secret")
-	f.StringVar(&o.service, "service", "tekgate-interceptor", "`NAME` of the Service that leads here")
+	f.StringVar(&o.namespace, "namespace", server.Namespace(), "`NAMESPACE` of the Service and of the CA's Secret")
+	f.StringVar(&o.service, "service", wellknown.Interceptor, "`NAME` of the Service that leads here")
 	f.StringVar(&o.issued, "certificate-secret", "", "`NAME` of the Secret in which cert-manager keeps the server's certificate, and of the Certificate that asks for it (default: the server signs its own)")
 	f.StringVar(&o.bind, "bind-address", ":8443", "`ADDRESS` to serve events on")
 	f.StringVar(&o.health, "health-bind-address", ":8081", "`ADDRESS` to serve /healthz and /readyz on; 0 for none")
@@ -108,21 +91,6 @@ func command(errOut io.Writer) *cobra.Command {
 	return cmd
 }
 
-func defaultNamespace() string {
-	if namespace := os.Getenv("POD_NAMESPACE"); namespace != "" {
-		return namespace
-	}
-	return "tekgate"
-}
-
-// logTo returns a log of JSON lines, and hands it to the libraries that log too.
-func logTo(w io.Writer) logr.Logger {
-	log := logr.FromSlogHandler(slog.NewJSONHandler(w, nil))
-	ctrllog.SetLogger(log)
-	klog.SetLogger(log)
-	return log
-}
-
 func (o options) run(ctx context.Context, log logr.Logger) error {
 	configured := newConfiguration(o.config)
 	if err := configured.file.Load(); err != nil {
@@ -132,7 +100,7 @@ func (o options) run(ctx context.Context, log logr.Logger) error {
 	if err != nil {
 		return err
 	}
-	c, err := connect(o.kubeconfig)
+	c, err := o.connect()
 	if err != nil {
 		return err
 	}
@@ -143,14 +111,30 @@ func (o options) run(ctx context.Context, log logr.Logger) error {
 	return o.serve(ctx, c, target, authority, configured, log)
 }
 
+// connect returns a client that asks the API server directly: a cache would need the right
+// to list Secrets, and would hold all of them.
+func (o options) connect() (client.Client, error) {
+	config, err := server.Connect(o.kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	config.UserAgent = wellknown.Interceptor
+	config.Timeout = 10 * time.Second // which an EventListener waits
+	c, err := client.New(config, client.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("preparing a client for the API server at %s: %w", config.Host, err)
+	}
+	return c, nil
+}
+
 // serve puts the parts together.
-func (o options) serve(ctx context.Context, c kube, to target, authority *certs.Authority, configured *configuration, log logr.Logger) error {
+func (o options) serve(ctx context.Context, c client.Client, to target, authority *certs.Authority, configured *configuration, log logr.Logger) error {
 	numbers := newMetrics(authority.Expiry)
 	in := configured.now
 	recent := deliveries.New(deliveries.Options{
 		Replica: hostname(), PerTrigger: in.Deliveries.PerTrigger, Triggers: in.Deliveries.Triggers,
 	})
-	s := &server{log: log, drainTime: o.drain, handshakes: numbers.handshakes, trusted: authority.Settled}
+	s := &eventServer{log: log, drainTime: o.drain, handshakes: numbers.handshakes, trusted: authority.Settled}
 	err := s.listen(ctx, o.bind,
 		endpoint{what: "probes", address: o.health, handler: s.probes()},
 		endpoint{what: "metrics", address: o.metrics, handler: numbers.handler()},
@@ -158,31 +142,37 @@ func (o options) serve(ctx context.Context, c kube, to target, authority *certs.
 	if err != nil {
 		return err
 	}
-	complaints := newRefusals(c.Client, log)
+	events := &server.Events{Client: c, Component: wellknown.Interceptor, Controller: "tekgate.dev/interceptor", Log: log}
+	refusals := newRefusals(events)
 	replays := replay.New(replay.Options{
-		Client: c.Client, Namespace: o.namespace, Log: log,
+		Client: c, Namespace: o.namespace, Log: log,
 		Max: in.Replay.Max, MaxNamespace: in.Replay.MaxPerNamespace,
 	})
 	known := secretsOf(c, in.Secrets, numbers, log)
 	configured.parts = &parts{secrets: known, replays: replays, recent: recent}
 	configured.parts.handler.Store(interceptor.New(in, interceptor.Options{
 		Secrets: known, Replay: replays, Log: log, Now: time.Now,
-		Observers: []interceptor.Observer{numbers, recent, complaints},
+		Observers: []interceptor.Observer{numbers, recent, refusals},
 	}))
-	configured.teller = &teller{client: c.Client, namespace: o.namespace, reloads: numbers.reloads, log: log}
+	configured.reloads = server.Reloads{
+		Server: "the interceptor", Namespace: o.namespace, Client: c, Warn: events.Warn, Log: log, Metrics: numbers.reloads,
+	}
 	k := &keeper{publisher: publisher{client: c, log: log}, to: to, authority: authority, every: o.recheck,
-		alarm: alarm{client: c.Client, namespace: o.namespace, log: log}}
-	return s.run(ctx, configured.parts, authority.TLS, k.run, complaints.run, replays.Run, configured.file.Run)
+		alarm: server.Alarm{Namespace: o.namespace, Effect: expiredEffect, Warn: events.Warn, Log: log}}
+	return s.run(ctx, configured.parts, authority.TLS, k.run, refusals.run, replays.Run, configured.file.Run)
 }
 
-func secretsOf(c kube, configuration interceptor.SecretsConfig, numbers *metrics, log logr.Logger) *secrets.Cache {
-	return secrets.New(c.Client, secrets.Options{
+// expiredEffect is the effect of an expired certificate.
+const expiredEffect = "no EventListener can ask Tekgate any more"
+
+func secretsOf(c client.Client, configuration interceptor.SecretsConfig, numbers *metrics, log logr.Logger) *secrets.Cache {
+	return secrets.New(c, secrets.Options{
 		MaxStale: configuration.MaxStale.Duration, Log: log,
 		Report: func(outcome secrets.Outcome) { numbers.secrets.WithLabelValues(string(outcome)).Inc() },
 	})
 }
 
-// hostname is the Pod's name, where this is a Pod.
+// hostname returns the name of the Pod, if this is one.
 func hostname() string {
 	name, err := os.Hostname()
 	if err != nil {
@@ -191,25 +181,15 @@ func hostname() string {
 	return name
 }
 
-// caSecret holds the CA that all replicas share, and those of cert-manager that are
-// trusted beside it.
-const caSecret = "tekgate-interceptor-ca"
-
-// startTimeout bounds the wait for an API server that does not answer at all.
+// startTimeout bounds the wait for an API server that stops answering.
 const startTimeout = 30 * time.Second
 
-func (o options) authority(ctx context.Context, c kube, to target) (*certs.Authority, error) {
+func (o options) authority(ctx context.Context, c client.Client, to target) (*certs.Authority, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	names, ips := to.names()
-	authority, err := certs.Load(ctx, certs.Options{
-		Client: c.Client, Namespace: o.namespace, Name: caSecret, DNSNames: names, IPs: ips,
+	return certs.Load(ctx, certs.Options{
+		Client: c, Namespace: o.namespace, Name: wellknown.InterceptorCA, DNSNames: names, IPs: ips,
 		Overlap: o.overlap, Issued: o.issued,
 	})
-	var request *url.Error
-	if errors.As(err, &request) {
-		// What stands around it repeats the address and names no other cause.
-		return nil, fmt.Errorf("reaching the API server at %s: %w", c.host, request.Err)
-	}
-	return authority, err
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/tekgate/tekgate/interceptor"
 	"github.com/tekgate/tekgate/interceptor/deliveries"
 	"github.com/tekgate/tekgate/interceptor/secrets"
-	"github.com/tekgate/tekgate/internal/serve"
+	"github.com/tekgate/tekgate/internal/server"
 )
 
 // metrics are what is served at /metrics. No label holds a word that a sender
@@ -30,9 +30,9 @@ type metrics struct {
 	newlines prometheus.Counter
 	secrets  *prometheus.CounterVec
 	matched  *matched
-	reloads  *reloads
+	reloads  *server.ReloadMetrics
 
-	handshakes *serve.Handshakes
+	handshakes *server.Handshakes
 }
 
 const subsystem = "tekgate_interceptor"
@@ -63,43 +63,20 @@ func newMetrics(expiry func() (leaf, ca time.Time)) *metrics {
 			Help: "Look-ups of Secrets by outcome: cached, read, stale (served on while the API server is away) or failed.",
 		}, []string{"outcome"}),
 		matched: &matched{seen: map[matchedKey]matchedValue{}},
-		reloads: newReloads(),
+		reloads: server.NewReloadMetrics(),
 
-		handshakes: serve.NewHandshakes(subsystem),
+		handshakes: server.NewHandshakes(subsystem),
 	}
+	m.reloads.Loaded(time.Now()) // a server does not start without a configuration
 	for _, o := range secrets.Outcomes {
 		m.secrets.WithLabelValues(string(o))
 	}
-	m.registry.MustRegister(m.verdicts, m.duration, m.skew, m.newlines, m.secrets, m.matched, m.reloads.success, m.reloads.at, m.handshakes,
+	m.registry.MustRegister(m.verdicts, m.duration, m.skew, m.newlines, m.secrets, m.matched, m.reloads, m.handshakes,
 		expiryGauge("serving", func() time.Time { leaf, _ := expiry(); return leaf }),
 		expiryGauge("ca", func() time.Time { _, ca := expiry(); return ca }),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
-
-// reloads tell how the configuration was when it was read last. They have the names
-// that they have at the admission server.
-type reloads struct{ success, at prometheus.Gauge }
-
-func newReloads() *reloads {
-	r := &reloads{
-		success: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "tekgate_config_last_reload_successful", Help: "1 if the configuration was valid when it was read last.",
-		}),
-		at: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "tekgate_config_last_reload_success_timestamp_seconds", Help: "Unix time at which a valid configuration was read last.",
-		}),
-	}
-	r.loaded(time.Now()) // there is no server without
-	return r
-}
-
-func (r *reloads) loaded(now time.Time) {
-	r.success.Set(1)
-	r.at.Set(float64(now.Unix()))
-}
-
-func (r *reloads) refused() { r.success.Set(0) }
 
 func expiryGauge(certificate string, at func() time.Time) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/internal/server"
 )
 
 func refusedRecord(trigger string, at time.Time) interceptor.Record {
@@ -87,7 +88,7 @@ func TestMatchedSecretsAreBounded(t *testing.T) {
 
 func TestRefusalsAreCounted(t *testing.T) {
 	at := time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
-	f := newRefusals(nil, logr.Discard())
+	f := newRefusals(nil)
 	told := func() int { return len(f.queue) }
 	for i := range 2 {
 		f.Observe(refusedRecord("a", at.Add(time.Duration(i)*time.Second)))
@@ -151,7 +152,7 @@ func (s *triggersSite) testEvents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := newRefusals(limited, logr.Discard())
+	f := newRefusals(&server.Events{Client: limited, Component: "tekgate-interceptor", Log: logr.Discard()})
 	for _, id := range []string{"triggers/own", "triggers/inline", "triggerGroups/grouped", "triggers/absent", "triggers/"} {
 		eventually(t, func() error {
 			return f.write(t.Context(), refused{triggerID: "namespaces/events/" + id, reason: "signature-mismatch", eventID: "an id", count: 5, within: time.Minute})

@@ -11,17 +11,20 @@ import (
 
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/internal/certs"
+	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/server"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 const (
-	manager   = client.FieldOwner("tekgate-interceptor")
-	firstWait = time.Second // doubled after each failure, up to the usual pause
+	manager    = client.FieldOwner(wellknown.Interceptor)
+	firstRetry = time.Second // doubled after each failure, up to the usual pause
 )
 
 // publisher keeps the ClusterInterceptor as it should be. Every replica does, and
@@ -32,60 +35,67 @@ type publisher struct {
 	log    logr.Logger
 }
 
-// keeper publishes, again and again, what the authority's CA asks for: while the CA
-// is replaced the caBundle changes, and the authority goes on only once the new one
-// is published.
+// keeper publishes the ClusterInterceptor at intervals. While the CA is replaced the
+// caBundle changes, and the authority takes its next step only after the new one is
+// published.
 type keeper struct {
 	publisher
 	to        target
 	authority *certs.Authority
 	every     time.Duration
-	alarm     alarm
+	alarm     server.Alarm
+	status    server.Status // the last error
 
 	published []byte // the bundle that clients can read
 }
 
-// run publishes until ctx ends. What goes wrong is logged once and tried again:
-// Tekton Triggers may be installed later than this server.
+// run publishes until ctx ends. An error is logged once, and the write is tried again: Tekton
+// Triggers may be installed later than this server.
 func (k *keeper) run(ctx context.Context) {
-	wait, said := min(firstWait, k.every), ""
+	retries := workqueue.NewTypedItemExponentialFailureRateLimiter[string](min(firstRetry, k.every), k.every)
 	for {
 		changed, err := k.round(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		k.alarm.look(ctx, k.authority, errors.Join(err, k.authority.Trouble()))
+		k.alarm.Check(ctx, k.authority, errors.Join(err, k.authority.Trouble()))
+		k.report(changed, err)
 		pause := k.pause(err)
-		switch {
-		case err == nil && (changed || said != ""):
-			k.log.Info("ClusterInterceptor tekgate is published", "changed", changed)
-		case err != nil && err.Error() != said:
-			k.log.Error(err, "ClusterInterceptor tekgate is not published; trying again")
-		}
 		if err != nil {
-			said, pause, wait = err.Error(), min(wait, pause), min(2*wait, k.every)
+			pause = min(pause, retries.When(""))
 		} else {
-			said, wait = "", min(firstWait, k.every)
+			retries.Forget("")
 		}
-		select {
-		case <-ctx.Done():
+		if !server.Sleep(ctx, pause, nil) {
 			return
-		case <-time.After(pause):
 		}
 	}
 }
 
-// unsettled is the pause while clients learn of the CA, or cert-manager is waited for.
-const unsettled = 2 * time.Second
+func (k *keeper) report(changed bool, err error) {
+	if err != nil {
+		if k.status.Changed(err.Error()) {
+			k.log.Error(err, "ClusterInterceptor tekgate is not published; trying again")
+		}
+		return
+	}
+	if k.status.Changed("") || changed {
+		k.log.Info("ClusterInterceptor tekgate is published", "changed", changed)
+	}
+}
 
-// pause returns how long to wait for the next round at most, and ends the wait for
-// EventListeners where none could be there.
+// unsettledInterval is the pause while clients read the CA, or until cert-manager issues a
+// certificate.
+const unsettledInterval = 2 * time.Second
+
+// pause returns the longest time until the next round, and ends the wait for EventListeners
+// if there cannot be any.
 func (k *keeper) pause(err error) time.Duration {
 	if errors.Is(err, errNoTriggers) {
 		k.authority.Settle()
 	}
 	if k.authority.Settled() != nil {
-		return min(k.every, unsettled)
+		return min(k.every, unsettledInterval)
 	}
 	return k.every
 }
@@ -105,12 +115,12 @@ func (k *keeper) round(ctx context.Context) (changed bool, err error) {
 	return changed, err
 }
 
-// publish makes the object equal to the wanted one, and says whether it had to.
+// publish makes the object equal to the wanted one, and reports whether it had to.
 func (p publisher) publish(ctx context.Context) (changed bool, err error) {
 	live := &unstructured.Unstructured{}
 	live.SetGroupVersionKind(p.want.GroupVersionKind())
 	err = p.client.Get(ctx, client.ObjectKeyFromObject(p.want), live)
-	if err != nil && !apierrors.IsNotFound(err) {
+	if err != nil && !apierrors.IsNotFound(err) { // an absent kind is an error
 		return false, explain("reading", err)
 	}
 	if err == nil && isEqual(live, p.want) {
@@ -185,7 +195,7 @@ var errNoTriggers = errors.New("this cluster serves no ClusterInterceptors; inst
 // explain says what is missing and where it comes from.
 func explain(doing string, err error) error {
 	switch {
-	case meta.IsNoMatchError(err) || apierrors.IsNotFound(err):
+	case kube.Absent(err):
 		return fmt.Errorf("%s it: %w", doing, errNoTriggers)
 	case apierrors.IsForbidden(err):
 		return fmt.Errorf("%s it: the ServiceAccount needs get, patch and create on clusterinterceptors.triggers.tekton.dev: %w", doing, err)

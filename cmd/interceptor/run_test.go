@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/go-logr/logr"
+	"github.com/tekgate/tekgate/internal/server"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 func TestTarget(t *testing.T) {
@@ -160,7 +162,7 @@ func TestCannotStart(t *testing.T) {
 			}
 		})
 	}
-	if got := status([]string{"--url=http://x"}); got != 1 {
+	if got := server.Main(wellknown.Interceptor, []string{"--url=http://x"}, run); got != 1 {
 		t.Errorf("got exit status %d, want 1", got)
 	}
 }
@@ -185,7 +187,7 @@ func TestAddressInUse(t *testing.T) {
 	defer l.Close()
 	taken := l.Addr().String()
 	for _, addresses := range [][2]string{{taken, "0"}, {"127.0.0.1:0", taken}} {
-		s := &server{log: logr.Discard()}
+		s := &eventServer{log: logr.Discard()}
 		err := s.listen(t.Context(), addresses[0], endpoint{what: "probes", address: addresses[1]})
 		if err == nil || !strings.Contains(err.Error(), taken) {
 			t.Errorf("%v: got %v, want an error that names %s", addresses, err, taken)

@@ -3,38 +3,37 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tekgate/tekgate/internal/drain"
-	"github.com/tekgate/tekgate/internal/serve"
+	"github.com/tekgate/tekgate/internal/server"
 )
 
-// server listens for events and for probes.
+// eventServer listens for events and for probes.
 //
 // It is net/http's and not controller-runtime's webhook server, because that one
 // registers handlers with a ServeMux, which redirects //verify to /verify: an
 // EventListener would follow as a GET and trust the answer. It also cancels the
 // requests in flight on SIGTERM.
-type server struct {
+type eventServer struct {
 	log       logr.Logger
 	drainTime time.Duration // how long events are still taken after SIGTERM, at most
 	requests  *drain.Requests
 
-	handshakes *serve.Handshakes
-	trusted    func() error // says why clients may not trust the certificate yet
+	handshakes *server.Handshakes
+	trusted    func() error // returns why clients may not trust the certificate yet
 
 	events net.Listener
 	beside []endpoint
 }
 
-// endpoint is what is served beside events, over plain HTTP.
+// endpoint is served over plain HTTP, beside events.
 type endpoint struct {
 	what, address string // no address, or 0, for not at all
 	handler       http.Handler
@@ -43,7 +42,7 @@ type endpoint struct {
 
 // listen opens the sockets, so that an address in use is known before anything is
 // published.
-func (s *server) listen(ctx context.Context, events string, beside ...endpoint) error {
+func (s *eventServer) listen(ctx context.Context, events string, beside ...endpoint) error {
 	var config net.ListenConfig
 	var err error
 	if s.events, err = config.Listen(ctx, "tcp", events); err != nil {
@@ -62,54 +61,41 @@ func (s *server) listen(ctx context.Context, events string, beside ...endpoint) 
 	return nil
 }
 
-// close closes sockets that have served nobody.
-func (s *server) close() {
+// close closes sockets that were not served yet.
+func (s *eventServer) close() {
 	_ = s.events.Close()
 	for _, e := range s.beside {
 		_ = e.listener.Close()
 	}
 }
 
-// run serves until ctx ends, and then until clients have gone elsewhere and all
-// requests are answered. Meanwhile the workers run beside it.
-func (s *server) run(ctx context.Context, handler http.Handler, secure func(*tls.Config), workers ...func(context.Context)) error {
-	requests, serving := drain.Watch(ctx, s.drainTime)
-	serving, cancel := context.WithCancel(serving)
-	defer cancel()
+// run serves until ctx ends, and then until clients have gone elsewhere and all requests
+// are answered. The workers run until then.
+func (s *eventServer) run(ctx context.Context, handler http.Handler, secure func(*tls.Config), workers ...func(context.Context)) error {
+	requests, draining := drain.Watch(ctx, s.drainTime)
 	s.requests = requests
 	config := &tls.Config{}
 	secure(config)
-	servers := []*http.Server{serve.HTTP(requests.Handler(handler), s.log, s.handshakes)}
-	failed := make(chan error, 1+len(s.beside))
-	go func() { failed <- servers[0].Serve(tls.NewListener(s.events, config)) }()
+	all, serving := errgroup.WithContext(draining)
+	all.Go(func() error {
+		return server.Serve(serving, server.HTTP(requests.Handler(handler), s.log, s.handshakes), tls.NewListener(s.events, config))
+	})
 	s.log.Info("serving events", "address", s.events.Addr().String())
 	for _, e := range s.beside {
-		server := serve.HTTP(e.handler, s.log, s.handshakes)
-		servers = append(servers, server)
-		go func() { failed <- server.Serve(e.listener) }()
+		all.Go(func() error { return server.Serve(serving, server.HTTP(e.handler, s.log, s.handshakes), e.listener) })
 		s.log.Info("serving "+e.what, "address", e.listener.Addr().String())
 	}
-	var working sync.WaitGroup
 	for _, work := range workers {
-		working.Go(func() { work(serving) })
+		all.Go(func() error { work(serving); return nil })
 	}
 	defer context.AfterFunc(ctx, func() { s.log.Info("shutting down", "servingOnForAtMost", s.drainTime.String()) })()
-
-	var err error
-	select {
-	case <-serving.Done():
-	case err = <-failed:
-		err = fmt.Errorf("serving: %w", err)
-	}
-	cancel()
-	working.Wait()
-	return errors.Join(err, stop(servers...))
+	return all.Wait()
 }
 
 // probes answers for the Pod. Ready means that events are served, with a certificate
 // that clients trust who trusted another replica's; it does not ask for the
 // ClusterInterceptor, which waits for Tekton Triggers.
-func (s *server) probes() http.Handler {
+func (s *eventServer) probes() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path != "/healthz" && r.URL.Path != "/readyz":
@@ -122,16 +108,4 @@ func (s *server) probes() http.Handler {
 			fmt.Fprintln(w, "ok")
 		}
 	})
-}
-
-func stop(servers ...*http.Server) error {
-	ctx, cancel := context.WithTimeout(context.Background(), serve.StopTimeout)
-	defer cancel()
-	var errs []error
-	for _, s := range servers {
-		if err := s.Shutdown(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("waiting for the last answers: %w", err))
-		}
-	}
-	return errors.Join(errs...)
 }

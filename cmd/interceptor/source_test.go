@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/e2e/certmanager"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 const issuedSecret = "tekgate-interceptor-tls"
@@ -45,7 +46,7 @@ func TestSources(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 		}
 	})
-	ownCA := r.secret(t, caSecret, corev1.TLSCertKey)
+	ownCA := r.secret(t, wellknown.InterceptorCA, corev1.TLSCertKey)
 
 	files, err := filepath.Glob("../../manifests/certmanager/*.yaml")
 	if err != nil || len(files) < 2 {

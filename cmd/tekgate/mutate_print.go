@@ -122,7 +122,7 @@ func (r *result) json() mutated {
 	return mutated{
 		File: r.object.Document.File, Document: r.object.Document.Number, Line: r.object.Document.Line, Item: r.object.Pointer, Within: r.within,
 		APIVersion: version, Kind: kind, Namespace: r.namespace, Name: r.called,
-		Changed: r.changed(), Patch: r.outcome.Patch, Decisions: r.outcome.Decisions, Warnings: r.outcome.Warnings,
+		Changed: r.changed(), Patch: r.outcome.Operations(), Decisions: r.outcome.Decisions, Warnings: r.outcome.Warnings,
 	}
 }
 

@@ -21,7 +21,7 @@ import (
 
 	"github.com/tekgate/tekgate/e2e/baseline"
 	"github.com/tekgate/tekgate/internal/admit"
-	"github.com/tekgate/tekgate/internal/serve"
+	"github.com/tekgate/tekgate/internal/server"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -134,20 +134,20 @@ func benchmarkServer(b *testing.B, handlers map[string]http.Handler) string {
 	b.Helper()
 	address := freeAddress(b)
 	certificate := selfSigned(b)
-	server := serve.New(serve.Options{
-		Address: address, Log: logr.Discard(), Requests: serve.NewRequests("benchmark"), Handshakes: serve.NewHandshakes("benchmark"),
+	webhooks := server.NewWebhooks(server.Options{
+		Address: address, Log: logr.Discard(), Requests: server.NewRequests("benchmark"), Handshakes: server.NewHandshakes("benchmark"),
 		TLS: func(c *tls.Config) {
 			c.NextProtos = []string{"http/1.1"}
 			c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil }
 		},
 	})
 	for path, handler := range handlers {
-		server.Register(path, handler)
+		webhooks.Register(path, handler)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	b.Cleanup(stop)
-	go func() { _ = server.Start(ctx) }()
-	for server.StartedChecker()(nil) != nil {
+	go func() { _ = webhooks.Start(ctx) }()
+	for webhooks.StartedChecker()(nil) != nil {
 		time.Sleep(10 * time.Millisecond)
 	}
 	return address

@@ -26,6 +26,8 @@ import (
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/e2e/servers"
 	"github.com/tekgate/tekgate/internal/admit"
+
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // bed is a server of ours beside a real API server that has Tekton's kinds.
@@ -226,7 +228,7 @@ func (b *bed) eventually(what string, try func() error) {
 // https returns a client that trusts the CA in the server's Secret alone.
 func (b *bed) https() *http.Client {
 	b.Helper()
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: caSecret}}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: wellknown.WebhookCA}}
 	b.get(secret)
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(secret.Data[corev1.TLSCertKey])

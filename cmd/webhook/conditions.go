@@ -15,92 +15,67 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/tekgate/tekgate/mutator/policy"
+	"github.com/tekgate/tekgate/internal/server"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
-// conditionKeeper owns the expressions of the conditions that come from the
-// configuration, and nothing else.
+// conditionKeeper is the field manager of the expressions of the conditions that come from
+// the configuration, and of nothing else.
 const conditionKeeper = "tekgate-conditions"
 
-// conditions keep what no rule would touch on the API server, by the conditions
-// policy.ConditionName of the webhooks. Every replica does so, without a leader.
+// conditions keeps the webhooks' match conditions wellknown.MatchCondition, so that the API
+// server does not send objects that no rule would touch. Every replica does so.
 //
-// A condition is an optimisation, and one that is too narrow would switch rules off
-// unnoticed. So whoever finds another one than its own configuration wants opens it,
-// at once: true lets everything through. It is narrowed when all replicas want the
-// same and have for a while, which each says in a Lease before it opens anything. A
-// replica that is behind, or before the others, thus keeps conditions open.
+// A condition is an optimisation, and one that is too narrow would switch rules off without
+// notice. So a replica that finds a condition that differs from its own configuration opens
+// it at once: true lets every object through. A condition is narrowed when all replicas have
+// wanted the same for a while, which each writes into a Lease before it opens anything. A
+// replica that is behind the others, or ahead of them, thus keeps conditions open.
 //
-// What stands in the live configuration under another name is not touched, and no
-// condition is added where there is none: an API server that does not know them has
-// dropped them, and who has removed one wants everything asked about.
+// Conditions of other names are not touched, and no condition is added to a webhook without
+// one: an API server that does not support them has dropped them, and a user who removed one
+// wants every object to be sent.
 type conditions struct {
+	server.EveryReplica
 	client   client.Client
 	wanted   func(context.Context) (map[string]string, error) // expressions by webhook
 	replicas *replicas
-	interval time.Duration // between two looks when nothing changes
-	changes  bell
+	interval time.Duration // between two rounds when nothing changes
+	changes  server.Notifier
 	log      logr.Logger
 
+	status server.Status
 	agreed time.Time // since when all want the same; zero while they do not
-	// paces are those of each kind of write to each configuration, so that nothing
-	// else keeps a condition from being opened at once.
-	paces map[string]*pace
+	// backoffs has one for each kind of write to each configuration, so that no other write
+	// keeps a condition from being opened at once.
+	backoffs map[string]*server.Backoff
 }
-
-// pace answers whoever undoes a write again and again ever later.
-type pace struct {
-	last     time.Time
-	patience time.Duration // after the last, before the next
-}
-
-func (p *pace) rest() time.Duration { return time.Until(p.last.Add(p.patience)) }
-
-func (p *pace) took() {
-	p.patience = min(2*p.patience, mostPatience)
-	if now := time.Now(); now.Sub(p.last) > forgiven {
-		p.patience = leastPatience
-	}
-	p.last = time.Now()
-}
-
-// NeedLeaderElection tells the manager to run it in every replica.
-func (*conditions) NeedLeaderElection() bool { return false }
 
 // Start keeps the conditions until ctx ends.
 func (c *conditions) Start(ctx context.Context) error {
 	defer c.replicas.leave(ctx)
-	told := ""
 	for {
-		wait, err := c.keep(ctx)
-		now := ""
+		pause, err := c.keep(ctx)
+		text := ""
 		if err != nil {
-			now = err.Error()
+			text = err.Error()
 		}
-		if now != told && now != "" {
-			c.log.Info("the webhooks' conditions stay as they are", "reason", now)
+		if c.status.Changed(text) && err != nil {
+			c.log.Info("the webhooks' conditions stay as they are", "reason", text)
 		}
-		told = now
-		timer := time.NewTimer(max(wait, 0))
-		select {
-		case <-ctx.Done():
-		case <-c.changes:
-		case <-timer.C:
-		}
-		timer.Stop()
-		if ctx.Err() != nil {
+		if !server.Sleep(ctx, pause, c.changes) {
 			return nil
 		}
 	}
 }
 
-// keep looks once, and returns when to look again.
+// keep does one round, and returns the time until the next one.
 func (c *conditions) keep(ctx context.Context) (time.Duration, error) {
 	wanted, err := c.wanted(ctx)
 	if err != nil {
 		return c.interval, err
 	}
-	failure := c.replicas.tell(ctx, digest(wanted)) // first, so that nobody narrows what is about to be opened
+	failure := c.replicas.announce(ctx, digest(wanted)) // first, so that no replica narrows what this one opens
 	wait := c.interval
 	for _, kind := range []string{"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"} {
 		live, err := c.read(ctx, kind)
@@ -116,7 +91,7 @@ func (c *conditions) keep(ctx context.Context) (time.Duration, error) {
 	return wait, failure
 }
 
-// digest names expressions by a short text.
+// digest returns a short name for expressions.
 func digest(wanted map[string]string) string {
 	text, _ := json.Marshal(wanted) // texts alone; keys are sorted
 	sum := sha256.Sum256(text)
@@ -124,9 +99,9 @@ func digest(wanted map[string]string) string {
 }
 
 func (c *conditions) read(ctx context.Context, kind string) (*unstructured.Unstructured, error) {
-	name := mutatingConfiguration
+	name := wellknown.MutatingConfiguration
 	if kind == "ValidatingWebhookConfiguration" {
-		name = validatingConfiguration
+		name = wellknown.ValidatingConfiguration
 	}
 	live := &unstructured.Unstructured{}
 	live.SetAPIVersion("admissionregistration.k8s.io/v1")
@@ -137,13 +112,13 @@ func (c *conditions) read(ctx context.Context, kind string) (*unstructured.Unstr
 	return live, nil
 }
 
-// settle opens what is not as it is wanted, and narrows what is open once that is
-// agreed. It returns when to look again.
+// settle opens conditions that differ from the wanted ones, and narrows open ones once the
+// replicas agree. It returns the time until the next round.
 func (c *conditions) settle(ctx context.Context, live *unstructured.Unstructured, wanted map[string]string, known bool) (time.Duration, error) {
 	has := expressions(live)
 	opened, narrow := map[string]string{}, map[string]string{}
 	for hook, expression := range has {
-		opened[hook], narrow[hook] = policy.Always, wanted[hook]
+		opened[hook], narrow[hook] = wellknown.Always, wanted[hook]
 		if wanted[hook] == expression {
 			opened[hook] = expression
 		}
@@ -166,7 +141,7 @@ func (c *conditions) settle(ctx context.Context, live *unstructured.Unstructured
 	return c.write(ctx, live, narrow, "narrowed the webhooks' conditions to what the configuration wants")
 }
 
-// expressions returns those of the conditions that are kept, by webhook.
+// expressions returns the expressions of the conditions that are kept, by webhook.
 func expressions(live *unstructured.Unstructured) map[string]string {
 	found := map[string]string{}
 	hooks, _, _ := unstructured.NestedSlice(live.Object, "webhooks")
@@ -176,7 +151,7 @@ func expressions(live *unstructured.Unstructured) map[string]string {
 		list, _ := hook["matchConditions"].([]any)
 		for _, m := range list {
 			condition, _ := m.(map[string]any)
-			if condition["name"] == policy.ConditionName {
+			if condition["name"] == wellknown.MatchCondition {
 				found[name], _ = condition["expression"].(string)
 			}
 		}
@@ -184,21 +159,21 @@ func expressions(live *unstructured.Unstructured) map[string]string {
 	return found
 }
 
-// write puts expressions into a configuration that is still the one that was read,
-// and returns when to look again.
-func (c *conditions) write(ctx context.Context, live *unstructured.Unstructured, expressions map[string]string, told string) (time.Duration, error) {
-	key := live.GetKind() + told
-	if c.paces[key] == nil {
-		c.paces[key] = &pace{}
+// write puts expressions into a configuration that has not changed since it was read, and
+// returns the time until the next round.
+func (c *conditions) write(ctx context.Context, live *unstructured.Unstructured, expressions map[string]string, message string) (time.Duration, error) {
+	key := live.GetKind() + message
+	if c.backoffs[key] == nil {
+		c.backoffs[key] = &server.Backoff{}
 	}
-	if rest := c.paces[key].rest(); rest > 0 {
-		return rest, nil
+	if remaining := c.backoffs[key].Remaining(); remaining > 0 {
+		return remaining, nil
 	}
-	c.paces[key].took()
+	c.backoffs[key].Wrote()
 	hooks := make([]any, 0, len(expressions))
 	for _, name := range slices.Sorted(maps.Keys(expressions)) {
 		hooks = append(hooks, map[string]any{"name": name, "matchConditions": []any{
-			map[string]any{"name": policy.ConditionName, "expression": expressions[name]},
+			map[string]any{"name": wellknown.MatchCondition, "expression": expressions[name]},
 		}})
 	}
 	want := &unstructured.Unstructured{Object: map[string]any{"webhooks": hooks}}
@@ -208,11 +183,11 @@ func (c *conditions) write(ctx context.Context, live *unstructured.Unstructured,
 	want.SetResourceVersion(live.GetResourceVersion())
 	err := c.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), client.FieldOwner(conditionKeeper), client.ForceOwnership)
 	if apierrors.IsConflict(err) {
-		return c.paces[key].rest(), nil // somebody was faster: look again
+		return max(c.backoffs[key].Remaining(), 0), nil // another client was faster
 	}
 	if err != nil {
 		return c.interval, fmt.Errorf("writing the conditions of %s: %w", live.GetName(), err)
 	}
-	c.log.Info(told, "configuration", live.GetName())
+	c.log.Info(message, "configuration", live.GetName())
 	return c.interval, nil
 }

@@ -16,6 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/mutator/policy"
+
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // TestKeepsConditions holds, on a real API server and with the rights of the
@@ -48,7 +50,7 @@ spec: {serviceAccountName: default, taskSpec: {steps: [{name: test, image: "gola
 func (b *bed) kept() map[string]string {
 	b.Helper()
 	all := map[string]string{}
-	for kind, name := range map[string]string{"MutatingWebhookConfiguration": mutatingConfiguration, "ValidatingWebhookConfiguration": validatingConfiguration} {
+	for kind, name := range map[string]string{"MutatingWebhookConfiguration": wellknown.MutatingConfiguration, "ValidatingWebhookConfiguration": wellknown.ValidatingConfiguration} {
 		live := b.parse("{apiVersion: admissionregistration.k8s.io/v1, kind: " + kind + ", metadata: {name: " + name + "}}")
 		b.get(live)
 		for hook, expression := range expressions(live) {
@@ -204,7 +206,7 @@ func (b *bed) overwrite(expression string) {
 func (b *bed) edit(change func(map[string]any) map[string]any) {
 	b.Helper()
 	b.eventually("the condition is overwritten", func() error {
-		live := b.parse("{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: " + mutatingConfiguration + "}}")
+		live := b.parse("{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: " + wellknown.MutatingConfiguration + "}}")
 		b.get(live)
 		for _, h := range live.Object["webhooks"].([]any) {
 			hook := h.(map[string]any)
@@ -285,7 +287,7 @@ func (b *bed) testRemoved() {
 // testOwnership holds that the server owns the expressions, and nothing else by that
 // name.
 func (b *bed) testOwnership() {
-	live := b.parse("{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: " + mutatingConfiguration + "}}")
+	live := b.parse("{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: " + wellknown.MutatingConfiguration + "}}")
 	b.get(live)
 	for _, entry := range live.GetManagedFields() {
 		if entry.Manager != conditionKeeper {

@@ -8,21 +8,17 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/tools/events"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/tekgate/tekgate/cmd/internal/config"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/reload"
+	"github.com/tekgate/tekgate/internal/server"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/validator"
 )
-
-// configMap holds the configuration in a cluster; its file is mounted from there.
-const configMap = "tekgate-config"
 
 // ruleSet are the rules as one configuration wants them.
 type ruleSet struct {
@@ -33,6 +29,7 @@ type ruleSet struct {
 
 // configuration holds the rules in force, which are those of its file.
 type configuration struct {
+	server.EveryReplica
 	path       string
 	namespace  string
 	interval   time.Duration
@@ -40,23 +37,21 @@ type configuration struct {
 	references references
 	later      func(validator.Subject, []validator.Finding) // see type later
 	controller string
-	live       client.Reader
-	events     events.EventRecorder
 	metrics    *measures
-	log        logr.Logger
-	changes    bell // told of a new configuration
+	reloads    server.Reloads
+	changes    server.Notifier // of a new configuration
 
 	current atomic.Pointer[ruleSet]
 	file    reload.File
 }
 
-// load reads the file for the first time, when being wrong is fatal.
+// load reads the file for the first time, when an error is fatal.
 func (c *configuration) load() error {
 	c.file = reload.File{Path: c.path, Interval: c.interval, Use: c.use, Changed: c.changed}
 	return c.file.Load()
 }
 
-// use makes the rules of a text the ones in force, or tells what is wrong.
+// use makes the rules of a text the ones in force, or returns what is wrong with it.
 func (c *configuration) use(text []byte) error {
 	parsed, rules, err := parse(text, c.path != "")
 	if err != nil {
@@ -87,49 +82,31 @@ func parse(text []byte, given bool) (*config.Configuration, *image.Rules, error)
 	return parsed, rules, err
 }
 
-// NeedLeaderElection tells the manager to run it in every replica.
-func (*configuration) NeedLeaderElection() bool { return false }
-
-// Start looks at the file until ctx ends.
+// Start reloads the file until ctx ends.
 func (c *configuration) Start(ctx context.Context) error {
 	c.file.Run(ctx)
 	return nil
 }
 
-// changed tells what became of a file that has changed.
+// changed reports what became of a changed file.
 func (c *configuration) changed(ctx context.Context, err error) {
-	hash := c.current.Load().mutate.Hash()
 	if err == nil {
-		c.changes.ring()
-		c.log.Info("using a new configuration", "hash", hash)
-		return
+		c.changes.Notify()
 	}
-	c.metrics.refused()
-	c.log.Error(err, "keeping the last good configuration", "hash", hash)
-	c.event(ctx, err)
-}
-
-// event tells of a bad configuration where people look: at its ConfigMap.
-func (c *configuration) event(ctx context.Context, cause error) {
-	var cm corev1.ConfigMap
-	if err := c.live.Get(ctx, client.ObjectKey{Namespace: c.namespace, Name: configMap}, &cm); err != nil {
-		return // the file comes from elsewhere; the log has said it
-	}
-	c.events.Eventf(&cm, nil, corev1.EventTypeWarning, "BadConfiguration", "Reload",
-		"the admission server keeps the last good configuration: %s", reload.OneLine(cause))
+	c.reloads.Report(ctx, err, "hash", c.current.Load().mutate.Hash())
 }
 
 // Handle answers reviews of the ConfigMap: a configuration that the servers could
 // not read is refused. It judges nothing else.
 func (c *configuration) Handle(_ context.Context, req admission.Request) admission.Response {
-	if req.Kind.Kind != "ConfigMap" || req.Name != configMap || req.Namespace != c.namespace || len(req.Object.Raw) == 0 {
+	if req.Kind.Kind != "ConfigMap" || req.Name != wellknown.ConfigMap || req.Namespace != c.namespace || len(req.Object.Raw) == 0 {
 		return admission.Allowed("")
 	}
 	var cm corev1.ConfigMap
 	if err := json.Unmarshal(req.Object.Raw, &cm); err != nil {
 		return admission.Errored(http.StatusBadRequest, err)
 	}
-	text, found := cm.Data["config.yaml"]
+	text, found := cm.Data[wellknown.ConfigMapKey]
 	if !found {
 		return admission.Denied("ConfigMap tekgate-config has no key config.yaml: Tekgate's servers read their configuration from it")
 	}

@@ -16,6 +16,9 @@ import (
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/tekgate/tekgate/internal/server"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // testConfiguration changes the file under the running server: a good one is used,
@@ -23,7 +26,7 @@ import (
 // from in a cluster is refused when it is bad.
 func (b *bed) testConfiguration() {
 	live := &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: configMap, Labels: map[string]string{"app.kubernetes.io/part-of": "tekgate"}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: wellknown.ConfigMap, Labels: map[string]string{"app.kubernetes.io/part-of": "tekgate"}},
 		Data:       map[string]string{"config.yaml": configuredBuilder},
 	}
 	b.create(live)
@@ -52,7 +55,7 @@ func (b *bed) testConfiguration() {
 			return err
 		}
 		for _, event := range list.Items {
-			if event.Reason == "BadConfiguration" && event.Regarding.Name == configMap && event.Regarding.UID == live.UID &&
+			if event.Reason == "BadConfiguration" && event.Regarding.Name == wellknown.ConfigMap && event.Regarding.UID == live.UID &&
 				strings.Contains(event.Note, `unknown field "mutator.serviceAcount": did you mean "serviceAccount"?`) {
 				return nil
 			}
@@ -133,7 +136,10 @@ func TestLook(t *testing.T) {
 	}
 	logs := &strings.Builder{}
 	path := write(t, t.TempDir(), "config.yaml", configuredBuilder)
-	c := &configuration{path: path, metrics: counts, log: logr.FromSlogHandler(slog.NewJSONHandler(logs, nil)), live: noConfigMap{}, events: &events.FakeRecorder{}}
+	c := &configuration{path: path, metrics: counts, reloads: server.Reloads{
+		Metrics: counts.reloads, Client: noConfigMap{}, Warn: server.Recorded(&events.FakeRecorder{}),
+		Log: logr.FromSlogHandler(slog.NewJSONHandler(logs, nil)),
+	}}
 	if err := c.load(); err != nil {
 		t.Fatal(err)
 	}
@@ -167,5 +173,5 @@ func TestLook(t *testing.T) {
 type noConfigMap struct{ client.Reader }
 
 func (noConfigMap) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
-	return apierrors.NewNotFound(corev1.Resource("configmaps"), configMap)
+	return apierrors.NewNotFound(corev1.Resource("configmaps"), wellknown.ConfigMap)
 }

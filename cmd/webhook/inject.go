@@ -7,107 +7,87 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
 	"github.com/tekgate/tekgate/internal/certs"
+	"github.com/tekgate/tekgate/internal/server"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
-// The webhook configurations of an installation, which `tekgate install` makes.
-const (
-	mutatingConfiguration   = "mutate.tekgate.dev"
-	validatingConfiguration = "validate.tekgate.dev"
-)
-
-// injector keeps the CA in the webhook configurations. Every replica does so,
-// without a leader: all write the same bytes, and none where they stand already.
-// While the CA is replaced the bytes change, and the authority goes on only once
-// both configurations hold the new ones.
+// injector keeps the CA in the webhook configurations. Every replica does so: all write the
+// same bytes, and nothing if the bytes are there already. While the CA is replaced the
+// bytes change, and the authority takes its next step only after both configurations have
+// the new ones.
 //
-// Who overwrites a bundle again and again, as a GitOps tool does that renders one,
-// is answered ever later: two that repair each other's work without end have taken
-// down etcd elsewhere.
+// A backoff delays the repair of a bundle that another client keeps overwriting, as GitOps
+// tools do that render one.
 type injector struct {
+	server.EveryReplica
 	client    client.Client
 	authority *certs.Authority
 	published []byte          // the bundle that the API server can read in both
 	listening healthz.Checker // whether the server can be reached
-	interval  time.Duration   // between two looks when all is well
-	changes   <-chan struct{} // tells of changes to the configurations
+	interval  time.Duration   // between two rounds without an error
+	changes   server.Notifier // of the configurations
 	log       logr.Logger
 	metrics   *measures
-	alarm     *alarm
+	alarm     *server.Alarm
 
-	repaired time.Time     // when a bundle was put back last
-	patience time.Duration // how long after that the next one is, at the soonest
+	backoff server.Backoff // of repairs
+	status  server.Status
 }
 
 const (
-	soonest = time.Second     // between the first attempts
-	latest  = 5 * time.Second // between the later ones: `tekgate install` waits for one
+	firstRetry   = time.Second
+	longestRetry = 5 * time.Second // `tekgate install` waits for one
 
-	unsettled = 2 * time.Second // between two looks while clients learn of the CA
-
-	leastPatience = 250 * time.Millisecond
-	mostPatience  = 30 * time.Second
-	forgiven      = 2 * time.Minute // without a repair
+	listenInterval    = 100 * time.Millisecond
+	unsettledInterval = 2 * time.Second // between two rounds while clients read the CA
 )
 
-// NeedLeaderElection tells the manager to run it in every replica.
-func (*injector) NeedLeaderElection() bool { return false }
-
-// Start looks after the bundles until ctx ends. The configurations may be absent
-// for as long as they like: who starts the server first installs them later.
+// Start keeps the bundles until ctx ends. The configurations may be absent for any time:
+// the server may be started before they are installed.
 func (i *injector) Start(ctx context.Context) error {
-	for i.listening(nil) != nil {
-		if !sleep(ctx, soonest/10) {
-			return nil
-		}
-	}
-	pause, told := soonest, ""
-	for {
+	_ = wait.PollUntilContextCancel(ctx, listenInterval, true, func(context.Context) (bool, error) {
+		return i.listening(nil) == nil, nil
+	})
+	retries := workqueue.NewTypedItemExponentialFailureRateLimiter[string](firstRetry, longestRetry)
+	for ctx.Err() == nil {
 		err := i.inject(ctx)
-		told = i.tell(err, told)
-		wait := i.interval
+		i.report(err)
+		pause := i.interval
 		if i.authority.Settled() != nil {
-			wait = min(wait, unsettled)
+			pause = min(pause, unsettledInterval)
 		}
 		if err != nil {
-			wait, pause = pause, min(2*pause, latest)
+			pause = retries.When("")
 		} else {
-			pause = soonest
+			retries.Forget("")
 		}
-		if !i.rest(ctx, wait) {
-			return nil
-		}
+		i.rest(ctx, pause)
 	}
+	return nil
 }
 
-// rest waits, less long where a configuration changes. It reports false if ctx
-// ended first.
-func (i *injector) rest(ctx context.Context, wait time.Duration) bool {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	case <-i.changes:
-		return sleep(ctx, time.Until(i.repaired.Add(i.patience)))
-	}
+// rest waits until the next round: for a time or until a configuration changes, and then
+// for the backoff.
+func (i *injector) rest(ctx context.Context, pause time.Duration) {
+	_ = server.Sleep(ctx, pause, i.changes) && server.Sleep(ctx, i.backoff.Remaining(), nil)
 }
 
-// inject has the CA in both configurations, or says why it has not, and tells of
-// one that is about to expire.
+// inject makes both configurations hold the CA, or returns why they do not, and warns about
+// a certificate that is about to expire.
 func (i *injector) inject(ctx context.Context) error {
 	err := i.write(ctx)
 	if trouble := i.authority.Trouble(); err == nil {
-		err = trouble // which keeps nobody from being trusted
+		err = trouble // clients trust the server all the same
 	}
 	leaf, ca := i.authority.Expiry()
 	i.metrics.expire(leaf, ca)
-	i.alarm.look(i.authority, err)
+	i.alarm.Check(ctx, i.authority, err)
 	return err
 }
 
@@ -118,11 +98,11 @@ func (i *injector) write(ctx context.Context) error {
 		return err
 	}
 	bundle := i.authority.CABundle()
-	mutating, err := certs.InjectMutating(ctx, i.client, mutatingConfiguration, bundle)
-	validating, failure := certs.InjectValidating(ctx, i.client, validatingConfiguration, bundle)
+	mutating, err := certs.InjectMutating(ctx, i.client, wellknown.MutatingConfiguration, bundle)
+	validating, failure := certs.InjectValidating(ctx, i.client, wellknown.ValidatingConfiguration, bundle)
 	if bytes.Equal(bundle, i.published) {
-		i.note(mutating, mutatingConfiguration)
-		i.note(validating, validatingConfiguration)
+		i.note(mutating, wellknown.MutatingConfiguration)
+		i.note(validating, wellknown.ValidatingConfiguration)
 	}
 	err = errors.Join(err, failure)
 	if err == nil {
@@ -131,40 +111,24 @@ func (i *injector) write(ctx context.Context) error {
 	return err
 }
 
-// note tells of a bundle that was there before and had to be written again.
+// note counts and logs a bundle that was there before and had to be written again.
 func (i *injector) note(repaired bool, configuration string) {
 	if !repaired {
 		return
 	}
-	i.patience = min(2*i.patience, mostPatience)
-	if now := time.Now(); now.Sub(i.repaired) > forgiven {
-		i.patience = leastPatience
-	}
-	i.repaired = time.Now()
+	i.backoff.Wrote()
 	i.metrics.repairs.WithLabelValues(configuration).Inc()
-	i.log.Info("wrote the caBundle again, which somebody had overwritten: let what applies this object leave out its caBundles", "configuration", configuration)
+	i.log.Info("wrote the caBundle again, which another client had overwritten: "+
+		"leave the caBundles out of what is applied to this object", "configuration", configuration)
 }
 
-// tell logs what has changed since it told the last time, and returns that.
-func (i *injector) tell(err error, told string) string {
-	now := "the API server trusts this server"
+// report logs a result that differs from the one before.
+func (i *injector) report(err error) {
+	text := "the API server trusts this server"
 	if err != nil {
-		now = err.Error()
+		text = err.Error()
 	}
-	if now != told {
-		i.log.Info(now)
-	}
-	return now
-}
-
-// sleep reports false if ctx ended first.
-func sleep(ctx context.Context, wait time.Duration) bool {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
+	if i.status.Changed(text) {
+		i.log.Info(text)
 	}
 }

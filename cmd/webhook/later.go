@@ -26,6 +26,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/server"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/validator"
 )
 
@@ -70,6 +72,7 @@ const (
 // that is dropped and counted. A restart forgets what waits: `tekgate audit` finds all
 // of it at any time.
 type later struct {
+	server.EveryReplica
 	live    client.Reader
 	writer  client.Client
 	judge   func() *validator.Validator // the rules in force
@@ -81,7 +84,7 @@ type later struct {
 	mu      sync.Mutex
 	waiting map[visitKey]visit
 	told    map[told]time.Time
-	wake    chan struct{}
+	wake    server.Notifier
 }
 
 // visitKey tells the two visits of one object apart.
@@ -108,7 +111,7 @@ func newLater(live client.Reader, writer client.Client, log logr.Logger) *later 
 	return &later{
 		live: live, writer: writer, log: log, settle: laterSettle, dropped: func() {},
 		limit:   flowcontrol.NewTokenBucketRateLimiter(laterRate, laterBurst),
-		waiting: map[visitKey]visit{}, told: map[told]time.Time{}, wake: make(chan struct{}, 1),
+		waiting: map[visitKey]visit{}, told: map[told]time.Time{}, wake: server.NewNotifier(),
 	}
 }
 
@@ -119,9 +122,6 @@ func (s *program) lookLater(m manager.Manager, c *configuration) *later {
 	l.dropped, c.later = s.counts.dropped.Inc, l.add
 	return l
 }
-
-// NeedLeaderElection tells the manager to run it in every replica.
-func (*later) NeedLeaderElection() bool { return false }
 
 // add is validator.Validator.Later. It never waits for anything but its own lock,
 // which nobody holds while asking the API server.
@@ -163,10 +163,7 @@ func (l *later) put(v visit) {
 		return
 	}
 	l.waiting[v.visitKey] = v
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
+	l.wake.Notify()
 }
 
 func (l *later) wasTold(what told, now time.Time) bool {
@@ -203,23 +200,10 @@ func (l *later) Start(ctx context.Context) error {
 				l.log.Error(err, "what was found is not told as an Event", "kind", v.kind.Kind, "namespace", v.namespace, "name", v.name)
 			}
 		}
-		if !l.pause(ctx, wait) {
+		if !server.Sleep(ctx, wait, l.wake) {
 			return nil
 		}
 	}
-}
-
-// pause reports false if ctx ended.
-func (l *later) pause(ctx context.Context, wait time.Duration) bool {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-l.wake:
-	case <-timer.C:
-	}
-	return ctx.Err() == nil
 }
 
 // next takes the visit that is due, or says how long to wait for one.
@@ -352,8 +336,8 @@ func eventAbout(v visit, findings []validator.Finding) *eventsv1.Event {
 		Reason:              reason,
 		Action:              "Judge",
 		Note:                note(findings),
-		ReportingController: "tekgate-webhook",
-		ReportingInstance:   shortened("tekgate-webhook-"+host, 128),
+		ReportingController: wellknown.Webhook,
+		ReportingInstance:   shortened(wellknown.Webhook+"-"+host, 128),
 		Regarding: corev1.ObjectReference{
 			APIVersion: v.kind.GroupVersion().String(), Kind: v.kind.Kind, Namespace: v.namespace, Name: v.name, UID: v.uid,
 		},

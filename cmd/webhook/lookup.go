@@ -9,13 +9,15 @@ import (
 	"github.com/go-logr/logr"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/server"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -24,13 +26,12 @@ import (
 // the cache has nothing: people create a ServiceAccount and a TaskRun that wants
 // it in one command, and the cache hears of it a moment later.
 type lookups struct {
-	live   client.Reader
-	cached client.Reader
-	synced func() bool // whether the cache holds all Namespaces and ServiceAccounts
-	tasks  *tasks
-	tekton *tektonSetup
-	// changes is told of Namespaces that gain, change or lose settings of their own.
-	changes bell
+	live    client.Reader
+	cached  client.Reader
+	synced  func() bool // whether the cache holds all Namespaces and ServiceAccounts
+	tasks   *tasks
+	tekton  *tektonSetup
+	changes server.Notifier // of Namespaces that gain, change or lose settings of their own
 }
 
 var _ mutator.Cluster = (*lookups)(nil)
@@ -60,7 +61,7 @@ func (l *lookups) watch(ctx context.Context, c cache.Cache) error {
 
 func (l *lookups) changed(before, after any) {
 	if hasSettings(before) != hasSettings(after) {
-		l.changes.ring()
+		l.changes.Notify()
 	}
 }
 
@@ -101,7 +102,7 @@ func (l *lookups) get(ctx context.Context, object client.Object) (bool, error) {
 // ask is get without the cache.
 func (l *lookups) ask(ctx context.Context, object client.Object) (bool, error) {
 	err := l.live.Get(ctx, client.ObjectKeyFromObject(object), object)
-	if apierrors.IsNotFound(err) {
+	if kube.Absent(err) {
 		return false, nil
 	}
 	return err == nil, err
@@ -190,8 +191,8 @@ func cacheOptions(log logr.Logger) cache.Options {
 			partial("Namespace"):     {Transform: keepOurs, UnsafeDisableDeepCopy: &shared},
 			&corev1.ServiceAccount{}: {Transform: keepAccount, UnsafeDisableDeepCopy: &shared},
 
-			&admissionv1.MutatingWebhookConfiguration{}:   named(mutatingConfiguration),
-			&admissionv1.ValidatingWebhookConfiguration{}: named(validatingConfiguration),
+			&admissionv1.MutatingWebhookConfiguration{}:   named(wellknown.MutatingConfiguration),
+			&admissionv1.ValidatingWebhookConfiguration{}: named(wellknown.ValidatingConfiguration),
 		},
 		DefaultTransform: keepTask(log),
 	}

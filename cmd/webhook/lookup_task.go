@@ -8,19 +8,21 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/server"
 	"github.com/tekgate/tekgate/mutator"
 )
 
 // tasks look up Tasks, in a cache that is filled as soon as the cluster has
 // Tekton, which may be installed after this server has started.
 type tasks struct {
+	server.EveryReplica
 	live   client.Reader
 	cached client.Reader
 	cache  cache.Cache
@@ -38,9 +40,6 @@ type watchedTasks struct {
 
 var taskKind = schema.GroupKind{Group: "tekton.dev", Kind: "Task"}
 
-// NeedLeaderElection tells the manager to run it in every replica.
-func (*tasks) NeedLeaderElection() bool { return false }
-
 // Start waits until Tasks are served, and watches them from then on.
 func (t *tasks) Start(ctx context.Context) error {
 	for {
@@ -48,7 +47,7 @@ func (t *tasks) Start(ctx context.Context) error {
 		if err == nil {
 			return t.watch(ctx, mapping.GroupVersionKind)
 		}
-		if !sleep(ctx, t.retry) {
+		if !server.Sleep(ctx, t.retry, nil) {
 			return nil
 		}
 	}
@@ -72,8 +71,8 @@ func (t *tasks) get(ctx context.Context, namespace, name string) (map[string]any
 	object := &unstructured.Unstructured{}
 	key := client.ObjectKey{Namespace: namespace, Name: name}
 	if watched := t.watched.Load(); watched == nil {
-		// Who asks has a run, so Tekton may be there already, though it was not
-		// when Start looked the last time.
+		// There is a run, so Tekton may be installed by now, although it was not when
+		// Start looked last.
 		mapping, err := t.mapper.RESTMapping(taskKind)
 		if meta.IsNoMatchError(err) {
 			return nil, nil // the cluster has no Tekton that could run it
@@ -89,7 +88,7 @@ func (t *tasks) get(ctx context.Context, namespace, name string) (map[string]any
 		}
 	}
 	err := t.live.Get(ctx, key, object)
-	if apierrors.IsNotFound(err) {
+	if kube.Absent(err) {
 		return nil, nil
 	}
 	return object.Object, err

@@ -10,29 +10,18 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tekgate/tekgate/internal/server"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
-func main() { os.Exit(execute()) }
-
-func execute() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintf(os.Stderr, "tekgate-webhook: %v\n", err)
-		return 1
-	}
-	return 0
-}
+func main() { os.Exit(server.Main(wellknown.Webhook, os.Args[1:], run)) }
 
 // options are what the command line says. What the rules do is said in the
 // configuration file alone.
@@ -68,10 +57,10 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags := command.Flags()
 	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig `file`; by default that of kubectl, or the Pod's own ServiceAccount")
 	flags.StringVar(&o.config, "config", "", "configuration `file`; without one the defaults hold")
-	flags.StringVar(&o.namespace, "namespace", cmp.Or(os.Getenv("POD_NAMESPACE"), "tekgate"), "namespace of the server's Service and of the Secret with its CA")
-	flags.StringVar(&o.service, "service", "tekgate-webhook", "name of the server's Service, for its certificate")
+	flags.StringVar(&o.namespace, "namespace", server.Namespace(), "namespace of the server's Service and of the Secret with its CA")
+	flags.StringVar(&o.service, "service", wellknown.Webhook, "name of the server's Service, for its certificate")
 	flags.StringVar(&o.issued, "certificate-secret", "", "`name` of the Secret in which cert-manager keeps the server's certificate, and of the Certificate that asks for it; without one the server signs its own")
-	flags.StringVar(&o.tekton, "tekton-namespace", "tekton-pipelines", "namespace of Tekton Pipelines, whose settings are read and whose controller's dry runs are answered")
+	flags.StringVar(&o.tekton, "tekton-namespace", wellknown.PipelinesNamespace, "namespace of Tekton Pipelines, whose settings are read and whose controller's dry runs are answered")
 	flags.StringVar(&o.bind, "bind-address", ":8443", "`address` to serve admission reviews at")
 	flags.StringVar(&o.health, "health-bind-address", ":8081", "`address` to serve /healthz and /readyz at; 0 for none")
 	flags.StringVar(&o.metrics, "metrics-bind-address", ":8080", "`address` to serve /metrics at; 0 for none")

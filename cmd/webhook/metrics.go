@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/tekgate/tekgate/internal/serve"
+	"github.com/tekgate/tekgate/internal/server"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/validator"
 )
@@ -18,19 +18,18 @@ const subsystem = "tekgate_webhook"
 
 // measures are what this server counts besides controller-runtime.
 type measures struct {
-	objects   *prometheus.CounterVec
-	rules     *prometheus.CounterVec
-	warnings  *prometheus.CounterVec
-	findings  *prometheus.CounterVec
-	dropped   prometheus.Counter
-	info      *prometheus.GaugeVec
-	success   prometheus.Gauge
-	timestamp prometheus.Gauge
-	expiry    *prometheus.GaugeVec
-	repairs   *prometheus.CounterVec
+	objects  *prometheus.CounterVec
+	rules    *prometheus.CounterVec
+	warnings *prometheus.CounterVec
+	findings *prometheus.CounterVec
+	dropped  prometheus.Counter
+	info     *prometheus.GaugeVec
+	expiry   *prometheus.GaugeVec
+	repairs  *prometheus.CounterVec
 
-	requests   *serve.Requests
-	handshakes *serve.Handshakes
+	reloads    *server.ReloadMetrics
+	requests   *server.Requests
+	handshakes *server.Handshakes
 }
 
 // newMeasures registers them. A process that serves twice, as tests do, goes on
@@ -56,12 +55,6 @@ func newMeasures(registry prometheus.Registerer) (*measures, error) {
 		info: keep(registry, &problems, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "tekgate_config_info", Help: "1 for the hash of the configuration in force, as in the annotation tekgate.dev/mutated.",
 		}, []string{"hash"})),
-		success: keep(registry, &problems, prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "tekgate_config_last_reload_successful", Help: "1 if the configuration was valid when it was read last.",
-		})),
-		timestamp: keep(registry, &problems, prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "tekgate_config_last_reload_success_timestamp_seconds", Help: "Unix time at which a valid configuration was read last.",
-		})),
 		expiry: keep(registry, &problems, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Subsystem: subsystem, Name: "certificate_expiry_timestamp_seconds",
 			Help: "When a certificate expires, in Unix time: the serving one, which is renewed by itself, or its CA's.",
@@ -70,8 +63,9 @@ func newMeasures(registry prometheus.Registerer) (*measures, error) {
 			Subsystem: subsystem, Name: "ca_bundle_repairs_total",
 			Help: "How often this replica put back a caBundle that somebody had overwritten, by webhook configuration.",
 		}, []string{"configuration"})),
-		requests:   keep(registry, &problems, serve.NewRequests(subsystem)),
-		handshakes: keep(registry, &problems, serve.NewHandshakes(subsystem)),
+		reloads:    keep(registry, &problems, server.NewReloadMetrics()),
+		requests:   keep(registry, &problems, server.NewRequests(subsystem)),
+		handshakes: keep(registry, &problems, server.NewHandshakes(subsystem)),
 	}
 	// controller-runtime registers these for programs that have controllers alone.
 	keep[prometheus.Collector](registry, &problems, collectors.NewGoCollector())
@@ -117,11 +111,8 @@ func (m *measures) finding(kind string, f validator.Finding) {
 func (m *measures) loaded(hash string, now time.Time) {
 	m.info.Reset()
 	m.info.WithLabelValues(hash).Set(1)
-	m.success.Set(1)
-	m.timestamp.Set(float64(now.Unix()))
+	m.reloads.Loaded(now)
 }
-
-func (m *measures) refused() { m.success.Set(0) }
 
 // expire takes when the serving certificate and its CA expire.
 func (m *measures) expire(leaf, ca time.Time) {

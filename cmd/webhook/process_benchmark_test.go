@@ -22,7 +22,7 @@ import (
 
 	"github.com/tekgate/tekgate/internal/admit"
 	"github.com/tekgate/tekgate/internal/drain"
-	"github.com/tekgate/tekgate/internal/serve"
+	"github.com/tekgate/tekgate/internal/server"
 )
 
 // servedArm names the arm that a process of this test serves, see TestServedArm.
@@ -159,12 +159,12 @@ func TestServedArm(t *testing.T) {
 		rules = everyRule()
 	}
 	rules.Observe = counts.observe
-	server := serve.New(serve.Options{Address: address, Log: logr.Discard(), Requests: counts.requests, Handshakes: counts.handshakes, TLS: setTLS})
+	webhooks := server.NewWebhooks(server.Options{Address: address, Log: logr.Discard(), Requests: counts.requests, Handshakes: counts.handshakes, TLS: setTLS})
 	requests, serving := drain.Watch(context.Background(), 0)
-	server.Register("/mutate", requests.Handler(admit.NewBudget(admit.BudgetBytes).Handler(&admit.Webhook{Handler: admission.HandlerFunc(rules.Handle)})))
-	server.Register("/cpu", cpu)
+	webhooks.Register("/mutate", requests.Handler(admit.NewBudget(admit.BudgetBytes).Handler(&admit.Webhook{Handler: admission.HandlerFunc(rules.Handle)})))
+	webhooks.Register("/cpu", cpu)
 	time.AfterFunc(100*time.Millisecond, func() { fmt.Println(address) })
-	t.Fatal(server.Start(serving))
+	t.Fatal(webhooks.Start(serving))
 }
 
 // serveNull serves the least that a webhook can be.

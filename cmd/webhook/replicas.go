@@ -15,30 +15,30 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// replicasLease is the Lease in whose annotations each replica says what it wants.
+// replicasLease is the Lease with an annotation of each replica.
 const replicasLease = "tekgate-webhook-replicas"
 
-// replicaPrefix begins the annotation of a replica; its value is what the replica
-// wants, and when it said so the last time.
+// replicaPrefix begins the key of a replica's annotation. The value is what the replica
+// wants, and when it wrote that.
 const replicaPrefix = "replica.tekgate.dev/"
 
-// replicas know what the replicas of the server want. One that has not said anything
-// for a while has gone; how long that is, is measured by the own clock, since clocks
-// of nodes differ.
+// replicas tracks what the replicas of the server want. A replica whose annotation does not
+// change for a while has gone. That time is measured by the own clock, since clocks of
+// nodes differ.
 type replicas struct {
 	client    client.Client
 	namespace string
-	name      string        // of this one, which nobody else has ever had
-	renewal   time.Duration // how often each says it
+	name      string        // of this one, unique for good
+	renewal   time.Duration // how often each announces
 	gone      time.Duration
 	log       logr.Logger
 
-	told  string
-	at    time.Time
-	heard map[string]saying // by annotation
+	announced announcement
+	seen      map[string]announcement // by annotation
 }
 
-type saying struct {
+// announcement is the value of a replica's annotation, and when this replica saw it first.
+type announcement struct {
 	value string
 	at    time.Time
 }
@@ -46,28 +46,28 @@ type saying struct {
 func newReplicas(c client.Client, namespace string, interval time.Duration, log logr.Logger) *replicas {
 	return &replicas{
 		client: c, namespace: namespace, name: strings.ToLower(rand.Text()[:16]), renewal: interval / 2, gone: 3 * interval,
-		log: log, heard: map[string]saying{},
+		log: log, seen: map[string]announcement{},
 	}
 }
 
-// tell says what this replica wants, unless it has just said so.
-func (r *replicas) tell(ctx context.Context, wants string) error {
+// announce writes what this replica wants, unless it has just done so.
+func (r *replicas) announce(ctx context.Context, wants string) error {
 	now := time.Now()
-	if r.told == wants && now.Sub(r.at) < r.renewal {
+	if r.announced.value == wants && now.Sub(r.announced.at) < r.renewal {
 		return nil
 	}
 	if err := r.annotate(ctx, map[string]any{replicaPrefix + r.name: wants + " " + now.UTC().Format(time.RFC3339Nano)}); err != nil {
 		return fmt.Errorf("telling the other replicas, in Lease %s/%s, which conditions are wanted: %w", r.namespace, replicasLease, err)
 	}
-	r.told, r.at = wants, now
+	r.announced = announcement{wants, now}
 	return nil
 }
 
-// leave takes back what was said.
+// leave removes the annotation of this replica.
 func (r *replicas) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	_ = r.annotate(ctx, map[string]any{replicaPrefix + r.name: nil}) // others will take it for gone
+	_ = r.annotate(ctx, map[string]any{replicaPrefix + r.name: nil}) // if it fails, the others forget it later
 }
 
 func (r *replicas) annotate(ctx context.Context, annotations map[string]any) error {
@@ -79,8 +79,8 @@ func (r *replicas) annotate(ctx context.Context, annotations map[string]any) err
 	return r.client.Patch(ctx, lease, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(conditionKeeper))
 }
 
-// agree tells whether every replica that is there wants the same, this one included.
-// What those have said that have gone is removed.
+// agree reports whether all replicas, this one included, want the same. Annotations of
+// replicas that have gone are removed.
 func (r *replicas) agree(ctx context.Context, wants string) bool {
 	lease := &coordinationv1.Lease{}
 	if err := r.client.Get(ctx, client.ObjectKey{Namespace: r.namespace, Name: replicasLease}, lease); err != nil {
@@ -92,17 +92,17 @@ func (r *replicas) agree(ctx context.Context, wants string) bool {
 		if !ours {
 			continue
 		}
-		if r.heard[key].value != value {
-			r.heard[key] = saying{value, time.Now()}
+		if r.seen[key].value != value {
+			r.seen[key] = announcement{value, time.Now()}
 		}
-		said, _, _ := strings.Cut(value, " ")
+		wanted, _, _ := strings.Cut(value, " ")
 		switch {
 		case name == r.name:
-			own = said == wants
-		case time.Since(r.heard[key].at) > r.gone:
+			own = wanted == wants
+		case time.Since(r.seen[key].at) > r.gone:
 			gone[key] = nil
-			delete(r.heard, key)
-		case said != wants:
+			delete(r.seen, key)
+		case wanted != wants:
 			others = false
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tekgate/tekgate/e2e/servers"
+
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // TestReplicas runs the real program twice behind one address, as a Deployment of
@@ -78,7 +80,7 @@ func (s *service) replica(flags ...string) *process {
 // testDrift overwrites and blanks caBundles, as tools do that know no better: the
 // replicas put them back, and between them once.
 func (s *service) testDrift(replicas ...*process) {
-	for round, name := range []string{"MutatingWebhookConfiguration " + mutatingConfiguration, "ValidatingWebhookConfiguration " + validatingConfiguration} {
+	for round, name := range []string{"MutatingWebhookConfiguration " + wellknown.MutatingConfiguration, "ValidatingWebhookConfiguration " + wellknown.ValidatingConfiguration} {
 		kind, name, _ := strings.Cut(name, " ")
 		configuration := s.parse("{apiVersion: admissionregistration.k8s.io/v1, kind: " + kind + ", metadata: {name: " + name + "}}")
 		s.get(configuration)

@@ -17,13 +17,15 @@ import (
 
 	"github.com/tekgate/tekgate/e2e/servers"
 	"github.com/tekgate/tekgate/internal/certs"
+
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // testRotation replaces the CA while TaskRuns are created, with failurePolicy Fail,
 // so that a request that the API server could not send is one that fails. Another
 // replica takes part.
 func (b *bed) testRotation() {
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: caSecret}}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: wellknown.WebhookCA}}
 	b.get(secret)
 	old := secret.Data[corev1.TLSCertKey]
 	ctx, cancel := context.WithCancel(b.Context())
@@ -61,7 +63,7 @@ func (b *bed) testRotation() {
 // replica is the part of another process that keeps the CA.
 func (b *bed) replica(ctx context.Context) *certs.Authority {
 	b.Helper()
-	authority, err := certs.Load(ctx, certs.Options{Client: b.client, Namespace: "tekgate", Name: caSecret, DNSNames: []string{"localhost"}, Overlap: testOverlap})
+	authority, err := certs.Load(ctx, certs.Options{Client: b.client, Namespace: "tekgate", Name: wellknown.WebhookCA, DNSNames: []string{"localhost"}, Overlap: testOverlap})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -119,12 +121,12 @@ func (r *rotation) create(ctx context.Context, worker int) {
 // read a configuration: it trusts the bundle in there and nothing else.
 func (r *rotation) shake(ctx context.Context) {
 	for ctx.Err() == nil {
-		mutating, err := servers.Bundle(ctx, r.client, "MutatingWebhookConfiguration", mutatingConfiguration)
+		mutating, err := servers.Bundle(ctx, r.client, "MutatingWebhookConfiguration", wellknown.MutatingConfiguration)
 		if err != nil {
 			r.note(ctx, &r.shaken, err)
 			continue
 		}
-		validating, err := servers.Bundle(ctx, r.client, "ValidatingWebhookConfiguration", validatingConfiguration)
+		validating, err := servers.Bundle(ctx, r.client, "ValidatingWebhookConfiguration", wellknown.ValidatingConfiguration)
 		if err != nil {
 			r.note(ctx, &r.shaken, err)
 			continue
@@ -175,7 +177,7 @@ func (r *rotation) check() {
 	if least := testOverlap - time.Second; r.published.IsZero() || r.switched.Sub(r.published) < least {
 		r.Errorf("the new CA signs since %v and was published %v, want %s between them", r.switched, r.published, least)
 	}
-	bundle, err := servers.Bundle(r.Context(), r.client, "MutatingWebhookConfiguration", mutatingConfiguration)
+	bundle, err := servers.Bundle(r.Context(), r.client, "MutatingWebhookConfiguration", wellknown.MutatingConfiguration)
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -17,6 +17,8 @@ import (
 
 	"github.com/tekgate/tekgate/e2e/certmanager"
 	"github.com/tekgate/tekgate/e2e/servers"
+
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // issuedSecret is where cert-manager puts the server's certificate.
@@ -51,7 +53,7 @@ func TestSources(t *testing.T) {
 		}
 	}()
 
-	ownCA := b.secret(caSecret).Data[corev1.TLSCertKey]
+	ownCA := b.secret(wellknown.WebhookCA).Data[corev1.TLSCertKey]
 	s.request()
 	running = s.rollOut(running, append(flags, "--certificate-secret", issuedSecret)...)
 	first := b.secret(issuedSecret).Data["ca.crt"]
@@ -134,7 +136,7 @@ func (s *service) serves(replicas []*process, what string, ca []byte) {
 // bundled holds that both configurations vouch for all of the CAs.
 func (b *bed) bundled(cas ...[]byte) {
 	b.Helper()
-	for kind, name := range map[string]string{"MutatingWebhookConfiguration": mutatingConfiguration, "ValidatingWebhookConfiguration": validatingConfiguration} {
+	for kind, name := range map[string]string{"MutatingWebhookConfiguration": wellknown.MutatingConfiguration, "ValidatingWebhookConfiguration": wellknown.ValidatingConfiguration} {
 		bundle, err := servers.Bundle(b.Context(), b.client, kind, name)
 		if err != nil {
 			b.Fatal(err)

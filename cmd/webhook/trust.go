@@ -7,38 +7,27 @@ import (
 	"net/http"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/fields"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/internal/certs"
+	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/server"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
-// trust knows the webhook configurations of the installation as they are now. They
-// are watched: an overwritten caBundle cuts every replica off, and must neither
-// wait for the next look nor go unnoticed by who asks whether this server is ready.
+// trust watches the webhook configurations of the installation. An overwritten caBundle cuts
+// every replica off, so it must be repaired at once, and the readiness probe must fail.
 type trust struct {
 	authority *certs.Authority
 	cached    client.Reader
 	synced    func() bool
-	changes   []bell // told of changes to the configurations
+	changes   []server.Notifier // of the configurations
 }
 
-// bell holds one where something has changed.
-type bell chan struct{}
-
-func newBell() bell { return make(bell, 1) }
-
-func (b bell) ring() {
-	select {
-	case b <- struct{}{}:
-	default: // one is enough
-	}
-}
-
-// watch begins, and reads both configurations once the cache starts.
+// watch adds both configurations to the cache.
 func (t *trust) watch(ctx context.Context, c cache.Cache) error {
 	t.cached = c
 	var informers []cache.Informer
@@ -61,8 +50,8 @@ func (t *trust) watch(ctx context.Context, c cache.Cache) error {
 }
 
 func (t *trust) changed() {
-	for _, b := range t.changes {
-		b.ring()
+	for _, n := range t.changes {
+		n.Notify()
 	}
 }
 
@@ -71,19 +60,19 @@ func named(name string) cache.ByObject {
 	return cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", name), Transform: cache.TransformStripManagedFields()}
 }
 
-// ready fails while the API server would not trust the certificate that is served.
-// Where the configurations do not exist nobody is there to distrust it.
+// ready fails while the API server would not trust the certificate that is served. Without
+// webhook configurations there are no clients, so the check passes.
 func (t *trust) ready(r *http.Request) error {
 	if !t.synced() {
 		return errors.New("the webhook configurations are not known yet")
 	}
 	var mutating admissionv1.MutatingWebhookConfiguration
 	var validating admissionv1.ValidatingWebhookConfiguration
-	mutates, err := t.read(r.Context(), mutatingConfiguration, &mutating)
+	mutates, err := t.read(r.Context(), wellknown.MutatingConfiguration, &mutating)
 	if err != nil {
 		return err
 	}
-	validates, err := t.read(r.Context(), validatingConfiguration, &validating)
+	validates, err := t.read(r.Context(), wellknown.ValidatingConfiguration, &validating)
 	if err != nil {
 		return err
 	}
@@ -108,7 +97,7 @@ func (t *trust) ready(r *http.Request) error {
 // read reports false where the configuration does not exist.
 func (t *trust) read(ctx context.Context, name string, into client.Object) (bool, error) {
 	err := t.cached.Get(ctx, client.ObjectKey{Name: name}, into)
-	if apierrors.IsNotFound(err) {
+	if kube.Absent(err) {
 		return false, nil
 	}
 	return err == nil, err

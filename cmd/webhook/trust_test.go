@@ -27,6 +27,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/internal/certs"
+	"github.com/tekgate/tekgate/internal/server"
+
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // measures returns counters of the test's own.
@@ -40,7 +43,7 @@ func (b *bed) measures() *measures {
 }
 
 // alarm returns one that writes Events on the test's API server.
-func (b *bed) alarm() *alarm {
+func (b *bed) alarm() *server.Alarm {
 	b.Helper()
 	clients, err := kubernetes.NewForConfig(b.cluster.Config)
 	if err != nil {
@@ -51,7 +54,10 @@ func (b *bed) alarm() *alarm {
 		b.Fatal(err)
 	}
 	b.Cleanup(broadcaster.Shutdown)
-	return &alarm{namespace: "tekgate", events: broadcaster.NewRecorder(scheme.Scheme, "tekgate-webhook"), log: logr.Discard()}
+	return &server.Alarm{
+		Namespace: "tekgate", Effect: "the API server cannot call Tekgate any more", Log: logr.Discard(),
+		Warn: server.Recorded(broadcaster.NewRecorder(scheme.Scheme, "tekgate-webhook")),
+	}
 }
 
 // testTrust asks, beside a server that is trusted, for a certificate that is not.
@@ -71,7 +77,7 @@ func (b *bed) testTrust() {
 		}
 		return t
 	}
-	ours, other := load(caSecret), load("someone-elses-ca")
+	ours, other := load(wellknown.WebhookCA), load("someone-elses-ca")
 	request, err := http.NewRequestWithContext(b.Context(), http.MethodGet, "/readyz", nil)
 	if err != nil {
 		b.Fatal(err)
@@ -170,7 +176,7 @@ func TestPatience(t *testing.T) {
 			changes <- struct{}{}
 			began := time.Now()
 			i.rest(t.Context(), 24*time.Hour)
-			i.note(true, mutatingConfiguration)
+			i.note(true, wellknown.MutatingConfiguration)
 			return time.Since(began)
 		}
 		if took := reacts(); took != 0 {
@@ -184,10 +190,10 @@ func TestPatience(t *testing.T) {
 		for range 10 {
 			reacts()
 		}
-		if took := reacts(); took != mostPatience {
-			t.Errorf("in a fight the repair waits for %s, want %s", took, mostPatience)
+		if took := reacts(); took != 30*time.Second {
+			t.Errorf("in a fight the repair waits for %s, want %s", took, 30*time.Second)
 		}
-		time.Sleep(forgiven + time.Second)
+		time.Sleep(2*time.Minute + time.Second)
 		if took := reacts(); took != 0 {
 			t.Errorf("after peace a repair waits for %s", took)
 		}

@@ -14,6 +14,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // Quiet is for how long no request may have come before a server ends. Nodes learn
@@ -21,7 +23,7 @@ import (
 // leave opens its next connection elsewhere.
 const Quiet = 5 * time.Second
 
-const lookEvery = 100 * time.Millisecond
+const pollInterval = 100 * time.Millisecond
 
 // Requests counts the requests of a server. It is safe for use by several
 // goroutines.
@@ -79,11 +81,8 @@ func (r *Requests) count(change int) {
 // wait returns when all is quiet, or the time most has passed.
 func (r *Requests) wait(most time.Duration) {
 	began := time.Now()
-	ticker := time.NewTicker(min(lookEvery, max(most, 1)))
-	defer ticker.Stop()
-	for time.Since(began) < most && !r.quiet(began) {
-		<-ticker.C
-	}
+	quiet := func(context.Context) (bool, error) { return r.quiet(began), nil }
+	_ = wait.PollUntilContextTimeout(context.Background(), pollInterval, most, true, quiet)
 }
 
 // quiet says whether nothing has happened for long, also since the signal: until

@@ -13,6 +13,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // File is a configuration file. It is not safe for use by several goroutines: Load
@@ -45,16 +47,10 @@ func (f *File) Run(ctx context.Context) {
 	if f.Path == "" {
 		return
 	}
-	ticker := time.NewTicker(f.Interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			f.Look(ctx)
-		}
-	}
+	_ = wait.PollUntilContextCancel(ctx, f.Interval, false, func(ctx context.Context) (bool, error) {
+		f.Look(ctx)
+		return false, nil
+	})
 }
 
 // Look uses the file if it has changed since it was read the last time.

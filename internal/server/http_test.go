@@ -1,4 +1,4 @@
-package serve_test
+package server_test
 
 import (
 	"context"
@@ -17,11 +17,11 @@ import (
 	"github.com/go-logr/logr/funcr"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/tekgate/tekgate/internal/serve"
+	"github.com/tekgate/tekgate/internal/server"
 )
 
-// bed is a running server and who trusts it.
-type bed struct {
+// fixture is a running server and who trusts it.
+type fixture struct {
 	*testing.T
 	address  string
 	registry *prometheus.Registry
@@ -48,28 +48,28 @@ func (l *lines) String() string {
 	return l.Builder.String()
 }
 
-func newBed(t *testing.T, handlers map[string]http.HandlerFunc) *bed {
+func start(t *testing.T, handlers map[string]http.HandlerFunc) *fixture {
 	t.Helper()
 	sample := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate
 	sample.Close()
-	b := &bed{T: t, address: freeAddress(t), registry: prometheus.NewRegistry(), pool: x509.NewCertPool(), stopped: make(chan error, 1), log: &lines{}}
+	b := &fixture{T: t, address: freeAddress(t), registry: prometheus.NewRegistry(), pool: x509.NewCertPool(), stopped: make(chan error, 1), log: &lines{}}
 	b.pool.AddCert(sample.Certificate())
-	requests, handshakes := serve.NewRequests("test"), serve.NewHandshakes("test")
+	requests, handshakes := server.NewRequests("test"), server.NewHandshakes("test")
 	b.registry.MustRegister(requests, handshakes)
-	server := serve.New(serve.Options{
+	webhooks := server.NewWebhooks(server.Options{
 		Address: b.address, Log: logr.New(funcr.New(b.log.add, funcr.Options{}).GetSink()), Requests: requests, Handshakes: handshakes,
 		TLS: func(c *tls.Config) { c.Certificates, c.NextProtos = sample.TLS.Certificates, []string{"http/1.1"} },
 	})
 	for path, handler := range handlers {
-		server.Register(path, handler)
+		webhooks.Register(path, handler)
 	}
-	if server.StartedChecker()(nil) == nil {
+	if webhooks.StartedChecker()(nil) == nil {
 		t.Error("the server says that it has started before it has")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	b.stop = cancel
-	go func() { b.stopped <- server.Start(ctx) }()
-	for end := time.Now().Add(5 * time.Second); server.StartedChecker()(nil) != nil; time.Sleep(time.Millisecond) {
+	go func() { b.stopped <- webhooks.Start(ctx) }()
+	for end := time.Now().Add(5 * time.Second); webhooks.StartedChecker()(nil) != nil; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the server does not start")
 		}
@@ -87,13 +87,13 @@ func freeAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-func (b *bed) client() *http.Client {
+func (b *fixture) client() *http.Client {
 	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: b.pool}}
 	b.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }
 
-func (b *bed) get(path string) (status int, protocol string) {
+func (b *fixture) get(path string) (status int, protocol string) {
 	b.Helper()
 	res, err := b.client().Get("https://" + b.address + path)
 	if err != nil {
@@ -104,7 +104,7 @@ func (b *bed) get(path string) (status int, protocol string) {
 }
 
 // value is the sum of a metric's series that hold all of some label values.
-func (b *bed) value(name string, labels ...string) (sum float64) {
+func (b *fixture) value(name string, labels ...string) (sum float64) {
 	b.Helper()
 	families, err := b.registry.Gather()
 	if err != nil {
@@ -132,7 +132,7 @@ func (b *bed) value(name string, labels ...string) (sum float64) {
 func TestSignalCancelsNothing(t *testing.T) {
 	reached, goOn := make(chan struct{}), make(chan struct{})
 	var cancelled error
-	b := newBed(t, map[string]http.HandlerFunc{"/slow": func(w http.ResponseWriter, r *http.Request) {
+	b := start(t, map[string]http.HandlerFunc{"/slow": func(w http.ResponseWriter, r *http.Request) {
 		close(reached)
 		<-goOn
 		cancelled = r.Context().Err()
@@ -166,7 +166,7 @@ func TestSignalCancelsNothing(t *testing.T) {
 }
 
 func TestProtocols(t *testing.T) {
-	b := newBed(t, map[string]http.HandlerFunc{"/": http.NotFound})
+	b := start(t, map[string]http.HandlerFunc{"/": http.NotFound})
 	if _, protocol := b.get("/"); protocol != "HTTP/1.1" {
 		t.Errorf("got %s", protocol)
 	}
@@ -179,7 +179,7 @@ func TestProtocols(t *testing.T) {
 
 // TestMeasures counts what became of requests.
 func TestMeasures(t *testing.T) {
-	b := newBed(t, map[string]http.HandlerFunc{
+	b := start(t, map[string]http.HandlerFunc{
 		"/mutate": func(w http.ResponseWriter, r *http.Request) {
 			switch r.URL.RawQuery {
 			case "busy":
@@ -221,7 +221,7 @@ func TestMeasures(t *testing.T) {
 
 // TestHandshakes counts handshakes that fail, and logs none of them.
 func TestHandshakes(t *testing.T) {
-	b := newBed(t, map[string]http.HandlerFunc{"/": http.NotFound})
+	b := start(t, map[string]http.HandlerFunc{"/": http.NotFound})
 	if conn, err := tls.Dial("tcp", b.address, &tls.Config{RootCAs: x509.NewCertPool()}); err == nil {
 		conn.Close()
 		t.Error("a client with no CA trusts the server")
@@ -259,7 +259,7 @@ func TestHandshakes(t *testing.T) {
 // TestSilence holds that who connects and says nothing keeps nobody from being served,
 // nor the server from ending.
 func TestSilence(t *testing.T) {
-	b := newBed(t, map[string]http.HandlerFunc{"/": func(http.ResponseWriter, *http.Request) {}})
+	b := start(t, map[string]http.HandlerFunc{"/": func(http.ResponseWriter, *http.Request) {}})
 	for range 50 {
 		conn, err := net.Dial("tcp", b.address)
 		if err != nil {
@@ -284,7 +284,7 @@ func TestSilence(t *testing.T) {
 // TestHeader sends headers in pieces, with and without more behind them, and one that is
 // longer than any may be.
 func TestHeader(t *testing.T) {
-	b := newBed(t, map[string]http.HandlerFunc{"/": func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }})
+	b := start(t, map[string]http.HandlerFunc{"/": func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }})
 	for name, tt := range map[string]struct {
 		pieces []string
 		want   string
@@ -318,7 +318,7 @@ func TestHeader(t *testing.T) {
 // TestLimits holds the limits against those of who calls: an API server uses
 // connections that were idle for up to 90 seconds, and waits for up to 30.
 func TestLimits(t *testing.T) {
-	s := serve.HTTP(http.NotFoundHandler(), logr.Discard(), serve.NewHandshakes("test"))
+	s := server.HTTP(http.NotFoundHandler(), logr.Discard(), server.NewHandshakes("test"))
 	if s.IdleTimeout <= 90*time.Second {
 		t.Errorf("idle connections are closed after %s, while an API server may be about to use them", s.IdleTimeout)
 	}
@@ -335,9 +335,9 @@ func TestLimits(t *testing.T) {
 
 // TestAddressInUse is told as an error and not as a panic.
 func TestAddressInUse(t *testing.T) {
-	b := newBed(t, nil)
-	second := serve.New(serve.Options{Address: b.address, Log: logr.Discard(), TLS: func(*tls.Config) {},
-		Requests: serve.NewRequests("test"), Handshakes: serve.NewHandshakes("test")})
+	b := start(t, nil)
+	second := server.NewWebhooks(server.Options{Address: b.address, Log: logr.Discard(), TLS: func(*tls.Config) {},
+		Requests: server.NewRequests("test"), Handshakes: server.NewHandshakes("test")})
 	if err := second.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "listening for admission reviews: ") {
 		t.Errorf("got error %v", err)
 	}

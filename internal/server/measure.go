@@ -1,4 +1,4 @@
-package serve
+package server
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Requests measures what is asked of a server, by path.
+// Requests measures the requests to a server, by path.
 type Requests struct {
 	duration *prometheus.HistogramVec
 	total    *prometheus.CounterVec
@@ -23,7 +23,7 @@ type Requests struct {
 
 var _ prometheus.Collector = (*Requests)(nil)
 
-// NewRequests returns measures whose names begin with subsystem.
+// NewRequests returns metrics whose names begin with subsystem.
 func NewRequests(subsystem string) *Requests {
 	path := []string{"path"}
 	return &Requests{
@@ -63,7 +63,7 @@ func (r *Requests) collectors() []prometheus.Collector {
 	return []prometheus.Collector{r.duration, r.total, r.rejected, r.inFlight}
 }
 
-// reasons says, by HTTP status, why a request was not judged.
+// reasons are the labels of requests that were not judged, by HTTP status.
 var reasons = map[int]string{
 	http.StatusBadRequest:            "malformed",
 	http.StatusMethodNotAllowed:      "method",
@@ -73,8 +73,7 @@ var reasons = map[int]string{
 	http.StatusInternalServerError:   "failed",
 }
 
-// measure returns next, measured. It looks nothing up for a request that is
-// answered as it should be.
+// measure returns next, measured. A request that succeeds costs no look-up of labels.
 func (r *Requests) measure(path string, next http.Handler) http.Handler {
 	duration, inFlight := r.duration.WithLabelValues(path), r.inFlight.WithLabelValues(path)
 	good := r.total.WithLabelValues(path, "200")
@@ -112,9 +111,9 @@ func (a *answer) WriteHeader(status int) {
 // Unwrap is for http.ResponseController.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// Handshakes counts TLS handshakes that failed, instead of logging each: a client
-// that does not trust the certificate tries again with every request, and whoever
-// looks whether a port is open never finishes one.
+// Handshakes counts failed TLS handshakes, in place of a log line for each: a client that
+// does not trust the certificate tries again with every request, and a port scan never
+// completes one.
 type Handshakes struct{ failed *prometheus.CounterVec }
 
 var _ prometheus.Collector = (*Handshakes)(nil)
@@ -137,7 +136,7 @@ func (h *Handshakes) Describe(out chan<- *prometheus.Desc) { h.failed.Describe(o
 // Collect implements prometheus.Collector.
 func (h *Handshakes) Collect(out chan<- prometheus.Metric) { h.failed.Collect(out) }
 
-// logTo returns a log for an http.Server that counts failed handshakes and hands on
+// logTo returns a log for an http.Server that counts failed handshakes and passes on
 // everything else.
 func (h *Handshakes) logTo(to logr.Logger) *log.Logger {
 	return log.New(&errorLog{h, to}, "", 0)
@@ -148,39 +147,33 @@ type errorLog struct {
 	log        logr.Logger
 }
 
-// Write takes one line of an http.Server, whose words are all there is to tell
-// them apart by.
+// Write takes one line of an http.Server. Its text is the only way to tell failed
+// handshakes from other errors.
 func (e *errorLog) Write(line []byte) (int, error) {
 	text := string(bytes.TrimSpace(line))
 	if cause, found := strings.CutPrefix(text, "http: TLS handshake error from "); found {
-		e.handshakes.fail(cause)
+		e.handshakes.failed.WithLabelValues(handshakeReason(cause)).Inc()
 		return len(line), nil
 	}
-	e.log.Error(errors.New(text), "serving goes on")
+	e.log.Error(errors.New(text), "serving continues")
 	return len(line), nil
 }
 
-// fail counts a handshake that failed, by what failed.
-func (h *Handshakes) fail(cause string) { h.failed.WithLabelValues(handshakeReason(cause)).Inc() }
-
-// plainHTTP is what an http.Server calls a client that speaks no TLS.
-const plainHTTP = "client sent an HTTP request to an HTTPS server"
-
-// handshakeReason names the cause of a failed handshake. Clients say in an alert of
-// TLS what they have against a certificate.
+// handshakeReason returns the label for the cause of a failed handshake. A client that does
+// not trust the certificate sends a TLS alert, which is part of the text.
 func handshakeReason(cause string) string {
-	for _, r := range []struct{ words, reason string }{
+	for _, r := range []struct{ text, reason string }{
 		{"remote error: tls: bad certificate", "untrusted"},
 		{"remote error: tls: unknown certificate", "untrusted"}, // also: unknown certificate authority
 		{"remote error: tls: expired certificate", "untrusted"},
 		{"remote error: tls: revoked certificate", "untrusted"},
 		{"i/o timeout", "timeout"},
-		{plainHTTP, "plain"},
+		{"client sent an HTTP request to an HTTPS server", "plain"},
 		{"EOF", "closed"},
 		{"connection reset by peer", "closed"},
 		{"broken pipe", "closed"},
 	} {
-		if strings.Contains(cause, r.words) {
+		if strings.Contains(cause, r.text) {
 			return r.reason
 		}
 	}
