@@ -1,94 +1,75 @@
-// Command tekgate installs Tekton and Tekgate from mirrors.
+// Command tekgate installs Tekton and Tekgate from mirrors, and checks what runs there.
 //
-// Its verbs are prefixes of one pipeline: render loads and rewrites, diff also
-// asks the server, install also applies. What a machine reads goes to standard
-// output, what people read to standard error.
+// Each verb is a package in internal. Results go to stdout, messages to stderr.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/audit"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/check"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/credentials"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/diff"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/explain"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/export"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/hook"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/images"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/install"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/lint"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/mutate"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/render"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/scan"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/status"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/support"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/uninstall"
 	"github.com/tekgate/tekgate/manifests"
 )
 
-func main() { os.Exit(start()) }
+func main() { os.Exit(run()) }
 
-func start() int {
+// run executes the command line, prints its error, and returns the exit status.
+func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	err := cli.Run(ctx, root(), os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tekgate:", err)
 	}
-	return status(err)
+	return cli.Status(err)
 }
 
-// status is the exit status that an error ends the program with.
-func status(err error) int {
-	var different differentError
-	var own statusError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &own):
-		return own.status
-	case errors.As(err, &different), errors.Is(err, errRefused):
-		return 2
-	}
-	return 1
-}
-
-// differentError is what a command with --exit-code ends with where it found that
-// something would change. It says what.
-type differentError string
-
-func (e differentError) Error() string { return string(e) }
-
-// statusError is an error with an exit status that its command documents.
-type statusError struct {
-	error
-	status int
-}
-
-func (e statusError) Unwrap() error { return e.error }
-
-// run is the whole program: it returns what went wrong as one sentence.
-func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) error {
-	root := command()
-	root.SetArgs(args)
-	root.SetIn(in)
-	root.SetOut(out)
-	root.SetErr(errOut)
-	return root.ExecuteContext(ctx)
-}
-
-// command returns the whole command tree.
-func command() *cobra.Command {
-	root := &cobra.Command{
-		Use:   "tekgate",
-		Short: "Make Tekton usable where its registries are not",
-		Long: `Tekgate installs Tekton Pipelines and Triggers from mirrors, gives every TaskRun
+// root returns the whole command tree.
+func root() *cobra.Command {
+	root := cli.Root(
+		install.Command(),
+		render.Command(),
+		diff.Command(),
+		check.Command(),
+		status.Command(),
+		uninstall.Command(),
+		credentials.Command(),
+		audit.Command(),
+		support.Command(),
+		images.Command(),
+		explain.Command(),
+		mutate.Command(),
+		scan.Command(),
+		hook.Command(),
+		lint.Command(),
+		export.Command(),
+	)
+	root.Short = "Make Tekton usable where its registries are not"
+	root.Long = `Tekgate installs Tekton Pipelines and Triggers from mirrors, gives every TaskRun
 the registry credentials, ServiceAccount and Kaniko settings it needs, and lets
-only verified events start a pipeline.`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Version:       manifests.Version,
-	}
+only verified events start a pipeline.`
+	root.Version = manifests.Version
 	root.SetVersionTemplate("tekgate {{.Version}}\n")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w: `%s --help` lists the flags", err, cmd.CommandPath())
-	})
-	root.AddCommand(installCommand(), renderCommand(), diffCommand())
-	root.AddCommand(checkCommand(), statusCommand(), uninstallCommand(), credentialsCommand(), auditCommand(), supportBundleCommand())
-	root.AddCommand(imagesCommand(), explainCommand(), mutateCommand(), scanCommand(), hookCommand())
-	root.AddCommand(lintCommand(), exportCommand())
 	return root
 }

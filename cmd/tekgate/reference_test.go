@@ -18,7 +18,7 @@ import (
 func TestReference(t *testing.T) {
 	var text bytes.Buffer
 	text.WriteString("# The command line\n\nWritten from the code by `make generate`.\n\n")
-	for _, cmd := range commands(command()) {
+	for _, cmd := range commands(root()) {
 		if !cmd.IsAvailableCommand() && cmd.HasParent() {
 			continue
 		}

@@ -1,0 +1,35 @@
+package cli
+
+import "errors"
+
+// ExitError is an error with an exit status of its own.
+type ExitError struct {
+	Status int
+	Err    error
+}
+
+func (e *ExitError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error without its status.
+func (e *ExitError) Unwrap() error { return e.Err }
+
+// Exit gives an error an exit status; nil stays nil. An error that has a status keeps it.
+func Exit(status int, err error) error {
+	var has *ExitError
+	if err == nil || errors.As(err, &has) {
+		return err
+	}
+	return &ExitError{Status: status, Err: err}
+}
+
+// Status returns the exit status of an error: 0 for nil, 1 unless Exit gave it another.
+func Status(err error) int {
+	var own *ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &own):
+		return own.Status
+	}
+	return 1
+}

@@ -1,0 +1,108 @@
+// Package credentials creates registry and Git credentials for Tekton.
+package credentials
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
+	"github.com/tekgate/tekgate/internal/credentials"
+)
+
+// Command returns the command.
+func Command() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "credentials",
+		Short: "Put credentials where Tekton reads them",
+		Long: `Write the Secrets by which runs fetch sources, pull and push images, and the
+lists in which Tekton and the kubelet look for them: those of ServiceAccounts,
+default-pod-template, and the certificate authorities that Tekton trusts.
+
+What others wrote is never replaced. Secret values are read from a file, from
+standard input or from a prompt, never from an argument, where everybody on the
+machine could read them; and they are never printed.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(gitCommand(), registryCommand(), pullCommand(), caCommand())
+	return cmd
+}
+
+// giving is what the subcommands share: whom they write to and how.
+type giving struct {
+	kube      kubeflags.Flags
+	namespace string
+	account   string
+	dryRun    bool
+}
+
+func (g *giving) flags(cmd *cobra.Command) {
+	g.kube.Add(cmd)
+	cmd.Flags().BoolVar(&g.dryRun, "dry-run", false, "ask the server, print the objects with their values masked, and write nothing")
+}
+
+func (g *giving) accountFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&g.namespace, "namespace", "n", "default", "`NAMESPACE` of the runs")
+	cmd.Flags().StringVar(&g.account, "service-account", "default", "`NAME` of the ServiceAccount of the runs; it is made if there is none")
+}
+
+// writer returns what writes, or in a dry run only asks.
+func (g *giving) writer(cmd *cobra.Command) (credentials.Writer, error) {
+	c, err := g.kube.Client()
+	if err != nil {
+		return credentials.Writer{}, err
+	}
+	if g.dryRun {
+		c = client.NewDryRunClient(c)
+	}
+	return credentials.Writer{Client: c, Report: func(obj *unstructured.Unstructured, action string) {
+		if !g.dryRun {
+			fmt.Fprintf(cmd.ErrOrStderr(), "%s %s\n", describe(obj), action)
+			return
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s would be %s\n", describe(obj), action)
+		if err := objects.PrintYAML(cmd.OutOrStdout(), []*unstructured.Unstructured{credentials.Masked(obj)}); err != nil {
+			fmt.Fprintln(cmd.ErrOrStderr(), "warning:", err)
+		}
+	}}, nil
+}
+
+func describe(obj *unstructured.Unstructured) string {
+	return obj.GetKind() + "/" + obj.GetNamespace() + "/" + obj.GetName()
+}
+
+func warn(cmd *cobra.Command, warnings []string) {
+	for _, w := range warnings {
+		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", w)
+	}
+}
+
+// readPassword reads one from a file, from standard input or from a prompt that
+// does not show it.
+func readPassword(cmd *cobra.Command, path string) ([]byte, error) {
+	if path != "" {
+		text, err := cli.StreamsOf(cmd).ReadFile("the password", path)
+		// The newline is the editor's, not the password's.
+		return bytes.TrimRight(text, "\r\n"), err
+	}
+	file, ok := cmd.InOrStdin().(*os.File)
+	if !ok || !cli.IsTerminal(file) {
+		return nil, errors.New("there is no terminal to ask for the password on: pass --password-file with a file, or - for standard input")
+	}
+	fmt.Fprint(cmd.ErrOrStderr(), "Password: ")
+	text, err := term.ReadPassword(int(file.Fd()))
+	fmt.Fprintln(cmd.ErrOrStderr())
+	if err != nil || len(text) == 0 {
+		return nil, errors.New("no password was given")
+	}
+	return text, nil
+}

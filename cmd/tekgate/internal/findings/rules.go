@@ -1,0 +1,27 @@
+package findings
+
+import "github.com/tekgate/tekgate/validator"
+
+// LintRules are the rules of lint itself. They have no Check, since they are about files.
+var LintRules = []*validator.Rule{SyntaxRule, SuppressionRule}
+
+// SyntaxRule reports documents that cannot be parsed.
+var SyntaxRule = &validator.Rule{
+	ID:       "syntax",
+	Severity: validator.Error,
+	Doc: `Finds documents that are not well-formed YAML or JSON, or no Kubernetes objects,
+in files that hold tekton.dev.
+
+Nothing of such a document can be judged. A template of Helm is none: judge what it
+comes to, with ` + "`helm template CHART | tekgate lint -`" + `.`,
+}
+
+// SuppressionRule reports suppressions without effect.
+var SuppressionRule = &validator.Rule{
+	ID:       "suppression",
+	Severity: validator.Warning,
+	Doc: `Finds suppressions in .tekgatelint and comments ` + "`# tekgate: ignore`" + ` that suppress
+nothing: since they match nothing, are over, give no reason or name no rule.
+
+One that is left behind hides the next finding of its rule.`,
+}

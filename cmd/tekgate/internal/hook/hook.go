@@ -1,0 +1,255 @@
+// Package hook signs, sends, explains and lists the deliveries of forges.
+package hook
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
+)
+
+// Command returns the command.
+func Command() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "hook",
+		Short: "Sign, send, explain and list a forge's deliveries",
+		Long: `A forge is told 202 whatever becomes of its event, and an EventListener does not
+say why it stopped one. These commands do: deliveries lists what the interceptor
+decided lately and why, explain finds the mistake in a delivery that was caught,
+sign and send make one that is right, and scaffold writes all the objects that a
+build on push takes.
+
+Secrets are read from a file, an environment variable or a Kubernetes Secret, never
+from an argument, where everybody on the machine could read them.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(deliveriesCommand(), explainCommand(), signCommand(), sendCommand(), scaffoldCommand())
+	return cmd
+}
+
+// plain replaces control characters in names that others chose.
+func plain(text string) string { return cli.Printable(text, '?') }
+
+// errRefused is the result for a delivery that starts nothing.
+var errRefused = cli.Exit(2, errors.New("the event is refused"))
+
+// hook says how deliveries are signed: what a Trigger gives the interceptor as
+// params, and with which secrets.
+type hook struct {
+	kube      kubeflags.Flags
+	namespace string
+	trigger   string
+
+	provider, mode string
+	extra          []string
+	file           string
+
+	secretFile, secretEnv string
+	secretRef             string
+}
+
+func (h *hook) flags(cmd *cobra.Command) {
+	h.kube.Add(cmd)
+	f := cmd.Flags()
+	f.StringVarP(&h.namespace, "namespace", "n", "default", "`NAMESPACE` of the Trigger and its Secret")
+	f.StringVar(&h.trigger, "trigger", "", "take params and secrets from the Trigger of this `NAME`, or from the trigger or, as group/NAME, the trigger group of an EventListener")
+	f.StringVar(&h.provider, "provider", "", "the param provider: `NAME` of the forge, such as gitee")
+	f.StringVar(&h.mode, "mode", "", "the param mode, such as sign")
+	f.StringArrayVar(&h.extra, "param", nil, "another param as `NAME=VALUE`; the value is JSON, or else a word")
+	f.StringVar(&h.file, "params", "", "`FILE` with the params, in YAML or JSON")
+	f.StringVar(&h.secretFile, "secret-file", "", "`FILE` that holds the secret; - for standard input")
+	f.StringVar(&h.secretEnv, "secret-env", "", "environment `VARIABLE` that holds the secret")
+	f.StringVar(&h.secretRef, "secret", "", "`NAME/KEY` of the Kubernetes Secret that holds it, in the namespace")
+}
+
+// params returns a Trigger's params, those of the flags over those of a file over
+// those of the Trigger.
+func (h *hook) params(ctx context.Context, cmd *cobra.Command) (map[string]any, error) {
+	all := map[string]any{}
+	if h.trigger != "" {
+		c, err := h.kube.Client()
+		if err != nil {
+			return nil, err
+		}
+		if all, err = triggerParams(ctx, c, h.namespace, h.trigger); err != nil {
+			return nil, err
+		}
+	}
+	if h.file != "" {
+		text, err := cli.StreamsOf(cmd).ReadFile("the params", h.file)
+		if err != nil {
+			return nil, err
+		}
+		if err := yaml.Unmarshal(text, &all); err != nil {
+			return nil, fmt.Errorf("reading the params in %s: %w", h.file, err)
+		}
+	}
+	if h.provider != "" {
+		all["provider"] = h.provider
+	}
+	if h.mode != "" {
+		all["mode"] = h.mode
+	}
+	for _, pair := range h.extra {
+		name, text, found := strings.Cut(pair, "=")
+		if !found || name == "" {
+			return nil, fmt.Errorf("reading --param %q: it has to be NAME=VALUE", pair)
+		}
+		var value any
+		if json.Unmarshal([]byte(text), &value) != nil {
+			value = text
+		}
+		all[name] = value
+	}
+	return all, nil
+}
+
+// secrets returns the values that may have signed, as they lie there: with the
+// newline that a file ends with, too. Without a flag they are those that the
+// params refer to.
+func (h *hook) secrets(ctx context.Context, cmd *cobra.Command, params map[string]any) ([][]byte, error) {
+	given := 0
+	for _, flag := range []string{h.secretFile, h.secretEnv, h.secretRef} {
+		if flag != "" {
+			given++
+		}
+	}
+	switch {
+	case given > 1:
+		return nil, errors.New("--secret-file, --secret-env and --secret name one thing: pass one of them")
+	case h.secretFile != "":
+		text, err := cli.StreamsOf(cmd).ReadFile("the secret", h.secretFile)
+		return [][]byte{text}, err
+	case h.secretEnv != "":
+		value := os.Getenv(h.secretEnv)
+		if value == "" {
+			return nil, fmt.Errorf("reading the secret: the environment has no variable %s, or it is empty", h.secretEnv)
+		}
+		return [][]byte{[]byte(value)}, nil
+	case h.secretRef != "":
+		name, key, found := strings.Cut(h.secretRef, "/")
+		if !found || name == "" || key == "" {
+			return nil, fmt.Errorf("reading --secret %q: it has to be NAME/KEY of a Secret", h.secretRef)
+		}
+		return h.read(ctx, [][2]string{{name, key}})
+	}
+	refs := secretRefs(params)
+	if len(refs) == 0 {
+		return nil, errors.New("no secret is named: pass --secret-file, --secret-env or --secret, or --trigger to use the Trigger's own")
+	}
+	return h.read(ctx, refs)
+}
+
+// secretRefs returns the names and keys of the Secrets in params.
+func secretRefs(params map[string]any) [][2]string {
+	list, _ := params["secretRefs"].([]any)
+	if single, found := params["secretRef"]; found {
+		list = append([]any{single}, list...)
+	}
+	var refs [][2]string
+	for _, item := range list {
+		fields, _ := item.(map[string]any)
+		name, _ := fields["secretName"].(string)
+		key, _ := fields["secretKey"].(string)
+		if name != "" && key != "" {
+			refs = append(refs, [2]string{name, key})
+		}
+	}
+	return refs
+}
+
+func (h *hook) read(ctx context.Context, refs [][2]string) ([][]byte, error) {
+	c, err := h.kube.Client()
+	if err != nil {
+		return nil, err
+	}
+	var values [][]byte
+	for _, ref := range refs {
+		secret := &unstructured.Unstructured{}
+		secret.SetAPIVersion("v1")
+		secret.SetKind("Secret")
+		if err := c.Get(ctx, client.ObjectKey{Namespace: h.namespace, Name: ref[0]}, secret); err != nil {
+			return nil, fmt.Errorf("reading Secret %s/%s: %w", h.namespace, ref[0], err)
+		}
+		encoded, found, _ := unstructured.NestedString(secret.Object, "data", ref[1])
+		value, err := base64.StdEncoding.DecodeString(encoded)
+		if !found || err != nil {
+			return nil, fmt.Errorf("reading Secret %s/%s: it has no key %s", h.namespace, ref[0], ref[1])
+		}
+		values = append(values, value)
+	}
+	return values, nil
+}
+
+// triggerParams returns what a trigger gives Tekgate's interceptor. It is an object,
+// or stands in an EventListener.
+func triggerParams(ctx context.Context, c client.Client, namespace, name string) (map[string]any, error) {
+	object := triggersObject("Trigger")
+	group, isGroup := strings.CutPrefix(name, "group/")
+	if !isGroup {
+		err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, object)
+		if err == nil {
+			return paramsIn(object.Object, "Trigger "+namespace+"/"+name, "spec", "interceptors")
+		}
+		if client.IgnoreNotFound(err) != nil {
+			return nil, fmt.Errorf("reading Trigger %s/%s: %w", namespace, name, err)
+		}
+	}
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(triggersObject("EventListenerList").GroupVersionKind())
+	if err := c.List(ctx, list, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("listing the EventListeners of namespace %s: %w", namespace, err)
+	}
+	for _, listener := range list.Items {
+		field, wanted := "triggers", name
+		if isGroup {
+			field, wanted = "triggerGroups", group
+		}
+		items, _, _ := unstructured.NestedSlice(listener.Object, "spec", field)
+		for _, item := range items {
+			if fields, _ := item.(map[string]any); fields["name"] == wanted {
+				return paramsIn(fields, "trigger "+name+" of EventListener "+namespace+"/"+listener.GetName(), "interceptors")
+			}
+		}
+	}
+	return nil, fmt.Errorf("finding trigger %s: namespace %s has neither a Trigger nor a part of an EventListener of that name", name, namespace)
+}
+
+func triggersObject(kind string) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{}
+	u.SetAPIVersion("triggers.tekton.dev/v1beta1")
+	u.SetKind(kind)
+	return u
+}
+
+// paramsIn returns the params of the first interceptor that is Tekgate's.
+func paramsIn(fields map[string]any, what string, path ...string) (map[string]any, error) {
+	interceptors, _, _ := unstructured.NestedSlice(fields, path...)
+	for _, item := range interceptors {
+		one, _ := item.(map[string]any)
+		if ref, _, _ := unstructured.NestedString(one, "ref", "name"); ref != "tekgate" {
+			continue
+		}
+		params := map[string]any{}
+		list, _, _ := unstructured.NestedSlice(one, "params")
+		for _, p := range list {
+			pair, _ := p.(map[string]any)
+			name, _ := pair["name"].(string)
+			params[name] = pair["value"]
+		}
+		return params, nil
+	}
+	return nil, fmt.Errorf("reading %s: it has no interceptor with ref.name tekgate, so Tekgate verifies nothing for it", what)
+}

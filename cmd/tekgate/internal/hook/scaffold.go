@@ -1,0 +1,244 @@
+package hook
+
+import (
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"regexp"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/internal/image"
+)
+
+func scaffoldCommand() *cobra.Command {
+	var s scaffold
+	cmd := &cobra.Command{
+		Use:   "scaffold",
+		Short: "Print all the objects that a build on push takes",
+		Long: `Print an EventListener, its TriggerBinding and TriggerTemplate, ServiceAccounts and
+their rights, and a Task that fetches the sources and builds and pushes the image
+with Kaniko: ready to be applied, and to be changed. What else it takes, which are
+secrets, is said on standard error.
+
+Nothing that an event holds is put into the text of a script.`,
+		Example: `  tekgate hook scaffold --provider gitee --repo https://gitee.com/team/app.git \\
+    --image registry.cn-hangzhou.aliyuncs.com/team/app -n ci > app.yaml
+  kubectl apply -f app.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.complete(); err != nil {
+				return err
+			}
+			if err := s.print(cmd.OutOrStdout()); err != nil {
+				return err
+			}
+			s.next(cmd.ErrOrStderr())
+			return nil
+		},
+	}
+	s.flags(cmd)
+	return cmd
+}
+
+// scaffold is what the objects are made of. Everything is checked before it is put
+// into them.
+type scaffold struct {
+	Name, Namespace   string
+	Provider, Mode    string
+	CloneURL, Branch  string
+	Image, Dockerfile string
+	Secret, SecretKey string
+	Account           string
+
+	GitImage, KanikoImage string
+
+	Repository  string // what the forge calls it
+	Destination string // the image with its tag
+}
+
+func (s *scaffold) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.Provider, "provider", "gitee", "`NAME` of the forge")
+	f.StringVar(&s.Mode, "mode", "", "how the hook signs (default: sign for gitee, else the provider's usual one)")
+	f.StringVar(&s.CloneURL, "repo", "", "`URL` of the repository, https://… or git@HOST:OWNER/NAME.git")
+	f.StringVar(&s.Branch, "branch", "", "only pushes to `BRANCHES` that match this glob (default: all)")
+	f.StringVar(&s.Image, "image", "", "`IMAGE` to build; without a tag, each commit's is its hash")
+	f.StringVar(&s.Dockerfile, "dockerfile", "Dockerfile", "`PATH` of the Dockerfile in the repository")
+	f.StringVar(&s.Name, "name", "", "`NAME` of the objects (default: the repository's)")
+	f.StringVarP(&s.Namespace, "namespace", "n", "default", "`NAMESPACE` of the objects")
+	f.StringVar(&s.Secret, "secret", "", "`NAME` of the Secret with the hook's secret (default: NAME-hook)")
+	f.StringVar(&s.SecretKey, "secret-key", "secretToken", "`KEY` in it")
+	f.StringVar(&s.Account, "service-account", "", "`NAME` of the ServiceAccount of the builds (default: NAME-build)")
+	f.StringVar(&s.GitImage, "git-image", "docker.io/alpine/git:2.47.2", "`IMAGE` with git and sh")
+	f.StringVar(&s.KanikoImage, "kaniko-image", "docker.io/aiotceo/kaniko-executor:v1.6.0", "`IMAGE` with Kaniko")
+}
+
+// complete checks what was given and derives the rest.
+func (s *scaffold) complete() error {
+	if s.CloneURL == "" || s.Image == "" {
+		return errors.New("--repo and --image are needed: what to build, and where the image goes")
+	}
+	repository, err := repositoryOf(s.CloneURL)
+	if err != nil {
+		return err
+	}
+	s.Repository = repository
+	if s.Name == "" {
+		s.Name = objectName(repository)
+	}
+	if s.Secret == "" {
+		s.Secret = s.Name + "-hook"
+	}
+	if s.Account == "" {
+		s.Account = s.Name + "-build"
+	}
+	if s.Provider == "gitee" && s.Mode == "" {
+		s.Mode = "sign"
+	}
+	if err := s.setDestination(); err != nil {
+		return err
+	}
+	return s.check()
+}
+
+// setDestination leaves the tag to the commit where none was given.
+func (s *scaffold) setDestination() error {
+	for _, i := range []string{s.Image, s.GitImage, s.KanikoImage} {
+		if _, err := image.Parse(i); err != nil {
+			return err
+		}
+	}
+	ref, err := image.Parse(s.Image)
+	if err != nil {
+		return err
+	}
+	if ref.Digest != "" {
+		return fmt.Errorf("reading --image %q: an image that is yet to be built has no digest: give a tag or none", s.Image)
+	}
+	s.Destination = s.Image
+	if ref.Tag == "" {
+		s.Destination += ":$(tt.params.revision)"
+	}
+	return nil
+}
+
+var (
+	pathInRepository = regexp.MustCompile(`^[A-Za-z0-9_.][A-Za-z0-9_./-]*$`)
+	branchGlob       = regexp.MustCompile(`^[A-Za-z0-9_.*?{}\[\]/,-]*$`)
+)
+
+func (s *scaffold) check() error {
+	for _, n := range []struct{ flag, value string }{
+		{"--name", s.Name}, {"--namespace", s.Namespace}, {"--secret", s.Secret}, {"--service-account", s.Account},
+	} {
+		if problems := validation.IsDNS1123Label(n.value); len(problems) > 0 {
+			return fmt.Errorf("%s %q is no object's name: %s", n.flag, n.value, problems[0])
+		}
+	}
+	const suffix = len("-listener")
+	if len(s.Namespace)+len(s.Name)+1+suffix > validation.DNS1123LabelMaxLength {
+		return fmt.Errorf("--name %q is too long: other names are made of it: give a shorter one", s.Name)
+	}
+	if len(validation.IsConfigMapKey(s.SecretKey)) > 0 {
+		return fmt.Errorf("--secret-key %q is no Secret's key", s.SecretKey)
+	}
+	if !pathInRepository.MatchString(s.Dockerfile) || strings.Contains(s.Dockerfile, "..") {
+		return fmt.Errorf("--dockerfile %q is no path within a repository", s.Dockerfile)
+	}
+	if !branchGlob.MatchString(s.Branch) {
+		return fmt.Errorf("--branch %q is no glob of branches", s.Branch)
+	}
+	// The interceptor judges its own params. The secret is of no use to anybody, but
+	// well formed in every mode.
+	params, err := json.Marshal(map[string]any{
+		"provider": s.Provider, "mode": s.Mode, "secretRef": map[string]any{"secretName": s.Secret, "secretKey": s.SecretKey},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = interceptor.Sign(params, []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="), interceptor.Outgoing{Body: []byte("{}"), Time: time.Now()})
+	return err
+}
+
+// repositoryOf returns what the forge calls a repository: owner and name.
+func repositoryOf(address string) (string, error) {
+	bad := fmt.Errorf("reading --repo %q: it has to be https://HOST/OWNER/NAME.git or git@HOST:OWNER/NAME.git, without a password", address)
+	path := ""
+	if user, rest, found := strings.Cut(address, "@"); found && !strings.Contains(address, "://") {
+		host, after, colon := strings.Cut(rest, ":")
+		if user == "" || host == "" || !colon {
+			return "", bad
+		}
+		path = after
+	} else {
+		u, err := url.Parse(address)
+		if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "ssh") || u.RawQuery != "" || u.Fragment != "" {
+			return "", bad
+		}
+		if _, secret := u.User.Password(); secret {
+			return "", bad
+		}
+		path = u.Path
+	}
+	path = strings.TrimSuffix(strings.Trim(path, "/"), ".git")
+	if !repositoryName.MatchString(path) || strings.ContainsAny(address, " \t\n$`\"'\\") {
+		return "", bad
+	}
+	return path, nil
+}
+
+var repositoryName = regexp.MustCompile(`^[\pL\pN_.-]+(/[\pL\pN_.-]+)+$`)
+
+// objectName makes a name for objects of a repository's.
+func objectName(repository string) string {
+	name := strings.ToLower(repository[strings.LastIndexByte(repository, '/')+1:])
+	name = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, name)
+	return strings.Trim(name, "-")
+}
+
+//go:embed scaffold.yaml
+var scaffoldText string
+
+var scaffoldTemplate = template.Must(template.New("scaffold").Funcs(template.FuncMap{
+	"quote": func(text string) (string, error) { // JSON is YAML
+		quoted, err := json.Marshal(text)
+		return string(quoted), err
+	},
+}).Parse(scaffoldText))
+
+func (s *scaffold) print(out io.Writer) error {
+	return scaffoldTemplate.Execute(out, s)
+}
+
+// next says what is not in the objects, since it is secret.
+func (s *scaffold) next(out io.Writer) {
+	fmt.Fprintf(out, `
+What remains to be done:
+1. The hook's secret, in a file that holds nothing else:
+     openssl rand -hex 32 | tr -d '\n' > secret
+     kubectl -n %[1]s create secret generic %[2]s --from-file=%[3]s=secret
+2. At %[4]s, a hook for pushes with that secret, content type JSON, to the
+   address by which EventListener %[5]s (Service el-%[5]s) is reached from there.
+3. Credentials of the builds:
+     tekgate credentials git --help
+     tekgate credentials registry --help
+   with --namespace %[1]s --service-account %[6]s
+4. To see that it works, and why not:
+     tekgate hook send --trigger %[5]s -n %[1]s --body push.json --interceptor
+     tekgate hook deliveries -n %[1]s
+`, s.Namespace, s.Secret, s.SecretKey, s.Provider, s.Name, s.Account)
+}

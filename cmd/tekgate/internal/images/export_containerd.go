@@ -1,0 +1,49 @@
+package images
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tekgate/tekgate/internal/image"
+)
+
+// exportContainerd writes a hosts.toml for every registry whose images have
+// their own paths on the mirror: containerd can be sent to another host and
+// below a prefix, and no further.
+func exportContainerd(e export) (map[string][]byte, []string, error) {
+	byHost := map[string][]image.Rewritten{}
+	for _, done := range e.images {
+		host := done.From.Canonical().Host
+		byHost[host] = append(byHost[host], done)
+	}
+	files := map[string][]byte{}
+	warnings := []string{"containerd's mirrors serve the nodes alone: Tekton's controller looks up entrypoints in the registry itself, under the name that a Task says; install with the mirror, or give steps a command"}
+	for _, host := range slices.Sorted(maps.Keys(byHost)) {
+		prefix, ok := commonPrefix(byHost[host], func(from image.Reference) string { return from.Path })
+		if !ok {
+			warnings = append(warnings, fmt.Sprintf("%s is left out: its images have other paths on the mirror, which containerd cannot express", host))
+			continue
+		}
+		files["certs.d/"+host+"/hosts.toml"] = hostsTOML(host, prefix)
+	}
+	if len(files) == 0 {
+		return nil, nil, fmt.Errorf("no registry's images keep their paths on this mirror: containerd needs mirror.layout keep-path or host-path, or a preset such as daocloud")
+	}
+	return files, warnings, nil
+}
+
+func hostsTOML(host, prefix string) []byte {
+	server := host
+	if server == "docker.io" {
+		server = "registry-1.docker.io"
+	}
+	at, path, below := strings.Cut(prefix, "/")
+	url, override := "https://"+at, ""
+	if below {
+		// The path of the API, which containerd would put at the root.
+		url, override = url+"/v2/"+path, "  override_path = true\n"
+	}
+	return fmt.Appendf(nil, "server = \"https://%s\"\n\n[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n%s", server, url, override)
+}

@@ -1,0 +1,300 @@
+package images
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/yaml"
+
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/clitest"
+	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/registry"
+	"github.com/tekgate/tekgate/internal/release"
+	"github.com/tekgate/tekgate/manifests"
+)
+
+// small is a release of two images, which stand in four places.
+const small = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: d, namespace: ns}
+spec: {template: {spec: {containers: [
+  {name: a, image: 'ghcr.io/tektoncd/pipeline/controller-10a3e32792f33651396d02b6855a6e36:v1.15.0', args: [-shell-image, 'cgr.dev/chainguard/busybox@DIGEST', -x-image=quay.io/a/x:1]},
+  {name: b, image: 'quay.io/a/x:1'}]}}}
+`
+
+// scene is a release whose images lie on one registry, and another that is
+// empty.
+type scene struct {
+	source, target string
+	flags          []string // the release
+	digests        map[string]string
+}
+
+func newScene(t *testing.T) scene {
+	t.Helper()
+	s := scene{source: clitest.Mirror(t) + "/src", target: clitest.Mirror(t) + "/t", digests: map[string]string{}}
+	shell := clitest.Push(t, s.source+"/busybox:any", clitest.Index(t))
+	s.digests["busybox"] = shell
+	for _, name := range []string{"pipeline-controller:v1.15.0", "x:1", "tekgate:" + manifests.Version} {
+		s.digests[name] = clitest.Push(t, s.source+"/"+name, clitest.Index(t))
+	}
+	manifest := clitest.File(t, "release.yaml", strings.ReplaceAll(small, "DIGEST", shell))
+	triggers := clitest.File(t, "triggers.yaml", "apiVersion: triggers.tekton.dev/v1alpha1\nkind: ClusterInterceptor\nmetadata: {name: cel}\n")
+	s.flags = []string{"--pipeline-manifest", manifest, "--triggers-manifest", triggers}
+	return s
+}
+
+func (s scene) run(t *testing.T, args ...string) (out, errOut string) {
+	t.Helper()
+	return program.Must(t, append(args, s.flags...)...)
+}
+
+func TestImagesListEmbedded(t *testing.T) {
+	out, _ := program.Must(t, "images", "list", "--mirror", "r.example.com/t", "-o", "json")
+	var list []listedImage
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		t.Fatal(err)
+	}
+	inArguments := 0
+	for _, i := range list {
+		if !strings.HasPrefix(i.Mirror, "r.example.com/t/") || len(i.Places) == 0 {
+			t.Errorf("%+v", i)
+		}
+		if strings.Contains(i.Places[0], ".args[") {
+			inArguments++
+		}
+	}
+	// Ten of Pipelines, four of Triggers, our own; seven stand in arguments.
+	if len(list) != 15 || inArguments != 7 {
+		t.Errorf("%d images, %d of them in arguments", len(list), inArguments)
+	}
+	out, _ = program.Must(t, "images", "list")
+	if !strings.Contains(out, "cgr.dev/chainguard/busybox@sha256:") || strings.Count(out, "(stays)") != 15 {
+		t.Errorf("without a mirror:\n%s", out)
+	}
+}
+
+// A mirror is filled, checked, saved and loaded elsewhere, digest for digest.
+func TestImagesCopyVerifySaveLoad(t *testing.T) {
+	s := newScene(t)
+	verify := append([]string{"images", "verify", "--mirror", s.target, "--platform", "linux/arm64"}, s.flags...)
+	out, _, err := program.Run(t, "", verify...)
+	if cli.Status(err) != 1 || strings.Count(out, "missing ") < 4 || !strings.Contains(out, "tekgate images copy") {
+		t.Errorf("an empty mirror: %v\n%s", err, out)
+	}
+	_, errOut := s.run(t, "images", "copy", "--mirror", s.target, "--from", s.source)
+	if !strings.Contains(errOut, "4 images: 4 copied, 0 there already, 0 not needed, 0 failed") {
+		t.Errorf("copy says\n%s", errOut)
+	}
+	out, _ = program.Must(t, verify...)
+	if strings.Count(out, "ok ") != 4 || !strings.Contains(out, "linux/amd64,linux/arm64") {
+		t.Errorf("verify says\n%s", out)
+	}
+	out, errOut = s.run(t, "images", "copy", "--mirror", s.target, "--from", s.source, "-o", "json")
+	var again []movedImage
+	if err := json.Unmarshal([]byte(out), &again); err != nil || len(again) != 4 || again[0].Outcome != registry.Present || !strings.Contains(errOut, "4 there already") {
+		t.Errorf("the second copy: %v\n%s%s", err, out, errOut)
+	}
+
+	archive := filepath.Join(t.TempDir(), "images.tar")
+	s.run(t, "images", "save", archive, "--from", s.target)
+	far := clitest.Mirror(t)
+	config := clitest.File(t, "far.yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmirror: {registry: "+far+", layout: host-path}\n")
+	_, errOut = program.Must(t, "images", "load", archive, "--config", config)
+	if !strings.Contains(errOut, "4 images: 4 copied") {
+		t.Errorf("load says\n%s", errOut)
+	}
+	out, _ = s.run(t, "images", "verify", "--config", config, "-o", "json")
+	var results []struct{ Status, Digest, From, To string }
+	if err := json.Unmarshal([]byte(out), &results); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range results {
+		if r.Status != "ok" || !strings.HasPrefix(r.To, far+"/"+strings.SplitN(r.From, "/", 2)[0]) {
+			t.Errorf("%+v", r)
+		}
+		if strings.Contains(r.From, "controller") && r.Digest != s.digests["pipeline-controller:v1.15.0"] {
+			t.Errorf("the digest became %s", r.Digest)
+		}
+	}
+}
+
+// What changes digests is said, and refused where a digest is pinned.
+func TestImagesCopySubset(t *testing.T) {
+	s := newScene(t)
+	args := append([]string{"images", "copy", "--mirror", s.target, "--from", s.source, "--platform", "linux/amd64"}, s.flags...)
+	_, errOut, err := program.Run(t, "", args...)
+	if cli.Status(err) != 1 || !strings.Contains(errOut, "lacks platforms, so its digest is") || !strings.Contains(errOut, "leaving platforms out changes its digest") {
+		t.Errorf("error %v\n%s", err, errOut)
+	}
+}
+
+// A mirror with digests of its own is locked, and from then on pinned.
+func TestImagesLock(t *testing.T) {
+	upstream, target := clitest.Mirror(t), clitest.Mirror(t)
+	both := clitest.Index(t)
+	pinned := clitest.Push(t, upstream+"/a/x:1", both)
+	manifest, err := both.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := both.Image(manifest.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	repushed := clitest.Push(t, target+"/t/x:1", mutate.MediaType(one, types.OCIManifestSchema1))
+	clitest.Push(t, target+"/t/tekgate:"+manifests.Version, clitest.Index(t))
+	config := clitest.File(t, "c.yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmirror:\n  registry: "+target+"/t\n  rules: [{match: '"+upstream+"/**', to: '"+target+"/t/{name}', digest: relock}]\n")
+	pod := clitest.File(t, "pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: '"+upstream+"/a/x:1@"+pinned+"'}]}\n")
+	triggers := clitest.File(t, "triggers.yaml", "apiVersion: triggers.tekton.dev/v1alpha1\nkind: ClusterInterceptor\nmetadata: {name: cel}\n")
+	lock := filepath.Join(t.TempDir(), "tekgate.lock")
+	flags := []string{"--config", config, "--pipeline-manifest", pod, "--triggers-manifest", triggers, "--lock-file", lock}
+
+	_, errOut := program.Must(t, append([]string{"images", "verify"}, flags...)...)
+	if !strings.Contains(errOut, "is not locked yet") {
+		t.Errorf("verify without a lock says\n%s", errOut)
+	}
+	_, errOut = program.Must(t, append([]string{"images", "lock"}, flags...)...)
+	if !strings.Contains(errOut, "1 images are locked in "+lock) {
+		t.Errorf("lock says\n%s", errOut)
+	}
+	text, err := os.ReadFile(lock)
+	if err != nil || !strings.Contains(string(text), target+"/t/x:1@"+repushed) || !strings.Contains(string(text), `"proof": "config"`) {
+		t.Errorf("the lock: %v\n%s", err, text)
+	}
+	out, errOut := program.Must(t, append([]string{"images", "verify"}, flags...)...)
+	if strings.Contains(errOut, "not locked") || !strings.Contains(out, "x:1@"+repushed[:19]) {
+		t.Errorf("verify with a lock says\n%s%s", out, errOut)
+	}
+	// The mirror moves the tag: what was locked is no longer what is there.
+	clitest.Push(t, target+"/t/x:1", clitest.Platform(t, "amd64"))
+	if _, _, err := program.Run(t, "", append([]string{"images", "lock"}, flags...)...); cli.Status(err) != 1 || !strings.Contains(err.Error(), "is left as it was") {
+		t.Errorf("locking another image: %v", err)
+	}
+}
+
+func TestImagesExport(t *testing.T) {
+	tests := []struct {
+		format, mirror string
+		want           []string // in the output or, with "warning:", beside it
+	}{
+		{"skopeo", "r.io/t", []string{"chainguard/busybox:\n    - sha256:", "warning: skopeo sync cannot rename images"}},
+		{"regsync", "r.io/t", []string{"version: 1", "target: r.io/t/busybox:digest-", "source: cgr.dev/chainguard/busybox@sha256:", "type: image"}},
+		{"image-syncer", "r.io/t", []string{": r.io/t/pipeline-controller:v1.15.0\n"}},
+		{"containerd", "daocloud", []string{"# certs.d/ghcr.io/hosts.toml\nserver = \"https://ghcr.io\"\n\n[host.\"https://m.daocloud.io/v2/ghcr.io\"]\n  capabilities = [\"pull\", \"resolve\"]\n  override_path = true\n", "warning: cgr.dev is left out", "warning: containerd's mirrors serve the nodes alone"}},
+		{"containerd", "daocloud-hosts", []string{"[host.\"https://ghcr.m.daocloud.io\"]\n  capabilities = [\"pull\", \"resolve\"]\n# "}},
+		{"kustomize", "r.io/t", []string{"warning: kustomize's images transformer does not reach arguments: 7 references"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.format+" "+tt.mirror, func(t *testing.T) {
+			out, errOut := program.Must(t, "images", "export", "--format", tt.format, "--mirror", tt.mirror)
+			for _, want := range tt.want {
+				if said := strings.HasPrefix(want, "warning:") && strings.Contains(errOut, want); !said && !strings.Contains(out, want) {
+					t.Errorf("lacks %q:\n%s%s", want, errOut, out)
+				}
+			}
+			if tt.format != "containerd" {
+				var any map[string]any
+				if err := yaml.Unmarshal([]byte(out), &any); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	config := clitest.File(t, "c.yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmirror: {registry: r.io/t, layout: host-path}\n")
+	out, errOut := program.Must(t, "images", "export", "--format", "skopeo", "--config", config)
+	if !strings.HasPrefix(out, "# skopeo sync --all --preserve-digests --src yaml --dest docker --scoped skopeo.yaml r.io/t\n") || strings.Contains(errOut, "warning: skopeo") {
+		t.Errorf("skopeo for host-path:\n%s%s", errOut, out[:200])
+	}
+	folder := t.TempDir()
+	program.Must(t, "images", "export", "--format", "containerd", "--config", config, "--folder", folder)
+	if _, err := os.Stat(filepath.Join(folder, "certs.d", "cgr.dev", "hosts.toml")); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := program.Run(t, "", append([]string{"images", "export", "--format", "containerd", "--mirror", "r.io/t"}, newScene(t).flags...)...); err == nil || !strings.Contains(err.Error(), "keep-path") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// kustomize, given what is exported, makes of a release what render makes.
+func TestImagesExportKustomizeBuilds(t *testing.T) {
+	s := newScene(t)
+	exported, _ := s.run(t, "images", "export", "--format", "kustomize", "--mirror", "r.example.com/t")
+	upstream, _ := s.run(t, "render", "--mirror", "upstream")
+	want, _ := s.run(t, "render", "--mirror", "r.example.com/t")
+	disk := filesys.MakeFsInMemory()
+	for name, text := range map[string]string{"kustomization.yaml": exported + "resources: [release.yaml]\n", "release.yaml": upstream} {
+		if err := disk.WriteFile(name, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(disk, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := built.AsYaml()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := imagesIn(t, string(text)), imagesIn(t, want); got != want {
+		t.Errorf("kustomize makes\n%s\nwant\n%s", got, want)
+	}
+}
+
+// imagesIn lists the images of a manifest, with where they stand.
+func imagesIn(t *testing.T, text string) string {
+	t.Helper()
+	objects, err := release.Read(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	byObject := map[string]string{}
+	for _, obj := range objects {
+		for _, field := range object.Images(obj.Object) {
+			if _, err := image.Parse(field.Value); err != nil {
+				t.Error(err)
+			}
+			byObject[obj.GetKind()+"/"+obj.GetName()] += field.Path + " " + field.Value + "\n"
+		}
+	}
+	list, err := json.MarshalIndent(byObject, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(list)
+}
+
+func TestImagesErrors(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"no mirror to verify", []string{"images", "verify"}, "no mirror is named"},
+		{"no mirror to copy to", []string{"images", "copy"}, "no mirror is named"},
+		{"nothing to lock", []string{"images", "lock", "--mirror", "daocloud"}, "no image of this release has a rule with digest policy relock"},
+		{"format of output", []string{"images", "list", "-o", "yaml"}, `--output "yaml" is not known`},
+		{"format of export", []string{"images", "export", "--format", "docker", "--mirror", "daocloud"}, `--format "docker" is not known: choose one of skopeo`},
+		{"mirror to copy from", []string{"images", "copy", "--mirror", "127.0.0.1:1/t", "--from", "nobody"}, `--from: mirror "nobody" is neither a preset`},
+		{"archive", []string{"images", "load", "/no/such.tar", "--mirror", "127.0.0.1:1/t"}, "reading archive /no/such.tar"},
+		{"CA file", []string{"images", "copy", "--mirror", "127.0.0.1:1/t", "--ca-file", "/no/such.pem"}, "reading the CA file"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, _, err := program.Run(t, "", tt.args...)
+			if cli.Status(err) != 1 || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v lacks %q", err, tt.want)
+			}
+		})
+	}
+}

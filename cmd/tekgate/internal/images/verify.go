@@ -1,0 +1,149 @@
+package images
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
+	"github.com/tekgate/tekgate/internal/registry"
+)
+
+func verifyCommand() *cobra.Command {
+	var (
+		s         release.Source
+		output    cli.Output
+		platforms []string
+	)
+	cmd := &cobra.Command{
+		Use:   "verify",
+		Short: "Say whether the mirror has every image, with its digest and platforms",
+		Long: `Ask the mirror for every image of the release: whether it is there, with the
+digest that the manifests pin, for the platforms that the nodes have. Ends with
+status 1 when a pull would fail. No image is pulled and nothing is changed.`,
+		Example: `  tekgate images verify --mirror registry.example.com/tekton --platform linux/amd64 --platform linux/arm64`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := output.Check(); err != nil {
+				return err
+			}
+			images, _, err := s.Images(cmd.Context(), cli.StreamsOf(cmd))
+			if err != nil {
+				return err
+			}
+			results := registry.Probe(cmd.Context(), registry.ProbeRequest{Images: release.Candidates(images), Platforms: platforms}, s.Registries.Options())
+			sayProbed(cmd.ErrOrStderr(), results)
+			return printResults(cmd.OutOrStdout(), output, results)
+		},
+	}
+	s.Flags(cmd)
+	s.Registries.Flags(cmd)
+	output.TableOrJSON(cmd)
+	release.PlatformFlag(cmd, &platforms)
+	return cmd
+}
+
+// printResults prints how images stand, and is an error where any is not right.
+func printResults(out io.Writer, output cli.Output, results []registry.Result) error {
+	var err error
+	if output.JSON() {
+		err = cli.PrintJSON(out, results)
+	} else {
+		err = registry.WriteTable(out, results)
+	}
+	if err != nil {
+		return err
+	}
+	bad := 0
+	for _, r := range results {
+		if r.Status.Fatal() {
+			bad++
+		}
+	}
+	if bad > 0 {
+		return fmt.Errorf("%d of %d images are not on the mirror as they should be", bad, len(results))
+	}
+	return nil
+}
+
+// sayProbed names what is right and still deserves a word.
+func sayProbed(errOut io.Writer, results []registry.Result) {
+	for _, r := range results {
+		done := r.Image
+		switch {
+		case r.Status != registry.StatusOK:
+		case done.Relock:
+			fmt.Fprintf(errOut, "warning: %s is not locked yet (%s): run `tekgate images lock`\n", done.To, done.Rule)
+		case done.DigestDropped && r.Digest != done.From.Digest:
+			fmt.Fprintf(errOut, "warning: %s has digest %s, and not that of %s, which the rule drops (%s)\n", done.To, r.Digest, done.From, done.Rule)
+		}
+	}
+}
+
+func lockCommand() *cobra.Command {
+	var (
+		s         release.Source
+		output    cli.Output
+		platforms []string
+		trust     bool
+	)
+	cmd := &cobra.Command{
+		Use:   "lock",
+		Short: "Pin the mirror's own digests, after proving that the images are the same",
+		Long: `Resolve the digest that the mirror has for every image whose rule says
+` + "`digest: relock`" + `, prove by the digests of configurations or layers that it is the
+same image as at its source, and write all of it into the lock file.
+
+Where the source cannot be reached, an existing lock file proves an image that it
+knows. What nobody knows is refused, unless --trust accepts the mirror's word.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := output.Check(); err != nil {
+				return err
+			}
+			file := s.IgnoreLock()
+			images, _, err := s.Images(cmd.Context(), cli.StreamsOf(cmd))
+			if err != nil {
+				return err
+			}
+			previous, err := registry.ReadLock(file)
+			if err != nil {
+				previous = nil
+			}
+			lock, results, err := registry.Relock(cmd.Context(), registry.RelockRequest{
+				Images: release.Candidates(images), Platforms: platforms, Previous: previous, Trust: trust,
+			}, s.Registries.Options())
+			if err != nil {
+				return err
+			}
+			if len(results) == 0 {
+				return fmt.Errorf("no image of this release has a rule with digest policy relock: say `digest: relock` in the mirror section")
+			}
+			if err := printResults(cmd.OutOrStdout(), output, results); err != nil {
+				return fmt.Errorf("%w: %s is left as it was", err, file)
+			}
+			return writeLock(cmd.ErrOrStderr(), lock, file)
+		},
+	}
+	s.Flags(cmd)
+	s.Registries.Flags(cmd)
+	output.TableOrJSON(cmd)
+	release.PlatformFlag(cmd, &platforms)
+	cmd.Flags().BoolVar(&trust, "trust", false, "lock also what cannot be proven, for its source is out of reach and no lock knows it")
+	return cmd
+}
+
+func writeLock(errOut io.Writer, lock *registry.Lock, file string) error {
+	for _, l := range lock.Images {
+		if l.Proof == registry.ProofNone {
+			fmt.Fprintf(errOut, "warning: nothing proves that %s is %s\n", l.To, l.From)
+		}
+	}
+	if err := lock.Write(file); err != nil {
+		return err
+	}
+	fmt.Fprintf(errOut, "%d images are locked in %s\n", len(lock.Images), file)
+	return nil
+}

@@ -1,0 +1,63 @@
+package lint
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/findings"
+	"github.com/tekgate/tekgate/validator"
+)
+
+// reference is where the rule is documented.
+func reference(rule *validator.Rule) string {
+	const repository = "https://github.com/tekgate/tekgate/blob/main/"
+	if slices.Contains(findings.LintRules, rule) {
+		return repository + "docs/lint.md#" + rule.ID
+	}
+	return repository + "validator/RULES.md#" + rule.ID
+}
+
+// document prints what --rules and --explain ask for.
+func (l *lint) document(out io.Writer) error {
+	rules := slices.Concat(l.judging.all, findings.LintRules)
+	if l.explain == "" {
+		return listRules(out, rules)
+	}
+	if err := findings.Known(l.explain, l.judging.all); err != nil {
+		return err
+	}
+	rule := rules[slices.IndexFunc(rules, func(r *validator.Rule) bool { return r.ID == l.explain })]
+	_, err := fmt.Fprintf(out, "%s: %s, at admission %s\n\n%s\n", rule.ID, rule.Severity, admissionMode(rule), rule.Doc)
+	return err
+}
+
+func listRules(out io.Writer, rules []*validator.Rule) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "RULE\tSEVERITY\tAT ADMISSION\tFINDS")
+	for _, rule := range rules {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", rule.ID, rule.Severity, admissionMode(rule), strings.TrimPrefix(brief(rule), "Finds "))
+	}
+	return w.Flush()
+}
+
+// admissionMode is what becomes of a finding where nothing is configured.
+func admissionMode(rule *validator.Rule) string {
+	switch {
+	case rule.Check == nil:
+		return "no, only lint"
+	case rule.Online:
+		return "no, only with --online"
+	}
+	return string(rule.DefaultMode())
+}
+
+// brief is the first sentence of a rule's doc, in one line.
+func brief(rule *validator.Rule) string {
+	paragraph, _, _ := strings.Cut(strings.TrimSpace(rule.Doc), "\n\n")
+	text := strings.Join(strings.Fields(paragraph), " ")
+	sentence, _, _ := strings.Cut(text, ". ")
+	return strings.TrimSuffix(sentence, ".")
+}

@@ -1,0 +1,311 @@
+// Package mutate shows what the admission webhook would change in objects, and why.
+package mutate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tekgate/tekgate/cmd/internal/lookup"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
+	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/document"
+	"github.com/tekgate/tekgate/mutator"
+)
+
+// mutation is what mutate's flags say.
+type mutation struct {
+	files     []string
+	source    release.Source
+	kube      kubeflags.Flags
+	namespace string
+	live      bool
+	resolved  bool
+	explain   bool
+	exitCode  bool
+	output    cli.Output
+}
+
+// Command returns the command.
+func Command() *cobra.Command {
+	var m mutation
+	cmd := &cobra.Command{
+		Use:   "mutate -f FILE",
+		Short: "Say what the admission webhook would make of objects, and why",
+		Long: `Run the code of the admission webhook on objects in files, without a cluster, and
+print what becomes of them: all of them, as YAML or JSON, a diff, or the JSON
+patches that the webhook would answer. --explain says of every rule what it did,
+and why it did nothing.
+
+What the rules have to look up (ServiceAccounts, Namespaces, Tasks, Tekton's
+ConfigMaps) they find among the objects of the files. A ServiceAccount that is not
+among them is taken for one that exists and has what is needed. With --live what
+is not in the files is looked up in the cluster.
+
+The webhook changes a Task, Pipeline or StepAction only where Tekton's controller
+has fetched it by a resolver; what is stored stays. Here all are shown as they
+would run. One that is signed is left alone, as it would be if you applied the
+result; --resolved shows it as it would run, too. A TriggerTemplate is never
+changed: what becomes of the runs in it is decided when an event creates them, and
+--explain says what is known before.
+
+YAML keeps its comments and its order where that is possible, and documents that
+are not changed are printed as they are.`,
+		Example: `  # what would happen, and why
+  tekgate mutate -f run.yaml --config tekgate.yaml -o diff --explain
+
+  # with the ServiceAccounts, Tasks and settings of a cluster
+  tekgate mutate -f run.yaml --config tekgate.yaml --live
+
+  # images from a mirror, in a pipeline that fails if one is not there yet
+  tekgate mutate -f .tekton --mirror registry.example.com/hub -o diff --exit-code`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("%q is not expected: name files with -f", args[0])
+			}
+			return m.check()
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return m.run(cmd) },
+	}
+	f := cmd.Flags()
+	f.StringArrayVarP(&m.files, "filename", "f", nil, "`FILE` or folder of YAML or JSON, or - for standard input (repeatable)")
+	f.StringVarP(&m.namespace, "namespace", "n", "", "`NAMESPACE` of objects that name none (default: default; with --live that of the kubeconfig's context)")
+	f.BoolVar(&m.explain, "explain", false, "say why each rule did something or nothing: on standard error, with -o json in the result")
+	f.BoolVar(&m.live, "live", false, "look up in the cluster what the files do not hold")
+	f.BoolVar(&m.resolved, "resolved", false, "show signed Tasks, Pipelines and StepActions as they run when a resolver has fetched them")
+	f.BoolVar(&m.exitCode, "exit-code", false, "exit with status 2 when something would change (1 is an error)")
+	m.output.Flag(cmd, "result", "yaml", "json", "diff", "patch")
+	m.source.EngineFlags(cmd)
+	m.kube.Add(cmd)
+	return cmd
+}
+
+func (m *mutation) check() error {
+	switch {
+	case len(m.files) == 0:
+		return errors.New("nothing is named to be read: pass -f with a file or folder, or -f - for standard input")
+	case m.output.Check() != nil:
+		return m.output.Check()
+	case !m.live && (!m.kube.Empty()):
+		return errors.New("--kubeconfig and --context are for --live: pass that too, or leave them out")
+	}
+	return nil
+}
+
+func (m *mutation) run(cmd *cobra.Command) error {
+	ctx, errOut := cmd.Context(), cmd.ErrOrStderr()
+	documents, err := readDocuments(m.files, cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	objects, err := objectsOf(documents)
+	if err != nil {
+		return err
+	}
+	engine, err := m.engine(objects, errOut)
+	if err != nil {
+		return err
+	}
+	var results []*result
+	for _, o := range objects {
+		found, err := engine.mutate(ctx, o)
+		if err != nil {
+			return err
+		}
+		results = append(results, found...)
+	}
+	if err := m.print(cmd.OutOrStdout(), documents, results); err != nil {
+		return err
+	}
+	return m.report(errOut, results)
+}
+
+// report tells people what happened.
+func (m *mutation) report(errOut io.Writer, results []*result) error {
+	if m.explain && !m.output.JSON() {
+		explainResults(errOut, results)
+	}
+	changed, objects, stored := 0, 0, 0
+	for _, r := range results {
+		for _, warning := range r.outcome.Warnings {
+			fmt.Fprintf(errOut, "warning: %s: %s\n", r.name(), warning)
+		}
+		if r.within == "" {
+			objects++
+		}
+		if r.changed() {
+			changed++
+		}
+		if r.changed() && r.stored() {
+			stored++
+		}
+	}
+	fmt.Fprintf(errOut, "%d objects, %d would change\n", objects, changed)
+	if stored > 0 {
+		fmt.Fprintf(errOut, "%d of these Tekton runs like this where a resolver has fetched them; what is stored in the cluster stays as it is\n", stored)
+	}
+	if m.exitCode && changed > 0 {
+		return cli.Exit(2, fmt.Errorf("%d of %d objects would change", changed, objects))
+	}
+	return nil
+}
+
+// readDocuments reads the documents of files and folders.
+func readDocuments(paths []string, in io.Reader) ([]*document.Document, error) {
+	var documents []*document.Document
+	for i, path := range paths {
+		if path == "-" && slices.Contains(paths[:i], "-") {
+			return nil, errors.New("standard input can be read once only: name - once")
+		}
+		files, err := document.Files(path)
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range files {
+			found, err := document.ReadFile(file, in)
+			if err != nil {
+				return nil, err
+			}
+			documents = append(documents, found...)
+		}
+	}
+	if len(documents) == 0 {
+		return nil, fmt.Errorf("reading %s: there is no YAML or JSON document in it", strings.Join(paths, ", "))
+	}
+	return documents, nil
+}
+
+// objectsOf returns the objects of all documents.
+func objectsOf(documents []*document.Document) ([]*document.Object, error) {
+	var objects []*document.Object
+	for _, d := range documents {
+		found, err := d.Objects()
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, found...)
+	}
+	return objects, nil
+}
+
+// engine is the webhook's code, and what stands for the cluster.
+type engine struct {
+	mutator   *mutator.Mutator
+	reach     objects.Reach
+	namespace string // of objects that name none
+	resolved  bool
+	explain   bool
+}
+
+// engine prepares the rules, with the objects in the place of the cluster or over
+// it.
+func (m *mutation) engine(given []*document.Object, errOut io.Writer) (*engine, error) {
+	e := &engine{namespace: m.namespace, resolved: m.resolved, explain: m.explain}
+	options := lookup.Options{Tekton: live.Pipelines, Assume: !m.live, Problem: func(err error) {
+		fmt.Fprintf(errOut, "warning: %v\n", err)
+	}}
+	files := lookup.Files{}
+	var found lookup.Objects = files
+	if m.live {
+		server, namespace, err := m.kube.Lookup()
+		if err != nil {
+			return nil, err
+		}
+		if e.namespace == "" {
+			e.namespace = namespace
+		}
+		found = lookup.Layers{files, server}
+	}
+	if e.namespace == "" {
+		e.namespace = "default"
+	}
+	for _, o := range given {
+		files.Add(o.Fields, e.namespace)
+	}
+	config, rules, err := m.source.Engine()
+	if err != nil {
+		return nil, err
+	}
+	e.mutator, err = mutator.New(config, rules, lookup.New(found, options))
+	if err != nil {
+		return nil, fmt.Errorf("mutator.%w", err)
+	}
+	e.reach, err = objects.ReadReach()
+	return e, err
+}
+
+// result is what became of one object, or of a run that a TriggerTemplate holds.
+type result struct {
+	object    *document.Object
+	within    string // where in the object the run stands; "" for the object itself
+	kind      schema.GroupVersionKind
+	namespace string
+	called    string // its name, with * for what the server will generate
+	outcome   mutator.Outcome
+}
+
+func (r *result) changed() bool { return r.within == "" && len(r.outcome.Patch) > 0 }
+
+// stored tells whether it is of a kind that runs refer to.
+func (r *result) stored() bool {
+	return slices.Contains([]string{"Task", "Pipeline", "StepAction"}, r.kind.Kind)
+}
+
+// name is how it is called in messages.
+func (r *result) name() string {
+	name := r.kind.Kind + " " + r.namespace + "/" + r.called
+	if r.within != "" {
+		fields := objects.Metadata(r.object.Fields)
+		name = fmt.Sprintf("TriggerTemplate %s/%s, %s, %s", objects.NamespaceOr(fields, r.namespace), objects.Name(fields), r.within, r.kind.Kind)
+	}
+	return name
+}
+
+// mutate passes an object to the rules. The first result is its own; those of the
+// runs that a TriggerTemplate holds follow.
+func (e *engine) mutate(ctx context.Context, o *document.Object) ([]*result, error) {
+	r, err := e.one(ctx, o, o.Fields, o.Raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.Where(), err)
+	}
+	results := []*result{r}
+	for _, template := range objects.Templates(o.Fields) {
+		inner, err := e.one(ctx, o, template.Fields, template.Raw)
+		if err != nil {
+			return nil, fmt.Errorf("%s, %s: %w", o.Where(), template.Path, err)
+		}
+		if objects.Metadata(template.Fields)["namespace"] == nil {
+			inner.namespace = r.namespace
+		}
+		inner.within = template.Path
+		results = append(results, inner)
+	}
+	return results, nil
+}
+
+func (e *engine) one(ctx context.Context, o *document.Object, fields map[string]any, raw []byte) (*result, error) {
+	version, _ := fields["apiVersion"].(string)
+	kind, _ := fields["kind"].(string)
+	metadata := objects.Metadata(fields)
+	r := &result{object: o, kind: schema.FromAPIVersionAndKind(version, kind), namespace: objects.NamespaceOr(metadata, e.namespace), called: objects.Name(metadata)}
+	if !mutator.Matches(r.kind) {
+		return r, nil
+	}
+	var err error
+	r.outcome, err = e.mutator.Mutate(ctx, mutator.Request{
+		Kind: r.kind, Namespace: r.namespace, Raw: raw, Resolved: e.resolved && r.stored(), Explain: e.explain,
+	})
+	if len(r.outcome.Patch) > 0 && !e.reach.Has(r.namespace) {
+		r.outcome.Warnings = append(r.outcome.Warnings, fmt.Sprintf("the API server does not ask Tekgate in namespace %q, so nothing of this happens there", r.namespace))
+	}
+	return r, err
+}

@@ -1,0 +1,196 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tekgate/tekgate/cmd/internal/config"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
+	"github.com/tekgate/tekgate/installer"
+	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/registry"
+	"github.com/tekgate/tekgate/manifests"
+)
+
+// Loaded has the objects of a release as they are published, and the configuration.
+type Loaded struct {
+	Rules   *image.Rules
+	Objects []*unstructured.Unstructured // including those of Tekgate
+
+	config      *config.Configuration
+	registries  registry.Options
+	own         []*unstructured.Unstructured // those of Tekgate
+	certManager bool                         // it issues the servers' certificates
+}
+
+// Rendered has the objects that an install would apply.
+type Rendered struct {
+	Objects []*unstructured.Unstructured
+
+	images     []image.Rewritten
+	conditions map[string]string // of the webhooks, from the configuration
+}
+
+// Release returns the objects as the installer's argument.
+func (r *Rendered) Release() installer.Release {
+	versions := installer.VersionsOf(r.Objects)
+	versions.Tekgate = manifests.Version
+	return installer.Release{Objects: r.Objects, Images: r.images, Versions: versions, Conditions: r.conditions}
+}
+
+// Render reads all objects and rewrites their images, without a cluster.
+func (s *Source) Render(ctx context.Context, streams cli.Streams) (*Rendered, error) {
+	l, err := s.Read(ctx, streams)
+	if err != nil {
+		return nil, err
+	}
+	return l.Render(streams.ErrOut)
+}
+
+// Read reads the configuration and all objects.
+func (s *Source) Read(ctx context.Context, streams cli.Streams) (*Loaded, error) {
+	c, rules, err := s.Rules()
+	if err != nil {
+		return nil, err
+	}
+	if rules, err = s.pinned(rules); err != nil {
+		return nil, err
+	}
+	objects, err := s.load(ctx, streams)
+	if err != nil {
+		return nil, err
+	}
+	own, err := manifests.Tekgate()
+	if err != nil {
+		return nil, err
+	}
+	l := &Loaded{
+		Rules: rules, Objects: append(objects, own...),
+		config: c, registries: s.Registries.Options(), own: own,
+		certManager: c.Certificates.Source == config.SourceCertManager,
+	}
+	return l, installer.Distinct(l.Objects)
+}
+
+// Render rewrites the images, and fills in the configuration.
+func (l *Loaded) Render(errOut io.Writer) (*Rendered, error) {
+	images, err := installer.Rewrite(l.Objects, l.Rules)
+	if err != nil {
+		return nil, err
+	}
+	// After the images, since the configuration contains the names of registries.
+	if err := configure(l.own, l.config); err != nil {
+		return nil, err
+	}
+	if err := l.request(); err != nil {
+		return nil, err
+	}
+	conditions, err := l.config.Conditions(nil)
+	if err != nil {
+		return nil, err
+	}
+	warnDropped(errOut, images)
+	return &Rendered{Objects: l.Objects, images: images, conditions: conditions}, nil
+}
+
+// probe requests every image from the mirrors, chooses the candidate that exists, and
+// returns a finding for each image without one.
+func (l *Loaded) probe(ctx context.Context, platforms []string, errOut io.Writer) ([]installer.Finding, error) {
+	candidates := installer.Candidates(l.Objects, l.Rules)
+	results := registry.Probe(ctx, registry.ProbeRequest{Images: candidates, Platforms: platforms}, l.registries)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	l.Rules = l.Rules.Choose(registry.Choices(results)...)
+	var findings []installer.Finding
+	for _, r := range results {
+		if r.Status.Fatal() {
+			findings = append(findings, installer.Finding{Category: "images", Fatal: true,
+				Sentence: fmt.Sprintf("%s: %s (%s)", r.Image.To, r.Status, r.Err), Remedy: r.Remedy})
+		}
+	}
+	if len(findings) == 0 {
+		fmt.Fprintf(errOut, "the mirror holds all %d images\n", len(results))
+		return nil, nil
+	}
+	return findings, registry.WriteTable(errOut, results)
+}
+
+// load reads the manifests of Tekton.
+func (s *Source) load(ctx context.Context, streams cli.Streams) ([]*unstructured.Unstructured, error) {
+	if slices.Contains(s.pipeline, "-") && slices.Contains(s.triggers, "-") {
+		return nil, errors.New("standard input can be one manifest only: --pipeline-manifest and --triggers-manifest both say -")
+	}
+	pipeline, err := loadOr(ctx, s.pipeline, streams, "pipeline")
+	if err != nil {
+		return nil, err
+	}
+	triggers, err := loadOr(ctx, s.triggers, streams, "triggers", "triggers-interceptors")
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(triggers, func(o *unstructured.Unstructured) bool { return o.GetKind() == "ClusterInterceptor" }) {
+		streams.Warn("the Triggers manifests hold no ClusterInterceptor: without interceptors.yaml no EventListener starts; name it with another --triggers-manifest")
+	}
+	return append(pipeline, triggers...), nil
+}
+
+// loadOr reads the sources, or the embedded manifests if there are none.
+func loadOr(
+	ctx context.Context, sources []string, streams cli.Streams, embedded ...string,
+) ([]*unstructured.Unstructured, error) {
+	if len(sources) > 0 {
+		return loadAll(ctx, sources, streams.In)
+	}
+	var objects []*unstructured.Unstructured
+	for _, name := range embedded {
+		release, err := manifests.Tekton(name)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(streams.ErrOut, "%s %s (embedded), %d objects\n", release.Name, release.Version, len(release.Objects))
+		objects = append(objects, release.Objects...)
+	}
+	return objects, nil
+}
+
+func loadAll(ctx context.Context, sources []string, in io.Reader) ([]*unstructured.Unstructured, error) {
+	var objects []*unstructured.Unstructured
+	for _, source := range sources {
+		read, err := installer.Load(ctx, source, in)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, read...)
+	}
+	return objects, nil
+}
+
+// configure puts the configuration into Tekgate's own objects.
+func configure(own []*unstructured.Unstructured, c *config.Configuration) error {
+	text, err := c.Servers()
+	if err != nil {
+		return err
+	}
+	if err := installer.SetConfig(own, text); err != nil {
+		return err
+	}
+	if c.Install.WebhookURL == "" {
+		return nil
+	}
+	return installer.SetWebhookURL(own, c.Install.WebhookURL)
+}
+
+// warnDropped lists every image that loses its digest: then the mirror decides what runs.
+func warnDropped(errOut io.Writer, images []image.Rewritten) {
+	for _, done := range images {
+		if done.DigestDropped {
+			fmt.Fprintf(errOut, "warning: %s becomes %s without its digest (%s): what that mirror holds under the tag is what will run\n", done.From, done.To, done.Rule)
+		}
+	}
+}

@@ -1,0 +1,347 @@
+package scan
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
+	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/mutator"
+)
+
+// The states of an image, see Command.
+const (
+	stateMirrored  = "mirrored"
+	stateResolved  = "resolved"
+	stateStays     = "stays"
+	stateNoRule    = "no rule"
+	stateLeft      = "left alone"
+	stateParameter = "parameter"
+	stateInvalid   = "invalid"
+	// stateListed is for all where no mirror is named.
+	stateListed = "listed"
+)
+
+// scanStates are all, in the order of the summary.
+var scanStates = []string{stateMirrored, stateResolved, stateStays, stateNoRule, stateLeft, stateParameter, stateInvalid, stateListed}
+
+// survey collects the images of objects, each with what becomes of it.
+type survey struct {
+	mutator *mutator.Mutator
+	reach   objects.Reach
+	rules   *image.Rules // nil where no mirror is named
+	instead string       // what else one may do where the rule leaves an image alone
+	objects int
+	images  []*scanned
+	known   map[fate]*scanned
+}
+
+// imageMirror is the rule that images are judged by.
+const imageMirror = "image-mirror"
+
+// fate is what an image becomes. The same image may have several: a namespace
+// opts out, or a Task is stored.
+type fate struct {
+	Image   string `json:"image"`             // as it is written
+	Default string `json:"default,omitempty"` // with the defaults of its parameters
+	State   string `json:"state"`
+	To      string `json:"to,omitempty"`     // what the webhook makes of it, or would
+	Rule    string `json:"rule,omitempty"`   // that decides
+	Digest  string `json:"digest,omitempty"` // of a pinned image: kept, dropped, to be locked
+	Why     string `json:"why,omitempty"`    // why not, and what to do
+}
+
+// scanned is an image, and where it stands.
+type scanned struct {
+	fate
+	Places []place `json:"places"`
+	// Written and Target are what the registries answered, with --probe.
+	Written *probed `json:"writtenProbe,omitempty"`
+	Target  *probed `json:"targetProbe,omitempty"`
+}
+
+// place is where an image stands.
+type place struct {
+	Object string `json:"object"`         // kind, namespace and name
+	File   string `json:"file,omitempty"` // and document
+	Path   string `json:"path"`
+}
+
+func (p place) String() string {
+	if p.File == "" {
+		return p.Object + ": " + p.Path
+	}
+	return p.File + ": " + p.Object + ": " + p.Path
+}
+
+// newSurvey prepares the rules that change images, and leaves all others out.
+func newSurvey(config mutator.Config, mirror *image.Rules, cluster mutator.Cluster) (*survey, error) {
+	s := &survey{rules: mirror, known: map[fate]*scanned{}}
+	if !config.ImageMirror.Enabled {
+		s.instead = ", or set mutator.imageMirror.enabled"
+	}
+	config = mutator.Config{ImageMirror: config.ImageMirror, Kaniko: config.Kaniko, DockerConfig: config.DockerConfig}
+	config.DockerConfig.Disabled = true
+	var err error
+	if s.mutator, err = mutator.New(config, mirror, cluster); err != nil {
+		return nil, fmt.Errorf("mutator.%w", err)
+	}
+	if config.ImageMirror.Mirror != nil {
+		if s.rules, err = config.ImageMirror.Mirror.Compile(); err != nil {
+			return nil, err
+		}
+	}
+	s.reach, err = objects.ReadReach()
+	return s, err
+}
+
+// surveyed is an object that a survey looks at.
+type surveyed struct {
+	fields    map[string]any
+	namespace string // where it names none
+	file      string // "" in a cluster
+
+	// within is what a TriggerTemplate says about a run of its own.
+	within *around
+	// path stands before the paths of what a run has fetched.
+	path string
+	// fetched says that a resolver has, or will have, fetched it.
+	fetched bool
+}
+
+// around is a TriggerTemplate around a run.
+type around struct {
+	object   string
+	path     string
+	defaults map[string]string // of its parameters
+}
+
+// add looks at an object, and at the runs in it.
+func (s *survey) add(ctx context.Context, o surveyed) error {
+	s.objects++
+	if err := s.look(ctx, o); err != nil {
+		return err
+	}
+	metadata := objects.Metadata(o.fields)
+	for _, t := range objects.Templates(o.fields) {
+		name := fmt.Sprintf("TriggerTemplate/%s/%s", objects.NamespaceOr(metadata, o.namespace), objects.Name(metadata))
+		inner := surveyed{fields: t.Fields, namespace: objects.NamespaceOr(metadata, o.namespace), file: o.file,
+			within: &around{object: name, path: t.Path + ".", defaults: templateDefaults(o.fields)}}
+		if err := s.look(ctx, inner); err != nil {
+			return err
+		}
+	}
+	if task := fetchedTask(o.fields); task != nil {
+		return s.look(ctx, surveyed{fields: task, namespace: o.namespace, file: o.file, path: "status.taskSpec", fetched: true})
+	}
+	return nil
+}
+
+// templateDefaults returns the parameters of a TriggerTemplate that have one.
+func templateDefaults(fields map[string]any) map[string]string {
+	var r object.Reader
+	defaults := map[string]string{}
+	for _, param := range r.FieldsList(r.Fields(fields, "spec"), "params") {
+		if value, is := param["default"].(string); is {
+			defaults[r.Text(param, "name")] = value
+		}
+	}
+	return defaults
+}
+
+// fetchedTask returns the Task that a resolver or bundle has given a TaskRun, as
+// it stands in the TaskRun's status, nil for none. Its images stand nowhere else
+// in the cluster.
+func fetchedTask(run map[string]any) map[string]any {
+	var r object.Reader
+	spec, status := r.Fields(run, "spec"), r.Fields(run, "status")
+	ref := r.Fields(spec, "taskRef")
+	fetched := r.Text(ref, "resolver") != "" || r.Text(ref, "bundle") != ""
+	task := r.Fields(status, "taskSpec")
+	if run["kind"] != "TaskRun" || !fetched || task == nil || r.Odd {
+		return nil
+	}
+	return map[string]any{"apiVersion": run["apiVersion"], "kind": "Task", "metadata": run["metadata"], "spec": task}
+}
+
+// look notes the images of one object, before and after the rules.
+func (s *survey) look(ctx context.Context, o surveyed) error {
+	version, _ := o.fields["apiVersion"].(string)
+	kind, _ := o.fields["kind"].(string)
+	gvk := schema.FromAPIVersionAndKind(version, kind)
+	before := imagesOf(o.fields)
+	if len(before) == 0 {
+		return nil
+	}
+	after, decisions := before, []mutator.Decision{}
+	namespace := objects.NamespaceOr(objects.Metadata(o.fields), o.namespace)
+	switch {
+	case !mutator.Matches(gvk):
+	case !s.reach.Has(namespace):
+		decisions = []mutator.Decision{{Rule: imageMirror, Why: fmt.Sprintf("the API server does not ask Tekgate in namespace %q", namespace)}}
+	default:
+		raw, err := json.Marshal(o.fields)
+		if err != nil {
+			return fmt.Errorf("encoding a %s: %w", kind, err)
+		}
+		out, err := s.mutator.Mutate(ctx, mutator.Request{
+			Kind: gvk, Namespace: namespace, Raw: raw, Resolved: o.fetched, Explain: true,
+		})
+		if err != nil {
+			return err
+		}
+		after, decisions = imagesOf(out.Object), out.Decisions
+	}
+	for i, field := range before {
+		s.note(o.place(field), s.judge(o, field, after[i].Value, decisions))
+	}
+	return nil
+}
+
+// imageField is an image, and the task that it belongs to, if any.
+type imageField struct {
+	*object.ImageField
+	task *object.Task
+}
+
+func imagesOf(fields map[string]any) []imageField {
+	var list []imageField
+	for _, field := range object.Images(fields) {
+		list = append(list, imageField{field, nil})
+	}
+	for _, task := range object.Tasks(fields) {
+		for _, field := range task.Images() {
+			list = append(list, imageField{field, &task})
+		}
+	}
+	return list
+}
+
+func (o surveyed) place(field imageField) place {
+	metadata := objects.Metadata(o.fields)
+	kind, _ := o.fields["kind"].(string)
+	namespace := objects.NamespaceOr(metadata, o.namespace)
+	if kind == "ClusterTask" {
+		namespace = ""
+	}
+	p := place{File: o.file, Path: field.Path, Object: strings.Replace(kind+"/"+namespace+"/"+objects.Name(metadata), "//", "/", 1)}
+	switch {
+	case o.within != nil:
+		p.Object, p.Path = o.within.object, o.within.path+p.Path
+	case o.path != "":
+		p.Object = strings.Replace(p.Object, "Task/", "TaskRun/", 1)
+		p.Path = o.path + strings.TrimPrefix(p.Path, "spec")
+	}
+	return p
+}
+
+func (s *survey) note(at place, f fate) {
+	found := s.known[f]
+	if found == nil {
+		found = &scanned{fate: f}
+		s.known[f] = found
+		s.images = append(s.images, found)
+	}
+	found.Places = append(found.Places, at)
+}
+
+// judge says what becomes of an image.
+func (s *survey) judge(o surveyed, field imageField, after string, decisions []mutator.Decision) fate {
+	f := fate{Image: field.Value}
+	if after != field.Value {
+		return s.changed(o, f, after)
+	}
+	written := field.Value
+	if strings.Contains(written, "$(") {
+		if written = o.fill(field); strings.Contains(written, "$(") {
+			f.State, f.Why = stateParameter, "it holds a parameter without a default, and is known when a run starts"
+			return f
+		}
+		f.Default = written
+	}
+	ref, err := image.Parse(written)
+	switch {
+	case err != nil:
+		f.State, f.Why = stateInvalid, err.Error()
+		return f
+	case s.rules == nil:
+		f.State = stateListed
+		return f
+	}
+	done, err := s.rules.Rewrite(ref)
+	var unmirrored *image.UnmirroredError
+	switch {
+	case errors.As(err, &unmirrored):
+		f.State = stateNoRule
+		f.Why = fmt.Sprintf("no rule of the mirror applies to it: add one for %s/** under mirror.rules, or list it under mirror.keep", ref.Host)
+	case err != nil:
+		f.State, f.Why = stateInvalid, err.Error()
+	case done.Rule == "":
+		f.State, f.Why = stateStays, strings.Join(s.rules.Explain(ref), "; ")
+	default:
+		f.State, f.To, f.Rule, f.Digest = stateLeft, done.To.String(), done.Rule, digestOf(done)
+		f.Why = fmt.Sprintf("%s: write %s in its place%s", whyLeft(o, field, decisions), done.To, s.instead)
+	}
+	return f
+}
+
+// fill puts the defaults of parameters into an image.
+func (o surveyed) fill(field imageField) string {
+	text := field.Value
+	if field.task != nil {
+		var r object.Reader
+		text = field.task.Fill(&r, text)
+	}
+	if o.within != nil {
+		for name, value := range o.within.defaults {
+			text = strings.ReplaceAll(text, "$(tt.params."+name+")", value)
+		}
+	}
+	return text
+}
+
+// changed is the fate of an image that the webhook replaces.
+func (s *survey) changed(o surveyed, f fate, after string) fate {
+	f.State, f.To, f.Rule = stateMirrored, after, "mutator.kaniko.image"
+	kind, _ := o.fields["kind"].(string)
+	if !o.fetched && slices.Contains([]string{"Task", "StepAction"}, kind) {
+		f.State = stateResolved
+		f.Why = fmt.Sprintf("a run that names this %s as it is stored takes the image as it is written: fetch it by a resolver, or write %s in its place", kind, after)
+	}
+	ref, err := image.Parse(f.Image)
+	if err != nil || s.rules == nil {
+		return f
+	}
+	if done, err := s.rules.Rewrite(ref); err == nil && done.To.String() == after {
+		f.Rule, f.Digest = done.Rule, digestOf(done)
+	}
+	return f
+}
+
+// digestOf says what becomes of the digest of a pinned image.
+func digestOf(done image.Rewritten) string {
+	if done.From.Digest == "" {
+		return ""
+	}
+	return release.DigestFate(done)
+}
+
+// whyLeft says why the webhook leaves an image that a rule of the mirror is for.
+func whyLeft(o surveyed, field imageField, decisions []mutator.Decision) string {
+	for _, where := range []string{field.Path, ""} {
+		for _, d := range decisions {
+			if d.Rule == imageMirror && d.Where == where && d.Why != "" {
+				return d.Why
+			}
+		}
+	}
+	return fmt.Sprintf("the webhook does not change the images of a %v", o.fields["kind"])
+}
