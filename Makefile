@@ -4,9 +4,12 @@
 
 SHELL   := bash
 VERSION := $(shell cat VERSION)
+# Packages whose tests run at the same time: they mostly wait for API servers.
+TEST_JOBS ?= 4
 LDFLAGS := -s -w -X github.com/tekgate/tekgate/manifests.Version=$(VERSION)
-TOOLS   := go tool -modfile=internal/tools/go.mod
 SCENARIOS := go test -tags e2e -count 1 -timeout 60m -v ./e2e/scenarios -args
+# With paths trimmed, packages have the same key in the build cache wherever the checkout is.
+export GOFLAGS := -trimpath $(GOFLAGS)
 # A release is assembled again only when go.mod, or what assembles it, changes.
 RELEASE := manifests/release/.stamp
 RELEASE_SOURCES := go.mod $(wildcard internal/release/*.go internal/release/generate/*.go internal/image/*.go)
@@ -24,21 +27,23 @@ $(RELEASE): $(RELEASE_SOURCES)
 	@touch $@
 
 test: $(RELEASE) controlplane ## run all tests, against a real API server
-	go test -timeout 20m ./...
+	go test -p $(TEST_JOBS) -timeout 20m ./...
 
 .PHONY: controlplane
 controlplane: # and Tekton's webhooks and cert-manager's controllers: built before the tests, so that their time-outs do not count it
 	go run ./e2e/cluster/build
 
+.PHONY: node
+node: # everything that runs in a node
+	go run ./e2e/node/build
+
 demo: build ## show the whole job on a real API server
 	go run ./e2e/demo
 
-e2e: build ## run the core scenarios on nodes that run Pods (root, and packages that it names)
-	go run ./e2e/node/build
+e2e: build node ## run the core scenarios on nodes that run Pods (root, and packages that it names)
 	$(SCENARIOS)
 
-e2e-full: build ## run all scenarios, also those that take many minutes
-	go run ./e2e/node/build
+e2e-full: build node ## run all scenarios, also those that take many minutes
 	$(SCENARIOS) -full
 
 e2e-cluster: build ## run them on the cluster of TEKGATE_KUBECONFIG
