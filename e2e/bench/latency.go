@@ -20,20 +20,7 @@ func latency(ctx context.Context, e *environment) ([]report.Figure, error) {
 	}
 	defer p.close()
 	j := newJob(taskRuns, taskRun("build"))
-	replica, err := p.addTekgate(ctx, e, j, []string{tekgate}, nil)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.addNull(ctx, e, replica, j); err != nil {
-		return nil, err
-	}
-	if err := p.addPolicies(ctx, e); err != nil {
-		return nil, err
-	}
-	if err := p.works(ctx, j, candidates...); err != nil {
-		return nil, err
-	}
-	if err := p.checkSame(ctx, j, tekgate, null, admissionPolicy); err != nil {
+	if err := p.addSame(ctx, e, j); err != nil {
 		return nil, err
 	}
 	running, err := p.addPeers(ctx, e, j, others...)
@@ -52,6 +39,24 @@ func latency(ctx context.Context, e *environment) ([]report.Figure, error) {
 		}
 	}
 	return l.figures, nil
+}
+
+// addSame adds the candidates that make exactly the same of a TaskRun, and checks this.
+func (p *controlPlane) addSame(ctx context.Context, e *environment, j job) error {
+	replica, err := p.addTekgate(ctx, e, j, []string{tekgate}, nil)
+	if err != nil {
+		return err
+	}
+	if err := p.addNull(ctx, e, replica, j); err != nil {
+		return err
+	}
+	if err := p.addPolicies(ctx, e); err != nil {
+		return err
+	}
+	if err := p.works(ctx, j, noAdmission, null, tekgate, admissionPolicy); err != nil {
+		return err
+	}
+	return p.checkSame(ctx, j, tekgate, null, admissionPolicy)
 }
 
 // latencies measures creates with different numbers of clients.

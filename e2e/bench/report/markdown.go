@@ -27,7 +27,7 @@ go run ./e2e/bench --from e2e/bench/results.json  # render the recorded measurem
 ` + "```" + `
 
 You need Go, Linux, and a machine that does nothing else. The first run builds etcd, kube-apiserver and the peers
-from source, which takes about 30 minutes more. Nothing is installed outside ` + "`~/.cache/tekgate`" + `.
+from source, which takes about 20 minutes more. Nothing is installed outside ` + "`~/.cache/tekgate`" + `.
 
 `
 
