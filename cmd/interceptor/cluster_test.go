@@ -40,6 +40,7 @@ import (
 // TestOnAPIServer shares one API server between the tests that need one. It has
 // no Triggers at first, as in a cluster where this server is installed before.
 func TestOnAPIServer(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("needs a real API server, which -short does without")
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -23,11 +24,19 @@ import (
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
+// sideBySide is the number of tests that run at once. Most of them wait most of the time.
+const sideBySide = "4"
+
 // TestMain lets the test binary be the program, so that a replica can be a process
 // of its own, to be killed.
 func TestMain(m *testing.M) {
 	if args := os.Getenv("TEKGATE_TEST_ARGS"); args != "" {
 		os.Exit(server.Main(wellknown.Interceptor, strings.Split(args, "\n"), run))
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", sideBySide); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
@@ -306,6 +315,7 @@ func (r *rig) explain(t *testing.T, format string, args ...any) {
 // TestLoad ends one of the replicas as a rollout does: no verdict is wrong, and none
 // is missing.
 func TestLoad(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes most of a minute and a real API server, which -short does without")
 	}
@@ -325,6 +335,7 @@ func TestLoad(t *testing.T) {
 // in that moment, at most one for each connection to it, and those that were sent
 // to it before the Service knew. Sent again, as forges can, all are answered.
 func TestLoadKilled(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes most of a minute and a real API server, which -short does without")
 	}

@@ -18,6 +18,7 @@ import (
 // Triggers, against the real API server and the real interceptor: its own informers,
 // its own trust, its own way through the chain.
 func TestSinkProgram(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("needs a real API server, which -short does without")
 	}

@@ -368,6 +368,7 @@ const hookSecret = "a secret of some length"
 const verifying = `{ref: {name: tekgate, kind: ClusterInterceptor}, params: [{name: provider, value: github}, {name: secretRef, value: {secretName: hook, secretKey: token}}]}`
 
 func TestSink(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("needs a real API server, which -short does without")
 	}

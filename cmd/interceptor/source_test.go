@@ -31,6 +31,7 @@ const issuedSecret = "tekgate-interceptor-tls"
 // caBundles once a second where a real one does once a minute, and the overlap is
 // three of its seconds.
 func TestSources(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes a minute and a real API server, which -short does without")
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -36,11 +35,9 @@ type bed struct {
 	cluster    *cluster.Cluster
 	client     client.Client
 	kubeconfig string
-	address    string             // of our server
-	health     string             // of its probes
-	config     string             // the file of its configuration
-	stop       context.CancelFunc // sends it the first signal
-	stopped    chan error         // what run returned
+	address    string // of our server
+	config     string // the file of its configuration
+	server     *servers.Replica
 	logs       *child.Log
 }
 
@@ -66,7 +63,7 @@ func newCluster(t *testing.T) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bed{T: t, cluster: real, client: c, address: freeAddress(t), health: freeAddress(t), stopped: make(chan error, 1), logs: &child.Log{}}
+	b := &bed{T: t, cluster: real, client: c, address: freeAddress(t), logs: &child.Log{}}
 	b.installCRDs("github.com/tektoncd/pipeline", "config/300-crds/300-taskrun.yaml")
 	b.installCRDs("github.com/tektoncd/triggers", "config/300-*.yaml")
 	for _, namespace := range []string{"tekgate", "tekton-pipelines", "ci", "other"} {
@@ -85,25 +82,54 @@ const configuredBuilder = "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration
 // testOverlap is how long a new CA is in the webhook configurations before it signs.
 const testOverlap = 3 * time.Second
 
+// start starts the server in a process of its own, so that tests that run side by side do
+// not share its metrics.
 func (b *bed) start() {
 	b.Helper()
 	b.config = write(b.T, b.TempDir(), "config.yaml", configuredBuilder)
-	ctx, cancel := context.WithCancel(context.Background())
-	b.stop = cancel
-	go func() {
-		b.stopped <- run(ctx, []string{
-			"--kubeconfig", b.kubeconfig, "--config", b.config, "--bind-address", b.address,
-			"--health-bind-address", b.health, "--metrics-bind-address", "0", "--drain", "1s",
-			"--recheck", "300ms", "--ca-overlap", testOverlap.String(),
-		}, io.Discard, b.logs)
-	}()
-	b.Cleanup(cancel)
-	b.eventually("the server is ready", func() error { return ready(b.health) })
+	server, err := servers.Start(b.Context(), servers.Options{
+		Program: programOf(b.T), Kubeconfig: b.kubeconfig, Config: b.config,
+		Args: []string{"--drain", "3s", "--recheck", "300ms", "--ca-overlap", testOverlap.String()},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(server.Kill)
+	b.server, b.address, b.logs = server, server.Address, server.Logs
 }
 
-// ready asks a server's probe.
-func ready(health string) error {
-	return servers.Probe(context.Background(), "http://"+health+"/readyz")
+// stop sends the server the first signal.
+func (b *bed) stop() {
+	b.Helper()
+	if err := b.server.Terminate(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// stops waits until the server has ended without an error.
+func (b *bed) stops() {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.Context(), 30*time.Second)
+	defer cancel()
+	if err := b.server.Ended(ctx); err != nil {
+		b.Errorf("the server ends with %v", err)
+	}
+}
+
+// metric is the sum of the server's series whose text begins so.
+func (b *bed) metric(prefix string) float64 {
+	b.Helper()
+	sum, err := b.server.Metric(b.Context(), prefix)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return sum
+}
+
+// requests returns how often the server was asked at a path.
+func (b *bed) requests(path string) float64 {
+	b.Helper()
+	return b.metric(`tekgate_webhook_request_duration_seconds_count{path="` + path + `"}`)
 }
 
 func (b *bed) installCRDs(module string, patterns ...string) {

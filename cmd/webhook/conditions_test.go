@@ -23,6 +23,7 @@ import (
 // TestKeepsConditions holds, on a real API server and with the rights of the
 // manifests, that the conditions follow the configuration in force.
 func TestKeepsConditions(t *testing.T) {
+	t.Parallel()
 	b := newCluster(t)
 	b.create(b.parse("{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: " + replicasLease + ", namespace: tekgate}}"))
 	b.start()
@@ -71,10 +72,10 @@ func (b *bed) isNarrow() error {
 // asked tells whether the rules are asked about a quiet run.
 func (b *bed) asked(namespace string) (*unstructured.Unstructured, bool) {
 	b.Helper()
-	before := requests(b.T)
+	before := b.requests("/mutate")
 	run := b.parse(fmt.Sprintf(quietRun, namespace))
 	b.create(run, client.DryRunAll)
-	return run, requests(b.T) > before
+	return run, b.requests("/mutate") > before
 }
 
 func (b *bed) eventuallyAsked(namespace string, want bool) {

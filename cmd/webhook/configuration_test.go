@@ -35,13 +35,13 @@ func (b *bed) testConfiguration() {
 	b.rewrite(configuredBuilder + "# the same, in other words\n")
 	b.rewrite(strings.Replace(configuredBuilder, "mutator: {", "mutator: {dockerConfig: {path: /house/.docker}, ", 1))
 	b.eventually("the new configuration is used", func() error { return b.probe("DOCKER_CONFIG=/house/.docker") })
-	if gauge(b.T, "tekgate_config_last_reload_successful") != 1 {
+	if b.metric("tekgate_config_last_reload_successful ") != 1 {
 		b.Error("a good configuration is not called so")
 	}
 
 	b.rewrite(strings.Replace(configuredBuilder, "serviceAccount", "serviceAcount", 1))
 	b.eventually("the bad configuration is noticed", func() error {
-		if gauge(b.T, "tekgate_config_last_reload_successful") != 0 {
+		if b.metric("tekgate_config_last_reload_successful ") != 0 {
 			return fmt.Errorf("it is called good")
 		}
 		return nil
@@ -111,21 +111,6 @@ func (b *bed) probe(env string) error {
 		return fmt.Errorf("it has the variables %q", got)
 	}
 	return nil
-}
-
-// gauge returns the value of a metric of this process, -1 where there is none.
-func gauge(t *testing.T, name string) float64 {
-	t.Helper()
-	families, err := metrics.Registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, family := range families {
-		if family.GetName() == name && len(family.GetMetric()) == 1 {
-			return family.GetMetric()[0].GetGauge().GetValue()
-		}
-	}
-	return -1
 }
 
 // TestLook tells each state of the file once, also where no cluster holds it.

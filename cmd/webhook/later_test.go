@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/validator"
@@ -25,6 +24,7 @@ import (
 // TestLater holds what becomes of findings that do not refuse an object, and that
 // what needs no work never reaches the server, on a real API server.
 func TestLater(t *testing.T) {
+	t.Parallel()
 	b := newBed(t)
 	b.installCRDs("github.com/tektoncd/pipeline", "config/300-crds/300-task.yaml")
 	for _, namespace := range []string{"strict", "off"} {
@@ -40,18 +40,11 @@ func TestLater(t *testing.T) {
 	if text := b.logs.String(); strings.Contains(text, "panic") || strings.Contains(text, "what was found is not told") {
 		t.Errorf("the server's log:\n%s", text)
 	}
-	if dropped := gathered(t, "tekgate_validator_later_dropped_total"); dropped != 0 {
+	if dropped := b.metric("tekgate_validator_later_dropped_total "); dropped != 0 {
 		t.Errorf("%v objects were dropped", dropped)
 	}
 	b.stop()
-	select {
-	case err := <-b.stopped:
-		if err != nil {
-			t.Error(err)
-		}
-	case <-time.After(30 * time.Second):
-		t.Error("the server does not stop")
-	}
+	b.stops()
 }
 
 // testGraceTime is how long a reference may lead nowhere.
@@ -219,7 +212,7 @@ spec: {steps: [{name: a, image: %s}]}
 
 func (b *bed) testAudit() {
 	c, heard := b.warned()
-	before := gathered(b.T, `tekgate_validator_findings_total{kind="Task",mode="audit",rule="exception"}`)
+	before := b.metric(`tekgate_validator_findings_total{kind="Task",mode="audit",rule="exception"}`)
 	task := b.parse(excepted("ci", "audited", "golang:1"))
 	if err := c.Create(b.Context(), task); err != nil {
 		b.Fatal(err)
@@ -243,7 +236,7 @@ func (b *bed) testAudit() {
 	if text := heard.text(); text != "" {
 		b.Errorf("audit warns: %q", text)
 	}
-	if after := gathered(b.T, `tekgate_validator_findings_total{kind="Task",mode="audit",rule="exception"}`); after-before != 3 {
+	if after := b.metric(`tekgate_validator_findings_total{kind="Task",mode="audit",rule="exception"}`); after-before != 3 {
 		b.Errorf("%v findings were counted, want 3", after-before)
 	}
 }
@@ -275,11 +268,11 @@ func (b *bed) testEnforce() {
 func (b *bed) testNotAsked() {
 	asked := func(what string, want float64, do func() error) {
 		b.Helper()
-		before := requestsTo(b.T, "/validate")
+		before := b.requests("/validate")
 		if err := do(); err != nil {
 			b.Errorf("%s: %v", what, err)
 		}
-		if got := requestsTo(b.T, "/validate") - before; got != want {
+		if got := b.requests("/validate") - before; got != want {
 			b.Errorf("%s: the server was asked %v times, want %v", what, got, want)
 		}
 	}
@@ -323,28 +316,6 @@ func (b *bed) testNotAsked() {
 	asked("a cluster's object", 1, func() error {
 		return b.client.Create(ctx, b.parse("{apiVersion: triggers.tekton.dev/v1beta1, kind: ClusterTriggerBinding, metadata: {name: c}, spec: {params: []}}"))
 	})
-}
-
-// gathered returns a metric of this process, by its name or with its labels.
-func gathered(t *testing.T, metric string) float64 {
-	t.Helper()
-	families, err := metrics.Registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var sum float64
-	for _, family := range families {
-		for _, m := range family.GetMetric() {
-			var labels []string
-			for _, l := range m.GetLabel() {
-				labels = append(labels, fmt.Sprintf("%s=%q", l.GetName(), l.GetValue()))
-			}
-			if name := family.GetName(); metric == name || metric == name+"{"+strings.Join(labels, ",")+"}" {
-				sum += m.GetCounter().GetValue()
-			}
-		}
-	}
-	return sum
 }
 
 // TestLaterIsBounded holds that a flood is dropped and counted, that an object waits

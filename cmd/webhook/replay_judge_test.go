@@ -63,6 +63,7 @@ type court struct {
 // user are those of the case. What the server looks up it looks up with the rights
 // that the manifests give it.
 func TestJudge(t *testing.T) {
+	t.Parallel()
 	c := newCourt(t)
 	done, bad, skipped := 0, map[string]int{}, map[string]int{}
 	for _, one := range judgedCases(t) {

@@ -19,6 +19,7 @@ import (
 // two replicas does, with failurePolicy Fail, so that a request that the API server
 // could not send is one that fails.
 func TestReplicas(t *testing.T) {
+	t.Parallel()
 	b := newCluster(t)
 	s := b.service()
 	first, second := s.replica(), s.replica()
@@ -40,16 +41,12 @@ type service struct {
 // service makes one without any replica.
 func (b *bed) service() *service {
 	b.Helper()
-	program, err := servers.Build(b.Context(), b.TempDir())
-	if err != nil {
-		b.Fatal(err)
-	}
 	address, err := servers.Listen(b.Context(), b.address)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { address.Close() })
-	return &service{bed: b, Service: address, program: program, config: write(b.T, b.TempDir(), "config.yaml", configuredBuilder)}
+	return &service{bed: b, Service: address, program: programOf(b.T), config: write(b.T, b.TempDir(), "config.yaml", configuredBuilder)}
 }
 
 func (s *service) on(t *testing.T) *service {

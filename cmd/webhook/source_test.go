@@ -28,6 +28,7 @@ const issuedSecret = "tekgate-webhook-tls"
 // cert-manager, has that replace its CA, and changes back, each by a roll-out of two
 // replicas with the rights that an installation gives them. FailurePolicy is Fail.
 func TestSources(t *testing.T) {
+	t.Parallel()
 	b := newCluster(t)
 	controllers := certmanager.Start(t, b.cluster)
 	s := b.service()
