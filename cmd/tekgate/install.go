@@ -198,7 +198,7 @@ func (i *installation) probe(ctx context.Context, cluster *installer.Cluster, l 
 		return nil
 	}
 	// What has no rule is said before minutes are spent on a slow mirror.
-	if _, err := installer.Rewrite(copies(l.objects), l.rules); err != nil {
+	if err := l.references.Check(l.rules); err != nil {
 		return err
 	}
 	platforms, err := cluster.Platforms(ctx)
@@ -207,14 +207,6 @@ func (i *installation) probe(ctx context.Context, cluster *installer.Cluster, l 
 	}
 	i.options.Findings, err = l.probe(ctx, platforms, talk)
 	return err
-}
-
-func copies(objects []*unstructured.Unstructured) []*unstructured.Unstructured {
-	copied := make([]*unstructured.Unstructured, len(objects))
-	for i := range objects {
-		copied[i] = objects[i].DeepCopy()
-	}
-	return copied
 }
 
 func loadAll(ctx context.Context, sources []string, in io.Reader) ([]*unstructured.Unstructured, error) {

@@ -62,6 +62,7 @@ type loaded struct {
 	registries registry.Options
 	objects    []*unstructured.Unstructured // Tekgate's own among them
 	own        []*unstructured.Unstructured
+	references *installer.References // of objects
 	// certManager says that the servers' certificates come from cert-manager.
 	certManager bool
 }
@@ -95,12 +96,13 @@ func (s *source) read(ctx context.Context, in io.Reader, talk io.Writer) (*loade
 	}
 	l := &loaded{config: c, rules: rules, registries: s.registries.options(), objects: append(objects, own...), own: own,
 		certManager: c.Certificates.Source == config.SourceCertManager}
+	l.references = installer.FindReferences(l.objects)
 	return l, installer.Distinct(l.objects)
 }
 
 // render rewrites what was loaded.
 func (l *loaded) render(talk io.Writer) (*rendered, error) {
-	images, err := installer.Rewrite(l.objects, l.rules)
+	images, err := l.references.Rewrite(l.rules)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +124,7 @@ func (l *loaded) render(talk io.Writer) (*rendered, error) {
 // probe asks the mirrors for every image, chooses among several places the one
 // that has it, and says what is wrong.
 func (l *loaded) probe(ctx context.Context, platforms []string, talk io.Writer) ([]installer.Finding, error) {
-	candidates := installer.Candidates(l.objects, l.rules)
+	candidates := l.references.Candidates(l.rules)
 	results := registry.Probe(ctx, registry.ProbeRequest{Images: candidates, Platforms: platforms}, l.registries)
 	if err := ctx.Err(); err != nil {
 		return nil, err

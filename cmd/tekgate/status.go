@@ -33,7 +33,7 @@ It reports and does not judge: that is for ` + "`tekgate check`" + `.`,
 			if err != nil {
 				return err
 			}
-			inventory, err := installer.ReadInventory(cmd.Context(), cluster.Reader())
+			inventory, err := installer.ReadInventory(cmd.Context(), cluster.Client())
 			if err != nil {
 				return err
 			}

@@ -229,7 +229,7 @@ func (b *bundle) answers(ctx context.Context) error {
 	if err := runChecks(cmd, b.cluster, 0, "json"); err != nil && check.Len() == 0 {
 		b.lacks("the answers of tekgate check", err)
 	}
-	inventory, err := installer.ReadInventory(ctx, b.cluster.Reader())
+	inventory, err := installer.ReadInventory(ctx, b.cluster.Client())
 	if err == nil {
 		var s *installed.Status
 		if s, err = installed.Read(ctx, b.cluster, inventory); err == nil {

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/discovery"
 
 	"github.com/tekgate/tekgate/installer"
+	"github.com/tekgate/tekgate/installer/uninstall"
 	"github.com/tekgate/tekgate/manifests"
 )
 
@@ -71,7 +72,7 @@ func (u *uninstallFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	removal, err := cluster.PlanUninstall(ctx, options)
+	removal, err := uninstall.Plan(ctx, cluster.Client(), options)
 	if err != nil {
 		return err
 	}
@@ -87,19 +88,19 @@ func (u *uninstallFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	if u.save != "" {
-		if err := save(ctx, cluster, removal, u.save, talk); err != nil {
+		if err := save(ctx, removal, u.save, talk); err != nil {
 			return err
 		}
 	}
-	if err := cluster.Uninstall(ctx, removal, options, removing{talk}); err != nil {
+	if err := removal.Run(ctx, removing{talk}); err != nil {
 		return err
 	}
 	fmt.Fprintln(talk, "uninstalled")
 	return nil
 }
 
-func (u *uninstallFlags) connect(ctx context.Context) (*installer.Cluster, installer.UninstallOptions, error) {
-	options := installer.UninstallOptions{Purge: u.purge, Timeout: u.timeout, RemoveFinalizers: u.finalizers}
+func (u *uninstallFlags) connect(ctx context.Context) (*installer.Cluster, uninstall.Options, error) {
+	options := uninstall.Options{Purge: u.purge, Timeout: u.timeout, RemoveFinalizers: u.finalizers}
 	config, err := u.kube.restConfig()
 	if err != nil {
 		return nil, options, err
@@ -139,7 +140,7 @@ func embeddedObjects() ([]*unstructured.Unstructured, error) {
 }
 
 // sayRemoval prints what goes and what stays.
-func sayRemoval(talk io.Writer, r *installer.Removal, purge bool) {
+func sayRemoval(talk io.Writer, r *uninstall.Removal, purge bool) {
 	if r.Empty() {
 		fmt.Fprintln(talk, "there is nothing to remove: Tekgate has installed nothing here, or it is uninstalled")
 	}
@@ -159,7 +160,7 @@ func sayRemoval(talk io.Writer, r *installer.Removal, purge bool) {
 }
 
 // sayUsers prints what becomes of the objects that users made.
-func sayUsers(talk io.Writer, r *installer.Removal, purge bool) {
+func sayUsers(talk io.Writer, r *uninstall.Removal, purge bool) {
 	fate := "stay"
 	if purge {
 		fate = "DIE"
@@ -211,8 +212,8 @@ func (u *uninstallFlags) confirm(in io.Reader, talk io.Writer) error {
 }
 
 // save writes what users made to a file that only the user may read.
-func save(ctx context.Context, cluster *installer.Cluster, r *installer.Removal, path string, talk io.Writer) error {
-	objects, leftOut, err := cluster.Backup(ctx, r)
+func save(ctx context.Context, r *uninstall.Removal, path string, talk io.Writer) error {
+	objects, leftOut, err := r.Backup(ctx)
 	if err != nil {
 		return err
 	}
