@@ -60,6 +60,8 @@ type Options struct {
 	// Timeout long.
 	Wait    bool
 	Timeout time.Duration
+	// Interval is the time between two looks at what is waited for; 0 for the default.
+	Interval time.Duration
 	// Previous are the objects that the cluster was installed from, where that
 	// was not by Tekgate.
 	Previous []*unstructured.Unstructured

@@ -1,6 +1,7 @@
 package installer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -31,7 +32,7 @@ const (
 // returns until then says what is missing.
 func (r *run) until(ctx context.Context, limit time.Duration, ready func(ctx context.Context) (missing string, err error)) error {
 	last := ""
-	err := wait.PollUntilContextTimeout(ctx, interval, limit, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(ctx, cmp.Or(r.options.Interval, interval), limit, true, func(ctx context.Context) (bool, error) {
 		missing, err := ready(ctx)
 		if err != nil {
 			return false, err
