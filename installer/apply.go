@@ -23,12 +23,14 @@ import (
 	"github.com/fluxcd/cli-utils/pkg/object"
 	"github.com/fluxcd/pkg/ssa"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
 // Reporter hears what Apply does, as it does it.
@@ -54,20 +56,18 @@ type run struct {
 // each object. On an error the result holds what was done before it.
 func (c *Cluster) Apply(ctx context.Context, plan *Plan, options Options, report Reporter) (*ssa.ChangeSet, error) {
 	r := &run{Cluster: c, plan: plan, options: options, report: report, done: ssa.NewChangeSet()}
-	number := len(plan.Stages)
+	todo := plan.Stages
 	if len(plan.Prune) > 0 {
-		number++
+		todo = append(slices.Clone(todo), Stage{ID: StagePrune, Doc: "removing what this release no longer has", Objects: plan.Prune})
 	}
-	for i, stage := range plan.Stages {
-		report.Stage(i+1, number, stage)
-		if err := r.stage(ctx, stage); err != nil {
-			return r.done, fmt.Errorf("stage %d of %d, %s: %w%s", i+1, number, stage.Doc, err, r.afterwards())
+	for i, stage := range todo {
+		report.Stage(i+1, len(todo), stage)
+		do := r.stage
+		if stage.ID == StagePrune {
+			do = r.prune
 		}
-	}
-	if len(plan.Prune) > 0 {
-		report.Stage(number, number, Stage{Doc: "removing what this release no longer has", Objects: plan.Prune})
-		if err := r.prune(ctx); err != nil {
-			return r.done, fmt.Errorf("stage %d of %d, removing what this release no longer has: %w%s", number, number, err, r.afterwards())
+		if err := do(ctx, stage); err != nil {
+			return r.done, fmt.Errorf("stage %d of %d, %s: %w%s", i+1, len(todo), stage.Doc, err, r.afterwards())
 		}
 	}
 	return r.done, r.finish(ctx)
@@ -101,14 +101,14 @@ func (r *run) stage(ctx context.Context, stage Stage) error {
 		r.say(change.Desired, change.Action)
 	}
 	// The namespace may be this stage's only object.
-	if stage.wait == nil || !r.options.Wait && stage.Doc != stages[stageDefinitions].Doc {
+	if stage.wait == nil || !r.options.Wait && !stage.required() {
 		return nil
 	}
 	return stage.wait(r, ctx, stage.changes)
 }
 
 func (r *run) say(obj *unstructured.Unstructured, action ssa.Action) {
-	entry := ssa.ChangeSetEntry{ObjMetadata: object.UnstructuredToObjMetadata(obj), GroupVersion: obj.GroupVersionKind().Version, Subject: name(obj), Action: action}
+	entry := ssa.ChangeSetEntry{ObjMetadata: object.UnstructuredToObjMetadata(obj), GroupVersion: obj.GroupVersionKind().Version, Subject: kube.Name(obj), Action: action}
 	r.done.Add(entry)
 	r.report.Changed(entry)
 }
@@ -138,11 +138,11 @@ func (r *run) begin(ctx context.Context, change *Change) error {
 func earlierAttempts(before *Inventory, objects []*unstructured.Unstructured) []*unstructured.Unstructured {
 	wanted := map[string]bool{}
 	for _, obj := range objects {
-		wanted[identity(obj)] = true
+		wanted[kube.Identity(obj)] = true
 	}
 	var earlier []*unstructured.Unstructured
 	for _, obj := range before.Attempted {
-		if !wanted[identity(obj)] || obj.GetKind() == "ConfigMap" {
+		if !wanted[kube.Identity(obj)] || obj.GetKind() == "ConfigMap" {
 			earlier = append(earlier, obj)
 		}
 	}
@@ -152,11 +152,8 @@ func earlierAttempts(before *Inventory, objects []*unstructured.Unstructured) []
 // ensureNamespace makes the inventory's namespace, for a release without
 // Tekgate's own objects.
 func (r *run) ensureNamespace(ctx context.Context) error {
-	ns := &unstructured.Unstructured{}
-	ns.SetAPIVersion("v1")
-	ns.SetKind("Namespace")
-	ns.SetName(Namespace)
-	if live, err := r.live(ctx, ns); err != nil || live != nil {
+	ns := NewObject(live.Namespace, "", Namespace)
+	if current, err := r.current(ctx, ns); err != nil || current != nil {
 		return err
 	}
 	return r.client.Create(ctx, ns, client.FieldOwner(FieldManager))
@@ -201,7 +198,7 @@ func (r *run) apply(ctx context.Context, change *Change) error {
 		err = fmt.Errorf("%w: the webhook's server did not answer for %s; see which Pods its Service lacks", last, limit)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", name(change.Desired), err)
+		return fmt.Errorf("%s: %w", kube.Name(change.Desired), err)
 	}
 	return nil
 }
@@ -239,36 +236,36 @@ func (r *run) mergeAgain(ctx context.Context, change *Change) error {
 	if change.bases == nil || change.Live == nil {
 		return nil
 	}
-	live, err := r.live(ctx, change.Desired)
-	if err != nil || live == nil || live.GetResourceVersion() == change.Live.GetResourceVersion() {
+	current, err := r.current(ctx, change.Desired)
+	if err != nil || current == nil || current.GetResourceVersion() == change.Live.GetResourceVersion() {
 		return err
 	}
-	change.Live = live
-	change.Desired, _ = mergeConfigMap(change.Rendered, live, change.bases)
+	change.Live = current
+	change.Desired, _ = mergeConfigMap(change.Rendered, current, change.bases)
 	if change.takeover != nil {
-		change.takeover, err = takeover(live)
+		change.takeover, err = takeover(current)
 	}
 	return err
 }
 
 // prune deletes what the release before had and this one has not. What Tekgate
 // did not write itself, or what somebody else has taken over, stays.
-func (r *run) prune(ctx context.Context) error {
-	for _, obj := range r.plan.Prune {
+func (r *run) prune(ctx context.Context, stage Stage) error {
+	for _, obj := range stage.Objects {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		live, err := r.live(ctx, obj)
+		current, err := r.current(ctx, obj)
 		if err != nil {
 			return err
 		}
-		if live == nil || !appliedByTekgate(live) {
+		if current == nil || !mayPrune(current) {
 			continue
 		}
-		uid := live.GetUID()
-		err = r.client.Delete(ctx, live, client.Preconditions{UID: &uid}, client.PropagationPolicy("Background"))
-		if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) && !meta.IsNoMatchError(err) {
-			return fmt.Errorf("deleting %s: %w", name(obj), err)
+		uid := current.GetUID()
+		err = r.client.Delete(ctx, current, client.Preconditions{UID: &uid}, client.PropagationPolicy("Background"))
+		if err != nil && !kube.Absent(err) && !apierrors.IsConflict(err) {
+			return fmt.Errorf("deleting %s: %w", kube.Name(obj), err)
 		}
 		r.say(obj, ssa.DeletedAction)
 		if err := r.removeIssued(ctx, obj); err != nil {
@@ -278,9 +275,9 @@ func (r *run) prune(ctx context.Context) error {
 	return nil
 }
 
-// appliedByTekgate reports whether Tekgate owns anything of an object. One that
-// says nothing but its name, such as an empty ConfigMap, has no owners at all.
-func appliedByTekgate(live *unstructured.Unstructured) bool {
-	entries := live.GetManagedFields()
+// mayPrune reports whether Tekgate owns a field of an object, or nobody does: an object
+// with nothing but a name, such as an empty ConfigMap, has no field owners.
+func mayPrune(current *unstructured.Unstructured) bool {
+	entries := current.GetManagedFields()
 	return len(entries) == 0 || slices.ContainsFunc(entries, func(e metav1.ManagedFieldsEntry) bool { return e.Manager == FieldManager })
 }

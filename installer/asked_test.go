@@ -73,6 +73,7 @@ func reviews(answer func(*unstructured.Unstructured) *admissionv1.AdmissionRespo
 // before: with failurePolicy Ignore nobody would notice. What cannot be seen is not
 // waited for.
 func TestWaitsUntilTheAPIServerAsks(t *testing.T) {
+	t.Parallel()
 	const (
 		mutating   = "still waiting for the API server to ask Tekgate's admission server by MutatingWebhookConfiguration/mutate.tekgate.dev (a TaskRun comes back without its record)"
 		validating = "still waiting for the API server to ask Tekgate's admission server by ValidatingWebhookConfiguration/validate.tekgate.dev (configuration.validate.tekgate.dev lets pass what it should refuse)"

@@ -37,10 +37,14 @@ type target struct {
 	config *rest.Config
 }
 
+// servers are shared by the tests: start gives each an empty one.
+var servers = cluster.NewPool()
+
+func TestMain(m *testing.M) { os.Exit(servers.Main(m)) }
+
 func start(t testing.TB) *target {
 	t.Helper()
-	c := cluster.Start(t)
-	return connectTo(t, c.Config)
+	return connectTo(t, servers.Start(t).Config)
 }
 
 func connectTo(t testing.TB, config *rest.Config) *target {
@@ -59,6 +63,9 @@ func (silent) Stage(int, int, installer.Stage) {}
 func (silent) Changed(ssa.ChangeSetEntry)      {}
 func (silent) Waiting(string)                  {}
 
+// often is the interval at which tests look whether something is ready.
+const often = 25 * time.Millisecond
+
 var atOnce = installer.Options{Timeout: 10 * time.Second}
 
 func (c *target) plan(rel installer.Release, options installer.Options) (*installer.Plan, error) {
@@ -68,6 +75,7 @@ func (c *target) plan(rel installer.Release, options installer.Options) (*instal
 // install plans and applies, and fails the test where that fails.
 func (c *target) install(rel installer.Release, options installer.Options) (*installer.Plan, *ssa.ChangeSet) {
 	c.t.Helper()
+	options.Interval = often
 	plan, err := c.plan(rel, options)
 	if err != nil {
 		c.t.Fatal(err)
@@ -199,11 +207,17 @@ var unlisted = map[string]string{
 	"github.com/tektoncd/triggers@v0.29.0": "h1:piRTJT1Sjq3xmGnR50V54oG0NlsszKETLxdCGhgSNQQ=",
 }
 
+// fetching guards the environment, which decides about checksums.
+var fetching sync.Mutex
+
 func fetch(t testing.TB, path, version string) release.Module {
 	t.Helper()
+	fetching.Lock()
+	defer fetching.Unlock()
 	sum := unlisted[path+"@"+version]
 	if sum != "" {
-		t.Setenv("GONOSUMDB", path)
+		os.Setenv("GONOSUMDB", path) //nolint:usetesting // tests run in parallel
+		defer os.Unsetenv("GONOSUMDB")
 	}
 	module, err := release.Fetch(t.Context(), path, version)
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
 // Adapt fits a release to a server that no longer serves all of its kinds, as
@@ -13,21 +15,21 @@ import (
 // apply, a sentence for each that is not as it was, and one for each that the
 // server does not serve and that nothing can be done about.
 func Adapt(objects []*unstructured.Unstructured, served func(schema.GroupVersionKind) (bool, error)) (adapted []*unstructured.Unstructured, notes, refused []string, err error) {
-	coming := newcomers(objects)
+	coming := newKinds(objects)
 	for _, obj := range objects {
 		kind := obj.GroupVersionKind()
 		ok, err := served(kind)
 		if err != nil {
-			return nil, nil, nil, fmt.Errorf("asking the server for %s: %w", kind.GroupKind(), err)
+			return nil, nil, nil, err
 		}
-		if ok || coming[kind.Group+"/"+kind.Kind] {
+		if ok || coming[kind.GroupKind()] {
 			adapted = append(adapted, obj)
 			continue
 		}
 		converted, note := convert(obj)
 		switch {
 		case note == "":
-			refused = append(refused, fmt.Sprintf("%s is of %s, which this server does not serve", name(obj), obj.GetAPIVersion()))
+			refused = append(refused, fmt.Sprintf("%s is of %s, which this server does not serve", kube.Name(obj), obj.GetAPIVersion()))
 		case converted != nil:
 			adapted = append(adapted, converted)
 			fallthrough
@@ -44,7 +46,7 @@ func convert(obj *unstructured.Unstructured) (converted *unstructured.Unstructur
 	kind := obj.GroupVersionKind()
 	switch kind.Group + "/" + kind.Kind {
 	case "policy/PodSecurityPolicy":
-		return nil, name(obj) + " is left out: this server has no PodSecurityPolicies"
+		return nil, kube.Name(obj) + " is left out: this server has no PodSecurityPolicies"
 	case "policy/PodDisruptionBudget":
 		converted = obj.DeepCopy()
 		converted.SetAPIVersion("policy/v1")
@@ -57,7 +59,7 @@ func convert(obj *unstructured.Unstructured) (converted *unstructured.Unstructur
 	default:
 		return nil, ""
 	}
-	return converted, fmt.Sprintf("%s is converted from %s to %s, which this server serves", name(obj), obj.GetAPIVersion(), converted.GetAPIVersion())
+	return converted, fmt.Sprintf("%s is converted from %s to %s, which this server serves", kube.Name(obj), obj.GetAPIVersion(), converted.GetAPIVersion())
 }
 
 // convertMetrics brings an autoscaler's metrics from v2beta1, where targets

@@ -1,13 +1,11 @@
 package installer
 
-import "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+import (
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-// keptCondition is the name of the match conditions whose expressions come from the
-// configuration. Tekgate's admission server keeps them once it runs.
-const keptCondition = "wanted-by-configuration"
-
-// open is the expression of a condition that keeps nothing away.
-const open = "true"
+	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/wellknown"
+)
 
 // keepConditions returns what is applied of a webhook configuration.
 //
@@ -17,22 +15,22 @@ const open = "true"
 // stay as they are as long as the configuration does, which also lets an install that
 // changes nothing say so, and are opened where it changes.
 func keepConditions(change *Change, wanted map[string]string, sameConfig bool) *unstructured.Unstructured {
-	live := map[string]string{}
+	current := map[string]string{}
 	if change.Live != nil {
 		eachCondition(change.Live, func(hook string, condition map[string]any) {
-			live[hook], _ = condition["expression"].(string)
+			current[hook], _ = condition["expression"].(string)
 		})
 	}
 	desired := change.Desired.DeepCopy()
 	eachCondition(desired, func(hook string, condition map[string]any) {
-		has, there := live[hook]
+		has, there := current[hook]
 		switch {
 		case there && sameConfig:
 			condition["expression"] = has
 		case change.Live == nil && wanted[hook] != "":
 			condition["expression"] = wanted[hook]
 		default:
-			condition["expression"] = open
+			condition["expression"] = wellknown.Always
 		}
 	})
 	return desired
@@ -47,7 +45,7 @@ func eachCondition(configuration *unstructured.Unstructured, do func(hook string
 		name, _ := hook["name"].(string)
 		conditions, _ := hook["matchConditions"].([]any)
 		for _, c := range conditions {
-			if condition, _ := c.(map[string]any); condition["name"] == keptCondition {
+			if condition, _ := c.(map[string]any); condition["name"] == wellknown.MatchCondition {
 				do(name, condition)
 			}
 		}
@@ -55,13 +53,13 @@ func eachCondition(configuration *unstructured.Unstructured, do func(hook string
 }
 
 // sameConfig tells whether the servers have the configuration of the release already.
-func sameConfig(objects []*unstructured.Unstructured, live map[string]*unstructured.Unstructured) bool {
+func sameConfig(objects []*unstructured.Unstructured, current map[string]*unstructured.Unstructured) bool {
 	for _, obj := range objects {
-		if obj.GetKind() != "ConfigMap" || obj.GetNamespace() != Namespace || obj.GetName() != "tekgate-config" {
+		if !isTekgateConfig(obj) {
 			continue
 		}
-		has := live[identity(obj)]
-		return has != nil && configData(has)["config.yaml"] == configData(obj)["config.yaml"]
+		has := current[kube.Identity(obj)]
+		return has != nil && ConfigData(has)[wellknown.ConfigMapKey] == ConfigData(obj)[wellknown.ConfigMapKey]
 	}
 	return false
 }

@@ -37,6 +37,7 @@ webhooks:
 
 // TestConditions installs, and installs again, while the servers keep the conditions.
 func TestConditions(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	const wants = `request.namespace == "ci"`
 	release := func(config string) installer.Release {

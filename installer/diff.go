@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
 // Difference is what applying an object would do.
@@ -35,12 +37,12 @@ func (p *Plan) Differences() ([]Difference, error) {
 	previous := map[string]*unstructured.Unstructured{}
 	if p.Previous != nil {
 		for _, obj := range p.Previous.Objects {
-			previous[identity(obj)] = obj
+			previous[kube.Identity(obj)] = obj
 		}
 	}
 	differences := make([]Difference, 0, len(p.changes)+len(p.Prune))
 	for _, change := range p.changes {
-		d := Difference{Subject: name(change.Desired), Action: change.Action, Unchecked: change.Unchecked}
+		d := Difference{Subject: kube.Name(change.Desired), Action: change.Action, Unchecked: change.Unchecked}
 		var err error
 		if change.Live != nil && change.Action == ssa.ConfiguredAction {
 			d.Text, err = unified(d.Subject, change.Live, change.expected())
@@ -48,13 +50,13 @@ func (p *Plan) Differences() ([]Difference, error) {
 		if err != nil {
 			return nil, fmt.Errorf("comparing %s with the cluster: %w", d.Subject, err)
 		}
-		if before := previous[identity(change.Desired)]; before != nil && change.Live != nil {
+		if before := previous[kube.Identity(change.Desired)]; before != nil && change.Live != nil {
 			d.Yours = changedSince(before, change.Live)
 		}
 		differences = append(differences, d)
 	}
 	for _, obj := range p.Prune {
-		differences = append(differences, Difference{Subject: name(obj), Action: ssa.DeletedAction})
+		differences = append(differences, Difference{Subject: kube.Name(obj), Action: ssa.DeletedAction})
 	}
 	return differences, nil
 }
@@ -106,19 +108,19 @@ func readable(obj *unstructured.Unstructured) map[string]any {
 
 // changedSince lists the fields of a release that the cluster has otherwise. What the
 // cluster has in addition is not looked at: most of it is the server's own.
-func changedSince(released, live *unstructured.Unstructured) string {
+func changedSince(released, current *unstructured.Unstructured) string {
 	if released.GetKind() == "Secret" {
 		return ""
 	}
 	var lines []string
-	compareFields("", released.Object, live.Object, &lines)
+	compareFields("", released.Object, current.Object, &lines)
 	return strings.Join(lines, "")
 }
 
-func compareFields(path string, released, live any, lines *[]string) {
+func compareFields(path string, released, current any, lines *[]string) {
 	switch r := released.(type) {
 	case map[string]any:
-		l, _ := live.(map[string]any)
+		l, _ := current.(map[string]any)
 		for _, key := range slices.Sorted(maps.Keys(r)) {
 			if path == "" && key != "data" && key != "spec" && key != "rules" {
 				continue
@@ -127,7 +129,7 @@ func compareFields(path string, released, live any, lines *[]string) {
 		}
 		return
 	case []any:
-		l, _ := live.([]any)
+		l, _ := current.([]any)
 		for i := range r {
 			if len(l) == len(r) {
 				compareFields(fmt.Sprintf("%s[%d]", path, i), r[i], l[i], lines)
@@ -137,18 +139,18 @@ func compareFields(path string, released, live any, lines *[]string) {
 			return
 		}
 	}
-	if !sameValue(released, live) {
-		*lines = append(*lines, fmt.Sprintf("  %s: %s, released as %s\n", strings.TrimPrefix(path, "."), brief(live), brief(released)))
+	if !sameValue(released, current) {
+		*lines = append(*lines, fmt.Sprintf("  %s: %s, released as %s\n", strings.TrimPrefix(path, "."), brief(current), brief(released)))
 	}
 }
 
 // sameValue compares a released value with a live one. The server leaves out
 // what says nothing, and writes 1000m as 1.
-func sameValue(released, live any) bool {
-	if live == nil {
+func sameValue(released, current any) bool {
+	if current == nil {
 		return released == nil || released == false || released == ""
 	}
-	a, b := fmt.Sprint(released), fmt.Sprint(live)
+	a, b := fmt.Sprint(released), fmt.Sprint(current)
 	if a == b {
 		return true
 	}
@@ -168,20 +170,4 @@ func brief(value any) string {
 		return fmt.Sprintf("%.57q…", line)
 	}
 	return fmt.Sprintf("%q", line)
-}
-
-// newcomers returns the namespaces and the "group/kind"s that objects bring.
-func newcomers(objects []*unstructured.Unstructured) map[string]bool {
-	coming := map[string]bool{}
-	for _, obj := range objects {
-		switch obj.GetKind() {
-		case "Namespace":
-			coming[obj.GetName()] = true
-		case "CustomResourceDefinition":
-			group, _, _ := unstructured.NestedString(obj.Object, "spec", "group")
-			kind, _, _ := unstructured.NestedString(obj.Object, "spec", "names", "kind")
-			coming[group+"/"+kind] = true
-		}
-	}
-	return coming
 }

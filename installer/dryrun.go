@@ -13,7 +13,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
 // dryRun asks the server about every change before the first write, so that no
@@ -28,7 +32,7 @@ import (
 // itself about to be replaced: an old server refuses new keys, and a broken one
 // is what the upgrade may be there to mend.
 func (c *Cluster) dryRun(ctx context.Context, plan *Plan, options Options) error {
-	coming := newcomers(plan.Release.Objects)
+	coming := upcoming{kinds: newKinds(plan.Release.Objects), namespaces: newNamespaces(plan.Release.Objects)}
 	missing, err := c.missingNamespaces(ctx, plan)
 	if err != nil {
 		return err
@@ -48,13 +52,19 @@ func (c *Cluster) dryRun(ctx context.Context, plan *Plan, options Options) error
 			problems = append(problems, err)
 		}
 		if change.recreate {
-			plan.Notes = append(plan.Notes, name(change.Desired)+" is deleted and made anew, since the server does not change it in place")
+			plan.Notes = append(plan.Notes, kube.Name(change.Desired)+" is deleted and made anew, since the server does not change it in place")
 		}
 	}
 	if len(problems) > 0 {
 		return fmt.Errorf("%w: %w", errRefusedByServer, errors.Join(problems...))
 	}
 	return nil
+}
+
+// upcoming are what the release brings and the cluster may not have yet.
+type upcoming struct {
+	kinds      map[schema.GroupKind]bool
+	namespaces map[string]bool
 }
 
 // missingNamespaces returns the release's namespaces that do not exist.
@@ -65,27 +75,23 @@ func (c *Cluster) missingNamespaces(ctx context.Context, plan *Plan) (map[string
 		if _, known := missing[namespace]; known || namespace == "" {
 			continue
 		}
-		ns := &unstructured.Unstructured{}
-		ns.SetAPIVersion("v1")
-		ns.SetKind("Namespace")
-		ns.SetName(namespace)
-		live, err := c.live(ctx, ns)
+		current, err := c.Get(ctx, live.Namespace, "", namespace)
 		if ignoreForbidden(err) != nil {
 			return nil, err
 		}
-		missing[namespace] = live == nil && err == nil
+		missing[namespace] = current == nil && err == nil
 	}
 	return missing, nil
 }
 
 // ask dry-runs one change and fills in its action.
-func (c *Cluster) ask(ctx context.Context, change *Change, coming, missing map[string]bool) error {
+func (c *Cluster) ask(ctx context.Context, change *Change, coming upcoming, missing map[string]bool) error {
 	change.Action = ssa.CreatedAction
 	if change.Live != nil {
 		change.Action = ssa.ConfiguredAction
 	}
 	kind := change.Desired.GroupVersionKind()
-	if served, err := c.serves(kind); err != nil || !served && coming[kind.Group+"/"+kind.Kind] {
+	if served, err := c.Serves(kind); err != nil || !served && coming.kinds[kind.GroupKind()] {
 		change.Unchecked = "its kind is yet to come"
 		return err
 	}
@@ -97,7 +103,7 @@ func (c *Cluster) ask(ctx context.Context, change *Change, coming, missing map[s
 	try := change.Desired.DeepCopy()
 	namespace := try.GetNamespace()
 	elsewhere := missing[namespace]
-	if elsewhere && coming[namespace] {
+	if elsewhere && coming.namespaces[namespace] {
 		try.SetNamespace("default")
 		try.SetName("tekgate-dry-run")
 		change.Unchecked = "its namespace is yet to come; it was tried in another"
@@ -157,7 +163,7 @@ func byTekton(err error) bool {
 func renewsAdmission(changes []*Change, refused []error) bool {
 	sorter := newSorter(changes)
 	for i, change := range changes {
-		if sorter.admission[identity(change.Desired)] && refused[i] == nil && change.Action != ssa.UnchangedAction {
+		if sorter.admission[kube.Identity(change.Desired)] && refused[i] == nil && change.Action != ssa.UnchangedAction {
 			return true
 		}
 	}
@@ -177,7 +183,7 @@ func (ch *Change) judge(refused error, renewed bool, options Options) error {
 		ch.recreate = true
 		return nil
 	}
-	return fmt.Errorf("%s: %w%s", name(ch.Desired), refused, ch.remedy(refused))
+	return fmt.Errorf("%s: %w%s", kube.Name(ch.Desired), refused, ch.remedy(refused))
 }
 
 func immutable(err error) bool {

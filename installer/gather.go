@@ -12,6 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
 // gather asks the cluster for all that Preflight and the plan need to know. It
@@ -49,13 +52,13 @@ func (c *Cluster) gather(ctx context.Context, release Release) (Facts, error) {
 func (c *Cluster) gatherLive(ctx context.Context, objects []*unstructured.Unstructured, into map[string]*unstructured.Unstructured) error {
 	var lock sync.Mutex
 	return forEach(ctx, len(objects), func(ctx context.Context, i int) error {
-		live, err := c.live(ctx, objects[i])
-		if apierrors.IsForbidden(err) || live == nil {
+		current, err := c.current(ctx, objects[i])
+		if apierrors.IsForbidden(err) || current == nil {
 			return ignoreForbidden(err)
 		}
 		lock.Lock()
 		defer lock.Unlock()
-		into[identity(objects[i])] = live
+		into[kube.Identity(objects[i])] = current
 		return err
 	})
 }
@@ -76,7 +79,7 @@ func (c *Cluster) Platforms(ctx context.Context) ([]string, error) {
 
 // architectures counts nodes by platform; nil where the user may not see them.
 func (c *Cluster) architectures(ctx context.Context) (map[string]int, error) {
-	nodes, err := c.list(ctx, schema.GroupVersionKind{Version: "v1", Kind: "NodeList"})
+	nodes, err := c.List(ctx, schema.GroupVersionKind{Version: "v1", Kind: "Node"})
 	if apierrors.IsForbidden(err) {
 		return nil, nil
 	}
@@ -85,8 +88,8 @@ func (c *Cluster) architectures(ctx context.Context) (map[string]int, error) {
 	}
 	count := map[string]int{}
 	for _, node := range nodes {
-		os, _, _ := unstructured.NestedString(node.Object, "status", "nodeInfo", "operatingSystem")
-		arch, _, _ := unstructured.NestedString(node.Object, "status", "nodeInfo", "architecture")
+		os := live.Text(node.Object, "status", "nodeInfo", "operatingSystem")
+		arch := live.Text(node.Object, "status", "nodeInfo", "architecture")
 		if os != "" && arch != "" {
 			count[os+"/"+arch]++
 		}
@@ -97,7 +100,7 @@ func (c *Cluster) architectures(ctx context.Context) (map[string]int, error) {
 func (c *Cluster) operators(ctx context.Context) ([]string, error) {
 	var names []string
 	for _, version := range []string{"v1alpha1", "v1beta1", "v1"} {
-		configs, err := c.list(ctx, schema.GroupVersionKind{Group: "operator.tekton.dev", Version: version, Kind: "TektonConfigList"})
+		configs, err := c.List(ctx, schema.GroupVersionKind{Group: "operator.tekton.dev", Version: version, Kind: "TektonConfig"})
 		if err != nil {
 			return nil, ignoreForbidden(err)
 		}
@@ -148,12 +151,10 @@ func (c *Cluster) denied(ctx context.Context, objects []*unstructured.Unstructur
 
 // permissions lists what applying and waiting for the objects takes, each once.
 func (c *Cluster) permissions(objects []*unstructured.Unstructured) []permission {
-	plurals := map[string]string{}
+	plurals := map[schema.GroupKind]string{}
 	for _, obj := range objects {
-		if obj.GetKind() == "CustomResourceDefinition" {
-			group, _, _ := unstructured.NestedString(obj.Object, "spec", "group")
-			kind, _, _ := unstructured.NestedString(obj.Object, "spec", "names", "kind")
-			plurals[group+"/"+kind], _, _ = unstructured.NestedString(obj.Object, "spec", "names", "plural")
+		if isDefinition(obj) {
+			plurals[definedKind(obj)] = live.Text(obj.Object, "spec", "names", "plural")
 		}
 	}
 	seen := map[permission]bool{}
@@ -166,7 +167,7 @@ func (c *Cluster) permissions(objects []*unstructured.Unstructured) []permission
 	}
 	for _, obj := range objects {
 		kind := obj.GroupVersionKind()
-		resource := plurals[kind.Group+"/"+kind.Kind]
+		resource := plurals[kind.GroupKind()]
 		if mapping, err := c.client.RESTMapper().RESTMapping(kind.GroupKind(), kind.Version); err == nil {
 			resource = mapping.Resource.Resource
 		}
@@ -204,15 +205,15 @@ func (c *Cluster) allowed(ctx context.Context, p permission) (bool, error) {
 
 // stranded finds definitions whose new form lacks the very version in which
 // the cluster writes their objects. Such objects could not be brought over.
-func stranded(objects []*unstructured.Unstructured, live map[string]*unstructured.Unstructured) []string {
+func stranded(objects []*unstructured.Unstructured, current map[string]*unstructured.Unstructured) []string {
 	var sentences []string
 	for _, obj := range objects {
-		was := live[identity(obj)]
-		if obj.GetKind() != "CustomResourceDefinition" || was == nil || len(droppedVersions(obj, was)) == 0 {
+		was := current[kube.Identity(obj)]
+		if !isDefinition(obj) || was == nil || len(droppedVersions(obj, was)) == 0 {
 			continue
 		}
-		if storage := storageVersion(was); !slices.Contains(definedVersions(obj), storage) {
-			sentences = append(sentences, fmt.Sprintf("%s stores its objects as %s, which the new release (%s) does not have", name(was), storage, strings.Join(definedVersions(obj), ", ")))
+		if storage := StorageKind(was).Version; !slices.Contains(definedVersions(obj), storage) {
+			sentences = append(sentences, fmt.Sprintf("%s stores its objects as %s, which the new release (%s) does not have", kube.Name(was), storage, strings.Join(definedVersions(obj), ", ")))
 		}
 	}
 	return sentences

@@ -17,6 +17,7 @@ import (
 // An install waits for what it should, a second one changes nothing, and says
 // so.
 func TestInstallTwice(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	c.node()
 	rel := embedded(t)
@@ -68,6 +69,7 @@ func (b boundary) Stage(number, _ int, _ installer.Stage) {
 // Interrupted at any stage boundary, and in the midst of stages, and run again,
 // an install and an upgrade end where undisturbed ones do.
 func TestInterruptedGoesOn(t *testing.T) {
+	t.Parallel()
 	undisturbed := start(t)
 	older, newer := mini("v1.0.0", ""), mini("v1.1.0", "new-flag: \"on\"")
 	disturbed := start(t)
@@ -107,6 +109,7 @@ func TestInterruptedGoesOn(t *testing.T) {
 // interrupted applies until the reporter cancels; it returns 1 if it did.
 func (c *target) interrupted(rel installer.Release, options installer.Options, report func(context.CancelFunc) installer.Reporter) int {
 	c.t.Helper()
+	options.Interval = often
 	plan, err := c.plan(rel, options)
 	if err != nil {
 		c.t.Fatal(err)
@@ -127,6 +130,7 @@ func (c *target) interrupted(rel installer.Release, options installer.Options, r
 
 // Nothing is written when a check, the dry run or the user's rights fail.
 func TestNothingIsWrittenWhenRefused(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	before := c.everything(true)
 	refusedByServer := mini("v1.0.0", "")(t)
@@ -159,6 +163,7 @@ func TestNothingIsWrittenWhenRefused(t *testing.T) {
 
 // What a user may not do is said before anything is done, grouped.
 func TestTrap36_PermissionsAreAskedForBeforeTheFirstWrite(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	c.create("test", `
 apiVersion: rbac.authorization.k8s.io/v1
@@ -197,8 +202,10 @@ var chain = []struct{ pipeline, triggers string }{
 }
 
 func TestInstallEveryRelease(t *testing.T) {
+	t.Parallel()
 	for _, v := range chain {
 		t.Run(v.pipeline, func(t *testing.T) {
+			t.Parallel()
 			c := start(t)
 			c.node()
 			rel := assembled(t, v.pipeline, v.triggers)
@@ -241,6 +248,7 @@ spec: {taskRef: {name: build}}
 
 // Upgrades along the whole chain keep what the user changed and made.
 func TestUpgradeChain(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	c.node()
 	for i, v := range chain {
@@ -302,6 +310,7 @@ func noConversion(rel installer.Release) {
 // A user without an inventory is met in the chain's first step; here the same
 // release was applied by kubectl, and its user's edits are kept as well.
 func TestTakesOverFromKubectl(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	rel := mini("v1.0.0", "stale: \"1\"")(t)
 	for _, obj := range rel.Objects {

@@ -13,11 +13,15 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // Where the inventory lies. It is a Secret, since manifests may hold Secrets.
 const (
-	Namespace     = "tekgate"
+	Namespace     = wellknown.TekgateNamespace
 	InventoryName = "tekgate-inventory"
 	inventoryType = "tekgate.dev/inventory"
 	inventoryKey  = "inventory.json.gz"
@@ -58,8 +62,8 @@ func (i *Inventory) All() []*unstructured.Unstructured {
 	seen := map[string]bool{}
 	for _, list := range [][]*unstructured.Unstructured{i.Attempted, i.Objects} {
 		for _, obj := range list {
-			if !seen[identity(obj)] {
-				seen[identity(obj)] = true
+			if !seen[kube.Identity(obj)] {
+				seen[kube.Identity(obj)] = true
 				all = append(all, obj)
 			}
 		}
@@ -67,24 +71,24 @@ func (i *Inventory) All() []*unstructured.Unstructured {
 	return all
 }
 
-// identity tells objects apart whatever version of their kind they are in.
-func identity(obj *unstructured.Unstructured) string {
-	return obj.GroupVersionKind().Group + " " + name(obj)
+// InventorySecret returns the Secret of the inventory, without its data.
+func InventorySecret() *unstructured.Unstructured {
+	return NewObject(live.Secret, Namespace, InventoryName)
 }
 
-// ReadInventory returns the cluster's inventory, or nil where there is none.
+// ReadInventory returns the cluster's inventory, or nil if there is none.
 func ReadInventory(ctx context.Context, c client.Reader) (*Inventory, error) {
-	secret := inventorySecret()
+	secret := InventorySecret()
 	err := c.Get(ctx, client.ObjectKeyFromObject(secret), secret)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the inventory, %s: %w", name(secret), err)
+		return nil, fmt.Errorf("reading the inventory, %s: %w", kube.Name(secret), err)
 	}
 	inventory, err := unpackInventory(secret)
 	if err != nil {
-		return nil, fmt.Errorf("reading the inventory, %s: %w: it is not what Tekgate wrote; delete it to go on without knowledge of the previous release", name(secret), err)
+		return nil, fmt.Errorf("reading the inventory, %s: %w: it is not what Tekgate wrote; delete it to go on without knowledge of the previous release", kube.Name(secret), err)
 	}
 	return inventory, nil
 }
@@ -112,7 +116,7 @@ func unpackInventory(secret *unstructured.Unstructured) (*Inventory, error) {
 
 // WriteInventory replaces the cluster's inventory.
 func WriteInventory(ctx context.Context, c client.Client, inventory *Inventory) error {
-	secret := inventorySecret()
+	secret := InventorySecret()
 	packed, err := packInventory(inventory)
 	if err != nil {
 		return fmt.Errorf("writing the inventory: %w", err)
@@ -122,7 +126,7 @@ func WriteInventory(ctx context.Context, c client.Client, inventory *Inventory) 
 	secret.SetLabels(map[string]string{"app.kubernetes.io/part-of": "tekgate"})
 	err = c.Apply(ctx, client.ApplyConfigurationFromUnstructured(secret), client.FieldOwner(FieldManager), client.ForceOwnership)
 	if err != nil {
-		return fmt.Errorf("writing the inventory, %s: %w", name(secret), err)
+		return fmt.Errorf("writing the inventory, %s: %w", kube.Name(secret), err)
 	}
 	return nil
 }
@@ -140,13 +144,4 @@ func packInventory(inventory *Inventory) ([]byte, error) {
 		return nil, err
 	}
 	return packed.Bytes(), nil
-}
-
-func inventorySecret() *unstructured.Unstructured {
-	secret := &unstructured.Unstructured{}
-	secret.SetAPIVersion("v1")
-	secret.SetKind("Secret")
-	secret.SetNamespace(Namespace)
-	secret.SetName(InventoryName)
-	return secret
 }

@@ -18,6 +18,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/tekgate/tekgate/internal/kube"
 	"github.com/tekgate/tekgate/internal/release"
 )
 
@@ -44,9 +45,9 @@ func Distinct(objects []*unstructured.Unstructured) error {
 	var problems []error
 	seen := map[string]bool{}
 	for _, obj := range objects {
-		id := obj.GroupVersionKind().Group + " " + name(obj)
+		id := obj.GroupVersionKind().Group + " " + kube.Name(obj)
 		if seen[id] {
-			problems = append(problems, fmt.Errorf("%s stands in the manifests twice: name each manifest once, and leave out what is embedded", name(obj)))
+			problems = append(problems, fmt.Errorf("%s stands in the manifests twice: name each manifest once, and leave out what is embedded", kube.Name(obj)))
 		}
 		seen[id] = true
 	}

@@ -8,6 +8,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
 // Merge says what becomes of one key of a ConfigMap in an upgrade.
@@ -37,25 +39,19 @@ const exampleKey = "_example"
 // mergeData merges the data of a ConfigMap three ways: what the user changed
 // since the release that is installed stays, everything else becomes the new
 // release's. bases are the releases that the live values may have come from.
-func mergeData(bases []map[string]string, live, next map[string]string) (merged map[string]string, merges []Merge) {
+func mergeData(bases []map[string]string, current, next map[string]string) (merged map[string]string, merges []Merge) {
 	merged = maps.Clone(next)
 	if merged == nil {
 		merged = map[string]string{}
 	}
-	keys := map[string]bool{}
-	for _, data := range append([]map[string]string{live, next}, bases...) {
-		for key := range data {
-			keys[key] = true
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		is, becomes := lookUp(live, key), lookUp(next, key)
+	for _, key := range keysOf(append([]map[string]string{current, next}, bases...)...) {
+		is, becomes := lookUp(current, key), lookUp(next, key)
 		if key == exampleKey || same(is, becomes) {
 			continue
 		}
 		m := Merge{Key: key, Value: becomes, Other: is, Outcome: KeyChanged}
 		switch {
-		case !slices.ContainsFunc(bases, func(base map[string]string) bool { return same(lookUp(base, key), is) }):
+		case !fromRelease(bases, key, is):
 			m.Outcome, m.Value, m.Other = KeyKept, is, becomes
 		case becomes == nil:
 			m.Outcome = KeyRemoved
@@ -88,9 +84,38 @@ func set(data map[string]string, key string, value *string) {
 	data[key] = *value
 }
 
+// EditedKeys returns the keys of a ConfigMap whose value, or absence, is in none of the
+// releases that it may have come from.
+func EditedKeys(current map[string]string, bases []map[string]string) []string {
+	var edited []string
+	for _, key := range keysOf(append([]map[string]string{current}, bases...)...) {
+		if key != exampleKey && !fromRelease(bases, key, lookUp(current, key)) {
+			edited = append(edited, key)
+		}
+	}
+	return edited
+}
+
+// fromRelease reports whether one of the releases has this value of a key, or lacks the
+// key if value is nil.
+func fromRelease(bases []map[string]string, key string, value *string) bool {
+	return slices.ContainsFunc(bases, func(base map[string]string) bool { return same(lookUp(base, key), value) })
+}
+
+// keysOf returns the keys of all maps, sorted.
+func keysOf(all ...map[string]string) []string {
+	keys := map[string]bool{}
+	for _, data := range all {
+		for key := range data {
+			keys[key] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(keys))
+}
+
 // mergeConfigMap returns next with what the user changed in live.
-func mergeConfigMap(next, live *unstructured.Unstructured, bases []map[string]string) (*unstructured.Unstructured, []Merge) {
-	merged, merges := mergeData(bases, configData(live), configData(next))
+func mergeConfigMap(next, current *unstructured.Unstructured, bases []map[string]string) (*unstructured.Unstructured, []Merge) {
+	merged, merges := mergeData(bases, ConfigData(current), ConfigData(next))
 	for i := range merges {
 		merges[i].ConfigMap = next.GetNamespace() + "/" + next.GetName()
 	}
@@ -103,41 +128,36 @@ func mergeConfigMap(next, live *unstructured.Unstructured, bases []map[string]st
 	return result, merges
 }
 
-func configData(obj *unstructured.Unstructured) map[string]string {
-	data, _, _ := unstructured.NestedStringMap(obj.Object, "data")
-	return data
-}
-
 // mergeBases returns what a live ConfigMap may have been made from, by the best
 // witness there is: the inventory; the manifests that the user names; what
 // kubectl noted when it applied it; the new release, where it has the same
 // version; and last the field managers, of which those that edit a single
 // field are people.
-func mergeBases(next, live *unstructured.Unstructured, inventory *Inventory, previous []*unstructured.Unstructured) []map[string]string {
+func mergeBases(next, current *unstructured.Unstructured, inventory *Inventory, previous []*unstructured.Unstructured) []map[string]string {
 	var bases []map[string]string
 	var known []*unstructured.Unstructured
 	if inventory != nil {
 		known = slices.Concat(inventory.Objects, inventory.Attempted)
 	}
 	for _, obj := range append(known, previous...) {
-		if identity(obj) == identity(next) {
-			bases = append(bases, configData(obj))
+		if kube.Identity(obj) == kube.Identity(next) {
+			bases = append(bases, ConfigData(obj))
 		}
 	}
 	if len(bases) > 0 {
 		return bases
 	}
-	if applied := lastApplied(live); applied != nil {
-		return []map[string]string{configData(applied)}
+	if applied := lastApplied(current); applied != nil {
+		return []map[string]string{ConfigData(applied)}
 	}
-	if v := VersionsOf([]*unstructured.Unstructured{next}); v != (Versions{}) && v == VersionsOf([]*unstructured.Unstructured{live}) {
-		return []map[string]string{configData(next)}
+	if v := VersionsOf([]*unstructured.Unstructured{next}); v != (Versions{}) && v == VersionsOf([]*unstructured.Unstructured{current}) {
+		return []map[string]string{ConfigData(next)}
 	}
-	return []map[string]string{unedited(live)}
+	return []map[string]string{unedited(current)}
 }
 
-func lastApplied(live *unstructured.Unstructured) *unstructured.Unstructured {
-	text := live.GetAnnotations()[lastAppliedAnnotation]
+func lastApplied(current *unstructured.Unstructured) *unstructured.Unstructured {
+	text := current.GetAnnotations()[lastAppliedAnnotation]
 	obj := &unstructured.Unstructured{}
 	if text == "" || json.Unmarshal([]byte(text), &obj.Object) != nil {
 		return nil
@@ -149,9 +169,9 @@ func lastApplied(live *unstructured.Unstructured) *unstructured.Unstructured {
 var editors = []string{"kubectl-edit", "kubectl-patch", "kubectl-replace", "kubectl-set", "kubectl-annotate", "Mozilla", "dashboard", "k9s", "Lens", "headlamp"}
 
 // unedited returns a ConfigMap's data without what people edited.
-func unedited(live *unstructured.Unstructured) map[string]string {
-	data := maps.Clone(configData(live))
-	for _, entry := range live.GetManagedFields() {
+func unedited(current *unstructured.Unstructured) map[string]string {
+	data := maps.Clone(ConfigData(current))
+	for _, entry := range current.GetManagedFields() {
 		byHand := entry.Operation == metav1.ManagedFieldsOperationUpdate &&
 			slices.ContainsFunc(editors, func(e string) bool { return strings.HasPrefix(entry.Manager, e) })
 		if !byHand || entry.FieldsV1 == nil {

@@ -6,42 +6,17 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/internal/kube"
 )
-
-// definedVersions returns the names of a definition's versions.
-func definedVersions(crd *unstructured.Unstructured) []string {
-	var names []string
-	versions, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
-	for _, v := range versions {
-		version, _ := v.(map[string]any)
-		if n, ok := version["name"].(string); ok {
-			names = append(names, n)
-		}
-	}
-	return names
-}
-
-// storageVersion returns the version that a definition's objects are written in.
-func storageVersion(crd *unstructured.Unstructured) string {
-	versions, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
-	for _, v := range versions {
-		version, _ := v.(map[string]any)
-		if version["storage"] == true {
-			n, _ := version["name"].(string)
-			return n
-		}
-	}
-	return ""
-}
 
 // droppedVersions returns the versions in which the cluster may hold objects
 // and that the new definition no longer has. The server refuses a definition
 // that drops one (tektoncd/operator#1675).
-func droppedVersions(next, live *unstructured.Unstructured) []string {
-	stored, _, _ := unstructured.NestedStringSlice(live.Object, "status", "storedVersions")
+func droppedVersions(next, current *unstructured.Unstructured) []string {
+	stored, _, _ := unstructured.NestedStringSlice(current.Object, "status", "storedVersions")
 	defined := definedVersions(next)
 	return slices.DeleteFunc(stored, func(v string) bool { return slices.Contains(defined, v) })
 }
@@ -49,19 +24,17 @@ func droppedVersions(next, live *unstructured.Unstructured) []string {
 // migrate writes every object of a definition again, in the version that the
 // cluster stores today, and then says so in status.storedVersions.
 func (c *Cluster) migrate(ctx context.Context, crd *unstructured.Unstructured) error {
-	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
-	kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
-	storage := schema.GroupVersionKind{Group: group, Version: storageVersion(crd), Kind: kind}
-	objects, err := c.list(ctx, schema.GroupVersionKind{Group: group, Version: storage.Version, Kind: kind + "List"})
+	storage := StorageKind(crd)
+	objects, err := c.List(ctx, storage)
 	if err != nil {
 		return fmt.Errorf("migrating the objects of %s to %s: %w", crd.GetName(), storage.Version, err)
 	}
 	err = forEach(ctx, len(objects), func(ctx context.Context, i int) error {
-		obj := &objects[i]
+		obj := objects[i]
 		// An empty patch is stored anew when the stored version is not today's.
 		err := c.client.Patch(ctx, obj, client.RawPatch(types.MergePatchType, []byte("{}")), client.FieldOwner(FieldManager))
 		if err = client.IgnoreNotFound(err); err != nil {
-			return fmt.Errorf("migrating %s to %s: %w", name(obj), storage.Version, err)
+			return fmt.Errorf("migrating %s to %s: %w", kube.Name(obj), storage.Version, err)
 		}
 		return nil
 	})

@@ -5,17 +5,20 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // SetConfig writes the servers' part of the configuration file into Tekgate's
 // own ConfigMap.
 func SetConfig(objects []*unstructured.Unstructured, text []byte) error {
 	for _, obj := range objects {
-		if obj.GetKind() == "ConfigMap" && obj.GetName() == "tekgate-config" {
-			return unstructured.SetNestedField(obj.Object, string(text), "data", "config.yaml")
+		if isTekgateConfig(obj) {
+			return unstructured.SetNestedField(obj.Object, string(text), "data", wellknown.ConfigMapKey)
 		}
 	}
-	return fmt.Errorf("ConfigMap tekgate-config is not among Tekgate's own objects")
+	return fmt.Errorf("ConfigMap %s is not among Tekgate's own objects", wellknown.ConfigMap)
 }
 
 // SetWebhookURL makes Tekgate's webhook configurations call a server outside
@@ -28,26 +31,21 @@ func SetWebhookURL(objects []*unstructured.Unstructured, url string) error {
 		}
 		webhooks, _, err := unstructured.NestedSlice(obj.Object, "webhooks")
 		if err != nil {
-			return fmt.Errorf("%s: %w", name(obj), err)
+			return fmt.Errorf("%s: %w", kube.Name(obj), err)
 		}
 		for _, w := range webhooks {
 			webhook, _ := w.(map[string]any)
 			path, _, err := unstructured.NestedString(webhook, "clientConfig", "service", "path")
 			if err != nil {
-				return fmt.Errorf("%s: %w", name(obj), err)
+				return fmt.Errorf("%s: %w", kube.Name(obj), err)
 			}
 			webhook["clientConfig"] = map[string]any{"url": strings.TrimSuffix(url, "/") + path}
 		}
 		if err := unstructured.SetNestedSlice(obj.Object, webhooks, "webhooks"); err != nil {
-			return fmt.Errorf("%s: %w", name(obj), err)
+			return fmt.Errorf("%s: %w", kube.Name(obj), err)
 		}
 	}
 	return nil
-}
-
-func isWebhookConfiguration(obj *unstructured.Unstructured) bool {
-	kind := obj.GetKind()
-	return kind == "MutatingWebhookConfiguration" || kind == "ValidatingWebhookConfiguration"
 }
 
 // SetRegistryCA gives Tekton's controllers the certificate authorities of a
@@ -62,7 +60,7 @@ func SetRegistryCA(objects []*unstructured.Unstructured, pem string) error {
 		}
 		has, _, err := unstructured.NestedString(obj.Object, "data", "cert")
 		if err != nil {
-			return fmt.Errorf("%s: %w", name(obj), err)
+			return fmt.Errorf("%s: %w", kube.Name(obj), err)
 		}
 		return unstructured.SetNestedField(obj.Object, has+pem, "data", "cert")
 	}

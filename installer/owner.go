@@ -56,22 +56,22 @@ var owners = []struct {
 }
 
 // OwnerOf returns the tool that owns an object of the cluster.
-func OwnerOf(live *unstructured.Unstructured) (Owner, bool) {
+func OwnerOf(current *unstructured.Unstructured) (Owner, bool) {
 	for _, o := range owners {
-		for _, ref := range live.GetOwnerReferences() {
+		for _, ref := range current.GetOwnerReferences() {
 			group, _, _ := strings.Cut(ref.APIVersion, "/")
 			if slices.Contains(o.references, group) {
 				return Owner{o.name + " (" + ref.Kind + " " + ref.Name + ")", o.remedy}, true
 			}
 		}
 		for _, mark := range o.marks {
-			for _, values := range []map[string]string{live.GetLabels(), live.GetAnnotations()} {
+			for _, values := range []map[string]string{current.GetLabels(), current.GetAnnotations()} {
 				if unit := values[mark]; unit != "" {
 					return Owner{o.name + " (" + unit + ")", o.remedy}, true
 				}
 			}
 		}
-		for _, entry := range live.GetManagedFields() {
+		for _, entry := range current.GetManagedFields() {
 			if slices.Contains(o.managers, entry.Manager) {
 				return Owner{o.name, o.remedy}, true
 			}

@@ -9,10 +9,11 @@ import (
 	"time"
 
 	"github.com/fluxcd/pkg/ssa"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
 // Change is what is to be done about one object.
@@ -59,6 +60,8 @@ type Options struct {
 	// Timeout long.
 	Wait    bool
 	Timeout time.Duration
+	// Interval is the time between two looks at what is waited for; 0 for the default.
+	Interval time.Duration
 	// Previous are the objects that the cluster was installed from, where that
 	// was not by Tekgate.
 	Previous []*unstructured.Unstructured
@@ -83,7 +86,7 @@ func (e *RefusedError) Error() string {
 // would accept it. On an error the plan holds what was found until then.
 func (c *Cluster) Plan(ctx context.Context, release Release, options Options) (*Plan, error) {
 	plan := &Plan{Release: release, Findings: options.Findings}
-	objects, notes, unserved, err := Adapt(release.Objects, c.serves)
+	objects, notes, unserved, err := Adapt(release.Objects, c.Serves)
 	if err != nil {
 		return plan, err
 	}
@@ -149,7 +152,7 @@ func (c *Cluster) prepare(ctx context.Context, plan *Plan, facts Facts, options 
 	}
 	configured := sameConfig(plan.Release.Objects, facts.Live)
 	for _, obj := range plan.Release.Objects {
-		change := &Change{Rendered: obj, Desired: obj, Live: facts.Live[identity(obj)]}
+		change := &Change{Rendered: obj, Desired: obj, Live: facts.Live[kube.Identity(obj)]}
 		if isWebhookConfiguration(obj) {
 			change.Desired = keepConditions(change, plan.Release.Conditions, configured)
 		}
@@ -163,26 +166,26 @@ func (c *Cluster) prepare(ctx context.Context, plan *Plan, facts Facts, options 
 }
 
 func (ch *Change) prepare(plan *Plan, autoscaled map[string]bool, options Options) (err error) {
-	obj, live := ch.Rendered, ch.Live
-	if autoscaled[identity(obj)] {
+	obj, current := ch.Rendered, ch.Live
+	if autoscaled[kube.Identity(obj)] {
 		ch.Desired = obj.DeepCopy()
-		keepReplicas(ch.Desired, live)
+		keepReplicas(ch.Desired, current)
 	}
-	if live == nil {
+	if current == nil {
 		return nil
 	}
 	// Tekgate's own configuration comes from a file that the user names, which
 	// says more than what is in the cluster.
 	if obj.GetKind() == "ConfigMap" && obj.GetNamespace() != Namespace {
 		var merges []Merge
-		ch.bases = mergeBases(obj, live, plan.Previous, options.Previous)
-		ch.Desired, merges = mergeConfigMap(obj, live, ch.bases)
+		ch.bases = mergeBases(obj, current, plan.Previous, options.Previous)
+		ch.Desired, merges = mergeConfigMap(obj, current, ch.bases)
 		plan.Merges = append(plan.Merges, merges...)
 	}
-	if obj.GetKind() == "CustomResourceDefinition" {
-		ch.migrate = len(droppedVersions(obj, live)) > 0
+	if isDefinition(obj) {
+		ch.migrate = len(droppedVersions(obj, current)) > 0
 	}
-	ch.takeover, err = takeover(live)
+	ch.takeover, err = takeover(current)
 	return err
 }
 
@@ -196,14 +199,8 @@ func (c *Cluster) autoscaled(ctx context.Context, objects []*unstructured.Unstru
 			found = append(found, obj)
 		}
 	}
-	live, err := c.list(ctx, autoscaler.WithVersion("v2"))
-	if apierrors.IsForbidden(err) {
-		return scaled(found), nil
-	}
-	for i := range live {
-		found = append(found, &live[i])
-	}
-	return scaled(found), err
+	current, err := c.List(ctx, autoscaler.WithVersion("v2"))
+	return scaled(append(found, current...)), ignoreForbidden(err)
 }
 
 // orphans returns what the release before had and this one has not. CRDs and
@@ -211,14 +208,14 @@ func (c *Cluster) autoscaled(ctx context.Context, objects []*unstructured.Unstru
 func orphans(plan *Plan) []*unstructured.Unstructured {
 	wanted := map[string]bool{}
 	for _, change := range plan.changes {
-		wanted[identity(change.Rendered)] = true
+		wanted[kube.Identity(change.Rendered)] = true
 	}
 	var gone []*unstructured.Unstructured
 	for _, obj := range plan.Previous.All() {
 		switch {
-		case wanted[identity(obj)]:
-		case obj.GetKind() == "CustomResourceDefinition", obj.GetKind() == "Namespace":
-			plan.Notes = append(plan.Notes, name(obj)+" is no part of this release and stays, for it may hold objects of yours")
+		case wanted[kube.Identity(obj)]:
+		case isDefinition(obj), obj.GetKind() == "Namespace":
+			plan.Notes = append(plan.Notes, kube.Name(obj)+" is no part of this release and stays, for it may hold objects of yours")
 		default:
 			gone = append(gone, obj)
 		}

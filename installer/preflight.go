@@ -8,6 +8,9 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
 // Finding is something about the cluster that an install would run into.
@@ -75,7 +78,7 @@ func minimumOf(release Release) (minimum *semver.Version, source string) {
 		for _, text := range envValues(obj, "KUBERNETES_MIN_VERSION") {
 			v, err := semver.NewVersion(text)
 			if err == nil && (minimum == nil || v.GreaterThan(minimum)) {
-				minimum, source = v, name(obj)
+				minimum, source = v, kube.Name(obj)
 			}
 		}
 	}
@@ -93,12 +96,8 @@ func minimumOf(release Release) (minimum *semver.Version, source string) {
 
 func envValues(obj *unstructured.Unstructured, variable string) []string {
 	var values []string
-	containers, _, _ := unstructured.NestedSlice(obj.Object, "spec", "template", "spec", "containers")
-	for _, c := range containers {
-		container, _ := c.(map[string]any)
-		env, _ := container["env"].([]any)
-		for _, e := range env {
-			entry, _ := e.(map[string]any)
+	for _, container := range live.Containers(obj) {
+		for _, entry := range live.Maps(container, "env") {
 			if value, ok := entry["value"].(string); ok && entry["name"] == variable {
 				values = append(values, value)
 			}
@@ -166,9 +165,9 @@ func checkOwners(facts Facts) []Finding {
 			"remove it before Tekgate takes over, or pass --force and let both fight"})
 	}
 	byOwner := map[Owner][]string{}
-	for _, live := range facts.Live {
-		if owner, owned := OwnerOf(live); owned {
-			byOwner[owner] = append(byOwner[owner], name(live))
+	for _, current := range facts.Live {
+		if owner, owned := OwnerOf(current); owned {
+			byOwner[owner] = append(byOwner[owner], kube.Name(current))
 		}
 	}
 	for _, owner := range slices.SortedFunc(maps.Keys(byOwner), func(a, b Owner) int { return strings.Compare(a.Name, b.Name) }) {

@@ -5,6 +5,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/image"
 )
 
@@ -43,7 +44,7 @@ func VersionsOf(objects []*unstructured.Unstructured) Versions {
 func componentVersion(obj *unstructured.Unstructured, component, info string) string {
 	version := obj.GetLabels()[component+".tekton.dev/release"]
 	if obj.GetKind() == "ConfigMap" && obj.GetName() == info {
-		version, _, _ = unstructured.NestedString(obj.Object, "data", "version")
+		version = live.Text(obj.Object, "data", "version")
 	}
 	if !strings.HasPrefix(version, "v") {
 		return ""

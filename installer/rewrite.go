@@ -1,6 +1,7 @@
 package installer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -10,93 +11,130 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/kube"
 	"github.com/tekgate/tekgate/internal/object"
 )
 
-// Rewrite sends every image reference in the objects to its mirror, in place,
-// and returns what went where, once per image. It fails, saying everything
-// that is wrong at once, when an image has no rule, when two images would end
-// up under one name, when a rule applies to nothing, and when any other string
-// still names an upstream registry: an image that the rewriting does not know
-// of would hang a TaskRun much later.
-func Rewrite(objects []*unstructured.Unstructured, rules *image.Rules) ([]image.Rewritten, error) {
-	r := rewriter{rules: rules, seen: map[string]image.Rewritten{}}
-	for _, obj := range objects {
-		for _, field := range object.Images(obj.Object) {
-			r.field(obj, field)
-		}
-	}
-	r.collisions()
-	r.unused()
-	if len(r.problems) == 0 {
-		for _, obj := range objects {
-			r.residue(obj)
-		}
-	}
-	return r.images(), errors.Join(r.problems...)
+// References are the image references of a release's objects. They are found once; what
+// rules make of them can then be checked, probed and written.
+type References struct {
+	fields   []reference
+	mentions []mention
 }
 
-// Candidates returns, for each image in the objects, every place where the
-// mirror may hold it; it is what a probe asks for. What no rule applies to is
-// left out, for Rewrite says so.
-func Candidates(objects []*unstructured.Unstructured, rules *image.Rules) [][]image.Rewritten {
+// reference is a field of an object that holds an image reference.
+type reference struct {
+	obj *unstructured.Unstructured
+	*object.ImageField
+}
+
+// mention is a string in any other field that names an image of an upstream registry.
+type mention struct {
+	obj  *unstructured.Unstructured
+	path string
+	ref  image.Reference
+}
+
+// FindReferences finds the image references of objects.
+func FindReferences(objects []*unstructured.Unstructured) *References {
+	r := &References{}
+	for _, obj := range objects {
+		known := map[string]bool{}
+		for _, field := range object.Images(obj.Object) {
+			known[field.Path] = true
+			r.fields = append(r.fields, reference{obj, field})
+		}
+		r.mentions = append(r.mentions, mentionsIn(obj, known)...)
+	}
+	return r
+}
+
+// Rewrite replaces every image reference in objects with its mirror's.
+func Rewrite(objects []*unstructured.Unstructured, rules *image.Rules) ([]image.Rewritten, error) {
+	return FindReferences(objects).Rewrite(rules)
+}
+
+// Rewrite replaces every reference with its mirror's, in place, and returns what replaces
+// what, once per image. On an error nothing is replaced: see Check.
+func (r *References) Rewrite(rules *image.Rules) ([]image.Rewritten, error) {
+	d, err := r.decide(rules)
+	if err == nil {
+		for _, field := range r.fields {
+			if done := d.byText[field.Value]; done.Rule != "" {
+				field.Set(done.To.String())
+			}
+		}
+	}
+	return d.images, err
+}
+
+// Check reports, all at once, why Rewrite would fail: an image has no rule, two images
+// would get the same name, a rule applies to nothing, or any other string still names an
+// upstream registry. An image that the rewriting does not find would make a TaskRun hang
+// much later.
+func (r *References) Check(rules *image.Rules) error {
+	_, err := r.decide(rules)
+	return err
+}
+
+// Candidates returns, for each image, every place where the mirror may hold it; a probe
+// tries these. It leaves out images without a rule, which Check reports.
+func (r *References) Candidates(rules *image.Rules) [][]image.Rewritten {
 	var all [][]image.Rewritten
 	seen := map[string]bool{}
-	for _, obj := range objects {
-		for _, field := range object.Images(obj.Object) {
-			ref, err := image.Parse(field.Value)
-			if err != nil || seen[field.Value] {
-				continue
-			}
-			seen[field.Value] = true
-			if candidates, err := rules.Candidates(ref); err == nil {
-				all = append(all, candidates)
-			}
+	for _, field := range r.fields {
+		ref, err := image.Parse(field.Value)
+		if err != nil || seen[field.Value] {
+			continue
+		}
+		seen[field.Value] = true
+		if candidates, err := rules.Candidates(ref); err == nil {
+			all = append(all, candidates)
 		}
 	}
 	return all
 }
 
-type rewriter struct {
-	rules    *image.Rules
-	seen     map[string]image.Rewritten // by the reference as written
-	order    []string
-	problems []error
+// decisions are what rules make of references.
+type decisions struct {
+	byText map[string]image.Rewritten // by the reference as it is written
+	images []image.Rewritten          // those that can be parsed, each once
 }
 
-func (r *rewriter) field(obj *unstructured.Unstructured, field *object.ImageField) {
-	written := field.Value
-	done, seen := r.seen[written]
-	if !seen {
-		ref, err := image.Parse(written)
+func (r *References) decide(rules *image.Rules) (decisions, error) {
+	d := decisions{byText: map[string]image.Rewritten{}, images: []image.Rewritten{}}
+	var problems []error
+	for _, field := range r.fields {
+		if _, seen := d.byText[field.Value]; seen {
+			continue
+		}
+		ref, err := image.Parse(field.Value)
+		var done image.Rewritten
 		if err == nil {
-			done, err = r.rules.Rewrite(ref)
+			done, err = rules.Rewrite(ref)
 		}
 		if err != nil {
-			r.problems = append(r.problems, fmt.Errorf("%s: %s: %w", name(obj), field.Path, err))
+			problems = append(problems, fmt.Errorf("%s: %s: %w", kube.Name(field.obj), field.Path, err))
 		}
-		r.seen[written] = done
-		r.order = append(r.order, written)
-	}
-	if done.Rule != "" {
-		field.Set(done.To.String())
-	}
-}
-
-func (r *rewriter) images() []image.Rewritten {
-	images := make([]image.Rewritten, 0, len(r.order))
-	for _, written := range r.order {
-		if done := r.seen[written]; done.From.Path != "" {
-			images = append(images, done)
+		d.byText[field.Value] = done
+		if done.From.Path != "" {
+			d.images = append(d.images, done)
 		}
 	}
-	return images
+	problems = append(problems, d.collisions()...)
+	problems = append(problems, d.unused(rules)...)
+	if len(problems) == 0 {
+		problems = r.missed(rules)
+	}
+	return d, errors.Join(problems...)
 }
 
-// collisions finds images that differ upstream and would not on the mirror.
-func (r *rewriter) collisions() {
+// collisions returns a problem for each image that differs upstream from another one and
+// would not on the mirror.
+func (d decisions) collisions() []error {
+	var problems []error
 	sources := map[string]image.Reference{}
-	for _, done := range r.images() {
+	for _, done := range d.images {
 		if done.Rule == "" {
 			continue
 		}
@@ -107,19 +145,40 @@ func (r *rewriter) collisions() {
 			continue
 		}
 		if first.Canonical().Repository() != done.From.Canonical().Repository() {
-			r.problems = append(r.problems, fmt.Errorf("images %s and %s would both become %s: give one of them a rule of its own under mirror.rules", first, done.From, to))
+			problems = append(problems, fmt.Errorf(
+				"images %s and %s would both become %s: give one of them a rule of its own under mirror.rules",
+				first, done.From, to))
 		}
 	}
+	return problems
 }
 
-func (r *rewriter) unused() {
+func (d decisions) unused(rules *image.Rules) []error {
 	var refs []image.Reference
-	for _, done := range r.images() {
+	for _, done := range d.images {
 		refs = append(refs, done.From)
 	}
-	for _, rule := range r.rules.Unused(refs) {
-		r.problems = append(r.problems, fmt.Errorf("%s applies to no image of this release: correct it, remove it, or mark it `optional: true` if it is meant for other images", rule))
+	var problems []error
+	for _, rule := range rules.Unused(refs) {
+		problems = append(problems, fmt.Errorf(
+			"%s applies to no image of this release: correct it, remove it, or mark it `optional: true` if it is meant for other images",
+			rule))
 	}
+	return problems
+}
+
+// missed returns a problem for each mention of an upstream registry that stays.
+func (r *References) missed(rules *image.Rules) []error {
+	var problems []error
+	for _, m := range r.mentions {
+		if done, err := rules.Rewrite(m.ref); err == nil && done.Rule == "" {
+			continue
+		}
+		problems = append(problems, fmt.Errorf(
+			"%s: %s names %s, which is not mirrored and stands where Tekgate does not rewrite: change it in the manifest, or list it under mirror.keep",
+			kube.Name(m.obj), m.path, m.ref))
+	}
+	return problems
 }
 
 // upstream are the registries that Tekton's releases, its Tasks and their
@@ -133,37 +192,30 @@ var upstream = []string{
 // host follows a slash and is none.
 var inText = regexp.MustCompile(`(?:^|[^\w./:@-])((?:[a-z0-9-]+\.)+[a-z]+(?::\d+)?/[\w./-]*\w(?::[\w.-]*\w)?(?:@sha256:[0-9a-f]{64})?)`)
 
-// residue refuses what still names an upstream registry after the rewriting.
-func (r *rewriter) residue(obj *unstructured.Unstructured) {
-	var left []string
+// mentionsIn finds images of upstream registries in the strings of an object, except at
+// the paths of known image references.
+func mentionsIn(obj *unstructured.Unstructured, known map[string]bool) []mention {
+	var mentions []mention
 	object.Strings(obj.Object, func(path, value string) {
+		if known[path] {
+			return
+		}
 		for _, match := range inText.FindAllStringSubmatch(value, -1) {
 			ref, err := image.Parse(match[1])
-			if err != nil || !isUpstream(ref.Host) {
-				continue
+			if err == nil && isUpstream(ref.Host) {
+				mentions = append(mentions, mention{obj, path, ref})
 			}
-			if done, err := r.rules.Rewrite(ref); err == nil && done.Rule == "" {
-				continue
-			}
-			left = append(left, fmt.Sprintf("%s: %s names %s, which is not mirrored and stands where Tekgate does not rewrite: change it in the manifest, or list it under mirror.keep", name(obj), path, ref))
 		}
 	})
-	slices.Sort(left)
-	for _, l := range left {
-		r.problems = append(r.problems, errors.New(l))
-	}
+	// The order of a walk through maps is random.
+	slices.SortFunc(mentions, func(a, b mention) int {
+		return cmp.Or(strings.Compare(a.path, b.path), strings.Compare(a.ref.String(), b.ref.String()))
+	})
+	return mentions
 }
 
 func isUpstream(host string) bool {
 	return slices.ContainsFunc(upstream, func(u string) bool {
 		return host == u || strings.HasSuffix(host, "."+u)
 	})
-}
-
-// name is how an object is called in messages: kind, namespace and name.
-func name(obj *unstructured.Unstructured) string {
-	if obj.GetNamespace() == "" {
-		return obj.GetKind() + "/" + obj.GetName()
-	}
-	return obj.GetKind() + "/" + obj.GetNamespace() + "/" + obj.GetName()
 }

@@ -6,12 +6,33 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
-// Stage is a set of objects that are dealt with together, after those of the
-// stages before.
+// StageID identifies a stage.
+type StageID int
+
+// The stages, in the order in which a release can be applied, to an empty cluster and to
+// one that runs an older release.
+const (
+	StageNamespaces StageID = iota
+	StageDefinitions
+	StageBase // whatever else does not depend on the stages that follow
+	StageAdmission
+	StageConfiguration
+	StageCustom
+	StageWorkloads
+	StageServers
+	StageWebhooks
+	StagePrune // not part of arrange: it removes objects
+)
+
+// Stage is a set of objects that are applied together, after those of the stages before.
 type Stage struct {
-	// Doc says what the stage is, for the report.
+	ID StageID
+	// Doc describes the stage, for reports.
 	Doc     string
 	Objects []*unstructured.Unstructured
 
@@ -20,55 +41,43 @@ type Stage struct {
 	wait func(*run, context.Context, []*Change) error
 }
 
-// The order in which a release can be applied, on an empty cluster and on one
-// that runs an older release.
-const (
-	stageNamespaces = iota
-	stageDefinitions
-	stageRest
-	stageAdmission
-	stageConfiguration
-	stageCustom
-	stageWorkloads
-	stageServers
-	stageWebhooks
-)
+// required reports whether later stages cannot be applied before the stage's wait has
+// returned, whatever the user's options.
+func (s Stage) required() bool { return s.ID == StageDefinitions }
 
-// stages says why each stands where it does. Nothing exists in a namespace or
-// of a kind that is not there (tektoncd/triggers#1006). ConfigMaps that exist
-// wait for the new admission server, since the old one refuses keys that it
-// does not know (tektoncd/pipeline#7759), while those that do not exist must
-// be there before it starts; controllers read all of them when they start.
-// The server of Triggers' ClusterInterceptors gives them its CA when it starts,
-// and looks whether one has none only once a minute (Triggers v0.37,
-// cmd/interceptors/main.go): so they are there before it.
-// A certificate that cannot be issued is known before any server looks for it.
-// Tekgate's webhooks come last, so that no request is sent to a server that is
-// not there yet.
+// stages are ordered for these reasons. Nothing exists in a namespace or of a kind that
+// does not exist (tektoncd/triggers#1006). Existing ConfigMaps wait for the new admission
+// server, since the old one refuses keys that it does not know (tektoncd/pipeline#7759).
+// New ConfigMaps must exist before it starts, and controllers read all ConfigMaps when
+// they start.
+// The server of Triggers' ClusterInterceptors gives them its CA when it starts, and looks
+// for ones without a CA only once a minute (Triggers v0.37, cmd/interceptors/main.go): so
+// they are created before it.
+// A certificate that cannot be issued is detected before any server needs it.
+// Tekgate's webhooks come last, so that no request is sent to a server that does not run.
 var stages = []Stage{
-	stageNamespaces:    {Doc: "namespaces"},
-	stageDefinitions:   {Doc: "definitions", wait: (*run).waitDefinitions},
-	stageRest:          {Doc: "permissions, services and new configuration", wait: (*run).waitCertificates},
-	stageAdmission:     {Doc: "Tekton's admission servers", wait: (*run).waitAdmission},
-	stageConfiguration: {Doc: "changed configuration"},
-	stageCustom:        {Doc: "interceptors"},
-	stageWorkloads:     {Doc: "controllers", wait: (*run).waitControllers},
-	stageServers:       {Doc: "Tekgate's servers", wait: (*run).waitRollouts},
-	stageWebhooks:      {Doc: "Tekgate's webhooks", wait: (*run).waitAsked},
+	{ID: StageNamespaces, Doc: "namespaces"},
+	{ID: StageDefinitions, Doc: "definitions", wait: (*run).waitDefinitions},
+	{ID: StageBase, Doc: "permissions, services and new configuration", wait: (*run).waitCertificates},
+	{ID: StageAdmission, Doc: "Tekton's admission servers", wait: (*run).waitAdmission},
+	{ID: StageConfiguration, Doc: "changed configuration"},
+	{ID: StageCustom, Doc: "interceptors"},
+	{ID: StageWorkloads, Doc: "controllers", wait: (*run).waitControllers},
+	{ID: StageServers, Doc: "Tekgate's servers", wait: (*run).waitRollouts},
+	{ID: StageWebhooks, Doc: "Tekgate's webhooks", wait: (*run).waitAsked},
 }
 
-// arrange sorts changes into stages; those without changes are left out.
+// arrange sorts changes into stages, and leaves out stages without changes.
 func arrange(changes []*Change) []Stage {
 	sorter := newSorter(changes)
-	all := make([]Stage, len(stages))
-	copy(all, stages)
-	for _, change := range changes {
-		n := sorter.stageOf(change)
-		all[n].changes = append(all[n].changes, change)
-		all[n].Objects = append(all[n].Objects, change.Desired)
-	}
-	filled := all[:0]
-	for _, stage := range all {
+	var filled []Stage
+	for _, stage := range stages {
+		for _, change := range changes {
+			if sorter.stageOf(change) == stage.ID {
+				stage.changes = append(stage.changes, change)
+				stage.Objects = append(stage.Objects, change.Desired)
+			}
+		}
 		if len(stage.Objects) > 0 {
 			filled = append(filled, stage)
 		}
@@ -78,8 +87,8 @@ func arrange(changes []*Change) []Stage {
 
 // sorter knows what of the objects as a whole decides about each of them.
 type sorter struct {
-	custom    map[string]bool // "group/kind" that the release defines
-	admission map[string]bool // identities of the Deployments behind Tekton's webhooks
+	custom    map[schema.GroupKind]bool // that the release defines
+	admission map[string]bool           // identities of the Deployments behind Tekton's webhooks
 }
 
 func newSorter(changes []*Change) sorter {
@@ -87,39 +96,31 @@ func newSorter(changes []*Change) sorter {
 	for i, change := range changes {
 		objects[i] = change.Desired
 	}
-	return sorter{custom: newcomers(objects), admission: admissionServers(objects)}
+	return sorter{custom: newKinds(objects), admission: admissionServers(objects)}
 }
 
-func (s sorter) stageOf(change *Change) int {
+func (s sorter) stageOf(change *Change) StageID {
 	obj := change.Desired
 	kind := obj.GroupVersionKind()
 	switch {
 	case kind.Kind == "Namespace":
-		return stageNamespaces
-	case kind.Kind == "CustomResourceDefinition":
-		return stageDefinitions
+		return StageNamespaces
+	case isDefinition(obj):
+		return StageDefinitions
 	case isWebhookConfiguration(obj) && hasRules(obj):
-		return stageWebhooks
-	case isWebhookConfiguration(obj), s.admission[identity(obj)]:
-		return stageAdmission
+		return StageWebhooks
+	case isWebhookConfiguration(obj), s.admission[kube.Identity(obj)]:
+		return StageAdmission
 	case kind.Kind == "ConfigMap" && change.Live != nil:
-		return stageConfiguration
+		return StageConfiguration
 	case isWorkload(kind.GroupKind()) && obj.GetNamespace() == Namespace:
-		return stageServers
+		return StageServers
 	case isWorkload(kind.GroupKind()):
-		return stageWorkloads
-	case s.custom[kind.Group+"/"+kind.Kind]:
-		return stageCustom
+		return StageWorkloads
+	case s.custom[kind.GroupKind()]:
+		return StageCustom
 	}
-	return stageRest
-}
-
-func isWorkload(kind schema.GroupKind) bool {
-	switch kind.Group {
-	case "apps", "batch":
-		return true
-	}
-	return kind == schema.GroupKind{Kind: "Pod"}
+	return StageBase
 }
 
 // admissionServers returns the Deployments behind the Services that webhook
@@ -131,44 +132,23 @@ func admissionServers(objects []*unstructured.Unstructured) map[string]bool {
 		if !isWebhookConfiguration(obj) || hasRules(obj) {
 			continue
 		}
-		for _, webhook := range webhooksOf(obj) {
-			namespace, _, _ := unstructured.NestedString(webhook, "clientConfig", "service", "namespace")
-			service, _, _ := unstructured.NestedString(webhook, "clientConfig", "service", "name")
-			services[" Service/"+namespace+"/"+service] = true
+		for _, webhook := range live.Maps(obj.Object, "webhooks") {
+			namespace := live.Text(webhook, "clientConfig", "service", "namespace")
+			services[" Service/"+namespace+"/"+live.Text(webhook, "clientConfig", "service", "name")] = true
 		}
 	}
 	servers := map[string]bool{}
 	for _, obj := range objects {
-		if !services[identity(obj)] {
+		if !services[kube.Identity(obj)] {
 			continue
 		}
 		selector, _, _ := unstructured.NestedStringMap(obj.Object, "spec", "selector")
 		for _, other := range objects {
 			pod, _, _ := unstructured.NestedStringMap(other.Object, "spec", "template", "metadata", "labels")
 			if other.GetKind() == "Deployment" && other.GetNamespace() == obj.GetNamespace() && len(selector) > 0 && labels.SelectorFromSet(selector).Matches(labels.Set(pod)) {
-				servers[identity(other)] = true
+				servers[kube.Identity(other)] = true
 			}
 		}
 	}
 	return servers
-}
-
-func webhooksOf(configuration *unstructured.Unstructured) []map[string]any {
-	list, _, _ := unstructured.NestedSlice(configuration.Object, "webhooks")
-	var webhooks []map[string]any
-	for _, w := range list {
-		if webhook, ok := w.(map[string]any); ok {
-			webhooks = append(webhooks, webhook)
-		}
-	}
-	return webhooks
-}
-
-func hasRules(configuration *unstructured.Unstructured) bool {
-	for _, webhook := range webhooksOf(configuration) {
-		if rules, _ := webhook["rules"].([]any); len(rules) > 0 {
-			return true
-		}
-	}
-	return false
 }

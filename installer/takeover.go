@@ -8,6 +8,9 @@ import (
 	"github.com/fluxcd/pkg/ssa"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
 // lastAppliedAnnotation is where kubectl keeps a copy of what it applied.
@@ -32,12 +35,12 @@ var appliers = []ssa.FieldManager{
 // appliers own of a live object; nil where there is nothing. What the user
 // changed must be in the object that is applied afterwards: the plan has merged
 // it by then.
-func takeover(live *unstructured.Unstructured) ([]byte, error) {
-	patch, err := ssa.PatchReplaceFieldsManagers(live, appliers, FieldManager)
+func takeover(current *unstructured.Unstructured) ([]byte, error) {
+	patch, err := ssa.PatchReplaceFieldsManagers(current, appliers, FieldManager)
 	if err != nil {
-		return nil, fmt.Errorf("%s: reading who owns its fields: %w", name(live), err)
+		return nil, fmt.Errorf("%s: reading who owns its fields: %w", kube.Name(current), err)
 	}
-	patch = append(patch, ssa.PatchRemoveAnnotations(live, []string{lastAppliedAnnotation})...)
+	patch = append(patch, ssa.PatchRemoveAnnotations(current, []string{lastAppliedAnnotation})...)
 	if len(patch) == 0 {
 		return nil, nil
 	}
@@ -47,18 +50,18 @@ func takeover(live *unstructured.Unstructured) ([]byte, error) {
 // keepReplicas leaves the number of an autoscaled Deployment's Pods to its
 // autoscaler. Where Tekgate, or whom it takes over from, still owns the field,
 // leaving it out would set it back to one; there the live number is repeated.
-func keepReplicas(next, live *unstructured.Unstructured) {
+func keepReplicas(next, current *unstructured.Unstructured) {
 	unstructured.RemoveNestedField(next.Object, "spec", "replicas")
-	if live == nil || !ownsReplicas(live) {
+	if current == nil || !ownsReplicas(current) {
 		return
 	}
-	if replicas, found, _ := unstructured.NestedInt64(live.Object, "spec", "replicas"); found {
+	if replicas, found, _ := unstructured.NestedInt64(current.Object, "spec", "replicas"); found {
 		_ = unstructured.SetNestedField(next.Object, replicas, "spec", "replicas")
 	}
 }
 
-func ownsReplicas(live *unstructured.Unstructured) bool {
-	return slices.ContainsFunc(live.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool {
+func ownsReplicas(current *unstructured.Unstructured) bool {
+	return slices.ContainsFunc(current.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool {
 		ours := entry.Manager == FieldManager || slices.ContainsFunc(appliers, func(a ssa.FieldManager) bool { return a.Name == entry.Manager })
 		if !ours || entry.Subresource != "" || entry.FieldsV1 == nil {
 			return false
@@ -76,8 +79,7 @@ func ownsReplicas(live *unstructured.Unstructured) bool {
 func scaled(autoscalers []*unstructured.Unstructured) map[string]bool {
 	targets := map[string]bool{}
 	for _, hpa := range autoscalers {
-		kind, _, _ := unstructured.NestedString(hpa.Object, "spec", "scaleTargetRef", "kind")
-		target, _, _ := unstructured.NestedString(hpa.Object, "spec", "scaleTargetRef", "name")
+		kind, target := live.Text(hpa.Object, "spec", "scaleTargetRef", "kind"), live.Text(hpa.Object, "spec", "scaleTargetRef", "name")
 		targets["apps "+kind+"/"+hpa.GetNamespace()+"/"+target] = true
 	}
 	return targets

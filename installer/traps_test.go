@@ -51,6 +51,7 @@ spec: {maxUnavailable: 1, selector: {matchLabels: {app: controller}}}
 `
 
 func TestTrap11_OldKindsAreDroppedOrConvertedAndSaid(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	rel := mini("v1.0.0", "")(t)
 	rel.Objects = append(rel.Objects, parse(t, oldKinds)...)
@@ -73,6 +74,7 @@ func TestTrap11_OldKindsAreDroppedOrConvertedAndSaid(t *testing.T) {
 }
 
 func TestTrap12_ObjectsWaitForTheirKind(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	plan, _ := c.install(mini("v1.0.0", "")(t), atOnce)
 	if c.get("tekton.dev/v1", "Task", "tekton-pipelines", "shipped") == nil {
@@ -103,6 +105,7 @@ func (w *watcher) Changed(entry ssa.ChangeSetEntry) {
 
 func (c *target) apply(rel installer.Release, options installer.Options, report installer.Reporter) error {
 	c.t.Helper()
+	options.Interval = often
 	plan, err := c.plan(rel, options)
 	if err != nil {
 		c.t.Fatal(err)
@@ -112,6 +115,7 @@ func (c *target) apply(rel installer.Release, options installer.Options, report 
 }
 
 func TestTrap13_WaitsUntilTheAdmissionServerAnswers(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	c.node()
 	// What the webhook does once it runs, but with nobody behind the Service.
@@ -172,6 +176,7 @@ func bundleOf(server *httptest.Server) string {
 func accept(*unstructured.Unstructured) string { return "" }
 
 func TestTrap14_NothingIsWrittenWhileTheWebhookIsDown(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	c.install(mini("v1.0.0", "")(t), atOnce)
 	c.admission(accept).Close()
@@ -193,6 +198,7 @@ func TestTrap14_NothingIsWrittenWhileTheWebhookIsDown(t *testing.T) {
 }
 
 func TestTrap15_ChangedConfigMapsWaitForTheNewWebhook(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	c.node()
 	options := installer.Options{Wait: true, Timeout: 20 * time.Second}
@@ -235,6 +241,7 @@ func (c *target) runs(deployment, version string) bool {
 }
 
 func TestTrap16_ApplyingAgainKeepsRulesBundlesAndCertificates(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	c.install(mini("v1.0.0", "")(t), atOnce)
 	const configuration = "validation.webhook.pipeline.tekton.dev"
@@ -256,6 +263,7 @@ func TestTrap16_ApplyingAgainKeepsRulesBundlesAndCertificates(t *testing.T) {
 }
 
 func TestTrap17_StaleFieldsOfEarlierAppliersGoAndEditsStay(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	for _, obj := range mini("v1.0.0", "disable-affinity-assistant: \"false\", enable-x: \"false\"")(t).Objects {
 		applyLikeKubectl(c, obj)
@@ -276,6 +284,7 @@ func TestTrap17_StaleFieldsOfEarlierAppliersGoAndEditsStay(t *testing.T) {
 }
 
 func TestTrap18_EditedKeysAreKeptAndOthersFollowTheRelease(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	c.install(mini("v1.0.0", "a: \"1\", b: \"1\", gone: \"1\", gone-edited: \"1\", deleted: \"1\"")(t), atOnce)
 	c.edit("feature-flags", `{"a":"mine","gone-edited":"mine","deleted":null,"own":"mine"}`)
@@ -301,6 +310,7 @@ func TestTrap18_EditedKeysAreKeptAndOthersFollowTheRelease(t *testing.T) {
 }
 
 func TestTrap19_AutoscaledReplicasStay(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	withReplicas := func(n string) []string {
 		return []string{"spec:\n  selector: {matchLabels: {app: webhook}}", "spec:\n  replicas: " + n + "\n  selector: {matchLabels: {app: webhook}}"}
@@ -339,6 +349,7 @@ func (e editor) Stage(_, _ int, stage installer.Stage) {
 }
 
 func TestTrap18_EditsDuringAnUpgradeAreKept(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	c.install(mini("v1.0.0", "a: \"1\"")(t), atOnce)
 	err := c.apply(mini("v1.1.0", "a: \"2\", b: \"2\"")(t), atOnce, editor{at: "Tekton's admission servers", edit: func() { c.edit("feature-flags", `{"a":"mine"}`) }})
@@ -351,6 +362,7 @@ func TestTrap18_EditsDuringAnUpgradeAreKept(t *testing.T) {
 }
 
 func TestTrap20_ImmutableSelectorsAreFoundBeforeTheFirstWrite(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	c.install(mini("v1.0.0", "")(t), atOnce)
 	before := c.everything(true)
@@ -372,6 +384,7 @@ func TestTrap20_ImmutableSelectorsAreFoundBeforeTheFirstWrite(t *testing.T) {
 }
 
 func TestTrap20_ARoleBindingThatNamesAnotherRoleIsMadeAnew(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	c.install(mini("v1.0.0", "")(t), atOnce)
 	plan, _ := c.install(mini("v1.1.0", "", "kind: ClusterRole, name: view", "kind: ClusterRole, name: edit")(t), atOnce)
@@ -384,6 +397,7 @@ func TestTrap20_ARoleBindingThatNamesAnotherRoleIsMadeAnew(t *testing.T) {
 }
 
 func TestTrap21_NoCopiesInAnnotationsAndASmallInventory(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	c.install(embedded(t), atOnce)
 	// The largest inventory is that of an unfinished upgrade.
@@ -412,6 +426,7 @@ func TestTrap21_NoCopiesInAnnotationsAndASmallInventory(t *testing.T) {
 }
 
 func TestTrap22_DefinitionsAndNamespacesAreNeverPruned(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	rel := mini("v1.0.0", "")(t)
 	rel.Objects = append(rel.Objects, parse(t, `
@@ -454,6 +469,7 @@ const twoVersions = `
   - {name: v1, served: true, storage: OTHER, schema`
 
 func TestTrap23_StoredVersionsAreMigratedBeforeTheyAreDropped(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	const single = "\n  - {name: v1, served: true, storage: true, schema"
 	versions := func(stored, other string) []string {
@@ -492,6 +508,7 @@ func TestTrap27_OwnConfigMapsAreNotTektons(t *testing.T) {
 }
 
 func TestTrap34_AnotherOwnerIsRefusedByName(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	c.install(mini("v1.0.0", "")(t), atOnce)
 	deployment := func(manager, patch string) {
@@ -529,6 +546,7 @@ spec: {containers: [{name: webhook, image: '%s'}]}
 `
 
 func TestTrap40_APullThatFailsEndsTheWait(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	c.node("tekton-pipelines-webhook")
 	ctx, stop := context.WithCancel(t.Context())
@@ -559,6 +577,7 @@ func TestTrap40_APullThatFailsEndsTheWait(t *testing.T) {
 }
 
 func TestTrap24_BothNamespacesComeFirstAndOwnPodsAreRestricted(t *testing.T) {
+	t.Parallel()
 	c := start(t)
 	plan, err := c.plan(embedded(t), atOnce)
 	if err != nil {
@@ -620,6 +639,7 @@ func TestTrap32_FlagsAreNeitherAddedNorBlanked(t *testing.T) {
 // Triggers looks only once a minute for ClusterInterceptors without a CA, and once when
 // their server starts: they have to be there before it.
 func TestInterceptorsComeBeforeTheirServer(t *testing.T) {
+	t.Parallel()
 	plan, err := start(t).plan(embedded(t), atOnce)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package installer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -11,11 +12,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
 const (
@@ -30,7 +32,7 @@ const (
 // returns until then says what is missing.
 func (r *run) until(ctx context.Context, limit time.Duration, ready func(ctx context.Context) (missing string, err error)) error {
 	last := ""
-	err := wait.PollUntilContextTimeout(ctx, interval, limit, true, func(ctx context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(ctx, cmp.Or(r.options.Interval, interval), limit, true, func(ctx context.Context) (bool, error) {
 		missing, err := ready(ctx)
 		if err != nil {
 			return false, err
@@ -57,11 +59,11 @@ func (r *run) waitDefinitions(ctx context.Context, changes []*Change) error {
 		return nil
 	}
 	err := r.until(ctx, servedTimeout, func(ctx context.Context) (string, error) {
-		return r.firstUnready(ctx, changes, func(live *unstructured.Unstructured) (string, error) {
-			if established(live) {
+		return r.firstUnready(ctx, changes, func(current *unstructured.Unstructured) (string, error) {
+			if established(current) {
 				return "", nil
 			}
-			return name(live) + " to be served", nil
+			return kube.Name(current) + " to be served", nil
 		})
 	})
 	// What was unknown a moment ago is served now.
@@ -69,30 +71,18 @@ func (r *run) waitDefinitions(ctx context.Context, changes []*Change) error {
 	return err
 }
 
-// established reports whether a definition is served. That its names are
-// accepted is not asked: where a release gives a definition short names that
-// equal its own plural, as Pipelines v0.44 does, the server calls that a
-// conflict and serves it all the same.
-func established(crd *unstructured.Unstructured) bool {
-	conditions, _, _ := unstructured.NestedSlice(crd.Object, "status", "conditions")
-	return slices.ContainsFunc(conditions, func(c any) bool {
-		condition, _ := c.(map[string]any)
-		return condition["type"] == "Established" && condition["status"] == "True"
-	})
-}
-
 // firstUnready reads the objects of changes and returns what the first of them
 // lacks that lacks anything.
 func (r *run) firstUnready(ctx context.Context, changes []*Change, lacks func(*unstructured.Unstructured) (string, error)) (string, error) {
 	for _, change := range changes {
-		live, err := r.live(ctx, change.Desired)
+		current, err := r.current(ctx, change.Desired)
 		if err != nil {
 			return "", err
 		}
-		if live == nil {
-			return "", fmt.Errorf("%s was deleted by somebody else while waiting for it", name(change.Desired))
+		if current == nil {
+			return "", fmt.Errorf("%s was deleted by somebody else while waiting for it", kube.Name(change.Desired))
 		}
-		if missing, err := lacks(live); err != nil || missing != "" {
+		if missing, err := lacks(current); err != nil || missing != "" {
 			return missing, err
 		}
 	}
@@ -105,8 +95,8 @@ func (r *run) waitRollouts(ctx context.Context, changes []*Change) error {
 	deployments := slices.DeleteFunc(slices.Clone(changes), func(c *Change) bool { return c.Desired.GetKind() != "Deployment" })
 	watch := pullWatch{run: r, since: map[string]time.Time{}}
 	return r.until(ctx, r.options.Timeout, func(ctx context.Context) (string, error) {
-		return r.firstUnready(ctx, deployments, func(live *unstructured.Unstructured) (string, error) {
-			missing, err := rolledOut(live)
+		return r.firstUnready(ctx, deployments, func(current *unstructured.Unstructured) (string, error) {
+			missing, err := rolledOut(current)
 			if err != nil || missing == "" {
 				return "", err
 			}
@@ -120,8 +110,8 @@ func (r *run) waitRollouts(ctx context.Context, changes []*Change) error {
 	})
 }
 
-func rolledOut(live *unstructured.Unstructured) (missing string, err error) {
-	result, err := status.Compute(live)
+func rolledOut(current *unstructured.Unstructured) (missing string, err error) {
+	result, err := status.Compute(current)
 	if err != nil {
 		return "", err
 	}
@@ -129,9 +119,9 @@ func rolledOut(live *unstructured.Unstructured) (missing string, err error) {
 	case status.CurrentStatus:
 		return "", nil
 	case status.FailedStatus:
-		return "", fmt.Errorf("%s does not come up: %s", name(live), result.Message)
+		return "", fmt.Errorf("%s does not come up: %s", kube.Name(current), result.Message)
 	}
-	return fmt.Sprintf("%s (%s)", name(live), result.Message), nil
+	return fmt.Sprintf("%s (%s)", kube.Name(current), result.Message), nil
 }
 
 // pullWatch finds Pods that cannot pull their images.
@@ -149,18 +139,18 @@ var failing = append([]string{"ErrImagePull", "ImagePullBackOff", "RegistryUnava
 
 func (w pullWatch) check(ctx context.Context, deployment *unstructured.Unstructured) error {
 	labels, _, _ := unstructured.NestedStringMap(deployment.Object, "spec", "selector", "matchLabels")
-	pods, err := w.list(ctx, schema.GroupVersionKind{Version: "v1", Kind: "PodList"}, client.InNamespace(deployment.GetNamespace()), client.MatchingLabels(labels))
+	pods, err := w.List(ctx, live.Pod, client.InNamespace(deployment.GetNamespace()), client.MatchingLabels(labels))
 	if err != nil {
 		return ignoreForbidden(err)
 	}
 	wanted := containerImages(deployment, "spec", "template", "spec")
 	for i := range pods {
-		for container, image := range containerImages(&pods[i], "spec") {
+		for container, image := range containerImages(pods[i], "spec") {
 			// Pods of the release before may fail for as long as they like.
 			if wanted[container] != image {
 				continue
 			}
-			if err := w.judge(&pods[i], container, image); err != nil {
+			if err := w.judge(pods[i], container, image); err != nil {
 				return err
 			}
 		}
@@ -171,9 +161,7 @@ func (w pullWatch) check(ctx context.Context, deployment *unstructured.Unstructu
 func containerImages(obj *unstructured.Unstructured, path ...string) map[string]string {
 	images := map[string]string{}
 	for _, field := range []string{"initContainers", "containers"} {
-		containers, _, _ := unstructured.NestedSlice(obj.Object, append(path[:len(path):len(path)], field)...)
-		for _, c := range containers {
-			container, _ := c.(map[string]any)
+		for _, container := range live.Maps(obj.Object, append(path[:len(path):len(path)], field)...) {
 			containerName, _ := container["name"].(string)
 			images[containerName], _ = container["image"].(string)
 		}
@@ -194,27 +182,15 @@ func (w pullWatch) judge(pod *unstructured.Unstructured, container, image string
 	if !slices.Contains(hopeless, reason) && time.Since(w.since[key]) < min(pullGrace, w.options.Timeout/2) {
 		return nil
 	}
-	return fmt.Errorf("%s cannot pull image %s (%s%s), which %s", name(pod), image, reason, prefixed(": ", message), w.ruleOf(image))
-}
-
-func prefixed(prefix, text string) string {
-	if text == "" {
-		return ""
-	}
-	return prefix + text
+	return fmt.Errorf("%s cannot pull image %s (%s%s), which %s", kube.Name(pod), image, reason, prefixed(": ", message), w.ruleOf(image))
 }
 
 func waitingFor(pod *unstructured.Unstructured, container string) (reason, message string) {
 	for _, field := range []string{"initContainerStatuses", "containerStatuses"} {
-		statuses, _, _ := unstructured.NestedSlice(pod.Object, "status", field)
-		for _, s := range statuses {
-			containerStatus, _ := s.(map[string]any)
-			if containerStatus["name"] != container {
-				continue
+		for _, containerStatus := range live.Maps(pod.Object, "status", field) {
+			if containerStatus["name"] == container {
+				return live.Text(containerStatus, "state", "waiting", "reason"), live.Text(containerStatus, "state", "waiting", "message")
 			}
-			reason, _, _ = unstructured.NestedString(containerStatus, "state", "waiting", "reason")
-			message, _, _ = unstructured.NestedString(containerStatus, "state", "waiting", "message")
-			return reason, message
 		}
 	}
 	return "", ""
@@ -251,20 +227,15 @@ func (r *run) waitAdmission(ctx context.Context, changes []*Change) error {
 func (r *run) waitBundles(ctx context.Context, changes []*Change) error {
 	configurations := slices.DeleteFunc(slices.Clone(changes), func(c *Change) bool { return !isWebhookConfiguration(c.Desired) })
 	return r.until(ctx, r.options.Timeout, func(ctx context.Context) (string, error) {
-		return r.firstUnready(ctx, configurations, func(live *unstructured.Unstructured) (string, error) {
-			for _, webhook := range webhooksOf(live) {
-				if _, inside, _ := unstructured.NestedMap(webhook, "clientConfig", "service"); inside && !hasBundle(webhook) {
-					return name(live) + " to get the caBundle of its server", nil
+		return r.firstUnready(ctx, configurations, func(current *unstructured.Unstructured) (string, error) {
+			for _, webhook := range live.Maps(current.Object, "webhooks") {
+				if callsService(webhook) && !hasBundle(webhook) {
+					return kube.Name(current) + " to get the caBundle of its server", nil
 				}
 			}
 			return "", nil
 		})
 	})
-}
-
-func hasBundle(withClientConfig map[string]any) bool {
-	bundle, _, _ := unstructured.NestedString(withClientConfig, "clientConfig", "caBundle")
-	return bundle != ""
 }
 
 // waitControllers waits until the Deployments run, and have given their CA to the
@@ -284,9 +255,9 @@ func (r *run) waitInterceptors(ctx context.Context, changes []*Change) error {
 		return c.Desired.GetKind() != "ClusterInterceptor" || c.Desired.GetLabels()["server/type"] != "https"
 	})
 	return r.until(ctx, r.options.Timeout, func(ctx context.Context) (string, error) {
-		return r.firstUnready(ctx, interceptors, func(live *unstructured.Unstructured) (string, error) {
-			if spec, _, _ := unstructured.NestedMap(live.Object, "spec"); !hasBundle(spec) {
-				return name(live) + " to get the caBundle of its server", nil
+		return r.firstUnready(ctx, interceptors, func(current *unstructured.Unstructured) (string, error) {
+			if spec, _, _ := unstructured.NestedMap(current.Object, "spec"); !hasBundle(spec) {
+				return kube.Name(current) + " to get the caBundle of its server", nil
 			}
 			return "", nil
 		})
@@ -305,7 +276,7 @@ var probes = map[string]map[string]any{
 func (r *run) probeAdmission(ctx context.Context) (missing string, err error) {
 	for _, change := range r.plan.changes {
 		spec, known := probes[change.Desired.GetName()]
-		if !known || change.Desired.GetKind() != "CustomResourceDefinition" {
+		if !known || !isDefinition(change.Desired) {
 			continue
 		}
 		probe := probeOf(change.Desired, spec)
@@ -324,12 +295,7 @@ func (r *run) probeAdmission(ctx context.Context) (missing string, err error) {
 }
 
 func probeOf(crd *unstructured.Unstructured, spec map[string]any) *unstructured.Unstructured {
-	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
-	kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
-	probe := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
-	probe = probe.DeepCopy()
-	probe.SetGroupVersionKind(schema.GroupVersionKind{Group: group, Version: storageVersion(crd), Kind: kind})
-	probe.SetNamespace(live.ProbeNamespace)
-	probe.SetName("tekgate-probe")
+	probe := NewObject(StorageKind(crd), live.ProbeNamespace, "tekgate-probe")
+	probe.Object["spec"] = runtime.DeepCopyJSON(spec)
 	return probe
 }

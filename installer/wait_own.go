@@ -16,6 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // waitAsked waits until the API server asks Tekgate's admission server, and gets an
@@ -32,7 +34,7 @@ func (r *run) waitAsked(ctx context.Context, changes []*Change) error {
 	}
 	for _, change := range changes {
 		configuration := change.Desired
-		if configuration.GetName() != live.OwnConfiguration(configuration.GetKind()) || !namesService(configuration) {
+		if configuration.GetName() != live.OwnConfiguration(configuration.GetKind()) || !slices.ContainsFunc(live.Maps(configuration.Object, "webhooks"), callsService) {
 			continue
 		}
 		ask, err := r.question(ctx, configuration)
@@ -42,7 +44,7 @@ func (r *run) waitAsked(ctx context.Context, changes []*Change) error {
 		err = r.until(ctx, r.options.Timeout, func(ctx context.Context) (string, error) {
 			why, err := ask(ctx)
 			if why != "" {
-				why = fmt.Sprintf("the API server to ask Tekgate's admission server by %s (%s)", name(configuration), why)
+				why = fmt.Sprintf("the API server to ask Tekgate's admission server by %s (%s)", kube.Name(configuration), why)
 			}
 			return why, err
 		})
@@ -53,13 +55,6 @@ func (r *run) waitAsked(ctx context.Context, changes []*Change) error {
 	return nil
 }
 
-func namesService(configuration *unstructured.Unstructured) bool {
-	return slices.ContainsFunc(webhooksOf(configuration), func(webhook map[string]any) bool {
-		_, found, _ := unstructured.NestedMap(webhook, "clientConfig", "service")
-		return found
-	})
-}
-
 // question returns what shows whether the API server asks by a configuration: it says
 // what is missing. Of the one about runs nothing can be seen where there are no TaskRuns
 // yet, nor where the namespace is labelled to opt out.
@@ -68,7 +63,7 @@ func (r *run) question(ctx context.Context, configuration *unstructured.Unstruct
 		return r.asksAboutConfiguration, nil
 	}
 	unseen := func(context.Context) (string, error) { return "", nil }
-	definition, err := r.find(ctx, live.Definition, client.ObjectKey{Name: "taskruns.tekton.dev"})
+	definition, err := r.Get(ctx, live.Definition, "", "taskruns.tekton.dev")
 	if err != nil || definition == nil {
 		return unseen, err
 	}
@@ -76,26 +71,26 @@ func (r *run) question(ctx context.Context, configuration *unstructured.Unstruct
 		return unseen, err
 	}
 	// In the version that is stored, so that nobody has to convert it.
-	version := storageVersion(definition)
+	version := StorageKind(definition).Version
 	return func(ctx context.Context) (string, error) { return r.asksAboutRuns(ctx, version) }, nil
 }
 
 // leavesOut reports whether a configuration of Tekgate's leaves out the namespace of the
 // TaskRun that is created without keeping it.
 func (r *run) leavesOut(ctx context.Context, configuration *unstructured.Unstructured) (bool, error) {
-	namespace, err := r.find(ctx, live.Namespace, client.ObjectKey{Name: live.ProbeNamespace})
+	namespace, err := r.Get(ctx, live.Namespace, "", live.ProbeNamespace)
 	if err != nil || namespace == nil {
 		return true, ignoreForbidden(err)
 	}
-	for _, webhook := range webhooksOf(configuration) {
+	for _, webhook := range live.Maps(configuration.Object, "webhooks") {
 		var typed metav1.LabelSelector
 		written, _, _ := unstructured.NestedMap(webhook, "namespaceSelector")
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(written, &typed); err != nil {
-			return true, fmt.Errorf("reading the namespaceSelector of %s: %w", name(configuration), err)
+			return true, fmt.Errorf("reading the namespaceSelector of %s: %w", kube.Name(configuration), err)
 		}
 		selector, err := metav1.LabelSelectorAsSelector(&typed)
 		if err != nil {
-			return true, fmt.Errorf("reading the namespaceSelector of %s: %w", name(configuration), err)
+			return true, fmt.Errorf("reading the namespaceSelector of %s: %w", kube.Name(configuration), err)
 		}
 		if selector.Matches(labels.Set(namespace.GetLabels())) {
 			return false, nil
@@ -117,24 +112,18 @@ func (r *run) asksAboutRuns(ctx context.Context, version string) (missing string
 	return "", nil
 }
 
-// configurationWebhook judges Tekgate's own ConfigMap, whatever rules are on.
-const configurationWebhook = "configuration.validate.tekgate.dev"
-
 // asksAboutConfiguration has Tekgate's ConfigMap created without a configuration in it,
 // and without keeping it: the admission server refuses that. Who is not asked lets it
 // pass, or finds that it is there already.
 func (r *run) asksAboutConfiguration(ctx context.Context) (missing string, err error) {
-	empty := &unstructured.Unstructured{}
-	empty.SetGroupVersionKind(live.ConfigMap)
-	empty.SetNamespace(Namespace)
-	empty.SetName("tekgate-config")
+	empty := NewObject(live.ConfigMap, Namespace, wellknown.ConfigMap)
 	empty.SetLabels(map[string]string{"app.kubernetes.io/part-of": "tekgate"})
 	missing, err = unanswered(r.client.Create(ctx, empty, client.DryRunAll, client.FieldOwner(FieldManager)))
 	switch {
 	case missing != "":
 		return missing, nil
 	case err == nil || apierrors.IsAlreadyExists(err):
-		return configurationWebhook + " lets pass what it should refuse", nil
+		return wellknown.ValidateConfiguration + " lets pass what it should refuse", nil
 	}
 	return "", ignoreRefusal(err)
 }

@@ -25,14 +25,16 @@ import (
 	"testing"
 	"time"
 
+	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/e2e/child"
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
 const module = "github.com/cert-manager/cert-manager"
@@ -132,7 +134,7 @@ func Definitions(ctx context.Context) ([]*unstructured.Unstructured, error) {
 // Define installs the definitions, and returns once Certificates and Issuers are
 // served. Nobody obeys them yet.
 func Define(ctx context.Context, c *cluster.Cluster) error {
-	k, err := client.New(c.Config, client.Options{Scheme: runtime.NewScheme()})
+	k, err := kube.Client(c.Config, cmv1.AddToScheme)
 	if err != nil {
 		return err
 	}
@@ -145,15 +147,15 @@ func Define(ctx context.Context, c *cluster.Cluster) error {
 			return fmt.Errorf("applying %s: %w", d.GetName(), err)
 		}
 	}
-	for _, kind := range []string{"CertificateList", "CertificateRequestList", "IssuerList", "ClusterIssuerList"} {
-		list := &unstructured.UnstructuredList{}
-		list.SetAPIVersion("cert-manager.io/v1")
-		list.SetKind(kind)
+	lists := []client.ObjectList{
+		&cmv1.CertificateList{}, &cmv1.CertificateRequestList{}, &cmv1.IssuerList{}, &cmv1.ClusterIssuerList{},
+	}
+	for _, list := range lists {
 		err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
 			return k.List(ctx, list) == nil, nil
 		})
 		if err != nil {
-			return fmt.Errorf("waiting until %s is served: %w", kind, err)
+			return fmt.Errorf("waiting until %T is served: %w", list, err)
 		}
 	}
 	return nil

@@ -3,50 +3,57 @@ package certmanager_test
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"testing"
 	"time"
 
+	cmv1 "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/e2e/certmanager"
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
-const issue = `
-apiVersion: cert-manager.io/v1
-kind: Issuer
-metadata: {name: self, namespace: default}
-spec: {selfSigned: {}}
----
-apiVersion: cert-manager.io/v1
-kind: Certificate
-metadata: {name: ca, namespace: default}
-spec: {secretName: ca, isCA: true, commonName: a CA, issuerRef: {name: self}, privateKey: {algorithm: ECDSA, size: 256}}
----
-apiVersion: cert-manager.io/v1
-kind: Issuer
-metadata: {name: ca, namespace: default}
-spec: {ca: {secretName: ca}}
----
-apiVersion: cert-manager.io/v1
-kind: Certificate
-metadata: {name: leaf, namespace: default}
-spec: {secretName: leaf, dnsNames: [hook.default.svc], issuerRef: {name: ca}}
----
-apiVersion: admissionregistration.k8s.io/v1
-kind: MutatingWebhookConfiguration
-metadata: {name: mutate.example.com, annotations: {cert-manager.io/inject-ca-from: default/leaf}}
-webhooks:
-- name: mutate.example.com
-  admissionReviewVersions: [v1]
-  sideEffects: None
-  clientConfig: {url: "https://127.0.0.1:1"}
-`
+func named(name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: "default", Name: name}
+}
+
+func issuer(name string, config cmv1.IssuerConfig) *cmv1.Issuer {
+	return &cmv1.Issuer{ObjectMeta: named(name), Spec: cmv1.IssuerSpec{IssuerConfig: config}}
+}
+
+// objects are a self-signed CA, a leaf that it signs, and a webhook that trusts it.
+func objects() []client.Object {
+	ca := cmv1.CertificateSpec{
+		SecretName: "ca", IsCA: true, CommonName: "a CA", IssuerRef: cmmeta.IssuerReference{Name: "self"},
+		PrivateKey: &cmv1.CertificatePrivateKey{Algorithm: cmv1.ECDSAKeyAlgorithm, Size: 256},
+	}
+	leaf := cmv1.CertificateSpec{
+		SecretName: "leaf", DNSNames: []string{"hook.default.svc"}, IssuerRef: cmmeta.IssuerReference{Name: "ca"},
+	}
+	url, none := "https://127.0.0.1:1", admissionv1.SideEffectClassNone
+	return []client.Object{
+		issuer("self", cmv1.IssuerConfig{SelfSigned: &cmv1.SelfSignedIssuer{}}),
+		&cmv1.Certificate{ObjectMeta: named("ca"), Spec: ca},
+		issuer("ca", cmv1.IssuerConfig{CA: &cmv1.CAIssuer{SecretName: "ca"}}),
+		&cmv1.Certificate{ObjectMeta: named("leaf"), Spec: leaf},
+		&admissionv1.MutatingWebhookConfiguration{
+			ObjectMeta: metav1.ObjectMeta{
+				Name:        "mutate.example.com",
+				Annotations: map[string]string{cmv1.WantInjectAnnotation: "default/leaf"},
+			},
+			Webhooks: []admissionv1.MutatingWebhook{{
+				Name: "mutate.example.com", AdmissionReviewVersions: []string{"v1"}, SideEffects: &none,
+				ClientConfig: admissionv1.WebhookClientConfig{URL: &url},
+			}},
+		},
+	}
+}
 
 // What is run is cert-manager: a chain of a self-signed CA and a leaf is issued, and
 // its CA injected.
@@ -56,16 +63,12 @@ func TestIssues(t *testing.T) {
 	}
 	c := cluster.StartEmpty(t)
 	controllers := certmanager.Start(t, c)
-	k, err := client.New(c.Config, client.Options{})
+	k, err := kube.Client(c.Config, cmv1.AddToScheme, corev1.AddToScheme, admissionv1.AddToScheme)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for document := range bytes.SplitSeq([]byte(issue), []byte("\n---\n")) {
-		u := &unstructured.Unstructured{}
-		if err := yaml.Unmarshal(document, &u.Object); err != nil {
-			t.Fatal(err)
-		}
-		if err := k.Create(t.Context(), u); err != nil {
+	for _, obj := range objects() {
+		if err := k.Create(t.Context(), obj); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -80,16 +83,12 @@ func TestIssues(t *testing.T) {
 	if len(leaf.Data["tls.key"]) == 0 || !bytes.Equal(leaf.Data["ca.crt"], ca.Data["tls.crt"]) {
 		t.Errorf("the leaf's Secret has the keys %d, and its ca.crt is not the CA", len(leaf.Data))
 	}
-	configuration := &unstructured.Unstructured{}
-	configuration.SetAPIVersion("admissionregistration.k8s.io/v1")
-	configuration.SetKind("MutatingWebhookConfiguration")
+	configuration := &admissionv1.MutatingWebhookConfiguration{}
 	err = wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
 		if err := k.Get(ctx, client.ObjectKey{Name: "mutate.example.com"}, configuration); err != nil {
 			return false, err
 		}
-		hooks, _, _ := unstructured.NestedSlice(configuration.Object, "webhooks")
-		bundle, _, _ := unstructured.NestedString(hooks[0].(map[string]any), "clientConfig", "caBundle")
-		return bundle == base64.StdEncoding.EncodeToString(leaf.Data["ca.crt"]), nil
+		return bytes.Equal(configuration.Webhooks[0].ClientConfig.CABundle, leaf.Data["ca.crt"]), nil
 	})
 	if err != nil {
 		t.Errorf("the CA was not injected: %v; the log:\n%s", err, controllers.Log())

@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 var certificateChecks = []Check{
@@ -42,7 +44,7 @@ var certificateChecks = []Check{
 }
 
 // caSecretNames says in which Secret each server's CA lies.
-var caSecretNames = []string{"tekgate-webhook-ca", "tekgate-interceptor-ca"}
+var caSecretNames = []string{wellknown.WebhookCA, wellknown.InterceptorCA}
 
 func caSecrets(ctx context.Context, s *state) error {
 	var found problems
@@ -61,7 +63,7 @@ func caSecrets(ctx context.Context, s *state) error {
 			continue
 		}
 		if _, err := authority(secret, s.options.Now); err != nil {
-			found.add("%s: %v", live.Name(secret), err)
+			found.add("%s: %v", kube.Name(secret), err)
 		}
 	}
 	if missing == len(caSecretNames) {
@@ -72,8 +74,7 @@ func caSecrets(ctx context.Context, s *state) error {
 
 // authority returns the certificate of a CA's Secret. The key is not looked at.
 func authority(secret *unstructured.Unstructured, now time.Time) (*x509.Certificate, error) {
-	encoded, _, _ := unstructured.NestedString(secret.Object, "data", "tls.crt")
-	text, err := base64.StdEncoding.DecodeString(encoded)
+	text, err := base64.StdEncoding.DecodeString(live.Text(secret.Object, "data", "tls.crt"))
 	if err != nil || len(text) == 0 {
 		return nil, errors.New("it holds no tls.crt")
 	}
@@ -127,15 +128,15 @@ func bundles(ctx context.Context, s *state) ([]bundleOf, error) {
 	}
 	for _, configuration := range own {
 		for _, h := range hooks(configuration) {
-			all = append(all, bundleOf{live.Name(configuration) + ": webhook " + h.name, caSecretNames[0], h.bundle})
+			all = append(all, bundleOf{kube.Name(configuration) + ": webhook " + h.name, wellknown.WebhookCA, h.bundle})
 		}
 	}
 	published, err := s.Get(ctx, live.ClusterInterceptor, "", "tekgate")
 	if err != nil || published == nil {
 		return all, err
 	}
-	bundle, _, _ := unstructured.NestedString(published.Object, "spec", "clientConfig", "caBundle")
-	return append(all, bundleOf{live.Name(published), caSecretNames[1], bundle}), nil
+	bundle := live.Text(published.Object, "spec", "clientConfig", "caBundle")
+	return append(all, bundleOf{kube.Name(published), wellknown.InterceptorCA, bundle}), nil
 }
 
 func caBundles(ctx context.Context, s *state) error {

@@ -27,6 +27,7 @@ import (
 	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/certs"
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/kube"
 	"github.com/tekgate/tekgate/manifests"
 )
 
@@ -123,7 +124,7 @@ func (w *world) install() {
 	objects = append(objects, own...)
 	slices.SortStableFunc(objects, func(a, b *unstructured.Unstructured) int { return order(a) - order(b) })
 	for _, obj := range objects {
-		w.eventually("applying "+live.Name(obj), func() error {
+		w.eventually("applying "+kube.Name(obj), func() error {
 			return w.client.Apply(w.context, client.ApplyConfigurationFromUnstructured(obj.DeepCopy()), client.FieldOwner("tekgate"))
 		})
 	}

@@ -8,6 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 var configurationChecks = []Check{
@@ -28,17 +30,17 @@ var configurationChecks = []Check{
 
 // configuration returns Tekgate's, or nil where there is none.
 func (s *state) configuration(ctx context.Context) (*Configuration, error) {
-	cm, err := s.Get(ctx, live.ConfigMap, live.Tekgate, "tekgate-config")
+	cm, err := s.Get(ctx, live.ConfigMap, live.Tekgate, wellknown.ConfigMap)
 	if cm == nil {
 		return nil, err
 	}
-	text, found, _ := unstructured.NestedString(cm.Object, "data", "config.yaml")
+	text, found, _ := unstructured.NestedString(cm.Object, "data", wellknown.ConfigMapKey)
 	if !found {
-		return nil, fmt.Errorf("%s has no key config.yaml", live.Name(cm))
+		return nil, fmt.Errorf("%s has no key config.yaml", kube.Name(cm))
 	}
 	parsed, err := s.options.Parse([]byte(text))
 	if err != nil {
-		return nil, fmt.Errorf("%s: config.yaml: %w", live.Name(cm), err)
+		return nil, fmt.Errorf("%s: config.yaml: %w", kube.Name(cm), err)
 	}
 	return parsed, nil
 }
@@ -60,7 +62,7 @@ func configurationInForce(ctx context.Context, s *state) error {
 	if err != nil {
 		return err
 	}
-	if namespace != nil && namespace.GetAnnotations()["tekgate.dev/mutator"] != "" {
+	if namespace != nil && namespace.GetAnnotations()[wellknown.MutatorKey] != "" {
 		return skip("the namespace " + live.ProbeNamespace + ", which is asked about, has settings of its own")
 	}
 	_, hash, err := answer(ctx, s)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/kube"
 	"github.com/tekgate/tekgate/internal/object"
 )
 
@@ -42,7 +43,7 @@ func imagesMirrored(ctx context.Context, s *state) error {
 		for _, w := range workloads {
 			for _, field := range object.Images(w.Object) {
 				why := outside(configuration.Mirror, field.Value)
-				if line := live.Name(w) + ": " + field.Value + " " + why; why != "" && !seen[line] {
+				if line := kube.Name(w) + ": " + field.Value + " " + why; why != "" && !seen[line] {
 					seen[line] = true
 					found.add("%s", line)
 				}
@@ -84,7 +85,7 @@ func eventListenerImages(ctx context.Context, s *state) error {
 	for _, d := range deployments {
 		for _, container := range live.Containers(d) {
 			if container["name"] == "event-listener" && container["image"] != current {
-				found.add("%s still runs %v; Triggers gives out %s now", live.Name(d), container["image"], current)
+				found.add("%s still runs %v; Triggers gives out %s now", kube.Name(d), container["image"], current)
 			}
 		}
 	}

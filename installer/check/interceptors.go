@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
 var interceptorChecks = []Check{
@@ -30,8 +29,8 @@ func clusterInterceptors(ctx context.Context, s *state) error {
 			continue
 		}
 		secured++
-		if bundle, _, _ := unstructured.NestedString(ci.Object, "spec", "clientConfig", "caBundle"); bundle == "" {
-			found.add("%s has the label server/type=https and no caBundle: no EventListener runs until it has one", live.Name(ci))
+		if live.Text(ci.Object, "spec", "clientConfig", "caBundle") == "" {
+			found.add("%s has the label server/type=https and no caBundle: no EventListener runs until it has one", kube.Name(ci))
 		}
 	}
 	if secured == 0 {

@@ -1,6 +1,8 @@
 package check
 
 import (
+	certmanager "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+
 	"context"
 	"crypto/x509"
 	"encoding/base64"
@@ -11,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
 // issuedTo returns the Secret with what cert-manager issues to a server, which is also
@@ -55,16 +58,17 @@ func certificatesIssued(ctx context.Context, s *state) error {
 }
 
 func isIssued(ctx context.Context, s *state, name string, found *problems) error {
-	certificate, err := s.Get(ctx, live.Certificate, live.Tekgate, name)
+	certificate := &certmanager.Certificate{}
+	exists, err := s.Find(ctx, live.Tekgate, name, certificate)
 	if err != nil {
 		return err
 	}
-	if certificate == nil {
+	if !exists {
 		found.add("Certificate/%s/%s does not exist, and its server waits for it: run `tekgate install`", live.Tekgate, name)
 		return nil
 	}
 	if ready, why := live.Issued(certificate); !ready {
-		found.add("%s is not ready: %s", live.Name(certificate), why)
+		found.add("Certificate/%s/%s is not ready: %s", live.Tekgate, name, why)
 	}
 	secret, err := s.Get(ctx, live.Secret, live.Tekgate, name)
 	if err != nil {
@@ -73,7 +77,7 @@ func isIssued(ctx context.Context, s *state, name string, found *problems) error
 	if secret == nil {
 		found.add("Secret/%s/%s does not exist: cert-manager has not issued it", live.Tekgate, name)
 	} else if _, err := authority(secret, s.options.Now); err != nil {
-		found.add("%s: %v", live.Name(secret), err)
+		found.add("%s: %v", kube.Name(secret), err)
 	}
 	return nil
 }
@@ -85,8 +89,7 @@ func chain(ctx context.Context, s *state, name string) ([]*x509.Certificate, err
 	if err != nil || secret == nil {
 		return nil, err
 	}
-	encoded, _, _ := unstructured.NestedString(secret.Object, "data", "tls.crt")
-	text, err := base64.StdEncoding.DecodeString(encoded)
+	text, err := base64.StdEncoding.DecodeString(live.Text(secret.Object, "data", "tls.crt"))
 	if err != nil {
 		return nil, nil //nolint:nilerr // see above
 	}
@@ -138,14 +141,13 @@ func issuedExpiry(ctx context.Context, s *state, caSecret string, found *problem
 
 // expiringRoot finds an issuer's CA that is about to expire.
 func expiringRoot(secret *unstructured.Unstructured, now time.Time, found *problems) error {
-	encoded, _, _ := unstructured.NestedString(secret.Object, "data", "ca.crt")
-	text, err := base64.StdEncoding.DecodeString(encoded)
+	text, err := base64.StdEncoding.DecodeString(live.Text(secret.Object, "data", "ca.crt"))
 	if err != nil || len(text) == 0 {
 		return nil //nolint:nilerr // not every issuer says what its CA is
 	}
 	roots, err := parse(text)
 	if err != nil {
-		return fmt.Errorf("%s: its ca.crt %w", live.Name(secret), err)
+		return fmt.Errorf("%s: its ca.crt %w", kube.Name(secret), err)
 	}
 	newest := roots[0]
 	for _, c := range roots {
@@ -154,7 +156,7 @@ func expiringRoot(secret *unstructured.Unstructured, now time.Time, found *probl
 		}
 	}
 	if left := newest.NotAfter.Sub(now); left < min(soon, newest.NotAfter.Sub(newest.NotBefore)/6) {
-		found.add("%s: the CA of its issuer expires at %s", live.Name(secret), newest.NotAfter.UTC().Format(time.RFC3339))
+		found.add("%s: the CA of its issuer expires at %s", kube.Name(secret), newest.NotAfter.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

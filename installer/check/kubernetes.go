@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
 var kubernetesChecks = []Check{
@@ -59,7 +60,7 @@ func kubernetesVersion(ctx context.Context, s *state) error {
 		}
 		asked = true
 		if belowMinimum(server, minimum) {
-			found.add("%s needs Kubernetes %s or newer; this is %s", live.Name(d), minimum.Original(), info.GitVersion)
+			found.add("%s needs Kubernetes %s or newer; this is %s", kube.Name(d), minimum.Original(), info.GitVersion)
 		}
 	}
 	if !asked {

@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 var replicasCheck = Check{
@@ -43,9 +45,9 @@ func configurationReplicas(ctx context.Context, s *state) error {
 		asked++
 		switch {
 		case err != nil:
-			found.add("%s does not tell its configuration: %v", live.Name(pod), err)
+			found.add("%s does not tell its configuration: %v", kube.Name(pod), err)
 		case hash != configuration.Hash:
-			found.add("%s uses the configuration %s, and ConfigMap/tekgate/tekgate-config holds %s", live.Name(pod), hash, configuration.Hash)
+			found.add("%s uses the configuration %s, and ConfigMap/tekgate/tekgate-config holds %s", kube.Name(pod), hash, configuration.Hash)
 		}
 	}
 	if asked == 0 {
@@ -57,8 +59,8 @@ func configurationReplicas(ctx context.Context, s *state) error {
 // metricsPort is where a running replica of the admission server serves its
 // metrics; 0 for all other Pods.
 func metricsPort(pod *unstructured.Unstructured) int64 {
-	phase, _, _ := unstructured.NestedString(pod.Object, "status", "phase")
-	if pod.GetLabels()["app.kubernetes.io/name"] != "tekgate-webhook" || phase != "Running" || pod.GetDeletionTimestamp() != nil {
+	phase := live.Text(pod.Object, "status", "phase")
+	if pod.GetLabels()["app.kubernetes.io/name"] != wellknown.Webhook || phase != "Running" || pod.GetDeletionTimestamp() != nil {
 		return 0
 	}
 	for _, container := range live.Maps(pod.Object, "spec", "containers") {

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // kindsWithImages are the workloads that are looked at.
@@ -51,7 +52,7 @@ func webhookDeployment(ctx context.Context, s *state) error {
 			return skip("the webhook configurations call a URL outside the cluster")
 		}
 	}
-	return deploymentReady(ctx, s, "tekgate-webhook")
+	return deploymentReady(ctx, s, wellknown.Webhook)
 }
 
 func interceptorDeployment(ctx context.Context, s *state) error {
@@ -60,11 +61,11 @@ func interceptorDeployment(ctx context.Context, s *state) error {
 		return err
 	}
 	if published != nil {
-		if url, _, _ := unstructured.NestedString(published.Object, "spec", "clientConfig", "url"); url != "" {
+		if live.Text(published.Object, "spec", "clientConfig", "url") != "" {
 			return skip("the ClusterInterceptor names a URL outside the cluster")
 		}
 	}
-	return deploymentReady(ctx, s, "tekgate-interceptor")
+	return deploymentReady(ctx, s, wellknown.Interceptor)
 }
 
 func deploymentReady(ctx context.Context, s *state, name string) error {

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
 var tektonChecks = []Check{
@@ -73,7 +74,7 @@ func definitions(names ...string) func(context.Context, *state) error {
 			case crd == nil:
 				found.add("CustomResourceDefinition/%s does not exist: run `tekgate install`", name)
 			case !conditionTrue(crd, "Established"):
-				found.add("%s is not established", live.Name(crd))
+				found.add("%s is not established", kube.Name(crd))
 			}
 		}
 		return found.err()
@@ -112,14 +113,14 @@ func ready(ctx context.Context, s *state, deployments []*unstructured.Unstructur
 			continue
 		}
 		if want == 0 {
-			found.add("%s is scaled to 0 replicas", live.Name(d))
+			found.add("%s is scaled to 0 replicas", kube.Name(d))
 			continue
 		}
 		why, err := waitingFor(ctx, s, d)
 		if err != nil {
 			return err
 		}
-		found.add("%s has %d of %d replicas ready%s", live.Name(d), have, want, why)
+		found.add("%s has %d of %d replicas ready%s", kube.Name(d), have, want, why)
 	}
 	return found.err()
 }
@@ -133,8 +134,7 @@ func waitingFor(ctx context.Context, s *state, deployment *unstructured.Unstruct
 	}
 	for _, pod := range pods {
 		for _, status := range slices.Concat(live.Maps(pod.Object, "status", "initContainerStatuses"), live.Maps(pod.Object, "status", "containerStatuses")) {
-			reason, _, _ := unstructured.NestedString(status, "state", "waiting", "reason")
-			message, _, _ := unstructured.NestedString(status, "state", "waiting", "message")
+			reason, message := live.Text(status, "state", "waiting", "reason"), live.Text(status, "state", "waiting", "message")
 			if reason != "" && reason != "ContainerCreating" && reason != "PodInitializing" {
 				return fmt.Sprintf(": Pod %s: %s of image %v: %s", pod.GetName(), reason, status["image"], firstLine(message)), nil
 			}
@@ -173,10 +173,10 @@ func registered(namespace, service string) func(context.Context, *state) error {
 				}
 				seen++
 				if hook.bundle == "" {
-					found.add("%s: webhook %s has no caBundle: %s has not written it yet", live.Name(configuration), hook.name, service)
+					found.add("%s: webhook %s has no caBundle: %s has not written it yet", kube.Name(configuration), hook.name, service)
 				}
 				if len(hook.rules) == 0 {
-					found.add("%s: webhook %s has no rules: %s has not written them yet", live.Name(configuration), hook.name, service)
+					found.add("%s: webhook %s has no rules: %s has not written them yet", kube.Name(configuration), hook.name, service)
 				}
 			}
 		}
@@ -189,14 +189,14 @@ func registered(namespace, service string) func(context.Context, *state) error {
 
 // probe asks the server what would become of a TaskRun.
 func probe(ctx context.Context, s *state) (*unstructured.Unstructured, error) {
-	version, err := s.Served(live.TaskRun)
+	kind, served, err := s.Served(live.TaskRun)
 	if err != nil {
 		return nil, err
 	}
-	if version == "" {
+	if !served {
 		return nil, errors.New("the server does not serve TaskRuns: see the check pipelines-definitions")
 	}
-	run := live.ProbeRun(version)
+	run := live.ProbeRun(kind.Version)
 	if err := s.Try(ctx, run); err != nil {
 		return nil, fmt.Errorf("a TaskRun in namespace %s would be refused: %w", live.ProbeNamespace, err)
 	}
@@ -208,7 +208,7 @@ func taskRunAccepted(ctx context.Context, s *state) error {
 	if err != nil {
 		return err
 	}
-	if account, _, _ := unstructured.NestedString(run.Object, "spec", "serviceAccountName"); account == "" {
+	if live.Text(run.Object, "spec", "serviceAccountName") == "" {
 		return fmt.Errorf("a TaskRun came back without a serviceAccountName, which Tekton's webhook would have set: it was not asked")
 	}
 	return nil
@@ -221,14 +221,14 @@ func storedVersions(ctx context.Context, s *state) error {
 	}
 	var found problems
 	for _, crd := range crds {
-		group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
+		group := live.Text(crd.Object, "spec", "group")
 		if group != "tekton.dev" && !strings.HasSuffix(group, ".tekton.dev") {
 			continue
 		}
 		stored, _, _ := unstructured.NestedStringSlice(crd.Object, "status", "storedVersions")
 		for _, version := range stored {
 			if !serves(crd, version) {
-				found.add("%s may hold objects that are stored as %s, which it does not serve", live.Name(crd), version)
+				found.add("%s may hold objects that are stored as %s, which it does not serve", kube.Name(crd), version)
 			}
 		}
 	}

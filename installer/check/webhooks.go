@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
 var webhookChecks = []Check{
@@ -48,10 +49,7 @@ type hook struct {
 func hooks(configuration *unstructured.Unstructured) []hook {
 	var all []hook
 	for _, w := range live.Maps(configuration.Object, "webhooks") {
-		text := func(path ...string) string {
-			value, _, _ := unstructured.NestedString(w, path...)
-			return value
-		}
+		text := func(path ...string) string { return live.Text(w, path...) }
 		h := hook{
 			name: text("name"), policy: text("failurePolicy"), bundle: text("clientConfig", "caBundle"),
 			namespace: text("clientConfig", "service", "namespace"), service: text("clientConfig", "service", "name"), url: text("clientConfig", "url"),
@@ -105,7 +103,7 @@ func webhookOrder(ctx context.Context, s *state) error {
 	var found problems
 	for _, configuration := range configurations {
 		if configuration.GetName() < own && slices.ContainsFunc(hooks(configuration), func(h hook) bool { return h.namespace == live.Pipelines }) {
-			found.add("%s is called before %s", live.Name(configuration), own)
+			found.add("%s is called before %s", kube.Name(configuration), own)
 		}
 	}
 	return found.err()
@@ -124,12 +122,12 @@ func webhookExclusions(ctx context.Context, s *state) error {
 		for _, h := range hooks(configuration) {
 			for _, namespace := range append([]string{"kube-system"}, live.Namespaces...) {
 				if !h.own && !slices.Contains(h.excluded, namespace) {
-					found.add("%s: webhook %s is asked about namespace %s", live.Name(configuration), h.name, namespace)
+					found.add("%s: webhook %s is asked about namespace %s", kube.Name(configuration), h.name, namespace)
 				}
 			}
 			for _, rule := range h.rules {
 				if core := coreKinds(rule, h); core != "" {
-					found.add("%s: webhook %s is asked about %s of the core group", live.Name(configuration), h.name, core)
+					found.add("%s: webhook %s is asked about %s of the core group", kube.Name(configuration), h.name, core)
 				}
 			}
 		}
@@ -159,7 +157,7 @@ func webhookFailurePolicy(ctx context.Context, s *state) error {
 	for _, configuration := range own {
 		for _, h := range hooks(configuration) {
 			if h.timeout > 10 {
-				found.add("%s: webhook %s may hold up a request for %d seconds", live.Name(configuration), h.name, h.timeout)
+				found.add("%s: webhook %s may hold up a request for %d seconds", kube.Name(configuration), h.name, h.timeout)
 			}
 			if h.policy != "Fail" || h.url != "" {
 				continue
@@ -169,7 +167,7 @@ func webhookFailurePolicy(ctx context.Context, s *state) error {
 				return err
 			}
 			if have := readyOf(deployment); have < 2 {
-				found.add("%s: webhook %s has failurePolicy Fail and %d ready replicas; it needs two", live.Name(configuration), h.name, have)
+				found.add("%s: webhook %s has failurePolicy Fail and %d ready replicas; it needs two", kube.Name(configuration), h.name, have)
 			}
 		}
 	}

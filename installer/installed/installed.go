@@ -16,6 +16,7 @@ import (
 	"github.com/tekgate/tekgate/installer"
 	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/kube"
 	"github.com/tekgate/tekgate/internal/object"
 )
 
@@ -182,8 +183,8 @@ func (r reader) webhooks(ctx context.Context) error {
 			for _, w := range live.Maps(configuration.Object, "webhooks") {
 				name, _ := w["name"].(string)
 				policy, _ := w["failurePolicy"].(string)
-				bundle, _, _ := unstructured.NestedString(w, "clientConfig", "caBundle")
-				r.Webhooks = append(r.Webhooks, Webhook{live.Name(configuration), name, policy, bundle != "", len(live.Maps(w, "rules"))})
+				bundle := live.Text(w, "clientConfig", "caBundle")
+				r.Webhooks = append(r.Webhooks, Webhook{kube.Name(configuration), name, policy, bundle != "", len(live.Maps(w, "rules"))})
 			}
 		}
 	}
@@ -219,7 +220,7 @@ func (r reader) interceptors(ctx context.Context) error {
 		return err
 	}
 	for _, ci := range all {
-		bundle, _, _ := unstructured.NestedString(ci.Object, "spec", "clientConfig", "caBundle")
+		bundle := live.Text(ci.Object, "spec", "clientConfig", "caBundle")
 		r.ClusterInterceptors = append(r.ClusterInterceptors, Interceptor{ci.GetName(), ci.GetLabels()["server/type"] == "https", bundle != ""})
 	}
 	return nil
@@ -232,7 +233,7 @@ func (r reader) missing(ctx context.Context, inventory *installer.Inventory) err
 			return err
 		}
 		if found == nil {
-			r.Missing = append(r.Missing, live.Name(obj))
+			r.Missing = append(r.Missing, kube.Name(obj))
 		}
 	}
 	return nil

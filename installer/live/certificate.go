@@ -1,25 +1,22 @@
 package live
 
 import (
-	"fmt"
-
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	certmanager "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
+	cmmeta "github.com/cert-manager/cert-manager/pkg/apis/meta/v1"
 )
 
-// Issued says whether a Certificate of cert-manager's is ready, or why it is not, in
+// Issued reports whether cert-manager has issued a Certificate, or else why not, in
 // cert-manager's words: the reason why its last attempt failed, if there was one.
-func Issued(certificate *unstructured.Unstructured) (ready bool, why string) {
-	conditions, _, _ := unstructured.NestedSlice(certificate.Object, "status", "conditions")
+func Issued(certificate *certmanager.Certificate) (ready bool, why string) {
 	why, failed := "cert-manager has not looked at it: see whether its controller runs", ""
-	for _, c := range conditions {
-		condition, _ := c.(map[string]any)
-		text := fmt.Sprintf("%v: %v", condition["reason"], condition["message"])
+	for _, condition := range certificate.Status.Conditions {
+		text := condition.Reason + ": " + condition.Message
 		switch {
-		case condition["type"] == "Ready" && condition["status"] == "True":
+		case condition.Type == certmanager.CertificateConditionReady && condition.Status == cmmeta.ConditionTrue:
 			return true, "" // whatever became of a renewal since
-		case condition["type"] == "Ready":
+		case condition.Type == certmanager.CertificateConditionReady:
 			why = text
-		case condition["type"] == "Issuing" && condition["status"] == "False":
+		case condition.Type == certmanager.CertificateConditionIssuing && condition.Status == cmmeta.ConditionFalse:
 			failed = text
 		}
 	}

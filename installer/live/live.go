@@ -12,22 +12,23 @@ import (
 	"fmt"
 	"slices"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
+	certmanager "github.com/cert-manager/cert-manager/pkg/apis/certmanager/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // The namespaces that an installation has.
 const (
-	Pipelines = "tekton-pipelines"
-	Resolvers = "tekton-pipelines-resolvers"
-	Tekgate   = "tekgate"
+	Pipelines = wellknown.PipelinesNamespace
+	Resolvers = wellknown.ResolversNamespace
+	Tekgate   = wellknown.TekgateNamespace
 )
 
 // Namespaces are all of them.
@@ -49,27 +50,24 @@ var (
 	TaskRun            = schema.GroupKind{Group: "tekton.dev", Kind: "TaskRun"}
 )
 
-// Cluster is a cluster that is only looked at.
+// Cluster is a cluster that is only read. Writes through its client are dry runs.
 type Cluster struct {
-	client    client.Client
+	kube.Reader
 	discovery *discovery.DiscoveryClient
 }
 
 // Connect prepares to look at the cluster that config names. Nothing is sent
 // yet but what it takes to know which kinds are served.
 func Connect(config *rest.Config) (*Cluster, error) {
-	config = rest.CopyConfig(config)
-	// One user's look is no load; the server's own fairness is enough.
-	config.QPS = -1
-	d, err := discovery.NewDiscoveryClientForConfig(config)
+	d, err := discovery.NewDiscoveryClientForConfig(kube.Unthrottled(config))
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
 	}
-	c, err := client.New(config, client.Options{Scheme: runtime.NewScheme()})
+	c, err := kube.Client(config, certmanager.AddToScheme)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+		return nil, err
 	}
-	return &Cluster{client: client.NewDryRunClient(c), discovery: d}, nil
+	return &Cluster{Reader: kube.NewReader(client.NewDryRunClient(c)), discovery: d}, nil
 }
 
 // Version asks the server for its version.
@@ -80,56 +78,11 @@ func (c *Cluster) Raw(ctx context.Context, path string) ([]byte, error) {
 	return c.discovery.RESTClient().Get().AbsPath(path).DoRaw(ctx)
 }
 
-// Get returns an object, or nil where it is absent.
-func (c *Cluster) Get(ctx context.Context, kind schema.GroupVersionKind, namespace, name string) (*unstructured.Unstructured, error) {
-	obj := &unstructured.Unstructured{}
-	obj.SetGroupVersionKind(kind)
-	err := c.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, obj)
-	switch {
-	case absent(err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("reading %s %s: %w", kind.Kind, name, err)
-	}
-	return obj, nil
-}
-
-// List returns the objects of a kind, ordered as the server has them; none where
-// the kind is absent.
-func (c *Cluster) List(ctx context.Context, kind schema.GroupVersionKind, options ...client.ListOption) ([]*unstructured.Unstructured, error) {
-	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(kind)
-	err := c.client.List(ctx, list, options...)
-	if err != nil && !absent(err) {
-		return nil, fmt.Errorf("listing %ss: %w", kind.Kind, err)
-	}
-	objects := make([]*unstructured.Unstructured, 0, len(list.Items))
-	for i := range list.Items {
-		objects = append(objects, &list.Items[i])
-	}
-	return objects, nil
-}
-
-// Served returns the version of a kind that the server prefers, and no version where
-// the kind is absent.
-func (c *Cluster) Served(kind schema.GroupKind) (version string, err error) {
-	mapping, err := c.client.RESTMapper().RESTMapping(kind)
-	switch {
-	case absent(err):
-		return "", nil
-	case err != nil:
-		return "", fmt.Errorf("asking in which version %s is served: %w", kind, err)
-	}
-	return mapping.GroupVersionKind.Version, nil
-}
-
 // Try asks the server to create obj without keeping it, and leaves in obj what
 // the server and its webhooks would have made of it.
 func (c *Cluster) Try(ctx context.Context, obj *unstructured.Unstructured) error {
-	return c.client.Create(ctx, obj)
+	return c.Client().Create(ctx, obj)
 }
-
-func absent(err error) bool { return apierrors.IsNotFound(err) || meta.IsNoMatchError(err) }
 
 // In returns the objects of a kind in the given namespaces.
 func (c *Cluster) In(ctx context.Context, kind schema.GroupVersionKind, namespaces ...string) ([]*unstructured.Unstructured, error) {
@@ -174,6 +127,12 @@ func Containers(workload *unstructured.Unstructured) []map[string]any {
 	return Maps(workload.Object, path...)
 }
 
+// Text returns a string field of an object, or "" if there is none.
+func Text(fields map[string]any, path ...string) string {
+	value, _, _ := unstructured.NestedString(fields, path...)
+	return value
+}
+
 // Maps returns the maps of a list in an object; none where there is no such list.
 func Maps(obj map[string]any, path ...string) []map[string]any {
 	list, _, _ := unstructured.NestedSlice(obj, path...)
@@ -211,14 +170,3 @@ func Replicas(deployment *unstructured.Unstructured) (ready, desired int64) {
 	}
 	return min(ready, updated), desired
 }
-
-// Name is how an object is called in messages: kind, namespace and name.
-func Name(obj *unstructured.Unstructured) string {
-	if obj.GetNamespace() == "" {
-		return obj.GetKind() + "/" + obj.GetName()
-	}
-	return obj.GetKind() + "/" + obj.GetNamespace() + "/" + obj.GetName()
-}
-
-// Reader reads as the other methods do, with the server's own errors.
-func (c *Cluster) Reader() client.Reader { return c.client }

@@ -18,6 +18,8 @@ import (
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
+
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // owner is the field manager of what this package writes.
@@ -274,7 +276,7 @@ func withPullSecret(text, name string) (string, error) {
 	return string(out), err
 }
 
-const systemNamespace = "tekton-pipelines"
+const systemNamespace = wellknown.PipelinesNamespace
 
 // configMap changes one key of a ConfigMap of Tekton's.
 func (w Writer) configMap(ctx context.Context, name, key string, change func(string) (string, error)) error {

@@ -100,7 +100,7 @@ func (r *Report) Err() error {
 
 // Status returns what is installed.
 func Status(ctx context.Context, cluster *live.Cluster) (*installed.Status, error) {
-	inventory, err := installer.ReadInventory(ctx, cluster.Reader())
+	inventory, err := installer.ReadInventory(ctx, cluster.Client())
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ type Loaded struct {
 	config      *config.Configuration
 	registries  registry.Options
 	own         []*unstructured.Unstructured // those of Tekgate
+	references  *installer.References        // of Objects
 	certManager bool                         // it issues the servers' certificates
 }
 
@@ -74,12 +75,13 @@ func (s *Source) Read(ctx context.Context, streams cli.Streams) (*Loaded, error)
 		config: c, registries: s.Registries.Options(), own: own,
 		certManager: c.Certificates.Source == config.SourceCertManager,
 	}
+	l.references = installer.FindReferences(l.Objects)
 	return l, installer.Distinct(l.Objects)
 }
 
 // Render rewrites the images, and fills in the configuration.
 func (l *Loaded) Render(errOut io.Writer) (*Rendered, error) {
-	images, err := installer.Rewrite(l.Objects, l.Rules)
+	images, err := l.references.Rewrite(l.Rules)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +103,7 @@ func (l *Loaded) Render(errOut io.Writer) (*Rendered, error) {
 // probe requests every image from the mirrors, chooses the candidate that exists, and
 // returns a finding for each image without one.
 func (l *Loaded) probe(ctx context.Context, platforms []string, errOut io.Writer) ([]installer.Finding, error) {
-	candidates := installer.Candidates(l.Objects, l.Rules)
+	candidates := l.references.Candidates(l.Rules)
 	results := registry.Probe(ctx, registry.ProbeRequest{Images: candidates, Platforms: platforms}, l.registries)
 	if err := ctx.Err(); err != nil {
 		return nil, err

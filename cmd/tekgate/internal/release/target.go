@@ -87,7 +87,7 @@ func (t *Target) probe(
 		return nil, nil
 	}
 	// Images without a rule are reported before minutes are spent on a slow mirror.
-	if _, err := installer.Rewrite(copies(l.Objects), l.Rules); err != nil {
+	if err := l.references.Check(l.Rules); err != nil {
 		return nil, err
 	}
 	platforms, err := cluster.Platforms(ctx)
@@ -95,14 +95,6 @@ func (t *Target) probe(
 		return nil, err
 	}
 	return l.probe(ctx, platforms, errOut)
-}
-
-func copies(objects []*unstructured.Unstructured) []*unstructured.Unstructured {
-	copied := make([]*unstructured.Unstructured, len(objects))
-	for i := range objects {
-		copied[i] = objects[i].DeepCopy()
-	}
-	return copied
 }
 
 // trust makes Tekton's controllers trust the authorities in --ca-file.

@@ -18,6 +18,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
 	"github.com/tekgate/tekgate/installer"
+	"github.com/tekgate/tekgate/installer/uninstall"
 	"github.com/tekgate/tekgate/manifests"
 )
 
@@ -74,7 +75,7 @@ func (u *uninstallFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	removal, err := cluster.PlanUninstall(ctx, options)
+	removal, err := uninstall.Plan(ctx, cluster.Client(), options)
 	if err != nil {
 		return err
 	}
@@ -90,19 +91,19 @@ func (u *uninstallFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	if u.save != "" {
-		if err := save(ctx, cluster, removal, u.save, errOut); err != nil {
+		if err := save(ctx, removal, u.save, errOut); err != nil {
 			return err
 		}
 	}
-	if err := cluster.Uninstall(ctx, removal, options, removing{errOut}); err != nil {
+	if err := removal.Run(ctx, removing{errOut}); err != nil {
 		return err
 	}
 	fmt.Fprintln(errOut, "uninstalled")
 	return nil
 }
 
-func (u *uninstallFlags) connect(ctx context.Context) (*installer.Cluster, installer.UninstallOptions, error) {
-	options := installer.UninstallOptions{Purge: u.purge, Timeout: u.timeout, RemoveFinalizers: u.finalizers}
+func (u *uninstallFlags) connect(ctx context.Context) (*installer.Cluster, uninstall.Options, error) {
+	options := uninstall.Options{Purge: u.purge, Timeout: u.timeout, RemoveFinalizers: u.finalizers}
 	config, err := u.kube.RESTConfig()
 	if err != nil {
 		return nil, options, err
@@ -142,7 +143,7 @@ func embeddedObjects() ([]*unstructured.Unstructured, error) {
 }
 
 // sayRemoval prints what goes and what stays.
-func sayRemoval(errOut io.Writer, r *installer.Removal, purge bool) {
+func sayRemoval(errOut io.Writer, r *uninstall.Removal, purge bool) {
 	if r.Empty() {
 		fmt.Fprintln(errOut, "there is nothing to remove: Tekgate has installed nothing here, or it is uninstalled")
 	}
@@ -162,7 +163,7 @@ func sayRemoval(errOut io.Writer, r *installer.Removal, purge bool) {
 }
 
 // sayUsers prints what becomes of the objects that users made.
-func sayUsers(errOut io.Writer, r *installer.Removal, purge bool) {
+func sayUsers(errOut io.Writer, r *uninstall.Removal, purge bool) {
 	fate := "stay"
 	if purge {
 		fate = "DIE"
@@ -203,8 +204,8 @@ func (u *uninstallFlags) confirm(s cli.Streams) error {
 }
 
 // save writes what users made to a file that only the user may read.
-func save(ctx context.Context, cluster *installer.Cluster, r *installer.Removal, path string, errOut io.Writer) error {
-	saved, leftOut, err := cluster.Backup(ctx, r)
+func save(ctx context.Context, r *uninstall.Removal, path string, errOut io.Writer) error {
+	saved, leftOut, err := r.Backup(ctx)
 	if err != nil {
 		return err
 	}

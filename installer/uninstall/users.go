@@ -1,4 +1,4 @@
-package installer
+package uninstall
 
 import (
 	"context"
@@ -9,12 +9,15 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/installer"
+	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
 // firstToGo is the order of the kinds whose order matters: first what starts
@@ -28,19 +31,19 @@ const listTimeout = 15 * time.Second
 
 // userObjects lists, kind by kind, what users have made of the kinds that are
 // installed. Their metadata alone are read.
-func (c *Cluster) userObjects(ctx context.Context, found, known []*unstructured.Unstructured) ([]UserObjects, error) {
+func (r *Removal) userObjects(ctx context.Context, found, known []*unstructured.Unstructured) ([]UserObjects, error) {
 	ours := map[string]bool{}
 	for _, obj := range known {
-		ours[identity(obj)] = true
+		ours[kube.Identity(obj)] = true
 	}
-	ours["triggers.tekton.dev ClusterInterceptor/tekgate"] = true
+	ours[kube.Identity(interceptor)] = true
 	var all []UserObjects
 	for _, crd := range found {
-		if crd.GetKind() != "CustomResourceDefinition" {
+		if crd.GetKind() != live.Definition.Kind {
 			continue
 		}
-		users := UserObjects{Kind: storedKind(crd), definition: crd}
-		if err := c.listUsers(ctx, &users, ours); err != nil {
+		users := UserObjects{Kind: installer.StorageKind(crd), definition: crd}
+		if err := r.listUsers(ctx, &users, ours); err != nil {
 			return nil, err
 		}
 		if len(users.Names) > 0 || users.Unknown != "" {
@@ -58,29 +61,14 @@ func rank(u UserObjects) int {
 	return len(firstToGo)
 }
 
-// storedKind is a definition's kind in the version in which most objects are
-// stored, so that the fewest have to be converted.
-func storedKind(crd *unstructured.Unstructured) schema.GroupVersionKind {
-	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
-	kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
-	versions, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
-	for _, v := range versions {
-		version, _ := v.(map[string]any)
-		if name, _ := version["name"].(string); version["storage"] == true {
-			return schema.GroupVersionKind{Group: group, Version: name, Kind: kind}
-		}
-	}
-	return schema.GroupVersionKind{Group: group, Kind: kind}
-}
-
-func (c *Cluster) listUsers(ctx context.Context, users *UserObjects, ours map[string]bool) error {
+func (r *Removal) listUsers(ctx context.Context, users *UserObjects, ours map[string]bool) error {
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(users.Kind)
 	asking, done := context.WithTimeout(ctx, listTimeout)
 	defer done()
-	err := c.client.List(asking, list)
+	err := r.cluster.Client().List(asking, list)
 	switch {
-	case apierrors.IsNotFound(err), meta.IsNoMatchError(err):
+	case kube.Absent(err):
 		return nil
 	case err != nil && ctx.Err() == nil:
 		users.Unknown = err.Error()
@@ -91,7 +79,7 @@ func (c *Cluster) listUsers(ctx context.Context, users *UserObjects, ours map[st
 	users.Names, users.objects, users.Unknown = nil, nil, ""
 	for _, item := range list.Items {
 		item.SetGroupVersionKind(users.Kind)
-		if ours[users.Kind.Group+" "+subject(&item)] {
+		if ours[kube.Identity(&item)] {
 			continue
 		}
 		users.objects = append(users.objects, item)
@@ -101,24 +89,24 @@ func (c *Cluster) listUsers(ctx context.Context, users *UserObjects, ours map[st
 }
 
 // removeUsers deletes what users have made, kind by kind, and waits for it.
-func (c *Cluster) removeUsers(ctx context.Context, all []UserObjects, options UninstallOptions, report Removing) error {
-	for i := range all {
-		users := &all[i]
+func (r *Removal) removeUsers(ctx context.Context, report Reporter) error {
+	for i := range r.Users {
+		users := &r.Users[i]
 		if users.Unknown != "" {
-			if err := c.readable(ctx, users); err != nil {
+			if err := r.readable(ctx, users); err != nil {
 				return err
 			}
 		}
 		report.Stage("users' "+users.Kind.Kind+" objects", len(users.objects))
 		tasks, working := errgroup.WithContext(ctx)
-		tasks.SetLimit(parallel)
-		quiet := &collected{}
+		tasks.SetLimit(installer.Parallel)
+		silent := quiet{}
 		for i := range users.objects {
-			tasks.Go(func() error { return c.delete(working, &users.objects[i], quiet) })
+			tasks.Go(func() error { return r.delete(working, &users.objects[i], silent) })
 		}
 		err := tasks.Wait()
 		if err == nil {
-			err = c.usersGone(ctx, users, options)
+			err = r.usersGone(ctx, users)
 		}
 		if err != nil {
 			return err
@@ -130,22 +118,22 @@ func (c *Cluster) removeUsers(ctx context.Context, all []UserObjects, options Un
 	return nil
 }
 
-// collected ignores what is said by several goroutines at once.
-type collected struct{}
+// quiet ignores what is said by several goroutines at once.
+type quiet struct{}
 
-func (*collected) Stage(string, int) {}
-func (*collected) Removed(string)    {}
+func (quiet) Stage(string, int) {}
+func (quiet) Removed(string)    {}
 
 // readable lists objects that could not be listed, after telling the server to
 // no longer ask the conversion webhook: where Tekton's has no Pods, whatever is
 // stored in an older version could be neither read nor deleted.
-func (c *Cluster) readable(ctx context.Context, users *UserObjects) error {
+func (r *Removal) readable(ctx context.Context, users *UserObjects) error {
 	patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"conversion":{"strategy":"None","webhook":null}}}`))
-	if err := c.client.Patch(ctx, users.definition.DeepCopy(), patch); err != nil {
-		return fmt.Errorf("%s: turning conversion off: %w", name(users.definition), err)
+	if err := r.cluster.Client().Patch(ctx, users.definition.DeepCopy(), patch); err != nil {
+		return fmt.Errorf("%s: turning conversion off: %w", kube.Name(users.definition), err)
 	}
 	return gone(ctx, definitionsTimeout, func() ([]string, error) {
-		if err := c.listUsers(ctx, users, nil); err != nil || users.Unknown == "" {
+		if err := r.listUsers(ctx, users, nil); err != nil || users.Unknown == "" {
 			return nil, err
 		}
 		return []string{users.Kind.Kind + ": " + users.Unknown}, nil
@@ -158,16 +146,16 @@ const definitionsTimeout = 30 * time.Second
 
 // usersGone waits until objects are gone. Finalizers that nobody takes off within
 // half of the time are taken off here, if that was asked for.
-func (c *Cluster) usersGone(ctx context.Context, users *UserObjects, options UninstallOptions) error {
+func (r *Removal) usersGone(ctx context.Context, users *UserObjects) error {
 	doomed := map[types.UID]bool{}
 	for _, obj := range users.objects {
 		doomed[obj.GetUID()] = true
 	}
-	patience := time.Now().Add(options.Timeout / 2)
-	return gone(ctx, options.Timeout, func() ([]string, error) {
+	patience := time.Now().Add(r.options.Timeout / 2)
+	return gone(ctx, r.options.Timeout, func() ([]string, error) {
 		var now UserObjects
 		now.Kind = users.Kind
-		if err := c.listUsers(ctx, &now, nil); err != nil {
+		if err := r.listUsers(ctx, &now, nil); err != nil {
 			return nil, err
 		}
 		var left []string
@@ -176,9 +164,9 @@ func (c *Cluster) usersGone(ctx context.Context, users *UserObjects, options Uni
 			if !doomed[obj.GetUID()] {
 				continue
 			}
-			left = append(left, subject(obj)+", which "+finalizerReason(obj.GetFinalizers()))
-			if options.RemoveFinalizers && time.Now().After(patience) {
-				if err := c.unfinalize(ctx, obj); err != nil {
+			left = append(left, kube.Name(obj)+", which "+finalizerReason(obj.GetFinalizers()))
+			if r.options.RemoveFinalizers && time.Now().After(patience) {
+				if err := r.unfinalize(ctx, obj); err != nil {
 					return nil, err
 				}
 			}
@@ -187,10 +175,10 @@ func (c *Cluster) usersGone(ctx context.Context, users *UserObjects, options Uni
 	})
 }
 
-func (c *Cluster) unfinalize(ctx context.Context, obj *metav1.PartialObjectMetadata) error {
-	err := c.client.Patch(ctx, obj.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)))
+func (r *Removal) unfinalize(ctx context.Context, obj *metav1.PartialObjectMetadata) error {
+	err := r.cluster.Client().Patch(ctx, obj.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)))
 	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("%s: taking its finalizers off: %w", subject(obj), err)
+		return fmt.Errorf("%s: taking its finalizers off: %w", kube.Name(obj), err)
 	}
 	return nil
 }
@@ -223,18 +211,18 @@ func finalizerReason(names []string) string {
 // namespaces decides about the namespaces among leaving objects: one that holds
 // anything that is not part of the installation stays, and in a purge is said to
 // take that with it.
-func (c *Cluster) namespaces(ctx context.Context, r *Removal, leaving, known []*unstructured.Unstructured, options UninstallOptions) ([]*unstructured.Unstructured, error) {
+func (r *Removal) namespaces(ctx context.Context, leaving, known []*unstructured.Unstructured) ([]*unstructured.Unstructured, error) {
 	going := map[string]bool{}
 	for _, obj := range slices.Concat(leaving, known) {
-		going[identity(obj)] = true
+		going[kube.Identity(obj)] = true
 	}
 	for _, e := range r.Edited {
-		delete(going, identity(e.Object))
+		delete(going, kube.Identity(e.Object))
 	}
-	if r.purge {
+	if r.options.Purge {
 		for _, users := range r.Users {
 			for i := range users.objects {
-				going[users.Kind.Group+" "+subject(&users.objects[i])] = true
+				going[kube.Identity(&users.objects[i])] = true
 			}
 		}
 	}
@@ -244,16 +232,16 @@ func (c *Cluster) namespaces(ctx context.Context, r *Removal, leaving, known []*
 			staying = append(staying, obj)
 			continue
 		}
-		others, err := c.others(ctx, obj.GetName(), r, going, options)
+		others, err := r.others(ctx, obj.GetName(), going)
 		if err != nil {
 			return nil, err
 		}
 		switch {
-		case len(others) == 0, r.purge:
+		case len(others) == 0, r.options.Purge:
 			r.Strays = append(r.Strays, others...)
 			staying = append(staying, obj)
 		default:
-			r.Kept = append(r.Kept, Staying{name(obj), "it holds " + some(others)})
+			r.Kept = append(r.Kept, Staying{kube.Name(obj), "it holds " + some(others)})
 		}
 	}
 	return staying, nil
@@ -269,8 +257,8 @@ func some(subjects []string) string {
 
 // others returns what a namespace holds beside the installation and what
 // Kubernetes puts into every namespace.
-func (c *Cluster) others(ctx context.Context, namespace string, r *Removal, going map[string]bool, options UninstallOptions) ([]string, error) {
-	lists, err := options.Resources()
+func (r *Removal) others(ctx context.Context, namespace string, going map[string]bool) ([]string, error) {
+	lists, err := r.options.Resources()
 	var others []string
 	if err != nil {
 		// A namespace that cannot be seen into is not deleted.
@@ -282,7 +270,7 @@ func (c *Cluster) others(ctx context.Context, namespace string, r *Removal, goin
 				continue
 			}
 			kind := schema.FromAPIVersionAndKind(list.GroupVersion, resource.Kind)
-			found, err := c.othersOf(ctx, namespace, kind, r, going)
+			found, err := r.othersOf(ctx, namespace, kind, going)
 			if err != nil {
 				return nil, err
 			}
@@ -294,10 +282,10 @@ func (c *Cluster) others(ctx context.Context, namespace string, r *Removal, goin
 }
 
 // othersOf does for one kind what others does for all.
-func (c *Cluster) othersOf(ctx context.Context, namespace string, kind schema.GroupVersionKind, r *Removal, going map[string]bool) ([]string, error) {
+func (r *Removal) othersOf(ctx context.Context, namespace string, kind schema.GroupVersionKind, going map[string]bool) ([]string, error) {
 	unseen := []string{kind.Kind + " objects that cannot be listed"}
 	if slices.ContainsFunc(r.Users, func(u UserObjects) bool { return u.Unknown != "" && u.Kind.GroupKind() == kind.GroupKind() }) {
-		if r.purge {
+		if r.options.Purge {
 			return nil, nil // they are said to die already
 		}
 		return unseen, nil
@@ -306,9 +294,9 @@ func (c *Cluster) othersOf(ctx context.Context, namespace string, kind schema.Gr
 	metadata.SetGroupVersionKind(kind)
 	asking, done := context.WithTimeout(ctx, listTimeout)
 	defer done()
-	err := c.client.List(asking, metadata, client.InNamespace(namespace))
+	err := r.cluster.Client().List(asking, metadata, client.InNamespace(namespace))
 	switch {
-	case apierrors.IsNotFound(err), apierrors.IsMethodNotSupported(err), meta.IsNoMatchError(err):
+	case kube.Absent(err), apierrors.IsMethodNotSupported(err):
 		return nil, nil
 	case err != nil && ctx.Err() != nil:
 		return nil, err
@@ -319,8 +307,8 @@ func (c *Cluster) othersOf(ctx context.Context, namespace string, kind schema.Gr
 	for i := range metadata.Items {
 		obj := &metadata.Items[i]
 		obj.SetGroupVersionKind(kind)
-		if !going[kind.Group+" "+subject(obj)] && !bySystem(obj) {
-			others = append(others, subject(obj))
+		if !going[kube.Identity(obj)] && !bySystem(obj) {
+			others = append(others, kube.Name(obj))
 		}
 	}
 	return others, nil
@@ -332,7 +320,7 @@ var transient = []string{"Event", "Lease", "Endpoints", "EndpointSlice", "Contro
 // bySystem reports whether Kubernetes, or a workload that goes, made an object.
 func bySystem(obj *metav1.PartialObjectMetadata) bool {
 	switch obj.Kind + "/" + obj.Name {
-	case "ServiceAccount/default", "ConfigMap/kube-root-ca.crt", "ConfigMap/openshift-service-ca.crt", "Secret/" + InventoryName:
+	case "ServiceAccount/default", "ConfigMap/kube-root-ca.crt", "ConfigMap/openshift-service-ca.crt", "Secret/" + installer.InventoryName:
 		return true
 	}
 	if obj.Kind == "Secret" && obj.Annotations["kubernetes.io/service-account.name"] != "" {
@@ -343,13 +331,13 @@ func bySystem(obj *metav1.PartialObjectMetadata) bool {
 
 // Backup returns, in full, the objects of users that the removal takes away.
 // Secrets are left out and named.
-func (c *Cluster) Backup(ctx context.Context, r *Removal) (objects []*unstructured.Unstructured, leftOut []string, err error) {
+func (r *Removal) Backup(ctx context.Context) (objects []*unstructured.Unstructured, leftOut []string, err error) {
 	for _, e := range r.Edited {
 		objects = append(objects, e.Object)
 	}
 	for _, users := range r.Users {
 		for i := range users.objects {
-			obj, err := c.find(ctx, users.Kind, client.ObjectKeyFromObject(&users.objects[i]))
+			obj, err := r.cluster.Get(ctx, users.Kind, users.objects[i].Namespace, users.objects[i].Name)
 			if err != nil {
 				return nil, nil, err
 			}

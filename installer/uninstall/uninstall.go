@@ -1,0 +1,432 @@
+// Package uninstall removes an installation from its cluster, and keeps what users made.
+package uninstall
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/installer"
+	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/wellknown"
+)
+
+// Options configure an uninstall.
+type Options struct {
+	// Purge also removes definitions, with all objects that users made of their kinds,
+	// and all namespaces.
+	Purge bool
+	// Embedded are the objects to look for in a cluster without an inventory. Only
+	// those that Tekgate applied are removed.
+	Embedded []*unstructured.Unstructured
+	// Resources lists the namespaced kinds of the server, to find out whether a
+	// namespace is empty. An error together with a list means that the list has gaps.
+	Resources func() ([]*metav1.APIResourceList, error)
+	// Timeout limits how long the objects of one stage may take to disappear.
+	Timeout time.Duration
+	// RemoveFinalizers removes finalizers from users' objects that hang.
+	RemoveFinalizers bool
+}
+
+// Removal is everything that an uninstall would do.
+type Removal struct {
+	// Inventory is the cluster's inventory; nil if there is none.
+	Inventory *installer.Inventory
+	Stages    []Stage
+	// Users are users' objects of Tekton's kinds. They are kept, or deleted in a purge.
+	Users []UserObjects
+	// Strays are objects of other kinds in namespaces that are deleted in a purge.
+	Strays []string
+	// Edited are ConfigMaps that users have changed. They are kept, or deleted in a
+	// purge.
+	Edited []Edited
+	// Kept lists what stays, and why.
+	Kept []Staying
+	// Aggregated are ClusterRoles that are deleted and that the cluster's own roles,
+	// such as edit and view, include: users of those lose rights.
+	Aggregated []string
+
+	cluster kube.Reader
+	options Options
+}
+
+// Stage is a set of objects that are removed together, after those of the stages before.
+type Stage struct {
+	ID      StageID
+	Objects []*unstructured.Unstructured
+	// Doc describes the stage, for reports.
+	Doc string
+}
+
+// UserObjects are the objects of one kind that users have made.
+type UserObjects struct {
+	Kind schema.GroupVersionKind
+	// Names are "namespace/name", or the name if the kind has no namespaces.
+	Names []string
+	// Unknown says why they cannot be listed; empty if they could.
+	Unknown string
+
+	definition *unstructured.Unstructured
+	objects    []metav1.PartialObjectMetadata
+}
+
+// Edited is a ConfigMap that was changed after it was installed.
+type Edited struct {
+	Object *unstructured.Unstructured
+	Keys   []string
+}
+
+// Staying is an object that stays, and why.
+type Staying struct{ Subject, Why string }
+
+// Empty reports that there is nothing to take away.
+func (r *Removal) Empty() bool { return len(r.Stages) == 0 }
+
+// StageID identifies a stage of a removal.
+type StageID int
+
+// The stages of a removal in their order. Whatever could refuse a removal is removed
+// first: a webhook whose server is gone refuses every change of the objects that it is
+// called for (tektoncd/operator#3472). Users' objects are removed while the controllers
+// still run, since these remove finalizers and convert objects that are stored in older
+// versions. Permissions are removed after the programs that use them, and definitions and
+// namespaces when they are empty.
+const (
+	OwnWebhooks StageID = iota
+	Webhooks
+	Users
+	Workloads
+	Rest
+	Definitions
+	Namespaces
+)
+
+// stages are in the order of a removal.
+var stages = []Stage{
+	{ID: OwnWebhooks, Doc: "Tekgate's webhooks and interceptor"},
+	{ID: Webhooks, Doc: "Tekton's webhooks"},
+	{ID: Users, Doc: "users' objects"},
+	{ID: Workloads, Doc: "workloads"},
+	{ID: Rest, Doc: "permissions and configuration"},
+	{ID: Definitions, Doc: "definitions"},
+	{ID: Namespaces, Doc: "namespaces"},
+}
+
+// interceptor is the object that Tekgate's interceptor publishes.
+var interceptor = installer.NewObject(live.ClusterInterceptor, "", "tekgate")
+
+// byServers are objects that Tekgate's servers, or cert-manager for them, write
+// themselves: no inventory has them.
+var byServers = []*unstructured.Unstructured{
+	interceptor,
+	installer.NewObject(live.Secret, live.Tekgate, wellknown.WebhookCA),
+	installer.NewObject(live.Secret, live.Tekgate, wellknown.InterceptorCA),
+	installer.NewObject(live.Secret, live.Tekgate, wellknown.WebhookTLS),
+	installer.NewObject(live.Secret, live.Tekgate, wellknown.InterceptorTLS),
+	installer.NewObject(live.Secret, live.Tekgate, "tekgate-ca"),
+}
+
+// Plan finds out what removing the installation would do. It writes nothing.
+func Plan(ctx context.Context, c client.Client, options Options) (*Removal, error) {
+	r := &Removal{cluster: kube.NewReader(c), options: options}
+	var err error
+	if r.Inventory, err = installer.ReadInventory(ctx, c); err != nil {
+		return nil, err
+	}
+	known := r.Inventory.All()
+	if r.Inventory == nil {
+		known = options.Embedded
+	}
+	found, err := r.installed(ctx, known)
+	if err != nil {
+		return nil, err
+	}
+	if r.Users, err = r.userObjects(ctx, found, known); err != nil {
+		return nil, err
+	}
+	r.Edited = editedConfigMaps(found, r.shipped())
+	leaving := slices.DeleteFunc(found, r.keeps)
+	if leaving, err = r.namespaces(ctx, leaving, known); err != nil {
+		return nil, err
+	}
+	r.Stages = arrange(leaving)
+	for _, obj := range leaving {
+		if aggregates(obj) {
+			r.Aggregated = append(r.Aggregated, obj.GetName())
+		}
+	}
+	return r, nil
+}
+
+// aggregates tells whether an object adds to the cluster's own roles.
+func aggregates(obj *unstructured.Unstructured) bool {
+	for label := range obj.GetLabels() {
+		if obj.GetKind() == "ClusterRole" && strings.HasPrefix(label, "rbac.authorization.k8s.io/aggregate-to-") {
+			return true
+		}
+	}
+	return false
+}
+
+// installed returns the known objects, and those that Tekgate's servers made, that are in
+// the cluster. Without an inventory an object counts only if Tekgate applied it: another
+// tool may have installed the same Tekton.
+func (r *Removal) installed(ctx context.Context, known []*unstructured.Unstructured) ([]*unstructured.Unstructured, error) {
+	var found []*unstructured.Unstructured
+	for _, obj := range known {
+		current, err := r.current(ctx, obj)
+		if err != nil {
+			return nil, err
+		}
+		if current != nil && (r.Inventory != nil || appliedByTekgate(current)) {
+			found = append(found, current)
+		}
+	}
+	for _, obj := range byServers {
+		current, err := r.current(ctx, obj)
+		if err != nil {
+			return nil, err
+		}
+		if current != nil {
+			found = append(found, current)
+		}
+	}
+	return found, nil
+}
+
+// current returns the cluster's version of an object, or nil if it or its kind is absent.
+func (r *Removal) current(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	return r.cluster.Get(ctx, obj.GroupVersionKind(), obj.GetNamespace(), obj.GetName())
+}
+
+// appliedByTekgate reports whether an install of Tekgate's has applied an object.
+func appliedByTekgate(obj *unstructured.Unstructured) bool {
+	return slices.ContainsFunc(obj.GetManagedFields(), func(f metav1.ManagedFieldsEntry) bool {
+		return f.Manager == installer.FieldManager && f.Operation == metav1.ManagedFieldsOperationApply
+	})
+}
+
+// keeps says whether an object stays, and notes why.
+func (r *Removal) keeps(obj *unstructured.Unstructured) bool {
+	if r.options.Purge {
+		return false
+	}
+	if obj.GetKind() == live.Definition.Kind {
+		return true
+	}
+	for _, e := range r.Edited {
+		if kube.Identity(e.Object) == kube.Identity(obj) {
+			r.Kept = append(r.Kept, Staying{kube.Name(obj), "somebody changed " + strings.Join(e.Keys, ", ")})
+			return true
+		}
+	}
+	return false
+}
+
+// shipped returns the objects that ConfigMaps may have come from. Without an inventory
+// these are the embedded release, except Tekgate's own configuration, which an install
+// has filled in.
+func (r *Removal) shipped() []*unstructured.Unstructured {
+	if r.Inventory != nil {
+		return slices.Concat(r.Inventory.Attempted, r.Inventory.Objects)
+	}
+	return slices.DeleteFunc(slices.Clone(r.options.Embedded), func(obj *unstructured.Unstructured) bool {
+		return obj.GetNamespace() == installer.Namespace
+	})
+}
+
+// editedConfigMaps returns the ConfigMaps that hold something that is in no release.
+func editedConfigMaps(found, shipped []*unstructured.Unstructured) []Edited {
+	bases := map[string][]map[string]string{}
+	for _, obj := range shipped {
+		id := kube.Identity(obj)
+		bases[id] = append(bases[id], installer.ConfigData(obj))
+	}
+	var all []Edited
+	for _, obj := range found {
+		base, known := bases[kube.Identity(obj)]
+		if obj.GetKind() != "ConfigMap" || !known {
+			continue
+		}
+		if keys := installer.EditedKeys(installer.ConfigData(obj), base); len(keys) > 0 {
+			all = append(all, Edited{Object: obj, Keys: keys})
+		}
+	}
+	return all
+}
+
+// arrange sorts objects into stages, and leaves out stages without objects.
+func arrange(objects []*unstructured.Unstructured) []Stage {
+	var filled []Stage
+	for _, stage := range stages {
+		for _, obj := range objects {
+			if stageOf(obj) == stage.ID {
+				stage.Objects = append(stage.Objects, obj)
+			}
+		}
+		if len(stage.Objects) > 0 {
+			filled = append(filled, stage)
+		}
+	}
+	return filled
+}
+
+func stageOf(obj *unstructured.Unstructured) StageID {
+	own := obj.GetLabels()["app.kubernetes.io/part-of"] == "tekgate"
+	switch obj.GetKind() {
+	case "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration":
+		if own {
+			return OwnWebhooks
+		}
+		return Webhooks
+	case "ClusterInterceptor":
+		if own || obj.GetName() == interceptor.GetName() {
+			return OwnWebhooks
+		}
+		return Workloads
+	case "Certificate", "Issuer": // before their Secrets, which cert-manager would make anew
+		return Workloads
+	case "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Service":
+		return Workloads
+	case "CustomResourceDefinition":
+		return Definitions
+	case "Namespace":
+		return Namespaces
+	}
+	return Rest
+}
+
+// Reporter receives the progress of Run.
+type Reporter interface {
+	Stage(doc string, objects int)
+	Removed(subject string)
+}
+
+// Run does what was planned. It can be interrupted at any point and run again: the
+// inventory, on which it depends, is removed last, before the namespaces.
+func (r *Removal) Run(ctx context.Context, report Reporter) error {
+	objects := map[StageID][]*unstructured.Unstructured{}
+	for _, stage := range r.Stages {
+		objects[stage.ID] = stage.Objects
+	}
+	for _, stage := range stages {
+		stage.Objects = objects[stage.ID]
+		if stage.ID == Namespaces {
+			if err := r.forget(ctx, report); err != nil {
+				return fmt.Errorf("removing the inventory: %w; run the same command again to go on", err)
+			}
+		}
+		if err := r.runStage(ctx, stage, report); err != nil {
+			return fmt.Errorf("removing %s: %w; run the same command again to go on", stage.Doc, err)
+		}
+	}
+	return nil
+}
+
+func (r *Removal) runStage(ctx context.Context, stage Stage, report Reporter) error {
+	if stage.ID == Users && r.options.Purge {
+		return r.removeUsers(ctx, report)
+	}
+	if len(stage.Objects) == 0 {
+		return nil
+	}
+	report.Stage(stage.Doc, len(stage.Objects))
+	return r.remove(ctx, stage.Objects, report)
+}
+
+// forget removes the inventory, and the ClusterInterceptor once more: the interceptor's
+// last Pod may have written it again before it ended.
+func (r *Removal) forget(ctx context.Context, report Reporter) error {
+	published, err := r.current(ctx, interceptor)
+	if err == nil && published != nil {
+		err = r.delete(ctx, published, report)
+	}
+	return errors.Join(err, r.delete(ctx, installer.InventorySecret(), report))
+}
+
+// delete deletes an object and does not wait until it is gone.
+func (r *Removal) delete(ctx context.Context, obj client.Object, report Reporter) error {
+	options := []client.DeleteOption{client.PropagationPolicy(metav1.DeletePropagationBackground)}
+	if uid := obj.GetUID(); uid != "" {
+		// Another object of that name may have been created since.
+		options = append(options, client.Preconditions{UID: &uid})
+	}
+	err := r.cluster.Client().Delete(ctx, obj, options...)
+	switch {
+	case kube.Absent(err), apierrors.IsConflict(err):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s: %w", kube.Name(obj), err)
+	}
+	report.Removed(kube.Name(obj))
+	return nil
+}
+
+// remove deletes objects and waits until they are gone.
+func (r *Removal) remove(ctx context.Context, objects []*unstructured.Unstructured, report Reporter) error {
+	for _, obj := range objects {
+		if err := r.delete(ctx, obj, report); err != nil {
+			return err
+		}
+	}
+	return gone(ctx, r.options.Timeout, func() ([]string, error) {
+		var left []string
+		for _, obj := range objects {
+			current, err := r.current(ctx, obj)
+			if err != nil {
+				return nil, err
+			}
+			if current != nil && current.GetUID() == obj.GetUID() {
+				left = append(left, kube.Name(current)+whyStill(current))
+			}
+		}
+		return left, nil
+	})
+}
+
+// whyStill says what an object that is being deleted waits for.
+func whyStill(obj *unstructured.Unstructured) string {
+	for _, condition := range live.Maps(obj.Object, "status", "conditions") {
+		kind, _ := condition["type"].(string)
+		deleting := strings.HasPrefix(kind, "Namespace") || kind == "Terminating"
+		if message, _ := condition["message"].(string); deleting && condition["status"] == "True" && message != "" {
+			return " (" + message + ")"
+		}
+	}
+	if finalizers := obj.GetFinalizers(); len(finalizers) > 0 {
+		return " (" + finalizerReason(finalizers) + ")"
+	}
+	return ""
+}
+
+const goneEvery = 200 * time.Millisecond
+
+// gone waits until nothing is left, and says what is.
+func gone(ctx context.Context, timeout time.Duration, remaining func() ([]string, error)) error {
+	for deadline := time.Now().Add(timeout); ; {
+		left, err := remaining()
+		switch {
+		case err != nil:
+			return err
+		case len(left) == 0:
+			return nil
+		case time.Now().After(deadline):
+			return fmt.Errorf("after %s there still is %s", timeout, strings.Join(left, ", "))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(goneEvery):
+		}
+	}
+}
