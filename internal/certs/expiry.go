@@ -62,12 +62,14 @@ func (a *Authority) Expiring(r *Reminder, effect string, cause error) (w Warning
 		what, c = "the CA of the certificate", l.signer
 	}
 	w = Warning{o.Issued, expires(what, o.Namespace, o.Issued, c, effect) +
-		fmt.Sprintf("; cert-manager has not renewed it: `kubectl -n %s describe certificate %s` says why", o.Namespace, o.Issued)}
+		fmt.Sprintf("; cert-manager has not renewed it: `kubectl -n %s describe certificate %s` says why", o.Namespace,
+			o.Issued)}
 	return w.because(cause), r.overdue(c, a.now())
 }
 
 func expires(what, namespace, secret string, c *x509.Certificate, effect string) string {
-	return fmt.Sprintf("%s in Secret %s/%s expires at %s, and then %s", what, namespace, secret, c.NotAfter.UTC().Format(time.RFC3339), effect)
+	return fmt.Sprintf("%s in Secret %s/%s expires at %s, and then %s", what, namespace, secret,
+		c.NotAfter.UTC().Format(time.RFC3339), effect)
 }
 
 func (w Warning) because(cause error) Warning {

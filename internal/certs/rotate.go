@@ -83,7 +83,8 @@ func (a *Authority) adopt(secret *corev1.Secret) error {
 	if o.Issued == "" {
 		signer, err := parseCA(secret, a.now())
 		if err != nil {
-			return fmt.Errorf("reading the CA in Secret %s/%s: %w; delete the Secret and restart to get a new CA", o.Namespace, o.Name, err)
+			return fmt.Errorf("reading the CA in Secret %s/%s: %w; delete the Secret and restart to get a new CA",
+				o.Namespace, o.Name, err)
 		}
 		if old := a.state.Load(); old != nil && bytes.Equal(old.signer.Certificate[0], signer.Certificate[0]) {
 			signer = old.signer // the same pointer says that the leaf need not change
