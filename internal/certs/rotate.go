@@ -10,11 +10,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
-// Rotate is the annotation that asks for a new CA now. Its value does not matter;
-// it is taken away once the new one is made.
-const Rotate = "tekgate.dev/rotate-ca"
+// Rotate is the annotation that starts the replacement of the CA. Its value does not matter,
+// and it is removed once the next CA is made.
+const Rotate = wellknown.RotateKey
 
 // What else the Secret holds while a CA is replaced.
 const (
