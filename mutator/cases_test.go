@@ -105,7 +105,8 @@ func TestCases(t *testing.T) {
 			out := mutate(t, c, c.input)
 			compare(t, &c, out)
 			golden.Equal(t, c.folder+"/explain.txt", explanation(c, out))
-			if changed := difference(t, out.Object, c.input) != ""; changed != (len(out.Patch) > 0) || changed != (len(out.Did()) > 0) && !strings.HasSuffix(c.name, "/probe") {
+			if changed := difference(t, out.Object, c.input) != ""; changed != (len(out.Patch) > 0) ||
+				changed != (len(out.Did()) > 0) && !strings.HasSuffix(c.name, "/probe") {
 				t.Errorf("changed is %v, with the patch %s and %v", changed, out.Patch, out.Did())
 			}
 			recorded(t, c, out)
@@ -187,7 +188,8 @@ func recorded(t *testing.T, c testCase, out mutator.Outcome) {
 	if err := json.Unmarshal([]byte(text), &record); err != nil {
 		t.Fatalf("the record %q: %v", text, err)
 	}
-	if annotation(before, mutator.ConfigKey) == "" && record.Config != c.mutator.Hash() && !strings.Contains(c.name, "namespace-") {
+	if annotation(before, mutator.ConfigKey) == "" && record.Config != c.mutator.Hash() &&
+		!strings.Contains(c.name, "namespace-") {
 		t.Errorf("the record %s names another configuration than %s", text, c.mutator.Hash())
 	}
 	for id := range out.Did() {

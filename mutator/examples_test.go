@@ -140,8 +140,10 @@ func withUnknownFields(t *testing.T, raw []byte) []byte {
 				add(inner)
 			}
 			value["x-unknown"] = map[string]any{
-				"integer": json.Number("9007199254740993"), "decimal": json.Number("1.10"), "exponent": json.Number("1E400"),
-				"text": "<&> \u2028 ü \x00", "null": nil, "empty": map[string]any{}, "list": []any{nil, "", json.Number("-0")},
+				"integer": json.Number("9007199254740993"), "decimal": json.Number("1.10"),
+				"exponent": json.Number("1E400"),
+				"text":     "<&> \u2028 ü \x00", "null": nil, "empty": map[string]any{},
+				"list": []any{nil, "", json.Number("-0")},
 			}
 		case []any:
 			for _, inner := range value {

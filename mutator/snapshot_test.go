@@ -35,7 +35,8 @@ var patchPairs = [][2]string{
 	{`{"a":[1,1]}`, `{"a":[1,1,1]}`},
 	{`{"a":[[1],{"b":[2]}]}`, `{"a":[[1,2],{"b":[3,2]},null]}`},
 	{`{"a":[{"b":[{"c":1},{"d":2}]},5]}`, `{"a":[{"b":[{"d":2}]},5]}`},
-	{`{"metadata":{"managedFields":[{"a":1}],"labels":{"b":"c"}},"status":{"d":1}}`, `{"metadata":{"managedFields":[{"a":1}],"labels":{}},"status":{"d":1}}`},
+	{`{"metadata":{"managedFields":[{"a":1}],"labels":{"b":"c"}},"status":{"d":1}}`,
+		`{"metadata":{"managedFields":[{"a":1}],"labels":{}},"status":{"d":1}}`},
 	{`{"metadata":[1],"status":{}}`, `{"metadata":[2],"status":{}}`},
 	{`{"a":{"01":0,"02":0,"03":0,"04":0,"05":0,"06":0,"07":0,"08":0,"09":0,"10":0,"11":0,"12":0,"13":0,"14":0,"15":0,"16":0,"17":0}}`,
 		`{"a":{"01":0,"02":0,"03":0,"04":0,"05":0,"06":0,"07":0,"08":0,"09":0,"10":0,"11":0,"12":0,"13":0,"14":0,"15":1,"16":0,"18":0,"00":0}}`},
@@ -86,7 +87,8 @@ func checkPatch(t *testing.T, was, is string) {
 func untouched(before, after map[string]any) bool {
 	was, _ := before["metadata"].(map[string]any)
 	is, _ := after["metadata"].(map[string]any)
-	return !reflect.DeepEqual(before["status"], after["status"]) || was != nil && is != nil && !reflect.DeepEqual(was["managedFields"], is["managedFields"])
+	return !reflect.DeepEqual(before["status"], after["status"]) || was != nil && is != nil &&
+		!reflect.DeepEqual(was["managedFields"], is["managedFields"])
 }
 
 // patched applies a patch, if there is one.

@@ -43,7 +43,8 @@ func (w *works) get() *work {
 // put clears scratch memory and returns it to the pool.
 func (w *works) put(used *work) {
 	entries, decisions, room := used.before.Entries, used.pass.out.Decisions, used.pass.room
-	if cap(entries) > keptEntries || cap(decisions) > keptDecisions || cap(room) > keptViews || cap(used.text) > keptText {
+	if cap(entries) > keptEntries || cap(decisions) > keptDecisions || cap(room) > keptViews ||
+		cap(used.text) > keptText {
 		return
 	}
 	clear(entries)

@@ -22,7 +22,8 @@ func testExpiring(t *testing.T, c client.Client) {
 	a := &server.Alarm{Namespace: "tekgate", Effect: expiredEffect, Warn: events.Warn, Log: logr.Discard()}
 	const name = "expiring-ca"
 	at := time.Now()
-	authority, err := certs.Load(t.Context(), certs.Options{Client: c, Namespace: "tekgate", Name: name, DNSNames: []string{"x"}, Now: func() time.Time { return at }})
+	authority, err := certs.Load(t.Context(), certs.Options{Client: c, Namespace: "tekgate", Name: name,
+		DNSNames: []string{"x"}, Now: func() time.Time { return at }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,8 +40,10 @@ func testExpiring(t *testing.T, c client.Client) {
 		}
 		told := 0
 		for _, event := range list.Items {
-			if event.Reason == "CertificateExpires" && event.Type == corev1.EventTypeWarning && event.InvolvedObject.Name == name &&
-				strings.Contains(event.Message, expiry.UTC().Format("2006-01-02")) && strings.HasSuffix(event.Message, "a cause; of two lines") {
+			if event.Reason == "CertificateExpires" && event.Type == corev1.EventTypeWarning &&
+				event.InvolvedObject.Name == name &&
+				strings.Contains(event.Message, expiry.UTC().Format("2006-01-02")) &&
+				strings.HasSuffix(event.Message, "a cause; of two lines") {
 				told++
 			}
 		}

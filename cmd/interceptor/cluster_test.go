@@ -55,7 +55,8 @@ func TestOnAPIServer(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "ci", Name: "hook"},
 		StringData: map[string]string{"token": "It's a Secret to Everybody\n"},
 	})
-	authority, err := certs.Load(t.Context(), certs.Options{Client: c, Namespace: "tekgate", Name: "tekgate-interceptor-ca", DNSNames: []string{"x"}})
+	authority, err := certs.Load(t.Context(), certs.Options{Client: c, Namespace: "tekgate",
+		Name: "tekgate-interceptor-ca", DNSNames: []string{"x"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +116,8 @@ func mustGet(t *testing.T, c client.Client, want *unstructured.Unstructured) *un
 // installTriggers creates the CRD of ClusterInterceptors as Triggers has it.
 func installTriggers(t *testing.T, c client.Client) {
 	t.Helper()
-	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/tektoncd/triggers").Output()
+	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}",
+		"github.com/tektoncd/triggers").Output()
 	if err != nil {
 		t.Fatalf("finding the module of Triggers: %v", err)
 	}
@@ -133,7 +135,8 @@ func applyFile(t *testing.T, c client.Client, path string) {
 		if err := yaml.Unmarshal([]byte(document), &u.Object); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(u), client.FieldOwner("test")); err != nil {
+		if err := c.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(u),
+			client.FieldOwner("test")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -191,7 +194,8 @@ func testProgram(t *testing.T, api *cluster.Cluster, c client.Client) {
 	checkEvents(t, trusted)
 	checkStatus(t, "http://"+probes+"/healthz", 200)
 	checkStatus(t, "http://"+probes+"/readyz", 200)
-	r, err := trusted.Post("https://tekgate-interceptor.tekgate.svc//verify", "application/json", strings.NewReader("{}"))
+	r, err := trusted.Post("https://tekgate-interceptor.tekgate.svc//verify", "application/json",
+		strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,8 +282,9 @@ func askExample(t *testing.T, c *http.Client, namespace string) *v1beta1.Interce
 			"X-Github-Event":      {"push"},
 			"X-Hub-Signature-256": {"sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"},
 		},
-		InterceptorParams: map[string]any{"provider": "github", "secretRef": map[string]any{"secretName": "hook", "secretKey": "token"}},
-		Context:           &v1beta1.TriggerContext{TriggerID: "namespaces/" + namespace + "/triggers/build"},
+		InterceptorParams: map[string]any{"provider": "github",
+			"secretRef": map[string]any{"secretName": "hook", "secretKey": "token"}},
+		Context: &v1beta1.TriggerContext{TriggerID: "namespaces/" + namespace + "/triggers/build"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -336,7 +341,8 @@ func testOneWrite(t *testing.T, c client.WithWatch, p publisher) {
 func checkOwner(t *testing.T, u *unstructured.Unstructured) {
 	t.Helper()
 	fields := u.GetManagedFields()
-	if len(fields) != 1 || fields[0].Manager != "tekgate-interceptor" || fields[0].Operation != metav1.ManagedFieldsOperationApply {
+	if len(fields) != 1 || fields[0].Manager != "tekgate-interceptor" ||
+		fields[0].Operation != metav1.ManagedFieldsOperationApply {
 		t.Errorf("want one manager, tekgate-interceptor by apply; got %v", fields)
 	}
 }
@@ -357,12 +363,17 @@ func testRepair(t *testing.T, c client.Client, p publisher) {
 		edit func(u *unstructured.Unstructured)
 	}{
 		{"label taken away", func(u *unstructured.Unstructured) { u.SetLabels(nil) }},
-		{"label as Triggers defaults it", func(u *unstructured.Unstructured) { u.SetLabels(map[string]string{"server/type": "http"}) }},
+		{"label as Triggers defaults it", func(u *unstructured.Unstructured) {
+			u.SetLabels(map[string]string{"server/type": "http"})
+		}},
 		{"caBundle emptied", func(u *unstructured.Unstructured) { set(t, u, "", "spec", "clientConfig", "caBundle") }},
 		{"caBundle removed", func(u *unstructured.Unstructured) {
 			unstructured.RemoveNestedField(u.Object, "spec", "clientConfig", "caBundle")
 		}},
-		{"another service", func(u *unstructured.Unstructured) { set(t, u, "evil", "spec", "clientConfig", "service", "name") }},
+		{"another service", func(u *unstructured.Unstructured) {
+			set(t, u, "evil", "spec", "clientConfig", "service",
+				"name")
+		}},
 		{"a url beside the service", func(u *unstructured.Unstructured) {
 			set(t, u, "https://evil.example.com", "spec", "clientConfig", "url")
 		}},
@@ -427,7 +438,8 @@ func testRights(t *testing.T, admin *rest.Config, c client.Client, p publisher) 
 	}
 	p.client = limited
 	_, err = p.publish(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "the ServiceAccount needs get, patch and create on clusterinterceptors") {
+	if err == nil || !strings.Contains(err.Error(),
+		"the ServiceAccount needs get, patch and create on clusterinterceptors") {
 		t.Errorf("without rights: got %v", err)
 	}
 	applyFile(t, c, filepath.Join("..", "..", "manifests", "tekgate", "200-interceptor-rbac.yaml"))
@@ -451,7 +463,8 @@ func testRights(t *testing.T, admin *rest.Config, c client.Client, p publisher) 
 	if _, err := secrets.New(limited, secrets.Options{}).Get(t.Context(), "ci", "absent"); !apierrors.IsNotFound(err) {
 		t.Errorf("got %v for a Secret that is not there", err)
 	}
-	o := certs.Options{Client: limited, Namespace: "tekgate", Name: "made-with-the-manifests-rights", DNSNames: []string{"x"}}
+	o := certs.Options{Client: limited, Namespace: "tekgate", Name: "made-with-the-manifests-rights",
+		DNSNames: []string{"x"}}
 	if _, err := certs.Load(t.Context(), o); err != nil {
 		t.Errorf("making a CA with the manifests' rights: %v", err)
 	}

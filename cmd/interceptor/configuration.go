@@ -29,9 +29,10 @@ type configuration struct {
 
 func newConfiguration(path string) *configuration {
 	c := &configuration{}
-	c.file = reload.File{Path: path, Interval: configurationInterval, Use: c.use, Changed: func(ctx context.Context, err error) {
-		c.reloads.Report(ctx, err)
-	}}
+	c.file = reload.File{Path: path, Interval: configurationInterval, Use: c.use,
+		Changed: func(ctx context.Context, err error) {
+			c.reloads.Report(ctx, err)
+		}}
 	return c
 }
 

@@ -27,14 +27,16 @@ type configured struct {
 
 func (c *configured) write(t *testing.T, text string) {
 	t.Helper()
-	if err := os.WriteFile(c.path, []byte("apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\n"+text), 0o600); err != nil {
+	if err := os.WriteFile(c.path, []byte("apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\n"+text),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (c *configured) startLimited(t *testing.T, api *cluster.Cluster) {
 	t.Helper()
-	c.program = start(t, "--kubeconfig", limited(t, api.Kubeconfig), "--config", c.path, "--bind-address=127.0.0.1:0", "--health-bind-address=0",
+	c.program = start(t, "--kubeconfig", limited(t, api.Kubeconfig), "--config", c.path, "--bind-address=127.0.0.1:0",
+		"--health-bind-address=0",
 		"--metrics-bind-address=127.0.0.1:0", "--deliveries-bind-address=0", "--drain=1s")
 	c.events, c.metrics = c.address(t, "serving events"), c.address(t, "serving metrics")
 }
@@ -106,7 +108,8 @@ func badConfigurationTold(t *testing.T, c client.Client, about *corev1.ConfigMap
 		return err
 	}
 	for _, e := range list.Items {
-		if e.Reason == "BadConfiguration" && e.InvolvedObject.UID == about.UID && strings.Contains(e.Message, `did you mean "maxAge"?`) {
+		if e.Reason == "BadConfiguration" && e.InvolvedObject.UID == about.UID &&
+			strings.Contains(e.Message, `did you mean "maxAge"?`) {
 			return nil
 		}
 	}
@@ -140,7 +143,8 @@ func TestUse(t *testing.T) {
 	if want := interceptor.Default(); c.now != want {
 		t.Errorf("got %+v, want the defaults", c.now)
 	}
-	if err := c.use([]byte(first + "interceptor: {deliveries: {perTrigger: 2}}\n")); err != nil || c.now.Deliveries.PerTrigger != 2 {
+	if err := c.use([]byte(first + "interceptor: {deliveries: {perTrigger: 2}}\n")); err != nil ||
+		c.now.Deliveries.PerTrigger != 2 {
 		t.Errorf("got %+v, error %v", c.now, err)
 	}
 	before := c.now
@@ -148,7 +152,8 @@ func TestUse(t *testing.T) {
 		t.Errorf("got %+v, error %v", c.now, err)
 	}
 	// A mistake in the section of others is one, too.
-	if err := c.use([]byte(first + "mutator: {dockerConfg: {}}\n")); err == nil || !strings.Contains(err.Error(), `did you mean "dockerConfig"`) {
+	if err := c.use([]byte(first + "mutator: {dockerConfg: {}}\n")); err == nil ||
+		!strings.Contains(err.Error(), `did you mean "dockerConfig"`) {
 		t.Errorf("got error %v", err)
 	}
 }

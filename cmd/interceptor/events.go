@@ -114,7 +114,8 @@ func (f *refusals) run(ctx context.Context) {
 			return
 		case r := <-f.queue:
 			if err := f.write(ctx, r); err != nil && ctx.Err() == nil {
-				f.Log.Error(err, "the refusals of a trigger could not be recorded as an Event", "triggerID", r.triggerID)
+				f.Log.Error(err, "the refusals of a trigger could not be recorded as an Event", "triggerID",
+					r.triggerID)
 			}
 		}
 		if !server.Sleep(ctx, refusalPause, nil) {
@@ -138,7 +139,8 @@ func (f *refusals) write(ctx context.Context, r refused) error {
 	}
 	return f.Write(ctx, server.Event{
 		About: *about, Reason: "DeliveriesRefused", Count: r.count, Within: r.within,
-		Message: fmt.Sprintf("%d events for trigger %q were refused within %s, the last one (event id %q) for the reason %s: `%s` says why",
+		Message: fmt.Sprintf(
+			"%d events for trigger %q were refused within %s, the last one (event id %q) for the reason %s: `%s` says why",
 			r.count, name, r.within.Round(time.Second), r.eventID, r.reason, command),
 	})
 }

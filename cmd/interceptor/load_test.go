@@ -52,7 +52,8 @@ func startReplica(t *testing.T, kubeconfig string, flags ...string) *replica {
 	t.Helper()
 	r := &replica{program: &program{done: make(chan error, 1)}, cmd: exec.Command(os.Args[0])}
 	args := []string{
-		"--kubeconfig", kubeconfig, "--bind-address=127.0.0.1:0", "--health-bind-address=127.0.0.1:0", "--metrics-bind-address=0",
+		"--kubeconfig", kubeconfig, "--bind-address=127.0.0.1:0", "--health-bind-address=127.0.0.1:0",
+		"--metrics-bind-address=0",
 		"--deliveries-bind-address=127.0.0.1:0", "--drain=8s", "--recheck=500ms", "--ca-overlap=3s",
 	}
 	args = append(args, flags...)
@@ -198,7 +199,8 @@ func (l *load) event(number int) {
 	for trigger := range loadTriggers {
 		group.Go(func() {
 			began := time.Now()
-			passed, err := l.site.verdict(l.client, fmt.Sprint("t", trigger), fmt.Sprint("event-", number), pushBody, header, verifying)
+			passed, err := l.site.verdict(l.client, fmt.Sprint("t", trigger), fmt.Sprint("event-", number), pushBody,
+				header, verifying)
 			switch {
 			case err != nil:
 				l.lose(loss{number, began, time.Now()})
@@ -295,7 +297,8 @@ func (r *rig) send(t *testing.T, end func() error) {
 	if err := <-misfortunes; err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d right verdicts in %s, %d wrong, %d lost", r.verdicts.Load(), time.Since(began).Round(time.Second), r.wrong.Load(), len(r.lost))
+	t.Logf("%d right verdicts in %s, %d wrong, %d lost", r.verdicts.Load(), time.Since(began).Round(time.Second),
+		r.wrong.Load(), len(r.lost))
 	if r.verdicts.Load()+r.wrong.Load()+int64(len(r.lost)) != loadEvents*loadTriggers {
 		t.Errorf("want %d in all", loadEvents*loadTriggers)
 	}
@@ -308,7 +311,8 @@ func (r *rig) send(t *testing.T, end func() error) {
 // explain fails the test, with what is known.
 func (r *rig) explain(t *testing.T, format string, args ...any) {
 	t.Helper()
-	t.Errorf("%s\n%s\n--- the one that stays\n%s\n--- the one that goes\n%s", fmt.Sprintf(format, args...), strings.Join(r.problems, "\n"),
+	t.Errorf("%s\n%s\n--- the one that stays\n%s\n--- the one that goes\n%s", fmt.Sprintf(format, args...),
+		strings.Join(r.problems, "\n"),
 		interesting(r.stays.String()), interesting(r.goes.String()))
 }
 
@@ -360,7 +364,9 @@ func TestLoadKilled(t *testing.T) {
 		r.explain(t, "%d wrong", r.wrong.Load())
 	}
 	_, after := r.balancer.connections(r.goes)
-	t.Logf("%d connections led to the replica when it was killed, and %d were made until %s later, when the Service knew", open, after-before, known.Sub(killed))
+	t.Logf(
+		"%d connections led to the replica when it was killed, and %d were made until %s later, when the Service knew",
+		open, after-before, known.Sub(killed))
 	if len(r.lost) > open+after-before {
 		r.explain(t, "%d are lost, and only %d and %d can have been on their way", len(r.lost), open, after-before)
 	}
@@ -369,7 +375,8 @@ func TestLoadKilled(t *testing.T) {
 		again[one.event] = true
 		const noticed = 500 * time.Millisecond // by a client, that its connection is closed
 		if one.ended.Before(killed) || one.began.After(known.Add(noticed)) {
-			r.explain(t, "one that was asked from %s to %s is lost, and the replica was killed at %s", one.began, one.ended, killed)
+			r.explain(t, "one that was asked from %s to %s is lost, and the replica was killed at %s", one.began,
+				one.ended, killed)
 		}
 	}
 	r.redeliver(t, again)
@@ -408,11 +415,13 @@ func (l *load) misfortunes(ctx context.Context, end func() error) error {
 		return fmt.Errorf("rotating: %w", err)
 	}
 	ca := &corev1.Secret{}
-	if err := l.site.client.Get(ctx, client.ObjectKey{Namespace: "tekgate", Name: "tekgate-interceptor-ca"}, ca); err != nil {
+	if err := l.site.client.Get(ctx, client.ObjectKey{Namespace: "tekgate", Name: "tekgate-interceptor-ca"},
+		ca); err != nil {
 		return err
 	}
 	old := string(ca.Data["tls.crt"])
-	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"tekgate.dev/rotate-ca":"now"}}}`))
+	patch := client.RawPatch("application/merge-patch+json",
+		[]byte(`{"metadata":{"annotations":{"tekgate.dev/rotate-ca":"now"}}}`))
 	if err := l.site.client.Patch(ctx, ca, patch); err != nil {
 		return err
 	}

@@ -75,18 +75,24 @@ func command(errOut io.Writer) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig `FILE` (default: $KUBECONFIG, or the Pod's ServiceAccount)")
+	f.StringVar(&o.kubeconfig, "kubeconfig", "",
+		"kubeconfig `FILE` (default: $KUBECONFIG, or the Pod's ServiceAccount)")
 	f.StringVar(&o.config, "config", "", "configuration `FILE` (default: built-in defaults)")
 	f.StringVar(&o.namespace, "namespace", server.Namespace(), "`NAMESPACE` of the Service and of the CA's Secret")
 	f.StringVar(&o.service, "service", wellknown.Interceptor, "`NAME` of the Service that leads here")
-	f.StringVar(&o.issued, "certificate-secret", "", "`NAME` of the Secret in which cert-manager keeps the server's certificate, and of the Certificate that asks for it (default: the server signs its own)")
+	f.StringVar(&o.issued, "certificate-secret", "",
+		"`NAME` of the Secret in which cert-manager keeps the server's certificate, and of the Certificate that asks for it (default: the server signs its own)")
 	f.StringVar(&o.bind, "bind-address", ":8443", "`ADDRESS` to serve events on")
 	f.StringVar(&o.health, "health-bind-address", ":8081", "`ADDRESS` to serve /healthz and /readyz on; 0 for none")
 	f.StringVar(&o.metrics, "metrics-bind-address", ":8080", "`ADDRESS` to serve /metrics on; 0 for none")
-	f.StringVar(&o.deliveries, "deliveries-bind-address", "127.0.0.1:8082", "`ADDRESS` to serve the recent deliveries on, without asking who reads them; 0 for none. On loopback, only those reach it who may forward a port to the Pod")
-	f.DurationVar(&o.drain, "drain", 15*time.Second, "how long to go on serving after the first signal, at most: the server ends once no request has come for five seconds")
-	f.DurationVar(&o.recheck, "recheck", time.Minute, "how often the ClusterInterceptor and the CA's Secret are looked at")
-	f.DurationVar(&o.overlap, "ca-overlap", 5*time.Minute, "how long a new CA is published before it signs; EventListeners read it once a minute")
+	f.StringVar(&o.deliveries, "deliveries-bind-address", "127.0.0.1:8082",
+		"`ADDRESS` to serve the recent deliveries on, without asking who reads them; 0 for none. On loopback, only those reach it who may forward a port to the Pod")
+	f.DurationVar(&o.drain, "drain", 15*time.Second,
+		"how long to go on serving after the first signal, at most: the server ends once no request has come for five seconds")
+	f.DurationVar(&o.recheck, "recheck", time.Minute,
+		"how often the ClusterInterceptor and the CA's Secret are looked at")
+	f.DurationVar(&o.overlap, "ca-overlap", 5*time.Minute,
+		"how long a new CA is published before it signs; EventListeners read it once a minute")
 	f.StringVar(&o.url, "url", "", "`URL` that EventListeners reach this server by when it runs outside the cluster, such as https://127.0.0.1:9444; its path is /verify unless it has one (default: the Service)")
 	return cmd
 }
@@ -128,7 +134,8 @@ func (o options) connect() (client.Client, error) {
 }
 
 // serve puts the parts together.
-func (o options) serve(ctx context.Context, c client.Client, to target, authority *certs.Authority, configured *configuration, log logr.Logger) error {
+func (o options) serve(ctx context.Context, c client.Client, to target, authority *certs.Authority,
+	configured *configuration, log logr.Logger) error {
 	numbers := newMetrics(authority.Expiry)
 	in := configured.now
 	recent := deliveries.New(deliveries.Options{
@@ -142,7 +149,8 @@ func (o options) serve(ctx context.Context, c client.Client, to target, authorit
 	if err != nil {
 		return err
 	}
-	events := &server.Events{Client: c, Component: wellknown.Interceptor, Controller: "tekgate.dev/interceptor", Log: log}
+	events := &server.Events{Client: c, Component: wellknown.Interceptor, Controller: "tekgate.dev/interceptor",
+		Log: log}
 	refusals := newRefusals(events)
 	replays := replay.New(replay.Options{
 		Client: c, Namespace: o.namespace, Log: log,
@@ -155,7 +163,8 @@ func (o options) serve(ctx context.Context, c client.Client, to target, authorit
 		Observers: []interceptor.Observer{numbers, recent, refusals},
 	}))
 	configured.reloads = server.Reloads{
-		Server: "the interceptor", Namespace: o.namespace, Client: c, Warn: events.Warn, Log: log, Metrics: numbers.reloads,
+		Server: "the interceptor", Namespace: o.namespace, Client: c, Warn: events.Warn, Log: log,
+		Metrics: numbers.reloads,
 	}
 	k := &keeper{publisher: publisher{client: c, log: log}, to: to, authority: authority, every: o.recheck,
 		alarm: server.Alarm{Namespace: o.namespace, Effect: expiredEffect, Warn: events.Warn, Log: log}}
@@ -165,7 +174,8 @@ func (o options) serve(ctx context.Context, c client.Client, to target, authorit
 // expiredEffect is the effect of an expired certificate.
 const expiredEffect = "no EventListener can ask Tekgate any more"
 
-func secretsOf(c client.Client, configuration interceptor.SecretsConfig, numbers *metrics, log logr.Logger) *secrets.Cache {
+func secretsOf(c client.Client, configuration interceptor.SecretsConfig, numbers *metrics,
+	log logr.Logger) *secrets.Cache {
 	return secrets.New(c, secrets.Options{
 		MaxStale: configuration.MaxStale.Duration, Log: log,
 		Report: func(outcome secrets.Outcome) { numbers.secrets.WithLabelValues(string(outcome)).Inc() },

@@ -181,7 +181,8 @@ func (m *matched) Collect(out chan<- prometheus.Metric) {
 		labels := []string{key.namespace, key.secret, key.key}
 		out <- prometheus.MustNewConstMetric(matchedUse, prometheus.GaugeValue, float64(value.used.Unix()), labels...)
 		if !value.since.IsZero() {
-			out <- prometheus.MustNewConstMetric(matchedAge, prometheus.GaugeValue, now.Sub(value.since).Seconds(), labels...)
+			out <- prometheus.MustNewConstMetric(matchedAge, prometheus.GaugeValue, now.Sub(value.since).Seconds(),
+				labels...)
 		}
 	}
 }

@@ -20,7 +20,8 @@ import (
 
 func refusedRecord(trigger string, at time.Time) interceptor.Record {
 	return interceptor.Record{
-		Time: at, TriggerID: "namespaces/ci/triggers/" + trigger, EventID: "event", Provider: "github", Reason: "signature-mismatch",
+		Time: at, TriggerID: "namespaces/ci/triggers/" + trigger, EventID: "event", Provider: "github",
+		Reason:  "signature-mismatch",
 		Message: "the signature does not match", Event: "hunter2", Repository: "hunter2",
 	}
 }
@@ -31,7 +32,8 @@ func TestMetrics(t *testing.T) {
 	now := time.Now()
 	m.Observe(refusedRecord("a", now))
 	m.Observe(interceptor.Record{
-		Time: now, Duration: 3 * time.Millisecond, TriggerID: "namespaces/ci/triggers/a", Provider: "gitee", Continue: true, Reason: "verified", Verified: true,
+		Time: now, Duration: 3 * time.Millisecond, TriggerID: "namespaces/ci/triggers/a", Provider: "gitee",
+		Continue: true, Reason: "verified", Verified: true,
 		Signed: true, Skew: 2 * time.Second, Newline: true, Matched: interceptor.SecretKey{Name: "hook", Key: "token"},
 		Secret: interceptor.SecretState{Since: now.Add(-time.Hour)},
 	})
@@ -79,7 +81,8 @@ func TestMetrics(t *testing.T) {
 func TestMatchedSecretsAreBounded(t *testing.T) {
 	m := &matched{seen: map[matchedKey]matchedValue{}}
 	for i := range 3 * matchedMax {
-		m.note(interceptor.Record{TriggerID: "namespaces/ci/triggers/a", Matched: interceptor.SecretKey{Name: fmt.Sprint(i), Key: "k"}, Time: time.Now()})
+		m.note(interceptor.Record{TriggerID: "namespaces/ci/triggers/a",
+			Matched: interceptor.SecretKey{Name: fmt.Sprint(i), Key: "k"}, Time: time.Now()})
 	}
 	if len(m.seen) != matchedMax {
 		t.Errorf("%d are remembered", len(m.seen))
@@ -153,9 +156,11 @@ func (s *triggersSite) testEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := newRefusals(&server.Events{Client: limited, Component: "tekgate-interceptor", Log: logr.Discard()})
-	for _, id := range []string{"triggers/own", "triggers/inline", "triggerGroups/grouped", "triggers/absent", "triggers/"} {
+	for _, id := range []string{"triggers/own", "triggers/inline", "triggerGroups/grouped", "triggers/absent",
+		"triggers/"} {
 		eventually(t, func() error {
-			return f.write(t.Context(), refused{triggerID: "namespaces/events/" + id, reason: "signature-mismatch", eventID: "an id", count: 5, within: time.Minute})
+			return f.write(t.Context(), refused{triggerID: "namespaces/events/" + id, reason: "signature-mismatch",
+				eventID: "an id", count: 5, within: time.Minute})
 		})
 	}
 	list := &corev1.EventList{}

@@ -132,7 +132,8 @@ func (p publisher) publish(ctx context.Context) (changed bool, err error) {
 		}
 	}
 	// Forced: whoever else wrote one of these fields sent events elsewhere.
-	err = p.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(p.want.DeepCopy()), manager, client.ForceOwnership)
+	err = p.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(p.want.DeepCopy()), manager,
+		client.ForceOwnership)
 	if err != nil {
 		return false, explain("writing", err)
 	}
@@ -190,7 +191,8 @@ func specOf(u *unstructured.Unstructured) map[string]any {
 	return spec
 }
 
-var errNoTriggers = errors.New("this cluster serves no ClusterInterceptors; install Tekton Triggers, for example with `tekgate install`")
+var errNoTriggers = errors.New(
+	"this cluster serves no ClusterInterceptors; install Tekton Triggers, for example with `tekgate install`")
 
 // explain says what is missing and where it comes from.
 func explain(doing string, err error) error {
@@ -198,7 +200,9 @@ func explain(doing string, err error) error {
 	case kube.Absent(err):
 		return fmt.Errorf("%s it: %w", doing, errNoTriggers)
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("%s it: the ServiceAccount needs get, patch and create on clusterinterceptors.triggers.tekton.dev: %w", doing, err)
+		return fmt.Errorf(
+			"%s it: the ServiceAccount needs get, patch and create on clusterinterceptors.triggers.tekton.dev: %w",
+			doing, err)
 	}
 	return fmt.Errorf("%s it: %w", doing, err)
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/go-logr/logr"
+
 	"github.com/tekgate/tekgate/internal/server"
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
@@ -25,7 +26,8 @@ func TestTarget(t *testing.T) {
 		{url: "https://127.0.0.1:9444", want: "https://127.0.0.1:9444/verify", ip: "127.0.0.1"},
 		{url: "https://127.0.0.1:9444/", want: "https://127.0.0.1:9444/verify", ip: "127.0.0.1"},
 		{url: "https://[::1]:9444", want: "https://[::1]:9444/verify", ip: "::1"},
-		{url: "https://hooks.example.com/tekgate/verify", want: "https://hooks.example.com/tekgate/verify", dns: "hooks.example.com"},
+		{url: "https://hooks.example.com/tekgate/verify", want: "https://hooks.example.com/tekgate/verify",
+			dns: "hooks.example.com"},
 		{url: "http://127.0.0.1:9444", want: "!has to be https"},
 		{url: "127.0.0.1:9444", want: "!has to be https"},
 		{url: "https://", want: "!has to be https"},
@@ -52,7 +54,8 @@ func TestTarget(t *testing.T) {
 				t.Errorf("got %v, want %v", config, want)
 			}
 			names, ips := to.names()
-			if tt.ip != "" && (len(ips) != 1 || ips[0].String() != tt.ip) || tt.dns != "" && names[len(names)-1] != tt.dns {
+			if tt.ip != "" && (len(ips) != 1 || ips[0].String() != tt.ip) || tt.dns != "" &&
+				names[len(names)-1] != tt.dns {
 				t.Errorf("got names %v and addresses %v", names, ips)
 			}
 		})
@@ -74,7 +77,8 @@ func TestServiceTarget(t *testing.T) {
 	}
 	labels := got.GetLabels()
 	for name, value := range map[string]string{
-		"server/type": "https", "app.kubernetes.io/name": "tekgate", "app.kubernetes.io/part-of": "tekgate", "app.kubernetes.io/managed-by": "tekgate",
+		"server/type": "https", "app.kubernetes.io/name": "tekgate", "app.kubernetes.io/part-of": "tekgate",
+		"app.kubernetes.io/managed-by": "tekgate",
 	} {
 		if labels[name] != value {
 			t.Errorf("label %s is %q, want %q", name, labels[name], value)
@@ -95,7 +99,8 @@ func TestSurplus(t *testing.T) {
 		{"equal", want, map[string]any{}},
 		{"empty", nil, map[string]any{}},
 		{"other values", map[string]any{"clientConfig": map[string]any{"caBundle": "y"}}, map[string]any{}},
-		{"a url beside", map[string]any{"clientConfig": map[string]any{"caBundle": "x", "url": "u"}}, map[string]any{"clientConfig": map[string]any{"url": nil}}},
+		{"a url beside", map[string]any{"clientConfig": map[string]any{"caBundle": "x", "url": "u"}},
+			map[string]any{"clientConfig": map[string]any{"url": nil}}},
 		{"deep", map[string]any{"clientConfig": map[string]any{"service": map[string]any{"name": "b", "port": 1}}},
 			map[string]any{"clientConfig": map[string]any{"service": map[string]any{"port": nil}}}},
 		{"at the top", map[string]any{"more": 1}, map[string]any{"more": nil}},
@@ -172,7 +177,8 @@ func TestHelp(t *testing.T) {
 	if err := run(t.Context(), []string{"--help"}, &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	for _, flag := range []string{"--kubeconfig", "--config", "--namespace", "--service", "--bind-address", "--health-bind-address", "--url", "--drain"} {
+	for _, flag := range []string{"--kubeconfig", "--config", "--namespace", "--service", "--bind-address",
+		"--health-bind-address", "--url", "--drain"} {
 		if !strings.Contains(out.String(), flag) {
 			t.Errorf("the help lacks %s", flag)
 		}

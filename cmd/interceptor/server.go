@@ -71,14 +71,16 @@ func (s *eventServer) close() {
 
 // run serves until ctx ends, and then until clients have gone elsewhere and all requests
 // are answered. The workers run until then.
-func (s *eventServer) run(ctx context.Context, handler http.Handler, secure func(*tls.Config), workers ...func(context.Context)) error {
+func (s *eventServer) run(ctx context.Context, handler http.Handler, secure func(*tls.Config),
+	workers ...func(context.Context)) error {
 	requests, draining := drain.Watch(ctx, s.drainTime)
 	s.requests = requests
 	config := &tls.Config{}
 	secure(config)
 	all, serving := errgroup.WithContext(draining)
 	all.Go(func() error {
-		return server.Serve(serving, server.HTTP(requests.Handler(handler), s.log, s.handshakes), tls.NewListener(s.events, config))
+		return server.Serve(serving, server.HTTP(requests.Handler(handler), s.log, s.handshakes),
+			tls.NewListener(s.events, config))
 	})
 	s.log.Info("serving events", "address", s.events.Addr().String())
 	for _, e := range s.beside {

@@ -29,7 +29,8 @@ func TestSinkProgram(t *testing.T) {
 	s := newTriggersSite(t)
 	s.apply(t, recipe)
 	address := freeAddress(t)
-	p := start(t, "--kubeconfig", s.api.Kubeconfig, "--bind-address", address, "--url=https://"+address, "--health-bind-address=127.0.0.1:0",
+	p := start(t, "--kubeconfig", s.api.Kubeconfig, "--bind-address", address, "--url=https://"+address,
+		"--health-bind-address=127.0.0.1:0",
 		"--metrics-bind-address=0", "--deliveries-bind-address=0", "--drain=1s")
 	p.address(t, "ClusterInterceptor tekgate is published")
 	s.apply(t, `
@@ -92,8 +93,10 @@ func (s *triggersSite) runSink(t *testing.T, program, name string) *listener {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, "--kubeconfig", s.api.Kubeconfig, "--el-name", name, "--el-namespace", namespaceCI, "--port", port, "--is-multi-ns=false", "--payload-validation=true")
-	cmd.Env = append(os.Environ(), "NAMESPACE="+namespaceCI, "NAME="+name, "SYSTEM_NAMESPACE=tekton-pipelines", "EL_EVENT=disable",
+	cmd := exec.Command(program, "--kubeconfig", s.api.Kubeconfig, "--el-name", name, "--el-namespace", namespaceCI,
+		"--port", port, "--is-multi-ns=false", "--payload-validation=true")
+	cmd.Env = append(os.Environ(), "NAMESPACE="+namespaceCI, "NAME="+name, "SYSTEM_NAMESPACE=tekton-pipelines",
+		"EL_EVENT=disable",
 		"K_METRICS_CONFIG={}", "K_TRACING_CONFIG={}", "K_LOGGING_CONFIG={}", "K_SINK_TIMEOUT=1m")
 	log := &child.Log{}
 	cmd.Stdout, cmd.Stderr = log, log

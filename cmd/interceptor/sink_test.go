@@ -84,7 +84,8 @@ func newTriggersSite(t *testing.T) *triggersSite {
 	for _, name := range []string{"tekgate", namespaceCI} {
 		create(t, s.client, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	}
-	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(s.log), zapcore.DebugLevel)
+	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(s.log),
+		zapcore.DebugLevel)
 	s.factory = externalversions.NewSharedInformerFactory(typed, 0)
 	beta, alpha := s.factory.Triggers().V1beta1(), s.factory.Triggers().V1alpha1()
 	s.sink = sink.Sink{
@@ -108,7 +109,8 @@ func newTriggersSite(t *testing.T) *triggersSite {
 // installKinds creates all CRDs of Triggers.
 func (s *triggersSite) installKinds(t *testing.T) {
 	t.Helper()
-	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/tektoncd/triggers").Output()
+	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}",
+		"github.com/tektoncd/triggers").Output()
 	if err != nil {
 		t.Fatalf("finding the module of Triggers: %v", err)
 	}
@@ -120,7 +122,8 @@ func (s *triggersSite) installKinds(t *testing.T) {
 		applyFile(t, s.client, file)
 	}
 	eventually(t, func() error {
-		for _, kind := range []string{"Trigger", "TriggerBinding", "TriggerTemplate", "EventListener", "ClusterTriggerBinding"} {
+		for _, kind := range []string{"Trigger", "TriggerBinding", "TriggerTemplate", "EventListener",
+			"ClusterTriggerBinding"} {
 			list := &unstructured.UnstructuredList{}
 			list.SetGroupVersionKind(triggersObject(kind + "List").GroupVersionKind())
 			if err := s.client.List(t.Context(), list); err != nil {
@@ -158,7 +161,8 @@ func (s *triggersSite) apply(t *testing.T, text string) {
 		if err := yaml.Unmarshal([]byte(document), &u.Object); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.client.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(u), client.FieldOwner("test"), client.ForceOwnership); err != nil {
+		if err := s.client.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(u), client.FieldOwner("test"),
+			client.ForceOwnership); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -240,7 +244,8 @@ func (tr *trust) client(t *testing.T, patience time.Duration) *http.Client {
 			pool := tr.pool.Clone()
 			tr.mu.Unlock()
 			host, _, _ := net.SplitHostPort(address)
-			d := &tls.Dialer{NetDialer: dialer, Config: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12, ServerName: host}}
+			d := &tls.Dialer{NetDialer: dialer,
+				Config: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12, ServerName: host}}
 			return d.DialContext(ctx, network, tr.site.resolve(address))
 		},
 	}
@@ -302,7 +307,8 @@ func (l *listener) post(t *testing.T, body string, header http.Header) string {
 func (s *triggersSite) created(t *testing.T, eventID string) map[string]map[string]string {
 	t.Helper()
 	list := &corev1.ConfigMapList{}
-	if err := s.client.List(t.Context(), list, client.MatchingLabels{"triggers.tekton.dev/triggers-eventid": eventID}); err != nil {
+	if err := s.client.List(t.Context(), list,
+		client.MatchingLabels{"triggers.tekton.dev/triggers-eventid": eventID}); err != nil {
 		t.Fatal(err)
 	}
 	out := map[string]map[string]string{}
@@ -320,7 +326,8 @@ func githubHeader(secret, body string) http.Header {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(body))
 	return http.Header{
-		"Content-Type": {"application/json"}, "X-Github-Event": {"push"}, "X-Github-Delivery": {"72d3162e-cc78-11e3-81ab-4c9367dc0958"},
+		"Content-Type": {"application/json"}, "X-Github-Event": {"push"},
+		"X-Github-Delivery":   {"72d3162e-cc78-11e3-81ab-4c9367dc0958"},
 		"X-Hub-Signature-256": {"sha256=" + hex.EncodeToString(mac.Sum(nil))},
 	}
 }
@@ -377,7 +384,8 @@ func TestSink(t *testing.T) {
 	t.Run("what the sink makes of answers", s.testAnswers)
 
 	p := start(t, "--kubeconfig", s.api.Kubeconfig, "--bind-address=127.0.0.1:0", "--health-bind-address=127.0.0.1:0",
-		"--metrics-bind-address=127.0.0.1:0", "--deliveries-bind-address=127.0.0.1:0", "--drain=1s", "--recheck=300ms", "--ca-overlap=3s")
+		"--metrics-bind-address=127.0.0.1:0", "--deliveries-bind-address=127.0.0.1:0", "--drain=1s", "--recheck=300ms",
+		"--ca-overlap=3s")
 	s.route("tekgate-interceptor.tekgate.svc", p.address(t, "serving events"))
 	p.address(t, "ClusterInterceptor tekgate is published")
 	time.Sleep(300 * time.Millisecond) // the listers hear of it
@@ -401,27 +409,33 @@ func (s *triggersSite) testAnswers(t *testing.T) {
 		serving http.HandlerFunc // in place of status and body
 	}{
 		{name: "continue", status: 200, body: `{"continue":true}`, runs: true},
-		{name: "continue with an error status", status: 200, body: `{"continue":true,"status":{"code":16,"message":"no"}}`, runs: true},
-		{name: "continue with a status by name", status: 200, body: `{"continue":true,"status":{"code":"UNAUTHENTICATED"}}`, runs: true},
-		{name: "stop", status: 200, body: `{"continue":false,"status":{"code":16,"message":"the reason"}}`, logged: "interceptor stopped trigger processing"},
+		{name: "continue with an error status", status: 200,
+			body: `{"continue":true,"status":{"code":16,"message":"no"}}`, runs: true},
+		{name: "continue with a status by name", status: 200,
+			body: `{"continue":true,"status":{"code":"UNAUTHENTICATED"}}`, runs: true},
+		{name: "stop", status: 200, body: `{"continue":false,"status":{"code":16,"message":"the reason"}}`,
+			logged: "interceptor stopped trigger processing"},
 		{name: "an empty object", status: 200, body: `{}`, logged: "interceptor stopped trigger processing"},
 		{name: "an empty body", status: 200, body: ``, logged: "unexpected end of JSON"},
 		{name: "no JSON", status: 200, body: `yes`, logged: "invalid character"},
-		{name: "a status of HTTP's in the body", status: 200, body: `{"continue":true,"status":{"code":401}}`, logged: "invalid code"},
+		{name: "a status of HTTP's in the body", status: 200, body: `{"continue":true,"status":{"code":401}}`,
+			logged: "invalid code"},
 		{name: "accepted", status: 202, body: `{"continue":true}`, logged: "was not 200"},
 		{name: "unauthorized", status: 401, body: `{"continue":true}`, logged: "was not 200"},
 		{name: "unavailable", status: 503, body: `{"continue":true}`, logged: "was not 200"},
-		{name: "a redirect is followed as a GET and trusted", runs: true, serving: func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == http.MethodGet {
+		{name: "a redirect is followed as a GET and trusted", runs: true,
+			serving: func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodGet {
+					fmt.Fprint(w, `{"continue":true}`)
+					return
+				}
+				http.Redirect(w, r, "/elsewhere", http.StatusFound)
+			}},
+		{name: "too slow", logged: "timeout awaiting response headers",
+			serving: func(w http.ResponseWriter, _ *http.Request) {
+				time.Sleep(patience + 500*time.Millisecond)
 				fmt.Fprint(w, `{"continue":true}`)
-				return
-			}
-			http.Redirect(w, r, "/elsewhere", http.StatusFound)
-		}},
-		{name: "too slow", logged: "timeout awaiting response headers", serving: func(w http.ResponseWriter, _ *http.Request) {
-			time.Sleep(patience + 500*time.Millisecond)
-			fmt.Fprint(w, `{"continue":true}`)
-		}},
+			}},
 	}
 	var answer http.HandlerFunc
 	var mu sync.Mutex
@@ -433,7 +447,8 @@ func (s *triggersSite) testAnswers(t *testing.T) {
 	}))
 	defer server.Close()
 	s.apply(t, interceptorYAML("ClusterInterceptor", "answers", "", server.URL, server.Certificate()))
-	s.apply(t, eventListener("answers", `{name: one, interceptors: [{ref: {name: answers, kind: ClusterInterceptor}}], template: {ref: bare}}`))
+	s.apply(t, eventListener(
+		"answers", `{name: one, interceptors: [{ref: {name: answers, kind: ClusterInterceptor}}], template: {ref: bare}}`))
 	tr := newTrust(t, s, time.Hour)
 	l := s.listen(t, "answers", tr.client(t, patience))
 	for _, tt := range tests {
@@ -474,7 +489,9 @@ func interceptorObject(kind, name, namespace string) *unstructured.Unstructured 
 func interceptorYAML(kind, name, namespace, url string, ca *x509.Certificate) string {
 	u := interceptorObject(kind, name, namespace)
 	u.SetLabels(map[string]string{"server/type": "https"})
-	u.Object["spec"] = map[string]any{"clientConfig": map[string]any{"url": url, "caBundle": base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw}))}}
+	u.Object["spec"] = map[string]any{"clientConfig": map[string]any{"url": url,
+		"caBundle": base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE",
+			Bytes: ca.Raw}))}}
 	text, err := yaml.Marshal(u.Object)
 	if err != nil {
 		panic(err)
@@ -490,8 +507,10 @@ func eventListener(name string, triggers ...string) string {
 func (s *triggersSite) testTriggers(t *testing.T, p *program) {
 	s.apply(t, eventListener("triggers",
 		`{name: good, interceptors: [`+verifying+`], bindings: [{ref: seen}], template: {ref: seen}}`,
-		`{name: other-secret, interceptors: [`+strings.Replace(verifying, "secretName: hook", "secretName: absent", 1)+`], template: {ref: bare}}`,
-		`{name: misspelt, interceptors: [`+strings.Replace(verifying, "name: provider", "name: providr", 1)+`], template: {ref: bare}}`,
+		`{name: other-secret, interceptors: [`+strings.Replace(verifying, "secretName: hook", "secretName: absent",
+			1)+`], template: {ref: bare}}`,
+		`{name: misspelt, interceptors: [`+strings.Replace(verifying, "name: provider", "name: providr",
+			1)+`], template: {ref: bare}}`,
 	))
 	tr := newTrust(t, s, time.Hour)
 	l := s.listen(t, "triggers", tr.client(t, 10*time.Second))
@@ -565,14 +584,17 @@ func (s *triggersSite) testNamespaced(t *testing.T) {
 	own.SetLabels(map[string]string{"server/type": "https"})
 	own.Object["spec"] = map[string]any{"clientConfig": map[string]any{
 		"caBundle": base64.StdEncoding.EncodeToString(ci.Spec.ClientConfig.CaBundle),
-		"service":  map[string]any{"name": "tekgate-interceptor", "namespace": "tekgate", "path": "verify", "port": int64(443)},
+		"service": map[string]any{"name": "tekgate-interceptor", "namespace": "tekgate", "path": "verify",
+			"port": int64(443)},
 	}}
 	create(t, s.client, own)
 	s.apply(t, eventListener("namespaced",
-		`{name: own, interceptors: [`+strings.Replace(verifying, "name: tekgate, kind: ClusterInterceptor", "name: own, kind: NamespacedInterceptor", 1)+`], bindings: [{ref: seen}], template: {ref: seen}}`))
+		`{name: own, interceptors: [`+strings.Replace(verifying, "name: tekgate, kind: ClusterInterceptor",
+			"name: own, kind: NamespacedInterceptor", 1)+`], bindings: [{ref: seen}], template: {ref: seen}}`))
 	tr := newTrust(t, s, time.Hour)
 	l := s.listen(t, "namespaced", tr.client(t, 10*time.Second))
-	if got, want := fmt.Sprint(l.deliver(t, pushBody, githubHeader(hookSecret, pushBody))), "map[own:map[event:push]]"; got != want {
+	if got, want := fmt.Sprint(l.deliver(t, pushBody, githubHeader(hookSecret, pushBody))),
+		"map[own:map[event:push]]"; got != want {
 		t.Errorf("created %s, want %s", got, want)
 	}
 	if got := l.deliver(t, pushBody, githubHeader("a guess", pushBody)); len(got) > 0 {
@@ -585,7 +607,8 @@ func (s *triggersSite) testNamespaced(t *testing.T) {
 }
 
 // verdict asks as a trigger of the sink's does.
-func (s *triggersSite) verdict(c *http.Client, trigger, eventID, body string, header http.Header, params string) (bool, error) {
+func (s *triggersSite) verdict(c *http.Client, trigger, eventID, body string, header http.Header, params string) (bool,
+	error) {
 	r := s.sink
 	r.HTTPClient = c
 	var interceptor v1beta1.TriggerInterceptor
@@ -598,7 +621,8 @@ func (s *triggersSite) verdict(c *http.Client, trigger, eventID, body string, he
 		return false, err
 	}
 	request.Header = header
-	_, _, answer, err := r.ExecuteInterceptors([]*v1beta1.TriggerInterceptor{&interceptor}, request, []byte(body), zap.NewNop().Sugar(),
+	_, _, answer, err := r.ExecuteInterceptors([]*v1beta1.TriggerInterceptor{&interceptor}, request, []byte(body),
+		zap.NewNop().Sugar(),
 		eventID, "namespaces/"+namespaceCI+"/triggers/"+trigger, namespaceCI, map[string]any{})
 	return err == nil && answer != nil && answer.Continue, err
 }
@@ -630,11 +654,13 @@ func (s *triggersSite) testReplaceCA(t *testing.T, p *program) {
 		})
 	}
 	secret := &corev1.Secret{}
-	if err := s.client.Get(t.Context(), client.ObjectKey{Namespace: "tekgate", Name: "tekgate-interceptor-ca"}, secret); err != nil {
+	if err := s.client.Get(t.Context(), client.ObjectKey{Namespace: "tekgate", Name: "tekgate-interceptor-ca"},
+		secret); err != nil {
 		t.Fatal(err)
 	}
 	old := string(secret.Data["tls.crt"])
-	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"tekgate.dev/rotate-ca":"now"}}}`))
+	patch := client.RawPatch("application/merge-patch+json",
+		[]byte(`{"metadata":{"annotations":{"tekgate.dev/rotate-ca":"now"}}}`))
 	if err := s.client.Patch(t.Context(), secret, patch); err != nil {
 		t.Fatal(err)
 	}
@@ -643,7 +669,8 @@ func (s *triggersSite) testReplaceCA(t *testing.T, p *program) {
 		if err := s.client.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
 			return err
 		}
-		both = both || strings.Contains(s.caBundle(t), string(secret.Data["next.crt"])) && len(secret.Data["next.crt"]) > 0 && strings.Contains(s.caBundle(t), old)
+		both = both || strings.Contains(s.caBundle(t), string(secret.Data["next.crt"])) &&
+			len(secret.Data["next.crt"]) > 0 && strings.Contains(s.caBundle(t), old)
 		if string(secret.Data["tls.crt"]) == old {
 			return fmt.Errorf("the CA is not replaced; annotations %v", secret.Annotations)
 		}
@@ -657,7 +684,8 @@ func (s *triggersSite) testReplaceCA(t *testing.T, p *program) {
 		t.Errorf("%d of %d events failed, the first with: %v\n%s", len(wrong), asked, wrong, p.String())
 	}
 	after := s.caBundle(t)
-	if !both || after == before || !strings.Contains(after, string(secret.Data["tls.crt"])) || !strings.Contains(after, old) {
+	if !both || after == before || !strings.Contains(after, string(secret.Data["tls.crt"])) ||
+		!strings.Contains(after, old) {
 		t.Errorf("the bundle never held both CAs, or does not hold the new one now: %v", both)
 	}
 	tr.alive(t)

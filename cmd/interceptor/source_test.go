@@ -153,7 +153,8 @@ func (r *rig) bundle(t *testing.T) []byte {
 func shake(address string, ca []byte) error {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca)
-	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", address, &tls.Config{RootCAs: pool, ServerName: "tekgate-interceptor.tekgate.svc"})
+	conn, err := tls.DialWithDialer(&net.Dialer{Timeout: 5 * time.Second}, "tcp", address,
+		&tls.Config{RootCAs: pool, ServerName: "tekgate-interceptor.tekgate.svc"})
 	if err != nil {
 		return err
 	}

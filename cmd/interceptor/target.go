@@ -28,8 +28,10 @@ func (o options) target() (target, error) {
 		return t, nil
 	}
 	u, err := url.Parse(o.url)
-	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return t, fmt.Errorf("reading --url: %q has to be https://HOST:PORT, since EventListeners send what was signed", o.url)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" ||
+		u.Fragment != "" {
+		return t, fmt.Errorf(
+			"reading --url: %q has to be https://HOST:PORT, since EventListeners send what was signed", o.url)
 	}
 	if strings.Trim(u.Path, "/") == "" {
 		u.Path = interceptor.Path

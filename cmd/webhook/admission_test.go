@@ -171,7 +171,9 @@ func (b *bed) testUpdates() {
 		b.Fatal(err)
 	}
 	b.is(run, injected, "other")
-	if err := unstructured.SetNestedSlice(run.Object, []any{map[string]any{"name": "build", "image": "gcr.io/kaniko-project/executor:v1.24.0"}}, "spec", "taskSpec", "steps"); err != nil {
+	if err := unstructured.SetNestedSlice(run.Object,
+		[]any{map[string]any{"name": "build", "image": "gcr.io/kaniko-project/executor:v1.24.0"}}, "spec", "taskSpec",
+		"steps"); err != nil {
 		b.Fatal(err)
 	}
 	if err := b.client.Update(b.Context(), run); err != nil {
@@ -220,12 +222,14 @@ func (b *bed) testEventListenerUpdates(live *unstructured.Unstructured) {
 		return b.client.Update(b.Context(), live)
 	}
 	misspell := func() {
-		live.Object["spec"].(map[string]any)["triggers"].([]any)[0].(map[string]any)["template"] = map[string]any{"ref": "git-tmplate"}
+		trigger := live.Object["spec"].(map[string]any)["triggers"].([]any)[0].(map[string]any)
+		trigger["template"] = map[string]any{"ref": "git-tmplate"}
 	}
 	if err := update(misspell); err == nil || !strings.Contains(err.Error(), `did you mean "git-template"?`) {
 		b.Errorf("a misspelt template gives %v", err)
 	}
-	binding := b.parse("{apiVersion: triggers.tekton.dev/v1beta1, kind: TriggerBinding, metadata: {name: git-binding, namespace: ci}}")
+	binding := b.parse(
+		"{apiVersion: triggers.tekton.dev/v1beta1, kind: TriggerBinding, metadata: {name: git-binding, namespace: ci}}")
 	if err := b.client.Delete(b.Context(), binding); err != nil {
 		b.Fatal(err)
 	}
@@ -239,7 +243,8 @@ func (b *bed) testEventListenerUpdates(live *unstructured.Unstructured) {
 		b.Errorf("removing the finalizer gives %v", err)
 	}
 	v1alpha1 := b.parse(strings.Replace(listener, "v1beta1", "v1alpha1", 1))
-	if err := b.client.Create(b.Context(), v1alpha1); err == nil || !strings.Contains(err.Error(), `"git-binding" does not exist`) {
+	if err := b.client.Create(b.Context(), v1alpha1); err == nil ||
+		!strings.Contains(err.Error(), `"git-binding" does not exist`) {
 		b.Errorf("v1alpha1 gives %v", err)
 	}
 }
@@ -247,7 +252,8 @@ func (b *bed) testEventListenerUpdates(live *unstructured.Unstructured) {
 // testDirect speaks to the server as no API server does.
 func (b *bed) testDirect() {
 	caller := b.https()
-	for body, want := range map[string]int{"": 400, "null": 400, "[]": 400, "\x00garbage": 400, strings.Repeat(" ", 8<<20): 413,
+	for body, want := range map[string]int{"": 400, "null": 400, "[]": 400, "\x00garbage": 400,
+		strings.Repeat(" ", 8<<20): 413,
 		`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","operation":"CREATE","object":null,` +
 			`"kind":{"group":"tekton.dev","version":"v1","kind":"TaskRun"}}}`: 200} {
 		for _, path := range []string{"/mutate", "/validate"} {
@@ -265,7 +271,8 @@ func (b *bed) testDirect() {
 
 // testInjection overwrites the CA, as a GitOps tool would that knows no better.
 func (b *bed) testInjection() {
-	configuration := b.parse("{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: mutate.tekgate.dev}}")
+	configuration := b.parse(
+		"{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: mutate.tekgate.dev}}")
 	b.get(configuration)
 	hook := configuration.Object["webhooks"].([]any)[0].(map[string]any)
 	right := hook["clientConfig"].(map[string]any)["caBundle"].(string)
@@ -310,7 +317,8 @@ func (b *bed) testDrain() {
 	caller := b.https()
 	b.stop()
 	b.eventually("the probe says that the server drains", func() error {
-		if err := b.server.Ready(b.Context()); err == nil || !strings.Contains(err.Error(), "500 Internal Server Error") {
+		if err := b.server.Ready(b.Context()); err == nil ||
+			!strings.Contains(err.Error(), "500 Internal Server Error") {
 			return fmt.Errorf("it gives %v", err)
 		}
 		return nil
@@ -323,7 +331,8 @@ func (b *bed) testDrain() {
 	defer res.Body.Close()
 	var review struct{ Response struct{ Allowed bool } }
 	if err := json.NewDecoder(res.Body).Decode(&review); err != nil || !review.Response.Allowed || !res.Close {
-		b.Errorf("right after the signal: error %v, allowed %v, connection to be closed %v", err, review.Response.Allowed, res.Close)
+		b.Errorf("right after the signal: error %v, allowed %v, connection to be closed %v", err,
+			review.Response.Allowed, res.Close)
 	}
 	b.stops()
 }

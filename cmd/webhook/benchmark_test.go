@@ -135,7 +135,8 @@ func benchmarkServer(b *testing.B, handlers map[string]http.Handler) string {
 	address := freeAddress(b)
 	certificate := selfSigned(b)
 	webhooks := server.NewWebhooks(server.Options{
-		Address: address, Log: logr.Discard(), Requests: server.NewRequests("benchmark"), Handshakes: server.NewHandshakes("benchmark"),
+		Address: address, Log: logr.Discard(), Requests: server.NewRequests("benchmark"),
+		Handshakes: server.NewHandshakes("benchmark"),
 		TLS: func(c *tls.Config) {
 			c.NextProtos = []string{"http/1.1"}
 			c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil }

@@ -25,7 +25,6 @@ import (
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/e2e/servers"
 	"github.com/tekgate/tekgate/internal/admit"
-
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
 

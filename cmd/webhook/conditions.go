@@ -114,7 +114,8 @@ func (c *conditions) read(ctx context.Context, kind string) (*unstructured.Unstr
 
 // settle opens conditions that differ from the wanted ones, and narrows open ones once the
 // replicas agree. It returns the time until the next round.
-func (c *conditions) settle(ctx context.Context, live *unstructured.Unstructured, wanted map[string]string, known bool) (time.Duration, error) {
+func (c *conditions) settle(ctx context.Context, live *unstructured.Unstructured, wanted map[string]string,
+	known bool) (time.Duration, error) {
 	has := expressions(live)
 	opened, narrow := map[string]string{}, map[string]string{}
 	for hook, expression := range has {
@@ -161,7 +162,8 @@ func expressions(live *unstructured.Unstructured) map[string]string {
 
 // write puts expressions into a configuration that has not changed since it was read, and
 // returns the time until the next round.
-func (c *conditions) write(ctx context.Context, live *unstructured.Unstructured, expressions map[string]string, message string) (time.Duration, error) {
+func (c *conditions) write(ctx context.Context, live *unstructured.Unstructured, expressions map[string]string,
+	message string) (time.Duration, error) {
 	key := live.GetKind() + message
 	if c.backoffs[key] == nil {
 		c.backoffs[key] = &server.Backoff{}
@@ -181,7 +183,8 @@ func (c *conditions) write(ctx context.Context, live *unstructured.Unstructured,
 	want.SetName(live.GetName())
 	want.SetUID(live.GetUID())
 	want.SetResourceVersion(live.GetResourceVersion())
-	err := c.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), client.FieldOwner(conditionKeeper), client.ForceOwnership)
+	err := c.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), client.FieldOwner(conditionKeeper),
+		client.ForceOwnership)
 	if apierrors.IsConflict(err) {
 		return max(c.backoffs[key].Remaining(), 0), nil // another client was faster
 	}

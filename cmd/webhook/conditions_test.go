@@ -15,17 +15,20 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/tekgate/tekgate/mutator/policy"
-
 	"github.com/tekgate/tekgate/internal/wellknown"
+	"github.com/tekgate/tekgate/mutator/policy"
 )
+
+// leaseText is the Lease of the manifests.
+const leaseText = "{apiVersion: coordination.k8s.io/v1, kind: Lease, " +
+	"metadata: {name: " + replicasLease + ", namespace: tekgate}}"
 
 // TestKeepsConditions holds, on a real API server and with the rights of the
 // manifests, that the conditions follow the configuration in force.
 func TestKeepsConditions(t *testing.T) {
 	t.Parallel()
 	b := newCluster(t)
-	b.create(b.parse("{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: " + replicasLease + ", namespace: tekgate}}"))
+	b.create(b.parse(leaseText))
 	b.start()
 	b.configure()
 	b.create(account("ci"))
@@ -51,8 +54,10 @@ spec: {serviceAccountName: default, taskSpec: {steps: [{name: test, image: "gola
 func (b *bed) kept() map[string]string {
 	b.Helper()
 	all := map[string]string{}
-	for kind, name := range map[string]string{"MutatingWebhookConfiguration": wellknown.MutatingConfiguration, "ValidatingWebhookConfiguration": wellknown.ValidatingConfiguration} {
-		live := b.parse("{apiVersion: admissionregistration.k8s.io/v1, kind: " + kind + ", metadata: {name: " + name + "}}")
+	for kind, name := range map[string]string{"MutatingWebhookConfiguration": wellknown.MutatingConfiguration,
+		"ValidatingWebhookConfiguration": wellknown.ValidatingConfiguration} {
+		live := b.parse(
+			"{apiVersion: admissionregistration.k8s.io/v1, kind: " + kind + ", metadata: {name: " + name + "}}")
 		b.get(live)
 		for hook, expression := range expressions(live) {
 			all[hook] = expression
@@ -104,12 +109,15 @@ func (b *bed) testNarrowed() {
 func (b *bed) testOddObjects() {
 	odd := []string{"null", `""`, "docker", "7", "true", "[]", "[null]", "{}", "[[ko]]", "{a: {}}"}
 	for _, place := range []string{
-		"{taskSpec: %s}", "{taskRef: %s}", "{taskRef: {name: a, resolver: %s}}", "{serviceAccountName: %s}", "{pipelineSpec: %s}", "{pipelineSpec: {tasks: %s, finally: %[1]s}}",
-		"{taskSpec: {steps: %s}}", "{taskSpec: {steps: [%s]}}", "{taskSpec: {steps: [{image: %s}]}}", "{taskSpec: {steps: [{command: %s}]}}",
+		"{taskSpec: %s}", "{taskRef: %s}", "{taskRef: {name: a, resolver: %s}}", "{serviceAccountName: %s}",
+		"{pipelineSpec: %s}", "{pipelineSpec: {tasks: %s, finally: %[1]s}}",
+		"{taskSpec: {steps: %s}}", "{taskSpec: {steps: [%s]}}", "{taskSpec: {steps: [{image: %s}]}}",
+		"{taskSpec: {steps: [{command: %s}]}}",
 		"{taskSpec: {steps: [{command: [%s]}]}}", "{taskSpec: {stepTemplate: %s}}", "%s",
 	} {
 		for _, value := range odd {
-			run := b.parse(fmt.Sprintf("{apiVersion: tekton.dev/v1, kind: TaskRun, metadata: {generateName: odd-, namespace: ci}, spec: "+place+"}", value))
+			run := b.parse(fmt.Sprintf(
+				"{apiVersion: tekton.dev/v1, kind: TaskRun, metadata: {generateName: odd-, namespace: ci}, spec: "+place+"}", value))
 			err := b.client.Create(b.Context(), run, client.DryRunAll)
 			if err != nil && (strings.Contains(err.Error(), "expression") || strings.Contains(err.Error(), "match")) {
 				b.Errorf(place+": %v", value, err)
@@ -162,7 +170,8 @@ func (b *bed) eventuallyEnv(namespace, want string) {
 func (b *bed) testReload() {
 	b.useConfiguration(configuredBuilder + "\n# and\n")
 	b.eventually("the condition is narrow", b.isNarrow)
-	b.useConfiguration(strings.Replace(configuredBuilder, "mutator: {", "mutator: {env: {set: [{variables: [{name: NEW, value: 'yes'}]}]}, ", 1))
+	b.useConfiguration(strings.Replace(configuredBuilder, "mutator: {",
+		"mutator: {env: {set: [{variables: [{name: NEW, value: 'yes'}]}]}, ", 1))
 	b.eventuallyEnv("other", "NEW=yes")
 	b.useConfiguration(configuredBuilder)
 	b.eventually("the condition is narrow", b.isNarrow)
@@ -207,7 +216,8 @@ func (b *bed) overwrite(expression string) {
 func (b *bed) edit(change func(map[string]any) map[string]any) {
 	b.Helper()
 	b.eventually("the condition is overwritten", func() error {
-		live := b.parse("{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: " + wellknown.MutatingConfiguration + "}}")
+		live := b.parse(
+			"{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: " + wellknown.MutatingConfiguration + "}}")
 		b.get(live)
 		for _, h := range live.Object["webhooks"].([]any) {
 			hook := h.(map[string]any)
@@ -254,7 +264,7 @@ func (b *bed) testBehind() {
 	stop()
 	<-said
 	b.eventually("the condition is narrow", b.isNarrow)
-	lease := b.parse("{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: " + replicasLease + ", namespace: tekgate}}")
+	lease := b.parse(leaseText)
 	b.eventually("what it said is forgotten", func() error {
 		b.get(lease)
 		if notes := lease.GetAnnotations(); len(notes) != 1 {
@@ -265,9 +275,10 @@ func (b *bed) testBehind() {
 }
 
 func (b *bed) say(value string) {
-	lease := b.parse("{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: " + replicasLease + ", namespace: tekgate}}")
+	lease := b.parse(leaseText)
 	patch := fmt.Sprintf(`{"metadata":{"annotations":{"%sbehind":%q}}}`, replicaPrefix, value)
-	if err := b.client.Patch(context.Background(), lease, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil && !apierrors.IsConflict(err) {
+	if err := b.client.Patch(context.Background(), lease,
+		client.RawPatch(types.MergePatchType, []byte(patch))); err != nil && !apierrors.IsConflict(err) {
 		b.Error(err)
 	}
 }
@@ -288,14 +299,16 @@ func (b *bed) testRemoved() {
 // testOwnership holds that the server owns the expressions, and nothing else by that
 // name.
 func (b *bed) testOwnership() {
-	live := b.parse("{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: " + wellknown.MutatingConfiguration + "}}")
+	live := b.parse(
+		"{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: " + wellknown.MutatingConfiguration + "}}")
 	b.get(live)
 	for _, entry := range live.GetManagedFields() {
 		if entry.Manager != conditionKeeper {
 			continue
 		}
 		owned := entry.FieldsV1.GetRawString()
-		for _, foreign := range []string{"clientConfig", "rules", "failurePolicy", "namespaceSelector", "not-opted-out"} {
+		for _, foreign := range []string{"clientConfig", "rules", "failurePolicy", "namespaceSelector",
+			"not-opted-out"} {
 			if strings.Contains(owned, foreign) {
 				b.Errorf("%s owns %s: %s", conditionKeeper, foreign, owned)
 			}

@@ -62,7 +62,8 @@ func (c *configuration) use(text []byte) error {
 		return fmt.Errorf("mutator.%w", err)
 	}
 	m.Controller, m.Observe = c.controller, c.metrics.observe
-	v := &validator.Validator{Config: parsed.Validator, Cluster: c.references, Observe: c.metrics.finding, Later: c.later}
+	v := &validator.Validator{Config: parsed.Validator, Cluster: c.references, Observe: c.metrics.finding,
+		Later: c.later}
 	v.Tekton = func() string { return c.cluster.Tekton(context.Background()).Version }
 	c.current.Store(&ruleSet{parsed, m, v})
 	c.metrics.loaded(m.Hash(), time.Now())
@@ -99,7 +100,8 @@ func (c *configuration) changed(ctx context.Context, err error) {
 // Handle answers reviews of the ConfigMap: a configuration that the servers could
 // not read is refused. It judges nothing else.
 func (c *configuration) Handle(_ context.Context, req admission.Request) admission.Response {
-	if req.Kind.Kind != "ConfigMap" || req.Name != wellknown.ConfigMap || req.Namespace != c.namespace || len(req.Object.Raw) == 0 {
+	if req.Kind.Kind != "ConfigMap" || req.Name != wellknown.ConfigMap || req.Namespace != c.namespace ||
+		len(req.Object.Raw) == 0 {
 		return admission.Allowed("")
 	}
 	var cm corev1.ConfigMap
@@ -108,7 +110,8 @@ func (c *configuration) Handle(_ context.Context, req admission.Request) admissi
 	}
 	text, found := cm.Data[wellknown.ConfigMapKey]
 	if !found {
-		return admission.Denied("ConfigMap tekgate-config has no key config.yaml: Tekgate's servers read their configuration from it")
+		return admission.Denied(
+			"ConfigMap tekgate-config has no key config.yaml: Tekgate's servers read their configuration from it")
 	}
 	parsed, rules, err := parse([]byte(text), true)
 	if err == nil {
@@ -117,7 +120,8 @@ func (c *configuration) Handle(_ context.Context, req admission.Request) admissi
 		}
 	}
 	if err != nil {
-		return admission.Denied("config.yaml is not valid, so Tekgate's servers would keep the one before: " + err.Error())
+		return admission.Denied(
+			"config.yaml is not valid, so Tekgate's servers would keep the one before: " + err.Error())
 	}
 	return admission.Allowed("")
 }

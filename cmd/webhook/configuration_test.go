@@ -26,8 +26,9 @@ import (
 // from in a cluster is refused when it is bad.
 func (b *bed) testConfiguration() {
 	live := &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: wellknown.ConfigMap, Labels: map[string]string{"app.kubernetes.io/part-of": "tekgate"}},
-		Data:       map[string]string{"config.yaml": configuredBuilder},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: wellknown.ConfigMap,
+			Labels: map[string]string{"app.kubernetes.io/part-of": "tekgate"}},
+		Data: map[string]string{"config.yaml": configuredBuilder},
 	}
 	b.create(live)
 	b.testBadConfigMap(live)
@@ -55,7 +56,8 @@ func (b *bed) testConfiguration() {
 			return err
 		}
 		for _, event := range list.Items {
-			if event.Reason == "BadConfiguration" && event.Regarding.Name == wellknown.ConfigMap && event.Regarding.UID == live.UID &&
+			if event.Reason == "BadConfiguration" && event.Regarding.Name == wellknown.ConfigMap &&
+				event.Regarding.UID == live.UID &&
 				strings.Contains(event.Note, `unknown field "mutator.serviceAcount": did you mean "serviceAccount"?`) {
 				return nil
 			}
@@ -74,22 +76,28 @@ func (b *bed) testConfiguration() {
 func (b *bed) testBadConfigMap(live *corev1.ConfigMap) {
 	for text, want := range map[string]string{
 		"kind: Nonsense": "not a Tekgate configuration",
-		strings.Replace(configuredBuilder, "name: builder", "nam: builder", 1):                                   `did you mean "name"`,
-		strings.Replace(configuredBuilder, "enforce", "maybe", 1):                                                `validator.rules.dangling-reference.mode: "maybe" is not a mode`,
-		strings.Replace(configuredBuilder, "serviceAccount: {name: builder}", "imageMirror: {enabled: true}", 1): "there is no mirror",
+		strings.Replace(configuredBuilder, "name: builder", "nam: builder",
+			1): `did you mean "name"`,
+		strings.Replace(configuredBuilder, "enforce", "maybe",
+			1): `validator.rules.dangling-reference.mode: "maybe" is not a mode`,
+		strings.Replace(configuredBuilder, "serviceAccount: {name: builder}", "imageMirror: {enabled: true}",
+			1): "there is no mirror",
 	} {
 		bad := live.DeepCopy()
 		bad.Data["config.yaml"] = text
-		if err := b.client.Update(b.Context(), bad); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), want) {
+		if err := b.client.Update(b.Context(), bad); !apierrors.IsForbidden(err) ||
+			!strings.Contains(err.Error(), want) {
 			b.Errorf("%q gives %v, want %q", text, err, want)
 		}
 	}
 	empty := live.DeepCopy()
 	empty.Data = nil
-	if err := b.client.Update(b.Context(), empty); err == nil || !strings.Contains(err.Error(), "has no key config.yaml") {
+	if err := b.client.Update(b.Context(), empty); err == nil ||
+		!strings.Contains(err.Error(), "has no key config.yaml") {
 		b.Errorf("an empty one gives %v", err)
 	}
-	other := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: "other", Labels: live.Labels}, Data: map[string]string{"config.yaml": "nonsense"}}
+	other := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: "other", Labels: live.Labels},
+		Data: map[string]string{"config.yaml": "nonsense"}}
 	b.create(other)
 }
 
@@ -138,7 +146,8 @@ func TestLook(t *testing.T) {
 		for range 3 {
 			c.file.Look(t.Context())
 		}
-		if got := strings.Count(logs.String(), "\n"); (want == "") != (got == 0) || got > 1 || !strings.Contains(logs.String(), want) {
+		if got := strings.Count(logs.String(), "\n"); (want == "") != (got == 0) || got > 1 ||
+			!strings.Contains(logs.String(), want) {
 			t.Errorf("the log says %q, want %q once", logs.String(), want)
 		}
 	}

@@ -91,11 +91,14 @@ func fuzzReviews(f *testing.F) [][]byte {
 		if version == "" {
 			group, version = "", group
 		}
-		body, err := json.Marshal(map[string]any{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": map[string]any{
-			"uid": "u", "operation": "CREATE", "namespace": "ci", "object": json.RawMessage(raw), "dryRun": true,
-			"userInfo": map[string]any{"username": "system:serviceaccount:tekton-pipelines:tekton-pipelines-controller"},
-			"kind":     map[string]any{"group": group, "version": version, "kind": meta.Kind},
-		}})
+		body, err := json.Marshal(map[string]any{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+			"request": map[string]any{
+				"uid": "u", "operation": "CREATE", "namespace": "ci", "object": json.RawMessage(raw), "dryRun": true,
+				"userInfo": map[string]any{
+					"username": "system:serviceaccount:tekton-pipelines:tekton-pipelines-controller",
+				},
+				"kind": map[string]any{"group": group, "version": version, "kind": meta.Kind},
+			}})
 		if err != nil {
 			f.Fatal(err)
 		}

@@ -34,7 +34,8 @@ func (s *service) testHostile(p *process) {
 		s.Skip("the peak of a process's memory is read from /proc, which this system does not have")
 	}
 	caller := s.https()
-	usual := &usual{service: s, caller: caller, url: "https://" + p.Replica.Address + "/mutate", review: reviewOf(s, kaniko("usual", "v1"))}
+	usual := &usual{service: s, caller: caller, url: "https://" + p.Replica.Address + "/mutate",
+		review: reviewOf(s, kaniko("usual", "v1"))}
 	for range 3000 { // the memory that usual requests take
 		usual.ask()
 	}
@@ -64,9 +65,11 @@ func (s *service) testHostile(p *process) {
 		cancel()
 		asking.Wait()
 		grown := s.memory(p, "VmHWM") - before
-		s.Logf("%s: the server grew by %.1f MiB, from %.1f", attack.name, float64(grown)/(1<<20), float64(before)/(1<<20))
+		s.Logf("%s: the server grew by %.1f MiB, from %.1f", attack.name, float64(grown)/(1<<20),
+			float64(before)/(1<<20))
 		if grown >= attack.most || before+grown > mostMemory {
-			s.Errorf("%s: the server grew by %d MiB from %d, and may by %d", attack.name, grown>>20, before>>20, attack.most>>20)
+			s.Errorf("%s: the server grew by %d MiB from %d, and may by %d", attack.name, grown>>20, before>>20,
+				attack.most>>20)
 		}
 		usual.tell(attack.name)
 	}
@@ -148,15 +151,17 @@ func reviewOf(s *service, text string) []byte {
 	if err != nil {
 		s.Fatal(err)
 	}
-	return []byte(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","operation":"CREATE","namespace":"ci",` +
-		`"kind":{"group":"tekton.dev","version":"v1","kind":"TaskRun"},"resource":{"group":"tekton.dev","version":"v1","resource":"taskruns"},"object":` + string(object) + `}}`)
+	return []byte(
+		`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","operation":"CREATE","namespace":"ci",` +
+			`"kind":{"group":"tekton.dev","version":"v1","kind":"TaskRun"},"resource":{"group":"tekton.dev","version":"v1","resource":"taskruns"},"object":` + string(object) + `}}`)
 }
 
 // post sends a body and returns the status; 0 where the server closed the
 // connection while the body was on its way, which it may.
 func (s *service) post(p *process, caller *http.Client, body io.Reader, length int64) int {
 	s.Helper()
-	request, err := http.NewRequestWithContext(s.Context(), http.MethodPost, "https://"+p.Replica.Address+"/mutate", body)
+	request, err := http.NewRequestWithContext(s.Context(), http.MethodPost, "https://"+p.Replica.Address+"/mutate",
+		body)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -277,8 +282,10 @@ func trickle(conn net.Conn, beginning string, most time.Duration) bool {
 func (s *service) sendNested(p *process, caller *http.Client) {
 	for _, depth := range []int{3 << 20, 100_000, 9_000, 2_000} {
 		nested := strings.Repeat("[", depth) + strings.Repeat("]", depth)
-		for _, body := range []string{nested, strings.Replace(string(reviewOf(s, kaniko("deep", "v1"))), `"taskSpec":{`, `"taskSpec":{"description":`+nested+`,`, 1)} {
-			if status := s.post(p, caller, strings.NewReader(body), int64(len(body))); status != http.StatusOK && status != http.StatusBadRequest {
+		for _, body := range []string{nested, strings.Replace(string(reviewOf(s, kaniko("deep", "v1"))),
+			`"taskSpec":{`, `"taskSpec":{"description":`+nested+`,`, 1)} {
+			if status := s.post(p, caller, strings.NewReader(body), int64(len(body))); status != http.StatusOK &&
+				status != http.StatusBadRequest {
 				s.Errorf("JSON %d deep is answered with %d", depth, status)
 			}
 		}
@@ -290,7 +297,8 @@ func (s *service) sendNested(p *process, caller *http.Client) {
 func (s *service) sendWide(p *process, caller *http.Client) {
 	for _, count := range []int{15_000, 100_000} {
 		params := strings.Repeat(`{"name":"p","value":"v"},`, count)
-		body := strings.Replace(string(reviewOf(s, kaniko("wide", "v1"))), `"spec":{`, `"spec":{"params":[`+strings.TrimSuffix(params, ",")+`],`, 1)
+		body := strings.Replace(string(reviewOf(s, kaniko("wide", "v1"))), `"spec":{`,
+			`"spec":{"params":[`+strings.TrimSuffix(params, ",")+`],`, 1)
 		if status := s.post(p, caller, strings.NewReader(body), int64(len(body))); status != http.StatusOK {
 			s.Errorf("%d params are answered with %d", count, status)
 		}

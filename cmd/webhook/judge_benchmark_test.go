@@ -115,7 +115,8 @@ func furnishJudged(b *testing.B, c *cluster.Cluster) {
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ci"}},
 	}
 	for _, name := range []string{"github", "cel"} {
-		judged := fmt.Sprintf("{apiVersion: triggers.tekton.dev/v1alpha1, kind: ClusterInterceptor, metadata: {name: %s}, spec: {clientConfig: {url: 'http://x'}}}", name)
+		judged := fmt.Sprintf(
+			"{apiVersion: triggers.tekton.dev/v1alpha1, kind: ClusterInterceptor, metadata: {name: %s}, spec: {clientConfig: {url: 'http://x'}}}", name)
 		objects = append(objects, parsed(b, judged))
 	}
 	for _, text := range judgedBeside {
@@ -147,7 +148,8 @@ func judgeServer(b *testing.B, c *cluster.Cluster, name string, config validator
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		b.Fatalf("%v: %s", err, out)
 	}
-	text, err := json.Marshal(map[string]any{"apiVersion": "tekgate.dev/v1alpha1", "kind": "Configuration", "validator": config})
+	text, err := json.Marshal(map[string]any{"apiVersion": "tekgate.dev/v1alpha1", "kind": "Configuration",
+		"validator": config})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -166,7 +168,8 @@ func judgeServer(b *testing.B, c *cluster.Cluster, name string, config validator
 	b.Cleanup(func() { _, _ = cmd.Process.Kill(), cmd.Wait() })
 	arm.name, arm.url, arm.pid = name, "https://"+address+"/validate", cmd.Process.Pid
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if answer, err := post(judgeCaller(), arm.url, judgedReview(b)); err == nil && bytes.Contains(answer, []byte(`"allowed":true`)) {
+		if answer, err := post(judgeCaller(), arm.url, judgedReview(b)); err == nil &&
+			bytes.Contains(answer, []byte(`"allowed":true`)) {
 			return arm
 		}
 		if time.Now().After(deadline) {
@@ -176,7 +179,8 @@ func judgeServer(b *testing.B, c *cluster.Cluster, name string, config validator
 }
 
 func judgeCaller() *http.Client {
-	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // what is measured is not trust
+	trusting := &tls.Config{InsecureSkipVerify: true} // trust is not measured
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: trusting}}
 }
 
 func post(caller *http.Client, url string, body []byte) ([]byte, error) {

@@ -197,7 +197,8 @@ func (l *later) Start(ctx context.Context) error {
 		if wait == 0 {
 			if err := l.look(ctx, v); err != nil && ctx.Err() == nil {
 				l.dropped()
-				l.log.Error(err, "what was found is not told as an Event", "kind", v.kind.Kind, "namespace", v.namespace, "name", v.name)
+				l.log.Error(err, "what was found is not told as an Event", "kind", v.kind.Kind, "namespace",
+					v.namespace, "name", v.name)
 			}
 		}
 		if !server.Sleep(ctx, wait, l.wake) {
@@ -339,7 +340,8 @@ func eventAbout(v visit, findings []validator.Finding) *eventsv1.Event {
 		ReportingController: wellknown.Webhook,
 		ReportingInstance:   shortened(wellknown.Webhook+"-"+host, 128),
 		Regarding: corev1.ObjectReference{
-			APIVersion: v.kind.GroupVersion().String(), Kind: v.kind.Kind, Namespace: v.namespace, Name: v.name, UID: v.uid,
+			APIVersion: v.kind.GroupVersion().String(), Kind: v.kind.Kind, Namespace: v.namespace, Name: v.name,
+			UID: v.uid,
 		},
 	}
 }

@@ -37,7 +37,8 @@ func TestLater(t *testing.T) {
 	b.Run("audit", func(t *testing.T) { b.on(t).testAudit() })
 	b.Run("enforce", func(t *testing.T) { b.on(t).testEnforce() })
 	b.Run("not asked", func(t *testing.T) { b.on(t).testNotAsked() })
-	if text := b.logs.String(); strings.Contains(text, "panic") || strings.Contains(text, "what was found is not told") {
+	if text := b.logs.String(); strings.Contains(text, "panic") ||
+		strings.Contains(text, "what was found is not told") {
 		t.Errorf("the server's log:\n%s", text)
 	}
 	if dropped := b.metric("tekgate_validator_later_dropped_total "); dropped != 0 {
@@ -62,7 +63,8 @@ func onlyTwoRules(dangling string) string {
 			rules[rule.ID] = map[string]any{"mode": "off"}
 		}
 	}
-	text, _ := yaml.Marshal(map[string]any{"validator": map[string]any{"rules": rules, "references": map[string]any{"grace": testGraceTime.String()}}})
+	text, _ := yaml.Marshal(map[string]any{"validator": map[string]any{"rules": rules,
+		"references": map[string]any{"grace": testGraceTime.String()}}})
 	return string(text)
 }
 
@@ -71,7 +73,8 @@ func (b *bed) reconfigure(section string) {
 	b.Helper()
 	const said = "using a new configuration"
 	before := strings.Count(b.logs.String(), said)
-	if err := os.WriteFile(b.config, []byte(strings.Split(configuredBuilder, "validator:")[0]+section+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(b.config, []byte(strings.Split(configuredBuilder, "validator:")[0]+section+"\n"),
+		0o600); err != nil {
 		b.Fatal(err)
 	}
 	b.eventually("the new configuration holds", func() error {
@@ -124,7 +127,8 @@ func (b *bed) oneEvent(namespace, name string) eventsv1.Event {
 }
 
 func listenerTo(name, binding string) string {
-	return fmt.Sprintf("{apiVersion: triggers.tekton.dev/v1beta1, kind: EventListener, metadata: {%s, namespace: ci}, spec: {triggers: [{name: t, bindings: [{ref: %s}]}]}}", name, binding)
+	return fmt.Sprintf(
+		"{apiVersion: triggers.tekton.dev/v1beta1, kind: EventListener, metadata: {%s, namespace: ci}, spec: {triggers: [{name: t, bindings: [{ref: %s}]}]}}", name, binding)
 }
 
 func (b *bed) testGrace() {
@@ -135,7 +139,8 @@ func (b *bed) testGrace() {
 		if err := c.Create(b.Context(), object, options...); err != nil {
 			b.Fatal(err)
 		}
-		if text := heard.text(); !strings.Contains(text, `spec.triggers[0].bindings[0].ref: TriggerBinding `) || !strings.Contains(text, "(rule dangling-reference)") {
+		if text := heard.text(); !strings.Contains(text, `spec.triggers[0].bindings[0].ref: TriggerBinding `) ||
+			!strings.Contains(text, "(rule dangling-reference)") {
 			b.Errorf("%s: the warning is %q", object.GetName(), text)
 		}
 		return object
@@ -152,13 +157,16 @@ func (b *bed) testGrace() {
 			b.Errorf("deleting gives %v", err)
 		}
 	}
-	b.create(b.parse("{apiVersion: triggers.tekton.dev/v1beta1, kind: TriggerBinding, metadata: {name: comes, namespace: ci}, spec: {params: []}}"))
+	b.create(b.parse(
+		"{apiVersion: triggers.tekton.dev/v1beta1, kind: TriggerBinding, metadata: {name: comes, namespace: ci}, spec: {params: []}}"))
 	again := b.parse(listenerTo("name: replaced", "comes"))
 	b.create(again)
 
 	event := b.oneEvent("ci", "broken")
-	if event.Reason != reasonDangling || event.Type != "Warning" || event.Regarding.Kind != "EventListener" || event.Regarding.UID == "" ||
-		!strings.HasPrefix(event.Note, `spec.triggers[0].bindings[0].ref: TriggerBinding "never" does not exist`) || !strings.HasSuffix(event.Note, "(dangling-reference)") {
+	if event.Reason != reasonDangling || event.Type != "Warning" || event.Regarding.Kind != "EventListener" ||
+		event.Regarding.UID == "" ||
+		!strings.HasPrefix(event.Note, `spec.triggers[0].bindings[0].ref: TriggerBinding "never" does not exist`) ||
+		!strings.HasSuffix(event.Note, "(dangling-reference)") {
 		b.Errorf("the Event is %+v", event)
 	}
 	if waited := event.EventTime.Sub(began); waited < testGraceTime {
@@ -167,7 +175,8 @@ func (b *bed) testGrace() {
 	if e := b.oneEvent("ci", generated.GetName()); e.Regarding.UID != generated.GetUID() {
 		b.Errorf("the Event is about %v, the object is %v", e.Regarding, generated.GetUID())
 	}
-	for _, name := range []string{"waits", "dry", "replaced", "deleted"} { // all were due before the last one that has an Event
+	for _, name := range []string{"waits", "dry", "replaced",
+		"deleted"} { // all were due before the last one that has an Event
 		if events := b.events("ci", name); len(events) > 0 {
 			b.Errorf("%s has the Event %q", name, events[0].Note)
 		}
@@ -227,7 +236,9 @@ func (b *bed) testAudit() {
 	}
 	update("golang:2")
 	event := b.oneEvent("ci", "audited")
-	if event.Reason != reasonFinding || !strings.HasPrefix(event.Note, "metadata.annotations[except.tekgate.dev/nothing]: the exception is from a rule") || !strings.HasSuffix(event.Note, " (exception)") {
+	if event.Reason != reasonFinding || !strings.HasPrefix(event.Note,
+		"metadata.annotations[except.tekgate.dev/nothing]: the exception is from a rule") ||
+		!strings.HasSuffix(event.Note, " (exception)") {
 		b.Errorf("the Event is %+v", event)
 	}
 	update("golang:3")
@@ -236,7 +247,8 @@ func (b *bed) testAudit() {
 	if text := heard.text(); text != "" {
 		b.Errorf("audit warns: %q", text)
 	}
-	if after := b.metric(`tekgate_validator_findings_total{kind="Task",mode="audit",rule="exception"}`); after-before != 3 {
+	if after := b.metric(
+		`tekgate_validator_findings_total{kind="Task",mode="audit",rule="exception"}`); after-before != 3 {
 		b.Errorf("%v findings were counted, want 3", after-before)
 	}
 }
@@ -277,17 +289,22 @@ func (b *bed) testNotAsked() {
 		}
 	}
 	run := func(name, owner string) *unstructured.Unstructured {
-		o := b.parse(fmt.Sprintf("{apiVersion: tekton.dev/v1, kind: TaskRun, metadata: {name: %s, namespace: ci}, spec: {taskSpec: {steps: [{image: a}]}}}", name))
+		o := b.parse(fmt.Sprintf(
+			"{apiVersion: tekton.dev/v1, kind: TaskRun, metadata: {name: %s, namespace: ci}, spec: {taskSpec: {steps: [{image: a}]}}}", name))
 		if owner != "" {
-			o.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: "tekton.dev/v1", Kind: owner, Name: "x", UID: "x"}})
+			o.SetOwnerReferences([]metav1.OwnerReference{{APIVersion: "tekton.dev/v1", Kind: owner, Name: "x",
+				UID: "x"}})
 		}
 		return o
 	}
 	ctx, mine := b.Context(), run("mine", "")
 	asked("a TaskRun", 1, func() error { return b.client.Create(ctx, mine) })
-	asked("a TaskRun of the controller's, of a PipelineRun", 0, func() error { return b.controller().Create(ctx, run("part", "PipelineRun")) })
-	asked("a TaskRun of the controller's, of something else", 1, func() error { return b.controller().Create(ctx, run("other", "CronJob")) })
-	asked("a TaskRun of somebody's who says it is a PipelineRun's", 1, func() error { return b.client.Create(ctx, run("posing", "PipelineRun")) })
+	asked("a TaskRun of the controller's, of a PipelineRun", 0,
+		func() error { return b.controller().Create(ctx, run("part", "PipelineRun")) })
+	asked("a TaskRun of the controller's, of something else", 1,
+		func() error { return b.controller().Create(ctx, run("other", "CronJob")) })
+	asked("a TaskRun of somebody's who says it is a PipelineRun's", 1,
+		func() error { return b.client.Create(ctx, run("posing", "PipelineRun")) })
 	change := func(edit func()) func() error {
 		return func() error {
 			b.get(mine)
@@ -311,10 +328,12 @@ func (b *bed) testNotAsked() {
 		return b.client.Status().Update(ctx, mine)
 	})
 	asked("a deletion", 0, func() error { return b.client.Delete(ctx, mine) })
-	asked("a spec of what is being deleted", 0, change(func() { mine.Object["spec"].(map[string]any)["timeout"] = "2h" }))
+	asked("a spec of what is being deleted", 0,
+		change(func() { mine.Object["spec"].(map[string]any)["timeout"] = "2h" }))
 	asked("the last finalizer", 0, change(func() { mine.SetFinalizers(nil) }))
 	asked("a cluster's object", 1, func() error {
-		return b.client.Create(ctx, b.parse("{apiVersion: triggers.tekton.dev/v1beta1, kind: ClusterTriggerBinding, metadata: {name: c}, spec: {params: []}}"))
+		return b.client.Create(ctx, b.parse(
+			"{apiVersion: triggers.tekton.dev/v1beta1, kind: ClusterTriggerBinding, metadata: {name: c}, spec: {params: []}}"))
 	})
 }
 
@@ -339,7 +358,8 @@ func TestLaterIsBounded(t *testing.T) {
 	if len(l.waiting) != laterMost+7 || dropped != 20 {
 		t.Errorf("%d wait, %d were dropped", len(l.waiting), dropped)
 	}
-	l.add(validator.Subject{Fields: map[string]any{"metadata": map[string]any{"generateName": "n-"}}}, []validator.Finding{{Rule: "r"}})
+	l.add(validator.Subject{Fields: map[string]any{"metadata": map[string]any{"generateName": "n-"}}},
+		[]validator.Finding{{Rule: "r"}})
 	if dropped != 21 {
 		t.Error("an object without a name is not dropped")
 	}
@@ -367,7 +387,8 @@ func TestLaterIsBounded(t *testing.T) {
 // TestNote holds that an Event's note fits.
 func TestNote(t *testing.T) {
 	f := validator.Finding{Rule: "r", Path: "spec", Message: strings.Repeat("ä", 2000)}
-	if text := note([]validator.Finding{f, f, f}); len(text) > 1000 || !strings.HasSuffix(text, "…"+" (r), and 2 more like it") || strings.Contains(text, "\uFFFD") {
+	if text := note([]validator.Finding{f, f, f}); len(text) > 1000 ||
+		!strings.HasSuffix(text, "…"+" (r), and 2 more like it") || strings.Contains(text, "\uFFFD") {
 		t.Errorf("%d bytes: %s", len(text), text)
 	}
 	v := visit{name: strings.Repeat("a", 199) + ".b" + strings.Repeat("c", 40)}

@@ -55,18 +55,25 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 		},
 	}
 	flags := command.Flags()
-	flags.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig `file`; by default that of kubectl, or the Pod's own ServiceAccount")
+	flags.StringVar(&o.kubeconfig, "kubeconfig", "",
+		"kubeconfig `file`; by default that of kubectl, or the Pod's own ServiceAccount")
 	flags.StringVar(&o.config, "config", "", "configuration `file`; without one the defaults hold")
-	flags.StringVar(&o.namespace, "namespace", server.Namespace(), "namespace of the server's Service and of the Secret with its CA")
+	flags.StringVar(&o.namespace, "namespace", server.Namespace(),
+		"namespace of the server's Service and of the Secret with its CA")
 	flags.StringVar(&o.service, "service", wellknown.Webhook, "name of the server's Service, for its certificate")
-	flags.StringVar(&o.issued, "certificate-secret", "", "`name` of the Secret in which cert-manager keeps the server's certificate, and of the Certificate that asks for it; without one the server signs its own")
-	flags.StringVar(&o.tekton, "tekton-namespace", wellknown.PipelinesNamespace, "namespace of Tekton Pipelines, whose settings are read and whose controller's dry runs are answered")
+	flags.StringVar(&o.issued, "certificate-secret", "",
+		"`name` of the Secret in which cert-manager keeps the server's certificate, and of the Certificate that asks for it; without one the server signs its own")
+	flags.StringVar(&o.tekton, "tekton-namespace", wellknown.PipelinesNamespace,
+		"namespace of Tekton Pipelines, whose settings are read and whose controller's dry runs are answered")
 	flags.StringVar(&o.bind, "bind-address", ":8443", "`address` to serve admission reviews at")
 	flags.StringVar(&o.health, "health-bind-address", ":8081", "`address` to serve /healthz and /readyz at; 0 for none")
 	flags.StringVar(&o.metrics, "metrics-bind-address", ":8080", "`address` to serve /metrics at; 0 for none")
-	flags.DurationVar(&o.drain, "drain", 15*time.Second, "how long to go on serving after the first signal, at most: the server ends once no request has come for five seconds")
-	flags.DurationVar(&o.recheck, "recheck", time.Minute, "how often the webhook configurations and the CA's Secret are looked at")
-	flags.DurationVar(&o.overlap, "ca-overlap", 5*time.Minute, "how long a new CA is in the webhook configurations before it signs")
+	flags.DurationVar(&o.drain, "drain", 15*time.Second,
+		"how long to go on serving after the first signal, at most: the server ends once no request has come for five seconds")
+	flags.DurationVar(&o.recheck, "recheck", time.Minute,
+		"how often the webhook configurations and the CA's Secret are looked at")
+	flags.DurationVar(&o.overlap, "ca-overlap", 5*time.Minute,
+		"how long a new CA is in the webhook configurations before it signs")
 	command.SetArgs(args)
 	command.SetOut(out)
 	command.SetErr(errOut)

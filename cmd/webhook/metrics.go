@@ -38,19 +38,24 @@ func newMeasures(registry prometheus.Registerer) (*measures, error) {
 	var problems []error
 	m := &measures{
 		objects: keep(registry, &problems, prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tekgate_mutator_objects_total", Help: "Objects that the mutator's rules were asked about, by kind and whether they were changed.",
+			Name: "tekgate_mutator_objects_total",
+			Help: "Objects that the mutator's rules were asked about, by kind and whether they were changed.",
 		}, []string{"kind", "result"})),
 		rules: keep(registry, &problems, prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tekgate_mutator_rule_changes_total", Help: "Objects that a rule of the mutator changed, by rule and kind.",
+			Name: "tekgate_mutator_rule_changes_total",
+			Help: "Objects that a rule of the mutator changed, by rule and kind.",
 		}, []string{"rule", "kind"})),
 		warnings: keep(registry, &problems, prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tekgate_mutator_warnings_total", Help: "Warnings that were given to those who created objects, by kind.",
+			Name: "tekgate_mutator_warnings_total",
+			Help: "Warnings that were given to those who created objects, by kind.",
 		}, []string{"kind"})),
 		findings: keep(registry, &problems, prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tekgate_validator_findings_total", Help: "What the validator's rules found in requests, by rule, what became of it (enforce, warn, audit) and kind.",
+			Name: "tekgate_validator_findings_total",
+			Help: "What the validator's rules found in requests, by rule, what became of it (enforce, warn, audit) and kind.",
 		}, []string{"rule", "mode", "kind"})),
 		dropped: keep(registry, &problems, prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "tekgate_validator_later_dropped_total", Help: "Objects of which no Event could tell what was found, because too many waited or the API server failed.",
+			Name: "tekgate_validator_later_dropped_total",
+			Help: "Objects of which no Event could tell what was found, because too many waited or the API server failed.",
 		})),
 		info: keep(registry, &problems, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "tekgate_config_info", Help: "1 for the hash of the configuration in force, as in the annotation tekgate.dev/mutated.",

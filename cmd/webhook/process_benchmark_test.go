@@ -82,7 +82,8 @@ func (a *arm) median() float64 { return slices.Sorted(slices.Values(a.took))[len
 func startArm(b *testing.B, name string) *arm {
 	b.Helper()
 	process := exec.Command(os.Args[0], "-test.run", "^TestServedArm$")
-	process.Env = append(os.Environ(), servedArm+"="+name, "GOMEMLIMIT=200MiB") // as in manifests/tekgate/400-webhook.yaml
+	process.Env = append(os.Environ(), servedArm+"="+name,
+		"GOMEMLIMIT=200MiB") // as in manifests/tekgate/400-webhook.yaml
 	process.Stderr = os.Stderr
 	out, err := process.StdoutPipe()
 	if err == nil {
@@ -159,9 +160,11 @@ func TestServedArm(t *testing.T) {
 		rules = everyRule()
 	}
 	rules.Observe = counts.observe
-	webhooks := server.NewWebhooks(server.Options{Address: address, Log: logr.Discard(), Requests: counts.requests, Handshakes: counts.handshakes, TLS: setTLS})
+	webhooks := server.NewWebhooks(server.Options{Address: address, Log: logr.Discard(), Requests: counts.requests,
+		Handshakes: counts.handshakes, TLS: setTLS})
 	requests, serving := drain.Watch(context.Background(), 0)
-	webhooks.Register("/mutate", requests.Handler(admit.NewBudget(admit.BudgetBytes).Handler(&admit.Webhook{Handler: admission.HandlerFunc(rules.Handle)})))
+	mutate := admit.NewBudget(admit.BudgetBytes).Handler(&admit.Webhook{Handler: admission.HandlerFunc(rules.Handle)})
+	webhooks.Register("/mutate", requests.Handler(mutate))
 	webhooks.Register("/cpu", cpu)
 	time.AfterFunc(100*time.Millisecond, func() { fmt.Println(address) })
 	t.Fatal(webhooks.Start(serving))
@@ -175,7 +178,8 @@ func serveNull(t *testing.T, address string, cpu http.Handler, setTLS func(*tls.
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer := []byte(fmt.Sprintf(`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"u","allowed":true,"warnings":["%01400d"]}}`, 0))
+	answer := []byte(fmt.Sprintf(
+		`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"u","allowed":true,"warnings":["%01400d"]}}`, 0))
 	mux := http.NewServeMux()
 	mux.Handle("/cpu", cpu)
 	mux.HandleFunc("/mutate", func(rw http.ResponseWriter, r *http.Request) {

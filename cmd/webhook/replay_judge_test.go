@@ -98,7 +98,8 @@ func newCourt(t *testing.T) *court {
 		b.installCRDs("github.com/tektoncd/pipeline", "config/300-crds/300-"+kind+".yaml")
 	}
 	for _, name := range validator.CoreInterceptors {
-		b.create(b.parse("{apiVersion: triggers.tekton.dev/v1alpha1, kind: ClusterInterceptor, metadata: {name: " + name + "}, spec: {}}"))
+		b.create(b.parse(
+			"{apiVersion: triggers.tekton.dev/v1alpha1, kind: ClusterInterceptor, metadata: {name: " + name + "}, spec: {}}"))
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", b.kubeconfig)
 	if err != nil {
@@ -117,7 +118,8 @@ func newCourt(t *testing.T) *court {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &court{bed: b, cluster: references{kinds: newServedKinds(mapper), live: limited, writer: limited}, warnings: &warnings{}}
+	c := &court{bed: b, cluster: references{kinds: newServedKinds(mapper), live: limited, writer: limited},
+		warnings: &warnings{}}
 	hearing := rest.CopyConfig(b.cluster.Config)
 	hearing.QPS, hearing.WarningHandler = -1, c.warnings
 	if c.asking, err = client.New(hearing, client.Options{}); err != nil {
@@ -130,7 +132,8 @@ func newCourt(t *testing.T) *court {
 // install serves the court at the rules of the manifests.
 func (c *court) install() {
 	c.Helper()
-	server := httptest.NewTLSServer(&admit.Webhook{Handler: admission.HandlerFunc(func(ctx context.Context, req admission.Request) admission.Response {
+	server := httptest.NewTLSServer(&admit.Webhook{Handler: admission.HandlerFunc(func(ctx context.Context,
+		req admission.Request) admission.Response {
 		if v := c.handler.Load(); v != nil {
 			return v.Handle(ctx, req)
 		}
@@ -147,19 +150,21 @@ func (c *court) install() {
 		if configuration.GetKind() != "ValidatingWebhookConfiguration" {
 			continue
 		}
-		configuration.Object["webhooks"] = slices.DeleteFunc(configuration.Object["webhooks"].([]any), func(h any) bool {
-			hook := h.(map[string]any)
-			path, _, _ := unstructured.NestedString(hook, "clientConfig", "service", "path")
-			hook["clientConfig"] = map[string]any{"url": server.URL, "caBundle": ca64(ca)}
-			hook["failurePolicy"] = "Fail"
-			return path != "/validate"
-		})
+		configuration.Object["webhooks"] = slices.DeleteFunc(configuration.Object["webhooks"].([]any),
+			func(h any) bool {
+				hook := h.(map[string]any)
+				path, _, _ := unstructured.NestedString(hook, "clientConfig", "service", "path")
+				hook["clientConfig"] = map[string]any{"url": server.URL, "caBundle": ca64(ca)}
+				hook["failurePolicy"] = "Fail"
+				return path != "/validate"
+			})
 		configuration.SetName("court.example.com") // under its own name it would be given the CA of the bed's server
 		c.create(configuration)
 		c.Cleanup(func() { _ = c.client.Delete(context.Background(), configuration) })
 	}
 	asked := atomic.Bool{}
-	c.handler.Store(&validator.Validator{Rules: []*validator.Rule{{ID: "asked", Kinds: validator.Rules[0].Kinds, Check: func(context.Context, *validator.Pass) { asked.Store(true) }, Severity: validator.Error}}})
+	c.handler.Store(&validator.Validator{Rules: []*validator.Rule{{ID: "asked", Kinds: validator.Rules[0].Kinds,
+		Check: func(context.Context, *validator.Pass) { asked.Store(true) }, Severity: validator.Error}}})
 	c.eventually("the API server asks the court", func() error {
 		_ = c.asking.Create(c.Context(), c.parse(listener), client.DryRunAll)
 		if !asked.Load() {
@@ -195,7 +200,8 @@ func (b *bed) try(c *court, one *judged) bool {
 	}
 	rule := *one.rule
 	rule.OptIn = false
-	c.handler.Store(&validator.Validator{Config: one.config, Cluster: c.cluster, Rules: []*validator.Rule{&rule}, Now: caseTime})
+	c.handler.Store(&validator.Validator{Config: one.config, Cluster: c.cluster, Rules: []*validator.Rule{&rule},
+		Now: caseTime})
 	defer c.handler.Store(nil)
 	c.warnings.take()
 	err := c.asking.Create(b.Context(), one.object.DeepCopy(), client.DryRunAll)
@@ -258,7 +264,8 @@ func (one *judged) permissions() []*unstructured.Unstructured {
 		objects = append(objects,
 			&unstructured.Unstructured{Object: map[string]any{
 				"apiVersion": rbacv1.SchemeGroupVersion.String(), "kind": kind, "metadata": in,
-				"rules": []any{map[string]any{"apiGroups": []any{group}, "resources": []any{resource}, "verbs": []any{verb}}},
+				"rules": []any{map[string]any{"apiGroups": []any{group}, "resources": []any{resource},
+					"verbs": []any{verb}}},
 			}},
 			&unstructured.Unstructured{Object: map[string]any{
 				"apiVersion": rbacv1.SchemeGroupVersion.String(), "kind": kind + "Binding", "metadata": in,
@@ -309,7 +316,8 @@ func judgedCases(t *testing.T) []*judged {
 
 func judgedCase(t *testing.T, folder string, rule *validator.Rule) *judged {
 	t.Helper()
-	one := &judged{name: rule.ID + "/" + filepath.Base(folder), rule: rule, config: validator.Default(), object: &unstructured.Unstructured{}}
+	one := &judged{name: rule.ID + "/" + filepath.Base(folder), rule: rule, config: validator.Default(),
+		object: &unstructured.Unstructured{}}
 	read := func(name string) string {
 		text, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil && !os.IsNotExist(err) {
@@ -337,7 +345,8 @@ func judgedCase(t *testing.T, folder string, rule *validator.Rule) *judged {
 		}
 	}
 	for line := range strings.Lines(read("want.txt")) {
-		if _, finding, found := strings.Cut(strings.TrimSuffix(line, "\n"), "): "); found && !strings.HasPrefix(line, "excepted") && !strings.HasPrefix(line, "unknown") {
+		if _, finding, found := strings.Cut(strings.TrimSuffix(line, "\n"), "): "); found &&
+			!strings.HasPrefix(line, "excepted") && !strings.HasPrefix(line, "unknown") {
 			one.want = append(one.want, finding)
 		}
 	}

@@ -172,9 +172,11 @@ func (b *bed) furnish(c *replayed, space string) {
 	}
 	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: space, Labels: c.cluster.Namespace.Labels,
 		Annotations: map[string]string{mutator.ConfigKey: string(text)}}})
-	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: space + "-out", Labels: map[string]string{mutator.MutateKey: mutator.Disabled}}})
+	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: space + "-out",
+		Labels: map[string]string{mutator.MutateKey: mutator.Disabled}}})
 	for name, account := range c.cluster.ServiceAccounts {
-		object := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: space, Name: name, Annotations: account.Annotations}}
+		object := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: space, Name: name,
+			Annotations: account.Annotations}}
 		for _, secret := range account.Secrets {
 			object.Secrets = append(object.Secrets, corev1.ObjectReference{Name: secret})
 		}
@@ -184,7 +186,8 @@ func (b *bed) furnish(c *replayed, space string) {
 		b.create(object)
 	}
 	for name, task := range c.cluster.Tasks {
-		object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "tekton.dev/v1", "kind": "Task", "spec": task["spec"]}}
+		object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "tekton.dev/v1", "kind": "Task",
+			"spec": task["spec"]}}
 		if metadata, ok := task["metadata"].(map[string]any); ok {
 			object.Object["metadata"] = metadata
 		}
@@ -198,7 +201,8 @@ func (b *bed) furnish(c *replayed, space string) {
 func (b *bed) controller() client.Client {
 	b.Helper()
 	config := rest.CopyConfig(b.cluster.Config)
-	config.Impersonate = rest.ImpersonationConfig{UserName: mutator.ControllerOf("tekton-pipelines"), Groups: []string{"system:masters"}}
+	config.Impersonate = rest.ImpersonationConfig{UserName: mutator.ControllerOf("tekton-pipelines"),
+		Groups: []string{"system:masters"}}
 	c, err := client.New(config, client.Options{})
 	if err != nil {
 		b.Fatal(err)
@@ -215,7 +219,8 @@ func lacks(want, got any, at string) string {
 	case map[string]any:
 		fields, _ := got.(map[string]any)
 		for _, key := range slices.Sorted(maps.Keys(want)) {
-			if at == "" && key == "status" || at == ".metadata" && slices.Contains([]string{"namespace", "creationTimestamp", "generation"}, key) {
+			if at == "" && key == "status" || at == ".metadata" &&
+				slices.Contains([]string{"namespace", "creationTimestamp", "generation"}, key) {
 				continue
 			}
 			if where := lacks(want[key], fields[key], at+"."+key); where != "" {
@@ -237,7 +242,8 @@ func lacks(want, got any, at string) string {
 	}
 	number, isNumber := want.(float64)
 	whole, isWhole := got.(int64)
-	if got == nil && reflect.ValueOf(want).IsZero() || fmt.Sprint(want) == fmt.Sprint(got) || isNumber && isWhole && int64(number) == whole {
+	if got == nil && reflect.ValueOf(want).IsZero() || fmt.Sprint(want) == fmt.Sprint(got) || isNumber && isWhole &&
+		int64(number) == whole {
 		return ""
 	}
 	return fmt.Sprintf("%s: %v instead of %v", at, got, want)
@@ -256,7 +262,8 @@ func (b *bed) cases() []*replayed {
 		if info, err := os.Stat(folder); err != nil || !info.IsDir() || rule == "fuzz" {
 			continue
 		}
-		c := &replayed{name: rule + "/" + filepath.Base(folder), rule: rule, input: b.object(folder + "/input.yaml"), want: b.object(folder + "/want.yaml")}
+		c := &replayed{name: rule + "/" + filepath.Base(folder), rule: rule, input: b.object(folder + "/input.yaml"),
+			want: b.object(folder + "/want.yaml")}
 		c.config = b.caseConfig(folder, rule)
 		if text, err := os.ReadFile(folder + "/cluster.yaml"); err == nil {
 			if err := yaml.Unmarshal(text, &c.cluster); err != nil {
@@ -320,7 +327,8 @@ func (b *bed) testMegabyte() {
 // a manifest once more is an update, which lacks what the rules added; Tekton would
 // refuse it, where without Tekgate it finds nothing changed.
 func (b *bed) testApply() {
-	apply := func(edit func(*unstructured.Unstructured), options ...client.ApplyOption) (*unstructured.Unstructured, error) {
+	apply := func(edit func(*unstructured.Unstructured), options ...client.ApplyOption) (*unstructured.Unstructured,
+		error) {
 		run := b.parse(kaniko("applied", "v1"))
 		if edit != nil {
 			edit(run)
@@ -342,7 +350,8 @@ func (b *bed) testApply() {
 		}
 		b.is(run, injected, "builder")
 	}
-	if run, err := apply(func(run *unstructured.Unstructured) { run.SetLabels(map[string]string{"new": "yes"}) }); err != nil || run.GetLabels()["new"] != "yes" {
+	label := func(run *unstructured.Unstructured) { run.SetLabels(map[string]string{"new": "yes"}) }
+	if run, err := apply(label); err != nil || run.GetLabels()["new"] != "yes" {
 		b.Errorf("a label gives %v", err)
 	}
 	_, err := apply(func(run *unstructured.Unstructured) {
@@ -388,7 +397,8 @@ func (b *bed) testUntouched() {
 // testBundle is the trap of rules that list v1 alone: the API server would convert
 // the object for us and back, and a local Task of the bundle's name would run.
 func (b *bed) testBundle() {
-	b.create(b.parse("{apiVersion: tekton.dev/v1, kind: Task, metadata: {name: bundled, namespace: ci}, spec: {steps: [{image: alpine}]}}"))
+	b.create(b.parse(
+		"{apiVersion: tekton.dev/v1, kind: Task, metadata: {name: bundled, namespace: ci}, spec: {steps: [{image: alpine}]}}"))
 	run := b.parse(`
 apiVersion: tekton.dev/v1beta1
 kind: TaskRun
@@ -412,7 +422,8 @@ spec:
   - {name: build, image: "gcr.io/kaniko-project/executor:v1.24.0", args: [--no-push]}
 `))
 	for range 3 {
-		run := b.parse("{apiVersion: tekton.dev/v1, kind: TaskRun, metadata: {generateName: local-, namespace: ci}, spec: {taskRef: {name: local}}}")
+		run := b.parse(
+			"{apiVersion: tekton.dev/v1, kind: TaskRun, metadata: {generateName: local-, namespace: ci}, spec: {taskRef: {name: local}}}")
 		b.create(run)
 		env, _, _ := unstructured.NestedSlice(run.Object, "spec", "podTemplate", "env")
 		if fmt.Sprint(env) != "[map[name:DOCKER_CONFIG value:/tekton/creds/.docker]]" {

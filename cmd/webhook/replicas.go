@@ -45,8 +45,9 @@ type announcement struct {
 
 func newReplicas(c client.Client, namespace string, interval time.Duration, log logr.Logger) *replicas {
 	return &replicas{
-		client: c, namespace: namespace, name: strings.ToLower(rand.Text()[:16]), renewal: interval / 2, gone: 3 * interval,
-		log: log, seen: map[string]announcement{},
+		client: c, namespace: namespace, name: strings.ToLower(rand.Text()[:16]), renewal: interval / 2,
+		gone: 3 * interval,
+		log:  log, seen: map[string]announcement{},
 	}
 }
 
@@ -56,8 +57,10 @@ func (r *replicas) announce(ctx context.Context, wants string) error {
 	if r.announced.value == wants && now.Sub(r.announced.at) < r.renewal {
 		return nil
 	}
-	if err := r.annotate(ctx, map[string]any{replicaPrefix + r.name: wants + " " + now.UTC().Format(time.RFC3339Nano)}); err != nil {
-		return fmt.Errorf("telling the other replicas, in Lease %s/%s, which conditions are wanted: %w", r.namespace, replicasLease, err)
+	value := wants + " " + now.UTC().Format(time.RFC3339Nano)
+	if err := r.annotate(ctx, map[string]any{replicaPrefix + r.name: value}); err != nil {
+		return fmt.Errorf("telling the other replicas, in Lease %s/%s, which conditions are wanted: %w", r.namespace,
+			replicasLease, err)
 	}
 	r.announced = announcement{wants, now}
 	return nil

@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tekgate/tekgate/e2e/servers"
-
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
@@ -46,7 +45,8 @@ func (b *bed) service() *service {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { address.Close() })
-	return &service{bed: b, Service: address, program: programOf(b.T), config: write(b.T, b.TempDir(), "config.yaml", configuredBuilder)}
+	return &service{bed: b, Service: address, program: programOf(b.T),
+		config: write(b.T, b.TempDir(), "config.yaml", configuredBuilder)}
 }
 
 func (s *service) on(t *testing.T) *service {
@@ -77,9 +77,11 @@ func (s *service) replica(flags ...string) *process {
 // testDrift overwrites and blanks caBundles, as tools do that know no better: the
 // replicas put them back, and between them once.
 func (s *service) testDrift(replicas ...*process) {
-	for round, name := range []string{"MutatingWebhookConfiguration " + wellknown.MutatingConfiguration, "ValidatingWebhookConfiguration " + wellknown.ValidatingConfiguration} {
+	for round, name := range []string{"MutatingWebhookConfiguration " + wellknown.MutatingConfiguration,
+		"ValidatingWebhookConfiguration " + wellknown.ValidatingConfiguration} {
 		kind, name, _ := strings.Cut(name, " ")
-		configuration := s.parse("{apiVersion: admissionregistration.k8s.io/v1, kind: " + kind + ", metadata: {name: " + name + "}}")
+		configuration := s.parse(
+			"{apiVersion: admissionregistration.k8s.io/v1, kind: " + kind + ", metadata: {name: " + name + "}}")
 		s.get(configuration)
 		right := bundleOf(configuration)
 		for _, wrong := range []any{nil, "Ym9ndXM="} {
@@ -147,12 +149,14 @@ func (s *service) testTermination(first, second *process) {
 	cancel()
 	working.Wait()
 	after := s.metric(third, `tekgate_webhook_requests_total{code="200",path="/mutate"}`)
-	s.Logf("%d TaskRuns created; connections: %d, %d, %d", seen.created, first.Connections.Load(), second.Connections.Load(), third.Connections.Load())
+	s.Logf("%d TaskRuns created; connections: %d, %d, %d", seen.created, first.Connections.Load(),
+		second.Connections.Load(), third.Connections.Load())
 	if len(seen.problems) > 0 {
 		s.Errorf("of %d requests some failed:\n%s\n%s", seen.created, strings.Join(seen.problems, "\n"), first.Logs)
 	}
 	if seen.created < 300 || after <= before || first.Connections.Load() == 0 || second.Connections.Load() == 0 {
-		s.Errorf("%d requests, the last replica went from %v to %v: too few to prove anything", seen.created, before, after)
+		s.Errorf("%d requests, the last replica went from %v to %v: too few to prove anything", seen.created, before,
+			after)
 	}
 	if n := s.metric(third, `tekgate_webhook_requests_in_flight{path="/mutate"}`); n != 0 {
 		s.Errorf("%v requests are in flight when nobody asks", n)
@@ -160,7 +164,8 @@ func (s *service) testTermination(first, second *process) {
 	if s.metric(third, "go_goroutines ") == 0 {
 		s.Error("the metrics tell nothing of the process")
 	}
-	expires := time.Unix(int64(s.metric(third, `tekgate_webhook_certificate_expiry_timestamp_seconds{certificate="ca"}`)), 0)
+	expires := time.Unix(int64(s.metric(third,
+		`tekgate_webhook_certificate_expiry_timestamp_seconds{certificate="ca"}`)), 0)
 	if years := time.Until(expires).Hours() / 24 / 365; years < 9 || years > 11 {
 		s.Errorf("the CA's metric says that it expires at %s", expires)
 	}

@@ -17,7 +17,6 @@ import (
 
 	"github.com/tekgate/tekgate/e2e/servers"
 	"github.com/tekgate/tekgate/internal/certs"
-
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
@@ -39,7 +38,8 @@ func (b *bed) testRotation() {
 	working.Go(func() { seen.shake(ctx) })
 
 	time.Sleep(time.Second)
-	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"`+certs.Rotate+`":"now"}}}`))
+	patch := client.RawPatch("application/merge-patch+json",
+		[]byte(`{"metadata":{"annotations":{"`+certs.Rotate+`":"now"}}}`))
 	if err := b.client.Patch(b.Context(), secret, patch); err != nil {
 		b.Fatal(err)
 	}
@@ -63,11 +63,13 @@ func (b *bed) testRotation() {
 // replica is the part of another process that keeps the CA.
 func (b *bed) replica(ctx context.Context) *certs.Authority {
 	b.Helper()
-	authority, err := certs.Load(ctx, certs.Options{Client: b.client, Namespace: "tekgate", Name: wellknown.WebhookCA, DNSNames: []string{"localhost"}, Overlap: testOverlap})
+	authority, err := certs.Load(ctx, certs.Options{Client: b.client, Namespace: "tekgate", Name: wellknown.WebhookCA,
+		DNSNames: []string{"localhost"}, Overlap: testOverlap})
 	if err != nil {
 		b.Fatal(err)
 	}
-	i := &injector{client: b.client, authority: authority, interval: 200 * time.Millisecond, log: logr.Discard(), metrics: b.measures(), alarm: b.alarm(),
+	i := &injector{client: b.client, authority: authority, interval: 200 * time.Millisecond, log: logr.Discard(),
+		metrics: b.measures(), alarm: b.alarm(),
 		listening: func(*http.Request) error { return nil }}
 	go func() { _ = i.Start(ctx) }() // it never fails
 	return authority
@@ -126,7 +128,8 @@ func (r *rotation) shake(ctx context.Context) {
 			r.note(ctx, &r.shaken, err)
 			continue
 		}
-		validating, err := servers.Bundle(ctx, r.client, "ValidatingWebhookConfiguration", wellknown.ValidatingConfiguration)
+		validating, err := servers.Bundle(ctx, r.client, "ValidatingWebhookConfiguration",
+			wellknown.ValidatingConfiguration)
 		if err != nil {
 			r.note(ctx, &r.shaken, err)
 			continue
@@ -169,7 +172,8 @@ func (r *rotation) enough() error {
 
 func (r *rotation) check() {
 	r.Helper()
-	r.Logf("%d TaskRuns created, %d connections made, %s from the new bundle to the new certificate", r.created, r.shaken, r.switched.Sub(r.published))
+	r.Logf("%d TaskRuns created, %d connections made, %s from the new bundle to the new certificate", r.created,
+		r.shaken, r.switched.Sub(r.published))
 	if len(r.problems) > 0 {
 		r.Errorf("while the CA was replaced:\n%s\n%s", strings.Join(r.problems, "\n"), r.logs)
 	}
@@ -177,7 +181,8 @@ func (r *rotation) check() {
 	if least := testOverlap - time.Second; r.published.IsZero() || r.switched.Sub(r.published) < least {
 		r.Errorf("the new CA signs since %v and was published %v, want %s between them", r.switched, r.published, least)
 	}
-	bundle, err := servers.Bundle(r.Context(), r.client, "MutatingWebhookConfiguration", wellknown.MutatingConfiguration)
+	bundle, err := servers.Bundle(r.Context(), r.client, "MutatingWebhookConfiguration",
+		wellknown.MutatingConfiguration)
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -189,7 +194,8 @@ func (r *rotation) check() {
 // testUnpublished asks for a new CA where one of the two configurations is missing: it
 // is made, and never signs, for the API server could not trust it.
 func (b *bed) testUnpublished() {
-	half := b.parse("{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: mutate.tekgate.dev}}")
+	half := b.parse(
+		"{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: mutate.tekgate.dev}}")
 	b.create(half)
 	defer func() {
 		if err := b.client.Delete(context.Background(), half); err != nil {
@@ -197,25 +203,29 @@ func (b *bed) testUnpublished() {
 		}
 	}()
 	const name = "unpublished-ca" // of nobody else
-	authority, err := certs.Load(b.Context(), certs.Options{Client: b.client, Namespace: "tekgate", Name: name, DNSNames: []string{"localhost"}, Overlap: testOverlap})
+	authority, err := certs.Load(b.Context(), certs.Options{Client: b.client, Namespace: "tekgate", Name: name,
+		DNSNames: []string{"localhost"}, Overlap: testOverlap})
 	if err != nil {
 		b.Fatal(err)
 	}
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: name}}
 	b.get(secret)
 	old := secret.Data[corev1.TLSCertKey]
-	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"`+certs.Rotate+`":"now"}}}`))
+	patch := client.RawPatch("application/merge-patch+json",
+		[]byte(`{"metadata":{"annotations":{"`+certs.Rotate+`":"now"}}}`))
 	if err := b.client.Patch(b.Context(), secret, patch); err != nil {
 		b.Fatal(err)
 	}
 	i := &injector{client: b.client, authority: authority, metrics: b.measures(), alarm: b.alarm()}
 	for end := time.Now().Add(testOverlap + 2*time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
-		if err := i.inject(b.Context()); err == nil || !strings.Contains(err.Error(), "ValidatingWebhookConfiguration validate.tekgate.dev: there is none") {
+		if err := i.inject(b.Context()); err == nil ||
+			!strings.Contains(err.Error(), "ValidatingWebhookConfiguration validate.tekgate.dev: there is none") {
 			b.Fatalf("got error %v", err)
 		}
 	}
 	b.get(secret)
 	if len(secret.Data["next.crt"]) == 0 || !bytes.Equal(secret.Data[corev1.TLSCertKey], old) {
-		b.Errorf("a CA signs that nobody was told of; the Secret has %d bytes of a next one", len(secret.Data["next.crt"]))
+		b.Errorf("a CA signs that nobody was told of; the Secret has %d bytes of a next one",
+			len(secret.Data["next.crt"]))
 	}
 }

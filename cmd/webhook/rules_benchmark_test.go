@@ -89,7 +89,8 @@ func BenchmarkRules(b *testing.B) {
 	var base float64
 	measure := func(name string, handler admission.Handler, changes bool) {
 		b.Run(name, func(b *testing.B) {
-			if res := handler.Handle(b.Context(), decodedReview(b, body)); !res.Allowed || (len(res.Patches)+len(res.Patch) > 0) != changes {
+			if res := handler.Handle(b.Context(), decodedReview(b, body)); !res.Allowed ||
+				(len(res.Patches)+len(res.Patch) > 0) != changes {
 				b.Fatalf("allowed %v with %d patches and %s", res.Allowed, len(res.Patches), res.Patch)
 			}
 			server := &admit.Webhook{Handler: handler}
@@ -107,7 +108,10 @@ func BenchmarkRules(b *testing.B) {
 			b.ReportMetric(cpu/base, "cpu/null")
 		})
 	}
-	measure("null", admission.HandlerFunc(func(context.Context, admission.Request) admission.Response { return admission.Allowed("") }), false)
+	measure("null", admission.HandlerFunc(func(context.Context,
+		admission.Request) admission.Response {
+		return admission.Allowed("")
+	}), false)
 	for _, rule := range mutator.Rules {
 		measure(rule.ID, ruleMutator(b, rule.ID), true)
 	}
@@ -128,8 +132,9 @@ func (a *answered) Write(text []byte) (int, error) { return len(text), nil }
 // serveBody hands a body to a handler as net/http would.
 func serveBody(b *testing.B, handler http.Handler, body []byte) {
 	r := &http.Request{
-		Method: http.MethodPost, URL: &url.URL{Path: "/mutate", RawQuery: "timeout=2s"}, Header: http.Header{"Content-Type": {"application/json"}},
-		Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
+		Method: http.MethodPost, URL: &url.URL{Path: "/mutate", RawQuery: "timeout=2s"},
+		Header: http.Header{"Content-Type": {"application/json"}},
+		Body:   io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
 	}
 	answer := &answered{header: http.Header{}, status: http.StatusOK}
 	handler.ServeHTTP(answer, r)

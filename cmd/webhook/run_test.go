@@ -29,8 +29,10 @@ func TestRunFails(t *testing.T) {
 		want []string
 	}{
 		{"no kubeconfig", nil, []string{"this is no Pod", "--kubeconfig"}},
-		{"unreachable server", []string{"--kubeconfig", kubeconfig}, []string{"reaching the API server at https://127.0.0.1:1", "connection refused"}},
-		{"no such kubeconfig", []string{"--kubeconfig", filepath.Join(dir, "none")}, []string{"finding the API server", "none"}},
+		{"unreachable server", []string{"--kubeconfig", kubeconfig},
+			[]string{"reaching the API server at https://127.0.0.1:1", "connection refused"}},
+		{"no such kubeconfig", []string{"--kubeconfig", filepath.Join(dir, "none")},
+			[]string{"finding the API server", "none"}},
 		{"empty kubeconfig", []string{"--kubeconfig", empty}, []string{"finding the API server"}},
 		{"no such configuration", []string{"--config", filepath.Join(dir, "none.yaml")}, []string{"none.yaml"}},
 		{"misspelt configuration", []string{"--config", badConfig}, []string{`did you mean "dockerConfig"`}},

@@ -67,7 +67,8 @@ func (s *program) run(ctx context.Context) error {
 		return err
 	}
 	hooks := server.NewWebhooks(server.Options{
-		Address: s.bind, TLS: authority.TLS, Log: s.log.WithName("serve"), Requests: s.counts.requests, Handshakes: s.counts.handshakes,
+		Address: s.bind, TLS: authority.TLS, Log: s.log.WithName("serve"), Requests: s.counts.requests,
+		Handshakes: s.counts.handshakes,
 	})
 	m, err := s.newManager(hooks)
 	if err != nil {
@@ -75,7 +76,8 @@ func (s *program) run(ctx context.Context) error {
 	}
 	requests, serving := drain.Watch(ctx, s.drain)
 	changes := server.NewNotifier() // of everything that conditions depend on
-	if err := errors.Join(s.keepTrust(ctx, m, direct, authority, changes), s.register(ctx, m, requests, direct, changes)); err != nil {
+	if err := errors.Join(s.keepTrust(ctx, m, direct, authority, changes),
+		s.register(ctx, m, requests, direct, changes)); err != nil {
 		return err
 	}
 	return m.Start(serving)
@@ -83,7 +85,8 @@ func (s *program) run(ctx context.Context) error {
 
 // keepTrust makes the API server trust this server, and this server unready while
 // it does not.
-func (s *program) keepTrust(ctx context.Context, m manager.Manager, direct client.Client, authority *certs.Authority, changes server.Notifier) error {
+func (s *program) keepTrust(ctx context.Context, m manager.Manager, direct client.Client, authority *certs.Authority,
+	changes server.Notifier) error {
 	bundles := server.NewNotifier()
 	t := &trust{authority: authority, changes: []server.Notifier{bundles, changes}}
 	if err := t.watch(ctx, m.GetCache()); err != nil {
@@ -140,7 +143,8 @@ func (s *program) newManager(hooks webhook.Server) (manager.Manager, error) {
 }
 
 // register connects the rules with the server, and its health with theirs.
-func (s *program) register(ctx context.Context, m manager.Manager, requests *drain.Requests, direct client.Client, changes server.Notifier) error {
+func (s *program) register(ctx context.Context, m manager.Manager, requests *drain.Requests, direct client.Client,
+	changes server.Notifier) error {
 	there := &lookups{
 		changes: changes,
 		live:    m.GetAPIReader(),
@@ -148,7 +152,8 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 			live: m.GetAPIReader(), cached: m.GetCache(), cache: m.GetCache(), mapper: m.GetRESTMapper(),
 			log: s.log.WithName("tasks"), retry: 5 * time.Second,
 		},
-		tekton: &tektonSetup{live: m.GetAPIReader(), namespace: s.tekton, interval: 15 * time.Second, log: s.log.WithName("tekton")},
+		tekton: &tektonSetup{live: m.GetAPIReader(), namespace: s.tekton, interval: 15 * time.Second,
+			log: s.log.WithName("tekton")},
 	}
 	if err := there.watch(ctx, m.GetCache()); err != nil {
 		return err

@@ -17,7 +17,6 @@ import (
 
 	"github.com/tekgate/tekgate/e2e/certmanager"
 	"github.com/tekgate/tekgate/e2e/servers"
-
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
@@ -137,7 +136,8 @@ func (s *service) serves(replicas []*process, what string, ca []byte) {
 // bundled holds that both configurations vouch for all of the CAs.
 func (b *bed) bundled(cas ...[]byte) {
 	b.Helper()
-	for kind, name := range map[string]string{"MutatingWebhookConfiguration": wellknown.MutatingConfiguration, "ValidatingWebhookConfiguration": wellknown.ValidatingConfiguration} {
+	for kind, name := range map[string]string{"MutatingWebhookConfiguration": wellknown.MutatingConfiguration,
+		"ValidatingWebhookConfiguration": wellknown.ValidatingConfiguration} {
 		bundle, err := servers.Bundle(b.Context(), b.client, kind, name)
 		if err != nil {
 			b.Fatal(err)
@@ -165,7 +165,8 @@ func (b *bed) renew(name string, part func(*corev1.Secret) []byte) []byte {
 		conditions, _, _ := unstructured.NestedSlice(certificate.Object, "status", "conditions")
 		conditions = append(conditions, map[string]any{
 			"type": "Issuing", "status": "True", "reason": "ManuallyTriggered", "message": "by a test",
-			"lastTransitionTime": time.Now().UTC().Format(time.RFC3339), "observedGeneration": certificate.GetGeneration(),
+			"lastTransitionTime": time.Now().UTC().Format(time.RFC3339),
+			"observedGeneration": certificate.GetGeneration(),
 		})
 		if err := unstructured.SetNestedSlice(certificate.Object, conditions, "status", "conditions"); err != nil {
 			return err

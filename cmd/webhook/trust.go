@@ -31,7 +31,8 @@ type trust struct {
 func (t *trust) watch(ctx context.Context, c cache.Cache) error {
 	t.cached = c
 	var informers []cache.Informer
-	for _, object := range []client.Object{&admissionv1.MutatingWebhookConfiguration{}, &admissionv1.ValidatingWebhookConfiguration{}} {
+	for _, object := range []client.Object{&admissionv1.MutatingWebhookConfiguration{},
+		&admissionv1.ValidatingWebhookConfiguration{}} {
 		informer, err := c.GetInformer(ctx, object, cache.BlockUntilSynced(false))
 		if err != nil {
 			return fmt.Errorf("watching the webhook configurations: %w", err)
@@ -57,7 +58,8 @@ func (t *trust) changed() {
 
 // named limits what is watched to one object, which is all that the server may see.
 func named(name string) cache.ByObject {
-	return cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", name), Transform: cache.TransformStripManagedFields()}
+	return cache.ByObject{Field: fields.OneTermEqualSelector("metadata.name", name),
+		Transform: cache.TransformStripManagedFields()}
 }
 
 // ready fails while the API server would not trust the certificate that is served. Without

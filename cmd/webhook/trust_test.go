@@ -28,7 +28,6 @@ import (
 
 	"github.com/tekgate/tekgate/internal/certs"
 	"github.com/tekgate/tekgate/internal/server"
-
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
@@ -67,7 +66,8 @@ func (b *bed) testTrust() {
 		b.Fatal(err)
 	}
 	load := func(name string) *trust {
-		authority, err := certs.Load(b.Context(), certs.Options{Client: b.client, Namespace: "tekgate", Name: name, DNSNames: []string{"localhost"}})
+		authority, err := certs.Load(b.Context(),
+			certs.Options{Client: b.client, Namespace: "tekgate", Name: name, DNSNames: []string{"localhost"}})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -94,7 +94,8 @@ func (b *bed) testTrust() {
 	if err := ours.ready(request); err != nil {
 		b.Errorf("the server's own CA: %v", err)
 	}
-	if err := other.ready(request); err == nil || !strings.Contains(err.Error(), "webhook taskruns.mutate.tekgate.dev: its caBundle does not vouch for the certificate that is served") {
+	if err := other.ready(request); err == nil ||
+		!strings.Contains(err.Error(), "webhook taskruns.mutate.tekgate.dev: its caBundle does not vouch for the certificate that is served") {
 		b.Errorf("another CA: %v", err)
 	}
 }
@@ -105,9 +106,11 @@ func (b *bed) testExpiring() {
 	const name = "expiring-ca"
 	expiry := time.Now().Add(5 * 24 * time.Hour)
 	b.create(&corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: name}, Type: corev1.SecretTypeTLS, Data: shortLived(b.T, expiry),
+		ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: name}, Type: corev1.SecretTypeTLS,
+		Data: shortLived(b.T, expiry),
 	})
-	authority, err := certs.Load(b.Context(), certs.Options{Client: b.client, Namespace: "tekgate", Name: name, DNSNames: []string{"localhost"}})
+	authority, err := certs.Load(b.Context(), certs.Options{Client: b.client, Namespace: "tekgate", Name: name,
+		DNSNames: []string{"localhost"}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -124,8 +127,10 @@ func (b *bed) testExpiring() {
 		}
 		told := 0
 		for _, event := range list.Items {
-			if event.Reason == "CertificateExpires" && event.Type == corev1.EventTypeWarning && event.InvolvedObject.Kind == "Secret" &&
-				strings.Contains(event.Message, expiry.UTC().Format("2006-01-02")) && strings.Contains(event.Message, "tekgate install") {
+			if event.Reason == "CertificateExpires" && event.Type == corev1.EventTypeWarning &&
+				event.InvolvedObject.Kind == "Secret" &&
+				strings.Contains(event.Message, expiry.UTC().Format("2006-01-02")) &&
+				strings.Contains(event.Message, "tekgate install") {
 				told++
 			}
 		}

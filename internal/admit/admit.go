@@ -119,7 +119,8 @@ func (w *Webhook) handle(ctx context.Context, req admission.Request) (res admiss
 	defer func() {
 		if cause := recover(); cause != nil {
 			log.FromContext(ctx).Error(errors.New("a rule panicked"), "answering 500",
-				"uid", req.UID, "kind", req.Kind.Kind, "panic", fmt.Sprintf("%T", cause), "stack", string(debug.Stack()))
+				"uid", req.UID, "kind", req.Kind.Kind, "panic", fmt.Sprintf("%T", cause), "stack",
+				string(debug.Stack()))
 			failure = &httpError{http.StatusInternalServerError, fmt.Sprintf(
 				"internal error while judging this %s: please report it with the log of tekgate-webhook and the uid %s", req.Kind.Kind, req.UID)}
 		}
@@ -153,7 +154,8 @@ func (e *httpError) write(rw http.ResponseWriter) { http.Error(rw, e.text, e.sta
 func read(rw http.ResponseWriter, r *http.Request, buffer []byte) ([]byte, *httpError) {
 	if r.Method != http.MethodPost {
 		rw.Header().Set("Allow", http.MethodPost)
-		return nil, &httpError{http.StatusMethodNotAllowed, "this is an admission webhook: send an AdmissionReview with POST"}
+		return nil, &httpError{http.StatusMethodNotAllowed,
+			"this is an admission webhook: send an AdmissionReview with POST"}
 	}
 	if given := r.Header.Get("Content-Type"); !isJSON(given) {
 		return nil, &httpError{http.StatusUnsupportedMediaType,
@@ -218,11 +220,13 @@ const remedy = "send an AdmissionReview of admission.k8s.io/v1"
 // check says what is wrong with a review that could be read.
 func check(review admissionv1.AdmissionReview) error {
 	if review.Kind != "AdmissionReview" || review.APIVersion != groupVersion {
-		return fmt.Errorf("the body is a %q of %q, not an AdmissionReview: %s, and list v1 alone in the webhook's admissionReviewVersions",
+		return fmt.Errorf(
+			"the body is a %q of %q, not an AdmissionReview: %s, and list v1 alone in the webhook's admissionReviewVersions",
 			review.Kind, review.APIVersion, remedy)
 	}
 	if review.Request == nil || review.Request.UID == "" {
-		return errors.New("the AdmissionReview has no request.uid, so it cannot be answered: " + remedy + " with a request")
+		return errors.New(
+			"the AdmissionReview has no request.uid, so it cannot be answered: " + remedy + " with a request")
 	}
 	return nil
 }
@@ -251,7 +255,8 @@ const groupVersion = "admission.k8s.io/v1"
 func (a *answers) write(rw http.ResponseWriter, req admission.Request, res admission.Response) {
 	body, err := a.answer(req.UID, res)
 	if err != nil {
-		(&httpError{http.StatusInternalServerError, fmt.Sprintf("internal error: the patch for this %s could not be encoded", req.Kind.Kind)}).write(rw)
+		(&httpError{http.StatusInternalServerError,
+			fmt.Sprintf("internal error: the patch for this %s could not be encoded", req.Kind.Kind)}).write(rw)
 		return
 	}
 	rw.Header()["Content-Type"] = contentType

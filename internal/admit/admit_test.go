@@ -55,11 +55,13 @@ func TestFault(t *testing.T) {
 		"panic":       "internal error while judging this TaskRun",
 		"unencodable": "internal error: the patch for this TaskRun could not be encoded",
 	} {
-		status, body := post(t, server.URL, review(`{"uid":"u","name":"`+name+`","kind":{"kind":"TaskRun"},"object":{"password":"p"}}`))
+		status, body := post(t, server.URL, review(
+			`{"uid":"u","name":"`+name+`","kind":{"kind":"TaskRun"},"object":{"password":"p"}}`))
 		if status != http.StatusInternalServerError || !strings.Contains(body, message) {
 			t.Errorf("%s: got %d %s", name, status, body)
 		}
-		if strings.Contains(body, "goroutine") || strings.Contains(body, "password") || strings.Contains(body, "AdmissionReview") {
+		if strings.Contains(body, "goroutine") || strings.Contains(body, "password") ||
+			strings.Contains(body, "AdmissionReview") {
 			t.Errorf("%s: the answer tells too much: %s", name, body)
 		}
 	}
@@ -75,18 +77,22 @@ func TestReview(t *testing.T) {
 	}{
 		{name: "allowed", request: `{"uid":"u"}`, allowed: true, code: 200},
 		{name: "denied", request: `{"uid":"u","name":"denied"}`, code: 403, message: "no"},
-		{name: "bytes as sent", request: `{"uid":"u","name":"raw","object":{"b": 1.0, "a":9007199254740993}}`, code: 403, message: `{"b": 1.0, "a":9007199254740993}`},
+		{name: "bytes as sent", request: `{"uid":"u","name":"raw","object":{"b": 1.0, "a":9007199254740993}}`,
+			code: 403, message: `{"b": 1.0, "a":9007199254740993}`},
 		{name: "null object", request: `{"uid":"u","name":"raw","object":null}`, code: 403},
 		{name: "unknown fields", request: `{"uid":"u","ofTomorrow":{}}`, allowed: true, code: 200},
-		{name: "the sender's patience", query: "?timeout=2s", request: `{"uid":"u","name":"deadline"}`, code: 403, message: "2s"},
+		{name: "the sender's patience", query: "?timeout=2s", request: `{"uid":"u","name":"deadline"}`, code: 403,
+			message: "2s"},
 		{name: "no word of patience", request: `{"uid":"u","name":"deadline"}`, code: 403, message: "10s"},
-		{name: "absurd patience", query: "?timeout=9000h", request: `{"uid":"u","name":"deadline"}`, code: 403, message: "10s"},
+		{name: "absurd patience", query: "?timeout=9000h", request: `{"uid":"u","name":"deadline"}`, code: 403,
+			message: "10s"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			status, body := post(t, server.URL+tt.query, review(tt.request))
 			res := response(t, status, body)
-			if res.UID != "u" || res.Allowed != tt.allowed || res.Result.Code != tt.code || !strings.Contains(res.Result.Message, tt.message) {
+			if res.UID != "u" || res.Allowed != tt.allowed || res.Result.Code != tt.code ||
+				!strings.Contains(res.Result.Message, tt.message) {
 				t.Errorf("got %s", body)
 			}
 			if strings.Contains(body, "goroutine") || strings.Contains(body, "secret") {
@@ -102,7 +108,8 @@ func TestReview(t *testing.T) {
 func TestPatch(t *testing.T) {
 	status, body := post(t, serve(t).URL, review(`{"uid":"u","name":"patched"}`))
 	res := response(t, status, body)
-	if string(res.Patch) != `[{"op":"add","path":"/a","value":1}]` || res.PatchType == nil || *res.PatchType != admissionv1.PatchTypeJSONPatch {
+	if string(res.Patch) != `[{"op":"add","path":"/a","value":1}]` || res.PatchType == nil ||
+		*res.PatchType != admissionv1.PatchTypeJSONPatch {
 		t.Errorf("got %s", body)
 	}
 }
@@ -122,7 +129,8 @@ func TestNotAReview(t *testing.T) {
 		{"no uid", review("{}"), false, "no request.uid"},
 		{"mistyped uid", review(`{"uid":7}`), false, `field "request.uid" is a JSON number`},
 		{"other kind", `{"apiVersion":"v1","kind":"Pod"}`, false, `a "Pod" of "v1"`},
-		{"old version", `{"apiVersion":"admission.k8s.io/v1beta1","kind":"AdmissionReview","request":{"uid":"u"}}`, true, "admissionReviewVersions"},
+		{"old version", `{"apiVersion":"admission.k8s.io/v1beta1","kind":"AdmissionReview","request":{"uid":"u"}}`,
+			true, "admissionReviewVersions"},
 		{"mistyped after uid", review(`{"uid":"u","dryRun":"yes"}`), true, `field "request.dryRun" is a JSON string`},
 	}
 	for _, tt := range tests {
@@ -135,7 +143,8 @@ func TestNotAReview(t *testing.T) {
 				return
 			}
 			res := response(t, status, body)
-			if res.UID != "u" || res.Allowed || res.Result.Code != 400 || !strings.Contains(res.Result.Message, tt.want) {
+			if res.UID != "u" || res.Allowed || res.Result.Code != 400 ||
+				!strings.Contains(res.Result.Message, tt.want) {
 				t.Errorf("got %s", body)
 			}
 		})

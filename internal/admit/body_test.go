@@ -14,7 +14,8 @@ func TestReadBody(t *testing.T) {
 	for _, size := range []int{0, 1, 4095, 16<<10 - 1, 16 << 10, 16<<10 + 1, 1 << 20, maxBody} {
 		body := bytes.Repeat([]byte("abcdefg"), size/7+1)[:size]
 		for _, length := range []int64{int64(size), -1, int64(size) / 2, int64(size) * 2, maxBody} {
-			for _, reader := range []io.Reader{bytes.NewReader(body), iotest.DataErrReader(bytes.NewReader(body)), iotest.HalfReader(bytes.NewReader(body))} {
+			for _, reader := range []io.Reader{bytes.NewReader(body), iotest.DataErrReader(bytes.NewReader(body)),
+				iotest.HalfReader(bytes.NewReader(body))} {
 				got, err := readBody(reader, length, nil)
 				if err != nil || !bytes.Equal(got, body) {
 					t.Fatalf("%d bytes, announced as %d: got %d, error %v", size, length, len(got), err)
@@ -29,11 +30,13 @@ func TestReadBody(t *testing.T) {
 		}
 	}
 	used := []byte("what was there before")
-	if got, err := readBody(bytes.NewReader([]byte("new")), 3, used); err != nil || string(got) != "new" || &got[0] != &used[0] {
+	if got, err := readBody(bytes.NewReader([]byte("new")), 3, used); err != nil || string(got) != "new" ||
+		&got[0] != &used[0] {
 		t.Errorf("into a buffer: got %q, error %v", got, err)
 	}
 	broken := errors.New("broken")
-	if _, err := readBody(io.MultiReader(bytes.NewReader(make([]byte, 100)), iotest.ErrReader(broken)), 200, nil); !errors.Is(err, broken) {
+	if _, err := readBody(io.MultiReader(bytes.NewReader(make([]byte, 100)), iotest.ErrReader(broken)), 200,
+		nil); !errors.Is(err, broken) {
 		t.Errorf("got error %v", err)
 	}
 }

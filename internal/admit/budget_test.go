@@ -45,13 +45,15 @@ func TestBudget(t *testing.T) {
 	} {
 		res := send(t, server.URL, body)
 		if res.StatusCode != http.StatusTooManyRequests || res.Header.Get("Retry-After") != "1" {
-			t.Errorf("a body %s that does not fit is answered with %s, Retry-After %q", name, res.Status, res.Header.Get("Retry-After"))
+			t.Errorf("a body %s that does not fit is answered with %s, Retry-After %q", name, res.Status,
+				res.Header.Get("Retry-After"))
 		}
 	}
 	close(h.goOn)
 	first.Wait()
 	for range 3 { // whatever was taken has been given back
-		if res := send(t, server.URL, strings.NewReader(small+strings.Repeat(" ", 100))); res.StatusCode != http.StatusOK {
+		if res := send(t, server.URL, strings.NewReader(small+strings.Repeat(" ",
+			100))); res.StatusCode != http.StatusOK {
 			t.Errorf("afterwards the answer is %s", res.Status)
 		}
 	}
@@ -67,12 +69,14 @@ func TestReserve(t *testing.T) {
 	first.Go(func() { send(t, server.URL, strings.NewReader(small+strings.Repeat(" ", most/2))) })
 	<-h.asked
 	for _, size := range []int{most / 3, most / 2} {
-		if res := send(t, server.URL, strings.NewReader(small+strings.Repeat(" ", size))); res.StatusCode != http.StatusTooManyRequests {
+		if res := send(t, server.URL, strings.NewReader(small+strings.Repeat(" ",
+			size))); res.StatusCode != http.StatusTooManyRequests {
 			t.Errorf("a second large body is answered with %s", res.Status)
 		}
 	}
 	first.Go(func() {
-		if res := send(t, server.URL, strings.NewReader(small+strings.Repeat(" ", 10_000))); res.StatusCode != http.StatusOK {
+		if res := send(t, server.URL, strings.NewReader(small+strings.Repeat(" ",
+			10_000))); res.StatusCode != http.StatusOK {
 			t.Errorf("a small body is answered with %s", res.Status)
 		}
 	})

@@ -26,19 +26,32 @@ const usual = `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","req
 // unusual are reviews that encoding/json may take for the same and the scanner need
 // not read at all.
 var unusual = []string{
-	``, `null`, `[]`, `{}`, `{"request":null}`, `{"request":{}}`, `{"request":[]}`, `{"Request":{"uid":"u"}}`, `{"request":{"UID":"u","uid":"v"}}`,
-	`{"request":{"uid":"u","ofTomorrow":{}}}`, `{"request":{"uid":"u","uid":"v"}}`, `{"request":{"uid":"u","uid":null}}`, `{"request":{"uid":null}}`,
-	`{"request":{"uid":"u"},"request":{"name":"n"}}`, `{"request":{"uid":"u"},"request":null}`, `{"request":null,"request":{"uid":"u"}}`,
-	`{"request":{"object":{"a":1},"object":null}}`, `{"request":{"object":null,"object":[1]}}`, `{"request":{"object":"x","object": 7 }}`,
-	`{"request":{"dryRun":true,"dryRun":null}}`, `{"request":{"dryRun":null,"dryRun":false}}`, `{"request":{"dryRun":"yes"}}`, `{"request":{"dryRun":tru}}`,
-	`{"request":{"kind":{"group":"a"},"kind":{"kind":"b"}}}`, `{"request":{"kind":null}}`, `{"request":{"kind":{"Kind":"a"}}}`, `{"request":{"kind":"a"}}`,
-	`{"request":{"requestKind":{"group":"a"},"requestKind":{"kind":"b"}}}`, `{"request":{"requestKind":{"group":"a"},"requestKind":null}}`,
-	`{"request":{"userInfo":{"groups":["a"],"groups":[null]}}}`, `{"request":{"userInfo":{"groups":[null,"a"]}}}`, `{"request":{"userInfo":{"groups":null,"groups":[]}}}`,
-	`{"request":{"userInfo":{"groups":[]},"userInfo":{"groups":["a"]}}}`, `{"request":{"userInfo":{"groups":[7]}}}`, `{"request":{"userInfo":null}}`,
-	`{"request":{"userInfo":{"extra":{"a":["b"],"a":null,"c":[]}}}}`, `{"request":{"userInfo":{"extra":{"a":["b"]},"extra":{"c":["d"]}}}}`, `{"request":{"userInfo":{"extra":null}}}`,
-	`{"request":{"u\u0069d":"u","n\u0061me":"\ud83d\ude00\ud83d"}}`, "{\"request\":{\"uid\":\"\xff\",\"\xff\":1}}", `{"\u212Aind":"AdmissionReview"}`, "{\"request\":{\"\u017fubResource\":\"x\"}}",
-	`{"response":{"uid":"u"}}`, `{"kind":7}`, `{"kind":null,"apiVersion":"v1"}`, `{"kind":"a","kind":"b"} {}`, `{"request":{"object":{"a":}}}`, `{"request":{"object":{}}`,
-	`{"request":{"object":` + strings.Repeat("[", 9998) + strings.Repeat("]", 9998) + `}}`, `{"request":{"object":` + strings.Repeat("[", 9999) + strings.Repeat("]", 9999) + `}}`,
+	``, `null`, `[]`, `{}`, `{"request":null}`, `{"request":{}}`, `{"request":[]}`, `{"Request":{"uid":"u"}}`,
+	`{"request":{"UID":"u","uid":"v"}}`,
+	`{"request":{"uid":"u","ofTomorrow":{}}}`, `{"request":{"uid":"u","uid":"v"}}`,
+	`{"request":{"uid":"u","uid":null}}`, `{"request":{"uid":null}}`,
+	`{"request":{"uid":"u"},"request":{"name":"n"}}`, `{"request":{"uid":"u"},"request":null}`,
+	`{"request":null,"request":{"uid":"u"}}`,
+	`{"request":{"object":{"a":1},"object":null}}`, `{"request":{"object":null,"object":[1]}}`,
+	`{"request":{"object":"x","object": 7 }}`,
+	`{"request":{"dryRun":true,"dryRun":null}}`, `{"request":{"dryRun":null,"dryRun":false}}`,
+	`{"request":{"dryRun":"yes"}}`, `{"request":{"dryRun":tru}}`,
+	`{"request":{"kind":{"group":"a"},"kind":{"kind":"b"}}}`, `{"request":{"kind":null}}`,
+	`{"request":{"kind":{"Kind":"a"}}}`, `{"request":{"kind":"a"}}`,
+	`{"request":{"requestKind":{"group":"a"},"requestKind":{"kind":"b"}}}`,
+	`{"request":{"requestKind":{"group":"a"},"requestKind":null}}`,
+	`{"request":{"userInfo":{"groups":["a"],"groups":[null]}}}`, `{"request":{"userInfo":{"groups":[null,"a"]}}}`,
+	`{"request":{"userInfo":{"groups":null,"groups":[]}}}`,
+	`{"request":{"userInfo":{"groups":[]},"userInfo":{"groups":["a"]}}}`, `{"request":{"userInfo":{"groups":[7]}}}`,
+	`{"request":{"userInfo":null}}`,
+	`{"request":{"userInfo":{"extra":{"a":["b"],"a":null,"c":[]}}}}`,
+	`{"request":{"userInfo":{"extra":{"a":["b"]},"extra":{"c":["d"]}}}}`, `{"request":{"userInfo":{"extra":null}}}`,
+	`{"request":{"u\u0069d":"u","n\u0061me":"\ud83d\ude00\ud83d"}}`, "{\"request\":{\"uid\":\"\xff\",\"\xff\":1}}",
+	`{"\u212Aind":"AdmissionReview"}`, "{\"request\":{\"\u017fubResource\":\"x\"}}",
+	`{"response":{"uid":"u"}}`, `{"kind":7}`, `{"kind":null,"apiVersion":"v1"}`, `{"kind":"a","kind":"b"} {}`,
+	`{"request":{"object":{"a":}}}`, `{"request":{"object":{}}`,
+	`{"request":{"object":` + strings.Repeat("[", 9998) + strings.Repeat("]", 9998) + `}}`,
+	`{"request":{"object":` + strings.Repeat("[", 9999) + strings.Repeat("]", 9999) + `}}`,
 }
 
 // agree holds the scanner to what encoding/json makes of a body.
@@ -93,17 +106,24 @@ func FuzzScanReview(f *testing.F) {
 func responses() []admission.Response {
 	operation := jsonpatch.NewOperation
 	all := []admission.Response{
-		{}, admission.Allowed(""), admission.Allowed("why"), admission.Denied("no\n\u2028<é>"), admission.Errored(http.StatusBadRequest, errors.New("bad")),
+		{}, admission.Allowed(""), admission.Allowed("why"), admission.Denied("no\n\u2028<é>"),
+		admission.Errored(http.StatusBadRequest, errors.New("bad")),
 		admission.PatchResponseFromRaw([]byte(`{"a":1}`), []byte(`{"a":2,"b":{"c":[1.10,null,true,"x"]}}`)),
 		admission.Allowed("").WithWarnings("one", "two \xff\x00\x7f\""),
-		admission.Patched("", operation("add", "/a~1b/-", map[string]any{"z": []any{}, "a": map[string]any{}, "é\"": []any{nil, true, json.Number("1.10"), "", 7}}),
-			operation("remove", "/c", nil), operation("replace", "/d", nil), operation("add", "/e", ""), operation("test", "/f", nil), operation("add", "/g", 1.5)),
-		admission.Patched("", operation("add", "/a", []any(nil)), operation("add", "/b", map[string]any(nil)), operation("add", "/c", []string{"x"})),
+		admission.Patched("", operation("add", "/a~1b/-", map[string]any{
+			"z": []any{}, "a": map[string]any{}, "é\"": []any{nil, true, json.Number("1.10"), "", 7},
+		}), operation("remove", "/c", nil), operation("replace", "/d", nil), operation("add", "/e", ""),
+			operation("test", "/f", nil), operation("add", "/g", 1.5)),
+		admission.Patched("", operation("add", "/a", []any(nil)), operation("add", "/b", map[string]any(nil)),
+			operation("add", "/c", []string{"x"})),
 		{Patches: []jsonpatch.Operation{}, AdmissionResponse: admissionv1.AdmissionResponse{Patch: []byte("[]")}},
-		{AdmissionResponse: admissionv1.AdmissionResponse{AuditAnnotations: map[string]string{"b": "1", "a": "2"}, Result: &metav1.Status{Code: 200, Reason: "r"}}},
+		{AdmissionResponse: admissionv1.AdmissionResponse{
+			AuditAnnotations: map[string]string{"b": "1", "a": "2"}, Result: &metav1.Status{Code: 200, Reason: "r"},
+		}},
 		{AdmissionResponse: admissionv1.AdmissionResponse{AuditAnnotations: map[string]string{}, Warnings: []string{}}},
 	}
-	return append(all, admission.Patched("", operation("add", "/a", func() {})), admission.Patched("", operation("add", "/a", []any{map[string]any{"b": func() {}}})))
+	return append(all, admission.Patched("", operation("add", "/a", func() {})),
+		admission.Patched("", operation("add", "/a", []any{map[string]any{"b": func() {}}})))
 }
 
 // TestAnswer compares answers with those that controller-runtime and encoding/json
@@ -120,7 +140,8 @@ func TestAnswer(t *testing.T) {
 			continue
 		}
 		want, err := json.Marshal(admissionv1.AdmissionReview{
-			TypeMeta: metav1.TypeMeta{Kind: "AdmissionReview", APIVersion: "admission.k8s.io/v1"}, Response: &res.AdmissionResponse,
+			TypeMeta: metav1.TypeMeta{Kind: "AdmissionReview", APIVersion: "admission.k8s.io/v1"},
+			Response: &res.AdmissionResponse,
 		})
 		if err != nil {
 			t.Fatal(err)

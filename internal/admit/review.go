@@ -196,7 +196,8 @@ var frequent = func(texts ...string) map[string]string {
 		table[text] = text
 	}
 	return table
-}("AdmissionReview", groupVersion, "tekton.dev", "v1", "v1beta1", "TaskRun", "PipelineRun", "Pod", "taskruns", "pipelineruns", "pods",
+}("AdmissionReview", groupVersion, "tekton.dev", "v1", "v1beta1", "TaskRun", "PipelineRun", "Pod", "taskruns",
+	"pipelineruns", "pods",
 	"CREATE", "UPDATE", "system:authenticated", "system:serviceaccounts")
 
 // owned returns a text that is not the body's, without new memory for a frequent one.

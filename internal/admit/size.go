@@ -22,10 +22,13 @@ const (
 // size says why a review is not judged that is as deep and has so many values.
 func size(depth, values int) error {
 	if depth > maxDepth {
-		return fmt.Errorf("an object in this review is nested deeper than %d levels, and Tekgate judges none such: write it flatter", maxDepth)
+		return fmt.Errorf(
+			"an object in this review is nested deeper than %d levels, and Tekgate judges none such: write it flatter",
+			maxDepth)
 	}
 	if values > maxValues {
-		return fmt.Errorf("the objects in this review hold %d values, and Tekgate judges up to %d: move large data into a ConfigMap or a workspace", values, maxValues)
+		return fmt.Errorf(
+			"the objects in this review hold %d values, and Tekgate judges up to %d: move large data into a ConfigMap or a workspace", values, maxValues)
 	}
 	return nil
 }

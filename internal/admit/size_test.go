@@ -38,12 +38,14 @@ func TestSize(t *testing.T) {
 				}
 				continue
 			}
-			if status != http.StatusOK || !strings.Contains(body, `"allowed":false`) || !strings.Contains(body, tt.refused) || !strings.Contains(body, `"uid":"u"`) {
+			if status != http.StatusOK || !strings.Contains(body, `"allowed":false`) ||
+				!strings.Contains(body, tt.refused) || !strings.Contains(body, `"uid":"u"`) {
 				t.Errorf("%s: got %d %s", name, status, body)
 			}
 		}
 	}
-	if status, body := post(t, server.URL, nested(3<<20)); status != http.StatusBadRequest || !strings.Contains(body, "nested deeper") {
+	if status, body := post(t, server.URL, nested(3<<20)); status != http.StatusBadRequest ||
+		!strings.Contains(body, "nested deeper") {
 		t.Errorf("nothing but depth: got %d %s", status, body)
 	}
 }

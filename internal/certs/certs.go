@@ -207,7 +207,8 @@ func newSecret(o Options) (*corev1.Secret, error) {
 func parseCA(s *corev1.Secret, now time.Time) (tls.Certificate, error) {
 	pair, err := tls.X509KeyPair(s.Data[corev1.TLSCertKey], s.Data[corev1.TLSPrivateKeyKey])
 	if err != nil {
-		return pair, fmt.Errorf("%s and %s are not a certificate and its key", corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
+		return pair, fmt.Errorf("%s and %s are not a certificate and its key", corev1.TLSCertKey,
+			corev1.TLSPrivateKeyKey)
 	}
 	if pair.Leaf == nil {
 		if pair.Leaf, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
@@ -221,7 +222,8 @@ func parseCA(s *corev1.Secret, now time.Time) (tls.Certificate, error) {
 	case now.After(ca.NotAfter):
 		return pair, fmt.Errorf("its certificate expired at %s", ca.NotAfter.UTC().Format(time.RFC3339))
 	case now.Before(ca.NotBefore):
-		return pair, fmt.Errorf("its certificate is valid from %s only, so check the clock first", ca.NotBefore.UTC().Format(time.RFC3339))
+		return pair, fmt.Errorf("its certificate is valid from %s only, so check the clock first",
+			ca.NotBefore.UTC().Format(time.RFC3339))
 	}
 	return pair, nil
 }

@@ -53,7 +53,8 @@ func testOneCA(t *testing.T, c client.Client) {
 	group.Wait()
 	for i := range bundles {
 		if errs[i] != nil || !bytes.Equal(bundles[i], bundles[0]) {
-			t.Fatalf("replica %d: error %v, bundle equal to the first one's: %v", i, errs[i], bytes.Equal(bundles[i], bundles[0]))
+			t.Fatalf("replica %d: error %v, bundle equal to the first one's: %v", i, errs[i],
+				bytes.Equal(bundles[i], bundles[0]))
 		}
 	}
 	late, err := certs.Load(t.Context(), options(c, "race-ca"))

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Reminder says when to tell again that a certificate expires: once a day in its last
-// thirty days, once an hour in its last seven. It does not come to that where a CA is
-// replaced as it should be, which begins after two thirds of its life.
+// Reminder limits the warnings about a certificate that expires: once a day in its last
+// thirty days, once an hour in its last seven. A CA that is replaced in time, which begins
+// after two thirds of its life, gets none.
 type Reminder struct{ told time.Time }
 
 const (
@@ -16,7 +16,7 @@ const (
 	alarmAt = 7 * 24 * time.Hour
 )
 
-// Due says whether to tell now, and takes it as told.
+// Due reports whether a warning is due now, and notes that it was given.
 func (r *Reminder) Due(expiry, now time.Time) bool {
 	return r.due(expiry, now, warnAt, alarmAt)
 }
@@ -62,12 +62,14 @@ func (a *Authority) Expiring(r *Reminder, effect string, cause error) (w Warning
 		what, c = "the CA of the certificate", l.signer
 	}
 	w = Warning{o.Issued, expires(what, o.Namespace, o.Issued, c, effect) +
-		fmt.Sprintf("; cert-manager has not renewed it: `kubectl -n %s describe certificate %s` says why", o.Namespace, o.Issued)}
+		fmt.Sprintf("; cert-manager has not renewed it: `kubectl -n %s describe certificate %s` says why", o.Namespace,
+			o.Issued)}
 	return w.because(cause), r.overdue(c, a.now())
 }
 
 func expires(what, namespace, secret string, c *x509.Certificate, effect string) string {
-	return fmt.Sprintf("%s in Secret %s/%s expires at %s, and then %s", what, namespace, secret, c.NotAfter.UTC().Format(time.RFC3339), effect)
+	return fmt.Sprintf("%s in Secret %s/%s expires at %s, and then %s", what, namespace, secret,
+		c.NotAfter.UTC().Format(time.RFC3339), effect)
 }
 
 func (w Warning) because(cause error) Warning {

@@ -50,7 +50,8 @@ func inject(ctx context.Context, c client.Client, kind, name string, bundle []by
 	}
 	// Others own the bundle only where they put one in by hand, and then a wrong
 	// one: so ours is forced.
-	err = c.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), client.FieldOwner(injector), client.ForceOwnership)
+	err = c.Apply(ctx, client.ApplyConfigurationFromUnstructured(want), client.FieldOwner(injector),
+		client.ForceOwnership)
 	if err != nil {
 		return false, fmt.Errorf("injecting the CA into %s %s: %w", kind, name, err)
 	}

@@ -62,7 +62,8 @@ func (a *Authority) look(ctx context.Context) {
 // takeOffer serves the newest certificate, once clients had the time to read its CA.
 func (a *Authority) takeOffer() {
 	s := a.state.Load()
-	if a.offered == nil || !within(s.roots, a.offered.roots) || s.since.IsZero() || a.now().Sub(s.since) < a.options.Overlap {
+	if a.offered == nil || !within(s.roots, a.offered.roots) || s.since.IsZero() ||
+		a.now().Sub(s.since) < a.options.Overlap {
 		return
 	}
 	a.current.Store(a.offered)
@@ -104,7 +105,8 @@ func lasting(bundle []byte, now time.Time) []byte {
 
 // within says whether a bundle holds every certificate of another one.
 func within(bundle, other []byte) bool {
-	return !slices.ContainsFunc(single(other), func(certificate []byte) bool { return !bytes.Contains(bundle, certificate) })
+	return !slices.ContainsFunc(single(other),
+		func(certificate []byte) bool { return !bytes.Contains(bundle, certificate) })
 }
 
 // single takes a bundle apart.
@@ -121,7 +123,8 @@ func (a *Authority) readIssued(ctx context.Context) (*leaf, error) {
 	secret := &corev1.Secret{}
 	err := o.Client.Get(ctx, client.ObjectKey{Namespace: o.Namespace, Name: o.Issued}, secret)
 	if apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("waiting for cert-manager: Secret %s/%s is not there yet: `kubectl -n %[1]s describe certificate %[2]s` says why", o.Namespace, o.Issued)
+		return nil, fmt.Errorf(
+			"waiting for cert-manager: Secret %s/%s is not there yet: `kubectl -n %[1]s describe certificate %[2]s` says why", o.Namespace, o.Issued)
 	}
 	if err == nil {
 		var found *leaf
@@ -134,12 +137,14 @@ func (a *Authority) readIssued(ctx context.Context) (*leaf, error) {
 
 func (a *Authority) parseIssued(secret *corev1.Secret) (*leaf, error) {
 	text := secret.Data[corev1.TLSCertKey]
-	if was := a.offered; was != nil && bytes.Equal(certificatesIn(text), chainOf(was.certificate)) && bytes.Equal(rootsOf(secret), was.roots) {
+	if was := a.offered; was != nil && bytes.Equal(certificatesIn(text), chainOf(was.certificate)) &&
+		bytes.Equal(rootsOf(secret), was.roots) {
 		return was, nil
 	}
 	pair, err := tls.X509KeyPair(text, secret.Data[corev1.TLSPrivateKeyKey])
 	if err != nil {
-		return nil, fmt.Errorf("%s and %s are not a certificate and its key", corev1.TLSCertKey, corev1.TLSPrivateKeyKey)
+		return nil, fmt.Errorf("%s and %s are not a certificate and its key", corev1.TLSCertKey,
+			corev1.TLSPrivateKeyKey)
 	}
 	if pair.Leaf == nil {
 		if pair.Leaf, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
@@ -152,7 +157,8 @@ func (a *Authority) parseIssued(secret *corev1.Secret) (*leaf, error) {
 		return nil, err
 	}
 	if name := serviceName(a.options.DNSNames); name != "" && pair.Leaf.VerifyHostname(name) != nil {
-		return nil, fmt.Errorf("it is not for %s, by which clients call this server: add that to the Certificate's dnsNames", name)
+		return nil, fmt.Errorf(
+			"it is not for %s, by which clients call this server: add that to the Certificate's dnsNames", name)
 	}
 	return &leaf{certificate: &pair, signer: chain[len(chain)-1], roots: roots}, nil
 }
@@ -195,7 +201,8 @@ func vouched(pair *tls.Certificate, roots []byte, now time.Time) ([]*x509.Certif
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && now.After(invalid.Cert.NotAfter):
 		return nil, fmt.Errorf("it expired at %s, or its CA did", invalid.Cert.NotAfter.UTC().Format(time.RFC3339))
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return nil, fmt.Errorf("it is valid from %s only, so check the clock first", invalid.Cert.NotBefore.UTC().Format(time.RFC3339))
+		return nil, fmt.Errorf("it is valid from %s only, so check the clock first",
+			invalid.Cert.NotBefore.UTC().Format(time.RFC3339))
 	case err != nil:
 		return nil, fmt.Errorf("its %s does not vouch for it", issuersCA)
 	}

@@ -99,7 +99,8 @@ func put(t *testing.T, c client.Client, name string, data map[string][]byte) {
 // settled.
 func (r *replicas) start(name, secret string) *Authority {
 	r.t.Helper()
-	a, err := Load(r.t.Context(), Options{Client: r.client, Namespace: "default", Name: name, Issued: secret, DNSNames: []string{"hook"}, Now: r.clock.now})
+	a, err := Load(r.t.Context(), Options{Client: r.client, Namespace: "default", Name: name, Issued: secret,
+		DNSNames: []string{"hook"}, Now: r.clock.now})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -219,14 +220,16 @@ func signedBy(t *testing.T, r *replicas, ca []byte) {
 
 func testFirst(t *testing.T, c client.Client) {
 	clock := &clock{t: birth}
-	o := Options{Client: c, Namespace: "default", Name: "first", Issued: "first-tls", DNSNames: []string{"hook"}, Now: clock.now}
+	o := Options{Client: c, Namespace: "default", Name: "first", Issued: "first-tls", DNSNames: []string{"hook"},
+		Now: clock.now}
 	a, err := Load(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const waiting = "waiting for cert-manager: Secret default/first-tls is not there yet"
 	_, handshake := a.GetCertificate(nil)
-	for what, err := range map[string]error{"Settled": a.Settled(), "Advance": a.Advance(t.Context(), nil), "a handshake": handshake, "TrustedBy": a.TrustedBy(newIssuer(t, birth).pem())} {
+	for what, err := range map[string]error{"Settled": a.Settled(), "Advance": a.Advance(t.Context(), nil),
+		"a handshake": handshake, "TrustedBy": a.TrustedBy(newIssuer(t, birth).pem())} {
 		if err == nil || !strings.Contains(err.Error(), waiting) {
 			t.Errorf("%s says %v", what, err)
 		}
@@ -262,7 +265,8 @@ func testExpires(t *testing.T, a *Authority, clock *clock) {
 		if !due {
 			continue
 		}
-		if told++; day < 75 || w.Secret != "first-tls" || !strings.Contains(w.Text, "cert-manager has not renewed it: `kubectl -n default describe certificate first-tls` says why: a cause") {
+		if told++; day < 75 || w.Secret != "first-tls" ||
+			!strings.Contains(w.Text, "cert-manager has not renewed it: `kubectl -n default describe certificate first-tls` says why: a cause") {
 			t.Fatalf("on day %d it is told %+v", day, w)
 		}
 	}
@@ -308,7 +312,8 @@ func testWrong(t *testing.T, c client.Client) {
 	clock := &clock{t: birth}
 	good := newIssuer(t, birth)
 	put(t, c, "wrong-tls", good.issue(t, birth, "hook.default.svc"))
-	a, err := Load(t.Context(), Options{Client: c, Namespace: "default", Name: "wrong", Issued: "wrong-tls", DNSNames: ServiceNames("hook", "default"), Now: clock.now})
+	a, err := Load(t.Context(), Options{Client: c, Namespace: "default", Name: "wrong", Issued: "wrong-tls",
+		DNSNames: ServiceNames("hook", "default"), Now: clock.now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,16 +327,23 @@ func testWrong(t *testing.T, c client.Client) {
 		want string
 		data map[string][]byte
 	}{
-		{"not a certificate and its key", with(func(d map[string][]byte) { d["tls.key"] = good.issue(t, birth)["tls.key"] })},
+		{"not a certificate and its key", with(func(d map[string][]byte) {
+			d["tls.key"] = good.issue(t,
+				birth)["tls.key"]
+		})},
 		{"it is not for hook.default.svc", good.issue(t, birth, "other.default.svc")},
-		{"its ca.crt does not vouch for it", with(func(d map[string][]byte) { d["ca.crt"] = newIssuer(t, birth).pem() })},
+		{"its ca.crt does not vouch for it", with(func(d map[string][]byte) {
+			d["ca.crt"] = newIssuer(t,
+				birth).pem()
+		})},
 		{"it expired at 2026-07", good.issue(t, birth.Add(-100*24*time.Hour), "hook.default.svc")},
 	} {
 		put(t, c, "wrong-tls", tt.data)
 		if err := a.Advance(t.Context(), a.CABundle()); err != nil {
 			t.Errorf("nothing is published any more: %v", err)
 		}
-		if err := a.Trouble(); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "PRIVATE") {
+		if err := a.Trouble(); err == nil || !strings.Contains(err.Error(), tt.want) ||
+			strings.Contains(err.Error(), "PRIVATE") {
 			t.Errorf("got %v, want %q", err, tt.want)
 		}
 		if !leafOf(t, a).Equal(before) {

@@ -10,11 +10,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
-// Rotate is the annotation that asks for a new CA now. Its value does not matter;
-// it is taken away once the new one is made.
-const Rotate = "tekgate.dev/rotate-ca"
+// Rotate is the annotation that starts the replacement of the CA. Its value does not matter,
+// and it is removed once the next CA is made.
+const Rotate = wellknown.RotateKey
 
 // What else the Secret holds while a CA is replaced.
 const (
@@ -83,7 +85,8 @@ func (a *Authority) adopt(secret *corev1.Secret) error {
 	if o.Issued == "" {
 		signer, err := parseCA(secret, a.now())
 		if err != nil {
-			return fmt.Errorf("reading the CA in Secret %s/%s: %w; delete the Secret and restart to get a new CA", o.Namespace, o.Name, err)
+			return fmt.Errorf("reading the CA in Secret %s/%s: %w; delete the Secret and restart to get a new CA",
+				o.Namespace, o.Name, err)
 		}
 		if old := a.state.Load(); old != nil && bytes.Equal(old.signer.Certificate[0], signer.Certificate[0]) {
 			signer = old.signer // the same pointer says that the leaf need not change

@@ -29,7 +29,8 @@ func newReplicas(t *testing.T, c client.Client, name string, number int) *replic
 	t.Helper()
 	r := &replicas{t: t, client: c, clock: &clock{t: birth}, trusted: x509.NewCertPool()}
 	for range number {
-		a, err := Load(t.Context(), Options{Client: c, Namespace: "default", Name: name, DNSNames: []string{"hook"}, Now: r.clock.now})
+		a, err := Load(t.Context(), Options{Client: c, Namespace: "default", Name: name, DNSNames: []string{"hook"},
+			Now: r.clock.now})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +94,8 @@ func TestAdvance(t *testing.T) {
 	t.Run("when it is due", func(t *testing.T) { testDue(t, newReplicas(t, c, "due", 2)) })
 	t.Run("not before it is published", func(t *testing.T) { testUnpublished(t, newReplicas(t, c, "unpublished", 1)) })
 	t.Run("a Secret that is gone", func(t *testing.T) { testGone(t, newReplicas(t, c, "gone", 1)) })
-	t.Run("nothing but certificates gets into the bundle", func(t *testing.T) { testForeign(t, newReplicas(t, c, "foreign", 1)) })
+	t.Run("nothing but certificates gets into the bundle",
+		func(t *testing.T) { testForeign(t, newReplicas(t, c, "foreign", 1)) })
 }
 
 func testOnDemand(t *testing.T, r *replicas) {
@@ -114,7 +116,8 @@ func testOnDemand(t *testing.T, r *replicas) {
 		t.Errorf("the CA was replaced after %d minutes, want about seven", replaced)
 	}
 	now := r.secret("demand")
-	if now.Annotations[Rotate] != "" || len(now.Data[nextCertificate]) > 0 || !bytes.Equal(now.Data[previous], old.Data["tls.crt"]) {
+	if now.Annotations[Rotate] != "" || len(now.Data[nextCertificate]) > 0 ||
+		!bytes.Equal(now.Data[previous], old.Data["tls.crt"]) {
 		t.Errorf("annotations %v, keys of data %d", now.Annotations, len(now.Data))
 	}
 	// The old CA goes when all leaves that it signed have expired.

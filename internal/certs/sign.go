@@ -70,7 +70,8 @@ func (a *Authority) sign() (*leaf, error) {
 	signer := a.state.Load().signer
 	now, ca := a.now(), signer.Leaf
 	if now.After(ca.NotAfter) {
-		return nil, fmt.Errorf("signing a serving certificate: the CA in Secret %s/%s expired at %s; delete the Secret and restart to get a new CA",
+		return nil, fmt.Errorf(
+			"signing a serving certificate: the CA in Secret %s/%s expired at %s; delete the Secret and restart to get a new CA",
 			a.options.Namespace, a.options.Name, ca.NotAfter.UTC().Format(time.RFC3339))
 	}
 	template, key, err := template(now, "tekgate server")

@@ -76,7 +76,8 @@ func TestLeafIsTrustedByBundle(t *testing.T) {
 			t.Errorf("%s: %v", host, err)
 		}
 	}
-	if _, err := leafOf(t, a).Verify(x509.VerifyOptions{Roots: roots, DNSName: "other.svc", CurrentTime: birth}); err == nil {
+	if _, err := leafOf(t, a).Verify(x509.VerifyOptions{Roots: roots, DNSName: "other.svc",
+		CurrentTime: birth}); err == nil {
 		t.Error("the leaf serves a name that nobody asked for")
 	}
 }
@@ -159,7 +160,8 @@ func TestParseCA(t *testing.T) {
 		want   string
 	}{
 		{"good", birth, func(t *testing.T) *corev1.Secret { return secretOf(t, birth) }, ""},
-		{"empty", birth, func(*testing.T) *corev1.Secret { return &corev1.Secret{} }, "are not a certificate and its key"},
+		{"empty", birth, func(*testing.T) *corev1.Secret { return &corev1.Secret{} },
+			"are not a certificate and its key"},
 		{"not PEM", birth, func(t *testing.T) *corev1.Secret {
 			s := secretOf(t, birth)
 			s.Data[corev1.TLSCertKey] = []byte("rubbish")
@@ -171,8 +173,10 @@ func TestParseCA(t *testing.T) {
 			return s
 		}, "are not a certificate and its key"},
 		{"a leaf with another's key", birth, leaf, "are not a certificate and its key"},
-		{"expired", birth.Add(11 * 365 * 24 * time.Hour), func(t *testing.T) *corev1.Secret { return secretOf(t, birth) }, "expired at 2036-07-29T12:00:00Z"},
-		{"not valid yet", birth.Add(-2 * time.Hour), func(t *testing.T) *corev1.Secret { return secretOf(t, birth) }, "check the clock"},
+		{"expired", birth.Add(11 * 365 * 24 * time.Hour),
+			func(t *testing.T) *corev1.Secret { return secretOf(t, birth) }, "expired at 2036-07-29T12:00:00Z"},
+		{"not valid yet", birth.Add(-2 * time.Hour), func(t *testing.T) *corev1.Secret { return secretOf(t, birth) },
+			"check the clock"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

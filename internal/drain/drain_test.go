@@ -65,7 +65,8 @@ func TestDrain(t *testing.T) {
 				s.ask()
 			}
 		}, 10*time.Second + drain.Quiet},
-		{"a request takes long", time.Minute, 20 * time.Second, func(s *server) { s.ask() }, 20*time.Second + drain.Quiet},
+		{"a request takes long", time.Minute, 20 * time.Second, func(s *server) { s.ask() },
+			20*time.Second + drain.Quiet},
 		{"requests never end", 15 * time.Second, 0, func(s *server) {
 			for s.serving.Err() == nil {
 				time.Sleep(time.Second)
@@ -118,7 +119,10 @@ func TestPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		requests, serving := drain.Watch(ctx, time.Hour)
-		h := requests.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+		h := requests.Handler(http.HandlerFunc(func(http.ResponseWriter,
+			*http.Request) {
+			panic(http.ErrAbortHandler)
+		}))
 		func() {
 			defer func() { _ = recover() }()
 			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))

@@ -75,7 +75,8 @@ func TestLook(t *testing.T) {
 			t.Errorf("%s: told %d times: %v", step.name, len(s.heard), s.heard)
 			continue
 		}
-		if !step.silent && ((s.heard[0] == nil) != (step.heard == "") || s.heard[0] != nil && !strings.Contains(s.heard[0].Error(), step.heard)) {
+		if !step.silent && ((s.heard[0] == nil) != (step.heard == "") || s.heard[0] != nil &&
+			!strings.Contains(s.heard[0].Error(), step.heard)) {
 			t.Errorf("%s: told %v, want %q", step.name, s.heard[0], step.heard)
 		}
 	}
@@ -101,7 +102,8 @@ func TestRun(t *testing.T) {
 		link := func(to, text string) {
 			t.Helper()
 			target, fresh := filepath.Join(dir, to), filepath.Join(dir, "fresh")
-			if err := errors.Join(os.WriteFile(target, []byte(text), 0o600), os.Symlink(target, fresh), os.Rename(fresh, s.Path)); err != nil {
+			if err := errors.Join(os.WriteFile(target, []byte(text), 0o600), os.Symlink(target, fresh),
+				os.Rename(fresh, s.Path)); err != nil {
 				t.Fatal(err)
 			}
 		}

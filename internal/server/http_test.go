@@ -52,13 +52,18 @@ func start(t *testing.T, handlers map[string]http.HandlerFunc) *fixture {
 	t.Helper()
 	sample := httptest.NewTLSServer(http.NotFoundHandler()) // for its certificate
 	sample.Close()
-	b := &fixture{T: t, address: freeAddress(t), registry: prometheus.NewRegistry(), pool: x509.NewCertPool(), stopped: make(chan error, 1), log: &lines{}}
+	b := &fixture{T: t, address: freeAddress(t), registry: prometheus.NewRegistry(), pool: x509.NewCertPool(),
+		stopped: make(chan error, 1), log: &lines{}}
 	b.pool.AddCert(sample.Certificate())
 	requests, handshakes := server.NewRequests("test"), server.NewHandshakes("test")
 	b.registry.MustRegister(requests, handshakes)
 	webhooks := server.NewWebhooks(server.Options{
-		Address: b.address, Log: logr.New(funcr.New(b.log.add, funcr.Options{}).GetSink()), Requests: requests, Handshakes: handshakes,
-		TLS: func(c *tls.Config) { c.Certificates, c.NextProtos = sample.TLS.Certificates, []string{"http/1.1"} },
+		Address: b.address, Log: logr.New(funcr.New(b.log.add, funcr.Options{}).GetSink()), Requests: requests,
+		Handshakes: handshakes,
+		TLS: func(c *tls.Config) {
+			c.Certificates, c.NextProtos = sample.TLS.Certificates,
+				[]string{"http/1.1"}
+		},
 	})
 	for path, handler := range handlers {
 		webhooks.Register(path, handler)
@@ -244,7 +249,8 @@ func TestHandshakes(t *testing.T) {
 	}
 	for _, reason := range []string{"untrusted", "protocol", "closed", "plain"} {
 		var got float64
-		for end := time.Now().Add(5 * time.Second); time.Now().Before(end) && got != 1; time.Sleep(5 * time.Millisecond) {
+		for end := time.Now().Add(5 * time.Second); time.Now().Before(end) &&
+			got != 1; time.Sleep(5 * time.Millisecond) {
 			got = b.value("test_tls_handshake_errors_total", reason)
 		}
 		if got != 1 {
@@ -284,12 +290,16 @@ func TestSilence(t *testing.T) {
 // TestHeader sends headers in pieces, with and without more behind them, and one that is
 // longer than any may be.
 func TestHeader(t *testing.T) {
-	b := start(t, map[string]http.HandlerFunc{"/": func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }})
+	b := start(t, map[string]http.HandlerFunc{"/": func(w http.ResponseWriter, r *http.Request) {
+		_,
+			_ = io.Copy(w, r.Body)
+	}})
 	for name, tt := range map[string]struct {
 		pieces []string
 		want   string
 	}{
-		"in pieces":      {[]string{"P", "OST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n", "\r", "\nbo", "dy"}, "200 OK"},
+		"in pieces": {[]string{"P", "OST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n", "\r", "\nbo", "dy"},
+			"200 OK"},
 		"with all of it": {[]string{"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody"}, "200 OK"},
 		"without CR":     {[]string{"POST / HTTP/1.1\nHost: x\nContent-Length: 4\n\nbody"}, "200 OK"},
 		"too long":       {[]string{"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 100<<10)}, "431"},
@@ -308,7 +318,8 @@ func TestHeader(t *testing.T) {
 		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 		answer := make([]byte, 4<<10)
 		n, err := io.ReadAtLeast(conn, answer, len("HTTP/1.1 200 OK"))
-		if got := string(answer[:n]); err != nil || !strings.Contains(got, tt.want) || tt.want == "200 OK" && !strings.HasSuffix(got, "body") {
+		if got := string(answer[:n]); err != nil || !strings.Contains(got, tt.want) || tt.want == "200 OK" &&
+			!strings.HasSuffix(got, "body") {
 			t.Errorf("%s: the answer is %q, error %v", name, got, err)
 		}
 		conn.Close()
@@ -322,8 +333,10 @@ func TestLimits(t *testing.T) {
 	if s.IdleTimeout <= 90*time.Second {
 		t.Errorf("idle connections are closed after %s, while an API server may be about to use them", s.IdleTimeout)
 	}
-	if s.ReadHeaderTimeout <= 0 || s.ReadHeaderTimeout > 10*time.Second || s.ReadTimeout <= 0 || s.ReadTimeout > 30*time.Second {
-		t.Errorf("a slow client is waited for: %s for its header, %s for its request", s.ReadHeaderTimeout, s.ReadTimeout)
+	if s.ReadHeaderTimeout <= 0 || s.ReadHeaderTimeout > 10*time.Second || s.ReadTimeout <= 0 ||
+		s.ReadTimeout > 30*time.Second {
+		t.Errorf("a slow client is waited for: %s for its header, %s for its request", s.ReadHeaderTimeout,
+			s.ReadTimeout)
 	}
 	if s.WriteTimeout <= 30*time.Second || s.WriteTimeout > time.Minute {
 		t.Errorf("an answer may take %s, an API server waits up to 30s", s.WriteTimeout)
@@ -338,7 +351,8 @@ func TestAddressInUse(t *testing.T) {
 	b := start(t, nil)
 	second := server.NewWebhooks(server.Options{Address: b.address, Log: logr.Discard(), TLS: func(*tls.Config) {},
 		Requests: server.NewRequests("test"), Handshakes: server.NewHandshakes("test")})
-	if err := second.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "listening for admission reviews: ") {
+	if err := second.Start(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), "listening for admission reviews: ") {
 		t.Errorf("got error %v", err)
 	}
 }
