@@ -19,6 +19,7 @@ import (
 
 	"github.com/tekgate/tekgate/interceptor"
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/problems"
 	"github.com/tekgate/tekgate/internal/strict"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/mutator/policy"
@@ -104,10 +105,10 @@ func (c *Configuration) Validate() error {
 	return errors.Join(
 		mirror,
 		c.Install.validate(),
-		section("certificates", c.Certificates.validate()),
-		section("mutator", c.Mutator.Validate()),
-		section("validator", c.Validator.Validate()),
-		section("interceptor", c.Interceptor.Validate()),
+		problems.Prefix("certificates.", c.Certificates.validate()),
+		problems.Prefix("mutator.", c.Mutator.Validate()),
+		problems.Prefix("validator.", c.Validator.Validate()),
+		problems.Prefix("interceptor.", c.Interceptor.Validate()),
 	)
 }
 
@@ -120,21 +121,6 @@ func (i Install) validate() error {
 		return fmt.Errorf("install.webhookURL: %q has to be https://HOST:PORT and no more", i.WebhookURL)
 	}
 	return nil
-}
-
-// section puts a section's name before each of its problems.
-func section(name string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var problems []error
-		for _, e := range joined.Unwrap() {
-			problems = append(problems, fmt.Errorf("%s.%w", name, e))
-		}
-		return errors.Join(problems...)
-	}
-	return fmt.Errorf("%s.%w", name, err)
 }
 
 // Servers returns the text of the servers' part, which `tekgate install` puts

@@ -15,61 +15,40 @@ import (
 	"slices"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tekgate/tekgate/internal/kube"
 	"github.com/tekgate/tekgate/validator"
 )
 
-// Cluster answers from an API server. It changes nothing there, and is safe for
-// concurrent use.
-type Cluster struct{ client client.Client }
+// Cluster reads from an API server. It changes nothing there, and is safe for concurrent
+// use.
+type Cluster struct{ reader kube.Reader }
 
 var _ validator.Cluster = &Cluster{}
 
-// Connect prepares to read from the server that config names.
+// Connect returns a Cluster for the server that config names. It sends nothing yet.
 func Connect(config *rest.Config) (*Cluster, error) {
-	config = rest.CopyConfig(config)
-	config.QPS = -1 // the server's own fairness is enough
-	scheme := runtime.NewScheme()
-	if err := errors.Join(authorizationv1.AddToScheme(scheme), metav1.AddMetaToScheme(scheme)); err != nil {
-		return nil, fmt.Errorf("connecting to the cluster: %w", err)
-	}
-	c, err := client.New(config, client.Options{Scheme: scheme})
+	c, err := kube.Client(config, authorizationv1.AddToScheme, metav1.AddMetaToScheme)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to the cluster: %w", err)
+		return nil, err
 	}
-	return &Cluster{client: c}, nil
-}
-
-// served returns the version of a kind that the server prefers, and false for a kind
-// that it does not serve: no such object exists then.
-func (c *Cluster) served(kind schema.GroupKind) (version schema.GroupVersionKind, ok bool, err error) {
-	mapping, err := c.client.RESTMapper().RESTMapping(kind)
-	switch {
-	case meta.IsNoMatchError(err):
-		return version, false, nil
-	case err != nil:
-		return version, false, fmt.Errorf("asking the cluster for %s: %w", kind, err)
-	}
-	return mapping.GroupVersionKind, true, nil
+	return &Cluster{kube.NewReader(c)}, nil
 }
 
 // Names implements validator.Cluster.
 func (c *Cluster) Names(ctx context.Context, kind schema.GroupKind, namespace string) ([]string, error) {
-	version, served, err := c.served(kind)
+	version, served, err := c.reader.Served(kind)
 	if !served {
 		return nil, err
 	}
 	list := &metav1.PartialObjectMetadataList{}
 	list.SetGroupVersionKind(version.GroupVersion().WithKind(version.Kind + "List"))
-	if err := c.client.List(ctx, list, client.InNamespace(namespace)); err != nil {
+	if err := c.reader.Client().List(ctx, list, client.InNamespace(namespace)); err != nil {
 		return nil, fmt.Errorf("listing %ss: %w", kind.Kind, err)
 	}
 	names := make([]string, 0, len(list.Items))
@@ -83,16 +62,15 @@ var secrets = schema.GroupKind{Kind: "Secret"}
 
 // Get implements validator.Cluster. Of a Secret it returns the metadata alone.
 func (c *Cluster) Get(ctx context.Context, kind schema.GroupKind, namespace, name string) (map[string]any, error) {
-	version, served, err := c.served(kind)
+	version, served, err := c.reader.Served(kind)
 	if !served {
 		return nil, err
 	}
 	if kind == secrets {
 		return c.metadata(ctx, version, namespace, name)
 	}
-	obj := &unstructured.Unstructured{}
-	obj.SetGroupVersionKind(version)
-	if found, err := c.read(ctx, obj, kind.Kind, namespace, name); !found {
+	obj, err := c.reader.Get(ctx, version, namespace, name)
+	if obj == nil {
 		return nil, err
 	}
 	return obj.Object, nil
@@ -101,7 +79,7 @@ func (c *Cluster) Get(ctx context.Context, kind schema.GroupKind, namespace, nam
 func (c *Cluster) metadata(ctx context.Context, version schema.GroupVersionKind, namespace, name string) (map[string]any, error) {
 	obj := &metav1.PartialObjectMetadata{}
 	obj.SetGroupVersionKind(version)
-	if found, err := c.read(ctx, obj, version.Kind, namespace, name); !found {
+	if found, err := c.reader.Find(ctx, namespace, name, obj); !found {
 		return nil, err
 	}
 	delete(obj.Annotations, "kubectl.kubernetes.io/last-applied-configuration") // holds what was applied, values too
@@ -110,23 +88,10 @@ func (c *Cluster) metadata(ctx context.Context, version schema.GroupVersionKind,
 	return map[string]any{"apiVersion": apiVersion, "kind": kind, "metadata": fields}, err
 }
 
-// read reads an object, and tells whether there is one.
-func (c *Cluster) read(ctx context.Context, into client.Object, kind, namespace, name string) (bool, error) {
-	err := c.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, into)
-	switch {
-	case apierrors.IsNotFound(err):
-		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("reading %s %s: %w", kind, name, err)
-	}
-	return true, nil
-}
-
 // Keys implements validator.Cluster.
 func (c *Cluster) Keys(ctx context.Context, namespace, secret string) ([]string, error) {
-	obj := &unstructured.Unstructured{}
-	obj.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "Secret"})
-	if found, err := c.read(ctx, obj, "Secret", namespace, secret); !found {
+	obj, err := c.reader.Get(ctx, schema.GroupVersionKind{Version: "v1", Kind: "Secret"}, namespace, secret)
+	if obj == nil {
 		return nil, err
 	}
 	data, _ := obj.Object["data"].(map[string]any)
@@ -136,7 +101,7 @@ func (c *Cluster) Keys(ctx context.Context, namespace, secret string) ([]string,
 // May implements validator.Cluster, by a SubjectAccessReview.
 func (c *Cluster) May(ctx context.Context, who validator.Account, access validator.Access) (bool, error) {
 	review := Review(who, access)
-	if err := c.client.Create(ctx, review); err != nil {
+	if err := c.reader.Client().Create(ctx, review); err != nil {
 		return false, fmt.Errorf("asking whether ServiceAccount %s/%s may %s %s: %w", who.Namespace, who.Name, access.Verb, access.Resource, err)
 	}
 	return review.Status.Allowed, nil
