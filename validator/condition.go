@@ -7,15 +7,16 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// ConditionName is that of the match condition, one for each webhook, whose
-// expression is generated from the configuration.
-const ConditionName = "wanted-by-configuration"
+// ConditionName is the name of the match condition of each webhook, whose expression is
+// generated from the configuration.
+const ConditionName = wellknown.MatchCondition
 
-// Always is the expression of a condition that keeps nothing away.
-const Always = "true"
+// Always is the expression of a condition that excludes nothing.
+const Always = wellknown.Always
 
 // webhooks are the kinds that each webhook of the validating configuration asks
 // about (manifests/tekgate/500-webhooks.yaml).
@@ -23,11 +24,11 @@ var webhooks = []struct {
 	name  string
 	kinds []string
 }{
-	{"triggers.validate.tekgate.dev", []string{
+	{wellknown.ValidateTriggers, []string{
 		"EventListener", "Trigger", "TriggerTemplate", "TriggerBinding", "Interceptor", "ClusterTriggerBinding", "ClusterInterceptor",
 	}},
-	{"pipelines.validate.tekgate.dev", []string{"Task", "Pipeline", "StepAction", "ClusterTask", "PipelineResource", "Condition"}},
-	{"runs.validate.tekgate.dev", []string{"TaskRun", "PipelineRun", "CustomRun", "Run"}},
+	{wellknown.ValidatePipelines, []string{"Task", "Pipeline", "StepAction", "ClusterTask", "PipelineResource", "Condition"}},
+	{wellknown.ValidateRuns, []string{"TaskRun", "PipelineRun", "CustomRun", "Run"}},
 }
 
 // mostModes bounds how many different lists of namespaces a condition holds.

@@ -1,11 +1,9 @@
 package validator
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"sync"
 	"time"
@@ -13,6 +11,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/tekgate/tekgate/internal/problems"
 	"github.com/tekgate/tekgate/internal/suggest"
 )
 
@@ -70,30 +69,13 @@ type Policy struct {
 
 func (p Policy) validate() error {
 	return errors.Join(
-		within("triggers", p.Triggers.validate()),
-		within("graph", p.Graph.validate()),
-		within("images", p.Images.validate()),
-		within("trust", p.Trust.validate()),
-		within("security", p.Security.validate()),
-		within("patches", p.Patches.validate()),
+		problems.Prefix("triggers.", p.Triggers.validate()),
+		problems.Prefix("graph.", p.Graph.validate()),
+		problems.Prefix("images.", p.Images.validate()),
+		problems.Prefix("trust.", p.Trust.validate()),
+		problems.Prefix("security.", p.Security.validate()),
+		problems.Prefix("patches.", p.Patches.validate()),
 	)
-}
-
-// UnmarshalJSON takes false for off, since that is what YAML makes of `mode: off`
-// without quotes.
-func (m *Mode) UnmarshalJSON(raw []byte) error {
-	if string(raw) == "false" {
-		*m = Off
-		return nil
-	}
-	return json.Unmarshal(raw, (*string)(m))
-}
-
-func (m Mode) validate(path string) error {
-	if slices.Contains([]Mode{Enforce, Warn, Audit, Off}, m) {
-		return nil
-	}
-	return fmt.Errorf("%s: %q is not a mode: write enforce, warn, audit or off", path, string(m))
 }
 
 // Default returns the configuration that holds where the file says nothing.
@@ -104,26 +86,23 @@ func Default() Config {
 // Validate reports all that is wrong, each problem with the path of its field in
 // the section.
 func (c Config) Validate() error {
-	var problems []error
+	var found []error
 	for _, id := range slices.Sorted(maps.Keys(c.Rules)) {
-		problems = append(problems, c.Rules[id].validate("rules."+id, id))
+		found = append(found, c.Rules[id].validate("rules."+id, id))
 	}
 	if c.References.Grace.Duration < 0 {
-		problems = append(problems, errors.New("references.grace: a time cannot be negative"))
+		found = append(found, errors.New("references.grace: a time cannot be negative"))
 	}
 	if c.Exceptions.MaxDays < 0 {
-		problems = append(problems, errors.New("exceptions.maxDays: it cannot be negative: write 0 for any date"))
+		found = append(found, errors.New("exceptions.maxDays: it cannot be negative: write 0 for any date"))
 	}
-	return errors.Join(append(problems, within("policy", c.Policy.validate()))...)
+	return errors.Join(append(found, problems.Prefix("policy.", c.Policy.validate()))...)
 }
 
 func (c RuleConfig) validate(at, id string) error {
 	var problems []error
-	if ids := identifiers(); !slices.Contains(ids, id) {
-		remedy := "`tekgate lint --rules` lists them"
-		if best := suggest.Closest(id, ids); best != "" {
-			remedy = fmt.Sprintf("did you mean %q?", best)
-		}
+	if ids := identifiers(Rules); !slices.Contains(ids, id) {
+		remedy := suggest.DidYouMean(id, ids, "`tekgate lint --rules` lists them")
 		problems = append(problems, fmt.Errorf("%s: there is no such rule: %s", at, remedy))
 	}
 	if c.Mode != "" {
@@ -143,39 +122,9 @@ func (n NamespaceMode) validate(at string) error {
 	return errors.Join(append(problems, patterns(at+".match", n.Match))...)
 }
 
-// patterns reports those that are no patterns of names, as matchesAny takes them.
-func patterns(at string, list []string) error {
-	var problems []error
-	for i, pattern := range list {
-		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
-			problems = append(problems, fmt.Errorf("%s[%d]: %q is not a pattern: write a name, with * for any characters", at, i, pattern))
-		}
-	}
-	return errors.Join(problems...)
-}
-
-// within puts the path of a part before each of its problems.
-func within(part string, err error) error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		if err == nil {
-			return nil
-		}
-		return fmt.Errorf("%s.%w", part, err)
-	}
-	var problems []error
-	for _, e := range joined.Unwrap() {
-		problems = append(problems, within(part, e))
-	}
-	return errors.Join(problems...)
-}
-
-func identifiers() []string {
-	ids := make([]string, 0, len(Rules))
-	for _, rule := range Rules {
-		ids = append(ids, rule.ID)
-	}
-	return ids
+// all returns the policies of all groups, for Pass.Policies.
+func (p *Policy) all() []any {
+	return []any{&p.Triggers, &p.Graph, &p.Images, &p.Trust, &p.Security, &p.Patches}
 }
 
 // mode is what becomes of a rule's findings in a namespace. tekton is the release of
@@ -210,12 +159,3 @@ func isOlder(release, than string) bool {
 }
 
 var older sync.Map // of what isOlder has found
-
-// matchesAny tells whether one of the patterns, in which * stands for any characters
-// but a slash, is the whole text.
-func matchesAny(patterns []string, text string) bool {
-	return slices.ContainsFunc(patterns, func(pattern string) bool {
-		matched, _ := path.Match(pattern, text)
-		return matched
-	})
-}

@@ -34,7 +34,7 @@ type ImagePolicy struct {
 }
 
 func (p ImagePolicy) validate() error {
-	problems := []error{imagePatterns("allowed", p.Allowed)}
+	problems := []error{checkPatterns("allowed", p.Allowed)}
 	for i, host := range p.Reachable {
 		if host == "" || strings.ContainsAny(host, "/* ") {
 			problems = append(problems, fmt.Errorf("reachable[%d]: %q is not a host: write it as in images, such as registry.example.com:5000", i, host))
@@ -43,8 +43,8 @@ func (p ImagePolicy) validate() error {
 	return errors.Join(problems...)
 }
 
-// imagePatterns reports those that are no patterns of images.
-func imagePatterns(at string, list []string) error {
+// checkPatterns reports those that are no patterns of images.
+func checkPatterns(at string, list []string) error {
 	var problems []error
 	for i, pattern := range list {
 		if _, err := image.CompilePattern(pattern); err != nil {

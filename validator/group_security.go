@@ -3,6 +3,7 @@ package validator
 import (
 	"errors"
 
+	"github.com/tekgate/tekgate/internal/problems"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -65,11 +66,11 @@ type SecurityPolicy struct {
 
 func (p SecurityPolicy) validate() error {
 	return errors.Join(
-		within("pods", p.Pods.validate()),
-		within("accounts", p.Accounts.validate()),
-		within("sources", p.Sources.validate()),
-		within("limits", p.Limits.validate()),
-		within("builds", p.Builds.validate()),
+		problems.Prefix("pods.", p.Pods.validate()),
+		problems.Prefix("accounts.", p.Accounts.validate()),
+		problems.Prefix("sources.", p.Sources.validate()),
+		problems.Prefix("limits.", p.Limits.validate()),
+		problems.Prefix("builds.", p.Builds.validate()),
 	)
 }
 
@@ -165,5 +166,5 @@ type BuildPolicy struct {
 }
 
 func (p BuildPolicy) validate() error {
-	return errors.Join(imagePatterns("destinations", p.Destinations), patterns("platforms", p.Platforms))
+	return errors.Join(checkPatterns("destinations", p.Destinations), patterns("platforms", p.Platforms))
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tekgate/tekgate/internal/problems"
 )
 
 // trustRules are about where Tasks and Pipelines come from, and what a house wants to
@@ -91,23 +93,23 @@ type Freeze struct {
 }
 
 func (p TrustPolicy) validate() error {
-	problems := []error{within("freeze", p.Freeze.validate())}
-	problems = append(problems,
+	found := []error{problems.Prefix("freeze.", p.Freeze.validate())}
+	found = append(found,
 		patterns("resolvers", p.Resolvers), patterns("bannedResolvers", p.BannedResolvers),
 		patterns("resolverHosts", p.ResolverHosts), patterns("clusterNamespaces", p.ClusterNamespaces),
 		patterns("requiredTasks", p.RequiredTasks), patterns("requiredResults", p.RequiredResults),
 		patterns("runParams", p.RunParams), patterns("branches", p.Branches))
 	for i, repository := range p.BundleRepositories {
 		if repository == "" || strings.ContainsAny(repository, "*@ ") || strings.Contains(repository, "://") {
-			problems = append(problems, fmt.Errorf("bundleRepositories[%d]: %q is not the beginning of a repository: write one such as registry.example.com/tasks", i, repository))
+			found = append(found, fmt.Errorf("bundleRepositories[%d]: %q is not the beginning of a repository: write one such as registry.example.com/tasks", i, repository))
 		}
 	}
 	for i, param := range p.Params {
 		if param.Name == "" || (len(param.Values) == 0 && !param.Required) {
-			problems = append(problems, fmt.Errorf("params[%d]: says nothing: write a name, and values or required", i))
+			found = append(found, fmt.Errorf("params[%d]: says nothing: write a name, and values or required", i))
 		}
 	}
-	return errors.Join(problems...)
+	return errors.Join(found...)
 }
 
 func (f Freeze) validate() error {

@@ -4,35 +4,55 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Pass is what a rule knows while it judges an object, and how it reports.
+// Pass is an object that rules judge one after the other: what a rule knows of it, and
+// how the rule reports. Rules must not change the exported fields.
 type Pass struct {
-	Object    map[string]any // decoded JSON, numbers as json.Number; not to be changed
+	Object    map[string]any // decoded JSON, numbers as json.Number
 	Kind      schema.GroupVersionKind
-	Namespace string // "" for a cluster's, or where it is not known
-	Policy    *Policy
-	Cluster   Cluster  // never nil
-	Registry  Registry // for rules that are Online; nil for all others
-	Offline   bool     // whether nobody else will judge the object, see Validator.Offline
+	Namespace string // "" for a cluster-scoped object, or if it is unknown
+	Cluster   Cluster
+	Registry  Registry         // for rules that are Online
+	Offline   bool             // whether nothing else judges the object: Tekton's own webhook does not see it
+	Now       func() time.Time // the clock
+	Policies  []any            // pointers to the groups' policies, see PolicyOf
 
 	// Template is the TriggerTemplate that is to create this object, nil for an
-	// object of its own; of a template within a trigger it has but the spec. The
+	// object of its own. For a template within a trigger it has only the spec. The
 	// object's texts may hold $(tt.params.…) then.
 	Template map[string]any
 
-	rule    *Rule          // the one that is asked
+	at      string         // prefix of each path: "" or "spec.resourcetemplates[0]."
+	walked  map[string]any // results of walks over the object, see once
+	rule    *Rule          // the one that judges now
 	mode    Mode           // what becomes of its findings
-	walked  map[string]any // what walks over the object have found, see once
-	at      string         // what goes before each path: "" or "spec.resourcetemplates[0]."
-	now     func() time.Time
-	rules   func() []string // the ids of all rules
 	found   []*Finding
 	unknown []string
+}
+
+// Judge lets one rule judge the object. It returns the findings, and one line for each
+// thing that the rule could not find out.
+func (p *Pass) Judge(ctx context.Context, rule *Rule, mode Mode) (found []*Finding, unknown []string) {
+	if p.walked == nil {
+		p.walked = map[string]any{}
+	}
+	p.rule, p.mode, p.found, p.unknown = rule, mode, nil, nil
+	rule.Check(ctx, p)
+	return p.found, p.unknown
+}
+
+// At returns the pass of an object that stands at a path within this one's object.
+// The caller sets the fields that describe the object.
+func (p *Pass) At(path string) *Pass {
+	inner := *p
+	inner.at, inner.walked = path+".", nil
+	return &inner
 }
 
 // Report adds a finding. The message is one line without the rule's id and without
@@ -47,27 +67,19 @@ func (p *Pass) Report(path, format string, args ...any) *Finding {
 	return finding
 }
 
-// Unknown adds what could not be found out. An error that is ErrUnknown says
-// nothing: then nobody can do anything about it.
+// Unknown adds what could not be found out. ErrUnknown is not reported, since nobody
+// can do anything about it.
 func (p *Pass) Unknown(path, what string, err error) {
 	if !errors.Is(err, ErrUnknown) {
 		p.unknown = append(p.unknown, oneLine(fmt.Sprintf("%s was not checked: %s failed: %v", p.at+path, what, err)))
 	}
 }
 
-// oneLine is a text in one line, since an admission warning of two never reaches its
-// user.
+// oneLine joins the lines of a text, since an admission warning of two lines never
+// reaches its user.
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// Edit is one operation of a JSON Patch (RFC 6902) on the object that was judged;
-// its path is written as a Finding's is.
-type Edit struct {
-	Op    string `json:"op"` // add, remove or replace
-	Path  string `json:"path"`
-	Value any    `json:"value,omitempty"`
-}
-
-// Mend says what mends the finding for certain: whoever applies it needs not think.
+// Mend adds edits that certainly mend the finding: they can be applied without review.
 func (p *Pass) Mend(finding *Finding, edits ...Edit) {
 	for _, edit := range edits {
 		edit.Path = p.at + edit.Path
@@ -75,110 +87,27 @@ func (p *Pass) Mend(finding *Finding, edits ...Edit) {
 	}
 }
 
-// ErrUnknown says that whoever was asked can never tell: a folder knows no Secrets,
-// and the admission server may not read them.
-var ErrUnknown = errors.New("this cannot be known here")
-
-// Cluster tells what else there is, in a cluster or in what stands for it.
-//
-// The admission server asks the API server and not a cache, which could lag behind a
-// binding that was created a moment ago; objects of Triggers are created rarely enough
-// for that.
-type Cluster interface {
-	// Names returns the names of all objects of a kind in a namespace, or in the
-	// cluster for a kind that has no namespaces; then namespace is "".
-	Names(ctx context.Context, kind schema.GroupKind, namespace string) ([]string, error)
-	// Get returns an object as decoded JSON, or nil where there is none. Of a
-	// Secret it returns no values.
-	Get(ctx context.Context, kind schema.GroupKind, namespace, name string) (map[string]any, error)
-	// Keys returns the keys of a Secret, or nil where there is none.
-	Keys(ctx context.Context, namespace, secret string) ([]string, error)
-	// May tells whether a ServiceAccount may do something.
-	May(ctx context.Context, who Account, access Access) (bool, error)
-}
-
-// Account is a ServiceAccount.
-type Account struct{ Namespace, Name string }
-
-// Access is something that a ServiceAccount may be allowed to do.
-type Access struct {
-	Verb      string // create, impersonate, …
-	Group     string
-	Resource  string // in the plural: taskruns
-	Namespace string // "" for a cluster's
-	Name      string // "" for any
-}
-
-// Registry asks the registry of an image.
-type Registry interface {
-	// Exists tells whether an image reference can be resolved.
-	Exists(ctx context.Context, reference string) (bool, error)
-}
-
-// memory asks a Cluster for nothing twice while one object is judged.
-type memory struct {
-	cluster Cluster
-	answers map[any]any
-}
-
-func remember(c Cluster) *memory {
-	if c == nil {
-		c = nowhere{}
+// policyOf returns the policy of type T: the lists and limits that a group of rules
+// holds objects to. It is empty where nothing is configured.
+func policyOf[T any](p *Pass) *T {
+	for _, policy := range p.Policies {
+		if own, is := policy.(*T); is {
+			return own
+		}
 	}
-	return &memory{c, map[any]any{}}
+	return new(T)
 }
 
-type answer[T any] struct {
-	value T
-	err   error
-}
-
-func recall[T any](m *memory, question any, ask func() (T, error)) (T, error) {
-	if known, ok := m.answers[question].(answer[T]); ok {
-		return known.value, known.err
+// once returns the result of a walk over the object of a pass. Many rules need the same
+// result, so it is kept until the object has been judged, and must not be changed.
+func once[T any](p *Pass, name string, walk func() []T) []T {
+	if p.walked == nil { // a pass that a rule made for itself
+		return walk()
 	}
-	value, err := ask()
-	m.answers[question] = answer[T]{value, err}
-	return value, err
-}
-
-func (m *memory) Names(ctx context.Context, kind schema.GroupKind, namespace string) ([]string, error) {
-	type names struct {
-		kind      schema.GroupKind
-		namespace string
+	if known, ok := p.walked[name].([]T); ok {
+		return known
 	}
-	return recall(m, names{kind, namespace}, func() ([]string, error) { return m.cluster.Names(ctx, kind, namespace) })
+	found := slices.Clip(walk())
+	p.walked[name] = found
+	return found
 }
-
-func (m *memory) Get(ctx context.Context, kind schema.GroupKind, namespace, name string) (map[string]any, error) {
-	type get struct {
-		kind            schema.GroupKind
-		namespace, name string
-	}
-	return recall(m, get{kind, namespace, name}, func() (map[string]any, error) { return m.cluster.Get(ctx, kind, namespace, name) })
-}
-
-func (m *memory) Keys(ctx context.Context, namespace, secret string) ([]string, error) {
-	type keys struct{ namespace, secret string }
-	return recall(m, keys{namespace, secret}, func() ([]string, error) { return m.cluster.Keys(ctx, namespace, secret) })
-}
-
-func (m *memory) May(ctx context.Context, who Account, access Access) (bool, error) {
-	type may struct {
-		who    Account
-		access Access
-	}
-	return recall(m, may{who, access}, func() (bool, error) { return m.cluster.May(ctx, who, access) })
-}
-
-// nowhere is a Cluster of which nothing is known.
-type nowhere struct{}
-
-func (nowhere) Names(context.Context, schema.GroupKind, string) ([]string, error) {
-	return nil, ErrUnknown
-}
-func (nowhere) Get(context.Context, schema.GroupKind, string, string) (map[string]any, error) {
-	return nil, ErrUnknown
-}
-func (nowhere) Keys(context.Context, string, string) ([]string, error) { return nil, ErrUnknown }
-func (nowhere) May(context.Context, Account, Access) (bool, error)     { return false, ErrUnknown }

@@ -38,28 +38,28 @@ func checkAccountTooWeak(ctx context.Context, p *Pass) {
 	if p.Kind.Kind == "EventListener" && !listenerIsCustom(p) {
 		own = listenerAccount(p)
 	}
-	if !p.mustAll(ctx, own, p.listing()) {
+	if !mustAll(ctx, p, own, listing(p)) {
 		return
 	}
 	var r object.Reader
 	for _, t := range triggersIn(p) {
-		resolved, known := t.resolve(ctx, p)
+		resolved, known := resolve(ctx, p, t)
 		if !known {
 			continue
 		}
 		account := own
 		if name := r.Text(resolved.Fields, "serviceAccountName"); name != "" {
 			account = accountPlace{resolved.Path + ".serviceAccountName", name, t.Unit}
-			p.mustAll(ctx, own, []Access{{Verb: "impersonate", Resource: "serviceaccounts", Namespace: p.Namespace, Name: name}})
+			mustAll(ctx, p, own, []Access{{Verb: "impersonate", Resource: "serviceaccounts", Namespace: p.Namespace, Name: name}})
 		}
-		if !p.mustAll(ctx, account, p.creating(ctx, resolved)) {
+		if !mustAll(ctx, p, account, creating(ctx, p, resolved)) {
 			return
 		}
 	}
 }
 
 // listing is what an EventListener's informers read.
-func (p *Pass) listing() []Access {
+func listing(p *Pass) []Access {
 	var all []Access
 	for _, resource := range []string{"eventlisteners", "triggers", "triggerbindings", "triggertemplates", "interceptors"} {
 		all = append(all, Access{Verb: "list", Group: triggersGroup, Resource: resource, Namespace: p.Namespace})
@@ -71,7 +71,7 @@ func (p *Pass) listing() []Access {
 }
 
 // creating is what a trigger's template asks for, as far as it is known.
-func (p *Pass) creating(ctx context.Context, t trigger) []Access {
+func creating(ctx context.Context, p *Pass, t trigger) []Access {
 	var r object.Reader
 	template := r.Fields(t.Fields, "template")
 	spec := r.Fields(template, "spec")
@@ -100,7 +100,7 @@ func (p *Pass) creating(ctx context.Context, t trigger) []Access {
 
 // mustAll reports what of it an account may not do, in one finding, and no two alike.
 // It reports false where nobody can tell: then there is no use in asking again.
-func (p *Pass) mustAll(ctx context.Context, account accountPlace, all []Access) bool {
+func mustAll(ctx context.Context, p *Pass, account accountPlace, all []Access) bool {
 	if account.Name == "" || expression.Any(account.Name) {
 		return true
 	}
@@ -117,32 +117,17 @@ func (p *Pass) mustAll(ctx context.Context, account accountPlace, all []Access) 
 		}
 	}
 	if len(missing) > 0 {
-		p.mayNot(account, missing)
+		mayNot(p, account, missing)
 	}
 	return true
 }
 
-// mayNot reports what an account may not do, unless that has been reported already.
-func (p *Pass) mayNot(account accountPlace, missing []string) {
+// mayNot reports what an account may not do.
+func mayNot(p *Pass, account accountPlace, missing []string) {
 	const most = 3
 	text := strings.Join(missing[:min(most, len(missing))], ", ")
 	if len(missing) > most {
 		text = fmt.Sprintf("%s and %d more", text, len(missing)-most)
 	}
-	message := fmt.Sprintf("ServiceAccount %q may not %s, so events for %s end in a line of the Pod's log: bind it to a role that may", account.Name, text, account.Unit)
-	if !slices.ContainsFunc(p.found, func(f *Finding) bool { return f.Path == account.Path && f.Message == message }) {
-		p.Report(account.Path, "%s", message)
-	}
-}
-
-// String names an access as people do: create taskruns.tekton.dev in "ci".
-func (a Access) String() string {
-	text := a.Verb + " " + strings.TrimSuffix(a.Resource+"."+a.Group, ".")
-	if a.Name != "" {
-		text += " " + strconv.Quote(a.Name)
-	}
-	if a.Namespace == "" {
-		return text + " in the cluster"
-	}
-	return fmt.Sprintf("%s in %q", text, a.Namespace)
+	p.Report(account.Path, "ServiceAccount %q may not %s, so events for %s end in a line of the Pod's log: bind it to a role that may", account.Name, text, account.Unit)
 }

@@ -26,17 +26,17 @@ allows all.`,
 var buildPlatformParams = []string{"PLATFORM", "PLATFORMS", "IMAGE_PLATFORM", "IMAGE_PLATFORMS"}
 
 func checkBuildPlatform(_ context.Context, p *Pass) {
-	allowed := p.Policy.Security.Builds.Platforms
+	allowed := policyOf[SecurityPolicy](p).Builds.Platforms
 	if len(allowed) == 0 {
 		return
 	}
 	var found []text
-	for _, param := range secParams(p) {
+	for _, param := range allParams(p) {
 		if slices.Contains(buildPlatformParams, param.Name) {
 			found = append(found, textsIn(param.Value, param.Path+".value")...)
 		}
 	}
-	for _, step := range kanikoSteps(p) {
+	for _, step := range executorSteps(p) {
 		for _, flag := range step.all("custom-platform") {
 			found = append(found, text{flag.Path, flag.Value})
 		}

@@ -15,7 +15,7 @@ Commands of the Dockerfile get those rights. A default that is empty or false pa
 }
 
 func checkBuildahPrivileges(_ context.Context, p *Pass) {
-	for _, param := range secParams(p) {
+	for _, param := range allParams(p) {
 		value, _ := param.Value.(string)
 		switch {
 		case param.Name == "ADD_CAPABILITIES" && value != "":

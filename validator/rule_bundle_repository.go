@@ -20,7 +20,7 @@ registry.example.com/tasks-of-others.`,
 }
 
 func checkBundleRepository(_ context.Context, p *Pass) {
-	allowed := p.Policy.Trust.BundleRepositories
+	allowed := policyOf[TrustPolicy](p).BundleRepositories
 	eachBundle(p, func(bundle image.Reference, path string) {
 		below := func(entry string) bool {
 			return strings.HasPrefix(bundle.Repository()+"/", strings.TrimSuffix(entry, "/")+"/")

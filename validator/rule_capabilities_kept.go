@@ -22,11 +22,11 @@ Their own securityContext counts, and the stepTemplate's where they have none.`,
 }
 
 func checkCapabilitiesKept(_ context.Context, p *Pass) {
-	allowed := p.Policy.Security.Pods.Capabilities
+	allowed := policyOf[SecurityPolicy](p).Pods.Capabilities
 	if len(allowed) == 0 {
 		allowed = []string{"NET_BIND_SERVICE"}
 	}
-	for _, c := range secEnds(p) {
+	for _, c := range finalContainers(p) {
 		dropped, added := c.capabilities()
 		if !slices.Contains(dropped, "ALL") {
 			p.Report(c.Path+".securityContext", "%s keeps the container runtime's capabilities: drop ALL, and add what it needs", c.Unit)
@@ -40,18 +40,18 @@ func checkCapabilitiesKept(_ context.Context, p *Pass) {
 }
 
 // capabilities returns what a container drops and adds, without the prefix CAP_.
-func (c secContainer) capabilities() (dropped, added []string) {
+func (c container) capabilities() (dropped, added []string) {
 	var r object.Reader
 	fields, _ := c.security("capabilities", false).(map[string]any)
 	return plainCapabilities(r.TextList(fields, "drop")), plainCapabilities(r.TextList(fields, "add"))
 }
 
 func plainCapabilities(names []string) []string {
-	var limitText []string
+	var durationText []string
 	for _, name := range names {
 		if name != "" {
-			limitText = append(limitText, strings.TrimPrefix(strings.ToUpper(name), "CAP_"))
+			durationText = append(durationText, strings.TrimPrefix(strings.ToUpper(name), "CAP_"))
 		}
 	}
-	return limitText
+	return durationText
 }

@@ -14,7 +14,7 @@ cluster-resolver-config does not block, whatever the author of the run may read.
 }
 
 func checkClusterResolverNamespace(_ context.Context, p *Pass) {
-	allowed := p.Policy.Trust.ClusterNamespaces
+	allowed := policyOf[TrustPolicy](p).ClusterNamespaces
 	for _, s := range sourcesIn(p) {
 		namespace, path := s.given("namespace")
 		if s.Resolver != "cluster" || namespace == "" || !certain(namespace) || len(allowed) == 0 {

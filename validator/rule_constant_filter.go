@@ -25,14 +25,14 @@ func checkConstantFilter(_ context.Context, p *Pass) {
 		}
 		for _, text := range texts {
 			if text.Filter {
-				p.checkConstant(in, text)
+				checkConstant(p, in, text)
 			}
 		}
 	}
 }
 
-func (p *Pass) checkConstant(in interceptor, text celText) {
-	ast, _ := p.compileCEL(text.Value)
+func checkConstant(p *Pass, in interceptor, text celText) {
+	ast, _ := compileCEL(p, text.Value)
 	value, constant := constantCEL(ast)
 	switch {
 	case !constant:

@@ -29,7 +29,7 @@ var baselineCapabilities = []string{
 
 func checkDangerousCapability(_ context.Context, p *Pass) {
 	var r object.Reader
-	for _, c := range secContainers(p) {
+	for _, c := range containersIn(p) {
 		own := r.Fields(r.Fields(c.Fields, "securityContext"), "capabilities")
 		for _, capability := range plainCapabilities(r.TextList(own, "add")) {
 			if !slices.Contains(baselineCapabilities, capability) {

@@ -33,12 +33,12 @@ is not looked at, since they may come later.`,
 
 func checkDanglingReference(ctx context.Context, p *Pass) {
 	for _, ref := range referencesIn(p) {
-		p.mustExist(ctx, ref)
+		mustExist(ctx, p, ref)
 	}
 }
 
 // mustExist reports a reference to an object that does not exist.
-func (p *Pass) mustExist(ctx context.Context, ref reference) {
+func mustExist(ctx context.Context, p *Pass, ref reference) {
 	kind, namespace := schema.GroupKind{Group: triggersGroup, Kind: ref.kind}, p.Namespace
 	if ref.inCluster() {
 		namespace = ""
@@ -74,8 +74,8 @@ func (r reference) explain(namespace string, existing []string) string {
 		where = "any namespace"
 	}
 	remedy := "create it first, or correct the name"
-	if best := suggest.Closest(r.name, existing); best != "" {
-		remedy = fmt.Sprintf("did you mean %q? If not, create it first", best)
+	if question := suggest.DidYouMean(r.name, existing, ""); question != "" {
+		remedy = question + " If not, create it first"
 	}
 	return fmt.Sprintf("%s %q does not exist in %s, so Tekton would answer 202 to every event for %s and drop it: %s",
 		r.kind, r.name, where, r.unit, remedy)

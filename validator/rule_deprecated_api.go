@@ -38,7 +38,7 @@ func checkDeprecatedAPI(_ context.Context, p *Pass) {
 	}
 	version := p.Kind.Group + "/" + today
 	finding := p.Report("apiVersion", "%s of %s is superseded, and fails at the next apply or event once Tekton no longer serves it: write %s", p.Kind.GroupVersion(), p.Kind.Kind, version)
-	inline := slices.ContainsFunc(interceptorsIn(chainsIn(p)...), func(in interceptor) bool { return in.modern().Name != in.Name })
+	inline := slices.ContainsFunc(interceptorsIn(chainsIn(p)...), func(in interceptor) bool { return modern(in).Name != in.Name })
 	if (today == "v1beta1" && !inline) || isV1(p) {
 		p.Mend(finding, Edit{Op: "replace", Path: "apiVersion", Value: version})
 	}

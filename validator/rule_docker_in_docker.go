@@ -23,20 +23,20 @@ hold in it. Images with dind-rootless pass.`,
 }
 
 func checkDockerInDocker(_ context.Context, p *Pass) {
-	for _, c := range secContainers(p) {
+	for _, c := range containersIn(p) {
 		if runsDockerd(p, c) {
 			p.Report(c.Path, "%s runs a Docker daemon, which needs a privileged container and so gives the node away: build with Kaniko or rootless BuildKit", c.Unit)
 		}
 	}
 }
 
-func runsDockerd(p *Pass, c secContainer) bool {
+func runsDockerd(p *Pass, c container) bool {
 	var r object.Reader
 	words := append(r.TextList(c.Fields, "command"), r.TextList(c.Fields, "args")...)
 	if len(words) > 0 && path.Base(words[0]) == "dockerd" {
 		return true
 	}
-	ref, err := image.Parse(secFill(p, c.Task, r.Text(c.Fields, "image")))
+	ref, err := image.Parse(fill(p, c.Task, r.Text(c.Fields, "image")))
 	if err != nil || path.Base(ref.Path) != "docker" || strings.Contains(ref.Tag, "rootless") {
 		return false
 	}

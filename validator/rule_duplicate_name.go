@@ -22,8 +22,8 @@ names.`,
 	Check: checkDuplicateName,
 }
 
-// graphUnique are the lists whose items have names of their own.
-var graphUnique = []struct{ key, unit string }{
+// uniqueLists are the lists whose items have names of their own.
+var uniqueLists = []struct{ key, unit string }{
 	{"params", "parameter"},
 	{"workspaces", "workspace"},
 	{"steps", "step"},
@@ -34,29 +34,29 @@ var graphUnique = []struct{ key, unit string }{
 func checkDuplicateName(_ context.Context, p *Pass) {
 	var r object.Reader
 	if slices.Contains([]string{"TaskRun", "PipelineRun"}, p.Kind.Kind) {
-		p.graphMustBeUnique(r.Fields(p.Object, "spec"), "spec")
+		mustBeUnique(p, r.Fields(p.Object, "spec"), "spec")
 	}
-	for _, s := range graphSpecsIn(p) {
-		p.graphMustBeUnique(s.Fields, s.Path)
-		var tasks []graphItem
+	for _, s := range specificationsIn(p) {
+		mustBeUnique(p, s.Fields, s.Path)
+		var tasks []namedItem
 		for _, task := range s.tasks() {
-			tasks = append(tasks, graphItem{task.Path, task.Name, task.Fields})
-			p.graphMustBeUnique(task.Fields, task.Path)
+			tasks = append(tasks, namedItem{task.Path, task.Name, task.Fields})
+			mustBeUnique(p, task.Fields, task.Path)
 		}
-		p.graphReportTwice(tasks, "task")
+		reportTwice(p, tasks, "task")
 		for i, step := range r.FieldsList(s.Fields, "steps") {
-			p.graphReportTwice(graphItems(step, fmt.Sprintf("%s.steps[%d]", s.Path, i), "params"), "parameter")
+			reportTwice(p, itemsIn(step, fmt.Sprintf("%s.steps[%d]", s.Path, i), "params"), "parameter")
 		}
 	}
 }
 
-func (p *Pass) graphMustBeUnique(fields map[string]any, path string) {
-	for _, list := range graphUnique {
-		p.graphReportTwice(graphItems(fields, path, list.key), list.unit)
+func mustBeUnique(p *Pass, fields map[string]any, path string) {
+	for _, list := range uniqueLists {
+		reportTwice(p, itemsIn(fields, path, list.key), list.unit)
 	}
 }
 
-func (p *Pass) graphReportTwice(items []graphItem, unit string) {
+func reportTwice(p *Pass, items []namedItem, unit string) {
 	seen := map[string]bool{}
 	for _, item := range items {
 		if seen[item.Name] && item.Name != "" && !expression.Any(item.Name) {

@@ -16,17 +16,17 @@ such a header. ` + "`header.canonical('X-Secret').compareSecret('key', 'secret')
 }
 
 func checkExposedCELAlone(ctx context.Context, p *Pass) {
-	p.exposedTriggers(ctx, filters, func(t trigger, how string) {
+	exposedTriggers(ctx, p, filters, func(t trigger, how string) {
 		p.Report(t.Path, "%s reaches this EventListener from outside and only CEL without compareSecret guards %s, which a stranger's payload passes: compare a secret, or add an interceptor with secretRef", how, t.Unit)
 	})
 }
 
 // exposedTriggers calls report for each trigger of an EventListener that is reached
 // from outside, if its interceptors together tell as much as want about the sender.
-func (p *Pass) exposedTriggers(ctx context.Context, want verdict, report func(t trigger, how string)) {
+func exposedTriggers(ctx context.Context, p *Pass, want verdict, report func(t trigger, how string)) {
 	var weak []trigger
 	for _, t := range triggersIn(p) {
-		resolved, known := t.resolve(ctx, p)
+		resolved, known := resolve(ctx, p, t)
 		if known && strongest(interceptorsIn(resolved)) == want {
 			weak = append(weak, t)
 		}
@@ -45,7 +45,7 @@ func (p *Pass) exposedTriggers(ctx context.Context, want verdict, report func(t 
 func strongest(chain []interceptor) verdict {
 	best := passesAll
 	for _, in := range chain {
-		best = max(best, in.authenticates())
+		best = max(best, authenticates(in))
 	}
 	return best
 }

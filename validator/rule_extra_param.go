@@ -23,19 +23,19 @@ declaration. A Task or Pipeline that cannot be looked up is passed over.`,
 }
 
 func checkExtraParam(ctx context.Context, p *Pass) {
-	for _, call := range graphResolvedCalls(ctx, p) {
-		known := slices.Sorted(maps.Keys(graphScope{}.with(call.Target).params))
-		for _, given := range graphItems(call.Fields, call.Path, "params") {
-			if slices.Contains(known, given.Name) || call.Name == "" && graphUsesParam(call.Target, given.Name) {
+	for _, call := range resolvedCalls(ctx, p) {
+		known := slices.Sorted(maps.Keys(scope{}.with(call.Target).params))
+		for _, given := range itemsIn(call.Fields, call.Path, "params") {
+			if slices.Contains(known, given.Name) || call.Name == "" && usesParam(call.Target, given.Name) {
 				continue
 			}
 			p.Report(given.Path, "%s declares no parameter %q, so that %s gives it for nothing: %s",
-				call.target(), given.Name, call.Unit, graphSuggest(given.Name, known, "remove it, or declare it there"))
+				call.target(), given.Name, call.Unit, remedyFor(given.Name, known, "remove it, or declare it there"))
 		}
 	}
 }
 
-// graphUsesParam tells whether a specification may use a parameter anywhere.
-func graphUsesParam(spec map[string]any, name string) bool {
-	return slices.ContainsFunc(textsIn(spec, ""), func(t text) bool { return graphMentions(t.Value, name) })
+// usesParam tells whether a specification may use a parameter anywhere.
+func usesParam(spec map[string]any, name string) bool {
+	return slices.ContainsFunc(textsIn(spec, ""), func(t text) bool { return mentions(t.Value, name) })
 }

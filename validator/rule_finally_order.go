@@ -19,7 +19,7 @@ a TriggerTemplate.`,
 }
 
 func checkFinallyOrder(_ context.Context, p *Pass) {
-	for _, s := range graphSpecsIn(p) {
+	for _, s := range specificationsIn(p) {
 		var final []string
 		for _, task := range s.tasks() {
 			if task.Final && task.Name != "" {
@@ -30,13 +30,13 @@ func checkFinallyOrder(_ context.Context, p *Pass) {
 			continue
 		}
 		for _, task := range s.tasks() {
-			p.checkFinal(task, final)
+			checkFinal(p, task, final)
 		}
 	}
 }
 
-func (p *Pass) checkFinal(task graphTask, final []string) {
-	for _, named := range graphAfter(task) {
+func checkFinal(p *Pass, task pipelineTask, final []string) {
+	for _, named := range runAfterOf(task) {
 		switch {
 		case task.Final:
 			p.Report(named.Path, "the finally task %q cannot run after another, since all finally tasks run at the same time: remove runAfter", task.Name)
@@ -45,7 +45,7 @@ func (p *Pass) checkFinal(task graphTask, final []string) {
 				task.unit(), named.Value)
 		}
 	}
-	for _, use := range graphUsesIn(task.Fields, task.Path, true, []string{"taskSpec", "pipelineSpec"}, "tasks", "finally") {
+	for _, use := range usagesIn(task.Fields, task.Path, true, []string{"taskSpec", "pipelineSpec"}, "tasks", "finally") {
 		if len(use.Parts) > 3 && use.Parts[2] == "results" && slices.Contains(final, use.Parts[1]) {
 			p.Report(use.Path, "%s is a result of a finally task, which no other task can use: move task %q to tasks", use.Text, use.Parts[1])
 		}

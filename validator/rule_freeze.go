@@ -21,12 +21,12 @@ TriggerTemplate, which start later.`,
 }
 
 func checkFreeze(_ context.Context, p *Pass) {
-	freeze := p.Policy.Trust.Freeze
+	freeze := policyOf[TrustPolicy](p).Freeze
 	zone, err := freeze.location()
 	if err != nil || p.Template != nil || isOwned(p) {
 		return
 	}
-	now := p.now().In(zone)
+	now := p.Now().In(zone)
 	day, today := now.Weekday().String(), now.Format(time.DateOnly)
 	if slices.ContainsFunc(freeze.Weekdays, func(d string) bool { return strings.EqualFold(d, day) }) {
 		p.Report("spec", "no run may start on a %s in this cluster: wait for another day", day)

@@ -29,7 +29,7 @@ func checkGitTokenLeak(_ context.Context, p *Pass) {
 			continue
 		}
 		known := func(allowed string) bool { return strings.TrimSuffix(allowed, "/") == strings.TrimSuffix(server, "/") }
-		if !slices.ContainsFunc(p.Policy.Patches.GitServers, known) {
+		if !slices.ContainsFunc(policyOf[PatchPolicy](p).GitServers, known) {
 			p.Report(path, "the resolver would send its own token to this server (CVE-2026-40161): name a Secret in the param token, or leave serverURL out where it is the one of git-resolver-config")
 		}
 	}

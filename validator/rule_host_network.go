@@ -22,12 +22,12 @@ loopback and the cloud's metadata service, which hands out the node's credential
 
 func checkHostNetwork(_ context.Context, p *Pass) {
 	var r object.Reader
-	for _, template := range secPodTemplates(p) {
+	for _, template := range podTemplatesIn(p) {
 		if r.Flag(template.Fields, "hostNetwork") {
 			p.Report(template.Path+".hostNetwork", "the steps use the node's network, where no NetworkPolicy holds and the node's own services answer: remove hostNetwork")
 		}
 	}
-	for _, c := range secContainers(p) {
+	for _, c := range containersIn(p) {
 		for i, port := range r.FieldsList(c.Fields, "ports") {
 			if on, is := number(port["hostPort"]); is && on != 0 {
 				p.Report(fmt.Sprintf("%s.ports[%d].hostPort", c.Path, i), "%s opens port %d of the node, for all who reach the node: remove hostPort, since steps reach a sidecar by localhost", c.Unit, on)

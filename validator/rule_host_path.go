@@ -25,7 +25,7 @@ characters but a slash). Sockets are the matter of the rule node-socket.`,
 
 func checkHostPath(_ context.Context, p *Pass) {
 	for _, volume := range hostPathVolumes(p) {
-		if !volume.socket && !matchesAny(p.Policy.Security.Pods.HostPaths, volume.on) {
+		if !volume.socket && !matchesAny(policyOf[SecurityPolicy](p).Pods.HostPaths, volume.on) {
 			p.Report(volume.Path+".hostPath", "%s is %s of the node, shared with all that runs there: use an emptyDir, or a workspace with a PersistentVolumeClaim", volume.Unit, volume.on)
 		}
 	}
@@ -33,7 +33,7 @@ func checkHostPath(_ context.Context, p *Pass) {
 
 // hostVolume is a volume that is a file or folder of the node.
 type hostVolume struct {
-	secPlace
+	place
 	on     string // its path on the node
 	socket bool
 }
@@ -41,7 +41,7 @@ type hostVolume struct {
 func hostPathVolumes(p *Pass) []hostVolume {
 	var r object.Reader
 	var found []hostVolume
-	for _, volume := range secVolumes(p) {
+	for _, volume := range volumesIn(p) {
 		source := r.Fields(volume.Fields, "hostPath")
 		if source == nil {
 			continue

@@ -29,17 +29,17 @@ func checkImageFromEvent(_ context.Context, p *Pass) {
 	}
 	for _, task := range object.Tasks(p.Object) {
 		for _, field := range task.Images() {
-			filled := secFill(p, task, field.Value)
-			if name := imageEventRepository(filled); name != "" {
+			filled := fill(p, task, field.Value)
+			if name := eventRepository(filled); name != "" {
 				p.Report(field.Path, "%s gives the repository of the image, so whoever sends the event may choose what runs: write host and path out, and take at most the tag from the event", name)
 			}
 		}
 	}
 }
 
-// imageEventRepository returns the expression of the TriggerTemplate that stands in the
+// eventRepository returns the expression of the TriggerTemplate that stands in the
 // repository of an image, "" for none.
-func imageEventRepository(image string) string {
+func eventRepository(image string) string {
 	for _, e := range expression.Find(image) {
 		before := image[:e.Start]
 		last := before[strings.LastIndex(before, "/")+1:]

@@ -24,8 +24,8 @@ func checkImageFromParameter(_ context.Context, p *Pass) {
 	for _, task := range object.Tasks(p.Object) {
 		for _, field := range task.Images() {
 			filled := field.Value
-			if secIsRun(p) {
-				filled = secFill(p, task, filled)
+			if isRun(p) {
+				filled = fill(p, task, filled)
 			}
 			if found := expression.Find(filled); len(found) > 0 {
 				p.Report(field.Path, "the image depends on %s, so what will run cannot be judged: write the image out, or check the parameter where it is given", found[0].Text)

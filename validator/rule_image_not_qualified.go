@@ -22,14 +22,14 @@ pull. The Tekton catalog asks for full names as well (tektoncd/catlin).`,
 func checkImageNotQualified(_ context.Context, p *Pass) {
 	for _, used := range imagesUsed(p) {
 		if used.Known && used.Ref.Host == "docker.io" && !strings.HasPrefix(used.Filled, "docker.io/") &&
-			!strings.HasPrefix(used.Filled, "index.docker.io/") && !imageStartsOpen(used.Written) {
+			!strings.HasPrefix(used.Filled, "index.docker.io/") && !startsOpen(used.Written) {
 			p.Report(used.Path, "image %q names no registry, so where it comes from depends on the node: write %s if Docker Hub is meant", used.Filled, used.Ref)
 		}
 	}
 }
 
-// imageStartsOpen tells whether a parameter may bring the host.
-func imageStartsOpen(image string) bool {
+// startsOpen tells whether a parameter may bring the host.
+func startsOpen(image string) bool {
 	found := expression.Find(image)
 	return len(found) > 0 && found[0].Start == 0
 }

@@ -26,11 +26,11 @@ finds those.`,
 }
 
 func checkImageRegistry(_ context.Context, p *Pass) {
-	if len(p.Policy.Images.Allowed) == 0 {
+	if len(policyOf[ImagePolicy](p).Allowed) == 0 {
 		return
 	}
-	allowed := imageCompiled(p.Policy.Images.Allowed)
-	for _, used := range slices.Concat(imagesUsed(p), imageParams(p)) {
+	allowed := compilePatterns(policyOf[ImagePolicy](p).Allowed)
+	for _, used := range slices.Concat(imagesUsed(p), imagesInParams(p)) {
 		if used.Known && !image.MatchAny(allowed, used.Ref) {
 			p.Report(used.Path, "image %q is none of those that validator.policy.images.allowed lists: take it from an allowed registry, or have the list extended", used.Filled)
 		}

@@ -20,7 +20,7 @@ is docker.io.`,
 }
 
 func checkImageUnreachable(_ context.Context, p *Pass) {
-	hosts := p.Policy.Images.Reachable
+	hosts := policyOf[ImagePolicy](p).Reachable
 	if len(hosts) == 0 {
 		return
 	}

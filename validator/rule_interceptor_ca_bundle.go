@@ -28,7 +28,7 @@ func checkInterceptorCABundle(_ context.Context, p *Pass) {
 	https := strings.HasPrefix(c.url, "https:")
 	switch {
 	case c.labelled && c.bundle == "" && (p.Kind.Kind == "Interceptor" || !slices.Contains(CoreInterceptors, name)):
-		p.Report("metadata.labels[server/type]", "with this label and no caBundle %s stops until there is one: add spec.clientConfig.caBundle in the same update", p.listenersOf())
+		p.Report("metadata.labels[server/type]", "with this label and no caBundle %s stops until there is one: add spec.clientConfig.caBundle in the same update", listenersOf(p))
 	case !c.labelled && c.bundle != "" && isBundle(c.bundle):
 		p.Report("spec.clientConfig.caBundle", "EventListeners trust the caBundle only of an interceptor with the label server/type: https, so each call fails its TLS handshake: add the label")
 	case https && c.bundle == "" && !c.labelled:
@@ -37,7 +37,7 @@ func checkInterceptorCABundle(_ context.Context, p *Pass) {
 }
 
 // listenersOf are those that an interceptor stops.
-func (p *Pass) listenersOf() string {
+func listenersOf(p *Pass) string {
 	if p.Kind.Kind == "Interceptor" {
 		return "every EventListener in the namespace"
 	}

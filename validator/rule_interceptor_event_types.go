@@ -20,12 +20,12 @@ deletion of a branch among them, and fails where its binding misses a field.`,
 func checkInterceptorEventTypes(_ context.Context, p *Pass) {
 	for _, t := range chainsIn(p) {
 		all := interceptorsIn(t)
-		if slices.ContainsFunc(all, func(in interceptor) bool { return len(in.expressions()) > 0 || in.core() == "" }) {
+		if slices.ContainsFunc(all, func(in interceptor) bool { return len(celExpressions(in)) > 0 || coreName(in) == "" }) {
 			continue
 		}
 		for _, in := range all {
 			_, given := in.Params["eventTypes"]
-			if name := in.core(); !given && (name == "tekgate" || slices.Contains(signedInterceptors, name)) {
+			if name := coreName(in); !given && (name == "tekgate" || slices.Contains(signedInterceptors, name)) {
 				p.Report(in.Path, "interceptor %s passes events of every type to %s, pings included: name those that it can handle in param eventTypes", name, in.Unit)
 			}
 		}

@@ -24,8 +24,8 @@ does mind: there it is a matter of interceptor-params.`,
 
 func checkInterceptorParamCase(_ context.Context, p *Pass) {
 	for _, in := range interceptorsIn(chainsIn(p)...) {
-		for _, given := range in.ordered() {
-			into := coreParams(in.core())
+		for _, given := range orderedParams(in) {
+			into := coreParams(coreName(in))
 			if into == nil || given.Name == "" || given.Value == nil {
 				continue
 			}
@@ -35,9 +35,9 @@ func checkInterceptorParamCase(_ context.Context, p *Pass) {
 			if decoder.Decode(into) != nil {
 				continue // interceptor-params says so
 			}
-			if err := strict.UnmarshalJSON(raw, coreParams(in.core())); err != nil && strings.Contains(err.Error(), "unknown field") {
-				finding := p.Report(given.Path, "this works in interceptor %s only because Go does not mind the case: %s", in.core(), oneField(err))
-				if known := knownParam(in.core(), given.Name); known != given.Name {
+			if err := strict.UnmarshalJSON(raw, coreParams(coreName(in))); err != nil && strings.Contains(err.Error(), "unknown field") {
+				finding := p.Report(given.Path, "this works in interceptor %s only because Go does not mind the case: %s", coreName(in), oneField(err))
+				if known := knownParam(coreName(in), given.Name); known != given.Name {
 					p.Mend(finding, Edit{Op: "replace", Path: given.Path + ".name", Value: known})
 				}
 			}

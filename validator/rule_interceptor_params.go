@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -39,18 +38,18 @@ looked at: nobody knows what they take.`,
 
 func checkInterceptorParams(_ context.Context, p *Pass) {
 	for _, in := range interceptorsIn(chainsIn(p)...) {
-		for _, given := range in.ordered() {
-			p.judgeParam(in, given)
+		for _, given := range orderedParams(in) {
+			judgeInterceptorParam(p, in, given)
 		}
-		if in.core() == "tekgate" {
-			p.judgeProvider(in)
+		if coreName(in) == "tekgate" {
+			judgeProvider(p, in)
 		}
 	}
 }
 
 // judgeProvider finds what Tekgate's interceptor refuses every event for: a provider that
 // it does not know, or a mode that the provider does not have.
-func (p *Pass) judgeProvider(in interceptor) {
+func judgeProvider(p *Pass, in interceptor) {
 	var names []string
 	for _, known := range TekgateProviders {
 		names = append(names, known.Name)
@@ -64,8 +63,8 @@ func (p *Pass) judgeProvider(in interceptor) {
 	i := slices.Index(names, name)
 	if i < 0 {
 		remedy := "name one of " + strings.Join(names, ", ")
-		if best := suggest.Closest(name, names); isText && best != "" {
-			remedy = fmt.Sprintf("did you mean %q?", best)
+		if isText {
+			remedy = suggest.DidYouMean(name, names, remedy)
 		}
 		p.Report(provider.Path+".value", "interceptor tekgate knows no such provider, so it refuses every event for %s: %s", in.Unit, remedy)
 		return
@@ -80,16 +79,13 @@ func (p *Pass) judgeProvider(in interceptor) {
 	}
 }
 
-func (p *Pass) judgeParam(in interceptor, given param) {
-	if in.core() == "tekgate" && given.Name != "" && !slices.Contains(TekgateParams, given.Name) {
-		remedy := "see docs/events.md for those that there are"
-		if best := suggest.Closest(given.Name, TekgateParams); best != "" {
-			remedy = fmt.Sprintf("did you mean %q?", best)
-		}
+func judgeInterceptorParam(p *Pass, in interceptor, given param) {
+	if coreName(in) == "tekgate" && given.Name != "" && !slices.Contains(TekgateParams, given.Name) {
+		remedy := suggest.DidYouMean(given.Name, TekgateParams, "see docs/events.md for those that there are")
 		p.Report(given.Path+".name", "interceptor tekgate has no param %q, so it refuses every event for %s: %s", given.Name, in.Unit, remedy)
 		return
 	}
-	into := coreParams(in.core())
+	into := coreParams(coreName(in))
 	if into == nil || given.Name == "" || given.Value == nil {
 		return
 	}
@@ -100,9 +96,9 @@ func (p *Pass) judgeParam(in interceptor, given param) {
 	switch {
 	case err == nil:
 	case strings.Contains(err.Error(), "unknown field"):
-		p.Report(given.Path, "interceptor %s passes over what it does not know, and works for %s as if it were not there: %s", in.core(), in.Unit, oneField(strict.UnmarshalJSON(raw, coreParams(in.core()))))
+		p.Report(given.Path, "interceptor %s passes over what it does not know, and works for %s as if it were not there: %s", coreName(in), in.Unit, oneField(strict.UnmarshalJSON(raw, coreParams(coreName(in)))))
 	default:
-		p.Report(given.Path+".value", "interceptor %s cannot read the value of %q, so it refuses every event for %s: give it the type that Tekton's documentation shows", in.core(), given.Name, in.Unit)
+		p.Report(given.Path+".value", "interceptor %s cannot read the value of %q, so it refuses every event for %s: give it the type that Tekton's documentation shows", coreName(in), given.Name, in.Unit)
 	}
 }
 

@@ -24,7 +24,7 @@ the rule has nothing to say.`,
 }
 
 func checkInterceptorTarget(_ context.Context, p *Pass) {
-	allowed := p.Policy.Triggers.InterceptorTargets
+	allowed := policyOf[TriggerPolicy](p).InterceptorTargets
 	if len(allowed) == 0 {
 		return
 	}

@@ -27,13 +27,13 @@ count as asking for a secret.`,
 func checkInterceptorWithoutSecret(_ context.Context, p *Pass) {
 	for _, t := range chainsIn(p) {
 		all := interceptorsIn(t)
-		if slices.ContainsFunc(all, func(in interceptor) bool { return in.authenticates() == authenticate }) {
+		if slices.ContainsFunc(all, func(in interceptor) bool { return authenticates(in) == authenticate }) {
 			continue
 		}
 		for _, in := range all {
-			in = in.modern()
-			switch name := in.core(); {
-			case slices.Contains(signedInterceptors, name) && !in.hasSecret():
+			in = modern(in)
+			switch name := coreName(in); {
+			case slices.Contains(signedInterceptors, name) && !hasSecret(in):
 				p.Report(in.Path, "interceptor %s has no secretRef, so it verifies no signature and lets anybody's events start %s: give it param secretRef", name, in.Unit)
 			case name == "tekgate" && in.Params["allowInsecure"].Value == true:
 				p.Report(in.Params["allowInsecure"].Path, "allowInsecure lets events without a signature start %s, whoever sends them: remove it and give param secretRef", in.Unit)

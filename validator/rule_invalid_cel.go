@@ -29,12 +29,12 @@ functions. A result whose type only an event decides passes.`,
 func checkInvalidCEL(_ context.Context, p *Pass) {
 	for _, in := range celInterceptorsIn(p) {
 		for _, text := range celTextsOf(in) {
-			p.checkCEL(in, text)
+			checkCEL(p, in, text)
 		}
 	}
 }
 
-func (p *Pass) checkCEL(in interceptor, text celText) {
+func checkCEL(p *Pass, in interceptor, text celText) {
 	what, path := "the filter", text.Path
 	if !text.Filter {
 		what, path = "the expression of the overlay", text.Path+".expression"
@@ -43,7 +43,7 @@ func (p *Pass) checkCEL(in interceptor, text celText) {
 				text.Key, problem, in.Unit)
 		}
 	}
-	ast, problem := p.compileCEL(text.Value)
+	ast, problem := compileCEL(p, text.Value)
 	switch {
 	case problem != "":
 		p.Report(path, "%s does not compile, so no event passes %s: %s", what, in.Unit, problem)

@@ -24,33 +24,33 @@ and -, at most 63.`,
 }
 
 var (
-	graphParamName  = regexp.MustCompile(`^[_a-zA-Z][_a-zA-Z0-9.-]*$`)
-	graphObjectName = regexp.MustCompile(`^[_a-zA-Z][_a-zA-Z0-9-]*$`)
+	paramName       = regexp.MustCompile(`^[_a-zA-Z][_a-zA-Z0-9.-]*$`)
+	objectParamName = regexp.MustCompile(`^[_a-zA-Z][_a-zA-Z0-9-]*$`)
 )
 
 func checkInvalidName(_ context.Context, p *Pass) {
-	for _, s := range graphSpecsIn(p) {
-		for _, param := range graphItems(s.Fields, s.Path, "params") {
-			form, rest := graphParamName, "letters, digits, -, _ and dots"
-			if graphDeclaredType(param.Fields) == "object" {
-				form, rest = graphObjectName, "letters, digits, - and _"
+	for _, s := range specificationsIn(p) {
+		for _, param := range itemsIn(s.Fields, s.Path, "params") {
+			form, rest := paramName, "letters, digits, -, _ and dots"
+			if declaredType(param.Fields) == "object" {
+				form, rest = objectParamName, "letters, digits, - and _"
 			}
 			if !form.MatchString(param.Name) && !expression.Any(param.Name) {
 				p.Report(param.Path+".name", "%q cannot be the name of a parameter: begin with a letter or _ and go on with %s", param.Name, rest)
 			}
 		}
-		for _, step := range graphItems(s.Fields, s.Path, "steps") {
-			p.graphMustBeLabel(step, "step")
+		for _, step := range itemsIn(s.Fields, s.Path, "steps") {
+			mustBeLabel(p, step, "step")
 		}
 		for _, task := range s.tasks() {
 			if task.Name != "" {
-				p.graphMustBeLabel(task.graphItem, "task")
+				mustBeLabel(p, task.namedItem, "task")
 			}
 		}
 	}
 }
 
-func (p *Pass) graphMustBeLabel(item graphItem, unit string) {
+func mustBeLabel(p *Pass, item namedItem, unit string) {
 	if !expression.Any(item.Name) && len(validation.IsDNS1123Label(item.Name)) > 0 {
 		p.Report(item.Path+".name", "%q cannot be the name of a %s: write lower case letters, digits and -, a letter or digit at both ends, at most 63",
 			item.Name, unit)

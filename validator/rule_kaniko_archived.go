@@ -25,7 +25,7 @@ Copies on mirrors pass, since their names do not say what they hold.`,
 func checkKanikoArchived(_ context.Context, p *Pass) {
 	for _, task := range object.Tasks(p.Object) {
 		for _, field := range task.Images() {
-			if filled := secFill(p, task, field.Value); strings.HasPrefix(filled, "gcr.io/kaniko-project/") {
+			if filled := fill(p, task, field.Value); strings.HasPrefix(filled, "gcr.io/kaniko-project/") {
 				p.Report(field.Path, "image %q is of a project that was archived in June 2025 and gets no fixes: use ghcr.io/osscontainertools/kaniko, or set mutator.kaniko.image", filled)
 			}
 		}

@@ -31,9 +31,9 @@ parameter that may bring others.`,
 }
 
 func checkKanikoArguments(_ context.Context, p *Pass) {
-	for _, step := range kanikoSteps(p) {
+	for _, step := range executorSteps(p) {
 		for _, setting := range step.Settings {
-			p.judgeKanikoFlag(setting)
+			judgeFlag(p, setting)
 		}
 		if !step.Whole || step.asksForHelp() || step.pushesByEnv() {
 			continue
@@ -47,36 +47,36 @@ func checkKanikoArguments(_ context.Context, p *Pass) {
 	}
 }
 
-func (p *Pass) judgeKanikoFlag(setting kanikoSetting) {
+func judgeFlag(p *Pass, setting placedSetting) {
 	switch {
 	case setting.Flag == nil:
-		if near := suggest.Closest(setting.Name, kaniko.Names()); len(setting.Name) > 2 && near != "" && kanikoAlike(setting.Name, near) {
+		if near := suggest.Closest(setting.Name, kaniko.Names()); len(setting.Name) > 2 && near != "" && alike(setting.Name, near) {
 			p.Report(setting.Path, "Kaniko has no flag --%s and would end with \"unknown flag\": did you mean --%s?", setting.Name, near)
 		}
-	case setting.Flag.Name == "destination" && setting.Value != "" && !expression.Any(setting.Value) && !kanikoShellText(setting.Value):
+	case setting.Flag.Name == "destination" && setting.Value != "" && !expression.Any(setting.Value) && !isShellText(setting.Value):
 		if _, err := image.Parse(setting.Value); err != nil {
 			p.Report(setting.Path, "destination %.200q is no image reference, so Kaniko ends with an error: write host/path:tag, in lower case", setting.Value)
 		}
 	}
 }
 
-// kanikoAlike is stricter than suggest.Closest, since Kaniko has many flags that resemble one
+// alike is stricter than suggest.Closest, since Kaniko has many flags that resemble one
 // another, and forks have more: no more than two letters may differ in length.
-func kanikoAlike(a, b string) bool { return len(a)-len(b) <= 2 && len(b)-len(a) <= 2 && a[0] == b[0] }
+func alike(a, b string) bool { return len(a)-len(b) <= 2 && len(b)-len(a) <= 2 && a[0] == b[0] }
 
-// kanikoShellText tells whether a shell has yet to fill a text in.
-func kanikoShellText(text string) bool {
+// isShellText tells whether a shell has yet to fill a text in.
+func isShellText(text string) bool {
 	return slices.ContainsFunc([]byte(text), func(c byte) bool { return c == '$' || c == '`' })
 }
 
-func (s kanikoStep) asksForHelp() bool {
-	return slices.ContainsFunc(s.Settings, func(setting kanikoSetting) bool {
+func (s executorStep) asksForHelp() bool {
+	return slices.ContainsFunc(s.Settings, func(setting placedSetting) bool {
 		return slices.Contains([]string{"help", "h", "version"}, setting.Name)
 	})
 }
 
 // pushesByEnv tells whether variables may say what is pushed (KANIKO_NO_PUSH).
-func (s kanikoStep) pushesByEnv() bool {
+func (s executorStep) pushesByEnv() bool {
 	var r object.Reader
 	for _, holder := range append([]map[string]any{s.Fields, s.Template}, s.Task.Run.PodTemplates...) {
 		if len(r.List(holder, "envFrom")) > 0 || slices.ContainsFunc(r.FieldsList(holder, "env"), func(env map[string]any) bool {

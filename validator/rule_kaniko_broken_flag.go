@@ -13,7 +13,7 @@ command has changed.`,
 }
 
 func checkKanikoBrokenFlag(_ context.Context, p *Pass) {
-	for _, step := range kanikoSteps(p) {
+	for _, step := range executorSteps(p) {
 		for _, flag := range step.all("single-snapshot", "use-new-run") {
 			if flag.On() {
 				p.Report(flag.Path, "Kaniko's --%s is better left out: %s", flag.Flag.Name, flag.Flag.Never)

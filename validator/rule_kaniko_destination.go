@@ -20,13 +20,13 @@ A tag that is not known does not matter; a repository that is not known passes.`
 }
 
 func checkKanikoDestination(_ context.Context, p *Pass) {
-	if len(p.Policy.Security.Builds.Destinations) == 0 {
+	if len(policyOf[SecurityPolicy](p).Builds.Destinations) == 0 {
 		return
 	}
-	allowed := imageCompiled(p.Policy.Security.Builds.Destinations)
-	for _, step := range kanikoSteps(p) {
+	allowed := compilePatterns(policyOf[SecurityPolicy](p).Builds.Destinations)
+	for _, step := range executorSteps(p) {
 		for _, flag := range step.all("destination", "cache-repo") {
-			repository := imageRepositoryOf(flag.Value)
+			repository := repositoryOf(flag.Value)
 			if ref, err := image.Parse(repository); err == nil && repository != "" && !image.MatchAny(allowed, ref) {
 				p.Report(flag.Path, "Kaniko would push to %q, which validator.policy.security.builds.destinations does not list: push to an allowed repository, or have the list extended", repository)
 			}

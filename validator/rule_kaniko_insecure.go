@@ -26,21 +26,21 @@ known. A registry on localhost passes, and so does a switch with =false.`,
 
 func checkKanikoInsecure(_ context.Context, p *Pass) {
 	const remedy = "so the password and the images lie open to whoever is between: mount its CA and write --registry-certificate=HOST=FILE"
-	for _, step := range kanikoSteps(p) {
+	for _, step := range executorSteps(p) {
 		for _, flag := range step.all("insecure", "insecure-pull", "skip-tls-verify", "skip-tls-verify-pull") {
 			if flag.On() {
 				p.Report(flag.Path, "with --%s Kaniko verifies no registry at all, %s", flag.Flag.Name, remedy)
 			}
 		}
 		for _, flag := range step.all("insecure-registry", "skip-tls-verify-registry") {
-			if flag.Value != "" && !kanikoLoopback(flag.Value) {
+			if flag.Value != "" && !isLoopback(flag.Value) {
 				p.Report(flag.Path, "with --%s Kaniko does not verify registry %s, %s", flag.Flag.Name, flag.Value, remedy)
 			}
 		}
 	}
 }
 
-func kanikoLoopback(registry string) bool {
+func isLoopback(registry string) bool {
 	host, _, _ := strings.Cut(registry, ":")
 	return host == "localhost" || host == "127.0.0.1" || strings.HasPrefix(registry, "[::1]")
 }

@@ -12,7 +12,7 @@ import (
 var inlineInterceptors = []string{"bitbucket", "cel", "github", "gitlab"}
 
 // inline is the name of an interceptor that is written out as in old releases.
-func (in interceptor) inline() (string, bool) {
+func inlineName(in interceptor) (string, bool) {
 	for _, name := range inlineInterceptors {
 		if _, found := in.Fields[name]; found {
 			return name, true
@@ -23,8 +23,8 @@ func (in interceptor) inline() (string, bool) {
 
 // modern is an interceptor that is written out, as a reference with params. Those
 // have paths of their own.
-func (in interceptor) modern() interceptor {
-	name, inline := in.inline()
+func modern(in interceptor) interceptor {
+	name, inline := inlineName(in)
 	if !inline || in.Name != "" {
 		return in
 	}
@@ -47,27 +47,27 @@ Tekton Triggers v0.37.0 still turns them into the form of today, in v1alpha1 alo
 (updateCoreInterceptors in pkg/apis/triggers/v1alpha1/trigger_types.go); v1beta1 refuses
 them, which is that of legacy-trigger.`,
 	Check: func(_ context.Context, p *Pass) {
-		p.legacyInterceptors("and only v1alpha1 still takes that")
+		legacyInterceptors(p, "and only v1alpha1 still takes that")
 	},
 }
 
 // legacyInterceptors reports interceptors that are written out.
-func (p *Pass) legacyInterceptors(effect string) {
+func legacyInterceptors(p *Pass, effect string) {
 	for _, in := range interceptorsIn(chainsIn(p)...) {
-		if name, inline := in.inline(); inline {
-			p.legacyInterceptor(in, name, effect)
+		if name, inline := inlineName(in); inline {
+			legacyInterceptor(p, in, name, effect)
 		}
 	}
 }
 
-func (p *Pass) legacyInterceptor(in interceptor, name, effect string) {
+func legacyInterceptor(p *Pass, in interceptor, name, effect string) {
 	var r object.Reader
 	params, modern := r.Fields(in.Fields, name), map[string]any{"ref": map[string]any{"name": name, "kind": "ClusterInterceptor"}}
 	finding := p.Report(in.Path+"."+name, "interceptors are no longer written out by name, %s: write ref: {name: %s} and its fields as params with name and value", effect, name)
 	if r.Odd || in.Fields["ref"] != nil || in.Fields["webhook"] != nil || in.Fields["params"] != nil {
 		return
 	}
-	items, certain := p.asParams(params)
+	items, certain := asParams(p, params)
 	if !certain {
 		return
 	}
@@ -82,7 +82,7 @@ func (p *Pass) legacyInterceptor(in interceptor, name, effect string) {
 
 // asParams writes the fields of an inline interceptor as params. A Secret of another
 // namespace has no modern form: then nothing is certain.
-func (p *Pass) asParams(fields map[string]any) (items []any, certain bool) {
+func asParams(p *Pass, fields map[string]any) (items []any, certain bool) {
 	var r object.Reader
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		value := fields[name]

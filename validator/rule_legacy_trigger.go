@@ -31,19 +31,19 @@ old fields comes with the first of them, and mends all.`,
 
 func checkLegacyTrigger(_ context.Context, p *Pass) {
 	for _, t := range triggersIn(p) {
-		p.legacyBindings(t)
-		p.legacyTemplate(t)
-		p.legacySingular(t)
+		legacyBindings(p, t)
+		legacyTemplate(p, t)
+		legacySingular(p, t)
 	}
 	if p.Kind.Version != "v1alpha1" { // which still takes them: see legacy-interceptor
-		p.legacyInterceptors("so Tekton refuses this one")
+		legacyInterceptors(p, "so Tekton refuses this one")
 	}
 	if p.Kind.Kind == "EventListener" {
-		p.legacyResources()
+		legacyResources(p)
 	}
 }
 
-func (p *Pass) legacyBindings(t trigger) {
+func legacyBindings(p *Pass, t trigger) {
 	var r object.Reader
 	for i, binding := range r.FieldsList(t.Fields, "bindings") {
 		path := fmt.Sprintf("%s.bindings[%d]", t.Path, i)
@@ -60,7 +60,7 @@ func (p *Pass) legacyBindings(t trigger) {
 	}
 }
 
-func (p *Pass) legacyTemplate(t trigger) {
+func legacyTemplate(p *Pass, t trigger) {
 	var r object.Reader
 	template := r.Fields(t.Fields, "template")
 	name, path := r.Text(template, "name"), t.Path+".template"
@@ -75,7 +75,7 @@ func (p *Pass) legacyTemplate(t trigger) {
 
 // legacySingular is about the fields of a trigger that had one item in the first
 // releases, and have a list or a text today.
-func (p *Pass) legacySingular(t trigger) {
+func legacySingular(p *Pass, t trigger) {
 	var r object.Reader
 	replace := func(old, today string, value any) {
 		finding := p.Report(t.Path+"."+old, "%s of a trigger is %s today, so Tekton refuses it: move it there", old, today)
@@ -104,7 +104,7 @@ func (p *Pass) legacySingular(t trigger) {
 
 // legacyResources is about the fields of an EventListener that say how it is
 // deployed. All of them are mended at once, with the first finding.
-func (p *Pass) legacyResources() {
+func legacyResources(p *Pass) {
 	var r object.Reader
 	spec := r.Fields(p.Object, "spec")
 	kubernetes, removals := map[string]any{}, []Edit(nil)

@@ -27,7 +27,7 @@ pass. What shows by its form what it is, is found by literal-token.`,
 }
 
 func checkLiteralPassword(_ context.Context, p *Pass) {
-	p.findPasswords(p.Object["spec"], "spec")
+	findPasswords(p, p.Object["spec"], "spec")
 	for _, in := range celInterceptorsIn(p) {
 		for _, text := range celTextsOf(in) {
 			if comparesSecret(text.Value) {
@@ -43,14 +43,14 @@ func comparesSecret(expression string) bool {
 	})
 }
 
-func (p *Pass) findPasswords(value any, path string) {
+func findPasswords(p *Pass, value any, path string) {
 	switch v := value.(type) {
 	case []any:
 		for i, item := range v {
-			p.findPasswords(item, path+"["+strconv.Itoa(i)+"]")
+			findPasswords(p, item, path+"["+strconv.Itoa(i)+"]")
 		}
 	case map[string]any:
-		if p.isWrittenSecret(v, path) {
+		if isWrittenSecret(p, v, path) {
 			return
 		}
 		var r object.Reader
@@ -65,14 +65,14 @@ func (p *Pass) findPasswords(value any, path string) {
 			if text, is := v[key].(string); is && secretKey.MatchString(name) && looksSecret(text) && tokenIn(text) == "" {
 				p.Report(join(path, key), "%s seems to be written out here, and everybody who may read the object may use it: put it into a Secret, and refer to that", name)
 			}
-			p.findPasswords(v[key], join(path, key))
+			findPasswords(p, v[key], join(path, key))
 		}
 	}
 }
 
 // isWrittenSecret reports a Secret that a template is to create with values of its
 // own.
-func (p *Pass) isWrittenSecret(fields map[string]any, path string) bool {
+func isWrittenSecret(p *Pass, fields map[string]any, path string) bool {
 	var r object.Reader
 	if r.Text(fields, "kind") != "Secret" || r.Text(fields, "apiVersion") != "v1" {
 		return false

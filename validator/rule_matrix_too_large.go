@@ -26,20 +26,20 @@ own, which is 256 (default-max-matrix-combinations-count).`,
 }
 
 func checkMatrixTooLarge(_ context.Context, p *Pass) {
-	most := p.Policy.Security.Limits.Combinations
+	most := policyOf[SecurityPolicy](p).Limits.Combinations
 	if most == 0 {
 		return
 	}
 	var r object.Reader
-	for _, task := range secPipelineTasks(p) {
-		if count := limitCombinations(r.Fields(task.Fields, "matrix")); count > most {
+	for _, task := range pipelineTasksIn(p) {
+		if count := combinations(r.Fields(task.Fields, "matrix")); count > most {
 			p.Report(task.Path+".matrix", "the matrix of %s makes %d TaskRuns at once, and validator.policy.security.limits.combinations allows %d: take values out of it", task.Unit, count, most)
 		}
 	}
 }
 
-// limitCombinations counts those of a matrix, 0 for what Tekton could not read.
-func limitCombinations(fields map[string]any) (count int) {
+// combinations counts those of a matrix, 0 for what Tekton could not read.
+func combinations(fields map[string]any) (count int) {
 	defer func() {
 		if recover() != nil {
 			count = 0

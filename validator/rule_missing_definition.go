@@ -30,11 +30,11 @@ what the same TriggerTemplate creates.`,
 }
 
 func checkMissingDefinition(ctx context.Context, p *Pass) {
-	if graphBringsItsOwn(p) {
+	if bringsItsOwn(p) {
 		return
 	}
-	for _, call := range graphCallsIn(p) {
-		if call.Name == "" || graphCreatedBeside(p, call) {
+	for _, call := range callsIn(p) {
+		if call.Name == "" || createdBeside(p, call) {
 			continue
 		}
 		kind := schema.GroupKind{Group: tektonGroup, Kind: call.Kind}
@@ -45,21 +45,21 @@ func checkMissingDefinition(ctx context.Context, p *Pass) {
 		case found == nil:
 			existing, _ := p.Cluster.Names(ctx, kind, p.Namespace) // for a suggestion alone
 			p.Report(call.Ref, "%s %q does not exist%s, so the run of %s would fail: %s",
-				call.Kind, call.Name, graphInNamespace(p), call.Unit, graphSuggest(call.Name, existing, "create it first"))
+				call.Kind, call.Name, inNamespace(p), call.Unit, remedyFor(call.Name, existing, "create it first"))
 		}
 	}
 }
 
-func graphInNamespace(p *Pass) string {
+func inNamespace(p *Pass) string {
 	if p.Namespace == "" {
 		return ""
 	}
 	return fmt.Sprintf(" in namespace %q", p.Namespace)
 }
 
-// graphBringsItsOwn tells whether Pipelines-as-Code puts Tasks into the object before it
+// bringsItsOwn tells whether Pipelines-as-Code puts Tasks into the object before it
 // creates it.
-func graphBringsItsOwn(p *Pass) bool {
+func bringsItsOwn(p *Pass) bool {
 	var r object.Reader
 	for key := range r.Fields(r.Fields(p.Object, "metadata"), "annotations") {
 		if strings.HasPrefix(key, "pipelinesascode.tekton.dev/task") || strings.HasPrefix(key, "pipelinesascode.tekton.dev/pipeline") {
@@ -69,8 +69,8 @@ func graphBringsItsOwn(p *Pass) bool {
 	return false
 }
 
-// graphCreatedBeside tells whether the same TriggerTemplate creates what is called.
-func graphCreatedBeside(p *Pass, call graphCall) bool {
+// createdBeside tells whether the same TriggerTemplate creates what is called.
+func createdBeside(p *Pass, call callSite) bool {
 	var r object.Reader
 	for _, other := range r.FieldsList(r.Fields(p.Template, "spec"), "resourcetemplates") {
 		if r.Text(other, "kind") == call.Kind && r.Text(r.Fields(other, "metadata"), "name") == call.Name {

@@ -22,11 +22,11 @@ namespace is not known here. An empty list wants none.`,
 }
 
 func checkMissingLimits(_ context.Context, p *Pass) {
-	required := p.Policy.Security.Limits.Required
+	required := policyOf[SecurityPolicy](p).Limits.Required
 	if len(required) == 0 {
 		return
 	}
-	for _, c := range secEnds(p) {
+	for _, c := range finalContainers(p) {
 		limits := missingLimitsOf(p, c)
 		for _, name := range required {
 			if !slices.ContainsFunc(limits, func(l map[string]any) bool { return l[name] != nil }) {
@@ -37,7 +37,7 @@ func checkMissingLimits(_ context.Context, p *Pass) {
 }
 
 // missingLimitsOf returns all limits that hold for a container.
-func missingLimitsOf(p *Pass, c secContainer) []map[string]any {
+func missingLimitsOf(p *Pass, c container) []map[string]any {
 	var r object.Reader
 	holders := []map[string]any{c.Fields, c.Template}
 	overrides := c.Task.Run.Overrides
@@ -65,9 +65,9 @@ func missingLimitsOf(p *Pass, c secContainer) []map[string]any {
 func missingLimitsSidecars(p *Pass, task string) []map[string]any {
 	var r object.Reader
 	var found []map[string]any
-	holders := []secPlace{{Fields: r.Fields(p.Object, "spec")}}
+	holders := []place{{Fields: r.Fields(p.Object, "spec")}}
 	if p.Kind.Kind == "PipelineRun" {
-		holders = slices.DeleteFunc(secTaskRunSpecs(p), func(own secPlace) bool { return r.Text(own.Fields, "pipelineTaskName") != task })
+		holders = slices.DeleteFunc(taskRunSpecsIn(p), func(own place) bool { return r.Text(own.Fields, "pipelineTaskName") != task })
 	}
 	for _, holder := range holders {
 		found = append(found, r.FieldsList(holder.Fields, "sidecarSpecs")...)

@@ -26,14 +26,14 @@ Pipeline that cannot be looked up is passed over.`,
 }
 
 func checkMissingParam(ctx context.Context, p *Pass) {
-	for _, call := range graphResolvedCalls(ctx, p) {
+	for _, call := range resolvedCalls(ctx, p) {
 		given := call.given()
-		for _, param := range graphItems(call.Target, "", "params") {
+		for _, param := range itemsIn(call.Target, "", "params") {
 			_, propagated := call.Outer.params[param.Name]
 			_, optional := param.Fields["default"]
 			switch {
 			case given[param.Name]:
-				p.mustHaveKeys(call, param)
+				mustHaveKeys(p, call, param)
 			case !optional && !propagated:
 				p.Report(call.Path, "%s needs parameter %q of %s, which has no default, so the run would fail: give it a value in params",
 					call.Unit, param.Name, call.target())
@@ -43,9 +43,9 @@ func checkMissingParam(ctx context.Context, p *Pass) {
 }
 
 // mustHaveKeys reports the keys of an object parameter that are not given.
-func (p *Pass) mustHaveKeys(call graphCall, param graphItem) {
+func mustHaveKeys(p *Pass, call callSite, param namedItem) {
 	var r object.Reader
-	for _, given := range graphItems(call.Fields, call.Path, "params") {
+	for _, given := range itemsIn(call.Fields, call.Path, "params") {
 		value, is := given.Fields["value"].(map[string]any)
 		if given.Name != param.Name || !is {
 			continue

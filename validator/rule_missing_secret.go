@@ -43,11 +43,8 @@ func checkMissingSecret(ctx context.Context, p *Pass) {
 		case keys == nil:
 			p.Report(ref.path, "Secret %q does not exist in namespace %q, so %s: create it there", ref.name, ref.namespace, ref.effect)
 		case ref.key != "" && !slices.Contains(keys, ref.key):
-			remedy := "add it"
-			if best := suggest.Closest(ref.key, keys); best != "" {
-				remedy = "did you mean " + strconv.Quote(best) + "?"
-			}
-			p.Report(ref.path, "Secret %q has no key %q, so %s: %s", ref.name, ref.key, ref.effect, remedy)
+			p.Report(ref.path, "Secret %q has no key %q, so %s: %s",
+				ref.name, ref.key, ref.effect, suggest.DidYouMean(ref.key, keys, "add it"))
 		}
 	}
 }
@@ -61,7 +58,7 @@ type secretReference struct {
 func secretsIn(p *Pass) []secretReference {
 	var found []secretReference
 	for _, in := range interceptorsIn(chainsIn(p)...) {
-		found = append(found, in.secrets(p.Namespace)...)
+		found = append(found, secretsOf(in, p.Namespace)...)
 	}
 	for _, env := range listenerEnv(p) {
 		found = append(found, secretReference{env.Path + ".valueFrom.secretKeyRef", p.Namespace, env.Secret, env.Key, "the EventListener's Pod does not start"})
@@ -69,9 +66,9 @@ func secretsIn(p *Pass) []secretReference {
 	return found
 }
 
-// secrets are those that a core interceptor reads.
-func (in interceptor) secrets(namespace string) []secretReference {
-	if in.core() == "" {
+// secretsOf returns those that a core interceptor reads.
+func secretsOf(in interceptor, namespace string) []secretReference {
+	if coreName(in) == "" {
 		return nil
 	}
 	var r object.Reader
@@ -79,7 +76,7 @@ func (in interceptor) secrets(namespace string) []secretReference {
 	add := func(path string, ref map[string]any) {
 		found = append(found, secretReference{path, namespace, r.Text(ref, "secretName"), r.Text(ref, "secretKey"), "every event for " + in.Unit + " is refused"})
 	}
-	for _, given := range in.ordered() {
+	for _, given := range orderedParams(in) {
 		value, _ := given.Value.(map[string]any)
 		switch {
 		case strings.EqualFold(given.Name, "secretRef"):
@@ -92,7 +89,7 @@ func (in interceptor) secrets(namespace string) []secretReference {
 			}
 		}
 	}
-	for _, e := range in.expressions() {
+	for _, e := range celExpressions(in) {
 		for _, literals := range comparisons(e.Value) {
 			if len(literals) == 2 { // with a third one, it is the namespace
 				add(e.Path, map[string]any{"secretKey": literals[0], "secretName": literals[1]})

@@ -2,7 +2,6 @@ package validator
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 
 	"github.com/tekgate/tekgate/internal/expression"
@@ -36,10 +35,7 @@ func checkMissingServiceAccount(ctx context.Context, p *Pass) {
 			p.Unknown(account.Path, "looking for ServiceAccount "+strconv.Quote(account.Name), err)
 		case found == nil:
 			existing, _ := p.Cluster.Names(ctx, serviceAccounts, p.Namespace) // for a suggestion alone
-			remedy := "create it first, or correct the name"
-			if best := suggest.Closest(account.Name, existing); best != "" {
-				remedy = fmt.Sprintf("did you mean %q?", best)
-			}
+			remedy := suggest.DidYouMean(account.Name, existing, "create it first, or correct the name")
 			p.Report(account.Path, "ServiceAccount %q does not exist in namespace %q, so nothing can be created for %s: %s", account.Name, p.Namespace, account.Unit, remedy)
 		}
 	}

@@ -42,7 +42,7 @@ func checkMisspeltTemplateParam(_ context.Context, p *Pass) {
 		for _, resource := range t.resources() {
 			own := sync.OnceValue(func() []string { return declaredParams(resource.Fields) })
 			for _, text := range resource.texts() {
-				p.checkMisspelt(t, text, own)
+				checkMisspelt(p, t, text, own)
 			}
 		}
 	}
@@ -50,7 +50,7 @@ func checkMisspeltTemplateParam(_ context.Context, p *Pass) {
 
 // checkMisspelt looks at one text of a resource; own are the params that the resource
 // has itself.
-func (p *Pass) checkMisspelt(t paramTemplate, text text, own func() []string) {
+func checkMisspelt(p *Pass, t paramTemplate, text text, own func() []string) {
 	if isProseField(text.Path) {
 		return
 	}

@@ -25,13 +25,13 @@ are not looked at; the rule pod-template-field can forbid them.`,
 }
 
 func checkNodePlacement(_ context.Context, p *Pass) {
-	allowed := p.Policy.Security.Pods.NodeKeys
+	allowed := policyOf[SecurityPolicy](p).Pods.NodeKeys
 	if len(allowed) == 0 {
 		return
 	}
 	const remedy = "validator.policy.security.pods.nodeKeys does not list: remove it, or have the list extended"
 	var r object.Reader
-	for _, template := range secPodTemplates(p) {
+	for _, template := range podTemplatesIn(p) {
 		for _, key := range slices.Sorted(maps.Keys(r.Fields(template.Fields, "nodeSelector"))) {
 			if !matchesAny(allowed, key) {
 				p.Report(join(template.Path+".nodeSelector", key), "the nodeSelector names label %q, which %s", key, remedy)

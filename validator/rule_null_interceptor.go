@@ -17,7 +17,7 @@ Triggers v0.37.0). The inline forms of old releases are those of legacy-trigger.
 
 func checkNullInterceptor(_ context.Context, p *Pass) {
 	for _, in := range interceptorsIn(chainsIn(p)...) {
-		_, inline := in.inline()
+		_, inline := inlineName(in)
 		switch {
 		case in.Fields == nil:
 			p.Report(in.Path, "the interceptor of %s is no object, on which Tekton's admission webhook fails: remove the item or give it a ref", in.Unit)

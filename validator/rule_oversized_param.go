@@ -23,7 +23,7 @@ policy.patches.maxParamBytes sets another bound.`,
 
 func checkOversizedParam(_ context.Context, p *Pass) {
 	var r object.Reader
-	most := cmp.Or(p.Policy.Patches.MaxParamBytes, 128<<10-1)
+	most := cmp.Or(policyOf[PatchPolicy](p).MaxParamBytes, 128<<10-1)
 	for _, given := range paramsIn(r.Fields(p.Object, "spec"), "spec") {
 		for _, text := range textsIn(given.Value, given.Path+".value") {
 			if len(text.Value) > most {

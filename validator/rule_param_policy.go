@@ -32,7 +32,7 @@ func valuesOf(params []param, key string) []param {
 
 func checkParamPolicy(_ context.Context, p *Pass) {
 	var r object.Reader
-	if len(p.Policy.Trust.Params) == 0 {
+	if len(policyOf[TrustPolicy](p).Params) == 0 {
 		return
 	}
 	spec := r.Fields(p.Object, "spec")
@@ -58,7 +58,7 @@ func checkParamPolicy(_ context.Context, p *Pass) {
 }
 
 func requireParams(p *Pass, given []param) {
-	for _, policy := range p.Policy.Trust.Params {
+	for _, policy := range policyOf[TrustPolicy](p).Params {
 		named := func(g param) bool { return g.Name == policy.Name && g.Value != nil }
 		if policy.Required && !slices.ContainsFunc(given, named) {
 			p.Report("spec.params", "param %.63q is required of every PipelineRun in this cluster: add it", policy.Name)
@@ -81,7 +81,7 @@ func taskParams(pipeline map[string]any, at string) []param {
 }
 
 func judgeParam(p *Pass, g param) {
-	for _, policy := range p.Policy.Trust.Params {
+	for _, policy := range policyOf[TrustPolicy](p).Params {
 		if policy.Name != g.Name || len(policy.Values) == 0 {
 			continue
 		}

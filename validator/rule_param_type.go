@@ -24,16 +24,16 @@ and so are the params of a matrix, which are arrays of what the Task takes.`,
 	Check: checkParamType,
 }
 
-// graphParamTypes are the types of parameters.
-var graphParamTypes = []string{"string", "array", "object"}
+// paramTypes are the types of parameters.
+var paramTypes = []string{"string", "array", "object"}
 
 func checkParamType(ctx context.Context, p *Pass) {
-	for _, s := range graphSpecsIn(p) {
-		for _, param := range graphItems(s.Fields, s.Path, "params") {
-			want, got := graphDeclaredType(param.Fields), graphValueType(param.Fields["default"])
+	for _, s := range specificationsIn(p) {
+		for _, param := range itemsIn(s.Fields, s.Path, "params") {
+			want, got := declaredType(param.Fields), valueType(param.Fields["default"])
 			switch {
 			case expression.Any(want):
-			case !slices.Contains(graphParamTypes, want):
+			case !slices.Contains(paramTypes, want):
 				p.Report(param.Path+".type", "parameter %q has the type %q, which does not exist: write string, array or object", param.Name, want)
 			case got != "" && got != want:
 				p.Report(param.Path+".default", "parameter %q is declared with the type %s and has a default of the type %s: correct one of them",
@@ -41,21 +41,21 @@ func checkParamType(ctx context.Context, p *Pass) {
 			}
 		}
 	}
-	for _, call := range graphResolvedCalls(ctx, p) {
-		p.mustFit(call)
+	for _, call := range resolvedCalls(ctx, p) {
+		mustFit(p, call)
 	}
 }
 
 // mustFit reports the params of a call whose values are of another type than declared.
-func (p *Pass) mustFit(call graphCall) {
+func mustFit(p *Pass, call callSite) {
 	types := map[string]string{}
-	for _, param := range graphItems(call.Target, "", "params") {
-		types[param.Name] = graphDeclaredType(param.Fields)
+	for _, param := range itemsIn(call.Target, "", "params") {
+		types[param.Name] = declaredType(param.Fields)
 	}
-	for _, given := range graphItems(call.Fields, call.Path, "params") {
-		want, got := types[given.Name], graphValueType(given.Fields["value"])
+	for _, given := range itemsIn(call.Fields, call.Path, "params") {
+		want, got := types[given.Name], valueType(given.Fields["value"])
 		value, _ := given.Fields["value"].(string)
-		if got == "" || want == got || !slices.Contains(graphParamTypes, want) || expression.Any(value) {
+		if got == "" || want == got || !slices.Contains(paramTypes, want) || expression.Any(value) {
 			continue
 		}
 		p.Report(given.Path+".value", "parameter %q of %s takes the type %s and is given the type %s, so the run would fail: give it %s",

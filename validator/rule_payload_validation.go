@@ -25,7 +25,7 @@ func checkPayloadValidation(_ context.Context, p *Pass) {
 	if r.Text(r.Fields(r.Fields(p.Object, "metadata"), "annotations"), key) != "false" {
 		return
 	}
-	if slices.ContainsFunc(interceptorsIn(chainsIn(p)...), func(in interceptor) bool { return in.core() == "slack" }) {
+	if slices.ContainsFunc(interceptorsIn(chainsIn(p)...), func(in interceptor) bool { return coreName(in) == "slack" }) {
 		return
 	}
 	p.Report("metadata.annotations["+key+"]", "payloads that are no JSON pass unchecked, and fail later where little tells why: remove the annotation unless your sender cannot send JSON")

@@ -27,10 +27,10 @@ var pipesToShell = regexp.MustCompile(
 		`|\b(?:(?:ba|da|z|k|a)?sh\s+-\w*c|eval)\s+["']?\$\(\s*(?:curl|wget)\s`)
 
 func checkPipeToShell(_ context.Context, p *Pass) {
-	for _, c := range secContainers(p) {
-		for _, at := range secPrograms(c) {
+	for _, c := range containersIn(p) {
+		for _, at := range programsOf(c) {
 			downloads := strings.Contains(at.Value, "curl") || strings.Contains(at.Value, "wget")
-			if downloads && pipesToShell.MatchString(secUncommented(at.Value)) {
+			if downloads && pipesToShell.MatchString(uncommented(at.Value)) {
 				p.Report(at.Path, "%s runs what it downloads, so whoever owns that address has the run: put the tool into the image, or download a release to a file and check its digest", c.Unit)
 			}
 		}

@@ -21,11 +21,11 @@ and no Task shows them (Tekton's threat model). An empty list allows all.`,
 }
 
 func checkPodTemplateField(_ context.Context, p *Pass) {
-	allowed := p.Policy.Security.Pods.PodTemplate
+	allowed := policyOf[SecurityPolicy](p).Pods.PodTemplate
 	if len(allowed) == 0 {
 		return
 	}
-	for _, template := range secPodTemplates(p) {
+	for _, template := range podTemplatesIn(p) {
 		for _, field := range slices.Sorted(maps.Keys(template.Fields)) {
 			if template.Fields[field] != nil && !slices.Contains(allowed, field) {
 				p.Report(join(template.Path, field), "runs may not set %s of the podTemplate, since validator.policy.security.pods.podTemplate does not list it: remove it, or have the list extended", field)

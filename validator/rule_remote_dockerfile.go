@@ -20,12 +20,12 @@ whoever owns the address runs commands in the build. Conforma refuses it for bui
 
 func checkRemoteDockerfile(_ context.Context, p *Pass) {
 	const reason = "the Dockerfile comes from %s, so whoever owns that host runs commands in the build, and the commit does not show it: put it beside the source"
-	for _, param := range secParams(p) {
+	for _, param := range allParams(p) {
 		if value, _ := param.Value.(string); strings.EqualFold(param.Name, "dockerfile") && dockerfileIsRemote(value) {
 			p.Report(param.Path, reason, dockerfileHost(value))
 		}
 	}
-	for _, step := range kanikoSteps(p) {
+	for _, step := range executorSteps(p) {
 		for _, flag := range step.all("dockerfile") {
 			if dockerfileIsRemote(flag.Value) {
 				p.Report(flag.Path, reason, dockerfileHost(flag.Value))

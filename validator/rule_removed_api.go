@@ -41,8 +41,8 @@ func checkRemovedAPI(_ context.Context, p *Pass) {
 		}
 	}
 	for _, s := range apiSpecsIn(p) {
-		p.removedReference(s, "taskRef", "task")
-		p.removedReference(s, "pipelineRef", "pipeline")
+		removedReference(p, s, "taskRef", "task")
+		removedReference(p, s, "pipelineRef", "pipeline")
 	}
 }
 
@@ -80,7 +80,7 @@ func apiPipelineSpecs(path string, spec map[string]any) []apiSpec {
 }
 
 // removedReference is about a taskRef or pipelineRef, which name a task or pipeline.
-func (p *Pass) removedReference(s apiSpec, field, kind string) {
+func removedReference(p *Pass, s apiSpec, field, kind string) {
 	var r object.Reader
 	ref, path := r.Fields(s.Fields, field), s.Path+"."+field
 	name, bundle := r.Text(ref, "name"), r.Text(ref, "bundle")

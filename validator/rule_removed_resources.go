@@ -36,14 +36,14 @@ func checkRemovedResources(_ context.Context, p *Pass) {
 		return
 	}
 	if p.Kind.Kind == "TaskRun" || p.Kind.Kind == "PipelineRun" {
-		p.reportResources(spec, "spec")
+		reportResources(p, spec, "spec")
 	}
-	for _, s := range graphSpecsIn(p) {
+	for _, s := range specificationsIn(p) {
 		if s.Kind != "StepAction" {
-			p.reportResources(s.Fields, s.Path)
+			reportResources(p, s.Fields, s.Path)
 		}
 		for _, task := range s.tasks() {
-			p.reportResources(task.Fields, task.Path)
+			reportResources(p, task.Fields, task.Path)
 		}
 		for _, use := range s.uses("resources", "inputs", "outputs") {
 			if use.Parts[0] != "resources" || len(use.Parts) == 4 && slices.Contains([]string{"inputs", "outputs"}, use.Parts[1]) {
@@ -56,7 +56,7 @@ func checkRemovedResources(_ context.Context, p *Pass) {
 
 // reportResources reports the fields of a specification, a run or a task in which
 // resources stood.
-func (p *Pass) reportResources(fields map[string]any, path string) {
+func reportResources(p *Pass, fields map[string]any, path string) {
 	for _, key := range []string{"resources", "inputs", "outputs"} {
 		switch value := fields[key].(type) {
 		case nil:

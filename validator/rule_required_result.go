@@ -24,7 +24,7 @@ func checkRequiredResult(_ context.Context, p *Pass) {
 		return
 	}
 	results := r.FieldsList(spec, "results")
-	for _, want := range p.Policy.Trust.RequiredResults {
+	for _, want := range policyOf[TrustPolicy](p).RequiredResults {
 		named := func(result map[string]any) bool { return matchesAny([]string{want}, r.Text(result, "name")) }
 		if !slices.ContainsFunc(results, named) {
 			p.Report(at+".results", "the pipeline has no result %.63q, which this cluster requires of every pipeline: add it", want)

@@ -23,7 +23,7 @@ Pipeline, passes: it may run it.`,
 }
 
 func checkRequiredTask(_ context.Context, p *Pass) {
-	required := p.Policy.Trust.RequiredTasks
+	required := policyOf[TrustPolicy](p).RequiredTasks
 	spec, at := pipelineIn(p)
 	if spec == nil || len(required) == 0 {
 		return

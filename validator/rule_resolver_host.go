@@ -14,7 +14,7 @@ resolver has memory for (CVE-2026-40924, GHSA-m2cx-gpqf-qf74; fixed in v1.11.1).
 }
 
 func checkResolverHost(_ context.Context, p *Pass) {
-	hosts := p.Policy.Trust.ResolverHosts
+	hosts := policyOf[TrustPolicy](p).ResolverHosts
 	for _, s := range sourcesIn(p) {
 		for _, a := range s.addresses() {
 			if _, host, ok := a.parts(); ok && len(hosts) > 0 && !matchesAny(hosts, host) {

@@ -16,7 +16,7 @@ does. The field bundle of v1beta1 counts as the resolver bundles.`,
 }
 
 func checkResolverNotAllowed(_ context.Context, p *Pass) {
-	allowed, banned := p.Policy.Trust.Resolvers, p.Policy.Trust.BannedResolvers
+	allowed, banned := policyOf[TrustPolicy](p).Resolvers, policyOf[TrustPolicy](p).BannedResolvers
 	for _, s := range sourcesIn(p) {
 		resolver, path := s.Resolver, s.Path+".resolver"
 		if s.Bundle != "" {

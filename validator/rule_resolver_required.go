@@ -23,7 +23,7 @@ func checkResolverRequired(_ context.Context, p *Pass) {
 	for _, s := range sourcesIn(p) {
 		switch {
 		case s.Kind == "StepAction" || s.Resolver != "" || s.Bundle != "":
-		case s.Inline && !p.Policy.Trust.AllowInline:
+		case s.Inline && !policyOf[TrustPolicy](p).AllowInline:
 			p.Report(s.Path, "the %s is written out here, and this cluster takes those alone that a resolver fetches: put it into a bundle or repository and refer to it", s.Kind)
 		case s.Name != "":
 			p.Report(s.Path, "%s %.63q is one of the namespace, and this cluster takes those alone that a resolver fetches: refer to it by resolver", s.Kind, s.Name)

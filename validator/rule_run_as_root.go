@@ -16,7 +16,7 @@ Kaniko has to be root in its container; except it with a reason.`,
 }
 
 func checkRunAsRoot(_ context.Context, p *Pass) {
-	for _, c := range secEnds(p) {
+	for _, c := range finalContainers(p) {
 		if user, is := number(c.security("runAsUser", true)); is && user == 0 {
 			p.Report(c.Path+".securityContext", "%s runs as root, since runAsUser is 0: give it another number", c.Unit)
 			continue

@@ -18,7 +18,7 @@ author has fixed, such as where a build is published, its runs shall not change.
 
 func checkRunParamNotAllowed(_ context.Context, p *Pass) {
 	var r object.Reader
-	allowed := p.Policy.Trust.RunParams
+	allowed := policyOf[TrustPolicy](p).RunParams
 	if len(allowed) == 0 {
 		return
 	}

@@ -22,9 +22,9 @@ of default-pod-template. An empty list allows all.`,
 }
 
 func checkRuntimeClass(_ context.Context, p *Pass) {
-	allowed := p.Policy.Security.Pods.RuntimeClasses
+	allowed := policyOf[SecurityPolicy](p).Pods.RuntimeClasses
 	var r object.Reader
-	for _, template := range secPodTemplates(p) {
+	for _, template := range podTemplatesIn(p) {
 		name := r.Text(template.Fields, "runtimeClassName")
 		if len(allowed) > 0 && name != "" && !expression.Any(name) && !matchesAny(allowed, name) {
 			p.Report(template.Path+".runtimeClassName", "RuntimeClass %q is not in validator.policy.security.pods.runtimeClasses: name one of those, or have the list extended", name)

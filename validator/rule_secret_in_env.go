@@ -22,9 +22,9 @@ workspace only who opens it reads. The Tekton catalog asks for the same
 }
 
 func checkSecretInEnv(_ context.Context, p *Pass) {
-	places := secPodTemplates(p)
-	for _, c := range secContainers(p) {
-		places = append(places, c.secPlace)
+	places := podTemplatesIn(p)
+	for _, c := range containersIn(p) {
+		places = append(places, c.place)
 	}
 	var r object.Reader
 	const remedy = "which all that it starts inherits and may print: bind the Secret as a workspace and read the file"

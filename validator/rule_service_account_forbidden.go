@@ -22,11 +22,11 @@ default. An empty list allows all.`,
 }
 
 func checkServiceAccountForbidden(_ context.Context, p *Pass) {
-	allowed := p.Policy.Security.Accounts.Allowed
+	allowed := policyOf[SecurityPolicy](p).Accounts.Allowed
 	if len(allowed) == 0 {
 		return
 	}
-	for _, account := range secAccounts(p) {
+	for _, account := range accountsIn(p) {
 		name := cmp.Or(account.Value, "default")
 		if !expression.Any(name) && !matchesAny(allowed, name) {
 			p.Report(account.Path, "ServiceAccount %q is not in validator.policy.security.accounts.allowed: name one of those, or have the list extended", name)

@@ -30,13 +30,13 @@ func checkServiceAccountToken(_ context.Context, p *Pass) {
 	settings, ok := object.SettingsOf(p.Object)
 	var r object.Reader
 	account := cmp.Or(r.Text(settings.Fields, "serviceAccountName"), "default")
-	if !ok || matchesAny(p.Policy.Security.Accounts.WithToken, account) {
+	if !ok || matchesAny(policyOf[SecurityPolicy](p).Accounts.WithToken, account) {
 		return
 	}
 	if own := r.Fields(settings.Fields, "podTemplate"); own["automountServiceAccountToken"] != false {
 		p.Report(settings.Path+".podTemplate", "every step of this run %s", remedy)
 	}
-	for _, template := range secPodTemplates(p) {
+	for _, template := range podTemplatesIn(p) {
 		if template.Path != settings.Path+".podTemplate" && r.Flag(template.Fields, "automountServiceAccountToken") {
 			p.Report(template.Path+".automountServiceAccountToken", "this task %s", remedy)
 		}

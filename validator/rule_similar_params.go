@@ -18,26 +18,26 @@ Tekton takes them for two. Whoever gives one and forgets the other gets its defa
 	Check: checkSimilarParams,
 }
 
-// graphPlainName is a name without what people mix up in it.
-var graphPlainName = strings.NewReplacer("-", "", "_", "")
+// plainName is a name without what people mix up in it.
+var plainName = strings.NewReplacer("-", "", "_", "")
 
 func checkSimilarParams(_ context.Context, p *Pass) {
 	var r object.Reader
 	if p.Kind.Kind == "TaskRun" || p.Kind.Kind == "PipelineRun" {
-		p.reportSimilar(graphItems(r.Fields(p.Object, "spec"), "spec", "params"))
+		reportSimilar(p, itemsIn(r.Fields(p.Object, "spec"), "spec", "params"))
 	}
-	for _, s := range graphSpecsIn(p) {
-		p.reportSimilar(graphItems(s.Fields, s.Path, "params"))
+	for _, s := range specificationsIn(p) {
+		reportSimilar(p, itemsIn(s.Fields, s.Path, "params"))
 		for _, task := range s.tasks() {
-			p.reportSimilar(graphItems(task.Fields, task.Path, "params"))
+			reportSimilar(p, itemsIn(task.Fields, task.Path, "params"))
 		}
 	}
 }
 
-func (p *Pass) reportSimilar(params []graphItem) {
+func reportSimilar(p *Pass, params []namedItem) {
 	seen := map[string]string{}
 	for _, param := range params {
-		plain := strings.ToLower(graphPlainName.Replace(param.Name))
+		plain := strings.ToLower(plainName.Replace(param.Name))
 		if other, is := seen[plain]; is && other != param.Name {
 			p.Report(param.Path+".name", "the parameters %q and %q are two for Tekton and one for most readers: rename or remove one of them", other, param.Name)
 		}

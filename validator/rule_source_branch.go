@@ -26,7 +26,7 @@ const branchOfPipelinesAsCode = "pipelinesascode.tekton.dev/branch"
 
 func checkSourceBranch(_ context.Context, p *Pass) {
 	var r object.Reader
-	branches, keys := p.Policy.Trust.Branches, p.Policy.Trust.BranchKeys
+	branches, keys := policyOf[TrustPolicy](p).Branches, policyOf[TrustPolicy](p).BranchKeys
 	if len(branches) == 0 {
 		return
 	}

@@ -19,7 +19,7 @@ and does not look into a TriggerTemplate.`,
 }
 
 func checkTaskCycle(_ context.Context, p *Pass) {
-	for _, s := range graphSpecsIn(p) {
+	for _, s := range specificationsIn(p) {
 		needs, paths := map[string][]string{}, map[string]string{}
 		var order []string
 		for _, task := range s.tasks() {
@@ -27,23 +27,23 @@ func checkTaskCycle(_ context.Context, p *Pass) {
 				continue
 			}
 			order, paths[task.Name] = append(order, task.Name), task.Path
-			needs[task.Name] = append(needs[task.Name], graphWaitsFor(task)...)
+			needs[task.Name] = append(needs[task.Name], waitsFor(task)...)
 		}
-		if cycle := graphCycleIn(order, needs); cycle != nil {
+		if cycle := cycleIn(order, needs); cycle != nil {
 			p.Report(paths[cycle[0]], "these tasks wait for one another, so none could ever start: %s: remove one of the runAfter or results",
 				strings.Join(cycle, " → "))
 		}
 	}
 }
 
-// graphWaitsFor returns the names of the tasks that must be done before a task starts.
-func graphWaitsFor(task graphTask) []string {
+// waitsFor returns the names of the tasks that must be done before a task starts.
+func waitsFor(task pipelineTask) []string {
 	var names []string
-	for _, named := range graphAfter(task) {
+	for _, named := range runAfterOf(task) {
 		names = append(names, named.Value)
 	}
 	for _, key := range []string{"params", "matrix", "when"} {
-		for _, use := range graphUsesIn(map[string]any{key: task.Fields[key]}, "", false, nil, "tasks") {
+		for _, use := range usagesIn(map[string]any{key: task.Fields[key]}, "", false, nil, "tasks") {
 			if len(use.Parts) > 3 && use.Parts[2] == "results" {
 				names = append(names, use.Parts[1])
 			}
@@ -52,9 +52,9 @@ func graphWaitsFor(task graphTask) []string {
 	return names
 }
 
-// graphCycleIn returns a circle, its first name again at its end, or nil. Names that are
+// cycleIn returns a circle, its first name again at its end, or nil. Names that are
 // not in order have no needs.
-func graphCycleIn(order []string, needs map[string][]string) []string {
+func cycleIn(order []string, needs map[string][]string) []string {
 	done := map[string]bool{}
 	var visit func(name string, trail []string) []string
 	visit = func(name string, trail []string) []string {

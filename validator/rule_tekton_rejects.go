@@ -28,7 +28,7 @@ are found as well: switch the rule off there.`,
 }
 
 func checkTektonRejects(ctx context.Context, p *Pass) {
-	if p.Template == nil && !p.Offline && !p.Policy.Graph.ValidateAll {
+	if p.Template == nil && !p.Offline && !policyOf[GraphPolicy](p).ValidateAll {
 		return
 	}
 	empty, known := tektonTypes[p.Kind]

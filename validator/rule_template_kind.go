@@ -26,7 +26,7 @@ What holds for the whole cluster is that of template-privilege.`,
 var defaultTemplateKinds = []string{"TaskRun.tekton.dev", "PipelineRun.tekton.dev", "CustomRun.tekton.dev"}
 
 func checkTemplateKind(_ context.Context, p *Pass) {
-	allowed, own := p.Policy.Triggers.TemplateKinds, len(p.Policy.Triggers.TemplateKinds) > 0
+	allowed, own := policyOf[TriggerPolicy](p).TemplateKinds, len(policyOf[TriggerPolicy](p).TemplateKinds) > 0
 	if !own {
 		allowed = defaultTemplateKinds
 	}

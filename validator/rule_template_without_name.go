@@ -35,14 +35,14 @@ func checkTemplateWithoutName(_ context.Context, p *Pass) {
 		case name == "" && prefix == "":
 			p.Report(t.Path+".metadata", "this %s has no name, so the API server refuses it for every event: give it a generateName, such as build-", t.call())
 		case name != "":
-			p.nameFits(t, "name", name, false)
+			nameFits(p, t, "name", name, false)
 		default:
-			p.nameFits(t, "generateName", prefix, true)
+			nameFits(p, t, "generateName", prefix, true)
 		}
 	}
 }
 
-func (p *Pass) nameFits(t templated, field, name string, prefix bool) {
+func nameFits(p *Pass, t templated, field, name string, prefix bool) {
 	problems := apivalidation.NameIsDNSSubdomain(templateFilled(name), prefix)
 	if len(problems) == 0 || rolesName(t) {
 		return

@@ -18,22 +18,22 @@ An object that gives no timeout passes: Tekton's config-defaults has one for it.
 }
 
 func checkTimeoutTooLong(_ context.Context, p *Pass) {
-	most := p.Policy.Security.Limits.Timeout.Duration
+	most := policyOf[SecurityPolicy](p).Limits.Timeout.Duration
 	if most == 0 {
 		return
 	}
-	for _, timeout := range limitTimeouts(p) {
+	for _, timeout := range timeoutsIn(p) {
 		switch {
 		case timeout.Value > most:
-			p.Report(timeout.Path, "a timeout of %s is longer than the %s of validator.policy.security.limits.timeout: write a shorter one", limitText(timeout.Value), limitText(most))
+			p.Report(timeout.Path, "a timeout of %s is longer than the %s of validator.policy.security.limits.timeout: write a shorter one", durationText(timeout.Value), durationText(most))
 		case timeout.Whole && timeout.Value == 0:
-			p.Report(timeout.Path, "a timeout of 0 is none, and validator.policy.security.limits.timeout allows %s: write one", limitText(most))
+			p.Report(timeout.Path, "a timeout of 0 is none, and validator.policy.security.limits.timeout allows %s: write one", durationText(most))
 		}
 	}
 }
 
-// limitText is a time without its zero parts: 1h, not 1h0m0s.
-func limitText(d time.Duration) string {
+// durationText is a time without its zero parts: 1h, not 1h0m0s.
+func durationText(d time.Duration) string {
 	text := d.String()
 	for _, zero := range []string{"m0s", "h0m"} {
 		if len(text) > len(zero) && text[len(text)-len(zero):] == zero {

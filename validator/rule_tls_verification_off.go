@@ -40,15 +40,15 @@ var (
 
 func checkTLSVerificationOff(_ context.Context, p *Pass) {
 	const remedy = "so whoever is between can read the credentials and change what is fetched: mount the server's CA and name it instead"
-	for _, param := range secParams(p) {
+	for _, param := range allParams(p) {
 		if value, _ := param.Value.(string); value == "false" && tlsOffParam.MatchString(param.Name) && !tlsOffNegation.MatchString(param.Name) {
 			p.Report(param.Path, "parameter %q turns the verification of certificates off, %s", param.Name, remedy)
 		}
 	}
 	var r object.Reader
-	for _, c := range secContainers(p) {
-		for _, at := range secPrograms(c) {
-			if tlsOffFlag.MatchString(secUncommented(at.Value)) {
+	for _, c := range containersIn(p) {
+		for _, at := range programsOf(c) {
+			if tlsOffFlag.MatchString(uncommented(at.Value)) {
 				p.Report(at.Path, "%s does not verify the certificate of a server, %s", c.Unit, remedy)
 			}
 		}

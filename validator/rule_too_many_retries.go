@@ -16,14 +16,14 @@ by itself fails as often. Without the limit all pass.`,
 }
 
 func checkTooManyRetries(_ context.Context, p *Pass) {
-	most := p.Policy.Security.Limits.Retries
+	most := policyOf[SecurityPolicy](p).Limits.Retries
 	if most == nil {
 		return
 	}
-	places := secPipelineTasks(p)
+	places := pipelineTasksIn(p)
 	if p.Kind.Kind == "TaskRun" {
 		spec, _ := p.Object["spec"].(map[string]any)
-		places = append(places, secPlace{"spec", "this TaskRun", spec})
+		places = append(places, place{"spec", "this TaskRun", spec})
 	}
 	for _, at := range places {
 		if retries, is := number(at.Fields["retries"]); is && retries > int64(*most) {

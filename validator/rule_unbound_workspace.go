@@ -29,21 +29,21 @@ is left, though not for a Pipeline.`,
 
 func checkUnboundWorkspace(ctx context.Context, p *Pass) {
 	var r object.Reader
-	for _, call := range graphResolvedCalls(ctx, p) {
+	for _, call := range resolvedCalls(ctx, p) {
 		if call.Kind == "StepAction" {
 			continue
 		}
 		bound := map[string]bool{}
-		for _, binding := range graphItems(call.Fields, "", "workspaces") {
+		for _, binding := range itemsIn(call.Fields, "", "workspaces") {
 			bound[binding.Name] = true
 		}
-		for _, workspace := range graphItems(call.Target, "", "workspaces") {
+		for _, workspace := range itemsIn(call.Target, "", "workspaces") {
 			optional := r.Flag(workspace.Fields, "optional")
 			if optional || bound[workspace.Name] || call.Outer.workspaces[workspace.Name] {
 				continue
 			}
 			finding := p.Report(call.Path, "%s binds no workspace %q, which %s declares and which is not optional, so the run would fail: %s",
-				call.Unit, workspace.Name, call.target(), graphBindingFor(workspace.Name, call))
+				call.Unit, workspace.Name, call.target(), bindingFor(workspace.Name, call))
 			if call.Kind == "Task" {
 				finding.Severity = Warning
 			}
@@ -51,12 +51,12 @@ func checkUnboundWorkspace(ctx context.Context, p *Pass) {
 	}
 }
 
-// graphBindingFor is a remedy. Of the workspaces that the call binds for nothing one may be
+// bindingFor is a remedy. Of the workspaces that the call binds for nothing one may be
 // this one, misspelt.
-func graphBindingFor(name string, call graphCall) string {
-	declared := graphScope{}.with(call.Target).workspaces
+func bindingFor(name string, call callSite) string {
+	declared := scope{}.with(call.Target).workspaces
 	var names []string
-	for _, binding := range graphItems(call.Fields, "", "workspaces") {
+	for _, binding := range itemsIn(call.Fields, "", "workspaces") {
 		if !declared[binding.Name] {
 			names = append(names, binding.Name)
 		}

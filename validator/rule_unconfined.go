@@ -19,9 +19,9 @@ Pod Security's level baseline refuses each of them.`,
 }
 
 func checkUnconfined(_ context.Context, p *Pass) {
-	places := secPodTemplates(p)
-	for _, c := range secContainers(p) {
-		places = append(places, c.secPlace)
+	places := podTemplatesIn(p)
+	for _, c := range containersIn(p) {
+		places = append(places, c.place)
 	}
 	var r object.Reader
 	for _, at := range places {

@@ -19,12 +19,12 @@ place, and with the name that may be meant.`,
 func checkUndeclaredTemplateParam(_ context.Context, p *Pass) {
 	for _, t := range templatesIn(p) {
 		for _, text := range t.texts() {
-			p.checkDeclared(t, text)
+			checkDeclared(p, t, text)
 		}
 	}
 }
 
-func (p *Pass) checkDeclared(t paramTemplate, text text) {
+func checkDeclared(p *Pass, t paramTemplate, text text) {
 	for _, name := range templateParamsOf(text.Value) {
 		if !t.declares(name) {
 			p.Report(text.Path, "$(tt.params.%s) is used, but %s has no such param: %s", name, t.Unit,

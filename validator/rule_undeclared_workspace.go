@@ -27,42 +27,42 @@ the Task fills it in; $(workspaces.x.bound) may ask for anything. Here-documents
 	Check: checkUndeclaredWorkspace,
 }
 
-// graphWorkspaceFields are what an expression says of a workspace. With bound, which is
+// workspaceFields are what an expression says of a workspace. With bound, which is
 // not among them, a Task may ask for one that is not declared.
-var graphWorkspaceFields = []string{"path", "claim", "volume"}
+var workspaceFields = []string{"path", "claim", "volume"}
 
 func checkUndeclaredWorkspace(_ context.Context, p *Pass) {
-	for _, s := range graphSpecsIn(p) {
+	for _, s := range specificationsIn(p) {
 		known := slices.Sorted(maps.Keys(s.Scope.workspaces))
 		for _, use := range s.uses("workspaces") {
 			name := use.Parts[1]
-			if len(use.Parts) != 3 || !slices.Contains(graphWorkspaceFields, use.Parts[2]) || s.Scope.workspaces[name] ||
-				slices.Contains(graphNamesOf(use.Task, "workspaces"), name) {
+			if len(use.Parts) != 3 || !slices.Contains(workspaceFields, use.Parts[2]) || s.Scope.workspaces[name] ||
+				slices.Contains(namesOf(use.Task, "workspaces"), name) {
 				continue
 			}
 			p.Report(use.Path, "%s refers to a workspace %q that nothing declares, so it is not filled in: %s",
-				use.Text, name, graphSuggest(name, known, "declare it in workspaces"))
+				use.Text, name, remedyFor(name, known, "declare it in workspaces"))
 		}
-		for _, item := range graphWorkspacesOfParts(s) {
+		for _, item := range workspacesOfParts(s) {
 			if !s.Scope.workspaces[item.Name] && !expression.Any(item.Name) {
 				p.Report(item.Path, "the workspace %q is not declared, so the run would fail: %s",
-					item.Name, graphSuggest(item.Name, known, "declare it in workspaces"))
+					item.Name, remedyFor(item.Name, known, "declare it in workspaces"))
 			}
 		}
 	}
 }
 
-// graphWorkspacesOfParts returns those that the steps, sidecars or tasks of a
+// workspacesOfParts returns those that the steps, sidecars or tasks of a
 // specification name; the path is that of the name.
-func graphWorkspacesOfParts(s graphSpec) []graphItem {
+func workspacesOfParts(s specification) []namedItem {
 	var r object.Reader
-	var found []graphItem
+	var found []namedItem
 	for _, list := range []string{"steps", "sidecars", "tasks", "finally"} {
 		if (s.Kind == "Pipeline") != (list == "tasks" || list == "finally") {
 			continue
 		}
 		for i, part := range r.FieldsList(s.Fields, list) {
-			for _, item := range graphItems(part, fmt.Sprintf("%s.%s[%d]", s.Path, list, i), "workspaces") {
+			for _, item := range itemsIn(part, fmt.Sprintf("%s.%s[%d]", s.Path, list, i), "workspaces") {
 				item.Path += ".name"
 				if other := r.Text(item.Fields, "workspace"); other != "" && s.Kind == "Pipeline" {
 					item.Path, item.Name = item.Path[:len(item.Path)-len("name")]+"workspace", other

@@ -27,7 +27,7 @@ are passed over: they may hold another object.`,
 }
 
 func checkUndefinedParam(_ context.Context, p *Pass) {
-	for _, s := range graphSpecsIn(p) {
+	for _, s := range specificationsIn(p) {
 		known := slices.Sorted(maps.Keys(s.Scope.params))
 		for _, use := range s.uses("params") {
 			name := use.Parts[1]
@@ -37,26 +37,26 @@ func checkUndefinedParam(_ context.Context, p *Pass) {
 			case dotted || strings.HasPrefix(name, "["):
 			case !declared:
 				p.Report(use.Path, "%s refers to a parameter %q that nothing declares, so it is not filled in: %s",
-					use.Text, name, graphSuggest(name, known, "declare it in params"))
+					use.Text, name, remedyFor(name, known, "declare it in params"))
 			case len(use.Parts) > 2 && !strings.HasPrefix(use.Parts[2], "["):
-				keys, certain := graphKeysOf(declarations)
+				keys, certain := keysOf(declarations)
 				if certain && !slices.Contains(keys, use.Parts[2]) {
 					p.Report(use.Path, "%s is not filled in, since parameter %q has no key %q: %s",
-						use.Text, name, use.Parts[2], graphSuggest(use.Parts[2], keys, "declare it as an object with this key in properties"))
+						use.Text, name, use.Parts[2], remedyFor(use.Parts[2], keys, "declare it as an object with this key in properties"))
 				}
 			}
 		}
 	}
 }
 
-// graphKeysOf returns the keys that a parameter has by what is known of it. It reports
+// keysOf returns the keys that a parameter has by what is known of it. It reports
 // false where a value may bring others.
-func graphKeysOf(known []map[string]any) ([]string, bool) {
+func keysOf(known []map[string]any) ([]string, bool) {
 	var r object.Reader
 	var keys []string
 	certain := len(known) > 0
 	for _, param := range known {
-		if param == nil || param["value"] != nil && graphValueType(param["value"]) != "object" {
+		if param == nil || param["value"] != nil && valueType(param["value"]) != "object" {
 			return nil, false
 		}
 		for _, part := range []string{"properties", "default", "value"} {
@@ -64,10 +64,10 @@ func graphKeysOf(known []map[string]any) ([]string, bool) {
 		}
 	}
 	slices.Sort(keys)
-	return slices.Compact(keys), certain && !r.Odd || graphAllPlain(known)
+	return slices.Compact(keys), certain && !r.Odd || allPlain(known)
 }
 
-// graphAllPlain tells whether all declarations are of strings or arrays.
-func graphAllPlain(known []map[string]any) bool {
-	return !slices.ContainsFunc(known, func(param map[string]any) bool { return graphDeclaredType(param) == "object" })
+// allPlain tells whether all declarations are of strings or arrays.
+func allPlain(known []map[string]any) bool {
+	return !slices.ContainsFunc(known, func(param map[string]any) bool { return declaredType(param) == "object" })
 }

@@ -24,51 +24,51 @@ The results of a step with a ref are those of its StepAction, and are passed ove
 }
 
 func checkUndefinedResult(_ context.Context, p *Pass) {
-	for _, s := range graphSpecsIn(p) {
+	for _, s := range specificationsIn(p) {
 		if s.Kind == "Pipeline" {
 			continue
 		}
-		declared := graphNamesOf(s.Fields, "results")
+		declared := namesOf(s.Fields, "results")
 		for _, use := range s.uses("results", "steps") {
 			switch {
 			case use.Parts[0] == "results" && len(use.Parts) == 3 && use.Parts[2] == "path" && !slices.Contains(declared, use.Parts[1]):
 				p.Report(use.Path, "%s refers to a result %q that is not declared, so it is not filled in: %s",
-					use.Text, use.Parts[1], graphSuggest(use.Parts[1], declared, "declare it in results"))
+					use.Text, use.Parts[1], remedyFor(use.Parts[1], declared, "declare it in results"))
 			case use.Parts[0] == "steps" && len(use.Parts) >= 4 && use.Parts[2] == "results":
-				p.mustHaveStepResult(s, use)
+				mustHaveStepResult(p, s, use)
 			}
 		}
-		p.checkOwnResults(s)
+		checkOwnResults(p, s)
 	}
 }
 
-// graphNamesOf returns the names in a list.
-func graphNamesOf(fields map[string]any, key string) []string {
+// namesOf returns the names in a list.
+func namesOf(fields map[string]any, key string) []string {
 	var names []string
-	for _, item := range graphItems(fields, "", key) {
+	for _, item := range itemsIn(fields, "", key) {
 		names = append(names, item.Name)
 	}
 	return names
 }
 
-func (p *Pass) mustHaveStepResult(s graphSpec, use graphUse) {
+func mustHaveStepResult(p *Pass, s specification, use usage) {
 	var r object.Reader
-	steps := graphItems(s.Fields, "", "steps")
-	at := slices.IndexFunc(steps, func(step graphItem) bool { return step.Name == use.Parts[1] })
+	steps := itemsIn(s.Fields, "", "steps")
+	at := slices.IndexFunc(steps, func(step namedItem) bool { return step.Name == use.Parts[1] })
 	if at < 0 {
 		p.Report(use.Path, "%s refers to a step %q that does not exist: %s", use.Text, use.Parts[1],
-			graphSuggest(use.Parts[1], graphNamesOf(s.Fields, "steps"), "correct the name"))
+			remedyFor(use.Parts[1], namesOf(s.Fields, "steps"), "correct the name"))
 		return
 	}
-	declared := graphNamesOf(steps[at].Fields, "results")
+	declared := namesOf(steps[at].Fields, "results")
 	if r.Fields(steps[at].Fields, "ref") == nil && !slices.Contains(declared, use.Parts[3]) {
 		p.Report(use.Path, "%s refers to a result %q that step %q does not declare: %s", use.Text, use.Parts[3], use.Parts[1],
-			graphSuggest(use.Parts[3], declared, "declare it in results of the step"))
+			remedyFor(use.Parts[3], declared, "declare it in results of the step"))
 	}
 }
 
 // checkOwnResults looks at what each step says of its own results.
-func (p *Pass) checkOwnResults(s graphSpec) {
+func checkOwnResults(p *Pass, s specification) {
 	var r object.Reader
 	parts := map[string]map[string]any{s.Path: s.Fields}
 	order := []string{s.Path}
@@ -80,11 +80,11 @@ func (p *Pass) checkOwnResults(s graphSpec) {
 		}
 	}
 	for _, path := range order {
-		declared := graphNamesOf(parts[path], "results")
-		for _, use := range graphUsesIn(parts[path], path, s.Run != nil, nil, "step") {
+		declared := namesOf(parts[path], "results")
+		for _, use := range usagesIn(parts[path], path, s.Run != nil, nil, "step") {
 			if len(use.Parts) == 4 && use.Parts[1] == "results" && use.Parts[3] == "path" && !slices.Contains(declared, use.Parts[2]) {
 				p.Report(use.Path, "%s refers to a result %q that this step does not declare, so it is not filled in: %s",
-					use.Text, use.Parts[2], graphSuggest(use.Parts[2], declared, "declare it in results of the step"))
+					use.Text, use.Parts[2], remedyFor(use.Parts[2], declared, "declare it in results of the step"))
 			}
 		}
 	}

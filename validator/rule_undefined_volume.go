@@ -26,42 +26,42 @@ $(…) in them are passed over.`,
 }
 
 func checkUndefinedVolume(_ context.Context, p *Pass) {
-	for _, s := range graphSpecsIn(p) {
+	for _, s := range specificationsIn(p) {
 		if s.Kind != "Task" {
 			continue
 		}
-		known := slices.Concat(graphNamesOf(s.Fields, "volumes"), graphPodTemplateVolumes(s.Run))
+		known := slices.Concat(namesOf(s.Fields, "volumes"), podTemplateVolumes(s.Run))
 		if slices.ContainsFunc(known, expression.Any) {
 			continue
 		}
-		for _, mount := range graphMountsIn(s) {
+		for _, mount := range mountsIn(s) {
 			if !slices.Contains(known, mount.Name) && !expression.Any(mount.Name) && !strings.HasPrefix(mount.Name, "tekton-internal-") {
 				p.Report(mount.Path+".name", "there is no volume %q, so the Pod would be refused: %s",
-					mount.Name, graphSuggest(mount.Name, known, "add it to volumes, or declare a workspace"))
+					mount.Name, remedyFor(mount.Name, known, "add it to volumes, or declare a workspace"))
 			}
 		}
 	}
 }
 
-func graphMountsIn(s graphSpec) []graphItem {
+func mountsIn(s specification) []namedItem {
 	var r object.Reader
-	found := graphItems(r.Fields(s.Fields, "stepTemplate"), s.Path+".stepTemplate", "volumeMounts")
+	found := itemsIn(r.Fields(s.Fields, "stepTemplate"), s.Path+".stepTemplate", "volumeMounts")
 	for _, list := range []string{"steps", "sidecars"} {
 		for i, part := range r.FieldsList(s.Fields, list) {
-			found = append(found, graphItems(part, fmt.Sprintf("%s.%s[%d]", s.Path, list, i), "volumeMounts")...)
+			found = append(found, itemsIn(part, fmt.Sprintf("%s.%s[%d]", s.Path, list, i), "volumeMounts")...)
 		}
 	}
 	return found
 }
 
-// graphPodTemplateVolumes returns the names of all volumes that a run brings to any task.
-func graphPodTemplateVolumes(run map[string]any) []string {
+// podTemplateVolumes returns the names of all volumes that a run brings to any task.
+func podTemplateVolumes(run map[string]any) []string {
 	var r object.Reader
 	var names []string
 	places := append([]map[string]any{run, r.Fields(run, "taskRunTemplate")}, r.FieldsList(run, "taskRunSpecs")...)
 	for _, place := range places {
 		for _, key := range []string{"podTemplate", "taskPodTemplate"} {
-			names = append(names, graphNamesOf(r.Fields(place, key), "volumes")...)
+			names = append(names, namesOf(r.Fields(place, key), "volumes")...)
 		}
 	}
 	return names

@@ -22,31 +22,31 @@ look into a TriggerTemplate, and in scripts it leaves the expression as it stand
 }
 
 func checkUnknownTask(_ context.Context, p *Pass) {
-	for _, s := range graphSpecsIn(p) {
+	for _, s := range specificationsIn(p) {
 		var known []string
 		for _, task := range s.tasks() {
 			known = append(known, task.Name)
 		}
 		for _, task := range s.tasks() {
-			for _, named := range graphAfter(task) {
+			for _, named := range runAfterOf(task) {
 				if !slices.Contains(known, named.Value) && !expression.Any(named.Value) {
 					p.Report(named.Path, "the Pipeline has no task %q, after which %s would run: %s",
-						named.Value, task.unit(), graphSuggest(named.Value, known, "remove it, or add the task"))
+						named.Value, task.unit(), remedyFor(named.Value, known, "remove it, or add the task"))
 				}
 			}
 		}
-		for _, use := range graphPipelineUses(s) {
+		for _, use := range pipelineUsages(s) {
 			if len(use.Parts) > 2 && !slices.Contains(known, use.Parts[1]) {
 				p.Report(use.Path, "%s refers to a task %q that the Pipeline does not have: %s",
-					use.Text, use.Parts[1], graphSuggest(use.Parts[1], known, "correct the name, or add the task"))
+					use.Text, use.Parts[1], remedyFor(use.Parts[1], known, "correct the name, or add the task"))
 			}
 		}
 	}
 }
 
-// graphAfter returns the names in a task's runAfter, and in the from of its resources,
+// runAfterOf returns the names in a task's runAfter, and in the from of its resources,
 // which Tekton had before v0.46.
-func graphAfter(task graphTask) []text {
+func runAfterOf(task pipelineTask) []text {
 	var r object.Reader
 	found := textsIn(r.List(task.Fields, "runAfter"), task.Path+".runAfter")
 	for i, input := range r.FieldsList(r.Fields(task.Fields, "resources"), "inputs") {

@@ -23,13 +23,13 @@ brings, and custom tasks, are passed over.`,
 }
 
 func checkUnknownTaskResult(ctx context.Context, p *Pass) {
-	for _, s := range graphSpecsIn(p) {
-		uses := graphPipelineUses(s)
+	for _, s := range specificationsIn(p) {
+		uses := pipelineUsages(s)
 		if len(uses) == 0 {
 			continue
 		}
-		results := map[string]graphCall{}
-		for _, call := range graphResolvedCalls(ctx, p) {
+		results := map[string]callSite{}
+		for _, call := range resolvedCalls(ctx, p) {
 			results[call.Path] = call
 		}
 		for _, task := range s.tasks() {
@@ -37,32 +37,32 @@ func checkUnknownTaskResult(ctx context.Context, p *Pass) {
 			if !known || call.Kind != "Task" {
 				continue
 			}
-			p.mustHaveResults(task, call, uses)
+			mustHaveResults(p, task, call, uses)
 		}
 	}
 }
 
-func (p *Pass) mustHaveResults(task graphTask, call graphCall, uses []graphUse) {
-	declared := graphNamesOf(call.Target, "results")
+func mustHaveResults(p *Pass, task pipelineTask, call callSite, uses []usage) {
+	declared := namesOf(call.Target, "results")
 	for _, use := range uses {
 		if use.Parts[1] == task.Name && len(use.Parts) > 3 && use.Parts[2] == "results" && !slices.Contains(declared, use.Parts[3]) {
 			p.Report(use.Path, "%s refers to a result %q that %s does not declare, so the run would fail: %s",
-				use.Text, use.Parts[3], graphResultsOf(task, call), graphSuggest(use.Parts[3], declared, "declare it in its results"))
+				use.Text, use.Parts[3], resultsOf(task, call), remedyFor(use.Parts[3], declared, "declare it in its results"))
 		}
 	}
 }
 
-func graphResultsOf(task graphTask, call graphCall) string {
+func resultsOf(task pipelineTask, call callSite) string {
 	if call.Name == "" {
 		return task.unit()
 	}
 	return call.target() + " of " + task.unit()
 }
 
-// graphPipelineUses returns the expressions of a pipeline about its tasks, those in
+// pipelineUsages returns the expressions of a pipeline about its tasks, those in
 // taskSpecs too, to which results propagate. Those of pipelines within it and of custom
 // tasks are not among them, nor here-documents.
-func graphPipelineUses(s graphSpec) []graphUse {
+func pipelineUsages(s specification) []usage {
 	var r object.Reader
 	if s.Kind != "Pipeline" {
 		return nil
@@ -70,7 +70,7 @@ func graphPipelineUses(s graphSpec) []graphUse {
 	found := s.uses("tasks", "finally")
 	for _, task := range s.tasks() {
 		if !task.Custom {
-			found = append(found, graphUsesIn(r.Fields(task.Fields, "taskSpec"), task.Path+".taskSpec", true, nil, "tasks")...)
+			found = append(found, usagesIn(r.Fields(task.Fields, "taskSpec"), task.Path+".taskSpec", true, nil, "tasks")...)
 		}
 	}
 	return found

@@ -38,13 +38,13 @@ func checkUnterminatedExpression(_ context.Context, p *Pass) {
 		}
 	}
 	for _, t := range templatesIn(p) {
-		p.reportUnterminated(t.texts(), "tt.params", t.names)
+		reportUnterminated(p, t.texts(), "tt.params", t.names)
 	}
 	if p.Kind.Group == tektonGroup {
 		texts := specExpressions(p)
-		p.reportUnterminated(texts, "params", func() []string { return declaredParams(p.Object["spec"]) })
+		reportUnterminated(p, texts, "params", func() []string { return declaredParams(p.Object["spec"]) })
 		for _, root := range []string{"context", "workspaces", "results", "tasks", "steps"} {
-			p.reportUnterminated(texts, root, func() []string { return nil })
+			reportUnterminated(p, texts, root, func() []string { return nil })
 		}
 	}
 }
@@ -54,7 +54,7 @@ func checkUnterminatedExpression(_ context.Context, p *Pass) {
 var pipelinesVariable = regexp.MustCompile(`^(?:context\.(?:taskRun|pipelineRun|task|pipeline|pipelineTask)\.[A-Za-z-]+|workspaces\.[\w-]+\.(?:path|bound|claim|volume)|` +
 	`results\.[\w-]+\.path|tasks\.[\w-]+\.(?:results\..+|status|reason)|steps\.[\w-]+\.results\..+)$`)
 
-func (p *Pass) reportUnterminated(texts []text, root string, names func() []string) {
+func reportUnterminated(p *Pass, texts []text, root string, names func() []string) {
 	for _, t := range texts {
 		if isProseField(t.Path) {
 			continue

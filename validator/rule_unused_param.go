@@ -18,22 +18,22 @@ been deleted.`,
 }
 
 func checkUnusedParam(_ context.Context, p *Pass) {
-	for _, s := range graphSpecsIn(p) {
-		declared := graphItems(s.Fields, s.Path, "params")
+	for _, s := range specificationsIn(p) {
+		declared := itemsIn(s.Fields, s.Path, "params")
 		if len(declared) == 0 {
 			continue
 		}
 		texts := textsIn(s.Fields, "")
 		for _, param := range declared {
-			if !slices.ContainsFunc(texts, func(t text) bool { return graphMentions(t.Value, param.Name) }) {
+			if !slices.ContainsFunc(texts, func(t text) bool { return mentions(t.Value, param.Name) }) {
 				p.Report(param.Path, "parameter %q is declared and never used, so it has no effect whoever sets it: use it or remove it", param.Name)
 			}
 		}
 	}
 }
 
-// graphMentions tells whether a text may use a parameter.
-func graphMentions(text, name string) bool {
+// mentions tells whether a text may use a parameter.
+func mentions(text, name string) bool {
 	for _, form := range []string{"params." + name, `params["` + name, "params['" + name} {
 		if strings.Contains(text, form) {
 			return true

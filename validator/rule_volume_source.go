@@ -30,37 +30,37 @@ passes.`,
 
 func checkVolumeSource(_ context.Context, p *Pass) {
 	var r object.Reader
-	places := secVolumes(p)
-	if secIsRun(p) {
-		places = append(places, secListed(r.FieldsList(r.Fields(p.Object, "spec"), "workspaces"), "spec.workspaces", "workspace")...)
+	places := volumesIn(p)
+	if isRun(p) {
+		places = append(places, placesIn(r.FieldsList(r.Fields(p.Object, "spec"), "workspaces"), "spec.workspaces", "workspace")...)
 	}
 	for _, at := range places {
-		p.judgeSource(at)
+		judgeSource(p, at)
 	}
 }
 
 // volumeSourceKeys are the fields of a volume or binding that are no source.
 var volumeSourceKeys = []string{"name", "subPath", "readOnly"}
 
-func (p *Pass) judgeSource(at secPlace) {
+func judgeSource(p *Pass, at place) {
 	var r object.Reader
-	policy := p.Policy.Security.Sources
+	policy := policyOf[SecurityPolicy](p).Sources
 	for _, kind := range slices.Sorted(maps.Keys(at.Fields)) {
 		if len(policy.Kinds) > 0 && at.Fields[kind] != nil && !slices.Contains(volumeSourceKeys, kind) && !slices.Contains(policy.Kinds, kind) {
 			p.Report(join(at.Path, kind), "%s is of kind %s, which validator.policy.security.sources.kinds does not list: use one of those, or have the list extended", at.Unit, kind)
 		}
 	}
-	p.judgeSourceName(at, "secret", "secretName", "secrets", policy.Secrets)
-	p.judgeSourceName(at, "configMap", "name", "configMaps", policy.ConfigMaps)
-	p.judgeSourceName(at, "persistentVolumeClaim", "claimName", "claims", policy.Claims)
-	for _, part := range secListed(r.FieldsList(r.Fields(at.Fields, "projected"), "sources"), at.Path+".projected.sources", "source") {
+	judgeSourceName(p, at, "secret", "secretName", "secrets", policy.Secrets)
+	judgeSourceName(p, at, "configMap", "name", "configMaps", policy.ConfigMaps)
+	judgeSourceName(p, at, "persistentVolumeClaim", "claimName", "claims", policy.Claims)
+	for _, part := range placesIn(r.FieldsList(r.Fields(at.Fields, "projected"), "sources"), at.Path+".projected.sources", "source") {
 		part.Unit = at.Unit
-		p.judgeSourceName(part, "secret", "name", "secrets", policy.Secrets)
-		p.judgeSourceName(part, "configMap", "name", "configMaps", policy.ConfigMaps)
+		judgeSourceName(p, part, "secret", "name", "secrets", policy.Secrets)
+		judgeSourceName(p, part, "configMap", "name", "configMaps", policy.ConfigMaps)
 	}
 }
 
-func (p *Pass) judgeSourceName(at secPlace, kind, key, list string, allowed []string) {
+func judgeSourceName(p *Pass, at place, kind, key, list string, allowed []string) {
 	var r object.Reader
 	name := r.Text(r.Fields(at.Fields, kind), key)
 	if len(allowed) > 0 && name != "" && !expression.Any(name) && !matchesAny(allowed, name) {

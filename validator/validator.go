@@ -84,22 +84,6 @@ func (s Subject) Name() string {
 	return r.Text(meta, "generateName")
 }
 
-// Finding is one thing that is wrong with an object.
-type Finding struct {
-	Rule     string   // id of the rule
-	Severity Severity // how bad it is by itself
-	Mode     Mode     // what the configuration makes of it
-	Path     string   // where it is, such as "spec.triggers[0].template.ref"
-	Message  string   // one line: what is wrong, why it matters, how to mend it
-	Fix      []Edit   // what mends it for certain, if anything does
-	Others   bool     // whether another object that comes later would mend it
-}
-
-// String returns the finding as one line.
-func (f Finding) String() string {
-	return fmt.Sprintf("%s: %s (rule %s)", f.Path, f.Message, f.Rule)
-}
-
 // Outcome is the judgement of one object.
 type Outcome struct {
 	Findings []Finding  // by rule, in the order of the rules, then as they were found
@@ -115,10 +99,11 @@ func (o Outcome) In(mode Mode) []Finding {
 // Judge judges one object by the rules for its kind, and the objects that a
 // TriggerTemplate is to create by the rules for theirs.
 func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
-	j := &judgement{validator: v, cluster: remember(v.Cluster), namespace: subject.Namespace}
+	j := &judgement{validator: v, namespace: subject.Namespace}
 	j.exceptions = exceptionsOf(subject.Fields)
 	j.judge(ctx, &Pass{
-		Object: subject.Fields, Kind: subject.Kind, Namespace: subject.Namespace, Policy: &v.Config.Policy,
+		Object: subject.Fields, Kind: subject.Kind, Namespace: subject.Namespace,
+		Cluster: remember(v.Cluster), Registry: v.Registry, Offline: v.Offline, Now: v.now, Policies: v.Config.Policy.all(),
 	})
 	return j.out
 }
@@ -126,35 +111,28 @@ func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 // judgement is the work on one object.
 type judgement struct {
 	validator  *Validator
-	cluster    *memory
 	namespace  string
 	exceptions map[string]Exception
 	out        Outcome
 }
 
-func (j *judgement) judge(ctx context.Context, base *Pass) {
-	walked := map[string]any{}
+func (j *judgement) judge(ctx context.Context, pass *Pass) {
 	tekton := ""
 	if j.validator.Tekton != nil {
 		tekton = j.validator.Tekton()
 	}
-	var pass Pass
 	for _, rule := range j.validator.rules() {
 		mode := j.validator.Config.mode(rule, j.namespace, tekton)
-		if mode == Off || !rule.Handles(base.Kind) || (rule.Online && j.validator.Registry == nil) {
+		if mode == Off || !rule.Handles(pass.Kind) || (rule.Online && j.validator.Registry == nil) {
 			continue
 		}
-		pass = *base
-		pass.Cluster, pass.Registry, pass.Offline = j.cluster, j.validator.Registry, j.validator.Offline
-		pass.now, pass.rules = j.validator.now, identifiers
-		pass.rule, pass.mode, pass.walked = rule, mode, walked
-		rule.Check(ctx, &pass)
-		j.take(rule, pass.found)
-		for _, text := range pass.unknown {
+		found, unknown := pass.Judge(ctx, rule, mode)
+		j.take(rule, found)
+		for _, text := range unknown {
 			j.out.Unknown = append(j.out.Unknown, text+" (rule "+rule.ID+")")
 		}
 	}
-	for _, inner := range embedded(base) {
+	for _, inner := range embedded(pass) {
 		j.judge(ctx, inner)
 	}
 }
@@ -186,11 +164,6 @@ func (v *Validator) now() time.Time {
 		return time.Now()
 	}
 	return v.Now()
-}
-
-// Matches tells whether any rule is for this kind.
-func Matches(kind schema.GroupVersionKind) bool {
-	return slices.ContainsFunc(Rules, func(r *Rule) bool { return r.Handles(kind) })
 }
 
 // denial is what the user of kubectl reads: all findings, one per line.

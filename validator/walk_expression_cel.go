@@ -80,17 +80,17 @@ type compiledCEL struct {
 }
 
 // compileCEL compiles an expression of the object once for all rules.
-func (p *Pass) compileCEL(value string) (ast *cel.Ast, problem string) {
+func compileCEL(p *Pass, value string) (ast *cel.Ast, problem string) {
 	compiled := once(p, "cel "+value, func() []compiledCEL {
-		ast, problem := compileCEL(value)
+		ast, problem := compile(value)
 		return []compiledCEL{{ast, problem}}
 	})
 	return compiled[0].ast, compiled[0].problem
 }
 
-// compileCEL compiles an expression as Triggers would. The problem is one line, ""
+// compile compiles an expression as Triggers would. The problem is one line, ""
 // where there is none; a nil AST without a problem says that nothing can be told.
-func compileCEL(value string) (ast *cel.Ast, problem string) {
+func compile(value string) (ast *cel.Ast, problem string) {
 	defer func() {
 		if recover() != nil { // in the libraries
 			ast, problem = nil, ""

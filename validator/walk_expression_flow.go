@@ -246,8 +246,8 @@ func placesOfStep(at string, fields map[string]any, name string) []paramPlace {
 	case r.Text(fields, "script") != "" || len(words) == 0: // arguments of a script are only its own
 	case shell:
 		places = append(places, paramPlace{words[code].Path, useScript, "the shell command of " + name, words[code].Value})
-	case isKanikoStep(fields, words):
-		places = append(places, kanikoPlaces(words, name)...)
+	case runsKaniko(fields, words):
+		places = append(places, destinationPlaces(words, name)...)
 		places = append(places, flagPlaces(words, "Kaniko's arguments in "+name)...)
 	case path.Base(words[0].Value) == "git":
 		places = append(places, flagPlaces(words[1:], "git's arguments in "+name)...)
@@ -299,13 +299,13 @@ func codeAmong(words []text) (int, bool) {
 	return 0, false
 }
 
-func isKanikoStep(fields map[string]any, words []text) bool {
+func runsKaniko(fields map[string]any, words []text) bool {
 	image, _ := fields["image"].(string)
 	return strings.Contains(image, "kaniko") || strings.HasPrefix(words[0].Value, "/kaniko/")
 }
 
-// kanikoPlaces are the values of --destination, in each of the forms that Kaniko takes.
-func kanikoPlaces(words []text, name string) []paramPlace {
+// destinationPlaces are the values of --destination, in each of the forms that Kaniko takes.
+func destinationPlaces(words []text, name string) []paramPlace {
 	var places []paramPlace
 	for i, word := range words {
 		flag, value, joined := strings.Cut(word.Value, "=")

@@ -14,25 +14,25 @@ import (
 	"github.com/tekgate/tekgate/internal/suggest"
 )
 
-// graphScope is what a specification may refer to. In a run, and in a Pipeline's
+// scope is what a specification may refer to. In a run, and in a Pipeline's
 // taskSpec, that is more than it declares: Tekton propagates parameters and
 // workspaces to what is written out (docs/pipelineruns.md, "Propagated Parameters").
-type graphScope struct {
+type scope struct {
 	params     map[string][]map[string]any // declarations and given values, by name
 	workspaces map[string]bool
 }
 
 // with is a scope and what some fields declare or give.
-func (s graphScope) with(fields map[string]any) graphScope {
+func (s scope) with(fields map[string]any) scope {
 	var r object.Reader
-	wider := graphScope{maps.Clone(s.params), maps.Clone(s.workspaces)}
+	wider := scope{maps.Clone(s.params), maps.Clone(s.workspaces)}
 	if wider.params == nil {
-		wider = graphScope{map[string][]map[string]any{}, map[string]bool{}}
+		wider = scope{map[string][]map[string]any{}, map[string]bool{}}
 	}
-	for _, item := range graphItems(fields, "", "params") {
+	for _, item := range itemsIn(fields, "", "params") {
 		wider.params[item.Name] = append(slices.Clip(wider.params[item.Name]), item.Fields)
 	}
-	for _, item := range graphMatrixParams(fields) {
+	for _, item := range matrixParams(fields) {
 		wider.params[item.Name] = append(slices.Clip(wider.params[item.Name]), nil)
 	}
 	for _, workspace := range r.FieldsList(fields, "workspaces") {
@@ -41,22 +41,22 @@ func (s graphScope) with(fields map[string]any) graphScope {
 	return wider
 }
 
-// graphItem is an item of a list of things that have names.
-type graphItem struct {
+// namedItem is an item of a list of things that have names.
+type namedItem struct {
 	Path   string
 	Name   string
 	Fields map[string]any
 }
 
-// graphItems returns those of a list that are objects with a name. Of params it also
+// itemsIn returns those of a list that are objects with a name. Of params it also
 // returns those of v1alpha1, which stood in inputs.
-func graphItems(fields map[string]any, path, key string) []graphItem {
+func itemsIn(fields map[string]any, path, key string) []namedItem {
 	var r object.Reader
-	var found []graphItem
+	var found []namedItem
 	add := func(in map[string]any, at string) {
 		for i, item := range r.FieldsList(in, key) {
 			if name := r.Text(item, "name"); name != "" {
-				found = append(found, graphItem{fmt.Sprintf("%s[%d]", join(at, key), i), name, item})
+				found = append(found, namedItem{fmt.Sprintf("%s[%d]", join(at, key), i), name, item})
 			}
 		}
 	}
@@ -67,60 +67,60 @@ func graphItems(fields map[string]any, path, key string) []graphItem {
 	return found
 }
 
-// graphMatrixParams returns the params of a task's matrix, those of include too.
-func graphMatrixParams(fields map[string]any) []graphItem {
+// matrixParams returns the params of a task's matrix, those of include too.
+func matrixParams(fields map[string]any) []namedItem {
 	var r object.Reader
 	matrix := r.Fields(fields, "matrix")
-	found := graphItems(matrix, "matrix", "params")
+	found := itemsIn(matrix, "matrix", "params")
 	for _, include := range r.FieldsList(matrix, "include") {
-		found = append(found, graphItems(include, "matrix.include", "params")...)
+		found = append(found, itemsIn(include, "matrix.include", "params")...)
 	}
 	return found
 }
 
-// graphSpec is a specification that is written out.
-type graphSpec struct {
+// specification is a specification that is written out.
+type specification struct {
 	Path   string // such as "spec.taskSpec"
 	Kind   string // Task, StepAction or Pipeline
 	Fields map[string]any
-	Scope  graphScope     // all that it may refer to
-	Outer  graphScope     // that of it which it does not declare itself
+	Scope  scope          // all that it may refer to
+	Outer  scope          // that of it which it does not declare itself
 	Run    map[string]any // the specification of the run in which it stands, nil elsewhere
 }
 
-// graphSpecsIn returns every specification in an object, those of custom tasks left
+// specificationsIn returns every specification in an object, those of custom tasks left
 // out.
-func graphSpecsIn(p *Pass) []graphSpec {
-	return once(p, "graphSpecsIn", func() []graphSpec { return walkGraphSpecsIn(p) })
+func specificationsIn(p *Pass) []specification {
+	return once(p, "specificationsIn", func() []specification { return walkSpecifications(p) })
 }
 
-func walkGraphSpecsIn(p *Pass) []graphSpec {
+func walkSpecifications(p *Pass) []specification {
 	var r object.Reader
 	spec := r.Fields(p.Object, "spec")
 	switch p.Kind.Kind {
 	case "Task", "ClusterTask":
-		return newGraphSpecs(graphSpec{Path: "spec", Kind: "Task", Fields: spec})
+		return withInner(specification{Path: "spec", Kind: "Task", Fields: spec})
 	case "StepAction", "Pipeline":
-		return newGraphSpecs(graphSpec{Path: "spec", Kind: p.Kind.Kind, Fields: spec})
+		return withInner(specification{Path: "spec", Kind: p.Kind.Kind, Fields: spec})
 	case "TaskRun":
-		return newGraphSpecs(graphSpec{
-			Path: "spec.taskSpec", Kind: "Task", Fields: r.Fields(spec, "taskSpec"), Outer: graphScope{}.with(spec), Run: spec,
+		return withInner(specification{
+			Path: "spec.taskSpec", Kind: "Task", Fields: r.Fields(spec, "taskSpec"), Outer: scope{}.with(spec), Run: spec,
 		})
 	case "PipelineRun":
-		return newGraphSpecs(graphSpec{
-			Path: "spec.pipelineSpec", Kind: "Pipeline", Fields: r.Fields(spec, "pipelineSpec"), Outer: graphScope{}.with(spec), Run: spec,
+		return withInner(specification{
+			Path: "spec.pipelineSpec", Kind: "Pipeline", Fields: r.Fields(spec, "pipelineSpec"), Outer: scope{}.with(spec), Run: spec,
 		})
 	}
 	return nil
 }
 
-func newGraphSpecs(spec graphSpec) []graphSpec {
+func withInner(spec specification) []specification {
 	if spec.Fields == nil {
 		return nil
 	}
 	var r object.Reader
 	spec.Scope = spec.Outer.with(spec.Fields)
-	found := []graphSpec{spec}
+	found := []specification{spec}
 	if spec.Kind != "Pipeline" {
 		return found
 	}
@@ -130,7 +130,7 @@ func newGraphSpecs(spec graphSpec) []graphSpec {
 		}
 		for _, kind := range []string{"Task", "Pipeline"} {
 			key := strings.ToLower(kind) + "Spec"
-			found = append(found, newGraphSpecs(graphSpec{
+			found = append(found, withInner(specification{
 				Path: task.Path + "." + key, Kind: kind, Fields: r.Fields(task.Fields, key),
 				Outer: spec.Scope.with(task.Fields), Run: spec.Run,
 			})...)
@@ -139,44 +139,44 @@ func newGraphSpecs(spec graphSpec) []graphSpec {
 	return found
 }
 
-// graphTask is a task of a pipeline.
-type graphTask struct {
-	graphItem
+// pipelineTask is a task of a pipeline.
+type pipelineTask struct {
+	namedItem
 	Final  bool
 	Custom bool // whether other programs than Tekton's run it
 }
 
 // tasks returns the tasks of a pipeline, then the finally tasks; also those without
 // a name.
-func (s graphSpec) tasks() []graphTask {
+func (s specification) tasks() []pipelineTask {
 	var r object.Reader
-	var found []graphTask
+	var found []pipelineTask
 	if s.Kind != "Pipeline" {
 		return nil
 	}
 	for _, list := range []string{"tasks", "finally"} {
 		for i, fields := range r.FieldsList(s.Fields, list) {
-			item := graphItem{fmt.Sprintf("%s.%s[%d]", s.Path, list, i), r.Text(fields, "name"), fields}
-			custom := graphIsCustom(r.Fields(fields, "taskRef")) || graphIsCustom(r.Fields(fields, "taskSpec"))
-			found = append(found, graphTask{item, list == "finally", custom})
+			item := namedItem{fmt.Sprintf("%s.%s[%d]", s.Path, list, i), r.Text(fields, "name"), fields}
+			custom := isCustom(r.Fields(fields, "taskRef")) || isCustom(r.Fields(fields, "taskSpec"))
+			found = append(found, pipelineTask{item, list == "finally", custom})
 		}
 	}
 	return found
 }
 
 // unit is how messages call a task.
-func (t graphTask) unit() string { return fmt.Sprintf("task %q", t.Name) }
+func (t pipelineTask) unit() string { return fmt.Sprintf("task %q", t.Name) }
 
-// graphIsCustom tells whether a taskRef or taskSpec is a custom task's.
-func graphIsCustom(fields map[string]any) bool {
+// isCustom tells whether a taskRef or taskSpec is a custom task's.
+func isCustom(fields map[string]any) bool {
 	var r object.Reader
 	version, kind := r.Text(fields, "apiVersion"), r.Text(fields, "kind")
 	return version != "" && !strings.HasPrefix(version, tektonGroup+"/") || !slices.Contains([]string{"", "Task", "ClusterTask"}, kind)
 }
 
-// graphCall is a place that makes use of a Task, Pipeline or StepAction: a run, a
+// callSite is a place that makes use of a Task, Pipeline or StepAction: a run, a
 // task of a pipeline, or a step. It gives params and workspaces.
-type graphCall struct {
+type callSite struct {
 	Path   string // where params stands: "spec" of a run
 	Ref    string // where it is named, such as "spec.taskRef"
 	Unit   string // how to call it: `task "build"`, "this TaskRun"
@@ -185,28 +185,28 @@ type graphCall struct {
 	Kind   string         // Task, Pipeline or StepAction
 	Name   string         // of the object, "" where it is written out
 	Target map[string]any // the specification, nil where it is not known
-	Outer  graphScope     // what propagates to one that is written out
+	Outer  scope          // what propagates to one that is written out
 }
 
 // target is how messages call what is called.
-func (c graphCall) target() string {
+func (c callSite) target() string {
 	if c.Name == "" {
 		return "its specification"
 	}
 	return fmt.Sprintf("%s %q", c.Kind, c.Name)
 }
 
-// graphCallsIn returns the calls of local objects by name, whose Target is not yet
+// callsIn returns the calls of local objects by name, whose Target is not yet
 // known, and of specifications that are written out. TaskRuns of a PipelineRun have
 // none: its controller has looked already.
-func graphCallsIn(p *Pass) []graphCall {
-	return once(p, "graphCallsIn", func() []graphCall { return walkGraphCallsIn(p) })
+func callsIn(p *Pass) []callSite {
+	return once(p, "callsIn", func() []callSite { return walkCalls(p) })
 }
 
-func walkGraphCallsIn(p *Pass) []graphCall {
+func walkCalls(p *Pass) []callSite {
 	var r object.Reader
 	spec := r.Fields(p.Object, "spec")
-	var calls []graphCall
+	var calls []callSite
 	if slices.ContainsFunc(runs, func(k schema.GroupVersionKind) bool { return k == p.Kind }) {
 		for _, owner := range r.FieldsList(r.Fields(p.Object, "metadata"), "ownerReferences") {
 			if r.Text(owner, "kind") == "PipelineRun" {
@@ -214,14 +214,14 @@ func walkGraphCallsIn(p *Pass) []graphCall {
 			}
 		}
 		kind := strings.TrimSuffix(p.Kind.Kind, "Run")
-		calls = append(calls, graphCall{Path: "spec", Unit: "this " + p.Kind.Kind, Fields: spec, Kind: kind}.ways(graphScope{})...)
+		calls = append(calls, callSite{Path: "spec", Unit: "this " + p.Kind.Kind, Fields: spec, Kind: kind}.ways(scope{})...)
 	}
-	for _, s := range graphSpecsIn(p) {
+	for _, s := range specificationsIn(p) {
 		for _, task := range s.tasks() {
 			if task.Custom {
 				continue
 			}
-			call := graphCall{Path: task.Path, Unit: task.unit(), Fields: task.Fields}
+			call := callSite{Path: task.Path, Unit: task.unit(), Fields: task.Fields}
 			call.Kind = "Task"
 			calls = append(calls, call.ways(s.Scope)...)
 			call.Kind = "Pipeline"
@@ -230,18 +230,18 @@ func walkGraphCallsIn(p *Pass) []graphCall {
 		calls = append(calls, s.stepCalls()...)
 	}
 	if expression.Any(p.Namespace) { // the objects to which names lead are only known at run time
-		calls = slices.DeleteFunc(calls, func(c graphCall) bool { return c.Name != "" })
+		calls = slices.DeleteFunc(calls, func(c callSite) bool { return c.Name != "" })
 	}
 	return calls
 }
 
 // ways returns the reference and the specification of a call, of which there should
 // be one.
-func (c graphCall) ways(outer graphScope) []graphCall {
+func (c callSite) ways(outer scope) []callSite {
 	var r object.Reader
-	var found []graphCall
+	var found []callSite
 	field := strings.ToLower(c.Kind)
-	if name, local := graphLocalName(r.Fields(c.Fields, field+"Ref"), c.Kind); local {
+	if name, local := localName(r.Fields(c.Fields, field+"Ref"), c.Kind); local {
 		c.Ref, c.Name = c.Path+"."+field+"Ref.name", name
 		found = append(found, c)
 	}
@@ -252,14 +252,14 @@ func (c graphCall) ways(outer graphScope) []graphCall {
 	return found
 }
 
-func (s graphSpec) stepCalls() []graphCall {
+func (s specification) stepCalls() []callSite {
 	var r object.Reader
-	var found []graphCall
+	var found []callSite
 	if s.Kind != "Task" {
 		return nil
 	}
 	for i, step := range r.FieldsList(s.Fields, "steps") {
-		name, local := graphLocalName(r.Fields(step, "ref"), "StepAction")
+		name, local := localName(r.Fields(step, "ref"), "StepAction")
 		if !local {
 			continue
 		}
@@ -268,15 +268,15 @@ func (s graphSpec) stepCalls() []graphCall {
 		if own := r.Text(step, "name"); own != "" {
 			unit = fmt.Sprintf("step %q", own)
 		}
-		found = append(found, graphCall{Path: path, Ref: path + ".ref.name", Unit: unit, Fields: step, Kind: "StepAction", Name: name})
+		found = append(found, callSite{Path: path, Ref: path + ".ref.name", Unit: unit, Fields: step, Kind: "StepAction", Name: name})
 	}
 	return found
 }
 
-// graphLocalName returns the name of an object in the same namespace to which a reference
+// localName returns the name of an object in the same namespace to which a reference
 // leads. It reports false for what a resolver or a bundle brings, for a custom task,
 // and for a name that is only known at run time.
-func graphLocalName(ref map[string]any, kind string) (string, bool) {
+func localName(ref map[string]any, kind string) (string, bool) {
 	var r object.Reader
 	name, own, version := r.Text(ref, "name"), r.Text(ref, "kind"), r.Text(ref, "apiVersion")
 	local := name != "" && r.Text(ref, "resolver") == "" && r.Text(ref, "bundle") == "" &&
@@ -285,16 +285,16 @@ func graphLocalName(ref map[string]any, kind string) (string, bool) {
 	return name, local
 }
 
-// graphResolvedCalls returns the calls whose specification is known. What cannot be looked
+// resolvedCalls returns the calls whose specification is known. What cannot be looked
 // up is passed over: missing-definition tells of it.
-func graphResolvedCalls(ctx context.Context, p *Pass) []graphCall {
-	return once(p, "graphResolvedCalls", func() []graphCall { return walkGraphResolvedCalls(ctx, p) })
+func resolvedCalls(ctx context.Context, p *Pass) []callSite {
+	return once(p, "resolvedCalls", func() []callSite { return walkResolvedCalls(ctx, p) })
 }
 
-func walkGraphResolvedCalls(ctx context.Context, p *Pass) []graphCall {
+func walkResolvedCalls(ctx context.Context, p *Pass) []callSite {
 	var r object.Reader
-	var found []graphCall
-	for _, call := range graphCallsIn(p) {
+	var found []callSite
+	for _, call := range callsIn(p) {
 		if call.Name != "" {
 			there, err := p.Cluster.Get(ctx, schema.GroupKind{Group: tektonGroup, Kind: call.Kind}, p.Namespace, call.Name)
 			if err != nil {
@@ -310,33 +310,33 @@ func walkGraphResolvedCalls(ctx context.Context, p *Pass) []graphCall {
 }
 
 // given returns the names of the params that a call gives, those of its matrix too.
-func (c graphCall) given() map[string]bool {
+func (c callSite) given() map[string]bool {
 	names := map[string]bool{}
-	for _, item := range slices.Concat(graphItems(c.Fields, c.Path, "params"), graphMatrixParams(c.Fields)) {
+	for _, item := range slices.Concat(itemsIn(c.Fields, c.Path, "params"), matrixParams(c.Fields)) {
 		names[item.Name] = true
 	}
 	return names
 }
 
-// graphUse is an expression in a text, taken apart.
-type graphUse struct {
+// usage is an expression in a text, taken apart.
+type usage struct {
 	Path  string          // of the text
 	Text  string          // of the expression
 	Parts expression.Path // params, image; "inputs" before params is left out
 	Task  map[string]any  // the task of a pipeline in which it stands, if it is in one
 }
 
-// graphUsesIn returns the expressions in some fields that have one of some roots. Texts for
+// usagesIn returns the expressions in some fields that have one of some roots. Texts for
 // readers alone are left out, and so are the fields that skip names. A here-document may hold another object's expressions, which
 // whoever applies that object wants untouched; with lenient it is left out too.
-func graphUsesIn(fields map[string]any, path string, lenient bool, skip []string, roots ...string) []graphUse {
-	var found []graphUse
+func usagesIn(fields map[string]any, path string, lenient bool, skip []string, roots ...string) []usage {
+	var found []usage
 	for _, key := range sortedKeys(fields) {
 		if slices.Contains(skip, key) {
 			continue
 		}
 		for _, t := range expressionsIn(fields[key], join(path, key)) {
-			if graphForReaders(t.Path) || lenient && strings.Contains(t.Value, "<<") {
+			if isForReaders(t.Path) || lenient && strings.Contains(t.Value, "<<") {
 				continue
 			}
 			for _, e := range expression.Find(t.Value) {
@@ -348,7 +348,7 @@ func graphUsesIn(fields map[string]any, path string, lenient bool, skip []string
 					parts = parts[1:]
 				}
 				if ok && len(parts) > 1 && slices.Contains(roots, parts[0]) {
-					found = append(found, graphUse{Path: t.Path, Text: e.Text, Parts: parts})
+					found = append(found, usage{Path: t.Path, Text: e.Text, Parts: parts})
 				}
 			}
 		}
@@ -356,23 +356,23 @@ func graphUsesIn(fields map[string]any, path string, lenient bool, skip []string
 	return found
 }
 
-// graphForReaders tells whether nothing depends on a text: descriptions, display names, and
+// isForReaders tells whether nothing depends on a text: descriptions, display names, and
 // what the combinations of a matrix are called.
-func graphForReaders(path string) bool {
+func isForReaders(path string) bool {
 	return strings.HasSuffix(path, ".description") || strings.HasSuffix(path, ".displayName") ||
 		strings.Contains(path, ".matrix.include[") && strings.HasSuffix(path, "].name")
 }
 
 // uses returns the expressions of a specification itself, not those of specifications
 // within it, nor those of custom tasks.
-func (s graphSpec) uses(roots ...string) []graphUse {
+func (s specification) uses(roots ...string) []usage {
 	lenient := s.Run != nil
 	if s.Kind != "Pipeline" {
-		return graphUsesIn(s.Fields, s.Path, lenient, nil, roots...)
+		return usagesIn(s.Fields, s.Path, lenient, nil, roots...)
 	}
-	found := graphUsesIn(s.Fields, s.Path, lenient, []string{"tasks", "finally"}, roots...)
+	found := usagesIn(s.Fields, s.Path, lenient, []string{"tasks", "finally"}, roots...)
 	for _, task := range s.tasks() {
-		for _, use := range graphUsesIn(task.Fields, task.Path, lenient, []string{"taskSpec", "pipelineSpec"}, roots...) {
+		for _, use := range usagesIn(task.Fields, task.Path, lenient, []string{"taskSpec", "pipelineSpec"}, roots...) {
 			use.Task = task.Fields
 			found = append(found, use)
 		}
@@ -380,9 +380,9 @@ func (s graphSpec) uses(roots ...string) []graphUse {
 	return found
 }
 
-// graphDeclaredType is the type of a declared param: what it says, or what its properties
+// declaredType is the type of a declared param: what it says, or what its properties
 // and its default tell.
-func graphDeclaredType(declaration map[string]any) string {
+func declaredType(declaration map[string]any) string {
 	var r object.Reader
 	if named := r.Text(declaration, "type"); named != "" {
 		return named
@@ -390,14 +390,14 @@ func graphDeclaredType(declaration map[string]any) string {
 	if declaration["properties"] != nil {
 		return "object"
 	}
-	if kind := graphValueType(declaration["default"]); kind != "" {
+	if kind := valueType(declaration["default"]); kind != "" {
 		return kind
 	}
 	return "string"
 }
 
-// graphValueType is the type of a param's value, "" for none.
-func graphValueType(value any) string {
+// valueType is the type of a param's value, "" for none.
+func valueType(value any) string {
 	switch value.(type) {
 	case nil:
 		return ""
@@ -409,10 +409,10 @@ func graphValueType(value any) string {
 	return "string"
 }
 
-// graphSuggest is a remedy that names what was most likely meant.
-func graphSuggest(name string, known []string, otherwise string) string {
-	if best := suggest.Closest(name, known); best != "" {
-		return fmt.Sprintf("did you mean %q? If not, %s", best, otherwise)
+// remedyFor names what was most likely meant, and another remedy in case that is wrong.
+func remedyFor(name string, known []string, otherwise string) string {
+	if question := suggest.DidYouMean(name, known, ""); question != "" {
+		return question + " If not, " + otherwise
 	}
 	return otherwise
 }

@@ -34,26 +34,26 @@ func walkImagesUsed(p *Pass) []usedImage {
 	var found []usedImage
 	for _, task := range object.Tasks(p.Object) {
 		for _, field := range task.Images() {
-			found = append(found, imageUseOf(p, field.Path, field.Value, secFill(p, task, field.Value)))
+			found = append(found, newUsedImage(p, field.Path, field.Value, fill(p, task, field.Value)))
 		}
-		for _, volume := range secListed(r.FieldsList(task.Spec, "volumes"), task.Path+".volumes", "volume") {
+		for _, volume := range placesIn(r.FieldsList(task.Spec, "volumes"), task.Path+".volumes", "volume") {
 			if name := r.Text(r.Fields(volume.Fields, "image"), "reference"); name != "" {
-				found = append(found, imageUseOf(p, volume.Path+".image.reference", name, secFill(p, task, name)))
+				found = append(found, newUsedImage(p, volume.Path+".image.reference", name, fill(p, task, name)))
 			}
 		}
 	}
-	for _, template := range secPodTemplates(p) {
-		for _, volume := range secListed(r.FieldsList(template.Fields, "volumes"), template.Path+".volumes", "volume") {
+	for _, template := range podTemplatesIn(p) {
+		for _, volume := range placesIn(r.FieldsList(template.Fields, "volumes"), template.Path+".volumes", "volume") {
 			if name := r.Text(r.Fields(volume.Fields, "image"), "reference"); name != "" {
-				found = append(found, imageUseOf(p, volume.Path+".image.reference", name, name))
+				found = append(found, newUsedImage(p, volume.Path+".image.reference", name, name))
 			}
 		}
 	}
 	return found
 }
 
-func imageUseOf(p *Pass, path, written, filled string) usedImage {
-	used := usedImage{Path: path, Written: written, Filled: filled, Certain: written == filled || secIsRun(p)}
+func newUsedImage(p *Pass, path, written, filled string) usedImage {
+	used := usedImage{Path: path, Written: written, Filled: filled, Certain: written == filled || isRun(p)}
 	if filled != "" && !expression.Any(filled) {
 		used.Ref, used.Err = image.Parse(filled)
 		used.Known = used.Err == nil
@@ -61,12 +61,12 @@ func imageUseOf(p *Pass, path, written, filled string) usedImage {
 	return used
 }
 
-func secIsRun(p *Pass) bool { return p.Kind.Kind == "TaskRun" || p.Kind.Kind == "PipelineRun" }
+func isRun(p *Pass) bool { return p.Kind.Kind == "TaskRun" || p.Kind.Kind == "PipelineRun" }
 
-// secFill puts the parameters into a text of a task, from where Tekton takes
+// fill puts the parameters into a text of a task, from where Tekton takes
 // them: the run, or the pipeline's task and then each pipeline around it; and from all
 // defaults. Each value is filled in by the next level, where it was written.
-func secFill(p *Pass, task object.Task, text string) string {
+func fill(p *Pass, task object.Task, text string) string {
 	if !strings.Contains(text, "$(") {
 		return text
 	}
@@ -74,25 +74,25 @@ func secFill(p *Pass, task object.Task, text string) string {
 	declared := r.FieldsList(task.Spec, "params")
 	holder, within := strings.CutSuffix(task.Path, ".taskSpec")
 	if !within || holder == "spec" {
-		return secReplace(text, task.Run.Params, declared)
+		return replaceParams(text, task.Run.Params, declared)
 	}
 	for {
-		text = secReplace(text, r.FieldsList(secFieldsAt(p.Object, holder), "params"), declared)
-		around := secPipelineAround(holder)
+		text = replaceParams(text, r.FieldsList(fieldsAt(p.Object, holder), "params"), declared)
+		around := pipelineAround(holder)
 		if around == "" {
 			return text
 		}
-		declared = r.FieldsList(secFieldsAt(p.Object, around), "params")
+		declared = r.FieldsList(fieldsAt(p.Object, around), "params")
 		if around == "spec" { // of a Pipeline: who runs it gives its params
-			return secReplace(text, nil, declared)
+			return replaceParams(text, nil, declared)
 		}
 		holder = strings.TrimSuffix(around, ".pipelineSpec")
 	}
 }
 
-// secReplace puts values into a text, or else defaults, all at once. What is no
+// replaceParams puts values into a text, or else defaults, all at once. What is no
 // string is left as it is written.
-func secReplace(text string, given, declared []map[string]any) string {
+func replaceParams(text string, given, declared []map[string]any) string {
 	var pairs []string
 	seen := map[string]bool{}
 	add := func(params []map[string]any, key string) {
@@ -111,18 +111,18 @@ func secReplace(text string, given, declared []map[string]any) string {
 	return strings.NewReplacer(pairs...).Replace(text)
 }
 
-// secPipelineAround returns where the pipeline stands that has the task at a path, "" for
+// pipelineAround returns where the pipeline stands that has the task at a path, "" for
 // none.
-func secPipelineAround(task string) string {
+func pipelineAround(task string) string {
 	return task[:max(strings.LastIndex(task, ".tasks["), strings.LastIndex(task, ".finally["), 0)]
 }
 
-// secFieldsAt returns what stands at a path such as spec.tasks[0], nil for nothing.
-func secFieldsAt(fields map[string]any, path string) map[string]any {
+// fieldsAt returns what stands at a path such as spec.tasks[0], nil for nothing.
+func fieldsAt(fields map[string]any, path string) map[string]any {
 	var r object.Reader
 	for part := range strings.SplitSeq(path, ".") {
-		key, index, secListed := strings.Cut(strings.TrimSuffix(part, "]"), "[")
-		if !secListed {
+		key, index, listed := strings.Cut(strings.TrimSuffix(part, "]"), "[")
+		if !listed {
 			fields = r.Fields(fields, key)
 			continue
 		}
@@ -136,32 +136,32 @@ func secFieldsAt(fields map[string]any, path string) map[string]any {
 	return fields
 }
 
-// imageParam matches the names of parameters that hold an image.
-var imageParam = regexp.MustCompile(`(?i)(?:^|[-_.])image$|Image$`)
+// imageParamName matches the names of parameters that hold an image.
+var imageParamName = regexp.MustCompile(`(?i)(?:^|[-_.])image$|Image$`)
 
-// imageParams returns the images that parameters name in full.
-func imageParams(p *Pass) []usedImage {
+// imagesInParams returns the images that parameters name in full.
+func imagesInParams(p *Pass) []usedImage {
 	var found []usedImage
-	for _, param := range secParams(p) {
+	for _, param := range allParams(p) {
 		value, _ := param.Value.(string)
 		ref, err := image.Parse(value)
-		if imageParam.MatchString(param.Name) && value != "" && !expression.Any(value) && err == nil {
+		if imageParamName.MatchString(param.Name) && value != "" && !expression.Any(value) && err == nil {
 			found = append(found, usedImage{Path: param.Path, Written: value, Filled: value, Ref: ref, Known: true})
 		}
 	}
 	return found
 }
 
-// secParams returns the parameters of an object: those that a run or a pipeline's task
+// allParams returns the parameters of an object: those that a run or a pipeline's task
 // gives, those of a matrix, and defaults.
-func secParams(p *Pass) []param {
+func allParams(p *Pass) []param {
 	var r object.Reader
 	spec := r.Fields(p.Object, "spec")
 	all := paramsIn(spec, "spec")
 	for _, key := range []string{"taskSpec", "pipelineSpec"} {
 		all = append(all, paramsIn(r.Fields(spec, key), "spec."+key)...)
 	}
-	for _, task := range secPipelineTasks(p) {
+	for _, task := range pipelineTasksIn(p) {
 		all = append(all, paramsIn(task.Fields, task.Path)...)
 		all = append(all, paramsIn(r.Fields(task.Fields, "matrix"), task.Path+".matrix")...)
 		all = append(all, paramsIn(r.Fields(task.Fields, "taskSpec"), task.Path+".taskSpec")...)
@@ -169,9 +169,9 @@ func secParams(p *Pass) []param {
 	return all
 }
 
-// imageCompiled returns patterns of the configuration, which were checked when it was
+// compilePatterns returns patterns of the configuration, which were checked when it was
 // read.
-func imageCompiled(patterns []string) []image.Pattern {
+func compilePatterns(patterns []string) []image.Pattern {
 	out := make([]image.Pattern, 0, len(patterns))
 	for _, text := range patterns {
 		if pattern, err := image.CompilePattern(text); err == nil {

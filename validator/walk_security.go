@@ -8,69 +8,69 @@ import (
 	"github.com/tekgate/tekgate/internal/object"
 )
 
-// secPlace is an object within the object that is judged, and where it stands.
-type secPlace struct {
+// place is an object within the object that is judged, and where it stands.
+type place struct {
 	Path   string
 	Unit   string // how to call it: `sidecar "docker"`
 	Fields map[string]any
 }
 
-// secContainer is a place where the fields of a container stand.
-type secContainer struct {
-	secPlace
+// container is a place where the fields of a container stand.
+type container struct {
+	place
 	Task     object.Task
 	Step     *object.Step   // nil for a sidecar and the stepTemplate
 	Template map[string]any // the stepTemplate that a step is merged with
 }
 
-// secContainers returns all steps and sidecars that an object writes out, and the
+// containersIn returns all steps and sidecars that an object writes out, and the
 // stepTemplates.
-func secContainers(p *Pass) []secContainer {
-	return once(p, "secContainers", func() []secContainer { return walkSecContainers(p) })
+func containersIn(p *Pass) []container {
+	return once(p, "containersIn", func() []container { return walkContainers(p) })
 }
 
-func walkSecContainers(p *Pass) []secContainer {
+func walkContainers(p *Pass) []container {
 	var r object.Reader
-	var found []secContainer
+	var found []container
 	for _, task := range object.Tasks(p.Object) {
 		template := task.Template(&r)
 		if template != nil {
-			found = append(found, secContainer{secPlace: secPlace{task.Path + ".stepTemplate", "the stepTemplate", template}, Task: task})
+			found = append(found, container{place: place{task.Path + ".stepTemplate", "the stepTemplate", template}, Task: task})
 		}
 		steps, _ := task.Steps()
 		for _, step := range steps {
-			found = append(found, secContainer{secPlace{step.Path, secStepUnit(p, step), step.Fields}, task, &step, template})
+			found = append(found, container{place{step.Path, stepUnit(p, step), step.Fields}, task, &step, template})
 		}
 		for i, fields := range r.FieldsList(task.Spec, "sidecars") {
 			path := fmt.Sprintf("%s.sidecars[%d]", task.Path, i)
-			found = append(found, secContainer{secPlace: secPlace{path, secNamed(fields, "sidecar"), fields}, Task: task})
+			found = append(found, container{place: place{path, unitOf(fields, "sidecar"), fields}, Task: task})
 		}
 	}
 	return found
 }
 
-// secSteps returns the steps alone, without those that a StepAction defines.
-func secSteps(p *Pass) []secContainer {
-	return slices.DeleteFunc(slices.Clone(secContainers(p)), func(c secContainer) bool { return c.Step == nil || c.Fields["ref"] != nil })
+// stepsIn returns the steps alone, without those that a StepAction defines.
+func stepsIn(p *Pass) []container {
+	return slices.DeleteFunc(slices.Clone(containersIn(p)), func(c container) bool { return c.Step == nil || c.Fields["ref"] != nil })
 }
 
-// secEnds returns the containers that there will be: steps and sidecars, each with what
+// finalContainers returns the containers that there will be: steps and sidecars, each with what
 // the stepTemplate adds.
-func secEnds(p *Pass) []secContainer {
-	return slices.DeleteFunc(slices.Clone(secContainers(p)), func(c secContainer) bool {
+func finalContainers(p *Pass) []container {
+	return slices.DeleteFunc(slices.Clone(containersIn(p)), func(c container) bool {
 		return c.Unit == "the stepTemplate" || c.Fields["ref"] != nil
 	})
 }
 
-func secStepUnit(p *Pass, step object.Step) string {
+func stepUnit(p *Pass, step object.Step) string {
 	if p.Kind.Kind == "StepAction" {
 		return "this StepAction"
 	}
-	return secNamed(step.Fields, "step")
+	return unitOf(step.Fields, "step")
 }
 
-// secNamed calls something by its name, or else by what it is.
-func secNamed(fields map[string]any, what string) string {
+// unitOf calls something by its name, or else by what it is.
+func unitOf(fields map[string]any, what string) string {
 	var r object.Reader
 	if name := r.Text(fields, "name"); name != "" {
 		return fmt.Sprintf("%s %q", what, name)
@@ -80,7 +80,7 @@ func secNamed(fields map[string]any, what string) string {
 
 // security returns a field of the securityContext that holds for a container: its
 // own, the stepTemplate's, or, if pod says that a Pod has it too, the run's.
-func (c secContainer) security(key string, pod bool) any {
+func (c container) security(key string, pod bool) any {
 	var r object.Reader
 	for _, fields := range []map[string]any{c.Fields, c.Template} {
 		if value := r.Fields(fields, "securityContext")[key]; value != nil {
@@ -95,14 +95,14 @@ func (c secContainer) security(key string, pod bool) any {
 	return nil
 }
 
-// secPodTemplates returns the podTemplates of a run: its own, and those for single
+// podTemplatesIn returns the podTemplates of a run: its own, and those for single
 // tasks.
-func secPodTemplates(p *Pass) []secPlace {
+func podTemplatesIn(p *Pass) []place {
 	var r object.Reader
-	var found []secPlace
+	var found []place
 	add := func(path string, holder map[string]any, key string) {
 		if fields := r.Fields(holder, key); fields != nil {
-			found = append(found, secPlace{path + "." + key, "this podTemplate", fields})
+			found = append(found, place{path + "." + key, "this podTemplate", fields})
 		}
 	}
 	settings, ok := object.SettingsOf(p.Object)
@@ -110,79 +110,79 @@ func secPodTemplates(p *Pass) []secPlace {
 		return nil
 	}
 	add(settings.Path, settings.Fields, "podTemplate")
-	for _, own := range secTaskRunSpecs(p) {
+	for _, own := range taskRunSpecsIn(p) {
 		add(own.Path, own.Fields, "podTemplate")
 		add(own.Path, own.Fields, "taskPodTemplate")
 	}
 	return found
 }
 
-// secTaskRunSpecs returns what a PipelineRun says about single tasks.
-func secTaskRunSpecs(p *Pass) []secPlace {
+// taskRunSpecsIn returns what a PipelineRun says about single tasks.
+func taskRunSpecsIn(p *Pass) []place {
 	if p.Kind.Kind != "PipelineRun" {
 		return nil
 	}
 	var r object.Reader
-	return secListed(r.FieldsList(r.Fields(p.Object, "spec"), "taskRunSpecs"), "spec.taskRunSpecs", "task")
+	return placesIn(r.FieldsList(r.Fields(p.Object, "spec"), "taskRunSpecs"), "spec.taskRunSpecs", "task")
 }
 
-// secPipelineTasks returns the tasks of a Pipeline or of a PipelineRun's pipelineSpec,
+// pipelineTasksIn returns the tasks of a Pipeline or of a PipelineRun's pipelineSpec,
 // those of finally and of pipelines within it too.
-func secPipelineTasks(p *Pass) []secPlace {
+func pipelineTasksIn(p *Pass) []place {
 	var r object.Reader
 	spec := r.Fields(p.Object, "spec")
 	switch p.Kind.Kind {
 	case "PipelineRun":
-		return secTasksOf(r.Fields(spec, "pipelineSpec"), "spec.pipelineSpec")
+		return tasksOf(r.Fields(spec, "pipelineSpec"), "spec.pipelineSpec")
 	case "Pipeline":
-		return secTasksOf(spec, "spec")
+		return tasksOf(spec, "spec")
 	}
 	return nil
 }
 
-func secTasksOf(spec map[string]any, path string) []secPlace {
+func tasksOf(spec map[string]any, path string) []place {
 	var r object.Reader
-	var found []secPlace
+	var found []place
 	for _, list := range []string{"tasks", "finally"} {
-		for _, task := range secListed(r.FieldsList(spec, list), path+"."+list, "task") {
+		for _, task := range placesIn(r.FieldsList(spec, list), path+"."+list, "task") {
 			found = append(found, task)
-			found = append(found, secTasksOf(r.Fields(task.Fields, "pipelineSpec"), task.Path+".pipelineSpec")...)
+			found = append(found, tasksOf(r.Fields(task.Fields, "pipelineSpec"), task.Path+".pipelineSpec")...)
 		}
 	}
 	return found
 }
 
-func secListed(items []map[string]any, path, what string) []secPlace {
-	found := make([]secPlace, 0, len(items))
+func placesIn(items []map[string]any, path, what string) []place {
+	found := make([]place, 0, len(items))
 	for i, fields := range items {
-		found = append(found, secPlace{fmt.Sprintf("%s[%d]", path, i), secNamed(fields, what), fields})
+		found = append(found, place{fmt.Sprintf("%s[%d]", path, i), unitOf(fields, what), fields})
 	}
 	return found
 }
 
-// secVolumes returns the volumes of all tasks and podTemplates.
-func secVolumes(p *Pass) []secPlace {
+// volumesIn returns the volumes of all tasks and podTemplates.
+func volumesIn(p *Pass) []place {
 	var r object.Reader
-	var found []secPlace
+	var found []place
 	for _, task := range object.Tasks(p.Object) {
-		found = append(found, secListed(r.FieldsList(task.Spec, "volumes"), task.Path+".volumes", "volume")...)
+		found = append(found, placesIn(r.FieldsList(task.Spec, "volumes"), task.Path+".volumes", "volume")...)
 	}
-	for _, template := range secPodTemplates(p) {
-		found = append(found, secListed(r.FieldsList(template.Fields, "volumes"), template.Path+".volumes", "volume")...)
+	for _, template := range podTemplatesIn(p) {
+		found = append(found, placesIn(r.FieldsList(template.Fields, "volumes"), template.Path+".volumes", "volume")...)
 	}
 	return found
 }
 
-// secAccounts returns the ServiceAccounts that a run names, by where they stand. The
+// accountsIn returns the ServiceAccounts that a run names, by where they stand. The
 // first is the run's own, "" where it names none.
-func secAccounts(p *Pass) []text {
+func accountsIn(p *Pass) []text {
 	settings, ok := object.SettingsOf(p.Object)
 	if !ok {
 		return nil
 	}
 	var r object.Reader
 	found := []text{{settings.Path + ".serviceAccountName", r.Text(settings.Fields, "serviceAccountName")}}
-	for _, own := range secTaskRunSpecs(p) {
+	for _, own := range taskRunSpecsIn(p) {
 		for _, key := range []string{"serviceAccountName", "taskServiceAccountName"} {
 			if name := r.Text(own.Fields, key); name != "" {
 				found = append(found, text{own.Path + "." + key, name})
@@ -197,8 +197,8 @@ func secAccounts(p *Pass) []text {
 	return found
 }
 
-// secPrograms returns the script of a container, its command and its arguments.
-func secPrograms(c secContainer) []text {
+// programsOf returns the script of a container, its command and its arguments.
+func programsOf(c container) []text {
 	var r object.Reader
 	places := []text{{c.Path + ".script", r.Text(c.Fields, "script")}}
 	for _, list := range []string{"command", "args"} {
@@ -209,9 +209,9 @@ func secPrograms(c secContainer) []text {
 	return places
 }
 
-// secUncommented is a script without its comments and what it prints, each command in one
+// uncommented is a script without its comments and what it prints, each command in one
 // line.
-func secUncommented(script string) string {
+func uncommented(script string) string {
 	var kept strings.Builder
 	for line := range strings.Lines(strings.ReplaceAll(script, "\\\n", " ")) {
 		start := strings.TrimSpace(line)

@@ -178,7 +178,7 @@ func tektonSamples(template map[string]any) []map[string]string {
 	}
 	var r object.Reader
 	defaults := map[string]string{"": "sample"}
-	for _, param := range graphItems(r.Fields(template, "spec"), "spec", "params") {
+	for _, param := range itemsIn(r.Fields(template, "spec"), "spec", "params") {
 		if value, is := param.Fields["default"].(string); is && value != "" {
 			defaults[param.Name] = value
 		}

@@ -26,7 +26,7 @@ import (
 var signedInterceptors = []string{"bitbucket", "github", "gitlab"}
 
 // core is the name of a ClusterInterceptor that every installation has, or "".
-func (in interceptor) core() string {
+func coreName(in interceptor) string {
 	if in.Kind == "ClusterInterceptor" && slices.Contains(CoreInterceptors, in.Name) {
 		return in.Name
 	}
@@ -44,13 +44,13 @@ const (
 
 // authenticates says how far an interceptor keeps strangers away. Of one that
 // is not known the best is assumed.
-func (in interceptor) authenticates() verdict {
-	in = in.modern()
-	switch in.core() {
+func authenticates(in interceptor) verdict {
+	in = modern(in)
+	switch coreName(in) {
 	case "slack":
 		return passesAll
 	case "cel":
-		for _, e := range in.expressions() {
+		for _, e := range celExpressions(in) {
 			if len(comparisons(e.Value)) > 0 {
 				return authenticate
 			}
@@ -61,7 +61,7 @@ func (in interceptor) authenticates() verdict {
 			return passesAll
 		}
 	case "bitbucket", "github", "gitlab":
-		if !in.hasSecret() {
+		if !hasSecret(in) {
 			return passesAll
 		}
 	case "":
@@ -73,7 +73,7 @@ func (in interceptor) authenticates() verdict {
 }
 
 // hasSecret tells whether param secretRef is given, in any case, which Tekton takes.
-func (in interceptor) hasSecret() bool {
+func hasSecret(in interceptor) bool {
 	for name, p := range in.Params {
 		if strings.EqualFold(name, "secretRef") && p.Value != nil {
 			return true
@@ -83,8 +83,8 @@ func (in interceptor) hasSecret() bool {
 }
 
 // expressions are those of the core interceptor cel: its filter and overlays.
-func (in interceptor) expressions() []text {
-	if in.core() != "cel" {
+func celExpressions(in interceptor) []text {
+	if coreName(in) != "cel" {
 		return nil
 	}
 	var r object.Reader
@@ -140,7 +140,7 @@ func comparisons(expression string) [][]string {
 func chainsIn(p *Pass) []trigger { return append(triggersIn(p), groupsIn(p)...) }
 
 // ordered are the params in the order in which they stand.
-func (in interceptor) ordered() []param {
+func orderedParams(in interceptor) []param {
 	return slices.SortedFunc(maps.Values(in.Params), func(a, b param) int { return strings.Compare(a.Path, b.Path) })
 }
 
@@ -228,7 +228,7 @@ func leadsTo(route map[string]any, service string) bool {
 // resolve returns the trigger that triggerRef names in place of its own, with the
 // path of the reference, or the trigger itself. It reports false where it cannot be
 // known.
-func (t trigger) resolve(ctx context.Context, p *Pass) (trigger, bool) {
+func resolve(ctx context.Context, p *Pass, t trigger) (trigger, bool) {
 	var r object.Reader
 	ref := r.Text(t.Fields, "triggerRef")
 	if ref == "" {

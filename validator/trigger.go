@@ -1,0 +1,100 @@
+package validator
+
+import (
+	"fmt"
+
+	"github.com/tekgate/tekgate/internal/object"
+)
+
+// trigger is a trigger: an item of an EventListener's spec.triggers, or the
+// specification of a Trigger.
+type trigger struct {
+	Path   string // "spec.triggers[0]" or "spec"
+	Fields map[string]any
+	Unit   string // how to call it: `trigger "push"`, or its path where it has no name
+}
+
+// triggersIn returns the triggers of an EventListener or Trigger, of any version. Of
+// a selector's triggers it returns none: they are objects of their own.
+func triggersIn(p *Pass) []trigger {
+	var r object.Reader
+	spec := r.Fields(p.Object, "spec")
+	if p.Kind.Kind == "Trigger" {
+		return []trigger{{Path: "spec", Fields: spec, Unit: "this Trigger"}}
+	}
+	if p.Kind.Kind != "EventListener" {
+		return nil
+	}
+	var found []trigger
+	for i, fields := range r.FieldsList(spec, "triggers") {
+		path := fmt.Sprintf("spec.triggers[%d]", i)
+		unit := "this trigger"
+		if name := r.Text(fields, "name"); name != "" {
+			unit = fmt.Sprintf("trigger %q", name)
+		}
+		found = append(found, trigger{path, fields, unit})
+	}
+	return found
+}
+
+// groupsIn returns the triggerGroups of an EventListener, which have interceptors as
+// triggers have.
+func groupsIn(p *Pass) []trigger {
+	var r object.Reader
+	var found []trigger
+	if p.Kind.Kind != "EventListener" {
+		return nil
+	}
+	for i, fields := range r.FieldsList(r.Fields(p.Object, "spec"), "triggerGroups") {
+		unit := "this trigger group"
+		if name := r.Text(fields, "name"); name != "" {
+			unit = fmt.Sprintf("trigger group %q", name)
+		}
+		found = append(found, trigger{fmt.Sprintf("spec.triggerGroups[%d]", i), fields, unit})
+	}
+	return found
+}
+
+// interceptor is one of a trigger's or group's interceptors.
+type interceptor struct {
+	Path   string // "spec.triggers[0].interceptors[0]"
+	Fields map[string]any
+	Kind   string // of the object that ref names: ClusterInterceptor or Interceptor; as written if it is another
+	Name   string // that ref names, "" for a webhook, an inline form or an empty one
+	Params map[string]param
+	Unit   string // that of its trigger or group
+}
+
+// interceptorKinds are the kinds that a reference to an interceptor may name, with
+// those of the objects.
+var interceptorKinds = map[string]string{
+	"":                      "ClusterInterceptor",
+	"ClusterInterceptor":    "ClusterInterceptor",
+	"NamespacedInterceptor": "Interceptor",
+}
+
+// interceptorsIn returns the interceptors of triggers and groups. A null one has no
+// Fields.
+func interceptorsIn(triggers ...trigger) []interceptor {
+	var r object.Reader
+	var found []interceptor
+	for _, t := range triggers {
+		for i, fields := range r.FieldsList(t.Fields, "interceptors") {
+			ref := r.Fields(fields, "ref")
+			in := interceptor{
+				Path: fmt.Sprintf("%s.interceptors[%d]", t.Path, i), Fields: fields, Unit: t.Unit,
+				Name: r.Text(ref, "name"), Params: map[string]param{},
+			}
+			kind := r.Text(ref, "kind")
+			in.Kind = kind
+			if known, ok := interceptorKinds[kind]; ok {
+				in.Kind = known
+			}
+			for _, p := range paramsIn(fields, in.Path) {
+				in.Params[p.Name] = p
+			}
+			found = append(found, in)
+		}
+	}
+	return found
+}
