@@ -7,8 +7,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tekgate/tekgate/internal/wellknown"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // ConditionName is the name of the match condition of each webhook, whose expression is
@@ -85,11 +86,11 @@ const never = "false"
 func (c Config) judged(kind string) string {
 	templates := slices.ContainsFunc(withTemplates, isKind(kind))
 	var parts []string
-	for _, rule := range Rules {
-		if rule.Online || !templates && !slices.ContainsFunc(rule.Kinds, isKind(kind)) {
+	for _, r := range Rules {
+		if r.Online || !templates && !slices.ContainsFunc(r.Kinds, isKind(kind)) {
 			continue
 		}
-		where := c.where(rule)
+		where := c.where(r)
 		if templates && where != never {
 			where = Always
 		}
@@ -110,11 +111,11 @@ func (c Config) judged(kind string) string {
 }
 
 // where writes in which namespaces a rule is not off: see Config.mode.
-func (c Config) where(rule *Rule) string {
-	own := c.Rules[rule.ID]
+func (c Config) where(r *Rule) string {
+	own := c.Rules[r.ID]
 	mode := own.Mode
 	if mode == "" {
-		mode = rule.DefaultMode()
+		mode = r.DefaultMode()
 	}
 	expression := constant(mode)
 	for _, n := range slices.Backward(own.Namespaces) {

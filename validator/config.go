@@ -129,8 +129,8 @@ func (p *Policy) all() []any {
 
 // mode is what becomes of a rule's findings in a namespace. tekton is the release of
 // Tekton Pipelines that is installed, "" where it is not known.
-func (c Config) mode(rule *Rule, namespace, tekton string) Mode {
-	own := c.Rules[rule.ID]
+func (c Config) mode(r *Rule, namespace, tekton string) Mode {
+	own := c.Rules[r.ID]
 	for _, n := range own.Namespaces {
 		if matchesAny(n.Match, namespace) {
 			return n.Mode
@@ -139,10 +139,10 @@ func (c Config) mode(rule *Rule, namespace, tekton string) Mode {
 	if own.Mode != "" {
 		return own.Mode
 	}
-	if rule.Since != "" && isOlder(tekton, rule.Since) {
+	if r.Since != "" && isOlder(tekton, r.Since) {
 		return Off
 	}
-	return rule.DefaultMode()
+	return r.DefaultMode()
 }
 
 // isOlder tells whether one release is older than another. Nobody knows that of what is

@@ -3,8 +3,9 @@ package validator
 import (
 	"errors"
 
-	"github.com/tekgate/tekgate/internal/problems"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tekgate/tekgate/internal/problems"
 )
 
 // securityRules are about what steps and their Pods may do.

@@ -38,12 +38,12 @@ type Pass struct {
 
 // Judge lets one rule judge the object. It returns the findings, and one line for each
 // thing that the rule could not find out.
-func (p *Pass) Judge(ctx context.Context, rule *Rule, mode Mode) (found []*Finding, unknown []string) {
+func (p *Pass) Judge(ctx context.Context, r *Rule, mode Mode) (found []*Finding, unknown []string) {
 	if p.walked == nil {
 		p.walked = map[string]any{}
 	}
-	p.rule, p.mode, p.found, p.unknown = rule, mode, nil, nil
-	rule.Check(ctx, p)
+	p.rule, p.mode, p.found, p.unknown = r, mode, nil, nil
+	r.Check(ctx, p)
 	return p.found, p.unknown
 }
 

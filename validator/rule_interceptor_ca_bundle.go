@@ -24,7 +24,7 @@ Those of the release itself, and Tekgate's, fill in their caBundle themselves an
 
 func checkInterceptorCABundle(_ context.Context, p *Pass) {
 	c := clientOf(p)
-	name := Subject{Fields: p.Object}.Name()
+	name := nameOf(p.Object)
 	https := strings.HasPrefix(c.url, "https:")
 	switch {
 	case c.labelled && c.bundle == "" && (p.Kind.Kind == "Interceptor" || !slices.Contains(CoreInterceptors, name)):

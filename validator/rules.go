@@ -27,8 +27,8 @@ func Matches(kind schema.GroupVersionKind) bool {
 // identifiers returns the ids of rules.
 func identifiers(rules []*Rule) []string {
 	ids := make([]string, 0, len(rules))
-	for _, rule := range rules {
-		ids = append(ids, rule.ID)
+	for _, r := range rules {
+		ids = append(ids, r.ID)
 	}
 	return ids
 }

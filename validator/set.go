@@ -30,10 +30,6 @@ type setName struct {
 	name string
 }
 
-// CoreInterceptors are the ClusterInterceptors that every installation has: those of
-// Tekton Triggers v0.37.0 (config/interceptors) and Tekgate's own.
-var CoreInterceptors = []string{"bitbucket", "cel", "github", "gitlab", "slack", "tekgate"}
-
 // NewSet returns the set of some objects.
 func NewSet(objects []Subject) *Set {
 	s := &Set{objects: map[schema.GroupKind][]Subject{}, named: map[setName][]Subject{}}

@@ -126,3 +126,13 @@ func number(value any) (int64, bool) {
 	}
 	return 0, false
 }
+
+// nameOf returns an object's name, or its generateName.
+func nameOf(fields map[string]any) string {
+	var r object.Reader
+	meta := r.Fields(fields, "metadata")
+	if name := r.Text(meta, "name"); name != "" {
+		return name
+	}
+	return r.Text(meta, "generateName")
+}

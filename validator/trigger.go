@@ -98,3 +98,7 @@ func interceptorsIn(triggers ...trigger) []interceptor {
 	}
 	return found
 }
+
+// CoreInterceptors are the ClusterInterceptors that every installation has: those of
+// Tekton Triggers v0.37.0 (config/interceptors) and Tekgate's own.
+var CoreInterceptors = []string{"bitbucket", "cel", "github", "gitlab", "slack", "tekgate"}

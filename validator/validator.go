@@ -37,8 +37,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
-
-	"github.com/tekgate/tekgate/internal/object"
 )
 
 // Validator judges by rules as Config wants them.
@@ -75,14 +73,7 @@ type Subject struct {
 }
 
 // Name returns the object's name, or its generateName.
-func (s Subject) Name() string {
-	var r object.Reader
-	meta := r.Fields(s.Fields, "metadata")
-	if name := r.Text(meta, "name"); name != "" {
-		return name
-	}
-	return r.Text(meta, "generateName")
-}
+func (s Subject) Name() string { return nameOf(s.Fields) }
 
 // Outcome is the judgement of one object.
 type Outcome struct {
@@ -121,15 +112,15 @@ func (j *judgement) judge(ctx context.Context, pass *Pass) {
 	if j.validator.Tekton != nil {
 		tekton = j.validator.Tekton()
 	}
-	for _, rule := range j.validator.rules() {
-		mode := j.validator.Config.mode(rule, j.namespace, tekton)
-		if mode == Off || !rule.Handles(pass.Kind) || (rule.Online && j.validator.Registry == nil) {
+	for _, r := range j.validator.rules() {
+		mode := j.validator.Config.mode(r, j.namespace, tekton)
+		if mode == Off || !r.Handles(pass.Kind) || (r.Online && j.validator.Registry == nil) {
 			continue
 		}
-		found, unknown := pass.Judge(ctx, rule, mode)
-		j.take(rule, found)
+		found, unknown := pass.Judge(ctx, r, mode)
+		j.take(r, found)
 		for _, text := range unknown {
-			j.out.Unknown = append(j.out.Unknown, text+" (rule "+rule.ID+")")
+			j.out.Unknown = append(j.out.Unknown, text+" (rule "+r.ID+")")
 		}
 	}
 	for _, inner := range embedded(pass) {
@@ -137,8 +128,8 @@ func (j *judgement) judge(ctx context.Context, pass *Pass) {
 	}
 }
 
-func (j *judgement) take(rule *Rule, found []*Finding) {
-	exception, excepted := j.exceptions[rule.ID]
+func (j *judgement) take(r *Rule, found []*Finding) {
+	exception, excepted := j.exceptions[r.ID]
 	excepted = excepted && j.validator.accepts(exception)
 	for i, finding := range found {
 		same := func(other *Finding) bool { return other.Path == finding.Path && other.Message == finding.Message }
