@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/internal/wellknown"
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 // ConditionName is the name of the match condition of each webhook, whose expression is
@@ -84,7 +85,7 @@ const never = "false"
 // judged writes in which namespaces a kind is judged. An object that holds templates
 // of others is judged by the rules for those, too, in namespaces of their own.
 func (c Config) judged(kind string) string {
-	templates := slices.ContainsFunc(withTemplates, isKind(kind))
+	templates := slices.ContainsFunc(rule.WithTemplates, isKind(kind))
 	var parts []string
 	for _, r := range Rules {
 		if r.Online || !templates && !slices.ContainsFunc(r.Kinds, isKind(kind)) {
@@ -111,7 +112,7 @@ func (c Config) judged(kind string) string {
 }
 
 // where writes in which namespaces a rule is not off: see Config.mode.
-func (c Config) where(r *Rule) string {
+func (c Config) where(r *rule.Rule) string {
 	own := c.Rules[r.ID]
 	mode := own.Mode
 	if mode == "" {
@@ -132,8 +133,8 @@ func (c Config) where(r *Rule) string {
 	return expression
 }
 
-func constant(mode Mode) string {
-	if mode == Off {
+func constant(mode rule.Mode) string {
+	if mode == rule.Off {
 		return never
 	}
 	return Always

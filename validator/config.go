@@ -13,6 +13,11 @@ import (
 
 	"github.com/tekgate/tekgate/internal/problems"
 	"github.com/tekgate/tekgate/internal/suggest"
+	"github.com/tekgate/tekgate/validator/containers"
+	"github.com/tekgate/tekgate/validator/pipelines"
+	"github.com/tekgate/tekgate/validator/rule"
+	"github.com/tekgate/tekgate/validator/sources"
+	"github.com/tekgate/tekgate/validator/triggers"
 )
 
 // Config is the section `validator` of the configuration file.
@@ -30,15 +35,15 @@ type Config struct {
 // RuleConfig configures one rule.
 type RuleConfig struct {
 	// Mode is what becomes of its findings. Empty means the rule's own default.
-	Mode Mode `json:"mode,omitempty"`
+	Mode rule.Mode `json:"mode,omitempty"`
 	// Namespaces says it for some namespaces; the first that matches counts.
 	Namespaces []NamespaceMode `json:"namespaces,omitempty"`
 }
 
 // NamespaceMode is a mode for some namespaces.
 type NamespaceMode struct {
-	Match []string `json:"match"` // names, in which * stands for any characters
-	Mode  Mode     `json:"mode"`
+	Match []string  `json:"match"` // names, in which * stands for any characters
+	Mode  rule.Mode `json:"mode"`
 }
 
 // References configures the rules about other objects.
@@ -59,22 +64,22 @@ type Exceptions struct {
 // Policy holds the lists and limits of rules, by group; each part is described where
 // its group is.
 type Policy struct {
-	Triggers TriggerPolicy  `json:"triggers,omitzero"`
-	Graph    GraphPolicy    `json:"graph,omitzero"`
-	Images   ImagePolicy    `json:"images,omitzero"`
-	Trust    TrustPolicy    `json:"trust,omitzero"`
-	Security SecurityPolicy `json:"security,omitzero"`
-	Patches  PatchPolicy    `json:"patches,omitzero"`
+	Triggers triggers.Policy           `json:"triggers,omitzero"`
+	Graph    pipelines.Policy          `json:"graph,omitzero"`
+	Images   containers.ImagePolicy    `json:"images,omitzero"`
+	Trust    sources.TrustPolicy       `json:"trust,omitzero"`
+	Security containers.SecurityPolicy `json:"security,omitzero"`
+	Patches  sources.PatchPolicy       `json:"patches,omitzero"`
 }
 
 func (p Policy) validate() error {
 	return errors.Join(
-		problems.Prefix("triggers.", p.Triggers.validate()),
-		problems.Prefix("graph.", p.Graph.validate()),
-		problems.Prefix("images.", p.Images.validate()),
-		problems.Prefix("trust.", p.Trust.validate()),
-		problems.Prefix("security.", p.Security.validate()),
-		problems.Prefix("patches.", p.Patches.validate()),
+		problems.Prefix("triggers.", p.Triggers.Validate()),
+		problems.Prefix("graph.", p.Graph.Validate()),
+		problems.Prefix("images.", p.Images.Validate()),
+		problems.Prefix("trust.", p.Trust.Validate()),
+		problems.Prefix("security.", p.Security.Validate()),
+		problems.Prefix("patches.", p.Patches.Validate()),
 	)
 }
 
@@ -106,7 +111,7 @@ func (c RuleConfig) validate(at, id string) error {
 		problems = append(problems, fmt.Errorf("%s: there is no such rule: %s", at, remedy))
 	}
 	if c.Mode != "" {
-		problems = append(problems, c.Mode.validate(at+".mode"))
+		problems = append(problems, c.Mode.Validate(at+".mode"))
 	}
 	for i, n := range c.Namespaces {
 		problems = append(problems, n.validate(fmt.Sprintf("%s.namespaces[%d]", at, i)))
@@ -115,11 +120,11 @@ func (c RuleConfig) validate(at, id string) error {
 }
 
 func (n NamespaceMode) validate(at string) error {
-	problems := []error{n.Mode.validate(at + ".mode")}
+	problems := []error{n.Mode.Validate(at + ".mode")}
 	if len(n.Match) == 0 {
 		problems = append(problems, fmt.Errorf("%s.match: says nothing: name namespaces", at))
 	}
-	return errors.Join(append(problems, patterns(at+".match", n.Match))...)
+	return errors.Join(append(problems, rule.Patterns(at+".match", n.Match))...)
 }
 
 // all returns the policies of all groups, for Pass.Policies.
@@ -129,10 +134,10 @@ func (p *Policy) all() []any {
 
 // mode is what becomes of a rule's findings in a namespace. tekton is the release of
 // Tekton Pipelines that is installed, "" where it is not known.
-func (c Config) mode(r *Rule, namespace, tekton string) Mode {
+func (c Config) mode(r *rule.Rule, namespace, tekton string) rule.Mode {
 	own := c.Rules[r.ID]
 	for _, n := range own.Namespaces {
-		if matchesAny(n.Match, namespace) {
+		if rule.MatchesAny(n.Match, namespace) {
 			return n.Mode
 		}
 	}
@@ -140,7 +145,7 @@ func (c Config) mode(r *Rule, namespace, tekton string) Mode {
 		return own.Mode
 	}
 	if r.Since != "" && isOlder(tekton, r.Since) {
-		return Off
+		return rule.Off
 	}
 	return r.DefaultMode()
 }

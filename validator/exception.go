@@ -10,6 +10,7 @@ import (
 
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/suggest"
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 // ExceptionPrefix is what the keys of annotations begin with that except an object
@@ -29,7 +30,7 @@ type Exception struct {
 
 // Excepted is a finding that an exception keeps from having any effect.
 type Excepted struct {
-	Finding
+	rule.Finding
 	Exception Exception
 }
 
@@ -75,17 +76,17 @@ func (v *Validator) accepts(e Exception) bool {
 }
 
 // withExceptionRule appends the rule about exceptions from some rules, and from itself.
-func withExceptionRule(rules []*Rule) []*Rule {
+func withExceptionRule(rules []*rule.Rule) []*rule.Rule {
 	exception := exceptionRule
 	ids := append(identifiers(rules), exception.ID)
-	exception.Check = func(_ context.Context, p *Pass) { checkException(p, ids) }
+	exception.Check = func(_ context.Context, p *rule.Pass) { checkException(p, ids) }
 	return append(rules, &exception)
 }
 
-var exceptionRule = Rule{
+var exceptionRule = rule.Rule{
 	ID:       "exception",
-	Severity: Warning,
-	Kinds:    everything,
+	Severity: rule.Warning,
+	Kinds:    rule.Everything,
 	Doc: `Finds annotations ` + "`except.tekgate.dev/RULE`" + ` that do not hold: without a date, without a
 reason, of a day that has passed, or of a rule that does not exist.
 
@@ -93,7 +94,7 @@ An exception that its author believes in and that does not hold shows only when 
 rule refuses the object.`,
 }
 
-func checkException(p *Pass, rules []string) {
+func checkException(p *rule.Pass, rules []string) {
 	if p.Template != nil {
 		return // the exceptions of the TriggerTemplate hold for it
 	}

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var _ admission.Handler = &Validator{}
@@ -37,7 +38,7 @@ func (v *Validator) Handle(ctx context.Context, req admission.Request) admission
 	}
 	subject := Subject{Kind: kind, Namespace: req.Namespace, Fields: fields}
 	out := v.Judge(ctx, subject)
-	if req.Operation == admissionv1.Update && old != nil && len(out.In(Enforce)) > 0 {
+	if req.Operation == admissionv1.Update && old != nil && len(out.In(rule.Enforce)) > 0 {
 		out.forgive(v.Judge(ctx, Subject{Kind: kind, Namespace: req.Namespace, Fields: old}))
 	}
 	v.tell(subject, out, req.DryRun != nil && *req.DryRun)
@@ -63,9 +64,9 @@ func (o *Outcome) forgive(before Outcome) {
 	}
 	for i := range o.Findings {
 		f := &o.Findings[i]
-		if key := f.Rule + "\n" + f.Message; f.Mode == Enforce && had[key] > 0 {
+		if key := f.Rule + "\n" + f.Message; f.Mode == rule.Enforce && had[key] > 0 {
 			had[key]--
-			f.Mode = Warn
+			f.Mode = rule.Warn
 		}
 	}
 }
@@ -77,15 +78,15 @@ func (v *Validator) tell(subject Subject, out Outcome, dryRun bool) {
 			v.Observe(subject.Kind.Kind, finding)
 		}
 	}
-	if v.Later == nil || dryRun || len(out.In(Enforce)) > 0 {
+	if v.Later == nil || dryRun || len(out.In(rule.Enforce)) > 0 {
 		return
 	}
-	var later []Finding
+	var later []rule.Finding
 	// A run that has ended is looked at by nobody, and its namesakes come by the
 	// thousand: what is but recorded of it the audit log and the metrics keep.
-	ofRun := slices.Contains(runs, subject.Kind)
+	ofRun := slices.Contains(rule.Runs, subject.Kind)
 	for _, finding := range out.Findings {
-		if finding.Mode == Audit && !ofRun || finding.Others {
+		if finding.Mode == rule.Audit && !ofRun || finding.Others {
 			later = append(later, finding)
 		}
 	}
@@ -103,16 +104,16 @@ const ExceptedKey = "excepted"
 
 func answerTo(kind string, out Outcome) admission.Response {
 	res := admission.Allowed("")
-	if denied := out.In(Enforce); len(denied) > 0 {
+	if denied := out.In(rule.Enforce); len(denied) > 0 {
 		res = admission.Denied(denial(kind, denied))
 	}
 	res.AuditAnnotations = map[string]string{}
 	var noted, excepted []string
 	for _, finding := range out.Findings {
-		if finding.Mode == Warn {
+		if finding.Mode == rule.Warn {
 			res = res.WithWarnings(finding.String())
 		}
-		if finding.Mode != Enforce {
+		if finding.Mode != rule.Enforce {
 			noted = append(noted, finding.Rule+" at "+finding.Path)
 		}
 	}

@@ -3,18 +3,19 @@ package validator
 import (
 	"context"
 
+	"github.com/tekgate/tekgate/validator/rule"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // memory asks a Cluster for nothing twice while one object is judged.
 type memory struct {
-	cluster Cluster
+	cluster rule.Cluster
 	answers map[any]any
 }
 
-func remember(c Cluster) *memory {
+func remember(c rule.Cluster) *memory {
 	if c == nil {
-		c = nowhere{}
+		c = rule.Nowhere{}
 	}
 	return &memory{c, map[any]any{}}
 }
@@ -54,10 +55,10 @@ func (m *memory) Keys(ctx context.Context, namespace, secret string) ([]string, 
 	return recall(m, keys{namespace, secret}, func() ([]string, error) { return m.cluster.Keys(ctx, namespace, secret) })
 }
 
-func (m *memory) May(ctx context.Context, who Account, access Access) (bool, error) {
+func (m *memory) May(ctx context.Context, who rule.Account, access rule.Access) (bool, error) {
 	type may struct {
-		who    Account
-		access Access
+		who    rule.Account
+		access rule.Access
 	}
 	return recall(m, may{who, access}, func() (bool, error) { return m.cluster.May(ctx, who, access) })
 }

@@ -36,21 +36,22 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tekgate/tekgate/validator/rule"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // Validator judges by rules as Config wants them.
 type Validator struct {
 	Config  Config
-	Cluster Cluster
+	Cluster rule.Cluster
 	// Rules are those that are asked. Nil means all that there are.
-	Rules []*Rule
+	Rules []*rule.Rule
 	// Offline says that nobody else will judge the objects, as Tekton's own webhook
 	// does after the admission server: then rules do its work as well.
 	Offline bool
 	// Registry answers the rules that are Online. Nil means that they are not
 	// asked.
-	Registry Registry
+	Registry rule.Registry
 	// Tekton returns the release of Tekton Pipelines that is installed, "" where that is
 	// not known, see Rule.Since. Nil is for objects that are judged by what they are to be
 	// for: files, and what an upgrade will meet.
@@ -58,11 +59,11 @@ type Validator struct {
 	// Now is the clock, for the dates of exceptions. Nil means time.Now.
 	Now func() time.Time
 	// Observe is told of each finding that a request led to, if it is not nil.
-	Observe func(kind string, finding Finding)
+	Observe func(kind string, finding rule.Finding)
 	// Later is given each object with a finding that time may mend, see
 	// Rule.Others, and with each finding of a rule whose mode is Audit. It is not
 	// called in dry runs, nor for what runs are found to be in mode Audit.
-	Later func(subject Subject, findings []Finding)
+	Later func(subject Subject, findings []rule.Finding)
 }
 
 // Subject is an object that is to be judged.
@@ -73,18 +74,18 @@ type Subject struct {
 }
 
 // Name returns the object's name, or its generateName.
-func (s Subject) Name() string { return nameOf(s.Fields) }
+func (s Subject) Name() string { return rule.NameOf(s.Fields) }
 
 // Outcome is the judgement of one object.
 type Outcome struct {
-	Findings []Finding  // by rule, in the order of the rules, then as they were found
-	Excepted []Excepted // what would be a finding but for an exception
-	Unknown  []string   // what could not be found out, one line each
+	Findings []rule.Finding // by rule, in the order of the rules, then as they were found
+	Excepted []Excepted     // what would be a finding but for an exception
+	Unknown  []string       // what could not be found out, one line each
 }
 
 // In returns the findings of a mode.
-func (o Outcome) In(mode Mode) []Finding {
-	return slices.DeleteFunc(slices.Clone(o.Findings), func(f Finding) bool { return f.Mode != mode })
+func (o Outcome) In(mode rule.Mode) []rule.Finding {
+	return slices.DeleteFunc(slices.Clone(o.Findings), func(f rule.Finding) bool { return f.Mode != mode })
 }
 
 // Judge judges one object by the rules for its kind, and the objects that a
@@ -92,7 +93,7 @@ func (o Outcome) In(mode Mode) []Finding {
 func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 	j := &judgement{validator: v, namespace: subject.Namespace}
 	j.exceptions = exceptionsOf(subject.Fields)
-	j.judge(ctx, &Pass{
+	j.judge(ctx, &rule.Pass{
 		Object: subject.Fields, Kind: subject.Kind, Namespace: subject.Namespace,
 		Cluster: remember(v.Cluster), Registry: v.Registry, Offline: v.Offline, Now: v.now, Policies: v.Config.Policy.all(),
 	})
@@ -107,14 +108,14 @@ type judgement struct {
 	out        Outcome
 }
 
-func (j *judgement) judge(ctx context.Context, pass *Pass) {
+func (j *judgement) judge(ctx context.Context, pass *rule.Pass) {
 	tekton := ""
 	if j.validator.Tekton != nil {
 		tekton = j.validator.Tekton()
 	}
 	for _, r := range j.validator.rules() {
 		mode := j.validator.Config.mode(r, j.namespace, tekton)
-		if mode == Off || !r.Handles(pass.Kind) || (r.Online && j.validator.Registry == nil) {
+		if mode == rule.Off || !r.Handles(pass.Kind) || (r.Online && j.validator.Registry == nil) {
 			continue
 		}
 		found, unknown := pass.Judge(ctx, r, mode)
@@ -128,11 +129,11 @@ func (j *judgement) judge(ctx context.Context, pass *Pass) {
 	}
 }
 
-func (j *judgement) take(r *Rule, found []*Finding) {
+func (j *judgement) take(r *rule.Rule, found []*rule.Finding) {
 	exception, excepted := j.exceptions[r.ID]
 	excepted = excepted && j.validator.accepts(exception)
 	for i, finding := range found {
-		same := func(other *Finding) bool { return other.Path == finding.Path && other.Message == finding.Message }
+		same := func(other *rule.Finding) bool { return other.Path == finding.Path && other.Message == finding.Message }
 		switch {
 		case slices.ContainsFunc(found[:i], same): // the API server tells it once, too
 		case excepted:
@@ -143,7 +144,7 @@ func (j *judgement) take(r *Rule, found []*Finding) {
 	}
 }
 
-func (v *Validator) rules() []*Rule {
+func (v *Validator) rules() []*rule.Rule {
 	if v.Rules != nil {
 		return v.Rules
 	}
@@ -158,7 +159,7 @@ func (v *Validator) now() time.Time {
 }
 
 // denial is what the user of kubectl reads: all findings, one per line.
-func denial(kind string, findings []Finding) string {
+func denial(kind string, findings []rule.Finding) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "this %s was refused:", kind)
 	for _, finding := range findings {

@@ -1,0 +1,42 @@
+package pipelines
+
+import "github.com/tekgate/tekgate/validator/rule"
+
+// graphRules are about Tasks, Pipelines and runs, and how they fit together.
+//
+// Tekton's own webhook refuses a part of what they find, and says so in its own words.
+// It does not look into a TriggerTemplate, nor at a folder that nobody has applied yet,
+// and it knows no other object.
+var Rules = []*rule.Rule{
+	missingDefinitionRule,
+	undefinedParamRule,
+	unusedParamRule,
+	extraParamRule,
+	missingParamRule,
+	paramTypeRule,
+	similarParamsRule,
+	undeclaredWorkspaceRule,
+	unboundWorkspaceRule,
+	undefinedResultRule,
+	unknownTaskResultRule,
+	undefinedVolumeRule,
+	unknownTaskRule,
+	finallyOrderRule,
+	taskCycleRule,
+	duplicateNameRule,
+	duplicateEnvRule,
+	invalidNameRule,
+	removedResourcesRule,
+	removedConditionsRule,
+	tektonRejectsRule,
+}
+
+// GraphPolicy holds the limits of graphRules.
+type Policy struct {
+	// ValidateAll makes the rule tekton-rejects judge all objects at admission, where
+	// Tekton's own webhook does so anyway, and not those in TriggerTemplates alone. It is
+	// of use where Tekton runs in another cluster.
+	ValidateAll bool `json:"validateAll,omitempty"`
+}
+
+func (Policy) Validate() error { return nil }

@@ -1,0 +1,60 @@
+package triggers
+
+import (
+	"errors"
+	"github.com/tekgate/tekgate/validator/rule"
+)
+
+// triggerRules are about EventListeners, Triggers, bindings, templates and
+// interceptors themselves.
+var Rules = []*rule.Rule{
+	legacyTriggerRule,
+	legacyInterceptorRule,
+	nullInterceptorRule,
+	interceptorParamsRule,
+	interceptorParamCaseRule,
+	interceptorWithoutSecretRule,
+	exposedUnauthenticatedRule,
+	exposedCELAloneRule,
+	exposedWithoutTLSRule,
+	triggerWithoutInterceptorRule,
+	interceptorEventTypesRule,
+	tokenToAnyHostRule,
+	interceptorPlainHTTPRule,
+	interceptorCABundleRule,
+	interceptorBadCABundleRule,
+	interceptorOutsideRule,
+	interceptorTargetRule,
+	duplicateTriggerNameRule,
+	labelSelectorRule,
+	namespaceSelectorRule,
+	payloadValidationRule,
+	templatePrivilegeRule,
+	templateKindRule,
+	templateNamespaceRule,
+	templateWithoutNameRule,
+	templateFixedNameRule,
+	templateLongNameRule,
+	runDefaultAccountRule,
+	removedAPIRule,
+	deprecatedAPIRule,
+}
+
+// TriggerPolicy holds the lists of triggerRules.
+type Policy struct {
+	// TemplateKinds are the kinds that TriggerTemplates may create, as kind.group
+	// (ConfigMap for one of the core), in which * stands for any characters. Empty
+	// means TaskRun, PipelineRun and CustomRun of tekton.dev.
+	TemplateKinds []string `json:"templateKinds,omitempty"`
+	// InterceptorTargets are the Services that interceptors may be, as
+	// namespace/name, and the hosts of their URLs, in which * stands for any
+	// characters. Empty means any.
+	InterceptorTargets []string `json:"interceptorTargets,omitempty"`
+}
+
+func (p Policy) Validate() error {
+	return errors.Join(
+		rule.Patterns("templateKinds", p.TemplateKinds),
+		rule.Patterns("interceptorTargets", p.InterceptorTargets),
+	)
+}
