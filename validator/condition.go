@@ -140,7 +140,7 @@ func constant(mode rule.Mode) string {
 	return Always
 }
 
-// namesPattern returns a regular expression of the names that matchesAny takes. It
+// namesPattern returns a regular expression of the names that rule.MatchesAny takes. It
 // reports false for patterns with classes or escapes.
 func namesPattern(patterns []string) (string, bool) {
 	parts := make([]string, 0, len(patterns))

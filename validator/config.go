@@ -124,7 +124,7 @@ func (n NamespaceMode) validate(at string) error {
 	if len(n.Match) == 0 {
 		problems = append(problems, fmt.Errorf("%s.match: says nothing: name namespaces", at))
 	}
-	return errors.Join(append(problems, rule.Patterns(at+".match", n.Match))...)
+	return errors.Join(append(problems, rule.CheckPatterns(at+".match", n.Match))...)
 }
 
 // all returns the policies of all groups, for Pass.Policies.

@@ -3,8 +3,9 @@ package validator
 import (
 	"context"
 
-	"github.com/tekgate/tekgate/validator/rule"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 // memory asks a Cluster for nothing twice while one object is judged.

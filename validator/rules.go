@@ -3,13 +3,14 @@ package validator
 import (
 	"slices"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/tekgate/tekgate/validator/containers"
 	"github.com/tekgate/tekgate/validator/expressions"
 	"github.com/tekgate/tekgate/validator/pipelines"
 	"github.com/tekgate/tekgate/validator/rule"
 	"github.com/tekgate/tekgate/validator/sources"
 	"github.com/tekgate/tekgate/validator/triggers"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // Rules are all rules: those of the groups, one after the other, and the rule about

@@ -36,8 +36,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tekgate/tekgate/validator/rule"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 // Validator judges by rules as Config wants them.

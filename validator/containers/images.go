@@ -9,7 +9,7 @@ import (
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
-// imageRules are about images of steps and sidecars.
+// ImageRules are about images of steps and sidecars.
 var ImageRules = []*rule.Rule{
 	imageMalformedRule,
 	imageMovedRule,
@@ -23,7 +23,7 @@ var ImageRules = []*rule.Rule{
 	imageAbsentRule,
 }
 
-// ImagePolicy holds the lists of imageRules.
+// ImagePolicy holds the lists of ImageRules.
 type ImagePolicy struct {
 	// Allowed are the images that may run, for the rule image-registry: patterns
 	// of host and path, such as "registry.example.com/**". Empty allows all.

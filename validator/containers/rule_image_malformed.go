@@ -2,6 +2,7 @@ package containers
 
 import (
 	"context"
+
 	"github.com/tekgate/tekgate/validator/rule"
 )
 

@@ -2,8 +2,9 @@ package containers
 
 import (
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
 	"slices"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var imageUnreachableRule = &rule.Rule{

@@ -2,8 +2,9 @@ package containers
 
 import (
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
 	"strings"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var kanikoInsecureRule = &rule.Rule{

@@ -2,9 +2,10 @@ package containers
 
 import (
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
 	"regexp"
 	"strings"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var pipeToShellRule = &rule.Rule{

@@ -2,9 +2,10 @@ package containers
 
 import (
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
 	"maps"
 	"slices"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var podTemplateFieldRule = &rule.Rule{

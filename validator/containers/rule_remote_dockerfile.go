@@ -2,9 +2,10 @@ package containers
 
 import (
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
 	"net/url"
 	"strings"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var remoteDockerfileRule = &rule.Rule{

@@ -2,8 +2,9 @@ package containers
 
 import (
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
 	"time"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var timeoutTooLongRule = &rule.Rule{

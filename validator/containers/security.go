@@ -1,3 +1,4 @@
+// Package containers has the rules about images, and about what steps and their Pods may do.
 package containers
 
 import (
@@ -9,7 +10,7 @@ import (
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
-// securityRules are about what steps and their Pods may do.
+// SecurityRules are about what steps and their Pods may do.
 //
 // Who asks for a TaskRun no rule knows: so there is none which says that only
 // Tekton's controller may create them. That is what RBAC is for.
@@ -56,7 +57,7 @@ var SecurityRules = []*rule.Rule{
 	buildPlatformRule,
 }
 
-// SecurityPolicy holds the lists and limits of securityRules. In lists of names and
+// SecurityPolicy holds the lists and limits of SecurityRules. In lists of names and
 // keys * stands for any characters but a slash.
 type SecurityPolicy struct {
 	Pods     PodPolicy     `json:"pods,omitzero"`
@@ -97,9 +98,9 @@ type PodPolicy struct {
 
 func (p PodPolicy) validate() error {
 	return errors.Join(
-		rule.Patterns("hostPaths", p.HostPaths),
-		rule.Patterns("runtimeClasses", p.RuntimeClasses),
-		rule.Patterns("nodeKeys", p.NodeKeys),
+		rule.CheckPatterns("hostPaths", p.HostPaths),
+		rule.CheckPatterns("runtimeClasses", p.RuntimeClasses),
+		rule.CheckPatterns("nodeKeys", p.NodeKeys),
 	)
 }
 
@@ -114,7 +115,7 @@ type AccountPolicy struct {
 }
 
 func (p AccountPolicy) validate() error {
-	return errors.Join(rule.Patterns("allowed", p.Allowed), rule.Patterns("withToken", p.WithToken))
+	return errors.Join(rule.CheckPatterns("allowed", p.Allowed), rule.CheckPatterns("withToken", p.WithToken))
 }
 
 // SourcePolicy says what workspaces and volumes may hold, for the rule volume-source.
@@ -127,7 +128,7 @@ type SourcePolicy struct {
 }
 
 func (p SourcePolicy) validate() error {
-	return errors.Join(rule.Patterns("secrets", p.Secrets), rule.Patterns("configMaps", p.ConfigMaps), rule.Patterns("claims", p.Claims))
+	return errors.Join(rule.CheckPatterns("secrets", p.Secrets), rule.CheckPatterns("configMaps", p.ConfigMaps), rule.CheckPatterns("claims", p.Claims))
 }
 
 // LimitPolicy says how much runs may take.
@@ -168,5 +169,5 @@ type BuildPolicy struct {
 }
 
 func (p BuildPolicy) validate() error {
-	return errors.Join(checkPatterns("destinations", p.Destinations), rule.Patterns("platforms", p.Platforms))
+	return errors.Join(checkPatterns("destinations", p.Destinations), rule.CheckPatterns("platforms", p.Platforms))
 }

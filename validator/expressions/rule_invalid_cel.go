@@ -5,10 +5,11 @@ import (
 	"regexp"
 
 	"github.com/google/cel-go/cel"
-	"github.com/tekgate/tekgate/validator/rule"
-	"github.com/tekgate/tekgate/validator/walk"
 	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
 	triggerscel "github.com/tektoncd/triggers/pkg/interceptors/cel"
+
+	"github.com/tekgate/tekgate/validator/rule"
+	"github.com/tekgate/tekgate/validator/walk"
 )
 
 var invalidCELRule = &rule.Rule{

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
+	"github.com/tektoncd/triggers/pkg/template"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/tekgate/tekgate/validator/rule"
-	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
-	"github.com/tektoncd/triggers/pkg/template"
 )
 
 var invalidJSONDefaultRule = &rule.Rule{

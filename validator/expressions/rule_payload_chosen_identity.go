@@ -2,6 +2,7 @@ package expressions
 
 import (
 	"context"
+
 	"github.com/tekgate/tekgate/validator/rule"
 )
 

@@ -2,8 +2,9 @@ package expressions
 
 import (
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
 	"strings"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var scriptInjectionRule = &rule.Rule{

@@ -2,6 +2,7 @@ package expressions
 
 import (
 	"context"
+
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -22,7 +23,7 @@ func checkStrayTemplateParam(_ context.Context, p *rule.Pass) {
 	if p.Template != nil {
 		return
 	}
-	for _, text := range rule.SpecExpressions(p) {
+	for _, text := range specExpressions(p) {
 		if isProseField(text.Path) {
 			continue
 		}

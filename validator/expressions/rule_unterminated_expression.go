@@ -42,7 +42,7 @@ func checkUnterminatedExpression(_ context.Context, p *rule.Pass) {
 		reportUnterminated(p, t.texts(), "tt.params", t.names)
 	}
 	if p.Kind.Group == rule.TektonGroup {
-		texts := rule.SpecExpressions(p)
+		texts := specExpressions(p)
 		reportUnterminated(p, texts, "params", func() []string { return declaredParams(p.Object["spec"]) })
 		for _, root := range []string{"context", "workspaces", "results", "tasks", "steps"} {
 			reportUnterminated(p, texts, root, func() []string { return nil })

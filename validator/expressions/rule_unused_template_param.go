@@ -2,8 +2,9 @@ package expressions
 
 import (
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
 	"slices"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 // kindsWithTemplates are the kinds in which templates stand, see templatesIn.

@@ -1,9 +1,10 @@
+// Package expressions has the rules about $(…) and CEL.
 package expressions
 
 import "github.com/tekgate/tekgate/validator/rule"
 
-// expressionRules are about what stands in $(…) and in CEL: what is misspelt, never
-// filled in, or filled in where it does harm.
+// Rules are about expressions that are misspelt, never filled in, or filled in where
+// this does harm.
 var Rules = []*rule.Rule{
 	invalidCELRule,
 	constantFilterRule,

@@ -251,3 +251,8 @@ func holdsPayload(value any) bool {
 func isProseField(path string) bool {
 	return strings.HasSuffix(path, ".description") || strings.HasSuffix(path, ".displayName") || strings.Contains(path, "metadata.annotations")
 }
+
+// specExpressions returns the texts of an object's specification that may hold an expression.
+func specExpressions(p *rule.Pass) []rule.Text {
+	return rule.Once(p, "specExpressions", func() []rule.Text { return rule.ExpressionsIn(p.Object["spec"], "spec") })
+}

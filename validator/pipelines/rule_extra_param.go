@@ -2,9 +2,10 @@ package pipelines
 
 import (
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
 	"maps"
 	"slices"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var extraParamRule = &rule.Rule{

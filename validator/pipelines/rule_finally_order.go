@@ -2,8 +2,9 @@ package pipelines
 
 import (
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
 	"slices"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var finallyOrderRule = &rule.Rule{

@@ -3,9 +3,10 @@ package pipelines
 import (
 	"context"
 	"fmt"
-	"github.com/tekgate/tekgate/validator/rule"
 	"slices"
 	"strings"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var tektonRejectsRule = &rule.Rule{

@@ -2,9 +2,10 @@ package pipelines
 
 import (
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
 	"slices"
 	"strings"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var unusedParamRule = &rule.Rule{

@@ -1,8 +1,9 @@
+// Package pipelines has the rules about Tasks, Pipelines and runs, and how they fit together.
 package pipelines
 
 import "github.com/tekgate/tekgate/validator/rule"
 
-// graphRules are about Tasks, Pipelines and runs, and how they fit together.
+// Rules are about Tasks, Pipelines and runs, and how they fit together.
 //
 // Tekton's own webhook refuses a part of what they find, and says so in its own words.
 // It does not look into a TriggerTemplate, nor at a folder that nobody has applied yet,
@@ -31,7 +32,7 @@ var Rules = []*rule.Rule{
 	tektonRejectsRule,
 }
 
-// GraphPolicy holds the limits of graphRules.
+// Policy holds the limits of Rules.
 type Policy struct {
 	// ValidateAll makes the rule tekton-rejects judge all objects at admission, where
 	// Tekton's own webhook does so anyway, and not those in TriggerTemplates alone. It is

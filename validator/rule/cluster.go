@@ -62,7 +62,7 @@ func (a Access) String() string {
 	return fmt.Sprintf("%s in %q", text, a.Namespace)
 }
 
-// nowhere is a Cluster of which nothing is known.
+// Nowhere is a Cluster of which nothing is known.
 type Nowhere struct{}
 
 func (Nowhere) Names(context.Context, schema.GroupKind, string) ([]string, error) {

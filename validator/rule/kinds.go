@@ -11,7 +11,7 @@ const (
 	TektonGroup   = "tekton.dev"
 )
 
-// served names every version of a kind that some Tekton serves.
+// Served names every version of a kind that some Tekton serves.
 func Served(group, kind string, versions ...string) []schema.GroupVersionKind {
 	kinds := make([]schema.GroupVersionKind, 0, len(versions))
 	for _, version := range versions {
@@ -36,7 +36,7 @@ var (
 	Pipelines    = Served(TektonGroup, "Pipeline", "v1", "v1beta1", "v1alpha1")
 	StepActions  = Served(TektonGroup, "StepAction", "v1beta1", "v1alpha1")
 	CustomRuns   = Served(TektonGroup, "CustomRun", "v1beta1")
-	// gone are kinds that only old releases serve.
+	// Gone are kinds that only old releases serve.
 	Gone = slices.Concat(
 		Served(TektonGroup, "PipelineResource", "v1alpha1"),
 		Served(TektonGroup, "Condition", "v1alpha1"),
@@ -44,18 +44,18 @@ var (
 		ClusterTasks,
 	)
 
-	// withTriggers are the kinds in which triggers stand, see triggersIn.
+	// WithTriggers are the kinds in which triggers stand, see package walk.
 	WithTriggers = slices.Concat(EventListeners, Triggers)
 	Bindings     = slices.Concat(NamespacedBindings, ClusterBindings)
-	// withTemplates are those that say what an event creates, see templatedIn.
+	// WithTemplates are those that say what an event creates.
 	WithTemplates  = slices.Concat(TriggerTemplates, WithTriggers)
 	AnyInterceptor = slices.Concat(clusterInterceptors, namespaceInterceptor)
 	Runs           = slices.Concat(TaskRuns, PipelineRuns)
-	// withSteps are all kinds that write steps out, see object.Tasks.
+	// WithSteps are all kinds that write steps out, see object.Tasks.
 	WithSteps = slices.Concat(Tasks, ClusterTasks, TaskRuns, Pipelines, PipelineRuns, StepActions)
-	// withTasks are those in which a pipeline's tasks stand.
+	// WithTasks are those in which a pipeline's tasks stand.
 	WithTasks = slices.Concat(Pipelines, PipelineRuns)
-	// everything is all of it.
+	// Everything is all kinds that are judged.
 	Everything = slices.Concat(EventListeners, Triggers, TriggerTemplates, Bindings, clusterInterceptors,
 		namespaceInterceptor, WithSteps, CustomRuns)
 )

@@ -87,7 +87,7 @@ func (p *Pass) Mend(finding *Finding, edits ...Edit) {
 	}
 }
 
-// policyOf returns the policy of type T: the lists and limits that a group of rules
+// PolicyOf returns the policy of type T: the lists and limits that a group of rules
 // holds objects to. It is empty where nothing is configured.
 func PolicyOf[T any](p *Pass) *T {
 	for _, policy := range p.Policies {
@@ -98,7 +98,7 @@ func PolicyOf[T any](p *Pass) *T {
 	return new(T)
 }
 
-// once returns the result of a walk over the object of a pass. Many rules need the same
+// Once returns the result of a walk over the object of a pass. Many rules need the same
 // result, so it is kept until the object has been judged, and must not be changed.
 func Once[T any](p *Pass, name string, walk func() []T) []T {
 	if p.walked == nil { // a pass that a rule made for itself

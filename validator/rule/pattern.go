@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// patterns reports those that are no patterns of names, as matchesAny takes them.
-func Patterns(at string, list []string) error {
+// CheckPatterns reports those that are not patterns of names, as MatchesAny takes them.
+func CheckPatterns(at string, list []string) error {
 	var problems []error
 	for i, pattern := range list {
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
@@ -18,7 +18,7 @@ func Patterns(at string, list []string) error {
 	return errors.Join(problems...)
 }
 
-// matchesAny tells whether one of the patterns, in which * stands for any characters
+// MatchesAny tells whether one of the patterns, in which * stands for any characters
 // but a slash, is the whole text.
 func MatchesAny(patterns []string, text string) bool {
 	return slices.ContainsFunc(patterns, func(pattern string) bool {

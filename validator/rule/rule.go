@@ -1,3 +1,7 @@
+// Package rule defines what a rule is, what it knows while it judges an object, and
+// what it reports.
+//
+// It is what every group of rules needs, and imports none of them.
 package rule
 
 import (

@@ -10,14 +10,14 @@ import (
 	"github.com/tekgate/tekgate/internal/object"
 )
 
-// param is a name with a value, and where it stands.
+// Param is a name with a value, and where it stands.
 type Param struct {
 	Path  string // of the item of the list: "….params[0]"
 	Name  string
 	Value any // of any JSON type; nil where there is none
 }
 
-// paramsIn returns the params of anything that has a list of them, in their order.
+// ParamsIn returns the params of anything that has a list of them, in their order.
 // The value of one that only declares (a Task's, a TriggerTemplate's) is its default.
 func ParamsIn(fields map[string]any, path string) []Param {
 	var r object.Reader
@@ -32,26 +32,21 @@ func ParamsIn(fields map[string]any, path string) []Param {
 	return found
 }
 
-// text is a text somewhere in decoded JSON.
+// Text is a text somewhere in decoded JSON.
 type Text struct {
 	Path  string // below the path that was given
 	Value string
 }
 
-// textsIn returns all texts in a value, in the order of their keys and positions. The
+// TextsIn returns all texts in a value, in the order of their keys and positions. The
 // keys themselves are none of them.
 func TextsIn(value any, path string) []Text {
 	return appendTexts(nil, value, path, "")
 }
 
-// expressionsIn returns those of textsIn that may hold an expression.
+// ExpressionsIn returns those of TextsIn that may hold an expression.
 func ExpressionsIn(value any, path string) []Text {
 	return appendTexts(nil, value, path, "$(")
-}
-
-// specExpressions returns those of the specification of an object.
-func SpecExpressions(p *Pass) []Text {
-	return Once(p, "specExpressions", func() []Text { return ExpressionsIn(p.Object["spec"], "spec") })
 }
 
 func appendTexts(found []Text, value any, path, holding string) []Text {
@@ -99,7 +94,7 @@ func SortedKeys(fields map[string]any) []string {
 	return keys
 }
 
-// join appends a field to a path. A key that is not a plain field name stands in
+// Join appends a field to a path. A key that is not a plain field name stands in
 // brackets: metadata.labels[app.kubernetes.io/name].
 func Join(path, key string) string {
 	for _, c := range key {
@@ -113,7 +108,7 @@ func Join(path, key string) string {
 	return path + "." + key
 }
 
-// number reads a JSON number of any of the types that decoders make of it.
+// Number reads a JSON number of any of the types that decoders make of it.
 func Number(value any) (int64, bool) {
 	switch n := value.(type) {
 	case json.Number:
@@ -127,7 +122,7 @@ func Number(value any) (int64, bool) {
 	return 0, false
 }
 
-// nameOf returns an object's name, or its generateName.
+// NameOf returns an object's name, or its generateName.
 func NameOf(fields map[string]any) string {
 	var r object.Reader
 	meta := r.Fields(fields, "metadata")

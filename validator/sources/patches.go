@@ -2,11 +2,12 @@ package sources
 
 import (
 	"fmt"
-	"github.com/tekgate/tekgate/validator/rule"
 	"net/url"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
-// patchRules refuse what makes use of published vulnerabilities of Tekton, for those
+// PatchRules refuse what makes use of published vulnerabilities of Tekton, for those
 // who cannot upgrade today. What they refuse has no other use, so they refuse it in
 // fixed releases too.
 //
@@ -36,7 +37,7 @@ var PatchRules = []*rule.Rule{
 	oversizedParamRule,
 }
 
-// PatchPolicy holds the lists of patchRules.
+// PatchPolicy holds the lists of PatchRules.
 type PatchPolicy struct {
 	// GitServers are the URLs of servers that the system's token of the git resolver
 	// may be sent to, as in the param serverURL.

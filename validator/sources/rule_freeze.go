@@ -2,10 +2,11 @@ package sources
 
 import (
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var freezeRule = &rule.Rule{

@@ -2,8 +2,9 @@ package sources
 
 import (
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
 	"strings"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var gitArgumentInjectionRule = &rule.Rule{

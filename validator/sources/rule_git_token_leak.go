@@ -2,9 +2,10 @@ package sources
 
 import (
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
 	"slices"
 	"strings"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var gitTokenLeakRule = &rule.Rule{

@@ -2,8 +2,9 @@ package sources
 
 import (
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
 	"slices"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var gitURLRule = &rule.Rule{

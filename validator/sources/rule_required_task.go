@@ -3,10 +3,11 @@ package sources
 import (
 	"cmp"
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var requiredTaskRule = &rule.Rule{

@@ -3,8 +3,9 @@ package sources
 import (
 	"context"
 
-	"github.com/tekgate/tekgate/validator/rule"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var resolverNameRule = &rule.Rule{

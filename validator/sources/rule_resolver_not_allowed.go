@@ -3,6 +3,7 @@ package sources
 import (
 	"cmp"
 	"context"
+
 	"github.com/tekgate/tekgate/validator/rule"
 )
 

@@ -2,6 +2,7 @@ package sources
 
 import (
 	"context"
+
 	"github.com/tekgate/tekgate/validator/rule"
 )
 

@@ -2,8 +2,9 @@ package sources
 
 import (
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
 	"regexp"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var revisionNotPinnedRule = &rule.Rule{

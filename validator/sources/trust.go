@@ -1,3 +1,4 @@
+// Package sources has the rules about where Tasks and Pipelines come from.
 package sources
 
 import (
@@ -11,7 +12,7 @@ import (
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
-// trustRules are about where Tasks and Pipelines come from, and what a house wants to
+// TrustRules are about where Tasks and Pipelines come from, and what a house wants to
 // see in what it runs. But for the first they are policies, which do nothing until the
 // configuration switches them on.
 //
@@ -43,7 +44,7 @@ var TrustRules = []*rule.Rule{
 	sourceBranchRule,
 }
 
-// TrustPolicy holds the lists of trustRules. An empty list says nothing, and its rule
+// TrustPolicy holds the lists of TrustRules. An empty list says nothing, and its rule
 // finds nothing then. In names, * stands for any characters but a slash.
 type TrustPolicy struct {
 	// AllowInline lets resolver-required pass what a run or pipeline writes out.
@@ -96,10 +97,10 @@ type Freeze struct {
 func (p TrustPolicy) Validate() error {
 	found := []error{problems.Prefix("freeze.", p.Freeze.validate())}
 	found = append(found,
-		rule.Patterns("resolvers", p.Resolvers), rule.Patterns("bannedResolvers", p.BannedResolvers),
-		rule.Patterns("resolverHosts", p.ResolverHosts), rule.Patterns("clusterNamespaces", p.ClusterNamespaces),
-		rule.Patterns("requiredTasks", p.RequiredTasks), rule.Patterns("requiredResults", p.RequiredResults),
-		rule.Patterns("runParams", p.RunParams), rule.Patterns("branches", p.Branches))
+		rule.CheckPatterns("resolvers", p.Resolvers), rule.CheckPatterns("bannedResolvers", p.BannedResolvers),
+		rule.CheckPatterns("resolverHosts", p.ResolverHosts), rule.CheckPatterns("clusterNamespaces", p.ClusterNamespaces),
+		rule.CheckPatterns("requiredTasks", p.RequiredTasks), rule.CheckPatterns("requiredResults", p.RequiredResults),
+		rule.CheckPatterns("runParams", p.RunParams), rule.CheckPatterns("branches", p.Branches))
 	for i, repository := range p.BundleRepositories {
 		if repository == "" || strings.ContainsAny(repository, "*@ ") || strings.Contains(repository, "://") {
 			found = append(found, fmt.Errorf("bundleRepositories[%d]: %q is not the beginning of a repository: write one such as registry.example.com/tasks", i, repository))

@@ -2,7 +2,7 @@ package triggers
 
 import "github.com/tekgate/tekgate/validator/rule"
 
-// referenceRules are about other objects that Triggers' objects name or need.
+// ReferenceRules are about other objects that Triggers' objects name or need.
 var ReferenceRules = []*rule.Rule{
 	danglingReferenceRule,
 	interceptorKindRule,

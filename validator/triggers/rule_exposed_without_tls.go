@@ -2,8 +2,9 @@ package triggers
 
 import (
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
 	"slices"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var exposedWithoutTLSRule = &rule.Rule{

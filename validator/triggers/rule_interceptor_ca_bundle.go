@@ -2,10 +2,11 @@ package triggers
 
 import (
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
-	"github.com/tekgate/tekgate/validator/walk"
 	"slices"
 	"strings"
+
+	"github.com/tekgate/tekgate/validator/rule"
+	"github.com/tekgate/tekgate/validator/walk"
 )
 
 var interceptorCABundleRule = &rule.Rule{

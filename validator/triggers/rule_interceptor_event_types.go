@@ -2,9 +2,10 @@ package triggers
 
 import (
 	"context"
+	"slices"
+
 	"github.com/tekgate/tekgate/validator/rule"
 	"github.com/tekgate/tekgate/validator/walk"
-	"slices"
 )
 
 var interceptorEventTypesRule = &rule.Rule{

@@ -2,6 +2,7 @@ package triggers
 
 import (
 	"context"
+
 	"github.com/tekgate/tekgate/validator/rule"
 )
 

@@ -5,8 +5,9 @@ import (
 	"encoding/json"
 	"strings"
 
-	"github.com/tekgate/tekgate/validator/rule"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var labelSelectorRule = &rule.Rule{

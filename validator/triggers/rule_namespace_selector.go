@@ -2,9 +2,10 @@ package triggers
 
 import (
 	"context"
-	"github.com/tekgate/tekgate/validator/rule"
 	"slices"
 	"strings"
+
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var namespaceSelectorRule = &rule.Rule{

@@ -1,11 +1,14 @@
+// Package triggers has the rules about EventListeners, Triggers, templates and
+// interceptors, and about what they refer to.
 package triggers
 
 import (
 	"errors"
+
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
-// triggerRules are about EventListeners, Triggers, bindings, templates and
+// Rules are about EventListeners, Triggers, bindings, templates and
 // interceptors themselves.
 var Rules = []*rule.Rule{
 	legacyTriggerRule,
@@ -40,7 +43,7 @@ var Rules = []*rule.Rule{
 	deprecatedAPIRule,
 }
 
-// TriggerPolicy holds the lists of triggerRules.
+// Policy holds the lists of Rules.
 type Policy struct {
 	// TemplateKinds are the kinds that TriggerTemplates may create, as kind.group
 	// (ConfigMap for one of the core), in which * stands for any characters. Empty
@@ -54,7 +57,7 @@ type Policy struct {
 
 func (p Policy) Validate() error {
 	return errors.Join(
-		rule.Patterns("templateKinds", p.TemplateKinds),
-		rule.Patterns("interceptorTargets", p.InterceptorTargets),
+		rule.CheckPatterns("templateKinds", p.TemplateKinds),
+		rule.CheckPatterns("interceptorTargets", p.InterceptorTargets),
 	)
 }

@@ -1,3 +1,7 @@
+// Package walk finds the triggers in EventListeners and Triggers, and their interceptors.
+//
+// It is apart from package rule since it is about one kind of object, and apart from the
+// groups since triggers, expressions and the core need it.
 package walk
 
 import (
@@ -7,7 +11,7 @@ import (
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
-// trigger is a trigger: an item of an EventListener's spec.triggers, or the
+// Trigger is a trigger: an item of an EventListener's spec.triggers, or the
 // specification of a Trigger.
 type Trigger struct {
 	Path   string // "spec.triggers[0]" or "spec"
@@ -15,7 +19,7 @@ type Trigger struct {
 	Unit   string // how to call it: `trigger "push"`, or its path where it has no name
 }
 
-// triggersIn returns the triggers of an EventListener or Trigger, of any version. Of
+// TriggersIn returns the triggers of an EventListener or Trigger, of any version. Of
 // a selector's triggers it returns none: they are objects of their own.
 func TriggersIn(p *rule.Pass) []Trigger {
 	var r object.Reader
@@ -38,7 +42,7 @@ func TriggersIn(p *rule.Pass) []Trigger {
 	return found
 }
 
-// groupsIn returns the triggerGroups of an EventListener, which have interceptors as
+// GroupsIn returns the triggerGroups of an EventListener, which have interceptors as
 // triggers have.
 func GroupsIn(p *rule.Pass) []Trigger {
 	var r object.Reader
@@ -56,7 +60,7 @@ func GroupsIn(p *rule.Pass) []Trigger {
 	return found
 }
 
-// interceptor is one of a trigger's or group's interceptors.
+// Interceptor is one of a trigger's or group's interceptors.
 type Interceptor struct {
 	Path   string // "spec.triggers[0].interceptors[0]"
 	Fields map[string]any
@@ -66,7 +70,7 @@ type Interceptor struct {
 	Unit   string // that of its trigger or group
 }
 
-// interceptorKinds are the kinds that a reference to an interceptor may name, with
+// InterceptorKinds are the kinds that a reference to an interceptor may name, with
 // those of the objects.
 var InterceptorKinds = map[string]string{
 	"":                      "ClusterInterceptor",
@@ -74,7 +78,7 @@ var InterceptorKinds = map[string]string{
 	"NamespacedInterceptor": "Interceptor",
 }
 
-// interceptorsIn returns the interceptors of triggers and groups. A null one has no
+// InterceptorsIn returns the interceptors of triggers and groups. A null one has no
 // Fields.
 func InterceptorsIn(triggers ...Trigger) []Interceptor {
 	var r object.Reader
