@@ -27,9 +27,11 @@ var webhooks = []struct {
 	kinds []string
 }{
 	{wellknown.ValidateTriggers, []string{
-		"EventListener", "Trigger", "TriggerTemplate", "TriggerBinding", "Interceptor", "ClusterTriggerBinding", "ClusterInterceptor",
+		"EventListener", "Trigger", "TriggerTemplate", "TriggerBinding", "Interceptor", "ClusterTriggerBinding",
+		"ClusterInterceptor",
 	}},
-	{wellknown.ValidatePipelines, []string{"Task", "Pipeline", "StepAction", "ClusterTask", "PipelineResource", "Condition"}},
+	{wellknown.ValidatePipelines,
+		[]string{"Task", "Pipeline", "StepAction", "ClusterTask", "PipelineResource", "Condition"}},
 	{wellknown.ValidateRuns, []string{"TaskRun", "PipelineRun", "CustomRun", "Run"}},
 }
 
@@ -128,7 +130,8 @@ func (c Config) where(r *rule.Rule) string {
 		if !ok {
 			return Always
 		}
-		expression = fmt.Sprintf("((has(request.namespace) ? request.namespace : \"\").matches(%s) ? %s : %s)", strconv.QuoteToASCII(pattern), on, expression)
+		expression = fmt.Sprintf("((has(request.namespace) ? request.namespace : \"\").matches(%s) ? %s : %s)",
+			strconv.QuoteToASCII(pattern), on, expression)
 	}
 	return expression
 }

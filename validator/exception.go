@@ -55,7 +55,8 @@ func parseException(text string) Exception {
 	reason = strings.TrimSpace(reason)
 	switch {
 	case err != nil:
-		err = fmt.Errorf("it does not begin with a date: write its last day and a reason, such as %q", "2027-03-31 moved in spring")
+		err = fmt.Errorf("it does not begin with a date: write its last day and a reason, such as %q",
+			"2027-03-31 moved in spring")
 	case reason == "":
 		err = fmt.Errorf("it gives no reason: write one after the date, such as %q", date+" moved in spring")
 	}

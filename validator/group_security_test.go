@@ -14,7 +14,8 @@ func TestPolicyOfImagesAndSecurity(t *testing.T) {
 	for _, c := range []struct{ config, want string }{
 		{"images: {allowed: [registry.example.com/**], reachable: [docker.io]}", ""},
 		{"images: {allowed: [registry.example.com]}", "policy.images.allowed[0]: pattern"},
-		{"images: {reachable: [registry.example.com/team]}", "policy.images.reachable[0]: \"registry.example.com/team\" is not a host"},
+		{"images: {reachable: [registry.example.com/team]}",
+			"policy.images.reachable[0]: \"registry.example.com/team\" is not a host"},
 		{"security: {pods: {hostPaths: ['[']}}", "policy.security.pods.hostPaths[0]"},
 		{"security: {pods: {runtimeClasses: ['']}}", "policy.security.pods.runtimeClasses[0]"},
 		{"security: {pods: {nodeKeys: ['[']}}", "policy.security.pods.nodeKeys[0]"},

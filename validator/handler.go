@@ -22,7 +22,8 @@ var _ admission.Handler = &Validator{}
 // change the spec, and lets everything else pass.
 func (v *Validator) Handle(ctx context.Context, req admission.Request) admission.Response {
 	kind := schema.GroupVersionKind(req.Kind)
-	if req.SubResource != "" || !Matches(kind) || (req.Operation != admissionv1.Create && req.Operation != admissionv1.Update) {
+	if req.SubResource != "" || !Matches(kind) ||
+		(req.Operation != admissionv1.Create && req.Operation != admissionv1.Update) {
 		return admission.Allowed("")
 	}
 	fields, err := object.Decode(req.Object.Raw)
@@ -52,7 +53,8 @@ func isDeleted(fields map[string]any) bool {
 
 // sameSpec also compares the exceptions, since they decide what the spec may be.
 func sameSpec(fields, old map[string]any) bool {
-	return old != nil && reflect.DeepEqual(old["spec"], fields["spec"]) && reflect.DeepEqual(exceptionsOf(old), exceptionsOf(fields))
+	return old != nil && reflect.DeepEqual(old["spec"], fields["spec"]) &&
+		reflect.DeepEqual(exceptionsOf(old), exceptionsOf(fields))
 }
 
 // forgive turns what would refuse an update into warnings, where it was there
@@ -118,7 +120,8 @@ func answerTo(kind string, out Outcome) admission.Response {
 		}
 	}
 	for _, e := range out.Excepted {
-		excepted = append(excepted, fmt.Sprintf("%s at %s until %s", e.Rule, e.Path, e.Exception.Until.Format("2006-01-02")))
+		excepted = append(excepted,
+			fmt.Sprintf("%s at %s until %s", e.Rule, e.Path, e.Exception.Until.Format("2006-01-02")))
 	}
 	for key, list := range map[string][]string{AuditKey: noted, ExceptedKey: excepted} {
 		if len(list) > 0 {

@@ -48,12 +48,16 @@ func (m *memory) Get(ctx context.Context, kind schema.GroupKind, namespace, name
 		kind            schema.GroupKind
 		namespace, name string
 	}
-	return recall(m, get{kind, namespace, name}, func() (map[string]any, error) { return m.cluster.Get(ctx, kind, namespace, name) })
+	return recall(m, get{kind, namespace, name}, func() (map[string]any, error) {
+		return m.cluster.Get(ctx, kind, namespace, name)
+	})
 }
 
 func (m *memory) Keys(ctx context.Context, namespace, secret string) ([]string, error) {
 	type keys struct{ namespace, secret string }
-	return recall(m, keys{namespace, secret}, func() ([]string, error) { return m.cluster.Keys(ctx, namespace, secret) })
+	return recall(m, keys{namespace, secret}, func() ([]string, error) {
+		return m.cluster.Keys(ctx, namespace, secret)
+	})
 }
 
 func (m *memory) May(ctx context.Context, who rule.Account, access rule.Access) (bool, error) {

@@ -68,7 +68,8 @@ func (s *Set) Get(_ context.Context, kind schema.GroupKind, namespace, name stri
 			return o.Fields, nil
 		}
 	}
-	if (kind.Group != rule.TektonGroup && kind.Group != rule.TriggersGroup) || rule.MatchesAny(s.Elsewhere[kind.Kind], name) {
+	if (kind.Group != rule.TektonGroup && kind.Group != rule.TriggersGroup) ||
+		rule.MatchesAny(s.Elsewhere[kind.Kind], name) {
 		return nil, rule.ErrUnknown
 	}
 	if kind.Kind == "ClusterInterceptor" && slices.Contains(walk.CoreInterceptors, name) {

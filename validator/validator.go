@@ -96,7 +96,8 @@ func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 	j.exceptions = exceptionsOf(subject.Fields)
 	j.judge(ctx, &rule.Pass{
 		Object: subject.Fields, Kind: subject.Kind, Namespace: subject.Namespace,
-		Cluster: remember(v.Cluster), Registry: v.Registry, Offline: v.Offline, Now: v.now, Policies: v.Config.Policy.all(),
+		Cluster: remember(v.Cluster), Registry: v.Registry, Offline: v.Offline, Now: v.now,
+		Policies: v.Config.Policy.all(),
 	})
 	return j.out
 }

@@ -36,7 +36,8 @@ func walkContainers(p *rule.Pass) []container {
 	for _, task := range object.Tasks(p.Object) {
 		template := task.Template(&r)
 		if template != nil {
-			found = append(found, container{place: place{task.Path + ".stepTemplate", "the stepTemplate", template}, Task: task})
+			found = append(found,
+				container{place: place{task.Path + ".stepTemplate", "the stepTemplate", template}, Task: task})
 		}
 		steps, _ := task.Steps()
 		for _, step := range steps {
@@ -52,7 +53,9 @@ func walkContainers(p *rule.Pass) []container {
 
 // stepsIn returns the steps alone, without those that a StepAction defines.
 func stepsIn(p *rule.Pass) []container {
-	return slices.DeleteFunc(slices.Clone(containersIn(p)), func(c container) bool { return c.Step == nil || c.Fields["ref"] != nil })
+	return slices.DeleteFunc(slices.Clone(containersIn(p)), func(c container) bool {
+		return c.Step == nil || c.Fields["ref"] != nil
+	})
 }
 
 // finalContainers returns the containers that there will be: steps and sidecars, each with what
@@ -182,7 +185,8 @@ func accountsIn(p *rule.Pass) []rule.Text {
 		return nil
 	}
 	var r object.Reader
-	found := []rule.Text{{Path: settings.Path + ".serviceAccountName", Value: r.Text(settings.Fields, "serviceAccountName")}}
+	found := []rule.Text{{Path: settings.Path + ".serviceAccountName",
+		Value: r.Text(settings.Fields, "serviceAccountName")}}
 	for _, own := range taskRunSpecsIn(p) {
 		for _, key := range []string{"serviceAccountName", "taskServiceAccountName"} {
 			if name := r.Text(own.Fields, key); name != "" {
@@ -192,7 +196,8 @@ func accountsIn(p *rule.Pass) []rule.Text {
 	}
 	for i, own := range r.FieldsList(r.Fields(p.Object, "spec"), "serviceAccountNames") { // before v0.31
 		if name := r.Text(own, "serviceAccountName"); name != "" && p.Kind.Kind == "PipelineRun" {
-			found = append(found, rule.Text{Path: fmt.Sprintf("spec.serviceAccountNames[%d].serviceAccountName", i), Value: name})
+			found = append(found,
+				rule.Text{Path: fmt.Sprintf("spec.serviceAccountNames[%d].serviceAccountName", i), Value: name})
 		}
 	}
 	return found
@@ -216,7 +221,8 @@ func uncommented(script string) string {
 	var kept strings.Builder
 	for line := range strings.Lines(strings.ReplaceAll(script, "\\\n", " ")) {
 		start := strings.TrimSpace(line)
-		if !strings.HasPrefix(start, "#") && !strings.HasPrefix(start, "echo ") && !strings.HasPrefix(start, "printf ") {
+		if !strings.HasPrefix(start, "#") && !strings.HasPrefix(start, "echo ") &&
+			!strings.HasPrefix(start, "printf ") {
 			kept.WriteString(line)
 		}
 	}

@@ -38,7 +38,9 @@ func (p ImagePolicy) Validate() error {
 	problems := []error{checkPatterns("allowed", p.Allowed)}
 	for i, host := range p.Reachable {
 		if host == "" || strings.ContainsAny(host, "/* ") {
-			problems = append(problems, fmt.Errorf("reachable[%d]: %q is not a host: write it as in images, such as registry.example.com:5000", i, host))
+			problems = append(problems,
+				fmt.Errorf("reachable[%d]: %q is not a host: write it as in images, such as registry.example.com:5000",
+					i, host))
 		}
 	}
 	return errors.Join(problems...)

@@ -44,7 +44,9 @@ func checkBuildPlatform(_ context.Context, p *rule.Pass) {
 	}
 	for _, platform := range found {
 		if platform.Value != "" && !expression.Any(platform.Value) && !rule.MatchesAny(allowed, platform.Value) {
-			p.Report(platform.Path, "platform %q is not in validator.policy.security.builds.platforms: build for one of those, or have the list extended", platform.Value)
+			p.Report(platform.Path,
+				"platform %q is not in validator.policy.security.builds.platforms: build for one of those, or have the list extended",
+				platform.Value)
 		}
 	}
 }

@@ -23,9 +23,12 @@ func checkBuildahPrivileges(_ context.Context, p *rule.Pass) {
 		value, _ := param.Value.(string)
 		switch {
 		case param.Name == "ADD_CAPABILITIES" && value != "":
-			p.Report(param.Path, "ADD_CAPABILITIES gives every command of the Dockerfile the capabilities %q: leave it empty", value)
+			p.Report(param.Path,
+				"ADD_CAPABILITIES gives every command of the Dockerfile the capabilities %q: leave it empty",
+				value)
 		case param.Name == "PRIVILEGED_NESTED" && value == "true":
-			p.Report(param.Path, "PRIVILEGED_NESTED makes the build privileged, so its Dockerfile has the node: write false")
+			p.Report(param.Path,
+				"PRIVILEGED_NESTED makes the build privileged, so its Dockerfile has the node: write false")
 		}
 	}
 }

@@ -30,11 +30,15 @@ func checkCapabilitiesKept(_ context.Context, p *rule.Pass) {
 	for _, c := range finalContainers(p) {
 		dropped, added := c.capabilities()
 		if !slices.Contains(dropped, "ALL") {
-			p.Report(c.Path+".securityContext", "%s keeps the container runtime's capabilities: drop ALL, and add what it needs", c.Unit)
+			p.Report(c.Path+".securityContext",
+				"%s keeps the container runtime's capabilities: drop ALL, and add what it needs",
+				c.Unit)
 		}
 		for _, capability := range added {
 			if !slices.Contains(allowed, capability) {
-				p.Report(c.Path+".securityContext.capabilities.add", "%s adds capability %s, which validator.policy.security.pods.capabilities does not list: remove it, or have the list extended", c.Unit, capability)
+				p.Report(c.Path+".securityContext.capabilities.add",
+					"%s adds capability %s, which validator.policy.security.pods.capabilities does not list: remove it, or have the list extended",
+					c.Unit, capability)
 			}
 		}
 	}

@@ -34,7 +34,9 @@ func checkDangerousCapability(_ context.Context, p *rule.Pass) {
 		own := r.Fields(r.Fields(c.Fields, "securityContext"), "capabilities")
 		for _, capability := range plainCapabilities(r.TextList(own, "add")) {
 			if !slices.Contains(baselineCapabilities, capability) {
-				p.Report(c.Path+".securityContext.capabilities.add", "%s adds capability %s, by which it can reach beyond its container: remove it, or except this object with a reason", c.Unit, capability)
+				p.Report(c.Path+".securityContext.capabilities.add",
+					"%s adds capability %s, by which it can reach beyond its container: remove it, or except this object with a reason",
+					c.Unit, capability)
 			}
 		}
 	}

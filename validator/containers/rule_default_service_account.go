@@ -22,7 +22,8 @@ round every run has it.`,
 func checkDefaultServiceAccount(_ context.Context, p *rule.Pass) {
 	for _, account := range accountsIn(p) {
 		if account.Value == "" || account.Value == "default" {
-			p.Report(account.Path, "this run uses the ServiceAccount \"default\", which it shares with every Pod of its namespace: give it one of its own")
+			p.Report(account.Path,
+				"this run uses the ServiceAccount \"default\", which it shares with every Pod of its namespace: give it one of its own")
 		}
 	}
 }

@@ -26,7 +26,9 @@ hold in it. Images with dind-rootless pass.`,
 func checkDockerInDocker(_ context.Context, p *rule.Pass) {
 	for _, c := range containersIn(p) {
 		if runsDockerd(p, c) {
-			p.Report(c.Path, "%s runs a Docker daemon, which needs a privileged container and so gives the node away: build with Kaniko or rootless BuildKit", c.Unit)
+			p.Report(c.Path,
+				"%s runs a Docker daemon, which needs a privileged container and so gives the node away: build with Kaniko or rootless BuildKit",
+				c.Unit)
 		}
 	}
 }

@@ -27,7 +27,9 @@ characters but a slash). Sockets are the matter of the rule node-socket.`,
 func checkHostPath(_ context.Context, p *rule.Pass) {
 	for _, volume := range hostPathVolumes(p) {
 		if !volume.socket && !rule.MatchesAny(rule.PolicyOf[SecurityPolicy](p).Pods.HostPaths, volume.on) {
-			p.Report(volume.Path+".hostPath", "%s is %s of the node, shared with all that runs there: use an emptyDir, or a workspace with a PersistentVolumeClaim", volume.Unit, volume.on)
+			p.Report(volume.Path+".hostPath",
+				"%s is %s of the node, shared with all that runs there: use an emptyDir, or a workspace with a PersistentVolumeClaim",
+				volume.Unit, volume.on)
 		}
 	}
 }
@@ -48,7 +50,8 @@ func hostPathVolumes(p *rule.Pass) []hostVolume {
 			continue
 		}
 		on := path.Clean(r.Text(source, "path"))
-		found = append(found, hostVolume{volume, on, r.Text(source, "type") == "Socket" || strings.HasSuffix(on, ".sock")})
+		found = append(found,
+			hostVolume{volume, on, r.Text(source, "type") == "Socket" || strings.HasSuffix(on, ".sock")})
 	}
 	return found
 }

@@ -32,7 +32,9 @@ func checkImageAbsent(ctx context.Context, p *rule.Pass) {
 		case err != nil:
 			p.Unknown(used.Path, "asking for image "+used.Filled, err)
 		case !exists:
-			p.Report(used.Path, "image %q is not in its registry, so the run would wait for it in vain: correct the name or the tag, or push it first", used.Filled)
+			p.Report(used.Path,
+				"image %q is not in its registry, so the run would wait for it in vain: correct the name or the tag, or push it first",
+				used.Filled)
 		}
 	}
 }

@@ -32,7 +32,9 @@ func checkImageFromEvent(_ context.Context, p *rule.Pass) {
 		for _, field := range task.Images() {
 			filled := fill(p, task, field.Value)
 			if name := eventRepository(filled); name != "" {
-				p.Report(field.Path, "%s gives the repository of the image, so whoever sends the event may choose what runs: write host and path out, and take at most the tag from the event", name)
+				p.Report(field.Path,
+					"%s gives the repository of the image, so whoever sends the event may choose what runs: write host and path out, and take at most the tag from the event",
+					name)
 			}
 		}
 	}

@@ -29,7 +29,9 @@ func checkImageFromParameter(_ context.Context, p *rule.Pass) {
 				filled = fill(p, task, filled)
 			}
 			if found := expression.Find(filled); len(found) > 0 {
-				p.Report(field.Path, "the image depends on %s, so what will run cannot be judged: write the image out, or check the parameter where it is given", found[0].Text)
+				p.Report(field.Path,
+					"the image depends on %s, so what will run cannot be judged: write the image out, or check the parameter where it is given",
+					found[0].Text)
 			}
 		}
 	}

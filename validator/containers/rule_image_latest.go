@@ -28,9 +28,13 @@ func checkImageLatest(_ context.Context, p *rule.Pass) {
 		}
 		switch used.Ref.Tag {
 		case "":
-			p.Report(used.Path, "image %q has no tag, so it is latest, and what runs changes with every push to it: name a release, best with its digest", used.Filled)
+			p.Report(used.Path,
+				"image %q has no tag, so it is latest, and what runs changes with every push to it: name a release, best with its digest",
+				used.Filled)
 		case "latest":
-			p.Report(used.Path, "image %q is whatever was pushed last: name a release, best with its digest", used.Filled)
+			p.Report(used.Path,
+				"image %q is whatever was pushed last: name a release, best with its digest",
+				used.Filled)
 		}
 	}
 }

@@ -24,7 +24,9 @@ An image with an expression passes where a run may still give it another value.`
 func checkImageMalformed(_ context.Context, p *rule.Pass) {
 	for _, used := range imagesUsed(p) {
 		if used.Err != nil && used.Certain {
-			p.Report(used.Path, "%.200q is no image reference, so no kubelet can pull it: write host/path:tag or host/path@sha256:… with 64 digits, in lower case", used.Filled)
+			p.Report(used.Path,
+				"%.200q is no image reference, so no kubelet can pull it: write host/path:tag or host/path@sha256:… with 64 digits, in lower case",
+				used.Filled)
 		}
 	}
 }

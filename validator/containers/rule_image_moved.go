@@ -23,7 +23,9 @@ func checkImageMoved(_ context.Context, p *rule.Pass) {
 		if !used.Known || used.Ref.Canonical() == used.Ref {
 			continue
 		}
-		finding := p.Report(used.Path, "image %q is at a registry that answers nobody since July 2025: write %s", used.Filled, used.Ref.Canonical())
+		finding := p.Report(used.Path,
+			"image %q is at a registry that answers nobody since July 2025: write %s",
+			used.Filled, used.Ref.Canonical())
 		if used.Written == used.Filled {
 			p.Mend(finding, rule.Edit{Op: "replace", Path: used.Path, Value: used.Ref.Canonical().String()})
 		}

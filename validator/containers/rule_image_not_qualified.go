@@ -24,7 +24,9 @@ func checkImageNotQualified(_ context.Context, p *rule.Pass) {
 	for _, used := range imagesUsed(p) {
 		if used.Known && used.Ref.Host == "docker.io" && !strings.HasPrefix(used.Filled, "docker.io/") &&
 			!strings.HasPrefix(used.Filled, "index.docker.io/") && !startsOpen(used.Written) {
-			p.Report(used.Path, "image %q names no registry, so where it comes from depends on the node: write %s if Docker Hub is meant", used.Filled, used.Ref)
+			p.Report(used.Path,
+				"image %q names no registry, so where it comes from depends on the node: write %s if Docker Hub is meant",
+				used.Filled, used.Ref)
 		}
 	}
 }

@@ -33,7 +33,9 @@ func checkImageRegistry(_ context.Context, p *rule.Pass) {
 	allowed := compilePatterns(rule.PolicyOf[ImagePolicy](p).Allowed)
 	for _, used := range slices.Concat(imagesUsed(p), imagesInParams(p)) {
 		if used.Known && !image.MatchAny(allowed, used.Ref) {
-			p.Report(used.Path, "image %q is none of those that validator.policy.images.allowed lists: take it from an allowed registry, or have the list extended", used.Filled)
+			p.Report(used.Path,
+				"image %q is none of those that validator.policy.images.allowed lists: take it from an allowed registry, or have the list extended",
+				used.Filled)
 		}
 	}
 }

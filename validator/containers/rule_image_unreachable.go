@@ -28,7 +28,9 @@ func checkImageUnreachable(_ context.Context, p *rule.Pass) {
 	}
 	for _, used := range imagesUsed(p) {
 		if used.Known && !slices.Contains(hosts, used.Ref.Host) && !slices.Contains(hosts, used.Ref.Canonical().Host) {
-			p.Report(used.Path, "image %q is at %s, which validator.policy.images.reachable does not list, so it could not be pulled: copy it to a registry in the list, or have a mirror cover it", used.Filled, used.Ref.Host)
+			p.Report(used.Path,
+				"image %q is at %s, which validator.policy.images.reachable does not list, so it could not be pulled: copy it to a registry in the list, or have a mirror cover it",
+				used.Filled, used.Ref.Host)
 		}
 	}
 }

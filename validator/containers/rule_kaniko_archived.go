@@ -27,7 +27,9 @@ func checkKanikoArchived(_ context.Context, p *rule.Pass) {
 	for _, task := range object.Tasks(p.Object) {
 		for _, field := range task.Images() {
 			if filled := fill(p, task, field.Value); strings.HasPrefix(filled, "gcr.io/kaniko-project/") {
-				p.Report(field.Path, "image %q is of a project that was archived in June 2025 and gets no fixes: use ghcr.io/osscontainertools/kaniko, or set mutator.kaniko.image", filled)
+				p.Report(field.Path,
+					"image %q is of a project that was archived in June 2025 and gets no fixes: use ghcr.io/osscontainertools/kaniko, or set mutator.kaniko.image",
+					filled)
 			}
 		}
 	}

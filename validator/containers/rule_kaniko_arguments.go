@@ -41,9 +41,13 @@ func checkKanikoArguments(_ context.Context, p *rule.Pass) {
 		}
 		switch noPush := step.on("no-push"); {
 		case !noPush && len(step.all("destination")) == 0:
-			p.Report(step.Path, "%s gives Kaniko neither --destination nor --no-push, so it ends with an error: add --destination=IMAGE", step.Unit)
+			p.Report(step.Path,
+				"%s gives Kaniko neither --destination nor --no-push, so it ends with an error: add --destination=IMAGE",
+				step.Unit)
 		case noPush && step.on("cache") && len(step.all("cache-repo")) == 0:
-			p.Report(step.Path, "%s gives Kaniko --cache and --no-push without --cache-repo, so it ends with an error: add --cache-repo=REPOSITORY", step.Unit)
+			p.Report(step.Path,
+				"%s gives Kaniko --cache and --no-push without --cache-repo, so it ends with an error: add --cache-repo=REPOSITORY",
+				step.Unit)
 		}
 	}
 }
@@ -51,12 +55,18 @@ func checkKanikoArguments(_ context.Context, p *rule.Pass) {
 func judgeFlag(p *rule.Pass, setting placedSetting) {
 	switch {
 	case setting.Flag == nil:
-		if near := suggest.Closest(setting.Name, kaniko.Names()); len(setting.Name) > 2 && near != "" && alike(setting.Name, near) {
-			p.Report(setting.Path, "Kaniko has no flag --%s and would end with \"unknown flag\": did you mean --%s?", setting.Name, near)
+		if near := suggest.Closest(setting.Name, kaniko.Names()); len(setting.Name) > 2 && near != "" &&
+			alike(setting.Name, near) {
+			p.Report(setting.Path,
+				"Kaniko has no flag --%s and would end with \"unknown flag\": did you mean --%s?",
+				setting.Name, near)
 		}
-	case setting.Flag.Name == "destination" && setting.Value != "" && !expression.Any(setting.Value) && !isShellText(setting.Value):
+	case setting.Flag.Name == "destination" && setting.Value != "" && !expression.Any(setting.Value) &&
+		!isShellText(setting.Value):
 		if _, err := image.Parse(setting.Value); err != nil {
-			p.Report(setting.Path, "destination %.200q is no image reference, so Kaniko ends with an error: write host/path:tag, in lower case", setting.Value)
+			p.Report(setting.Path,
+				"destination %.200q is no image reference, so Kaniko ends with an error: write host/path:tag, in lower case",
+				setting.Value)
 		}
 	}
 }
@@ -80,9 +90,10 @@ func (s executorStep) asksForHelp() bool {
 func (s executorStep) pushesByEnv() bool {
 	var r object.Reader
 	for _, holder := range append([]map[string]any{s.Fields, s.Template}, s.Task.Run.PodTemplates...) {
-		if len(r.List(holder, "envFrom")) > 0 || slices.ContainsFunc(r.FieldsList(holder, "env"), func(env map[string]any) bool {
-			return r.Text(env, "name") == "KANIKO_NO_PUSH"
-		}) {
+		if len(r.List(holder, "envFrom")) > 0 ||
+			slices.ContainsFunc(r.FieldsList(holder, "env"), func(env map[string]any) bool {
+				return r.Text(env, "name") == "KANIKO_NO_PUSH"
+			}) {
 			return true
 		}
 	}

@@ -22,7 +22,9 @@ Only steps of which all arguments are known are looked at.`,
 func checkKanikoCacheRepo(_ context.Context, p *rule.Pass) {
 	for _, step := range executorSteps(p) {
 		if step.Whole && step.on("cache") && !step.on("no-push") && len(step.all("cache-repo")) == 0 {
-			p.Report(step.Path, "%s keeps Kaniko's cache beside the image, at its repository with /cache behind it: name a place with --cache-repo=REPOSITORY", step.Unit)
+			p.Report(step.Path,
+				"%s keeps Kaniko's cache beside the image, at its repository with /cache behind it: name a place with --cache-repo=REPOSITORY",
+				step.Unit)
 		}
 	}
 }

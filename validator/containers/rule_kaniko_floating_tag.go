@@ -23,8 +23,11 @@ func checkKanikoFloatingTag(_ context.Context, p *rule.Pass) {
 	for _, c := range stepsIn(p) {
 		name := stepImage(p, c)
 		ref, err := image.Parse(name)
-		if err == nil && ref.Digest == "" && slices.Contains([]string{"debug", "slim"}, ref.Tag) && startsExecutor(p, c) {
-			p.Report(c.Path+".image", "image %q is the last release of Kaniko, whichever that is: write a release before it, such as v1.28.3-%s", name, ref.Tag)
+		if err == nil && ref.Digest == "" && slices.Contains([]string{"debug", "slim"}, ref.Tag) &&
+			startsExecutor(p, c) {
+			p.Report(c.Path+".image",
+				"image %q is the last release of Kaniko, whichever that is: write a release before it, such as v1.28.3-%s",
+				name, ref.Tag)
 		}
 	}
 }

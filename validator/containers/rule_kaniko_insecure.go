@@ -36,7 +36,9 @@ func checkKanikoInsecure(_ context.Context, p *rule.Pass) {
 		}
 		for _, flag := range step.all("insecure-registry", "skip-tls-verify-registry") {
 			if flag.Value != "" && !isLoopback(flag.Value) {
-				p.Report(flag.Path, "with --%s Kaniko does not verify registry %s, %s", flag.Flag.Name, flag.Value, remedy)
+				p.Report(flag.Path,
+					"with --%s Kaniko does not verify registry %s, %s",
+					flag.Flag.Name, flag.Value, remedy)
 			}
 		}
 	}

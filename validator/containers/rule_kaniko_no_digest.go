@@ -25,7 +25,9 @@ func checkKanikoNoDigest(_ context.Context, p *rule.Pass) {
 	for _, step := range executorSteps(p) {
 		if step.Whole && !step.on("no-push") &&
 			len(step.all("digest-file", "image-name-with-digest-file", "image-name-tag-with-digest-file")) == 0 {
-			p.Report(step.Path, "%s pushes an image and keeps no digest of it, so nothing can be signed or deployed for certain: add --digest-file=$(results.IMAGE_DIGEST.path)", step.Unit)
+			p.Report(step.Path,
+				"%s pushes an image and keeps no digest of it, so nothing can be signed or deployed for certain: add --digest-file=$(results.IMAGE_DIGEST.path)",
+				step.Unit)
 		}
 	}
 }

@@ -34,7 +34,9 @@ func checkMatrixTooLarge(_ context.Context, p *rule.Pass) {
 	var r object.Reader
 	for _, task := range pipelineTasksIn(p) {
 		if count := combinations(r.Fields(task.Fields, "matrix")); count > most {
-			p.Report(task.Path+".matrix", "the matrix of %s makes %d TaskRuns at once, and validator.policy.security.limits.combinations allows %d: take values out of it", task.Unit, count, most)
+			p.Report(task.Path+".matrix",
+				"the matrix of %s makes %d TaskRuns at once, and validator.policy.security.limits.combinations allows %d: take values out of it",
+				task.Unit, count, most)
 		}
 	}
 }

@@ -31,7 +31,9 @@ func checkMissingLimits(_ context.Context, p *rule.Pass) {
 		limits := missingLimitsOf(p, c)
 		for _, name := range required {
 			if !slices.ContainsFunc(limits, func(l map[string]any) bool { return l[name] != nil }) {
-				p.Report(c.Path+".computeResources.limits", "%s has no limit of %s, which validator.policy.security.limits.required asks for, so it may take all that the node has: add one", c.Unit, name)
+				p.Report(c.Path+".computeResources.limits",
+					"%s has no limit of %s, which validator.policy.security.limits.required asks for, so it may take all that the node has: add one",
+					c.Unit, name)
 			}
 		}
 	}
@@ -68,7 +70,9 @@ func missingLimitsSidecars(p *rule.Pass, task string) []map[string]any {
 	var found []map[string]any
 	holders := []place{{Fields: r.Fields(p.Object, "spec")}}
 	if p.Kind.Kind == "PipelineRun" {
-		holders = slices.DeleteFunc(taskRunSpecsIn(p), func(own place) bool { return r.Text(own.Fields, "pipelineTaskName") != task })
+		holders = slices.DeleteFunc(taskRunSpecsIn(p), func(own place) bool {
+			return r.Text(own.Fields, "pipelineTaskName") != task
+		})
 	}
 	for _, holder := range holders {
 		found = append(found, r.FieldsList(holder.Fields, "sidecarSpecs")...)

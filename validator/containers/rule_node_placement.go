@@ -35,14 +35,17 @@ func checkNodePlacement(_ context.Context, p *rule.Pass) {
 	for _, template := range podTemplatesIn(p) {
 		for _, key := range slices.Sorted(maps.Keys(r.Fields(template.Fields, "nodeSelector"))) {
 			if !rule.MatchesAny(allowed, key) {
-				p.Report(rule.Join(template.Path+".nodeSelector", key), "the nodeSelector names label %q, which %s", key, remedy)
+				p.Report(rule.Join(template.Path+".nodeSelector", key),
+					"the nodeSelector names label %q, which %s",
+					key, remedy)
 			}
 		}
 		for i, toleration := range r.FieldsList(template.Fields, "tolerations") {
 			at := fmt.Sprintf("%s.tolerations[%d]", template.Path, i)
 			switch key := r.Text(toleration, "key"); {
 			case key == "":
-				p.Report(at, "a toleration without a key tolerates every taint, those of the control plane too: name the taint")
+				p.Report(at,
+					"a toleration without a key tolerates every taint, those of the control plane too: name the taint")
 			case !rule.MatchesAny(allowed, key):
 				p.Report(at, "the toleration is of taint %q, which %s", key, remedy)
 			}

@@ -22,7 +22,9 @@ Kubernetes removed dockershim in v1.24.`,
 func checkNodeSocket(_ context.Context, p *rule.Pass) {
 	for _, volume := range hostPathVolumes(p) {
 		if volume.socket {
-			p.Report(volume.Path+".hostPath", "%s is %s of the node, by which a step has the whole node: build with Kaniko or rootless BuildKit, which need no socket", volume.Unit, volume.on)
+			p.Report(volume.Path+".hostPath",
+				"%s is %s of the node, by which a step has the whole node: build with Kaniko or rootless BuildKit, which need no socket",
+				volume.Unit, volume.on)
 		}
 	}
 }

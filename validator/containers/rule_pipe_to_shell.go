@@ -33,7 +33,9 @@ func checkPipeToShell(_ context.Context, p *rule.Pass) {
 		for _, at := range programsOf(c) {
 			downloads := strings.Contains(at.Value, "curl") || strings.Contains(at.Value, "wget")
 			if downloads && pipesToShell.MatchString(uncommented(at.Value)) {
-				p.Report(at.Path, "%s runs what it downloads, so whoever owns that address has the run: put the tool into the image, or download a release to a file and check its digest", c.Unit)
+				p.Report(at.Path,
+					"%s runs what it downloads, so whoever owns that address has the run: put the tool into the image, or download a release to a file and check its digest",
+					c.Unit)
 			}
 		}
 	}

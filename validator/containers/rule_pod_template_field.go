@@ -30,7 +30,9 @@ func checkPodTemplateField(_ context.Context, p *rule.Pass) {
 	for _, template := range podTemplatesIn(p) {
 		for _, field := range slices.Sorted(maps.Keys(template.Fields)) {
 			if template.Fields[field] != nil && !slices.Contains(allowed, field) {
-				p.Report(rule.Join(template.Path, field), "runs may not set %s of the podTemplate, since validator.policy.security.pods.podTemplate does not list it: remove it, or have the list extended", field)
+				p.Report(rule.Join(template.Path, field),
+					"runs may not set %s of the podTemplate, since validator.policy.security.pods.podTemplate does not list it: remove it, or have the list extended",
+					field)
 			}
 		}
 	}

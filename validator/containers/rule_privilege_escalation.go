@@ -23,7 +23,9 @@ PodAdmissionFailed only when they run.`,
 func checkPrivilegeEscalation(_ context.Context, p *rule.Pass) {
 	for _, c := range finalContainers(p) {
 		if c.security("allowPrivilegeEscalation", false) != false {
-			p.Report(c.Path+".securityContext", "%s may gain rights by setuid programs such as sudo: set allowPrivilegeEscalation to false", c.Unit)
+			p.Report(c.Path+".securityContext",
+				"%s may gain rights by setuid programs such as sudo: set allowPrivilegeEscalation to false",
+				c.Unit)
 		}
 	}
 }

@@ -23,7 +23,9 @@ func checkPrivileged(_ context.Context, p *rule.Pass) {
 	var r object.Reader
 	for _, c := range containersIn(p) {
 		if r.Flag(r.Fields(c.Fields, "securityContext"), "privileged") {
-			p.Report(c.Path+".securityContext.privileged", "%s runs privileged, so whatever it executes has the node and all Pods on it: build with Kaniko or rootless BuildKit, or add the one capability that is needed", c.Unit)
+			p.Report(c.Path+".securityContext.privileged",
+				"%s runs privileged, so whatever it executes has the node and all Pods on it: build with Kaniko or rootless BuildKit, or add the one capability that is needed",
+				c.Unit)
 		}
 	}
 }

@@ -26,7 +26,9 @@ func checkRunAsRoot(_ context.Context, p *rule.Pass) {
 			continue
 		}
 		if c.security("runAsNonRoot", true) != true {
-			p.Report(c.Path+".securityContext", "%s runs as root if its image says nothing else: set runAsNonRoot to true, here, in the stepTemplate or in the podTemplate", c.Unit)
+			p.Report(c.Path+".securityContext",
+				"%s runs as root if its image says nothing else: set runAsNonRoot to true, here, in the stepTemplate or in the podTemplate",
+				c.Unit)
 		}
 	}
 }

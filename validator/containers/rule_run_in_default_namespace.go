@@ -18,6 +18,7 @@ where quotas, policies and Secrets are nobody's.`,
 
 func checkRunInDefaultNamespace(_ context.Context, p *rule.Pass) {
 	if p.Namespace == "default" {
-		p.Report("metadata.namespace", "this run is in namespace \"default\": give it the namespace of its team or project")
+		p.Report("metadata.namespace",
+			"this run is in namespace \"default\": give it the namespace of its team or project")
 	}
 }

@@ -21,11 +21,14 @@ the namespace.`,
 }
 
 var tektonNamespaces = []string{
-	"tekton-pipelines", "tekton-pipelines-resolvers", "tekton-operator", "openshift-pipelines", "openshift-operators", "kube-system",
+	"tekton-pipelines", "tekton-pipelines-resolvers", "tekton-operator", "openshift-pipelines", "openshift-operators",
+	"kube-system",
 }
 
 func checkRunInTektonNamespace(_ context.Context, p *rule.Pass) {
 	if slices.Contains(tektonNamespaces, p.Namespace) {
-		p.Report("metadata.namespace", "this run is in namespace %q, whose ServiceAccounts control the whole cluster: give runs a namespace of their own", p.Namespace)
+		p.Report("metadata.namespace",
+			"this run is in namespace %q, whose ServiceAccounts control the whole cluster: give runs a namespace of their own",
+			p.Namespace)
 	}
 }

@@ -26,7 +26,9 @@ func checkSeccompProfile(_ context.Context, p *rule.Pass) {
 	for _, c := range finalContainers(p) {
 		profile, _ := c.security("seccompProfile", true).(map[string]any)
 		if kind := r.Text(profile, "type"); kind != "RuntimeDefault" && kind != "Localhost" {
-			p.Report(c.Path+".securityContext", "%s has no seccomp profile, so all system calls are open to it: set seccompProfile.type to RuntimeDefault, here, in the stepTemplate or in the podTemplate", c.Unit)
+			p.Report(c.Path+".securityContext",
+				"%s has no seccomp profile, so all system calls are open to it: set seccompProfile.type to RuntimeDefault, here, in the stepTemplate or in the podTemplate",
+				c.Unit)
 		}
 	}
 }

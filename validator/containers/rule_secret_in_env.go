@@ -33,12 +33,15 @@ func checkSecretInEnv(_ context.Context, p *rule.Pass) {
 		for i, variable := range r.FieldsList(at.Fields, "env") {
 			if r.Fields(r.Fields(variable, "valueFrom"), "secretKeyRef") != nil {
 				p.Report(fmt.Sprintf("%s.env[%d]", at.Path, i), "%s has Secret %q in variable %q, %s", at.Unit,
-					r.Text(r.Fields(r.Fields(variable, "valueFrom"), "secretKeyRef"), "name"), r.Text(variable, "name"), remedy)
+					r.Text(r.Fields(r.Fields(variable, "valueFrom"), "secretKeyRef"), "name"),
+					r.Text(variable, "name"), remedy)
 			}
 		}
 		for i, source := range r.FieldsList(at.Fields, "envFrom") {
 			if secret := r.Fields(source, "secretRef"); secret != nil {
-				p.Report(fmt.Sprintf("%s.envFrom[%d]", at.Path, i), "%s has all of Secret %q in its environment, %s", at.Unit, r.Text(secret, "name"), remedy)
+				p.Report(fmt.Sprintf("%s.envFrom[%d]", at.Path, i),
+					"%s has all of Secret %q in its environment, %s",
+					at.Unit, r.Text(secret, "name"), remedy)
 			}
 		}
 	}

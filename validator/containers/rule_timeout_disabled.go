@@ -21,7 +21,8 @@ somebody notices. A run that says nothing has an hour, or what config-defaults s
 func checkTimeoutDisabled(_ context.Context, p *rule.Pass) {
 	for _, timeout := range timeoutsIn(p) {
 		if timeout.Whole && timeout.Value == 0 {
-			p.Report(timeout.Path, "a timeout of 0 is none, so a step that hangs keeps its Pod and its claim for ever: write the longest time that the run may take")
+			p.Report(timeout.Path,
+				"a timeout of 0 is none, so a step that hangs keeps its Pod and its claim for ever: write the longest time that the run may take")
 		}
 	}
 }

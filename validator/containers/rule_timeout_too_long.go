@@ -27,9 +27,13 @@ func checkTimeoutTooLong(_ context.Context, p *rule.Pass) {
 	for _, timeout := range timeoutsIn(p) {
 		switch {
 		case timeout.Value > most:
-			p.Report(timeout.Path, "a timeout of %s is longer than the %s of validator.policy.security.limits.timeout: write a shorter one", durationText(timeout.Value), durationText(most))
+			p.Report(timeout.Path,
+				"a timeout of %s is longer than the %s of validator.policy.security.limits.timeout: write a shorter one",
+				durationText(timeout.Value), durationText(most))
 		case timeout.Whole && timeout.Value == 0:
-			p.Report(timeout.Path, "a timeout of 0 is none, and validator.policy.security.limits.timeout allows %s: write one", durationText(most))
+			p.Report(timeout.Path,
+				"a timeout of 0 is none, and validator.policy.security.limits.timeout allows %s: write one",
+				durationText(most))
 		}
 	}
 }

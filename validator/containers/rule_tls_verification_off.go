@@ -42,7 +42,8 @@ var (
 func checkTLSVerificationOff(_ context.Context, p *rule.Pass) {
 	const remedy = "so whoever is between can read the credentials and change what is fetched: mount the server's CA and name it instead"
 	for _, param := range allParams(p) {
-		if value, _ := param.Value.(string); value == "false" && tlsOffParam.MatchString(param.Name) && !tlsOffNegation.MatchString(param.Name) {
+		if value, _ := param.Value.(string); value == "false" && tlsOffParam.MatchString(param.Name) &&
+			!tlsOffNegation.MatchString(param.Name) {
 			p.Report(param.Path, "parameter %q turns the verification of certificates off, %s", param.Name, remedy)
 		}
 	}
@@ -55,7 +56,9 @@ func checkTLSVerificationOff(_ context.Context, p *rule.Pass) {
 		}
 		for i, env := range r.FieldsList(c.Fields, "env") {
 			if name := r.Text(env, "name"); slices.Contains(tlsOffEnv[name], r.Text(env, "value")) {
-				p.Report(fmt.Sprintf("%s.env[%d]", c.Path, i), "variable %s turns the verification of certificates off, %s", name, remedy)
+				p.Report(fmt.Sprintf("%s.env[%d]", c.Path, i),
+					"variable %s turns the verification of certificates off, %s",
+					name, remedy)
 			}
 		}
 	}

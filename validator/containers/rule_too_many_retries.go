@@ -31,7 +31,9 @@ func checkTooManyRetries(_ context.Context, p *rule.Pass) {
 	}
 	for _, at := range places {
 		if retries, is := rule.Number(at.Fields["retries"]); is && retries > int64(*most) {
-			p.Report(at.Path+".retries", "%s asks for %d retries, and validator.policy.security.limits.retries allows %d: lower it", at.Unit, retries, *most)
+			p.Report(at.Path+".retries",
+				"%s asks for %d retries, and validator.policy.security.limits.retries allows %d: lower it",
+				at.Unit, retries, *most)
 		}
 	}
 }

@@ -29,14 +29,19 @@ func checkUnconfined(_ context.Context, p *rule.Pass) {
 		context := r.Fields(at.Fields, "securityContext")
 		for _, key := range []string{"seccompProfile", "appArmorProfile"} {
 			if r.Text(r.Fields(context, key), "type") == "Unconfined" {
-				p.Report(at.Path+".securityContext."+key, "%s switches the %s off, so the whole kernel is open to it: write RuntimeDefault, or a profile of your own", at.Unit, key)
+				p.Report(at.Path+".securityContext."+key,
+					"%s switches the %s off, so the whole kernel is open to it: write RuntimeDefault, or a profile of your own",
+					at.Unit, key)
 			}
 		}
 		if r.Text(context, "procMount") == "Unmasked" {
-			p.Report(at.Path+".securityContext.procMount", "%s has all of /proc, by which it can change the node's kernel: remove procMount", at.Unit)
+			p.Report(at.Path+".securityContext.procMount",
+				"%s has all of /proc, by which it can change the node's kernel: remove procMount",
+				at.Unit)
 		}
 		if r.Flag(r.Fields(context, "windowsOptions"), "hostProcess") {
-			p.Report(at.Path+".securityContext.windowsOptions.hostProcess", "%s runs as a process of the node: remove hostProcess", at.Unit)
+			p.Report(at.Path+".securityContext.windowsOptions.hostProcess",
+				"%s runs as a process of the node: remove hostProcess", at.Unit)
 		}
 	}
 }

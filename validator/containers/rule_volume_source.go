@@ -33,7 +33,8 @@ func checkVolumeSource(_ context.Context, p *rule.Pass) {
 	var r object.Reader
 	places := volumesIn(p)
 	if isRun(p) {
-		places = append(places, placesIn(r.FieldsList(r.Fields(p.Object, "spec"), "workspaces"), "spec.workspaces", "workspace")...)
+		places = append(places,
+			placesIn(r.FieldsList(r.Fields(p.Object, "spec"), "workspaces"), "spec.workspaces", "workspace")...)
 	}
 	for _, at := range places {
 		judgeSource(p, at)
@@ -47,14 +48,18 @@ func judgeSource(p *rule.Pass, at place) {
 	var r object.Reader
 	policy := rule.PolicyOf[SecurityPolicy](p).Sources
 	for _, kind := range slices.Sorted(maps.Keys(at.Fields)) {
-		if len(policy.Kinds) > 0 && at.Fields[kind] != nil && !slices.Contains(volumeSourceKeys, kind) && !slices.Contains(policy.Kinds, kind) {
-			p.Report(rule.Join(at.Path, kind), "%s is of kind %s, which validator.policy.security.sources.kinds does not list: use one of those, or have the list extended", at.Unit, kind)
+		if len(policy.Kinds) > 0 && at.Fields[kind] != nil && !slices.Contains(volumeSourceKeys, kind) &&
+			!slices.Contains(policy.Kinds, kind) {
+			p.Report(rule.Join(at.Path, kind),
+				"%s is of kind %s, which validator.policy.security.sources.kinds does not list: use one of those, or have the list extended",
+				at.Unit, kind)
 		}
 	}
 	judgeSourceName(p, at, "secret", "secretName", "secrets", policy.Secrets)
 	judgeSourceName(p, at, "configMap", "name", "configMaps", policy.ConfigMaps)
 	judgeSourceName(p, at, "persistentVolumeClaim", "claimName", "claims", policy.Claims)
-	for _, part := range placesIn(r.FieldsList(r.Fields(at.Fields, "projected"), "sources"), at.Path+".projected.sources", "source") {
+	for _, part := range placesIn(r.FieldsList(r.Fields(at.Fields, "projected"), "sources"),
+		at.Path+".projected.sources", "source") {
 		part.Unit = at.Unit
 		judgeSourceName(p, part, "secret", "name", "secrets", policy.Secrets)
 		judgeSourceName(p, part, "configMap", "name", "configMaps", policy.ConfigMaps)
@@ -65,6 +70,8 @@ func judgeSourceName(p *rule.Pass, at place, kind, key, list string, allowed []s
 	var r object.Reader
 	name := r.Text(r.Fields(at.Fields, kind), key)
 	if len(allowed) > 0 && name != "" && !expression.Any(name) && !rule.MatchesAny(allowed, name) {
-		p.Report(rule.Join(at.Path, kind), "%s mounts %s %q, which validator.policy.security.sources.%s does not list: use another, or have the list extended", at.Unit, kind, name, list)
+		p.Report(rule.Join(at.Path, kind),
+			"%s mounts %s %q, which validator.policy.security.sources.%s does not list: use another, or have the list extended",
+			at.Unit, kind, name, list)
 	}
 }

@@ -128,7 +128,8 @@ type SourcePolicy struct {
 }
 
 func (p SourcePolicy) validate() error {
-	return errors.Join(rule.CheckPatterns("secrets", p.Secrets), rule.CheckPatterns("configMaps", p.ConfigMaps), rule.CheckPatterns("claims", p.Claims))
+	return errors.Join(rule.CheckPatterns("secrets", p.Secrets), rule.CheckPatterns("configMaps", p.ConfigMaps),
+		rule.CheckPatterns("claims", p.Claims))
 }
 
 // LimitPolicy says how much runs may take.

@@ -68,7 +68,8 @@ func impossible(nodes []jsonpath.Node) string {
 	case strings.EqualFold(root, "context") && named && next != "eventID" && next != "EventID":
 		return "the context of an event is its eventID and nothing else"
 	case strings.EqualFold(root, "header") && named && next != textproto.CanonicalMIMEHeaderKey(next):
-		return "the header is called " + textproto.CanonicalMIMEHeaderKey(next) + " there, and only header.NAME may be of any case"
+		return "the header is called " + textproto.CanonicalMIMEHeaderKey(next) +
+			" there, and only header.NAME may be of any case"
 	}
 	return ""
 }

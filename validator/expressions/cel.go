@@ -57,7 +57,8 @@ func overlaysOf(p rule.Param) []celText {
 	var found []celText
 	for i, overlay := range r.FieldsList(map[string]any{"value": p.Value}, "value") {
 		found = append(found, celText{
-			Path: fmt.Sprintf("%s.value[%d]", p.Path, i), Key: r.Text(overlay, "key"), Value: r.Text(overlay, "expression"),
+			Path: fmt.Sprintf("%s.value[%d]", p.Path, i), Key: r.Text(overlay, "key"),
+			Value: r.Text(overlay, "expression"),
 		})
 	}
 	return found

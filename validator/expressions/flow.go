@@ -70,15 +70,17 @@ func scopesIn(fields map[string]any) map[string]paramScope {
 	spec := r.Fields(fields, "spec")
 	outer := paramScope{}.with(r.FieldsList(spec, "params"))
 	scopes := map[string]paramScope{"": outer, "spec.taskSpec": outer}
-	eachPipelineTask("spec.pipelineSpec", r.Fields(spec, "pipelineSpec"), outer, func(at string, _ map[string]any, inner paramScope) {
-		scopes[at+".taskSpec"] = inner
-	})
+	eachPipelineTask("spec.pipelineSpec", r.Fields(spec, "pipelineSpec"), outer,
+		func(at string, _ map[string]any, inner paramScope) {
+			scopes[at+".taskSpec"] = inner
+		})
 	return scopes
 }
 
 // eachPipelineTask visits the tasks of a pipeline, and those of pipelines within it,
 // each with the scope that its own params make of the outer one.
-func eachPipelineTask(at string, pipeline map[string]any, outer paramScope, visit func(at string, task map[string]any, inner paramScope)) {
+func eachPipelineTask(at string, pipeline map[string]any, outer paramScope,
+	visit func(at string, task map[string]any, inner paramScope)) {
 	var r object.Reader
 	for _, list := range []string{"tasks", "finally"} {
 		for i, task := range r.FieldsList(pipeline, list) {
@@ -194,7 +196,8 @@ func (s paramScope) reach(places []paramPlace) []paramFlow {
 func identityPlaces(fields map[string]any) []paramPlace {
 	var r object.Reader
 	spec := r.Fields(fields, "spec")
-	places := []paramPlace{{"metadata.namespace", useIdentity, "the namespace", r.Text(r.Fields(fields, "metadata"), "namespace")}}
+	places := []paramPlace{{"metadata.namespace", useIdentity, "the namespace",
+		r.Text(r.Fields(fields, "metadata"), "namespace")}}
 	if !strings.HasPrefix(r.Text(fields, "apiVersion"), rule.TektonGroup+"/") {
 		return places
 	}
@@ -246,7 +249,8 @@ func placesOfStep(at string, fields map[string]any, name string) []paramPlace {
 	switch {
 	case r.Text(fields, "script") != "" || len(words) == 0: // arguments of a script are only its own
 	case shell:
-		places = append(places, paramPlace{words[code].Path, useScript, "the shell command of " + name, words[code].Value})
+		places = append(places,
+			paramPlace{words[code].Path, useScript, "the shell command of " + name, words[code].Value})
 	case runsKaniko(fields, words):
 		places = append(places, destinationPlaces(words, name)...)
 		places = append(places, flagPlaces(words, "Kaniko's arguments in "+name)...)
@@ -271,8 +275,9 @@ func wordsOf(at string, fields map[string]any) []rule.Text {
 var (
 	shellPrograms       = []string{"sh", "bash", "ash", "dash", "zsh", "ksh", "busybox"}
 	shellFlag           = regexp.MustCompile(`^-[a-zA-Z]*c[a-zA-Z]*$`)
-	interpreterPrograms = []string{"python", "python2", "python3", "perl", "ruby", "node", "pwsh", "powershell", "cmd", "cmd.exe"}
-	codeFlag            = regexp.MustCompile(`^(?:-[ceE]|--eval|-[cC]ommand|/[cC])$`)
+	interpreterPrograms = []string{"python", "python2", "python3", "perl", "ruby", "node", "pwsh", "powershell",
+		"cmd", "cmd.exe"}
+	codeFlag = regexp.MustCompile(`^(?:-[ceE]|--eval|-[cC]ommand|/[cC])$`)
 )
 
 // codeAmong returns which of the words is code for a shell or an interpreter. What comes

@@ -25,7 +25,8 @@ func checkClashingBindings(ctx context.Context, p *rule.Pass) {
 			if twin.first.From == "" && twin.second.From == "" || twin.first.Path == twin.second.Path {
 				continue // the matter of duplicate-binding-param
 			}
-			p.Report(twin.second.Path, "param %q%s is bound already by %s, so Triggers drops every event for %s: remove one of the two, or give it another name",
+			p.Report(twin.second.Path,
+				"param %q%s is bound already by %s, so Triggers drops every event for %s: remove one of the two, or give it another name",
 				twin.second.Name, twin.second.from(), twin.first.Path, t.Unit)
 		}
 	}

@@ -26,7 +26,9 @@ func checkConstantFilter(_ context.Context, p *rule.Pass) {
 	for _, in := range celInterceptorsIn(p) {
 		texts := celTextsOf(in)
 		if len(texts) == 0 && len(in.Params) == 0 {
-			p.Report(in.Path, "the cel interceptor of %s has neither a filter nor overlays, so every event passes: add a filter, or remove it", in.Unit)
+			p.Report(in.Path,
+				"the cel interceptor of %s has neither a filter nor overlays, so every event passes: add a filter, or remove it",
+				in.Unit)
 		}
 		for _, text := range texts {
 			if text.Filter {
@@ -42,8 +44,12 @@ func checkConstant(p *rule.Pass, in walk.Interceptor, text celText) {
 	switch {
 	case !constant:
 	case value == true:
-		p.Report(text.Path, "the filter is true for every event, so it keeps none from %s: compare the body or header with what you wait for, or remove it", in.Unit)
+		p.Report(text.Path,
+			"the filter is true for every event, so it keeps none from %s: compare the body or header with what you wait for, or remove it",
+			in.Unit)
 	case value == false:
-		p.Report(text.Path, "the filter is false for every event, so none reaches %s: compare the body or header with what you wait for", in.Unit)
+		p.Report(text.Path,
+			"the filter is false for every event, so none reaches %s: compare the body or header with what you wait for",
+			in.Unit)
 	}
 }

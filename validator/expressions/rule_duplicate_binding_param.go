@@ -23,7 +23,9 @@ trigger share are the matter of clashing-bindings.`,
 func checkDuplicateBindingParam(_ context.Context, p *rule.Pass) {
 	for _, params := range ownParamsIn(p) {
 		for _, twin := range paramTwins(params) {
-			p.Report(twin.second.Path, "param %q is bound twice, so Triggers drops every event: remove one of the two, the other is %s", twin.second.Name, twin.first.Path)
+			p.Report(twin.second.Path,
+				"param %q is bound twice, so Triggers drops every event: remove one of the two, the other is %s",
+				twin.second.Name, twin.first.Path)
 		}
 	}
 }

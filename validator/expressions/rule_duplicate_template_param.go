@@ -21,7 +21,9 @@ func checkDuplicateTemplateParam(_ context.Context, p *rule.Pass) {
 		seen := map[string]string{}
 		for _, declared := range t.params() {
 			if first := seen[declared.Name]; first != "" && declared.Name != "" {
-				p.Report(declared.Path, "param %q is declared twice, and the last default counts: remove this one or %s", declared.Name, first)
+				p.Report(declared.Path,
+					"param %q is declared twice, and the last default counts: remove this one or %s",
+					declared.Name, first)
 				continue
 			}
 			seen[declared.Name] = declared.Path

@@ -21,7 +21,8 @@ program knows that. What follows a flag as a word of its own passes.`,
 
 func checkFlagInjection(_ context.Context, p *rule.Pass) {
 	for _, flow := range flowsOfTemplates(p, useFlag) {
-		p.Report(flow.Path, "one of %s begins with %s, and a value that begins with - becomes a flag: write the flag in front, or -- before it",
+		p.Report(flow.Path,
+			"one of %s begins with %s, and a value that begins with - becomes a flag: write the flag in front, or -- before it",
 			flow.Name, flow.how())
 	}
 }

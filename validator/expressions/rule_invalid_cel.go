@@ -42,7 +42,8 @@ func checkCEL(p *rule.Pass, in walk.Interceptor, text celText) {
 	if !text.Filter {
 		what, path = "the expression of the overlay", text.Path+".expression"
 		if problem := overlayKeyProblem(text.Key); problem != "" {
-			p.Report(text.Path+".key", "Triggers cannot set an overlay's key %q (%s), so no event passes %s: name a field of the extensions, such as short_sha",
+			p.Report(text.Path+".key",
+				"Triggers cannot set an overlay's key %q (%s), so no event passes %s: name a field of the extensions, such as short_sha",
 				text.Key, problem, in.Unit)
 		}
 	}
@@ -52,9 +53,13 @@ func checkCEL(p *rule.Pass, in walk.Interceptor, text celText) {
 		p.Report(path, "%s does not compile, so no event passes %s: %s", what, in.Unit, problem)
 	case ast == nil:
 	case text.Filter && !hasCELType(ast.OutputType(), cel.BoolType, cel.DynType):
-		p.Report(path, "the filter is of type %s, and only true lets an event pass %s: compare it with something", ast.OutputType(), in.Unit)
+		p.Report(path,
+			"the filter is of type %s, and only true lets an event pass %s: compare it with something",
+			ast.OutputType(), in.Unit)
 	case !text.Filter && hasCELType(ast.OutputType(), cel.UintType, cel.TimestampType, cel.DurationType, cel.NullType):
-		p.Report(path, "the overlay is of type %s, which Triggers cannot write as JSON, so no event passes %s: make a string of it", ast.OutputType(), in.Unit)
+		p.Report(path,
+			"the overlay is of type %s, which Triggers cannot write as JSON, so no event passes %s: make a string of it",
+			ast.OutputType(), in.Unit)
 	}
 }
 

@@ -28,7 +28,8 @@ func checkInvalidJSONBinding(ctx context.Context, p *rule.Pass) {
 		}
 		for _, bound := range t.Bound {
 			if char := t.Template.breaks(bound.Name, bound.literal()); char != "" {
-				p.Report(bound.Path, "the value of param %q%s holds %s, so %s makes no JSON of it, and Triggers drops every event: escape it as in a JSON string",
+				p.Report(bound.Path,
+					"the value of param %q%s holds %s, so %s makes no JSON of it, and Triggers drops every event: escape it as in a JSON string",
 					bound.Name, bound.from(), char, t.Template.Unit)
 			}
 		}

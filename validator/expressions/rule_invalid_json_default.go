@@ -34,7 +34,8 @@ func checkInvalidJSONDefault(_ context.Context, p *rule.Pass) {
 		for _, declared := range t.params() {
 			value, _ := declared.Value.(string)
 			if char := t.breaks(declared.Name, value); char != "" {
-				p.Report(declared.Path+".default", "with the default of param %q, which holds %s, the resource is no JSON any more, and Triggers drops the event: escape it as in a JSON string",
+				p.Report(declared.Path+".default",
+					"with the default of param %q, which holds %s, the resource is no JSON any more, and Triggers drops the event: escape it as in a JSON string",
 					declared.Name, char)
 			}
 		}
@@ -59,7 +60,8 @@ func (t paramTemplate) breaks(name, value string) (char string) {
 	}
 	for _, resource := range t.resources() {
 		if raw, err := json.Marshal(resource.Fields); err == nil {
-			whole.Spec.ResourceTemplates = append(whole.Spec.ResourceTemplates, v1beta1.TriggerResourceTemplate{RawExtension: runtime.RawExtension{Raw: raw}})
+			whole.Spec.ResourceTemplates = append(whole.Spec.ResourceTemplates,
+				v1beta1.TriggerResourceTemplate{RawExtension: runtime.RawExtension{Raw: raw}})
 		}
 	}
 	for _, resolved := range template.ResolveResources(whole, []v1beta1.Param{{Name: name, Value: value}}) {

@@ -35,7 +35,9 @@ func checkInvalidJSONPath(_ context.Context, p *rule.Pass) {
 				continue
 			}
 			if _, problem := bindingPath(headerAsWritten(e)); problem != "" {
-				p.Report(bound.Path, "param %q has %s, which is no JSONPath, so Triggers drops every event or takes the default: %s", bound.Name, e.Text, problem)
+				p.Report(bound.Path,
+					"param %q has %s, which is no JSONPath, so Triggers drops every event or takes the default: %s",
+					bound.Name, e.Text, problem)
 			}
 		}
 	}

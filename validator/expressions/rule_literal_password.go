@@ -32,7 +32,8 @@ func checkLiteralPassword(_ context.Context, p *rule.Pass) {
 	for _, in := range celInterceptorsIn(p) {
 		for _, text := range celTextsOf(in) {
 			if comparesSecret(text.Value) {
-				p.Report(text.Path, "the expression compares a secret with a text, which everybody who may read the object knows: use compareSecret with a Secret")
+				p.Report(text.Path,
+					"the expression compares a secret with a text, which everybody who may read the object knows: use compareSecret with a Secret")
 			}
 		}
 	}
@@ -63,8 +64,11 @@ func findPasswords(p *rule.Pass, value any, path string) {
 			if key == "value" || key == "default" {
 				name = r.Text(v, "name")
 			}
-			if text, is := v[key].(string); is && secretKey.MatchString(name) && looksSecret(text) && tokenIn(text) == "" {
-				p.Report(rule.Join(path, key), "%s seems to be written out here, and everybody who may read the object may use it: put it into a Secret, and refer to that", name)
+			if text, is := v[key].(string); is && secretKey.MatchString(name) && looksSecret(text) &&
+				tokenIn(text) == "" {
+				p.Report(rule.Join(path, key),
+					"%s seems to be written out here, and everybody who may read the object may use it: put it into a Secret, and refer to that",
+					name)
 			}
 			findPasswords(p, v[key], rule.Join(path, key))
 		}
@@ -81,7 +85,8 @@ func isWrittenSecret(p *rule.Pass, fields map[string]any, path string) bool {
 	for _, part := range []string{"data", "stringData"} {
 		for _, text := range rule.TextsIn(fields[part], rule.Join(path, part)) {
 			if text.Value != "" && !strings.Contains(text.Value, "$(") && tokenIn(text.Value) == "" {
-				p.Report(text.Path, "the Secret is written out here, and everybody who may read the object may use it: create it apart, and refer to it")
+				p.Report(text.Path,
+					"the Secret is written out here, and everybody who may read the object may use it: create it apart, and refer to it")
 			}
 		}
 	}

@@ -30,7 +30,9 @@ func checkLiteralToken(_ context.Context, p *rule.Pass) {
 	for _, part := range []string{"metadata", "spec"} {
 		for _, text := range rule.TextsIn(p.Object[part], part) {
 			if kind := tokenIn(text.Value); kind != "" {
-				p.Report(text.Path, "%s stands here in plain text, and everybody who may read the object may use it: put it into a Secret, refer to that, and revoke this one", kind)
+				p.Report(text.Path,
+					"%s stands here in plain text, and everybody who may read the object may use it: put it into a Secret, refer to that, and revoke this one",
+					kind)
 			}
 		}
 	}

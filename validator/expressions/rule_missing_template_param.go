@@ -33,7 +33,8 @@ func checkMissingTemplateParam(ctx context.Context, p *rule.Pass) {
 			if declared.Value != nil || !used[declared.Name] || t.binds(declared.Name) {
 				continue
 			}
-			p.Report(t.Path+".bindings", "%s gives no value to param %q of %s, which has no default, so $(tt.params.%s) stays as it stands: %s",
+			p.Report(t.Path+".bindings",
+				"%s gives no value to param %q of %s, which has no default, so $(tt.params.%s) stays as it stands: %s",
 				t.Unit, declared.Name, t.Template.Unit, declared.Name, t.remedy(declared.Name))
 		}
 	}

@@ -65,11 +65,17 @@ func checkMisspelt(p *rule.Pass, t paramTemplate, text rule.Text, own func() []s
 		case e.Root() == "params" && !t.declares(nameOfParam(e)):
 		case e.Root() == "params" && slices.Contains(own(), nameOfParam(e)) && !valueOfRun.MatchString(text.Path):
 		case slices.Contains([]string{"body", "header", "extensions"}, e.Root()):
-			p.Report(text.Path, "%s stays as it stands, since only bindings know the event: bind it to a param, and write $(tt.params.NAME)", like)
+			p.Report(text.Path,
+				"%s stays as it stands, since only bindings know the event: bind it to a param, and write $(tt.params.NAME)",
+				like)
 		default:
-			found := p.Report(text.Path, "%s stays as it stands, since Triggers replaces only the form $(tt.params.%s): write that", like, name)
+			found := p.Report(text.Path,
+				"%s stays as it stands, since Triggers replaces only the form $(tt.params.%s): write that",
+				like, name)
 			if t.declares(name) && strings.Count(text.Value, "$") == 1 {
-				p.Mend(found, rule.Edit{Op: "replace", Path: text.Path, Value: strings.Replace(text.Value, like, "$(tt.params."+name+")", 1)})
+				p.Mend(found,
+					rule.Edit{Op: "replace", Path: text.Path,
+						Value: strings.Replace(text.Value, like, "$(tt.params."+name+")", 1)})
 			}
 		}
 	}

@@ -35,7 +35,8 @@ func checkParamInScript(_ context.Context, p *rule.Pass) {
 			for _, e := range expression.Named(place.Text, "params", "inputs.params") {
 				if e.Closed && !slices.Contains(seen, e.Text) {
 					seen = append(seen, e.Text)
-					p.Report(place.Path, "%s holds %s, so whoever chooses it runs commands there: give the step an env variable with that value, and use the variable in quotes",
+					p.Report(place.Path,
+						"%s holds %s, so whoever chooses it runs commands there: give the step an env variable with that value, and use the variable in quotes",
 						place.Name, e.Text)
 				}
 			}

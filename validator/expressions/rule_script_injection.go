@@ -28,7 +28,8 @@ event a template does not say: one that only has fixed values may be excepted.`,
 
 func checkScriptInjection(_ context.Context, p *rule.Pass) {
 	for _, flow := range flowsOfTemplates(p, useScript) {
-		p.Report(flow.Path, "%s holds %s, so whoever chooses it runs commands there: give the step an env variable with that value, and use the variable in quotes",
+		p.Report(flow.Path,
+			"%s holds %s, so whoever chooses it runs commands there: give the step an env variable with that value, and use the variable in quotes",
 			flow.Name, flow.how())
 	}
 }

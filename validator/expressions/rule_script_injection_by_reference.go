@@ -56,9 +56,10 @@ func (s *injectionSearch) run(fields map[string]any) {
 	case r.Text(fields, "kind") == "TaskRun":
 		s.reference("spec.taskRef", spec, given)
 	case r.Text(fields, "kind") == "PipelineRun":
-		eachPipelineTask("spec.pipelineSpec", r.Fields(spec, "pipelineSpec"), given, func(at string, task map[string]any, inner paramScope) {
-			s.reference(at+".taskRef", task, inner.only(r.FieldsList(task, "params")))
-		})
+		eachPipelineTask("spec.pipelineSpec", r.Fields(spec, "pipelineSpec"), given,
+			func(at string, task map[string]any, inner paramScope) {
+				s.reference(at+".taskRef", task, inner.only(r.FieldsList(task, "params")))
+			})
 		s.pipeline(r.Fields(spec, "pipelineRef"), given)
 	}
 }
@@ -88,7 +89,8 @@ func (s *injectionSearch) reference(at string, from map[string]any, given paramS
 func (s *injectionSearch) task(at, unit string, spec map[string]any, within paramScope) {
 	for _, flow := range within.reach(placesOf(object.Task{Spec: spec})) {
 		if flow.Use == useScript {
-			s.pass.Report(s.at+at, "%s puts a param into %s, and the template gives it %s, so whoever chooses that runs commands there: let the step take it from an env variable",
+			s.pass.Report(s.at+at,
+				"%s puts a param into %s, and the template gives it %s, so whoever chooses that runs commands there: let the step take it from an env variable",
 				unit, flow.Name, templateParamsText(flow.Params))
 		}
 	}

@@ -28,7 +28,8 @@ func checkStrayTemplateParam(_ context.Context, p *rule.Pass) {
 			continue
 		}
 		for _, name := range templateParamsOf(text.Value) {
-			p.Report(text.Path, "nothing replaces $(tt.params.%s) outside a TriggerTemplate: declare a param %q, write $(params.%s), and give it its value in the template",
+			p.Report(text.Path,
+				"nothing replaces $(tt.params.%s) outside a TriggerTemplate: declare a param %q, write $(params.%s), and give it its value in the template",
 				name, name, name)
 		}
 	}

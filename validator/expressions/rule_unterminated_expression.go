@@ -34,7 +34,9 @@ func checkUnterminatedExpression(_ context.Context, p *rule.Pass) {
 		value, _ := bound.Value.(string)
 		for _, e := range expression.Bound(value) {
 			if !e.Closed {
-				p.Report(bound.Path, "param %q has %s without its closing parenthesis, so it reaches the template as it stands: close it", bound.Name, clipExpression(e.Text))
+				p.Report(bound.Path,
+					"param %q has %s without its closing parenthesis, so it reaches the template as it stands: close it",
+					bound.Name, clipExpression(e.Text))
 			}
 		}
 	}

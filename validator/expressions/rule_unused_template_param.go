@@ -27,7 +27,9 @@ func checkUnusedTemplateParam(_ context.Context, p *rule.Pass) {
 		used := t.used()
 		for _, declared := range t.params() {
 			if declared.Name != "" && !used[declared.Name] && len(t.resources()) > 0 {
-				p.Report(declared.Path, "no resource template uses param %q: write $(tt.params.%s) where it belongs, or remove it", declared.Name, declared.Name)
+				p.Report(declared.Path,
+					"no resource template uses param %q: write $(tt.params.%s) where it belongs, or remove it",
+					declared.Name, declared.Name)
 			}
 		}
 	}

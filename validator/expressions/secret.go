@@ -26,8 +26,10 @@ var tokenForms = []tokenForm{
 	{"a Docker Hub token", "dckr_", regexp.MustCompile(`dckr_(?:pat|oat)_[A-Za-z0-9_-]{20,}`)},
 	{"a Vault token", "hv", regexp.MustCompile(`hv[sbr]\.[A-Za-z0-9_-]{24,}`)},
 	{"a Stripe key", "k_live_", regexp.MustCompile(`[rs]k_live_[A-Za-z0-9]{24,}`)},
-	{"a JSON Web Token", ".eyJ", regexp.MustCompile(`eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}`)},
-	{"a private key", "PRIVATE KEY-----", regexp.MustCompile(`-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s*[A-Za-z0-9+/=]{8,}`)},
+	{"a JSON Web Token", ".eyJ",
+		regexp.MustCompile(`eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}`)},
+	{"a private key", "PRIVATE KEY-----",
+		regexp.MustCompile(`-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s*[A-Za-z0-9+/=]{8,}`)},
 	{"a URL with a password", "@", regexp.MustCompile(`[a-z]://[^/\s:@$()]+:[^/\s:@$()<>{}*]{6,}@`)},
 }
 

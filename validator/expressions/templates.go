@@ -38,7 +38,8 @@ func templatesIn(p *rule.Pass) []paramTemplate {
 	var found []paramTemplate
 	for _, t := range walk.TriggersIn(p) {
 		if spec := r.Fields(r.Fields(t.Fields, "template"), "spec"); spec != nil {
-			found = append(found, paramTemplate{Path: t.Path + ".template.spec", Spec: spec, Unit: "the template of " + t.Unit})
+			found = append(found,
+				paramTemplate{Path: t.Path + ".template.spec", Spec: spec, Unit: "the template of " + t.Unit})
 		}
 	}
 	return found
@@ -249,7 +250,8 @@ func holdsPayload(value any) bool {
 
 // isProseField tells whether a text is for people, and may talk about expressions.
 func isProseField(path string) bool {
-	return strings.HasSuffix(path, ".description") || strings.HasSuffix(path, ".displayName") || strings.Contains(path, "metadata.annotations")
+	return strings.HasSuffix(path, ".description") || strings.HasSuffix(path, ".displayName") ||
+		strings.Contains(path, "metadata.annotations")
 }
 
 // specExpressions returns the texts of an object's specification that may hold an expression.

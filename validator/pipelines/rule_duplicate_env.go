@@ -21,7 +21,8 @@ Kubernetes takes the last one. Whoever edits the first wonders why nothing chang
 func checkDuplicateEnv(_ context.Context, p *rule.Pass) {
 	var r object.Reader
 	for _, s := range specificationsIn(p) {
-		places := []namedItem{{Path: s.Path, Fields: s.Fields}, {Path: s.Path + ".stepTemplate", Fields: r.Fields(s.Fields, "stepTemplate")}}
+		places := []namedItem{{Path: s.Path, Fields: s.Fields},
+			{Path: s.Path + ".stepTemplate", Fields: r.Fields(s.Fields, "stepTemplate")}}
 		for _, list := range []string{"steps", "sidecars"} {
 			for i, part := range r.FieldsList(s.Fields, list) {
 				places = append(places, namedItem{Path: fmt.Sprintf("%s.%s[%d]", s.Path, list, i), Fields: part})
@@ -31,7 +32,9 @@ func checkDuplicateEnv(_ context.Context, p *rule.Pass) {
 			seen := map[string]bool{}
 			for _, variable := range itemsIn(place.Fields, place.Path, "env") {
 				if seen[variable.Name] {
-					p.Report(variable.Path+".name", "the environment variable %q is set twice, and only the last one counts: remove the other", variable.Name)
+					p.Report(variable.Path+".name",
+						"the environment variable %q is set twice, and only the last one counts: remove the other",
+						variable.Name)
 				}
 				seen[variable.Name] = true
 			}

@@ -61,7 +61,9 @@ func reportTwice(p *rule.Pass, items []namedItem, unit string) {
 	seen := map[string]bool{}
 	for _, item := range items {
 		if seen[item.Name] && item.Name != "" && !expression.Any(item.Name) {
-			p.Report(item.Path+".name", "there are two of the name %q, and only one %s can be meant: rename or remove one of them", item.Name, unit)
+			p.Report(item.Path+".name",
+				"there are two of the name %q, and only one %s can be meant: rename or remove one of them",
+				item.Name, unit)
 		}
 		seen[item.Name] = true
 	}

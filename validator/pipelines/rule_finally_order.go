@@ -41,15 +41,21 @@ func checkFinal(p *rule.Pass, task pipelineTask, final []string) {
 	for _, named := range runAfterOf(task) {
 		switch {
 		case task.Final:
-			p.Report(named.Path, "the finally task %q cannot run after another, since all finally tasks run at the same time: remove runAfter", task.Name)
+			p.Report(named.Path,
+				"the finally task %q cannot run after another, since all finally tasks run at the same time: remove runAfter",
+				task.Name)
 		case slices.Contains(final, named.Value):
-			p.Report(named.Path, "%s cannot run after %q, which is a finally task and runs after all others: move it to finally, or that one to tasks",
+			p.Report(named.Path,
+				"%s cannot run after %q, which is a finally task and runs after all others: move it to finally, or that one to tasks",
 				task.unit(), named.Value)
 		}
 	}
-	for _, use := range usagesIn(task.Fields, task.Path, true, []string{"taskSpec", "pipelineSpec"}, "tasks", "finally") {
+	for _, use := range usagesIn(task.Fields, task.Path, true, []string{"taskSpec", "pipelineSpec"}, "tasks",
+		"finally") {
 		if len(use.Parts) > 3 && use.Parts[2] == "results" && slices.Contains(final, use.Parts[1]) {
-			p.Report(use.Path, "%s is a result of a finally task, which no other task can use: move task %q to tasks", use.Text, use.Parts[1])
+			p.Report(use.Path,
+				"%s is a result of a finally task, which no other task can use: move task %q to tasks",
+				use.Text, use.Parts[1])
 		}
 	}
 }

@@ -37,7 +37,9 @@ func checkInvalidName(_ context.Context, p *rule.Pass) {
 				form, rest = objectParamName, "letters, digits, - and _"
 			}
 			if !form.MatchString(param.Name) && !expression.Any(param.Name) {
-				p.Report(param.Path+".name", "%q cannot be the name of a parameter: begin with a letter or _ and go on with %s", param.Name, rest)
+				p.Report(param.Path+".name",
+					"%q cannot be the name of a parameter: begin with a letter or _ and go on with %s",
+					param.Name, rest)
 			}
 		}
 		for _, step := range itemsIn(s.Fields, s.Path, "steps") {
@@ -53,7 +55,8 @@ func checkInvalidName(_ context.Context, p *rule.Pass) {
 
 func mustBeLabel(p *rule.Pass, item namedItem, unit string) {
 	if !expression.Any(item.Name) && len(validation.IsDNS1123Label(item.Name)) > 0 {
-		p.Report(item.Path+".name", "%q cannot be the name of a %s: write lower case letters, digits and -, a letter or digit at both ends, at most 63",
+		p.Report(item.Path+".name",
+			"%q cannot be the name of a %s: write lower case letters, digits and -, a letter or digit at both ends, at most 63",
 			item.Name, unit)
 	}
 }

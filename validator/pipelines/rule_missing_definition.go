@@ -63,7 +63,8 @@ func inNamespace(p *rule.Pass) string {
 func bringsItsOwn(p *rule.Pass) bool {
 	var r object.Reader
 	for key := range r.Fields(r.Fields(p.Object, "metadata"), "annotations") {
-		if strings.HasPrefix(key, "pipelinesascode.tekton.dev/task") || strings.HasPrefix(key, "pipelinesascode.tekton.dev/pipeline") {
+		if strings.HasPrefix(key, "pipelinesascode.tekton.dev/task") ||
+			strings.HasPrefix(key, "pipelinesascode.tekton.dev/pipeline") {
 			return true
 		}
 	}

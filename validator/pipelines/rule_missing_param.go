@@ -36,7 +36,8 @@ func checkMissingParam(ctx context.Context, p *rule.Pass) {
 			case given[param.Name]:
 				mustHaveKeys(p, call, param)
 			case !optional && !propagated:
-				p.Report(call.Path, "%s needs parameter %q of %s, which has no default, so the run would fail: give it a value in params",
+				p.Report(call.Path,
+					"%s needs parameter %q of %s, which has no default, so the run would fail: give it a value in params",
 					call.Unit, param.Name, call.target())
 			}
 		}
@@ -54,7 +55,8 @@ func mustHaveKeys(p *rule.Pass, call callSite, param namedItem) {
 		defaults := r.Fields(param.Fields, "default")
 		for _, key := range slices.Sorted(maps.Keys(r.Fields(param.Fields, "properties"))) {
 			if value[key] == nil && defaults[key] == nil {
-				p.Report(given.Path+".value", "parameter %q of %s needs the key %q, which has no default, so the run would fail: add it",
+				p.Report(given.Path+".value",
+					"parameter %q of %s needs the key %q, which has no default, so the run would fail: add it",
 					param.Name, call.target(), key)
 			}
 		}

@@ -35,9 +35,12 @@ func checkParamType(ctx context.Context, p *rule.Pass) {
 			switch {
 			case expression.Any(want):
 			case !slices.Contains(paramTypes, want):
-				p.Report(param.Path+".type", "parameter %q has the type %q, which does not exist: write string, array or object", param.Name, want)
+				p.Report(param.Path+".type",
+					"parameter %q has the type %q, which does not exist: write string, array or object",
+					param.Name, want)
 			case got != "" && got != want:
-				p.Report(param.Path+".default", "parameter %q is declared with the type %s and has a default of the type %s: correct one of them",
+				p.Report(param.Path+".default",
+					"parameter %q is declared with the type %s and has a default of the type %s: correct one of them",
 					param.Name, want, got)
 			}
 		}
@@ -59,7 +62,9 @@ func mustFit(p *rule.Pass, call callSite) {
 		if got == "" || want == got || !slices.Contains(paramTypes, want) || expression.Any(value) {
 			continue
 		}
-		p.Report(given.Path+".value", "parameter %q of %s takes the type %s and is given the type %s, so the run would fail: give it %s",
-			given.Name, call.target(), want, got, map[string]string{"string": "a text", "array": "a list", "object": "an object"}[want])
+		p.Report(given.Path+".value",
+			"parameter %q of %s takes the type %s and is given the type %s, so the run would fail: give it %s",
+			given.Name, call.target(), want, got,
+			map[string]string{"string": "a text", "array": "a list", "object": "an object"}[want])
 	}
 }

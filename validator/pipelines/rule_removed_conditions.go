@@ -30,13 +30,15 @@ and let a task before it find out, with a result, what no parameter says.`,
 func checkRemovedConditions(_ context.Context, p *rule.Pass) {
 	var r object.Reader
 	if p.Kind.Kind == "Condition" {
-		p.Report("spec", "Conditions were removed in Tekton Pipelines v0.37: make its check a Task with a result, and use that in when")
+		p.Report("spec",
+			"Conditions were removed in Tekton Pipelines v0.37: make its check a Task with a result, and use that in when")
 		return
 	}
 	for _, s := range specificationsIn(p) {
 		for _, task := range s.tasks() {
 			if len(r.List(task.Fields, "conditions")) > 0 {
-				p.Report(task.Path+".conditions", "conditions were removed in Tekton Pipelines v0.37, so Tekton refuses or ignores those of %s: write when with input, operator and values",
+				p.Report(task.Path+".conditions",
+					"conditions were removed in Tekton Pipelines v0.37, so Tekton refuses or ignores those of %s: write when with input, operator and values",
 					task.unit())
 			}
 		}

@@ -33,7 +33,9 @@ func checkRemovedResources(_ context.Context, p *rule.Pass) {
 	var r object.Reader
 	spec := r.Fields(p.Object, "spec")
 	if p.Kind.Kind == "PipelineResource" {
-		p.Report("spec", "PipelineResources were removed in Tekton Pipelines v0.46, so this is no more than a name: %s", modernResourceFor(r.Text(spec, "type")))
+		p.Report("spec",
+			"PipelineResources were removed in Tekton Pipelines v0.46, so this is no more than a name: %s",
+			modernResourceFor(r.Text(spec, "type")))
 		return
 	}
 	if p.Kind.Kind == "TaskRun" || p.Kind.Kind == "PipelineRun" {
@@ -47,8 +49,10 @@ func checkRemovedResources(_ context.Context, p *rule.Pass) {
 			reportResources(p, task.Fields, task.Path)
 		}
 		for _, use := range s.uses("resources", "inputs", "outputs") {
-			if use.Parts[0] != "resources" || len(use.Parts) == 4 && slices.Contains([]string{"inputs", "outputs"}, use.Parts[1]) {
-				p.Report(use.Path, "%s is of a PipelineResource, which Tekton Pipelines removed in v0.46, so it is not filled in: %s",
+			if use.Parts[0] != "resources" ||
+				len(use.Parts) == 4 && slices.Contains([]string{"inputs", "outputs"}, use.Parts[1]) {
+				p.Report(use.Path,
+					"%s is of a PipelineResource, which Tekton Pipelines removed in v0.46, so it is not filled in: %s",
 					use.Text, "use $(workspaces.NAME.path) for files and $(params.NAME) for names")
 			}
 		}
@@ -70,7 +74,9 @@ func reportResources(p *rule.Pass, fields map[string]any, path string) {
 				continue // those of a container in a wrong place, or inputs that are but params
 			}
 		}
-		p.Report(rule.Join(path, key), "%s are PipelineResources, which Tekton Pipelines removed in v0.46, so it refuses this: %s", key, modernForms(fields[key]))
+		p.Report(rule.Join(path, key),
+			"%s are PipelineResources, which Tekton Pipelines removed in v0.46, so it refuses this: %s",
+			key, modernForms(fields[key]))
 	}
 }
 

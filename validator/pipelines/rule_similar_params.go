@@ -40,7 +40,9 @@ func reportSimilar(p *rule.Pass, params []namedItem) {
 	for _, param := range params {
 		plain := strings.ToLower(plainName.Replace(param.Name))
 		if other, is := seen[plain]; is && other != param.Name {
-			p.Report(param.Path+".name", "the parameters %q and %q are two for Tekton and one for most readers: rename or remove one of them", other, param.Name)
+			p.Report(param.Path+".name",
+				"the parameters %q and %q are two for Tekton and one for most readers: rename or remove one of them",
+				other, param.Name)
 		}
 		seen[plain] = param.Name
 	}

@@ -32,7 +32,8 @@ func checkTaskCycle(_ context.Context, p *rule.Pass) {
 			needs[task.Name] = append(needs[task.Name], waitsFor(task)...)
 		}
 		if cycle := cycleIn(order, needs); cycle != nil {
-			p.Report(paths[cycle[0]], "these tasks wait for one another, so none could ever start: %s: remove one of the runAfter or results",
+			p.Report(paths[cycle[0]],
+				"these tasks wait for one another, so none could ever start: %s: remove one of the runAfter or results",
 				strings.Join(cycle, " → "))
 		}
 	}

@@ -43,7 +43,8 @@ func checkUnboundWorkspace(ctx context.Context, p *rule.Pass) {
 			if optional || bound[workspace.Name] || call.Outer.workspaces[workspace.Name] {
 				continue
 			}
-			finding := p.Report(call.Path, "%s binds no workspace %q, which %s declares and which is not optional, so the run would fail: %s",
+			finding := p.Report(call.Path,
+				"%s binds no workspace %q, which %s declares and which is not optional, so the run would fail: %s",
 				call.Unit, workspace.Name, call.target(), bindingFor(workspace.Name, call))
 			if call.Kind == "Task" {
 				finding.Severity = rule.Warning

@@ -43,7 +43,8 @@ func checkUndefinedParam(_ context.Context, p *rule.Pass) {
 				keys, certain := keysOf(declarations)
 				if certain && !slices.Contains(keys, use.Parts[2]) {
 					p.Report(use.Path, "%s is not filled in, since parameter %q has no key %q: %s",
-						use.Text, name, use.Parts[2], remedyFor(use.Parts[2], keys, "declare it as an object with this key in properties"))
+						use.Text, name, use.Parts[2], remedyFor(use.Parts[2], keys,
+							"declare it as an object with this key in properties"))
 				}
 			}
 		}

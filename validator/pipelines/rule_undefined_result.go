@@ -32,7 +32,8 @@ func checkUndefinedResult(_ context.Context, p *rule.Pass) {
 		declared := namesOf(s.Fields, "results")
 		for _, use := range s.uses("results", "steps") {
 			switch {
-			case use.Parts[0] == "results" && len(use.Parts) == 3 && use.Parts[2] == "path" && !slices.Contains(declared, use.Parts[1]):
+			case use.Parts[0] == "results" && len(use.Parts) == 3 && use.Parts[2] == "path" &&
+				!slices.Contains(declared, use.Parts[1]):
 				p.Report(use.Path, "%s refers to a result %q that is not declared, so it is not filled in: %s",
 					use.Text, use.Parts[1], remedyFor(use.Parts[1], declared, "declare it in results"))
 			case use.Parts[0] == "steps" && len(use.Parts) >= 4 && use.Parts[2] == "results":
@@ -63,7 +64,9 @@ func mustHaveStepResult(p *rule.Pass, s specification, use usage) {
 	}
 	declared := namesOf(steps[at].Fields, "results")
 	if r.Fields(steps[at].Fields, "ref") == nil && !slices.Contains(declared, use.Parts[3]) {
-		p.Report(use.Path, "%s refers to a result %q that step %q does not declare: %s", use.Text, use.Parts[3], use.Parts[1],
+		p.Report(use.Path,
+			"%s refers to a result %q that step %q does not declare: %s",
+			use.Text, use.Parts[3], use.Parts[1],
 			remedyFor(use.Parts[3], declared, "declare it in results of the step"))
 	}
 }
@@ -83,8 +86,10 @@ func checkOwnResults(p *rule.Pass, s specification) {
 	for _, path := range order {
 		declared := namesOf(parts[path], "results")
 		for _, use := range usagesIn(parts[path], path, s.Run != nil, nil, "step") {
-			if len(use.Parts) == 4 && use.Parts[1] == "results" && use.Parts[3] == "path" && !slices.Contains(declared, use.Parts[2]) {
-				p.Report(use.Path, "%s refers to a result %q that this step does not declare, so it is not filled in: %s",
+			if len(use.Parts) == 4 && use.Parts[1] == "results" && use.Parts[3] == "path" &&
+				!slices.Contains(declared, use.Parts[2]) {
+				p.Report(use.Path,
+					"%s refers to a result %q that this step does not declare, so it is not filled in: %s",
 					use.Text, use.Parts[2], remedyFor(use.Parts[2], declared, "declare it in results of the step"))
 			}
 		}

@@ -36,7 +36,8 @@ func checkUndefinedVolume(_ context.Context, p *rule.Pass) {
 			continue
 		}
 		for _, mount := range mountsIn(s) {
-			if !slices.Contains(known, mount.Name) && !expression.Any(mount.Name) && !strings.HasPrefix(mount.Name, "tekton-internal-") {
+			if !slices.Contains(known, mount.Name) && !expression.Any(mount.Name) &&
+				!strings.HasPrefix(mount.Name, "tekton-internal-") {
 				p.Report(mount.Path+".name", "there is no volume %q, so the Pod would be refused: %s",
 					mount.Name, remedyFor(mount.Name, known, "add it to volumes, or declare a workspace"))
 			}

@@ -51,7 +51,8 @@ func runAfterOf(task pipelineTask) []rule.Text {
 	var r object.Reader
 	found := rule.TextsIn(r.List(task.Fields, "runAfter"), task.Path+".runAfter")
 	for i, input := range r.FieldsList(r.Fields(task.Fields, "resources"), "inputs") {
-		found = append(found, rule.TextsIn(r.List(input, "from"), fmt.Sprintf("%s.resources.inputs[%d].from", task.Path, i))...)
+		found = append(found,
+			rule.TextsIn(r.List(input, "from"), fmt.Sprintf("%s.resources.inputs[%d].from", task.Path, i))...)
 	}
 	return found
 }

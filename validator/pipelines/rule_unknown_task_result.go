@@ -46,9 +46,11 @@ func checkUnknownTaskResult(ctx context.Context, p *rule.Pass) {
 func mustHaveResults(p *rule.Pass, task pipelineTask, call callSite, uses []usage) {
 	declared := namesOf(call.Target, "results")
 	for _, use := range uses {
-		if use.Parts[1] == task.Name && len(use.Parts) > 3 && use.Parts[2] == "results" && !slices.Contains(declared, use.Parts[3]) {
+		if use.Parts[1] == task.Name && len(use.Parts) > 3 && use.Parts[2] == "results" &&
+			!slices.Contains(declared, use.Parts[3]) {
 			p.Report(use.Path, "%s refers to a result %q that %s does not declare, so the run would fail: %s",
-				use.Text, use.Parts[3], resultsOf(task, call), remedyFor(use.Parts[3], declared, "declare it in its results"))
+				use.Text, use.Parts[3], resultsOf(task, call),
+				remedyFor(use.Parts[3], declared, "declare it in its results"))
 		}
 	}
 }
@@ -71,7 +73,8 @@ func pipelineUsages(s specification) []usage {
 	found := s.uses("tasks", "finally")
 	for _, task := range s.tasks() {
 		if !task.Custom {
-			found = append(found, usagesIn(r.Fields(task.Fields, "taskSpec"), task.Path+".taskSpec", true, nil, "tasks")...)
+			found = append(found,
+				usagesIn(r.Fields(task.Fields, "taskSpec"), task.Path+".taskSpec", true, nil, "tasks")...)
 		}
 	}
 	return found

@@ -28,7 +28,9 @@ func checkUnusedParam(_ context.Context, p *rule.Pass) {
 		texts := rule.TextsIn(s.Fields, "")
 		for _, param := range declared {
 			if !slices.ContainsFunc(texts, func(t rule.Text) bool { return mentions(t.Value, param.Name) }) {
-				p.Report(param.Path, "parameter %q is declared and never used, so it has no effect whoever sets it: use it or remove it", param.Name)
+				p.Report(param.Path,
+					"parameter %q is declared and never used, so it has no effect whoever sets it: use it or remove it",
+					param.Name)
 			}
 		}
 	}

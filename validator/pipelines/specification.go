@@ -105,11 +105,13 @@ func walkSpecifications(p *rule.Pass) []specification {
 		return withInner(specification{Path: "spec", Kind: p.Kind.Kind, Fields: spec})
 	case "TaskRun":
 		return withInner(specification{
-			Path: "spec.taskSpec", Kind: "Task", Fields: r.Fields(spec, "taskSpec"), Outer: scope{}.with(spec), Run: spec,
+			Path: "spec.taskSpec", Kind: "Task", Fields: r.Fields(spec, "taskSpec"), Outer: scope{}.with(spec),
+			Run: spec,
 		})
 	case "PipelineRun":
 		return withInner(specification{
-			Path: "spec.pipelineSpec", Kind: "Pipeline", Fields: r.Fields(spec, "pipelineSpec"), Outer: scope{}.with(spec), Run: spec,
+			Path: "spec.pipelineSpec", Kind: "Pipeline", Fields: r.Fields(spec, "pipelineSpec"),
+			Outer: scope{}.with(spec), Run: spec,
 		})
 	}
 	return nil
@@ -172,7 +174,8 @@ func (t pipelineTask) unit() string { return fmt.Sprintf("task %q", t.Name) }
 func isCustom(fields map[string]any) bool {
 	var r object.Reader
 	version, kind := r.Text(fields, "apiVersion"), r.Text(fields, "kind")
-	return version != "" && !strings.HasPrefix(version, rule.TektonGroup+"/") || !slices.Contains([]string{"", "Task", "ClusterTask"}, kind)
+	return version != "" && !strings.HasPrefix(version, rule.TektonGroup+"/") ||
+		!slices.Contains([]string{"", "Task", "ClusterTask"}, kind)
 }
 
 // callSite is a place that makes use of a Task, Pipeline or StepAction: a run, a
@@ -215,7 +218,8 @@ func walkCalls(p *rule.Pass) []callSite {
 			}
 		}
 		kind := strings.TrimSuffix(p.Kind.Kind, "Run")
-		calls = append(calls, callSite{Path: "spec", Unit: "this " + p.Kind.Kind, Fields: spec, Kind: kind}.ways(scope{})...)
+		calls = append(calls,
+			callSite{Path: "spec", Unit: "this " + p.Kind.Kind, Fields: spec, Kind: kind}.ways(scope{})...)
 	}
 	for _, s := range specificationsIn(p) {
 		for _, task := range s.tasks() {
@@ -269,7 +273,8 @@ func (s specification) stepCalls() []callSite {
 		if own := r.Text(step, "name"); own != "" {
 			unit = fmt.Sprintf("step %q", own)
 		}
-		found = append(found, callSite{Path: path, Ref: path + ".ref.name", Unit: unit, Fields: step, Kind: "StepAction", Name: name})
+		found = append(found,
+			callSite{Path: path, Ref: path + ".ref.name", Unit: unit, Fields: step, Kind: "StepAction", Name: name})
 	}
 	return found
 }
@@ -297,7 +302,8 @@ func walkResolvedCalls(ctx context.Context, p *rule.Pass) []callSite {
 	var found []callSite
 	for _, call := range callsIn(p) {
 		if call.Name != "" {
-			there, err := p.Cluster.Get(ctx, schema.GroupKind{Group: rule.TektonGroup, Kind: call.Kind}, p.Namespace, call.Name)
+			there, err := p.Cluster.Get(ctx, schema.GroupKind{Group: rule.TektonGroup, Kind: call.Kind}, p.Namespace,
+				call.Name)
 			if err != nil {
 				continue
 			}
@@ -327,9 +333,9 @@ type usage struct {
 	Task  map[string]any  // the task of a pipeline in which it stands, if it is in one
 }
 
-// usagesIn returns the expressions in some fields that have one of some roots. Texts for
-// readers alone are left out, and so are the fields that skip names. A here-document may hold another object's expressions, which
-// whoever applies that object wants untouched; with lenient it is left out too.
+// usagesIn returns the expressions in some fields that have one of some roots, without
+// texts for readers alone and without the fields that skip names. A here-document may
+// hold another object's expressions, which must stay as they are; lenient skips it too.
 func usagesIn(fields map[string]any, path string, lenient bool, skip []string, roots ...string) []usage {
 	var found []usage
 	for _, key := range rule.SortedKeys(fields) {

@@ -31,14 +31,22 @@ type tektonObject interface {
 // tektonTypes are the types of Tekton Pipelines v1.15.0, by what they are called
 // (cmd/webhook/main.go).
 var tektonTypes = map[schema.GroupVersionKind]func() tektonObject{
-	v1.SchemeGroupVersion.WithKind("Task"):             func() tektonObject { return &v1.Task{} },
-	v1.SchemeGroupVersion.WithKind("Pipeline"):         func() tektonObject { return &v1.Pipeline{} },
-	v1.SchemeGroupVersion.WithKind("TaskRun"):          func() tektonObject { return &v1.TaskRun{} },
-	v1.SchemeGroupVersion.WithKind("PipelineRun"):      func() tektonObject { return &v1.PipelineRun{} },
-	v1beta1.SchemeGroupVersion.WithKind("Task"):        func() tektonObject { return &v1beta1.Task{} },        //nolint:staticcheck // deprecated, but served
-	v1beta1.SchemeGroupVersion.WithKind("Pipeline"):    func() tektonObject { return &v1beta1.Pipeline{} },    //nolint:staticcheck // deprecated, but served
-	v1beta1.SchemeGroupVersion.WithKind("TaskRun"):     func() tektonObject { return &v1beta1.TaskRun{} },     //nolint:staticcheck // deprecated, but served
-	v1beta1.SchemeGroupVersion.WithKind("PipelineRun"): func() tektonObject { return &v1beta1.PipelineRun{} }, //nolint:staticcheck // deprecated, but served
+	v1.SchemeGroupVersion.WithKind("Task"):        func() tektonObject { return &v1.Task{} },
+	v1.SchemeGroupVersion.WithKind("Pipeline"):    func() tektonObject { return &v1.Pipeline{} },
+	v1.SchemeGroupVersion.WithKind("TaskRun"):     func() tektonObject { return &v1.TaskRun{} },
+	v1.SchemeGroupVersion.WithKind("PipelineRun"): func() tektonObject { return &v1.PipelineRun{} },
+	v1beta1.SchemeGroupVersion.WithKind("Task"): func() tektonObject {
+		return &v1beta1.Task{}
+	}, //nolint:staticcheck // deprecated, but served
+	v1beta1.SchemeGroupVersion.WithKind("Pipeline"): func() tektonObject {
+		return &v1beta1.Pipeline{}
+	}, //nolint:staticcheck // deprecated, but served
+	v1beta1.SchemeGroupVersion.WithKind("TaskRun"): func() tektonObject {
+		return &v1beta1.TaskRun{}
+	}, //nolint:staticcheck // deprecated, but served
+	v1beta1.SchemeGroupVersion.WithKind("PipelineRun"): func() tektonObject {
+		return &v1beta1.PipelineRun{}
+	}, //nolint:staticcheck // deprecated, but served
 	v1beta1.SchemeGroupVersion.WithKind("StepAction"):  func() tektonObject { return &v1beta1.StepAction{} },
 	v1beta1.SchemeGroupVersion.WithKind("CustomRun"):   func() tektonObject { return &v1beta1.CustomRun{} },
 	v1alpha1.SchemeGroupVersion.WithKind("StepAction"): func() tektonObject { return &v1alpha1.StepAction{} },
@@ -57,7 +65,8 @@ var tektonConfig = func() *config.Config {
 
 // tektonProblems returns why Tekton would refuse an object, whichever of the samples
 // are put into it; nothing where one of them makes it pass.
-func tektonProblems(ctx context.Context, fields map[string]any, empty func() tektonObject, samples []map[string]string) []string {
+func tektonProblems(ctx context.Context, fields map[string]any, empty func() tektonObject,
+	samples []map[string]string) []string {
 	ctx = tektonContext(ctx)
 	var common []string
 	for i, sample := range samples {

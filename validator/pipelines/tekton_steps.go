@@ -210,7 +210,8 @@ func (d *tektonDeclared) plainReference(spec *v1.TaskSpec, rest string, script b
 		return found != nil && d.known(spec, found[1]) && (found[2] != "" || !d.lists[found[1]])
 	case strings.HasPrefix(rest, "results") && script:
 		found := tektonPlainResult.FindStringSubmatch(rest)
-		return found != nil && slices.ContainsFunc(spec.Results, func(r v1.TaskResult) bool { return r.Name == found[1] })
+		return found != nil &&
+			slices.ContainsFunc(spec.Results, func(r v1.TaskResult) bool { return r.Name == found[1] })
 	case strings.HasPrefix(rest, "context"):
 		return tektonPlainContext.MatchString(rest)
 	}

@@ -16,9 +16,12 @@ import (
 // disturbances are put behind the texts of steps: what Tekton refuses there, what it
 // takes, and what only looks like either.
 var disturbances = []string{
-	"$(params.args[0])", "$(params.args[*])", "$(params.array-to-concat)", "$(params.array-to-echo[*])", "$(params.nowhere)", "$(params.nowhere[*])", `$(params["nowhere"])`, "$(params.a.b.c)", "$(params.image", "$(params.)",
+	"$(params.args[0])", "$(params.args[*])", "$(params.array-to-concat)", "$(params.array-to-echo[*])",
+	"$(params.nowhere)", "$(params.nowhere[*])", `$(params["nowhere"])`, "$(params.a.b.c)", "$(params.image",
+	"$(params.)",
 	"$(params\n.nowhere)", "$$(params.nowhere)", "$(date $(params.nowhere))", "$(date)", "$(params.nowhere $(date)",
-	"$(context.task.nowhere)", "$(context.taskRun.name)", "$(context.taskRun[\"nowhere\"])", "$(context.pipelineRun.uid)",
+	"$(context.task.nowhere)", "$(context.taskRun.name)", "$(context.taskRun[\"nowhere\"])",
+	"$(context.pipelineRun.uid)",
 	"$(results.nowhere.path)", "$(step.results.nowhere.path)", "$(steps.a.results.b)", "$(workspaces.nowhere.path)",
 	"$(tasks.nowhere.results.x)", "$(finally.nowhere.results.x)", "$(inputs.params.nowhere)",
 }
@@ -43,7 +46,8 @@ func TestTektonPasses(t *testing.T) {
 			passed, found := bothWays(t, fields, empty)
 			switch {
 			case passed && len(found) > 0:
-				t.Fatalf("%s, document %d, passes, and Tekton finds %q in %v", example.File, example.Index, found, fields)
+				t.Fatalf("%s, document %d, passes, and Tekton finds %q in %v",
+					example.File, example.Index, found, fields)
 			case passed:
 				passes++
 			case len(found) > 0:
@@ -111,7 +115,8 @@ func TestTektonPassesPlain(t *testing.T) {
 		want                            bool
 	}{
 		{"no reference", "", "", "date", "", true},
-		{"what is declared", "", "", "$(params.p) $(results.r.path) $(context.task.name) $(workspaces.w.path) $(date)", "", true},
+		{"what is declared", "", "", "$(params.p) $(results.r.path) $(context.task.name) $(workspaces.w.path) $(date)",
+			"", true},
 		{"a param that is not", "", "", "$(params.q)", "", false},
 		{"a result that is not", "", "", "$(results.q.path)", "", false},
 		{"a list", `,"type":"array"`, "", "$(params.p[0])", `,"args":["$(params.p[*])"]`, true},
@@ -120,7 +125,8 @@ func TestTektonPassesPlain(t *testing.T) {
 		{"an object", `,"type":"object","properties":{"k":{}}`, "", "", "", false},
 		{"a stepTemplate", "", `"stepTemplate":{"workingDir":"/"},`, "", "", false},
 		{"a step that is refused", "", "", "x", `,"command":["x"]`, false},
-		{"a mount beside a workspace", "", `"workspaces":[{"name":"w"}],`, "", `,"volumeMounts":[{"name":"v","mountPath":"/workspace/w"}]`, false},
+		{"a mount beside a workspace", "", `"workspaces":[{"name":"w"}],`, "",
+			`,"volumeMounts":[{"name":"v","mountPath":"/workspace/w"}]`, false},
 	} {
 		fields, err := object.Decode(fmt.Appendf(nil, task, c.param, c.spec, c.script, c.step))
 		if err != nil {

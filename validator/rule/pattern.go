@@ -12,7 +12,8 @@ func CheckPatterns(at string, list []string) error {
 	var problems []error
 	for i, pattern := range list {
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
-			problems = append(problems, fmt.Errorf("%s[%d]: %q is not a pattern: write a name, with * for any characters", at, i, pattern))
+			problems = append(problems,
+				fmt.Errorf("%s[%d]: %q is not a pattern: write a name, with * for any characters", at, i, pattern))
 		}
 	}
 	return errors.Join(problems...)

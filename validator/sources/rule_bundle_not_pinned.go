@@ -20,7 +20,8 @@ today's, and nobody sees it.`,
 func checkBundleNotPinned(_ context.Context, p *rule.Pass) {
 	eachBundle(p, func(bundle image.Reference, path string) {
 		if bundle.Digest == "" {
-			p.Report(path, "the bundle has no digest, so that another one may stand there tomorrow: add @sha256:… after it")
+			p.Report(path,
+				"the bundle has no digest, so that another one may stand there tomorrow: add @sha256:… after it")
 		}
 	})
 }

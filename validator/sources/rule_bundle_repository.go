@@ -27,7 +27,9 @@ func checkBundleRepository(_ context.Context, p *rule.Pass) {
 			return strings.HasPrefix(bundle.Repository()+"/", strings.TrimSuffix(entry, "/")+"/")
 		}
 		if len(allowed) > 0 && !slices.ContainsFunc(allowed, below) {
-			p.Report(path, "the bundle comes from %.120s, which is not trusted in this cluster: use one from %.120v", bundle.Repository(), allowed)
+			p.Report(path,
+				"the bundle comes from %.120s, which is not trusted in this cluster: use one from %.120v",
+				bundle.Repository(), allowed)
 		}
 	})
 }

@@ -20,7 +20,8 @@ propose updates, which version it is.`,
 func checkBundleWithoutTag(_ context.Context, p *rule.Pass) {
 	eachBundle(p, func(bundle image.Reference, path string) {
 		if bundle.Tag == "" {
-			p.Report(path, "the bundle has no tag, so that neither people nor update tools know its version: write it before the digest, as in :0.9@sha256:…")
+			p.Report(path,
+				"the bundle has no tag, so that neither people nor update tools know its version: write it before the digest, as in :0.9@sha256:…")
 		}
 	})
 }

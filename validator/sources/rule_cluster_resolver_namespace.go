@@ -25,7 +25,9 @@ func checkClusterResolverNamespace(_ context.Context, p *rule.Pass) {
 			continue
 		}
 		if namespace != p.Namespace && !rule.MatchesAny(allowed, namespace) {
-			p.Report(path, "namespace %.63q is not among those that a %s may be taken from: use one of %.120v", namespace, s.Kind, allowed)
+			p.Report(path,
+				"namespace %.63q is not among those that a %s may be taken from: use one of %.120v",
+				namespace, s.Kind, allowed)
 		}
 	}
 }

@@ -24,7 +24,8 @@ func checkExistingClaim(_ context.Context, p *rule.Pass) {
 	for i, workspace := range r.FieldsList(r.Fields(p.Object, "spec"), "workspaces") {
 		if claim := r.Fields(workspace, "persistentVolumeClaim"); claim != nil {
 			p.Report(fmt.Sprintf("spec.workspaces[%d].persistentVolumeClaim", i),
-				"the workspace is bound to PersistentVolumeClaim %.63q, in which others may have left something: use a volumeClaimTemplate", r.Text(claim, "claimName"))
+				"the workspace is bound to PersistentVolumeClaim %.63q, in which others may have left something: use a volumeClaimTemplate",
+				r.Text(claim, "claimName"))
 		}
 	}
 }

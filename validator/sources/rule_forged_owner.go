@@ -38,13 +38,19 @@ func checkForgedOwner(_ context.Context, p *rule.Pass) {
 		if r.Text(owner, "kind") != "PipelineRun" || !isTekton(r.Text(owner, "apiVersion")) {
 			continue
 		}
-		switch label, labelUID := r.Text(labels, "tekton.dev/pipelineRun"), r.Text(labels, "tekton.dev/pipelineRunUID"); {
+		switch label, labelUID := r.Text(labels, "tekton.dev/pipelineRun"), r.Text(labels,
+			"tekton.dev/pipelineRunUID"); {
 		case differ(label, name):
-			p.Report(path+".name", "the owner is PipelineRun %.63q, but the label tekton.dev/pipelineRun names %.63q, so this run pretends to be a task of one of them (CVE-2023-37264): remove the owner and the label", name, label)
+			p.Report(path+".name",
+				"the owner is PipelineRun %.63q, but the label tekton.dev/pipelineRun names %.63q, so this run pretends to be a task of one of them (CVE-2023-37264): remove the owner and the label",
+				name, label)
 		case differ(labelUID, uid):
-			p.Report(path+".uid", "the owner's uid is not the one of the label tekton.dev/pipelineRunUID, so this run pretends to be a task of a PipelineRun that did not create it (CVE-2023-37264): remove the owner and the label")
+			p.Report(path+".uid",
+				"the owner's uid is not the one of the label tekton.dev/pipelineRunUID, so this run pretends to be a task of a PipelineRun that did not create it (CVE-2023-37264): remove the owner and the label")
 		case uid != "" && certain(uid) && !uidPattern.MatchString(uid):
-			p.Report(path+".uid", "%.40q is no uid that Kubernetes gives, so the PipelineRun %.63q cannot own this run, and Kubernetes would delete it: remove the owner", uid, name)
+			p.Report(path+".uid",
+				"%.40q is no uid that Kubernetes gives, so the PipelineRun %.63q cannot own this run, and Kubernetes would delete it: remove the owner",
+				uid, name)
 		}
 	}
 }

@@ -28,7 +28,9 @@ func checkGitArgumentInjection(_ context.Context, p *rule.Pass) {
 		}
 		for _, name := range []string{"revision", "branch", "url", "pathInRepo", "org", "repo"} {
 			if text, path := s.given(name); strings.HasPrefix(strings.TrimSpace(text), "-") {
-				p.Report(path, "%s begins with a dash, so git takes it for an option and may run what it names in the resolver's Pod (CVE-2026-40938): write it without the dash", name)
+				p.Report(path,
+					"%s begins with a dash, so git takes it for an option and may run what it names in the resolver's Pod (CVE-2026-40938): write it without the dash",
+					name)
 			}
 		}
 	}

@@ -23,7 +23,8 @@ write it.`,
 func checkGitPathTraversal(_ context.Context, p *rule.Pass) {
 	for _, s := range sourcesIn(p) {
 		if text, path := s.given("pathInRepo"); s.Resolver == "git" && climbs(text) {
-			p.Report(path, "pathInRepo has a part \"..\", which leaves the repository and reads the resolver's own files (CVE-2026-33211): name the file from the root of the repository")
+			p.Report(path,
+				"pathInRepo has a part \"..\", which leaves the repository and reads the resolver's own files (CVE-2026-33211): name the file from the root of the repository")
 		}
 	}
 }

@@ -30,9 +30,12 @@ func checkGitTokenLeak(_ context.Context, p *rule.Pass) {
 		if s.Resolver != "git" || server == "" || repo == "" || token != "" || !certain(server) {
 			continue
 		}
-		known := func(allowed string) bool { return strings.TrimSuffix(allowed, "/") == strings.TrimSuffix(server, "/") }
+		known := func(allowed string) bool {
+			return strings.TrimSuffix(allowed, "/") == strings.TrimSuffix(server, "/")
+		}
 		if !slices.ContainsFunc(rule.PolicyOf[PatchPolicy](p).GitServers, known) {
-			p.Report(path, "the resolver would send its own token to this server (CVE-2026-40161): name a Secret in the param token, or leave serverURL out where it is the one of git-resolver-config")
+			p.Report(path,
+				"the resolver would send its own token to this server (CVE-2026-40161): name a Secret in the param token, or leave serverURL out where it is the one of git-resolver-config")
 		}
 	}
 }

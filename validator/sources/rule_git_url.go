@@ -33,7 +33,8 @@ func checkGitURL(_ context.Context, p *rule.Pass) {
 		for _, a := range s.addresses() {
 			scheme, _, ok := a.parts()
 			if a.Param == "url" && (!ok || !slices.Contains(gitSchemes, scheme)) {
-				p.Report(a.Path, "the url is not that of a repository on another machine, so git would read the resolver's own files or run a program there (CVE-2026-40938): write https:// or ssh:// and a host")
+				p.Report(a.Path,
+					"the url is not that of a repository on another machine, so git would read the resolver's own files or run a program there (CVE-2026-40938): write https:// or ssh:// and a host")
 			}
 		}
 	}

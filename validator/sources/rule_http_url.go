@@ -24,7 +24,8 @@ func checkHTTPURL(_ context.Context, p *rule.Pass) {
 		for _, a := range s.addresses() {
 			scheme, _, ok := a.parts()
 			if a.Param == "url" && (!ok || (scheme != "http" && scheme != "https")) {
-				p.Report(a.Path, "the url is none that the http resolver takes, so it would fetch nothing and the run would fail: write https:// and a host")
+				p.Report(a.Path,
+					"the url is none that the http resolver takes, so it would fetch nothing and the run would fail: write https:// and a host")
 			}
 		}
 	}

@@ -24,8 +24,11 @@ func checkHubPath(_ context.Context, p *rule.Pass) {
 			continue
 		}
 		for _, name := range []string{"name", "version", "catalog"} {
-			if text, path := s.given(name); certain(text) && (strings.ContainsAny(text, `/\?#%`) || strings.Contains(text, "..")) {
-				p.Report(path, "%s has a character that makes another address of the hub's, so that something else is fetched than it seems: write the plain %s", name, name)
+			if text, path := s.given(name); certain(text) &&
+				(strings.ContainsAny(text, `/\?#%`) || strings.Contains(text, "..")) {
+				p.Report(path,
+					"%s has a character that makes another address of the hub's, so that something else is fetched than it seems: write the plain %s",
+					name, name)
 			}
 		}
 	}

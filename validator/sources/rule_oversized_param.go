@@ -28,7 +28,9 @@ func checkOversizedParam(_ context.Context, p *rule.Pass) {
 	for _, given := range rule.ParamsIn(r.Fields(p.Object, "spec"), "spec") {
 		for _, text := range rule.TextsIn(given.Value, given.Path+".value") {
 			if len(text.Value) > most {
-				p.Report(text.Path, "a text of param %.63q has %d bytes, and no step can be given more than %d: pass it in a workspace", given.Name, len(text.Value), most)
+				p.Report(text.Path,
+					"a text of param %.63q has %d bytes, and no step can be given more than %d: pass it in a workspace",
+					given.Name, len(text.Value), most)
 			}
 		}
 	}

@@ -88,7 +88,9 @@ func judgeParam(p *rule.Pass, g rule.Param) {
 		}
 		for _, text := range rule.TextsIn(g.Value, g.Path) {
 			if certain(text.Value) && !slices.Contains(policy.Values, text.Value) {
-				p.Report(text.Path, "param %.63q has a value that this cluster does not allow: use one of %.120v", g.Name, policy.Values)
+				p.Report(text.Path,
+					"param %.63q has a value that this cluster does not allow: use one of %.120v",
+					g.Name, policy.Values)
 			}
 		}
 	}

@@ -28,7 +28,9 @@ func checkRequiredResult(_ context.Context, p *rule.Pass) {
 	for _, want := range rule.PolicyOf[TrustPolicy](p).RequiredResults {
 		named := func(result map[string]any) bool { return rule.MatchesAny([]string{want}, r.Text(result, "name")) }
 		if !slices.ContainsFunc(results, named) {
-			p.Report(at+".results", "the pipeline has no result %.63q, which this cluster requires of every pipeline: add it", want)
+			p.Report(at+".results",
+				"the pipeline has no result %.63q, which this cluster requires of every pipeline: add it",
+				want)
 		}
 	}
 }

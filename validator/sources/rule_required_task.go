@@ -43,7 +43,9 @@ func checkRequiredTask(_ context.Context, p *rule.Pass) {
 	}
 	for _, want := range required {
 		if !slices.ContainsFunc(names, func(name string) bool { return rule.MatchesAny([]string{want}, name) }) {
-			p.Report(at+".tasks", "no task of this pipeline runs the Task %.63q, which this cluster requires of every pipeline: add it", want)
+			p.Report(at+".tasks",
+				"no task of this pipeline runs the Task %.63q, which this cluster requires of every pipeline: add it",
+				want)
 		}
 	}
 }

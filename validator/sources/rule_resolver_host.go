@@ -22,7 +22,9 @@ func checkResolverHost(_ context.Context, p *rule.Pass) {
 	for _, s := range sourcesIn(p) {
 		for _, a := range s.addresses() {
 			if _, host, ok := a.parts(); ok && len(hosts) > 0 && !rule.MatchesAny(hosts, host) {
-				p.Report(a.Path, "the host %.80q is not among those that this cluster fetches a %s from: use one of %.120v", host, s.Kind, hosts)
+				p.Report(a.Path,
+					"the host %.80q is not among those that this cluster fetches a %s from: use one of %.120v",
+					host, s.Kind, hosts)
 			}
 		}
 	}

@@ -33,10 +33,13 @@ func checkResolverName(_ context.Context, p *rule.Pass) {
 		}
 		switch path := s.Path + ".resolver"; {
 		case len(s.Resolver) > longestResolver:
-			p.Report(path, "the name of the resolver has %d characters, and more than %d stop Tekton's controller for the whole cluster (CVE-2026-33022): name a resolver that there is, such as git or bundles",
+			p.Report(path,
+				"the name of the resolver has %d characters, and more than %d stop Tekton's controller for the whole cluster (CVE-2026-33022): name a resolver that there is, such as git or bundles",
 				len(s.Resolver), longestResolver)
 		case len(validation.IsDNS1123Subdomain(s.Resolver)) > 0:
-			p.Report(path, "%.40q is no name of a resolver, so that no ResolutionRequest could be created for it: write lower-case letters, digits and dashes", s.Resolver)
+			p.Report(path,
+				"%.40q is no name of a resolver, so that no ResolutionRequest could be created for it: write lower-case letters, digits and dashes",
+				s.Resolver)
 		}
 	}
 }

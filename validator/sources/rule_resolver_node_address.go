@@ -25,13 +25,16 @@ says which hosts are meant, see resolver-host.`,
 
 // metadataHosts are the names and addresses at which clouds tell a node about itself
 // beside the link-local ones.
-var metadataHosts = []string{"metadata", "metadata.google.internal", "instance-data", "100.100.100.200", "fd00:ec2::254"}
+var metadataHosts = []string{"metadata", "metadata.google.internal", "instance-data", "100.100.100.200",
+	"fd00:ec2::254"}
 
 func checkResolverNodeAddress(_ context.Context, p *rule.Pass) {
 	for _, s := range sourcesIn(p) {
 		for _, a := range s.addresses() {
 			if _, host, ok := a.parts(); ok && isNode(host) {
-				p.Report(a.Path, "%s is the resolver's Pod or its node, whose credentials whoever writes the run could read: name the server that has the %s", host, s.Kind)
+				p.Report(a.Path,
+					"%s is the resolver's Pod or its node, whose credentials whoever writes the run could read: name the server that has the %s",
+					host, s.Kind)
 			}
 		}
 	}

@@ -31,7 +31,9 @@ func checkResolverNotAllowed(_ context.Context, p *rule.Pass) {
 		case rule.MatchesAny(banned, resolver):
 			p.Report(path, "the resolver %.40q is not to be used in this cluster: use another one", resolver)
 		case len(allowed) > 0 && !rule.MatchesAny(allowed, resolver):
-			p.Report(path, "the resolver %.40q is not among those that this cluster allows: use one of %.120v", resolver, allowed)
+			p.Report(path,
+				"the resolver %.40q is not among those that this cluster allows: use one of %.120v",
+				resolver, allowed)
 		}
 	}
 }

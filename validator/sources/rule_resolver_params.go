@@ -41,7 +41,9 @@ func checkResolverParams(_ context.Context, p *rule.Pass) {
 		}
 		for _, name := range needs.params {
 			if text, _ := s.given(name); !s.has(name) || (needs.filled && text == "") {
-				p.Report(s.Path+".params", "the %s resolver needs the param %s, without which the run fails: add it", s.Resolver, name)
+				p.Report(s.Path+".params",
+					"the %s resolver needs the param %s, without which the run fails: add it",
+					s.Resolver, name)
 			}
 		}
 		url, at := s.given("url")
@@ -58,7 +60,9 @@ func (s source) checkBundle(p *rule.Pass) {
 		return
 	}
 	if _, err := image.Parse(text); err != nil {
-		p.Report(at, "%.100q is no image reference, so the bundle cannot be fetched and the run fails: write registry/repository:tag or @sha256:…", text)
+		p.Report(at,
+			"%.100q is no image reference, so the bundle cannot be fetched and the run fails: write registry/repository:tag or @sha256:…",
+			text)
 	}
 }
 

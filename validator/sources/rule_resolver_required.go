@@ -28,9 +28,13 @@ func checkResolverRequired(_ context.Context, p *rule.Pass) {
 		switch {
 		case s.Kind == "StepAction" || s.Resolver != "" || s.Bundle != "":
 		case s.Inline && !rule.PolicyOf[TrustPolicy](p).AllowInline:
-			p.Report(s.Path, "the %s is written out here, and this cluster takes those alone that a resolver fetches: put it into a bundle or repository and refer to it", s.Kind)
+			p.Report(s.Path,
+				"the %s is written out here, and this cluster takes those alone that a resolver fetches: put it into a bundle or repository and refer to it",
+				s.Kind)
 		case s.Name != "":
-			p.Report(s.Path, "%s %.63q is one of the namespace, and this cluster takes those alone that a resolver fetches: refer to it by resolver", s.Kind, s.Name)
+			p.Report(s.Path,
+				"%s %.63q is one of the namespace, and this cluster takes those alone that a resolver fetches: refer to it by resolver",
+				s.Kind, s.Name)
 		}
 	}
 }

@@ -45,7 +45,9 @@ func checkRevisionNotPinned(_ context.Context, p *rule.Pass) {
 			path = s.Path + ".params"
 		}
 		if certain(text) && !pattern.MatchString(text) {
-			p.Report(path, "the %s resolver may fetch another %s here tomorrow, since %s does not say exactly which: %s", s.Resolver, s.Kind, key, remedy)
+			p.Report(path,
+				"the %s resolver may fetch another %s here tomorrow, since %s does not say exactly which: %s",
+				s.Resolver, s.Kind, key, remedy)
 		}
 	}
 }

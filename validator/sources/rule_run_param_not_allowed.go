@@ -25,7 +25,9 @@ func checkRunParamNotAllowed(_ context.Context, p *rule.Pass) {
 	}
 	for _, given := range rule.ParamsIn(r.Fields(p.Object, "spec"), "spec") {
 		if given.Name != "" && certain(given.Name) && !rule.MatchesAny(allowed, given.Name) {
-			p.Report(given.Path+".name", "param %.63q is not among those that a PipelineRun may give in this cluster: remove it; allowed are %.120v", given.Name, allowed)
+			p.Report(given.Path+".name",
+				"param %.63q is not among those that a PipelineRun may give in this cluster: remove it; allowed are %.120v",
+				given.Name, allowed)
 		}
 	}
 }

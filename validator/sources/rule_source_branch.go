@@ -42,10 +42,14 @@ func checkSourceBranch(_ context.Context, p *rule.Pass) {
 				continue
 			}
 			if certain(branch) && !rule.MatchesAny(branches, branch) {
-				p.Report(rule.Join("metadata."+in, key), "the run is for branch %.80q, which is not among those that this cluster builds: use one of %.120v", branch, branches)
+				p.Report(rule.Join("metadata."+in, key),
+					"the run is for branch %.80q, which is not among those that this cluster builds: use one of %.120v",
+					branch, branches)
 			}
 			return
 		}
 	}
-	p.Report("metadata.annotations", "the run does not say for which branch it is, and this cluster builds some alone: add the annotation %.80s", keys[0])
+	p.Report("metadata.annotations",
+		"the run does not say for which branch it is, and this cluster builds some alone: add the annotation %.80s",
+		keys[0])
 }

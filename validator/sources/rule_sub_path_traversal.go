@@ -41,7 +41,8 @@ func checkSubPathTraversal(_ context.Context, p *rule.Pass) {
 		checkSubPaths(p, task.Template(&r), task.Path+".stepTemplate", "volumeMounts", refusedSubPath)
 		for _, list := range []string{"steps", "sidecars"} {
 			for i, container := range r.FieldsList(task.Spec, list) {
-				checkSubPaths(p, container, fmt.Sprintf("%s.%s[%d]", task.Path, list, i), "volumeMounts", refusedSubPath)
+				checkSubPaths(p, container, fmt.Sprintf("%s.%s[%d]", task.Path, list, i), "volumeMounts",
+					refusedSubPath)
 			}
 		}
 	}
@@ -67,7 +68,8 @@ func checkSubPaths(p *rule.Pass, fields map[string]any, at, list string, wrong f
 		for _, key := range []string{"subPath", "subPathExpr"} {
 			if text := r.Text(item, key); text != "" && certain(text) && wrong(text) {
 				p.Report(fmt.Sprintf("%s.%s[%d].%s", at, list, i, key),
-					"the %s leaves the folder that it stands for, so that the Pod is refused or another folder of the volume is used: write a path below it, without \"..\" and a leading slash", key)
+					"the %s leaves the folder that it stands for, so that the Pod is refused or another folder of the volume is used: write a path below it, without \"..\" and a leading slash",
+					key)
 			}
 		}
 	}

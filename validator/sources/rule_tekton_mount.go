@@ -45,7 +45,8 @@ func checkTektonMounts(p *rule.Pass, fields map[string]any, at string, free ...s
 		passes := slices.ContainsFunc(free, func(folder string) bool { return strings.HasPrefix(clean, folder) })
 		if text != "" && certain(text) && strings.HasPrefix(clean, "/tekton/") && !passes {
 			p.Report(fmt.Sprintf("%s.volumeMounts[%d].mountPath", at, i),
-				"the volume would be mounted at %.80s, where Tekton keeps results, scripts and states of all steps (CVE-2026-40923): mount it outside /tekton", clean)
+				"the volume would be mounted at %.80s, where Tekton keeps results, scripts and states of all steps (CVE-2026-40923): mount it outside /tekton",
+				clean)
 		}
 	}
 }

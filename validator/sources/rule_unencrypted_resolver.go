@@ -26,7 +26,9 @@ func checkUnencryptedResolver(_ context.Context, p *rule.Pass) {
 			scheme, host, ok := a.parts()
 			inside := strings.HasSuffix(host, ".svc") || strings.HasSuffix(host, ".cluster.local")
 			if ok && !inside && slices.Contains([]string{"http", "git", "ftp"}, scheme) {
-				p.Report(a.Path, "the %s is fetched over %s, where anybody on the way may replace it by another: write https:// or ssh://", s.Kind, scheme)
+				p.Report(a.Path,
+					"the %s is fetched over %s, where anybody on the way may replace it by another: write https:// or ssh://",
+					s.Kind, scheme)
 			}
 		}
 	}

@@ -42,7 +42,8 @@ func walkSourcesIn(p *rule.Pass) []source {
 	case "TaskRun":
 		found = append(sourceOf(spec, "spec", "taskRef", "Task", run), inlineOf(spec, "spec", "taskSpec", "Task")...)
 	case "PipelineRun":
-		found = append(sourceOf(spec, "spec", "pipelineRef", "Pipeline", run), inlineOf(spec, "spec", "pipelineSpec", "Pipeline")...)
+		found = append(sourceOf(spec, "spec", "pipelineRef", "Pipeline", run),
+			inlineOf(spec, "spec", "pipelineSpec", "Pipeline")...)
 		run.Spec = r.Fields(spec, "pipelineSpec") // its defaults
 		found = append(found, pipelineSources(run.Spec, "spec.pipelineSpec", run)...)
 	case "Pipeline":
@@ -63,7 +64,8 @@ func pipelineSources(spec map[string]any, at string, run object.Task) []source {
 			found = append(found, inlineOf(task, path, "taskSpec", "Task")...)
 			found = append(found, inlineOf(task, path, "pipelineSpec", "Pipeline")...)
 			// What the tasks of an inner pipeline are given is not the run's params.
-			found = append(found, pipelineSources(r.Fields(task, "pipelineSpec"), path+".pipelineSpec", object.Task{})...)
+			found = append(found,
+				pipelineSources(r.Fields(task, "pipelineSpec"), path+".pipelineSpec", object.Task{})...)
 		}
 	}
 	return found
@@ -200,7 +202,8 @@ func isOwned(p *rule.Pass) bool {
 	var r object.Reader
 	owners := r.FieldsList(r.Fields(p.Object, "metadata"), "ownerReferences")
 	return slices.ContainsFunc(owners, func(owner map[string]any) bool {
-		return r.Flag(owner, "controller") && r.Text(owner, "kind") == "PipelineRun" && isTekton(r.Text(owner, "apiVersion"))
+		return r.Flag(owner, "controller") && r.Text(owner, "kind") == "PipelineRun" &&
+			isTekton(r.Text(owner, "apiVersion"))
 	})
 }
 

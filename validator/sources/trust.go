@@ -98,12 +98,15 @@ func (p TrustPolicy) Validate() error {
 	found := []error{problems.Prefix("freeze.", p.Freeze.validate())}
 	found = append(found,
 		rule.CheckPatterns("resolvers", p.Resolvers), rule.CheckPatterns("bannedResolvers", p.BannedResolvers),
-		rule.CheckPatterns("resolverHosts", p.ResolverHosts), rule.CheckPatterns("clusterNamespaces", p.ClusterNamespaces),
+		rule.CheckPatterns("resolverHosts", p.ResolverHosts),
+		rule.CheckPatterns("clusterNamespaces", p.ClusterNamespaces),
 		rule.CheckPatterns("requiredTasks", p.RequiredTasks), rule.CheckPatterns("requiredResults", p.RequiredResults),
 		rule.CheckPatterns("runParams", p.RunParams), rule.CheckPatterns("branches", p.Branches))
 	for i, repository := range p.BundleRepositories {
 		if repository == "" || strings.ContainsAny(repository, "*@ ") || strings.Contains(repository, "://") {
-			found = append(found, fmt.Errorf("bundleRepositories[%d]: %q is not the beginning of a repository: write one such as registry.example.com/tasks", i, repository))
+			found = append(found,
+				fmt.Errorf("bundleRepositories[%d]: %q is not the beginning of a repository: write one such as registry.example.com/tasks",
+					i, repository))
 		}
 	}
 	for i, param := range p.Params {
@@ -132,7 +135,8 @@ func (f Freeze) validate() error {
 	return errors.Join(problems...)
 }
 
-var weekdays = []time.Weekday{time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday, time.Saturday, time.Sunday}
+var weekdays = []time.Weekday{time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday, time.Saturday,
+	time.Sunday}
 
 // location is a fixed distance from UTC: the names of zones need a database, which the
 // server's image does not have.
@@ -155,7 +159,8 @@ func parseDates(text string) (first, last string, err error) {
 	}
 	for _, day := range []string{first, last} {
 		if _, err := time.Parse(time.DateOnly, day); err != nil {
-			return "", "", fmt.Errorf("%q is not a day or a span of days: write 2026-12-24 or 2026-12-24/2027-01-02", text)
+			return "", "", fmt.Errorf("%q is not a day or a span of days: write 2026-12-24 or 2026-12-24/2027-01-02",
+				text)
 		}
 	}
 	if last < first {

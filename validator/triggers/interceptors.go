@@ -99,7 +99,9 @@ func celExpressions(in walk.Interceptor) []rule.Text {
 			}
 		case []any:
 			for i, overlay := range r.FieldsList(map[string]any{"overlays": value}, "overlays") {
-				found = append(found, rule.Text{Path: fmt.Sprintf("%s.value[%d].expression", p.Path, i), Value: r.Text(overlay, "expression")})
+				found = append(found,
+					rule.Text{Path: fmt.Sprintf("%s.value[%d].expression", p.Path, i),
+						Value: r.Text(overlay, "expression")})
 			}
 		}
 	}
@@ -143,7 +145,9 @@ func chainsIn(p *rule.Pass) []walk.Trigger { return append(walk.TriggersIn(p), w
 
 // ordered are the params in the order in which they stand.
 func orderedParams(in walk.Interceptor) []rule.Param {
-	return slices.SortedFunc(maps.Values(in.Params), func(a, b rule.Param) int { return strings.Compare(a.Path, b.Path) })
+	return slices.SortedFunc(maps.Values(in.Params), func(a, b rule.Param) int {
+		return strings.Compare(a.Path, b.Path)
+	})
 }
 
 // listenerVariable is a variable of an EventListener's container.
@@ -240,7 +244,8 @@ func resolve(ctx context.Context, p *rule.Pass, t walk.Trigger) (walk.Trigger, b
 	if err != nil || found == nil {
 		return t, false // dangling-reference says so
 	}
-	return walk.Trigger{Path: t.Path + ".triggerRef", Fields: r.Fields(found, "spec"), Unit: fmt.Sprintf("Trigger %q", ref)}, true
+	return walk.Trigger{Path: t.Path + ".triggerRef", Fields: r.Fields(found, "spec"),
+		Unit: fmt.Sprintf("Trigger %q", ref)}, true
 }
 
 // templated is one object that a trigger's template creates.
@@ -272,7 +277,8 @@ func templatedIn(p *rule.Pass) []templated {
 	}
 	var found []templated
 	for _, t := range walk.TriggersIn(p) {
-		found = append(found, resourceTemplates(r.Fields(r.Fields(t.Fields, "template"), "spec"), t.Path+".template.spec")...)
+		found = append(found,
+			resourceTemplates(r.Fields(r.Fields(t.Fields, "template"), "spec"), t.Path+".template.spec")...)
 	}
 	return found
 }

@@ -50,7 +50,8 @@ func listenerAccount(p *rule.Pass) accountPlace {
 	kubernetes := r.Fields(r.Fields(spec, "resources"), "kubernetesResource")
 	pod := r.Fields(r.Fields(r.Fields(kubernetes, "spec"), "template"), "spec")
 	if name := r.Text(pod, "serviceAccountName"); name != "" {
-		return accountPlace{"spec.resources.kubernetesResource.spec.template.spec.serviceAccountName", name, "this EventListener"}
+		return accountPlace{"spec.resources.kubernetesResource.spec.template.spec.serviceAccountName", name,
+			"this EventListener"}
 	}
 	return accountPlace{"spec.serviceAccountName", r.Text(spec, "serviceAccountName"), "this EventListener"}
 }
@@ -70,7 +71,8 @@ func triggerAccounts(p *rule.Pass) []accountPlace {
 		found = append(found, listenerAccount(p))
 	}
 	for _, t := range walk.TriggersIn(p) {
-		found = append(found, accountPlace{t.Path + ".serviceAccountName", r.Text(t.Fields, "serviceAccountName"), t.Unit})
+		found = append(found,
+			accountPlace{t.Path + ".serviceAccountName", r.Text(t.Fields, "serviceAccountName"), t.Unit})
 	}
 	return found
 }
@@ -94,12 +96,14 @@ func selectorsIn(p *rule.Pass) []selector {
 	spec := r.Fields(p.Object, "spec")
 	found := []selector{selectorOf(spec, "spec")}
 	for i, group := range r.FieldsList(spec, "triggerGroups") {
-		found = append(found, selectorOf(r.Fields(group, "triggerSelector"), fmt.Sprintf("spec.triggerGroups[%d].triggerSelector", i)))
+		found = append(found,
+			selectorOf(r.Fields(group, "triggerSelector"), fmt.Sprintf("spec.triggerGroups[%d].triggerSelector", i)))
 	}
 	return slices.DeleteFunc(found, func(s selector) bool { return len(s.Namespaces) == 0 && s.Labels == nil })
 }
 
 func selectorOf(fields map[string]any, path string) selector {
 	var r object.Reader
-	return selector{path, r.TextList(r.Fields(fields, "namespaceSelector"), "matchNames"), r.Fields(fields, "labelSelector")}
+	return selector{path, r.TextList(r.Fields(fields, "namespaceSelector"), "matchNames"),
+		r.Fields(fields, "labelSelector")}
 }

@@ -36,12 +36,16 @@ func checkAccountTooStrong(ctx context.Context, p *rule.Pass) {
 			continue
 		}
 		if admin {
-			p.Report(account.Path, "ServiceAccount %q may do anything in the cluster, and takes what strangers send: bind it to a role in its own namespace in place of that", account.Name)
+			p.Report(account.Path,
+				"ServiceAccount %q may do anything in the cluster, and takes what strangers send: bind it to a role in its own namespace in place of that",
+				account.Name)
 			continue
 		}
 		secrets, err := p.Cluster.May(ctx, who, rule.Access{Verb: "list", Resource: "secrets"})
 		if err == nil && secrets {
-			p.Report(account.Path, "ServiceAccount %q may read the Secrets of all namespaces, and takes what strangers send: bind it to a role in its own namespace that may not", account.Name)
+			p.Report(account.Path,
+				"ServiceAccount %q may read the Secrets of all namespaces, and takes what strangers send: bind it to a role in its own namespace that may not",
+				account.Name)
 		}
 	}
 }

@@ -52,7 +52,8 @@ func checkAccountTooWeak(ctx context.Context, p *rule.Pass) {
 		account := own
 		if name := r.Text(resolved.Fields, "serviceAccountName"); name != "" {
 			account = accountPlace{resolved.Path + ".serviceAccountName", name, t.Unit}
-			mustAll(ctx, p, own, []rule.Access{{Verb: "impersonate", Resource: "serviceaccounts", Namespace: p.Namespace, Name: name}})
+			mustAll(ctx, p, own,
+				[]rule.Access{{Verb: "impersonate", Resource: "serviceaccounts", Namespace: p.Namespace, Name: name}})
 		}
 		if !mustAll(ctx, p, account, creating(ctx, p, resolved)) {
 			return
@@ -63,8 +64,10 @@ func checkAccountTooWeak(ctx context.Context, p *rule.Pass) {
 // listing is what an EventListener's informers read.
 func listing(p *rule.Pass) []rule.Access {
 	var all []rule.Access
-	for _, resource := range []string{"eventlisteners", "triggers", "triggerbindings", "triggertemplates", "interceptors"} {
-		all = append(all, rule.Access{Verb: "list", Group: rule.TriggersGroup, Resource: resource, Namespace: p.Namespace})
+	for _, resource := range []string{"eventlisteners", "triggers", "triggerbindings", "triggertemplates",
+		"interceptors"} {
+		all = append(all,
+			rule.Access{Verb: "list", Group: rule.TriggersGroup, Resource: resource, Namespace: p.Namespace})
 	}
 	for _, resource := range []string{"clustertriggerbindings", "clusterinterceptors"} {
 		all = append(all, rule.Access{Verb: "list", Group: rule.TriggersGroup, Resource: resource})
@@ -78,7 +81,8 @@ func creating(ctx context.Context, p *rule.Pass, t walk.Trigger) []rule.Access {
 	template := r.Fields(t.Fields, "template")
 	spec := r.Fields(template, "spec")
 	if ref := r.Text(template, "ref"); ref != "" {
-		found, err := p.Cluster.Get(ctx, schema.GroupKind{Group: rule.TriggersGroup, Kind: "TriggerTemplate"}, p.Namespace, ref)
+		found, err := p.Cluster.Get(ctx, schema.GroupKind{Group: rule.TriggersGroup, Kind: "TriggerTemplate"},
+			p.Namespace, ref)
 		if err != nil || found == nil {
 			return nil // dangling-reference says so
 		}
@@ -95,7 +99,8 @@ func creating(ctx context.Context, p *rule.Pass, t walk.Trigger) []rule.Access {
 			continue
 		}
 		resource, _ := meta.UnsafeGuessKindToResource(kind)
-		all = append(all, rule.Access{Verb: "create", Group: resource.Group, Resource: resource.Resource, Namespace: namespace})
+		all = append(all,
+			rule.Access{Verb: "create", Group: resource.Group, Resource: resource.Resource, Namespace: namespace})
 	}
 	return all
 }
@@ -131,5 +136,7 @@ func mayNot(p *rule.Pass, account accountPlace, missing []string) {
 	if len(missing) > most {
 		text = fmt.Sprintf("%s and %d more", text, len(missing)-most)
 	}
-	p.Report(account.Path, "ServiceAccount %q may not %s, so events for %s end in a line of the Pod's log: bind it to a role that may", account.Name, text, account.Unit)
+	p.Report(account.Path,
+		"ServiceAccount %q may not %s, so events for %s end in a line of the Pod's log: bind it to a role that may",
+		account.Name, text, account.Unit)
 }

@@ -106,7 +106,8 @@ func bindingReferences(t walk.Trigger) []reference {
 		if r.Text(binding, "kind") == "ClusterTriggerBinding" {
 			kind = "ClusterTriggerBinding"
 		}
-		refs = append(refs, reference{fmt.Sprintf("%s.bindings[%d].ref", t.Path, i), kind, r.Text(binding, "ref"), t.Unit})
+		refs = append(refs,
+			reference{fmt.Sprintf("%s.bindings[%d].ref", t.Path, i), kind, r.Text(binding, "ref"), t.Unit})
 	}
 	template := r.Text(r.Fields(t.Fields, "template"), "ref")
 	return append(refs,

@@ -30,7 +30,8 @@ upgrade, after a 202. A fix is offered where the object is a v1 one but for its 
 // deprecatedKinds are those that a later version stands in for.
 var deprecatedKinds = slices.Concat(
 	rule.Tasks[1:2], rule.TaskRuns[1:2], rule.Pipelines[1:2], rule.PipelineRuns[1:2], rule.StepActions[1:],
-	rule.EventListeners[1:], rule.Triggers[1:], rule.TriggerTemplates[1:], rule.NamespacedBindings[1:], rule.ClusterBindings[1:],
+	rule.EventListeners[1:], rule.Triggers[1:], rule.TriggerTemplates[1:], rule.NamespacedBindings[1:],
+	rule.ClusterBindings[1:],
 )
 
 func checkDeprecatedAPI(_ context.Context, p *rule.Pass) {
@@ -39,8 +40,12 @@ func checkDeprecatedAPI(_ context.Context, p *rule.Pass) {
 		today = "v1"
 	}
 	version := p.Kind.Group + "/" + today
-	finding := p.Report("apiVersion", "%s of %s is superseded, and fails at the next apply or event once Tekton no longer serves it: write %s", p.Kind.GroupVersion(), p.Kind.Kind, version)
-	inline := slices.ContainsFunc(walk.InterceptorsIn(chainsIn(p)...), func(in walk.Interceptor) bool { return modern(in).Name != in.Name })
+	finding := p.Report("apiVersion",
+		"%s of %s is superseded, and fails at the next apply or event once Tekton no longer serves it: write %s",
+		p.Kind.GroupVersion(), p.Kind.Kind, version)
+	inline := slices.ContainsFunc(walk.InterceptorsIn(chainsIn(p)...), func(in walk.Interceptor) bool {
+		return modern(in).Name != in.Name
+	})
 	if (today == "v1beta1" && !inline) || isV1(p) {
 		p.Mend(finding, rule.Edit{Op: "replace", Path: "apiVersion", Value: version})
 	}

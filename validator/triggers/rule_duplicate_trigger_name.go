@@ -27,7 +27,9 @@ func checkDuplicateTriggerName(_ context.Context, p *rule.Pass) {
 		for _, t := range list {
 			name := r.Text(t.Fields, "name")
 			if at, taken := first[name]; taken && name != "" {
-				p.Report(t.Path+".name", "%s has the name %q too, so nothing tells apart what the two create: give each its own", at, name)
+				p.Report(t.Path+".name",
+					"%s has the name %q too, so nothing tells apart what the two create: give each its own",
+					at, name)
 				continue
 			}
 			first[name] = t.Path

@@ -22,7 +22,9 @@ such a header. ` + "`header.canonical('X-Secret').compareSecret('key', 'secret')
 
 func checkExposedCELAlone(ctx context.Context, p *rule.Pass) {
 	exposedTriggers(ctx, p, filters, func(t walk.Trigger, how string) {
-		p.Report(t.Path, "%s reaches this EventListener from outside and only CEL without compareSecret guards %s, which a stranger's payload passes: compare a secret, or add an interceptor with secretRef", how, t.Unit)
+		p.Report(t.Path,
+			"%s reaches this EventListener from outside and only CEL without compareSecret guards %s, which a stranger's payload passes: compare a secret, or add an interceptor with secretRef",
+			how, t.Unit)
 	})
 }
 

@@ -26,6 +26,8 @@ It is a warning, since a load balancer may be internal; refuse it where yours ar
 
 func checkExposedUnauthenticated(ctx context.Context, p *rule.Pass) {
 	exposedTriggers(ctx, p, passesAll, func(t walk.Trigger, how string) {
-		p.Report(t.Path, "%s reaches this EventListener from outside and no interceptor of %s asks for a secret, so anybody can start it: add github, gitlab or tekgate with secretRef", how, t.Unit)
+		p.Report(t.Path,
+			"%s reaches this EventListener from outside and no interceptor of %s asks for a secret, so anybody can start it: add github, gitlab or tekgate with secretRef",
+			how, t.Unit)
 	})
 }

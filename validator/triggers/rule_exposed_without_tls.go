@@ -32,5 +32,7 @@ func checkExposedWithoutTLS(_ context.Context, p *rule.Pass) {
 	if slices.Contains(names, "TLS_CERT") && slices.Contains(names, "TLS_KEY") {
 		return
 	}
-	p.Report(path, "a Service of type %s takes events over plain HTTP here, tokens included: give the container TLS_CERT and TLS_KEY from a Secret, or put an Ingress with TLS before a ClusterIP", serviceType)
+	p.Report(path,
+		"a Service of type %s takes events over plain HTTP here, tokens included: give the container TLS_CERT and TLS_KEY from a Secret, or put an Ingress with TLS before a ClusterIP",
+		serviceType)
 }

@@ -26,9 +26,12 @@ func checkInterceptorBadCABundle(_ context.Context, p *rule.Pass) {
 	switch {
 	case c.bundle == "" || isBundle(c.bundle):
 	case c.labelled:
-		p.Report("spec.clientConfig.caBundle", "the caBundle holds no certificate, so %s stops: write the CA's certificate as PEM in base64", listenersOf(p))
+		p.Report("spec.clientConfig.caBundle",
+			"the caBundle holds no certificate, so %s stops: write the CA's certificate as PEM in base64",
+			listenersOf(p))
 	default:
-		p.Report("spec.clientConfig.caBundle", "the caBundle holds no certificate, so no call to this interceptor can succeed: write the CA's certificate as PEM in base64")
+		p.Report("spec.clientConfig.caBundle",
+			"the caBundle holds no certificate, so no call to this interceptor can succeed: write the CA's certificate as PEM in base64")
 	}
 }
 

@@ -30,12 +30,17 @@ func checkInterceptorCABundle(_ context.Context, p *rule.Pass) {
 	name := rule.NameOf(p.Object)
 	https := strings.HasPrefix(c.url, "https:")
 	switch {
-	case c.labelled && c.bundle == "" && (p.Kind.Kind == "Interceptor" || !slices.Contains(walk.CoreInterceptors, name)):
-		p.Report("metadata.labels[server/type]", "with this label and no caBundle %s stops until there is one: add spec.clientConfig.caBundle in the same update", listenersOf(p))
+	case c.labelled && c.bundle == "" &&
+		(p.Kind.Kind == "Interceptor" || !slices.Contains(walk.CoreInterceptors, name)):
+		p.Report("metadata.labels[server/type]",
+			"with this label and no caBundle %s stops until there is one: add spec.clientConfig.caBundle in the same update",
+			listenersOf(p))
 	case !c.labelled && c.bundle != "" && isBundle(c.bundle):
-		p.Report("spec.clientConfig.caBundle", "EventListeners trust the caBundle only of an interceptor with the label server/type: https, so each call fails its TLS handshake: add the label")
+		p.Report("spec.clientConfig.caBundle",
+			"EventListeners trust the caBundle only of an interceptor with the label server/type: https, so each call fails its TLS handshake: add the label")
 	case https && c.bundle == "" && !c.labelled:
-		p.Report("spec.clientConfig.url", "EventListeners trust no certificates but those in caBundles, so each call fails its TLS handshake: add caBundle and the label server/type: https in one update")
+		p.Report("spec.clientConfig.url",
+			"EventListeners trust no certificates but those in caBundles, so each call fails its TLS handshake: add caBundle and the label server/type: https in one update")
 	}
 }
 

@@ -23,13 +23,17 @@ deletion of a branch among them, and fails where its binding misses a field.`,
 func checkInterceptorEventTypes(_ context.Context, p *rule.Pass) {
 	for _, t := range chainsIn(p) {
 		all := walk.InterceptorsIn(t)
-		if slices.ContainsFunc(all, func(in walk.Interceptor) bool { return len(celExpressions(in)) > 0 || coreName(in) == "" }) {
+		if slices.ContainsFunc(all, func(in walk.Interceptor) bool {
+			return len(celExpressions(in)) > 0 || coreName(in) == ""
+		}) {
 			continue
 		}
 		for _, in := range all {
 			_, given := in.Params["eventTypes"]
 			if name := coreName(in); !given && (name == "tekgate" || slices.Contains(signedInterceptors, name)) {
-				p.Report(in.Path, "interceptor %s passes events of every type to %s, pings included: name those that it can handle in param eventTypes", name, in.Unit)
+				p.Report(in.Path,
+					"interceptor %s passes events of every type to %s, pings included: name those that it can handle in param eventTypes",
+					name, in.Unit)
 			}
 		}
 	}

@@ -33,12 +33,16 @@ func checkInterceptorKind(_ context.Context, p *rule.Pass) {
 		}
 		path := in.Path + ".ref.kind"
 		if kind == "Interceptor" {
-			finding := p.Report(path, "a reference to an Interceptor has the kind NamespacedInterceptor, and Tekton finds nothing under %q: write NamespacedInterceptor", kind)
+			finding := p.Report(path,
+				"a reference to an Interceptor has the kind NamespacedInterceptor, and Tekton finds nothing under %q: write NamespacedInterceptor",
+				kind)
 			p.Mend(finding, rule.Edit{Op: "replace", Path: path, Value: "NamespacedInterceptor"})
 			continue
 		}
 		remedy := "write ClusterInterceptor or NamespacedInterceptor"
-		known := slices.DeleteFunc(slices.Sorted(maps.Keys(walk.InterceptorKinds)), func(k string) bool { return k == "" })
+		known := slices.DeleteFunc(slices.Sorted(maps.Keys(walk.InterceptorKinds)), func(k string) bool {
+			return k == ""
+		})
 		if best := suggest.Closest(kind, known); best != "" {
 			remedy = "did you mean " + best + "?"
 		}

@@ -22,7 +22,9 @@ it is a single word or has .svc in it.`,
 func checkInterceptorOutside(_ context.Context, p *rule.Pass) {
 	for _, target := range interceptorTargets(p) {
 		if target.service == "" {
-			p.Report(target.path, "host %q is not in the cluster, so every event leaves it with its headers, tokens included: run the interceptor in the cluster and name its Service", target.host)
+			p.Report(target.path,
+				"host %q is not in the cluster, so every event leaves it with its headers, tokens included: run the interceptor in the cluster and name its Service",
+				target.host)
 		}
 	}
 }

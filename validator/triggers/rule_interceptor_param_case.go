@@ -37,8 +37,11 @@ func checkInterceptorParamCase(_ context.Context, p *rule.Pass) {
 			if decoder.Decode(into) != nil {
 				continue // interceptor-params says so
 			}
-			if err := strict.UnmarshalJSON(raw, coreParams(coreName(in))); err != nil && strings.Contains(err.Error(), "unknown field") {
-				finding := p.Report(given.Path, "this works in interceptor %s only because Go does not mind the case: %s", coreName(in), oneField(err))
+			if err := strict.UnmarshalJSON(raw, coreParams(coreName(in))); err != nil &&
+				strings.Contains(err.Error(), "unknown field") {
+				finding := p.Report(given.Path,
+					"this works in interceptor %s only because Go does not mind the case: %s",
+					coreName(in), oneField(err))
 				if known := knownParam(coreName(in), given.Name); known != given.Name {
 					p.Mend(finding, rule.Edit{Op: "replace", Path: given.Path + ".name", Value: known})
 				}
@@ -49,8 +52,10 @@ func checkInterceptorParamCase(_ context.Context, p *rule.Pass) {
 
 // knownParam is a param's name in the case that the interceptor declares.
 func knownParam(interceptor, name string) string {
-	for _, known := range []string{"filter", "overlays", "secretRef", "eventTypes", "addChangedFiles", "githubOwners", "requestedFields"} {
-		if strings.EqualFold(known, name) && strict.UnmarshalJSON(triggerJSON(map[string]any{known: nil}), coreParams(interceptor)) == nil {
+	for _, known := range []string{"filter", "overlays", "secretRef", "eventTypes", "addChangedFiles", "githubOwners",
+		"requestedFields"} {
+		if strings.EqualFold(known, name) &&
+			strict.UnmarshalJSON(triggerJSON(map[string]any{known: nil}), coreParams(interceptor)) == nil {
 			return known
 		}
 	}

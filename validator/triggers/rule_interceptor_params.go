@@ -59,7 +59,9 @@ func judgeProvider(p *rule.Pass, in walk.Interceptor) {
 	provider, named := in.Params["provider"]
 	name, isText := provider.Value.(string)
 	if !named {
-		p.Report(in.Path, "interceptor tekgate is told no provider, so it refuses every event for %s: name one of %s in param provider", in.Unit, strings.Join(names, ", "))
+		p.Report(in.Path,
+			"interceptor tekgate is told no provider, so it refuses every event for %s: name one of %s in param provider",
+			in.Unit, strings.Join(names, ", "))
 		return
 	}
 	i := slices.Index(names, name)
@@ -68,23 +70,31 @@ func judgeProvider(p *rule.Pass, in walk.Interceptor) {
 		if isText {
 			remedy = suggest.DidYouMean(name, names, remedy)
 		}
-		p.Report(provider.Path+".value", "interceptor tekgate knows no such provider, so it refuses every event for %s: %s", in.Unit, remedy)
+		p.Report(provider.Path+".value",
+			"interceptor tekgate knows no such provider, so it refuses every event for %s: %s",
+			in.Unit, remedy)
 		return
 	}
 	known := TekgateProviders[i]
 	mode, hasMode := in.Params["mode"]
 	switch {
 	case hasMode && !slices.ContainsFunc(known.Modes, func(m string) bool { return mode.Value == any(m) }):
-		p.Report(mode.Path+".value", "interceptor tekgate has no such mode for %s, so it refuses every event for %s: name one of %s", name, in.Unit, strings.Join(known.Modes, ", "))
+		p.Report(mode.Path+".value",
+			"interceptor tekgate has no such mode for %s, so it refuses every event for %s: name one of %s",
+			name, in.Unit, strings.Join(known.Modes, ", "))
 	case !hasMode && known.Explicit:
-		p.Report(in.Path, "interceptor tekgate is told no mode for %s, so it refuses every event for %s: name one of %s in param mode, as the hook is set", name, in.Unit, strings.Join(known.Modes, ", "))
+		p.Report(in.Path,
+			"interceptor tekgate is told no mode for %s, so it refuses every event for %s: name one of %s in param mode, as the hook is set",
+			name, in.Unit, strings.Join(known.Modes, ", "))
 	}
 }
 
 func judgeInterceptorParam(p *rule.Pass, in walk.Interceptor, given rule.Param) {
 	if coreName(in) == "tekgate" && given.Name != "" && !slices.Contains(TekgateParams, given.Name) {
 		remedy := suggest.DidYouMean(given.Name, TekgateParams, "see docs/events.md for those that there are")
-		p.Report(given.Path+".name", "interceptor tekgate has no param %q, so it refuses every event for %s: %s", given.Name, in.Unit, remedy)
+		p.Report(given.Path+".name",
+			"interceptor tekgate has no param %q, so it refuses every event for %s: %s",
+			given.Name, in.Unit, remedy)
 		return
 	}
 	into := coreParams(coreName(in))
@@ -98,9 +108,13 @@ func judgeInterceptorParam(p *rule.Pass, in walk.Interceptor, given rule.Param) 
 	switch {
 	case err == nil:
 	case strings.Contains(err.Error(), "unknown field"):
-		p.Report(given.Path, "interceptor %s passes over what it does not know, and works for %s as if it were not there: %s", coreName(in), in.Unit, oneField(strict.UnmarshalJSON(raw, coreParams(coreName(in)))))
+		p.Report(given.Path,
+			"interceptor %s passes over what it does not know, and works for %s as if it were not there: %s",
+			coreName(in), in.Unit, oneField(strict.UnmarshalJSON(raw, coreParams(coreName(in)))))
 	default:
-		p.Report(given.Path+".value", "interceptor %s cannot read the value of %q, so it refuses every event for %s: give it the type that Tekton's documentation shows", coreName(in), given.Name, in.Unit)
+		p.Report(given.Path+".value",
+			"interceptor %s cannot read the value of %q, so it refuses every event for %s: give it the type that Tekton's documentation shows",
+			coreName(in), given.Name, in.Unit)
 	}
 }
 

@@ -30,15 +30,19 @@ func checkInterceptorPlainHTTP(_ context.Context, p *rule.Pass) {
 	switch {
 	case c.url != "":
 		if parsed, err := url.Parse(c.url); err == nil && parsed.Scheme == "http" {
-			p.Report("spec.clientConfig.url", "events, tokens included, and the verdict on them cross the network in the clear: serve HTTPS and write service with name, namespace and path, a caBundle and the label server/type: https")
+			p.Report("spec.clientConfig.url",
+				"events, tokens included, and the verdict on them cross the network in the clear: serve HTTPS and write service with name, namespace and path, a caBundle and the label server/type: https")
 		}
 	case c.service != nil && c.bundle == "" && !c.labelled:
 		port, _ := rule.Number(c.service["port"])
 		if port == 443 || port == 8443 {
-			p.Report("spec.clientConfig.service", "without a caBundle Tekton speaks plain HTTP, to port %d too, where TLS is expected: add caBundle and the label server/type: https", port)
+			p.Report("spec.clientConfig.service",
+				"without a caBundle Tekton speaks plain HTTP, to port %d too, where TLS is expected: add caBundle and the label server/type: https",
+				port)
 			return
 		}
-		p.Report("spec.clientConfig.service", "without a caBundle Tekton asks this Service over plain HTTP, tokens included: serve HTTPS, then add caBundle and the label server/type: https in one update")
+		p.Report("spec.clientConfig.service",
+			"without a caBundle Tekton asks this Service over plain HTTP, tokens included: serve HTTPS, then add caBundle and the label server/type: https in one update")
 	}
 }
 

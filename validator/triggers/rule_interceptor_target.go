@@ -36,7 +36,9 @@ func checkInterceptorTarget(_ context.Context, p *rule.Pass) {
 			name = target.host
 		}
 		if !rule.MatchesAny(allowed, name) {
-			p.Report(target.path, "events may not be sent to %q here: use one of policy.triggers.interceptorTargets, which are %s", name, strings.Join(allowed, ", "))
+			p.Report(target.path,
+				"events may not be sent to %q here: use one of policy.triggers.interceptorTargets, which are %s",
+				name, strings.Join(allowed, ", "))
 		}
 	}
 }

@@ -37,9 +37,13 @@ func checkInterceptorWithoutSecret(_ context.Context, p *rule.Pass) {
 			in = modern(in)
 			switch name := coreName(in); {
 			case slices.Contains(signedInterceptors, name) && !hasSecret(in):
-				p.Report(in.Path, "interceptor %s has no secretRef, so it verifies no signature and lets anybody's events start %s: give it param secretRef", name, in.Unit)
+				p.Report(in.Path,
+					"interceptor %s has no secretRef, so it verifies no signature and lets anybody's events start %s: give it param secretRef",
+					name, in.Unit)
 			case name == "tekgate" && in.Params["allowInsecure"].Value == true:
-				p.Report(in.Params["allowInsecure"].Path, "allowInsecure lets events without a signature start %s, whoever sends them: remove it and give param secretRef", in.Unit)
+				p.Report(in.Params["allowInsecure"].Path,
+					"allowInsecure lets events without a signature start %s, whoever sends them: remove it and give param secretRef",
+					in.Unit)
 			}
 		}
 	}

@@ -30,7 +30,9 @@ func checkLabelSelector(_ context.Context, p *rule.Pass) {
 			continue // Tekton says that it is of no such shape
 		}
 		if _, err := metav1.LabelSelectorAsSelector(&labels); err != nil {
-			p.Report(s.Path+".labelSelector", "Kubernetes cannot read this selector, so it picks no Trigger and every event is dropped: %s", selectorProblem(err))
+			p.Report(s.Path+".labelSelector",
+				"Kubernetes cannot read this selector, so it picks no Trigger and every event is dropped: %s",
+				selectorProblem(err))
 		}
 	}
 }

@@ -64,8 +64,11 @@ func legacyInterceptors(p *rule.Pass, effect string) {
 
 func legacyInterceptor(p *rule.Pass, in walk.Interceptor, name, effect string) {
 	var r object.Reader
-	params, modern := r.Fields(in.Fields, name), map[string]any{"ref": map[string]any{"name": name, "kind": "ClusterInterceptor"}}
-	finding := p.Report(in.Path+"."+name, "interceptors are no longer written out by name, %s: write ref: {name: %s} and its fields as params with name and value", effect, name)
+	params, modern := r.Fields(in.Fields, name),
+		map[string]any{"ref": map[string]any{"name": name, "kind": "ClusterInterceptor"}}
+	finding := p.Report(in.Path+"."+name,
+		"interceptors are no longer written out by name, %s: write ref: {name: %s} and its fields as params with name and value",
+		effect, name)
 	if r.Odd || in.Fields["ref"] != nil || in.Fields["webhook"] != nil || in.Fields["params"] != nil {
 		return
 	}

@@ -51,14 +51,18 @@ func legacyBindings(p *rule.Pass, t walk.Trigger) {
 		path := fmt.Sprintf("%s.bindings[%d]", t.Path, i)
 		name := r.Text(binding, "name")
 		if r.Fields(binding, "spec") != nil {
-			p.Report(path+".spec", "a binding within a trigger has no spec today, so Tekton refuses it: write its params as items of bindings, each with name and value")
+			p.Report(path+".spec",
+				"a binding within a trigger has no spec today, so Tekton refuses it: write its params as items of bindings, each with name and value")
 			continue
 		}
 		if _, valued := binding["value"]; name == "" || valued || r.Text(binding, "ref") != "" {
 			continue
 		}
-		finding := p.Report(path+".name", "a binding that is an object of its own is named by ref today, and one with a name needs a value, so Tekton refuses it: write ref: %s", name)
-		p.Mend(finding, rule.Edit{Op: "remove", Path: path + ".name"}, rule.Edit{Op: "add", Path: path + ".ref", Value: name})
+		finding := p.Report(path+".name",
+			"a binding that is an object of its own is named by ref today, and one with a name needs a value, so Tekton refuses it: write ref: %s",
+			name)
+		p.Mend(finding, rule.Edit{Op: "remove", Path: path + ".name"},
+			rule.Edit{Op: "add", Path: path + ".ref", Value: name})
 	}
 }
 
@@ -69,9 +73,12 @@ func legacyTemplate(p *rule.Pass, t walk.Trigger) {
 	if name == "" {
 		return
 	}
-	finding := p.Report(path+".name", "a trigger names its TriggerTemplate by ref today, and Tekton refuses name: write ref: %s", name)
+	finding := p.Report(path+".name",
+		"a trigger names its TriggerTemplate by ref today, and Tekton refuses name: write ref: %s",
+		name)
 	if template["ref"] == nil && template["spec"] == nil {
-		p.Mend(finding, rule.Edit{Op: "remove", Path: path + ".name"}, rule.Edit{Op: "add", Path: path + ".ref", Value: name})
+		p.Mend(finding, rule.Edit{Op: "remove", Path: path + ".name"},
+			rule.Edit{Op: "add", Path: path + ".ref", Value: name})
 	}
 }
 
@@ -80,9 +87,12 @@ func legacyTemplate(p *rule.Pass, t walk.Trigger) {
 func legacySingular(p *rule.Pass, t walk.Trigger) {
 	var r object.Reader
 	replace := func(old, today string, value any) {
-		finding := p.Report(t.Path+"."+old, "%s of a trigger is %s today, so Tekton refuses it: move it there", old, today)
+		finding := p.Report(t.Path+"."+old,
+			"%s of a trigger is %s today, so Tekton refuses it: move it there",
+			old, today)
 		if value != nil && t.Fields[today] == nil {
-			p.Mend(finding, rule.Edit{Op: "remove", Path: t.Path + "." + old}, rule.Edit{Op: "add", Path: t.Path + "." + today, Value: value})
+			p.Mend(finding, rule.Edit{Op: "remove", Path: t.Path + "." + old},
+				rule.Edit{Op: "add", Path: t.Path + "." + today, Value: value})
 		}
 	}
 	if in := r.Fields(t.Fields, "interceptor"); in != nil {
@@ -125,14 +135,19 @@ func legacyResources(p *rule.Pass) {
 		} else {
 			kubernetes[field] = value
 		}
-		finding := p.Report("spec."+field, "%s of an EventListener is %s today, and Tekton refuses the old field: move it there", field, today)
+		finding := p.Report("spec."+field,
+			"%s of an EventListener is %s today, and Tekton refuses the old field: move it there",
+			field, today)
 		if first == nil {
 			first = finding
 		}
 		removals = append(removals, rule.Edit{Op: "remove", Path: "spec." + field})
 	}
 	if first != nil && certain {
-		p.Mend(first, append(removals, rule.Edit{Op: "add", Path: "spec.resources", Value: map[string]any{"kubernetesResource": kubernetes}})...)
+		p.Mend(first,
+			append(removals,
+				rule.Edit{Op: "add", Path: "spec.resources",
+					Value: map[string]any{"kubernetesResource": kubernetes}})...)
 	}
 }
 

@@ -24,6 +24,7 @@ func checkListenerDefaultAccount(_ context.Context, p *rule.Pass) {
 	}
 	account := listenerAccount(p)
 	if account.Name == "" || account.Name == "default" {
-		p.Report(account.Path, "this EventListener runs as the default ServiceAccount, which may create nothing, or lets all Pods of the namespace do so: name one bound to tekton-triggers-eventlistener-roles")
+		p.Report(account.Path,
+			"this EventListener runs as the default ServiceAccount, which may create nothing, or lets all Pods of the namespace do so: name one bound to tekton-triggers-eventlistener-roles")
 	}
 }

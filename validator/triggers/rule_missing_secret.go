@@ -43,7 +43,9 @@ func checkMissingSecret(ctx context.Context, p *rule.Pass) {
 		case err != nil:
 			p.Unknown(ref.path, "looking for Secret "+strconv.Quote(ref.name), err)
 		case keys == nil:
-			p.Report(ref.path, "Secret %q does not exist in namespace %q, so %s: create it there", ref.name, ref.namespace, ref.effect)
+			p.Report(ref.path,
+				"Secret %q does not exist in namespace %q, so %s: create it there",
+				ref.name, ref.namespace, ref.effect)
 		case ref.key != "" && !slices.Contains(keys, ref.key):
 			p.Report(ref.path, "Secret %q has no key %q, so %s: %s",
 				ref.name, ref.key, ref.effect, suggest.DidYouMean(ref.key, keys, "add it"))
@@ -63,7 +65,9 @@ func secretsIn(p *rule.Pass) []secretReference {
 		found = append(found, secretsOf(in, p.Namespace)...)
 	}
 	for _, env := range listenerEnv(p) {
-		found = append(found, secretReference{env.Path + ".valueFrom.secretKeyRef", p.Namespace, env.Secret, env.Key, "the EventListener's Pod does not start"})
+		found = append(found,
+			secretReference{env.Path + ".valueFrom.secretKeyRef", p.Namespace, env.Secret, env.Key,
+				"the EventListener's Pod does not start"})
 	}
 	return found
 }
@@ -76,7 +80,9 @@ func secretsOf(in walk.Interceptor, namespace string) []secretReference {
 	var r object.Reader
 	var found []secretReference
 	add := func(path string, ref map[string]any) {
-		found = append(found, secretReference{path, namespace, r.Text(ref, "secretName"), r.Text(ref, "secretKey"), "every event for " + in.Unit + " is refused"})
+		found = append(found,
+			secretReference{path, namespace, r.Text(ref, "secretName"), r.Text(ref, "secretKey"),
+				"every event for " + in.Unit + " is refused"})
 	}
 	for _, given := range orderedParams(in) {
 		value, _ := given.Value.(map[string]any)

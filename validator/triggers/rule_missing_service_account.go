@@ -37,7 +37,9 @@ func checkMissingServiceAccount(ctx context.Context, p *rule.Pass) {
 		case found == nil:
 			existing, _ := p.Cluster.Names(ctx, serviceAccounts, p.Namespace) // for a suggestion alone
 			remedy := suggest.DidYouMean(account.Name, existing, "create it first, or correct the name")
-			p.Report(account.Path, "ServiceAccount %q does not exist in namespace %q, so nothing can be created for %s: %s", account.Name, p.Namespace, account.Unit, remedy)
+			p.Report(account.Path,
+				"ServiceAccount %q does not exist in namespace %q, so nothing can be created for %s: %s",
+				account.Name, p.Namespace, account.Unit, remedy)
 		}
 	}
 }

@@ -26,14 +26,20 @@ A * among other names is no pattern: it is the name of no namespace.`,
 func checkNamespaceSelector(_ context.Context, p *rule.Pass) {
 	for _, s := range selectorsIn(p) {
 		path := s.Path + ".namespaceSelector.matchNames"
-		others := slices.DeleteFunc(slices.Clone(s.Namespaces), func(n string) bool { return n == "" || n == "*" || n == p.Namespace })
+		others := slices.DeleteFunc(slices.Clone(s.Namespaces), func(n string) bool {
+			return n == "" || n == "*" || n == p.Namespace
+		})
 		switch star := slices.Contains(s.Namespaces, "*"); {
 		case star && len(s.Namespaces) == 1:
-			p.Report(path, "* picks Triggers of every namespace, so whoever may create one anywhere gets these events: name the namespaces, and add a labelSelector")
+			p.Report(path,
+				"* picks Triggers of every namespace, so whoever may create one anywhere gets these events: name the namespaces, and add a labelSelector")
 		case star:
-			p.Report(path, "* stands for all namespaces only where it is alone, and picks nothing beside other names: remove it")
+			p.Report(path,
+				"* stands for all namespaces only where it is alone, and picks nothing beside other names: remove it")
 		case len(others) > 0 && s.Labels == nil:
-			p.Report(path, "every Trigger in %s gets these events, whoever creates it: add a labelSelector that such Triggers have to carry", strings.Join(others, ", "))
+			p.Report(path,
+				"every Trigger in %s gets these events, whoever creates it: add a labelSelector that such Triggers have to carry",
+				strings.Join(others, ", "))
 		}
 	}
 }

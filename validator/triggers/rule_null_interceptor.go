@@ -25,9 +25,13 @@ func checkNullInterceptor(_ context.Context, p *rule.Pass) {
 		_, inline := inlineName(in)
 		switch {
 		case in.Fields == nil:
-			p.Report(in.Path, "the interceptor of %s is no object, on which Tekton's admission webhook fails: remove the item or give it a ref", in.Unit)
+			p.Report(in.Path,
+				"the interceptor of %s is no object, on which Tekton's admission webhook fails: remove the item or give it a ref",
+				in.Unit)
 		case in.Name == "" && in.Fields["webhook"] == nil && !inline:
-			p.Report(in.Path, "the interceptor of %s names nothing that is to be asked, so Tekton refuses it: give it ref.name", in.Unit)
+			p.Report(in.Path,
+				"the interceptor of %s names nothing that is to be asked, so Tekton refuses it: give it ref.name",
+				in.Unit)
 		}
 	}
 }

@@ -27,8 +27,11 @@ func checkPayloadValidation(_ context.Context, p *rule.Pass) {
 	if r.Text(r.Fields(r.Fields(p.Object, "metadata"), "annotations"), key) != "false" {
 		return
 	}
-	if slices.ContainsFunc(walk.InterceptorsIn(chainsIn(p)...), func(in walk.Interceptor) bool { return coreName(in) == "slack" }) {
+	if slices.ContainsFunc(walk.InterceptorsIn(chainsIn(p)...), func(in walk.Interceptor) bool {
+		return coreName(in) == "slack"
+	}) {
 		return
 	}
-	p.Report("metadata.annotations["+key+"]", "payloads that are no JSON pass unchecked, and fail later where little tells why: remove the annotation unless your sender cannot send JSON")
+	p.Report("metadata.annotations["+key+"]",
+		"payloads that are no JSON pass unchecked, and fail later where little tells why: remove the annotation unless your sender cannot send JSON")
 }

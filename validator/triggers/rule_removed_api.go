@@ -35,10 +35,13 @@ func checkRemovedAPI(_ context.Context, p *rule.Pass) {
 		p.Report("kind", "Runs are gone after Pipelines v0.44: write a CustomRun of tekton.dev/v1beta1")
 		return
 	case "ClusterTask":
-		p.Report("kind", "ClusterTasks are gone from Pipelines v1: make a Task of it in one namespace, and refer to it by the cluster resolver")
+		p.Report("kind",
+			"ClusterTasks are gone from Pipelines v1: make a Task of it in one namespace, and refer to it by the cluster resolver")
 	default:
 		if p.Kind.Version == "v1alpha1" && p.Kind.Kind != "StepAction" {
-			p.Report("apiVersion", "tekton.dev/v1alpha1 of %s is not served by Pipelines v1: write tekton.dev/v1, with params, workspaces and results in place of inputs and outputs", p.Kind.Kind)
+			p.Report("apiVersion",
+				"tekton.dev/v1alpha1 of %s is not served by Pipelines v1: write tekton.dev/v1, with params, workspaces and results in place of inputs and outputs",
+				p.Kind.Kind)
 		}
 	}
 	for _, s := range apiSpecsIn(p) {
@@ -63,7 +66,8 @@ func apiSpecsIn(p *rule.Pass) []apiSpec {
 	case "Pipeline":
 		return apiPipelineSpecs("spec", spec)
 	case "PipelineRun":
-		return append([]apiSpec{{"spec", spec}}, apiPipelineSpecs("spec.pipelineSpec", r.Fields(spec, "pipelineSpec"))...)
+		return append([]apiSpec{{"spec", spec}},
+			apiPipelineSpecs("spec.pipelineSpec", r.Fields(spec, "pipelineSpec"))...)
 	}
 	return nil
 }
@@ -86,15 +90,22 @@ func removedReference(p *rule.Pass, s apiSpec, field, kind string) {
 	ref, path := r.Fields(s.Fields, field), s.Path+"."+field
 	name, bundle := r.Text(ref, "name"), r.Text(ref, "bundle")
 	// A kind of another group is somebody's custom task.
-	cluster := r.Text(ref, "kind") == "ClusterTask" && (ref["apiVersion"] == nil || r.Text(ref, "apiVersion") == "tekton.dev/v1beta1")
+	cluster := r.Text(ref, "kind") == "ClusterTask" &&
+		(ref["apiVersion"] == nil || r.Text(ref, "apiVersion") == "tekton.dev/v1beta1")
 	switch {
 	case bundle != "":
-		finding := p.Report(path+".bundle", "bundle is gone from %s: write resolver: bundles, with params bundle, name and kind", field)
+		finding := p.Report(path+".bundle",
+			"bundle is gone from %s: write resolver: bundles, with params bundle, name and kind",
+			field)
 		if name != "" && ref["resolver"] == nil {
-			p.Mend(finding, rule.Edit{Op: "replace", Path: path, Value: byResolver("bundles", "bundle", bundle, "name", name, "kind", kind)})
+			p.Mend(finding,
+				rule.Edit{Op: "replace", Path: path,
+					Value: byResolver("bundles", "bundle", bundle, "name", name, "kind", kind)})
 		}
 	case cluster:
-		p.Report(path+".kind", "ClusterTasks are gone from Pipelines v1: write resolver: cluster, with params kind: task, name: %s and the namespace of the Task that took its place", name)
+		p.Report(path+".kind",
+			"ClusterTasks are gone from Pipelines v1: write resolver: cluster, with params kind: task, name: %s and the namespace of the Task that took its place",
+			name)
 	}
 }
 

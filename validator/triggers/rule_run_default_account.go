@@ -27,9 +27,12 @@ func checkRunDefaultAccount(_ context.Context, p *rule.Pass) {
 	spec := r.Fields(p.Object, "spec")
 	account, path := r.Text(spec, "serviceAccountName"), "spec.serviceAccountName"
 	if p.Kind.Kind == "PipelineRun" && p.Kind.Version == "v1" {
-		account, path = r.Text(r.Fields(spec, "taskRunTemplate"), "serviceAccountName"), "spec.taskRunTemplate.serviceAccountName"
+		account, path = r.Text(r.Fields(spec, "taskRunTemplate"), "serviceAccountName"),
+			"spec.taskRunTemplate.serviceAccountName"
 	}
 	if account == "" || account == "default" {
-		p.Report(path, "each event runs this %s as the default ServiceAccount, which all Pods of the namespace share: name one that has what the run needs and no more", p.Kind.Kind)
+		p.Report(path,
+			"each event runs this %s as the default ServiceAccount, which all Pods of the namespace share: name one that has what the run needs and no more",
+			p.Kind.Kind)
 	}
 }

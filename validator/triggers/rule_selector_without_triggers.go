@@ -36,7 +36,8 @@ func checkSelectorWithoutTriggers(ctx context.Context, p *rule.Pass) {
 		case err != nil:
 			p.Unknown(s.Path, "looking for Triggers", err)
 		case !found:
-			p.Report(s.Path, "no Trigger is picked by this selector, so events are answered with 202 and nothing follows: create Triggers that it picks, or correct its labels and namespaces")
+			p.Report(s.Path,
+				"no Trigger is picked by this selector, so events are answered with 202 and nothing follows: create Triggers that it picks, or correct its labels and namespaces")
 		}
 	}
 }

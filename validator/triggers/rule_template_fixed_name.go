@@ -30,7 +30,9 @@ func checkTemplateFixedName(_ context.Context, p *rule.Pass) {
 			continue
 		}
 		path := t.Path + ".metadata"
-		finding := p.Report(path+".name", "every event creates a %s of this one name, so the second fails with AlreadyExists, after a 202: write generateName: %s- in place of name", t.call(), name)
+		finding := p.Report(path+".name",
+			"every event creates a %s of this one name, so the second fails with AlreadyExists, after a 202: write generateName: %s- in place of name",
+			t.call(), name)
 		if !createsRun(t) {
 			continue
 		}

@@ -34,13 +34,18 @@ func checkTemplateKind(_ context.Context, p *rule.Pass) {
 	for _, t := range templatedIn(p) {
 		kind := t.kind()
 		name := strings.TrimSuffix(kind.Kind+"."+kind.Group, ".")
-		if kind.Kind == "" || expression.Any(name) || isPrivileged(t) || slices.Contains(rule.Gone, kind) || rule.MatchesAny(allowed, name) {
+		if kind.Kind == "" || expression.Any(name) || isPrivileged(t) || slices.Contains(rule.Gone, kind) ||
+			rule.MatchesAny(allowed, name) {
 			continue
 		}
 		if own {
-			p.Report(t.Path+".kind", "an event may not create a %s here: policy.triggers.templateKinds has %s", name, strings.Join(allowed, ", "))
+			p.Report(t.Path+".kind",
+				"an event may not create a %s here: policy.triggers.templateKinds has %s",
+				name, strings.Join(allowed, ", "))
 			continue
 		}
-		p.Report(t.Path+".kind", "an event creates this %s with the EventListener's own rights and no run in between: let a TaskRun create it, or allow %s in policy.triggers.templateKinds", kind.Kind, name)
+		p.Report(t.Path+".kind",
+			"an event creates this %s with the EventListener's own rights and no run in between: let a TaskRun create it, or allow %s in policy.triggers.templateKinds",
+			kind.Kind, name)
 	}
 }

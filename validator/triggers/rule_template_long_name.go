@@ -26,7 +26,9 @@ func checkTemplateLongName(_ context.Context, p *rule.Pass) {
 		metadata := r.Fields(t.Fields, "metadata")
 		prefix := r.Text(metadata, "generateName")
 		if r.Text(metadata, "name") == "" && !expression.Any(prefix) && len(prefix) > longest {
-			p.Report(t.Path+".metadata.generateName", "generateName has %d characters, and the API server cuts it after %d: shorten it", len(prefix), longest)
+			p.Report(t.Path+".metadata.generateName",
+				"generateName has %d characters, and the API server cuts it after %d: shorten it",
+				len(prefix), longest)
 		}
 	}
 }

@@ -29,9 +29,13 @@ func checkTemplateNamespace(_ context.Context, p *rule.Pass) {
 		switch {
 		case namespace == "" || namespace == p.Namespace:
 		case expression.Any(namespace):
-			p.Report(path, "the event chooses the namespace of this %s, so its sender runs in any that the ServiceAccount may create it in: write the namespace out, or leave it away", t.call())
+			p.Report(path,
+				"the event chooses the namespace of this %s, so its sender runs in any that the ServiceAccount may create it in: write the namespace out, or leave it away",
+				t.call())
 		case p.Namespace != "":
-			p.Report(path, "this %s is created in %q and not in the trigger's namespace %q, so it runs beside another team's Secrets: move the trigger there, or leave the namespace away", t.call(), namespace, p.Namespace)
+			p.Report(path,
+				"this %s is created in %q and not in the trigger's namespace %q, so it runs beside another team's Secrets: move the trigger there, or leave the namespace away",
+				t.call(), namespace, p.Namespace)
 		}
 	}
 }

@@ -22,12 +22,15 @@ EventListener's ServiceAccount has to have those rights already.`,
 }
 
 // privilegedGroups are the API groups whose kinds all hold for the whole cluster.
-var privilegedGroups = []string{"admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "certificates.k8s.io"}
+var privilegedGroups = []string{"admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io",
+	"certificates.k8s.io"}
 
 func checkTemplatePrivilege(_ context.Context, p *rule.Pass) {
 	for _, t := range templatedIn(p) {
 		if isPrivileged(t) {
-			p.Report(t.Path+".kind", "an event must not create a %s, which holds for the whole cluster and everybody in it: create it by hand, or from a pipeline that somebody approves", t.call())
+			p.Report(t.Path+".kind",
+				"an event must not create a %s, which holds for the whole cluster and everybody in it: create it by hand, or from a pipeline that somebody approves",
+				t.call())
 		}
 	}
 }

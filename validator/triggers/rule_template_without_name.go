@@ -34,7 +34,9 @@ func checkTemplateWithoutName(_ context.Context, p *rule.Pass) {
 		}
 		switch {
 		case name == "" && prefix == "":
-			p.Report(t.Path+".metadata", "this %s has no name, so the API server refuses it for every event: give it a generateName, such as build-", t.call())
+			p.Report(t.Path+".metadata",
+				"this %s has no name, so the API server refuses it for every event: give it a generateName, such as build-",
+				t.call())
 		case name != "":
 			nameFits(p, t, "name", name, false)
 		default:
@@ -51,7 +53,9 @@ func nameFits(p *rule.Pass, t templated, field, name string, prefix bool) {
 	if len(templateFilled(name)) > validation.DNS1123SubdomainMaxLength && prefix {
 		return // it is cut
 	}
-	p.Report(t.Path+".metadata."+field, "no %s may have this %s, so the API server refuses it for every event: use small letters, digits and dashes, and no dash first", t.call(), field)
+	p.Report(t.Path+".metadata."+field,
+		"no %s may have this %s, so the API server refuses it for every event: use small letters, digits and dashes, and no dash first",
+		t.call(), field)
 }
 
 // rolesName tells whether the kind takes names with colons and capitals.

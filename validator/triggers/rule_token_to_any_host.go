@@ -34,13 +34,16 @@ func checkTokenToAnyHost(_ context.Context, p *rule.Pass) {
 	var r object.Reader
 	for _, t := range chainsIn(p) {
 		for _, in := range walk.InterceptorsIn(t) {
-			if slices.ContainsFunc(celExpressions(in), func(e rule.Text) bool { return strings.Contains(strings.ToLower(e.Value), enterpriseHost) }) {
+			if slices.ContainsFunc(celExpressions(in), func(e rule.Text) bool {
+				return strings.Contains(strings.ToLower(e.Value), enterpriseHost)
+			}) {
 				break // those after it are guarded
 			}
 			for _, given := range orderedParams(in) {
 				value, _ := given.Value.(map[string]any)
 				if coreName(in) == "github" && value["personalAccessToken"] != nil && r.Flag(value, "enabled") {
-					p.Report(given.Path+".value.personalAccessToken", "interceptor github sends this token to the host in the header X-GitHub-Enterprise-Host, which no signature covers: put a CEL filter on that header before it")
+					p.Report(given.Path+".value.personalAccessToken",
+						"interceptor github sends this token to the host in the header X-GitHub-Enterprise-Host, which no signature covers: put a CEL filter on that header before it")
 				}
 			}
 		}

@@ -25,7 +25,9 @@ func checkTriggerWithoutInterceptor(_ context.Context, p *rule.Pass) {
 	var r object.Reader
 	for _, t := range walk.TriggersIn(p) {
 		if r.Text(t.Fields, "triggerRef") == "" && len(walk.InterceptorsIn(t)) == 0 {
-			p.Report(t.Path, "%s has no interceptor, so every event starts it, whoever sends it: add one that verifies the sender", t.Unit)
+			p.Report(t.Path,
+				"%s has no interceptor, so every event starts it, whoever sends it: add one that verifies the sender",
+				t.Unit)
 		}
 	}
 }
