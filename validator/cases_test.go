@@ -91,7 +91,8 @@ func (a access) May(_ context.Context, who validator.Account, what validator.Acc
 		return false, err
 	}
 	resource := strings.TrimSuffix(what.Resource+"."+what.Group, ".")
-	return slices.Contains(a.there.May, fmt.Sprintf("%s/%s %s %s %s", who.Namespace, who.Name, what.Verb, resource, what.Namespace)), nil
+	return slices.Contains(a.there.May,
+		fmt.Sprintf("%s/%s %s %s %s", who.Namespace, who.Name, what.Verb, resource, what.Namespace)), nil
 }
 
 func (e there) Exists(_ context.Context, reference string) (bool, error) {
@@ -120,7 +121,8 @@ func judgement(out validator.Outcome) string {
 		}
 	}
 	for _, e := range out.Excepted {
-		fmt.Fprintf(&text, "excepted until %s (%s): %s\n", e.Exception.Until.Format(time.DateOnly), e.Exception.Reason, e.Finding)
+		fmt.Fprintf(&text, "excepted until %s (%s): %s\n", e.Exception.Until.Format(time.DateOnly), e.Exception.Reason,
+			e.Finding)
 	}
 	for _, unknown := range out.Unknown {
 		fmt.Fprintf(&text, "unknown: %s\n", unknown)

@@ -8,14 +8,17 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tekgate/tekgate/internal/wellknown"
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
-// ConditionName is that of the match condition, one for each webhook, whose
-// expression is generated from the configuration.
-const ConditionName = "wanted-by-configuration"
+// ConditionName is the name of the match condition of each webhook, whose expression is
+// generated from the configuration.
+const ConditionName = wellknown.MatchCondition
 
-// Always is the expression of a condition that keeps nothing away.
-const Always = "true"
+// Always is the expression of a condition that excludes nothing.
+const Always = wellknown.Always
 
 // webhooks are the kinds that each webhook of the validating configuration asks
 // about (manifests/tekgate/500-webhooks.yaml).
@@ -23,11 +26,13 @@ var webhooks = []struct {
 	name  string
 	kinds []string
 }{
-	{"triggers.validate.tekgate.dev", []string{
-		"EventListener", "Trigger", "TriggerTemplate", "TriggerBinding", "Interceptor", "ClusterTriggerBinding", "ClusterInterceptor",
+	{wellknown.ValidateTriggers, []string{
+		"EventListener", "Trigger", "TriggerTemplate", "TriggerBinding", "Interceptor", "ClusterTriggerBinding",
+		"ClusterInterceptor",
 	}},
-	{"pipelines.validate.tekgate.dev", []string{"Task", "Pipeline", "StepAction", "ClusterTask", "PipelineResource", "Condition"}},
-	{"runs.validate.tekgate.dev", []string{"TaskRun", "PipelineRun", "CustomRun", "Run"}},
+	{wellknown.ValidatePipelines,
+		[]string{"Task", "Pipeline", "StepAction", "ClusterTask", "PipelineResource", "Condition"}},
+	{wellknown.ValidateRuns, []string{"TaskRun", "PipelineRun", "CustomRun", "Run"}},
 }
 
 // mostModes bounds how many different lists of namespaces a condition holds.
@@ -82,13 +87,13 @@ const never = "false"
 // judged writes in which namespaces a kind is judged. An object that holds templates
 // of others is judged by the rules for those, too, in namespaces of their own.
 func (c Config) judged(kind string) string {
-	templates := slices.ContainsFunc(withTemplates, isKind(kind))
+	templates := slices.ContainsFunc(rule.WithTemplates, isKind(kind))
 	var parts []string
-	for _, rule := range Rules {
-		if rule.Online || !templates && !slices.ContainsFunc(rule.Kinds, isKind(kind)) {
+	for _, r := range Rules {
+		if r.Online || !templates && !slices.ContainsFunc(r.Kinds, isKind(kind)) {
 			continue
 		}
-		where := c.where(rule)
+		where := c.where(r)
 		if templates && where != never {
 			where = Always
 		}
@@ -109,11 +114,11 @@ func (c Config) judged(kind string) string {
 }
 
 // where writes in which namespaces a rule is not off: see Config.mode.
-func (c Config) where(rule *Rule) string {
-	own := c.Rules[rule.ID]
+func (c Config) where(r *rule.Rule) string {
+	own := c.Rules[r.ID]
 	mode := own.Mode
 	if mode == "" {
-		mode = rule.DefaultMode()
+		mode = r.DefaultMode()
 	}
 	expression := constant(mode)
 	for _, n := range slices.Backward(own.Namespaces) {
@@ -125,19 +130,20 @@ func (c Config) where(rule *Rule) string {
 		if !ok {
 			return Always
 		}
-		expression = fmt.Sprintf("((has(request.namespace) ? request.namespace : \"\").matches(%s) ? %s : %s)", strconv.QuoteToASCII(pattern), on, expression)
+		expression = fmt.Sprintf("((has(request.namespace) ? request.namespace : \"\").matches(%s) ? %s : %s)",
+			strconv.QuoteToASCII(pattern), on, expression)
 	}
 	return expression
 }
 
-func constant(mode Mode) string {
-	if mode == Off {
+func constant(mode rule.Mode) string {
+	if mode == rule.Off {
 		return never
 	}
 	return Always
 }
 
-// namesPattern returns a regular expression of the names that matchesAny takes. It
+// namesPattern returns a regular expression of the names that rule.MatchesAny takes. It
 // reports false for patterns with classes or escapes.
 func namesPattern(patterns []string) (string, bool) {
 	parts := make([]string, 0, len(patterns))

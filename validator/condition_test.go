@@ -30,7 +30,8 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{T: t, conditions: cluster.StartConditions(t), hooks: map[string]admissionv1.ValidatingWebhook{}, saved: map[string]int{}}
+	b := &bench{T: t, conditions: cluster.StartConditions(t), hooks: map[string]admissionv1.ValidatingWebhook{},
+		saved: map[string]int{}}
 	text, err := os.ReadFile("../manifests/tekgate/500-webhooks.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -62,8 +63,10 @@ func TestConditions(t *testing.T) {
 		alone := allOff()
 		alone[id] = validator.RuleConfig{Mode: validator.Warn}
 		only := allOff()
-		only[id] = validator.RuleConfig{Mode: validator.Off, Namespaces: []validator.NamespaceMode{{Match: []string{"c?", "team-*"}, Mode: validator.Enforce}}}
-		for _, rules := range []map[string]validator.RuleConfig{v.Config.Rules, alone, only, anyRules(random), anyRules(random)} {
+		only[id] = validator.RuleConfig{Mode: validator.Off,
+			Namespaces: []validator.NamespaceMode{{Match: []string{"c?", "team-*"}, Mode: validator.Enforce}}}
+		for _, rules := range []map[string]validator.RuleConfig{v.Config.Rules, alone, only, anyRules(random),
+			anyRules(random)} {
 			v := *v
 			v.Rules, v.Registry = nil, nil // as in admission
 			v.Config.Rules = rules
@@ -103,7 +106,8 @@ func anyRules(random *rand.Rand) map[string]validator.RuleConfig {
 		}
 		config := validator.RuleConfig{Mode: modes[random.IntN(2)]}
 		for range random.IntN(3) {
-			config.Namespaces = append(config.Namespaces, validator.NamespaceMode{Match: patterns[random.IntN(len(patterns))], Mode: modes[random.IntN(3)]})
+			config.Namespaces = append(config.Namespaces,
+				validator.NamespaceMode{Match: patterns[random.IntN(len(patterns))], Mode: modes[random.IntN(3)]})
 		}
 		rules[rule.ID] = config
 	}
@@ -116,20 +120,24 @@ func (b *bench) try(name string, v *validator.Validator, raw []byte) {
 	s := subject(b.T, raw)
 	resource := strings.ToLower(s.Kind.Kind) + "s"
 	for _, hook := range b.hooks {
-		if !slices.ContainsFunc(hook.Rules, func(r admissionv1.RuleWithOperations) bool { return slices.Contains(r.Resources, resource) }) {
+		if !slices.ContainsFunc(hook.Rules, func(r admissionv1.RuleWithOperations) bool {
+			return slices.Contains(r.Resources, resource)
+		}) {
 			continue
 		}
 		if strings.HasPrefix(s.Kind.Kind, "Cluster") {
 			s.Namespace = ""
 		}
 		out := v.Judge(b.Context(), s)
-		request := cluster.Request{Operation: "CREATE", User: "somebody", Namespace: s.Namespace, Resource: resource, Object: decode(b.T, raw)}
+		request := cluster.Request{Operation: "CREATE", User: "somebody", Namespace: s.Namespace, Resource: resource,
+			Object: decode(b.T, raw)}
 		metadata, ok := request.Object["metadata"].(map[string]any)
 		if !ok {
 			continue // the API server takes no such object
 		}
 		b.count(name, hook, v.Config, request, len(out.Findings)+len(out.Excepted)+len(out.Unknown) > 0)
-		metadata["ownerReferences"] = []any{map[string]any{"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "name": "a", "uid": "1"}}
+		metadata["ownerReferences"] = []any{map[string]any{"apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
+			"name": "a", "uid": "1"}}
 		request.User = mutator.ControllerOf("tekton-pipelines")
 		b.count(name+", of a PipelineRun", hook, v.Config, request, false) // judged as a part of it
 		request.Operation, request.Old = "UPDATE", decode(b.T, raw)
@@ -139,7 +147,8 @@ func (b *bench) try(name string, v *validator.Validator, raw []byte) {
 	}
 }
 
-func (b *bench) count(name string, hook admissionv1.ValidatingWebhook, config validator.Config, request cluster.Request, wanted bool) {
+func (b *bench) count(name string, hook admissionv1.ValidatingWebhook, config validator.Config,
+	request cluster.Request, wanted bool) {
 	b.Helper()
 	conditions := slices.Clone(hook.MatchConditions)
 	for i := range conditions {
@@ -153,7 +162,8 @@ func (b *bench) count(name string, hook admissionv1.ValidatingWebhook, config va
 		text, _ := json.Marshal(request.Object)
 		b.Errorf("%s, %s: %s\n%s", name, hook.Name, answer.Error, text)
 	case wanted && !answer.Matches:
-		b.Errorf("%s, %s: kept away by %s, though rules have something to say: %s", name, hook.Name, answer.By, validator.Conditions(config)[hook.Name])
+		b.Errorf("%s, %s: kept away by %s, though rules have something to say: %s",
+			name, hook.Name, answer.By, validator.Conditions(config)[hook.Name])
 	case wanted:
 		b.judged++
 	default:

@@ -1,11 +1,9 @@
 package validator
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"sync"
 	"time"
@@ -13,7 +11,13 @@ import (
 	"github.com/Masterminds/semver/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/tekgate/tekgate/internal/problems"
 	"github.com/tekgate/tekgate/internal/suggest"
+	"github.com/tekgate/tekgate/validator/containers"
+	"github.com/tekgate/tekgate/validator/pipelines"
+	"github.com/tekgate/tekgate/validator/rule"
+	"github.com/tekgate/tekgate/validator/sources"
+	"github.com/tekgate/tekgate/validator/triggers"
 )
 
 // Config is the section `validator` of the configuration file.
@@ -31,15 +35,15 @@ type Config struct {
 // RuleConfig configures one rule.
 type RuleConfig struct {
 	// Mode is what becomes of its findings. Empty means the rule's own default.
-	Mode Mode `json:"mode,omitempty"`
+	Mode rule.Mode `json:"mode,omitempty"`
 	// Namespaces says it for some namespaces; the first that matches counts.
 	Namespaces []NamespaceMode `json:"namespaces,omitempty"`
 }
 
 // NamespaceMode is a mode for some namespaces.
 type NamespaceMode struct {
-	Match []string `json:"match"` // names, in which * stands for any characters
-	Mode  Mode     `json:"mode"`
+	Match []string  `json:"match"` // names, in which * stands for any characters
+	Mode  rule.Mode `json:"mode"`
 }
 
 // References configures the rules about other objects.
@@ -60,40 +64,23 @@ type Exceptions struct {
 // Policy holds the lists and limits of rules, by group; each part is described where
 // its group is.
 type Policy struct {
-	Triggers TriggerPolicy  `json:"triggers,omitzero"`
-	Graph    GraphPolicy    `json:"graph,omitzero"`
-	Images   ImagePolicy    `json:"images,omitzero"`
-	Trust    TrustPolicy    `json:"trust,omitzero"`
-	Security SecurityPolicy `json:"security,omitzero"`
-	Patches  PatchPolicy    `json:"patches,omitzero"`
+	Triggers triggers.Policy           `json:"triggers,omitzero"`
+	Graph    pipelines.Policy          `json:"graph,omitzero"`
+	Images   containers.ImagePolicy    `json:"images,omitzero"`
+	Trust    sources.TrustPolicy       `json:"trust,omitzero"`
+	Security containers.SecurityPolicy `json:"security,omitzero"`
+	Patches  sources.PatchPolicy       `json:"patches,omitzero"`
 }
 
 func (p Policy) validate() error {
 	return errors.Join(
-		within("triggers", p.Triggers.validate()),
-		within("graph", p.Graph.validate()),
-		within("images", p.Images.validate()),
-		within("trust", p.Trust.validate()),
-		within("security", p.Security.validate()),
-		within("patches", p.Patches.validate()),
+		problems.Prefix("triggers.", p.Triggers.Validate()),
+		problems.Prefix("graph.", p.Graph.Validate()),
+		problems.Prefix("images.", p.Images.Validate()),
+		problems.Prefix("trust.", p.Trust.Validate()),
+		problems.Prefix("security.", p.Security.Validate()),
+		problems.Prefix("patches.", p.Patches.Validate()),
 	)
-}
-
-// UnmarshalJSON takes false for off, since that is what YAML makes of `mode: off`
-// without quotes.
-func (m *Mode) UnmarshalJSON(raw []byte) error {
-	if string(raw) == "false" {
-		*m = Off
-		return nil
-	}
-	return json.Unmarshal(raw, (*string)(m))
-}
-
-func (m Mode) validate(path string) error {
-	if slices.Contains([]Mode{Enforce, Warn, Audit, Off}, m) {
-		return nil
-	}
-	return fmt.Errorf("%s: %q is not a mode: write enforce, warn, audit or off", path, string(m))
 }
 
 // Default returns the configuration that holds where the file says nothing.
@@ -104,30 +91,27 @@ func Default() Config {
 // Validate reports all that is wrong, each problem with the path of its field in
 // the section.
 func (c Config) Validate() error {
-	var problems []error
+	var found []error
 	for _, id := range slices.Sorted(maps.Keys(c.Rules)) {
-		problems = append(problems, c.Rules[id].validate("rules."+id, id))
+		found = append(found, c.Rules[id].validate("rules."+id, id))
 	}
 	if c.References.Grace.Duration < 0 {
-		problems = append(problems, errors.New("references.grace: a time cannot be negative"))
+		found = append(found, errors.New("references.grace: a time cannot be negative"))
 	}
 	if c.Exceptions.MaxDays < 0 {
-		problems = append(problems, errors.New("exceptions.maxDays: it cannot be negative: write 0 for any date"))
+		found = append(found, errors.New("exceptions.maxDays: it cannot be negative: write 0 for any date"))
 	}
-	return errors.Join(append(problems, within("policy", c.Policy.validate()))...)
+	return errors.Join(append(found, problems.Prefix("policy.", c.Policy.validate()))...)
 }
 
 func (c RuleConfig) validate(at, id string) error {
 	var problems []error
-	if ids := identifiers(); !slices.Contains(ids, id) {
-		remedy := "`tekgate lint --rules` lists them"
-		if best := suggest.Closest(id, ids); best != "" {
-			remedy = fmt.Sprintf("did you mean %q?", best)
-		}
+	if ids := identifiers(Rules); !slices.Contains(ids, id) {
+		remedy := suggest.DidYouMean(id, ids, "`tekgate lint --rules` lists them")
 		problems = append(problems, fmt.Errorf("%s: there is no such rule: %s", at, remedy))
 	}
 	if c.Mode != "" {
-		problems = append(problems, c.Mode.validate(at+".mode"))
+		problems = append(problems, c.Mode.Validate(at+".mode"))
 	}
 	for i, n := range c.Namespaces {
 		problems = append(problems, n.validate(fmt.Sprintf("%s.namespaces[%d]", at, i)))
@@ -136,64 +120,34 @@ func (c RuleConfig) validate(at, id string) error {
 }
 
 func (n NamespaceMode) validate(at string) error {
-	problems := []error{n.Mode.validate(at + ".mode")}
+	problems := []error{n.Mode.Validate(at + ".mode")}
 	if len(n.Match) == 0 {
 		problems = append(problems, fmt.Errorf("%s.match: says nothing: name namespaces", at))
 	}
-	return errors.Join(append(problems, patterns(at+".match", n.Match))...)
+	return errors.Join(append(problems, rule.CheckPatterns(at+".match", n.Match))...)
 }
 
-// patterns reports those that are no patterns of names, as matchesAny takes them.
-func patterns(at string, list []string) error {
-	var problems []error
-	for i, pattern := range list {
-		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
-			problems = append(problems, fmt.Errorf("%s[%d]: %q is not a pattern: write a name, with * for any characters", at, i, pattern))
-		}
-	}
-	return errors.Join(problems...)
-}
-
-// within puts the path of a part before each of its problems.
-func within(part string, err error) error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		if err == nil {
-			return nil
-		}
-		return fmt.Errorf("%s.%w", part, err)
-	}
-	var problems []error
-	for _, e := range joined.Unwrap() {
-		problems = append(problems, within(part, e))
-	}
-	return errors.Join(problems...)
-}
-
-func identifiers() []string {
-	ids := make([]string, 0, len(Rules))
-	for _, rule := range Rules {
-		ids = append(ids, rule.ID)
-	}
-	return ids
+// all returns the policies of all groups, for Pass.Policies.
+func (p *Policy) all() []any {
+	return []any{&p.Triggers, &p.Graph, &p.Images, &p.Trust, &p.Security, &p.Patches}
 }
 
 // mode is what becomes of a rule's findings in a namespace. tekton is the release of
 // Tekton Pipelines that is installed, "" where it is not known.
-func (c Config) mode(rule *Rule, namespace, tekton string) Mode {
-	own := c.Rules[rule.ID]
+func (c Config) mode(r *rule.Rule, namespace, tekton string) rule.Mode {
+	own := c.Rules[r.ID]
 	for _, n := range own.Namespaces {
-		if matchesAny(n.Match, namespace) {
+		if rule.MatchesAny(n.Match, namespace) {
 			return n.Mode
 		}
 	}
 	if own.Mode != "" {
 		return own.Mode
 	}
-	if rule.Since != "" && isOlder(tekton, rule.Since) {
-		return Off
+	if r.Since != "" && isOlder(tekton, r.Since) {
+		return rule.Off
 	}
-	return rule.DefaultMode()
+	return r.DefaultMode()
 }
 
 // isOlder tells whether one release is older than another. Nobody knows that of what is
@@ -210,12 +164,3 @@ func isOlder(release, than string) bool {
 }
 
 var older sync.Map // of what isOlder has found
-
-// matchesAny tells whether one of the patterns, in which * stands for any characters
-// but a slash, is the whole text.
-func matchesAny(patterns []string, text string) bool {
-	return slices.ContainsFunc(patterns, func(pattern string) bool {
-		matched, _ := path.Match(pattern, text)
-		return matched
-	})
-}

@@ -16,7 +16,8 @@ import (
 
 // explain fills in an explanation for all lines of a rule that have none, together
 // with -update: -explain 'rule: why'.
-var explain = flag.String("explain", "", "`rule: why` for all findings of a rule in Tekton's examples that are not explained yet")
+var explain = flag.String("explain", "",
+	"`rule: why` for all findings of a rule in Tekton's examples that are not explained yet")
 
 const examplesFile = "testdata/examples.txt"
 
@@ -36,8 +37,10 @@ var exampleModules = []struct {
 	name, path string
 	least      map[string]int
 }{
-	{"pipeline", "github.com/tektoncd/pipeline", map[string]int{"TaskRun": 60, "PipelineRun": 60, "Task": 20, "Pipeline": 5}},
-	{"triggers", "github.com/tektoncd/triggers", map[string]int{"EventListener": 30, "TriggerTemplate": 15, "TriggerBinding": 15, "Trigger": 5}},
+	{"pipeline", "github.com/tektoncd/pipeline",
+		map[string]int{"TaskRun": 60, "PipelineRun": 60, "Task": 20, "Pipeline": 5}},
+	{"triggers", "github.com/tektoncd/triggers",
+		map[string]int{"EventListener": 30, "TriggerTemplate": 15, "TriggerBinding": 15, "Trigger": 5}},
 }
 
 // finding is a line of the file: a finding and what stands behind it.
@@ -100,7 +103,8 @@ func lintExamples(t *testing.T, module string, examples []golden.Example, seen m
 			continue // such as a Secret or a Role, which others refer to
 		}
 		seen[s.Kind.Kind]++
-		v := &validator.Validator{Config: validator.Default(), Cluster: validator.NewSet(nearest(files[i], files, subjects))}
+		v := &validator.Validator{Config: validator.Default(),
+			Cluster: validator.NewSet(nearest(files[i], files, subjects))}
 		for _, f := range v.Judge(t.Context(), s).Findings {
 			key := fmt.Sprintf("%s/%s %s/%s %s %s", module, files[i], s.Kind.Kind, s.Name(), f.Rule, f.Path)
 			if count[key]++; count[key] > 1 {
@@ -163,7 +167,8 @@ func byRule(found []finding) [][]finding {
 	order := []validator.Severity{validator.Error, validator.Warning, validator.Info}
 	sorted := slices.Clone(found)
 	slices.SortStableFunc(sorted, func(a, b finding) int {
-		return cmp.Or(slices.Index(order, a.Severity)-slices.Index(order, b.Severity), strings.Compare(a.Rule, b.Rule), strings.Compare(a.key, b.key))
+		return cmp.Or(slices.Index(order, a.Severity)-slices.Index(order, b.Severity), strings.Compare(a.Rule, b.Rule),
+			strings.Compare(a.key, b.key))
 	})
 	var groups [][]finding
 	for _, f := range sorted {
@@ -189,7 +194,8 @@ func summarise(t *testing.T, found []finding, why map[string]string) {
 				fmt.Fprintf(&text, "\n    %s\n        %s", f.key, f.Message)
 			}
 		}
-		t.Logf("%s (%s): %d findings, %d to be explained%s", group[0].Rule, group[0].Severity, len(group), open, text.String())
+		t.Logf("%s (%s): %d findings, %d to be explained%s",
+			group[0].Rule, group[0].Severity, len(group), open, text.String())
 	}
 }
 
@@ -218,7 +224,8 @@ func TestExamplesFile(t *testing.T) {
 	f := func(key, rule string, severity validator.Severity) finding {
 		return finding{key, validator.Finding{Rule: rule, Severity: severity}}
 	}
-	found := []finding{f("a.yaml Task/x w spec", "w", validator.Warning), f("b.yaml Task/y e spec.params[a b]", "e", validator.Error), f("a.yaml Task/y e spec", "e", validator.Error)}
+	found := []finding{f("a.yaml Task/x w spec", "w", validator.Warning),
+		f("b.yaml Task/y e spec.params[a b]", "e", validator.Error), f("a.yaml Task/y e spec", "e", validator.Error)}
 	why := map[string]string{"a.yaml Task/x w spec": "because # of it", "gone": "x"}
 	text := examplesText(found, why)
 	want := "\n## e, error: 2\n\na.yaml Task/y e spec  #\nb.yaml Task/y e spec.params[a b]  #\n\n## w, warning: 1\n\na.yaml Task/x w spec  # because # of it\n"
@@ -226,14 +233,17 @@ func TestExamplesFile(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", text, want)
 	}
 	again := explanations(text)
-	if len(again) != 3 || again["a.yaml Task/x w spec"] != "because # of it" || again["b.yaml Task/y e spec.params[a b]"] != "" {
+	if len(again) != 3 || again["a.yaml Task/x w spec"] != "because # of it" ||
+		again["b.yaml Task/y e spec.params[a b]"] != "" {
 		t.Errorf("read again: %v", again)
 	}
 	var r recorder
 	compareExamples(&r, append(found, f("new", "e", validator.Error)), map[string]string{
-		"a.yaml Task/x w spec": "", "a.yaml Task/y e spec": "it is right", "b.yaml Task/y e spec.params[a b]": "broken: so it is", "gone": "x",
+		"a.yaml Task/x w spec": "", "a.yaml Task/y e spec": "it is right",
+		"b.yaml Task/y e spec.params[a b]": "broken: so it is", "gone": "x",
 	})
-	wanted := []string{"no explanation of a.yaml Task/x w spec", "not said to be broken: a.yaml Task/y e spec", "new finding in an example: new", "no longer found: gone"}
+	wanted := []string{"no explanation of a.yaml Task/x w spec", "not said to be broken: a.yaml Task/y e spec",
+		"new finding in an example: new", "no longer found: gone"}
 	if len(r.told) != len(wanted) {
 		t.Errorf("told %q", r.told)
 	}

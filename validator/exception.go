@@ -10,6 +10,7 @@ import (
 
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/suggest"
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 // ExceptionPrefix is what the keys of annotations begin with that except an object
@@ -29,7 +30,7 @@ type Exception struct {
 
 // Excepted is a finding that an exception keeps from having any effect.
 type Excepted struct {
-	Finding
+	rule.Finding
 	Exception Exception
 }
 
@@ -54,7 +55,8 @@ func parseException(text string) Exception {
 	reason = strings.TrimSpace(reason)
 	switch {
 	case err != nil:
-		err = fmt.Errorf("it does not begin with a date: write its last day and a reason, such as %q", "2027-03-31 moved in spring")
+		err = fmt.Errorf("it does not begin with a date: write its last day and a reason, such as %q",
+			"2027-03-31 moved in spring")
 	case reason == "":
 		err = fmt.Errorf("it gives no reason: write one after the date, such as %q", date+" moved in spring")
 	}
@@ -74,22 +76,26 @@ func (v *Validator) accepts(e Exception) bool {
 	return most == 0 || !e.Until.After(now.AddDate(0, 0, most))
 }
 
-// exceptionRules are about exceptions themselves.
-var exceptionRules = []*Rule{exceptionRule}
+// withExceptionRule appends the rule about exceptions from some rules, and from itself.
+func withExceptionRule(rules []*rule.Rule) []*rule.Rule {
+	exception := exceptionRule
+	ids := append(identifiers(rules), exception.ID)
+	exception.Check = func(_ context.Context, p *rule.Pass) { checkException(p, ids) }
+	return append(rules, &exception)
+}
 
-var exceptionRule = &Rule{
+var exceptionRule = rule.Rule{
 	ID:       "exception",
-	Severity: Warning,
-	Kinds:    everything,
+	Severity: rule.Warning,
+	Kinds:    rule.Everything,
 	Doc: `Finds annotations ` + "`except.tekgate.dev/RULE`" + ` that do not hold: without a date, without a
 reason, of a day that has passed, or of a rule that does not exist.
 
 An exception that its author believes in and that does not hold shows only when the
 rule refuses the object.`,
-	Check: checkException,
 }
 
-func checkException(_ context.Context, p *Pass) {
+func checkException(p *rule.Pass, rules []string) {
 	if p.Template != nil {
 		return // the exceptions of the TriggerTemplate hold for it
 	}
@@ -97,19 +103,15 @@ func checkException(_ context.Context, p *Pass) {
 	if len(exceptions) == 0 {
 		return
 	}
-	rules := p.rules()
 	for _, id := range slices.Sorted(maps.Keys(exceptions)) {
 		exception, path := exceptions[id], "metadata.annotations["+ExceptionPrefix+id+"]"
 		switch {
 		case !slices.Contains(rules, id):
-			remedy := "remove it"
-			if best := suggest.Closest(id, rules); best != "" {
-				remedy = fmt.Sprintf("did you mean %q?", best)
-			}
-			p.Report(path, "the exception is from a rule %q, which does not exist: %s", id, remedy)
+			p.Report(path, "the exception is from a rule %q, which does not exist: %s",
+				id, suggest.DidYouMean(id, rules, "remove it"))
 		case exception.Err != nil:
 			p.Report(path, "the exception does not hold, since %v", exception.Err)
-		case !p.now().Before(exception.ends()):
+		case !p.Now().Before(exception.ends()):
 			p.Report(path, "the exception has not held since %s was over: mend the object, or give it another date",
 				exception.Until.Format(time.DateOnly))
 		}

@@ -17,7 +17,8 @@ import (
 // findings judges a Trigger with the given specification by one rule.
 func findings(t testing.TB, id string, spec map[string]any) []string {
 	t.Helper()
-	raw, err := json.Marshal(map[string]any{"apiVersion": "triggers.tekton.dev/v1beta1", "kind": "Trigger", "spec": spec})
+	raw, err := json.Marshal(map[string]any{"apiVersion": "triggers.tekton.dev/v1beta1", "kind": "Trigger",
+		"spec": spec})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +75,8 @@ func TestCELAsTriggers(t *testing.T) {
 	} {
 		response := triggerscel.NewInterceptor(nil).Process(t.Context(), &v1beta1.InterceptorRequest{
 			Body: event, Header: http.Header{"X-Event": {"push"}}, Extensions: map[string]any{},
-			Context:           &v1beta1.TriggerContext{EventURL: "https://hooks.example.com/", TriggerID: "namespaces/ci/triggers/t"},
+			Context: &v1beta1.TriggerContext{EventURL: "https://hooks.example.com/",
+				TriggerID: "namespaces/ci/triggers/t"},
 			InterceptorParams: map[string]any{"filter": filter},
 		})
 		theirs := response.Status.Code == codes.InvalidArgument
@@ -82,7 +84,8 @@ func TestCELAsTriggers(t *testing.T) {
 			"ref": map[string]any{"name": "cel"}, "params": []any{map[string]any{"name": "filter", "value": filter}},
 		}}})
 		if theirs != broken || (len(ours) > 0) != broken {
-			t.Errorf("%s: wanted broken %v, Triggers says %v (%s), the rule %q", filter, broken, theirs, response.Status.Message, ours)
+			t.Errorf("%s: wanted broken %v, Triggers says %v (%s), the rule %q",
+				filter, broken, theirs, response.Status.Message, ours)
 		}
 	}
 }
@@ -122,8 +125,10 @@ func TestBindingsAsTriggers(t *testing.T) {
 		"$(body.ref $(tt.params.x)":      true,
 		"$(body.commits[0)":              true,
 	} {
-		_, theirs := template.ResolveParams(template.ResolvedTrigger{BindingParams: []v1beta1.Param{{Name: "p", Value: value}}},
-			[]byte(event), http.Header{"X-Event": {"push"}}, map[string]any{"sha": "a"}, template.NewTriggerContext("id"))
+		_, theirs := template.ResolveParams(template.ResolvedTrigger{BindingParams: []v1beta1.Param{{Name: "p",
+			Value: value}}},
+			[]byte(event), http.Header{"X-Event": {"push"}}, map[string]any{"sha": "a"},
+			template.NewTriggerContext("id"))
 		spec := map[string]any{"bindings": []any{map[string]any{"name": "p", "value": value}}}
 		ours := append(findings(t, "invalid-jsonpath", spec), findings(t, "unresolvable-binding", spec)...)
 		if (theirs != nil) != broken || (len(ours) > 0) != broken {
@@ -138,13 +143,16 @@ func TestSecretsAreNotShown(t *testing.T) {
 	const secret = "h4rd-c0ded-S3cret"
 	messages := 0
 	for _, filter := range []string{
-		"header.canonical('X-Token') == '" + secret + "'", "header.canonical('X-Token') == '" + secret, "'" + secret + "' '" + secret + "'",
-		"header.canonical('X-Token') = '" + secret + "'", "\"" + secret + "\" \"x\"", "header.nothing('" + secret + "')",
+		"header.canonical('X-Token') == '" + secret + "'", "header.canonical('X-Token') == '" + secret,
+		"'" + secret + "' '" + secret + "'",
+		"header.canonical('X-Token') = '" + secret + "'", "\"" + secret + "\" \"x\"",
+		"header.nothing('" + secret + "')",
 	} {
 		spec := map[string]any{"interceptors": []any{map[string]any{
 			"ref": map[string]any{"name": "cel"}, "params": []any{map[string]any{"name": "filter", "value": filter}},
 		}}, "bindings": []any{map[string]any{"name": "token", "value": secret}}}
-		for _, id := range []string{"invalid-cel", "constant-filter", "literal-password", "literal-token", "invalid-json-binding"} {
+		for _, id := range []string{"invalid-cel", "constant-filter", "literal-password", "literal-token",
+			"invalid-json-binding"} {
 			for _, message := range findings(t, id, spec) {
 				messages++
 				if strings.Contains(message, "c0ded") {

@@ -36,7 +36,8 @@ func TestFixesMend(t *testing.T) {
 				}
 			}
 			if len(after) >= len(before) {
-				t.Errorf("%s: after the fix of %s there are %d findings and not fewer than %d", folder, finding.Path, len(after), len(before))
+				t.Errorf("%s: after the fix of %s there are %d findings and not fewer than %d",
+					folder, finding.Path, len(after), len(before))
 			}
 		}
 	}

@@ -34,14 +34,16 @@ func FuzzJudge(f *testing.F) {
 		}
 		v := &validator.Validator{Config: config, Cluster: validator.NewSet([]validator.Subject{s})}
 		res := v.Handle(t.Context(), admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
-			Kind: metav1.GroupVersionKind(s.Kind), Namespace: namespace, Operation: admissionv1.Create, Object: runtime.RawExtension{Raw: raw},
+			Kind: metav1.GroupVersionKind(s.Kind), Namespace: namespace, Operation: admissionv1.Create,
+			Object: runtime.RawExtension{Raw: raw},
 		}})
 		if res.Result.Code != http.StatusOK {
 			t.Errorf("a creation gets %d %q though every rule but warns", res.Result.Code, res.Result.Message)
 		}
 		out := v.Judge(t.Context(), s)
 		for _, finding := range out.Findings {
-			if strings.ContainsAny(finding.String(), "\r\n") || finding.Path == "" || finding.Message == "" || finding.Rule == "" || finding.Severity == "" {
+			if strings.ContainsAny(finding.String(), "\r\n") || finding.Path == "" || finding.Message == "" ||
+				finding.Rule == "" || finding.Severity == "" {
 				t.Errorf("finding %#v", finding)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 var _ admission.Handler = &Validator{}
@@ -21,7 +22,8 @@ var _ admission.Handler = &Validator{}
 // change the spec, and lets everything else pass.
 func (v *Validator) Handle(ctx context.Context, req admission.Request) admission.Response {
 	kind := schema.GroupVersionKind(req.Kind)
-	if req.SubResource != "" || !Matches(kind) || (req.Operation != admissionv1.Create && req.Operation != admissionv1.Update) {
+	if req.SubResource != "" || !Matches(kind) ||
+		(req.Operation != admissionv1.Create && req.Operation != admissionv1.Update) {
 		return admission.Allowed("")
 	}
 	fields, err := object.Decode(req.Object.Raw)
@@ -37,7 +39,7 @@ func (v *Validator) Handle(ctx context.Context, req admission.Request) admission
 	}
 	subject := Subject{Kind: kind, Namespace: req.Namespace, Fields: fields}
 	out := v.Judge(ctx, subject)
-	if req.Operation == admissionv1.Update && old != nil && len(out.In(Enforce)) > 0 {
+	if req.Operation == admissionv1.Update && old != nil && len(out.In(rule.Enforce)) > 0 {
 		out.forgive(v.Judge(ctx, Subject{Kind: kind, Namespace: req.Namespace, Fields: old}))
 	}
 	v.tell(subject, out, req.DryRun != nil && *req.DryRun)
@@ -51,7 +53,8 @@ func isDeleted(fields map[string]any) bool {
 
 // sameSpec also compares the exceptions, since they decide what the spec may be.
 func sameSpec(fields, old map[string]any) bool {
-	return old != nil && reflect.DeepEqual(old["spec"], fields["spec"]) && reflect.DeepEqual(exceptionsOf(old), exceptionsOf(fields))
+	return old != nil && reflect.DeepEqual(old["spec"], fields["spec"]) &&
+		reflect.DeepEqual(exceptionsOf(old), exceptionsOf(fields))
 }
 
 // forgive turns what would refuse an update into warnings, where it was there
@@ -63,9 +66,9 @@ func (o *Outcome) forgive(before Outcome) {
 	}
 	for i := range o.Findings {
 		f := &o.Findings[i]
-		if key := f.Rule + "\n" + f.Message; f.Mode == Enforce && had[key] > 0 {
+		if key := f.Rule + "\n" + f.Message; f.Mode == rule.Enforce && had[key] > 0 {
 			had[key]--
-			f.Mode = Warn
+			f.Mode = rule.Warn
 		}
 	}
 }
@@ -77,15 +80,15 @@ func (v *Validator) tell(subject Subject, out Outcome, dryRun bool) {
 			v.Observe(subject.Kind.Kind, finding)
 		}
 	}
-	if v.Later == nil || dryRun || len(out.In(Enforce)) > 0 {
+	if v.Later == nil || dryRun || len(out.In(rule.Enforce)) > 0 {
 		return
 	}
-	var later []Finding
+	var later []rule.Finding
 	// A run that has ended is looked at by nobody, and its namesakes come by the
 	// thousand: what is but recorded of it the audit log and the metrics keep.
-	ofRun := slices.Contains(runs, subject.Kind)
+	ofRun := slices.Contains(rule.Runs, subject.Kind)
 	for _, finding := range out.Findings {
-		if finding.Mode == Audit && !ofRun || finding.Others {
+		if finding.Mode == rule.Audit && !ofRun || finding.Others {
 			later = append(later, finding)
 		}
 	}
@@ -103,21 +106,22 @@ const ExceptedKey = "excepted"
 
 func answerTo(kind string, out Outcome) admission.Response {
 	res := admission.Allowed("")
-	if denied := out.In(Enforce); len(denied) > 0 {
+	if denied := out.In(rule.Enforce); len(denied) > 0 {
 		res = admission.Denied(denial(kind, denied))
 	}
 	res.AuditAnnotations = map[string]string{}
 	var noted, excepted []string
 	for _, finding := range out.Findings {
-		if finding.Mode == Warn {
+		if finding.Mode == rule.Warn {
 			res = res.WithWarnings(finding.String())
 		}
-		if finding.Mode != Enforce {
+		if finding.Mode != rule.Enforce {
 			noted = append(noted, finding.Rule+" at "+finding.Path)
 		}
 	}
 	for _, e := range out.Excepted {
-		excepted = append(excepted, fmt.Sprintf("%s at %s until %s", e.Rule, e.Path, e.Exception.Until.Format("2006-01-02")))
+		excepted = append(excepted,
+			fmt.Sprintf("%s at %s until %s", e.Rule, e.Path, e.Exception.Until.Format("2006-01-02")))
 	}
 	for key, list := range map[string][]string{AuditKey: noted, ExceptedKey: excepted} {
 		if len(list) > 0 {

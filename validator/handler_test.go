@@ -45,13 +45,24 @@ func TestHandle(t *testing.T) {
 		code int32
 	}{
 		{"creation", request(t, admissionv1.Create, []byte(broken), nil), http.StatusForbidden},
-		{"spec changed", request(t, admissionv1.Update, []byte(broken), []byte(edit("gone", "other"))), http.StatusForbidden},
-		{"broken before", request(t, admissionv1.Update, []byte(edit(`"spec":{`, `"spec":{"serviceAccountName":"s",`)), []byte(broken)), http.StatusOK},
-		{"more broken than before", request(t, admissionv1.Update, []byte(edit(`{"ref":"gone"}]`, `{"ref":"gone"},{"ref":"gone"}]`)), []byte(broken)), http.StatusForbidden},
+		{"spec changed", request(t, admissionv1.Update, []byte(broken), []byte(edit("gone", "other"))),
+			http.StatusForbidden},
+		{"broken before",
+			request(t, admissionv1.Update, []byte(edit(`"spec":{`, `"spec":{"serviceAccountName":"s",`)),
+				[]byte(broken)), http.StatusOK},
+		{"more broken than before",
+			request(t, admissionv1.Update, []byte(edit(`{"ref":"gone"}]`, `{"ref":"gone"},{"ref":"gone"}]`)),
+				[]byte(broken)), http.StatusForbidden},
 		{"label changed", request(t, admissionv1.Update, []byte(broken), []byte(edit(`"b"`, `"c"`))), http.StatusOK},
-		{"finalizer removed", request(t, admissionv1.Update, []byte(broken), []byte(edit(`"labels"`, `"finalizers":["f"],"labels"`))), http.StatusOK},
-		{"status changed", request(t, admissionv1.Update, []byte(edit(`"spec"`, `"status":{},"spec"`)), []byte(broken)), http.StatusOK},
-		{"being deleted", request(t, admissionv1.Update, []byte(edit(`"name"`, `"deletionTimestamp":"2026-01-01T00:00:00Z","name"`)), []byte(edit("gone", "other"))), http.StatusOK},
+		{"finalizer removed",
+			request(t, admissionv1.Update, []byte(broken), []byte(edit(`"labels"`, `"finalizers":["f"],"labels"`))),
+			http.StatusOK},
+		{"status changed",
+			request(t, admissionv1.Update, []byte(edit(`"spec"`, `"status":{},"spec"`)), []byte(broken)),
+			http.StatusOK},
+		{"being deleted", request(t, admissionv1.Update,
+			[]byte(edit(`"name"`, `"deletionTimestamp":"2026-01-01T00:00:00Z","name"`)),
+			[]byte(edit("gone", "other"))), http.StatusOK},
 		{"no old object", request(t, admissionv1.Update, []byte(broken), nil), http.StatusForbidden},
 		{"deletion", raw(admissionv1.Delete, ""), http.StatusOK},
 		{"subresource", status, http.StatusOK},
@@ -63,7 +74,8 @@ func TestHandle(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if res := enforcing(t).Handle(t.Context(), tt.req); res.Result.Code != tt.code || res.Allowed != (tt.code == http.StatusOK) {
+			if res := enforcing(t).Handle(t.Context(), tt.req); res.Result.Code != tt.code ||
+				res.Allowed != (tt.code == http.StatusOK) {
 				t.Errorf("got %d %q, want %d", res.Result.Code, res.Result.Message, tt.code)
 			}
 		})
@@ -98,14 +110,16 @@ func TestConfigValidate(t *testing.T) {
 // TestModes judges one object in namespaces whose modes differ.
 func TestModes(t *testing.T) {
 	config := validator.Default()
-	config.Rules = map[string]validator.RuleConfig{"dangling-reference": {Mode: validator.Warn, Namespaces: []validator.NamespaceMode{
-		{Match: []string{"prod-*"}, Mode: validator.Enforce},
-		{Match: []string{"play"}, Mode: validator.Off},
-		{Match: []string{"*"}, Mode: validator.Audit},
-	}}}
+	config.Rules = map[string]validator.RuleConfig{"dangling-reference": {Mode: validator.Warn,
+		Namespaces: []validator.NamespaceMode{
+			{Match: []string{"prod-*"}, Mode: validator.Enforce},
+			{Match: []string{"play"}, Mode: validator.Off},
+			{Match: []string{"*"}, Mode: validator.Audit},
+		}}}
 	at := slices.IndexFunc(validator.Rules, func(r *validator.Rule) bool { return r.ID == "dangling-reference" })
 	v := &validator.Validator{Config: config, Cluster: validator.NewSet(nil), Rules: validator.Rules[at : at+1]}
-	for namespace, want := range map[string]validator.Mode{"prod-a": validator.Enforce, "play": "", "ci": validator.Audit} {
+	for namespace, want := range map[string]validator.Mode{"prod-a": validator.Enforce, "play": "",
+		"ci": validator.Audit} {
 		s := subject(t, []byte(broken))
 		s.Namespace = namespace
 		var got validator.Mode

@@ -11,7 +11,8 @@ import (
 )
 
 // odd are values that stand where something else is expected.
-var odd = []any{nil, "", "$(", "..", json.Number("7"), true, []any{}, []any{nil}, []any{"x"}, map[string]any{}, map[string]any{"": nil}}
+var odd = []any{nil, "", "$(", "..", json.Number("7"), true, []any{}, []any{nil}, []any{"x"}, map[string]any{},
+	map[string]any{"": nil}}
 
 // TestOddShapes puts each odd value in the place of each part of each case's object, and
 // judges it by the case's rule with the case's configuration: no rule panics, whatever

@@ -13,7 +13,8 @@ func TestRulesDocument(t *testing.T) {
 	text := "# Rules of the validator\n\nThis file is rendered from the rules by their tests. [docs/policy.md](../docs/policy.md) says how rules are\nconfigured, and how an object is excepted from one.\n\n"
 	text += "| rule | severity | at admission | |\n|---|---|---|---|\n"
 	for _, rule := range validator.Rules {
-		text += fmt.Sprintf("| [%s](#%s) | %s | %s | %s |\n", rule.ID, rule.ID, rule.Severity, rule.DefaultMode(), remark(rule))
+		text += fmt.Sprintf("| [%s](#%s) | %s | %s | %s |\n", rule.ID, rule.ID, rule.Severity, rule.DefaultMode(),
+			remark(rule))
 	}
 	for _, rule := range validator.Rules {
 		text += golden.Chapter(rule.ID, rule.Doc, rule.Kinds)

@@ -7,6 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/validator/rule"
+	"github.com/tekgate/tekgate/validator/walk"
 )
 
 // Set is a Cluster that consists of some objects, such as those of a folder.
@@ -30,10 +32,6 @@ type setName struct {
 	name string
 }
 
-// CoreInterceptors are the ClusterInterceptors that every installation has: those of
-// Tekton Triggers v0.37.0 (config/interceptors) and Tekgate's own.
-var CoreInterceptors = []string{"bitbucket", "cel", "github", "gitlab", "slack", "tekgate"}
-
 // NewSet returns the set of some objects.
 func NewSet(objects []Subject) *Set {
 	s := &Set{objects: map[schema.GroupKind][]Subject{}, named: map[setName][]Subject{}}
@@ -50,15 +48,15 @@ func NewSet(objects []Subject) *Set {
 func (s *Set) Names(_ context.Context, kind schema.GroupKind, namespace string) ([]string, error) {
 	var names []string
 	if kind.Kind == "ClusterInterceptor" {
-		names = slices.Clone(CoreInterceptors)
+		names = slices.Clone(walk.CoreInterceptors)
 	}
 	for _, o := range s.objects[kind] {
 		if o.in(namespace) {
 			names = append(names, o.Name())
 		}
 	}
-	if kind.Group != tektonGroup && kind.Group != triggersGroup {
-		return names, ErrUnknown
+	if kind.Group != rule.TektonGroup && kind.Group != rule.TriggersGroup {
+		return names, rule.ErrUnknown
 	}
 	return names, nil
 }
@@ -70,11 +68,12 @@ func (s *Set) Get(_ context.Context, kind schema.GroupKind, namespace, name stri
 			return o.Fields, nil
 		}
 	}
-	if (kind.Group != tektonGroup && kind.Group != triggersGroup) || matchesAny(s.Elsewhere[kind.Kind], name) {
-		return nil, ErrUnknown
+	if (kind.Group != rule.TektonGroup && kind.Group != rule.TriggersGroup) ||
+		rule.MatchesAny(s.Elsewhere[kind.Kind], name) {
+		return nil, rule.ErrUnknown
 	}
-	if kind.Kind == "ClusterInterceptor" && slices.Contains(CoreInterceptors, name) {
-		return nil, ErrUnknown
+	if kind.Kind == "ClusterInterceptor" && slices.Contains(walk.CoreInterceptors, name) {
+		return nil, rule.ErrUnknown
 	}
 	return nil, nil
 }
@@ -101,4 +100,6 @@ func (s *Set) Keys(ctx context.Context, namespace, secret string) ([]string, err
 }
 
 // May implements Cluster. A set does not know what is allowed elsewhere.
-func (s *Set) May(context.Context, Account, Access) (bool, error) { return false, ErrUnknown }
+func (s *Set) May(context.Context, rule.Account, rule.Access) (bool, error) {
+	return false, rule.ErrUnknown
+}

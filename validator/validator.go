@@ -38,21 +38,21 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 // Validator judges by rules as Config wants them.
 type Validator struct {
 	Config  Config
-	Cluster Cluster
+	Cluster rule.Cluster
 	// Rules are those that are asked. Nil means all that there are.
-	Rules []*Rule
+	Rules []*rule.Rule
 	// Offline says that nobody else will judge the objects, as Tekton's own webhook
 	// does after the admission server: then rules do its work as well.
 	Offline bool
 	// Registry answers the rules that are Online. Nil means that they are not
 	// asked.
-	Registry Registry
+	Registry rule.Registry
 	// Tekton returns the release of Tekton Pipelines that is installed, "" where that is
 	// not known, see Rule.Since. Nil is for objects that are judged by what they are to be
 	// for: files, and what an upgrade will meet.
@@ -60,11 +60,11 @@ type Validator struct {
 	// Now is the clock, for the dates of exceptions. Nil means time.Now.
 	Now func() time.Time
 	// Observe is told of each finding that a request led to, if it is not nil.
-	Observe func(kind string, finding Finding)
+	Observe func(kind string, finding rule.Finding)
 	// Later is given each object with a finding that time may mend, see
 	// Rule.Others, and with each finding of a rule whose mode is Audit. It is not
 	// called in dry runs, nor for what runs are found to be in mode Audit.
-	Later func(subject Subject, findings []Finding)
+	Later func(subject Subject, findings []rule.Finding)
 }
 
 // Subject is an object that is to be judged.
@@ -75,50 +75,29 @@ type Subject struct {
 }
 
 // Name returns the object's name, or its generateName.
-func (s Subject) Name() string {
-	var r object.Reader
-	meta := r.Fields(s.Fields, "metadata")
-	if name := r.Text(meta, "name"); name != "" {
-		return name
-	}
-	return r.Text(meta, "generateName")
-}
-
-// Finding is one thing that is wrong with an object.
-type Finding struct {
-	Rule     string   // id of the rule
-	Severity Severity // how bad it is by itself
-	Mode     Mode     // what the configuration makes of it
-	Path     string   // where it is, such as "spec.triggers[0].template.ref"
-	Message  string   // one line: what is wrong, why it matters, how to mend it
-	Fix      []Edit   // what mends it for certain, if anything does
-	Others   bool     // whether another object that comes later would mend it
-}
-
-// String returns the finding as one line.
-func (f Finding) String() string {
-	return fmt.Sprintf("%s: %s (rule %s)", f.Path, f.Message, f.Rule)
-}
+func (s Subject) Name() string { return rule.NameOf(s.Fields) }
 
 // Outcome is the judgement of one object.
 type Outcome struct {
-	Findings []Finding  // by rule, in the order of the rules, then as they were found
-	Excepted []Excepted // what would be a finding but for an exception
-	Unknown  []string   // what could not be found out, one line each
+	Findings []rule.Finding // by rule, in the order of the rules, then as they were found
+	Excepted []Excepted     // what would be a finding but for an exception
+	Unknown  []string       // what could not be found out, one line each
 }
 
 // In returns the findings of a mode.
-func (o Outcome) In(mode Mode) []Finding {
-	return slices.DeleteFunc(slices.Clone(o.Findings), func(f Finding) bool { return f.Mode != mode })
+func (o Outcome) In(mode rule.Mode) []rule.Finding {
+	return slices.DeleteFunc(slices.Clone(o.Findings), func(f rule.Finding) bool { return f.Mode != mode })
 }
 
 // Judge judges one object by the rules for its kind, and the objects that a
 // TriggerTemplate is to create by the rules for theirs.
 func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
-	j := &judgement{validator: v, cluster: remember(v.Cluster), namespace: subject.Namespace}
+	j := &judgement{validator: v, namespace: subject.Namespace}
 	j.exceptions = exceptionsOf(subject.Fields)
-	j.judge(ctx, &Pass{
-		Object: subject.Fields, Kind: subject.Kind, Namespace: subject.Namespace, Policy: &v.Config.Policy,
+	j.judge(ctx, &rule.Pass{
+		Object: subject.Fields, Kind: subject.Kind, Namespace: subject.Namespace,
+		Cluster: remember(v.Cluster), Registry: v.Registry, Offline: v.Offline, Now: v.now,
+		Policies: v.Config.Policy.all(),
 	})
 	return j.out
 }
@@ -126,44 +105,37 @@ func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 // judgement is the work on one object.
 type judgement struct {
 	validator  *Validator
-	cluster    *memory
 	namespace  string
 	exceptions map[string]Exception
 	out        Outcome
 }
 
-func (j *judgement) judge(ctx context.Context, base *Pass) {
-	walked := map[string]any{}
+func (j *judgement) judge(ctx context.Context, pass *rule.Pass) {
 	tekton := ""
 	if j.validator.Tekton != nil {
 		tekton = j.validator.Tekton()
 	}
-	var pass Pass
-	for _, rule := range j.validator.rules() {
-		mode := j.validator.Config.mode(rule, j.namespace, tekton)
-		if mode == Off || !rule.Handles(base.Kind) || (rule.Online && j.validator.Registry == nil) {
+	for _, r := range j.validator.rules() {
+		mode := j.validator.Config.mode(r, j.namespace, tekton)
+		if mode == rule.Off || !r.Handles(pass.Kind) || (r.Online && j.validator.Registry == nil) {
 			continue
 		}
-		pass = *base
-		pass.Cluster, pass.Registry, pass.Offline = j.cluster, j.validator.Registry, j.validator.Offline
-		pass.now, pass.rules = j.validator.now, identifiers
-		pass.rule, pass.mode, pass.walked = rule, mode, walked
-		rule.Check(ctx, &pass)
-		j.take(rule, pass.found)
-		for _, text := range pass.unknown {
-			j.out.Unknown = append(j.out.Unknown, text+" (rule "+rule.ID+")")
+		found, unknown := pass.Judge(ctx, r, mode)
+		j.take(r, found)
+		for _, text := range unknown {
+			j.out.Unknown = append(j.out.Unknown, text+" (rule "+r.ID+")")
 		}
 	}
-	for _, inner := range embedded(base) {
+	for _, inner := range embedded(pass) {
 		j.judge(ctx, inner)
 	}
 }
 
-func (j *judgement) take(rule *Rule, found []*Finding) {
-	exception, excepted := j.exceptions[rule.ID]
+func (j *judgement) take(r *rule.Rule, found []*rule.Finding) {
+	exception, excepted := j.exceptions[r.ID]
 	excepted = excepted && j.validator.accepts(exception)
 	for i, finding := range found {
-		same := func(other *Finding) bool { return other.Path == finding.Path && other.Message == finding.Message }
+		same := func(other *rule.Finding) bool { return other.Path == finding.Path && other.Message == finding.Message }
 		switch {
 		case slices.ContainsFunc(found[:i], same): // the API server tells it once, too
 		case excepted:
@@ -174,7 +146,7 @@ func (j *judgement) take(rule *Rule, found []*Finding) {
 	}
 }
 
-func (v *Validator) rules() []*Rule {
+func (v *Validator) rules() []*rule.Rule {
 	if v.Rules != nil {
 		return v.Rules
 	}
@@ -188,13 +160,8 @@ func (v *Validator) now() time.Time {
 	return v.Now()
 }
 
-// Matches tells whether any rule is for this kind.
-func Matches(kind schema.GroupVersionKind) bool {
-	return slices.ContainsFunc(Rules, func(r *Rule) bool { return r.Handles(kind) })
-}
-
 // denial is what the user of kubectl reads: all findings, one per line.
-func denial(kind string, findings []Finding) string {
+func denial(kind string, findings []rule.Finding) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "this %s was refused:", kind)
 	for _, finding := range findings {

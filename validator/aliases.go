@@ -1,0 +1,46 @@
+package validator
+
+import (
+	"github.com/tekgate/tekgate/validator/rule"
+	"github.com/tekgate/tekgate/validator/triggers"
+	"github.com/tekgate/tekgate/validator/walk"
+)
+
+// What rules are made of, for the packages that use the validator.
+type (
+	Rule     = rule.Rule
+	Pass     = rule.Pass
+	Finding  = rule.Finding
+	Edit     = rule.Edit
+	Severity = rule.Severity
+	Mode     = rule.Mode
+	Cluster  = rule.Cluster
+	Account  = rule.Account
+	Access   = rule.Access
+	Registry = rule.Registry
+
+	// TekgateProvider is a value of param provider of Tekgate's interceptor.
+	TekgateProvider = triggers.TekgateProvider
+)
+
+// The severities and modes, see rule.Severity and rule.Mode.
+const (
+	Error   = rule.Error
+	Warning = rule.Warning
+	Info    = rule.Info
+
+	Enforce = rule.Enforce
+	Warn    = rule.Warn
+	Audit   = rule.Audit
+	Off     = rule.Off
+)
+
+// ErrUnknown is rule.ErrUnknown.
+var ErrUnknown = rule.ErrUnknown
+
+// What the rules know about interceptors.
+var (
+	CoreInterceptors = walk.CoreInterceptors
+	TekgateParams    = triggers.TekgateParams
+	TekgateProviders = triggers.TekgateProviders
+)

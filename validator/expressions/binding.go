@@ -1,0 +1,94 @@
+package expressions
+
+import (
+	"errors"
+	"fmt"
+	"net/textproto"
+	"regexp"
+	"slices"
+	"strings"
+
+	"k8s.io/client-go/util/jsonpath"
+
+	"github.com/tekgate/tekgate/internal/expression"
+)
+
+// relaxed is what Triggers v0.37.0 takes for JSONPath (pkg/template/jsonpath.go,
+// jsonRegexp): with or without braces and a leading dot.
+var relaxed = regexp.MustCompile(`^\{\.?([^{}]+)\}$|^\.?([^{}]+)$`)
+
+// bindingPath parses the expression of a binding's value as Triggers does. An empty
+// one is the empty text, and fine for it: then nodes is nil.
+func bindingPath(e expression.Expression) (nodes []jsonpath.Node, problem string) {
+	if e.Inner == "" {
+		return nil, ""
+	}
+	match := relaxed.FindStringSubmatch(e.Inner)
+	if match == nil {
+		return nil, "it is neither a.b nor {.a.b}"
+	}
+	parser, err := parseJSONPath("{." + match[1] + match[2] + "}")
+	if err != nil {
+		return nil, err.Error()
+	}
+	for _, node := range parser.Root.Nodes {
+		if list, is := node.(*jsonpath.ListNode); is {
+			nodes = append(nodes, list.Nodes...)
+		}
+	}
+	return nodes, ""
+}
+
+func parseJSONPath(path string) (parser *jsonpath.Parser, err error) {
+	defer func() {
+		if recover() != nil {
+			parser, err = nil, errJSONPath
+		}
+	}()
+	return jsonpath.Parse("binding", path)
+}
+
+// eventFields are those of an event (pkg/template/event.go); client-go finds them by
+// their names in Go too.
+var eventFields = []string{"body", "header", "extensions", "context", "Body", "Header", "Extensions", "Context"}
+
+// errJSONPath stands for a panic of the parser.
+var errJSONPath = errors.New("client-go cannot parse it")
+
+// impossible says why no event ever has what a path leads to, "" where one may.
+func impossible(nodes []jsonpath.Node) string {
+	root, is := fieldOf(nodes, 0)
+	if !is {
+		return "" // a filter, or a search at any depth
+	}
+	next, named := fieldOf(nodes, 1)
+	switch {
+	case !slices.Contains(eventFields, root):
+		return fmt.Sprintf("events have body, header, extensions and context, and no %q", root)
+	case strings.EqualFold(root, "context") && named && next != "eventID" && next != "EventID":
+		return "the context of an event is its eventID and nothing else"
+	case strings.EqualFold(root, "header") && named && next != textproto.CanonicalMIMEHeaderKey(next):
+		return "the header is called " + textproto.CanonicalMIMEHeaderKey(next) +
+			" there, and only header.NAME may be of any case"
+	}
+	return ""
+}
+
+func fieldOf(nodes []jsonpath.Node, at int) (string, bool) {
+	if at >= len(nodes) {
+		return "", false
+	}
+	field, is := nodes[at].(*jsonpath.FieldNode)
+	if !is {
+		return "", false
+	}
+	return field.Value, true
+}
+
+// headerAsWritten is an expression as Triggers looks it up: header.x-y is header.X-Y.
+func headerAsWritten(e expression.Expression) expression.Expression {
+	if name, is := strings.CutPrefix(e.Inner, "header."); is {
+		e.Inner = "header." + textproto.CanonicalMIMEHeaderKey(name)
+	}
+	return e
+}

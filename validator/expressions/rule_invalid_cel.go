@@ -1,0 +1,100 @@
+package expressions
+
+import (
+	"context"
+	"regexp"
+
+	"github.com/google/cel-go/cel"
+	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
+	triggerscel "github.com/tektoncd/triggers/pkg/interceptors/cel"
+
+	"github.com/tekgate/tekgate/validator/rule"
+	"github.com/tekgate/tekgate/validator/walk"
+)
+
+var invalidCELRule = &rule.Rule{
+	ID:       "invalid-cel",
+	Severity: rule.Error,
+	Kinds:    rule.WithTriggers,
+	Doc: `Finds filters and overlays of the ` + "`cel`" + ` ClusterInterceptor that can never work: those
+that do not compile, filters whose result is not a boolean, and overlays whose key or
+result Triggers cannot put into the extensions.
+
+Tekton checks none of it when the object is created. It answers 202 to every event and
+drops it, and only the log of the interceptors' Pod tells why.
+
+Expressions are compiled in the environment of Triggers v0.37.0
+(pkg/interceptors/cel): body, header, extensions and requestURL, with Triggers' own
+functions. A result whose type only an event decides passes.`,
+	Check: checkInvalidCEL,
+}
+
+func checkInvalidCEL(_ context.Context, p *rule.Pass) {
+	for _, in := range celInterceptorsIn(p) {
+		for _, text := range celTextsOf(in) {
+			checkCEL(p, in, text)
+		}
+	}
+}
+
+func checkCEL(p *rule.Pass, in walk.Interceptor, text celText) {
+	what, path := "the filter", text.Path
+	if !text.Filter {
+		what, path = "the expression of the overlay", text.Path+".expression"
+		if problem := overlayKeyProblem(text.Key); problem != "" {
+			p.Report(text.Path+".key",
+				"Triggers cannot set an overlay's key %q (%s), so no event passes %s: name a field of the extensions, such as short_sha",
+				text.Key, problem, in.Unit)
+		}
+	}
+	ast, problem := compileCEL(p, text.Value)
+	switch {
+	case problem != "":
+		p.Report(path, "%s does not compile, so no event passes %s: %s", what, in.Unit, problem)
+	case ast == nil:
+	case text.Filter && !hasCELType(ast.OutputType(), cel.BoolType, cel.DynType):
+		p.Report(path,
+			"the filter is of type %s, and only true lets an event pass %s: compare it with something",
+			ast.OutputType(), in.Unit)
+	case !text.Filter && hasCELType(ast.OutputType(), cel.UintType, cel.TimestampType, cel.DurationType, cel.NullType):
+		p.Report(path,
+			"the overlay is of type %s, which Triggers cannot write as JSON, so no event passes %s: make a string of it",
+			ast.OutputType(), in.Unit)
+	}
+}
+
+func hasCELType(have *cel.Type, types ...*cel.Type) bool {
+	for _, t := range types {
+		if have.IsExactType(t) {
+			return true
+		}
+	}
+	return false
+}
+
+// plainKey matches keys that need no asking.
+var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*$`)
+
+// overlayKeyProblem asks Triggers' own interceptor to set a key.
+func overlayKeyProblem(key string) (problem string) {
+	if plainKey.MatchString(key) {
+		return ""
+	}
+	defer func() {
+		if recover() != nil {
+			problem = "it panics"
+		}
+	}()
+	response := triggerscel.NewInterceptor(nil).Process(context.Background(), &v1beta1.InterceptorRequest{
+		Body:              "{}",
+		Context:           &v1beta1.TriggerContext{TriggerID: "namespaces/default/triggers/any"},
+		InterceptorParams: map[string]any{"overlays": []any{map[string]any{"key": key, "expression": "'x'"}}},
+	})
+	if response.Continue {
+		return ""
+	}
+	return keyProblem.ReplaceAllString(response.Status.Message, "")
+}
+
+// keyProblem is what Triggers puts before a problem of a key.
+var keyProblem = regexp.MustCompile(`(?s)^failed to sjson for key .*': `)

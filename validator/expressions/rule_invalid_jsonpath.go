@@ -1,0 +1,44 @@
+package expressions
+
+import (
+	"context"
+	"slices"
+
+	"github.com/tekgate/tekgate/internal/expression"
+	"github.com/tekgate/tekgate/validator/rule"
+)
+
+// kindsWithBindings are the kinds in which values of bindings stand.
+var kindsWithBindings = slices.Concat(rule.Bindings, rule.WithTriggers)
+
+var invalidJSONPathRule = &rule.Rule{
+	ID:       "invalid-jsonpath",
+	Severity: rule.Error,
+	Kinds:    kindsWithBindings,
+	Doc: `Finds values of bindings in which what stands in ` + "`$(…)`" + ` is no JSONPath, in
+TriggerBindings, ClusterTriggerBindings and in the bindings that a trigger writes out.
+
+Tekton checks it when an event comes: the event is dropped, and its sender has got a 202
+before. Where the TriggerTemplate has a default for the param, that is taken for every
+event, and nothing is logged at all.
+
+The path is parsed by client-go, in the form that Triggers v0.37.0 gives it
+(pkg/template/jsonpath.go): a.b, .a.b, {a.b} or {.a.b}.`,
+	Check: checkInvalidJSONPath,
+}
+
+func checkInvalidJSONPath(_ context.Context, p *rule.Pass) {
+	for _, bound := range bindingValuesIn(p) {
+		value, _ := bound.Value.(string)
+		for _, e := range expression.Bound(value) {
+			if !e.Closed {
+				continue
+			}
+			if _, problem := bindingPath(headerAsWritten(e)); problem != "" {
+				p.Report(bound.Path,
+					"param %q has %s, which is no JSONPath, so Triggers drops every event or takes the default: %s",
+					bound.Name, e.Text, problem)
+			}
+		}
+	}
+}

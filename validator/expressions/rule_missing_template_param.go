@@ -1,0 +1,72 @@
+package expressions
+
+import (
+	"context"
+
+	"github.com/tekgate/tekgate/internal/suggest"
+	"github.com/tekgate/tekgate/validator/rule"
+)
+
+var missingTemplateParamRule = &rule.Rule{
+	ID:       "missing-template-param",
+	Severity: rule.Error,
+	Others:   true,
+	Kinds:    rule.WithTriggers,
+	Doc: `Finds params of a trigger's TriggerTemplate that have no default and that none of the
+trigger's bindings gives a value.
+
+Triggers does not mind: the object that it creates then holds ` + "`$(tt.params.x)`" + ` as it stands,
+in a script, an image reference or a branch's name (pkg/template/resource.go of v0.37.0).
+
+A param that the template declares and does not use passes, and so does a trigger one
+of whose bindings is not known.`,
+	Check: checkMissingTemplateParam,
+}
+
+func checkMissingTemplateParam(ctx context.Context, p *rule.Pass) {
+	for _, t := range boundTriggersIn(ctx, p) {
+		if t.Template == nil || !t.Complete {
+			continue
+		}
+		used := t.Template.used()
+		for _, declared := range t.Template.params() {
+			if declared.Value != nil || !used[declared.Name] || t.binds(declared.Name) {
+				continue
+			}
+			p.Report(t.Path+".bindings",
+				"%s gives no value to param %q of %s, which has no default, so $(tt.params.%s) stays as it stands: %s",
+				t.Unit, declared.Name, t.Template.Unit, declared.Name, t.remedy(declared.Name))
+		}
+	}
+}
+
+// remedy looks for a bound param that may have been meant.
+func (b boundTrigger) remedy(name string) string {
+	var others []string
+	for _, bound := range b.Bound {
+		if !b.Template.declares(bound.Name) {
+			others = append(others, bound.Name)
+		}
+	}
+	return meantOrElse(suggest.Closest(name, others), "bind it, or give it a default")
+}
+
+func (b boundTrigger) binds(name string) bool {
+	for _, bound := range b.Bound {
+		if bound.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// used returns the names of the params that the template's resources use.
+func (t paramTemplate) used() map[string]bool {
+	used := map[string]bool{}
+	for _, text := range t.texts() {
+		for _, name := range templateParamsOf(text.Value) {
+			used[name] = true
+		}
+	}
+	return used
+}

@@ -1,0 +1,116 @@
+package expressions
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/tekgate/tekgate/internal/expression"
+	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/validator/rule"
+)
+
+var unterminatedExpressionRule = &rule.Rule{
+	ID:       "unterminated-expression",
+	Severity: rule.Error,
+	Kinds:    slices.Concat(kindsWithBindings, rule.TriggerTemplates, rule.WithSteps),
+	Doc: `Finds expressions whose parenthesis is not closed: any ` + "`$(`" + ` in the value of a binding,
+and ` + "`$(tt.params.x`" + ` or ` + "`$(params.x`" + ` in TriggerTemplates, Tasks, Pipelines, StepActions and
+runs, where x is a param that is declared there; and Pipelines' own variables, such as
+` + "`$(context.taskRun.name`, `$(workspaces.source.path`, `$(results.x.path`, `$(tasks.a.results.b`" + `.
+
+Nothing replaces such an expression, and it reaches a script, an image reference or a
+label as it stands. Tekton's own check of bindings sees it only where another
+expression follows (tektoncd/triggers v0.37.0,
+pkg/apis/triggers/v1beta1/trigger_binding_validation.go).
+
+A shell's own ` + "`$(command`" + ` passes, and so do descriptions.`,
+	Check: checkUnterminatedExpression,
+}
+
+func checkUnterminatedExpression(_ context.Context, p *rule.Pass) {
+	for _, bound := range bindingValuesIn(p) {
+		value, _ := bound.Value.(string)
+		for _, e := range expression.Bound(value) {
+			if !e.Closed {
+				p.Report(bound.Path,
+					"param %q has %s without its closing parenthesis, so it reaches the template as it stands: close it",
+					bound.Name, clipExpression(e.Text))
+			}
+		}
+	}
+	for _, t := range templatesIn(p) {
+		reportUnterminated(p, t.texts(), "tt.params", t.names)
+	}
+	if p.Kind.Group == rule.TektonGroup {
+		texts := specExpressions(p)
+		reportUnterminated(p, texts, "params", func() []string { return declaredParams(p.Object["spec"]) })
+		for _, root := range []string{"context", "workspaces", "results", "tasks", "steps"} {
+			reportUnterminated(p, texts, root, func() []string { return nil })
+		}
+	}
+}
+
+// pipelinesVariable matches what Pipelines knows besides params, and no shell does: the rest of
+// it would have to be the name of a command.
+var pipelinesVariable = regexp.MustCompile(`^(?:context\.(?:taskRun|pipelineRun|task|pipeline|pipelineTask)\.[A-Za-z-]+|workspaces\.[\w-]+\.(?:path|bound|claim|volume)|` +
+	`results\.[\w-]+\.path|tasks\.[\w-]+\.(?:results\..+|status|reason)|steps\.[\w-]+\.results\..+)$`)
+
+func reportUnterminated(p *rule.Pass, texts []rule.Text, root string, names func() []string) {
+	for _, t := range texts {
+		if isProseField(t.Path) {
+			continue
+		}
+		for _, e := range expression.Named(t.Value, root, "inputs."+root) {
+			if e.Closed {
+				continue
+			}
+			name := nameBelow(e, root)
+			if pipelinesVariable.MatchString(e.Inner) || name != "" && slices.Contains(names(), name) {
+				p.Report(t.Path, "%s lacks its closing parenthesis, so nothing replaces it: write %s)", e.Text, e.Text)
+			}
+		}
+	}
+}
+
+// nameBelow is what an expression refers to below a root, in either form.
+func nameBelow(e expression.Expression, root string) string {
+	if root == "params" {
+		return nameOfParam(e)
+	}
+	if len(e.Inner) <= len(root)+1 {
+		return ""
+	}
+	return e.Inner[len(root)+1:]
+}
+
+// declaredParams returns the names of all params that something declares or gives, at
+// any depth of a specification.
+func declaredParams(value any) []string {
+	var r object.Reader
+	var names []string
+	switch v := value.(type) {
+	case []any:
+		for _, item := range v {
+			names = append(names, declaredParams(item)...)
+		}
+	case map[string]any:
+		for _, p := range r.FieldsList(v, "params") {
+			names = append(names, r.Text(p, "name"))
+		}
+		for _, item := range v {
+			names = append(names, declaredParams(item)...)
+		}
+	}
+	return names
+}
+
+// clipExpression shortens a text for a message.
+func clipExpression(text string) string {
+	const most = 60
+	if runes := []rune(text); len(runes) > most {
+		return fmt.Sprintf("%s…", string(runes[:most]))
+	}
+	return text
+}

@@ -1,0 +1,69 @@
+package validator
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tekgate/tekgate/validator/rule"
+)
+
+// memory asks a Cluster for nothing twice while one object is judged.
+type memory struct {
+	cluster rule.Cluster
+	answers map[any]any
+}
+
+func remember(c rule.Cluster) *memory {
+	if c == nil {
+		c = rule.Nowhere{}
+	}
+	return &memory{c, map[any]any{}}
+}
+
+type answer[T any] struct {
+	value T
+	err   error
+}
+
+func recall[T any](m *memory, question any, ask func() (T, error)) (T, error) {
+	if known, ok := m.answers[question].(answer[T]); ok {
+		return known.value, known.err
+	}
+	value, err := ask()
+	m.answers[question] = answer[T]{value, err}
+	return value, err
+}
+
+func (m *memory) Names(ctx context.Context, kind schema.GroupKind, namespace string) ([]string, error) {
+	type names struct {
+		kind      schema.GroupKind
+		namespace string
+	}
+	return recall(m, names{kind, namespace}, func() ([]string, error) { return m.cluster.Names(ctx, kind, namespace) })
+}
+
+func (m *memory) Get(ctx context.Context, kind schema.GroupKind, namespace, name string) (map[string]any, error) {
+	type get struct {
+		kind            schema.GroupKind
+		namespace, name string
+	}
+	return recall(m, get{kind, namespace, name}, func() (map[string]any, error) {
+		return m.cluster.Get(ctx, kind, namespace, name)
+	})
+}
+
+func (m *memory) Keys(ctx context.Context, namespace, secret string) ([]string, error) {
+	type keys struct{ namespace, secret string }
+	return recall(m, keys{namespace, secret}, func() ([]string, error) {
+		return m.cluster.Keys(ctx, namespace, secret)
+	})
+}
+
+func (m *memory) May(ctx context.Context, who rule.Account, access rule.Access) (bool, error) {
+	type may struct {
+		who    rule.Account
+		access rule.Access
+	}
+	return recall(m, may{who, access}, func() (bool, error) { return m.cluster.May(ctx, who, access) })
+}

@@ -1,0 +1,140 @@
+package pipelines
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tekgate/tekgate/internal/golden"
+	"github.com/tekgate/tekgate/internal/object"
+)
+
+// disturbances are put behind the texts of steps: what Tekton refuses there, what it
+// takes, and what only looks like either.
+var disturbances = []string{
+	"$(params.args[0])", "$(params.args[*])", "$(params.array-to-concat)", "$(params.array-to-echo[*])",
+	"$(params.nowhere)", "$(params.nowhere[*])", `$(params["nowhere"])`, "$(params.a.b.c)", "$(params.image",
+	"$(params.)",
+	"$(params\n.nowhere)", "$$(params.nowhere)", "$(date $(params.nowhere))", "$(date)", "$(params.nowhere $(date)",
+	"$(context.task.nowhere)", "$(context.taskRun.name)", "$(context.taskRun[\"nowhere\"])",
+	"$(context.pipelineRun.uid)",
+	"$(results.nowhere.path)", "$(step.results.nowhere.path)", "$(steps.a.results.b)", "$(workspaces.nowhere.path)",
+	"$(tasks.nowhere.results.x)", "$(finally.nowhere.results.x)", "$(inputs.params.nowhere)",
+}
+
+// TestTektonPasses holds that Tekton's whole validation finds nothing either where the
+// shorter one passes, in the examples of its own people and in what becomes of them when
+// one text of a step is disturbed.
+func TestTektonPasses(t *testing.T) {
+	passes, fails, next := 0, 0, 0
+	for _, example := range golden.Examples(t, "github.com/tektoncd/pipeline") {
+		fields, err := object.Decode(example.JSON)
+		if err != nil {
+			continue
+		}
+		version, _ := fields["apiVersion"].(string)
+		kind, _ := fields["kind"].(string)
+		empty, known := tektonTypes[schema.FromAPIVersionAndKind(version, kind)]
+		if !known {
+			continue
+		}
+		compare := func() {
+			passed, found := bothWays(t, fields, empty)
+			switch {
+			case passed && len(found) > 0:
+				t.Fatalf("%s, document %d, passes, and Tekton finds %q in %v",
+					example.File, example.Index, found, fields)
+			case passed:
+				passes++
+			case len(found) > 0:
+				fails++
+			}
+		}
+		compare()
+		eachStepText(fields, false, func(put func(string), was string) {
+			put(was + disturbances[next%len(disturbances)])
+			next++
+			compare()
+			put(was)
+		})
+	}
+	if passes < 300 || fails < 300 {
+		t.Errorf("%d pass and %d fail: that proves too little", passes, fails)
+	}
+	t.Logf("%d pass, %d fail", passes, fails)
+}
+
+// bothWays tells whether the shorter validation passes, and what the whole one finds.
+func bothWays(t *testing.T, fields map[string]any, empty func() tektonObject) (bool, []string) {
+	t.Helper()
+	ctx := tektonContext(t.Context())
+	raw, ok := tektonRaw(tektonSampled(fields, "", nil).(map[string]any))
+	if !ok {
+		t.Fatal("it cannot be written")
+	}
+	into, passed := empty(), false
+	if tektonDecode(raw, into) == nil {
+		into.SetDefaults(ctx)
+		passed, _ = tektonPasses(ctx, into)
+	}
+	return passed, tektonWhole(ctx, raw, empty())
+}
+
+// eachStepText visits all texts within lists of steps, in the order of their keys.
+func eachStepText(value any, within bool, visit func(put func(string), was string)) {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			if text, is := v[key].(string); is && within {
+				visit(func(s string) { v[key] = s }, text)
+				continue
+			}
+			eachStepText(v[key], within || key == "steps", visit)
+		}
+	case []any:
+		for i := range v {
+			if text, is := v[i].(string); is && within {
+				visit(func(s string) { v[i] = s }, text)
+				continue
+			}
+			eachStepText(v[i], within, visit)
+		}
+	}
+}
+
+// TestTektonPassesPlain holds that the shorter validation does pass where it is meant to,
+// each time for one reason why it might not.
+func TestTektonPassesPlain(t *testing.T) {
+	const task = `{"apiVersion":"tekton.dev/v1","kind":"Task","metadata":{"name":"a"},"spec":{"params":[{"name":"p"%s}],"results":[{"name":"r"}],%s"steps":[{"name":"s","image":"i:1","script":%q%s}]}}`
+	for _, c := range []struct {
+		name, param, spec, script, step string
+		want                            bool
+	}{
+		{"no reference", "", "", "date", "", true},
+		{"what is declared", "", "", "$(params.p) $(results.r.path) $(context.task.name) $(workspaces.w.path) $(date)",
+			"", true},
+		{"a param that is not", "", "", "$(params.q)", "", false},
+		{"a result that is not", "", "", "$(results.q.path)", "", false},
+		{"a list", `,"type":"array"`, "", "$(params.p[0])", `,"args":["$(params.p[*])"]`, true},
+		{"a list within a word", `,"type":"array"`, "", "", `,"args":["-$(params.p[*])"]`, false},
+		{"a list within a text", `,"type":"array"`, "", "$(params.p)", "", false},
+		{"an object", `,"type":"object","properties":{"k":{}}`, "", "", "", false},
+		{"a stepTemplate", "", `"stepTemplate":{"workingDir":"/"},`, "", "", false},
+		{"a step that is refused", "", "", "x", `,"command":["x"]`, false},
+		{"a mount beside a workspace", "", `"workspaces":[{"name":"w"}],`, "",
+			`,"volumeMounts":[{"name":"v","mountPath":"/workspace/w"}]`, false},
+	} {
+		fields, err := object.Decode(fmt.Appendf(nil, task, c.param, c.spec, c.script, c.step))
+		if err != nil {
+			t.Fatal(err)
+		}
+		passed, found := bothWays(t, fields, tektonTypes[schema.FromAPIVersionAndKind("tekton.dev/v1", "Task")])
+		if passed != c.want {
+			t.Errorf("%s: it passes: %v, and Tekton finds %s", c.name, passed, strings.Join(found, "; "))
+		}
+	}
+}

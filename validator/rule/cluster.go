@@ -1,0 +1,75 @@
+package rule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// ErrUnknown says that whoever was asked can never tell: a folder knows no Secrets,
+// and the admission server may not read them.
+var ErrUnknown = errors.New("this cannot be known here")
+
+// Cluster tells what else there is, in a cluster or in what stands for it.
+//
+// The admission server asks the API server and not a cache, which could lag behind a
+// binding that was created a moment ago; objects of Triggers are created rarely enough
+// for that.
+type Cluster interface {
+	// Names returns the names of all objects of a kind in a namespace, or in the
+	// cluster for a kind that has no namespaces; then namespace is "".
+	Names(ctx context.Context, kind schema.GroupKind, namespace string) ([]string, error)
+	// Get returns an object as decoded JSON, or nil where there is none. Of a
+	// Secret it returns no values.
+	Get(ctx context.Context, kind schema.GroupKind, namespace, name string) (map[string]any, error)
+	// Keys returns the keys of a Secret, or nil where there is none.
+	Keys(ctx context.Context, namespace, secret string) ([]string, error)
+	// May tells whether a ServiceAccount may do something.
+	May(ctx context.Context, who Account, access Access) (bool, error)
+}
+
+// Account is a ServiceAccount.
+type Account struct{ Namespace, Name string }
+
+// Access is something that a ServiceAccount may be allowed to do.
+type Access struct {
+	Verb      string // create, impersonate, …
+	Group     string
+	Resource  string // in the plural: taskruns
+	Namespace string // "" for a cluster's
+	Name      string // "" for any
+}
+
+// Registry asks the registry of an image.
+type Registry interface {
+	// Exists tells whether an image reference can be resolved.
+	Exists(ctx context.Context, reference string) (bool, error)
+}
+
+// String names an access as people do: create taskruns.tekton.dev in "ci".
+func (a Access) String() string {
+	text := a.Verb + " " + strings.TrimSuffix(a.Resource+"."+a.Group, ".")
+	if a.Name != "" {
+		text += " " + strconv.Quote(a.Name)
+	}
+	if a.Namespace == "" {
+		return text + " in the cluster"
+	}
+	return fmt.Sprintf("%s in %q", text, a.Namespace)
+}
+
+// Nowhere is a Cluster of which nothing is known.
+type Nowhere struct{}
+
+func (Nowhere) Names(context.Context, schema.GroupKind, string) ([]string, error) {
+	return nil, ErrUnknown
+}
+func (Nowhere) Get(context.Context, schema.GroupKind, string, string) (map[string]any, error) {
+	return nil, ErrUnknown
+}
+func (Nowhere) Keys(context.Context, string, string) ([]string, error) { return nil, ErrUnknown }
+func (Nowhere) May(context.Context, Account, Access) (bool, error)     { return false, ErrUnknown }

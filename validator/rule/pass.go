@@ -1,0 +1,113 @@
+package rule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Pass is an object that rules judge one after the other: what a rule knows of it, and
+// how the rule reports. Rules must not change the exported fields.
+type Pass struct {
+	Object    map[string]any // decoded JSON, numbers as json.Number
+	Kind      schema.GroupVersionKind
+	Namespace string // "" for a cluster-scoped object, or if it is unknown
+	Cluster   Cluster
+	Registry  Registry         // for rules that are Online
+	Offline   bool             // whether nothing else judges the object: Tekton's own webhook does not see it
+	Now       func() time.Time // the clock
+	Policies  []any            // pointers to the groups' policies, see PolicyOf
+
+	// Template is the TriggerTemplate that is to create this object, nil for an
+	// object of its own. For a template within a trigger it has only the spec. The
+	// object's texts may hold $(tt.params.…) then.
+	Template map[string]any
+
+	at      string         // prefix of each path: "" or "spec.resourcetemplates[0]."
+	walked  map[string]any // results of walks over the object, see once
+	rule    *Rule          // the one that judges now
+	mode    Mode           // what becomes of its findings
+	found   []*Finding
+	unknown []string
+}
+
+// Judge lets one rule judge the object. It returns the findings, and one line for each
+// thing that the rule could not find out.
+func (p *Pass) Judge(ctx context.Context, r *Rule, mode Mode) (found []*Finding, unknown []string) {
+	if p.walked == nil {
+		p.walked = map[string]any{}
+	}
+	p.rule, p.mode, p.found, p.unknown = r, mode, nil, nil
+	r.Check(ctx, p)
+	return p.found, p.unknown
+}
+
+// At returns the pass of an object that stands at a path within this one's object.
+// The caller sets the fields that describe the object.
+func (p *Pass) At(path string) *Pass {
+	inner := *p
+	inner.at, inner.walked = path+".", nil
+	return &inner
+}
+
+// Report adds a finding. The message is one line without the rule's id and without
+// a period at its end: what is wrong, why it matters, how to mend it. Less than 240
+// bytes are best, since the API server may cut what is longer.
+func (p *Pass) Report(path, format string, args ...any) *Finding {
+	finding := &Finding{
+		Rule: p.rule.ID, Severity: p.rule.Severity, Mode: p.mode, Others: p.rule.Others,
+		Path: p.at + path, Message: oneLine(fmt.Sprintf(format, args...)),
+	}
+	p.found = append(p.found, finding)
+	return finding
+}
+
+// Unknown adds what could not be found out. ErrUnknown is not reported, since nobody
+// can do anything about it.
+func (p *Pass) Unknown(path, what string, err error) {
+	if !errors.Is(err, ErrUnknown) {
+		p.unknown = append(p.unknown, oneLine(fmt.Sprintf("%s was not checked: %s failed: %v", p.at+path, what, err)))
+	}
+}
+
+// oneLine joins the lines of a text, since an admission warning of two lines never
+// reaches its user.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// Mend adds edits that certainly mend the finding: they can be applied without review.
+func (p *Pass) Mend(finding *Finding, edits ...Edit) {
+	for _, edit := range edits {
+		edit.Path = p.at + edit.Path
+		finding.Fix = append(finding.Fix, edit)
+	}
+}
+
+// PolicyOf returns the policy of type T: the lists and limits that a group of rules
+// holds objects to. It is empty where nothing is configured.
+func PolicyOf[T any](p *Pass) *T {
+	for _, policy := range p.Policies {
+		if own, is := policy.(*T); is {
+			return own
+		}
+	}
+	return new(T)
+}
+
+// Once returns the result of a walk over the object of a pass. Many rules need the same
+// result, so it is kept until the object has been judged, and must not be changed.
+func Once[T any](p *Pass, name string, walk func() []T) []T {
+	if p.walked == nil { // a pass that a rule made for itself
+		return walk()
+	}
+	if known, ok := p.walked[name].([]T); ok {
+		return known
+	}
+	found := slices.Clip(walk())
+	p.walked[name] = found
+	return found
+}

@@ -1,0 +1,99 @@
+// Package rule defines what a rule is, what it knows while it judges an object, and
+// what it reports.
+//
+// It is what every group of rules needs, and imports none of them.
+package rule
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Rule is one thing that Tekgate finds fault with.
+type Rule struct {
+	ID       string                    // as in messages, the configuration and testdata
+	Severity Severity                  // how bad a finding is by itself
+	Doc      string                    // Markdown for RULES.md: what it finds, why, and what it lets pass
+	Kinds    []schema.GroupVersionKind // every served version by name
+
+	// OptIn rules are off unless the configuration switches them on: they hold
+	// objects to a policy that only some houses have.
+	OptIn bool
+	// Refuses rules enforce though their findings are warnings: the object works,
+	// and does what Tekgate is there to keep from happening unnoticed.
+	Refuses bool
+	// Others says that findings depend on other objects, which may come later.
+	// Such rules warn where nothing else is configured.
+	Others bool
+	// Online rules ask a registry. Admission never does.
+	Online bool
+	// Since is the release of Tekton Pipelines, such as v0.46.0, from which on findings
+	// are true. Where an older one is installed, admission does not ask the rule unless
+	// the configuration names it: what it finds works there still. "" is for all.
+	Since string
+
+	// Check reports all that it finds. An object whose JSON is not of the expected
+	// shape it judges as far as it can: Tekton will say the rest.
+	Check func(ctx context.Context, p *Pass)
+}
+
+// Handles tells whether the rule is for a kind.
+func (r *Rule) Handles(kind schema.GroupVersionKind) bool { return slices.Contains(r.Kinds, kind) }
+
+// Severity says how bad a finding is.
+type Severity string
+
+// The severities. An error is something that cannot work as it is meant, or that is
+// dangerous; a warning works, and has cost others much; a hint is good to know.
+const (
+	Error   Severity = "error"
+	Warning Severity = "warning"
+	Info    Severity = "info"
+)
+
+// Mode says what becomes of a rule's findings at admission.
+type Mode string
+
+// The modes of a rule.
+const (
+	Enforce Mode = "enforce" // the object is refused
+	Warn    Mode = "warn"    // the object is accepted, and its user is warned
+	Audit   Mode = "audit"   // the object is accepted, and an Event and the audit log tell of it
+	Off     Mode = "off"     // the rule is not asked
+)
+
+// UnmarshalJSON takes false for off, since that is what YAML makes of `mode: off`
+// without quotes.
+func (m *Mode) UnmarshalJSON(raw []byte) error {
+	if string(raw) == "false" {
+		*m = Off
+		return nil
+	}
+	return json.Unmarshal(raw, (*string)(m))
+}
+
+func (m Mode) Validate(path string) error {
+	if slices.Contains([]Mode{Enforce, Warn, Audit, Off}, m) {
+		return nil
+	}
+	return fmt.Errorf("%s: %q is not a mode: write enforce, warn, audit or off", path, string(m))
+}
+
+// DefaultMode is what holds where nothing is configured.
+func (r *Rule) DefaultMode() Mode {
+	switch {
+	case r.OptIn:
+		return Off
+	case r.Refuses:
+		return Enforce
+	case r.Severity == Info:
+		return Audit
+	case r.Severity == Warning || r.Others:
+		return Warn
+	}
+	return Enforce
+}
