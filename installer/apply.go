@@ -58,7 +58,10 @@ func (c *Cluster) Apply(ctx context.Context, plan *Plan, options Options, report
 	r := &run{Cluster: c, plan: plan, options: options, report: report, done: ssa.NewChangeSet()}
 	todo := plan.Stages
 	if len(plan.Prune) > 0 {
-		todo = append(slices.Clone(todo), Stage{ID: StagePrune, Doc: "removing what this release no longer has", Objects: plan.Prune})
+		todo = append(
+			slices.Clone(todo),
+			Stage{ID: StagePrune, Doc: "removing what this release no longer has", Objects: plan.Prune},
+		)
 	}
 	for i, stage := range todo {
 		report.Stage(i+1, len(todo), stage)
@@ -108,7 +111,12 @@ func (r *run) stage(ctx context.Context, stage Stage) error {
 }
 
 func (r *run) say(obj *unstructured.Unstructured, action ssa.Action) {
-	entry := ssa.ChangeSetEntry{ObjMetadata: object.UnstructuredToObjMetadata(obj), GroupVersion: obj.GroupVersionKind().Version, Subject: kube.Name(obj), Action: action}
+	entry := ssa.ChangeSetEntry{
+		ObjMetadata:  object.UnstructuredToObjMetadata(obj),
+		GroupVersion: obj.GroupVersionKind().Version,
+		Subject:      kube.Name(obj),
+		Action:       action,
+	}
 	r.done.Add(entry)
 	r.report.Changed(entry)
 }
@@ -121,10 +129,16 @@ func (r *run) begin(ctx context.Context, change *Change) error {
 		return nil
 	}
 	r.noted = true
-	unfinished := &Inventory{Versions: r.plan.Release.Versions, Time: time.Now().UTC().Truncate(time.Second), Attempted: r.plan.Release.Objects}
+	unfinished := &Inventory{
+		Versions:  r.plan.Release.Versions,
+		Time:      time.Now().UTC().Truncate(time.Second),
+		Attempted: r.plan.Release.Objects,
+	}
 	if before := r.plan.Previous; before != nil {
 		unfinished.Objects = before.Objects
-		unfinished.Attempted = append(unfinished.Attempted[:len(unfinished.Attempted):len(unfinished.Attempted)], earlierAttempts(before, r.plan.Release.Objects)...)
+		unfinished.Attempted = append(
+			unfinished.Attempted[:len(unfinished.Attempted):len(unfinished.Attempted)],
+			earlierAttempts(before, r.plan.Release.Objects)...)
 	}
 	if err := r.ensureNamespace(ctx); err != nil {
 		return err
@@ -162,14 +176,16 @@ func (r *run) ensureNamespace(ctx context.Context) error {
 // finish writes down that the apply ended well.
 func (r *run) finish(ctx context.Context) error {
 	before, release := r.plan.Previous, r.plan.Release
-	if before != nil && before.Complete && !r.noted && before.Versions == release.Versions && reflect.DeepEqual(before.Objects, release.Objects) {
+	if before != nil && before.Complete && !r.noted && before.Versions == release.Versions &&
+		reflect.DeepEqual(before.Objects, release.Objects) {
 		return nil
 	}
 	if err := r.ensureNamespace(ctx); err != nil {
 		return err
 	}
 	return WriteInventory(ctx, r.client, &Inventory{
-		Versions: release.Versions, Time: time.Now().UTC().Truncate(time.Second), Objects: release.Objects, Complete: true,
+		Versions: release.Versions, Time: time.Now().UTC().Truncate(time.Second),
+		Objects: release.Objects, Complete: true,
 	})
 }
 
@@ -195,7 +211,11 @@ func (r *run) apply(ctx context.Context, change *Change) error {
 		return true, err
 	})
 	if wait.Interrupted(err) && ctx.Err() == nil && last != nil {
-		err = fmt.Errorf("%w: the webhook's server did not answer for %s; see which Pods its Service lacks", last, limit)
+		err = fmt.Errorf(
+			"%w: the webhook's server did not answer for %s; see which Pods its Service lacks",
+			last,
+			limit,
+		)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", kube.Name(change.Desired), err)
@@ -279,5 +299,6 @@ func (r *run) prune(ctx context.Context, stage Stage) error {
 // with nothing but a name, such as an empty ConfigMap, has no field owners.
 func mayPrune(current *unstructured.Unstructured) bool {
 	entries := current.GetManagedFields()
-	return len(entries) == 0 || slices.ContainsFunc(entries, func(e metav1.ManagedFieldsEntry) bool { return e.Manager == FieldManager })
+	return len(entries) == 0 ||
+		slices.ContainsFunc(entries, func(e metav1.ManagedFieldsEntry) bool { return e.Manager == FieldManager })
 }

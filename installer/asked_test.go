@@ -43,7 +43,9 @@ func answerForTekgate(obj *unstructured.Unstructured) *admissionv1.AdmissionResp
 	switch _, probed := obj.GetAnnotations()["tekgate.dev/probe"]; {
 	case obj.GetKind() == "TaskRun" && probed:
 		kind := admissionv1.PatchTypeJSONPatch
-		answer.PatchType, answer.Patch = &kind, []byte(`[{"op":"add","path":"/metadata/annotations/tekgate.dev~1mutated","value":"{\"config\":\"played\"}"}]`)
+		answer.PatchType, answer.Patch = &kind, []byte(
+			`[{"op":"add","path":"/metadata/annotations/tekgate.dev~1mutated","value":"{\"config\":\"played\"}"}]`,
+		)
 	case obj.GetKind() == "ConfigMap":
 		if _, has, _ := unstructured.NestedString(obj.Object, "data", "config.yaml"); !has {
 			answer.Allowed, answer.Result = false, &metav1.Status{Message: "no configuration"}

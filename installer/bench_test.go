@@ -37,7 +37,11 @@ func BenchmarkApplyUnchanged(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			k := c.Client()
-			manager := ssa.NewResourceManager(k, polling.NewStatusPoller(k, k.RESTMapper(), polling.Options{}), ssa.Owner{Field: installer.FieldManager, Group: "tekgate.dev"})
+			manager := ssa.NewResourceManager(
+				k,
+				polling.NewStatusPoller(k, k.RESTMapper(), polling.Options{}),
+				ssa.Owner{Field: installer.FieldManager, Group: "tekgate.dev"},
+			)
 			manager.SetConcurrency(concurrency)
 			for b.Loop() {
 				done, err := manager.ApplyAll(context.Background(), rel.Objects, ssa.DefaultApplyOptions())

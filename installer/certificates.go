@@ -58,7 +58,11 @@ func (c *Cluster) FindIssuer(ctx context.Context, issuer Issuer) ([]Finding, err
 // the servers' certificates, and configures the servers to use them. If issuer is not nil
 // it replaces the issuer that the requests include. host is an address at which a server
 // outside the cluster is called, in addition to its Service; "" for none.
-func UseCertManager(own, requests []*unstructured.Unstructured, issuer *Issuer, host string) ([]*unstructured.Unstructured, error) {
+func UseCertManager(
+	own, requests []*unstructured.Unstructured,
+	issuer *Issuer,
+	host string,
+) ([]*unstructured.Unstructured, error) {
 	issued := map[string]bool{} // names of Certificates
 	for _, obj := range requests {
 		if issuer != nil && obj.GetKind() == cmv1.IssuerKind {
@@ -129,7 +133,12 @@ func complete(obj *unstructured.Unstructured, certificate *cmv1.Certificate, iss
 	case host == "" || obj.GetName() != wellknown.WebhookTLS:
 		return nil
 	case net.ParseIP(host) != nil:
-		return unstructured.SetNestedStringSlice(obj.Object, append(certificate.Spec.IPAddresses, host), "spec", "ipAddresses")
+		return unstructured.SetNestedStringSlice(
+			obj.Object,
+			append(certificate.Spec.IPAddresses, host),
+			"spec",
+			"ipAddresses",
+		)
 	}
 	return unstructured.SetNestedStringSlice(obj.Object, append(certificate.Spec.DNSNames, host), "spec", "dnsNames")
 }
@@ -142,7 +151,14 @@ func addArgument(deployment *unstructured.Unstructured, argument string) error {
 	}
 	args, _ := containers[0]["args"].([]any)
 	containers[0]["args"] = append(args, argument)
-	return unstructured.SetNestedSlice(deployment.Object, []any{containers[0]}, "spec", "template", "spec", "containers")
+	return unstructured.SetNestedSlice(
+		deployment.Object,
+		[]any{containers[0]},
+		"spec",
+		"template",
+		"spec",
+		"containers",
+	)
 }
 
 // waitCertificates waits until cert-manager has issued the certificates that the changes

@@ -62,7 +62,11 @@ func serverVersion(ctx context.Context, config *rest.Config) (string, error) {
 		err = json.Unmarshal(text, &answer)
 	}
 	if err != nil {
-		return "", fmt.Errorf("connecting to the cluster at %s: %w: check that the server runs, and that --kubeconfig and --context name the right one", config.Host, reason(err))
+		return "", fmt.Errorf(
+			"connecting to the cluster at %s: %w: check that the server runs, and that --kubeconfig and --context name the right one",
+			config.Host,
+			reason(err),
+		)
 	}
 	return answer.GitVersion, nil
 }

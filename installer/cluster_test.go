@@ -25,6 +25,7 @@ import (
 
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/installer"
+	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/release"
 	"github.com/tekgate/tekgate/manifests"
@@ -136,7 +137,12 @@ func (c *target) data(namespace, name string) map[string]string {
 // merge changes an object as a person does with kubectl.
 func (c *target) merge(manager, apiVersion, kind, namespace, name, patch string) {
 	c.t.Helper()
-	err := c.Client().Patch(c.t.Context(), object(apiVersion, kind, namespace, name), client.RawPatch(types.MergePatchType, []byte(patch)), client.FieldOwner(manager))
+	err := c.Client().Patch(
+		c.t.Context(),
+		object(apiVersion, kind, namespace, name),
+		client.RawPatch(types.MergePatchType, []byte(patch)),
+		client.FieldOwner(manager),
+	)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -297,19 +303,34 @@ func (n *node) round(ctx context.Context) {
 			continue
 		}
 		replicas, _, _ := unstructured.NestedInt64(d.Object, "spec", "replicas")
-		patch := fmt.Sprintf(`{"status":{"observedGeneration":%d,"replicas":%[2]d,"updatedReplicas":%[2]d,"readyReplicas":%[2]d,"availableReplicas":%[2]d,
-			"conditions":[{"type":"Available","status":"True"},{"type":"Progressing","status":"True","reason":"NewReplicaSetAvailable"}]}}`, d.GetGeneration(), replicas)
-		_ = n.target.Client().Status().Patch(ctx, &d, client.RawPatch(types.MergePatchType, []byte(patch)), client.FieldOwner("kube-controller-manager"))
+		patch := fmt.Sprintf(
+			`{"status":{"observedGeneration":%d,"replicas":%[2]d,"updatedReplicas":%[2]d,"readyReplicas":%[2]d,"availableReplicas":%[2]d,
+			"conditions":[{"type":"Available","status":"True"},{"type":"Progressing","status":"True","reason":"NewReplicaSetAvailable"}]}}`,
+			d.GetGeneration(),
+			replicas,
+		)
+		_ = n.target.Client().Status().Patch(
+			ctx,
+			&d,
+			client.RawPatch(types.MergePatchType, []byte(patch)),
+			client.FieldOwner("kube-controller-manager"),
+		)
 	}
 	for _, kind := range []string{"MutatingWebhookConfigurationList", "ValidatingWebhookConfigurationList"} {
-		for _, w := range n.list(ctx, schema.GroupVersionKind{Group: "admissionregistration.k8s.io", Version: "v1", Kind: kind}) {
+		configurations := schema.GroupVersionKind{Group: "admissionregistration.k8s.io", Version: "v1", Kind: kind}
+		for _, w := range n.list(ctx, configurations) {
 			n.bundle(ctx, &w)
 			n.asks(ctx, &w)
 		}
 	}
-	for _, i := range n.list(ctx, schema.GroupVersionKind{Group: "triggers.tekton.dev", Version: "v1alpha1", Kind: "ClusterInterceptorList"}) {
+	for _, i := range n.list(ctx, live.ClusterInterceptor) {
 		if _, has, _ := unstructured.NestedString(i.Object, "spec", "clientConfig", "caBundle"); !has {
-			_ = n.target.Client().Patch(ctx, &i, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"clientConfig":{"caBundle":"`+authority+`"}}}`)), client.FieldOwner("interceptors"))
+			_ = n.target.Client().Patch(
+				ctx,
+				&i,
+				client.RawPatch(types.MergePatchType, []byte(`{"spec":{"clientConfig":{"caBundle":"`+authority+`"}}}`)),
+				client.FieldOwner("interceptors"),
+			)
 		}
 	}
 }
@@ -322,14 +343,26 @@ func (n *node) bundle(ctx context.Context, configuration *unstructured.Unstructu
 	var patch []map[string]any
 	for i, w := range webhooks {
 		if bundle, _, _ := unstructured.NestedString(w.(map[string]any), "clientConfig", "caBundle"); bundle == "" {
-			patch = append(patch, map[string]any{"op": "add", "path": fmt.Sprintf("/webhooks/%d/clientConfig/caBundle", i), "value": authority})
+			patch = append(
+				patch,
+				map[string]any{
+					"op":    "add",
+					"path":  fmt.Sprintf("/webhooks/%d/clientConfig/caBundle", i),
+					"value": authority,
+				},
+			)
 		}
 	}
 	if len(patch) == 0 {
 		return
 	}
 	text, _ := json.Marshal(patch)
-	_ = n.target.Client().Patch(ctx, configuration, client.RawPatch(types.JSONPatchType, text), client.FieldOwner("webhook"))
+	_ = n.target.Client().Patch(
+		ctx,
+		configuration,
+		client.RawPatch(types.JSONPatchType, text),
+		client.FieldOwner("webhook"),
+	)
 }
 
 // everything returns all objects of the server by identity, without what two
@@ -346,7 +379,11 @@ func (c *target) everything(versions bool) map[string]string {
 	for _, list := range lists {
 		gv, _ := schema.ParseGroupVersion(list.GroupVersion)
 		for _, r := range list.APIResources {
-			if !slices.Contains(r.Verbs, "list") || slices.Contains([]string{"leases", "events", "componentstatuses", "apiservices", "ipaddresses"}, r.Name) {
+			if !slices.Contains(r.Verbs, "list") ||
+				slices.Contains(
+					[]string{"leases", "events", "componentstatuses", "apiservices", "ipaddresses"},
+					r.Name,
+				) {
 				continue
 			}
 			found := &unstructured.UnstructuredList{}
@@ -357,7 +394,8 @@ func (c *target) everything(versions bool) map[string]string {
 			for i := range found.Items {
 				obj := &found.Items[i]
 				// The server's own.
-				if obj.GetNamespace() == "kube-system" || obj.GetNamespace() == "default" && obj.GetName() == "kubernetes" {
+				if obj.GetNamespace() == "kube-system" ||
+					obj.GetNamespace() == "default" && obj.GetName() == "kubernetes" {
 					continue
 				}
 				all[gv.Group+" "+obj.GetKind()+" "+obj.GetNamespace()+"/"+obj.GetName()] = essence(obj, versions)

@@ -14,7 +14,10 @@ import (
 // that only changed their version are converted. It returns the objects to
 // apply, a sentence for each that is not as it was, and one for each that the
 // server does not serve and that nothing can be done about.
-func Adapt(objects []*unstructured.Unstructured, served func(schema.GroupVersionKind) (bool, error)) (adapted []*unstructured.Unstructured, notes, refused []string, err error) {
+func Adapt(
+	objects []*unstructured.Unstructured,
+	served func(schema.GroupVersionKind) (bool, error),
+) (adapted []*unstructured.Unstructured, notes, refused []string, err error) {
 	coming := newKinds(objects)
 	for _, obj := range objects {
 		kind := obj.GroupVersionKind()
@@ -29,7 +32,10 @@ func Adapt(objects []*unstructured.Unstructured, served func(schema.GroupVersion
 		converted, note := convert(obj)
 		switch {
 		case note == "":
-			refused = append(refused, fmt.Sprintf("%s is of %s, which this server does not serve", kube.Name(obj), obj.GetAPIVersion()))
+			refused = append(
+				refused,
+				fmt.Sprintf("%s is of %s, which this server does not serve", kube.Name(obj), obj.GetAPIVersion()),
+			)
 		case converted != nil:
 			adapted = append(adapted, converted)
 			fallthrough
@@ -59,7 +65,12 @@ func convert(obj *unstructured.Unstructured) (converted *unstructured.Unstructur
 	default:
 		return nil, ""
 	}
-	return converted, fmt.Sprintf("%s is converted from %s to %s, which this server serves", kube.Name(obj), obj.GetAPIVersion(), converted.GetAPIVersion())
+	return converted, fmt.Sprintf(
+		"%s is converted from %s to %s, which this server serves",
+		kube.Name(obj),
+		obj.GetAPIVersion(),
+		converted.GetAPIVersion(),
+	)
 }
 
 // convertMetrics brings an autoscaler's metrics from v2beta1, where targets

@@ -47,7 +47,9 @@ func TestConditions(t *testing.T) {
 	}
 	check := func(when, want string) {
 		t.Helper()
-		hooks, _ := c.field("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "", "mutate.tekgate.dev", "webhooks").([]any)
+		field := c.field(
+			"admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "", "mutate.tekgate.dev", "webhooks")
+		hooks, _ := field.([]any)
 		conditions := hooks[0].(map[string]any)["matchConditions"].([]any)
 		if got := conditions[1].(map[string]any)["expression"]; got != want || len(conditions) != 2 {
 			t.Errorf("%s the conditions are %v, want %s", when, conditions, want)
@@ -88,9 +90,17 @@ func (c *target) serversWrite(expression string) {
 	c.t.Helper()
 	obj := object("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "", "mutate.tekgate.dev")
 	obj.Object["webhooks"] = []any{map[string]any{
-		"name": "runs.mutate.tekgate.dev", "matchConditions": []any{map[string]any{"name": "wanted-by-configuration", "expression": expression}},
+		"name": "runs.mutate.tekgate.dev",
+		"matchConditions": []any{
+			map[string]any{"name": "wanted-by-configuration", "expression": expression},
+		},
 	}}
-	err := c.Client().Apply(c.t.Context(), client.ApplyConfigurationFromUnstructured(obj), client.FieldOwner("tekgate-conditions"), client.ForceOwnership)
+	err := c.Client().Apply(
+		c.t.Context(),
+		client.ApplyConfigurationFromUnstructured(obj),
+		client.FieldOwner("tekgate-conditions"),
+		client.ForceOwnership,
+	)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -140,7 +140,10 @@ func compareFields(path string, released, current any, lines *[]string) {
 		}
 	}
 	if !sameValue(released, current) {
-		*lines = append(*lines, fmt.Sprintf("  %s: %s, released as %s\n", strings.TrimPrefix(path, "."), brief(current), brief(released)))
+		*lines = append(
+			*lines,
+			fmt.Sprintf("  %s: %s, released as %s\n", strings.TrimPrefix(path, "."), brief(current), brief(released)),
+		)
 	}
 }
 

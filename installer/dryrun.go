@@ -52,7 +52,10 @@ func (c *Cluster) dryRun(ctx context.Context, plan *Plan, options Options) error
 			problems = append(problems, err)
 		}
 		if change.recreate {
-			plan.Notes = append(plan.Notes, kube.Name(change.Desired)+" is deleted and made anew, since the server does not change it in place")
+			plan.Notes = append(
+				plan.Notes,
+				kube.Name(change.Desired)+" is deleted and made anew, since the server does not change it in place",
+			)
 		}
 	}
 	if len(problems) > 0 {
@@ -127,7 +130,10 @@ func (c *Cluster) ask(ctx context.Context, change *Change, coming upcoming, miss
 func (c *Cluster) patch(ctx context.Context, obj *unstructured.Unstructured, options ...client.ApplyOption) error {
 	// The server refuses an apply that carries any.
 	obj.SetManagedFields(nil)
-	return c.client.Apply(ctx, client.ApplyConfigurationFromUnstructured(obj), append(options, client.FieldOwner(FieldManager), client.ForceOwnership)...)
+	return c.client.Apply(
+		ctx,
+		client.ApplyConfigurationFromUnstructured(obj),
+		append(options, client.FieldOwner(FieldManager), client.ForceOwnership)...)
 }
 
 // equal compares two answers of the server, but for what it alone writes.
@@ -163,7 +169,8 @@ func byTekton(err error) bool {
 func renewsAdmission(changes []*Change, refused []error) bool {
 	sorter := newSorter(changes)
 	for i, change := range changes {
-		if sorter.admission[kube.Identity(change.Desired)] && refused[i] == nil && change.Action != ssa.UnchangedAction {
+		if sorter.admission[kube.Identity(change.Desired)] && refused[i] == nil &&
+			change.Action != ssa.UnchangedAction {
 			return true
 		}
 	}
@@ -187,7 +194,8 @@ func (ch *Change) judge(refused error, renewed bool, options Options) error {
 }
 
 func immutable(err error) bool {
-	return apierrors.IsInvalid(err) && (strings.Contains(err.Error(), "immutable") || strings.Contains(err.Error(), "cannot change roleRef"))
+	return apierrors.IsInvalid(err) &&
+		(strings.Contains(err.Error(), "immutable") || strings.Contains(err.Error(), "cannot change roleRef"))
 }
 
 // mayRecreate says whether an object may be deleted and made anew: a binding,

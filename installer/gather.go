@@ -49,7 +49,11 @@ func (c *Cluster) gather(ctx context.Context, release Release) (Facts, error) {
 	return facts, err
 }
 
-func (c *Cluster) gatherLive(ctx context.Context, objects []*unstructured.Unstructured, into map[string]*unstructured.Unstructured) error {
+func (c *Cluster) gatherLive(
+	ctx context.Context,
+	objects []*unstructured.Unstructured,
+	into map[string]*unstructured.Unstructured,
+) error {
 	var lock sync.Mutex
 	return forEach(ctx, len(objects), func(ctx context.Context, i int) error {
 		current, err := c.current(ctx, objects[i])
@@ -100,7 +104,10 @@ func (c *Cluster) architectures(ctx context.Context) (map[string]int, error) {
 func (c *Cluster) operators(ctx context.Context) ([]string, error) {
 	var names []string
 	for _, version := range []string{"v1alpha1", "v1beta1", "v1"} {
-		configs, err := c.List(ctx, schema.GroupVersionKind{Group: "operator.tekton.dev", Version: version, Kind: "TektonConfig"})
+		configs, err := c.List(
+			ctx,
+			schema.GroupVersionKind{Group: "operator.tekton.dev", Version: version, Kind: "TektonConfig"},
+		)
 		if err != nil {
 			return nil, ignoreForbidden(err)
 		}
@@ -213,7 +220,15 @@ func stranded(objects []*unstructured.Unstructured, current map[string]*unstruct
 			continue
 		}
 		if storage := StorageKind(was).Version; !slices.Contains(definedVersions(obj), storage) {
-			sentences = append(sentences, fmt.Sprintf("%s stores its objects as %s, which the new release (%s) does not have", kube.Name(was), storage, strings.Join(definedVersions(obj), ", ")))
+			sentences = append(
+				sentences,
+				fmt.Sprintf(
+					"%s stores its objects as %s, which the new release (%s) does not have",
+					kube.Name(was),
+					storage,
+					strings.Join(definedVersions(obj), ", "),
+				),
+			)
 		}
 	}
 	return sentences

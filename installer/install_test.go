@@ -29,13 +29,19 @@ func TestInstallTwice(t *testing.T) {
 	before := c.everything(true)
 	_, done = c.install(embedded(t), waiting)
 	if got := done.ToGroupedMap(); len(got[ssa.UnchangedAction]) != len(rel.Objects) {
-		t.Errorf("the second time left %d of %d unchanged; configured %v", len(got[ssa.UnchangedAction]), len(rel.Objects), got[ssa.ConfiguredAction])
+		t.Errorf(
+			"the second time left %d of %d unchanged; configured %v",
+			len(got[ssa.UnchangedAction]),
+			len(rel.Objects),
+			got[ssa.ConfiguredAction],
+		)
 	}
 	if changed := unlike(before, c.everything(true)); len(changed) > 0 {
 		t.Errorf("the second time wrote %v", changed)
 	}
 	inventory, err := installer.ReadInventory(t.Context(), c.Client())
-	if err != nil || !inventory.Complete || inventory.Versions != rel.Versions || len(inventory.All()) != len(rel.Objects) {
+	if err != nil || !inventory.Complete || inventory.Versions != rel.Versions ||
+		len(inventory.All()) != len(rel.Objects) {
 		t.Errorf("inventory %+v, error %v", inventory.Versions, err)
 	}
 }
@@ -81,7 +87,11 @@ func TestInterruptedGoesOn(t *testing.T) {
 		undisturbed.install(rel(t), options)
 		stops := 0
 		for at := 1; at <= 9; at++ {
-			stops += disturbed.interrupted(rel(t), options, func(cancel context.CancelFunc) installer.Reporter { return boundary{at: at, cancel: cancel} })
+			stops += disturbed.interrupted(
+				rel(t),
+				options,
+				func(cancel context.CancelFunc) installer.Reporter { return boundary{at: at, cancel: cancel} },
+			)
 		}
 		for n := 3; n <= 12; n += 3 {
 			stops += disturbed.interrupted(rel(t), options, func(cancel context.CancelFunc) installer.Reporter {
@@ -107,7 +117,11 @@ func TestInterruptedGoesOn(t *testing.T) {
 }
 
 // interrupted applies until the reporter cancels; it returns 1 if it did.
-func (c *target) interrupted(rel installer.Release, options installer.Options, report func(context.CancelFunc) installer.Reporter) int {
+func (c *target) interrupted(
+	rel installer.Release,
+	options installer.Options,
+	report func(context.CancelFunc) installer.Reporter,
+) int {
 	c.t.Helper()
 	options.Interval = often
 	plan, err := c.plan(rel, options)
@@ -134,9 +148,19 @@ func TestNothingIsWrittenWhenRefused(t *testing.T) {
 	c := start(t)
 	before := c.everything(true)
 	refusedByServer := mini("v1.0.0", "")(t)
-	refusedByServer.Objects = append(refusedByServer.Objects, parse(t, "apiVersion: v1\nkind: Service\nmetadata: {name: bad, namespace: tekton-pipelines}\nspec: {ports: [{port: 99999}]}\n")...)
+	refusedByServer.Objects = append(
+		refusedByServer.Objects,
+		parse(
+			t,
+			"apiVersion: v1\nkind: Service\nmetadata: {name: bad, namespace: tekton-pipelines}\nspec: {ports: [{port: 99999}]}\n",
+		)...)
 	unknownKind := mini("v1.0.0", "")(t)
-	unknownKind.Objects = append(unknownKind.Objects, parse(t, "apiVersion: extensions/v1beta1\nkind: Ingress\nmetadata: {name: old, namespace: tekton-pipelines}\n")...)
+	unknownKind.Objects = append(
+		unknownKind.Objects,
+		parse(
+			t,
+			"apiVersion: extensions/v1beta1\nkind: Ingress\nmetadata: {name: old, namespace: tekton-pipelines}\n",
+		)...)
 	tests := []struct {
 		name    string
 		rel     installer.Release
@@ -144,14 +168,32 @@ func TestNothingIsWrittenWhenRefused(t *testing.T) {
 		want    string
 	}{
 		{"too old for this Kubernetes", mini("v0.27.3", "")(t), atOnce, "cannot work on Kubernetes v1.3"},
-		{"a kind that is not served", unknownKind, atOnce, "Ingress/tekton-pipelines/old is of extensions/v1beta1, which this server does not serve"},
-		{"an image that the mirror lacks", mini("v1.0.0", "")(t), installer.Options{Findings: []installer.Finding{{Category: "images", Fatal: true, Sentence: "no such image"}}}, "no such image"},
-		{"an object that the server refuses", refusedByServer, atOnce, "the server would refuse part of it: Service/tekton-pipelines/bad"},
+		{
+			"a kind that is not served",
+			unknownKind,
+			atOnce,
+			"Ingress/tekton-pipelines/old is of extensions/v1beta1, which this server does not serve",
+		},
+		{
+			"an image that the mirror lacks",
+			mini("v1.0.0", "")(t),
+			installer.Options{
+				Findings: []installer.Finding{{Category: "images", Fatal: true, Sentence: "no such image"}},
+			},
+			"no such image",
+		},
+		{
+			"an object that the server refuses",
+			refusedByServer,
+			atOnce,
+			"the server would refuse part of it: Service/tekton-pipelines/bad",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := c.Plan(t.Context(), tt.rel, tt.options)
-			if err == nil || !strings.Contains(err.Error(), "nothing was changed") || !strings.Contains(err.Error(), tt.want) {
+			if err == nil || !strings.Contains(err.Error(), "nothing was changed") ||
+				!strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v lacks %q", err, tt.want)
 			}
 			if changed := unlike(before, c.everything(true)); len(changed) > 0 {
@@ -182,7 +224,10 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: half}]
 	half := connectTo(t, config)
 	before := c.everything(true)
 	_, err := half.plan(mini("v1.0.0", "")(t), atOnce)
-	for _, want := range []string{"permissions: you may not ", "create customresourcedefinitions.apiextensions.k8s.io", "patch horizontalpodautoscalers.autoscaling in tekton-pipelines", "cluster-admin"} {
+	for _, want := range []string{
+		"permissions: you may not ", "create customresourcedefinitions.apiextensions.k8s.io",
+		"patch horizontalpodautoscalers.autoscaling in tekton-pipelines", "cluster-admin",
+	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v lacks %q", err, want)
 		}
@@ -219,7 +264,11 @@ func TestInstallEveryRelease(t *testing.T) {
 			if n := len(done.ToGroupedMap()[ssa.CreatedAction]); n != len(plan.Release.Objects) {
 				t.Errorf("created %d of %d", n, len(plan.Release.Objects))
 			}
-			if _, done = c.install(assembled(t, v.pipeline, v.triggers), options); len(done.ToGroupedMap()[ssa.UnchangedAction]) != len(plan.Release.Objects) {
+			if _, done = c.install(assembled(t, v.pipeline, v.triggers), options); len(
+				done.ToGroupedMap()[ssa.UnchangedAction],
+			) != len(
+				plan.Release.Objects,
+			) {
 				t.Errorf("the second time configured %v", done.ToGroupedMap()[ssa.ConfiguredAction])
 			}
 			if got := rel.Versions; got.Pipeline != v.pipeline || got.Triggers != v.triggers {
@@ -259,8 +308,16 @@ func TestUpgradeChain(t *testing.T) {
 		noConversion(rel)
 		plan, done := c.install(rel, options)
 		actions := done.ToGroupedMap()
-		t.Logf("%s: %d created, %d configured, %d unchanged, %d deleted; kept %d keys; notes %q", v.pipeline, len(actions[ssa.CreatedAction]), len(actions[ssa.ConfiguredAction]),
-			len(actions[ssa.UnchangedAction]), len(actions[ssa.DeletedAction]), kept(plan), plan.Notes)
+		t.Logf(
+			"%s: %d created, %d configured, %d unchanged, %d deleted; kept %d keys; notes %q",
+			v.pipeline,
+			len(actions[ssa.CreatedAction]),
+			len(actions[ssa.ConfiguredAction]),
+			len(actions[ssa.UnchangedAction]),
+			len(actions[ssa.DeletedAction]),
+			kept(plan),
+			plan.Notes,
+		)
 		if i == 0 {
 			c.create("kubectl-create", usersObjects)
 			c.edit("feature-flags", `{"disable-creds-init":"true","my-own":"key"}`)
@@ -269,11 +326,22 @@ func TestUpgradeChain(t *testing.T) {
 			t.Errorf("%s: kept %d keys: %v", v.pipeline, got, plan.Merges)
 		}
 		flags, defaults := c.data("tekton-pipelines", "feature-flags"), c.data("tekton-pipelines", "config-defaults")
-		if flags["disable-creds-init"] != "true" || flags["my-own"] != "key" || defaults["default-timeout-minutes"] != "90" {
+		if flags["disable-creds-init"] != "true" || flags["my-own"] != "key" ||
+			defaults["default-timeout-minutes"] != "90" {
 			t.Errorf("%s: the user's settings are gone: %v %v", v.pipeline, flags, defaults)
 		}
-		if _, again := c.install(rel, options); len(again.ToGroupedMap()[ssa.UnchangedAction]) != len(plan.Release.Objects) {
-			t.Errorf("%s: a second time configured %v, created %v, deleted %v", v.pipeline, again.ToGroupedMap()[ssa.ConfiguredAction], again.ToGroupedMap()[ssa.CreatedAction], again.ToGroupedMap()[ssa.DeletedAction])
+		if _, again := c.install(rel, options); len(
+			again.ToGroupedMap()[ssa.UnchangedAction],
+		) != len(
+			plan.Release.Objects,
+		) {
+			t.Errorf(
+				"%s: a second time configured %v, created %v, deleted %v",
+				v.pipeline,
+				again.ToGroupedMap()[ssa.ConfiguredAction],
+				again.ToGroupedMap()[ssa.CreatedAction],
+				again.ToGroupedMap()[ssa.DeletedAction],
+			)
 		}
 	}
 	for _, obj := range parse(t, usersObjects) {

@@ -88,7 +88,11 @@ func ReadInventory(ctx context.Context, c client.Reader) (*Inventory, error) {
 	}
 	inventory, err := unpackInventory(secret)
 	if err != nil {
-		return nil, fmt.Errorf("reading the inventory, %s: %w: it is not what Tekgate wrote; delete it to go on without knowledge of the previous release", kube.Name(secret), err)
+		return nil, fmt.Errorf(
+			"reading the inventory, %s: %w: it is not what Tekgate wrote; delete it to go on without knowledge of the previous release",
+			kube.Name(secret),
+			err,
+		)
 	}
 	return inventory, nil
 }
@@ -124,7 +128,12 @@ func WriteInventory(ctx context.Context, c client.Client, inventory *Inventory) 
 	secret.Object["type"] = inventoryType
 	secret.Object["data"] = map[string]any{inventoryKey: base64.StdEncoding.EncodeToString(packed)}
 	secret.SetLabels(map[string]string{"app.kubernetes.io/part-of": "tekgate"})
-	err = c.Apply(ctx, client.ApplyConfigurationFromUnstructured(secret), client.FieldOwner(FieldManager), client.ForceOwnership)
+	err = c.Apply(
+		ctx,
+		client.ApplyConfigurationFromUnstructured(secret),
+		client.FieldOwner(FieldManager),
+		client.ForceOwnership,
+	)
 	if err != nil {
 		return fmt.Errorf("writing the inventory, %s: %w", kube.Name(secret), err)
 	}

@@ -34,7 +34,10 @@ func Load(ctx context.Context, source string, in io.Reader) ([]*unstructured.Uns
 		return nil, fmt.Errorf("reading manifest %s: %w", source, err)
 	}
 	if len(objects) == 0 {
-		return nil, fmt.Errorf("reading manifest %s: it holds no object: name a Tekton release file such as release.yaml", source)
+		return nil, fmt.Errorf(
+			"reading manifest %s: it holds no object: name a Tekton release file such as release.yaml",
+			source,
+		)
 	}
 	return objects, nil
 }
@@ -47,7 +50,13 @@ func Distinct(objects []*unstructured.Unstructured) error {
 	for _, obj := range objects {
 		id := obj.GroupVersionKind().Group + " " + kube.Name(obj)
 		if seen[id] {
-			problems = append(problems, fmt.Errorf("%s stands in the manifests twice: name each manifest once, and leave out what is embedded", kube.Name(obj)))
+			problems = append(
+				problems,
+				fmt.Errorf(
+					"%s stands in the manifests twice: name each manifest once, and leave out what is embedded",
+					kube.Name(obj),
+				),
+			)
 		}
 		seen[id] = true
 	}
@@ -104,7 +113,10 @@ func loadURL(ctx context.Context, source string) ([]*unstructured.Unstructured, 
 	client := http.Client{Timeout: 2 * time.Minute}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("%w: where that host is out of reach, leave the flag out to use the embedded release", reason(err))
+		return nil, fmt.Errorf(
+			"%w: where that host is out of reach, leave the flag out to use the embedded release",
+			reason(err),
+		)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {

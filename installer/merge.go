@@ -114,7 +114,10 @@ func keysOf(all ...map[string]string) []string {
 }
 
 // mergeConfigMap returns next with what the user changed in live.
-func mergeConfigMap(next, current *unstructured.Unstructured, bases []map[string]string) (*unstructured.Unstructured, []Merge) {
+func mergeConfigMap(
+	next, current *unstructured.Unstructured,
+	bases []map[string]string,
+) (*unstructured.Unstructured, []Merge) {
 	merged, merges := mergeData(bases, ConfigData(current), ConfigData(next))
 	for i := range merges {
 		merges[i].ConfigMap = next.GetNamespace() + "/" + next.GetName()
@@ -133,7 +136,11 @@ func mergeConfigMap(next, current *unstructured.Unstructured, bases []map[string
 // kubectl noted when it applied it; the new release, where it has the same
 // version; and last the field managers, of which those that edit a single
 // field are people.
-func mergeBases(next, current *unstructured.Unstructured, inventory *Inventory, previous []*unstructured.Unstructured) []map[string]string {
+func mergeBases(
+	next, current *unstructured.Unstructured,
+	inventory *Inventory,
+	previous []*unstructured.Unstructured,
+) []map[string]string {
 	var bases []map[string]string
 	var known []*unstructured.Unstructured
 	if inventory != nil {
@@ -150,7 +157,8 @@ func mergeBases(next, current *unstructured.Unstructured, inventory *Inventory, 
 	if applied := lastApplied(current); applied != nil {
 		return []map[string]string{ConfigData(applied)}
 	}
-	if v := VersionsOf([]*unstructured.Unstructured{next}); v != (Versions{}) && v == VersionsOf([]*unstructured.Unstructured{current}) {
+	if v := VersionsOf([]*unstructured.Unstructured{next}); v != (Versions{}) &&
+		v == VersionsOf([]*unstructured.Unstructured{current}) {
 		return []map[string]string{ConfigData(next)}
 	}
 	return []map[string]string{unedited(current)}
@@ -166,7 +174,18 @@ func lastApplied(current *unstructured.Unstructured) *unstructured.Unstructured 
 }
 
 // editors begin the names of field managers under which people change objects.
-var editors = []string{"kubectl-edit", "kubectl-patch", "kubectl-replace", "kubectl-set", "kubectl-annotate", "Mozilla", "dashboard", "k9s", "Lens", "headlamp"}
+var editors = []string{
+	"kubectl-edit",
+	"kubectl-patch",
+	"kubectl-replace",
+	"kubectl-set",
+	"kubectl-annotate",
+	"Mozilla",
+	"dashboard",
+	"k9s",
+	"Lens",
+	"headlamp",
+}
 
 // unedited returns a ConfigMap's data without what people edited.
 func unedited(current *unstructured.Unstructured) map[string]string {

@@ -32,7 +32,12 @@ func (c *Cluster) migrate(ctx context.Context, crd *unstructured.Unstructured) e
 	err = forEach(ctx, len(objects), func(ctx context.Context, i int) error {
 		obj := objects[i]
 		// An empty patch is stored anew when the stored version is not today's.
-		err := c.client.Patch(ctx, obj, client.RawPatch(types.MergePatchType, []byte("{}")), client.FieldOwner(FieldManager))
+		err := c.client.Patch(
+			ctx,
+			obj,
+			client.RawPatch(types.MergePatchType, []byte("{}")),
+			client.FieldOwner(FieldManager),
+		)
 		if err = client.IgnoreNotFound(err); err != nil {
 			return fmt.Errorf("migrating %s to %s: %w", kube.Name(obj), storage.Version, err)
 		}
@@ -42,7 +47,8 @@ func (c *Cluster) migrate(ctx context.Context, crd *unstructured.Unstructured) e
 		return err
 	}
 	patch := fmt.Appendf(nil, `{"status":{"storedVersions":[%q]}}`, storage.Version)
-	if err := c.client.Status().Patch(ctx, crd.DeepCopy(), client.RawPatch(types.MergePatchType, patch), client.FieldOwner(FieldManager)); err != nil {
+	merge := client.RawPatch(types.MergePatchType, patch)
+	if err := c.client.Status().Patch(ctx, crd.DeepCopy(), merge, client.FieldOwner(FieldManager)); err != nil {
 		return fmt.Errorf("saying that %s is migrated: %w", crd.GetName(), err)
 	}
 	return nil

@@ -105,7 +105,10 @@ spec:
 func mini(version, flags string, changes ...string) func(testing.TB) installer.Release {
 	return func(t testing.TB) installer.Release {
 		t.Helper()
-		text := strings.NewReplacer(append([]string{"VERSION", version, ", FLAGS", flagList(flags)}, changes...)...).Replace(miniature)
+		text := strings.NewReplacer(
+			append([]string{"VERSION", version, ", FLAGS", flagList(flags)}, changes...)...).Replace(
+			miniature,
+		)
 		return rendered(t, parse(t, text))
 	}
 }
@@ -132,7 +135,8 @@ func applyLikeKubectl(c *target, obj *unstructured.Unstructured) {
 	annotations["kubectl.kubernetes.io/last-applied-configuration"] = string(text)
 	created.SetAnnotations(annotations)
 	for range 50 {
-		if err = c.Client().Create(context.Background(), created, client.FieldOwner("kubectl-client-side-apply")); err == nil {
+		err = c.Client().Create(context.Background(), created, client.FieldOwner("kubectl-client-side-apply"))
+		if err == nil {
 			return
 		}
 		pause()

@@ -59,7 +59,10 @@ func isDefinition(obj *unstructured.Unstructured) bool { return obj.GetKind() ==
 
 // definedKind returns the kind of a definition.
 func definedKind(crd *unstructured.Unstructured) schema.GroupKind {
-	return schema.GroupKind{Group: live.Text(crd.Object, "spec", "group"), Kind: live.Text(crd.Object, "spec", "names", "kind")}
+	return schema.GroupKind{
+		Group: live.Text(crd.Object, "spec", "group"),
+		Kind:  live.Text(crd.Object, "spec", "names", "kind"),
+	}
 }
 
 // definedVersions returns the names of a definition's versions.

@@ -32,7 +32,8 @@ var owners = []struct {
 		marks:      []string{"operator.tekton.dev/release", "operator.tekton.dev/operand-name"},
 	},
 	{
-		name: "the Operator Lifecycle Manager", remedy: "delete its Subscription and ClusterServiceVersion before Tekgate takes over",
+		name:       "the Operator Lifecycle Manager",
+		remedy:     "delete its Subscription and ClusterServiceVersion before Tekgate takes over",
 		references: []string{"operators.coreos.com"},
 		marks:      []string{"olm.owner"},
 	},

@@ -215,7 +215,10 @@ func orphans(plan *Plan) []*unstructured.Unstructured {
 		switch {
 		case wanted[kube.Identity(obj)]:
 		case isDefinition(obj), obj.GetKind() == "Namespace":
-			plan.Notes = append(plan.Notes, kube.Name(obj)+" is no part of this release and stays, for it may hold objects of yours")
+			plan.Notes = append(
+				plan.Notes,
+				kube.Name(obj)+" is no part of this release and stays, for it may hold objects of yours",
+			)
 		default:
 			gone = append(gone, obj)
 		}

@@ -109,14 +109,28 @@ func envValues(obj *unstructured.Unstructured, variable string) []string {
 func checkKubernetes(release Release, server string) []Finding {
 	v, err := semver.NewVersion(server)
 	if err != nil {
-		return []Finding{{"kubernetes", false, fmt.Sprintf("the server calls its version %q, which says nothing", server), "compare it with the release's requirements yourself"}}
+		return []Finding{
+			{
+				"kubernetes",
+				false,
+				fmt.Sprintf("the server calls its version %q, which says nothing", server),
+				"compare it with the release's requirements yourself",
+			},
+		}
 	}
 	// A provider's suffix such as -gke.1 is no pre-release.
 	plain := semver.New(v.Major(), v.Minor(), v.Patch(), "", "")
 	var findings []Finding
 	if minimum, source := minimumOf(release); minimum != nil && plain.LessThan(minimum) {
-		findings = append(findings, Finding{"kubernetes", true, fmt.Sprintf("the server runs Kubernetes %s, and %s does not start below %s", server, source, minimum),
-			"upgrade the cluster, or install an older release with --pipeline-manifest and --triggers-manifest"})
+		findings = append(
+			findings,
+			Finding{
+				"kubernetes",
+				true,
+				fmt.Sprintf("the server runs Kubernetes %s, and %s does not start below %s", server, source, minimum),
+				"upgrade the cluster, or install an older release with --pipeline-manifest and --triggers-manifest",
+			},
+		)
 	}
 	return append(findings, checkMaximum(release, plain, server)...)
 }
@@ -132,10 +146,32 @@ func checkMaximum(release Release, server *semver.Version, said string) []Findin
 	const remedy = "install v0.38.4, the newest release with the same API, which works"
 	switch {
 	case pipeline.LessThan(semver.MustParse("0.28.0")):
-		return []Finding{{"kubernetes", true, fmt.Sprintf("Tekton Pipelines %s cannot work on Kubernetes %s: its webhook refuses every status update, "+
-			"because it does not know the field `subresource` that managedFields have since 1.22, so that no run would ever start", release.Versions.Pipeline, said), remedy}}
+		return []Finding{
+			{
+				"kubernetes",
+				true,
+				fmt.Sprintf(
+					"Tekton Pipelines %s cannot work on Kubernetes %s: its webhook refuses every status update, "+
+						"because it does not know the field `subresource` that managedFields have since 1.22, so that no run would ever start",
+					release.Versions.Pipeline,
+					said,
+				),
+				remedy,
+			},
+		}
 	case pipeline.LessThan(semver.MustParse("0.38.0")):
-		return []Finding{{"kubernetes", false, fmt.Sprintf("Tekton Pipelines %s is older than Kubernetes %s and was not tried on it", release.Versions.Pipeline, said), remedy}}
+		return []Finding{
+			{
+				"kubernetes",
+				false,
+				fmt.Sprintf(
+					"Tekton Pipelines %s is older than Kubernetes %s and was not tried on it",
+					release.Versions.Pipeline,
+					said,
+				),
+				remedy,
+			},
+		}
 	}
 	return nil
 }
@@ -143,10 +179,21 @@ func checkMaximum(release Release, server *semver.Version, said string) []Findin
 func checkUnserved(facts Facts) []Finding {
 	var findings []Finding
 	for _, sentence := range facts.Unserved {
-		findings = append(findings, Finding{"kubernetes", true, sentence, "install a release that is made for this Kubernetes, or one whose manifests use a version that it serves"})
+		findings = append(
+			findings,
+			Finding{
+				"kubernetes",
+				true,
+				sentence,
+				"install a release that is made for this Kubernetes, or one whose manifests use a version that it serves",
+			},
+		)
 	}
 	for _, sentence := range facts.Stranded {
-		findings = append(findings, Finding{"release", true, sentence, "upgrade to a release in between first, which serves both"})
+		findings = append(
+			findings,
+			Finding{"release", true, sentence, "upgrade to a release in between first, which serves both"},
+		)
 	}
 	return findings
 }
@@ -155,14 +202,31 @@ func checkDenied(facts Facts) []Finding {
 	if len(facts.Denied) == 0 {
 		return nil
 	}
-	return []Finding{{"permissions", true, "you may not " + strings.Join(facts.Denied, ", "), "install as a cluster administrator (a binding to ClusterRole cluster-admin)"}}
+	return []Finding{
+		{
+			"permissions",
+			true,
+			"you may not " + strings.Join(facts.Denied, ", "),
+			"install as a cluster administrator (a binding to ClusterRole cluster-admin)",
+		},
+	}
 }
 
 func checkOwners(facts Facts) []Finding {
 	var findings []Finding
 	if len(facts.Operator) > 0 {
-		findings = append(findings, Finding{"owner", true, "tektoncd/operator rules this cluster's Tekton (TektonConfig " + strings.Join(facts.Operator, ", ") + ") and would undo what Tekgate does",
-			"remove it before Tekgate takes over, or pass --force and let both fight"})
+		findings = append(
+			findings,
+			Finding{
+				"owner",
+				true,
+				"tektoncd/operator rules this cluster's Tekton (TektonConfig " + strings.Join(
+					facts.Operator,
+					", ",
+				) + ") and would undo what Tekgate does",
+				"remove it before Tekgate takes over, or pass --force and let both fight",
+			},
+		)
 	}
 	byOwner := map[Owner][]string{}
 	for _, current := range facts.Live {
@@ -170,10 +234,19 @@ func checkOwners(facts Facts) []Finding {
 			byOwner[owner] = append(byOwner[owner], kube.Name(current))
 		}
 	}
-	for _, owner := range slices.SortedFunc(maps.Keys(byOwner), func(a, b Owner) int { return strings.Compare(a.Name, b.Name) }) {
+	byName := func(a, b Owner) int { return strings.Compare(a.Name, b.Name) }
+	for _, owner := range slices.SortedFunc(maps.Keys(byOwner), byName) {
 		owned := byOwner[owner]
 		slices.Sort(owned)
-		findings = append(findings, Finding{"owner", true, fmt.Sprintf("%s owns %s", owner.Name, firstOf(owned)), owner.Remedy + ", or pass --force and let both fight"})
+		findings = append(
+			findings,
+			Finding{
+				"owner",
+				true,
+				fmt.Sprintf("%s owns %s", owner.Name, firstOf(owned)),
+				owner.Remedy + ", or pass --force and let both fight",
+			},
+		)
 	}
 	return findings
 }
@@ -199,14 +272,24 @@ func checkPrevious(release Release, facts Facts) []Finding {
 		{"Tekgate", was.Tekgate, release.Versions.Tekgate},
 	} {
 		if c.was != "" && c.is == "" {
-			findings = append(findings, Finding{"release", true, fmt.Sprintf("%s %s is installed, and the manifests hold none: it would be removed", c.name, c.was),
-				"name its manifests too, or take everything away with `tekgate uninstall`"})
+			findings = append(
+				findings,
+				Finding{
+					"release",
+					true,
+					fmt.Sprintf("%s %s is installed, and the manifests hold none: it would be removed", c.name, c.was),
+					"name its manifests too, or take everything away with `tekgate uninstall`",
+				},
+			)
 		}
 		before, err1 := semver.NewVersion(c.was)
 		now, err2 := semver.NewVersion(c.is)
 		if err1 == nil && err2 == nil && now.LessThan(before) {
-			findings = append(findings, Finding{"release", true, fmt.Sprintf("%s %s is installed, and %s is older", c.name, c.was, c.is),
-				"going back is not tested by Tekton; pass --force if you mean it"})
+			findings = append(
+				findings,
+				Finding{"release", true, fmt.Sprintf("%s %s is installed, and %s is older", c.name, c.was, c.is),
+					"going back is not tested by Tekton; pass --force if you mean it"},
+			)
 		}
 	}
 	return findings
@@ -220,7 +303,14 @@ func checkNodes(facts Facts) []Finding {
 		return nil
 	}
 	if len(facts.Architectures) == 0 {
-		return []Finding{{"nodes", false, "the cluster has no node, so nothing that is installed will run", "add a node; until then only --wait=false does not wait for it"}}
+		return []Finding{
+			{
+				"nodes",
+				false,
+				"the cluster has no node, so nothing that is installed will run",
+				"add a node; until then only --wait=false does not wait for it",
+			},
+		}
 	}
 	usable := 0
 	var others []string
@@ -232,10 +322,27 @@ func checkNodes(facts Facts) []Finding {
 		}
 	}
 	if usable == 0 {
-		return []Finding{{"nodes", true, "no node has an architecture that Tekton's images are built for (" + strings.Join(published, ", ") + ")", "add such a node"}}
+		return []Finding{
+			{
+				"nodes",
+				true,
+				"no node has an architecture that Tekton's images are built for (" + strings.Join(
+					published,
+					", ",
+				) + ")",
+				"add such a node",
+			},
+		}
 	}
 	if len(others) > 0 {
-		return []Finding{{"nodes", false, "Tekton's images are not built for nodes of " + strings.Join(others, ", "), "keep its Pods away from them by a taint"}}
+		return []Finding{
+			{
+				"nodes",
+				false,
+				"Tekton's images are not built for nodes of " + strings.Join(others, ", "),
+				"keep its Pods away from them by a taint",
+			},
+		}
 	}
 	return nil
 }

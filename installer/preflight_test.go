@@ -32,24 +32,126 @@ func TestPreflight(t *testing.T) {
 		want  string // "" means that there is nothing to say
 	}{
 		{"all is well", pipeline("v1.15.0"), installer.Facts{Server: "v1.36.3", Architectures: nodes}, false, ""},
-		{"a provider's version", pipeline("v1.15.0"), installer.Facts{Server: "v1.28.0-gke.100", Architectures: nodes}, false, ""},
-		{"too old by the table", pipeline("v0.59.6"), installer.Facts{Server: "v1.26.9", Architectures: nodes}, true, "does not start below 1.27.0"},
-		{"too old by the release's own word", installer.Release{Objects: parse(t, needs130)}, installer.Facts{Server: "v1.29.1", Architectures: nodes}, true, "Deployment/tekton-pipelines/c does not start below 1.30.0"},
-		{"too new", pipeline("v0.27.3"), installer.Facts{Server: "v1.22.0", Architectures: nodes}, true, "install v0.38.4"},
+		{
+			"a provider's version",
+			pipeline("v1.15.0"),
+			installer.Facts{Server: "v1.28.0-gke.100", Architectures: nodes},
+			false,
+			"",
+		},
+		{
+			"too old by the table",
+			pipeline("v0.59.6"),
+			installer.Facts{Server: "v1.26.9", Architectures: nodes},
+			true,
+			"does not start below 1.27.0",
+		},
+		{
+			"too old by the release's own word",
+			installer.Release{Objects: parse(t, needs130)},
+			installer.Facts{Server: "v1.29.1", Architectures: nodes},
+			true,
+			"Deployment/tekton-pipelines/c does not start below 1.30.0",
+		},
+		{
+			"too new",
+			pipeline("v0.27.3"),
+			installer.Facts{Server: "v1.22.0", Architectures: nodes},
+			true,
+			"install v0.38.4",
+		},
 		{"just old enough", pipeline("v0.27.3"), installer.Facts{Server: "v1.21.14", Architectures: nodes}, false, ""},
-		{"never tried", pipeline("v0.31.4"), installer.Facts{Server: "v1.30.0", Architectures: nodes}, false, "was not tried on it"},
-		{"no version", pipeline("v1.15.0"), installer.Facts{Server: "master", Architectures: nodes}, false, `calls its version "master"`},
-		{"no node", pipeline("v1.15.0"), installer.Facts{Server: "v1.36.3", Architectures: map[string]int{}}, false, "no node"},
+		{
+			"never tried",
+			pipeline("v0.31.4"),
+			installer.Facts{Server: "v1.30.0", Architectures: nodes},
+			false,
+			"was not tried on it",
+		},
+		{
+			"no version",
+			pipeline("v1.15.0"),
+			installer.Facts{Server: "master", Architectures: nodes},
+			false,
+			`calls its version "master"`,
+		},
+		{
+			"no node",
+			pipeline("v1.15.0"),
+			installer.Facts{Server: "v1.36.3", Architectures: map[string]int{}},
+			false,
+			"no node",
+		},
 		{"nodes that may not be seen", pipeline("v1.15.0"), installer.Facts{Server: "v1.36.3"}, false, ""},
-		{"Windows beside Linux", pipeline("v1.15.0"), installer.Facts{Server: "v1.36.3", Architectures: map[string]int{"linux/arm64": 1, "windows/amd64": 1}}, false, ""},
-		{"Windows alone", pipeline("v1.15.0"), installer.Facts{Server: "v1.36.3", Architectures: map[string]int{"windows/amd64": 1}}, true, "no node has an architecture"},
-		{"RISC-V too", pipeline("v1.15.0"), installer.Facts{Server: "v1.36.3", Architectures: map[string]int{"linux/amd64": 1, "linux/riscv64": 1}}, false, "not built for nodes of linux/riscv64"},
-		{"going back", pipeline("v1.9.6"), installer.Facts{Server: "v1.36.3", Architectures: nodes, Inventory: had("v1.15.0", "v0.20.0")}, true, "Tekton Pipelines v1.15.0 is installed, and v1.9.6 is older"},
-		{"going on", pipeline("v1.15.0"), installer.Facts{Server: "v1.36.3", Architectures: nodes, Inventory: had("v1.9.6", "v0.20.0")}, false, ""},
-		{"without what is there", installer.Release{}, installer.Facts{Server: "v1.36.3", Architectures: nodes, Inventory: had("", "v0.20.0")}, true, "Tekton Triggers v0.20.0 is installed, and the manifests hold none"},
-		{"the operator", pipeline("v1.15.0"), installer.Facts{Server: "v1.36.3", Architectures: nodes, Operator: []string{"config"}}, true, "TektonConfig config"},
-		{"denied", pipeline("v1.15.0"), installer.Facts{Server: "v1.36.3", Architectures: nodes, Denied: []string{"create namespaces"}}, true, "you may not create namespaces"},
-		{"a namespace's reference is nobody's", pipeline("v1.15.0"), installer.Facts{Server: "v1.36.3", Architectures: nodes, Live: map[string]*unstructured.Unstructured{"w": parse(t, "apiVersion: v1\nkind: W\nmetadata: {name: w, ownerReferences: [{apiVersion: v1, kind: Namespace, name: tekton-pipelines}]}\n")[0]}}, false, ""},
+		{
+			"Windows beside Linux",
+			pipeline("v1.15.0"),
+			installer.Facts{Server: "v1.36.3", Architectures: map[string]int{"linux/arm64": 1, "windows/amd64": 1}},
+			false,
+			"",
+		},
+		{
+			"Windows alone",
+			pipeline("v1.15.0"),
+			installer.Facts{Server: "v1.36.3", Architectures: map[string]int{"windows/amd64": 1}},
+			true,
+			"no node has an architecture",
+		},
+		{
+			"RISC-V too",
+			pipeline("v1.15.0"),
+			installer.Facts{Server: "v1.36.3", Architectures: map[string]int{"linux/amd64": 1, "linux/riscv64": 1}},
+			false,
+			"not built for nodes of linux/riscv64",
+		},
+		{
+			"going back",
+			pipeline("v1.9.6"),
+			installer.Facts{Server: "v1.36.3", Architectures: nodes, Inventory: had("v1.15.0", "v0.20.0")},
+			true,
+			"Tekton Pipelines v1.15.0 is installed, and v1.9.6 is older",
+		},
+		{
+			"going on",
+			pipeline("v1.15.0"),
+			installer.Facts{Server: "v1.36.3", Architectures: nodes, Inventory: had("v1.9.6", "v0.20.0")},
+			false,
+			"",
+		},
+		{
+			"without what is there",
+			installer.Release{},
+			installer.Facts{Server: "v1.36.3", Architectures: nodes, Inventory: had("", "v0.20.0")},
+			true,
+			"Tekton Triggers v0.20.0 is installed, and the manifests hold none",
+		},
+		{
+			"the operator",
+			pipeline("v1.15.0"),
+			installer.Facts{Server: "v1.36.3", Architectures: nodes, Operator: []string{"config"}},
+			true,
+			"TektonConfig config",
+		},
+		{
+			"denied",
+			pipeline("v1.15.0"),
+			installer.Facts{Server: "v1.36.3", Architectures: nodes, Denied: []string{"create namespaces"}},
+			true,
+			"you may not create namespaces",
+		},
+		{
+			"a namespace's reference is nobody's",
+			pipeline("v1.15.0"),
+			installer.Facts{
+				Server:        "v1.36.3",
+				Architectures: nodes,
+				Live: map[string]*unstructured.Unstructured{
+					"w": parse(t, "apiVersion: v1\nkind: W\nmetadata: {name: w, ownerReferences: [{apiVersion: v1, kind: Namespace, name: tekton-pipelines}]}\n")[0],
+				},
+			},
+			false,
+			"",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -60,7 +162,9 @@ func TestPreflight(t *testing.T) {
 				}
 				return
 			}
-			if len(findings) != 1 || findings[0].Fatal != tt.fatal || !strings.Contains(findings[0].String(), tt.want) || findings[0].Remedy == "" {
+			if len(findings) != 1 || findings[0].Fatal != tt.fatal ||
+				!strings.Contains(findings[0].String(), tt.want) ||
+				findings[0].Remedy == "" {
 				t.Errorf("found %+v, want %q", findings, tt.want)
 			}
 		})

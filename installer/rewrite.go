@@ -162,7 +162,8 @@ func (d decisions) unused(rules *image.Rules) []error {
 	for _, rule := range rules.Unused(refs) {
 		problems = append(problems, fmt.Errorf(
 			"%s applies to no image of this release: correct it, remove it, or mark it `optional: true` if it is meant for other images",
-			rule))
+			rule,
+		))
 	}
 	return problems
 }
@@ -176,7 +177,10 @@ func (r *References) missed(rules *image.Rules) []error {
 		}
 		problems = append(problems, fmt.Errorf(
 			"%s: %s names %s, which is not mirrored and stands where Tekgate does not rewrite: change it in the manifest, or list it under mirror.keep",
-			kube.Name(m.obj), m.path, m.ref))
+			kube.Name(m.obj),
+			m.path,
+			m.ref,
+		))
 	}
 	return problems
 }
@@ -190,7 +194,9 @@ var upstream = []string{
 
 // inText finds what may be an image reference within a longer string. A URL's
 // host follows a slash and is none.
-var inText = regexp.MustCompile(`(?:^|[^\w./:@-])((?:[a-z0-9-]+\.)+[a-z]+(?::\d+)?/[\w./-]*\w(?::[\w.-]*\w)?(?:@sha256:[0-9a-f]{64})?)`)
+var inText = regexp.MustCompile(
+	`(?:^|[^\w./:@-])((?:[a-z0-9-]+\.)+[a-z]+(?::\d+)?/[\w./-]*\w(?::[\w.-]*\w)?(?:@sha256:[0-9a-f]{64})?)`,
+)
 
 // mentionsIn finds images of upstream registries in the strings of an object, except at
 // the paths of known image references.

@@ -101,17 +101,42 @@ func TestRewriteRefuses(t *testing.T) {
 		mirror   image.Mirror
 		want     []string
 	}{
-		{"a host without a rule", deployment("quay.io/a/b:1"), image.Mirror{Rules: append([]image.Rule{{Match: "ghcr.io/**", To: []string{"a.io/{name}"}, Optional: true}}, image.Rule{Match: "gcr.io/**", To: []string{"a.io/{name}"}, Optional: true})},
-			[]string{"Deployment/ns/d: spec.template.spec.containers[0].image: image quay.io/a/b:1: no mirror rule applies"}},
+		{
+			"a host without a rule",
+			deployment("quay.io/a/b:1"),
+			image.Mirror{
+				Rules: append(
+					[]image.Rule{{Match: "ghcr.io/**", To: []string{"a.io/{name}"}, Optional: true}},
+					image.Rule{Match: "gcr.io/**", To: []string{"a.io/{name}"}, Optional: true},
+				),
+			},
+			[]string{
+				"Deployment/ns/d: spec.template.spec.containers[0].image: image quay.io/a/b:1: no mirror rule applies",
+			},
+		},
 		{"no reference", deployment("a b"), image.Shorthand("upstream"), []string{"Deployment/ns/d", `"a b"`}},
-		{"a rule for nothing", deployment("ghcr.io/a/b:1"), image.Mirror{Rules: append(ghcr, image.Rule{Match: "ghcr.io/tekton/**", To: []string{"b.io/{name}"}})},
-			[]string{`mirror.rules[1] ("ghcr.io/tekton/**") applies to no image of this release`, "optional: true"}},
+		{
+			"a rule for nothing",
+			deployment("ghcr.io/a/b:1"),
+			image.Mirror{Rules: append(ghcr, image.Rule{Match: "ghcr.io/tekton/**", To: []string{"b.io/{name}"}})},
+			[]string{`mirror.rules[1] ("ghcr.io/tekton/**") applies to no image of this release`, "optional: true"},
+		},
 		{"two images, one name", deployment("ghcr.io/a/b:1") + deployment("ghcr.io/c/b:1"), image.Mirror{Rules: ghcr},
 			[]string{"ghcr.io/a/b:1 and ghcr.io/c/b:1 would both become a.io/b:1"}},
-		{"left in a ConfigMap", deployment("ghcr.io/a/b:1") + "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, namespace: ns}\ndata: {x: 'use image: cgr.dev/y/z:1, please'}\n", image.Mirror{Rules: ghcr},
-			[]string{"ConfigMap/ns/m: data.x names cgr.dev/y/z:1"}},
-		{"left in an unknown flag", "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: ns}\nspec: {containers: [{name: c, image: 'ghcr.io/a/b', args: ['-helper', 'quay.io/a/c:1']}]}\n", image.Mirror{Rules: ghcr},
-			[]string{"Pod/ns/p: spec.containers[0].args[1] names quay.io/a/c:1"}},
+		{
+			"left in a ConfigMap",
+			deployment(
+				"ghcr.io/a/b:1",
+			) + "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m, namespace: ns}\ndata: {x: 'use image: cgr.dev/y/z:1, please'}\n",
+			image.Mirror{Rules: ghcr},
+			[]string{"ConfigMap/ns/m: data.x names cgr.dev/y/z:1"},
+		},
+		{
+			"left in an unknown flag",
+			"apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: ns}\nspec: {containers: [{name: c, image: 'ghcr.io/a/b', args: ['-helper', 'quay.io/a/c:1']}]}\n",
+			image.Mirror{Rules: ghcr},
+			[]string{"Pod/ns/p: spec.containers[0].args[1] names quay.io/a/c:1"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -152,13 +177,18 @@ spec: {versions: [{schema: {openAPIV3Schema: {description: "such as gcr.io/tekto
 // upstreamLeft finds what no rewritten release may hold outside of CRDs'
 // descriptions. It is stricter than the installer's own check and knows
 // nothing of it.
-var upstreamLeft = regexp.MustCompile(`(?:^|[^.\w])(?:[\w-]+\.)*(?:gcr\.io|ghcr\.io|cgr\.dev|mcr\.microsoft\.com)\b[^"]*`)
+var upstreamLeft = regexp.MustCompile(
+	`(?:^|[^.\w])(?:[\w-]+\.)*(?:gcr\.io|ghcr\.io|cgr\.dev|mcr\.microsoft\.com)\b[^"]*`,
+)
 
 var tektonReferenceInDescription = "gcr.io/tekton-releases/catalog/upstream/git-clone"
 
 func checkRelease(t *testing.T, objs []*unstructured.Unstructured) {
 	t.Helper()
-	for _, mirror := range []image.Mirror{image.Shorthand(mirrorHost + "/tekton"), {Rules: []image.Rule{{Match: "**", To: []string{mirrorHost + "/{path}"}}}}} {
+	for _, mirror := range []image.Mirror{
+		image.Shorthand(mirrorHost + "/tekton"),
+		{Rules: []image.Rule{{Match: "**", To: []string{mirrorHost + "/{path}"}}}},
+	} {
 		copies := make([]*unstructured.Unstructured, len(objs))
 		for i := range objs {
 			copies[i] = objs[i].DeepCopy()
@@ -195,7 +225,10 @@ func TestEmbeddedReleaseLeavesNothingUpstream(t *testing.T) {
 	checkRelease(t, all)
 	text, _ := json.Marshal(all)
 	if !strings.Contains(string(text), tektonReferenceInDescription) {
-		t.Errorf("the VerificationPolicy CRD no longer mentions %s: this test proves less than it says", tektonReferenceInDescription)
+		t.Errorf(
+			"the VerificationPolicy CRD no longer mentions %s: this test proves less than it says",
+			tektonReferenceInDescription,
+		)
 	}
 }
 
@@ -228,7 +261,11 @@ func TestLoad(t *testing.T) {
 	write("a.yml", "apiVersion: v1\nkind: A\nmetadata: {name: a}\n")
 	write("notes.txt", "not for us")
 	for source, want := range map[string]int{good: 1, folder: 2, "-": 1} {
-		objs, err := installer.Load(t.Context(), source, strings.NewReader("apiVersion: v1\nkind: C\nmetadata: {name: c}\n"))
+		objs, err := installer.Load(
+			t.Context(),
+			source,
+			strings.NewReader("apiVersion: v1\nkind: C\nmetadata: {name: c}\n"),
+		)
 		if err != nil || len(objs) != want {
 			t.Errorf("Load(%s) gives %d objects and error %v, want %d", source, len(objs), err, want)
 		}
@@ -249,18 +286,25 @@ func TestLoad(t *testing.T) {
 }
 
 func TestDistinct(t *testing.T) {
-	objs := objects(t, "apiVersion: v1\nkind: A\nmetadata: {name: a}\n---\napiVersion: v1\nkind: A\nmetadata: {name: b}\n")
+	objs := objects(
+		t,
+		"apiVersion: v1\nkind: A\nmetadata: {name: a}\n---\napiVersion: v1\nkind: A\nmetadata: {name: b}\n",
+	)
 	if err := installer.Distinct(objs); err != nil {
 		t.Error(err)
 	}
-	if err := installer.Distinct(append(objs, objs[0])); err == nil || !strings.Contains(err.Error(), "A/a stands in the manifests twice") {
+	if err := installer.Distinct(append(objs, objs[0])); err == nil ||
+		!strings.Contains(err.Error(), "A/a stands in the manifests twice") {
 		t.Errorf("error %v", err)
 	}
 }
 
 // What is written as YAML reads back as what it was.
 func TestWriteYAML(t *testing.T) {
-	objs := objects(t, "apiVersion: v1\nkind: A\nmetadata: {name: a}\nbig: 9007199254740993\nfloat: 1.5\nnone: null\nlist: []\nmap: {}\ntext: \"yes\"\nnumber: \"012\"\ndate: \"2001-01-01\"\nlines: \"a\\nb\\n\"\nempty: \"\"\ncolon: \"a: b\"\ntrue: 1\n")
+	objs := objects(
+		t,
+		"apiVersion: v1\nkind: A\nmetadata: {name: a}\nbig: 9007199254740993\nfloat: 1.5\nnone: null\nlist: []\nmap: {}\ntext: \"yes\"\nnumber: \"012\"\ndate: \"2001-01-01\"\nlines: \"a\\nb\\n\"\nempty: \"\"\ncolon: \"a: b\"\ntrue: 1\n",
+	)
 	var out strings.Builder
 	if err := installer.WriteYAML(&out, objs); err != nil {
 		t.Fatal(err)

@@ -145,7 +145,8 @@ func admissionServers(objects []*unstructured.Unstructured) map[string]bool {
 		selector, _, _ := unstructured.NestedStringMap(obj.Object, "spec", "selector")
 		for _, other := range objects {
 			pod, _, _ := unstructured.NestedStringMap(other.Object, "spec", "template", "metadata", "labels")
-			if other.GetKind() == "Deployment" && other.GetNamespace() == obj.GetNamespace() && len(selector) > 0 && labels.SelectorFromSet(selector).Matches(labels.Set(pod)) {
+			if other.GetKind() == "Deployment" && other.GetNamespace() == obj.GetNamespace() && len(selector) > 0 &&
+				labels.SelectorFromSet(selector).Matches(labels.Set(pod)) {
 				servers[kube.Identity(other)] = true
 			}
 		}

@@ -62,7 +62,8 @@ func keepReplicas(next, current *unstructured.Unstructured) {
 
 func ownsReplicas(current *unstructured.Unstructured) bool {
 	return slices.ContainsFunc(current.GetManagedFields(), func(entry metav1.ManagedFieldsEntry) bool {
-		ours := entry.Manager == FieldManager || slices.ContainsFunc(appliers, func(a ssa.FieldManager) bool { return a.Name == entry.Manager })
+		ours := entry.Manager == FieldManager ||
+			slices.ContainsFunc(appliers, func(a ssa.FieldManager) bool { return a.Name == entry.Manager })
 		if !ours || entry.Subresource != "" || entry.FieldsV1 == nil {
 			return false
 		}
@@ -79,7 +80,17 @@ func ownsReplicas(current *unstructured.Unstructured) bool {
 func scaled(autoscalers []*unstructured.Unstructured) map[string]bool {
 	targets := map[string]bool{}
 	for _, hpa := range autoscalers {
-		kind, target := live.Text(hpa.Object, "spec", "scaleTargetRef", "kind"), live.Text(hpa.Object, "spec", "scaleTargetRef", "name")
+		kind, target := live.Text(
+			hpa.Object,
+			"spec",
+			"scaleTargetRef",
+			"kind",
+		), live.Text(
+			hpa.Object,
+			"spec",
+			"scaleTargetRef",
+			"name",
+		)
 		targets["apps "+kind+"/"+hpa.GetNamespace()+"/"+target] = true
 	}
 	return targets

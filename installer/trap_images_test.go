@@ -76,7 +76,8 @@ func TestTrap01_TwoContainersAreCalledController(t *testing.T) {
 	found := places(objs)
 	controller := found["tekton-pipelines-controller spec.template.spec.containers[0].image"]
 	resolvers := found["tekton-pipelines-remote-resolvers spec.template.spec.containers[0].image"]
-	if controller != mirrorHost+"/pipeline-controller:v1.15.0" || resolvers != mirrorHost+"/pipeline-resolvers:v1.15.0" {
+	if controller != mirrorHost+"/pipeline-controller:v1.15.0" ||
+		resolvers != mirrorHost+"/pipeline-resolvers:v1.15.0" {
 		t.Errorf("controller %q, resolvers %q", controller, resolvers)
 	}
 }
@@ -93,7 +94,13 @@ func pod(images ...string) string {
 const pin = "@sha256:19f02276bf8dbdd62f069b922f10c65262cc34b710eea26ff928129a736be791"
 
 func TestTrap02_ClosedRegistryIsAskedUnderItsLivingName(t *testing.T) {
-	objs := objects(t, pod("gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/nop:v0.27.3"+pin, "eu.gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/entrypoint:v0.27.3"))
+	objs := objects(
+		t,
+		pod(
+			"gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/nop:v0.27.3"+pin,
+			"eu.gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/entrypoint:v0.27.3",
+		),
+	)
 	for _, done := range rewritten(t, "daocloud", objs) {
 		if !strings.HasPrefix(done.To.String(), "m.daocloud.io/ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/") {
 			t.Errorf("%s becomes %s, which cannot be fetched", done.From, done.To)
@@ -112,7 +119,9 @@ func TestTrap03_ComponentsDoNotCollide(t *testing.T) {
 		}
 		targets[done.To.Repository()] = done.From.String()
 	}
-	for _, want := range []string{"pipeline-controller", "triggers-controller", "pipeline-webhook", "triggers-webhook"} {
+	for _, want := range []string{
+		"pipeline-controller", "triggers-controller", "pipeline-webhook", "triggers-webhook",
+	} {
 		if targets[mirrorHost+"/"+want] == "" {
 			t.Errorf("there is no %s among %v", want, targets)
 		}
@@ -139,7 +148,12 @@ func TestTrap06_ReleaseWithoutTags(t *testing.T) {
 }
 
 func TestTrap07_ShellImageHasAnOverride(t *testing.T) {
-	mirror := image.Mirror{Registry: mirrorHost, Rules: []image.Rule{{Match: "cgr.dev/chainguard/busybox", To: image.Targets{mirrorHost + "/busybox:1.36.1"}}}}
+	mirror := image.Mirror{
+		Registry: mirrorHost,
+		Rules: []image.Rule{
+			{Match: "cgr.dev/chainguard/busybox", To: image.Targets{mirrorHost + "/busybox:1.36.1"}},
+		},
+	}
 	objs := tekton(t)
 	images, err := installer.Rewrite(objs, rules(t, mirror))
 	if err != nil {
@@ -165,7 +179,12 @@ func TestTrap08_OnlyReferencesChange(t *testing.T) {
 			t.Errorf("%s was changed", before[i].GetName())
 		}
 	}
-	mirror := image.Mirror{Rules: []image.Rule{{Match: "gcr.io/**", To: image.Targets{"a.io/{path}"}}, {Match: "k8s.gcr.io/**", To: image.Targets{"b.io/{path}"}}}}
+	mirror := image.Mirror{
+		Rules: []image.Rule{
+			{Match: "gcr.io/**", To: image.Targets{"a.io/{path}"}},
+			{Match: "k8s.gcr.io/**", To: image.Targets{"b.io/{path}"}},
+		},
+	}
 	objs := objects(t, pod("gcr.io/x/y:1", "k8s.gcr.io/x/y:1"))
 	if _, err := installer.Rewrite(objs, rules(t, mirror)); err != nil {
 		t.Fatal(err)

@@ -67,7 +67,15 @@ func TestTrap11_OldKindsAreDroppedOrConvertedAndSaid(t *testing.T) {
 		}
 	}
 	metrics := c.field("autoscaling/v2", "HorizontalPodAutoscaler", "tekton-pipelines", "old", "spec/metrics")
-	want := []any{map[string]any{"type": "Resource", "resource": map[string]any{"name": "cpu", "target": map[string]any{"type": "Utilization", "averageUtilization": int64(100)}}}}
+	want := []any{
+		map[string]any{
+			"type": "Resource",
+			"resource": map[string]any{
+				"name":   "cpu",
+				"target": map[string]any{"type": "Utilization", "averageUtilization": int64(100)},
+			},
+		},
+	}
 	if !reflect.DeepEqual(metrics, want) {
 		t.Errorf("metrics are %v", metrics)
 	}
@@ -124,8 +132,18 @@ func TestTrap13_WaitsUntilTheAdmissionServerAnswers(t *testing.T) {
 	defer stop()
 	go func() {
 		for ; ctx.Err() == nil; pause() {
-			configuration := object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "", "validation.webhook.pipeline.tekton.dev")
-			_ = c.Client().Patch(ctx, configuration, client.RawPatch(types.JSONPatchType, []byte(rules)), client.FieldOwner("webhook"))
+			configuration := object(
+				"admissionregistration.k8s.io/v1",
+				"ValidatingWebhookConfiguration",
+				"",
+				"validation.webhook.pipeline.tekton.dev",
+			)
+			_ = c.Client().Patch(
+				ctx,
+				configuration,
+				client.RawPatch(types.JSONPatchType, []byte(rules)),
+				client.FieldOwner("webhook"),
+			)
 		}
 	}()
 	seen := &watcher{}
@@ -138,7 +156,15 @@ func TestTrap13_WaitsUntilTheAdmissionServerAnswers(t *testing.T) {
 	}
 	// Then it answers; here, since the configuration is gone.
 	stop()
-	_ = c.Client().Delete(t.Context(), object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "", "validation.webhook.pipeline.tekton.dev"))
+	_ = c.Client().Delete(
+		t.Context(),
+		object(
+			"admissionregistration.k8s.io/v1",
+			"ValidatingWebhookConfiguration",
+			"",
+			"validation.webhook.pipeline.tekton.dev",
+		),
+	)
 	c.install(mini("v1.0.0", "")(t), installer.Options{Wait: true, Timeout: 20 * time.Second})
 }
 
@@ -170,7 +196,9 @@ webhooks:
 
 // bundleOf is the caBundle by which the API server trusts a server.
 func bundleOf(server *httptest.Server) string {
-	return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	return base64.StdEncoding.EncodeToString(
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}),
+	)
 }
 
 func accept(*unstructured.Unstructured) string { return "" }
@@ -185,7 +213,8 @@ func TestTrap14_NothingIsWrittenWhileTheWebhookIsDown(t *testing.T) {
 	// The same webhook in both releases: upgrading does not mend it.
 	rel := mini("v1.1.0", "new-flag: \"on\"", "quay.io/mini/webhook:VERSION", "quay.io/mini/webhook:v1.0.0")(t)
 	_, err := c.plan(rel, atOnce)
-	if err == nil || !strings.Contains(err.Error(), "ConfigMap/tekton-pipelines/feature-flags") || !strings.Contains(err.Error(), "that webhook's server does not answer") {
+	if err == nil || !strings.Contains(err.Error(), "ConfigMap/tekton-pipelines/feature-flags") ||
+		!strings.Contains(err.Error(), "that webhook's server does not answer") {
 		t.Errorf("error %v", err)
 	}
 	if changed := unlike(before, c.everything(true)); len(changed) > 0 {
@@ -214,13 +243,24 @@ func TestTrap15_ChangedConfigMapsWaitForTheNewWebhook(t *testing.T) {
 	pause()
 	seen := &watcher{}
 	rel := mini("v1.1.0", "new-flag: \"on\"")(t)
-	rel.Objects = append(rel.Objects, parse(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: config-new, namespace: tekton-pipelines}\n")...)
+	rel.Objects = append(
+		rel.Objects,
+		parse(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: config-new, namespace: tekton-pipelines}\n")...)
 	if err := c.apply(rel, options, seen); err != nil {
 		t.Fatal(err)
 	}
-	order := []string{seen.applied["ConfigMap/tekton-pipelines/config-new"], seen.applied["Deployment/tekton-pipelines/tekton-pipelines-webhook"],
-		seen.applied["ConfigMap/tekton-pipelines/feature-flags"], seen.applied["Deployment/tekton-pipelines/tekton-pipelines-controller"]}
-	want := []string{"permissions, services and new configuration", "Tekton's admission servers", "changed configuration", "controllers"}
+	order := []string{
+		seen.applied["ConfigMap/tekton-pipelines/config-new"],
+		seen.applied["Deployment/tekton-pipelines/tekton-pipelines-webhook"],
+		seen.applied["ConfigMap/tekton-pipelines/feature-flags"],
+		seen.applied["Deployment/tekton-pipelines/tekton-pipelines-controller"],
+	}
+	want := []string{
+		"permissions, services and new configuration",
+		"Tekton's admission servers",
+		"changed configuration",
+		"controllers",
+	}
 	if !reflect.DeepEqual(order, want) {
 		t.Errorf("applied in stages %q", order)
 	}
@@ -245,19 +285,32 @@ func TestTrap16_ApplyingAgainKeepsRulesBundlesAndCertificates(t *testing.T) {
 	c := start(t)
 	c.install(mini("v1.0.0", "")(t), atOnce)
 	const configuration = "validation.webhook.pipeline.tekton.dev"
-	err := c.Client().Patch(t.Context(), object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "", configuration), client.RawPatch(types.JSONPatchType, []byte(`[
+	err := c.Client().Patch(
+		t.Context(),
+		object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "", configuration),
+		client.RawPatch(types.JSONPatchType, []byte(`[
 		{"op":"add","path":"/webhooks/0/rules","value":[{"apiGroups":["tekton.dev"],"apiVersions":["v1"],"resources":["nothing"],"operations":["CREATE"]}]},
-		{"op":"add","path":"/webhooks/0/clientConfig/caBundle","value":"Cg=="}]`)), client.FieldOwner("webhook"))
+		{"op":"add","path":"/webhooks/0/clientConfig/caBundle","value":"Cg=="}]`)),
+		client.FieldOwner("webhook"),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.merge("webhook", "v1", "Secret", "tekton-pipelines", "webhook-certs", `{"data":{"ca-cert.pem":"Cg=="}}`)
-	before := c.field("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "", configuration, "webhooks")
+	before := c.field(
+		"admissionregistration.k8s.io/v1",
+		"ValidatingWebhookConfiguration",
+		"",
+		configuration,
+		"webhooks",
+	)
 	c.install(mini("v1.1.0", "")(t), atOnce)
-	if after := c.field("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "", configuration, "webhooks"); !reflect.DeepEqual(before, after) {
+	after := c.field("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "", configuration, "webhooks")
+	if !reflect.DeepEqual(before, after) {
 		t.Errorf("the webhooks became %v", after)
 	}
-	if certs := c.field("v1", "Secret", "tekton-pipelines", "webhook-certs", "data"); !reflect.DeepEqual(certs, map[string]any{"ca-cert.pem": "Cg=="}) {
+	certs := c.field("v1", "Secret", "tekton-pipelines", "webhook-certs", "data")
+	if !reflect.DeepEqual(certs, map[string]any{"ca-cert.pem": "Cg=="}) {
 		t.Errorf("the certificates became %v", certs)
 	}
 }
@@ -278,7 +331,10 @@ func TestTrap17_StaleFieldsOfEarlierAppliersGoAndEditsStay(t *testing.T) {
 	for _, m := range plan.Merges {
 		outcomes[m.Key] = m.Outcome
 	}
-	if want := (map[string]string{"enable-api-fields": "kept", "enable-x": "kept", "disable-affinity-assistant": "removed", "version": "changed"}); !reflect.DeepEqual(outcomes, want) {
+	want = map[string]string{
+		"enable-api-fields": "kept", "enable-x": "kept", "disable-affinity-assistant": "removed", "version": "changed",
+	}
+	if !reflect.DeepEqual(outcomes, want) {
 		t.Errorf("said %v, want %v", outcomes, want)
 	}
 }
@@ -289,7 +345,14 @@ func TestTrap18_EditedKeysAreKeptAndOthersFollowTheRelease(t *testing.T) {
 	c.install(mini("v1.0.0", "a: \"1\", b: \"1\", gone: \"1\", gone-edited: \"1\", deleted: \"1\"")(t), atOnce)
 	c.edit("feature-flags", `{"a":"mine","gone-edited":"mine","deleted":null,"own":"mine"}`)
 	plan, _ := c.install(mini("v1.1.0", "a: \"2\", b: \"2\", deleted: \"2\", fresh: \"2\"")(t), atOnce)
-	want := map[string]string{"enable-api-fields": "beta", "a": "mine", "b": "2", "gone-edited": "mine", "own": "mine", "fresh": "2"}
+	want := map[string]string{
+		"enable-api-fields": "beta",
+		"a":                 "mine",
+		"b":                 "2",
+		"gone-edited":       "mine",
+		"own":               "mine",
+		"fresh":             "2",
+	}
 	if got := c.data("tekton-pipelines", "feature-flags"); !reflect.DeepEqual(got, want) {
 		t.Errorf("the flags are %v, want %v", got, want)
 	}
@@ -299,12 +362,17 @@ func TestTrap18_EditedKeysAreKeptAndOthersFollowTheRelease(t *testing.T) {
 			outcomes[m.Key] = m.Outcome
 		}
 	}
-	if want := (map[string]string{"a": "kept", "b": "changed", "gone": "removed", "gone-edited": "kept", "deleted": "kept", "own": "kept"}); !reflect.DeepEqual(outcomes, want) {
+	want = map[string]string{
+		"a": "kept", "b": "changed", "gone": "removed", "gone-edited": "kept", "deleted": "kept", "own": "kept",
+	}
+	if !reflect.DeepEqual(outcomes, want) {
 		t.Errorf("said %v, want %v", outcomes, want)
 	}
 	// And again in the upgrade after, though Tekgate owns them too by then.
 	c.install(mini("v1.2.0", "a: \"3\", b: \"3\"")(t), atOnce)
-	if got := c.data("tekton-pipelines", "feature-flags"); got["a"] != "mine" || got["own"] != "mine" || got["b"] != "3" || got["fresh"] != "" {
+	if got := c.data("tekton-pipelines", "feature-flags"); got["a"] != "mine" || got["own"] != "mine" ||
+		got["b"] != "3" ||
+		got["fresh"] != "" {
 		t.Errorf("the flags are then %v", got)
 	}
 }
@@ -313,7 +381,10 @@ func TestTrap19_AutoscaledReplicasStay(t *testing.T) {
 	t.Parallel()
 	c := start(t)
 	withReplicas := func(n string) []string {
-		return []string{"spec:\n  selector: {matchLabels: {app: webhook}}", "spec:\n  replicas: " + n + "\n  selector: {matchLabels: {app: webhook}}"}
+		return []string{
+			"spec:\n  selector: {matchLabels: {app: webhook}}",
+			"spec:\n  replicas: " + n + "\n  selector: {matchLabels: {app: webhook}}",
+		}
 	}
 	replicas := func() any {
 		return c.field("apps/v1", "Deployment", "tekton-pipelines", "tekton-pipelines-webhook", "spec/replicas")
@@ -322,12 +393,26 @@ func TestTrap19_AutoscaledReplicasStay(t *testing.T) {
 	for _, obj := range mini("v1.0.0", "", withReplicas("1")...)(t).Objects {
 		applyLikeKubectl(c, obj)
 	}
-	c.merge("kubectl-client-side-apply", "apps/v1", "Deployment", "tekton-pipelines", "tekton-pipelines-webhook", `{"spec":{"replicas":3}}`)
+	c.merge(
+		"kubectl-client-side-apply",
+		"apps/v1",
+		"Deployment",
+		"tekton-pipelines",
+		"tekton-pipelines-webhook",
+		`{"spec":{"replicas":3}}`,
+	)
 	c.install(mini("v1.1.0", "")(t), atOnce)
 	if got := replicas(); got != int64(3) {
 		t.Errorf("taking over made %v replicas of 3", got)
 	}
-	c.merge("kube-controller-manager", "apps/v1", "Deployment", "tekton-pipelines", "tekton-pipelines-webhook", `{"spec":{"replicas":4}}`)
+	c.merge(
+		"kube-controller-manager",
+		"apps/v1",
+		"Deployment",
+		"tekton-pipelines",
+		"tekton-pipelines-webhook",
+		`{"spec":{"replicas":4}}`,
+	)
 	c.install(mini("v1.2.0", "", withReplicas("1")...)(t), atOnce)
 	c.install(mini("v1.3.0", "")(t), atOnce)
 	if got := replicas(); got != int64(4) {
@@ -352,7 +437,11 @@ func TestTrap18_EditsDuringAnUpgradeAreKept(t *testing.T) {
 	t.Parallel()
 	c := start(t)
 	c.install(mini("v1.0.0", "a: \"1\"")(t), atOnce)
-	err := c.apply(mini("v1.1.0", "a: \"2\", b: \"2\"")(t), atOnce, editor{at: "Tekton's admission servers", edit: func() { c.edit("feature-flags", `{"a":"mine"}`) }})
+	err := c.apply(
+		mini("v1.1.0", "a: \"2\", b: \"2\"")(t),
+		atOnce,
+		editor{at: "Tekton's admission servers", edit: func() { c.edit("feature-flags", `{"a":"mine"}`) }},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -368,7 +457,8 @@ func TestTrap20_ImmutableSelectorsAreFoundBeforeTheFirstWrite(t *testing.T) {
 	before := c.everything(true)
 	other := mini("v1.1.0", "", "app: controller", "app: other")
 	_, err := c.plan(other(t), atOnce)
-	if err == nil || !strings.Contains(err.Error(), "Deployment/tekton-pipelines/tekton-pipelines-controller") || !strings.Contains(err.Error(), "pass --force") {
+	if err == nil || !strings.Contains(err.Error(), "Deployment/tekton-pipelines/tekton-pipelines-controller") ||
+		!strings.Contains(err.Error(), "pass --force") {
 		t.Errorf("error %v", err)
 	}
 	if changed := unlike(before, c.everything(true)); len(changed) > 0 {
@@ -387,11 +477,17 @@ func TestTrap20_ARoleBindingThatNamesAnotherRoleIsMadeAnew(t *testing.T) {
 	t.Parallel()
 	c := start(t)
 	c.install(mini("v1.0.0", "")(t), atOnce)
-	plan, _ := c.install(mini("v1.1.0", "", "kind: ClusterRole, name: view", "kind: ClusterRole, name: edit")(t), atOnce)
+	plan, _ := c.install(
+		mini("v1.1.0", "", "kind: ClusterRole, name: view", "kind: ClusterRole, name: edit")(t),
+		atOnce,
+	)
 	if got := c.field("rbac.authorization.k8s.io/v1", "RoleBinding", "tekton-pipelines", "webhook", "roleRef/name"); got != "edit" {
 		t.Errorf("it names %v", got)
 	}
-	if !strings.Contains(strings.Join(plan.Notes, ""), "RoleBinding/tekton-pipelines/webhook is deleted and made anew") {
+	if !strings.Contains(
+		strings.Join(plan.Notes, ""),
+		"RoleBinding/tekton-pipelines/webhook is deleted and made anew",
+	) {
 		t.Errorf("it is not said: %v", plan.Notes)
 	}
 }
@@ -450,16 +546,21 @@ metadata: {name: config-artifact-pvc, namespace: tekton-pipelines}
 	c.install(rel, atOnce)
 	c.create("kubectl-create", "apiVersion: tekton.dev/v1beta1\nkind: ClusterTask\nmetadata: {name: mine}\n")
 	plan, done := c.install(mini("v1.1.0", "")(t), atOnce)
-	if c.get("tekton.dev/v1beta1", "ClusterTask", "", "mine") == nil || c.get("v1", "Namespace", "", "tekton-other") == nil {
+	if c.get("tekton.dev/v1beta1", "ClusterTask", "", "mine") == nil ||
+		c.get("v1", "Namespace", "", "tekton-other") == nil {
 		t.Error("the user's ClusterTask or the namespace is gone")
 	}
 	if c.get("v1", "ConfigMap", "tekton-pipelines", "config-artifact-pvc") != nil {
 		t.Error("the orphan is still there")
 	}
-	if got := done.ToGroupedMap()[ssa.DeletedAction]; !reflect.DeepEqual(got, []string{"ConfigMap/tekton-pipelines/config-artifact-pvc"}) {
+	got := done.ToGroupedMap()[ssa.DeletedAction]
+	if !reflect.DeepEqual(got, []string{"ConfigMap/tekton-pipelines/config-artifact-pvc"}) {
 		t.Errorf("deleted %v", got)
 	}
-	if notes := strings.Join(plan.Notes, "\n"); !strings.Contains(notes, "clustertasks.tekton.dev is no part of this release and stays") {
+	if notes := strings.Join(plan.Notes, "\n"); !strings.Contains(
+		notes,
+		"clustertasks.tekton.dev is no part of this release and stays",
+	) {
 		t.Errorf("notes %s", notes)
 	}
 }
@@ -473,17 +574,35 @@ func TestTrap23_StoredVersionsAreMigratedBeforeTheyAreDropped(t *testing.T) {
 	c := start(t)
 	const single = "\n  - {name: v1, served: true, storage: true, schema"
 	versions := func(stored, other string) []string {
-		return []string{single, strings.NewReplacer("STORED", stored, "OTHER", other).Replace(twoVersions), "tekton.dev/v1\nkind: Task", "tekton.dev/v1beta1\nkind: Task"}
+		return []string{
+			single,
+			strings.NewReplacer("STORED", stored, "OTHER", other).Replace(twoVersions),
+			"tekton.dev/v1\nkind: Task",
+			"tekton.dev/v1beta1\nkind: Task",
+		}
 	}
 	c.install(mini("v1.0.0", "", versions("true", "false")...)(t), atOnce)
 	for i := range 3 {
-		c.create("kubectl-create", fmt.Sprintf("apiVersion: tekton.dev/v1beta1\nkind: Task\nmetadata: {name: mine-%d, namespace: default}\nspec: {steps: []}\n", i))
+		c.create(
+			"kubectl-create",
+			fmt.Sprintf(
+				"apiVersion: tekton.dev/v1beta1\nkind: Task\nmetadata: {name: mine-%d, namespace: default}\nspec: {steps: []}\n",
+				i,
+			),
+		)
 	}
 	stored := func() any {
-		return c.field("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "tasks.tekton.dev", "status/storedVersions")
+		return c.field(
+			"apiextensions.k8s.io/v1",
+			"CustomResourceDefinition",
+			"",
+			"tasks.tekton.dev",
+			"status/storedVersions",
+		)
 	}
 	// Straight to a release without the version that is written: no way.
-	if _, err := c.plan(mini("v1.2.0", "")(t), atOnce); err == nil || !strings.Contains(err.Error(), "stores its objects as v1beta1") {
+	if _, err := c.plan(mini("v1.2.0", "")(t), atOnce); err == nil ||
+		!strings.Contains(err.Error(), "stores its objects as v1beta1") {
 		t.Errorf("error %v", err)
 	}
 	c.install(mini("v1.1.0", "", versions("false", "true")...)(t), atOnce)
@@ -501,7 +620,8 @@ func TestTrap23_StoredVersionsAreMigratedBeforeTheyAreDropped(t *testing.T) {
 
 func TestTrap27_OwnConfigMapsAreNotTektons(t *testing.T) {
 	for _, obj := range embedded(t).Objects {
-		if obj.GetNamespace() == installer.Namespace && obj.GetLabels()["app.kubernetes.io/part-of"] == "tekton-pipelines" {
+		if obj.GetNamespace() == installer.Namespace &&
+			obj.GetLabels()["app.kubernetes.io/part-of"] == "tekton-pipelines" {
 			t.Errorf("%s %s would be judged by Tekton's webhook", obj.GetKind(), obj.GetName())
 		}
 	}
@@ -516,10 +636,25 @@ func TestTrap34_AnotherOwnerIsRefusedByName(t *testing.T) {
 	}
 	clean := `{"metadata":{"labels":null,"annotations":null,"ownerReferences":null}}`
 	tests := []struct{ name, manager, patch, want string }{
-		{"operator", "test", `{"metadata":{"ownerReferences":[{"apiVersion":"operator.tekton.dev/v1alpha1","kind":"TektonInstallerSet","name":"pipeline-main","uid":"1"}]}}`, "tektoncd/operator (TektonInstallerSet pipeline-main) owns Deployment/tekton-pipelines/tekton-pipelines-controller"},
-		{"OLM", "test", `{"metadata":{"labels":{"olm.owner":"tekton.v1"}}}`, "the Operator Lifecycle Manager (tekton.v1) owns"},
+		{
+			"operator",
+			"test",
+			`{"metadata":{"ownerReferences":[{"apiVersion":"operator.tekton.dev/v1alpha1","kind":"TektonInstallerSet","name":"pipeline-main","uid":"1"}]}}`,
+			"tektoncd/operator (TektonInstallerSet pipeline-main) owns Deployment/tekton-pipelines/tekton-pipelines-controller",
+		},
+		{
+			"OLM",
+			"test",
+			`{"metadata":{"labels":{"olm.owner":"tekton.v1"}}}`,
+			"the Operator Lifecycle Manager (tekton.v1) owns",
+		},
 		{"Helm", "test", `{"metadata":{"annotations":{"meta.helm.sh/release-name":"tekton"}}}`, "Helm (tekton) owns"},
-		{"Argo CD", "test", `{"metadata":{"annotations":{"argocd.argoproj.io/tracking-id":"ci:apps/Deployment:x"}}}`, "Argo CD (ci:apps/Deployment:x) owns"},
+		{
+			"Argo CD",
+			"test",
+			`{"metadata":{"annotations":{"argocd.argoproj.io/tracking-id":"ci:apps/Deployment:x"}}}`,
+			"Argo CD (ci:apps/Deployment:x) owns",
+		},
 		{"Flux", "test", `{"metadata":{"labels":{"kustomize.toolkit.fluxcd.io/name":"infra"}}}`, "Flux (infra) owns"},
 		{"Argo CD by its field manager", "argocd-controller", `{"metadata":{"annotations":{"x":"y"}}}`, "Argo CD owns"},
 	}
@@ -530,7 +665,8 @@ func TestTrap34_AnotherOwnerIsRefusedByName(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "--force") {
 				t.Errorf("error %v lacks %q", err, tt.want)
 			}
-			if plan, err := c.plan(mini("v1.1.0", "")(t), installer.Options{Force: true}); err != nil || len(plan.Findings) == 0 {
+			if plan, err := c.plan(mini("v1.1.0", "")(t), installer.Options{Force: true}); err != nil ||
+				len(plan.Findings) == 0 {
 				t.Errorf("with --force: error %v", err)
 			}
 			deployment(tt.manager, clean)
@@ -559,7 +695,11 @@ func TestTrap40_APullThatFailsEndsTheWait(t *testing.T) {
 				continue
 			}
 			status := `{"status":{"containerStatuses":[{"name":"webhook","image":"i","imageID":"","ready":false,"restartCount":0,"state":{"waiting":{"reason":"ErrImagePull","message":"manifest unknown"}}}]}}`
-			if c.Client().Status().Patch(ctx, pod.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(status))) == nil {
+			if c.Client().Status().Patch(
+				ctx,
+				pod.DeepCopy(),
+				client.RawPatch(types.MergePatchType, []byte(status)),
+			) == nil {
 				return
 			}
 		}
@@ -588,7 +728,10 @@ func TestTrap24_BothNamespacesComeFirstAndOwnPodsAreRestricted(t *testing.T) {
 		first = append(first, obj.GetKind()+" "+obj.GetName())
 	}
 	slices.Sort(first)
-	if want := []string{"Namespace tekgate", "Namespace tekton-pipelines", "Namespace tekton-pipelines-resolvers"}; !slices.Equal(first, want) {
+	if want := []string{"Namespace tekgate", "Namespace tekton-pipelines", "Namespace tekton-pipelines-resolvers"}; !slices.Equal(
+		first,
+		want,
+	) {
 		t.Errorf("the first stage is %v", first)
 	}
 	for _, obj := range embedded(t).Objects {
@@ -598,10 +741,18 @@ func TestTrap24_BothNamespacesComeFirstAndOwnPodsAreRestricted(t *testing.T) {
 		// The server itself says what its restricted profile thinks of a Pod.
 		spec, _, _ := unstructured.NestedMap(obj.Object, "spec", "template", "spec")
 		delete(spec, "serviceAccountName")
-		c.merge("test", "v1", "Namespace", "", "default", `{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"restricted"}}}`)
+		c.merge(
+			"test",
+			"v1",
+			"Namespace",
+			"",
+			"default",
+			`{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"restricted"}}}`,
+		)
 		pod := object("v1", "Pod", "default", obj.GetName())
 		pod.Object["spec"] = spec
-		if err := c.Client().Create(t.Context(), pod, client.DryRunAll); err != nil && !strings.Contains(err.Error(), "serviceaccount") {
+		if err := c.Client().Create(t.Context(), pod, client.DryRunAll); err != nil &&
+			!strings.Contains(err.Error(), "serviceaccount") {
 			t.Errorf("%s: %v", obj.GetName(), err)
 		}
 	}
@@ -652,6 +803,11 @@ func TestInterceptorsComeBeforeTheirServer(t *testing.T) {
 	}
 	interceptor, server, admission := at["ClusterInterceptor cel"], at["Deployment tekton-triggers-core-interceptors"], at["Deployment tekton-triggers-webhook"]
 	if admission == 0 || admission >= interceptor || interceptor >= server {
-		t.Errorf("the admission server comes in stage %d, interceptors in %d, their server in %d", admission, interceptor, server)
+		t.Errorf(
+			"the admission server comes in stage %d, interceptors in %d, their server in %d",
+			admission,
+			interceptor,
+			server,
+		)
 	}
 }

@@ -30,21 +30,35 @@ const (
 
 // until asks again and again until ready returns an empty string; what it
 // returns until then says what is missing.
-func (r *run) until(ctx context.Context, limit time.Duration, ready func(ctx context.Context) (missing string, err error)) error {
+func (r *run) until(
+	ctx context.Context,
+	limit time.Duration,
+	ready func(ctx context.Context) (missing string, err error),
+) error {
 	last := ""
-	err := wait.PollUntilContextTimeout(ctx, cmp.Or(r.options.Interval, interval), limit, true, func(ctx context.Context) (bool, error) {
-		missing, err := ready(ctx)
-		if err != nil {
-			return false, err
-		}
-		if missing != last && missing != "" {
-			r.report.Waiting(missing)
-		}
-		last = missing
-		return missing == "", nil
-	})
+	err := wait.PollUntilContextTimeout(
+		ctx,
+		cmp.Or(r.options.Interval, interval),
+		limit,
+		true,
+		func(ctx context.Context) (bool, error) {
+			missing, err := ready(ctx)
+			if err != nil {
+				return false, err
+			}
+			if missing != last && missing != "" {
+				r.report.Waiting(missing)
+			}
+			last = missing
+			return missing == "", nil
+		},
+	)
 	if wait.Interrupted(err) && ctx.Err() == nil {
-		return fmt.Errorf("after %s still waiting for %s: look at what it says with kubectl describe; --timeout gives it longer, --wait=false does not wait", limit, last)
+		return fmt.Errorf(
+			"after %s still waiting for %s: look at what it says with kubectl describe; --timeout gives it longer, --wait=false does not wait",
+			limit,
+			last,
+		)
 	}
 	return err
 }
@@ -73,7 +87,11 @@ func (r *run) waitDefinitions(ctx context.Context, changes []*Change) error {
 
 // firstUnready reads the objects of changes and returns what the first of them
 // lacks that lacks anything.
-func (r *run) firstUnready(ctx context.Context, changes []*Change, lacks func(*unstructured.Unstructured) (string, error)) (string, error) {
+func (r *run) firstUnready(
+	ctx context.Context,
+	changes []*Change,
+	lacks func(*unstructured.Unstructured) (string, error),
+) (string, error) {
 	for _, change := range changes {
 		current, err := r.current(ctx, change.Desired)
 		if err != nil {
@@ -92,7 +110,10 @@ func (r *run) firstUnready(ctx context.Context, changes []*Change, lacks func(*u
 // waitRollouts waits until the Deployments among the changes run what they
 // should, and fails as soon as a Pod of theirs cannot pull its image.
 func (r *run) waitRollouts(ctx context.Context, changes []*Change) error {
-	deployments := slices.DeleteFunc(slices.Clone(changes), func(c *Change) bool { return c.Desired.GetKind() != "Deployment" })
+	deployments := slices.DeleteFunc(
+		slices.Clone(changes),
+		func(c *Change) bool { return c.Desired.GetKind() != "Deployment" },
+	)
 	watch := pullWatch{run: r, since: map[string]time.Time{}}
 	return r.until(ctx, r.options.Timeout, func(ctx context.Context) (string, error) {
 		return r.firstUnready(ctx, deployments, func(current *unstructured.Unstructured) (string, error) {
@@ -135,7 +156,9 @@ var hopeless = []string{"InvalidImageName", "ErrImageNeverPull"}
 
 // failing are the reasons for which a container waits when its image does not
 // come.
-var failing = append([]string{"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError"}, hopeless...)
+var failing = append(
+	[]string{"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError"},
+	hopeless...)
 
 func (w pullWatch) check(ctx context.Context, deployment *unstructured.Unstructured) error {
 	labels, _, _ := unstructured.NestedStringMap(deployment.Object, "spec", "selector", "matchLabels")
@@ -182,14 +205,31 @@ func (w pullWatch) judge(pod *unstructured.Unstructured, container, image string
 	if !slices.Contains(hopeless, reason) && time.Since(w.since[key]) < min(pullGrace, w.options.Timeout/2) {
 		return nil
 	}
-	return fmt.Errorf("%s cannot pull image %s (%s%s), which %s", kube.Name(pod), image, reason, prefixed(": ", message), w.ruleOf(image))
+	return fmt.Errorf(
+		"%s cannot pull image %s (%s%s), which %s",
+		kube.Name(pod),
+		image,
+		reason,
+		prefixed(": ", message),
+		w.ruleOf(image),
+	)
 }
 
 func waitingFor(pod *unstructured.Unstructured, container string) (reason, message string) {
 	for _, field := range []string{"initContainerStatuses", "containerStatuses"} {
 		for _, containerStatus := range live.Maps(pod.Object, "status", field) {
 			if containerStatus["name"] == container {
-				return live.Text(containerStatus, "state", "waiting", "reason"), live.Text(containerStatus, "state", "waiting", "message")
+				return live.Text(
+						containerStatus,
+						"state",
+						"waiting",
+						"reason",
+					), live.Text(
+						containerStatus,
+						"state",
+						"waiting",
+						"message",
+					)
 			}
 		}
 	}
@@ -205,7 +245,11 @@ func (r *run) ruleOf(image string) string {
 		if done.Rule == "" {
 			return "stands in the manifest as it is and is kept: copy it to a mirror and give it a rule under mirror.rules"
 		}
-		return fmt.Sprintf("%s made of %s: copy that image there with `tekgate images copy`, or correct the rule", done.Rule, done.From)
+		return fmt.Sprintf(
+			"%s made of %s: copy that image there with `tekgate images copy`, or correct the rule",
+			done.Rule,
+			done.From,
+		)
 	}
 	return "does not come from this release"
 }
@@ -225,7 +269,10 @@ func (r *run) waitAdmission(ctx context.Context, changes []*Change) error {
 // waitBundles waits until the webhook configurations among the changes carry
 // the CA of the server that they name.
 func (r *run) waitBundles(ctx context.Context, changes []*Change) error {
-	configurations := slices.DeleteFunc(slices.Clone(changes), func(c *Change) bool { return !isWebhookConfiguration(c.Desired) })
+	configurations := slices.DeleteFunc(
+		slices.Clone(changes),
+		func(c *Change) bool { return !isWebhookConfiguration(c.Desired) },
+	)
 	return r.until(ctx, r.options.Timeout, func(ctx context.Context) (string, error) {
 		return r.firstUnready(ctx, configurations, func(current *unstructured.Unstructured) (string, error) {
 			for _, webhook := range live.Maps(current.Object, "webhooks") {
@@ -288,7 +335,11 @@ func (r *run) probeAdmission(ctx context.Context) (missing string, err error) {
 		case ctx.Err() != nil:
 			return "", ctx.Err()
 		default:
-			return "", fmt.Errorf("a %s is refused that Tekton's admission server should accept: %w", probe.GetKind(), err)
+			return "", fmt.Errorf(
+				"a %s is refused that Tekton's admission server should accept: %w",
+				probe.GetKind(),
+				err,
+			)
 		}
 	}
 	return "", nil

@@ -34,7 +34,8 @@ func (r *run) waitAsked(ctx context.Context, changes []*Change) error {
 	}
 	for _, change := range changes {
 		configuration := change.Desired
-		if configuration.GetName() != live.OwnConfiguration(configuration.GetKind()) || !slices.ContainsFunc(live.Maps(configuration.Object, "webhooks"), callsService) {
+		if configuration.GetName() != live.OwnConfiguration(configuration.GetKind()) ||
+			!slices.ContainsFunc(live.Maps(configuration.Object, "webhooks"), callsService) {
 			continue
 		}
 		ask, err := r.question(ctx, configuration)
@@ -44,7 +45,11 @@ func (r *run) waitAsked(ctx context.Context, changes []*Change) error {
 		err = r.until(ctx, r.options.Timeout, func(ctx context.Context) (string, error) {
 			why, err := ask(ctx)
 			if why != "" {
-				why = fmt.Sprintf("the API server to ask Tekgate's admission server by %s (%s)", kube.Name(configuration), why)
+				why = fmt.Sprintf(
+					"the API server to ask Tekgate's admission server by %s (%s)",
+					kube.Name(configuration),
+					why,
+				)
 			}
 			return why, err
 		})
@@ -58,7 +63,10 @@ func (r *run) waitAsked(ctx context.Context, changes []*Change) error {
 // question returns what shows whether the API server asks by a configuration: it says
 // what is missing. Of the one about runs nothing can be seen where there are no TaskRuns
 // yet, nor where the namespace is labelled to opt out.
-func (r *run) question(ctx context.Context, configuration *unstructured.Unstructured) (ask func(context.Context) (missing string, err error), err error) {
+func (r *run) question(
+	ctx context.Context,
+	configuration *unstructured.Unstructured,
+) (ask func(context.Context) (missing string, err error), err error) {
 	if configuration.GetKind() != live.Mutating.Kind {
 		return r.asksAboutConfiguration, nil
 	}
@@ -103,7 +111,8 @@ func (r *run) leavesOut(ctx context.Context, configuration *unstructured.Unstruc
 // of the admission server. Where somebody else refuses it, nothing can be seen.
 func (r *run) asksAboutRuns(ctx context.Context, version string) (missing string, err error) {
 	run := live.ProbeRun(version)
-	if missing, err = unanswered(r.client.Create(ctx, run, client.DryRunAll, client.FieldOwner(FieldManager))); missing != "" || err != nil {
+	if missing, err = unanswered(r.client.Create(ctx, run, client.DryRunAll, client.FieldOwner(FieldManager))); missing != "" ||
+		err != nil {
 		return missing, ignoreRefusal(err)
 	}
 	if _, answered := live.Answered(run); !answered {
@@ -135,7 +144,9 @@ func unanswered(err error) (missing string, left error) {
 		return "", nil
 	}
 	if strings.Contains(err.Error(), "failed calling webhook") || meta.IsNoMatchError(err) || apierrors.IsInternalError(err) ||
-		apierrors.IsServiceUnavailable(err) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) {
+		apierrors.IsServiceUnavailable(err) || apierrors.IsTimeout(err) ||
+		apierrors.IsServerTimeout(err) ||
+		apierrors.IsTooManyRequests(err) {
 		return err.Error(), nil
 	}
 	return "", err

@@ -47,7 +47,10 @@ func Tekton(name string) (*Release, error) {
 		return nil, err
 	}
 	if len(files) != 1 {
-		return nil, fmt.Errorf("this tekgate was built without the Tekton release %q: build it with `make build`, or name a manifest file", name)
+		return nil, fmt.Errorf(
+			"this tekgate was built without the Tekton release %q: build it with `make build`, or name a manifest file",
+			name,
+		)
 	}
 	packed, err := releases.ReadFile(files[0])
 	if err != nil {

@@ -93,9 +93,16 @@ func TestTrap28_WebhooksCanStopNothing(t *testing.T) {
 func checkWebhook(t *testing.T, webhook map[string]any) {
 	t.Helper()
 	name := webhook["name"]
-	dry := webhook["sideEffects"] == "None" || webhook["sideEffects"] == "NoneOnDryRun" // or no dry run of anybody's would pass
+	dry := webhook["sideEffects"] == "None" ||
+		webhook["sideEffects"] == "NoneOnDryRun" // or no dry run of anybody's would pass
 	if webhook["failurePolicy"] != "Ignore" || !dry || webhook["timeoutSeconds"].(int64) > 5 {
-		t.Errorf("%v: failurePolicy %v, sideEffects %v, timeout %v", name, webhook["failurePolicy"], webhook["sideEffects"], webhook["timeoutSeconds"])
+		t.Errorf(
+			"%v: failurePolicy %v, sideEffects %v, timeout %v",
+			name,
+			webhook["failurePolicy"],
+			webhook["sideEffects"],
+			webhook["timeoutSeconds"],
+		)
 	}
 	for _, r := range webhook["rules"].([]any) {
 		rule := r.(map[string]any)
@@ -104,7 +111,8 @@ func checkWebhook(t *testing.T, webhook map[string]any) {
 				t.Errorf("%v matches %v of API group %q", name, rule["resources"], group)
 			}
 		}
-		if slices.Contains(rule["operations"].([]any), any("DELETE")) || slices.Contains(rule["resources"].([]any), any("*")) {
+		if slices.Contains(rule["operations"].([]any), any("DELETE")) ||
+			slices.Contains(rule["resources"].([]any), any("*")) {
 			t.Errorf("%v: rule %v", name, rule)
 		}
 	}
@@ -167,7 +175,10 @@ func TestTrap24_PodsAreRestricted(t *testing.T) {
 			}
 			pod.Spec.Containers[0].SecurityContext = nil
 			if err := k.Create(t.Context(), pod, client.DryRunAll); err == nil {
-				t.Errorf("the API server takes a Pod of %s without its securityContext: this test proves nothing", obj.GetName())
+				t.Errorf(
+					"the API server takes a Pod of %s without its securityContext: this test proves nothing",
+					obj.GetName(),
+				)
 			}
 		}
 	}

@@ -80,12 +80,17 @@ func TestLeastPrivilege(t *testing.T) {
 func tooMuch(r role, rule rbacv1.PolicyRule) string {
 	everything := slices.Concat(rule.APIGroups, rule.Resources, rule.Verbs, rule.ResourceNames)
 	onlyCreates := slices.Equal(rule.Verbs, []string{"create"}) // which RBAC cannot limit by name
-	writes := slices.ContainsFunc(rule.Verbs, func(verb string) bool { return !slices.Contains([]string{"get", "list", "watch", "create"}, verb) })
+	writes := slices.ContainsFunc(
+		rule.Verbs,
+		func(verb string) bool { return !slices.Contains([]string{"get", "list", "watch", "create"}, verb) },
+	)
 	// The interceptor reads the secrets of triggers, which lie beside the triggers,
 	// in namespaces and under names that only those know: by name, one at a time.
-	triggersSecrets := r.name == "tekgate-interceptor" && r.where == "everywhere" && slices.Equal(rule.Verbs, []string{"get"})
+	triggersSecrets := r.name == "tekgate-interceptor" && r.where == "everywhere" &&
+		slices.Equal(rule.Verbs, []string{"get"})
 	// Its deliveries are Leases of its own namespace, with names that are hashes.
-	deliveries := r.name == "tekgate-interceptor" && r.where == "tekgate" && slices.Equal(rule.Resources, []string{"leases"})
+	deliveries := r.name == "tekgate-interceptor" && r.where == "tekgate" &&
+		slices.Equal(rule.Resources, []string{"leases"})
 	// Events on a bad configuration or an old CA repeat, and are patched then.
 	events := r.where == "tekgate" && slices.Equal(rule.Resources, []string{"events"})
 	switch {

@@ -57,11 +57,13 @@ func TestServersSurvive(t *testing.T) {
 			t.Errorf("%s has %v replicas", name, d.Spec.Replicas)
 		}
 		rolling := d.Spec.Strategy.RollingUpdate
-		if rolling == nil || rolling.MaxUnavailable == nil || rolling.MaxUnavailable.IntValue() != 0 || rolling.MaxUnavailable.String() != "0" {
+		if rolling == nil || rolling.MaxUnavailable == nil || rolling.MaxUnavailable.IntValue() != 0 ||
+			rolling.MaxUnavailable.String() != "0" {
 			t.Errorf("%s loses a replica before the new one is ready", name)
 		}
 		spread := d.Spec.Template.Spec.TopologySpreadConstraints
-		if len(spread) != 1 || spread[0].TopologyKey != corev1.LabelHostname || !sameSelector(spread[0].LabelSelector, d.Spec.Selector) {
+		if len(spread) != 1 || spread[0].TopologyKey != corev1.LabelHostname ||
+			!sameSelector(spread[0].LabelSelector, d.Spec.Selector) {
 			t.Errorf("%s may have all replicas on one node: %v", name, spread)
 		} else if spread[0].WhenUnsatisfiable != corev1.ScheduleAnyway {
 			t.Errorf("%s does not start on a single node", name)
@@ -81,7 +83,8 @@ func TestServersSurvive(t *testing.T) {
 }
 
 func sameSelector(a, b *metav1.LabelSelector) bool {
-	return a != nil && b != nil && len(a.MatchLabels) > 0 && metav1.FormatLabelSelector(a) == metav1.FormatLabelSelector(b)
+	return a != nil && b != nil && len(a.MatchLabels) > 0 &&
+		metav1.FormatLabelSelector(a) == metav1.FormatLabelSelector(b)
 }
 
 // The servers' own times: the default of --drain, and serve.StopTimeout.
@@ -170,7 +173,8 @@ func TestServersAreProbed(t *testing.T) {
 	for name, d := range servers(t) {
 		c := d.Spec.Template.Spec.Containers[0]
 		for path, probe := range map[string]*corev1.Probe{"/readyz": c.ReadinessProbe, "/healthz": c.LivenessProbe} {
-			if probe == nil || probe.HTTPGet == nil || probe.HTTPGet.Path != path || probe.HTTPGet.Port.StrVal != "health" {
+			if probe == nil || probe.HTTPGet == nil || probe.HTTPGet.Path != path ||
+				probe.HTTPGet.Port.StrVal != "health" {
 				t.Errorf("%s: the probe of %s is %v", name, path, probe)
 			}
 		}

@@ -143,7 +143,8 @@ func Define(ctx context.Context, c *cluster.Cluster) error {
 		return err
 	}
 	for _, d := range definitions {
-		if err := k.Apply(ctx, client.ApplyConfigurationFromUnstructured(d), client.FieldOwner("cert-manager")); err != nil {
+		applied := client.ApplyConfigurationFromUnstructured(d)
+		if err := k.Apply(ctx, applied, client.FieldOwner("cert-manager")); err != nil {
 			return fmt.Errorf("applying %s: %w", d.GetName(), err)
 		}
 	}
@@ -151,9 +152,15 @@ func Define(ctx context.Context, c *cluster.Cluster) error {
 		&cmv1.CertificateList{}, &cmv1.CertificateRequestList{}, &cmv1.IssuerList{}, &cmv1.ClusterIssuerList{},
 	}
 	for _, list := range lists {
-		err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
-			return k.List(ctx, list) == nil, nil
-		})
+		err := wait.PollUntilContextTimeout(
+			ctx,
+			100*time.Millisecond,
+			time.Minute,
+			true,
+			func(ctx context.Context) (bool, error) {
+				return k.List(ctx, list) == nil, nil
+			},
+		)
 		if err != nil {
 			return fmt.Errorf("waiting until %T is served: %w", list, err)
 		}
@@ -193,7 +200,11 @@ func Run(ctx context.Context, c *cluster.Cluster, talk io.Writer) (*Controllers,
 	if err != nil {
 		return nil, err
 	}
-	r := &Controllers{cmd: exec.Command(path, "--kubeconfig", c.Kubeconfig), log: &child.Log{}, done: make(chan error, 1)} //nolint:noctx // Stop ends it
+	r := &Controllers{
+		cmd:  exec.Command(path, "--kubeconfig", c.Kubeconfig),
+		log:  &child.Log{},
+		done: make(chan error, 1),
+	} //nolint:noctx // Stop ends it
 	r.cmd.Stdout, r.cmd.Stderr = r.log, r.log
 	if err := r.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting cert-manager's controllers: %w", err)
@@ -202,7 +213,11 @@ func Run(ctx context.Context, c *cluster.Cluster, talk io.Writer) (*Controllers,
 	for end := time.Now().Add(time.Minute); !strings.Contains(r.Log(), "running\n"); time.Sleep(50 * time.Millisecond) {
 		select {
 		case err := <-r.done:
-			return nil, fmt.Errorf("cert-manager's controllers ended: %w; their log:\n%s", errors.Join(err, ctx.Err()), r.Log())
+			return nil, fmt.Errorf(
+				"cert-manager's controllers ended: %w; their log:\n%s",
+				errors.Join(err, ctx.Err()),
+				r.Log(),
+			)
 		default:
 		}
 		if time.Now().After(end) {

@@ -73,10 +73,16 @@ func TestIssues(t *testing.T) {
 		}
 	}
 	ca, leaf := &corev1.Secret{}, &corev1.Secret{}
-	err = wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
-		return k.Get(ctx, client.ObjectKey{Namespace: "default", Name: "ca"}, ca) == nil &&
-			k.Get(ctx, client.ObjectKey{Namespace: "default", Name: "leaf"}, leaf) == nil, nil
-	})
+	err = wait.PollUntilContextTimeout(
+		t.Context(),
+		100*time.Millisecond,
+		time.Minute,
+		true,
+		func(ctx context.Context) (bool, error) {
+			return k.Get(ctx, client.ObjectKey{Namespace: "default", Name: "ca"}, ca) == nil &&
+				k.Get(ctx, client.ObjectKey{Namespace: "default", Name: "leaf"}, leaf) == nil, nil
+		},
+	)
 	if err != nil {
 		t.Fatalf("nothing was issued: %v; the log:\n%s", err, controllers.Log())
 	}
@@ -84,12 +90,18 @@ func TestIssues(t *testing.T) {
 		t.Errorf("the leaf's Secret has the keys %d, and its ca.crt is not the CA", len(leaf.Data))
 	}
 	configuration := &admissionv1.MutatingWebhookConfiguration{}
-	err = wait.PollUntilContextTimeout(t.Context(), 100*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
-		if err := k.Get(ctx, client.ObjectKey{Name: "mutate.example.com"}, configuration); err != nil {
-			return false, err
-		}
-		return bytes.Equal(configuration.Webhooks[0].ClientConfig.CABundle, leaf.Data["ca.crt"]), nil
-	})
+	err = wait.PollUntilContextTimeout(
+		t.Context(),
+		100*time.Millisecond,
+		time.Minute,
+		true,
+		func(ctx context.Context) (bool, error) {
+			if err := k.Get(ctx, client.ObjectKey{Name: "mutate.example.com"}, configuration); err != nil {
+				return false, err
+			}
+			return bytes.Equal(configuration.Webhooks[0].ClientConfig.CABundle, leaf.Data["ca.crt"]), nil
+		},
+	)
 	if err != nil {
 		t.Errorf("the CA was not injected: %v; the log:\n%s", err, controllers.Log())
 	}

@@ -137,7 +137,8 @@ func (s *pooled) resources() (map[schema.GroupVersionResource]bool, error) {
 			return nil, err
 		}
 		for _, r := range list.APIResources {
-			if slices.Contains(r.Verbs, "list") && slices.Contains(r.Verbs, "delete") && !slices.Contains(serversOwn, r.Name) {
+			if slices.Contains(r.Verbs, "list") && slices.Contains(r.Verbs, "delete") &&
+				!slices.Contains(serversOwn, r.Name) {
 				all[version.WithResource(r.Name)] = true
 			}
 		}
@@ -147,8 +148,8 @@ func (s *pooled) resources() (map[schema.GroupVersionResource]bool, error) {
 
 // serversOwn are resources that the server itself writes.
 var serversOwn = []string{
-	"apiservices", "componentstatuses", "endpoints", "events", "flowschemas", "ipaddresses", "leases", "leasecandidates",
-	"prioritylevelconfigurations", "servicecidrs",
+	"apiservices", "componentstatuses", "endpoints", "events", "flowschemas", "ipaddresses", "leasecandidates",
+	"leases", "prioritylevelconfigurations", "servicecidrs",
 }
 
 // thing is an object of the server.
@@ -259,7 +260,13 @@ func (s *pooled) delete(ctx context.Context, t thing) error {
 			ObjectMeta: metav1.ObjectMeta{Name: t.name},
 		}, metav1.UpdateOptions{})
 	case t.finalizers && t.resource.Resource != "customresourcedefinitions":
-		_, err = objects.Patch(ctx, t.name, types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+		_, err = objects.Patch(
+			ctx,
+			t.name,
+			types.MergePatchType,
+			[]byte(`{"metadata":{"finalizers":null}}`),
+			metav1.PatchOptions{},
+		)
 	}
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) || apierrors.IsMethodNotSupported(err) {
 		return nil

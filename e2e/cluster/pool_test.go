@@ -1,7 +1,6 @@
 package cluster_test
 
 import (
-	"context"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,13 +18,20 @@ func TestPool(t *testing.T) {
 	t.Run("first", func(t *testing.T) {
 		first = pool.Start(t)
 		k := kubernetes.NewForConfigOrDie(first.Config)
-		_, err := k.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "made"}}, metav1.CreateOptions{})
+		_, err := k.CoreV1().Namespaces().Create(
+			t.Context(),
+			&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "made"}},
+			metav1.CreateOptions{},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, namespace := range []string{"made", "default"} {
-			held := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "held", Finalizers: []string{"example.com/held"}}}
-			if _, err := k.CoreV1().ConfigMaps(namespace).Create(t.Context(), held, metav1.CreateOptions{}); err != nil {
+			held := &corev1.ConfigMap{
+				ObjectMeta: metav1.ObjectMeta{Name: "held", Finalizers: []string{"example.com/held"}},
+			}
+			_, err := k.CoreV1().ConfigMaps(namespace).Create(t.Context(), held, metav1.CreateOptions{})
+			if err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -36,11 +42,13 @@ func TestPool(t *testing.T) {
 		if second != first {
 			t.Fatal("it has another server")
 		}
-		k := kubernetes.NewForConfigOrDie(second.Config)
-		if _, err := k.CoreV1().Namespaces().Get(context.Background(), "made", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		k := kubernetes.NewForConfigOrDie(second.Config).CoreV1()
+		_, err := k.Namespaces().Get(t.Context(), "made", metav1.GetOptions{})
+		if !apierrors.IsNotFound(err) {
 			t.Errorf("the namespace is still there: %v", err)
 		}
-		if _, err := k.CoreV1().ConfigMaps("default").Get(context.Background(), "held", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		_, err = k.ConfigMaps("default").Get(t.Context(), "held", metav1.GetOptions{})
+		if !apierrors.IsNotFound(err) {
 			t.Errorf("the ConfigMap is still there: %v", err)
 		}
 	})

@@ -19,27 +19,35 @@ import (
 
 var certificateChecks = []Check{
 	{
-		ID: "ca-secrets", Category: "certificates", Title: "the CAs of both servers are there and valid", Fatal: true, Retry: true, Needs: "read-access",
+		ID: "ca-secrets", Category: "certificates",
+		Title: "the CAs of both servers are there and valid",
+		Fatal: true, Retry: true, Needs: "read-access",
 		Doc: "Each server signs its certificate with a CA of its own, which it makes at its first start and keeps in the Secret tekgate-webhook-ca or tekgate-interceptor-ca.\n\n" +
 			"A CA that cannot be used is never overwritten, because that would cut off everybody who trusts it: delete the Secret and restart that server's Deployment to get a new one. Where cert-manager issues the certificates the question is that of certificates-issued.",
 		run: caSecrets,
 	},
 	{
-		ID: "certificates-issued", Category: "certificates", Title: "cert-manager has issued the certificates of both servers", Fatal: true, Retry: true, Needs: "read-access",
+		ID: "certificates-issued", Category: "certificates",
+		Title: "cert-manager has issued the certificates of both servers",
+		Fatal: true, Retry: true, Needs: "read-access",
 		Doc: "Where `certificates.source` is cert-manager, or auto on a cluster that serves it, each server serves what the Certificate tekgate-webhook-tls or tekgate-interceptor-tls has put into the Secret of the same name.\n\n" +
 			"The message has cert-manager's own reason; `kubectl -n tekgate describe certificate,certificaterequest,issuer` has the rest. Until it is mended the servers serve what they have, and a server that starts without any is not ready. `certificates.source: self` lets them sign their own.",
 		run: certificatesIssued,
 	},
 	{
-		ID: "ca-bundles", Category: "certificates", Title: "whoever calls the servers trusts their CAs", Fatal: true, Retry: true, Needs: "read-access",
+		ID: "ca-bundles", Category: "certificates",
+		Title: "whoever calls the servers trusts their CAs",
+		Fatal: true, Retry: true, Needs: "read-access",
 		Doc: "The caBundle of a webhook or of the ClusterInterceptor has to hold the certificate in the CA's Secret, or vouch for the one that cert-manager issued; otherwise every call fails with an unknown authority.\n\n" +
 			"The servers write it at their start: restart the Deployment. If it is overwritten again, some other tool applies that object with a caBundle of its own.",
 		run: caBundles,
 	},
 	{
-		ID: "ca-expiry", Category: "certificates", Title: "no certificate expires within thirty days", Needs: "read-access",
-		Doc: "After that moment every call to the server fails. The question is about CAs, and about what cert-manager issues, which may live for a shorter time: it should have been renewed when a third of that was left, and is told of where less than a sixth is. What a server signs itself lives for a week, and only its server knows it.\n\nThe servers replace their CAs by themselves, long before: if one has not, its log says why, and `kubectl -n tekgate annotate secret tekgate-interceptor-ca tekgate.dev/rotate-ca=now`, or with tekgate-webhook-ca, makes it begin. For cert-manager's see certificates-issued; `cmctl renew -n tekgate tekgate-webhook-tls` makes it begin.",
-		run: caExpiry,
+		ID: "ca-expiry", Category: "certificates",
+		Title: "no certificate expires within thirty days",
+		Needs: "read-access",
+		Doc:   "After that moment every call to the server fails. The question is about CAs, and about what cert-manager issues, which may live for a shorter time: it should have been renewed when a third of that was left, and is told of where less than a sixth is. What a server signs itself lives for a week, and only its server knows it.\n\nThe servers replace their CAs by themselves, long before: if one has not, its log says why, and `kubectl -n tekgate annotate secret tekgate-interceptor-ca tekgate.dev/rotate-ca=now`, or with tekgate-webhook-ca, makes it begin. For cert-manager's see certificates-issued; `cmctl renew -n tekgate tekgate-webhook-tls` makes it begin.",
+		run:   caExpiry,
 	},
 }
 
@@ -90,7 +98,10 @@ func validAt(c *x509.Certificate, now time.Time) error {
 	case now.After(c.NotAfter):
 		return fmt.Errorf("its certificate expired at %s", c.NotAfter.UTC().Format(time.RFC3339))
 	case now.Before(c.NotBefore):
-		return fmt.Errorf("its certificate is valid from %s only: compare the clocks", c.NotBefore.UTC().Format(time.RFC3339))
+		return fmt.Errorf(
+			"its certificate is valid from %s only: compare the clocks",
+			c.NotBefore.UTC().Format(time.RFC3339),
+		)
 	}
 	return nil
 }
@@ -170,7 +181,12 @@ func (b bundleOf) judge(ctx context.Context, s *state, found *problems) error {
 	if elsewhere != "" {
 		vouches, err := vouchesFor(ctx, s, certificates, elsewhere)
 		if err == nil && !vouches {
-			found.add("%s: its caBundle does not vouch for the certificate in Secret %s/%s", b.owner, live.Tekgate, elsewhere)
+			found.add(
+				"%s: its caBundle does not vouch for the certificate in Secret %s/%s",
+				b.owner,
+				live.Tekgate,
+				elsewhere,
+			)
 		}
 		return err
 	}

@@ -37,7 +37,16 @@ type Check struct {
 }
 
 // Checks are all checks in their order.
-var Checks = slicesOf(kubernetesChecks, tektonChecks, imageChecks, tekgateChecks, certificateChecks, webhookChecks, interceptorChecks, configurationChecks)
+var Checks = slicesOf(
+	kubernetesChecks,
+	tektonChecks,
+	imageChecks,
+	tekgateChecks,
+	certificateChecks,
+	webhookChecks,
+	interceptorChecks,
+	configurationChecks,
+)
 
 func slicesOf(groups ...[]Check) []Check {
 	var all []Check
@@ -106,7 +115,11 @@ func Run(ctx context.Context, cluster *live.Cluster, options Options, report fun
 	for _, check := range Checks {
 		var result Result
 		if check.Needs != "" && !passed[check.Needs] {
-			result = Result{Check: check, Status: Skipped, Problems: []string{"it means nothing before " + check.Needs + " passes"}}
+			result = Result{
+				Check:    check,
+				Status:   Skipped,
+				Problems: []string{"it means nothing before " + check.Needs + " passes"},
+			}
 		} else {
 			result = persist(ctx, check, &state{Cluster: cluster, options: options}, deadline)
 		}

@@ -54,7 +54,10 @@ func TestChecksAreWhole(t *testing.T) {
 			t.Errorf("check %q: its ID is taken or is no anchor", c.ID)
 		}
 		if c.Category == "" || c.Title == "" || !strings.Contains(c.Doc, "\n\n") {
-			t.Errorf("check %s needs a category, a title, and a doc that says why it matters and what to do, a paragraph each", c.ID)
+			t.Errorf(
+				"check %s needs a category, a title, and a doc that says why it matters and what to do, a paragraph each",
+				c.ID,
+			)
 		}
 		if c.Needs != "" && !seen[c.Needs] {
 			t.Errorf("check %s needs %q, which does not stand before it", c.ID, c.Needs)

@@ -125,7 +125,11 @@ func (w *world) install() {
 	slices.SortStableFunc(objects, func(a, b *unstructured.Unstructured) int { return order(a) - order(b) })
 	for _, obj := range objects {
 		w.eventually("applying "+kube.Name(obj), func() error {
-			return w.client.Apply(w.context, client.ApplyConfigurationFromUnstructured(obj.DeepCopy()), client.FieldOwner("tekgate"))
+			return w.client.Apply(
+				w.context,
+				client.ApplyConfigurationFromUnstructured(obj.DeepCopy()),
+				client.FieldOwner("tekgate"),
+			)
 		})
 	}
 }
@@ -166,7 +170,15 @@ func (w *world) start() {
 	ctx := w.context
 	w.serve()
 	for _, server := range []string{"webhook", "interceptor"} {
-		authority, err := certs.Load(ctx, certs.Options{Client: w.client, Namespace: live.Tekgate, Name: "tekgate-" + server + "-ca", DNSNames: []string{"x"}})
+		authority, err := certs.Load(
+			ctx,
+			certs.Options{
+				Client:    w.client,
+				Namespace: live.Tekgate,
+				Name:      "tekgate-" + server + "-ca",
+				DNSNames:  []string{"x"},
+			},
+		)
 		w.check(err)
 		if server == "webhook" {
 			_, err = certs.InjectMutating(ctx, w.client, "mutate.tekgate.dev", authority.CABundle())
@@ -198,18 +210,43 @@ func (w *world) publish(name string, bundle []byte) {
 	ci.SetGroupVersionKind(live.ClusterInterceptor)
 	ci.SetName(name)
 	ci.SetLabels(map[string]string{"server/type": "https"})
-	w.check(w.client.Apply(w.context, client.ApplyConfigurationFromUnstructured(ci), client.FieldOwner("server"), client.ForceOwnership))
+	w.check(
+		w.client.Apply(
+			w.context,
+			client.ApplyConfigurationFromUnstructured(ci),
+			client.FieldOwner("server"),
+			client.ForceOwnership,
+		),
+	)
 }
 
 func (w *world) becomes(deployment *unstructured.Unstructured, ready bool) {
 	_, desired := live.Replicas(deployment)
-	status := map[string]any{"observedGeneration": deployment.GetGeneration(), "replicas": desired, "updatedReplicas": desired, "readyReplicas": desired, "availableReplicas": desired}
+	status := map[string]any{
+		"observedGeneration": deployment.GetGeneration(),
+		"replicas":           desired,
+		"updatedReplicas":    desired,
+		"readyReplicas":      desired,
+		"availableReplicas":  desired,
+	}
 	if !ready {
-		status = map[string]any{"observedGeneration": deployment.GetGeneration(), "replicas": desired, "updatedReplicas": desired, "readyReplicas": int64(0), "availableReplicas": int64(0)}
+		status = map[string]any{
+			"observedGeneration": deployment.GetGeneration(),
+			"replicas":           desired,
+			"updatedReplicas":    desired,
+			"readyReplicas":      int64(0),
+			"availableReplicas":  int64(0),
+		}
 	}
 	patch, err := json.Marshal(map[string]any{"status": status})
 	w.check(err)
-	w.check(w.client.Status().Patch(w.context, deployment.DeepCopy(), client.RawPatch("application/merge-patch+json", patch)))
+	w.check(
+		w.client.Status().Patch(
+			w.context,
+			deployment.DeepCopy(),
+			client.RawPatch("application/merge-patch+json", patch),
+		),
+	)
 }
 
 // serve answers for the webhooks of Tekton and Tekgate, found through their
@@ -218,16 +255,27 @@ func (w *world) serve() {
 	l, err := (&net.ListenConfig{}).Listen(w.context, "tcp", "127.0.0.1:0")
 	w.check(err)
 	w.port = int64(l.Addr().(*net.TCPAddr).Port)
-	services := map[string]string{"tekton-pipelines-webhook": live.Pipelines, "tekton-triggers-webhook": live.Pipelines, "tekgate-webhook": live.Tekgate}
+	services := map[string]string{
+		"tekton-pipelines-webhook": live.Pipelines,
+		"tekton-triggers-webhook":  live.Pipelines,
+		"tekgate-webhook":          live.Tekgate,
+	}
 	var names []string
 	for service, namespace := range services {
 		names = append(names, service+"."+namespace+".svc")
 		w.edit(schema.GroupVersionKind{Version: "v1", Kind: "Service"}, namespace, service,
 			`[{"op":"replace","path":"/spec","value":{"type":"ExternalName","externalName":"localhost"}}]`)
 	}
-	authority, err := certs.Load(w.context, certs.Options{Client: w.client, Namespace: live.Tekgate, Name: "tekgate-webhook-ca", DNSNames: names})
+	authority, err := certs.Load(
+		w.context,
+		certs.Options{Client: w.client, Namespace: live.Tekgate, Name: "tekgate-webhook-ca", DNSNames: names},
+	)
 	w.check(err)
-	server := &http.Server{Handler: http.HandlerFunc(answer), ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
+	server := &http.Server{
+		Handler:           http.HandlerFunc(answer),
+		ReadHeaderTimeout: time.Minute,
+		ErrorLog:          log.New(io.Discard, "", 0),
+	}
 	server.TLSConfig = tlsConfig(authority)
 	go func() { _ = server.ServeTLS(l, "", "") }()
 	w.t.Cleanup(func() { server.Close() })
@@ -245,11 +293,20 @@ func (w *world) register(configuration *unstructured.Unstructured, bundle []byte
 	var patch []map[string]any
 	for i, hook := range live.Maps(configuration.Object, "webhooks") {
 		at := "/webhooks/" + string(rune('0'+i))
-		patch = append(patch,
-			map[string]any{"op": "add", "path": at + "/clientConfig/caBundle", "value": base64.StdEncoding.EncodeToString(bundle)},
-			map[string]any{"op": "add", "path": at + "/clientConfig/service/port", "value": w.port})
+		patch = append(
+			patch,
+			map[string]any{
+				"op":    "add",
+				"path":  at + "/clientConfig/caBundle",
+				"value": base64.StdEncoding.EncodeToString(bundle),
+			},
+			map[string]any{"op": "add", "path": at + "/clientConfig/service/port", "value": w.port},
+		)
 		if configuration.GetName() == "webhook.pipeline.tekton.dev" {
-			patch = append(patch, map[string]any{"op": "add", "path": at + "/clientConfig/service/path", "value": "/defaulting"})
+			patch = append(
+				patch,
+				map[string]any{"op": "add", "path": at + "/clientConfig/service/path", "value": "/defaulting"},
+			)
 		}
 		if len(live.Maps(hook, "rules")) == 0 {
 			resource := "taskruns"
@@ -257,7 +314,9 @@ func (w *world) register(configuration *unstructured.Unstructured, bundle []byte
 				resource = "verificationpolicies" // the stand-in judges no ConfigMaps
 			}
 			patch = append(patch, map[string]any{"op": "add", "path": at + "/rules", "value": []any{map[string]any{
-				"apiGroups": []string{"tekton.dev"}, "apiVersions": []string{"*"}, "resources": []string{resource}, "operations": []string{"CREATE"},
+				"apiGroups": []string{
+					"tekton.dev",
+				}, "apiVersions": []string{"*"}, "resources": []string{resource}, "operations": []string{"CREATE"},
 			}}})
 		}
 	}
@@ -285,7 +344,9 @@ func answer(out http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/mutate":
 		response.PatchType = &kind
-		response.Patch = []byte(`[{"op":"add","path":"/metadata/annotations/tekgate.dev~1mutated","value":"{\"rules\":[],\"config\":\"` + hash + `\"}"}]`)
+		response.Patch = []byte(
+			`[{"op":"add","path":"/metadata/annotations/tekgate.dev~1mutated","value":"{\"rules\":[],\"config\":\"` + hash + `\"}"}]`,
+		)
 	case strings.HasPrefix(r.URL.Path, "/defaulting"):
 		response.PatchType = &kind
 		response.Patch = []byte(`[{"op":"add","path":"/spec/serviceAccountName","value":"default"}]`)
@@ -300,7 +361,12 @@ func TestCluster(t *testing.T) {
 	w := newWorld(t)
 
 	results, healthy := w.run()
-	w.expect(results, "pipelines-definitions", check.Error, "CustomResourceDefinition/tasks.tekton.dev does not exist: run `tekgate install`")
+	w.expect(
+		results,
+		"pipelines-definitions",
+		check.Error,
+		"CustomResourceDefinition/tasks.tekton.dev does not exist: run `tekgate install`",
+	)
 	w.expect(results, "pipelines-deployments", check.Skipped, "before pipelines-definitions passes")
 	w.expect(results, "tekgate-webhook-deployment", check.Error, "Deployment/tekgate/tekgate-webhook does not exist")
 	if healthy {
@@ -309,8 +375,18 @@ func TestCluster(t *testing.T) {
 
 	w.install()
 	results, _ = w.run()
-	w.expect(results, "pipelines-deployments", check.Error, "Deployment/tekton-pipelines/tekton-pipelines-controller has 0 of 1 replicas ready: it has no Pods")
-	w.expect(results, "pipelines-webhooks", check.Error, "has no rules: tekton-pipelines-webhook has not written them yet")
+	w.expect(
+		results,
+		"pipelines-deployments",
+		check.Error,
+		"Deployment/tekton-pipelines/tekton-pipelines-controller has 0 of 1 replicas ready: it has no Pods",
+	)
+	w.expect(
+		results,
+		"pipelines-webhooks",
+		check.Error,
+		"has no rules: tekton-pipelines-webhook has not written them yet",
+	)
 	w.expect(results, "pipelines-answer", check.Skipped, "")
 	w.expect(results, "ca-bundles", check.Error, "its caBundle is empty")
 	w.expect(results, "cluster-interceptors", check.Error, "")
@@ -360,7 +436,12 @@ func (w *world) testReplicas(t *testing.T) {
 	ip, port = inner.metrics(address, `tekgate_config_info{hash="aaaaaaaaaaaa"} 1`)
 	inner.replica("behind", ip, port)
 	results, _ = inner.run()
-	inner.expect(results, "configuration-replicas", check.Warning, "Pod/tekgate/behind uses the configuration aaaaaaaaaaaa, and ConfigMap/tekgate/tekgate-config holds "+hash)
+	inner.expect(
+		results,
+		"configuration-replicas",
+		check.Warning,
+		"Pod/tekgate/behind uses the configuration aaaaaaaaaaaa, and ConfigMap/tekgate/tekgate-config holds "+hash,
+	)
 	if text := strings.Join(results["configuration-replicas"].Problems, "\n"); strings.Contains(text, "current") {
 		t.Errorf("the replica that is right is told of: %s", text)
 	}
@@ -388,9 +469,12 @@ func (w *world) metrics(address, text string) (ip string, port int64) {
 	w.t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(w.context, "tcp", net.JoinHostPort(address, "0"))
 	w.check(err)
-	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(out, "# TYPE tekgate_config_info gauge\n"+text+"\n")
-	})}
+	server := &http.Server{
+		ReadHeaderTimeout: time.Minute,
+		Handler: http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(out, "# TYPE tekgate_config_info gauge\n"+text+"\n")
+		}),
+	}
 	go func() { _ = server.Serve(l) }()
 	w.t.Cleanup(func() { server.Close() })
 	return address, int64(l.Addr().(*net.TCPAddr).Port)
@@ -420,7 +504,9 @@ func (w *world) testLatency(t *testing.T) {
 	inner := *w
 	inner.t = t
 	for range 4 {
-		run := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"taskRef": map[string]any{"name": "x"}}}}
+		run := &unstructured.Unstructured{
+			Object: map[string]any{"spec": map[string]any{"taskRef": map[string]any{"name": "x"}}},
+		}
 		run.SetGroupVersionKind(live.TaskRun.WithVersion("v1"))
 		run.SetNamespace("default")
 		run.SetName("slow")

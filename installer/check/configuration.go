@@ -14,13 +14,17 @@ import (
 
 var configurationChecks = []Check{
 	{
-		ID: "configuration", Category: "configuration", Title: "the servers' configuration can be read", Fatal: true, Needs: "read-access",
+		ID: "configuration", Category: "configuration",
+		Title: "the servers' configuration can be read",
+		Fatal: true, Needs: "read-access",
 		Doc: "The servers read the key config.yaml of the ConfigMap tekgate-config. One that they cannot read keeps them from starting; while they run they go on with the last good one.\n\n" +
 			"Correct what the message names in the file that you install from, and run `tekgate install --config FILE`.",
 		run: configurationReadable,
 	},
 	{
-		ID: "configuration-in-force", Category: "configuration", Title: "the admission server uses that configuration", Retry: true, Needs: "tekgate-webhook-answers",
+		ID: "configuration-in-force", Category: "configuration",
+		Title: "the admission server uses that configuration",
+		Retry: true, Needs: "tekgate-webhook-answers",
 		Doc: "The record that the admission server leaves on a TaskRun names the configuration that it used. It has to be the one in the ConfigMap tekgate-config. After a change the kubelet takes about a minute to hand it to the servers; `tekgate check --wait 2m` waits.\n\n" +
 			"If it stays so, the servers hold the last good configuration: `kubectl -n tekgate describe configmap tekgate-config` shows the Event BadConfiguration with the reason, and so does their log.",
 		run: configurationInForce,
@@ -67,7 +71,11 @@ func configurationInForce(ctx context.Context, s *state) error {
 	}
 	_, hash, err := answer(ctx, s)
 	if err == nil && hash != configuration.Hash {
-		err = fmt.Errorf("the admission server answers by the configuration %s, and ConfigMap/tekgate/tekgate-config holds %s", hash, configuration.Hash)
+		err = fmt.Errorf(
+			"the admission server answers by the configuration %s, and ConfigMap/tekgate/tekgate-config holds %s",
+			hash,
+			configuration.Hash,
+		)
 	}
 	return err
 }

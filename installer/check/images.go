@@ -12,13 +12,17 @@ import (
 
 var imageChecks = []Check{
 	{
-		ID: "images-mirrored", Category: "images", Title: "no workload names an image outside the mirror", Fatal: true, Retry: true, Needs: "pipelines-definitions",
+		ID: "images-mirrored", Category: "images",
+		Title: "no workload names an image outside the mirror",
+		Fatal: true, Retry: true, Needs: "pipelines-definitions",
 		Doc: "Every image in a container or an argument of Tekton's and Tekgate's workloads and Pods has to come from where the mirror's rules lead. One that does not is pulled from a registry that the cluster may not reach, sometimes only when a TaskRun starts.\n\n" +
 			"Run `tekgate install` with the same configuration again. If another tool applies Tekton's manifests too, it has to stop. An image that is meant to stay where it is belongs into `mirror.keep`.",
 		run: imagesMirrored,
 	},
 	{
-		ID: "eventlistener-images", Category: "images", Title: "EventListeners run the image that Triggers gives out now", Retry: true, Needs: "triggers-definitions",
+		ID: "eventlistener-images", Category: "images",
+		Title: "EventListeners run the image that Triggers gives out now",
+		Retry: true, Needs: "triggers-definitions",
 		Doc: "EventListeners' Deployments are made by Triggers' controller, with the image that it got as an argument. After another mirror or version was installed it brings them up to date one by one; until then their Pods need the old image.\n\n" +
 			"If it stays so, the log of tekton-triggers-controller says why that EventListener is not reconciled.",
 		run: eventListenerImages,

@@ -64,7 +64,11 @@ func isIssued(ctx context.Context, s *state, name string, found *problems) error
 		return err
 	}
 	if !exists {
-		found.add("Certificate/%s/%s does not exist, and its server waits for it: run `tekgate install`", live.Tekgate, name)
+		found.add(
+			"Certificate/%s/%s does not exist, and its server waits for it: run `tekgate install`",
+			live.Tekgate,
+			name,
+		)
 		return nil
 	}
 	if ready, why := live.Issued(certificate); !ready {
@@ -130,7 +134,12 @@ func issuedExpiry(ctx context.Context, s *state, caSecret string, found *problem
 	}
 	c := served[0]
 	if left := c.NotAfter.Sub(s.options.Now); left < min(soon, c.NotAfter.Sub(c.NotBefore)/6) {
-		found.add("Secret/%s/%s: the certificate expires at %s, and cert-manager has not renewed it", live.Tekgate, name, c.NotAfter.UTC().Format(time.RFC3339))
+		found.add(
+			"Secret/%s/%s: the certificate expires at %s, and cert-manager has not renewed it",
+			live.Tekgate,
+			name,
+			c.NotAfter.UTC().Format(time.RFC3339),
+		)
 	}
 	secret, err := s.Get(ctx, live.Secret, live.Tekgate, name)
 	if err != nil || secret == nil {
@@ -156,7 +165,11 @@ func expiringRoot(secret *unstructured.Unstructured, now time.Time, found *probl
 		}
 	}
 	if left := newest.NotAfter.Sub(now); left < min(soon, newest.NotAfter.Sub(newest.NotBefore)/6) {
-		found.add("%s: the CA of its issuer expires at %s", kube.Name(secret), newest.NotAfter.UTC().Format(time.RFC3339))
+		found.add(
+			"%s: the CA of its issuer expires at %s",
+			kube.Name(secret),
+			newest.NotAfter.UTC().Format(time.RFC3339),
+		)
 	}
 	return nil
 }

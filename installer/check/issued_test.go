@@ -43,10 +43,18 @@ func TestIssuedByCertManager(t *testing.T) {
 	}
 	w.eventually("cert-manager says what it lacks", func() error {
 		results, _ := w.run()
-		return outcome(results["certificates-issued"], check.Error, "Certificate/tekgate/tekgate-webhook-tls is not ready: DoesNotExist: ", "Secret/tekgate/tekgate-webhook-tls does not exist", "Certificate/tekgate/tekgate-interceptor-tls")
+		return outcome(
+			results["certificates-issued"],
+			check.Error,
+			"Certificate/tekgate/tekgate-webhook-tls is not ready: DoesNotExist: ",
+			"Secret/tekgate/tekgate-webhook-tls does not exist",
+			"Certificate/tekgate/tekgate-interceptor-tls",
+		)
 	})
 	for _, issuer := range issuers {
-		w.check(w.client.Apply(w.context, client.ApplyConfigurationFromUnstructured(issuer), client.FieldOwner("tekgate")))
+		w.check(
+			w.client.Apply(w.context, client.ApplyConfigurationFromUnstructured(issuer), client.FieldOwner("tekgate")),
+		)
 	}
 	w.eventually("cert-manager has issued", func() error {
 		results, _ := w.run()
@@ -64,7 +72,8 @@ func (w *world) testBundles() {
 	stranger, err := base64.StdEncoding.DecodeString(stranger)
 	w.check(err)
 	right := w.data("tekgate-webhook-tls", "ca.crt")
-	for want, bundle := range map[check.Status][]byte{check.Error: stranger, check.Success: append(stranger, right...)} {
+	bundles := map[check.Status][]byte{check.Error: stranger, check.Success: append(stranger, right...)}
+	for want, bundle := range bundles {
 		_, err = certs.InjectMutating(w.context, w.client, "mutate.tekgate.dev", bundle)
 		w.check(err)
 		_, err = certs.InjectValidating(w.context, w.client, "validate.tekgate.dev", bundle)
@@ -75,7 +84,13 @@ func (w *world) testBundles() {
 			w.check(outcome(results["ca-expiry"], want))
 			continue
 		}
-		w.check(outcome(results["ca-bundles"], want, "webhook taskruns.mutate.tekgate.dev: its caBundle does not vouch for the certificate in Secret tekgate/tekgate-webhook-tls"))
+		w.check(
+			outcome(
+				results["ca-bundles"],
+				want,
+				"webhook taskruns.mutate.tekgate.dev: its caBundle does not vouch for the certificate in Secret tekgate/tekgate-webhook-tls",
+			),
+		)
 	}
 }
 
@@ -86,7 +101,10 @@ func (w *world) testLate() {
 		100: {"certificates-issued": "Secret/tekgate/tekgate-webhook-tls: its certificate expired at "},
 	} {
 		results := map[string]check.Result{}
-		options := check.Options{Now: time.Now().Add(time.Duration(days) * 24 * time.Hour), Parse: func([]byte) (*check.Configuration, error) { return &check.Configuration{}, nil }}
+		options := check.Options{
+			Now:   time.Now().Add(time.Duration(days) * 24 * time.Hour),
+			Parse: func([]byte) (*check.Configuration, error) { return &check.Configuration{}, nil },
+		}
 		check.Run(w.context, w.looks, options, func(r check.Result) { results[r.Check.ID] = r })
 		for id, text := range want {
 			if !strings.Contains(strings.Join(results[id].Problems, "\n"), text) {
@@ -123,5 +141,10 @@ type unexpected struct {
 }
 
 func (u *unexpected) Error() string {
-	return u.result.Check.ID + " ends with " + string(u.result.Status) + " and says:\n" + strings.Join(u.result.Problems, "\n") + "\nwant " + u.want
+	return u.result.Check.ID + " ends with " + string(
+		u.result.Status,
+	) + " and says:\n" + strings.Join(
+		u.result.Problems,
+		"\n",
+	) + "\nwant " + u.want
 }

@@ -20,13 +20,17 @@ var kubernetesChecks = []Check{
 		run: apiServer,
 	},
 	{
-		ID: "kubernetes-version", Category: "kubernetes-version", Title: "Kubernetes is new enough for the Tekton that is installed", Fatal: true, Needs: "api-server",
+		ID: "kubernetes-version", Category: "kubernetes-version",
+		Title: "Kubernetes is new enough for the Tekton that is installed",
+		Fatal: true, Needs: "api-server",
 		Doc: "Tekton's programs refuse to start on a Kubernetes older than the one they were made for. Each says which in its variable KUBERNETES_MIN_VERSION.\n\n" +
 			"Upgrade Kubernetes, or install the newest Tekton that runs on this one with `tekgate install --pipeline-manifest FILE --triggers-manifest FILE`.",
 		run: kubernetesVersion,
 	},
 	{
-		ID: "read-access", Category: "permissions", Title: "you may read what is checked", Fatal: true, Needs: "api-server",
+		ID: "read-access", Category: "permissions",
+		Title: "you may read what is checked",
+		Fatal: true, Needs: "api-server",
 		Doc: "A check that may not read an object cannot tell whether it is there. Reading suffices; of Secrets, only those in the namespace tekgate are read, and only their certificates are looked at.\n\n" +
 			"Run the checks as a user who is bound to a ClusterRole with the verbs that the message names.",
 		run: readAccess,
@@ -114,8 +118,12 @@ func readAccess(ctx context.Context, s *state) error {
 			attributes["namespace"] = n.namespace
 			where = "in namespace " + n.namespace
 		}
-		review := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"resourceAttributes": attributes}}}
-		review.SetGroupVersionKind(schema.GroupVersionKind{Group: "authorization.k8s.io", Version: "v1", Kind: "SelfSubjectAccessReview"})
+		review := &unstructured.Unstructured{
+			Object: map[string]any{"spec": map[string]any{"resourceAttributes": attributes}},
+		}
+		review.SetGroupVersionKind(
+			schema.GroupVersionKind{Group: "authorization.k8s.io", Version: "v1", Kind: "SelfSubjectAccessReview"},
+		)
 		if err := s.Try(ctx, review); err != nil {
 			return fmt.Errorf("asking whether you may %s %s: %w", n.verb, n.resource, err)
 		}

@@ -15,7 +15,9 @@ import (
 )
 
 var latencyCheck = Check{
-	ID: "webhook-latency", Category: "webhooks", Title: "the admission server answers the API server in time", Needs: "api-server",
+	ID: "webhook-latency", Category: "webhooks",
+	Title: "the admission server answers the API server in time",
+	Needs: "api-server",
 	Doc: "The API server measures how long it waits for each webhook, from its own start on. A hundredth of the calls that takes longer than half a second is what people notice, and what takes longer than three is let pass unchanged, or refused where failurePolicy is Fail.\n\n" +
 		"`kubectl -n tekgate top pod` shows whether the admission server lacks CPU; its own `tekgate_webhook_request_duration_seconds` tells its part from the network's. " +
 		"The figures are read from /metrics of the API server, or of one of several. Who may not read that is not asked: a ClusterRole with nonResourceURLs [/metrics] and the verb get allows it.",
@@ -55,7 +57,14 @@ func webhookLatency(ctx context.Context, s *state) error {
 	var found problems
 	for _, c := range calls {
 		if c.slow >= leastSlow && c.slow*slowPart > c.all {
-			found.add("webhook %s: of %d calls %d took longer than %s, %s on average", c.webhook, c.all, c.slow, slow, c.average().Round(time.Millisecond))
+			found.add(
+				"webhook %s: of %d calls %d took longer than %s, %s on average",
+				c.webhook,
+				c.all,
+				c.slow,
+				slow,
+				c.average().Round(time.Millisecond),
+			)
 		}
 	}
 	return found.err()

@@ -16,7 +16,9 @@ import (
 )
 
 var replicasCheck = Check{
-	ID: "configuration-replicas", Category: "configuration", Title: "every replica of the admission server uses that configuration", Retry: true, Needs: "configuration",
+	ID: "configuration-replicas", Category: "configuration",
+	Title: "every replica of the admission server uses that configuration",
+	Retry: true, Needs: "configuration",
 	Doc: "One answer shows what one replica uses. Each tells the hash of its configuration in its metric `tekgate_config_info`, which is read through the API server, as `kubectl get --raw /api/v1/namespaces/tekgate/pods/NAME:8080/proxy/metrics` does. After a change the kubelets hand it to the replicas one by one, within about a minute.\n\n" +
 		"A replica that stays behind says why in its log; deleting its Pod makes it start with what the ConfigMap holds. Who may not get pods/proxy in the namespace tekgate is not asked.",
 	run: configurationReplicas,
@@ -47,7 +49,12 @@ func configurationReplicas(ctx context.Context, s *state) error {
 		case err != nil:
 			found.add("%s does not tell its configuration: %v", kube.Name(pod), err)
 		case hash != configuration.Hash:
-			found.add("%s uses the configuration %s, and ConfigMap/tekgate/tekgate-config holds %s", kube.Name(pod), hash, configuration.Hash)
+			found.add(
+				"%s uses the configuration %s, and ConfigMap/tekgate/tekgate-config holds %s",
+				kube.Name(pod),
+				hash,
+				configuration.Hash,
+			)
 		}
 	}
 	if asked == 0 {
@@ -60,7 +67,8 @@ func configurationReplicas(ctx context.Context, s *state) error {
 // metrics; 0 for all other Pods.
 func metricsPort(pod *unstructured.Unstructured) int64 {
 	phase := live.Text(pod.Object, "status", "phase")
-	if pod.GetLabels()["app.kubernetes.io/name"] != wellknown.Webhook || phase != "Running" || pod.GetDeletionTimestamp() != nil {
+	if pod.GetLabels()["app.kubernetes.io/name"] != wellknown.Webhook || phase != "Running" ||
+		pod.GetDeletionTimestamp() != nil {
 		return 0
 	}
 	for _, container := range live.Maps(pod.Object, "spec", "containers") {

@@ -17,25 +17,33 @@ var kindsWithImages = []schema.GroupVersionKind{live.Deployment, live.StatefulSe
 
 var tekgateChecks = []Check{
 	{
-		ID: "tekgate-webhook-deployment", Category: "tekgate-webhook", Title: "the admission server is ready", Fatal: true, Retry: true, Needs: "read-access",
+		ID: "tekgate-webhook-deployment", Category: "tekgate-webhook",
+		Title: "the admission server is ready",
+		Fatal: true, Retry: true, Needs: "read-access",
 		Doc: "Without it TaskRuns get no credentials and bad EventListeners are accepted; with failurePolicy Fail they are refused altogether.\n\n" +
 			"The message says what its Pods wait for; `kubectl -n tekgate logs deploy/tekgate-webhook` says the rest. The question does not arise where the configurations call a URL outside the cluster.",
 		run: webhookDeployment,
 	},
 	{
-		ID: "tekgate-webhook-answers", Category: "tekgate-webhook", Title: "the admission server answers about a TaskRun", Fatal: true, Retry: true, Needs: "pipelines-definitions",
+		ID: "tekgate-webhook-answers", Category: "tekgate-webhook",
+		Title: "the admission server answers about a TaskRun",
+		Fatal: true, Retry: true, Needs: "pipelines-definitions",
 		Doc: "The server is asked to create a TaskRun in the namespace default without keeping it, and it has to come back with the admission server's record. With failurePolicy Ignore nothing else shows that the admission server is not reached.\n\n" +
 			"See whether the certificates pass, whether the Service tekgate-webhook has endpoints, and whether a network policy lets the API server in. A namespace that is labelled to opt out is not asked about.",
 		run: webhookAnswers,
 	},
 	{
-		ID: "tekgate-interceptor-deployment", Category: "tekgate-interceptor", Title: "the interceptor is ready", Fatal: true, Retry: true, Needs: "read-access",
+		ID: "tekgate-interceptor-deployment", Category: "tekgate-interceptor",
+		Title: "the interceptor is ready",
+		Fatal: true, Retry: true, Needs: "read-access",
 		Doc: "Without it every event of a Trigger that uses the interceptor is refused.\n\n" +
 			"The message says what its Pods wait for; `kubectl -n tekgate logs deploy/tekgate-interceptor` says the rest. The question does not arise where the ClusterInterceptor names a URL outside the cluster.",
 		run: interceptorDeployment,
 	},
 	{
-		ID: "tekgate-interceptor-published", Category: "tekgate-interceptor", Title: "the ClusterInterceptor tekgate is published", Fatal: true, Retry: true, Needs: "triggers-definitions",
+		ID: "tekgate-interceptor-published", Category: "tekgate-interceptor",
+		Title: "the ClusterInterceptor tekgate is published",
+		Fatal: true, Retry: true, Needs: "triggers-definitions",
 		Doc: "The interceptor writes its ClusterInterceptor itself, its caBundle with it, once it runs and Triggers' kinds are served. EventListeners find it by that.\n\n" +
 			"Its log says why it could not.",
 		run: interceptorPublished,
@@ -86,7 +94,9 @@ func webhookAnswers(ctx context.Context, s *state) error {
 	}
 	answered, _, err := answer(ctx, s)
 	if err == nil && !answered {
-		return errors.New("a TaskRun came back without the admission server's record: it was not asked, or did not answer")
+		return errors.New(
+			"a TaskRun came back without the admission server's record: it was not asked, or did not answer",
+		)
 	}
 	return err
 }
@@ -111,7 +121,9 @@ func interceptorPublished(ctx context.Context, s *state) error {
 		return errors.New("ClusterInterceptor/tekgate does not exist: the interceptor has not written it yet")
 	}
 	if published.GetLabels()["server/type"] != "https" {
-		return errors.New("ClusterInterceptor/tekgate lacks the label server/type=https, so EventListeners do not trust its caBundle")
+		return errors.New(
+			"ClusterInterceptor/tekgate lacks the label server/type=https, so EventListeners do not trust its caBundle",
+		)
 	}
 	return nil
 }

@@ -16,47 +16,69 @@ import (
 
 var tektonChecks = []Check{
 	{
-		ID: "pipelines-definitions", Category: "tekton-pipelines", Title: "the kinds of Tekton Pipelines are served", Fatal: true, Retry: true, Needs: "read-access",
+		ID: "pipelines-definitions", Category: "tekton-pipelines",
+		Title: "the kinds of Tekton Pipelines are served",
+		Fatal: true, Retry: true, Needs: "read-access",
 		Doc: "Without its CustomResourceDefinitions there is no Tekton Pipelines.\n\n" +
 			"Run `tekgate install`. Where a definition is there and not Established, `kubectl describe crd NAME` says which other definition has taken its names.",
 		run: definitions("tasks.tekton.dev", "taskruns.tekton.dev", "pipelines.tekton.dev", "pipelineruns.tekton.dev"),
 	},
 	{
-		ID: "pipelines-deployments", Category: "tekton-pipelines", Title: "the Deployments of Tekton Pipelines are ready", Fatal: true, Retry: true, Needs: "pipelines-definitions",
+		ID: "pipelines-deployments", Category: "tekton-pipelines",
+		Title: "the Deployments of Tekton Pipelines are ready",
+		Fatal: true, Retry: true, Needs: "pipelines-definitions",
 		Doc: "A controller that does not run starts nothing, and a webhook that does not run refuses everything.\n\n" +
 			"The message says why a Pod waits. If its image cannot be pulled, the mirror lacks it or asks for a password (`tekgate credentials pull`); if no Pod is there, `kubectl describe replicaset` in that namespace says why.",
 		run: deploymentsOf("tekton-pipelines", live.Pipelines, live.Resolvers),
 	},
 	{
-		ID: "pipelines-webhooks", Category: "tekton-pipelines", Title: "the webhooks of Tekton Pipelines are registered", Fatal: true, Retry: true, Needs: "pipelines-definitions",
+		ID: "pipelines-webhooks", Category: "tekton-pipelines",
+		Title: "the webhooks of Tekton Pipelines are registered",
+		Fatal: true, Retry: true, Needs: "pipelines-definitions",
 		Doc: "Tekton's webhook Pod itself writes rules and caBundle into its configurations when it starts. Until then objects pass unchecked and without defaults.\n\n" +
 			"See that the Deployment tekton-pipelines-webhook is ready; its log says what it may not write. An empty configuration after an upgrade was overwritten by a tool that replaces objects.",
 		run: registered(live.Pipelines, "tekton-pipelines-webhook"),
 	},
 	{
-		ID: "pipelines-answer", Category: "tekton-pipelines", Title: "a TaskRun is accepted and gets its defaults", Fatal: true, Retry: true, Needs: "pipelines-webhooks",
+		ID: "pipelines-answer", Category: "tekton-pipelines",
+		Title: "a TaskRun is accepted and gets its defaults",
+		Fatal: true, Retry: true, Needs: "pipelines-webhooks",
 		Doc: "The server is asked to create a TaskRun in the namespace default without keeping it. It passes all webhooks on the way, those of other products too.\n\n" +
 			"The message names the webhook that failed or refused. If it does not answer, see whether the Service that its configuration names has ready Pods and whether a network policy keeps the API server away; if it does not support dry runs, its configuration lacks sideEffects: None.",
 		run: taskRunAccepted,
 	},
 	{
-		ID: "pipelines-stored-versions", Category: "tekton-pipelines", Title: "nothing is stored in a version that is no longer served", Needs: "pipelines-definitions",
+		ID: "pipelines-stored-versions", Category: "tekton-pipelines",
+		Title: "nothing is stored in a version that is no longer served",
+		Needs: "pipelines-definitions",
 		Doc: "A definition remembers every version that objects were ever stored in. A later release that drops one of them is refused by the server.\n\n" +
 			"`tekgate install` rewrites stored objects and then forgets the old version.",
 		run: storedVersions,
 	},
 	{
-		ID: "triggers-definitions", Category: "tekton-triggers", Title: "the kinds of Tekton Triggers are served", Fatal: true, Retry: true, Needs: "read-access",
+		ID: "triggers-definitions", Category: "tekton-triggers",
+		Title: "the kinds of Tekton Triggers are served",
+		Fatal: true, Retry: true, Needs: "read-access",
 		Doc: "Without its CustomResourceDefinitions there is no Tekton Triggers: no event starts anything.\n\nRun `tekgate install`.",
-		run: definitions("eventlisteners.triggers.tekton.dev", "triggers.triggers.tekton.dev", "triggerbindings.triggers.tekton.dev", "triggertemplates.triggers.tekton.dev", "clusterinterceptors.triggers.tekton.dev"),
+		run: definitions(
+			"eventlisteners.triggers.tekton.dev",
+			"triggers.triggers.tekton.dev",
+			"triggerbindings.triggers.tekton.dev",
+			"triggertemplates.triggers.tekton.dev",
+			"clusterinterceptors.triggers.tekton.dev",
+		),
 	},
 	{
-		ID: "triggers-deployments", Category: "tekton-triggers", Title: "the Deployments of Tekton Triggers are ready", Fatal: true, Retry: true, Needs: "triggers-definitions",
+		ID: "triggers-deployments", Category: "tekton-triggers",
+		Title: "the Deployments of Tekton Triggers are ready",
+		Fatal: true, Retry: true, Needs: "triggers-definitions",
 		Doc: "Without its controller no EventListener gets a Pod; without the core interceptors no EventListener starts.\n\nSee pipelines-deployments.",
 		run: deploymentsOf("tekton-triggers", live.Pipelines),
 	},
 	{
-		ID: "triggers-webhooks", Category: "tekton-triggers", Title: "the webhooks of Tekton Triggers are registered", Fatal: true, Retry: true, Needs: "triggers-definitions",
+		ID: "triggers-webhooks", Category: "tekton-triggers",
+		Title: "the webhooks of Tekton Triggers are registered",
+		Fatal: true, Retry: true, Needs: "triggers-definitions",
 		Doc: "Triggers' webhook Pod writes rules and caBundle into its configurations when it starts.\n\nSee that the Deployment tekton-triggers-webhook is ready, and pipelines-webhooks.",
 		run: registered(live.Pipelines, "tekton-triggers-webhook"),
 	},
@@ -98,7 +120,11 @@ func deploymentsOf(partOf string, namespaces ...string) func(context.Context, *s
 			return d.GetLabels()["app.kubernetes.io/part-of"] != partOf
 		})
 		if len(deployments) == 0 {
-			return fmt.Errorf("there is no Deployment with the label app.kubernetes.io/part-of=%s in namespace %s: run `tekgate install`", partOf, strings.Join(namespaces, " or "))
+			return fmt.Errorf(
+				"there is no Deployment with the label app.kubernetes.io/part-of=%s in namespace %s: run `tekgate install`",
+				partOf,
+				strings.Join(namespaces, " or "),
+			)
 		}
 		return ready(ctx, s, deployments)
 	}
@@ -133,10 +159,29 @@ func waitingFor(ctx context.Context, s *state, deployment *unstructured.Unstruct
 		return "", err
 	}
 	for _, pod := range pods {
-		for _, status := range slices.Concat(live.Maps(pod.Object, "status", "initContainerStatuses"), live.Maps(pod.Object, "status", "containerStatuses")) {
-			reason, message := live.Text(status, "state", "waiting", "reason"), live.Text(status, "state", "waiting", "message")
+		statuses := slices.Concat(
+			live.Maps(pod.Object, "status", "initContainerStatuses"),
+			live.Maps(pod.Object, "status", "containerStatuses"))
+		for _, status := range statuses {
+			reason, message := live.Text(
+				status,
+				"state",
+				"waiting",
+				"reason",
+			), live.Text(
+				status,
+				"state",
+				"waiting",
+				"message",
+			)
 			if reason != "" && reason != "ContainerCreating" && reason != "PodInitializing" {
-				return fmt.Sprintf(": Pod %s: %s of image %v: %s", pod.GetName(), reason, status["image"], firstLine(message)), nil
+				return fmt.Sprintf(
+					": Pod %s: %s of image %v: %s",
+					pod.GetName(),
+					reason,
+					status["image"],
+					firstLine(message),
+				), nil
 			}
 		}
 		for _, condition := range live.Maps(pod.Object, "status", "conditions") {
@@ -173,10 +218,20 @@ func registered(namespace, service string) func(context.Context, *state) error {
 				}
 				seen++
 				if hook.bundle == "" {
-					found.add("%s: webhook %s has no caBundle: %s has not written it yet", kube.Name(configuration), hook.name, service)
+					found.add(
+						"%s: webhook %s has no caBundle: %s has not written it yet",
+						kube.Name(configuration),
+						hook.name,
+						service,
+					)
 				}
 				if len(hook.rules) == 0 {
-					found.add("%s: webhook %s has no rules: %s has not written them yet", kube.Name(configuration), hook.name, service)
+					found.add(
+						"%s: webhook %s has no rules: %s has not written them yet",
+						kube.Name(configuration),
+						hook.name,
+						service,
+					)
 				}
 			}
 		}
@@ -209,7 +264,9 @@ func taskRunAccepted(ctx context.Context, s *state) error {
 		return err
 	}
 	if live.Text(run.Object, "spec", "serviceAccountName") == "" {
-		return fmt.Errorf("a TaskRun came back without a serviceAccountName, which Tekton's webhook would have set: it was not asked")
+		return fmt.Errorf(
+			"a TaskRun came back without a serviceAccountName, which Tekton's webhook would have set: it was not asked",
+		)
 	}
 	return nil
 }

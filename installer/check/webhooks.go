@@ -14,19 +14,25 @@ import (
 
 var webhookChecks = []Check{
 	{
-		ID: "webhook-order", Category: "webhooks", Title: "Tekgate's mutating webhook is called before Tekton's", Needs: "read-access",
+		ID: "webhook-order", Category: "webhooks",
+		Title: "Tekgate's mutating webhook is called before Tekton's",
+		Needs: "read-access",
 		Doc: "The API server calls mutating webhooks in the order of their configurations' names. Tekton's sets serviceAccountName and looks up nothing later, so a configuration of Tekton's that sorts before mutate.tekgate.dev would hide from Tekgate that the author named no ServiceAccount.\n\n" +
 			"Only a configuration of Tekton's under another name than its releases use can cause this: rename it.",
 		run: webhookOrder,
 	},
 	{
-		ID: "webhook-exclusions", Category: "webhooks", Title: "Tekgate's webhooks leave the cluster's own namespaces out", Fatal: true, Needs: "read-access",
+		ID: "webhook-exclusions", Category: "webhooks",
+		Title: "Tekgate's webhooks leave the cluster's own namespaces out",
+		Fatal: true, Needs: "read-access",
 		Doc: "A webhook that is asked about the namespace that it or Tekton runs in can keep itself from starting again. So kube-system, tekgate, tekton-pipelines and tekton-pipelines-resolvers are left out, and no core kind is matched but labelled Pods and Tekgate's own ConfigMap.\n\n" +
 			"Somebody edited the configuration: `tekgate diff` shows the edit, `tekgate install` takes it back.",
 		run: webhookExclusions,
 	},
 	{
-		ID: "webhook-failure-policy", Category: "webhooks", Title: "a Tekgate that is down cannot hold up what runs", Needs: "read-access",
+		ID: "webhook-failure-policy", Category: "webhooks",
+		Title: "a Tekgate that is down cannot hold up what runs",
+		Needs: "read-access",
 		Doc: "With failurePolicy Fail every TaskRun is refused while the admission server does not answer. That is safe with two ready replicas and a time-out of at most ten seconds.\n\n" +
 			"Bring the Deployment tekgate-webhook up, or let `tekgate install` set failurePolicy back to Ignore.",
 		run: webhookFailurePolicy,
@@ -52,7 +58,11 @@ func hooks(configuration *unstructured.Unstructured) []hook {
 		text := func(path ...string) string { return live.Text(w, path...) }
 		h := hook{
 			name: text("name"), policy: text("failurePolicy"), bundle: text("clientConfig", "caBundle"),
-			namespace: text("clientConfig", "service", "namespace"), service: text("clientConfig", "service", "name"), url: text("clientConfig", "url"),
+			namespace: text(
+				"clientConfig",
+				"service",
+				"namespace",
+			), service: text("clientConfig", "service", "name"), url: text("clientConfig", "url"),
 			rules: live.Maps(w, "rules"),
 		}
 		h.timeout, _, _ = unstructured.NestedInt64(w, "timeoutSeconds")
@@ -102,7 +112,8 @@ func webhookOrder(ctx context.Context, s *state) error {
 	own := live.OwnConfiguration(live.Mutating.Kind)
 	var found problems
 	for _, configuration := range configurations {
-		if configuration.GetName() < own && slices.ContainsFunc(hooks(configuration), func(h hook) bool { return h.namespace == live.Pipelines }) {
+		if configuration.GetName() < own &&
+			slices.ContainsFunc(hooks(configuration), func(h hook) bool { return h.namespace == live.Pipelines }) {
 			found.add("%s is called before %s", kube.Name(configuration), own)
 		}
 	}
@@ -127,7 +138,12 @@ func webhookExclusions(ctx context.Context, s *state) error {
 			}
 			for _, rule := range h.rules {
 				if core := coreKinds(rule, h); core != "" {
-					found.add("%s: webhook %s is asked about %s of the core group", kube.Name(configuration), h.name, core)
+					found.add(
+						"%s: webhook %s is asked about %s of the core group",
+						kube.Name(configuration),
+						h.name,
+						core,
+					)
 				}
 			}
 		}
@@ -142,7 +158,8 @@ func coreKinds(rule map[string]any, h hook) string {
 	if !slices.Contains(groups, "") && !slices.Contains(groups, "*") {
 		return ""
 	}
-	if h.selected && slices.Equal(resources, []string{"pods"}) || h.own && slices.Equal(resources, []string{"configmaps"}) {
+	if h.selected && slices.Equal(resources, []string{"pods"}) ||
+		h.own && slices.Equal(resources, []string{"configmaps"}) {
 		return ""
 	}
 	return strings.Join(resources, ", ")
@@ -157,7 +174,12 @@ func webhookFailurePolicy(ctx context.Context, s *state) error {
 	for _, configuration := range own {
 		for _, h := range hooks(configuration) {
 			if h.timeout > 10 {
-				found.add("%s: webhook %s may hold up a request for %d seconds", kube.Name(configuration), h.name, h.timeout)
+				found.add(
+					"%s: webhook %s may hold up a request for %d seconds",
+					kube.Name(configuration),
+					h.name,
+					h.timeout,
+				)
 			}
 			if h.policy != "Fail" || h.url != "" {
 				continue
@@ -167,7 +189,12 @@ func webhookFailurePolicy(ctx context.Context, s *state) error {
 				return err
 			}
 			if have := readyOf(deployment); have < 2 {
-				found.add("%s: webhook %s has failurePolicy Fail and %d ready replicas; it needs two", kube.Name(configuration), h.name, have)
+				found.add(
+					"%s: webhook %s has failurePolicy Fail and %d ready replicas; it needs two",
+					kube.Name(configuration),
+					h.name,
+					have,
+				)
 			}
 		}
 	}

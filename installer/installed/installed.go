@@ -87,7 +87,15 @@ type Interceptor struct {
 
 // Read asks a cluster. inventory is nil where it has none.
 func Read(ctx context.Context, cluster *live.Cluster, inventory *installer.Inventory) (*Status, error) {
-	s := &Status{State: Absent, Missing: []string{}, Mirrors: []Mirror{}, Deployments: []Deployment{}, Webhooks: []Webhook{}, EventListeners: []EventListener{}, ClusterInterceptors: []Interceptor{}}
+	s := &Status{
+		State:               Absent,
+		Missing:             []string{},
+		Mirrors:             []Mirror{},
+		Deployments:         []Deployment{},
+		Webhooks:            []Webhook{},
+		EventListeners:      []EventListener{},
+		ClusterInterceptors: []Interceptor{},
+	}
 	r := reader{Cluster: cluster, Status: s}
 	for _, read := range []func(context.Context) error{r.deployments, r.webhooks, r.listeners, r.interceptors} {
 		if err := read(ctx); err != nil {
@@ -177,14 +185,18 @@ func (r reader) webhooks(ctx context.Context) error {
 			return err
 		}
 		for _, configuration := range all {
-			if !strings.HasSuffix(configuration.GetName(), ".tekton.dev") && !strings.HasSuffix(configuration.GetName(), ".tekgate.dev") {
+			if !strings.HasSuffix(configuration.GetName(), ".tekton.dev") &&
+				!strings.HasSuffix(configuration.GetName(), ".tekgate.dev") {
 				continue
 			}
 			for _, w := range live.Maps(configuration.Object, "webhooks") {
 				name, _ := w["name"].(string)
 				policy, _ := w["failurePolicy"].(string)
 				bundle := live.Text(w, "clientConfig", "caBundle")
-				r.Webhooks = append(r.Webhooks, Webhook{kube.Name(configuration), name, policy, bundle != "", len(live.Maps(w, "rules"))})
+				r.Webhooks = append(
+					r.Webhooks,
+					Webhook{kube.Name(configuration), name, policy, bundle != "", len(live.Maps(w, "rules"))},
+				)
 			}
 		}
 	}
@@ -202,7 +214,12 @@ func (r reader) listeners(ctx context.Context) error {
 	}
 	for _, d := range all {
 		ready, desired := live.Replicas(d)
-		listener := EventListener{Namespace: d.GetNamespace(), Name: d.GetLabels()["eventlistener"], Ready: ready, Desired: desired}
+		listener := EventListener{
+			Namespace: d.GetNamespace(),
+			Name:      d.GetLabels()["eventlistener"],
+			Ready:     ready,
+			Desired:   desired,
+		}
 		for _, container := range live.Containers(d) {
 			if container["name"] == "event-listener" {
 				listener.Image, _ = container["image"].(string)
@@ -221,7 +238,10 @@ func (r reader) interceptors(ctx context.Context) error {
 	}
 	for _, ci := range all {
 		bundle := live.Text(ci.Object, "spec", "clientConfig", "caBundle")
-		r.ClusterInterceptors = append(r.ClusterInterceptors, Interceptor{ci.GetName(), ci.GetLabels()["server/type"] == "https", bundle != ""})
+		r.ClusterInterceptors = append(
+			r.ClusterInterceptors,
+			Interceptor{ci.GetName(), ci.GetLabels()["server/type"] == "https", bundle != ""},
+		)
 	}
 	return nil
 }

@@ -36,18 +36,34 @@ var Namespaces = []string{Pipelines, Resolvers, Tekgate}
 
 // The kinds that are read.
 var (
-	Deployment         = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}
-	StatefulSet        = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "StatefulSet"}
-	Pod                = schema.GroupVersionKind{Version: "v1", Kind: "Pod"}
-	Secret             = schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
-	Namespace          = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
-	ConfigMap          = schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}
-	Definition         = schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}
-	Mutating           = schema.GroupVersionKind{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "MutatingWebhookConfiguration"}
-	Validating         = schema.GroupVersionKind{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "ValidatingWebhookConfiguration"}
-	ClusterInterceptor = schema.GroupVersionKind{Group: "triggers.tekton.dev", Version: "v1alpha1", Kind: "ClusterInterceptor"}
-	Certificate        = schema.GroupVersionKind{Group: "cert-manager.io", Version: "v1", Kind: "Certificate"}
-	TaskRun            = schema.GroupKind{Group: "tekton.dev", Kind: "TaskRun"}
+	Deployment  = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}
+	StatefulSet = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "StatefulSet"}
+	Pod         = schema.GroupVersionKind{Version: "v1", Kind: "Pod"}
+	Secret      = schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
+	Namespace   = schema.GroupVersionKind{Version: "v1", Kind: "Namespace"}
+	ConfigMap   = schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}
+	Definition  = schema.GroupVersionKind{
+		Group:   "apiextensions.k8s.io",
+		Version: "v1",
+		Kind:    "CustomResourceDefinition",
+	}
+	Mutating = schema.GroupVersionKind{
+		Group:   "admissionregistration.k8s.io",
+		Version: "v1",
+		Kind:    "MutatingWebhookConfiguration",
+	}
+	Validating = schema.GroupVersionKind{
+		Group:   "admissionregistration.k8s.io",
+		Version: "v1",
+		Kind:    "ValidatingWebhookConfiguration",
+	}
+	ClusterInterceptor = schema.GroupVersionKind{
+		Group:   "triggers.tekton.dev",
+		Version: "v1alpha1",
+		Kind:    "ClusterInterceptor",
+	}
+	Certificate = schema.GroupVersionKind{Group: "cert-manager.io", Version: "v1", Kind: "Certificate"}
+	TaskRun     = schema.GroupKind{Group: "tekton.dev", Kind: "TaskRun"}
 )
 
 // Cluster is a cluster that is only read. Writes through its client are dry runs.
@@ -85,7 +101,11 @@ func (c *Cluster) Try(ctx context.Context, obj *unstructured.Unstructured) error
 }
 
 // In returns the objects of a kind in the given namespaces.
-func (c *Cluster) In(ctx context.Context, kind schema.GroupVersionKind, namespaces ...string) ([]*unstructured.Unstructured, error) {
+func (c *Cluster) In(
+	ctx context.Context,
+	kind schema.GroupVersionKind,
+	namespaces ...string,
+) ([]*unstructured.Unstructured, error) {
 	var all []*unstructured.Unstructured
 	for _, namespace := range namespaces {
 		objects, err := c.List(ctx, kind, client.InNamespace(namespace))

@@ -18,7 +18,9 @@ func ProbeRun(version string) *unstructured.Unstructured {
 	step := map[string]any{
 		"name": "build", "image": "gcr.io/kaniko-project/executor:v1.24.0", "command": []any{"/kaniko/executor"},
 	}
-	run := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"taskSpec": map[string]any{"steps": []any{step}}}}}
+	run := &unstructured.Unstructured{
+		Object: map[string]any{"spec": map[string]any{"taskSpec": map[string]any{"steps": []any{step}}}},
+	}
 	run.SetGroupVersionKind(TaskRun.WithVersion(version))
 	run.SetNamespace(ProbeNamespace)
 	run.SetGenerateName("tekgate-check-")

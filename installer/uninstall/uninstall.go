@@ -181,7 +181,10 @@ func aggregates(obj *unstructured.Unstructured) bool {
 // installed returns the known objects, and those that Tekgate's servers made, that are in
 // the cluster. Without an inventory an object counts only if Tekgate applied it: another
 // tool may have installed the same Tekton.
-func (r *Removal) installed(ctx context.Context, known []*unstructured.Unstructured) ([]*unstructured.Unstructured, error) {
+func (r *Removal) installed(
+	ctx context.Context,
+	known []*unstructured.Unstructured,
+) ([]*unstructured.Unstructured, error) {
 	var found []*unstructured.Unstructured
 	for _, obj := range known {
 		current, err := r.current(ctx, obj)
@@ -296,7 +299,15 @@ func stageOf(obj *unstructured.Unstructured) StageID {
 		return Workloads
 	case "Certificate", "Issuer": // before their Secrets, which cert-manager would make anew
 		return Workloads
-	case "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Service":
+	case "Deployment",
+		"StatefulSet",
+		"DaemonSet",
+		"Job",
+		"CronJob",
+		"Pod",
+		"HorizontalPodAutoscaler",
+		"PodDisruptionBudget",
+		"Service":
 		return Workloads
 	case "CustomResourceDefinition":
 		return Definitions

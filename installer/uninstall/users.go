@@ -176,7 +176,11 @@ func (r *Removal) usersGone(ctx context.Context, users *UserObjects) error {
 }
 
 func (r *Removal) unfinalize(ctx context.Context, obj *metav1.PartialObjectMetadata) error {
-	err := r.cluster.Client().Patch(ctx, obj.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)))
+	err := r.cluster.Client().Patch(
+		ctx,
+		obj.DeepCopy(),
+		client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)),
+	)
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("%s: taking its finalizers off: %w", kube.Name(obj), err)
 	}
@@ -211,7 +215,10 @@ func finalizerReason(names []string) string {
 // namespaces decides about the namespaces among leaving objects: one that holds
 // anything that is not part of the installation stays, and in a purge is said to
 // take that with it.
-func (r *Removal) namespaces(ctx context.Context, leaving, known []*unstructured.Unstructured) ([]*unstructured.Unstructured, error) {
+func (r *Removal) namespaces(
+	ctx context.Context,
+	leaving, known []*unstructured.Unstructured,
+) ([]*unstructured.Unstructured, error) {
 	going := map[string]bool{}
 	for _, obj := range slices.Concat(leaving, known) {
 		going[kube.Identity(obj)] = true
@@ -266,7 +273,8 @@ func (r *Removal) others(ctx context.Context, namespace string, going map[string
 	}
 	for _, list := range lists {
 		for _, resource := range list.APIResources {
-			if !slices.Contains(resource.Verbs, "list") || !slices.Contains(resource.Verbs, "delete") || slices.Contains(transient, resource.Kind) {
+			if !slices.Contains(resource.Verbs, "list") || !slices.Contains(resource.Verbs, "delete") ||
+				slices.Contains(transient, resource.Kind) {
 				continue
 			}
 			kind := schema.FromAPIVersionAndKind(list.GroupVersion, resource.Kind)
@@ -282,9 +290,17 @@ func (r *Removal) others(ctx context.Context, namespace string, going map[string
 }
 
 // othersOf does for one kind what others does for all.
-func (r *Removal) othersOf(ctx context.Context, namespace string, kind schema.GroupVersionKind, going map[string]bool) ([]string, error) {
+func (r *Removal) othersOf(
+	ctx context.Context,
+	namespace string,
+	kind schema.GroupVersionKind,
+	going map[string]bool,
+) ([]string, error) {
 	unseen := []string{kind.Kind + " objects that cannot be listed"}
-	if slices.ContainsFunc(r.Users, func(u UserObjects) bool { return u.Unknown != "" && u.Kind.GroupKind() == kind.GroupKind() }) {
+	if slices.ContainsFunc(
+		r.Users,
+		func(u UserObjects) bool { return u.Unknown != "" && u.Kind.GroupKind() == kind.GroupKind() },
+	) {
 		if r.options.Purge {
 			return nil, nil // they are said to die already
 		}
@@ -320,7 +336,10 @@ var transient = []string{"Event", "Lease", "Endpoints", "EndpointSlice", "Contro
 // bySystem reports whether Kubernetes, or a workload that goes, made an object.
 func bySystem(obj *metav1.PartialObjectMetadata) bool {
 	switch obj.Kind + "/" + obj.Name {
-	case "ServiceAccount/default", "ConfigMap/kube-root-ca.crt", "ConfigMap/openshift-service-ca.crt", "Secret/" + installer.InventoryName:
+	case "ServiceAccount/default",
+		"ConfigMap/kube-root-ca.crt",
+		"ConfigMap/openshift-service-ca.crt",
+		"Secret/" + installer.InventoryName:
 		return true
 	}
 	if obj.Kind == "Secret" && obj.Annotations["kubernetes.io/service-account.name"] != "" {

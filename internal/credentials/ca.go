@@ -21,16 +21,25 @@ func authorities(text []byte, now time.Time) ([]*pem.Block, error) {
 			break
 		}
 		if strings.Contains(block.Type, "PRIVATE KEY") {
-			return nil, errors.New("the file holds a private key, which everybody who may read ConfigMaps would see: name a file with certificates alone")
+			return nil, errors.New(
+				"the file holds a private key, which everybody who may read ConfigMaps would see: name a file with certificates alone",
+			)
 		}
 		c, err := x509.ParseCertificate(block.Bytes)
 		switch {
 		case err != nil:
 			return nil, errors.New("the file holds something that is no certificate")
 		case now.After(c.NotAfter):
-			return nil, fmt.Errorf("the certificate of %q expired at %s", c.Subject, c.NotAfter.UTC().Format(time.RFC3339))
+			return nil, fmt.Errorf(
+				"the certificate of %q expired at %s",
+				c.Subject,
+				c.NotAfter.UTC().Format(time.RFC3339),
+			)
 		case !c.IsCA:
-			return nil, fmt.Errorf("the certificate of %q is a server's and no authority's: name the file of the authority that signed it", c.Subject)
+			return nil, fmt.Errorf(
+				"the certificate of %q is a server's and no authority's: name the file of the authority that signed it",
+				c.Subject,
+			)
 		}
 		blocks = append(blocks, &pem.Block{Type: block.Type, Bytes: block.Bytes})
 	}

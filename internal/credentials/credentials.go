@@ -96,8 +96,12 @@ func sshHost(written string) (string, error) {
 		host = after
 	}
 	host = strings.TrimSuffix(host, "/")
-	if host == "" || strings.ContainsAny(host, "/ ") || strings.Contains(written, "://") && !strings.HasPrefix(written, "ssh://") {
-		return "", fmt.Errorf("host %q: for SSH a host and, if need be, its port are wanted, such as git.example.com or git.example.com:2222", shorn(written))
+	if host == "" || strings.ContainsAny(host, "/ ") ||
+		strings.Contains(written, "://") && !strings.HasPrefix(written, "ssh://") {
+		return "", fmt.Errorf(
+			"host %q: for SSH a host and, if need be, its port are wanted, such as git.example.com or git.example.com:2222",
+			shorn(written),
+		)
 	}
 	return host, nil
 }
@@ -110,9 +114,15 @@ func basicHost(written string) (string, error) {
 	u, err := url.Parse(written)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return "", fmt.Errorf("host %q: for a password a URL is wanted, such as https://git.example.com", shorn(written))
+		return "", fmt.Errorf(
+			"host %q: for a password a URL is wanted, such as https://git.example.com",
+			shorn(written),
+		)
 	case u.User != nil:
-		return "", fmt.Errorf("host %q: leave user and password out of the URL, since it is shown to everybody who may read the Secret's annotations", shorn(written))
+		return "", fmt.Errorf(
+			"host %q: leave user and password out of the URL, since it is shown to everybody who may read the Secret's annotations",
+			shorn(written),
+		)
 	}
 	return strings.TrimSuffix(u.String(), "/"), nil
 }

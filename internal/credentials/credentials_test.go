@@ -28,10 +28,27 @@ func TestHostAnnotations(t *testing.T) {
 	}{
 		{"the first", nil, nil, []string{"a"}, map[string]string{"tekton.dev/git-0": "a"}},
 		{"several", nil, nil, []string{"a", "b"}, map[string]string{"tekton.dev/git-0": "a", "tekton.dev/git-1": "b"}},
-		{"the next free", nil, []map[string]string{{"tekton.dev/git-0": "x"}, {"tekton.dev/git-2": "y"}}, []string{"a", "b"}, map[string]string{"tekton.dev/git-1": "a", "tekton.dev/git-3": "b"}},
-		{"there already", map[string]string{"tekton.dev/git-5": "a"}, nil, []string{"a"}, map[string]string{"tekton.dev/git-5": "a"}},
-		{"its others stay", map[string]string{"tekton.dev/git-0": "x", "tekton.dev/docker-0": "y", "note": "z"}, nil, []string{"a"},
-			map[string]string{"tekton.dev/git-0": "x", "tekton.dev/docker-0": "y", "tekton.dev/git-1": "a"}},
+		{
+			"the next free",
+			nil,
+			[]map[string]string{{"tekton.dev/git-0": "x"}, {"tekton.dev/git-2": "y"}},
+			[]string{"a", "b"},
+			map[string]string{"tekton.dev/git-1": "a", "tekton.dev/git-3": "b"},
+		},
+		{
+			"there already",
+			map[string]string{"tekton.dev/git-5": "a"},
+			nil,
+			[]string{"a"},
+			map[string]string{"tekton.dev/git-5": "a"},
+		},
+		{
+			"its others stay",
+			map[string]string{"tekton.dev/git-0": "x", "tekton.dev/docker-0": "y", "note": "z"},
+			nil,
+			[]string{"a"},
+			map[string]string{"tekton.dev/git-0": "x", "tekton.dev/docker-0": "y", "tekton.dev/git-1": "a"},
+		},
 		{"named twice", nil, nil, []string{"a", "a"}, map[string]string{"tekton.dev/git-0": "a"}},
 	}
 	for _, tt := range tests {
@@ -58,7 +75,9 @@ func TestHosts(t *testing.T) {
 	check := func(got string, err error, want string) {
 		t.Helper()
 		message, fails := strings.CutPrefix(want, "!")
-		if fails && (err == nil || !strings.Contains(err.Error(), message) || strings.Contains(err.Error(), "sesame")) || !fails && (err != nil || got != want) {
+		if fails &&
+			(err == nil || !strings.Contains(err.Error(), message) || strings.Contains(err.Error(), "sesame")) ||
+			!fails && (err != nil || got != want) {
 			t.Errorf("got %q and error %v, want %q", got, err, want)
 		}
 	}
@@ -90,11 +109,31 @@ func TestSSHKey(t *testing.T) {
 		{"lines of Windows", append(bytes.TrimSpace(bytes.Clone(plain)), "\r\n"...), ""},
 		{"OpenSSH", openssh("none"), ""},
 		{"OpenSSH with a passphrase", openssh("aes256-ctr"), "has a passphrase"},
-		{"old form with a passphrase", pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED"}, Bytes: der}), "has a passphrase"},
-		{"PKCS #8 with a passphrase", pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: der}), "has a passphrase"},
-		{"truncated", pem.EncodeToMemory(&pem.Block{Type: "OPENSSH PRIVATE KEY", Bytes: []byte(opensshMagic + "\xff\xff\xff\xff")}), ""},
+		{
+			"old form with a passphrase",
+			pem.EncodeToMemory(
+				&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED"}, Bytes: der},
+			),
+			"has a passphrase",
+		},
+		{
+			"PKCS #8 with a passphrase",
+			pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: der}),
+			"has a passphrase",
+		},
+		{
+			"truncated",
+			pem.EncodeToMemory(
+				&pem.Block{Type: "OPENSSH PRIVATE KEY", Bytes: []byte(opensshMagic + "\xff\xff\xff\xff")},
+			),
+			"",
+		},
 		{"the public key", []byte("ssh-ed25519 AAAA sesame"), "name the file without .pub"},
-		{"a certificate", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), "holds a CERTIFICATE and no private key"},
+		{
+			"a certificate",
+			pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+			"holds a CERTIFICATE and no private key",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -117,13 +156,41 @@ func TestFromDockerConfig(t *testing.T) {
 		warnings     []string
 	}{
 		{"plain", `{"auths":{"a.io":{"auth":"c2VzYW1l"}}}`, nil, `{"auths":{"a.io":{"auth":"c2VzYW1l"}}}`, nil},
-		{"only some", `{"auths":{"a.io":{"auth":"c2VzYW1l"},"https://b.io/v2/":{"auth":"eA=="}}}`, []string{"b.io"}, `{"auths":{"https://b.io/v2/":{"auth":"eA=="}}}`, nil},
-		{"Docker Hub", `{"auths":{"https://index.docker.io/v1/":{"auth":"eA=="}}}`, []string{"docker.io"}, `{"auths":{"https://index.docker.io/v1/":{"auth":"eA=="}}}`, nil},
+		{
+			"only some",
+			`{"auths":{"a.io":{"auth":"c2VzYW1l"},"https://b.io/v2/":{"auth":"eA=="}}}`,
+			[]string{"b.io"},
+			`{"auths":{"https://b.io/v2/":{"auth":"eA=="}}}`,
+			nil,
+		},
+		{
+			"Docker Hub",
+			`{"auths":{"https://index.docker.io/v1/":{"auth":"eA=="}}}`,
+			[]string{"docker.io"},
+			`{"auths":{"https://index.docker.io/v1/":{"auth":"eA=="}}}`,
+			nil,
+		},
 		{"nothing for it", `{"auths":{"a.io":{"auth":"c2VzYW1l"}}}`, []string{"c.io"}, "!holds nothing for c.io", nil},
-		{"credential store", `{"auths":{"a.io":{}},"credsStore":"desktop"}`, nil, "!holds no password for a.io", []string{"credsStore of"}},
-		{"what Tekton drops", `{"auths":{"a.io":{"auth":"eA==","identitytoken":"sesame"},"b.io":{"registrytoken":"sesame"}},"credHelpers":{"c.io":"x"},"HttpHeaders":{},"proxies":{}}`, nil,
+		{
+			"credential store",
+			`{"auths":{"a.io":{}},"credsStore":"desktop"}`,
+			nil,
+			"!holds no password for a.io",
+			[]string{"credsStore of"},
+		},
+		{
+			"what Tekton drops",
+			`{"auths":{"a.io":{"auth":"eA==","identitytoken":"sesame"},"b.io":{"registrytoken":"sesame"}},"credHelpers":{"c.io":"x"},"HttpHeaders":{},"proxies":{}}`,
+			nil,
 			`{"auths":{"a.io":{"auth":"eA==","identitytoken":"sesame"},"b.io":{"registrytoken":"sesame"}}}`,
-			[]string{"credHelpers of", "HttpHeaders of", "proxies of", "Tekton drops the identitytoken of a.io", "Tekton drops the registrytoken of b.io"}},
+			[]string{
+				"credHelpers of",
+				"HttpHeaders of",
+				"proxies of",
+				"Tekton drops the identitytoken of a.io",
+				"Tekton drops the registrytoken of b.io",
+			},
+		},
 		{"empty", `{}`, nil, "!holds no registry's password", nil},
 		{"not JSON", `sesame`, nil, "!is not JSON", nil},
 		{"odd types", `{"auths":[],"credHelpers":3}`, nil, "!holds no registry's password", nil},
@@ -159,7 +226,13 @@ func certificate(t *testing.T, ca bool, end time.Time) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "harbor"}, NotAfter: end, IsCA: ca, BasicConstraintsValid: true}
+	template := &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "harbor"},
+		NotAfter:              end,
+		IsCA:                  ca,
+		BasicConstraintsValid: true,
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -197,7 +270,10 @@ func TestWithPullSecret(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{"", "imagePullSecrets:\n- name: m\n"},
 		{"null", "imagePullSecrets:\n- name: m\n"},
-		{"nodeSelector: {a: b}\nimagePullSecrets: [{name: x}]\n", "imagePullSecrets:\n- name: x\n- name: m\nnodeSelector:\n  a: b\n"},
+		{
+			"nodeSelector: {a: b}\nimagePullSecrets: [{name: x}]\n",
+			"imagePullSecrets:\n- name: x\n- name: m\nnodeSelector:\n  a: b\n",
+		},
 		{"imagePullSecrets: [{name: m}] # ours\n", "imagePullSecrets: [{name: m}] # ours\n"},
 	}
 	for _, tt := range tests {
@@ -211,9 +287,14 @@ func TestWithPullSecret(t *testing.T) {
 }
 
 func TestMasked(t *testing.T) {
-	secret := newSecret("s", "Opaque", map[string][]byte{"password": []byte("sesame"), ".dockerconfigjson": []byte("sesame")})
+	secret := newSecret(
+		"s",
+		"Opaque",
+		map[string][]byte{"password": []byte("sesame"), ".dockerconfigjson": []byte("sesame")},
+	)
 	text, _ := json.Marshal(Masked(secret).Object)
-	if bytes.Contains(text, []byte("c2VzYW1l")) || !bytes.Contains(text, []byte(`"password":"***"`)) || !bytes.Contains(text, []byte(`".dockerconfigjson":"***"`)) {
+	if bytes.Contains(text, []byte("c2VzYW1l")) || !bytes.Contains(text, []byte(`"password":"***"`)) ||
+		!bytes.Contains(text, []byte(`".dockerconfigjson":"***"`)) {
 		t.Errorf("masked: %s", text)
 	}
 }

@@ -27,9 +27,14 @@ type Git struct {
 // wants them.
 func (g Git) secret(name string) (*unstructured.Unstructured, []string, error) {
 	if len(g.Hosts) == 0 {
-		return nil, nil, errors.New("no host is named: Tekton gives a git Secret to no step unless it says for which hosts it is")
+		return nil, nil, errors.New(
+			"no host is named: Tekton gives a git Secret to no step unless it says for which hosts it is",
+		)
 	}
-	normalise, values, kind := basicHost, map[string][]byte{"username": []byte(g.Username), "password": g.Password}, "kubernetes.io/basic-auth"
+	normalise, values, kind := basicHost, map[string][]byte{
+		"username": []byte(g.Username),
+		"password": g.Password,
+	}, "kubernetes.io/basic-auth"
 	if g.Key != nil {
 		key, err := sshKey(g.Key)
 		if err != nil {
@@ -55,7 +60,9 @@ func (g Git) Warnings() []string {
 	if g.Key == nil || g.KnownHosts != nil {
 		return nil
 	}
-	return []string{"no known_hosts is given, so each run trusts whatever key a server shows first, and with Tekton's feature flag require-git-ssh-secret-known-hosts it fails; `ssh-keyscan HOST` prints one, to be compared with what the server's owner publishes"}
+	return []string{
+		"no known_hosts is given, so each run trusts whatever key a server shows first, and with Tekton's feature flag require-git-ssh-secret-known-hosts it fails; `ssh-keyscan HOST` prints one, to be compared with what the server's owner publishes",
+	}
 }
 
 // sshKey checks that a step can use a key, and ends it with a newline, without
@@ -69,7 +76,9 @@ func sshKey(text []byte) ([]byte, error) {
 		return nil, fmt.Errorf("the SSH key's file holds a %s and no private key", block.Type)
 	}
 	if encrypted(block) {
-		return nil, errors.New("the SSH key has a passphrase, which no step can type: make a key for this purpose alone with `ssh-keygen -N \"\"`")
+		return nil, errors.New(
+			"the SSH key has a passphrase, which no step can type: make a key for this purpose alone with `ssh-keygen -N \"\"`",
+		)
 	}
 	return append(bytes.TrimRight(text, "\r\n"), '\n'), nil
 }

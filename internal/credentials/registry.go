@@ -26,7 +26,9 @@ type Registry struct {
 func Login(server, username string, password []byte) (Registry, error) {
 	switch {
 	case server == "" || username == "":
-		return Registry{}, errors.New("a registry and a user have to be named: pass --server and --username, or --docker-config")
+		return Registry{}, errors.New(
+			"a registry and a user have to be named: pass --server and --username, or --docker-config",
+		)
 	case len(password) == 0:
 		return Registry{}, errors.New("the password is empty")
 	}
@@ -34,7 +36,13 @@ func Login(server, username string, password []byte) (Registry, error) {
 		server = dockerHub
 	}
 	auth := base64.StdEncoding.EncodeToString([]byte(username + ":" + string(password)))
-	return Registry{config: map[string]any{"auths": map[string]any{server: map[string]any{"username": username, "password": string(password), "auth": auth}}}}, nil
+	return Registry{
+		config: map[string]any{
+			"auths": map[string]any{
+				server: map[string]any{"username": username, "password": string(password), "auth": auth},
+			},
+		},
+	}, nil
 }
 
 // FromDockerConfig returns the credentials of a Docker configuration, of all
@@ -52,20 +60,33 @@ func FromDockerConfig(text []byte, servers []string) (Registry, error) {
 			continue
 		}
 		if !usable(auths[server]) {
-			problems = append(problems, fmt.Errorf("the Docker configuration holds no password for %s, only that there is one in a credential store of that machine: pass --server and --username instead", server))
+			problems = append(
+				problems,
+				fmt.Errorf(
+					"the Docker configuration holds no password for %s, only that there is one in a credential store of that machine: pass --server and --username instead",
+					server,
+				),
+			)
 			continue
 		}
 		chosen[server] = auths[server]
 	}
 	for _, s := range servers {
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(auths)), func(server string) bool { return sameServer(s, server) }) {
+		if !slices.ContainsFunc(
+			slices.Collect(maps.Keys(auths)),
+			func(server string) bool { return sameServer(s, server) },
+		) {
 			problems = append(problems, fmt.Errorf("the Docker configuration holds nothing for %s", s))
 		}
 	}
 	if len(chosen) == 0 && len(problems) == 0 {
 		problems = append(problems, errors.New("the Docker configuration holds no registry's password"))
 	}
-	return Registry{config: map[string]any{"auths": chosen}, warnings: dropped(config, chosen)}, errors.Join(problems...)
+	return Registry{
+			config:   map[string]any{"auths": chosen},
+			warnings: dropped(config, chosen),
+		}, errors.Join(
+			problems...)
 }
 
 func sameServer(a, b string) bool { return bare(a) == bare(b) }
@@ -98,14 +119,27 @@ func dropped(config, auths map[string]any) []string {
 	var warnings []string
 	for _, field := range []string{"credHelpers", "credsStore", "HttpHeaders", "proxies"} {
 		if _, found := config[field]; found {
-			warnings = append(warnings, fmt.Sprintf("%s of the Docker configuration is left out: it means nothing on another machine, and Tekton would drop it", field))
+			warnings = append(
+				warnings,
+				fmt.Sprintf(
+					"%s of the Docker configuration is left out: it means nothing on another machine, and Tekton would drop it",
+					field,
+				),
+			)
 		}
 	}
 	for _, server := range slices.Sorted(maps.Keys(auths)) {
 		fields, _ := auths[server].(map[string]any)
 		for _, field := range []string{"identitytoken", "registrytoken"} {
 			if _, found := fields[field]; found {
-				warnings = append(warnings, fmt.Sprintf("Tekton drops the %s of %s, so its steps cannot use it; only the kubelet can: log in with a user and a password", field, server))
+				warnings = append(
+					warnings,
+					fmt.Sprintf(
+						"Tekton drops the %s of %s, so its steps cannot use it; only the kubelet can: log in with a user and a password",
+						field,
+						server,
+					),
+				)
 			}
 		}
 	}

@@ -96,9 +96,18 @@ func (w Writer) secret(ctx context.Context, namespace string, secret *unstructur
 	switch {
 	case live == nil:
 	case live.GetLabels()["app.kubernetes.io/managed-by"] != managedBy:
-		return fmt.Errorf("writing Secret %s/%s: it exists and is not of `tekgate credentials`: choose another name", namespace, secret.GetName())
+		return fmt.Errorf(
+			"writing Secret %s/%s: it exists and is not of `tekgate credentials`: choose another name",
+			namespace,
+			secret.GetName(),
+		)
 	case live.Object["type"] != secret.Object["type"]:
-		return fmt.Errorf("writing Secret %s/%s: it is of type %v, which cannot be changed: choose another name, or delete it first", namespace, secret.GetName(), live.Object["type"])
+		return fmt.Errorf(
+			"writing Secret %s/%s: it is of type %v, which cannot be changed: choose another name, or delete it first",
+			namespace,
+			secret.GetName(),
+			live.Object["type"],
+		)
 	}
 	err = w.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(secret), owner, client.ForceOwnership)
 	if err != nil {
@@ -156,7 +165,11 @@ func (w Writer) createAccount(ctx context.Context, namespace, account, list, nam
 	obj.SetName(account)
 	err := w.Client.Create(ctx, obj, owner)
 	if apierrors.IsAlreadyExists(err) {
-		return apierrors.NewConflict(schema.GroupResource{Resource: "serviceaccounts"}, account, errors.New("somebody was faster"))
+		return apierrors.NewConflict(
+			schema.GroupResource{Resource: "serviceaccounts"},
+			account,
+			errors.New("somebody was faster"),
+		)
 	}
 	if err == nil {
 		w.Report(obj, "created")
@@ -221,7 +234,8 @@ func (w Writer) SystemAccounts(ctx context.Context, namespaces ...string) (map[s
 			return nil, fmt.Errorf("listing the ServiceAccounts of namespace %s: %w", namespace, err)
 		}
 		for _, item := range list.Items {
-			if part := item.Labels["app.kubernetes.io/part-of"]; part == "tekgate" || strings.HasPrefix(part, "tekton-") {
+			if part := item.Labels["app.kubernetes.io/part-of"]; part == "tekgate" ||
+				strings.HasPrefix(part, "tekton-") {
 				accounts[namespace] = append(accounts[namespace], item.Name)
 			}
 		}
@@ -233,7 +247,9 @@ func (w Writer) SystemAccounts(ctx context.Context, namespaces ...string) (map[s
 // namespace.
 func (w Writer) ListenerAccounts(ctx context.Context) (map[string][]string, error) {
 	list := &unstructured.UnstructuredList{}
-	list.SetGroupVersionKind(schema.GroupVersionKind{Group: "triggers.tekton.dev", Version: "v1beta1", Kind: "EventListener"})
+	list.SetGroupVersionKind(
+		schema.GroupVersionKind{Group: "triggers.tekton.dev", Version: "v1beta1", Kind: "EventListener"},
+	)
 	accounts := map[string][]string{}
 	err := w.Client.List(ctx, list)
 	if err != nil && !meta.IsNoMatchError(err) && !apierrors.IsNotFound(err) {
@@ -255,7 +271,12 @@ func (w Writer) ListenerAccounts(ctx context.Context) (map[string][]string, erro
 // DefaultPull adds a pull Secret to the Pods of all runs, by Tekton's
 // default-pod-template.
 func (w Writer) DefaultPull(ctx context.Context, name string) error {
-	return w.configMap(ctx, "config-defaults", "default-pod-template", func(text string) (string, error) { return withPullSecret(text, name) })
+	return w.configMap(
+		ctx,
+		"config-defaults",
+		"default-pod-template",
+		func(text string) (string, error) { return withPullSecret(text, name) },
+	)
 }
 
 // withPullSecret adds a Secret to a Pod template's imagePullSecrets.
@@ -316,7 +337,12 @@ func (w Writer) CA(ctx context.Context, text []byte, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return w.configMap(ctx, certificates, "cert", func(text string) (string, error) { return addAuthorities(text, blocks), nil })
+	return w.configMap(
+		ctx,
+		certificates,
+		"cert",
+		func(text string) (string, error) { return addAuthorities(text, blocks), nil },
+	)
 }
 
 // Trusting returns the Deployments that read the certificate authorities, which
@@ -344,7 +370,13 @@ func (w Writer) Trusting(ctx context.Context) ([]*unstructured.Unstructured, err
 // Restart makes a Deployment replace its Pods, one after the other.
 func (w Writer) Restart(ctx context.Context, deployment *unstructured.Unstructured, now time.Time) error {
 	annotation := map[string]any{"kubectl.kubernetes.io/restartedAt": now.UTC().Format(time.RFC3339)}
-	err := w.patch(ctx, deployment, map[string]any{"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": annotation}}}})
+	err := w.patch(
+		ctx,
+		deployment,
+		map[string]any{
+			"spec": map[string]any{"template": map[string]any{"metadata": map[string]any{"annotations": annotation}}},
+		},
+	)
 	if err != nil {
 		return fmt.Errorf("restarting Deployment %s/%s: %w", deployment.GetNamespace(), deployment.GetName(), err)
 	}
@@ -352,7 +384,11 @@ func (w Writer) Restart(ctx context.Context, deployment *unstructured.Unstructur
 }
 
 // get returns an object, or nil where there is none.
-func (w Writer) get(ctx context.Context, kind schema.GroupVersionKind, namespace, name string) (*unstructured.Unstructured, error) {
+func (w Writer) get(
+	ctx context.Context,
+	kind schema.GroupVersionKind,
+	namespace, name string,
+) (*unstructured.Unstructured, error) {
 	obj := &unstructured.Unstructured{}
 	obj.SetGroupVersionKind(kind)
 	err := w.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, obj)

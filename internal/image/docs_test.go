@@ -51,7 +51,14 @@ func layoutTable(t *testing.T) string {
 		if i == 0 {
 			isDefault = " (default)"
 		}
-		fmt.Fprintf(&table, "| `%s`%s | %s | `%s` |\n", l.Name, isDefault, l.Doc, goesTo(t, image.Mirror{Registry: "registry.example.com/t", Layout: l.Name}))
+		fmt.Fprintf(
+			&table,
+			"| `%s`%s | %s | `%s` |\n",
+			l.Name,
+			isDefault,
+			l.Doc,
+			goesTo(t, image.Mirror{Registry: "registry.example.com/t", Layout: l.Name}),
+		)
 	}
 	return table.String()
 }

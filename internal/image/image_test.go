@@ -48,7 +48,10 @@ func TestParse(t *testing.T) {
 func TestTekton(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{controller, "pipeline controller"},
-		{"ghcr.io/tektoncd/triggers/eventlistenersink-7ad1faa98cddbcb0c24990303b220bb8:v0.37.0", "triggers eventlistenersink"},
+		{
+			"ghcr.io/tektoncd/triggers/eventlistenersink-7ad1faa98cddbcb0c24990303b220bb8:v0.37.0",
+			"triggers eventlistenersink",
+		},
 		{oldNop, "pipeline nop"},
 		{"ghcr.io/tektoncd/github.com/tektoncd/triggers/cmd/webhook:v0.16.1", "triggers webhook"},
 		{"ghcr.io/tektoncd/chains/github.com/tektoncd/chains/cmd/controller:v0.27.1", "chains controller"},
@@ -73,7 +76,10 @@ func TestTekton(t *testing.T) {
 func TestCanonical(t *testing.T) {
 	tests := []struct{ in, want string }{
 		{oldNop, "ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/nop:v0.27.3"},
-		{"asia.gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/nop:v1", "ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/nop:v1"},
+		{
+			"asia.gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/nop:v1",
+			"ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/nop:v1",
+		},
 		{"gcr.io/distroless/base", "gcr.io/distroless/base"},
 		{"evilgcr.io/tekton-releases/x", "evilgcr.io/tekton-releases/x"},
 	}
@@ -91,30 +97,111 @@ func TestRewrite(t *testing.T) {
 		mirror   image.Mirror
 		in, want string // want "" means that no rule applies
 	}{
-		{"registry, Tekton's", image.Shorthand("r.example.com/tekton"), controller + "@" + digest, "r.example.com/tekton/pipeline-controller:v1.15.0@" + digest},
-		{"registry, old name", image.Shorthand("r.example.com/tekton"), oldNop, "r.example.com/tekton/pipeline-nop:v0.27.3"},
+		{
+			"registry, Tekton's",
+			image.Shorthand("r.example.com/tekton"),
+			controller + "@" + digest,
+			"r.example.com/tekton/pipeline-controller:v1.15.0@" + digest,
+		},
+		{
+			"registry, old name",
+			image.Shorthand("r.example.com/tekton"),
+			oldNop,
+			"r.example.com/tekton/pipeline-nop:v0.27.3",
+		},
 		{"registry, others", image.Shorthand("r.example.com/tekton/"), shell, "r.example.com/tekton/busybox@" + digest},
-		{"registry, Tekgate's own", image.Shorthand("r.example.com:5000/t"), "ghcr.io/tekgate/tekgate:v0.1.0", "r.example.com:5000/t/tekgate:v0.1.0"},
-		{"registry, already there", image.Shorthand("r.example.com/tekton"), "r.example.com/tekton/pipeline-nop:v1", "r.example.com/tekton/pipeline-nop:v1"},
+		{
+			"registry, Tekgate's own",
+			image.Shorthand("r.example.com:5000/t"),
+			"ghcr.io/tekgate/tekgate:v0.1.0",
+			"r.example.com:5000/t/tekgate:v0.1.0",
+		},
+		{
+			"registry, already there",
+			image.Shorthand("r.example.com/tekton"),
+			"r.example.com/tekton/pipeline-nop:v1",
+			"r.example.com/tekton/pipeline-nop:v1",
+		},
 		{"registry without a path", image.Shorthand("localhost:5000"), oldNop, "localhost:5000/pipeline-nop:v0.27.3"},
-		{"daocloud", image.Shorthand("daocloud"), controller + "@" + digest, "m.daocloud.io/" + controller + "@" + digest},
-		{"daocloud is asked for what lives", image.Shorthand("daocloud"), oldNop, "m.daocloud.io/ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/nop:v0.27.3"},
-		{"daocloud has no cgr.dev", image.Shorthand("daocloud"), shell, "m.daocloud.io/docker.io/library/busybox:1.36.1"},
+		{
+			"daocloud",
+			image.Shorthand("daocloud"),
+			controller + "@" + digest,
+			"m.daocloud.io/" + controller + "@" + digest,
+		},
+		{
+			"daocloud is asked for what lives",
+			image.Shorthand("daocloud"),
+			oldNop,
+			"m.daocloud.io/ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/nop:v0.27.3",
+		},
+		{
+			"daocloud has no cgr.dev",
+			image.Shorthand("daocloud"),
+			shell,
+			"m.daocloud.io/docker.io/library/busybox:1.36.1",
+		},
 		{"daocloud twice", image.Shorthand("daocloud"), "m.daocloud.io/ghcr.io/a/b:c", "m.daocloud.io/ghcr.io/a/b:c"},
 		{"daocloud, Docker Hub", image.Shorthand("daocloud"), "alpine:3", "m.daocloud.io/docker.io/library/alpine:3"},
 		{"upstream", image.Shorthand("upstream"), controller, controller},
-		{"first match wins", rules(image.Rule{Match: "ghcr.io/**", To: []string{"a.io/{path}"}}, image.Rule{Match: "**", To: []string{"b.io/{path}"}}), "ghcr.io/x/y:1", "a.io/x/y:1"},
-		{"rules before the preset", image.Mirror{Preset: "daocloud", Rules: []image.Rule{{Match: "cgr.dev/chainguard/busybox", To: []string{"r.io/sh:1"}}}}, shell, "r.io/sh:1"},
-		{"one star is one element", rules(image.Rule{Match: "ghcr.io/*", To: []string{"a.io/{path}"}}), "ghcr.io/x/y:1", ""},
+		{
+			"first match wins",
+			rules(
+				image.Rule{Match: "ghcr.io/**", To: []string{"a.io/{path}"}},
+				image.Rule{Match: "**", To: []string{"b.io/{path}"}},
+			),
+			"ghcr.io/x/y:1",
+			"a.io/x/y:1",
+		},
+		{
+			"rules before the preset",
+			image.Mirror{
+				Preset: "daocloud",
+				Rules:  []image.Rule{{Match: "cgr.dev/chainguard/busybox", To: []string{"r.io/sh:1"}}},
+			},
+			shell,
+			"r.io/sh:1",
+		},
+		{
+			"one star is one element",
+			rules(image.Rule{Match: "ghcr.io/*", To: []string{"a.io/{path}"}}),
+			"ghcr.io/x/y:1",
+			"",
+		},
 		{"no rule", rules(image.Rule{Match: "ghcr.io/**", To: []string{"a.io/{path}"}}), shell, ""},
 		{"keep", image.Mirror{Keep: []string{"quay.io/**"}}, "quay.io/a/b:1", "quay.io/a/b:1"},
-		{"drop", rules(image.Rule{Match: "**", To: []string{"a.io/{name}"}, Digest: image.DigestDrop}), controller + "@" + digest, "a.io/controller-10a3e32792f33651396d02b6855a6e36:v1.15.0"},
-		{"tag placeholder keeps the digest", rules(image.Rule{Match: "**", To: []string{"a.io/all:{tag}"}}), controller + "@" + digest, "a.io/all:v1.15.0@" + digest},
+		{
+			"drop",
+			rules(image.Rule{Match: "**", To: []string{"a.io/{name}"}, Digest: image.DigestDrop}),
+			controller + "@" + digest,
+			"a.io/controller-10a3e32792f33651396d02b6855a6e36:v1.15.0",
+		},
+		{
+			"tag placeholder keeps the digest",
+			rules(image.Rule{Match: "**", To: []string{"a.io/all:{tag}"}}),
+			controller + "@" + digest,
+			"a.io/all:v1.15.0@" + digest,
+		},
 		{"no tag for {tag}", rules(image.Rule{Match: "**", To: []string{"a.io/all:{tag}"}}), shell, ""},
 		{"own tag is another image", rules(image.Rule{Match: "**", To: []string{"a.io/sh:1"}}), shell, "a.io/sh:1"},
-		{"component is Tekton's alone", rules(image.Rule{Match: "**", To: []string{"a.io/{component}/{binary}"}}), "quay.io/x/y", ""},
-		{"host in a path", rules(image.Rule{Match: "**", To: []string{"{host}.mirror.io/{path}"}}), "quay.io/x/y:1", "quay.io.mirror.io/x/y:1"},
-		{"host in a path, twice", rules(image.Rule{Match: "**", To: []string{"{host}.mirror.io/{path}"}}), "quay.io.mirror.io/x/y:1", "quay.io.mirror.io/x/y:1"},
+		{
+			"component is Tekton's alone",
+			rules(image.Rule{Match: "**", To: []string{"a.io/{component}/{binary}"}}),
+			"quay.io/x/y",
+			"",
+		},
+		{
+			"host in a path",
+			rules(image.Rule{Match: "**", To: []string{"{host}.mirror.io/{path}"}}),
+			"quay.io/x/y:1",
+			"quay.io.mirror.io/x/y:1",
+		},
+		{
+			"host in a path, twice",
+			rules(image.Rule{Match: "**", To: []string{"{host}.mirror.io/{path}"}}),
+			"quay.io.mirror.io/x/y:1",
+			"quay.io.mirror.io/x/y:1",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -148,25 +235,69 @@ func TestCompileErrors(t *testing.T) {
 		mirror image.Mirror
 		want   string
 	}{
-		{"preset", image.Mirror{Preset: "nobody"}, `mirror.preset: "nobody" is not known: choose one of daocloud, daocloud-hosts, tektondev, upstream`},
-		{"misspelt preset on the command line", image.Shorthand("daoclod"), `mirror "daoclod" is neither a preset (daocloud, daocloud-hosts, tektondev, upstream) nor a registry`},
+		{
+			"preset",
+			image.Mirror{Preset: "nobody"},
+			`mirror.preset: "nobody" is not known: choose one of daocloud, daocloud-hosts, tektondev, upstream`,
+		},
+		{
+			"misspelt preset on the command line",
+			image.Shorthand("daoclod"),
+			`mirror "daoclod" is neither a preset (daocloud, daocloud-hosts, tektondev, upstream) nor a registry`,
+		},
 		{"scheme", image.Shorthand("https://r.example.com/t"), "leave out the scheme"},
 		{"bad registry", image.Shorthand("r.example.com/UPPER"), "UPPER"},
-		{"host alone matches nothing", image.Mirror{Rules: []image.Rule{{Match: "ghcr.io", To: []string{"a.io/{path}"}}}}, `mirror.rules[0].match: pattern "ghcr.io" can match no image: it has to cover host and path, such as "ghcr.io/**"`},
-		{"tag in a pattern", image.Mirror{Rules: []image.Rule{{Match: "ghcr.io/a:1", To: []string{"a.io/{path}"}}}}, "without tag"},
-		{"placeholder", image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"a.io/{nam}"}}}}, `placeholder {nam} is not known`},
-		{"open brace", image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"a.io/{name"}}}}, `placeholder {name is not known`},
+		{
+			"host alone matches nothing",
+			image.Mirror{Rules: []image.Rule{{Match: "ghcr.io", To: []string{"a.io/{path}"}}}},
+			`mirror.rules[0].match: pattern "ghcr.io" can match no image: it has to cover host and path, such as "ghcr.io/**"`,
+		},
+		{
+			"tag in a pattern",
+			image.Mirror{Rules: []image.Rule{{Match: "ghcr.io/a:1", To: []string{"a.io/{path}"}}}},
+			"without tag",
+		},
+		{
+			"placeholder",
+			image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"a.io/{nam}"}}}},
+			`placeholder {nam} is not known`,
+		},
+		{
+			"open brace",
+			image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"a.io/{name"}}}},
+			`placeholder {name is not known`,
+		},
 		{"no host", image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"{name}"}}}}, "mirror's host"},
-		{"no reference", image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"a.io/A {name}"}}}}, "gives no image reference"},
+		{
+			"no reference",
+			image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"a.io/A {name}"}}}},
+			"gives no image reference",
+		},
 		{"empty", image.Mirror{Rules: []image.Rule{{}}}, "mirror.rules[0].match"},
-		{"digest", image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"a.io/{name}"}, Digest: "forget"}}}, `mirror.rules[0].digest: "forget" is not known: say keep, drop or relock`},
+		{
+			"digest",
+			image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"a.io/{name}"}, Digest: "forget"}}},
+			`mirror.rules[0].digest: "forget" is not known: say keep, drop or relock`,
+		},
 		{"no target", image.Mirror{Rules: []image.Rule{{Match: "**"}}}, "mirror.rules[0].to: say where the images go"},
 		{"digest policy", image.Mirror{Preset: "daocloud", Digest: "hold"}, `mirror.digest: "hold" is not known`},
-		{"layout", image.Mirror{Registry: "r.io/t", Layout: "flat"}, `mirror.layout: "flat" is not known: choose one of component-binary, keep-path`},
+		{
+			"layout",
+			image.Mirror{Registry: "r.io/t", Layout: "flat"},
+			`mirror.layout: "flat" is not known: choose one of component-binary, keep-path`,
+		},
 		{"layout of nothing", image.Mirror{Preset: "daocloud", Layout: "dotted"}, "there is no mirror.registry"},
 		{"override", image.Mirror{Images: map[string]string{"a b": "c"}}, `mirror.images["a b"]`},
-		{"override of an override", image.Mirror{Images: map[string]string{"a.io/x": "b.io/x", "b.io/x": "c.io/x"}}, "leads to that very repository"},
-		{"override of a rule's result", image.Mirror{Registry: "r.io/t", Images: map[string]string{"r.io/t/x": "b.io/x"}}, `mirror.images["r.io/t/x"]: registry r.io/t leads there`},
+		{
+			"override of an override",
+			image.Mirror{Images: map[string]string{"a.io/x": "b.io/x", "b.io/x": "c.io/x"}},
+			"leads to that very repository",
+		},
+		{
+			"override of a rule's result",
+			image.Mirror{Registry: "r.io/t", Images: map[string]string{"r.io/t/x": "b.io/x"}},
+			`mirror.images["r.io/t/x"]: registry r.io/t leads there`,
+		},
 		{"keep", image.Mirror{Keep: []string{"quay.io"}}, `mirror.keep[0]`},
 	}
 	for _, tt := range tests {
@@ -237,18 +368,67 @@ func TestCandidates(t *testing.T) {
 		mirror   image.Mirror
 		in, want string
 	}{
-		{"fallbacks in their order", image.Mirror{Rules: []image.Rule{{Match: "ghcr.io/**", To: []string{"a.io/{component}-{binary}", "b.io/{path}", "a.io/{component}-{binary}"}}, {Match: "**", To: []string{"c.io/{name}"}}}},
-			"ghcr.io/x/y:1", "b.io/x/y:1"},
+		{
+			"fallbacks in their order",
+			image.Mirror{
+				Rules: []image.Rule{
+					{
+						Match: "ghcr.io/**",
+						To:    []string{"a.io/{component}-{binary}", "b.io/{path}", "a.io/{component}-{binary}"},
+					},
+					{Match: "**", To: []string{"c.io/{name}"}},
+				},
+			},
+			"ghcr.io/x/y:1",
+			"b.io/x/y:1",
+		},
 		{"both names of an old image", image.Mirror{Registry: "r.io/t", Layout: "host-path"}, oldNop,
 			"r.io/t/ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/nop:v0.27.3 r.io/t/" + oldNop},
-		{"an override", image.Mirror{Registry: "r.io/t", Images: map[string]string{"cgr.dev/chainguard/busybox": "s.io/sh:1"}}, shell, "s.io/sh:1"},
-		{"the more exact override", image.Mirror{Registry: "r.io/t", Images: map[string]string{"a.io/x": "s.io/all", "a.io/x:2": "s.io/two"}}, "a.io/x:2", "s.io/two:2"},
-		{"an override without a tag", image.Mirror{Images: map[string]string{shell: "s.io/sh"}}, shell, "s.io/sh@" + digest},
-		{"an override by the dead name", image.Mirror{Images: map[string]string{oldNop: "s.io/nop"}}, strings.Replace(oldNop, "gcr.io", "eu.gcr.io", 1), "s.io/nop:v0.27.3"},
-		{"an override by the living name", image.Mirror{Images: map[string]string{"ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/nop": "s.io/nop"}}, oldNop, "s.io/nop:v0.27.3"},
+		{
+			"an override",
+			image.Mirror{Registry: "r.io/t", Images: map[string]string{"cgr.dev/chainguard/busybox": "s.io/sh:1"}},
+			shell,
+			"s.io/sh:1",
+		},
+		{
+			"the more exact override",
+			image.Mirror{Registry: "r.io/t", Images: map[string]string{"a.io/x": "s.io/all", "a.io/x:2": "s.io/two"}},
+			"a.io/x:2",
+			"s.io/two:2",
+		},
+		{
+			"an override without a tag",
+			image.Mirror{Images: map[string]string{shell: "s.io/sh"}},
+			shell,
+			"s.io/sh@" + digest,
+		},
+		{
+			"an override by the dead name",
+			image.Mirror{Images: map[string]string{oldNop: "s.io/nop"}},
+			strings.Replace(oldNop, "gcr.io", "eu.gcr.io", 1),
+			"s.io/nop:v0.27.3",
+		},
+		{
+			"an override by the living name",
+			image.Mirror{
+				Images: map[string]string{"ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/nop": "s.io/nop"},
+			},
+			oldNop,
+			"s.io/nop:v0.27.3",
+		},
 		{"kept", image.Mirror{Registry: "r.io/t", Keep: []string{"cgr.dev/**"}}, shell, shell},
-		{"dropped, named by digest alone", image.Mirror{Registry: "r.io/t", Digest: image.DigestDrop}, shell, "r.io/t/busybox:digest-19f02276bf8d"},
-		{"a tag of the digest keeps it", image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"r.io/{name}:{digest}"}}}}, shell, "r.io/busybox:" + strings.TrimPrefix(digest, "sha256:") + "@" + digest},
+		{
+			"dropped, named by digest alone",
+			image.Mirror{Registry: "r.io/t", Digest: image.DigestDrop},
+			shell,
+			"r.io/t/busybox:digest-19f02276bf8d",
+		},
+		{
+			"a tag of the digest keeps it",
+			image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"r.io/{name}:{digest}"}}}},
+			shell,
+			"r.io/busybox:" + strings.TrimPrefix(digest, "sha256:") + "@" + digest,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -278,14 +458,21 @@ func TestRelock(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	rules, err := image.Mirror{
-		Rules: []image.Rule{{Match: "quay.io/**", To: []string{"a.io/{name}"}}, {Match: "**", To: []string{"a.io/{component}"}}, {Match: "cgr.dev/**", To: []string{"a.io/{name}", "b.io/{name}"}}},
-		Keep:  []string{"docker.io/**"}, Images: map[string]string{"alpine": "a.io/alpine"},
+		Rules: []image.Rule{
+			{Match: "quay.io/**", To: []string{"a.io/{name}"}},
+			{Match: "**", To: []string{"a.io/{component}"}},
+			{Match: "cgr.dev/**", To: []string{"a.io/{name}", "b.io/{name}"}},
+		},
+		Keep: []string{"docker.io/**"}, Images: map[string]string{"alpine": "a.io/alpine"},
 	}.Compile()
 	if err != nil {
 		t.Fatal(err)
 	}
 	tests := []struct{ in, want string }{
-		{shell, "mirror.rules[0] (quay.io/** → a.io/{name}) does not match|mirror.rules[1] (** → a.io/{component}) matches, but the image has no value for one of its placeholders|mirror.rules[2] (cgr.dev/** → a.io/{name}, b.io/{name}) decides"},
+		{
+			shell,
+			"mirror.rules[0] (quay.io/** → a.io/{name}) does not match|mirror.rules[1] (** → a.io/{component}) matches, but the image has no value for one of its placeholders|mirror.rules[2] (cgr.dev/** → a.io/{name}, b.io/{name}) decides",
+		},
 		{"busybox", "mirror.keep[0] keeps it where it is"},
 		{"alpine:3", `mirror.images["alpine"] decides, before any rule`},
 		{"a.io/x", "mirror.rules[0] leads here: it is on the mirror already"},
@@ -307,7 +494,8 @@ func TestTargetsInYAML(t *testing.T) {
 			t.Errorf("%s is written as %s (error %v)", in, out, err)
 		}
 	}
-	if err := json.Unmarshal([]byte(`{"to":{"a":1}}`), &rule); err == nil || !strings.Contains(err.Error(), "a string or a list of strings") {
+	if err := json.Unmarshal([]byte(`{"to":{"a":1}}`), &rule); err == nil ||
+		!strings.Contains(err.Error(), "a string or a list of strings") {
 		t.Errorf("error %v", err)
 	}
 }

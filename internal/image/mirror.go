@@ -157,7 +157,11 @@ func (c *compiler) problem(format string, args ...any) {
 func (c *compiler) preset(name string) {
 	i := slices.IndexFunc(Presets, func(p Preset) bool { return p.Name == name })
 	if i < 0 {
-		c.problem("mirror.preset: %q is not known: choose one of %s, or name a registry with mirror.registry", name, strings.Join(presetNames(), ", "))
+		c.problem(
+			"mirror.preset: %q is not known: choose one of %s, or name a registry with mirror.registry",
+			name,
+			strings.Join(presetNames(), ", "),
+		)
 		return
 	}
 	for _, r := range Presets[i].Rules {
@@ -176,10 +180,17 @@ func (c *compiler) registry(registry, layout string) {
 	host, _, hasPath := strings.Cut(registry, "/")
 	switch {
 	case strings.Contains(registry, "://"):
-		c.problem("mirror registry %q: leave out the scheme; a registry is named by host and path, such as registry.example.com/tekton", registry)
+		c.problem(
+			"mirror registry %q: leave out the scheme; a registry is named by host and path, such as registry.example.com/tekton",
+			registry,
+		)
 		return
 	case !hasPath && !strings.ContainsAny(host, ".:") && host != "localhost":
-		c.problem("mirror %q is neither a preset (%s) nor a registry: name a registry by host and path, such as registry.example.com/tekton", registry, strings.Join(presetNames(), ", "))
+		c.problem(
+			"mirror %q is neither a preset (%s) nor a registry: name a registry by host and path, such as registry.example.com/tekton",
+			registry,
+			strings.Join(presetNames(), ", "),
+		)
 		return
 	}
 	if _, err := Parse(registry + "/a/b"); err != nil {
@@ -225,7 +236,14 @@ func (c *compiler) add(r Rule, source string) {
 		targets = append(targets, t)
 	}
 	if !slices.Contains(digestPolicies, r.Digest) {
-		c.problem("%s.digest: %q is not known: say %s, %s or %s", source, r.Digest, DigestKeep, DigestDrop, DigestRelock)
+		c.problem(
+			"%s.digest: %q is not known: say %s, %s or %s",
+			source,
+			r.Digest,
+			DigestKeep,
+			DigestDrop,
+			DigestRelock,
+		)
 		return
 	}
 	if r.Digest == "" {

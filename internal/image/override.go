@@ -27,7 +27,10 @@ func (c *compiler) override(from, to string) {
 		return
 	}
 	t := target{template: ref.String(), tagged: ref.Tag != "" || ref.Digest != ""}
-	c.overrides = append(c.overrides, override{source: source, key: key.Canonical(), target: t, to: ref, digest: c.digest})
+	c.overrides = append(
+		c.overrides,
+		override{source: source, key: key.Canonical(), target: t, to: ref, digest: c.digest},
+	)
 }
 
 // chains refuses overrides of what an override or a rule leads to, since
@@ -36,7 +39,11 @@ func (c *compiler) chains() {
 	for i, o := range c.overrides {
 		for j, other := range c.overrides {
 			if i != j && o.key.Repository() == other.to.Repository() {
-				c.problem("%s: %s leads to that very repository: name the image that stands in the manifests, and where it really is", o.source, other.source)
+				c.problem(
+					"%s: %s leads to that very repository: name the image that stands in the manifests, and where it really is",
+					o.source,
+					other.source,
+				)
 			}
 		}
 		for _, rule := range c.rules {

@@ -14,10 +14,17 @@ type Pattern struct{ expr *regexp.Regexp }
 // CompilePattern checks a pattern.
 func CompilePattern(pattern string) (Pattern, error) {
 	if pattern != "**" && !strings.Contains(pattern, "/") {
-		return Pattern{}, fmt.Errorf("pattern %q can match no image: it has to cover host and path, such as %q", pattern, pattern+"/**")
+		return Pattern{}, fmt.Errorf(
+			"pattern %q can match no image: it has to cover host and path, such as %q",
+			pattern,
+			pattern+"/**",
+		)
 	}
 	if strings.ContainsAny(pattern, "@ {}") || strings.Contains(pattern[strings.LastIndex(pattern, "/")+1:], ":") {
-		return Pattern{}, fmt.Errorf("pattern %q: a pattern covers host and path, without tag, digest or placeholders", pattern)
+		return Pattern{}, fmt.Errorf(
+			"pattern %q: a pattern covers host and path, without tag, digest or placeholders",
+			pattern,
+		)
 	}
 	expr := regexp.QuoteMeta(pattern)
 	expr = strings.ReplaceAll(expr, `\*\*`, `.+`)

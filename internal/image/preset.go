@@ -75,8 +75,16 @@ var Layouts = []Layout{
 	{"component-binary", "names for people: Tekton's images by what they hold, others by their last element",
 		[]string{"{component}-{binary}", "{name}"}},
 	{"keep-path", "the path as it is, as a Harbor project that replicates has it", []string{"{path}"}},
-	{"host-path", "host and path as they are, as a proxy cache of many registries has them; two hosts never collide", []string{"{host}/{path}"}},
-	{"dotted", "host and path in one element, with dots for slashes, for registries that allow two elements only", []string{"{dotted}"}},
+	{
+		"host-path",
+		"host and path as they are, as a proxy cache of many registries has them; two hosts never collide",
+		[]string{"{host}/{path}"},
+	},
+	{
+		"dotted",
+		"host and path in one element, with dots for slashes, for registries that allow two elements only",
+		[]string{"{dotted}"},
+	},
 	{"last-segment", "the last element of the path, MD5 suffix included", []string{"{name}"}},
 }
 

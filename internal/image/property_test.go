@@ -23,7 +23,10 @@ var references = []string{
 func mirrors() map[string]image.Mirror {
 	all := map[string]image.Mirror{
 		"rules": {Rules: []image.Rule{
-			{Match: "ghcr.io/**", To: []string{"a.io/{component}/{binary}:{tag}", "{host}.mirror.io/{path}", "docker.io/me/{dotted}"}},
+			{
+				Match: "ghcr.io/**",
+				To:    []string{"a.io/{component}/{binary}:{tag}", "{host}.mirror.io/{path}", "docker.io/me/{dotted}"},
+			},
 			{Match: "**", To: []string{"b.io/{digest}/{name}:{digest}", "b.io/{host}/{name}"}},
 		}, Keep: []string{"quay.io/**"}},
 		"images": {Registry: "registry.example.com/t", Images: map[string]string{
@@ -36,7 +39,11 @@ func mirrors() map[string]image.Mirror {
 		}
 		for _, l := range image.Layouts {
 			for _, registry := range []string{"registry.example.com/t", "localhost:5000", "docker.io/me"} {
-				all["layout "+l.Name+" "+registry+" "+policy] = image.Mirror{Registry: registry, Layout: l.Name, Digest: policy}
+				all["layout "+l.Name+" "+registry+" "+policy] = image.Mirror{
+					Registry: registry,
+					Layout:   l.Name,
+					Digest:   policy,
+				}
 			}
 		}
 	}
@@ -66,7 +73,14 @@ func checkStable(t *testing.T, rules *image.Rules, name string, ref image.Refere
 	}
 	first, err := rules.Rewrite(ref)
 	if err != nil || first != candidates[0] {
-		t.Errorf("%s: %s: Rewrite says %v and error %v, the first candidate is %v", name, ref, first.To, err, candidates[0].To)
+		t.Errorf(
+			"%s: %s: Rewrite says %v and error %v, the first candidate is %v",
+			name,
+			ref,
+			first.To,
+			err,
+			candidates[0].To,
+		)
 	}
 	for _, c := range candidates {
 		again, err := rules.Rewrite(c.To)

@@ -96,7 +96,13 @@ const tektonRegistry = "ghcr.io/tektoncd"
 // (tektoncd/pipeline#8870; ko's default naming).
 func PublishedName(importPath string) string {
 	sum := md5.Sum([]byte(importPath))
-	return tektonRegistry + "/" + componentOf(importPath) + "/" + path.Base(importPath) + "-" + hex.EncodeToString(sum[:])
+	return tektonRegistry + "/" + componentOf(
+		importPath,
+	) + "/" + path.Base(
+		importPath,
+	) + "-" + hex.EncodeToString(
+		sum[:],
+	)
 }
 
 // PreservedName returns the repository under which releases before that were

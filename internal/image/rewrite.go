@@ -27,7 +27,11 @@ type Rewritten struct {
 type UnmirroredError struct{ Ref Reference }
 
 func (e *UnmirroredError) Error() string {
-	return fmt.Sprintf("image %s: no mirror rule applies to it: add one for %s/** under mirror.rules, or list it under mirror.keep", e.Ref, e.Ref.Host)
+	return fmt.Sprintf(
+		"image %s: no mirror rule applies to it: add one for %s/** under mirror.rules, or list it under mirror.keep",
+		e.Ref,
+		e.Ref.Host,
+	)
 }
 
 // Rewrite returns where an image goes: what was chosen for it, or else the

@@ -30,12 +30,24 @@ var Placeholders = []Placeholder{
 	{"{dotted}", "host and path with dots for slashes", "example.com.a.b", true, func(r Reference) string {
 		return strings.ReplaceAll(r.Repository(), "/", ".")
 	}},
-	{"{component}", "which part of Tekton it belongs to, such as `pipeline`", "pipeline", true, func(r Reference) string {
-		return r.tekton(func(component, _ string) string { return component })
-	}},
-	{"{binary}", "which program of Tekton it holds, such as `entrypoint`", "controller", true, func(r Reference) string {
-		return r.tekton(func(_, binary string) string { return binary })
-	}},
+	{
+		"{component}",
+		"which part of Tekton it belongs to, such as `pipeline`",
+		"pipeline",
+		true,
+		func(r Reference) string {
+			return r.tekton(func(component, _ string) string { return component })
+		},
+	},
+	{
+		"{binary}",
+		"which program of Tekton it holds, such as `entrypoint`",
+		"controller",
+		true,
+		func(r Reference) string {
+			return r.tekton(func(_, binary string) string { return binary })
+		},
+	},
 	{"{tag}", "its tag", "v1", true, func(r Reference) string { return r.Tag }},
 	{"{digest}", "the hexadecimal part of its digest", "0a", true, func(r Reference) string {
 		_, hex, _ := strings.Cut(r.Digest, ":")
@@ -61,7 +73,12 @@ type target struct {
 func compileTarget(template string) (target, error) {
 	for _, p := range inBraces.FindAllString(template, -1) {
 		if _, known := placeholderFor(p); !known {
-			return target{}, fmt.Errorf("template %q: placeholder %s is not known: there are %s", template, p, strings.Join(placeholderNames(), ", "))
+			return target{}, fmt.Errorf(
+				"template %q: placeholder %s is not known: there are %s",
+				template,
+				p,
+				strings.Join(placeholderNames(), ", "),
+			)
 		}
 	}
 	example := inBraces.ReplaceAllStringFunc(template, func(name string) string {
@@ -76,7 +93,11 @@ func compileTarget(template string) (target, error) {
 		return target{}, fmt.Errorf("template %q gives no image reference (for example %q): %w", template, example, err)
 	}
 	if host, _, _ := strings.Cut(example, "/"); host != reference.Domain(ref) {
-		return target{}, fmt.Errorf("template %q has to begin with the mirror's host, such as %q", template, reference.Domain(ref)+"/"+template)
+		return target{}, fmt.Errorf(
+			"template %q has to begin with the mirror's host, such as %q",
+			template,
+			reference.Domain(ref)+"/"+template,
+		)
 	}
 	repository, suffix := splitTag(template)
 	t := target{template: template, tagged: suffix != "", same: strings.Contains(suffix, "{digest}")}

@@ -65,7 +65,8 @@ func (t target) write() (WrittenTarget, error) {
 	if strings.Contains(tag, "@") {
 		return WrittenTarget{}, fmt.Errorf("its target %s has a digest", t.template)
 	}
-	if host, path, _ := strings.Cut(repository, "/"); (host == "docker.io" || host == "index.docker.io") && !strings.Contains(path, "/") {
+	if host, path, _ := strings.Cut(repository, "/"); (host == "docker.io" || host == "index.docker.io") &&
+		!strings.Contains(path, "/") {
 		return WrittenTarget{}, fmt.Errorf("its target %s is a short name of Docker Hub", t.template)
 	}
 	return WrittenTarget{Repository: repository, Tag: strings.TrimPrefix(tag, ":"), Done: t.done.String()}, nil

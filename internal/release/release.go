@@ -53,7 +53,11 @@ var Manifests = []Manifest{
 // published: the files by path, folders among them, and each file's documents
 // as they stand. name turns an import path into a repository; version is the
 // module's, with its v.
-func (m Manifest) Assemble(module fs.FS, version string, name func(importPath string) string) ([]*unstructured.Unstructured, error) {
+func (m Manifest) Assemble(
+	module fs.FS,
+	version string,
+	name func(importPath string) string,
+) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured
 	err := fs.WalkDir(module, m.Folder, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -83,7 +87,13 @@ func (m Manifest) Assemble(module fs.FS, version string, name func(importPath st
 		return nil, fmt.Errorf("assembling %s of %s %s: %w", m.Name, m.Module, version, err)
 	}
 	if len(objects) == 0 {
-		return nil, fmt.Errorf("assembling %s of %s %s: folder %s holds no manifest", m.Name, m.Module, version, m.Folder)
+		return nil, fmt.Errorf(
+			"assembling %s of %s %s: folder %s holds no manifest",
+			m.Name,
+			m.Module,
+			version,
+			m.Folder,
+		)
 	}
 	return objects, nil
 }

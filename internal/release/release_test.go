@@ -28,10 +28,20 @@ func manifest(t *testing.T, name string) release.Manifest {
 
 func TestAssemble(t *testing.T) {
 	module := fstest.MapFS{
-		"config/200-b.yaml":     {Data: []byte("# only a comment\n---\napiVersion: v1\nkind: B\nmetadata: {name: b}\n---\napiVersion: v1\nkind: C\nmetadata: {name: c}\n")},
-		"config/100-d/100.yaml": {Data: []byte("apiVersion: v1\nkind: A\nmetadata:\n  name: a\n  labels:\n    app.kubernetes.io/version: \"devel\"\n    version: \"devel\"\n    other: develop\n")},
-		"config/controller.yaml": {Data: []byte("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: {args: [\"-nop-image\", " +
-			"\"ko://github.com/tektoncd/pipeline/cmd/nop\"], image: ko://github.com/tektoncd/pipeline/cmd/controller}\n")},
+		"config/200-b.yaml": {
+			Data: []byte(
+				"# only a comment\n---\napiVersion: v1\nkind: B\nmetadata: {name: b}\n---\napiVersion: v1\nkind: C\nmetadata: {name: c}\n",
+			),
+		},
+		"config/100-d/100.yaml": {
+			Data: []byte(
+				"apiVersion: v1\nkind: A\nmetadata:\n  name: a\n  labels:\n    app.kubernetes.io/version: \"devel\"\n    version: \"devel\"\n    other: develop\n",
+			),
+		},
+		"config/controller.yaml": {
+			Data: []byte("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: {args: [\"-nop-image\", " +
+				"\"ko://github.com/tektoncd/pipeline/cmd/nop\"], image: ko://github.com/tektoncd/pipeline/cmd/controller}\n"),
+		},
 		"config/dummy.go":              {Data: []byte("package config")},
 		"config/interceptors/one.yaml": {Data: []byte("apiVersion: v1\nkind: I\nmetadata: {name: i}\n")},
 	}
@@ -61,7 +71,8 @@ func TestAssemble(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := objects[0].GetLabels(); got["version"] != "v9.9.9" || got["app.kubernetes.io/version"] != "v9.9.9" || got["other"] != "develop" {
+	if got := objects[0].GetLabels(); got["version"] != "v9.9.9" || got["app.kubernetes.io/version"] != "v9.9.9" ||
+		got["other"] != "develop" {
 		t.Errorf("labels %v", got)
 	}
 	text, _ := json.Marshal(objects[3].Object["spec"])
@@ -81,7 +92,11 @@ func TestAssembleEmpty(t *testing.T) {
 
 func TestRead(t *testing.T) {
 	tests := []struct{ name, in, want string }{
-		{"list", "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: A, metadata: {name: a}}, {apiVersion: v1, kind: B, metadata: {name: b}}]\n", ""},
+		{
+			"list",
+			"apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: A, metadata: {name: a}}, {apiVersion: v1, kind: B, metadata: {name: b}}]\n",
+			"",
+		},
 		{"not YAML", "apiVersion: v1\nkind: A\nmetadata: {name: a}\n---\na: b: c\n", "document 2: not YAML"},
 		{"web page", "<!DOCTYPE html>\n<html>\n", "document 1: not a Kubernetes object"},
 		{"no name", "apiVersion: v1\nkind: A\n", "A without a name"},
@@ -104,13 +119,55 @@ var published = []struct {
 	manifest, version, sum, file string
 	name                         func(string) string
 }{
-	{"pipeline", "v0.27.0", "h1:lsQBNg3q+VK5S0liDxhaodnI0+VLlL+8znl+ZWbLZy8=", "pipeline-v0.27.0.yaml", image.PreservedName},
-	{"pipeline", "v0.60.0", "h1:4CQ1ZIJcoOM8lRB1B+WccLongTVoygcrvOzZz819P1c=", "pipeline-v0.60.0.yaml", image.PreservedName},
-	{"pipeline", "v1.2.0", "h1:A/vNvfcXCfmtduwSYowEvoxW77HVBHsh5BPflVtwrUI=", "pipeline-v1.2.0.yaml", image.PublishedName},
-	{"triggers", "v0.26.1", "h1:zP49d0FX5Yfvu7ExD48WEB00S3KNMMVXMMNYh96csj4=", "triggers-v0.26.1-release.yaml", image.PreservedName},
-	{"triggers-interceptors", "v0.26.1", "h1:zP49d0FX5Yfvu7ExD48WEB00S3KNMMVXMMNYh96csj4=", "triggers-v0.26.1-interceptors.yaml", image.PreservedName},
-	{"triggers", "v0.32.0", "h1:aUo2ePkbvwJaUC8+S66gLuryF17O+I2K/gzQaXjlsm8=", "triggers-v0.32.0-release.yaml", image.PublishedName},
-	{"triggers-interceptors", "v0.32.0", "h1:aUo2ePkbvwJaUC8+S66gLuryF17O+I2K/gzQaXjlsm8=", "triggers-v0.32.0-interceptors.yaml", image.PublishedName},
+	{
+		"pipeline",
+		"v0.27.0",
+		"h1:lsQBNg3q+VK5S0liDxhaodnI0+VLlL+8znl+ZWbLZy8=",
+		"pipeline-v0.27.0.yaml",
+		image.PreservedName,
+	},
+	{
+		"pipeline",
+		"v0.60.0",
+		"h1:4CQ1ZIJcoOM8lRB1B+WccLongTVoygcrvOzZz819P1c=",
+		"pipeline-v0.60.0.yaml",
+		image.PreservedName,
+	},
+	{
+		"pipeline",
+		"v1.2.0",
+		"h1:A/vNvfcXCfmtduwSYowEvoxW77HVBHsh5BPflVtwrUI=",
+		"pipeline-v1.2.0.yaml",
+		image.PublishedName,
+	},
+	{
+		"triggers",
+		"v0.26.1",
+		"h1:zP49d0FX5Yfvu7ExD48WEB00S3KNMMVXMMNYh96csj4=",
+		"triggers-v0.26.1-release.yaml",
+		image.PreservedName,
+	},
+	{
+		"triggers-interceptors",
+		"v0.26.1",
+		"h1:zP49d0FX5Yfvu7ExD48WEB00S3KNMMVXMMNYh96csj4=",
+		"triggers-v0.26.1-interceptors.yaml",
+		image.PreservedName,
+	},
+	{
+		"triggers",
+		"v0.32.0",
+		"h1:aUo2ePkbvwJaUC8+S66gLuryF17O+I2K/gzQaXjlsm8=",
+		"triggers-v0.32.0-release.yaml",
+		image.PublishedName,
+	},
+	{
+		"triggers-interceptors",
+		"v0.32.0",
+		"h1:aUo2ePkbvwJaUC8+S66gLuryF17O+I2K/gzQaXjlsm8=",
+		"triggers-v0.32.0-interceptors.yaml",
+		image.PublishedName,
+	},
 }
 
 func TestAssembleAsPublished(t *testing.T) {
@@ -160,7 +217,11 @@ func compare(t *testing.T, got, want []*unstructured.Unstructured) {
 }
 
 func TestPack(t *testing.T) {
-	objects, err := release.Read(strings.NewReader("apiVersion: v1\nkind: A\nmetadata: {name: a}\nbig: 9007199254740993\ntext: \"<a & b>\"\n---\napiVersion: v1\nkind: B\nmetadata: {name: b}\n"))
+	objects, err := release.Read(
+		strings.NewReader(
+			"apiVersion: v1\nkind: A\nmetadata: {name: a}\nbig: 9007199254740993\ntext: \"<a & b>\"\n---\napiVersion: v1\nkind: B\nmetadata: {name: b}\n",
+		),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
