@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/mutator/policy"
 )
@@ -50,7 +51,7 @@ func newBed(t *testing.T) *bed {
 	if err := cluster.InstallCRDs(t.Context(), c, "github.com/tektoncd/pipeline", "config/300-crds/300-taskrun.yaml", "config/300-crds/300-pipelinerun.yaml"); err != nil {
 		t.Fatal(err)
 	}
-	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: off, Labels: map[string]string{mutator.MutateKey: mutator.Disabled}}})
+	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: off, Labels: map[string]string{wellknown.MutateKey: wellknown.Disabled}}})
 	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "probe", Labels: map[string]string{"probe": "true"}}})
 	return b
 }
@@ -187,7 +188,7 @@ func same(a, b map[string]any) string {
 		sortEnv(copied)
 		metadata := copied["metadata"].(map[string]any)
 		if notes, ok := metadata["annotations"].(map[string]any); ok {
-			delete(notes, mutator.DoneKey)
+			delete(notes, wellknown.MutatedKey)
 			if len(notes) == 0 {
 				delete(metadata, "annotations")
 			}
@@ -223,7 +224,7 @@ func sortEnv(value any) {
 
 func namespaces() *metav1.LabelSelector {
 	return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
-		{Key: mutator.MutateKey, Operator: metav1.LabelSelectorOpNotIn, Values: []string{mutator.Disabled}},
+		{Key: wellknown.MutateKey, Operator: metav1.LabelSelectorOpNotIn, Values: []string{wellknown.Disabled}},
 	}}
 }
 

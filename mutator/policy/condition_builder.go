@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/tekgate/tekgate/internal/image"
-	"github.com/tekgate/tekgate/mutator"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // The bounds of what a condition looks through; beyond them everything may build.
@@ -136,7 +136,7 @@ func (b building) pod() string {
 // originals writes that the object has the names of builders in the annotation with
 // the images that authors wrote: the names in the steps may be others.
 func (b building) originals() string {
-	key := quote(mutator.OriginalsKey)
+	key := quote(wellknown.OriginalImagesKey)
 	note := "object.metadata.annotations[" + key + "]"
 	return all("has(object.metadata.annotations) && object.metadata.annotations != null && "+key+" in object.metadata.annotations",
 		"type("+note+") == string", matches(note, longestNote, `\\|`+b.image))

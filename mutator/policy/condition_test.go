@@ -17,6 +17,7 @@ import (
 
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/internal/golden"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/mutator/policy"
 )
@@ -128,7 +129,7 @@ func TestConditionsAreCheap(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer := b.ask(policy.RunsWebhook, conditions, cluster.Request{Operation: "CREATE", Namespace: ci, Resource: "pipelineruns", Object: object})
+		answer := b.ask(wellknown.MutateRuns, conditions, cluster.Request{Operation: "CREATE", Namespace: ci, Resource: "pipelineruns", Object: object})
 		if within := name == "what is looked through"; answer.Error != "" || answer.Matches == within {
 			t.Errorf("%s: %+v", name, answer)
 		}
@@ -139,7 +140,7 @@ func TestConditionsAreCheap(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, expression := range conditions {
-		if expression != policy.Always {
+		if expression != wellknown.Always {
 			t.Errorf("%s with 201 namespaces is %s", name, expression)
 		}
 	}
@@ -159,7 +160,7 @@ func (b *bench) ask(hook string, generated map[string]string, request cluster.Re
 	b.Helper()
 	conditions := slices.Clone(b.hooks[hook])
 	for i := range conditions {
-		if conditions[i].Name == policy.ConditionName {
+		if conditions[i].Name == wellknown.MatchCondition {
 			conditions[i].Expression = generated[hook]
 		}
 	}
@@ -171,7 +172,7 @@ func (b *bench) try(c testCase, config file) {
 	b.Helper()
 	c.config = config
 	var own []string
-	if c.world.Namespace.Annotations[mutator.ConfigKey] != "" {
+	if c.world.Namespace.Annotations[wellknown.MutatorKey] != "" {
 		own = []string{ci}
 	}
 	generated, err := policy.Conditions(config.Mutator, c.mirror(b.T), own)
@@ -180,14 +181,14 @@ func (b *bench) try(c testCase, config file) {
 	}
 	kind := kindOf(b.T, c.input)
 	request := cluster.Request{Operation: "CREATE", Namespace: ci, Resource: strings.ToLower(kind.Kind) + "s", Object: decode(b.T, c.input)}
-	hook := policy.RunsWebhook
+	hook := wellknown.MutateRuns
 	switch kind.Kind {
 	case "Task", "Pipeline", "StepAction":
-		hook, request.DryRun, request.User = policy.ResolvedWebhook, c.world.Resolved, mutator.ControllerOf("tekton-pipelines")
+		hook, request.DryRun, request.User = wellknown.MutateResolved, c.world.Resolved, mutator.ControllerOf("tekton-pipelines")
 	case "Pod":
-		hook = policy.PodsWebhook
+		hook = wellknown.MutatePods
 	}
-	if hook == policy.ResolvedWebhook && !c.world.Resolved {
+	if hook == wellknown.MutateResolved && !c.world.Resolved {
 		b.count(c.name, hook, generated, request, false) // the server does nothing about it
 		return
 	}
@@ -196,7 +197,7 @@ func (b *bench) try(c testCase, config file) {
 		b.Fatalf("%s: %v", c.name, err)
 	}
 	b.count(c.name, hook, generated, request, len(out.Patch)+len(out.Warnings) > 0)
-	if hook == policy.RunsWebhook {
+	if hook == wellknown.MutateRuns {
 		b.reapply(c, generated, request, out)
 	}
 }
@@ -210,14 +211,14 @@ func (b *bench) reapply(c testCase, generated map[string]string, request cluster
 		b.Fatal(err)
 	}
 	request.Operation, request.Old = "UPDATE", decode(b.T, text)
-	b.count(c.name+", applied again", policy.ReappliedWebhook, generated, request, !reflect.DeepEqual(request.Object["spec"], request.Old["spec"]))
+	b.count(c.name+", applied again", wellknown.MutateReapplied, generated, request, !reflect.DeepEqual(request.Object["spec"], request.Old["spec"]))
 	request.Object, request.Old = decode(b.T, text), decode(b.T, text)
 	if spec, ok := request.Object["spec"].(map[string]any); ok {
 		spec["status"] = "Cancelled"
 	}
-	b.count(c.name+", cancelled", policy.ReappliedWebhook, generated, request, false)
+	b.count(c.name+", cancelled", wellknown.MutateReapplied, generated, request, false)
 	request.Old = request.Object
-	b.count(c.name+", updated", policy.ReappliedWebhook, generated, request, false)
+	b.count(c.name+", updated", wellknown.MutateReapplied, generated, request, false)
 }
 
 func (b *bench) count(name, hook string, generated map[string]string, request cluster.Request, wanted bool) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tekgate/tekgate/internal/golden"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/mutator/policy"
 )
@@ -162,7 +163,7 @@ func TestTwentySteps(t *testing.T) {
 		t.Errorf("a webhook beside the policies does %v, error %v", out.Did(), err)
 	}
 	var record mutator.Record
-	note, _ := got["metadata"].(map[string]any)["annotations"].(map[string]any)[mutator.DoneKey].(string)
+	note, _ := got["metadata"].(map[string]any)["annotations"].(map[string]any)[wellknown.MutatedKey].(string)
 	if err := json.Unmarshal([]byte(note), &record); err != nil || record.Config != c.mutator(t).Hash() || len(record.Rules) != len(set.Policies) {
 		t.Errorf("the record is %s, error %v", note, err)
 	}

@@ -11,7 +11,7 @@
 //     as a variable, and all operations are additions.
 //   - The order in which the API server evaluates policies is not defined. So each
 //     looks through what another may have done: at the images that authors wrote,
-//     through mutator.OriginalsKey, and at the ServiceAccount that a run is about to
+//     through wellknown.OriginalImagesKey, and at the ServiceAccount that a run is about to
 //     be given. Where that is not possible, a rule is part of the remainder.
 //   - ServiceAccounts are parameters: the one of the configuration by its name, so
 //     that its policy is not evaluated where a namespace lacks it, and nothing has to
@@ -38,6 +38,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -164,14 +165,14 @@ func (c *compiler) add(r *rule) {
 
 // ownSettings says that the Namespace has settings of its own. Conditions are not
 // given the Namespace, mutations are.
-const ownSettings = `has(namespaceObject.metadata.annotations) && "` + mutator.ConfigKey + `" in namespaceObject.metadata.annotations` +
-	` && namespaceObject.metadata.annotations["` + mutator.ConfigKey + `"] != ""`
+const ownSettings = `has(namespaceObject.metadata.annotations) && "` + wellknown.MutatorKey + `" in namespaceObject.metadata.annotations` +
+	` && namespaceObject.metadata.annotations["` + wellknown.MutatorKey + `"] != ""`
 
 // conditions keep a policy from being evaluated in vain. The API server gives them
 // neither the variables nor the Namespace.
 func (c *compiler) conditions(r *rule) []admissionv1.MatchCondition {
-	const disabled = `!("` + mutator.MutateKey + `" in variables.notes && variables.notes["` + mutator.MutateKey + `"] == "` + mutator.Disabled + `")`
-	written := `!("` + mutator.OriginalsKey + `" in variables.notes) || variables.notes["` + mutator.OriginalsKey + `"].matches(` + quote(originalsForm) + ")"
+	const disabled = `!("` + wellknown.MutateKey + `" in variables.notes && variables.notes["` + wellknown.MutateKey + `"] == "` + wellknown.Disabled + `")`
+	written := `!("` + wellknown.OriginalImagesKey + `" in variables.notes) || variables.notes["` + wellknown.OriginalImagesKey + `"].matches(` + quote(originalsForm) + ")"
 	conditions := []admissionv1.MatchCondition{
 		{Name: "not-opted-out", Expression: all(disabled, not(skips(r.id)))},
 		{Name: "in-scope", Expression: r.scope.object},
@@ -236,8 +237,8 @@ func (c *compiler) done(id string) []admissionv1.Variable {
 		ids = append(ids, r.ID)
 	}
 	slices.Sort(ids)
-	const before = `("` + mutator.DoneKey + `" in variables.notes ? variables.notes["` + mutator.DoneKey + `"] : "")`
-	key := "/metadata/annotations/" + strings.ReplaceAll(mutator.DoneKey, "/", "~1")
+	const before = `("` + wellknown.MutatedKey + `" in variables.notes ? variables.notes["` + wellknown.MutatedKey + `"] : "")`
+	key := "/metadata/annotations/" + strings.ReplaceAll(wellknown.MutatedKey, "/", "~1")
 	text := fmt.Sprintf(`"{\"rules\":[\"" + %s.filter(r, r == %s || %s.contains("\"" + r + "\"")).join("\",\"") + "\"],\"config\":\"%s\"}"`, quotes(ids), quote(id), before, c.hash)
 	return []admissionv1.Variable{
 		{Name: "annotated", Expression: "has(object.metadata.annotations) ? [] : [" + add(`"/metadata/annotations"`, "{}") + "]"},

@@ -9,7 +9,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 
 	"github.com/tekgate/tekgate/internal/image"
-	"github.com/tekgate/tekgate/mutator"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // maxOriginals is mutator's bound of the annotation with the original images.
@@ -43,11 +43,11 @@ func (c *compiler) imageMirror() error {
 	}
 	r.steps = true
 	r.variables = mirrorVariables(written, r.scope)
-	key := "/metadata/annotations/" + strings.ReplaceAll(mutator.OriginalsKey, "/", "~1")
+	key := "/metadata/annotations/" + strings.ReplaceAll(wellknown.OriginalImagesKey, "/", "~1")
 	r.ops = fmt.Sprintf("size(variables.replaced) == 0 || size(variables.remembered) > %d ? [] : variables.replaced.map(f, %s) + [%s]",
 		maxOriginals, add("f.path", "f.now"), add(quote(key), "variables.remembered"))
 	c.add(r)
-	c.limit(id, "many-images", "a run with so many images that the annotation "+mutator.OriginalsKey+" would be too long is left alone")
+	c.limit(id, "many-images", "a run with so many images that the annotation "+wellknown.OriginalImagesKey+" would be too long is left alone")
 	c.limit(id, "mixed-names", "a step for which the author wrote the mirror's name of an image, beside one with the image's own name, is taken for that image by other rules, as by the webhook's second call")
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/distribution/reference"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 
-	"github.com/tekgate/tekgate/mutator"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // The variables of a policy, in the order in which they build on each other. They
@@ -77,7 +77,7 @@ func pipelineRunTasks() string {
 // stepVariables need taskVariables.
 func stepVariables() []admissionv1.Variable {
 	return []admissionv1.Variable{
-		{Name: "record", Expression: `"` + mutator.OriginalsKey + `" in variables.notes ? variables.notes["` + mutator.OriginalsKey + `"] : "{}"`},
+		{Name: "record", Expression: `"` + wellknown.OriginalImagesKey + `" in variables.notes ? variables.notes["` + wellknown.OriginalImagesKey + `"] : "{}"`},
 		{Name: "originals", Expression: originals()},
 		{Name: "steps", Expression: `variables.tasks.map(t, [` + field("t.spec", "stepTemplate", "{}") + `].map(p,
   lists.range(` + list("t.spec", "steps") + `.exists(s, s == null) ? 0 : size(` + list("t.spec", "steps") + `)).map(i, [t.spec.steps[i]].map(s, {
