@@ -24,7 +24,7 @@ type Capture struct {
 // Explanation says why a delivery passes or does not.
 type Explanation struct {
 	Continue bool   `json:"continue"`
-	Reason   string `json:"reason"`            // one of Reasons
+	Reason   string `json:"reason"`            // a word such as verified; see verdict.go
 	Message  string `json:"message,omitempty"` // what the interceptor answers; "" for a pass
 	// Hints are what would make it pass, the likeliest first: each is a sentence
 	// that was tried and found true of this delivery. For a pass they are what is

@@ -70,7 +70,7 @@ type Options struct {
 func New(config Config, o Options) *Handler {
 	return &Handler{
 		config: config, secrets: o.Secrets, replay: o.Replay, log: o.Log, now: o.Now,
-		observers: append([]Observer{Audit(o.Log)}, o.Observers...),
+		observers: append([]Observer{auditor(o.Log)}, o.Observers...),
 		memory:    semaphore.NewWeighted(config.MaxBodyBytes),
 	}
 }

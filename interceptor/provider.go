@@ -1,7 +1,6 @@
 package interceptor
 
 import (
-	"slices"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -92,11 +91,8 @@ func provider(name string) (Provider, error) {
 	if cousin, found := cousins[strings.ToLower(name)]; found {
 		return Provider{}, refuse(reasonParams, codes.InvalidArgument, "param provider is %s: set it to %s", quote(name), cousin)
 	}
-	if near := suggest.Closest(name, names); near != "" {
-		return Provider{}, refuse(reasonParams, codes.InvalidArgument, "param provider is %s: did you mean %q?", quote(name), near)
-	}
-	return Provider{}, refuse(reasonParams, codes.InvalidArgument,
-		"param provider is %s: set it to one of %s", quote(name), strings.Join(names, ", "))
+	return Provider{}, refuse(reasonParams, codes.InvalidArgument, "param provider is %s: %s",
+		quote(name), suggest.DidYouMean(name, names, "set it to one of "+strings.Join(names, ", ")))
 }
 
 // cousins are senders that people name and that another provider stands for.
@@ -124,13 +120,4 @@ func (p Provider) mode(name string) (Mode, error) {
 	}
 	return Mode{}, refuse(reasonParams, codes.InvalidArgument,
 		"param mode is %s: for provider %s set it to one of %s", quote(name), p.Name, strings.Join(names, ", "))
-}
-
-// ModeNames returns the values of the param mode.
-func (p Provider) ModeNames() []string {
-	names := make([]string, 0, len(p.Modes))
-	for _, m := range p.Modes {
-		names = append(names, m.Name)
-	}
-	return slices.Clip(names)
 }

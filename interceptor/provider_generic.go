@@ -207,10 +207,9 @@ func (p *params) checkPayload() error {
 			return nil
 		}
 	}
-	if near := suggest.Closest(p.Payload, names); near != "" {
-		return refuse(reasonParams, codes.InvalidArgument, "param payload is %s: did you mean %q?", quote(p.Payload), near)
-	}
-	return refuse(reasonParams, codes.InvalidArgument, "param payload is %s: set it to one of %s, or remove it", quote(p.Payload), strings.Join(names, ", "))
+	otherwise := "set it to one of " + strings.Join(names, ", ") + ", or remove it"
+	return refuse(reasonParams, codes.InvalidArgument, "param payload is %s: %s",
+		quote(p.Payload), suggest.DidYouMean(p.Payload, names, otherwise))
 }
 
 func announceGeneric(d delivery, p *params) (said claim, err error) {

@@ -183,9 +183,6 @@ func TestRecipes(t *testing.T) {
 				t.Errorf("the recipe needs a name of its own, a title, a setup and a secret")
 			}
 			seen[r.Name] = true
-			if found, ok := interceptor.RecipeFor(r.Name); !ok || found.Title != r.Title {
-				t.Error("it is not found by its name")
-			}
 			key := secret
 			switch {
 			case strings.HasPrefix(r.Secret, "whsec_"):

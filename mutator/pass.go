@@ -183,10 +183,9 @@ func ruleIDs() []string {
 }
 
 func unknownRule(id string) string {
-	if near := suggest.Closest(id, ruleIDs()); near != "" {
-		return fmt.Sprintf("the annotation %s names the rule %q, which does not exist: did you mean %q?", wellknown.SkipRulesKey, id, near)
-	}
-	return fmt.Sprintf("the annotation %s names the rule %q, which does not exist: there are %s", wellknown.SkipRulesKey, id, strings.Join(ruleIDs(), ", "))
+	remedy := suggest.DidYouMean(id, ruleIDs(), "there are "+strings.Join(ruleIDs(), ", "))
+	return fmt.Sprintf("the annotation %s names the rule %q, which does not exist: %s",
+		wellknown.SkipRulesKey, id, remedy)
 }
 
 // run applies one rule if it is for this object.

@@ -18,6 +18,7 @@ import (
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/interceptor"
 	"github.com/tekgate/tekgate/interceptor/replay"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // TestOnAPIServer shares one API server.
@@ -99,7 +100,7 @@ func (s *site) testTwoReplicas(t *testing.T) {
 	expect(t, a, claim(1, "two"), interceptor.ReplaySeen)
 	expect(t, b, claim(2, "two"), interceptor.ReplayFirst)
 	expect(t, s.store(namespace), claim(2, "three"), interceptor.ReplaySeen) // a replica that starts later
-	if list := s.leases(t, namespace); len(list) != 2 || list[0].Labels[replay.Label] != "ci" {
+	if list := s.leases(t, namespace); len(list) != 2 || list[0].Labels[wellknown.ReplayNamespace] != "ci" {
 		t.Errorf("got %v", list)
 	}
 }

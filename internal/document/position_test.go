@@ -128,7 +128,11 @@ func TestOffset(t *testing.T) {
 		"# licence\n---\nkind: A\n---\n---\nkind: B\n",
 		"{\"kind\":\"A\"}\n{\"kind\":\"B\"} {\"kind\":\"C\"}\n---\nkind: D\n",
 	} {
-		for _, d := range document.Split("f", []byte(text)) {
+		documents, problems := document.Parse("f", []byte(text))
+		if len(problems) > 0 {
+			t.Errorf("%q: %v", text, problems)
+		}
+		for _, d := range documents {
 			if got := text[d.Offset : d.Offset+len(d.Text)]; got != string(d.Text) {
 				t.Errorf("%q: at %d is %q, not %q", text, d.Offset, got, d.Text)
 			}
@@ -136,11 +140,12 @@ func TestOffset(t *testing.T) {
 	}
 }
 
-// TestReadAll holds that what is well-formed is read beside what is not.
-func TestReadAll(t *testing.T) {
-	documents, problems, err := document.ReadAll("f.yaml", strings.NewReader("kind: A\n---\nkind: B\n  a: b\n---\nkind: {{ .C }}\n---\nkind: D\n"))
-	if err != nil || len(documents) != 2 || documents[1].Line != 7 || len(problems) != 2 {
-		t.Fatalf("got %v %v %v", documents, problems, err)
+// TestParse holds that what is well-formed is read beside what is not.
+func TestParse(t *testing.T) {
+	const text = "kind: A\n---\nkind: B\n  a: b\n---\nkind: {{ .C }}\n---\nkind: D\n"
+	documents, problems := document.Parse("f.yaml", []byte(text))
+	if len(documents) != 2 || documents[1].Line != 7 || len(problems) != 2 {
+		t.Fatalf("got %v %v", documents, problems)
 	}
 	if problems[0].Line != 4 || problems[1].Line < 5 || problems[1].Line > 6 {
 		t.Errorf("got lines %d and %d: %v", problems[0].Line, problems[1].Line, problems)

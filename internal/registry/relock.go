@@ -15,15 +15,13 @@ import (
 
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // LockFile is where the lock lies unless one says otherwise.
 const LockFile = "tekgate.lock"
 
-const (
-	lockVersion = "tekgate.dev/v1alpha1"
-	lockKind    = "Lock"
-)
+const lockKind = "Lock"
 
 // Lock records which digest each image with policy relock has on the mirror,
 // and why that is the same image.
@@ -74,7 +72,7 @@ func ReadLock(path string) (*Lock, error) {
 	if err := strict.UnmarshalJSON(text, lock); err != nil {
 		return nil, fmt.Errorf("reading the lock file %s: %w", path, err)
 	}
-	if lock.APIVersion != lockVersion || lock.Kind != lockKind {
+	if lock.APIVersion != wellknown.APIVersion || lock.Kind != lockKind {
 		return nil, fmt.Errorf("reading the lock file %s: it is no lock of this version: write it anew with `tekgate images lock`", path)
 	}
 	return lock, nil
@@ -178,7 +176,7 @@ func Relock(ctx context.Context, request RelockRequest, options Options) (*Lock,
 		})
 	}
 	_ = group.Wait()
-	lock := &Lock{APIVersion: lockVersion, Kind: lockKind, Images: []Locked{}}
+	lock := &Lock{APIVersion: wellknown.APIVersion, Kind: lockKind, Images: []Locked{}}
 	for _, l := range locked {
 		if l != nil {
 			lock.Images = append(lock.Images, *l)

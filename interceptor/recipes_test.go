@@ -40,16 +40,6 @@ func (r Recipe) JSON(ref SecretKey) json.RawMessage {
 	return raw
 }
 
-// RecipeFor returns the recipe called name.
-func RecipeFor(name string) (Recipe, bool) {
-	for _, r := range Recipes {
-		if r.Name == name {
-			return r, true
-		}
-	}
-	return Recipe{}, false
-}
-
 // randomSecret is how to make a secret that nobody guesses.
 const randomSecret = "$(openssl rand -hex 20)"
 
