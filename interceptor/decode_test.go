@@ -340,7 +340,7 @@ func FuzzRead(f *testing.F) {
 	schemes := []*params{}
 	for _, from := range Providers {
 		for _, mode := range from.Modes {
-			schemes = append(schemes, &params{from: from, mode: mode, scheme: scheme{Header: "Authorization", EventHeader: "X-Event-Key", algorithm: sha256Hash, parts: []part{{kind: partBody}}}})
+			schemes = append(schemes, &params{from: from, mode: from.implemented(mode), scheme: scheme{Header: "Authorization", EventHeader: "X-Event-Key", algorithm: sha256Hash, parts: []part{{kind: partBody}}}})
 		}
 	}
 	f.Fuzz(func(t *testing.T, name, value, other, second string) {

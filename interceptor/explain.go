@@ -194,7 +194,7 @@ func (s *search) senders() []*params {
 	for _, from := range Providers {
 		for _, mode := range from.Modes {
 			if from.Name != "generic" && (from.Name != s.p.from.Name || mode.Name != s.p.mode.Name) {
-				all = append(all, &params{from: from, mode: mode})
+				all = append(all, &params{from: from, mode: from.implemented(mode)})
 			}
 		}
 	}

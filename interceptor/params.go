@@ -37,22 +37,6 @@ const (
 	replayEnforce = "enforce"
 )
 
-// ParamDocs says in a sentence what each param is, in the order of the reference.
-var ParamDocs = []struct{ Name, Doc string }{
-	{"provider", "who sends the events: see below"},
-	{"mode", "how they are signed; where a provider has one mode alone, or a usual one, it may be left out"},
-	{"secretRef", "secretName and secretKey of a Secret in the Trigger's own namespace; one newline at its end is forgiven, and the log says so"},
-	{"secretRefs", "a list in place of secretRef, any of which may have signed: add the new secret, change the hook at the forge, take the old one away"},
-	{"eventTypes", "the events that may continue, as the forge's header names them or as extensions.git.event does; `event:action`, as in `pull_request:opened`, asks for an action too"},
-	{"repositories", "the repositories, such as `example/*`"},
-	{"branches", "the branches: the one that was pushed to, or a pull request's target. Tags are then refused unless tags is given, too"},
-	{"tags", "the tags. Branches are then refused unless branches is given, too"},
-	{"paths", "the changed files, one of which has to match. Where a delivery does not tell all of them, it passes: changedFilesComplete is false then"},
-	{"maxAge", "how old a delivery may be whose signature covers a time, such as 30m, and how long a delivery is remembered for replay; see interceptor.maxAge in the configuration"},
-	{"replay", "what to do with a delivery that came before in another event: off (let it pass, the default), warn (and say so in the log), enforce (refuse it). A delivery that is sent again at the forge by hand is one"},
-	{"allowInsecure", "true lets deliveries without a signature pass, with `verified: false`; those that have one must be right if a secret is named. Whoever reaches the EventListener starts pipelines then"},
-}
-
 // maxParams is longer than anybody's params.
 const maxParams = 64 << 10
 

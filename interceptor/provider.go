@@ -1,25 +1,20 @@
 package interceptor
 
 import (
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/tekgate/tekgate/internal/hooks"
 	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 // Provider is a sender of events and its ways to sign them.
 type Provider struct {
-	Name string // what the param provider says
-	Doc  string // a paragraph or two for the reference
-	// Modes are the values of the param mode, of which the first is meant where none
-	// is given.
-	Modes []Mode
-	// ExplicitMode means that the param mode must be given.
-	ExplicitMode bool
-	// Setup says how the hook is set at the forge.
-	Setup string
+	hooks.Provider
 
+	methods   map[string]method         // by the name of the mode
 	normalise func(event string) string // one spelling of an event's name
 	// announce returns what the headers say beside the signature.
 	announce func(d delivery, p *params) (claim, error)
@@ -28,11 +23,11 @@ type Provider struct {
 
 // Mode is one way to sign.
 type Mode struct {
-	Name string // what the param mode says
-	Doc  string // one line for the reference
-	// SignsTime means that the signature covers a time, which maxAge is about.
-	SignsTime bool
+	hooks.Mode
+	method
+}
 
+type method struct {
 	// read adds to a claim how the delivery is signed, or returns a refusal where
 	// that is missing or of a wrong shape. No secret has been read by then: whatever
 	// it says, the caller knew.
@@ -41,8 +36,18 @@ type Mode struct {
 	sign func(s *Signed, p *params, secret []byte, o Outgoing) error
 }
 
-// Providers are all of them. A new one is a file provider_<name>.go and a row
-// here; params, documentation, signing and tests go by this list.
+// described returns the description of the provider called name.
+func described(name string) hooks.Provider {
+	i := slices.IndexFunc(hooks.Providers, func(p hooks.Provider) bool { return p.Name == name })
+	return hooks.Providers[i]
+}
+
+// implemented returns the provider's implementation of one of its modes.
+func (p Provider) implemented(mode hooks.Mode) Mode { return Mode{mode, p.methods[mode.Name]} }
+
+// Providers are all of them. A new one is a row in internal/hooks, a file
+// provider_<name>.go and a row here; params, documentation, signing and tests use
+// these lists.
 var Providers = []Provider{gitee, github, gitlab, gitea, gitcode, bitbucket, generic}
 
 // delivery is what the signature's reader may look at.
@@ -110,7 +115,7 @@ func (p Provider) mode(name string) (Mode, error) {
 	names := make([]string, 0, len(p.Modes))
 	for _, m := range p.Modes {
 		if m.Name == name || name == "" && !p.ExplicitMode {
-			return m, nil
+			return p.implemented(m), nil
 		}
 		names = append(names, m.Name)
 	}

@@ -12,14 +12,10 @@ import (
 // One push of theirs may be about several branches and tags. Extensions can name
 // one: it is the first that the Trigger's filters let through.
 var bitbucket = Provider{
-	Name: "bitbucket",
-	Doc: "Bitbucket Cloud and Data Center. The signature covers the body and not the time. A delivery about several branches and tags, " +
-		"which one `git push` can cause, continues with the first of them that the filters let through. No changed files are told.",
-	Modes: []Mode{
-		{Name: "sha256", Doc: "X-Hub-Signature: sha256= and the HMAC over the body in hexadecimal", read: readBitbucket, sign: signBitbucket},
+	Provider: described("bitbucket"),
+	methods: map[string]method{
+		"sha256": {read: readBitbucket, sign: signBitbucket},
 	},
-	Setup: "Repository settings → Webhooks → Add webhook: URL is the EventListener's; " +
-		"Secret, which Data Center tests with an event of its own; the triggers.",
 	normalise: asSent,
 	announce:  announceBitbucket,
 	payload: &payload{

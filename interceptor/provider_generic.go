@@ -18,18 +18,14 @@ import (
 // generic checks whatever signs a body or sends a token, as the params describe it:
 // there are more such senders than this package will ever name.
 var generic = Provider{
-	Name: "generic",
-	Doc: "Any other sender whose deliveries carry a signature or a token. The params say where it is and how it is made: " +
-		"see the recipes below.",
-	Modes: []Mode{
-		{Name: "hmac", Doc: "a header with an HMAC: params header, algorithm, encoding, prefix, template, timestampHeader", read: readGenericHMAC, sign: signGenericHMAC},
-		{Name: "token", Doc: "a header, or a parameter of the URL, with the secret itself: params header, prefix, query", read: readGenericToken, sign: signGenericToken},
-		{Name: "basic", Doc: "basic authentication; the Secret holds the user, a colon and the password: param header", read: readGenericBasic, sign: signGenericBasic},
+	Provider: described("generic"),
+	methods: map[string]method{
+		"hmac":  {read: readGenericHMAC, sign: signGenericHMAC},
+		"token": {read: readGenericToken, sign: signGenericToken},
+		"basic": {read: readGenericBasic, sign: signGenericBasic},
 	},
-	ExplicitMode: true,
-	Setup:        "Where the sender has a form for webhooks: the EventListener's URL, the secret and, where it asks, application/json.",
-	normalise:    asSent,
-	announce:     announceGeneric,
+	normalise: asSent,
+	announce:  announceGeneric,
 }
 
 // scheme are the params of the provider generic.
@@ -47,20 +43,6 @@ type scheme struct {
 
 	algorithm algorithm
 	parts     []part
-}
-
-// SchemeDocs says in a sentence what each param of the provider generic is.
-var SchemeDocs = []struct{ Name, Doc string }{
-	{"header", "the header with the signature or token; Authorization where basic"},
-	{"query", "the parameter of the hook's URL with the token, in place of header: the last resort, since URLs are logged all over"},
-	{"algorithm", "sha256 (the default), sha1 or sha512"},
-	{"encoding", "hex (the default) or base64"},
-	{"prefix", "what stands before the signature or token, such as `sha256=` or `Bearer `"},
-	{"template", "what is signed: text with `{body}` (the default, alone), `{timestamp}`, `{secret}` and `{header:NAME}`"},
-	{"timestampHeader", "the header with the time, in seconds or milliseconds since 1970, that {timestamp} in template means; maxAge is about it"},
-	{"eventHeader", "the header that names the event"},
-	{"deliveryHeader", "the header with the delivery's id"},
-	{"payload", "a provider whose payloads the sender's look like, so that branches and the like are known"},
 }
 
 // part is a piece of what is signed. The zero value of kind is text as it stands.

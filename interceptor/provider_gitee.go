@@ -22,18 +22,11 @@ import (
 // window is checked, and Gitee's users need TLS and long random secrets more than
 // others do.
 var gitee = Provider{
-	Name: "gitee",
-	Doc: "Gitee. In mode sign (the hook's signature key, 签名密钥) X-Gitee-Token holds a signature of the time in X-Gitee-Timestamp. " +
-		"It does not cover the body, and bodies repeat it: whoever sees one delivery can send another body until maxAge is over. " +
-		"In mode password the token is the password itself, which the body repeats, too: keep `$(body)` out of params and logs. Prefer sign, with a long random secret.",
-	Modes: []Mode{
-		{Name: "sign", Doc: "X-Gitee-Token: base64 of HMAC-SHA256 over X-Gitee-Timestamp, a newline and the secret", SignsTime: true, read: readGiteeSign, sign: signGitee},
-		{Name: "password", Doc: "X-Gitee-Token: the password", read: readGiteePassword, sign: passGitee},
+	Provider: described("gitee"),
+	methods: map[string]method{
+		"sign":     {read: readGiteeSign, sign: signGitee},
+		"password": {read: readGiteePassword, sign: passGitee},
 	},
-	// The two look the same but for the token's shape, which the sender chooses.
-	ExplicitMode: true,
-	Setup: "Repository → Manage → WebHooks → Add (管理 → WebHooks → 添加): the EventListener's URL; " +
-		"\"Signature key\" (签名密钥) for mode sign or \"WebHook password\" (密码) for mode password; the events.",
 	normalise: hookless,
 	announce:  announceGitee,
 	payload: &payload{

@@ -12,15 +12,11 @@ import (
 // second chance: who could choose it would choose the weaker one. It takes a mode
 // of its own, for senders that have no other.
 var github = Provider{
-	Name: "github",
-	Doc: "GitHub and GitHub Enterprise Server. The signature covers the body and not the time, so an old delivery stays valid: " +
-		"with replay it passes once. Mode sha1 is for senders that cannot do better, such as GitHub Enterprise Server before 2.23.",
-	Modes: []Mode{
-		{Name: "sha256", Doc: "X-Hub-Signature-256: sha256= and the HMAC over the body in hexadecimal", read: readHub(sha256Hash, "X-Hub-Signature-256"), sign: signHub(sha256Hash, "X-Hub-Signature-256")},
-		{Name: "sha1", Doc: "X-Hub-Signature: the same with sha1=", read: readHub(sha1Hash, "X-Hub-Signature"), sign: signHub(sha1Hash, "X-Hub-Signature")},
+	Provider: described("github"),
+	methods: map[string]method{
+		"sha256": {read: readHub(sha256Hash, "X-Hub-Signature-256"), sign: signHub(sha256Hash, "X-Hub-Signature-256")},
+		"sha1":   {read: readHub(sha1Hash, "X-Hub-Signature"), sign: signHub(sha1Hash, "X-Hub-Signature")},
 	},
-	Setup: "Settings → Webhooks → Add webhook: Payload URL is the EventListener's; " +
-		"Content type is application/json, since a form is refused; Secret; the events.",
 	normalise: asSent,
 	announce:  announceGitHub,
 	payload: &payload{

@@ -16,18 +16,11 @@ import (
 // with what whsec_ stands before in base64. Several signatures may come at once,
 // while the sender changes its key.
 var gitlab = Provider{
-	Name: "gitlab",
-	Doc: "GitLab and JihuLab (极狐), and in mode signing-token every sender after Standard Webhooks. " +
-		"The secret token is sent in clear and covers nothing, so whoever reads one delivery can send any other: prefer the signing token, which GitLab has since 19.0 and which covers id, time and body.",
-	Modes: []Mode{
-		{Name: "token", Doc: "X-Gitlab-Token: the secret token", read: readGitLabToken, sign: signGitLabToken},
-		{Name: "signing-token", Doc: "webhook-signature: v1, and base64 of HMAC-SHA256 over webhook-id, webhook-timestamp and the body; the Secret holds whsec_ and all", SignsTime: true, read: readStandardWebhook, sign: signStandardWebhook},
+	Provider: described("gitlab"),
+	methods: map[string]method{
+		"token":         {read: readGitLabToken, sign: signGitLabToken},
+		"signing-token": {read: readStandardWebhook, sign: signStandardWebhook},
 	},
-	// A hook can have both, and one who knows the token alone must not pass for the
-	// other.
-	ExplicitMode: true,
-	Setup: "Settings → Webhooks → Add new webhook: URL is the EventListener's; " +
-		"Secret token for mode token or Signing token for mode signing-token; the triggers.",
 	normalise: hookless,
 	announce:  announceGitLab,
 	payload:   gitlabPayload,
