@@ -146,7 +146,8 @@ func (h *Handler) judgeEvent(ctx context.Context, e envelope, x *extract, rec *R
 	if err != nil {
 		return nil, err
 	}
-	c := &call{h: h, p: p, namespace: namespace, sent: delivery{e.headers, string(e.eventURL)}, body: e.body, rec: rec, extract: x}
+	c := &call{h: h, p: p, namespace: namespace, sent: delivery{e.headers, string(e.eventURL)}, body: e.body, rec: rec,
+		extract: x}
 	return c.judge(ctx)
 }
 

@@ -44,7 +44,8 @@ const maxParams = 64 << 10
 func parseParams(raw json.RawMessage) (*params, error) {
 	p := &params{}
 	if len(raw) > maxParams {
-		return p, refuse(reasonParams, codes.InvalidArgument, "the params take more than %d bytes: shorten the lists", maxParams)
+		return p, refuse(reasonParams, codes.InvalidArgument, "the params take more than %d bytes: shorten the lists",
+			maxParams)
 	}
 	if len(raw) == 0 || string(raw) == "null" {
 		raw = json.RawMessage("{}")
@@ -96,24 +97,30 @@ func (p *params) checkSecrets() error {
 	const most = 8
 	if p.SecretRef != nil {
 		if len(p.SecretRefs) > 0 {
-			return refuse(reasonParams, codes.InvalidArgument, "params secretRef and secretRefs are both given: put all of them into secretRefs")
+			return refuse(reasonParams, codes.InvalidArgument,
+				"params secretRef and secretRefs are both given: put all of them into secretRefs")
 		}
 		p.SecretRefs = []SecretKey{*p.SecretRef}
 	}
 	if len(p.SecretRefs) == 0 && !p.AllowInsecure {
-		return refuse(reasonParams, codes.InvalidArgument, "param secretRef is missing, and nothing passes unverified: %s", how)
+		return refuse(reasonParams, codes.InvalidArgument,
+			"param secretRef is missing, and nothing passes unverified: %s", how)
 	}
 	if len(p.SecretRefs) > most {
-		return refuse(reasonParams, codes.InvalidArgument, "param secretRefs names %d Secrets: name %d at most, for all of them are tried", len(p.SecretRefs), most)
+		return refuse(reasonParams, codes.InvalidArgument,
+			"param secretRefs names %d Secrets: name %d at most, for all of them are tried", len(p.SecretRefs), most)
 	}
 	for _, ref := range p.SecretRefs {
 		switch {
 		case ref == SecretKey{}:
-			return refuse(reasonParams, codes.InvalidArgument, "param secretRef is empty, and nothing passes unverified: %s", how)
+			return refuse(reasonParams, codes.InvalidArgument,
+				"param secretRef is empty, and nothing passes unverified: %s", how)
 		case len(validation.IsDNS1123Subdomain(ref.Name)) > 0:
-			return refuse(reasonParams, codes.InvalidArgument, "secretRef.secretName is %s, which is no Secret's name: %s", quote(ref.Name), how)
+			return refuse(reasonParams, codes.InvalidArgument,
+				"secretRef.secretName is %s, which is no Secret's name: %s", quote(ref.Name), how)
 		case len(validation.IsConfigMapKey(ref.Key)) > 0:
-			return refuse(reasonParams, codes.InvalidArgument, "secretRef.secretKey is %s, which is no Secret's key: %s", quote(ref.Key), how)
+			return refuse(reasonParams, codes.InvalidArgument,
+				"secretRef.secretKey is %s, which is no Secret's key: %s", quote(ref.Key), how)
 		}
 	}
 	return nil
@@ -127,7 +134,8 @@ func (p *params) checkReplay() error {
 	if slices.Contains(all, p.Replay) {
 		return nil
 	}
-	return refuse(reasonParams, codes.InvalidArgument, "param replay is %s: set it to one of %s", quote(p.Replay), strings.Join(all, ", "))
+	return refuse(reasonParams, codes.InvalidArgument, "param replay is %s: set it to one of %s", quote(p.Replay),
+		strings.Join(all, ", "))
 }
 
 func (p *params) checkMaxAge() error {
@@ -136,9 +144,11 @@ func (p *params) checkMaxAge() error {
 		return nil
 	case !p.signsTime() && p.Replay == replayOff:
 		return refuse(reasonParams, codes.InvalidArgument,
-			"param maxAge cannot be checked for provider %s in mode %s, whose signature holds no time: remove it, or set param replay, which remembers a delivery for so long", p.from.Name, p.mode.Name)
+			"param maxAge cannot be checked for provider %s in mode %s, whose signature holds no time: remove it, or set param replay, which remembers a delivery for so long",
+			p.from.Name, p.mode.Name)
 	case p.MaxAge.Milliseconds() <= 0:
-		return refuse(reasonParams, codes.InvalidArgument, "param maxAge is %s: give a duration above zero, such as 1h", p.MaxAge.Duration)
+		return refuse(reasonParams, codes.InvalidArgument, "param maxAge is %s: give a duration above zero, such as 1h",
+			p.MaxAge.Duration)
 	}
 	return nil
 }

@@ -94,7 +94,8 @@ func provider(name string) (Provider, error) {
 			"param provider is missing: set it to the sender of the events, one of %s", strings.Join(names, ", "))
 	}
 	if cousin, found := cousins[strings.ToLower(name)]; found {
-		return Provider{}, refuse(reasonParams, codes.InvalidArgument, "param provider is %s: set it to %s", quote(name), cousin)
+		return Provider{}, refuse(reasonParams, codes.InvalidArgument, "param provider is %s: set it to %s",
+			quote(name), cousin)
 	}
 	return Provider{}, refuse(reasonParams, codes.InvalidArgument, "param provider is %s: %s",
 		quote(name), suggest.DidYouMean(name, names, "set it to one of "+strings.Join(names, ", ")))
@@ -104,7 +105,8 @@ func provider(name string) (Provider, error) {
 var cousins = map[string]string{
 	"forgejo": "gitea, which Forgejo's hooks are signed like", "gogs": "gitea, which knows Gogs' header too",
 	"codeberg": "gitea, which Forgejo's hooks are signed like", "jihulab": "gitlab", "atomgit": "gitcode",
-	"codeup": viaGeneric, "coding": viaGeneric, "cnb": viaGeneric, "harbor": viaGeneric, "acr": viaGeneric, "azure": viaGeneric, "azuredevops": viaGeneric,
+	"codeup": viaGeneric, "coding": viaGeneric, "cnb": viaGeneric, "harbor": viaGeneric, "acr": viaGeneric,
+	"azure": viaGeneric, "azuredevops": viaGeneric,
 }
 
 const viaGeneric = "generic; the reference has its other params"
@@ -121,7 +123,8 @@ func (p Provider) mode(name string) (Mode, error) {
 	}
 	if name == "" {
 		return Mode{}, refuse(reasonParams, codes.InvalidArgument,
-			"param mode is missing: set it to the way in which the hook at %s is secured, one of %s", p.Name, strings.Join(names, ", "))
+			"param mode is missing: set it to the way in which the hook at %s is secured, one of %s", p.Name,
+			strings.Join(names, ", "))
 	}
 	return Mode{}, refuse(reasonParams, codes.InvalidArgument,
 		"param mode is %s: for provider %s set it to one of %s", quote(name), p.Name, strings.Join(names, ", "))

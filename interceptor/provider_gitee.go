@@ -32,14 +32,19 @@ var gitee = Provider{
 	payload: &payload{
 		root: compile([]path{
 			{"ref", fRef}, {"before", fBefore}, {"after", fAfter}, {"deleted", fDeleted}, {"created", fCreated},
-			{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles}, {"commits[].modified", fFiles},
+			{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles},
+			{"commits[].modified", fFiles},
 			{"total_commits_count", fTotal}, {"commits_more_than_ten", fMore},
-			{"repository.full_name", fRepository}, {"repository.path_with_namespace", fRepository}, {"repository.default_branch", fDefaultBranch},
-			{"repository.git_http_url", fCloneURL}, {"repository.clone_url", fCloneURL}, {"repository.git_ssh_url", fSSHURL}, {"repository.ssh_url", fSSHURL},
-			{"project.path_with_namespace", fRepository}, {"project.git_http_url", fCloneURL}, {"project.git_ssh_url", fSSHURL},
+			{"repository.full_name", fRepository}, {"repository.path_with_namespace", fRepository},
+			{"repository.default_branch", fDefaultBranch},
+			{"repository.git_http_url", fCloneURL}, {"repository.clone_url", fCloneURL},
+			{"repository.git_ssh_url", fSSHURL}, {"repository.ssh_url", fSSHURL},
+			{"project.path_with_namespace", fRepository}, {"project.git_http_url", fCloneURL},
+			{"project.git_ssh_url", fSSHURL},
 			{"sender.login", fSender}, {"sender.user_name", fSender}, {"user_name", fSender},
 			{"action", fAction}, {"action_desc", fActionDetail},
-			{"pull_request.number", fNumber}, {"pull_request.head.sha", fHead}, {"pull_request.head.ref", fSourceBranch}, {"pull_request.base.ref", fTargetBranch},
+			{"pull_request.number", fNumber}, {"pull_request.head.sha", fHead},
+			{"pull_request.head.ref", fSourceBranch}, {"pull_request.base.ref", fTargetBranch},
 			{"source_branch", fSourceBranch}, {"target_branch", fTargetBranch},
 		}),
 		finish: finishGitee,
@@ -124,7 +129,8 @@ func giteeDigest(token string) ([]byte, error) {
 	if err == nil && len(digest) == sha256.Size {
 		return digest, nil
 	}
-	return nil, refuse(reasonHeader, codes.InvalidArgument, "header X-Gitee-Token is no signature: %s", giteeTokenFault(token, digest))
+	return nil, refuse(reasonHeader, codes.InvalidArgument, "header X-Gitee-Token is no signature: %s",
+		giteeTokenFault(token, digest))
 }
 
 func giteeTokenFault(token string, decoded []byte) string {

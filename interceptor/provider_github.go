@@ -23,7 +23,8 @@ var github = Provider{
 		root: compile([]path{
 			{"ref", fRef}, {"ref_type", fRefType}, {"before", fBefore}, {"after", fAfter},
 			{"deleted", fDeleted}, {"created", fCreated}, {"forced", fForced},
-			{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles}, {"commits[].modified", fFiles},
+			{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles},
+			{"commits[].modified", fFiles},
 			{"repository.full_name", fRepository}, {"repository.default_branch", fDefaultBranch},
 			{"repository.clone_url", fCloneURL}, {"repository.ssh_url", fSSHURL},
 			{"sender.login", fSender}, {"action", fAction}, {"release.tag_name", fTag},
@@ -60,7 +61,8 @@ func readHub(a algorithm, header string) func(*claim, delivery, *params) error {
 		if old, oldErr := d.value("X-Hub-Signature"); oldErr == nil && old != "" {
 			// It is signed, in a way that is not taken: allowInsecure does not help it.
 			return refuse(reasonHeader, codes.Unauthenticated,
-				"the event has X-Hub-Signature (SHA-1) alone: let the sender, or GitHub Enterprise Server 2.23 or later, send %s, or set param mode to sha1", header)
+				"the event has X-Hub-Signature (SHA-1) alone: let the sender, or GitHub Enterprise Server 2.23 or later, send %s, or set param mode to sha1",
+				header)
 		}
 		return err
 	}

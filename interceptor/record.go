@@ -70,7 +70,8 @@ func audit(to slog.Handler, r *Record) {
 	line := slog.NewRecord(time.Now(), slog.LevelInfo, "verdict", 0)
 	line.AddAttrs(
 		slog.String("provider", r.Provider), slog.String("eventID", r.EventID), slog.String("triggerID", r.TriggerID),
-		slog.Bool("continue", r.Continue), slog.String("reason", r.Reason), slog.String("duration", r.Duration.String()),
+		slog.Bool("continue", r.Continue), slog.String("reason", r.Reason),
+		slog.String("duration", r.Duration.String()),
 	)
 	if r.Cause != nil {
 		line.AddAttrs(slog.String("cause", r.Cause.Error()))

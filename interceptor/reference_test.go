@@ -72,7 +72,8 @@ var referenceMore = []string{
 	"one path serves all providers, and nothing else is answered",
 }
 
-var typeNames = map[string]string{"string": "string", "bool": "boolean", "int64": "number", "[]string": "list of strings"}
+var typeNames = map[string]string{"string": "string", "bool": "boolean", "int64": "number",
+	"[]string": "list of strings"}
 
 const referenceRecipes = `
 ## Recipes

@@ -233,9 +233,13 @@ func (s *Store) room(namespace string) error {
 	defer s.mu.Unlock()
 	switch {
 	case s.counts[namespace] >= s.options.MaxNamespace:
-		return fmt.Errorf("%d deliveries of namespace %s are remembered, which is the most: lower the Triggers' maxAge, or raise interceptor.replay.maxPerNamespace", s.counts[namespace], namespace)
+		return fmt.Errorf(
+			"%d deliveries of namespace %s are remembered, which is the most: lower the Triggers' maxAge, or raise interceptor.replay.maxPerNamespace",
+			s.counts[namespace], namespace)
 	case s.total >= s.options.Max:
-		return fmt.Errorf("%d deliveries are remembered, which is the most: lower the Triggers' maxAge, or raise interceptor.replay.max", s.total)
+		return fmt.Errorf(
+			"%d deliveries are remembered, which is the most: lower the Triggers' maxAge, or raise interceptor.replay.max",
+			s.total)
 	}
 	return nil
 }
@@ -271,7 +275,8 @@ func (s *Store) sweep(ctx context.Context) error {
 	old := s.options.Now().Add(-grace)
 	list := &coordinationv1.LeaseList{}
 	for page := ""; ; page = list.Continue {
-		err := s.options.Client.List(ctx, list, client.InNamespace(s.options.Namespace), client.HasLabels{wellknown.ReplayNamespace}, client.Limit(pageSize), client.Continue(page))
+		err := s.options.Client.List(ctx, list, client.InNamespace(s.options.Namespace),
+			client.HasLabels{wellknown.ReplayNamespace}, client.Limit(pageSize), client.Continue(page))
 		if err != nil {
 			return fmt.Errorf("listing the Leases of deliveries in namespace %s: %w", s.options.Namespace, err)
 		}
@@ -300,7 +305,8 @@ func (s *Store) sweep(ctx context.Context) error {
 
 // remove deletes exactly this Lease and none that has taken its place.
 func (s *Store) remove(ctx context.Context, lease *coordinationv1.Lease) error {
-	err := s.options.Client.Delete(ctx, lease, client.Preconditions{UID: &lease.UID, ResourceVersion: &lease.ResourceVersion})
+	err := s.options.Client.Delete(ctx, lease,
+		client.Preconditions{UID: &lease.UID, ResourceVersion: &lease.ResourceVersion})
 	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
 		return fmt.Errorf("deleting the expired Lease %s/%s: %w", lease.Namespace, lease.Name, err)
 	}

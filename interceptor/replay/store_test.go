@@ -137,7 +137,8 @@ func (s *site) testRace(t *testing.T) {
 	group.Wait()
 	winners := 0
 	for event, counts := range results {
-		first, same, seen := counts[interceptor.ReplayFirst], counts[interceptor.ReplaySame], counts[interceptor.ReplaySeen]
+		first, same, seen := counts[interceptor.ReplayFirst], counts[interceptor.ReplaySame],
+			counts[interceptor.ReplaySeen]
 		switch {
 		case first == 1 && same == 7:
 			winners++
@@ -176,7 +177,8 @@ func (s *site) testSweep(t *testing.T) {
 	if n := len(s.leases(t, namespace)); n != 10 {
 		t.Errorf("%d of 10 are left, and none has expired for long", n)
 	}
-	late := s.store(namespace, func(o *replay.Options) { o.Now = func() time.Time { return time.Now().Add(5 * time.Minute) } })
+	late := s.store(namespace,
+		func(o *replay.Options) { o.Now = func() time.Time { return time.Now().Add(5 * time.Minute) } })
 	if err := late.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +194,8 @@ func (s *site) testBounded(t *testing.T) {
 	for i := range 3 {
 		expect(t, store, claim(i, "one"), interceptor.ReplayFirst)
 	}
-	if _, err := store.Claim(t.Context(), claim(3, "one")); err == nil || !strings.Contains(err.Error(), "maxPerNamespace") {
+	if _, err := store.Claim(t.Context(), claim(3, "one")); err == nil ||
+		!strings.Contains(err.Error(), "maxPerNamespace") {
 		t.Errorf("the fourth of a namespace: got %v", err)
 	}
 	expect(t, store, claim(2, "two"), interceptor.ReplaySeen) // those that are known still are
@@ -221,11 +224,13 @@ func (s *site) testBounded(t *testing.T) {
 func (s *site) testOthers(t *testing.T) {
 	namespace := s.namespace(t)
 	holder := "somebody"
-	other := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "leader"}, Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder}}
+	other := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "leader"},
+		Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder}}
 	if err := s.Create(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
-	late := s.store(namespace, func(o *replay.Options) { o.Now = func() time.Time { return time.Now().Add(time.Hour) } })
+	late := s.store(namespace,
+		func(o *replay.Options) { o.Now = func() time.Time { return time.Now().Add(time.Hour) } })
 	if err := late.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}

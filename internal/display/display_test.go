@@ -9,7 +9,8 @@ import (
 
 func TestJSON(t *testing.T) {
 	var out strings.Builder
-	if err := display.JSON(&out, map[string]string{"a": "<&>"}); err != nil || out.String() != "{\n  \"a\": \"<&>\"\n}\n" {
+	if err := display.JSON(&out, map[string]string{"a": "<&>"}); err != nil ||
+		out.String() != "{\n  \"a\": \"<&>\"\n}\n" {
 		t.Errorf("got %q, %v", &out, err)
 	}
 }

@@ -277,7 +277,8 @@ func sentence(err error) error {
 	if err == nil {
 		return nil
 	}
-	words := strings.NewReplacer("yaml: unmarshal errors:\n", "", "error converting YAML to JSON: ", "", "yaml: ", "", "\n", "; ", "  ", "").Replace(err.Error())
+	words := strings.NewReplacer("yaml: unmarshal errors:\n", "", "error converting YAML to JSON: ", "", "yaml: ", "",
+		"\n", "; ", "  ", "").Replace(err.Error())
 	return fmt.Errorf("not well-formed: %s", words)
 }
 

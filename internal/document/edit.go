@@ -163,7 +163,8 @@ func compact(node *yaml.Node) bool {
 
 func firstList(node *yaml.Node) (left, found bool) {
 	for i, child := range node.Content {
-		if node.Kind == yaml.MappingNode && i%2 == 1 && child.Kind == yaml.SequenceNode && child.Style&yaml.FlowStyle == 0 {
+		if node.Kind == yaml.MappingNode && i%2 == 1 && child.Kind == yaml.SequenceNode &&
+			child.Style&yaml.FlowStyle == 0 {
 			return child.Column == node.Content[i-1].Column, true
 		}
 		if left, found = firstList(child); found {
@@ -234,7 +235,8 @@ func turnList(node *yaml.Node, before, after []any) {
 		head++
 	}
 	tail := 0
-	for tail < min(len(before), len(after))-head && reflect.DeepEqual(before[len(before)-1-tail], after[len(after)-1-tail]) {
+	for tail < min(len(before), len(after))-head &&
+		reflect.DeepEqual(before[len(before)-1-tail], after[len(after)-1-tail]) {
 		tail++
 	}
 	was, is := before[head:len(before)-tail], after[head:len(after)-tail]

@@ -92,7 +92,8 @@ func TestPosition(t *testing.T) {
 
 // TestPositionInList holds that a path of an item begins at the item.
 func TestPositionInList(t *testing.T) {
-	objects, err := read(t, "# x\n---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: A\n- apiVersion: v1\n  kind: B\n  a: 1\n")[0].Objects()
+	objects, err := read(t,
+		"# x\n---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: A\n- apiVersion: v1\n  kind: B\n  a: 1\n")[0].Objects()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +179,8 @@ func TestRevise(t *testing.T) {
 		{"indented otherwise", text, revised},
 		{"Windows", strings.ReplaceAll(text, "\n", "\r\n"), strings.ReplaceAll(revised, "\n", "\r\n")},
 		{"separator", "---\n" + text, "---\n" + revised},
-		{"JSON", "{\"kind\": \"A\",\n  \"spec\": {\"wide\": 1}}\n", "{\n  \"kind\": \"A\",\n  \"spec\": {\n    \"wide\": 2\n  }\n}\n"},
+		{"JSON", "{\"kind\": \"A\",\n  \"spec\": {\"wide\": 1}}\n",
+			"{\n  \"kind\": \"A\",\n  \"spec\": {\n    \"wide\": 2\n  }\n}\n"},
 	} {
 		d := read(t, c.text)[0]
 		o := &document.Object{Document: d}
@@ -230,7 +232,8 @@ func TestPositionOfAll(t *testing.T) {
 func begins(line string, column int, value string) bool {
 	rest := string([]rune(line)[column-1:])
 	word := strings.Fields(strings.Trim(value, "\"'"))
-	return strings.HasPrefix(rest, "|") || strings.HasPrefix(rest, ">") || strings.HasPrefix(rest, `"`) || strings.HasPrefix(rest, "'") ||
+	return strings.HasPrefix(rest, "|") || strings.HasPrefix(rest, ">") || strings.HasPrefix(rest, `"`) ||
+		strings.HasPrefix(rest, "'") ||
 		len(word) == 0 || strings.HasPrefix(rest, word[0])
 }
 

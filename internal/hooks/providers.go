@@ -28,7 +28,8 @@ var Providers = []Provider{
 			"It does not cover the body, and bodies repeat it: whoever sees one delivery can send another body until maxAge is over. " +
 			"In mode password the token is the password itself, which the body repeats, too: keep `$(body)` out of params and logs. Prefer sign, with a long random secret.",
 		Modes: []Mode{
-			{Name: "sign", Doc: "X-Gitee-Token: base64 of HMAC-SHA256 over X-Gitee-Timestamp, a newline and the secret", SignsTime: true},
+			{Name: "sign", Doc: "X-Gitee-Token: base64 of HMAC-SHA256 over X-Gitee-Timestamp, a newline and the secret",
+				SignsTime: true},
 			{Name: "password", Doc: "X-Gitee-Token: the password"},
 		},
 		// The two look the same but for the token's shape, which the sender chooses.
@@ -53,7 +54,9 @@ var Providers = []Provider{
 			"The secret token is sent in clear and covers nothing, so whoever reads one delivery can send any other: prefer the signing token, which GitLab has since 19.0 and which covers id, time and body.",
 		Modes: []Mode{
 			{Name: "token", Doc: "X-Gitlab-Token: the secret token"},
-			{Name: "signing-token", Doc: "webhook-signature: v1, and base64 of HMAC-SHA256 over webhook-id, webhook-timestamp and the body; the Secret holds whsec_ and all", SignsTime: true},
+			{Name: "signing-token",
+				Doc:       "webhook-signature: v1, and base64 of HMAC-SHA256 over webhook-id, webhook-timestamp and the body; the Secret holds whsec_ and all",
+				SignsTime: true},
 		},
 		// A hook can have both, and one who knows the token alone must not pass for the
 		// other.

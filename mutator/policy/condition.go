@@ -34,20 +34,24 @@ func Conditions(config mutator.Config, mirror *image.Rules, own []string) (map[s
 		return nil, err
 	}
 	if len(own) > maxOwn {
-		return map[string]string{wellknown.MutateRuns: wellknown.Always, wellknown.MutateReapplied: wellknown.Always, wellknown.MutateResolved: wellknown.Always, wellknown.MutatePods: wellknown.Always}, nil
+		return map[string]string{wellknown.MutateRuns: wellknown.Always, wellknown.MutateReapplied: wellknown.Always,
+			wellknown.MutateResolved: wellknown.Always, wellknown.MutatePods: wellknown.Always}, nil
 	}
 	c := &wanting{config: config, known: m.Known(), own: own}
 	builds := c.builders()
 	runs := c.wanted(map[string][]string{
-		"service-account": {c.accountMissing()}, "image-pull-secrets": {wellknown.Always}, "pod-template": {wellknown.Always},
+		"service-account": {c.accountMissing()}, "image-pull-secrets": {wellknown.Always},
+		"pod-template":  {wellknown.Always},
 		"docker-config": {builds.run(), localTask}, "kaniko": {builds.run()},
 		"env": {writesSteps}, "resources": {writesSteps}, "image-mirror": {writesSteps},
 	})
 	resolved, pods := []string{builds.resolved()}, []string{builds.pod()}
 	return map[string]string{
 		wellknown.MutateRuns: runs, wellknown.MutateReapplied: runs,
-		wellknown.MutateResolved: c.wanted(map[string][]string{"docker-config": resolved, "kaniko": resolved, "env": {wellknown.Always}, "resources": {wellknown.Always}, "image-mirror": {wellknown.Always}}),
-		wellknown.MutatePods:     c.wanted(map[string][]string{"docker-config": pods, "kaniko": pods, "env": {wellknown.Always}, "resources": {wellknown.Always}}),
+		wellknown.MutateResolved: c.wanted(map[string][]string{"docker-config": resolved, "kaniko": resolved,
+			"env": {wellknown.Always}, "resources": {wellknown.Always}, "image-mirror": {wellknown.Always}}),
+		wellknown.MutatePods: c.wanted(map[string][]string{"docker-config": pods, "kaniko": pods,
+			"env": {wellknown.Always}, "resources": {wellknown.Always}}),
 	}, nil
 }
 
@@ -63,14 +67,17 @@ type wanting struct {
 func (c *wanting) wanted(changes map[string][]string) string {
 	const notes = `(has(object.metadata.annotations) && object.metadata.annotations != null ? object.metadata.annotations : {})`
 	// Asked for are a record, and a word about rules that do not exist.
-	parts := []string{fmt.Sprintf("%s in %s || %s in %s", quote(wellknown.ProbeKey), notes, quote(wellknown.SkipRulesKey), notes)}
+	parts := []string{fmt.Sprintf("%s in %s || %s in %s", quote(wellknown.ProbeKey), notes,
+		quote(wellknown.SkipRulesKey), notes)}
 	if len(c.own) > 0 {
 		parts = append(parts, "request.namespace in "+quotes(slices.Sorted(slices.Values(c.own))))
 	}
 	scopes := map[string]mutator.Scope{
-		"service-account": c.config.ServiceAccount.Scope, "docker-config": c.config.DockerConfig.Scope, "kaniko": c.config.Kaniko.Scope,
-		"env": c.config.Env.Scope, "resources": c.config.Resources.Scope, "image-pull-secrets": c.config.ImagePullSecrets.Scope,
-		"pod-template": c.config.PodTemplate.Scope, "image-mirror": c.config.ImageMirror.Scope,
+		"service-account": c.config.ServiceAccount.Scope, "docker-config": c.config.DockerConfig.Scope,
+		"kaniko": c.config.Kaniko.Scope,
+		"env":    c.config.Env.Scope, "resources": c.config.Resources.Scope,
+		"image-pull-secrets": c.config.ImagePullSecrets.Scope,
+		"pod-template":       c.config.PodTemplate.Scope, "image-mirror": c.config.ImageMirror.Scope,
 	}
 	var order []string
 	within := map[string][]string{} // the scopes of the rules that a change is of
@@ -88,7 +95,8 @@ func (c *wanting) wanted(changes map[string][]string) string {
 	if slices.Contains(parts, wellknown.Always) {
 		return wellknown.Always
 	}
-	return strings.ReplaceAll(strings.Join(parts, " ||\n"), "variables.labels", field("object.metadata", "labels", "{}"))
+	return strings.ReplaceAll(strings.Join(parts, " ||\n"), "variables.labels",
+		field("object.metadata", "labels", "{}"))
 }
 
 // written is what a scope says of an object. One that cannot be written keeps nothing
@@ -152,7 +160,8 @@ func (c *wanting) accountMissing() string {
 		return fmt.Sprintf("%s && !(%s.serviceAccountName in %s)", typed(of, "serviceAccountName", "string"), of, unset)
 	}
 	const template = `request.kind.kind == "PipelineRun" && request.kind.version == "v1"`
-	given := fmt.Sprintf("(%s ? %s && %s : %s)", template, fields("object.spec", "taskRunTemplate"), named("object.spec.taskRunTemplate"), named("object.spec"))
+	given := fmt.Sprintf("(%s ? %s && %s : %s)", template, fields("object.spec", "taskRunTemplate"),
+		named("object.spec.taskRunTemplate"), named("object.spec"))
 	const owned = `has(object.metadata.ownerReferences) && type(object.metadata.ownerReferences) == list && size(object.metadata.ownerReferences) <= 20` +
 		` && object.metadata.ownerReferences.exists(o, type(o) == map && has(o.kind) && o.kind == "PipelineRun"` +
 		` && has(o.apiVersion) && type(o.apiVersion) == string && o.apiVersion.startsWith("tekton.dev/"))`
