@@ -52,42 +52,42 @@ var builders = []builder{
 	{
 		name: "buildah", commands: []string{"buildah"}, configs: homes,
 		repositories: []string{"buildah/stable", "buildah/upstream", "containers/buildah"},
-		origins: []string{"quay.io/buildah/stable", "quay.io/containers/buildah"},
+		origins:      []string{"quay.io/buildah/stable", "quay.io/containers/buildah"},
 	},
 	{
 		name: "podman", commands: []string{"podman"}, configs: homes,
 		repositories: []string{"podman/stable", "podman/upstream", "containers/podman"},
-		origins: []string{"quay.io/podman/stable", "quay.io/containers/podman"},
+		origins:      []string{"quay.io/podman/stable", "quay.io/containers/podman"},
 	},
 	{
 		name: "skopeo", commands: []string{"skopeo"}, configs: homes,
 		repositories: []string{"skopeo/stable", "skopeo/upstream", "containers/skopeo"},
-		origins: []string{"quay.io/skopeo/stable", "quay.io/containers/skopeo"},
+		origins:      []string{"quay.io/skopeo/stable", "quay.io/containers/skopeo"},
 	},
 	{
 		name: "ko", commands: []string{"ko"}, configs: homes,
 		repositories: []string{"ko-build/ko"},
-		origins: []string{"ghcr.io/ko-build/ko"},
+		origins:      []string{"ghcr.io/ko-build/ko"},
 	},
 	{
 		name: "crane", commands: []string{"crane", "gcrane"}, configs: homes,
 		repositories: []string{"go-containerregistry/crane", "go-containerregistry/gcrane"},
-		origins: []string{"gcr.io/go-containerregistry/crane", "gcr.io/go-containerregistry/gcrane"},
+		origins:      []string{"gcr.io/go-containerregistry/crane", "gcr.io/go-containerregistry/gcrane"},
 	},
 	{
 		name: "cosign", commands: []string{"cosign"}, configs: homes,
 		repositories: []string{"sigstore/cosign", "sigstore/cosign/cosign", "projectsigstore/cosign"},
-		origins: []string{"gcr.io/projectsigstore/cosign", "ghcr.io/sigstore/cosign/cosign"},
+		origins:      []string{"gcr.io/projectsigstore/cosign", "ghcr.io/sigstore/cosign/cosign"},
 	},
 	{
 		name: "buildctl", commands: []string{"buildctl", "buildctl-daemonless.sh"}, configs: homes,
 		repositories: []string{"moby/buildkit"},
-		origins: []string{"docker.io/moby/buildkit"},
+		origins:      []string{"docker.io/moby/buildkit"},
 	},
 	{
 		name: "docker", commands: []string{"docker"}, configs: homes,
 		repositories: []string{"library/docker"},
-		origins: []string{"docker.io/library/docker"},
+		origins:      []string{"docker.io/library/docker"},
 	},
 }
 

@@ -212,10 +212,10 @@ func (c *compiler) namesAccount() string {
 		fallback = append(fallback, c.Config.ServiceAccount.Name)
 	}
 	return some("params.metadata.name in "+quotes(fallback), named("object.spec", "serviceAccountName"),
-		"(has(object.spec.taskRunTemplate) && object.spec.taskRunTemplate != null && "+named(
-			"object.spec.taskRunTemplate", "serviceAccountName")+")",
-		list("object.spec", "taskRunSpecs")+".exists(o, "+named("o", "serviceAccountName")+" || "+named("o",
-			"taskServiceAccountName")+")")
+		"(has(object.spec.taskRunTemplate) && object.spec.taskRunTemplate != null && "+
+			named("object.spec.taskRunTemplate", "serviceAccountName")+")",
+		list("object.spec", "taskRunSpecs")+".exists(o, "+named("o", "serviceAccountName")+" || "+
+			named("o", "taskServiceAccountName")+")")
 }
 
 func (c *compiler) variables(r *rule) []admissionv1.Variable {

@@ -72,8 +72,8 @@ func (c *compiler) imagePullSecrets() error {
 	names := fmt.Sprintf("(%s + %s.map(s, s.name)).distinct()", quotes(config.Names),
 		list("params", "imagePullSecrets"))
 	others := all(
-		list("object.spec", "taskRunSpecs")+`.all(o, `+text("o", "serviceAccountName")+` == "" && `+text("o",
-			"taskServiceAccountName")+` == "")`,
+		list("object.spec", "taskRunSpecs")+`.all(o, `+text("o", "serviceAccountName")+` == "" && `+
+			text("o", "taskServiceAccountName")+` == "")`,
 		"size("+list("object.spec", "serviceAccountNames")+") == 0",
 	)
 	condition := all("params.metadata.name == variables.account", absent("imagePullSecrets"), others)
