@@ -59,11 +59,15 @@ func (c Config) Validate() error {
 			problems = append(problems, fmt.Errorf(format, args...))
 		}
 	}
-	report(c.MaxAge.Duration < time.Millisecond, "maxAge is %s: give a duration above zero, such as 1h", c.MaxAge.Duration)
+	report(c.MaxAge.Duration < time.Millisecond, "maxAge is %s: give a duration above zero, such as 1h",
+		c.MaxAge.Duration)
 	report(c.MaxSkew.Duration < 0, "maxSkew is %s: give a duration of zero or more, such as 5m", c.MaxSkew.Duration)
-	report(c.MinSecretLength < 1, "minSecretLength is %d: give 1 or more, since anybody can sign with an empty secret", c.MinSecretLength)
-	report(!labelSelector(c.SecretLabel), "secretLabel is %q: give a label as key or key=value, such as tekgate.dev/webhook-secret", c.SecretLabel)
-	report(c.MaxBodyBytes < 1, "maxBodyBytes is %d: give a number of bytes above zero, such as %d", c.MaxBodyBytes, Default().MaxBodyBytes)
+	report(c.MinSecretLength < 1, "minSecretLength is %d: give 1 or more, since anybody can sign with an empty secret",
+		c.MinSecretLength)
+	report(!labelSelector(c.SecretLabel),
+		"secretLabel is %q: give a label as key or key=value, such as tekgate.dev/webhook-secret", c.SecretLabel)
+	report(c.MaxBodyBytes < 1, "maxBodyBytes is %d: give a number of bytes above zero, such as %d", c.MaxBodyBytes,
+		Default().MaxBodyBytes)
 	return errors.Join(append(problems, c.validate()...)...)
 }
 

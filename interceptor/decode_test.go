@@ -23,14 +23,22 @@ type loose struct {
 
 // requests are envelopes where readers of JSON could differ.
 var requests = []string{
-	`{}`, `null`, ` null `, `nul`, ``, `[]`, `{"body":"a"}`, `{"body":null,"header":null,"context":null,"interceptor_params":null,"extensions":null}`,
-	`{"body":"\u00e9\ud83d\ude00\ud800x\n\"\\\/"}`, "{\"body\":\"\xff\xfe\xe4\xb8\"}", "{\"body\":\"\u2028<>&\"}", `{"body":"a","other":{"body":"b"}}`,
-	`{"b\u006fdy":"escaped"}`, `{"body":1}`, `{"body":{}}`, `{"body":["a"]}`, `{"body":"a"} x`, `{"body":"a"}{}`, `{"body":"a",}`,
-	`{"header":{"X":["a","b"],"y":[],"Z":null,"n":[null,"c"]}}`, `{"header":{"X":"a"}}`, `{"header":{"X":[1]}}`, `{"header":[]}`, `{"header":{"X":["a"],"X":["b"]}}`,
+	`{}`, `null`, ` null `, `nul`, ``, `[]`, `{"body":"a"}`,
+	`{"body":null,"header":null,"context":null,"interceptor_params":null,"extensions":null}`,
+	`{"body":"\u00e9\ud83d\ude00\ud800x\n\"\\\/"}`, "{\"body\":\"\xff\xfe\xe4\xb8\"}", "{\"body\":\"\u2028<>&\"}",
+	`{"body":"a","other":{"body":"b"}}`,
+	`{"b\u006fdy":"escaped"}`, `{"body":1}`, `{"body":{}}`, `{"body":["a"]}`, `{"body":"a"} x`, `{"body":"a"}{}`,
+	`{"body":"a",}`,
+	`{"header":{"X":["a","b"],"y":[],"Z":null,"n":[null,"c"]}}`, `{"header":{"X":"a"}}`, `{"header":{"X":[1]}}`,
+	`{"header":[]}`, `{"header":{"X":["a"],"X":["b"]}}`,
 	"{\"header\":{\"X\\u00e9\":[\"\\ud800\",\"\xff\"]}}", `{"header":{"":[""]}}`,
-	`{"context":{"event_url":"/x","event_id":"e","trigger_id":"t"}}`, `{"context":{"event_id":null,"trigger_id":"t","more":[]}}`, `{"context":{"event_id":1}}`, `{"context":[]}`, `{"context":"x"}`,
-	`{"interceptor_params":{"a":1,"a":2}}`, `{"interceptor_params":[1]}`, `{"interceptor_params": "x" }`, `{"extensions":{"a":{"b":[1,2,3]}}}`, `{"extensions":7}`, `{"extensions":{"a":01}}`,
-	`{"body":"a","body":"b"}`, `{"Body":"a"}`, `{"BODY":"a","body":"b"}`, `{"interceptor_paramſ":{}}`, `{"context":{"Trigger_ID":"t"}}`, `{"context":{"trigger_id":"t","trigger_id":"u"}}`,
+	`{"context":{"event_url":"/x","event_id":"e","trigger_id":"t"}}`,
+	`{"context":{"event_id":null,"trigger_id":"t","more":[]}}`, `{"context":{"event_id":1}}`, `{"context":[]}`,
+	`{"context":"x"}`,
+	`{"interceptor_params":{"a":1,"a":2}}`, `{"interceptor_params":[1]}`, `{"interceptor_params": "x" }`,
+	`{"extensions":{"a":{"b":[1,2,3]}}}`, `{"extensions":7}`, `{"extensions":{"a":01}}`,
+	`{"body":"a","body":"b"}`, `{"Body":"a"}`, `{"BODY":"a","body":"b"}`, `{"interceptor_paramſ":{}}`,
+	`{"context":{"Trigger_ID":"t"}}`, `{"context":{"trigger_id":"t","trigger_id":"u"}}`,
 	`{"header":{"a":["` + strings.Repeat("x", 100) + `"]},"body":"` + strings.Repeat(`\"é<`, 50) + `"}`,
 }
 
@@ -59,7 +67,8 @@ func checkDecode(t *testing.T, raw []byte) {
 		t.Fatalf("%.200q: context %v", raw, got.context)
 	}
 	if want.Context != nil {
-		ours := v1beta1.TriggerContext{EventURL: string(got.eventURL), EventID: string(got.eventID), TriggerID: string(got.triggerID)}
+		ours := v1beta1.TriggerContext{EventURL: string(got.eventURL), EventID: string(got.eventID),
+			TriggerID: string(got.triggerID)}
 		if ours != *want.Context {
 			t.Fatalf("%.200q: context %+v, want %+v", raw, ours, *want.Context)
 		}
@@ -80,7 +89,8 @@ func compareHeaders(t *testing.T, got headers, want map[string][]string) {
 	total := 0
 	for name, values := range want {
 		total += len(values)
-		if len(values) > 0 && len(got) <= maxHeaderFields && !reflect.DeepEqual(ours[name], values) && !repeated(ours[name], values) {
+		if len(values) > 0 && len(got) <= maxHeaderFields && !reflect.DeepEqual(ours[name], values) &&
+			!repeated(ours[name], values) {
 			t.Fatalf("header %q: got %q, want %q", name, ours[name], values)
 		}
 	}
@@ -133,7 +143,8 @@ func TestDecodeAgainstEncodingJSON(t *testing.T) {
 // TestAmbiguousRequests are refused, whatever encoding/json makes of them.
 func TestAmbiguousRequests(t *testing.T) {
 	for _, raw := range []string{
-		`{"body":"a","body":"b"}`, `{"Body":"a"}`, `{"body":"a","BODY":"b"}`, `{"interceptor_paramſ":{}}`, `{"context":{"Trigger_ID":"t"}}`, `{"context":{},"context":{}}`, `{"header":{},"header":{}}`,
+		`{"body":"a","body":"b"}`, `{"Body":"a"}`, `{"body":"a","BODY":"b"}`, `{"interceptor_paramſ":{}}`,
+		`{"context":{"Trigger_ID":"t"}}`, `{"context":{},"context":{}}`, `{"header":{},"header":{}}`,
 	} {
 		b := &buffers{raw: []byte(raw)}
 		if e, err := b.decode(); err == nil {
@@ -147,7 +158,8 @@ func TestBuffersAreUsedAgain(t *testing.T) {
 	b := &buffers{}
 	for _, size := range []int{10, 10000, 100, 0, 50000, 7} {
 		body := strings.Repeat("é\"", size/3)
-		raw, err := json.Marshal(v1beta1.InterceptorRequest{Body: body, Header: map[string][]string{"A": {fmt.Sprint(size)}}, Context: &v1beta1.TriggerContext{EventID: "x"}})
+		raw, err := json.Marshal(v1beta1.InterceptorRequest{Body: body,
+			Header: map[string][]string{"A": {fmt.Sprint(size)}}, Context: &v1beta1.TriggerContext{EventID: "x"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,9 +187,12 @@ func FuzzDecode(f *testing.F) {
 
 // payloads are where forges and liars differ.
 var payloads = []string{
-	`{}`, `[]`, `null`, `x`, ``, `{"ref":"refs/heads/a"}`, `{"ref":null,"ref_type":"branch"}`, `{"repository":{"full_name":"a/b","clone_url":"https://h/a"},"sender":{"login":"l"}}`,
-	`{"commits":[{"added":["a"],"removed":[],"modified":[null,1,"b"]},null,7,[]],"before":"0","after":"1"}`, `{"commits":{}}`, `{"ref":{"a":[]},"deleted":true,"number":1e3}`,
-	`{"ref":"a","ref":"b"}`, `{"repository":{"full_name":1},"repository":2}`, "{\"ref\":\"\xff\\ud800\"}", `{"ref":"\u0061"}`, `{"ref":""}`, `{"ref":"a"`, `{"commits":[{"added":"x"}]}`,
+	`{}`, `[]`, `null`, `x`, ``, `{"ref":"refs/heads/a"}`, `{"ref":null,"ref_type":"branch"}`,
+	`{"repository":{"full_name":"a/b","clone_url":"https://h/a"},"sender":{"login":"l"}}`,
+	`{"commits":[{"added":["a"],"removed":[],"modified":[null,1,"b"]},null,7,[]],"before":"0","after":"1"}`,
+	`{"commits":{}}`, `{"ref":{"a":[]},"deleted":true,"number":1e3}`,
+	`{"ref":"a","ref":"b"}`, `{"repository":{"full_name":1},"repository":2}`, "{\"ref\":\"\xff\\ud800\"}",
+	`{"ref":"\u0061"}`, `{"ref":""}`, `{"ref":"a"`, `{"commits":[{"added":"x"}]}`,
 }
 
 // checkPayload compares what is read of a payload with what encoding/json finds at
@@ -244,7 +259,8 @@ func lookUp(tree any, path string) (string, bool) {
 var plainRows = []path{
 	{"ref", fRef}, {"ref_type", fRefType}, {"before", fBefore}, {"after", fAfter}, {"deleted", fDeleted},
 	{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles}, {"commits[].modified", fFiles},
-	{"repository.full_name", fRepository}, {"project.full_name", fRepository}, {"repository.clone_url", fCloneURL}, {"sender.login", fSender}, {"number", fNumber},
+	{"repository.full_name", fRepository}, {"project.full_name", fRepository}, {"repository.clone_url", fCloneURL},
+	{"sender.login", fSender}, {"number", fNumber},
 }
 
 func TestPayloadAgainstEncodingJSON(t *testing.T) {
@@ -271,8 +287,10 @@ func FuzzGit(f *testing.F) {
 	for _, raw := range payloads {
 		f.Add([]byte(raw), "push")
 	}
-	f.Add([]byte(`{"push":{"changes":[{"new":{"name":"a","type":"branch"}},{"old":{"name":"b"},"closed":true}]}}`), "repo:push")
-	f.Add([]byte(`{"object_attributes":{"iid":1,"action":"open","source_branch":"a;b"},"action_desc":"x","per_iid":"!7"}`), "note")
+	f.Add([]byte(`{"push":{"changes":[{"new":{"name":"a","type":"branch"}},{"old":{"name":"b"},"closed":true}]}}`),
+		"repo:push")
+	f.Add([]byte(`{"object_attributes":{"iid":1,"action":"open","source_branch":"a;b"},"action_desc":"x","per_iid":"!7"}`),
+		"note")
 	f.Fuzz(func(t *testing.T, raw []byte, event string) {
 		for _, from := range Providers {
 			x := &extract{}
@@ -340,7 +358,9 @@ func FuzzRead(f *testing.F) {
 	schemes := []*params{}
 	for _, from := range Providers {
 		for _, mode := range from.Modes {
-			schemes = append(schemes, &params{from: from, mode: mode, scheme: scheme{Header: "Authorization", EventHeader: "X-Event-Key", algorithm: sha256Hash, parts: []part{{kind: partBody}}}})
+			schemes = append(schemes, &params{from: from, mode: from.implemented(mode),
+				scheme: scheme{Header: "Authorization", EventHeader: "X-Event-Key", algorithm: sha256Hash,
+					parts: []part{{kind: partBody}}}})
 		}
 	}
 	f.Fuzz(func(t *testing.T, name, value, other, second string) {
@@ -353,7 +373,8 @@ func FuzzRead(f *testing.F) {
 				}
 				continue
 			}
-			if len(said.digests) == 0 || said.mac == nil || said.event != "" && !isEventName(said.event) || !plainID(said.deliveryID) {
+			if len(said.digests) == 0 || said.mac == nil || said.event != "" && !isEventName(said.event) ||
+				!plainID(said.deliveryID) {
 				t.Fatalf("%s %s claims %+v", p.from.Name, p.mode.Name, said)
 			}
 			for _, digest := range said.digests {

@@ -87,7 +87,8 @@ func receive(w http.ResponseWriter, r *http.Request, limit int64, b *buffers) (e
 		if errors.As(err, &exceeded) {
 			return envelope{}, tooLarge(limit)
 		}
-		return envelope{}, refuse(reasonRequest, codes.InvalidArgument, "the request broke off before its end: send it again")
+		return envelope{}, refuse(reasonRequest, codes.InvalidArgument,
+			"the request broke off before its end: send it again")
 	}
 	e, err := b.decode()
 	if err != nil {
@@ -212,7 +213,8 @@ func (e *envelope) readContext(r *scan.Reader) error {
 
 func tooLarge(limit int64) error {
 	return refuse(reasonTooLarge, codes.InvalidArgument,
-		"the event takes more than %d bytes: send smaller ones, or raise interceptor.maxBodyBytes in Tekgate's configuration", limit)
+		"the event takes more than %d bytes: send smaller ones, or raise interceptor.maxBodyBytes in Tekgate's configuration",
+		limit)
 }
 
 // namespaceOf returns the namespace in a trigger id, which is
@@ -248,7 +250,8 @@ func isLabel(name string) bool {
 
 func badTriggerID(id string) error {
 	return refuse(reasonTriggerID, codes.InvalidArgument,
-		"the trigger id is %s and not namespaces/<namespace>/triggers/<name>: let an EventListener call this server", quote(id))
+		"the trigger id is %s and not namespaces/<namespace>/triggers/<name>: let an EventListener call this server",
+		quote(id))
 }
 
 // printable allows more than names of objects, for Tekton does not check what a

@@ -24,7 +24,7 @@ type Capture struct {
 // Explanation says why a delivery passes or does not.
 type Explanation struct {
 	Continue bool   `json:"continue"`
-	Reason   string `json:"reason"`            // one of Reasons
+	Reason   string `json:"reason"`            // a word such as verified; see verdict.go
 	Message  string `json:"message,omitempty"` // what the interceptor answers; "" for a pass
 	// Hints are what would make it pass, the likeliest first: each is a sentence
 	// that was tried and found true of this delivery. For a pass they are what is
@@ -50,7 +50,8 @@ func Explain(config Config, params json.RawMessage, candidates [][]byte, sent Ca
 		p.SecretRefs = append(p.SecretRefs, SecretKey{name, "value"})
 	}
 	if len(candidates) == 0 && !p.AllowInsecure {
-		return explained(refuse(reasonSecret, codes.FailedPrecondition, "no secret was given: pass the one that the hook has"))
+		return explained(refuse(reasonSecret, codes.FailedPrecondition,
+			"no secret was given: pass the one that the hook has"))
 	}
 	config.SecretLabel = ""
 	h := New(config, Options{Secrets: given, Log: logr.Discard(), Now: func() time.Time { return now }})
@@ -114,7 +115,8 @@ func (s *search) hints(rec *Record, reason string) []string {
 	switch reason {
 	case reasonVerified, reasonPing, reasonFiltered, reasonDeleted:
 		if rec.Newline {
-			hints = append(hints, "the Secret's value ends with a newline, which is not part of what the forge signs with: it is taken off, but make the Secret without")
+			hints = append(hints,
+				"the Secret's value ends with a newline, which is not part of what the forge signs with: it is taken off, but make the Secret without")
 		}
 	case reasonStale, reasonFuture:
 		hints = append(hints, clock(rec.Skew))
@@ -145,11 +147,17 @@ func clock(skew time.Duration) string {
 	hours := skew.Round(time.Hour)
 	switch {
 	case skew > 14*time.Hour:
-		return fmt.Sprintf("the signed time is %s %s this clock: no time zone explains that, so the delivery is an old one, or a clock was never set; send it again", round(skew), direction)
+		return fmt.Sprintf(
+			"the signed time is %s %s this clock: no time zone explains that, so the delivery is an old one, or a clock was never set; send it again",
+			round(skew), direction)
 	case hours > 0 && (skew-hours).Abs() < 5*time.Minute:
-		return fmt.Sprintf("the signed time is %d h %s this clock, nearly to the minute: the clock is %d h off, as one that was set to local time for UTC is; or the delivery waited", int(hours.Hours()), direction, int(hours.Hours()))
+		return fmt.Sprintf(
+			"the signed time is %d h %s this clock, nearly to the minute: the clock is %d h off, as one that was set to local time for UTC is; or the delivery waited",
+			int(hours.Hours()), direction, int(hours.Hours()))
 	}
-	return fmt.Sprintf("the signed time is %s %s this clock: the clock is off, or the delivery waited; compare `date -u` on the node with another one", round(skew), direction)
+	return fmt.Sprintf(
+		"the signed time is %s %s this clock: the clock is off, or the delivery waited; compare `date -u` on the node with another one",
+		round(skew), direction)
 }
 
 func round(d time.Duration) time.Duration {
@@ -172,7 +180,8 @@ func (s *search) nearly() []string {
 		for _, key := range s.keys() {
 			for _, body := range s.bodies(said.bodySigned) {
 				mac, err := said.mac(key.bytes, body.bytes)
-				if err != nil || !slices.ContainsFunc(said.digests, func(d []byte) bool { return string(d) == string(mac) }) {
+				if err != nil || !slices.ContainsFunc(said.digests,
+					func(d []byte) bool { return string(d) == string(mac) }) {
 					continue
 				}
 				if !own {
@@ -194,7 +203,7 @@ func (s *search) senders() []*params {
 	for _, from := range Providers {
 		for _, mode := range from.Modes {
 			if from.Name != "generic" && (from.Name != s.p.from.Name || mode.Name != s.p.mode.Name) {
-				all = append(all, &params{from: from, mode: mode})
+				all = append(all, &params{from: from, mode: from.implemented(mode)})
 			}
 		}
 	}
@@ -203,13 +212,16 @@ func (s *search) senders() []*params {
 
 func (s *search) otherSender(from *params) string {
 	if from.from.Name == s.p.from.Name {
-		return fmt.Sprintf("the delivery is right for mode %s, and param mode is %s: set it to %[1]s, or change the hook", from.mode.Name, s.p.mode.Name)
+		return fmt.Sprintf(
+			"the delivery is right for mode %s, and param mode is %s: set it to %[1]s, or change the hook",
+			from.mode.Name, s.p.mode.Name)
 	}
 	mode := ""
 	if len(from.from.Modes) > 1 {
 		mode = " and mode to " + from.mode.Name
 	}
-	return fmt.Sprintf("the delivery is right for provider %s, and param provider is %s: set it to %[1]s%[3]s", from.from.Name, s.p.from.Name, mode)
+	return fmt.Sprintf("the delivery is right for provider %s, and param provider is %s: set it to %[1]s%[3]s",
+		from.from.Name, s.p.from.Name, mode)
 }
 
 func notEmpty(hints ...string) []string {
@@ -225,7 +237,8 @@ func (s *search) othersHeaders() []string {
 	}
 	for _, from := range s.senders()[1:] {
 		if _, err := from.read(s.sent); err == nil {
-			return []string{fmt.Sprintf("the delivery has the headers of provider %s in mode %s, and not those of %s in mode %s; none of the secrets given fits it, though",
+			return []string{fmt.Sprintf(
+				"the delivery has the headers of provider %s in mode %s, and not those of %s in mode %s; none of the secrets given fits it, though",
 				from.from.Name, from.mode.Name, s.p.from.Name, s.p.mode.Name)}
 		}
 	}
@@ -264,13 +277,18 @@ func (s *search) keys() []variant {
 		text := string(trimmed)
 		bare := strings.TrimSpace(text)
 		all = append(all,
-			variant{[]byte(bare), "the Secret's value has blanks or newlines around it, which the hook's secret does not have: make it with printf, or with kubectl create secret --from-literal"},
+			variant{[]byte(bare),
+				"the Secret's value has blanks or newlines around it, which the hook's secret does not have: make it with printf, or with kubectl create secret --from-literal"},
 			variant{[]byte(text + "\n"), "the hook's secret has a newline at its end: type it again at the forge"},
-			variant{[]byte(strings.Trim(bare, `"'`)), "the Secret's value has quotes around it, which the hook's secret does not have: take them away"},
-			variant{decoded(bare), "the Secret's value is the base64 of the hook's secret: it was encoded twice; put the text itself under stringData"},
-			variant{[]byte(base64Std.EncodeToString(trimmed)), "the hook's secret is the base64 of the Secret's value, as kubectl get secret -o yaml shows it: decode it before typing it at the forge"},
+			variant{[]byte(strings.Trim(bare, `"'`)),
+				"the Secret's value has quotes around it, which the hook's secret does not have: take them away"},
+			variant{decoded(bare),
+				"the Secret's value is the base64 of the hook's secret: it was encoded twice; put the text itself under stringData"},
+			variant{[]byte(base64Std.EncodeToString(trimmed)),
+				"the hook's secret is the base64 of the Secret's value, as kubectl get secret -o yaml shows it: decode it before typing it at the forge"},
 			variant{decodedHex(bare), "the hook's key is the bytes that the Secret's value is the hexadecimal of"},
-			variant{[]byte(strings.TrimPrefix(bare, "whsec_")), "the hook's secret lacks the whsec_ that the Secret's value begins with"},
+			variant{[]byte(strings.TrimPrefix(bare, "whsec_")),
+				"the hook's secret lacks the whsec_ that the Secret's value begins with"},
 			variant{unescaped(bare), "the Secret's value is URL-encoded, and the hook's secret is not"},
 		)
 	}

@@ -43,20 +43,28 @@ func rewritten(body []byte) []variant {
 	const pass = ": whatever stands between the forge and the EventListener must pass the body on byte for byte"
 	replaced := func(from, to string) []byte { return bytes.ReplaceAll(body, []byte(from), []byte(to)) }
 	all := []variant{
-		{append(bytes.Clone(body), '\n'), "the signature fits the body with a newline at its end, which was lost on the way" + pass},
-		{bytes.TrimRight(body, "\r\n"), "the signature fits the body without the newline at its end, which was added on the way" + pass},
+		{append(bytes.Clone(body), '\n'),
+			"the signature fits the body with a newline at its end, which was lost on the way" + pass},
+		{bytes.TrimRight(body, "\r\n"),
+			"the signature fits the body without the newline at its end, which was added on the way" + pass},
 		{replaced("\r\n", "\n"), "the signature fits the body with LF line ends, which became CRLF on the way" + pass},
 		{replaced("\n", "\r\n"), "the signature fits the body with CRLF line ends, which became LF on the way" + pass},
-		{bytes.TrimPrefix(body, []byte("\ufeff")), "the signature fits the body without the byte order mark at its beginning, which was added on the way" + pass},
-		{[]byte("payload=" + url.QueryEscape(string(body))), "the signature is over a form with this payload: set the hook's content type to application/json"},
+		{bytes.TrimPrefix(body, []byte("\ufeff")),
+			"the signature fits the body without the byte order mark at its beginning, which was added on the way" +
+				pass},
+		{[]byte("payload=" + url.QueryEscape(string(body))),
+			"the signature is over a form with this payload: set the hook's content type to application/json"},
 	}
 	if form, found := bytes.CutPrefix(body, []byte("payload=")); found {
 		if payload, err := url.QueryUnescape(string(form)); err == nil {
-			all = append(all, variant{[]byte(payload), "the signature is over the JSON inside the form: set the hook's content type to application/json"})
+			all = append(all, variant{[]byte(payload),
+				"the signature is over the JSON inside the form: set the hook's content type to application/json"})
 		}
 	}
 	for _, again := range reencoded(body) {
-		all = append(all, variant{again, "the signature fits the same JSON in another spelling, so the body was parsed and written again on the way" + pass})
+		all = append(all, variant{again,
+			"the signature fits the same JSON in another spelling, so the body was parsed and written again on the way" +
+				pass})
 	}
 	return all
 }
@@ -80,7 +88,8 @@ func reencoded(body []byte) [][]byte {
 		json.HTMLEscape(&html, form)
 		slashed := bytes.ReplaceAll(form, []byte("/"), []byte(`\/`))
 		bare := func(f []byte) []byte { return bytes.ReplaceAll(f, []byte(`\/`), []byte("/")) }
-		forms = append(forms, html.Bytes(), unhtml(form), ascii(form), slashed, ascii(slashed), bare(form), unicoded(form), bare(unicoded(form)))
+		forms = append(forms, html.Bytes(), unhtml(form), ascii(form), slashed, ascii(slashed), bare(form),
+			unicoded(form), bare(unicoded(form)))
 	}
 	for _, form := range slices.Clone(forms) {
 		forms = append(forms, append(bytes.Clone(form), '\n'))
@@ -110,7 +119,8 @@ func spaced(compact []byte) []byte {
 }
 
 func unhtml(form []byte) []byte {
-	return []byte(strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&", `\u2028`, "\u2028", `\u2029`, "\u2029").Replace(string(form)))
+	return []byte(strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&", `\u2028`, "\u2028", `\u2029`,
+		"\u2029").Replace(string(form)))
 }
 
 // ascii escapes what is not ASCII, as Python and PHP do.
@@ -179,8 +189,10 @@ func (s *search) forged() []string {
 				if !ok {
 					continue
 				}
-				hints = append(hints, notEmpty(fmt.Sprintf("header %s holds %s of HMAC-%s over %s, with the secret given: compare that with what the provider's mode documents",
-					found.header, found.form, strings.ToUpper(a.name), m.hint), key.hint)...)
+				hints = append(hints,
+					notEmpty(fmt.Sprintf(
+						"header %s holds %s of HMAC-%s over %s, with the secret given: compare that with what the provider's mode documents",
+						found.header, found.form, strings.ToUpper(a.name), m.hint), key.hint)...)
 			}
 		}
 	}
@@ -195,7 +207,10 @@ func (s *search) sentInClear() []string {
 	for _, f := range s.sent.headers {
 		for _, key := range s.keys() {
 			if string(f.value) == string(key.bytes) && len(f.value) > 0 {
-				return notEmpty(fmt.Sprintf("header %s holds the secret itself: the hook sends a password or token and no signature; set param mode accordingly, or set a signature key at the forge", f.name), key.hint)
+				return notEmpty(fmt.Sprintf(
+					"header %s holds the secret itself: the hook sends a password or token and no signature; set param mode accordingly, or set a signature key at the forge",
+					f.name),
+					key.hint)
 			}
 		}
 	}

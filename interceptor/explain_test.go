@@ -63,65 +63,104 @@ func explainCases(t testing.TB) []explainCase {
 	hour := int64(time.Hour / time.Millisecond)
 	return []explainCase{
 		{"right", forGitHub, secret, caught(t, forGitHub, secret, compact), 0, "verified", ""},
-		{"right with a newline", forGitHub, secret + "\n", caught(t, forGitHub, secret, compact), 0, "verified", "ends with a newline"},
-		{"two newlines", forGitHub, secret + "\n\n", caught(t, forGitHub, secret, compact), 0, "signature-mismatch", "has blanks or newlines around it"},
-		{"newline at the forge", forGitHub, secret, caught(t, forGitHub, secret+"\n", compact), 0, "signature-mismatch", "the hook's secret has a newline at its end"},
-		{"quotes", forGitHub, `"` + secret + `"`, caught(t, forGitHub, secret, compact), 0, "signature-mismatch", "quotes around it"},
-		{"encoded twice", forGitHub, base64.StdEncoding.EncodeToString([]byte(secret)), caught(t, forGitHub, secret, compact), 0, "signature-mismatch", "encoded twice"},
-		{"copied from data", forGitHub, secret, caught(t, forGitHub, base64.StdEncoding.EncodeToString([]byte(secret)), compact), 0, "signature-mismatch", "kubectl get secret -o yaml"},
-		{"another secret", forGitHub, "another one entirely", caught(t, forGitHub, secret, compact), 0, "signature-mismatch", "another secret"},
-		{"body indented on the way", forGitHub, secret, with(caught(t, forGitHub, secret, compact), func(c *interceptor.Capture) { c.Body = indented }), 0, "signature-mismatch", "parsed and written again"},
-		{"body compacted on the way", forGitHub, secret, with(caught(t, forGitHub, secret, indented), func(c *interceptor.Capture) { c.Body = compact }), 0, "signature-mismatch", "parsed and written again"},
-		{"body as Python writes it", forGitHub, secret, with(caught(t, forGitHub, secret, compact), func(c *interceptor.Capture) {
-			c.Body = `{"a": "<\u00e9>", "b": [1, 2, {"c": "x/y"}]}`
-		}), 0, "signature-mismatch", "parsed and written again"},
-		{"body as Go writes it", forGitHub, secret, with(caught(t, forGitHub, secret, compact), func(c *interceptor.Capture) {
-			c.Body = `{"a":"\u003cé\u003e","b":[1,2,{"c":"x/y"}]}`
-		}), 0, "signature-mismatch", "parsed and written again"},
-		{"body as PHP writes it", forGitHub, secret, with(caught(t, forGitHub, secret, compact), func(c *interceptor.Capture) {
-			c.Body = `{"a":"<\u00e9>","b":[1,2,{"c":"x\/y"}]}`
-		}), 0, "signature-mismatch", "parsed and written again"},
-		{"body lost its newline", forGitHub, secret, with(caught(t, forGitHub, secret, compact+"\n"), func(c *interceptor.Capture) { c.Body = compact }), 0, "signature-mismatch", "which was lost on the way"},
-		{"body got a newline", forGitHub, secret, with(caught(t, forGitHub, secret, compact), func(c *interceptor.Capture) { c.Body += "\n" }), 0, "signature-mismatch", "which was added on the way"},
-		{"line ends", forGitHub, secret, with(caught(t, forGitHub, secret, "{\r\n}"), func(c *interceptor.Capture) { c.Body = "{\n}" }), 0, "signature-mismatch", "CRLF line ends, which became LF"},
-		{"byte order mark", forGitHub, secret, with(caught(t, forGitHub, secret, compact), func(c *interceptor.Capture) { c.Body = "\ufeff" + compact }), 0, "signature-mismatch", "byte order mark"},
-		{"form at GitHub", forGitHub, secret, with(caught(t, forGitHub, secret, "payload="+url.QueryEscape(compact)), func(c *interceptor.Capture) { c.Body = compact }), 0, "signature-mismatch", "over a form"},
+		{"right with a newline", forGitHub, secret + "\n", caught(t, forGitHub, secret, compact), 0, "verified",
+			"ends with a newline"},
+		{"two newlines", forGitHub, secret + "\n\n", caught(t, forGitHub, secret, compact), 0, "signature-mismatch",
+			"has blanks or newlines around it"},
+		{"newline at the forge", forGitHub, secret, caught(t, forGitHub, secret+"\n", compact), 0, "signature-mismatch",
+			"the hook's secret has a newline at its end"},
+		{"quotes", forGitHub, `"` + secret + `"`, caught(t, forGitHub, secret, compact), 0, "signature-mismatch",
+			"quotes around it"},
+		{"encoded twice", forGitHub, base64.StdEncoding.EncodeToString([]byte(secret)),
+			caught(t, forGitHub, secret, compact), 0, "signature-mismatch", "encoded twice"},
+		{"copied from data", forGitHub, secret, caught(t, forGitHub, base64.StdEncoding.EncodeToString([]byte(secret)),
+			compact), 0, "signature-mismatch", "kubectl get secret -o yaml"},
+		{"another secret", forGitHub, "another one entirely", caught(t, forGitHub, secret, compact), 0,
+			"signature-mismatch", "another secret"},
+		{"body indented on the way", forGitHub, secret, with(caught(t, forGitHub, secret, compact),
+			func(c *interceptor.Capture) { c.Body = indented }), 0, "signature-mismatch", "parsed and written again"},
+		{"body compacted on the way", forGitHub, secret, with(caught(t, forGitHub, secret, indented),
+			func(c *interceptor.Capture) { c.Body = compact }), 0, "signature-mismatch", "parsed and written again"},
+		{"body as Python writes it", forGitHub, secret, with(caught(t, forGitHub, secret, compact),
+			func(c *interceptor.Capture) {
+				c.Body = `{"a": "<\u00e9>", "b": [1, 2, {"c": "x/y"}]}`
+			}), 0, "signature-mismatch", "parsed and written again"},
+		{"body as Go writes it", forGitHub, secret, with(caught(t, forGitHub, secret, compact),
+			func(c *interceptor.Capture) {
+				c.Body = `{"a":"\u003cé\u003e","b":[1,2,{"c":"x/y"}]}`
+			}), 0, "signature-mismatch", "parsed and written again"},
+		{"body as PHP writes it", forGitHub, secret, with(caught(t, forGitHub, secret, compact),
+			func(c *interceptor.Capture) {
+				c.Body = `{"a":"<\u00e9>","b":[1,2,{"c":"x\/y"}]}`
+			}), 0, "signature-mismatch", "parsed and written again"},
+		{"body lost its newline", forGitHub, secret, with(caught(t, forGitHub, secret, compact+"\n"),
+			func(c *interceptor.Capture) { c.Body = compact }), 0, "signature-mismatch", "which was lost on the way"},
+		{"body got a newline", forGitHub, secret, with(caught(t, forGitHub, secret, compact),
+			func(c *interceptor.Capture) { c.Body += "\n" }), 0, "signature-mismatch", "which was added on the way"},
+		{"line ends", forGitHub, secret, with(caught(t, forGitHub, secret, "{\r\n}"),
+			func(c *interceptor.Capture) { c.Body = "{\n}" }), 0, "signature-mismatch",
+			"CRLF line ends, which became LF"},
+		{"byte order mark", forGitHub, secret, with(caught(t, forGitHub, secret, compact),
+			func(c *interceptor.Capture) { c.Body = "\ufeff" + compact }), 0, "signature-mismatch", "byte order mark"},
+		{"form at GitHub", forGitHub, secret, with(caught(t, forGitHub, secret, "payload="+url.QueryEscape(compact)),
+			func(c *interceptor.Capture) { c.Body = compact }), 0, "signature-mismatch", "over a form"},
 		{"form at Gitea", forGitea, secret, with(caught(t, forGitea, secret, compact), func(c *interceptor.Capture) {
 			c.Body = "payload=" + url.QueryEscape(compact)
 			c.Header["Content-Type"] = []string{"application/x-www-form-urlencoded"}
 		}), 0, "form-encoded", "over the JSON inside the form"},
-		{"GitHub's header at gitea", forGitea, secret, caught(t, forGitHub, secret, compact), 0, "unsigned", "right for provider github, and param provider is gitea: set it to github and mode to sha256"},
-		{"Gitea's header at gitee", forGitee, secret, caught(t, forGitea, secret, compact), 0, "unsigned", "and param provider is gitee"},
-		{"GitHub's header at gitea, and another secret", forGitea, "another one entirely", caught(t, forGitHub, secret, compact), 0, "unsigned", "has the headers of provider github"},
-		{"Bitbucket at github", forGitHub, secret, caught(t, `{"provider":"bitbucket"}`, secret, compact), 0, "header-malformed", "right for provider bitbucket"},
-		{"sha1 alone", forGitHub, secret, caught(t, `{"provider":"github","mode":"sha1"}`, secret, compact), 0, "header-malformed", "right for mode sha1, and param mode is sha256"},
-		{"password in mode sign", forGitee, secret, caught(t, forPassword, secret, compact), 0, "header-malformed", "right for mode password, and param mode is sign"},
-		{"signature in mode password", forPassword, secret, caught(t, forGitee, secret, compact), 0, "signature-mismatch", "right for mode sign, and param mode is password"},
-		{"double base64", forGitee, secret, with(caught(t, forGitee, secret, compact), set("X-Gitee-Token", func(v string) string {
-			return base64.StdEncoding.EncodeToString([]byte(v))
-		})), 0, "header-malformed", "holds a double base64 of HMAC-SHA256 over the time, a newline and the secret"},
-		{"hexadecimal", forGitee, secret, with(caught(t, forGitee, secret, compact), set("X-Gitee-Token", func(v string) string {
-			b, _ := base64.StdEncoding.DecodeString(v)
-			return fmt.Sprintf("%x", b)
-		})), 0, "header-malformed", "holds the hexadecimal of HMAC-SHA256"},
-		{"URL-encoded", forGitee, secret, with(caught(t, forGitee, secret, compact), set("X-Gitee-Token", url.QueryEscape)), 0, "header-malformed", "the URL-encoded form of the base64"},
+		{"GitHub's header at gitea", forGitea, secret, caught(t, forGitHub, secret, compact), 0, "unsigned",
+			"right for provider github, and param provider is gitea: set it to github and mode to sha256"},
+		{"Gitea's header at gitee", forGitee, secret, caught(t, forGitea, secret, compact), 0, "unsigned",
+			"and param provider is gitee"},
+		{"GitHub's header at gitea, and another secret", forGitea, "another one entirely",
+			caught(t, forGitHub, secret, compact), 0, "unsigned", "has the headers of provider github"},
+		{"Bitbucket at github", forGitHub, secret, caught(t, `{"provider":"bitbucket"}`, secret, compact), 0,
+			"header-malformed", "right for provider bitbucket"},
+		{"sha1 alone", forGitHub, secret, caught(t, `{"provider":"github","mode":"sha1"}`, secret, compact), 0,
+			"header-malformed", "right for mode sha1, and param mode is sha256"},
+		{"password in mode sign", forGitee, secret, caught(t, forPassword, secret, compact), 0, "header-malformed",
+			"right for mode password, and param mode is sign"},
+		{"signature in mode password", forPassword, secret, caught(t, forGitee, secret, compact), 0,
+			"signature-mismatch", "right for mode sign, and param mode is password"},
+		{"double base64", forGitee, secret, with(caught(t, forGitee, secret, compact),
+			set("X-Gitee-Token", func(v string) string {
+				return base64.StdEncoding.EncodeToString([]byte(v))
+			})), 0, "header-malformed", "holds a double base64 of HMAC-SHA256 over the time, a newline and the secret"},
+		{"hexadecimal", forGitee, secret, with(caught(t, forGitee, secret, compact),
+			set("X-Gitee-Token", func(v string) string {
+				b, _ := base64.StdEncoding.DecodeString(v)
+				return fmt.Sprintf("%x", b)
+			})), 0, "header-malformed", "holds the hexadecimal of HMAC-SHA256"},
+		{"URL-encoded", forGitee, secret, with(caught(t, forGitee, secret, compact),
+			set("X-Gitee-Token", url.QueryEscape)), 0, "header-malformed", "the URL-encoded form of the base64"},
 		{"over the body", forGitee, secret, with(caught(t, forGitee, secret, compact), func(c *interceptor.Capture) {
-			signature := caught(t, `{"provider":"generic","mode":"hmac","header":"X-S","encoding":"base64"}`, secret, compact).Header["X-S"]
+			signature := caught(t, `{"provider":"generic","mode":"hmac","header":"X-S","encoding":"base64"}`, secret,
+				compact).Header["X-S"]
 			c.Header["X-Gitee-Token"] = signature
 		}), 0, "signature-mismatch", "the base64 of HMAC-SHA256 over the body"},
-		{"two hours late", forGitee, secret, caught(t, forGitee, secret, compact), 2 * hour, "signed-too-long-ago", "is 2 h behind this clock, nearly to the minute: the clock is 2 h off"},
-		{"eight hours early", forGitee, secret, caught(t, forGitee, secret, compact), -8 * hour, "signed-in-the-future", "the clock is 8 h off"},
-		{"a day late", forGitee, secret, caught(t, forGitee, secret, compact), 24 * hour, "signed-too-long-ago", "an old one"},
-		{"half an hour early", forGitee, secret, caught(t, forGitee, secret, compact), -hour / 2, "signed-in-the-future", "30m0s ahead of this clock"},
-		{"signing token late", forSigning, standardKey, caught(t, forSigning, standardKey, compact), 2 * hour, "signed-too-long-ago", "2 h off"},
-		{"signing token without its prefix", forSigning, strings.TrimPrefix(standardKey, "whsec_"), caught(t, forSigning, standardKey, compact), 0, "verified", ""},
-		{"no signing token", forSigning, "not base64!", caught(t, forSigning, standardKey, compact), 0, "secret-unusable", ""},
-		{"filtered", `{"provider":"github","branches":["main"]}`, secret, caught(t, forGitHub, secret, `{"ref":"refs/heads/other"}`), 0, "filtered", ""},
+		{"two hours late", forGitee, secret, caught(t, forGitee, secret, compact), 2 * hour, "signed-too-long-ago",
+			"is 2 h behind this clock, nearly to the minute: the clock is 2 h off"},
+		{"eight hours early", forGitee, secret, caught(t, forGitee, secret, compact), -8 * hour, "signed-in-the-future",
+			"the clock is 8 h off"},
+		{"a day late", forGitee, secret, caught(t, forGitee, secret, compact), 24 * hour, "signed-too-long-ago",
+			"an old one"},
+		{"half an hour early", forGitee, secret, caught(t, forGitee, secret, compact), -hour / 2,
+			"signed-in-the-future", "30m0s ahead of this clock"},
+		{"signing token late", forSigning, standardKey, caught(t, forSigning, standardKey, compact), 2 * hour,
+			"signed-too-long-ago", "2 h off"},
+		{"signing token without its prefix", forSigning, strings.TrimPrefix(standardKey, "whsec_"),
+			caught(t, forSigning, standardKey, compact), 0, "verified", ""},
+		{"no signing token", forSigning, "not base64!", caught(t, forSigning, standardKey, compact), 0,
+			"secret-unusable", ""},
+		{"filtered", `{"provider":"github","branches":["main"]}`, secret, caught(t, forGitHub, secret,
+			`{"ref":"refs/heads/other"}`), 0, "filtered", ""},
 		{"bad params", `{"provider":"githup"}`, secret, caught(t, forGitHub, secret, compact), 0, "params-invalid", ""},
 		{"no params", `null`, secret, caught(t, forGitHub, secret, compact), 0, "params-invalid", ""},
-		{"query", `{"provider":"generic","mode":"token","query":"token"}`, secret, caught(t, `{"provider":"generic","mode":"token","query":"token"}`, secret, compact), 0, "verified", ""},
+		{"query", `{"provider":"generic","mode":"token","query":"token"}`, secret,
+			caught(t, `{"provider":"generic","mode":"token","query":"token"}`, secret, compact), 0, "verified", ""},
 		{"empty body", forGitHub, secret, caught(t, forGitHub, secret, ""), 0, "verified", ""},
-		{"body lost", forGitHub, secret, with(caught(t, forGitHub, secret, compact), func(c *interceptor.Capture) { c.Body = "" }), 0, "signature-mismatch", "another secret"},
+		{"body lost", forGitHub, secret, with(caught(t, forGitHub, secret, compact),
+			func(c *interceptor.Capture) { c.Body = "" }), 0, "signature-mismatch", "another secret"},
 	}
 }
 
@@ -129,8 +168,10 @@ func explainCases(t testing.TB) []explainCase {
 func TestExplain(t *testing.T) {
 	for _, tt := range explainCases(t) {
 		t.Run(tt.name, func(t *testing.T) {
-			got := interceptor.Explain(interceptor.Default(), json.RawMessage(tt.params), [][]byte{[]byte(tt.key)}, tt.sent, time.UnixMilli(signedAt+tt.late))
-			if got.Reason != tt.reason || got.Continue != (tt.reason == "verified") || !got.Continue && got.Message == "" {
+			got := interceptor.Explain(interceptor.Default(), json.RawMessage(tt.params), [][]byte{[]byte(tt.key)},
+				tt.sent, time.UnixMilli(signedAt+tt.late))
+			if got.Reason != tt.reason || got.Continue != (tt.reason == "verified") || !got.Continue &&
+				got.Message == "" {
 				t.Fatalf("got %+v, want reason %s", got, tt.reason)
 			}
 			first := ""
@@ -141,7 +182,8 @@ func TestExplain(t *testing.T) {
 				t.Errorf("got hints %q, want %q", got.Hints, tt.hint)
 			}
 			for _, hint := range append(got.Hints, got.Message) {
-				if strings.Contains(hint, secret) || strings.Contains(hint, standardKey) || strings.Contains(hint, "another one entirely") {
+				if strings.Contains(hint, secret) || strings.Contains(hint, standardKey) ||
+					strings.Contains(hint, "another one entirely") {
 					t.Errorf("%q holds the secret", hint)
 				}
 			}
@@ -154,14 +196,17 @@ func TestExplain(t *testing.T) {
 func TestExplainTriesAllSecrets(t *testing.T) {
 	sent := caught(t, forGitHub, secret, "{}")
 	at := time.UnixMilli(signedAt)
-	if got := interceptor.Explain(interceptor.Default(), json.RawMessage(forGitHub), [][]byte{[]byte("wrong one"), []byte(secret)}, sent, at); !got.Continue {
+	if got := interceptor.Explain(interceptor.Default(), json.RawMessage(forGitHub),
+		[][]byte{[]byte("wrong one"), []byte(secret)}, sent, at); !got.Continue {
 		t.Errorf("the second secret fits: got %+v", got)
 	}
-	if got := interceptor.Explain(interceptor.Default(), json.RawMessage(forGitHub), nil, sent, at); got.Continue || got.Reason != "secret-unusable" {
+	if got := interceptor.Explain(interceptor.Default(), json.RawMessage(forGitHub), nil, sent, at); got.Continue ||
+		got.Reason != "secret-unusable" {
 		t.Errorf("no secret: got %+v", got)
 	}
 	unsigned := interceptor.Capture{Header: map[string][]string{"X-GitHub-Event": {"push"}}, Body: "{}"}
-	if got := interceptor.Explain(interceptor.Default(), json.RawMessage(`{"provider":"github","allowInsecure":true}`), nil, unsigned, at); !got.Continue || got.Reason != "unsigned-allowed" {
+	if got := interceptor.Explain(interceptor.Default(), json.RawMessage(`{"provider":"github","allowInsecure":true}`),
+		nil, unsigned, at); !got.Continue || got.Reason != "unsigned-allowed" {
 		t.Errorf("unsigned and allowed: got %+v", got)
 	}
 	// So they are for every provider and mode.
@@ -176,26 +221,32 @@ func TestExplainTriesAllSecrets(t *testing.T) {
 				event.Header[name] = []string{value}
 			}
 		}
-		for allow, want := range map[string]string{`"allowInsecure":true`: "unsigned-allowed", `"allowInsecure":false`: "unsigned"} {
+		for allow, want := range map[string]string{`"allowInsecure":true`: "unsigned-allowed",
+			`"allowInsecure":false`: "unsigned"} {
 			params := json.RawMessage(strings.TrimSuffix(string(raw), "}") + "," + allow + "}")
-			if got := interceptor.Explain(interceptor.Default(), params, [][]byte{[]byte("no signing token")}, event, at); got.Reason != want {
+			if got := interceptor.Explain(interceptor.Default(), params, [][]byte{[]byte("no signing token")}, event,
+				at); got.Reason != want {
 				t.Errorf("%s, unsigned, %s: got %+v, want %s", v.name, allow, got, want)
 			}
 		}
 	}
 	// The params of a live Trigger work as they are.
 	live := `{"provider":"github","secretRef":{"secretName":"a","secretKey":"b"},"replay":"enforce"}`
-	if got := interceptor.Explain(interceptor.Default(), json.RawMessage(live), [][]byte{[]byte(secret)}, sent, at); !got.Continue {
+	if got := interceptor.Explain(interceptor.Default(), json.RawMessage(live), [][]byte{[]byte(secret)}, sent,
+		at); !got.Continue {
 		t.Errorf("a Trigger's own params: got %+v", got)
 	}
 }
 
 // TestExplainLargeBodies holds that a search through a megabyte ends.
 func TestExplainLargeBodies(t *testing.T) {
-	push := `{"ref":"refs/heads/master","commits":[` + strings.Repeat(`{"id":"fd489864e7642b48eaad6e3f155c10e46810ec72","message":"café <a@example.com>"},`, 12000) + "{}]}"
+	push := `{"ref":"refs/heads/master","commits":[` +
+		strings.Repeat(`{"id":"fd489864e7642b48eaad6e3f155c10e46810ec72","message":"café <a@example.com>"},`, 12000) +
+		"{}]}"
 	sent := caught(t, forGitHub, "another one entirely", push)
 	start := time.Now()
-	got := interceptor.Explain(interceptor.Default(), json.RawMessage(forGitHub), [][]byte{[]byte(secret)}, sent, time.UnixMilli(signedAt))
+	got := interceptor.Explain(interceptor.Default(), json.RawMessage(forGitHub), [][]byte{[]byte(secret)}, sent,
+		time.UnixMilli(signedAt))
 	if got.Reason != "signature-mismatch" || len(got.Hints) == 0 {
 		t.Errorf("got %+v", got)
 	}
@@ -223,11 +274,13 @@ func FuzzExplain(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, params, key, lines, url, body string) {
 		sent := interceptor.Capture{Header: parseLines(lines), Body: body, URL: url}
-		got := interceptor.Explain(interceptor.Default(), json.RawMessage(params), [][]byte{[]byte(key)}, sent, time.UnixMilli(signedAt))
+		got := interceptor.Explain(interceptor.Default(), json.RawMessage(params), [][]byte{[]byte(key)}, sent,
+			time.UnixMilli(signedAt))
 		if got.Continue == (got.Message != "") || got.Reason == "internal-error" {
 			t.Fatalf("got %+v", got)
 		}
-		if known := params + lines + url + body; len(key) > 8 && !strings.Contains(known, key) && strings.Contains(strings.Join(append(got.Hints, got.Message), "\n"), key) {
+		if known := params + lines + url + body; len(key) > 8 && !strings.Contains(known, key) &&
+			strings.Contains(strings.Join(append(got.Hints, got.Message), "\n"), key) {
 			t.Errorf("%+v tells the secret %q", got, key)
 		}
 		raw, comparable := asEvent(t, params, sent)
@@ -287,6 +340,7 @@ func asEvent(t *testing.T, params string, sent interceptor.Capture) (raw []byte,
 		}
 		encoded[i] = text
 	}
-	return fmt.Appendf(nil, `{"body":%s,"header":%s,"context":%s,"interceptor_params":%s,"secretRef":{"secretName":"hook","secretKey":"token"}}}`,
+	return fmt.Appendf(nil,
+		`{"body":%s,"header":%s,"context":%s,"interceptor_params":%s,"secretRef":{"secretName":"hook","secretKey":"token"}}}`,
 		append(encoded, inner)...), true
 }

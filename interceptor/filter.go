@@ -25,7 +25,8 @@ func (f *filters) checkGlobs() error {
 	for _, list := range []struct {
 		name  string
 		globs globs
-	}{{"eventTypes", f.EventTypes}, {"repositories", f.Repositories}, {"branches", f.Branches}, {"tags", f.Tags}, {"paths", f.Paths}} {
+	}{{"eventTypes", f.EventTypes}, {"repositories", f.Repositories}, {"branches", f.Branches}, {"tags", f.Tags},
+		{"paths", f.Paths}} {
 		if problem := list.globs.problem(); problem != "" {
 			return refuse(reasonParams, codes.InvalidArgument, "param %s %s", list.name, problem)
 		}
@@ -52,7 +53,9 @@ func (g globs) problem() string {
 		case bare == "" || len(pattern) > longest:
 			return fmt.Sprintf("holds %s: give a pattern of 1 to %d bytes", quote(pattern), longest)
 		case !doublestar.ValidatePattern(bare) || strings.Count(bare, "{") > braces:
-			return fmt.Sprintf("holds %s, which is no pattern: close its brackets and braces, and write a backslash before one that is meant itself", quote(pattern))
+			return fmt.Sprintf(
+				"holds %s, which is no pattern: close its brackets and braces, and write a backslash before one that is meant itself",
+				quote(pattern))
 		}
 	}
 	if !positive {
@@ -110,9 +113,12 @@ func (f *filters) refuseEvent(event string) error {
 
 func unwanted(what, name, param string) error {
 	if name == "" {
-		return refuse(reasonFiltered, codes.FailedPrecondition, "%s has no name and so none that param %s asks for: remove the param if such events are wanted", what, param)
+		return refuse(reasonFiltered, codes.FailedPrecondition,
+			"%s has no name and so none that param %s asks for: remove the param if such events are wanted", what,
+			param)
 	}
-	return refuse(reasonFiltered, codes.FailedPrecondition, "%s is %s, and param %s names no such: add it there if it is wanted", what, quote(name), param)
+	return refuse(reasonFiltered, codes.FailedPrecondition,
+		"%s is %s, and param %s names no such: add it there if it is wanted", what, quote(name), param)
 }
 
 // refuseGit judges what a verified delivery is about, or returns nil.
@@ -123,7 +129,8 @@ func (f *filters) refuseGit(g *Git, files *fileList) error {
 	}
 	if g.Deleted && !f.namesDeletion(g.Event) {
 		return refuse(reasonDeleted, codes.FailedPrecondition,
-			"%s was deleted, and there is nothing left to build: name %q in param eventTypes to hear of deletions", g.what(), g.Event+":deleted")
+			"%s was deleted, and there is nothing left to build: name %q in param eventTypes to hear of deletions",
+			g.what(), g.Event+":deleted")
 	}
 	if f.Repositories != nil && !f.Repositories.match(g.Repository) {
 		return unwanted("the repository", g.Repository, "repositories")
@@ -132,7 +139,8 @@ func (f *filters) refuseGit(g *Git, files *fileList) error {
 		return err
 	}
 	if f.Paths != nil && files.complete && !files.any(f.Paths) {
-		return refuse(reasonFiltered, codes.FailedPrecondition, "none of the %d changed files matches param paths", len(files.ends))
+		return refuse(reasonFiltered, codes.FailedPrecondition, "none of the %d changed files matches param paths",
+			len(files.ends))
 	}
 	return nil
 }
@@ -141,7 +149,8 @@ func (f *filters) refuseGit(g *Git, files *fileList) error {
 // event as such does not mean it.
 func (f *filters) namesDeletion(event string) bool {
 	for _, pattern := range f.EventTypes {
-		if !strings.HasPrefix(pattern, "!") && !doublestar.MatchUnvalidated(pattern, event) && doublestar.MatchUnvalidated(pattern, event+":deleted") {
+		if !strings.HasPrefix(pattern, "!") && !doublestar.MatchUnvalidated(pattern, event) &&
+			doublestar.MatchUnvalidated(pattern, event+":deleted") {
 			return true
 		}
 	}

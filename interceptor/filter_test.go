@@ -20,7 +20,8 @@ func filtered(t *testing.T, provider, event, payload string, params map[string]a
 }
 
 func pushTo(ref, files string) string {
-	return `{"ref":"` + ref + `","before":"` + sha2 + `","after":"` + sha + `","repository":{"full_name":"example/app"},"commits":[{"added":[` + files + `],"removed":[],"modified":[]}]}`
+	return `{"ref":"` + ref + `","before":"` + sha2 + `","after":"` + sha +
+		`","repository":{"full_name":"example/app"},"commits":[{"added":[` + files + `],"removed":[],"modified":[]}]}`
 }
 
 func TestFilters(t *testing.T) {
@@ -39,37 +40,54 @@ func TestFilters(t *testing.T) {
 		{"another event", "push", main, map[string]any{"eventTypes": list("pull_request")}, `the event is "push"`},
 		{"event as a pattern", "push", main, map[string]any{"eventTypes": list("pu*")}, ""},
 		{"event with its action", "push", main, map[string]any{"eventTypes": list("push:updated")}, ""},
-		{"event with another action", "push", main, map[string]any{"eventTypes": list("push:created")}, `the event is "push:updated"`},
-		{"pull request's action", "pull_request", pullRequest, map[string]any{"eventTypes": list("push", "pull_request:{opened,synchronize}")}, ""},
-		{"exception for an action", "pull_request", pullRequest, map[string]any{"eventTypes": list("*", "!pull_request:opened")}, `"pull_request:opened"`},
-		{"exception that does not fit", "pull_request", pullRequest, map[string]any{"eventTypes": list("*", "!pull_request:closed")}, ""},
+		{"event with another action", "push", main, map[string]any{"eventTypes": list("push:created")},
+			`the event is "push:updated"`},
+		{"pull request's action", "pull_request", pullRequest,
+			map[string]any{"eventTypes": list("push", "pull_request:{opened,synchronize}")}, ""},
+		{"exception for an action", "pull_request", pullRequest,
+			map[string]any{"eventTypes": list("*", "!pull_request:opened")}, `"pull_request:opened"`},
+		{"exception that does not fit", "pull_request", pullRequest,
+			map[string]any{"eventTypes": list("*", "!pull_request:closed")}, ""},
 		{"branch", "push", main, map[string]any{"branches": list("main")}, ""},
-		{"another branch", "push", main, map[string]any{"branches": list("release/*")}, `the branch is "main", and param branches`},
-		{"branch with a slash", "push", pushTo("refs/heads/release/1", ""), map[string]any{"branches": list("release/*")}, ""},
-		{"star and two slashes", "push", pushTo("refs/heads/release/1/x", ""), map[string]any{"branches": list("release/*")}, "the branch is"},
-		{"two stars and two slashes", "push", pushTo("refs/heads/release/1/x", ""), map[string]any{"branches": list("release/**")}, ""},
+		{"another branch", "push", main, map[string]any{"branches": list("release/*")},
+			`the branch is "main", and param branches`},
+		{"branch with a slash", "push", pushTo("refs/heads/release/1", ""),
+			map[string]any{"branches": list("release/*")}, ""},
+		{"star and two slashes", "push", pushTo("refs/heads/release/1/x", ""),
+			map[string]any{"branches": list("release/*")}, "the branch is"},
+		{"two stars and two slashes", "push", pushTo("refs/heads/release/1/x", ""),
+			map[string]any{"branches": list("release/**")}, ""},
 		{"exception", "push", main, map[string]any{"branches": list("**", "!main")}, "the branch is"},
 		{"exception from an exception", "push", main, map[string]any{"branches": list("**", "!ma*", "main")}, ""},
 		{"pull request's target", "pull_request", pullRequest, map[string]any{"branches": list("release/*")}, ""},
-		{"pull request's source", "pull_request", pullRequest, map[string]any{"branches": list("f")}, `the branch is "release/1"`},
-		{"tag where branches are wanted", "push", tag, map[string]any{"branches": list("**")}, `the tag is "v1.2", and param tags`},
+		{"pull request's source", "pull_request", pullRequest, map[string]any{"branches": list("f")},
+			`the branch is "release/1"`},
+		{"tag where branches are wanted", "push", tag, map[string]any{"branches": list("**")},
+			`the tag is "v1.2", and param tags`},
 		{"tag", "push", tag, map[string]any{"tags": list("v*")}, ""},
 		{"another tag", "push", tag, map[string]any{"tags": list("w*")}, "the tag is"},
-		{"branch where tags are wanted", "push", main, map[string]any{"tags": list("**")}, `the branch is "main", and param branches`},
+		{"branch where tags are wanted", "push", main, map[string]any{"tags": list("**")},
+			`the branch is "main", and param branches`},
 		{"tag where both are wanted", "push", tag, map[string]any{"tags": list("v*"), "branches": list("main")}, ""},
-		{"branch where both are wanted", "push", main, map[string]any{"tags": list("v*"), "branches": list("main")}, ""},
-		{"event without a branch", "issues", `{"action":"opened"}`, map[string]any{"branches": list("**")}, "the branch has no name"},
+		{"branch where both are wanted", "push", main, map[string]any{"tags": list("v*"), "branches": list("main")},
+			""},
+		{"event without a branch", "issues", `{"action":"opened"}`, map[string]any{"branches": list("**")},
+			"the branch has no name"},
 		{"repository", "push", main, map[string]any{"repositories": list("example/*")}, ""},
-		{"another repository", "push", main, map[string]any{"repositories": list("other/*")}, `the repository is "example/app"`},
+		{"another repository", "push", main, map[string]any{"repositories": list("other/*")},
+			`the repository is "example/app"`},
 		{"no repository", "push", `{}`, map[string]any{"repositories": list("**")}, "the repository has no name"},
 		{"path", "push", main, map[string]any{"paths": list("docs/**")}, ""},
-		{"no path", "push", main, map[string]any{"paths": list("src/**")}, "none of the 2 changed files matches param paths"},
-		{"paths but for some", "push", main, map[string]any{"paths": list("**", "!docs/**", "!cmd/**")}, "none of the 2"},
+		{"no path", "push", main, map[string]any{"paths": list("src/**")},
+			"none of the 2 changed files matches param paths"},
+		{"paths but for some", "push", main, map[string]any{"paths": list("**", "!docs/**", "!cmd/**")},
+			"none of the 2"},
 		{"one path left", "push", main, map[string]any{"paths": list("**", "!docs/**")}, ""},
 		{"paths not all told", "push", created, map[string]any{"paths": list("src/**")}, ""},
 		{"paths of a pull request", "pull_request", pullRequest, map[string]any{"paths": list("src/**")}, ""},
 		{"deletion", "push", deleted, nil, `the branch "main" was deleted`},
-		{"deletion among events", "push", deleted, map[string]any{"eventTypes": list("push")}, `name "push:deleted" in param eventTypes`},
+		{"deletion among events", "push", deleted, map[string]any{"eventTypes": list("push")},
+			`name "push:deleted" in param eventTypes`},
 		{"deletion that is wanted", "push", deleted, map[string]any{"eventTypes": list("push:deleted")}, ""},
 		{"deletion that is wanted, too", "push", deleted, map[string]any{"eventTypes": list("push", "*:deleted")}, ""},
 	}
@@ -89,17 +107,20 @@ func TestFiltersOfSeveralChanges(t *testing.T) {
 	change := func(kind, name string) string {
 		return `{"new":{"type":"` + kind + `","name":"` + name + `","target":{"hash":"` + sha + `"}},"old":null}`
 	}
-	payload := `{"push":{"changes":[` + change("branch", "a") + `,` + change("branch", "b") + `,` + change("tag", "v1") + `]}}`
+	payload := `{"push":{"changes":[` + change("branch", "a") + `,` + change("branch", "b") + `,` +
+		change("tag", "v1") + `]}}`
 	for pattern, want := range map[string]string{"a": "refs/heads/a", "b": "refs/heads/b", "*": "refs/heads/a"} {
 		got, message := extensions(t, "bitbucket", "repo:push", payload, map[string]any{"branches": []string{pattern}})
 		if got.Ref != want {
 			t.Errorf("branches %s: got %q, %s", pattern, got.Ref, message)
 		}
 	}
-	if got, _ := extensions(t, "bitbucket", "repo:push", payload, map[string]any{"tags": []string{"v*"}}); got.Tag != "v1" {
+	if got, _ := extensions(t, "bitbucket", "repo:push", payload,
+		map[string]any{"tags": []string{"v*"}}); got.Tag != "v1" {
 		t.Errorf("tags: got %+v", got)
 	}
-	if got := filtered(t, "bitbucket", "repo:push", payload, map[string]any{"branches": []string{"c"}}); !strings.Contains(got, `the branch is "a"`) {
+	if got := filtered(t, "bitbucket", "repo:push", payload,
+		map[string]any{"branches": []string{"c"}}); !strings.Contains(got, `the branch is "a"`) {
 		t.Errorf("no change fits: got %q", got)
 	}
 }
@@ -107,11 +128,13 @@ func TestFiltersOfSeveralChanges(t *testing.T) {
 // TestEventTypesAreSpeltAnyWay takes what people copy from headers.
 func TestEventTypesAreSpeltAnyWay(t *testing.T) {
 	for _, name := range []string{"Push Hook", "push_hooks", "push"} {
-		if got := filtered(t, "gitee", "push", pushTo("refs/heads/main", ""), map[string]any{"eventTypes": []string{name}}); got != "" {
+		if got := filtered(t, "gitee", "push", pushTo("refs/heads/main", ""),
+			map[string]any{"eventTypes": []string{name}}); got != "" {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
-	if got := filtered(t, "gitee", "push", pushTo("refs/heads/main", ""), map[string]any{"eventTypes": []string{"!Push Hook", "**", "!Tag Push Hook"}}); got != "" {
+	if got := filtered(t, "gitee", "push", pushTo("refs/heads/main", ""),
+		map[string]any{"eventTypes": []string{"!Push Hook", "**", "!Tag Push Hook"}}); got != "" {
 		t.Error(got)
 	}
 }
@@ -138,10 +161,13 @@ func TestParamsRefused(t *testing.T) {
 		{"empty pattern", map[string]any{"provider": "github", "tags": []string{""}}, "param tags holds \"\""},
 		{"no pattern", map[string]any{"provider": "github", "paths": []string{"a["}}, "is no pattern"},
 		{"open brace", map[string]any{"provider": "github", "paths": []string{"a{b"}}, "is no pattern"},
-		{"too many braces", map[string]any{"provider": "github", "paths": []string{strings.Repeat("{a,b}", 9)}}, "is no pattern"},
-		{"exceptions alone", map[string]any{"provider": "github", "branches": []string{"!main"}}, "nothing but exceptions"},
+		{"too many braces", map[string]any{"provider": "github", "paths": []string{strings.Repeat("{a,b}", 9)}},
+			"is no pattern"},
+		{"exceptions alone", map[string]any{"provider": "github", "branches": []string{"!main"}},
+			"nothing but exceptions"},
 		{"too many patterns", map[string]any{"provider": "github", "branches": many}, "101 patterns"},
-		{"pattern too long", map[string]any{"provider": "github", "branches": []string{strings.Repeat("a", 257)}}, "1 to 256 bytes"},
+		{"pattern too long", map[string]any{"provider": "github", "branches": []string{strings.Repeat("a", 257)}},
+			"1 to 256 bytes"},
 		{"both refs", map[string]any{"provider": "github", "secretRefs": []any{ref}}, "both given"},
 		{"no list", map[string]any{"provider": "github", "branches": "main"}, "reading the params"},
 		{"replay misspelt", map[string]any{"provider": "github", "replay": "on"}, "one of off, warn, enforce"},
@@ -150,17 +176,21 @@ func TestParamsRefused(t *testing.T) {
 		{"no mode for gitcode", map[string]any{"provider": "gitcode"}, "one of sign, token"},
 		{"forgejo", map[string]any{"provider": "forgejo"}, "set it to gitea"},
 		{"codeup", map[string]any{"provider": "Codeup"}, "set it to generic"},
-		{"header for github", map[string]any{"provider": "github", "header": "X"}, "param header means nothing to provider github"},
+		{"header for github", map[string]any{"provider": "github", "header": "X"},
+			"param header means nothing to provider github"},
 		{"no header", map[string]any{"provider": "generic", "mode": "hmac"}, "param header is missing"},
-		{"header and query", map[string]any{"provider": "generic", "mode": "token", "header": "X", "query": "y"}, "and not both"},
+		{"header and query", map[string]any{"provider": "generic", "mode": "token", "header": "X", "query": "y"},
+			"and not both"},
 		{"query where signed", generic(map[string]any{"query": "y"}), "param query means nothing"},
-		{"header that is none", map[string]any{"provider": "generic", "mode": "token", "header": "X Y"}, "no header's name"},
+		{"header that is none", map[string]any{"provider": "generic", "mode": "token", "header": "X Y"},
+			"no header's name"},
 		{"algorithm", generic(map[string]any{"algorithm": "md5"}), "one of sha1, sha256, sha512"},
 		{"encoding", generic(map[string]any{"encoding": "base32"}), "hex or base64"},
 		{"template without anything", generic(map[string]any{"template": "x"}), "put {body} into it"},
 		{"template with the secret alone", generic(map[string]any{"template": "{secret}"}), "put {body} into it"},
 		{"template with an unknown word", generic(map[string]any{"template": "{boby}"}), "known are {body}"},
-		{"template with a header that has no name", generic(map[string]any{"template": "{header:}{body}"}), "known are {body}"},
+		{"template with a header that has no name", generic(map[string]any{"template": "{header:}{body}"}),
+			"known are {body}"},
 		{"time without a header", generic(map[string]any{"template": "{timestamp}{body}"}), "go together"},
 		{"time that is not signed", generic(map[string]any{"timestampHeader": "X-Time"}), "go together"},
 		{"payload misspelt", generic(map[string]any{"payload": "gitlib"}), `did you mean "gitlab"?`},
@@ -171,7 +201,8 @@ func TestParamsRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			v := vector{params: tt.params, secret: secret, body: vectorBody}
 			got := v.send(t)
-			if got.Continue || got.Status.Code != codes.InvalidArgument || !strings.Contains(got.Status.Message, tt.want) {
+			if got.Continue || got.Status.Code != codes.InvalidArgument ||
+				!strings.Contains(got.Status.Message, tt.want) {
 				t.Errorf("got %+v, want %q", got, tt.want)
 			}
 		})

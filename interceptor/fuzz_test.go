@@ -179,12 +179,14 @@ func FuzzVector(f *testing.F) {
 // the word basic.
 func rewordedBasic(v, c vector) bool {
 	want, got := v.header["Authorization"], c.header["Authorization"]
-	return v.params["mode"] == "basic" && len(got) == len(want) && strings.EqualFold(got[:6], want[:6]) && got[6:] == want[6:]
+	return v.params["mode"] == "basic" && len(got) == len(want) && strings.EqualFold(got[:6], want[:6]) &&
+		got[6:] == want[6:]
 }
 
 // spareSignature says that other signatures came beside the right one.
 func spareSignature(v, c vector) bool {
 	const name = "webhook-signature"
-	return v.header[name] != "" && c.body == v.body && c.header["webhook-id"] == v.header["webhook-id"] && c.header["webhook-timestamp"] == v.header["webhook-timestamp"] &&
+	return v.header[name] != "" && c.body == v.body && c.header["webhook-id"] == v.header["webhook-id"] &&
+		c.header["webhook-timestamp"] == v.header["webhook-timestamp"] &&
 		slices.Contains(strings.Split(c.header[name], " "), v.header[name])
 }

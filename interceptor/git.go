@@ -290,7 +290,8 @@ const twoDots = "holds two dots, which lead out of a folder"
 // letters and digits of any script.
 func letterFlaw(name string) string {
 	for _, c := range name {
-		if c == utf8.RuneError || c >= utf8.RuneSelf && !unicode.In(c, unicode.L, unicode.M, unicode.N) || c < utf8.RuneSelf && !plain[c] {
+		if c == utf8.RuneError || c >= utf8.RuneSelf && !unicode.In(c, unicode.L, unicode.M, unicode.N) ||
+			c < utf8.RuneSelf && !plain[c] {
 			return "holds " + strconv.QuoteRuneToASCII(c)
 		}
 	}
@@ -339,7 +340,8 @@ func isHostAndPath(rest string) bool {
 func isUserAndHost(raw string) bool {
 	user, rest, found := strings.Cut(raw, "@")
 	host, _, colon := strings.Cut(rest, ":")
-	return found && colon && host != "" && host[0] != '-' && !strings.Contains(host, "/") && !strings.ContainsAny(user, ":/") && flaw(user) == ""
+	return found && colon && host != "" && host[0] != '-' && !strings.Contains(host, "/") &&
+		!strings.ContainsAny(user, ":/") && flaw(user) == ""
 }
 
 // urlFlaw says what is wrong with a URL to clone from. Git runs a program for some

@@ -70,7 +70,7 @@ type Options struct {
 func New(config Config, o Options) *Handler {
 	return &Handler{
 		config: config, secrets: o.Secrets, replay: o.Replay, log: o.Log, now: o.Now,
-		observers: append([]Observer{Audit(o.Log)}, o.Observers...),
+		observers: append([]Observer{auditor(o.Log)}, o.Observers...),
 		memory:    semaphore.NewWeighted(config.MaxBodyBytes),
 	}
 }
@@ -146,7 +146,8 @@ func (h *Handler) judgeEvent(ctx context.Context, e envelope, x *extract, rec *R
 	if err != nil {
 		return nil, err
 	}
-	c := &call{h: h, p: p, namespace: namespace, sent: delivery{e.headers, string(e.eventURL)}, body: e.body, rec: rec, extract: x}
+	c := &call{h: h, p: p, namespace: namespace, sent: delivery{e.headers, string(e.eventURL)}, body: e.body, rec: rec,
+		extract: x}
 	return c.judge(ctx)
 }
 

@@ -61,7 +61,8 @@ func testSecrets() secrets {
 	return secrets{
 		"ci/hook": {
 			"token": []byte(secret), "newline": []byte(secret + "\n"), "crlf": []byte(secret + "\r\n"),
-			"two": []byte(secret + "\n\n"), "empty": {}, "blank": []byte("\n"), "short": []byte("12345"), "tutorial": []byte("123456"),
+			"two": []byte(secret + "\n\n"), "empty": {}, "blank": []byte("\n"), "short": []byte("12345"),
+			"tutorial": []byte("123456"),
 		},
 		"other/hook": {"token": []byte("another one entirely")},
 	}
@@ -73,7 +74,8 @@ func at(ms int64) func() time.Time {
 }
 
 func newHandler(ms int64) *interceptor.Handler {
-	return interceptor.New(interceptor.Default(), interceptor.Options{Secrets: testSecrets(), Log: logr.Discard(), Now: at(ms)})
+	return interceptor.New(interceptor.Default(), interceptor.Options{Secrets: testSecrets(), Log: logr.Discard(),
+		Now: at(ms)})
 }
 
 type edit func(*v1beta1.InterceptorRequest)
@@ -165,13 +167,15 @@ func sendRaw(t testing.TB, h http.Handler, raw []byte) *v1beta1.InterceptorRespo
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, interceptor.Path, bytes.NewReader(raw)))
 	if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "application/json" {
-		t.Fatalf("got status %d and content type %q, want 200 and application/json", w.Code, w.Header().Get("Content-Type"))
+		t.Fatalf("got status %d and content type %q, want 200 and application/json", w.Code,
+			w.Header().Get("Content-Type"))
 	}
 	got := &v1beta1.InterceptorResponse{}
 	if err := json.Unmarshal(w.Body.Bytes(), got); err != nil {
 		t.Fatalf("the answer %q is not JSON: %v", w.Body, err)
 	}
-	if !got.Continue && (got.Status.Message == "" || len(got.Extensions) > 0 || strings.Contains(got.Status.Message, "\n")) {
+	if !got.Continue && (got.Status.Message == "" || len(got.Extensions) > 0 ||
+		strings.Contains(got.Status.Message, "\n")) {
 		t.Fatalf("a refusal needs one sentence and no extensions: %s", w.Body)
 	}
 	return got
@@ -184,17 +188,21 @@ func TestAccepted(t *testing.T) {
 		event string
 	}{
 		{"gitee", giteeRequest(), "push"},
-		{"gitee, the other spelling of events", giteeRequest(header("X-Gitee-Event", "merge_request_hooks")), "merge_request"},
+		{"gitee, the other spelling of events", giteeRequest(header("X-Gitee-Event", "merge_request_hooks")),
+			"merge_request"},
 		{"gitee, no event named", giteeRequest(noHeader("X-Gitee-Event"), noHeader("X-Git-Oschina-Event")), ""},
 		{"gitee, the older event header", giteeRequest(noHeader("X-Gitee-Event")), "push"},
 		{"gitee, header keys of any case", giteeRequest(
-			noHeader("X-Gitee-Token"), header("x-gitee-token", giteeToken), noHeader("X-Gitee-Timestamp"), header("X-GITEE-TIMESTAMP", fmt.Sprint(signedAt))), "push"},
-		{"gitee, one value twice", giteeRequest(header("X-Gitee-Token", giteeToken, giteeToken), header("x-gitee-token", giteeToken)), "push"},
+			noHeader("X-Gitee-Token"), header("x-gitee-token", giteeToken), noHeader("X-Gitee-Timestamp"),
+			header("X-GITEE-TIMESTAMP", fmt.Sprint(signedAt))), "push"},
+		{"gitee, one value twice", giteeRequest(header("X-Gitee-Token", giteeToken, giteeToken),
+			header("x-gitee-token", giteeToken)), "push"},
 		{"gitee, other headers repeated", giteeRequest(header("X-Forwarded-For", "10.0.0.1", "10.0.0.2")), "push"},
 		{"gitee, a body in another encoding", giteeRequest(body("\ufffd")), "push"},
 		{"gitee, empty body", giteeRequest(body("")), "push"},
 		{"gitee, a maxAge of its own", giteeRequest(param("maxAge", "1ms")), "push"},
-		{"gitee, the tutorial's secret", giteeRequest(secretRef("hook", "tutorial"), header("X-Gitee-Token", "ZNM4ZerjTIkOIalMHdYAHRIcwK3vZsARBJLMdJ3e9us=")), "push"},
+		{"gitee, the tutorial's secret", giteeRequest(secretRef("hook", "tutorial"),
+			header("X-Gitee-Token", "ZNM4ZerjTIkOIalMHdYAHRIcwK3vZsARBJLMdJ3e9us=")), "push"},
 		{"inline trigger without a name", giteeRequest(trigger("namespaces/ci/triggers/")), "push"},
 		{"trigger with a label's name", giteeRequest(trigger("namespaces/ci/triggers/Build_1.x")), "push"},
 		{"trigger group", giteeRequest(trigger("namespaces/ci/triggerGroups/my group")), "push"},
@@ -204,7 +212,8 @@ func TestAccepted(t *testing.T) {
 		{"github, mode named", githubRequest(param("mode", "sha256")), "push"},
 		{"github, no content type", githubRequest(noHeader("Content-Type")), "push"},
 		{"github, U+FFFD that was sent so", githubRequest(
-			body("\ufffd"), header("X-Hub-Signature-256", "sha256=120516ba086796c272d45afbb187f1e2e7b9b247ab70c551feb4016edce637b8")), "push"},
+			body("\ufffd"), header("X-Hub-Signature-256",
+				"sha256=120516ba086796c272d45afbb187f1e2e7b9b247ab70c551feb4016edce637b8")), "push"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -213,7 +222,8 @@ func TestAccepted(t *testing.T) {
 				t.Fatalf("refused: %s", got.Status.Message)
 			}
 			git, _ := got.Extensions["git"].(map[string]any)
-			if git["provider"] != tt.req.InterceptorParams["provider"] || git["event"] != tt.event || git["verified"] != true {
+			if git["provider"] != tt.req.InterceptorParams["provider"] || git["event"] != tt.event ||
+				git["verified"] != true {
 				t.Errorf("got extensions %v", got.Extensions)
 			}
 		})
@@ -233,79 +243,122 @@ func TestRefused(t *testing.T) {
 		want string
 	}{
 		// Trigger id.
-		{"no context", edited(giteeRequest(), []edit{func(r *v1beta1.InterceptorRequest) { r.Context = nil }}), invalid, "has no context"},
+		{"no context", edited(giteeRequest(), []edit{func(r *v1beta1.InterceptorRequest) { r.Context = nil }}), invalid,
+			"has no context"},
 		{"no trigger id", giteeRequest(trigger("")), invalid, "the trigger id is"},
 		{"trigger id of another shape", giteeRequest(trigger("x/kube-system/y/z")), invalid, "the trigger id is"},
-		{"trigger id with too few parts", giteeRequest(trigger("namespaces/ci/triggers")), invalid, "the trigger id is"},
-		{"trigger id with too many parts", giteeRequest(trigger("namespaces/ci/triggers/a/b")), invalid, "the trigger id is"},
+		{"trigger id with too few parts", giteeRequest(trigger("namespaces/ci/triggers")), invalid,
+			"the trigger id is"},
+		{"trigger id with too many parts", giteeRequest(trigger("namespaces/ci/triggers/a/b")), invalid,
+			"the trigger id is"},
 		{"trigger id of another kind", giteeRequest(trigger("namespaces/ci/secrets/a")), invalid, "the trigger id is"},
-		{"trigger id without a namespace", giteeRequest(trigger("namespaces//triggers/a")), invalid, "the trigger id is"},
+		{"trigger id without a namespace", giteeRequest(trigger("namespaces//triggers/a")), invalid,
+			"the trigger id is"},
 		{"trigger id with dots", giteeRequest(trigger("namespaces/../triggers/a")), invalid, "the trigger id is"},
 		{"trigger id with capitals", giteeRequest(trigger("namespaces/CI/triggers/a")), invalid, "the trigger id is"},
 		{"trigger id with a line break", giteeRequest(trigger("namespaces/ci/triggers/a\nb")), invalid, `a\nb`},
-		{"trigger group without a name", giteeRequest(trigger("namespaces/ci/triggerGroups/")), invalid, "the trigger id is"},
+		{"trigger group without a name", giteeRequest(trigger("namespaces/ci/triggerGroups/")), invalid,
+			"the trigger id is"},
 		// Params.
-		{"no params", edited(giteeRequest(), []edit{func(r *v1beta1.InterceptorRequest) { r.InterceptorParams = nil }}), invalid, "param provider is missing"},
-		{"misspelt param", giteeRequest(noParam("secretRef"), param("secretref", map[string]any{})), invalid, `did you mean "secretRef"?`},
-		{"unknown param", giteeRequest(param("zzz", 1), param("yyy", 2)), invalid, "known here are provider, mode, secretRef, secretRefs, maxAge"},
-		{"misspelt key in secretRef", giteeRequest(param("secretRef", map[string]any{"name": "hook"})), invalid, `"secretRef.name"`},
+		{"no params", edited(giteeRequest(), []edit{func(r *v1beta1.InterceptorRequest) { r.InterceptorParams = nil }}),
+			invalid, "param provider is missing"},
+		{"misspelt param", giteeRequest(noParam("secretRef"), param("secretref", map[string]any{})), invalid,
+			`did you mean "secretRef"?`},
+		{"unknown param", giteeRequest(param("zzz", 1), param("yyy", 2)), invalid,
+			"known here are provider, mode, secretRef, secretRefs, maxAge"},
+		{"misspelt key in secretRef", giteeRequest(param("secretRef", map[string]any{"name": "hook"})), invalid,
+			`"secretRef.name"`},
 		{"param of another type", giteeRequest(param("mode", []string{"sign"})), invalid, "reading the params"},
-		{"no provider", giteeRequest(noParam("provider")), invalid, "one of gitee, github, gitlab, gitea, gitcode, bitbucket, generic"},
+		{"no provider", giteeRequest(noParam("provider")), invalid,
+			"one of gitee, github, gitlab, gitea, gitcode, bitbucket, generic"},
 		{"misspelt provider", giteeRequest(param("provider", "gittee")), invalid, `did you mean "gitee"?`},
-		{"unknown provider", giteeRequest(param("provider", "svn")), invalid, "one of gitee, github, gitlab, gitea, gitcode, bitbucket, generic"},
+		{"unknown provider", giteeRequest(param("provider", "svn")), invalid,
+			"one of gitee, github, gitlab, gitea, gitcode, bitbucket, generic"},
 		{"no mode for gitee", giteeRequest(noParam("mode")), invalid, "param mode is missing"},
 		{"a mode that gitee lacks", giteeRequest(param("mode", "sha256")), invalid, "set it to one of sign, password"},
 		{"a mode that github lacks", githubRequest(param("mode", "md5")), invalid, "set it to one of sha256, sha1"},
 		{"no secretRef", giteeRequest(noParam("secretRef")), invalid, "nothing passes unverified"},
 		{"no secretKey", giteeRequest(secretRef("hook", "")), invalid, "secretRef.secretKey"},
 		{"no secretName", giteeRequest(secretRef("", "token")), invalid, "secretRef.secretName"},
-		{"secretName that climbs", giteeRequest(secretRef("../../other/secrets/hook", "token")), invalid, "secretRef.secretName"},
+		{"secretName that climbs", giteeRequest(secretRef("../../other/secrets/hook", "token")), invalid,
+			"secretRef.secretName"},
 		{"maxAge zero", giteeRequest(param("maxAge", "0s")), invalid, "param maxAge is 0s"},
 		{"maxAge negative", giteeRequest(param("maxAge", "-1h")), invalid, "param maxAge is -1h"},
 		{"maxAge no duration", giteeRequest(param("maxAge", "soon")), invalid, "reading the params"},
 		{"maxAge where no time is signed", githubRequest(param("maxAge", "1h")), invalid, "remove it"},
 		// Headers.
-		{"no headers", edited(giteeRequest(), []edit{func(r *v1beta1.InterceptorRequest) { r.Header = nil }}), unauth, "X-Gitee-Token is missing or empty"},
-		{"form", giteeRequest(header("Content-Type", "application/x-www-form-urlencoded")), invalid, "content type to application/json"},
-		{"form with parameters", githubRequest(header("Content-Type", "Application/X-WWW-Form-Urlencoded; charset=utf-8")), invalid, "is a form"},
-		{"form with broken parameters", githubRequest(header("Content-Type", "application/x-www-form-urlencoded;;=")), invalid, "is a form"},
-		{"form of parts", githubRequest(header("Content-Type", `multipart/form-data; boundary="x"`)), invalid, "is a form"},
-		{"two content types", githubRequest(header("Content-Type", "application/json", "text/plain")), invalid, "Content-Type came with different values"},
+		{"no headers", edited(giteeRequest(), []edit{func(r *v1beta1.InterceptorRequest) { r.Header = nil }}), unauth,
+			"X-Gitee-Token is missing or empty"},
+		{"form", giteeRequest(header("Content-Type", "application/x-www-form-urlencoded")), invalid,
+			"content type to application/json"},
+		{"form with parameters",
+			githubRequest(header("Content-Type", "Application/X-WWW-Form-Urlencoded; charset=utf-8")), invalid,
+			"is a form"},
+		{"form with broken parameters", githubRequest(header("Content-Type", "application/x-www-form-urlencoded;;=")),
+			invalid, "is a form"},
+		{"form of parts", githubRequest(header("Content-Type", `multipart/form-data; boundary="x"`)), invalid,
+			"is a form"},
+		{"two content types", githubRequest(header("Content-Type", "application/json", "text/plain")), invalid,
+			"Content-Type came with different values"},
 		{"empty token", giteeRequest(header("X-Gitee-Token", "")), unauth, "missing or empty"},
 		{"empty list for token", giteeRequest(header("X-Gitee-Token")), unauth, "missing or empty"},
-		{"null list for token", giteeRequest(func(r *v1beta1.InterceptorRequest) { r.Header["X-Gitee-Token"] = nil }), unauth, "missing or empty"},
-		{"two tokens", giteeRequest(header("X-Gitee-Token", giteeToken, "x")), invalid, "X-Gitee-Token came with different values"},
-		{"two tokens under keys of different case", giteeRequest(header("x-gitee-token", "x")), invalid, "X-Gitee-Token came with different values"},
-		{"two timestamps", giteeRequest(header("x-gitee-timestamp", "1754049600124")), invalid, "X-Gitee-Timestamp came with different values"},
+		{"null list for token", giteeRequest(func(r *v1beta1.InterceptorRequest) { r.Header["X-Gitee-Token"] = nil }),
+			unauth, "missing or empty"},
+		{"two tokens", giteeRequest(header("X-Gitee-Token", giteeToken, "x")), invalid,
+			"X-Gitee-Token came with different values"},
+		{"two tokens under keys of different case", giteeRequest(header("x-gitee-token", "x")), invalid,
+			"X-Gitee-Token came with different values"},
+		{"two timestamps", giteeRequest(header("x-gitee-timestamp", "1754049600124")), invalid,
+			"X-Gitee-Timestamp came with different values"},
 		{"two pings", giteeRequest(header("x-gitee-ping", "true")), invalid, "X-Gitee-Ping came with different values"},
-		{"token with a password", giteeRequest(header("X-Gitee-Token", "hunter2")), invalid, "change it to a signature key"},
-		{"token in base64 twice", giteeRequest(header("X-Gitee-Token", "VWlOelFTZW42U0VDOWc4SzhLcHhGeDJYZ0d4Z3d1M1c5ZE05a3AyOUVBbz0=")), invalid, "base64 of base64"},
-		{"token in hexadecimal", giteeRequest(header("X-Gitee-Token", strings.Repeat("0a", 32))), invalid, "it is hexadecimal"},
+		{"token with a password", giteeRequest(header("X-Gitee-Token", "hunter2")), invalid,
+			"change it to a signature key"},
+		{"token in base64 twice",
+			giteeRequest(header("X-Gitee-Token", "VWlOelFTZW42U0VDOWc4SzhLcHhGeDJYZ0d4Z3d1M1c5ZE05a3AyOUVBbz0=")),
+			invalid, "base64 of base64"},
+		{"token in hexadecimal", giteeRequest(header("X-Gitee-Token", strings.Repeat("0a", 32))), invalid,
+			"it is hexadecimal"},
 		{"token in base64 of hexadecimal", giteeRequest(header("X-Gitee-Token",
-			"MGEwYTBhMGEwYTBhMGEwYTBhMGEwYTBhMGEwYTBhMGEwYTBhMGEwYTBhMGEwYTBhMGEwYTBhMGEwYTBhMGEwYQ==")), invalid, "base64 of hexadecimal"},
-		{"token URL-encoded", giteeRequest(header("X-Gitee-Token", strings.ReplaceAll(giteeToken, "=", "%3D"))), invalid, "URL-encoded"},
-		{"token URL-decoded", giteeRequest(header("X-Gitee-Token", strings.Replace(giteeToken, "6", " ", 1))), invalid, "plus signs"},
+			"MGEwYTBhMGEwYTBhMGEwYTBhMGEwYTBhMGEwYTBhMGEwYTBhMGEwYTBhMGEwYTBhMGEwYTBhMGEwYTBhMGEwYQ==")), invalid,
+			"base64 of hexadecimal"},
+		{"token URL-encoded", giteeRequest(header("X-Gitee-Token", strings.ReplaceAll(giteeToken, "=", "%3D"))),
+			invalid, "URL-encoded"},
+		{"token URL-decoded", giteeRequest(header("X-Gitee-Token", strings.Replace(giteeToken, "6", " ", 1))), invalid,
+			"plus signs"},
 		{"no timestamp", giteeRequest(noHeader("X-Gitee-Timestamp")), invalid, "X-Gitee-Timestamp"},
 		{"timestamp in seconds", giteeRequest(header("X-Gitee-Timestamp", "1754049600")), invalid, "milliseconds"},
 		{"timestamp with a sign", giteeRequest(header("X-Gitee-Timestamp", "+1754049600123")), invalid, "milliseconds"},
 		{"negative timestamp", giteeRequest(header("X-Gitee-Timestamp", "-1754049600123")), invalid, "milliseconds"},
-		{"timestamp with a leading zero", giteeRequest(header("X-Gitee-Timestamp", "01754049600123")), invalid, "milliseconds"},
-		{"timestamp beyond int64", giteeRequest(header("X-Gitee-Timestamp", "92233720368547758070")), invalid, "milliseconds"},
-		{"timestamp in other digits", giteeRequest(header("X-Gitee-Timestamp", "١٧٥٤٠٤٩٦٠٠١٢٣")), invalid, "milliseconds"},
-		{"timestamp with a newline", giteeRequest(header("X-Gitee-Timestamp", "1754049600123\n")), invalid, "milliseconds"},
+		{"timestamp with a leading zero", giteeRequest(header("X-Gitee-Timestamp", "01754049600123")), invalid,
+			"milliseconds"},
+		{"timestamp beyond int64", giteeRequest(header("X-Gitee-Timestamp", "92233720368547758070")), invalid,
+			"milliseconds"},
+		{"timestamp in other digits", giteeRequest(header("X-Gitee-Timestamp", "١٧٥٤٠٤٩٦٠٠١٢٣")), invalid,
+			"milliseconds"},
+		{"timestamp with a newline", giteeRequest(header("X-Gitee-Timestamp", "1754049600123\n")), invalid,
+			"milliseconds"},
 		{"event with a shell's words", giteeRequest(header("X-Gitee-Event", "$(reboot)")), invalid, "no event's name"},
-		{"event too long", githubRequest(header("X-Github-Event", strings.Repeat("a", 65))), invalid, "no event's name"},
-		{"no signature", githubRequest(noHeader("X-Hub-Signature-256"), noHeader("X-Hub-Signature")), unauth, "X-Hub-Signature-256 is missing"},
+		{"event too long", githubRequest(header("X-Github-Event", strings.Repeat("a", 65))), invalid,
+			"no event's name"},
+		{"no signature", githubRequest(noHeader("X-Hub-Signature-256"), noHeader("X-Hub-Signature")), unauth,
+			"X-Hub-Signature-256 is missing"},
 		{"SHA-1 alone", githubRequest(noHeader("X-Hub-Signature-256")), unauth, "SHA-1"},
-		{"sha1 under the newer name", githubRequest(header("X-Hub-Signature-256", "sha1="+strings.Repeat("0", 40))), invalid, "does not begin with sha256="},
-		{"prefix in capitals", githubRequest(header("X-Hub-Signature-256", strings.Replace(githubSignature, "sha", "SHA", 1))), invalid, "does not begin with sha256="},
-		{"prefix twice", githubRequest(header("X-Hub-Signature-256", "sha256="+githubSignature)), invalid, "64 hexadecimal digits"},
-		{"prefix alone, as Gitea sends without a secret", githubRequest(header("X-Hub-Signature-256", "sha256=")), invalid, "set a secret"},
+		{"sha1 under the newer name", githubRequest(header("X-Hub-Signature-256", "sha1="+strings.Repeat("0", 40))),
+			invalid, "does not begin with sha256="},
+		{"prefix in capitals",
+			githubRequest(header("X-Hub-Signature-256", strings.Replace(githubSignature, "sha", "SHA", 1))), invalid,
+			"does not begin with sha256="},
+		{"prefix twice", githubRequest(header("X-Hub-Signature-256", "sha256="+githubSignature)), invalid,
+			"64 hexadecimal digits"},
+		{"prefix alone, as Gitea sends without a secret", githubRequest(header("X-Hub-Signature-256", "sha256=")),
+			invalid, "set a secret"},
 		{"half a prefix", githubRequest(header("X-Hub-Signature-256", "sha")), invalid, "does not begin"},
-		{"signature cut short", githubRequest(header("X-Hub-Signature-256", githubSignature[:len(githubSignature)-2])), invalid, "64 hexadecimal digits"},
+		{"signature cut short", githubRequest(header("X-Hub-Signature-256", githubSignature[:len(githubSignature)-2])),
+			invalid, "64 hexadecimal digits"},
 		// Secret.
 		{"no such Secret", giteeRequest(secretRef("absent", "token")), precond, "is of no use"},
-		{"Secret in another namespace", giteeRequest(trigger("namespaces/elsewhere/triggers/a")), precond, "is of no use"},
+		{"Secret in another namespace", giteeRequest(trigger("namespaces/elsewhere/triggers/a")), precond,
+			"is of no use"},
 		{"no right to the Secret", giteeRequest(secretRef("forbidden", "token")), precond, "is of no use"},
 		{"no such key", giteeRequest(secretRef("hook", "nokey")), precond, "is of no use"},
 		{"empty value", giteeRequest(secretRef("hook", "empty")), precond, "is of no use"},
@@ -314,11 +367,14 @@ func TestRefused(t *testing.T) {
 		{"API server away", giteeRequest(secretRef("away", "token")), codes.Unavailable, "could not be read just now"},
 		{"panic", giteeRequest(secretRef("panics", "token")), codes.Unavailable, "its log says where"},
 		// MAC.
-		{"Secret of another namespace's Trigger", giteeRequest(trigger("namespaces/other/triggers/a")), unauth, "does not match the Secret"},
+		{"Secret of another namespace's Trigger", giteeRequest(trigger("namespaces/other/triggers/a")), unauth,
+			"does not match the Secret"},
 		{"secret with two newlines", giteeRequest(secretRef("hook", "two")), unauth, "without blanks or newlines"},
-		{"signature of another body", githubRequest(body(strings.TrimSpace(githubBody))), unauth, "does not match the Secret"},
+		{"signature of another body", githubRequest(body(strings.TrimSpace(githubBody))), unauth,
+			"does not match the Secret"},
 		{"body that lost bytes", githubRequest(body("{\"a\":\"\ufffd\"}")), unauth, "U+FFFD"},
-		{"ping with a wrong signature", githubRequest(body("x"), header("X-Github-Event", "ping")), unauth, "does not match"},
+		{"ping with a wrong signature", githubRequest(body("x"), header("X-Github-Event", "ping")), unauth,
+			"does not match"},
 		// Ping.
 		{"gitee ping", giteeRequest(header("X-Gitee-Ping", "true")), codes.OK, "ping"},
 		{"github ping", githubRequest(header("X-Github-Event", "ping")), codes.OK, "ping"},
@@ -330,7 +386,8 @@ func TestRefused(t *testing.T) {
 				t.Errorf("got continue %v, code %s, message %q\nwant code %s and %q",
 					got.Continue, got.Status.Code, got.Status.Message, tt.code, tt.want)
 			}
-			for _, private := range []string{secret, "another one entirely", "connection refused", "no RBAC", "not found"} {
+			for _, private := range []string{secret, "another one entirely", "connection refused", "no RBAC",
+				"not found"} {
 				if strings.Contains(got.Status.Message, private) {
 					t.Errorf("the message %q tells the caller %q", got.Status.Message, private)
 				}
@@ -344,7 +401,8 @@ func TestRefused(t *testing.T) {
 func TestSecretsCannotBeProbed(t *testing.T) {
 	var messages []string
 	for _, ref := range []edit{
-		secretRef("absentt", "tokenn"), secretRef("forbidden", "tokenn"), secretRef("hook", "nokey"), secretRef("hook", "empty"), secretRef("hook", "short"),
+		secretRef("absentt", "tokenn"), secretRef("forbidden", "tokenn"), secretRef("hook", "nokey"),
+		secretRef("hook", "empty"), secretRef("hook", "short"),
 	} {
 		req := giteeRequest(ref)
 		named := req.InterceptorParams["secretRef"].(map[string]any)
@@ -371,15 +429,19 @@ func TestNotARequest(t *testing.T) {
 		{"null", "null", "no context"},
 		{"a delivery of the forge itself", `{"ref":"refs/heads/master"}`, "no context"},
 		{"empty context", `{"context":{}}`, "the trigger id is"},
-		{"params as a list", `{"context":{"trigger_id":"namespaces/a/triggers/b"},"interceptor_params":[]}`, "reading the params"},
-		{"params as null", `{"context":{"trigger_id":"namespaces/a/triggers/b"},"interceptor_params":null}`, "provider is missing"},
-		{"params twice", `{"context":{"trigger_id":"namespaces/a/triggers/b"},"interceptor_params":{"mode":"sign","mode":"sign"}}`, "duplicate field"},
+		{"params as a list", `{"context":{"trigger_id":"namespaces/a/triggers/b"},"interceptor_params":[]}`,
+			"reading the params"},
+		{"params as null", `{"context":{"trigger_id":"namespaces/a/triggers/b"},"interceptor_params":null}`,
+			"provider is missing"},
+		{"params twice", `{"context":{"trigger_id":"namespaces/a/triggers/b"},"interceptor_params":{"mode":"sign","mode":"sign"}}`,
+			"duplicate field"},
 		{"deep", strings.Repeat("[", 20000), "no InterceptorRequest"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := sendRaw(t, newHandler(signedAt), []byte(tt.raw))
-			if got.Continue || got.Status.Code != codes.InvalidArgument || !strings.Contains(got.Status.Message, tt.want) {
+			if got.Continue || got.Status.Code != codes.InvalidArgument ||
+				!strings.Contains(got.Status.Message, tt.want) {
 				t.Errorf("got %+v, want %q", got, tt.want)
 			}
 		})
@@ -445,9 +507,11 @@ func TestAge(t *testing.T) {
 	}{
 		{"at once", signedAt, "", ""},
 		{"an hour later", signedAt + hour, "", ""},
-		{"a millisecond more", signedAt + hour + 1, "", "signed 1h0m0.001s ago by this server's clock, and maxAge is 1h0m0s"},
+		{"a millisecond more", signedAt + hour + 1, "",
+			"signed 1h0m0.001s ago by this server's clock, and maxAge is 1h0m0s"},
 		{"five minutes early", signedAt - skew, "", ""},
-		{"a millisecond earlier", signedAt - skew - 1, "", "signed 5m0.001s ahead of this server's clock, and interceptor.maxSkew is 5m0s"},
+		{"a millisecond earlier", signedAt - skew - 1, "",
+			"signed 5m0.001s ahead of this server's clock, and interceptor.maxSkew is 5m0s"},
 		{"a Trigger's own maxAge", signedAt + 1001, "1s", "signed 1.001s ago"},
 		{"a longer maxAge", signedAt + 2*hour, "2h", ""},
 		{"clock at the beginning of time", 0, "", "ahead"},
@@ -504,7 +568,8 @@ func TestLog(t *testing.T) {
 		req  *v1beta1.InterceptorRequest
 		want []string
 	}{
-		{"verified", giteeRequest(), []string{`"provider"="gitee"`, `"eventID"="evt-1"`, `"triggerID"="namespaces/ci/triggers/build"`,
+		{"verified", giteeRequest(), []string{`"provider"="gitee"`, `"eventID"="evt-1"`,
+			`"triggerID"="namespaces/ci/triggers/build"`,
 			`"continue"=true`, `"reason"="verified"`, `"duration"=`}},
 		{"newline", giteeRequest(secretRef("hook", "newline")), []string{"took one newline"}},
 		{"mismatch", githubRequest(body("x")), []string{`"continue"=false`, `"reason"="signature-mismatch"`}},
@@ -512,14 +577,16 @@ func TestLog(t *testing.T) {
 		{"no key", giteeRequest(secretRef("hook", "nokey")), []string{"has no such key"}},
 		{"short", giteeRequest(secretRef("hook", "short")), []string{"minSecretLength, 6 bytes"}},
 		{"away", giteeRequest(secretRef("away", "token")), []string{"connection refused"}},
-		{"panic", giteeRequest(secretRef("panics", "token")), []string{"panic with string", `"reason"="internal-error"`}},
+		{"panic", giteeRequest(secretRef("panics", "token")), []string{"panic with string",
+			`"reason"="internal-error"`}},
 		{"params", giteeRequest(param("mode", "topsecretparam")), []string{`"reason"="params-invalid"`}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var lines strings.Builder
 			log := funcr.New(func(_, args string) { lines.WriteString(args + "\n") }, funcr.Options{})
-			send(t, interceptor.New(interceptor.Default(), interceptor.Options{Secrets: testSecrets(), Log: log, Now: at(signedAt)}), tt.req)
+			send(t, interceptor.New(interceptor.Default(), interceptor.Options{Secrets: testSecrets(), Log: log,
+				Now: at(signedAt)}), tt.req)
 			if n := strings.Count(lines.String(), `"verdict"`); n != 1 {
 				t.Errorf("got %d lines about the verdict, want 1:\n%s", n, &lines)
 			}
@@ -528,7 +595,8 @@ func TestLog(t *testing.T) {
 					t.Errorf("%s\nlacks %s", &lines, part)
 				}
 			}
-			for _, private := range []string{secret, "12345", giteeToken, githubSignature, "refs/heads", "topsecretparam"} {
+			for _, private := range []string{secret, "12345", giteeToken, githubSignature, "refs/heads",
+				"topsecretparam"} {
 				if strings.Contains(lines.String(), private) {
 					t.Errorf("the log holds %q:\n%s", private, &lines)
 				}
@@ -573,7 +641,8 @@ func TestWith(t *testing.T) {
 		h    *interceptor.Handler
 		want bool
 	}{
-		{"before", before, true}, {"a longer secret is asked for", after, false}, {"and no more", after.With(interceptor.Default()), true},
+		{"before", before, true}, {"a longer secret is asked for", after, false},
+		{"and no more", after.With(interceptor.Default()), true},
 		{"the body is too large", before.With(small), false}, {"the first one still", before, true},
 	} {
 		if got := send(t, tt.h, giteeRequest()); got.Continue != tt.want {
@@ -595,7 +664,8 @@ func TestMemory(t *testing.T) {
 	if _, err := writer.Write([]byte("{")); err != nil { // it is being read by now
 		t.Fatal(err)
 	}
-	if got := send(t, h, giteeRequest()); got.Continue || got.Status.Code != codes.Unavailable || !strings.Contains(got.Status.Message, "busy") {
+	if got := send(t, h, giteeRequest()); got.Continue || got.Status.Code != codes.Unavailable ||
+		!strings.Contains(got.Status.Message, "busy") {
 		t.Errorf("while all memory is held: got %+v", got)
 	}
 	writer.Close()

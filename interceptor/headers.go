@@ -21,7 +21,8 @@ type headerField struct{ name, value []byte }
 const maxHeaderFields = 256
 
 var errManyHeaders = refuse(reasonHeader, codes.InvalidArgument,
-	"the event has more than %d header values: whatever stands between the forge and the EventListener must not add so many", maxHeaderFields)
+	"the event has more than %d header values: whatever stands between the forge and the EventListener must not add so many",
+	maxHeaderFields)
 
 // readHeaders reads Tekton's map of lists. A null is a list without values, or an
 // empty value, as encoding/json has it.
@@ -64,7 +65,8 @@ func (h headers) value(name string) (string, error) {
 		}
 		if found && string(value) != string(f.value) {
 			return "", refuse(reasonHeader, codes.InvalidArgument,
-				"header %s came with different values: whatever stands between the forge and the EventListener must not add one", name)
+				"header %s came with different values: whatever stands between the forge and the EventListener must not add one",
+				name)
 		}
 		value, found = f.value, true
 	}
@@ -97,7 +99,8 @@ func (h headers) refuseForm() error {
 		return nil
 	}
 	return refuse(reasonForm, codes.InvalidArgument,
-		"the event is a form (%s), whose signed bytes are lost in the EventListener: set the hook's content type to application/json", kind)
+		"the event is a form (%s), whose signed bytes are lost in the EventListener: set the hook's content type to application/json",
+		kind)
 }
 
 // isEventName allows what forges call their events: letters, digits and, after the first,

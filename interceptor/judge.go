@@ -154,8 +154,9 @@ func (c *call) mismatch(said claim) error {
 		// The body reaches interceptors inside JSON, where bytes that are no UTF-8
 		// become U+FFFD, and then no signature fits any more. A body that was sent
 		// with that character is still right.
-		return refuse(reasonSignature, codes.Unauthenticated, "the signature does not match: the body holds U+FFFD, so bytes that are not UTF-8 were lost on the way: "+
-			"set the hook's content type to application/json and send UTF-8, uncompressed")
+		return refuse(reasonSignature, codes.Unauthenticated,
+			"the signature does not match: the body holds U+FFFD, so bytes that are not UTF-8 were lost on the way: "+
+				"set the hook's content type to application/json and send UTF-8, uncompressed")
 	}
 	if len(c.p.SecretRefs) > 1 {
 		return refuse(reasonSignature, codes.Unauthenticated,
@@ -177,11 +178,13 @@ func (c *call) checkAge(signedAt int64) error {
 	c.rec.Signed, c.rec.Skew = true, milliseconds(age)
 	if age > maxAge.Milliseconds() {
 		return refuse(reasonStale, codes.Unauthenticated,
-			"the delivery was signed %s ago by this server's clock, and maxAge is %s: redeliver it, or set the clocks, or raise param maxAge", milliseconds(age), maxAge)
+			"the delivery was signed %s ago by this server's clock, and maxAge is %s: redeliver it, or set the clocks, or raise param maxAge",
+			milliseconds(age), maxAge)
 	}
 	if -age > maxSkew.Milliseconds() {
 		return refuse(reasonFuture, codes.Unauthenticated,
-			"the delivery was signed %s ahead of this server's clock, and interceptor.maxSkew is %s: set the clocks", milliseconds(-age), maxSkew)
+			"the delivery was signed %s ahead of this server's clock, and interceptor.maxSkew is %s: set the clocks",
+			milliseconds(-age), maxSkew)
 	}
 	return nil
 }
@@ -250,7 +253,8 @@ func (c *call) claimReplay(ctx context.Context, said claim, digest []byte) (Repl
 // change it; nor is the Trigger, since all Triggers of an event ask.
 func (c *call) replayKey(digest []byte) string {
 	hash := sha256.New()
-	for _, part := range []string{"tekgate replay v1", c.namespace, c.p.from.Name, c.p.mode.Name, c.rec.Matched.Name, c.rec.Matched.Key} {
+	for _, part := range []string{"tekgate replay v1", c.namespace, c.p.from.Name, c.p.mode.Name, c.rec.Matched.Name,
+		c.rec.Matched.Key} {
 		hash.Write(append([]byte(part), 0))
 	}
 	body := sha256.Sum256(c.body)
@@ -314,7 +318,8 @@ func (c *call) unreadable(err error) error {
 		return refuse(reasonPayload, codes.InvalidArgument,
 			"the payload has a key twice, and readers do not agree on which one counts: no forge sends such")
 	}
-	return refuse(reasonPayload, codes.InvalidArgument, "the payload begins like a JSON object and is none: let the forge send application/json")
+	return refuse(reasonPayload, codes.InvalidArgument,
+		"the payload begins like a JSON object and is none: let the forge send application/json")
 }
 
 // describe notes what a delivery that was not verified says that it is about. It

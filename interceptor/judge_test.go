@@ -83,17 +83,22 @@ func TestReplay(t *testing.T) {
 		result interceptor.ReplayResult
 	}{
 		{"first", giteeRequest(enforce, event("a")), true, interceptor.ReplayFirst},
-		{"another trigger of the event", giteeRequest(enforce, event("a"), trigger("namespaces/ci/triggers/other")), true, interceptor.ReplaySame},
+		{"another trigger of the event", giteeRequest(enforce, event("a"), trigger("namespaces/ci/triggers/other")),
+			true, interceptor.ReplaySame},
 		{"sent again", giteeRequest(enforce, event("b")), false, interceptor.ReplaySeen},
-		{"sent again to another trigger", giteeRequest(enforce, event("b"), trigger("namespaces/ci/triggers/other")), false, interceptor.ReplaySeen},
-		{"sent again with another delivery id", giteeRequest(enforce, event("c"), header("X-Request-Id", "new")), false, interceptor.ReplaySeen},
-		{"another event in the same millisecond", giteeRequest(enforce, event("d"), body(`{"ref":"refs/heads/other"}`)), true, interceptor.ReplayFirst},
+		{"sent again to another trigger", giteeRequest(enforce, event("b"), trigger("namespaces/ci/triggers/other")),
+			false, interceptor.ReplaySeen},
+		{"sent again with another delivery id", giteeRequest(enforce, event("c"), header("X-Request-Id", "new")), false,
+			interceptor.ReplaySeen},
+		{"another event in the same millisecond", giteeRequest(enforce, event("d"), body(`{"ref":"refs/heads/other"}`)),
+			true, interceptor.ReplayFirst},
 		{"warn", giteeRequest(param("replay", "warn"), event("e")), true, interceptor.ReplaySeen},
 		{"off", giteeRequest(event("f")), true, ""},
 		{"ping", giteeRequest(enforce, event("g"), header("X-Gitee-Ping", "true")), false, ""},
 		{"github", githubRequest(enforce, event("a")), true, interceptor.ReplayFirst},
 		{"github, sent again", githubRequest(enforce, event("b")), false, interceptor.ReplaySeen},
-		{"github, with another id", githubRequest(enforce, event("b"), header("X-GitHub-Delivery", "0-1")), false, interceptor.ReplaySeen},
+		{"github, with another id", githubRequest(enforce, event("b"), header("X-GitHub-Delivery", "0-1")), false,
+			interceptor.ReplaySeen},
 		{"wrong signature", githubRequest(enforce, event("b"), body("x")), false, ""},
 	}
 	for _, s := range steps {
@@ -103,7 +108,8 @@ func TestReplay(t *testing.T) {
 		}
 	}
 	claim := store.claims[0]
-	if claim.Namespace != "ci" || len(claim.Key) != 64 || claim.EventID != "a" || !claim.Until.Equal(time.UnixMilli(signedAt).Add(time.Hour)) {
+	if claim.Namespace != "ci" || len(claim.Key) != 64 || claim.EventID != "a" ||
+		!claim.Until.Equal(time.UnixMilli(signedAt).Add(time.Hour)) {
 		t.Errorf("got %+v", claim)
 	}
 }
@@ -122,10 +128,12 @@ func TestReplayRemembersForMaxAge(t *testing.T) {
 }
 
 func TestReplayStoreAway(t *testing.T) {
-	for name, store := range map[string]interceptor.ReplayStore{"away": &memory{err: errors.New("connection refused")}, "none": nil} {
+	for name, store := range map[string]interceptor.ReplayStore{"away": &memory{err: errors.New("connection refused")},
+		"none": nil} {
 		h, seen := observed(store, nil, interceptor.Default())
 		got := send(t, h, giteeRequest(param("replay", "enforce")))
-		if got.Continue || got.Status.Code != codes.Unavailable || strings.Contains(got.Status.Message, "refused") || seen.last(t).Cause == nil {
+		if got.Continue || got.Status.Code != codes.Unavailable || strings.Contains(got.Status.Message, "refused") ||
+			seen.last(t).Cause == nil {
 			t.Errorf("%s, enforce: got %+v", name, got)
 		}
 		got = send(t, h, giteeRequest(param("replay", "warn")))
@@ -197,16 +205,20 @@ func TestAllowInsecure(t *testing.T) {
 		reason string
 	}{
 		{"unsigned", githubRequest(append(unsigned, allow)...), true, "unsigned-allowed"},
-		{"unsigned, no secret named", githubRequest(append(unsigned, allow, noParam("secretRef"))...), true, "unsigned-allowed"},
+		{"unsigned, no secret named", githubRequest(append(unsigned, allow, noParam("secretRef"))...), true,
+			"unsigned-allowed"},
 		{"signed", githubRequest(allow), true, "verified"},
 		{"signed, no secret named", githubRequest(allow, noParam("secretRef")), true, "unsigned-allowed"},
 		{"signed wrongly", githubRequest(allow, body("x")), false, "signature-mismatch"},
 		{"signed with SHA-1 alone", githubRequest(allow, noHeader("X-Hub-Signature-256")), false, "header-malformed"},
-		{"signed in another shape", githubRequest(allow, header("X-Hub-Signature-256", "x")), false, "header-malformed"},
+		{"signed in another shape", githubRequest(allow, header("X-Hub-Signature-256", "x")), false,
+			"header-malformed"},
 		{"unsigned ping", githubRequest(append(unsigned, allow, header("X-Github-Event", "ping"))...), false, "ping"},
-		{"unsigned, another event", githubRequest(append(unsigned, allow, param("eventTypes", []string{"issues"}))...), false, "filtered"},
+		{"unsigned, another event", githubRequest(append(unsigned, allow, param("eventTypes", []string{"issues"}))...),
+			false, "filtered"},
 		{"unsigned gitee", giteeRequest(allow, header("X-Gitee-Token", "")), true, "unsigned-allowed"},
-		{"unsigned gitee ping", giteeRequest(allow, header("X-Gitee-Token", ""), header("X-Gitee-Ping", "true")), false, "ping"},
+		{"unsigned gitee ping", giteeRequest(allow, header("X-Gitee-Token", ""), header("X-Gitee-Ping", "true")), false,
+			"ping"},
 		{"not allowed", githubRequest(append(unsigned, param("allowInsecure", false))...), false, "unsigned"},
 	}
 	for _, tt := range tests {
@@ -214,12 +226,14 @@ func TestAllowInsecure(t *testing.T) {
 			h, seen := observed(nil, nil, interceptor.Default())
 			got := send(t, h, tt.req)
 			rec := seen.last(t)
-			if got.Continue != tt.pass || rec.Reason != tt.reason || rec.Verified != (tt.reason == "verified" || tt.name == "") {
+			if got.Continue != tt.pass || rec.Reason != tt.reason ||
+				rec.Verified != (tt.reason == "verified" || tt.name == "") {
 				t.Fatalf("got %+v, reason %s, verified %v", got, rec.Reason, rec.Verified)
 			}
 			if tt.pass {
 				git := got.Extensions["git"].(map[string]any)
-				if git["verified"] != rec.Verified || git["event"] != "push" || (git["verifiedBy"] != "") != rec.Verified {
+				if git["verified"] != rec.Verified || git["event"] != "push" ||
+					(git["verifiedBy"] != "") != rec.Verified {
 					t.Errorf("got %v", git)
 				}
 			}
@@ -245,7 +259,8 @@ func TestAllowInsecure(t *testing.T) {
 func TestSecretLabel(t *testing.T) {
 	labelled := labelledSecrets{secrets: testSecrets(), labels: map[string]string{"tekgate.dev/webhook": "yes"}}
 	for label, pass := range map[string]bool{
-		"": true, "tekgate.dev/webhook": true, "tekgate.dev/webhook=yes": true, "tekgate.dev/webhook=no": false, "tekgate.dev/other": false, "tekgate.dev/webhook=": false,
+		"": true, "tekgate.dev/webhook": true, "tekgate.dev/webhook=yes": true, "tekgate.dev/webhook=no": false,
+		"tekgate.dev/other": false, "tekgate.dev/webhook=": false,
 	} {
 		config := interceptor.Default()
 		config.SecretLabel = label
@@ -259,7 +274,8 @@ func TestSecretLabel(t *testing.T) {
 			t.Errorf("label %q: got %+v", label, got)
 		}
 		if !pass && strings.Replace(absent.Status.Message, "absent", "hook", 1) != got.Status.Message {
-			t.Errorf("a Secret without the label can be told from none:\n%s\n%s", got.Status.Message, absent.Status.Message)
+			t.Errorf("a Secret without the label can be told from none:\n%s\n%s", got.Status.Message,
+				absent.Status.Message)
 		}
 	}
 	config := interceptor.Default()
@@ -279,14 +295,16 @@ func (l labelledSecrets) Get(ctx context.Context, namespace, name string) (*inte
 	if err != nil {
 		return nil, err
 	}
-	return &interceptor.Secret{Data: s.Data, Labels: l.labels, SecretState: interceptor.SecretState{ResourceVersion: "7", Since: time.UnixMilli(1)}}, nil
+	return &interceptor.Secret{Data: s.Data, Labels: l.labels,
+		SecretState: interceptor.SecretState{ResourceVersion: "7", Since: time.UnixMilli(1)}}, nil
 }
 
 // TestRecord reads all that an observer is told, of a pass and of a refusal.
 func TestRecord(t *testing.T) {
 	seen := &records{}
 	h := interceptor.New(interceptor.Default(), interceptor.Options{
-		Secrets: labelledSecrets{secrets: testSecrets()}, Observers: []interceptor.Observer{seen}, Log: logr.Discard(), Now: at(signedAt + 1500),
+		Secrets: labelledSecrets{secrets: testSecrets()}, Observers: []interceptor.Observer{seen}, Log: logr.Discard(),
+		Now: at(signedAt + 1500),
 	})
 	payload := pushTo("refs/heads/main", "")
 	send(t, h, giteeRequest(body(payload), secretRef("hook", "newline")))
@@ -294,19 +312,23 @@ func TestRecord(t *testing.T) {
 		Time: time.UnixMilli(signedAt + 1500), TriggerID: triggerID, EventID: "evt-1", Provider: "gitee", Mode: "sign",
 		Event: "push", Action: "updated", Repository: "example/app", Ref: "refs/heads/main", SHA: sha,
 		Continue: true, Reason: "verified", Verified: true, Newline: true, Signed: true, Skew: 1500 * time.Millisecond,
-		Matched: interceptor.SecretKey{Name: "hook", Key: "newline"}, Secret: interceptor.SecretState{ResourceVersion: "7", Since: time.UnixMilli(1)},
+		Matched: interceptor.SecretKey{Name: "hook", Key: "newline"},
+		Secret:  interceptor.SecretState{ResourceVersion: "7", Since: time.UnixMilli(1)},
 	}
 	if got := seen.last(t); got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	send(t, h, githubRequest(body(payload), header("X-GitHub-Delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958")))
 	got := seen.last(t)
-	if got.Continue || got.Verified || got.Reason != "signature-mismatch" || got.Repository != "example/app" || got.Ref != "refs/heads/main" ||
-		got.DeliveryID != "72d3162e-cc78-11e3-81ab-4c9367dc0958" || got.Message == "" || got.Matched != (interceptor.SecretKey{}) {
+	if got.Continue || got.Verified || got.Reason != "signature-mismatch" || got.Repository != "example/app" ||
+		got.Ref != "refs/heads/main" ||
+		got.DeliveryID != "72d3162e-cc78-11e3-81ab-4c9367dc0958" || got.Message == "" ||
+		got.Matched != (interceptor.SecretKey{}) {
 		t.Errorf("got %+v", got)
 	}
 	// What a liar says about itself is no longer than what anybody says.
-	send(t, h, githubRequest(body(`{"ref":"refs/heads/$(id)"}`), header("X-GitHub-Delivery", "a b\n"), event(strings.Repeat("x", 1000))))
+	send(t, h, githubRequest(body(`{"ref":"refs/heads/$(id)"}`), header("X-GitHub-Delivery", "a b\n"),
+		event(strings.Repeat("x", 1000))))
 	if got := seen.last(t); got.Ref != "" || got.DeliveryID != "" || len(got.EventID) != 128 {
 		t.Errorf("got %+v", got)
 	}
@@ -324,7 +346,8 @@ func TestRecord(t *testing.T) {
 // TestAnswerIsGitInJSON holds the extensions on the wire to their type.
 func TestAnswerIsGitInJSON(t *testing.T) {
 	for _, tt := range []struct{ provider, event, payload string }{
-		{"github", "push", `{"ref":"refs/heads/中文/é","before":"` + sha + `","after":"` + sha2 + `","sender":{"login":"a"},"commits":[{"added":["ä b","c/ö.go"],"removed":[],"modified":["\u003c"]}]}`},
+		{"github", "push", `{"ref":"refs/heads/中文/é","before":"` + sha + `","after":"` + sha2 +
+			`","sender":{"login":"a"},"commits":[{"added":["ä b","c/ö.go"],"removed":[],"modified":["\u003c"]}]}`},
 		{"github", "pull_request", `{"action":"opened","number":12}`}, {"github", "", ""},
 	} {
 		v := resigned(t, signedVector(t, json.RawMessage(`{"provider":"`+tt.provider+`"}`), secret, tt.event), tt.event)
@@ -340,7 +363,8 @@ func TestAnswerIsGitInJSON(t *testing.T) {
 		}
 		var a, b any
 		again, err := json.Marshal(typed)
-		if err != nil || json.Unmarshal(again, &a) != nil || json.Unmarshal(raw, &b) != nil || fmt.Sprint(a) != fmt.Sprint(b) || !typed.Verified {
+		if err != nil || json.Unmarshal(again, &a) != nil || json.Unmarshal(raw, &b) != nil ||
+			fmt.Sprint(a) != fmt.Sprint(b) || !typed.Verified {
 			t.Errorf("got %s, which is %+v and becomes %s", raw, typed, again)
 		}
 	}

@@ -86,7 +86,8 @@ func (a algorithm) hexDigest(header, value, prefix, forge string) ([]byte, error
 	digits, found := strings.CutPrefix(value, prefix)
 	if !found {
 		return nil, refuse(reasonHeader, codes.InvalidArgument,
-			"header %s does not begin with %s: %s sends it so, and no other algorithm is accepted", header, prefix, forge)
+			"header %s does not begin with %s: %s sends it so, and no other algorithm is accepted", header, prefix,
+			forge)
 	}
 	digest, err := hex.DecodeString(digits)
 	if err == nil && len(digest) == a.size {
@@ -96,11 +97,13 @@ func (a algorithm) hexDigest(header, value, prefix, forge string) ([]byte, error
 		prefix += " and "
 	}
 	return nil, refuse(reasonHeader, codes.InvalidArgument,
-		"header %s is not %s%d hexadecimal digits: set a secret in the hook's settings at %s", header, prefix, 2*a.size, forge)
+		"header %s is not %s%d hexadecimal digits: set a secret in the hook's settings at %s", header, prefix, 2*a.size,
+		forge)
 }
 
 // unsigned refuses a delivery without a signature. With allowInsecure it passes.
 func unsigned(header, forge, what string) error {
 	return refuse(reasonUnsigned, codes.Unauthenticated,
-		"header %s is missing or empty: set a %s in the hook's settings at %s, and the same value in the Secret", header, what, forge)
+		"header %s is missing or empty: set a %s in the hook's settings at %s, and the same value in the Secret",
+		header, what, forge)
 }

@@ -37,22 +37,6 @@ const (
 	replayEnforce = "enforce"
 )
 
-// ParamDocs says in a sentence what each param is, in the order of the reference.
-var ParamDocs = []struct{ Name, Doc string }{
-	{"provider", "who sends the events: see below"},
-	{"mode", "how they are signed; where a provider has one mode alone, or a usual one, it may be left out"},
-	{"secretRef", "secretName and secretKey of a Secret in the Trigger's own namespace; one newline at its end is forgiven, and the log says so"},
-	{"secretRefs", "a list in place of secretRef, any of which may have signed: add the new secret, change the hook at the forge, take the old one away"},
-	{"eventTypes", "the events that may continue, as the forge's header names them or as extensions.git.event does; `event:action`, as in `pull_request:opened`, asks for an action too"},
-	{"repositories", "the repositories, such as `example/*`"},
-	{"branches", "the branches: the one that was pushed to, or a pull request's target. Tags are then refused unless tags is given, too"},
-	{"tags", "the tags. Branches are then refused unless branches is given, too"},
-	{"paths", "the changed files, one of which has to match. Where a delivery does not tell all of them, it passes: changedFilesComplete is false then"},
-	{"maxAge", "how old a delivery may be whose signature covers a time, such as 30m, and how long a delivery is remembered for replay; see interceptor.maxAge in the configuration"},
-	{"replay", "what to do with a delivery that came before in another event: off (let it pass, the default), warn (and say so in the log), enforce (refuse it). A delivery that is sent again at the forge by hand is one"},
-	{"allowInsecure", "true lets deliveries without a signature pass, with `verified: false`; those that have one must be right if a secret is named. Whoever reaches the EventListener starts pipelines then"},
-}
-
 // maxParams is longer than anybody's params.
 const maxParams = 64 << 10
 
@@ -60,7 +44,8 @@ const maxParams = 64 << 10
 func parseParams(raw json.RawMessage) (*params, error) {
 	p := &params{}
 	if len(raw) > maxParams {
-		return p, refuse(reasonParams, codes.InvalidArgument, "the params take more than %d bytes: shorten the lists", maxParams)
+		return p, refuse(reasonParams, codes.InvalidArgument, "the params take more than %d bytes: shorten the lists",
+			maxParams)
 	}
 	if len(raw) == 0 || string(raw) == "null" {
 		raw = json.RawMessage("{}")
@@ -112,24 +97,30 @@ func (p *params) checkSecrets() error {
 	const most = 8
 	if p.SecretRef != nil {
 		if len(p.SecretRefs) > 0 {
-			return refuse(reasonParams, codes.InvalidArgument, "params secretRef and secretRefs are both given: put all of them into secretRefs")
+			return refuse(reasonParams, codes.InvalidArgument,
+				"params secretRef and secretRefs are both given: put all of them into secretRefs")
 		}
 		p.SecretRefs = []SecretKey{*p.SecretRef}
 	}
 	if len(p.SecretRefs) == 0 && !p.AllowInsecure {
-		return refuse(reasonParams, codes.InvalidArgument, "param secretRef is missing, and nothing passes unverified: %s", how)
+		return refuse(reasonParams, codes.InvalidArgument,
+			"param secretRef is missing, and nothing passes unverified: %s", how)
 	}
 	if len(p.SecretRefs) > most {
-		return refuse(reasonParams, codes.InvalidArgument, "param secretRefs names %d Secrets: name %d at most, for all of them are tried", len(p.SecretRefs), most)
+		return refuse(reasonParams, codes.InvalidArgument,
+			"param secretRefs names %d Secrets: name %d at most, for all of them are tried", len(p.SecretRefs), most)
 	}
 	for _, ref := range p.SecretRefs {
 		switch {
 		case ref == SecretKey{}:
-			return refuse(reasonParams, codes.InvalidArgument, "param secretRef is empty, and nothing passes unverified: %s", how)
+			return refuse(reasonParams, codes.InvalidArgument,
+				"param secretRef is empty, and nothing passes unverified: %s", how)
 		case len(validation.IsDNS1123Subdomain(ref.Name)) > 0:
-			return refuse(reasonParams, codes.InvalidArgument, "secretRef.secretName is %s, which is no Secret's name: %s", quote(ref.Name), how)
+			return refuse(reasonParams, codes.InvalidArgument,
+				"secretRef.secretName is %s, which is no Secret's name: %s", quote(ref.Name), how)
 		case len(validation.IsConfigMapKey(ref.Key)) > 0:
-			return refuse(reasonParams, codes.InvalidArgument, "secretRef.secretKey is %s, which is no Secret's key: %s", quote(ref.Key), how)
+			return refuse(reasonParams, codes.InvalidArgument,
+				"secretRef.secretKey is %s, which is no Secret's key: %s", quote(ref.Key), how)
 		}
 	}
 	return nil
@@ -143,7 +134,8 @@ func (p *params) checkReplay() error {
 	if slices.Contains(all, p.Replay) {
 		return nil
 	}
-	return refuse(reasonParams, codes.InvalidArgument, "param replay is %s: set it to one of %s", quote(p.Replay), strings.Join(all, ", "))
+	return refuse(reasonParams, codes.InvalidArgument, "param replay is %s: set it to one of %s", quote(p.Replay),
+		strings.Join(all, ", "))
 }
 
 func (p *params) checkMaxAge() error {
@@ -152,9 +144,11 @@ func (p *params) checkMaxAge() error {
 		return nil
 	case !p.signsTime() && p.Replay == replayOff:
 		return refuse(reasonParams, codes.InvalidArgument,
-			"param maxAge cannot be checked for provider %s in mode %s, whose signature holds no time: remove it, or set param replay, which remembers a delivery for so long", p.from.Name, p.mode.Name)
+			"param maxAge cannot be checked for provider %s in mode %s, whose signature holds no time: remove it, or set param replay, which remembers a delivery for so long",
+			p.from.Name, p.mode.Name)
 	case p.MaxAge.Milliseconds() <= 0:
-		return refuse(reasonParams, codes.InvalidArgument, "param maxAge is %s: give a duration above zero, such as 1h", p.MaxAge.Duration)
+		return refuse(reasonParams, codes.InvalidArgument, "param maxAge is %s: give a duration above zero, such as 1h",
+			p.MaxAge.Duration)
 	}
 	return nil
 }

@@ -6,21 +6,15 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/tekgate/tekgate/internal/hooks"
 	"github.com/tekgate/tekgate/internal/suggest"
 )
 
 // Provider is a sender of events and its ways to sign them.
 type Provider struct {
-	Name string // what the param provider says
-	Doc  string // a paragraph or two for the reference
-	// Modes are the values of the param mode, of which the first is meant where none
-	// is given.
-	Modes []Mode
-	// ExplicitMode means that the param mode must be given.
-	ExplicitMode bool
-	// Setup says how the hook is set at the forge.
-	Setup string
+	hooks.Provider
 
+	methods   map[string]method         // by the name of the mode
 	normalise func(event string) string // one spelling of an event's name
 	// announce returns what the headers say beside the signature.
 	announce func(d delivery, p *params) (claim, error)
@@ -29,11 +23,11 @@ type Provider struct {
 
 // Mode is one way to sign.
 type Mode struct {
-	Name string // what the param mode says
-	Doc  string // one line for the reference
-	// SignsTime means that the signature covers a time, which maxAge is about.
-	SignsTime bool
+	hooks.Mode
+	method
+}
 
+type method struct {
 	// read adds to a claim how the delivery is signed, or returns a refusal where
 	// that is missing or of a wrong shape. No secret has been read by then: whatever
 	// it says, the caller knew.
@@ -42,8 +36,18 @@ type Mode struct {
 	sign func(s *Signed, p *params, secret []byte, o Outgoing) error
 }
 
-// Providers are all of them. A new one is a file provider_<name>.go and a row
-// here; params, documentation, signing and tests go by this list.
+// described returns the description of the provider called name.
+func described(name string) hooks.Provider {
+	i := slices.IndexFunc(hooks.Providers, func(p hooks.Provider) bool { return p.Name == name })
+	return hooks.Providers[i]
+}
+
+// implemented returns the provider's implementation of one of its modes.
+func (p Provider) implemented(mode hooks.Mode) Mode { return Mode{mode, p.methods[mode.Name]} }
+
+// Providers are all of them. A new one is a row in internal/hooks, a file
+// provider_<name>.go and a row here; params, documentation, signing and tests use
+// these lists.
 var Providers = []Provider{gitee, github, gitlab, gitea, gitcode, bitbucket, generic}
 
 // delivery is what the signature's reader may look at.
@@ -90,20 +94,19 @@ func provider(name string) (Provider, error) {
 			"param provider is missing: set it to the sender of the events, one of %s", strings.Join(names, ", "))
 	}
 	if cousin, found := cousins[strings.ToLower(name)]; found {
-		return Provider{}, refuse(reasonParams, codes.InvalidArgument, "param provider is %s: set it to %s", quote(name), cousin)
+		return Provider{}, refuse(reasonParams, codes.InvalidArgument, "param provider is %s: set it to %s",
+			quote(name), cousin)
 	}
-	if near := suggest.Closest(name, names); near != "" {
-		return Provider{}, refuse(reasonParams, codes.InvalidArgument, "param provider is %s: did you mean %q?", quote(name), near)
-	}
-	return Provider{}, refuse(reasonParams, codes.InvalidArgument,
-		"param provider is %s: set it to one of %s", quote(name), strings.Join(names, ", "))
+	return Provider{}, refuse(reasonParams, codes.InvalidArgument, "param provider is %s: %s",
+		quote(name), suggest.DidYouMean(name, names, "set it to one of "+strings.Join(names, ", ")))
 }
 
 // cousins are senders that people name and that another provider stands for.
 var cousins = map[string]string{
 	"forgejo": "gitea, which Forgejo's hooks are signed like", "gogs": "gitea, which knows Gogs' header too",
 	"codeberg": "gitea, which Forgejo's hooks are signed like", "jihulab": "gitlab", "atomgit": "gitcode",
-	"codeup": viaGeneric, "coding": viaGeneric, "cnb": viaGeneric, "harbor": viaGeneric, "acr": viaGeneric, "azure": viaGeneric, "azuredevops": viaGeneric,
+	"codeup": viaGeneric, "coding": viaGeneric, "cnb": viaGeneric, "harbor": viaGeneric, "acr": viaGeneric,
+	"azure": viaGeneric, "azuredevops": viaGeneric,
 }
 
 const viaGeneric = "generic; the reference has its other params"
@@ -114,23 +117,15 @@ func (p Provider) mode(name string) (Mode, error) {
 	names := make([]string, 0, len(p.Modes))
 	for _, m := range p.Modes {
 		if m.Name == name || name == "" && !p.ExplicitMode {
-			return m, nil
+			return p.implemented(m), nil
 		}
 		names = append(names, m.Name)
 	}
 	if name == "" {
 		return Mode{}, refuse(reasonParams, codes.InvalidArgument,
-			"param mode is missing: set it to the way in which the hook at %s is secured, one of %s", p.Name, strings.Join(names, ", "))
+			"param mode is missing: set it to the way in which the hook at %s is secured, one of %s", p.Name,
+			strings.Join(names, ", "))
 	}
 	return Mode{}, refuse(reasonParams, codes.InvalidArgument,
 		"param mode is %s: for provider %s set it to one of %s", quote(name), p.Name, strings.Join(names, ", "))
-}
-
-// ModeNames returns the values of the param mode.
-func (p Provider) ModeNames() []string {
-	names := make([]string, 0, len(p.Modes))
-	for _, m := range p.Modes {
-		names = append(names, m.Name)
-	}
-	return slices.Clip(names)
 }

@@ -12,29 +12,32 @@ import (
 // One push of theirs may be about several branches and tags. Extensions can name
 // one: it is the first that the Trigger's filters let through.
 var bitbucket = Provider{
-	Name: "bitbucket",
-	Doc: "Bitbucket Cloud and Data Center. The signature covers the body and not the time. A delivery about several branches and tags, " +
-		"which one `git push` can cause, continues with the first of them that the filters let through. No changed files are told.",
-	Modes: []Mode{
-		{Name: "sha256", Doc: "X-Hub-Signature: sha256= and the HMAC over the body in hexadecimal", read: readBitbucket, sign: signBitbucket},
+	Provider: described("bitbucket"),
+	methods: map[string]method{
+		"sha256": {read: readBitbucket, sign: signBitbucket},
 	},
-	Setup: "Repository settings → Webhooks → Add webhook: URL is the EventListener's; " +
-		"Secret, which Data Center tests with an event of its own; the triggers.",
 	normalise: asSent,
 	announce:  announceBitbucket,
 	payload: &payload{
 		root: compile([]path{
 			// Cloud
-			{"push.changes[]", fChange}, {"push.changes[].new.name", fRefName}, {"push.changes[].new.type", fRefType}, {"push.changes[].new.target.hash", fAfter},
-			{"push.changes[].old.name", fRefName}, {"push.changes[].old.type", fRefType}, {"push.changes[].old.target.hash", fBefore},
-			{"push.changes[].closed", fDeleted}, {"push.changes[].created", fCreated}, {"push.changes[].forced", fForced},
-			{"repository.full_name", fRepository}, {"repository.mainbranch.name", fDefaultBranch}, {"repository.links.html.href", fCloneURL},
+			{"push.changes[]", fChange}, {"push.changes[].new.name", fRefName}, {"push.changes[].new.type", fRefType},
+			{"push.changes[].new.target.hash", fAfter},
+			{"push.changes[].old.name", fRefName}, {"push.changes[].old.type", fRefType},
+			{"push.changes[].old.target.hash", fBefore},
+			{"push.changes[].closed", fDeleted}, {"push.changes[].created", fCreated},
+			{"push.changes[].forced", fForced},
+			{"repository.full_name", fRepository}, {"repository.mainbranch.name", fDefaultBranch},
+			{"repository.links.html.href", fCloneURL},
 			{"actor.nickname", fSender}, {"actor.name", fSender},
-			{"pullrequest.id", fNumber}, {"pullrequest.source.branch.name", fSourceBranch}, {"pullrequest.source.commit.hash", fHead}, {"pullrequest.destination.branch.name", fTargetBranch},
+			{"pullrequest.id", fNumber}, {"pullrequest.source.branch.name", fSourceBranch},
+			{"pullrequest.source.commit.hash", fHead}, {"pullrequest.destination.branch.name", fTargetBranch},
 			// Data Center
-			{"changes[]", fChange}, {"changes[].ref.id", fRef}, {"changes[].fromHash", fBefore}, {"changes[].toHash", fAfter}, {"changes[].type", fAction},
+			{"changes[]", fChange}, {"changes[].ref.id", fRef}, {"changes[].fromHash", fBefore},
+			{"changes[].toHash", fAfter}, {"changes[].type", fAction},
 			{"repository.slug", fCloneName}, {"repository.project.key", fOwner},
-			{"pullRequest.id", fNumber}, {"pullRequest.fromRef.displayId", fSourceBranch}, {"pullRequest.fromRef.latestCommit", fHead}, {"pullRequest.toRef.displayId", fTargetBranch},
+			{"pullRequest.id", fNumber}, {"pullRequest.fromRef.displayId", fSourceBranch},
+			{"pullRequest.fromRef.latestCommit", fHead}, {"pullRequest.toRef.displayId", fTargetBranch},
 			{"pullRequest.toRef.repository.slug", fCloneName}, {"pullRequest.toRef.repository.project.key", fOwner},
 		}),
 		finish: finishBitbucket,

@@ -18,18 +18,14 @@ import (
 // generic checks whatever signs a body or sends a token, as the params describe it:
 // there are more such senders than this package will ever name.
 var generic = Provider{
-	Name: "generic",
-	Doc: "Any other sender whose deliveries carry a signature or a token. The params say where it is and how it is made: " +
-		"see the recipes below.",
-	Modes: []Mode{
-		{Name: "hmac", Doc: "a header with an HMAC: params header, algorithm, encoding, prefix, template, timestampHeader", read: readGenericHMAC, sign: signGenericHMAC},
-		{Name: "token", Doc: "a header, or a parameter of the URL, with the secret itself: params header, prefix, query", read: readGenericToken, sign: signGenericToken},
-		{Name: "basic", Doc: "basic authentication; the Secret holds the user, a colon and the password: param header", read: readGenericBasic, sign: signGenericBasic},
+	Provider: described("generic"),
+	methods: map[string]method{
+		"hmac":  {read: readGenericHMAC, sign: signGenericHMAC},
+		"token": {read: readGenericToken, sign: signGenericToken},
+		"basic": {read: readGenericBasic, sign: signGenericBasic},
 	},
-	ExplicitMode: true,
-	Setup:        "Where the sender has a form for webhooks: the EventListener's URL, the secret and, where it asks, application/json.",
-	normalise:    asSent,
-	announce:     announceGeneric,
+	normalise: asSent,
+	announce:  announceGeneric,
 }
 
 // scheme are the params of the provider generic.
@@ -49,20 +45,6 @@ type scheme struct {
 	parts     []part
 }
 
-// SchemeDocs says in a sentence what each param of the provider generic is.
-var SchemeDocs = []struct{ Name, Doc string }{
-	{"header", "the header with the signature or token; Authorization where basic"},
-	{"query", "the parameter of the hook's URL with the token, in place of header: the last resort, since URLs are logged all over"},
-	{"algorithm", "sha256 (the default), sha1 or sha512"},
-	{"encoding", "hex (the default) or base64"},
-	{"prefix", "what stands before the signature or token, such as `sha256=` or `Bearer `"},
-	{"template", "what is signed: text with `{body}` (the default, alone), `{timestamp}`, `{secret}` and `{header:NAME}`"},
-	{"timestampHeader", "the header with the time, in seconds or milliseconds since 1970, that {timestamp} in template means; maxAge is about it"},
-	{"eventHeader", "the header that names the event"},
-	{"deliveryHeader", "the header with the delivery's id"},
-	{"payload", "a provider whose payloads the sender's look like, so that branches and the like are known"},
-}
-
 // part is a piece of what is signed. The zero value of kind is text as it stands.
 type part struct {
 	kind, text string
@@ -78,8 +60,10 @@ const (
 // given are the names of the scheme's params that have a value.
 func (s *scheme) given() (names []string) {
 	for _, p := range []struct{ name, value string }{
-		{"header", s.Header}, {"query", s.Query}, {"algorithm", s.Algorithm}, {"encoding", s.Encoding}, {"prefix", s.Prefix}, {"template", s.Template},
-		{"timestampHeader", s.TimestampHeader}, {"eventHeader", s.EventHeader}, {"deliveryHeader", s.DeliveryHeader}, {"payload", s.Payload},
+		{"header", s.Header}, {"query", s.Query}, {"algorithm", s.Algorithm}, {"encoding", s.Encoding},
+		{"prefix", s.Prefix}, {"template", s.Template},
+		{"timestampHeader", s.TimestampHeader}, {"eventHeader", s.EventHeader}, {"deliveryHeader", s.DeliveryHeader},
+		{"payload", s.Payload},
 	} {
 		if p.value != "" {
 			names = append(names, p.name)
@@ -90,7 +74,8 @@ func (s *scheme) given() (names []string) {
 
 // schemeParams are the params that each mode of the provider generic takes.
 var schemeParams = map[string][]string{
-	"hmac":  {"header", "algorithm", "encoding", "prefix", "template", "timestampHeader", "eventHeader", "deliveryHeader", "payload"},
+	"hmac": {"header", "algorithm", "encoding", "prefix", "template", "timestampHeader", "eventHeader",
+		"deliveryHeader", "payload"},
 	"token": {"header", "query", "prefix", "eventHeader", "deliveryHeader", "payload"},
 	"basic": {"header", "eventHeader", "deliveryHeader", "payload"},
 }
@@ -103,7 +88,8 @@ func (p *params) checkScheme() error {
 	}
 	for _, name := range p.given() {
 		if !slices.Contains(allowed, name) {
-			return refuse(reasonParams, codes.InvalidArgument, "param %s means nothing to provider %s in mode %s: remove it", name, p.from.Name, p.mode.Name)
+			return refuse(reasonParams, codes.InvalidArgument,
+				"param %s means nothing to provider %s in mode %s: remove it", name, p.from.Name, p.mode.Name)
 		}
 	}
 	if p.from.Name != "generic" {
@@ -124,13 +110,16 @@ var headerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$`)
 
 func (s *scheme) checkHeaders() error {
 	if (s.Header == "") == (s.Query == "") {
-		return refuse(reasonParams, codes.InvalidArgument, "param header is missing: name the header that the sender puts the signature or token into (or query, and not both)")
+		return refuse(reasonParams, codes.InvalidArgument,
+			"param header is missing: name the header that the sender puts the signature or token into (or query, and not both)")
 	}
 	for _, h := range []struct{ param, name string }{
-		{"header", s.Header}, {"query", s.Query}, {"timestampHeader", s.TimestampHeader}, {"eventHeader", s.EventHeader}, {"deliveryHeader", s.DeliveryHeader},
+		{"header", s.Header}, {"query", s.Query}, {"timestampHeader", s.TimestampHeader},
+		{"eventHeader", s.EventHeader}, {"deliveryHeader", s.DeliveryHeader},
 	} {
 		if h.name != "" && !headerName.MatchString(h.name) {
-			return refuse(reasonParams, codes.InvalidArgument, "param %s is %s, which is no header's name: letters, digits and dashes", h.param, quote(h.name))
+			return refuse(reasonParams, codes.InvalidArgument,
+				"param %s is %s, which is no header's name: letters, digits and dashes", h.param, quote(h.name))
 		}
 	}
 	return nil
@@ -145,10 +134,12 @@ func (s *scheme) checkAlgorithm() error {
 		}
 	}
 	if s.algorithm.new == nil {
-		return refuse(reasonParams, codes.InvalidArgument, "param algorithm is %s: set it to one of %s", quote(s.Algorithm), strings.Join(names, ", "))
+		return refuse(reasonParams, codes.InvalidArgument, "param algorithm is %s: set it to one of %s",
+			quote(s.Algorithm), strings.Join(names, ", "))
 	}
 	if s.Encoding != "" && s.Encoding != "hex" && s.Encoding != "base64" {
-		return refuse(reasonParams, codes.InvalidArgument, "param encoding is %s: set it to hex or base64", quote(s.Encoding))
+		return refuse(reasonParams, codes.InvalidArgument, "param encoding is %s: set it to hex or base64",
+			quote(s.Encoding))
 	}
 	return nil
 }
@@ -173,9 +164,11 @@ func (s *scheme) checkTemplate() error {
 		at = found[1]
 		kind, name, _ := strings.Cut(strings.Trim(template[found[0]:found[1]], "{}"), ":")
 		kinds[kind] = true
-		if !slices.Contains([]string{partBody, partTimestamp, partSecret, partHeader}, kind) || (kind == partHeader) != (name != "") || name != "" && !headerName.MatchString(name) {
+		if !slices.Contains([]string{partBody, partTimestamp, partSecret, partHeader}, kind) ||
+			(kind == partHeader) != (name != "") || name != "" && !headerName.MatchString(name) {
 			return refuse(reasonParams, codes.InvalidArgument,
-				"param template holds %s: known are {body}, {timestamp}, {secret} and {header:NAME}", quote(template[found[0]:found[1]]))
+				"param template holds %s: known are {body}, {timestamp}, {secret} and {header:NAME}",
+				quote(template[found[0]:found[1]]))
 		}
 		s.parts = append(s.parts, part{kind, name})
 	}
@@ -183,10 +176,12 @@ func (s *scheme) checkTemplate() error {
 		s.parts = append(s.parts, part{text: template[at:]})
 	}
 	if kinds[partTimestamp] != (s.TimestampHeader != "") {
-		return refuse(reasonParams, codes.InvalidArgument, "params template and timestampHeader go together: a time that is not signed says nothing, and {timestamp} needs a header")
+		return refuse(reasonParams, codes.InvalidArgument,
+			"params template and timestampHeader go together: a time that is not signed says nothing, and {timestamp} needs a header")
 	}
 	if !kinds[partBody] && !kinds[partTimestamp] && !kinds[partHeader] {
-		return refuse(reasonParams, codes.InvalidArgument, "param template holds nothing of the delivery, so that all of them have one signature: put {body} into it")
+		return refuse(reasonParams, codes.InvalidArgument,
+			"param template holds nothing of the delivery, so that all of them have one signature: put {body} into it")
 	}
 	return nil
 }
@@ -207,10 +202,9 @@ func (p *params) checkPayload() error {
 			return nil
 		}
 	}
-	if near := suggest.Closest(p.Payload, names); near != "" {
-		return refuse(reasonParams, codes.InvalidArgument, "param payload is %s: did you mean %q?", quote(p.Payload), near)
-	}
-	return refuse(reasonParams, codes.InvalidArgument, "param payload is %s: set it to one of %s, or remove it", quote(p.Payload), strings.Join(names, ", "))
+	otherwise := "set it to one of " + strings.Join(names, ", ") + ", or remove it"
+	return refuse(reasonParams, codes.InvalidArgument, "param payload is %s: %s",
+		quote(p.Payload), suggest.DidYouMean(p.Payload, names, otherwise))
 }
 
 func announceGeneric(d delivery, p *params) (said claim, err error) {
@@ -231,7 +225,8 @@ func genericUnsigned(p *params) error {
 		where = "the URL's parameter " + p.Query
 	}
 	return refuse(reasonUnsigned, codes.Unauthenticated,
-		"%s is missing or empty: set a secret where the sender has its webhook's settings, and the same value in the Secret", where)
+		"%s is missing or empty: set a secret where the sender has its webhook's settings, and the same value in the Secret",
+		where)
 }
 
 func readGenericHMAC(said *claim, d delivery, p *params) error {
@@ -265,7 +260,8 @@ func readGenericHMAC(said *claim, d delivery, p *params) error {
 func (s *scheme) digest(value string) (digest []byte, err error) {
 	encoded, found := strings.CutPrefix(value, s.Prefix)
 	if !found {
-		return nil, refuse(reasonHeader, codes.InvalidArgument, "header %s does not begin with param prefix, %s", s.Header, quote(s.Prefix))
+		return nil, refuse(reasonHeader, codes.InvalidArgument, "header %s does not begin with param prefix, %s",
+			s.Header, quote(s.Prefix))
 	}
 	encoding := "hexadecimal"
 	if s.Encoding == "base64" {
@@ -276,7 +272,8 @@ func (s *scheme) digest(value string) (digest []byte, err error) {
 	}
 	if err != nil || len(digest) != s.algorithm.size {
 		return nil, refuse(reasonHeader, codes.InvalidArgument,
-			"header %s is not the %s of %d bytes: compare params encoding, algorithm and prefix with what the sender documents", s.Header, encoding, s.algorithm.size)
+			"header %s is not the %s of %d bytes: compare params encoding, algorithm and prefix with what the sender documents",
+			s.Header, encoding, s.algorithm.size)
 	}
 	return digest, nil
 }
@@ -287,7 +284,8 @@ var unixTime = regexp.MustCompile(`^[1-9][0-9]{9}([0-9]{3})?$`)
 func genericTime(header, timestamp string) (int64, error) {
 	if !unixTime.MatchString(timestamp) {
 		return 0, refuse(reasonHeader, codes.InvalidArgument,
-			"header %s is %s: expected are seconds or milliseconds since 1970, in 10 or 13 digits", header, quote(timestamp))
+			"header %s is %s: expected are seconds or milliseconds since 1970, in 10 or 13 digits", header,
+			quote(timestamp))
 	}
 	n, err := strconv.ParseInt(timestamp, 10, 64)
 	if len(timestamp) == len("1754049600") {
@@ -339,7 +337,8 @@ func readGenericToken(said *claim, d delivery, p *params) error {
 	}
 	bare, found := strings.CutPrefix(sent, p.Prefix)
 	if !found {
-		return refuse(reasonHeader, codes.InvalidArgument, "header %s does not begin with param prefix, %s", p.Header, quote(p.Prefix))
+		return refuse(reasonHeader, codes.InvalidArgument, "header %s does not begin with param prefix, %s", p.Header,
+			quote(p.Prefix))
 	}
 	said.digests, said.mac = [][]byte{token(bare)}, secretItself
 	return nil
@@ -351,11 +350,13 @@ func (p *params) sentToken(d delivery) (string, error) {
 	}
 	u, err := url.Parse(d.url)
 	if err != nil {
-		return "", refuse(reasonHeader, codes.InvalidArgument, "the URL that the EventListener was called with cannot be parsed")
+		return "", refuse(reasonHeader, codes.InvalidArgument,
+			"the URL that the EventListener was called with cannot be parsed")
 	}
 	values := u.Query()[p.Query]
 	if len(values) > 1 {
-		return "", refuse(reasonHeader, codes.InvalidArgument, "the URL has parameter %s more than once: give the hook's URL one", p.Query)
+		return "", refuse(reasonHeader, codes.InvalidArgument,
+			"the URL has parameter %s more than once: give the hook's URL one", p.Query)
 	}
 	return strings.Join(values, ""), nil
 }

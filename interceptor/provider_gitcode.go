@@ -5,15 +5,11 @@ import "encoding/hex"
 // gitcode checks what GitCode and AtomGit send: in X-GitCode-Signature-256 what
 // GitHub has in its header, or in X-GitCode-Token the hook's token.
 var gitcode = Provider{
-	Name: "gitcode",
-	Doc:  "GitCode and AtomGit. The signature covers the body and not the time; the token covers nothing and is sent in clear. Prefer sign.",
-	Modes: []Mode{
-		{Name: "sign", Doc: "X-GitCode-Signature-256: sha256= and the HMAC over the body in hexadecimal", read: readGitCodeSign, sign: signGitCode},
-		{Name: "token", Doc: "X-GitCode-Token: the token", read: readGitCodeToken, sign: passGitCode},
+	Provider: described("gitcode"),
+	methods: map[string]method{
+		"sign":  {read: readGitCodeSign, sign: signGitCode},
+		"token": {read: readGitCodeToken, sign: passGitCode},
 	},
-	ExplicitMode: true,
-	Setup: "Project settings → Webhooks → New (项目设置 → WebHooks): URL is the EventListener's; " +
-		"the signature key for mode sign or the token for mode token; the events.",
 	normalise: hookless,
 	announce:  announceGitCode,
 	payload:   gitlabPayload,

@@ -8,20 +8,17 @@ import "encoding/hex"
 // theirs, all with the same signature, and send them empty where the hook has no
 // secret.
 var gitea = Provider{
-	Name: "gitea",
-	Doc: "Gitea, Forgejo and Gogs. The signature covers the body and not the time. Set the hook's POST content type to application/json: " +
-		"for a form they sign what they do not send.",
-	Modes: []Mode{
-		{Name: "sha256", Doc: "X-Gitea-Signature, X-Forgejo-Signature or X-Gogs-Signature: the HMAC over the body in hexadecimal", read: readGitea, sign: signGitea},
+	Provider: described("gitea"),
+	methods: map[string]method{
+		"sha256": {read: readGitea, sign: signGitea},
 	},
-	Setup: "Settings → Webhooks → Add webhook → Gitea: Target URL is the EventListener's; " +
-		"POST content type is application/json; Secret; the events.",
 	normalise: asSent,
 	announce:  announceGitea,
 	payload: &payload{
 		root: compile([]path{
 			{"ref", fRef}, {"ref_type", fRefType}, {"before", fBefore}, {"after", fAfter}, {"sha", fAfter},
-			{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles}, {"commits[].modified", fFiles},
+			{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles},
+			{"commits[].modified", fFiles},
 			{"total_commits", fTotal},
 			{"repository.full_name", fRepository}, {"repository.default_branch", fDefaultBranch},
 			{"repository.clone_url", fCloneURL}, {"repository.ssh_url", fSSHURL},

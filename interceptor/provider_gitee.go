@@ -22,31 +22,29 @@ import (
 // window is checked, and Gitee's users need TLS and long random secrets more than
 // others do.
 var gitee = Provider{
-	Name: "gitee",
-	Doc: "Gitee. In mode sign (the hook's signature key, 签名密钥) X-Gitee-Token holds a signature of the time in X-Gitee-Timestamp. " +
-		"It does not cover the body, and bodies repeat it: whoever sees one delivery can send another body until maxAge is over. " +
-		"In mode password the token is the password itself, which the body repeats, too: keep `$(body)` out of params and logs. Prefer sign, with a long random secret.",
-	Modes: []Mode{
-		{Name: "sign", Doc: "X-Gitee-Token: base64 of HMAC-SHA256 over X-Gitee-Timestamp, a newline and the secret", SignsTime: true, read: readGiteeSign, sign: signGitee},
-		{Name: "password", Doc: "X-Gitee-Token: the password", read: readGiteePassword, sign: passGitee},
+	Provider: described("gitee"),
+	methods: map[string]method{
+		"sign":     {read: readGiteeSign, sign: signGitee},
+		"password": {read: readGiteePassword, sign: passGitee},
 	},
-	// The two look the same but for the token's shape, which the sender chooses.
-	ExplicitMode: true,
-	Setup: "Repository → Manage → WebHooks → Add (管理 → WebHooks → 添加): the EventListener's URL; " +
-		"\"Signature key\" (签名密钥) for mode sign or \"WebHook password\" (密码) for mode password; the events.",
 	normalise: hookless,
 	announce:  announceGitee,
 	payload: &payload{
 		root: compile([]path{
 			{"ref", fRef}, {"before", fBefore}, {"after", fAfter}, {"deleted", fDeleted}, {"created", fCreated},
-			{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles}, {"commits[].modified", fFiles},
+			{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles},
+			{"commits[].modified", fFiles},
 			{"total_commits_count", fTotal}, {"commits_more_than_ten", fMore},
-			{"repository.full_name", fRepository}, {"repository.path_with_namespace", fRepository}, {"repository.default_branch", fDefaultBranch},
-			{"repository.git_http_url", fCloneURL}, {"repository.clone_url", fCloneURL}, {"repository.git_ssh_url", fSSHURL}, {"repository.ssh_url", fSSHURL},
-			{"project.path_with_namespace", fRepository}, {"project.git_http_url", fCloneURL}, {"project.git_ssh_url", fSSHURL},
+			{"repository.full_name", fRepository}, {"repository.path_with_namespace", fRepository},
+			{"repository.default_branch", fDefaultBranch},
+			{"repository.git_http_url", fCloneURL}, {"repository.clone_url", fCloneURL},
+			{"repository.git_ssh_url", fSSHURL}, {"repository.ssh_url", fSSHURL},
+			{"project.path_with_namespace", fRepository}, {"project.git_http_url", fCloneURL},
+			{"project.git_ssh_url", fSSHURL},
 			{"sender.login", fSender}, {"sender.user_name", fSender}, {"user_name", fSender},
 			{"action", fAction}, {"action_desc", fActionDetail},
-			{"pull_request.number", fNumber}, {"pull_request.head.sha", fHead}, {"pull_request.head.ref", fSourceBranch}, {"pull_request.base.ref", fTargetBranch},
+			{"pull_request.number", fNumber}, {"pull_request.head.sha", fHead},
+			{"pull_request.head.ref", fSourceBranch}, {"pull_request.base.ref", fTargetBranch},
 			{"source_branch", fSourceBranch}, {"target_branch", fTargetBranch},
 		}),
 		finish: finishGitee,
@@ -131,7 +129,8 @@ func giteeDigest(token string) ([]byte, error) {
 	if err == nil && len(digest) == sha256.Size {
 		return digest, nil
 	}
-	return nil, refuse(reasonHeader, codes.InvalidArgument, "header X-Gitee-Token is no signature: %s", giteeTokenFault(token, digest))
+	return nil, refuse(reasonHeader, codes.InvalidArgument, "header X-Gitee-Token is no signature: %s",
+		giteeTokenFault(token, digest))
 }
 
 func giteeTokenFault(token string, decoded []byte) string {

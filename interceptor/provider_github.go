@@ -12,22 +12,19 @@ import (
 // second chance: who could choose it would choose the weaker one. It takes a mode
 // of its own, for senders that have no other.
 var github = Provider{
-	Name: "github",
-	Doc: "GitHub and GitHub Enterprise Server. The signature covers the body and not the time, so an old delivery stays valid: " +
-		"with replay it passes once. Mode sha1 is for senders that cannot do better, such as GitHub Enterprise Server before 2.23.",
-	Modes: []Mode{
-		{Name: "sha256", Doc: "X-Hub-Signature-256: sha256= and the HMAC over the body in hexadecimal", read: readHub(sha256Hash, "X-Hub-Signature-256"), sign: signHub(sha256Hash, "X-Hub-Signature-256")},
-		{Name: "sha1", Doc: "X-Hub-Signature: the same with sha1=", read: readHub(sha1Hash, "X-Hub-Signature"), sign: signHub(sha1Hash, "X-Hub-Signature")},
+	Provider: described("github"),
+	methods: map[string]method{
+		"sha256": {read: readHub(sha256Hash, "X-Hub-Signature-256"), sign: signHub(sha256Hash, "X-Hub-Signature-256")},
+		"sha1":   {read: readHub(sha1Hash, "X-Hub-Signature"), sign: signHub(sha1Hash, "X-Hub-Signature")},
 	},
-	Setup: "Settings → Webhooks → Add webhook: Payload URL is the EventListener's; " +
-		"Content type is application/json, since a form is refused; Secret; the events.",
 	normalise: asSent,
 	announce:  announceGitHub,
 	payload: &payload{
 		root: compile([]path{
 			{"ref", fRef}, {"ref_type", fRefType}, {"before", fBefore}, {"after", fAfter},
 			{"deleted", fDeleted}, {"created", fCreated}, {"forced", fForced},
-			{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles}, {"commits[].modified", fFiles},
+			{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles},
+			{"commits[].modified", fFiles},
 			{"repository.full_name", fRepository}, {"repository.default_branch", fDefaultBranch},
 			{"repository.clone_url", fCloneURL}, {"repository.ssh_url", fSSHURL},
 			{"sender.login", fSender}, {"action", fAction}, {"release.tag_name", fTag},
@@ -64,7 +61,8 @@ func readHub(a algorithm, header string) func(*claim, delivery, *params) error {
 		if old, oldErr := d.value("X-Hub-Signature"); oldErr == nil && old != "" {
 			// It is signed, in a way that is not taken: allowInsecure does not help it.
 			return refuse(reasonHeader, codes.Unauthenticated,
-				"the event has X-Hub-Signature (SHA-1) alone: let the sender, or GitHub Enterprise Server 2.23 or later, send %s, or set param mode to sha1", header)
+				"the event has X-Hub-Signature (SHA-1) alone: let the sender, or GitHub Enterprise Server 2.23 or later, send %s, or set param mode to sha1",
+				header)
 		}
 		return err
 	}

@@ -16,18 +16,11 @@ import (
 // with what whsec_ stands before in base64. Several signatures may come at once,
 // while the sender changes its key.
 var gitlab = Provider{
-	Name: "gitlab",
-	Doc: "GitLab and JihuLab (极狐), and in mode signing-token every sender after Standard Webhooks. " +
-		"The secret token is sent in clear and covers nothing, so whoever reads one delivery can send any other: prefer the signing token, which GitLab has since 19.0 and which covers id, time and body.",
-	Modes: []Mode{
-		{Name: "token", Doc: "X-Gitlab-Token: the secret token", read: readGitLabToken, sign: signGitLabToken},
-		{Name: "signing-token", Doc: "webhook-signature: v1, and base64 of HMAC-SHA256 over webhook-id, webhook-timestamp and the body; the Secret holds whsec_ and all", SignsTime: true, read: readStandardWebhook, sign: signStandardWebhook},
+	Provider: described("gitlab"),
+	methods: map[string]method{
+		"token":         {read: readGitLabToken, sign: signGitLabToken},
+		"signing-token": {read: readStandardWebhook, sign: signStandardWebhook},
 	},
-	// A hook can have both, and one who knows the token alone must not pass for the
-	// other.
-	ExplicitMode: true,
-	Setup: "Settings → Webhooks → Add new webhook: URL is the EventListener's; " +
-		"Secret token for mode token or Signing token for mode signing-token; the triggers.",
 	normalise: hookless,
 	announce:  announceGitLab,
 	payload:   gitlabPayload,
@@ -37,14 +30,16 @@ var gitlab = Provider{
 var gitlabPayload = &payload{
 	root: compile([]path{
 		{"ref", fRef}, {"before", fBefore}, {"after", fAfter},
-		{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles}, {"commits[].modified", fFiles},
+		{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles},
+		{"commits[].modified", fFiles},
 		{"total_commits_count", fTotal},
 		{"project.path_with_namespace", fRepository}, {"repository.path_with_namespace", fRepository},
 		{"project.default_branch", fDefaultBranch}, {"repository.default_branch", fDefaultBranch},
 		{"project.git_http_url", fCloneURL}, {"repository.git_http_url", fCloneURL},
 		{"project.git_ssh_url", fSSHURL}, {"repository.git_ssh_url", fSSHURL},
 		{"user_username", fSender}, {"user.username", fSender}, {"user_name", fSender},
-		{"object_attributes.action", fAction}, {"object_attributes.iid", fNumber}, {"object_attributes.last_commit.id", fHead}, {"object_attributes.oldrev", fBefore},
+		{"object_attributes.action", fAction}, {"object_attributes.iid", fNumber},
+		{"object_attributes.last_commit.id", fHead}, {"object_attributes.oldrev", fBefore},
 		{"object_attributes.source_branch", fSourceBranch}, {"object_attributes.target_branch", fTargetBranch},
 		{"merge_request.iid", fNumber}, {"merge_request.last_commit.id", fHead},
 		{"merge_request.source_branch", fSourceBranch}, {"merge_request.target_branch", fTargetBranch},
@@ -96,7 +91,8 @@ func readStandardWebhook(said *claim, d delivery, _ *params) error {
 	}
 	if !unixSeconds.MatchString(timestamp) {
 		return refuse(reasonHeader, codes.InvalidArgument,
-			"header %s is %s: senders after Standard Webhooks send seconds since 1970, in 10 digits", stampHeader, quote(timestamp))
+			"header %s is %s: senders after Standard Webhooks send seconds since 1970, in 10 digits", stampHeader,
+			quote(timestamp))
 	}
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
 	if err != nil {
@@ -121,17 +117,20 @@ func standardDigests(header, signatures string) ([][]byte, error) {
 		digest, err := base64.StdEncoding.Strict().DecodeString(encoded)
 		if err != nil || len(digest) != sha256Hash.size || len(digests) == most {
 			return nil, refuse(reasonHeader, codes.InvalidArgument,
-				"header %s is not v1, and the base64 of 32 bytes, a few times at most: only the forge may set it", header)
+				"header %s is not v1, and the base64 of 32 bytes, a few times at most: only the forge may set it",
+				header)
 		}
 		digests = append(digests, digest)
 	}
 	if len(digests) == 0 {
-		return nil, refuse(reasonHeader, codes.InvalidArgument, "header %s holds no signature that begins with v1,: no other version is known", header)
+		return nil, refuse(reasonHeader, codes.InvalidArgument,
+			"header %s holds no signature that begins with v1,: no other version is known", header)
 	}
 	return digests, nil
 }
 
-var errSigningToken = errors.New("the value is no signing token, which is whsec_ and base64: copy it whole from the hook's settings")
+var errSigningToken = errors.New(
+	"the value is no signing token, which is whsec_ and base64: copy it whole from the hook's settings")
 
 // standardMAC takes the secret with or without its prefix.
 func standardMAC(secret []byte, id, timestamp string, body []byte) ([]byte, error) {

@@ -28,7 +28,7 @@ type Record struct {
 	DeliveryID string
 
 	Continue bool
-	Reason   string // one of Reasons
+	Reason   string // a word such as verified; see verdict.go
 	Message  string // the sentence that the caller was told; "" for a pass. It may repeat params.
 	Verified bool   // the secret's holder sent it, whatever came of it then
 
@@ -53,8 +53,8 @@ type ObserverFunc func(Record)
 // Observe calls f.
 func (f ObserverFunc) Observe(r Record) { f(r) }
 
-// Audit returns the observer that writes one structured line per verdict.
-func Audit(log logr.Logger) Observer {
+// auditor returns the observer that writes one structured line per verdict.
+func auditor(log logr.Logger) Observer {
 	// Through logr a line costs a list of boxed values and a look at the call stack,
 	// nearly as much again as the line itself.
 	to := logr.ToSlogHandler(log)
@@ -70,7 +70,8 @@ func audit(to slog.Handler, r *Record) {
 	line := slog.NewRecord(time.Now(), slog.LevelInfo, "verdict", 0)
 	line.AddAttrs(
 		slog.String("provider", r.Provider), slog.String("eventID", r.EventID), slog.String("triggerID", r.TriggerID),
-		slog.Bool("continue", r.Continue), slog.String("reason", r.Reason), slog.String("duration", r.Duration.String()),
+		slog.Bool("continue", r.Continue), slog.String("reason", r.Reason),
+		slog.String("duration", r.Duration.String()),
 	)
 	if r.Cause != nil {
 		line.AddAttrs(slog.String("cause", r.Cause.Error()))

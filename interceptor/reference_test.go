@@ -10,6 +10,7 @@ import (
 
 	"github.com/tekgate/tekgate/interceptor"
 	"github.com/tekgate/tekgate/internal/golden"
+	"github.com/tekgate/tekgate/internal/hooks"
 )
 
 const referenceHead = `# Verified events
@@ -71,7 +72,8 @@ var referenceMore = []string{
 	"one path serves all providers, and nothing else is answered",
 }
 
-var typeNames = map[string]string{"string": "string", "bool": "boolean", "int64": "number", "[]string": "list of strings"}
+var typeNames = map[string]string{"string": "string", "bool": "boolean", "int64": "number",
+	"[]string": "list of strings"}
 
 const referenceRecipes = `
 ## Recipes
@@ -115,7 +117,7 @@ func TestReference(t *testing.T) {
 	var text bytes.Buffer
 	text.WriteString(referenceHead)
 	text.WriteString("\n## Params\n\n| param | |\n|---|---|\n")
-	for _, p := range interceptor.ParamDocs {
+	for _, p := range hooks.Params {
 		fmt.Fprintf(&text, "| %s | %s |\n", p.Name, p.Doc)
 	}
 	text.WriteString(referenceParams)
@@ -134,7 +136,7 @@ func TestReference(t *testing.T) {
 		}
 		if p.Name == "generic" {
 			text.WriteString("\n| param | |\n|---|---|\n")
-			for _, s := range interceptor.SchemeDocs {
+			for _, s := range hooks.GenericParams {
 				fmt.Fprintf(&text, "| %s | %s |\n", s.Name, s.Doc)
 			}
 		}
@@ -191,7 +193,7 @@ func yamlWord(s string) string {
 
 // TestParamsAreDocumented holds that each param has a line, and each line a param.
 func TestParamsAreDocumented(t *testing.T) {
-	for _, p := range interceptor.ParamDocs {
+	for _, p := range hooks.Params {
 		if p.Doc == "" {
 			t.Errorf("param %s has no doc", p.Name)
 		}
@@ -199,10 +201,10 @@ func TestParamsAreDocumented(t *testing.T) {
 	got := send(t, newHandler(signedAt), giteeRequest(param("zzz", 1)))
 	_, list, _ := strings.Cut(got.Status.Message, "known here are ")
 	var want []string
-	for _, p := range interceptor.ParamDocs {
+	for _, p := range hooks.Params {
 		want = append(want, p.Name)
 	}
-	for _, p := range interceptor.SchemeDocs {
+	for _, p := range hooks.GenericParams {
 		want = append(want, p.Name)
 	}
 	for _, name := range strings.Split(list, ", ") {

@@ -49,13 +49,15 @@ const secretTimeout = 5 * time.Second
 // Whatever makes it unusable, the caller reads the same sentence: anybody in the
 // cluster can post a request here, and must not learn from it which Secrets and
 // keys there are, or how long. The log has the cause.
-func (h *Handler) secret(ctx context.Context, read readSecret, namespace string, ref SecretKey, rec *Record) ([]byte, SecretState, error) {
+func (h *Handler) secret(ctx context.Context, read readSecret, namespace string, ref SecretKey,
+	rec *Record) ([]byte, SecretState, error) {
 	got, err := read(ctx, namespace, ref.Name)
 	if err != nil {
 		rec.Cause = err
 		if !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
 			return nil, SecretState{}, refuse(reasonUnavailable, codes.Unavailable,
-				"the Secret %q in namespace %q could not be read just now: redeliver the event; the interceptor's log has the cause", ref.Name, namespace)
+				"the Secret %q in namespace %q could not be read just now: redeliver the event; the interceptor's log has the cause",
+				ref.Name, namespace)
 		}
 		return nil, SecretState{}, h.useless(namespace, ref)
 	}

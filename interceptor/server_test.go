@@ -76,7 +76,8 @@ func TestThroughTLS(t *testing.T) {
 func TestWire(t *testing.T) {
 	s := tlsServer(t, newHandler(signedAt))
 	wire := `{"body":"{\"a\":\"\u003c\u0026\u003e\\u00e9 中\"}\n",` +
-		`"header":{"Content-Type":["application/json"],"X-Github-Event":["push"],"x-hub-signature-256":["` + githubSignature + `"],"x-RAW-case":["a","b"]},` +
+		`"header":{"Content-Type":["application/json"],"X-Github-Event":["push"],"x-hub-signature-256":["` +
+		githubSignature + `"],"x-RAW-case":["a","b"]},` +
 		`"extensions":{"earlier":{"n":12345678901234567890}},` +
 		`"interceptor_params":{"provider":"github","secretRef":{"secretName":"hook","secretKey":"token"}},` +
 		`"context":{"event_url":"/hook?x=1","event_id":"evt-1","trigger_id":"namespaces/ci/triggers/t1"}}`

@@ -58,7 +58,8 @@ func defaultServing() Serving {
 func (s Serving) validate() []error {
 	var problems []error
 	if s.Secrets.MaxStale.Duration < 0 {
-		problems = append(problems, fmt.Errorf("secrets.maxStale is %s: give a duration of zero or more, such as 10m", s.Secrets.MaxStale.Duration))
+		problems = append(problems, fmt.Errorf("secrets.maxStale is %s: give a duration of zero or more, such as 10m",
+			s.Secrets.MaxStale.Duration))
 	}
 	for _, n := range []struct {
 		name  string

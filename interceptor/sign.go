@@ -44,7 +44,8 @@ func Sign(params json.RawMessage, secret []byte, d Outgoing) (Signed, error) {
 // cluster there is none to name. Params that are no object stay as they are.
 func withSecretRef(params json.RawMessage) json.RawMessage {
 	var fields map[string]json.RawMessage
-	if json.Unmarshal(params, &fields) != nil || fields == nil || fields["secretRef"] != nil || fields["secretRefs"] != nil {
+	if json.Unmarshal(params, &fields) != nil || fields == nil || fields["secretRef"] != nil ||
+		fields["secretRefs"] != nil {
 		return params
 	}
 	trimmed := strings.TrimSpace(string(params))
@@ -53,7 +54,8 @@ func withSecretRef(params json.RawMessage) json.RawMessage {
 		separator = ""
 	}
 	// Not marshalled again: a key that came twice has to come twice.
-	return json.RawMessage(strings.TrimSuffix(trimmed, "}") + separator + `"secretRef":{"secretName":"given","secretKey":"value"}}`)
+	return json.RawMessage(strings.TrimSuffix(trimmed, "}") + separator +
+		`"secretRef":{"secretName":"given","secretKey":"value"}}`)
 }
 
 func (s *Signed) set(name, value string) {

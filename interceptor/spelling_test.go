@@ -39,7 +39,9 @@ func TestGiteeSpellings(t *testing.T) {
 					if s.event == "push" {
 						wanted += ":updated" // an action may follow, whatever the spelling
 					}
-					got := send(t, h, giteeRequest(append(both, body(`{"ref":"refs/heads/master","before":"1","after":"2"}`), param("eventTypes", []string{wanted}))...))
+					got := send(t, h, giteeRequest(append(both,
+						body(`{"ref":"refs/heads/master","before":"1","after":"2"}`),
+						param("eventTypes", []string{wanted}))...))
 					if !got.Continue || seen.last(t).Event != s.event {
 						t.Fatalf("event %q: got %+v", seen.last(t).Event, got)
 					}
@@ -60,7 +62,8 @@ func TestGiteeSpellings(t *testing.T) {
 // which lie beside the repository. What signed them is not known: so they are
 // refused for that alone, and pass once another secret has signed the same time.
 func TestGiteeCapturedHeaders(t *testing.T) {
-	raw, err := os.ReadFile(filepath.Join("..", "..", "shared", "webhooks", "gitee-unsigned", "headers_new_style_event_names.json"))
+	raw, err := os.ReadFile(filepath.Join("..", "..", "shared", "webhooks", "gitee-unsigned",
+		"headers_new_style_event_names.json"))
 	if err != nil {
 		t.Skip("the captured headers are not here; TestGiteeSpellings covers the spelling")
 	}
@@ -84,12 +87,15 @@ func TestGiteeCapturedHeaders(t *testing.T) {
 		{"as it was sent", "signature-mismatch", nil},
 		{"signed", "ping", []edit{signed}}, // the delivery of the test button
 		{"signed, and no ping", "verified", []edit{signed, header("X-Gitee-Ping", "false")}},
-		{"signed, and another event is wanted", "filtered", []edit{signed, header("X-Gitee-Ping", "false"), param("eventTypes", []string{"Note Hook"})}},
+		{"signed, and another event is wanted", "filtered", []edit{signed, header("X-Gitee-Ping", "false"),
+			param("eventTypes", []string{"Note Hook"})}},
 	} {
 		seen := &records{}
-		h := interceptor.New(interceptor.Default(), interceptor.Options{Secrets: testSecrets(), Observers: []interceptor.Observer{seen}, Log: logr.Discard(), Now: at(ms + 1000)})
+		h := interceptor.New(interceptor.Default(), interceptor.Options{Secrets: testSecrets(),
+			Observers: []interceptor.Observer{seen}, Log: logr.Discard(), Now: at(ms + 1000)})
 		got := send(t, h, giteeRequest(append(headers[:len(headers):len(headers)], tt.edits...)...))
-		if rec := seen.last(t); rec.Reason != tt.reason || rec.Event != "push" || got.Continue != (tt.reason == "verified") {
+		if rec := seen.last(t); rec.Reason != tt.reason || rec.Event != "push" ||
+			got.Continue != (tt.reason == "verified") {
 			t.Errorf("%s: got reason %s, event %q, %+v", tt.name, rec.Reason, rec.Event, got)
 		}
 	}

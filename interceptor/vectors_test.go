@@ -31,10 +31,13 @@ const publicSecret = "bBg5lrt03VixkX85CNqYIcecC0SIGASE"
 // giteeDeliveries are one pair of headers that gitee.com sent, and three made
 // with openssl.
 var giteeDeliveries = []giteeDelivery{
-	{name: "captured", token: "Xvh4YPVe6l31XpDRL9J2yeaEXabsckIoUUschpXiVck=", timestamp: "1633679083918", secret: publicSecret},
+	{name: "captured", token: "Xvh4YPVe6l31XpDRL9J2yeaEXabsckIoUUschpXiVck=", timestamp: "1633679083918",
+		secret: publicSecret},
 	{name: "words", token: giteeToken, timestamp: fmt.Sprint(signedAt), secret: secret},
-	{name: "tutorial", token: "ZNM4ZerjTIkOIalMHdYAHRIcwK3vZsARBJLMdJ3e9us=", timestamp: fmt.Sprint(signedAt), secret: "123456"},
-	{name: "not ASCII", token: "jdR0Q2HMF2vZgj9MkK/PuHAV5WKWcVWhhy1hyESPYiA=", timestamp: fmt.Sprint(signedAt), secret: "密钥-ключ"},
+	{name: "tutorial", token: "ZNM4ZerjTIkOIalMHdYAHRIcwK3vZsARBJLMdJ3e9us=", timestamp: fmt.Sprint(signedAt),
+		secret: "123456"},
+	{name: "not ASCII", token: "jdR0Q2HMF2vZgj9MkK/PuHAV5WKWcVWhhy1hyESPYiA=", timestamp: fmt.Sprint(signedAt),
+		secret: "密钥-ключ"},
 }
 
 // passes says whether the delivery continues at the time that it names.
@@ -46,7 +49,8 @@ func (d giteeDelivery) passes(t *testing.T) bool {
 	}
 	config := interceptor.Default()
 	config.MinSecretLength = 1
-	h := interceptor.New(config, interceptor.Options{Secrets: secrets{"ci/hook": {"token": []byte(d.secret)}}, Log: logr.Discard(), Now: at(ms)})
+	h := interceptor.New(config, interceptor.Options{Secrets: secrets{"ci/hook": {"token": []byte(d.secret)}},
+		Log: logr.Discard(), Now: at(ms)})
 	req := giteeRequest(body(d.body), param("eventTypes", []string{"**", "*:deleted"}))
 	for name, values := range d.header {
 		req.Header[name] = values
@@ -174,7 +178,9 @@ func TestGitHubDocumented(t *testing.T) {
 	const signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
 	key := "It's a Secret to Everybody"
 	passes := func(key, text, signature string) bool {
-		h := interceptor.New(interceptor.Default(), interceptor.Options{Secrets: secrets{"ci/hook": {"token": []byte(key)}}, Log: logr.Discard(), Now: at(signedAt)})
+		h := interceptor.New(interceptor.Default(),
+			interceptor.Options{Secrets: secrets{"ci/hook": {"token": []byte(key)}}, Log: logr.Discard(),
+				Now: at(signedAt)})
 		return send(t, h, githubRequest(body(text), header("X-Hub-Signature-256", signature))).Continue
 	}
 	if !passes(key, "Hello, World!", signature) {
@@ -197,7 +203,8 @@ func TestGitHubDocumented(t *testing.T) {
 // JSON that EventListeners make of them.
 func TestGitHubBytes(t *testing.T) {
 	for _, text := range []string{
-		"", "\n", "a\r\nb\n", "\x00", "<>&\u2028\u2029", `{"b":1,"a":1.0e400}`, "\ufeff{}", "{\"a\":\"\\ud83d\\ude00\"}", "\U0001F600", strings.Repeat("<", 1<<20),
+		"", "\n", "a\r\nb\n", "\x00", "<>&\u2028\u2029", `{"b":1,"a":1.0e400}`, "\ufeff{}",
+		"{\"a\":\"\\ud83d\\ude00\"}", "\U0001F600", strings.Repeat("<", 1<<20),
 	} {
 		mac := hmac.New(sha256.New, []byte(secret))
 		mac.Write([]byte(text))

@@ -49,14 +49,46 @@ var builders = []builder{
 		// The slim images have no DOCKER_CONFIG, and look into the home of root.
 		configs: []string{"/kaniko/.docker", "/root/.docker"},
 	},
-	{name: "buildah", commands: []string{"buildah"}, repositories: []string{"buildah/stable", "buildah/upstream", "containers/buildah"}, origins: []string{"quay.io/buildah/stable", "quay.io/containers/buildah"}, configs: homes},
-	{name: "podman", commands: []string{"podman"}, repositories: []string{"podman/stable", "podman/upstream", "containers/podman"}, origins: []string{"quay.io/podman/stable", "quay.io/containers/podman"}, configs: homes},
-	{name: "skopeo", commands: []string{"skopeo"}, repositories: []string{"skopeo/stable", "skopeo/upstream", "containers/skopeo"}, origins: []string{"quay.io/skopeo/stable", "quay.io/containers/skopeo"}, configs: homes},
-	{name: "ko", commands: []string{"ko"}, repositories: []string{"ko-build/ko"}, origins: []string{"ghcr.io/ko-build/ko"}, configs: homes},
-	{name: "crane", commands: []string{"crane", "gcrane"}, repositories: []string{"go-containerregistry/crane", "go-containerregistry/gcrane"}, origins: []string{"gcr.io/go-containerregistry/crane", "gcr.io/go-containerregistry/gcrane"}, configs: homes},
-	{name: "cosign", commands: []string{"cosign"}, repositories: []string{"sigstore/cosign", "sigstore/cosign/cosign", "projectsigstore/cosign"}, origins: []string{"gcr.io/projectsigstore/cosign", "ghcr.io/sigstore/cosign/cosign"}, configs: homes},
-	{name: "buildctl", commands: []string{"buildctl", "buildctl-daemonless.sh"}, repositories: []string{"moby/buildkit"}, origins: []string{"docker.io/moby/buildkit"}, configs: homes},
-	{name: "docker", commands: []string{"docker"}, repositories: []string{"library/docker"}, origins: []string{"docker.io/library/docker"}, configs: homes},
+	{
+		name: "buildah", commands: []string{"buildah"}, configs: homes,
+		repositories: []string{"buildah/stable", "buildah/upstream", "containers/buildah"},
+		origins:      []string{"quay.io/buildah/stable", "quay.io/containers/buildah"},
+	},
+	{
+		name: "podman", commands: []string{"podman"}, configs: homes,
+		repositories: []string{"podman/stable", "podman/upstream", "containers/podman"},
+		origins:      []string{"quay.io/podman/stable", "quay.io/containers/podman"},
+	},
+	{
+		name: "skopeo", commands: []string{"skopeo"}, configs: homes,
+		repositories: []string{"skopeo/stable", "skopeo/upstream", "containers/skopeo"},
+		origins:      []string{"quay.io/skopeo/stable", "quay.io/containers/skopeo"},
+	},
+	{
+		name: "ko", commands: []string{"ko"}, configs: homes,
+		repositories: []string{"ko-build/ko"},
+		origins:      []string{"ghcr.io/ko-build/ko"},
+	},
+	{
+		name: "crane", commands: []string{"crane", "gcrane"}, configs: homes,
+		repositories: []string{"go-containerregistry/crane", "go-containerregistry/gcrane"},
+		origins:      []string{"gcr.io/go-containerregistry/crane", "gcr.io/go-containerregistry/gcrane"},
+	},
+	{
+		name: "cosign", commands: []string{"cosign"}, configs: homes,
+		repositories: []string{"sigstore/cosign", "sigstore/cosign/cosign", "projectsigstore/cosign"},
+		origins:      []string{"gcr.io/projectsigstore/cosign", "ghcr.io/sigstore/cosign/cosign"},
+	},
+	{
+		name: "buildctl", commands: []string{"buildctl", "buildctl-daemonless.sh"}, configs: homes,
+		repositories: []string{"moby/buildkit"},
+		origins:      []string{"docker.io/moby/buildkit"},
+	},
+	{
+		name: "docker", commands: []string{"docker"}, configs: homes,
+		repositories: []string{"library/docker"},
+		origins:      []string{"docker.io/library/docker"},
+	},
 }
 
 // onMirror returns the builders with the names that their images have on a mirror.

@@ -20,6 +20,7 @@ import (
 	"github.com/tekgate/tekgate/internal/golden"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -175,10 +176,10 @@ func explanation(c testCase, out mutator.Outcome) []byte {
 // recorded checks the annotation that says what was done.
 func recorded(t *testing.T, c testCase, out mutator.Outcome) {
 	t.Helper()
-	text := annotation(out.Object, mutator.DoneKey)
+	text := annotation(out.Object, wellknown.MutatedKey)
 	before, _ := decodeNumbers(t, c.input).(map[string]any)
 	switch kind, _ := before["kind"].(string); {
-	case text == annotation(before, mutator.DoneKey):
+	case text == annotation(before, wellknown.MutatedKey):
 		if changed := len(out.Patch) > 0; changed && kind != "Task" && kind != "Pipeline" && kind != "StepAction" {
 			t.Errorf("nothing records the change")
 		}
@@ -188,7 +189,7 @@ func recorded(t *testing.T, c testCase, out mutator.Outcome) {
 	if err := json.Unmarshal([]byte(text), &record); err != nil {
 		t.Fatalf("the record %q: %v", text, err)
 	}
-	if annotation(before, mutator.ConfigKey) == "" && record.Config != c.mutator.Hash() &&
+	if annotation(before, wellknown.MutatorKey) == "" && record.Config != c.mutator.Hash() &&
 		!strings.Contains(c.name, "namespace-") {
 		t.Errorf("the record %s names another configuration than %s", text, c.mutator.Hash())
 	}
@@ -217,10 +218,10 @@ func unrecorded(t testing.TB, object map[string]any) map[string]any {
 	out := decodeNumbers(t, raw).(map[string]any)
 	metadata, _ := out["metadata"].(map[string]any)
 	annotations, _ := metadata["annotations"].(map[string]any)
-	if _, ok := annotations[mutator.DoneKey]; !ok {
+	if _, ok := annotations[wellknown.MutatedKey]; !ok {
 		return out
 	}
-	delete(annotations, mutator.DoneKey)
+	delete(annotations, wellknown.MutatedKey)
 	if len(annotations) == 0 {
 		delete(metadata, "annotations")
 	}

@@ -38,11 +38,13 @@ type Account struct {
 // feature-flags and config-defaults of its namespace). The zero value is a
 // current release with its defaults.
 type Tekton struct {
-	Version               string         `json:"version,omitempty"`               // such as v1.15.0; "" where it is not known
-	CredsInitDisabled     bool           `json:"credsInitDisabled,omitempty"`     // disable-creds-init
-	DefaultServiceAccount string         `json:"defaultServiceAccount,omitempty"` // default-service-account; "" means default
-	DefaultPodTemplate    map[string]any `json:"defaultPodTemplate,omitempty"`    // default-pod-template, decoded
-	ForbiddenEnv          []string       `json:"forbiddenEnv,omitempty"`          // default-forbidden-env
+	// such as v1.15.0; "" where it is not known
+	Version           string `json:"version,omitempty"`
+	CredsInitDisabled bool   `json:"credsInitDisabled,omitempty"` // disable-creds-init
+	// default-service-account; "" means default
+	DefaultServiceAccount string         `json:"defaultServiceAccount,omitempty"`
+	DefaultPodTemplate    map[string]any `json:"defaultPodTemplate,omitempty"` // default-pod-template, decoded
+	ForbiddenEnv          []string       `json:"forbiddenEnv,omitempty"`       // default-forbidden-env
 }
 
 // nowhere is a cluster that holds nothing.

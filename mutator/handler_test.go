@@ -59,9 +59,11 @@ func TestHandle(t *testing.T) {
 		code  int32
 	}{
 		{"v1", create("v1", kanikoRun), []string{"docker-config", "kaniko", "service-account"}, http.StatusOK},
-		{"v1beta1", create("v1beta1", strings.Replace(kanikoRun, "/v1", "/v1beta1", 1)), []string{"docker-config", "kaniko", "service-account"}, http.StatusOK},
+		{"v1beta1", create("v1beta1", strings.Replace(kanikoRun, "/v1", "/v1beta1", 1)),
+			[]string{"docker-config", "kaniko", "service-account"}, http.StatusOK},
 		{"dry run", dryRun, []string{"docker-config", "kaniko", "service-account"}, http.StatusOK},
-		{"v1alpha1", create("v1alpha1", strings.Replace(kanikoRun, "/v1", "/v1alpha1", 1)), []string{"docker-config", "kaniko", "service-account"}, http.StatusOK},
+		{"v1alpha1", create("v1alpha1", strings.Replace(kanikoRun, "/v1", "/v1alpha1", 1)),
+			[]string{"docker-config", "kaniko", "service-account"}, http.StatusOK},
 		{"unknown version", create("v2", kanikoRun), nil, http.StatusOK},
 		{"another version than the request's", create("v1beta1", kanikoRun), nil, http.StatusOK},
 		{"stored Task", task, nil, http.StatusOK},
@@ -134,7 +136,8 @@ func TestPatchIsMinimal(t *testing.T) {
 // TestAfterTekton runs the rules after Tekton's own webhook, the other order,
 // which has named a ServiceAccount by then.
 func TestAfterTekton(t *testing.T) {
-	defaulted := strings.Replace(kanikoRun, `"taskSpec"`, `"serviceAccountName":"default","timeout":"1h0m0s","taskSpec"`, 1)
+	defaulted := strings.Replace(kanikoRun, `"taskSpec"`,
+		`"serviceAccountName":"default","timeout":"1h0m0s","taskSpec"`, 1)
 	res := withAccount().Handle(t.Context(), create("v1", defaulted))
 	if _, did := res.AuditAnnotations["service-account"]; did || len(res.AuditAnnotations) != 2 {
 		t.Errorf("the rules did %v, want docker-config and kaniko alone", res.AuditAnnotations)
@@ -184,9 +187,11 @@ func TestReapply(t *testing.T) {
 		{"nothing changed", created(""), created(""), 0},
 		{"metadata alone", created(""), strings.Replace(created(""), "build-", "other-", 1), 0},
 		{"another image", created(""), strings.Replace(kanikoRun, "v1.24.0", "v1.23.0", 1), 0},
-		{"one more field", created(""), strings.Replace(kanikoRun, `"name":"build",`, `"name":"build","workingDir":"/w",`, 1), 0},
+		{"one more field", created(""), strings.Replace(kanikoRun, `"name":"build",`,
+			`"name":"build","workingDir":"/w",`, 1), 0},
 		{"other rules then", strings.Replace(created(""), "/tekton/creds/.docker", "/then", 1), kanikoRun, 0},
-		{"a step less", created(""), strings.Replace(kanikoRun, `[{"name":"build","image":"gcr.io/kaniko-project/executor:v1.24.0"}]`, "[]", 1), 0},
+		{"a step less", created(""), strings.Replace(kanikoRun,
+			`[{"name":"build","image":"gcr.io/kaniko-project/executor:v1.24.0"}]`, "[]", 1), 0},
 		{"not changed by us", strings.Replace(created(""), "tekgate.dev/mutated", "x", 1), kanikoRun, 0},
 		{"no old object", "", kanikoRun, 0},
 		{"no object", created(""), "", 0},
@@ -198,7 +203,8 @@ func TestReapply(t *testing.T) {
 			req.OldObject.Raw = []byte(tt.old)
 			res := withAccount().Handle(t.Context(), req)
 			if !res.Allowed || len(res.Patches) != tt.want || len(res.Warnings) > 0 {
-				t.Errorf("got allowed %v, %v, warnings %q, want %d operations", res.Allowed, res.Patches, res.Warnings, tt.want)
+				t.Errorf("got allowed %v, %v, warnings %q, want %d operations", res.Allowed, res.Patches, res.Warnings,
+					tt.want)
 			}
 		})
 	}

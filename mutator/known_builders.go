@@ -22,9 +22,11 @@ type KnownBuilder struct {
 
 // Known returns that for the configuration in force.
 func (m *Mutator) Known() Known {
-	known := Known{On: m.settings.on(), Deciding: slices.Clone(decisions), Identities: slices.Clone(m.settings.identities)}
+	known := Known{On: m.settings.on(), Deciding: slices.Clone(decisions),
+		Identities: slices.Clone(m.settings.identities)}
 	for _, b := range m.settings.builders {
-		builder := KnownBuilder{Commands: b.commands, Repositories: b.repositories, Configs: b.configs, OnMirror: b.onMirror}
+		builder := KnownBuilder{Commands: b.commands, Repositories: b.repositories, Configs: b.configs,
+			OnMirror: b.onMirror}
 		for _, pattern := range b.patterns {
 			builder.Patterns = append(builder.Patterns, pattern.String())
 		}

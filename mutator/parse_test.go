@@ -75,7 +75,8 @@ func TestParseTektonAgrees(t *testing.T) {
 	}
 	ours := mutator.ParseTekton(nil, nil, data)
 	slices.Sort(ours.ForbiddenEnv)
-	if ours.DefaultServiceAccount != theirs.DefaultServiceAccount || !slices.Equal(ours.ForbiddenEnv, theirs.DefaultForbiddenEnv) {
+	if ours.DefaultServiceAccount != theirs.DefaultServiceAccount ||
+		!slices.Equal(ours.ForbiddenEnv, theirs.DefaultForbiddenEnv) {
 		t.Errorf("got %+v, and Tekton reads %+v", ours, theirs)
 	}
 	env, _ := ours.DefaultPodTemplate["env"].([]any)

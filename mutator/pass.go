@@ -10,20 +10,7 @@ import (
 
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/suggest"
-)
-
-// What people write to have a say.
-const (
-	// MutateKey with the value Disabled, as a label of a Namespace or an
-	// annotation of an object, keeps all rules away.
-	MutateKey = "tekgate.dev/mutate"
-	Disabled  = "disabled"
-	// SkipKey is an annotation of an object: the ids of rules that leave it
-	// alone, between commas.
-	SkipKey = "tekgate.dev/skip-rules"
-	// ConfigKey is an annotation of a Namespace: YAML of the section mutator that
-	// holds there over the cluster's.
-	ConfigKey = "tekgate.dev/mutator"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // signatureKey marks what Tekton's Trusted Resources have signed
@@ -131,11 +118,11 @@ func (p *pass) overlay(ctx context.Context, m *Mutator) {
 	if err != nil || namespace == nil {
 		return // unknown: the cluster's settings hold
 	}
-	if namespace.Labels[MutateKey] == Disabled {
-		p.why = fmt.Sprintf("Namespace %q has the label %s=%s", p.space, MutateKey, Disabled)
+	if namespace.Labels[wellknown.MutateKey] == wellknown.Disabled {
+		p.why = fmt.Sprintf("Namespace %q has the label %s=%s", p.space, wellknown.MutateKey, wellknown.Disabled)
 		return
 	}
-	text := namespace.Annotations[ConfigKey]
+	text := namespace.Annotations[wellknown.MutatorKey]
 	if text == "" {
 		return
 	}
@@ -143,7 +130,7 @@ func (p *pass) overlay(ctx context.Context, m *Mutator) {
 	if err != nil {
 		p.out.Warnings = append(p.out.Warnings, fmt.Sprintf(
 			"the annotation %s of Namespace %q is not valid, so the cluster's configuration holds: %s",
-			ConfigKey, p.space, strings.ReplaceAll(err.Error(), "\n", "; ")))
+			wellknown.MutatorKey, p.space, strings.ReplaceAll(err.Error(), "\n", "; ")))
 		return
 	}
 	p.settings = own
@@ -151,8 +138,8 @@ func (p *pass) overlay(ctx context.Context, m *Mutator) {
 
 // optOut reads whether the object's author wants none of the rules.
 func (p *pass) optOut() {
-	if p.notes[MutateKey] == Disabled {
-		p.why = fmt.Sprintf("it has the annotation %s: %s", MutateKey, Disabled)
+	if p.notes[wellknown.MutateKey] == wellknown.Disabled {
+		p.why = fmt.Sprintf("it has the annotation %s: %s", wellknown.MutateKey, wellknown.Disabled)
 	}
 }
 
@@ -173,9 +160,9 @@ func (p *pass) optOutOfRules() {
 	}
 }
 
-// skipped returns the ids that SkipKey lists.
+// skipped returns the ids that wellknown.SkipRulesKey lists.
 func skipped(notes map[string]any) []string {
-	list, _ := notes[SkipKey].(string)
+	list, _ := notes[wellknown.SkipRulesKey].(string)
 	var ids []string
 	for id := range strings.SplitSeq(list, ",") {
 		if id = strings.TrimSpace(id); id != "" {
@@ -196,10 +183,9 @@ func ruleIDs() []string {
 }
 
 func unknownRule(id string) string {
-	if near := suggest.Closest(id, ruleIDs()); near != "" {
-		return fmt.Sprintf("the annotation %s names the rule %q, which does not exist: did you mean %q?", SkipKey, id, near)
-	}
-	return fmt.Sprintf("the annotation %s names the rule %q, which does not exist: there are %s", SkipKey, id, strings.Join(ruleIDs(), ", "))
+	remedy := suggest.DidYouMean(id, ruleIDs(), "there are "+strings.Join(ruleIDs(), ", "))
+	return fmt.Sprintf("the annotation %s names the rule %q, which does not exist: %s",
+		wellknown.SkipRulesKey, id, remedy)
 }
 
 // run applies one rule if it is for this object.
@@ -211,7 +197,7 @@ func (p *pass) run(ctx context.Context, rule *Rule) {
 	case p.why != "":
 		p.not("", p.why)
 	case slices.Contains(p.skipped, rule.ID):
-		p.not("", "the annotation "+SkipKey+" names the rule")
+		p.not("", "the annotation "+wellknown.SkipRulesKey+" names the rule")
 	case !scope.on:
 		p.not("", "the rule is switched off")
 	default:

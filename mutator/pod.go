@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/version"
 
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // localTask returns the specification of a Task of the run's namespace, or why it
@@ -26,10 +27,10 @@ func (p *pass) localTask(ctx context.Context, name string) (spec map[string]any,
 	switch {
 	case r.Odd || spec == nil:
 		return nil, fmt.Sprintf("Task %q is not of the shape that Tekton takes", name)
-	case notes[MutateKey] == Disabled:
-		return nil, fmt.Sprintf("Task %q has the annotation %s: %s", name, MutateKey, Disabled)
+	case notes[wellknown.MutateKey] == wellknown.Disabled:
+		return nil, fmt.Sprintf("Task %q has the annotation %s: %s", name, wellknown.MutateKey, wellknown.Disabled)
 	case skips(notes, p.rule.ID):
-		return nil, fmt.Sprintf("the annotation %s of Task %q names the rule", SkipKey, name)
+		return nil, fmt.Sprintf("the annotation %s of Task %q names the rule", wellknown.SkipRulesKey, name)
 	}
 	return spec, ""
 }

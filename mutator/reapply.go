@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // reapply answers an update of a run that the rules changed when it was created.
@@ -44,7 +45,7 @@ func (m *Mutator) reapply(ctx context.Context, kind schema.GroupVersionKind, req
 // marked tells whether the rules have changed an object.
 func marked(fields map[string]any) bool {
 	var r object.Reader
-	return r.Text(r.Fields(r.Fields(fields, "metadata"), "annotations"), DoneKey) != ""
+	return r.Text(r.Fields(r.Fields(fields, "metadata"), "annotations"), wellknown.MutatedKey) != ""
 }
 
 // holds tells whether all that part says stands in whole, too. What Tekton's

@@ -7,18 +7,7 @@ import (
 
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/scan"
-)
-
-// What is written on an object that was changed.
-const (
-	// DoneKey is an annotation with a Record in JSON.
-	DoneKey = "tekgate.dev/mutated"
-	// OriginalsKey is an annotation with a JSON object: to each image that an
-	// author wrote, the one that took its place.
-	OriginalsKey = "tekgate.dev/original-images"
-	// ProbeKey is an annotation that asks for a Record even if no rule changed
-	// anything, to see whether the server answers and by which configuration.
-	ProbeKey = "tekgate.dev/probe"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // Record says which rules changed an object. Pods and TaskRuns inherit the
@@ -40,7 +29,7 @@ func (p *pass) record() {
 		return
 	}
 	done := Record{Rules: p.rulesDone(), Config: p.settings.hash}
-	if text, _ := p.notes[DoneKey].(string); text != "" {
+	if text, _ := p.notes[wellknown.MutatedKey].(string); text != "" {
 		var before Record
 		if json.Unmarshal([]byte(text), &before) == nil {
 			done.Rules = append(done.Rules, before.Rules...)
@@ -48,7 +37,7 @@ func (p *pass) record() {
 	}
 	slices.Sort(done.Rules)
 	done.Rules = slices.Compact(done.Rules)
-	p.annotate(DoneKey, done.text())
+	p.annotate(wellknown.MutatedKey, done.text())
 	p.recordOriginals()
 }
 
@@ -90,9 +79,9 @@ func (p *pass) annotate(key, value string) {
 	p.notes[key] = value
 }
 
-// readOriginals returns what OriginalsKey says, nothing where it is not JSON.
+// readOriginals returns what wellknown.OriginalImagesKey says, nothing where it is not JSON.
 func readOriginals(notes map[string]any) map[string]string {
-	text, _ := notes[OriginalsKey].(string)
+	text, _ := notes[wellknown.OriginalImagesKey].(string)
 	if text == "" {
 		return nil
 	}
@@ -184,5 +173,5 @@ func (p *pass) recordOriginals() {
 		out = scan.AppendQuoted(append(out, "{,"[min(i, 1)]), author)
 		out = scan.AppendQuoted(append(out, ':'), p.originals[author])
 	}
-	p.annotate(OriginalsKey, string(append(out, '}')))
+	p.annotate(wellknown.OriginalImagesKey, string(append(out, '}')))
 }

@@ -16,12 +16,14 @@ func TestRemember(t *testing.T) {
 		for _, mark := range []string{"x", "<", "\xff"} {
 			p, want := &pass{kind: taskRuns[0]}, map[string]string(nil)
 			for i := range 40 {
-				before, now := fmt.Sprint(strings.Repeat(mark, long), i), fmt.Sprint("m/", strings.Repeat(mark, long/2), i)
+				before, now := fmt.Sprint(strings.Repeat(mark, long), i),
+					fmt.Sprint("m/", strings.Repeat(mark, long/2), i)
 				if i%5 == 4 { // what took a place is replaced itself
 					before = fmt.Sprint("m/", strings.Repeat(mark, long/2), i-2)
 				}
 				p.remember(now, before)
-				if want = rememberSimply(want, now, before); len(p.originals)+len(want) > 0 && !reflect.DeepEqual(p.originals, want) {
+				if want = rememberSimply(want, now, before); len(p.originals)+len(want) > 0 &&
+					!reflect.DeepEqual(p.originals, want) {
 					t.Fatalf("%d of %q, image %d: got %d, want %d", long, mark, i, len(p.originals), len(want))
 				}
 			}

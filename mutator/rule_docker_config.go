@@ -130,7 +130,8 @@ func (p *pass) notBuilding(v *view) string {
 }
 
 // decisions are words that decide about credentials.
-var decisions = []string{dockerConfig, "/.docker", "KANIKO_DIR", "--kaniko-dir", "REGISTRY_AUTH_FILE", "auth.json", "--authfile", "-creds", " login", "auth login"}
+var decisions = []string{dockerConfig, "/.docker", "KANIKO_DIR", "--kaniko-dir", "REGISTRY_AUTH_FILE", "auth.json",
+	"--authfile", "-creds", " login", "auth login"}
 
 // decided says who has decided already where a step finds its credentials, or "".
 func (p *pass) decided(v *view) string {
@@ -175,7 +176,8 @@ func (v *view) mountsConfig() bool {
 
 func setsEnv(podTemplate map[string]any, name string) bool {
 	var r object.Reader
-	return slices.ContainsFunc(r.FieldsList(podTemplate, "env"), func(e map[string]any) bool { return e["name"] == name })
+	return slices.ContainsFunc(r.FieldsList(podTemplate, "env"),
+		func(e map[string]any) bool { return e["name"] == name })
 }
 
 // noCredentials says why Tekton will put no credentials into the steps of a task,
@@ -216,7 +218,9 @@ func (p *pass) identityNearby(ctx context.Context) string {
 	if err != nil || name == "" {
 		return ""
 	}
-	return fmt.Sprintf("ServiceAccount %q of the namespace has a workload identity, and which one will run this is not known yet", name)
+	return fmt.Sprintf(
+		"ServiceAccount %q of the namespace has a workload identity, and which one will run this is not known yet",
+		name)
 }
 
 // defaultAccount is what Tekton sets where a run names none.
@@ -238,7 +242,8 @@ func credentialSecrets(account string, secrets []string) []string {
 // warnDockerConfig says why a builder will not find credentials in spite of what
 // the author wrote.
 func (p *pass) warnDockerConfig(v *view) {
-	if dir, moved := v.kanikoDir(); moved && dir != "" && !v.ref && !v.envFrom && !v.mounted(path.Join(dir, ".docker")) {
+	if dir, moved := v.kanikoDir(); moved && dir != "" && !v.ref && !v.envFrom &&
+		!v.mounted(path.Join(dir, ".docker")) {
 		p.warn("%s: --kaniko-dir or KANIKO_DIR makes Kaniko look for credentials in %q, "+
 			"where Tekton puts none: leave it out, or mount a config.json there", v.place(), path.Join(dir, ".docker"))
 		return

@@ -67,7 +67,8 @@ func (p *pass) mirror(field *object.ImageField) {
 		return
 	}
 	if done.DigestDropped {
-		p.warn("%s: %s becomes %s without its digest: what the mirror holds under the tag is what will run", field.Path, done.From, done.To)
+		p.warn("%s: %s becomes %s without its digest: what the mirror holds under the tag is what will run", field.Path,
+			done.From, done.To)
 	}
 	before := field.Value
 	field.Set(done.to)

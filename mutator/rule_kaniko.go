@@ -101,11 +101,13 @@ func (s *settings) compileKaniko() error {
 		}
 	}
 	if value := s.registryMap(&c); value != "" {
-		s.kaniko.env = append(s.kaniko.env, kanikoVariableOf("KANIKO_REGISTRY_MAP", value, kaniko.Flag{Name: "registry-map"}))
+		s.kaniko.env = append(s.kaniko.env, kanikoVariableOf("KANIKO_REGISTRY_MAP", value,
+			kaniko.Flag{Name: "registry-map"}))
 	}
 	if k.RegistryMirror != "" {
 		checkRegistry(&c, "registryMirror", k.RegistryMirror)
-		s.kaniko.env = append(s.kaniko.env, kanikoVariableOf("KANIKO_REGISTRY_MIRROR", k.RegistryMirror, kaniko.Flag{Name: "registry-mirror"}))
+		s.kaniko.env = append(s.kaniko.env, kanikoVariableOf("KANIKO_REGISTRY_MIRROR", k.RegistryMirror,
+			kaniko.Flag{Name: "registry-mirror"}))
 	}
 	on := k.Command || s.kaniko.image != nil || len(s.kaniko.args)+len(s.kaniko.env) > 0
 	s.scopes.kaniko = compileScope(k.Scope, on, true, c.problem)
@@ -153,8 +155,10 @@ func (s *settings) registryMap(c *checker) string {
 }
 
 func checkRegistry(c *checker, at, registry string) {
-	if _, err := image.Parse(registry + "/a"); err != nil || strings.ContainsAny(registry, ";= @") || strings.Contains(registry, "://") {
-		c.problem("%s: %q is not a registry: write host and path without a scheme, such as registry.example.com/hub", at, registry)
+	if _, err := image.Parse(registry + "/a"); err != nil || strings.ContainsAny(registry, ";= @") ||
+		strings.Contains(registry, "://") {
+		c.problem("%s: %q is not a registry: write host and path without a scheme, such as registry.example.com/hub",
+			at, registry)
 	}
 }
 
@@ -239,7 +243,8 @@ func (p *pass) kanikoImage(v *view) string {
 	case written != v.known:
 		why = "its image was replaced already"
 	case house.Digest != "" && flavour(ref.Tag) != "":
-		why = fmt.Sprintf("its image is the flavour %s, and mutator.kaniko.image is pinned by a digest", flavour(ref.Tag))
+		why = fmt.Sprintf("its image is the flavour %s, and mutator.kaniko.image is pinned by a digest",
+			flavour(ref.Tag))
 	case to.Tag == "" && to.Digest == "":
 		why = "its image has no tag, and mutator.kaniko.image has none either"
 	}

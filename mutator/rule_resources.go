@@ -47,7 +47,8 @@ func (s *settings) compileResources() error {
 		}
 		for name, request := range set.Requests {
 			if limit, ok := set.Limits[name]; ok && request.Cmp(limit) > 0 {
-				c.problem("%s: the request of %s, %s, is above the limit, %s", at, name, request.String(), limit.String())
+				c.problem("%s: the request of %s, %s, is above the limit, %s", at, name, request.String(),
+					limit.String())
 			}
 		}
 		selected := compileSteps(set.Steps, at+".steps", c.problem)
@@ -105,7 +106,8 @@ func (p *pass) hasResources(v *view) string {
 	key := p.resourcesKey()
 	template := v.task.Template(&r)
 	said := func(fields map[string]any) bool { return len(r.Fields(fields, key)) > 0 }
-	overridden := slices.ContainsFunc(v.task.Run.Overrides, func(o map[string]any) bool { return o["name"] == v.step.Name() })
+	overridden := slices.ContainsFunc(v.task.Run.Overrides,
+		func(o map[string]any) bool { return o["name"] == v.step.Name() })
 	switch {
 	case v.ref:
 		return "a StepAction defines it"

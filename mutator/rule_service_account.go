@@ -53,7 +53,8 @@ func applyServiceAccount(ctx context.Context, p *pass) {
 	name := p.settings.ServiceAccount.Name
 	account, err := p.serviceAccount(ctx, name)
 	if err != nil {
-		p.warn("the %s got no ServiceAccount: looking up %q in namespace %q failed: %q", p.kind.Kind, name, p.space, err)
+		p.warn("the %s got no ServiceAccount: looking up %q in namespace %q failed: %q", p.kind.Kind, name, p.space,
+			err)
 		return
 	}
 	if account == nil {

@@ -65,7 +65,8 @@ func compileMatch(m *Match, at string, steps bool, problem func(string, ...any))
 	out := &match{namespaces: m.Namespaces}
 	for i, pattern := range m.Namespaces {
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
-			problem("%s.namespaces[%d]: %q is not a pattern of names: write a name, with * for any characters", at, i, pattern)
+			problem("%s.namespaces[%d]: %q is not a pattern of names: write a name, with * for any characters", at, i,
+				pattern)
 		}
 	}
 	if m.Labels != nil {
@@ -103,7 +104,8 @@ func (s *scope) excludes(namespace string, set labels.Labels) string {
 	if s.only != nil && s.only.labels != nil && !s.only.labels.Matches(set) {
 		return "the rule is limited to objects with other labels"
 	}
-	if e := s.except; e != nil && len(e.images) == 0 && e.namespace(namespace) && (e.labels == nil || e.labels.Matches(set)) {
+	if e := s.except; e != nil && len(e.images) == 0 && e.namespace(namespace) &&
+		(e.labels == nil || e.labels.Matches(set)) {
 		return "the configuration excepts it from the rule"
 	}
 	return ""
@@ -120,7 +122,8 @@ func (p *pass) excludesImage(s *scope, text string) string {
 	if s.only != nil && len(s.only.images) > 0 && !is(s.only.images) {
 		return "the rule is limited to other images"
 	}
-	if e := s.except; e != nil && is(e.images) && e.namespace(p.space) && (e.labels == nil || e.labels.Matches(labelled(p.labels))) {
+	if e := s.except; e != nil && is(e.images) && e.namespace(p.space) &&
+		(e.labels == nil || e.labels.Matches(labelled(p.labels))) {
 		return "the configuration excepts its image from the rule"
 	}
 	return ""
@@ -154,7 +157,8 @@ type steps struct {
 func compileSteps(s Steps, at string, problem func(string, ...any)) steps {
 	for i, pattern := range s.Names {
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
-			problem("%s.names[%d]: %q is not a pattern of names: write a name, with * for any characters", at, i, pattern)
+			problem("%s.names[%d]: %q is not a pattern of names: write a name, with * for any characters", at, i,
+				pattern)
 		}
 	}
 	return steps{names: s.Names, images: compileImages(s.Images, at+".images", problem)}

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/problems"
 	"github.com/tekgate/tekgate/internal/strict"
 )
 
@@ -45,12 +46,12 @@ type settings struct {
 // compile checks everything, and reports all that is wrong.
 func compile(config Config, mirror *image.Rules) (*settings, error) {
 	s := &settings{Config: config, mirror: mirror}
-	problems := []error{
+	err := errors.Join(
 		s.compileServiceAccount(), s.compileDockerConfig(), s.compileKaniko(), s.compileEnv(), s.compileResources(),
 		s.compileImagePullSecrets(), s.compilePodTemplate(), s.compileImageMirror(),
-	}
-	if err := errors.Join(problems...); err != nil {
-		return nil, flat(err)
+	)
+	if err != nil {
+		return nil, problems.Flatten(err)
 	}
 	s.builders = onMirror(s.builders, s.images)
 	text, err := json.Marshal(config)
@@ -60,23 +61,6 @@ func compile(config Config, mirror *image.Rules) (*settings, error) {
 	sum := sha256.Sum256(append(text, mirror.Fingerprint()...))
 	s.hash = hex.EncodeToString(sum[:6])
 	return s, nil
-}
-
-// flat makes one list of lists of errors, so that each problem stays a line.
-func flat(err error) error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return err
-	}
-	var all []error
-	for _, e := range joined.Unwrap() {
-		if inner, ok := flat(e).(interface{ Unwrap() []error }); ok {
-			all = append(all, inner.Unwrap()...)
-			continue
-		}
-		all = append(all, e)
-	}
-	return errors.Join(all...)
 }
 
 func (s *settings) compileServiceAccount() error {

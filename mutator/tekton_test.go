@@ -39,14 +39,18 @@ type resource interface {
 // went with v0.44.
 func tektonKinds() map[string]resource {
 	return map[string]resource{
-		"tekton.dev/v1/TaskRun":           &pipelinev1.TaskRun{},
-		"tekton.dev/v1/PipelineRun":       &pipelinev1.PipelineRun{},
-		"tekton.dev/v1/Task":              &pipelinev1.Task{},
-		"tekton.dev/v1/Pipeline":          &pipelinev1.Pipeline{},
-		"tekton.dev/v1beta1/TaskRun":      &pipelinev1beta1.TaskRun{},     //nolint:staticcheck // deprecated, but served
-		"tekton.dev/v1beta1/PipelineRun":  &pipelinev1beta1.PipelineRun{}, //nolint:staticcheck // deprecated, but served
-		"tekton.dev/v1beta1/Task":         &pipelinev1beta1.Task{},        //nolint:staticcheck // deprecated, but served
-		"tekton.dev/v1beta1/Pipeline":     &pipelinev1beta1.Pipeline{},    //nolint:staticcheck // deprecated, but served
+		"tekton.dev/v1/TaskRun":     &pipelinev1.TaskRun{},
+		"tekton.dev/v1/PipelineRun": &pipelinev1.PipelineRun{},
+		"tekton.dev/v1/Task":        &pipelinev1.Task{},
+		"tekton.dev/v1/Pipeline":    &pipelinev1.Pipeline{},
+		//nolint:staticcheck // deprecated, but served
+		"tekton.dev/v1beta1/TaskRun": &pipelinev1beta1.TaskRun{},
+		//nolint:staticcheck // deprecated, but served
+		"tekton.dev/v1beta1/PipelineRun": &pipelinev1beta1.PipelineRun{},
+		//nolint:staticcheck // deprecated, but served
+		"tekton.dev/v1beta1/Task": &pipelinev1beta1.Task{},
+		//nolint:staticcheck // deprecated, but served
+		"tekton.dev/v1beta1/Pipeline":     &pipelinev1beta1.Pipeline{},
 		"tekton.dev/v1beta1/StepAction":   &pipelinev1beta1.StepAction{},
 		"tekton.dev/v1alpha1/StepAction":  &pipelinev1alpha1.StepAction{},
 		"tekton.dev/v1beta1/CustomRun":    &pipelinev1beta1.CustomRun{},
@@ -90,7 +94,8 @@ func tektonAdmits(raw []byte) (err error) {
 // has to be valid there too.
 func everyFeature(ctx context.Context) context.Context {
 	flags, err := config.NewFeatureFlagsFromMap(map[string]string{
-		"enable-api-fields": "alpha", "enable-cel-in-whenexpression": "true", "enable-param-enum": "true", "enable-artifacts": "true",
+		"enable-api-fields": "alpha", "enable-cel-in-whenexpression": "true", "enable-param-enum": "true",
+		"enable-artifacts": "true",
 	})
 	if err != nil {
 		panic(err)

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/internal/hooks"
 	"github.com/tekgate/tekgate/validator"
 )
 
@@ -13,7 +13,7 @@ import (
 // interceptor's own: the two packages may not import one another.
 func TestValidatorKnowsTheInterceptorsParams(t *testing.T) {
 	var own []string
-	for _, p := range append(slices.Clone(interceptor.ParamDocs), interceptor.SchemeDocs...) {
+	for _, p := range append(slices.Clone(hooks.Params), hooks.GenericParams...) {
 		own = append(own, p.Name)
 	}
 	listed := slices.Clone(validator.TekgateParams)
@@ -27,7 +27,7 @@ func TestValidatorKnowsTheInterceptorsParams(t *testing.T) {
 // TestValidatorKnowsTheProviders does the same for providers and modes.
 func TestValidatorKnowsTheProviders(t *testing.T) {
 	var own []validator.TekgateProvider
-	for _, p := range interceptor.Providers {
+	for _, p := range hooks.Providers {
 		known := validator.TekgateProvider{Name: p.Name, Explicit: p.ExplicitMode}
 		for _, mode := range p.Modes {
 			known.Modes = append(known.Modes, mode.Name)

@@ -192,7 +192,8 @@ func delivery(r interceptor.Record) Delivery {
 		Time: r.Time.UTC(), Milliseconds: float64(r.Duration.Microseconds()) / 1000,
 		EventID: short(r.EventID), Provider: r.Provider, Event: short(r.Event), Action: short(r.Action),
 		Repository: short(r.Repository), Ref: short(r.Ref), SHA: short(r.SHA), DeliveryID: short(r.DeliveryID),
-		Continue: r.Continue, Reason: r.Reason, Message: short(r.Message), Verified: r.Verified, Replay: string(r.Replay),
+		Continue: r.Continue, Reason: r.Reason, Message: short(r.Message), Verified: r.Verified,
+		Replay: string(r.Replay),
 	}
 	d.Namespace, d.Trigger = Trigger(r.TriggerID)
 	if r.Cause != nil {

@@ -21,7 +21,8 @@ var epoch = time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
 func record(trigger string, second int, edit ...func(*interceptor.Record)) interceptor.Record {
 	r := interceptor.Record{
 		Time: epoch.Add(time.Duration(second) * time.Second), Duration: 1500 * time.Microsecond,
-		TriggerID: "namespaces/ci/triggers/" + trigger, EventID: fmt.Sprint("event-", second), Provider: "github", Event: "push",
+		TriggerID: "namespaces/ci/triggers/" + trigger, EventID: fmt.Sprint("event-", second), Provider: "github",
+		Event:  "push",
 		Reason: "signature-mismatch", Message: "the signature does not match",
 	}
 	for _, e := range edit {
@@ -83,7 +84,10 @@ func TestSetBounds(t *testing.T) {
 
 func TestTriggersAreBounded(t *testing.T) {
 	l := log(5, 3)
-	l.Observe(record("real", 0, func(r *interceptor.Record) { r.Verified, r.Continue, r.Reason = true, true, "verified" }))
+	l.Observe(record("real", 0, func(r *interceptor.Record) {
+		r.Verified, r.Continue, r.Reason = true, true,
+			"verified"
+	}))
 	for i := range 1000 {
 		l.Observe(record(fmt.Sprint("made-up-", i), i+1))
 	}
@@ -131,7 +135,8 @@ func TestFields(t *testing.T) {
 		r.Verified, r.Signed, r.Skew = true, true, 90*time.Second
 		r.Matched = interceptor.SecretKey{Name: "hook", Key: "token"}
 		r.Cause = errors.New("because")
-		r.Repository, r.Ref, r.SHA, r.DeliveryID, r.Replay = "team/app", "refs/heads/main", "abc", "guid", interceptor.ReplayFirst
+		r.Repository, r.Ref, r.SHA, r.DeliveryID, r.Replay = "team/app", "refs/heads/main", "abc", "guid",
+			interceptor.ReplayFirst
 	}))
 	text, err := json.Marshal(l.List(deliveries.Filter{})[0])
 	if err != nil {
@@ -178,10 +183,12 @@ func TestPage(t *testing.T) {
 		t.Errorf("the page does not show an odd name as it is:\n%s", text)
 	}
 	policy := r.Header.Get("Content-Security-Policy")
-	if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || strings.Contains(policy, "script-src") {
+	if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") ||
+		strings.Contains(policy, "script-src") {
 		t.Errorf("policy %q lets scripts run", policy)
 	}
-	if !strings.HasPrefix(r.Header.Get("Content-Type"), "text/html") || r.Header.Get("X-Content-Type-Options") != "nosniff" {
+	if !strings.HasPrefix(r.Header.Get("Content-Type"), "text/html") ||
+		r.Header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("headers %v", r.Header)
 	}
 	if r, _ := get(t, server.URL+"/page.css"); !strings.HasPrefix(r.Header.Get("Content-Type"), "text/css") {
@@ -201,7 +208,8 @@ func TestPageShowsProblem(t *testing.T) {
 	if _, text := get(t, server.URL); !strings.Contains(text, "no replica &lt;answers&gt;") {
 		t.Errorf("the page is silent:\n%s", text)
 	}
-	if r, text := get(t, server.URL+deliveries.JSONPath); r.StatusCode != http.StatusBadGateway || !strings.Contains(text, "no replica") {
+	if r, text := get(t, server.URL+deliveries.JSONPath); r.StatusCode != http.StatusBadGateway ||
+		!strings.Contains(text, "no replica") {
 		t.Errorf("JSON: got %s: %s", r.Status, text)
 	}
 }
@@ -211,7 +219,8 @@ func TestOnlyLoopbackIsAnswered(t *testing.T) {
 	handler := deliveries.Handler(log(1, 1).Source)
 	for host, want := range map[string]int{
 		"localhost:8082": 200, "127.0.0.1:1": 200, "[::1]:8082": 200, "localhost": 200, "::1": 200,
-		"evil.example.com": 403, "evil.example.com:8082": 403, "10.0.0.1:8082": 403, "": 403, "localhost.evil.example.com": 403,
+		"evil.example.com": 403, "evil.example.com:8082": 403, "10.0.0.1:8082": 403, "": 403,
+		"localhost.evil.example.com": 403,
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/deliveries", nil)
 		r.Host = host

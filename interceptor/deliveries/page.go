@@ -65,13 +65,15 @@ func Handler(source Source) http.Handler {
 func guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy",
+			"default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
 		switch {
 		case !isLoopback(r.Host):
-			http.Error(w, "this is served to the machine itself: use kubectl port-forward and open http://localhost", http.StatusForbidden)
+			http.Error(w, "this is served to the machine itself: use kubectl port-forward and open http://localhost",
+				http.StatusForbidden)
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			h.Set("Allow", "GET, HEAD")
 			http.Error(w, "there is nothing to write here", http.StatusMethodNotAllowed)

@@ -73,7 +73,9 @@ func newKeepAlive(b *testing.B, h http.Handler, path string, body []byte, want s
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { conn.Close() })
-	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: example.com\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", path, len(body))
+	head := fmt.Sprintf(
+		"POST %s HTTP/1.1\r\nHost: example.com\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", path,
+		len(body))
 	return &keepAlive{conn: conn, reader: bufio.NewReader(conn), request: append([]byte(head), body...), want: want}
 }
 
@@ -138,7 +140,8 @@ func benchmarkSize(b *testing.B, push string, block int) {
 	filtering.InterceptorParams["repositories"] = []string{"example/*"}
 	filtering.InterceptorParams["paths"] = []string{"**", "!docs/**"}
 	log := logr.FromSlogHandler(slog.NewJSONHandler(io.Discard, nil))
-	h := interceptor.New(interceptor.Default(), interceptor.Options{Secrets: benchSecrets, Observers: []interceptor.Observer{tally{}}, Log: log, Now: time.Now})
+	h := interceptor.New(interceptor.Default(), interceptor.Options{Secrets: benchSecrets,
+		Observers: []interceptor.Observer{tally{}}, Log: log, Now: time.Now})
 	theirs, err := coreserver.NewWithCoreInterceptors(core{benchSecrets}, zap.NewNop().Sugar())
 	if err != nil {
 		b.Fatal(err)
@@ -185,7 +188,8 @@ func BenchmarkHandler(b *testing.B) {
 	req := githubPush(pushOf(8 << 10))
 	req.InterceptorParams["provider"] = "github"
 	raw := string(wire(b, req))
-	h := interceptor.New(interceptor.Default(), interceptor.Options{Secrets: benchSecrets, Log: logr.Discard(), Now: time.Now})
+	h := interceptor.New(interceptor.Default(), interceptor.Options{Secrets: benchSecrets, Log: logr.Discard(),
+		Now: time.Now})
 	b.ReportAllocs()
 	b.SetBytes(int64(len(raw)))
 	for b.Loop() {
@@ -237,7 +241,8 @@ func pushOf(size int) string {
 		if i > 0 {
 			s.WriteByte(',')
 		}
-		fmt.Fprintf(&s, `{"id":"%040x","message":"change %d: café <a@example.com>","timestamp":"2026-08-01T12:00:00+08:00","url":"https://github.com/example/app/commit/%040x","added":["a.go"],"removed":[],"modified":["cmd/main%d.go"]}`, i, i, i, i%200)
+		fmt.Fprintf(&s, `{"id":"%040x","message":"change %d: café <a@example.com>","timestamp":"2026-08-01T12:00:00+08:00","url":"https://github.com/example/app/commit/%040x","added":["a.go"],"removed":[],"modified":["cmd/main%d.go"]}`,
+			i, i, i, i%200)
 	}
 	s.WriteString("]}")
 	return s.String()

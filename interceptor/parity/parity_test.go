@@ -83,7 +83,8 @@ func both(t *testing.T, held secrets) (theirs, ours http.Handler) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return theirs, interceptor.New(interceptor.Default(), interceptor.Options{Secrets: held, Log: logr.Discard(), Now: time.Now})
+	return theirs, interceptor.New(interceptor.Default(), interceptor.Options{Secrets: held, Log: logr.Discard(),
+		Now: time.Now})
 }
 
 // TestParity sends the same bytes to Tekton's interceptors and to ours.
@@ -127,7 +128,8 @@ func TestPaths(t *testing.T) {
 	}{
 		{"unknown path", "/nobody", "/nobody", "{}", http.StatusBadRequest, http.StatusNotFound},
 		{"path in capitals", "/GitHub", "/Verify", "{}", http.StatusOK, http.StatusNotFound},
-		{"no JSON", "/github", "/verify", "x", http.StatusBadRequest, http.StatusOK}, // 200 and continue false: no noise in the EventListener's log
+		// 200 and continue false: no noise in the EventListener's log
+		{"no JSON", "/github", "/verify", "x", http.StatusBadRequest, http.StatusOK},
 	} {
 		if got := status(theirs, tt.corePath, tt.body); got != tt.core {
 			t.Errorf("%s: Tekton's says %d, want %d", tt.name, got, tt.core)

@@ -37,11 +37,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
-
-// Label is on every Lease of this package and on no other object; its value is the
-// namespace of the Trigger.
-const Label = "tekgate.dev/replay-namespace"
 
 const (
 	prefix       = "replay-"
@@ -199,7 +196,7 @@ func (s *Store) lease(c interceptor.ReplayClaim, holder string) *coordinationv1.
 			Namespace: s.options.Namespace, Name: prefix + c.Key,
 			Labels: map[string]string{
 				"app.kubernetes.io/part-of": "tekgate", "app.kubernetes.io/managed-by": "tekgate",
-				Label: c.Namespace,
+				wellknown.ReplayNamespace: c.Namespace,
 			},
 		},
 		Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder, AcquireTime: &now, LeaseDurationSeconds: &seconds},
@@ -236,9 +233,13 @@ func (s *Store) room(namespace string) error {
 	defer s.mu.Unlock()
 	switch {
 	case s.counts[namespace] >= s.options.MaxNamespace:
-		return fmt.Errorf("%d deliveries of namespace %s are remembered, which is the most: lower the Triggers' maxAge, or raise interceptor.replay.maxPerNamespace", s.counts[namespace], namespace)
+		return fmt.Errorf(
+			"%d deliveries of namespace %s are remembered, which is the most: lower the Triggers' maxAge, or raise interceptor.replay.maxPerNamespace",
+			s.counts[namespace], namespace)
 	case s.total >= s.options.Max:
-		return fmt.Errorf("%d deliveries are remembered, which is the most: lower the Triggers' maxAge, or raise interceptor.replay.max", s.total)
+		return fmt.Errorf(
+			"%d deliveries are remembered, which is the most: lower the Triggers' maxAge, or raise interceptor.replay.max",
+			s.total)
 	}
 	return nil
 }
@@ -247,7 +248,7 @@ func (s *Store) room(namespace string) error {
 func (s *Store) Run(ctx context.Context) {
 	said := ""
 	for {
-		err := s.Sweep(ctx)
+		err := s.sweep(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -268,19 +269,20 @@ func (s *Store) Run(ctx context.Context) {
 	}
 }
 
-// Sweep deletes once what has expired, and counts the rest.
-func (s *Store) Sweep(ctx context.Context) error {
+// sweep deletes once what has expired, and counts the rest.
+func (s *Store) sweep(ctx context.Context) error {
 	counts, total := map[string]int{}, 0
 	old := s.options.Now().Add(-grace)
 	list := &coordinationv1.LeaseList{}
 	for page := ""; ; page = list.Continue {
-		err := s.options.Client.List(ctx, list, client.InNamespace(s.options.Namespace), client.HasLabels{Label}, client.Limit(pageSize), client.Continue(page))
+		err := s.options.Client.List(ctx, list, client.InNamespace(s.options.Namespace),
+			client.HasLabels{wellknown.ReplayNamespace}, client.Limit(pageSize), client.Continue(page))
 		if err != nil {
 			return fmt.Errorf("listing the Leases of deliveries in namespace %s: %w", s.options.Namespace, err)
 		}
 		for i := range list.Items {
 			if lease := &list.Items[i]; expiry(lease).After(old) {
-				counts[lease.Labels[Label]]++
+				counts[lease.Labels[wellknown.ReplayNamespace]]++
 				total++
 			} else if err := s.remove(ctx, lease); err != nil {
 				return err
@@ -303,7 +305,8 @@ func (s *Store) Sweep(ctx context.Context) error {
 
 // remove deletes exactly this Lease and none that has taken its place.
 func (s *Store) remove(ctx context.Context, lease *coordinationv1.Lease) error {
-	err := s.options.Client.Delete(ctx, lease, client.Preconditions{UID: &lease.UID, ResourceVersion: &lease.ResourceVersion})
+	err := s.options.Client.Delete(ctx, lease,
+		client.Preconditions{UID: &lease.UID, ResourceVersion: &lease.ResourceVersion})
 	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
 		return fmt.Errorf("deleting the expired Lease %s/%s: %w", lease.Namespace, lease.Name, err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/interceptor"
 	"github.com/tekgate/tekgate/interceptor/replay"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // TestOnAPIServer shares one API server.
@@ -99,7 +100,7 @@ func (s *site) testTwoReplicas(t *testing.T) {
 	expect(t, a, claim(1, "two"), interceptor.ReplaySeen)
 	expect(t, b, claim(2, "two"), interceptor.ReplayFirst)
 	expect(t, s.store(namespace), claim(2, "three"), interceptor.ReplaySeen) // a replica that starts later
-	if list := s.leases(t, namespace); len(list) != 2 || list[0].Labels[replay.Label] != "ci" {
+	if list := s.leases(t, namespace); len(list) != 2 || list[0].Labels[wellknown.ReplayNamespace] != "ci" {
 		t.Errorf("got %v", list)
 	}
 }
@@ -136,7 +137,8 @@ func (s *site) testRace(t *testing.T) {
 	group.Wait()
 	winners := 0
 	for event, counts := range results {
-		first, same, seen := counts[interceptor.ReplayFirst], counts[interceptor.ReplaySame], counts[interceptor.ReplaySeen]
+		first, same, seen := counts[interceptor.ReplayFirst], counts[interceptor.ReplaySame],
+			counts[interceptor.ReplaySeen]
 		switch {
 		case first == 1 && same == 7:
 			winners++
@@ -175,7 +177,8 @@ func (s *site) testSweep(t *testing.T) {
 	if n := len(s.leases(t, namespace)); n != 10 {
 		t.Errorf("%d of 10 are left, and none has expired for long", n)
 	}
-	late := s.store(namespace, func(o *replay.Options) { o.Now = func() time.Time { return time.Now().Add(5 * time.Minute) } })
+	late := s.store(namespace,
+		func(o *replay.Options) { o.Now = func() time.Time { return time.Now().Add(5 * time.Minute) } })
 	if err := late.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +194,8 @@ func (s *site) testBounded(t *testing.T) {
 	for i := range 3 {
 		expect(t, store, claim(i, "one"), interceptor.ReplayFirst)
 	}
-	if _, err := store.Claim(t.Context(), claim(3, "one")); err == nil || !strings.Contains(err.Error(), "maxPerNamespace") {
+	if _, err := store.Claim(t.Context(), claim(3, "one")); err == nil ||
+		!strings.Contains(err.Error(), "maxPerNamespace") {
 		t.Errorf("the fourth of a namespace: got %v", err)
 	}
 	expect(t, store, claim(2, "two"), interceptor.ReplaySeen) // those that are known still are
@@ -220,11 +224,13 @@ func (s *site) testBounded(t *testing.T) {
 func (s *site) testOthers(t *testing.T) {
 	namespace := s.namespace(t)
 	holder := "somebody"
-	other := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "leader"}, Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder}}
+	other := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "leader"},
+		Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder}}
 	if err := s.Create(t.Context(), other); err != nil {
 		t.Fatal(err)
 	}
-	late := s.store(namespace, func(o *replay.Options) { o.Now = func() time.Time { return time.Now().Add(time.Hour) } })
+	late := s.store(namespace,
+		func(o *replay.Options) { o.Now = func() time.Time { return time.Now().Add(time.Hour) } })
 	if err := late.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -129,7 +129,8 @@ func (c *Cache) SetMaxStale(d time.Duration) {
 // IsNotFound and IsForbidden know it.
 func (c *Cache) Get(ctx context.Context, namespace, name string) (*interceptor.Secret, error) {
 	asked := c.options.Now()
-	return c.get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, asked.Add(-freshFor), asked.Add(-negativeFor))
+	return c.get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, asked.Add(-freshFor),
+		asked.Add(-negativeFor))
 }
 
 // Renew returns a Secret that was read after the given time, or like Get what is
@@ -140,7 +141,8 @@ func (c *Cache) Renew(ctx context.Context, namespace, name string, after time.Ti
 
 // get waits until a read is over that began after one time, or failed after the
 // other.
-func (c *Cache) get(ctx context.Context, key types.NamespacedName, after, failed time.Time) (*interceptor.Secret, error) {
+func (c *Cache) get(ctx context.Context, key types.NamespacedName,
+	after, failed time.Time) (*interceptor.Secret, error) {
 	outcome := Cached
 	for {
 		c.mu.Lock()

@@ -89,7 +89,8 @@ func newLine(t *testing.T, config *rest.Config) *line {
 		default:
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(int(status))
-			fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":%d}`, status)
+			fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":%d}`,
+				status)
 		}
 	})}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -346,7 +347,8 @@ func (f *fixture) testMissing(t *testing.T) {
 	if n := f.line.reads.Load(); n != 1 {
 		t.Errorf("%d reads of a Secret that is not there", n)
 	}
-	late := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "late"}, Data: map[string][]byte{"token": []byte("x")}}
+	late := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "late"},
+		Data: map[string][]byte{"token": []byte("x")}}
 	if err := f.admin.Create(t.Context(), late); err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,8 @@ func (c *Cache) noteAway(err error) {
 	}
 	c.away = away
 	if away {
-		c.options.Log.Error(err, "Secrets cannot be read; those that are known serve on", "for", c.options.MaxStale.String())
+		c.options.Log.Error(err, "Secrets cannot be read; those that are known serve on", "for",
+			c.options.MaxStale.String())
 		return
 	}
 	c.options.Log.Info("Secrets can be read again")

@@ -71,11 +71,15 @@ const maxText = 256 << 20
 // Documents that hold nothing are left out. The error names file, document and
 // line, and says what is wrong in one sentence.
 func Read(file string, in io.Reader) ([]*Document, error) {
-	documents, problems, err := ReadAll(file, in)
+	text, err := io.ReadAll(io.LimitReader(in, maxText+1))
 	switch {
 	case err != nil:
-		return nil, err
-	case len(problems) > 0:
+		return nil, fmt.Errorf("reading %s: %w", file, reason(err))
+	case len(text) > maxText:
+		return nil, fmt.Errorf("reading %s: it is larger than %d MiB", file, maxText>>20)
+	}
+	documents, problems := Parse(file, text)
+	if len(problems) > 0 {
 		return nil, problems[0]
 	}
 	return documents, nil
@@ -93,23 +97,10 @@ func (e *SyntaxError) Error() string { return e.Document.Where() + ": " + e.Err.
 // Unwrap returns what is wrong without the place.
 func (e *SyntaxError) Unwrap() error { return e.Err }
 
-// ReadAll reads a stream as Read does, and goes on after a document that is not
-// well-formed. The error is one of reading.
-func ReadAll(file string, in io.Reader) (documents []*Document, problems []*SyntaxError, err error) {
-	text, err := io.ReadAll(io.LimitReader(in, maxText+1))
-	switch {
-	case err != nil:
-		return nil, nil, fmt.Errorf("reading %s: %w", file, reason(err))
-	case len(text) > maxText:
-		return nil, nil, fmt.Errorf("reading %s: it is larger than %d MiB", file, maxText>>20)
-	}
-	documents, problems = Parse(file, text)
-	return documents, problems, nil
-}
-
-// Parse reads the text of a file as ReadAll does.
+// Parse reads the documents of a file's text as Read does, and goes on after a document
+// that is not well-formed.
 func Parse(file string, text []byte) (documents []*Document, problems []*SyntaxError) {
-	for _, d := range Split(file, text) {
+	for _, d := range unparsed(file, text) {
 		raw, err := d.parse()
 		if err != nil {
 			problems = append(problems, &SyntaxError{Document: d, Line: d.lineOf(err), Err: err})
@@ -121,8 +112,8 @@ func Parse(file string, text []byte) (documents []*Document, problems []*SyntaxE
 	return documents, problems
 }
 
-// Split takes the text of a file apart. The documents have no JSON yet.
-func Split(file string, text []byte) []*Document {
+// unparsed returns the documents of a file's text, without their JSON.
+func unparsed(file string, text []byte) []*Document {
 	const mark = "\ufeff"
 	unmarked := bytes.TrimPrefix(text, []byte(mark))
 	marked := len(text) - len(unmarked)
@@ -286,7 +277,8 @@ func sentence(err error) error {
 	if err == nil {
 		return nil
 	}
-	words := strings.NewReplacer("yaml: unmarshal errors:\n", "", "error converting YAML to JSON: ", "", "yaml: ", "", "\n", "; ", "  ", "").Replace(err.Error())
+	words := strings.NewReplacer("yaml: unmarshal errors:\n", "", "error converting YAML to JSON: ", "", "yaml: ", "",
+		"\n", "; ", "  ", "").Replace(err.Error())
 	return fmt.Errorf("not well-formed: %s", words)
 }
 

@@ -32,16 +32,23 @@ func TestRead(t *testing.T) {
 		{"nothing", "", ""},
 		{"comments alone", "# a\n---\n# b\n", ""},
 		{"two", a + "---\n" + b, "f.yaml, document 1 (line 1) f.yaml, document 2 (line 3)"},
-		{"a header, and empty documents", "# licence\n---\n" + a + "---\n---\n# none\n---\n" + b + "---\n", "f.yaml, document 1 (line 1) f.yaml, document 2 (line 8)"},
-		{"Windows", strings.ReplaceAll(a+"---\n"+b, "\n", "\r\n"), "f.yaml, document 1 (line 1) f.yaml, document 2 (line 3)"},
+		{"a header, and empty documents", "# licence\n---\n" + a + "---\n---\n# none\n---\n" + b + "---\n",
+			"f.yaml, document 1 (line 1) f.yaml, document 2 (line 8)"},
+		{"Windows", strings.ReplaceAll(a+"---\n"+b, "\n", "\r\n"),
+			"f.yaml, document 1 (line 1) f.yaml, document 2 (line 3)"},
 		{"a mark of byte order", "\ufeff" + a, "f.yaml"},
-		{"a comment beside the separator", a + "--- # second\n" + b, "f.yaml, document 1 (line 1) f.yaml, document 2 (line 3)"},
-		{"a document beside the separator", a + "--- {apiVersion: v1, kind: B}\n", "f.yaml, document 1 (line 1) f.yaml, document 2 (line 3)"},
+		{"a comment beside the separator", a + "--- # second\n" + b,
+			"f.yaml, document 1 (line 1) f.yaml, document 2 (line 3)"},
+		{"a document beside the separator", a + "--- {apiVersion: v1, kind: B}\n",
+			"f.yaml, document 1 (line 1) f.yaml, document 2 (line 3)"},
 		{"dashes in a text", "apiVersion: v1\nkind: A\ntext: |\n  ---\n  x\n", "f.yaml"},
 		{"dashes of another sort", "apiVersion: v1\nkind: A\n---x: y\n", "f.yaml"},
 		{"JSON", `{"apiVersion":"v1","kind":"A"}`, "f.yaml"},
-		{"JSON, one after another", "{\"apiVersion\":\"v1\",\"kind\":\"A\"}\n{\"apiVersion\":\"v1\",\n\"kind\":\"B\"}\n", "f.yaml, document 1 (line 1) f.yaml, document 2 (line 1)"},
-		{"JSON between YAML", a + "---\n{\"apiVersion\":\"v1\",\"kind\":\"A\"}\n---\n" + b, "f.yaml, document 1 (line 1) f.yaml, document 2 (line 3) f.yaml, document 3 (line 5)"},
+		{"JSON, one after another",
+			"{\"apiVersion\":\"v1\",\"kind\":\"A\"}\n{\"apiVersion\":\"v1\",\n\"kind\":\"B\"}\n",
+			"f.yaml, document 1 (line 1) f.yaml, document 2 (line 1)"},
+		{"JSON between YAML", a + "---\n{\"apiVersion\":\"v1\",\"kind\":\"A\"}\n---\n" + b,
+			"f.yaml, document 1 (line 1) f.yaml, document 2 (line 3) f.yaml, document 3 (line 5)"},
 		{"a directive", "%YAML 1.1\n---\n" + a, "f.yaml"},
 	} {
 		var where []string
@@ -56,7 +63,8 @@ func TestRead(t *testing.T) {
 		if got := strings.Join(where, " "); got != c.want {
 			t.Errorf("%s: got  %q\nwant %q", c.name, got, c.want)
 		}
-		if !strings.HasPrefix(strings.TrimPrefix(c.text, "\ufeff"), strings.TrimSuffix(text, "\n")) && c.name != "a header, and empty documents" {
+		if !strings.HasPrefix(strings.TrimPrefix(c.text, "\ufeff"), strings.TrimSuffix(text, "\n")) &&
+			c.name != "a header, and empty documents" {
 			t.Errorf("%s: the texts are not the file's: %q", c.name, text)
 		}
 	}
@@ -67,19 +75,23 @@ func TestRead(t *testing.T) {
 func TestReadSays(t *testing.T) {
 	const a = "apiVersion: v1\nkind: A\n---\n"
 	for _, c := range []struct{ text, want string }{
-		{a + "kind: B\n  a: b\n", `f.yaml, document 2 (line 3): not well-formed: line 5: mapping values are not allowed in this context`},
-		{a + "apiVersion: v1\nkind: B\nkind: C\n", `f.yaml, document 2 (line 3): not well-formed: line 6: key "kind" already set in map`},
+		{a + "kind: B\n  a: b\n",
+			`f.yaml, document 2 (line 3): not well-formed: line 5: mapping values are not allowed in this context`},
+		{a + "apiVersion: v1\nkind: B\nkind: C\n",
+			`f.yaml, document 2 (line 3): not well-formed: line 6: key "kind" already set in map`},
 		{`{"apiVersion":"v1","kind":"A","kind":"B"}`, `f.yaml: not well-formed: duplicate field "kind"`},
 		{a + "a: \"b\n", `f.yaml, document 2 (line 3): not well-formed: line 5: found unexpected end of stream`},
 		{a + "\ta: b\n", `f.yaml, document 2 (line 3): not well-formed: line 4: found character that cannot start any token`},
-		{a + "- a\n", `f.yaml, document 2 (line 3): not a Kubernetes object: a list: put each object into a document of its own, or all into a ` + "`kind: List`"},
+		{a + "- a\n", `f.yaml, document 2 (line 3): not a Kubernetes object: a list: put each object into a document of its own, or all into a ` +
+			"`kind: List`"},
 		{a + "just words\n", `f.yaml, document 2 (line 3): not a Kubernetes object: a text`},
 		{a + "12\n", `f.yaml, document 2 (line 3): not a Kubernetes object: a single value`},
 		{a + "null\n", `f.yaml, document 2 (line 3): not a Kubernetes object: nothing`},
 		{"a: b\napiVersion: v1\n", `f.yaml: not a Kubernetes object: without kind`},
 		{"kind: {}\napiVersion: v1\n", `f.yaml: not a Kubernetes object: without kind`},
 		{"kind: A\n", `f.yaml: not a Kubernetes object: without apiVersion`},
-		{"apiVersion: v1\nkind: List\nitems: [{apiVersion: v1}]\n", `f.yaml: not a Kubernetes object: items/0 is without kind`},
+		{"apiVersion: v1\nkind: List\nitems: [{apiVersion: v1}]\n",
+			`f.yaml: not a Kubernetes object: items/0 is without kind`},
 		{"apiVersion: v1\nkind: List\nitems: [a]\n", `f.yaml: not a Kubernetes object: items/0 is a text`},
 		{"apiVersion: v1\nkind: List\nitems: {}\n", `f.yaml: not a Kubernetes object: the items of a List are no list`},
 		{"a: &a [x, x]\nb: &b [*a, *a]\nc: *nowhere\n", `f.yaml: not well-formed: unknown anchor 'nowhere' referenced`},
@@ -124,7 +136,8 @@ func TestLists(t *testing.T) {
 
 func TestFiles(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"b.yml", "a.yaml", "c.json", "x.txt", ".tekton/run.yaml", ".git/config.yaml", "sub/d.yaml"} {
+	for _, name := range []string{"b.yml", "a.yaml", "c.json", "x.txt", ".tekton/run.yaml", ".git/config.yaml",
+		"sub/d.yaml"} {
 		file := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			t.Fatal(err)
@@ -147,7 +160,8 @@ func TestFiles(t *testing.T) {
 		t.Errorf("a file that is named is read, whatever it is called: got %v %v", one, err)
 	}
 	_, err = document.Files(filepath.Join(dir, "none"))
-	if want := "reading " + filepath.Join(dir, "none") + ": no such file or directory"; err == nil || err.Error() != want {
+	if want := "reading " + filepath.Join(dir, "none") + ": no such file or directory"; err == nil ||
+		err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	documents, err := document.ReadFile("-", strings.NewReader("apiVersion: v1\nkind: A\n"))
@@ -202,18 +216,28 @@ spec:
 		{"indented lists, a separator with a comment", "--- # first\nspec:\n  steps:\n    - a: b\n",
 			`[{"op":"add","path":"/spec/steps/1","value":{"c":1}},{"op":"remove","path":"/spec/steps/0/a"}]`,
 			"---\n# first\nspec:\n  steps:\n    - {}\n    - c: 1\n"},
-		{"Windows", "---\r\nspec:\r\n  a: b\r\n", `[{"op":"add","path":"/spec/c~1d","value":null}]`, "---\r\nspec:\r\n  a: b\r\n  c/d: null\r\n"},
-		{"an anchor, which must not carry the change along", "a: &x\n  b: c\nd: *x\n", `[{"op":"add","path":"/d/e","value":1}]`, "a:\n  b: c\nd:\n  b: c\n  e: 1\n"},
-		{"an anchor beside the change", "a: &x\n  b: c\nd: *x\n", `[{"op":"add","path":"/e","value":1}]`, "a: &x\n  b: c\nd: *x\ne: 1\n"},
-		{"the place that an anchor repeats", "a: &x\n  b: c\nd: *x\n", `[{"op":"add","path":"/a/e","value":1}]`, "a:\n  b: c\n  e: 1\nd:\n  b: c\n"},
+		{"Windows", "---\r\nspec:\r\n  a: b\r\n", `[{"op":"add","path":"/spec/c~1d","value":null}]`,
+			"---\r\nspec:\r\n  a: b\r\n  c/d: null\r\n"},
+		{"an anchor, which must not carry the change along", "a: &x\n  b: c\nd: *x\n",
+			`[{"op":"add","path":"/d/e","value":1}]`, "a:\n  b: c\nd:\n  b: c\n  e: 1\n"},
+		{"an anchor beside the change", "a: &x\n  b: c\nd: *x\n", `[{"op":"add","path":"/e","value":1}]`,
+			"a: &x\n  b: c\nd: *x\ne: 1\n"},
+		{"the place that an anchor repeats", "a: &x\n  b: c\nd: *x\n", `[{"op":"add","path":"/a/e","value":1}]`,
+			"a:\n  b: c\n  e: 1\nd:\n  b: c\n"},
 		{"what is put before, after and between", "a: [x, v] # c\nb:\n- one # first\n- three\n",
 			`[{"op":"add","path":"/a/0","value":"w"},{"op":"add","path":"/a/3","value":"z"},{"op":"add","path":"/b/1","value":{"two":2}}]`,
 			"a: [w, x, v, z] # c\nb:\n- one # first\n- two: 2\n- three\n"},
-		{"another type", "a: x # c\nb: {c: d}\n", `[{"op":"replace","path":"/a","value":{"x":null}},{"op":"replace","path":"/b","value":[1.5,true]}]`, "a:\n  x: null\nb:\n- 1.5\n- true\n"},
-		{"a merge", "a: &a {x: 1}\nb:\n  <<: *a\n  y: 2\n", `[{"op":"add","path":"/b/z","value":3}]`, "a: &a {x: 1}\nb:\n  <<: *a\n  y: 2\n  z: 3\n"},
-		{"an item of a list", "apiVersion: v1\nkind: List\nitems:\n# first\n- kind: A\n  apiVersion: v1\n- apiVersion: v1\n  kind: B # second\n",
-			`[{"op":"add","path":"/spec","value":"x"}]`, "apiVersion: v1\nkind: List\nitems:\n# first\n- kind: A\n  apiVersion: v1\n- apiVersion: v1\n  kind: B # second\n  spec: x\n"},
-		{"JSON", `{"b":1,"a":["<x>",12345678901234567890]}`, `[{"op":"remove","path":"/b"}]`, "{\n  \"a\": [\n    \"<x>\",\n    12345678901234567890\n  ]\n}\n"},
+		{"another type", "a: x # c\nb: {c: d}\n",
+			`[{"op":"replace","path":"/a","value":{"x":null}},{"op":"replace","path":"/b","value":[1.5,true]}]`,
+			"a:\n  x: null\nb:\n- 1.5\n- true\n"},
+		{"a merge", "a: &a {x: 1}\nb:\n  <<: *a\n  y: 2\n", `[{"op":"add","path":"/b/z","value":3}]`,
+			"a: &a {x: 1}\nb:\n  <<: *a\n  y: 2\n  z: 3\n"},
+		{"an item of a list",
+			"apiVersion: v1\nkind: List\nitems:\n# first\n- kind: A\n  apiVersion: v1\n- apiVersion: v1\n  kind: B # second\n",
+			`[{"op":"add","path":"/spec","value":"x"}]`,
+			"apiVersion: v1\nkind: List\nitems:\n# first\n- kind: A\n  apiVersion: v1\n- apiVersion: v1\n  kind: B # second\n  spec: x\n"},
+		{"JSON", `{"b":1,"a":["<x>",12345678901234567890]}`, `[{"op":"remove","path":"/b"}]`,
+			"{\n  \"a\": [\n    \"<x>\",\n    12345678901234567890\n  ]\n}\n"},
 	} {
 		d := read(t, c.before)[0]
 		o := &document.Object{Document: d, Raw: d.JSON}

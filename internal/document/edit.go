@@ -2,7 +2,6 @@ package document
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
@@ -13,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	sigsyaml "sigs.k8s.io/yaml"
 
+	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/object"
 )
 
@@ -96,10 +96,7 @@ func itemsAt(fields map[string]any, pointer string) (list []any, i int) {
 
 func indented(value any) ([]byte, error) {
 	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	err := encoder.Encode(value)
+	err := display.JSON(&text, value)
 	return text.Bytes(), err
 }
 
@@ -166,7 +163,8 @@ func compact(node *yaml.Node) bool {
 
 func firstList(node *yaml.Node) (left, found bool) {
 	for i, child := range node.Content {
-		if node.Kind == yaml.MappingNode && i%2 == 1 && child.Kind == yaml.SequenceNode && child.Style&yaml.FlowStyle == 0 {
+		if node.Kind == yaml.MappingNode && i%2 == 1 && child.Kind == yaml.SequenceNode &&
+			child.Style&yaml.FlowStyle == 0 {
 			return child.Column == node.Content[i-1].Column, true
 		}
 		if left, found = firstList(child); found {
@@ -237,7 +235,8 @@ func turnList(node *yaml.Node, before, after []any) {
 		head++
 	}
 	tail := 0
-	for tail < min(len(before), len(after))-head && reflect.DeepEqual(before[len(before)-1-tail], after[len(after)-1-tail]) {
+	for tail < min(len(before), len(after))-head &&
+		reflect.DeepEqual(before[len(before)-1-tail], after[len(after)-1-tail]) {
 		tail++
 	}
 	was, is := before[head:len(before)-tail], after[head:len(after)-tail]
@@ -336,7 +335,7 @@ func (d *Document) Revise(changes ...Change) ([]byte, error) {
 // says tells whether a text, read as the document was, is one document and says
 // what is wanted.
 func (d *Document) says(text []byte, want map[string]any) bool {
-	again := Split(d.File, text)
+	again := unparsed(d.File, text)
 	if len(again) != 1 {
 		return false
 	}

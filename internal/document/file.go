@@ -13,11 +13,11 @@ import (
 // StandardInput is what a document's file is called that came from there.
 const StandardInput = "standard input"
 
-// Extensions are the endings of files that are read from a folder.
-var Extensions = []string{".yaml", ".yml", ".json"}
+// extensions are the endings of files that are read from a folder.
+var extensions = []string{".yaml", ".yml", ".json"}
 
 // Files returns the names of the files that a path stands for: itself, or the
-// files with one of the Extensions in the folder and those below it, by name.
+// files with one of the extensions in the folder and those below it, by name.
 // "-" stands for standard input.
 func Files(path string) ([]string, error) {
 	if path == "-" {
@@ -37,7 +37,7 @@ func Files(path string) ([]string, error) {
 			return fmt.Errorf("reading %s: %w", file, reason(err))
 		case entry.IsDir() && entry.Name() == ".git":
 			return fs.SkipDir
-		case !entry.IsDir() && slices.Contains(Extensions, filepath.Ext(file)):
+		case !entry.IsDir() && slices.Contains(extensions, filepath.Ext(file)):
 			files = append(files, file)
 		}
 		return nil

@@ -92,7 +92,8 @@ func TestPosition(t *testing.T) {
 
 // TestPositionInList holds that a path of an item begins at the item.
 func TestPositionInList(t *testing.T) {
-	objects, err := read(t, "# x\n---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: A\n- apiVersion: v1\n  kind: B\n  a: 1\n")[0].Objects()
+	objects, err := read(t,
+		"# x\n---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: A\n- apiVersion: v1\n  kind: B\n  a: 1\n")[0].Objects()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +129,11 @@ func TestOffset(t *testing.T) {
 		"# licence\n---\nkind: A\n---\n---\nkind: B\n",
 		"{\"kind\":\"A\"}\n{\"kind\":\"B\"} {\"kind\":\"C\"}\n---\nkind: D\n",
 	} {
-		for _, d := range document.Split("f", []byte(text)) {
+		documents, problems := document.Parse("f", []byte(text))
+		if len(problems) > 0 {
+			t.Errorf("%q: %v", text, problems)
+		}
+		for _, d := range documents {
 			if got := text[d.Offset : d.Offset+len(d.Text)]; got != string(d.Text) {
 				t.Errorf("%q: at %d is %q, not %q", text, d.Offset, got, d.Text)
 			}
@@ -136,11 +141,12 @@ func TestOffset(t *testing.T) {
 	}
 }
 
-// TestReadAll holds that what is well-formed is read beside what is not.
-func TestReadAll(t *testing.T) {
-	documents, problems, err := document.ReadAll("f.yaml", strings.NewReader("kind: A\n---\nkind: B\n  a: b\n---\nkind: {{ .C }}\n---\nkind: D\n"))
-	if err != nil || len(documents) != 2 || documents[1].Line != 7 || len(problems) != 2 {
-		t.Fatalf("got %v %v %v", documents, problems, err)
+// TestParse holds that what is well-formed is read beside what is not.
+func TestParse(t *testing.T) {
+	const text = "kind: A\n---\nkind: B\n  a: b\n---\nkind: {{ .C }}\n---\nkind: D\n"
+	documents, problems := document.Parse("f.yaml", []byte(text))
+	if len(documents) != 2 || documents[1].Line != 7 || len(problems) != 2 {
+		t.Fatalf("got %v %v", documents, problems)
 	}
 	if problems[0].Line != 4 || problems[1].Line < 5 || problems[1].Line > 6 {
 		t.Errorf("got lines %d and %d: %v", problems[0].Line, problems[1].Line, problems)
@@ -173,7 +179,8 @@ func TestRevise(t *testing.T) {
 		{"indented otherwise", text, revised},
 		{"Windows", strings.ReplaceAll(text, "\n", "\r\n"), strings.ReplaceAll(revised, "\n", "\r\n")},
 		{"separator", "---\n" + text, "---\n" + revised},
-		{"JSON", "{\"kind\": \"A\",\n  \"spec\": {\"wide\": 1}}\n", "{\n  \"kind\": \"A\",\n  \"spec\": {\n    \"wide\": 2\n  }\n}\n"},
+		{"JSON", "{\"kind\": \"A\",\n  \"spec\": {\"wide\": 1}}\n",
+			"{\n  \"kind\": \"A\",\n  \"spec\": {\n    \"wide\": 2\n  }\n}\n"},
 	} {
 		d := read(t, c.text)[0]
 		o := &document.Object{Document: d}
@@ -225,7 +232,8 @@ func TestPositionOfAll(t *testing.T) {
 func begins(line string, column int, value string) bool {
 	rest := string([]rune(line)[column-1:])
 	word := strings.Fields(strings.Trim(value, "\"'"))
-	return strings.HasPrefix(rest, "|") || strings.HasPrefix(rest, ">") || strings.HasPrefix(rest, `"`) || strings.HasPrefix(rest, "'") ||
+	return strings.HasPrefix(rest, "|") || strings.HasPrefix(rest, ">") || strings.HasPrefix(rest, `"`) ||
+		strings.HasPrefix(rest, "'") ||
 		len(word) == 0 || strings.HasPrefix(rest, word[0])
 }
 

@@ -106,7 +106,8 @@ func TestPath(t *testing.T) {
 
 func TestRoot(t *testing.T) {
 	for inner, want := range map[string]string{
-		"params.a": "params", "tt.params.a": "tt", `params["a"]`: "params", " date +%s": "date", "uid": "uid", "": "", "{.body}": "",
+		"params.a": "params", "tt.params.a": "tt", `params["a"]`: "params", " date +%s": "date", "uid": "uid", "": "",
+		"{.body}": "",
 	} {
 		if got := (expression.Expression{Inner: inner}).Root(); got != want {
 			t.Errorf("%s: got %s, want %s", inner, got, want)
@@ -117,7 +118,8 @@ func TestRoot(t *testing.T) {
 // FuzzExpressions takes any text: every expression is where it says, they follow one
 // another, and one that is closed ends with a parenthesis.
 func FuzzExpressions(f *testing.F) {
-	for _, text := range []string{"$(params.a)", "$(a.$(b))", "$$(x) $(", `$(params["a)"])`, "$(body.l[?(@.a=='b')].c)", "$($($(", "$(tt.params.x"} {
+	for _, text := range []string{"$(params.a)", "$(a.$(b))", "$$(x) $(", `$(params["a)"])`, "$(body.l[?(@.a=='b')].c)",
+		"$($($(", "$(tt.params.x"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -133,7 +135,8 @@ func FuzzExpressions(f *testing.F) {
 					t.Fatalf("%q: %#v is not what stands in it", text, e)
 				}
 				e.Root()
-				if path, ok := e.Path(); ok && (len(path) == 0 || slices.Contains(path, "") && !strings.ContainsAny(e.Inner, `"'`)) {
+				if path, ok := e.Path(); ok && (len(path) == 0 || slices.Contains(path, "") &&
+					!strings.ContainsAny(e.Inner, `"'`)) {
 					t.Fatalf("%q: path %q", e.Inner, path)
 				}
 				end = e.End

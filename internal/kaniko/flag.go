@@ -71,14 +71,17 @@ var Flags = []Flag{
 	{Name: "insecure-pull", Switch: true, Never: insecureReason},
 	{Name: "skip-tls-verify", Switch: true, Never: insecureReason},
 	{Name: "skip-tls-verify-pull", Switch: true, Never: insecureReason},
-	{Name: "single-snapshot", Switch: true, Never: "it makes one layer of everything, so that no later build finds one in the cache"},
+	{Name: "single-snapshot", Switch: true,
+		Never: "it makes one layer of everything, so that no later build finds one in the cache"},
 	{Name: "use-new-run", Switch: true, Never: "it can miss files that a command has changed"},
 	{Name: "reproducible", Switch: true, Never: resultReason + ": its timestamps go, and with them its layers' cache"},
-	{Name: "cleanup", Switch: true, Never: "it deletes the file system at the end, under the feet of what Tekton does next"},
+	{Name: "cleanup", Switch: true,
+		Never: "it deletes the file system at the end, under the feet of what Tekton does next"},
 	{Name: "no-push", Switch: true, Never: "nothing would ever be pushed"},
 	{Name: "no-push-cache", Switch: true, Never: "the cache would never be filled"},
 	{Name: "kaniko-dir", Never: "it moves the folder where the image's credentials are looked for"},
-	{Name: "registry-map", Never: "the environment carries it, which older images ignore: write mutator.kaniko.registryMap"},
+	{Name: "registry-map",
+		Never: "the environment carries it, which older images ignore: write mutator.kaniko.registryMap"},
 	{Name: "registry-mirror", Never: "the environment carries it: write mutator.kaniko.registryMirror"},
 	{Name: "force", Switch: true, Never: "it runs Kaniko where it is not in a container"},
 	{Name: "git", Never: resultReason},
@@ -115,7 +118,8 @@ func (f Flag) Given(words []string) bool {
 		}
 		return slices.ContainsFunc(f.Also, func(spelling string) bool {
 			short := len(spelling) == 2
-			return spelled(word, spelling) || short && strings.HasPrefix(word, spelling) && !strings.HasPrefix(word, "--")
+			return spelled(word, spelling) || short && strings.HasPrefix(word, spelling) &&
+				!strings.HasPrefix(word, "--")
 		})
 	})
 }

@@ -86,7 +86,8 @@ func (r Reader) mapping(kind schema.GroupKind, versions ...string) (schema.Group
 }
 
 // Get returns an object, or nil if it is absent.
-func (r Reader) Get(ctx context.Context, kind schema.GroupVersionKind, namespace, name string) (*unstructured.Unstructured, error) {
+func (r Reader) Get(ctx context.Context, kind schema.GroupVersionKind,
+	namespace, name string) (*unstructured.Unstructured, error) {
 	obj := &unstructured.Unstructured{}
 	obj.SetGroupVersionKind(kind)
 	if found, err := r.Find(ctx, namespace, name, obj); !found {
@@ -116,7 +117,8 @@ func key(namespace, name string) string {
 }
 
 // List returns the objects of a kind, in the server's order.
-func (r Reader) List(ctx context.Context, kind schema.GroupVersionKind, options ...client.ListOption) ([]*unstructured.Unstructured, error) {
+func (r Reader) List(ctx context.Context, kind schema.GroupVersionKind,
+	options ...client.ListOption) ([]*unstructured.Unstructured, error) {
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(kind)
 	if err := r.client.List(ctx, list, options...); err != nil && !Absent(err) {
@@ -131,7 +133,8 @@ func (r Reader) List(ctx context.Context, kind schema.GroupVersionKind, options 
 
 // Each visits the objects of a kind in a namespace ("" for all), page by page, so that
 // memory does not grow with their number. It ends with visit's first error.
-func (r Reader) Each(ctx context.Context, kind schema.GroupVersionKind, namespace string, visit func(*unstructured.Unstructured) error) error {
+func (r Reader) Each(ctx context.Context, kind schema.GroupVersionKind, namespace string,
+	visit func(*unstructured.Unstructured) error) error {
 	var visited error
 	pages := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 		list := &unstructured.UnstructuredList{}

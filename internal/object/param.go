@@ -20,7 +20,8 @@ func fill(text string, param map[string]any, key string) string {
 	if name == "" || !is {
 		return text
 	}
-	for _, form := range []string{"$(params." + name + ")", `$(params["` + name + `"])`, "$(params['" + name + "'])", "$(inputs.params." + name + ")"} {
+	for _, form := range []string{"$(params." + name + ")", `$(params["` + name + `"])`, "$(params['" + name + "'])",
+		"$(inputs.params." + name + ")"} {
 		text = strings.ReplaceAll(text, form, value)
 	}
 	return text

@@ -140,7 +140,8 @@ func (d *decoder) leaf(key string, value any) any {
 func (d *decoder) fields(key string, at place) (map[string]any, error) {
 	fields := map[string]any{}
 	entry, read := d.trace.open(key, fields), 0
-	for name, more, err := d.r.FieldIn(d.whole, true); more || err != nil; name, more, err = d.r.FieldIn(d.whole, false) {
+	for name, more, err := d.r.FieldIn(d.whole, true); more || err != nil; name, more, err =
+		d.r.FieldIn(d.whole, false) {
 		if err != nil {
 			return nil, err
 		}

@@ -8,17 +8,25 @@ import (
 
 // documents are where readers of JSON go wrong, within an object and beside one.
 var documents = []string{
-	``, ` `, `null`, `[]`, `"x"`, `{`, `{} {}`, `{}x`, `{} `, "\n{}\n", `{"a":1}`, `{"a":1,}`, `{"a":1 "b":2}`, `{a:1}`, `{"a"}`, `{"a":}`,
+	``, ` `, `null`, `[]`, `"x"`, `{`, `{} {}`, `{}x`, `{} `, "\n{}\n", `{"a":1}`, `{"a":1,}`, `{"a":1 "b":2}`, `{a:1}`,
+	`{"a"}`, `{"a":}`,
 	`{"status":{"a":1},"metadata":{"managedFields":[{}],"a":{"managedFields":1,"status":2}},"spec":{"status":1,"metadata":{"managedFields":2}}}`,
-	`{"metadata":{"managedFields":[1],"a":1},"metadata":{"b":2},"status":1,"status":{}}`, `{"metadata":{"a":1},"metadata":[{"managedFields":1}]}`, `{"status":}`,
-	`{"metadata":null,"status":"\x"}`, `{"metadata":{"managedFields":[}}`, `{"metadata":{"managed\u0046ields":1},"st\u0061tus":1}`,
-	`{"a":1,"a":{"b":2},"a":[3]}`, `{"a":{"b":1},"a":{"c":2}}`, `{"a":[1,2],"a":null}`, `{"\u0061":1,"a":2}`, `{"":{"":[]}}`,
-	`{"a":[],"b":{},"c":[[],[{}],[[1,[2,3]],4]]}`, `{"a":[1,]}`, `{"a":[1 2]}`, `{"a":[1,2}`, `{"a":tru}`, `{"a":nul}`, `{"a":truefalse}`,
+	`{"metadata":{"managedFields":[1],"a":1},"metadata":{"b":2},"status":1,"status":{}}`,
+	`{"metadata":{"a":1},"metadata":[{"managedFields":1}]}`, `{"status":}`,
+	`{"metadata":null,"status":"\x"}`, `{"metadata":{"managedFields":[}}`,
+	`{"metadata":{"managed\u0046ields":1},"st\u0061tus":1}`,
+	`{"a":1,"a":{"b":2},"a":[3]}`, `{"a":{"b":1},"a":{"c":2}}`, `{"a":[1,2],"a":null}`, `{"\u0061":1,"a":2}`,
+	`{"":{"":[]}}`,
+	`{"a":[],"b":{},"c":[[],[{}],[[1,[2,3]],4]]}`, `{"a":[1,]}`, `{"a":[1 2]}`, `{"a":[1,2}`, `{"a":tru}`, `{"a":nul}`,
+	`{"a":truefalse}`,
 	`{"a":-0,"b":1E400,"c":1.10,"d":9007199254740993}`, `{"a":01}`, `{"a":-}`, `{"a":1.}`, `{"a":+1}`, `{"a":.5}`,
-	`{"a":"\ud83d\ude00","b":"\ud83d","c":"\ude00\ud83d","d":"\u12"}`, `{"a":"\x"}`, "{\"a\":\"\xff\",\"\xff\":1,\"\xfe\":2}", "{\"a\":\"\n\"}",
+	`{"a":"\ud83d\ude00","b":"\ud83d","c":"\ude00\ud83d","d":"\u12"}`, `{"a":"\x"}`,
+	"{\"a\":\"\xff\",\"\xff\":1,\"\xfe\":2}", "{\"a\":\"\n\"}",
 	`{"a":"<&>\/\"\\\u2028é"}`, "\ufeff{}", "{\"\xed\xa0\x80\":\"\xe4\xb8\"}",
-	strings.Repeat(`{"a":`, 10000) + "1" + strings.Repeat("}", 10000), strings.Repeat(`{"a":`, 10001) + "1" + strings.Repeat("}", 10001),
-	`{"a":` + strings.Repeat("[", 9999) + strings.Repeat("]", 9999) + "}", `{"a":` + strings.Repeat("[", 10000) + strings.Repeat("]", 10000) + "}",
+	strings.Repeat(`{"a":`, 10000) + "1" + strings.Repeat("}", 10000), strings.Repeat(`{"a":`, 10001) + "1" +
+		strings.Repeat("}", 10001),
+	`{"a":` + strings.Repeat("[", 9999) + strings.Repeat("]", 9999) + "}", `{"a":` + strings.Repeat("[", 10000) +
+		strings.Repeat("]", 10000) + "}",
 }
 
 // agree holds Decode to what encoding/json makes of a text, errors included, and
@@ -77,7 +85,8 @@ func retrace(t *testing.T, trace *Trace, at int, value any) int {
 // TestTraceIsComplete holds that all objects have traces but those with a field twice.
 func TestTraceIsComplete(t *testing.T) {
 	for raw, want := range map[string]bool{
-		`{}`: true, `{"a":[1,{"b":null,"c":true}],"status":1,"status":2}`: true, `{"a":1,"a":2}`: false, `{"a":[{"b":{},"b":{}}]}`: false, `{"a":"\x"}`: false,
+		`{}`: true, `{"a":[1,{"b":null,"c":true}],"status":1,"status":2}`: true, `{"a":1,"a":2}`: false,
+		`{"a":[{"b":{},"b":{}}]}`: false, `{"a":"\x"}`: false,
 	} {
 		trace := Trace{Complete: true}
 		_, _ = DecodeAuthored([]byte(raw), &trace)

@@ -33,7 +33,8 @@ func TestDecode(t *testing.T) {
 func TestSteps(t *testing.T) {
 	tasks := object.Tasks(decode(t, `{"apiVersion":"tekton.dev/v1","kind":"TaskRun","spec":{"podTemplate":{"env":[]},"workspaces":[{"name":"w"}],
 		"serviceAccountName":"sa","taskSpec":{"steps":[{"name":"a"},{"image":"b"}]}}}`))
-	if len(tasks) != 1 || tasks[0].Run.PodTemplates[0] == nil || len(tasks[0].Run.Bindings) != 1 || tasks[0].Run.ServiceAccount != "sa" {
+	if len(tasks) != 1 || tasks[0].Run.PodTemplates[0] == nil || len(tasks[0].Run.Bindings) != 1 ||
+		tasks[0].Run.ServiceAccount != "sa" {
 		t.Fatalf("got %v", tasks)
 	}
 	steps, ok := tasks[0].Steps()
@@ -60,18 +61,24 @@ func TestTasks(t *testing.T) {
 		name, raw string
 		want      []string // path of each step, its name and the run's ServiceAccount
 	}{
-		{"Task", `{"apiVersion":"tekton.dev/v1","kind":"Task","spec":{"steps":[{"name":"x"}]}}`, []string{"spec.steps[0] x "}},
-		{"ClusterTask", `{"apiVersion":"tekton.dev/v1beta1","kind":"ClusterTask","spec":{"steps":[{"name":"x"}]}}`, []string{"spec.steps[0] x "}},
-		{"StepAction", `{"apiVersion":"tekton.dev/v1beta1","kind":"StepAction","spec":{"image":"i"}}`, []string{"spec step "}},
+		{"Task", `{"apiVersion":"tekton.dev/v1","kind":"Task","spec":{"steps":[{"name":"x"}]}}`,
+			[]string{"spec.steps[0] x "}},
+		{"ClusterTask", `{"apiVersion":"tekton.dev/v1beta1","kind":"ClusterTask","spec":{"steps":[{"name":"x"}]}}`,
+			[]string{"spec.steps[0] x "}},
+		{"StepAction", `{"apiVersion":"tekton.dev/v1beta1","kind":"StepAction","spec":{"image":"i"}}`,
+			[]string{"spec step "}},
 		{"Pipeline", `{"apiVersion":"tekton.dev/v1","kind":"Pipeline","spec":` + pipeline + `}`, []string{
-			"spec.tasks[0].taskSpec.steps[0] one ", "spec.tasks[3].pipelineSpec.tasks[0].taskSpec.steps[0] two ", "spec.finally[0].taskSpec.steps[0] three "}},
+			"spec.tasks[0].taskSpec.steps[0] one ", "spec.tasks[3].pipelineSpec.tasks[0].taskSpec.steps[0] two ",
+			"spec.finally[0].taskSpec.steps[0] three "}},
 		{"PipelineRun v1", `{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","spec":{"taskRunTemplate":{` + run + `},"pipelineSpec":` + pipeline + `,
 			"taskRunSpecs":[{"pipelineTaskName":"e","serviceAccountName":"own"}]}}`, []string{
-			"spec.pipelineSpec.tasks[0].taskSpec.steps[0] one all", "spec.pipelineSpec.tasks[3].pipelineSpec.tasks[0].taskSpec.steps[0] two ",
+			"spec.pipelineSpec.tasks[0].taskSpec.steps[0] one all",
+			"spec.pipelineSpec.tasks[3].pipelineSpec.tasks[0].taskSpec.steps[0] two ",
 			"spec.pipelineSpec.finally[0].taskSpec.steps[0] three own"}},
 		{"PipelineRun v1beta1", `{"apiVersion":"tekton.dev/v1beta1","kind":"PipelineRun","spec":{` + run + `,"pipelineSpec":` + pipeline + `,
 			"taskRunSpecs":[{"pipelineTaskName":"a","taskServiceAccountName":"own"}]}}`, []string{
-			"spec.pipelineSpec.tasks[0].taskSpec.steps[0] one own", "spec.pipelineSpec.tasks[3].pipelineSpec.tasks[0].taskSpec.steps[0] two ",
+			"spec.pipelineSpec.tasks[0].taskSpec.steps[0] one own",
+			"spec.pipelineSpec.tasks[3].pipelineSpec.tasks[0].taskSpec.steps[0] two ",
 			"spec.pipelineSpec.finally[0].taskSpec.steps[0] three all"}},
 		{"PipelineRun v1alpha1", `{"apiVersion":"tekton.dev/v1alpha1","kind":"PipelineRun","spec":{"serviceAccountNames":[{"taskName":"e","serviceAccountName":"own"}],
 			"pipelineSpec":{"tasks":[{"name":"e","taskSpec":{"steps":[{"name":"x"}]}}]}}}`, []string{"spec.pipelineSpec.tasks[0].taskSpec.steps[0] x own"}},
@@ -102,7 +109,8 @@ func TestTasks(t *testing.T) {
 func TestNoSteps(t *testing.T) {
 	for _, spec := range []string{`null`, `[]`, `{"taskSpec":null}`, `{"taskSpec":"x"}`,
 		`{"taskRef":{"name":"t"}}`, `{"taskSpec":{},"podTemplate":7}`} {
-		if tasks := object.Tasks(decode(t, `{"apiVersion":"tekton.dev/v1","kind":"TaskRun","spec":`+spec+`}`)); len(tasks) > 0 {
+		if tasks := object.Tasks(decode(t,
+			`{"apiVersion":"tekton.dev/v1","kind":"TaskRun","spec":`+spec+`}`)); len(tasks) > 0 {
 			t.Errorf("%s has the tasks %v", spec, tasks)
 		}
 	}
@@ -119,7 +127,8 @@ func TestNoSteps(t *testing.T) {
 func TestProgram(t *testing.T) {
 	pod := `{"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"name":"step-x","command":["/tekton/bin/entrypoint"],"args":%s}]}}`
 	tests := []struct{ args, command, rest string }{
-		{`["-wait_file","/a","-entrypoint","/kaniko/executor","--","--no-push","--","x"]`, "/kaniko/executor", "--no-push -- x"},
+		{`["-wait_file","/a","-entrypoint","/kaniko/executor","--","--no-push","--","x"]`, "/kaniko/executor",
+			"--no-push -- x"},
 		{`["-entrypoint","sh","--"]`, "sh", ""},
 		{`["-wait_file","/a","--","-entrypoint","x"]`, "", "-entrypoint x"},
 		{`["-entrypoint"]`, "", ""},
@@ -136,7 +145,8 @@ func TestProgram(t *testing.T) {
 			t.Errorf("%s: got %q %q", tt.args, command, args)
 		}
 	}
-	script, _ := object.Tasks(decode(t, fmt.Sprintf(pod, `["-entrypoint","/tekton/scripts/script-0-abcde","--"]`)))[0].Steps()
+	script, _ := object.Tasks(decode(t,
+		fmt.Sprintf(pod, `["-entrypoint","/tekton/scripts/script-0-abcde","--"]`)))[0].Steps()
 	if _, scripted := script[0].Script(&object.Reader{}); !scripted {
 		t.Error("a script was not recognised")
 	}
@@ -183,7 +193,8 @@ func TestReference(t *testing.T) {
 func TestReader(t *testing.T) {
 	fields := decode(t, `{"text":"a","null":null,"list":["a",1],"flag":true,"fields":{}}`)
 	var r object.Reader
-	if r.Text(fields, "text") != "a" || !r.Flag(fields, "flag") || r.Fields(fields, "fields") == nil || len(r.List(fields, "list")) != 2 {
+	if r.Text(fields, "text") != "a" || !r.Flag(fields, "flag") || r.Fields(fields, "fields") == nil ||
+		len(r.List(fields, "list")) != 2 {
 		t.Error("a field was not read")
 	}
 	if r.Text(fields, "absent") != "" || r.Fields(fields, "null") != nil || r.Fields(nil, "x") != nil || r.Odd {

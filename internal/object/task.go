@@ -50,15 +50,15 @@ func podTask(spec map[string]any) []Task {
 func taskRunTask(spec map[string]any) []Task {
 	var r Reader
 	task := r.Fields(spec, "taskSpec")
-	run := RunOf(spec, &r)
+	run := runOf(spec, &r)
 	if task == nil || r.Odd {
 		return nil
 	}
 	return []Task{{Path: "spec.taskSpec", Spec: task, Run: run}}
 }
 
-// RunOf reads what the specification of a TaskRun says about its task.
-func RunOf(spec map[string]any, r *Reader) Run {
+// runOf reads what the specification of a TaskRun says about its task.
+func runOf(spec map[string]any, r *Reader) Run {
 	return Run{
 		Known:          true,
 		PodTemplates:   []map[string]any{r.Fields(spec, "podTemplate")},
@@ -183,7 +183,7 @@ func ReferenceOf(taskRun map[string]any) (Reference, bool) {
 	if name == "" || !local || spec["taskSpec"] != nil {
 		return Reference{}, false
 	}
-	return Reference{Name: name, Run: RunOf(spec, &r)}, !r.Odd
+	return Reference{Name: name, Run: runOf(spec, &r)}, !r.Odd
 }
 
 // TaskOf returns the task of a Task's specification as a run would see it, its

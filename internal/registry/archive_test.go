@@ -96,7 +96,8 @@ func TestSaveResumes(t *testing.T) {
 	index := multi(t, "linux/amd64", "linux/arm64")
 	source.push(t, "x:v1", index)
 	file := filepath.Join(t.TempDir(), "images.tar")
-	request := registry.SaveRequest{File: file, Transfers: []registry.Transfer{transfer(t, source, "x:v1", to(t, "a.io/x:v1", "unused/x"))}}
+	request := registry.SaveRequest{File: file, Transfers: []registry.Transfer{transfer(t, source, "x:v1",
+		to(t, "a.io/x:v1", "unused/x"))}}
 	layers := countLayers(source)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -162,7 +163,8 @@ func TestLoadIgnoresForeignPaths(t *testing.T) {
 		"../../evil": "x", "/evil": "x", "blobs/sha256/../../../evil": "x",
 		"oci-layout": `{"imageLayoutVersion":"1.0.0"}`, "index.json": `{"schemaVersion":2,"manifests":[]}`,
 	} {
-		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content)), Typeflag: tar.TypeReg}); err != nil {
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content)),
+			Typeflag: tar.TypeReg}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := io.WriteString(w, content); err != nil {
@@ -175,7 +177,8 @@ func TestLoadIgnoresForeignPaths(t *testing.T) {
 	if err := os.WriteFile(file, text.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	results, err := registry.Load(t.Context(), registry.LoadRequest{File: file, Rules: rules(t, image.Mirror{Registry: "r.example.com/t"})}, quick)
+	results, err := registry.Load(t.Context(), registry.LoadRequest{File: file,
+		Rules: rules(t, image.Mirror{Registry: "r.example.com/t"})}, quick)
 	if err != nil || len(results) != 0 {
 		t.Errorf("%d results and error %v", len(results), err)
 	}
@@ -191,7 +194,8 @@ func TestLoadErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{filepath.Join(t.TempDir(), "none.tar"), empty} {
-		_, err := registry.Load(t.Context(), registry.LoadRequest{File: file, Rules: rules(t, image.Mirror{Registry: "r.example.com/t"})}, quick)
+		_, err := registry.Load(t.Context(), registry.LoadRequest{File: file,
+			Rules: rules(t, image.Mirror{Registry: "r.example.com/t"})}, quick)
 		if err == nil || !strings.Contains(err.Error(), "reading archive "+file) {
 			t.Errorf("error %v does not name %s", err, file)
 		}

@@ -119,7 +119,8 @@ func subset(index v1.ImageIndex, platforms []string) (v1.ImageIndex, error) {
 		return nil, err
 	}
 	chosen := func(d v1.Descriptor) bool {
-		return d.Platform != nil && slices.ContainsFunc(platforms, func(p string) bool { return satisfies(platformName(d.Platform), p) })
+		return d.Platform != nil && slices.ContainsFunc(platforms,
+			func(p string) bool { return satisfies(platformName(d.Platform), p) })
 	}
 	kept := 0
 	for _, d := range manifest.Manifests {

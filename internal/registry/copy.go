@@ -89,7 +89,8 @@ func Copy(ctx context.Context, request CopyRequest, options Options) ([]Transfer
 }
 
 // each works on all transfers, some at a time.
-func (c *client) each(ctx context.Context, transfers []Transfer, progress Progress, work func(context.Context, Transfer) TransferResult) []TransferResult {
+func (c *client) each(ctx context.Context, transfers []Transfer, progress Progress,
+	work func(context.Context, Transfer) TransferResult) []TransferResult {
 	results := make([]TransferResult, len(transfers))
 	var group errgroup.Group
 	group.SetLimit(c.Jobs)
@@ -230,7 +231,8 @@ func (e clobberError) Error() string {
 }
 
 // put makes an image be on the mirror under its name there.
-func (c *client) put(ctx context.Context, taken *content, done image.Rewritten, overwrite bool, progress Progress) (Outcome, error) {
+func (c *client) put(ctx context.Context, taken *content, done image.Rewritten, overwrite bool,
+	progress Progress) (Outcome, error) {
 	if done.To.Digest != "" && done.To.Digest != taken.digest.String() {
 		return Failed, changedError{ref: done.To, has: taken.digest, platforms: taken.digest != taken.source}
 	}
@@ -312,7 +314,9 @@ func (c *client) verify(ctx context.Context, to image.Reference, want v1.Hash) e
 		return fmt.Errorf("checking the copy: %w", err)
 	}
 	if got.digest != want.String() {
-		return fmt.Errorf("checking the copy: %s has digest %s there, and %s was copied: the registry changes what it is given", to, got.digest, want)
+		return fmt.Errorf(
+			"checking the copy: %s has digest %s there, and %s was copied: the registry changes what it is given", to,
+			got.digest, want)
 	}
 	return nil
 }

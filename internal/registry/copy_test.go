@@ -115,7 +115,8 @@ func TestCopySources(t *testing.T) {
 	done := to(t, "a.io/x:v1", mirror.host+"/x:v1")
 	results := mustCopy(t, quick, registry.CopyRequest{Transfers: []registry.Transfer{
 		{Image: done, Sources: []image.Reference{ref(t, source.host+"/first:v1"), ref(t, source.host+"/second:v1")}},
-		{Image: to(t, "a.io/y:v1", mirror.host+"/y:v1"), Sources: []image.Reference{ref(t, source.host+"/first:v1"), ref(t, "127.0.0.1:1/y:v1")}},
+		{Image: to(t, "a.io/y:v1", mirror.host+"/y:v1"), Sources: []image.Reference{ref(t, source.host+"/first:v1"),
+			ref(t, "127.0.0.1:1/y:v1")}},
 	}})
 	if r := results[0]; r.Outcome != registry.Copied || r.Digest != digest || r.Source.Path != "second" {
 		t.Errorf("%s from %s: %v", r.Outcome, r.Source, r.Err)
@@ -134,23 +135,27 @@ func TestTrap37_LeavingPlatformsOutIsSaidAndRefused(t *testing.T) {
 	pinned := to(t, "a.io/p:v1@"+digest, mirror.host+"/p:v1@"+digest)
 	all := to(t, "a.io/all:v1@"+digest, mirror.host+"/all:v1@"+digest)
 	win := to(t, "mcr.microsoft.com/powershell:nanoserver", mirror.host+"/powershell:nanoserver")
-	results := mustCopy(t, quick, registry.CopyRequest{Platforms: []string{"linux/amd64"}, Transfers: []registry.Transfer{
-		transfer(t, source, "x:v1", free), transfer(t, source, "x:v1", pinned), transfer(t, source, "win:v1", win),
-	}})
+	results := mustCopy(t, quick, registry.CopyRequest{Platforms: []string{"linux/amd64"},
+		Transfers: []registry.Transfer{
+			transfer(t, source, "x:v1", free), transfer(t, source, "x:v1", pinned), transfer(t, source, "win:v1", win),
+		}})
 	if r := results[0]; r.Outcome != registry.Copied || !r.Subset() || r.SourceDigest != digest {
 		t.Errorf("%s: %v, subset %v", r.Outcome, r.Err, r.Subset())
 	}
 	if got := probe(t, quick, nil, free); strings.Join(got.Platforms, " ") != "linux/amd64" {
 		t.Errorf("platforms %v", got.Platforms)
 	}
-	if r := results[1]; r.Outcome != registry.Failed || !strings.Contains(r.Err.Error(), "leaving platforms out changes its digest") || !strings.Contains(r.Remedy, "relock") {
+	if r := results[1]; r.Outcome != registry.Failed || !strings.Contains(r.Err.Error(),
+		"leaving platforms out changes its digest") || !strings.Contains(r.Remedy, "relock") {
 		t.Errorf("%s: %v: %s", r.Outcome, r.Err, r.Remedy)
 	}
 	if r := results[2]; r.Outcome != registry.Unneeded {
 		t.Errorf("%s: %v", r.Outcome, r.Err)
 	}
 	// All platforms that there are is no subset.
-	results = mustCopy(t, quick, registry.CopyRequest{Platforms: []string{"linux/amd64", "linux/arm64", "windows/amd64"}, Transfers: []registry.Transfer{transfer(t, source, "x:v1", all)}})
+	results = mustCopy(t, quick,
+		registry.CopyRequest{Platforms: []string{"linux/amd64", "linux/arm64", "windows/amd64"},
+			Transfers: []registry.Transfer{transfer(t, source, "x:v1", all)}})
 	if r := results[0]; r.Outcome != registry.Copied || r.Subset() {
 		t.Errorf("%s: %v", r.Outcome, r.Err)
 	}
@@ -160,8 +165,10 @@ func TestCopyDoesNotClobber(t *testing.T) {
 	source, mirror := start(t), start(t)
 	digest := source.push(t, "x:v1", multi(t, "linux/amd64"))
 	mine := mirror.push(t, "x:v1", single(t, "linux/amd64"))
-	request := registry.CopyRequest{Transfers: []registry.Transfer{transfer(t, source, "x:v1", to(t, "a.io/x:v1", mirror.host+"/x:v1"))}}
-	if r := mustCopy(t, quick, request)[0]; r.Outcome != registry.Failed || !strings.Contains(r.Err.Error(), mine) || !strings.Contains(r.Remedy, "--overwrite") {
+	request := registry.CopyRequest{Transfers: []registry.Transfer{transfer(t, source, "x:v1",
+		to(t, "a.io/x:v1", mirror.host+"/x:v1"))}}
+	if r := mustCopy(t, quick, request)[0]; r.Outcome != registry.Failed || !strings.Contains(r.Err.Error(), mine) ||
+		!strings.Contains(r.Remedy, "--overwrite") {
 		t.Errorf("%s: %v: %s", r.Outcome, r.Err, r.Remedy)
 	}
 	request.Overwrite = true
@@ -190,7 +197,8 @@ func TestCopyResumes(t *testing.T) {
 	})
 	options := quick
 	options.Jobs = 1
-	request := registry.CopyRequest{Transfers: []registry.Transfer{transfer(t, source, "x:v1", to(t, "a.io/x:v1", mirror.host+"/x:v1"))}}
+	request := registry.CopyRequest{Transfers: []registry.Transfer{transfer(t, source, "x:v1",
+		to(t, "a.io/x:v1", mirror.host+"/x:v1"))}}
 	results, err := registry.Copy(ctx, request, options)
 	if err != nil || results[0].Outcome != registry.Failed {
 		t.Fatalf("the interrupted copy: %v, %+v", err, results)
@@ -246,7 +254,8 @@ func TestCopyOverABadLine(t *testing.T) {
 	mirror.answer(bad)
 	options := quick
 	options.Attempts, options.MaxWait = 20, 10*time.Millisecond
-	r := mustCopy(t, options, registry.CopyRequest{Transfers: []registry.Transfer{transfer(t, source, "x:v1", to(t, "a.io/x:v1", mirror.host+"/x:v1"))}})[0]
+	r := mustCopy(t, options, registry.CopyRequest{Transfers: []registry.Transfer{transfer(t, source, "x:v1",
+		to(t, "a.io/x:v1", mirror.host+"/x:v1"))}})[0]
 	if r.Outcome != registry.Copied || r.Digest != digest {
 		t.Errorf("%s: %v", r.Outcome, r.Err)
 	}
@@ -268,7 +277,8 @@ func TestCopyOverALineThatStalls(t *testing.T) {
 	})
 	options := quick
 	options.Stall = 100 * time.Millisecond
-	r := mustCopy(t, options, registry.CopyRequest{Transfers: []registry.Transfer{transfer(t, source, "x:v1", to(t, "a.io/x:v1", mirror.host+"/x:v1"))}})[0]
+	r := mustCopy(t, options, registry.CopyRequest{Transfers: []registry.Transfer{transfer(t, source, "x:v1",
+		to(t, "a.io/x:v1", mirror.host+"/x:v1"))}})[0]
 	if r.Outcome != registry.Copied || r.Digest != digest || swallowed.Load() < 3 {
 		t.Errorf("%s after %d: %v", r.Outcome, swallowed.Load(), r.Err)
 	}

@@ -31,7 +31,8 @@ type lackingError struct {
 }
 
 func (e lackingError) Error() string {
-	return fmt.Sprintf("%s is there for %s, and not for %s", e.ref, strings.Join(e.has, ", "), strings.Join(e.lacks, ", "))
+	return fmt.Sprintf("%s is there for %s, and not for %s", e.ref, strings.Join(e.has, ", "),
+		strings.Join(e.lacks, ", "))
 }
 
 // failed is the result for an image that could not be found.
@@ -121,7 +122,8 @@ func remedy(status Status, ref image.Reference, err error) string {
 	case status == StatusMissing:
 		return "fill the mirror with `tekgate images copy`, or say under mirror.images where the image is"
 	case status == StatusDenied:
-		return fmt.Sprintf("log in with `docker login %s`; some registries also say this of what they do not have", ref.Host)
+		return fmt.Sprintf("log in with `docker login %s`; some registries also say this of what they do not have",
+			ref.Host)
 	case status == StatusUnreachable:
 		return fmt.Sprintf("check from here that https://%s/v2/ answers, and the proxy in HTTPS_PROXY", ref.Host)
 	}

@@ -30,7 +30,8 @@ func NewExistence(options Options, timeout time.Duration) (*Existence, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Existence{client: c, timeout: timeout, slots: make(chan struct{}, c.Jobs), known: map[string]func() (bool, error){}}, nil
+	return &Existence{client: c, timeout: timeout, slots: make(chan struct{}, c.Jobs),
+		known: map[string]func() (bool, error){}}, nil
 }
 
 // Exists tells whether a registry has something under an image reference. The error
@@ -76,7 +77,8 @@ func (c *client) head(ctx context.Context, ref image.Reference) error {
 	}
 	options := append(c.remote(), remote.WithContext(ctx))
 	_, err = remote.Head(at, options...)
-	if err != nil && (statusCode(err) == http.StatusMethodNotAllowed || statusCode(err) == 0 && !broken(err) && ctx.Err() == nil) {
+	if err != nil && (statusCode(err) == http.StatusMethodNotAllowed || statusCode(err) == 0 && !broken(err) &&
+		ctx.Err() == nil) {
 		_, err = remote.Get(at, options...)
 	}
 	return err

@@ -51,7 +51,8 @@ func Load(ctx context.Context, request LoadRequest, options Options) ([]Transfer
 	}
 	return c.each(ctx, transfers, request.Progress, func(ctx context.Context, t Transfer) TransferResult {
 		content := taken[t.Image.From]
-		result := TransferResult{Image: t.Image, Source: t.Image.From, Digest: content.digest.String(), SourceDigest: content.source.String()}
+		result := TransferResult{Image: t.Image, Source: t.Image.From, Digest: content.digest.String(),
+			SourceDigest: content.source.String()}
 		err := c.persist(ctx, func() (err error) {
 			result.Outcome, err = c.put(ctx, content, t.Image, request.Overwrite, request.Progress)
 			return err
@@ -83,7 +84,8 @@ func contents(folder string, rules *image.Rules) ([]archived, error) {
 		}
 		ref, err := image.Parse(name)
 		if err != nil {
-			return nil, fmt.Errorf("image %s has no name: annotation %s has to say it: %w", d.Digest, annotationName, err)
+			return nil, fmt.Errorf("image %s has no name: annotation %s has to say it: %w", d.Digest, annotationName,
+				err)
 		}
 		done, err := rules.Rewrite(ref)
 		if err != nil {

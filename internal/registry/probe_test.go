@@ -20,7 +20,8 @@ const other = "sha256:19f02276bf8dbdd62f069b922f10c65262cc34b710eea26ff928129a73
 
 func probe(t *testing.T, options registry.Options, platforms []string, candidates ...image.Rewritten) registry.Result {
 	t.Helper()
-	return registry.Probe(t.Context(), registry.ProbeRequest{Images: [][]image.Rewritten{candidates}, Platforms: platforms}, options)[0]
+	return registry.Probe(t.Context(), registry.ProbeRequest{Images: [][]image.Rewritten{candidates},
+		Platforms: platforms}, options)[0]
 }
 
 func TestProbe(t *testing.T) {
@@ -47,16 +48,22 @@ func TestProbe(t *testing.T) {
 		{"pinned", "a.io/x:v1@" + both, s.host + "/both:v1@" + both, linux, registry.StatusOK, ""},
 		{"pinned without a tag", "a.io/x@" + both, s.host + "/both@" + both, linux, registry.StatusOK, ""},
 		{"one platform, none asked for", "a.io/x:v1", s.host + "/amd:v1", nil, registry.StatusOK, ""},
-		{"one platform, another asked for", "a.io/x:v1", s.host + "/amd:v1", []string{"linux/amd64", "linux/arm64"}, registry.StatusMissingPlatform, "for linux/amd64, and not for linux/arm64"},
-		{"wrong digest", "a.io/x:v1@" + other, s.host + "/both:v1@" + other, linux, registry.StatusWrongDigest, "digest: relock"},
-		{"no such digest", "a.io/x@" + other, s.host + "/both@" + other, linux, registry.StatusMissing, "tekgate images copy"},
+		{"one platform, another asked for", "a.io/x:v1", s.host + "/amd:v1", []string{"linux/amd64", "linux/arm64"},
+			registry.StatusMissingPlatform, "for linux/amd64, and not for linux/arm64"},
+		{"wrong digest", "a.io/x:v1@" + other, s.host + "/both:v1@" + other, linux, registry.StatusWrongDigest,
+			"digest: relock"},
+		{"no such digest", "a.io/x@" + other, s.host + "/both@" + other, linux, registry.StatusMissing,
+			"tekgate images copy"},
 		{"no such tag", "a.io/x:v2", s.host + "/both:v2", linux, registry.StatusMissing, "the registry answered 404"},
 		{"no such repository", "a.io/x:v2", s.host + "/none:v2", linux, registry.StatusMissing, "mirror.images"},
 		{"closed", "a.io/x:v1", s.host + "/closed/x:v1", linux, registry.StatusDenied, "docker login " + s.host},
 		{"nobody", "a.io/x:v1", "127.0.0.1:1/x:v1", linux, registry.StatusUnreachable, "connection refused"},
-		{"Windows alone", "mcr.microsoft.com/powershell:nanoserver", s.host + "/windows:v1", linux, registry.StatusUnneeded, ""},
-		{"Windows alone, missing", "mcr.microsoft.com/powershell:nanoserver", s.host + "/none:v1", linux, registry.StatusUnneeded, ""},
-		{"Windows nodes", "mcr.microsoft.com/powershell:nanoserver", s.host + "/none:v1", []string{"windows/amd64"}, registry.StatusMissing, ""},
+		{"Windows alone", "mcr.microsoft.com/powershell:nanoserver", s.host + "/windows:v1", linux,
+			registry.StatusUnneeded, ""},
+		{"Windows alone, missing", "mcr.microsoft.com/powershell:nanoserver", s.host + "/none:v1", linux,
+			registry.StatusUnneeded, ""},
+		{"Windows nodes", "mcr.microsoft.com/powershell:nanoserver", s.host + "/none:v1", []string{"windows/amd64"},
+			registry.StatusMissing, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -85,7 +92,8 @@ func TestTrap05_SingleArchitectureCopiesAreFound(t *testing.T) {
 	s.push(t, "y:v1", multi(t, "linux/amd64", "linux/arm64"))
 	nodes := []string{"linux/amd64", "linux/arm64"}
 	got := probe(t, quick, nodes, to(t, "a.io/x:v1", s.host+"/x:v1"), to(t, "a.io/x:v1", s.host+"/y:v1"))
-	if got.Status != registry.StatusOK || got.Image.To.Path != "y" || len(got.Tried) != 1 || got.Tried[0].Status != registry.StatusMissingPlatform {
+	if got.Status != registry.StatusOK || got.Image.To.Path != "y" || len(got.Tried) != 1 ||
+		got.Tried[0].Status != registry.StatusMissingPlatform {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -93,8 +101,10 @@ func TestTrap05_SingleArchitectureCopiesAreFound(t *testing.T) {
 func TestProbeTakesTheFirstThatIsThere(t *testing.T) {
 	s := start(t)
 	digest := s.push(t, "second:v1", multi(t, "linux/amd64"))
-	got := probe(t, quick, nil, to(t, "a.io/x:v1", s.host+"/first:v1"), to(t, "a.io/x:v1", s.host+"/second:v1"), to(t, "a.io/x:v1", "127.0.0.1:1/third:v1"))
-	if got.Status != registry.StatusOK || got.Image.To.Path != "second" || got.Digest != digest || len(got.Tried) != 1 || got.Tried[0].Status != registry.StatusMissing {
+	got := probe(t, quick, nil, to(t, "a.io/x:v1", s.host+"/first:v1"), to(t, "a.io/x:v1", s.host+"/second:v1"),
+		to(t, "a.io/x:v1", "127.0.0.1:1/third:v1"))
+	if got.Status != registry.StatusOK || got.Image.To.Path != "second" || got.Digest != digest ||
+		len(got.Tried) != 1 || got.Tried[0].Status != registry.StatusMissing {
 		t.Errorf("got %+v", got)
 	}
 	got = probe(t, quick, nil, to(t, "a.io/x:v1", s.host+"/first:v1"), to(t, "a.io/x:v1", "127.0.0.1:1/third:v1"))
@@ -108,7 +118,8 @@ func TestProbeTLS(t *testing.T) {
 	s := startTLS(t)
 	candidate := to(t, "a.io/x:v1", s.host+"/x:v1")
 	got := probe(t, quick, nil, candidate)
-	if got.Status != registry.StatusUnreachable || !strings.Contains(got.Remedy, "--ca-file") || !strings.Contains(got.Err.Error(), "certificate signed by unknown authority") {
+	if got.Status != registry.StatusUnreachable || !strings.Contains(got.Remedy, "--ca-file") ||
+		!strings.Contains(got.Err.Error(), "certificate signed by unknown authority") {
 		t.Errorf("without the CA: %q: %v: %s", got.Status, got.Err, got.Remedy)
 	}
 	trusting := quick
@@ -117,7 +128,8 @@ func TestProbeTLS(t *testing.T) {
 		t.Errorf("with the CA: %q: %v", got.Status, got.Err)
 	}
 	trusting.CAFile = filepath.Join(t.TempDir(), "none")
-	if got := probe(t, trusting, nil, candidate); got.Status != registry.StatusUnreachable || !strings.Contains(got.Err.Error(), "reading the CA file") {
+	if got := probe(t, trusting, nil, candidate); got.Status != registry.StatusUnreachable ||
+		!strings.Contains(got.Err.Error(), "reading the CA file") {
 		t.Errorf("with a CA file that is not there: %v", got.Err)
 	}
 }
@@ -129,7 +141,8 @@ func TestProbePassword(t *testing.T) {
 	s.answer(password)
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	candidate := to(t, "a.io/x:v1", s.host+"/x:v1")
-	if got := probe(t, quick, nil, candidate); got.Status != registry.StatusDenied || !strings.Contains(got.Remedy, "docker login") {
+	if got := probe(t, quick, nil, candidate); got.Status != registry.StatusDenied ||
+		!strings.Contains(got.Remedy, "docker login") {
 		t.Errorf("without a password: %q: %v", got.Status, got.Err)
 	}
 	login(t, s.host, "user", "pass")
@@ -230,7 +243,9 @@ func TestWriteTable(t *testing.T) {
 	if err := registry.WriteTable(&table, results); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"STATUS", "ok       a.io/x:v1@" + digest[:19] + "…", "linux/amd64\n", "missing  a.io/y:v1", "missing: looking for " + s.host + "/y:v1: the registry answered 404", "(test rule): fill the mirror"} {
+	for _, want := range []string{"STATUS", "ok       a.io/x:v1@" + digest[:19] + "…", "linux/amd64\n",
+		"missing  a.io/y:v1", "missing: looking for " + s.host + "/y:v1: the registry answered 404",
+		"(test rule): fill the mirror"} {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("the table lacks %q:\n%s", want, table.String())
 		}

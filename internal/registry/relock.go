@@ -15,15 +15,13 @@ import (
 
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // LockFile is where the lock lies unless one says otherwise.
 const LockFile = "tekgate.lock"
 
-const (
-	lockVersion = "tekgate.dev/v1alpha1"
-	lockKind    = "Lock"
-)
+const lockKind = "Lock"
 
 // Lock records which digest each image with policy relock has on the mirror,
 // and why that is the same image.
@@ -74,8 +72,9 @@ func ReadLock(path string) (*Lock, error) {
 	if err := strict.UnmarshalJSON(text, lock); err != nil {
 		return nil, fmt.Errorf("reading the lock file %s: %w", path, err)
 	}
-	if lock.APIVersion != lockVersion || lock.Kind != lockKind {
-		return nil, fmt.Errorf("reading the lock file %s: it is no lock of this version: write it anew with `tekgate images lock`", path)
+	if lock.APIVersion != wellknown.APIVersion || lock.Kind != lockKind {
+		return nil, fmt.Errorf(
+			"reading the lock file %s: it is no lock of this version: write it anew with `tekgate images lock`", path)
 	}
 	return lock, nil
 }
@@ -118,7 +117,9 @@ func (l Locked) choice(rules *image.Rules) (*image.Rewritten, error) {
 	}
 	to, err := image.Parse(l.To)
 	if err != nil || to.Digest == "" {
-		return nil, fmt.Errorf("the lock: %s is locked to %q, which has no digest: write the lock anew with `tekgate images lock`", l.From, l.To)
+		return nil, fmt.Errorf(
+			"the lock: %s is locked to %q, which has no digest: write the lock anew with `tekgate images lock`", l.From,
+			l.To)
 	}
 	candidates, err := rules.Candidates(from)
 	var unmirrored *image.UnmirroredError
@@ -134,7 +135,9 @@ func (l Locked) choice(rules *image.Rules) (*image.Rewritten, error) {
 			return &choice, nil
 		}
 	}
-	return nil, fmt.Errorf("the lock says that %s is %s, and the mirror's rules say %s: write the lock anew with `tekgate images lock`", from, l.To, candidates[0].To)
+	return nil, fmt.Errorf(
+		"the lock says that %s is %s, and the mirror's rules say %s: write the lock anew with `tekgate images lock`",
+		from, l.To, candidates[0].To)
 }
 
 func pinned(c image.Rewritten, digest string) image.Rewritten {
@@ -166,7 +169,8 @@ func Relock(ctx context.Context, request RelockRequest, options Options) (*Lock,
 	if err != nil {
 		return nil, nil, err
 	}
-	images := slices.DeleteFunc(slices.Clone(request.Images), func(candidates []image.Rewritten) bool { return !candidates[0].Relock })
+	images := slices.DeleteFunc(slices.Clone(request.Images),
+		func(candidates []image.Rewritten) bool { return !candidates[0].Relock })
 	results := make([]Result, len(images))
 	locked := make([]*Locked, len(images))
 	var group errgroup.Group
@@ -178,7 +182,7 @@ func Relock(ctx context.Context, request RelockRequest, options Options) (*Lock,
 		})
 	}
 	_ = group.Wait()
-	lock := &Lock{APIVersion: lockVersion, Kind: lockKind, Images: []Locked{}}
+	lock := &Lock{APIVersion: wellknown.APIVersion, Kind: lockKind, Images: []Locked{}}
 	for _, l := range locked {
 		if l != nil {
 			lock.Images = append(lock.Images, *l)
@@ -208,7 +212,8 @@ func (c *client) relock(ctx context.Context, candidates []image.Rewritten, reque
 		}
 		return result, nil
 	}
-	return result, &Locked{From: done.From.String(), To: result.Image.To.String(), Rule: done.Rule, Proof: proof, Platforms: here}
+	return result, &Locked{From: done.From.String(), To: result.Image.To.String(), Rule: done.Rule, Proof: proof,
+		Platforms: here}
 }
 
 // errUnproven says that nobody could be asked what an image should be.
@@ -216,7 +221,8 @@ var errUnproven = errors.New("nobody could be asked whether it is the same image
 
 // prove compares what the mirror has with the source, or with what an earlier
 // lock recorded of it.
-func (c *client) prove(ctx context.Context, done image.Rewritten, here []Identity, request RelockRequest) (string, error) {
+func (c *client) prove(ctx context.Context, done image.Rewritten, here []Identity,
+	request RelockRequest) (string, error) {
 	if done.Other {
 		return ProofNone, nil
 	}
@@ -229,7 +235,9 @@ func (c *client) prove(ctx context.Context, done image.Rewritten, here []Identit
 		problems = append(problems, fetchError{source: source, cause: err})
 	}
 	if request.Previous != nil {
-		i := slices.IndexFunc(request.Previous.Images, func(l Locked) bool { return l.From == done.From.String() && l.Proof != ProofNone })
+		i := slices.IndexFunc(request.Previous.Images, func(l Locked) bool {
+			return l.From == done.From.String() && l.Proof != ProofNone
+		})
 		if i >= 0 {
 			return same(here, request.Previous.Images[i].Platforms, request.Platforms)
 		}

@@ -85,7 +85,8 @@ func TestTrap04_MirrorsWithDigestsOfTheirOwnAreLocked(t *testing.T) {
 	// Where the source is out of reach, the lock knows.
 	source.answer(password)
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
-	if lock, result := relock(t, request); len(lock.Images) != 0 || !strings.Contains(result.Err.Error(), "nobody could be asked") || !strings.Contains(result.Remedy, "--trust") {
+	if lock, result := relock(t, request); len(lock.Images) != 0 ||
+		!strings.Contains(result.Err.Error(), "nobody could be asked") || !strings.Contains(result.Remedy, "--trust") {
 		t.Errorf("%s: %v: %s", result.Status, result.Err, result.Remedy)
 	}
 	request.Previous = read
@@ -107,7 +108,8 @@ func TestRelockRefusesAnotherImage(t *testing.T) {
 	candidate.Relock = true
 	request := registry.RelockRequest{Images: [][]image.Rewritten{{candidate}}, Trust: true}
 	lock, result := relock(t, request)
-	if len(lock.Images) != 0 || result.Status != registry.StatusWrongDigest || !strings.Contains(result.Err.Error(), "another image") {
+	if len(lock.Images) != 0 || result.Status != registry.StatusWrongDigest ||
+		!strings.Contains(result.Err.Error(), "another image") {
 		t.Errorf("%s: %v", result.Status, result.Err)
 	}
 	// A rule that names another image on purpose gets that pinned.
@@ -136,7 +138,9 @@ func TestRelockByDiffIDs(t *testing.T) {
 	mirror.push(t, "x:v1", relabelled)
 	candidate := to(t, source.host+"/x:v1", mirror.host+"/x:v1")
 	candidate.Relock = true
-	if lock, result := relock(t, registry.RelockRequest{Images: [][]image.Rewritten{{candidate}}}); len(lock.Images) != 1 || lock.Images[0].Proof != registry.ProofDiffIDs {
+	if lock, result := relock(t,
+		registry.RelockRequest{Images: [][]image.Rewritten{{candidate}}}); len(lock.Images) != 1 ||
+		lock.Images[0].Proof != registry.ProofDiffIDs {
 		t.Errorf("%s: %v", result.Status, result.Err)
 	}
 }

@@ -72,7 +72,8 @@ func Save(ctx context.Context, request SaveRequest, options Options) ([]Transfer
 	return results, nil
 }
 
-func (c *client) save(ctx context.Context, a archive, t Transfer, request SaveRequest) (TransferResult, *v1.Descriptor) {
+func (c *client) save(ctx context.Context, a archive, t Transfer,
+	request SaveRequest) (TransferResult, *v1.Descriptor) {
 	result := TransferResult{Image: t.Image, Outcome: Copied}
 	result.Image.To = image.Reference{Host: "archive", Path: request.File}
 	var descriptor *v1.Descriptor
@@ -186,7 +187,8 @@ func (a archive) finish(file string, descriptors []*v1.Descriptor) error {
 	if err := os.WriteFile(filepath.Join(a.folder, "index.json"), text, 0o644); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(a.folder, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(a.folder, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`),
+		0o644); err != nil {
 		return err
 	}
 	half := file + ".half"
@@ -227,7 +229,8 @@ func packFile(w *tar.Writer, path, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: info.Size(), Typeflag: tar.TypeReg}); err != nil {
+	if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: info.Size(),
+		Typeflag: tar.TypeReg}); err != nil {
 		return err
 	}
 	_, err = io.Copy(w, in)

@@ -153,7 +153,8 @@ func multi(t *testing.T, platforms ...string) v1.ImageIndex {
 		if err != nil {
 			t.Fatal(err)
 		}
-		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: single(t, platform), Descriptor: v1.Descriptor{Platform: p}})
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: single(t, platform),
+			Descriptor: v1.Descriptor{Platform: p}})
 	}
 	return index
 }

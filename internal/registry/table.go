@@ -19,7 +19,8 @@ func WriteTable(out io.Writer, results []Result) error {
 		if platforms == "" {
 			platforms = "-"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Status, Short(r.Image.From.String()), Short(r.Image.To.String()), platforms)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Status, Short(r.Image.From.String()), Short(r.Image.To.String()),
+			platforms)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -29,7 +30,8 @@ func WriteTable(out io.Writer, results []Result) error {
 			continue
 		}
 		for _, each := range append([]Result{r}, r.Tried...) {
-			if _, err := fmt.Fprintf(out, "%s: %v (%s): %s\n", each.Status, each.Err, ruleOf(each), each.Remedy); err != nil {
+			if _, err := fmt.Fprintf(out, "%s: %v (%s): %s\n", each.Status, each.Err, ruleOf(each),
+				each.Remedy); err != nil {
 				return err
 			}
 		}

@@ -30,7 +30,9 @@ var momentary = []int{
 
 func (p *patient) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.URL.Scheme != "https" && !p.options.plain(request.URL.Host) {
-		return nil, fmt.Errorf("%s would be spoken to without TLS: serve it over HTTPS, or allow it with --plain-http %s", request.URL.Host, request.URL.Host)
+		return nil, fmt.Errorf(
+			"%s would be spoken to without TLS: serve it over HTTPS, or allow it with --plain-http %s",
+			request.URL.Host, request.URL.Host)
 	}
 	for attempt := 1; ; attempt++ {
 		response, err := p.once(counted(request))

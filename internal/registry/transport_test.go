@@ -30,10 +30,11 @@ func TestPlainHTTP(t *testing.T) {
 	}
 	for _, tt := range tests {
 		sent := false
-		transport := &patient{options: Options{PlainHTTP: []string{"allowed.example.com:5000"}}.withDefaults(), inner: roundTrip(func(*http.Request) (*http.Response, error) {
-			sent = true
-			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
-		})}
+		transport := &patient{options: Options{PlainHTTP: []string{"allowed.example.com:5000"}}.withDefaults(),
+			inner: roundTrip(func(*http.Request) (*http.Response, error) {
+				sent = true
+				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+			})}
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, tt.url, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -51,7 +52,8 @@ func TestPlainHTTP(t *testing.T) {
 func TestRetryAfterHeader(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for header, want := range map[string]time.Duration{
-		"": 0, "7": 7 * time.Second, "Fri, 02 Jan 2026 03:04:15 GMT": 10 * time.Second, "soon": 0, "-5": -5 * time.Second,
+		"": 0, "7": 7 * time.Second, "Fri, 02 Jan 2026 03:04:15 GMT": 10 * time.Second, "soon": 0,
+		"-5": -5 * time.Second,
 	} {
 		if got := retryAfter(header, now); got != want {
 			t.Errorf("Retry-After %q is %s, want %s", header, got, want)

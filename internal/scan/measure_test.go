@@ -14,7 +14,8 @@ func TestMeasure(t *testing.T) {
 		text          string
 		depth, values int
 	}{
-		{``, 0, 1}, {`1`, 0, 1}, {`[]`, 1, 2}, {`{"a":1,"b":[2,3]}`, 2, 5}, {`["[{,","\\\"[",[[]]]`, 3, 6}, {`"`, 0, 1}, {`"\`, 0, 1},
+		{``, 0, 1}, {`1`, 0, 1}, {`[]`, 1, 2}, {`{"a":1,"b":[2,3]}`, 2, 5}, {`["[{,","\\\"[",[[]]]`, 3, 6}, {`"`, 0, 1},
+		{`"\`, 0, 1},
 		{strings.Repeat("[", 5000) + strings.Repeat("]", 5000), 5000, 5001},
 	} {
 		depth, values := scan.Measure([]byte(tt.text))
@@ -31,7 +32,8 @@ func TestMeasure(t *testing.T) {
 // TestLimitDepth holds where a Reader stops, and that it says why.
 func TestLimitDepth(t *testing.T) {
 	for depth, want := range map[int]bool{3: true, 4: false} {
-		r := scan.New([]byte(strings.Repeat(`{"a":[`, depth/2) + strings.Repeat("[", depth%2) + strings.Repeat("]", depth%2) + strings.Repeat("]}", depth/2)))
+		r := scan.New([]byte(strings.Repeat(`{"a":[`, depth/2) + strings.Repeat("[", depth%2) +
+			strings.Repeat("]", depth%2) + strings.Repeat("]}", depth/2)))
 		r.LimitDepth(3)
 		if got := r.Skip() == nil; got != want || r.TooDeep() == want {
 			t.Errorf("%d deep: taken is %v, too deep is %v", depth, got, r.TooDeep())

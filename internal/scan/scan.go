@@ -490,7 +490,8 @@ func (r *Reader) appendPlain(dst []byte) []byte {
 		room[n] = escapes[text[at+1]]
 		at, n = at+2, n+1
 		// Between two of them there is mostly but a colon or a comma.
-		if at+2 < len(text) && n+1 < len(room) && (text[at] == ':' || text[at] == ',') && text[at+1] == '\\' && escapes[text[at+2]] != 0 {
+		if at+2 < len(text) && n+1 < len(room) && (text[at] == ':' || text[at] == ',') && text[at+1] == '\\' &&
+			escapes[text[at+2]] != 0 {
 			room[n], room[n+1] = text[at], escapes[text[at+2]]
 			at, n = at+3, n+2
 		}

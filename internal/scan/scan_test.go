@@ -13,14 +13,19 @@ import (
 
 // documents are where readers of JSON go wrong.
 var documents = []string{
-	``, ` `, `null`, `true`, `tru`, `truee`, `nul`, `"`, `""`, `"a`, `"\"`, `"\\"`, `"\x"`, `"\u12"`, `"\u12G4"`, `"\u00e9"`, `"\uD83D\uDE00"`,
-	`"\ud83d"`, `"\ud83d\u0041"`, `"\ud83d\ud83d\ude00"`, `"\ude00\ud83d"`, `"\ud83d\`, `"\ud83dx"`, "\"\xff\"", "\"\xe4\xb8\"", "\"a\xe4\xb8\xad\"", "\"\xed\xa0\x80\"",
-	"\"\x00\"", "\"\x1f\"", "\"\x7f\"", "\"\u2028\"", `"\/\b\f\n\r\t"`, `"12345678"`, `"1234567\"89012345"`, `"1234567é89012345"`, "\"1234567\n\"",
+	``, ` `, `null`, `true`, `tru`, `truee`, `nul`, `"`, `""`, `"a`, `"\"`, `"\\"`, `"\x"`, `"\u12"`, `"\u12G4"`,
+	`"\u00e9"`, `"\uD83D\uDE00"`,
+	`"\ud83d"`, `"\ud83d\u0041"`, `"\ud83d\ud83d\ude00"`, `"\ude00\ud83d"`, `"\ud83d\`, `"\ud83dx"`, "\"\xff\"",
+	"\"\xe4\xb8\"", "\"a\xe4\xb8\xad\"", "\"\xed\xa0\x80\"",
+	"\"\x00\"", "\"\x1f\"", "\"\x7f\"", "\"\u2028\"", `"\/\b\f\n\r\t"`, `"12345678"`, `"1234567\"89012345"`,
+	`"1234567é89012345"`, "\"1234567\n\"",
 	`0`, `-0`, `-`, `01`, `1.`, `.5`, `1.5e`, `1e+`, `1E-7`, `1.0e400`, `+1`, `0x1`, `1 2`, `--1`, `1e5.5`,
-	`{}`, `{ }`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{,}`, `{"a":1 "b":2}`, `{a:1}`, `{"a":1}}`, `{"a":{"b":[1,2,{"c":null}]}}`, `{"a":1,"a":2}`, `{"\u0061":1}`,
+	`{}`, `{ }`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{,}`, `{"a":1 "b":2}`, `{a:1}`, `{"a":1}}`,
+	`{"a":{"b":[1,2,{"c":null}]}}`, `{"a":1,"a":2}`, `{"\u0061":1}`,
 	`[]`, `[ ]`, `[,]`, `[1,]`, `[1 2]`, `[1,2`, `]`, `[[[]]]`, "[\v1]", "\ufeff{}", `{"a":1}x`, "\t[\r\n1 ]\n",
 	strings.Repeat("[", 10000) + strings.Repeat("]", 10000), strings.Repeat("[", 10001) + strings.Repeat("]", 10001),
-	strings.Repeat(`{"a":`, 10000) + "1" + strings.Repeat("}", 10000), strings.Repeat(`{"a":`, 10001) + "1" + strings.Repeat("}", 10001),
+	strings.Repeat(`{"a":`, 10000) + "1" + strings.Repeat("}", 10000), strings.Repeat(`{"a":`, 10001) + "1" +
+		strings.Repeat("}", 10001),
 	`"` + strings.Repeat("é<\\\"\\u003c\\\\", 100) + `"`, `"` + strings.Repeat("\xff", 100) + `"`,
 }
 
@@ -119,7 +124,8 @@ func checkAppend(t *testing.T, text []byte) {
 			err = r.End()
 		}
 		if (err != nil) != invalid || err == nil && string(got) != ">"+want {
-			t.Fatalf("%.80q into room for %d: got %.80q, %v; want %.80q, invalid %v", text, room, got, err, want, invalid)
+			t.Fatalf("%.80q into room for %d: got %.80q, %v; want %.80q, invalid %v", text, room, got, err, want,
+				invalid)
 		}
 	}
 }
@@ -156,7 +162,8 @@ func TestAppendQuoted(t *testing.T) {
 	for _, s := range []string{"", "a", `"\`, "\x00\n\t\x7f", "é中\U0001F600", "\xff\xe4\xb8", "<&>\u2028"} {
 		var got string
 		quoted := scan.AppendQuoted(nil, s)
-		if err := json.Unmarshal(quoted, &got); err != nil || got != strings.ToValidUTF8(s, "\ufffd") && got != string([]rune(s)) {
+		if err := json.Unmarshal(quoted, &got); err != nil || got != strings.ToValidUTF8(s, "\ufffd") &&
+			got != string([]rune(s)) {
 			t.Errorf("%q became %s: %q, %v", s, quoted, got, err)
 		}
 	}

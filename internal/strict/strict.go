@@ -55,13 +55,11 @@ func explain(problem error, root reflect.Type) error {
 	}
 	name := path[len(path)-1]
 	known := fieldNames(typeAt(root, path[:len(path)-1]))
-	if best := suggest.Closest(name, known); best != "" {
-		return fmt.Errorf("unknown field %q: did you mean %q?", field.FieldPath(), best)
+	if len(known) == 0 {
+		return fmt.Errorf("unknown field %q", field.FieldPath())
 	}
-	if len(known) > 0 {
-		return fmt.Errorf("unknown field %q: known here are %s", field.FieldPath(), strings.Join(known, ", "))
-	}
-	return fmt.Errorf("unknown field %q", field.FieldPath())
+	remedy := suggest.DidYouMean(name, known, "known here are "+strings.Join(known, ", "))
+	return fmt.Errorf("unknown field %q: %s", field.FieldPath(), remedy)
 }
 
 // splitPath turns `a.b[3].c` into its names; indexes are left out, since they

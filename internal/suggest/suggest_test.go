@@ -8,7 +8,8 @@ import (
 
 func TestClosest(t *testing.T) {
 	known := []string{"serviceAccount", "imageMirror", "kaniko"}
-	for word, want := range map[string]string{"serviceaccount": "serviceAccount", "imagemiror": "imageMirror", "docker": "", "": ""} {
+	for word, want := range map[string]string{"serviceaccount": "serviceAccount", "imagemiror": "imageMirror",
+		"docker": "", "": ""} {
 		if got := suggest.Closest(word, known); got != want {
 			t.Errorf("Closest(%q) = %q, want %q", word, got, want)
 		}

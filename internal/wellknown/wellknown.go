@@ -20,14 +20,13 @@ const (
 
 // The Secrets of the servers' certificates, in their namespace.
 const (
-	WebhookCA       = "tekgate-webhook-ca"
-	WebhookTLS      = "tekgate-webhook-tls"
-	InterceptorCA   = "tekgate-interceptor-ca"
-	InterceptorTLS  = "tekgate-interceptor-tls"
-	ConfigMap       = "tekgate-config"
-	ConfigMapKey    = "config.yaml"
-	APIVersion      = "tekgate.dev/v1alpha1" // of the configuration file and of lock files
-	ReplayNamespace = "tekgate.dev/replay-namespace"
+	WebhookCA      = "tekgate-webhook-ca"
+	WebhookTLS     = "tekgate-webhook-tls"
+	InterceptorCA  = "tekgate-interceptor-ca"
+	InterceptorTLS = "tekgate-interceptor-tls"
+	ConfigMap      = "tekgate-config"
+	ConfigMapKey   = "config.yaml"
+	APIVersion     = "tekgate.dev/v1alpha1" // of the configuration file and of lock files
 )
 
 // The webhook configurations and their webhooks (manifests/tekgate/500-webhooks.yaml).
@@ -71,12 +70,15 @@ const (
 	RotateKey = "tekgate.dev/rotate-ca"
 )
 
-// Annotations that Tekgate sets.
+// Labels and annotations that Tekgate sets.
 const (
 	// MutatedKey holds the record of a mutation: rule ids and a hash of the configuration.
 	MutatedKey = "tekgate.dev/mutated"
 	// OriginalImagesKey holds the images that a mutation replaced.
 	OriginalImagesKey = "tekgate.dev/original-images"
+	// ReplayNamespace is the label of the Leases with which the interceptor remembers
+	// deliveries, and of no other object: the namespace of the Trigger.
+	ReplayNamespace = "tekgate.dev/replay-namespace"
 	// ProbeKey on a dry run requests the record even if nothing is mutated.
 	ProbeKey = "tekgate.dev/probe"
 )

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/mutator/policy"
 )
@@ -47,11 +48,14 @@ func newBed(t *testing.T) *bed {
 		t.Fatal(err)
 	}
 	b := &bed{T: t, client: c}
-	if err := cluster.InstallCRDs(t.Context(), c, "github.com/tektoncd/pipeline", "config/300-crds/300-taskrun.yaml", "config/300-crds/300-pipelinerun.yaml"); err != nil {
+	if err := cluster.InstallCRDs(t.Context(), c, "github.com/tektoncd/pipeline", "config/300-crds/300-taskrun.yaml",
+		"config/300-crds/300-pipelinerun.yaml"); err != nil {
 		t.Fatal(err)
 	}
-	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: off, Labels: map[string]string{mutator.MutateKey: mutator.Disabled}}})
-	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "probe", Labels: map[string]string{"probe": "true"}}})
+	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: off,
+		Labels: map[string]string{wellknown.MutateKey: wellknown.Disabled}}})
+	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "probe",
+		Labels: map[string]string{"probe": "true"}}})
 	return b
 }
 
@@ -95,7 +99,8 @@ func (b *bed) enforce(set *policy.Set) {
 	b.install(marker(b.round))
 	b.eventually("the policies are in force", func() error {
 		probe := &unstructured.Unstructured{Object: map[string]any{
-			"apiVersion": "tekton.dev/v1", "kind": "TaskRun", "metadata": map[string]any{"name": "probe", "namespace": "probe"}, "spec": map[string]any{},
+			"apiVersion": "tekton.dev/v1", "kind": "TaskRun",
+			"metadata": map[string]any{"name": "probe", "namespace": "probe"}, "spec": map[string]any{},
 		}}
 		if err := b.client.Create(b.Context(), probe, client.DryRunAll); err != nil {
 			return err
@@ -116,20 +121,26 @@ func (b *bed) install(p *admissionv1.MutatingAdmissionPolicy, binding *admission
 
 func marker(round int) (*admissionv1.MutatingAdmissionPolicy, *admissionv1.MutatingAdmissionPolicyBinding) {
 	name := fmt.Sprintf("zz-round-%d", round)
-	p := &admissionv1.MutatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: admissionv1.MutatingAdmissionPolicySpec{
-		ReinvocationPolicy: admissionv1.NeverReinvocationPolicy,
-		MatchConstraints: &admissionv1.MatchResources{
-			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"probe": "true"}},
-			ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
-				Operations: []admissionv1.OperationType{admissionv1.Create},
-				Rule:       admissionv1.Rule{APIGroups: []string{"tekton.dev"}, APIVersions: []string{"v1"}, Resources: []string{"taskruns"}},
-			}}},
-		},
-		Mutations: []admissionv1.Mutation{{PatchType: admissionv1.PatchTypeJSONPatch, JSONPatch: &admissionv1.JSONPatch{
-			Expression: fmt.Sprintf(`[JSONPatch{op: "add", path: "/metadata/annotations", value: {"round": "%d"}}]`, round),
-		}}},
-	}}
-	return p, &admissionv1.MutatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: admissionv1.MutatingAdmissionPolicyBindingSpec{PolicyName: name}}
+	p := &admissionv1.MutatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: admissionv1.MutatingAdmissionPolicySpec{
+			ReinvocationPolicy: admissionv1.NeverReinvocationPolicy,
+			MatchConstraints: &admissionv1.MatchResources{
+				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"probe": "true"}},
+				ResourceRules: []admissionv1.NamedRuleWithOperations{
+					{RuleWithOperations: admissionv1.RuleWithOperations{
+						Operations: []admissionv1.OperationType{admissionv1.Create},
+						Rule: admissionv1.Rule{APIGroups: []string{"tekton.dev"}, APIVersions: []string{"v1"},
+							Resources: []string{"taskruns"}},
+					}}},
+			},
+			Mutations: []admissionv1.Mutation{{PatchType: admissionv1.PatchTypeJSONPatch,
+				JSONPatch: &admissionv1.JSONPatch{
+					Expression: fmt.Sprintf(`[JSONPatch{op: "add", path: "/metadata/annotations", value: {"round": "%d"}}]`,
+						round),
+				}}},
+		}}
+	return p, &admissionv1.MutatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: admissionv1.MutatingAdmissionPolicyBindingSpec{PolicyName: name}}
 }
 
 // world makes a Namespace with what a case's cluster holds. Policies learn of
@@ -139,12 +150,14 @@ func (b *bed) world(name string, w world) {
 	if name == off {
 		return
 	}
-	space := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: w.Namespace.Labels, Annotations: w.Namespace.Annotations}}
+	space := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: w.Namespace.Labels,
+		Annotations: w.Namespace.Annotations}}
 	if err := b.client.Create(b.Context(), space); err != nil && !apierrors.IsAlreadyExists(err) {
 		b.Fatal(err)
 	}
 	for account, fields := range w.ServiceAccounts {
-		obj := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: account, Namespace: name, Annotations: fields.Annotations}}
+		obj := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: account, Namespace: name,
+			Annotations: fields.Annotations}}
 		for _, secret := range fields.Secrets {
 			obj.Secrets = append(obj.Secrets, corev1.ObjectReference{Name: secret})
 		}
@@ -187,7 +200,7 @@ func same(a, b map[string]any) string {
 		sortEnv(copied)
 		metadata := copied["metadata"].(map[string]any)
 		if notes, ok := metadata["annotations"].(map[string]any); ok {
-			delete(notes, mutator.DoneKey)
+			delete(notes, wellknown.MutatedKey)
 			if len(notes) == 0 {
 				delete(metadata, "annotations")
 			}
@@ -223,7 +236,7 @@ func sortEnv(value any) {
 
 func namespaces() *metav1.LabelSelector {
 	return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
-		{Key: mutator.MutateKey, Operator: metav1.LabelSelectorOpNotIn, Values: []string{mutator.Disabled}},
+		{Key: wellknown.MutateKey, Operator: metav1.LabelSelectorOpNotIn, Values: []string{wellknown.Disabled}},
 	}}
 }
 

@@ -6,22 +6,8 @@ import (
 	"strings"
 
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
-)
-
-// ConditionName is that of the match condition, one for each webhook, whose
-// expression is generated from the configuration.
-const ConditionName = "wanted-by-configuration"
-
-// Always is the expression of a condition that keeps nothing away.
-const Always = "true"
-
-// The webhooks of the mutating configuration (manifests/tekgate/500-webhooks.yaml).
-const (
-	RunsWebhook      = "taskruns.mutate.tekgate.dev"
-	ReappliedWebhook = "reapplied.mutate.tekgate.dev"
-	ResolvedWebhook  = "resolved.mutate.tekgate.dev"
-	PodsWebhook      = "pods.mutate.tekgate.dev"
 )
 
 // maxOwn bounds how many namespaces a condition may name: each of them costs
@@ -39,7 +25,7 @@ const maxOwn = 200
 // too costly fails: beyond some steps, and some length of a name, everything is let
 // through.
 //
-// Own are the namespaces with settings of their own, see mutator.ConfigKey, which
+// Own are the namespaces with settings of their own, see wellknown.MutatorKey, which
 // conditions cannot see: there everything is asked about. The error is that of
 // mutator.New.
 func Conditions(config mutator.Config, mirror *image.Rules, own []string) (map[string]string, error) {
@@ -48,20 +34,24 @@ func Conditions(config mutator.Config, mirror *image.Rules, own []string) (map[s
 		return nil, err
 	}
 	if len(own) > maxOwn {
-		return map[string]string{RunsWebhook: Always, ReappliedWebhook: Always, ResolvedWebhook: Always, PodsWebhook: Always}, nil
+		return map[string]string{wellknown.MutateRuns: wellknown.Always, wellknown.MutateReapplied: wellknown.Always,
+			wellknown.MutateResolved: wellknown.Always, wellknown.MutatePods: wellknown.Always}, nil
 	}
 	c := &wanting{config: config, known: m.Known(), own: own}
 	builds := c.builders()
 	runs := c.wanted(map[string][]string{
-		"service-account": {c.accountMissing()}, "image-pull-secrets": {Always}, "pod-template": {Always},
+		"service-account": {c.accountMissing()}, "image-pull-secrets": {wellknown.Always},
+		"pod-template":  {wellknown.Always},
 		"docker-config": {builds.run(), localTask}, "kaniko": {builds.run()},
 		"env": {writesSteps}, "resources": {writesSteps}, "image-mirror": {writesSteps},
 	})
 	resolved, pods := []string{builds.resolved()}, []string{builds.pod()}
 	return map[string]string{
-		RunsWebhook: runs, ReappliedWebhook: runs,
-		ResolvedWebhook: c.wanted(map[string][]string{"docker-config": resolved, "kaniko": resolved, "env": {Always}, "resources": {Always}, "image-mirror": {Always}}),
-		PodsWebhook:     c.wanted(map[string][]string{"docker-config": pods, "kaniko": pods, "env": {Always}, "resources": {Always}}),
+		wellknown.MutateRuns: runs, wellknown.MutateReapplied: runs,
+		wellknown.MutateResolved: c.wanted(map[string][]string{"docker-config": resolved, "kaniko": resolved,
+			"env": {wellknown.Always}, "resources": {wellknown.Always}, "image-mirror": {wellknown.Always}}),
+		wellknown.MutatePods: c.wanted(map[string][]string{"docker-config": pods, "kaniko": pods,
+			"env": {wellknown.Always}, "resources": {wellknown.Always}}),
 	}, nil
 }
 
@@ -77,14 +67,17 @@ type wanting struct {
 func (c *wanting) wanted(changes map[string][]string) string {
 	const notes = `(has(object.metadata.annotations) && object.metadata.annotations != null ? object.metadata.annotations : {})`
 	// Asked for are a record, and a word about rules that do not exist.
-	parts := []string{fmt.Sprintf("%s in %s || %s in %s", quote(mutator.ProbeKey), notes, quote(mutator.SkipKey), notes)}
+	parts := []string{fmt.Sprintf("%s in %s || %s in %s", quote(wellknown.ProbeKey), notes,
+		quote(wellknown.SkipRulesKey), notes)}
 	if len(c.own) > 0 {
 		parts = append(parts, "request.namespace in "+quotes(slices.Sorted(slices.Values(c.own))))
 	}
 	scopes := map[string]mutator.Scope{
-		"service-account": c.config.ServiceAccount.Scope, "docker-config": c.config.DockerConfig.Scope, "kaniko": c.config.Kaniko.Scope,
-		"env": c.config.Env.Scope, "resources": c.config.Resources.Scope, "image-pull-secrets": c.config.ImagePullSecrets.Scope,
-		"pod-template": c.config.PodTemplate.Scope, "image-mirror": c.config.ImageMirror.Scope,
+		"service-account": c.config.ServiceAccount.Scope, "docker-config": c.config.DockerConfig.Scope,
+		"kaniko": c.config.Kaniko.Scope,
+		"env":    c.config.Env.Scope, "resources": c.config.Resources.Scope,
+		"image-pull-secrets": c.config.ImagePullSecrets.Scope,
+		"pod-template":       c.config.PodTemplate.Scope, "image-mirror": c.config.ImageMirror.Scope,
 	}
 	var order []string
 	within := map[string][]string{} // the scopes of the rules that a change is of
@@ -99,10 +92,11 @@ func (c *wanting) wanted(changes map[string][]string) string {
 	for _, change := range order { // each once, since what is written costs something
 		parts = append(parts, both(either(within[change]), change))
 	}
-	if slices.Contains(parts, Always) {
-		return Always
+	if slices.Contains(parts, wellknown.Always) {
+		return wellknown.Always
 	}
-	return strings.ReplaceAll(strings.Join(parts, " ||\n"), "variables.labels", field("object.metadata", "labels", "{}"))
+	return strings.ReplaceAll(strings.Join(parts, " ||\n"), "variables.labels",
+		field("object.metadata", "labels", "{}"))
 }
 
 // written is what a scope says of an object. One that cannot be written keeps nothing
@@ -110,24 +104,24 @@ func (c *wanting) wanted(changes map[string][]string) string {
 func written(s mutator.Scope) string {
 	within, ok := inScope(s)
 	if !ok {
-		return Always
+		return wellknown.Always
 	}
 	return within.object
 }
 
 // either joins conditions of which one has to hold, and both two that have to.
 func either(conditions []string) string {
-	if slices.Contains(conditions, Always) {
-		return Always
+	if slices.Contains(conditions, wellknown.Always) {
+		return wellknown.Always
 	}
 	return some(unique(conditions)...)
 }
 
 func both(a, b string) string {
 	switch {
-	case a == Always:
+	case a == wellknown.Always:
 		return b
-	case b == Always:
+	case b == wellknown.Always:
 		return a
 	}
 	return all(a, b)
@@ -166,7 +160,8 @@ func (c *wanting) accountMissing() string {
 		return fmt.Sprintf("%s && !(%s.serviceAccountName in %s)", typed(of, "serviceAccountName", "string"), of, unset)
 	}
 	const template = `request.kind.kind == "PipelineRun" && request.kind.version == "v1"`
-	given := fmt.Sprintf("(%s ? %s && %s : %s)", template, fields("object.spec", "taskRunTemplate"), named("object.spec.taskRunTemplate"), named("object.spec"))
+	given := fmt.Sprintf("(%s ? %s && %s : %s)", template, fields("object.spec", "taskRunTemplate"),
+		named("object.spec.taskRunTemplate"), named("object.spec"))
 	const owned = `has(object.metadata.ownerReferences) && type(object.metadata.ownerReferences) == list && size(object.metadata.ownerReferences) <= 20` +
 		` && object.metadata.ownerReferences.exists(o, type(o) == map && has(o.kind) && o.kind == "PipelineRun"` +
 		` && has(o.apiVersion) && type(o.apiVersion) == string && o.apiVersion.startsWith("tekton.dev/"))`

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/tekgate/tekgate/internal/image"
-	"github.com/tekgate/tekgate/mutator"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // The bounds of what a condition looks through; beyond them everything may build.
@@ -76,14 +76,17 @@ func matches(text string, longest int, expression string) string {
 func (b building) step(s string) string {
 	return some(
 		all(typed(s, "image", "string"), matches(s+".image", longest, b.image)),
-		all(typed(s, "command", "list"), "size("+s+".command) > 0", "type("+s+".command[0]) == string", matches(s+".command[0]", longest, b.program)),
+		all(typed(s, "command", "list"), "size("+s+".command) > 0", "type("+s+".command[0]) == string",
+			matches(s+".command[0]", longest, b.program)),
 	)
 }
 
 // among writes that one of the objects in a list may build, or that there are more
 // than is looked through.
 func among(of, name string, most int, v, may string) string {
-	return all(typed(of, name, "list"), fmt.Sprintf("(size(%[1]s.%[2]s) > %[3]d || %[1]s.%[2]s.exists(%[4]s, type(%[4]s) == map && %[5]s))", of, name, most, v, may))
+	return all(typed(of, name, "list"),
+		fmt.Sprintf("(size(%[1]s.%[2]s) > %[3]d || %[1]s.%[2]s.exists(%[4]s, type(%[4]s) == map && %[5]s))", of, name,
+			most, v, may))
 }
 
 // task writes that a task's specification, which is an object, may have a step that
@@ -105,15 +108,19 @@ func (b building) tasks(task, pipeline place) string {
 	var many []string
 	for _, name := range []string{"tasks", "finally"} {
 		list, at := all(pipeline.is, typed(pipeline.at, name, "list")), pipeline.at+"."+name
-		specs = append(specs, "("+list+" ? "+at+".filter(t, type(t) == map && "+fields("t", "taskSpec")+").map(t, t.taskSpec) : [])")
-		many = append(many, all(list, fmt.Sprintf("(size(%[1]s) > %[2]d || %[1]s.exists(t, type(t) == map && has(t.pipelineSpec)))", at, mostTasks)))
+		specs = append(specs,
+			"("+list+" ? "+at+".filter(t, type(t) == map && "+fields("t", "taskSpec")+").map(t, t.taskSpec) : [])")
+		many = append(many,
+			all(list, fmt.Sprintf("(size(%[1]s) > %[2]d || %[1]s.exists(t, type(t) == map && has(t.pipelineSpec)))", at,
+				mostTasks)))
 	}
 	return some(append(many, "("+strings.Join(specs, " + ")+").exists(t, "+b.task("t")+")")...)
 }
 
 // run writes that a TaskRun or PipelineRun may.
 func (b building) run() string {
-	return all(fields("object", "spec"), some(b.originals(), b.tasks(placeOf("object.spec", "taskSpec"), placeOf("object.spec", "pipelineSpec"))))
+	return all(fields("object", "spec"), some(b.originals(), b.tasks(placeOf("object.spec", "taskSpec"),
+		placeOf("object.spec", "pipelineSpec"))))
 }
 
 // resolved writes that a Task, a Pipeline or a StepAction may.
@@ -127,16 +134,18 @@ func (b building) resolved() string {
 func (b building) pod() string {
 	may := some(
 		all(typed("s", "image", "string"), matches("s.image", longest, b.image)),
-		all(typed("s", "args", "list"), fmt.Sprintf("(size(s.args) > %d || s.args.exists(a, type(a) == string && %s))", mostWords, matches("a", longest, b.program))),
+		all(typed("s", "args", "list"), fmt.Sprintf("(size(s.args) > %d || s.args.exists(a, type(a) == string && %s))",
+			mostWords, matches("a", longest, b.program))),
 	)
 	named := typed("s", "name", "string") + ` && s.name.startsWith("step-")`
-	return all(fields("object", "spec"), some(b.originals(), among("object.spec", "containers", mostSteps, "s", named+" && "+may)))
+	return all(fields("object", "spec"), some(b.originals(), among("object.spec", "containers", mostSteps, "s",
+		named+" && "+may)))
 }
 
 // originals writes that the object has the names of builders in the annotation with
 // the images that authors wrote: the names in the steps may be others.
 func (b building) originals() string {
-	key := quote(mutator.OriginalsKey)
+	key := quote(wellknown.OriginalImagesKey)
 	note := "object.metadata.annotations[" + key + "]"
 	return all("has(object.metadata.annotations) && object.metadata.annotations != null && "+key+" in object.metadata.annotations",
 		"type("+note+") == string", matches(note, longestNote, `\\|`+b.image))

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/internal/golden"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/mutator/policy"
 )
@@ -35,7 +36,8 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{T: t, conditions: cluster.StartConditions(t), hooks: map[string][]admissionv1.MatchCondition{}, saved: map[string]int{}}
+	b := &bench{T: t, conditions: cluster.StartConditions(t), hooks: map[string][]admissionv1.MatchCondition{},
+		saved: map[string]int{}}
 	text, err := os.ReadFile("../../manifests/tekgate/500-webhooks.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +104,8 @@ func TestConditionsOfAnyConfiguration(t *testing.T) {
 	}
 	b.report()
 	if valid < rounds/2 || b.asked < 500 || b.quiet < 500 {
-		t.Errorf("%d of %d configurations were valid; %d objects were of interest and %d were not: too few of one of these", valid, rounds, b.asked, b.quiet)
+		t.Errorf("%d of %d configurations were valid; %d objects were of interest and %d were not: too few of one of these",
+			valid, rounds, b.asked, b.quiet)
 	}
 }
 
@@ -110,25 +113,30 @@ func TestConditionsOfAnyConfiguration(t *testing.T) {
 // less than the API server allows for, and that those beyond are asked about.
 func TestConditionsAreCheap(t *testing.T) {
 	b := newBench(t)
-	for name, count := range map[string][3]int{"what is looked through": {10, 8, 128}, "more tasks": {11, 8, 128}, "more steps": {10, 9, 128}, "longer names": {10, 8, 129}, "huge": {400, 50, 60}} {
-		task := map[string]any{"steps": slices.Repeat([]any{map[string]any{"image": strings.Repeat("k", count[2]), "command": []any{strings.Repeat("/", count[2])}}}, count[1])}
+	for name, count := range map[string][3]int{"what is looked through": {10, 8, 128}, "more tasks": {11, 8, 128},
+		"more steps": {10, 9, 128}, "longer names": {10, 8, 129}, "huge": {400, 50, 60}} {
+		task := map[string]any{"steps": slices.Repeat([]any{map[string]any{"image": strings.Repeat("k", count[2]),
+			"command": []any{strings.Repeat("/", count[2])}}}, count[1])}
 		tasks := slices.Repeat([]any{map[string]any{"name": "a", "taskSpec": task}}, count[0])
-		object := map[string]any{"apiVersion": "tekton.dev/v1", "kind": "PipelineRun", "metadata": map[string]any{"name": "a"},
-			"spec": map[string]any{"pipelineSpec": map[string]any{"tasks": tasks, "finally": tasks}}}
+		object := map[string]any{"apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
+			"metadata": map[string]any{"name": "a"},
+			"spec":     map[string]any{"pipelineSpec": map[string]any{"tasks": tasks, "finally": tasks}}}
 		spaces := make([]string, 200)
 		for i := range spaces {
 			spaces[i] = fmt.Sprintf("%060d", i)
 		}
 		config := mutator.Default()
 		for i := range 10 {
-			config.DockerConfig.Builders.Images = append(config.DockerConfig.Builders.Images, fmt.Sprintf("registry.example.com/builders/a-long-name-of-a-builder-%d", i))
+			config.DockerConfig.Builders.Images = append(config.DockerConfig.Builders.Images,
+				fmt.Sprintf("registry.example.com/builders/a-long-name-of-a-builder-%d", i))
 		}
 		config.Kaniko.Scope = mutator.Scope{Except: &mutator.Match{Namespaces: []string{"other-*"}}}
 		conditions, err := policy.Conditions(config, nil, spaces)
 		if err != nil {
 			t.Fatal(err)
 		}
-		answer := b.ask(policy.RunsWebhook, conditions, cluster.Request{Operation: "CREATE", Namespace: ci, Resource: "pipelineruns", Object: object})
+		answer := b.ask(wellknown.MutateRuns, conditions, cluster.Request{Operation: "CREATE", Namespace: ci,
+			Resource: "pipelineruns", Object: object})
 		if within := name == "what is looked through"; answer.Error != "" || answer.Matches == within {
 			t.Errorf("%s: %+v", name, answer)
 		}
@@ -139,7 +147,7 @@ func TestConditionsAreCheap(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, expression := range conditions {
-		if expression != policy.Always {
+		if expression != wellknown.Always {
 			t.Errorf("%s with 201 namespaces is %s", name, expression)
 		}
 	}
@@ -159,7 +167,7 @@ func (b *bench) ask(hook string, generated map[string]string, request cluster.Re
 	b.Helper()
 	conditions := slices.Clone(b.hooks[hook])
 	for i := range conditions {
-		if conditions[i].Name == policy.ConditionName {
+		if conditions[i].Name == wellknown.MatchCondition {
 			conditions[i].Expression = generated[hook]
 		}
 	}
@@ -171,7 +179,7 @@ func (b *bench) try(c testCase, config file) {
 	b.Helper()
 	c.config = config
 	var own []string
-	if c.world.Namespace.Annotations[mutator.ConfigKey] != "" {
+	if c.world.Namespace.Annotations[wellknown.MutatorKey] != "" {
 		own = []string{ci}
 	}
 	generated, err := policy.Conditions(config.Mutator, c.mirror(b.T), own)
@@ -179,24 +187,27 @@ func (b *bench) try(c testCase, config file) {
 		b.Fatalf("%s: %v", c.name, err)
 	}
 	kind := kindOf(b.T, c.input)
-	request := cluster.Request{Operation: "CREATE", Namespace: ci, Resource: strings.ToLower(kind.Kind) + "s", Object: decode(b.T, c.input)}
-	hook := policy.RunsWebhook
+	request := cluster.Request{Operation: "CREATE", Namespace: ci, Resource: strings.ToLower(kind.Kind) + "s",
+		Object: decode(b.T, c.input)}
+	hook := wellknown.MutateRuns
 	switch kind.Kind {
 	case "Task", "Pipeline", "StepAction":
-		hook, request.DryRun, request.User = policy.ResolvedWebhook, c.world.Resolved, mutator.ControllerOf("tekton-pipelines")
+		hook, request.DryRun, request.User = wellknown.MutateResolved, c.world.Resolved,
+			mutator.ControllerOf("tekton-pipelines")
 	case "Pod":
-		hook = policy.PodsWebhook
+		hook = wellknown.MutatePods
 	}
-	if hook == policy.ResolvedWebhook && !c.world.Resolved {
+	if hook == wellknown.MutateResolved && !c.world.Resolved {
 		b.count(c.name, hook, generated, request, false) // the server does nothing about it
 		return
 	}
-	out, err := c.mutator(b.T).Mutate(b.Context(), mutator.Request{Kind: kind, Namespace: ci, Raw: c.input, Resolved: c.world.Resolved})
+	out, err := c.mutator(b.T).Mutate(b.Context(), mutator.Request{Kind: kind, Namespace: ci, Raw: c.input,
+		Resolved: c.world.Resolved})
 	if err != nil {
 		b.Fatalf("%s: %v", c.name, err)
 	}
 	b.count(c.name, hook, generated, request, len(out.Patch)+len(out.Warnings) > 0)
-	if hook == policy.RunsWebhook {
+	if hook == wellknown.MutateRuns {
 		b.reapply(c, generated, request, out)
 	}
 }
@@ -210,14 +221,15 @@ func (b *bench) reapply(c testCase, generated map[string]string, request cluster
 		b.Fatal(err)
 	}
 	request.Operation, request.Old = "UPDATE", decode(b.T, text)
-	b.count(c.name+", applied again", policy.ReappliedWebhook, generated, request, !reflect.DeepEqual(request.Object["spec"], request.Old["spec"]))
+	b.count(c.name+", applied again", wellknown.MutateReapplied, generated, request,
+		!reflect.DeepEqual(request.Object["spec"], request.Old["spec"]))
 	request.Object, request.Old = decode(b.T, text), decode(b.T, text)
 	if spec, ok := request.Object["spec"].(map[string]any); ok {
 		spec["status"] = "Cancelled"
 	}
-	b.count(c.name+", cancelled", policy.ReappliedWebhook, generated, request, false)
+	b.count(c.name+", cancelled", wellknown.MutateReapplied, generated, request, false)
 	request.Old = request.Object
-	b.count(c.name+", updated", policy.ReappliedWebhook, generated, request, false)
+	b.count(c.name+", updated", wellknown.MutateReapplied, generated, request, false)
 }
 
 func (b *bench) count(name, hook string, generated map[string]string, request cluster.Request, wanted bool) {
@@ -229,7 +241,8 @@ func (b *bench) count(name, hook string, generated map[string]string, request cl
 		b.Fatalf("%s, %s: %s\n%s", name, hook, answer.Error, text)
 	case wanted && !answer.Matches:
 		text, _ := json.Marshal(request.Object)
-		b.Errorf("%s, %s: kept away by %s, though rules have to do with it:\n%s\n%s", name, hook, answer.By, generated[hook], text)
+		b.Errorf("%s, %s: kept away by %s, though rules have to do with it:\n%s\n%s", name, hook, answer.By,
+			generated[hook], text)
 	case wanted:
 		b.asked++
 	default:
@@ -248,7 +261,8 @@ func allCases(t *testing.T) []testCase {
 		cases = append(cases, load(t, folder))
 	}
 	for name, text := range quietObjects {
-		c := testCase{name: name, rule: "quiet", input: golden.JSON(t, []byte(text)), config: file{Mutator: mutator.Default()}}
+		c := testCase{name: name, rule: "quiet", input: golden.JSON(t, []byte(text)),
+			config: file{Mutator: mutator.Default()}}
 		c.world.Resolved = strings.Contains(name, "resolved")
 		cases = append(cases, c)
 	}
@@ -275,9 +289,11 @@ var quietObjects = map[string]string{
 func mixed(random *rand.Rand, cases []testCase) file {
 	pick := func() *testCase { return &cases[random.IntN(len(cases))] }
 	config := file{Mutator: mutator.Config{
-		ServiceAccount: pick().config.Mutator.ServiceAccount, DockerConfig: pick().config.Mutator.DockerConfig, Kaniko: pick().config.Mutator.Kaniko,
-		Env: pick().config.Mutator.Env, Resources: pick().config.Mutator.Resources, ImagePullSecrets: pick().config.Mutator.ImagePullSecrets,
-		PodTemplate: pick().config.Mutator.PodTemplate,
+		ServiceAccount: pick().config.Mutator.ServiceAccount, DockerConfig: pick().config.Mutator.DockerConfig,
+		Kaniko: pick().config.Mutator.Kaniko,
+		Env:    pick().config.Mutator.Env, Resources: pick().config.Mutator.Resources,
+		ImagePullSecrets: pick().config.Mutator.ImagePullSecrets,
+		PodTemplate:      pick().config.Mutator.PodTemplate,
 	}}
 	mirror := pick()
 	config.Mirror, config.Mutator.ImageMirror = mirror.config.Mirror, mirror.config.Mutator.ImageMirror
@@ -322,7 +338,8 @@ func broken(t *testing.T, random *rand.Rand, raw []byte) []byte {
 	}
 	places = append(places, func(odd any) { object["spec"] = odd }, func(any) { delete(object, "spec") })
 	walk(object["spec"])
-	odd := []any{nil, "", "docker", "$(params.a)", int64(7), true, []any{}, []any{nil}, []any{"ko"}, map[string]any{}, map[string]any{"image": "docker"}}
+	odd := []any{nil, "", "docker", "$(params.a)", int64(7), true, []any{}, []any{nil}, []any{"ko"}, map[string]any{},
+		map[string]any{"image": "docker"}}
 	for range 1 + random.IntN(2) {
 		places[random.IntN(len(places))](runtime.DeepCopyJSONValue(odd[random.IntN(len(odd))]))
 	}

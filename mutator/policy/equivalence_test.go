@@ -112,9 +112,11 @@ func alone(config *mutator.Config, rule string) {
 
 func scopes(config *mutator.Config) map[string]*mutator.Scope {
 	return map[string]*mutator.Scope{
-		"service-account": &config.ServiceAccount.Scope, "docker-config": &config.DockerConfig.Scope, "kaniko": &config.Kaniko.Scope,
-		"env": &config.Env.Scope, "resources": &config.Resources.Scope, "image-pull-secrets": &config.ImagePullSecrets.Scope,
-		"pod-template": &config.PodTemplate.Scope, "image-mirror": &config.ImageMirror.Scope,
+		"service-account": &config.ServiceAccount.Scope, "docker-config": &config.DockerConfig.Scope,
+		"kaniko": &config.Kaniko.Scope,
+		"env":    &config.Env.Scope, "resources": &config.Resources.Scope,
+		"image-pull-secrets": &config.ImagePullSecrets.Scope,
+		"pod-template":       &config.PodTemplate.Scope, "image-mirror": &config.ImageMirror.Scope,
 	}
 }
 
@@ -141,7 +143,8 @@ func (c testCase) mirror(t *testing.T) *image.Rules {
 
 func (c testCase) set(t *testing.T) *policy.Set {
 	t.Helper()
-	set, err := policy.Compile(policy.Input{Config: c.config.Mutator, Mirror: c.mirror(t), Tekton: c.world.Settings, Namespaces: namespaces()})
+	set, err := policy.Compile(policy.Input{Config: c.config.Mutator, Mirror: c.mirror(t), Tekton: c.world.Settings,
+		Namespaces: namespaces()})
 	if err != nil {
 		t.Fatalf("%s: %v", c.name, err)
 	}
@@ -181,7 +184,8 @@ func TestCases(t *testing.T) {
 	groups := map[string][]testCase{}
 	for i, folder := range folders(t) {
 		c := load(t, folder)
-		if kind := kindOf(t, c.input); !slices.Contains([]string{"TaskRun", "PipelineRun"}, kind.Kind) || kind.Version == "v1alpha1" {
+		if kind := kindOf(t, c.input); !slices.Contains([]string{"TaskRun", "PipelineRun"}, kind.Kind) ||
+			kind.Version == "v1alpha1" {
 			continue // another limit: resolved, pods; v1alpha1 this Tekton does not serve
 		}
 		c.space = fmt.Sprintf("ci-%d", i)
@@ -286,7 +290,8 @@ func (b *bed) compare(t *testing.T, c testCase, set *policy.Set) {
 // exported returns the case without the rules that no policy was made of.
 func (c testCase) exported(set *policy.Set) testCase {
 	for id, scope := range scopes(&c.config.Mutator) {
-		scope.Disabled = scope.Disabled || slices.ContainsFunc(set.Remainder, func(l policy.Limit) bool { return l.Rule == id })
+		scope.Disabled = scope.Disabled || slices.ContainsFunc(set.Remainder,
+			func(l policy.Limit) bool { return l.Rule == id })
 	}
 	return c
 }

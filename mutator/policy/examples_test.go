@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tekgate/tekgate/internal/golden"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/mutator/policy"
 )
@@ -35,9 +36,11 @@ mutator:
 // prepared is a case without an object, under a configuration, in a Namespace of its own.
 func (b *bed) prepared(config, space string) testCase {
 	b.Helper()
-	c := testCase{name: space, rule: "together", space: space, config: file{Mutator: mutator.Default()}, world: world{ServiceAccounts: map[string]mutator.Account{
-		"default": {Secrets: []string{"registry"}}, "builder": {Secrets: []string{"registry"}, PullSecrets: []string{"own"}},
-	}}}
+	c := testCase{name: space, rule: "together", space: space, config: file{Mutator: mutator.Default()},
+		world: world{ServiceAccounts: map[string]mutator.Account{
+			"default": {Secrets: []string{"registry"}}, "builder": {Secrets: []string{"registry"},
+				PullSecrets: []string{"own"}},
+		}}}
 	c.parse(b.T, config)
 	b.world(space, c.world)
 	return c
@@ -57,7 +60,8 @@ func TestExamples(t *testing.T) {
 				t.Fatal(example.Err)
 			}
 			kind := kindOf(t, example.JSON)
-			if !slices.Contains([]string{"TaskRun", "PipelineRun"}, kind.Kind) || kind.Version == "v1alpha1" || kind.Group != "tekton.dev" {
+			if !slices.Contains([]string{"TaskRun", "PipelineRun"}, kind.Kind) || kind.Version == "v1alpha1" ||
+				kind.Group != "tekton.dev" {
 				continue
 			}
 			c.input = example.JSON
@@ -104,7 +108,8 @@ func (b *bed) example(t *testing.T, c testCase, set *policy.Set) bool {
 func limitedExample(t *testing.T, c testCase) bool {
 	t.Helper()
 	text := string(c.input)
-	if strings.Contains(text, `"image":"$(`) || strings.Contains(text, `"pipelineSpec":{"tasks"`) && strings.Count(text, `"pipelineSpec"`) > 1 {
+	if strings.Contains(text, `"image":"$(`) || strings.Contains(text, `"pipelineSpec":{"tasks"`) &&
+		strings.Count(text, `"pipelineSpec"`) > 1 {
 		return true
 	}
 	var fields map[string]any
@@ -157,13 +162,15 @@ func TestTwentySteps(t *testing.T) {
 	if n := strings.Count(string(raw), "DOCKER_CONFIG"); n != 20 {
 		t.Errorf("%d of 20 steps have DOCKER_CONFIG", n)
 	}
-	out, err := c.exported(set).mutator(t).Mutate(t.Context(), mutator.Request{Kind: kindOf(t, raw), Namespace: c.space, Raw: raw})
+	out, err := c.exported(set).mutator(t).Mutate(t.Context(), mutator.Request{Kind: kindOf(t, raw), Namespace: c.space,
+		Raw: raw})
 	if err != nil || len(out.Did()) != 0 {
 		t.Errorf("a webhook beside the policies does %v, error %v", out.Did(), err)
 	}
 	var record mutator.Record
-	note, _ := got["metadata"].(map[string]any)["annotations"].(map[string]any)[mutator.DoneKey].(string)
-	if err := json.Unmarshal([]byte(note), &record); err != nil || record.Config != c.mutator(t).Hash() || len(record.Rules) != len(set.Policies) {
+	note, _ := got["metadata"].(map[string]any)["annotations"].(map[string]any)[wellknown.MutatedKey].(string)
+	if err := json.Unmarshal([]byte(note), &record); err != nil || record.Config != c.mutator(t).Hash() ||
+		len(record.Rules) != len(set.Policies) {
 		t.Errorf("the record is %s, error %v", note, err)
 	}
 }
@@ -178,13 +185,16 @@ func twentySteps(t *testing.T) []byte {
 			args = append(args, "--build-arg=VERSION="+strings.Repeat("1", 100))
 		}
 		steps = append(steps, map[string]any{
-			"name": fmt.Sprintf("build-%d", i), "image": fmt.Sprintf("ghcr.io/osscontainertools/kaniko:v1.28.%d", i), "args": args, "env": env,
-			"volumeMounts": []any{map[string]any{"name": "cache", "mountPath": "/cache"}, map[string]any{"name": "cache", "mountPath": "/workspace/$(params.dir)"}},
+			"name": fmt.Sprintf("build-%d", i), "image": fmt.Sprintf("ghcr.io/osscontainertools/kaniko:v1.28.%d", i),
+			"args": args, "env": env,
+			"volumeMounts": []any{map[string]any{"name": "cache", "mountPath": "/cache"},
+				map[string]any{"name": "cache", "mountPath": "/workspace/$(params.dir)"}},
 		})
 	}
 	raw, err := json.Marshal(map[string]any{
 		"apiVersion": "tekton.dev/v1", "kind": "TaskRun", "metadata": map[string]any{"name": "twenty"},
-		"spec": map[string]any{"taskSpec": map[string]any{"steps": steps, "volumes": []any{map[string]any{"name": "cache", "emptyDir": map[string]any{}}}}},
+		"spec": map[string]any{"taskSpec": map[string]any{"steps": steps,
+			"volumes": []any{map[string]any{"name": "cache", "emptyDir": map[string]any{}}}}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -206,12 +216,17 @@ const hexadecimal = "19f02276bf8dbdd62f069b922f10c65262cc34b710eea26ff928129a736
 
 // references are names of images as people write them, right and wrong.
 var references = []string{
-	"busybox", "alpine:3", "a/b", "a/b:c", "A/b:1", "a/B:1", "index.docker.io/alpine", "index.docker.io/library/alpine:3", "docker.io/alpine", "docker.io/a/b",
-	"localhost/a", "localhost:5000/a:1", "a.b/c", "[::1]:5000/a", "quay.io/house/x:1", "quay.io/a:t@sha256:" + hexadecimal, "alpine@sha256:" + hexadecimal,
-	"gcr.io/x/y:v1", "gcr.io/x/y:v1@sha256:" + hexadecimal, "gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/nop:v0.27.3",
-	"eu.gcr.io/tekton-releases/dogfooding/a", "evilgcr.io/tekton-releases/x", "mirror.example.com/all/docker.io/library/other", "m.daocloud.io/docker.io/library/node:22",
+	"busybox", "alpine:3", "a/b", "a/b:c", "A/b:1", "a/B:1", "index.docker.io/alpine",
+	"index.docker.io/library/alpine:3", "docker.io/alpine", "docker.io/a/b",
+	"localhost/a", "localhost:5000/a:1", "a.b/c", "[::1]:5000/a", "quay.io/house/x:1", "quay.io/a:t@sha256:" +
+		hexadecimal, "alpine@sha256:" + hexadecimal,
+	"gcr.io/x/y:v1", "gcr.io/x/y:v1@sha256:" + hexadecimal,
+	"gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/nop:v0.27.3",
+	"eu.gcr.io/tekton-releases/dogfooding/a", "evilgcr.io/tekton-releases/x",
+	"mirror.example.com/all/docker.io/library/other", "m.daocloud.io/docker.io/library/node:22",
 	"c.example.com/x:v1", "d.example.com/x", "cgr.dev/chainguard/busybox@sha256:" + hexadecimal,
-	"", "a b", "a//b", "UPPER", "alpine:", "x@sha256:12", "x@md5:" + hexadecimal[:32], hexadecimal, "http://x/y", "ghcr.io", "a/b@", "-a/b", "a_b/c__d", "a..b/c", "ü/x",
+	"", "a b", "a//b", "UPPER", "alpine:", "x@sha256:12", "x@md5:" + hexadecimal[:32], hexadecimal, "http://x/y",
+	"ghcr.io", "a/b@", "-a/b", "a_b/c__d", "a..b/c", "ü/x",
 	"$(params.image)", "docker.io/$(params.image)", "x:" + strings.Repeat("t", 129), "sha256:" + hexadecimal,
 }
 
@@ -224,14 +239,17 @@ func TestReferences(t *testing.T) {
 	for i, ref := range references {
 		steps = append(steps, map[string]any{"name": fmt.Sprintf("s-%d", i), "image": ref})
 	}
-	raw, err := json.Marshal(map[string]any{"apiVersion": "tekton.dev/v1", "kind": "TaskRun", "metadata": map[string]any{"name": "references"},
-		"spec": map[string]any{"taskSpec": map[string]any{"steps": steps, "sidecars": steps[:3], "stepTemplate": map[string]any{"image": "gcr.io/a/b"}}}})
+	raw, err := json.Marshal(map[string]any{"apiVersion": "tekton.dev/v1", "kind": "TaskRun",
+		"metadata": map[string]any{"name": "references"},
+		"spec": map[string]any{"taskSpec": map[string]any{"steps": steps, "sidecars": steps[:3],
+			"stepTemplate": map[string]any{"image": "gcr.io/a/b"}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, mirror := range mirrors {
 		c := b.prepared("{mirror: "+mirror+", mutator: {imageMirror: {enabled: true}, dockerConfig: {disabled: true}, "+
-			`env: {set: [{steps: {images: ["docker.io/library/*", "ghcr.io/tektoncd/**", "localhost:5000/**"]}, variables: [{name: A, value: b}]}]}}}`, name)
+			`env: {set: [{steps: {images: ["docker.io/library/*", "ghcr.io/tektoncd/**", "localhost:5000/**"]}, variables: [{name: A, value: b}]}]}}}`,
+			name)
 		c.input = raw
 		set := c.set(t)
 		if len(set.Policies) != 2 {

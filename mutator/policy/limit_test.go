@@ -37,7 +37,8 @@ func TestLimits(t *testing.T) {
 				text = fmt.Sprintf(text, "{image: gcr.io/kaniko-project/executor}")
 			}
 			raw := golden.JSON(t, []byte("{apiVersion: tekton.dev/v1, "+strings.TrimPrefix(text, "{")))
-			out, err := c.exported(set).mutator(t).Mutate(t.Context(), mutator.Request{Kind: kindOf(t, raw), Namespace: c.space, Raw: raw})
+			out, err := c.exported(set).mutator(t).Mutate(t.Context(), mutator.Request{Kind: kindOf(t, raw),
+				Namespace: c.space, Raw: raw})
 			if err != nil || len(out.Did()) == 0 {
 				t.Errorf("the mutator does %v, error %v", out.Did(), err)
 			}
@@ -67,12 +68,23 @@ func TestRemainder(t *testing.T) {
 	}{
 		{"default", "{}", []string{"kaniko/kaniko"}},
 		{"nothing", "{mutator: {dockerConfig: {disabled: true}, kaniko: {disabled: true}}}", nil},
-		{"classes in a scope", "{mutator: {kaniko: {disabled: true}, dockerConfig: {only: {namespaces: ['team-[ab]']}}}}", []string{"docker-config/patterns"}},
-		{"classes in steps", "{mutator: {kaniko: {disabled: true}, env: {set: [{steps: {names: ['[ab]']}, variables: [{name: A}]}]}}}", []string{"env/patterns"}},
-		{"order of variables", "{mutator: {kaniko: {disabled: true}, env: {set: [{variables: [{name: REGISTRY_AUTH_FILE, value: a}]}]}}}", []string{"docker-config/order"}},
-		{"names of Tekton", "{mirror: {registry: r.io/t}, mutator: {kaniko: {disabled: true}, imageMirror: {enabled: true}}}", []string{"image-mirror/mirror"}},
-		{"single images", "{mirror: {images: {alpine: r.io/alpine}}, mutator: {kaniko: {disabled: true}, imageMirror: {enabled: true}}}", []string{"image-mirror/mirror"}},
-		{"the house's Kaniko", "{mirror: {preset: daocloud}, mutator: {kaniko: {image: r.io/k}, imageMirror: {enabled: true}}}", []string{"kaniko/kaniko", "image-mirror/order"}},
+		{"classes in a scope",
+			"{mutator: {kaniko: {disabled: true}, dockerConfig: {only: {namespaces: ['team-[ab]']}}}}",
+			[]string{"docker-config/patterns"}},
+		{"classes in steps",
+			"{mutator: {kaniko: {disabled: true}, env: {set: [{steps: {names: ['[ab]']}, variables: [{name: A}]}]}}}",
+			[]string{"env/patterns"}},
+		{"order of variables",
+			"{mutator: {kaniko: {disabled: true}, env: {set: [{variables: [{name: REGISTRY_AUTH_FILE, value: a}]}]}}}",
+			[]string{"docker-config/order"}},
+		{"names of Tekton",
+			"{mirror: {registry: r.io/t}, mutator: {kaniko: {disabled: true}, imageMirror: {enabled: true}}}",
+			[]string{"image-mirror/mirror"}},
+		{"single images", "{mirror: {images: {alpine: r.io/alpine}}, mutator: {kaniko: {disabled: true}, imageMirror: {enabled: true}}}",
+			[]string{"image-mirror/mirror"}},
+		{"the house's Kaniko",
+			"{mirror: {preset: daocloud}, mutator: {kaniko: {image: r.io/k}, imageMirror: {enabled: true}}}",
+			[]string{"kaniko/kaniko", "image-mirror/order"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -48,7 +49,8 @@ func matchesAny(view string, expressions []string) string {
 		return "false"
 	}
 	expression := quote(strings.Join(expressions, "|"))
-	return fmt.Sprintf(`(%[1]s.repository != "" && (%[1]s.repository.matches(%[2]s) || %[1]s.living.matches(%[2]s)))`, view, expression)
+	return fmt.Sprintf(`(%[1]s.repository != "" && (%[1]s.repository.matches(%[2]s) || %[1]s.living.matches(%[2]s)))`,
+		view, expression)
 }
 
 // labelled writes that the object's own labels match.
@@ -125,5 +127,6 @@ func selects(s mutator.Steps) (condition string, byImage, ok bool) {
 
 // skips writes that the object opts out of a rule.
 func skips(rule string) string {
-	return fmt.Sprintf(`(%[1]s in variables.notes && variables.notes[%[1]s].split(",").exists(r, r.trim() == %[2]s))`, quote(mutator.SkipKey), quote(rule))
+	return fmt.Sprintf(`(%[1]s in variables.notes && variables.notes[%[1]s].split(",").exists(r, r.trim() == %[2]s))`,
+		quote(wellknown.SkipRulesKey), quote(rule))
 }

@@ -11,7 +11,7 @@
 //     as a variable, and all operations are additions.
 //   - The order in which the API server evaluates policies is not defined. So each
 //     looks through what another may have done: at the images that authors wrote,
-//     through mutator.OriginalsKey, and at the ServiceAccount that a run is about to
+//     through wellknown.OriginalImagesKey, and at the ServiceAccount that a run is about to
 //     be given. Where that is not possible, a rule is part of the remainder.
 //   - ServiceAccounts are parameters: the one of the configuration by its name, so
 //     that its policy is not evaluated where a namespace lacks it, and nothing has to
@@ -38,6 +38,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -95,7 +96,8 @@ func Compile(in Input) (*Set, error) {
 	}
 	c := &compiler{Input: in, known: m.Known(), hash: m.Hash()}
 	for _, compile := range []func() error{
-		c.serviceAccount, c.dockerConfig, c.kaniko, c.env, c.resources, c.imagePullSecrets, c.podTemplate, c.imageMirror,
+		c.serviceAccount, c.dockerConfig, c.kaniko, c.env, c.resources, c.imagePullSecrets, c.podTemplate,
+		c.imageMirror,
 	} {
 		if err := compile(); err != nil {
 			return nil, err
@@ -119,7 +121,8 @@ func (c *compiler) limit(rule, id, reason string) {
 func (c *compiler) begin(id string, s mutator.Scope) (*rule, bool) {
 	scope, ok := inScope(s)
 	if !ok {
-		c.leaveOut(id, "patterns", "its scope has a pattern of namespaces with [ or \\, which is not translated: write it with * alone")
+		c.leaveOut(id, "patterns",
+			"its scope has a pattern of namespaces with [ or \\, which is not translated: write it with * alone")
 	}
 	return &rule{id: id, scope: scope}, ok
 }
@@ -136,23 +139,27 @@ func (c *compiler) add(r *rule) {
 			FailurePolicy: &ignore, ReinvocationPolicy: admissionv1.IfNeededReinvocationPolicy,
 			MatchConstraints: &admissionv1.MatchResources{
 				MatchPolicy: &equivalent, NamespaceSelector: c.Namespaces, ObjectSelector: &metav1.LabelSelector{},
-				ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
-					Operations: []admissionv1.OperationType{admissionv1.Create},
-					Rule: admissionv1.Rule{
-						APIGroups: []string{"tekton.dev"}, APIVersions: []string{"v1", "v1beta1", "v1alpha1"},
-						Resources: []string{"taskruns", "pipelineruns"}, Scope: &namespaced,
-					},
-				}}},
+				ResourceRules: []admissionv1.NamedRuleWithOperations{
+					{RuleWithOperations: admissionv1.RuleWithOperations{
+						Operations: []admissionv1.OperationType{admissionv1.Create},
+						Rule: admissionv1.Rule{
+							APIGroups: []string{"tekton.dev"}, APIVersions: []string{"v1", "v1beta1", "v1alpha1"},
+							Resources: []string{"taskruns", "pipelineruns"}, Scope: &namespaced,
+						},
+					}}},
 			},
 			MatchConditions: c.conditions(r),
 			Variables:       c.variables(r),
-			Mutations: []admissionv1.Mutation{{PatchType: admissionv1.PatchTypeJSONPatch, JSONPatch: &admissionv1.JSONPatch{
-				Expression: "(" + ownSettings + " || size(variables.ops) == 0 ? [] : variables.annotated + variables.ops + variables.done)\n.map(o, JSONPatch{op: \"add\", path: o.path, value: o.value})",
-			}}},
+			Mutations: []admissionv1.Mutation{{PatchType: admissionv1.PatchTypeJSONPatch,
+				JSONPatch: &admissionv1.JSONPatch{
+					Expression: "(" + ownSettings +
+						" || size(variables.ops) == 0 ? [] : variables.annotated + variables.ops + variables.done)\n.map(o, JSONPatch{op: \"add\", path: o.path, value: o.value})",
+				}}},
 		},
 	}
 	b := admissionv1.MutatingAdmissionPolicyBinding{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "admissionregistration.k8s.io/v1", Kind: "MutatingAdmissionPolicyBinding"},
+		TypeMeta: metav1.TypeMeta{APIVersion: "admissionregistration.k8s.io/v1",
+			Kind: "MutatingAdmissionPolicyBinding"},
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
 		Spec:       admissionv1.MutatingAdmissionPolicyBindingSpec{PolicyName: name, ParamRef: r.parameter},
 	}
@@ -164,26 +171,32 @@ func (c *compiler) add(r *rule) {
 
 // ownSettings says that the Namespace has settings of its own. Conditions are not
 // given the Namespace, mutations are.
-const ownSettings = `has(namespaceObject.metadata.annotations) && "` + mutator.ConfigKey + `" in namespaceObject.metadata.annotations` +
-	` && namespaceObject.metadata.annotations["` + mutator.ConfigKey + `"] != ""`
+const ownSettings = `has(namespaceObject.metadata.annotations) && "` + wellknown.MutatorKey +
+	`" in namespaceObject.metadata.annotations` +
+	` && namespaceObject.metadata.annotations["` + wellknown.MutatorKey + `"] != ""`
 
 // conditions keep a policy from being evaluated in vain. The API server gives them
 // neither the variables nor the Namespace.
 func (c *compiler) conditions(r *rule) []admissionv1.MatchCondition {
-	const disabled = `!("` + mutator.MutateKey + `" in variables.notes && variables.notes["` + mutator.MutateKey + `"] == "` + mutator.Disabled + `")`
-	written := `!("` + mutator.OriginalsKey + `" in variables.notes) || variables.notes["` + mutator.OriginalsKey + `"].matches(` + quote(originalsForm) + ")"
+	const disabled = `!("` + wellknown.MutateKey + `" in variables.notes && variables.notes["` + wellknown.MutateKey +
+		`"] == "` + wellknown.Disabled + `")`
+	written := `!("` + wellknown.OriginalImagesKey + `" in variables.notes) || variables.notes["` +
+		wellknown.OriginalImagesKey + `"].matches(` + quote(originalsForm) + ")"
 	conditions := []admissionv1.MatchCondition{
 		{Name: "not-opted-out", Expression: all(disabled, not(skips(r.id)))},
 		{Name: "in-scope", Expression: r.scope.object},
 	}
 	if r.steps {
 		conditions = append(conditions, admissionv1.MatchCondition{Name: "originals-are-read", Expression: written},
-			admissionv1.MatchCondition{Name: "has-steps", Expression: "has(object.spec.taskSpec) || has(object.spec.pipelineSpec)"})
+			admissionv1.MatchCondition{Name: "has-steps",
+				Expression: "has(object.spec.taskSpec) || has(object.spec.pipelineSpec)"})
 	}
 	if r.parameter != nil && r.parameter.Selector != nil {
-		conditions = append(conditions, admissionv1.MatchCondition{Name: "names-the-account", Expression: c.namesAccount()})
+		conditions = append(conditions, admissionv1.MatchCondition{Name: "names-the-account",
+			Expression: c.namesAccount()})
 	}
-	inline := strings.NewReplacer("variables.notes", field("object.metadata", "annotations", "{}"), "variables.labels", field("object.metadata", "labels", "{}"))
+	inline := strings.NewReplacer("variables.notes", field("object.metadata", "annotations", "{}"), "variables.labels",
+		field("object.metadata", "labels", "{}"))
 	for i := range conditions {
 		conditions[i].Expression = inline.Replace(conditions[i].Expression)
 	}
@@ -199,8 +212,10 @@ func (c *compiler) namesAccount() string {
 		fallback = append(fallback, c.Config.ServiceAccount.Name)
 	}
 	return some("params.metadata.name in "+quotes(fallback), named("object.spec", "serviceAccountName"),
-		"(has(object.spec.taskRunTemplate) && object.spec.taskRunTemplate != null && "+named("object.spec.taskRunTemplate", "serviceAccountName")+")",
-		list("object.spec", "taskRunSpecs")+".exists(o, "+named("o", "serviceAccountName")+" || "+named("o", "taskServiceAccountName")+")")
+		"(has(object.spec.taskRunTemplate) && object.spec.taskRunTemplate != null && "+
+			named("object.spec.taskRunTemplate", "serviceAccountName")+")",
+		list("object.spec", "taskRunSpecs")+".exists(o, "+named("o", "serviceAccountName")+" || "+
+			named("o", "taskServiceAccountName")+")")
 }
 
 func (c *compiler) variables(r *rule) []admissionv1.Variable {
@@ -224,7 +239,8 @@ func (c *compiler) fallback() string { return cmp.Or(c.Tekton.DefaultServiceAcco
 func (c *compiler) account() admissionv1.Variable {
 	expression := `variables.given != "" ? variables.given : ` + quote(c.fallback())
 	if scope, on := c.accountScope(); on {
-		expression = fmt.Sprintf("%s ? %s : (%s)", all(c.accountMissing(), scope.object, not(skips("service-account"))), quote(c.Config.ServiceAccount.Name), expression)
+		expression = fmt.Sprintf("%s ? %s : (%s)", all(c.accountMissing(), scope.object, not(skips("service-account"))),
+			quote(c.Config.ServiceAccount.Name), expression)
 	}
 	return admissionv1.Variable{Name: "account", Expression: expression}
 }
@@ -236,11 +252,15 @@ func (c *compiler) done(id string) []admissionv1.Variable {
 		ids = append(ids, r.ID)
 	}
 	slices.Sort(ids)
-	const before = `("` + mutator.DoneKey + `" in variables.notes ? variables.notes["` + mutator.DoneKey + `"] : "")`
-	key := "/metadata/annotations/" + strings.ReplaceAll(mutator.DoneKey, "/", "~1")
-	text := fmt.Sprintf(`"{\"rules\":[\"" + %s.filter(r, r == %s || %s.contains("\"" + r + "\"")).join("\",\"") + "\"],\"config\":\"%s\"}"`, quotes(ids), quote(id), before, c.hash)
+	const before = `("` + wellknown.MutatedKey + `" in variables.notes ? variables.notes["` + wellknown.MutatedKey +
+		`"] : "")`
+	key := "/metadata/annotations/" + strings.ReplaceAll(wellknown.MutatedKey, "/", "~1")
+	text := fmt.Sprintf(
+		`"{\"rules\":[\"" + %s.filter(r, r == %s || %s.contains("\"" + r + "\"")).join("\",\"") + "\"],\"config\":\"%s\"}"`,
+		quotes(ids), quote(id), before, c.hash)
 	return []admissionv1.Variable{
-		{Name: "annotated", Expression: "has(object.metadata.annotations) ? [] : [" + add(`"/metadata/annotations"`, "{}") + "]"},
+		{Name: "annotated", Expression: "has(object.metadata.annotations) ? [] : [" +
+			add(`"/metadata/annotations"`, "{}") + "]"},
 		{Name: "done", Expression: "[" + add(quote(key), text) + "]"},
 	}
 }

@@ -9,7 +9,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 
 	"github.com/tekgate/tekgate/internal/image"
-	"github.com/tekgate/tekgate/mutator"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // maxOriginals is mutator's bound of the annotation with the original images.
@@ -22,7 +22,8 @@ func (c *compiler) imageMirror() error {
 	}
 	const id = "image-mirror"
 	if k := c.Config.Kaniko; !k.Disabled && (k.Image != "" || len(k.Args) > 0) {
-		c.leaveOut(id, "order", "mutator.kaniko.image and args ask for the image that the author wrote, and a mirror's name would be there before them: leave it to the webhook")
+		c.leaveOut(id, "order",
+			"mutator.kaniko.image and args ask for the image that the author wrote, and a mirror's name would be there before them: leave it to the webhook")
 		return nil
 	}
 	rules := c.Mirror
@@ -43,12 +44,15 @@ func (c *compiler) imageMirror() error {
 	}
 	r.steps = true
 	r.variables = mirrorVariables(written, r.scope)
-	key := "/metadata/annotations/" + strings.ReplaceAll(mutator.OriginalsKey, "/", "~1")
-	r.ops = fmt.Sprintf("size(variables.replaced) == 0 || size(variables.remembered) > %d ? [] : variables.replaced.map(f, %s) + [%s]",
+	key := "/metadata/annotations/" + strings.ReplaceAll(wellknown.OriginalImagesKey, "/", "~1")
+	r.ops = fmt.Sprintf(
+		"size(variables.replaced) == 0 || size(variables.remembered) > %d ? [] : variables.replaced.map(f, %s) + [%s]",
 		maxOriginals, add("f.path", "f.now"), add(quote(key), "variables.remembered"))
 	c.add(r)
-	c.limit(id, "many-images", "a run with so many images that the annotation "+mutator.OriginalsKey+" would be too long is left alone")
-	c.limit(id, "mixed-names", "a step for which the author wrote the mirror's name of an image, beside one with the image's own name, is taken for that image by other rules, as by the webhook's second call")
+	c.limit(id, "many-images",
+		"a run with so many images that the annotation "+wellknown.OriginalImagesKey+" would be too long is left alone")
+	c.limit(id, "mixed-names",
+		"a step for which the author wrote the mirror's name of an image, beside one with the image's own name, is taken for that image by other rules, as by the webhook's second call")
 	return nil
 }
 
@@ -57,13 +61,16 @@ func (c *compiler) imageMirror() error {
 func mirrorVariables(written image.Written, s scope) []admissionv1.Variable {
 	const at = `{"path": dyn(%s), "written": dyn(%s)}`
 	of := func(name string) string {
-		return fmt.Sprintf("lists.range(size(%[1]s)).filter(i, %[2]s != \"\").map(i, %[3]s)", list("t.spec", name), text("t.spec."+name+"[i]", "image"),
+		return fmt.Sprintf("lists.range(size(%[1]s)).filter(i, %[2]s != \"\").map(i, %[3]s)", list("t.spec", name),
+			text("t.spec."+name+"[i]", "image"),
 			fmt.Sprintf(at, `t.path + "/`+name+`/" + string(i) + "/image"`, "t.spec."+name+"[i].image"))
 	}
-	template := fmt.Sprintf("(has(t.spec.stepTemplate) && t.spec.stepTemplate != null && %s != \"\" ? [%s] : [])", text("t.spec.stepTemplate", "image"),
+	template := fmt.Sprintf("(has(t.spec.stepTemplate) && t.spec.stepTemplate != null && %s != \"\" ? [%s] : [])",
+		text("t.spec.stepTemplate", "image"),
 		fmt.Sprintf(at, `t.path + "/stepTemplate/image"`, "t.spec.stepTemplate.image"))
 	return []admissionv1.Variable{
-		{Name: "fields", Expression: "variables.tasks.map(t, " + of("steps") + " + " + of("sidecars") + " + " + template + ").flatten().filter(f, !f.written.contains(\"$(\"))"},
+		{Name: "fields", Expression: "variables.tasks.map(t, " + of("steps") + " + " + of("sidecars") + " + " +
+			template + ").flatten().filter(f, !f.written.contains(\"$(\"))"},
 		{Name: "references", Expression: `variables.fields.map(p, [string(p.written)].map(x, ` + normalised("x") + `.map(f, ` + repository("x", "f") + `.map(r, {
     "path": dyn(p.path), "written": dyn(x), "full": dyn(f), "repository": dyn(r), "living": dyn(` + living("r") + `),
     "tag": dyn(f.split("@")[0].substring(size(r))), "digest": dyn(f.contains("@") ? f.split("@")[1] : "")
@@ -116,8 +123,10 @@ func candidate(rule image.WrittenRule, t image.WrittenTarget, source string) str
 	default:
 		suffix = `(v.tag + (v.digest != "" ? "@" + v.digest : ""))`
 	}
-	return fmt.Sprintf(`(%[1]s.matches(%[2]s) ? [%[3]s].filter(r, r.matches(%[4]s)).map(r, r.find(%[5]s)).filter(r, r.matches(%[6]s)).map(r, r + %[7]s) : [])`,
-		source, quote(rule.Match), filled(t.Repository, source), quote(reference.ReferenceRegexp.String()), quote(repositoryOf), quote(t.Done), suffix)
+	return fmt.Sprintf(
+		`(%[1]s.matches(%[2]s) ? [%[3]s].filter(r, r.matches(%[4]s)).map(r, r.find(%[5]s)).filter(r, r.matches(%[6]s)).map(r, r + %[7]s) : [])`,
+		source, quote(rule.Match), filled(t.Repository, source), quote(reference.ReferenceRegexp.String()),
+		quote(repositoryOf), quote(t.Done), suffix)
 }
 
 var placeholder = regexp.MustCompile(`\{[a-z]+\}`)

@@ -36,7 +36,8 @@ func (c *compiler) serviceAccount() error {
 	}
 	allow := admissionv1.AllowAction
 	r.parameter = &admissionv1.ParamRef{Name: config.Name, ParameterNotFoundAction: &allow}
-	r.ops = fmt.Sprintf("%s ? variables.parents + [%s] : []", c.accountMissing(), add(`variables.settingsPath + "/serviceAccountName"`, quote(config.Name)))
+	r.ops = fmt.Sprintf("%s ? variables.parents + [%s] : []", c.accountMissing(),
+		add(`variables.settingsPath + "/serviceAccountName"`, quote(config.Name)))
 	c.add(r)
 	return nil
 }
@@ -68,13 +69,16 @@ func (c *compiler) imagePullSecrets() error {
 		return nil
 	}
 	r.parameter = everyAccount()
-	names := fmt.Sprintf("(%s + %s.map(s, s.name)).distinct()", quotes(config.Names), list("params", "imagePullSecrets"))
+	names := fmt.Sprintf("(%s + %s.map(s, s.name)).distinct()", quotes(config.Names),
+		list("params", "imagePullSecrets"))
 	others := all(
-		list("object.spec", "taskRunSpecs")+`.all(o, `+text("o", "serviceAccountName")+` == "" && `+text("o", "taskServiceAccountName")+` == "")`,
+		list("object.spec", "taskRunSpecs")+`.all(o, `+text("o", "serviceAccountName")+` == "" && `+
+			text("o", "taskServiceAccountName")+` == "")`,
 		"size("+list("object.spec", "serviceAccountNames")+") == 0",
 	)
 	condition := all("params.metadata.name == variables.account", absent("imagePullSecrets"), others)
-	r.ops = condition + " ? " + withPodTemplate("["+add(`variables.settingsPath + "/podTemplate/imagePullSecrets"`, names+`.map(n, {"name": n})`)+"]") + " : []"
+	r.ops = condition + " ? " + withPodTemplate("["+add(`variables.settingsPath + "/podTemplate/imagePullSecrets"`,
+		names+`.map(n, {"name": n})`)+"]") + " : []"
 	c.add(r)
 	c.limitAccounts(r.id)
 	return nil
@@ -112,7 +116,8 @@ func (c *compiler) podTemplate() error {
 		if missing != "" {
 			missing += " +\n"
 		}
-		missing += fmt.Sprintf("(%s ? [%s] : [])", absent(name), add(`variables.settingsPath + "/podTemplate/`+name+`"`, literal(fields[name])))
+		missing += fmt.Sprintf("(%s ? [%s] : [])", absent(name), add(`variables.settingsPath + "/podTemplate/`+name+`"`,
+			literal(fields[name])))
 	}
 	r.variables = []admissionv1.Variable{{Name: "missing", Expression: missing}}
 	r.ops = "size(variables.missing) == 0 ? [] : " + withPodTemplate("variables.missing")

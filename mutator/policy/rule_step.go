@@ -62,7 +62,9 @@ func (c *compiler) envEntries(set []mutator.EnvSet) (entries string, byImage boo
 	for i, one := range set {
 		condition, images, ok := selects(one.Steps)
 		if !ok {
-			c.leaveOut("env", "patterns", "mutator.env.set[%d].steps.names has a pattern with [ or \\, which is not translated: write it with * alone", i)
+			c.leaveOut("env", "patterns",
+				"mutator.env.set[%d].steps.names has a pattern with [ or \\, which is not translated: write it with * alone",
+				i)
 			return "", false, nil
 		}
 		byImage = byImage || images
@@ -104,7 +106,9 @@ func (c *compiler) resources() error {
 	for i, set := range config.Set {
 		condition, images, ok := selects(set.Steps)
 		if !ok {
-			c.leaveOut(r.id, "patterns", "mutator.resources.set[%d].steps.names has a pattern with [ or \\, which is not translated: write it with * alone", i)
+			c.leaveOut(r.id, "patterns",
+				"mutator.resources.set[%d].steps.names has a pattern with [ or \\, which is not translated: write it with * alone",
+				i)
 			return nil
 		}
 		set.Steps = mutator.Steps{}
@@ -117,15 +121,19 @@ func (c *compiler) resources() error {
 		value += condition + " ? dyn(" + literal(fields) + ") : "
 	}
 	said := func(of string) string {
-		return fmt.Sprintf("(variables.resourcesKey in %[1]s && %[1]s[variables.resourcesKey] != null && size(%[1]s[variables.resourcesKey]) > 0)", of)
+		return fmt.Sprintf(
+			"(variables.resourcesKey in %[1]s && %[1]s[variables.resourcesKey] != null && size(%[1]s[variables.resourcesKey]) > 0)",
+			of)
 	}
 	condition := all("!v.s.ref", not(said("v.s.step")), not(said("v.s.template")), "size(v.s.task.resources) == 0",
 		not("v.s.task.overrides.exists(o, "+text("o", "name")+" == v.s.name)"), r.scope.view, some(selected...))
 	if byImage {
 		condition = all("!v.unknown", condition)
 	}
-	r.variables = []admissionv1.Variable{{Name: "resourcesKey", Expression: `object.apiVersion == "tekton.dev/v1" ? "computeResources" : "resources"`}}
-	r.ops = "variables.views.filter(v, " + condition + ").map(v, " + add(`v.s.path + "/" + variables.resourcesKey`, value+"dyn({})") + ")"
+	r.variables = []admissionv1.Variable{{Name: "resourcesKey",
+		Expression: `object.apiVersion == "tekton.dev/v1" ? "computeResources" : "resources"`}}
+	r.ops = "variables.views.filter(v, " + condition + ").map(v, " + add(`v.s.path + "/" + variables.resourcesKey`,
+		value+"dyn({})") + ")"
 	c.add(r)
 	return nil
 }
@@ -140,7 +148,8 @@ func (c *compiler) dockerConfig() error {
 		return nil
 	}
 	if name := c.envOutranks(); name != "" {
-		c.leaveOut("docker-config", "order", "mutator.env sets %s, before which docker-config has to look at a step, and policies have no order", name)
+		c.leaveOut("docker-config", "order",
+			"mutator.env sets %s, before which docker-config has to look at a step, and policies have no order", name)
 		return nil
 	}
 	r, ok := c.begin("docker-config", config.Scope)
@@ -153,12 +162,16 @@ func (c *compiler) dockerConfig() error {
 		{Name: "builders", Expression: c.builders(r.scope)},
 	}
 	entry := literal([]any{map[string]any{"name": "DOCKER_CONFIG", "value": config.Path}})
-	r.ops = fmt.Sprintf("!variables.credentials ? [] : variables.builders.filter(b, %s).map(b, %s).flatten()", c.undecided(), addEnv("b.s", entry))
+	r.ops = fmt.Sprintf("!variables.credentials ? [] : variables.builders.filter(b, %s).map(b, %s).flatten()",
+		c.undecided(), addEnv("b.s", entry))
 	c.add(r)
 	c.limitAccounts(r.id)
-	c.limit(r.id, "local-tasks", "a run that names a Task of its namespace is left alone, since CEL cannot look the Task up")
-	c.limit(r.id, "account-names", "a PipelineRun with serviceAccountNames, as Tekton before v0.31 knew them, is left alone")
-	c.limit(r.id, "paths", "a step whose command or mount is written as no clean path, such as /a//b or ./crane, is left alone, since CEL cannot clean paths")
+	c.limit(r.id, "local-tasks",
+		"a run that names a Task of its namespace is left alone, since CEL cannot look the Task up")
+	c.limit(r.id, "account-names",
+		"a PipelineRun with serviceAccountNames, as Tekton before v0.31 knew them, is left alone")
+	c.limit(r.id, "paths",
+		"a step whose command or mount is written as no clean path, such as /a//b or ./crane, is left alone, since CEL cannot clean paths")
 	return nil
 }
 
@@ -205,13 +218,16 @@ func (c *compiler) builders(s scope) string {
 	}
 	first := c.known.Builders[0] // Kaniko's, which looks into another folder, too
 	command := `^(?:` + strings.Join(paths, "|") + `)$|(?:^|/)(?:` + strings.Join(names, "|") + `)$`
-	conditions := []string{`!b.unclean`, `b.s.task.account == params.metadata.name`, `(b.byCommand || ` + some(repositoryEnds("b.v", repositories), matchesAny("b.v", patterns)) + `)`}
+	conditions := []string{`!b.unclean`, `b.s.task.account == params.metadata.name`, `(b.byCommand || ` +
+		some(repositoryEnds("b.v", repositories), matchesAny("b.v", patterns)) + `)`}
 	if s.images {
 		conditions = append(conditions, "!b.v.unknown")
 	}
-	conditions = append(conditions, strings.ReplaceAll(strings.ReplaceAll(s.view, "v.repository", "b.v.repository"), "v.living", "b.v.living"))
+	conditions = append(conditions, strings.ReplaceAll(strings.ReplaceAll(s.view, "v.repository", "b.v.repository"),
+		"v.living", "b.v.living"))
 	kaniko := fmt.Sprintf("(b.program.matches(%s) || (!b.byCommand && %s))",
-		quote(`^(?:`+strings.Join(quoteMeta(first.Commands), "|")+`)$`), some(repositoryEnds("b.v", quoteMeta(first.Repositories)), matchesAny("b.v", first.Patterns)))
+		quote(`^(?:`+strings.Join(quoteMeta(first.Commands), "|")+`)$`),
+		some(repositoryEnds("b.v", quoteMeta(first.Repositories)), matchesAny("b.v", first.Patterns)))
 	return fmt.Sprintf(`variables.views.map(v, [%s].map(w, [size(w) > 0 ? string(w[0]) : ""].map(n, {
   "v": dyn(v), "s": dyn(v.s), "program": dyn(n),
   "byCommand": dyn(n.matches(%s)),
@@ -269,12 +285,14 @@ func (c *compiler) undecided() string {
 func mounts() string {
 	const bound = `(!b.s.task.known || !(has(w.optional) && w.optional == true) || b.s.task.bindings.exists(k, k.name == w.name))`
 	declared := list("b.s.task.spec", "workspaces")
-	usage := fmt.Sprintf(`(%s.exists(w, w.name == u.name) ? %s.exists(w, w.name == u.name && %s) : true)`, declared, declared, bound)
+	usage := fmt.Sprintf(`(%s.exists(w, w.name == u.name) ? %s.exists(w, w.name == u.name && %s) : true)`, declared,
+		declared, bound)
 	return "(" + strings.Join([]string{
 		list("b.s.template", "volumeMounts") + ".map(m, " + text("m", "mountPath") + ")",
 		list("b.s.step", "volumeMounts") + ".map(m, " + text("m", "mountPath") + ")",
 		declared + ".filter(w, " + text("w", "mountPath") + ` != "" && ` + bound + ").map(w, w.mountPath)",
-		list("b.s.step", "workspaces") + ".filter(u, " + text("u", "mountPath") + ` != "" && ` + usage + ").map(u, u.mountPath)",
+		list("b.s.step", "workspaces") + ".filter(u, " + text("u", "mountPath") + ` != "" && ` + usage +
+			").map(u, u.mountPath)",
 	}, " +\n  ") + ")"
 }
 
@@ -304,7 +322,8 @@ func above(folder string) string {
 // parameter writes the same for a path with a parameter: what stands before it must
 // rule the folder out.
 func parameter(folder string) string {
-	return fmt.Sprintf(`(m.contains("$(") && ["/" + (m.startsWith("/") ? m.substring(1) : m).split("$(")[0]].exists(k, %[1]s.startsWith(k) || k.startsWith(%[2]s)))`,
+	return fmt.Sprintf(
+		`(m.contains("$(") && ["/" + (m.startsWith("/") ? m.substring(1) : m).split("$(")[0]].exists(k, %[1]s.startsWith(k) || k.startsWith(%[2]s)))`,
 		quote(folder), quote(folder+"/"))
 }
 
@@ -313,6 +332,7 @@ func (c *compiler) kaniko() error {
 	if k.Disabled || !k.Command && k.Image == "" && len(k.Args)+len(k.RegistryMap) == 0 && k.RegistryMirror == "" {
 		return nil
 	}
-	c.leaveOut("kaniko", "kaniko", "what Kaniko is given depends on the release in its tag, on its flags and on array parameters, which is not translated: leave it to the webhook")
+	c.leaveOut("kaniko", "kaniko",
+		"what Kaniko is given depends on the release in its tag, on its flags and on array parameters, which is not translated: leave it to the webhook")
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/distribution/reference"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 
-	"github.com/tekgate/tekgate/mutator"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // The variables of a policy, in the order in which they build on each other. They
@@ -22,9 +22,11 @@ func runVariables() []admissionv1.Variable {
 	return []admissionv1.Variable{
 		{Name: "notes", Expression: field("object.metadata", "annotations", "{}")},
 		{Name: "labels", Expression: field("object.metadata", "labels", "{}")},
-		{Name: "settings", Expression: template + " ? " + field("object.spec", "taskRunTemplate", "{}") + " : object.spec"},
+		{Name: "settings", Expression: template + " ? " + field("object.spec", "taskRunTemplate", "{}") +
+			" : object.spec"},
 		{Name: "settingsPath", Expression: template + ` ? "/spec/taskRunTemplate" : "/spec"`},
-		{Name: "parents", Expression: template + " && !(has(object.spec.taskRunTemplate) && object.spec.taskRunTemplate != null) ? [" +
+		{Name: "parents", Expression: template +
+			" && !(has(object.spec.taskRunTemplate) && object.spec.taskRunTemplate != null) ? [" +
 			add("variables.settingsPath", "{}") + "] : []"},
 		{Name: "podTemplate", Expression: field("variables.settings", "podTemplate", "{}")},
 		{Name: "given", Expression: text("variables.settings", "serviceAccountName")},
@@ -36,7 +38,8 @@ func runVariables() []admissionv1.Variable {
 // taskVariables need runVariables, and the variable account.
 func taskVariables() []admissionv1.Variable {
 	return []admissionv1.Variable{
-		{Name: "pipeline", Expression: `object.kind == "PipelineRun" ? ` + field("object.spec", "pipelineSpec", "{}") + " : {}"},
+		{Name: "pipeline", Expression: `object.kind == "PipelineRun" ? ` + field("object.spec", "pipelineSpec", "{}") +
+			" : {}"},
 		{Name: "tasks", Expression: taskRunTask() + " +\n" + pipelineRunTasks()},
 	}
 }
@@ -57,7 +60,8 @@ func taskRunTask() string {
 // pipelineRunTasks leaves out pipelines within the pipeline: CEL knows no recursion.
 func pipelineRunTasks() string {
 	const task = "variables.pipeline[l][i]"
-	accounts := fmt.Sprintf("own.map(o, [%s, %s]).flatten().filter(a, a != \"\")", text("o", "serviceAccountName"), text("o", "taskServiceAccountName"))
+	accounts := fmt.Sprintf("own.map(o, [%s, %s]).flatten().filter(a, a != \"\")", text("o", "serviceAccountName"),
+		text("o", "taskServiceAccountName"))
 	return `["tasks", "finally"].filter(l, l in variables.pipeline && variables.pipeline[l] != null).map(l,
   lists.range(size(variables.pipeline[l]))
   .filter(i, has(` + task + `.taskSpec) && ` + task + `.taskSpec != null && ` + text(task+".taskSpec", "apiVersion") + ` == "")
@@ -77,7 +81,8 @@ func pipelineRunTasks() string {
 // stepVariables need taskVariables.
 func stepVariables() []admissionv1.Variable {
 	return []admissionv1.Variable{
-		{Name: "record", Expression: `"` + mutator.OriginalsKey + `" in variables.notes ? variables.notes["` + mutator.OriginalsKey + `"] : "{}"`},
+		{Name: "record", Expression: `"` + wellknown.OriginalImagesKey + `" in variables.notes ? variables.notes["` +
+			wellknown.OriginalImagesKey + `"] : "{}"`},
 		{Name: "originals", Expression: originals()},
 		{Name: "steps", Expression: `variables.tasks.map(t, [` + field("t.spec", "stepTemplate", "{}") + `].map(p,
   lists.range(` + list("t.spec", "steps") + `.exists(s, s == null) ? 0 : size(` + list("t.spec", "steps") + `)).map(i, [t.spec.steps[i]].map(s, {
@@ -146,5 +151,7 @@ func repository(x, f string) string {
 // living is the name under which an image of Tekton's old registry lives today, see
 // image.Reference.Canonical.
 func living(r string) string {
-	return fmt.Sprintf(`%[1]s.matches("^(?:[^/]*\\.)?gcr\\.io/tekton-releases/") ? "ghcr.io/tektoncd/" + %[1]s.substring(%[1]s.indexOf("/tekton-releases/") + 17) : %[1]s`, r)
+	return fmt.Sprintf(
+		`%[1]s.matches("^(?:[^/]*\\.)?gcr\\.io/tekton-releases/") ? "ghcr.io/tektoncd/" + %[1]s.substring(%[1]s.indexOf("/tekton-releases/") + 17) : %[1]s`,
+		r)
 }

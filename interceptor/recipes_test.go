@@ -40,16 +40,6 @@ func (r Recipe) JSON(ref SecretKey) json.RawMessage {
 	return raw
 }
 
-// RecipeFor returns the recipe called name.
-func RecipeFor(name string) (Recipe, bool) {
-	for _, r := range Recipes {
-		if r.Name == name {
-			return r, true
-		}
-	}
-	return Recipe{}, false
-}
-
 // randomSecret is how to make a secret that nobody guesses.
 const randomSecret = "$(openssl rand -hex 20)"
 
@@ -74,7 +64,8 @@ var Recipes = []Recipe{
 		Params: []Param{{"provider", "gitlab"}, {"mode", "token"}},
 	},
 	{
-		Name: "gitlab-signing-token", Title: "GitLab with a signing token", Setup: gitlab.Setup, Secret: "whsec_$(openssl rand -base64 32)", Event: "push",
+		Name: "gitlab-signing-token", Title: "GitLab with a signing token", Setup: gitlab.Setup,
+		Secret: "whsec_$(openssl rand -base64 32)", Event: "push",
 		Params: []Param{{"provider", "gitlab"}, {"mode", "signing-token"}},
 	},
 	{
@@ -91,15 +82,18 @@ var Recipes = []Recipe{
 	},
 	{
 		Name: "codeup", Title: "Alibaba Cloud Codeup (云效)", Secret: randomSecret, Event: "push",
-		Setup:  "Repository settings → Webhooks → New (设置 → Webhooks): the EventListener's URL, a Secret Token, the events.",
-		Note:   "The token is sent in clear, as GitLab's is.",
-		Params: []Param{{"provider", "generic"}, {"mode", "token"}, {"header", "X-Codeup-Token"}, {"eventHeader", "Codeup-Event"}, {"payload", "gitlab"}},
+		Setup: "Repository settings → Webhooks → New (设置 → Webhooks): the EventListener's URL, a Secret Token, the events.",
+		Note:  "The token is sent in clear, as GitLab's is.",
+		Params: []Param{{"provider", "generic"}, {"mode", "token"}, {"header", "X-Codeup-Token"},
+			{"eventHeader", "Codeup-Event"}, {"payload", "gitlab"}},
 	},
 	{
 		Name: "coding", Title: "Coding", Secret: randomSecret, Event: "push",
-		Setup:  "Project settings → Developer options → Service Hook (项目设置 → 开发者选项): the EventListener's URL, application/json, a signature token, the events.",
-		Note:   "It signs with SHA-1, which is weak but not broken for this.",
-		Params: []Param{{"provider", "generic"}, {"mode", "hmac"}, {"header", "X-Coding-Signature"}, {"algorithm", "sha1"}, {"prefix", "sha1="}, {"eventHeader", "X-Coding-Event"}, {"deliveryHeader", "X-Coding-Delivery"}, {"payload", "github"}},
+		Setup: "Project settings → Developer options → Service Hook (项目设置 → 开发者选项): the EventListener's URL, application/json, a signature token, the events.",
+		Note:  "It signs with SHA-1, which is weak but not broken for this.",
+		Params: []Param{{"provider", "generic"}, {"mode", "hmac"}, {"header", "X-Coding-Signature"},
+			{"algorithm", "sha1"}, {"prefix", "sha1="}, {"eventHeader", "X-Coding-Event"},
+			{"deliveryHeader", "X-Coding-Delivery"}, {"payload", "github"}},
 	},
 	{
 		Name: "cnb", Title: "Tencent CNB", Secret: randomSecret,
