@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // work is the scratch memory of one request. It is pooled, because most of the cost of a
@@ -70,7 +71,7 @@ func (m *Mutator) apply(ctx context.Context, req Request, w *work) (changed bool
 	for i := range Rules {
 		p.run(ctx, &Rules[i])
 	}
-	if !p.changed() && p.notes[ProbeKey] == nil {
+	if !p.changed() && p.notes[wellknown.ProbeKey] == nil {
 		return false, nil
 	}
 	p.record()

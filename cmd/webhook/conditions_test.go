@@ -16,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/internal/wellknown"
-	"github.com/tekgate/tekgate/mutator/policy"
 )
 
 // leaseText is the Lease of the manifests.
@@ -68,7 +67,7 @@ func (b *bed) kept() map[string]string {
 
 func (b *bed) isNarrow() error {
 	b.Helper()
-	if expression := b.kept()[policy.RunsWebhook]; expression == policy.Always {
+	if expression := b.kept()[wellknown.MutateRuns]; expression == wellknown.Always {
 		return errors.New("it is open")
 	}
 	return nil
@@ -99,7 +98,7 @@ func (b *bed) testNarrowed() {
 	run := b.parse(kaniko("build", "v1"))
 	b.create(run, client.DryRunAll)
 	b.is(run, injected, "builder")
-	if kept := b.kept(); len(kept) != 7 || kept["runs.validate.tekgate.dev"] != policy.Always {
+	if kept := b.kept(); len(kept) != 7 || kept["runs.validate.tekgate.dev"] != wellknown.Always {
 		b.Errorf("kept are %v", kept)
 	}
 }
@@ -221,13 +220,13 @@ func (b *bed) edit(change func(map[string]any) map[string]any) {
 		b.get(live)
 		for _, h := range live.Object["webhooks"].([]any) {
 			hook := h.(map[string]any)
-			if hook["name"] != policy.RunsWebhook {
+			if hook["name"] != wellknown.MutateRuns {
 				continue
 			}
 			var kept []any
 			for _, m := range hook["matchConditions"].([]any) {
 				condition := m.(map[string]any)
-				if condition["name"] == policy.ConditionName {
+				if condition["name"] == wellknown.MatchCondition {
 					condition = change(condition)
 				}
 				if condition != nil {
@@ -255,7 +254,7 @@ func (b *bed) testBehind() {
 		}
 	}()
 	time.Sleep(300 * time.Millisecond)
-	b.overwrite(policy.Always)
+	b.overwrite(wellknown.Always)
 	for began := time.Now(); time.Since(began) < 2*time.Second; time.Sleep(50 * time.Millisecond) {
 		if b.isNarrow() == nil {
 			b.Fatal("it was narrowed while another replica wants something else")
@@ -288,7 +287,7 @@ func (b *bed) say(value string) {
 func (b *bed) testRemoved() {
 	b.edit(func(map[string]any) map[string]any { return nil })
 	time.Sleep(time.Second)
-	if _, there := b.kept()[policy.RunsWebhook]; there {
+	if _, there := b.kept()[wellknown.MutateRuns]; there {
 		b.Error("the condition is there again")
 	}
 	if _, is := b.asked("ci"); !is {
@@ -313,7 +312,7 @@ func (b *bed) testOwnership() {
 				b.Errorf("%s owns %s: %s", conditionKeeper, foreign, owned)
 			}
 		}
-		if entry.Operation != metav1.ManagedFieldsOperationApply || !strings.Contains(owned, policy.ConditionName) {
+		if entry.Operation != metav1.ManagedFieldsOperationApply || !strings.Contains(owned, wellknown.MatchCondition) {
 			b.Errorf("%s owns %s by %s", conditionKeeper, owned, entry.Operation)
 		}
 		return

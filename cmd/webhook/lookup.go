@@ -67,7 +67,7 @@ func (l *lookups) changed(before, after any) {
 
 func hasSettings(namespace any) bool {
 	object, ok := namespace.(*metav1.PartialObjectMetadata)
-	return ok && object.Annotations[mutator.ConfigKey] != ""
+	return ok && object.Annotations[wellknown.MutatorKey] != ""
 }
 
 // withSettings returns the names of the Namespaces that have settings of their own.
@@ -205,11 +205,11 @@ func keepOurs(in any) (any, error) {
 		return in, nil
 	}
 	meta := reduced(&object.ObjectMeta)
-	if value, ok := object.Labels[mutator.MutateKey]; ok {
-		meta.Labels = map[string]string{mutator.MutateKey: value}
+	if value, ok := object.Labels[wellknown.MutateKey]; ok {
+		meta.Labels = map[string]string{wellknown.MutateKey: value}
 	}
-	if value, ok := object.Annotations[mutator.ConfigKey]; ok {
-		meta.Annotations = map[string]string{mutator.ConfigKey: value}
+	if value, ok := object.Annotations[wellknown.MutatorKey]; ok {
+		meta.Annotations = map[string]string{wellknown.MutatorKey: value}
 	}
 	object.ObjectMeta = meta
 	return object, nil

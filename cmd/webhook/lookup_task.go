@@ -16,7 +16,7 @@ import (
 
 	"github.com/tekgate/tekgate/internal/kube"
 	"github.com/tekgate/tekgate/internal/server"
-	"github.com/tekgate/tekgate/mutator"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // tasks look up Tasks, in a cache that is filled as soon as the cluster has
@@ -121,7 +121,7 @@ func keepTask(log logr.Logger) func(any) (any, error) {
 		small.SetUID(object.GetUID())
 		small.SetResourceVersion(object.GetResourceVersion())
 		ours := map[string]string{}
-		for _, key := range []string{mutator.MutateKey, mutator.SkipKey} {
+		for _, key := range []string{wellknown.MutateKey, wellknown.SkipRulesKey} {
 			if value, ok := object.GetAnnotations()[key]; ok {
 				ours[key] = value
 			}

@@ -21,6 +21,7 @@ import (
 	"github.com/tekgate/tekgate/e2e/tekton"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -171,9 +172,9 @@ func (b *bed) furnish(c *replayed, space string) {
 		b.Fatal(err)
 	}
 	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: space, Labels: c.cluster.Namespace.Labels,
-		Annotations: map[string]string{mutator.ConfigKey: string(text)}}})
+		Annotations: map[string]string{wellknown.MutatorKey: string(text)}}})
 	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: space + "-out",
-		Labels: map[string]string{mutator.MutateKey: mutator.Disabled}}})
+		Labels: map[string]string{wellknown.MutateKey: wellknown.Disabled}}})
 	for name, account := range c.cluster.ServiceAccounts {
 		object := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: space, Name: name,
 			Annotations: account.Annotations}}

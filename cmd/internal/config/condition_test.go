@@ -6,16 +6,16 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tekgate/tekgate/cmd/internal/config"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/manifests"
-	"github.com/tekgate/tekgate/mutator/policy"
 	"github.com/tekgate/tekgate/validator"
 )
 
 // TestConditions holds that what the components write conditions for are the webhooks
 // that are installed, and that all mean the same condition.
 func TestConditions(t *testing.T) {
-	if policy.ConditionName != validator.ConditionName || policy.Always != validator.Always {
-		t.Errorf("the components call it %s and %s", policy.ConditionName, validator.ConditionName)
+	if wellknown.MatchCondition != validator.ConditionName || wellknown.Always != validator.Always {
+		t.Errorf("the components call it %s and %s", wellknown.MatchCondition, validator.ConditionName)
 	}
 	conditions, err := config.Default().Conditions(nil)
 	if err != nil {
@@ -31,7 +31,7 @@ func TestConditions(t *testing.T) {
 			hook := h.(map[string]any)
 			list, _ := hook["matchConditions"].([]any)
 			for _, c := range list {
-				if c.(map[string]any)["name"] != policy.ConditionName {
+				if c.(map[string]any)["name"] != wellknown.MatchCondition {
 					continue
 				}
 				name := hook["name"].(string)

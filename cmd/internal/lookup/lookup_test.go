@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/cmd/internal/lookup"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -66,7 +67,7 @@ func TestCluster(t *testing.T) {
 	if got, err := c.ServiceAccount(ctx, "there", "builder"); got != nil || err != nil {
 		t.Errorf("a ServiceAccount of another namespace: got %+v %v", got, err)
 	}
-	if ns, err := c.Namespace(ctx, "here"); err != nil || ns == nil || ns.Labels[mutator.MutateKey] != mutator.Disabled || ns.Annotations["a"] != "b" {
+	if ns, err := c.Namespace(ctx, "here"); err != nil || ns == nil || ns.Labels[wellknown.MutateKey] != wellknown.Disabled || ns.Annotations["a"] != "b" {
 		t.Errorf("got %+v %v", ns, err)
 	}
 	if ns, err := c.Namespace(ctx, "there"); ns != nil || err != nil {
