@@ -677,6 +677,14 @@ func (s *triggersSite) testReplaceCA(t *testing.T, p *program) {
 		return nil
 	})
 	time.Sleep(2 * time.Second) // with the new CA's leaf
+	eventually(t, func() error { // on a slow machine
+		mu.Lock()
+		defer mu.Unlock()
+		if asked < 100 {
+			return fmt.Errorf("%d events are too few", asked)
+		}
+		return nil
+	})
 	cancel()
 	group.Wait()
 	t.Logf("%d events while the CA was replaced", asked)
