@@ -137,8 +137,8 @@ func (p *place) scripts() ([]string, error) {
 			files = append(files, file)
 		}
 	}
-	if len(files) == 0 {
-		return nil, errors.New("there are no scripts for this node")
+	if p.name == upgradeNode && len(files) != len(upgradeScripts) {
+		return nil, fmt.Errorf("of the scripts %v only the files %v exist", upgradeScripts, files)
 	}
 	return files, nil
 }
