@@ -139,8 +139,8 @@ func TestOldTutorial(t *testing.T) {
 		delete(found, key)
 	}
 	for key, message := range found {
-		if words := strings.Fields(key); slices.Contains([]string{"removed-api", "removed-resources",
-			"legacy-trigger"}, words[3]) {
+		words := strings.Fields(key)
+		if slices.Contains([]string{"removed-api", "removed-resources", "legacy-trigger"}, words[3]) {
 			t.Errorf("%s: unexpected finding %q", key, message)
 		}
 	}

@@ -34,6 +34,7 @@ type ImagePolicy struct {
 	Reachable []string `json:"reachable,omitempty"`
 }
 
+// Validate reports each problem with the path of its field in the policy.
 func (p ImagePolicy) Validate() error {
 	problems := []error{checkPatterns("allowed", p.Allowed)}
 	for i, host := range p.Reachable {

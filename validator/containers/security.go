@@ -67,6 +67,7 @@ type SecurityPolicy struct {
 	Builds   BuildPolicy   `json:"builds,omitzero"`
 }
 
+// Validate reports each problem with the path of its field in the policy.
 func (p SecurityPolicy) Validate() error {
 	return errors.Join(
 		problems.Prefix("pods.", p.Pods.validate()),

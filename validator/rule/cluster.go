@@ -14,7 +14,7 @@ import (
 // and the admission server may not read them.
 var ErrUnknown = errors.New("this cannot be known here")
 
-// Cluster tells what else there is, in a cluster or in what stands for it.
+// Cluster tells which other objects exist, in a cluster or in a set of files.
 //
 // The admission server asks the API server and not a cache, which could lag behind a
 // binding that was created a moment ago; objects of Triggers are created rarely enough
@@ -65,11 +65,18 @@ func (a Access) String() string {
 // Nowhere is a Cluster of which nothing is known.
 type Nowhere struct{}
 
+// Names implements Cluster.
 func (Nowhere) Names(context.Context, schema.GroupKind, string) ([]string, error) {
 	return nil, ErrUnknown
 }
+
+// Get implements Cluster.
 func (Nowhere) Get(context.Context, schema.GroupKind, string, string) (map[string]any, error) {
 	return nil, ErrUnknown
 }
+
+// Keys implements Cluster.
 func (Nowhere) Keys(context.Context, string, string) ([]string, error) { return nil, ErrUnknown }
+
+// May implements Cluster.
 func (Nowhere) May(context.Context, Account, Access) (bool, error)     { return false, ErrUnknown }

@@ -6,6 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
+// The API groups of Tekton Triggers and Tekton Pipelines.
 const (
 	TriggersGroup = "triggers.tekton.dev"
 	TektonGroup   = "tekton.dev"
@@ -20,6 +21,7 @@ func Served(group, kind string, versions ...string) []schema.GroupVersionKind {
 	return kinds
 }
 
+// The kinds that rules are for, each with every version.
 var (
 	EventListeners       = Served(TriggersGroup, "EventListener", "v1beta1", "v1alpha1")
 	Triggers             = Served(TriggersGroup, "Trigger", "v1beta1", "v1alpha1")

@@ -21,7 +21,7 @@ type Rule struct {
 	Kinds    []schema.GroupVersionKind // every served version by name
 
 	// OptIn rules are off unless the configuration switches them on: they hold
-	// objects to a policy that only some houses have.
+	// objects to a policy that only some organizations have.
 	OptIn bool
 	// Refuses rules enforce though their findings are warnings: the object works,
 	// and does what Tekgate is there to keep from happening unnoticed.
@@ -76,6 +76,7 @@ func (m *Mode) UnmarshalJSON(raw []byte) error {
 	return json.Unmarshal(raw, (*string)(m))
 }
 
+// Validate reports a mode that does not exist. The path is that of its field.
 func (m Mode) Validate(path string) error {
 	if slices.Contains([]Mode{Enforce, Warn, Audit, Off}, m) {
 		return nil

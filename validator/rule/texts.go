@@ -85,6 +85,7 @@ func scalar(value any, holding string) bool {
 	return true
 }
 
+// SortedKeys returns the keys of some fields in their order.
 func SortedKeys(fields map[string]any) []string {
 	keys := make([]string, 0, len(fields))
 	for key := range fields {

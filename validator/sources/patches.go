@@ -47,6 +47,7 @@ type PatchPolicy struct {
 	MaxParamBytes int `json:"maxParamBytes,omitempty"`
 }
 
+// Validate reports each problem with the path of its field in the policy.
 func (p PatchPolicy) Validate() error {
 	for i, server := range p.GitServers {
 		if u, err := url.Parse(server); err != nil || u.Scheme == "" || u.Host == "" {

@@ -38,8 +38,8 @@ func checkForgedOwner(_ context.Context, p *rule.Pass) {
 		if r.Text(owner, "kind") != "PipelineRun" || !isTekton(r.Text(owner, "apiVersion")) {
 			continue
 		}
-		switch label, labelUID := r.Text(labels, "tekton.dev/pipelineRun"), r.Text(labels,
-			"tekton.dev/pipelineRunUID"); {
+		switch label, labelUID := r.Text(labels, "tekton.dev/pipelineRun"),
+			r.Text(labels, "tekton.dev/pipelineRunUID"); {
 		case differ(label, name):
 			p.Report(path+".name",
 				"the owner is PipelineRun %.63q, but the label tekton.dev/pipelineRun names %.63q, so this run pretends to be a task of one of them (CVE-2023-37264): remove the owner and the label",

@@ -94,6 +94,7 @@ type Freeze struct {
 	UTCOffset string `json:"utcOffset,omitempty"`
 }
 
+// Validate reports each problem with the path of its field in the policy.
 func (p TrustPolicy) Validate() error {
 	found := []error{problems.Prefix("freeze.", p.Freeze.validate())}
 	found = append(found,

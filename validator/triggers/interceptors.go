@@ -27,7 +27,7 @@ import (
 // no such param in any release.
 var signedInterceptors = []string{"bitbucket", "github", "gitlab"}
 
-// core is the name of a ClusterInterceptor that every installation has, or "".
+// coreName is the name of a ClusterInterceptor that every installation has, or "".
 func coreName(in walk.Interceptor) string {
 	if in.Kind == "ClusterInterceptor" && slices.Contains(walk.CoreInterceptors, in.Name) {
 		return in.Name
@@ -84,7 +84,7 @@ func hasSecret(in walk.Interceptor) bool {
 	return false
 }
 
-// expressions are those of the core interceptor cel: its filter and overlays.
+// celExpressions are those of the core interceptor cel: its filter and overlays.
 func celExpressions(in walk.Interceptor) []rule.Text {
 	if coreName(in) != "cel" {
 		return nil
@@ -143,7 +143,7 @@ func comparisons(expression string) [][]string {
 // chainsIn returns what has interceptors: triggers, and groups of them.
 func chainsIn(p *rule.Pass) []walk.Trigger { return append(walk.TriggersIn(p), walk.GroupsIn(p)...) }
 
-// ordered are the params in the order in which they stand.
+// orderedParams are the params in the order in which they stand.
 func orderedParams(in walk.Interceptor) []rule.Param {
 	return slices.SortedFunc(maps.Values(in.Params), func(a, b rule.Param) int {
 		return strings.Compare(a.Path, b.Path)

@@ -13,7 +13,7 @@ import (
 // inlineInterceptors are those that old releases wrote out under their own name.
 var inlineInterceptors = []string{"bitbucket", "cel", "github", "gitlab"}
 
-// inline is the name of an interceptor that is written out as in old releases.
+// inlineName is the name of an interceptor that is written out as in old releases.
 func inlineName(in walk.Interceptor) (string, bool) {
 	for _, name := range inlineInterceptors {
 		if _, found := in.Fields[name]; found {

@@ -109,7 +109,7 @@ func removedReference(p *rule.Pass, s apiSpec, field, kind string) {
 	}
 }
 
-// resolved is a reference by a resolver, with its params.
+// byResolver is a reference by a resolver, with its params.
 func byResolver(resolver string, params ...string) map[string]any {
 	var list []any
 	for pair := range slices.Chunk(params, 2) {

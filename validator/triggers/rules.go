@@ -55,6 +55,7 @@ type Policy struct {
 	InterceptorTargets []string `json:"interceptorTargets,omitempty"`
 }
 
+// Validate reports each problem with the path of its field in the policy.
 func (p Policy) Validate() error {
 	return errors.Join(
 		rule.CheckPatterns("templateKinds", p.TemplateKinds),
