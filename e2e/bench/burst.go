@@ -7,6 +7,7 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 
+	"github.com/tekgate/tekgate/e2e/bench/load"
 	"github.com/tekgate/tekgate/e2e/bench/report"
 )
 
@@ -68,16 +69,16 @@ func (b *bursts) run(ctx context.Context, j job, candidates, others []string) er
 
 func (b *bursts) measure(ctx context.Context, p *controlPlane, j job, candidates []string) error {
 	kind := fmt.Sprintf("%vs", j.object["kind"])
-	inTurn(ctx, candidates, 1, 8, 50, p.creator(j)) // warm up
+	load.InTurn(ctx, candidates, 1, 8, 50, p.creator(j)) // warm up
 	for round := range b.env.rounds {
 		b.env.progress(round, "%s", kind)
-		samples := inTurn(ctx, candidates, 1, burstWidth, burstSize, p.creator(j))
+		samples := load.InTurn(ctx, candidates, 1, burstWidth, burstSize, p.creator(j))
 		for _, candidate := range candidates {
 			s := samples[candidate]
 			b.env.noteFailures(candidate+", "+kind, s)
-			b.record(kind+", failed", candidate, "requests", float64(len(s.failed)))
-			b.record(kind+", p50", candidate, "ms", s.median())
-			b.record(kind+", p99", candidate, "ms", s.p99())
+			b.record(kind+", failed", candidate, "requests", float64(len(s.Failed)))
+			b.record(kind+", p50", candidate, "ms", s.Median())
+			b.record(kind+", p99", candidate, "ms", s.P99())
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("creating a burst: %w", ctx.Err())

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tekgate/tekgate/e2e/bench/load"
 	"github.com/tekgate/tekgate/e2e/bench/report"
 )
 
@@ -82,18 +83,18 @@ func (p *controlPlane) measureGrowth(
 func (p *controlPlane) addedTo(
 	ctx context.Context, e *environment, j job, candidates []string,
 ) (map[string][]float64, error) {
-	inTurn(ctx, candidates, 1, 1, 100, p.creator(j)) // warm up
+	load.InTurn(ctx, candidates, 1, 1, 100, p.creator(j)) // warm up
 	rounds := map[string][]float64{}
 	for round := range e.rounds {
 		e.progress(round, "creating")
-		samples := inTurn(ctx, candidates, 6, 1, 40, p.creator(j))
+		samples := load.InTurn(ctx, candidates, 6, 1, 40, p.creator(j))
 		for _, candidate := range candidates {
 			ok, err := e.usable(candidate, samples[candidate])
 			if err != nil {
 				return nil, err
 			}
 			if ok && candidate != noAdmission {
-				difference := samples[candidate].median() - samples[noAdmission].median()
+				difference := samples[candidate].Median() - samples[noAdmission].Median()
 				rounds[candidate] = append(rounds[candidate], difference)
 			}
 		}
@@ -138,10 +139,10 @@ func (p *controlPlane) createMany(
 ) error {
 	var next atomic.Int64
 	next.Store(int64(from))
-	s := together(ctx, 32, to-from, func(ctx context.Context) (time.Duration, error) {
+	s := load.Together(ctx, 32, to-from, func(ctx context.Context) (time.Duration, error) {
 		path, fields := object(int(next.Add(1) - 1))
 		_, took, err := p.api.send(ctx, http.MethodPost, path, "application/json", encode(fields))
 		return took, err
 	})
-	return errors.Join(s.err("growing the cluster"), ctx.Err())
+	return errors.Join(s.Err("growing the cluster"), ctx.Err())
 }

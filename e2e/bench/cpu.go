@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"github.com/tekgate/tekgate/e2e/bench/load"
 	"github.com/tekgate/tekgate/e2e/bench/report"
 )
 
@@ -21,9 +22,11 @@ func cpu(ctx context.Context, e *environment) ([]report.Figure, error) {
 			if err != nil {
 				return nil, err
 			}
-			u, err := t.measure(ctx, load{clients: 1, keep: true, span: e.span})
+			u, err := t.Measure(ctx, load.Spec{Clients: 1, Keep: true, Span: e.span})
 			return scores{
-				cpuPerRequest: u.cpuPerRequest(), "p50": micros(u.quantile(0.5)), "p99": micros(u.quantile(0.99)),
+				cpuPerRequest: u.CPUPerRequest(),
+				"p50":         load.Micros(u.Quantile(0.5)),
+				"p99":         load.Micros(u.Quantile(0.99)),
 			}, err
 		},
 	})

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"github.com/tekgate/tekgate/e2e/bench/load"
 	"github.com/tekgate/tekgate/e2e/bench/report"
 )
 
@@ -21,8 +22,8 @@ func handshakes(ctx context.Context, e *environment) ([]report.Figure, error) {
 			if err != nil {
 				return nil, err
 			}
-			u, err := t.measure(ctx, load{clients: 64, span: e.span})
-			return scores{cpuPerRequest: u.cpuPerRequest(), throughputName: u.perSecond()}, err
+			u, err := t.Measure(ctx, load.Spec{Clients: 64, Span: e.span})
+			return scores{cpuPerRequest: u.CPUPerRequest(), throughputName: u.PerSecond()}, err
 		},
 	})
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
+	"github.com/tekgate/tekgate/e2e/bench/load"
 	"github.com/tekgate/tekgate/e2e/bench/report"
 	"github.com/tekgate/tekgate/e2e/peers"
 )
@@ -28,13 +28,13 @@ func hostile(ctx context.Context, e *environment) ([]report.Figure, error) {
 		return nil, err
 	}
 	measures := []measure{{p99Before, "ms"}}
-	for _, a := range attacks() {
-		measures = append(measures, measure{growth(a.name), "MiB"}, measure{p99During(a.name), "×"})
+	for _, a := range load.Attacks() {
+		measures = append(measures, measure{growth(a.Name), "MiB"}, measure{p99During(a.Name), "×"})
 	}
 	return i.measure(ctx, series{
 		candidates: candidates, rounds: mostStarts, measures: measures,
 		run: func(ctx context.Context, candidate string) (scores, error) {
-			return i.fresh(ctx, candidate, func(s *peers.Server, t *target) (scores, error) {
+			return i.fresh(ctx, candidate, func(s *peers.Server, t *load.Target) (scores, error) {
 				return attacked(ctx, s, t)
 			})
 		},
@@ -42,63 +42,41 @@ func hostile(ctx context.Context, e *environment) ([]report.Figure, error) {
 }
 
 // attacked measures one server, after warming it up, since it grows by usual requests too.
-func attacked(ctx context.Context, s *peers.Server, t *target) (scores, error) {
-	caller := t.caller(true)
+func attacked(ctx context.Context, s *peers.Server, t *load.Target) (scores, error) {
+	caller := t.Caller(true)
 	defer caller.CloseIdleConnections()
-	if _, err := t.run(ctx, caller, load{clients: 8, count: 3000}); err != nil {
+	if _, err := t.Run(ctx, caller, load.Spec{Clients: 8, Count: 3000}); err != nil {
 		return nil, err
 	}
 	quiet := make(chan struct{})
 	time.AfterFunc(2*time.Second, func() { close(quiet) })
-	before, err := t.sendUntil(ctx, caller, quiet)
+	before, err := t.SendUntil(ctx, caller, quiet)
 	if err != nil {
 		return nil, err
 	}
-	scored := scores{p99Before: before.p99()}
-	for _, a := range attacks() {
-		had, err := resetPeak(s.PID)
+	scored := scores{p99Before: before.P99()}
+	for _, a := range load.Attacks() {
+		had, err := load.ResetPeak(s.PID)
 		if err != nil {
 			return nil, err
 		}
 		over, failed := make(chan struct{}), error(nil)
 		go func() {
 			defer close(over)
-			failed = t.attack(ctx, a.name)
+			failed = t.Attack(ctx, a.Name)
 			time.Sleep(time.Second / 2) // for a few more usual requests
 		}()
-		during, err := t.sendUntil(ctx, caller, over)
+		during, err := t.SendUntil(ctx, caller, over)
 		<-over
 		if err := errors.Join(err, failed); err != nil {
-			return nil, fmt.Errorf("sending requests during %s: %w", a.name, err)
+			return nil, fmt.Errorf("sending requests during %s: %w", a.Name, err)
 		}
-		peak, err := processMemory(s.PID, peakSet)
+		peak, err := load.ProcessMemory(s.PID, load.PeakSet)
 		if err != nil {
 			return nil, err
 		}
-		scored[growth(a.name)] = peak - had
-		scored[p99During(a.name)] = during.p99() / before.p99()
+		scored[growth(a.Name)] = peak - had
+		scored[p99During(a.Name)] = during.P99() / before.P99()
 	}
 	return scored, nil
-}
-
-// sendUntil sends a request every two milliseconds until stop, and at least 20.
-func (t *target) sendUntil(ctx context.Context, caller *http.Client, stop <-chan struct{}) (sample, error) {
-	const least = 20
-	var sent int
-	var failed bool
-	next := func() bool {
-		select {
-		case <-stop:
-			return !failed && sent < least
-		case <-time.After(2 * time.Millisecond):
-			return !failed
-		}
-	}
-	s := concurrently(ctx, 1, next, func(ctx context.Context) (time.Duration, error) {
-		sent++
-		took, err := t.send(ctx, caller)
-		failed = err != nil
-		return took, err
-	})
-	return s, s.err(t.candidate)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/tekgate/tekgate/e2e/baseline"
+	"github.com/tekgate/tekgate/e2e/bench/load"
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/e2e/peers"
 )
@@ -33,7 +34,7 @@ func (e *environment) isolate(ctx context.Context) (*isolated, error) {
 
 // fresh starts a candidate, calls do and stops the candidate.
 func (i *isolated) fresh(
-	ctx context.Context, candidate string, do func(*peers.Server, *target) (scores, error),
+	ctx context.Context, candidate string, do func(*peers.Server, *load.Target) (scores, error),
 ) (scored scores, err error) {
 	s, err := i.start(ctx, i.cluster, candidate, peers.Options{})
 	if err != nil {
@@ -53,7 +54,7 @@ func (i *isolated) fresh(
 // startable starts and stops candidates, and returns those for which this works.
 func (i *isolated) startable(ctx context.Context, candidates ...string) ([]string, error) {
 	return i.available(ctx, func(candidate string) error {
-		_, err := i.fresh(ctx, candidate, func(*peers.Server, *target) (scores, error) { return nil, nil })
+		_, err := i.fresh(ctx, candidate, func(*peers.Server, *load.Target) (scores, error) { return nil, nil })
 		return err
 	}, candidates...)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tekgate/tekgate/e2e/bench/load"
 	"github.com/tekgate/tekgate/e2e/bench/report"
 )
 
@@ -75,14 +76,14 @@ func (l *latencies) measure(ctx context.Context, clients int) error {
 	if clients == 1 {
 		suffix = ", 1 client"
 	}
-	inTurn(ctx, l.candidates, 1, clients, 100, l.creator(l.job)) // warm up
+	load.InTurn(ctx, l.candidates, 1, clients, 100, l.creator(l.job)) // warm up
 	for round := range l.env.rounds {
 		l.env.progress(round, "%d at a time", clients)
 		before, err := l.webhookCalls(ctx)
 		if err != nil {
 			return err
 		}
-		samples := inTurn(ctx, l.candidates, blocks, clients, block*min(clients, 2), l.creator(l.job))
+		samples := load.InTurn(ctx, l.candidates, blocks, clients, block*min(clients, 2), l.creator(l.job))
 		after, err := l.webhookCalls(ctx)
 		if err != nil {
 			return err
@@ -94,9 +95,9 @@ func (l *latencies) measure(ctx context.Context, clients int) error {
 			} else if !ok {
 				continue
 			}
-			l.record("create"+suffix, candidate, "ms", s.median())
+			l.record("create"+suffix, candidate, "ms", s.Median())
 			if candidate != noAdmission {
-				l.record("added to a create"+suffix, candidate, "ms", s.median()-samples[noAdmission].median())
+				l.record("added to a create"+suffix, candidate, "ms", s.Median()-samples[noAdmission].Median())
 			}
 		}
 		for hook, mean := range after.since(before) {
@@ -110,22 +111,22 @@ func (l *latencies) measure(ctx context.Context, clients int) error {
 
 // usable reports whether a sample can be recorded. Failed requests of a peer become a
 // note, those of other candidates an error.
-func (e *environment) usable(candidate string, s *sample) (bool, error) {
-	if len(s.failed) == 0 {
+func (e *environment) usable(candidate string, s *load.Sample) (bool, error) {
+	if len(s.Failed) == 0 {
 		return true, nil
 	}
 	if !slices.Contains([]string{gatekeeper, kyvernoPolicy, kyvernoCEL}, candidate) {
-		return false, s.err(candidate)
+		return false, s.Err(candidate)
 	}
 	e.noteFailures(candidate, s)
-	return len(s.took) > len(s.failed), nil
+	return len(s.Took) > len(s.Failed), nil
 }
 
 // noteFailures adds a note if requests failed.
-func (e *environment) noteFailures(what string, s *sample) {
-	if len(s.failed) > 0 {
+func (e *environment) noteFailures(what string, s *load.Sample) {
+	if len(s.Failed) > 0 {
 		e.note("%s: %d of %d requests failed, the first with: `%s`",
-			what, len(s.failed), s.sent(), firstLine(s.failed[0]))
+			what, len(s.Failed), s.Sent(), firstLine(s.Failed[0]))
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tekgate/tekgate/e2e/bench/load"
 	"github.com/tekgate/tekgate/e2e/bench/report"
 	"github.com/tekgate/tekgate/e2e/peers"
 	"github.com/tekgate/tekgate/validator"
@@ -171,7 +172,7 @@ func (l linter) measure(ctx context.Context, documents float64) (scores, error) 
 	var out, errOut bytes.Buffer
 	// Between fork and exec, a child has its parent's peak, which counts as the child's.
 	debug.FreeOSMemory()
-	if _, err := resetPeak(os.Getpid()); err != nil {
+	if _, err := load.ResetPeak(os.Getpid()); err != nil {
 		return nil, err
 	}
 	run := exec.CommandContext(ctx, l.program, l.args...)
@@ -194,7 +195,7 @@ func (l linter) measure(ctx context.Context, documents float64) (scores, error) 
 	}
 	return scores{
 		documentsPerSecond: documents / took.Seconds(),
-		cpuPerDocument:     micros(run.ProcessState.UserTime()+run.ProcessState.SystemTime()) / documents,
+		cpuPerDocument:     load.Micros(run.ProcessState.UserTime()+run.ProcessState.SystemTime()) / documents,
 		peakMemory:         float64(usage.Maxrss) / 1024,
 	}, nil
 }

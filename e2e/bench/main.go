@@ -24,6 +24,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tekgate/tekgate/e2e/bench/load"
 	"github.com/tekgate/tekgate/e2e/bench/report"
 )
 
@@ -69,7 +70,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags.StringVar(&o.from, "from", "", "`file` with measurements to render instead of measuring")
 	flags.StringVar(&o.json, "json", "", "`file` to write the measurements to")
 	flags.StringVar(&o.out, "out", "", "`file` to write the report to; default standard output")
-	command.AddCommand(serveCommand(), attackCommand())
+	command.AddCommand(serveCommand(), load.AttackCommand())
 	command.SetArgs(args)
 	command.SetOut(out)
 	command.SetErr(errOut)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/tekgate/tekgate/e2e/bench/load"
 	"github.com/tekgate/tekgate/e2e/bench/report"
 	"github.com/tekgate/tekgate/e2e/peers"
 )
@@ -23,18 +24,18 @@ func memory(ctx context.Context, e *environment) ([]report.Figure, error) {
 		candidates: candidates, rounds: mostStarts,
 		measures: []measure{{ready, "s"}, {idle, "MiB"}, {used, "MiB"}},
 		run: func(ctx context.Context, candidate string) (scores, error) {
-			return i.fresh(ctx, candidate, func(s *peers.Server, t *target) (scores, error) {
+			return i.fresh(ctx, candidate, func(s *peers.Server, t *load.Target) (scores, error) {
 				time.Sleep(time.Second)
-				before, err := processMemory(s.PID, residentSet)
+				before, err := load.ProcessMemory(s.PID, load.ResidentSet)
 				if err != nil {
 					return nil, err
 				}
-				caller := t.caller(true)
+				caller := t.Caller(true)
 				defer caller.CloseIdleConnections()
-				if _, err := t.run(ctx, caller, load{clients: 16, count: 10_000}); err != nil {
+				if _, err := t.Run(ctx, caller, load.Spec{Clients: 16, Count: 10_000}); err != nil {
 					return nil, err
 				}
-				after, err := processMemory(s.PID, residentSet)
+				after, err := load.ProcessMemory(s.PID, load.ResidentSet)
 				return scores{ready: s.Ready.Seconds(), idle: before, used: after}, err
 			})
 		},

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/tekgate/tekgate/e2e/bench/load"
 	"github.com/tekgate/tekgate/e2e/child"
 	"github.com/tekgate/tekgate/e2e/peers"
 	"github.com/tekgate/tekgate/e2e/servers"
@@ -51,7 +52,7 @@ func (r *replicas) add(ctx context.Context) error {
 }
 
 // sender returns a function that creates an object for which the replicas are called.
-func (r *replicas) sender(p *controlPlane) sender {
+func (r *replicas) sender(p *controlPlane) load.Sender {
 	return func(ctx context.Context) (time.Duration, error) {
 		answer, took, err := p.api.create(ctx, r.resource, namespace(r.candidate), r.object)
 		if err == nil {

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tekgate/tekgate/e2e/bench/load"
 	"github.com/tekgate/tekgate/e2e/bench/report"
 	"github.com/tekgate/tekgate/e2e/servers"
 	"github.com/tekgate/tekgate/internal/wellknown"
@@ -62,11 +63,11 @@ func (p *controlPlane) measureRotation(
 ) error {
 	loaded, stop := context.WithCancel(ctx)
 	defer stop()
-	requests, handshakes := make(chan sample, 1), make(chan sample, 1)
+	requests, handshakes := make(chan load.Sample, 1), make(chan load.Sample, 1)
 	began := time.Now()
-	go func() { requests <- pace(loaded, rotationRate, rotationWidth, deployed.sender(p)) }()
+	go func() { requests <- load.Pace(loaded, rotationRate, rotationWidth, deployed.sender(p)) }()
 	go func() {
-		handshakes <- pace(loaded, rotationHandshakes, 1, func(ctx context.Context) (time.Duration, error) {
+		handshakes <- load.Pace(loaded, rotationHandshakes, 1, func(ctx context.Context) (time.Duration, error) {
 			return p.handshake(ctx, deployed.Address())
 		})
 	}()
@@ -78,10 +79,10 @@ func (p *controlPlane) measureRotation(
 	if err != nil {
 		return err
 	}
-	r.record(failedRequests, tekgate, "requests", float64(len(created.failed)))
-	r.record("failed connections", tekgate, "connections", float64(len(shaken.failed)))
-	r.record(throughputName, tekgate, "req/s", float64(created.sent())/span.Seconds())
-	r.record("p99", tekgate, "ms", created.p99())
+	r.record(failedRequests, tekgate, "requests", float64(len(created.Failed)))
+	r.record("failed connections", tekgate, "connections", float64(len(shaken.Failed)))
+	r.record(throughputName, tekgate, "req/s", float64(created.Sent())/span.Seconds())
+	r.record("p99", tekgate, "ms", created.P99())
 	e.noteFailures("requests", &created)
 	e.noteFailures("connections", &shaken)
 	return ctx.Err()

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/e2e/baseline"
+	"github.com/tekgate/tekgate/e2e/bench/load"
 	"github.com/tekgate/tekgate/e2e/bench/report"
 	"github.com/tekgate/tekgate/e2e/peers"
 	"github.com/tekgate/tekgate/internal/wellknown"
@@ -27,7 +28,7 @@ func rules(ctx context.Context, e *environment) ([]report.Figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	targets := map[string]*target{}
+	targets := map[string]*load.Target{}
 	if targets[null], err = e.target(ctx, null); err != nil {
 		return nil, err
 	}
@@ -43,15 +44,15 @@ func rules(ctx context.Context, e *environment) ([]report.Figure, error) {
 			candidate = tekgate + ", 1 rule"
 		}
 		url := "https://" + s.Address + "/validate"
-		targets[candidate] = &target{candidate: candidate, url: url, ca: s.CA, pid: s.PID, review: review}
+		targets[candidate] = &load.Target{Candidate: candidate, URL: url, CA: s.CA, PID: s.PID, Review: review}
 		candidates = append(candidates, candidate)
 	}
 	return e.measure(ctx, series{
 		candidates: candidates, guard: cpuPerRequest,
 		measures: []measure{{cpuPerRequest, "µs"}, {"p50", "µs"}},
 		run: func(ctx context.Context, candidate string) (scores, error) {
-			u, err := targets[candidate].measure(ctx, load{clients: 1, keep: true, span: e.span})
-			return scores{cpuPerRequest: u.cpuPerRequest(), "p50": micros(u.quantile(0.5))}, err
+			u, err := targets[candidate].Measure(ctx, load.Spec{Clients: 1, Keep: true, Span: e.span})
+			return scores{cpuPerRequest: u.CPUPerRequest(), "p50": load.Micros(u.Quantile(0.5))}, err
 		},
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/tekgate/tekgate/e2e/bench/load"
 	"github.com/tekgate/tekgate/e2e/bench/report"
 	"github.com/tekgate/tekgate/e2e/servers"
 )
@@ -63,9 +64,9 @@ func (e *environment) measureTermination(ctx context.Context, r *recorder, candi
 		if err != nil {
 			return err
 		}
-		r.record(failedRequests, candidate, "requests", float64(len(s.failed)))
-		r.record(throughputName, candidate, "req/s", float64(s.sent())/span.Seconds())
-		r.record("p99", candidate, "ms", s.p99())
+		r.record(failedRequests, candidate, "requests", float64(len(s.Failed)))
+		r.record(throughputName, candidate, "req/s", float64(s.Sent())/span.Seconds())
+		r.record("p99", candidate, "ms", s.P99())
 		e.noteFailures(candidate, &s)
 	}
 	return nil
@@ -74,12 +75,12 @@ func (e *environment) measureTermination(ctx context.Context, r *recorder, candi
 // terminate terminates a replica under load, and returns the requests and the duration.
 func (r *replicas) terminate(
 	ctx context.Context, p *controlPlane, old process, backend *servers.Backend,
-) (sample, time.Duration, error) {
+) (load.Sample, time.Duration, error) {
 	loaded, stop := context.WithCancel(ctx)
 	defer stop()
 	began := time.Now()
-	result := make(chan sample, 1)
-	go func() { result <- pace(loaded, terminationRate, terminationWidth, r.sender(p)) }()
+	result := make(chan load.Sample, 1)
+	go func() { result <- load.Pace(loaded, terminationRate, terminationWidth, r.sender(p)) }()
 	time.Sleep(time.Second)
 	err := old.Terminate()
 	r.Leave(ctx, backend, func(context.Context) error { return errors.New("it is being terminated") })

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"github.com/tekgate/tekgate/e2e/bench/load"
 	"github.com/tekgate/tekgate/e2e/bench/report"
 )
 
@@ -22,12 +23,12 @@ func throughput(ctx context.Context, e *environment) ([]report.Figure, error) {
 			if err != nil {
 				return nil, err
 			}
-			few, err := t.measure(ctx, load{clients: 16, keep: true, span: e.span})
+			few, err := t.Measure(ctx, load.Spec{Clients: 16, Keep: true, Span: e.span})
 			if err != nil {
 				return nil, err
 			}
-			many, err := t.measure(ctx, load{clients: 64, keep: true, span: e.span})
-			return scores{perSecond: few.perSecond(), p99: many.p99()}, err
+			many, err := t.Measure(ctx, load.Spec{Clients: 64, Keep: true, Span: e.span})
+			return scores{perSecond: few.PerSecond(), p99: many.P99()}, err
 		},
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/tekgate/tekgate/e2e/bench/load"
 	"github.com/tekgate/tekgate/e2e/bench/report"
 )
 
@@ -77,22 +78,22 @@ func (p *controlPlane) measureUnmatched(
 		_, took, err := p.api.send(ctx, r.method, r.path+"?dryRun=All", r.contentType, r.body)
 		return took, err
 	}
-	inTurn(ctx, candidates, 1, 1, 50, send) // warm up
+	load.InTurn(ctx, candidates, 1, 1, 50, send) // warm up
 	before, err := p.webhookCalls(ctx)
 	if err != nil {
 		return err
 	}
 	for round := range e.rounds {
 		e.progress(round, "%s", one.name)
-		samples := inTurn(ctx, candidates, 12, 1, 40, send)
+		samples := load.InTurn(ctx, candidates, 12, 1, 40, send)
 		for _, candidate := range candidates {
 			s := samples[candidate]
-			if err := s.err(candidate); err != nil {
+			if err := s.Err(candidate); err != nil {
 				return err
 			}
-			r.record(one.name, candidate, "ms", s.median())
+			r.record(one.name, candidate, "ms", s.Median())
 			if candidate != noAdmission {
-				r.record(one.added, candidate, "ms", s.median()-samples[noAdmission].median())
+				r.record(one.added, candidate, "ms", s.Median()-samples[noAdmission].Median())
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/tekgate/tekgate/e2e/bench/load"
 	"testing"
 	"time"
 )
@@ -20,26 +21,26 @@ func TestAttack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, err := resetPeak(server.pid)
+	before, err := load.ResetPeak(server.PID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, a := range attacks() {
-		if err := server.attack(t.Context(), a.name); err != nil {
+	for _, a := range load.Attacks() {
+		if err := server.Attack(t.Context(), a.Name); err != nil {
 			t.Error(err)
 		}
 	}
-	if err := server.attack(t.Context(), "kindness"); err == nil {
+	if err := server.Attack(t.Context(), "kindness"); err == nil {
 		t.Error("an attack that does not exist ran")
 	}
-	spent, err := processTime(server.pid)
+	spent, err := load.ProcessTime(server.PID)
 	if err != nil || spent < 50*time.Millisecond {
 		t.Errorf("reading 400 MB took the server %s, error %v: the attack did not reach it", spent, err)
 	}
-	if peak, err := processMemory(server.pid, peakSet); err != nil || peak-before > 32 {
+	if peak, err := load.ProcessMemory(server.PID, load.PeakSet); err != nil || peak-before > 32 {
 		t.Errorf("a handler that keeps nothing grew by %.0f MiB, error %v", peak-before, err)
 	}
-	if _, err := server.send(t.Context(), server.caller(false)); err != nil {
+	if _, err := server.Send(t.Context(), server.Caller(false)); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"fmt"
@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// processTime returns the CPU time of a process, in ticks of 10 ms: fields 14 and 15 of
+// ProcessTime returns the CPU time of a process, in ticks of 10 ms: fields 14 and 15 of
 // /proc/PID/stat, see proc_pid_stat(5).
-func processTime(pid int) (time.Duration, error) {
+func ProcessTime(pid int) (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, fmt.Errorf("reading the CPU time of a server: %w", err)
@@ -33,12 +33,12 @@ func processTime(pid int) (time.Duration, error) {
 
 // The fields of processMemory.
 const (
-	residentSet = "VmRSS"
-	peakSet     = "VmHWM"
+	ResidentSet = "VmRSS"
+	PeakSet     = "VmHWM"
 )
 
-// processMemory reads a field of a process's status, in MiB.
-func processMemory(pid int, field string) (float64, error) {
+// ProcessMemory reads a field of a process's status, in MiB.
+func ProcessMemory(pid int, field string) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, fmt.Errorf("reading the memory of a server: %w", err)
@@ -52,11 +52,11 @@ func processMemory(pid int, field string) (float64, error) {
 	return 0, fmt.Errorf("reading the memory of a server: %s not found", field)
 }
 
-// resetPeak sets the peak of a process's memory to the current value, and returns that, in
+// ResetPeak sets the peak of a process's memory to the current value, and returns that, in
 // MiB.
-func resetPeak(pid int) (float64, error) {
+func ResetPeak(pid int) (float64, error) {
 	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
 		return 0, fmt.Errorf("resetting the peak of a server's memory: %w", err)
 	}
-	return processMemory(pid, residentSet)
+	return ProcessMemory(pid, ResidentSet)
 }

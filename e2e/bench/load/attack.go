@@ -1,4 +1,4 @@
-package main
+package load
 
 import (
 	"bytes"
@@ -14,30 +14,31 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// attack is a kind of hostile request.
-type attack struct {
-	name string
-	run  func(context.Context, *target)
+// Attack is a kind of hostile request.
+type Attack struct {
+	Name string
+	run  func(context.Context, *Target)
 }
 
-func attacks() []attack {
-	return []attack{{"200 MB body", sendLarge}, {"deep JSON", sendDeep}}
+// Attacks returns all of them.
+func Attacks() []Attack {
+	return []Attack{{"200 MB body", sendLarge}, {"deep JSON", sendDeep}}
 }
 
 // mostAttack is how long one hostile request may take.
 const mostAttack = 5 * time.Second
 
 // post sends a body and ignores the answer. The server may close the connection.
-func (t *target) post(ctx context.Context, body io.Reader, length int64) {
+func (t *Target) post(ctx context.Context, body io.Reader, length int64) {
 	ctx, cancel := context.WithTimeout(ctx, mostAttack)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, body)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.URL, body)
 	if err != nil {
 		return
 	}
 	req.ContentLength = length
 	req.Header.Set("Content-Type", "application/json")
-	res, err := t.caller(false).Do(req)
+	res, err := t.Caller(false).Do(req)
 	if err != nil {
 		return
 	}
@@ -46,7 +47,7 @@ func (t *target) post(ctx context.Context, body io.Reader, length int64) {
 }
 
 // sendLarge sends 200 MB of white space, with and without a Content-Length.
-func sendLarge(ctx context.Context, t *target) {
+func sendLarge(ctx context.Context, t *Target) {
 	const size = 200 << 20
 	for _, length := range []int64{size, -1} {
 		t.post(ctx, io.LimitReader(spaces{}, size), length)
@@ -65,19 +66,19 @@ func (spaces) Read(p []byte) (int, error) {
 
 // sendDeep sends nested lists, alone and within the review, at depths that decoders refuse
 // and at some that they accept.
-func sendDeep(ctx context.Context, t *target) {
+func sendDeep(ctx context.Context, t *Target) {
 	for _, depth := range []int{3 << 20, 100_000, 9_000, 2_000} {
 		nested := strings.Repeat("[", depth) + strings.Repeat("]", depth)
-		within := strings.Replace(string(t.review), `"taskSpec":{`, `"taskSpec":{"description":`+nested+`,`, 1)
+		within := strings.Replace(string(t.Review), `"taskSpec":{`, `"taskSpec":{"description":`+nested+`,`, 1)
 		for _, body := range []string{nested, within} {
 			t.post(ctx, strings.NewReader(body), int64(len(body)))
 		}
 	}
 }
 
-// attackCommand is the attacker in a process of its own, so that its work does not delay
+// AttackCommand is the attacker in a process of its own, so that its work does not delay
 // the client that is measured. It reads the review from stdin.
-func attackCommand() *cobra.Command {
+func AttackCommand() *cobra.Command {
 	var url string
 	command := &cobra.Command{
 		Use: "attack", Hidden: true, Args: cobra.ExactArgs(1),
@@ -86,9 +87,9 @@ func attackCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("reading the review: %w", err)
 			}
-			for _, a := range attacks() {
-				if a.name == args[0] {
-					a.run(command.Context(), &target{url: url, review: review})
+			for _, a := range Attacks() {
+				if a.Name == args[0] {
+					a.run(command.Context(), &Target{URL: url, Review: review})
 					return nil
 				}
 			}
@@ -99,14 +100,14 @@ func attackCommand() *cobra.Command {
 	return command
 }
 
-// attack runs the attacker, and returns when it has ended.
-func (t *target) attack(ctx context.Context, name string) error {
+// Attack runs the attacker, and returns when it has ended.
+func (t *Target) Attack(ctx context.Context, name string) error {
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding this program: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, self, "attack", name, "--url", t.url)
-	cmd.Stdin = bytes.NewReader(t.review)
+	cmd := exec.CommandContext(ctx, self, "attack", name, "--url", t.URL)
+	cmd.Stdin = bytes.NewReader(t.Review)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("attacking with %s: %w: %s", name, err, out)
 	}
