@@ -80,7 +80,7 @@ docs/policy.md has the formats.`,
   # in a pipeline: nothing that cannot work in production
   tekgate audit -n production --fail-on error`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.run(cmd.Context(), cli.StreamsOf(cmd)) },
 	}
 	f := cmd.Flags()
 	f.StringVarP(&a.scope.namespace, "namespace", "n", "", "`NAMESPACE` to judge alone, whichever it is")
@@ -125,7 +125,7 @@ func (a *audit) chosen() []*validator.Rule {
 	return chosen
 }
 
-func (a *audit) run(cmd *cobra.Command) error {
+func (a *audit) run(ctx context.Context, streams cli.Streams) error {
 	if err := a.check(); err != nil {
 		return cli.Exit(2, err)
 	}
@@ -133,14 +133,14 @@ func (a *audit) run(cmd *cobra.Command) error {
 	if err != nil {
 		return cli.Exit(2, fmt.Errorf("reading --selector: %w", err))
 	}
-	report, err := a.judge(cmd.Context(), selector, cmd.ErrOrStderr())
+	report, err := a.judge(ctx, selector, streams.ErrOut)
 	if err != nil {
 		return cli.Exit(2, err)
 	}
-	if err := a.print(cmd.OutOrStdout(), report); err != nil {
+	if err := a.print(streams.Out, report); err != nil {
 		return cli.Exit(2, fmt.Errorf("printing the findings: %w", err))
 	}
-	fmt.Fprintln(cmd.ErrOrStderr(), report.sentence())
+	fmt.Fprintln(streams.ErrOut, report.sentence())
 	return a.verdict(report)
 }
 

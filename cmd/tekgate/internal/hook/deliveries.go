@@ -49,16 +49,16 @@ and to create pods/portforward in Tekgate's namespace.
 			if err := output.Check(); err != nil {
 				return err
 			}
-			source, err := r.source(cmd)
+			source, err := r.source(cmd.Context(), cli.StreamsOf(cmd))
 			switch {
 			case err != nil:
 				return err
 			case serve != "":
-				return serveDeliveries(cmd, serve, source)
+				return serveDeliveries(cmd.Context(), cli.StreamsOf(cmd), serve, source)
 			case watch:
-				return watchDeliveries(cmd, source, filter, output.JSON())
+				return watchDeliveries(cmd.Context(), cli.StreamsOf(cmd), source, filter, output.JSON())
 			}
-			return listDeliveries(cmd, source, filter, output.JSON())
+			return listDeliveries(cmd.Context(), cli.StreamsOf(cmd), source, filter, output.JSON())
 		},
 	}
 	r.flags(cmd)
@@ -93,11 +93,11 @@ func (r *replicas) placeFlags(cmd *cobra.Command) {
 }
 
 // source returns what reads from all replicas and puts it together.
-func (r *replicas) source(cmd *cobra.Command) (deliveries.Source, error) {
-	warn := func(err error) { fmt.Fprintln(cmd.ErrOrStderr(), "warning:", err) }
+func (r *replicas) source(ctx context.Context, streams cli.Streams) (deliveries.Source, error) {
+	warn := func(err error) { fmt.Fprintln(streams.ErrOut, "warning:", err) }
 	places := r.urls
 	if len(places) == 0 {
-		open, err := forward(cmd.Context(), &r.kube, r.namespace, deliveriesPort, warn)
+		open, err := forward(ctx, &r.kube, r.namespace, deliveriesPort, warn)
 		if err != nil {
 			return nil, err
 		}
@@ -173,18 +173,18 @@ func fetchDeliveries(ctx context.Context, place string, filter deliveries.Filter
 	return list, nil
 }
 
-func listDeliveries(cmd *cobra.Command, source deliveries.Source, filter deliveries.Filter, asJSON bool) error {
-	list, err := source(cmd.Context(), filter)
+func listDeliveries(ctx context.Context, streams cli.Streams, source deliveries.Source, filter deliveries.Filter, asJSON bool) error {
+	list, err := source(ctx, filter)
 	switch {
 	case err != nil:
 		return err
 	case asJSON:
-		return cli.PrintJSON(cmd.OutOrStdout(), list)
+		return cli.PrintJSON(streams.Out, list)
 	case len(list) == 0:
-		fmt.Fprintln(cmd.ErrOrStderr(), "there are none: no event has reached the interceptor since its replicas started, or none that is asked for; an EventListener that cannot reach it logs an error")
+		fmt.Fprintln(streams.ErrOut, "there are none: no event has reached the interceptor since its replicas started, or none that is asked for; an EventListener that cannot reach it logs an error")
 		return nil
 	}
-	return printDeliveries(cmd.OutOrStdout(), list, true)
+	return printDeliveries(streams.Out, list, true)
 }
 
 // printDeliveries prints a table, the newest last, as a log reads.
@@ -231,10 +231,10 @@ func reasons(list []deliveries.Delivery) []string {
 
 const watchEvery = 2 * time.Second
 
-func watchDeliveries(cmd *cobra.Command, source deliveries.Source, filter deliveries.Filter, asJSON bool) error {
+func watchDeliveries(ctx context.Context, streams cli.Streams, source deliveries.Source, filter deliveries.Filter, asJSON bool) error {
 	seen := map[string]bool{} // what the last answer held
 	for heading := true; ; heading = false {
-		list, err := source(cmd.Context(), filter)
+		list, err := source(ctx, filter)
 		if err != nil {
 			return err
 		}
@@ -249,11 +249,11 @@ func watchDeliveries(cmd *cobra.Command, source deliveries.Source, filter delive
 			}
 		}
 		seen = now
-		if err := printFresh(cmd.OutOrStdout(), fresh, heading, asJSON); err != nil {
+		if err := printFresh(streams.Out, fresh, heading, asJSON); err != nil {
 			return err
 		}
 		select {
-		case <-cmd.Context().Done():
+		case <-ctx.Done():
 			return nil
 		case <-time.After(watchEvery):
 		}
@@ -275,19 +275,19 @@ func printFresh(out io.Writer, fresh []deliveries.Delivery, heading, asJSON bool
 }
 
 // serveDeliveries serves the page until it is interrupted.
-func serveDeliveries(cmd *cobra.Command, address string, source deliveries.Source) error {
+func serveDeliveries(ctx context.Context, streams cli.Streams, address string, source deliveries.Source) error {
 	host, _, err := net.SplitHostPort(address)
 	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return fmt.Errorf("reading --serve %q: it has to be a port on loopback, such as 127.0.0.1:8082, since nobody is asked who he is", address)
 	}
 	var config net.ListenConfig
-	listener, err := config.Listen(cmd.Context(), "tcp", address)
+	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("serving the deliveries: %w", err)
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "serving the deliveries at http://%s until interrupted\n", listener.Addr())
+	fmt.Fprintf(streams.ErrOut, "serving the deliveries at http://%s until interrupted\n", listener.Addr())
 	server := &http.Server{Handler: deliveries.Handler(source), ReadHeaderTimeout: fetchTimeout}
-	stop := context.AfterFunc(cmd.Context(), func() { _ = server.Close() }) // nobody is left to tell
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // nobody is left to tell
 	defer stop()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving the deliveries: %w", err)

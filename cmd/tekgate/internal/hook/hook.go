@@ -76,7 +76,7 @@ func (h *hook) flags(cmd *cobra.Command) {
 
 // params returns a Trigger's params, those of the flags over those of a file over
 // those of the Trigger.
-func (h *hook) params(ctx context.Context, cmd *cobra.Command) (map[string]any, error) {
+func (h *hook) params(ctx context.Context, streams cli.Streams) (map[string]any, error) {
 	all := map[string]any{}
 	if h.trigger != "" {
 		c, err := h.kube.Client()
@@ -88,7 +88,7 @@ func (h *hook) params(ctx context.Context, cmd *cobra.Command) (map[string]any, 
 		}
 	}
 	if h.file != "" {
-		text, err := cli.StreamsOf(cmd).ReadFile("the params", h.file)
+		text, err := streams.ReadFile("the params", h.file)
 		if err != nil {
 			return nil, err
 		}
@@ -119,7 +119,7 @@ func (h *hook) params(ctx context.Context, cmd *cobra.Command) (map[string]any, 
 // secrets returns the values that may have signed, as they lie there: with the
 // newline that a file ends with, too. Without a flag they are those that the
 // params refer to.
-func (h *hook) secrets(ctx context.Context, cmd *cobra.Command, params map[string]any) ([][]byte, error) {
+func (h *hook) secrets(ctx context.Context, streams cli.Streams, params map[string]any) ([][]byte, error) {
 	given := 0
 	for _, flag := range []string{h.secretFile, h.secretEnv, h.secretRef} {
 		if flag != "" {
@@ -130,7 +130,7 @@ func (h *hook) secrets(ctx context.Context, cmd *cobra.Command, params map[strin
 	case given > 1:
 		return nil, errors.New("--secret-file, --secret-env and --secret name one thing: pass one of them")
 	case h.secretFile != "":
-		text, err := cli.StreamsOf(cmd).ReadFile("the secret", h.secretFile)
+		text, err := streams.ReadFile("the secret", h.secretFile)
 		return [][]byte{text}, err
 	case h.secretEnv != "":
 		value := os.Getenv(h.secretEnv)

@@ -1,6 +1,7 @@
 package images
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -33,7 +34,7 @@ and goes on. A tag that holds something else is left alone without --overwrite.`
   tekgate images copy --mirror registry.example.com/tekton --from daocloud`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return m.run(cmd, &s, func(transfers []registry.Transfer, progress registry.Progress) ([]registry.TransferResult, error) {
+			return m.run(cmd.Context(), cli.StreamsOf(cmd), &s, func(transfers []registry.Transfer, progress registry.Progress) ([]registry.TransferResult, error) {
 				return registry.Copy(cmd.Context(), registry.CopyRequest{
 					Transfers: transfers, Platforms: m.platforms, Overwrite: overwrite, Progress: progress,
 				}, s.Registries.Options())
@@ -65,7 +66,7 @@ again and goes on.`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m.all = true
-			return m.run(cmd, s.OrUpstream(), func(transfers []registry.Transfer, progress registry.Progress) ([]registry.TransferResult, error) {
+			return m.run(cmd.Context(), cli.StreamsOf(cmd), s.OrUpstream(), func(transfers []registry.Transfer, progress registry.Progress) ([]registry.TransferResult, error) {
 				return registry.Save(cmd.Context(), registry.SaveRequest{
 					File: args[0], Transfers: transfers, Platforms: m.platforms, Progress: progress,
 				}, s.Registries.Options())
@@ -106,7 +107,7 @@ is not moved again.`,
 			if err != nil {
 				return err
 			}
-			return reportMoves(cmd, output, results)
+			return reportMoves(cli.StreamsOf(cmd), output, results)
 		},
 	}
 	f := cmd.Flags()
@@ -135,11 +136,11 @@ func (m *moving) flags(cmd *cobra.Command) {
 
 type move func([]registry.Transfer, registry.Progress) ([]registry.TransferResult, error)
 
-func (m *moving) run(cmd *cobra.Command, s *release.Source, move move) error {
+func (m *moving) run(ctx context.Context, streams cli.Streams, s *release.Source, move move) error {
 	if err := m.output.Check(); err != nil {
 		return err
 	}
-	images, _, err := s.Images(cmd.Context(), cli.StreamsOf(cmd))
+	images, _, err := s.Images(ctx, streams)
 	if err != nil {
 		return err
 	}
@@ -147,13 +148,13 @@ func (m *moving) run(cmd *cobra.Command, s *release.Source, move move) error {
 	if err != nil {
 		return err
 	}
-	progress := newTransferProgress(cmd.ErrOrStderr())
+	progress := newTransferProgress(streams.ErrOut)
 	results, err := move(transfers, progress)
 	progress.wait()
 	if err != nil {
 		return err
 	}
-	return reportMoves(cmd, m.output, results)
+	return reportMoves(streams, m.output, results)
 }
 
 // transfers says what is moved, and from where.
@@ -199,13 +200,13 @@ type movedImage struct {
 
 // reportMoves ends a transfer: in JSON for machines, and for people what deserves a
 // word beyond the progress that they saw.
-func reportMoves(cmd *cobra.Command, output cli.Output, results []registry.TransferResult) error {
+func reportMoves(streams cli.Streams, output cli.Output, results []registry.TransferResult) error {
 	if output.JSON() {
-		if err := cli.PrintJSON(cmd.OutOrStdout(), moved(results)); err != nil {
+		if err := cli.PrintJSON(streams.Out, moved(results)); err != nil {
 			return err
 		}
 	}
-	errOut, count := cmd.ErrOrStderr(), map[registry.Outcome]int{}
+	errOut, count := streams.ErrOut, map[registry.Outcome]int{}
 	for _, r := range results {
 		count[r.Outcome]++
 		if r.Outcome == registry.Copied && r.Subset() {

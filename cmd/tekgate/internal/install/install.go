@@ -65,7 +65,7 @@ controllers, which ask it themselves, in their ConfigMap config-registry-cert.`,
   # what would an upgrade do?
   tekgate upgrade --mirror daocloud --dry-run`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return i.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return i.run(cmd.Context(), cli.StreamsOf(cmd)) },
 	}
 	i.flags(cmd)
 	return cmd
@@ -84,13 +84,13 @@ func (i *installation) flags(cmd *cobra.Command) {
 	f.BoolVarP(&i.yes, "yes", "y", false, "do not ask before removing objects that the new release no longer has")
 }
 
-func (i *installation) run(cmd *cobra.Command) error {
+func (i *installation) run(ctx context.Context, streams cli.Streams) error {
 	if err := i.output.Check(); err != nil {
 		return err
 	}
 	result := &report{DryRun: i.dryRun, began: time.Now()}
-	s := cli.StreamsOf(cmd)
-	err := i.install(cmd.Context(), s, result)
+	s := streams
+	err := i.install(ctx, s, result)
 	if !i.output.JSON() {
 		return err
 	}

@@ -2,6 +2,7 @@
 package lint
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -71,7 +72,7 @@ not be judged. docs/lint.md has the formats, .tekgatelint, and examples for CI.`
   tekgate lint .tekton -o github`,
 		Args: func(_ *cobra.Command, paths []string) error { return cli.Exit(2, l.check(paths)) },
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			return cli.Exit(2, l.run(cmd, paths))
+			return cli.Exit(2, l.run(cmd.Context(), cli.StreamsOf(cmd), paths))
 		},
 	}
 	l.flags(cmd)
@@ -118,10 +119,10 @@ func (l *lint) check(paths []string) error {
 	return l.judging.check()
 }
 
-func (l *lint) run(cmd *cobra.Command, paths []string) error {
-	ctx, errOut := cmd.Context(), cmd.ErrOrStderr()
+func (l *lint) run(ctx context.Context, streams cli.Streams, paths []string) error {
+	errOut := streams.ErrOut
 	if l.list || l.explain != "" {
-		return l.document(cmd.OutOrStdout())
+		return l.document(streams.Out)
 	}
 	allowed, err := loadSuppressions(l.suppressions, l.judging.all, l.judging.now())
 	if err != nil {
@@ -131,7 +132,7 @@ func (l *lint) run(cmd *cobra.Command, paths []string) error {
 	if err != nil {
 		return err
 	}
-	files, err := readFiles(ctx, paths, cmd.InOrStdin(), allowed, errOut)
+	files, err := readFiles(ctx, paths, streams.In, allowed, errOut)
 	if err != nil {
 		return err
 	}
@@ -141,9 +142,9 @@ func (l *lint) run(cmd *cobra.Command, paths []string) error {
 		return err
 	}
 	if l.fix {
-		return l.mend(cmd, j, files, report)
+		return l.mend(ctx, streams, j, files, report)
 	}
-	return l.conclude(cmd.OutOrStdout(), errOut, report)
+	return l.conclude(streams.Out, errOut, report)
 }
 
 // maxUnknown bounds how much is said of what could not be found out: a cluster that

@@ -74,7 +74,7 @@ are not changed are printed as they are.`,
 			}
 			return m.check()
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return m.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return m.run(cmd.Context(), cli.StreamsOf(cmd)) },
 	}
 	f := cmd.Flags()
 	f.StringArrayVarP(&m.files, "filename", "f", nil, "`FILE` or folder of YAML or JSON, or - for standard input (repeatable)")
@@ -101,9 +101,9 @@ func (m *mutation) check() error {
 	return nil
 }
 
-func (m *mutation) run(cmd *cobra.Command) error {
-	ctx, errOut := cmd.Context(), cmd.ErrOrStderr()
-	documents, err := readDocuments(m.files, cmd.InOrStdin())
+func (m *mutation) run(ctx context.Context, streams cli.Streams) error {
+	errOut := streams.ErrOut
+	documents, err := readDocuments(m.files, streams.In)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (m *mutation) run(cmd *cobra.Command) error {
 		}
 		results = append(results, found...)
 	}
-	if err := m.print(cmd.OutOrStdout(), documents, results); err != nil {
+	if err := m.print(streams.Out, documents, results); err != nil {
 		return err
 	}
 	return m.report(errOut, results)

@@ -66,7 +66,7 @@ alone, or with --probe a registry does not have what would run.`,
 			if err := s.output.Check(); err != nil {
 				return err
 			}
-			return s.run(cmd, paths)
+			return s.run(cmd.Context(), cli.StreamsOf(cmd), paths)
 		},
 	}
 	f := cmd.Flags()
@@ -81,13 +81,13 @@ alone, or with --probe a registry does not have what would run.`,
 	return cmd
 }
 
-func (s *scan) run(cmd *cobra.Command, paths []string) error {
-	ctx, errOut := cmd.Context(), cmd.ErrOrStderr()
+func (s *scan) run(ctx context.Context, streams cli.Streams, paths []string) error {
+	errOut := streams.ErrOut
 	var unread int
 	var err error
 	var found *survey
 	if len(paths) > 0 {
-		found, unread, err = s.files(ctx, paths, cmd.InOrStdin(), errOut)
+		found, unread, err = s.files(ctx, paths, streams.In, errOut)
 	} else {
 		found, err = s.cluster(ctx, errOut)
 	}
@@ -100,9 +100,9 @@ func (s *scan) run(cmd *cobra.Command, paths []string) error {
 		}
 	}
 	if s.output.JSON() {
-		err = cli.PrintJSON(cmd.OutOrStdout(), found.report())
+		err = cli.PrintJSON(streams.Out, found.report())
 	} else {
-		err = found.table(cmd.OutOrStdout())
+		err = found.table(streams.Out)
 	}
 	if err != nil {
 		return err

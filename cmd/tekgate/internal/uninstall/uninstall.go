@@ -52,7 +52,7 @@ is run again and goes on.`,
   # all of it, with a copy of what users made
   tekgate uninstall --purge --save users-objects.yaml`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return u.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return u.run(cmd.Context(), cli.StreamsOf(cmd)) },
 	}
 	u.kube.Add(cmd)
 	f := cmd.Flags()
@@ -65,8 +65,8 @@ is run again and goes on.`,
 	return cmd
 }
 
-func (u *uninstallFlags) run(cmd *cobra.Command) error {
-	ctx, errOut := cmd.Context(), cmd.ErrOrStderr()
+func (u *uninstallFlags) run(ctx context.Context, streams cli.Streams) error {
+	errOut := streams.ErrOut
 	if !u.purge && (u.finalizers || u.save != "") {
 		return errors.New("--remove-finalizers and --save go with --purge: without it nothing of users' is removed")
 	}
@@ -86,7 +86,7 @@ func (u *uninstallFlags) run(cmd *cobra.Command) error {
 		fmt.Fprintln(errOut, "nothing was removed: this was a dry run")
 		return nil
 	}
-	if err := u.confirm(cli.StreamsOf(cmd)); err != nil {
+	if err := u.confirm(streams); err != nil {
 		return err
 	}
 	if u.save != "" {
