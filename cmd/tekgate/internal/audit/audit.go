@@ -84,7 +84,8 @@ docs/policy.md has the formats.`,
 	}
 	f := cmd.Flags()
 	f.StringVarP(&a.scope.namespace, "namespace", "n", "", "`NAMESPACE` to judge alone, whichever it is")
-	f.BoolVarP(&a.scope.everywhere, "all-namespaces", "A", false, "read all namespaces at once, and none where you may not")
+	f.BoolVarP(&a.scope.everywhere, "all-namespaces", "A", false,
+		"read all namespaces at once, and none where you may not")
 	f.StringVarP(&a.scope.selector, "selector", "l", "", "label `SELECTOR` of what is judged, such as app=shop")
 	f.BoolVar(&a.scope.done, "all", false, "judge runs that are done, too")
 	f.StringVar(&a.config, "config", "", "configuration `FILE` (default: the cluster's ConfigMap tekgate-config)")
@@ -118,7 +119,8 @@ func (a *audit) check() error {
 func (a *audit) chosen() []*validator.Rule {
 	chosen := []*validator.Rule{}
 	for _, rule := range validator.Rules {
-		if findings.Threshold(a.least).ReachedBy(rule.Severity) && (len(a.rules) == 0 || slices.Contains(a.rules, rule.ID)) {
+		if findings.Threshold(a.least).ReachedBy(rule.Severity) &&
+			(len(a.rules) == 0 || slices.Contains(a.rules, rule.ID)) {
 			chosen = append(chosen, rule)
 		}
 	}
@@ -227,7 +229,8 @@ func (a *audit) configuration(ctx context.Context, r *reading) (validator.Config
 	cm, err := r.server.Get(ctx, schema.GroupKind{Kind: "ConfigMap"}, live.Tekgate, "tekgate-config")
 	switch {
 	case refusedByServer(err):
-		r.unread("ConfigMap", []string{live.Tekgate}, err, "pass the configuration with --config; without it the defaults count")
+		r.unread("ConfigMap", []string{live.Tekgate}, err,
+			"pass the configuration with --config; without it the defaults count")
 		r.use("the defaults")
 		return validator.Default(), nil
 	case err != nil:
@@ -253,7 +256,8 @@ func (a *audit) sayOff(v *validator.Validator, errOut io.Writer) {
 			mode = set.Mode
 		}
 		if mode == validator.Off && len(set.Namespaces) == 0 && slices.Contains(a.rules, rule.ID) {
-			fmt.Fprintf(errOut, "warning: rule %s is off in this configuration: set validator.rules.%[1]s.mode to ask it\n", rule.ID)
+			fmt.Fprintf(errOut,
+				"warning: rule %s is off in this configuration: set validator.rules.%[1]s.mode to ask it\n", rule.ID)
 		}
 	}
 }

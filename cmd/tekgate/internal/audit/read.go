@@ -77,7 +77,8 @@ func (r *reading) all(ctx context.Context) error {
 // compare orders objects by namespace, kind and name.
 func (o auditedObject) compare(other auditedObject) int {
 	key := func(o auditedObject) string {
-		return strings.Join([]string{o.subject.Namespace, o.subject.Kind.Kind, o.subject.Kind.Group, o.subject.Name()}, "\x00")
+		return strings.Join([]string{o.subject.Namespace, o.subject.Kind.Kind, o.subject.Kind.Group, o.subject.Name()},
+			"\x00")
 	}
 	return strings.Compare(key(o), key(other))
 }
@@ -206,7 +207,8 @@ func resource(kind schema.GroupKind) string {
 // unread notes what could not be read. No namespaces are all.
 func (r *reading) unread(kind string, namespaces []string, err error, remedy string) {
 	r.report.Complete = false
-	r.report.Unread = append(r.report.Unread, auditUnread{Kind: kind, Namespaces: namespaces, Reason: err.Error(), Remedy: remedy})
+	r.report.Unread = append(r.report.Unread,
+		auditUnread{Kind: kind, Namespaces: namespaces, Reason: err.Error(), Remedy: remedy})
 	r.show.Clear()
 	fmt.Fprintf(r.show.Out, "warning: %v: what is there is not judged: %s\n", err, remedy)
 }
@@ -283,7 +285,8 @@ func reduced(obj *unstructured.Unstructured) (map[string]any, error) {
 }
 
 func isRun(kind schema.GroupKind) bool {
-	return kind.Group == "tekton.dev" && slices.Contains([]string{"TaskRun", "PipelineRun", "CustomRun", "Run"}, kind.Kind)
+	return kind.Group == "tekton.dev" &&
+		slices.Contains([]string{"TaskRun", "PipelineRun", "CustomRun", "Run"}, kind.Kind)
 }
 
 // ofPipelineRun tells whether a run was made for one.

@@ -62,7 +62,9 @@ func (g *giving) trust(ctx context.Context, streams cli.Streams, text []byte, re
 		}
 	}
 	if !restart && len(names) > 0 {
-		fmt.Fprintf(streams.ErrOut, "the controllers know it after a restart: run this again with --restart, or `kubectl -n %s rollout restart %s`\n", deployments[0].GetNamespace(), strings.Join(names, " "))
+		fmt.Fprintf(streams.ErrOut,
+			"the controllers know it after a restart: run this again with --restart, or `kubectl -n %s rollout restart %s`\n",
+			deployments[0].GetNamespace(), strings.Join(names, " "))
 	}
 	return errors.Join(problems...)
 }

@@ -48,12 +48,14 @@ type giving struct {
 
 func (g *giving) flags(cmd *cobra.Command) {
 	g.kube.Add(cmd)
-	cmd.Flags().BoolVar(&g.dryRun, "dry-run", false, "ask the server, print the objects with their values masked, and write nothing")
+	cmd.Flags().BoolVar(&g.dryRun, "dry-run", false,
+		"ask the server, print the objects with their values masked, and write nothing")
 }
 
 func (g *giving) accountFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&g.namespace, "namespace", "n", "default", "`NAMESPACE` of the runs")
-	cmd.Flags().StringVar(&g.account, "service-account", "default", "`NAME` of the ServiceAccount of the runs; it is made if there is none")
+	cmd.Flags().StringVar(&g.account, "service-account", "default",
+		"`NAME` of the ServiceAccount of the runs; it is made if there is none")
 }
 
 // writer returns what writes, or in a dry run only asks.
@@ -97,7 +99,8 @@ func readPassword(streams cli.Streams, path string) ([]byte, error) {
 	}
 	file, ok := streams.In.(*os.File)
 	if !ok || !cli.IsTerminal(file) {
-		return nil, errors.New("there is no terminal to ask for the password on: pass --password-file with a file, or - for standard input")
+		return nil, errors.New(
+			"there is no terminal to ask for the password on: pass --password-file with a file, or - for standard input")
 	}
 	fmt.Fprint(streams.ErrOut, "Password: ")
 	text, err := term.ReadPassword(int(file.Fd()))

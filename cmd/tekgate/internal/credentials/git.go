@@ -46,7 +46,8 @@ A Secret of this command is brought up to date; hosts that it was for stay.`,
 	f.StringVar(&g.key, "ssh-key", "", "`FILE` of an SSH private key without a passphrase, or - for standard input")
 	f.StringVar(&g.knownHosts, "known-hosts", "", "`FILE` of the servers' keys, as ssh-keyscan prints them")
 	f.StringVar(&g.username, "username", "", "`NAME` of the user, for a password")
-	f.StringVar(&g.password, "password-file", "", "`FILE` of the password or token, or - for standard input; without it the command asks")
+	f.StringVar(&g.password, "password-file", "",
+		"`FILE` of the password or token, or - for standard input; without it the command asks")
 	return cmd
 }
 

@@ -25,16 +25,20 @@ type loginFlags struct {
 
 func (l *loginFlags) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringArrayVar(&l.servers, "server", nil, "`HOST` of a registry; with --docker-config take only these (then repeatable)")
+	f.StringArrayVar(&l.servers, "server", nil,
+		"`HOST` of a registry; with --docker-config take only these (then repeatable)")
 	f.StringVar(&l.username, "username", "", "`NAME` of the user")
-	f.StringVar(&l.password, "password-file", "", "`FILE` of the password or token, or - for standard input; without it the command asks")
-	f.StringVar(&l.config, "docker-config", "", "`FILE` that docker login wrote, such as ~/.docker/config.json, or - for standard input")
+	f.StringVar(&l.password, "password-file", "",
+		"`FILE` of the password or token, or - for standard input; without it the command asks")
+	f.StringVar(&l.config, "docker-config", "",
+		"`FILE` that docker login wrote, such as ~/.docker/config.json, or - for standard input")
 }
 
 func (l *loginFlags) read(streams cli.Streams) (credentials.Registry, error) {
 	if l.config != "" {
 		if l.username != "" || l.password != "" {
-			return credentials.Registry{}, errors.New("--docker-config holds user and password: leave out --username and --password-file")
+			return credentials.Registry{},
+				errors.New("--docker-config holds user and password: leave out --username and --password-file")
 		}
 		text, err := streams.ReadFile("the Docker configuration", l.config)
 		if err != nil {
@@ -43,7 +47,8 @@ func (l *loginFlags) read(streams cli.Streams) (credentials.Registry, error) {
 		return credentials.FromDockerConfig(text, l.servers)
 	}
 	if len(l.servers) != 1 || l.username == "" {
-		return credentials.Registry{}, errors.New("a registry and a user have to be named: pass one --server and --username, or --docker-config")
+		return credentials.Registry{},
+			errors.New("a registry and a user have to be named: pass one --server and --username, or --docker-config")
 	}
 	password, err := readPassword(streams, l.password)
 	if err != nil {
@@ -111,7 +116,8 @@ of all runs, whose Pods hold images of Tekton's own.`,
 	}
 	p.giving.flags(cmd)
 	p.loginFlags.flags(cmd)
-	cmd.Flags().StringArrayVarP(&p.namespaces, "namespace", "n", nil, "`NAMESPACE` in which runs or EventListeners need the mirror (repeatable)")
+	cmd.Flags().StringArrayVarP(&p.namespaces, "namespace", "n", nil,
+		"`NAMESPACE` in which runs or EventListeners need the mirror (repeatable)")
 	return cmd
 }
 
@@ -129,10 +135,12 @@ func (p *pullFlags) run(ctx context.Context, streams cli.Streams, name string) e
 		return err
 	}
 	if len(accounts) == 0 {
-		return errors.New("neither Tekton nor Tekgate is installed, and no namespace is named: run `tekgate install` first, or pass --namespace")
+		return errors.New(
+			"neither Tekton nor Tekgate is installed, and no namespace is named: run `tekgate install` first, or pass --namespace")
 	}
 	if len(elsewhere) > 0 {
-		warn(streams, []string{"EventListeners in namespace " + strings.Join(elsewhere, ", ") + " pull from the mirror too: name these with --namespace to give them the Secret"})
+		warn(streams, []string{"EventListeners in namespace " + strings.Join(elsewhere, ", ") +
+			" pull from the mirror too: name these with --namespace to give them the Secret"})
 	}
 	if err := w.Pull(ctx, name, registry, accounts); err != nil {
 		return err
@@ -140,13 +148,16 @@ func (p *pullFlags) run(ctx context.Context, streams cli.Streams, name string) e
 	if len(accounts[live.Pipelines]) == 0 {
 		return nil
 	}
-	fmt.Fprintf(streams.ErrOut, "a run finds the Secret only in namespaces that have it, and a podTemplate with imagePullSecrets of its own replaces it\n")
+	fmt.Fprintf(streams.ErrOut,
+		"a run finds the Secret only in namespaces that have it, and a podTemplate with imagePullSecrets of its own replaces it\n")
 	return w.DefaultPull(ctx, name)
 }
 
 // accounts returns the ServiceAccounts that get the Secret, and the other
 // namespaces in which there are EventListeners.
-func (p *pullFlags) accounts(ctx context.Context, w credentials.Writer) (accounts map[string][]string, elsewhere []string, err error) {
+func (p *pullFlags) accounts(
+	ctx context.Context, w credentials.Writer,
+) (accounts map[string][]string, elsewhere []string, err error) {
 	accounts, err = w.SystemAccounts(ctx, live.Namespaces...)
 	if err != nil {
 		return nil, nil, err

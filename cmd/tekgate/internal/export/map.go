@@ -73,7 +73,8 @@ they change.`,
 	}
 	f := cmd.Flags()
 	e.output.Flag(cmd, "result", "yaml", "json")
-	f.BoolVar(&e.strict, "strict", false, "write nothing, and fail, where a rule of the configuration cannot be exported")
+	f.BoolVar(&e.strict, "strict", false,
+		"write nothing, and fail, where a rule of the configuration cannot be exported")
 	f.BoolVar(&e.live, "live", false, "take Tekton's settings from the cluster")
 	e.source.EngineFlags(cmd)
 	e.kube.Add(cmd)
@@ -110,7 +111,9 @@ func (e *mapExport) run(ctx context.Context, streams cli.Streams) error {
 		fmt.Fprintf(streams.ErrOut, "not exported: %s\n", limitText(l))
 	}
 	if e.strict && len(set.Remainder) > 0 {
-		return fmt.Errorf("%d rules of the configuration cannot be exported: leave out --strict, or switch them off with `disabled: true`", len(set.Remainder))
+		return fmt.Errorf(
+			"%d rules of the configuration cannot be exported: leave out --strict, or switch them off with `disabled: true`",
+			len(set.Remainder))
 	}
 	if e.output.JSON() {
 		return printMapJSON(streams.Out, set)
@@ -131,7 +134,8 @@ func (e *mapExport) tekton(ctx context.Context, streams cli.Streams) (mutator.Te
 		return mutator.Tekton{}, err
 	}
 	var problems []error
-	cluster := lookup.New(server, lookup.Options{Tekton: live.Pipelines, Problem: func(err error) { problems = append(problems, err) }})
+	cluster := lookup.New(server,
+		lookup.Options{Tekton: live.Pipelines, Problem: func(err error) { problems = append(problems, err) }})
 	settings := cluster.Tekton(ctx)
 	return settings, errors.Join(problems...)
 }
@@ -204,6 +208,7 @@ func printMapJSON(out io.Writer, set *policy.Set) error {
 		Objects   []*unstructured.Unstructured `json:"objects"`
 		Remainder []policy.Limit               `json:"remainder"`
 		Limits    []policy.Limit               `json:"limits"`
-	}{append([]*unstructured.Unstructured{}, objects...), append([]policy.Limit{}, set.Remainder...), append([]policy.Limit{}, set.Limits...)}
+	}{append([]*unstructured.Unstructured{}, objects...), append([]policy.Limit{}, set.Remainder...),
+		append([]policy.Limit{}, set.Limits...)}
 	return cli.PrintJSON(out, result)
 }

@@ -65,9 +65,11 @@ and to create pods/portforward in Tekgate's namespace.
 	output.TableOrJSON(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&filter.Namespace, "namespace", "n", "", "only those of triggers in this `NAMESPACE`")
-	f.StringVar(&filter.Trigger, "trigger", "", "only those of the trigger of this `NAME`, or of the trigger group group/NAME")
+	f.StringVar(&filter.Trigger, "trigger", "",
+		"only those of the trigger of this `NAME`, or of the trigger group group/NAME")
 	f.StringVar(&filter.Reason, "reason", "", "only those with this `REASON`")
-	f.StringVar(&filter.EventID, "event-id", "", "only those with this `ID`, which the EventListener answers with and the runs bear as a label")
+	f.StringVar(&filter.EventID, "event-id", "",
+		"only those with this `ID`, which the EventListener answers with and the runs bear as a label")
 	f.BoolVar(&filter.Refused, "refused", false, "only those that were refused")
 	f.IntVar(&filter.Limit, "limit", 50, "`NUMBER` of deliveries, the newest; 0 for all")
 	f.BoolVarP(&watch, "watch", "w", false, "go on and print new ones as they come")
@@ -89,7 +91,8 @@ func (r *replicas) flags(cmd *cobra.Command) {
 
 func (r *replicas) placeFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&r.namespace, "tekgate-namespace", "tekgate", "`NAMESPACE` that the interceptor runs in")
-	cmd.Flags().StringArrayVar(&r.urls, "replica", nil, "`URL` of a replica's deliveries, such as http://127.0.0.1:8082, in place of asking the cluster; may be repeated")
+	cmd.Flags().StringArrayVar(&r.urls, "replica", nil,
+		"`URL` of a replica's deliveries, such as http://127.0.0.1:8082, in place of asking the cluster; may be repeated")
 }
 
 // source returns what reads from all replicas and puts it together.
@@ -164,7 +167,8 @@ func fetchDeliveries(ctx context.Context, place string, filter deliveries.Filter
 		return nil, fmt.Errorf("reading the deliveries at %s: %w", place, err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("reading the deliveries at %s: it answers %s: %s", place, response.Status, strings.TrimSpace(string(text[:min(len(text), 200)])))
+		return nil, fmt.Errorf("reading the deliveries at %s: it answers %s: %s", place, response.Status,
+			strings.TrimSpace(string(text[:min(len(text), 200)])))
 	}
 	var list []deliveries.Delivery
 	if err := json.Unmarshal(text, &list); err != nil {
@@ -173,7 +177,9 @@ func fetchDeliveries(ctx context.Context, place string, filter deliveries.Filter
 	return list, nil
 }
 
-func listDeliveries(ctx context.Context, streams cli.Streams, source deliveries.Source, filter deliveries.Filter, asJSON bool) error {
+func listDeliveries(
+	ctx context.Context, streams cli.Streams, source deliveries.Source, filter deliveries.Filter, asJSON bool,
+) error {
 	list, err := source(ctx, filter)
 	switch {
 	case err != nil:
@@ -181,7 +187,8 @@ func listDeliveries(ctx context.Context, streams cli.Streams, source deliveries.
 	case asJSON:
 		return cli.PrintJSON(streams.Out, list)
 	case len(list) == 0:
-		fmt.Fprintln(streams.ErrOut, "there are none: no event has reached the interceptor since its replicas started, or none that is asked for; an EventListener that cannot reach it logs an error")
+		fmt.Fprintln(streams.ErrOut,
+			"there are none: no event has reached the interceptor since its replicas started, or none that is asked for; an EventListener that cannot reach it logs an error")
 		return nil
 	}
 	return printDeliveries(streams.Out, list, true)
@@ -199,8 +206,10 @@ func printDeliveries(out io.Writer, list []deliveries.Delivery, heading bool) er
 		if d.Continue {
 			verdict = "continue"
 		}
-		fmt.Fprintf(w, "%s\t%s/%s\t%s\t%s\t%s\t%s\t%s\t%.1fms\t%s\n", d.Time.UTC().Format(time.RFC3339), plain(d.Namespace), plain(d.Trigger),
-			cli.OrDash(d.Provider), cli.OrDash(plain(d.Event)), cli.OrDash(plain(d.Repository)), verdict, d.Reason, d.Milliseconds, plain(d.EventID))
+		fmt.Fprintf(w, "%s\t%s/%s\t%s\t%s\t%s\t%s\t%s\t%.1fms\t%s\n", d.Time.UTC().Format(time.RFC3339),
+			plain(d.Namespace), plain(d.Trigger),
+			cli.OrDash(d.Provider), cli.OrDash(plain(d.Event)), cli.OrDash(plain(d.Repository)), verdict, d.Reason,
+			d.Milliseconds, plain(d.EventID))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -231,7 +240,9 @@ func reasons(list []deliveries.Delivery) []string {
 
 const watchEvery = 2 * time.Second
 
-func watchDeliveries(ctx context.Context, streams cli.Streams, source deliveries.Source, filter deliveries.Filter, asJSON bool) error {
+func watchDeliveries(
+	ctx context.Context, streams cli.Streams, source deliveries.Source, filter deliveries.Filter, asJSON bool,
+) error {
 	seen := map[string]bool{} // what the last answer held
 	for heading := true; ; heading = false {
 		list, err := source(ctx, filter)
@@ -278,7 +289,9 @@ func printFresh(out io.Writer, fresh []deliveries.Delivery, heading, asJSON bool
 func serveDeliveries(ctx context.Context, streams cli.Streams, address string, source deliveries.Source) error {
 	host, _, err := net.SplitHostPort(address)
 	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("reading --serve %q: it has to be a port on loopback, such as 127.0.0.1:8082, since nobody is asked who he is", address)
+		return fmt.Errorf(
+			"reading --serve %q: it has to be a port on loopback, such as 127.0.0.1:8082, since nobody is asked who he is",
+			address)
 	}
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address)

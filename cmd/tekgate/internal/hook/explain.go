@@ -66,7 +66,9 @@ pass, 2 for one that is refused.`,
 	return cmd
 }
 
-func (h *hook) explain(ctx context.Context, streams cli.Streams, c *capture, configFile, at string) (interceptor.Explanation, error) {
+func (h *hook) explain(
+	ctx context.Context, streams cli.Streams, c *capture, configFile, at string,
+) (interceptor.Explanation, error) {
 	var none interceptor.Explanation
 	configuration, err := config.Load(configFile)
 	if err != nil {

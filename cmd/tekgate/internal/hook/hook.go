@@ -64,7 +64,8 @@ func (h *hook) flags(cmd *cobra.Command) {
 	h.kube.Add(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&h.namespace, "namespace", "n", "default", "`NAMESPACE` of the Trigger and its Secret")
-	f.StringVar(&h.trigger, "trigger", "", "take params and secrets from the Trigger of this `NAME`, or from the trigger or, as group/NAME, the trigger group of an EventListener")
+	f.StringVar(&h.trigger, "trigger", "",
+		"take params and secrets from the Trigger of this `NAME`, or from the trigger or, as group/NAME, the trigger group of an EventListener")
 	f.StringVar(&h.provider, "provider", "", "the param provider: `NAME` of the forge, such as gitee")
 	f.StringVar(&h.mode, "mode", "", "the param mode, such as sign")
 	f.StringArrayVar(&h.extra, "param", nil, "another param as `NAME=VALUE`; the value is JSON, or else a word")
@@ -135,7 +136,8 @@ func (h *hook) secrets(ctx context.Context, streams cli.Streams, params map[stri
 	case h.secretEnv != "":
 		value := os.Getenv(h.secretEnv)
 		if value == "" {
-			return nil, fmt.Errorf("reading the secret: the environment has no variable %s, or it is empty", h.secretEnv)
+			return nil, fmt.Errorf("reading the secret: the environment has no variable %s, or it is empty",
+				h.secretEnv)
 		}
 		return [][]byte{[]byte(value)}, nil
 	case h.secretRef != "":
@@ -147,7 +149,8 @@ func (h *hook) secrets(ctx context.Context, streams cli.Streams, params map[stri
 	}
 	refs := secretRefs(params)
 	if len(refs) == 0 {
-		return nil, errors.New("no secret is named: pass --secret-file, --secret-env or --secret, or --trigger to use the Trigger's own")
+		return nil, errors.New(
+			"no secret is named: pass --secret-file, --secret-env or --secret, or --trigger to use the Trigger's own")
 	}
 	return h.read(ctx, refs)
 }
@@ -220,11 +223,14 @@ func triggerParams(ctx context.Context, c client.Client, namespace, name string)
 		items, _, _ := unstructured.NestedSlice(listener.Object, "spec", field)
 		for _, item := range items {
 			if fields, _ := item.(map[string]any); fields["name"] == wanted {
-				return paramsIn(fields, "trigger "+name+" of EventListener "+namespace+"/"+listener.GetName(), "interceptors")
+				return paramsIn(fields, "trigger "+name+" of EventListener "+namespace+"/"+listener.GetName(),
+					"interceptors")
 			}
 		}
 	}
-	return nil, fmt.Errorf("finding trigger %s: namespace %s has neither a Trigger nor a part of an EventListener of that name", name, namespace)
+	return nil, fmt.Errorf(
+		"finding trigger %s: namespace %s has neither a Trigger nor a part of an EventListener of that name", name,
+		namespace)
 }
 
 func triggersObject(kind string) *unstructured.Unstructured {
@@ -251,5 +257,6 @@ func paramsIn(fields map[string]any, what string, path ...string) (map[string]an
 		}
 		return params, nil
 	}
-	return nil, fmt.Errorf("reading %s: it has no interceptor with ref.name tekgate, so Tekgate verifies nothing for it", what)
+	return nil, fmt.Errorf(
+		"reading %s: it has no interceptor with ref.name tekgate, so Tekgate verifies nothing for it", what)
 }

@@ -65,7 +65,8 @@ status is 2 where the event is refused.`,
 	to.replicas.placeFlags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&to.url, "url", "", "`URL` of the EventListener")
-	f.BoolVar(&to.interceptor, "interceptor", false, "ask the interceptor itself, where its ClusterInterceptor says or through a port that is forwarded to one of its Pods")
+	f.BoolVar(&to.interceptor, "interceptor", false,
+		"ask the interceptor itself, where its ClusterInterceptor says or through a port that is forwarded to one of its Pods")
 	f.BoolVar(&to.verdict, "verdict", false, "wait for what the interceptor decided")
 	return cmd
 }
@@ -81,14 +82,14 @@ const sendTimeout = 30 * time.Second
 
 // post sends a delivery to an EventListener, as a forge does.
 func (to *sending) post(ctx context.Context, streams cli.Streams, s *signed) error {
-	sending, cancel := context.WithTimeout(ctx, sendTimeout)
+	limited, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	address, err := url.Parse(to.url)
 	if err != nil || address.Host == "" {
 		return fmt.Errorf("reading --url %q: it has to be http://HOST or https://HOST", to.url)
 	}
 	address.RawQuery = strings.Trim(address.RawQuery+"&"+s.query, "&")
-	request, err := http.NewRequestWithContext(sending, http.MethodPost, address.String(), bytes.NewReader(s.body))
+	request, err := http.NewRequestWithContext(limited, http.MethodPost, address.String(), bytes.NewReader(s.body))
 	if err != nil {
 		return fmt.Errorf("sending the delivery: %w", err)
 	}
@@ -108,7 +109,8 @@ func (to *sending) post(ctx context.Context, streams cli.Streams, s *signed) err
 		Error   string `json:"errorMessage"`
 	}
 	if json.Unmarshal(text, &answer) != nil || answer.EventID == "" {
-		return fmt.Errorf("sending the delivery: the answer names no event: %s: is --url that of an EventListener?", plain(string(text[:min(len(text), 200)])))
+		return fmt.Errorf("sending the delivery: the answer names no event: %s: is --url that of an EventListener?",
+			plain(string(text[:min(len(text), 200)])))
 	}
 	fmt.Fprintln(streams.Out, answer.EventID)
 	if !to.verdict {
@@ -149,7 +151,9 @@ func (to *sending) await(ctx context.Context, streams cli.Streams, eventID strin
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for the verdict on event %s: no trigger asked the interceptor within %s: does the EventListener have one with ref.name tekgate, and does its log say that it cannot reach it?", eventID, sendTimeout)
+			return fmt.Errorf(
+				"waiting for the verdict on event %s: no trigger asked the interceptor within %s: does the EventListener have one with ref.name tekgate, and does its log say that it cannot reach it?",
+				eventID, sendTimeout)
 		case <-time.After(settled / 4):
 		}
 	}
@@ -222,10 +226,12 @@ func (to *sending) reach(ctx context.Context) (*http.Client, string, error) {
 	bundle, err := base64.StdEncoding.DecodeString(encoded)
 	roots := x509.NewCertPool()
 	if err != nil || !roots.AppendCertsFromPEM(bundle) {
-		return nil, "", errors.New("reading ClusterInterceptor tekgate: its caBundle holds no certificate: see `tekgate check`")
+		return nil, "",
+			errors.New("reading ClusterInterceptor tekgate: its caBundle holds no certificate: see `tekgate check`")
 	}
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}}
-	cl := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	cl := &http.Client{Transport: transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	if outside, _, _ := unstructured.NestedString(published.Object, "spec", "clientConfig", "url"); outside != "" {
 		return cl, outside, nil
 	}
@@ -243,7 +249,9 @@ func (to *sending) reach(ctx context.Context) (*http.Client, string, error) {
 	return cl, "https://" + service + "." + namespace + ".svc" + interceptor.Path, nil
 }
 
-func askInterceptor(ctx context.Context, c *http.Client, address string, question []byte) (*v1beta1.InterceptorResponse, error) {
+func askInterceptor(
+	ctx context.Context, c *http.Client, address string, question []byte,
+) (*v1beta1.InterceptorResponse, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(question))
 	if err != nil {
 		return nil, fmt.Errorf("asking the interceptor: %w", err)

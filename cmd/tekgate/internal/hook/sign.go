@@ -105,7 +105,8 @@ func (o *outgoing) sign(ctx context.Context, streams cli.Streams, h *hook) (*sig
 	if err != nil {
 		return nil, err
 	}
-	made, err := interceptor.Sign(raw, trimNewline(secrets[0]), interceptor.Outgoing{Event: o.event, Body: body, Time: at, ID: o.id})
+	made, err := interceptor.Sign(raw, trimNewline(secrets[0]),
+		interceptor.Outgoing{Event: o.event, Body: body, Time: at, ID: o.id})
 	if err != nil {
 		return nil, err
 	}

@@ -34,11 +34,12 @@ and goes on. A tag that holds something else is left alone without --overwrite.`
   tekgate images copy --mirror registry.example.com/tekton --from daocloud`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return m.run(cmd.Context(), cli.StreamsOf(cmd), &s, func(transfers []registry.Transfer, progress registry.Progress) ([]registry.TransferResult, error) {
-				return registry.Copy(cmd.Context(), registry.CopyRequest{
-					Transfers: transfers, Platforms: m.platforms, Overwrite: overwrite, Progress: progress,
-				}, s.Registries.Options())
-			})
+			return m.run(cmd.Context(), cli.StreamsOf(cmd), &s,
+				func(transfers []registry.Transfer, progress registry.Progress) ([]registry.TransferResult, error) {
+					return registry.Copy(cmd.Context(), registry.CopyRequest{
+						Transfers: transfers, Platforms: m.platforms, Overwrite: overwrite, Progress: progress,
+					}, s.Registries.Options())
+				})
 		},
 	}
 	s.Flags(cmd)
@@ -66,11 +67,12 @@ again and goes on.`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m.all = true
-			return m.run(cmd.Context(), cli.StreamsOf(cmd), s.OrUpstream(), func(transfers []registry.Transfer, progress registry.Progress) ([]registry.TransferResult, error) {
-				return registry.Save(cmd.Context(), registry.SaveRequest{
-					File: args[0], Transfers: transfers, Platforms: m.platforms, Progress: progress,
-				}, s.Registries.Options())
-			})
+			return m.run(cmd.Context(), cli.StreamsOf(cmd), s.OrUpstream(),
+				func(transfers []registry.Transfer, progress registry.Progress) ([]registry.TransferResult, error) {
+					return registry.Save(cmd.Context(), registry.SaveRequest{
+						File: args[0], Transfers: transfers, Platforms: m.platforms, Progress: progress,
+					}, s.Registries.Options())
+				})
 		},
 	}
 	s.Flags(cmd)
@@ -102,7 +104,9 @@ is not moved again.`,
 				return err
 			}
 			progress := newTransferProgress(cmd.ErrOrStderr())
-			results, err := registry.Load(cmd.Context(), registry.LoadRequest{File: args[0], Rules: rules, Overwrite: overwrite, Progress: progress}, s.Registries.Options())
+			results, err := registry.Load(cmd.Context(),
+				registry.LoadRequest{File: args[0], Rules: rules, Overwrite: overwrite, Progress: progress},
+				s.Registries.Options())
 			progress.wait()
 			if err != nil {
 				return err
@@ -111,7 +115,8 @@ is not moved again.`,
 		},
 	}
 	f := cmd.Flags()
-	s.ConfigFlags(cmd, "where images go, in place of a file's mirror section: a registry and path such as registry.example.com/tekton")
+	s.ConfigFlags(cmd,
+		"where images go, in place of a file's mirror section: a registry and path such as registry.example.com/tekton")
 	f.BoolVar(&overwrite, "overwrite", false, "move tags that hold something else")
 	s.Registries.Flags(cmd)
 	output.TableOrJSON(cmd)
@@ -130,8 +135,10 @@ type moving struct {
 func (m *moving) flags(cmd *cobra.Command) {
 	m.output.TableOrJSON(cmd)
 	f := cmd.Flags()
-	f.StringArrayVar(&m.platforms, "platform", nil, "`PLATFORM` to take alone, such as linux/amd64 (repeatable; default: all, which keeps digests)")
-	f.StringVar(&m.from, "from", "", "mirror to fetch from in place of the sources: a preset `NAME`, or a registry and path")
+	f.StringArrayVar(&m.platforms, "platform", nil,
+		"`PLATFORM` to take alone, such as linux/amd64 (repeatable; default: all, which keeps digests)")
+	f.StringVar(&m.from, "from", "",
+		"mirror to fetch from in place of the sources: a preset `NAME`, or a registry and path")
 }
 
 type move func([]registry.Transfer, registry.Progress) ([]registry.TransferResult, error)
@@ -222,13 +229,16 @@ func reportMoves(streams cli.Streams, output cli.Output, results []registry.Tran
 }
 
 func saySubset(errOut io.Writer, r registry.TransferResult) {
-	fmt.Fprintf(errOut, "warning: %s lacks platforms, so its digest is %s and not %s: the mirror's rules need `digest: relock` or `drop` for it\n", r.Image.From, r.Digest, r.SourceDigest)
+	fmt.Fprintf(errOut,
+		"warning: %s lacks platforms, so its digest is %s and not %s: the mirror's rules need `digest: relock` or `drop` for it\n",
+		r.Image.From, r.Digest, r.SourceDigest)
 }
 
 func moved(results []registry.TransferResult) []movedImage {
 	list := make([]movedImage, 0, len(results))
 	for _, r := range results {
-		one := movedImage{From: r.Image.From.String(), To: r.Image.To.String(), Outcome: r.Outcome, Digest: r.Digest, SourceDigest: r.SourceDigest, Remedy: r.Remedy}
+		one := movedImage{From: r.Image.From.String(), To: r.Image.To.String(), Outcome: r.Outcome, Digest: r.Digest,
+			SourceDigest: r.SourceDigest, Remedy: r.Remedy}
 		if r.Source.Host != "" {
 			one.Source = r.Source.String()
 		}

@@ -72,11 +72,13 @@ controllers, which ask it themselves, in their ConfigMap config-registry-cert.`,
 }
 
 func (i *installation) flags(cmd *cobra.Command) {
-	i.target.Flags(cmd, "`SOURCE` of the manifests that the cluster was installed from, where Tekgate did not install it: what differs from them in ConfigMaps is yours (repeatable)")
+	i.target.Flags(cmd,
+		"`SOURCE` of the manifests that the cluster was installed from, where Tekgate did not install it: what differs from them in ConfigMaps is yours (repeatable)")
 	i.target.Source.Registries.Flags(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&i.dryRun, "dry-run", false, "check everything and say what would be done, without doing it")
-	f.BoolVar(&i.target.Options.Force, "force", false, "go on in spite of failed checks, and make Deployments anew that cannot be changed in place")
+	f.BoolVar(&i.target.Options.Force, "force", false,
+		"go on in spite of failed checks, and make Deployments anew that cannot be changed in place")
 	f.BoolVar(&i.target.Options.Wait, "wait", true, "wait until what was applied runs and answers")
 	f.DurationVar(&i.target.Options.Timeout, "timeout", 5*time.Minute, "how long each stage may take to come up")
 	f.BoolVar(&i.target.SkipProbe, "skip-probe", false, "do not ask the mirror whether it holds the images")
@@ -123,8 +125,10 @@ func (i *installation) install(ctx context.Context, s cli.Streams, result *repor
 		return err
 	}
 	actions := done.ToGroupedMap()
-	fmt.Fprintf(s.ErrOut, "%d objects in %s: %d created, %d configured, %d unchanged%s\n", len(done.Entries), time.Since(result.began).Round(100*time.Millisecond),
-		len(actions[ssa.CreatedAction]), len(actions[ssa.ConfiguredAction]), len(actions[ssa.UnchangedAction]), deleted(len(actions[ssa.DeletedAction])))
+	fmt.Fprintf(s.ErrOut, "%d objects in %s: %d created, %d configured, %d unchanged%s\n", len(done.Entries),
+		time.Since(result.began).Round(100*time.Millisecond),
+		len(actions[ssa.CreatedAction]), len(actions[ssa.ConfiguredAction]), len(actions[ssa.UnchangedAction]),
+		deleted(len(actions[ssa.DeletedAction])))
 	return nil
 }
 
@@ -164,16 +168,19 @@ func sayPlan(errOut io.Writer, plan *installer.Plan, force bool) {
 		fmt.Fprintf(errOut, "ConfigMap %s: %s\n", m.ConfigMap, release.DescribeMerge(m))
 	}
 	for _, obj := range plan.Prune {
-		fmt.Fprintf(errOut, "no longer part of the release, and removed: %s %s\n", obj.GetKind(), strings.TrimPrefix(obj.GetNamespace()+"/"+obj.GetName(), "/"))
+		fmt.Fprintf(errOut, "no longer part of the release, and removed: %s %s\n", obj.GetKind(),
+			strings.TrimPrefix(obj.GetNamespace()+"/"+obj.GetName(), "/"))
 	}
 }
 
 func sayDryRun(errOut io.Writer, plan *installer.Plan) {
 	for number, stage := range plan.Stages {
-		fmt.Fprintf(errOut, "stage %d of %d: %s, %d objects\n", number+1, len(plan.Stages), stage.Doc, len(stage.Objects))
+		fmt.Fprintf(errOut, "stage %d of %d: %s, %d objects\n", number+1, len(plan.Stages), stage.Doc,
+			len(stage.Objects))
 	}
 	fmt.Fprintf(errOut, "dry run, nothing was changed: %d would be created, %d configured, %d unchanged%s\n",
-		plan.Count(ssa.CreatedAction), plan.Count(ssa.ConfiguredAction), plan.Count(ssa.UnchangedAction), deleted(len(plan.Prune)))
+		plan.Count(ssa.CreatedAction), plan.Count(ssa.ConfiguredAction), plan.Count(ssa.UnchangedAction),
+		deleted(len(plan.Prune)))
 }
 
 // report is what `-o json` prints.

@@ -160,14 +160,16 @@ func (m *mending) tell(done []*problem) {
 	}
 	slices.SortFunc(done, byPlace)
 	for _, p := range done {
-		fmt.Fprintf(m.errOut, "%s: %s:%d:%d: %s (%s)\n", word, p.File, p.Line, p.Column, cli.Printable(p.Message, '\ufffd'), p.Rule)
+		fmt.Fprintf(m.errOut, "%s: %s:%d:%d: %s (%s)\n", word, p.File, p.Line, p.Column,
+			cli.Printable(p.Message, '\ufffd'), p.Rule)
 	}
 }
 
 func (m *mending) refuse(problems []*problem, err error) {
 	for _, p := range problems {
 		m.stuck[p.key()] = true
-		fmt.Fprintf(m.errOut, "warning: %s:%d:%d: the remedy of %s was not applied: %v\n", p.File, p.Line, p.Column, p.Rule, err)
+		fmt.Fprintf(m.errOut, "warning: %s:%d:%d: the remedy of %s was not applied: %v\n", p.File, p.Line, p.Column,
+			p.Rule, err)
 	}
 }
 

@@ -70,7 +70,8 @@ alone, or with --probe a registry does not have what would run.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&s.namespace, "namespace", "n", "", "`NAMESPACE` to look at, or of objects in files that name none (default: that of the kubeconfig's context; of files, default)")
+	f.StringVarP(&s.namespace, "namespace", "n", "",
+		"`NAMESPACE` to look at, or of objects in files that name none (default: that of the kubeconfig's context; of files, default)")
 	f.BoolVarP(&s.all, "all-namespaces", "A", false, "look at all namespaces of the cluster")
 	f.BoolVar(&s.probe, "probe", false, "ask the registries for the images")
 	s.source.EngineFlags(cmd)
@@ -120,7 +121,9 @@ func (s *scan) run(ctx context.Context, streams cli.Streams, paths []string) err
 
 // files surveys files and folders. A file that is named has to be right; what
 // lies in a folder may be something else, and is told and left out.
-func (s *scan) files(ctx context.Context, paths []string, in io.Reader, errOut io.Writer) (found *survey, unread int, err error) {
+func (s *scan) files(
+	ctx context.Context, paths []string, in io.Reader, errOut io.Writer,
+) (found *survey, unread int, err error) {
 	switch {
 	case s.all:
 		return nil, 0, errors.New("--all-namespaces is for the cluster: leave it out, or the paths")

@@ -75,18 +75,22 @@ What cannot be read is listed in errors.txt, with the reason.`,
 			if err := errors.Join(err, b.out.close()); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "%d files are in %s; look through them before you hand them out\n", b.files, output)
+			fmt.Fprintf(cmd.ErrOrStderr(), "%d files are in %s; look through them before you hand them out\n", b.files,
+				output)
 			if len(b.problems) > 0 {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%d things could not be read: errors.txt says which, and why\n", len(b.problems))
+				fmt.Fprintf(cmd.ErrOrStderr(), "%d things could not be read: errors.txt says which, and why\n",
+					len(b.problems))
 			}
 			return nil
 		},
 	}
 	k.Add(cmd)
 	f := cmd.Flags()
-	f.StringSliceVarP(&namespaces, "namespace", "n", nil, "`NAMESPACE` to collect from besides Tekton's and Tekgate's (repeatable)")
+	f.StringSliceVarP(&namespaces, "namespace", "n", nil,
+		"`NAMESPACE` to collect from besides Tekton's and Tekgate's (repeatable)")
 	f.BoolVarP(&all, "all-namespaces", "A", false, "collect from all namespaces")
-	f.StringVarP(&output, "output", "o", "", "`PATH` of a file that ends in .tar.gz, or of a folder (default: tekgate-support-TIME.tar.gz)")
+	f.StringVarP(&output, "output", "o", "",
+		"`PATH` of a file that ends in .tar.gz, or of a folder (default: tekgate-support-TIME.tar.gz)")
 	return cmd
 }
 
@@ -100,7 +104,8 @@ var bundledKinds = []schema.GroupKind{
 	{Kind: "Namespace"}, {Kind: "Node"},
 	{Group: "admissionregistration.k8s.io", Kind: "MutatingWebhookConfiguration"},
 	{Group: "admissionregistration.k8s.io", Kind: "ValidatingWebhookConfiguration"},
-	{Group: "triggers.tekton.dev", Kind: "ClusterInterceptor"}, {Group: "triggers.tekton.dev", Kind: "ClusterTriggerBinding"},
+	{Group: "triggers.tekton.dev", Kind: "ClusterInterceptor"},
+	{Group: "triggers.tekton.dev", Kind: "ClusterTriggerBinding"},
 	{Group: "tekton.dev", Kind: "ClusterTask"},
 
 	{Kind: "Pod"}, {Kind: "Event"}, {Kind: "Service"}, {Kind: "ServiceAccount"},
@@ -110,9 +115,11 @@ var bundledKinds = []schema.GroupKind{
 	{Group: "cert-manager.io", Kind: "Certificate"},
 	{Group: "tekton.dev", Kind: "Task"}, {Group: "tekton.dev", Kind: "TaskRun"},
 	{Group: "tekton.dev", Kind: "Pipeline"}, {Group: "tekton.dev", Kind: "PipelineRun"},
-	{Group: "tekton.dev", Kind: "StepAction"}, {Group: "tekton.dev", Kind: "CustomRun"}, {Group: "tekton.dev", Kind: "PipelineResource"},
+	{Group: "tekton.dev", Kind: "StepAction"}, {Group: "tekton.dev", Kind: "CustomRun"},
+	{Group: "tekton.dev", Kind: "PipelineResource"},
 	{Group: "resolution.tekton.dev", Kind: "ResolutionRequest"},
-	{Group: "triggers.tekton.dev", Kind: "EventListener"}, {Group: "triggers.tekton.dev", Kind: "Trigger"}, {Group: "triggers.tekton.dev", Kind: "Interceptor"},
+	{Group: "triggers.tekton.dev", Kind: "EventListener"}, {Group: "triggers.tekton.dev", Kind: "Trigger"},
+	{Group: "triggers.tekton.dev", Kind: "Interceptor"},
 	{Group: "triggers.tekton.dev", Kind: "TriggerBinding"}, {Group: "triggers.tekton.dev", Kind: "TriggerTemplate"},
 }
 
@@ -177,7 +184,8 @@ func (b *bundle) collect(ctx context.Context, namespaces []string) error {
 	if err != nil {
 		return fmt.Errorf("asking the cluster for its version: %w", err)
 	}
-	if err := b.add("versions.txt", []byte("tekgate "+manifests.Version+"\nKubernetes "+version.GitVersion+"\n")); err != nil {
+	if err := b.add("versions.txt",
+		[]byte("tekgate "+manifests.Version+"\nKubernetes "+version.GitVersion+"\n")); err != nil {
 		return err
 	}
 	if err := b.answers(ctx); err != nil {
@@ -298,7 +306,8 @@ func (b *bundle) log(ctx context.Context, pod *corev1.Pod, container string, pre
 		Container: container, Previous: previous, Timestamps: true, TailLines: &lines,
 	}).DoRaw(ctx)
 	if err != nil {
-		b.lacks(fmt.Sprintf("the log of container %s of Pod %s in namespace %s", container, pod.Name, pod.Namespace), err)
+		b.lacks(fmt.Sprintf("the log of container %s of Pod %s in namespace %s", container, pod.Name, pod.Namespace),
+			err)
 		return nil
 	}
 	name := container + ".log"
