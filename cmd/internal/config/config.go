@@ -21,6 +21,7 @@ import (
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/problems"
 	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/mutator/policy"
 	"github.com/tekgate/tekgate/validator"
@@ -28,7 +29,7 @@ import (
 
 // What the file says it is.
 const (
-	APIVersion = "tekgate.dev/v1alpha1"
+	APIVersion = wellknown.APIVersion
 	Kind       = "Configuration"
 )
 

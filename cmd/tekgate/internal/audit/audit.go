@@ -19,7 +19,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/findings"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
-	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/validator"
 )
 
@@ -225,11 +225,11 @@ func (a *audit) configuration(ctx context.Context, r *reading) (validator.Config
 		r.use("the file " + a.config)
 		return c.Validator, nil
 	}
-	const name = "ConfigMap " + live.Tekgate + "/tekgate-config"
-	cm, err := r.server.Get(ctx, schema.GroupKind{Kind: "ConfigMap"}, live.Tekgate, "tekgate-config")
+	const name = "ConfigMap " + wellknown.TekgateNamespace + "/" + wellknown.ConfigMap
+	cm, err := r.server.Get(ctx, schema.GroupKind{Kind: "ConfigMap"}, wellknown.TekgateNamespace, wellknown.ConfigMap)
 	switch {
 	case refusedByServer(err):
-		r.unread("ConfigMap", []string{live.Tekgate}, err,
+		r.unread("ConfigMap", []string{wellknown.TekgateNamespace}, err,
 			"pass the configuration with --config; without it the defaults count")
 		r.use("the defaults")
 		return validator.Default(), nil
@@ -239,7 +239,7 @@ func (a *audit) configuration(ctx context.Context, r *reading) (validator.Config
 		r.use("the defaults, since there is no " + name)
 		return validator.Default(), nil
 	}
-	text, _ := cm.Object["data"].(map[string]any)["config.yaml"].(string)
+	text, _ := cm.Object["data"].(map[string]any)[wellknown.ConfigMapKey].(string)
 	c, err := config.Parse([]byte(text))
 	if err != nil {
 		return validator.Config{}, fmt.Errorf("%s: config.yaml: %w: pass another with --config", name, err)

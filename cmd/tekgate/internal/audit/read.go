@@ -20,6 +20,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
 	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/validator"
 )
 
@@ -113,8 +114,8 @@ func (r *reading) exclude(ctx context.Context) error {
 	}
 	err = r.server.Each(ctx, schema.GroupKind{Kind: "Namespace"}, "", func(obj *unstructured.Unstructured) error {
 		r.namespaces = append(r.namespaces, obj.GetName())
-		if obj.GetLabels()[validateKey] == "disabled" {
-			r.excluded[obj.GetName()] = "its label " + validateKey + " is disabled"
+		if obj.GetLabels()[wellknown.ValidateKey] == wellknown.Disabled {
+			r.excluded[obj.GetName()] = "its label " + wellknown.ValidateKey + " is disabled"
 		}
 		return nil
 	})
@@ -125,9 +126,6 @@ func (r *reading) exclude(ctx context.Context) error {
 	}
 	return err
 }
-
-// validateKey is the label by which a Namespace opts out.
-const validateKey = "tekgate.dev/validate"
 
 // systemNamespaces are those that the webhook leaves out, as its configuration says.
 func systemNamespaces() ([]string, error) {

@@ -13,6 +13,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/credentials"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // loginFlags say which registries, and where their passwords are read.
@@ -145,7 +146,7 @@ func (p *pullFlags) run(ctx context.Context, streams cli.Streams, name string) e
 	if err := w.Pull(ctx, name, registry, accounts); err != nil {
 		return err
 	}
-	if len(accounts[live.Pipelines]) == 0 {
+	if len(accounts[wellknown.PipelinesNamespace]) == 0 {
 		return nil
 	}
 	fmt.Fprintf(streams.ErrOut,

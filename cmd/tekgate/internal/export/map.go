@@ -19,6 +19,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/mutator/policy"
 )
@@ -135,7 +136,8 @@ func (e *mapExport) tekton(ctx context.Context, streams cli.Streams) (mutator.Te
 	}
 	var problems []error
 	cluster := lookup.New(server,
-		lookup.Options{Tekton: live.Pipelines, Problem: func(err error) { problems = append(problems, err) }})
+		lookup.Options{Tekton: wellknown.PipelinesNamespace,
+			Problem: func(err error) { problems = append(problems, err) }})
 	settings := cluster.Tekton(ctx)
 	return settings, errors.Join(problems...)
 }

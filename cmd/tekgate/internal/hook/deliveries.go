@@ -18,6 +18,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/interceptor/deliveries"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // deliveriesPort is where each replica serves them, on its loopback.
@@ -90,7 +91,8 @@ func (r *replicas) flags(cmd *cobra.Command) {
 }
 
 func (r *replicas) placeFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&r.namespace, "tekgate-namespace", "tekgate", "`NAMESPACE` that the interceptor runs in")
+	cmd.Flags().StringVar(&r.namespace, "tekgate-namespace", wellknown.TekgateNamespace,
+		"`NAMESPACE` that the interceptor runs in")
 	cmd.Flags().StringArrayVar(&r.urls, "replica", nil,
 		"`URL` of a replica's deliveries, such as http://127.0.0.1:8082, in place of asking the cluster; may be repeated")
 }

@@ -18,6 +18,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
+	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // forwarded is a port of a Pod, reached at a local address.
@@ -37,13 +39,13 @@ func forward(
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(config, client.Options{})
+	c, err := kube.Client(config, corev1.AddToScheme)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to the cluster at %s: %w", config.Host, err)
+		return nil, err
 	}
 	pods := &corev1.PodList{}
 	err = c.List(ctx, pods, client.InNamespace(namespace),
-		client.MatchingLabels{"app.kubernetes.io/name": "tekgate-interceptor"})
+		client.MatchingLabels{"app.kubernetes.io/name": wellknown.Interceptor})
 	if err != nil {
 		return nil, fmt.Errorf("listing the interceptor's Pods in namespace %s: %w", namespace, err)
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
-	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/document"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -216,7 +216,7 @@ type engine struct {
 // it.
 func (m *mutation) engine(given []*document.Object, errOut io.Writer) (*engine, error) {
 	e := &engine{namespace: m.namespace, resolved: m.resolved, explain: m.explain}
-	options := lookup.Options{Tekton: live.Pipelines, Assume: !m.live, Problem: func(err error) {
+	options := lookup.Options{Tekton: wellknown.PipelinesNamespace, Assume: !m.live, Problem: func(err error) {
 		fmt.Fprintf(errOut, "warning: %v\n", err)
 	}}
 	files := lookup.Files{}

@@ -17,8 +17,8 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
-	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/document"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // scan is what scan's flags say.
@@ -248,7 +248,7 @@ func (s *scan) survey(objects lookup.Objects, errOut io.Writer) (*survey, error)
 	if err != nil {
 		return nil, err
 	}
-	cluster := lookup.New(objects, lookup.Options{Tekton: live.Pipelines, Problem: func(err error) {
+	cluster := lookup.New(objects, lookup.Options{Tekton: wellknown.PipelinesNamespace, Problem: func(err error) {
 		fmt.Fprintf(errOut, "warning: %v\n", err)
 	}})
 	return newSurvey(config, rules, cluster)

@@ -24,17 +24,14 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/health"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/manifests"
 )
 
 // Command returns the command.
 func Command() *cobra.Command {
-	var (
-		k          kubeflags.Flags
-		namespaces []string
-		all        bool
-		output     string
-	)
+	var c collection
 	cmd := &cobra.Command{
 		Use:   "support-bundle",
 		Short: "Collect what it takes to find out what is wrong",
@@ -54,48 +51,60 @@ What cannot be read is listed in errors.txt, with the reason.`,
   # into a folder
   tekgate support-bundle -n ci -o bundle/`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output == "" {
-				output = "tekgate-support-" + time.Now().UTC().Format("20060102-150405") + ".tar.gz"
-			}
-			b, err := newBundle(&k)
-			if err != nil {
-				return err
-			}
-			if err := b.exist(cmd.Context(), namespaces); err != nil {
-				return err
-			}
-			if all {
-				namespaces = b.everyNamespace(cmd.Context())
-			}
-			if b.out, err = openBundle(output); err != nil {
-				return err
-			}
-			err = b.collect(cmd.Context(), slices.Concat(ownNamespaces, namespaces))
-			if err := errors.Join(err, b.out.close()); err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "%d files are in %s; look through them before you hand them out\n", b.files,
-				output)
-			if len(b.problems) > 0 {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%d things could not be read: errors.txt says which, and why\n",
-					len(b.problems))
-			}
-			return nil
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cli.StreamsOf(cmd)) },
 	}
-	k.Add(cmd)
+	c.kube.Add(cmd)
 	f := cmd.Flags()
-	f.StringSliceVarP(&namespaces, "namespace", "n", nil,
+	f.StringSliceVarP(&c.namespaces, "namespace", "n", nil,
 		"`NAMESPACE` to collect from besides Tekton's and Tekgate's (repeatable)")
-	f.BoolVarP(&all, "all-namespaces", "A", false, "collect from all namespaces")
-	f.StringVarP(&output, "output", "o", "",
+	f.BoolVarP(&c.all, "all-namespaces", "A", false, "collect from all namespaces")
+	f.StringVarP(&c.output, "output", "o", "",
 		"`PATH` of a file that ends in .tar.gz, or of a folder (default: tekgate-support-TIME.tar.gz)")
 	return cmd
 }
 
+// collection has the flags of a bundle.
+type collection struct {
+	kube       kubeflags.Flags
+	namespaces []string
+	all        bool
+	output     string
+}
+
+func (c *collection) run(ctx context.Context, s cli.Streams) error {
+	output := c.output
+	if output == "" {
+		output = "tekgate-support-" + time.Now().UTC().Format("20060102-150405") + ".tar.gz"
+	}
+	b, err := newBundle(&c.kube)
+	if err != nil {
+		return err
+	}
+	if err := b.exist(ctx, c.namespaces); err != nil {
+		return err
+	}
+	namespaces := c.namespaces
+	if c.all {
+		namespaces = b.everyNamespace(ctx)
+	}
+	if b.out, err = openBundle(output); err != nil {
+		return err
+	}
+	err = b.collect(ctx, slices.Concat(ownNamespaces, namespaces))
+	if err := errors.Join(err, b.out.close()); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.ErrOut, "%d files are in %s; look through them before you hand them out\n", b.files, output)
+	if len(b.problems) > 0 {
+		fmt.Fprintf(s.ErrOut, "%d things could not be read: errors.txt says which, and why\n", len(b.problems))
+	}
+	return nil
+}
+
 // ownNamespaces are those of Tekton and Tekgate.
-var ownNamespaces = []string{"tekgate", "tekton-pipelines", "tekton-pipelines-resolvers"}
+var ownNamespaces = []string{
+	wellknown.TekgateNamespace, wellknown.PipelinesNamespace, wellknown.ResolversNamespace,
+}
 
 // bundledKinds are read in each namespace, and those without one once, in the version
 // that the server prefers: old releases of Tekton serve other versions, and other kinds.
@@ -142,8 +151,8 @@ func newBundle(k *kubeflags.Flags) (*bundle, error) {
 	if b.cluster, err = live.Connect(config); err != nil {
 		return nil, err
 	}
-	if b.client, err = client.New(config, client.Options{}); err != nil {
-		return nil, fmt.Errorf("connecting to the cluster at %s: %w", config.Host, err)
+	if b.client, err = kube.Client(config, corev1.AddToScheme); err != nil {
+		return nil, err
 	}
 	if b.pods, err = kubernetes.NewForConfig(config); err != nil {
 		return nil, fmt.Errorf("connecting to the cluster at %s: %w", config.Host, err)
