@@ -48,9 +48,9 @@ var families = []struct {
 	shared []string
 	reason string
 }{
-	{"cmd/tekgate/internal", []string{"cli", "kubeflags", "release", "objects", "findings"},
+	{"cmd/tekgate/internal", []string{"cli", "clitest", "findings", "health", "kubeflags", "objects", "release"},
 		"verbs share code through kit packages only"},
-	{"validator", []string{"rule"}, "groups of rules share code through the package rule only"},
+	{"validator", []string{"rule", "walk"}, "groups of rules share code through the packages rule and walk only"},
 }
 
 // TestArchitecture holds that imports follow layers and families.
