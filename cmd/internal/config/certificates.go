@@ -31,16 +31,21 @@ type IssuerRef struct {
 func (c Certificates) validate() error {
 	var problems []error
 	if c.Source != SourceAuto && c.Source != SourceCertManager && c.Source != SourceSelf {
-		problems = append(problems, fmt.Errorf("source: %q is not known: it is %s, %s or %s", c.Source, SourceAuto, SourceCertManager, SourceSelf))
+		problems = append(problems,
+			fmt.Errorf("source: %q is not known: it is %s, %s or %s", c.Source, SourceAuto, SourceCertManager,
+				SourceSelf))
 	}
 	ref := c.IssuerRef
 	switch {
 	case ref == nil:
 		return errors.Join(problems...)
 	case c.Source == SourceSelf:
-		problems = append(problems, errors.New("issuerRef: it names an issuer of cert-manager's, and source: self asks nobody: leave one of them out"))
+		problems = append(problems,
+			errors.New(
+				"issuerRef: it names an issuer of cert-manager's, and source: self asks nobody: leave one of them out"))
 	case ref.Kind != "Issuer" && ref.Kind != "ClusterIssuer":
-		problems = append(problems, fmt.Errorf("issuerRef.kind: %q is not known: it is Issuer or ClusterIssuer", ref.Kind))
+		problems = append(problems,
+			fmt.Errorf("issuerRef.kind: %q is not known: it is Issuer or ClusterIssuer", ref.Kind))
 	}
 	if ref.Name == "" {
 		problems = append(problems, errors.New("issuerRef.name: an issuer has a name"))

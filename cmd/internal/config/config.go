@@ -21,6 +21,7 @@ import (
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/problems"
 	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/mutator/policy"
 	"github.com/tekgate/tekgate/validator"
@@ -28,7 +29,7 @@ import (
 
 // What the file says it is.
 const (
-	APIVersion = "tekgate.dev/v1alpha1"
+	APIVersion = wellknown.APIVersion
 	Kind       = "Configuration"
 )
 
@@ -99,7 +100,8 @@ func Parse(text []byte) (*Configuration, error) {
 // Validate reports all that is wrong, joined.
 func (c *Configuration) Validate() error {
 	if c.APIVersion != APIVersion || c.Kind != Kind {
-		return fmt.Errorf("not a Tekgate configuration: it has to say `apiVersion: %s` and `kind: %s`", APIVersion, Kind)
+		return fmt.Errorf("not a Tekgate configuration: it has to say `apiVersion: %s` and `kind: %s`", APIVersion,
+			Kind)
 	}
 	_, mirror := c.Mirror.Compile()
 	return errors.Join(
@@ -127,7 +129,8 @@ func (i Install) validate() error {
 // into their ConfigMap. The error says why they could not use it.
 func (c *Configuration) Servers() ([]byte, error) {
 	if c.Mutator.ImageMirror.Enabled && c.Mutator.ImageMirror.Mirror == nil && c.Mirror.Empty() {
-		return nil, errors.New("mutator.imageMirror.enabled: there is no mirror: write a section mirror, or mutator.imageMirror.mirror")
+		return nil, errors.New(
+			"mutator.imageMirror.enabled: there is no mirror: write a section mirror, or mutator.imageMirror.mirror")
 	}
 	part := *c
 	part.Install, part.Certificates = Install{}, Certificates{}

@@ -18,17 +18,25 @@ func TestParse(t *testing.T) {
 		want     []string // parts of the error; none means success
 	}{
 		{name: "empty", in: head},
-		{name: "no kind", in: "mirror: {preset: daocloud}\n", want: []string{"not a Tekgate configuration", "kind: Configuration"}},
+		{name: "no kind", in: "mirror: {preset: daocloud}\n",
+			want: []string{"not a Tekgate configuration", "kind: Configuration"}},
 		{name: "other kind", in: "apiVersion: v1\nkind: ConfigMap\n", want: []string{"not a Tekgate configuration"}},
-		{name: "misspelt section", in: head + "mirrors: {preset: daocloud}\n", want: []string{`unknown field "mirrors": did you mean "mirror"?`}},
-		{name: "misspelt field", in: head + "mutator: {serviceAcount: {name: a}}\n", want: []string{`unknown field "mutator.serviceAcount": did you mean "serviceAccount"?`}},
-		{name: "bad preset", in: head + "mirror: {preset: daoclod}\n", want: []string{`mirror.preset: "daoclod" is not known`, "daocloud, daocloud-hosts, tektondev, upstream"}},
-		{name: "everything at once", in: head + "mirror: {rules: [{match: ghcr.io, to: x}]}\ninstall: {webhookURL: 'http://x'}\nmutator: {dockerConfig: {path: /root/.docker}}\n",
+		{name: "misspelt section", in: head + "mirrors: {preset: daocloud}\n",
+			want: []string{`unknown field "mirrors": did you mean "mirror"?`}},
+		{name: "misspelt field", in: head + "mutator: {serviceAcount: {name: a}}\n",
+			want: []string{`unknown field "mutator.serviceAcount": did you mean "serviceAccount"?`}},
+		{name: "bad preset", in: head + "mirror: {preset: daoclod}\n",
+			want: []string{`mirror.preset: "daoclod" is not known`, "daocloud, daocloud-hosts, tektondev, upstream"}},
+		{name: "everything at once",
+			in: head +
+				"mirror: {rules: [{match: ghcr.io, to: x}]}\ninstall: {webhookURL: 'http://x'}\nmutator: {dockerConfig: {path: /root/.docker}}\n",
 			want: []string{"mirror.rules[0].match", "install.webhookURL", "mutator.dockerConfig.path"}},
 		{name: "an issuer", in: head + "certificates: {issuerRef: {kind: ClusterIssuer, name: house}}\n"},
 		{name: "bad certificates", in: head + "certificates: {source: acme, issuerRef: {kind: Vault}}\n",
-			want: []string{`certificates.source: "acme" is not known: it is auto, cert-manager or self`, `certificates.issuerRef.kind: "Vault" is not known`, "certificates.issuerRef.name"}},
-		{name: "an issuer for nobody", in: head + "certificates: {source: self, issuerRef: {kind: Issuer, name: a}}\n", want: []string{"certificates.issuerRef: it names an issuer of cert-manager's"}},
+			want: []string{`certificates.source: "acme" is not known: it is auto, cert-manager or self`,
+				`certificates.issuerRef.kind: "Vault" is not known`, "certificates.issuerRef.name"}},
+		{name: "an issuer for nobody", in: head + "certificates: {source: self, issuerRef: {kind: Issuer, name: a}}\n",
+			want: []string{"certificates.issuerRef: it names an issuer of cert-manager's"}},
 		{name: "not YAML", in: "a: b: c", want: []string{"parsing YAML"}},
 	}
 	for _, tt := range tests {
@@ -47,7 +55,8 @@ func TestParse(t *testing.T) {
 }
 
 func TestLoadMissing(t *testing.T) {
-	if _, err := config.Load(filepath.Join(t.TempDir(), "none.yaml")); err == nil || !strings.Contains(err.Error(), "none.yaml") {
+	if _, err := config.Load(filepath.Join(t.TempDir(), "none.yaml")); err == nil ||
+		!strings.Contains(err.Error(), "none.yaml") {
 		t.Errorf("error %v does not name the file", err)
 	}
 }
@@ -55,7 +64,9 @@ func TestLoadMissing(t *testing.T) {
 // What install writes for the servers has to be a configuration that they
 // read, with everything that it said and without install's own part.
 func TestServersPartReadsBack(t *testing.T) {
-	c, err := config.Parse([]byte(head + "mirror: {registry: r.example.com/t, keep: ['quay.io/**']}\ninstall: {webhookURL: 'https://127.0.0.1:1'}\nmutator: {serviceAccount: {name: builder}}\ninterceptor: {maxAge: 30m}\n"))
+	c, err := config.Parse(
+		[]byte(head +
+			"mirror: {registry: r.example.com/t, keep: ['quay.io/**']}\ninstall: {webhookURL: 'https://127.0.0.1:1'}\nmutator: {serviceAccount: {name: builder}}\ninterceptor: {maxAge: 30m}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +82,8 @@ func TestServersPartReadsBack(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, text)
 	}
-	if back.Install.WebhookURL != "" || !reflect.DeepEqual(back.Mutator, c.Mutator) || back.Mirror.Registry != c.Mirror.Registry || back.Interceptor != c.Interceptor {
+	if back.Install.WebhookURL != "" || !reflect.DeepEqual(back.Mutator, c.Mutator) ||
+		back.Mirror.Registry != c.Mirror.Registry || back.Interceptor != c.Interceptor {
 		t.Errorf("read back %+v\nwant %+v", back, c)
 	}
 }

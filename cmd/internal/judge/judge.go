@@ -76,7 +76,9 @@ func (c *Cluster) Get(ctx context.Context, kind schema.GroupKind, namespace, nam
 	return obj.Object, nil
 }
 
-func (c *Cluster) metadata(ctx context.Context, version schema.GroupVersionKind, namespace, name string) (map[string]any, error) {
+func (c *Cluster) metadata(
+	ctx context.Context, version schema.GroupVersionKind, namespace, name string,
+) (map[string]any, error) {
 	obj := &metav1.PartialObjectMetadata{}
 	obj.SetGroupVersionKind(version)
 	if found, err := c.reader.Find(ctx, namespace, name, obj); !found {
@@ -102,7 +104,8 @@ func (c *Cluster) Keys(ctx context.Context, namespace, secret string) ([]string,
 func (c *Cluster) May(ctx context.Context, who validator.Account, access validator.Access) (bool, error) {
 	review := Review(who, access)
 	if err := c.reader.Client().Create(ctx, review); err != nil {
-		return false, fmt.Errorf("asking whether ServiceAccount %s/%s may %s %s: %w", who.Namespace, who.Name, access.Verb, access.Resource, err)
+		return false, fmt.Errorf("asking whether ServiceAccount %s/%s may %s %s: %w", who.Namespace, who.Name,
+			access.Verb, access.Resource, err)
 	}
 	return review.Status.Allowed, nil
 }
@@ -115,7 +118,8 @@ func Review(who validator.Account, access validator.Access) *authorizationv1.Sub
 		User:   "system:serviceaccount:" + who.Namespace + ":" + who.Name,
 		Groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + who.Namespace, "system:authenticated"},
 		ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Verb: access.Verb, Group: access.Group, Resource: access.Resource, Namespace: access.Namespace, Name: access.Name,
+			Verb: access.Verb, Group: access.Group, Resource: access.Resource, Namespace: access.Namespace,
+			Name: access.Name,
 		},
 	}}
 }

@@ -41,8 +41,12 @@ func fill(t *testing.T, config *rest.Config) {
 	for _, o := range []client.Object{
 		&corev1.ServiceAccount{ObjectMeta: at},
 		&corev1.Secret{ObjectMeta: applied, StringData: map[string]string{"token": hidden, "user": "x"}},
-		&rbacv1.Role{ObjectMeta: at, Rules: []rbacv1.PolicyRule{{APIGroups: []string{"tekton.dev"}, Resources: []string{"taskruns"}, Verbs: []string{"create"}}}},
-		&rbacv1.RoleBinding{ObjectMeta: at, RoleRef: rbacv1.RoleRef{Kind: "Role", Name: "runner", APIGroup: rbacv1.GroupName}, Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: "runner", Namespace: "default"}}},
+		&rbacv1.Role{ObjectMeta: at,
+			Rules: []rbacv1.PolicyRule{{APIGroups: []string{"tekton.dev"}, Resources: []string{"taskruns"},
+				Verbs: []string{"create"}}}},
+		&rbacv1.RoleBinding{ObjectMeta: at,
+			RoleRef:  rbacv1.RoleRef{Kind: "Role", Name: "runner", APIGroup: rbacv1.GroupName},
+			Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: "runner", Namespace: "default"}}},
 		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "reader"}},
 	} {
 		if err := c.Create(t.Context(), o); err != nil {
@@ -84,7 +88,8 @@ func TestCluster(t *testing.T) {
 			}
 		}
 		secret, err := c.Get(ctx, secrets, "default", "runner")
-		if err != nil || secret["kind"] != "Secret" || secret["metadata"].(map[string]any)["name"] != "runner" || secret["data"] != nil {
+		if err != nil || secret["kind"] != "Secret" || secret["metadata"].(map[string]any)["name"] != "runner" ||
+			secret["data"] != nil {
 			t.Errorf("got %v %v", secret, err)
 		}
 		if reveals(secret) {
@@ -104,7 +109,8 @@ func TestCluster(t *testing.T) {
 	t.Run("May", func(t *testing.T) {
 		access := validator.Access{Verb: "create", Group: "tekton.dev", Resource: "taskruns", Namespace: "default"}
 		for account, want := range map[string]bool{"runner": true, "default": false} {
-			if may, err := c.May(ctx, validator.Account{Namespace: "default", Name: account}, access); may != want || err != nil {
+			if may, err := c.May(ctx, validator.Account{Namespace: "default", Name: account}, access); may != want ||
+				err != nil {
 				t.Errorf("%s: got %v %v", account, may, err)
 			}
 		}
@@ -164,7 +170,8 @@ func testForbidden(t *testing.T, config *rest.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Get(t.Context(), accounts, "default", "runner"); err == nil || !strings.HasPrefix(err.Error(), "reading ServiceAccount runner: ") {
+	if _, err := c.Get(t.Context(), accounts, "default", "runner"); err == nil ||
+		!strings.HasPrefix(err.Error(), "reading ServiceAccount runner: ") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := c.Names(t.Context(), accounts, "default"); err == nil {

@@ -42,7 +42,9 @@ type Objects interface {
 type Layers [2]Objects
 
 // Get implements Objects.
-func (l Layers) Get(ctx context.Context, kind schema.GroupKind, namespace, name string) (*unstructured.Unstructured, error) {
+func (l Layers) Get(
+	ctx context.Context, kind schema.GroupKind, namespace, name string,
+) (*unstructured.Unstructured, error) {
 	found, err := l[0].Get(ctx, kind, namespace, name)
 	if found != nil || err != nil {
 		return found, err
@@ -51,7 +53,9 @@ func (l Layers) Get(ctx context.Context, kind schema.GroupKind, namespace, name 
 }
 
 // List implements Objects.
-func (l Layers) List(ctx context.Context, kind schema.GroupKind, namespace string) ([]unstructured.Unstructured, error) {
+func (l Layers) List(
+	ctx context.Context, kind schema.GroupKind, namespace string,
+) ([]unstructured.Unstructured, error) {
 	first, err := l[0].List(ctx, kind, namespace)
 	if err != nil {
 		return nil, err
@@ -218,7 +222,9 @@ func (f Files) Add(fields map[string]any, namespace string) {
 }
 
 // Get implements Objects.
-func (f Files) Get(_ context.Context, kind schema.GroupKind, namespace, name string) (*unstructured.Unstructured, error) {
+func (f Files) Get(
+	_ context.Context, kind schema.GroupKind, namespace, name string,
+) (*unstructured.Unstructured, error) {
 	return f[question{kind, namespace, name}], nil
 }
 

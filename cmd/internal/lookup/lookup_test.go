@@ -60,23 +60,27 @@ func TestCluster(t *testing.T) {
 	c := lookup.New(files(t, account, namespace, flags, task), lookup.Options{Tekton: "tekton-pipelines"})
 
 	got, err := c.ServiceAccount(ctx, "here", "builder")
-	want := &mutator.Account{Secrets: []string{"a", "b"}, PullSecrets: []string{"p"}, Annotations: map[string]string{"iam.gke.io/gcp-service-account": "x"}}
+	want := &mutator.Account{Secrets: []string{"a", "b"}, PullSecrets: []string{"p"},
+		Annotations: map[string]string{"iam.gke.io/gcp-service-account": "x"}}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v %v", got, err)
 	}
 	if got, err := c.ServiceAccount(ctx, "there", "builder"); got != nil || err != nil {
 		t.Errorf("a ServiceAccount of another namespace: got %+v %v", got, err)
 	}
-	if ns, err := c.Namespace(ctx, "here"); err != nil || ns == nil || ns.Labels[wellknown.MutateKey] != wellknown.Disabled || ns.Annotations["a"] != "b" {
+	if ns, err := c.Namespace(ctx, "here"); err != nil || ns == nil ||
+		ns.Labels[wellknown.MutateKey] != wellknown.Disabled || ns.Annotations["a"] != "b" {
 		t.Errorf("got %+v %v", ns, err)
 	}
 	if ns, err := c.Namespace(ctx, "there"); ns != nil || err != nil {
 		t.Errorf("got %+v %v", ns, err)
 	}
-	if name, err := c.WorkloadIdentity(ctx, "here", []string{"x", "iam.gke.io/gcp-service-account"}); name != "builder" || err != nil {
+	if name, err := c.WorkloadIdentity(ctx, "here",
+		[]string{"x", "iam.gke.io/gcp-service-account"}); name != "builder" || err != nil {
 		t.Errorf("got %q %v", name, err)
 	}
-	if name, err := c.WorkloadIdentity(ctx, "there", []string{"iam.gke.io/gcp-service-account"}); name != "" || err != nil {
+	if name, err := c.WorkloadIdentity(ctx, "there", []string{"iam.gke.io/gcp-service-account"}); name != "" ||
+		err != nil {
 		t.Errorf("got %q %v", name, err)
 	}
 	if found, err := c.Task(ctx, "there", "build"); err != nil || found["kind"] != "Task" {
@@ -119,7 +123,8 @@ func (b broken) List(context.Context, schema.GroupKind, string) ([]unstructured.
 // is said once.
 func TestProblem(t *testing.T) {
 	asked, said := 0, 0
-	c := lookup.New(lookup.Layers{files(t, account), broken{&asked}}, lookup.Options{Assume: true, Problem: func(error) { said++ }})
+	c := lookup.New(lookup.Layers{files(t, account), broken{&asked}},
+		lookup.Options{Assume: true, Problem: func(error) { said++ }})
 	for range 3 {
 		if got, err := c.ServiceAccount(t.Context(), "here", "builder"); got == nil || err != nil {
 			t.Errorf("what a file has needs no server: got %v %v", got, err)

@@ -19,7 +19,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/findings"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
-	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/validator"
 )
 
@@ -80,11 +80,12 @@ docs/policy.md has the formats.`,
   # in a pipeline: nothing that cannot work in production
   tekgate audit -n production --fail-on error`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.run(cmd.Context(), cli.StreamsOf(cmd)) },
 	}
 	f := cmd.Flags()
 	f.StringVarP(&a.scope.namespace, "namespace", "n", "", "`NAMESPACE` to judge alone, whichever it is")
-	f.BoolVarP(&a.scope.everywhere, "all-namespaces", "A", false, "read all namespaces at once, and none where you may not")
+	f.BoolVarP(&a.scope.everywhere, "all-namespaces", "A", false,
+		"read all namespaces at once, and none where you may not")
 	f.StringVarP(&a.scope.selector, "selector", "l", "", "label `SELECTOR` of what is judged, such as app=shop")
 	f.BoolVar(&a.scope.done, "all", false, "judge runs that are done, too")
 	f.StringVar(&a.config, "config", "", "configuration `FILE` (default: the cluster's ConfigMap tekgate-config)")
@@ -118,14 +119,15 @@ func (a *audit) check() error {
 func (a *audit) chosen() []*validator.Rule {
 	chosen := []*validator.Rule{}
 	for _, rule := range validator.Rules {
-		if findings.Threshold(a.least).ReachedBy(rule.Severity) && (len(a.rules) == 0 || slices.Contains(a.rules, rule.ID)) {
+		if findings.Threshold(a.least).ReachedBy(rule.Severity) &&
+			(len(a.rules) == 0 || slices.Contains(a.rules, rule.ID)) {
 			chosen = append(chosen, rule)
 		}
 	}
 	return chosen
 }
 
-func (a *audit) run(cmd *cobra.Command) error {
+func (a *audit) run(ctx context.Context, streams cli.Streams) error {
 	if err := a.check(); err != nil {
 		return cli.Exit(2, err)
 	}
@@ -133,14 +135,14 @@ func (a *audit) run(cmd *cobra.Command) error {
 	if err != nil {
 		return cli.Exit(2, fmt.Errorf("reading --selector: %w", err))
 	}
-	report, err := a.judge(cmd.Context(), selector, cmd.ErrOrStderr())
+	report, err := a.judge(ctx, selector, streams.ErrOut)
 	if err != nil {
 		return cli.Exit(2, err)
 	}
-	if err := a.print(cmd.OutOrStdout(), report); err != nil {
+	if err := a.print(streams.Out, report); err != nil {
 		return cli.Exit(2, fmt.Errorf("printing the findings: %w", err))
 	}
-	fmt.Fprintln(cmd.ErrOrStderr(), report.sentence())
+	fmt.Fprintln(streams.ErrOut, report.sentence())
 	return a.verdict(report)
 }
 
@@ -223,11 +225,12 @@ func (a *audit) configuration(ctx context.Context, r *reading) (validator.Config
 		r.use("the file " + a.config)
 		return c.Validator, nil
 	}
-	const name = "ConfigMap " + live.Tekgate + "/tekgate-config"
-	cm, err := r.server.Get(ctx, schema.GroupKind{Kind: "ConfigMap"}, live.Tekgate, "tekgate-config")
+	const name = "ConfigMap " + wellknown.TekgateNamespace + "/" + wellknown.ConfigMap
+	cm, err := r.server.Get(ctx, schema.GroupKind{Kind: "ConfigMap"}, wellknown.TekgateNamespace, wellknown.ConfigMap)
 	switch {
 	case refusedByServer(err):
-		r.unread("ConfigMap", []string{live.Tekgate}, err, "pass the configuration with --config; without it the defaults count")
+		r.unread("ConfigMap", []string{wellknown.TekgateNamespace}, err,
+			"pass the configuration with --config; without it the defaults count")
 		r.use("the defaults")
 		return validator.Default(), nil
 	case err != nil:
@@ -236,7 +239,7 @@ func (a *audit) configuration(ctx context.Context, r *reading) (validator.Config
 		r.use("the defaults, since there is no " + name)
 		return validator.Default(), nil
 	}
-	text, _ := cm.Object["data"].(map[string]any)["config.yaml"].(string)
+	text, _ := cm.Object["data"].(map[string]any)[wellknown.ConfigMapKey].(string)
 	c, err := config.Parse([]byte(text))
 	if err != nil {
 		return validator.Config{}, fmt.Errorf("%s: config.yaml: %w: pass another with --config", name, err)
@@ -253,7 +256,8 @@ func (a *audit) sayOff(v *validator.Validator, errOut io.Writer) {
 			mode = set.Mode
 		}
 		if mode == validator.Off && len(set.Namespaces) == 0 && slices.Contains(a.rules, rule.ID) {
-			fmt.Fprintf(errOut, "warning: rule %s is off in this configuration: set validator.rules.%[1]s.mode to ask it\n", rule.ID)
+			fmt.Fprintf(errOut,
+				"warning: rule %s is off in this configuration: set validator.rules.%[1]s.mode to ask it\n", rule.ID)
 		}
 	}
 }

@@ -53,7 +53,9 @@ func twoRules(t *testing.T) string {
 			rules[rule.ID] = map[string]any{"mode": "off"}
 		}
 	}
-	text, err := yaml.Marshal(map[string]any{"apiVersion": "tekgate.dev/v1alpha1", "kind": "Configuration", "validator": map[string]any{"rules": rules}})
+	text, err := yaml.Marshal(
+		map[string]any{"apiVersion": "tekgate.dev/v1alpha1", "kind": "Configuration",
+			"validator": map[string]any{"rules": rules}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +63,8 @@ func twoRules(t *testing.T) string {
 }
 
 func listenerTo(namespace, name, annotations, binding string) string {
-	return fmt.Sprintf("---\napiVersion: triggers.tekton.dev/v1beta1\nkind: EventListener\nmetadata: {name: %s, namespace: %s, labels: {app: %[1]s}, annotations: {%[3]s}}\nspec: {triggers: [{name: t, bindings: [{ref: %s}]}]}\n",
+	return fmt.Sprintf(
+		"---\napiVersion: triggers.tekton.dev/v1beta1\nkind: EventListener\nmetadata: {name: %s, namespace: %s, labels: {app: %[1]s}, annotations: {%[3]s}}\nspec: {triggers: [{name: t, bindings: [{ref: %s}]}]}\n",
 		name, namespace, annotations, binding)
 }
 
@@ -70,7 +73,9 @@ func taskRunWith(name, owner string) string {
 	if owner != "" {
 		owner = ", ownerReferences: [{apiVersion: tekton.dev/v1, kind: " + owner + ", name: x, uid: x}]"
 	}
-	return "---\napiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: " + name + ", namespace: ci, annotations: {except.tekgate.dev/nothing: x}" + owner + "}\nspec: {taskSpec: {steps: [{image: a}]}}\n"
+	return "---\napiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: " + name +
+		", namespace: ci, annotations: {except.tekgate.dev/nothing: x}" + owner +
+		"}\nspec: {taskSpec: {steps: [{image: a}]}}\n"
 }
 
 // TestAudit holds the audit of a real API server to what it is told to store.
@@ -78,20 +83,27 @@ func TestAudit(t *testing.T) {
 	c := cluster.StartEmpty(t)
 	s := newSiteOn(t, c)
 	empty, errOut, err := s.audited()
-	if err != nil || empty.Objects != 0 || !empty.Complete || !slices.Contains(empty.Unserved, "EventListener") || !strings.Contains(empty.Config, "the defaults, since there is no ConfigMap") {
+	if err != nil || empty.Objects != 0 || !empty.Complete || !slices.Contains(empty.Unserved, "EventListener") ||
+		!strings.Contains(empty.Config, "the defaults, since there is no ConfigMap") {
 		t.Errorf("without Tekton: %+v %v\n%s", empty, err, errOut)
 	}
 	s.TektonKinds()
-	s.Create("apiVersion: v1\nkind: Namespace\nmetadata: {name: out, labels: {tekgate.dev/validate: disabled}}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: tekgate}\n")
-	s.Create("apiVersion: triggers.tekton.dev/v1beta1\nkind: TriggerBinding\nmetadata: {name: right, namespace: ci}\nspec: {params: []}\n")
+	s.Create(
+		"apiVersion: v1\nkind: Namespace\nmetadata: {name: out, labels: {tekgate.dev/validate: disabled}}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: tekgate}\n")
+	s.Create(
+		"apiVersion: triggers.tekton.dev/v1beta1\nkind: TriggerBinding\nmetadata: {name: right, namespace: ci}\nspec: {params: []}\n")
 	in10 := time.Now().UTC().AddDate(0, 0, 10).Format(time.DateOnly)
-	s.Create(listenerTo("ci", "fine", "", "right") + listenerTo("ci", "broken", "", "rigth") + listenerTo("other", "broken", "", "right") +
-		listenerTo("ci", "lasting", "except.tekgate.dev/dangling-reference: '2999-01-01 <script>alert(1)</script>'", "rigth") +
+	s.Create(listenerTo("ci", "fine", "", "right") + listenerTo("ci", "broken", "", "rigth") +
+		listenerTo("other", "broken", "", "right") +
+		listenerTo("ci", "lasting", "except.tekgate.dev/dangling-reference: '2999-01-01 <script>alert(1)</script>'",
+			"rigth") +
 		listenerTo("ci", "ending", "except.tekgate.dev/dangling-reference: '"+in10+" moved, OPS-1'", "rigth") +
 		listenerTo("out", "broken", "", "right") + listenerTo("tekton-pipelines", "broken", "", "right") +
 		taskRunWith("running", "") + taskRunWith("done", "") + taskRunWith("part", "PipelineRun"))
 	s.finish("done")
-	s.Create("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: tekgate-config, namespace: tekgate}\ndata:\n  config.yaml: |\n    " + strings.ReplaceAll(twoRules(t), "\n", "\n    ") + "\n")
+	s.Create(
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: tekgate-config, namespace: tekgate}\ndata:\n  config.yaml: |\n    " +
+			strings.ReplaceAll(twoRules(t), "\n", "\n    ") + "\n")
 
 	t.Run("all", s.auditAll)
 	t.Run("scope", s.auditScope)
@@ -110,7 +122,8 @@ func (s *site) finish(name string) {
 	if err := s.Client.Get(s.T.Context(), client.ObjectKeyFromObject(run), run); err != nil {
 		s.T.Fatal(err)
 	}
-	run.Object["status"] = map[string]any{"podName": "p", "conditions": []any{map[string]any{"type": "Succeeded", "status": "False"}}}
+	run.Object["status"] = map[string]any{"podName": "p",
+		"conditions": []any{map[string]any{"type": "Succeeded", "status": "False"}}}
 	if err := s.Client.Status().Update(s.T.Context(), run); err != nil {
 		s.T.Fatal(err)
 	}
@@ -130,26 +143,33 @@ func (s *site) auditAll(t *testing.T) {
 		t.Fatalf("got %q %v\n%s", report.has(), err, errOut)
 	}
 	first := report.Findings[0]
-	if first.Severity != "error" || first.Mode != "warn" || first.Path != "spec.triggers[0].bindings[0].ref" || !strings.Contains(first.Message, `did you mean "right"?`) ||
+	if first.Severity != "error" || first.Mode != "warn" || first.Path != "spec.triggers[0].bindings[0].ref" ||
+		!strings.Contains(first.Message, `did you mean "right"?`) ||
 		first.Object.APIVersion != "triggers.tekton.dev/v1beta1" || time.Since(first.Object.Created) > time.Hour {
 		t.Errorf("the first finding is %+v", first)
 	}
-	if report.Summary["error"] != 2 || report.Summary["warning"] != 1 || report.Summary["info"] != 0 || !report.Complete || len(report.Unread)+len(report.Unknown) > 0 {
+	if report.Summary["error"] != 2 || report.Summary["warning"] != 1 || report.Summary["info"] != 0 ||
+		!report.Complete || len(report.Unread)+len(report.Unknown) > 0 {
 		t.Errorf("got %+v", report)
 	}
-	if want := "ConfigMap tekgate/tekgate-config"; report.Config != want || !strings.Contains(errOut, "the rules are configured by "+want) {
+	if want := "ConfigMap tekgate/tekgate-config"; report.Config != want ||
+		!strings.Contains(errOut, "the rules are configured by "+want) {
 		t.Errorf("the configuration is %s\n%s", report.Config, errOut)
 	}
-	if len(report.Excepted) != 2 || report.Excepted[0].Object.Name != "ending" || !report.Excepted[0].Soon || report.Excepted[0].Reason != "moved, OPS-1" ||
+	if len(report.Excepted) != 2 || report.Excepted[0].Object.Name != "ending" || !report.Excepted[0].Soon ||
+		report.Excepted[0].Reason != "moved, OPS-1" ||
 		report.Excepted[1].Until != "2999-01-01" || report.Excepted[1].Soon {
 		t.Errorf("excepted are %+v", report.Excepted)
 	}
 	left := report.LeftOut
-	if left.Done != 1 || left.OfPipelineRuns != 1 || !slices.Equal(slices.Sorted(maps.Keys(left.Namespaces)), []string{"out", "tekton-pipelines"}) ||
-		left.Namespaces["out"].Objects != 1 || !strings.Contains(left.Namespaces["out"].Reason, "tekgate.dev/validate") {
+	if left.Done != 1 || left.OfPipelineRuns != 1 ||
+		!slices.Equal(slices.Sorted(maps.Keys(left.Namespaces)), []string{"out", "tekton-pipelines"}) ||
+		left.Namespaces["out"].Objects != 1 ||
+		!strings.Contains(left.Namespaces["out"].Reason, "tekgate.dev/validate") {
 		t.Errorf("left out are %+v", left)
 	}
-	clitest.InOrder(t, errOut, "read 7 EventListeners\n", "the cluster serves no ClusterTask", "7 objects: 2 errors, 1 warning, 0 hints; 2 excepted; 1 of them not for long; 1 done and left out; 2 namespaces left out\n")
+	clitest.InOrder(t, errOut, "read 7 EventListeners\n", "the cluster serves no ClusterTask",
+		"7 objects: 2 errors, 1 warning, 0 hints; 2 excepted; 1 of them not for long; 1 done and left out; 2 namespaces left out\n")
 	again, _, _ := s.audited("-A")
 	again.Time = report.Time
 	if a, b := fmt.Sprintf("%+v", again), fmt.Sprintf("%+v", report); a != b {
@@ -208,8 +228,10 @@ func (s *site) auditStatus(t *testing.T) {
 func (s *site) auditTable(t *testing.T) {
 	s.T = t
 	out, _ := program.Must(t, append([]string{"audit"}, s.Kubeconfig...)...)
-	clitest.InOrder(t, out, "namespace ci\n  EventListener/broken, ", "s old\n    error ", "dangling-reference", "spec.triggers[0].bindings[0].ref", "did you mean", "\n  TaskRun/running, ",
-		"\nnamespace other\n  EventListener/broken, ", "\nexcepted\n    until ", " (soon)", "EventListener/ending in namespace ci", "moved, OPS-1", "until 2999-01-01 ")
+	clitest.InOrder(t, out, "namespace ci\n  EventListener/broken, ", "s old\n    error ", "dangling-reference",
+		"spec.triggers[0].bindings[0].ref", "did you mean", "\n  TaskRun/running, ",
+		"\nnamespace other\n  EventListener/broken, ", "\nexcepted\n    until ", " (soon)",
+		"EventListener/ending in namespace ci", "moved, OPS-1", "until 2999-01-01 ")
 	if strings.Contains(out, "fine") || strings.Contains(out, "\x1b") {
 		t.Errorf("got\n%s", out)
 	}
@@ -258,9 +280,12 @@ func (s *site) auditPage(t *testing.T) {
 		}
 	}
 	text := strings.Join(strings.Fields(texts.String()), " ")
-	clitest.InOrder(t, text, "7 objects judged", "The rules are configured by ConfigMap tekgate/tekgate-config", "By rule", "By namespace", "Findings", "namespace ci",
-		"EventListener broken", "spec.triggers[0].bindings[0].ref", `did you mean "right"?`, "Exceptions", " (soon)", "moved, OPS-1", "2999-01-01", "<script>alert(1)</script>",
-		"Left out", "of runs that have ended: 1", "namespace out: its label tekgate.dev/validate is disabled", "What the rules say", "Tekton accepts it, answers 202 to each event")
+	clitest.InOrder(t, text, "7 objects judged", "The rules are configured by ConfigMap tekgate/tekgate-config",
+		"By rule", "By namespace", "Findings", "namespace ci",
+		"EventListener broken", "spec.triggers[0].bindings[0].ref", `did you mean "right"?`, "Exceptions", " (soon)",
+		"moved, OPS-1", "2999-01-01", "<script>alert(1)</script>",
+		"Left out", "of runs that have ended: 1", "namespace out: its label tekgate.dev/validate is disabled",
+		"What the rules say", "Tekton accepts it, answers 202 to each event")
 	if strings.Contains(out, "<script>alert") || strings.Contains(text, "incomplete") {
 		t.Error("it holds what it should not")
 	}
@@ -268,16 +293,21 @@ func (s *site) auditPage(t *testing.T) {
 
 func (s *site) auditConfiguration(t *testing.T) {
 	s.T = t
-	off := clitest.File(t, "tekgate.yaml", strings.Replace(twoRules(t), "rules: {}", "rules:", 1)+"    dangling-reference: {mode: off, namespaces: [{match: [other], mode: enforce}]}\n    exception: {mode: off}\n")
+	off := clitest.File(t, "tekgate.yaml",
+		strings.Replace(twoRules(t), "rules: {}", "rules:", 1)+
+			"    dangling-reference: {mode: off, namespaces: [{match: [other], mode: enforce}]}\n    exception: {mode: off}\n")
 	report, errOut, err := s.audited("--config", off, "--rule", "exception", "--rule", "dangling-reference")
-	if err != nil || !slices.Equal(report.has(), allFindings[2:]) || report.Findings[0].Mode != validator.Enforce || report.Config != "the file "+off {
+	if err != nil || !slices.Equal(report.has(), allFindings[2:]) || report.Findings[0].Mode != validator.Enforce ||
+		report.Config != "the file "+off {
 		t.Errorf("got %+v %v", report, err)
 	}
-	if !strings.Contains(errOut, "warning: rule exception is off in this configuration") || strings.Contains(errOut, "warning: rule dangling") {
+	if !strings.Contains(errOut, "warning: rule exception is off in this configuration") ||
+		strings.Contains(errOut, "warning: rule dangling") {
 		t.Errorf("it says %s", errOut)
 	}
 	s.Patch("v1 ConfigMap tekgate/tekgate-config", `{"data": {"config.yaml": "kind: Nonsense"}}`)
-	if _, _, err := program.Run(t, "", append([]string{"audit"}, s.Kubeconfig...)...); cli.Status(err) != 2 || !strings.Contains(err.Error(), "pass another with --config") {
+	if _, _, err := program.Run(t, "", append([]string{"audit"}, s.Kubeconfig...)...); cli.Status(err) != 2 ||
+		!strings.Contains(err.Error(), "pass another with --config") {
 		t.Errorf("a bad one gives %v", err)
 	}
 }
@@ -325,13 +355,18 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: eve}]
 	if in := strings.Join(unread["EventListener"], " "); in != "in default other" {
 		t.Errorf("EventListeners were not read %s", in)
 	}
-	if unread["Task"] == nil || len(unread["Task"]) != 1 || unread["ClusterInterceptor"] == nil || unread["ConfigMap"] == nil {
+	if unread["Task"] == nil || len(unread["Task"]) != 1 || unread["ClusterInterceptor"] == nil ||
+		unread["ConfigMap"] == nil {
 		t.Errorf("not read were %v", unread)
 	}
-	if report.Objects != 4 || len(report.Unknown) != 4 || strings.Contains(strings.Join(report.has(), " "), "dangling-reference") || !strings.Contains(report.Unknown[0].What[0], "spec.triggers[0].bindings[0].ref was not checked") {
+	if report.Objects != 4 || len(report.Unknown) != 4 ||
+		strings.Contains(strings.Join(report.has(), " "), "dangling-reference") ||
+		!strings.Contains(report.Unknown[0].What[0], "spec.triggers[0].bindings[0].ref was not checked") {
 		t.Errorf("of %d objects unknown are %v, findings %v", report.Objects, report.Unknown, report.has())
 	}
-	clitest.InOrder(t, errOut, "warning: reading ConfigMap tekgate/tekgate-config: ", "pass the configuration with --config", `warning: listing Tasks: `, `User "eve" cannot list`, "ask for the permission to list tasks.tekton.dev")
+	clitest.InOrder(t, errOut, "warning: reading ConfigMap tekgate/tekgate-config: ",
+		"pass the configuration with --config", `warning: listing Tasks: `, `User "eve" cannot list`,
+		"ask for the permission to list tasks.tekton.dev")
 	out, _, _ := program.Run(t, "", append([]string{"audit", "-o", "html"}, e.Kubeconfig...)...)
 	clitest.InOrder(t, out, "This audit is incomplete.", "EventListener in default, other: ", "Not judged in full")
 	if _, errOut, err := e.audited("-n", "ci"); cli.Status(err) != 2 || strings.Contains(errOut, "ClusterInterceptor") {
@@ -343,7 +378,8 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: eve}]
 // nothing is known but their keys.
 func (s *site) auditSnapshot(t *testing.T, c *cluster.Cluster) {
 	s.T = t
-	s.Create("apiVersion: v1\nkind: Secret\nmetadata: {name: hook, namespace: ci, annotations: {kubectl.kubernetes.io/last-applied-configuration: hunter2}}\nstringData: {token: hunter2, other: hunter2}\n")
+	s.Create(
+		"apiVersion: v1\nkind: Secret\nmetadata: {name: hook, namespace: ci, annotations: {kubectl.kubernetes.io/last-applied-configuration: hunter2}}\nstringData: {token: hunter2, other: hunter2}\n")
 	singly, err := judge.Connect(c.Config)
 	if err != nil {
 		t.Fatal(err)
@@ -355,13 +391,15 @@ func (s *site) auditSnapshot(t *testing.T, c *cluster.Cluster) {
 		t.Errorf("the keys are %v, %v", keys, err)
 	}
 	secret, err := there.Get(ctx, schema.GroupKind{Kind: "Secret"}, "ci", "hook")
-	if err != nil || secret == nil || strings.Contains(fmt.Sprint(there), "hunter2") || strings.Contains(fmt.Sprint(secret), "aHVudGVyMg") {
+	if err != nil || secret == nil || strings.Contains(fmt.Sprint(there), "hunter2") ||
+		strings.Contains(fmt.Sprint(secret), "aHVudGVyMg") {
 		t.Errorf("the Secret is %v, %v", secret, err)
 	}
 	if keys, err := there.Keys(ctx, "ci", "none"); keys != nil || err != nil {
 		t.Errorf("a Secret that is not there has the keys %v, %v", keys, err)
 	}
-	may, err := there.May(ctx, validator.Account{Namespace: "ci", Name: "default"}, validator.Access{Verb: "create", Group: "tekton.dev", Resource: "taskruns", Namespace: "ci"})
+	may, err := there.May(ctx, validator.Account{Namespace: "ci", Name: "default"},
+		validator.Access{Verb: "create", Group: "tekton.dev", Resource: "taskruns", Namespace: "ci"})
 	if err != nil || may {
 		t.Errorf("it may: %v, %v", may, err)
 	}
@@ -390,8 +428,10 @@ func (s *site) auditSnapshot(t *testing.T, c *cluster.Cluster) {
 // TestAuditRuns holds which runs are history.
 func TestAuditRuns(t *testing.T) {
 	run := func(kind, status, owner string) *unstructured.Unstructured {
-		o := &unstructured.Unstructured{Object: map[string]any{"kind": kind, "metadata": map[string]any{}, "status": map[string]any{
-			"conditions": []any{map[string]any{"type": "Ready", "status": "True"}, map[string]any{"type": "Succeeded", "status": status}}}}}
+		o := &unstructured.Unstructured{Object: map[string]any{"kind": kind, "metadata": map[string]any{},
+			"status": map[string]any{
+				"conditions": []any{map[string]any{"type": "Ready", "status": "True"},
+					map[string]any{"type": "Succeeded", "status": status}}}}}
 		if owner != "" {
 			o.Object["metadata"].(map[string]any)["ownerReferences"] = []any{map[string]any{"kind": owner}}
 		}
@@ -405,7 +445,8 @@ func TestAuditRuns(t *testing.T) {
 	if isDone(&unstructured.Unstructured{Object: map[string]any{}}) {
 		t.Error("a run without a status is done")
 	}
-	if !ofPipelineRun(run("CustomRun", "", "PipelineRun")) || ofPipelineRun(run("PipelineRun", "", "PipelineRun")) || ofPipelineRun(run("TaskRun", "", "CronJob")) {
+	if !ofPipelineRun(run("CustomRun", "", "PipelineRun")) || ofPipelineRun(run("PipelineRun", "", "PipelineRun")) ||
+		ofPipelineRun(run("TaskRun", "", "CronJob")) {
 		t.Error("whose a run is is not known")
 	}
 }

@@ -32,7 +32,8 @@ func (r *auditReport) html(out io.Writer) error {
 		return fmt.Errorf("reading the page's template: %w", err)
 	}
 	return page.Execute(out, auditView{
-		Report: r, Version: manifests.Version, Severities: findings.Severities, Namespaces: r.byNamespace(), Rules: r.byRule(),
+		Report: r, Version: manifests.Version, Severities: findings.Severities, Namespaces: r.byNamespace(),
+		Rules: r.byRule(),
 	})
 }
 
@@ -116,7 +117,8 @@ func (r *auditReport) byRule() []ruleView {
 		all = append(all, *v)
 	}
 	slices.SortFunc(all, func(a, b ruleView) int {
-		return cmp.Or(findings.Order(a.Severity)-findings.Order(b.Severity), b.Findings-a.Findings, strings.Compare(a.ID, b.ID))
+		return cmp.Or(findings.Order(a.Severity)-findings.Order(b.Severity), b.Findings-a.Findings,
+			strings.Compare(a.ID, b.ID))
 	})
 	return all
 }

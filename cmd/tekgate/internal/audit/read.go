@@ -20,6 +20,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
 	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/validator"
 )
 
@@ -77,7 +78,8 @@ func (r *reading) all(ctx context.Context) error {
 // compare orders objects by namespace, kind and name.
 func (o auditedObject) compare(other auditedObject) int {
 	key := func(o auditedObject) string {
-		return strings.Join([]string{o.subject.Namespace, o.subject.Kind.Kind, o.subject.Kind.Group, o.subject.Name()}, "\x00")
+		return strings.Join([]string{o.subject.Namespace, o.subject.Kind.Kind, o.subject.Kind.Group, o.subject.Name()},
+			"\x00")
 	}
 	return strings.Compare(key(o), key(other))
 }
@@ -112,8 +114,8 @@ func (r *reading) exclude(ctx context.Context) error {
 	}
 	err = r.server.Each(ctx, schema.GroupKind{Kind: "Namespace"}, "", func(obj *unstructured.Unstructured) error {
 		r.namespaces = append(r.namespaces, obj.GetName())
-		if obj.GetLabels()[validateKey] == "disabled" {
-			r.excluded[obj.GetName()] = "its label " + validateKey + " is disabled"
+		if obj.GetLabels()[wellknown.ValidateKey] == wellknown.Disabled {
+			r.excluded[obj.GetName()] = "its label " + wellknown.ValidateKey + " is disabled"
 		}
 		return nil
 	})
@@ -124,9 +126,6 @@ func (r *reading) exclude(ctx context.Context) error {
 	}
 	return err
 }
-
-// validateKey is the label by which a Namespace opts out.
-const validateKey = "tekgate.dev/validate"
 
 // systemNamespaces are those that the webhook leaves out, as its configuration says.
 func systemNamespaces() ([]string, error) {
@@ -206,7 +205,8 @@ func resource(kind schema.GroupKind) string {
 // unread notes what could not be read. No namespaces are all.
 func (r *reading) unread(kind string, namespaces []string, err error, remedy string) {
 	r.report.Complete = false
-	r.report.Unread = append(r.report.Unread, auditUnread{Kind: kind, Namespaces: namespaces, Reason: err.Error(), Remedy: remedy})
+	r.report.Unread = append(r.report.Unread,
+		auditUnread{Kind: kind, Namespaces: namespaces, Reason: err.Error(), Remedy: remedy})
 	r.show.Clear()
 	fmt.Fprintf(r.show.Out, "warning: %v: what is there is not judged: %s\n", err, remedy)
 }
@@ -283,7 +283,8 @@ func reduced(obj *unstructured.Unstructured) (map[string]any, error) {
 }
 
 func isRun(kind schema.GroupKind) bool {
-	return kind.Group == "tekton.dev" && slices.Contains([]string{"TaskRun", "PipelineRun", "CustomRun", "Run"}, kind.Kind)
+	return kind.Group == "tekton.dev" &&
+		slices.Contains([]string{"TaskRun", "PipelineRun", "CustomRun", "Run"}, kind.Kind)
 }
 
 // ofPipelineRun tells whether a run was made for one.

@@ -127,8 +127,9 @@ func (r *auditReport) add(o auditedObject, out validator.Outcome) {
 	}
 	for _, e := range out.Excepted {
 		r.Excepted = append(r.Excepted, auditException{
-			auditFinding: finding(e.Finding), Until: e.Exception.Until.Format(time.DateOnly), Reason: e.Exception.Reason,
-			Soon: e.Exception.Until.Sub(r.Time) <= soon,
+			auditFinding: finding(e.Finding), Until: e.Exception.Until.Format(time.DateOnly),
+			Reason: e.Exception.Reason,
+			Soon:   e.Exception.Until.Sub(r.Time) <= soon,
 		})
 	}
 	if len(out.Unknown) > 0 {
@@ -151,7 +152,8 @@ func (r *auditReport) sentence() string {
 		what string
 	}{
 		{len(r.Excepted), "excepted"}, {ending, "of them not for long"},
-		{len(r.Unknown), "not judged in full"}, {r.LeftOut.Done, "done and left out"}, {len(r.LeftOut.Namespaces), "namespaces left out"},
+		{len(r.Unknown), "not judged in full"}, {r.LeftOut.Done, "done and left out"},
+		{len(r.LeftOut.Namespaces), "namespaces left out"},
 	} {
 		if c.n > 0 {
 			text += fmt.Sprintf("; %d %s", c.n, c.what)
@@ -199,7 +201,8 @@ func (r *auditReport) tableOfExceptions(w io.Writer) {
 		if e.Soon {
 			mark = " (soon)"
 		}
-		fmt.Fprintf(w, "    until %s%s\t%s\t%s in %s\t%s\n", e.Until, mark, e.Rule, e.Object, title(e.Object.Namespace), e.Reason)
+		fmt.Fprintf(w, "    until %s%s\t%s\t%s in %s\t%s\n", e.Until, mark, e.Rule, e.Object, title(e.Object.Namespace),
+			e.Reason)
 	}
 }
 

@@ -81,7 +81,8 @@ type signs map[check.Status]string
 
 var (
 	terminalSigns = signs{check.Success: "√", check.Warning: "‼", check.Error: "×", check.Skipped: "-"}
-	plainSigns    = signs{check.Success: "[ok]  ", check.Warning: "[warn]", check.Error: "[fail]", check.Skipped: "[skip]"}
+	plainSigns    = signs{check.Success: "[ok]  ", check.Warning: "[warn]", check.Error: "[fail]",
+		check.Skipped: "[skip]"}
 )
 
 // signsFor keeps to ASCII where nobody knows how the text will be shown.

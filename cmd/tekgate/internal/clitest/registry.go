@@ -65,9 +65,10 @@ func Index(t testing.TB) v1.ImageIndex {
 	t.Helper()
 	all := v1.ImageIndex(empty.Index)
 	for _, architecture := range []string{"amd64", "arm64"} {
-		all = mutate.AppendManifests(all, mutate.IndexAddendum{Add: Platform(t, architecture), Descriptor: v1.Descriptor{
-			Platform: &v1.Platform{OS: "linux", Architecture: architecture},
-		}})
+		all = mutate.AppendManifests(all,
+			mutate.IndexAddendum{Add: Platform(t, architecture), Descriptor: v1.Descriptor{
+				Platform: &v1.Platform{OS: "linux", Architecture: architecture},
+			}})
 	}
 	return all
 }

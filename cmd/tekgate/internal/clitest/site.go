@@ -73,7 +73,9 @@ func endNamespaces(t *testing.T, config *rest.Config) {
 // Install installs a release without its images.
 func (s *Site) Install() {
 	s.T.Helper()
-	s.Program.Must(s.T, append([]string{"install", "--mirror", "registry.example.com/tekton", "--skip-probe", "--wait=false"}, s.Kubeconfig...)...)
+	s.Program.Must(s.T,
+		append([]string{"install", "--mirror", "registry.example.com/tekton", "--skip-probe", "--wait=false"},
+			s.Kubeconfig...)...)
 }
 
 // Uninstall uninstalls, and returns what it printed.
@@ -148,7 +150,8 @@ func (s *Site) Expect(present bool, named ...string) {
 // Patch applies a merge patch.
 func (s *Site) Patch(named, patch string) {
 	s.T.Helper()
-	if err := s.Client.Patch(s.T.Context(), ObjectOf(named), client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
+	if err := s.Client.Patch(s.T.Context(), ObjectOf(named),
+		client.RawPatch("application/merge-patch+json", []byte(patch))); err != nil {
 		s.T.Fatal(err)
 	}
 }
@@ -181,8 +184,10 @@ func (s *Site) TektonKinds() {
 			}
 		}
 	}
-	s.Create("apiVersion: v1\nkind: Namespace\nmetadata: {name: tekton-pipelines}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: ci}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n")
-	for _, served := range [][2]string{{"tekton.dev/v1", "TaskRunList"}, {"tekton.dev/v1", "TaskList"}, {"triggers.tekton.dev/v1beta1", "TriggerTemplateList"}} {
+	s.Create(
+		"apiVersion: v1\nkind: Namespace\nmetadata: {name: tekton-pipelines}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: ci}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n")
+	for _, served := range [][2]string{{"tekton.dev/v1", "TaskRunList"}, {"tekton.dev/v1", "TaskList"},
+		{"triggers.tekton.dev/v1beta1", "TriggerTemplateList"}} {
 		list := &unstructured.UnstructuredList{}
 		list.SetAPIVersion(served[0])
 		list.SetKind(served[1])

@@ -1,6 +1,7 @@
 package credentials
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -31,7 +32,7 @@ The controllers read the file when they start: --restart replaces their Pods.`,
 			if err != nil {
 				return err
 			}
-			return g.trust(cmd, text, restart)
+			return g.trust(cmd.Context(), cli.StreamsOf(cmd), text, restart)
 		},
 	}
 	g.flags(cmd)
@@ -39,16 +40,16 @@ The controllers read the file when they start: --restart replaces their Pods.`,
 	return cmd
 }
 
-func (g *giving) trust(cmd *cobra.Command, text []byte, restart bool) error {
-	w, err := g.writer(cmd)
+func (g *giving) trust(ctx context.Context, streams cli.Streams, text []byte, restart bool) error {
+	w, err := g.writer(ctx, streams)
 	if err != nil {
 		return err
 	}
 	now := time.Now()
-	if err := w.CA(cmd.Context(), text, now); err != nil {
+	if err := w.CA(ctx, text, now); err != nil {
 		return err
 	}
-	deployments, err := w.Trusting(cmd.Context())
+	deployments, err := w.Trusting(ctx)
 	if err != nil {
 		return err
 	}
@@ -57,11 +58,13 @@ func (g *giving) trust(cmd *cobra.Command, text []byte, restart bool) error {
 	for _, d := range deployments {
 		names = append(names, "deployment/"+d.GetName())
 		if restart {
-			problems = append(problems, w.Restart(cmd.Context(), d, now))
+			problems = append(problems, w.Restart(ctx, d, now))
 		}
 	}
 	if !restart && len(names) > 0 {
-		fmt.Fprintf(cmd.ErrOrStderr(), "the controllers know it after a restart: run this again with --restart, or `kubectl -n %s rollout restart %s`\n", deployments[0].GetNamespace(), strings.Join(names, " "))
+		fmt.Fprintf(streams.ErrOut,
+			"the controllers know it after a restart: run this again with --restart, or `kubectl -n %s rollout restart %s`\n",
+			deployments[0].GetNamespace(), strings.Join(names, " "))
 	}
 	return errors.Join(problems...)
 }

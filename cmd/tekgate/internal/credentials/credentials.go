@@ -3,6 +3,7 @@ package credentials
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -47,16 +48,18 @@ type giving struct {
 
 func (g *giving) flags(cmd *cobra.Command) {
 	g.kube.Add(cmd)
-	cmd.Flags().BoolVar(&g.dryRun, "dry-run", false, "ask the server, print the objects with their values masked, and write nothing")
+	cmd.Flags().BoolVar(&g.dryRun, "dry-run", false,
+		"ask the server, print the objects with their values masked, and write nothing")
 }
 
 func (g *giving) accountFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&g.namespace, "namespace", "n", "default", "`NAMESPACE` of the runs")
-	cmd.Flags().StringVar(&g.account, "service-account", "default", "`NAME` of the ServiceAccount of the runs; it is made if there is none")
+	cmd.Flags().StringVar(&g.account, "service-account", "default",
+		"`NAME` of the ServiceAccount of the runs; it is made if there is none")
 }
 
 // writer returns what writes, or in a dry run only asks.
-func (g *giving) writer(cmd *cobra.Command) (credentials.Writer, error) {
+func (g *giving) writer(ctx context.Context, streams cli.Streams) (credentials.Writer, error) {
 	c, err := g.kube.Client()
 	if err != nil {
 		return credentials.Writer{}, err
@@ -66,12 +69,12 @@ func (g *giving) writer(cmd *cobra.Command) (credentials.Writer, error) {
 	}
 	return credentials.Writer{Client: c, Report: func(obj *unstructured.Unstructured, action string) {
 		if !g.dryRun {
-			fmt.Fprintf(cmd.ErrOrStderr(), "%s %s\n", describe(obj), action)
+			fmt.Fprintf(streams.ErrOut, "%s %s\n", describe(obj), action)
 			return
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s would be %s\n", describe(obj), action)
-		if err := objects.PrintYAML(cmd.OutOrStdout(), []*unstructured.Unstructured{credentials.Masked(obj)}); err != nil {
-			fmt.Fprintln(cmd.ErrOrStderr(), "warning:", err)
+		fmt.Fprintf(streams.ErrOut, "%s would be %s\n", describe(obj), action)
+		if err := objects.PrintYAML(streams.Out, []*unstructured.Unstructured{credentials.Masked(obj)}); err != nil {
+			fmt.Fprintln(streams.ErrOut, "warning:", err)
 		}
 	}}, nil
 }
@@ -80,27 +83,28 @@ func describe(obj *unstructured.Unstructured) string {
 	return obj.GetKind() + "/" + obj.GetNamespace() + "/" + obj.GetName()
 }
 
-func warn(cmd *cobra.Command, warnings []string) {
+func warn(streams cli.Streams, warnings []string) {
 	for _, w := range warnings {
-		fmt.Fprintln(cmd.ErrOrStderr(), "warning:", w)
+		fmt.Fprintln(streams.ErrOut, "warning:", w)
 	}
 }
 
 // readPassword reads one from a file, from standard input or from a prompt that
 // does not show it.
-func readPassword(cmd *cobra.Command, path string) ([]byte, error) {
+func readPassword(streams cli.Streams, path string) ([]byte, error) {
 	if path != "" {
-		text, err := cli.StreamsOf(cmd).ReadFile("the password", path)
+		text, err := streams.ReadFile("the password", path)
 		// The newline is the editor's, not the password's.
 		return bytes.TrimRight(text, "\r\n"), err
 	}
-	file, ok := cmd.InOrStdin().(*os.File)
+	file, ok := streams.In.(*os.File)
 	if !ok || !cli.IsTerminal(file) {
-		return nil, errors.New("there is no terminal to ask for the password on: pass --password-file with a file, or - for standard input")
+		return nil, errors.New(
+			"there is no terminal to ask for the password on: pass --password-file with a file, or - for standard input")
 	}
-	fmt.Fprint(cmd.ErrOrStderr(), "Password: ")
+	fmt.Fprint(streams.ErrOut, "Password: ")
 	text, err := term.ReadPassword(int(file.Fd()))
-	fmt.Fprintln(cmd.ErrOrStderr())
+	fmt.Fprintln(streams.ErrOut)
 	if err != nil || len(text) == 0 {
 		return nil, errors.New("no password was given")
 	}

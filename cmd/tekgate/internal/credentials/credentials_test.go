@@ -41,7 +41,8 @@ func (s *teller) credentials(in string, args ...string) (out, errOut string, err
 		said += err.Error()
 	}
 	for _, secret := range s.secrets {
-		for _, form := range []string{secret, base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawStdEncoding.EncodeToString([]byte("robot:" + secret))[:16]} {
+		for _, form := range []string{secret, base64.StdEncoding.EncodeToString([]byte(secret)),
+			base64.RawStdEncoding.EncodeToString([]byte("robot:" + secret))[:16]} {
 			if strings.Contains(said, form) {
 				s.T.Errorf("tekgate credentials %s says a secret:\n%s", strings.Join(args, " "), said)
 			}
@@ -138,16 +139,21 @@ func TestCredentialsGit(t *testing.T) {
 	builder := []string{"-n", "ci", "--service-account", "builder"}
 
 	// A dry run shows what would be, masked, and writes nothing.
-	args := append([]string{"git", "gitee", "--host", "gitee.com", "--ssh-key", s.file("key", key), "--known-hosts", s.file("hosts", "gitee.com ssh-ed25519 AAAA")}, builder...)
+	args := append(
+		[]string{"git", "gitee", "--host", "gitee.com", "--ssh-key", s.file("key", key), "--known-hosts",
+			s.file("hosts", "gitee.com ssh-ed25519 AAAA")}, builder...)
 	out, errOut := s.well("", append(args, "--dry-run")...)
-	if !strings.Contains(strings.ReplaceAll(out, "'", `"`), `ssh-privatekey: "***"`) || !strings.Contains(errOut, "Secret/ci/gitee would be created") || !strings.Contains(out, "tekton.dev/git-1: gitee.com") {
+	if !strings.Contains(strings.ReplaceAll(out, "'", `"`), `ssh-privatekey: "***"`) ||
+		!strings.Contains(errOut, "Secret/ci/gitee would be created") ||
+		!strings.Contains(out, "tekton.dev/git-1: gitee.com") {
 		t.Errorf("dry run:\n%s%s", out, errOut)
 	}
 	s.Expect(false, "v1 Secret ci/gitee")
 	s.equal(names(s.get("ServiceAccount", "ci", "builder", "secrets")), "of-somebody")
 
 	out, errOut = s.well("", args...)
-	if out != "" || !strings.Contains(errOut, "Secret/ci/gitee created") || !strings.Contains(errOut, "ServiceAccount/ci/builder configured") {
+	if out != "" || !strings.Contains(errOut, "Secret/ci/gitee created") ||
+		!strings.Contains(errOut, "ServiceAccount/ci/builder configured") {
 		t.Errorf("out %q, errOut %q", out, errOut)
 	}
 	s.equal(s.get("Secret", "ci", "gitee", "type"), "kubernetes.io/ssh-auth")
@@ -157,7 +163,8 @@ func TestCredentialsGit(t *testing.T) {
 
 	// Twice changes nothing; another host is added.
 	_, errOut = s.well("", args...)
-	if !strings.Contains(errOut, "Secret/ci/gitee unchanged") || !strings.Contains(errOut, "ServiceAccount/ci/builder unchanged") {
+	if !strings.Contains(errOut, "Secret/ci/gitee unchanged") ||
+		!strings.Contains(errOut, "ServiceAccount/ci/builder unchanged") {
 		t.Errorf("a second time: %s", errOut)
 	}
 	args[3] = "git.example.com:2222"
@@ -166,7 +173,8 @@ func TestCredentialsGit(t *testing.T) {
 	s.equal(s.get("Secret", "ci", "gitee", "metadata", "annotations", "tekton.dev/git-2"), "git.example.com:2222")
 
 	// A password from standard input; the ServiceAccount is made.
-	_, errOut = s.well(password+"\n", "git", "github", "--host", "github.com", "--username", "robot", "--password-file", "-", "-n", "ci", "--service-account", "fresh")
+	_, errOut = s.well(password+"\n", "git", "github", "--host", "github.com", "--username", "robot", "--password-file",
+		"-", "-n", "ci", "--service-account", "fresh")
 	if !strings.Contains(errOut, "ServiceAccount/ci/fresh created") {
 		t.Error(errOut)
 	}
@@ -181,24 +189,37 @@ func TestCredentialsRefuse(t *testing.T) {
 		name, in, want string
 		args           []string
 	}{
-		{"somebody else's Secret", "", "is not of `tekgate credentials`: choose another name", []string{"git", "of-somebody", "--host", "a.com", "--username", "robot", "--password-file", secret, "-n", "ci"}},
-		{"no namespace", "", `namespaces "nowhere" not found`, []string{"git", "x", "--host", "a.com", "--username", "robot", "--password-file", secret, "-n", "nowhere"}},
+		{"somebody else's Secret", "", "is not of `tekgate credentials`: choose another name",
+			[]string{"git", "of-somebody", "--host", "a.com", "--username", "robot", "--password-file", secret, "-n",
+				"ci"}},
+		{"no namespace", "", `namespaces "nowhere" not found`,
+			[]string{"git", "x", "--host", "a.com", "--username", "robot", "--password-file", secret, "-n", "nowhere"}},
 		{"no host", "", "no host is named", []string{"git", "x", "--username", "robot", "--password-file", secret}},
-		{"key and user", "", "name either a key with --ssh-key or a user with --username", []string{"git", "x", "--host", "a.com"}},
-		{"password in the URL", "", "leave user and password out", []string{"git", "x", "--host", "https://robot:" + password + "@a.com", "--username", "robot", "--password-file", secret}},
-		{"a password as a key", password, "is not a private key in PEM", []string{"git", "x", "--host", "a.com", "--ssh-key", "-"}},
-		{"no terminal", "", "there is no terminal to ask for the password on", []string{"registry", "x", "--server", "a.io", "--username", "robot"}},
-		{"an empty password", "\n", "it is empty", []string{"registry", "x", "--server", "a.io", "--username", "robot", "--password-file", "-"}},
+		{"key and user", "", "name either a key with --ssh-key or a user with --username",
+			[]string{"git", "x", "--host", "a.com"}},
+		{"password in the URL", "", "leave user and password out",
+			[]string{"git", "x", "--host", "https://robot:" + password + "@a.com", "--username", "robot",
+				"--password-file", secret}},
+		{"a password as a key", password, "is not a private key in PEM",
+			[]string{"git", "x", "--host", "a.com", "--ssh-key", "-"}},
+		{"no terminal", "", "there is no terminal to ask for the password on",
+			[]string{"registry", "x", "--server", "a.io", "--username", "robot"}},
+		{"an empty password", "\n", "it is empty",
+			[]string{"registry", "x", "--server", "a.io", "--username", "robot", "--password-file", "-"}},
 		{"no file", "", "no such file", []string{"registry", "x", "--docker-config", "/no/such"}},
-		{"a password as a Docker configuration", password, "is not JSON", []string{"registry", "x", "--docker-config", "-"}},
-		{"nowhere to pull to", "", "neither Tekton nor Tekgate is installed", []string{"pull", "x", "--server", "a.io", "--username", "robot", "--password-file", secret}},
+		{"a password as a Docker configuration", password, "is not JSON",
+			[]string{"registry", "x", "--docker-config", "-"}},
+		{"nowhere to pull to", "", "neither Tekton nor Tekgate is installed",
+			[]string{"pull", "x", "--server", "a.io", "--username", "robot", "--password-file", secret}},
 		{"no Tekton to trust", clitest.AuthorityPEM(t), "it does not exist: install Tekton first", []string{"ca", "-"}},
-		{"a bad name", "", "writing Secret default/UPPER", []string{"registry", "UPPER", "--server", "a.io", "--username", "robot", "--password-file", secret}},
+		{"a bad name", "", "writing Secret default/UPPER",
+			[]string{"registry", "UPPER", "--server", "a.io", "--username", "robot", "--password-file", secret}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			inner := &teller{Site: s.As(t), folder: s.folder, secrets: s.secrets}
-			if _, _, err := inner.credentials(tt.in, tt.args...); err == nil || !strings.Contains(err.Error(), tt.want) {
+			if _, _, err := inner.credentials(tt.in, tt.args...); err == nil ||
+				!strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v lacks %q", err, tt.want)
 			}
 		})
@@ -219,41 +240,52 @@ kind: EventListener
 metadata: {name: listener, namespace: default}
 spec: {triggers: []}
 `)
-	s.Patch("v1 ConfigMap tekton-pipelines/config-defaults", `{"data":{"default-pod-template":"nodeSelector: {a: b}\n"}}`)
-	args := []string{"pull", "mirror", "--server", "registry.example.com", "--username", "robot", "--password-file", s.file("password", password), "-n", "ci"}
+	s.Patch("v1 ConfigMap tekton-pipelines/config-defaults",
+		`{"data":{"default-pod-template":"nodeSelector: {a: b}\n"}}`)
+	args := []string{"pull", "mirror", "--server", "registry.example.com", "--username", "robot", "--password-file",
+		s.file("password", password), "-n", "ci"}
 	for range 2 {
 		_, errOut := s.well("", args...)
 		if !strings.Contains(errOut, "EventListeners in namespace default pull from the mirror too") {
 			t.Error(errOut)
 		}
-		s.equal(names(s.get("ServiceAccount", "tekton-pipelines", "tekton-pipelines-controller", "imagePullSecrets")), "mirror")
-		s.equal(names(s.get("ServiceAccount", "tekton-pipelines", "tekton-triggers-controller", "imagePullSecrets")), "mirror")
-		s.equal(names(s.get("ServiceAccount", "tekton-pipelines-resolvers", "tekton-pipelines-resolvers", "imagePullSecrets")), "mirror")
+		s.equal(names(s.get("ServiceAccount", "tekton-pipelines", "tekton-pipelines-controller", "imagePullSecrets")),
+			"mirror")
+		s.equal(names(s.get("ServiceAccount", "tekton-pipelines", "tekton-triggers-controller", "imagePullSecrets")),
+			"mirror")
+		s.equal(names(
+			s.get("ServiceAccount", "tekton-pipelines-resolvers", "tekton-pipelines-resolvers", "imagePullSecrets")),
+			"mirror")
 		s.equal(names(s.get("ServiceAccount", "tekgate", "tekgate-webhook", "imagePullSecrets")), "mirror")
 		s.equal(names(s.get("ServiceAccount", "ci", "builder", "imagePullSecrets")), "pulls-of-somebody mirror")
 		s.equal(names(s.get("ServiceAccount", "ci", "default", "imagePullSecrets")), "mirror")
-		s.equal(s.get("ConfigMap", "tekton-pipelines", "config-defaults", "data", "default-pod-template"), "imagePullSecrets:\n- name: mirror\nnodeSelector:\n  a: b\n")
+		s.equal(s.get("ConfigMap", "tekton-pipelines", "config-defaults", "data", "default-pod-template"),
+			"imagePullSecrets:\n- name: mirror\nnodeSelector:\n  a: b\n")
 	}
 	s.Expect(true, "v1 Secret tekgate/mirror", "v1 Secret ci/mirror")
 	s.Expect(false, "v1 Secret default/mirror")
 	// Installing again takes none of it away.
 	s.Install()
 	s.equal(names(s.get("ServiceAccount", "tekgate", "tekgate-webhook", "imagePullSecrets")), "mirror")
-	s.equal(s.get("ConfigMap", "tekton-pipelines", "config-defaults", "data", "default-pod-template"), "imagePullSecrets:\n- name: mirror\nnodeSelector:\n  a: b\n")
+	s.equal(s.get("ConfigMap", "tekton-pipelines", "config-defaults", "data", "default-pod-template"),
+		"imagePullSecrets:\n- name: mirror\nnodeSelector:\n  a: b\n")
 
 	first, second := clitest.AuthorityPEM(t), clitest.AuthorityPEM(t)
 	_, errOut := s.well(first, "ca", "-")
-	if !strings.Contains(errOut, "run this again with --restart, or `kubectl -n tekton-pipelines rollout restart deployment/tekton-events-controller deployment/tekton-pipelines-controller`") {
+	if !strings.Contains(errOut,
+		"run this again with --restart, or `kubectl -n tekton-pipelines rollout restart deployment/tekton-events-controller deployment/tekton-pipelines-controller`") {
 		t.Error(errOut)
 	}
 	s.well(second, "ca", "-", "--restart")
 	s.equal(s.get("ConfigMap", "tekton-pipelines", "config-registry-cert", "data", "cert"), first+second)
-	if s.get("Deployment", "tekton-pipelines", "tekton-pipelines-controller", "spec", "template", "metadata", "annotations", "kubectl.kubernetes.io/restartedAt") == nil {
+	if s.get("Deployment", "tekton-pipelines", "tekton-pipelines-controller", "spec", "template", "metadata",
+		"annotations", "kubectl.kubernetes.io/restartedAt") == nil {
 		t.Error("the controller was not restarted")
 	}
 	// The edit is the user's: an uninstall keeps it.
 	uninstalled, err := s.Uninstall()
-	if err != nil || !strings.Contains(uninstalled, "ConfigMap/tekton-pipelines/config-registry-cert stays: somebody changed cert") {
+	if err != nil ||
+		!strings.Contains(uninstalled, "ConfigMap/tekton-pipelines/config-registry-cert stays: somebody changed cert") {
 		t.Errorf("%v\n%s", err, uninstalled)
 	}
 }

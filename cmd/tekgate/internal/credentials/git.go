@@ -1,6 +1,7 @@
 package credentials
 
 import (
+	"context"
 	"errors"
 
 	"github.com/spf13/cobra"
@@ -34,7 +35,9 @@ A Secret of this command is brought up to date; hosts that it was for stay.`,
   # a token from standard input
   tekgate credentials git github --host github.com --username x-access-token --password-file - < token`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return g.run(cmd, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return g.run(cmd.Context(), cli.StreamsOf(cmd), args[0])
+		},
 	}
 	g.flags(cmd)
 	g.accountFlags(cmd)
@@ -43,24 +46,25 @@ A Secret of this command is brought up to date; hosts that it was for stay.`,
 	f.StringVar(&g.key, "ssh-key", "", "`FILE` of an SSH private key without a passphrase, or - for standard input")
 	f.StringVar(&g.knownHosts, "known-hosts", "", "`FILE` of the servers' keys, as ssh-keyscan prints them")
 	f.StringVar(&g.username, "username", "", "`NAME` of the user, for a password")
-	f.StringVar(&g.password, "password-file", "", "`FILE` of the password or token, or - for standard input; without it the command asks")
+	f.StringVar(&g.password, "password-file", "",
+		"`FILE` of the password or token, or - for standard input; without it the command asks")
 	return cmd
 }
 
-func (g *gitFlags) run(cmd *cobra.Command, name string) error {
-	git, err := g.read(cmd)
+func (g *gitFlags) run(ctx context.Context, streams cli.Streams, name string) error {
+	git, err := g.read(streams)
 	if err != nil {
 		return err
 	}
-	w, err := g.writer(cmd)
+	w, err := g.writer(ctx, streams)
 	if err != nil {
 		return err
 	}
-	warn(cmd, git.Warnings())
-	return w.Git(cmd.Context(), g.namespace, g.account, name, git)
+	warn(streams, git.Warnings())
+	return w.Git(ctx, g.namespace, g.account, name, git)
 }
 
-func (g *gitFlags) read(cmd *cobra.Command) (credentials.Git, error) {
+func (g *gitFlags) read(streams cli.Streams) (credentials.Git, error) {
 	git := credentials.Git{Hosts: g.hosts, Username: g.username}
 	var err error
 	switch {
@@ -69,12 +73,12 @@ func (g *gitFlags) read(cmd *cobra.Command) (credentials.Git, error) {
 	case g.key != "" && g.password != "":
 		return git, errors.New("--password-file goes with --username; a key with a passphrase is of no use in a run")
 	case g.key == "":
-		git.Password, err = readPassword(cmd, g.password)
+		git.Password, err = readPassword(streams, g.password)
 		return git, err
 	}
-	if git.Key, err = cli.StreamsOf(cmd).ReadFile("the SSH key", g.key); err != nil || g.knownHosts == "" {
+	if git.Key, err = streams.ReadFile("the SSH key", g.key); err != nil || g.knownHosts == "" {
 		return git, err
 	}
-	git.KnownHosts, err = cli.StreamsOf(cmd).ReadFile("the known hosts", g.knownHosts)
+	git.KnownHosts, err = streams.ReadFile("the known hosts", g.knownHosts)
 	return git, err
 }

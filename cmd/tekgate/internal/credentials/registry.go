@@ -13,6 +13,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/credentials"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // loginFlags say which registries, and where their passwords are read.
@@ -25,27 +26,32 @@ type loginFlags struct {
 
 func (l *loginFlags) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringArrayVar(&l.servers, "server", nil, "`HOST` of a registry; with --docker-config take only these (then repeatable)")
+	f.StringArrayVar(&l.servers, "server", nil,
+		"`HOST` of a registry; with --docker-config take only these (then repeatable)")
 	f.StringVar(&l.username, "username", "", "`NAME` of the user")
-	f.StringVar(&l.password, "password-file", "", "`FILE` of the password or token, or - for standard input; without it the command asks")
-	f.StringVar(&l.config, "docker-config", "", "`FILE` that docker login wrote, such as ~/.docker/config.json, or - for standard input")
+	f.StringVar(&l.password, "password-file", "",
+		"`FILE` of the password or token, or - for standard input; without it the command asks")
+	f.StringVar(&l.config, "docker-config", "",
+		"`FILE` that docker login wrote, such as ~/.docker/config.json, or - for standard input")
 }
 
-func (l *loginFlags) read(cmd *cobra.Command) (credentials.Registry, error) {
+func (l *loginFlags) read(streams cli.Streams) (credentials.Registry, error) {
 	if l.config != "" {
 		if l.username != "" || l.password != "" {
-			return credentials.Registry{}, errors.New("--docker-config holds user and password: leave out --username and --password-file")
+			return credentials.Registry{},
+				errors.New("--docker-config holds user and password: leave out --username and --password-file")
 		}
-		text, err := cli.StreamsOf(cmd).ReadFile("the Docker configuration", l.config)
+		text, err := streams.ReadFile("the Docker configuration", l.config)
 		if err != nil {
 			return credentials.Registry{}, err
 		}
 		return credentials.FromDockerConfig(text, l.servers)
 	}
 	if len(l.servers) != 1 || l.username == "" {
-		return credentials.Registry{}, errors.New("a registry and a user have to be named: pass one --server and --username, or --docker-config")
+		return credentials.Registry{},
+			errors.New("a registry and a user have to be named: pass one --server and --username, or --docker-config")
 	}
-	password, err := readPassword(cmd, l.password)
+	password, err := readPassword(streams, l.password)
 	if err != nil {
 		return credentials.Registry{}, err
 	}
@@ -68,15 +74,15 @@ ServiceAccount. Every step of a run under that ServiceAccount then finds it in
   tekgate credentials registry docker --docker-config ~/.docker/config.json --server docker.io`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			registry, err := l.read(cmd)
+			registry, err := l.read(cli.StreamsOf(cmd))
 			if err != nil {
 				return err
 			}
-			w, err := g.writer(cmd)
+			w, err := g.writer(cmd.Context(), cli.StreamsOf(cmd))
 			if err != nil {
 				return err
 			}
-			warn(cmd, registry.Warnings())
+			warn(cli.StreamsOf(cmd), registry.Warnings())
 			return w.Registry(cmd.Context(), g.namespace, g.account, args[0], registry)
 		},
 	}
@@ -105,46 +111,54 @@ default and those of EventListeners; and, by Tekton's default-pod-template, thos
 of all runs, whose Pods hold images of Tekton's own.`,
 		Example: `  tekgate credentials pull mirror --server registry.example.com --username robot --namespace ci --namespace team-a`,
 		Args:    cobra.ExactArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return p.run(cmd, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.run(cmd.Context(), cli.StreamsOf(cmd), args[0])
+		},
 	}
 	p.giving.flags(cmd)
 	p.loginFlags.flags(cmd)
-	cmd.Flags().StringArrayVarP(&p.namespaces, "namespace", "n", nil, "`NAMESPACE` in which runs or EventListeners need the mirror (repeatable)")
+	cmd.Flags().StringArrayVarP(&p.namespaces, "namespace", "n", nil,
+		"`NAMESPACE` in which runs or EventListeners need the mirror (repeatable)")
 	return cmd
 }
 
-func (p *pullFlags) run(cmd *cobra.Command, name string) error {
-	registry, err := p.read(cmd)
+func (p *pullFlags) run(ctx context.Context, streams cli.Streams, name string) error {
+	registry, err := p.read(streams)
 	if err != nil {
 		return err
 	}
-	w, err := p.writer(cmd)
+	w, err := p.writer(ctx, streams)
 	if err != nil {
 		return err
 	}
-	accounts, elsewhere, err := p.accounts(cmd.Context(), w)
+	accounts, elsewhere, err := p.accounts(ctx, w)
 	if err != nil {
 		return err
 	}
 	if len(accounts) == 0 {
-		return errors.New("neither Tekton nor Tekgate is installed, and no namespace is named: run `tekgate install` first, or pass --namespace")
+		return errors.New(
+			"neither Tekton nor Tekgate is installed, and no namespace is named: run `tekgate install` first, or pass --namespace")
 	}
 	if len(elsewhere) > 0 {
-		warn(cmd, []string{"EventListeners in namespace " + strings.Join(elsewhere, ", ") + " pull from the mirror too: name these with --namespace to give them the Secret"})
+		warn(streams, []string{"EventListeners in namespace " + strings.Join(elsewhere, ", ") +
+			" pull from the mirror too: name these with --namespace to give them the Secret"})
 	}
-	if err := w.Pull(cmd.Context(), name, registry, accounts); err != nil {
+	if err := w.Pull(ctx, name, registry, accounts); err != nil {
 		return err
 	}
-	if len(accounts[live.Pipelines]) == 0 {
+	if len(accounts[wellknown.PipelinesNamespace]) == 0 {
 		return nil
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "a run finds the Secret only in namespaces that have it, and a podTemplate with imagePullSecrets of its own replaces it\n")
-	return w.DefaultPull(cmd.Context(), name)
+	fmt.Fprintf(streams.ErrOut,
+		"a run finds the Secret only in namespaces that have it, and a podTemplate with imagePullSecrets of its own replaces it\n")
+	return w.DefaultPull(ctx, name)
 }
 
 // accounts returns the ServiceAccounts that get the Secret, and the other
 // namespaces in which there are EventListeners.
-func (p *pullFlags) accounts(ctx context.Context, w credentials.Writer) (accounts map[string][]string, elsewhere []string, err error) {
+func (p *pullFlags) accounts(
+	ctx context.Context, w credentials.Writer,
+) (accounts map[string][]string, elsewhere []string, err error) {
 	accounts, err = w.SystemAccounts(ctx, live.Namespaces...)
 	if err != nil {
 		return nil, nil, err

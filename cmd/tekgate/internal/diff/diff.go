@@ -39,7 +39,8 @@ ConfigMaps whether it would be kept.`,
 			return err
 		},
 	}
-	target.Flags(cmd, "`SOURCE` of the manifests that the cluster was installed from, where Tekgate did not install it (repeatable)")
+	target.Flags(cmd,
+		"`SOURCE` of the manifests that the cluster was installed from, where Tekgate did not install it (repeatable)")
 	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with status 2 when there are differences (1 is an error)")
 	return cmd
 }
@@ -76,7 +77,8 @@ func diff(ctx context.Context, target *release.Target, s cli.Streams) (found boo
 	for _, m := range plan.Merges {
 		fmt.Fprintf(s.Out, "ConfigMap %s: %s\n", m.ConfigMap, release.DescribeMerge(m))
 	}
-	fmt.Fprintf(s.ErrOut, "%d objects: %d would change, %d unchanged\n", len(differences), len(differences)-unchanged, unchanged)
+	fmt.Fprintf(s.ErrOut, "%d objects: %d would change, %d unchanged\n", len(differences), len(differences)-unchanged,
+		unchanged)
 	return unchanged < len(differences), nil
 }
 

@@ -7,18 +7,22 @@ import (
 )
 
 func TestExplain(t *testing.T) {
-	out, _ := program.Must(t, "explain", "gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/nop:v0.27.3", "--mirror", "r.example.com/t")
-	for _, want := range []string{"lives as  ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/nop:v0.27.3", "Tekton's nop of pipeline", "decides", "goes to   r.example.com/t/pipeline-nop:v0.27.3 (digest: none)"} {
+	out, _ := program.Must(t, "explain", "gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/nop:v0.27.3",
+		"--mirror", "r.example.com/t")
+	for _, want := range []string{"lives as  ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/nop:v0.27.3",
+		"Tekton's nop of pipeline", "decides", "goes to   r.example.com/t/pipeline-nop:v0.27.3 (digest: none)"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("lacks %q:\n%s", want, out)
 		}
 	}
 	out, _ = program.Must(t, "explain", "busybox", "--mirror", "daocloud-hosts", "-o", "json")
 	var e explanation
-	if err := json.Unmarshal([]byte(out), &e); err != nil || len(e.Candidates) != 1 || e.Candidates[0].Image != "docker.m.daocloud.io/library/busybox" {
+	if err := json.Unmarshal([]byte(out), &e); err != nil || len(e.Candidates) != 1 ||
+		e.Candidates[0].Image != "docker.m.daocloud.io/library/busybox" {
 		t.Errorf("%v: %s", err, out)
 	}
-	if _, _, err := program.Run(t, "", "explain", "A b", "--mirror", "daocloud"); err == nil || !strings.Contains(err.Error(), `parsing image "A b"`) {
+	if _, _, err := program.Run(t, "", "explain", "A b", "--mirror", "daocloud"); err == nil ||
+		!strings.Contains(err.Error(), `parsing image "A b"`) {
 		t.Errorf("error %v", err)
 	}
 }

@@ -2,6 +2,7 @@
 package export
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/mutator/policy"
 )
@@ -68,11 +70,12 @@ they change.`,
 			}
 			return e.check()
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return e.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return e.run(cmd.Context(), cli.StreamsOf(cmd)) },
 	}
 	f := cmd.Flags()
 	e.output.Flag(cmd, "result", "yaml", "json")
-	f.BoolVar(&e.strict, "strict", false, "write nothing, and fail, where a rule of the configuration cannot be exported")
+	f.BoolVar(&e.strict, "strict", false,
+		"write nothing, and fail, where a rule of the configuration cannot be exported")
 	f.BoolVar(&e.live, "live", false, "take Tekton's settings from the cluster")
 	e.source.EngineFlags(cmd)
 	e.kube.Add(cmd)
@@ -89,7 +92,7 @@ func (e *mapExport) check() error {
 	return nil
 }
 
-func (e *mapExport) run(cmd *cobra.Command) error {
+func (e *mapExport) run(ctx context.Context, streams cli.Streams) error {
 	config, rules, err := e.source.Engine()
 	if err != nil {
 		return err
@@ -98,7 +101,7 @@ func (e *mapExport) run(cmd *cobra.Command) error {
 	if in.Namespaces, err = registeredNamespaces(); err != nil {
 		return err
 	}
-	if in.Tekton, err = e.tekton(cmd); err != nil {
+	if in.Tekton, err = e.tekton(ctx, streams); err != nil {
 		return err
 	}
 	set, err := policy.Compile(in)
@@ -106,22 +109,24 @@ func (e *mapExport) run(cmd *cobra.Command) error {
 		return fmt.Errorf("mutator.%w", err)
 	}
 	for _, l := range set.Remainder {
-		fmt.Fprintf(cmd.ErrOrStderr(), "not exported: %s\n", limitText(l))
+		fmt.Fprintf(streams.ErrOut, "not exported: %s\n", limitText(l))
 	}
 	if e.strict && len(set.Remainder) > 0 {
-		return fmt.Errorf("%d rules of the configuration cannot be exported: leave out --strict, or switch them off with `disabled: true`", len(set.Remainder))
+		return fmt.Errorf(
+			"%d rules of the configuration cannot be exported: leave out --strict, or switch them off with `disabled: true`",
+			len(set.Remainder))
 	}
 	if e.output.JSON() {
-		return printMapJSON(cmd.OutOrStdout(), set)
+		return printMapJSON(streams.Out, set)
 	}
 	for _, l := range set.Limits {
-		fmt.Fprintf(cmd.ErrOrStderr(), "limit: %s\n", limitText(l))
+		fmt.Fprintf(streams.ErrOut, "limit: %s\n", limitText(l))
 	}
-	return printMapYAML(cmd.OutOrStdout(), set)
+	return printMapYAML(streams.Out, set)
 }
 
 // tekton returns the settings that become part of the policies.
-func (e *mapExport) tekton(cmd *cobra.Command) (mutator.Tekton, error) {
+func (e *mapExport) tekton(ctx context.Context, streams cli.Streams) (mutator.Tekton, error) {
 	if !e.live {
 		return mutator.Tekton{}, nil
 	}
@@ -130,8 +135,10 @@ func (e *mapExport) tekton(cmd *cobra.Command) (mutator.Tekton, error) {
 		return mutator.Tekton{}, err
 	}
 	var problems []error
-	cluster := lookup.New(server, lookup.Options{Tekton: live.Pipelines, Problem: func(err error) { problems = append(problems, err) }})
-	settings := cluster.Tekton(cmd.Context())
+	cluster := lookup.New(server,
+		lookup.Options{Tekton: wellknown.PipelinesNamespace,
+			Problem: func(err error) { problems = append(problems, err) }})
+	settings := cluster.Tekton(ctx)
 	return settings, errors.Join(problems...)
 }
 
@@ -203,6 +210,7 @@ func printMapJSON(out io.Writer, set *policy.Set) error {
 		Objects   []*unstructured.Unstructured `json:"objects"`
 		Remainder []policy.Limit               `json:"remainder"`
 		Limits    []policy.Limit               `json:"limits"`
-	}{append([]*unstructured.Unstructured{}, objects...), append([]policy.Limit{}, set.Remainder...), append([]policy.Limit{}, set.Limits...)}
+	}{append([]*unstructured.Unstructured{}, objects...), append([]policy.Limit{}, set.Remainder...),
+		append([]policy.Limit{}, set.Limits...)}
 	return cli.PrintJSON(out, result)
 }

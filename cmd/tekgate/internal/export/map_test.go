@@ -34,7 +34,8 @@ func mapFile(t *testing.T, text string) string {
 func TestExportMap(t *testing.T) {
 	config := mapFile(t, mapConfig)
 	out, errOut := program.Must(t, "export", "map", "--config", config)
-	for _, part := range []string{"# Not exported:\n# - rule kaniko: ", "# Limits of these policies:\n", "kind: MutatingAdmissionPolicy\n", "policyName: tekgate-env\n"} {
+	for _, part := range []string{"# Not exported:\n# - rule kaniko: ", "# Limits of these policies:\n",
+		"kind: MutatingAdmissionPolicy\n", "policyName: tekgate-env\n"} {
 		if !strings.Contains(out, part) {
 			t.Errorf("the output lacks %q", part)
 		}
@@ -65,7 +66,8 @@ func TestExportMapStrict(t *testing.T) {
 }
 
 func TestExportMapMistakes(t *testing.T) {
-	for _, args := range [][]string{{"-o", "table"}, {"x"}, {"--context", "a"}, {"--config", mapFile(t, strings.Replace(mapConfig, "builder", "Builder_1", 1))}} {
+	for _, args := range [][]string{{"-o", "table"}, {"x"}, {"--context", "a"},
+		{"--config", mapFile(t, strings.Replace(mapConfig, "builder", "Builder_1", 1))}} {
 		if _, _, err := program.Run(t, "", append([]string{"export", "map"}, args...)...); err == nil {
 			t.Errorf("%v is no mistake", args)
 		}
@@ -83,7 +85,8 @@ func TestExportMapApplies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, _ := program.Must(t, "export", "map", "--config", mapFile(t, mapConfig), "--live", "--kubeconfig", real.Kubeconfig)
+	out, _ := program.Must(t, "export", "map", "--config", mapFile(t, mapConfig), "--live", "--kubeconfig",
+		real.Kubeconfig)
 	count := 0
 	for document := range strings.SplitSeq(out, "\n---\n") {
 		if strings.Contains(document, "kind: MutatingAdmissionPolicyBinding") {

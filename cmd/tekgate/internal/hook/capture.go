@@ -16,7 +16,8 @@ func parseCapture(text []byte) (*capture, error) {
 	}
 	head, body, found := cutBlankLine(text)
 	if !found {
-		return nil, errors.New("reading the request: no empty line ends its headers: give it as it was on the wire, or pass --header-file and --body")
+		return nil, errors.New(
+			"reading the request: no empty line ends its headers: give it as it was on the wire, or pass --header-file and --body")
 	}
 	c := &capture{}
 	c.Body = string(body)
@@ -81,12 +82,14 @@ func parseJSONCapture(text []byte) (*capture, error) {
 		return nil, fmt.Errorf("reading the request as JSON: %w", err)
 	}
 	if read.Body == nil || len(read.Header)+len(read.Headers) == 0 {
-		return nil, errors.New(`reading the request as JSON: it has to have "header" and "body"; a body alone cannot be judged, so pass --header-file and --body`)
+		return nil, errors.New(
+			`reading the request as JSON: it has to have "header" and "body"; a body alone cannot be judged, so pass --header-file and --body`)
 	}
 	c := &capture{params: read.Params}
 	// Only a string still is what was sent: of an object the bytes are lost.
 	if json.Unmarshal(*read.Body, &c.Body) != nil {
-		return nil, errors.New(`reading the request as JSON: "body" has to be a string with the body as it was sent, since every byte of it counts`)
+		return nil, errors.New(
+			`reading the request as JSON: "body" has to be a string with the body as it was sent, since every byte of it counts`)
 	}
 	c.Header = map[string][]string{}
 	for _, from := range []map[string]words{read.Header, read.Headers} {

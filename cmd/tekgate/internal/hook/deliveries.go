@@ -18,6 +18,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/interceptor/deliveries"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // deliveriesPort is where each replica serves them, on its loopback.
@@ -49,25 +50,27 @@ and to create pods/portforward in Tekgate's namespace.
 			if err := output.Check(); err != nil {
 				return err
 			}
-			source, err := r.source(cmd)
+			source, err := r.source(cmd.Context(), cli.StreamsOf(cmd))
 			switch {
 			case err != nil:
 				return err
 			case serve != "":
-				return serveDeliveries(cmd, serve, source)
+				return serveDeliveries(cmd.Context(), cli.StreamsOf(cmd), serve, source)
 			case watch:
-				return watchDeliveries(cmd, source, filter, output.JSON())
+				return watchDeliveries(cmd.Context(), cli.StreamsOf(cmd), source, filter, output.JSON())
 			}
-			return listDeliveries(cmd, source, filter, output.JSON())
+			return listDeliveries(cmd.Context(), cli.StreamsOf(cmd), source, filter, output.JSON())
 		},
 	}
 	r.flags(cmd)
 	output.TableOrJSON(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&filter.Namespace, "namespace", "n", "", "only those of triggers in this `NAMESPACE`")
-	f.StringVar(&filter.Trigger, "trigger", "", "only those of the trigger of this `NAME`, or of the trigger group group/NAME")
+	f.StringVar(&filter.Trigger, "trigger", "",
+		"only those of the trigger of this `NAME`, or of the trigger group group/NAME")
 	f.StringVar(&filter.Reason, "reason", "", "only those with this `REASON`")
-	f.StringVar(&filter.EventID, "event-id", "", "only those with this `ID`, which the EventListener answers with and the runs bear as a label")
+	f.StringVar(&filter.EventID, "event-id", "",
+		"only those with this `ID`, which the EventListener answers with and the runs bear as a label")
 	f.BoolVar(&filter.Refused, "refused", false, "only those that were refused")
 	f.IntVar(&filter.Limit, "limit", 50, "`NUMBER` of deliveries, the newest; 0 for all")
 	f.BoolVarP(&watch, "watch", "w", false, "go on and print new ones as they come")
@@ -88,16 +91,18 @@ func (r *replicas) flags(cmd *cobra.Command) {
 }
 
 func (r *replicas) placeFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&r.namespace, "tekgate-namespace", "tekgate", "`NAMESPACE` that the interceptor runs in")
-	cmd.Flags().StringArrayVar(&r.urls, "replica", nil, "`URL` of a replica's deliveries, such as http://127.0.0.1:8082, in place of asking the cluster; may be repeated")
+	cmd.Flags().StringVar(&r.namespace, "tekgate-namespace", wellknown.TekgateNamespace,
+		"`NAMESPACE` that the interceptor runs in")
+	cmd.Flags().StringArrayVar(&r.urls, "replica", nil,
+		"`URL` of a replica's deliveries, such as http://127.0.0.1:8082, in place of asking the cluster; may be repeated")
 }
 
 // source returns what reads from all replicas and puts it together.
-func (r *replicas) source(cmd *cobra.Command) (deliveries.Source, error) {
-	warn := func(err error) { fmt.Fprintln(cmd.ErrOrStderr(), "warning:", err) }
+func (r *replicas) source(ctx context.Context, streams cli.Streams) (deliveries.Source, error) {
+	warn := func(err error) { fmt.Fprintln(streams.ErrOut, "warning:", err) }
 	places := r.urls
 	if len(places) == 0 {
-		open, err := forward(cmd.Context(), &r.kube, r.namespace, deliveriesPort, warn)
+		open, err := forward(ctx, &r.kube, r.namespace, deliveriesPort, warn)
 		if err != nil {
 			return nil, err
 		}
@@ -164,7 +169,8 @@ func fetchDeliveries(ctx context.Context, place string, filter deliveries.Filter
 		return nil, fmt.Errorf("reading the deliveries at %s: %w", place, err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("reading the deliveries at %s: it answers %s: %s", place, response.Status, strings.TrimSpace(string(text[:min(len(text), 200)])))
+		return nil, fmt.Errorf("reading the deliveries at %s: it answers %s: %s", place, response.Status,
+			strings.TrimSpace(string(text[:min(len(text), 200)])))
 	}
 	var list []deliveries.Delivery
 	if err := json.Unmarshal(text, &list); err != nil {
@@ -173,18 +179,21 @@ func fetchDeliveries(ctx context.Context, place string, filter deliveries.Filter
 	return list, nil
 }
 
-func listDeliveries(cmd *cobra.Command, source deliveries.Source, filter deliveries.Filter, asJSON bool) error {
-	list, err := source(cmd.Context(), filter)
+func listDeliveries(
+	ctx context.Context, streams cli.Streams, source deliveries.Source, filter deliveries.Filter, asJSON bool,
+) error {
+	list, err := source(ctx, filter)
 	switch {
 	case err != nil:
 		return err
 	case asJSON:
-		return cli.PrintJSON(cmd.OutOrStdout(), list)
+		return cli.PrintJSON(streams.Out, list)
 	case len(list) == 0:
-		fmt.Fprintln(cmd.ErrOrStderr(), "there are none: no event has reached the interceptor since its replicas started, or none that is asked for; an EventListener that cannot reach it logs an error")
+		fmt.Fprintln(streams.ErrOut,
+			"there are none: no event has reached the interceptor since its replicas started, or none that is asked for; an EventListener that cannot reach it logs an error")
 		return nil
 	}
-	return printDeliveries(cmd.OutOrStdout(), list, true)
+	return printDeliveries(streams.Out, list, true)
 }
 
 // printDeliveries prints a table, the newest last, as a log reads.
@@ -199,8 +208,10 @@ func printDeliveries(out io.Writer, list []deliveries.Delivery, heading bool) er
 		if d.Continue {
 			verdict = "continue"
 		}
-		fmt.Fprintf(w, "%s\t%s/%s\t%s\t%s\t%s\t%s\t%s\t%.1fms\t%s\n", d.Time.UTC().Format(time.RFC3339), plain(d.Namespace), plain(d.Trigger),
-			cli.OrDash(d.Provider), cli.OrDash(plain(d.Event)), cli.OrDash(plain(d.Repository)), verdict, d.Reason, d.Milliseconds, plain(d.EventID))
+		fmt.Fprintf(w, "%s\t%s/%s\t%s\t%s\t%s\t%s\t%s\t%.1fms\t%s\n", d.Time.UTC().Format(time.RFC3339),
+			plain(d.Namespace), plain(d.Trigger),
+			cli.OrDash(d.Provider), cli.OrDash(plain(d.Event)), cli.OrDash(plain(d.Repository)), verdict, d.Reason,
+			d.Milliseconds, plain(d.EventID))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -231,10 +242,12 @@ func reasons(list []deliveries.Delivery) []string {
 
 const watchEvery = 2 * time.Second
 
-func watchDeliveries(cmd *cobra.Command, source deliveries.Source, filter deliveries.Filter, asJSON bool) error {
+func watchDeliveries(
+	ctx context.Context, streams cli.Streams, source deliveries.Source, filter deliveries.Filter, asJSON bool,
+) error {
 	seen := map[string]bool{} // what the last answer held
 	for heading := true; ; heading = false {
-		list, err := source(cmd.Context(), filter)
+		list, err := source(ctx, filter)
 		if err != nil {
 			return err
 		}
@@ -249,11 +262,11 @@ func watchDeliveries(cmd *cobra.Command, source deliveries.Source, filter delive
 			}
 		}
 		seen = now
-		if err := printFresh(cmd.OutOrStdout(), fresh, heading, asJSON); err != nil {
+		if err := printFresh(streams.Out, fresh, heading, asJSON); err != nil {
 			return err
 		}
 		select {
-		case <-cmd.Context().Done():
+		case <-ctx.Done():
 			return nil
 		case <-time.After(watchEvery):
 		}
@@ -275,19 +288,21 @@ func printFresh(out io.Writer, fresh []deliveries.Delivery, heading, asJSON bool
 }
 
 // serveDeliveries serves the page until it is interrupted.
-func serveDeliveries(cmd *cobra.Command, address string, source deliveries.Source) error {
+func serveDeliveries(ctx context.Context, streams cli.Streams, address string, source deliveries.Source) error {
 	host, _, err := net.SplitHostPort(address)
 	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("reading --serve %q: it has to be a port on loopback, such as 127.0.0.1:8082, since nobody is asked who he is", address)
+		return fmt.Errorf(
+			"reading --serve %q: it has to be a port on loopback, such as 127.0.0.1:8082, since nobody is asked who he is",
+			address)
 	}
 	var config net.ListenConfig
-	listener, err := config.Listen(cmd.Context(), "tcp", address)
+	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("serving the deliveries: %w", err)
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "serving the deliveries at http://%s until interrupted\n", listener.Addr())
+	fmt.Fprintf(streams.ErrOut, "serving the deliveries at http://%s until interrupted\n", listener.Addr())
 	server := &http.Server{Handler: deliveries.Handler(source), ReadHeaderTimeout: fetchTimeout}
-	stop := context.AfterFunc(cmd.Context(), func() { _ = server.Close() }) // nobody is left to tell
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // nobody is left to tell
 	defer stop()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving the deliveries: %w", err)

@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,11 +37,11 @@ pass, 2 for one that is refused.`,
 			if err := output.Check(); err != nil {
 				return err
 			}
-			c, err := readCapture(cmd, args, header, body)
+			c, err := readCapture(cli.StreamsOf(cmd), args, header, body)
 			if err != nil {
 				return err
 			}
-			e, err := h.explain(cmd, c, cf, at)
+			e, err := h.explain(cmd.Context(), cli.StreamsOf(cmd), c, cf, at)
 			if err != nil {
 				return err
 			}
@@ -65,7 +66,9 @@ pass, 2 for one that is refused.`,
 	return cmd
 }
 
-func (h *hook) explain(cmd *cobra.Command, c *capture, configFile, at string) (interceptor.Explanation, error) {
+func (h *hook) explain(
+	ctx context.Context, streams cli.Streams, c *capture, configFile, at string,
+) (interceptor.Explanation, error) {
 	var none interceptor.Explanation
 	configuration, err := config.Load(configFile)
 	if err != nil {
@@ -75,14 +78,14 @@ func (h *hook) explain(cmd *cobra.Command, c *capture, configFile, at string) (i
 	if err != nil {
 		return none, err
 	}
-	params, err := h.params(cmd.Context(), cmd)
+	params, err := h.params(ctx, streams)
 	if err != nil {
 		return none, err
 	}
 	if len(params) == 0 {
 		params = c.params
 	}
-	secrets, err := h.secrets(cmd.Context(), cmd, params)
+	secrets, err := h.secrets(ctx, streams, params)
 	if err != nil {
 		return none, err
 	}
@@ -114,20 +117,20 @@ type capture struct {
 	params map[string]any
 }
 
-func readCapture(cmd *cobra.Command, args []string, header, body string) (*capture, error) {
+func readCapture(streams cli.Streams, args []string, header, body string) (*capture, error) {
 	switch {
 	case len(args) == 1 && header == "" && body == "":
-		text, err := readPayload(cmd, args[0])
+		text, err := readPayload(streams, args[0])
 		if err != nil {
 			return nil, err
 		}
 		return parseCapture(text)
 	case len(args) == 0 && header != "" && body != "":
-		lines, err := readPayload(cmd, header)
+		lines, err := readPayload(streams, header)
 		if err != nil {
 			return nil, err
 		}
-		text, err := readPayload(cmd, body)
+		text, err := readPayload(streams, body)
 		if err != nil {
 			return nil, err
 		}

@@ -18,6 +18,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
+	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // forwarded is a port of a Pod, reached at a local address.
@@ -29,18 +31,21 @@ type forwarded struct {
 // the API server, which lets pass whoever may create pods/portforward there. Of
 // Pods that cannot be reached warn hears; without any the error does. The ways stay
 // open until ctx ends.
-func forward(ctx context.Context, k *kubeflags.Flags, namespace string, port int, warn func(error)) ([]forwarded, error) {
+func forward(
+	ctx context.Context, k *kubeflags.Flags, namespace string, port int, warn func(error),
+) ([]forwarded, error) {
 	quiet()
 	config, err := k.RESTConfig()
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(config, client.Options{})
+	c, err := kube.Client(config, corev1.AddToScheme)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to the cluster at %s: %w", config.Host, err)
+		return nil, err
 	}
 	pods := &corev1.PodList{}
-	err = c.List(ctx, pods, client.InNamespace(namespace), client.MatchingLabels{"app.kubernetes.io/name": "tekgate-interceptor"})
+	err = c.List(ctx, pods, client.InNamespace(namespace),
+		client.MatchingLabels{"app.kubernetes.io/name": wellknown.Interceptor})
 	if err != nil {
 		return nil, fmt.Errorf("listing the interceptor's Pods in namespace %s: %w", namespace, err)
 	}
@@ -67,7 +72,8 @@ func forward(ctx context.Context, k *kubeflags.Flags, namespace string, port int
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
-	return nil, fmt.Errorf("finding the interceptor: namespace %s has no running Pod of it: see `tekgate status`", namespace)
+	return nil, fmt.Errorf("finding the interceptor: namespace %s has no running Pod of it: see `tekgate status`",
+		namespace)
 }
 
 // quiet keeps client-go from logging each connection that could not be forwarded:
@@ -82,7 +88,8 @@ func forwardPod(ctx context.Context, config *rest.Config, pod *corev1.Pod, port 
 	}
 	ready, failed := make(chan struct{}), make(chan error, 1)
 	ports := []string{fmt.Sprintf("0:%d", port)}
-	f, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, ports, ctx.Done(), ready, io.Discard, io.Discard)
+	f, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, ports, ctx.Done(), ready, io.Discard,
+		io.Discard)
 	if err != nil {
 		return "", err
 	}

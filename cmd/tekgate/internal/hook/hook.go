@@ -64,7 +64,8 @@ func (h *hook) flags(cmd *cobra.Command) {
 	h.kube.Add(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&h.namespace, "namespace", "n", "default", "`NAMESPACE` of the Trigger and its Secret")
-	f.StringVar(&h.trigger, "trigger", "", "take params and secrets from the Trigger of this `NAME`, or from the trigger or, as group/NAME, the trigger group of an EventListener")
+	f.StringVar(&h.trigger, "trigger", "",
+		"take params and secrets from the Trigger of this `NAME`, or from the trigger or, as group/NAME, the trigger group of an EventListener")
 	f.StringVar(&h.provider, "provider", "", "the param provider: `NAME` of the forge, such as gitee")
 	f.StringVar(&h.mode, "mode", "", "the param mode, such as sign")
 	f.StringArrayVar(&h.extra, "param", nil, "another param as `NAME=VALUE`; the value is JSON, or else a word")
@@ -76,7 +77,7 @@ func (h *hook) flags(cmd *cobra.Command) {
 
 // params returns a Trigger's params, those of the flags over those of a file over
 // those of the Trigger.
-func (h *hook) params(ctx context.Context, cmd *cobra.Command) (map[string]any, error) {
+func (h *hook) params(ctx context.Context, streams cli.Streams) (map[string]any, error) {
 	all := map[string]any{}
 	if h.trigger != "" {
 		c, err := h.kube.Client()
@@ -88,7 +89,7 @@ func (h *hook) params(ctx context.Context, cmd *cobra.Command) (map[string]any, 
 		}
 	}
 	if h.file != "" {
-		text, err := cli.StreamsOf(cmd).ReadFile("the params", h.file)
+		text, err := streams.ReadFile("the params", h.file)
 		if err != nil {
 			return nil, err
 		}
@@ -119,7 +120,7 @@ func (h *hook) params(ctx context.Context, cmd *cobra.Command) (map[string]any, 
 // secrets returns the values that may have signed, as they lie there: with the
 // newline that a file ends with, too. Without a flag they are those that the
 // params refer to.
-func (h *hook) secrets(ctx context.Context, cmd *cobra.Command, params map[string]any) ([][]byte, error) {
+func (h *hook) secrets(ctx context.Context, streams cli.Streams, params map[string]any) ([][]byte, error) {
 	given := 0
 	for _, flag := range []string{h.secretFile, h.secretEnv, h.secretRef} {
 		if flag != "" {
@@ -130,12 +131,13 @@ func (h *hook) secrets(ctx context.Context, cmd *cobra.Command, params map[strin
 	case given > 1:
 		return nil, errors.New("--secret-file, --secret-env and --secret name one thing: pass one of them")
 	case h.secretFile != "":
-		text, err := cli.StreamsOf(cmd).ReadFile("the secret", h.secretFile)
+		text, err := streams.ReadFile("the secret", h.secretFile)
 		return [][]byte{text}, err
 	case h.secretEnv != "":
 		value := os.Getenv(h.secretEnv)
 		if value == "" {
-			return nil, fmt.Errorf("reading the secret: the environment has no variable %s, or it is empty", h.secretEnv)
+			return nil, fmt.Errorf("reading the secret: the environment has no variable %s, or it is empty",
+				h.secretEnv)
 		}
 		return [][]byte{[]byte(value)}, nil
 	case h.secretRef != "":
@@ -147,7 +149,8 @@ func (h *hook) secrets(ctx context.Context, cmd *cobra.Command, params map[strin
 	}
 	refs := secretRefs(params)
 	if len(refs) == 0 {
-		return nil, errors.New("no secret is named: pass --secret-file, --secret-env or --secret, or --trigger to use the Trigger's own")
+		return nil, errors.New(
+			"no secret is named: pass --secret-file, --secret-env or --secret, or --trigger to use the Trigger's own")
 	}
 	return h.read(ctx, refs)
 }
@@ -220,11 +223,14 @@ func triggerParams(ctx context.Context, c client.Client, namespace, name string)
 		items, _, _ := unstructured.NestedSlice(listener.Object, "spec", field)
 		for _, item := range items {
 			if fields, _ := item.(map[string]any); fields["name"] == wanted {
-				return paramsIn(fields, "trigger "+name+" of EventListener "+namespace+"/"+listener.GetName(), "interceptors")
+				return paramsIn(fields, "trigger "+name+" of EventListener "+namespace+"/"+listener.GetName(),
+					"interceptors")
 			}
 		}
 	}
-	return nil, fmt.Errorf("finding trigger %s: namespace %s has neither a Trigger nor a part of an EventListener of that name", name, namespace)
+	return nil, fmt.Errorf(
+		"finding trigger %s: namespace %s has neither a Trigger nor a part of an EventListener of that name", name,
+		namespace)
 }
 
 func triggersObject(kind string) *unstructured.Unstructured {
@@ -251,5 +257,6 @@ func paramsIn(fields map[string]any, what string, path ...string) (map[string]an
 		}
 		return params, nil
 	}
-	return nil, fmt.Errorf("reading %s: it has no interceptor with ref.name tekgate, so Tekgate verifies nothing for it", what)
+	return nil, fmt.Errorf(
+		"reading %s: it has no interceptor with ref.name tekgate, so Tekgate verifies nothing for it", what)
 }

@@ -60,13 +60,16 @@ func TestHookSign(t *testing.T) {
 	mac := hmac.New(sha256.New, []byte("hunter2"))
 	mac.Write([]byte("1785585600000\nhunter2"))
 	token := base64.StdEncoding.EncodeToString(mac.Sum(nil))
-	for name, secret := range map[string]string{"as it is": "hunter2", "with a newline": "hunter2\n", "with a newline of Windows": "hunter2\r\n"} {
+	for name, secret := range map[string]string{"as it is": "hunter2", "with a newline": "hunter2\n",
+		"with a newline of Windows": "hunter2\r\n"} {
 		t.Run(name, func(t *testing.T) {
-			out, _, err := hookTool(t, "sign", "--provider=gitee", "--mode=sign", "--secret-file", write(t, "s", secret), "--body", body, "--time=2026-08-01T12:00:00Z")
+			out, _, err := hookTool(t, "sign", "--provider=gitee", "--mode=sign", "--secret-file",
+				write(t, "s", secret), "--body", body, "--time=2026-08-01T12:00:00Z")
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, line := range []string{"X-Gitee-Token: " + token + "\n", "X-Gitee-Timestamp: 1785585600000\n", "Content-Type: application/json\n"} {
+			for _, line := range []string{"X-Gitee-Token: " + token + "\n", "X-Gitee-Timestamp: 1785585600000\n",
+				"Content-Type: application/json\n"} {
 				if !strings.Contains(out, line) {
 					t.Errorf("%q is not in\n%s", line, out)
 				}
@@ -74,9 +77,11 @@ func TestHookSign(t *testing.T) {
 		})
 	}
 	t.Setenv("HOOK_SECRET", "hunter2")
-	out, _, err := hookTool(t, "sign", "--provider=github", "--secret-env=HOOK_SECRET", "--body", body, "--event=pull_request", "-o", "json")
+	out, _, err := hookTool(t, "sign", "--provider=github", "--secret-env=HOOK_SECRET", "--body", body,
+		"--event=pull_request", "-o", "json")
 	var signed struct{ Header http.Header }
-	if err != nil || json.Unmarshal([]byte(out), &signed) != nil || signed.Header.Get("X-GitHub-Event") != "pull_request" {
+	if err != nil || json.Unmarshal([]byte(out), &signed) != nil ||
+		signed.Header.Get("X-GitHub-Event") != "pull_request" {
 		t.Errorf("got %s, error %v", out, err)
 	}
 }
@@ -91,11 +96,16 @@ func TestHookSignRefuses(t *testing.T) {
 		{"no provider", "param provider is missing", []string{"--secret-file", secret, "--body", body}},
 		{"misspelt", `did you mean "github"`, []string{"--provider=githb", "--secret-file", secret, "--body", body}},
 		{"no secret", "no secret is named", []string{"--provider=github", "--body", body}},
-		{"two secrets", "pass one of them", []string{"--provider=github", "--body", body, "--secret-file", secret, "--secret-env=X"}},
-		{"empty variable", "no variable HOOK_NOTHING", []string{"--provider=github", "--body", body, "--secret-env=HOOK_NOTHING"}},
-		{"bad time", "write it like", []string{"--provider=github", "--body", body, "--secret-file", secret, "--time=yesterday"}},
-		{"bad param", "NAME=VALUE", []string{"--provider=github", "--body", body, "--secret-file", secret, "--param=x"}},
-		{"unknown param", "moed", []string{"--provider=github", "--body", body, "--secret-file", secret, "--param=moed=sha1"}},
+		{"two secrets", "pass one of them",
+			[]string{"--provider=github", "--body", body, "--secret-file", secret, "--secret-env=X"}},
+		{"empty variable", "no variable HOOK_NOTHING",
+			[]string{"--provider=github", "--body", body, "--secret-env=HOOK_NOTHING"}},
+		{"bad time", "write it like",
+			[]string{"--provider=github", "--body", body, "--secret-file", secret, "--time=yesterday"}},
+		{"bad param", "NAME=VALUE",
+			[]string{"--provider=github", "--body", body, "--secret-file", secret, "--param=x"}},
+		{"unknown param", "moed",
+			[]string{"--provider=github", "--body", body, "--secret-file", secret, "--param=moed=sha1"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, _, err := hookTool(t, append([]string{"sign"}, tt.args...)...)
@@ -110,7 +120,8 @@ func TestHookSignRefuses(t *testing.T) {
 func signedRequest(t *testing.T, secret, lineEnd string) string {
 	t.Helper()
 	body := write(t, "push.json", pushed)
-	out, _, err := program.Run(t, secret, "hook", "sign", "--provider=gitee", "--mode=sign", "--secret-file=-", "--body", body)
+	out, _, err := program.Run(t, secret, "hook", "sign", "--provider=gitee", "--mode=sign", "--secret-file=-",
+		"--body", body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,10 +149,12 @@ func TestHookExplain(t *testing.T) {
 		t.Errorf("another secret: got %+v, error %v", e, err)
 	}
 	late := time.Now().Add(5 * time.Hour).UTC().Format(time.RFC3339)
-	if e, err = explain(write(t, "request", signedRequest(t, "hunter2", "\n")), "--at", late); !errors.Is(err, errRefused) || e.Reason != "signed-too-long-ago" {
+	if e, err = explain(write(t, "request", signedRequest(t, "hunter2", "\n")), "--at", late); !errors.Is(err,
+		errRefused) || e.Reason != "signed-too-long-ago" {
 		t.Errorf("five hours later: got %+v, error %v", e, err)
 	}
-	out, _, err := hookTool(t, append([]string{"explain", write(t, "request", signedRequest(t, "another", "\n"))}, params...)...)
+	out, _, err := hookTool(t,
+		append([]string{"explain", write(t, "request", signedRequest(t, "another", "\n"))}, params...)...)
 	if err == nil || !strings.Contains(out, "verdict  stop\nreason   signature-mismatch\n") {
 		t.Errorf("for people: got %s, error %v", out, err)
 	}
@@ -154,7 +167,8 @@ func TestParseCapture(t *testing.T) {
 		{"editor", "POST /x?y=1 HTTP/1.1\nX-Gitee-Token: a\nX-Gitee-Token: b\n\n" + body},
 		{"curl", "> POST /x?y=1 HTTP/1.1\n> X-Gitee-Token: a\n> X-Gitee-Token: b\n\n" + body},
 		{"JSON", `{"header":{"X-Gitee-Token":["a","b"]},"body":"{\"a\":1}\r\n\r\n\n","url":"/x?y=1"}`},
-		{"EventListener", `{"header":{"X-Gitee-Token":["a","b"]},"body":"{\"a\":1}\r\n\r\n\n","context":{"event_url":"/x?y=1"},"interceptor_params":{"provider":"gitee"}}`},
+		{"EventListener",
+			`{"header":{"X-Gitee-Token":["a","b"]},"body":"{\"a\":1}\r\n\r\n\n","context":{"event_url":"/x?y=1"},"interceptor_params":{"provider":"gitee"}}`},
 	} {
 		c, err := parseCapture([]byte(tt.text))
 		if err != nil || c.Body != body || strings.Join(c.Header["X-Gitee-Token"], ",") != "a,b" || c.URL != "/x?y=1" {
@@ -187,7 +201,8 @@ func replica(t *testing.T, name string, records ...interceptor.Record) string {
 
 func record(second int, edit func(*interceptor.Record)) interceptor.Record {
 	r := interceptor.Record{
-		Time: time.Date(2026, 8, 1, 12, 0, second, 0, time.UTC), TriggerID: "namespaces/ci/triggers/build", EventID: "e" + string(rune('0'+second)),
+		Time: time.Date(2026, 8, 1, 12, 0, second, 0, time.UTC), TriggerID: "namespaces/ci/triggers/build",
+		EventID:  "e" + string(rune('0'+second)),
 		Provider: "gitee", Event: "push", Repository: "team/app", Reason: "verified", Continue: true, Verified: true,
 	}
 	edit(&r)
@@ -197,7 +212,8 @@ func record(second int, edit func(*interceptor.Record)) interceptor.Record {
 func TestHookDeliveries(t *testing.T) {
 	nothing := func(*interceptor.Record) {}
 	refused := func(r *interceptor.Record) {
-		r.Continue, r.Verified, r.Reason, r.Message, r.Cause = false, false, "secret-unusable", "the Secret is of no use", errors.New("it has no such key")
+		r.Continue, r.Verified, r.Reason, r.Message, r.Cause = false, false, "secret-unusable",
+			"the Secret is of no use", errors.New("it has no such key")
 		r.Event = "pushed\x1b[2J"
 	}
 	a := replica(t, "pod-a", record(1, nothing), record(3, refused))
@@ -207,7 +223,8 @@ func TestHookDeliveries(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if len(lines) != 7 || !strings.Contains(lines[1], "e1") || !strings.Contains(lines[2], "e2") || !strings.Contains(lines[3], "e3") {
+	if len(lines) != 7 || !strings.Contains(lines[1], "e1") || !strings.Contains(lines[2], "e2") ||
+		!strings.Contains(lines[3], "e3") {
 		t.Errorf("want a line for each, the newest last:\n%s", out)
 	}
 	for _, part := range []string{"secret-unusable: the Secret is of no use", "cause: it has no such key", "ci/build"} {
@@ -235,7 +252,8 @@ func TestHookDeliveries(t *testing.T) {
 	if err != nil || !strings.Contains(errOut, "there are none") {
 		t.Errorf("got %s, error %v", errOut, err)
 	}
-	if _, _, err = hookTool(t, "deliveries", "--replica", a, "--serve", "0.0.0.0:0"); err == nil || !strings.Contains(err.Error(), "loopback") {
+	if _, _, err = hookTool(t, "deliveries", "--replica", a, "--serve", "0.0.0.0:0"); err == nil ||
+		!strings.Contains(err.Error(), "loopback") {
 		t.Errorf("serving to everybody: got %v", err)
 	}
 }
@@ -253,22 +271,27 @@ func TestHookSend(t *testing.T) {
 		w.Write([]byte(`{"eventListener":"x","eventID":"e2"}`))
 	}))
 	defer listener.Close()
-	args := []string{"send", "--provider=gitee", "--mode=sign", "--secret-file", write(t, "s", "hunter2"), "--body", write(t, "push.json", pushed), "--url", listener.URL}
+	args := []string{"send", "--provider=gitee", "--mode=sign", "--secret-file", write(t, "s", "hunter2"), "--body",
+		write(t, "push.json", pushed), "--url", listener.URL}
 	out, errOut, err := hookTool(t, args...)
-	if err != nil || strings.TrimSpace(out) != "e2" || !strings.Contains(errOut, "202") || got.Get("X-Gitee-Token") == "" || read != pushed {
+	if err != nil || strings.TrimSpace(out) != "e2" || !strings.Contains(errOut, "202") ||
+		got.Get("X-Gitee-Token") == "" || read != pushed {
 		t.Errorf("got %s%s, error %v, headers %v, body %s", out, errOut, err, got, read)
 	}
 	verdicts := replica(t, "pod", record(2, func(*interceptor.Record) {}))
-	if out, _, err = hookTool(t, append(args, "--verdict", "--replica", verdicts)...); err != nil || !strings.Contains(out, "continue") {
+	if out, _, err = hookTool(t, append(args, "--verdict", "--replica", verdicts)...); err != nil ||
+		!strings.Contains(out, "continue") {
 		t.Errorf("got %s, error %v", out, err)
 	}
 	verdicts = replica(t, "pod", record(2, func(r *interceptor.Record) { r.Continue, r.Reason = false, "filtered" }))
-	if out, _, err = hookTool(t, append(args, "--verdict", "--replica", verdicts)...); cli.Status(err) != 2 || !strings.Contains(out, "filtered") {
+	if out, _, err = hookTool(t, append(args, "--verdict", "--replica", verdicts)...); cli.Status(err) != 2 ||
+		!strings.Contains(out, "filtered") {
 		t.Errorf("got %s, error %v", out, err)
 	}
 	other := httptest.NewServer(http.NotFoundHandler())
 	defer other.Close()
-	if _, _, err = hookTool(t, append(args[:len(args)-1:len(args)-1], other.URL)...); err == nil || !strings.Contains(err.Error(), "names no event") {
+	if _, _, err = hookTool(t, append(args[:len(args)-1:len(args)-1], other.URL)...); err == nil ||
+		!strings.Contains(err.Error(), "names no event") {
 		t.Errorf("something else answers: got %v", err)
 	}
 	if _, _, err = hookTool(t, args[:len(args)-2]...); err == nil || !strings.Contains(err.Error(), "say where to") {
@@ -278,10 +301,13 @@ func TestHookSend(t *testing.T) {
 
 func TestHookScaffold(t *testing.T) {
 	for _, args := range [][]string{
-		{"--provider=gitee", "--repo=https://gitee.com/team/app.git", "--image=registry.cn-hangzhou.aliyuncs.com/team/app"},
-		{"--provider=gitee", "--mode=password", "--repo=git@gitee.com:team/My_App.git", "--image=registry.example.com:5000/app:v1", "-n=ci", "--branch=release/*"},
+		{"--provider=gitee", "--repo=https://gitee.com/team/app.git",
+			"--image=registry.cn-hangzhou.aliyuncs.com/team/app"},
+		{"--provider=gitee", "--mode=password", "--repo=git@gitee.com:team/My_App.git",
+			"--image=registry.example.com:5000/app:v1", "-n=ci", "--branch=release/*"},
 		{"--provider=github", "--repo=https://github.com/team/app", "--image=app", "--dockerfile=deploy/Dockerfile"},
-		{"--provider=gitlab", "--mode=signing-token", "--repo=ssh://git@gitlab.example.com/group/sub/app.git", "--image=app", "--name=x"},
+		{"--provider=gitlab", "--mode=signing-token", "--repo=ssh://git@gitlab.example.com/group/sub/app.git",
+			"--image=app", "--name=x"},
 		{"--provider=gitea", "--repo=https://gitea.example.com/team/app", "--image=app"},
 		{"--provider=gitcode", "--mode=sign", "--repo=https://gitcode.com/team/app", "--image=app"},
 		{"--provider=bitbucket", "--repo=https://bitbucket.org/team/app", "--image=app"},
@@ -318,7 +344,8 @@ func checkScaffold(t *testing.T, objects []*unstructured.Unstructured) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		outcome := v.Judge(t.Context(), validator.Subject{Kind: u.GroupVersionKind(), Namespace: u.GetNamespace(), Fields: u.Object})
+		outcome := v.Judge(t.Context(),
+			validator.Subject{Kind: u.GroupVersionKind(), Namespace: u.GetNamespace(), Fields: u.Object})
 		for _, finding := range outcome.Findings {
 			t.Errorf("%s %s: %s", u.GetKind(), u.GetName(), finding)
 		}
@@ -326,7 +353,8 @@ func checkScaffold(t *testing.T, objects []*unstructured.Unstructured) {
 			t.Errorf("Tekton refuses %s %s: %v", u.GetKind(), u.GetName(), err)
 		}
 	}
-	for kind, want := range map[string]int{"EventListener": 1, "TriggerBinding": 1, "TriggerTemplate": 1, "Task": 1, "ServiceAccount": 2, "RoleBinding": 1, "ClusterRoleBinding": 1} {
+	for kind, want := range map[string]int{"EventListener": 1, "TriggerBinding": 1, "TriggerTemplate": 1, "Task": 1,
+		"ServiceAccount": 2, "RoleBinding": 1, "ClusterRoleBinding": 1} {
 		if seen[kind] != want {
 			t.Errorf("%d of kind %s, want %d", seen[kind], kind, want)
 		}
@@ -342,8 +370,9 @@ type validatable interface {
 // are errors, as they are there.
 func tektonValidates(ctx context.Context, kind string, raw []byte) error {
 	into := map[string]validatable{
-		"EventListener": &triggers.EventListener{}, "TriggerBinding": &triggers.TriggerBinding{}, "TriggerTemplate": &triggers.TriggerTemplate{},
-		"Task": &pipeline.Task{},
+		"EventListener": &triggers.EventListener{}, "TriggerBinding": &triggers.TriggerBinding{},
+		"TriggerTemplate": &triggers.TriggerTemplate{},
+		"Task":            &pipeline.Task{},
 	}[kind]
 	if into == nil {
 		return nil

@@ -42,7 +42,8 @@ func newNode(t *testing.T, c kubernetes.Interface) *kubelet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	node, err := c.CoreV1().Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node"}}, metav1.CreateOptions{})
+	node, err := c.CoreV1().Nodes().Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node"}},
+		metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,8 +64,10 @@ func (k *kubelet) pod(t *testing.T, c kubernetes.Interface, name string, ports m
 	}
 	k.mu.Unlock()
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: name, Labels: map[string]string{"app.kubernetes.io/name": "tekgate-interceptor"}},
-		Spec:       corev1.PodSpec{NodeName: "node", Containers: []corev1.Container{{Name: "interceptor", Image: "interceptor"}}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: name,
+			Labels: map[string]string{"app.kubernetes.io/name": "tekgate-interceptor"}},
+		Spec: corev1.PodSpec{NodeName: "node",
+			Containers: []corev1.Container{{Name: "interceptor", Image: "interceptor"}}},
 	}
 	if _, err := c.CoreV1().Pods("tekgate").Create(t.Context(), pod, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)

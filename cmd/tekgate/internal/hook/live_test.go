@@ -40,7 +40,8 @@ type hookSite struct {
 func newHookSite(t *testing.T) *hookSite {
 	t.Helper()
 	l := &hookSite{Cluster: cluster.StartEmpty(t), program: filepath.Join(t.TempDir(), "interceptor")}
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", l.program, "../../../interceptor").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", l.program,
+		"../../../interceptor").CombinedOutput(); err != nil {
 		t.Fatalf("building the interceptor: %v\n%s", err, out)
 	}
 	var err error
@@ -54,7 +55,8 @@ func newHookSite(t *testing.T) *hookSite {
 	for _, name := range []string{"tekgate", "ci"} {
 		l.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	}
-	l.create(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "ci", Name: "hook"}, StringData: map[string]string{"token": "hunter2"}})
+	l.create(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "ci", Name: "hook"},
+		StringData: map[string]string{"token": "hunter2"}})
 	l.kubelet = newNode(t, l.kube)
 	l.operator = l.impersonate(t, "operator")
 	return l
@@ -74,7 +76,8 @@ func (l *hookSite) apply(t *testing.T, text string) {
 		if err := yaml.Unmarshal([]byte(document), &u.Object); err != nil {
 			t.Fatal(err)
 		}
-		if err := l.client.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(u), client.FieldOwner("test")); err != nil {
+		if err := l.client.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(u),
+			client.FieldOwner("test")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -83,7 +86,8 @@ func (l *hookSite) apply(t *testing.T, text string) {
 // installTriggers creates the definitions of Triggers.
 func (l *hookSite) installTriggers(t *testing.T) {
 	t.Helper()
-	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/tektoncd/triggers").Output()
+	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}",
+		"github.com/tektoncd/triggers").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,14 +134,16 @@ func (p *interceptorProcess) address(t *testing.T, msg string) string {
 // replica starts a process of the interceptor, and makes the Pod that it stands for.
 func (l *hookSite) replica(t *testing.T, pod string) *interceptorProcess {
 	t.Helper()
-	p := &interceptorProcess{cmd: exec.Command(l.program, "--kubeconfig", l.Kubeconfig, "--bind-address=127.0.0.1:0", "--health-bind-address=0",
+	p := &interceptorProcess{cmd: exec.Command(l.program, "--kubeconfig", l.Kubeconfig, "--bind-address=127.0.0.1:0",
+		"--health-bind-address=0",
 		"--metrics-bind-address=0", "--deliveries-bind-address=127.0.0.1:0", "--drain=1s")}
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.kill)
-	l.kubelet.pod(t, l.kube, pod, map[int]string{8443: p.address(t, "serving events"), deliveriesPort: p.address(t, "serving deliveries")})
+	l.kubelet.pod(t, l.kube, pod,
+		map[int]string{8443: p.address(t, "serving events"), deliveriesPort: p.address(t, "serving deliveries")})
 	return p
 }
 
@@ -172,13 +178,15 @@ spec:
 
 // testSend sends two to Pod a, which is listed first, and one to Pod b.
 func (l *hookSite) testSend(t *testing.T) {
-	send := []string{"send", "--kubeconfig", l.Kubeconfig, "--trigger=build", "-n=ci", "--body", write(t, "push.json", pushed), "--interceptor"}
+	send := []string{"send", "--kubeconfig", l.Kubeconfig, "--trigger=build", "-n=ci", "--body",
+		write(t, "push.json", pushed), "--interceptor"}
 	out, _, err := hookTool(t, send...)
 	if err != nil || !strings.Contains(out, `"continue": true`) || !strings.Contains(out, `"repository": "team/app"`) {
 		t.Errorf("got %s, error %v", out, err)
 	}
 	out, _, err = hookTool(t, append(send, "--secret-file", write(t, "s", "a guess"))...)
-	if cli.Status(err) != 2 || !strings.Contains(err.Error(), "the signature does not match the Secret") || !strings.Contains(out, `"continue": false`) {
+	if cli.Status(err) != 2 || !strings.Contains(err.Error(), "the signature does not match the Secret") ||
+		!strings.Contains(out, `"continue": false`) {
 		t.Errorf("forged: got %s, error %v", out, err)
 	}
 	setPhase(t, l.kube, "a", corev1.PodPending)
@@ -187,7 +195,8 @@ func (l *hookSite) testSend(t *testing.T) {
 	}
 	setPhase(t, l.kube, "a", corev1.PodRunning)
 	// Nobody may look in without the right to.
-	if _, _, err = hookTool(t, "send", "--kubeconfig", l.operator, "--provider=github", "--secret-file", write(t, "s", "hunter2"), "--secret=hook/token",
+	if _, _, err = hookTool(t, "send", "--kubeconfig", l.operator, "--provider=github", "--secret-file",
+		write(t, "s", "hunter2"), "--secret=hook/token",
 		"--body", write(t, "push.json", pushed), "--interceptor"); err == nil {
 		t.Error("somebody without any right asked the interceptor")
 	}
@@ -195,7 +204,9 @@ func (l *hookSite) testSend(t *testing.T) {
 
 func (l *hookSite) testList(t *testing.T, second *interceptorProcess) {
 	list := []string{"deliveries", "--kubeconfig", l.operator, "-n=ci", "-o=json"}
-	if _, _, err := hookTool(t, list...); err == nil || !strings.Contains(err.Error(), "listing the interceptor's Pods in namespace tekgate") || !strings.Contains(err.Error(), "forbidden") {
+	if _, _, err := hookTool(t, list...); err == nil ||
+		!strings.Contains(err.Error(), "listing the interceptor's Pods in namespace tekgate") ||
+		!strings.Contains(err.Error(), "forbidden") {
 		t.Errorf("without rights: got %v", err)
 	}
 	l.apply(t, documentedRole(t))

@@ -122,7 +122,8 @@ func (s *scaffold) setDestination() error {
 		return err
 	}
 	if ref.Digest != "" {
-		return fmt.Errorf("reading --image %q: an image that is yet to be built has no digest: give a tag or none", s.Image)
+		return fmt.Errorf("reading --image %q: an image that is yet to be built has no digest: give a tag or none",
+			s.Image)
 	}
 	s.Destination = s.Image
 	if ref.Tag == "" {
@@ -160,18 +161,22 @@ func (s *scaffold) check() error {
 	// The interceptor judges its own params. The secret is of no use to anybody, but
 	// well formed in every mode.
 	params, err := json.Marshal(map[string]any{
-		"provider": s.Provider, "mode": s.Mode, "secretRef": map[string]any{"secretName": s.Secret, "secretKey": s.SecretKey},
+		"provider": s.Provider, "mode": s.Mode,
+		"secretRef": map[string]any{"secretName": s.Secret, "secretKey": s.SecretKey},
 	})
 	if err != nil {
 		return err
 	}
-	_, err = interceptor.Sign(params, []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="), interceptor.Outgoing{Body: []byte("{}"), Time: time.Now()})
+	_, err = interceptor.Sign(params, []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="),
+		interceptor.Outgoing{Body: []byte("{}"), Time: time.Now()})
 	return err
 }
 
 // repositoryOf returns what the forge calls a repository: owner and name.
 func repositoryOf(address string) (string, error) {
-	bad := fmt.Errorf("reading --repo %q: it has to be https://HOST/OWNER/NAME.git or git@HOST:OWNER/NAME.git, without a password", address)
+	bad := fmt.Errorf(
+		"reading --repo %q: it has to be https://HOST/OWNER/NAME.git or git@HOST:OWNER/NAME.git, without a password",
+		address)
 	path := ""
 	if user, rest, found := strings.Cut(address, "@"); found && !strings.Contains(address, "://") {
 		host, after, colon := strings.Cut(rest, ":")
@@ -181,7 +186,8 @@ func repositoryOf(address string) (string, error) {
 		path = after
 	} else {
 		u, err := url.Parse(address)
-		if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "ssh") || u.RawQuery != "" || u.Fragment != "" {
+		if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "ssh") ||
+			u.RawQuery != "" || u.Fragment != "" {
 			return "", bad
 		}
 		if _, secret := u.User.Password(); secret {

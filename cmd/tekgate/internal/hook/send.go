@@ -49,15 +49,15 @@ status is 2 where the event is refused.`,
 			if (to.url == "") == !to.interceptor {
 				return errors.New("say where to: --url of an EventListener, or --interceptor")
 			}
-			s, err := o.sign(cmd.Context(), cmd, &h)
+			s, err := o.sign(cmd.Context(), cli.StreamsOf(cmd), &h)
 			if err != nil {
 				return err
 			}
 			to.replicas.kube = h.kube
 			if to.interceptor {
-				return to.ask(cmd, &h, s)
+				return to.ask(cmd.Context(), cli.StreamsOf(cmd), &h, s)
 			}
-			return to.post(cmd, s)
+			return to.post(cmd.Context(), cli.StreamsOf(cmd), s)
 		},
 	}
 	h.flags(cmd)
@@ -65,7 +65,8 @@ status is 2 where the event is refused.`,
 	to.replicas.placeFlags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&to.url, "url", "", "`URL` of the EventListener")
-	f.BoolVar(&to.interceptor, "interceptor", false, "ask the interceptor itself, where its ClusterInterceptor says or through a port that is forwarded to one of its Pods")
+	f.BoolVar(&to.interceptor, "interceptor", false,
+		"ask the interceptor itself, where its ClusterInterceptor says or through a port that is forwarded to one of its Pods")
 	f.BoolVar(&to.verdict, "verdict", false, "wait for what the interceptor decided")
 	return cmd
 }
@@ -80,15 +81,15 @@ type sending struct {
 const sendTimeout = 30 * time.Second
 
 // post sends a delivery to an EventListener, as a forge does.
-func (to *sending) post(cmd *cobra.Command, s *signed) error {
-	ctx, cancel := context.WithTimeout(cmd.Context(), sendTimeout)
+func (to *sending) post(ctx context.Context, streams cli.Streams, s *signed) error {
+	limited, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	address, err := url.Parse(to.url)
 	if err != nil || address.Host == "" {
 		return fmt.Errorf("reading --url %q: it has to be http://HOST or https://HOST", to.url)
 	}
 	address.RawQuery = strings.Trim(address.RawQuery+"&"+s.query, "&")
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address.String(), bytes.NewReader(s.body))
+	request, err := http.NewRequestWithContext(limited, http.MethodPost, address.String(), bytes.NewReader(s.body))
 	if err != nil {
 		return fmt.Errorf("sending the delivery: %w", err)
 	}
@@ -102,19 +103,20 @@ func (to *sending) post(cmd *cobra.Command, s *signed) error {
 	if err != nil {
 		return fmt.Errorf("reading the EventListener's answer: %w", err)
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "the EventListener answers %s\n", response.Status)
+	fmt.Fprintf(streams.ErrOut, "the EventListener answers %s\n", response.Status)
 	var answer struct {
 		EventID string `json:"eventID"`
 		Error   string `json:"errorMessage"`
 	}
 	if json.Unmarshal(text, &answer) != nil || answer.EventID == "" {
-		return fmt.Errorf("sending the delivery: the answer names no event: %s: is --url that of an EventListener?", plain(string(text[:min(len(text), 200)])))
+		return fmt.Errorf("sending the delivery: the answer names no event: %s: is --url that of an EventListener?",
+			plain(string(text[:min(len(text), 200)])))
 	}
-	fmt.Fprintln(cmd.OutOrStdout(), answer.EventID)
+	fmt.Fprintln(streams.Out, answer.EventID)
 	if !to.verdict {
 		return nil
 	}
-	return to.await(cmd, answer.EventID)
+	return to.await(ctx, streams, answer.EventID)
 }
 
 // withoutQuery keeps a secret that stands in a query out of an error.
@@ -131,12 +133,12 @@ const settled = time.Second
 
 // await prints what was decided about an event, once all of its triggers seem to
 // have been.
-func (to *sending) await(cmd *cobra.Command, eventID string) error {
-	source, err := to.replicas.source(cmd)
+func (to *sending) await(ctx context.Context, streams cli.Streams, eventID string) error {
+	source, err := to.replicas.source(ctx, streams)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), sendTimeout)
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	var list []deliveries.Delivery
 	for since := time.Now(); len(list) == 0 || time.Since(since) < settled; {
@@ -149,11 +151,13 @@ func (to *sending) await(cmd *cobra.Command, eventID string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for the verdict on event %s: no trigger asked the interceptor within %s: does the EventListener have one with ref.name tekgate, and does its log say that it cannot reach it?", eventID, sendTimeout)
+			return fmt.Errorf(
+				"waiting for the verdict on event %s: no trigger asked the interceptor within %s: does the EventListener have one with ref.name tekgate, and does its log say that it cannot reach it?",
+				eventID, sendTimeout)
 		case <-time.After(settled / 4):
 		}
 	}
-	if err := printDeliveries(cmd.OutOrStdout(), list, true); err != nil {
+	if err := printDeliveries(streams.Out, list, true); err != nil {
 		return err
 	}
 	for i := range list {
@@ -165,8 +169,8 @@ func (to *sending) await(cmd *cobra.Command, eventID string) error {
 }
 
 // ask sends a delivery to the interceptor, as an EventListener does.
-func (to *sending) ask(cmd *cobra.Command, h *hook, s *signed) error {
-	ctx, cancel := context.WithTimeout(cmd.Context(), sendTimeout)
+func (to *sending) ask(ctx context.Context, streams cli.Streams, h *hook, s *signed) error {
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	if len(secretRefs(s.params)) == 0 && h.secretRef != "" {
 		name, key, _ := strings.Cut(h.secretRef, "/")
@@ -186,7 +190,7 @@ func (to *sending) ask(cmd *cobra.Command, h *hook, s *signed) error {
 	if err != nil {
 		return err
 	}
-	c, address, err := to.reach(ctx, cmd)
+	c, address, err := to.reach(ctx)
 	if err != nil {
 		return err
 	}
@@ -194,7 +198,7 @@ func (to *sending) ask(cmd *cobra.Command, h *hook, s *signed) error {
 	if err != nil {
 		return err
 	}
-	if err := cli.PrintJSON(cmd.OutOrStdout(), answer); err != nil {
+	if err := cli.PrintJSON(streams.Out, answer); err != nil {
 		return err
 	}
 	if !answer.Continue {
@@ -206,7 +210,7 @@ func (to *sending) ask(cmd *cobra.Command, h *hook, s *signed) error {
 // reach returns a client that trusts the interceptor's CA and no other, and the
 // address to post to. For a Service the name is kept, for the certificate, and the
 // way goes through the API server.
-func (to *sending) reach(ctx context.Context, cmd *cobra.Command) (*http.Client, string, error) {
+func (to *sending) reach(ctx context.Context) (*http.Client, string, error) {
 	k := &to.replicas.kube
 	c, err := k.Client()
 	if err != nil {
@@ -222,15 +226,17 @@ func (to *sending) reach(ctx context.Context, cmd *cobra.Command) (*http.Client,
 	bundle, err := base64.StdEncoding.DecodeString(encoded)
 	roots := x509.NewCertPool()
 	if err != nil || !roots.AppendCertsFromPEM(bundle) {
-		return nil, "", errors.New("reading ClusterInterceptor tekgate: its caBundle holds no certificate: see `tekgate check`")
+		return nil, "",
+			errors.New("reading ClusterInterceptor tekgate: its caBundle holds no certificate: see `tekgate check`")
 	}
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}}
-	cl := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	cl := &http.Client{Transport: transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	if outside, _, _ := unstructured.NestedString(published.Object, "spec", "clientConfig", "url"); outside != "" {
 		return cl, outside, nil
 	}
 	const port = 8443
-	open, err := forward(cmd.Context(), k, to.replicas.namespace, port, func(error) {})
+	open, err := forward(ctx, k, to.replicas.namespace, port, func(error) {})
 	if err != nil {
 		return nil, "", err
 	}
@@ -243,7 +249,9 @@ func (to *sending) reach(ctx context.Context, cmd *cobra.Command) (*http.Client,
 	return cl, "https://" + service + "." + namespace + ".svc" + interceptor.Path, nil
 }
 
-func askInterceptor(ctx context.Context, c *http.Client, address string, question []byte) (*v1beta1.InterceptorResponse, error) {
+func askInterceptor(
+	ctx context.Context, c *http.Client, address string, question []byte,
+) (*v1beta1.InterceptorResponse, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(question))
 	if err != nil {
 		return nil, fmt.Errorf("asking the interceptor: %w", err)

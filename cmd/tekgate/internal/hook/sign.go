@@ -37,7 +37,7 @@ has this secret: what curl takes as --header @FILE.`,
 			if err := output.Check(); err != nil {
 				return err
 			}
-			s, err := o.sign(cmd.Context(), cmd, &h)
+			s, err := o.sign(cmd.Context(), cli.StreamsOf(cmd), &h)
 			if err != nil {
 				return err
 			}
@@ -78,7 +78,7 @@ type signed struct {
 	body   []byte
 }
 
-func (o *outgoing) sign(ctx context.Context, cmd *cobra.Command, h *hook) (*signed, error) {
+func (o *outgoing) sign(ctx context.Context, streams cli.Streams, h *hook) (*signed, error) {
 	if o.body == "" {
 		return nil, errors.New("--body is missing: name the file with the payload")
 	}
@@ -89,15 +89,15 @@ func (o *outgoing) sign(ctx context.Context, cmd *cobra.Command, h *hook) (*sign
 	if err != nil {
 		return nil, err
 	}
-	body, err := readPayload(cmd, o.body)
+	body, err := readPayload(streams, o.body)
 	if err != nil {
 		return nil, err
 	}
-	params, err := h.params(ctx, cmd)
+	params, err := h.params(ctx, streams)
 	if err != nil {
 		return nil, err
 	}
-	secrets, err := h.secrets(ctx, cmd, params)
+	secrets, err := h.secrets(ctx, streams, params)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,8 @@ func (o *outgoing) sign(ctx context.Context, cmd *cobra.Command, h *hook) (*sign
 	if err != nil {
 		return nil, err
 	}
-	made, err := interceptor.Sign(raw, trimNewline(secrets[0]), interceptor.Outgoing{Event: o.event, Body: body, Time: at, ID: o.id})
+	made, err := interceptor.Sign(raw, trimNewline(secrets[0]),
+		interceptor.Outgoing{Event: o.event, Body: body, Time: at, ID: o.id})
 	if err != nil {
 		return nil, err
 	}
@@ -140,8 +141,8 @@ func parseTime(text string) (time.Time, error) {
 const maxPayload = 64 << 20
 
 // readPayload reads a file, or standard input for "-", as it is.
-func readPayload(cmd *cobra.Command, path string) ([]byte, error) {
-	in := cmd.InOrStdin()
+func readPayload(streams cli.Streams, path string) ([]byte, error) {
+	in := streams.In
 	if path != "-" {
 		file, err := os.Open(path)
 		if err != nil {

@@ -1,6 +1,7 @@
 package images
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -33,11 +34,12 @@ and goes on. A tag that holds something else is left alone without --overwrite.`
   tekgate images copy --mirror registry.example.com/tekton --from daocloud`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return m.run(cmd, &s, func(transfers []registry.Transfer, progress registry.Progress) ([]registry.TransferResult, error) {
-				return registry.Copy(cmd.Context(), registry.CopyRequest{
-					Transfers: transfers, Platforms: m.platforms, Overwrite: overwrite, Progress: progress,
-				}, s.Registries.Options())
-			})
+			return m.run(cmd.Context(), cli.StreamsOf(cmd), &s,
+				func(transfers []registry.Transfer, progress registry.Progress) ([]registry.TransferResult, error) {
+					return registry.Copy(cmd.Context(), registry.CopyRequest{
+						Transfers: transfers, Platforms: m.platforms, Overwrite: overwrite, Progress: progress,
+					}, s.Registries.Options())
+				})
 		},
 	}
 	s.Flags(cmd)
@@ -65,11 +67,12 @@ again and goes on.`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			m.all = true
-			return m.run(cmd, s.OrUpstream(), func(transfers []registry.Transfer, progress registry.Progress) ([]registry.TransferResult, error) {
-				return registry.Save(cmd.Context(), registry.SaveRequest{
-					File: args[0], Transfers: transfers, Platforms: m.platforms, Progress: progress,
-				}, s.Registries.Options())
-			})
+			return m.run(cmd.Context(), cli.StreamsOf(cmd), s.OrUpstream(),
+				func(transfers []registry.Transfer, progress registry.Progress) ([]registry.TransferResult, error) {
+					return registry.Save(cmd.Context(), registry.SaveRequest{
+						File: args[0], Transfers: transfers, Platforms: m.platforms, Progress: progress,
+					}, s.Registries.Options())
+				})
 		},
 	}
 	s.Flags(cmd)
@@ -101,16 +104,19 @@ is not moved again.`,
 				return err
 			}
 			progress := newTransferProgress(cmd.ErrOrStderr())
-			results, err := registry.Load(cmd.Context(), registry.LoadRequest{File: args[0], Rules: rules, Overwrite: overwrite, Progress: progress}, s.Registries.Options())
+			results, err := registry.Load(cmd.Context(),
+				registry.LoadRequest{File: args[0], Rules: rules, Overwrite: overwrite, Progress: progress},
+				s.Registries.Options())
 			progress.wait()
 			if err != nil {
 				return err
 			}
-			return reportMoves(cmd, output, results)
+			return reportMoves(cli.StreamsOf(cmd), output, results)
 		},
 	}
 	f := cmd.Flags()
-	s.ConfigFlags(cmd, "where images go, in place of a file's mirror section: a registry and path such as registry.example.com/tekton")
+	s.ConfigFlags(cmd,
+		"where images go, in place of a file's mirror section: a registry and path such as registry.example.com/tekton")
 	f.BoolVar(&overwrite, "overwrite", false, "move tags that hold something else")
 	s.Registries.Flags(cmd)
 	output.TableOrJSON(cmd)
@@ -129,17 +135,19 @@ type moving struct {
 func (m *moving) flags(cmd *cobra.Command) {
 	m.output.TableOrJSON(cmd)
 	f := cmd.Flags()
-	f.StringArrayVar(&m.platforms, "platform", nil, "`PLATFORM` to take alone, such as linux/amd64 (repeatable; default: all, which keeps digests)")
-	f.StringVar(&m.from, "from", "", "mirror to fetch from in place of the sources: a preset `NAME`, or a registry and path")
+	f.StringArrayVar(&m.platforms, "platform", nil,
+		"`PLATFORM` to take alone, such as linux/amd64 (repeatable; default: all, which keeps digests)")
+	f.StringVar(&m.from, "from", "",
+		"mirror to fetch from in place of the sources: a preset `NAME`, or a registry and path")
 }
 
 type move func([]registry.Transfer, registry.Progress) ([]registry.TransferResult, error)
 
-func (m *moving) run(cmd *cobra.Command, s *release.Source, move move) error {
+func (m *moving) run(ctx context.Context, streams cli.Streams, s *release.Source, move move) error {
 	if err := m.output.Check(); err != nil {
 		return err
 	}
-	images, _, err := s.Images(cmd.Context(), cli.StreamsOf(cmd))
+	images, _, err := s.Images(ctx, streams)
 	if err != nil {
 		return err
 	}
@@ -147,13 +155,13 @@ func (m *moving) run(cmd *cobra.Command, s *release.Source, move move) error {
 	if err != nil {
 		return err
 	}
-	progress := newTransferProgress(cmd.ErrOrStderr())
+	progress := newTransferProgress(streams.ErrOut)
 	results, err := move(transfers, progress)
 	progress.wait()
 	if err != nil {
 		return err
 	}
-	return reportMoves(cmd, m.output, results)
+	return reportMoves(streams, m.output, results)
 }
 
 // transfers says what is moved, and from where.
@@ -199,13 +207,13 @@ type movedImage struct {
 
 // reportMoves ends a transfer: in JSON for machines, and for people what deserves a
 // word beyond the progress that they saw.
-func reportMoves(cmd *cobra.Command, output cli.Output, results []registry.TransferResult) error {
+func reportMoves(streams cli.Streams, output cli.Output, results []registry.TransferResult) error {
 	if output.JSON() {
-		if err := cli.PrintJSON(cmd.OutOrStdout(), moved(results)); err != nil {
+		if err := cli.PrintJSON(streams.Out, moved(results)); err != nil {
 			return err
 		}
 	}
-	errOut, count := cmd.ErrOrStderr(), map[registry.Outcome]int{}
+	errOut, count := streams.ErrOut, map[registry.Outcome]int{}
 	for _, r := range results {
 		count[r.Outcome]++
 		if r.Outcome == registry.Copied && r.Subset() {
@@ -221,13 +229,16 @@ func reportMoves(cmd *cobra.Command, output cli.Output, results []registry.Trans
 }
 
 func saySubset(errOut io.Writer, r registry.TransferResult) {
-	fmt.Fprintf(errOut, "warning: %s lacks platforms, so its digest is %s and not %s: the mirror's rules need `digest: relock` or `drop` for it\n", r.Image.From, r.Digest, r.SourceDigest)
+	fmt.Fprintf(errOut,
+		"warning: %s lacks platforms, so its digest is %s and not %s: the mirror's rules need `digest: relock` or `drop` for it\n",
+		r.Image.From, r.Digest, r.SourceDigest)
 }
 
 func moved(results []registry.TransferResult) []movedImage {
 	list := make([]movedImage, 0, len(results))
 	for _, r := range results {
-		one := movedImage{From: r.Image.From.String(), To: r.Image.To.String(), Outcome: r.Outcome, Digest: r.Digest, SourceDigest: r.SourceDigest, Remedy: r.Remedy}
+		one := movedImage{From: r.Image.From.String(), To: r.Image.To.String(), Outcome: r.Outcome, Digest: r.Digest,
+			SourceDigest: r.SourceDigest, Remedy: r.Remedy}
 		if r.Source.Host != "" {
 			one.Source = r.Source.String()
 		}

@@ -58,7 +58,8 @@ func exportCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			i := slices.IndexFunc(exportFormats, func(f exportFormat) bool { return f.name == format })
 			if i < 0 {
-				return fmt.Errorf("--format %q is not known: choose one of %s", format, strings.Join(formatNames(), ", "))
+				return fmt.Errorf("--format %q is not known: choose one of %s", format,
+					strings.Join(formatNames(), ", "))
 			}
 			images, l, err := s.Images(cmd.Context(), cli.StreamsOf(cmd))
 			if err != nil {
@@ -210,7 +211,8 @@ func skopeoDestination(images []image.Rewritten) (how string, warnings []string)
 			return flag + "skopeo.yaml " + prefix, nil
 		}
 	}
-	return "skopeo.yaml MIRROR", []string{"skopeo sync cannot rename images, and this mirror's names are its own: the images would land elsewhere; use `tekgate images copy`, another format, or mirror.layout last-segment or host-path"}
+	return "skopeo.yaml MIRROR",
+		[]string{"skopeo sync cannot rename images, and this mirror's names are its own: the images would land elsewhere; use `tekgate images copy`, another format, or mirror.layout last-segment or host-path"}
 }
 
 // commonPrefix returns what stands before a part of every image's upstream name

@@ -23,13 +23,17 @@ func exportContainerd(e export) (map[string][]byte, []string, error) {
 	for _, host := range slices.Sorted(maps.Keys(byHost)) {
 		prefix, ok := commonPrefix(byHost[host], func(from image.Reference) string { return from.Path })
 		if !ok {
-			warnings = append(warnings, fmt.Sprintf("%s is left out: its images have other paths on the mirror, which containerd cannot express", host))
+			warnings = append(warnings,
+				fmt.Sprintf(
+					"%s is left out: its images have other paths on the mirror, which containerd cannot express", host))
 			continue
 		}
 		files["certs.d/"+host+"/hosts.toml"] = hostsTOML(host, prefix)
 	}
 	if len(files) == 0 {
-		return nil, nil, fmt.Errorf("no registry's images keep their paths on this mirror: containerd needs mirror.layout keep-path or host-path, or a preset such as daocloud")
+		return nil, nil,
+			fmt.Errorf(
+				"no registry's images keep their paths on this mirror: containerd needs mirror.layout keep-path or host-path, or a preset such as daocloud")
 	}
 	return files, warnings, nil
 }
@@ -45,5 +49,6 @@ func hostsTOML(host, prefix string) []byte {
 		// The path of the API, which containerd would put at the root.
 		url, override = url+"/v2/"+path, "  override_path = true\n"
 	}
-	return fmt.Appendf(nil, "server = \"https://%s\"\n\n[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n%s", server, url, override)
+	return fmt.Appendf(nil, "server = \"https://%s\"\n\n[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n%s",
+		server, url, override)
 }

@@ -66,13 +66,17 @@ func exportKustomize(e export) (map[string][]byte, []string, error) {
 		}})
 	}
 	text, err := yaml.Marshal(k)
-	warning := fmt.Sprintf("kustomize's images transformer does not reach arguments: %d references there are patched by their position, which is that of this release alone", patched)
+	warning := fmt.Sprintf(
+		"kustomize's images transformer does not reach arguments: %d references there are patched by their position, which is that of this release alone",
+		patched)
 	return map[string][]byte{"kustomization.yaml": text}, []string{warning}, err
 }
 
 // rewrite adds an object's images to the transformer, and returns patches for
 // those that it does not reach.
-func (k *kustomizeFile) rewrite(obj *unstructured.Unstructured, e export, seen map[string]bool) ([]map[string]string, error) {
+func (k *kustomizeFile) rewrite(
+	obj *unstructured.Unstructured, e export, seen map[string]bool,
+) ([]map[string]string, error) {
 	var operations []map[string]string
 	for _, field := range object.Images(obj.Object) {
 		ref, err := image.Parse(field.Value)
@@ -86,7 +90,9 @@ func (k *kustomizeFile) rewrite(obj *unstructured.Unstructured, e export, seen m
 		if strings.HasSuffix(field.Path, ".image") {
 			if !seen[field.Value] {
 				seen[field.Value] = true
-				k.Images = append(k.Images, kustomizeImage{Name: nameOf(field.Value), NewName: done.To.Repository(), NewTag: done.To.Tag, Digest: done.To.Digest})
+				k.Images = append(k.Images,
+					kustomizeImage{Name: nameOf(field.Value), NewName: done.To.Repository(), NewTag: done.To.Tag,
+						Digest: done.To.Digest})
 			}
 			continue
 		}

@@ -16,6 +16,7 @@ whether the mirror has them, and how they get there.
 Registries are logged in to with the credentials of the Docker configuration
 ($DOCKER_CONFIG, ~/.docker/config.json).`,
 	}
-	cmd.AddCommand(listCommand(), verifyCommand(), lockCommand(), copyCommand(), saveCommand(), loadCommand(), exportCommand())
+	cmd.AddCommand(listCommand(), verifyCommand(), lockCommand(), copyCommand(), saveCommand(), loadCommand(),
+		exportCommand())
 	return cmd
 }

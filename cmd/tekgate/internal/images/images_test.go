@@ -49,7 +49,8 @@ func newScene(t *testing.T) scene {
 		s.digests[name] = clitest.Push(t, s.source+"/"+name, clitest.Index(t))
 	}
 	manifest := clitest.File(t, "release.yaml", strings.ReplaceAll(small, "DIGEST", shell))
-	triggers := clitest.File(t, "triggers.yaml", "apiVersion: triggers.tekton.dev/v1alpha1\nkind: ClusterInterceptor\nmetadata: {name: cel}\n")
+	triggers := clitest.File(t, "triggers.yaml",
+		"apiVersion: triggers.tekton.dev/v1alpha1\nkind: ClusterInterceptor\nmetadata: {name: cel}\n")
 	s.flags = []string{"--pipeline-manifest", manifest, "--triggers-manifest", triggers}
 	return s
 }
@@ -102,14 +103,16 @@ func TestImagesCopyVerifySaveLoad(t *testing.T) {
 	}
 	out, errOut = s.run(t, "images", "copy", "--mirror", s.target, "--from", s.source, "-o", "json")
 	var again []movedImage
-	if err := json.Unmarshal([]byte(out), &again); err != nil || len(again) != 4 || again[0].Outcome != registry.Present || !strings.Contains(errOut, "4 there already") {
+	if err := json.Unmarshal([]byte(out), &again); err != nil || len(again) != 4 ||
+		again[0].Outcome != registry.Present || !strings.Contains(errOut, "4 there already") {
 		t.Errorf("the second copy: %v\n%s%s", err, out, errOut)
 	}
 
 	archive := filepath.Join(t.TempDir(), "images.tar")
 	s.run(t, "images", "save", archive, "--from", s.target)
 	far := clitest.Mirror(t)
-	config := clitest.File(t, "far.yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmirror: {registry: "+far+", layout: host-path}\n")
+	config := clitest.File(t, "far.yaml",
+		"apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmirror: {registry: "+far+", layout: host-path}\n")
 	_, errOut = program.Must(t, "images", "load", archive, "--config", config)
 	if !strings.Contains(errOut, "4 images: 4 copied") {
 		t.Errorf("load says\n%s", errOut)
@@ -132,9 +135,11 @@ func TestImagesCopyVerifySaveLoad(t *testing.T) {
 // What changes digests is said, and refused where a digest is pinned.
 func TestImagesCopySubset(t *testing.T) {
 	s := newScene(t)
-	args := append([]string{"images", "copy", "--mirror", s.target, "--from", s.source, "--platform", "linux/amd64"}, s.flags...)
+	args := append([]string{"images", "copy", "--mirror", s.target, "--from", s.source, "--platform", "linux/amd64"},
+		s.flags...)
 	_, errOut, err := program.Run(t, "", args...)
-	if cli.Status(err) != 1 || !strings.Contains(errOut, "lacks platforms, so its digest is") || !strings.Contains(errOut, "leaving platforms out changes its digest") {
+	if cli.Status(err) != 1 || !strings.Contains(errOut, "lacks platforms, so its digest is") ||
+		!strings.Contains(errOut, "leaving platforms out changes its digest") {
 		t.Errorf("error %v\n%s", err, errOut)
 	}
 }
@@ -154,11 +159,17 @@ func TestImagesLock(t *testing.T) {
 	}
 	repushed := clitest.Push(t, target+"/t/x:1", mutate.MediaType(one, types.OCIManifestSchema1))
 	clitest.Push(t, target+"/t/tekgate:"+manifests.Version, clitest.Index(t))
-	config := clitest.File(t, "c.yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmirror:\n  registry: "+target+"/t\n  rules: [{match: '"+upstream+"/**', to: '"+target+"/t/{name}', digest: relock}]\n")
-	pod := clitest.File(t, "pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: '"+upstream+"/a/x:1@"+pinned+"'}]}\n")
-	triggers := clitest.File(t, "triggers.yaml", "apiVersion: triggers.tekton.dev/v1alpha1\nkind: ClusterInterceptor\nmetadata: {name: cel}\n")
+	config := clitest.File(t, "c.yaml",
+		"apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmirror:\n  registry: "+target+"/t\n  rules: [{match: '"+
+			upstream+"/**', to: '"+target+"/t/{name}', digest: relock}]\n")
+	pod := clitest.File(t, "pod.yaml",
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: '"+upstream+"/a/x:1@"+
+			pinned+"'}]}\n")
+	triggers := clitest.File(t, "triggers.yaml",
+		"apiVersion: triggers.tekton.dev/v1alpha1\nkind: ClusterInterceptor\nmetadata: {name: cel}\n")
 	lock := filepath.Join(t.TempDir(), "tekgate.lock")
-	flags := []string{"--config", config, "--pipeline-manifest", pod, "--triggers-manifest", triggers, "--lock-file", lock}
+	flags := []string{"--config", config, "--pipeline-manifest", pod, "--triggers-manifest", triggers, "--lock-file",
+		lock}
 
 	_, errOut := program.Must(t, append([]string{"images", "verify"}, flags...)...)
 	if !strings.Contains(errOut, "is not locked yet") {
@@ -169,7 +180,8 @@ func TestImagesLock(t *testing.T) {
 		t.Errorf("lock says\n%s", errOut)
 	}
 	text, err := os.ReadFile(lock)
-	if err != nil || !strings.Contains(string(text), target+"/t/x:1@"+repushed) || !strings.Contains(string(text), `"proof": "config"`) {
+	if err != nil || !strings.Contains(string(text), target+"/t/x:1@"+repushed) ||
+		!strings.Contains(string(text), `"proof": "config"`) {
 		t.Errorf("the lock: %v\n%s", err, text)
 	}
 	out, errOut := program.Must(t, append([]string{"images", "verify"}, flags...)...)
@@ -178,7 +190,8 @@ func TestImagesLock(t *testing.T) {
 	}
 	// The mirror moves the tag: what was locked is no longer what is there.
 	clitest.Push(t, target+"/t/x:1", clitest.Platform(t, "amd64"))
-	if _, _, err := program.Run(t, "", append([]string{"images", "lock"}, flags...)...); cli.Status(err) != 1 || !strings.Contains(err.Error(), "is left as it was") {
+	if _, _, err := program.Run(t, "", append([]string{"images", "lock"}, flags...)...); cli.Status(err) != 1 ||
+		!strings.Contains(err.Error(), "is left as it was") {
 		t.Errorf("locking another image: %v", err)
 	}
 }
@@ -188,18 +201,26 @@ func TestImagesExport(t *testing.T) {
 		format, mirror string
 		want           []string // in the output or, with "warning:", beside it
 	}{
-		{"skopeo", "r.io/t", []string{"chainguard/busybox:\n    - sha256:", "warning: skopeo sync cannot rename images"}},
-		{"regsync", "r.io/t", []string{"version: 1", "target: r.io/t/busybox:digest-", "source: cgr.dev/chainguard/busybox@sha256:", "type: image"}},
+		{"skopeo", "r.io/t",
+			[]string{"chainguard/busybox:\n    - sha256:", "warning: skopeo sync cannot rename images"}},
+		{"regsync", "r.io/t",
+			[]string{"version: 1", "target: r.io/t/busybox:digest-", "source: cgr.dev/chainguard/busybox@sha256:",
+				"type: image"}},
 		{"image-syncer", "r.io/t", []string{": r.io/t/pipeline-controller:v1.15.0\n"}},
-		{"containerd", "daocloud", []string{"# certs.d/ghcr.io/hosts.toml\nserver = \"https://ghcr.io\"\n\n[host.\"https://m.daocloud.io/v2/ghcr.io\"]\n  capabilities = [\"pull\", \"resolve\"]\n  override_path = true\n", "warning: cgr.dev is left out", "warning: containerd's mirrors serve the nodes alone"}},
-		{"containerd", "daocloud-hosts", []string{"[host.\"https://ghcr.m.daocloud.io\"]\n  capabilities = [\"pull\", \"resolve\"]\n# "}},
-		{"kustomize", "r.io/t", []string{"warning: kustomize's images transformer does not reach arguments: 7 references"}},
+		{"containerd", "daocloud",
+			[]string{"# certs.d/ghcr.io/hosts.toml\nserver = \"https://ghcr.io\"\n\n[host.\"https://m.daocloud.io/v2/ghcr.io\"]\n  capabilities = [\"pull\", \"resolve\"]\n  override_path = true\n",
+				"warning: cgr.dev is left out", "warning: containerd's mirrors serve the nodes alone"}},
+		{"containerd", "daocloud-hosts",
+			[]string{"[host.\"https://ghcr.m.daocloud.io\"]\n  capabilities = [\"pull\", \"resolve\"]\n# "}},
+		{"kustomize", "r.io/t",
+			[]string{"warning: kustomize's images transformer does not reach arguments: 7 references"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.format+" "+tt.mirror, func(t *testing.T) {
 			out, errOut := program.Must(t, "images", "export", "--format", tt.format, "--mirror", tt.mirror)
 			for _, want := range tt.want {
-				if said := strings.HasPrefix(want, "warning:") && strings.Contains(errOut, want); !said && !strings.Contains(out, want) {
+				if said := strings.HasPrefix(want, "warning:") && strings.Contains(errOut, want); !said &&
+					!strings.Contains(out, want) {
 					t.Errorf("lacks %q:\n%s%s", want, errOut, out)
 				}
 			}
@@ -211,9 +232,12 @@ func TestImagesExport(t *testing.T) {
 			}
 		})
 	}
-	config := clitest.File(t, "c.yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmirror: {registry: r.io/t, layout: host-path}\n")
+	config := clitest.File(t, "c.yaml",
+		"apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmirror: {registry: r.io/t, layout: host-path}\n")
 	out, errOut := program.Must(t, "images", "export", "--format", "skopeo", "--config", config)
-	if !strings.HasPrefix(out, "# skopeo sync --all --preserve-digests --src yaml --dest docker --scoped skopeo.yaml r.io/t\n") || strings.Contains(errOut, "warning: skopeo") {
+	if !strings.HasPrefix(out,
+		"# skopeo sync --all --preserve-digests --src yaml --dest docker --scoped skopeo.yaml r.io/t\n") ||
+		strings.Contains(errOut, "warning: skopeo") {
 		t.Errorf("skopeo for host-path:\n%s%s", errOut, out[:200])
 	}
 	folder := t.TempDir()
@@ -221,7 +245,9 @@ func TestImagesExport(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(folder, "certs.d", "cgr.dev", "hosts.toml")); err != nil {
 		t.Error(err)
 	}
-	if _, _, err := program.Run(t, "", append([]string{"images", "export", "--format", "containerd", "--mirror", "r.io/t"}, newScene(t).flags...)...); err == nil || !strings.Contains(err.Error(), "keep-path") {
+	if _, _, err := program.Run(t, "",
+		append([]string{"images", "export", "--format", "containerd", "--mirror", "r.io/t"},
+			newScene(t).flags...)...); err == nil || !strings.Contains(err.Error(), "keep-path") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -233,7 +259,8 @@ func TestImagesExportKustomizeBuilds(t *testing.T) {
 	upstream, _ := s.run(t, "render", "--mirror", "upstream")
 	want, _ := s.run(t, "render", "--mirror", "r.example.com/t")
 	disk := filesys.MakeFsInMemory()
-	for name, text := range map[string]string{"kustomization.yaml": exported + "resources: [release.yaml]\n", "release.yaml": upstream} {
+	for name, text := range map[string]string{"kustomization.yaml": exported + "resources: [release.yaml]\n",
+		"release.yaml": upstream} {
 		if err := disk.WriteFile(name, []byte(text)); err != nil {
 			t.Fatal(err)
 		}
@@ -282,12 +309,17 @@ func TestImagesErrors(t *testing.T) {
 	}{
 		{"no mirror to verify", []string{"images", "verify"}, "no mirror is named"},
 		{"no mirror to copy to", []string{"images", "copy"}, "no mirror is named"},
-		{"nothing to lock", []string{"images", "lock", "--mirror", "daocloud"}, "no image of this release has a rule with digest policy relock"},
+		{"nothing to lock", []string{"images", "lock", "--mirror", "daocloud"},
+			"no image of this release has a rule with digest policy relock"},
 		{"format of output", []string{"images", "list", "-o", "yaml"}, `--output "yaml" is not known`},
-		{"format of export", []string{"images", "export", "--format", "docker", "--mirror", "daocloud"}, `--format "docker" is not known: choose one of skopeo`},
-		{"mirror to copy from", []string{"images", "copy", "--mirror", "127.0.0.1:1/t", "--from", "nobody"}, `--from: mirror "nobody" is neither a preset`},
-		{"archive", []string{"images", "load", "/no/such.tar", "--mirror", "127.0.0.1:1/t"}, "reading archive /no/such.tar"},
-		{"CA file", []string{"images", "copy", "--mirror", "127.0.0.1:1/t", "--ca-file", "/no/such.pem"}, "reading the CA file"},
+		{"format of export", []string{"images", "export", "--format", "docker", "--mirror", "daocloud"},
+			`--format "docker" is not known: choose one of skopeo`},
+		{"mirror to copy from", []string{"images", "copy", "--mirror", "127.0.0.1:1/t", "--from", "nobody"},
+			`--from: mirror "nobody" is neither a preset`},
+		{"archive", []string{"images", "load", "/no/such.tar", "--mirror", "127.0.0.1:1/t"},
+			"reading archive /no/such.tar"},
+		{"CA file", []string{"images", "copy", "--mirror", "127.0.0.1:1/t", "--ca-file", "/no/such.pem"},
+			"reading the CA file"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -62,7 +62,8 @@ func listed(images []release.Image) []listedImage {
 	list := make([]listedImage, 0, len(images))
 	for _, i := range images {
 		first := i.Candidates[0]
-		one := listedImage{Image: first.From.String(), Source: first.From.Canonical().String(), Mirror: first.To.String(), Rule: first.Rule, Places: i.Places}
+		one := listedImage{Image: first.From.String(), Source: first.From.Canonical().String(),
+			Mirror: first.To.String(), Rule: first.Rule, Places: i.Places}
 		for _, c := range i.Candidates[1:] {
 			one.Fallbacks = append(one.Fallbacks, c.To.String())
 		}

@@ -22,7 +22,8 @@ type transferProgress interface {
 // newTransferProgress returns bars for a terminal, and lines for anything else.
 func newTransferProgress(errOut io.Writer) transferProgress {
 	if cli.IsTerminal(errOut) {
-		return &bars{all: mpb.New(mpb.WithOutput(errOut), mpb.WithWidth(40)), errOut: errOut, each: map[string]*mpb.Bar{}}
+		return &bars{all: mpb.New(mpb.WithOutput(errOut), mpb.WithWidth(40)), errOut: errOut,
+			each: map[string]*mpb.Bar{}}
 	}
 	return &lines{errOut: errOut}
 }
@@ -82,7 +83,8 @@ func (b *bars) Start(image string, bytes int64) {
 	}
 	b.each[image] = b.all.AddBar(bytes, mpb.BarRemoveOnComplete(),
 		mpb.PrependDecorators(decor.Name(image, decor.WCSyncSpaceR)),
-		mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f"), decor.Name(" "), decor.AverageSpeed(decor.SizeB1024(0), "% .1f")))
+		mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f"), decor.Name(" "),
+			decor.AverageSpeed(decor.SizeB1024(0), "% .1f")))
 }
 
 func (b *bars) Add(image string, bytes int64) {

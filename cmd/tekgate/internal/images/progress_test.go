@@ -18,7 +18,8 @@ func TestBarsEnd(t *testing.T) {
 	var out bytes.Buffer
 	b := &bars{all: mpb.New(mpb.WithOutput(&out), mpb.WithAutoRefresh()), errOut: &out, each: map[string]*mpb.Bar{}}
 	result := func(path string, outcome registry.Outcome, err error) registry.TransferResult {
-		return registry.TransferResult{Image: image.Rewritten{From: image.Reference{Host: "a.io", Path: path}}, Outcome: outcome, Err: err}
+		return registry.TransferResult{Image: image.Rewritten{From: image.Reference{Host: "a.io", Path: path}},
+			Outcome: outcome, Err: err}
 	}
 	b.Start("a.io/whole", 100)
 	b.Add("a.io/whole", 100)
@@ -38,7 +39,8 @@ func TestBarsEnd(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the bars never end")
 	}
-	for _, want := range []string{"copied: a.io/whole", "copied: a.io/again", "failed: the line broke", "present: a.io/there"} {
+	for _, want := range []string{"copied: a.io/whole", "copied: a.io/again", "failed: the line broke",
+		"present: a.io/there"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("lacks %q:\n%s", want, out.String())
 		}

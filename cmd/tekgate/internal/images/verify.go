@@ -33,7 +33,8 @@ status 1 when a pull would fail. No image is pulled and nothing is changed.`,
 			if err != nil {
 				return err
 			}
-			results := registry.Probe(cmd.Context(), registry.ProbeRequest{Images: release.Candidates(images), Platforms: platforms}, s.Registries.Options())
+			results := registry.Probe(cmd.Context(),
+				registry.ProbeRequest{Images: release.Candidates(images), Platforms: platforms}, s.Registries.Options())
 			sayProbed(cmd.ErrOrStderr(), results)
 			return printResults(cmd.OutOrStdout(), output, results)
 		},
@@ -77,7 +78,8 @@ func sayProbed(errOut io.Writer, results []registry.Result) {
 		case done.Relock:
 			fmt.Fprintf(errOut, "warning: %s is not locked yet (%s): run `tekgate images lock`\n", done.To, done.Rule)
 		case done.DigestDropped && r.Digest != done.From.Digest:
-			fmt.Fprintf(errOut, "warning: %s has digest %s, and not that of %s, which the rule drops (%s)\n", done.To, r.Digest, done.From, done.Rule)
+			fmt.Fprintf(errOut, "warning: %s has digest %s, and not that of %s, which the rule drops (%s)\n", done.To,
+				r.Digest, done.From, done.Rule)
 		}
 	}
 }
@@ -119,7 +121,8 @@ knows. What nobody knows is refused, unless --trust accepts the mirror's word.`,
 				return err
 			}
 			if len(results) == 0 {
-				return fmt.Errorf("no image of this release has a rule with digest policy relock: say `digest: relock` in the mirror section")
+				return fmt.Errorf(
+					"no image of this release has a rule with digest policy relock: say `digest: relock` in the mirror section")
 			}
 			if err := printResults(cmd.OutOrStdout(), output, results); err != nil {
 				return fmt.Errorf("%w: %s is left as it was", err, file)
@@ -131,7 +134,8 @@ knows. What nobody knows is refused, unless --trust accepts the mirror's word.`,
 	s.Registries.Flags(cmd)
 	output.TableOrJSON(cmd)
 	release.PlatformFlag(cmd, &platforms)
-	cmd.Flags().BoolVar(&trust, "trust", false, "lock also what cannot be proven, for its source is out of reach and no lock knows it")
+	cmd.Flags().BoolVar(&trust, "trust", false,
+		"lock also what cannot be proven, for its source is out of reach and no lock knows it")
 	return cmd
 }
 

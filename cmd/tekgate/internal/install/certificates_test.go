@@ -16,11 +16,14 @@ import (
 // What an installation asks cert-manager for, and what that makes of it.
 var (
 	requested = []string{
-		"cert-manager.io/v1 Certificate tekgate/tekgate-webhook-tls", "cert-manager.io/v1 Certificate tekgate/tekgate-interceptor-tls",
-		"cert-manager.io/v1 Certificate tekgate/tekgate-ca", "cert-manager.io/v1 Issuer tekgate/tekgate-ca", "cert-manager.io/v1 Issuer tekgate/tekgate-self-signed",
+		"cert-manager.io/v1 Certificate tekgate/tekgate-webhook-tls",
+		"cert-manager.io/v1 Certificate tekgate/tekgate-interceptor-tls",
+		"cert-manager.io/v1 Certificate tekgate/tekgate-ca", "cert-manager.io/v1 Issuer tekgate/tekgate-ca",
+		"cert-manager.io/v1 Issuer tekgate/tekgate-self-signed",
 		"rbac.authorization.k8s.io/v1 Role tekgate/tekgate-webhook-certificate",
 	}
-	fromCertManager = []string{"v1 Secret tekgate/tekgate-webhook-tls", "v1 Secret tekgate/tekgate-interceptor-tls", "v1 Secret tekgate/tekgate-ca"}
+	fromCertManager = []string{"v1 Secret tekgate/tekgate-webhook-tls", "v1 Secret tekgate/tekgate-interceptor-tls",
+		"v1 Secret tekgate/tekgate-ca"}
 )
 
 const certificatesConfig = "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmirror: {registry: registry.example.com/tekton}\ncertificates: "
@@ -37,7 +40,8 @@ func certificatesFile(t *testing.T, certificates string) string {
 // installed runs install with a section certificates, and returns what it said.
 func (s *site) installed(certificates string, flags ...string) (string, error) {
 	s.T.Helper()
-	args := append([]string{"install", "--config", certificatesFile(s.T, certificates), "--skip-probe", "--yes"}, s.Kubeconfig...)
+	args := append([]string{"install", "--config", certificatesFile(s.T, certificates), "--skip-probe", "--yes"},
+		s.Kubeconfig...)
 	_, errOut, err := program.Run(s.T, "", append(args, flags...)...)
 	return errOut, err
 }
@@ -55,7 +59,8 @@ func (s *site) installs(certificates, want string) {
 func TestCertificatesOfCertManager(t *testing.T) {
 	c := cluster.StartEmpty(t)
 	s := newSiteOn(t, c)
-	if _, err := s.installed("{source: cert-manager}", "--dry-run"); err == nil || !strings.Contains(err.Error(), "install cert-manager first, or set certificates.source to self") {
+	if _, err := s.installed("{source: cert-manager}", "--dry-run"); err == nil ||
+		!strings.Contains(err.Error(), "install cert-manager first, or set certificates.source to self") {
 		t.Errorf("without cert-manager: %v", err)
 	}
 	s.installs("{source: auto}", "the servers sign their own certificates, since the cluster serves no cert-manager")
@@ -67,10 +72,12 @@ func TestCertificatesOfCertManager(t *testing.T) {
 	s.Eventually("everything is issued", func() bool {
 		return s.Has(fromCertManager[0]) && s.Has(fromCertManager[1]) && s.Has(fromCertManager[2])
 	})
-	if !s.serversUse("--certificate-secret=tekgate-webhook-tls", "tekgate-webhook") || !s.serversUse("--certificate-secret=tekgate-interceptor-tls", "tekgate-interceptor") {
+	if !s.serversUse("--certificate-secret=tekgate-webhook-tls", "tekgate-webhook") ||
+		!s.serversUse("--certificate-secret=tekgate-interceptor-tls", "tekgate-interceptor") {
 		t.Error("the servers are not told of their Secrets")
 	}
-	out, errOut := program.Must(t, append([]string{"diff", "--exit-code", "--config", certificatesFile(t, "{source: auto}")}, s.Kubeconfig...)...)
+	out, errOut := program.Must(t,
+		append([]string{"diff", "--exit-code", "--config", certificatesFile(t, "{source: auto}")}, s.Kubeconfig...)...)
 	if out != "" || !strings.Contains(errOut, " 0 would change") {
 		t.Errorf("diff after install says\n%s%s", out, errOut)
 	}
@@ -95,12 +102,15 @@ func TestCertificatesOfCertManager(t *testing.T) {
 func (s *site) testIssuers() {
 	s.T.Helper()
 	named := "{issuerRef: {kind: ClusterIssuer, name: house}}"
-	if _, err := s.installed(named, "--wait=false"); err == nil || !strings.Contains(err.Error(), "certificates.issuerRef names ClusterIssuer/house, which does not exist") {
+	if _, err := s.installed(named, "--wait=false"); err == nil ||
+		!strings.Contains(err.Error(), "certificates.issuerRef names ClusterIssuer/house, which does not exist") {
 		s.T.Errorf("an issuer that is not there: %v", err)
 	}
-	s.Create("apiVersion: cert-manager.io/v1\nkind: ClusterIssuer\nmetadata: {name: house}\nspec: {ca: {secretName: absent}}\n")
+	s.Create(
+		"apiVersion: cert-manager.io/v1\nkind: ClusterIssuer\nmetadata: {name: house}\nspec: {ca: {secretName: absent}}\n")
 	_, err := s.installed(named, "--timeout=10s")
-	if err == nil || !strings.Contains(err.Error(), "still waiting for Certificate/tekgate/tekgate-") || !strings.Contains(err.Error(), "to be issued by cert-manager (") {
+	if err == nil || !strings.Contains(err.Error(), "still waiting for Certificate/tekgate/tekgate-") ||
+		!strings.Contains(err.Error(), "to be issued by cert-manager (") {
 		s.T.Errorf("an issuer that cannot issue: %v", err)
 	}
 	s.T.Logf("an issuer that cannot issue: %v", err)
@@ -108,7 +118,8 @@ func (s *site) testIssuers() {
 		s.T.Error("the servers were changed although nothing is issued")
 	}
 	s.Patch("cert-manager.io/v1 ClusterIssuer house", `{"spec":{"ca":null,"selfSigned":{}}}`)
-	s.installs(named, "the servers get their certificates from cert-manager, by ClusterIssuer house (certificates.source: auto)")
+	s.installs(named,
+		"the servers get their certificates from cert-manager, by ClusterIssuer house (certificates.source: auto)")
 	s.Expect(false, requested[2:5]...)
 	s.Expect(true, requested[:2]...)
 }

@@ -65,18 +65,20 @@ controllers, which ask it themselves, in their ConfigMap config-registry-cert.`,
   # what would an upgrade do?
   tekgate upgrade --mirror daocloud --dry-run`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return i.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return i.run(cmd.Context(), cli.StreamsOf(cmd)) },
 	}
 	i.flags(cmd)
 	return cmd
 }
 
 func (i *installation) flags(cmd *cobra.Command) {
-	i.target.Flags(cmd, "`SOURCE` of the manifests that the cluster was installed from, where Tekgate did not install it: what differs from them in ConfigMaps is yours (repeatable)")
+	i.target.Flags(cmd,
+		"`SOURCE` of the manifests that the cluster was installed from, where Tekgate did not install it: what differs from them in ConfigMaps is yours (repeatable)")
 	i.target.Source.Registries.Flags(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&i.dryRun, "dry-run", false, "check everything and say what would be done, without doing it")
-	f.BoolVar(&i.target.Options.Force, "force", false, "go on in spite of failed checks, and make Deployments anew that cannot be changed in place")
+	f.BoolVar(&i.target.Options.Force, "force", false,
+		"go on in spite of failed checks, and make Deployments anew that cannot be changed in place")
 	f.BoolVar(&i.target.Options.Wait, "wait", true, "wait until what was applied runs and answers")
 	f.DurationVar(&i.target.Options.Timeout, "timeout", 5*time.Minute, "how long each stage may take to come up")
 	f.BoolVar(&i.target.SkipProbe, "skip-probe", false, "do not ask the mirror whether it holds the images")
@@ -84,13 +86,13 @@ func (i *installation) flags(cmd *cobra.Command) {
 	f.BoolVarP(&i.yes, "yes", "y", false, "do not ask before removing objects that the new release no longer has")
 }
 
-func (i *installation) run(cmd *cobra.Command) error {
+func (i *installation) run(ctx context.Context, streams cli.Streams) error {
 	if err := i.output.Check(); err != nil {
 		return err
 	}
 	result := &report{DryRun: i.dryRun, began: time.Now()}
-	s := cli.StreamsOf(cmd)
-	err := i.install(cmd.Context(), s, result)
+	s := streams
+	err := i.install(ctx, s, result)
 	if !i.output.JSON() {
 		return err
 	}
@@ -123,8 +125,10 @@ func (i *installation) install(ctx context.Context, s cli.Streams, result *repor
 		return err
 	}
 	actions := done.ToGroupedMap()
-	fmt.Fprintf(s.ErrOut, "%d objects in %s: %d created, %d configured, %d unchanged%s\n", len(done.Entries), time.Since(result.began).Round(100*time.Millisecond),
-		len(actions[ssa.CreatedAction]), len(actions[ssa.ConfiguredAction]), len(actions[ssa.UnchangedAction]), deleted(len(actions[ssa.DeletedAction])))
+	fmt.Fprintf(s.ErrOut, "%d objects in %s: %d created, %d configured, %d unchanged%s\n", len(done.Entries),
+		time.Since(result.began).Round(100*time.Millisecond),
+		len(actions[ssa.CreatedAction]), len(actions[ssa.ConfiguredAction]), len(actions[ssa.UnchangedAction]),
+		deleted(len(actions[ssa.DeletedAction])))
 	return nil
 }
 
@@ -164,16 +168,19 @@ func sayPlan(errOut io.Writer, plan *installer.Plan, force bool) {
 		fmt.Fprintf(errOut, "ConfigMap %s: %s\n", m.ConfigMap, release.DescribeMerge(m))
 	}
 	for _, obj := range plan.Prune {
-		fmt.Fprintf(errOut, "no longer part of the release, and removed: %s %s\n", obj.GetKind(), strings.TrimPrefix(obj.GetNamespace()+"/"+obj.GetName(), "/"))
+		fmt.Fprintf(errOut, "no longer part of the release, and removed: %s %s\n", obj.GetKind(),
+			strings.TrimPrefix(obj.GetNamespace()+"/"+obj.GetName(), "/"))
 	}
 }
 
 func sayDryRun(errOut io.Writer, plan *installer.Plan) {
 	for number, stage := range plan.Stages {
-		fmt.Fprintf(errOut, "stage %d of %d: %s, %d objects\n", number+1, len(plan.Stages), stage.Doc, len(stage.Objects))
+		fmt.Fprintf(errOut, "stage %d of %d: %s, %d objects\n", number+1, len(plan.Stages), stage.Doc,
+			len(stage.Objects))
 	}
 	fmt.Fprintf(errOut, "dry run, nothing was changed: %d would be created, %d configured, %d unchanged%s\n",
-		plan.Count(ssa.CreatedAction), plan.Count(ssa.ConfiguredAction), plan.Count(ssa.UnchangedAction), deleted(len(plan.Prune)))
+		plan.Count(ssa.CreatedAction), plan.Count(ssa.ConfiguredAction), plan.Count(ssa.UnchangedAction),
+		deleted(len(plan.Prune)))
 }
 
 // report is what `-o json` prints.

@@ -33,10 +33,12 @@ func TestInstall(t *testing.T) {
 	flags := []string{"--kubeconfig", c.Kubeconfig, "--mirror", "registry.example.com/tekton"}
 
 	out, errOut := program.Must(t, append([]string{"diff"}, flags...)...)
-	if strings.Contains(out, "configured") || !strings.Contains(out, "ClusterInterceptor/cel would be created") || !strings.Contains(errOut, ", 0 unchanged") {
+	if strings.Contains(out, "configured") || !strings.Contains(out, "ClusterInterceptor/cel would be created") ||
+		!strings.Contains(errOut, ", 0 unchanged") {
 		t.Errorf("diff of an empty cluster says\n%s%s", out, errOut)
 	}
-	namespaces, err := kubernetes.NewForConfigOrDie(c.Config).CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{})
+	namespaces, err := kubernetes.NewForConfigOrDie(c.Config).CoreV1().Namespaces().List(t.Context(),
+		metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,10 +53,13 @@ func TestInstall(t *testing.T) {
 	if first["created"] < 140 || len(first) != 1 {
 		t.Errorf("the first install did %v, want only created", first)
 	}
-	clitest.InOrder(t, errOut, "stage 1 of 8", "Namespace/tekton-pipelines created", "stage 2 of 8", "CustomResourceDefinition/clusterinterceptors.triggers.tekton.dev created",
+	clitest.InOrder(t, errOut, "stage 1 of 8", "Namespace/tekton-pipelines created", "stage 2 of 8",
+		"CustomResourceDefinition/clusterinterceptors.triggers.tekton.dev created",
 		"stage 4 of 8", "Deployment/tekton-pipelines/tekton-pipelines-webhook created",
-		"stage 5 of 8", "ClusterInterceptor/cel created", "stage 6 of 8", "Deployment/tekton-pipelines/tekton-pipelines-controller created",
-		"stage 7 of 8", "Deployment/tekgate/tekgate-webhook created", "stage 8 of 8", "MutatingWebhookConfiguration/mutate.tekgate.dev created")
+		"stage 5 of 8", "ClusterInterceptor/cel created", "stage 6 of 8",
+		"Deployment/tekton-pipelines/tekton-pipelines-controller created",
+		"stage 7 of 8", "Deployment/tekgate/tekgate-webhook created", "stage 8 of 8",
+		"MutatingWebhookConfiguration/mutate.tekgate.dev created")
 
 	_, errOut = program.Must(t, append([]string{"install", "--wait=false", "--skip-probe"}, flags...)...)
 	if again := actions(errOut); again["unchanged"] != first["created"] || len(again) != 1 {
@@ -98,7 +103,8 @@ func TestInstallRefuses(t *testing.T) {
 	}
 	const head = "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\n"
 	kubeconfig := []string{"--kubeconfig", c.Kubeconfig}
-	unreachable := file("unreachable", "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {}}]\n")
+	unreachable := file("unreachable",
+		"apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {}}]\n")
 	tests := []struct {
 		name string
 		in   string
@@ -106,27 +112,49 @@ func TestInstallRefuses(t *testing.T) {
 		want string
 	}{
 		{"no mirror", "", kubeconfig, "no mirror is named: pass --mirror"},
-		{"missing kubeconfig", "", []string{"--mirror", "daocloud", "--kubeconfig", "/no/such"}, "reading kubeconfig /no/such"},
-		{"unknown context", "", append(kubeconfig, "--mirror", "daocloud", "--context", "nobody"), `context "nobody" does not exist`},
-		{"unreachable", "", []string{"--mirror", "daocloud", "--kubeconfig", unreachable}, "connecting to the cluster at https://127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused: check that the server runs"},
-		{"not YAML", "", append(kubeconfig, "--mirror", "daocloud", "--pipeline-manifest", file("m.yaml", "a: b: c")), "m.yaml: document 1: not YAML"},
-		{"web page", "<html></html>", append(kubeconfig, "--mirror", "daocloud", "--pipeline-manifest", "-"), "reading manifest -: document 1: not a Kubernetes object"},
-		{"input twice", "", append(kubeconfig, "--mirror", "daocloud", "--pipeline-manifest", "-", "--triggers-manifest", "-"), "standard input can be one manifest only"},
-		{"two mirrors", "", append(kubeconfig, "--mirror", "daocloud", "--config", file("c1.yaml", head+"mirror: {preset: upstream}\n")), "contradict each other"},
-		{"a rule that does not parse", "", append(kubeconfig, "--config", file("c2.yaml", head+"mirror: {rules: [{match: '**', to: '{nme}'}]}\n")), "mirror.rules[0].to: template \"{nme}\": placeholder {nme} is not known"},
-		{"a rule that matches nothing", "", append(kubeconfig, "--config", file("c3.yaml", head+"mirror: {registry: r.example.com/t, rules: [{match: 'ghcr.io/tekton/**', to: 'r.example.com/{name}'}]}\n")), "mirror.rules[0] (\"ghcr.io/tekton/**\") applies to no image of this release"},
-		{"a host that is not mirrored", "", append(kubeconfig, "--config", file("c4.yaml", head+"mirror: {rules: [{match: 'ghcr.io/**', to: 'r.example.com/{path}'}]}\n")), "cgr.dev/chainguard/busybox"},
-		{"misspelt flag", "", []string{"--miror", "daocloud"}, "unknown flag: --miror: `tekgate install --help` lists the flags"},
+		{"missing kubeconfig", "", []string{"--mirror", "daocloud", "--kubeconfig", "/no/such"},
+			"reading kubeconfig /no/such"},
+		{"unknown context", "", append(kubeconfig, "--mirror", "daocloud", "--context", "nobody"),
+			`context "nobody" does not exist`},
+		{"unreachable", "", []string{"--mirror", "daocloud", "--kubeconfig", unreachable},
+			"connecting to the cluster at https://127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused: check that the server runs"},
+		{"not YAML", "", append(kubeconfig, "--mirror", "daocloud", "--pipeline-manifest", file("m.yaml", "a: b: c")),
+			"m.yaml: document 1: not YAML"},
+		{"web page", "<html></html>", append(kubeconfig, "--mirror", "daocloud", "--pipeline-manifest", "-"),
+			"reading manifest -: document 1: not a Kubernetes object"},
+		{"input twice", "",
+			append(kubeconfig, "--mirror", "daocloud", "--pipeline-manifest", "-", "--triggers-manifest", "-"),
+			"standard input can be one manifest only"},
+		{"two mirrors", "",
+			append(kubeconfig, "--mirror", "daocloud", "--config",
+				file("c1.yaml", head+"mirror: {preset: upstream}\n")), "contradict each other"},
+		{"a rule that does not parse", "",
+			append(kubeconfig, "--config", file("c2.yaml", head+"mirror: {rules: [{match: '**', to: '{nme}'}]}\n")),
+			"mirror.rules[0].to: template \"{nme}\": placeholder {nme} is not known"},
+		{"a rule that matches nothing", "",
+			append(kubeconfig, "--config",
+				file("c3.yaml",
+					head+
+						"mirror: {registry: r.example.com/t, rules: [{match: 'ghcr.io/tekton/**', to: 'r.example.com/{name}'}]}\n")),
+			"mirror.rules[0] (\"ghcr.io/tekton/**\") applies to no image of this release"},
+		{"a host that is not mirrored", "",
+			append(kubeconfig, "--config",
+				file("c4.yaml", head+"mirror: {rules: [{match: 'ghcr.io/**', to: 'r.example.com/{path}'}]}\n")),
+			"cgr.dev/chainguard/busybox"},
+		{"misspelt flag", "", []string{"--miror", "daocloud"},
+			"unknown flag: --miror: `tekgate install --help` lists the flags"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, _, err := program.Run(t, tt.in, append([]string{"install", "--wait=false", "--skip-probe"}, tt.args...)...)
+			_, _, err := program.Run(t, tt.in,
+				append([]string{"install", "--wait=false", "--skip-probe"}, tt.args...)...)
 			if cli.Status(err) != 1 || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v lacks %q", err, tt.want)
 			}
 		})
 	}
-	namespaces, err := kubernetes.NewForConfigOrDie(c.Config).CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{})
+	namespaces, err := kubernetes.NewForConfigOrDie(c.Config).CoreV1().Namespaces().List(t.Context(),
+		metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +168,8 @@ func TestInstallRefuses(t *testing.T) {
 // A machine gets one JSON document on standard output, also of a failure.
 func TestInstallReport(t *testing.T) {
 	c := cluster.Start(t)
-	args := []string{"install", "--wait=false", "--skip-probe", "-o", "json", "--kubeconfig", c.Kubeconfig, "--mirror", "registry.example.com/tekton"}
+	args := []string{"install", "--wait=false", "--skip-probe", "-o", "json", "--kubeconfig", c.Kubeconfig, "--mirror",
+		"registry.example.com/tekton"}
 	var r struct {
 		To      struct{ Pipeline string }
 		Objects []struct{ Object, Action string }
@@ -148,26 +177,32 @@ func TestInstallReport(t *testing.T) {
 		DryRun  bool
 	}
 	out, errOut := program.Must(t, append(args, "--dry-run")...)
-	if err := json.Unmarshal([]byte(out), &r); err != nil || !r.DryRun || len(r.Objects) < 140 || r.Objects[0].Action != "created" {
+	if err := json.Unmarshal([]byte(out), &r); err != nil || !r.DryRun || len(r.Objects) < 140 ||
+		r.Objects[0].Action != "created" {
 		t.Errorf("error %v, report %+v", err, r)
 	}
 	if !strings.Contains(errOut, "dry run, nothing was changed: 150 would be created") {
 		t.Errorf("said %s", errOut)
 	}
 	out, _ = program.Must(t, args...)
-	if err := json.Unmarshal([]byte(out), &r); err != nil || r.To.Pipeline != "v1.15.0" || r.DryRun || len(r.Objects) < 140 {
+	if err := json.Unmarshal([]byte(out), &r); err != nil || r.To.Pipeline != "v1.15.0" || r.DryRun ||
+		len(r.Objects) < 140 {
 		t.Errorf("error %v, report %+v", err, r)
 	}
 	args[0] = "upgrade"
 	out, _, err := program.Run(t, "", append(args, "--pipeline-manifest", pod(t))...)
-	if json.Unmarshal([]byte(out), &r) != nil || err == nil || r.Error != err.Error() || !strings.Contains(r.Error, "it would be removed") {
+	if json.Unmarshal([]byte(out), &r) != nil || err == nil || r.Error != err.Error() ||
+		!strings.Contains(r.Error, "it would be removed") {
 		t.Errorf("error %v, report %+v", err, r)
 	}
 }
 
 func pod(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "pod.yaml")
-	if err := os.WriteFile(path, []byte("apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: default}\nspec: {containers: [{name: c, image: 'alpine:3'}]}\n"), 0o600); err != nil {
+	if err := os.WriteFile(path,
+		[]byte(
+			"apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: default}\nspec: {containers: [{name: c, image: 'alpine:3'}]}\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -179,7 +214,8 @@ func TestDiffThreeWay(t *testing.T) {
 	flags := []string{"--kubeconfig", c.Kubeconfig, "--mirror", "registry.example.com/tekton"}
 	program.Must(t, append([]string{"install", "--wait=false", "--skip-probe"}, flags...)...)
 	k := kubernetes.NewForConfigOrDie(c.Config)
-	_, err := k.CoreV1().ConfigMaps("tekton-pipelines").Patch(t.Context(), "feature-flags", types.MergePatchType, []byte(`{"data":{"enable-api-fields":"alpha"}}`), metav1.PatchOptions{FieldManager: "kubectl-edit"})
+	_, err := k.CoreV1().ConfigMaps("tekton-pipelines").Patch(t.Context(), "feature-flags", types.MergePatchType,
+		[]byte(`{"data":{"enable-api-fields":"alpha"}}`), metav1.PatchOptions{FieldManager: "kubectl-edit"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,14 +19,16 @@ func TestInstallAsksTheMirror(t *testing.T) {
 	k := kubernetes.NewForConfigOrDie(c.Config)
 	host := clitest.Mirror(t)
 	ca := clitest.File(t, "ca.pem", clitest.AuthorityPEM(t))
-	args := []string{"install", "--mirror", host + "/tekton", "--kubeconfig", c.Kubeconfig, "--wait=false", "--ca-file", ca}
+	args := []string{"install", "--mirror", host + "/tekton", "--kubeconfig", c.Kubeconfig, "--wait=false", "--ca-file",
+		ca}
 
 	before, err := k.CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, errOut, err := program.Run(t, "", args...)
-	if err == nil || !strings.Contains(err.Error(), "pipeline-controller:v1.15.0") || !strings.Contains(errOut, "missing") {
+	if err == nil || !strings.Contains(err.Error(), "pipeline-controller:v1.15.0") ||
+		!strings.Contains(errOut, "missing") {
 		t.Fatalf("an empty mirror: error %v\n%s", err, errOut)
 	}
 	after, err := k.CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{})
@@ -43,17 +45,20 @@ func TestInstallAsksTheMirror(t *testing.T) {
 	}
 	// The images that the release pins are others here: their digests differ.
 	_, _, err = program.Run(t, "", args...)
-	if err == nil || !strings.Contains(err.Error(), "busybox@sha256:") || strings.Contains(err.Error(), "pipeline-controller") {
+	if err == nil || !strings.Contains(err.Error(), "busybox@sha256:") ||
+		strings.Contains(err.Error(), "pipeline-controller") {
 		t.Fatalf("a mirror with other digests: error %v", err)
 	}
-	config := clitest.File(t, "tekgate.yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmirror: {registry: "+host+"/tekton, digest: drop}\n")
+	config := clitest.File(t, "tekgate.yaml",
+		"apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmirror: {registry: "+host+"/tekton, digest: drop}\n")
 	clitest.Push(t, host+"/tekton/busybox:digest-19f02276bf8d", clitest.Platform(t, "amd64"))
 	args[1], args[2] = "--config", config
 	_, errOut = program.Must(t, args...)
 	if !strings.Contains(errOut, "the mirror holds all ") || !strings.Contains(errOut, "without its digest") {
 		t.Errorf("the install said\n%s", errOut)
 	}
-	trusted, err := k.CoreV1().ConfigMaps("tekton-pipelines").Get(t.Context(), "config-registry-cert", metav1.GetOptions{})
+	trusted, err := k.CoreV1().ConfigMaps("tekton-pipelines").Get(t.Context(), "config-registry-cert",
+		metav1.GetOptions{})
 	if err != nil || !strings.Contains(trusted.Data["cert"], "BEGIN CERTIFICATE") {
 		t.Errorf("Tekton's controllers trust %v (error %v)", trusted.Data, err)
 	}

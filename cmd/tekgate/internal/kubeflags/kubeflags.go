@@ -53,7 +53,8 @@ func (f *Flags) RESTConfig() (*rest.Config, error) {
 	config, err := f.load().ClientConfig()
 	switch {
 	case clientcmd.IsEmptyConfig(err):
-		return nil, errors.New("no cluster is named: pass --kubeconfig, set KUBECONFIG, or put a kubeconfig at ~/.kube/config")
+		return nil, errors.New(
+			"no cluster is named: pass --kubeconfig, set KUBECONFIG, or put a kubeconfig at ~/.kube/config")
 	case err != nil && f.kubeconfig != "":
 		return nil, fmt.Errorf("reading kubeconfig %s: %w", f.kubeconfig, err)
 	case err != nil:

@@ -57,7 +57,8 @@ func generate(b *testing.B, folder string, bad int) {
 		for n := range 6 {
 			fmt.Fprintf(&text, taskText, i, n)
 		}
-		if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("service-%d.yaml", i)), []byte(text.String()), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(folder, fmt.Sprintf("service-%d.yaml", i)), []byte(text.String()),
+			0o600); err != nil {
 			b.Fatal(err)
 		}
 	}

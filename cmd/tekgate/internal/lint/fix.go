@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 	"strings"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
-	"github.com/spf13/cobra"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/internal/document"
@@ -27,8 +27,8 @@ const maxRounds = 10
 
 // mend applies the remedies of what was found, and judges what came of it, until there
 // is nothing to mend. Then it writes the files, or shows what would be written.
-func (l *lint) mend(cmd *cobra.Command, j *judgement, files []*lintFile, first *report) error {
-	errOut := cmd.ErrOrStderr()
+func (l *lint) mend(ctx context.Context, streams cli.Streams, j *judgement, files []*lintFile, first *report) error {
+	errOut := streams.ErrOut
 	before := map[*lintFile][]byte{}
 	for _, f := range files {
 		before[f] = f.text
@@ -40,38 +40,38 @@ func (l *lint) mend(cmd *cobra.Command, j *judgement, files []*lintFile, first *
 			break
 		}
 		var err error
-		if last, err = j.judge(cmd.Context(), files); err != nil {
+		if last, err = j.judge(ctx, files); err != nil {
 			return err
 		}
 	}
 	last.mended = m.mended
 	if l.diff {
 		first.mended = m.mended
-		return l.show(cmd, files, before, first)
+		return l.show(streams, files, before, first)
 	}
-	return l.write(cmd, files, before, last)
+	return l.write(streams, files, before, last)
 }
 
 // show prints what would change. What was found is in the files still.
-func (l *lint) show(cmd *cobra.Command, files []*lintFile, before map[*lintFile][]byte, r *report) error {
+func (l *lint) show(streams cli.Streams, files []*lintFile, before map[*lintFile][]byte, r *report) error {
 	for _, f := range files {
 		text := cli.Diff(f.name, "mended", before[f], f.text)
-		if _, err := io.WriteString(cmd.OutOrStdout(), text); err != nil {
+		if _, err := io.WriteString(streams.Out, text); err != nil {
 			return fmt.Errorf("printing the difference: %w", err)
 		}
 	}
-	return l.verdict(cmd.ErrOrStderr(), r)
+	return l.verdict(streams.ErrOut, r)
 }
 
 // write writes the files that changed, and prints what is left of the findings.
-func (l *lint) write(cmd *cobra.Command, files []*lintFile, before map[*lintFile][]byte, r *report) error {
-	out := cmd.OutOrStdout()
+func (l *lint) write(streams cli.Streams, files []*lintFile, before map[*lintFile][]byte, r *report) error {
+	out := streams.Out
 	for _, f := range files {
 		var err error
 		switch {
 		case f.name == document.StandardInput:
-			out = cmd.ErrOrStderr() // the text has the standard output to itself
-			_, err = cmd.OutOrStdout().Write(f.text)
+			out = streams.ErrOut // the text has the standard output to itself
+			_, err = streams.Out.Write(f.text)
 		case string(before[f]) != string(f.text):
 			err = replaceFile(f.name, f.text)
 		}
@@ -79,7 +79,7 @@ func (l *lint) write(cmd *cobra.Command, files []*lintFile, before map[*lintFile
 			return fmt.Errorf("writing %s: %w", f.name, err)
 		}
 	}
-	return l.conclude(out, cmd.ErrOrStderr(), r)
+	return l.conclude(out, streams.ErrOut, r)
 }
 
 // replaceFile puts a text into a file in one step, so that nobody reads half of it. Of
@@ -160,14 +160,16 @@ func (m *mending) tell(done []*problem) {
 	}
 	slices.SortFunc(done, byPlace)
 	for _, p := range done {
-		fmt.Fprintf(m.errOut, "%s: %s:%d:%d: %s (%s)\n", word, p.File, p.Line, p.Column, cli.Printable(p.Message, '\ufffd'), p.Rule)
+		fmt.Fprintf(m.errOut, "%s: %s:%d:%d: %s (%s)\n", word, p.File, p.Line, p.Column,
+			cli.Printable(p.Message, '\ufffd'), p.Rule)
 	}
 }
 
 func (m *mending) refuse(problems []*problem, err error) {
 	for _, p := range problems {
 		m.stuck[p.key()] = true
-		fmt.Fprintf(m.errOut, "warning: %s:%d:%d: the remedy of %s was not applied: %v\n", p.File, p.Line, p.Column, p.Rule, err)
+		fmt.Fprintf(m.errOut, "warning: %s:%d:%d: the remedy of %s was not applied: %v\n", p.File, p.Line, p.Column,
+			p.Rule, err)
 	}
 }
 

@@ -42,11 +42,14 @@ type judging struct {
 
 func (j *judging) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&j.config, "config", "", "configuration `FILE`: its section validator has the modes of rules and their lists")
-	f.StringVarP(&j.namespace, "namespace", "n", "", "`NAMESPACE` of objects that name none (default: any; with --live that of the kubeconfig's context)")
+	f.StringVar(&j.config, "config", "",
+		"configuration `FILE`: its section validator has the modes of rules and their lists")
+	f.StringVarP(&j.namespace, "namespace", "n", "",
+		"`NAMESPACE` of objects that name none (default: any; with --live that of the kubeconfig's context)")
 	f.StringSliceVar(&j.only, "only", nil, "judge by these `RULES` alone, those that are off among them (repeatable)")
 	f.StringSliceVar(&j.except, "except", nil, "do not judge by these `RULES` (repeatable)")
-	f.BoolVar(&j.online, "online", false, "ask registries too, for the rules that need to, with the credentials of the Docker configuration")
+	f.BoolVar(&j.online, "online", false,
+		"ask registries too, for the rules that need to, with the credentials of the Docker configuration")
 	f.BoolVar(&j.live, "live", false, "look up in the cluster what the files do not hold")
 	j.kube.Add(cmd)
 	j.registry.Flags(cmd)
@@ -69,7 +72,8 @@ func (j *judging) check() error {
 // rules returns those that are asked, lint's own among them.
 func (j *judging) rules() []*validator.Rule {
 	return slices.DeleteFunc(slices.Concat(j.all, findings.LintRules), func(r *validator.Rule) bool {
-		return (len(j.only) > 0 && !slices.Contains(j.only, r.ID) && r != findings.SyntaxRule) || slices.Contains(j.except, r.ID)
+		return (len(j.only) > 0 && !slices.Contains(j.only, r.ID) && r != findings.SyntaxRule) ||
+			slices.Contains(j.except, r.ID)
 	})
 }
 
@@ -91,7 +95,8 @@ func (j *judging) prepare(allowed *suppressions) (*judgement, error) {
 	}
 	out := &judgement{configured: c.Validator, rules: j.rules(), allowed: allowed, namespace: j.namespace}
 	out.validator = validator.Validator{Config: j.switchedOn(c.Validator), Now: j.now, Offline: true}
-	out.validator.Rules = slices.DeleteFunc(slices.Clone(out.rules), func(r *validator.Rule) bool { return r.Check == nil })
+	out.validator.Rules = slices.DeleteFunc(slices.Clone(out.rules),
+		func(r *validator.Rule) bool { return r.Check == nil })
 	if j.online {
 		if out.validator.Registry, err = registry.NewExistence(j.registry.Options(), registryPatience); err != nil {
 			return nil, err
@@ -255,5 +260,6 @@ func (j *judgement) severity(finding validator.Finding, namespace string) valida
 
 // byPlace orders findings by their place.
 func byPlace(a, b *problem) int {
-	return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column, strings.Compare(a.Rule, b.Rule), strings.Compare(a.Message, b.Message))
+	return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column, strings.Compare(a.Rule, b.Rule),
+		strings.Compare(a.Message, b.Message))
 }

@@ -2,6 +2,7 @@
 package lint
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -71,7 +72,7 @@ not be judged. docs/lint.md has the formats, .tekgatelint, and examples for CI.`
   tekgate lint .tekton -o github`,
 		Args: func(_ *cobra.Command, paths []string) error { return cli.Exit(2, l.check(paths)) },
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			return cli.Exit(2, l.run(cmd, paths))
+			return cli.Exit(2, l.run(cmd.Context(), cli.StreamsOf(cmd), paths))
 		},
 	}
 	l.flags(cmd)
@@ -85,11 +86,13 @@ func (l *lint) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	l.output.Flag(cmd, "findings", "text", "json", "sarif", "github")
 	l.failOn.Flag(cmd, "error")
-	f.BoolVar(&l.fix, "fix", false, "mend in the files what can be mended for certain; of standard input the mended text is printed")
+	f.BoolVar(&l.fix, "fix", false,
+		"mend in the files what can be mended for certain; of standard input the mended text is printed")
 	f.BoolVar(&l.diff, "diff", false, "with --fix: print what would change as a diff, and change nothing")
 	f.BoolVar(&l.diff, "dry-run", false, "the same as --diff")
 	f.StringVar(&l.suppressions, "suppressions", "", "`FILE` in place of .tekgatelint")
-	f.BoolVar(&l.list, "rules", false, "list the rules, with the severity of their findings and their mode at admission")
+	f.BoolVar(&l.list, "rules", false,
+		"list the rules, with the severity of their findings and their mode at admission")
 	f.StringVar(&l.explain, "explain", "", "print what a `RULE` finds, and why")
 	l.judging.flags(cmd)
 }
@@ -111,17 +114,18 @@ func (l *lint) check(paths []string) error {
 	case l.diff && !l.fix:
 		return errors.New("--diff and --dry-run are for --fix: pass that too, or leave them out")
 	case l.fix && (l.diff || reads) && l.output.Format != "text":
-		return fmt.Errorf("--output %s and what --fix prints would both go to standard output: leave one of them out", l.output.Format)
+		return fmt.Errorf("--output %s and what --fix prints would both go to standard output: leave one of them out",
+			l.output.Format)
 	case l.fix && !l.diff && reads && len(paths) > 1:
 		return errors.New("--fix prints the text of standard input: name - alone, or files")
 	}
 	return l.judging.check()
 }
 
-func (l *lint) run(cmd *cobra.Command, paths []string) error {
-	ctx, errOut := cmd.Context(), cmd.ErrOrStderr()
+func (l *lint) run(ctx context.Context, streams cli.Streams, paths []string) error {
+	errOut := streams.ErrOut
 	if l.list || l.explain != "" {
-		return l.document(cmd.OutOrStdout())
+		return l.document(streams.Out)
 	}
 	allowed, err := loadSuppressions(l.suppressions, l.judging.all, l.judging.now())
 	if err != nil {
@@ -131,7 +135,7 @@ func (l *lint) run(cmd *cobra.Command, paths []string) error {
 	if err != nil {
 		return err
 	}
-	files, err := readFiles(ctx, paths, cmd.InOrStdin(), allowed, errOut)
+	files, err := readFiles(ctx, paths, streams.In, allowed, errOut)
 	if err != nil {
 		return err
 	}
@@ -141,9 +145,9 @@ func (l *lint) run(cmd *cobra.Command, paths []string) error {
 		return err
 	}
 	if l.fix {
-		return l.mend(cmd, j, files, report)
+		return l.mend(ctx, streams, j, files, report)
 	}
-	return l.conclude(cmd.OutOrStdout(), errOut, report)
+	return l.conclude(streams.Out, errOut, report)
 }
 
 // maxUnknown bounds how much is said of what could not be found out: a cluster that
@@ -227,7 +231,8 @@ func (r *report) reaching(threshold findings.Threshold) int {
 
 func (r *report) summary() string {
 	text := fmt.Sprintf("%s in %s: %s, %s, %s", cli.Plural(r.objects, "object"), cli.Plural(r.files, "file"),
-		cli.Plural(r.count(validator.Error), "error"), cli.Plural(r.count(validator.Warning), "warning"), cli.Plural(r.count(validator.Info), "hint"))
+		cli.Plural(r.count(validator.Error), "error"), cli.Plural(r.count(validator.Warning), "warning"),
+		cli.Plural(r.count(validator.Info), "hint"))
 	var rest []string
 	for _, c := range []struct {
 		n    int

@@ -113,7 +113,8 @@ func TestLintSARIF(t *testing.T) {
 	run, prints := parsed.Runs[0], map[string]bool{}
 	for _, r := range run.Results {
 		region, print := r.Locations[0].PhysicalLocation.Region, r.PartialFingerprints["tekgate/v1"]
-		if run.Tool.Driver.Rules[r.RuleIndex].ID != r.RuleID || region.StartLine < 1 || region.StartColumn < 1 || print == "" || prints[print] {
+		if run.Tool.Driver.Rules[r.RuleIndex].ID != r.RuleID || region.StartLine < 1 || region.StartColumn < 1 ||
+			print == "" || prints[print] {
 			t.Errorf("result %+v does not hold", r)
 		}
 		prints[print] = true
@@ -141,7 +142,8 @@ func TestLintFingerprint(t *testing.T) {
 
 // dangling is an EventListener whose template does not exist.
 func dangling(name, template string) string {
-	return "apiVersion: triggers.tekton.dev/v1beta1\nkind: EventListener\nmetadata: {name: " + name + "}\nspec:\n  triggers:\n  - template: {ref: " + template + "}\n"
+	return "apiVersion: triggers.tekton.dev/v1beta1\nkind: EventListener\nmetadata: {name: " + name +
+		"}\nspec:\n  triggers:\n  - template: {ref: " + template + "}\n"
 }
 
 // TestLintStatus holds the exit statuses.
@@ -244,7 +246,8 @@ func TestLintOptIn(t *testing.T) {
 	if out, _, _ := lintWith(t, rules, oldTask, "-"); out != "" {
 		t.Errorf("it is off, and finds %s", out)
 	}
-	if out, _, _ := lintWith(t, rules, oldTask, "-", "--only", "rename"); !strings.Contains(out, "standard input:4:9: error: ") {
+	if out, _, _ := lintWith(t, rules, oldTask, "-", "--only", "rename"); !strings.Contains(out,
+		"standard input:4:9: error: ") {
 		t.Errorf("it is named, and finds %q", out)
 	}
 }

@@ -23,7 +23,8 @@ import (
 
 // onlineRule asks a registry for the image of each step.
 var onlineRule = &validator.Rule{
-	ID: "online", Severity: validator.Warning, Doc: "Finds images that are not there.", Online: true, Kinds: []schema.GroupVersionKind{taskKind},
+	ID: "online", Severity: validator.Warning, Doc: "Finds images that are not there.", Online: true,
+	Kinds: []schema.GroupVersionKind{taskKind},
 	Check: func(ctx context.Context, p *validator.Pass) {
 		var r object.Reader
 		for i, step := range r.FieldsList(r.Fields(p.Object, "spec"), "steps") {
@@ -66,10 +67,12 @@ func TestLintOnline(t *testing.T) {
 		t.Errorf("without --online: %v %s%s", err, out, errOut)
 	}
 	out, errOut, err := lintWith(t, rules, text.String(), "-", "--online", "--fail-on", "warning")
-	if cli.Status(err) != 1 || out != "standard input:7:12: warning: image \""+host+"/absent:v1\" is not there (online)\n" {
+	if cli.Status(err) != 1 || out != "standard input:7:12: warning: image \""+host+
+		"/absent:v1\" is not there (online)\n" {
 		t.Errorf("%v: got %s%s", err, out, errOut)
 	}
-	if !strings.Contains(errOut, "warning: standard input: spec.steps[2].image was not checked: asking the registry failed: ") {
+	if !strings.Contains(errOut,
+		"warning: standard input: spec.steps[2].image was not checked: asking the registry failed: ") {
 		t.Errorf("it says %s", errOut)
 	}
 }
@@ -77,9 +80,12 @@ func TestLintOnline(t *testing.T) {
 // TestLintUnknown holds that what cannot be found out is told once and not for each
 // of many objects.
 func TestLintUnknown(t *testing.T) {
-	text := strings.Repeat("---\napiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: a}\nspec: {steps: [{image: '127.0.0.1:1/x:v1'}]}\n", 30)
+	text := strings.Repeat(
+		"---\napiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: a}\nspec: {steps: [{image: '127.0.0.1:1/x:v1'}]}\n",
+		30)
 	out, errOut, err := lintWith(t, []*validator.Rule{onlineRule}, text, "-", "--online")
-	if err != nil || out != "" || strings.Count(errOut, "warning: ") != 21 || !strings.Contains(errOut, "warning: 10 more things") {
+	if err != nil || out != "" || strings.Count(errOut, "warning: ") != 21 ||
+		!strings.Contains(errOut, "warning: 10 more things") {
 		t.Errorf("%v: got %s%s", err, out, errOut)
 	}
 }
@@ -102,10 +108,12 @@ func TestLintText(t *testing.T) {
 	}
 	var out bytes.Buffer
 	p.File, p.Message = "a,b:c%.yaml", "50%\r\n"
-	if err := printGitHub(&out, []*problem{p}); err != nil || out.String() != "::error file=a%2Cb%3Ac%25.yaml,line=1,col=2,title=tekgate%3A r::50%25%0D%0A\n" {
+	if err := printGitHub(&out, []*problem{p}); err != nil ||
+		out.String() != "::error file=a%2Cb%3Ac%25.yaml,line=1,col=2,title=tekgate%3A r::50%25%0D%0A\n" {
 		t.Errorf("got %q %v", out.String(), err)
 	}
-	for file, want := range map[string]string{"a b/ü.yaml": "a%20b/%C3%BC.yaml", "./x.yaml": "x.yaml", "/a/b.yaml": "file:///a/b.yaml", "a:b.yaml": "./a:b.yaml"} {
+	for file, want := range map[string]string{"a b/ü.yaml": "a%20b/%C3%BC.yaml", "./x.yaml": "x.yaml",
+		"/a/b.yaml": "file:///a/b.yaml", "a:b.yaml": "./a:b.yaml"} {
 		if got := fileURI(file); got != want {
 			t.Errorf("%s: got %s, want %s", file, got, want)
 		}

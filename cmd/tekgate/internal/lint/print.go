@@ -57,7 +57,8 @@ func coloured(out io.Writer) bool {
 	return cli.IsTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
 
-var colours = map[validator.Severity]string{validator.Error: "\x1b[31m", validator.Warning: "\x1b[33m", validator.Info: "\x1b[36m"}
+var colours = map[validator.Severity]string{validator.Error: "\x1b[31m", validator.Warning: "\x1b[33m",
+	validator.Info: "\x1b[36m"}
 
 func printText(out io.Writer, problems []*problem, colour bool) error {
 	for _, p := range problems {
@@ -65,7 +66,8 @@ func printText(out io.Writer, problems []*problem, colour bool) error {
 		if colour {
 			severity = colours[p.Severity] + severity + "\x1b[0m"
 		}
-		if _, err := fmt.Fprintf(out, "%s:%d:%d: %s: %s (%s)\n", p.File, p.Line, p.Column, severity, cli.Printable(p.Message, '\ufffd'), p.Rule); err != nil {
+		if _, err := fmt.Fprintf(out, "%s:%d:%d: %s: %s (%s)\n", p.File, p.Line, p.Column, severity,
+			cli.Printable(p.Message, '\ufffd'), p.Rule); err != nil {
 			return err
 		}
 	}
@@ -75,10 +77,12 @@ func printText(out io.Writer, problems []*problem, colour bool) error {
 // printGitHub writes workflow commands, of which GitHub Actions makes remarks on the
 // lines of a pull request.
 func printGitHub(out io.Writer, problems []*problem) error {
-	commands := map[validator.Severity]string{validator.Error: "error", validator.Warning: "warning", validator.Info: "notice"}
+	commands := map[validator.Severity]string{validator.Error: "error", validator.Warning: "warning",
+		validator.Info: "notice"}
 	for _, p := range problems {
 		if _, err := fmt.Fprintf(out, "::%s file=%s,line=%d,col=%d,title=%s::%s\n", commands[p.Severity],
-			githubProperty.Replace(p.File), p.Line, p.Column, githubProperty.Replace("tekgate: "+p.Rule), githubData.Replace(p.Message)); err != nil {
+			githubProperty.Replace(p.File), p.Line, p.Column, githubProperty.Replace("tekgate: "+p.Rule),
+			githubData.Replace(p.Message)); err != nil {
 			return err
 		}
 	}

@@ -44,7 +44,9 @@ type linted struct {
 const tektonWord = "tekton.dev"
 
 // readFiles reads all files and folders, each file once.
-func readFiles(ctx context.Context, paths []string, in io.Reader, allowed *suppressions, errOut io.Writer) ([]*lintFile, error) {
+func readFiles(
+	ctx context.Context, paths []string, in io.Reader, allowed *suppressions, errOut io.Writer,
+) ([]*lintFile, error) {
 	files, err := listFiles(paths, allowed)
 	if err != nil {
 		return nil, err
@@ -154,7 +156,8 @@ func (f *lintFile) parse(text []byte) {
 func (f *lintFile) malformed(p *document.SyntaxError) {
 	if !f.named && !bytes.Contains(f.text, []byte(tektonWord)) {
 		if len(f.notes) == 0 {
-			f.notes = append(f.notes, fmt.Sprintf("%s was skipped, since it is neither well-formed nor Tekton's: line %d", f.name, p.Line))
+			f.notes = append(f.notes,
+				fmt.Sprintf("%s was skipped, since it is neither well-formed nor Tekton's: line %d", f.name, p.Line))
 		}
 		return
 	}
@@ -165,7 +168,9 @@ func (f *lintFile) malformed(p *document.SyntaxError) {
 		}
 		message = "not well-formed, since it is a template as Helm has them: judge what it comes to with `helm template CHART | tekgate lint -`, and exclude the file in .tekgatelint"
 	}
-	f.broken = append(f.broken, &problem{File: f.name, Line: line, Column: 1, Rule: findings.SyntaxRule.ID, Severity: validator.Error, Message: message})
+	f.broken = append(f.broken,
+		&problem{File: f.name, Line: line, Column: 1, Rule: findings.SyntaxRule.ID, Severity: validator.Error,
+			Message: message})
 }
 
 // noObject decides what is said of a document that is no object: a values file or a
@@ -179,7 +184,9 @@ func (f *lintFile) noObject(d *document.Document, err error) {
 	switch {
 	case errors.As(err, &what) && (strings.Contains(version, tektonWord) || list):
 		line, column := d.Position("")
-		f.broken = append(f.broken, &problem{File: f.name, Line: line, Column: column, Rule: findings.SyntaxRule.ID, Severity: validator.Error, Message: what.Error()})
+		f.broken = append(f.broken,
+			&problem{File: f.name, Line: line, Column: column, Rule: findings.SyntaxRule.ID, Severity: validator.Error,
+				Message: what.Error()})
 	case f.named:
 		f.notes = append(f.notes, err.Error())
 	}
@@ -190,6 +197,7 @@ func subjectOf(fields map[string]any) validator.Subject {
 	version, _ := fields["apiVersion"].(string)
 	kind, _ := fields["kind"].(string)
 	return validator.Subject{
-		Kind: schema.FromAPIVersionAndKind(version, kind), Namespace: objects.NamespaceOr(objects.Metadata(fields), ""), Fields: fields,
+		Kind: schema.FromAPIVersionAndKind(version, kind), Namespace: objects.NamespaceOr(objects.Metadata(fields), ""),
+		Fields: fields,
 	}
 }

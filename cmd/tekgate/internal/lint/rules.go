@@ -38,7 +38,8 @@ func listRules(out io.Writer, rules []*validator.Rule) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "RULE\tSEVERITY\tAT ADMISSION\tFINDS")
 	for _, rule := range rules {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", rule.ID, rule.Severity, admissionMode(rule), strings.TrimPrefix(brief(rule), "Finds "))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", rule.ID, rule.Severity, admissionMode(rule),
+			strings.TrimPrefix(brief(rule), "Finds "))
 	}
 	return w.Flush()
 }

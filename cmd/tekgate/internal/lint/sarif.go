@@ -79,20 +79,23 @@ type (
 )
 
 // sarifLevels are SARIF's words for findings.Severities.
-var sarifLevels = map[validator.Severity]string{validator.Error: "error", validator.Warning: "warning", validator.Info: "note"}
+var sarifLevels = map[validator.Severity]string{validator.Error: "error", validator.Warning: "warning",
+	validator.Info: "note"}
 
 func sarifOf(r *report, rules []*validator.Rule) sarifLog {
 	run := sarifRun{ColumnKind: "unicodeCodePoints", Results: []sarifResult{}}
 	run.Tool.Driver = sarifDriver{
-		Name: "tekgate", SemanticVersion: strings.TrimPrefix(manifests.Version, "v"), InformationURI: "https://github.com/tekgate/tekgate",
-		Rules: []sarifRule{},
+		Name: "tekgate", SemanticVersion: strings.TrimPrefix(manifests.Version, "v"),
+		InformationURI: "https://github.com/tekgate/tekgate",
+		Rules:          []sarifRule{},
 	}
 	var ids []string
 	for _, rule := range rules {
 		ids = append(ids, rule.ID)
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{
-			ID: rule.ID, ShortDescription: sarifMessage{Text: brief(rule) + "."}, FullDescription: sarifMessage{Text: rule.Doc},
-			Help: sarifMessage{Text: rule.Doc, Markdown: rule.Doc}, HelpURI: reference(rule),
+			ID: rule.ID, ShortDescription: sarifMessage{Text: brief(rule) + "."},
+			FullDescription: sarifMessage{Text: rule.Doc},
+			Help:            sarifMessage{Text: rule.Doc, Markdown: rule.Doc}, HelpURI: reference(rule),
 			DefaultConfiguration: sarifLevel{sarifLevels[rule.Severity]},
 		})
 	}

@@ -130,7 +130,9 @@ func (s *suppressions) validate() error {
 	for kind, names := range s.Elsewhere {
 		for i, name := range names {
 			if _, err := path.Match(name, ""); err != nil || name == "" {
-				problems = append(problems, fmt.Errorf("elsewhere.%s[%d]: %q is not a pattern: write a name, with * for any characters", kind, i, name))
+				problems = append(problems,
+					fmt.Errorf("elsewhere.%s[%d]: %q is not a pattern: write a name, with * for any characters", kind,
+						i, name))
 			}
 		}
 	}
@@ -150,12 +152,14 @@ func (s suppression) validate(at string, ids []string) error {
 		problems = append(problems, fmt.Errorf("%s.reason: it is missing: say why, for whoever wants to remove it", at))
 	}
 	if _, err := time.Parse(time.DateOnly, s.Until); err != nil && s.Until != "" {
-		problems = append(problems, fmt.Errorf("%s.until: %q is not a date: write the last day, such as 2027-03-31", at, s.Until))
+		problems = append(problems,
+			fmt.Errorf("%s.until: %q is not a date: write the last day, such as 2027-03-31", at, s.Until))
 	}
 	if kind, name, ok := strings.Cut(s.Object, "/"); s.Object != "" && (!ok || kind == "" || name == "") {
 		problems = append(problems, fmt.Errorf("%s.object: %q is not Kind/name, such as Task/build", at, s.Object))
 	} else if _, err := path.Match(s.Object, ""); err != nil {
-		problems = append(problems, fmt.Errorf("%s.object: %q is not a pattern: write Kind/name, with * for any characters", at, s.Object))
+		problems = append(problems,
+			fmt.Errorf("%s.object: %q is not a pattern: write Kind/name, with * for any characters", at, s.Object))
 	}
 	if s.Path != "" {
 		problems = append(problems, validGlob(at+".path", s.Path))
@@ -208,7 +212,8 @@ func (s *suppressions) excludes(file string) bool {
 		return false
 	}
 	for ; name != "."; name = path.Dir(name) {
-		if slices.ContainsFunc(s.Exclude, func(glob string) bool { return matchesGlob(strings.TrimSuffix(glob, "/"), name) }) {
+		if slices.ContainsFunc(s.Exclude,
+			func(glob string) bool { return matchesGlob(strings.TrimSuffix(glob, "/"), name) }) {
 			return true
 		}
 	}
@@ -325,14 +330,18 @@ func (h *holding) covers(s suppression, file, kind, name string) bool {
 func (h *holding) problems() []*problem {
 	var found []*problem
 	report := func(file string, line, column int, format string, args ...any) {
-		found = append(found, &problem{File: file, Line: line, Column: column, Rule: findings.SuppressionRule.ID, Severity: findings.SuppressionRule.Severity, Message: fmt.Sprintf(format, args...)})
+		found = append(found,
+			&problem{File: file, Line: line, Column: column, Rule: findings.SuppressionRule.ID,
+				Severity: findings.SuppressionRule.Severity, Message: fmt.Sprintf(format, args...)})
 	}
 	for i, s := range h.Suppress {
 		at := fmt.Sprintf("suppress[%d]", i)
 		switch {
 		case s.expired(h.now):
 			line, column := h.document.Position(at + ".until")
-			report(h.file, line, column, "the suppression of %s has not held since %s was over: mend what it hides, or give it another date", s.Rule, s.Until)
+			report(h.file, line, column,
+				"the suppression of %s has not held since %s was over: mend what it hides, or give it another date",
+				s.Rule, s.Until)
 		case !h.used[i] && slices.Contains(h.asked, s.Rule) && h.inScope(s):
 			line, column := h.document.Position(at)
 			report(h.file, line, column, "the suppression of %s matches nothing: remove it", s.Rule)
@@ -344,7 +353,8 @@ func (h *holding) problems() []*problem {
 			case one.broken != "":
 				report(f.name, one.at.Line, one.at.Column, "the comment suppresses nothing: %s", one.broken)
 			case !one.used && slices.Contains(h.asked, one.rule):
-				report(f.name, one.at.Line, one.at.Column, "the comment suppresses nothing: %s finds nothing at line %d: remove it", one.rule, one.line)
+				report(f.name, one.at.Line, one.at.Column,
+					"the comment suppresses nothing: %s finds nothing at line %d: remove it", one.rule, one.line)
 			}
 		}
 	}
@@ -355,7 +365,8 @@ func (h *holding) problems() []*problem {
 func (h *holding) inScope(s suppression) bool {
 	return h.whole || slices.ContainsFunc(h.judged, func(f *lintFile) bool {
 		return slices.ContainsFunc(f.objects, func(o *linted) bool {
-			return (s.Path != "" || s.Object != "") && h.covers(s, f.name, o.subject.Kind.Kind, objects.Name(objects.Metadata(o.subject.Fields)))
+			return (s.Path != "" || s.Object != "") &&
+				h.covers(s, f.name, o.subject.Kind.Kind, objects.Name(objects.Metadata(o.subject.Fields)))
 		})
 	})
 }

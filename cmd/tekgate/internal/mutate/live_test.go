@@ -22,10 +22,15 @@ func (s *site) mutateLive(t *testing.T) {
 	live := append([]string{"--live", "-n", "ci", "--explain"}, s.Kubeconfig...)
 	s.Create("apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: default, namespace: ci}\n")
 	out, errOut := mutateText(t, kanikoRun, live...)
-	if strings.Contains(out, "DOCKER_CONFIG") || !strings.Contains(errOut, `ServiceAccount "default" in namespace "ci" lists no Secret`) {
+	if strings.Contains(out, "DOCKER_CONFIG") ||
+		!strings.Contains(errOut, `ServiceAccount "default" in namespace "ci" lists no Secret`) {
 		t.Errorf("got\n%s%s", out, errOut)
 	}
-	house := append([]string{"--config", clitest.File(t, "tekgate.yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmutator: {serviceAccount: {name: builder}}\n")}, live...)
+	house := append(
+		[]string{"--config",
+			clitest.File(t, "tekgate.yaml",
+				"apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmutator: {serviceAccount: {name: builder}}\n")},
+		live...)
 	_, errOut = mutateText(t, kanikoRun, house...)
 	if !strings.Contains(errOut, `namespace "ci" has no ServiceAccount "builder"`) {
 		t.Errorf("what is not in the cluster is not assumed: %s", errOut)
@@ -38,15 +43,19 @@ func (s *site) mutateLive(t *testing.T) {
 	s.Create(account + "---\n" + strings.Replace(task, "name: NAME", "name: build, namespace: ci", 1))
 	const ref = "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: r}\nspec: {taskRef: {name: build}}\n"
 	out, errOut = mutateText(t, ref, house...)
-	if !strings.Contains(out, "serviceAccountName: builder") || !strings.Contains(errOut, `set DOCKER_CONFIG for Task "build"`) {
+	if !strings.Contains(out, "serviceAccountName: builder") ||
+		!strings.Contains(errOut, `set DOCKER_CONFIG for Task "build"`) {
 		t.Errorf("a Task of the cluster: got\n%s%s", out, errOut)
 	}
-	s.Create("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: config-defaults, namespace: tekton-pipelines}\ndata: {default-forbidden-env: 'HOME, DOCKER_CONFIG'}\n")
-	if _, errOut = mutateText(t, ref, house...); !strings.Contains(errOut, "default-forbidden-env names DOCKER_CONFIG") {
+	s.Create(
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: config-defaults, namespace: tekton-pipelines}\ndata: {default-forbidden-env: 'HOME, DOCKER_CONFIG'}\n")
+	if _, errOut = mutateText(t, ref, house...); !strings.Contains(errOut,
+		"default-forbidden-env names DOCKER_CONFIG") {
 		t.Errorf("Tekton's defaults are not read: %s", errOut)
 	}
 	s.Create("apiVersion: v1\nkind: Namespace\nmetadata: {name: out, labels: {tekgate.dev/mutate: disabled}}\n")
-	out, errOut = mutateText(t, strings.Replace(kanikoRun, "{generateName: build-}", "{generateName: build-, namespace: out}", 1), live...)
+	out, errOut = mutateText(t,
+		strings.Replace(kanikoRun, "{generateName: build-}", "{generateName: build-, namespace: out}", 1), live...)
 	if strings.Contains(out, "DOCKER_CONFIG") || !strings.Contains(errOut, `Namespace "out" has the label`) {
 		t.Errorf("got\n%s%s", out, errOut)
 	}
@@ -69,7 +78,9 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: eve}]
 `)
 	eve := clitest.Impersonating(t, kubeconfig, "eve")
 	out, errOut := mutateText(t, kanikoRun, "--live", "-n", "ci", "--kubeconfig", eve)
-	if !strings.Contains(out, "DOCKER_CONFIG") || !strings.Contains(errOut, "warning: reading ServiceAccount ci/default: ") || strings.Count(errOut, "reading ConfigMap tekton-pipelines/feature-flags") != 1 {
+	if !strings.Contains(out, "DOCKER_CONFIG") ||
+		!strings.Contains(errOut, "warning: reading ServiceAccount ci/default: ") ||
+		strings.Count(errOut, "reading ConfigMap tekton-pipelines/feature-flags") != 1 {
 		t.Errorf("got\n%s%s", out, errOut)
 	}
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
-	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/document"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -74,14 +74,18 @@ are not changed are printed as they are.`,
 			}
 			return m.check()
 		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return m.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return m.run(cmd.Context(), cli.StreamsOf(cmd)) },
 	}
 	f := cmd.Flags()
-	f.StringArrayVarP(&m.files, "filename", "f", nil, "`FILE` or folder of YAML or JSON, or - for standard input (repeatable)")
-	f.StringVarP(&m.namespace, "namespace", "n", "", "`NAMESPACE` of objects that name none (default: default; with --live that of the kubeconfig's context)")
-	f.BoolVar(&m.explain, "explain", false, "say why each rule did something or nothing: on standard error, with -o json in the result")
+	f.StringArrayVarP(&m.files, "filename", "f", nil,
+		"`FILE` or folder of YAML or JSON, or - for standard input (repeatable)")
+	f.StringVarP(&m.namespace, "namespace", "n", "",
+		"`NAMESPACE` of objects that name none (default: default; with --live that of the kubeconfig's context)")
+	f.BoolVar(&m.explain, "explain", false,
+		"say why each rule did something or nothing: on standard error, with -o json in the result")
 	f.BoolVar(&m.live, "live", false, "look up in the cluster what the files do not hold")
-	f.BoolVar(&m.resolved, "resolved", false, "show signed Tasks, Pipelines and StepActions as they run when a resolver has fetched them")
+	f.BoolVar(&m.resolved, "resolved", false,
+		"show signed Tasks, Pipelines and StepActions as they run when a resolver has fetched them")
 	f.BoolVar(&m.exitCode, "exit-code", false, "exit with status 2 when something would change (1 is an error)")
 	m.output.Flag(cmd, "result", "yaml", "json", "diff", "patch")
 	m.source.EngineFlags(cmd)
@@ -101,9 +105,9 @@ func (m *mutation) check() error {
 	return nil
 }
 
-func (m *mutation) run(cmd *cobra.Command) error {
-	ctx, errOut := cmd.Context(), cmd.ErrOrStderr()
-	documents, err := readDocuments(m.files, cmd.InOrStdin())
+func (m *mutation) run(ctx context.Context, streams cli.Streams) error {
+	errOut := streams.ErrOut
+	documents, err := readDocuments(m.files, streams.In)
 	if err != nil {
 		return err
 	}
@@ -123,7 +127,7 @@ func (m *mutation) run(cmd *cobra.Command) error {
 		}
 		results = append(results, found...)
 	}
-	if err := m.print(cmd.OutOrStdout(), documents, results); err != nil {
+	if err := m.print(streams.Out, documents, results); err != nil {
 		return err
 	}
 	return m.report(errOut, results)
@@ -151,7 +155,9 @@ func (m *mutation) report(errOut io.Writer, results []*result) error {
 	}
 	fmt.Fprintf(errOut, "%d objects, %d would change\n", objects, changed)
 	if stored > 0 {
-		fmt.Fprintf(errOut, "%d of these Tekton runs like this where a resolver has fetched them; what is stored in the cluster stays as it is\n", stored)
+		fmt.Fprintf(errOut,
+			"%d of these Tekton runs like this where a resolver has fetched them; what is stored in the cluster stays as it is\n",
+			stored)
 	}
 	if m.exitCode && changed > 0 {
 		return cli.Exit(2, fmt.Errorf("%d of %d objects would change", changed, objects))
@@ -210,7 +216,7 @@ type engine struct {
 // it.
 func (m *mutation) engine(given []*document.Object, errOut io.Writer) (*engine, error) {
 	e := &engine{namespace: m.namespace, resolved: m.resolved, explain: m.explain}
-	options := lookup.Options{Tekton: live.Pipelines, Assume: !m.live, Problem: func(err error) {
+	options := lookup.Options{Tekton: wellknown.PipelinesNamespace, Assume: !m.live, Problem: func(err error) {
 		fmt.Fprintf(errOut, "warning: %v\n", err)
 	}}
 	files := lookup.Files{}
@@ -265,7 +271,8 @@ func (r *result) name() string {
 	name := r.kind.Kind + " " + r.namespace + "/" + r.called
 	if r.within != "" {
 		fields := objects.Metadata(r.object.Fields)
-		name = fmt.Sprintf("TriggerTemplate %s/%s, %s, %s", objects.NamespaceOr(fields, r.namespace), objects.Name(fields), r.within, r.kind.Kind)
+		name = fmt.Sprintf("TriggerTemplate %s/%s, %s, %s", objects.NamespaceOr(fields, r.namespace),
+			objects.Name(fields), r.within, r.kind.Kind)
 	}
 	return name
 }
@@ -296,7 +303,8 @@ func (e *engine) one(ctx context.Context, o *document.Object, fields map[string]
 	version, _ := fields["apiVersion"].(string)
 	kind, _ := fields["kind"].(string)
 	metadata := objects.Metadata(fields)
-	r := &result{object: o, kind: schema.FromAPIVersionAndKind(version, kind), namespace: objects.NamespaceOr(metadata, e.namespace), called: objects.Name(metadata)}
+	r := &result{object: o, kind: schema.FromAPIVersionAndKind(version, kind),
+		namespace: objects.NamespaceOr(metadata, e.namespace), called: objects.Name(metadata)}
 	if !mutator.Matches(r.kind) {
 		return r, nil
 	}
@@ -305,7 +313,9 @@ func (e *engine) one(ctx context.Context, o *document.Object, fields map[string]
 		Kind: r.kind, Namespace: r.namespace, Raw: raw, Resolved: e.resolved && r.stored(), Explain: e.explain,
 	})
 	if len(r.outcome.Patch) > 0 && !e.reach.Has(r.namespace) {
-		r.outcome.Warnings = append(r.outcome.Warnings, fmt.Sprintf("the API server does not ask Tekgate in namespace %q, so nothing of this happens there", r.namespace))
+		r.outcome.Warnings = append(r.outcome.Warnings,
+			fmt.Sprintf("the API server does not ask Tekgate in namespace %q, so nothing of this happens there",
+				r.namespace))
 	}
 	return r, err
 }

@@ -44,13 +44,16 @@ func TestMutateStream(t *testing.T) {
 	const secret = "{\"apiVersion\": \"v1\",\n \"kind\": \"Secret\", \"n\": 1.50}"
 	out, _ := mutateText(t, config+"---\n"+kanikoRun+"---\n"+secret+"\n--- # last\n"+config)
 	parts := strings.Split(out, "\n---")
-	if len(parts) != 4 || parts[0]+"\n" != config || strings.TrimSpace(parts[2]) != secret || parts[3] != " # last\n"+config {
+	if len(parts) != 4 || parts[0]+"\n" != config || strings.TrimSpace(parts[2]) != secret || parts[3] != " # last\n"+
+		config {
 		t.Errorf("got\n%s", out)
 	}
-	clitest.InOrder(t, parts[1], "build # with Kaniko", "command:", "/kaniko/executor", "DOCKER_CONFIG", "/tekton/creds/.docker")
+	clitest.InOrder(t, parts[1], "build # with Kaniko", "command:", "/kaniko/executor", "DOCKER_CONFIG",
+		"/tekton/creds/.docker")
 
 	for name, text := range map[string]string{
-		"YAML": config, "JSON values": secret + "\n" + secret + "\n", "Windows": strings.ReplaceAll(config, "\n", "\r\n"),
+		"YAML": config, "JSON values": secret + "\n" + secret + "\n",
+		"Windows":                  strings.ReplaceAll(config, "\n", "\r\n"),
 		"no line break at the end": strings.TrimSpace(config), "YAML with a separator": "---\n" + config,
 	} {
 		if out, _ := mutateText(t, text); out != text {
@@ -79,7 +82,8 @@ func TestMutateList(t *testing.T) {
 	}
 	out, _ = mutateText(t, list+indented, "-o", "patch")
 	var patches []mutated
-	if err := json.Unmarshal([]byte(out), &patches); err != nil || len(patches) != 1 || patches[0].Item != "/items/1" || patches[0].Name != "build-*" {
+	if err := json.Unmarshal([]byte(out), &patches); err != nil || len(patches) != 1 || patches[0].Item != "/items/1" ||
+		patches[0].Name != "build-*" {
 		t.Errorf("got %s %v", out, err)
 	}
 	out, _ = mutateText(t, list+indented, "-o", "json")
@@ -87,7 +91,8 @@ func TestMutateList(t *testing.T) {
 		Kind  string
 		Items []map[string]any
 	}
-	if err := json.Unmarshal([]byte(out), &objects); err != nil || objects.Kind != "List" || len(objects.Items) != 2 || clitest.JSON(t, objects.Items[1]) != clitest.JSON(t, run) {
+	if err := json.Unmarshal([]byte(out), &objects); err != nil || objects.Kind != "List" || len(objects.Items) != 2 ||
+		clitest.JSON(t, objects.Items[1]) != clitest.JSON(t, run) {
 		t.Errorf("got %s %v", out, err)
 	}
 }
@@ -115,7 +120,9 @@ func TestMutateFormats(t *testing.T) {
 		t.Errorf("the patch gives %s %v", patched, err)
 	}
 	diff, _ := mutateText(t, kanikoRun, "-o", "diff")
-	clitest.InOrder(t, diff, "--- standard input: TaskRun default/build-*", "+++ standard input: TaskRun default/build-* (mutated)", "     - name: build # with Kaniko", "+      - name: DOCKER_CONFIG")
+	clitest.InOrder(t, diff, "--- standard input: TaskRun default/build-*",
+		"+++ standard input: TaskRun default/build-* (mutated)", "     - name: build # with Kaniko",
+		"+      - name: DOCKER_CONFIG")
 	if strings.Contains(diff, "\n-  ") {
 		t.Errorf("nothing is taken away, and the diff says\n%s", diff)
 	}
@@ -138,7 +145,8 @@ func TestMutateExitCode(t *testing.T) {
 	if cli.Status(err) != 2 || err.Error() != "1 of 1 objects would change" {
 		t.Errorf("got %d %v", cli.Status(err), err)
 	}
-	if _, _, err := program.Run(t, kanikoRun, "mutate", "-f", "-", "--exit-code", "--config", clitest.File(t, "off.yaml", off)); err != nil {
+	if _, _, err := program.Run(t, kanikoRun, "mutate", "-f", "-", "--exit-code", "--config",
+		clitest.File(t, "off.yaml", off)); err != nil {
 		t.Errorf("nothing changes: got %v", err)
 	}
 	if _, _, err := program.Run(t, kanikoRun, "mutate", "-f", "-"); err != nil {
@@ -152,15 +160,21 @@ func TestMutateCluster(t *testing.T) {
 	for _, c := range []struct{ name, more, stays, says string }{
 		{"nothing else", "", "", "set DOCKER_CONFIG"},
 		{"a ServiceAccount with a secret", account + "secrets: [{name: harbor}]\n", "", "set DOCKER_CONFIG"},
-		{"one without", account, "DOCKER_CONFIG", `warning: TaskRun default/build-*: ServiceAccount "default" in namespace "default" lists no Secret`},
-		{"one of another namespace", strings.Replace(account, "name: default", "name: default, namespace: other", 1), "", "set DOCKER_CONFIG"},
-		{"Tekton's flags", "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: feature-flags, namespace: tekton-pipelines}\ndata: {disable-creds-init: 'true'}\n",
+		{"one without", account, "DOCKER_CONFIG",
+			`warning: TaskRun default/build-*: ServiceAccount "default" in namespace "default" lists no Secret`},
+		{"one of another namespace", strings.Replace(account, "name: default", "name: default, namespace: other", 1),
+			"", "set DOCKER_CONFIG"},
+		{"Tekton's flags",
+			"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: feature-flags, namespace: tekton-pipelines}\ndata: {disable-creds-init: 'true'}\n",
 			"DOCKER_CONFIG", "disable-creds-init is on"},
-		{"Tekton's defaults", "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: config-defaults, namespace: tekton-pipelines}\ndata: {default-pod-template: 'env: [{name: DOCKER_CONFIG, value: /x}]'}\n",
+		{"Tekton's defaults",
+			"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: config-defaults, namespace: tekton-pipelines}\ndata: {default-pod-template: 'env: [{name: DOCKER_CONFIG, value: /x}]'}\n",
 			"name: DOCKER_CONFIG\n", "Tekton's default-pod-template sets DOCKER_CONFIG"},
-		{"a Namespace that opts out", "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: default, labels: {tekgate.dev/mutate: disabled}}\n",
+		{"a Namespace that opts out",
+			"---\napiVersion: v1\nkind: Namespace\nmetadata: {name: default, labels: {tekgate.dev/mutate: disabled}}\n",
 			"DOCKER_CONFIG", `Namespace "default" has the label tekgate.dev/mutate=disabled`},
-		{"a Namespace with its own settings", "---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: default\n  annotations:\n    tekgate.dev/mutator: 'dockerConfig: {disabled: true}'\n",
+		{"a Namespace with its own settings",
+			"---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: default\n  annotations:\n    tekgate.dev/mutator: 'dockerConfig: {disabled: true}'\n",
 			"DOCKER_CONFIG", "the rule is switched off"},
 	} {
 		out, errOut := mutateText(t, kanikoRun+c.more, "--explain")
@@ -173,8 +187,11 @@ func TestMutateCluster(t *testing.T) {
 	}
 
 	const ref = "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: r, namespace: ci}\nspec: {taskRef: {name: build}}\n---\n"
-	out, errOut := mutateText(t, ref+strings.Replace(strings.Replace(task, "NAME", "build", 1), "name: build", "name: build, namespace: ci", 1), "--explain")
-	if !strings.Contains(out, "podTemplate:") || !strings.Contains(errOut, `+ spec.podTemplate: set DOCKER_CONFIG for Task "build"`) {
+	out, errOut := mutateText(t,
+		ref+strings.Replace(strings.Replace(task, "NAME", "build", 1), "name: build", "name: build, namespace: ci", 1),
+		"--explain")
+	if !strings.Contains(out, "podTemplate:") ||
+		!strings.Contains(errOut, `+ spec.podTemplate: set DOCKER_CONFIG for Task "build"`) {
 		t.Errorf("a Task of the input: got\n%s%s", out, errOut)
 	}
 	_, errOut = mutateText(t, ref, "--explain")
@@ -199,7 +216,8 @@ func TestMutateSigned(t *testing.T) {
 		t.Errorf("got\n%s%s", out, errOut)
 	}
 	out, errOut = mutateText(t, signed, "--resolved")
-	if !strings.Contains(out, "DOCKER_CONFIG") || !strings.Contains(errOut, "what is stored in the cluster stays as it is") {
+	if !strings.Contains(out, "DOCKER_CONFIG") ||
+		!strings.Contains(errOut, "what is stored in the cluster stays as it is") {
 		t.Errorf("got\n%s%s", out, errOut)
 	}
 }
@@ -227,16 +245,19 @@ spec:
 	if out != text {
 		t.Errorf("it became\n%s", out)
 	}
-	clitest.InOrder(t, errOut, "TriggerTemplate ci/tt, spec.resourcetemplates[0], TaskRun (standard input)", "as an event would create it",
+	clitest.InOrder(t, errOut, "TriggerTemplate ci/tt, spec.resourcetemplates[0], TaskRun (standard input)",
+		"as an event would create it",
 		`+ spec.taskSpec.steps[0], step "a": set DOCKER_CONFIG`, "spec.taskSpec.steps[0].image: it holds a parameter",
-		"TriggerTemplate ci/tt, spec.resourcetemplates[1], ConfigMap: no rule is for this kind", "1 objects, 0 would change")
+		"TriggerTemplate ci/tt, spec.resourcetemplates[1], ConfigMap: no rule is for this kind",
+		"1 objects, 0 would change")
 	if _, _, err := program.Run(t, text, "mutate", "-f", "-", "--exit-code"); err != nil {
 		t.Errorf("nothing of it changes: got %v", err)
 	}
 	out, _ = mutateText(t, text, "--explain", "-o", "json")
 	var report struct{ Objects []mutated }
 	if err := json.Unmarshal([]byte(out), &report); err != nil || len(report.Objects) != 3 ||
-		report.Objects[1].Within != "spec.resourcetemplates[0]" || report.Objects[1].Changed || len(report.Objects[1].Decisions) == 0 || report.Objects[0].Object["kind"] != "TriggerTemplate" {
+		report.Objects[1].Within != "spec.resourcetemplates[0]" || report.Objects[1].Changed ||
+		len(report.Objects[1].Decisions) == 0 || report.Objects[0].Object["kind"] != "TriggerTemplate" {
 		t.Errorf("got %s %v", out, err)
 	}
 }
@@ -266,14 +287,22 @@ func TestMutateRefuses(t *testing.T) {
 		{"", []string{"run.yaml"}, `"run.yaml" is not expected: name files with -f`},
 		{"", []string{"-f", "-", "-f", "-"}, "standard input can be read once only: name - once"},
 		{"", []string{"-f", "none.yaml"}, "reading none.yaml: no such file or directory"},
-		{"", []string{"-f", dir}, broken + ", document 2 (line 10): not a Kubernetes object: a list: put each object into a document of its own, or all into a `kind: List`"},
-		{kanikoRun + "kind: Task\n", []string{"-f", "-"}, `standard input: not well-formed: line 10: key "kind" already set in map`},
-		{"{{ .Values.x }}\n", []string{"-f", "-"}, "standard input: not well-formed: invalid map key: map[interface {}]interface {}{\".Values.x\":interface {}(nil)}"},
+		{"", []string{"-f", dir},
+			broken +
+				", document 2 (line 10): not a Kubernetes object: a list: put each object into a document of its own, or all into a `kind: List`"},
+		{kanikoRun + "kind: Task\n", []string{"-f", "-"},
+			`standard input: not well-formed: line 10: key "kind" already set in map`},
+		{"{{ .Values.x }}\n", []string{"-f", "-"},
+			"standard input: not well-formed: invalid map key: map[interface {}]interface {}{\".Values.x\":interface {}(nil)}"},
 		{kanikoRun, []string{"-f", "-", "-o", "table"}, `--output "table" is not known: say yaml, json, diff or patch`},
-		{kanikoRun, []string{"-f", "-", "--context", "x"}, "--kubeconfig and --context are for --live: pass that too, or leave them out"},
-		{kanikoRun, []string{"-f", "-", "--live", "--kubeconfig", "none"}, "reading kubeconfig none: stat none: no such file or directory"},
-		{kanikoRun, []string{"-f", "-", "--mirror", "nowhere"}, `mirror "nowhere" is neither a preset (daocloud, daocloud-hosts, tektondev, upstream) nor a registry: name a registry by host and path, such as registry.example.com/tekton`},
-		{kanikoRun, []string{"-f", "-", "--config", clitest.File(t, "c.yaml", strings.Replace(off, "kaniko: {", "imageMirror: {enabled: true}, kaniko: {", 1))},
+		{kanikoRun, []string{"-f", "-", "--context", "x"},
+			"--kubeconfig and --context are for --live: pass that too, or leave them out"},
+		{kanikoRun, []string{"-f", "-", "--live", "--kubeconfig", "none"},
+			"reading kubeconfig none: stat none: no such file or directory"},
+		{kanikoRun, []string{"-f", "-", "--mirror", "nowhere"},
+			`mirror "nowhere" is neither a preset (daocloud, daocloud-hosts, tektondev, upstream) nor a registry: name a registry by host and path, such as registry.example.com/tekton`},
+		{kanikoRun, []string{"-f", "-", "--config",
+			clitest.File(t, "c.yaml", strings.Replace(off, "kaniko: {", "imageMirror: {enabled: true}, kaniko: {", 1))},
 			"mutator.imageMirror.enabled: there is no mirror: write a section mirror, or imageMirror.mirror"},
 	} {
 		_, _, err := program.Run(t, c.in, append([]string{"mutate"}, c.args...)...)
@@ -289,7 +318,8 @@ func TestMutateBig(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(kanikoRun)
 	for i := range 9000 {
-		fmt.Fprintf(&b, "    - {name: s%d, image: 'docker.io/library/golang:1.%d', script: \"%s\"}\n", i, i, strings.Repeat("x", 60))
+		fmt.Fprintf(&b, "    - {name: s%d, image: 'docker.io/library/golang:1.%d', script: \"%s\"}\n", i, i,
+			strings.Repeat("x", 60))
 	}
 	b.WriteString("    extra: 9007199254740993\n")
 	if b.Len() < 1<<20 {
@@ -304,7 +334,8 @@ func TestMutateBig(t *testing.T) {
 	if len(tasks) != 1 || tasks[0].Spec["extra"] != json.Number("9007199254740993") {
 		t.Fatalf("got %v", tasks[0].Spec["extra"])
 	}
-	if images := tasks[0].Images(); len(images) != 9001 || images[9000].Value != "registry.example.com/hub/golang:1.8999" {
+	if images := tasks[0].Images(); len(images) != 9001 ||
+		images[9000].Value != "registry.example.com/hub/golang:1.8999" {
 		t.Errorf("got %d images, the last %s", len(images), images[len(images)-1].Value)
 	}
 }

@@ -80,7 +80,8 @@ func (w *documentWriter) write(d *document.Document, text []byte) error {
 		between = "\n"
 	}
 	begins := bytes.TrimLeft(text, " \t\r\n")
-	values := w.last != nil && w.last.File == d.File && bytes.HasPrefix(begins, []byte("{")) && bytes.HasPrefix(bytes.TrimSpace(w.last.Text), []byte("{"))
+	values := w.last != nil && w.last.File == d.File && bytes.HasPrefix(begins, []byte("{")) &&
+		bytes.HasPrefix(bytes.TrimSpace(w.last.Text), []byte("{"))
 	if w.last != nil && !values && !bytes.HasPrefix(begins, []byte("---")) {
 		between += "---\n"
 	}
@@ -116,9 +117,11 @@ type mutated struct {
 func (r *result) json() mutated {
 	version, kind := r.kind.ToAPIVersionAndKind()
 	return mutated{
-		File: r.object.Document.File, Document: r.object.Document.Number, Line: r.object.Document.Line, Item: r.object.Pointer, Within: r.within,
+		File: r.object.Document.File, Document: r.object.Document.Number, Line: r.object.Document.Line,
+		Item: r.object.Pointer, Within: r.within,
 		APIVersion: version, Kind: kind, Namespace: r.namespace, Name: r.called,
-		Changed: r.changed(), Patch: r.outcome.Operations(), Decisions: r.outcome.Decisions, Warnings: r.outcome.Warnings,
+		Changed: r.changed(), Patch: r.outcome.Operations(), Decisions: r.outcome.Decisions,
+		Warnings: r.outcome.Warnings,
 	}
 }
 

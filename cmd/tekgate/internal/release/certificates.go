@@ -13,7 +13,9 @@ import (
 // decide chooses the issuer of the servers' certificates. It returns a note about the
 // choice, and findings about the issuer. A server outside the cluster is started by
 // hand, so it uses cert-manager only if the configuration requests it.
-func (l *Loaded) decide(ctx context.Context, cluster *installer.Cluster) (note string, findings []installer.Finding, err error) {
+func (l *Loaded) decide(
+	ctx context.Context, cluster *installer.Cluster,
+) (note string, findings []installer.Finding, err error) {
 	asked := l.config.Certificates
 	if asked.Source == config.SourceSelf {
 		return "the servers sign their own certificates (certificates.source: self)", nil, nil
@@ -24,11 +26,15 @@ func (l *Loaded) decide(ctx context.Context, cluster *installer.Cluster) (note s
 	case err != nil:
 		return "", nil, err
 	case asked.Source == config.SourceAuto && !served:
-		return "the servers sign their own certificates, since the cluster serves no cert-manager (certificates.source: auto)", nil, nil
+		return "the servers sign their own certificates, since the cluster serves no cert-manager (certificates.source: auto)",
+			nil, nil
 	case asked.Source == config.SourceAuto && outside:
-		return "the servers sign their own certificates, since the admission server is outside the cluster (certificates.source: auto)", nil, nil
+		return "the servers sign their own certificates, since the admission server is outside the cluster (certificates.source: auto)",
+			nil, nil
 	case !served:
-		return "", nil, errors.New("certificates.source is cert-manager, and the cluster does not serve its kinds Certificate and Issuer (cert-manager.io/v1): install cert-manager first, or set certificates.source to self or auto")
+		return "", nil,
+			errors.New(
+				"certificates.source is cert-manager, and the cluster does not serve its kinds Certificate and Issuer (cert-manager.io/v1): install cert-manager first, or set certificates.source to self or auto")
 	}
 	l.certManager = true
 	issuer := "a CA that it makes for them"
@@ -36,7 +42,8 @@ func (l *Loaded) decide(ctx context.Context, cluster *installer.Cluster) (note s
 		issuer = ref.Kind + " " + ref.Name
 		findings, err = cluster.FindIssuer(ctx, installer.Issuer(*ref))
 	}
-	return "the servers get their certificates from cert-manager, by " + issuer + " (certificates.source: " + asked.Source + ")", findings, err
+	return "the servers get their certificates from cert-manager, by " + issuer + " (certificates.source: " +
+		asked.Source + ")", findings, err
 }
 
 // request adds the objects that request certificates from cert-manager, if it was chosen.

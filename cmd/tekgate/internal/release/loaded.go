@@ -126,7 +126,8 @@ func (l *Loaded) probe(ctx context.Context, platforms []string, errOut io.Writer
 // load reads the manifests of Tekton.
 func (s *Source) load(ctx context.Context, streams cli.Streams) ([]*unstructured.Unstructured, error) {
 	if slices.Contains(s.pipeline, "-") && slices.Contains(s.triggers, "-") {
-		return nil, errors.New("standard input can be one manifest only: --pipeline-manifest and --triggers-manifest both say -")
+		return nil, errors.New(
+			"standard input can be one manifest only: --pipeline-manifest and --triggers-manifest both say -")
 	}
 	pipeline, err := loadOr(ctx, s.pipeline, streams, "pipeline")
 	if err != nil {
@@ -136,8 +137,10 @@ func (s *Source) load(ctx context.Context, streams cli.Streams) ([]*unstructured
 	if err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(triggers, func(o *unstructured.Unstructured) bool { return o.GetKind() == "ClusterInterceptor" }) {
-		streams.Warn("the Triggers manifests hold no ClusterInterceptor: without interceptors.yaml no EventListener starts; name it with another --triggers-manifest")
+	if !slices.ContainsFunc(triggers,
+		func(o *unstructured.Unstructured) bool { return o.GetKind() == "ClusterInterceptor" }) {
+		streams.Warn(
+			"the Triggers manifests hold no ClusterInterceptor: without interceptors.yaml no EventListener starts; name it with another --triggers-manifest")
 	}
 	return append(pipeline, triggers...), nil
 }
@@ -155,7 +158,8 @@ func loadOr(
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(streams.ErrOut, "%s %s (embedded), %d objects\n", release.Name, release.Version, len(release.Objects))
+		fmt.Fprintf(streams.ErrOut, "%s %s (embedded), %d objects\n", release.Name, release.Version,
+			len(release.Objects))
 		objects = append(objects, release.Objects...)
 	}
 	return objects, nil
@@ -192,7 +196,9 @@ func configure(own []*unstructured.Unstructured, c *config.Configuration) error 
 func warnDropped(errOut io.Writer, images []image.Rewritten) {
 	for _, done := range images {
 		if done.DigestDropped {
-			fmt.Fprintf(errOut, "warning: %s becomes %s without its digest (%s): what that mirror holds under the tag is what will run\n", done.From, done.To, done.Rule)
+			fmt.Fprintf(errOut,
+				"warning: %s becomes %s without its digest (%s): what that mirror holds under the tag is what will run\n",
+				done.From, done.To, done.Rule)
 		}
 	}
 }

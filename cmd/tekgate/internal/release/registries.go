@@ -16,7 +16,8 @@ type Registries struct {
 func (r *Registries) Flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&r.CAFile, "ca-file", "", "PEM `FILE` of certificate authorities to trust besides the system's")
-	f.StringArrayVar(&r.plainHTTP, "plain-http", nil, "`HOST` and port of a registry to speak to without TLS, passwords included (repeatable; hosts of this machine need none)")
+	f.StringArrayVar(&r.plainHTTP, "plain-http", nil,
+		"`HOST` and port of a registry to speak to without TLS, passwords included (repeatable; hosts of this machine need none)")
 }
 
 // Empty reports whether no flag was given.
@@ -29,5 +30,6 @@ func (r *Registries) Options() registry.Options {
 
 // PlatformFlag adds the flag --platform of the commands that probe images.
 func PlatformFlag(cmd *cobra.Command, platforms *[]string) {
-	cmd.Flags().StringArrayVar(platforms, "platform", []string{"linux/amd64"}, "`PLATFORM` that every image has to be there for (repeatable)")
+	cmd.Flags().StringArrayVar(platforms, "platform", []string{"linux/amd64"},
+		"`PLATFORM` that every image has to be there for (repeatable)")
 }

@@ -29,11 +29,15 @@ type Source struct {
 
 // Flags adds the flags of the commands that install, compare or print a release.
 func (s *Source) Flags(cmd *cobra.Command) {
-	s.ConfigFlags(cmd, "where images come from, in place of a file's mirror section: a preset `NAME` (daocloud, daocloud-hosts, tektondev, upstream) or a registry and path such as registry.example.com/tekton")
+	s.ConfigFlags(cmd,
+		"where images come from, in place of a file's mirror section: a preset `NAME` (daocloud, daocloud-hosts, tektondev, upstream) or a registry and path such as registry.example.com/tekton")
 	f := cmd.Flags()
-	f.StringArrayVar(&s.pipeline, "pipeline-manifest", nil, "Tekton Pipelines `SOURCE` in place of the embedded release: a file, a folder, a URL, or - for standard input (repeatable)")
-	f.StringArrayVar(&s.triggers, "triggers-manifest", nil, "Tekton Triggers `SOURCE`s, release and interceptors, in place of the embedded ones (repeatable)")
-	f.StringVar(&s.lock, "lock-file", registry.LockFile, "`FILE` that says which digests the mirror has of its own, for rules with `digest: relock`; it need not exist")
+	f.StringArrayVar(&s.pipeline, "pipeline-manifest", nil,
+		"Tekton Pipelines `SOURCE` in place of the embedded release: a file, a folder, a URL, or - for standard input (repeatable)")
+	f.StringArrayVar(&s.triggers, "triggers-manifest", nil,
+		"Tekton Triggers `SOURCE`s, release and interceptors, in place of the embedded ones (repeatable)")
+	f.StringVar(&s.lock, "lock-file", registry.LockFile,
+		"`FILE` that says which digests the mirror has of its own, for rules with `digest: relock`; it need not exist")
 }
 
 // ConfigFlags adds the flags --config and --mirror.
@@ -44,7 +48,8 @@ func (s *Source) ConfigFlags(cmd *cobra.Command, mirror string) {
 
 // EngineFlags adds the flags of the commands that run the mutator's rules.
 func (s *Source) EngineFlags(cmd *cobra.Command) {
-	s.ConfigFlags(cmd, "mirror for the images of steps, as if the rule image-mirror were on: a preset `NAME`, or a registry and path")
+	s.ConfigFlags(cmd,
+		"mirror for the images of steps, as if the rule image-mirror were on: a preset `NAME`, or a registry and path")
 }
 
 // OrUpstream uses Tekton's own registries if no mirror is named.
@@ -74,7 +79,8 @@ func (s *Source) Rules() (*config.Configuration, *image.Rules, error) {
 func (s *Source) configuration() (*config.Configuration, error) {
 	c, err := s.file()
 	if err == nil && c.Mirror.Empty() {
-		return nil, errors.New("no mirror is named: pass --mirror with a preset or a registry, or a --config with a mirror section; `--mirror upstream` keeps Tekton's own registries")
+		return nil, errors.New(
+			"no mirror is named: pass --mirror with a preset or a registry, or a --config with a mirror section; `--mirror upstream` keeps Tekton's own registries")
 	}
 	return c, err
 }

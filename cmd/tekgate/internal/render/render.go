@@ -112,7 +112,8 @@ func removeListed(folder string) error {
 		err = yaml.Unmarshal(text, &files)
 	}
 	if err != nil {
-		return fmt.Errorf("reading %s of an earlier rendering: %w: remove it, or choose another folder", kustomization, err)
+		return fmt.Errorf("reading %s of an earlier rendering: %w: remove it, or choose another folder", kustomization,
+			err)
 	}
 	for _, file := range files.Resources {
 		// Only plain names are Tekgate's; a path may lead anywhere.

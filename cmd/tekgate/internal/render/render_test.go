@@ -42,7 +42,10 @@ func TestRenderSplit(t *testing.T) {
 
 func pod(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "pod.yaml")
-	if err := os.WriteFile(path, []byte("apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: default}\nspec: {containers: [{name: c, image: 'alpine:3'}]}\n"), 0o600); err != nil {
+	if err := os.WriteFile(path,
+		[]byte(
+			"apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: default}\nspec: {containers: [{name: c, image: 'alpine:3'}]}\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -63,7 +66,8 @@ func certificatesFile(t *testing.T, certificates string) string {
 func TestRenderCertificates(t *testing.T) {
 	for source, want := range map[string]bool{"auto": false, "self": false, "cert-manager": true} {
 		out, _ := program.Must(t, "render", "--config", certificatesFile(t, "{source: "+source+"}"))
-		for _, part := range []string{"name: tekgate-webhook-tls", "--certificate-secret=tekgate-interceptor-tls", "kind: Issuer"} {
+		for _, part := range []string{"name: tekgate-webhook-tls", "--certificate-secret=tekgate-interceptor-tls",
+			"kind: Issuer"} {
 			if strings.Contains(out, part) != want {
 				t.Errorf("source %s renders %q: %v, want %v", source, part, !want, want)
 			}
@@ -72,8 +76,11 @@ func TestRenderCertificates(t *testing.T) {
 			t.Errorf("source %s is the servers' business", source)
 		}
 	}
-	out, _ := program.Must(t, "render", "--config", certificatesFile(t, "{source: cert-manager, issuerRef: {kind: ClusterIssuer, name: house}}\ninstall: {webhookURL: 'https://10.1.2.3:9443'}"))
-	if strings.Contains(out, "kind: Issuer\n") || strings.Count(out, "name: house") != 2 || !strings.Contains(out, "- 10.1.2.3\n") {
+	out, _ := program.Must(t, "render", "--config",
+		certificatesFile(t,
+			"{source: cert-manager, issuerRef: {kind: ClusterIssuer, name: house}}\ninstall: {webhookURL: 'https://10.1.2.3:9443'}"))
+	if strings.Contains(out, "kind: Issuer\n") || strings.Count(out, "name: house") != 2 ||
+		!strings.Contains(out, "- 10.1.2.3\n") {
 		t.Error("an issuer of the house, or a server's address, is not asked for")
 	}
 }

@@ -105,7 +105,8 @@ func (s *survey) summary() string {
 	if len(parts) == 0 {
 		return fmt.Sprintf("%d objects, no image", s.objects)
 	}
-	return fmt.Sprintf("%d objects, %d images: %s; %d out of reach", s.objects, len(s.images), strings.Join(parts, ", "), s.unreachable())
+	return fmt.Sprintf("%d objects, %d images: %s; %d out of reach", s.objects, len(s.images),
+		strings.Join(parts, ", "), s.unreachable())
 }
 
 // scanReport is what machines get.
@@ -198,13 +199,16 @@ func (i *scanned) remarks() []string {
 		remarks = append(remarks, i.Why)
 	}
 	if i.Digest == "dropped" {
-		remarks = append(remarks, fmt.Sprintf("it loses its digest (%s): what the mirror holds under the tag is what runs", i.Rule))
+		remarks = append(remarks,
+			fmt.Sprintf("it loses its digest (%s): what the mirror holds under the tag is what runs", i.Rule))
 	}
 	if i.Written != nil && i.Written.Status.Fatal() {
-		remarks = append(remarks, fmt.Sprintf("as it is written: %s (%s): %s", i.Written.Status, i.Written.Error, i.Written.Remedy))
+		remarks = append(remarks,
+			fmt.Sprintf("as it is written: %s (%s): %s", i.Written.Status, i.Written.Error, i.Written.Remedy))
 	}
 	if i.Target != nil && i.Target.Status.Fatal() {
-		remarks = append(remarks, fmt.Sprintf("on the mirror: %s (%s): %s", i.Target.Status, i.Target.Error, i.Target.Remedy))
+		remarks = append(remarks,
+			fmt.Sprintf("on the mirror: %s (%s): %s", i.Target.Status, i.Target.Error, i.Target.Remedy))
 	}
 	return remarks
 }

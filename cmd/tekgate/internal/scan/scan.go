@@ -17,8 +17,8 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
-	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/document"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // scan is what scan's flags say.
@@ -66,11 +66,12 @@ alone, or with --probe a registry does not have what would run.`,
 			if err := s.output.Check(); err != nil {
 				return err
 			}
-			return s.run(cmd, paths)
+			return s.run(cmd.Context(), cli.StreamsOf(cmd), paths)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&s.namespace, "namespace", "n", "", "`NAMESPACE` to look at, or of objects in files that name none (default: that of the kubeconfig's context; of files, default)")
+	f.StringVarP(&s.namespace, "namespace", "n", "",
+		"`NAMESPACE` to look at, or of objects in files that name none (default: that of the kubeconfig's context; of files, default)")
 	f.BoolVarP(&s.all, "all-namespaces", "A", false, "look at all namespaces of the cluster")
 	f.BoolVar(&s.probe, "probe", false, "ask the registries for the images")
 	s.source.EngineFlags(cmd)
@@ -81,13 +82,13 @@ alone, or with --probe a registry does not have what would run.`,
 	return cmd
 }
 
-func (s *scan) run(cmd *cobra.Command, paths []string) error {
-	ctx, errOut := cmd.Context(), cmd.ErrOrStderr()
+func (s *scan) run(ctx context.Context, streams cli.Streams, paths []string) error {
+	errOut := streams.ErrOut
 	var unread int
 	var err error
 	var found *survey
 	if len(paths) > 0 {
-		found, unread, err = s.files(ctx, paths, cmd.InOrStdin(), errOut)
+		found, unread, err = s.files(ctx, paths, streams.In, errOut)
 	} else {
 		found, err = s.cluster(ctx, errOut)
 	}
@@ -100,9 +101,9 @@ func (s *scan) run(cmd *cobra.Command, paths []string) error {
 		}
 	}
 	if s.output.JSON() {
-		err = cli.PrintJSON(cmd.OutOrStdout(), found.report())
+		err = cli.PrintJSON(streams.Out, found.report())
 	} else {
-		err = found.table(cmd.OutOrStdout())
+		err = found.table(streams.Out)
 	}
 	if err != nil {
 		return err
@@ -120,7 +121,9 @@ func (s *scan) run(cmd *cobra.Command, paths []string) error {
 
 // files surveys files and folders. A file that is named has to be right; what
 // lies in a folder may be something else, and is told and left out.
-func (s *scan) files(ctx context.Context, paths []string, in io.Reader, errOut io.Writer) (found *survey, unread int, err error) {
+func (s *scan) files(
+	ctx context.Context, paths []string, in io.Reader, errOut io.Writer,
+) (found *survey, unread int, err error) {
 	switch {
 	case s.all:
 		return nil, 0, errors.New("--all-namespaces is for the cluster: leave it out, or the paths")
@@ -245,7 +248,7 @@ func (s *scan) survey(objects lookup.Objects, errOut io.Writer) (*survey, error)
 	if err != nil {
 		return nil, err
 	}
-	cluster := lookup.New(objects, lookup.Options{Tekton: live.Pipelines, Problem: func(err error) {
+	cluster := lookup.New(objects, lookup.Options{Tekton: wellknown.PipelinesNamespace, Problem: func(err error) {
 		fmt.Fprintf(errOut, "warning: %v\n", err)
 	}})
 	return newSurvey(config, rules, cluster)

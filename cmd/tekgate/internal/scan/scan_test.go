@@ -113,10 +113,14 @@ status: {taskSpec: {steps: [{name: a, image: gcr.io/fetched}]}}
 
 // TestScan holds the state of every image, where it stands and what it becomes.
 func TestScan(t *testing.T) {
-	images, errOut, err := scanJSON(t, "", clitest.File(t, "objects.yaml", scannedObjects), "--config", clitest.File(t, "tekgate.yaml", scanConfig))
+	images, errOut,
+		err := scanJSON(t, "", clitest.File(t, "objects.yaml", scannedObjects), "--config",
+		clitest.File(t, "tekgate.yaml", scanConfig))
 	for _, want := range []struct{ image, state, to, at string }{
-		{"golang", stateMirrored, "registry.example.com/hub/library/golang:latest", "TaskRun/default/a-*: spec.taskSpec.steps[0].image"},
-		{"gcr.io/template", stateMirrored, "registry.example.com/gcr/template", "TaskRun/default/a-*: spec.taskSpec.stepTemplate.image"},
+		{"golang", stateMirrored, "registry.example.com/hub/library/golang:latest",
+			"TaskRun/default/a-*: spec.taskSpec.steps[0].image"},
+		{"gcr.io/template", stateMirrored, "registry.example.com/gcr/template",
+			"TaskRun/default/a-*: spec.taskSpec.stepTemplate.image"},
 		{"gcr.io/pinned" + pin, stateMirrored, "registry.example.com/gcr/pinned:digest-19f02276bf8d", ""},
 		{"quay.io/nowhere", stateNoRule, "", ""},
 		{"internal.example.com/x", stateStays, "", ""},
@@ -128,12 +132,16 @@ func TestScan(t *testing.T) {
 		{"gcr.io/apart", stateLeft, "registry.example.com/gcr/apart", "TaskRun/apart/b: spec.taskSpec.steps[0].image"},
 		{"gcr.io/task", stateResolved, "registry.example.com/gcr/task", "Task/default/t: spec.steps[0].image"},
 		{"gcr.io/clustertask", stateLeft, "registry.example.com/gcr/clustertask", "ClusterTask/t: spec.steps[0].image"},
-		{"gcr.io/pipeline", stateMirrored, "registry.example.com/gcr/pipeline", "Pipeline/default/p: spec.tasks[0].taskSpec.steps[0].image"},
+		{"gcr.io/pipeline", stateMirrored, "registry.example.com/gcr/pipeline",
+			"Pipeline/default/p: spec.tasks[0].taskSpec.steps[0].image"},
 		{"gcr.io/stepaction", stateResolved, "registry.example.com/gcr/stepaction", "StepAction/default/s: spec.image"},
-		{"$(tt.params.image)", stateLeft, "registry.example.com/gcr/tt", "TriggerTemplate/default/tt: spec.resourcetemplates[0].spec.taskSpec.steps[0].image"},
+		{"$(tt.params.image)", stateLeft, "registry.example.com/gcr/tt",
+			"TriggerTemplate/default/tt: spec.resourcetemplates[0].spec.taskSpec.steps[0].image"},
 		{"gcr.io/template-run", stateMirrored, "registry.example.com/gcr/template-run", ""},
-		{"gcr.io/cron", stateLeft, "registry.example.com/gcr/cron", "CronJob/default/c: spec.jobTemplate.spec.template.spec.containers[0].image"},
-		{"gcr.io/fetched", stateMirrored, "registry.example.com/gcr/fetched", "TaskRun/default/fetched: status.taskSpec.steps[0].image"},
+		{"gcr.io/cron", stateLeft, "registry.example.com/gcr/cron",
+			"CronJob/default/c: spec.jobTemplate.spec.template.spec.containers[0].image"},
+		{"gcr.io/fetched", stateMirrored, "registry.example.com/gcr/fetched",
+			"TaskRun/default/fetched: status.taskSpec.steps[0].image"},
 	} {
 		got, ok := images[want.image]
 		if to := strings.TrimSuffix(want.to, ":latest"); !ok || got.State != want.state || got.To != to {
@@ -157,10 +165,13 @@ func TestScan(t *testing.T) {
 	if d := images["$(params.default)"].Default; d != "quay.io/default" {
 		t.Errorf("the default is said to be %q", d)
 	}
-	if why := images["gcr.io/apart"].Why; !strings.Contains(why, "the configuration excepts it from the rule: write registry.example.com/gcr/apart in its place") {
+	if why := images["gcr.io/apart"].Why; !strings.Contains(why,
+		"the configuration excepts it from the rule: write registry.example.com/gcr/apart in its place") {
 		t.Errorf("it says %s", why)
 	}
-	if want := "9 objects, 19 images: 6 mirrored, 2 resolved, 2 stays, 2 no rule, 5 left alone, 1 parameter, 1 invalid, 1 lose their digest; 8 out of reach"; !strings.Contains(errOut, want) {
+	if want := "9 objects, 19 images: 6 mirrored, 2 resolved, 2 stays, 2 no rule, 5 left alone, 1 parameter, 1 invalid, 1 lose their digest; 8 out of reach"; !strings.Contains(
+		errOut,
+		want) {
 		t.Errorf("it says %s", errOut)
 	}
 	if err == nil || err.Error() != "8 of 19 images are out of reach" {
@@ -180,12 +191,15 @@ func TestScanFolder(t *testing.T) {
 	write("values.yaml", "replicas: 3\n---\n- x\n")
 	write("task.yaml", kanikoTask)
 	out, errOut, err := program.Run(t, "", "scan", dir)
-	if err != nil || !strings.Contains(out, "task.yaml: Task/default/NAME: spec.steps[0].image") || !strings.Contains(errOut, "1 objects, 1 images: 1 listed; 0 out of reach") {
+	if err != nil || !strings.Contains(out, "task.yaml: Task/default/NAME: spec.steps[0].image") ||
+		!strings.Contains(errOut, "1 objects, 1 images: 1 listed; 0 out of reach") {
 		t.Errorf("got %s%s%v", out, errOut, err)
 	}
 	write("broken.yaml", "a: b: c\n")
 	out, errOut, err = program.Run(t, "", "scan", dir)
-	if err == nil || err.Error() != "1 files could not be read, and are not judged" || !strings.Contains(out, "Task/default/NAME") || !strings.Contains(errOut, "broken.yaml: not well-formed: mapping values") {
+	if err == nil || err.Error() != "1 files could not be read, and are not judged" ||
+		!strings.Contains(out, "Task/default/NAME") ||
+		!strings.Contains(errOut, "broken.yaml: not well-formed: mapping values") {
 		t.Errorf("got %s%s%v", out, errOut, err)
 	}
 	for args, want := range map[string]string{
@@ -195,7 +209,8 @@ func TestScanFolder(t *testing.T) {
 		"-o yaml":                         "say table or json",
 		"none":                            "no such file or directory",
 	} {
-		if _, _, err := program.Run(t, "", append([]string{"scan"}, strings.Fields(args)...)...); err == nil || !strings.Contains(err.Error(), want) {
+		if _, _, err := program.Run(t, "", append([]string{"scan"}, strings.Fields(args)...)...); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", args, err)
 		}
 	}
@@ -207,13 +222,15 @@ func TestScanProbe(t *testing.T) {
 	clitest.Push(t, upstream+"/there:1", clitest.Index(t))
 	clitest.Push(t, target+"/m/there:1", clitest.Index(t))
 	clitest.Push(t, upstream+"/only:1", clitest.Index(t))
-	config := clitest.File(t, "tekgate.yaml", strings.NewReplacer("UP", upstream, "TARGET", target).Replace(`apiVersion: tekgate.dev/v1alpha1
+	config := clitest.File(t, "tekgate.yaml",
+		strings.NewReplacer("UP", upstream, "TARGET", target).Replace(`apiVersion: tekgate.dev/v1alpha1
 kind: Configuration
 mirror: {rules: [{match: UP/**, to: 'TARGET/m/{path}'}]}
 mutator: {imageMirror: {enabled: true}}
 `))
 	const run = "apiVersion: tekton.dev/v1\nkind: KIND\nmetadata: {name: x}\nspec: {taskSpec: {steps: [{image: 'UP/there:1'}, {image: 'UP/only:1'}, {image: $(params.x)}]}}\n"
-	images, _, err := scanJSON(t, strings.NewReplacer("KIND", "TaskRun", "UP", upstream).Replace(run), "-", "--config", config, "--probe")
+	images, _, err := scanJSON(t, strings.NewReplacer("KIND", "TaskRun", "UP", upstream).Replace(run), "-", "--config",
+		config, "--probe")
 	there, only := images[upstream+"/there:1"], images[upstream+"/only:1"]
 	if there.Unreachable || there.Written.Status != "ok" || there.Target.Status != "ok" || there.Target.Digest == "" {
 		t.Errorf("got %+v %+v", there.Written, there.Target)
@@ -225,11 +242,13 @@ mutator: {imageMirror: {enabled: true}}
 		t.Errorf("got %v", err)
 	}
 	// An image without a rule is in reach where its registry answers.
-	out, errOut, err := program.Run(t, strings.NewReplacer("KIND", "TaskRun", "UP", upstream).Replace(run), "scan", "-", "--mirror", "registry.example.com/x", "--probe", "--platform", "linux/s390x")
+	out, errOut, err := program.Run(t, strings.NewReplacer("KIND", "TaskRun", "UP", upstream).Replace(run), "scan", "-",
+		"--mirror", "registry.example.com/x", "--probe", "--platform", "linux/s390x")
 	if err == nil || !strings.Contains(out, "as it is written: missing platform") {
 		t.Errorf("got %s%s%v", out, errOut, err)
 	}
-	out, errOut, err = program.Run(t, strings.NewReplacer("KIND", "TaskRun", "UP", upstream).Replace(run), "scan", "-", "--probe")
+	out, errOut, err = program.Run(t, strings.NewReplacer("KIND", "TaskRun", "UP", upstream).Replace(run), "scan", "-",
+		"--probe")
 	if err != nil || !strings.Contains(errOut, "3 images: 1 parameter, 2 listed; 0 out of reach") {
 		t.Errorf("got %s%s%v", out, errOut, err)
 	}
@@ -241,7 +260,9 @@ func TestLive(t *testing.T) {
 	s := newSiteOn(t, c)
 
 	_, errOut, err := program.Run(t, "", append([]string{"scan", "-A"}, s.Kubeconfig...)...)
-	if err != nil || !strings.Contains(errOut, "the cluster serves no Task, ClusterTask, StepAction, Pipeline, PipelineRun, TaskRun, TriggerTemplate") {
+	if err != nil ||
+		!strings.Contains(errOut,
+			"the cluster serves no Task, ClusterTask, StepAction, Pipeline, PipelineRun, TaskRun, TriggerTemplate") {
 		t.Errorf("without Tekton: %s%v", errOut, err)
 	}
 	s.TektonKinds()
@@ -252,12 +273,15 @@ func TestLive(t *testing.T) {
 func (s *site) scanLive(t *testing.T) {
 	s.T = t
 	s.Create(strings.Replace(kanikoTask, "name: NAME", "name: build, namespace: ci", 1))
-	s.Create(strings.NewReplacer("metadata: {generateName: a-}", "metadata: {name: a, namespace: ci}").Replace(strings.Split(scannedObjects, "---")[0]))
-	s.Create("apiVersion: triggers.tekton.dev/v1beta1\nkind: TriggerTemplate\nmetadata: {name: tt, namespace: other}\nspec: {resourcetemplates: [" +
-		"{apiVersion: tekton.dev/v1, kind: TaskRun, spec: {taskSpec: {steps: [{image: gcr.io/tt}]}}}]}\n")
+	s.Create(strings.NewReplacer("metadata: {generateName: a-}",
+		"metadata: {name: a, namespace: ci}").Replace(strings.Split(scannedObjects, "---")[0]))
+	s.Create(
+		"apiVersion: triggers.tekton.dev/v1beta1\nkind: TriggerTemplate\nmetadata: {name: tt, namespace: other}\nspec: {resourcetemplates: [" +
+			"{apiVersion: tekton.dev/v1, kind: TaskRun, spec: {taskSpec: {steps: [{image: gcr.io/tt}]}}}]}\n")
 	config := []string{"--config", clitest.File(t, "tekgate.yaml", scanConfig)}
 	images, errOut, err := scanJSON(t, "", slices.Concat([]string{"-n", "ci"}, config, s.Kubeconfig)...)
-	if err == nil || images["golang"].State != stateMirrored || images["gcr.io/kaniko-project/executor:v1.24.0"].State != stateResolved || images["gcr.io/tt"].State != "" {
+	if err == nil || images["golang"].State != stateMirrored ||
+		images["gcr.io/kaniko-project/executor:v1.24.0"].State != stateResolved || images["gcr.io/tt"].State != "" {
 		t.Errorf("got %v\n%s%v", images, errOut, err)
 	}
 	if at := images["golang"].Places[0]; at.Object != "TaskRun/ci/a" || at.File != "" {
@@ -297,7 +321,8 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: eve}]
 	if err == nil || errors.Is(err, os.ErrNotExist) || images["golang"].State != stateMirrored {
 		t.Errorf("got %v %v", images, err)
 	}
-	clitest.InOrder(t, errOut, "warning: listing Tasks: ", `User "eve" cannot list`, "they are left out", `warning: reading Namespace ci: `)
+	clitest.InOrder(t, errOut, "warning: listing Tasks: ", `User "eve" cannot list`, "they are left out",
+		`warning: reading Namespace ci: `)
 }
 
 // kanikoTask builds an image.

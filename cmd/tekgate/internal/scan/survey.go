@@ -31,7 +31,8 @@ const (
 )
 
 // scanStates are all, in the order of the summary.
-var scanStates = []string{stateMirrored, stateResolved, stateStays, stateNoRule, stateLeft, stateParameter, stateInvalid, stateListed}
+var scanStates = []string{stateMirrored, stateResolved, stateStays, stateNoRule, stateLeft, stateParameter,
+	stateInvalid, stateListed}
 
 // survey collects the images of objects, each with what becomes of it.
 type survey struct {
@@ -140,7 +141,8 @@ func (s *survey) add(ctx context.Context, o surveyed) error {
 		}
 	}
 	if task := fetchedTask(o.fields); task != nil {
-		return s.look(ctx, surveyed{fields: task, namespace: o.namespace, file: o.file, path: "status.taskSpec", fetched: true})
+		return s.look(ctx,
+			surveyed{fields: task, namespace: o.namespace, file: o.file, path: "status.taskSpec", fetched: true})
 	}
 	return nil
 }
@@ -186,7 +188,8 @@ func (s *survey) look(ctx context.Context, o surveyed) error {
 	switch {
 	case !mutator.Matches(gvk):
 	case !s.reach.Has(namespace):
-		decisions = []mutator.Decision{{Rule: imageMirror, Why: fmt.Sprintf("the API server does not ask Tekgate in namespace %q", namespace)}}
+		decisions = []mutator.Decision{{Rule: imageMirror,
+			Why: fmt.Sprintf("the API server does not ask Tekgate in namespace %q", namespace)}}
 	default:
 		raw, err := json.Marshal(o.fields)
 		if err != nil {
@@ -232,7 +235,8 @@ func (o surveyed) place(field imageField) place {
 	if kind == "ClusterTask" {
 		namespace = ""
 	}
-	p := place{File: o.file, Path: field.Path, Object: strings.Replace(kind+"/"+namespace+"/"+objects.Name(metadata), "//", "/", 1)}
+	p := place{File: o.file, Path: field.Path,
+		Object: strings.Replace(kind+"/"+namespace+"/"+objects.Name(metadata), "//", "/", 1)}
 	switch {
 	case o.within != nil:
 		p.Object, p.Path = o.within.object, o.within.path+p.Path
@@ -281,7 +285,9 @@ func (s *survey) judge(o surveyed, field imageField, after string, decisions []m
 	switch {
 	case errors.As(err, &unmirrored):
 		f.State = stateNoRule
-		f.Why = fmt.Sprintf("no rule of the mirror applies to it: add one for %s/** under mirror.rules, or list it under mirror.keep", ref.Host)
+		f.Why = fmt.Sprintf(
+			"no rule of the mirror applies to it: add one for %s/** under mirror.rules, or list it under mirror.keep",
+			ref.Host)
 	case err != nil:
 		f.State, f.Why = stateInvalid, err.Error()
 	case done.Rule == "":
@@ -314,7 +320,9 @@ func (s *survey) changed(o surveyed, f fate, after string) fate {
 	kind, _ := o.fields["kind"].(string)
 	if !o.fetched && slices.Contains([]string{"Task", "StepAction"}, kind) {
 		f.State = stateResolved
-		f.Why = fmt.Sprintf("a run that names this %s as it is stored takes the image as it is written: fetch it by a resolver, or write %s in its place", kind, after)
+		f.Why = fmt.Sprintf(
+			"a run that names this %s as it is stored takes the image as it is written: fetch it by a resolver, or write %s in its place",
+			kind, after)
 	}
 	ref, err := image.Parse(f.Image)
 	if err != nil || s.rules == nil {

@@ -28,14 +28,16 @@ func TestStatus(t *testing.T) {
 
 	s.Install()
 	got := s.status()
-	if got.State != installed.Complete || got.Versions.Pipeline != "v1.15.0" || got.Versions.Triggers != "v0.37.0" || got.Versions.Tekgate == "" {
+	if got.State != installed.Complete || got.Versions.Pipeline != "v1.15.0" || got.Versions.Triggers != "v0.37.0" ||
+		got.Versions.Tekgate == "" {
 		t.Errorf("state %s, versions %+v", got.State, got.Versions)
 	}
 	if len(got.Mirrors) != 1 || got.Mirrors[0].Host != "registry.example.com" || got.Mirrors[0].Images < 14 {
 		t.Errorf("mirrors %+v", got.Mirrors)
 	}
 	out, _ := program.Must(t, append([]string{"status"}, s.Kubeconfig...)...)
-	clitest.InOrder(t, out, "the last install ended well", "Tekton Pipelines   v1.15.0", "registry.example.com", "tekton-pipelines/tekton-pipelines-controller", "0/1",
+	clitest.InOrder(t, out, "the last install ended well", "Tekton Pipelines   v1.15.0", "registry.example.com",
+		"tekton-pipelines/tekton-pipelines-controller", "0/1",
 		"taskruns.mutate.tekgate.dev", "Ignore", "no", "cel")
 
 	// An install that was interrupted before it came to the webhooks.
@@ -48,11 +50,13 @@ func TestStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Delete("admissionregistration.k8s.io/v1 MutatingWebhookConfiguration mutate.tekgate.dev")
-	if got := s.status(); got.State != installed.Interrupted || strings.Join(got.Missing, " ") != "MutatingWebhookConfiguration/mutate.tekgate.dev" {
+	if got := s.status(); got.State != installed.Interrupted ||
+		strings.Join(got.Missing, " ") != "MutatingWebhookConfiguration/mutate.tekgate.dev" {
 		t.Errorf("state %s, missing %v", got.State, got.Missing)
 	}
 	out, _ = program.Must(t, append([]string{"status"}, s.Kubeconfig...)...)
-	clitest.InOrder(t, out, "the last install was interrupted: run it again to go on", "1 objects are missing: MutatingWebhookConfiguration/mutate.tekgate.dev")
+	clitest.InOrder(t, out, "the last install was interrupted: run it again to go on",
+		"1 objects are missing: MutatingWebhookConfiguration/mutate.tekgate.dev")
 
 	// Tekton that another tool installed.
 	s.Delete("v1 Secret tekgate/tekgate-inventory")

@@ -24,17 +24,14 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/health"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/manifests"
 )
 
 // Command returns the command.
 func Command() *cobra.Command {
-	var (
-		k          kubeflags.Flags
-		namespaces []string
-		all        bool
-		output     string
-	)
+	var c collection
 	cmd := &cobra.Command{
 		Use:   "support-bundle",
 		Short: "Collect what it takes to find out what is wrong",
@@ -54,44 +51,60 @@ What cannot be read is listed in errors.txt, with the reason.`,
   # into a folder
   tekgate support-bundle -n ci -o bundle/`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output == "" {
-				output = "tekgate-support-" + time.Now().UTC().Format("20060102-150405") + ".tar.gz"
-			}
-			b, err := newBundle(&k)
-			if err != nil {
-				return err
-			}
-			if err := b.exist(cmd.Context(), namespaces); err != nil {
-				return err
-			}
-			if all {
-				namespaces = b.everyNamespace(cmd.Context())
-			}
-			if b.out, err = openBundle(output); err != nil {
-				return err
-			}
-			err = b.collect(cmd.Context(), slices.Concat(ownNamespaces, namespaces))
-			if err := errors.Join(err, b.out.close()); err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.ErrOrStderr(), "%d files are in %s; look through them before you hand them out\n", b.files, output)
-			if len(b.problems) > 0 {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%d things could not be read: errors.txt says which, and why\n", len(b.problems))
-			}
-			return nil
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context(), cli.StreamsOf(cmd)) },
 	}
-	k.Add(cmd)
+	c.kube.Add(cmd)
 	f := cmd.Flags()
-	f.StringSliceVarP(&namespaces, "namespace", "n", nil, "`NAMESPACE` to collect from besides Tekton's and Tekgate's (repeatable)")
-	f.BoolVarP(&all, "all-namespaces", "A", false, "collect from all namespaces")
-	f.StringVarP(&output, "output", "o", "", "`PATH` of a file that ends in .tar.gz, or of a folder (default: tekgate-support-TIME.tar.gz)")
+	f.StringSliceVarP(&c.namespaces, "namespace", "n", nil,
+		"`NAMESPACE` to collect from besides Tekton's and Tekgate's (repeatable)")
+	f.BoolVarP(&c.all, "all-namespaces", "A", false, "collect from all namespaces")
+	f.StringVarP(&c.output, "output", "o", "",
+		"`PATH` of a file that ends in .tar.gz, or of a folder (default: tekgate-support-TIME.tar.gz)")
 	return cmd
 }
 
+// collection has the flags of a bundle.
+type collection struct {
+	kube       kubeflags.Flags
+	namespaces []string
+	all        bool
+	output     string
+}
+
+func (c *collection) run(ctx context.Context, s cli.Streams) error {
+	output := c.output
+	if output == "" {
+		output = "tekgate-support-" + time.Now().UTC().Format("20060102-150405") + ".tar.gz"
+	}
+	b, err := newBundle(&c.kube)
+	if err != nil {
+		return err
+	}
+	if err := b.exist(ctx, c.namespaces); err != nil {
+		return err
+	}
+	namespaces := c.namespaces
+	if c.all {
+		namespaces = b.everyNamespace(ctx)
+	}
+	if b.out, err = openBundle(output); err != nil {
+		return err
+	}
+	err = b.collect(ctx, slices.Concat(ownNamespaces, namespaces))
+	if err := errors.Join(err, b.out.close()); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.ErrOut, "%d files are in %s; look through them before you hand them out\n", b.files, output)
+	if len(b.problems) > 0 {
+		fmt.Fprintf(s.ErrOut, "%d things could not be read: errors.txt says which, and why\n", len(b.problems))
+	}
+	return nil
+}
+
 // ownNamespaces are those of Tekton and Tekgate.
-var ownNamespaces = []string{"tekgate", "tekton-pipelines", "tekton-pipelines-resolvers"}
+var ownNamespaces = []string{
+	wellknown.TekgateNamespace, wellknown.PipelinesNamespace, wellknown.ResolversNamespace,
+}
 
 // bundledKinds are read in each namespace, and those without one once, in the version
 // that the server prefers: old releases of Tekton serve other versions, and other kinds.
@@ -100,7 +113,8 @@ var bundledKinds = []schema.GroupKind{
 	{Kind: "Namespace"}, {Kind: "Node"},
 	{Group: "admissionregistration.k8s.io", Kind: "MutatingWebhookConfiguration"},
 	{Group: "admissionregistration.k8s.io", Kind: "ValidatingWebhookConfiguration"},
-	{Group: "triggers.tekton.dev", Kind: "ClusterInterceptor"}, {Group: "triggers.tekton.dev", Kind: "ClusterTriggerBinding"},
+	{Group: "triggers.tekton.dev", Kind: "ClusterInterceptor"},
+	{Group: "triggers.tekton.dev", Kind: "ClusterTriggerBinding"},
 	{Group: "tekton.dev", Kind: "ClusterTask"},
 
 	{Kind: "Pod"}, {Kind: "Event"}, {Kind: "Service"}, {Kind: "ServiceAccount"},
@@ -110,9 +124,11 @@ var bundledKinds = []schema.GroupKind{
 	{Group: "cert-manager.io", Kind: "Certificate"},
 	{Group: "tekton.dev", Kind: "Task"}, {Group: "tekton.dev", Kind: "TaskRun"},
 	{Group: "tekton.dev", Kind: "Pipeline"}, {Group: "tekton.dev", Kind: "PipelineRun"},
-	{Group: "tekton.dev", Kind: "StepAction"}, {Group: "tekton.dev", Kind: "CustomRun"}, {Group: "tekton.dev", Kind: "PipelineResource"},
+	{Group: "tekton.dev", Kind: "StepAction"}, {Group: "tekton.dev", Kind: "CustomRun"},
+	{Group: "tekton.dev", Kind: "PipelineResource"},
 	{Group: "resolution.tekton.dev", Kind: "ResolutionRequest"},
-	{Group: "triggers.tekton.dev", Kind: "EventListener"}, {Group: "triggers.tekton.dev", Kind: "Trigger"}, {Group: "triggers.tekton.dev", Kind: "Interceptor"},
+	{Group: "triggers.tekton.dev", Kind: "EventListener"}, {Group: "triggers.tekton.dev", Kind: "Trigger"},
+	{Group: "triggers.tekton.dev", Kind: "Interceptor"},
 	{Group: "triggers.tekton.dev", Kind: "TriggerBinding"}, {Group: "triggers.tekton.dev", Kind: "TriggerTemplate"},
 }
 
@@ -135,8 +151,8 @@ func newBundle(k *kubeflags.Flags) (*bundle, error) {
 	if b.cluster, err = live.Connect(config); err != nil {
 		return nil, err
 	}
-	if b.client, err = client.New(config, client.Options{}); err != nil {
-		return nil, fmt.Errorf("connecting to the cluster at %s: %w", config.Host, err)
+	if b.client, err = kube.Client(config, corev1.AddToScheme); err != nil {
+		return nil, err
 	}
 	if b.pods, err = kubernetes.NewForConfig(config); err != nil {
 		return nil, fmt.Errorf("connecting to the cluster at %s: %w", config.Host, err)
@@ -177,7 +193,8 @@ func (b *bundle) collect(ctx context.Context, namespaces []string) error {
 	if err != nil {
 		return fmt.Errorf("asking the cluster for its version: %w", err)
 	}
-	if err := b.add("versions.txt", []byte("tekgate "+manifests.Version+"\nKubernetes "+version.GitVersion+"\n")); err != nil {
+	if err := b.add("versions.txt",
+		[]byte("tekgate "+manifests.Version+"\nKubernetes "+version.GitVersion+"\n")); err != nil {
 		return err
 	}
 	if err := b.answers(ctx); err != nil {
@@ -298,7 +315,8 @@ func (b *bundle) log(ctx context.Context, pod *corev1.Pod, container string, pre
 		Container: container, Previous: previous, Timestamps: true, TailLines: &lines,
 	}).DoRaw(ctx)
 	if err != nil {
-		b.lacks(fmt.Sprintf("the log of container %s of Pod %s in namespace %s", container, pod.Name, pod.Namespace), err)
+		b.lacks(fmt.Sprintf("the log of container %s of Pod %s in namespace %s", container, pod.Name, pod.Namespace),
+			err)
 		return nil
 	}
 	name := container + ".log"

@@ -91,7 +91,8 @@ func TestSupportBundle(t *testing.T) {
 		"namespaces/tekton-pipelines/deployments.yaml": {"tekton-pipelines-controller"},
 		"namespaces/ci/taskruns.yaml":                  {"name: build", "main", hiddenValue},
 		"namespaces/ci/pipelineresources.yaml":         {"tekton.dev/v1alpha1", "name: source"},
-		"namespaces/ci/pods.yaml":                      {"goproxy.example.com", "NPM_TOKEN", "secretKeyRef", hiddenValue},
+		"namespaces/ci/pods.yaml": {"goproxy.example.com", "NPM_TOKEN", "secretKeyRef",
+			hiddenValue},
 	} {
 		for _, part := range parts {
 			if !strings.Contains(files[name], part) {
@@ -100,7 +101,8 @@ func TestSupportBundle(t *testing.T) {
 		}
 	}
 	for name, text := range files {
-		if strings.Contains(text, "never-to-be-seen") || strings.Contains(text, "managedFields") || strings.Contains(name, "secret") {
+		if strings.Contains(text, "never-to-be-seen") || strings.Contains(text, "managedFields") ||
+			strings.Contains(name, "secret") {
 			t.Errorf("%s holds what it should not:\n%s", name, text)
 		}
 	}
@@ -108,14 +110,18 @@ func TestSupportBundle(t *testing.T) {
 
 	archive := filepath.Join(t.TempDir(), "mine.tar.gz")
 	program.Must(t, append([]string{"support-bundle", "-A", "-o", archive}, s.Kubeconfig...)...)
-	if in := readArchive(t, archive); in["mine/namespaces/ci/taskruns.yaml"] != files["namespaces/ci/taskruns.yaml"] || in["mine/versions.txt"] == "" {
+	if in := readArchive(t, archive); in["mine/namespaces/ci/taskruns.yaml"] != files["namespaces/ci/taskruns.yaml"] ||
+		in["mine/versions.txt"] == "" {
 		t.Errorf("the archive holds other files: %d and %d", len(in), len(files))
 	}
-	if _, _, err := program.Run(t, "", append([]string{"support-bundle", "-o", archive}, s.Kubeconfig...)...); !errors.Is(err, fs.ErrExist) {
+	if _, _, err := program.Run(t, "",
+		append([]string{"support-bundle", "-o", archive}, s.Kubeconfig...)...); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("an archive that is there was written over: %v", err)
 	}
 	none := filepath.Join(t.TempDir(), "none")
-	if _, _, err := program.Run(t, "", append([]string{"support-bundle", "-n", "no-such", "-o", none}, s.Kubeconfig...)...); err == nil || !strings.Contains(err.Error(), "no such namespace") {
+	if _, _, err := program.Run(t, "",
+		append([]string{"support-bundle", "-n", "no-such", "-o", none}, s.Kubeconfig...)...); err == nil ||
+		!strings.Contains(err.Error(), "no such namespace") {
 		t.Errorf("a namespace that does not exist: %v", err)
 	}
 	if _, err := os.Stat(none); !errors.Is(err, fs.ErrNotExist) {
@@ -195,7 +201,8 @@ func TestHideValues(t *testing.T) {
 			values = append(values, strings.TrimSpace(value))
 		}
 	}
-	if want := []string{hiddenValue, hiddenValue, "c", `""`}; !slices.Equal(values, want) || !strings.Contains(string(text), "secretName: hook") {
+	if want := []string{hiddenValue, hiddenValue, "c", `""`}; !slices.Equal(values, want) ||
+		!strings.Contains(string(text), "secretName: hook") {
 		t.Errorf("got %q in\n%s", values, text)
 	}
 }

@@ -63,7 +63,8 @@ type archiveBundle struct {
 }
 
 func (a *archiveBundle) add(name string, text []byte) error {
-	header := &tar.Header{Typeflag: tar.TypeReg, Name: path.Join(a.root, name), Mode: 0o600, Size: int64(len(text)), ModTime: time.Now()}
+	header := &tar.Header{Typeflag: tar.TypeReg, Name: path.Join(a.root, name), Mode: 0o600, Size: int64(len(text)),
+		ModTime: time.Now()}
 	if err := a.tar.WriteHeader(header); err != nil {
 		return fmt.Errorf("writing the bundle: %w", err)
 	}

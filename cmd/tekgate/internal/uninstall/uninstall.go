@@ -53,21 +53,23 @@ is run again and goes on.`,
   # all of it, with a copy of what users made
   tekgate uninstall --purge --save users-objects.yaml`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return u.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return u.run(cmd.Context(), cli.StreamsOf(cmd)) },
 	}
 	u.kube.Add(cmd)
 	f := cmd.Flags()
-	f.BoolVar(&u.purge, "purge", false, "also remove the definitions, and with them every Task, run and EventListener of all users")
+	f.BoolVar(&u.purge, "purge", false,
+		"also remove the definitions, and with them every Task, run and EventListener of all users")
 	f.BoolVarP(&u.yes, "yes", "y", false, "do not ask before a purge")
 	f.BoolVar(&u.dryRun, "dry-run", false, "say what would be removed and kept, and remove nothing")
-	f.BoolVar(&u.finalizers, "remove-finalizers", false, "in a purge, take finalizers off users' objects whose controller does not")
+	f.BoolVar(&u.finalizers, "remove-finalizers", false,
+		"in a purge, take finalizers off users' objects whose controller does not")
 	f.StringVar(&u.save, "save", "", "write users' objects that a purge removes to `FILE` first (Secrets are left out)")
 	f.DurationVar(&u.timeout, "timeout", 2*time.Minute, "how long each kind of object may take to go")
 	return cmd
 }
 
-func (u *uninstallFlags) run(cmd *cobra.Command) error {
-	ctx, errOut := cmd.Context(), cmd.ErrOrStderr()
+func (u *uninstallFlags) run(ctx context.Context, streams cli.Streams) error {
+	errOut := streams.ErrOut
 	if !u.purge && (u.finalizers || u.save != "") {
 		return errors.New("--remove-finalizers and --save go with --purge: without it nothing of users' is removed")
 	}
@@ -87,7 +89,7 @@ func (u *uninstallFlags) run(cmd *cobra.Command) error {
 		fmt.Fprintln(errOut, "nothing was removed: this was a dry run")
 		return nil
 	}
-	if err := u.confirm(cli.StreamsOf(cmd)); err != nil {
+	if err := u.confirm(streams); err != nil {
 		return err
 	}
 	if u.save != "" {
@@ -148,14 +150,17 @@ func sayRemoval(errOut io.Writer, r *uninstall.Removal, purge bool) {
 		fmt.Fprintln(errOut, "there is nothing to remove: Tekgate has installed nothing here, or it is uninstalled")
 	}
 	if r.Inventory == nil && !r.Empty() {
-		fmt.Fprintln(errOut, "the cluster has no inventory: going by the embedded release, and by what Tekgate has applied of it")
+		fmt.Fprintln(errOut,
+			"the cluster has no inventory: going by the embedded release, and by what Tekgate has applied of it")
 	}
 	for _, stage := range r.Stages {
 		fmt.Fprintf(errOut, "%d objects go: %s\n", len(stage.Objects), stage.Doc)
 	}
 	sayUsers(errOut, r, purge)
 	if len(r.Aggregated) > 0 {
-		fmt.Fprintf(errOut, "who has the cluster's roles admin, edit or view loses the rights to Tekton's objects that %s gave them\n", strings.Join(r.Aggregated, " and "))
+		fmt.Fprintf(errOut,
+			"who has the cluster's roles admin, edit or view loses the rights to Tekton's objects that %s gave them\n",
+			strings.Join(r.Aggregated, " and "))
 	}
 	for _, kept := range r.Kept {
 		fmt.Fprintf(errOut, "%s stays: %s\n", kept.Subject, kept.Why)
@@ -170,20 +175,24 @@ func sayUsers(errOut io.Writer, r *uninstall.Removal, purge bool) {
 	}
 	for _, users := range r.Users {
 		if users.Unknown != "" {
-			fmt.Fprintf(errOut, "all %s objects of users %s; they cannot be listed: %s\n", users.Kind.Kind, fate, users.Unknown)
+			fmt.Fprintf(errOut, "all %s objects of users %s; they cannot be listed: %s\n", users.Kind.Kind, fate,
+				users.Unknown)
 			continue
 		}
-		fmt.Fprintf(errOut, "%d %s objects of users %s: %s\n", len(users.Names), users.Kind.Kind, fate, cli.Several(users.Names))
+		fmt.Fprintf(errOut, "%d %s objects of users %s: %s\n", len(users.Names), users.Kind.Kind, fate,
+			cli.Several(users.Names))
 	}
 	if len(r.Users) > 0 && !purge {
-		fmt.Fprintln(errOut, "their definitions stay too; EventListeners keep their Pods, and what is stored in an older version can be read again only after an install")
+		fmt.Fprintln(errOut,
+			"their definitions stay too; EventListeners keep their Pods, and what is stored in an older version can be read again only after an install")
 	}
 	if len(r.Strays) > 0 {
 		fmt.Fprintf(errOut, "%d objects in namespaces that go DIE: %s\n", len(r.Strays), cli.Several(r.Strays))
 	}
 	for _, e := range r.Edited {
 		if purge {
-			fmt.Fprintf(errOut, "ConfigMap/%s/%s DIES with what somebody changed: %s\n", e.Object.GetNamespace(), e.Object.GetName(), strings.Join(e.Keys, ", "))
+			fmt.Fprintf(errOut, "ConfigMap/%s/%s DIES with what somebody changed: %s\n", e.Object.GetNamespace(),
+				e.Object.GetName(), strings.Join(e.Keys, ", "))
 		}
 	}
 }
@@ -195,7 +204,8 @@ func (u *uninstallFlags) confirm(s cli.Streams) error {
 		return nil
 	}
 	if !s.CanAsk() {
-		return errors.New("a purge asks before it starts, and there is no terminal to ask on: pass --yes if the list above is what you want")
+		return errors.New(
+			"a purge asks before it starts, and there is no terminal to ask on: pass --yes if the list above is what you want")
 	}
 	if s.Ask("Write \"purge\" to remove all of this for good: ") != "purge" {
 		return errors.New("nothing was removed: the answer was not \"purge\"")

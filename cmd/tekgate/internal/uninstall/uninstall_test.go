@@ -56,7 +56,8 @@ func TestTrap35_UninstallKeepsWhatUsersMade(t *testing.T) {
 	if err != nil || !strings.Contains(errOut, "nothing was removed") {
 		t.Fatalf("dry run: %v\n%s", err, errOut)
 	}
-	s.Expect(true, "apps/v1 Deployment tekton-pipelines/tekton-pipelines-controller", "v1 Secret tekgate/tekgate-inventory")
+	s.Expect(true, "apps/v1 Deployment tekton-pipelines/tekton-pipelines-controller",
+		"v1 Secret tekgate/tekgate-inventory")
 
 	errOut, err = s.Uninstall()
 	if err != nil {
@@ -67,17 +68,22 @@ func TestTrap35_UninstallKeepsWhatUsersMade(t *testing.T) {
 		"who has the cluster's roles admin, edit or view loses the rights to Tekton's objects that tekton-aggregate-",
 		"ConfigMap/tekton-pipelines/feature-flags stays: somebody changed enable-api-fields",
 		"Namespace/tekton-pipelines stays: it holds ConfigMap/tekton-pipelines/feature-flags, Secret/tekton-pipelines/users-own",
-		"removing Tekgate's webhooks and interceptor: 3 objects", "MutatingWebhookConfiguration/mutate.tekgate.dev deleted",
+		"removing Tekgate's webhooks and interceptor: 3 objects",
+		"MutatingWebhookConfiguration/mutate.tekgate.dev deleted",
 		"removing Tekton's webhooks", "ValidatingWebhookConfiguration/validation.webhook.pipeline.tekton.dev deleted",
 		"removing workloads", "Deployment/tekton-pipelines/tekton-pipelines-webhook deleted",
 		"removing permissions and configuration", "ClusterRole/tekton-pipelines-controller-cluster-access deleted",
 		"Secret/tekgate/tekgate-inventory deleted",
 		"removing namespaces", "Namespace/tekgate deleted", "uninstalled")
-	s.Expect(true, "tekton.dev/v1 Task default/build", "tekton.dev/v1 TaskRun default/build-1", "triggers.tekton.dev/v1beta1 EventListener default/listener",
+	s.Expect(true, "tekton.dev/v1 Task default/build", "tekton.dev/v1 TaskRun default/build-1",
+		"triggers.tekton.dev/v1beta1 EventListener default/listener",
 		"v1 Secret tekton-pipelines/users-own", "v1 ConfigMap tekton-pipelines/feature-flags")
-	s.Expect(false, "v1 ServiceAccount tekton-pipelines/tekton-pipelines-controller", "v1 Secret tekgate/tekgate-webhook-ca",
-		"triggers.tekton.dev/v1alpha1 ClusterInterceptor tekgate", "triggers.tekton.dev/v1alpha1 ClusterInterceptor cel",
-		"v1 Namespace tekgate", "v1 Namespace tekton-pipelines-resolvers", "v1 ConfigMap tekton-pipelines/config-defaults")
+	s.Expect(false, "v1 ServiceAccount tekton-pipelines/tekton-pipelines-controller",
+		"v1 Secret tekgate/tekgate-webhook-ca",
+		"triggers.tekton.dev/v1alpha1 ClusterInterceptor tekgate",
+		"triggers.tekton.dev/v1alpha1 ClusterInterceptor cel",
+		"v1 Namespace tekgate", "v1 Namespace tekton-pipelines-resolvers",
+		"v1 ConfigMap tekton-pipelines/config-defaults")
 
 	// A second time there is nothing to do, and a new install finds the edits.
 	errOut, err = s.Uninstall()
@@ -97,32 +103,40 @@ func TestPurge(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "no terminal to ask on: pass --yes") {
 		t.Fatalf("a purge without a question: %v", err)
 	}
-	for _, want := range []string{"1 EventListener objects of users DIE: default/listener", "1 TaskRun objects of users DIE: default/build-1", "1 objects in namespaces that go DIE: Secret/tekton-pipelines/users-own"} {
+	for _, want := range []string{"1 EventListener objects of users DIE: default/listener",
+		"1 TaskRun objects of users DIE: default/build-1",
+		"1 objects in namespaces that go DIE: Secret/tekton-pipelines/users-own"} {
 		if !strings.Contains(errOut, want) {
 			t.Errorf("the list lacks %q:\n%s", want, errOut)
 		}
 	}
-	s.Expect(true, "tekton.dev/v1 Task default/build", "admissionregistration.k8s.io/v1 MutatingWebhookConfiguration mutate.tekgate.dev")
+	s.Expect(true, "tekton.dev/v1 Task default/build",
+		"admissionregistration.k8s.io/v1 MutatingWebhookConfiguration mutate.tekgate.dev")
 
 	// A finalizer that nobody takes off is named, and nothing below it has gone.
 	saved := filepath.Join(t.TempDir(), "saved.yaml")
 	_, err = s.Uninstall("--purge", "--yes", "--timeout", "1s", "--save", saved)
 	const want = "TaskRun/default/build-1, which waits for finalizer chains.tekton.dev (Tekton Chains takes it off once it has signed the run)"
-	if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "run the same command again") {
+	if err == nil || !strings.Contains(err.Error(), want) ||
+		!strings.Contains(err.Error(), "run the same command again") {
 		t.Fatalf("error %v lacks %q", err, want)
 	}
 	text, err := os.ReadFile(saved)
-	if err != nil || !strings.Contains(string(text), "kind: TaskRun") || strings.Contains(string(text), "hunter2") || strings.Contains(string(text), "aHVudGVyMg") {
+	if err != nil || !strings.Contains(string(text), "kind: TaskRun") || strings.Contains(string(text), "hunter2") ||
+		strings.Contains(string(text), "aHVudGVyMg") {
 		t.Errorf("saved (%v):\n%s", err, text)
 	}
-	s.Expect(true, "v1 Secret tekgate/tekgate-inventory", "apps/v1 Deployment tekton-pipelines/tekton-pipelines-controller")
-	s.Expect(false, "admissionregistration.k8s.io/v1 MutatingWebhookConfiguration mutate.tekgate.dev", "triggers.tekton.dev/v1beta1 EventListener default/listener")
+	s.Expect(true, "v1 Secret tekgate/tekgate-inventory",
+		"apps/v1 Deployment tekton-pipelines/tekton-pipelines-controller")
+	s.Expect(false, "admissionregistration.k8s.io/v1 MutatingWebhookConfiguration mutate.tekgate.dev",
+		"triggers.tekton.dev/v1beta1 EventListener default/listener")
 
 	errOut, err = s.Uninstall("--purge", "--yes", "--timeout", "10s", "--remove-finalizers")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, errOut)
 	}
-	s.Expect(false, "apiextensions.k8s.io/v1 CustomResourceDefinition tasks.tekton.dev", "v1 Namespace tekton-pipelines", "v1 Namespace tekgate", "tekton.dev/v1 TaskRun default/build-1")
+	s.Expect(false, "apiextensions.k8s.io/v1 CustomResourceDefinition tasks.tekton.dev",
+		"v1 Namespace tekton-pipelines", "v1 Namespace tekgate", "tekton.dev/v1 TaskRun default/build-1")
 }
 
 // What another tool installed is not Tekgate's to remove.
@@ -161,7 +175,8 @@ func TestUninstallAfterAnInterruptedInstall(t *testing.T) {
 	if errOut, err := s.Uninstall(); err != nil {
 		t.Fatalf("%v\n%s", err, errOut)
 	}
-	s.Expect(false, "v1 Namespace tekgate", "v1 Namespace tekton-pipelines", "rbac.authorization.k8s.io/v1 ClusterRole tekgate-webhook")
+	s.Expect(false, "v1 Namespace tekgate", "v1 Namespace tekton-pipelines",
+		"rbac.authorization.k8s.io/v1 ClusterRole tekgate-webhook")
 }
 
 // Objects stored in an older version are converted by Tekton's webhook whenever
@@ -172,21 +187,27 @@ func TestPurgeWithoutConversion(t *testing.T) {
 	const definition = "apiextensions.k8s.io/v1 CustomResourceDefinition tasks.tekton.dev"
 	store := func(version int) {
 		other := 1 - version
-		patch := fmt.Sprintf(`[{"op":"replace","path":"/spec/versions/%d/storage","value":false},{"op":"replace","path":"/spec/versions/%d/storage","value":true}]`, other, version)
-		if err := s.Client.Patch(t.Context(), clitest.ObjectOf(definition), client.RawPatch("application/json-patch+json", []byte(patch))); err != nil {
+		patch := fmt.Sprintf(
+			`[{"op":"replace","path":"/spec/versions/%d/storage","value":false},{"op":"replace","path":"/spec/versions/%d/storage","value":true}]`,
+			other, version)
+		if err := s.Client.Patch(t.Context(), clitest.ObjectOf(definition),
+			client.RawPatch("application/json-patch+json", []byte(patch))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	// A Service without Pods, which refuses connections at once.
-	s.Patch("v1 Service tekton-pipelines/tekton-pipelines-webhook", `{"spec":{"type":"ExternalName","externalName":"localhost","clusterIP":null,"clusterIPs":null}}`)
+	s.Patch("v1 Service tekton-pipelines/tekton-pipelines-webhook",
+		`{"spec":{"type":"ExternalName","externalName":"localhost","clusterIP":null,"clusterIPs":null}}`)
 	store(0) // v1beta1
 	time.Sleep(2 * time.Second)
-	s.Create("apiVersion: tekton.dev/v1beta1\nkind: Task\nmetadata: {name: old, namespace: default}\nspec: {steps: [{name: s, image: alpine}]}\n")
+	s.Create(
+		"apiVersion: tekton.dev/v1beta1\nkind: Task\nmetadata: {name: old, namespace: default}\nspec: {steps: [{name: s, image: alpine}]}\n")
 	store(1)
 	time.Sleep(2 * time.Second)
 
 	errOut, err := s.Uninstall("--purge", "--yes", "--timeout", "20s")
-	if err != nil || !strings.Contains(errOut, "all Task objects of users DIE; they cannot be listed: ") || !strings.Contains(errOut, "Task/default/old deleted") {
+	if err != nil || !strings.Contains(errOut, "all Task objects of users DIE; they cannot be listed: ") ||
+		!strings.Contains(errOut, "Task/default/old deleted") {
 		t.Fatalf("%v\n%s", err, errOut)
 	}
 	s.Expect(false, definition, "v1 Namespace tekgate")
