@@ -2,8 +2,6 @@ package validator
 
 import (
 	"github.com/tekgate/tekgate/validator/rule"
-	"github.com/tekgate/tekgate/validator/triggers"
-	"github.com/tekgate/tekgate/validator/walk"
 )
 
 // What rules are made of, for the packages that use the validator.
@@ -18,9 +16,6 @@ type (
 	Account  = rule.Account
 	Access   = rule.Access
 	Registry = rule.Registry
-
-	// TekgateProvider is a value of param provider of Tekgate's interceptor.
-	TekgateProvider = triggers.TekgateProvider
 )
 
 // The severities and modes, see rule.Severity and rule.Mode.
@@ -37,10 +32,3 @@ const (
 
 // ErrUnknown is rule.ErrUnknown.
 var ErrUnknown = rule.ErrUnknown
-
-// What the rules know about interceptors.
-var (
-	CoreInterceptors = walk.CoreInterceptors
-	TekgateParams    = triggers.TekgateParams
-	TekgateProviders = triggers.TekgateProviders
-)

@@ -13,13 +13,6 @@ import (
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
-// ConditionName is the name of the match condition of each webhook, whose expression is
-// generated from the configuration.
-const ConditionName = wellknown.MatchCondition
-
-// Always is the expression of a condition that excludes nothing.
-const Always = wellknown.Always
-
 // webhooks are the kinds that each webhook of the validating configuration asks
 // about (manifests/tekgate/500-webhooks.yaml).
 var webhooks = []struct {
@@ -68,9 +61,9 @@ func (c Config) wanted(kinds []string) string {
 	for _, where := range order {
 		of := "request.kind.kind in " + quotes(byCondition[where])
 		switch {
-		case where == Always && len(order) == 1:
-			return Always
-		case where == Always:
+		case where == wellknown.Always && len(order) == 1:
+			return wellknown.Always
+		case where == wellknown.Always:
 			parts = append(parts, of)
 		case where != never:
 			parts = append(parts, "("+of+" && ("+where+"))")
@@ -95,10 +88,10 @@ func (c Config) judged(kind string) string {
 		}
 		where := c.where(r)
 		if templates && where != never {
-			where = Always
+			where = wellknown.Always
 		}
-		if where == Always {
-			return Always
+		if where == wellknown.Always {
+			return wellknown.Always
 		}
 		if where != never && !slices.Contains(parts, where) {
 			parts = append(parts, where)
@@ -108,7 +101,7 @@ func (c Config) judged(kind string) string {
 	case len(parts) == 0:
 		return never
 	case len(parts) > mostModes:
-		return Always
+		return wellknown.Always
 	}
 	return strings.Join(parts, " || ")
 }
@@ -128,7 +121,7 @@ func (c Config) where(r *rule.Rule) string {
 		}
 		pattern, ok := namesPattern(n.Match)
 		if !ok {
-			return Always
+			return wellknown.Always
 		}
 		expression = fmt.Sprintf("((has(request.namespace) ? request.namespace : \"\").matches(%s) ? %s : %s)",
 			strconv.QuoteToASCII(pattern), on, expression)
@@ -140,7 +133,7 @@ func constant(mode rule.Mode) string {
 	if mode == rule.Off {
 		return never
 	}
-	return Always
+	return wellknown.Always
 }
 
 // namesPattern returns a regular expression of the names that rule.MatchesAny takes. It

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/internal/golden"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/validator"
 )
@@ -152,7 +153,7 @@ func (b *bench) count(name string, hook admissionv1.ValidatingWebhook, config va
 	b.Helper()
 	conditions := slices.Clone(hook.MatchConditions)
 	for i := range conditions {
-		if conditions[i].Name == validator.ConditionName {
+		if conditions[i].Name == wellknown.MatchCondition {
 			conditions[i].Expression = validator.Conditions(config)[hook.Name]
 		}
 	}

@@ -13,13 +13,13 @@ import (
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
-// ExceptionPrefix is what the keys of annotations begin with that except an object
+// exceptionPrefix is what the keys of annotations begin with that except an object
 // from a rule: except.tekgate.dev/RULE, with a value like
 // "2027-03-31 the scanner is moved in spring, OPS-1412".
 //
 // Both are wanted, a last day and a reason: an exception without an end is a rule
 // that nobody knows to be off, and one without a reason nobody dares to remove.
-const ExceptionPrefix = "except.tekgate.dev/"
+const exceptionPrefix = "except.tekgate.dev/"
 
 // Exception is what one such annotation says.
 type Exception struct {
@@ -41,7 +41,7 @@ func exceptionsOf(fields map[string]any) map[string]Exception {
 	annotations := r.Fields(r.Fields(fields, "metadata"), "annotations")
 	exceptions := map[string]Exception{}
 	for key, value := range annotations {
-		if id, ours := strings.CutPrefix(key, ExceptionPrefix); ours {
+		if id, ours := strings.CutPrefix(key, exceptionPrefix); ours {
 			text, _ := value.(string)
 			exceptions[id] = parseException(text)
 		}
@@ -104,7 +104,7 @@ func checkException(p *rule.Pass, rules []string) {
 		return
 	}
 	for _, id := range slices.Sorted(maps.Keys(exceptions)) {
-		exception, path := exceptions[id], "metadata.annotations["+ExceptionPrefix+id+"]"
+		exception, path := exceptions[id], "metadata.annotations["+exceptionPrefix+id+"]"
 		switch {
 		case !slices.Contains(rules, id):
 			p.Report(path, "the exception is from a rule %q, which does not exist: %s",

@@ -97,12 +97,12 @@ func (v *Validator) tell(subject Subject, out Outcome, dryRun bool) {
 	}
 }
 
-// AuditKey is the key of the audit annotation that lists findings which did not
+// auditKey is the key of the audit annotation that lists findings which did not
 // refuse the object; the API server puts the webhook's name before it.
-const AuditKey = "findings"
+const auditKey = "findings"
 
-// ExceptedKey is that of findings which an exception kept from having any effect.
-const ExceptedKey = "excepted"
+// exceptedKey is that of findings which an exception kept from having any effect.
+const exceptedKey = "excepted"
 
 func answerTo(kind string, out Outcome) admission.Response {
 	res := admission.Allowed("")
@@ -123,7 +123,7 @@ func answerTo(kind string, out Outcome) admission.Response {
 		excepted = append(excepted,
 			fmt.Sprintf("%s at %s until %s", e.Rule, e.Path, e.Exception.Until.Format("2006-01-02")))
 	}
-	for key, list := range map[string][]string{AuditKey: noted, ExceptedKey: excepted} {
+	for key, list := range map[string][]string{auditKey: noted, exceptedKey: excepted} {
 		if len(list) > 0 {
 			res.AuditAnnotations[key] = strings.Join(list, "; ")
 		}

@@ -29,6 +29,7 @@ import (
 	"github.com/tekgate/tekgate/internal/admit"
 	"github.com/tekgate/tekgate/internal/strict"
 	"github.com/tekgate/tekgate/validator"
+	"github.com/tekgate/tekgate/validator/walk"
 )
 
 // judged is one case of validator/testdata.
@@ -97,7 +98,7 @@ func newCourt(t *testing.T) *court {
 	for _, kind := range []string{"task", "pipeline", "pipelinerun", "customrun", "stepaction"} {
 		b.installCRDs("github.com/tektoncd/pipeline", "config/300-crds/300-"+kind+".yaml")
 	}
-	for _, name := range validator.CoreInterceptors {
+	for _, name := range walk.CoreInterceptors {
 		b.create(b.parse(
 			"{apiVersion: triggers.tekton.dev/v1alpha1, kind: ClusterInterceptor, metadata: {name: " + name + "}, spec: {}}"))
 	}

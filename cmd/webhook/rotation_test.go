@@ -39,7 +39,7 @@ func (b *bed) testRotation() {
 
 	time.Sleep(time.Second)
 	patch := client.RawPatch("application/merge-patch+json",
-		[]byte(`{"metadata":{"annotations":{"`+certs.Rotate+`":"now"}}}`))
+		[]byte(`{"metadata":{"annotations":{"`+wellknown.RotateKey+`":"now"}}}`))
 	if err := b.client.Patch(b.Context(), secret, patch); err != nil {
 		b.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func (b *bed) testUnpublished() {
 	b.get(secret)
 	old := secret.Data[corev1.TLSCertKey]
 	patch := client.RawPatch("application/merge-patch+json",
-		[]byte(`{"metadata":{"annotations":{"`+certs.Rotate+`":"now"}}}`))
+		[]byte(`{"metadata":{"annotations":{"`+wellknown.RotateKey+`":"now"}}}`))
 	if err := b.client.Patch(b.Context(), secret, patch); err != nil {
 		b.Fatal(err)
 	}

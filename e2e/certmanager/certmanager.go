@@ -73,8 +73,8 @@ func Build(ctx context.Context, log io.Writer) (string, error) {
 	}.Build(ctx, log)
 }
 
-// Program returns the path of the controllers' binary, built on first use.
-func Program(ctx context.Context, log io.Writer) (string, error) {
+// programPath returns the path of the controllers' binary, built on first use.
+func programPath(ctx context.Context, log io.Writer) (string, error) {
 	dir, err := Build(ctx, log)
 	return filepath.Join(dir, program), err
 }
@@ -106,8 +106,8 @@ func pinned(ctx context.Context) (release, error) {
 	return r, nil
 }
 
-// Definitions returns cert-manager's CustomResourceDefinitions.
-func Definitions(ctx context.Context) ([]*unstructured.Unstructured, error) {
+// readDefinitions returns cert-manager's CustomResourceDefinitions.
+func readDefinitions(ctx context.Context) ([]*unstructured.Unstructured, error) {
 	r, err := pinned(ctx)
 	if err != nil {
 		return nil, err
@@ -138,7 +138,7 @@ func Define(ctx context.Context, c *cluster.Cluster) error {
 	if err != nil {
 		return err
 	}
-	definitions, err := Definitions(ctx)
+	definitions, err := readDefinitions(ctx)
 	if err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func Start(t testing.TB, c *cluster.Cluster) *Controllers {
 // Run runs the controllers, and returns once they do. talk hears about a build. The
 // caller stops them.
 func Run(ctx context.Context, c *cluster.Cluster, talk io.Writer) (*Controllers, error) {
-	path, err := Program(ctx, talk)
+	path, err := programPath(ctx, talk)
 	if err != nil {
 		return nil, err
 	}

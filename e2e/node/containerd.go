@@ -49,7 +49,7 @@ const networkConfig = `{
 `
 
 func (n *Node) containerd(ctx context.Context) error {
-	for _, host := range []string{MirrorHost, RegistryHost} {
+	for _, host := range []string{mirrorHost, RegistryHost} {
 		text := fmt.Sprintf("server = \"https://%[1]s\"\n[host.\"https://%[1]s\"]\n  ca = %[2]q\n", host, n.CA)
 		if _, err := n.file(filepath.Join("hosts", host, "hosts.toml"), text); err != nil {
 			return err

@@ -17,14 +17,14 @@ import (
 
 // Mirror is where the images that Tekton and the scenarios need are, as it is
 // written in Tekgate's configuration.
-const Mirror = MirrorHost + "/tekton"
+const Mirror = mirrorHost + "/tekton"
 
-const pauseImage = MirrorHost + "/pause:1"
+const pauseImage = mirrorHost + "/pause:1"
 
-// Configuration is that of the node's users. Tekton pins the digest of its shell
+// configuration is that of the node's users. Tekton pins the digest of its shell
 // image, which no image that was made here can have, so digests are dropped
 // (docs/mirrors.md): all else is as with `--mirror`.
-const Configuration = `apiVersion: tekgate.dev/v1alpha1
+const configuration = `apiVersion: tekgate.dev/v1alpha1
 kind: Configuration
 mirror:
   registry: ` + Mirror + `
@@ -38,7 +38,7 @@ mutator:
 // Tekton's releases takes, and with what the scenarios build and run.
 func (n *Node) images(ctx context.Context) error {
 	var err error
-	if n.Config, err = n.file("tekgate.yaml", Configuration); err != nil {
+	if n.Config, err = n.file("tekgate.yaml", configuration); err != nil {
 		return err
 	}
 	shell, err := debianShell(ctx)

@@ -69,7 +69,7 @@ func (n *Node) services(ctx context.Context) error {
 	}
 	proxy, err := n.run(filepath.Join(n.parts.Kubernetes, "kube-proxy"),
 		"--kubeconfig="+n.Cluster.Kubeconfig,
-		"--hostname-override="+Name,
+		"--hostname-override="+nodeName,
 		"--proxy-mode=nftables",
 		"--cluster-cidr="+podRange,
 		// These would change the machine's tables of connections.
@@ -122,7 +122,7 @@ func (n *Node) kubelet(ctx context.Context) error {
 	p, err := n.run(filepath.Join(n.parts.Kubernetes, "kubelet"),
 		"--config="+config,
 		"--kubeconfig="+n.Cluster.Kubeconfig,
-		"--hostname-override="+Name,
+		"--hostname-override="+nodeName,
 		"--node-ip="+address,
 	)
 	if err != nil {
@@ -133,7 +133,7 @@ func (n *Node) kubelet(ctx context.Context) error {
 
 func (n *Node) ready(ctx context.Context) error {
 	node := &corev1.Node{}
-	if err := n.client.Get(ctx, client.ObjectKey{Name: Name}, node); err != nil {
+	if err := n.client.Get(ctx, client.ObjectKey{Name: nodeName}, node); err != nil {
 		return err
 	}
 	err := errors.New("the node is not Ready")

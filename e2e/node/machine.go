@@ -36,7 +36,7 @@ func machine(dir string) error {
 	if err := makeGroups(filepath.Base(dir)); err != nil {
 		return err
 	}
-	if err := syscall.Sethostname([]byte(Name)); err != nil {
+	if err := syscall.Sethostname([]byte(nodeName)); err != nil {
 		return fmt.Errorf("naming the node: %w", err)
 	}
 	return network()
@@ -95,8 +95,8 @@ var kernelSettings = map[string]string{
 }
 
 // hosts is the node's /etc/hosts.
-const hosts = address + " " + Name + "\n" +
-	mirrorAddress + " " + MirrorHost + "\n" +
+const hosts = address + " " + nodeName + "\n" +
+	mirrorAddress + " " + mirrorHost + "\n" +
 	registryAddress + " " + RegistryHost + "\n" +
 	gitAddress + " " + GitHost + "\n" +
 	"127.0.0.1 localhost\n"

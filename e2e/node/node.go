@@ -46,8 +46,8 @@ import (
 	"github.com/tekgate/tekgate/e2e/cluster"
 )
 
-// Name is the Node's.
-const Name = "node"
+// nodeName is the Node's.
+const nodeName = "node"
 
 // Node is one that is Ready.
 type Node struct {

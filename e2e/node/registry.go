@@ -16,7 +16,7 @@ import (
 
 // The registries' names, which the node's DNS knows.
 const (
-	MirrorHost   = "mirror.example.com"
+	mirrorHost   = "mirror.example.com"
 	RegistryHost = "registry.example.com"
 )
 
@@ -54,7 +54,7 @@ func (n *Node) registries(ctx context.Context) error {
 		return err
 	}
 	for _, r := range []struct{ host, address, auth string }{
-		{MirrorHost, mirrorAddress, ""},
+		{mirrorHost, mirrorAddress, ""},
 		{RegistryHost, registryAddress, fmt.Sprintf(registryAuth, passwords)},
 	} {
 		storage := filepath.Join(n.parts.Dir, "registries", r.host)
@@ -76,7 +76,7 @@ func (n *Node) registries(ctx context.Context) error {
 
 // certificate makes one for both registries; its CA goes to n.CA.
 func (n *Node) certificate() (certificate, key string, err error) {
-	text, secret, err := cert.GenerateSelfSignedCertKey(MirrorHost, nil, []string{RegistryHost})
+	text, secret, err := cert.GenerateSelfSignedCertKey(mirrorHost, nil, []string{RegistryHost})
 	if err != nil {
 		return "", "", fmt.Errorf("making the registries' certificate: %w", err)
 	}

@@ -83,9 +83,9 @@ func moduleOf(program string) (Module, error) {
 	return modules[i], nil
 }
 
-// Source returns the directory of the module that a peer's program is built from. It has
+// moduleDir returns the directory of the module that a peer's program is built from. It has
 // the peer's CRDs.
-func Source(ctx context.Context, program string) (string, error) {
+func moduleDir(ctx context.Context, program string) (string, error) {
 	module, err := moduleOf(program)
 	if err != nil {
 		return "", err

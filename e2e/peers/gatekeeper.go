@@ -24,7 +24,7 @@ func StartGatekeeper(ctx context.Context, c *cluster.Cluster, o Options) (*Serve
 	if err != nil {
 		return nil, err
 	}
-	source, err := Source(ctx, Gatekeeper)
+	source, err := moduleDir(ctx, Gatekeeper)
 	if err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func StartKyverno(ctx context.Context, c *cluster.Cluster, o Options) (*Server, 
 }
 
 func installKyverno(ctx context.Context, direct client.Client) (policies []*unstructured.Unstructured, err error) {
-	source, err := Source(ctx, Kyverno)
+	source, err := moduleDir(ctx, Kyverno)
 	if err != nil {
 		return nil, err
 	}

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// Learnt is how long a node still sends connections to a Pod that is no longer ready.
-const Learnt = 3 * time.Second
+// learnt is how long a node still sends connections to a Pod that is no longer ready.
+const learnt = 3 * time.Second
 
 // Service is an address that forwards connections to its backends in turn, as kube-proxy
 // does. Open connections stay at their backend, and the removal of a backend takes effect
@@ -75,7 +75,7 @@ func (s *Service) Leave(ctx context.Context, b *Backend, ready func(context.Cont
 	for ready(ctx) == nil {
 		time.Sleep(10 * time.Millisecond)
 	}
-	time.Sleep(Learnt)
+	time.Sleep(learnt)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.backends = slices.DeleteFunc(s.backends, func(other *Backend) bool { return other == b })

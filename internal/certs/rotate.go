@@ -14,10 +14,6 @@ import (
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
-// Rotate is the annotation that starts the replacement of the CA. Its value does not matter,
-// and it is removed once the next CA is made.
-const Rotate = wellknown.RotateKey
-
 // What else the Secret holds while a CA is replaced.
 const (
 	nextCertificate = "next.crt"     // the CA to come; clients trust it already, nothing is signed with it
@@ -33,12 +29,12 @@ const overlap = 5 * time.Minute
 // Advance reads the Secret again and takes the replacement of its CA one step
 // further, where one is due: published is the bundle that clients can read now.
 //
-// The CA is replaced once two thirds of its life have passed, or when somebody
-// annotates the Secret with Rotate. First the new one is made and joins the
-// bundle; when the bundle has been published with it for five minutes it signs,
-// and the old one stays in the bundle until every leaf that it signed has
-// expired. The Secret holds where this stands, so any replica can take the next
-// step; of several that do at once one succeeds.
+// The CA is replaced once two thirds of its life have passed, or when the Secret has the
+// annotation wellknown.RotateKey. Its value does not matter, and it is removed once the
+// next CA is made. First the new one is made and joins the bundle; when the bundle has
+// been published with it for five minutes it signs, and the old one stays in the bundle
+// until every leaf that it signed has expired. The Secret holds where this stands, so any
+// replica can take the next step; of several that do at once one succeeds.
 func (a *Authority) Advance(ctx context.Context, published []byte) error {
 	o := a.options
 	secret := &corev1.Secret{}
@@ -170,7 +166,7 @@ func (a *Authority) replace(secret *corev1.Secret, published []byte, now time.Ti
 func (a *Authority) prepare(secret *corev1.Secret, now time.Time) (changed bool, err error) {
 	changed = dropPrevious(secret, now)
 	ca := a.state.Load().signer.Leaf
-	_, asked := secret.Annotations[Rotate]
+	_, asked := secret.Annotations[wellknown.RotateKey]
 	due := now.After(ca.NotAfter.Add(-ca.NotAfter.Sub(ca.NotBefore) / 3))
 	if !asked && !due {
 		return changed, nil
@@ -180,7 +176,7 @@ func (a *Authority) prepare(secret *corev1.Secret, now time.Time) (changed bool,
 		return false, fmt.Errorf("making the next CA: %w", err)
 	}
 	secret.Data[nextCertificate], secret.Data[nextKey] = certificate, key
-	delete(secret.Annotations, Rotate)
+	delete(secret.Annotations, wellknown.RotateKey)
 	delete(secret.Annotations, publishedAt)
 	return true, nil
 }

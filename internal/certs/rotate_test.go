@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // replicas are processes that share one CA, each with the bundle that clients read,
@@ -101,7 +102,7 @@ func TestAdvance(t *testing.T) {
 func testOnDemand(t *testing.T, r *replicas) {
 	r.round()
 	old := r.secret("demand")
-	old.Annotations = map[string]string{Rotate: "please"}
+	old.Annotations = map[string]string{wellknown.RotateKey: "please"}
 	if err := r.client.Update(t.Context(), old); err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +117,7 @@ func testOnDemand(t *testing.T, r *replicas) {
 		t.Errorf("the CA was replaced after %d minutes, want about seven", replaced)
 	}
 	now := r.secret("demand")
-	if now.Annotations[Rotate] != "" || len(now.Data[nextCertificate]) > 0 ||
+	if now.Annotations[wellknown.RotateKey] != "" || len(now.Data[nextCertificate]) > 0 ||
 		!bytes.Equal(now.Data[previous], old.Data["tls.crt"]) {
 		t.Errorf("annotations %v, keys of data %d", now.Annotations, len(now.Data))
 	}
@@ -154,7 +155,7 @@ func testDue(t *testing.T, r *replicas) {
 
 func testUnpublished(t *testing.T, r *replicas) {
 	old := r.secret("unpublished")
-	old.Annotations = map[string]string{Rotate: ""}
+	old.Annotations = map[string]string{wellknown.RotateKey: ""}
 	if err := r.client.Update(t.Context(), old); err != nil {
 		t.Fatal(err)
 	}

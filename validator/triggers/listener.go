@@ -11,33 +11,6 @@ import (
 	"github.com/tekgate/tekgate/validator/walk"
 )
 
-// TekgateParams are the params of Tekgate's own ClusterInterceptor, which decodes them
-// strictly: those of every provider, then those of the provider generic.
-var TekgateParams = []string{
-	"provider", "mode", "secretRef", "secretRefs", "eventTypes", "repositories", "branches", "tags", "paths",
-	"maxAge", "replay", "allowInsecure",
-	"header", "query", "algorithm", "encoding", "prefix", "template", "timestampHeader", "eventHeader",
-	"deliveryHeader", "payload",
-}
-
-// TekgateProvider is a value of its param provider, with those of its param mode.
-type TekgateProvider struct {
-	Name     string
-	Modes    []string
-	Explicit bool // one of them has to be named
-}
-
-// TekgateProviders are all that it knows.
-var TekgateProviders = []TekgateProvider{
-	{"gitee", []string{"sign", "password"}, true},
-	{"github", []string{"sha256", "sha1"}, false},
-	{"gitlab", []string{"token", "signing-token"}, true},
-	{"gitea", []string{"sha256"}, false},
-	{"gitcode", []string{"sign", "token"}, true},
-	{"bitbucket", []string{"sha256"}, false},
-	{"generic", []string{"hmac", "token", "basic"}, true},
-}
-
 // accountPlace is where a ServiceAccount is named.
 type accountPlace struct{ Path, Name, Unit string }
 

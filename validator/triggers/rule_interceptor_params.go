@@ -13,6 +13,7 @@ import (
 	"github.com/tektoncd/triggers/pkg/interceptors/gitlab"
 	"github.com/tektoncd/triggers/pkg/interceptors/slack"
 
+	"github.com/tekgate/tekgate/internal/hooks"
 	"github.com/tekgate/tekgate/internal/strict"
 	"github.com/tekgate/tekgate/internal/suggest"
 	"github.com/tekgate/tekgate/validator/rule"
@@ -53,7 +54,7 @@ func checkInterceptorParams(_ context.Context, p *rule.Pass) {
 // it does not know, or a mode that the provider does not have.
 func judgeProvider(p *rule.Pass, in walk.Interceptor) {
 	var names []string
-	for _, known := range TekgateProviders {
+	for _, known := range hooks.Providers {
 		names = append(names, known.Name)
 	}
 	provider, named := in.Params["provider"]
@@ -75,23 +76,42 @@ func judgeProvider(p *rule.Pass, in walk.Interceptor) {
 			in.Unit, remedy)
 		return
 	}
-	known := TekgateProviders[i]
+	known := hooks.Providers[i]
+	modes := modeNames(known)
 	mode, hasMode := in.Params["mode"]
 	switch {
-	case hasMode && !slices.ContainsFunc(known.Modes, func(m string) bool { return mode.Value == any(m) }):
+	case hasMode && !slices.ContainsFunc(modes, func(m string) bool { return mode.Value == any(m) }):
 		p.Report(mode.Path+".value",
 			"interceptor tekgate has no such mode for %s, so it refuses every event for %s: name one of %s",
-			name, in.Unit, strings.Join(known.Modes, ", "))
-	case !hasMode && known.Explicit:
+			name, in.Unit, strings.Join(modes, ", "))
+	case !hasMode && known.ExplicitMode:
 		p.Report(in.Path,
 			"interceptor tekgate is told no mode for %s, so it refuses every event for %s: name one of %s in param mode, as the hook is set",
-			name, in.Unit, strings.Join(known.Modes, ", "))
+			name, in.Unit, strings.Join(modes, ", "))
 	}
 }
 
+func modeNames(provider hooks.Provider) []string {
+	var names []string
+	for _, mode := range provider.Modes {
+		names = append(names, mode.Name)
+	}
+	return names
+}
+
+// paramNames returns the params of Tekgate's own ClusterInterceptor, which decodes them
+// strictly.
+func paramNames() []string {
+	var names []string
+	for _, param := range slices.Concat(hooks.Params, hooks.GenericParams) {
+		names = append(names, param.Name)
+	}
+	return names
+}
+
 func judgeInterceptorParam(p *rule.Pass, in walk.Interceptor, given rule.Param) {
-	if coreName(in) == "tekgate" && given.Name != "" && !slices.Contains(TekgateParams, given.Name) {
-		remedy := suggest.DidYouMean(given.Name, TekgateParams, "see docs/events.md for those that there are")
+	if coreName(in) == "tekgate" && given.Name != "" && !slices.Contains(paramNames(), given.Name) {
+		remedy := suggest.DidYouMean(given.Name, paramNames(), "see docs/events.md for those that there are")
 		p.Report(given.Path+".name",
 			"interceptor tekgate has no param %q, so it refuses every event for %s: %s",
 			given.Name, in.Unit, remedy)

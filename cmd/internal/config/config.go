@@ -27,11 +27,8 @@ import (
 	"github.com/tekgate/tekgate/validator"
 )
 
-// What the file says it is.
-const (
-	APIVersion = wellknown.APIVersion
-	Kind       = "Configuration"
-)
+// kind is what the file says it is.
+const kind = "Configuration"
 
 // Configuration is the whole file.
 type Configuration struct {
@@ -62,8 +59,8 @@ type Install struct {
 // Default returns the configuration that holds where a file says nothing.
 func Default() *Configuration {
 	return &Configuration{
-		APIVersion:   APIVersion,
-		Kind:         Kind,
+		APIVersion:   wellknown.APIVersion,
+		Kind:         kind,
 		Certificates: Certificates{Source: SourceAuto},
 		Mutator:      mutator.Default(),
 		Validator:    validator.Default(),
@@ -99,9 +96,9 @@ func Parse(text []byte) (*Configuration, error) {
 
 // Validate reports all that is wrong, joined.
 func (c *Configuration) Validate() error {
-	if c.APIVersion != APIVersion || c.Kind != Kind {
-		return fmt.Errorf("not a Tekgate configuration: it has to say `apiVersion: %s` and `kind: %s`", APIVersion,
-			Kind)
+	if c.APIVersion != wellknown.APIVersion || c.Kind != kind {
+		return fmt.Errorf("not a Tekgate configuration: it has to say `apiVersion: %s` and `kind: %s`",
+			wellknown.APIVersion, kind)
 	}
 	_, mirror := c.Mirror.Compile()
 	return errors.Join(

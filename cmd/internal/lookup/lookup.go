@@ -144,11 +144,11 @@ func (c *Cluster) ServiceAccount(ctx context.Context, namespace, name string) (*
 	case a.one == nil:
 		return nil, nil
 	}
-	return Account(a.one), nil
+	return accountOf(a.one), nil
 }
 
-// Account returns what a ServiceAccount says of itself.
-func Account(account *unstructured.Unstructured) *mutator.Account {
+// accountOf returns what a ServiceAccount says of itself.
+func accountOf(account *unstructured.Unstructured) *mutator.Account {
 	return &mutator.Account{
 		Secrets:     names(account.Object, "secrets"),
 		PullSecrets: names(account.Object, "imagePullSecrets"),

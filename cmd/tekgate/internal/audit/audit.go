@@ -19,6 +19,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/findings"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
+	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/validator"
 )
@@ -149,7 +150,7 @@ func (a *audit) run(ctx context.Context, streams cli.Streams) error {
 func (a *audit) print(out io.Writer, report *auditReport) error {
 	switch a.output.Format {
 	case "json":
-		return cli.PrintJSON(out, report)
+		return display.JSON(out, report)
 	case "html":
 		return report.html(out)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/installer/check"
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/display"
 )
 
 // Command returns the command.
@@ -69,7 +70,7 @@ func run(ctx context.Context, cluster *live.Cluster, wait time.Duration, output 
 		return err
 	}
 	if output.JSON() {
-		if err := cli.PrintJSON(s.Out, report); err != nil {
+		if err := display.JSON(s.Out, report); err != nil {
 			return err
 		}
 	}

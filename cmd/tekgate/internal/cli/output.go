@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -48,12 +46,4 @@ func (o *Output) JSON() bool { return o.Format == "json" }
 func oneOf(list []string) string {
 	last := len(list) - 1
 	return strings.Join(list[:last], ", ") + " or " + list[last]
-}
-
-// PrintJSON prints a result as indented JSON.
-func PrintJSON(out io.Writer, result any) error {
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(result)
 }

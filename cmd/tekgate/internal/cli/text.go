@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
+
+	"github.com/tekgate/tekgate/internal/display"
 )
 
 // Plural returns a count with its noun, such as "1 error" or "2 errors".
@@ -33,21 +35,7 @@ func OrDash(text string) string {
 
 // Several joins names; it counts those after the twentieth.
 func Several(names []string) string {
-	const most = 20
-	if len(names) <= most {
-		return strings.Join(names, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
-}
-
-// Printable replaces control characters, which a terminal would obey.
-func Printable(text string, replacement rune) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return replacement
-		}
-		return r
-	}, text)
+	return display.AndMore(names, 20)
 }
 
 // Diff returns a unified diff of a file that was changed, such as "name (mended)".

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
+	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/image"
 )
 
@@ -40,7 +41,7 @@ Nothing is asked of a registry.`,
 			}
 			e := explain(rules, ref)
 			if output.JSON() {
-				return cli.PrintJSON(cmd.OutOrStdout(), e)
+				return display.JSON(cmd.OutOrStdout(), e)
 			}
 			printExplanation(cmd.OutOrStdout(), e)
 			return nil

@@ -19,6 +19,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/mutator/policy"
@@ -212,5 +213,5 @@ func printMapJSON(out io.Writer, set *policy.Set) error {
 		Limits    []policy.Limit               `json:"limits"`
 	}{append([]*unstructured.Unstructured{}, objects...), append([]policy.Limit{}, set.Remainder...),
 		append([]policy.Limit{}, set.Limits...)}
-	return cli.PrintJSON(out, result)
+	return display.JSON(out, result)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/interceptor/deliveries"
+	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
@@ -187,7 +188,7 @@ func listDeliveries(
 	case err != nil:
 		return err
 	case asJSON:
-		return cli.PrintJSON(streams.Out, list)
+		return display.JSON(streams.Out, list)
 	case len(list) == 0:
 		fmt.Fprintln(streams.ErrOut,
 			"there are none: no event has reached the interceptor since its replicas started, or none that is asked for; an EventListener that cannot reach it logs an error")

@@ -12,6 +12,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/internal/config"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/internal/display"
 )
 
 func explainCommand() *cobra.Command {
@@ -46,7 +47,7 @@ pass, 2 for one that is refused.`,
 				return err
 			}
 			if output.JSON() {
-				err = cli.PrintJSON(cmd.OutOrStdout(), e)
+				err = display.JSON(cmd.OutOrStdout(), e)
 			} else {
 				printVerdict(cmd.OutOrStdout(), e)
 			}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
+	"github.com/tekgate/tekgate/internal/display"
 )
 
 // Command returns the command.
@@ -40,7 +41,7 @@ from an argument, where everybody on the machine could read them.`,
 }
 
 // plain replaces control characters in names that others chose.
-func plain(text string) string { return cli.Printable(text, '?') }
+func plain(text string) string { return display.Printable(text, '?') }
 
 // errRefused is the result for a delivery that starts nothing.
 var errRefused = cli.Exit(2, errors.New("the event is refused"))

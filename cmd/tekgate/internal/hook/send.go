@@ -24,6 +24,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/interceptor"
 	"github.com/tekgate/tekgate/interceptor/deliveries"
+	"github.com/tekgate/tekgate/internal/display"
 )
 
 func sendCommand() *cobra.Command {
@@ -198,7 +199,7 @@ func (to *sending) ask(ctx context.Context, streams cli.Streams, h *hook, s *sig
 	if err != nil {
 		return err
 	}
-	if err := cli.PrintJSON(streams.Out, answer); err != nil {
+	if err := display.JSON(streams.Out, answer); err != nil {
 		return err
 	}
 	if !answer.Continue {

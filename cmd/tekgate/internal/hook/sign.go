@@ -16,6 +16,7 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/internal/display"
 )
 
 func signCommand() *cobra.Command {
@@ -42,7 +43,7 @@ has this secret: what curl takes as --header @FILE.`,
 				return err
 			}
 			if output.JSON() {
-				return cli.PrintJSON(cmd.OutOrStdout(), map[string]any{"header": s.header, "query": s.query})
+				return display.JSON(cmd.OutOrStdout(), map[string]any{"header": s.header, "query": s.query})
 			}
 			printHeader(cmd.OutOrStdout(), s.header)
 			if s.query != "" {

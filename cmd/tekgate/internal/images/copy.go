@@ -9,6 +9,7 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
+	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/registry"
 )
@@ -209,7 +210,7 @@ type movedImage struct {
 // word beyond the progress that they saw.
 func reportMoves(streams cli.Streams, output cli.Output, results []registry.TransferResult) error {
 	if output.JSON() {
-		if err := cli.PrintJSON(streams.Out, moved(results)); err != nil {
+		if err := display.JSON(streams.Out, moved(results)); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
+	"github.com/tekgate/tekgate/internal/display"
 )
 
 func listCommand() *cobra.Command {
@@ -34,7 +35,7 @@ Nothing is asked of a registry.`,
 				return err
 			}
 			if output.JSON() {
-				return cli.PrintJSON(cmd.OutOrStdout(), listed(images))
+				return display.JSON(cmd.OutOrStdout(), listed(images))
 			}
 			return printImages(cmd.OutOrStdout(), listed(images))
 		},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
+	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/registry"
 )
 
@@ -50,7 +51,7 @@ status 1 when a pull would fail. No image is pulled and nothing is changed.`,
 func printResults(out io.Writer, output cli.Output, results []registry.Result) error {
 	var err error
 	if output.JSON() {
-		err = cli.PrintJSON(out, results)
+		err = display.JSON(out, results)
 	} else {
 		err = registry.WriteTable(out, results)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/installer"
+	"github.com/tekgate/tekgate/internal/display"
 )
 
 // installation has the flags of an install.
@@ -222,5 +223,5 @@ func (r *report) print(out io.Writer, err error) error {
 	if err != nil {
 		r.Error = err.Error()
 	}
-	return cli.PrintJSON(out, r)
+	return display.JSON(out, r)
 }

@@ -16,6 +16,7 @@ import (
 	jsonpatch "github.com/evanphx/json-patch/v5"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
+	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/document"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator"
@@ -161,7 +162,7 @@ func (m *mending) tell(done []*problem) {
 	slices.SortFunc(done, byPlace)
 	for _, p := range done {
 		fmt.Fprintf(m.errOut, "%s: %s:%d:%d: %s (%s)\n", word, p.File, p.Line, p.Column,
-			cli.Printable(p.Message, '\ufffd'), p.Rule)
+			display.Printable(p.Message, '\ufffd'), p.Rule)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
+	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/validator"
 )
 
@@ -14,9 +15,9 @@ import (
 func (l *lint) print(out io.Writer, r *report) error {
 	switch l.output.Format {
 	case "json":
-		return cli.PrintJSON(out, r.json())
+		return display.JSON(out, r.json())
 	case "sarif":
-		return cli.PrintJSON(out, sarifOf(r, l.judging.rules()))
+		return display.JSON(out, sarifOf(r, l.judging.rules()))
 	case "github":
 		return printGitHub(out, r.problems)
 	}
@@ -67,7 +68,7 @@ func printText(out io.Writer, problems []*problem, colour bool) error {
 			severity = colours[p.Severity] + severity + "\x1b[0m"
 		}
 		if _, err := fmt.Fprintf(out, "%s:%d:%d: %s: %s (%s)\n", p.File, p.Line, p.Column, severity,
-			cli.Printable(p.Message, '\ufffd'), p.Rule); err != nil {
+			display.Printable(p.Message, '\ufffd'), p.Rule); err != nil {
 			return err
 		}
 	}

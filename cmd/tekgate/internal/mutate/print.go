@@ -10,6 +10,7 @@ import (
 	"gomodules.xyz/jsonpatch/v2"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
+	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/document"
 	"github.com/tekgate/tekgate/mutator"
 )
@@ -146,17 +147,17 @@ func (m *mutation) printJSON(out io.Writer, results []*result) error {
 			}
 			report.Objects = append(report.Objects, one)
 		}
-		return cli.PrintJSON(out, report)
+		return display.JSON(out, report)
 	}
 	results = slices.DeleteFunc(slices.Clone(results), func(r *result) bool { return r.within != "" })
 	if len(results) == 1 {
-		return cli.PrintJSON(out, results[0].after())
+		return display.JSON(out, results[0].after())
 	}
 	items := make([]any, 0, len(results))
 	for _, r := range results {
 		items = append(items, r.after())
 	}
-	return cli.PrintJSON(out, map[string]any{"apiVersion": "v1", "kind": "List", "items": items})
+	return display.JSON(out, map[string]any{"apiVersion": "v1", "kind": "List", "items": items})
 }
 
 // printPatches prints the patches of the objects that would change.
@@ -169,5 +170,5 @@ func printPatches(out io.Writer, results []*result) error {
 			patches = append(patches, one)
 		}
 	}
-	return cli.PrintJSON(out, patches)
+	return display.JSON(out, patches)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
+	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/document"
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
@@ -101,7 +102,7 @@ func (s *scan) run(ctx context.Context, streams cli.Streams, paths []string) err
 		}
 	}
 	if s.output.JSON() {
-		err = cli.PrintJSON(streams.Out, found.report())
+		err = display.JSON(streams.Out, found.report())
 	} else {
 		err = found.table(streams.Out)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/health"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/installer/installed"
+	"github.com/tekgate/tekgate/internal/display"
 )
 
 // Command returns the command.
@@ -42,7 +43,7 @@ It reports and does not judge: that is for ` + "`tekgate check`" + `.`,
 			case err != nil:
 				return err
 			case output.JSON():
-				return cli.PrintJSON(cmd.OutOrStdout(), s)
+				return display.JSON(cmd.OutOrStdout(), s)
 			}
 			return printStatus(cmd.OutOrStdout(), s)
 		},

@@ -24,6 +24,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/health"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/kube"
 	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/manifests"
@@ -243,14 +244,14 @@ func (b *bundle) answers(ctx context.Context) error {
 	checks, status := &strings.Builder{}, &strings.Builder{}
 	report, err := health.Checks{}.Run(ctx, b.cluster)
 	if err == nil {
-		err = cli.PrintJSON(checks, report)
+		err = display.JSON(checks, report)
 	}
 	if err != nil {
 		b.lacks("the answers of tekgate check", err)
 	}
 	s, err := health.Status(ctx, b.cluster)
 	if err == nil {
-		err = cli.PrintJSON(status, s)
+		err = display.JSON(status, s)
 	}
 	if err != nil {
 		b.lacks("what is installed", err)
