@@ -26,7 +26,8 @@ var layers = []struct {
 }{
 	{"internal/", []string{"cmd/", "installer", "mutator", "validator", "interceptor", "manifests", "e2e/"},
 		"a leaf imports nothing that is built from it"},
-	{"installer", []string{"cmd/", "mutator", "validator", "interceptor", "e2e/"}, "components never import one another"},
+	{"installer", []string{"cmd/", "mutator", "validator", "interceptor", "e2e/"},
+		"components never import one another"},
 	{"mutator", []string{"cmd/", "installer", "validator", "interceptor", "manifests", "e2e/"},
 		"components never import one another"},
 	{"validator", []string{"cmd/", "installer", "mutator", "interceptor", "manifests", "e2e/"},
@@ -122,7 +123,8 @@ func violations(packages []listed) []string {
 
 func crossesLayer(from, to string) (reasons []string) {
 	for _, layer := range layers {
-		if under(from, layer.from) && slices.ContainsFunc(layer.never, func(never string) bool { return under(to, never) }) {
+		if under(from, layer.from) && slices.ContainsFunc(layer.never,
+			func(never string) bool { return under(to, never) }) {
 			reasons = append(reasons, layer.reason)
 		}
 	}
@@ -204,7 +206,8 @@ func (p listed) testsOnly() bool { return len(p.GoFiles) == 0 }
 
 func list(t *testing.T) []listed {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-tags", "e2e", "-json=ImportPath,GoFiles,Deps", "./...").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-tags", "e2e", "-json=ImportPath,GoFiles,Deps",
+		"./...").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

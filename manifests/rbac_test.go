@@ -102,9 +102,11 @@ func tooMuch(r role, rule rbacv1.PolicyRule) string {
 		return slices.Contains([]string{"impersonate", "escalate", "bind", "deletecollection"}, verb)
 	}):
 		return "a verb that gives others' rights or takes everything"
-	case slices.Contains(rule.Resources, "secrets") && len(rule.ResourceNames) == 0 && !triggersSecrets && (!onlyCreates || r.where == "everywhere"):
+	case slices.Contains(rule.Resources, "secrets") && len(rule.ResourceNames) == 0 && !triggersSecrets &&
+		(!onlyCreates || r.where == "everywhere"):
 		return "Secrets that are not named"
-	case slices.Contains(rule.Resources, "secrets") && slices.ContainsFunc(rule.Verbs, func(verb string) bool { return verb == "list" || verb == "watch" }):
+	case slices.Contains(rule.Resources, "secrets") && slices.ContainsFunc(rule.Verbs,
+		func(verb string) bool { return verb == "list" || verb == "watch" }):
 		return "Secrets in a list, which shows them all"
 	case writes && len(rule.ResourceNames) == 0 && !deliveries && !events:
 		return "writing what is not named"
@@ -122,12 +124,18 @@ func TestTooMuch(t *testing.T) {
 	}{
 		{rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"*"}, Verbs: []string{"get"}}, "a wildcard"},
 		{rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"*"}}, "a wildcard"},
-		{rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get"}}, "Secrets that are not named"},
-		{rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}}, "Secrets that are not named"},
-		{rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"a"}, Verbs: []string{"watch"}}, "Secrets in a list, which shows them all"},
-		{rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"patch"}}, "writing what is not named"},
-		{rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods/exec"}, Verbs: []string{"create"}}, "a subresource"},
-		{rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"users"}, Verbs: []string{"impersonate"}}, "a verb that gives others' rights or takes everything"},
+		{rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get"}},
+			"Secrets that are not named"},
+		{rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"create"}},
+			"Secrets that are not named"},
+		{rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"a"},
+			Verbs: []string{"watch"}}, "Secrets in a list, which shows them all"},
+		{rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"patch"}},
+			"writing what is not named"},
+		{rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods/exec"}, Verbs: []string{"create"}},
+			"a subresource"},
+		{rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"users"}, Verbs: []string{"impersonate"}},
+			"a verb that gives others' rights or takes everything"},
 		{rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get"}}, ""},
 	} {
 		if got := tooMuch(role{name: "tekgate-webhook", where: "everywhere"}, tt.rule); got != tt.want {

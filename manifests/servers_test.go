@@ -72,11 +72,13 @@ func TestServersSurvive(t *testing.T) {
 		switch {
 		case budget == nil:
 			t.Errorf("%s has no PodDisruptionBudget", name)
-		case budget.Spec.MaxUnavailable == nil || budget.Spec.MaxUnavailable.String() != "1" || budget.Spec.MinAvailable != nil:
+		case budget.Spec.MaxUnavailable == nil || budget.Spec.MaxUnavailable.String() != "1" ||
+			budget.Spec.MinAvailable != nil:
 			t.Errorf("%s: the PodDisruptionBudget lets %v go", name, budget.Spec.MaxUnavailable)
 		case !sameSelector(budget.Spec.Selector, d.Spec.Selector):
 			t.Errorf("%s: the PodDisruptionBudget is about other Pods", name)
-		case budget.Spec.UnhealthyPodEvictionPolicy == nil || *budget.Spec.UnhealthyPodEvictionPolicy != policyv1.AlwaysAllow:
+		case budget.Spec.UnhealthyPodEvictionPolicy == nil ||
+			*budget.Spec.UnhealthyPodEvictionPolicy != policyv1.AlwaysAllow:
 			t.Errorf("%s: a Pod that is not ready blocks the drain of its node", name)
 		}
 	}

@@ -676,7 +676,7 @@ func (s *triggersSite) testReplaceCA(t *testing.T, p *program) {
 		}
 		return nil
 	})
-	time.Sleep(2 * time.Second) // with the new CA's leaf
+	time.Sleep(2 * time.Second)  // with the new CA's leaf
 	eventually(t, func() error { // on a slow machine
 		mu.Lock()
 		defer mu.Unlock()

@@ -20,7 +20,8 @@ func TestDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := string(text)
-	for name, table := range map[string]string{"presets": presetTable(t), "layouts": layoutTable(t), "placeholders": placeholderTable()} {
+	for name, table := range map[string]string{"presets": presetTable(t), "layouts": layoutTable(t),
+		"placeholders": placeholderTable()} {
 		head := "<!-- " + name + ": checked by a test -->\n"
 		before, rest, found := strings.Cut(page, head)
 		_, after, closed := strings.Cut(rest, "<!-- end -->")

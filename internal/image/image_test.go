@@ -486,7 +486,8 @@ func TestExplain(t *testing.T) {
 
 func TestTargetsInYAML(t *testing.T) {
 	var rule image.Rule
-	for in, want := range map[string]int{`{"match":"**","to":"a.io/{name}"}`: 1, `{"match":"**","to":["a.io/{name}","b.io/{name}"]}`: 2} {
+	for in, want := range map[string]int{`{"match":"**","to":"a.io/{name}"}`: 1,
+		`{"match":"**","to":["a.io/{name}","b.io/{name}"]}`: 2} {
 		if err := json.Unmarshal([]byte(in), &rule); err != nil || len(rule.To) != want {
 			t.Errorf("%s: %v (error %v)", in, rule.To, err)
 		}

@@ -14,9 +14,11 @@ var references = []string{
 	"ghcr.io/tektoncd/chains/github.com/tektoncd/chains/cmd/controller:v0.27.1",
 	"ghcr.io/tektoncd/triggers/eventlistenersink-7ad1faa98cddbcb0c24990303b220bb8:v0.37.0",
 	"mcr.microsoft.com/powershell:nanoserver@" + digest, "gcr.io/distroless/base@" + digest,
-	"gcr.io/google.com/cloudsdktool/cloud-sdk@" + digest, "busybox", "alpine:3", "tektondev/pipeline-controller:v0.27.3",
+	"gcr.io/google.com/cloudsdktool/cloud-sdk@" + digest, "busybox", "alpine:3",
+	"tektondev/pipeline-controller:v0.27.3",
 	"index.docker.io/library/alpine:3@" + digest, "localhost:5000/a/b", "r.example.com:5000/a/b/c:t@" + digest,
-	"m.daocloud.io/ghcr.io/a/b:c", "ghcr.m.daocloud.io/a/b:c", "registry.example.com/t/pipeline-nop:v1", "quay.io/gcr.io/x", "foo.mirror.io/x",
+	"m.daocloud.io/ghcr.io/a/b:c", "ghcr.m.daocloud.io/a/b:c", "registry.example.com/t/pipeline-nop:v1",
+	"quay.io/gcr.io/x", "foo.mirror.io/x",
 }
 
 // mirrors are all presets and all layouts, under every digest policy.
@@ -30,7 +32,8 @@ func mirrors() map[string]image.Mirror {
 			{Match: "**", To: []string{"b.io/{digest}/{name}:{digest}", "b.io/{host}/{name}"}},
 		}, Keep: []string{"quay.io/**"}},
 		"images": {Registry: "registry.example.com/t", Images: map[string]string{
-			"cgr.dev/chainguard/busybox": "registry.example.com/other/sh:1", "busybox": "busybox:1.36.1", oldNop: "a.io/nop", "alpine:3": "registry.example.com/t/alpine",
+			"cgr.dev/chainguard/busybox": "registry.example.com/other/sh:1", "busybox": "busybox:1.36.1",
+			oldNop: "a.io/nop", "alpine:3": "registry.example.com/t/alpine",
 		}},
 	}
 	for _, policy := range []string{"", image.DigestKeep, image.DigestDrop, image.DigestRelock} {

@@ -79,4 +79,4 @@ func (Nowhere) Get(context.Context, schema.GroupKind, string, string) (map[strin
 func (Nowhere) Keys(context.Context, string, string) ([]string, error) { return nil, ErrUnknown }
 
 // May implements Cluster.
-func (Nowhere) May(context.Context, Account, Access) (bool, error)     { return false, ErrUnknown }
+func (Nowhere) May(context.Context, Account, Access) (bool, error) { return false, ErrUnknown }

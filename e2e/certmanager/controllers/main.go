@@ -54,7 +54,8 @@ func main() {
 	defer stop()
 	flags := flag.NewFlagSet("controllers", flag.ExitOnError) // the common one is controller-runtime's
 	kubeconfig := flags.String("kubeconfig", "", "kubeconfig `FILE`")
-	namespace := flags.String("cluster-resource-namespace", "cert-manager", "`NAMESPACE` of the Secrets of ClusterIssuers")
+	namespace := flags.String("cluster-resource-namespace", "cert-manager",
+		"`NAMESPACE` of the Secrets of ClusterIssuers")
 	_ = flags.Parse(os.Args[1:]) // it exits where something is wrong
 	if err := run(ctx, *kubeconfig, *namespace); err != nil {
 		fmt.Fprintln(os.Stderr, "cert-manager's controllers:", err)

@@ -120,7 +120,8 @@ func (r *result) json() mutated {
 		File: r.object.Document.File, Document: r.object.Document.Number, Line: r.object.Document.Line,
 		Item: r.object.Pointer, Within: r.within,
 		APIVersion: version, Kind: kind, Namespace: r.namespace, Name: r.called,
-		Changed: r.changed(), Patch: r.outcome.Operations(), Decisions: r.outcome.Decisions, Warnings: r.outcome.Warnings,
+		Changed: r.changed(), Patch: r.outcome.Operations(), Decisions: r.outcome.Decisions,
+		Warnings: r.outcome.Warnings,
 	}
 }
 
