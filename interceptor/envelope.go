@@ -260,3 +260,30 @@ func printable(name string) bool {
 	const longest = 253
 	return len(name) <= longest && strings.IndexFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }
+
+// readHeaders reads Tekton's map of lists. A null is a list without values, or an
+// empty value, as encoding/json has it.
+func (b *buffers) readHeaders(r *scan.Reader) (headers, error) {
+	b.fields = b.fields[:0]
+	if r.Null() {
+		return nil, nil
+	}
+	err := r.Object(func(name []byte) error {
+		if r.Null() {
+			return nil
+		}
+		return r.Array(func() (err error) {
+			var value []byte
+			if !r.Null() {
+				if value, err = r.String(); err != nil {
+					return err
+				}
+			}
+			if len(b.fields) <= maxHeaderFields {
+				b.fields = append(b.fields, headerField{name, value})
+			}
+			return nil
+		})
+	})
+	return b.fields, err
+}

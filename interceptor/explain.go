@@ -176,7 +176,7 @@ func (s *search) nearly() []string {
 		if err != nil {
 			continue
 		}
-		own := from.from.Name == s.p.from.Name && from.mode.Name == s.p.mode.Name
+		own := from.from.Name == s.p.sender.from.Name && from.mode.Name == s.p.sender.mode.Name
 		for _, key := range s.keys() {
 			for _, body := range s.bodies(said.bodySigned) {
 				mac, err := said.mac(key.bytes, body.bytes)
@@ -198,30 +198,30 @@ func (s *search) nearly() []string {
 }
 
 // senders are the Trigger's own and then all others, each in each mode.
-func (s *search) senders() []*params {
-	all := []*params{s.p}
+func (s *search) senders() []*sender {
+	all := []*sender{&s.p.sender}
 	for _, from := range Providers {
 		for _, mode := range from.Modes {
-			if from.Name != "generic" && (from.Name != s.p.from.Name || mode.Name != s.p.mode.Name) {
-				all = append(all, &params{from: from, mode: from.implemented(mode)})
+			if from.Name != "generic" && (from.Name != s.p.sender.from.Name || mode.Name != s.p.sender.mode.Name) {
+				all = append(all, &sender{scheme: &scheme{}, from: from, mode: from.implemented(mode)})
 			}
 		}
 	}
 	return all
 }
 
-func (s *search) otherSender(from *params) string {
-	if from.from.Name == s.p.from.Name {
+func (s *search) otherSender(from *sender) string {
+	if from.from.Name == s.p.sender.from.Name {
 		return fmt.Sprintf(
 			"the delivery is right for mode %s, and param mode is %s: set it to %[1]s, or change the hook",
-			from.mode.Name, s.p.mode.Name)
+			from.mode.Name, s.p.sender.mode.Name)
 	}
 	mode := ""
 	if len(from.from.Modes) > 1 {
 		mode = " and mode to " + from.mode.Name
 	}
 	return fmt.Sprintf("the delivery is right for provider %s, and param provider is %s: set it to %[1]s%[3]s",
-		from.from.Name, s.p.from.Name, mode)
+		from.from.Name, s.p.sender.from.Name, mode)
 }
 
 func notEmpty(hints ...string) []string {
@@ -231,7 +231,7 @@ func notEmpty(hints ...string) []string {
 // othersHeaders names headers that are another provider's, where the Trigger's own
 // finds none.
 func (s *search) othersHeaders() []string {
-	_, err := s.p.read(s.sent)
+	_, err := s.p.sender.read(s.sent)
 	if err == nil || asRefusal(err).reason != reasonUnsigned {
 		return nil
 	}
@@ -239,7 +239,7 @@ func (s *search) othersHeaders() []string {
 		if _, err := from.read(s.sent); err == nil {
 			return []string{fmt.Sprintf(
 				"the delivery has the headers of provider %s in mode %s, and not those of %s in mode %s; none of the secrets given fits it, though",
-				from.from.Name, from.mode.Name, s.p.from.Name, s.p.mode.Name)}
+				from.from.Name, from.mode.Name, s.p.sender.from.Name, s.p.sender.mode.Name)}
 		}
 	}
 	return nil

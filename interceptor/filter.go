@@ -2,6 +2,7 @@ package interceptor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -138,9 +139,9 @@ func (f *filters) refuseGit(g *Git, files *fileList) error {
 	if err := f.refuseRef(g); err != nil {
 		return err
 	}
-	if f.Paths != nil && files.complete && !files.any(f.Paths) {
+	if f.Paths != nil && files.complete && !slices.ContainsFunc(files.all(), func(name string) bool { return f.Paths.match(name) }) {
 		return refuse(reasonFiltered, codes.FailedPrecondition, "none of the %d changed files matches param paths",
-			len(files.ends))
+			files.count())
 	}
 	return nil
 }

@@ -12,10 +12,10 @@ import (
 )
 
 // extensions returns what a verified delivery's bindings find.
-func extensions(t testing.TB, provider, event, payload string, more map[string]any) (interceptor.Git, string) {
+func extensions(t testing.TB, from, event, payload string, more map[string]any) (interceptor.Git, string) {
 	t.Helper()
-	params := map[string]any{"provider": provider}
-	switch provider {
+	params := map[string]any{"provider": from}
+	switch from {
 	case "gitee", "gitcode":
 		params["mode"] = "sign"
 	case "gitlab":

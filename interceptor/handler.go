@@ -142,7 +142,7 @@ func (h *Handler) judgeEvent(ctx context.Context, e envelope, x *extract, rec *R
 	}
 	rec.TriggerID = triggerID
 	p, err := h.params.parse(e.params)
-	rec.Provider, rec.Mode = p.from.Name, p.mode.Name
+	rec.Provider, rec.Mode = p.sender.from.Name, p.sender.mode.Name
 	if err != nil {
 		return nil, err
 	}

@@ -2,12 +2,9 @@ package interceptor
 
 import (
 	"mime"
-	"strconv"
 	"strings"
 
 	"google.golang.org/grpc/codes"
-
-	"github.com/tekgate/tekgate/internal/scan"
 )
 
 // headers are a delivery's, as they came. EventListeners send Go's spelling of the
@@ -23,33 +20,6 @@ const maxHeaderFields = 256
 var errManyHeaders = refuse(reasonHeader, codes.InvalidArgument,
 	"the event has more than %d header values: whatever stands between the forge and the EventListener must not add so many",
 	maxHeaderFields)
-
-// readHeaders reads Tekton's map of lists. A null is a list without values, or an
-// empty value, as encoding/json has it.
-func (b *buffers) readHeaders(r *scan.Reader) (headers, error) {
-	b.fields = b.fields[:0]
-	if r.Null() {
-		return nil, nil
-	}
-	err := r.Object(func(name []byte) error {
-		if r.Null() {
-			return nil
-		}
-		return r.Array(func() (err error) {
-			var value []byte
-			if !r.Null() {
-				if value, err = r.String(); err != nil {
-					return err
-				}
-			}
-			if len(b.fields) <= maxHeaderFields {
-				b.fields = append(b.fields, headerField{name, value})
-			}
-			return nil
-		})
-	})
-	return b.fields, err
-}
 
 // value returns a header's one value, or "" where it is missing or empty. Two
 // different values are refused: which of them counts would be the sender's choice.
@@ -169,13 +139,4 @@ func plainID(id string) bool {
 		}
 	}
 	return true
-}
-
-// quote makes a caller's word safe to repeat: on one line and short.
-func quote(word string) string {
-	const longest = 64
-	if len(word) > longest {
-		word = word[:longest] + "..."
-	}
-	return strconv.Quote(word)
 }

@@ -25,8 +25,6 @@ type call struct {
 	misses    []miss // Secrets that have not signed it
 }
 
-var errTwice = errors.New("a key came twice")
-
 // judge makes the checks that come after the params.
 func (c *call) judge(ctx context.Context) (*Git, error) {
 	said, err := c.claim()
@@ -45,12 +43,12 @@ func (c *call) claim() (claim, error) {
 	if err := c.sent.refuseForm(); err != nil {
 		return claim{}, err
 	}
-	said, err := c.p.from.announce(c.sent, c.p)
+	said, err := c.p.sender.from.announce(c.sent, &c.p.sender)
 	if err != nil {
 		return claim{}, err
 	}
 	c.rec.Event, c.rec.DeliveryID = said.event, said.deliveryID
-	err = c.p.mode.read(&said, c.sent, c.p)
+	err = c.p.sender.mode.read(&said, c.sent, &c.p.sender)
 	if err != nil && (!c.p.AllowInsecure || asRefusal(err).reason != reasonUnsigned) {
 		return claim{}, err
 	}
@@ -72,7 +70,7 @@ func (c *call) authenticate(ctx context.Context, said claim) error {
 		return err
 	}
 	c.rec.Verified = true
-	if c.p.signsTime() {
+	if c.p.sender.signsTime() {
 		if err := c.checkAge(said.signedAt); err != nil {
 			return err
 		}
@@ -236,7 +234,7 @@ func (c *call) claimReplay(ctx context.Context, said claim, digest []byte) (Repl
 		return "", errNoReplayStore
 	}
 	until := c.h.now().Add(c.maxAge())
-	if c.p.signsTime() { // after that it is too old
+	if c.p.sender.signsTime() { // after that it is too old
 		until = time.UnixMilli(said.signedAt).Add(c.maxAge())
 	}
 	ctx, cancel := context.WithTimeout(ctx, replayTimeout)
@@ -253,7 +251,7 @@ func (c *call) claimReplay(ctx context.Context, said claim, digest []byte) (Repl
 // change it; nor is the Trigger, since all Triggers of an event ask.
 func (c *call) replayKey(digest []byte) string {
 	hash := sha256.New()
-	for _, part := range []string{"tekgate replay v1", c.namespace, c.p.from.Name, c.p.mode.Name, c.rec.Matched.Name,
+	for _, part := range []string{"tekgate replay v1", c.namespace, c.p.sender.from.Name, c.p.sender.mode.Name, c.rec.Matched.Name,
 		c.rec.Matched.Key} {
 		hash.Write(append([]byte(part), 0))
 	}
@@ -268,10 +266,10 @@ func (c *call) conclude(said claim) (*Git, error) {
 	if said.ping {
 		return nil, refuse(reasonPing, codes.OK, "ping")
 	}
-	if err := c.p.from.payload.read(c.body, c.extract); err != nil {
+	if err := c.p.sender.from.payload.read(c.body, c.extract); err != nil {
 		return nil, c.unreadable(err)
 	}
-	base := Git{Provider: c.p.from.Name, Event: said.event, DeliveryID: said.deliveryID, Verified: c.rec.Verified}
+	base := Git{Provider: c.p.sender.from.Name, Event: said.event, DeliveryID: said.deliveryID, Verified: c.rec.Verified}
 	if c.rec.Verified {
 		base.VerifiedBy = c.rec.Matched.Name + "/" + c.rec.Matched.Key
 	}
@@ -292,21 +290,21 @@ func (c *call) choose(base Git) (*Git, error) {
 		return c.examine(nil, base)
 	}
 	var first *Git
-	var refusal error
+	var why error
 	for i := range x.changes {
 		git, err := c.examine(&x.changes[i], base)
 		if err == nil {
 			return git, nil
 		}
-		if refusal == nil {
-			first, refusal = git, err
+		if why == nil {
+			first, why = git, err
 		}
 	}
-	return first, refusal
+	return first, why
 }
 
 func (c *call) examine(change *values, base Git) (*Git, error) {
-	git, err := c.p.from.payload.build(c.extract, change, base)
+	git, err := c.p.sender.from.payload.build(c.extract, change, base)
 	if err != nil {
 		return nil, err
 	}
@@ -325,14 +323,14 @@ func (c *call) unreadable(err error) error {
 // describe notes what a delivery that was not verified says that it is about. It
 // helps to find the hook.
 func (c *call) describe(said claim) {
-	if c.p.from.payload.read(c.body, c.extract) != nil {
+	if c.p.sender.from.payload.read(c.body, c.extract) != nil {
 		return
 	}
 	var change *values
 	if len(c.extract.changes) > 0 {
 		change = &c.extract.changes[0]
 	}
-	if git, err := c.p.from.payload.build(c.extract, change, Git{Event: said.event}); err == nil {
+	if git, err := c.p.sender.from.payload.build(c.extract, change, Git{Event: said.event}); err == nil {
 		c.rec.note(&git)
 	}
 }

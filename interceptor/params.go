@@ -26,8 +26,7 @@ type params struct {
 	filters
 	scheme
 
-	from Provider
-	mode Mode
+	sender sender // what the params above say of it
 }
 
 // The values of the param replay.
@@ -43,6 +42,7 @@ const maxParams = 64 << 10
 // parseParams decodes and checks a Trigger's params.
 func parseParams(raw json.RawMessage) (*params, error) {
 	p := &params{}
+	p.sender.scheme = &p.scheme
 	if len(raw) > maxParams {
 		return p, refuse(reasonParams, codes.InvalidArgument, "the params take more than %d bytes: shorten the lists",
 			maxParams)
@@ -54,13 +54,13 @@ func parseParams(raw json.RawMessage) (*params, error) {
 		return p, refuse(reasonParams, codes.InvalidArgument, "reading the params: %s", oneLine(err))
 	}
 	var err error
-	if p.from, err = provider(p.Provider); err != nil {
+	if p.sender.from, err = provider(p.Provider); err != nil {
 		return p, err
 	}
-	if p.mode, err = p.from.mode(p.Mode); err != nil {
+	if p.sender.mode, err = p.sender.from.mode(p.Mode); err != nil {
 		return p, err
 	}
-	for _, check := range []func() error{p.checkSecrets, p.checkReplay, p.checkMaxAge, p.checkGlobs, p.checkScheme} {
+	for _, check := range []func() error{p.checkSecrets, p.checkReplay, p.checkMaxAge, p.checkGlobs, p.sender.checkScheme} {
 		if err := check(); err != nil {
 			return p, err
 		}
@@ -80,7 +80,7 @@ func (p *params) normalised() globs {
 		bare, not := strings.CutPrefix(pattern, "!")
 		var parts []string // the event, and perhaps the action
 		for part := range strings.SplitSeq(bare, ":") {
-			parts = append(parts, p.from.normalise(part))
+			parts = append(parts, p.sender.from.normalise(part))
 		}
 		name := strings.Join(parts, ":")
 		if not {
@@ -142,20 +142,15 @@ func (p *params) checkMaxAge() error {
 	switch {
 	case p.MaxAge == nil:
 		return nil
-	case !p.signsTime() && p.Replay == replayOff:
+	case !p.sender.signsTime() && p.Replay == replayOff:
 		return refuse(reasonParams, codes.InvalidArgument,
 			"param maxAge cannot be checked for provider %s in mode %s, whose signature holds no time: remove it, or set param replay, which remembers a delivery for so long",
-			p.from.Name, p.mode.Name)
+			p.sender.from.Name, p.sender.mode.Name)
 	case p.MaxAge.Milliseconds() <= 0:
 		return refuse(reasonParams, codes.InvalidArgument, "param maxAge is %s: give a duration above zero, such as 1h",
 			p.MaxAge.Duration)
 	}
 	return nil
-}
-
-// signsTime says whether the signature covers a time.
-func (p *params) signsTime() bool {
-	return p.mode.SignsTime || p.TimestampHeader != ""
 }
 
 func oneLine(err error) string {

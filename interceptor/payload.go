@@ -3,11 +3,15 @@ package interceptor
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"hash/maphash"
 	"strings"
 
 	"github.com/tekgate/tekgate/internal/scan"
 )
+
+// errTwice is the error of a payload that has a key twice.
+var errTwice = errors.New("a key came twice")
 
 // payload says where a forge's payload has what: a table of paths, which is
 // compiled into a tree and walked once. Whatever lies beside the paths is skipped.
@@ -308,11 +312,5 @@ func (l *fileList) all() []string {
 	return l.names
 }
 
-func (l *fileList) any(g globs) bool {
-	for _, name := range l.all() {
-		if g.match(name) {
-			return true
-		}
-	}
-	return false
-}
+// count returns how many names there are.
+func (l *fileList) count() int { return len(l.ends) }

@@ -17,7 +17,7 @@ type Provider struct {
 	methods   map[string]method         // by the name of the mode
 	normalise func(event string) string // one spelling of an event's name
 	// announce returns what the headers say beside the signature.
-	announce func(d delivery, p *params) (claim, error)
+	announce func(d delivery, p *sender) (claim, error)
 	payload  *payload // where its payload has what
 }
 
@@ -31,9 +31,9 @@ type method struct {
 	// read adds to a claim how the delivery is signed, or returns a refusal where
 	// that is missing or of a wrong shape. No secret has been read by then: whatever
 	// it says, the caller knew.
-	read func(said *claim, d delivery, p *params) error
+	read func(said *claim, d delivery, p *sender) error
 	// sign adds what the forge would send.
-	sign func(s *Signed, p *params, secret []byte, o Outgoing) error
+	sign func(s *Signed, p *sender, secret []byte, o Outgoing) error
 }
 
 // described returns the description of the provider called name.
@@ -71,8 +71,21 @@ type claim struct {
 	bodySigned bool
 }
 
+// sender is who a Trigger says sends its events, and how: a provider, one of its modes
+// and, for the provider generic, the params that describe the signature.
+type sender struct {
+	*scheme
+	from Provider
+	mode Mode
+}
+
+// signsTime reports whether the signature covers a time.
+func (p *sender) signsTime() bool {
+	return p.mode.SignsTime || p.TimestampHeader != ""
+}
+
 // read returns all that the headers claim.
-func (p *params) read(d delivery) (claim, error) {
+func (p *sender) read(d delivery) (claim, error) {
 	said, err := p.from.announce(d, p)
 	if err == nil {
 		err = p.mode.read(&said, d, p)

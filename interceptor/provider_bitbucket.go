@@ -66,7 +66,7 @@ func finishBitbucket(_ *extract, at func(field) string, g *Git) {
 	}
 }
 
-func announceBitbucket(d delivery, _ *params) (claim, error) {
+func announceBitbucket(d delivery, _ *sender) (claim, error) {
 	event, err := d.event(asSent, "X-Event-Key")
 	if err != nil {
 		return claim{}, err
@@ -75,11 +75,11 @@ func announceBitbucket(d delivery, _ *params) (claim, error) {
 	return claim{event: event, deliveryID: id, ping: event == "diagnostics:ping"}, err
 }
 
-func readBitbucket(said *claim, d delivery, _ *params) error {
+func readBitbucket(said *claim, d delivery, _ *sender) error {
 	return said.readHex(d, sha256Hash, "X-Hub-Signature", "sha256=", "Bitbucket")
 }
 
-func signBitbucket(s *Signed, _ *params, secret []byte, o Outgoing) error {
+func signBitbucket(s *Signed, _ *sender, secret []byte, o Outgoing) error {
 	event := o.Event
 	if event == "push" {
 		event = "repo:push"

@@ -81,7 +81,7 @@ var schemeParams = map[string][]string{
 }
 
 // checkScheme checks and prepares the params of the provider generic.
-func (p *params) checkScheme() error {
+func (p *sender) checkScheme() error {
 	allowed := schemeParams[p.mode.Name]
 	if p.from.Name != "generic" {
 		allowed = nil
@@ -187,7 +187,7 @@ func (s *scheme) checkTemplate() error {
 }
 
 // checkPayload borrows another provider's table.
-func (p *params) checkPayload() error {
+func (p *sender) checkPayload() error {
 	if p.Payload == "" {
 		return nil
 	}
@@ -207,7 +207,7 @@ func (p *params) checkPayload() error {
 		quote(p.Payload), suggest.DidYouMean(p.Payload, names, otherwise))
 }
 
-func announceGeneric(d delivery, p *params) (said claim, err error) {
+func announceGeneric(d delivery, p *sender) (said claim, err error) {
 	if p.EventHeader != "" {
 		if said.event, err = d.event(p.from.normalise, p.EventHeader); err != nil {
 			return claim{}, err
@@ -219,7 +219,7 @@ func announceGeneric(d delivery, p *params) (said claim, err error) {
 	return said, err
 }
 
-func genericUnsigned(p *params) error {
+func genericUnsigned(p *sender) error {
 	where := "header " + p.Header
 	if p.Query != "" {
 		where = "the URL's parameter " + p.Query
@@ -229,7 +229,7 @@ func genericUnsigned(p *params) error {
 		where)
 }
 
-func readGenericHMAC(said *claim, d delivery, p *params) error {
+func readGenericHMAC(said *claim, d delivery, p *sender) error {
 	value, err := d.value(p.Header)
 	if err != nil {
 		return err
@@ -327,7 +327,7 @@ func (s *scheme) mac(pieces []part, secret, body []byte) []byte {
 	return s.algorithm.sum(secret, message...)
 }
 
-func readGenericToken(said *claim, d delivery, p *params) error {
+func readGenericToken(said *claim, d delivery, p *sender) error {
 	sent, err := p.sentToken(d)
 	if err != nil {
 		return err
@@ -344,7 +344,7 @@ func readGenericToken(said *claim, d delivery, p *params) error {
 	return nil
 }
 
-func (p *params) sentToken(d delivery) (string, error) {
+func (p *sender) sentToken(d delivery) (string, error) {
 	if p.Query == "" {
 		return d.value(p.Header)
 	}
@@ -361,7 +361,7 @@ func (p *params) sentToken(d delivery) (string, error) {
 	return strings.Join(values, ""), nil
 }
 
-func readGenericBasic(said *claim, d delivery, p *params) error {
+func readGenericBasic(said *claim, d delivery, p *sender) error {
 	value, err := d.value(p.Header)
 	if err != nil {
 		return err
@@ -379,7 +379,7 @@ func readGenericBasic(said *claim, d delivery, p *params) error {
 	return nil
 }
 
-func signGenericHMAC(s *Signed, p *params, secret []byte, o Outgoing) error {
+func signGenericHMAC(s *Signed, p *sender, secret []byte, o Outgoing) error {
 	p.headGeneric(s, o)
 	timestamp := strconv.FormatInt(o.Time.Unix(), 10)
 	if p.TimestampHeader != "" {
@@ -402,7 +402,7 @@ func signGenericHMAC(s *Signed, p *params, secret []byte, o Outgoing) error {
 	return nil
 }
 
-func signGenericToken(s *Signed, p *params, secret []byte, o Outgoing) error {
+func signGenericToken(s *Signed, p *sender, secret []byte, o Outgoing) error {
 	p.headGeneric(s, o)
 	if p.Query != "" {
 		s.Query.Set(p.Query, string(secret))
@@ -412,7 +412,7 @@ func signGenericToken(s *Signed, p *params, secret []byte, o Outgoing) error {
 	return nil
 }
 
-func signGenericBasic(s *Signed, p *params, secret []byte, o Outgoing) error {
+func signGenericBasic(s *Signed, p *sender, secret []byte, o Outgoing) error {
 	p.headGeneric(s, o)
 	request := http.Request{Header: http.Header{}}
 	user, password, _ := strings.Cut(string(secret), ":")
@@ -421,7 +421,7 @@ func signGenericBasic(s *Signed, p *params, secret []byte, o Outgoing) error {
 	return nil
 }
 
-func (p *params) headGeneric(s *Signed, o Outgoing) {
+func (p *sender) headGeneric(s *Signed, o Outgoing) {
 	if p.EventHeader != "" {
 		s.set(p.EventHeader, o.Event)
 	}

@@ -15,7 +15,7 @@ var gitcode = Provider{
 	payload:   gitlabPayload,
 }
 
-func announceGitCode(d delivery, _ *params) (claim, error) {
+func announceGitCode(d delivery, _ *sender) (claim, error) {
 	event, err := d.event(hookless, "X-GitCode-Event")
 	if err != nil {
 		return claim{}, err
@@ -24,21 +24,21 @@ func announceGitCode(d delivery, _ *params) (claim, error) {
 	return claim{event: event, deliveryID: id}, err
 }
 
-func readGitCodeSign(said *claim, d delivery, _ *params) error {
+func readGitCodeSign(said *claim, d delivery, _ *sender) error {
 	return said.readHex(d, sha256Hash, "X-GitCode-Signature-256", "sha256=", "GitCode")
 }
 
-func readGitCodeToken(said *claim, d delivery, _ *params) error {
+func readGitCodeToken(said *claim, d delivery, _ *sender) error {
 	return said.readToken(d, "X-GitCode-Token", "GitCode", "token")
 }
 
-func signGitCode(s *Signed, _ *params, secret []byte, o Outgoing) error {
+func signGitCode(s *Signed, _ *sender, secret []byte, o Outgoing) error {
 	s.Header.Set("X-GitCode-Signature-256", "sha256="+hex.EncodeToString(sha256Hash.sum(secret, o.Body)))
 	headGitCode(s, o)
 	return nil
 }
 
-func passGitCode(s *Signed, _ *params, secret []byte, o Outgoing) error {
+func passGitCode(s *Signed, _ *sender, secret []byte, o Outgoing) error {
 	s.Header.Set("X-GitCode-Token", string(secret))
 	headGitCode(s, o)
 	return nil

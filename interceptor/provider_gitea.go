@@ -33,7 +33,7 @@ var gitea = Provider{
 	},
 }
 
-func announceGitea(d delivery, _ *params) (claim, error) {
+func announceGitea(d delivery, _ *sender) (claim, error) {
 	event, err := d.event(asSent, "X-Gitea-Event", "X-Forgejo-Event", "X-Gogs-Event")
 	if err != nil {
 		return claim{}, err
@@ -42,7 +42,7 @@ func announceGitea(d delivery, _ *params) (claim, error) {
 	return claim{event: event, deliveryID: id}, err
 }
 
-func readGitea(said *claim, d delivery, _ *params) error {
+func readGitea(said *claim, d delivery, _ *sender) error {
 	header, _, err := d.first("X-Gitea-Signature", "X-Forgejo-Signature", "X-Gogs-Signature")
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func readGitea(said *claim, d delivery, _ *params) error {
 	return said.readHex(d, sha256Hash, header, "", "Gitea")
 }
 
-func signGitea(s *Signed, _ *params, secret []byte, o Outgoing) error {
+func signGitea(s *Signed, _ *sender, secret []byte, o Outgoing) error {
 	signature := hex.EncodeToString(sha256Hash.sum(secret, o.Body))
 	for _, name := range []string{"Gitea", "Gogs"} {
 		s.Header.Set("X-"+name+"-Event", o.Event)

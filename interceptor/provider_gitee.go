@@ -59,7 +59,7 @@ func finishGitee(_ *extract, at func(field) string, g *Git) {
 	}
 }
 
-func readGiteeSign(said *claim, d delivery, _ *params) error {
+func readGiteeSign(said *claim, d delivery, _ *sender) error {
 	token, err := d.value("X-Gitee-Token")
 	if err != nil {
 		return err
@@ -81,11 +81,11 @@ func readGiteeSign(said *claim, d delivery, _ *params) error {
 	return nil
 }
 
-func readGiteePassword(said *claim, d delivery, _ *params) error {
+func readGiteePassword(said *claim, d delivery, _ *sender) error {
 	return said.readToken(d, "X-Gitee-Token", "Gitee", "password")
 }
 
-func announceGitee(d delivery, _ *params) (claim, error) {
+func announceGitee(d delivery, _ *sender) (claim, error) {
 	ping, err := d.value("X-Gitee-Ping")
 	if err != nil {
 		return claim{}, err
@@ -94,13 +94,13 @@ func announceGitee(d delivery, _ *params) (claim, error) {
 	return claim{event: event, ping: strings.EqualFold(ping, "true")}, err
 }
 
-func signGitee(s *Signed, _ *params, secret []byte, o Outgoing) error {
+func signGitee(s *Signed, _ *sender, secret []byte, o Outgoing) error {
 	timestamp := strconv.FormatInt(o.Time.UnixMilli(), 10)
 	headGitee(s, o, base64.StdEncoding.EncodeToString(giteeMAC(secret, timestamp)))
 	return nil
 }
 
-func passGitee(s *Signed, _ *params, secret []byte, o Outgoing) error {
+func passGitee(s *Signed, _ *sender, secret []byte, o Outgoing) error {
 	headGitee(s, o, string(secret))
 	return nil
 }

@@ -43,7 +43,7 @@ func finishGitHub(_ *extract, _ func(field) string, g *Git) {
 	}
 }
 
-func announceGitHub(d delivery, _ *params) (claim, error) {
+func announceGitHub(d delivery, _ *sender) (claim, error) {
 	event, err := d.event(asSent, "X-GitHub-Event")
 	if err != nil {
 		return claim{}, err
@@ -52,8 +52,8 @@ func announceGitHub(d delivery, _ *params) (claim, error) {
 	return claim{event: event, deliveryID: id, ping: event == "ping"}, err
 }
 
-func readHub(a algorithm, header string) func(*claim, delivery, *params) error {
-	return func(said *claim, d delivery, _ *params) error {
+func readHub(a algorithm, header string) func(*claim, delivery, *sender) error {
+	return func(said *claim, d delivery, _ *sender) error {
 		err := said.readHex(d, a, header, a.name+"=", "GitHub")
 		if err == nil || asRefusal(err).reason != reasonUnsigned {
 			return err
@@ -68,8 +68,8 @@ func readHub(a algorithm, header string) func(*claim, delivery, *params) error {
 	}
 }
 
-func signHub(a algorithm, header string) func(*Signed, *params, []byte, Outgoing) error {
-	return func(s *Signed, _ *params, secret []byte, o Outgoing) error {
+func signHub(a algorithm, header string) func(*Signed, *sender, []byte, Outgoing) error {
+	return func(s *Signed, _ *sender, secret []byte, o Outgoing) error {
 		s.Header.Set("User-Agent", "GitHub-Hookshot/tekgate")
 		s.Header.Set("X-GitHub-Event", o.Event)
 		s.set("X-GitHub-Delivery", o.ID)

@@ -57,7 +57,7 @@ func finishGitLab(_ *extract, at func(field) string, g *Git) {
 	}
 }
 
-func announceGitLab(d delivery, _ *params) (claim, error) {
+func announceGitLab(d delivery, _ *sender) (claim, error) {
 	event, err := d.event(hookless, "X-Gitlab-Event")
 	if err != nil {
 		return claim{}, err
@@ -66,14 +66,14 @@ func announceGitLab(d delivery, _ *params) (claim, error) {
 	return claim{event: event, deliveryID: id}, err
 }
 
-func readGitLabToken(said *claim, d delivery, _ *params) error {
+func readGitLabToken(said *claim, d delivery, _ *sender) error {
 	return said.readToken(d, "X-Gitlab-Token", "GitLab", "secret token")
 }
 
 // unixSeconds are the digits of a time from 2001 to 2286.
 var unixSeconds = regexp.MustCompile(`^[1-9][0-9]{9}$`)
 
-func readStandardWebhook(said *claim, d delivery, _ *params) error {
+func readStandardWebhook(said *claim, d delivery, _ *sender) error {
 	header, signatures, err := d.first("webhook-signature", "svix-signature")
 	if err != nil {
 		return err
@@ -142,7 +142,7 @@ func standardMAC(secret []byte, id, timestamp string, body []byte) ([]byte, erro
 	return sha256Hash.sum(key, []byte(id+"."+timestamp+"."), body), nil
 }
 
-func signGitLabToken(s *Signed, _ *params, secret []byte, o Outgoing) error {
+func signGitLabToken(s *Signed, _ *sender, secret []byte, o Outgoing) error {
 	s.Header.Set("X-Gitlab-Token", string(secret))
 	headGitLab(s, o)
 	return nil
@@ -154,7 +154,7 @@ func headGitLab(s *Signed, o Outgoing) {
 	s.set("Idempotency-Key", o.ID)
 }
 
-func signStandardWebhook(s *Signed, _ *params, secret []byte, o Outgoing) error {
+func signStandardWebhook(s *Signed, _ *sender, secret []byte, o Outgoing) error {
 	timestamp := strconv.FormatInt(o.Time.Unix(), 10)
 	digest, err := standardMAC(secret, o.ID, timestamp, o.Body)
 	if err != nil {

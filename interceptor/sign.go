@@ -5,22 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 )
-
-// Outgoing is a delivery as a forge has it before it signs.
-type Outgoing struct {
-	Event string    // in the forge's words or in one spelling; "" is a push
-	Body  []byte    // sent as it is
-	Time  time.Time // when it is signed
-	ID    string    // the delivery's id; "" sends none
-}
-
-// Signed is what a forge adds to a delivery.
-type Signed struct {
-	Header http.Header
-	Query  url.Values // for senders that know no other place for a secret; mostly empty
-}
 
 // Sign returns what the sender that params describe adds to d, for a hook with
 // this secret. The params are a Trigger's; secretRef may be left out. The error is
@@ -34,7 +19,7 @@ func Sign(params json.RawMessage, secret []byte, d Outgoing) (Signed, error) {
 		d.Event = "push"
 	}
 	s := Signed{Header: http.Header{"Content-Type": {"application/json"}}, Query: url.Values{}}
-	if err := p.mode.sign(&s, p, secret, d); err != nil {
+	if err := p.sender.mode.sign(&s, &p.sender, secret, d); err != nil {
 		return Signed{}, err
 	}
 	return s, nil
@@ -56,19 +41,4 @@ func withSecretRef(params json.RawMessage) json.RawMessage {
 	// Not marshalled again: a key that came twice has to come twice.
 	return json.RawMessage(strings.TrimSuffix(trimmed, "}") + separator +
 		`"secretRef":{"secretName":"given","secretKey":"value"}}`)
-}
-
-func (s *Signed) set(name, value string) {
-	if value != "" {
-		s.Header.Set(name, value)
-	}
-}
-
-// hookName is the spelling of Gitee, GitLab and GitCode: push is Push Hook.
-func hookName(event string) string {
-	words := strings.Split(hookless(event), "_")
-	for i, w := range words {
-		words[i] = strings.ToUpper(w[:min(1, len(w))]) + w[min(1, len(w)):]
-	}
-	return strings.Join(append(words, "Hook"), " ")
 }
