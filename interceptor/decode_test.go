@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tekgate/tekgate/interceptor/provider"
 	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
@@ -80,21 +81,21 @@ func checkDecode(t *testing.T, raw []byte) {
 }
 
 // compareHeaders looks up each name of want as the forge would have sent it.
-func compareHeaders(t *testing.T, got headers, want map[string][]string) {
+func compareHeaders(t *testing.T, got provider.Headers, want map[string][]string) {
 	t.Helper()
 	ours := map[string][]string{}
 	for _, f := range got {
-		ours[string(f.name)] = append(ours[string(f.name)], string(f.value))
+		ours[string(f.Name)] = append(ours[string(f.Name)], string(f.Value))
 	}
 	total := 0
 	for name, values := range want {
 		total += len(values)
-		if len(values) > 0 && len(got) <= maxHeaderFields && !reflect.DeepEqual(ours[name], values) &&
+		if len(values) > 0 && len(got) <= provider.MaxHeaderFields && !reflect.DeepEqual(ours[name], values) &&
 			!repeated(ours[name], values) {
 			t.Fatalf("header %q: got %q, want %q", name, ours[name], values)
 		}
 	}
-	if len(got) < min(total, maxHeaderFields) {
+	if len(got) < min(total, provider.MaxHeaderFields) {
 		t.Fatalf("got %d header values, want %d", len(got), total)
 	}
 }
@@ -171,7 +172,7 @@ func TestBuffersAreUsedAgain(t *testing.T) {
 			if err != nil || string(e.body) != body {
 				t.Fatalf("size %d: got %.50q, %v", size, e.body, err)
 			}
-			if v, err := e.headers.value("a"); err != nil || v != fmt.Sprint(size) {
+			if v, err := e.headers.Value("a"); err != nil || v != fmt.Sprint(size) {
 				t.Fatalf("size %d: header %q, %v", size, v, err)
 			}
 		}

@@ -2,6 +2,7 @@ package interceptor
 
 import (
 	"encoding/json"
+	"github.com/tekgate/tekgate/interceptor/provider"
 	"net/http"
 	"net/url"
 	"strings"
@@ -10,17 +11,17 @@ import (
 // Sign returns what the sender that params describe adds to d, for a hook with
 // this secret. The params are a Trigger's; secretRef may be left out. The error is
 // a sentence about the params or the secret.
-func Sign(params json.RawMessage, secret []byte, d Outgoing) (Signed, error) {
+func Sign(params json.RawMessage, secret []byte, d provider.Outgoing) (provider.Signed, error) {
 	p, err := parseParams(withSecretRef(params))
 	if err != nil {
-		return Signed{}, err
+		return provider.Signed{}, err
 	}
 	if d.Event == "" {
 		d.Event = "push"
 	}
-	s := Signed{Header: http.Header{"Content-Type": {"application/json"}}, Query: url.Values{}}
-	if err := p.sender.mode.sign(&s, &p.sender, secret, d); err != nil {
-		return Signed{}, err
+	s := provider.Signed{Header: http.Header{"Content-Type": {"application/json"}}, Query: url.Values{}}
+	if err := p.sender.Mode.Sign(&s, &p.sender, secret, d); err != nil {
+		return provider.Signed{}, err
 	}
 	return s, nil
 }

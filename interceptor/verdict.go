@@ -3,6 +3,8 @@ package interceptor
 import (
 	"strconv"
 
+	"github.com/tekgate/tekgate/interceptor/provider"
+	"github.com/tekgate/tekgate/interceptor/refusal"
 	"github.com/tekgate/tekgate/internal/scan"
 )
 
@@ -14,15 +16,15 @@ const (
 
 // answer is the only place where continue can become true. It is Tekton's
 // InterceptorResponse in JSON.
-func answer(git *Git, err error) []byte {
+func answer(git *provider.Git, err error) []byte {
 	if err == nil && git != nil {
 		out := append(make([]byte, 0, answerRoom), `{"extensions":{"git":`...)
-		return append(git.appendJSON(out), `},"continue":true,"status":{}}`...)
+		return append(git.AppendJSON(out), `},"continue":true,"status":{}}`...)
 	}
-	r := asRefusal(err)
+	r := refusal.Of(err)
 	out := append(make([]byte, 0, answerRoom), `{"continue":false,"status":{"code":`...)
-	out = strconv.AppendUint(out, uint64(r.code), 10)
-	out = scan.AppendQuoted(append(out, `,"message":`...), r.message)
+	out = strconv.AppendUint(out, uint64(r.Code), 10)
+	out = scan.AppendQuoted(append(out, `,"message":`...), r.Message)
 	return append(out, "}}"...)
 }
 

@@ -1,9 +1,10 @@
-package interceptor
+package provider
 
 import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"github.com/tekgate/tekgate/interceptor/refusal"
 	"reflect"
 	"strings"
 	"testing"
@@ -21,10 +22,10 @@ var payloads = []string{
 
 // checkPayload compares what is read of a payload with what encoding/json finds at
 // the same paths.
-func checkPayload(t *testing.T, p *payload, rows []path, raw []byte) {
+func checkPayload(t *testing.T, p *Payload, rows []path, raw []byte) {
 	t.Helper()
-	x := &extract{}
-	err := p.read(raw, x)
+	x := &Extract{}
+	err := p.Read(raw, x)
 	var tree any
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
@@ -35,7 +36,7 @@ func checkPayload(t *testing.T, p *payload, rows []path, raw []byte) {
 		return
 	}
 	if err != nil {
-		if err != errTwice { //nolint:errorlint // it is returned as it is
+		if err != ErrTwice { //nolint:errorlint // it is returned as it is
 			t.Fatalf("%.100q is refused: %v", raw, err)
 		}
 		return
@@ -88,7 +89,7 @@ var plainRows = []path{
 }
 
 func TestPayloadAgainstEncodingJSON(t *testing.T) {
-	p := &payload{root: compile(plainRows)}
+	p := &Payload{root: compile(plainRows)}
 	for _, raw := range payloads {
 		checkPayload(t, p, plainRows, []byte(raw))
 		for i := range raw {
@@ -98,7 +99,7 @@ func TestPayloadAgainstEncodingJSON(t *testing.T) {
 }
 
 func FuzzPayload(f *testing.F) {
-	p := &payload{root: compile(plainRows)}
+	p := &Payload{root: compile(plainRows)}
 	for _, raw := range payloads {
 		f.Add([]byte(raw))
 	}
@@ -116,21 +117,21 @@ func FuzzGit(f *testing.F) {
 	f.Add([]byte(`{"object_attributes":{"iid":1,"action":"open","source_branch":"a;b"},"action_desc":"x","per_iid":"!7"}`),
 		"note")
 	f.Fuzz(func(t *testing.T, raw []byte, event string) {
-		for _, from := range Providers {
-			x := &extract{}
-			if from.payload.read(raw, x) != nil {
+		for _, from := range All {
+			x := &Extract{}
+			if from.Payload.Read(raw, x) != nil {
 				continue
 			}
-			changes := []*values{nil}
-			for i := range x.changes {
-				changes = append(changes, &x.changes[i])
+			changes := []*Values{nil}
+			for i := range x.Changes {
+				changes = append(changes, &x.Changes[i])
 			}
 			for _, change := range changes {
-				g, err := from.payload.build(x, change, Git{Provider: from.Name, Event: event})
+				g, err := from.Payload.Build(x, change, Git{Provider: from.Name, Event: event})
 				if err != nil {
 					continue
 				}
-				g.withFiles(&x.files)
+				g.WithFiles(&x.Files)
 				checkHarmless(t, &g)
 			}
 		}
@@ -156,7 +157,7 @@ func checkHarmless(t *testing.T, g *Git) {
 			}
 		}
 	}
-	raw := g.appendJSON(nil)
+	raw := g.AppendJSON(nil)
 	var back Git
 	if err := json.Unmarshal(raw, &back); err != nil {
 		t.Fatalf("%s: %v", raw, err)
@@ -179,34 +180,34 @@ func FuzzRead(f *testing.F) {
 	f.Add("webhook-signature", "v1,AAAA v1,", "webhook-timestamp", "1754049600")
 	f.Add("X-Gitlab-Token", "t", "X-Gitlab-Event", "Push Hook")
 	f.Add("Authorization", "Basic Og==", "X-Event-Key", "repo:push")
-	schemes := []*sender{}
-	for _, from := range Providers {
+	schemes := []*Sender{}
+	for _, from := range All {
 		for _, mode := range from.Modes {
-			schemes = append(schemes, &sender{from: from, mode: from.implemented(mode),
-				scheme: &scheme{Header: "Authorization", EventHeader: "X-Event-Key", algorithm: sha256Hash,
+			schemes = append(schemes, &Sender{From: from, Mode: from.Implemented(mode),
+				Scheme: &Scheme{Header: "Authorization", EventHeader: "X-Event-Key", algorithm: sha256Hash,
 					parts: []part{{kind: partBody}}}})
 		}
 	}
 	f.Fuzz(func(t *testing.T, name, value, other, second string) {
-		d := delivery{headers: headers{{[]byte(name), []byte(value)}, {[]byte(other), []byte(second)}}, url: value}
+		d := Delivery{Headers: Headers{{[]byte(name), []byte(value)}, {[]byte(other), []byte(second)}}, URL: value}
 		for _, p := range schemes {
-			said, err := p.read(d)
+			said, err := p.Read(d)
 			if err != nil {
-				if r := asRefusal(err); r.reason == reasonInternal || strings.ContainsAny(r.message, "\n\r") {
-					t.Fatalf("%s %s: %v", p.from.Name, p.mode.Name, err)
+				if r := refusal.Of(err); r.Reason == refusal.Internal || strings.ContainsAny(r.Message, "\n\r") {
+					t.Fatalf("%s %s: %v", p.From.Name, p.Mode.Name, err)
 				}
 				continue
 			}
-			if len(said.digests) == 0 || said.mac == nil || said.event != "" && !isEventName(said.event) ||
-				!plainID(said.deliveryID) {
-				t.Fatalf("%s %s claims %+v", p.from.Name, p.mode.Name, said)
+			if len(said.Digests) == 0 || said.MAC == nil || said.Event != "" && !isEventName(said.Event) ||
+				!plainID(said.DeliveryID) {
+				t.Fatalf("%s %s claims %+v", p.From.Name, p.Mode.Name, said)
 			}
-			for _, digest := range said.digests {
-				if len(digest) < sha1Hash.size {
-					t.Fatalf("%s %s: a digest of %d bytes", p.from.Name, p.mode.Name, len(digest))
+			for _, digest := range said.Digests {
+				if len(digest) < SHA1.Size {
+					t.Fatalf("%s %s: a digest of %d bytes", p.From.Name, p.Mode.Name, len(digest))
 				}
 			}
-			if _, err := said.mac([]byte("secret"), []byte("body")); err != nil && p.mode.Name != "signing-token" {
+			if _, err := said.MAC([]byte("secret"), []byte("body")); err != nil && p.Mode.Name != "signing-token" {
 				t.Fatal(err)
 			}
 		}

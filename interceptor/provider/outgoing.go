@@ -1,4 +1,4 @@
-package interceptor
+package provider
 
 import (
 	"net/http"
