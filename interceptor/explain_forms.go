@@ -240,6 +240,9 @@ func (s *search) messages(secret []byte) []variant {
 	return all
 }
 
+// shortestDigest is the length of SHA-1's digests.
+const shortestDigest = 20
+
 // sightings decodes all headers in all ways that digests are written.
 func (s *search) sightings() map[string]sighting {
 	seen := map[string]sighting{}
@@ -249,17 +252,17 @@ func (s *search) sightings() map[string]sighting {
 			value = strings.TrimPrefix(value, prefix)
 		}
 		for form, digest := range digestForms(value) {
-			if len(digest) >= provider.SHA1.Size {
+			if len(digest) >= shortestDigest {
 				seen[string(digest)] = sighting{string(f.Name), form}
 			}
 		}
 		for form, digest := range digestForms(string(unescaped(value))) {
-			if _, found := seen[string(digest)]; !found && len(digest) >= provider.SHA1.Size {
+			if _, found := seen[string(digest)]; !found && len(digest) >= shortestDigest {
 				seen[string(digest)] = sighting{string(f.Name), "the URL-encoded form of " + form}
 			}
 		}
 		for form, digest := range digestForms(strings.ReplaceAll(value, " ", "+")) {
-			if _, found := seen[string(digest)]; !found && len(digest) >= provider.SHA1.Size {
+			if _, found := seen[string(digest)]; !found && len(digest) >= shortestDigest {
 				seen[string(digest)] = sighting{string(f.Name), "the URL-decoded form, its plus signs lost, of " + form}
 			}
 		}

@@ -62,7 +62,8 @@ var Recipes = []Recipe{
 		Params: []Param{{"provider", "gitee"}, {"mode", "sign"}},
 	},
 	{
-		Name: "gitee-password", Title: "Gitee with a password", Setup: setup("gitee"), Secret: randomSecret, Event: "push",
+		Name: "gitee-password", Title: "Gitee with a password", Setup: setup("gitee"), Secret: randomSecret,
+		Event: "push",
 		Note:   "Every body holds the password.",
 		Params: []Param{{"provider", "gitee"}, {"mode", "password"}},
 	},
@@ -71,7 +72,8 @@ var Recipes = []Recipe{
 		Params: []Param{{"provider", "github"}},
 	},
 	{
-		Name: "gitlab", Title: "GitLab with a secret token", Setup: setup("gitlab"), Secret: randomSecret, Event: "push",
+		Name: "gitlab", Title: "GitLab with a secret token", Setup: setup("gitlab"), Secret: randomSecret,
+		Event: "push",
 		Params: []Param{{"provider", "gitlab"}, {"mode", "token"}},
 	},
 	{

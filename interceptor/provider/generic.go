@@ -338,8 +338,8 @@ func readGenericToken(said *Claim, d Delivery, p *Sender) error {
 	}
 	bare, found := strings.CutPrefix(sent, p.Prefix)
 	if !found {
-		return refusal.New(refusal.Header, codes.InvalidArgument, "header %s does not begin with param prefix, %s", p.Header,
-			refusal.Quote(p.Prefix))
+		return refusal.New(refusal.Header, codes.InvalidArgument,
+			"header %s does not begin with param prefix, %s", p.Header, refusal.Quote(p.Prefix))
 	}
 	said.Digests, said.MAC = [][]byte{token(bare)}, secretItself
 	return nil

@@ -210,6 +210,7 @@ func (g *Git) WithFiles(files *FileList) {
 	}
 }
 
+// What names the tag, branch or other ref for a message.
 func (g *Git) What() string {
 	switch {
 	case g.Tag != "":
@@ -255,7 +256,8 @@ func (g *Git) check() error {
 }
 
 func unusable(what, value, why string) error {
-	return refusal.New(refusal.Payload, codes.InvalidArgument, "the delivery's %s is %s, which %s", what, refusal.Quote(value), why)
+	return refusal.New(refusal.Payload, codes.InvalidArgument, "the delivery's %s is %s, which %s",
+		what, refusal.Quote(value), why)
 }
 
 // longestName is longer than any branch that file systems hold.

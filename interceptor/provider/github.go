@@ -16,7 +16,7 @@ var github = Provider{
 	Provider: described("github"),
 	methods: map[string]method{
 		"sha256": {Read: readHub(sha256Hash, "X-Hub-Signature-256"), Sign: signHub(sha256Hash, "X-Hub-Signature-256")},
-		"sha1":   {Read: readHub(SHA1, "X-Hub-Signature"), Sign: signHub(SHA1, "X-Hub-Signature")},
+		"sha1":   {Read: readHub(sha1Hash, "X-Hub-Signature"), Sign: signHub(sha1Hash, "X-Hub-Signature")},
 	},
 	Normalise: asSent,
 	Announce:  announceGitHub,

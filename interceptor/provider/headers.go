@@ -12,6 +12,7 @@ import (
 // names, other callers any, so names are compared without regard to case.
 type Headers []HeaderField
 
+// HeaderField is a header's name and one of its values.
 type HeaderField struct{ Name, Value []byte }
 
 // MaxHeaderFields is several times what any forge and what stands before it send.

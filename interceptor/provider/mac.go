@@ -21,12 +21,13 @@ type Algorithm struct {
 }
 
 var (
-	SHA1       = Algorithm{"sha1", sha1.New, sha1.Size}
+	sha1Hash   = Algorithm{"sha1", sha1.New, sha1.Size}
 	sha256Hash = Algorithm{"sha256", sha256.New, sha256.Size}
 	sha512Hash = Algorithm{"sha512", sha512.New, sha512.Size}
 )
 
-var Algorithms = []Algorithm{SHA1, sha256Hash, sha512Hash}
+// Algorithms are the hashes that the provider generic can be given.
+var Algorithms = []Algorithm{sha1Hash, sha256Hash, sha512Hash}
 
 // Sum returns the MAC over the parts, one after the other.
 func (a Algorithm) Sum(key []byte, parts ...[]byte) []byte {

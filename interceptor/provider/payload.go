@@ -137,6 +137,7 @@ type Extract struct {
 	Files   FileList
 }
 
+// Reset empties an extract, which keeps its memory for the next payload.
 func (x *Extract) Reset() {
 	clear(x.Changes[:cap(x.Changes)])
 	x.Files.reset()

@@ -203,7 +203,7 @@ func FuzzRead(f *testing.F) {
 				t.Fatalf("%s %s claims %+v", p.From.Name, p.Mode.Name, said)
 			}
 			for _, digest := range said.Digests {
-				if len(digest) < SHA1.Size {
+				if len(digest) < sha1Hash.Size {
 					t.Fatalf("%s %s: a digest of %d bytes", p.From.Name, p.Mode.Name, len(digest))
 				}
 			}
