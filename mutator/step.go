@@ -70,7 +70,7 @@ func (p *pass) read(v *view, task object.Task, step object.Step) {
 	v.env = readEnv(&r, task, own, template)
 	v.mounts = readMounts(&r, task, step, template)
 	v.filled, v.certain = fillImage(&r, task, v.image)
-	v.known = p.original(v.filled)
+	v.known = p.originals.Of(v.filled)
 	v.odd = r.Odd
 }
 
