@@ -214,7 +214,8 @@ func (c *compiler) builders(s scope) string {
 			}
 			names = append(names, regexp.QuoteMeta(command))
 		}
-		repositories, patterns = append(repositories, quoteMeta(b.Repositories)...), append(patterns, b.Expressions()...)
+		repositories = append(repositories, quoteMeta(b.Repositories)...)
+		patterns = append(patterns, b.Expressions()...)
 	}
 	first := c.known.Builders[0] // Kaniko's, which looks into another folder, too
 	command := `^(?:` + strings.Join(paths, "|") + `)$|(?:^|/)(?:` + strings.Join(names, "|") + `)$`
