@@ -9,8 +9,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
-	"flag"
-	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -23,19 +21,6 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 )
-
-// sideBySide is the number of tests that run at once: most of the time they wait.
-const sideBySide = "4"
-
-// Main runs the tests of a package whose parallel tests each have an API server.
-func Main(m *testing.M) int {
-	flag.Parse()
-	if err := flag.Set("test.parallel", sideBySide); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
-}
 
 // Program is the command line with some of its verbs.
 type Program []func() *cobra.Command

@@ -1,7 +1,6 @@
 package install
 
 import (
-	"os"
 	"testing"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/clitest"
@@ -11,8 +10,6 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/uninstall"
 	"github.com/tekgate/tekgate/e2e/cluster"
 )
-
-func TestMain(m *testing.M) { os.Exit(clitest.Main(m)) }
 
 // program has the verbs that the tests of this package run.
 var program = clitest.Program{Command, diff.Command, render.Command, images.Command, uninstall.Command}

@@ -1,7 +1,6 @@
 package uninstall
 
 import (
-	"os"
 	"testing"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/clitest"
@@ -9,8 +8,6 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/render"
 	"github.com/tekgate/tekgate/e2e/cluster"
 )
-
-func TestMain(m *testing.M) { os.Exit(clitest.Main(m)) }
 
 // program has the verbs that the tests of this package run.
 var program = clitest.Program{Command, install.Command, render.Command}
