@@ -13,6 +13,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/tekgate/tekgate/interceptor/provider"
+	"github.com/tekgate/tekgate/interceptor/refusal"
 	"github.com/tekgate/tekgate/internal/scan"
 )
 
@@ -20,7 +22,7 @@ import (
 // the buffers that it was read into, so nothing of it may be kept.
 type envelope struct {
 	body    []byte // the forge's own bytes
-	headers headers
+	headers provider.Headers
 	params  []byte // raw, so that duplicate keys in them are still seen
 
 	context                      bool
@@ -31,8 +33,8 @@ type envelope struct {
 // bursts, and what an event costs is mostly memory that is asked for and cleared.
 type buffers struct {
 	raw, body []byte
-	fields    []headerField
-	extract   extract
+	fields    []provider.HeaderField
+	extract   provider.Extract
 }
 
 var pool = sync.Pool{New: func() any { return &buffers{} }}
@@ -44,7 +46,7 @@ func (b *buffers) done() {
 		return
 	}
 	clear(b.fields[:cap(b.fields)])
-	b.extract.reset()
+	b.extract.Reset()
 	pool.Put(b)
 }
 
@@ -67,7 +69,7 @@ func (h *Handler) reserve(r *http.Request) (weight int64, err error) {
 	ctx, cancel := context.WithTimeout(r.Context(), reserveTimeout)
 	defer cancel()
 	if h.memory.Acquire(ctx, weight) != nil {
-		return 0, refuse(reasonBusy, codes.Unavailable,
+		return 0, refusal.New(refusal.Busy, codes.Unavailable,
 			"the interceptor is busy with other large events: redeliver this one, or run more replicas")
 	}
 	return weight, nil
@@ -87,16 +89,16 @@ func receive(w http.ResponseWriter, r *http.Request, limit int64, b *buffers) (e
 		if errors.As(err, &exceeded) {
 			return envelope{}, tooLarge(limit)
 		}
-		return envelope{}, refuse(reasonRequest, codes.InvalidArgument,
+		return envelope{}, refusal.New(refusal.Request, codes.InvalidArgument,
 			"the request broke off before its end: send it again")
 	}
 	e, err := b.decode()
 	if err != nil {
-		return envelope{}, refuse(reasonRequest, codes.InvalidArgument,
+		return envelope{}, refusal.New(refusal.Request, codes.InvalidArgument,
 			"the request is no InterceptorRequest in JSON: let an EventListener call this server, not the forge itself")
 	}
 	if !e.context {
-		return envelope{}, refuse(reasonTriggerID, codes.InvalidArgument,
+		return envelope{}, refusal.New(refusal.TriggerID, codes.InvalidArgument,
 			"the request has no context and so names no Trigger: let an EventListener call this server")
 	}
 	return e, nil
@@ -212,7 +214,7 @@ func (e *envelope) readContext(r *scan.Reader) error {
 }
 
 func tooLarge(limit int64) error {
-	return refuse(reasonTooLarge, codes.InvalidArgument,
+	return refusal.New(refusal.TooLarge, codes.InvalidArgument,
 		"the event takes more than %d bytes: send smaller ones, or raise interceptor.maxBodyBytes in Tekgate's configuration",
 		limit)
 }
@@ -249,9 +251,9 @@ func isLabel(name string) bool {
 }
 
 func badTriggerID(id string) error {
-	return refuse(reasonTriggerID, codes.InvalidArgument,
+	return refusal.New(refusal.TriggerID, codes.InvalidArgument,
 		"the trigger id is %s and not namespaces/<namespace>/triggers/<name>: let an EventListener call this server",
-		quote(id))
+		refusal.Quote(id))
 }
 
 // printable allows more than names of objects, for Tekton does not check what a
@@ -259,4 +261,31 @@ func badTriggerID(id string) error {
 func printable(name string) bool {
 	const longest = 253
 	return len(name) <= longest && strings.IndexFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
+}
+
+// readHeaders reads Tekton's map of lists. A null is a list without values, or an
+// empty value, as encoding/json has it.
+func (b *buffers) readHeaders(r *scan.Reader) (provider.Headers, error) {
+	b.fields = b.fields[:0]
+	if r.Null() {
+		return nil, nil
+	}
+	err := r.Object(func(name []byte) error {
+		if r.Null() {
+			return nil
+		}
+		return r.Array(func() (err error) {
+			var value []byte
+			if !r.Null() {
+				if value, err = r.String(); err != nil {
+					return err
+				}
+			}
+			if len(b.fields) <= provider.MaxHeaderFields {
+				b.fields = append(b.fields, provider.HeaderField{Name: name, Value: value})
+			}
+			return nil
+		})
+	})
+	return b.fields, err
 }

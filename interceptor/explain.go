@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/tekgate/tekgate/interceptor/provider"
+	"github.com/tekgate/tekgate/interceptor/refusal"
 	"google.golang.org/grpc/codes"
 )
 
@@ -24,7 +26,7 @@ type Capture struct {
 // Explanation says why a delivery passes or does not.
 type Explanation struct {
 	Continue bool   `json:"continue"`
-	Reason   string `json:"reason"`            // a word such as verified; see verdict.go
+	Reason   string `json:"reason"`            // a word such as verified; see package refusal
 	Message  string `json:"message,omitempty"` // what the interceptor answers; "" for a pass
 	// Hints are what would make it pass, the likeliest first: each is a sentence
 	// that was tried and found true of this delivery. For a pass they are what is
@@ -50,7 +52,7 @@ func Explain(config Config, params json.RawMessage, candidates [][]byte, sent Ca
 		p.SecretRefs = append(p.SecretRefs, SecretKey{name, "value"})
 	}
 	if len(candidates) == 0 && !p.AllowInsecure {
-		return explained(refuse(reasonSecret, codes.FailedPrecondition,
+		return explained(refusal.New(refusal.Secret, codes.FailedPrecondition,
 			"no secret was given: pass the one that the hook has"))
 	}
 	config.SecretLabel = ""
@@ -72,8 +74,8 @@ func explained(err error) Explanation {
 	if err == nil {
 		return Explanation{Continue: true}
 	}
-	r := asRefusal(err)
-	return Explanation{Reason: r.reason, Message: r.message}
+	r := refusal.Of(err)
+	return Explanation{Reason: r.Reason, Message: r.Message}
 }
 
 // givenSecrets are the candidates, by the names that stand for them.
@@ -81,14 +83,14 @@ type givenSecrets map[string]*Secret
 
 func (g givenSecrets) Get(_ context.Context, _, name string) (*Secret, error) { return g[name], nil }
 
-func (c Capture) delivery() delivery {
-	var fields headers
+func (c Capture) delivery() provider.Delivery {
+	var fields provider.Headers
 	for name, values := range c.Header {
 		for _, v := range values {
-			fields = append(fields, headerField{[]byte(name), []byte(v)})
+			fields = append(fields, provider.HeaderField{Name: []byte(name), Value: []byte(v)})
 		}
 	}
-	return delivery{fields, c.URL}
+	return provider.Delivery{Headers: fields, URL: c.URL}
 }
 
 // search looks for what would make a delivery pass.
@@ -96,7 +98,7 @@ type search struct {
 	h          *Handler
 	p          *params
 	candidates [][]byte
-	sent       delivery
+	sent       provider.Delivery
 	body       []byte
 
 	keyForms, bodyForms []variant // made once
@@ -104,7 +106,7 @@ type search struct {
 
 func (s *search) judge(p *params, body []byte) (*Record, error) {
 	rec := &Record{}
-	c := &call{h: s.h, p: p, namespace: "given", sent: s.sent, body: body, rec: rec, extract: &extract{}}
+	c := &call{h: s.h, p: p, namespace: "given", sent: s.sent, body: body, rec: rec, extract: &provider.Extract{}}
 	_, err := c.judge(context.Background())
 	return rec, err
 }
@@ -113,14 +115,14 @@ func (s *search) judge(p *params, body []byte) (*Record, error) {
 func (s *search) hints(rec *Record, reason string) []string {
 	var hints []string
 	switch reason {
-	case reasonVerified, reasonPing, reasonFiltered, reasonDeleted:
+	case reasonVerified, refusal.Ping, refusal.Filtered, refusal.Deleted:
 		if rec.Newline {
 			hints = append(hints,
 				"the Secret's value ends with a newline, which is not part of what the forge signs with: it is taken off, but make the Secret without")
 		}
-	case reasonStale, reasonFuture:
+	case refusal.Stale, refusal.Future:
 		hints = append(hints, clock(rec.Skew))
-	case reasonUnsigned, reasonHeader, reasonSignature, reasonSecret, reasonForm:
+	case refusal.Unsigned, refusal.Header, refusal.Signature, refusal.Secret, refusal.Form:
 		hints = append(s.nearly(), s.forged()...)
 		if len(hints) == 0 {
 			hints = append(s.othersHeaders(), s.nothing(reason)...)
@@ -131,7 +133,7 @@ func (s *search) hints(rec *Record, reason string) []string {
 
 // nothing is the last word on a signature that no mistake explains.
 func (s *search) nothing(reason string) []string {
-	if reason != reasonSignature {
+	if reason != refusal.Signature {
 		return nil
 	}
 	return []string{"neither another spelling of the secret or body nor another provider, algorithm or encoding explains the signature: " +
@@ -172,15 +174,15 @@ func round(d time.Duration) time.Duration {
 func (s *search) nearly() []string {
 	var hints []string
 	for _, from := range s.senders() {
-		said, err := from.read(s.sent)
+		said, err := from.Read(s.sent)
 		if err != nil {
 			continue
 		}
-		own := from.from.Name == s.p.from.Name && from.mode.Name == s.p.mode.Name
+		own := from.From.Name == s.p.sender.From.Name && from.Mode.Name == s.p.sender.Mode.Name
 		for _, key := range s.keys() {
-			for _, body := range s.bodies(said.bodySigned) {
-				mac, err := said.mac(key.bytes, body.bytes)
-				if err != nil || !slices.ContainsFunc(said.digests,
+			for _, body := range s.bodies(said.BodySigned) {
+				mac, err := said.MAC(key.bytes, body.bytes)
+				if err != nil || !slices.ContainsFunc(said.Digests,
 					func(d []byte) bool { return string(d) == string(mac) }) {
 					continue
 				}
@@ -198,30 +200,31 @@ func (s *search) nearly() []string {
 }
 
 // senders are the Trigger's own and then all others, each in each mode.
-func (s *search) senders() []*params {
-	all := []*params{s.p}
-	for _, from := range Providers {
+func (s *search) senders() []*provider.Sender {
+	all := []*provider.Sender{&s.p.sender}
+	for _, from := range provider.All {
 		for _, mode := range from.Modes {
-			if from.Name != "generic" && (from.Name != s.p.from.Name || mode.Name != s.p.mode.Name) {
-				all = append(all, &params{from: from, mode: from.implemented(mode)})
+			if from.Name != "generic" && (from.Name != s.p.sender.From.Name || mode.Name != s.p.sender.Mode.Name) {
+				all = append(all,
+					&provider.Sender{Scheme: &provider.Scheme{}, From: from, Mode: from.Implemented(mode)})
 			}
 		}
 	}
 	return all
 }
 
-func (s *search) otherSender(from *params) string {
-	if from.from.Name == s.p.from.Name {
+func (s *search) otherSender(from *provider.Sender) string {
+	if from.From.Name == s.p.sender.From.Name {
 		return fmt.Sprintf(
 			"the delivery is right for mode %s, and param mode is %s: set it to %[1]s, or change the hook",
-			from.mode.Name, s.p.mode.Name)
+			from.Mode.Name, s.p.sender.Mode.Name)
 	}
 	mode := ""
-	if len(from.from.Modes) > 1 {
-		mode = " and mode to " + from.mode.Name
+	if len(from.From.Modes) > 1 {
+		mode = " and mode to " + from.Mode.Name
 	}
 	return fmt.Sprintf("the delivery is right for provider %s, and param provider is %s: set it to %[1]s%[3]s",
-		from.from.Name, s.p.from.Name, mode)
+		from.From.Name, s.p.sender.From.Name, mode)
 }
 
 func notEmpty(hints ...string) []string {
@@ -231,15 +234,15 @@ func notEmpty(hints ...string) []string {
 // othersHeaders names headers that are another provider's, where the Trigger's own
 // finds none.
 func (s *search) othersHeaders() []string {
-	_, err := s.p.read(s.sent)
-	if err == nil || asRefusal(err).reason != reasonUnsigned {
+	_, err := s.p.sender.Read(s.sent)
+	if err == nil || refusal.Of(err).Reason != refusal.Unsigned {
 		return nil
 	}
 	for _, from := range s.senders()[1:] {
-		if _, err := from.read(s.sent); err == nil {
+		if _, err := from.Read(s.sent); err == nil {
 			return []string{fmt.Sprintf(
 				"the delivery has the headers of provider %s in mode %s, and not those of %s in mode %s; none of the secrets given fits it, though",
-				from.from.Name, from.mode.Name, s.p.from.Name, s.p.mode.Name)}
+				from.From.Name, from.Mode.Name, s.p.sender.From.Name, s.p.sender.Mode.Name)}
 		}
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"github.com/tekgate/tekgate/interceptor/provider"
 	"net/url"
 	"slices"
 	"strings"
@@ -182,17 +183,17 @@ type sighting struct{ header, form string }
 func (s *search) forged() []string {
 	seen := s.sightings()
 	var hints []string
-	for _, a := range algorithms {
+	for _, a := range provider.Algorithms {
 		for _, key := range s.keys() {
 			for _, m := range s.messages(key.bytes) {
-				found, ok := seen[string(a.sum(key.bytes, m.bytes))]
+				found, ok := seen[string(a.Sum(key.bytes, m.bytes))]
 				if !ok {
 					continue
 				}
 				hints = append(hints,
 					notEmpty(fmt.Sprintf(
 						"header %s holds %s of HMAC-%s over %s, with the secret given: compare that with what the provider's mode documents",
-						found.header, found.form, strings.ToUpper(a.name), m.hint), key.hint)...)
+						found.header, found.form, strings.ToUpper(a.Name), m.hint), key.hint)...)
 			}
 		}
 	}
@@ -204,12 +205,12 @@ func (s *search) forged() []string {
 
 // sentInClear finds a header with the secret itself.
 func (s *search) sentInClear() []string {
-	for _, f := range s.sent.headers {
+	for _, f := range s.sent.Headers {
 		for _, key := range s.keys() {
-			if string(f.value) == string(key.bytes) && len(f.value) > 0 {
+			if string(f.Value) == string(key.bytes) && len(f.Value) > 0 {
 				return notEmpty(fmt.Sprintf(
 					"header %s holds the secret itself: the hook sends a password or token and no signature; set param mode accordingly, or set a signature key at the forge",
-					f.name),
+					f.Name),
 					key.hint)
 			}
 		}
@@ -221,7 +222,7 @@ func (s *search) sentInClear() []string {
 func (s *search) messages(secret []byte) []variant {
 	all := []variant{{s.body, "the body"}}
 	for _, name := range []string{"X-Gitee-Timestamp", "webhook-timestamp", "svix-timestamp", s.p.TimestampHeader} {
-		stamp, err := s.sent.value(name)
+		stamp, err := s.sent.Value(name)
 		if err != nil || stamp == "" || name == "" {
 			continue
 		}
@@ -239,27 +240,30 @@ func (s *search) messages(secret []byte) []variant {
 	return all
 }
 
+// shortestDigest is the length of SHA-1's digests.
+const shortestDigest = 20
+
 // sightings decodes all headers in all ways that digests are written.
 func (s *search) sightings() map[string]sighting {
 	seen := map[string]sighting{}
-	for _, f := range s.sent.headers {
-		value := string(f.value)
+	for _, f := range s.sent.Headers {
+		value := string(f.Value)
 		for _, prefix := range []string{"sha256=", "sha1=", "sha512=", "v1,", s.p.Prefix} {
 			value = strings.TrimPrefix(value, prefix)
 		}
 		for form, digest := range digestForms(value) {
-			if len(digest) >= sha1Hash.size {
-				seen[string(digest)] = sighting{string(f.name), form}
+			if len(digest) >= shortestDigest {
+				seen[string(digest)] = sighting{string(f.Name), form}
 			}
 		}
 		for form, digest := range digestForms(string(unescaped(value))) {
-			if _, found := seen[string(digest)]; !found && len(digest) >= sha1Hash.size {
-				seen[string(digest)] = sighting{string(f.name), "the URL-encoded form of " + form}
+			if _, found := seen[string(digest)]; !found && len(digest) >= shortestDigest {
+				seen[string(digest)] = sighting{string(f.Name), "the URL-encoded form of " + form}
 			}
 		}
 		for form, digest := range digestForms(strings.ReplaceAll(value, " ", "+")) {
-			if _, found := seen[string(digest)]; !found && len(digest) >= sha1Hash.size {
-				seen[string(digest)] = sighting{string(f.name), "the URL-decoded form, its plus signs lost, of " + form}
+			if _, found := seen[string(digest)]; !found && len(digest) >= shortestDigest {
+				seen[string(digest)] = sighting{string(f.Name), "the URL-decoded form, its plus signs lost, of " + form}
 			}
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
+	"github.com/tekgate/tekgate/interceptor/provider"
+	"github.com/tekgate/tekgate/interceptor/refusal"
 	"google.golang.org/grpc/codes"
 )
 
@@ -28,7 +30,7 @@ func (f *filters) checkGlobs() error {
 	}{{"eventTypes", f.EventTypes}, {"repositories", f.Repositories}, {"branches", f.Branches}, {"tags", f.Tags},
 		{"paths", f.Paths}} {
 		if problem := list.globs.problem(); problem != "" {
-			return refuse(reasonParams, codes.InvalidArgument, "param %s %s", list.name, problem)
+			return refusal.New(refusal.Params, codes.InvalidArgument, "param %s %s", list.name, problem)
 		}
 	}
 	return nil
@@ -51,15 +53,16 @@ func (g globs) problem() string {
 		positive = positive || !not
 		switch {
 		case bare == "" || len(pattern) > longest:
-			return fmt.Sprintf("holds %s: give a pattern of 1 to %d bytes", quote(pattern), longest)
+			return fmt.Sprintf("holds %s: give a pattern of 1 to %d bytes", refusal.Quote(pattern), longest)
 		case !doublestar.ValidatePattern(bare) || strings.Count(bare, "{") > braces:
 			return fmt.Sprintf(
 				"holds %s, which is no pattern: close its brackets and braces, and write a backslash before one that is meant itself",
-				quote(pattern))
+				refusal.Quote(pattern))
 		}
 	}
 	if !positive {
-		return fmt.Sprintf("has nothing but exceptions, so nothing matches it: put \"**\" before %s", quote(g[0]))
+		return fmt.Sprintf("has nothing but exceptions, so nothing matches it: put \"**\" before %s",
+			refusal.Quote(g[0]))
 	}
 	return ""
 }
@@ -80,6 +83,16 @@ func (g globs) match(names ...string) bool {
 		}
 	}
 	return matched
+}
+
+// matchAny reports whether one of several things, each with one name, matches.
+func (g globs) matchAny(names []string) bool {
+	for _, name := range names {
+		if g.match(name) {
+			return true
+		}
+	}
+	return false
 }
 
 // mayMatchEvent says whether an event could pass, whatever its action turns out to
@@ -113,24 +126,24 @@ func (f *filters) refuseEvent(event string) error {
 
 func unwanted(what, name, param string) error {
 	if name == "" {
-		return refuse(reasonFiltered, codes.FailedPrecondition,
+		return refusal.New(refusal.Filtered, codes.FailedPrecondition,
 			"%s has no name and so none that param %s asks for: remove the param if such events are wanted", what,
 			param)
 	}
-	return refuse(reasonFiltered, codes.FailedPrecondition,
-		"%s is %s, and param %s names no such: add it there if it is wanted", what, quote(name), param)
+	return refusal.New(refusal.Filtered, codes.FailedPrecondition,
+		"%s is %s, and param %s names no such: add it there if it is wanted", what, refusal.Quote(name), param)
 }
 
 // refuseGit judges what a verified delivery is about, or returns nil.
-func (f *filters) refuseGit(g *Git, files *fileList) error {
+func (f *filters) refuseGit(g *provider.Git, files *provider.FileList) error {
 	action := g.Event + ":" + g.Action
 	if f.EventTypes != nil && !f.EventTypes.match(g.Event, action) {
 		return unwanted("the event", action, "eventTypes")
 	}
 	if g.Deleted && !f.namesDeletion(g.Event) {
-		return refuse(reasonDeleted, codes.FailedPrecondition,
+		return refusal.New(refusal.Deleted, codes.FailedPrecondition,
 			"%s was deleted, and there is nothing left to build: name %q in param eventTypes to hear of deletions",
-			g.what(), g.Event+":deleted")
+			g.What(), g.Event+":deleted")
 	}
 	if f.Repositories != nil && !f.Repositories.match(g.Repository) {
 		return unwanted("the repository", g.Repository, "repositories")
@@ -138,9 +151,9 @@ func (f *filters) refuseGit(g *Git, files *fileList) error {
 	if err := f.refuseRef(g); err != nil {
 		return err
 	}
-	if f.Paths != nil && files.complete && !files.any(f.Paths) {
-		return refuse(reasonFiltered, codes.FailedPrecondition, "none of the %d changed files matches param paths",
-			len(files.ends))
+	if f.Paths != nil && files.Complete && !f.Paths.matchAny(files.All()) {
+		return refusal.New(refusal.Filtered, codes.FailedPrecondition,
+			"none of the %d changed files matches param paths", files.Count())
 	}
 	return nil
 }
@@ -157,7 +170,7 @@ func (f *filters) namesDeletion(event string) bool {
 	return false
 }
 
-func (f *filters) refuseRef(g *Git) error {
+func (f *filters) refuseRef(g *provider.Git) error {
 	branch := g.Branch
 	if branch == "" {
 		branch = g.TargetBranch

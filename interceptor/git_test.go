@@ -9,13 +9,14 @@ import (
 	"testing"
 
 	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/interceptor/provider"
 )
 
 // extensions returns what a verified delivery's bindings find.
-func extensions(t testing.TB, provider, event, payload string, more map[string]any) (interceptor.Git, string) {
+func extensions(t testing.TB, from, event, payload string, more map[string]any) (provider.Git, string) {
 	t.Helper()
-	params := map[string]any{"provider": provider}
-	switch provider {
+	params := map[string]any{"provider": from}
+	switch from {
 	case "gitee", "gitcode":
 		params["mode"] = "sign"
 	case "gitlab":
@@ -32,7 +33,7 @@ func extensions(t testing.TB, provider, event, payload string, more map[string]a
 		v.params[name] = value
 	}
 	got := v.send(t)
-	var g interceptor.Git
+	var g provider.Git
 	raw, err = json.Marshal(got.Extensions["git"])
 	if err == nil && got.Continue {
 		err = json.Unmarshal(raw, &g)
@@ -65,48 +66,48 @@ const zeros = "0000000000000000000000000000000000000000"
 // captured are deliveries of forges, beside the repository and not in it.
 var captured = []struct {
 	file, provider, event string
-	want                  interceptor.Git
+	want                  provider.Git
 }{
-	{"gitee-signed/push.json", "gitee", "push", interceptor.Git{Event: "push", Action: "updated",
+	{"gitee-signed/push.json", "gitee", "push", provider.Git{Event: "push", Action: "updated",
 		Ref: "refs/heads/feat-2-1", RefType: "branch", Branch: "feat-2-1",
 		SHA: "9921e45e570db8e57e544650baf837932fb2100f", Before: "6168d9dae737b47f00c59fafca10c913a6850c3a",
 		ChangedFiles: []string{"modify.txt"}, ChangedFilesComplete: true}},
-	{"gitee-signed/push_branch_create.json", "gitee", "push", interceptor.Git{Event: "push", Action: "created",
+	{"gitee-signed/push_branch_create.json", "gitee", "push", provider.Git{Event: "push", Action: "created",
 		Ref: "refs/heads/feat-2-1", RefType: "branch", Branch: "feat-2-1",
 		SHA: "6168d9dae737b47f00c59fafca10c913a6850c3a", Before: zeros}},
-	{"gitee-signed/tag_create.json", "gitee", "tag_push", interceptor.Git{Event: "tag_push", Action: "created",
+	{"gitee-signed/tag_create.json", "gitee", "tag_push", provider.Git{Event: "tag_push", Action: "created",
 		Ref: "refs/tags/1.3", RefType: "tag", Tag: "1.3",
 		SHA: "aa9d11518a64dcd0d591a2a4eb35dfb4d91d49d5", Before: zeros}},
-	{"gitee-signed/tag_delete.json", "gitee", "tag_push", interceptor.Git{Event: "tag_push", Action: "deleted",
+	{"gitee-signed/tag_delete.json", "gitee", "tag_push", provider.Git{Event: "tag_push", Action: "deleted",
 		Deleted: true, Ref: "refs/tags/1.3", RefType: "tag", Tag: "1.3",
 		SHA: zeros, Before: "aa9d11518a64dcd0d591a2a4eb35dfb4d91d49d5"}},
-	{"gitee-signed/pr_open.json", "gitee", "merge_request", interceptor.Git{Event: "merge_request", Action: "open",
+	{"gitee-signed/pr_open.json", "gitee", "merge_request", provider.Git{Event: "merge_request", Action: "open",
 		PullRequest: 9, SourceBranch: "feat-3", TargetBranch: "master", SHA: "sha of head"}},
-	{"gitee-signed/pr_update.json", "gitee", "merge_request", interceptor.Git{Event: "merge_request",
+	{"gitee-signed/pr_update.json", "gitee", "merge_request", provider.Git{Event: "merge_request",
 		Action: "source_branch_changed", PullRequest: 7, SourceBranch: "feat-2", TargetBranch: "master",
 		SHA: "sha of head"}},
-	{"gitee-signed/note_hook_pr_comment.json", "gitee", "note", interceptor.Git{Event: "note", Action: "comment",
+	{"gitee-signed/note_hook_pr_comment.json", "gitee", "note", provider.Git{Event: "note", Action: "comment",
 		PullRequest: 7, SourceBranch: "feat-2", TargetBranch: "master", SHA: "sha of head"}},
-	{"gitee-signed/issue_hook_open.json", "gitee", "issue", interceptor.Git{Event: "issue", Action: "open"}},
-	{"gitee-unsigned/flowci_push.json", "gitee", "push", interceptor.Git{Event: "push", Action: "updated",
+	{"gitee-signed/issue_hook_open.json", "gitee", "issue", provider.Git{Event: "issue", Action: "open"}},
+	{"gitee-unsigned/flowci_push.json", "gitee", "push", provider.Git{Event: "push", Action: "updated",
 		Ref: "refs/heads/feature/222", RefType: "branch", Branch: "feature/222"}},
-	{"other-forges/github_push.json", "github", "push", interceptor.Git{Event: "push", Action: "updated",
+	{"other-forges/github_push.json", "github", "push", provider.Git{Event: "push", Action: "updated",
 		Ref: "refs/heads/master", RefType: "branch", Branch: "master",
 		SHA: "fd489864e7642b48eaad6e3f155c10e46810ec72", Before: "737d38c599c1b2991664dfc6155d6bf516fcce36",
 		Repository: "binkkatal/sample_app",
 		CloneURL:   "https://github.com/binkkatal/sample_app.git", SSHURL: "git@github.com:binkkatal/sample_app.git",
 		DefaultBranch: "master", Sender: "binkkatal", ChangedFilesComplete: true}},
-	{"other-forges/github_pull-request.json", "github", "pull_request", interceptor.Git{Event: "pull_request",
+	{"other-forges/github_pull-request.json", "github", "pull_request", provider.Git{Event: "pull_request",
 		Action: "opened", PullRequest: 1, SourceBranch: "changes", TargetBranch: "master",
 		SHA: "0d1a26e67d8f5eaf1f6ba5c57fc3c7d91ac0fd1c", Repository: "baxterthehacker/public-repo",
 		Sender: "baxterthehacker", DefaultBranch: "master",
 		CloneURL: "https://github.com/baxterthehacker/public-repo.git",
 		SSHURL:   "git@github.com:baxterthehacker/public-repo.git"}},
-	{"other-forges/gitea_push-event.json", "gitea", "push", interceptor.Git{Event: "push", Action: "created",
+	{"other-forges/gitea_push-event.json", "gitea", "push", provider.Git{Event: "push", Action: "created",
 		Ref: "refs/heads/master", RefType: "branch", Branch: "master",
 		SHA: "67b56589a45103f891bdee7c0546e5d40bc02001", Before: zeros, Repository: "example/example",
 		DefaultBranch: "master", Sender: "example"}},
-	{"other-forges/bitbucket_repo-push.json", "bitbucket", "repo:push", interceptor.Git{Event: "repo:push",
+	{"other-forges/bitbucket_repo-push.json", "bitbucket", "repo:push", provider.Git{Event: "repo:push",
 		Repository: "team_name/repo_name", Sender: "emmap1"}},
 }
 
@@ -137,7 +138,7 @@ func TestCapturedExtensions(t *testing.T) {
 
 // reference fills in what encoding/json finds at the places that all of these
 // forges have, where the case does not say it itself.
-func reference(t *testing.T, payload []byte, want *interceptor.Git) {
+func reference(t *testing.T, payload []byte, want *provider.Git) {
 	t.Helper()
 	var p struct {
 		Repository struct {
@@ -168,7 +169,7 @@ func reference(t *testing.T, payload []byte, want *interceptor.Git) {
 }
 
 // compare ignores what is the same everywhere, and fields that want does not name.
-func compare(t *testing.T, got, want interceptor.Git) {
+func compare(t *testing.T, got, want provider.Git) {
 	t.Helper()
 	g, w := reflect.ValueOf(got), reflect.ValueOf(want)
 	for i := range w.NumField() {
@@ -197,92 +198,92 @@ func TestExtensions(t *testing.T) {
 	}
 	tests := []struct {
 		name, provider, event, payload string
-		want                           interceptor.Git
+		want                           provider.Git
 	}{
 		{"gitlab push", "gitlab", "push", `{"object_kind":"push","before":"` + sha2 + `","after":"` + sha +
 			`","ref":"refs/heads/feature/中文","user_username":"li",` +
 			`"project":{"path_with_namespace":"g/sub/app","default_branch":"main","git_http_url":"https://gitlab.example.com/g/sub/app.git","git_ssh_url":"git@gitlab.example.com:g/sub/app.git"},` +
 			`"commits":[` + commit(`"a/b.go","c.md"`) + `,` + commit(`"c.md"`) + `],"total_commits_count":2}`,
-			interceptor.Git{Action: "updated", Ref: "refs/heads/feature/中文", RefType: "branch", Branch: "feature/中文",
+			provider.Git{Action: "updated", Ref: "refs/heads/feature/中文", RefType: "branch", Branch: "feature/中文",
 				SHA: sha, Before: sha2, Sender: "li", Repository: "g/sub/app", DefaultBranch: "main",
 				CloneURL: "https://gitlab.example.com/g/sub/app.git", SSHURL: "git@gitlab.example.com:g/sub/app.git",
 				ChangedFiles: []string{"a/b.go", "c.md"}, ChangedFilesComplete: true}},
 		{"gitlab push of more commits than it lists", "gitlab", "push", `{"before":"` + sha2 + `","after":"` + sha +
 			`","ref":"refs/heads/main","commits":[` + commit(`"a"`) + `],"total_commits_count":21}`,
-			interceptor.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"a"}}},
+			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"a"}}},
 		{"gitlab deletion", "gitlab", "push", `{"before":"` + sha2 + `","after":"` + zeros +
 			`","checkout_sha":null,"ref":"refs/heads/main","commits":[],"total_commits_count":0}`,
-			interceptor.Git{Action: "deleted", Deleted: true, Ref: "refs/heads/main", Branch: "main", SHA: zeros}},
+			provider.Git{Action: "deleted", Deleted: true, Ref: "refs/heads/main", Branch: "main", SHA: zeros}},
 		{"gitlab merge request", "gitlab", "merge_request",
 			`{"object_kind":"merge_request","user":{"username":"li"},"project":{"path_with_namespace":"g/app"},` +
 				`"object_attributes":{"id":99,"iid":1,"action":"update","oldrev":"` + sha2 +
 				`","source_branch":"f","target_branch":"main","last_commit":{"id":"` + sha + `"}}}`,
-			interceptor.Git{Action: "update", PullRequest: 1, SourceBranch: "f", TargetBranch: "main", SHA: sha,
+			provider.Git{Action: "update", PullRequest: 1, SourceBranch: "f", TargetBranch: "main", SHA: sha,
 				Before: sha2, Sender: "li", Repository: "g/app"}},
 		{"gitlab comment on a merge request", "gitlab", "note",
 			`{"object_attributes":{"id":1244,"action":"create"},"merge_request":{"iid":7,"source_branch":"f","target_branch":"main","last_commit":{"id":"` +
 				sha + `"}}}`,
-			interceptor.Git{Action: "create", PullRequest: 7, SourceBranch: "f", TargetBranch: "main", SHA: sha}},
+			provider.Git{Action: "create", PullRequest: 7, SourceBranch: "f", TargetBranch: "main", SHA: sha}},
 		{"gitlab issue", "gitlab", "issue", `{"object_attributes":{"iid":23,"action":"open"}}`,
-			interceptor.Git{Action: "open"}},
+			provider.Git{Action: "open"}},
 		{"gitcode tag", "gitcode", "tag_push", `{"object_kind":"tag_push","before":"` + zeros + `","after":"` + sha +
 			`","ref":"refs/tags/v1.0","repository":{"git_http_url":"https://gitcode.com/a/b.git"}}`,
-			interceptor.Git{Action: "created", Ref: "refs/tags/v1.0", RefType: "tag", Tag: "v1.0", SHA: sha,
+			provider.Git{Action: "created", Ref: "refs/tags/v1.0", RefType: "tag", Tag: "v1.0", SHA: sha,
 				CloneURL: "https://gitcode.com/a/b.git"}},
 		{"github creation", "github", "create", `{"ref":"v1","ref_type":"tag","repository":{"full_name":"a/b"}}`,
-			interceptor.Git{Ref: "refs/tags/v1", RefType: "tag", Tag: "v1", Repository: "a/b"}},
-		{"github deletion", "github", "delete", `{"ref":"old","ref_type":"branch"}`, interceptor.Git{Action: "deleted",
+			provider.Git{Ref: "refs/tags/v1", RefType: "tag", Tag: "v1", Repository: "a/b"}},
+		{"github deletion", "github", "delete", `{"ref":"old","ref_type":"branch"}`, provider.Git{Action: "deleted",
 			Deleted: true, Ref: "refs/heads/old", Branch: "old"}},
 		{"github release", "github", "release", `{"action":"published","release":{"tag_name":"v2"}}`,
-			interceptor.Git{Action: "published", Ref: "refs/tags/v2", Tag: "v2"}},
+			provider.Git{Action: "published", Ref: "refs/tags/v2", Tag: "v2"}},
 		{"github forced push", "github", "push", `{"ref":"refs/heads/main","before":"` + sha2 + `","after":"` + sha +
 			`","forced":true,"commits":[` + commit(`"a"`) + `]}`,
-			interceptor.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"a"}}},
+			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"a"}}},
 		{"github push whose commit lacks a list", "github", "push", `{"ref":"refs/heads/main","before":"` + sha2 +
 			`","after":"` + sha + `","commits":[{"added":["a"],"removed":[]}]}`,
-			interceptor.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"a"}}},
+			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"a"}}},
 		{"github push with null lists", "github", "push", `{"ref":"refs/heads/main","before":"` + sha2 + `","after":"` +
 			sha + `","commits":[{"added":null,"removed":null,"modified":["b"]}]}`,
-			interceptor.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"b"},
+			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"b"},
 				ChangedFilesComplete: true}},
 		{"github bot", "github", "push", `{"ref":"refs/heads/main","sender":{"login":"dependabot[bot]"}}`,
-			interceptor.Git{Ref: "refs/heads/main", Branch: "main", Sender: "dependabot[bot]"}},
+			provider.Git{Ref: "refs/heads/main", Branch: "main", Sender: "dependabot[bot]"}},
 		{"github file with a shell's words", "github", "push", `{"ref":"refs/heads/main","before":"` + sha2 +
 			`","after":"` + sha + `","commits":[` + commit(`"$(reboot)","a.go","x;y","b\nc"`) + `]}`,
-			interceptor.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"a.go"}}},
+			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"a.go"}}},
 		{"gitea pull request", "gitea", "pull_request",
 			`{"action":"synchronized","number":3,"pull_request":{"head":{"sha":"` + sha +
 				`","ref":"f"},"base":{"ref":"main"}},"repository":{"full_name":"a/b"}}`,
-			interceptor.Git{Action: "synchronized", PullRequest: 3, SourceBranch: "f", TargetBranch: "main", SHA: sha,
+			provider.Git{Action: "synchronized", PullRequest: 3, SourceBranch: "f", TargetBranch: "main", SHA: sha,
 				Repository: "a/b"}},
 		{"bitbucket cloud tag", "bitbucket", "repo:push",
 			`{"repository":{"full_name":"t/r"},"push":{"changes":[{"new":{"type":"tag","name":"v1","target":{"hash":"` +
 				sha + `"}},"old":null,"created":true,"closed":false}]}}`,
-			interceptor.Git{Action: "created", Ref: "refs/tags/v1", Tag: "v1", SHA: sha, Before: zeros,
+			provider.Git{Action: "created", Ref: "refs/tags/v1", Tag: "v1", SHA: sha, Before: zeros,
 				Repository: "t/r"}},
 		{"bitbucket cloud deletion", "bitbucket", "repo:push",
 			`{"push":{"changes":[{"new":null,"old":{"type":"branch","name":"f","target":{"hash":"` + sha2 +
 				`"}},"created":false,"closed":true}]}}`,
-			interceptor.Git{Action: "deleted", Deleted: true, Ref: "refs/heads/f", Branch: "f", SHA: zeros,
+			provider.Git{Action: "deleted", Deleted: true, Ref: "refs/heads/f", Branch: "f", SHA: zeros,
 				Before: sha2}},
 		{"bitbucket cloud pull request", "bitbucket", "pullrequest:created",
 			`{"pullrequest":{"id":4,"source":{"branch":{"name":"f"},"commit":{"hash":"d3022fc0ca3d"}},"destination":{"branch":{"name":"main"}}}}`,
-			interceptor.Git{PullRequest: 4, SourceBranch: "f", TargetBranch: "main", SHA: "d3022fc0ca3d"}},
+			provider.Git{PullRequest: 4, SourceBranch: "f", TargetBranch: "main", SHA: "d3022fc0ca3d"}},
 		{"bitbucket data center push", "bitbucket", "repo:refs_changed",
 			`{"actor":{"name":"admin"},"repository":{"slug":"app","project":{"key":"TEAM"}},"changes":[{"ref":{"id":"refs/heads/main","displayId":"main","type":"BRANCH"},"refId":"refs/heads/main","fromHash":"` +
 				sha2 + `","toHash":"` + sha + `","type":"UPDATE"}]}`,
-			interceptor.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", SHA: sha, Before: sha2,
+			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", SHA: sha, Before: sha2,
 				Sender: "admin", Repository: "TEAM/app"}},
 		{"bitbucket data center pull request", "bitbucket", "pr:opened",
 			`{"actor":{"name":"admin"},"pullRequest":{"id":5,"fromRef":{"displayId":"f","latestCommit":"` + sha +
 				`"},"toRef":{"displayId":"main","repository":{"slug":"app","project":{"key":"~ADMIN"}}}}}`,
-			interceptor.Git{PullRequest: 5, SourceBranch: "f", TargetBranch: "main", SHA: sha, Sender: "admin",
+			provider.Git{PullRequest: 5, SourceBranch: "f", TargetBranch: "main", SHA: sha, Sender: "admin",
 				Repository: "~ADMIN/app"}},
-		{"no object", "github", "push", `["a"]`, interceptor.Git{}},
-		{"no JSON", "github", "push", `hello`, interceptor.Git{}},
+		{"no object", "github", "push", `["a"]`, provider.Git{}},
+		{"no JSON", "github", "push", `hello`, provider.Git{}},
 		{"other types", "github", "push",
 			`{"ref":["refs/heads/a"],"repository":"x","commits":{"a":1},"sender":null,"number":"seven","deleted":"yes"}`,
-			interceptor.Git{}},
+			provider.Git{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

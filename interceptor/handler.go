@@ -39,6 +39,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/tekgate/tekgate/interceptor/provider"
+	"github.com/tekgate/tekgate/interceptor/refusal"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -111,7 +113,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 var applicationJSON = []string{"application/json"}
 
 // judge returns the extensions of an event that may continue, or a refusal.
-func (h *Handler) judge(w http.ResponseWriter, r *http.Request, rec *Record) (git *Git, err error) {
+func (h *Handler) judge(w http.ResponseWriter, r *http.Request, rec *Record) (git *provider.Git, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			// The panic's value could quote what was sent; its type cannot.
@@ -133,7 +135,7 @@ func (h *Handler) judge(w http.ResponseWriter, r *http.Request, rec *Record) (gi
 	return h.judgeEvent(r.Context(), e, &b.extract, rec)
 }
 
-func (h *Handler) judgeEvent(ctx context.Context, e envelope, x *extract, rec *Record) (*Git, error) {
+func (h *Handler) judgeEvent(ctx context.Context, e envelope, x *provider.Extract, rec *Record) (*provider.Git, error) {
 	rec.EventID = shortID(e.eventID)
 	triggerID := string(e.triggerID)
 	namespace, err := namespaceOf(triggerID)
@@ -142,12 +144,12 @@ func (h *Handler) judgeEvent(ctx context.Context, e envelope, x *extract, rec *R
 	}
 	rec.TriggerID = triggerID
 	p, err := h.params.parse(e.params)
-	rec.Provider, rec.Mode = p.from.Name, p.mode.Name
+	rec.Provider, rec.Mode = p.sender.From.Name, p.sender.Mode.Name
 	if err != nil {
 		return nil, err
 	}
-	c := &call{h: h, p: p, namespace: namespace, sent: delivery{e.headers, string(e.eventURL)}, body: e.body, rec: rec,
-		extract: x}
+	sent := provider.Delivery{Headers: e.headers, URL: string(e.eventURL)}
+	c := &call{h: h, p: p, namespace: namespace, sent: sent, body: e.body, rec: rec, extract: x}
 	return c.judge(ctx)
 }
 
@@ -157,8 +159,8 @@ func (h *Handler) observe(rec *Record, err error) {
 	rec.Continue = err == nil
 	switch {
 	case err != nil:
-		r := asRefusal(err)
-		rec.Reason, rec.Message = r.reason, r.message
+		r := refusal.Of(err)
+		rec.Reason, rec.Message = r.Reason, r.Message
 	case rec.Verified:
 		rec.Reason = reasonVerified
 	default:

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tekgate/tekgate/interceptor/provider"
+	"github.com/tekgate/tekgate/interceptor/refusal"
 	"google.golang.org/grpc/codes"
 )
 
@@ -18,17 +20,15 @@ type call struct {
 	h         *Handler
 	p         *params
 	namespace string // where the Trigger's Secrets are
-	sent      delivery
+	sent      provider.Delivery
 	body      []byte
 	rec       *Record
-	extract   *extract
+	extract   *provider.Extract
 	misses    []miss // Secrets that have not signed it
 }
 
-var errTwice = errors.New("a key came twice")
-
 // judge makes the checks that come after the params.
-func (c *call) judge(ctx context.Context) (*Git, error) {
+func (c *call) judge(ctx context.Context) (*provider.Git, error) {
 	said, err := c.claim()
 	if err != nil {
 		return nil, err
@@ -41,29 +41,29 @@ func (c *call) judge(ctx context.Context) (*Git, error) {
 
 // claim reads what the headers say. With allowInsecure a delivery that bears no
 // signature claims nothing but its event.
-func (c *call) claim() (claim, error) {
-	if err := c.sent.refuseForm(); err != nil {
-		return claim{}, err
+func (c *call) claim() (provider.Claim, error) {
+	if err := c.sent.RefuseForm(); err != nil {
+		return provider.Claim{}, err
 	}
-	said, err := c.p.from.announce(c.sent, c.p)
+	said, err := c.p.sender.From.Announce(c.sent, &c.p.sender)
 	if err != nil {
-		return claim{}, err
+		return provider.Claim{}, err
 	}
-	c.rec.Event, c.rec.DeliveryID = said.event, said.deliveryID
-	err = c.p.mode.read(&said, c.sent, c.p)
-	if err != nil && (!c.p.AllowInsecure || asRefusal(err).reason != reasonUnsigned) {
-		return claim{}, err
+	c.rec.Event, c.rec.DeliveryID = said.Event, said.DeliveryID
+	err = c.p.sender.Mode.Read(&said, c.sent, &c.p.sender)
+	if err != nil && (!c.p.AllowInsecure || refusal.Of(err).Reason != refusal.Unsigned) {
+		return provider.Claim{}, err
 	}
-	if said.ping {
+	if said.Ping {
 		return said, nil
 	}
-	return said, c.p.refuseEvent(said.event)
+	return said, c.p.refuseEvent(said.Event)
 }
 
 // authenticate decides whether the Secret's holder sent the delivery, not long ago
 // and not before.
-func (c *call) authenticate(ctx context.Context, said claim) error {
-	if c.p.AllowInsecure && (len(said.digests) == 0 || len(c.p.SecretRefs) == 0) {
+func (c *call) authenticate(ctx context.Context, said provider.Claim) error {
+	if c.p.AllowInsecure && (len(said.Digests) == 0 || len(c.p.SecretRefs) == 0) {
 		return nil
 	}
 	digest, err := c.verify(ctx, said)
@@ -72,8 +72,8 @@ func (c *call) authenticate(ctx context.Context, said claim) error {
 		return err
 	}
 	c.rec.Verified = true
-	if c.p.signsTime() {
-		if err := c.checkAge(said.signedAt); err != nil {
+	if c.p.sender.SignsTime() {
+		if err := c.checkAge(said.SignedAt); err != nil {
 			return err
 		}
 	}
@@ -83,12 +83,12 @@ func (c *call) authenticate(ctx context.Context, said claim) error {
 // verify looks for a Secret that makes one of the MACs that came, and returns that
 // MAC. Where none does and Secrets are remembered, they are read anew: one may have
 // been rotated since, and the delivery be signed with what it holds now.
-func (c *call) verify(ctx context.Context, said claim) ([]byte, error) {
+func (c *call) verify(ctx context.Context, said provider.Claim) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, secretTimeout)
 	defer cancel()
 	digest, err := c.match(ctx, said, c.h.secrets.Get)
 	newer, remembers := c.h.secrets.(SecretRenewer)
-	if err == nil || !remembers || asRefusal(err).reason == reasonUnavailable {
+	if err == nil || !remembers || refusal.Of(err).Reason == refusal.Unavailable {
 		return digest, err
 	}
 	return c.match(ctx, said, func(ctx context.Context, namespace, name string) (*Secret, error) {
@@ -98,7 +98,7 @@ func (c *call) verify(ctx context.Context, said claim) ([]byte, error) {
 
 // match tries all Secrets. What one lacks does not matter if another one fits: a
 // new one may be named before it is there.
-func (c *call) match(ctx context.Context, said claim, read readSecret) ([]byte, error) {
+func (c *call) match(ctx context.Context, said provider.Claim, read readSecret) ([]byte, error) {
 	var unusable error
 	for _, ref := range c.p.SecretRefs {
 		value, state, err := c.h.secret(ctx, read, c.namespace, ref, c.rec)
@@ -107,7 +107,7 @@ func (c *call) match(ctx context.Context, said claim, read readSecret) ([]byte, 
 		}
 		var want []byte
 		if err == nil {
-			if want, err = said.mac(value, c.body); err != nil {
+			if want, err = said.MAC(value, c.body); err != nil {
 				c.rec.Cause = err
 				err = c.h.useless(c.namespace, ref)
 			}
@@ -116,7 +116,7 @@ func (c *call) match(ctx context.Context, said claim, read readSecret) ([]byte, 
 			unusable = worse(unusable, err)
 			continue
 		}
-		for _, digest := range said.digests {
+		for _, digest := range said.Digests {
 			if hmac.Equal(digest, want) {
 				c.rec.Matched, c.rec.Secret, c.rec.Cause = ref, state, nil
 				return digest, nil
@@ -143,27 +143,27 @@ func (c *call) tried(ref SecretKey, state SecretState) bool {
 // worse keeps a Secret that could not be read before one that is of no use: the
 // former may have been right.
 func worse(a, b error) error {
-	if a != nil && asRefusal(a).reason == reasonUnavailable {
+	if a != nil && refusal.Of(a).Reason == refusal.Unavailable {
 		return a
 	}
 	return b
 }
 
-func (c *call) mismatch(said claim) error {
-	if said.bodySigned && bytes.Contains(c.body, lost) {
+func (c *call) mismatch(said provider.Claim) error {
+	if said.BodySigned && bytes.Contains(c.body, lost) {
 		// The body reaches interceptors inside JSON, where bytes that are no UTF-8
 		// become U+FFFD, and then no signature fits any more. A body that was sent
 		// with that character is still right.
-		return refuse(reasonSignature, codes.Unauthenticated,
+		return refusal.New(refusal.Signature, codes.Unauthenticated,
 			"the signature does not match: the body holds U+FFFD, so bytes that are not UTF-8 were lost on the way: "+
 				"set the hook's content type to application/json and send UTF-8, uncompressed")
 	}
 	if len(c.p.SecretRefs) > 1 {
-		return refuse(reasonSignature, codes.Unauthenticated,
+		return refusal.New(refusal.Signature, codes.Unauthenticated,
 			"the signature matches none of the %d Secrets in namespace %q that param secretRefs names: give one of them and the hook's settings at the forge the same value, without blanks or newlines around it",
 			len(c.p.SecretRefs), c.namespace)
 	}
-	return refuse(reasonSignature, codes.Unauthenticated,
+	return refusal.New(refusal.Signature, codes.Unauthenticated,
 		"the signature does not match the Secret %q with key %q in namespace %q: give it and the hook's settings at the forge the same value, without blanks or newlines around it",
 		c.p.SecretRefs[0].Name, c.p.SecretRefs[0].Key, c.namespace)
 }
@@ -177,12 +177,12 @@ func (c *call) checkAge(signedAt int64) error {
 	age := c.h.now().UnixMilli() - signedAt
 	c.rec.Signed, c.rec.Skew = true, milliseconds(age)
 	if age > maxAge.Milliseconds() {
-		return refuse(reasonStale, codes.Unauthenticated,
+		return refusal.New(refusal.Stale, codes.Unauthenticated,
 			"the delivery was signed %s ago by this server's clock, and maxAge is %s: redeliver it, or set the clocks, or raise param maxAge",
 			milliseconds(age), maxAge)
 	}
 	if -age > maxSkew.Milliseconds() {
-		return refuse(reasonFuture, codes.Unauthenticated,
+		return refusal.New(refusal.Future, codes.Unauthenticated,
 			"the delivery was signed %s ahead of this server's clock, and interceptor.maxSkew is %s: set the clocks",
 			milliseconds(-age), maxSkew)
 	}
@@ -207,8 +207,8 @@ func milliseconds(ms int64) time.Duration {
 const replayTimeout = 1500 * time.Millisecond
 
 // checkReplay asks whether the delivery came before in another event.
-func (c *call) checkReplay(ctx context.Context, said claim, digest []byte) error {
-	if c.p.Replay == replayOff || said.ping {
+func (c *call) checkReplay(ctx context.Context, said provider.Claim, digest []byte) error {
+	if c.p.Replay == replayOff || said.Ping {
 		return nil
 	}
 	result, err := c.claimReplay(ctx, said, digest)
@@ -219,11 +219,11 @@ func (c *call) checkReplay(ctx context.Context, said claim, digest []byte) error
 	}
 	if err != nil {
 		c.rec.Cause = err
-		return refuse(reasonUnavailable, codes.Unavailable,
+		return refusal.New(refusal.Unavailable, codes.Unavailable,
 			"whether this delivery came before cannot be found out just now, and param replay is enforce: redeliver the event; the interceptor's log has the cause")
 	}
 	if result == ReplaySeen {
-		return refuse(reasonReplayed, codes.Unauthenticated,
+		return refusal.New(refusal.Replayed, codes.Unauthenticated,
 			"this delivery came before, in another event, and param replay is enforce: push again, or set replay to warn where deliveries are sent again by hand")
 	}
 	return nil
@@ -231,13 +231,13 @@ func (c *call) checkReplay(ctx context.Context, said claim, digest []byte) error
 
 var errNoReplayStore = errors.New("this server remembers no deliveries")
 
-func (c *call) claimReplay(ctx context.Context, said claim, digest []byte) (ReplayResult, error) {
+func (c *call) claimReplay(ctx context.Context, said provider.Claim, digest []byte) (ReplayResult, error) {
 	if c.h.replay == nil {
 		return "", errNoReplayStore
 	}
 	until := c.h.now().Add(c.maxAge())
-	if c.p.signsTime() { // after that it is too old
-		until = time.UnixMilli(said.signedAt).Add(c.maxAge())
+	if c.p.sender.SignsTime() { // after that it is too old
+		until = time.UnixMilli(said.SignedAt).Add(c.maxAge())
 	}
 	ctx, cancel := context.WithTimeout(ctx, replayTimeout)
 	defer cancel()
@@ -253,8 +253,8 @@ func (c *call) claimReplay(ctx context.Context, said claim, digest []byte) (Repl
 // change it; nor is the Trigger, since all Triggers of an event ask.
 func (c *call) replayKey(digest []byte) string {
 	hash := sha256.New()
-	for _, part := range []string{"tekgate replay v1", c.namespace, c.p.from.Name, c.p.mode.Name, c.rec.Matched.Name,
-		c.rec.Matched.Key} {
+	for _, part := range []string{"tekgate replay v1", c.namespace, c.p.sender.From.Name, c.p.sender.Mode.Name,
+		c.rec.Matched.Name, c.rec.Matched.Key} {
 		hash.Write(append([]byte(part), 0))
 	}
 	body := sha256.Sum256(c.body)
@@ -264,14 +264,15 @@ func (c *call) replayKey(digest []byte) string {
 }
 
 // conclude judges what a verified delivery is about.
-func (c *call) conclude(said claim) (*Git, error) {
-	if said.ping {
-		return nil, refuse(reasonPing, codes.OK, "ping")
+func (c *call) conclude(said provider.Claim) (*provider.Git, error) {
+	if said.Ping {
+		return nil, refusal.New(refusal.Ping, codes.OK, "ping")
 	}
-	if err := c.p.from.payload.read(c.body, c.extract); err != nil {
+	if err := c.p.sender.From.Payload.Read(c.body, c.extract); err != nil {
 		return nil, c.unreadable(err)
 	}
-	base := Git{Provider: c.p.from.Name, Event: said.event, DeliveryID: said.deliveryID, Verified: c.rec.Verified}
+	base := provider.Git{Provider: c.p.sender.From.Name, Event: said.Event, DeliveryID: said.DeliveryID,
+		Verified: c.rec.Verified}
 	if c.rec.Verified {
 		base.VerifiedBy = c.rec.Matched.Name + "/" + c.rec.Matched.Key
 	}
@@ -280,65 +281,65 @@ func (c *call) conclude(said claim) (*Git, error) {
 	if err != nil {
 		return nil, err
 	}
-	git.withFiles(&c.extract.files)
+	git.WithFiles(&c.extract.Files)
 	return git, nil
 }
 
 // choose returns the first change that the filters let through; mostly there is
 // but one.
-func (c *call) choose(base Git) (*Git, error) {
+func (c *call) choose(base provider.Git) (*provider.Git, error) {
 	x := c.extract
-	if len(x.changes) == 0 {
+	if len(x.Changes) == 0 {
 		return c.examine(nil, base)
 	}
-	var first *Git
-	var refusal error
-	for i := range x.changes {
-		git, err := c.examine(&x.changes[i], base)
+	var first *provider.Git
+	var why error
+	for i := range x.Changes {
+		git, err := c.examine(&x.Changes[i], base)
 		if err == nil {
 			return git, nil
 		}
-		if refusal == nil {
-			first, refusal = git, err
+		if why == nil {
+			first, why = git, err
 		}
 	}
-	return first, refusal
+	return first, why
 }
 
-func (c *call) examine(change *values, base Git) (*Git, error) {
-	git, err := c.p.from.payload.build(c.extract, change, base)
+func (c *call) examine(change *provider.Values, base provider.Git) (*provider.Git, error) {
+	git, err := c.p.sender.From.Payload.Build(c.extract, change, base)
 	if err != nil {
 		return nil, err
 	}
-	return &git, c.p.refuseGit(&git, &c.extract.files)
+	return &git, c.p.refuseGit(&git, &c.extract.Files)
 }
 
 func (c *call) unreadable(err error) error {
-	if errors.Is(err, errTwice) {
-		return refuse(reasonPayload, codes.InvalidArgument,
+	if errors.Is(err, provider.ErrTwice) {
+		return refusal.New(refusal.Payload, codes.InvalidArgument,
 			"the payload has a key twice, and readers do not agree on which one counts: no forge sends such")
 	}
-	return refuse(reasonPayload, codes.InvalidArgument,
+	return refusal.New(refusal.Payload, codes.InvalidArgument,
 		"the payload begins like a JSON object and is none: let the forge send application/json")
 }
 
 // describe notes what a delivery that was not verified says that it is about. It
 // helps to find the hook.
-func (c *call) describe(said claim) {
-	if c.p.from.payload.read(c.body, c.extract) != nil {
+func (c *call) describe(said provider.Claim) {
+	if c.p.sender.From.Payload.Read(c.body, c.extract) != nil {
 		return
 	}
-	var change *values
-	if len(c.extract.changes) > 0 {
-		change = &c.extract.changes[0]
+	var change *provider.Values
+	if len(c.extract.Changes) > 0 {
+		change = &c.extract.Changes[0]
 	}
-	if git, err := c.p.from.payload.build(c.extract, change, Git{Event: said.event}); err == nil {
+	if git, err := c.p.sender.From.Payload.Build(c.extract, change, provider.Git{Event: said.Event}); err == nil {
 		c.rec.note(&git)
 	}
 }
 
 // note keeps what a record has of the extensions.
-func (r *Record) note(g *Git) {
+func (r *Record) note(g *provider.Git) {
 	if g != nil {
 		r.Action, r.Repository, r.Ref, r.SHA = g.Action, g.Repository, g.Ref, g.SHA
 	}

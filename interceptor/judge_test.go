@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/interceptor/provider"
 )
 
 // memory is a replay store for one process.
@@ -357,7 +358,7 @@ func TestAnswerIsGitInJSON(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var typed interceptor.Git
+		var typed provider.Git
 		if err := json.Unmarshal(raw, &typed); err != nil {
 			t.Fatal(err)
 		}

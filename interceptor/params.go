@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/tekgate/tekgate/interceptor/provider"
+	"github.com/tekgate/tekgate/interceptor/refusal"
 	"github.com/tekgate/tekgate/internal/strict"
 )
 
@@ -24,10 +26,9 @@ type params struct {
 	Replay        string           `json:"replay,omitempty"`
 	AllowInsecure bool             `json:"allowInsecure,omitempty"`
 	filters
-	scheme
+	provider.Scheme
 
-	from Provider
-	mode Mode
+	sender provider.Sender // what the params above say of it
 }
 
 // The values of the param replay.
@@ -43,24 +44,27 @@ const maxParams = 64 << 10
 // parseParams decodes and checks a Trigger's params.
 func parseParams(raw json.RawMessage) (*params, error) {
 	p := &params{}
+	p.sender.Scheme = &p.Scheme
 	if len(raw) > maxParams {
-		return p, refuse(reasonParams, codes.InvalidArgument, "the params take more than %d bytes: shorten the lists",
-			maxParams)
+		return p, refusal.New(refusal.Params, codes.InvalidArgument,
+			"the params take more than %d bytes: shorten the lists", maxParams)
 	}
 	if len(raw) == 0 || string(raw) == "null" {
 		raw = json.RawMessage("{}")
 	}
 	if err := strict.UnmarshalJSON(raw, p); err != nil {
-		return p, refuse(reasonParams, codes.InvalidArgument, "reading the params: %s", oneLine(err))
+		return p, refusal.New(refusal.Params, codes.InvalidArgument, "reading the params: %s", oneLine(err))
 	}
 	var err error
-	if p.from, err = provider(p.Provider); err != nil {
+	if p.sender.From, err = provider.Named(p.Provider); err != nil {
 		return p, err
 	}
-	if p.mode, err = p.from.mode(p.Mode); err != nil {
+	if p.sender.Mode, err = p.sender.From.Mode(p.Mode); err != nil {
 		return p, err
 	}
-	for _, check := range []func() error{p.checkSecrets, p.checkReplay, p.checkMaxAge, p.checkGlobs, p.checkScheme} {
+	for _, check := range []func() error{
+		p.checkSecrets, p.checkReplay, p.checkMaxAge, p.checkGlobs, p.sender.CheckScheme,
+	} {
 		if err := check(); err != nil {
 			return p, err
 		}
@@ -80,7 +84,7 @@ func (p *params) normalised() globs {
 		bare, not := strings.CutPrefix(pattern, "!")
 		var parts []string // the event, and perhaps the action
 		for part := range strings.SplitSeq(bare, ":") {
-			parts = append(parts, p.from.normalise(part))
+			parts = append(parts, p.sender.From.Normalise(part))
 		}
 		name := strings.Join(parts, ":")
 		if not {
@@ -97,30 +101,30 @@ func (p *params) checkSecrets() error {
 	const most = 8
 	if p.SecretRef != nil {
 		if len(p.SecretRefs) > 0 {
-			return refuse(reasonParams, codes.InvalidArgument,
+			return refusal.New(refusal.Params, codes.InvalidArgument,
 				"params secretRef and secretRefs are both given: put all of them into secretRefs")
 		}
 		p.SecretRefs = []SecretKey{*p.SecretRef}
 	}
 	if len(p.SecretRefs) == 0 && !p.AllowInsecure {
-		return refuse(reasonParams, codes.InvalidArgument,
+		return refusal.New(refusal.Params, codes.InvalidArgument,
 			"param secretRef is missing, and nothing passes unverified: %s", how)
 	}
 	if len(p.SecretRefs) > most {
-		return refuse(reasonParams, codes.InvalidArgument,
+		return refusal.New(refusal.Params, codes.InvalidArgument,
 			"param secretRefs names %d Secrets: name %d at most, for all of them are tried", len(p.SecretRefs), most)
 	}
 	for _, ref := range p.SecretRefs {
 		switch {
 		case ref == SecretKey{}:
-			return refuse(reasonParams, codes.InvalidArgument,
+			return refusal.New(refusal.Params, codes.InvalidArgument,
 				"param secretRef is empty, and nothing passes unverified: %s", how)
 		case len(validation.IsDNS1123Subdomain(ref.Name)) > 0:
-			return refuse(reasonParams, codes.InvalidArgument,
-				"secretRef.secretName is %s, which is no Secret's name: %s", quote(ref.Name), how)
+			return refusal.New(refusal.Params, codes.InvalidArgument,
+				"secretRef.secretName is %s, which is no Secret's name: %s", refusal.Quote(ref.Name), how)
 		case len(validation.IsConfigMapKey(ref.Key)) > 0:
-			return refuse(reasonParams, codes.InvalidArgument,
-				"secretRef.secretKey is %s, which is no Secret's key: %s", quote(ref.Key), how)
+			return refusal.New(refusal.Params, codes.InvalidArgument,
+				"secretRef.secretKey is %s, which is no Secret's key: %s", refusal.Quote(ref.Key), how)
 		}
 	}
 	return nil
@@ -134,28 +138,23 @@ func (p *params) checkReplay() error {
 	if slices.Contains(all, p.Replay) {
 		return nil
 	}
-	return refuse(reasonParams, codes.InvalidArgument, "param replay is %s: set it to one of %s", quote(p.Replay),
-		strings.Join(all, ", "))
+	return refusal.New(refusal.Params, codes.InvalidArgument, "param replay is %s: set it to one of %s",
+		refusal.Quote(p.Replay), strings.Join(all, ", "))
 }
 
 func (p *params) checkMaxAge() error {
 	switch {
 	case p.MaxAge == nil:
 		return nil
-	case !p.signsTime() && p.Replay == replayOff:
-		return refuse(reasonParams, codes.InvalidArgument,
+	case !p.sender.SignsTime() && p.Replay == replayOff:
+		return refusal.New(refusal.Params, codes.InvalidArgument,
 			"param maxAge cannot be checked for provider %s in mode %s, whose signature holds no time: remove it, or set param replay, which remembers a delivery for so long",
-			p.from.Name, p.mode.Name)
+			p.sender.From.Name, p.sender.Mode.Name)
 	case p.MaxAge.Milliseconds() <= 0:
-		return refuse(reasonParams, codes.InvalidArgument, "param maxAge is %s: give a duration above zero, such as 1h",
-			p.MaxAge.Duration)
+		return refusal.New(refusal.Params, codes.InvalidArgument,
+			"param maxAge is %s: give a duration above zero, such as 1h", p.MaxAge.Duration)
 	}
 	return nil
-}
-
-// signsTime says whether the signature covers a time.
-func (p *params) signsTime() bool {
-	return p.mode.SignsTime || p.TimestampHeader != ""
 }
 
 func oneLine(err error) string {

@@ -16,6 +16,7 @@ import (
 	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
 
 	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/interceptor/provider"
 )
 
 // vector is a delivery whose signature was not made by this package: with
@@ -248,7 +249,7 @@ func TestRecipes(t *testing.T) {
 			}
 		})
 	}
-	for _, p := range interceptor.Providers {
+	for _, p := range provider.All {
 		if !seen[p.Name] && p.Name != "generic" {
 			t.Errorf("provider %s has no recipe", p.Name)
 		}
@@ -258,7 +259,7 @@ func TestRecipes(t *testing.T) {
 // signedVector signs a push with this package.
 func signedVector(t testing.TB, raw json.RawMessage, key, event string) vector {
 	t.Helper()
-	s, err := interceptor.Sign(raw, []byte(key), interceptor.Outgoing{Event: event, Body: []byte(vectorBody),
+	s, err := interceptor.Sign(raw, []byte(key), provider.Outgoing{Event: event, Body: []byte(vectorBody),
 		Time: time.UnixMilli(signedAt), ID: "8d6a5f30"})
 	if err != nil {
 		t.Fatal(err)
@@ -287,7 +288,7 @@ func TestSignMakesTheVectors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			o := interceptor.Outgoing{Event: v.event, Body: []byte(v.body), Time: time.UnixMilli(signedAt), ID: "msg_1"}
+			o := provider.Outgoing{Event: v.event, Body: []byte(v.body), Time: time.UnixMilli(signedAt), ID: "msg_1"}
 			if v.params["provider"] == "generic" {
 				o.Time = o.Time.Truncate(time.Second)
 			}
@@ -351,7 +352,7 @@ func TestStandardWebhooksLibrary(t *testing.T) {
 		t.Errorf("svix: %s", got.Status.Message)
 	}
 	s, err := interceptor.Sign(json.RawMessage(`{"provider":"gitlab","mode":"signing-token"}`), []byte("whsec_"+key),
-		interceptor.Outgoing{Body: []byte(vectorBody), Time: now, ID: "msg_3"})
+		provider.Outgoing{Body: []byte(vectorBody), Time: now, ID: "msg_3"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,6 +379,6 @@ func TestAlgorithmsAreNotMixed(t *testing.T) {
 	}
 }
 
-func outgoing(event, body string) interceptor.Outgoing {
-	return interceptor.Outgoing{Event: event, Body: []byte(body), Time: time.UnixMilli(signedAt), ID: "8d6a5f30"}
+func outgoing(event, body string) provider.Outgoing {
+	return provider.Outgoing{Event: event, Body: []byte(body), Time: time.UnixMilli(signedAt), ID: "8d6a5f30"}
 }

@@ -1,6 +1,11 @@
 package interceptor
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/tekgate/tekgate/internal/hooks"
+)
 
 // Recipe is a worked example: one sender, from its form for webhooks to the
 // Trigger. The reference is written from them, and the tests sign and verify with
@@ -43,41 +48,49 @@ func (r Recipe) JSON(ref SecretKey) json.RawMessage {
 // randomSecret is how to make a secret that nobody guesses.
 const randomSecret = "$(openssl rand -hex 20)"
 
+// setup returns how the hook of a described provider is set up.
+func setup(name string) string {
+	i := slices.IndexFunc(hooks.Providers, func(p hooks.Provider) bool { return p.Name == name })
+	return hooks.Providers[i].Setup
+}
+
 // Recipes are all of them.
 var Recipes = []Recipe{
 	{
-		Name: "gitee", Title: "Gitee", Setup: gitee.Setup, Secret: randomSecret, Event: "push",
+		Name: "gitee", Title: "Gitee", Setup: setup("gitee"), Secret: randomSecret, Event: "push",
 		Note:   "The signature does not cover the body, so name the repositories, and let `replay` stop what is sent again.",
 		Params: []Param{{"provider", "gitee"}, {"mode", "sign"}},
 	},
 	{
-		Name: "gitee-password", Title: "Gitee with a password", Setup: gitee.Setup, Secret: randomSecret, Event: "push",
+		Name: "gitee-password", Title: "Gitee with a password", Setup: setup("gitee"), Secret: randomSecret,
+		Event: "push",
 		Note:   "Every body holds the password.",
 		Params: []Param{{"provider", "gitee"}, {"mode", "password"}},
 	},
 	{
-		Name: "github", Title: "GitHub", Setup: github.Setup, Secret: randomSecret, Event: "push",
+		Name: "github", Title: "GitHub", Setup: setup("github"), Secret: randomSecret, Event: "push",
 		Params: []Param{{"provider", "github"}},
 	},
 	{
-		Name: "gitlab", Title: "GitLab with a secret token", Setup: gitlab.Setup, Secret: randomSecret, Event: "push",
+		Name: "gitlab", Title: "GitLab with a secret token", Setup: setup("gitlab"), Secret: randomSecret,
+		Event: "push",
 		Params: []Param{{"provider", "gitlab"}, {"mode", "token"}},
 	},
 	{
-		Name: "gitlab-signing-token", Title: "GitLab with a signing token", Setup: gitlab.Setup,
+		Name: "gitlab-signing-token", Title: "GitLab with a signing token", Setup: setup("gitlab"),
 		Secret: "whsec_$(openssl rand -base64 32)", Event: "push",
 		Params: []Param{{"provider", "gitlab"}, {"mode", "signing-token"}},
 	},
 	{
-		Name: "gitea", Title: "Gitea, Forgejo, Gogs", Setup: gitea.Setup, Secret: randomSecret, Event: "push",
+		Name: "gitea", Title: "Gitea, Forgejo, Gogs", Setup: setup("gitea"), Secret: randomSecret, Event: "push",
 		Params: []Param{{"provider", "gitea"}},
 	},
 	{
-		Name: "gitcode", Title: "GitCode, AtomGit", Setup: gitcode.Setup, Secret: randomSecret, Event: "push",
+		Name: "gitcode", Title: "GitCode, AtomGit", Setup: setup("gitcode"), Secret: randomSecret, Event: "push",
 		Params: []Param{{"provider", "gitcode"}, {"mode", "sign"}},
 	},
 	{
-		Name: "bitbucket", Title: "Bitbucket", Setup: bitbucket.Setup, Secret: randomSecret, Event: "repo:push",
+		Name: "bitbucket", Title: "Bitbucket", Setup: setup("bitbucket"), Secret: randomSecret, Event: "repo:push",
 		Params: []Param{{"provider", "bitbucket"}},
 	},
 	{

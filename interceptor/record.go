@@ -28,7 +28,7 @@ type Record struct {
 	DeliveryID string
 
 	Continue bool
-	Reason   string // a word such as verified; see verdict.go
+	Reason   string // a word such as verified; see package refusal
 	Message  string // the sentence that the caller was told; "" for a pass. It may repeat params.
 	Verified bool   // the secret's holder sent it, whatever came of it then
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/interceptor/provider"
 	"github.com/tekgate/tekgate/internal/golden"
 	"github.com/tekgate/tekgate/internal/hooks"
 )
@@ -122,7 +123,7 @@ func TestReference(t *testing.T) {
 	}
 	text.WriteString(referenceParams)
 	text.WriteString("\n## Providers\n")
-	for _, p := range interceptor.Providers {
+	for _, p := range provider.All {
 		fmt.Fprintf(&text, "\n### %s\n\n%s\n\n| mode | | signs the time |\n|---|---|---|\n", p.Name, p.Doc)
 		for _, m := range p.Modes {
 			signsTime := ""
@@ -142,7 +143,7 @@ func TestReference(t *testing.T) {
 		}
 	}
 	text.WriteString(referenceExtensions)
-	for f := range reflect.TypeFor[interceptor.Git]().Fields() {
+	for f := range reflect.TypeFor[provider.Git]().Fields() {
 		if f.Tag.Get("doc") == "" {
 			t.Errorf("extension %s is not documented", f.Name)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tekgate/tekgate/interceptor/refusal"
 	"google.golang.org/grpc/codes"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
@@ -55,7 +56,7 @@ func (h *Handler) secret(ctx context.Context, read readSecret, namespace string,
 	if err != nil {
 		rec.Cause = err
 		if !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
-			return nil, SecretState{}, refuse(reasonUnavailable, codes.Unavailable,
+			return nil, SecretState{}, refusal.New(refusal.Unavailable, codes.Unavailable,
 				"the Secret %q in namespace %q could not be read just now: redeliver the event; the interceptor's log has the cause",
 				ref.Name, namespace)
 		}
@@ -75,7 +76,7 @@ func (h *Handler) useless(namespace string, ref SecretKey) error {
 	if h.config.SecretLabel != "" {
 		label = "have the label " + h.config.SecretLabel + ", "
 	}
-	return refuse(reasonSecret, codes.FailedPrecondition,
+	return refusal.New(refusal.Secret, codes.FailedPrecondition,
 		"the Secret %q with key %q in namespace %q is of no use: it must exist, be readable for the interceptor's ServiceAccount, %s"+
 			"and hold at least %d bytes under that key; the interceptor's log says what is wrong",
 		ref.Name, ref.Key, namespace, label, h.config.MinSecretLength)

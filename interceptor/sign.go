@@ -2,40 +2,26 @@ package interceptor
 
 import (
 	"encoding/json"
+	"github.com/tekgate/tekgate/interceptor/provider"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 )
-
-// Outgoing is a delivery as a forge has it before it signs.
-type Outgoing struct {
-	Event string    // in the forge's words or in one spelling; "" is a push
-	Body  []byte    // sent as it is
-	Time  time.Time // when it is signed
-	ID    string    // the delivery's id; "" sends none
-}
-
-// Signed is what a forge adds to a delivery.
-type Signed struct {
-	Header http.Header
-	Query  url.Values // for senders that know no other place for a secret; mostly empty
-}
 
 // Sign returns what the sender that params describe adds to d, for a hook with
 // this secret. The params are a Trigger's; secretRef may be left out. The error is
 // a sentence about the params or the secret.
-func Sign(params json.RawMessage, secret []byte, d Outgoing) (Signed, error) {
+func Sign(params json.RawMessage, secret []byte, d provider.Outgoing) (provider.Signed, error) {
 	p, err := parseParams(withSecretRef(params))
 	if err != nil {
-		return Signed{}, err
+		return provider.Signed{}, err
 	}
 	if d.Event == "" {
 		d.Event = "push"
 	}
-	s := Signed{Header: http.Header{"Content-Type": {"application/json"}}, Query: url.Values{}}
-	if err := p.mode.sign(&s, p, secret, d); err != nil {
-		return Signed{}, err
+	s := provider.Signed{Header: http.Header{"Content-Type": {"application/json"}}, Query: url.Values{}}
+	if err := p.sender.Mode.Sign(&s, &p.sender, secret, d); err != nil {
+		return provider.Signed{}, err
 	}
 	return s, nil
 }
@@ -56,19 +42,4 @@ func withSecretRef(params json.RawMessage) json.RawMessage {
 	// Not marshalled again: a key that came twice has to come twice.
 	return json.RawMessage(strings.TrimSuffix(trimmed, "}") + separator +
 		`"secretRef":{"secretName":"given","secretKey":"value"}}`)
-}
-
-func (s *Signed) set(name, value string) {
-	if value != "" {
-		s.Header.Set(name, value)
-	}
-}
-
-// hookName is the spelling of Gitee, GitLab and GitCode: push is Push Hook.
-func hookName(event string) string {
-	words := strings.Split(hookless(event), "_")
-	for i, w := range words {
-		words[i] = strings.ToUpper(w[:min(1, len(w))]) + w[min(1, len(w)):]
-	}
-	return strings.Join(append(words, "Hook"), " ")
 }

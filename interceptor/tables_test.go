@@ -1,34 +1,14 @@
 package interceptor
 
-import (
-	"testing"
-
-	"github.com/tekgate/tekgate/internal/hooks"
-)
+import "github.com/tekgate/tekgate/interceptor/refusal"
 
 // Reasons are all values of Record.Reason: passes first, then refusals from the
 // outermost check to the innermost.
 var Reasons = []string{
 	reasonVerified, reasonInsecure,
-	reasonBusy, reasonTooLarge, reasonRequest, reasonTriggerID, reasonParams, reasonForm, reasonUnsigned, reasonHeader,
-	reasonSecret, reasonUnavailable, reasonSignature, reasonStale, reasonFuture, reasonPing, reasonReplayed,
-	reasonPayload, reasonDeleted, reasonFiltered, reasonInternal,
-}
-
-// TestModesAreImplemented holds that each described mode has its two functions, and each
-// provider of internal/hooks a row in Providers.
-func TestModesAreImplemented(t *testing.T) {
-	if len(Providers) != len(hooks.Providers) {
-		t.Errorf("%d providers are described, and %d implemented", len(hooks.Providers), len(Providers))
-	}
-	for _, p := range Providers {
-		if len(p.methods) != len(p.Modes) {
-			t.Errorf("%s has %d modes and implements %d", p.Name, len(p.Modes), len(p.methods))
-		}
-		for _, m := range p.Modes {
-			if mode := p.implemented(m); mode.read == nil || mode.sign == nil {
-				t.Errorf("mode %s of %s is not implemented", m.Name, p.Name)
-			}
-		}
-	}
+	refusal.Busy, refusal.TooLarge, refusal.Request, refusal.TriggerID, refusal.Params,
+	refusal.Form, refusal.Unsigned, refusal.Header,
+	refusal.Secret, refusal.Unavailable, refusal.Signature, refusal.Stale, refusal.Future, refusal.Ping,
+	refusal.Replayed,
+	refusal.Payload, refusal.Deleted, refusal.Filtered, refusal.Internal,
 }

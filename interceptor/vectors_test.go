@@ -16,6 +16,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/interceptor/provider"
 )
 
 // giteeDelivery is what Gitee's signature is made of.
@@ -217,7 +218,7 @@ func TestGitHubBytes(t *testing.T) {
 
 func TestProvidersAreDocumented(t *testing.T) {
 	seen := map[string]bool{}
-	for _, p := range interceptor.Providers {
+	for _, p := range provider.All {
 		if p.Name == "" || len(p.Doc) < 20 || len(p.Modes) == 0 || seen[p.Name] {
 			t.Errorf("provider %q needs a name of its own, a doc and a mode", p.Name)
 		}

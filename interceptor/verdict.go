@@ -1,80 +1,30 @@
 package interceptor
 
 import (
-	"errors"
-	"fmt"
 	"strconv"
 
-	"google.golang.org/grpc/codes"
-
+	"github.com/tekgate/tekgate/interceptor/provider"
+	"github.com/tekgate/tekgate/interceptor/refusal"
 	"github.com/tekgate/tekgate/internal/scan"
 )
 
-// refusal ends a trigger. Tekton's sink looks at nothing but continue, so a ping,
-// which starts no build either, is a refusal with code OK.
-type refusal struct {
-	reason  string // a word for the log, from the list below
-	code    codes.Code
-	message string // one sentence for the caller: the thing, the reason, the remedy
-}
-
-// The reasons are words that a log can be searched for. They stay as they are.
+// The reasons of events that pass are words for the log, as those in package refusal are.
 const (
-	reasonVerified    = "verified"
-	reasonInsecure    = "unsigned-allowed"
-	reasonPing        = "ping"
-	reasonFiltered    = "filtered"
-	reasonDeleted     = "ref-deleted"
-	reasonReplayed    = "replayed"
-	reasonPayload     = "payload-unusable"
-	reasonBusy        = "busy"
-	reasonTooLarge    = "request-too-large"
-	reasonRequest     = "request-malformed"
-	reasonTriggerID   = "trigger-id-malformed"
-	reasonParams      = "params-invalid"
-	reasonHeader      = "header-malformed"
-	reasonUnsigned    = "unsigned"
-	reasonForm        = "form-encoded"
-	reasonSecret      = "secret-unusable"
-	reasonUnavailable = "secret-unavailable"
-	reasonSignature   = "signature-mismatch"
-	reasonStale       = "signed-too-long-ago"
-	reasonFuture      = "signed-in-the-future"
-	reasonInternal    = "internal-error"
+	reasonVerified = "verified"
+	reasonInsecure = "unsigned-allowed"
 )
-
-func (r *refusal) Error() string {
-	return r.message
-}
-
-func refuse(reason string, code codes.Code, format string, args ...any) error {
-	return &refusal{reason: reason, code: code, message: fmt.Sprintf(format, args...)}
-}
-
-// asRefusal makes a refusal of every error: what nobody foresaw is refused too.
-func asRefusal(err error) *refusal {
-	var r *refusal
-	if errors.As(err, &r) {
-		return r
-	}
-	return &refusal{
-		reason:  reasonInternal,
-		code:    codes.Unavailable,
-		message: "the interceptor failed on this event; its log says where",
-	}
-}
 
 // answer is the only place where continue can become true. It is Tekton's
 // InterceptorResponse in JSON.
-func answer(git *Git, err error) []byte {
+func answer(git *provider.Git, err error) []byte {
 	if err == nil && git != nil {
 		out := append(make([]byte, 0, answerRoom), `{"extensions":{"git":`...)
-		return append(git.appendJSON(out), `},"continue":true,"status":{}}`...)
+		return append(git.AppendJSON(out), `},"continue":true,"status":{}}`...)
 	}
-	r := asRefusal(err)
+	r := refusal.Of(err)
 	out := append(make([]byte, 0, answerRoom), `{"continue":false,"status":{"code":`...)
-	out = strconv.AppendUint(out, uint64(r.code), 10)
-	out = scan.AppendQuoted(append(out, `,"message":`...), r.message)
+	out = strconv.AppendUint(out, uint64(r.Code), 10)
+	out = scan.AppendQuoted(append(out, `,"message":`...), r.Message)
 	return append(out, "}}"...)
 }
 

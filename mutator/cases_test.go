@@ -22,6 +22,7 @@ import (
 	"github.com/tekgate/tekgate/internal/strict"
 	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
+	"github.com/tekgate/tekgate/mutator/record"
 )
 
 // namespace is that of the request in every case.
@@ -185,16 +186,16 @@ func recorded(t *testing.T, c testCase, out mutator.Outcome) {
 		}
 		return
 	}
-	var record mutator.Record
-	if err := json.Unmarshal([]byte(text), &record); err != nil {
+	var mutated record.Mutated
+	if err := json.Unmarshal([]byte(text), &mutated); err != nil {
 		t.Fatalf("the record %q: %v", text, err)
 	}
-	if annotation(before, wellknown.MutatorKey) == "" && record.Config != c.mutator.Hash() &&
+	if annotation(before, wellknown.MutatorKey) == "" && mutated.Config != c.mutator.Hash() &&
 		!strings.Contains(c.name, "namespace-") {
 		t.Errorf("the record %s names another configuration than %s", text, c.mutator.Hash())
 	}
 	for id := range out.Did() {
-		if !slices.Contains(record.Rules, id) {
+		if !slices.Contains(mutated.Rules, id) {
 			t.Errorf("the record %s lacks the rule %s", text, id)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/kaniko"
+	"github.com/tekgate/tekgate/mutator/builder"
 )
 
 // memory holds what was found out about texts. Taking an image reference apart and
@@ -56,7 +57,7 @@ const kanikoExecutor = "/kaniko/executor"
 type knownImage struct {
 	ref     image.Reference
 	err     error            // that it is no reference
-	builder *builder         // which holds it, nil for none
+	builder *builder.Builder // which holds it, nil for none
 	program string           // what Kaniko's own starts, "" where it is none of them
 	release *version.Version // that its tag says, nil where it says none
 	house   houseImage
@@ -79,14 +80,14 @@ func (s *settings) findImage(text string) knownImage {
 	}
 	known := knownImage{ref: ref, release: releaseOf(ref.Tag)}
 	for i := range s.builders {
-		if s.builders[i].holds(ref) {
+		if s.builders[i].Holds(ref) {
 			known.builder = &s.builders[i]
 			break
 		}
 	}
-	own := builder{repositories: kaniko.Upstream, patterns: s.builders[0].patterns}
+	own := builder.Builder{Repositories: kaniko.Upstream, Patterns: s.builders[0].Patterns}
 	switch {
-	case !own.holds(ref):
+	case !own.Holds(ref):
 	case strings.HasSuffix(ref.Path, "warmer"):
 		known.program = "/kaniko/warmer"
 	default:
@@ -105,6 +106,17 @@ func releaseOf(tag string) *version.Version {
 		return nil
 	}
 	return release
+}
+
+// builds returns the builder that a step runs, nil for none. An image that is
+// not known before the run starts leaves the command alone to decide.
+func (s *settings) builds(v *view) *builder.Builder {
+	for i := range s.builders {
+		if s.builders[i].Starts(v.command) {
+			return &s.builders[i]
+		}
+	}
+	return s.image(v.known).builder
 }
 
 // mirrored is what the mirror makes of an image.

@@ -1,38 +1,24 @@
 package mutator
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/tekgate/tekgate/mutator/builder"
+)
 
 // Known is what the rules know, of themselves and by the configuration, for whoever
 // writes them in another language: package policy.
 type Known struct {
-	On         []string       // ids of the rules that are switched on, in their order
-	Builders   []KnownBuilder // the first that fits counts
-	Deciding   []string       // variables and words that decide about credentials
-	Identities []string       // annotations of ServiceAccounts that switch the rule off
-}
-
-// KnownBuilder is a program that reads DOCKER_CONFIG.
-type KnownBuilder struct {
-	Commands     []string // a path, or a name in any folder
-	Repositories []string // ends of repositories, by whole components
-	Patterns     []string // regular expressions of host and path
-	OnMirror     []string // host and path; among the patterns, too
-	Configs      []string // folders where it looks on its own
+	On         []string          // ids of the rules that are switched on, in their order
+	Builders   []builder.Builder // the first that fits counts; not to be edited
+	Deciding   []string          // variables and words that decide about credentials
+	Identities []string          // annotations of ServiceAccounts that switch the rule off
 }
 
 // Known returns that for the configuration in force.
 func (m *Mutator) Known() Known {
-	known := Known{On: m.settings.on(), Deciding: slices.Clone(decisions),
+	return Known{On: m.settings.on(), Builders: m.settings.builders, Deciding: slices.Clone(decisions),
 		Identities: slices.Clone(m.settings.identities)}
-	for _, b := range m.settings.builders {
-		builder := KnownBuilder{Commands: b.commands, Repositories: b.repositories, Configs: b.configs,
-			OnMirror: b.onMirror}
-		for _, pattern := range b.patterns {
-			builder.Patterns = append(builder.Patterns, pattern.String())
-		}
-		known.Builders = append(known.Builders, builder)
-	}
-	return known
 }
 
 // on returns the ids of the rules that are switched on.

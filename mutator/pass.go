@@ -11,6 +11,7 @@ import (
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/suggest"
 	"github.com/tekgate/tekgate/internal/wellknown"
+	"github.com/tekgate/tekgate/mutator/record"
 )
 
 // signatureKey marks what Tekton's Trusted Resources have signed
@@ -32,16 +33,12 @@ type pass struct {
 	seen      []*stepViews  // see views
 	room      []view        // that they are taken from
 	labels    map[string]any
-	notes     map[string]any    // the object's annotations
-	originals map[string]string // from the image that an author wrote to what it became
-	// longest is a length that the text of originals does not exceed.
-	longest int
-	// remembered tells whether rules have added to originals.
-	remembered bool
-	renamed    bool // whether views have to look at originals again
-	account    accountFound
-	skipped    []string // rules that the object opted out of
-	why        string   // why no rule is applied at all, "" if they are
+	notes     map[string]any // the object's annotations
+	originals record.Originals
+	renamed   bool // whether views have to look at originals again
+	account   accountFound
+	skipped   []string // rules that the object opted out of
+	why       string   // why no rule is applied at all, "" if they are
 
 	rule *Rule // the one that is applied
 	out  Outcome
@@ -69,8 +66,7 @@ func (m *Mutator) begin(ctx context.Context, p *pass, req Request, decoded map[s
 		p.overlay(ctx, m)
 	}
 	p.optOutOfRules()
-	p.originals = readOriginals(p.notes)
-	p.longest = longest(p.originals)
+	p.originals = record.ReadOriginals(p.notes)
 }
 
 // tasks returns the tasks that the object writes out. That there are none is looked
@@ -310,7 +306,7 @@ func (p *pass) rename() {
 	p.renamed = false
 	for _, seen := range p.seen {
 		for _, v := range seen.all {
-			v.known = p.original(v.filled)
+			v.known = p.originals.Of(v.filled)
 		}
 	}
 }

@@ -155,7 +155,7 @@ func (p *pass) decided(v *view) string {
 	if word := v.says(decisions); word != "" {
 		return fmt.Sprintf("what it runs speaks of credentials (%q)", strings.TrimSpace(word))
 	}
-	for _, dir := range p.settings.builds(v).configs {
+	for _, dir := range p.settings.builds(v).Configs {
 		if v.mounted(dir) {
 			return "something is mounted at " + dir
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/tekgate/tekgate/internal/kaniko"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/suggest"
+	"github.com/tekgate/tekgate/mutator/builder"
 )
 
 var kanikoRule = Rule{
@@ -97,7 +98,7 @@ func (s *settings) compileKaniko() error {
 		} else {
 			s.kaniko.image, s.kaniko.name = &ref, ref.String()
 			s.builders = slices.Clone(s.builders)
-			s.builders[0].patterns = compileImages([]string{ref.Repository()}, "image", c.problem) // of Kaniko
+			s.builders[0].Patterns = compileImages([]string{ref.Repository()}, "image", c.problem) // of Kaniko
 		}
 	}
 	if value := s.registryMap(&c); value != "" {
@@ -174,7 +175,7 @@ func applyKaniko(_ context.Context, p *pass) {
 }
 
 func (p *pass) kaniko(v *view) {
-	if b := p.settings.builds(v); b == nil || b.name != kanikoName {
+	if b := p.settings.builds(v); b == nil || b.Name != builder.Kaniko {
 		p.notStep(v, "neither its command nor its image is Kaniko's")
 		return
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/problems"
 	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/mutator/builder"
 )
 
 // settings are a Config that was found right, prepared for use.
@@ -21,7 +22,7 @@ type settings struct {
 	hash   string
 	mirror *image.Rules // of the file; nil where there is none
 
-	builders   []builder
+	builders   []builder.Builder
 	identities []string // annotations of ServiceAccounts
 	// dockerEntry is the variable of the rule docker-config.
 	dockerEntry map[string]any
@@ -53,7 +54,7 @@ func compile(config Config, mirror *image.Rules) (*settings, error) {
 	if err != nil {
 		return nil, problems.Flatten(err)
 	}
-	s.builders = onMirror(s.builders, s.images)
+	s.builders = builder.WithMirror(s.builders, s.images)
 	text, err := json.Marshal(config)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the configuration: %w", err)
@@ -82,11 +83,11 @@ func (s *settings) compileDockerConfig() error {
 	if !s.DockerConfig.Disabled {
 		c.dockerConfigPath(s.DockerConfig.Path)
 	}
-	s.builders = builders
+	s.builders = builder.Known
 	if own := s.DockerConfig.Builders; len(own.Images)+len(own.Commands) > 0 {
-		s.builders = append(slices.Clip(builders), builder{
-			name: "builder of the configuration", commands: own.Commands,
-			patterns: compileImages(own.Images, "builders.images", c.problem), configs: homes,
+		s.builders = append(slices.Clip(builder.Known), builder.Builder{
+			Name: "builder of the configuration", Commands: own.Commands,
+			Patterns: compileImages(own.Images, "builders.images", c.problem), Configs: builder.Homes,
 		})
 		if slices.ContainsFunc(own.Commands, func(name string) bool { return strings.TrimSpace(name) == "" }) {
 			c.problem("builders.commands: one is empty: write the name of a program, such as nerdctl, or its path")

@@ -70,7 +70,7 @@ func (p *pass) read(v *view, task object.Task, step object.Step) {
 	v.env = readEnv(&r, task, own, template)
 	v.mounts = readMounts(&r, task, step, template)
 	v.filled, v.certain = fillImage(&r, task, v.image)
-	v.known = p.original(v.filled)
+	v.known = p.originals.Of(v.filled)
 	v.odd = r.Odd
 }
 
@@ -191,6 +191,34 @@ func (v *view) mounted(dir string) bool {
 		mount := path.Clean("/" + mountPath)
 		return within(mount, dir) || within(dir, mount)
 	})
+}
+
+// kanikoDir returns the folder that --kaniko-dir or KANIKO_DIR make Kaniko move
+// to, and whether there is such a setting. The folder is "" where it is not
+// known, since it comes from a parameter or another object.
+//
+// Having moved, Kaniko sets DOCKER_CONFIG itself, to .docker in that folder.
+func (v *view) kanikoDir() (dir string, moved bool) {
+	const flag = "--kaniko-dir"
+	words := slices.Concat(v.command, v.args)
+	for i, word := range words {
+		name, value, joined := strings.Cut(word, "=")
+		if name != flag {
+			continue
+		}
+		if !joined && i+1 < len(words) {
+			value = words[i+1]
+		}
+		dir, moved = value, true
+	}
+	if entry := v.variable("KANIKO_DIR"); entry != nil && !moved {
+		dir, _ = entry["value"].(string)
+		moved = true
+	}
+	if isVariable(dir) {
+		dir = ""
+	}
+	return dir, moved
 }
 
 // isVariable tells whether Tekton or Kubernetes will substitute something.

@@ -8,12 +8,13 @@ import (
 
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/wellknown"
+	"github.com/tekgate/tekgate/mutator/snapshot"
 )
 
 // work is the scratch memory of one request. It is pooled, because most of the cost of a
 // request is memory that was not touched for long. Nothing in it may be returned.
 type work struct {
-	before snapshot
+	before snapshot.Object
 	pass   pass
 	text   []byte // of the patch
 }
@@ -62,7 +63,7 @@ func (w *works) put(used *work) {
 //
 // The error says that it is not a JSON object.
 func (m *Mutator) apply(ctx context.Context, req Request, w *work) (changed bool, err error) {
-	decoded, err := w.before.decode(req)
+	decoded, err := w.before.Decode(req.Raw, req.authored)
 	if err != nil {
 		return false, fmt.Errorf("decoding %s: %w", req.Kind.Kind, err)
 	}
@@ -82,7 +83,7 @@ func (m *Mutator) apply(ctx context.Context, req Request, w *work) (changed bool
 // for none.
 func (w *work) patch(kind string) ([]byte, error) {
 	var err error
-	if w.text, err = w.before.appendPatch(w.text[:0], w.pass.object); err != nil {
+	if w.text, err = w.before.AppendPatch(w.text[:0], w.pass.object); err != nil {
 		return nil, fmt.Errorf("encoding the patch for this %s: %w", kind, err)
 	}
 	if len(w.text) == 0 {

@@ -109,12 +109,14 @@ func TestReadSays(t *testing.T) {
 }
 
 func TestLists(t *testing.T) {
+	const nested = `{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"A"},` +
+		`{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v2","kind":"B"}]}]}`
 	for text, want := range map[string]string{
-		`{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"A"},{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v2","kind":"B"}]}]}`: "v1/A /items/0, v2/B /items/1/items/0",
-		`{"apiVersion":"tekton.dev/v1","kind":"TaskRunList","items":[{"spec":{}}]}`:                                                                             "tekton.dev/v1/TaskRun /items/0",
-		`{"apiVersion":"v1","kind":"List","items":null}`:                                                                                                        "",
-		`{"apiVersion":"v1","kind":"ConfigMapList"}`:                                                                                                            "v1/ConfigMapList ",
-		`{"apiVersion":"example.dev/v1","kind":"Things","items":[1]}`:                                                                                           "example.dev/v1/Things ",
+		nested: "v1/A /items/0, v2/B /items/1/items/0",
+		`{"apiVersion":"tekton.dev/v1","kind":"TaskRunList","items":[{"spec":{}}]}`: "tekton.dev/v1/TaskRun /items/0",
+		`{"apiVersion":"v1","kind":"List","items":null}`:                            "",
+		`{"apiVersion":"v1","kind":"ConfigMapList"}`:                                "v1/ConfigMapList ",
+		`{"apiVersion":"example.dev/v1","kind":"Things","items":[1]}`:               "example.dev/v1/Things ",
 	} {
 		objects, err := read(t, text)[0].Objects()
 		if err != nil {

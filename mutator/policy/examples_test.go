@@ -11,6 +11,7 @@ import (
 	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/mutator/policy"
+	"github.com/tekgate/tekgate/mutator/record"
 )
 
 // exportable is a configuration with every rule that is exported.
@@ -167,10 +168,10 @@ func TestTwentySteps(t *testing.T) {
 	if err != nil || len(out.Did()) != 0 {
 		t.Errorf("a webhook beside the policies does %v, error %v", out.Did(), err)
 	}
-	var record mutator.Record
+	var mutated record.Mutated
 	note, _ := got["metadata"].(map[string]any)["annotations"].(map[string]any)[wellknown.MutatedKey].(string)
-	if err := json.Unmarshal([]byte(note), &record); err != nil || record.Config != c.mutator(t).Hash() ||
-		len(record.Rules) != len(set.Policies) {
+	if err := json.Unmarshal([]byte(note), &mutated); err != nil || mutated.Config != c.mutator(t).Hash() ||
+		len(mutated.Rules) != len(set.Policies) {
 		t.Errorf("the record is %s, error %v", note, err)
 	}
 }

@@ -245,7 +245,7 @@ func (c *compiler) account() admissionv1.Variable {
 	return admissionv1.Variable{Name: "account", Expression: expression}
 }
 
-// done are the operations that write the record, see mutator.Record.
+// done are the operations that write the record, see record.Mutated.
 func (c *compiler) done(id string) []admissionv1.Variable {
 	var ids []string
 	for _, r := range mutator.Rules {

@@ -10,10 +10,8 @@ import (
 
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/wellknown"
+	"github.com/tekgate/tekgate/mutator/record"
 )
-
-// maxOriginals is mutator's bound of the annotation with the original images.
-const maxOriginals = 16 << 10
 
 func (c *compiler) imageMirror() error {
 	config := c.Config.ImageMirror
@@ -47,7 +45,7 @@ func (c *compiler) imageMirror() error {
 	key := "/metadata/annotations/" + strings.ReplaceAll(wellknown.OriginalImagesKey, "/", "~1")
 	r.ops = fmt.Sprintf(
 		"size(variables.replaced) == 0 || size(variables.remembered) > %d ? [] : variables.replaced.map(f, %s) + [%s]",
-		maxOriginals, add("f.path", "f.now"), add(quote(key), "variables.remembered"))
+		record.MaxOriginals, add("f.path", "f.now"), add(quote(key), "variables.remembered"))
 	c.add(r)
 	c.limit(id, "many-images",
 		"a run with so many images that the annotation "+wellknown.OriginalImagesKey+" would be too long is left alone")

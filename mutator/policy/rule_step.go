@@ -214,7 +214,8 @@ func (c *compiler) builders(s scope) string {
 			}
 			names = append(names, regexp.QuoteMeta(command))
 		}
-		repositories, patterns = append(repositories, quoteMeta(b.Repositories)...), append(patterns, b.Patterns...)
+		repositories = append(repositories, quoteMeta(b.Repositories)...)
+		patterns = append(patterns, b.Expressions()...)
 	}
 	first := c.known.Builders[0] // Kaniko's, which looks into another folder, too
 	command := `^(?:` + strings.Join(paths, "|") + `)$|(?:^|/)(?:` + strings.Join(names, "|") + `)$`
@@ -227,7 +228,7 @@ func (c *compiler) builders(s scope) string {
 		"v.living", "b.v.living"))
 	kaniko := fmt.Sprintf("(b.program.matches(%s) || (!b.byCommand && %s))",
 		quote(`^(?:`+strings.Join(quoteMeta(first.Commands), "|")+`)$`),
-		some(repositoryEnds("b.v", quoteMeta(first.Repositories)), matchesAny("b.v", first.Patterns)))
+		some(repositoryEnds("b.v", quoteMeta(first.Repositories)), matchesAny("b.v", first.Expressions())))
 	return fmt.Sprintf(`variables.views.map(v, [%s].map(w, [size(w) > 0 ? string(w[0]) : ""].map(n, {
   "v": dyn(v), "s": dyn(v.s), "program": dyn(n),
   "byCommand": dyn(n.matches(%s)),

@@ -16,6 +16,7 @@ import (
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
@@ -69,8 +70,9 @@ func (c *Cluster) Get(ctx context.Context, kind schema.GroupKind, namespace, nam
 	if kind == secrets {
 		return c.metadata(ctx, version, namespace, name)
 	}
-	obj, err := c.reader.Get(ctx, version, namespace, name)
-	if obj == nil {
+	obj := &unstructured.Unstructured{}
+	obj.SetGroupVersionKind(version)
+	if found, err := c.read(ctx, obj, namespace, name); !found {
 		return nil, err
 	}
 	return obj.Object, nil
@@ -81,7 +83,7 @@ func (c *Cluster) metadata(
 ) (map[string]any, error) {
 	obj := &metav1.PartialObjectMetadata{}
 	obj.SetGroupVersionKind(version)
-	if found, err := c.reader.Find(ctx, namespace, name, obj); !found {
+	if found, err := c.read(ctx, obj, namespace, name); !found {
 		return nil, err
 	}
 	delete(obj.Annotations, "kubectl.kubernetes.io/last-applied-configuration") // holds what was applied, values too
@@ -90,10 +92,24 @@ func (c *Cluster) metadata(
 	return map[string]any{"apiVersion": apiVersion, "kind": kind, "metadata": fields}, err
 }
 
+// read reads an object, and reports whether it exists. Its errors leave out the namespace,
+// which findings name already.
+func (c *Cluster) read(ctx context.Context, obj client.Object, namespace, name string) (bool, error) {
+	err := c.reader.Client().Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, obj)
+	switch {
+	case kube.Absent(err):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("reading %s %s: %w", obj.GetObjectKind().GroupVersionKind().Kind, name, err)
+	}
+	return true, nil
+}
+
 // Keys implements validator.Cluster.
 func (c *Cluster) Keys(ctx context.Context, namespace, secret string) ([]string, error) {
-	obj, err := c.reader.Get(ctx, schema.GroupVersionKind{Version: "v1", Kind: "Secret"}, namespace, secret)
-	if obj == nil {
+	obj := &unstructured.Unstructured{}
+	obj.SetGroupVersionKind(secrets.WithVersion("v1"))
+	if found, err := c.read(ctx, obj, namespace, secret); !found {
 		return nil, err
 	}
 	data, _ := obj.Object["data"].(map[string]any)

@@ -126,14 +126,27 @@ metadata: {name: of-somebody, namespace: ci, annotations: {tekton.dev/git-0: 'ht
 `
 )
 
+// TestCredentials shares one API server between the tests. Tekton is installed by the last.
+func TestCredentials(t *testing.T) {
+	s := newTeller(t)
+	t.Run("git", s.testGit)
+	t.Run("refuse", s.testRefuse)
+	t.Run("Trap30And31_PullSecretsAndCAsReachWhoPulls", s.testPull)
+}
+
+// as returns the teller for another test.
+func (s *teller) as(t *testing.T) *teller {
+	return &teller{Site: s.As(t), folder: s.folder, secrets: s.secrets}
+}
+
 func newTeller(t *testing.T) *teller {
 	s := &teller{Site: newSite(t), folder: t.TempDir(), secrets: []string{password}}
 	s.Create(ciObjects)
 	return s
 }
 
-func TestCredentialsGit(t *testing.T) {
-	s := newTeller(t)
+func (s *teller) testGit(t *testing.T) {
+	s = s.as(t)
 	key := sshPrivateKey(t)
 	s.secrets = append(s.secrets, strings.Split(key, "\n")[1])
 	builder := []string{"-n", "ci", "--service-account", "builder"}
@@ -182,8 +195,8 @@ func TestCredentialsGit(t *testing.T) {
 	s.equal(s.get("Secret", "ci", "github", "metadata", "annotations", "tekton.dev/git-0"), "https://github.com")
 }
 
-func TestCredentialsRefuse(t *testing.T) {
-	s := newTeller(t)
+func (s *teller) testRefuse(t *testing.T) {
+	s = s.as(t)
 	secret := s.file("password", password)
 	tests := []struct {
 		name, in, want string
@@ -217,7 +230,7 @@ func TestCredentialsRefuse(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			inner := &teller{Site: s.As(t), folder: s.folder, secrets: s.secrets}
+			inner := s.as(t)
 			if _, _, err := inner.credentials(tt.in, tt.args...); err == nil ||
 				!strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v lacks %q", err, tt.want)
@@ -226,8 +239,8 @@ func TestCredentialsRefuse(t *testing.T) {
 	}
 }
 
-func TestTrap30And31_PullSecretsAndCAsReachWhoPulls(t *testing.T) {
-	s := newTeller(t)
+func (s *teller) testPull(t *testing.T) {
+	s = s.as(t)
 	s.Install()
 	s.Create(`
 apiVersion: triggers.tekton.dev/v1beta1

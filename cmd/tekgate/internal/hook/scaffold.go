@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/interceptor/provider"
 	"github.com/tekgate/tekgate/internal/image"
 )
 
@@ -168,7 +169,7 @@ func (s *scaffold) check() error {
 		return err
 	}
 	_, err = interceptor.Sign(params, []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="),
-		interceptor.Outgoing{Body: []byte("{}"), Time: time.Now()})
+		provider.Outgoing{Body: []byte("{}"), Time: time.Now()})
 	return err
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/interceptor/provider"
 	"github.com/tekgate/tekgate/internal/display"
 )
 
@@ -107,7 +108,7 @@ func (o *outgoing) sign(ctx context.Context, streams cli.Streams, h *hook) (*sig
 		return nil, err
 	}
 	made, err := interceptor.Sign(raw, trimNewline(secrets[0]),
-		interceptor.Outgoing{Event: o.event, Body: body, Time: at, ID: o.id})
+		provider.Outgoing{Event: o.event, Body: body, Time: at, ID: o.id})
 	if err != nil {
 		return nil, err
 	}

@@ -57,6 +57,7 @@ func (s *site) installs(certificates, want string) {
 // TestCertificatesOfCertManager installs with and without cert-manager, from one
 // source of certificates to the other and back.
 func TestCertificatesOfCertManager(t *testing.T) {
+	t.Parallel()
 	c := cluster.StartEmpty(t)
 	s := newSiteOn(t, c)
 	if _, err := s.installed("{source: cert-manager}", "--dry-run"); err == nil ||

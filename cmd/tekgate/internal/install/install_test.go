@@ -28,7 +28,17 @@ func actions(errOut string) map[string]int {
 	return n
 }
 
+// TestOnAPIServer shares one API server between tests: nothing is installed at first.
+func TestOnAPIServer(t *testing.T) {
+	t.Parallel()
+	c := cluster.StartEmpty(t)
+	t.Run("refuses", func(t *testing.T) { testInstallRefuses(t, c) })
+	t.Run("report", func(t *testing.T) { testInstallReport(t, c) })
+	t.Run("diff", func(t *testing.T) { testDiffThreeWay(t, c) })
+}
+
 func TestInstall(t *testing.T) {
+	t.Parallel()
 	c := cluster.StartEmpty(t)
 	flags := []string{"--kubeconfig", c.Kubeconfig, "--mirror", "registry.example.com/tekton"}
 
@@ -91,8 +101,7 @@ func TestInstall(t *testing.T) {
 }
 
 // What is wrong is said in one sentence, and nothing is written.
-func TestInstallRefuses(t *testing.T) {
-	c := cluster.StartEmpty(t)
+func testInstallRefuses(t *testing.T, c *cluster.Cluster) {
 	folder := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(folder, name)
@@ -166,8 +175,7 @@ func TestInstallRefuses(t *testing.T) {
 }
 
 // A machine gets one JSON document on standard output, also of a failure.
-func TestInstallReport(t *testing.T) {
-	c := cluster.Start(t)
+func testInstallReport(t *testing.T, c *cluster.Cluster) {
 	args := []string{"install", "--wait=false", "--skip-probe", "-o", "json", "--kubeconfig", c.Kubeconfig, "--mirror",
 		"registry.example.com/tekton"}
 	var r struct {
@@ -209,8 +217,7 @@ func pod(t *testing.T) string {
 }
 
 // Diff tells what the user changed from what the release changes.
-func TestDiffThreeWay(t *testing.T) {
-	c := cluster.Start(t)
+func testDiffThreeWay(t *testing.T, c *cluster.Cluster) {
 	flags := []string{"--kubeconfig", c.Kubeconfig, "--mirror", "registry.example.com/tekton"}
 	program.Must(t, append([]string{"install", "--wait=false", "--skip-probe"}, flags...)...)
 	k := kubernetes.NewForConfigOrDie(c.Config)

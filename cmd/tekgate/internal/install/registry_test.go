@@ -15,6 +15,7 @@ import (
 // An install asks the mirror first. What it lacks is named, and nothing is
 // written; once it is there the install goes on.
 func TestInstallAsksTheMirror(t *testing.T) {
+	t.Parallel()
 	c := cluster.StartEmpty(t)
 	k := kubernetes.NewForConfigOrDie(c.Config)
 	host := clitest.Mirror(t)

@@ -47,6 +47,7 @@ spec: {clientConfig: {url: 'https://x.example.com'}}
 
 // Trap 35: the order is safe, and what users made survives.
 func TestTrap35_UninstallKeepsWhatUsersMade(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.Install()
 	s.Create(usersObjects)
@@ -95,6 +96,7 @@ func TestTrap35_UninstallKeepsWhatUsersMade(t *testing.T) {
 }
 
 func TestPurge(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.Install()
 	s.Create(usersObjects)
@@ -141,6 +143,7 @@ func TestPurge(t *testing.T) {
 
 // What another tool installed is not Tekgate's to remove.
 func TestUninstallLeavesWhatIsNotOurs(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	objects, err := embeddedObjects()
 	if err != nil {
@@ -162,6 +165,7 @@ func TestUninstallLeavesWhatIsNotOurs(t *testing.T) {
 
 // An install that ended early left no complete inventory, or none.
 func TestUninstallAfterAnInterruptedInstall(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.Install()
 	inventory, err := installer.ReadInventory(t.Context(), s.Client)
@@ -182,6 +186,7 @@ func TestUninstallAfterAnInterruptedInstall(t *testing.T) {
 // Objects stored in an older version are converted by Tekton's webhook whenever
 // they are read. Where that is down a purge still gets rid of them.
 func TestPurgeWithoutConversion(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	s.Install()
 	const definition = "apiextensions.k8s.io/v1 CustomResourceDefinition tasks.tekton.dev"

@@ -1,4 +1,4 @@
-package interceptor
+package provider
 
 import (
 	"encoding/hex"
@@ -14,11 +14,11 @@ import (
 var bitbucket = Provider{
 	Provider: described("bitbucket"),
 	methods: map[string]method{
-		"sha256": {read: readBitbucket, sign: signBitbucket},
+		"sha256": {Read: readBitbucket, Sign: signBitbucket},
 	},
-	normalise: asSent,
-	announce:  announceBitbucket,
-	payload: &payload{
+	Normalise: asSent,
+	Announce:  announceBitbucket,
+	Payload: &Payload{
 		root: compile([]path{
 			// Cloud
 			{"push.changes[]", fChange}, {"push.changes[].new.name", fRefName}, {"push.changes[].new.type", fRefType},
@@ -45,7 +45,7 @@ var bitbucket = Provider{
 }
 
 // finishBitbucket makes one spelling of the two products'.
-func finishBitbucket(_ *extract, at func(field) string, g *Git) {
+func finishBitbucket(_ *Extract, at func(field) string, g *Git) {
 	if owner, slug := at(fOwner), at(fCloneName); g.Repository == "" && owner != "" && slug != "" {
 		g.Repository = owner + "/" + slug
 	}
@@ -66,26 +66,26 @@ func finishBitbucket(_ *extract, at func(field) string, g *Git) {
 	}
 }
 
-func announceBitbucket(d delivery, _ *params) (claim, error) {
+func announceBitbucket(d Delivery, _ *Sender) (Claim, error) {
 	event, err := d.event(asSent, "X-Event-Key")
 	if err != nil {
-		return claim{}, err
+		return Claim{}, err
 	}
 	id, err := d.deliveryID("X-Request-UUID", "X-Request-Id")
-	return claim{event: event, deliveryID: id, ping: event == "diagnostics:ping"}, err
+	return Claim{Event: event, DeliveryID: id, Ping: event == "diagnostics:ping"}, err
 }
 
-func readBitbucket(said *claim, d delivery, _ *params) error {
+func readBitbucket(said *Claim, d Delivery, _ *Sender) error {
 	return said.readHex(d, sha256Hash, "X-Hub-Signature", "sha256=", "Bitbucket")
 }
 
-func signBitbucket(s *Signed, _ *params, secret []byte, o Outgoing) error {
+func signBitbucket(s *Signed, _ *Sender, secret []byte, o Outgoing) error {
 	event := o.Event
 	if event == "push" {
 		event = "repo:push"
 	}
 	s.Header.Set("X-Event-Key", event)
 	s.set("X-Request-UUID", o.ID)
-	s.Header.Set("X-Hub-Signature", "sha256="+hex.EncodeToString(sha256Hash.sum(secret, o.Body)))
+	s.Header.Set("X-Hub-Signature", "sha256="+hex.EncodeToString(sha256Hash.Sum(secret, o.Body)))
 	return nil
 }

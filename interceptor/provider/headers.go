@@ -1,92 +1,64 @@
-package interceptor
+package provider
 
 import (
 	"mime"
-	"strconv"
 	"strings"
 
+	"github.com/tekgate/tekgate/interceptor/refusal"
 	"google.golang.org/grpc/codes"
-
-	"github.com/tekgate/tekgate/internal/scan"
 )
 
-// headers are a delivery's, as they came. EventListeners send Go's spelling of the
+// Headers are a delivery's, as they came. EventListeners send Go's spelling of the
 // names, other callers any, so names are compared without regard to case.
-type headers []headerField
+type Headers []HeaderField
 
-type headerField struct{ name, value []byte }
+// HeaderField is a header's name and one of its values.
+type HeaderField struct{ Name, Value []byte }
 
-// maxHeaderFields is several times what any forge and what stands before it send.
+// MaxHeaderFields is several times what any forge and what stands before it send.
 // Each value is worth a pointer or two here, so a million of them must not be kept.
-const maxHeaderFields = 256
+const MaxHeaderFields = 256
 
-var errManyHeaders = refuse(reasonHeader, codes.InvalidArgument,
+var errManyHeaders = refusal.New(refusal.Header, codes.InvalidArgument,
 	"the event has more than %d header values: whatever stands between the forge and the EventListener must not add so many",
-	maxHeaderFields)
+	MaxHeaderFields)
 
-// readHeaders reads Tekton's map of lists. A null is a list without values, or an
-// empty value, as encoding/json has it.
-func (b *buffers) readHeaders(r *scan.Reader) (headers, error) {
-	b.fields = b.fields[:0]
-	if r.Null() {
-		return nil, nil
-	}
-	err := r.Object(func(name []byte) error {
-		if r.Null() {
-			return nil
-		}
-		return r.Array(func() (err error) {
-			var value []byte
-			if !r.Null() {
-				if value, err = r.String(); err != nil {
-					return err
-				}
-			}
-			if len(b.fields) <= maxHeaderFields {
-				b.fields = append(b.fields, headerField{name, value})
-			}
-			return nil
-		})
-	})
-	return b.fields, err
-}
-
-// value returns a header's one value, or "" where it is missing or empty. Two
+// Value returns a header's one value, or "" where it is missing or empty. Two
 // different values are refused: which of them counts would be the sender's choice.
-func (h headers) value(name string) (string, error) {
-	if len(h) > maxHeaderFields {
+func (h Headers) Value(name string) (string, error) {
+	if len(h) > MaxHeaderFields {
 		return "", errManyHeaders
 	}
 	var value []byte
 	found := false
 	for _, f := range h {
-		if len(f.name) != len(name) || !strings.EqualFold(string(f.name), name) {
+		if len(f.Name) != len(name) || !strings.EqualFold(string(f.Name), name) {
 			continue
 		}
-		if found && string(value) != string(f.value) {
-			return "", refuse(reasonHeader, codes.InvalidArgument,
+		if found && string(value) != string(f.Value) {
+			return "", refusal.New(refusal.Header, codes.InvalidArgument,
 				"header %s came with different values: whatever stands between the forge and the EventListener must not add one",
 				name)
 		}
-		value, found = f.value, true
+		value, found = f.Value, true
 	}
 	return string(value), nil
 }
 
 // first returns the first of the named headers that has a value, and its name.
-func (h headers) first(names ...string) (name, value string, err error) {
+func (h Headers) first(names ...string) (name, value string, err error) {
 	for _, name := range names {
-		if value, err := h.value(name); err != nil || value != "" {
+		if value, err := h.Value(name); err != nil || value != "" {
 			return name, value, err
 		}
 	}
 	return names[0], "", nil
 }
 
-// refuseForm refuses a form. EventListeners rewrite forms of several fields to
+// RefuseForm refuses a form. EventListeners rewrite forms of several fields to
 // JSON, whose bytes nobody signed, and the forges do not agree on what they sign.
-func (h headers) refuseForm() error {
-	contentType, err := h.value("Content-Type")
+func (h Headers) RefuseForm() error {
+	contentType, err := h.Value("Content-Type")
 	if err != nil || contentType == "application/json" {
 		return err
 	}
@@ -98,7 +70,7 @@ func (h headers) refuseForm() error {
 	if kind != "application/x-www-form-urlencoded" && kind != "multipart/form-data" {
 		return nil
 	}
-	return refuse(reasonForm, codes.InvalidArgument,
+	return refusal.New(refusal.Form, codes.InvalidArgument,
 		"the event is a form (%s), whose signed bytes are lost in the EventListener: set the hook's content type to application/json",
 		kind)
 }
@@ -119,15 +91,15 @@ func isEventName(name string) bool {
 
 // event returns the event that the first of the named headers names, in one
 // spelling, or "".
-func (h headers) event(normalise func(string) string, names ...string) (string, error) {
+func (h Headers) event(normalise func(string) string, names ...string) (string, error) {
 	name, raw, err := h.first(names...)
 	if err != nil || raw == "" {
 		return "", err
 	}
 	event := normalise(raw)
 	if !isEventName(event) {
-		return "", refuse(reasonHeader, codes.InvalidArgument,
-			"header %s is %s, which is no event's name: only the forge may set it", name, quote(raw))
+		return "", refusal.New(refusal.Header, codes.InvalidArgument,
+			"header %s is %s, which is no event's name: only the forge may set it", name, refusal.Quote(raw))
 	}
 	return event, nil
 }
@@ -147,7 +119,7 @@ func hookless(raw string) string {
 
 // deliveryID returns the id that the first of the named headers gives a delivery,
 // or "". It is nothing to rely on: senders do not sign it.
-func (h headers) deliveryID(names ...string) (string, error) {
+func (h Headers) deliveryID(names ...string) (string, error) {
 	_, id, err := h.first(names...)
 	if err != nil || !plainID(id) {
 		return "", err
@@ -169,13 +141,4 @@ func plainID(id string) bool {
 		}
 	}
 	return true
-}
-
-// quote makes a caller's word safe to repeat: on one line and short.
-func quote(word string) string {
-	const longest = 64
-	if len(word) > longest {
-		word = word[:longest] + "..."
-	}
-	return strconv.Quote(word)
 }

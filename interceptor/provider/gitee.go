@@ -1,4 +1,4 @@
-package interceptor
+package provider
 
 import (
 	"crypto/sha256"
@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tekgate/tekgate/interceptor/refusal"
 	"google.golang.org/grpc/codes"
 )
 
@@ -24,12 +25,12 @@ import (
 var gitee = Provider{
 	Provider: described("gitee"),
 	methods: map[string]method{
-		"sign":     {read: readGiteeSign, sign: signGitee},
-		"password": {read: readGiteePassword, sign: passGitee},
+		"sign":     {Read: readGiteeSign, Sign: signGitee},
+		"password": {Read: readGiteePassword, Sign: passGitee},
 	},
-	normalise: hookless,
-	announce:  announceGitee,
-	payload: &payload{
+	Normalise: hookless,
+	Announce:  announceGitee,
+	Payload: &Payload{
 		root: compile([]path{
 			{"ref", fRef}, {"before", fBefore}, {"after", fAfter}, {"deleted", fDeleted}, {"created", fCreated},
 			{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles},
@@ -53,14 +54,14 @@ var gitee = Provider{
 
 // finishGitee tells new commits (source_branch_changed) from labels
 // (update_label): both are the action update.
-func finishGitee(_ *extract, at func(field) string, g *Git) {
+func finishGitee(_ *Extract, at func(field) string, g *Git) {
 	if detail := at(fActionDetail); g.Action == "update" && detail != "" {
 		g.Action = detail
 	}
 }
 
-func readGiteeSign(said *claim, d delivery, _ *params) error {
-	token, err := d.value("X-Gitee-Token")
+func readGiteeSign(said *Claim, d Delivery, _ *Sender) error {
+	token, err := d.Value("X-Gitee-Token")
 	if err != nil {
 		return err
 	}
@@ -69,38 +70,38 @@ func readGiteeSign(said *claim, d delivery, _ *params) error {
 		return err
 	}
 	// The time comes with unsigned deliveries too, and says nothing about the mode.
-	timestamp, err := d.value("X-Gitee-Timestamp")
+	timestamp, err := d.Value("X-Gitee-Timestamp")
 	if err != nil {
 		return err
 	}
-	if said.signedAt, err = giteeTime(timestamp); err != nil {
+	if said.SignedAt, err = giteeTime(timestamp); err != nil {
 		return err
 	}
-	said.digests = [][]byte{digest}
-	said.mac = func(secret, _ []byte) ([]byte, error) { return giteeMAC(secret, timestamp), nil }
+	said.Digests = [][]byte{digest}
+	said.MAC = func(secret, _ []byte) ([]byte, error) { return giteeMAC(secret, timestamp), nil }
 	return nil
 }
 
-func readGiteePassword(said *claim, d delivery, _ *params) error {
+func readGiteePassword(said *Claim, d Delivery, _ *Sender) error {
 	return said.readToken(d, "X-Gitee-Token", "Gitee", "password")
 }
 
-func announceGitee(d delivery, _ *params) (claim, error) {
-	ping, err := d.value("X-Gitee-Ping")
+func announceGitee(d Delivery, _ *Sender) (Claim, error) {
+	ping, err := d.Value("X-Gitee-Ping")
 	if err != nil {
-		return claim{}, err
+		return Claim{}, err
 	}
 	event, err := d.event(hookless, "X-Gitee-Event", "X-Git-Oschina-Event")
-	return claim{event: event, ping: strings.EqualFold(ping, "true")}, err
+	return Claim{Event: event, Ping: strings.EqualFold(ping, "true")}, err
 }
 
-func signGitee(s *Signed, _ *params, secret []byte, o Outgoing) error {
+func signGitee(s *Signed, _ *Sender, secret []byte, o Outgoing) error {
 	timestamp := strconv.FormatInt(o.Time.UnixMilli(), 10)
 	headGitee(s, o, base64.StdEncoding.EncodeToString(giteeMAC(secret, timestamp)))
 	return nil
 }
 
-func passGitee(s *Signed, _ *params, secret []byte, o Outgoing) error {
+func passGitee(s *Signed, _ *Sender, secret []byte, o Outgoing) error {
 	headGitee(s, o, string(secret))
 	return nil
 }
@@ -116,7 +117,7 @@ func headGitee(s *Signed, o Outgoing, token string) {
 }
 
 func giteeMAC(secret []byte, timestamp string) []byte {
-	return sha256Hash.sum(secret, []byte(timestamp+"\n"), secret)
+	return sha256Hash.Sum(secret, []byte(timestamp+"\n"), secret)
 }
 
 // giteeDigest decodes the token. Where that fails, the token's shape often tells
@@ -129,7 +130,7 @@ func giteeDigest(token string) ([]byte, error) {
 	if err == nil && len(digest) == sha256.Size {
 		return digest, nil
 	}
-	return nil, refuse(reasonHeader, codes.InvalidArgument, "header X-Gitee-Token is no signature: %s",
+	return nil, refusal.New(refusal.Header, codes.InvalidArgument, "header X-Gitee-Token is no signature: %s",
 		giteeTokenFault(token, digest))
 }
 
@@ -160,8 +161,8 @@ var giteeTimestamp = regexp.MustCompile(`^[1-9][0-9]{12,13}$`)
 // fewer than thirteen are seconds, or the last century.
 func giteeTime(timestamp string) (int64, error) {
 	if !giteeTimestamp.MatchString(timestamp) {
-		return 0, refuse(reasonHeader, codes.InvalidArgument,
-			"header X-Gitee-Timestamp is %s: gitee.com sends milliseconds since 1970, in 13 digits", quote(timestamp))
+		return 0, refusal.New(refusal.Header, codes.InvalidArgument,
+			"header X-Gitee-Timestamp is %s: gitee.com sends milliseconds since 1970, in 13 digits", refusal.Quote(timestamp))
 	}
 	return strconv.ParseInt(timestamp, 10, 64)
 }

@@ -1,8 +1,9 @@
-package interceptor
+package provider
 
 import (
 	"encoding/hex"
 
+	"github.com/tekgate/tekgate/interceptor/refusal"
 	"google.golang.org/grpc/codes"
 )
 
@@ -14,12 +15,12 @@ import (
 var github = Provider{
 	Provider: described("github"),
 	methods: map[string]method{
-		"sha256": {read: readHub(sha256Hash, "X-Hub-Signature-256"), sign: signHub(sha256Hash, "X-Hub-Signature-256")},
-		"sha1":   {read: readHub(sha1Hash, "X-Hub-Signature"), sign: signHub(sha1Hash, "X-Hub-Signature")},
+		"sha256": {Read: readHub(sha256Hash, "X-Hub-Signature-256"), Sign: signHub(sha256Hash, "X-Hub-Signature-256")},
+		"sha1":   {Read: readHub(sha1Hash, "X-Hub-Signature"), Sign: signHub(sha1Hash, "X-Hub-Signature")},
 	},
-	normalise: asSent,
-	announce:  announceGitHub,
-	payload: &payload{
+	Normalise: asSent,
+	Announce:  announceGitHub,
+	Payload: &Payload{
 		root: compile([]path{
 			{"ref", fRef}, {"ref_type", fRefType}, {"before", fBefore}, {"after", fAfter},
 			{"deleted", fDeleted}, {"created", fCreated}, {"forced", fForced},
@@ -37,30 +38,30 @@ var github = Provider{
 }
 
 // finishGitHub knows that the event delete has no field that says so.
-func finishGitHub(_ *extract, _ func(field) string, g *Git) {
+func finishGitHub(_ *Extract, _ func(field) string, g *Git) {
 	if g.Event == "delete" {
 		g.Deleted = true
 	}
 }
 
-func announceGitHub(d delivery, _ *params) (claim, error) {
+func announceGitHub(d Delivery, _ *Sender) (Claim, error) {
 	event, err := d.event(asSent, "X-GitHub-Event")
 	if err != nil {
-		return claim{}, err
+		return Claim{}, err
 	}
 	id, err := d.deliveryID("X-GitHub-Delivery")
-	return claim{event: event, deliveryID: id, ping: event == "ping"}, err
+	return Claim{Event: event, DeliveryID: id, Ping: event == "ping"}, err
 }
 
-func readHub(a algorithm, header string) func(*claim, delivery, *params) error {
-	return func(said *claim, d delivery, _ *params) error {
-		err := said.readHex(d, a, header, a.name+"=", "GitHub")
-		if err == nil || asRefusal(err).reason != reasonUnsigned {
+func readHub(a Algorithm, header string) func(*Claim, Delivery, *Sender) error {
+	return func(said *Claim, d Delivery, _ *Sender) error {
+		err := said.readHex(d, a, header, a.Name+"=", "GitHub")
+		if err == nil || refusal.Of(err).Reason != refusal.Unsigned {
 			return err
 		}
-		if old, oldErr := d.value("X-Hub-Signature"); oldErr == nil && old != "" {
+		if old, oldErr := d.Value("X-Hub-Signature"); oldErr == nil && old != "" {
 			// It is signed, in a way that is not taken: allowInsecure does not help it.
-			return refuse(reasonHeader, codes.Unauthenticated,
+			return refusal.New(refusal.Header, codes.Unauthenticated,
 				"the event has X-Hub-Signature (SHA-1) alone: let the sender, or GitHub Enterprise Server 2.23 or later, send %s, or set param mode to sha1",
 				header)
 		}
@@ -68,12 +69,12 @@ func readHub(a algorithm, header string) func(*claim, delivery, *params) error {
 	}
 }
 
-func signHub(a algorithm, header string) func(*Signed, *params, []byte, Outgoing) error {
-	return func(s *Signed, _ *params, secret []byte, o Outgoing) error {
+func signHub(a Algorithm, header string) func(*Signed, *Sender, []byte, Outgoing) error {
+	return func(s *Signed, _ *Sender, secret []byte, o Outgoing) error {
 		s.Header.Set("User-Agent", "GitHub-Hookshot/tekgate")
 		s.Header.Set("X-GitHub-Event", o.Event)
 		s.set("X-GitHub-Delivery", o.ID)
-		s.Header.Set(header, a.name+"="+hex.EncodeToString(a.sum(secret, o.Body)))
+		s.Header.Set(header, a.Name+"="+hex.EncodeToString(a.Sum(secret, o.Body)))
 		return nil
 	}
 }

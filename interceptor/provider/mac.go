@@ -1,4 +1,4 @@
-package interceptor
+package provider
 
 import (
 	"crypto/hmac"
@@ -9,26 +9,28 @@ import (
 	"hash"
 	"strings"
 
+	"github.com/tekgate/tekgate/interceptor/refusal"
 	"google.golang.org/grpc/codes"
 )
 
-// algorithm is a hash that forges sign with.
-type algorithm struct {
-	name string
+// Algorithm is a hash that forges sign with.
+type Algorithm struct {
+	Name string
 	new  func() hash.Hash
-	size int
+	Size int
 }
 
 var (
-	sha1Hash   = algorithm{"sha1", sha1.New, sha1.Size}
-	sha256Hash = algorithm{"sha256", sha256.New, sha256.Size}
-	sha512Hash = algorithm{"sha512", sha512.New, sha512.Size}
+	sha1Hash   = Algorithm{"sha1", sha1.New, sha1.Size}
+	sha256Hash = Algorithm{"sha256", sha256.New, sha256.Size}
+	sha512Hash = Algorithm{"sha512", sha512.New, sha512.Size}
 )
 
-var algorithms = []algorithm{sha1Hash, sha256Hash, sha512Hash}
+// Algorithms are the hashes that the provider generic can be given.
+var Algorithms = []Algorithm{sha1Hash, sha256Hash, sha512Hash}
 
-// sum returns the MAC over the parts, one after the other.
-func (a algorithm) sum(key []byte, parts ...[]byte) []byte {
+// Sum returns the MAC over the parts, one after the other.
+func (a Algorithm) Sum(key []byte, parts ...[]byte) []byte {
 	mac := hmac.New(a.new, key)
 	for _, part := range parts {
 		mac.Write(part)
@@ -36,8 +38,8 @@ func (a algorithm) sum(key []byte, parts ...[]byte) []byte {
 	return mac.Sum(nil)
 }
 
-func (a algorithm) ofBody(secret, body []byte) ([]byte, error) {
-	return a.sum(secret, body), nil
+func (a Algorithm) ofBody(secret, body []byte) ([]byte, error) {
+	return a.Sum(secret, body), nil
 }
 
 // token makes digests of a token and of the secret that it has to equal: values of
@@ -54,21 +56,21 @@ func secretItself(secret, _ []byte) ([]byte, error) {
 }
 
 // readToken reads a token that the secret has to equal.
-func (said *claim) readToken(d delivery, header, forge, what string) error {
-	sent, err := d.value(header)
+func (said *Claim) readToken(d Delivery, header, forge, what string) error {
+	sent, err := d.Value(header)
 	if err != nil {
 		return err
 	}
 	if sent == "" {
 		return unsigned(header, forge, what)
 	}
-	said.digests, said.mac = [][]byte{token(sent)}, secretItself
+	said.Digests, said.MAC = [][]byte{token(sent)}, secretItself
 	return nil
 }
 
 // readHex reads a MAC over the body that stands in hexadecimal after a prefix.
-func (said *claim) readHex(d delivery, a algorithm, header, prefix, forge string) error {
-	signature, err := d.value(header)
+func (said *Claim) readHex(d Delivery, a Algorithm, header, prefix, forge string) error {
+	signature, err := d.Value(header)
 	if err != nil {
 		return err
 	}
@@ -76,34 +78,34 @@ func (said *claim) readHex(d delivery, a algorithm, header, prefix, forge string
 		return unsigned(header, forge, "secret")
 	}
 	digest, err := a.hexDigest(header, signature, prefix, forge)
-	said.digests, said.mac, said.bodySigned = [][]byte{digest}, a.ofBody, true
+	said.Digests, said.MAC, said.BodySigned = [][]byte{digest}, a.ofBody, true
 	return err
 }
 
 // hexDigest decodes a signature that is a prefix and the digest in hexadecimal.
 // forge is the sender's name, where its hook can be given a secret.
-func (a algorithm) hexDigest(header, value, prefix, forge string) ([]byte, error) {
+func (a Algorithm) hexDigest(header, value, prefix, forge string) ([]byte, error) {
 	digits, found := strings.CutPrefix(value, prefix)
 	if !found {
-		return nil, refuse(reasonHeader, codes.InvalidArgument,
+		return nil, refusal.New(refusal.Header, codes.InvalidArgument,
 			"header %s does not begin with %s: %s sends it so, and no other algorithm is accepted", header, prefix,
 			forge)
 	}
 	digest, err := hex.DecodeString(digits)
-	if err == nil && len(digest) == a.size {
+	if err == nil && len(digest) == a.Size {
 		return digest, nil
 	}
 	if prefix != "" {
 		prefix += " and "
 	}
-	return nil, refuse(reasonHeader, codes.InvalidArgument,
-		"header %s is not %s%d hexadecimal digits: set a secret in the hook's settings at %s", header, prefix, 2*a.size,
+	return nil, refusal.New(refusal.Header, codes.InvalidArgument,
+		"header %s is not %s%d hexadecimal digits: set a secret in the hook's settings at %s", header, prefix, 2*a.Size,
 		forge)
 }
 
 // unsigned refuses a delivery without a signature. With allowInsecure it passes.
 func unsigned(header, forge, what string) error {
-	return refuse(reasonUnsigned, codes.Unauthenticated,
+	return refusal.New(refusal.Unsigned, codes.Unauthenticated,
 		"header %s is missing or empty: set a %s in the hook's settings at %s, and the same value in the Secret",
 		header, what, forge)
 }

@@ -1,4 +1,6 @@
-package mutator
+// Package snapshot remembers an object that is about to be edited in place, and writes
+// the JSON Patch from what it was to what it is.
+package snapshot
 
 import (
 	"maps"
@@ -9,21 +11,21 @@ import (
 	"github.com/tekgate/tekgate/internal/scan"
 )
 
-// snapshot remembers an object that is about to be edited in place, so that it can
-// be compared afterwards. The decoder writes it as it reads; where it could not, take
-// does.
-type snapshot struct{ object.Trace }
+// Object remembers an object that is about to be edited in place, so that it can be
+// compared afterwards. The decoder writes it as it reads; where it could not, take does.
+type Object struct{ object.Trace }
 
 // unseen takes the place of a value that is not remembered.
 type unseen struct{}
 
-// decode reads the object of a request and remembers it.
-func (s *snapshot) decode(req Request) (fields map[string]any, err error) {
-	s.Complete = req.authored
-	if req.authored {
-		fields, err = object.DecodeAuthored(req.Raw, &s.Trace)
+// Decode reads an object from its JSON and remembers it. Authored leaves status and
+// metadata.managedFields out of it.
+func (s *Object) Decode(raw []byte, authored bool) (fields map[string]any, err error) {
+	s.Complete = authored
+	if authored {
+		fields, err = object.DecodeAuthored(raw, &s.Trace)
 	} else {
-		fields, err = object.Decode(req.Raw)
+		fields, err = object.Decode(raw)
 	}
 	if err == nil && !s.Complete {
 		s.take(fields)
@@ -34,7 +36,7 @@ func (s *snapshot) decode(req Request) (fields map[string]any, err error) {
 // take remembers an object but for status and metadata.managedFields, which may be
 // larger than all the rest. No rule writes there; of one that did, the tests would
 // find that its change is not in the patch.
-func (s *snapshot) take(whole map[string]any) {
+func (s *Object) take(whole map[string]any) {
 	s.Entries = s.Entries[:0]
 	s.fields("", whole, func(key string, value any) {
 		metadata, is := value.(map[string]any)
@@ -54,7 +56,7 @@ func (s *snapshot) take(whole map[string]any) {
 	})
 }
 
-func (s *snapshot) fields(key string, fields map[string]any, add func(string, any)) {
+func (s *Object) fields(key string, fields map[string]any, add func(string, any)) {
 	at := len(s.Entries)
 	s.Entries = append(s.Entries, object.Entry{Key: key, Value: fields, Size: len(fields)})
 	for key, value := range fields {
@@ -63,7 +65,7 @@ func (s *snapshot) fields(key string, fields map[string]any, add func(string, an
 	s.Entries[at].Next = len(s.Entries)
 }
 
-func (s *snapshot) add(key string, value any) {
+func (s *Object) add(key string, value any) {
 	switch value := value.(type) {
 	case map[string]any:
 		s.fields(key, value, s.add)
@@ -79,13 +81,13 @@ func (s *snapshot) add(key string, value any) {
 	}
 }
 
-// appendPatch appends the operations of RFC 6902, as JSON, that make of the object as it
+// AppendPatch appends the operations of RFC 6902, as JSON, that make of the object as it
 // was the one that it is now, nothing where there are none. Every object is compared by
 // its keys, every list from both of its ends, since rules add to the beginning and the
 // end of lists.
 //
 // The error is that of encoding/json about a value that a rule has set.
-func (s *snapshot) appendPatch(out []byte, now map[string]any) ([]byte, error) {
+func (s *Object) AppendPatch(out []byte, now map[string]any) ([]byte, error) {
 	begin := len(out)
 	d := difference{entries: s.Entries, text: append(out, '[')}
 	d.value(0, now)

@@ -1,4 +1,4 @@
-package interceptor
+package provider
 
 import "encoding/hex"
 
@@ -7,38 +7,38 @@ import "encoding/hex"
 var gitcode = Provider{
 	Provider: described("gitcode"),
 	methods: map[string]method{
-		"sign":  {read: readGitCodeSign, sign: signGitCode},
-		"token": {read: readGitCodeToken, sign: passGitCode},
+		"sign":  {Read: readGitCodeSign, Sign: signGitCode},
+		"token": {Read: readGitCodeToken, Sign: passGitCode},
 	},
-	normalise: hookless,
-	announce:  announceGitCode,
-	payload:   gitlabPayload,
+	Normalise: hookless,
+	Announce:  announceGitCode,
+	Payload:   gitlabPayload,
 }
 
-func announceGitCode(d delivery, _ *params) (claim, error) {
+func announceGitCode(d Delivery, _ *Sender) (Claim, error) {
 	event, err := d.event(hookless, "X-GitCode-Event")
 	if err != nil {
-		return claim{}, err
+		return Claim{}, err
 	}
 	id, err := d.deliveryID("X-GitCode-Delivery")
-	return claim{event: event, deliveryID: id}, err
+	return Claim{Event: event, DeliveryID: id}, err
 }
 
-func readGitCodeSign(said *claim, d delivery, _ *params) error {
+func readGitCodeSign(said *Claim, d Delivery, _ *Sender) error {
 	return said.readHex(d, sha256Hash, "X-GitCode-Signature-256", "sha256=", "GitCode")
 }
 
-func readGitCodeToken(said *claim, d delivery, _ *params) error {
+func readGitCodeToken(said *Claim, d Delivery, _ *Sender) error {
 	return said.readToken(d, "X-GitCode-Token", "GitCode", "token")
 }
 
-func signGitCode(s *Signed, _ *params, secret []byte, o Outgoing) error {
-	s.Header.Set("X-GitCode-Signature-256", "sha256="+hex.EncodeToString(sha256Hash.sum(secret, o.Body)))
+func signGitCode(s *Signed, _ *Sender, secret []byte, o Outgoing) error {
+	s.Header.Set("X-GitCode-Signature-256", "sha256="+hex.EncodeToString(sha256Hash.Sum(secret, o.Body)))
 	headGitCode(s, o)
 	return nil
 }
 
-func passGitCode(s *Signed, _ *params, secret []byte, o Outgoing) error {
+func passGitCode(s *Signed, _ *Sender, secret []byte, o Outgoing) error {
 	s.Header.Set("X-GitCode-Token", string(secret))
 	headGitCode(s, o)
 	return nil

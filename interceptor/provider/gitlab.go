@@ -1,4 +1,4 @@
-package interceptor
+package provider
 
 import (
 	"encoding/base64"
@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tekgate/tekgate/interceptor/refusal"
 	"google.golang.org/grpc/codes"
 )
 
@@ -18,16 +19,16 @@ import (
 var gitlab = Provider{
 	Provider: described("gitlab"),
 	methods: map[string]method{
-		"token":         {read: readGitLabToken, sign: signGitLabToken},
-		"signing-token": {read: readStandardWebhook, sign: signStandardWebhook},
+		"token":         {Read: readGitLabToken, Sign: signGitLabToken},
+		"signing-token": {Read: readStandardWebhook, Sign: signStandardWebhook},
 	},
-	normalise: hookless,
-	announce:  announceGitLab,
-	payload:   gitlabPayload,
+	Normalise: hookless,
+	Announce:  announceGitLab,
+	Payload:   gitlabPayload,
 }
 
 // gitlabPayload is GitLab's, and that of those who took it over.
-var gitlabPayload = &payload{
+var gitlabPayload = &Payload{
 	root: compile([]path{
 		{"ref", fRef}, {"before", fBefore}, {"after", fAfter},
 		{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles},
@@ -51,29 +52,29 @@ var gitlabPayload = &payload{
 
 // finishGitLab keeps the numbers of issues and the like from passing for those of
 // merge requests.
-func finishGitLab(_ *extract, at func(field) string, g *Git) {
+func finishGitLab(_ *Extract, at func(field) string, g *Git) {
 	if at(fTargetBranch) == "" {
 		g.PullRequest = 0
 	}
 }
 
-func announceGitLab(d delivery, _ *params) (claim, error) {
+func announceGitLab(d Delivery, _ *Sender) (Claim, error) {
 	event, err := d.event(hookless, "X-Gitlab-Event")
 	if err != nil {
-		return claim{}, err
+		return Claim{}, err
 	}
 	id, err := d.deliveryID("webhook-id", "Idempotency-Key", "X-Gitlab-Webhook-UUID", "svix-id")
-	return claim{event: event, deliveryID: id}, err
+	return Claim{Event: event, DeliveryID: id}, err
 }
 
-func readGitLabToken(said *claim, d delivery, _ *params) error {
+func readGitLabToken(said *Claim, d Delivery, _ *Sender) error {
 	return said.readToken(d, "X-Gitlab-Token", "GitLab", "secret token")
 }
 
 // unixSeconds are the digits of a time from 2001 to 2286.
 var unixSeconds = regexp.MustCompile(`^[1-9][0-9]{9}$`)
 
-func readStandardWebhook(said *claim, d delivery, _ *params) error {
+func readStandardWebhook(said *Claim, d Delivery, _ *Sender) error {
 	header, signatures, err := d.first("webhook-signature", "svix-signature")
 	if err != nil {
 		return err
@@ -90,17 +91,17 @@ func readStandardWebhook(said *claim, d delivery, _ *params) error {
 		return err
 	}
 	if !unixSeconds.MatchString(timestamp) {
-		return refuse(reasonHeader, codes.InvalidArgument,
+		return refusal.New(refusal.Header, codes.InvalidArgument,
 			"header %s is %s: senders after Standard Webhooks send seconds since 1970, in 10 digits", stampHeader,
-			quote(timestamp))
+			refusal.Quote(timestamp))
 	}
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
 	if err != nil {
 		return err
 	}
-	said.digests, err = standardDigests(header, signatures)
-	said.signedAt, said.bodySigned = seconds*1000, true
-	said.mac = func(secret, body []byte) ([]byte, error) { return standardMAC(secret, id, timestamp, body) }
+	said.Digests, err = standardDigests(header, signatures)
+	said.SignedAt, said.BodySigned = seconds*1000, true
+	said.MAC = func(secret, body []byte) ([]byte, error) { return standardMAC(secret, id, timestamp, body) }
 	return err
 }
 
@@ -115,15 +116,15 @@ func standardDigests(header, signatures string) ([][]byte, error) {
 			continue
 		}
 		digest, err := base64.StdEncoding.Strict().DecodeString(encoded)
-		if err != nil || len(digest) != sha256Hash.size || len(digests) == most {
-			return nil, refuse(reasonHeader, codes.InvalidArgument,
+		if err != nil || len(digest) != sha256Hash.Size || len(digests) == most {
+			return nil, refusal.New(refusal.Header, codes.InvalidArgument,
 				"header %s is not v1, and the base64 of 32 bytes, a few times at most: only the forge may set it",
 				header)
 		}
 		digests = append(digests, digest)
 	}
 	if len(digests) == 0 {
-		return nil, refuse(reasonHeader, codes.InvalidArgument,
+		return nil, refusal.New(refusal.Header, codes.InvalidArgument,
 			"header %s holds no signature that begins with v1,: no other version is known", header)
 	}
 	return digests, nil
@@ -139,10 +140,10 @@ func standardMAC(secret []byte, id, timestamp string, body []byte) ([]byte, erro
 	if err != nil || len(key) == 0 {
 		return nil, errSigningToken
 	}
-	return sha256Hash.sum(key, []byte(id+"."+timestamp+"."), body), nil
+	return sha256Hash.Sum(key, []byte(id+"."+timestamp+"."), body), nil
 }
 
-func signGitLabToken(s *Signed, _ *params, secret []byte, o Outgoing) error {
+func signGitLabToken(s *Signed, _ *Sender, secret []byte, o Outgoing) error {
 	s.Header.Set("X-Gitlab-Token", string(secret))
 	headGitLab(s, o)
 	return nil
@@ -154,7 +155,7 @@ func headGitLab(s *Signed, o Outgoing) {
 	s.set("Idempotency-Key", o.ID)
 }
 
-func signStandardWebhook(s *Signed, _ *params, secret []byte, o Outgoing) error {
+func signStandardWebhook(s *Signed, _ *Sender, secret []byte, o Outgoing) error {
 	timestamp := strconv.FormatInt(o.Time.Unix(), 10)
 	digest, err := standardMAC(secret, o.ID, timestamp, o.Body)
 	if err != nil {

@@ -1,4 +1,4 @@
-package interceptor
+package provider
 
 import "encoding/hex"
 
@@ -10,11 +10,11 @@ import "encoding/hex"
 var gitea = Provider{
 	Provider: described("gitea"),
 	methods: map[string]method{
-		"sha256": {read: readGitea, sign: signGitea},
+		"sha256": {Read: readGitea, Sign: signGitea},
 	},
-	normalise: asSent,
-	announce:  announceGitea,
-	payload: &payload{
+	Normalise: asSent,
+	Announce:  announceGitea,
+	Payload: &Payload{
 		root: compile([]path{
 			{"ref", fRef}, {"ref_type", fRefType}, {"before", fBefore}, {"after", fAfter}, {"sha", fAfter},
 			{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles},
@@ -33,16 +33,16 @@ var gitea = Provider{
 	},
 }
 
-func announceGitea(d delivery, _ *params) (claim, error) {
+func announceGitea(d Delivery, _ *Sender) (Claim, error) {
 	event, err := d.event(asSent, "X-Gitea-Event", "X-Forgejo-Event", "X-Gogs-Event")
 	if err != nil {
-		return claim{}, err
+		return Claim{}, err
 	}
 	id, err := d.deliveryID("X-Gitea-Delivery", "X-Forgejo-Delivery", "X-Gogs-Delivery")
-	return claim{event: event, deliveryID: id}, err
+	return Claim{Event: event, DeliveryID: id}, err
 }
 
-func readGitea(said *claim, d delivery, _ *params) error {
+func readGitea(said *Claim, d Delivery, _ *Sender) error {
 	header, _, err := d.first("X-Gitea-Signature", "X-Forgejo-Signature", "X-Gogs-Signature")
 	if err != nil {
 		return err
@@ -50,8 +50,8 @@ func readGitea(said *claim, d delivery, _ *params) error {
 	return said.readHex(d, sha256Hash, header, "", "Gitea")
 }
 
-func signGitea(s *Signed, _ *params, secret []byte, o Outgoing) error {
-	signature := hex.EncodeToString(sha256Hash.sum(secret, o.Body))
+func signGitea(s *Signed, _ *Sender, secret []byte, o Outgoing) error {
+	signature := hex.EncodeToString(sha256Hash.Sum(secret, o.Body))
 	for _, name := range []string{"Gitea", "Gogs"} {
 		s.Header.Set("X-"+name+"-Event", o.Event)
 		s.Header.Set("X-"+name+"-Signature", signature)

@@ -1,4 +1,4 @@
-package interceptor
+package provider
 
 import (
 	"encoding/base64"
@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/tekgate/tekgate/interceptor/refusal"
 	"github.com/tekgate/tekgate/internal/suggest"
 )
 
@@ -20,16 +21,16 @@ import (
 var generic = Provider{
 	Provider: described("generic"),
 	methods: map[string]method{
-		"hmac":  {read: readGenericHMAC, sign: signGenericHMAC},
-		"token": {read: readGenericToken, sign: signGenericToken},
-		"basic": {read: readGenericBasic, sign: signGenericBasic},
+		"hmac":  {Read: readGenericHMAC, Sign: signGenericHMAC},
+		"token": {Read: readGenericToken, Sign: signGenericToken},
+		"basic": {Read: readGenericBasic, Sign: signGenericBasic},
 	},
-	normalise: asSent,
-	announce:  announceGeneric,
+	Normalise: asSent,
+	Announce:  announceGeneric,
 }
 
-// scheme are the params of the provider generic.
-type scheme struct {
+// Scheme are the params of the provider generic.
+type Scheme struct {
 	Header          string `json:"header,omitempty"`
 	Query           string `json:"query,omitempty"`
 	Algorithm       string `json:"algorithm,omitempty"`
@@ -41,7 +42,7 @@ type scheme struct {
 	DeliveryHeader  string `json:"deliveryHeader,omitempty"`
 	Payload         string `json:"payload,omitempty"`
 
-	algorithm algorithm
+	algorithm Algorithm
 	parts     []part
 }
 
@@ -58,7 +59,7 @@ const (
 )
 
 // given are the names of the scheme's params that have a value.
-func (s *scheme) given() (names []string) {
+func (s *Scheme) given() (names []string) {
 	for _, p := range []struct{ name, value string }{
 		{"header", s.Header}, {"query", s.Query}, {"algorithm", s.Algorithm}, {"encoding", s.Encoding},
 		{"prefix", s.Prefix}, {"template", s.Template},
@@ -80,22 +81,22 @@ var schemeParams = map[string][]string{
 	"basic": {"header", "eventHeader", "deliveryHeader", "payload"},
 }
 
-// checkScheme checks and prepares the params of the provider generic.
-func (p *params) checkScheme() error {
-	allowed := schemeParams[p.mode.Name]
-	if p.from.Name != "generic" {
+// CheckScheme checks and prepares the params of the provider generic.
+func (p *Sender) CheckScheme() error {
+	allowed := schemeParams[p.Mode.Name]
+	if p.From.Name != "generic" {
 		allowed = nil
 	}
 	for _, name := range p.given() {
 		if !slices.Contains(allowed, name) {
-			return refuse(reasonParams, codes.InvalidArgument,
-				"param %s means nothing to provider %s in mode %s: remove it", name, p.from.Name, p.mode.Name)
+			return refusal.New(refusal.Params, codes.InvalidArgument,
+				"param %s means nothing to provider %s in mode %s: remove it", name, p.From.Name, p.Mode.Name)
 		}
 	}
-	if p.from.Name != "generic" {
+	if p.From.Name != "generic" {
 		return nil
 	}
-	if p.mode.Name == "basic" && p.Header == "" {
+	if p.Mode.Name == "basic" && p.Header == "" {
 		p.Header = "Authorization"
 	}
 	for _, check := range []func() error{p.checkHeaders, p.checkAlgorithm, p.checkTemplate, p.checkPayload} {
@@ -108,9 +109,9 @@ func (p *params) checkScheme() error {
 
 var headerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$`)
 
-func (s *scheme) checkHeaders() error {
+func (s *Scheme) checkHeaders() error {
 	if (s.Header == "") == (s.Query == "") {
-		return refuse(reasonParams, codes.InvalidArgument,
+		return refusal.New(refusal.Params, codes.InvalidArgument,
 			"param header is missing: name the header that the sender puts the signature or token into (or query, and not both)")
 	}
 	for _, h := range []struct{ param, name string }{
@@ -118,28 +119,28 @@ func (s *scheme) checkHeaders() error {
 		{"eventHeader", s.EventHeader}, {"deliveryHeader", s.DeliveryHeader},
 	} {
 		if h.name != "" && !headerName.MatchString(h.name) {
-			return refuse(reasonParams, codes.InvalidArgument,
-				"param %s is %s, which is no header's name: letters, digits and dashes", h.param, quote(h.name))
+			return refusal.New(refusal.Params, codes.InvalidArgument,
+				"param %s is %s, which is no header's name: letters, digits and dashes", h.param, refusal.Quote(h.name))
 		}
 	}
 	return nil
 }
 
-func (s *scheme) checkAlgorithm() error {
-	names := make([]string, 0, len(algorithms))
-	for _, a := range algorithms {
-		names = append(names, a.name)
-		if a.name == s.Algorithm || s.Algorithm == "" && a.name == sha256Hash.name {
+func (s *Scheme) checkAlgorithm() error {
+	names := make([]string, 0, len(Algorithms))
+	for _, a := range Algorithms {
+		names = append(names, a.Name)
+		if a.Name == s.Algorithm || s.Algorithm == "" && a.Name == sha256Hash.Name {
 			s.algorithm = a
 		}
 	}
 	if s.algorithm.new == nil {
-		return refuse(reasonParams, codes.InvalidArgument, "param algorithm is %s: set it to one of %s",
-			quote(s.Algorithm), strings.Join(names, ", "))
+		return refusal.New(refusal.Params, codes.InvalidArgument, "param algorithm is %s: set it to one of %s",
+			refusal.Quote(s.Algorithm), strings.Join(names, ", "))
 	}
 	if s.Encoding != "" && s.Encoding != "hex" && s.Encoding != "base64" {
-		return refuse(reasonParams, codes.InvalidArgument, "param encoding is %s: set it to hex or base64",
-			quote(s.Encoding))
+		return refusal.New(refusal.Params, codes.InvalidArgument, "param encoding is %s: set it to hex or base64",
+			refusal.Quote(s.Encoding))
 	}
 	return nil
 }
@@ -147,14 +148,14 @@ func (s *scheme) checkAlgorithm() error {
 var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
 
 // checkTemplate makes parts of the template.
-func (s *scheme) checkTemplate() error {
+func (s *Scheme) checkTemplate() error {
 	const longest = 256
 	template := s.Template
 	if template == "" {
 		template = "{body}"
 	}
 	if len(template) > longest {
-		return refuse(reasonParams, codes.InvalidArgument, "param template is longer than %d bytes", longest)
+		return refusal.New(refusal.Params, codes.InvalidArgument, "param template is longer than %d bytes", longest)
 	}
 	at, kinds := 0, map[string]bool{}
 	for _, found := range placeholder.FindAllStringIndex(template, -1) {
@@ -166,9 +167,9 @@ func (s *scheme) checkTemplate() error {
 		kinds[kind] = true
 		if !slices.Contains([]string{partBody, partTimestamp, partSecret, partHeader}, kind) ||
 			(kind == partHeader) != (name != "") || name != "" && !headerName.MatchString(name) {
-			return refuse(reasonParams, codes.InvalidArgument,
+			return refusal.New(refusal.Params, codes.InvalidArgument,
 				"param template holds %s: known are {body}, {timestamp}, {secret} and {header:NAME}",
-				quote(template[found[0]:found[1]]))
+				refusal.Quote(template[found[0]:found[1]]))
 		}
 		s.parts = append(s.parts, part{kind, name})
 	}
@@ -176,61 +177,61 @@ func (s *scheme) checkTemplate() error {
 		s.parts = append(s.parts, part{text: template[at:]})
 	}
 	if kinds[partTimestamp] != (s.TimestampHeader != "") {
-		return refuse(reasonParams, codes.InvalidArgument,
+		return refusal.New(refusal.Params, codes.InvalidArgument,
 			"params template and timestampHeader go together: a time that is not signed says nothing, and {timestamp} needs a header")
 	}
 	if !kinds[partBody] && !kinds[partTimestamp] && !kinds[partHeader] {
-		return refuse(reasonParams, codes.InvalidArgument,
+		return refusal.New(refusal.Params, codes.InvalidArgument,
 			"param template holds nothing of the delivery, so that all of them have one signature: put {body} into it")
 	}
 	return nil
 }
 
 // checkPayload borrows another provider's table.
-func (p *params) checkPayload() error {
+func (p *Sender) checkPayload() error {
 	if p.Payload == "" {
 		return nil
 	}
 	var names []string
-	for _, other := range Providers {
-		if other.payload == nil {
+	for _, other := range All {
+		if other.Payload == nil {
 			continue
 		}
 		names = append(names, other.Name)
 		if other.Name == p.Payload {
-			p.from.payload, p.from.normalise = other.payload, other.normalise
+			p.From.Payload, p.From.Normalise = other.Payload, other.Normalise
 			return nil
 		}
 	}
 	otherwise := "set it to one of " + strings.Join(names, ", ") + ", or remove it"
-	return refuse(reasonParams, codes.InvalidArgument, "param payload is %s: %s",
-		quote(p.Payload), suggest.DidYouMean(p.Payload, names, otherwise))
+	return refusal.New(refusal.Params, codes.InvalidArgument, "param payload is %s: %s",
+		refusal.Quote(p.Payload), suggest.DidYouMean(p.Payload, names, otherwise))
 }
 
-func announceGeneric(d delivery, p *params) (said claim, err error) {
+func announceGeneric(d Delivery, p *Sender) (said Claim, err error) {
 	if p.EventHeader != "" {
-		if said.event, err = d.event(p.from.normalise, p.EventHeader); err != nil {
-			return claim{}, err
+		if said.Event, err = d.event(p.From.Normalise, p.EventHeader); err != nil {
+			return Claim{}, err
 		}
 	}
 	if p.DeliveryHeader != "" {
-		said.deliveryID, err = d.deliveryID(p.DeliveryHeader)
+		said.DeliveryID, err = d.deliveryID(p.DeliveryHeader)
 	}
 	return said, err
 }
 
-func genericUnsigned(p *params) error {
+func genericUnsigned(p *Sender) error {
 	where := "header " + p.Header
 	if p.Query != "" {
 		where = "the URL's parameter " + p.Query
 	}
-	return refuse(reasonUnsigned, codes.Unauthenticated,
+	return refusal.New(refusal.Unsigned, codes.Unauthenticated,
 		"%s is missing or empty: set a secret where the sender has its webhook's settings, and the same value in the Secret",
 		where)
 }
 
-func readGenericHMAC(said *claim, d delivery, p *params) error {
-	value, err := d.value(p.Header)
+func readGenericHMAC(said *Claim, d Delivery, p *Sender) error {
+	value, err := d.Value(p.Header)
 	if err != nil {
 		return err
 	}
@@ -243,25 +244,25 @@ func readGenericHMAC(said *claim, d delivery, p *params) error {
 	}
 	timestamp := ""
 	if p.TimestampHeader != "" {
-		if timestamp, err = d.value(p.TimestampHeader); err != nil {
+		if timestamp, err = d.Value(p.TimestampHeader); err != nil {
 			return err
 		}
-		if said.signedAt, err = genericTime(p.TimestampHeader, timestamp); err != nil {
+		if said.SignedAt, err = genericTime(p.TimestampHeader, timestamp); err != nil {
 			return err
 		}
 	}
 	pieces, err := p.pieces(d, timestamp)
-	said.digests, said.bodySigned = [][]byte{digest}, slices.Contains(p.parts, part{kind: partBody})
-	said.mac = func(secret, body []byte) ([]byte, error) { return p.mac(pieces, secret, body), nil }
+	said.Digests, said.BodySigned = [][]byte{digest}, slices.Contains(p.parts, part{kind: partBody})
+	said.MAC = func(secret, body []byte) ([]byte, error) { return p.mac(pieces, secret, body), nil }
 	return err
 }
 
 // digest decodes the signature.
-func (s *scheme) digest(value string) (digest []byte, err error) {
+func (s *Scheme) digest(value string) (digest []byte, err error) {
 	encoded, found := strings.CutPrefix(value, s.Prefix)
 	if !found {
-		return nil, refuse(reasonHeader, codes.InvalidArgument, "header %s does not begin with param prefix, %s",
-			s.Header, quote(s.Prefix))
+		return nil, refusal.New(refusal.Header, codes.InvalidArgument, "header %s does not begin with param prefix, %s",
+			s.Header, refusal.Quote(s.Prefix))
 	}
 	encoding := "hexadecimal"
 	if s.Encoding == "base64" {
@@ -270,10 +271,10 @@ func (s *scheme) digest(value string) (digest []byte, err error) {
 	} else {
 		digest, err = hex.DecodeString(encoded)
 	}
-	if err != nil || len(digest) != s.algorithm.size {
-		return nil, refuse(reasonHeader, codes.InvalidArgument,
+	if err != nil || len(digest) != s.algorithm.Size {
+		return nil, refusal.New(refusal.Header, codes.InvalidArgument,
 			"header %s is not the %s of %d bytes: compare params encoding, algorithm and prefix with what the sender documents",
-			s.Header, encoding, s.algorithm.size)
+			s.Header, encoding, s.algorithm.Size)
 	}
 	return digest, nil
 }
@@ -283,9 +284,9 @@ var unixTime = regexp.MustCompile(`^[1-9][0-9]{9}([0-9]{3})?$`)
 // genericTime parses seconds or milliseconds.
 func genericTime(header, timestamp string) (int64, error) {
 	if !unixTime.MatchString(timestamp) {
-		return 0, refuse(reasonHeader, codes.InvalidArgument,
+		return 0, refusal.New(refusal.Header, codes.InvalidArgument,
 			"header %s is %s: expected are seconds or milliseconds since 1970, in 10 or 13 digits", header,
-			quote(timestamp))
+			refusal.Quote(timestamp))
 	}
 	n, err := strconv.ParseInt(timestamp, 10, 64)
 	if len(timestamp) == len("1754049600") {
@@ -295,14 +296,14 @@ func genericTime(header, timestamp string) (int64, error) {
 }
 
 // pieces are the template's parts with the delivery's values in them.
-func (s *scheme) pieces(d delivery, timestamp string) ([]part, error) {
+func (s *Scheme) pieces(d Delivery, timestamp string) ([]part, error) {
 	pieces := slices.Clone(s.parts)
 	for i, piece := range pieces {
 		switch piece.kind {
 		case partTimestamp:
 			pieces[i] = part{text: timestamp}
 		case partHeader:
-			value, err := d.value(piece.text)
+			value, err := d.Value(piece.text)
 			if err != nil {
 				return nil, err
 			}
@@ -312,7 +313,7 @@ func (s *scheme) pieces(d delivery, timestamp string) ([]part, error) {
 	return pieces, nil
 }
 
-func (s *scheme) mac(pieces []part, secret, body []byte) []byte {
+func (s *Scheme) mac(pieces []part, secret, body []byte) []byte {
 	message := make([][]byte, 0, len(pieces))
 	for _, piece := range pieces {
 		switch piece.kind {
@@ -324,10 +325,10 @@ func (s *scheme) mac(pieces []part, secret, body []byte) []byte {
 			message = append(message, []byte(piece.text))
 		}
 	}
-	return s.algorithm.sum(secret, message...)
+	return s.algorithm.Sum(secret, message...)
 }
 
-func readGenericToken(said *claim, d delivery, p *params) error {
+func readGenericToken(said *Claim, d Delivery, p *Sender) error {
 	sent, err := p.sentToken(d)
 	if err != nil {
 		return err
@@ -337,32 +338,32 @@ func readGenericToken(said *claim, d delivery, p *params) error {
 	}
 	bare, found := strings.CutPrefix(sent, p.Prefix)
 	if !found {
-		return refuse(reasonHeader, codes.InvalidArgument, "header %s does not begin with param prefix, %s", p.Header,
-			quote(p.Prefix))
+		return refusal.New(refusal.Header, codes.InvalidArgument,
+			"header %s does not begin with param prefix, %s", p.Header, refusal.Quote(p.Prefix))
 	}
-	said.digests, said.mac = [][]byte{token(bare)}, secretItself
+	said.Digests, said.MAC = [][]byte{token(bare)}, secretItself
 	return nil
 }
 
-func (p *params) sentToken(d delivery) (string, error) {
+func (p *Sender) sentToken(d Delivery) (string, error) {
 	if p.Query == "" {
-		return d.value(p.Header)
+		return d.Value(p.Header)
 	}
-	u, err := url.Parse(d.url)
+	u, err := url.Parse(d.URL)
 	if err != nil {
-		return "", refuse(reasonHeader, codes.InvalidArgument,
+		return "", refusal.New(refusal.Header, codes.InvalidArgument,
 			"the URL that the EventListener was called with cannot be parsed")
 	}
 	values := u.Query()[p.Query]
 	if len(values) > 1 {
-		return "", refuse(reasonHeader, codes.InvalidArgument,
+		return "", refusal.New(refusal.Header, codes.InvalidArgument,
 			"the URL has parameter %s more than once: give the hook's URL one", p.Query)
 	}
 	return strings.Join(values, ""), nil
 }
 
-func readGenericBasic(said *claim, d delivery, p *params) error {
-	value, err := d.value(p.Header)
+func readGenericBasic(said *Claim, d Delivery, p *Sender) error {
+	value, err := d.Value(p.Header)
 	if err != nil {
 		return err
 	}
@@ -372,24 +373,24 @@ func readGenericBasic(said *claim, d delivery, p *params) error {
 	kind, encoded, _ := strings.Cut(value, " ")
 	pair, err := base64.StdEncoding.DecodeString(encoded)
 	if !strings.EqualFold(kind, "basic") || err != nil || !strings.Contains(string(pair), ":") {
-		return refuse(reasonHeader, codes.InvalidArgument,
+		return refusal.New(refusal.Header, codes.InvalidArgument,
 			"header %s is no basic authentication: let the sender send a user and a password", p.Header)
 	}
-	said.digests, said.mac = [][]byte{token(string(pair))}, secretItself
+	said.Digests, said.MAC = [][]byte{token(string(pair))}, secretItself
 	return nil
 }
 
-func signGenericHMAC(s *Signed, p *params, secret []byte, o Outgoing) error {
+func signGenericHMAC(s *Signed, p *Sender, secret []byte, o Outgoing) error {
 	p.headGeneric(s, o)
 	timestamp := strconv.FormatInt(o.Time.Unix(), 10)
 	if p.TimestampHeader != "" {
 		s.Header.Set(p.TimestampHeader, timestamp)
 	}
-	var fields headers
+	var fields Headers
 	for name, values := range s.Header {
-		fields = append(fields, headerField{[]byte(name), []byte(values[0])})
+		fields = append(fields, HeaderField{[]byte(name), []byte(values[0])})
 	}
-	pieces, err := p.pieces(delivery{headers: fields}, timestamp)
+	pieces, err := p.pieces(Delivery{Headers: fields}, timestamp)
 	if err != nil {
 		return err
 	}
@@ -402,7 +403,7 @@ func signGenericHMAC(s *Signed, p *params, secret []byte, o Outgoing) error {
 	return nil
 }
 
-func signGenericToken(s *Signed, p *params, secret []byte, o Outgoing) error {
+func signGenericToken(s *Signed, p *Sender, secret []byte, o Outgoing) error {
 	p.headGeneric(s, o)
 	if p.Query != "" {
 		s.Query.Set(p.Query, string(secret))
@@ -412,7 +413,7 @@ func signGenericToken(s *Signed, p *params, secret []byte, o Outgoing) error {
 	return nil
 }
 
-func signGenericBasic(s *Signed, p *params, secret []byte, o Outgoing) error {
+func signGenericBasic(s *Signed, p *Sender, secret []byte, o Outgoing) error {
 	p.headGeneric(s, o)
 	request := http.Request{Header: http.Header{}}
 	user, password, _ := strings.Cut(string(secret), ":")
@@ -421,7 +422,7 @@ func signGenericBasic(s *Signed, p *params, secret []byte, o Outgoing) error {
 	return nil
 }
 
-func (p *params) headGeneric(s *Signed, o Outgoing) {
+func (p *Sender) headGeneric(s *Signed, o Outgoing) {
 	if p.EventHeader != "" {
 		s.set(p.EventHeader, o.Event)
 	}

@@ -1,23 +1,27 @@
-package interceptor
+package provider
 
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"hash/maphash"
 	"strings"
 
 	"github.com/tekgate/tekgate/internal/scan"
 )
 
-// payload says where a forge's payload has what: a table of paths, which is
+// ErrTwice is the error of a payload that has a key twice.
+var ErrTwice = errors.New("a key came twice")
+
+// Payload says where a forge's payload has what: a table of paths, which is
 // compiled into a tree and walked once. Whatever lies beside the paths is skipped.
-type payload struct {
+type Payload struct {
 	root *node
 	// mostCommits is how many commits the forge lists at most; 0 where it does not
 	// say, or says in the payload that there are more.
 	mostCommits int
 	// finish fills in what no path alone can tell.
-	finish func(x *extract, at func(field) string, g *Git)
+	finish func(x *Extract, at func(field) string, g *Git)
 }
 
 // field is something that a payload may tell.
@@ -107,13 +111,13 @@ func (n *node) child(name string) *node {
 	return n.children[len(n.children)-1]
 }
 
-// values are raw scalars by field, borrowed from the payload.
-type values struct {
+// Values are raw scalars by field, borrowed from the payload.
+type Values struct {
 	raw  [fields][]byte
 	rank [fields]uint8
 }
 
-func (v *values) set(n *node, raw []byte) {
+func (v *Values) set(n *node, raw []byte) {
 	if string(raw) == "null" || string(raw) == `""` {
 		return
 	}
@@ -122,27 +126,28 @@ func (v *values) set(n *node, raw []byte) {
 	}
 }
 
-// extract is what one payload tells.
-type extract struct {
+// Extract is what one payload tells.
+type Extract struct {
 	isObject bool
-	values
-	changes []values // of a delivery that is about several refs
-	inside  *values  // the change being read
+	Values
+	Changes []Values // of a delivery that is about several refs
+	inside  *Values  // the change being read
 	commits int      // in the list; -1 where there is no list
 	lists   int      // lists of files in them
-	files   fileList
+	Files   FileList
 }
 
-func (x *extract) reset() {
-	clear(x.changes[:cap(x.changes)])
-	x.files.reset()
-	*x = extract{changes: x.changes[:0], files: x.files, commits: -1}
+// Reset empties an extract, which keeps its memory for the next payload.
+func (x *Extract) Reset() {
+	clear(x.Changes[:cap(x.Changes)])
+	x.Files.reset()
+	*x = Extract{Changes: x.Changes[:0], Files: x.Files, commits: -1}
 }
 
-// read walks the payload of a delivery. A body that is no JSON object tells
+// Read walks the payload of a delivery. A body that is no JSON object tells
 // nothing; neither the forge nor the EventListener need insist on one.
-func (p *payload) read(body []byte, x *extract) error {
-	x.reset()
+func (p *Payload) Read(body []byte, x *Extract) error {
+	x.Reset()
 	r := scan.New(body)
 	if p == nil || r.Kind() != '{' {
 		return nil
@@ -154,7 +159,7 @@ func (p *payload) read(body []byte, x *extract) error {
 	return r.End()
 }
 
-func (n *node) walk(r *scan.Reader, x *extract) error {
+func (n *node) walk(r *scan.Reader, x *Extract) error {
 	switch kind := r.Kind(); {
 	case kind == '{' && len(n.children) > 0:
 		return n.walkObject(r, x)
@@ -164,7 +169,7 @@ func (n *node) walk(r *scan.Reader, x *extract) error {
 		}
 		return r.Array(func() error { return n.element.enter(r, x) })
 	case kind == '[' && n.field == fFiles:
-		return r.Array(func() error { return x.files.read(r) })
+		return r.Array(func() error { return x.Files.read(r) })
 	case n.field == none || n.field >= fields || kind == '{' || kind == '[':
 		return r.Skip()
 	}
@@ -181,17 +186,17 @@ func (n *node) walk(r *scan.Reader, x *extract) error {
 }
 
 // enter reads an element of a list.
-func (n *node) enter(r *scan.Reader, x *extract) error {
+func (n *node) enter(r *scan.Reader, x *Extract) error {
 	const mostChanges = 64
 	switch n.field {
 	case fCommit:
 		x.commits++
 	case fChange:
-		if len(x.changes) == mostChanges {
+		if len(x.Changes) == mostChanges {
 			return r.Skip()
 		}
-		x.changes = append(x.changes, values{})
-		x.inside = &x.changes[len(x.changes)-1]
+		x.Changes = append(x.Changes, Values{})
+		x.inside = &x.Changes[len(x.Changes)-1]
 		defer func() { x.inside = nil }()
 	}
 	return n.walk(r, x)
@@ -199,7 +204,7 @@ func (n *node) enter(r *scan.Reader, x *extract) error {
 
 // walkObject refuses a key that it looks for and finds twice: readers do not agree
 // on which of the two counts, and whoever acts upon the event is another reader.
-func (n *node) walkObject(r *scan.Reader, x *extract) error {
+func (n *node) walkObject(r *scan.Reader, x *Extract) error {
 	seen := uint64(0)
 	return r.Object(func(key []byte) error {
 		for i, name := range n.names {
@@ -207,7 +212,7 @@ func (n *node) walkObject(r *scan.Reader, x *extract) error {
 				continue
 			}
 			if seen&(1<<i) != 0 {
-				return errTwice
+				return ErrTwice
 			}
 			seen |= 1 << i
 			child := n.children[i]
@@ -220,28 +225,28 @@ func (n *node) walkObject(r *scan.Reader, x *extract) error {
 	})
 }
 
-// fileList is a set of files' names, in the order in which they came. A push of many
+// FileList is a set of files' names, in the order in which they came. A push of many
 // commits names thousands, so they stand in one text, and a table of places in it
 // finds those that came before: a string and a key in a map for each are a third of
 // what reading such a payload costs.
-type fileList struct {
+type FileList struct {
 	text     []byte
 	ends     []int    // where each name ends in text
 	places   []uint32 // 1 + the index of a name, at or after its hash; 0 where none is
 	names    []string // all of them, once they are asked for
-	complete bool     // every changed file is named
+	Complete bool     // every changed file is named
 	cut      bool     // there were too many
 }
 
 var fileSeed = maphash.MakeSeed()
 
-func (l *fileList) reset() {
+func (l *FileList) reset() {
 	clear(l.places)
-	*l = fileList{text: l.text[:0], ends: l.ends[:0], places: l.places}
+	*l = FileList{text: l.text[:0], ends: l.ends[:0], places: l.places}
 }
 
 // name returns the name at i, borrowed.
-func (l *fileList) name(i int) []byte {
+func (l *FileList) name(i int) []byte {
 	start := 0
 	if i > 0 {
 		start = l.ends[i-1]
@@ -250,7 +255,7 @@ func (l *fileList) name(i int) []byte {
 }
 
 // read adds a name.
-func (l *fileList) read(r *scan.Reader) error {
+func (l *FileList) read(r *scan.Reader) error {
 	const most, longest = 3000, 4096
 	if r.Kind() != '"' {
 		return r.Skip()
@@ -274,7 +279,7 @@ func (l *fileList) read(r *scan.Reader) error {
 }
 
 // place returns where the index of a name stands, or should.
-func (l *fileList) place(name []byte) *uint32 {
+func (l *FileList) place(name []byte) *uint32 {
 	if 2*len(l.ends) >= len(l.places) {
 		l.grow()
 	}
@@ -288,15 +293,15 @@ func (l *fileList) place(name []byte) *uint32 {
 
 // grow doubles the table, whose length is a power of two and which is never more than
 // half full.
-func (l *fileList) grow() {
+func (l *FileList) grow() {
 	l.places = make([]uint32, max(64, 2*len(l.places)))
 	for i := range l.ends {
 		*l.place(l.name(i)) = uint32(i + 1)
 	}
 }
 
-// all returns the names, which may be kept, but not changed.
-func (l *fileList) all() []string {
+// All returns the names, which may be kept, but not changed.
+func (l *FileList) All() []string {
 	if l.names != nil && len(l.names) == len(l.ends) {
 		return l.names
 	}
@@ -308,11 +313,5 @@ func (l *fileList) all() []string {
 	return l.names
 }
 
-func (l *fileList) any(g globs) bool {
-	for _, name := range l.all() {
-		if g.match(name) {
-			return true
-		}
-	}
-	return false
-}
+// Count returns how many names there are.
+func (l *FileList) Count() int { return len(l.ends) }

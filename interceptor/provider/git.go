@@ -1,4 +1,4 @@
-package interceptor
+package provider
 
 import (
 	"net/url"
@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"github.com/tekgate/tekgate/interceptor/refusal"
 	"github.com/tekgate/tekgate/internal/scan"
 )
 
@@ -51,9 +52,9 @@ type Git struct {
 	VerifiedBy           string   `json:"verifiedBy" doc:"the Secret's name, a slash and the key"`
 }
 
-// appendJSON is encoding/json's, which the tests compare it with, for a tenth of
+// AppendJSON is encoding/json's, which the tests compare it with, for a tenth of
 // the time: it is part of every pass.
-func (g *Git) appendJSON(out []byte) []byte {
+func (g *Git) AppendJSON(out []byte) []byte {
 	text := func(key, value string) {
 		out = append(append(append(out, '"'), key...), '"', ':')
 		out = append(scan.AppendQuoted(out, value), ',')
@@ -97,8 +98,8 @@ func (g *Git) appendJSON(out []byte) []byte {
 	return out
 }
 
-// build makes a Git of what a payload tells, of one change in it or of all of it.
-func (p *payload) build(x *extract, change *values, g Git) (Git, error) {
+// Build makes a Git of what a payload tells, of one change in it or of all of it.
+func (p *Payload) Build(x *Extract, change *Values, g Git) (Git, error) {
 	if p == nil || !x.isObject {
 		return g, nil
 	}
@@ -126,7 +127,7 @@ func (p *payload) build(x *extract, change *values, g Git) (Git, error) {
 	if g.Action == "" && g.Ref != "" {
 		g.Action = pushed(&g, at)
 	}
-	x.files.complete = p.toldAllFiles(x, &g, at)
+	x.Files.Complete = p.toldAllFiles(x, &g, at)
 	return g, g.check()
 }
 
@@ -182,9 +183,9 @@ func pushed(g *Git, at func(field) string) string {
 
 // toldAllFiles says whether the commits that are listed are all there are between
 // before and after, each with all its files.
-func (p *payload) toldAllFiles(x *extract, g *Git, at func(field) string) bool {
+func (p *Payload) toldAllFiles(x *Extract, g *Git, at func(field) string) bool {
 	switch {
-	case x.commits < 0 || g.Branch == "" || g.Deleted || zeros(g.Before) || x.files.cut:
+	case x.commits < 0 || g.Branch == "" || g.Deleted || zeros(g.Before) || x.Files.cut:
 		return false
 	case at(fCreated) == "true" || at(fForced) == "true" || at(fMore) == "true":
 		return false
@@ -199,24 +200,25 @@ func (p *payload) toldAllFiles(x *extract, g *Git, at func(field) string) bool {
 	return x.lists == 3*x.commits // added, removed, modified
 }
 
-// withFiles adds the changed files that a script may see.
-func (g *Git) withFiles(files *fileList) {
+// WithFiles adds the changed files that a script may see.
+func (g *Git) WithFiles(files *FileList) {
 	unfit := func(name string) bool { return len(name) > longestName || flaw(name) != "" }
-	g.ChangedFiles, g.ChangedFilesComplete = files.all(), files.complete
+	g.ChangedFiles, g.ChangedFilesComplete = files.All(), files.Complete
 	if slices.ContainsFunc(g.ChangedFiles, unfit) {
 		g.ChangedFiles = slices.DeleteFunc(slices.Clone(g.ChangedFiles), unfit)
 		g.ChangedFilesComplete = false
 	}
 }
 
-func (g *Git) what() string {
+// What names the tag, branch or other ref for a message.
+func (g *Git) What() string {
 	switch {
 	case g.Tag != "":
-		return "the tag " + quote(g.Tag)
+		return "the tag " + refusal.Quote(g.Tag)
 	case g.Branch != "":
-		return "the branch " + quote(g.Branch)
+		return "the branch " + refusal.Quote(g.Branch)
 	}
-	return "the ref " + quote(g.Ref)
+	return "the ref " + refusal.Quote(g.Ref)
 }
 
 // check refuses a delivery that names what a script must not see, and empties what
@@ -254,7 +256,8 @@ func (g *Git) check() error {
 }
 
 func unusable(what, value, why string) error {
-	return refuse(reasonPayload, codes.InvalidArgument, "the delivery's %s is %s, which %s", what, quote(value), why)
+	return refusal.New(refusal.Payload, codes.InvalidArgument, "the delivery's %s is %s, which %s",
+		what, refusal.Quote(value), why)
 }
 
 // longestName is longer than any branch that file systems hold.

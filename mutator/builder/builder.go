@@ -1,0 +1,151 @@
+// Package builder knows the programs that build or push images: how a step starts each,
+// which images hold it, and where it looks for credentials.
+package builder
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/kaniko"
+)
+
+// Builder is a program that builds or pushes images and reads the credentials of
+// the docker command line.
+type Builder struct {
+	Name string
+	// Commands start it: a path, or a name in any folder.
+	Commands []string
+	// Repositories are the ends, by whole components, of the repositories that
+	// hold its images. Mirrors put hosts and projects before them.
+	//
+	// A repository that is merely called after the program is not enough:
+	// plugins/kaniko, for one, writes its own credentials to /kaniko/.docker
+	// before it starts Kaniko.
+	Repositories []string
+	// origins are repositories as their projects publish them. Where a mirror has them
+	// they may be called after neither project nor program.
+	origins  []string
+	OnMirror []string        // what the mirror makes of the origins: host and path; among Patterns, too
+	Patterns []image.Pattern // of the configuration, and of those on the mirror
+	// Configs are the folders where it looks as long as nobody says otherwise.
+	Configs []string
+}
+
+// Kaniko is the name of the builder that has a rule of its own.
+const Kaniko = "kaniko"
+
+// Known are the builders that Tekgate knows. All of them take DOCKER_CONFIG: Kaniko,
+// ko, crane and cosign through go-containerregistry's keychain; buildah, podman
+// and skopeo through containers/image, unless REGISTRY_AUTH_FILE is set
+// (pkg/docker/config/config.go, v5.36); buildctl and docker through docker's own
+// configuration.
+var Known = []Builder{
+	{
+		Name:         Kaniko,
+		Commands:     kaniko.Commands,
+		Repositories: slices.Concat(kaniko.Upstream, kaniko.Rebuilt),
+		origins:      kaniko.Origins,
+		// The slim images have no DOCKER_CONFIG, and look into the home of root.
+		Configs: []string{"/kaniko/.docker", "/root/.docker"},
+	},
+	{
+		Name: "buildah", Commands: []string{"buildah"}, Configs: Homes,
+		Repositories: []string{"buildah/stable", "buildah/upstream", "containers/buildah"},
+		origins:      []string{"quay.io/buildah/stable", "quay.io/containers/buildah"},
+	},
+	{
+		Name: "podman", Commands: []string{"podman"}, Configs: Homes,
+		Repositories: []string{"podman/stable", "podman/upstream", "containers/podman"},
+		origins:      []string{"quay.io/podman/stable", "quay.io/containers/podman"},
+	},
+	{
+		Name: "skopeo", Commands: []string{"skopeo"}, Configs: Homes,
+		Repositories: []string{"skopeo/stable", "skopeo/upstream", "containers/skopeo"},
+		origins:      []string{"quay.io/skopeo/stable", "quay.io/containers/skopeo"},
+	},
+	{
+		Name: "ko", Commands: []string{"ko"}, Configs: Homes,
+		Repositories: []string{"ko-build/ko"},
+		origins:      []string{"ghcr.io/ko-build/ko"},
+	},
+	{
+		Name: "crane", Commands: []string{"crane", "gcrane"}, Configs: Homes,
+		Repositories: []string{"go-containerregistry/crane", "go-containerregistry/gcrane"},
+		origins:      []string{"gcr.io/go-containerregistry/crane", "gcr.io/go-containerregistry/gcrane"},
+	},
+	{
+		Name: "cosign", Commands: []string{"cosign"}, Configs: Homes,
+		Repositories: []string{"sigstore/cosign", "sigstore/cosign/cosign", "projectsigstore/cosign"},
+		origins:      []string{"gcr.io/projectsigstore/cosign", "ghcr.io/sigstore/cosign/cosign"},
+	},
+	{
+		Name: "buildctl", Commands: []string{"buildctl", "buildctl-daemonless.sh"}, Configs: Homes,
+		Repositories: []string{"moby/buildkit"},
+		origins:      []string{"docker.io/moby/buildkit"},
+	},
+	{
+		Name: "docker", Commands: []string{"docker"}, Configs: Homes,
+		Repositories: []string{"library/docker"},
+		origins:      []string{"docker.io/library/docker"},
+	},
+}
+
+// WithMirror returns the builders with the names that their images have on a mirror.
+func WithMirror(builders []Builder, mirror *image.Rules) []Builder {
+	if mirror == nil {
+		return builders
+	}
+	builders = slices.Clone(builders)
+	for i := range builders {
+		b := &builders[i]
+		b.Patterns, b.OnMirror = slices.Clone(b.Patterns), nil
+		for _, origin := range b.origins {
+			ref, err := image.Parse(origin)
+			if err != nil {
+				panic(fmt.Sprintf("the builder %s comes from %q: %v", b.Name, origin, err)) // a constant
+			}
+			done, err := mirror.Rewrite(ref)
+			if err != nil || done.To == ref { // no rule applies to it, or it is kept
+				continue
+			}
+			if pattern, err := image.CompilePattern(done.To.Repository()); err == nil {
+				b.Patterns, b.OnMirror = append(b.Patterns, pattern), append(b.OnMirror, done.To.Repository())
+			}
+		}
+	}
+	return builders
+}
+
+// Homes are the folders where a program looks that runs as root.
+var Homes = []string{"/root/.docker"}
+
+// Starts tells whether a command starts the builder.
+func (b *Builder) Starts(command []string) bool {
+	if len(command) == 0 {
+		return false
+	}
+	program := path.Clean(command[0])
+	return slices.ContainsFunc(b.Commands, func(known string) bool {
+		return program == known || !strings.Contains(known, "/") && path.Base(program) == known
+	})
+}
+
+// Holds tells whether the builder is in an image, going by its name.
+func (b *Builder) Holds(ref image.Reference) bool {
+	repository := "/" + ref.Path
+	return image.MatchAny(b.Patterns, ref) || slices.ContainsFunc(b.Repositories, func(end string) bool {
+		return strings.HasSuffix(repository, "/"+end)
+	})
+}
+
+// Expressions returns the patterns as regular expressions of host and path.
+func (b *Builder) Expressions() []string {
+	var out []string
+	for _, pattern := range b.Patterns {
+		out = append(out, pattern.String())
+	}
+	return out
+}

@@ -1,0 +1,117 @@
+package record
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"github.com/tekgate/tekgate/internal/scan"
+	"github.com/tekgate/tekgate/internal/wellknown"
+)
+
+// MaxOriginals bounds the annotation: all annotations of an object share 256 KiB,
+// and TaskRuns and Pods inherit them.
+const MaxOriginals = 16 << 10
+
+// Originals are the images that authors wrote and that rules replaced
+// (wellknown.OriginalImagesKey).
+type Originals struct {
+	became map[string]string // from the image that an author wrote to what it became
+	// longest is a length that their text does not exceed.
+	longest int
+	changed bool // whether Remember has changed them
+}
+
+// ReadOriginals returns what the annotation says, nothing where it is not JSON.
+func ReadOriginals(notes map[string]any) Originals {
+	text, _ := notes[wellknown.OriginalImagesKey].(string)
+	if text == "" {
+		return Originals{}
+	}
+	var became map[string]string
+	if json.Unmarshal([]byte(text), &became) != nil {
+		return Originals{}
+	}
+	return Originals{became: became, longest: longest(became)}
+}
+
+// Of returns the image that its author wrote in place of one, or that one.
+// Where there are several, the first in the order of the alphabet stands for all:
+// they were found to be the same program.
+func (o *Originals) Of(now string) string {
+	found := ""
+	for author, became := range o.became {
+		if became == now && (found == "" || author < found) {
+			found = author
+		}
+	}
+	if found == "" {
+		return now
+	}
+	return found
+}
+
+// Remember records the image that an author wrote, unless the annotation would
+// become too long.
+func (o *Originals) Remember(now, before string) {
+	if o.became == nil {
+		o.became = map[string]string{}
+	}
+	// The annotation could become too long if each byte of its texts became \u00XX.
+	length := o.longest + 6*(2+len(before)+len(now))
+	originals := o.became
+	if length > MaxOriginals {
+		originals = maps.Clone(originals) // since it may have to stay as it is
+	}
+	replaced := false // it took the place of another itself: the house's Kaniko, on the mirror
+	for author, became := range originals {
+		if became == before {
+			originals[author] = now
+			length += 6 * len(now)
+			replaced = true
+		}
+	}
+	if !replaced {
+		originals[before] = now
+	}
+	if length > MaxOriginals {
+		if tooLong(originals) {
+			return
+		}
+		length = longest(originals)
+	}
+	o.became, o.longest, o.changed = originals, length, true
+}
+
+// longest returns a length that the text of originals does not exceed.
+func longest(originals map[string]string) int {
+	length := 0
+	for author, became := range originals {
+		length += 6 * (2 + len(author) + len(became))
+	}
+	return length
+}
+
+func tooLong(originals map[string]string) bool {
+	text, err := json.Marshal(originals)
+	return err != nil || len(text) > MaxOriginals
+}
+
+// Text returns the text of the annotation, "" where nothing was added to what it said.
+func (o *Originals) Text() string {
+	if !o.changed {
+		return ""
+	}
+	var room [8]string // for their names, in order, so that the same images give the same text
+	authors := room[:0]
+	for author := range o.became {
+		authors = append(authors, author)
+	}
+	slices.Sort(authors)
+	out := make([]byte, 0, 512)
+	for i, author := range authors {
+		out = scan.AppendQuoted(append(out, "{,"[min(i, 1)]), author)
+		out = scan.AppendQuoted(append(out, ':'), o.became[author])
+	}
+	return string(append(out, '}'))
+}
