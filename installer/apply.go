@@ -1,15 +1,13 @@
-// Package installer makes the cluster equal to the manifests: it loads them,
-// rewrites their images, plans and applies.
+// Package installer makes the cluster equal to the manifests that package manifest
+// has prepared: it plans, applies and waits.
 //
-// The command line's verbs are prefixes of that one pipeline. Everything that
-// can be found wrong without the cluster is found before anything is asked of
-// it, and what the cluster would refuse is found by a dry run of everything
-// before the first write. Objects are applied server-side under one field
-// manager: fields that others own (the caBundles that webhooks write, replicas
-// that an autoscaler sets) stay theirs, applying twice changes nothing, and
-// CRDs of 250 KB carry no copy of themselves in an annotation. What was applied
-// is remembered in the cluster, as the base that an upgrade compares with. An
-// interrupted install is run again and goes on.
+// The command line's verbs are prefixes of that one pipeline. What the cluster
+// would refuse is found by a dry run of everything before the first write.
+// Objects are applied server-side under one field manager: fields that others own
+// (the caBundles that webhooks write, replicas that an autoscaler sets) stay theirs,
+// applying twice changes nothing, and CRDs of 250 KB carry no copy of themselves in
+// an annotation. The inventory in the cluster stores what was applied, as the base
+// that an upgrade compares with. An interrupted install is run again and goes on.
 package installer
 
 import (

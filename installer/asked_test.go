@@ -17,6 +17,7 @@ import (
 
 	"github.com/tekgate/tekgate/installer"
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/installer/manifest"
 )
 
 // asks has the API server ask the node's server in place of Tekgate's, by a copy of a
@@ -111,7 +112,7 @@ func TestWaitsUntilTheAPIServerAsks(t *testing.T) {
 	own := slices.DeleteFunc(slices.Clone(outside.Objects), func(obj *unstructured.Unstructured) bool {
 		return obj.GetName() != live.OwnConfiguration(obj.GetKind())
 	})
-	if err := installer.SetWebhookURL(own, "https://127.0.0.1:1"); err != nil {
+	if err := manifest.SetWebhookURL(own, "https://127.0.0.1:1"); err != nil {
 		t.Fatal(err)
 	}
 	install("the server is outside, and may be started later", outside, 10*time.Second, "")

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/problems"
 )
 
 // FieldManager owns what Tekgate applies.
@@ -65,7 +66,7 @@ func serverVersion(ctx context.Context, config *rest.Config) (string, error) {
 		return "", fmt.Errorf(
 			"connecting to the cluster at %s: %w: check that the server runs, and that --kubeconfig and --context name the right one",
 			config.Host,
-			reason(err),
+			problems.Reason(err),
 		)
 	}
 	return answer.GitVersion, nil

@@ -26,6 +26,7 @@ import (
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/installer"
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/release"
 	"github.com/tekgate/tekgate/manifests"
@@ -171,6 +172,8 @@ func parse(t testing.TB, yaml string) []*unstructured.Unstructured {
 	return objs
 }
 
+const mirrorHost = "registry.example.com"
+
 // rendered is a release with its images on a mirror.
 func rendered(t testing.TB, objs []*unstructured.Unstructured) installer.Release {
 	t.Helper()
@@ -178,7 +181,7 @@ func rendered(t testing.TB, objs []*unstructured.Unstructured) installer.Release
 	if err != nil {
 		t.Fatal(err)
 	}
-	images, err := installer.Rewrite(objs, mirror)
+	images, err := manifest.Rewrite(objs, mirror)
 	if err != nil {
 		t.Fatal(err)
 	}

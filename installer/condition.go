@@ -3,6 +3,7 @@ package installer
 import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/kube"
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
@@ -55,7 +56,7 @@ func eachCondition(configuration *unstructured.Unstructured, do func(hook string
 // sameConfig tells whether the servers have the configuration of the release already.
 func sameConfig(objects []*unstructured.Unstructured, current map[string]*unstructured.Unstructured) bool {
 	for _, obj := range objects {
-		if !isTekgateConfig(obj) {
+		if !manifest.IsTekgateConfig(obj) {
 			continue
 		}
 		has := current[kube.Identity(obj)]

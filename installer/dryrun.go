@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/kube"
 )
 
@@ -32,7 +33,7 @@ import (
 // itself about to be replaced: an old server refuses new keys, and a broken one
 // is what the upgrade may be there to mend.
 func (c *Cluster) dryRun(ctx context.Context, plan *Plan, options Options) error {
-	coming := upcoming{kinds: newKinds(plan.Release.Objects), namespaces: newNamespaces(plan.Release.Objects)}
+	coming := upcoming{kinds: manifest.NewKinds(plan.Release.Objects), namespaces: newNamespaces(plan.Release.Objects)}
 	missing, err := c.missingNamespaces(ctx, plan)
 	if err != nil {
 		return err

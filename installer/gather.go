@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/kube"
 )
 
@@ -160,8 +161,8 @@ func (c *Cluster) denied(ctx context.Context, objects []*unstructured.Unstructur
 func (c *Cluster) permissions(objects []*unstructured.Unstructured) []permission {
 	plurals := map[schema.GroupKind]string{}
 	for _, obj := range objects {
-		if isDefinition(obj) {
-			plurals[definedKind(obj)] = live.Text(obj.Object, "spec", "names", "plural")
+		if manifest.IsDefinition(obj) {
+			plurals[manifest.DefinedKind(obj)] = live.Text(obj.Object, "spec", "names", "plural")
 		}
 	}
 	seen := map[permission]bool{}
@@ -216,17 +217,17 @@ func stranded(objects []*unstructured.Unstructured, current map[string]*unstruct
 	var sentences []string
 	for _, obj := range objects {
 		was := current[kube.Identity(obj)]
-		if !isDefinition(obj) || was == nil || len(droppedVersions(obj, was)) == 0 {
+		if !manifest.IsDefinition(obj) || was == nil || len(droppedVersions(obj, was)) == 0 {
 			continue
 		}
-		if storage := StorageKind(was).Version; !slices.Contains(definedVersions(obj), storage) {
+		if storage := manifest.StorageKind(was).Version; !slices.Contains(manifest.DefinedVersions(obj), storage) {
 			sentences = append(
 				sentences,
 				fmt.Sprintf(
 					"%s stores its objects as %s, which the new release (%s) does not have",
 					kube.Name(was),
 					storage,
-					strings.Join(definedVersions(obj), ", "),
+					strings.Join(manifest.DefinedVersions(obj), ", "),
 				),
 			)
 		}

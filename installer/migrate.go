@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/kube"
 )
 
@@ -17,14 +18,14 @@ import (
 // that drops one (tektoncd/operator#1675).
 func droppedVersions(next, current *unstructured.Unstructured) []string {
 	stored, _, _ := unstructured.NestedStringSlice(current.Object, "status", "storedVersions")
-	defined := definedVersions(next)
+	defined := manifest.DefinedVersions(next)
 	return slices.DeleteFunc(stored, func(v string) bool { return slices.Contains(defined, v) })
 }
 
 // migrate writes every object of a definition again, in the version that the
 // cluster stores today, and then says so in status.storedVersions.
 func (c *Cluster) migrate(ctx context.Context, crd *unstructured.Unstructured) error {
-	storage := StorageKind(crd)
+	storage := manifest.StorageKind(crd)
 	objects, err := c.List(ctx, storage)
 	if err != nil {
 		return fmt.Errorf("migrating the objects of %s to %s: %w", crd.GetName(), storage.Version, err)

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/kube"
 )
 
@@ -86,7 +87,7 @@ func (e *RefusedError) Error() string {
 // would accept it. On an error the plan holds what was found until then.
 func (c *Cluster) Plan(ctx context.Context, release Release, options Options) (*Plan, error) {
 	plan := &Plan{Release: release, Findings: options.Findings}
-	objects, notes, unserved, err := Adapt(release.Objects, c.Serves)
+	objects, notes, unserved, err := manifest.Adapt(release.Objects, c.Serves)
 	if err != nil {
 		return plan, err
 	}
@@ -153,7 +154,7 @@ func (c *Cluster) prepare(ctx context.Context, plan *Plan, facts Facts, options 
 	configured := sameConfig(plan.Release.Objects, facts.Live)
 	for _, obj := range plan.Release.Objects {
 		change := &Change{Rendered: obj, Desired: obj, Live: facts.Live[kube.Identity(obj)]}
-		if isWebhookConfiguration(obj) {
+		if manifest.IsWebhookConfiguration(obj) {
 			change.Desired = keepConditions(change, plan.Release.Conditions, configured)
 		}
 		if err := change.prepare(plan, autoscaled, options); err != nil {
@@ -182,7 +183,7 @@ func (ch *Change) prepare(plan *Plan, autoscaled map[string]bool, options Option
 		ch.Desired, merges = mergeConfigMap(obj, current, ch.bases)
 		plan.Merges = append(plan.Merges, merges...)
 	}
-	if isDefinition(obj) {
+	if manifest.IsDefinition(obj) {
 		ch.migrate = len(droppedVersions(obj, current)) > 0
 	}
 	ch.takeover, err = takeover(current)
@@ -214,7 +215,7 @@ func orphans(plan *Plan) []*unstructured.Unstructured {
 	for _, obj := range plan.Previous.All() {
 		switch {
 		case wanted[kube.Identity(obj)]:
-		case isDefinition(obj), obj.GetKind() == "Namespace":
+		case manifest.IsDefinition(obj), obj.GetKind() == "Namespace":
 			plan.Notes = append(
 				plan.Notes,
 				kube.Name(obj)+" is no part of this release and stays, for it may hold objects of yours",

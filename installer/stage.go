@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/kube"
 )
 
@@ -96,7 +97,7 @@ func newSorter(changes []*Change) sorter {
 	for i, change := range changes {
 		objects[i] = change.Desired
 	}
-	return sorter{custom: newKinds(objects), admission: admissionServers(objects)}
+	return sorter{custom: manifest.NewKinds(objects), admission: admissionServers(objects)}
 }
 
 func (s sorter) stageOf(change *Change) StageID {
@@ -105,11 +106,11 @@ func (s sorter) stageOf(change *Change) StageID {
 	switch {
 	case kind.Kind == "Namespace":
 		return StageNamespaces
-	case isDefinition(obj):
+	case manifest.IsDefinition(obj):
 		return StageDefinitions
-	case isWebhookConfiguration(obj) && hasRules(obj):
+	case manifest.IsWebhookConfiguration(obj) && hasRules(obj):
 		return StageWebhooks
-	case isWebhookConfiguration(obj), s.admission[kube.Identity(obj)]:
+	case manifest.IsWebhookConfiguration(obj), s.admission[kube.Identity(obj)]:
 		return StageAdmission
 	case kind.Kind == "ConfigMap" && change.Live != nil:
 		return StageConfiguration
@@ -129,7 +130,7 @@ func (s sorter) stageOf(change *Change) StageID {
 func admissionServers(objects []*unstructured.Unstructured) map[string]bool {
 	services := map[string]bool{}
 	for _, obj := range objects {
-		if !isWebhookConfiguration(obj) || hasRules(obj) {
+		if !manifest.IsWebhookConfiguration(obj) || hasRules(obj) {
 			continue
 		}
 		for _, webhook := range live.Maps(obj.Object, "webhooks") {

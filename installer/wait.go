@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/kube"
 )
 
@@ -271,7 +272,7 @@ func (r *run) waitAdmission(ctx context.Context, changes []*Change) error {
 func (r *run) waitBundles(ctx context.Context, changes []*Change) error {
 	configurations := slices.DeleteFunc(
 		slices.Clone(changes),
-		func(c *Change) bool { return !isWebhookConfiguration(c.Desired) },
+		func(c *Change) bool { return !manifest.IsWebhookConfiguration(c.Desired) },
 	)
 	return r.until(ctx, r.options.Timeout, func(ctx context.Context) (string, error) {
 		return r.firstUnready(ctx, configurations, func(current *unstructured.Unstructured) (string, error) {
@@ -323,7 +324,7 @@ var probes = map[string]map[string]any{
 func (r *run) probeAdmission(ctx context.Context) (missing string, err error) {
 	for _, change := range r.plan.changes {
 		spec, known := probes[change.Desired.GetName()]
-		if !known || !isDefinition(change.Desired) {
+		if !known || !manifest.IsDefinition(change.Desired) {
 			continue
 		}
 		probe := probeOf(change.Desired, spec)
@@ -346,7 +347,7 @@ func (r *run) probeAdmission(ctx context.Context) (missing string, err error) {
 }
 
 func probeOf(crd *unstructured.Unstructured, spec map[string]any) *unstructured.Unstructured {
-	probe := NewObject(StorageKind(crd), live.ProbeNamespace, "tekgate-probe")
+	probe := NewObject(manifest.StorageKind(crd), live.ProbeNamespace, "tekgate-probe")
 	probe.Object["spec"] = runtime.DeepCopyJSON(spec)
 	return probe
 }

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/kube"
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
@@ -79,7 +80,7 @@ func (r *run) question(
 		return unseen, err
 	}
 	// In the version that is stored, so that nobody has to convert it.
-	version := StorageKind(definition).Version
+	version := manifest.StorageKind(definition).Version
 	return func(ctx context.Context) (string, error) { return r.asksAboutRuns(ctx, version) }, nil
 }
 

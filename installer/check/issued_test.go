@@ -13,9 +13,9 @@ import (
 
 	"github.com/tekgate/tekgate/e2e/certmanager"
 	"github.com/tekgate/tekgate/e2e/cluster"
-	"github.com/tekgate/tekgate/installer"
 	"github.com/tekgate/tekgate/installer/check"
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/certs"
 	"github.com/tekgate/tekgate/manifests"
 )
@@ -31,7 +31,7 @@ func TestIssuedByCertManager(t *testing.T) {
 	w.check(err)
 	requests, err := manifests.Certificates()
 	w.check(err)
-	objects, err := installer.UseCertManager(own, requests, nil, "")
+	objects, err := manifest.UseCertManager(own, requests, nil, "")
 	w.check(err)
 	var issuers []*unstructured.Unstructured
 	for _, obj := range objects {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tekgate/tekgate/installer"
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/kube"
 )
 
@@ -42,7 +43,7 @@ func (r *Removal) userObjects(ctx context.Context, found, known []*unstructured.
 		if crd.GetKind() != live.Definition.Kind {
 			continue
 		}
-		users := UserObjects{Kind: installer.StorageKind(crd), definition: crd}
+		users := UserObjects{Kind: manifest.StorageKind(crd), definition: crd}
 		if err := r.listUsers(ctx, &users, ours); err != nil {
 			return nil, err
 		}

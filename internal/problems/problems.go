@@ -1,9 +1,12 @@
-// Package problems handles joined errors: one error per problem of an input.
+// Package problems takes errors apart for the messages that contain them: a joined error
+// has one error per problem of an input.
 package problems
 
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"net/url"
 )
 
 // Split returns the single problems of an error: the errors that errors.Join put
@@ -34,4 +37,18 @@ func Prefix(prefix string, err error) error {
 		all[i] = fmt.Errorf("%s%w", prefix, e)
 	}
 	return errors.Join(all...)
+}
+
+// Reason returns the cause of an error about a path or URL without that path or URL,
+// which the message around it contains already.
+func Reason(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request.Err
+	}
+	return err
 }

@@ -9,7 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/tekgate/tekgate/installer"
+	"github.com/tekgate/tekgate/installer/manifest"
 )
 
 // Metadata returns the metadata of an object.
@@ -39,7 +39,7 @@ func Name(metadata map[string]any) string {
 // PrintYAML prints objects as a stream of YAML documents.
 func PrintYAML(out io.Writer, objects []*unstructured.Unstructured) error {
 	w := bufio.NewWriter(out)
-	if err := installer.WriteYAML(w, objects); err != nil {
+	if err := manifest.WriteYAML(w, objects); err != nil {
 		return err
 	}
 	return w.Flush()

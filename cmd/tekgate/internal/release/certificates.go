@@ -7,6 +7,7 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/internal/config"
 	"github.com/tekgate/tekgate/installer"
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/manifests"
 )
 
@@ -40,7 +41,7 @@ func (l *Loaded) decide(
 	issuer := "a CA that it makes for them"
 	if ref := asked.IssuerRef; ref != nil {
 		issuer = ref.Kind + " " + ref.Name
-		findings, err = cluster.FindIssuer(ctx, installer.Issuer(*ref))
+		findings, err = cluster.FindIssuer(ctx, manifest.Issuer(*ref))
 	}
 	return "the servers get their certificates from cert-manager, by " + issuer + " (certificates.source: " +
 		asked.Source + ")", findings, err
@@ -55,16 +56,16 @@ func (l *Loaded) request() error {
 	if err != nil {
 		return err
 	}
-	var issuer *installer.Issuer
+	var issuer *manifest.Issuer
 	if ref := l.config.Certificates.IssuerRef; ref != nil {
-		issuer = &installer.Issuer{Kind: ref.Kind, Name: ref.Name}
+		issuer = &manifest.Issuer{Kind: ref.Kind, Name: ref.Name}
 	}
 	host := ""
 	if u, err := url.Parse(l.config.Install.WebhookURL); err == nil {
 		host = u.Hostname()
 	}
 	before := len(l.own)
-	all, err := installer.UseCertManager(l.own, requests, issuer, host)
+	all, err := manifest.UseCertManager(l.own, requests, issuer, host)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/internal/config"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/installer"
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/registry"
 	"github.com/tekgate/tekgate/manifests"
@@ -25,7 +26,7 @@ type Loaded struct {
 	config      *config.Configuration
 	registries  registry.Options
 	own         []*unstructured.Unstructured // those of Tekgate
-	references  *installer.References        // of Objects
+	references  *manifest.References         // of Objects
 	certManager bool                         // it issues the servers' certificates
 }
 
@@ -75,8 +76,8 @@ func (s *Source) Read(ctx context.Context, streams cli.Streams) (*Loaded, error)
 		config: c, registries: s.Registries.Options(), own: own,
 		certManager: c.Certificates.Source == config.SourceCertManager,
 	}
-	l.references = installer.FindReferences(l.Objects)
-	return l, installer.Distinct(l.Objects)
+	l.references = manifest.FindReferences(l.Objects)
+	return l, manifest.Distinct(l.Objects)
 }
 
 // Render rewrites the images, and fills in the configuration.
@@ -168,7 +169,7 @@ func loadOr(
 func loadAll(ctx context.Context, sources []string, in io.Reader) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured
 	for _, source := range sources {
-		read, err := installer.Load(ctx, source, in)
+		read, err := manifest.Load(ctx, source, in)
 		if err != nil {
 			return nil, err
 		}
@@ -183,13 +184,13 @@ func configure(own []*unstructured.Unstructured, c *config.Configuration) error 
 	if err != nil {
 		return err
 	}
-	if err := installer.SetConfig(own, text); err != nil {
+	if err := manifest.SetConfig(own, text); err != nil {
 		return err
 	}
 	if c.Install.WebhookURL == "" {
 		return nil
 	}
-	return installer.SetWebhookURL(own, c.Install.WebhookURL)
+	return manifest.SetWebhookURL(own, c.Install.WebhookURL)
 }
 
 // warnDropped lists every image that loses its digest: then the mirror decides what runs.

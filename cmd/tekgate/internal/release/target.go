@@ -13,6 +13,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/installer"
+	"github.com/tekgate/tekgate/installer/manifest"
 )
 
 // Target is a release and the cluster that it is installed in or compared with.
@@ -110,5 +111,5 @@ func (t *Target) trust(objects []*unstructured.Unstructured) error {
 	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
 		return fmt.Errorf("reading the CA file %s: it holds no certificate in PEM form", file)
 	}
-	return installer.SetRegistryCA(objects, string(pem))
+	return manifest.SetRegistryCA(objects, string(pem))
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
-	"github.com/tekgate/tekgate/installer"
+	"github.com/tekgate/tekgate/installer/manifest"
 )
 
 // Command returns the command.
@@ -76,7 +76,7 @@ func splitYAML(folder string, objects []*unstructured.Unstructured) error {
 	files := listing{APIVersion: "kustomize.config.k8s.io/v1beta1", Kind: "Kustomization"}
 	for _, obj := range objects {
 		file := fileName(obj)
-		text, err := installer.YAML(obj)
+		text, err := manifest.YAML(obj)
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,8 @@
-package installer
+// Package manifest reads the manifests of a release and prepares them for a cluster.
+//
+// It needs no connection to the cluster: everything that can be found wrong in the
+// manifests is found before the first request.
+package manifest
 
 import (
 	"bytes"
@@ -8,7 +12,6 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,9 +19,11 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/problems"
 	"github.com/tekgate/tekgate/internal/release"
 )
 
@@ -45,13 +50,13 @@ func Load(ctx context.Context, source string, in io.Reader) ([]*unstructured.Uns
 // Distinct fails when an object stands in the manifests twice: of two different
 // ones the last would win, unnoticed.
 func Distinct(objects []*unstructured.Unstructured) error {
-	var problems []error
+	var twice []error
 	seen := map[string]bool{}
 	for _, obj := range objects {
 		id := obj.GroupVersionKind().Group + " " + kube.Name(obj)
 		if seen[id] {
-			problems = append(
-				problems,
+			twice = append(
+				twice,
 				fmt.Errorf(
 					"%s stands in the manifests twice: name each manifest once, and leave out what is embedded",
 					kube.Name(obj),
@@ -60,7 +65,7 @@ func Distinct(objects []*unstructured.Unstructured) error {
 		}
 		seen[id] = true
 	}
-	return errors.Join(problems...)
+	return errors.Join(twice...)
 }
 
 func load(ctx context.Context, source string, in io.Reader) ([]*unstructured.Unstructured, error) {
@@ -72,7 +77,7 @@ func load(ctx context.Context, source string, in io.Reader) ([]*unstructured.Uns
 	}
 	info, err := os.Stat(source)
 	if err != nil {
-		return nil, reason(err)
+		return nil, problems.Reason(err)
 	}
 	if info.IsDir() {
 		return loadFolder(source)
@@ -83,7 +88,7 @@ func load(ctx context.Context, source string, in io.Reader) ([]*unstructured.Uns
 func loadFile(path string) ([]*unstructured.Unstructured, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, reason(err)
+		return nil, problems.Reason(err)
 	}
 	defer file.Close()
 	return read(file)
@@ -108,14 +113,14 @@ func loadFolder(folder string) ([]*unstructured.Unstructured, error) {
 func loadURL(ctx context.Context, source string) ([]*unstructured.Unstructured, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, source, nil)
 	if err != nil {
-		return nil, reason(err)
+		return nil, problems.Reason(err)
 	}
 	client := http.Client{Timeout: 2 * time.Minute}
 	response, err := client.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf(
 			"%w: where that host is out of reach, leave the flag out to use the embedded release",
-			reason(err),
+			problems.Reason(err),
 		)
 	}
 	defer response.Body.Close()
@@ -145,11 +150,14 @@ var separator = []byte("\n---")
 func decode(text []byte) ([]*unstructured.Unstructured, error) {
 	parts := split(text, runtime.GOMAXPROCS(0))
 	read := make([][]*unstructured.Unstructured, len(parts))
-	err := forEach(context.Background(), len(parts), func(_ context.Context, i int) (err error) {
-		read[i], err = release.Read(bytes.NewReader(parts[i]))
-		return err
-	})
-	if err != nil {
+	var group errgroup.Group
+	for i, part := range parts {
+		group.Go(func() (err error) {
+			read[i], err = release.Read(bytes.NewReader(part))
+			return err
+		})
+	}
+	if group.Wait() != nil {
 		return release.Read(bytes.NewReader(text))
 	}
 	return slices.Concat(read...), nil
@@ -168,18 +176,4 @@ func split(text []byte, n int) [][]byte {
 		text = text[middle+end+1:]
 	}
 	return append(parts, text)
-}
-
-// reason strips from an error what the message around it says already: the
-// path that was opened, the URL that was fetched.
-func reason(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Err
-	}
-	var request *url.Error
-	if errors.As(err, &request) {
-		return request.Err
-	}
-	return err
 }

@@ -1,4 +1,4 @@
-package installer_test
+package manifest_test
 
 import (
 	"encoding/json"
@@ -12,7 +12,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/tekgate/tekgate/installer"
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/release"
 	"github.com/tekgate/tekgate/manifests"
@@ -64,7 +64,7 @@ spec: {jobTemplate: {spec: {template: {spec: {containers: [{name: c, image: quay
 
 func TestRewriteEveryPlace(t *testing.T) {
 	objs := objects(t, everyPlace)
-	images, err := installer.Rewrite(objs, rules(t, image.Shorthand(mirrorHost+"/m")))
+	images, err := manifest.Rewrite(objs, rules(t, image.Shorthand(mirrorHost+"/m")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestRewriteEveryPlace(t *testing.T) {
 		t.Errorf("%d images, want 10: %v", len(images), images)
 	}
 	before := string(text)
-	if _, err := installer.Rewrite(objs, rules(t, image.Shorthand(mirrorHost+"/m"))); err != nil {
+	if _, err := manifest.Rewrite(objs, rules(t, image.Shorthand(mirrorHost+"/m"))); err != nil {
 		t.Errorf("second time: %v", err)
 	}
 	if text, _ := json.Marshal(objs); string(text) != before {
@@ -140,7 +140,7 @@ func TestRewriteRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := installer.Rewrite(objects(t, tt.in), rules(t, tt.mirror))
+			_, err := manifest.Rewrite(objects(t, tt.in), rules(t, tt.mirror))
 			for _, want := range tt.want {
 				if err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("error %v lacks %q", err, want)
@@ -164,7 +164,7 @@ metadata: {name: c}
 spec: {versions: [{schema: {openAPIV3Schema: {description: "such as gcr.io/tekton-releases/catalog/upstream/git-clone"}}}]}
 `
 	objs := objects(t, text)
-	if _, err := installer.Rewrite(objs, rules(t, image.Shorthand(mirrorHost))); err != nil {
+	if _, err := manifest.Rewrite(objs, rules(t, image.Shorthand(mirrorHost))); err != nil {
 		t.Error(err)
 	}
 	got, _ := json.Marshal(objs)
@@ -193,7 +193,7 @@ func checkRelease(t *testing.T, objs []*unstructured.Unstructured) {
 		for i := range objs {
 			copies[i] = objs[i].DeepCopy()
 		}
-		if _, err := installer.Rewrite(copies, rules(t, mirror)); err != nil {
+		if _, err := manifest.Rewrite(copies, rules(t, mirror)); err != nil {
 			t.Fatal(err)
 		}
 		for i, obj := range copies {
@@ -233,13 +233,13 @@ func TestEmbeddedReleaseLeavesNothingUpstream(t *testing.T) {
 }
 
 func TestPublishedReleasesLeaveNothingUpstream(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join("..", "..", "shared", "releases", "*.yaml"))
+	files, err := filepath.Glob(filepath.Join("..", "..", "..", "shared", "releases", "*.yaml"))
 	if err != nil || len(files) == 0 {
 		t.Skip("the published releases are not on this machine")
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			objs, err := installer.Load(t.Context(), file, nil)
+			objs, err := manifest.Load(t.Context(), file, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -261,7 +261,7 @@ func TestLoad(t *testing.T) {
 	write("a.yml", "apiVersion: v1\nkind: A\nmetadata: {name: a}\n")
 	write("notes.txt", "not for us")
 	for source, want := range map[string]int{good: 1, folder: 2, "-": 1} {
-		objs, err := installer.Load(
+		objs, err := manifest.Load(
 			t.Context(),
 			source,
 			strings.NewReader("apiVersion: v1\nkind: C\nmetadata: {name: c}\n"),
@@ -279,7 +279,7 @@ func TestLoad(t *testing.T) {
 		"http://127.0.0.1:1/x":     "connection refused: where that host is out of reach, leave the flag out",
 		"http://127.0.0.1:1/\x7fx": "invalid control character",
 	} {
-		if _, err := installer.Load(t.Context(), source, nil); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := manifest.Load(t.Context(), source, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Load(%q): error %v lacks %q", source, err, want)
 		}
 	}
@@ -290,10 +290,10 @@ func TestDistinct(t *testing.T) {
 		t,
 		"apiVersion: v1\nkind: A\nmetadata: {name: a}\n---\napiVersion: v1\nkind: A\nmetadata: {name: b}\n",
 	)
-	if err := installer.Distinct(objs); err != nil {
+	if err := manifest.Distinct(objs); err != nil {
 		t.Error(err)
 	}
-	if err := installer.Distinct(append(objs, objs[0])); err == nil ||
+	if err := manifest.Distinct(append(objs, objs[0])); err == nil ||
 		!strings.Contains(err.Error(), "A/a stands in the manifests twice") {
 		t.Errorf("error %v", err)
 	}
@@ -306,7 +306,7 @@ func TestWriteYAML(t *testing.T) {
 		"apiVersion: v1\nkind: A\nmetadata: {name: a}\nbig: 9007199254740993\nfloat: 1.5\nnone: null\nlist: []\nmap: {}\ntext: \"yes\"\nnumber: \"012\"\ndate: \"2001-01-01\"\nlines: \"a\\nb\\n\"\nempty: \"\"\ncolon: \"a: b\"\ntrue: 1\n",
 	)
 	var out strings.Builder
-	if err := installer.WriteYAML(&out, objs); err != nil {
+	if err := manifest.WriteYAML(&out, objs); err != nil {
 		t.Fatal(err)
 	}
 	got, _ := json.Marshal(objects(t, out.String()))
@@ -321,7 +321,7 @@ func TestWriteYAML(t *testing.T) {
 		}
 		// Another reader agrees.
 		for _, obj := range rel.Objects {
-			text, err := installer.YAML(obj)
+			text, err := manifest.YAML(obj)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -331,14 +331,14 @@ func TestWriteYAML(t *testing.T) {
 			}
 		}
 		var text strings.Builder
-		if err := installer.WriteYAML(&text, rel.Objects); err != nil {
+		if err := manifest.WriteYAML(&text, rel.Objects); err != nil {
 			t.Fatal(err)
 		}
 		path := filepath.Join(t.TempDir(), "release.yaml")
 		if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		read, err := installer.Load(t.Context(), path, nil)
+		read, err := manifest.Load(t.Context(), path, nil)
 		got, _ := json.Marshal(read)
 		want, _ := json.Marshal(rel.Objects)
 		if err != nil || string(got) != string(want) {

@@ -1,4 +1,4 @@
-package installer
+package manifest
 
 import (
 	"fmt"
@@ -18,7 +18,7 @@ func Adapt(
 	objects []*unstructured.Unstructured,
 	served func(schema.GroupVersionKind) (bool, error),
 ) (adapted []*unstructured.Unstructured, notes, refused []string, err error) {
-	coming := newKinds(objects)
+	coming := NewKinds(objects)
 	for _, obj := range objects {
 		kind := obj.GroupVersionKind()
 		ok, err := served(kind)

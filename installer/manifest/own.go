@@ -1,4 +1,4 @@
-package installer
+package manifest
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 // own ConfigMap.
 func SetConfig(objects []*unstructured.Unstructured, text []byte) error {
 	for _, obj := range objects {
-		if isTekgateConfig(obj) {
+		if IsTekgateConfig(obj) {
 			return unstructured.SetNestedField(obj.Object, string(text), "data", wellknown.ConfigMapKey)
 		}
 	}
@@ -26,7 +26,7 @@ func SetConfig(objects []*unstructured.Unstructured, text []byte) error {
 // each stays.
 func SetWebhookURL(objects []*unstructured.Unstructured, url string) error {
 	for _, obj := range objects {
-		if !isWebhookConfiguration(obj) {
+		if !IsWebhookConfiguration(obj) {
 			continue
 		}
 		webhooks, _, err := unstructured.NestedSlice(obj.Object, "webhooks")

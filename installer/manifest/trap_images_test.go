@@ -1,4 +1,4 @@
-package installer_test
+package manifest_test
 
 import (
 	"encoding/json"
@@ -8,7 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/tekgate/tekgate/installer"
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/image"
 	where "github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/release"
@@ -33,7 +33,7 @@ func tekton(t *testing.T) []*unstructured.Unstructured {
 
 func rewritten(t *testing.T, mirror string, objs []*unstructured.Unstructured) []image.Rewritten {
 	t.Helper()
-	images, err := installer.Rewrite(objs, rules(t, image.Shorthand(mirror)))
+	images, err := manifest.Rewrite(objs, rules(t, image.Shorthand(mirror)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestTrap07_ShellImageHasAnOverride(t *testing.T) {
 		},
 	}
 	objs := tekton(t)
-	images, err := installer.Rewrite(objs, rules(t, mirror))
+	images, err := manifest.Rewrite(objs, rules(t, mirror))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestTrap08_OnlyReferencesChange(t *testing.T) {
 		},
 	}
 	objs := objects(t, pod("gcr.io/x/y:1", "k8s.gcr.io/x/y:1"))
-	if _, err := installer.Rewrite(objs, rules(t, mirror)); err != nil {
+	if _, err := manifest.Rewrite(objs, rules(t, mirror)); err != nil {
 		t.Fatal(err)
 	}
 	found := places(objs)
@@ -198,7 +198,7 @@ func TestTrap08_OnlyReferencesChange(t *testing.T) {
 func TestTrap09_DockerHubNamesHaveNoHost(t *testing.T) {
 	mirror := image.Mirror{Rules: []image.Rule{{Match: "docker.io/**", To: image.Targets{mirrorHost + "/{path}"}}}}
 	objs := objects(t, pod("alpine", "tektondev/x:1", "index.docker.io/library/busybox:1"))
-	if _, err := installer.Rewrite(objs, rules(t, mirror)); err != nil {
+	if _, err := manifest.Rewrite(objs, rules(t, mirror)); err != nil {
 		t.Fatal(err)
 	}
 	found := places(objs)
