@@ -112,7 +112,8 @@ func (r *run) leavesOut(ctx context.Context, configuration *unstructured.Unstruc
 // of the admission server. Where somebody else refuses it, nothing can be seen.
 func (r *run) asksAboutRuns(ctx context.Context, version string) (missing string, err error) {
 	run := live.ProbeRun(version)
-	if missing, err = unanswered(r.client.Create(ctx, run, client.DryRunAll, client.FieldOwner(FieldManager))); missing != "" ||
+	if missing, err = unanswered(r.client.Create(ctx, run, client.DryRunAll,
+		client.FieldOwner(FieldManager))); missing != "" ||
 		err != nil {
 		return missing, ignoreRefusal(err)
 	}
@@ -144,7 +145,8 @@ func unanswered(err error) (missing string, left error) {
 	if err == nil {
 		return "", nil
 	}
-	if strings.Contains(err.Error(), "failed calling webhook") || meta.IsNoMatchError(err) || apierrors.IsInternalError(err) ||
+	if strings.Contains(err.Error(), "failed calling webhook") || meta.IsNoMatchError(err) ||
+		apierrors.IsInternalError(err) ||
 		apierrors.IsServiceUnavailable(err) || apierrors.IsTimeout(err) ||
 		apierrors.IsServerTimeout(err) ||
 		apierrors.IsTooManyRequests(err) {
