@@ -112,9 +112,8 @@ func (r *run) leavesOut(ctx context.Context, configuration *unstructured.Unstruc
 // of the admission server. Where somebody else refuses it, nothing can be seen.
 func (r *run) asksAboutRuns(ctx context.Context, version string) (missing string, err error) {
 	run := live.ProbeRun(version)
-	if missing, err = unanswered(r.client.Create(ctx, run, client.DryRunAll,
-		client.FieldOwner(FieldManager))); missing != "" ||
-		err != nil {
+	refused := r.client.Create(ctx, run, client.DryRunAll, client.FieldOwner(FieldManager))
+	if missing, err = unanswered(refused); missing != "" || err != nil {
 		return missing, ignoreRefusal(err)
 	}
 	if _, answered := live.Answered(run); !answered {

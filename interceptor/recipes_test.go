@@ -63,7 +63,7 @@ var Recipes = []Recipe{
 	},
 	{
 		Name: "gitee-password", Title: "Gitee with a password", Setup: setup("gitee"), Secret: randomSecret,
-		Event: "push",
+		Event:  "push",
 		Note:   "Every body holds the password.",
 		Params: []Param{{"provider", "gitee"}, {"mode", "password"}},
 	},
@@ -73,7 +73,7 @@ var Recipes = []Recipe{
 	},
 	{
 		Name: "gitlab", Title: "GitLab with a secret token", Setup: setup("gitlab"), Secret: randomSecret,
-		Event: "push",
+		Event:  "push",
 		Params: []Param{{"provider", "gitlab"}, {"mode", "token"}},
 	},
 	{
