@@ -8,9 +8,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tekgate/tekgate/interceptor/provider"
 	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/tekgate/tekgate/interceptor/provider"
 )
 
 // loose is Tekton's type with the two fields that this package does not look into

@@ -10,9 +10,10 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"google.golang.org/grpc/codes"
+
 	"github.com/tekgate/tekgate/interceptor/provider"
 	"github.com/tekgate/tekgate/interceptor/refusal"
-	"google.golang.org/grpc/codes"
 )
 
 // Capture is a delivery as somebody caught it: at the forge, in a log, or with a

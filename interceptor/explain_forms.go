@@ -6,11 +6,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"github.com/tekgate/tekgate/interceptor/provider"
 	"net/url"
 	"slices"
 	"strings"
 	"unicode/utf16"
+
+	"github.com/tekgate/tekgate/interceptor/provider"
 )
 
 var base64Std = base64.StdEncoding

@@ -5,9 +5,10 @@ import (
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
+	"google.golang.org/grpc/codes"
+
 	"github.com/tekgate/tekgate/interceptor/provider"
 	"github.com/tekgate/tekgate/interceptor/refusal"
-	"google.golang.org/grpc/codes"
 )
 
 // filters are the params that say which of the verified events a Trigger wants.

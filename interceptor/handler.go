@@ -39,9 +39,10 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/sync/semaphore"
+
 	"github.com/tekgate/tekgate/interceptor/provider"
 	"github.com/tekgate/tekgate/interceptor/refusal"
-	"golang.org/x/sync/semaphore"
 )
 
 // Path is the one path that is served.

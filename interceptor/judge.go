@@ -10,9 +10,10 @@ import (
 	"slices"
 	"time"
 
+	"google.golang.org/grpc/codes"
+
 	"github.com/tekgate/tekgate/interceptor/provider"
 	"github.com/tekgate/tekgate/interceptor/refusal"
-	"google.golang.org/grpc/codes"
 )
 
 // call is one Trigger's question about one event.

@@ -8,9 +8,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tekgate/tekgate/interceptor/refusal"
 	"google.golang.org/grpc/codes"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/tekgate/tekgate/interceptor/refusal"
 )
 
 // SecretGetter reads one Secret. It returns the API server's error as it is, so

@@ -2,10 +2,11 @@ package interceptor
 
 import (
 	"encoding/json"
-	"github.com/tekgate/tekgate/interceptor/provider"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/tekgate/tekgate/interceptor/provider"
 )
 
 // Sign returns what the sender that params describe adds to d, for a hook with

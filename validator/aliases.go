@@ -4,17 +4,28 @@ import (
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
-// What rules are made of, for the packages that use the validator.
+// The types of rules have aliases here, so that users of the validator need no second import.
+
 type (
-	Rule     = rule.Rule
-	Pass     = rule.Pass
-	Finding  = rule.Finding
-	Edit     = rule.Edit
+	// Rule is a rule.
+	Rule = rule.Rule
+	// Pass is what a rule knows about the object.
+	Pass = rule.Pass
+	// Finding is what a rule reports.
+	Finding = rule.Finding
+	// Edit is an operation of a fix.
+	Edit = rule.Edit
+	// Severity is the severity of a finding.
 	Severity = rule.Severity
-	Mode     = rule.Mode
-	Cluster  = rule.Cluster
-	Account  = rule.Account
-	Access   = rule.Access
+	// Mode is the effect of a rule at admission.
+	Mode = rule.Mode
+	// Cluster is what rules can look up.
+	Cluster = rule.Cluster
+	// Account is a ServiceAccount.
+	Account = rule.Account
+	// Access is a permission.
+	Access = rule.Access
+	// Registry is what online rules can look up.
 	Registry = rule.Registry
 )
 

@@ -319,7 +319,7 @@ func (b *bed) testDrain() {
 	b.eventually("the probe says that the server drains", func() error {
 		if err := b.server.Ready(b.Context()); err == nil ||
 			!strings.Contains(err.Error(), "500 Internal Server Error") {
-			return fmt.Errorf("it gives %v", err)
+			return fmt.Errorf("it gives %w", err)
 		}
 		return nil
 	})

@@ -1,9 +1,10 @@
 package main
 
 import (
-	"github.com/tekgate/tekgate/e2e/bench/load"
 	"testing"
 	"time"
+
+	"github.com/tekgate/tekgate/e2e/bench/load"
 )
 
 // The attacks come from a process of their own and reach the server, which still answers.

@@ -201,10 +201,10 @@ func Run(ctx context.Context, c *cluster.Cluster, talk io.Writer) (*Controllers,
 		return nil, err
 	}
 	r := &Controllers{
-		cmd:  exec.Command(path, "--kubeconfig", c.Kubeconfig),
+		cmd:  exec.Command(path, "--kubeconfig", c.Kubeconfig), //nolint:noctx // Stop ends it
 		log:  &child.Log{},
 		done: make(chan error, 1),
-	} //nolint:noctx // Stop ends it
+	}
 	r.cmd.Stdout, r.cmd.Stderr = r.log, r.log
 	if err := r.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting cert-manager's controllers: %w", err)

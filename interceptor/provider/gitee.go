@@ -8,8 +8,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tekgate/tekgate/interceptor/refusal"
 	"google.golang.org/grpc/codes"
+
+	"github.com/tekgate/tekgate/interceptor/refusal"
 )
 
 // gitee checks what gitee.com sends for a hook with a signature key: in

@@ -3,8 +3,9 @@ package provider
 import (
 	"encoding/hex"
 
-	"github.com/tekgate/tekgate/interceptor/refusal"
 	"google.golang.org/grpc/codes"
+
+	"github.com/tekgate/tekgate/interceptor/refusal"
 )
 
 // github checks what GitHub sends for a hook with a secret: in

@@ -7,8 +7,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tekgate/tekgate/interceptor/refusal"
 	"google.golang.org/grpc/codes"
+
+	"github.com/tekgate/tekgate/interceptor/refusal"
 )
 
 // gitlab checks GitLab's two ways. The secret token is sent as it is. The signing

@@ -4,8 +4,9 @@ import (
 	"mime"
 	"strings"
 
-	"github.com/tekgate/tekgate/interceptor/refusal"
 	"google.golang.org/grpc/codes"
+
+	"github.com/tekgate/tekgate/interceptor/refusal"
 )
 
 // Headers are a delivery's, as they came. EventListeners send Go's spelling of the

@@ -9,8 +9,9 @@ import (
 	"hash"
 	"strings"
 
-	"github.com/tekgate/tekgate/interceptor/refusal"
 	"google.golang.org/grpc/codes"
+
+	"github.com/tekgate/tekgate/interceptor/refusal"
 )
 
 // Algorithm is a hash that forges sign with.

@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"github.com/tekgate/tekgate/interceptor/refusal"
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/tekgate/tekgate/interceptor/refusal"
 )
 
 // payloads are where forges and liars differ.

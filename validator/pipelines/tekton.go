@@ -36,17 +36,17 @@ var tektonTypes = map[schema.GroupVersionKind]func() tektonObject{
 	v1.SchemeGroupVersion.WithKind("TaskRun"):     func() tektonObject { return &v1.TaskRun{} },
 	v1.SchemeGroupVersion.WithKind("PipelineRun"): func() tektonObject { return &v1.PipelineRun{} },
 	v1beta1.SchemeGroupVersion.WithKind("Task"): func() tektonObject {
-		return &v1beta1.Task{}
-	}, //nolint:staticcheck // deprecated, but served
+		return &v1beta1.Task{} //nolint:staticcheck // deprecated, but served
+	},
 	v1beta1.SchemeGroupVersion.WithKind("Pipeline"): func() tektonObject {
-		return &v1beta1.Pipeline{}
-	}, //nolint:staticcheck // deprecated, but served
+		return &v1beta1.Pipeline{} //nolint:staticcheck // deprecated, but served
+	},
 	v1beta1.SchemeGroupVersion.WithKind("TaskRun"): func() tektonObject {
-		return &v1beta1.TaskRun{}
-	}, //nolint:staticcheck // deprecated, but served
+		return &v1beta1.TaskRun{} //nolint:staticcheck // deprecated, but served
+	},
 	v1beta1.SchemeGroupVersion.WithKind("PipelineRun"): func() tektonObject {
-		return &v1beta1.PipelineRun{}
-	}, //nolint:staticcheck // deprecated, but served
+		return &v1beta1.PipelineRun{} //nolint:staticcheck // deprecated, but served
+	},
 	v1beta1.SchemeGroupVersion.WithKind("StepAction"):  func() tektonObject { return &v1beta1.StepAction{} },
 	v1beta1.SchemeGroupVersion.WithKind("CustomRun"):   func() tektonObject { return &v1beta1.CustomRun{} },
 	v1alpha1.SchemeGroupVersion.WithKind("StepAction"): func() tektonObject { return &v1alpha1.StepAction{} },

@@ -33,7 +33,9 @@ func (s *Sample) Quantile(q float64) time.Duration {
 
 // Median and P99 are in milliseconds.
 func (s *Sample) Median() float64 { return millis(s.Quantile(0.5)) }
-func (s *Sample) P99() float64    { return millis(s.Quantile(0.99)) }
+
+// P99 returns the 99th percentile in milliseconds.
+func (s *Sample) P99() float64 { return millis(s.Quantile(0.99)) }
 
 // Err returns an error if a request failed.
 func (s *Sample) Err(candidate string) error {

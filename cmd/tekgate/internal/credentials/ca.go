@@ -41,7 +41,7 @@ The controllers read the file when they start: --restart replaces their Pods.`,
 }
 
 func (g *giving) trust(ctx context.Context, streams cli.Streams, text []byte, restart bool) error {
-	w, err := g.writer(ctx, streams)
+	w, err := g.writer(streams)
 	if err != nil {
 		return err
 	}

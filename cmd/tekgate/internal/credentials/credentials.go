@@ -3,7 +3,6 @@ package credentials
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -59,7 +58,7 @@ func (g *giving) accountFlags(cmd *cobra.Command) {
 }
 
 // writer returns what writes, or in a dry run only asks.
-func (g *giving) writer(ctx context.Context, streams cli.Streams) (credentials.Writer, error) {
+func (g *giving) writer(streams cli.Streams) (credentials.Writer, error) {
 	c, err := g.kube.Client()
 	if err != nil {
 		return credentials.Writer{}, err

@@ -56,7 +56,7 @@ func (g *gitFlags) run(ctx context.Context, streams cli.Streams, name string) er
 	if err != nil {
 		return err
 	}
-	w, err := g.writer(ctx, streams)
+	w, err := g.writer(streams)
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ ServiceAccount. Every step of a run under that ServiceAccount then finds it in
 			if err != nil {
 				return err
 			}
-			w, err := g.writer(cmd.Context(), cli.StreamsOf(cmd))
+			w, err := g.writer(cli.StreamsOf(cmd))
 			if err != nil {
 				return err
 			}
@@ -127,7 +127,7 @@ func (p *pullFlags) run(ctx context.Context, streams cli.Streams, name string) e
 	if err != nil {
 		return err
 	}
-	w, err := p.writer(ctx, streams)
+	w, err := p.writer(streams)
 	if err != nil {
 		return err
 	}

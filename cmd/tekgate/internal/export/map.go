@@ -102,7 +102,7 @@ func (e *mapExport) run(ctx context.Context, streams cli.Streams) error {
 	if in.Namespaces, err = registeredNamespaces(); err != nil {
 		return err
 	}
-	if in.Tekton, err = e.tekton(ctx, streams); err != nil {
+	if in.Tekton, err = e.tekton(ctx); err != nil {
 		return err
 	}
 	set, err := policy.Compile(in)
@@ -127,7 +127,7 @@ func (e *mapExport) run(ctx context.Context, streams cli.Streams) error {
 }
 
 // tekton returns the settings that become part of the policies.
-func (e *mapExport) tekton(ctx context.Context, streams cli.Streams) (mutator.Tekton, error) {
+func (e *mapExport) tekton(ctx context.Context) (mutator.Tekton, error) {
 	if !e.live {
 		return mutator.Tekton{}, nil
 	}

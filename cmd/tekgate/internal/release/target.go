@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -70,7 +71,7 @@ func (t *Target) fit(
 	if err != nil {
 		return release, err
 	}
-	t.Options.Findings = append(images, issuer...)
+	t.Options.Findings = slices.Concat(images, issuer)
 	rendered, err := l.Render(errOut)
 	if err != nil {
 		return release, err
