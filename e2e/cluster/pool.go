@@ -149,8 +149,11 @@ func (s *pooled) resources() (map[schema.GroupVersionResource]bool, error) {
 // serversOwn are resources that the server itself writes.
 var serversOwn = []string{
 	"apiservices", "componentstatuses", "endpoints", "events", "flowschemas", "ipaddresses", "leasecandidates",
-	"leases", "prioritylevelconfigurations", "servicecidrs",
+	"prioritylevelconfigurations", "servicecidrs",
 }
+
+// mixed are resources of which the server itself writes some in kube-system.
+var mixed = []string{"configmaps", "leases"}
 
 // thing is an object of the server.
 type thing struct {
@@ -172,8 +175,8 @@ func (s *pooled) list(ctx context.Context, resources map[schema.GroupVersionReso
 			return nil, fmt.Errorf("listing %s: %w", resource.Resource, err)
 		}
 		for _, obj := range list.Items {
-			if obj.Namespace == metav1.NamespaceSystem && resource.Resource == "configmaps" {
-				continue // some are the server's own
+			if obj.Namespace == metav1.NamespaceSystem && slices.Contains(mixed, resource.Resource) {
+				continue
 			}
 			all = append(all, thing{resource, obj.Namespace, obj.Name, obj.UID, len(obj.Finalizers) > 0})
 		}

@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"testing"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,6 +27,14 @@ func TestPool(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		_, err = k.CoordinationV1().Leases("made").Create(
+			t.Context(),
+			&coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "made"}},
+			metav1.CreateOptions{},
+		)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, namespace := range []string{"made", "default"} {
 			held := &corev1.ConfigMap{
 				ObjectMeta: metav1.ObjectMeta{Name: "held", Finalizers: []string{"example.com/held"}},
@@ -41,6 +50,10 @@ func TestPool(t *testing.T) {
 		second := pool.Start(t)
 		if second != first {
 			t.Fatal("it has another server")
+		}
+		leases := kubernetes.NewForConfigOrDie(second.Config).CoordinationV1().Leases("made")
+		if _, err := leases.Get(t.Context(), "made", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			t.Errorf("the Lease is still there: %v", err)
 		}
 		k := kubernetes.NewForConfigOrDie(second.Config).CoreV1()
 		_, err := k.Namespaces().Get(t.Context(), "made", metav1.GetOptions{})
