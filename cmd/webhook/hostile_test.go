@@ -231,7 +231,7 @@ func (s *service) sendSlowly(p *process, _ *http.Client) {
 				return
 			}
 			defer conn.Close()
-			if trickle(conn, beginnings[i%len(beginnings)], 25*time.Second) {
+			if trickle(conn, beginnings[i%len(beginnings)], 40*time.Second) {
 				mu.Lock()
 				defer mu.Unlock()
 				cut++

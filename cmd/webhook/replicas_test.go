@@ -146,6 +146,7 @@ func (s *service) testTermination(first, second *process) {
 	time.Sleep(time.Second)
 	before := s.metric(third, `tekgate_webhook_requests_total{code="200",path="/mutate"}`)
 	time.Sleep(time.Second)
+	s.eventually("enough was asked", seen.manyCreated)
 	cancel()
 	working.Wait()
 	after := s.metric(third, `tekgate_webhook_requests_total{code="200",path="/mutate"}`)
@@ -154,7 +155,7 @@ func (s *service) testTermination(first, second *process) {
 	if len(seen.problems) > 0 {
 		s.Errorf("of %d requests some failed:\n%s\n%s", seen.created, strings.Join(seen.problems, "\n"), first.Logs)
 	}
-	if seen.created < 300 || after <= before || first.Connections.Load() == 0 || second.Connections.Load() == 0 {
+	if seen.created < manyRuns || after <= before || first.Connections.Load() == 0 || second.Connections.Load() == 0 {
 		s.Errorf("%d requests, the last replica went from %v to %v: too few to prove anything", seen.created, before,
 			after)
 	}

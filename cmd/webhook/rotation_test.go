@@ -164,8 +164,20 @@ func (r *rotation) see(leaf *x509.Certificate, bundles ...[]byte) {
 func (r *rotation) enough() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.created < 300 || r.shaken < 60 {
+	if r.created < manyRuns || r.shaken < 60 {
 		return fmt.Errorf("%d TaskRuns and %d connections are too few", r.created, r.shaken)
+	}
+	return nil
+}
+
+// manyRuns are enough TaskRuns to notice that requests are lost.
+const manyRuns = 300
+
+func (r *rotation) manyCreated() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.created < manyRuns {
+		return fmt.Errorf("%d TaskRuns are too few", r.created)
 	}
 	return nil
 }
