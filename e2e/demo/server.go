@@ -95,14 +95,15 @@ func (d *demo) startServers(ctx context.Context) error {
 	config := filepath.Join(d.dir, "tekgate.yaml")
 	common := []string{
 		"--kubeconfig", d.cluster.Kubeconfig, "--config", config, "--namespace", wellknown.TekgateNamespace,
-		"--health-bind-address", "127.0.0.1:0",
+		"--health-bind-address", "127.0.0.1:0", "--metrics-bind-address", "0",
 	}
-	webhook := slices.Concat(common, []string{"--metrics-bind-address", "0", "--bind-address", d.ports.webhook})
+	webhook := slices.Concat(common, []string{"--bind-address", d.ports.webhook})
 	if err := d.startServer(ctx, "webhook", webhook...); err != nil {
 		return err
 	}
 	interceptor := slices.Concat(common, []string{
 		"--bind-address", d.ports.interceptor, "--url", "https://" + d.ports.interceptor,
+		"--deliveries-bind-address", "0",
 	})
 	if err := d.startServer(ctx, "interceptor", interceptor...); err != nil {
 		return err
