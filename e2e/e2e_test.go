@@ -105,7 +105,7 @@ func kubeRun(ts *testscript.TestScript, args []string) error {
 		fmt.Fprintln(ts.Stdout(), value)
 		return err
 	case len(args) == 4 && args[0] == "wait":
-		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 			if value, err := get(ts, args[1], args[2], args[3]); err == nil && value != "" {
 				return nil
 			}

@@ -90,18 +90,20 @@ func TestWaitsUntilTheAPIServerAsks(t *testing.T) {
 			t.Errorf("%s: error %v, want %q", when, err, want)
 		}
 	}
-	install("not asked about runs", embedded(t), 3*time.Second, mutating)
+	const soon = 10 * time.Second // what is there already is applied sooner
+	c.install(embedded(t), atOnce)
+	install("not asked about runs", embedded(t), soon, mutating)
 
 	optOut := func(value string) {
 		c.merge("user", "v1", "Namespace", "", "default", `{"metadata":{"labels":{"tekgate.dev/mutate":`+value+`}}}`)
 	}
 	optOut(`"disabled"`)
-	install("the namespace is opted out", embedded(t), 3*time.Second, validating)
+	install("the namespace is opted out", embedded(t), soon, validating)
 	optOut("null")
 
 	c.create("policy", noRuns)
 	pause()
-	install("somebody else refuses the run", embedded(t), 3*time.Second, validating)
+	install("somebody else refuses the run", embedded(t), soon, validating)
 	for _, obj := range parse(t, noRuns) {
 		if err := c.Client().Delete(t.Context(), obj); err != nil {
 			t.Fatal(err)
@@ -115,13 +117,13 @@ func TestWaitsUntilTheAPIServerAsks(t *testing.T) {
 	if err := manifest.SetWebhookURL(own, "https://127.0.0.1:1"); err != nil {
 		t.Fatal(err)
 	}
-	install("the server is outside, and may be started later", outside, 10*time.Second, "")
+	install("the server is outside, and may be started later", outside, time.Minute, "")
 
 	deaf.end()
 	c.node() // asks from now on
-	install("asked", embedded(t), 20*time.Second, "")
+	install("asked", embedded(t), time.Minute, "")
 	before := c.everything(true)
-	install("asked again", embedded(t), 20*time.Second, "")
+	install("asked again", embedded(t), time.Minute, "")
 	if changed := unlike(before, c.everything(true)); len(changed) > 0 {
 		t.Errorf("asking has changed %v", changed)
 	}

@@ -68,7 +68,7 @@ func (silent) Waiting(string)                  {}
 // often is the interval at which tests look whether something is ready.
 const often = 25 * time.Millisecond
 
-var atOnce = installer.Options{Timeout: 10 * time.Second}
+var atOnce = installer.Options{Timeout: time.Minute}
 
 func (c *target) plan(rel installer.Release, options installer.Options) (*installer.Plan, error) {
 	return c.Plan(c.t.Context(), rel, options)

@@ -21,7 +21,7 @@ func TestInstallTwice(t *testing.T) {
 	c := start(t)
 	c.node()
 	rel := embedded(t)
-	waiting := installer.Options{Wait: true, Timeout: 30 * time.Second}
+	waiting := installer.Options{Wait: true, Timeout: 2 * time.Minute}
 	_, done := c.install(rel, waiting)
 	if got := done.ToGroupedMap(); len(got[ssa.CreatedAction]) != len(rel.Objects) {
 		t.Errorf("created %d of %d objects", len(got[ssa.CreatedAction]), len(rel.Objects))
@@ -82,7 +82,7 @@ func TestInterruptedGoesOn(t *testing.T) {
 	for _, c := range []*target{undisturbed, disturbed} {
 		c.node()
 	}
-	options := installer.Options{Wait: true, Timeout: 30 * time.Second}
+	options := installer.Options{Wait: true, Timeout: 2 * time.Minute}
 	for round, rel := range []func(testing.TB) installer.Release{older, newer} {
 		undisturbed.install(rel(t), options)
 		stops := 0
@@ -254,7 +254,7 @@ func TestInstallEveryRelease(t *testing.T) {
 			c := start(t)
 			c.node()
 			rel := assembled(t, v.pipeline, v.triggers)
-			options := installer.Options{Wait: true, Timeout: time.Minute, Force: v.pipeline == "v0.27.3"}
+			options := installer.Options{Wait: true, Timeout: 2 * time.Minute, Force: v.pipeline == "v0.27.3"}
 			if options.Force {
 				if _, err := c.plan(rel, atOnce); err == nil || !strings.Contains(err.Error(), "install v0.38.4") {
 					t.Errorf("without --force: error %v", err)
@@ -301,7 +301,7 @@ func TestUpgradeChain(t *testing.T) {
 	c := start(t)
 	c.node()
 	for i, v := range chain {
-		options := installer.Options{Wait: true, Timeout: time.Minute, Force: i == 0}
+		options := installer.Options{Wait: true, Timeout: 2 * time.Minute, Force: i == 0}
 		rel := assembled(t, v.pipeline, v.triggers)
 		// There is no webhook to convert between versions here: what a version
 		// other than the stored one is asked for is taken as it is.

@@ -147,7 +147,7 @@ func TestTrap13_WaitsUntilTheAdmissionServerAnswers(t *testing.T) {
 		}
 	}()
 	seen := &watcher{}
-	err := c.apply(mini("v1.0.0", "")(t), installer.Options{Wait: true, Timeout: 4 * time.Second}, seen)
+	err := c.apply(mini("v1.0.0", "")(t), installer.Options{Wait: true, Timeout: 15 * time.Second}, seen)
 	if err == nil || !strings.Contains(err.Error(), "still waiting for Tekton's admission server to answer") {
 		t.Errorf("error %v", err)
 	}
@@ -165,7 +165,7 @@ func TestTrap13_WaitsUntilTheAdmissionServerAnswers(t *testing.T) {
 			"validation.webhook.pipeline.tekton.dev",
 		),
 	)
-	c.install(mini("v1.0.0", "")(t), installer.Options{Wait: true, Timeout: 20 * time.Second})
+	c.install(mini("v1.0.0", "")(t), installer.Options{Wait: true, Timeout: 2 * time.Minute})
 }
 
 // admission starts a webhook's server outside the cluster and has the API
@@ -230,7 +230,7 @@ func TestTrap15_ChangedConfigMapsWaitForTheNewWebhook(t *testing.T) {
 	t.Parallel()
 	c := start(t)
 	c.node()
-	options := installer.Options{Wait: true, Timeout: 20 * time.Second}
+	options := installer.Options{Wait: true, Timeout: 2 * time.Minute}
 	c.install(mini("v1.0.0", "")(t), options)
 	c.admission(func(configMap *unstructured.Unstructured) string {
 		data, _, _ := unstructured.NestedStringMap(configMap.Object, "data")
@@ -464,7 +464,7 @@ func TestTrap20_ImmutableSelectorsAreFoundBeforeTheFirstWrite(t *testing.T) {
 	if changed := unlike(before, c.everything(true)); len(changed) > 0 {
 		t.Errorf("it wrote %v", changed)
 	}
-	plan, _ := c.install(other(t), installer.Options{Force: true, Timeout: 10 * time.Second})
+	plan, _ := c.install(other(t), installer.Options{Force: true, Timeout: time.Minute})
 	if got := c.field("apps/v1", "Deployment", "tekton-pipelines", "tekton-pipelines-controller", "spec/selector/matchLabels/app"); got != "other" {
 		t.Errorf("with --force the selector is %v", got)
 	}
@@ -705,13 +705,13 @@ func TestTrap40_APullThatFailsEndsTheWait(t *testing.T) {
 		}
 	}()
 	began := time.Now()
-	err := c.apply(mini("v1.0.0", "")(t), installer.Options{Wait: true, Timeout: 10 * time.Second}, silent{})
+	err := c.apply(mini("v1.0.0", "")(t), installer.Options{Wait: true, Timeout: time.Minute}, silent{})
 	for _, want := range []string{"Pod/tekton-pipelines/tekton-pipelines-webhook-abc cannot pull image " + image, "ErrImagePull: manifest unknown", "registry " + mirrorHost, "quay.io/mini/webhook:v1.0.0", "run the same command again"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v lacks %q", err, want)
 		}
 	}
-	if time.Since(began) > 9*time.Second {
+	if time.Since(began) > 55*time.Second {
 		t.Error("it waited for the time-out all the same")
 	}
 }

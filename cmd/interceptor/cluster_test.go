@@ -86,7 +86,7 @@ func create(t *testing.T, c client.Client, o client.Object) {
 // eventually tries until f returns nil, or fails with its last error.
 func eventually(t *testing.T, f func() error) {
 	t.Helper()
-	const patience = 30 * time.Second
+	const patience = 3 * time.Minute
 	var err error
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if err = f(); err == nil {

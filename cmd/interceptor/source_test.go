@@ -77,7 +77,7 @@ func TestSources(t *testing.T) {
 		t.Error("the caBundle has not both CAs")
 	}
 	// A machine with other work to do sends fewer events meanwhile, so the rest comes now.
-	for end := time.Now().Add(time.Minute); r.verdicts.Load() < 1000 && time.Now().Before(end); {
+	for end := time.Now().Add(5 * time.Minute); r.verdicts.Load() < 1000 && time.Now().Before(end); {
 		time.Sleep(20 * time.Millisecond)
 	}
 	cancel()

@@ -108,7 +108,7 @@ func (b *bed) stop() {
 // stops waits until the server has ended without an error.
 func (b *bed) stops() {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.Context(), 2*time.Minute)
 	defer cancel()
 	if err := b.server.Ended(ctx); err != nil {
 		b.Errorf("the server ends with %v", err)
@@ -242,7 +242,7 @@ func (b *bed) get(object client.Object) {
 func (b *bed) eventually(what string, try func() error) {
 	b.Helper()
 	var err error
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if err = try(); err == nil {
 			return
 		}

@@ -203,7 +203,7 @@ func (b *bed) sees(want map[string]string) {
 		b.register(name, got[name])
 	}
 	// Until all are asked: the API server learns of them with a delay.
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		b.create(run)
 		asked := 0
 		for _, w := range got {

@@ -74,7 +74,7 @@ func start(t *testing.T, handlers map[string]http.HandlerFunc) *fixture {
 	ctx, cancel := context.WithCancel(t.Context())
 	b.stop = cancel
 	go func() { b.stopped <- webhooks.Start(ctx) }()
-	for end := time.Now().Add(5 * time.Second); webhooks.StartedChecker()(nil) != nil; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); webhooks.StartedChecker()(nil) != nil; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the server does not start")
 		}
@@ -249,7 +249,7 @@ func TestHandshakes(t *testing.T) {
 	}
 	for _, reason := range []string{"untrusted", "protocol", "closed", "plain"} {
 		var got float64
-		for end := time.Now().Add(5 * time.Second); time.Now().Before(end) &&
+		for end := time.Now().Add(time.Minute); time.Now().Before(end) &&
 			got != 1; time.Sleep(5 * time.Millisecond) {
 			got = b.value("test_tls_handshake_errors_total", reason)
 		}

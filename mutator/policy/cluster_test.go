@@ -68,7 +68,7 @@ func (b *bed) create(obj client.Object) {
 
 func (b *bed) eventually(what string, try func() error) {
 	b.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		err := try()
 		if err == nil {

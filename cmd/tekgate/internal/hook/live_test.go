@@ -119,7 +119,7 @@ type interceptorProcess struct {
 // address waits for the log line with msg and returns its address.
 func (p *interceptorProcess) address(t *testing.T, msg string) string {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		for lines := bufio.NewScanner(strings.NewReader(p.log.String())); lines.Scan(); {
 			var line struct{ Msg, Address string }
 			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == msg {
@@ -241,7 +241,7 @@ func (l *hookSite) testList(t *testing.T, second *interceptorProcess) {
 func (l *hookSite) wait(t *testing.T, args []string, want int) (list []deliveries.Delivery, errOut string) {
 	t.Helper()
 	var err error
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		var out string
 		if out, errOut, err = hookTool(t, args...); err == nil {
 			err = json.Unmarshal([]byte(out), &list)
