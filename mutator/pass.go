@@ -132,9 +132,10 @@ func (p *pass) overlay(ctx context.Context, m *Mutator) {
 	p.settings = own
 }
 
-// optOut reads whether the object's author wants none of the rules.
+// optOut reads whether the object's author wants none of the rules. That of an object which
+// a resolver has fetched is not asked: nobody here has written it.
 func (p *pass) optOut() {
-	if p.notes[wellknown.MutateKey] == wellknown.Disabled {
+	if p.notes[wellknown.MutateKey] == wellknown.Disabled && !p.resolved {
 		p.why = fmt.Sprintf("it has the annotation %s: %s", wellknown.MutateKey, wellknown.Disabled)
 	}
 }
@@ -146,6 +147,9 @@ func (p *pass) optOutOfRules() {
 	}
 	if !p.resolved && p.notes[signatureKey] != nil && slices.Contains(stored, p.kind) {
 		p.why = "it is signed, and a change would break the signature"
+		return
+	}
+	if p.resolved {
 		return
 	}
 	for _, id := range skipped(p.notes) {

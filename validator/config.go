@@ -38,6 +38,10 @@ type RuleConfig struct {
 	Mode rule.Mode `json:"mode,omitempty"`
 	// Namespaces says it for some namespaces; the first that matches counts.
 	Namespaces []NamespaceMode `json:"namespaces,omitempty"`
+	// Exceptions says whose annotations except objects from the rule: annotation (of
+	// whoever writes the object; the default), authorized (of who may do the virtual verb
+	// except on the rule) or none.
+	Exceptions string `json:"exceptions,omitempty"`
 }
 
 // NamespaceMode is a mode for some namespaces.
@@ -113,6 +117,11 @@ func (c RuleConfig) validate(at, id string) error {
 	if c.Mode != "" {
 		problems = append(problems, c.Mode.Validate(at+".mode"))
 	}
+	kinds := []string{"", exceptionsOfAll, exceptionsOfAuthorized, exceptionsOfNobody}
+	if !slices.Contains(kinds, c.Exceptions) {
+		problems = append(problems, fmt.Errorf("%s.exceptions: %q is not known: write %s", at, c.Exceptions,
+			"annotation, authorized or none"))
+	}
 	for i, n := range c.Namespaces {
 		problems = append(problems, n.validate(fmt.Sprintf("%s.namespaces[%d]", at, i)))
 	}
@@ -148,6 +157,14 @@ func (c Config) mode(r *rule.Rule, namespace, tekton string) rule.Mode {
 		return rule.Off
 	}
 	return r.DefaultMode()
+}
+
+// exceptionsFrom says whose exceptions from a rule count.
+func (c Config) exceptionsFrom(r *rule.Rule) string {
+	if own := c.Rules[r.ID].Exceptions; own != "" {
+		return own
+	}
+	return exceptionsOfAll
 }
 
 // isOlder tells whether one release is older than another. Nobody knows that of what is

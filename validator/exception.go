@@ -76,6 +76,55 @@ func (v *Validator) accepts(e Exception) bool {
 	return most == 0 || !e.Until.After(now.AddDate(0, 0, most))
 }
 
+// The ways in which a rule takes exceptions.
+const (
+	exceptionsOfAll        = "annotation" // whoever may write the object may except it
+	exceptionsOfAuthorized = "authorized" // who may also do the virtual verb except on the rule
+	exceptionsOfNobody     = "none"
+)
+
+// exceptVerb, exceptGroup and exceptResource are what a role allows who may except objects
+// from a rule; the name is the rule's.
+const (
+	exceptVerb     = "except"
+	exceptGroup    = "validator.tekgate.dev"
+	exceptResource = "rules"
+)
+
+// mayExcept tells whether an exception from a rule counts for this object. For an object
+// that nobody asks about now, it counted when somebody did.
+func (j *judgement) mayExcept(ctx context.Context, r *rule.Rule, _ Exception) bool {
+	if j.request != nil && j.request.Resolved {
+		return false
+	}
+	switch j.validator.Config.exceptionsFrom(r) {
+	case exceptionsOfNobody:
+		return false
+	case exceptionsOfAuthorized:
+		return j.request == nil || j.isAuthorized(ctx, r)
+	}
+	return true
+}
+
+func (j *judgement) isAuthorized(ctx context.Context, r *rule.Rule) bool {
+	if j.validator.Authorize == nil {
+		return false
+	}
+	may, err := j.validator.Authorize(ctx, j.request.User, rule.Access{
+		Verb: exceptVerb, Group: exceptGroup, Resource: exceptResource, Name: r.ID, Namespace: j.namespace,
+	})
+	if err != nil {
+		j.out.Unknown = append(j.out.Unknown, fmt.Sprintf(
+			"the exception does not count: asking whether you may %s failed: %v (rule %s)", exceptVerb, err, r.ID))
+	}
+	if err == nil && !may {
+		j.out.Unknown = append(j.out.Unknown, fmt.Sprintf(
+			"the exception does not count, since you may not %s %s.%s %q in %q: ask for a role that allows it (rule %s)",
+			exceptVerb, exceptResource, exceptGroup, r.ID, j.namespace, r.ID))
+	}
+	return may && err == nil
+}
+
 // withExceptionRule appends the rule about exceptions from some rules, and from itself.
 func withExceptionRule(rules []*rule.Rule) []*rule.Rule {
 	exception := exceptionRule

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -34,21 +35,36 @@ func (v *Validator) Handle(ctx context.Context, req admission.Request) admission
 	if err != nil {
 		old = nil // there is nothing to compare with, and the new one is judged
 	}
-	if isDeleted(fields) || (req.Operation == admissionv1.Update && sameSpec(fields, old)) {
+	if req.Operation == admissionv1.Update && sameSpec(fields, old) {
 		return admission.Allowed("")
 	}
-	subject := Subject{Kind: kind, Namespace: req.Namespace, Fields: fields}
+	ctx, cancel := budgetOf(ctx)
+	defer cancel()
+	subject := Subject{Kind: kind, Namespace: req.Namespace, Fields: fields, Request: v.requestOf(req)}
 	out := v.Judge(ctx, subject)
 	if req.Operation == admissionv1.Update && old != nil && len(out.In(rule.Enforce)) > 0 {
-		out.forgive(v.Judge(ctx, Subject{Kind: kind, Namespace: req.Namespace, Fields: old}))
+		out.forgive(v.Judge(ctx, Subject{Kind: kind, Namespace: req.Namespace, Fields: old, Request: subject.Request}))
 	}
 	v.tell(subject, out, req.DryRun != nil && *req.DryRun)
 	return answerTo(kind.Kind, out)
 }
 
-func isDeleted(fields map[string]any) bool {
-	var r object.Reader
-	return r.Fields(fields, "metadata")["deletionTimestamp"] != nil
+// budgetOf returns a context that leaves a fifth of the caller's patience for the answer.
+// An answer that comes later is none: with failurePolicy Ignore the object would pass, so
+// who writes objects that take long could have any.
+func budgetOf(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, limited := ctx.Deadline()
+	if !limited {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, time.Until(end)*4/5)
+}
+
+// requestOf says who asks. Tekton's controller dry-runs what a resolver has fetched before
+// it uses it (pkg/reconciler/apiserver/apiserver.go of v1.15.0).
+func (v *Validator) requestOf(req admission.Request) *Request {
+	byController := v.Controller != "" && req.UserInfo.Username == v.Controller
+	return &Request{User: req.UserInfo, Resolved: byController && req.DryRun != nil && *req.DryRun}
 }
 
 // sameSpec also compares the exceptions, since they decide what the spec may be.
@@ -80,7 +96,7 @@ func (v *Validator) tell(subject Subject, out Outcome, dryRun bool) {
 			v.Observe(subject.Kind.Kind, finding)
 		}
 	}
-	if v.Later == nil || dryRun || len(out.In(rule.Enforce)) > 0 {
+	if v.Later == nil || dryRun || len(out.In(rule.Enforce))+len(out.unjudged(rule.Enforce)) > 0 {
 		return
 	}
 	var later []rule.Finding
@@ -97,6 +113,27 @@ func (v *Validator) tell(subject Subject, out Outcome, dryRun bool) {
 	}
 }
 
+// unjudged returns the ids of the rules of a mode that could not judge, of all for "".
+func (o Outcome) unjudged(mode rule.Mode) []string {
+	var ids []string
+	for _, u := range o.Unjudged {
+		if mode == "" || u.Mode == mode {
+			ids = append(ids, u.Rule)
+		}
+	}
+	return ids
+}
+
+// left says which rules had no time, and what to do about it.
+func left(ids []string) string {
+	names := "rule " + ids[0]
+	if len(ids) > 1 {
+		names = fmt.Sprintf("rule %s and %d more", ids[0], len(ids)-1)
+	}
+	return names + " could not judge it in the time that the API server waits: make it smaller, such as by " +
+		"moving long lists of params or steps into a file of a workspace, or try again later"
+}
+
 // auditKey is the key of the audit annotation that lists findings which did not
 // refuse the object; the API server puts the webhook's name before it.
 const auditKey = "findings"
@@ -104,12 +141,22 @@ const auditKey = "findings"
 // exceptedKey is that of findings which an exception kept from having any effect.
 const exceptedKey = "excepted"
 
+// unjudgedKey is that of rules that had no time to judge the object.
+const unjudgedKey = "unjudged"
+
 func answerTo(kind string, out Outcome) admission.Response {
 	res := admission.Allowed("")
-	if denied := out.In(rule.Enforce); len(denied) > 0 {
-		res = admission.Denied(denial(kind, denied))
+	unjudged := out.unjudged(rule.Enforce)
+	if denied := out.In(rule.Enforce); len(denied)+len(unjudged) > 0 {
+		res = admission.Denied(denial(kind, denied, unjudged))
 	}
 	res.AuditAnnotations = map[string]string{}
+	if all := out.unjudged(""); len(all) > 0 {
+		res.AuditAnnotations[unjudgedKey] = strings.Join(all, "; ")
+		if len(unjudged) == 0 {
+			res = res.WithWarnings(fmt.Sprintf("this %s passed unchecked, since %s", kind, left(all)))
+		}
+	}
 	var noted, excepted []string
 	for _, finding := range out.Findings {
 		if finding.Mode == rule.Warn {

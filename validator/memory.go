@@ -8,17 +8,19 @@ import (
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
-// memory asks a Cluster for nothing twice while one object is judged.
+// memory asks a Cluster for nothing twice while one object is judged, and for nothing at
+// all once ctx has ended: rules have a longer one.
 type memory struct {
+	ctx     context.Context // that of one judgement, as the memory is
 	cluster rule.Cluster
 	answers map[any]any
 }
 
-func remember(c rule.Cluster) *memory {
+func remember(ctx context.Context, c rule.Cluster) *memory {
 	if c == nil {
 		c = rule.Nowhere{}
 	}
-	return &memory{c, map[any]any{}}
+	return &memory{ctx, c, map[any]any{}}
 }
 
 type answer[T any] struct {
@@ -35,35 +37,35 @@ func recall[T any](m *memory, question any, ask func() (T, error)) (T, error) {
 	return value, err
 }
 
-func (m *memory) Names(ctx context.Context, kind schema.GroupKind, namespace string) ([]string, error) {
+func (m *memory) Names(_ context.Context, kind schema.GroupKind, namespace string) ([]string, error) {
 	type names struct {
 		kind      schema.GroupKind
 		namespace string
 	}
-	return recall(m, names{kind, namespace}, func() ([]string, error) { return m.cluster.Names(ctx, kind, namespace) })
+	return recall(m, names{kind, namespace}, func() ([]string, error) { return m.cluster.Names(m.ctx, kind, namespace) })
 }
 
-func (m *memory) Get(ctx context.Context, kind schema.GroupKind, namespace, name string) (map[string]any, error) {
+func (m *memory) Get(_ context.Context, kind schema.GroupKind, namespace, name string) (map[string]any, error) {
 	type get struct {
 		kind            schema.GroupKind
 		namespace, name string
 	}
 	return recall(m, get{kind, namespace, name}, func() (map[string]any, error) {
-		return m.cluster.Get(ctx, kind, namespace, name)
+		return m.cluster.Get(m.ctx, kind, namespace, name)
 	})
 }
 
-func (m *memory) Keys(ctx context.Context, namespace, secret string) ([]string, error) {
+func (m *memory) Keys(_ context.Context, namespace, secret string) ([]string, error) {
 	type keys struct{ namespace, secret string }
 	return recall(m, keys{namespace, secret}, func() ([]string, error) {
-		return m.cluster.Keys(ctx, namespace, secret)
+		return m.cluster.Keys(m.ctx, namespace, secret)
 	})
 }
 
-func (m *memory) May(ctx context.Context, who rule.Account, access rule.Access) (bool, error) {
+func (m *memory) May(_ context.Context, who rule.Account, access rule.Access) (bool, error) {
 	type may struct {
 		who    rule.Account
 		access rule.Access
 	}
-	return recall(m, may{who, access}, func() (bool, error) { return m.cluster.May(ctx, who, access) })
+	return recall(m, may{who, access}, func() (bool, error) { return m.cluster.May(m.ctx, who, access) })
 }

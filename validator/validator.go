@@ -21,8 +21,9 @@
 // An update is never refused for what was wrong before it: what the old object has
 // been found to be, the new one may be too, with a warning. So a stricter rule, or an
 // object that has gone in the meantime, keeps nobody from mending something else.
-// Updates that leave the spec as it is are not judged at all, nor is anything that is
-// being deleted.
+// Updates that leave the spec as it is are not judged at all, so a finalizer can always be
+// removed. Those of an object that is being deleted are judged like all others: a finalizer
+// of its author keeps it, and what refers to it, in use for as long as that likes.
 //
 // Whether a finding refuses, warns or is but recorded the configuration says, per
 // rule and namespace; an object is excepted from a rule by an annotation that gives a
@@ -36,6 +37,7 @@ import (
 	"strings"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/validator/rule"
@@ -57,6 +59,12 @@ type Validator struct {
 	// not known, see Rule.Since. Nil is for objects that are judged by what they are to be
 	// for: files, and what an upgrade will meet.
 	Tekton func() string
+	// Controller is the user name of Tekton's controller: what it creates belongs to a run,
+	// and what it dry-runs a resolver has fetched.
+	Controller string
+	// Authorize tells whether the user of a request may do something, for exceptions that
+	// only some may make, see Exceptions. Nil means that nobody may.
+	Authorize func(ctx context.Context, user authenticationv1.UserInfo, access rule.Access) (bool, error)
 	// Now is the clock, for the dates of exceptions. Nil means time.Now.
 	Now func() time.Time
 	// Observe is told of each finding that a request led to, if it is not nil.
@@ -72,6 +80,17 @@ type Subject struct {
 	Kind      schema.GroupVersionKind
 	Namespace string         // "" for a cluster's, or where it is not known
 	Fields    map[string]any // decoded JSON, numbers as json.Number; it is not changed
+	// Request is what the API server asks about; nil for what stands in a file or is there
+	// already.
+	Request *Request
+}
+
+// Request is what a request for an object says beside it.
+type Request struct {
+	User authenticationv1.UserInfo
+	// Resolved says that a resolver has fetched the object, and that its author may be
+	// anybody.
+	Resolved bool
 }
 
 // Name returns the object's name, or its generateName.
@@ -82,6 +101,15 @@ type Outcome struct {
 	Findings []rule.Finding // by rule, in the order of the rules, then as they were found
 	Excepted []Excepted     // what would be a finding but for an exception
 	Unknown  []string       // what could not be found out, one line each
+	// Unjudged are the rules that were not asked, or not to their end, since the context
+	// ended before: what they would have found is not known.
+	Unjudged []Unjudged
+}
+
+// Unjudged is a rule that could not judge an object, and what its findings would do.
+type Unjudged struct {
+	Rule string
+	Mode rule.Mode
 }
 
 // In returns the findings of a mode.
@@ -90,22 +118,47 @@ func (o Outcome) In(mode rule.Mode) []rule.Finding {
 }
 
 // Judge judges one object by the rules for its kind, and the objects that a
-// TriggerTemplate is to create by the rules for theirs.
+// TriggerTemplate is to create by the rules for theirs. It ends soon after ctx does, see
+// Outcome.Unjudged.
 func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
-	j := &judgement{validator: v, namespace: subject.Namespace}
+	lookUps, cancel := halfOf(ctx)
+	defer cancel()
+	j := &judgement{validator: v, namespace: subject.Namespace, request: subject.Request}
 	j.exceptions = exceptionsOf(subject.Fields)
 	j.judge(ctx, &rule.Pass{
 		Object: subject.Fields, Kind: subject.Kind, Namespace: subject.Namespace,
-		Cluster: remember(v.Cluster), Registry: v.Registry, Offline: v.Offline, Now: v.now,
+		Cluster: remember(lookUps, v.Cluster), Registry: v.Registry, Offline: v.Offline, Now: v.now, Author: v.authorOf(subject.Request),
 		Policies: v.Config.Policy.all(),
 	})
 	return j.out
+}
+
+func (v *Validator) authorOf(request *Request) rule.Author {
+	switch {
+	case request == nil:
+		return rule.Unknown
+	case v.Controller != "" && request.User.Username == v.Controller:
+		return rule.Controller
+	}
+	return rule.Somebody
+}
+
+// halfOf returns a context for half of the time that there is. An API server that
+// answers slowly makes look-ups fail, which refuses nothing, and leaves time for the rules
+// that need none.
+func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, limited := ctx.Deadline()
+	if !limited {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, time.Until(end)/2)
 }
 
 // judgement is the work on one object.
 type judgement struct {
 	validator  *Validator
 	namespace  string
+	request    *Request
 	exceptions map[string]Exception
 	out        Outcome
 }
@@ -120,10 +173,13 @@ func (j *judgement) judge(ctx context.Context, pass *rule.Pass) {
 		if mode == rule.Off || !r.Handles(pass.Kind) || (r.Online && j.validator.Registry == nil) {
 			continue
 		}
-		found, unknown := pass.Judge(ctx, r, mode)
-		j.take(r, found)
+		found, unknown, err := pass.Judge(ctx, r, mode)
+		j.take(ctx, r, found)
 		for _, text := range unknown {
 			j.out.Unknown = append(j.out.Unknown, text+" (rule "+r.ID+")")
+		}
+		if err != nil {
+			j.leave(Unjudged{r.ID, mode}, err)
 		}
 	}
 	for _, inner := range embedded(pass) {
@@ -131,18 +187,35 @@ func (j *judgement) judge(ctx context.Context, pass *rule.Pass) {
 	}
 }
 
-func (j *judgement) take(r *rule.Rule, found []*rule.Finding) {
+// leave notes a rule that could not judge, once. Who sent a request is told of all such
+// rules together.
+func (j *judgement) leave(u Unjudged, err error) {
+	if slices.Contains(j.out.Unjudged, u) {
+		return
+	}
+	j.out.Unjudged = append(j.out.Unjudged, u)
+	if j.request == nil {
+		j.out.Unknown = append(j.out.Unknown, fmt.Sprintf("not everything was checked: %v (rule %s)", err, u.Rule))
+	}
+}
+
+func (j *judgement) take(ctx context.Context, r *rule.Rule, found []*rule.Finding) {
+	if len(found) == 0 {
+		return
+	}
 	exception, excepted := j.exceptions[r.ID]
-	excepted = excepted && j.validator.accepts(exception)
-	for i, finding := range found {
-		same := func(other *rule.Finding) bool { return other.Path == finding.Path && other.Message == finding.Message }
+	excepted = excepted && j.validator.accepts(exception) && j.mayExcept(ctx, r, exception)
+	seen := make(map[[2]string]bool, len(found))
+	for _, finding := range found {
+		key := [2]string{finding.Path, finding.Message}
 		switch {
-		case slices.ContainsFunc(found[:i], same): // the API server tells it once, too
+		case seen[key]: // the API server tells it once, too
 		case excepted:
 			j.out.Excepted = append(j.out.Excepted, Excepted{*finding, exception})
 		default:
 			j.out.Findings = append(j.out.Findings, *finding)
 		}
+		seen[key] = true
 	}
 }
 
@@ -161,8 +234,11 @@ func (v *Validator) now() time.Time {
 }
 
 // denial is what the user of kubectl reads: all findings, one per line.
-func denial(kind string, findings []rule.Finding) string {
+func denial(kind string, findings []rule.Finding, unjudged []string) string {
 	var text strings.Builder
+	if len(findings) == 0 {
+		return fmt.Sprintf("this %s was refused, since %s", kind, left(unjudged))
+	}
 	fmt.Fprintf(&text, "this %s was refused:", kind)
 	for _, finding := range findings {
 		fmt.Fprintf(&text, "\n- %s", finding)

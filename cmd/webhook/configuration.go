@@ -64,6 +64,7 @@ func (c *configuration) use(text []byte) error {
 	m.Controller, m.Observe = c.controller, c.metrics.observe
 	v := &validator.Validator{Config: parsed.Validator, Cluster: c.references, Observe: c.metrics.finding,
 		Later: c.later}
+	v.Controller, v.Authorize = c.controller, c.references.authorize
 	v.Tekton = func() string { return c.cluster.Tekton(context.Background()).Version }
 	c.current.Store(&ruleSet{parsed, m, v})
 	c.metrics.loaded(m.Hash(), time.Now())

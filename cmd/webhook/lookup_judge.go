@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/internal/judge"
 	"github.com/tekgate/tekgate/validator"
+	"github.com/tekgate/tekgate/validator/rule"
 )
 
 // references answer what the validator's rules ask, see validator.Cluster, from the
@@ -115,6 +118,28 @@ func (references) Keys(context.Context, string, string) ([]string, error) {
 // May implements validator.Cluster by a SubjectAccessReview.
 func (r references) May(ctx context.Context, who validator.Account, access validator.Access) (bool, error) {
 	review := judge.Review(who, access)
+	if err := r.writer.Create(ctx, review); err != nil {
+		return false, err
+	}
+	return review.Status.Allowed, nil
+}
+
+// authorize tells whether the user of a request may do something, by a
+// SubjectAccessReview.
+func (r references) authorize(ctx context.Context, user authenticationv1.UserInfo, access rule.Access) (bool, error) {
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User: user.Username, Groups: user.Groups, UID: user.UID,
+		ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Verb: access.Verb, Group: access.Group, Resource: access.Resource, Namespace: access.Namespace,
+			Name: access.Name,
+		},
+	}}
+	for key, values := range user.Extra {
+		if review.Spec.Extra == nil {
+			review.Spec.Extra = map[string]authorizationv1.ExtraValue{}
+		}
+		review.Spec.Extra[key] = authorizationv1.ExtraValue(values)
+	}
 	if err := r.writer.Create(ctx, review); err != nil {
 		return false, err
 	}

@@ -31,6 +31,7 @@ type Task struct {
 	Name string
 
 	form form
+	lazy *lazyValues // nil for a task that is not one of Tasks or TaskOf
 }
 
 // form is how steps are written.

@@ -24,16 +24,16 @@ func Tasks(obj map[string]any) []Task {
 	}
 	switch kind {
 	case "Task", "ClusterTask":
-		return []Task{{Path: "spec", Spec: spec}}
+		return []Task{{Path: "spec", Spec: spec, lazy: &lazyValues{}}}
 	case "StepAction":
-		return []Task{{Path: "spec", Spec: spec, form: formStepAction}}
+		return []Task{{Path: "spec", Spec: spec, form: formStepAction, lazy: &lazyValues{}}}
 	case "TaskRun":
 		return taskRunTask(spec)
 	case "Pipeline":
 		return pipelineTasks("spec", spec, nil)
 	case "PipelineRun":
 		settings, _ := SettingsOf(obj)
-		return pipelineTasks("spec.pipelineSpec", r.Fields(spec, "pipelineSpec"), pipelineRun{spec, settings}.task)
+		return pipelineTasks("spec.pipelineSpec", r.Fields(spec, "pipelineSpec"), newPipelineRun(spec, settings).task)
 	}
 	return nil
 }
@@ -54,7 +54,7 @@ func taskRunTask(spec map[string]any) []Task {
 	if task == nil || r.Odd {
 		return nil
 	}
-	return []Task{{Path: "spec.taskSpec", Spec: task, Run: run}}
+	return []Task{{Path: "spec.taskSpec", Spec: task, Run: run, lazy: &lazyValues{}}}
 }
 
 // runOf reads what the specification of a TaskRun says about its task.
@@ -85,7 +85,7 @@ func pipelineTasks(at string, spec map[string]any, runOf func(name string) (Run,
 				return
 			}
 			name, _ := fields["name"].(string)
-			found := Task{Path: at + ".taskSpec", Spec: task, Name: name}
+			found := Task{Path: at + ".taskSpec", Spec: task, Name: name, lazy: &lazyValues{}}
 			if runOf != nil {
 				if found.Run, ok = runOf(name); !ok {
 					return
@@ -98,21 +98,40 @@ func pipelineTasks(at string, spec map[string]any, runOf func(name string) (Run,
 }
 
 type pipelineRun struct {
-	spec     map[string]any
 	settings Settings
+	odd      bool
+	own      map[string][]map[string]any // taskRunSpecs by the task
+	accounts map[string]string           // serviceAccountNames by the task, before v0.31
+}
+
+func newPipelineRun(spec map[string]any, settings Settings) *pipelineRun {
+	var r Reader
+	p := &pipelineRun{settings: settings}
+	if list := r.FieldsList(spec, "taskRunSpecs"); len(list) > 0 {
+		p.own = make(map[string][]map[string]any, len(list))
+		for _, own := range list {
+			name := r.Text(own, "pipelineTaskName")
+			p.own[name] = append(p.own[name], own)
+		}
+	}
+	if list := r.FieldsList(spec, "serviceAccountNames"); len(list) > 0 {
+		p.accounts = make(map[string]string, len(list))
+		for _, own := range list {
+			p.accounts[r.Text(own, "taskName")] = r.Text(own, "serviceAccountName")
+		}
+	}
+	p.odd = r.Odd
+	return p
 }
 
 // task reads what a PipelineRun says about one of its tasks.
-func (p pipelineRun) task(name string) (Run, bool) {
-	var r Reader
+func (p *pipelineRun) task(name string) (Run, bool) {
+	r := Reader{Odd: p.odd}
 	run := Run{
 		PodTemplates:   []map[string]any{r.Fields(p.settings.Fields, "podTemplate")},
 		ServiceAccount: r.Text(p.settings.Fields, "serviceAccountName"),
 	}
-	for _, own := range r.FieldsList(p.spec, "taskRunSpecs") {
-		if r.Text(own, "pipelineTaskName") != name {
-			continue
-		}
+	for _, own := range p.own[name] {
 		run.PodTemplates = append(run.PodTemplates, r.Fields(own, "podTemplate"), r.Fields(own, "taskPodTemplate"))
 		run.Overrides = slices.Concat(r.FieldsList(own, "stepSpecs"), r.FieldsList(own, "stepOverrides"))
 		run.Resources = r.Fields(own, "computeResources")
@@ -122,10 +141,8 @@ func (p pipelineRun) task(name string) (Run, bool) {
 			}
 		}
 	}
-	for _, own := range r.FieldsList(p.spec, "serviceAccountNames") { // before v0.31
-		if r.Text(own, "taskName") == name {
-			run.ServiceAccount = r.Text(own, "serviceAccountName")
-		}
+	if account, is := p.accounts[name]; is {
+		run.ServiceAccount = account
 	}
 	return run, !r.Odd
 }
@@ -189,5 +206,5 @@ func ReferenceOf(taskRun map[string]any) (Reference, bool) {
 // TaskOf returns the task of a Task's specification as a run would see it, its
 // path naming the Task.
 func (ref Reference) TaskOf(spec map[string]any) Task {
-	return Task{Path: fmt.Sprintf("Task %q, spec", ref.Name), Spec: spec, Run: ref.Run}
+	return Task{Path: fmt.Sprintf("Task %q, spec", ref.Name), Spec: spec, Run: ref.Run, lazy: &lazyValues{}}
 }

@@ -71,45 +71,48 @@ func fill(p *rule.Pass, task object.Task, text string) string {
 	if !strings.Contains(text, "$(") {
 		return text
 	}
-	var r object.Reader
-	declared := r.FieldsList(task.Spec, "params")
-	holder, within := strings.CutSuffix(task.Path, ".taskSpec")
-	if !within || holder == "spec" {
-		return replaceParams(text, task.Run.Params, declared)
+	filled := text
+	for _, values := range levelsOf(p, task) {
+		filled = values.Fill(filled)
 	}
-	for {
-		text = replaceParams(text, r.FieldsList(fieldsAt(p.Object, holder), "params"), declared)
-		around := pipelineAround(holder)
-		if around == "" {
-			return text
-		}
-		declared = r.FieldsList(fieldsAt(p.Object, around), "params")
-		if around == "spec" { // of a Pipeline: who runs it gives its params
-			return replaceParams(text, nil, declared)
-		}
-		holder = strings.TrimSuffix(around, ".pipelineSpec")
-	}
+	p.Grow(len(filled) - len(text))
+	return filled
 }
 
-// replaceParams puts values into a text, or else defaults, all at once. What is no
-// string is left as it is written.
-func replaceParams(text string, given, declared []map[string]any) string {
-	var pairs []string
-	seen := map[string]bool{}
-	add := func(params []map[string]any, key string) {
-		for _, param := range params {
-			name, _ := param["name"].(string)
-			value, is := param[key].(string)
-			if is && name != "" && !seen[name] {
-				pairs = append(pairs, "$(params."+name+")", value, `$(params["`+name+`"])`, value,
-					"$(params['"+name+"'])", value, "$(inputs.params."+name+")", value)
-			}
-			seen[name] = seen[name] || param[key] != nil
+// levelsOf returns the values of the parameters around a task, the innermost first.
+func levelsOf(p *rule.Pass, task object.Task) []object.Values {
+	return rule.Once(p, "levels of "+task.Path, func() []object.Values {
+		var r object.Reader
+		holder, within := strings.CutSuffix(task.Path, ".taskSpec")
+		if !within || holder == "spec" {
+			return []object.Values{task.Values(&r)}
 		}
+		own := object.ValuesOf(paramsAt(p, holder), r.FieldsList(task.Spec, "params"))
+		return append([]object.Values{own}, levelsAround(p, holder)...)
+	})
+}
+
+// levelsAround returns those of the pipelines around a pipeline's task: many tasks have
+// the same.
+func levelsAround(p *rule.Pass, task string) []object.Values {
+	around := pipelineAround(task)
+	if around == "" {
+		return nil
 	}
-	add(given, "value")
-	add(declared, "default")
-	return strings.NewReplacer(pairs...).Replace(text)
+	return rule.Once(p, "levels at "+around, func() []object.Values {
+		declared := paramsAt(p, around)
+		if around == "spec" { // of a Pipeline: who runs it gives its params
+			return []object.Values{object.ValuesOf(nil, declared)}
+		}
+		holder := strings.TrimSuffix(around, ".pipelineSpec")
+		own := object.ValuesOf(paramsAt(p, holder), declared)
+		return append([]object.Values{own}, levelsAround(p, holder)...)
+	})
+}
+
+func paramsAt(p *rule.Pass, path string) []map[string]any {
+	var r object.Reader
+	return r.FieldsList(fieldsAt(p.Object, path), "params")
 }
 
 // pipelineAround returns where the pipeline stands that has the task at a path, "" for
@@ -120,19 +123,18 @@ func pipelineAround(task string) string {
 
 // fieldsAt returns what stands at a path such as spec.tasks[0], nil for nothing.
 func fieldsAt(fields map[string]any, path string) map[string]any {
-	var r object.Reader
 	for part := range strings.SplitSeq(path, ".") {
 		key, index, listed := strings.Cut(strings.TrimSuffix(part, "]"), "[")
-		if !listed {
-			fields = r.Fields(fields, key)
-			continue
+		value := fields[key]
+		if listed {
+			list, _ := value.([]any)
+			at, err := strconv.Atoi(index)
+			if err != nil || at < 0 || at >= len(list) {
+				return nil
+			}
+			value = list[at]
 		}
-		list := r.FieldsList(fields, key)
-		at, err := strconv.Atoi(index)
-		if err != nil || at < 0 || at >= len(list) {
-			return nil
-		}
-		fields = list[at]
+		fields, _ = value.(map[string]any)
 	}
 	return fields
 }

@@ -179,25 +179,48 @@ func arrayParam(word string) (string, bool) {
 	return parts[1], true
 }
 
+// arrayParams are the array parameters of a task, by name. What is known to be another
+// type has no values.
+type arrayParams map[string][]string
+
 // arrayOf returns what is known of an array parameter of a task.
 func arrayOf(p *rule.Pass, task object.Task, name string) ([]string, bool) {
+	known := rule.Once(p, "arrays of "+task.Path, func() []arrayParams { return []arrayParams{arraysOf(p, task)} })[0]
+	values, is := known[name]
+	p.Grow(16 * len(values)) // as many more words
+	return values, is && values != nil
+}
+
+func arraysOf(p *rule.Pass, task object.Task) arrayParams {
 	var r object.Reader
 	given := task.Run.Params
 	if holder, within := strings.CutSuffix(task.Path, ".taskSpec"); within && holder != "spec" {
-		given = r.FieldsList(fieldsAt(p.Object, holder), "params")
+		given = paramsAt(p, holder)
 	}
+	known := arrayParams{}
 	for _, param := range given {
-		if r.Text(param, "name") == name {
-			_, is := param["value"].([]any)
-			return r.TextList(param, "value"), is
+		name := r.Text(param, "name")
+		if _, seen := known[name]; seen {
+			continue
 		}
+		known[name] = listIn(param, "value")
 	}
 	for _, param := range r.FieldsList(task.Spec, "params") {
-		if _, is := param["default"].([]any); is && r.Text(param, "name") == name {
-			return r.TextList(param, "default"), true
+		name, values := r.Text(param, "name"), listIn(param, "default")
+		if _, seen := known[name]; !seen && values != nil {
+			known[name] = values
 		}
 	}
-	return nil, false
+	return known
+}
+
+// listIn returns a list of texts, nil for anything else.
+func listIn(fields map[string]any, key string) []string {
+	var r object.Reader
+	if _, is := fields[key].([]any); !is {
+		return nil
+	}
+	return r.TextList(fields, key)
 }
 
 // scriptWords returns what stands behind Kaniko in the first line of a script that

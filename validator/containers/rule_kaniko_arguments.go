@@ -8,7 +8,6 @@ import (
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/kaniko"
 	"github.com/tekgate/tekgate/internal/object"
-	"github.com/tekgate/tekgate/internal/suggest"
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -36,7 +35,7 @@ func checkKanikoArguments(_ context.Context, p *rule.Pass) {
 		for _, setting := range step.Settings {
 			judgeFlag(p, setting)
 		}
-		if !step.Whole || step.asksForHelp() || step.pushesByEnv() {
+		if !step.Whole || step.asksForHelp() || step.pushesByEnv(p) {
 			continue
 		}
 		switch noPush := step.on("no-push"); {
@@ -55,7 +54,7 @@ func checkKanikoArguments(_ context.Context, p *rule.Pass) {
 func judgeFlag(p *rule.Pass, setting placedSetting) {
 	switch {
 	case setting.Flag == nil:
-		if near := suggest.Closest(setting.Name, kaniko.Names()); len(setting.Name) > 2 && near != "" &&
+		if near := p.Closest(setting.Name, kaniko.Names); len(setting.Name) > 2 && near != "" &&
 			alike(setting.Name, near) {
 			p.Report(setting.Path,
 				"Kaniko has no flag --%s and would end with \"unknown flag\": did you mean --%s?",
@@ -87,9 +86,10 @@ func (s executorStep) asksForHelp() bool {
 }
 
 // pushesByEnv tells whether variables may say what is pushed (KANIKO_NO_PUSH).
-func (s executorStep) pushesByEnv() bool {
+func (s executorStep) pushesByEnv(p *rule.Pass) bool {
 	var r object.Reader
 	for _, holder := range append([]map[string]any{s.Fields, s.Template}, s.Task.Run.PodTemplates...) {
+		p.Step(1 + len(r.List(holder, "env")))
 		if len(r.List(holder, "envFrom")) > 0 ||
 			slices.ContainsFunc(r.FieldsList(holder, "env"), func(env map[string]any) bool {
 				return r.Text(env, "name") == "KANIKO_NO_PUSH"

@@ -85,6 +85,7 @@ type compiledCEL struct {
 // compileCEL compiles an expression of the object once for all rules.
 func compileCEL(p *rule.Pass, value string) (ast *cel.Ast, problem string) {
 	compiled := rule.Once(p, "cel "+value, func() []compiledCEL {
+		p.Step(rule.Look)
 		ast, problem := compile(value)
 		return []compiledCEL{{ast, problem}}
 	})

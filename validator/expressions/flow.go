@@ -2,7 +2,6 @@ package expressions
 
 import (
 	"fmt"
-	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -15,37 +14,52 @@ import (
 )
 
 // paramScope says, for each param that a task can use, which params of the TriggerTemplate
-// are in its value.
-type paramScope map[string][]string
+// are in its value. What is around it is linked and not copied, since many tasks have the
+// same around them. A nil scope is empty.
+type paramScope struct {
+	outer *paramScope
+	own   map[string][]string
+}
+
+// of returns the params of the TriggerTemplate in the value of a param.
+func (s *paramScope) of(name string) []string {
+	for ; s != nil; s = s.outer {
+		if names, given := s.own[name]; given {
+			return names
+		}
+	}
+	return nil
+}
 
 // with returns the scope of something within that is given params of its own. Those of
 // the outside are seen there too, as Pipelines propagates them into what is written
 // out.
-func (s paramScope) with(params []map[string]any) paramScope {
-	inner := maps.Clone(s)
+func (s *paramScope) with(p *rule.Pass, params []map[string]any) *paramScope {
+	inner := &paramScope{s, map[string][]string{}}
 	var r object.Reader
 	for _, given := range params {
 		var names []string
 		for _, part := range rule.TextsIn(given["value"], "") {
-			names = append(names, s.in(part.Value)...)
+			names = append(names, s.in(p, part.Value)...)
 		}
-		inner[r.Text(given, "name")] = names
+		inner.own[r.Text(given, "name")] = names
 	}
 	return inner
 }
 
 // in returns the params of the TriggerTemplate that reach a text, by themselves or
 // through the params of a run.
-func (s paramScope) in(value string) []string {
+func (s *paramScope) in(p *rule.Pass, value string) []string {
 	if !strings.Contains(value, "params") {
 		return nil
 	}
 	names := templateParamsOf(value)
 	for _, e := range expression.Named(value, "params", "inputs.params") {
 		if e.Closed {
-			names = append(names, s[nameOfParam(e)]...)
+			names = append(names, s.of(nameOfParam(e))...)
 		}
 	}
+	p.Step(1 + len(names))
 	slices.Sort(names)
 	return slices.Compact(names)
 }
@@ -65,13 +79,13 @@ func nameOfParam(e expression.Expression) string {
 
 // scopesIn returns the scope of each task that is written out in a resource, by its
 // path, and "" for the resource itself.
-func scopesIn(fields map[string]any) map[string]paramScope {
+func scopesIn(p *rule.Pass, fields map[string]any) map[string]*paramScope {
 	var r object.Reader
 	spec := r.Fields(fields, "spec")
-	outer := paramScope{}.with(r.FieldsList(spec, "params"))
-	scopes := map[string]paramScope{"": outer, "spec.taskSpec": outer}
-	eachPipelineTask("spec.pipelineSpec", r.Fields(spec, "pipelineSpec"), outer,
-		func(at string, _ map[string]any, inner paramScope) {
+	outer := (*paramScope)(nil).with(p, r.FieldsList(spec, "params"))
+	scopes := map[string]*paramScope{"": outer, "spec.taskSpec": outer}
+	eachPipelineTask(p, "spec.pipelineSpec", r.Fields(spec, "pipelineSpec"), outer,
+		func(at string, _ map[string]any, inner *paramScope) {
 			scopes[at+".taskSpec"] = inner
 		})
 	return scopes
@@ -79,16 +93,16 @@ func scopesIn(fields map[string]any) map[string]paramScope {
 
 // eachPipelineTask visits the tasks of a pipeline, and those of pipelines within it,
 // each with the scope that its own params make of the outer one.
-func eachPipelineTask(at string, pipeline map[string]any, outer paramScope,
-	visit func(at string, task map[string]any, inner paramScope)) {
+func eachPipelineTask(p *rule.Pass, at string, pipeline map[string]any, outer *paramScope,
+	visit func(at string, task map[string]any, inner *paramScope)) {
 	var r object.Reader
 	for _, list := range []string{"tasks", "finally"} {
 		for i, task := range r.FieldsList(pipeline, list) {
 			at := fmt.Sprintf("%s.%s[%d]", at, list, i)
-			inner := outer.with(r.FieldsList(task, "params"))
+			inner := outer.with(p, r.FieldsList(task, "params"))
 			visit(at, task, inner)
 			if nested := r.Fields(task, "pipelineSpec"); nested != nil {
-				eachPipelineTask(at+".pipelineSpec", nested, inner, visit)
+				eachPipelineTask(p, at+".pipelineSpec", nested, inner, visit)
 			}
 		}
 	}
@@ -119,14 +133,14 @@ type paramFlow struct {
 }
 
 // flowsIn returns them for a resource of a template.
-func flowsIn(r templateResource) []paramFlow {
+func flowsIn(p *rule.Pass, r templateResource) []paramFlow {
 	var reader object.Reader
-	scopes := scopesIn(r.Fields)
-	flows := scopes[""].reach(identityPlaces(r.Fields))
+	scopes := scopesIn(p, r.Fields)
+	flows := scopes[""].reach(p, identityPlaces(r.Fields))
 	for _, task := range object.Tasks(r.Fields) {
-		within := paramScope{}.withDefaults(reader.FieldsList(task.Spec, "params"))
-		maps.Copy(within, scopes[task.Path])
-		flows = append(flows, within.reach(placesOf(task))...)
+		defaults := (*paramScope)(nil).withDefaults(p, reader.FieldsList(task.Spec, "params"))
+		within := scopes[task.Path].before(defaults)
+		flows = append(flows, within.reach(p, placesOf(task))...)
 	}
 	for i := range flows {
 		flows[i].Path = r.Path + "." + flows[i].Path
@@ -138,17 +152,20 @@ func flowsIn(r templateResource) []paramFlow {
 func flowsOfTemplates(p *rule.Pass, want paramUse) []paramFlow {
 	var found []paramFlow
 	for _, t := range templatesIn(p) {
-		found = append(found, t.flows(want)...)
+		found = append(found, t.flows(p, want)...)
 	}
 	return found
 }
 
-func (t paramTemplate) flows(want paramUse) []paramFlow {
-	var found []paramFlow
-	for _, r := range t.resources() {
-		found = append(found, flowsIn(r)...)
+func (t paramTemplate) flows(p *rule.Pass, want paramUse) []paramFlow {
+	if !t.walked {
+		for _, r := range t.resources() {
+			t.flowsThere = append(t.flowsThere, flowsIn(p, r)...)
+		}
+		t.walked = true
 	}
-	return slices.DeleteFunc(found, func(f paramFlow) bool { return f.Use != want })
+	p.Step(1 + len(t.flowsThere))
+	return slices.DeleteFunc(slices.Clone(t.flowsThere), func(f paramFlow) bool { return f.Use != want })
 }
 
 // boundFlow is a flow of a trigger's template, with a param that a binding puts into it.
@@ -158,12 +175,13 @@ type boundFlow struct {
 }
 
 // flows returns those of a certain use whose bound value is as wanted.
-func (b boundTrigger) flows(want paramUse, wanted func(value any) bool) []boundFlow {
+func (b boundTrigger) flows(p *rule.Pass, want paramUse, wanted func(value any) bool) []boundFlow {
 	if b.Template == nil {
 		return nil
 	}
 	var found []boundFlow
-	for _, flow := range b.Template.flows(want) {
+	for _, flow := range b.Template.flows(p, want) {
+		p.Step(len(b.Bound))
 		for _, bound := range b.Bound {
 			if slices.Contains(flow.Params, bound.Name) && wanted(bound.Value) {
 				found = append(found, boundFlow{flow, bound})
@@ -174,19 +192,27 @@ func (b boundTrigger) flows(want paramUse, wanted func(value any) bool) []boundF
 }
 
 // withDefaults adds what stands in the defaults of params.
-func (s paramScope) withDefaults(params []map[string]any) paramScope {
+func (s *paramScope) withDefaults(p *rule.Pass, params []map[string]any) *paramScope {
 	given := make([]map[string]any, 0, len(params))
-	for _, p := range params {
-		given = append(given, map[string]any{"name": p["name"], "value": p["default"]})
+	for _, declared := range params {
+		given = append(given, map[string]any{"name": declared["name"], "value": declared["default"]})
 	}
-	return s.with(given)
+	return s.with(p, given)
 }
 
-func (s paramScope) reach(places []paramPlace) []paramFlow {
+// before is a scope and, for what it does not give, another one.
+func (s *paramScope) before(other *paramScope) *paramScope {
+	if s == nil {
+		return other
+	}
+	return &paramScope{s.outer.before(other), s.own}
+}
+
+func (s *paramScope) reach(p *rule.Pass, places []paramPlace) []paramFlow {
 	var flows []paramFlow
-	for _, p := range places {
-		if params := s.in(p.Text); len(params) > 0 {
-			flows = append(flows, paramFlow{p, params})
+	for _, place := range places {
+		if params := s.in(p, place.Text); len(params) > 0 {
+			flows = append(flows, paramFlow{place, params})
 		}
 	}
 	return flows

@@ -27,7 +27,7 @@ func checkInvalidJSONBinding(ctx context.Context, p *rule.Pass) {
 			continue
 		}
 		for _, bound := range t.Bound {
-			if char := t.Template.breaks(bound.Name, bound.literal()); char != "" {
+			if char := t.Template.breaks(p, bound.Name, bound.literal()); char != "" {
 				p.Report(bound.Path,
 					"the value of param %q%s holds %s, so %s makes no JSON of it, and Triggers drops every event: escape it as in a JSON string",
 					bound.Name, bound.from(), char, t.Template.Unit)

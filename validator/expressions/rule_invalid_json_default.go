@@ -1,8 +1,10 @@
 package expressions
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
@@ -33,7 +35,7 @@ func checkInvalidJSONDefault(_ context.Context, p *rule.Pass) {
 	for _, t := range templatesIn(p) {
 		for _, declared := range t.params() {
 			value, _ := declared.Value.(string)
-			if char := t.breaks(declared.Name, value); char != "" {
+			if char := t.breaks(p, declared.Name, value); char != "" {
 				p.Report(declared.Path+".default",
 					"with the default of param %q, which holds %s, the resource is no JSON any more, and Triggers drops the event: escape it as in a JSON string",
 					declared.Name, char)
@@ -44,11 +46,12 @@ func checkInvalidJSONDefault(_ context.Context, p *rule.Pass) {
 
 // breaks puts a value into the template's resources as Triggers does, and returns what
 // in it makes one of them invalid, "" where all stay JSON.
-func (t paramTemplate) breaks(name, value string) (char string) {
+func (t paramTemplate) breaks(p *rule.Pass, name, value string) (char string) {
 	char = unsafeInJSON(value)
 	if char == "" || name == "" {
 		return ""
 	}
+	p.Step(rule.Look) // outside of what recovers
 	defer func() {
 		if recover() != nil { // in Triggers' code
 			char = ""
@@ -58,11 +61,9 @@ func (t paramTemplate) breaks(name, value string) (char string) {
 	if _, old := t.Annotations[template.OldEscapeAnnotation]; old {
 		whole.Annotations[template.OldEscapeAnnotation] = "yes"
 	}
-	for _, resource := range t.resources() {
-		if raw, err := json.Marshal(resource.Fields); err == nil {
-			whole.Spec.ResourceTemplates = append(whole.Spec.ResourceTemplates,
-				v1beta1.TriggerResourceTemplate{RawExtension: runtime.RawExtension{Raw: raw}})
-		}
+	for _, raw := range t.using(name) {
+		whole.Spec.ResourceTemplates = append(whole.Spec.ResourceTemplates,
+			v1beta1.TriggerResourceTemplate{RawExtension: runtime.RawExtension{Raw: raw}})
 	}
 	for _, resolved := range template.ResolveResources(whole, []v1beta1.Param{{Name: name, Value: value}}) {
 		if !json.Valid(resolved) {
@@ -70,6 +71,21 @@ func (t paramTemplate) breaks(name, value string) (char string) {
 		}
 	}
 	return ""
+}
+
+// using returns the JSON of the resources that use a param.
+func (t paramTemplate) using(name string) []json.RawMessage {
+	if t.raw == nil {
+		for _, resource := range t.resources() {
+			if raw, err := json.Marshal(resource.Fields); err == nil {
+				t.raw = append(t.raw, raw)
+			}
+		}
+	}
+	reference := []byte("$(tt.params." + name + ")")
+	return slices.DeleteFunc(slices.Clone(t.raw), func(raw json.RawMessage) bool {
+		return !bytes.Contains(raw, reference)
+	})
 }
 
 // unsafeInJSON names the first character that a JSON string cannot hold as it is.

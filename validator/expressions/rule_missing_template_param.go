@@ -3,7 +3,6 @@ package expressions
 import (
 	"context"
 
-	"github.com/tekgate/tekgate/internal/suggest"
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -28,45 +27,43 @@ func checkMissingTemplateParam(ctx context.Context, p *rule.Pass) {
 		if t.Template == nil || !t.Complete {
 			continue
 		}
-		used := t.Template.used()
-		for _, declared := range t.Template.params() {
+		used, declaredThere := t.Template.used(), t.Template.params()
+		p.Step(len(declaredThere))
+		for _, declared := range declaredThere {
 			if declared.Value != nil || !used[declared.Name] || t.binds(declared.Name) {
 				continue
 			}
 			p.Report(t.Path+".bindings",
 				"%s gives no value to param %q of %s, which has no default, so $(tt.params.%s) stays as it stands: %s",
-				t.Unit, declared.Name, t.Template.Unit, declared.Name, t.remedy(declared.Name))
+				t.Unit, declared.Name, t.Template.Unit, declared.Name, t.remedy(p, declared.Name))
 		}
 	}
 }
 
 // remedy looks for a bound param that may have been meant.
-func (b boundTrigger) remedy(name string) string {
-	var others []string
-	for _, bound := range b.Bound {
-		if !b.Template.declares(bound.Name) {
-			others = append(others, bound.Name)
+func (b boundTrigger) remedy(p *rule.Pass, name string) string {
+	best := p.Closest(name, func() []string {
+		var others []string
+		for _, bound := range b.Bound {
+			if !b.Template.declares(bound.Name) {
+				others = append(others, bound.Name)
+			}
 		}
-	}
-	return meantOrElse(suggest.Closest(name, others), "bind it, or give it a default")
-}
-
-func (b boundTrigger) binds(name string) bool {
-	for _, bound := range b.Bound {
-		if bound.Name == name {
-			return true
-		}
-	}
-	return false
+		return others
+	})
+	return meantOrElse(best, "bind it, or give it a default")
 }
 
 // used returns the names of the params that the template's resources use.
 func (t paramTemplate) used() map[string]bool {
-	used := map[string]bool{}
+	if t.usedNames != nil {
+		return t.usedNames
+	}
+	t.usedNames = map[string]bool{}
 	for _, text := range t.texts() {
 		for _, name := range templateParamsOf(text.Value) {
-			used[name] = true
+			t.usedNames[name] = true
 		}
 	}
-	return used
+	return t.usedNames
 }

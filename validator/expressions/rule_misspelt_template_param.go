@@ -41,7 +41,7 @@ var valueOfRun = regexp.MustCompile(`\.resourcetemplates\[\d+\]\.spec\.params\[\
 func checkMisspeltTemplateParam(_ context.Context, p *rule.Pass) {
 	for _, t := range templatesIn(p) {
 		for _, resource := range t.resources() {
-			own := sync.OnceValue(func() []string { return declaredParams(resource.Fields) })
+			own := sync.OnceValue(func() map[string]bool { return declaredParams(resource.Fields) })
 			for _, text := range resource.texts() {
 				checkMisspelt(p, t, text, own)
 			}
@@ -51,7 +51,7 @@ func checkMisspeltTemplateParam(_ context.Context, p *rule.Pass) {
 
 // checkMisspelt looks at one text of a resource; own are the params that the resource
 // has itself.
-func checkMisspelt(p *rule.Pass, t paramTemplate, text rule.Text, own func() []string) {
+func checkMisspelt(p *rule.Pass, t paramTemplate, text rule.Text, own func() map[string]bool) {
 	if isProseField(text.Path) {
 		return
 	}
@@ -63,7 +63,7 @@ func checkMisspelt(p *rule.Pass, t paramTemplate, text rule.Text, own func() []s
 		name := match[1]
 		switch e := (expression.Expression{Inner: like[2 : len(like)-1]}); {
 		case e.Root() == "params" && !t.declares(nameOfParam(e)):
-		case e.Root() == "params" && slices.Contains(own(), nameOfParam(e)) && !valueOfRun.MatchString(text.Path):
+		case e.Root() == "params" && own()[nameOfParam(e)] && !valueOfRun.MatchString(text.Path):
 		case slices.Contains([]string{"body", "header", "extensions"}, e.Root()):
 			p.Report(text.Path,
 				"%s stays as it stands, since only bindings know the event: bind it to a param, and write $(tt.params.NAME)",

@@ -35,7 +35,7 @@ var (
 
 func checkPayloadChosenDestination(ctx context.Context, p *rule.Pass) {
 	for _, t := range boundTriggersIn(ctx, p) {
-		for _, flow := range t.flows(useDestination, fromPullRequest) {
+		for _, flow := range t.flows(p, useDestination, fromPullRequest) {
 			p.Report(flow.Bound.Path,
 				"the author of a pull request chooses %s, through param %q%s, and may overwrite any tag there: use its number or the commit's hash",
 				flow.Name, flow.Bound.Name, flow.Bound.from())

@@ -25,7 +25,7 @@ Values without anything from the event pass, and so does the event's id.`,
 
 func checkPayloadChosenIdentity(ctx context.Context, p *rule.Pass) {
 	for _, t := range boundTriggersIn(ctx, p) {
-		for _, flow := range t.flows(useIdentity, holdsPayload) {
+		for _, flow := range t.flows(p, useIdentity, holdsPayload) {
 			p.Report(flow.Bound.Path,
 				"the event chooses %s of what %s creates, through param %q%s: write it out in the template, or choose it from a list in a CEL overlay",
 				flow.Name, t.Template.Unit, flow.Bound.Name, flow.Bound.from())

@@ -47,7 +47,7 @@ type injectionSearch struct {
 func (s *injectionSearch) run(fields map[string]any) {
 	var r object.Reader
 	spec := r.Fields(fields, "spec")
-	given := paramScope{}.with(r.FieldsList(spec, "params"))
+	given := (*paramScope)(nil).with(s.pass, r.FieldsList(spec, "params"))
 	if s.namespace = r.Text(r.Fields(fields, "metadata"), "namespace"); s.namespace == "" {
 		s.namespace = s.pass.Namespace
 	}
@@ -56,8 +56,8 @@ func (s *injectionSearch) run(fields map[string]any) {
 	case r.Text(fields, "kind") == "TaskRun":
 		s.reference("spec.taskRef", spec, given)
 	case r.Text(fields, "kind") == "PipelineRun":
-		eachPipelineTask("spec.pipelineSpec", r.Fields(spec, "pipelineSpec"), given,
-			func(at string, task map[string]any, inner paramScope) {
+		eachPipelineTask(s.pass, "spec.pipelineSpec", r.Fields(spec, "pipelineSpec"), given,
+			func(at string, task map[string]any, inner *paramScope) {
 				s.reference(at+".taskRef", task, inner.only(r.FieldsList(task, "params")))
 			})
 		s.pipeline(r.Fields(spec, "pipelineRef"), given)
@@ -65,7 +65,7 @@ func (s *injectionSearch) run(fields map[string]any) {
 }
 
 // pipeline looks into a Pipeline of the cluster, and reports at the reference to it.
-func (s *injectionSearch) pipeline(ref map[string]any, given paramScope) {
+func (s *injectionSearch) pipeline(ref map[string]any, given *paramScope) {
 	name := localTaskName(ref)
 	spec := s.spec("Pipeline", name)
 	if spec == nil {
@@ -73,21 +73,21 @@ func (s *injectionSearch) pipeline(ref map[string]any, given paramScope) {
 	}
 	const at = "spec.pipelineRef"
 	var r object.Reader
-	eachPipelineTask(at, spec, given, func(_ string, task map[string]any, inner paramScope) {
+	eachPipelineTask(s.pass, at, spec, given, func(_ string, task map[string]any, inner *paramScope) {
 		s.reference(at, task, inner.only(r.FieldsList(task, "params")))
 		s.task(at, "Pipeline "+strconv.Quote(name), r.Fields(task, "taskSpec"), inner)
 	})
 }
 
 // reference looks into the Task that a run or a pipeline's task refers to.
-func (s *injectionSearch) reference(at string, from map[string]any, given paramScope) {
+func (s *injectionSearch) reference(at string, from map[string]any, given *paramScope) {
 	ref, _ := from["taskRef"].(map[string]any)
 	name := localTaskName(ref)
 	s.task(at, "Task "+strconv.Quote(name), s.spec("Task", name), given)
 }
 
-func (s *injectionSearch) task(at, unit string, spec map[string]any, within paramScope) {
-	for _, flow := range within.reach(placesOf(object.Task{Spec: spec})) {
+func (s *injectionSearch) task(at, unit string, spec map[string]any, within *paramScope) {
+	for _, flow := range within.reach(s.pass, placesOf(object.Task{Spec: spec})) {
 		if flow.Use == useScript {
 			s.pass.Report(s.at+at,
 				"%s puts a param into %s, and the template gives it %s, so whoever chooses that runs commands there: let the step take it from an env variable",
@@ -120,12 +120,12 @@ func localTaskName(ref map[string]any) string {
 
 // only returns the part of a scope that some params give: what a task refers to sees
 // nothing else.
-func (s paramScope) only(params []map[string]any) paramScope {
+func (s *paramScope) only(params []map[string]any) *paramScope {
 	var r object.Reader
-	part := paramScope{}
+	part := &paramScope{own: map[string][]string{}}
 	for _, given := range params {
 		name := r.Text(given, "name")
-		part[name] = s[name]
+		part.own[name] = s.of(name)
 	}
 	return part
 }

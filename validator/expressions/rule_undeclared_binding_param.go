@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/tekgate/tekgate/internal/suggest"
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -34,8 +33,11 @@ func checkUndeclaredBindingParam(ctx context.Context, p *rule.Pass) {
 			}
 		}
 		for _, bound := range t.Bound {
-			best := suggest.Closest(bound.Name, free)
-			if t.Template.declares(bound.Name) || (bound.From != "" && best == "") {
+			if t.Template.declares(bound.Name) {
+				continue
+			}
+			best := p.Closest(bound.Name, func() []string { return free })
+			if bound.From != "" && best == "" {
 				continue
 			}
 			p.Report(bound.Path, "param %q%s goes nowhere, since %s does not declare it: %s",

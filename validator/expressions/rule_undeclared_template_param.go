@@ -3,7 +3,6 @@ package expressions
 import (
 	"context"
 
-	"github.com/tekgate/tekgate/internal/suggest"
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -29,7 +28,7 @@ func checkDeclared(p *rule.Pass, t paramTemplate, text rule.Text) {
 	for _, name := range templateParamsOf(text.Value) {
 		if !t.declares(name) {
 			p.Report(text.Path, "$(tt.params.%s) is used, but %s has no such param: %s", name, t.Unit,
-				meantOrElse(suggest.Closest(name, t.names()), "declare it in params"))
+				meantOrElse(p.Closest(name, t.names), "declare it in params"))
 		}
 	}
 }

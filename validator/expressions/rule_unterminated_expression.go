@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"sync"
 
 	"github.com/tekgate/tekgate/internal/expression"
 	"github.com/tekgate/tekgate/internal/object"
@@ -41,13 +42,14 @@ func checkUnterminatedExpression(_ context.Context, p *rule.Pass) {
 		}
 	}
 	for _, t := range templatesIn(p) {
-		reportUnterminated(p, t.texts(), "tt.params", t.names)
+		reportUnterminated(p, t.texts(), "tt.params", t.declares)
 	}
 	if p.Kind.Group == rule.TektonGroup {
 		texts := specExpressions(p)
-		reportUnterminated(p, texts, "params", func() []string { return declaredParams(p.Object["spec"]) })
+		declared := sync.OnceValue(func() map[string]bool { return declaredParams(p.Object["spec"]) })
+		reportUnterminated(p, texts, "params", func(name string) bool { return declared()[name] })
 		for _, root := range []string{"context", "workspaces", "results", "tasks", "steps"} {
-			reportUnterminated(p, texts, root, func() []string { return nil })
+			reportUnterminated(p, texts, root, func(string) bool { return false })
 		}
 	}
 }
@@ -57,7 +59,7 @@ func checkUnterminatedExpression(_ context.Context, p *rule.Pass) {
 var pipelinesVariable = regexp.MustCompile(`^(?:context\.(?:taskRun|pipelineRun|task|pipeline|pipelineTask)\.[A-Za-z-]+|workspaces\.[\w-]+\.(?:path|bound|claim|volume)|` +
 	`results\.[\w-]+\.path|tasks\.[\w-]+\.(?:results\..+|status|reason)|steps\.[\w-]+\.results\..+)$`)
 
-func reportUnterminated(p *rule.Pass, texts []rule.Text, root string, names func() []string) {
+func reportUnterminated(p *rule.Pass, texts []rule.Text, root string, declares func(name string) bool) {
 	for _, t := range texts {
 		if isProseField(t.Path) {
 			continue
@@ -67,7 +69,7 @@ func reportUnterminated(p *rule.Pass, texts []rule.Text, root string, names func
 				continue
 			}
 			name := nameBelow(e, root)
-			if pipelinesVariable.MatchString(e.Inner) || name != "" && slices.Contains(names(), name) {
+			if pipelinesVariable.MatchString(e.Inner) || name != "" && declares(name) {
 				p.Report(t.Path, "%s lacks its closing parenthesis, so nothing replaces it: write %s)", e.Text, e.Text)
 			}
 		}
@@ -87,22 +89,26 @@ func nameBelow(e expression.Expression, root string) string {
 
 // declaredParams returns the names of all params that something declares or gives, at
 // any depth of a specification.
-func declaredParams(value any) []string {
+func declaredParams(value any) map[string]bool {
+	names := map[string]bool{}
 	var r object.Reader
-	var names []string
-	switch v := value.(type) {
-	case []any:
-		for _, item := range v {
-			names = append(names, declaredParams(item)...)
-		}
-	case map[string]any:
-		for _, p := range r.FieldsList(v, "params") {
-			names = append(names, r.Text(p, "name"))
-		}
-		for _, item := range v {
-			names = append(names, declaredParams(item)...)
+	var walk func(value any)
+	walk = func(value any) {
+		switch v := value.(type) {
+		case []any:
+			for _, item := range v {
+				walk(item)
+			}
+		case map[string]any:
+			for _, p := range r.FieldsList(v, "params") {
+				names[r.Text(p, "name")] = true
+			}
+			for _, item := range v {
+				walk(item)
+			}
 		}
 	}
+	walk(value)
 	return names
 }
 

@@ -24,9 +24,9 @@ Templates that triggers write out are looked at too.`,
 
 func checkUnusedTemplateParam(_ context.Context, p *rule.Pass) {
 	for _, t := range templatesIn(p) {
-		used := t.used()
+		used, none := t.used(), len(t.resources()) == 0
 		for _, declared := range t.params() {
-			if declared.Name != "" && !used[declared.Name] && len(t.resources()) > 0 {
+			if declared.Name != "" && !used[declared.Name] && !none {
 				p.Report(declared.Path,
 					"no resource template uses param %q: write $(tt.params.%s) where it belongs, or remove it",
 					declared.Name, declared.Name)

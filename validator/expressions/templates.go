@@ -3,6 +3,7 @@ package expressions
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -24,22 +25,39 @@ type paramTemplate struct {
 	Spec        map[string]any
 	Annotations map[string]any // nil for one that is written out
 	Unit        string         // how to call it: `TriggerTemplate "build"`
+	*templateWalks
+}
+
+// templateWalks are what walks over a template found. Several rules need each, for each
+// trigger that refers to the template.
+type templateWalks struct {
+	declaredNames map[string]bool
+	usedNames     map[string]bool
+	allTexts      []rule.Text
+	raw           []json.RawMessage
+	flowsThere    []paramFlow
+	walked        bool // whether flowsThere is known
 }
 
 // templatesIn returns the templates that stand in an object.
 func templatesIn(p *rule.Pass) []paramTemplate {
+	return rule.Once(p, "templatesIn", func() []paramTemplate { return walkTemplates(p) })
+}
+
+func walkTemplates(p *rule.Pass) []paramTemplate {
 	var r object.Reader
 	if p.Kind.Kind == "TriggerTemplate" {
 		return []paramTemplate{{
 			Path: "spec", Spec: r.Fields(p.Object, "spec"),
 			Annotations: r.Fields(r.Fields(p.Object, "metadata"), "annotations"), Unit: "this TriggerTemplate",
+			templateWalks: &templateWalks{},
 		}}
 	}
 	var found []paramTemplate
 	for _, t := range walk.TriggersIn(p) {
 		if spec := r.Fields(r.Fields(t.Fields, "template"), "spec"); spec != nil {
 			found = append(found,
-				paramTemplate{Path: t.Path + ".template.spec", Spec: spec, Unit: "the template of " + t.Unit})
+				paramTemplate{t.Path + ".template.spec", spec, nil, "the template of " + t.Unit, &templateWalks{}})
 		}
 	}
 	return found
@@ -49,7 +67,13 @@ func (t paramTemplate) params() []rule.Param { return rule.ParamsIn(t.Spec, t.Pa
 
 // declares tells whether the template has a param of that name.
 func (t paramTemplate) declares(name string) bool {
-	return slices.ContainsFunc(t.params(), func(p rule.Param) bool { return p.Name == name })
+	if t.declaredNames == nil {
+		t.declaredNames = map[string]bool{}
+		for _, p := range t.params() {
+			t.declaredNames[p.Name] = true
+		}
+	}
+	return t.declaredNames[name]
 }
 
 // names returns those of the template's params.
@@ -82,11 +106,12 @@ func (r templateResource) texts() []rule.Text { return textsAndKeys(r.Fields, r.
 
 // texts returns those of all resources of the template.
 func (t paramTemplate) texts() []rule.Text {
-	var found []rule.Text
-	for _, r := range t.resources() {
-		found = append(found, r.texts()...)
+	if t.allTexts == nil {
+		for _, r := range t.resources() {
+			t.allTexts = append(t.allTexts, r.texts()...)
+		}
 	}
-	return found
+	return t.allTexts
 }
 
 func textsAndKeys(value any, path string) []rule.Text {
@@ -123,10 +148,12 @@ func templateParamsOf(value string) []string {
 		return nil
 	}
 	var names []string
+	seen := map[string]bool{}
 	for _, match := range templateParam.FindAllStringSubmatch(value, -1) {
-		if !slices.Contains(names, match[1]) {
+		if !seen[match[1]] {
 			names = append(names, match[1])
 		}
+		seen[match[1]] = true
 	}
 	return names
 }
@@ -141,7 +168,8 @@ type boundParam struct {
 type boundTrigger struct {
 	walk.Trigger
 	Bound    []boundParam
-	Complete bool           // whether every binding could be found
+	Complete bool // whether every binding could be found
+	names    map[string]bool
 	Template *paramTemplate // nil where it is not known
 }
 
@@ -149,6 +177,10 @@ type boundTrigger struct {
 // found is left out: that it is missing another rule says. Triggers that are objects of
 // their own are judged by themselves.
 func boundTriggersIn(ctx context.Context, p *rule.Pass) []boundTrigger {
+	return rule.Once(p, "boundTriggersIn", func() []boundTrigger { return walkBoundTriggers(ctx, p) })
+}
+
+func walkBoundTriggers(ctx context.Context, p *rule.Pass) []boundTrigger {
 	var found []boundTrigger
 	for _, t := range walk.TriggersIn(p) {
 		if t.Fields == nil || t.Fields["triggerRef"] != nil {
@@ -156,6 +188,7 @@ func boundTriggersIn(ctx context.Context, p *rule.Pass) []boundTrigger {
 		}
 		bound := boundTrigger{Trigger: t, Complete: true}
 		bound.bind(ctx, p)
+		p.Step(1 + len(bound.Bound))
 		bound.Template = templateOf(ctx, p, t)
 		found = append(found, bound)
 	}
@@ -182,13 +215,20 @@ func (b *boundTrigger) bind(ctx context.Context, p *rule.Pass) {
 			b.Complete = false
 		}
 	}
+	b.names = make(map[string]bool, len(b.Bound))
+	for _, bound := range b.Bound {
+		b.names[bound.Name] = true
+	}
 }
+
+// binds tells whether the bindings give a param a value.
+func (b boundTrigger) binds(name string) bool { return b.names[name] }
 
 func templateOf(ctx context.Context, p *rule.Pass, t walk.Trigger) *paramTemplate {
 	var r object.Reader
 	template := r.Fields(t.Fields, "template")
 	if spec := r.Fields(template, "spec"); spec != nil {
-		return &paramTemplate{Path: t.Path + ".template.spec", Spec: spec, Unit: "the template of " + t.Unit}
+		return &paramTemplate{t.Path + ".template.spec", spec, nil, "the template of " + t.Unit, &templateWalks{}}
 	}
 	ref := r.Text(template, "ref")
 	fields := lookUpTriggers(ctx, p, "TriggerTemplate", ref)
@@ -199,6 +239,9 @@ func templateOf(ctx context.Context, p *rule.Pass, t walk.Trigger) *paramTemplat
 	return &paramTemplate{
 		Path: t.Path + ".template.ref", Spec: spec, Unit: "TriggerTemplate " + strconv.Quote(ref),
 		Annotations: r.Fields(r.Fields(fields, "metadata"), "annotations"),
+		templateWalks: rule.Once(p, "walks of TriggerTemplate "+ref, func() []*templateWalks {
+			return []*templateWalks{{}}
+		})[0],
 	}
 }
 

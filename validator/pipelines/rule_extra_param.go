@@ -2,8 +2,6 @@ package pipelines
 
 import (
 	"context"
-	"maps"
-	"slices"
 
 	"github.com/tekgate/tekgate/validator/rule"
 )
@@ -26,18 +24,18 @@ declaration. A Task or Pipeline that cannot be looked up is passed over.`,
 
 func checkExtraParam(ctx context.Context, p *rule.Pass) {
 	for _, call := range resolvedCalls(ctx, p) {
-		known := slices.Sorted(maps.Keys(scope{}.with(call.Target).params))
+		known := (*scope)(nil).with(call.Target)
+		var used mentions
+		if call.Name == "" {
+			used = mentionsIn(rule.TextsIn(call.Target, ""))
+			p.Step(len(used))
+		}
 		for _, given := range itemsIn(call.Fields, call.Path, "params") {
-			if slices.Contains(known, given.Name) || call.Name == "" && usesParam(call.Target, given.Name) {
+			if _, declared := known.param(given.Name); declared || call.Name == "" && used.of(given.Name) {
 				continue
 			}
 			p.Report(given.Path, "%s declares no parameter %q, so that %s gives it for nothing: %s",
-				call.target(), given.Name, call.Unit, remedyFor(given.Name, known, "remove it, or declare it there"))
+				call.target(), given.Name, call.Unit, remedyFor(p, given.Name, known.paramNames, "remove it, or declare it there"))
 		}
 	}
-}
-
-// usesParam tells whether a specification may use a parameter anywhere.
-func usesParam(spec map[string]any, name string) bool {
-	return slices.ContainsFunc(rule.TextsIn(spec, ""), func(t rule.Text) bool { return mentions(t.Value, name) })
 }

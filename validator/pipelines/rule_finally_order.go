@@ -2,7 +2,6 @@ package pipelines
 
 import (
 	"context"
-	"slices"
 
 	"github.com/tekgate/tekgate/validator/rule"
 )
@@ -22,13 +21,13 @@ a TriggerTemplate.`,
 
 func checkFinallyOrder(_ context.Context, p *rule.Pass) {
 	for _, s := range specificationsIn(p) {
-		var final []string
+		final := &names{}
 		for _, task := range s.tasks() {
 			if task.Final && task.Name != "" {
-				final = append(final, task.Name)
+				final.add(task.Name)
 			}
 		}
-		if len(final) == 0 {
+		if len(final.list) == 0 {
 			continue
 		}
 		for _, task := range s.tasks() {
@@ -37,14 +36,14 @@ func checkFinallyOrder(_ context.Context, p *rule.Pass) {
 	}
 }
 
-func checkFinal(p *rule.Pass, task pipelineTask, final []string) {
+func checkFinal(p *rule.Pass, task pipelineTask, final *names) {
 	for _, named := range runAfterOf(task) {
 		switch {
 		case task.Final:
 			p.Report(named.Path,
 				"the finally task %q cannot run after another, since all finally tasks run at the same time: remove runAfter",
 				task.Name)
-		case slices.Contains(final, named.Value):
+		case final.has(named.Value):
 			p.Report(named.Path,
 				"%s cannot run after %q, which is a finally task and runs after all others: move it to finally, or that one to tasks",
 				task.unit(), named.Value)
@@ -52,7 +51,7 @@ func checkFinal(p *rule.Pass, task pipelineTask, final []string) {
 	}
 	for _, use := range usagesIn(task.Fields, task.Path, true, []string{"taskSpec", "pipelineSpec"}, "tasks",
 		"finally") {
-		if len(use.Parts) > 3 && use.Parts[2] == "results" && slices.Contains(final, use.Parts[1]) {
+		if len(use.Parts) > 3 && use.Parts[2] == "results" && final.has(use.Parts[1]) {
 			p.Report(use.Path,
 				"%s is a result of a finally task, which no other task can use: move task %q to tasks",
 				use.Text, use.Parts[1])

@@ -44,9 +44,12 @@ func checkMissingDefinition(ctx context.Context, p *rule.Pass) {
 		case err != nil:
 			p.Unknown(call.Ref, "looking for "+call.Kind+" "+strconv.Quote(call.Name), err)
 		case found == nil:
-			existing, _ := p.Cluster.Names(ctx, kind, p.Namespace) // for a suggestion alone
+			existing := func() []string {
+				names, _ := p.Cluster.Names(ctx, kind, p.Namespace)
+				return names
+			}
 			p.Report(call.Ref, "%s %q does not exist%s, so the run of %s would fail: %s",
-				call.Kind, call.Name, inNamespace(p), call.Unit, remedyFor(call.Name, existing, "create it first"))
+				call.Kind, call.Name, inNamespace(p), call.Unit, remedyFor(p, call.Name, existing, "create it first"))
 		}
 	}
 }
@@ -73,11 +76,15 @@ func bringsItsOwn(p *rule.Pass) bool {
 
 // createdBeside tells whether the same TriggerTemplate creates what is called.
 func createdBeside(p *rule.Pass, call callSite) bool {
-	var r object.Reader
-	for _, other := range r.FieldsList(r.Fields(p.Template, "spec"), "resourcetemplates") {
-		if r.Text(other, "kind") == call.Kind && r.Text(r.Fields(other, "metadata"), "name") == call.Name {
-			return true
-		}
+	if p.Template == nil {
+		return false
 	}
-	return false
+	return rule.OncePerTemplate(p, "created beside", func() map[[2]string]bool {
+		var r object.Reader
+		created := map[[2]string]bool{}
+		for _, other := range r.FieldsList(r.Fields(p.Template, "spec"), "resourcetemplates") {
+			created[[2]string{r.Text(other, "kind"), r.Text(r.Fields(other, "metadata"), "name")}] = true
+		}
+		return created
+	})[[2]string{call.Kind, call.Name}]
 }

@@ -29,12 +29,16 @@ Pipeline that cannot be looked up is passed over.`,
 func checkMissingParam(ctx context.Context, p *rule.Pass) {
 	for _, call := range resolvedCalls(ctx, p) {
 		given := call.given()
+		values := map[string][]namedItem{}
+		for _, item := range itemsIn(call.Fields, call.Path, "params") {
+			values[item.Name] = append(values[item.Name], item)
+		}
 		for _, param := range itemsIn(call.Target, "", "params") {
-			_, propagated := call.Outer.params[param.Name]
+			_, propagated := call.Outer.param(param.Name)
 			_, optional := param.Fields["default"]
 			switch {
 			case given[param.Name]:
-				mustHaveKeys(p, call, param)
+				mustHaveKeys(p, call, param, values[param.Name])
 			case !optional && !propagated:
 				p.Report(call.Path,
 					"%s needs parameter %q of %s, which has no default, so the run would fail: give it a value in params",
@@ -45,11 +49,11 @@ func checkMissingParam(ctx context.Context, p *rule.Pass) {
 }
 
 // mustHaveKeys reports the keys of an object parameter that are not given.
-func mustHaveKeys(p *rule.Pass, call callSite, param namedItem) {
+func mustHaveKeys(p *rule.Pass, call callSite, param namedItem, values []namedItem) {
 	var r object.Reader
-	for _, given := range itemsIn(call.Fields, call.Path, "params") {
+	for _, given := range values {
 		value, is := given.Fields["value"].(map[string]any)
-		if given.Name != param.Name || !is {
+		if !is {
 			continue
 		}
 		defaults := r.Fields(param.Fields, "default")

@@ -58,25 +58,28 @@ func waitsFor(task pipelineTask) []string {
 // cycleIn returns a circle, its first name again at its end, or nil. Names that are
 // not in order have no needs.
 func cycleIn(order []string, needs map[string][]string) []string {
-	done := map[string]bool{}
-	var visit func(name string, trail []string) []string
-	visit = func(name string, trail []string) []string {
-		if at := slices.Index(trail, name); at >= 0 {
-			return append(slices.Clone(trail[at:]), name)
-		}
-		if done[name] {
+	const onTrail, done = 1, 2
+	state := map[string]int{}
+	var trail []string
+	var visit func(name string) []string
+	visit = func(name string) []string {
+		switch state[name] {
+		case onTrail:
+			return append(slices.Clone(trail[slices.Index(trail, name):]), name)
+		case done:
 			return nil
 		}
+		state[name], trail = onTrail, append(trail, name)
 		for _, next := range needs[name] {
-			if cycle := visit(next, append(slices.Clip(trail), name)); cycle != nil {
+			if cycle := visit(next); cycle != nil {
 				return cycle
 			}
 		}
-		done[name] = true
+		state[name], trail = done, trail[:len(trail)-1]
 		return nil
 	}
 	for _, name := range order {
-		if cycle := visit(name, nil); cycle != nil {
+		if cycle := visit(name); cycle != nil {
 			return cycle
 		}
 	}

@@ -37,7 +37,8 @@ func checkTektonRejects(ctx context.Context, p *rule.Pass) {
 	if !known {
 		return
 	}
-	problems := tektonProblems(ctx, p.Object, empty, tektonSamples(p.Template))
+	samples := rule.OncePerTemplate(p, "samples", func() []map[string]string { return tektonSamples(p.Template) })
+	problems := tektonProblems(ctx, p.Object, empty, samples)
 	if len(problems) == 0 {
 		return
 	}

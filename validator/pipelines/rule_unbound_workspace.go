@@ -3,9 +3,9 @@ package pipelines
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/tekgate/tekgate/internal/object"
-	"github.com/tekgate/tekgate/internal/suggest"
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -40,12 +40,12 @@ func checkUnboundWorkspace(ctx context.Context, p *rule.Pass) {
 		}
 		for _, workspace := range itemsIn(call.Target, "", "workspaces") {
 			optional := r.Flag(workspace.Fields, "optional")
-			if optional || bound[workspace.Name] || call.Outer.workspaces[workspace.Name] {
+			if optional || bound[workspace.Name] || call.Outer.has(workspace.Name) {
 				continue
 			}
 			finding := p.Report(call.Path,
 				"%s binds no workspace %q, which %s declares and which is not optional, so the run would fail: %s",
-				call.Unit, workspace.Name, call.target(), bindingFor(workspace.Name, call))
+				call.Unit, workspace.Name, call.target(), bindingFor(p, workspace.Name, call))
 			if call.Kind == "Task" {
 				finding.Severity = rule.Warning
 			}
@@ -55,15 +55,12 @@ func checkUnboundWorkspace(ctx context.Context, p *rule.Pass) {
 
 // bindingFor is a remedy. Of the workspaces that the call binds for nothing one may be
 // this one, misspelt.
-func bindingFor(name string, call callSite) string {
-	declared := scope{}.with(call.Target).workspaces
-	var names []string
-	for _, binding := range itemsIn(call.Fields, "", "workspaces") {
-		if !declared[binding.Name] {
-			names = append(names, binding.Name)
-		}
-	}
-	if best := suggest.Closest(name, names); best != "" {
+func bindingFor(p *rule.Pass, name string, call callSite) string {
+	best := p.Closest(name, func() []string {
+		declared := namesOf(call.Target, "workspaces")
+		return slices.DeleteFunc(namesOf(call.Fields, "workspaces").all(), declared.has)
+	})
+	if best != "" {
 		return fmt.Sprintf("call the workspace %q by this name", best)
 	}
 	return "bind it in workspaces"

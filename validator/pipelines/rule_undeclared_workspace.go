@@ -3,7 +3,6 @@ package pipelines
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/tekgate/tekgate/internal/expression"
@@ -34,20 +33,19 @@ var workspaceFields = []string{"path", "claim", "volume"}
 
 func checkUndeclaredWorkspace(_ context.Context, p *rule.Pass) {
 	for _, s := range specificationsIn(p) {
-		known := slices.Sorted(maps.Keys(s.Scope.workspaces))
 		for _, use := range s.uses("workspaces") {
 			name := use.Parts[1]
-			if len(use.Parts) != 3 || !slices.Contains(workspaceFields, use.Parts[2]) || s.Scope.workspaces[name] ||
-				slices.Contains(namesOf(use.Task, "workspaces"), name) {
+			if len(use.Parts) != 3 || !slices.Contains(workspaceFields, use.Parts[2]) || s.Scope.has(name) ||
+				use.bound(name) {
 				continue
 			}
 			p.Report(use.Path, "%s refers to a workspace %q that nothing declares, so it is not filled in: %s",
-				use.Text, name, remedyFor(name, known, "declare it in workspaces"))
+				use.Text, name, remedyFor(p, name, s.Scope.workspaceNames, "declare it in workspaces"))
 		}
 		for _, item := range workspacesOfParts(s) {
-			if !s.Scope.workspaces[item.Name] && !expression.Any(item.Name) {
+			if !s.Scope.has(item.Name) && !expression.Any(item.Name) {
 				p.Report(item.Path, "the workspace %q is not declared, so the run would fail: %s",
-					item.Name, remedyFor(item.Name, known, "declare it in workspaces"))
+					item.Name, remedyFor(p, item.Name, s.Scope.workspaceNames, "declare it in workspaces"))
 			}
 		}
 	}

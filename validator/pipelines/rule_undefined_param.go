@@ -29,21 +29,20 @@ are passed over: they may hold another object.`,
 
 func checkUndefinedParam(_ context.Context, p *rule.Pass) {
 	for _, s := range specificationsIn(p) {
-		known := slices.Sorted(maps.Keys(s.Scope.params))
 		for _, use := range s.uses("params") {
 			name := use.Parts[1]
-			declarations, declared := s.Scope.params[name]
-			_, dotted := s.Scope.params[strings.Join(use.Parts[1:], ".")]
+			declarations, declared := s.Scope.param(name)
+			_, dotted := s.Scope.param(strings.Join(use.Parts[1:], "."))
 			switch {
 			case dotted || strings.HasPrefix(name, "["):
 			case !declared:
 				p.Report(use.Path, "%s refers to a parameter %q that nothing declares, so it is not filled in: %s",
-					use.Text, name, remedyFor(name, known, "declare it in params"))
+					use.Text, name, remedyFor(p, name, s.Scope.paramNames, "declare it in params"))
 			case len(use.Parts) > 2 && !strings.HasPrefix(use.Parts[2], "["):
 				keys, certain := keysOf(declarations)
 				if certain && !slices.Contains(keys, use.Parts[2]) {
 					p.Report(use.Path, "%s is not filled in, since parameter %q has no key %q: %s",
-						use.Text, name, use.Parts[2], remedyFor(use.Parts[2], keys,
+						use.Text, name, use.Parts[2], remedyFor(p, use.Parts[2], func() []string { return keys },
 							"declare it as an object with this key in properties"))
 				}
 			}

@@ -3,7 +3,6 @@ package pipelines
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator/rule"
@@ -29,45 +28,51 @@ func checkUndefinedResult(_ context.Context, p *rule.Pass) {
 		if s.Kind == "Pipeline" {
 			continue
 		}
-		declared := namesOf(s.Fields, "results")
+		declared, steps := namesOf(s.Fields, "results"), stepResultsOf(s)
 		for _, use := range s.uses("results", "steps") {
 			switch {
 			case use.Parts[0] == "results" && len(use.Parts) == 3 && use.Parts[2] == "path" &&
-				!slices.Contains(declared, use.Parts[1]):
+				!declared.has(use.Parts[1]):
 				p.Report(use.Path, "%s refers to a result %q that is not declared, so it is not filled in: %s",
-					use.Text, use.Parts[1], remedyFor(use.Parts[1], declared, "declare it in results"))
+					use.Text, use.Parts[1], remedyFor(p, use.Parts[1], declared.all, "declare it in results"))
 			case use.Parts[0] == "steps" && len(use.Parts) >= 4 && use.Parts[2] == "results":
-				mustHaveStepResult(p, s, use)
+				mustHaveStepResult(p, steps, use)
 			}
 		}
 		checkOwnResults(p, s)
 	}
 }
 
-// namesOf returns the names in a list.
-func namesOf(fields map[string]any, key string) []string {
-	var names []string
-	for _, item := range itemsIn(fields, "", key) {
-		names = append(names, item.Name)
-	}
-	return names
+// stepResults are what the steps of a specification declare.
+type stepResults struct {
+	names
+	declared map[string]*names // by step; nil for one with a ref
 }
 
-func mustHaveStepResult(p *rule.Pass, s specification, use usage) {
+func stepResultsOf(s specification) *stepResults {
 	var r object.Reader
-	steps := itemsIn(s.Fields, "", "steps")
-	at := slices.IndexFunc(steps, func(step namedItem) bool { return step.Name == use.Parts[1] })
-	if at < 0 {
+	found := &stepResults{declared: map[string]*names{}}
+	for _, step := range itemsIn(s.Fields, "", "steps") {
+		if !found.has(step.Name) && r.Fields(step.Fields, "ref") == nil {
+			found.declared[step.Name] = namesOf(step.Fields, "results")
+		}
+		found.add(step.Name)
+	}
+	return found
+}
+
+func mustHaveStepResult(p *rule.Pass, steps *stepResults, use usage) {
+	if !steps.has(use.Parts[1]) {
 		p.Report(use.Path, "%s refers to a step %q that does not exist: %s", use.Text, use.Parts[1],
-			remedyFor(use.Parts[1], namesOf(s.Fields, "steps"), "correct the name"))
+			remedyFor(p, use.Parts[1], steps.all, "correct the name"))
 		return
 	}
-	declared := namesOf(steps[at].Fields, "results")
-	if r.Fields(steps[at].Fields, "ref") == nil && !slices.Contains(declared, use.Parts[3]) {
+	declared := steps.declared[use.Parts[1]]
+	if declared != nil && !declared.has(use.Parts[3]) {
 		p.Report(use.Path,
 			"%s refers to a result %q that step %q does not declare: %s",
 			use.Text, use.Parts[3], use.Parts[1],
-			remedyFor(use.Parts[3], declared, "declare it in results of the step"))
+			remedyFor(p, use.Parts[3], declared.all, "declare it in results of the step"))
 	}
 }
 
@@ -87,10 +92,10 @@ func checkOwnResults(p *rule.Pass, s specification) {
 		declared := namesOf(parts[path], "results")
 		for _, use := range usagesIn(parts[path], path, s.Run != nil, nil, "step") {
 			if len(use.Parts) == 4 && use.Parts[1] == "results" && use.Parts[3] == "path" &&
-				!slices.Contains(declared, use.Parts[2]) {
+				!declared.has(use.Parts[2]) {
 				p.Report(use.Path,
 					"%s refers to a result %q that this step does not declare, so it is not filled in: %s",
-					use.Text, use.Parts[2], remedyFor(use.Parts[2], declared, "declare it in results of the step"))
+					use.Text, use.Parts[2], remedyFor(p, use.Parts[2], declared.all, "declare it in results of the step"))
 			}
 		}
 	}

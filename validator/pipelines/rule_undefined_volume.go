@@ -27,19 +27,25 @@ $(…) in them are passed over.`,
 }
 
 func checkUndefinedVolume(_ context.Context, p *rule.Pass) {
-	for _, s := range specificationsIn(p) {
+	brought := &names{}
+	anyBrought := false
+	for i, s := range specificationsIn(p) {
+		if i == 0 { // the run is the same for all
+			brought = podTemplateVolumes(s.Run)
+			anyBrought = slices.ContainsFunc(brought.list, expression.Any)
+		}
 		if s.Kind != "Task" {
 			continue
 		}
-		known := slices.Concat(namesOf(s.Fields, "volumes"), podTemplateVolumes(s.Run))
-		if slices.ContainsFunc(known, expression.Any) {
+		known := namesOf(s.Fields, "volumes")
+		if anyBrought || slices.ContainsFunc(known.list, expression.Any) {
 			continue
 		}
 		for _, mount := range mountsIn(s) {
-			if !slices.Contains(known, mount.Name) && !expression.Any(mount.Name) &&
+			if !known.has(mount.Name) && !brought.has(mount.Name) && !expression.Any(mount.Name) &&
 				!strings.HasPrefix(mount.Name, "tekton-internal-") {
 				p.Report(mount.Path+".name", "there is no volume %q, so the Pod would be refused: %s",
-					mount.Name, remedyFor(mount.Name, known, "add it to volumes, or declare a workspace"))
+					mount.Name, remedyFor(p, mount.Name, func() []string { return slices.Concat(known.list, brought.list) }, "add it to volumes, or declare a workspace"))
 			}
 		}
 	}
@@ -57,14 +63,16 @@ func mountsIn(s specification) []namedItem {
 }
 
 // podTemplateVolumes returns the names of all volumes that a run brings to any task.
-func podTemplateVolumes(run map[string]any) []string {
+func podTemplateVolumes(run map[string]any) *names {
 	var r object.Reader
-	var names []string
+	found := &names{}
 	places := append([]map[string]any{run, r.Fields(run, "taskRunTemplate")}, r.FieldsList(run, "taskRunSpecs")...)
 	for _, place := range places {
 		for _, key := range []string{"podTemplate", "taskPodTemplate"} {
-			names = append(names, namesOf(r.Fields(place, key), "volumes")...)
+			for _, name := range namesOf(r.Fields(place, key), "volumes").list {
+				found.add(name)
+			}
 		}
 	}
-	return names
+	return found
 }

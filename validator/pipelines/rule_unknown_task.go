@@ -3,7 +3,6 @@ package pipelines
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/tekgate/tekgate/internal/expression"
 	"github.com/tekgate/tekgate/internal/object"
@@ -24,22 +23,22 @@ look into a TriggerTemplate, and in scripts it leaves the expression as it stand
 
 func checkUnknownTask(_ context.Context, p *rule.Pass) {
 	for _, s := range specificationsIn(p) {
-		var known []string
+		known := &names{}
 		for _, task := range s.tasks() {
-			known = append(known, task.Name)
+			known.add(task.Name)
 		}
 		for _, task := range s.tasks() {
 			for _, named := range runAfterOf(task) {
-				if !slices.Contains(known, named.Value) && !expression.Any(named.Value) {
+				if !known.has(named.Value) && !expression.Any(named.Value) {
 					p.Report(named.Path, "the Pipeline has no task %q, after which %s would run: %s",
-						named.Value, task.unit(), remedyFor(named.Value, known, "remove it, or add the task"))
+						named.Value, task.unit(), remedyFor(p, named.Value, known.all, "remove it, or add the task"))
 				}
 			}
 		}
 		for _, use := range pipelineUsages(s) {
-			if len(use.Parts) > 2 && !slices.Contains(known, use.Parts[1]) {
+			if len(use.Parts) > 2 && !known.has(use.Parts[1]) {
 				p.Report(use.Path, "%s refers to a task %q that the Pipeline does not have: %s",
-					use.Text, use.Parts[1], remedyFor(use.Parts[1], known, "correct the name, or add the task"))
+					use.Text, use.Parts[1], remedyFor(p, use.Parts[1], known.all, "correct the name, or add the task"))
 			}
 		}
 	}

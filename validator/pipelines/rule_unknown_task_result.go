@@ -2,7 +2,6 @@ package pipelines
 
 import (
 	"context"
-	"slices"
 
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator/rule"
@@ -24,21 +23,24 @@ brings, and custom tasks, are passed over.`,
 }
 
 func checkUnknownTaskResult(ctx context.Context, p *rule.Pass) {
+	results := map[string]callSite{}
+	for _, call := range resolvedCalls(ctx, p) {
+		results[call.Path] = call
+	}
 	for _, s := range specificationsIn(p) {
-		uses := pipelineUsages(s)
+		uses := map[string][]usage{} // by task
+		for _, use := range pipelineUsages(s) {
+			uses[use.Parts[1]] = append(uses[use.Parts[1]], use)
+		}
 		if len(uses) == 0 {
 			continue
-		}
-		results := map[string]callSite{}
-		for _, call := range resolvedCalls(ctx, p) {
-			results[call.Path] = call
 		}
 		for _, task := range s.tasks() {
 			call, known := results[task.Path]
 			if !known || call.Kind != "Task" {
 				continue
 			}
-			mustHaveResults(p, task, call, uses)
+			mustHaveResults(p, task, call, uses[task.Name])
 		}
 	}
 }
@@ -46,11 +48,11 @@ func checkUnknownTaskResult(ctx context.Context, p *rule.Pass) {
 func mustHaveResults(p *rule.Pass, task pipelineTask, call callSite, uses []usage) {
 	declared := namesOf(call.Target, "results")
 	for _, use := range uses {
-		if use.Parts[1] == task.Name && len(use.Parts) > 3 && use.Parts[2] == "results" &&
-			!slices.Contains(declared, use.Parts[3]) {
+		if len(use.Parts) > 3 && use.Parts[2] == "results" &&
+			!declared.has(use.Parts[3]) {
 			p.Report(use.Path, "%s refers to a result %q that %s does not declare, so the run would fail: %s",
 				use.Text, use.Parts[3], resultsOf(task, call),
-				remedyFor(use.Parts[3], declared, "declare it in its results"))
+				remedyFor(p, use.Parts[3], declared.all, "declare it in its results"))
 		}
 	}
 }

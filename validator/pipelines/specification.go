@@ -11,35 +11,71 @@ import (
 
 	"github.com/tekgate/tekgate/internal/expression"
 	"github.com/tekgate/tekgate/internal/object"
-	"github.com/tekgate/tekgate/internal/suggest"
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
 // scope is what a specification may refer to. In a run, and in a Pipeline's
 // taskSpec, that is more than it declares: Tekton propagates parameters and
 // workspaces to what is written out (docs/pipelineruns.md, "Propagated Parameters").
+//
+// What is around it is linked and not copied: a pipeline of many tasks with many
+// parameters would be copied as often. A nil scope is empty.
 type scope struct {
+	outer      *scope
 	params     map[string][]map[string]any // declarations and given values, by name
 	workspaces map[string]bool
 }
 
 // with is a scope and what some fields declare or give.
-func (s scope) with(fields map[string]any) scope {
+func (s *scope) with(fields map[string]any) *scope {
 	var r object.Reader
-	wider := scope{maps.Clone(s.params), maps.Clone(s.workspaces)}
-	if wider.params == nil {
-		wider = scope{map[string][]map[string]any{}, map[string]bool{}}
-	}
+	wider := &scope{s, map[string][]map[string]any{}, map[string]bool{}}
 	for _, item := range itemsIn(fields, "", "params") {
-		wider.params[item.Name] = append(slices.Clip(wider.params[item.Name]), item.Fields)
+		wider.params[item.Name] = append(wider.params[item.Name], item.Fields)
 	}
 	for _, item := range matrixParams(fields) {
-		wider.params[item.Name] = append(slices.Clip(wider.params[item.Name]), nil)
+		wider.params[item.Name] = append(wider.params[item.Name], nil)
 	}
 	for _, workspace := range r.FieldsList(fields, "workspaces") {
 		wider.workspaces[r.Text(workspace, "name")] = true
 	}
 	return wider
+}
+
+// param returns what is known of a parameter, from the outside in, and whether there is
+// one of that name.
+func (s *scope) param(name string) (known []map[string]any, declared bool) {
+	if s == nil {
+		return nil, false
+	}
+	known, declared = s.outer.param(name)
+	own, is := s.params[name]
+	return append(known, own...), declared || is
+}
+
+// has tells whether there is a workspace of that name.
+func (s *scope) has(workspace string) bool {
+	return s != nil && (s.workspaces[workspace] || s.outer.has(workspace))
+}
+
+// paramNames returns the names of all parameters, for suggestions.
+func (s *scope) paramNames() []string {
+	names := map[string]bool{}
+	for ; s != nil; s = s.outer {
+		for name := range s.params {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// workspaceNames returns the names of all workspaces, for suggestions.
+func (s *scope) workspaceNames() []string {
+	names := map[string]bool{}
+	for ; s != nil; s = s.outer {
+		maps.Copy(names, s.workspaces)
+	}
+	return slices.Sorted(maps.Keys(names))
 }
 
 // namedItem is an item of a list of things that have names.
@@ -84,8 +120,8 @@ type specification struct {
 	Path   string // such as "spec.taskSpec"
 	Kind   string // Task, StepAction or Pipeline
 	Fields map[string]any
-	Scope  scope          // all that it may refer to
-	Outer  scope          // that of it which it does not declare itself
+	Scope  *scope         // all that it may refer to
+	Outer  *scope         // that of it which it does not declare itself
 	Run    map[string]any // the specification of the run in which it stands, nil elsewhere
 }
 
@@ -105,13 +141,13 @@ func walkSpecifications(p *rule.Pass) []specification {
 		return withInner(specification{Path: "spec", Kind: p.Kind.Kind, Fields: spec})
 	case "TaskRun":
 		return withInner(specification{
-			Path: "spec.taskSpec", Kind: "Task", Fields: r.Fields(spec, "taskSpec"), Outer: scope{}.with(spec),
+			Path: "spec.taskSpec", Kind: "Task", Fields: r.Fields(spec, "taskSpec"), Outer: (*scope)(nil).with(spec),
 			Run: spec,
 		})
 	case "PipelineRun":
 		return withInner(specification{
 			Path: "spec.pipelineSpec", Kind: "Pipeline", Fields: r.Fields(spec, "pipelineSpec"),
-			Outer: scope{}.with(spec), Run: spec,
+			Outer: (*scope)(nil).with(spec), Run: spec,
 		})
 	}
 	return nil
@@ -189,7 +225,7 @@ type callSite struct {
 	Kind   string         // Task, Pipeline or StepAction
 	Name   string         // of the object, "" where it is written out
 	Target map[string]any // the specification, nil where it is not known
-	Outer  scope          // what propagates to one that is written out
+	Outer  *scope         // what propagates to one that is written out
 }
 
 // target is how messages call what is called.
@@ -212,14 +248,12 @@ func walkCalls(p *rule.Pass) []callSite {
 	spec := r.Fields(p.Object, "spec")
 	var calls []callSite
 	if slices.ContainsFunc(rule.Runs, func(k schema.GroupVersionKind) bool { return k == p.Kind }) {
-		for _, owner := range r.FieldsList(r.Fields(p.Object, "metadata"), "ownerReferences") {
-			if r.Text(owner, "kind") == "PipelineRun" {
-				return nil
-			}
+		if p.OfPipelineRun() {
+			return nil
 		}
 		kind := strings.TrimSuffix(p.Kind.Kind, "Run")
 		calls = append(calls,
-			callSite{Path: "spec", Unit: "this " + p.Kind.Kind, Fields: spec, Kind: kind}.ways(scope{})...)
+			callSite{Path: "spec", Unit: "this " + p.Kind.Kind, Fields: spec, Kind: kind}.ways(nil)...)
 	}
 	for _, s := range specificationsIn(p) {
 		for _, task := range s.tasks() {
@@ -242,7 +276,7 @@ func walkCalls(p *rule.Pass) []callSite {
 
 // ways returns the reference and the specification of a call, of which there should
 // be one.
-func (c callSite) ways(outer scope) []callSite {
+func (c callSite) ways(outer *scope) []callSite {
 	var r object.Reader
 	var found []callSite
 	field := strings.ToLower(c.Kind)
@@ -330,8 +364,13 @@ type usage struct {
 	Path  string          // of the text
 	Text  string          // of the expression
 	Parts expression.Path // params, image; "inputs" before params is left out
-	Task  map[string]any  // the task of a pipeline in which it stands, if it is in one
+	// Bindings are the workspaces of the pipeline's task in which it stands, if it is in
+	// one. They are of all usages in the task.
+	Bindings *names
 }
+
+// bound tells whether the task in which an expression stands binds a workspace.
+func (u usage) bound(workspace string) bool { return u.Bindings != nil && u.Bindings.has(workspace) }
 
 // usagesIn returns the expressions in some fields that have one of some roots, without
 // texts for readers alone and without the fields that skip names. A here-document may
@@ -379,8 +418,13 @@ func (s specification) uses(roots ...string) []usage {
 	}
 	found := usagesIn(s.Fields, s.Path, lenient, []string{"tasks", "finally"}, roots...)
 	for _, task := range s.tasks() {
-		for _, use := range usagesIn(task.Fields, task.Path, lenient, []string{"taskSpec", "pipelineSpec"}, roots...) {
-			use.Task = task.Fields
+		uses := usagesIn(task.Fields, task.Path, lenient, []string{"taskSpec", "pipelineSpec"}, roots...)
+		if len(uses) == 0 {
+			continue
+		}
+		bindings := namesOf(task.Fields, "workspaces")
+		for _, use := range uses {
+			use.Bindings = bindings
 			found = append(found, use)
 		}
 	}
@@ -417,9 +461,36 @@ func valueType(value any) string {
 }
 
 // remedyFor names what was most likely meant, and another remedy in case that is wrong.
-func remedyFor(name string, known []string, otherwise string) string {
-	if question := suggest.DidYouMean(name, known, ""); question != "" {
-		return question + " If not, " + otherwise
+// The known names are only asked for where a suggestion is to be made.
+func remedyFor(p *rule.Pass, name string, known func() []string, otherwise string) string {
+	if best := p.Closest(name, known); best != "" {
+		return fmt.Sprintf("did you mean %q? If not, %s", best, otherwise)
 	}
 	return otherwise
+}
+
+// names are names in their order, which are looked up often.
+type names struct {
+	list []string
+	set  map[string]bool
+}
+
+func (n *names) add(name string) {
+	if n.set == nil {
+		n.set = map[string]bool{}
+	}
+	n.list, n.set[name] = append(n.list, name), true
+}
+
+func (n *names) has(name string) bool { return n.set[name] }
+
+func (n *names) all() []string { return n.list }
+
+// namesOf returns the names in a list.
+func namesOf(fields map[string]any, key string) *names {
+	found := &names{}
+	for _, item := range itemsIn(fields, "", key) {
+		found.add(item.Name)
+	}
+	return found
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/tekgate/tekgate/internal/object"
 )
 
 // Pass is an object that rules judge one after the other: what a rule knows of it, and
@@ -21,6 +23,7 @@ type Pass struct {
 	Registry  Registry         // for rules that are Online
 	Offline   bool             // whether nothing else judges the object: Tekton's own webhook does not see it
 	Now       func() time.Time // the clock
+	Author    Author           // who asks for the object to be admitted
 	Policies  []any            // pointers to the groups' policies, see PolicyOf
 
 	// Template is the TriggerTemplate that is to create this object, nil for an
@@ -34,17 +37,57 @@ type Pass struct {
 	mode    Mode           // what becomes of its findings
 	found   []*Finding
 	unknown []string
+	work    *work // shared with the passes of objects within this one
+}
+
+// Author says who wants an object to be as it is.
+type Author int
+
+// The authors.
+const (
+	Unknown    Author = iota // nobody can tell: it stands in a file, or is there already
+	Somebody                 // a user, or a controller that is not Tekton's
+	Controller               // Tekton's controller
+)
+
+// OfPipelineRun tells whether Tekton's controller has made a run for a PipelineRun. An
+// ownerReference says so too, and whoever may create runs may write one: it counts only
+// where nobody can tell who has.
+func (p *Pass) OfPipelineRun() bool {
+	switch p.Author {
+	case Somebody:
+		return false
+	case Controller:
+		return true
+	}
+	var r object.Reader
+	owners := r.FieldsList(r.Fields(p.Object, "metadata"), "ownerReferences")
+	return slices.ContainsFunc(owners, func(owner map[string]any) bool {
+		group, _, _ := strings.Cut(r.Text(owner, "apiVersion"), "/")
+		return r.Text(owner, "kind") == "PipelineRun" && group == TektonGroup
+	})
 }
 
 // Judge lets one rule judge the object. It returns the findings, and one line for each
-// thing that the rule could not find out.
-func (p *Pass) Judge(ctx context.Context, r *Rule, mode Mode) (found []*Finding, unknown []string) {
+// thing that the rule could not find out. The error is ErrBudget if ctx ended before the
+// rule did; then the findings are not all that there are.
+func (p *Pass) Judge(ctx context.Context, r *Rule, mode Mode) (found []*Finding, unknown []string, err error) {
 	if p.walked == nil {
 		p.walked = map[string]any{}
 	}
+	if p.work == nil {
+		p.work = &work{}
+	}
+	p.work.ctx = ctx
 	p.rule, p.mode, p.found, p.unknown = r, mode, nil, nil
-	r.Check(ctx, p)
-	return p.found, p.unknown
+	if ctx.Err() != nil {
+		return nil, nil, ErrBudget
+	}
+	func() {
+		defer recoverBudget(&err)
+		r.Check(ctx, p)
+	}()
+	return p.found, p.unknown, err
 }
 
 // At returns the pass of an object that stands at a path within this one's object.
@@ -64,6 +107,7 @@ func (p *Pass) Report(path, format string, args ...any) *Finding {
 		Path: p.at + path, Message: oneLine(fmt.Sprintf(format, args...)),
 	}
 	p.found = append(p.found, finding)
+	p.Step(1)
 	return finding
 }
 
@@ -108,6 +152,7 @@ func Once[T any](p *Pass, name string, walk func() []T) []T {
 		return known
 	}
 	found := slices.Clip(walk())
+	p.Step(1 + len(found))
 	p.walked[name] = found
 	return found
 }

@@ -25,7 +25,7 @@ TriggerTemplate, which start later.`,
 func checkFreeze(_ context.Context, p *rule.Pass) {
 	freeze := rule.PolicyOf[TrustPolicy](p).Freeze
 	zone, err := freeze.location()
-	if err != nil || p.Template != nil || isOwned(p) {
+	if err != nil || p.Template != nil || p.OfPipelineRun() {
 		return
 	}
 	now := p.Now().In(zone)

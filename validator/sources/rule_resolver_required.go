@@ -21,7 +21,7 @@ PipelineRun pass: the PipelineRun has been judged.`,
 }
 
 func checkResolverRequired(_ context.Context, p *rule.Pass) {
-	if isOwned(p) {
+	if p.OfPipelineRun() {
 		return
 	}
 	for _, s := range sourcesIn(p) {

@@ -40,32 +40,33 @@ func walkSourcesIn(p *rule.Pass) []source {
 	var found []source
 	switch p.Kind.Kind {
 	case "TaskRun":
-		found = append(sourceOf(spec, "spec", "taskRef", "Task", run), inlineOf(spec, "spec", "taskSpec", "Task")...)
+		found = append(sourceOf(p, spec, "spec", "taskRef", "Task", run.Remembering()),
+			inlineOf(spec, "spec", "taskSpec", "Task")...)
 	case "PipelineRun":
-		found = append(sourceOf(spec, "spec", "pipelineRef", "Pipeline", run),
+		found = append(sourceOf(p, spec, "spec", "pipelineRef", "Pipeline", run.Remembering()),
 			inlineOf(spec, "spec", "pipelineSpec", "Pipeline")...)
 		run.Spec = r.Fields(spec, "pipelineSpec") // its defaults
-		found = append(found, pipelineSources(run.Spec, "spec.pipelineSpec", run)...)
+		found = append(found, pipelineSources(p, run.Spec, "spec.pipelineSpec", run.Remembering())...)
 	case "Pipeline":
-		found = pipelineSources(spec, "spec", object.Task{})
+		found = pipelineSources(p, spec, "spec", object.Task{})
 	}
 	return append(found, stepSources(p)...)
 }
 
 // pipelineSources returns the sources of a pipeline's tasks.
-func pipelineSources(spec map[string]any, at string, run object.Task) []source {
+func pipelineSources(p *rule.Pass, spec map[string]any, at string, run object.Task) []source {
 	var r object.Reader
 	var found []source
 	for _, list := range []string{"tasks", "finally"} {
 		for i, task := range r.FieldsList(spec, list) {
 			path := fmt.Sprintf("%s.%s[%d]", at, list, i)
-			found = append(found, sourceOf(task, path, "taskRef", "Task", run)...)
-			found = append(found, sourceOf(task, path, "pipelineRef", "Pipeline", run)...)
+			found = append(found, sourceOf(p, task, path, "taskRef", "Task", run)...)
+			found = append(found, sourceOf(p, task, path, "pipelineRef", "Pipeline", run)...)
 			found = append(found, inlineOf(task, path, "taskSpec", "Task")...)
 			found = append(found, inlineOf(task, path, "pipelineSpec", "Pipeline")...)
 			// What the tasks of an inner pipeline are given is not the run's params.
 			found = append(found,
-				pipelineSources(r.Fields(task, "pipelineSpec"), path+".pipelineSpec", object.Task{})...)
+				pipelineSources(p, r.Fields(task, "pipelineSpec"), path+".pipelineSpec", object.Task{})...)
 		}
 	}
 	return found
@@ -82,7 +83,7 @@ func stepSources(p *rule.Pass) []source {
 			task = object.Task{}
 		}
 		for _, step := range steps {
-			found = append(found, sourceOf(step.Fields, step.Path, "ref", "StepAction", task)...)
+			found = append(found, sourceOf(p, step.Fields, step.Path, "ref", "StepAction", task)...)
 		}
 	}
 	return found
@@ -90,7 +91,7 @@ func stepSources(p *rule.Pass) []source {
 
 // sourceOf reads the reference in a field of fields. The texts of its params are
 // filled in by task.
-func sourceOf(fields map[string]any, at, key, kind string, task object.Task) []source {
+func sourceOf(p *rule.Pass, fields map[string]any, at, key, kind string, task object.Task) []source {
 	var r object.Reader
 	ref := r.Fields(fields, key)
 	version := r.Text(ref, "apiVersion")
@@ -103,7 +104,9 @@ func sourceOf(fields map[string]any, at, key, kind string, task object.Task) []s
 	}
 	for _, given := range rule.ParamsIn(ref, s.Path) {
 		if value, is := given.Value.(string); is {
-			given.Value = task.Fill(&r, value)
+			filled := task.Fill(&r, value)
+			p.Grow(len(filled) - len(value))
+			given.Value = filled
 		}
 		s.Params[given.Name] = given
 	}
@@ -193,18 +196,6 @@ func (a address) parts() (scheme, host string, ok bool) {
 		return "", "", false
 	}
 	return strings.ToLower(u.Scheme), strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")), true
-}
-
-// isOwned tells whether the run says that a PipelineRun owns it, as the controller's
-// TaskRuns do. Whoever may create TaskRuns may write that too: who holds runs to a
-// policy lets people create PipelineRuns alone.
-func isOwned(p *rule.Pass) bool {
-	var r object.Reader
-	owners := r.FieldsList(r.Fields(p.Object, "metadata"), "ownerReferences")
-	return slices.ContainsFunc(owners, func(owner map[string]any) bool {
-		return r.Flag(owner, "controller") && r.Text(owner, "kind") == "PipelineRun" &&
-			isTekton(r.Text(owner, "apiVersion"))
-	})
 }
 
 // pipelineIn returns the specification of a pipeline that a Pipeline or PipelineRun

@@ -24,7 +24,7 @@ import (
 // alone.
 //
 // TaskRuns that a PipelineRun owns are not held to what their PipelineRun has been held
-// to already: see isOwned.
+// to already: see rule.Pass.OfPipelineRun.
 var TrustRules = []*rule.Rule{
 	resolverParamsRule,
 	resolverRequiredRule,
