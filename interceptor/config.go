@@ -26,8 +26,8 @@ type Config struct {
 	SecretLabel string `json:"secretLabel"`
 	// MaxBodyBytes is the size above which a request of an EventListener is
 	// refused. The hook's body is quoted in it and so grows, mostly by a sixth. All
-	// requests that are held at once share this many bytes, too; the process needs
-	// about four times as much memory.
+	// large requests that are held at once share this many bytes, too, and small ones
+	// a quarter more; the process needs about four times as much memory.
 	MaxBodyBytes int64 `json:"maxBodyBytes"`
 
 	Serving `json:",inline"`

@@ -3,6 +3,7 @@ package interceptor_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -625,8 +626,6 @@ func TestConfigValidate(t *testing.T) {
 	}
 }
 
-// TestMemory holds all memory for requests with one that does not end, and
-// expects others to be told, and to be served once it has gone.
 // TestWith changes the configuration of a handler that is in use: what it was goes
 // on, and what it becomes holds for what comes.
 func TestWith(t *testing.T) {
@@ -651,26 +650,64 @@ func TestWith(t *testing.T) {
 	}
 }
 
-func TestMemory(t *testing.T) {
-	h := newHandler(signedAt)
-	reader, writer := io.Pipe()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		r := httptest.NewRequest(http.MethodPost, interceptor.Path, reader)
-		r.ContentLength = -1 // unknown: might be the largest
-		h.ServeHTTP(httptest.NewRecorder(), r)
-	}()
-	if _, err := writer.Write([]byte("{")); err != nil { // it is being read by now
-		t.Fatal(err)
+// TestSilentBodies opens connections that announce bodies, with a length and without one, and
+// send nothing more. No other event waits for them.
+func TestSilentBodies(t *testing.T) {
+	s := tlsServer(t, newHandler(signedAt))
+	for i := range 20 {
+		length := "Content-Length: 33554432"
+		if i%2 == 1 {
+			length = "Transfer-Encoding: chunked"
+		}
+		conn, err := tls.Dial("tcp", s.Listener.Addr().String(), s.Client().Transport.(*http.Transport).TLSClientConfig)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "POST /verify HTTP/1.1\r\nHost: example.com\r\n%s\r\n\r\n", length)
 	}
-	if got := send(t, h, giteeRequest()); got.Continue || got.Status.Code != codes.Unavailable ||
+	time.Sleep(100 * time.Millisecond) // until they are being read
+	if got, err := call(s, giteeRequest()); err != nil || !got.Continue {
+		t.Errorf("beside bodies that do not arrive: got %+v, error %v", got, err)
+	}
+}
+
+// TestBusy sends an event of half of the budget while one as large is being judged, and a
+// small event: the first is refused once it has waited, the other is judged.
+func TestBusy(t *testing.T) {
+	config := interceptor.Default()
+	config.MaxBodyBytes = 1 << 20
+	secrets := &slowSecrets{asked: make(chan struct{}), goOn: make(chan struct{})}
+	h := interceptor.New(config, interceptor.Options{Secrets: secrets, Log: logr.Discard(), Now: at(signedAt)})
+	padded := func(size int) []byte {
+		raw, err := json.Marshal(giteeRequest())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return append(raw, bytes.Repeat([]byte(" "), size)...)
+	}
+	done := make(chan bool)
+	go func() { done <- sendRaw(t, h, padded(700_000)).Continue }()
+	<-secrets.asked
+	if got := sendRaw(t, h, padded(700_000)); got.Status.Code != codes.Unavailable ||
 		!strings.Contains(got.Status.Message, "busy") {
-		t.Errorf("while all memory is held: got %+v", got)
+		t.Errorf("while the memory for large events is held: got %+v", got)
 	}
-	writer.Close()
-	<-done
-	if got := send(t, h, giteeRequest()); !got.Continue {
-		t.Errorf("after it was given back: %s", got.Status.Message)
+	go func() { done <- sendRaw(t, h, padded(10_000)).Continue }()
+	<-secrets.asked
+	close(secrets.goOn)
+	for range 2 {
+		if !<-done {
+			t.Error("an event that fits was refused")
+		}
 	}
+}
+
+// slowSecrets answers once it may, and says when it is asked.
+type slowSecrets struct{ asked, goOn chan struct{} }
+
+func (s *slowSecrets) Get(ctx context.Context, namespace, name string) (*interceptor.Secret, error) {
+	s.asked <- struct{}{}
+	<-s.goOn
+	return testSecrets().Get(ctx, namespace, name)
 }

@@ -204,7 +204,7 @@ func milliseconds(ms int64) time.Duration {
 	return time.Duration(max(-longest.Milliseconds(), min(ms, longest.Milliseconds()))) * time.Millisecond
 }
 
-// replayTimeout bounds the question to the replay store; see reserveTimeout.
+// replayTimeout bounds the question to the replay store; see budgetTimeout.
 const replayTimeout = 1500 * time.Millisecond
 
 // checkReplay asks whether the delivery came before in another event.

@@ -43,7 +43,7 @@ type SecretKey struct {
 // readSecret is SecretGetter's Get, or the like.
 type readSecret func(ctx context.Context, namespace, name string) (*Secret, error)
 
-// secretTimeout bounds the reads of all Secrets of a Trigger; see reserveTimeout.
+// secretTimeout bounds the reads of all Secrets of a Trigger; see budgetTimeout.
 const secretTimeout = 5 * time.Second
 
 // secret returns the value that ref means in the namespace of the trigger id.
