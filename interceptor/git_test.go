@@ -247,7 +247,7 @@ func TestExtensions(t *testing.T) {
 			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"b"},
 				ChangedFilesComplete: true}},
 		{"github bot", "github", "push", `{"ref":"refs/heads/main","sender":{"login":"dependabot[bot]"}}`,
-			provider.Git{Ref: "refs/heads/main", Branch: "main", Sender: "dependabot[bot]"}},
+			provider.Git{Ref: "refs/heads/main", Branch: "main", Sender: "dependabot+bot"}},
 		{"github file with a shell's words", "github", "push", `{"ref":"refs/heads/main","before":"` + sha2 +
 			`","after":"` + sha + `","commits":[` + commit(`"$(reboot)","a.go","x;y","b\nc"`) + `]}`,
 			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"a.go"}}},
@@ -278,7 +278,7 @@ func TestExtensions(t *testing.T) {
 			`{"actor":{"name":"admin"},"pullRequest":{"id":5,"fromRef":{"displayId":"f","latestCommit":"` + sha +
 				`"},"toRef":{"displayId":"main","repository":{"slug":"app","project":{"key":"~ADMIN"}}}}}`,
 			provider.Git{PullRequest: 5, SourceBranch: "f", TargetBranch: "main", SHA: sha, Sender: "admin",
-				Repository: "~ADMIN/app"}},
+				Repository: "users/ADMIN/app"}},
 		{"no object", "github", "push", `["a"]`, provider.Git{}},
 		{"no JSON", "github", "push", `hello`, provider.Git{}},
 		{"other types", "github", "push",
@@ -313,6 +313,10 @@ func TestUnusablePayloads(t *testing.T) {
 		{"branch with a newline", ref(`"refs/heads/a\nb"`), `holds '\n'`},
 		{"branch with NUL", ref(`"refs/heads/a\u0000b"`), `holds '\x00'`},
 		{"branch that is an option", ref(`"refs/heads/--upload-pack=x"`), "begins with a dash"},
+		{"branch that is a comment", ref(`"refs/heads/#1-fix"`), "begins with '#'"},
+		{"branch that is a home folder", ref(`"refs/heads/~root"`), "begins with '~'"},
+		{"branch that assigns a home folder", ref(`"refs/heads/a=~root"`), `holds "=~"`},
+		{"SSH URL in a home folder", `{"repository":{"ssh_url":"git@h:~root/a"}}`, `holds ":~"`},
 		{"branch that climbs", ref(`"refs/heads/../../x"`), "two dots"},
 		{"branch too long", ref(`"refs/heads/` + strings.Repeat("a", 256) + `"`), "longer than 255 bytes"},
 		{"branch that turns the line", ref("\"refs/heads/a\u202eb\""), `\u202e`},

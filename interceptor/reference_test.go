@@ -49,9 +49,10 @@ const referenceExtensions = `
 
 Bindings and later interceptors find these under ` + "`$(extensions.git)`" + `, as in
 ` + "`$(extensions.git.branch)`" + `. All of them are always there; what a delivery does not
-tell is empty. A delivery whose names hold anything but letters, digits and
-` + "`-._/+@#=,%~`" + ` is refused, for they end in scripts; a sender or a changed file of such a
-name is left out.
+tell is empty. Every text is one word that means itself to a shell, since it ends in
+scripts: names hold letters, digits and ` + "`-._/+@#=,%~`" + `, and begin with a letter, a digit,
+` + "`_`, `.` or `@`" + `. A delivery about any other name is refused; a sender or a changed file
+of such a name is left out.
 
 | extension | type | |
 |---|---|---|

@@ -2,11 +2,8 @@ package provider
 
 import (
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"google.golang.org/grpc/codes"
 
@@ -18,10 +15,10 @@ import (
 // a binding that names one which is missing fails the trigger. What a delivery does
 // not tell is empty.
 //
-// All of it ends in scripts, as text that Tekton puts there before a shell reads
-// them. So names are short and hold letters, digits and -._/+@#=,%~ alone, and no
-// name begins with a dash. A delivery about a branch called $(reboot), which Git
-// allows, is refused; a sender or a changed file of such a name is left out.
+// All of it ends in scripts, as text that Tekton puts there before a shell reads them. So
+// the table exports limits every text to what a shell takes for one word. A delivery about a
+// branch called $(reboot), which Git allows, is refused; a sender or a changed file of such a
+// name is left out.
 type Git struct {
 	Provider string `json:"provider" doc:"as the param has it"`
 	Event    string `json:"event" doc:"in the provider's words and one spelling, such as push or merge_request"`
@@ -44,7 +41,7 @@ type Git struct {
 	SourceBranch string `json:"sourceBranch" doc:"of a pull request"`
 	TargetBranch string `json:"targetBranch" doc:"of a pull request"`
 
-	Sender               string   `json:"sender" doc:"the account that did it"`
+	Sender               string   `json:"sender" doc:"the account that did it; an app's, such as dependabot[bot], is dependabot+bot"`
 	ChangedFiles         []string `json:"changedFiles" doc:"of the commits that a push lists: added, changed and removed"`
 	ChangedFilesComplete bool     `json:"changedFilesComplete" doc:"false where the delivery does not tell all of them, or one was left out"`
 	DeliveryID           string   `json:"deliveryID" doc:"the sender's, which nobody signed"`
@@ -101,7 +98,7 @@ func (g *Git) AppendJSON(out []byte) []byte {
 // Build makes a Git of what a payload tells, of one change in it or of all of it.
 func (p *Payload) Build(x *Extract, change *Values, g Git) (Git, error) {
 	if p == nil || !x.isObject {
-		return g, nil
+		return g, g.check()
 	}
 	at := func(f field) string {
 		if change != nil && change.raw[f] != nil {
@@ -116,7 +113,8 @@ func (p *Payload) Build(x *Extract, change *Values, g Git) (Git, error) {
 	g.Repository, g.DefaultBranch = at(fRepository), at(fDefaultBranch)
 	g.CloneURL, g.SSHURL = at(fCloneURL), at(fSSHURL)
 	g.SourceBranch, g.TargetBranch = at(fSourceBranch), at(fTargetBranch)
-	g.PullRequest, _ = strconv.ParseInt(strings.TrimPrefix(at(fNumber), "!"), 10, 64) // Gitee's comments have !7
+	number, _ := strconv.ParseInt(strings.TrimPrefix(at(fNumber), "!"), 10, 64) // Gitee's comments have !7
+	g.PullRequest = max(number, 0)
 	g.Sender = at(fSender)
 	if head := at(fHead); head != "" {
 		g.SHA = head
@@ -202,12 +200,9 @@ func (p *Payload) toldAllFiles(x *Extract, g *Git, at func(field) string) bool {
 
 // WithFiles adds the changed files that a script may see.
 func (g *Git) WithFiles(files *FileList) {
-	unfit := func(name string) bool { return len(name) > longestName || flaw(name) != "" }
-	g.ChangedFiles, g.ChangedFilesComplete = files.All(), files.Complete
-	if slices.ContainsFunc(g.ChangedFiles, unfit) {
-		g.ChangedFiles = slices.DeleteFunc(slices.Clone(g.ChangedFiles), unfit)
-		g.ChangedFilesComplete = false
-	}
+	all := files.All()
+	g.ChangedFiles = fitFiles(all)
+	g.ChangedFilesComplete = files.Complete && len(g.ChangedFiles) == len(all)
 }
 
 // What names the tag, branch or other ref for a message.
@@ -221,107 +216,9 @@ func (g *Git) What() string {
 	return "the ref " + refusal.Quote(g.Ref)
 }
 
-// check refuses a delivery that names what a script must not see, and empties what
-// nobody builds by.
-func (g *Git) check() error {
-	for _, name := range []struct{ what, value string }{
-		{"ref", g.Ref}, {"repository", g.Repository}, {"default branch", g.DefaultBranch},
-		{"source branch", g.SourceBranch}, {"target branch", g.TargetBranch},
-		{"branch", g.Branch}, {"tag", g.Tag},
-	} {
-		if name.value == "" {
-			continue
-		}
-		if why := flaw(name.value); why != "" {
-			return unusable(name.what, name.value, why+": rename it, since scripts would run such a name")
-		}
-	}
-	for _, sha := range []struct{ what, value string }{{"commit", g.SHA}, {"commit before", g.Before}} {
-		if !isHash(sha.value) {
-			return unusable(sha.what, sha.value, "is not hexadecimal: only the forge may send events")
-		}
-	}
-	for _, u := range []struct{ what, value string }{{"clone URL", g.CloneURL}, {"SSH URL", g.SSHURL}} {
-		if why := urlFlaw(u.value); why != "" {
-			return unusable(u.what, u.value, why+": only the forge may send events")
-		}
-	}
-	if flaw(strings.TrimSuffix(g.Sender, "[bot]")) != "" { // as in dependabot[bot]
-		g.Sender = ""
-	}
-	if g.Action != "" && !isEventName(g.Action) {
-		g.Action = ""
-	}
-	return nil
-}
-
 func unusable(what, value, why string) error {
 	return refusal.New(refusal.Payload, codes.InvalidArgument, "the delivery's %s is %s, which %s",
 		what, refusal.Quote(value), why)
-}
-
-// longestName is longer than any branch that file systems hold.
-const longestName = 255
-
-// flaw says what is wrong with a name, or "". An empty one is fine.
-func flaw(name string) string {
-	switch {
-	case len(name) > longestName:
-		return "is longer than " + strconv.Itoa(longestName) + " bytes"
-	case strings.HasPrefix(name, "-"):
-		return "begins with a dash, as options do"
-	}
-	var last byte
-	for i := range len(name) {
-		c := name[i]
-		switch {
-		case c >= utf8.RuneSelf:
-			return letterFlaw(name[i:])
-		case !plain[c]:
-			return "holds " + strconv.QuoteRune(rune(c))
-		case c == '.' && last == '.':
-			return twoDots
-		}
-		last = c
-	}
-	return ""
-}
-
-const twoDots = "holds two dots, which lead out of a folder"
-
-// letterFlaw is for the rest of a name, from the first character on that is not ASCII:
-// letters and digits of any script.
-func letterFlaw(name string) string {
-	for _, c := range name {
-		if c == utf8.RuneError || c >= utf8.RuneSelf && !unicode.In(c, unicode.L, unicode.M, unicode.N) ||
-			c < utf8.RuneSelf && !plain[c] {
-			return "holds " + strconv.QuoteRuneToASCII(c)
-		}
-	}
-	if strings.Contains(name, "..") {
-		return twoDots
-	}
-	return ""
-}
-
-// plain are the ASCII characters that mean nothing to a shell in the middle of a
-// word.
-var plain = func() (set [utf8.RuneSelf]bool) {
-	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._/+@#=,%~" {
-		set[c] = true
-	}
-	return set
-}()
-
-// isHash allows SHA-1 and SHA-256, shortened too, and nothing at all.
-func isHash(sha string) bool {
-	const longest = 64
-	for i := range len(sha) {
-		if c := sha[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return len(sha) <= longest
 }
 
 func zeros(sha string) bool {
@@ -344,7 +241,7 @@ func isUserAndHost(raw string) bool {
 	user, rest, found := strings.Cut(raw, "@")
 	host, _, colon := strings.Cut(rest, ":")
 	return found && colon && host != "" && host[0] != '-' && !strings.Contains(host, "/") &&
-		!strings.ContainsAny(user, ":/") && flaw(user) == ""
+		!strings.ContainsAny(user, ":/") && names.flaw(user) == ""
 }
 
 // urlFlaw says what is wrong with a URL to clone from. Git runs a program for some
@@ -352,15 +249,6 @@ func isUserAndHost(raw string) bool {
 func urlFlaw(raw string) string {
 	if raw == "" {
 		return ""
-	}
-	const longest = 1024
-	if len(raw) > longest {
-		return "is longer than " + strconv.Itoa(longest) + " bytes"
-	}
-	for _, c := range raw {
-		if c != ':' && (c >= utf8.RuneSelf || !plain[c]) {
-			return "holds " + strconv.QuoteRuneToASCII(c)
-		}
 	}
 	if rest, found := strings.CutPrefix(raw, "https://"); found && isHostAndPath(rest) || isUserAndHost(raw) {
 		return "" // as nearly all are
