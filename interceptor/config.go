@@ -17,8 +17,9 @@ type Config struct {
 	MaxAge metav1.Duration `json:"maxAge"`
 	// MaxSkew is how far ahead of this server's clock such a delivery may be.
 	MaxSkew metav1.Duration `json:"maxSkew"`
-	// MinSecretLength is the number of bytes below which a Secret's value is
-	// refused. An empty value never passes: anybody can sign with it.
+	// MinSecretLength is the number of bytes below which a signing key is refused:
+	// a Secret's value, the bytes that a whsec_ value stands for, or the password of
+	// basic authentication. An empty value never passes: anybody can sign with it.
 	MinSecretLength int `json:"minSecretLength"`
 	// SecretLabel is a label that a Secret must carry to be used, as key or
 	// key=value; "" demands none. With one, nobody can have the interceptor compare

@@ -102,7 +102,7 @@ func (c *call) verify(ctx context.Context, said provider.Claim) ([]byte, error) 
 func (c *call) match(ctx context.Context, said provider.Claim, read readSecret) ([]byte, error) {
 	var unusable error
 	for _, ref := range c.p.SecretRefs {
-		value, state, err := c.h.secret(ctx, read, c.namespace, ref, c.rec)
+		value, state, err := c.h.secret(ctx, read, c.namespace, ref, c.p.sender.Mode, c.rec)
 		if err == nil && c.tried(ref, state) {
 			continue
 		}

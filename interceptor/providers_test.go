@@ -379,6 +379,28 @@ func TestAlgorithmsAreNotMixed(t *testing.T) {
 	}
 }
 
+// TestKeyLength holds that minSecretLength is about the signing key: a value whose text is long
+// enough may stand for a key of a byte.
+func TestKeyLength(t *testing.T) {
+	for _, tt := range []struct {
+		params, key string
+		pass        bool
+	}{
+		{`{"provider":"gitlab","mode":"signing-token"}`, "whsec_YQ==", false},
+		{`{"provider":"gitlab","mode":"signing-token"}`, "whsec_YWJjZGU=", false},
+		{`{"provider":"gitlab","mode":"signing-token"}`, "whsec_YWJjZGVm", true},
+		{`{"provider":"generic","mode":"basic"}`, "administrator:12345", false},
+		{`{"provider":"generic","mode":"basic"}`, "a:123456", true},
+	} {
+		v := signedVector(t, json.RawMessage(tt.params), tt.key, "push")
+		h := interceptor.New(interceptor.Default(), interceptor.Options{
+			Secrets: secrets{"ci/hook": {"token": []byte(tt.key)}}, Log: logr.Discard(), Now: at(signedAt)})
+		if got := send(t, h, v.request()); got.Continue != tt.pass {
+			t.Errorf("%s: got %+v, want continue %v", tt.key, got, tt.pass)
+		}
+	}
+}
+
 func outgoing(event, body string) provider.Outgoing {
 	return provider.Outgoing{Event: event, Body: []byte(body), Time: time.UnixMilli(signedAt), ID: "8d6a5f30"}
 }

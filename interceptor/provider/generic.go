@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"net/http"
@@ -23,7 +24,7 @@ var generic = Provider{
 	methods: map[string]method{
 		"hmac":  {Read: readGenericHMAC, Sign: signGenericHMAC},
 		"token": {Read: readGenericToken, Sign: signGenericToken},
-		"basic": {Read: readGenericBasic, Sign: signGenericBasic},
+		"basic": {Read: readGenericBasic, Sign: signGenericBasic, key: basicPassword},
 	},
 	Normalise: asSent,
 	Announce:  announceGeneric,
@@ -378,6 +379,14 @@ func readGenericBasic(said *Claim, d Delivery, p *Sender) error {
 	}
 	said.Digests, said.MAC = [][]byte{token(string(pair))}, secretItself
 	return nil
+}
+
+// basicPassword returns what follows the user's name, which is no secret.
+func basicPassword(secret []byte) ([]byte, error) {
+	if _, password, found := bytes.Cut(secret, []byte(":")); found {
+		return password, nil
+	}
+	return secret, nil
 }
 
 func signGenericHMAC(s *Signed, p *Sender, secret []byte, o Outgoing) error {

@@ -34,8 +34,23 @@ type method struct {
 	// that is missing or of a wrong shape. No secret has been read by then: whatever
 	// it says, the caller knew.
 	Read func(said *Claim, d Delivery, p *Sender) error
+	// key returns what the sender signs with, if that is not the secret's own text.
+	key func(secret []byte) ([]byte, error)
 	// Sign adds what the forge would send.
 	Sign func(s *Signed, p *Sender, secret []byte, o Outgoing) error
+}
+
+// KeyLength returns how many bytes of a secret's text nobody can know: those of the key that
+// it stands for. A text that stands for none has its own length.
+func (m Mode) KeyLength(secret []byte) int {
+	if m.key == nil {
+		return len(secret)
+	}
+	key, err := m.key(secret)
+	if err != nil {
+		return len(secret)
+	}
+	return len(key)
 }
 
 // described returns the description of the provider called name.
