@@ -36,15 +36,17 @@ type Config struct {
 
 // Default returns the configuration of a file that says nothing.
 //
-// An hour is what Gitee documents; five minutes ahead is more than clocks drift
-// apart on machines without NTP in a month. Six bytes is short, since whoever
+// Five minutes are what senders after Standard Webhooks are documented with. Gitee
+// documents an hour, but whoever has seen one of its deliveries can send other bodies for
+// so long. Five minutes ahead are more than clocks drift apart on machines without NTP in a
+// month. Six bytes is short, since whoever
 // sees one Gitee delivery can guess at such a secret in peace: but it is the
 // length of the "123456" that tutorials use, and a longer default would break
 // what people run today; platforms raise it. GitHub delivers up to 25 MB, which
 // 32 MiB holds with its quoting.
 func Default() Config {
 	return Config{
-		MaxAge:          metav1.Duration{Duration: time.Hour},
+		MaxAge:          metav1.Duration{Duration: 5 * time.Minute},
 		MaxSkew:         metav1.Duration{Duration: 5 * time.Minute},
 		MinSecretLength: 6,
 		MaxBodyBytes:    32 << 20,

@@ -13,7 +13,7 @@ import (
 func filtered(t *testing.T, provider, event, payload string, params map[string]any) string {
 	t.Helper()
 	got, message := extensions(t, provider, event, payload, params)
-	if got.Verified != (message == "") {
+	if (got.Verified != "") != (message == "") {
 		t.Fatalf("got %+v and message %q", got, message)
 	}
 	return message

@@ -22,6 +22,9 @@ func extensions(t testing.TB, from, event, payload string, more map[string]any) 
 	case "gitlab":
 		params["mode"] = "token"
 	}
+	if from == "gitee" || from == "gitlab" {
+		params["trustUnsignedBody"] = true
+	}
 	raw, err := json.Marshal(params)
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +130,7 @@ func TestCapturedExtensions(t *testing.T) {
 			}
 			got, message := extensions(t, c.provider, c.event, string(payload),
 				map[string]any{"eventTypes": []string{"**", "**:deleted"}})
-			if !got.Verified {
+			if got.Verified == "" {
 				t.Fatalf("refused: %s", message)
 			}
 			reference(t, payload, &c.want)
@@ -289,7 +292,7 @@ func TestExtensions(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			got, message := extensions(t, tt.provider, tt.event, tt.payload,
 				map[string]any{"eventTypes": []string{"**", "**:deleted"}})
-			if !got.Verified {
+			if got.Verified == "" {
 				t.Fatalf("refused: %s", message)
 			}
 			tt.want.Event = tt.event
@@ -341,7 +344,7 @@ func TestUnusablePayloads(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got, message := extensions(t, "github", "push", tt.payload, nil)
-			if got.Verified || !strings.Contains(message, tt.want) {
+			if got.Verified != "" || !strings.Contains(message, tt.want) {
 				t.Errorf("got %+v, %q; want %q", got, message, tt.want)
 			}
 		})
@@ -353,8 +356,30 @@ func TestUnusablePayloads(t *testing.T) {
 func TestLeftOut(t *testing.T) {
 	got, message := extensions(t, "github", "push", `{"ref":"refs/heads/a","sender":{"login":"$(id)"},"action":"a b"}`,
 		nil)
-	if !got.Verified || got.Sender != "" || got.Action != "" {
+	if got.Verified == "" || got.Sender != "" || got.Action != "" {
 		t.Errorf("got %+v, %s", got, message)
+	}
+}
+
+// TestURLsOfUnsignedBodies holds that addresses to fetch from are offered only where the
+// signature covers them, or where the Trigger asks for them all the same.
+func TestURLsOfUnsignedBodies(t *testing.T) {
+	const payload = `{"ref":"refs/heads/a","repository":{"clone_url":"https://h/a.git","ssh_url":"git@h:a.git"},` +
+		`"project":{"git_http_url":"https://h/a.git","git_ssh_url":"git@h:a.git"}}`
+	for _, tt := range []struct {
+		provider string
+		trust    bool
+		covers   provider.Strength
+		offered  bool
+	}{
+		{"github", false, provider.StrengthBody, true},
+		{"gitee", false, provider.StrengthTime, false}, {"gitee", true, provider.StrengthTime, true},
+		{"gitlab", false, provider.StrengthToken, false}, {"gitlab", true, provider.StrengthToken, true},
+	} {
+		got, message := extensions(t, tt.provider, "push", payload, map[string]any{"trustUnsignedBody": tt.trust})
+		if got.Verified != tt.covers || (got.CloneURL != "") != tt.offered || (got.SSHURL != "") != tt.offered {
+			t.Errorf("%s, trusted %v: got %+v, %s", tt.provider, tt.trust, got, message)
+		}
 	}
 }
 
@@ -372,7 +397,7 @@ func TestManyFiles(t *testing.T) {
 	got, message := extensions(t, "github", "push",
 		`{"ref":"refs/heads/a","before":"`+sha+`","after":"`+sha2+`","commits":[{"added":`+string(
 			added)+`,"removed":[],"modified":[]}]}`, nil)
-	if !got.Verified || got.ChangedFilesComplete || len(got.ChangedFiles) > 3000 {
+	if got.Verified == "" || got.ChangedFilesComplete || len(got.ChangedFiles) > 3000 {
 		t.Errorf("got %d files, complete %v: %s", len(got.ChangedFiles), got.ChangedFilesComplete, message)
 	}
 }

@@ -72,7 +72,7 @@ func (c *call) authenticate(ctx context.Context, said provider.Claim) error {
 		c.describe(said)
 		return err
 	}
-	c.rec.Verified = true
+	c.rec.Verified, c.rec.Covers = true, said.Covers
 	if c.p.sender.SignsTime() {
 		if err := c.checkAge(said.SignedAt); err != nil {
 			return err
@@ -151,7 +151,7 @@ func worse(a, b error) error {
 }
 
 func (c *call) mismatch(said provider.Claim) error {
-	if said.BodySigned && bytes.Contains(c.body, lost) {
+	if said.Covers == provider.StrengthBody && bytes.Contains(c.body, lost) {
 		// The body reaches interceptors inside JSON, where bytes that are no UTF-8
 		// become U+FFFD, and then no signature fits any more. A body that was sent
 		// with that character is still right.
@@ -243,24 +243,27 @@ func (c *call) claimReplay(ctx context.Context, said provider.Claim, digest []by
 	ctx, cancel := context.WithTimeout(ctx, replayTimeout)
 	defer cancel()
 	return c.h.replay.Claim(ctx, ReplayClaim{
-		Namespace: c.namespace, Key: c.replayKey(digest), EventID: c.rec.EventID, Until: until,
+		Namespace: c.namespace, Key: c.replayKey(said, digest), EventID: c.rec.EventID, Until: until,
 	})
 }
 
-// replayKey is a digest of what makes a delivery: who verified it, its signature
-// and its body. The signature alone is not enough, for two hooks may fire in the
-// millisecond that it covers, and a token is always the same. The delivery's id is
-// no part of it, since nobody signed that and a sender of old deliveries would
-// change it; nor is the Trigger, since all Triggers of an event ask.
-func (c *call) replayKey(digest []byte) string {
+// replayKey is a digest of what makes a delivery: who verified it, its signature and, where
+// that covers it or is always the same token, its body. A signature of a time alone is its
+// own key: with the body in the key, one added space would make a new delivery. So of two
+// hooks that fire in the same millisecond one is refused. The delivery's id is no part of
+// the key, since nobody signed that and a sender of old deliveries would change it; nor is
+// the Trigger, since all Triggers of an event ask.
+func (c *call) replayKey(said provider.Claim, digest []byte) string {
 	hash := sha256.New()
 	for _, part := range []string{"tekgate replay v1", c.namespace, c.p.sender.From.Name, c.p.sender.Mode.Name,
 		c.rec.Matched.Name, c.rec.Matched.Key} {
 		hash.Write(append([]byte(part), 0))
 	}
-	body := sha256.Sum256(c.body)
 	hash.Write(digest)
-	hash.Write(body[:])
+	if said.Covers != provider.StrengthTime {
+		body := sha256.Sum256(c.body)
+		hash.Write(body[:])
+	}
 	return hex.EncodeToString(hash.Sum(nil))
 }
 
@@ -273,8 +276,9 @@ func (c *call) conclude(said provider.Claim) (*provider.Git, error) {
 		return nil, c.unreadable(err)
 	}
 	base := provider.Git{Provider: c.p.sender.From.Name, Event: said.Event, DeliveryID: said.DeliveryID,
-		Verified: c.rec.Verified}
+		Verified: provider.StrengthNone}
 	if c.rec.Verified {
+		base.Verified = said.Covers
 		base.VerifiedBy = c.rec.Matched.Name + "/" + c.rec.Matched.Key
 	}
 	git, err := c.choose(base)
@@ -311,6 +315,9 @@ func (c *call) examine(change *provider.Values, base provider.Git) (*provider.Gi
 	git, err := c.p.sender.From.Payload.Build(c.extract, change, base)
 	if err != nil {
 		return nil, err
+	}
+	if git.Verified != provider.StrengthBody && !c.p.TrustUnsignedBody {
+		git.WithoutURLs() // or anyone who has seen a delivery chooses whose sources are built
 	}
 	return &git, c.p.refuseGit(&git, &c.extract.Files)
 }

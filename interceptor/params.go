@@ -25,6 +25,8 @@ type params struct {
 	MaxAge        *metav1.Duration `json:"maxAge,omitempty"`
 	Replay        string           `json:"replay,omitempty"`
 	AllowInsecure bool             `json:"allowInsecure,omitempty"`
+
+	TrustUnsignedBody bool `json:"trustUnsignedBody,omitempty"`
 	filters
 	provider.Scheme
 

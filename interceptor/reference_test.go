@@ -75,7 +75,7 @@ var referenceMore = []string{
 }
 
 var typeNames = map[string]string{"string": "string", "bool": "boolean", "int64": "number",
-	"[]string": "list of strings"}
+	"[]string": "list of strings", "provider.Strength": "string"}
 
 const referenceRecipes = `
 ## Recipes
@@ -101,10 +101,9 @@ spec:
     - {name: repositories, value: [example/app]}
     - {name: branches, value: [main, "release/*"]}
     - {name: paths, value: ["**", "!docs/**"]}
-    - {name: maxAge, value: 30m}
     - {name: replay, value: enforce}
   bindings:
-  - {name: url, value: $(extensions.git.cloneURL)}
+  - {name: url, value: https://gitee.com/example/app.git} # not the event's: Gitee does not sign it
   - {name: revision, value: $(extensions.git.sha)}
   template: {ref: build}
 ` + "```" + `

@@ -33,8 +33,8 @@ type Git struct {
 	Deleted bool   `json:"deleted" doc:"ref was deleted; such deliveries pass only where eventTypes asks for them"`
 
 	Repository    string `json:"repository" doc:"with its owner, such as example/app"`
-	CloneURL      string `json:"cloneURL" doc:"with https or http"`
-	SSHURL        string `json:"sshURL" doc:"with SSH"`
+	CloneURL      string `json:"cloneURL" doc:"with https or http; empty where the signature does not cover the body, unless trustUnsignedBody is true"`
+	SSHURL        string `json:"sshURL" doc:"with SSH; empty where cloneURL is"`
 	DefaultBranch string `json:"defaultBranch" doc:"the repository's"`
 
 	PullRequest  int64  `json:"pullRequest" doc:"its number; 0 where the event is about none"`
@@ -45,7 +45,7 @@ type Git struct {
 	ChangedFiles         []string `json:"changedFiles" doc:"of the commits that a push lists: added, changed and removed"`
 	ChangedFilesComplete bool     `json:"changedFilesComplete" doc:"false where the delivery does not tell all of them, or one was left out"`
 	DeliveryID           string   `json:"deliveryID" doc:"the sender's, which nobody signed"`
-	Verified             bool     `json:"verified" doc:"false where allowInsecure let it pass"`
+	Verified             Strength `json:"verified" doc:"what the signature covers: body, time (and not the body), token (nothing of the delivery), or none where allowInsecure let it pass"`
 	VerifiedBy           string   `json:"verifiedBy" doc:"the Secret's name, a slash and the key"`
 }
 
@@ -89,7 +89,7 @@ func (g *Git) AppendJSON(out []byte) []byte {
 	out = append(out, "],"...)
 	other("changedFilesComplete", strconv.FormatBool(g.ChangedFilesComplete))
 	text("deliveryID", g.DeliveryID)
-	other("verified", strconv.FormatBool(g.Verified))
+	text("verified", string(g.Verified))
 	text("verifiedBy", g.VerifiedBy)
 	out[len(out)-1] = '}'
 	return out
@@ -204,6 +204,9 @@ func (g *Git) WithFiles(files *FileList) {
 	g.ChangedFiles = fitFiles(all)
 	g.ChangedFilesComplete = files.Complete && len(g.ChangedFiles) == len(all)
 }
+
+// WithoutURLs leaves out where sources are fetched from.
+func (g *Git) WithoutURLs() { g.CloneURL, g.SSHURL = "", "" }
 
 // What names the tag, branch or other ref for a message.
 func (g *Git) What() string {

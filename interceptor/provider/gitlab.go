@@ -101,7 +101,7 @@ func readStandardWebhook(said *Claim, d Delivery, _ *Sender) error {
 		return err
 	}
 	said.Digests, err = standardDigests(header, signatures)
-	said.SignedAt, said.BodySigned = seconds*1000, true
+	said.SignedAt, said.Covers = seconds*1000, StrengthBody
 	said.MAC = func(secret, body []byte) ([]byte, error) { return standardMAC(secret, id, timestamp, body) }
 	return err
 }

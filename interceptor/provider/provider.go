@@ -82,10 +82,21 @@ type Claim struct {
 
 	// MAC returns the MAC that the secret's holder would have sent, or an error
 	// where the secret is none for this mode.
-	MAC func(secret, body []byte) ([]byte, error)
-	// BodySigned means that the MAC is over the body, so that lost bytes show.
-	BodySigned bool
+	MAC    func(secret, body []byte) ([]byte, error)
+	Covers Strength // what the MAC is over
 }
+
+// Strength is what a signature covers, and so what nobody but the secret's holder could have
+// chosen.
+type Strength string
+
+// The strengths. A signature that covers the body may cover a time too.
+const (
+	StrengthBody  Strength = "body"  // the body
+	StrengthTime  Strength = "time"  // a time, and not the body
+	StrengthToken Strength = "token" // nothing of the delivery
+	StrengthNone  Strength = "none"  // there was no signature
+)
 
 // Sender is who a Trigger says sends its events, and how: a provider, one of its modes
 // and, for the provider generic, the params that describe the signature.

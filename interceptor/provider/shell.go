@@ -139,6 +139,7 @@ var exports = []exported{
 	{"sender", func(g *Git) *string { return &g.Sender }, names, ""},
 	{"action", func(g *Git) *string { return &g.Action }, words, ""},
 	{"id", func(g *Git) *string { return &g.DeliveryID }, ids, ""},
+	{"strength", func(g *Git) *string { return (*string)(&g.Verified) }, words, ""},
 	{"Secret", func(g *Git) *string { return &g.VerifiedBy }, refs, ""},
 }
 

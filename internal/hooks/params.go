@@ -23,7 +23,8 @@ var Params = []Param{
 	{"paths", "the changed files, one of which has to match. Where a delivery does not tell all of them, it passes: changedFilesComplete is false then"},
 	{"maxAge", "how old a delivery may be whose signature covers a time, such as 30m, and how long a delivery is remembered for replay; see interceptor.maxAge in the configuration"},
 	{"replay", "what to do with a delivery that came before in another event: off (let it pass, the default), warn (and say so in the log), enforce (refuse it). A delivery that is sent again at the forge by hand is one"},
-	{"allowInsecure", "true lets deliveries without a signature pass, with `verified: false`; those that have one must be right if a secret is named. Whoever reaches the EventListener starts pipelines then"},
+	{"allowInsecure", "true lets deliveries without a signature pass, with `verified: none`; those that have one must be right if a secret is named. Whoever reaches the EventListener starts pipelines then"},
+	{"trustUnsignedBody", "true offers cloneURL and sshURL although the signature does not cover the body; whoever has seen a delivery can then have other sources built"},
 }
 
 // GenericParams are those that only the provider generic takes.
