@@ -514,7 +514,8 @@ func TestAge(t *testing.T) {
 		{"a millisecond earlier", signedAt - skew - 1, "",
 			"signed 5m0.001s ahead of this server's clock, and interceptor.maxSkew is 5m0s"},
 		{"a Trigger's own maxAge", signedAt + 1001, "1s", "signed 1.001s ago"},
-		{"a longer maxAge", signedAt + 2*window, "10m", ""},
+		{"a longer maxAge, which the configuration limits", signedAt + 2*window, "20m",
+			"maxAge is 5m0s: redeliver it"},
 		{"clock at the beginning of time", 0, "", "ahead"},
 		{"clock far behind", -1 << 40, "", "ahead"},
 	}

@@ -26,6 +26,8 @@ type call struct {
 	rec       *Record
 	extract   *provider.Extract
 	misses    []miss // Secrets that have not signed it
+	read      bool   // extract has the payload
+	readErr   error
 }
 
 // judge makes the checks that come after the params.
@@ -179,7 +181,7 @@ func (c *call) checkAge(signedAt int64) error {
 	c.rec.Signed, c.rec.Skew = true, milliseconds(age)
 	if age > maxAge.Milliseconds() {
 		return refusal.New(refusal.Stale, codes.Unauthenticated,
-			"the delivery was signed %s ago by this server's clock, and maxAge is %s: redeliver it, or set the clocks, or raise param maxAge",
+			"the delivery was signed %s ago by this server's clock, and maxAge is %s: redeliver it, or set the clocks, or raise interceptor.maxAge, which limits param maxAge",
 			milliseconds(age), maxAge)
 	}
 	if -age > maxSkew.Milliseconds() {
@@ -190,9 +192,10 @@ func (c *call) checkAge(signedAt int64) error {
 	return nil
 }
 
+// maxAge is the Trigger's, within what the configuration allows.
 func (c *call) maxAge() time.Duration {
 	if c.p.MaxAge != nil {
-		return c.p.MaxAge.Duration
+		return min(c.p.MaxAge.Duration, c.h.config.MaxAge.Duration)
 	}
 	return c.h.config.MaxAge.Duration
 }
@@ -212,6 +215,9 @@ func (c *call) checkReplay(ctx context.Context, said provider.Claim, digest []by
 	if c.p.Replay == replayOff || said.Ping {
 		return nil
 	}
+	if err := c.checkBodyTime(said); err != nil && c.p.Replay == replayEnforce {
+		return err
+	}
 	result, err := c.claimReplay(ctx, said, digest)
 	c.rec.Replay = result
 	if c.p.Replay == replayWarn {
@@ -230,13 +236,37 @@ func (c *call) checkReplay(ctx context.Context, said provider.Claim, digest []by
 	return nil
 }
 
+// checkBodyTime refuses a delivery that is older than deliveries are remembered, by a time in
+// the body that was signed: whether it came before is not known any more.
+func (c *call) checkBodyTime(said provider.Claim) error {
+	if said.Covers != provider.StrengthBody || c.p.sender.SignsTime() || c.readPayload() != nil {
+		return nil
+	}
+	sent, found := c.p.sender.From.Payload.Time(c.extract, said.Event)
+	age, retention := c.h.now().Sub(sent), c.h.config.Replay.Retention.Duration
+	if !found || age <= retention {
+		return nil
+	}
+	return refusal.New(refusal.Stale, codes.Unauthenticated,
+		"the delivery is of %s by its body, and interceptor.replay.retention is %s: whether it came before is not known any more; push again",
+		sent.UTC().Format(time.RFC3339), retention)
+}
+
+// readPayload reads the payload once.
+func (c *call) readPayload() error {
+	if !c.read {
+		c.read, c.readErr = true, c.p.sender.From.Payload.Read(c.body, c.extract)
+	}
+	return c.readErr
+}
+
 var errNoReplayStore = errors.New("this server remembers no deliveries")
 
 func (c *call) claimReplay(ctx context.Context, said provider.Claim, digest []byte) (ReplayResult, error) {
 	if c.h.replay == nil {
 		return "", errNoReplayStore
 	}
-	until := c.h.now().Add(c.maxAge())
+	until := c.h.now().Add(c.h.config.Replay.Retention.Duration)
 	if c.p.sender.SignsTime() { // after that it is too old
 		until = time.UnixMilli(said.SignedAt).Add(c.maxAge())
 	}
@@ -272,7 +302,7 @@ func (c *call) conclude(said provider.Claim) (*provider.Git, error) {
 	if said.Ping {
 		return nil, refusal.New(refusal.Ping, codes.OK, "ping")
 	}
-	if err := c.p.sender.From.Payload.Read(c.body, c.extract); err != nil {
+	if err := c.readPayload(); err != nil {
 		return nil, c.unreadable(err)
 	}
 	base := provider.Git{Provider: c.p.sender.From.Name, Event: said.Event, DeliveryID: said.DeliveryID,
@@ -334,7 +364,7 @@ func (c *call) unreadable(err error) error {
 // describe notes what a delivery that was not verified says that it is about. It
 // helps to find the hook.
 func (c *call) describe(said provider.Claim) {
-	if c.p.sender.From.Payload.Read(c.body, c.extract) != nil {
+	if c.readPayload() != nil {
 		return
 	}
 	var change *provider.Values

@@ -115,15 +115,46 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// TestReplayRemembersForMaxAge: where no time is signed, maxAge is how long.
-func TestReplayRemembersForMaxAge(t *testing.T) {
+// TestReplayRetention holds how long deliveries are remembered: for the retention, or until
+// their signed time is too old, which no Trigger can prolong.
+func TestReplayRetention(t *testing.T) {
 	store := &memory{}
 	h, _ := observed(store, nil, interceptor.Default())
 	send(t, h, githubRequest(param("replay", "enforce"), param("maxAge", "10m")))
 	send(t, h, giteeRequest(param("replay", "enforce"), param("maxAge", "20m")))
-	for i, want := range []time.Duration{10 * time.Minute, 20 * time.Minute} {
+	for i, want := range []time.Duration{7 * 24 * time.Hour, 5 * time.Minute} {
 		if got := store.claims[i].Until.Sub(time.UnixMilli(signedAt)); got != want {
 			t.Errorf("claim %d: got %s, want %s", i, got, want)
+		}
+	}
+}
+
+// TestReplayBodyTime holds that a delivery whose body was signed long ago is refused once it
+// may have been forgotten.
+func TestReplayBodyTime(t *testing.T) {
+	old := time.UnixMilli(signedAt).Add(-8 * 24 * time.Hour)
+	for name, tt := range map[string]struct {
+		provider, event, payload, reason string
+	}{
+		"push": {"github", "push", fmt.Sprintf(`{"repository":{"pushed_at":%d}}`, old.Unix()), "signed-too-long-ago"},
+		"recent push": {"github", "push", fmt.Sprintf(`{"repository":{"pushed_at":%d}}`, old.Unix()+2*86400),
+			"verified"},
+		"another event": {"github", "issues", fmt.Sprintf(`{"repository":{"pushed_at":%d}}`, old.Unix()), "verified"},
+		"pull request": {"github", "pull_request", `{"pull_request":{"updated_at":"` + old.Format(time.RFC3339) + `"}}`,
+			"signed-too-long-ago"},
+		"Data Center": {"bitbucket", "repo:refs_changed", `{"date":"` + old.Format("2006-01-02T15:04:05-0700") + `"}`,
+			"signed-too-long-ago"},
+		"no time": {"github", "push", `{"repository":{"pushed_at":"soon"}}`, "verified"},
+	} {
+		v := signedVector(t, json.RawMessage(`{"provider":"`+tt.provider+`"}`), secret, tt.event)
+		v.body = tt.payload
+		v = resigned(t, v, tt.event)
+		h, seen := observed(&memory{}, nil, interceptor.Default())
+		for replay, reason := range map[string]string{"enforce": tt.reason, "warn": "verified", "off": "verified"} {
+			v.params["replay"] = replay
+			if send(t, h, v.request()); seen.last(t).Reason != reason {
+				t.Errorf("%s, %s: got %s, want %s", name, replay, seen.last(t).Reason, reason)
+			}
 		}
 	}
 }

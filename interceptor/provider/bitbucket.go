@@ -33,6 +33,7 @@ var bitbucket = Provider{
 			{"pullrequest.id", fNumber}, {"pullrequest.source.branch.name", fSourceBranch},
 			{"pullrequest.source.commit.hash", fHead}, {"pullrequest.destination.branch.name", fTargetBranch},
 			// Data Center
+			{"date", fUpdatedAt},
 			{"changes[]", fChange}, {"changes[].ref.id", fRef}, {"changes[].fromHash", fBefore},
 			{"changes[].toHash", fAfter}, {"changes[].type", fAction},
 			{"repository.slug", fCloneName}, {"repository.project.key", fOwner},

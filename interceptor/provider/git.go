@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -127,6 +128,28 @@ func (p *Payload) Build(x *Extract, change *Values, g Git) (Git, error) {
 	}
 	x.Files.Complete = p.toldAllFiles(x, &g, at)
 	return g, g.check()
+}
+
+// Time returns when a delivery was made, by its payload. Only fields count that the forge sets
+// for the event itself: commits have the times that their authors chose.
+func (p *Payload) Time(x *Extract, event string) (time.Time, bool) {
+	if p == nil || !x.isObject {
+		return time.Time{}, false
+	}
+	told := text(x.raw[fUpdatedAt])
+	if told == "" && event == "push" {
+		told = text(x.raw[fPushedAt])
+	}
+	if unixSeconds.MatchString(told) {
+		seconds, err := strconv.ParseInt(told, 10, 64)
+		return time.Unix(seconds, 0), err == nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05-0700"} {
+		if at, err := time.Parse(layout, told); err == nil {
+			return at, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // text returns a scalar as people write it.

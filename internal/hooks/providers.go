@@ -42,7 +42,7 @@ var Providers = []Provider{
 	{
 		Name: "github",
 		Doc: "GitHub and GitHub Enterprise Server. The signature covers the body and not the time, so an old delivery stays valid: " +
-			"with replay it passes once. Mode sha1 is for senders that cannot do better, such as GitHub Enterprise Server before 2.23.",
+			"with replay it passes once within interceptor.replay.retention, and later not if its body has a time. Mode sha1 is for senders that cannot do better, such as GitHub Enterprise Server before 2.23.",
 		Modes: []Mode{
 			{Name: "sha256", Doc: "X-Hub-Signature-256: sha256= and the HMAC over the body in hexadecimal"},
 			{Name: "sha1", Doc: "X-Hub-Signature: the same with sha1="},
