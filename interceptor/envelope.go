@@ -14,6 +14,7 @@ import (
 	"github.com/tekgate/tekgate/interceptor/refusal"
 	"github.com/tekgate/tekgate/internal/budget"
 	"github.com/tekgate/tekgate/internal/scan"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // envelope is Tekton's InterceptorRequest as it came. All of it is borrowed from
@@ -216,7 +217,22 @@ func namespaceOf(triggerID string) (string, error) {
 	if !found || !both || !wellFormed || strings.Contains(name, "/") || !isLabel(namespace) || !printable(name) {
 		return "", badTriggerID(triggerID)
 	}
+	if isSystem(namespace) {
+		return "", refusal.New(refusal.TriggerID, codes.PermissionDenied,
+			"the trigger id names namespace %q, which belongs to the cluster: put the Trigger and its Secret into a namespace of your own",
+			namespace)
+	}
 	return namespace, nil
+}
+
+// isSystem reports whether a namespace's Secrets are never read. Whoever reaches the server
+// can name any Trigger, and could try guesses on the Secrets of the cluster's own parts.
+func isSystem(namespace string) bool {
+	switch namespace {
+	case wellknown.TekgateNamespace, wellknown.PipelinesNamespace, wellknown.ResolversNamespace:
+		return true
+	}
+	return strings.HasPrefix(namespace, "kube-")
 }
 
 // isLabel is validation.IsDNS1123Label of k8s.io/apimachinery, with which the tests
