@@ -17,8 +17,9 @@ type Config struct {
 	MaxAge metav1.Duration `json:"maxAge"`
 	// MaxSkew is how far ahead of this server's clock such a delivery may be.
 	MaxSkew metav1.Duration `json:"maxSkew"`
-	// MinSecretLength is the number of bytes below which a Secret's value is
-	// refused. An empty value never passes: anybody can sign with it.
+	// MinSecretLength is the number of bytes below which a signing key is refused:
+	// a Secret's value, the bytes that a whsec_ value stands for, or the password of
+	// basic authentication. An empty value never passes: anybody can sign with it.
 	MinSecretLength int `json:"minSecretLength"`
 	// SecretLabel is a label that a Secret must carry to be used, as key or
 	// key=value; "" demands none. With one, nobody can have the interceptor compare
@@ -26,8 +27,8 @@ type Config struct {
 	SecretLabel string `json:"secretLabel"`
 	// MaxBodyBytes is the size above which a request of an EventListener is
 	// refused. The hook's body is quoted in it and so grows, mostly by a sixth. All
-	// requests that are held at once share this many bytes, too; the process needs
-	// about four times as much memory.
+	// large requests that are held at once share this many bytes, too, and small ones
+	// a quarter more; the process needs about four times as much memory.
 	MaxBodyBytes int64 `json:"maxBodyBytes"`
 
 	Serving `json:",inline"`
@@ -35,15 +36,17 @@ type Config struct {
 
 // Default returns the configuration of a file that says nothing.
 //
-// An hour is what Gitee documents; five minutes ahead is more than clocks drift
-// apart on machines without NTP in a month. Six bytes is short, since whoever
+// Five minutes are what senders after Standard Webhooks are documented with. Gitee
+// documents an hour, but whoever has seen one of its deliveries can send other bodies for
+// so long. Five minutes ahead are more than clocks drift apart on machines without NTP in a
+// month. Six bytes is short, since whoever
 // sees one Gitee delivery can guess at such a secret in peace: but it is the
 // length of the "123456" that tutorials use, and a longer default would break
 // what people run today; platforms raise it. GitHub delivers up to 25 MB, which
 // 32 MiB holds with its quoting.
 func Default() Config {
 	return Config{
-		MaxAge:          metav1.Duration{Duration: time.Hour},
+		MaxAge:          metav1.Duration{Duration: 5 * time.Minute},
 		MaxSkew:         metav1.Duration{Duration: 5 * time.Minute},
 		MinSecretLength: 6,
 		MaxBodyBytes:    32 << 20,

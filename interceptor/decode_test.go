@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/tekgate/tekgate/interceptor/provider"
+	"github.com/tekgate/tekgate/internal/budget"
 )
 
 // loose is Tekton's type with the two fields that this package does not look into
@@ -166,7 +167,7 @@ func TestBuffersAreUsedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, length := range []int64{int64(len(raw)), -1} {
-			if err := b.fill(bytes.NewReader(raw), length); err != nil {
+			if b.raw, err = budget.ReadAll(bytes.NewReader(raw), length, b.raw); err != nil {
 				t.Fatal(err)
 			}
 			e, err := b.decode()

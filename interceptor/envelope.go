@@ -1,10 +1,7 @@
 package interceptor
 
 import (
-	"bytes"
-	"context"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -15,7 +12,9 @@ import (
 
 	"github.com/tekgate/tekgate/interceptor/provider"
 	"github.com/tekgate/tekgate/interceptor/refusal"
+	"github.com/tekgate/tekgate/internal/budget"
 	"github.com/tekgate/tekgate/internal/scan"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // envelope is Tekton's InterceptorRequest as it came. All of it is borrowed from
@@ -50,48 +49,32 @@ func (b *buffers) done() {
 	pool.Put(b)
 }
 
-// minWeight is what the smallest request counts for, so that their number is
-// bounded too: 1024 at once by default.
-const minWeight = 32 << 10
+// minCharge is what the smallest request counts for, so that their number is bounded too:
+// about 1,000 at once by default.
+const minCharge = 32 << 10
 
-// reserve waits until so much is free of the memory for requests as r may take,
-// and returns how much it took. EventListeners pass on whatever the internet sends
-// them, and all triggers' events come at once: unbounded, a few large ones would
-// end the process for everybody.
-func (h *Handler) reserve(r *http.Request) (weight int64, err error) {
-	weight = max(r.ContentLength, minWeight)
-	if r.ContentLength < 0 || weight > h.config.MaxBodyBytes {
-		weight = h.config.MaxBodyBytes
-	}
-	if h.memory.TryAcquire(weight) {
-		return weight, nil
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), reserveTimeout)
-	defer cancel()
-	if h.memory.Acquire(ctx, weight) != nil {
-		return 0, refusal.New(refusal.Busy, codes.Unavailable,
-			"the interceptor is busy with other large events: redeliver this one, or run more replicas")
-	}
-	return weight, nil
+// newBudget returns the budget for the bodies of events. EventListeners pass on whatever the
+// internet sends, and ask for all triggers of an event at once: unbounded, a few large events
+// would end the process. One of the largest fits beside what is reserved for small ones.
+func newBudget(config Config) *budget.Budget {
+	reserve := config.MaxBodyBytes / 4
+	return budget.New(config.MaxBodyBytes+budget.Small+reserve, reserve, budgetTimeout)
 }
 
-// reserveTimeout, secretTimeout and replayTimeout together stay below the ten
+// budgetTimeout, secretTimeout and replayTimeout together stay below the ten
 // seconds that an EventListener waits for an answer.
-const reserveTimeout = 3 * time.Second
+const budgetTimeout = 3 * time.Second
 
 // receive reads a request of at most limit bytes.
 func receive(w http.ResponseWriter, r *http.Request, limit int64, b *buffers) (envelope, error) {
 	if r.ContentLength > limit {
 		return envelope{}, tooLarge(limit)
 	}
-	if err := b.fill(http.MaxBytesReader(w, r.Body, limit), r.ContentLength); err != nil {
-		var exceeded *http.MaxBytesError
-		if errors.As(err, &exceeded) {
-			return envelope{}, tooLarge(limit)
-		}
-		return envelope{}, refusal.New(refusal.Request, codes.InvalidArgument,
-			"the request broke off before its end: send it again")
+	raw, err := budget.ReadAll(http.MaxBytesReader(w, r.Body, limit), r.ContentLength, b.raw)
+	if err != nil {
+		return envelope{}, unread(err)
 	}
+	b.raw = raw
 	e, err := b.decode()
 	if err != nil {
 		return envelope{}, refusal.New(refusal.Request, codes.InvalidArgument,
@@ -104,20 +87,21 @@ func receive(w http.ResponseWriter, r *http.Request, limit int64, b *buffers) (e
 	return e, nil
 }
 
-// fill reads everything, in one go where its length was told.
-func (b *buffers) fill(from io.Reader, length int64) error {
-	if length < 0 {
-		raw := bytes.NewBuffer(b.raw[:0])
-		_, err := raw.ReadFrom(from)
-		b.raw = raw.Bytes()
-		return err
+// unread returns the refusal of a request whose body could not be read.
+func unread(err error) error {
+	var exceeded *http.MaxBytesError
+	switch {
+	case errors.As(err, &exceeded):
+		return tooLarge(exceeded.Limit)
+	case errors.Is(err, budget.ErrBusy):
+		return refusal.New(refusal.Busy, codes.Unavailable,
+			"the interceptor is busy with other large events: redeliver this one, or run more replicas")
+	case errors.Is(err, budget.ErrSlow):
+		return refusal.New(refusal.Request, codes.InvalidArgument,
+			"the request arrives too slowly, or not at all: send it again")
 	}
-	if int64(cap(b.raw)) < length {
-		b.raw = make([]byte, length)
-	}
-	b.raw = b.raw[:length]
-	_, err := io.ReadFull(from, b.raw)
-	return err
+	return refusal.New(refusal.Request, codes.InvalidArgument,
+		"the request broke off before its end: send it again")
 }
 
 // decode reads the envelope. It says what encoding/json says of Tekton's type, and
@@ -233,7 +217,22 @@ func namespaceOf(triggerID string) (string, error) {
 	if !found || !both || !wellFormed || strings.Contains(name, "/") || !isLabel(namespace) || !printable(name) {
 		return "", badTriggerID(triggerID)
 	}
+	if isSystem(namespace) {
+		return "", refusal.New(refusal.TriggerID, codes.PermissionDenied,
+			"the trigger id names namespace %q, which belongs to the cluster: put the Trigger and its Secret into a namespace of your own",
+			namespace)
+	}
 	return namespace, nil
+}
+
+// isSystem reports whether a namespace's Secrets are never read. Whoever reaches the server
+// can name any Trigger, and could try guesses on the Secrets of the cluster's own parts.
+func isSystem(namespace string) bool {
+	switch namespace {
+	case wellknown.TekgateNamespace, wellknown.PipelinesNamespace, wellknown.ResolversNamespace:
+		return true
+	}
+	return strings.HasPrefix(namespace, "kube-")
 }
 
 // isLabel is validation.IsDNS1123Label of k8s.io/apimachinery, with which the tests

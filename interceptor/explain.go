@@ -181,7 +181,7 @@ func (s *search) nearly() []string {
 		}
 		own := from.From.Name == s.p.sender.From.Name && from.Mode.Name == s.p.sender.Mode.Name
 		for _, key := range s.keys() {
-			for _, body := range s.bodies(said.BodySigned) {
+			for _, body := range s.bodies(said.Covers == provider.StrengthBody) {
 				mac, err := said.MAC(key.bytes, body.bytes)
 				if err != nil || !slices.ContainsFunc(said.Digests,
 					func(d []byte) bool { return string(d) == string(mac) }) {

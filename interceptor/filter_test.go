@@ -13,7 +13,7 @@ import (
 func filtered(t *testing.T, provider, event, payload string, params map[string]any) string {
 	t.Helper()
 	got, message := extensions(t, provider, event, payload, params)
-	if got.Verified != (message == "") {
+	if (got.Verified != "") != (message == "") {
 		t.Fatalf("got %+v and message %q", got, message)
 	}
 	return message
@@ -171,7 +171,7 @@ func TestParamsRefused(t *testing.T) {
 		{"both refs", map[string]any{"provider": "github", "secretRefs": []any{ref}}, "both given"},
 		{"no list", map[string]any{"provider": "github", "branches": "main"}, "reading the params"},
 		{"replay misspelt", map[string]any{"provider": "github", "replay": "on"}, "one of off, warn, enforce"},
-		{"maxAge without a time", map[string]any{"provider": "github", "maxAge": "1h"}, "or set param replay"},
+		{"maxAge without a time", map[string]any{"provider": "github", "maxAge": "1h"}, "holds no time: remove it"},
 		{"no mode for gitlab", map[string]any{"provider": "gitlab"}, "one of token, signing-token"},
 		{"no mode for gitcode", map[string]any{"provider": "gitcode"}, "one of sign, token"},
 		{"forgejo", map[string]any{"provider": "forgejo"}, "set it to gitea"},

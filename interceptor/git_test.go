@@ -22,6 +22,9 @@ func extensions(t testing.TB, from, event, payload string, more map[string]any) 
 	case "gitlab":
 		params["mode"] = "token"
 	}
+	if from == "gitee" || from == "gitlab" {
+		params["trustUnsignedBody"] = true
+	}
 	raw, err := json.Marshal(params)
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +130,7 @@ func TestCapturedExtensions(t *testing.T) {
 			}
 			got, message := extensions(t, c.provider, c.event, string(payload),
 				map[string]any{"eventTypes": []string{"**", "**:deleted"}})
-			if !got.Verified {
+			if got.Verified == "" {
 				t.Fatalf("refused: %s", message)
 			}
 			reference(t, payload, &c.want)
@@ -247,7 +250,7 @@ func TestExtensions(t *testing.T) {
 			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"b"},
 				ChangedFilesComplete: true}},
 		{"github bot", "github", "push", `{"ref":"refs/heads/main","sender":{"login":"dependabot[bot]"}}`,
-			provider.Git{Ref: "refs/heads/main", Branch: "main", Sender: "dependabot[bot]"}},
+			provider.Git{Ref: "refs/heads/main", Branch: "main", Sender: "dependabot+bot"}},
 		{"github file with a shell's words", "github", "push", `{"ref":"refs/heads/main","before":"` + sha2 +
 			`","after":"` + sha + `","commits":[` + commit(`"$(reboot)","a.go","x;y","b\nc"`) + `]}`,
 			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"a.go"}}},
@@ -278,7 +281,7 @@ func TestExtensions(t *testing.T) {
 			`{"actor":{"name":"admin"},"pullRequest":{"id":5,"fromRef":{"displayId":"f","latestCommit":"` + sha +
 				`"},"toRef":{"displayId":"main","repository":{"slug":"app","project":{"key":"~ADMIN"}}}}}`,
 			provider.Git{PullRequest: 5, SourceBranch: "f", TargetBranch: "main", SHA: sha, Sender: "admin",
-				Repository: "~ADMIN/app"}},
+				Repository: "users/ADMIN/app"}},
 		{"no object", "github", "push", `["a"]`, provider.Git{}},
 		{"no JSON", "github", "push", `hello`, provider.Git{}},
 		{"other types", "github", "push",
@@ -289,7 +292,7 @@ func TestExtensions(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			got, message := extensions(t, tt.provider, tt.event, tt.payload,
 				map[string]any{"eventTypes": []string{"**", "**:deleted"}})
-			if !got.Verified {
+			if got.Verified == "" {
 				t.Fatalf("refused: %s", message)
 			}
 			tt.want.Event = tt.event
@@ -313,6 +316,10 @@ func TestUnusablePayloads(t *testing.T) {
 		{"branch with a newline", ref(`"refs/heads/a\nb"`), `holds '\n'`},
 		{"branch with NUL", ref(`"refs/heads/a\u0000b"`), `holds '\x00'`},
 		{"branch that is an option", ref(`"refs/heads/--upload-pack=x"`), "begins with a dash"},
+		{"branch that is a comment", ref(`"refs/heads/#1-fix"`), "begins with '#'"},
+		{"branch that is a home folder", ref(`"refs/heads/~root"`), "begins with '~'"},
+		{"branch that assigns a home folder", ref(`"refs/heads/a=~root"`), `holds "=~"`},
+		{"SSH URL in a home folder", `{"repository":{"ssh_url":"git@h:~root/a"}}`, `holds ":~"`},
 		{"branch that climbs", ref(`"refs/heads/../../x"`), "two dots"},
 		{"branch too long", ref(`"refs/heads/` + strings.Repeat("a", 256) + `"`), "longer than 255 bytes"},
 		{"branch that turns the line", ref("\"refs/heads/a\u202eb\""), `\u202e`},
@@ -337,7 +344,7 @@ func TestUnusablePayloads(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got, message := extensions(t, "github", "push", tt.payload, nil)
-			if got.Verified || !strings.Contains(message, tt.want) {
+			if got.Verified != "" || !strings.Contains(message, tt.want) {
 				t.Errorf("got %+v, %q; want %q", got, message, tt.want)
 			}
 		})
@@ -349,8 +356,30 @@ func TestUnusablePayloads(t *testing.T) {
 func TestLeftOut(t *testing.T) {
 	got, message := extensions(t, "github", "push", `{"ref":"refs/heads/a","sender":{"login":"$(id)"},"action":"a b"}`,
 		nil)
-	if !got.Verified || got.Sender != "" || got.Action != "" {
+	if got.Verified == "" || got.Sender != "" || got.Action != "" {
 		t.Errorf("got %+v, %s", got, message)
+	}
+}
+
+// TestURLsOfUnsignedBodies holds that addresses to fetch from are offered only where the
+// signature covers them, or where the Trigger asks for them all the same.
+func TestURLsOfUnsignedBodies(t *testing.T) {
+	const payload = `{"ref":"refs/heads/a","repository":{"clone_url":"https://h/a.git","ssh_url":"git@h:a.git"},` +
+		`"project":{"git_http_url":"https://h/a.git","git_ssh_url":"git@h:a.git"}}`
+	for _, tt := range []struct {
+		provider string
+		trust    bool
+		covers   provider.Strength
+		offered  bool
+	}{
+		{"github", false, provider.StrengthBody, true},
+		{"gitee", false, provider.StrengthTime, false}, {"gitee", true, provider.StrengthTime, true},
+		{"gitlab", false, provider.StrengthToken, false}, {"gitlab", true, provider.StrengthToken, true},
+	} {
+		got, message := extensions(t, tt.provider, "push", payload, map[string]any{"trustUnsignedBody": tt.trust})
+		if got.Verified != tt.covers || (got.CloneURL != "") != tt.offered || (got.SSHURL != "") != tt.offered {
+			t.Errorf("%s, trusted %v: got %+v, %s", tt.provider, tt.trust, got, message)
+		}
 	}
 }
 
@@ -368,7 +397,7 @@ func TestManyFiles(t *testing.T) {
 	got, message := extensions(t, "github", "push",
 		`{"ref":"refs/heads/a","before":"`+sha+`","after":"`+sha2+`","commits":[{"added":`+string(
 			added)+`,"removed":[],"modified":[]}]}`, nil)
-	if !got.Verified || got.ChangedFilesComplete || len(got.ChangedFiles) > 3000 {
+	if got.Verified == "" || got.ChangedFilesComplete || len(got.ChangedFiles) > 3000 {
 		t.Errorf("got %d files, complete %v: %s", len(got.ChangedFiles), got.ChangedFilesComplete, message)
 	}
 }

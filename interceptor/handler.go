@@ -39,10 +39,10 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/tekgate/tekgate/interceptor/provider"
 	"github.com/tekgate/tekgate/interceptor/refusal"
+	"github.com/tekgate/tekgate/internal/budget"
 )
 
 // Path is the one path that is served.
@@ -56,7 +56,7 @@ type Handler struct {
 	observers []Observer
 	log       logr.Logger
 	now       func() time.Time
-	memory    *semaphore.Weighted // bytes of requests that may be held at once
+	bodies    *budget.Budget // of requests that are held at once
 	params    paramsCache
 }
 
@@ -74,7 +74,7 @@ func New(config Config, o Options) *Handler {
 	return &Handler{
 		config: config, secrets: o.Secrets, replay: o.Replay, log: o.Log, now: o.Now,
 		observers: append([]Observer{auditor(o.Log)}, o.Observers...),
-		memory:    semaphore.NewWeighted(config.MaxBodyBytes),
+		bodies:    newBudget(config),
 	}
 }
 
@@ -84,10 +84,10 @@ func New(config Config, o Options) *Handler {
 func (h *Handler) With(config Config) *Handler {
 	other := &Handler{
 		config: config, secrets: h.secrets, replay: h.replay, log: h.log, now: h.now,
-		observers: h.observers, memory: h.memory,
+		observers: h.observers, bodies: h.bodies,
 	}
 	if config.MaxBodyBytes != h.config.MaxBodyBytes {
-		other.memory = semaphore.NewWeighted(config.MaxBodyBytes)
+		other.bodies = newBudget(config)
 	}
 	return other
 }
@@ -122,16 +122,16 @@ func (h *Handler) judge(w http.ResponseWriter, r *http.Request, rec *Record) (gi
 			h.log.Error(err, "refusing an event after a panic", "stack", string(debug.Stack()))
 		}
 	}()
-	weight, err := h.reserve(r)
-	if err != nil {
-		return nil, err
-	}
-	defer h.memory.Release(weight)
+	body := h.bodies.Meter(w, r)
+	defer body.Release()
 	b := pool.Get().(*buffers)
 	defer b.done()
 	e, err := receive(w, r, h.config.MaxBodyBytes, b)
 	if err != nil {
 		return nil, err
+	}
+	if err := body.Charge(min(minCharge, h.config.MaxBodyBytes)); err != nil {
+		return nil, unread(err)
 	}
 	return h.judgeEvent(r.Context(), e, &b.extract, rec)
 }

@@ -3,6 +3,7 @@ package interceptor_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -223,7 +224,7 @@ func TestAccepted(t *testing.T) {
 			}
 			git, _ := got.Extensions["git"].(map[string]any)
 			if git["provider"] != tt.req.InterceptorParams["provider"] || git["event"] != tt.event ||
-				git["verified"] != true {
+				git["verified"] == "none" {
 				t.Errorf("got extensions %v", got.Extensions)
 			}
 		})
@@ -246,6 +247,10 @@ func TestRefused(t *testing.T) {
 		{"no context", edited(giteeRequest(), []edit{func(r *v1beta1.InterceptorRequest) { r.Context = nil }}), invalid,
 			"has no context"},
 		{"no trigger id", giteeRequest(trigger("")), invalid, "the trigger id is"},
+		{"trigger in a namespace of the cluster", giteeRequest(trigger("namespaces/kube-system/triggers/x")),
+			codes.PermissionDenied, "belongs to the cluster"},
+		{"trigger in Tekgate's namespace", giteeRequest(trigger("namespaces/tekgate/triggers/x")),
+			codes.PermissionDenied, "belongs to the cluster"},
 		{"trigger id of another shape", giteeRequest(trigger("x/kube-system/y/z")), invalid, "the trigger id is"},
 		{"trigger id with too few parts", giteeRequest(trigger("namespaces/ci/triggers")), invalid,
 			"the trigger id is"},
@@ -498,7 +503,7 @@ type brokenReader struct{}
 func (brokenReader) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
 
 func TestAge(t *testing.T) {
-	const hour, skew = int64(time.Hour / time.Millisecond), int64(5 * time.Minute / time.Millisecond)
+	const window, skew = int64(5 * time.Minute / time.Millisecond), int64(5 * time.Minute / time.Millisecond)
 	tests := []struct {
 		name   string
 		now    int64
@@ -506,14 +511,15 @@ func TestAge(t *testing.T) {
 		want   string // "" passes
 	}{
 		{"at once", signedAt, "", ""},
-		{"an hour later", signedAt + hour, "", ""},
-		{"a millisecond more", signedAt + hour + 1, "",
-			"signed 1h0m0.001s ago by this server's clock, and maxAge is 1h0m0s"},
+		{"five minutes later", signedAt + window, "", ""},
+		{"a millisecond more", signedAt + window + 1, "",
+			"signed 5m0.001s ago by this server's clock, and maxAge is 5m0s"},
 		{"five minutes early", signedAt - skew, "", ""},
 		{"a millisecond earlier", signedAt - skew - 1, "",
 			"signed 5m0.001s ahead of this server's clock, and interceptor.maxSkew is 5m0s"},
 		{"a Trigger's own maxAge", signedAt + 1001, "1s", "signed 1.001s ago"},
-		{"a longer maxAge", signedAt + 2*hour, "2h", ""},
+		{"a longer maxAge, which the configuration limits", signedAt + 2*window, "20m",
+			"maxAge is 5m0s: redeliver it"},
 		{"clock at the beginning of time", 0, "", "ahead"},
 		{"clock far behind", -1 << 40, "", "ahead"},
 	}
@@ -625,8 +631,6 @@ func TestConfigValidate(t *testing.T) {
 	}
 }
 
-// TestMemory holds all memory for requests with one that does not end, and
-// expects others to be told, and to be served once it has gone.
 // TestWith changes the configuration of a handler that is in use: what it was goes
 // on, and what it becomes holds for what comes.
 func TestWith(t *testing.T) {
@@ -651,26 +655,64 @@ func TestWith(t *testing.T) {
 	}
 }
 
-func TestMemory(t *testing.T) {
-	h := newHandler(signedAt)
-	reader, writer := io.Pipe()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		r := httptest.NewRequest(http.MethodPost, interceptor.Path, reader)
-		r.ContentLength = -1 // unknown: might be the largest
-		h.ServeHTTP(httptest.NewRecorder(), r)
-	}()
-	if _, err := writer.Write([]byte("{")); err != nil { // it is being read by now
-		t.Fatal(err)
+// TestSilentBodies opens connections that announce bodies, with a length and without one, and
+// send nothing more. No other event waits for them.
+func TestSilentBodies(t *testing.T) {
+	s := tlsServer(t, newHandler(signedAt))
+	for i := range 20 {
+		length := "Content-Length: 33554432"
+		if i%2 == 1 {
+			length = "Transfer-Encoding: chunked"
+		}
+		conn, err := tls.Dial("tcp", s.Listener.Addr().String(), s.Client().Transport.(*http.Transport).TLSClientConfig)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "POST /verify HTTP/1.1\r\nHost: example.com\r\n%s\r\n\r\n", length)
 	}
-	if got := send(t, h, giteeRequest()); got.Continue || got.Status.Code != codes.Unavailable ||
+	time.Sleep(100 * time.Millisecond) // until they are being read
+	if got, err := call(s, giteeRequest()); err != nil || !got.Continue {
+		t.Errorf("beside bodies that do not arrive: got %+v, error %v", got, err)
+	}
+}
+
+// TestBusy sends an event of half of the budget while one as large is being judged, and a
+// small event: the first is refused once it has waited, the other is judged.
+func TestBusy(t *testing.T) {
+	config := interceptor.Default()
+	config.MaxBodyBytes = 1 << 20
+	secrets := &slowSecrets{asked: make(chan struct{}), goOn: make(chan struct{})}
+	h := interceptor.New(config, interceptor.Options{Secrets: secrets, Log: logr.Discard(), Now: at(signedAt)})
+	padded := func(size int) []byte {
+		raw, err := json.Marshal(giteeRequest())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return append(raw, bytes.Repeat([]byte(" "), size)...)
+	}
+	done := make(chan bool)
+	go func() { done <- sendRaw(t, h, padded(700_000)).Continue }()
+	<-secrets.asked
+	if got := sendRaw(t, h, padded(700_000)); got.Status.Code != codes.Unavailable ||
 		!strings.Contains(got.Status.Message, "busy") {
-		t.Errorf("while all memory is held: got %+v", got)
+		t.Errorf("while the memory for large events is held: got %+v", got)
 	}
-	writer.Close()
-	<-done
-	if got := send(t, h, giteeRequest()); !got.Continue {
-		t.Errorf("after it was given back: %s", got.Status.Message)
+	go func() { done <- sendRaw(t, h, padded(10_000)).Continue }()
+	<-secrets.asked
+	close(secrets.goOn)
+	for range 2 {
+		if !<-done {
+			t.Error("an event that fits was refused")
+		}
 	}
+}
+
+// slowSecrets answers once it may, and says when it is asked.
+type slowSecrets struct{ asked, goOn chan struct{} }
+
+func (s *slowSecrets) Get(ctx context.Context, namespace, name string) (*interceptor.Secret, error) {
+	s.asked <- struct{}{}
+	<-s.goOn
+	return testSecrets().Get(ctx, namespace, name)
 }

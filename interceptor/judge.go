@@ -26,6 +26,8 @@ type call struct {
 	rec       *Record
 	extract   *provider.Extract
 	misses    []miss // Secrets that have not signed it
+	read      bool   // extract has the payload
+	readErr   error
 }
 
 // judge makes the checks that come after the params.
@@ -72,7 +74,7 @@ func (c *call) authenticate(ctx context.Context, said provider.Claim) error {
 		c.describe(said)
 		return err
 	}
-	c.rec.Verified = true
+	c.rec.Verified, c.rec.Covers = true, said.Covers
 	if c.p.sender.SignsTime() {
 		if err := c.checkAge(said.SignedAt); err != nil {
 			return err
@@ -102,7 +104,7 @@ func (c *call) verify(ctx context.Context, said provider.Claim) ([]byte, error) 
 func (c *call) match(ctx context.Context, said provider.Claim, read readSecret) ([]byte, error) {
 	var unusable error
 	for _, ref := range c.p.SecretRefs {
-		value, state, err := c.h.secret(ctx, read, c.namespace, ref, c.rec)
+		value, state, err := c.h.secret(ctx, read, c.namespace, ref, c.p.sender.Mode, c.rec)
 		if err == nil && c.tried(ref, state) {
 			continue
 		}
@@ -151,7 +153,7 @@ func worse(a, b error) error {
 }
 
 func (c *call) mismatch(said provider.Claim) error {
-	if said.BodySigned && bytes.Contains(c.body, lost) {
+	if said.Covers == provider.StrengthBody && bytes.Contains(c.body, lost) {
 		// The body reaches interceptors inside JSON, where bytes that are no UTF-8
 		// become U+FFFD, and then no signature fits any more. A body that was sent
 		// with that character is still right.
@@ -179,7 +181,7 @@ func (c *call) checkAge(signedAt int64) error {
 	c.rec.Signed, c.rec.Skew = true, milliseconds(age)
 	if age > maxAge.Milliseconds() {
 		return refusal.New(refusal.Stale, codes.Unauthenticated,
-			"the delivery was signed %s ago by this server's clock, and maxAge is %s: redeliver it, or set the clocks, or raise param maxAge",
+			"the delivery was signed %s ago by this server's clock, and maxAge is %s: redeliver it, or set the clocks, or raise interceptor.maxAge, which limits param maxAge",
 			milliseconds(age), maxAge)
 	}
 	if -age > maxSkew.Milliseconds() {
@@ -190,9 +192,10 @@ func (c *call) checkAge(signedAt int64) error {
 	return nil
 }
 
+// maxAge is the Trigger's, within what the configuration allows.
 func (c *call) maxAge() time.Duration {
 	if c.p.MaxAge != nil {
-		return c.p.MaxAge.Duration
+		return min(c.p.MaxAge.Duration, c.h.config.MaxAge.Duration)
 	}
 	return c.h.config.MaxAge.Duration
 }
@@ -204,13 +207,16 @@ func milliseconds(ms int64) time.Duration {
 	return time.Duration(max(-longest.Milliseconds(), min(ms, longest.Milliseconds()))) * time.Millisecond
 }
 
-// replayTimeout bounds the question to the replay store; see reserveTimeout.
+// replayTimeout bounds the question to the replay store; see budgetTimeout.
 const replayTimeout = 1500 * time.Millisecond
 
 // checkReplay asks whether the delivery came before in another event.
 func (c *call) checkReplay(ctx context.Context, said provider.Claim, digest []byte) error {
 	if c.p.Replay == replayOff || said.Ping {
 		return nil
+	}
+	if err := c.checkBodyTime(said); err != nil && c.p.Replay == replayEnforce {
+		return err
 	}
 	result, err := c.claimReplay(ctx, said, digest)
 	c.rec.Replay = result
@@ -230,37 +236,64 @@ func (c *call) checkReplay(ctx context.Context, said provider.Claim, digest []by
 	return nil
 }
 
+// checkBodyTime refuses a delivery that is older than deliveries are remembered, by a time in
+// the body that was signed: whether it came before is not known any more.
+func (c *call) checkBodyTime(said provider.Claim) error {
+	if said.Covers != provider.StrengthBody || c.p.sender.SignsTime() || c.readPayload() != nil {
+		return nil
+	}
+	sent, found := c.p.sender.From.Payload.Time(c.extract, said.Event)
+	age, retention := c.h.now().Sub(sent), c.h.config.Replay.Retention.Duration
+	if !found || age <= retention {
+		return nil
+	}
+	return refusal.New(refusal.Stale, codes.Unauthenticated,
+		"the delivery is of %s by its body, and interceptor.replay.retention is %s: whether it came before is not known any more; push again",
+		sent.UTC().Format(time.RFC3339), retention)
+}
+
+// readPayload reads the payload once.
+func (c *call) readPayload() error {
+	if !c.read {
+		c.read, c.readErr = true, c.p.sender.From.Payload.Read(c.body, c.extract)
+	}
+	return c.readErr
+}
+
 var errNoReplayStore = errors.New("this server remembers no deliveries")
 
 func (c *call) claimReplay(ctx context.Context, said provider.Claim, digest []byte) (ReplayResult, error) {
 	if c.h.replay == nil {
 		return "", errNoReplayStore
 	}
-	until := c.h.now().Add(c.maxAge())
+	until := c.h.now().Add(c.h.config.Replay.Retention.Duration)
 	if c.p.sender.SignsTime() { // after that it is too old
 		until = time.UnixMilli(said.SignedAt).Add(c.maxAge())
 	}
 	ctx, cancel := context.WithTimeout(ctx, replayTimeout)
 	defer cancel()
 	return c.h.replay.Claim(ctx, ReplayClaim{
-		Namespace: c.namespace, Key: c.replayKey(digest), EventID: c.rec.EventID, Until: until,
+		Namespace: c.namespace, Key: c.replayKey(said, digest), EventID: c.rec.EventID, Until: until,
 	})
 }
 
-// replayKey is a digest of what makes a delivery: who verified it, its signature
-// and its body. The signature alone is not enough, for two hooks may fire in the
-// millisecond that it covers, and a token is always the same. The delivery's id is
-// no part of it, since nobody signed that and a sender of old deliveries would
-// change it; nor is the Trigger, since all Triggers of an event ask.
-func (c *call) replayKey(digest []byte) string {
+// replayKey is a digest of what makes a delivery: who verified it, its signature and, where
+// that covers it or is always the same token, its body. A signature of a time alone is its
+// own key: with the body in the key, one added space would make a new delivery. So of two
+// hooks that fire in the same millisecond one is refused. The delivery's id is no part of
+// the key, since nobody signed that and a sender of old deliveries would change it; nor is
+// the Trigger, since all Triggers of an event ask.
+func (c *call) replayKey(said provider.Claim, digest []byte) string {
 	hash := sha256.New()
 	for _, part := range []string{"tekgate replay v1", c.namespace, c.p.sender.From.Name, c.p.sender.Mode.Name,
 		c.rec.Matched.Name, c.rec.Matched.Key} {
 		hash.Write(append([]byte(part), 0))
 	}
-	body := sha256.Sum256(c.body)
 	hash.Write(digest)
-	hash.Write(body[:])
+	if said.Covers != provider.StrengthTime {
+		body := sha256.Sum256(c.body)
+		hash.Write(body[:])
+	}
 	return hex.EncodeToString(hash.Sum(nil))
 }
 
@@ -269,12 +302,13 @@ func (c *call) conclude(said provider.Claim) (*provider.Git, error) {
 	if said.Ping {
 		return nil, refusal.New(refusal.Ping, codes.OK, "ping")
 	}
-	if err := c.p.sender.From.Payload.Read(c.body, c.extract); err != nil {
+	if err := c.readPayload(); err != nil {
 		return nil, c.unreadable(err)
 	}
 	base := provider.Git{Provider: c.p.sender.From.Name, Event: said.Event, DeliveryID: said.DeliveryID,
-		Verified: c.rec.Verified}
+		Verified: provider.StrengthNone}
 	if c.rec.Verified {
+		base.Verified = said.Covers
 		base.VerifiedBy = c.rec.Matched.Name + "/" + c.rec.Matched.Key
 	}
 	git, err := c.choose(base)
@@ -312,6 +346,9 @@ func (c *call) examine(change *provider.Values, base provider.Git) (*provider.Gi
 	if err != nil {
 		return nil, err
 	}
+	if git.Verified != provider.StrengthBody && !c.p.TrustUnsignedBody {
+		git.WithoutURLs() // or anyone who has seen a delivery chooses whose sources are built
+	}
 	return &git, c.p.refuseGit(&git, &c.extract.Files)
 }
 
@@ -327,7 +364,7 @@ func (c *call) unreadable(err error) error {
 // describe notes what a delivery that was not verified says that it is about. It
 // helps to find the hook.
 func (c *call) describe(said provider.Claim) {
-	if c.p.sender.From.Payload.Read(c.body, c.extract) != nil {
+	if c.readPayload() != nil {
 		return
 	}
 	var change *provider.Values

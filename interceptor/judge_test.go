@@ -91,8 +91,8 @@ func TestReplay(t *testing.T) {
 			false, interceptor.ReplaySeen},
 		{"sent again with another delivery id", giteeRequest(enforce, event("c"), header("X-Request-Id", "new")), false,
 			interceptor.ReplaySeen},
-		{"another event in the same millisecond", giteeRequest(enforce, event("d"), body(`{"ref":"refs/heads/other"}`)),
-			true, interceptor.ReplayFirst},
+		{"sent again with another body", giteeRequest(enforce, event("d"), body(`{"ref":"refs/heads/master"} `)), false,
+			interceptor.ReplaySeen},
 		{"warn", giteeRequest(param("replay", "warn"), event("e")), true, interceptor.ReplaySeen},
 		{"off", giteeRequest(event("f")), true, ""},
 		{"ping", giteeRequest(enforce, event("g"), header("X-Gitee-Ping", "true")), false, ""},
@@ -110,20 +110,51 @@ func TestReplay(t *testing.T) {
 	}
 	claim := store.claims[0]
 	if claim.Namespace != "ci" || len(claim.Key) != 64 || claim.EventID != "a" ||
-		!claim.Until.Equal(time.UnixMilli(signedAt).Add(time.Hour)) {
+		!claim.Until.Equal(time.UnixMilli(signedAt).Add(5*time.Minute)) {
 		t.Errorf("got %+v", claim)
 	}
 }
 
-// TestReplayRemembersForMaxAge: where no time is signed, maxAge is how long.
-func TestReplayRemembersForMaxAge(t *testing.T) {
+// TestReplayRetention holds how long deliveries are remembered: for the retention, or until
+// their signed time is too old, which no Trigger can prolong.
+func TestReplayRetention(t *testing.T) {
 	store := &memory{}
 	h, _ := observed(store, nil, interceptor.Default())
 	send(t, h, githubRequest(param("replay", "enforce"), param("maxAge", "10m")))
 	send(t, h, giteeRequest(param("replay", "enforce"), param("maxAge", "20m")))
-	for i, want := range []time.Duration{10 * time.Minute, 20 * time.Minute} {
+	for i, want := range []time.Duration{7 * 24 * time.Hour, 5 * time.Minute} {
 		if got := store.claims[i].Until.Sub(time.UnixMilli(signedAt)); got != want {
 			t.Errorf("claim %d: got %s, want %s", i, got, want)
+		}
+	}
+}
+
+// TestReplayBodyTime holds that a delivery whose body was signed long ago is refused once it
+// may have been forgotten.
+func TestReplayBodyTime(t *testing.T) {
+	old := time.UnixMilli(signedAt).Add(-8 * 24 * time.Hour)
+	for name, tt := range map[string]struct {
+		provider, event, payload, reason string
+	}{
+		"push": {"github", "push", fmt.Sprintf(`{"repository":{"pushed_at":%d}}`, old.Unix()), "signed-too-long-ago"},
+		"recent push": {"github", "push", fmt.Sprintf(`{"repository":{"pushed_at":%d}}`, old.Unix()+2*86400),
+			"verified"},
+		"another event": {"github", "issues", fmt.Sprintf(`{"repository":{"pushed_at":%d}}`, old.Unix()), "verified"},
+		"pull request": {"github", "pull_request", `{"pull_request":{"updated_at":"` + old.Format(time.RFC3339) + `"}}`,
+			"signed-too-long-ago"},
+		"Data Center": {"bitbucket", "repo:refs_changed", `{"date":"` + old.Format("2006-01-02T15:04:05-0700") + `"}`,
+			"signed-too-long-ago"},
+		"no time": {"github", "push", `{"repository":{"pushed_at":"soon"}}`, "verified"},
+	} {
+		v := signedVector(t, json.RawMessage(`{"provider":"`+tt.provider+`"}`), secret, tt.event)
+		v.body = tt.payload
+		v = resigned(t, v, tt.event)
+		h, seen := observed(&memory{}, nil, interceptor.Default())
+		for replay, reason := range map[string]string{"enforce": tt.reason, "warn": "verified", "off": "verified"} {
+			v.params["replay"] = replay
+			if send(t, h, v.request()); seen.last(t).Reason != reason {
+				t.Errorf("%s, %s: got %s, want %s", name, replay, seen.last(t).Reason, reason)
+			}
 		}
 	}
 }
@@ -233,7 +264,7 @@ func TestAllowInsecure(t *testing.T) {
 			}
 			if tt.pass {
 				git := got.Extensions["git"].(map[string]any)
-				if git["verified"] != rec.Verified || git["event"] != "push" ||
+				if (git["verified"] != "none") != rec.Verified || git["event"] != "push" ||
 					(git["verifiedBy"] != "") != rec.Verified {
 					t.Errorf("got %v", git)
 				}
@@ -251,7 +282,7 @@ func TestAllowInsecure(t *testing.T) {
 		if eventHeader := v.header["X-GitHub-Event"]; eventHeader != "" {
 			c.header["X-GitHub-Event"] = eventHeader
 		}
-		if got := c.send(t); !got.Continue || got.Extensions["git"].(map[string]any)["verified"] != false {
+		if got := c.send(t); !got.Continue || got.Extensions["git"].(map[string]any)["verified"] != "none" {
 			t.Errorf("%s: got %+v", v.name, got)
 		}
 	}
@@ -312,7 +343,8 @@ func TestRecord(t *testing.T) {
 	want := interceptor.Record{
 		Time: time.UnixMilli(signedAt + 1500), TriggerID: triggerID, EventID: "evt-1", Provider: "gitee", Mode: "sign",
 		Event: "push", Action: "updated", Repository: "example/app", Ref: "refs/heads/main", SHA: sha,
-		Continue: true, Reason: "verified", Verified: true, Newline: true, Signed: true, Skew: 1500 * time.Millisecond,
+		Continue: true, Reason: "verified", Verified: true, Covers: provider.StrengthTime, Newline: true,
+		Signed: true, Skew: 1500 * time.Millisecond,
 		Matched: interceptor.SecretKey{Name: "hook", Key: "newline"},
 		Secret:  interceptor.SecretState{ResourceVersion: "7", Since: time.UnixMilli(1)},
 	}
@@ -365,7 +397,7 @@ func TestAnswerIsGitInJSON(t *testing.T) {
 		var a, b any
 		again, err := json.Marshal(typed)
 		if err != nil || json.Unmarshal(again, &a) != nil || json.Unmarshal(raw, &b) != nil ||
-			fmt.Sprint(a) != fmt.Sprint(b) || !typed.Verified {
+			fmt.Sprint(a) != fmt.Sprint(b) || typed.Verified == "" {
 			t.Errorf("got %s, which is %+v and becomes %s", raw, typed, again)
 		}
 	}

@@ -25,6 +25,8 @@ type params struct {
 	MaxAge        *metav1.Duration `json:"maxAge,omitempty"`
 	Replay        string           `json:"replay,omitempty"`
 	AllowInsecure bool             `json:"allowInsecure,omitempty"`
+
+	TrustUnsignedBody bool `json:"trustUnsignedBody,omitempty"`
 	filters
 	provider.Scheme
 
@@ -146,9 +148,9 @@ func (p *params) checkMaxAge() error {
 	switch {
 	case p.MaxAge == nil:
 		return nil
-	case !p.sender.SignsTime() && p.Replay == replayOff:
+	case !p.sender.SignsTime() && p.Replay == replayOff: // with replay it used to mean something
 		return refusal.New(refusal.Params, codes.InvalidArgument,
-			"param maxAge cannot be checked for provider %s in mode %s, whose signature holds no time: remove it, or set param replay, which remembers a delivery for so long",
+			"param maxAge cannot be checked for provider %s in mode %s, whose signature holds no time: remove it",
 			p.sender.From.Name, p.sender.Mode.Name)
 	case p.MaxAge.Milliseconds() <= 0:
 		return refusal.New(refusal.Params, codes.InvalidArgument,

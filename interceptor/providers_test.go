@@ -154,6 +154,17 @@ func (v vector) send(t testing.TB) *v1beta1.InterceptorResponse {
 	return send(t, h, v.request())
 }
 
+// covers returns what the vector's signature covers.
+func (v vector) covers() provider.Strength {
+	switch {
+	case !v.anyBody:
+		return provider.StrengthBody
+	case v.params["mode"] == "sign" || v.params["mode"] == "hmac":
+		return provider.StrengthTime
+	}
+	return provider.StrengthToken
+}
+
 func TestVectors(t *testing.T) {
 	for _, v := range vectors {
 		t.Run(v.name, func(t *testing.T) {
@@ -163,7 +174,7 @@ func TestVectors(t *testing.T) {
 			}
 			git := got.Extensions["git"].(map[string]any)
 			if git["provider"] != v.params["provider"] || git["event"] != v.event ||
-				git["verifiedBy"] != "hook/token" || git["verified"] != true {
+				git["verifiedBy"] != "hook/token" || git["verified"] != string(v.covers()) {
 				t.Errorf("got %v", git)
 			}
 			v.changeEveryByte(t)
@@ -375,6 +386,28 @@ func TestAlgorithmsAreNotMixed(t *testing.T) {
 			if got := c.send(t).Continue; got != same {
 				t.Errorf("a delivery of %s to %s: continue is %v", v.name, other.name, got)
 			}
+		}
+	}
+}
+
+// TestKeyLength holds that minSecretLength is about the signing key: a value whose text is long
+// enough may stand for a key of a byte.
+func TestKeyLength(t *testing.T) {
+	for _, tt := range []struct {
+		params, key string
+		pass        bool
+	}{
+		{`{"provider":"gitlab","mode":"signing-token"}`, "whsec_YQ==", false},
+		{`{"provider":"gitlab","mode":"signing-token"}`, "whsec_YWJjZGU=", false},
+		{`{"provider":"gitlab","mode":"signing-token"}`, "whsec_YWJjZGVm", true},
+		{`{"provider":"generic","mode":"basic"}`, "administrator:12345", false},
+		{`{"provider":"generic","mode":"basic"}`, "a:123456", true},
+	} {
+		v := signedVector(t, json.RawMessage(tt.params), tt.key, "push")
+		h := interceptor.New(interceptor.Default(), interceptor.Options{
+			Secrets: secrets{"ci/hook": {"token": []byte(tt.key)}}, Log: logr.Discard(), Now: at(signedAt)})
+		if got := send(t, h, v.request()); got.Continue != tt.pass {
+			t.Errorf("%s: got %+v, want continue %v", tt.key, got, tt.pass)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+
+	"github.com/tekgate/tekgate/interceptor/provider"
 )
 
 // Record is what is known of one verdict. It never holds a payload, a header's
@@ -31,6 +33,8 @@ type Record struct {
 	Reason   string // a word such as verified; see package refusal
 	Message  string // the sentence that the caller was told; "" for a pass. It may repeat params.
 	Verified bool   // the secret's holder sent it, whatever came of it then
+
+	Covers provider.Strength // what the signature covers; "" where not Verified
 
 	Matched SecretKey     // the Secret and key that verified it; the zero value where none did
 	Secret  SecretState   // of that Secret

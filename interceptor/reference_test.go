@@ -49,9 +49,10 @@ const referenceExtensions = `
 
 Bindings and later interceptors find these under ` + "`$(extensions.git)`" + `, as in
 ` + "`$(extensions.git.branch)`" + `. All of them are always there; what a delivery does not
-tell is empty. A delivery whose names hold anything but letters, digits and
-` + "`-._/+@#=,%~`" + ` is refused, for they end in scripts; a sender or a changed file of such a
-name is left out.
+tell is empty. Every text is one word that means itself to a shell, since it ends in
+scripts: names hold letters, digits and ` + "`-._/+@#=,%~`" + `, and begin with a letter, a digit,
+` + "`_`, `.` or `@`" + `. A delivery about any other name is refused; a sender or a changed file
+of such a name is left out.
 
 | extension | type | |
 |---|---|---|
@@ -74,7 +75,7 @@ var referenceMore = []string{
 }
 
 var typeNames = map[string]string{"string": "string", "bool": "boolean", "int64": "number",
-	"[]string": "list of strings"}
+	"[]string": "list of strings", "provider.Strength": "string"}
 
 const referenceRecipes = `
 ## Recipes
@@ -100,10 +101,9 @@ spec:
     - {name: repositories, value: [example/app]}
     - {name: branches, value: [main, "release/*"]}
     - {name: paths, value: ["**", "!docs/**"]}
-    - {name: maxAge, value: 30m}
     - {name: replay, value: enforce}
   bindings:
-  - {name: url, value: $(extensions.git.cloneURL)}
+  - {name: url, value: https://gitee.com/example/app.git} # not the event's: Gitee does not sign it
   - {name: revision, value: $(extensions.git.sha)}
   template: {ref: build}
 ` + "```" + `

@@ -9,6 +9,8 @@ import (
 type ReplayStore interface {
 	// Claim notes that c.EventID uses c.Key until c.Until, unless another event
 	// did. The first claim stands: a later one neither renames nor prolongs it.
+	// Unless a caller gets an answer before its ctx ends, the claim does not count:
+	// its delivery is refused, and sent again.
 	// An error means that nothing is known.
 	Claim(ctx context.Context, c ReplayClaim) (ReplayResult, error)
 }
@@ -23,8 +25,8 @@ type ReplayClaim struct {
 	// EventID is the EventListener's: the same for all triggers of one event, each
 	// of which makes a call of its own. At most 128 bytes, of any kind.
 	EventID string
-	// Until is when the delivery would be refused as too old, or else when its
-	// Trigger is content to forget it.
+	// Until is when the delivery would be refused as too old, or else the end of
+	// the configured retention.
 	Until time.Time
 }
 

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/tekgate/tekgate/interceptor/provider"
 	"github.com/tekgate/tekgate/interceptor/refusal"
 )
 
@@ -43,16 +44,17 @@ type SecretKey struct {
 // readSecret is SecretGetter's Get, or the like.
 type readSecret func(ctx context.Context, namespace, name string) (*Secret, error)
 
-// secretTimeout bounds the reads of all Secrets of a Trigger; see reserveTimeout.
+// secretTimeout bounds the reads of all Secrets of a Trigger; see budgetTimeout.
 const secretTimeout = 5 * time.Second
 
-// secret returns the value that ref means in the namespace of the trigger id.
+// secret returns the value that ref means in the namespace of the trigger id, for a sender
+// that signs in a mode.
 //
 // Whatever makes it unusable, the caller reads the same sentence: anybody in the
 // cluster can post a request here, and must not learn from it which Secrets and
 // keys there are, or how long. The log has the cause.
 func (h *Handler) secret(ctx context.Context, read readSecret, namespace string, ref SecretKey,
-	rec *Record) ([]byte, SecretState, error) {
+	mode provider.Mode, rec *Record) ([]byte, SecretState, error) {
 	got, err := read(ctx, namespace, ref.Name)
 	if err != nil {
 		rec.Cause = err
@@ -65,7 +67,7 @@ func (h *Handler) secret(ctx context.Context, read readSecret, namespace string,
 	}
 	value, newline := trimNewline(got.Data[ref.Key])
 	rec.Newline = newline
-	if problem := h.config.problem(got, ref.Key, value); problem != nil {
+	if problem := h.config.problem(got, ref.Key, mode.KeyLength(value)); problem != nil {
 		rec.Cause = problem
 		return nil, SecretState{}, h.useless(namespace, ref)
 	}
@@ -83,8 +85,8 @@ func (h *Handler) useless(namespace string, ref SecretKey) error {
 		ref.Name, ref.Key, namespace, label, h.config.MinSecretLength)
 }
 
-// problem says why a Secret that was read is of no use.
-func (c Config) problem(s *Secret, key string, value []byte) error {
+// problem says why a Secret that was read is of no use. length is that of the signing key.
+func (c Config) problem(s *Secret, key string, length int) error {
 	name, want, exact := strings.Cut(c.SecretLabel, "=")
 	has, labelled := s.Labels[name]
 	_, held := s.Data[key]
@@ -93,8 +95,8 @@ func (c Config) problem(s *Secret, key string, value []byte) error {
 		return fmt.Errorf("the Secret lacks the label %s, which interceptor.secretLabel demands", c.SecretLabel)
 	case !held:
 		return errors.New("the Secret has no such key")
-	case len(value) < max(1, c.MinSecretLength):
-		return fmt.Errorf("the value is shorter than interceptor.minSecretLength, %d bytes", c.MinSecretLength)
+	case length < max(1, c.MinSecretLength):
+		return fmt.Errorf("the value, or the key that it stands for, is shorter than interceptor.minSecretLength, %d bytes", c.MinSecretLength)
 	}
 	return nil
 }

@@ -24,10 +24,13 @@ type SecretsConfig struct {
 	MaxStale metav1.Duration `json:"maxStale"`
 }
 
-// ReplayConfig bounds how many deliveries are remembered, each as a Lease.
+// ReplayConfig bounds which deliveries are remembered, each as a Lease.
 type ReplayConfig struct {
-	Max             int `json:"max"`
-	MaxPerNamespace int `json:"maxPerNamespace"` // for the Triggers of one namespace
+	// Retention is how long a delivery is remembered whose signature covers no time. After
+	// that it would pass again, unless its body has a time.
+	Retention       metav1.Duration `json:"retention"`
+	Max             int             `json:"max"`
+	MaxPerNamespace int             `json:"maxPerNamespace"` // for the Triggers of one namespace
 }
 
 // DeliveriesConfig bounds the recent deliveries that each replica can show.
@@ -45,11 +48,13 @@ type Serving struct {
 
 // defaultServing: ten minutes are longer than an API server takes to be replaced,
 // and short enough for a Secret that was revoked during it. A Lease takes about a
-// kilobyte of etcd, and a delivery about one of memory.
+// kilobyte of etcd, and a delivery about one of memory. A week is longer than a leak of
+// old deliveries mostly takes to be noticed.
 func defaultServing() Serving {
 	return Serving{
-		Secrets:    SecretsConfig{MaxStale: metav1.Duration{Duration: 10 * time.Minute}},
-		Replay:     ReplayConfig{Max: 40000, MaxPerNamespace: 10000},
+		Secrets: SecretsConfig{MaxStale: metav1.Duration{Duration: 10 * time.Minute}},
+		Replay: ReplayConfig{Retention: metav1.Duration{Duration: 7 * 24 * time.Hour}, Max: 40000,
+			MaxPerNamespace: 10000},
 		Deliveries: DeliveriesConfig{PerTrigger: 50, Triggers: 300},
 	}
 }
@@ -60,6 +65,10 @@ func (s Serving) validate() []error {
 	if s.Secrets.MaxStale.Duration < 0 {
 		problems = append(problems, fmt.Errorf("secrets.maxStale is %s: give a duration of zero or more, such as 10m",
 			s.Secrets.MaxStale.Duration))
+	}
+	if s.Replay.Retention.Duration < time.Minute {
+		problems = append(problems, fmt.Errorf("replay.retention is %s: give a minute or more, such as 168h",
+			s.Replay.Retention.Duration))
 	}
 	for _, n := range []struct {
 		name  string

@@ -156,6 +156,7 @@ func (o options) serve(ctx context.Context, c client.Client, to target, authorit
 		Client: c, Namespace: o.namespace, Log: log,
 		Max: in.Replay.Max, MaxNamespace: in.Replay.MaxPerNamespace,
 	})
+	numbers.watchReplays(replays.Fill)
 	known := secretsOf(c, in.Secrets, numbers, log)
 	configured.parts = &parts{secrets: known, replays: replays, recent: recent}
 	configured.parts.handler.Store(interceptor.New(in, interceptor.Options{

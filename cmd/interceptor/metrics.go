@@ -91,6 +91,19 @@ func expiryGauge(certificate string, at func() time.Time) prometheus.Collector {
 	})
 }
 
+// watchReplays adds how much of the bounds of replay is used.
+func (m *metrics) watchReplays(fill func() (total int, fill float64)) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Subsystem: subsystem, Name: "replay_deliveries",
+			Help: "Deliveries that are remembered for the param replay, by all replicas.",
+		}, func() float64 { total, _ := fill(); return float64(total) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Subsystem: subsystem, Name: "replay_fill_ratio",
+			Help: "Part of interceptor.replay.max or maxPerNamespace that is used, whichever is more. At 1, replay: enforce refuses events.",
+		}, func() float64 { _, ratio := fill(); return ratio }))
+}
+
 // Observe implements interceptor.Observer.
 func (m *metrics) Observe(r interceptor.Record) {
 	result := "stop"

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -195,7 +196,7 @@ func (l *later) Start(ctx context.Context) error {
 	for {
 		v, wait := l.next(time.Now())
 		if wait == 0 {
-			if err := l.look(ctx, v); err != nil && ctx.Err() == nil {
+			if err := l.lookSafely(ctx, v); err != nil && ctx.Err() == nil {
 				l.dropped()
 				l.log.Error(err, "what was found is not told as an Event", "kind", v.kind.Kind, "namespace",
 					v.namespace, "name", v.name)
@@ -225,6 +226,19 @@ func (l *later) next(now time.Time) (v visit, wait time.Duration) {
 	}
 	delete(l.waiting, v.visitKey)
 	return v, 0
+}
+
+// lookSafely turns a panic of a rule into an error: an object that a rule cannot judge must
+// not end the process. The value of the panic is not logged, since it may hold parts of the
+// object.
+func (l *later) lookSafely(ctx context.Context, v visit) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("a rule panicked with %T", cause)
+			l.log.Error(err, "an object is not judged again", "kind", v.kind.Kind, "stack", string(debug.Stack()))
+		}
+	}()
+	return l.look(ctx, v)
 }
 
 // look judges an object once more, and tells what is still wrong with it.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -14,6 +15,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
@@ -46,6 +49,31 @@ func TestLater(t *testing.T) {
 	}
 	b.stop()
 	b.stops()
+}
+
+// TestLaterPanic holds that a panic in a later look ends neither the process nor the looks at
+// other objects.
+func TestLaterPanic(t *testing.T) {
+	l := newLater(nil, nil, logr.Discard()) // without a client every look panics
+	dropped := make(chan struct{}, 2)
+	l.dropped = func() { dropped <- struct{}{} }
+	for _, uid := range []types.UID{"a", "b"} {
+		l.put(visit{visitKey: visitKey{uid: uid}, kind: schema.GroupVersionKind{Kind: "TaskRun"}, name: "a"})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- l.Start(ctx) }()
+	for range 2 {
+		select {
+		case <-dropped:
+		case <-time.After(time.Minute):
+			t.Fatal("the other object is not looked at")
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }
 
 // testGraceTime is how long a reference may lead nowhere.

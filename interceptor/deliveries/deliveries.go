@@ -51,6 +51,7 @@ type Delivery struct {
 	// Verified says that the holder of the secret sent it. Until then event,
 	// repository and the like are anybody's word.
 	Verified bool   `json:"verified"`
+	Covers   string `json:"covers,omitempty"` // what the signature covers: body, time or token
 	Secret   string `json:"secret,omitempty"` // name/key of the Secret that verified it
 	// SkewMilliseconds is by how much our clock was ahead of the time that was
 	// signed; null where none was.
@@ -193,6 +194,7 @@ func delivery(r interceptor.Record) Delivery {
 		EventID: short(r.EventID), Provider: r.Provider, Event: short(r.Event), Action: short(r.Action),
 		Repository: short(r.Repository), Ref: short(r.Ref), SHA: short(r.SHA), DeliveryID: short(r.DeliveryID),
 		Continue: r.Continue, Reason: r.Reason, Message: short(r.Message), Verified: r.Verified,
+		Covers: string(r.Covers),
 		Replay: string(r.Replay),
 	}
 	d.Namespace, d.Trigger = Trigger(r.TriggerID)

@@ -33,6 +33,7 @@ var bitbucket = Provider{
 			{"pullrequest.id", fNumber}, {"pullrequest.source.branch.name", fSourceBranch},
 			{"pullrequest.source.commit.hash", fHead}, {"pullrequest.destination.branch.name", fTargetBranch},
 			// Data Center
+			{"date", fUpdatedAt},
 			{"changes[]", fChange}, {"changes[].ref.id", fRef}, {"changes[].fromHash", fBefore},
 			{"changes[].toHash", fAfter}, {"changes[].type", fAction},
 			{"repository.slug", fCloneName}, {"repository.project.key", fOwner},
@@ -46,7 +47,13 @@ var bitbucket = Provider{
 
 // finishBitbucket makes one spelling of the two products'.
 func finishBitbucket(_ *Extract, at func(field) string, g *Git) {
-	if owner, slug := at(fOwner), at(fCloneName); g.Repository == "" && owner != "" && slug != "" {
+	// A person's project is ~NAME, whose tilde is a home folder to a shell. Its address has
+	// users/NAME, and no project is called that.
+	owner, slug := at(fOwner), at(fCloneName)
+	if person, found := strings.CutPrefix(owner, "~"); found {
+		owner = "users/" + person
+	}
+	if g.Repository == "" && owner != "" && slug != "" {
 		g.Repository = owner + "/" + slug
 	}
 	g.Action = strings.ToLower(g.Action)

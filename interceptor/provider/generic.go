@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"net/http"
@@ -23,7 +24,7 @@ var generic = Provider{
 	methods: map[string]method{
 		"hmac":  {Read: readGenericHMAC, Sign: signGenericHMAC},
 		"token": {Read: readGenericToken, Sign: signGenericToken},
-		"basic": {Read: readGenericBasic, Sign: signGenericBasic},
+		"basic": {Read: readGenericBasic, Sign: signGenericBasic, key: basicPassword},
 	},
 	Normalise: asSent,
 	Announce:  announceGeneric,
@@ -252,9 +253,20 @@ func readGenericHMAC(said *Claim, d Delivery, p *Sender) error {
 		}
 	}
 	pieces, err := p.pieces(d, timestamp)
-	said.Digests, said.BodySigned = [][]byte{digest}, slices.Contains(p.parts, part{kind: partBody})
+	said.Digests, said.Covers = [][]byte{digest}, p.covers()
 	said.MAC = func(secret, body []byte) ([]byte, error) { return p.mac(pieces, secret, body), nil }
 	return err
+}
+
+// covers returns what the template signs.
+func (s *Scheme) covers() Strength {
+	switch {
+	case slices.Contains(s.parts, part{kind: partBody}):
+		return StrengthBody
+	case s.TimestampHeader != "":
+		return StrengthTime
+	}
+	return StrengthToken
 }
 
 // digest decodes the signature.
@@ -341,7 +353,7 @@ func readGenericToken(said *Claim, d Delivery, p *Sender) error {
 		return refusal.New(refusal.Header, codes.InvalidArgument,
 			"header %s does not begin with param prefix, %s", p.Header, refusal.Quote(p.Prefix))
 	}
-	said.Digests, said.MAC = [][]byte{token(bare)}, secretItself
+	said.Digests, said.MAC, said.Covers = [][]byte{token(bare)}, secretItself, StrengthToken
 	return nil
 }
 
@@ -376,8 +388,16 @@ func readGenericBasic(said *Claim, d Delivery, p *Sender) error {
 		return refusal.New(refusal.Header, codes.InvalidArgument,
 			"header %s is no basic authentication: let the sender send a user and a password", p.Header)
 	}
-	said.Digests, said.MAC = [][]byte{token(string(pair))}, secretItself
+	said.Digests, said.MAC, said.Covers = [][]byte{token(string(pair))}, secretItself, StrengthToken
 	return nil
+}
+
+// basicPassword returns what follows the user's name, which is no secret.
+func basicPassword(secret []byte) ([]byte, error) {
+	if _, password, found := bytes.Cut(secret, []byte(":")); found {
+		return password, nil
+	}
+	return secret, nil
 }
 
 func signGenericHMAC(s *Signed, p *Sender, secret []byte, o Outgoing) error {

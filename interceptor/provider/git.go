@@ -2,11 +2,9 @@ package provider
 
 import (
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -18,10 +16,10 @@ import (
 // a binding that names one which is missing fails the trigger. What a delivery does
 // not tell is empty.
 //
-// All of it ends in scripts, as text that Tekton puts there before a shell reads
-// them. So names are short and hold letters, digits and -._/+@#=,%~ alone, and no
-// name begins with a dash. A delivery about a branch called $(reboot), which Git
-// allows, is refused; a sender or a changed file of such a name is left out.
+// All of it ends in scripts, as text that Tekton puts there before a shell reads them. So
+// the table exports limits every text to what a shell takes for one word. A delivery about a
+// branch called $(reboot), which Git allows, is refused; a sender or a changed file of such a
+// name is left out.
 type Git struct {
 	Provider string `json:"provider" doc:"as the param has it"`
 	Event    string `json:"event" doc:"in the provider's words and one spelling, such as push or merge_request"`
@@ -36,19 +34,19 @@ type Git struct {
 	Deleted bool   `json:"deleted" doc:"ref was deleted; such deliveries pass only where eventTypes asks for them"`
 
 	Repository    string `json:"repository" doc:"with its owner, such as example/app"`
-	CloneURL      string `json:"cloneURL" doc:"with https or http"`
-	SSHURL        string `json:"sshURL" doc:"with SSH"`
+	CloneURL      string `json:"cloneURL" doc:"with https or http; empty where the signature does not cover the body, unless trustUnsignedBody is true"`
+	SSHURL        string `json:"sshURL" doc:"with SSH; empty where cloneURL is"`
 	DefaultBranch string `json:"defaultBranch" doc:"the repository's"`
 
 	PullRequest  int64  `json:"pullRequest" doc:"its number; 0 where the event is about none"`
 	SourceBranch string `json:"sourceBranch" doc:"of a pull request"`
 	TargetBranch string `json:"targetBranch" doc:"of a pull request"`
 
-	Sender               string   `json:"sender" doc:"the account that did it"`
+	Sender               string   `json:"sender" doc:"the account that did it; an app's, such as dependabot[bot], is dependabot+bot"`
 	ChangedFiles         []string `json:"changedFiles" doc:"of the commits that a push lists: added, changed and removed"`
 	ChangedFilesComplete bool     `json:"changedFilesComplete" doc:"false where the delivery does not tell all of them, or one was left out"`
 	DeliveryID           string   `json:"deliveryID" doc:"the sender's, which nobody signed"`
-	Verified             bool     `json:"verified" doc:"false where allowInsecure let it pass"`
+	Verified             Strength `json:"verified" doc:"what the signature covers: body, time (and not the body), token (nothing of the delivery), or none where allowInsecure let it pass"`
 	VerifiedBy           string   `json:"verifiedBy" doc:"the Secret's name, a slash and the key"`
 }
 
@@ -92,7 +90,7 @@ func (g *Git) AppendJSON(out []byte) []byte {
 	out = append(out, "],"...)
 	other("changedFilesComplete", strconv.FormatBool(g.ChangedFilesComplete))
 	text("deliveryID", g.DeliveryID)
-	other("verified", strconv.FormatBool(g.Verified))
+	text("verified", string(g.Verified))
 	text("verifiedBy", g.VerifiedBy)
 	out[len(out)-1] = '}'
 	return out
@@ -101,7 +99,7 @@ func (g *Git) AppendJSON(out []byte) []byte {
 // Build makes a Git of what a payload tells, of one change in it or of all of it.
 func (p *Payload) Build(x *Extract, change *Values, g Git) (Git, error) {
 	if p == nil || !x.isObject {
-		return g, nil
+		return g, g.check()
 	}
 	at := func(f field) string {
 		if change != nil && change.raw[f] != nil {
@@ -116,7 +114,8 @@ func (p *Payload) Build(x *Extract, change *Values, g Git) (Git, error) {
 	g.Repository, g.DefaultBranch = at(fRepository), at(fDefaultBranch)
 	g.CloneURL, g.SSHURL = at(fCloneURL), at(fSSHURL)
 	g.SourceBranch, g.TargetBranch = at(fSourceBranch), at(fTargetBranch)
-	g.PullRequest, _ = strconv.ParseInt(strings.TrimPrefix(at(fNumber), "!"), 10, 64) // Gitee's comments have !7
+	number, _ := strconv.ParseInt(strings.TrimPrefix(at(fNumber), "!"), 10, 64) // Gitee's comments have !7
+	g.PullRequest = max(number, 0)
 	g.Sender = at(fSender)
 	if head := at(fHead); head != "" {
 		g.SHA = head
@@ -129,6 +128,28 @@ func (p *Payload) Build(x *Extract, change *Values, g Git) (Git, error) {
 	}
 	x.Files.Complete = p.toldAllFiles(x, &g, at)
 	return g, g.check()
+}
+
+// Time returns when a delivery was made, by its payload. Only fields count that the forge sets
+// for the event itself: commits have the times that their authors chose.
+func (p *Payload) Time(x *Extract, event string) (time.Time, bool) {
+	if p == nil || !x.isObject {
+		return time.Time{}, false
+	}
+	told := text(x.raw[fUpdatedAt])
+	if told == "" && event == "push" {
+		told = text(x.raw[fPushedAt])
+	}
+	if unixSeconds.MatchString(told) {
+		seconds, err := strconv.ParseInt(told, 10, 64)
+		return time.Unix(seconds, 0), err == nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05-0700"} {
+		if at, err := time.Parse(layout, told); err == nil {
+			return at, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // text returns a scalar as people write it.
@@ -202,13 +223,13 @@ func (p *Payload) toldAllFiles(x *Extract, g *Git, at func(field) string) bool {
 
 // WithFiles adds the changed files that a script may see.
 func (g *Git) WithFiles(files *FileList) {
-	unfit := func(name string) bool { return len(name) > longestName || flaw(name) != "" }
-	g.ChangedFiles, g.ChangedFilesComplete = files.All(), files.Complete
-	if slices.ContainsFunc(g.ChangedFiles, unfit) {
-		g.ChangedFiles = slices.DeleteFunc(slices.Clone(g.ChangedFiles), unfit)
-		g.ChangedFilesComplete = false
-	}
+	all := files.All()
+	g.ChangedFiles = fitFiles(all)
+	g.ChangedFilesComplete = files.Complete && len(g.ChangedFiles) == len(all)
 }
+
+// WithoutURLs leaves out where sources are fetched from.
+func (g *Git) WithoutURLs() { g.CloneURL, g.SSHURL = "", "" }
 
 // What names the tag, branch or other ref for a message.
 func (g *Git) What() string {
@@ -221,107 +242,9 @@ func (g *Git) What() string {
 	return "the ref " + refusal.Quote(g.Ref)
 }
 
-// check refuses a delivery that names what a script must not see, and empties what
-// nobody builds by.
-func (g *Git) check() error {
-	for _, name := range []struct{ what, value string }{
-		{"ref", g.Ref}, {"repository", g.Repository}, {"default branch", g.DefaultBranch},
-		{"source branch", g.SourceBranch}, {"target branch", g.TargetBranch},
-		{"branch", g.Branch}, {"tag", g.Tag},
-	} {
-		if name.value == "" {
-			continue
-		}
-		if why := flaw(name.value); why != "" {
-			return unusable(name.what, name.value, why+": rename it, since scripts would run such a name")
-		}
-	}
-	for _, sha := range []struct{ what, value string }{{"commit", g.SHA}, {"commit before", g.Before}} {
-		if !isHash(sha.value) {
-			return unusable(sha.what, sha.value, "is not hexadecimal: only the forge may send events")
-		}
-	}
-	for _, u := range []struct{ what, value string }{{"clone URL", g.CloneURL}, {"SSH URL", g.SSHURL}} {
-		if why := urlFlaw(u.value); why != "" {
-			return unusable(u.what, u.value, why+": only the forge may send events")
-		}
-	}
-	if flaw(strings.TrimSuffix(g.Sender, "[bot]")) != "" { // as in dependabot[bot]
-		g.Sender = ""
-	}
-	if g.Action != "" && !isEventName(g.Action) {
-		g.Action = ""
-	}
-	return nil
-}
-
 func unusable(what, value, why string) error {
 	return refusal.New(refusal.Payload, codes.InvalidArgument, "the delivery's %s is %s, which %s",
 		what, refusal.Quote(value), why)
-}
-
-// longestName is longer than any branch that file systems hold.
-const longestName = 255
-
-// flaw says what is wrong with a name, or "". An empty one is fine.
-func flaw(name string) string {
-	switch {
-	case len(name) > longestName:
-		return "is longer than " + strconv.Itoa(longestName) + " bytes"
-	case strings.HasPrefix(name, "-"):
-		return "begins with a dash, as options do"
-	}
-	var last byte
-	for i := range len(name) {
-		c := name[i]
-		switch {
-		case c >= utf8.RuneSelf:
-			return letterFlaw(name[i:])
-		case !plain[c]:
-			return "holds " + strconv.QuoteRune(rune(c))
-		case c == '.' && last == '.':
-			return twoDots
-		}
-		last = c
-	}
-	return ""
-}
-
-const twoDots = "holds two dots, which lead out of a folder"
-
-// letterFlaw is for the rest of a name, from the first character on that is not ASCII:
-// letters and digits of any script.
-func letterFlaw(name string) string {
-	for _, c := range name {
-		if c == utf8.RuneError || c >= utf8.RuneSelf && !unicode.In(c, unicode.L, unicode.M, unicode.N) ||
-			c < utf8.RuneSelf && !plain[c] {
-			return "holds " + strconv.QuoteRuneToASCII(c)
-		}
-	}
-	if strings.Contains(name, "..") {
-		return twoDots
-	}
-	return ""
-}
-
-// plain are the ASCII characters that mean nothing to a shell in the middle of a
-// word.
-var plain = func() (set [utf8.RuneSelf]bool) {
-	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._/+@#=,%~" {
-		set[c] = true
-	}
-	return set
-}()
-
-// isHash allows SHA-1 and SHA-256, shortened too, and nothing at all.
-func isHash(sha string) bool {
-	const longest = 64
-	for i := range len(sha) {
-		if c := sha[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return len(sha) <= longest
 }
 
 func zeros(sha string) bool {
@@ -344,7 +267,7 @@ func isUserAndHost(raw string) bool {
 	user, rest, found := strings.Cut(raw, "@")
 	host, _, colon := strings.Cut(rest, ":")
 	return found && colon && host != "" && host[0] != '-' && !strings.Contains(host, "/") &&
-		!strings.ContainsAny(user, ":/") && flaw(user) == ""
+		!strings.ContainsAny(user, ":/") && names.flaw(user) == ""
 }
 
 // urlFlaw says what is wrong with a URL to clone from. Git runs a program for some
@@ -352,15 +275,6 @@ func isUserAndHost(raw string) bool {
 func urlFlaw(raw string) string {
 	if raw == "" {
 		return ""
-	}
-	const longest = 1024
-	if len(raw) > longest {
-		return "is longer than " + strconv.Itoa(longest) + " bytes"
-	}
-	for _, c := range raw {
-		if c != ':' && (c >= utf8.RuneSelf || !plain[c]) {
-			return "holds " + strconv.QuoteRuneToASCII(c)
-		}
 	}
 	if rest, found := strings.CutPrefix(raw, "https://"); found && isHostAndPath(rest) || isUserAndHost(raw) {
 		return "" // as nearly all are

@@ -25,6 +25,7 @@ var gitea = Provider{
 			{"sender.login", fSender}, {"sender.username", fSender}, {"action", fAction}, {"release.tag_name", fTag},
 			{"pull_request.number", fNumber}, {"number", fNumber}, {"pull_request.head.sha", fHead},
 			{"pull_request.head.ref", fSourceBranch}, {"pull_request.base.ref", fTargetBranch},
+			{"pull_request.updated_at", fUpdatedAt},
 			{"pull_request.head_branch", fSourceBranch}, {"pull_request.base_branch", fTargetBranch},
 		}),
 		// Without a total the list may be cut: old versions and Gogs send none.

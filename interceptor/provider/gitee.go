@@ -21,8 +21,8 @@ import (
 //
 // Nothing but the time is signed. Whoever has seen one delivery can therefore
 // send any body until it is too old, and bodies repeat the signature; so the
-// window is checked, and Gitee's users need TLS and long random secrets more than
-// others do.
+// window is short, a replay is known by the signature alone, and Gitee's users
+// need TLS and long random secrets more than others do.
 var gitee = Provider{
 	Provider: described("gitee"),
 	methods: map[string]method{
@@ -78,7 +78,7 @@ func readGiteeSign(said *Claim, d Delivery, _ *Sender) error {
 	if said.SignedAt, err = giteeTime(timestamp); err != nil {
 		return err
 	}
-	said.Digests = [][]byte{digest}
+	said.Digests, said.Covers = [][]byte{digest}, StrengthTime
 	said.MAC = func(secret, _ []byte) ([]byte, error) { return giteeMAC(secret, timestamp), nil }
 	return nil
 }

@@ -30,6 +30,7 @@ var github = Provider{
 			{"repository.full_name", fRepository}, {"repository.default_branch", fDefaultBranch},
 			{"repository.clone_url", fCloneURL}, {"repository.ssh_url", fSSHURL},
 			{"sender.login", fSender}, {"action", fAction}, {"release.tag_name", fTag},
+			{"pull_request.updated_at", fUpdatedAt}, {"repository.pushed_at", fPushedAt},
 			{"pull_request.number", fNumber}, {"number", fNumber}, {"pull_request.head.sha", fHead},
 			{"pull_request.head.ref", fSourceBranch}, {"pull_request.base.ref", fTargetBranch},
 		}),

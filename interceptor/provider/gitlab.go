@@ -21,7 +21,7 @@ var gitlab = Provider{
 	Provider: described("gitlab"),
 	methods: map[string]method{
 		"token":         {Read: readGitLabToken, Sign: signGitLabToken},
-		"signing-token": {Read: readStandardWebhook, Sign: signStandardWebhook},
+		"signing-token": {Read: readStandardWebhook, Sign: signStandardWebhook, key: standardKey},
 	},
 	Normalise: hookless,
 	Announce:  announceGitLab,
@@ -101,7 +101,7 @@ func readStandardWebhook(said *Claim, d Delivery, _ *Sender) error {
 		return err
 	}
 	said.Digests, err = standardDigests(header, signatures)
-	said.SignedAt, said.BodySigned = seconds*1000, true
+	said.SignedAt, said.Covers = seconds*1000, StrengthBody
 	said.MAC = func(secret, body []byte) ([]byte, error) { return standardMAC(secret, id, timestamp, body) }
 	return err
 }
@@ -134,12 +134,20 @@ func standardDigests(header, signatures string) ([][]byte, error) {
 var errSigningToken = errors.New(
 	"the value is no signing token, which is whsec_ and base64: copy it whole from the hook's settings")
 
-// standardMAC takes the secret with or without its prefix.
-func standardMAC(secret []byte, id, timestamp string, body []byte) ([]byte, error) {
+// standardKey takes the secret with or without its prefix.
+func standardKey(secret []byte) ([]byte, error) {
 	encoded := strings.TrimPrefix(string(secret), "whsec_")
 	key, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil || len(key) == 0 {
 		return nil, errSigningToken
+	}
+	return key, nil
+}
+
+func standardMAC(secret []byte, id, timestamp string, body []byte) ([]byte, error) {
+	key, err := standardKey(secret)
+	if err != nil {
+		return nil, err
 	}
 	return sha256Hash.Sum(key, []byte(id+"."+timestamp+"."), body), nil
 }

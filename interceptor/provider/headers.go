@@ -76,20 +76,6 @@ func (h Headers) RefuseForm() error {
 		kind)
 }
 
-// isEventName allows what forges call their events: letters, digits and, after the first,
-// any of _.:- too. It goes into extensions and from there perhaps into scripts.
-func isEventName(name string) bool {
-	const longest = 64
-	for i := range len(name) {
-		c := name[i]
-		letter := c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9'
-		if !letter && (i == 0 || c != '_' && c != '.' && c != ':' && c != '-') {
-			return false
-		}
-	}
-	return name != "" && len(name) <= longest
-}
-
 // event returns the event that the first of the named headers names, in one
 // spelling, or "".
 func (h Headers) event(normalise func(string) string, names ...string) (string, error) {
@@ -98,7 +84,7 @@ func (h Headers) event(normalise func(string) string, names ...string) (string, 
 		return "", err
 	}
 	event := normalise(raw)
-	if !isEventName(event) {
+	if event == "" || words.flaw(event) != "" {
 		return "", refusal.New(refusal.Header, codes.InvalidArgument,
 			"header %s is %s, which is no event's name: only the forge may set it", name, refusal.Quote(raw))
 	}
@@ -118,28 +104,16 @@ func hookless(raw string) string {
 	return event
 }
 
-// deliveryID returns the id that the first of the named headers gives a delivery,
-// or "". It is nothing to rely on: senders do not sign it.
+// deliveryID returns the id that the first of the named headers gives a delivery, or "". It
+// is nothing to rely on: senders do not sign it. Braces around it, as some write UUIDs, are
+// left out, since shells read them.
 func (h Headers) deliveryID(names ...string) (string, error) {
 	_, id, err := h.first(names...)
-	if err != nil || !plainID(id) {
+	if inner, found := strings.CutPrefix(id, "{"); found {
+		id = strings.TrimSuffix(inner, "}")
+	}
+	if err != nil || ids.flaw(id) != "" {
 		return "", err
 	}
 	return id, nil
-}
-
-func plainID(id string) bool {
-	const longest = 128
-	if len(id) > longest {
-		return false
-	}
-	for i := range len(id) {
-		c := id[i]
-		if c|0x20 < 'a' || c|0x20 > 'z' {
-			if (c < '0' || c > '9') && !strings.ContainsRune("-_.:{}", rune(c)) {
-				return false
-			}
-		}
-	}
-	return true
 }

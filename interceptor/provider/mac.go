@@ -65,7 +65,7 @@ func (said *Claim) readToken(d Delivery, header, forge, what string) error {
 	if sent == "" {
 		return unsigned(header, forge, what)
 	}
-	said.Digests, said.MAC = [][]byte{token(sent)}, secretItself
+	said.Digests, said.MAC, said.Covers = [][]byte{token(sent)}, secretItself, StrengthToken
 	return nil
 }
 
@@ -79,7 +79,7 @@ func (said *Claim) readHex(d Delivery, a Algorithm, header, prefix, forge string
 		return unsigned(header, forge, "secret")
 	}
 	digest, err := a.hexDigest(header, signature, prefix, forge)
-	said.Digests, said.MAC, said.BodySigned = [][]byte{digest}, a.ofBody, true
+	said.Digests, said.MAC, said.Covers = [][]byte{digest}, a.ofBody, StrengthBody
 	return err
 }
 

@@ -54,7 +54,9 @@ const (
 	fMore
 	fKind
 	fCloneName
-	fields // how many there are
+	fUpdatedAt // when what the event is about was changed
+	fPushedAt  // when the repository was pushed to
+	fields     // how many there are
 
 	fCommit // counted
 	fFiles  // a list of names

@@ -199,8 +199,8 @@ func FuzzRead(f *testing.F) {
 				}
 				continue
 			}
-			if len(said.Digests) == 0 || said.MAC == nil || said.Event != "" && !isEventName(said.Event) ||
-				!plainID(said.DeliveryID) {
+			if len(said.Digests) == 0 || said.MAC == nil || words.flaw(said.Event) != "" ||
+				ids.flaw(said.DeliveryID) != "" {
 				t.Fatalf("%s %s claims %+v", p.From.Name, p.Mode.Name, said)
 			}
 			for _, digest := range said.Digests {

@@ -34,8 +34,23 @@ type method struct {
 	// that is missing or of a wrong shape. No secret has been read by then: whatever
 	// it says, the caller knew.
 	Read func(said *Claim, d Delivery, p *Sender) error
+	// key returns what the sender signs with, if that is not the secret's own text.
+	key func(secret []byte) ([]byte, error)
 	// Sign adds what the forge would send.
 	Sign func(s *Signed, p *Sender, secret []byte, o Outgoing) error
+}
+
+// KeyLength returns how many bytes of a secret's text nobody can know: those of the key that
+// it stands for. A text that stands for none has its own length.
+func (m Mode) KeyLength(secret []byte) int {
+	if m.key == nil {
+		return len(secret)
+	}
+	key, err := m.key(secret)
+	if err != nil {
+		return len(secret)
+	}
+	return len(key)
 }
 
 // described returns the description of the provider called name.
@@ -67,10 +82,21 @@ type Claim struct {
 
 	// MAC returns the MAC that the secret's holder would have sent, or an error
 	// where the secret is none for this mode.
-	MAC func(secret, body []byte) ([]byte, error)
-	// BodySigned means that the MAC is over the body, so that lost bytes show.
-	BodySigned bool
+	MAC    func(secret, body []byte) ([]byte, error)
+	Covers Strength // what the MAC is over
 }
+
+// Strength is what a signature covers, and so what nobody but the secret's holder could have
+// chosen.
+type Strength string
+
+// The strengths. A signature that covers the body may cover a time too.
+const (
+	StrengthBody  Strength = "body"  // the body
+	StrengthTime  Strength = "time"  // a time, and not the body
+	StrengthToken Strength = "token" // nothing of the delivery
+	StrengthNone  Strength = "none"  // there was no signature
+)
 
 // Sender is who a Trigger says sends its events, and how: a provider, one of its modes
 // and, for the provider generic, the params that describe the signature.

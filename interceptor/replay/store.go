@@ -13,6 +13,9 @@
 // everybody who watches those. Its holder is the event, because each trigger of
 // an event makes a call of its own and the second of them is no replay.
 //
+// A claim counts once a caller has its answer: an event that was refused because the answer
+// came too late, or got lost, may be sent again.
+//
 // Expired ones are deleted by every replica, a minute late, for clocks differ.
 // Their number is bounded, also for each namespace of Triggers by itself: only who
 // holds a secret can have any made, but one who does should not be able to fill
@@ -46,6 +49,11 @@ const (
 	grace        = time.Minute // before others' expired objects are deleted
 	sweepEvery   = time.Minute
 	pageSize     = 500
+
+	sweptPerMinute = 2000 // Leases that a sweep may list for each minute until the next
+
+	releaseTimeout = time.Minute // for a claim that nobody got an answer to
+	releasePause   = 10 * time.Second
 )
 
 // Options configure a Store.
@@ -68,6 +76,8 @@ type Store struct {
 	known  map[string]claim // by key; what this replica has seen, until it expires
 	counts map[string]int   // Leases by namespace, from the last sweep and since
 	total  int
+
+	pending map[string]*pending // by key and holder
 }
 
 type claim struct {
@@ -82,7 +92,7 @@ func New(o Options) *Store {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Store{options: o, known: map[string]claim{}, counts: map[string]int{}}
+	return &Store{options: o, known: map[string]claim{}, counts: map[string]int{}, pending: map[string]*pending{}}
 }
 
 // SetBounds changes Options.Max and Options.MaxNamespace. What is there already
@@ -100,17 +110,27 @@ func (s *Store) Claim(ctx context.Context, c interceptor.ReplayClaim) (intercept
 		return result, nil
 	}
 	// The triggers of one event come at once, and one of them asks for all.
-	asked := false
-	done := s.flights.DoChan(c.Key+holder, func() (any, error) {
+	flight, asked := c.Key+holder, false
+	p := s.enter(flight, c, holder)
+	done := s.flights.DoChan(flight, func() (any, error) {
 		asked = true
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
 		defer cancel()
-		return s.claim(ctx, c, holder)
+		return s.claim(ctx, c, p)
 	})
 	select {
 	case <-ctx.Done():
+		if s.leave(flight, p, false) {
+			go func() {
+				<-done
+				s.abandon(flight, p, c, holder)
+			}()
+		}
 		return "", fmt.Errorf("asking whether the delivery came before: %w", ctx.Err())
 	case got := <-done:
+		if s.leave(flight, p, got.Err == nil) {
+			go s.abandon(flight, p, c, holder)
+		}
 		if got.Err != nil {
 			return "", got.Err
 		}
@@ -137,13 +157,16 @@ func (s *Store) remembered(key, holder string) interceptor.ReplayResult {
 }
 
 // claim creates the Lease, or reads who was faster.
-func (s *Store) claim(ctx context.Context, c interceptor.ReplayClaim, holder string) (interceptor.ReplayResult, error) {
+func (s *Store) claim(ctx context.Context, c interceptor.ReplayClaim,
+	p *pending) (interceptor.ReplayResult, error) {
+	holder := *p.lease.Spec.HolderIdentity
 	if err := s.room(c.Namespace); err != nil {
 		return "", err
 	}
 	const tries = 4 // each but the first because a Lease expired meanwhile
 	for range tries {
-		err := s.options.Client.Create(ctx, s.lease(c, holder))
+		p.sent = true
+		err := s.options.Client.Create(ctx, p.lease.DeepCopy())
 		if err == nil {
 			s.remember(c.Key, claim{holder, c.Until}, c.Namespace)
 			return interceptor.ReplayFirst, nil
@@ -189,7 +212,7 @@ func (s *Store) existing(ctx context.Context, key string) (*claim, error) {
 }
 
 func (s *Store) lease(c interceptor.ReplayClaim, holder string) *coordinationv1.Lease {
-	now := metav1.NewMicroTime(s.options.Now())
+	now := metav1.NewMicroTime(s.options.Now().Truncate(time.Microsecond)) // as it is stored
 	seconds := int32(min(max(c.Until.Sub(now.Time)/time.Second+1, 1), 1<<31-1))
 	return &coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{
@@ -228,20 +251,39 @@ func (s *Store) remember(key string, c claim, created string) {
 	}
 }
 
+// room returns an error if a namespace can have no more deliveries remembered. The last
+// quarter is for namespaces that have less than their share: one whose Triggers are asked
+// again and again must not lock out the others.
 func (s *Store) room(namespace string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
+	switch share := max(1, s.options.Max/(len(s.counts)+1)); {
 	case s.counts[namespace] >= s.options.MaxNamespace:
 		return fmt.Errorf(
-			"%d deliveries of namespace %s are remembered, which is the most: lower the Triggers' maxAge, or raise interceptor.replay.maxPerNamespace",
+			"%d deliveries of namespace %s are remembered, which is the most: lower interceptor.replay.retention, or raise interceptor.replay.maxPerNamespace",
+			s.counts[namespace], namespace)
+	case 4*s.total >= 3*s.options.Max && s.total < s.options.Max && s.counts[namespace] >= share:
+		return fmt.Errorf(
+			"%d deliveries of namespace %s are remembered, which is its share while there is room for few: lower interceptor.replay.retention, or raise interceptor.replay.max",
 			s.counts[namespace], namespace)
 	case s.total >= s.options.Max:
 		return fmt.Errorf(
-			"%d deliveries are remembered, which is the most: lower the Triggers' maxAge, or raise interceptor.replay.max",
+			"%d deliveries are remembered, which is the most: lower interceptor.replay.retention, or raise interceptor.replay.max",
 			s.total)
 	}
 	return nil
+}
+
+// Fill returns how many deliveries are remembered, and which part of their bounds is used:
+// of the whole, or of the fullest namespace if that is more.
+func (s *Store) Fill() (total int, fill float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fill = float64(s.total) / float64(s.options.Max)
+	for _, n := range s.counts {
+		fill = max(fill, float64(n)/float64(s.options.MaxNamespace))
+	}
+	return s.total, fill
 }
 
 // Run deletes what has expired, until ctx ends.
@@ -260,7 +302,9 @@ func (s *Store) Run(ctx context.Context) {
 			said = ""
 		}
 		// Not all replicas at the same moment.
+		total, _ := s.Fill()
 		pause := sweepEvery + time.Duration(rand.Int64N(int64(sweepEvery/2)))
+		pause += time.Duration(total/sweptPerMinute) * time.Minute // listing them is most of the cost
 		select {
 		case <-ctx.Done():
 			return

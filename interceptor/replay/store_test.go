@@ -3,12 +3,17 @@ package replay_test
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,7 +38,7 @@ func TestOnAPIServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{Client: c}
+	s := &site{Client: c, config: config}
 	t.Run("one event of two, in two replicas", s.testTwoReplicas)
 	t.Run("Trap07 triggers of one event are no replay", s.testSameEvent)
 	t.Run("a race has one winner", s.testRace)
@@ -43,11 +48,14 @@ func TestOnAPIServer(t *testing.T) {
 	t.Run("others' Leases are left alone", s.testOthers)
 	t.Run("an event id of any bytes", s.testOddEventID)
 	t.Run("API server away", s.testAway)
+	t.Run("fair", s.testFair)
+	t.Run("a lost answer is no claim", s.testLostAnswer)
 }
 
 type site struct {
 	client.Client
-	count atomic.Int64
+	config *rest.Config
+	count  atomic.Int64
 }
 
 // namespace makes one for a test.
@@ -219,6 +227,63 @@ func (s *site) testBounded(t *testing.T) {
 	if _, err := fresh.Claim(t.Context(), claim(4, "one")); err == nil {
 		t.Error("a bound that was lowered does not hold")
 	}
+}
+
+// testFair holds that a namespace that is asked again and again leaves room for others.
+func (s *site) testFair(t *testing.T) {
+	store := s.store(s.namespace(t), func(o *replay.Options) { o.Max, o.MaxNamespace = 8, 8 })
+	n := 0
+	for ; n < 8; n++ {
+		if _, err := store.Claim(t.Context(), claim(n, "one")); err != nil {
+			break
+		}
+	}
+	if total, fill := store.Fill(); n != 6 || total != n || fill != 0.75 {
+		t.Errorf("one namespace has %d of %d, fill %v", n, total, fill)
+	}
+	for i := range 2 {
+		other := claim(100+i, "one")
+		other.Namespace = "other"
+		expect(t, store, other, interceptor.ReplayFirst)
+	}
+}
+
+// testLostAnswer claims through a proxy that passes requests on and keeps the answers back:
+// the event is refused, and is no replay when it is sent again.
+func (s *site) testLostAnswer(t *testing.T) {
+	namespace := s.namespace(t)
+	to, err := url.Parse(s.config.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	if proxy.Transport, err = rest.TransportFor(s.config); err != nil {
+		t.Fatal(err)
+	}
+	proxy.ModifyResponse = func(res *http.Response) error {
+		if res.Request.Method == http.MethodPost {
+			<-res.Request.Context().Done()
+		}
+		return nil
+	}
+	server := httptest.NewServer(proxy)
+	defer server.Close()
+	c, err := client.New(&rest.Config{Host: server.URL, QPS: -1}, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := s.store(namespace, func(o *replay.Options) { o.Client, o.Log = c, logr.Discard() })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := store.Claim(ctx, claim(1, "one")); err == nil {
+		t.Fatal("the claim was answered")
+	}
+	for began := time.Now(); len(s.leases(t, namespace)) > 0; time.Sleep(50 * time.Millisecond) {
+		if time.Since(began) > 2*time.Minute {
+			t.Fatal("the Lease of the claim that nobody got an answer to is still there")
+		}
+	}
+	expect(t, s.store(namespace), claim(1, "two"), interceptor.ReplayFirst)
 }
 
 func (s *site) testOthers(t *testing.T) {

@@ -32,6 +32,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/tekgate/tekgate/internal/budget"
 	"github.com/tekgate/tekgate/internal/scan"
 )
 
@@ -164,15 +165,17 @@ func read(rw http.ResponseWriter, r *http.Request, buffer []byte) ([]byte, *http
 	body := buffer
 	err := error(&http.MaxBytesError{Limit: maxBody})
 	if r.ContentLength <= maxBody {
-		body, err = readBody(http.MaxBytesReader(rw, r.Body, maxBody), r.ContentLength, buffer)
+		body, err = budget.ReadAll(http.MaxBytesReader(rw, r.Body, maxBody), r.ContentLength, buffer)
 	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
 		return nil, &httpError{http.StatusRequestEntityTooLarge,
 			fmt.Sprintf("the body is larger than %d bytes: no AdmissionReview is", maxBody)}
-	case errors.Is(err, errBusy):
+	case errors.Is(err, budget.ErrBusy):
 		return nil, refuseBusy(rw)
+	case errors.Is(err, budget.ErrSlow):
+		return nil, &httpError{http.StatusRequestTimeout, err.Error()}
 	case err != nil:
 		return nil, &httpError{http.StatusBadRequest, "the body ended early: send it again"}
 	}
@@ -181,7 +184,7 @@ func read(rw http.ResponseWriter, r *http.Request, buffer []byte) ([]byte, *http
 
 func refuseBusy(rw http.ResponseWriter) *httpError {
 	rw.Header().Set("Retry-After", retryAfter)
-	return &httpError{http.StatusTooManyRequests, errBusy.Error()}
+	return &httpError{http.StatusTooManyRequests, budget.ErrBusy.Error()}
 }
 
 func isJSON(contentType string) bool {

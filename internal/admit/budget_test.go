@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
@@ -109,6 +110,43 @@ func TestBudgetIsTakenAsRead(t *testing.T) {
 	}
 	writer.Close()
 	<-done
+}
+
+// TestStoppedBody holds that a large body that stops arriving is given up, and that its bytes
+// are free again.
+func TestStoppedBody(t *testing.T) {
+	const most = 300_000
+	h := &held{make(chan struct{}, 9), make(chan struct{})}
+	close(h.goOn)
+	server := httptest.NewServer(admit.NewBudget(most).Handler(&admit.Webhook{Handler: h}))
+	defer server.Close()
+	stopped, writer := io.Pipe()
+	defer writer.Close()
+	answered := make(chan int, 1)
+	go func() {
+		res, err := http.Post(server.URL, "application/json", stopped)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		res.Body.Close()
+		answered <- res.StatusCode
+	}()
+	if _, err := writer.Write(make([]byte, 190_000)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case status := <-answered:
+		if status != http.StatusRequestTimeout {
+			t.Errorf("the body that stopped is answered with %d", status)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("the body that stopped is still waited for")
+	}
+	large := strings.NewReader(small + strings.Repeat(" ", 150_000))
+	if res := send(t, server.URL, large); res.StatusCode != http.StatusOK {
+		t.Errorf("afterwards the answer is %s", res.Status)
+	}
 }
 
 func send(t *testing.T, url string, body io.Reader) *http.Response {

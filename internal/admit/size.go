@@ -41,8 +41,8 @@ func turn(ctx context.Context, body io.Reader, values int) (done func(), busy bo
 		return func() {}, false
 	}
 	select {
-	case paid.budget.alone <- struct{}{}:
-		return func() { <-paid.budget.alone }, false
+	case paid.alone <- struct{}{}:
+		return func() { <-paid.alone }, false
 	case <-ctx.Done():
 		return nil, true
 	}

@@ -21,9 +21,10 @@ var Params = []Param{
 	{"branches", "the branches: the one that was pushed to, or a pull request's target. Tags are then refused unless tags is given, too"},
 	{"tags", "the tags. Branches are then refused unless branches is given, too"},
 	{"paths", "the changed files, one of which has to match. Where a delivery does not tell all of them, it passes: changedFilesComplete is false then"},
-	{"maxAge", "how old a delivery may be whose signature covers a time, such as 30m, and how long a delivery is remembered for replay; see interceptor.maxAge in the configuration"},
-	{"replay", "what to do with a delivery that came before in another event: off (let it pass, the default), warn (and say so in the log), enforce (refuse it). A delivery that is sent again at the forge by hand is one"},
-	{"allowInsecure", "true lets deliveries without a signature pass, with `verified: false`; those that have one must be right if a secret is named. Whoever reaches the EventListener starts pipelines then"},
+	{"maxAge", "how old a delivery may be whose signature covers a time, such as 1m; interceptor.maxAge in the configuration is the default and the limit"},
+	{"replay", "what to do with a delivery that came before in another event: off (let it pass, the default), warn (and say so in the log), enforce (refuse it). interceptor.replay.retention in the configuration says how long it is remembered. A delivery that is sent again at the forge by hand is one"},
+	{"allowInsecure", "true lets deliveries without a signature pass, with `verified: none`; those that have one must be right if a secret is named. Whoever reaches the EventListener starts pipelines then"},
+	{"trustUnsignedBody", "true offers cloneURL and sshURL although the signature does not cover the body; whoever has seen a delivery can then have other sources built"},
 }
 
 // GenericParams are those that only the provider generic takes.

@@ -25,7 +25,9 @@ var Providers = []Provider{
 	{
 		Name: "gitee",
 		Doc: "Gitee. In mode sign (the hook's signature key, 签名密钥) X-Gitee-Token holds a signature of the time in X-Gitee-Timestamp. " +
-			"It does not cover the body, and bodies repeat it: whoever sees one delivery can send another body until maxAge is over. " +
+			"It does not cover the body, and bodies repeat it: whoever sees one delivery can send another body until maxAge is over, " +
+			"or once instead of the delivery with `replay: enforce`, which knows the signature. So repository, ref and sha are anyone's word within that time: " +
+			"name the repository to build in the TriggerBinding, as cloneURL is empty, and let a protected branch decide what may be built. " +
 			"In mode password the token is the password itself, which the body repeats, too: keep `$(body)` out of params and logs. Prefer sign, with a long random secret.",
 		Modes: []Mode{
 			{Name: "sign", Doc: "X-Gitee-Token: base64 of HMAC-SHA256 over X-Gitee-Timestamp, a newline and the secret",
@@ -40,7 +42,7 @@ var Providers = []Provider{
 	{
 		Name: "github",
 		Doc: "GitHub and GitHub Enterprise Server. The signature covers the body and not the time, so an old delivery stays valid: " +
-			"with replay it passes once. Mode sha1 is for senders that cannot do better, such as GitHub Enterprise Server before 2.23.",
+			"with replay it passes once within interceptor.replay.retention, and later not if its body has a time. Mode sha1 is for senders that cannot do better, such as GitHub Enterprise Server before 2.23.",
 		Modes: []Mode{
 			{Name: "sha256", Doc: "X-Hub-Signature-256: sha256= and the HMAC over the body in hexadecimal"},
 			{Name: "sha1", Doc: "X-Hub-Signature: the same with sha1="},

@@ -37,7 +37,7 @@ func NewRequests(subsystem string) *Requests {
 		}, []string{"path", "code"}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Subsystem: subsystem, Name: "requests_rejected_total",
-			Help: "Requests that were not judged, by path and reason: malformed, method, media-type, too-large, busy (too many bytes in flight) or failed (a rule panicked).",
+			Help: "Requests that were not judged, by path and reason: malformed, method, media-type, too-large, slow (the body did not arrive in time), busy (too many bytes in flight) or failed (a rule panicked).",
 		}, []string{"path", "reason"}),
 		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Subsystem: subsystem, Name: "requests_in_flight", Help: "Requests that are being answered, by path.",
@@ -68,6 +68,7 @@ var reasons = map[int]string{
 	http.StatusBadRequest:            "malformed",
 	http.StatusMethodNotAllowed:      "method",
 	http.StatusUnsupportedMediaType:  "media-type",
+	http.StatusRequestTimeout:        "slow",
 	http.StatusRequestEntityTooLarge: "too-large",
 	http.StatusTooManyRequests:       "busy",
 	http.StatusInternalServerError:   "failed",

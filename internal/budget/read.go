@@ -1,15 +1,15 @@
-package admit
+package budget
 
 import (
 	"errors"
 	"io"
 )
 
-// readBody reads a body whose header says that it has length bytes, or -1, into
+// ReadAll reads a body whose header says that it has length bytes, or -1, into
 // buffer as far as that is large enough. A new one grows to at most four times of
 // what has come, so that what is announced and never sent costs nothing, and to no
 // more than was announced, so that a large body leaves little behind.
-func readBody(r io.Reader, length int64, buffer []byte) ([]byte, error) {
+func ReadAll(r io.Reader, length int64, buffer []byte) ([]byte, error) {
 	const first = 1 << 10
 	size := int64(first)
 	if 0 <= length && length < first {
