@@ -68,6 +68,8 @@ type Options struct {
 	Previous []*unstructured.Unstructured
 	// Findings are what was found wrong before, at the mirrors.
 	Findings []Finding
+	// Lease is how long the Lease of an install lasts without renewal; 0 for the default.
+	Lease time.Duration
 }
 
 // RefusedError says that fatal findings stop an install.
