@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -41,6 +42,22 @@ type Versions struct {
 	Pipeline string `json:"pipeline,omitempty"`
 	Triggers string `json:"triggers,omitempty"`
 	Tekgate  string `json:"tekgate,omitempty"`
+}
+
+// String names what is installed.
+func (v Versions) String() string {
+	var parts []string
+	for _, part := range []struct{ name, version string }{
+		{"Tekton Pipelines", v.Pipeline}, {"Tekton Triggers", v.Triggers}, {"Tekgate", v.Tekgate},
+	} {
+		if part.version != "" {
+			parts = append(parts, part.name+" "+part.version)
+		}
+	}
+	if len(parts) == 0 {
+		return "a release of unknown versions"
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Inventory is what Tekgate remembers of an installation in the cluster

@@ -68,6 +68,8 @@ type Options struct {
 	Previous []*unstructured.Unstructured
 	// Findings are what was found wrong before, at the mirrors.
 	Findings []Finding
+	// Older allows versions that are older than what is installed.
+	Older bool
 	// Lease is how long the Lease of an install lasts without renewal; 0 for the default.
 	Lease time.Duration
 }
@@ -101,7 +103,7 @@ func (c *Cluster) Plan(ctx context.Context, release Release, options Options) (*
 	if err != nil {
 		return plan, err
 	}
-	facts.Unserved = unserved
+	facts.Unserved, facts.Older = unserved, options.Older
 	plan.Previous = facts.Inventory
 	plan.Findings = slices.Concat(Preflight(plan.Release, facts), options.Findings)
 	if !options.Force && slices.ContainsFunc(plan.Findings, func(f Finding) bool { return f.Fatal }) {
