@@ -70,6 +70,11 @@ func (r *run) all(ctx context.Context) error {
 	if err := checkInventory(ctx, r.client, r.inventory); err != nil {
 		return err
 	}
+	if r.plan.relaxes() {
+		if err := r.relax(ctx); err != nil {
+			return err
+		}
+	}
 	todo := r.plan.Stages
 	if len(r.plan.Prune) > 0 {
 		todo = append(
@@ -269,7 +274,8 @@ func (r *run) change(ctx context.Context, change *Change) error {
 		}
 		change.recreate = false
 	}
-	return r.patch(ctx, change.Desired.DeepCopy())
+	first, _ := change.soft()
+	return r.patch(ctx, first.DeepCopy())
 }
 
 // mergeAgain merges a ConfigMap once more where it was edited since the plan

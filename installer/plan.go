@@ -33,8 +33,10 @@ type Change struct {
 
 	bases    []map[string]string // of a ConfigMap that is merged
 	takeover []byte              // a JSON patch of managedFields
-	recreate bool                // the server refuses to change it in place
-	migrate  bool                // a definition whose objects have to be written anew first
+	// unanswered says that Tekgate's admission server had to be asked and did not answer.
+	unanswered bool
+	recreate   bool // the server refuses to change it in place
+	migrate    bool // a definition whose objects have to be written anew first
 }
 
 // Plan is all that an install would do, found out without writing anything.

@@ -178,6 +178,9 @@ func configure(own []*unstructured.Unstructured, c *config.Configuration) error 
 	if err := manifest.SetConfig(own, text); err != nil {
 		return err
 	}
+	if err := manifest.SetFailurePolicies(own, c.Install.Failing()); err != nil {
+		return err
+	}
 	if c.Install.WebhookURL == "" {
 		return nil
 	}
