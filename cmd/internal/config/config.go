@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
@@ -59,6 +60,9 @@ type Install struct {
 	// FailurePolicy is PolicyIgnore or PolicyFail by the webhook's name; PolicyIgnore
 	// where it says nothing.
 	FailurePolicy map[string]string `json:"failurePolicy,omitempty"`
+	// APIServerCIDRs are the addresses of the API servers, as the admission server's Pods
+	// see them: others may not call it. Empty means that any may.
+	APIServerCIDRs []string `json:"apiServerCIDRs,omitempty"`
 }
 
 // What becomes of a request while the admission server does not answer.
@@ -140,6 +144,12 @@ func (i Install) validate() error {
 		case policy == PolicyFail && i.WebhookURL != "":
 			problems = append(problems, fmt.Errorf("failurePolicy.%s: %s needs the Service of the cluster, whose replicas are watched: leave out webhookURL, or set %s",
 				hook, PolicyFail, PolicyIgnore))
+		}
+	}
+	for n, cidr := range i.APIServerCIDRs {
+		if _, err := netip.ParsePrefix(cidr); err != nil {
+			problems = append(problems,
+				fmt.Errorf("apiServerCIDRs[%d]: %q is not a range of addresses such as 10.0.0.1/32", n, cidr))
 		}
 	}
 	return errors.Join(append(problems, i.validateURL())...)

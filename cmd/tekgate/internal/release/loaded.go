@@ -181,6 +181,11 @@ func configure(own []*unstructured.Unstructured, c *config.Configuration) error 
 	if err := manifest.SetFailurePolicies(own, c.Install.Failing()); err != nil {
 		return err
 	}
+	if len(c.Install.APIServerCIDRs) > 0 {
+		if err := manifest.SetAPIServerCIDRs(own, c.Install.APIServerCIDRs); err != nil {
+			return err
+		}
+	}
 	if c.Install.WebhookURL == "" {
 		return nil
 	}

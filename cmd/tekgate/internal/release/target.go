@@ -73,6 +73,13 @@ func (t *Target) fit(
 		return release, err
 	}
 	t.Options.Findings = slices.Concat(images, issuer)
+	ports, err := cluster.APIServerPorts(ctx)
+	if err != nil {
+		return release, err
+	}
+	if err := manifest.AllowAPIServerPorts(l.own, ports); err != nil {
+		return release, err
+	}
 	rendered, err := l.Render(errOut)
 	if err != nil {
 		return release, err
