@@ -14,7 +14,7 @@ export GOFLAGS := -trimpath $(GOFLAGS)
 RELEASE := manifests/release/.stamp
 RELEASE_SOURCES := go.mod $(wildcard internal/release/*.go internal/release/generate/*.go internal/image/*.go)
 
-.PHONY: build test demo e2e e2e-full e2e-cluster bench bench-peers fuzz verify generate clean help
+.PHONY: build test demo e2e e2e-full e2e-cluster bench bench-peers fuzz vulncheck verify generate clean help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -53,8 +53,11 @@ e2e-cluster: build ## run them on the cluster of TEKGATE_KUBECONFIG
 bench: $(RELEASE) controlplane ## run the benchmarks
 	go test -run '^$$' -bench . -benchtime 3s ./...
 
-fuzz: $(RELEASE) ## fuzz every target for FUZZTIME each, an hour in all by default
-	bash hack/fuzz
+fuzz: $(RELEASE) ## fuzz every target for FUZZTIME each, an hour in all by default, or for FUZZTOTAL seconds in all
+	FUZZTOTAL=$(FUZZTOTAL) bash hack/fuzz
+
+vulncheck: $(RELEASE) ## look for known vulnerabilities in what the programs call, if the database is in reach
+	bash hack/vulncheck
 
 bench-peers: $(RELEASE) controlplane ## compare the admission server with its peers, and write docs/benchmarks.md
 	go run ./e2e/peers/build

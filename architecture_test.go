@@ -48,7 +48,7 @@ var families = []struct {
 	shared []string
 	reason string
 }{
-	{"cmd/tekgate/internal", []string{"cli", "clitest", "findings", "health", "kubeflags", "objects", "release"},
+	{"cmd/tekgate/internal", []string{"apply", "cli", "clitest", "findings", "health", "kubeflags", "objects", "release"},
 		"verbs share code through kit packages only"},
 	{"validator", []string{"rule", "walk"}, "groups of rules share code through the packages rule and walk only"},
 }

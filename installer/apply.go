@@ -46,32 +46,53 @@ type run struct {
 	options Options
 	report  Reporter
 	done    *ssa.ChangeSet
+	// inventory is that of the cluster.
+	inventory *Inventory
 	// noted says that the inventory names what is being applied.
 	noted bool
 }
 
 // Apply does what the plan says, stage by stage, and returns what became of
-// each object. On an error the result holds what was done before it.
+// each object. On an error the result holds what was done before it. It holds the Lease
+// of the installation meanwhile.
 func (c *Cluster) Apply(ctx context.Context, plan *Plan, options Options, report Reporter) (*ssa.ChangeSet, error) {
-	r := &run{Cluster: c, plan: plan, options: options, report: report, done: ssa.NewChangeSet()}
-	todo := plan.Stages
-	if len(plan.Prune) > 0 {
+	r := &run{Cluster: c, plan: plan, options: options, report: report, done: ssa.NewChangeSet(),
+		inventory: plan.Previous}
+	err := r.ensureNamespace(ctx)
+	if err == nil {
+		err = Exclusively(ctx, c.client, options.Lease, report.Waiting, r.all)
+	}
+	return r.done, err
+}
+
+// all applies all stages.
+func (r *run) all(ctx context.Context) error {
+	if err := checkInventory(ctx, r.client, r.inventory); err != nil {
+		return err
+	}
+	if r.plan.relaxes() {
+		if err := r.relax(ctx); err != nil {
+			return err
+		}
+	}
+	todo := r.plan.Stages
+	if len(r.plan.Prune) > 0 {
 		todo = append(
 			slices.Clone(todo),
-			Stage{ID: StagePrune, Doc: "removing what this release no longer has", Objects: plan.Prune},
+			Stage{ID: StagePrune, Doc: "removing what this release no longer has", Objects: r.plan.Prune},
 		)
 	}
 	for i, stage := range todo {
-		report.Stage(i+1, len(todo), stage)
+		r.report.Stage(i+1, len(todo), stage)
 		do := r.stage
 		if stage.ID == StagePrune {
 			do = r.prune
 		}
 		if err := do(ctx, stage); err != nil {
-			return r.done, fmt.Errorf("stage %d of %d, %s: %w%s", i+1, len(todo), stage.Doc, err, r.afterwards())
+			return fmt.Errorf("stage %d of %d, %s: %w%s", i+1, len(todo), stage.Doc, err, r.afterwards())
 		}
 	}
-	return r.done, r.finish(ctx)
+	return r.finish(ctx)
 }
 
 // afterwards says what state an error leaves behind.
@@ -133,15 +154,21 @@ func (r *run) begin(ctx context.Context, change *Change) error {
 		Attempted: r.plan.Release.Objects,
 	}
 	if before := r.plan.Previous; before != nil {
-		unfinished.Objects = before.Objects
+		unfinished.Objects, unfinished.Before = before.Objects, before.Before
 		unfinished.Attempted = append(
 			unfinished.Attempted[:len(unfinished.Attempted):len(unfinished.Attempted)],
 			earlierAttempts(before, r.plan.Release.Objects)...)
 	}
-	if err := r.ensureNamespace(ctx); err != nil {
+	return r.write(ctx, unfinished)
+}
+
+// write replaces the inventory.
+func (r *run) write(ctx context.Context, inventory *Inventory) error {
+	if err := WriteInventory(ctx, r.client, inventory, r.inventory); err != nil {
 		return err
 	}
-	return WriteInventory(ctx, r.client, unfinished)
+	r.inventory = inventory
+	return nil
 }
 
 // earlierAttempts returns what an earlier unfinished apply may have written
@@ -161,8 +188,8 @@ func earlierAttempts(before *Inventory, objects []*unstructured.Unstructured) []
 	return earlier
 }
 
-// ensureNamespace makes the inventory's namespace, for a release without
-// Tekgate's own objects.
+// ensureNamespace makes the namespace of the Lease and the inventory, which are written
+// before anything of the release is.
 func (r *run) ensureNamespace(ctx context.Context) error {
 	ns := NewObject(live.Namespace, "", Namespace)
 	if current, err := r.current(ctx, ns); err != nil || current != nil {
@@ -174,17 +201,19 @@ func (r *run) ensureNamespace(ctx context.Context) error {
 // finish writes down that the apply ended well.
 func (r *run) finish(ctx context.Context) error {
 	before, release := r.plan.Previous, r.plan.Release
-	if before != nil && before.Complete && !r.noted && before.Versions == release.Versions &&
-		reflect.DeepEqual(before.Objects, release.Objects) {
+	same := before != nil && reflect.DeepEqual(before.Objects, release.Objects)
+	if same && before.Complete && !r.noted && before.Versions == release.Versions {
 		return nil
 	}
-	if err := r.ensureNamespace(ctx); err != nil {
-		return err
-	}
-	return WriteInventory(ctx, r.client, &Inventory{
+	finished := &Inventory{
 		Versions: release.Versions, Time: time.Now().UTC().Truncate(time.Second),
 		Objects: release.Objects, Complete: true,
-	})
+	}
+	finished.Before = before.recorded()
+	if same { // what it replaced stays the one to go back to
+		finished.Before = before.Before
+	}
+	return r.write(ctx, finished)
 }
 
 // admissionTimeout is how long an admission server may take to answer that was
@@ -201,7 +230,7 @@ func (r *run) apply(ctx context.Context, change *Change) error {
 	limit := min(admissionTimeout, r.options.Timeout)
 	var last error
 	err := wait.PollUntilContextTimeout(ctx, time.Second, limit, true, func(ctx context.Context) (bool, error) {
-		err := r.write(ctx, change)
+		err := r.change(ctx, change)
 		if err != nil && strings.Contains(err.Error(), "failed calling webhook") {
 			last = err
 			return false, nil
@@ -221,7 +250,7 @@ func (r *run) apply(ctx context.Context, change *Change) error {
 	return nil
 }
 
-func (r *run) write(ctx context.Context, change *Change) error {
+func (r *run) change(ctx context.Context, change *Change) error {
 	if change.migrate {
 		if err := r.migrate(ctx, change.Live); err != nil {
 			return err
@@ -245,7 +274,8 @@ func (r *run) write(ctx context.Context, change *Change) error {
 		}
 		change.recreate = false
 	}
-	return r.patch(ctx, change.Desired.DeepCopy())
+	first, _ := change.soft()
+	return r.patch(ctx, first.DeepCopy())
 }
 
 // mergeAgain merges a ConfigMap once more where it was edited since the plan

@@ -31,7 +31,8 @@ import (
 // migrated, is left to its stage. And what Tekton's present admission server
 // refuses, or cannot be asked about, is left to its stage where that server is
 // itself about to be replaced: an old server refuses new keys, and a broken one
-// is what the upgrade may be there to mend.
+// is what the upgrade may be there to mend. What Tekgate's own admission server
+// cannot be asked about is left to its stage, too, after relax.
 func (c *Cluster) dryRun(ctx context.Context, plan *Plan, options Options) error {
 	coming := upcoming{kinds: manifest.NewKinds(plan.Release.Objects), namespaces: newNamespaces(plan.Release.Objects)}
 	missing, err := c.missingNamespaces(ctx, plan)
@@ -58,6 +59,10 @@ func (c *Cluster) dryRun(ctx context.Context, plan *Plan, options Options) error
 				kube.Name(change.Desired)+" is deleted and made anew, since the server does not change it in place",
 			)
 		}
+	}
+	if plan.relaxes() {
+		plan.Notes = append(plan.Notes, "Tekgate's admission server does not answer, and its webhooks refuse what it does not judge: "+
+			"their failurePolicy is set to Ignore before anything else, and to Fail again when it answers")
 	}
 	if len(problems) > 0 {
 		return fmt.Errorf("%w: %w", errRefusedByServer, errors.Join(problems...))
@@ -186,6 +191,10 @@ func (ch *Change) judge(refused error, renewed bool, options Options) error {
 		return nil
 	case byTekton(refused) && renewed:
 		ch.Unchecked = "Tekton's admission server is replaced first"
+		return nil
+	case byOwnServer(refused):
+		ch.Unchecked = "Tekgate's admission server does not answer"
+		ch.unanswered = true
 		return nil
 	case immutable(refused) && ch.Live != nil && ch.mayRecreate(options):
 		ch.recreate = true

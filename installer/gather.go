@@ -193,6 +193,9 @@ func (c *Cluster) permissions(objects []*unstructured.Unstructured) []permission
 	for _, verb := range []string{"get", "create", "patch"} {
 		add(permission{verb, "", "secrets", Namespace})
 	}
+	for _, verb := range []string{"get", "create", "update", "delete"} {
+		add(permission{verb, leaseKind.Group, "leases", Namespace})
+	}
 	return needed
 }
 

@@ -6,11 +6,14 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -30,11 +33,31 @@ const (
 // maxInventory bounds the unpacked inventory: two releases have some 3 MB.
 const maxInventory = 64 << 20
 
+// maxPacked bounds the packed inventory: a Secret holds at most a MiB. A release has some
+// 130 KB, and an unfinished upgrade three of them.
+const maxPacked = 1 << 20
+
 // Versions are those of one installation, with their v; empty where unknown.
 type Versions struct {
 	Pipeline string `json:"pipeline,omitempty"`
 	Triggers string `json:"triggers,omitempty"`
 	Tekgate  string `json:"tekgate,omitempty"`
+}
+
+// String names what is installed.
+func (v Versions) String() string {
+	var parts []string
+	for _, part := range []struct{ name, version string }{
+		{"Tekton Pipelines", v.Pipeline}, {"Tekton Triggers", v.Triggers}, {"Tekgate", v.Tekgate},
+	} {
+		if part.version != "" {
+			parts = append(parts, part.name+" "+part.version)
+		}
+	}
+	if len(parts) == 0 {
+		return "a release of unknown versions"
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Inventory is what Tekgate remembers of an installation in the cluster
@@ -50,6 +73,44 @@ type Inventory struct {
 	Attempted []*unstructured.Unstructured `json:"attempted,omitempty"`
 	// Complete says that the last apply ended well.
 	Complete bool `json:"complete"`
+	// Before is the release that Objects replaced; nil if none is known.
+	Before *Recorded `json:"before,omitempty"`
+
+	read stamp // of the Secret that it was read from or written to
+}
+
+// Recorded is a release that was installed.
+type Recorded struct {
+	Versions Versions                     `json:"versions"`
+	Objects  []*unstructured.Unstructured `json:"objects"`
+}
+
+// recorded returns the release of the last apply that ended well; nil if none did. Its
+// versions come from its objects, because Versions are those of the last attempt.
+func (i *Inventory) recorded() *Recorded {
+	if i == nil || len(i.Objects) == 0 {
+		return nil
+	}
+	versions := VersionsOf(i.Objects)
+	for _, obj := range i.Objects {
+		if obj.GetKind() == "Deployment" && obj.GetNamespace() == Namespace {
+			versions.Tekgate = live.Text(obj.Object, "spec", "template", "metadata", "labels", "app.kubernetes.io/version")
+		}
+	}
+	return &Recorded{Versions: versions, Objects: i.Objects}
+}
+
+// Earlier returns the release that a rollback returns to: the one before the release that
+// is installed, or the last that was installed whole if a later apply did not end well. It
+// is nil if none is known.
+func (i *Inventory) Earlier() *Recorded {
+	switch {
+	case i == nil:
+		return nil
+	case i.Complete:
+		return i.Before
+	}
+	return i.recorded()
 }
 
 // All returns every object that Tekgate may have written, each once: those of
@@ -114,28 +175,80 @@ func unpackInventory(secret *unstructured.Unstructured) (*Inventory, error) {
 	if err != nil {
 		return nil, err
 	}
-	inventory := &Inventory{}
+	inventory := &Inventory{read: stampOf(secret)}
 	return inventory, json.Unmarshal(text, inventory)
 }
 
-// WriteInventory replaces the cluster's inventory.
-func WriteInventory(ctx context.Context, c client.Client, inventory *Inventory) error {
+// errInventoryChanged says that the inventory is not what a plan was made from.
+var errInventoryChanged = errors.New("another install or uninstall has changed this installation since the plan was made: " +
+	"run the same command again")
+
+// WriteInventory writes the cluster's inventory in place of the one that was read; nil
+// stands for none. If the cluster has another one by now, nothing is written.
+func WriteInventory(ctx context.Context, c client.Client, inventory, before *Inventory) error {
 	secret := InventorySecret()
 	packed, err := packInventory(inventory)
+	if len(packed) > maxPacked && inventory.Before != nil {
+		// An upgrade needs the rest, and a rollback is not worth to fail for.
+		small := *inventory
+		small.Before = nil
+		packed, err = packInventory(&small)
+	}
 	if err != nil {
 		return fmt.Errorf("writing the inventory: %w", err)
 	}
 	secret.Object["type"] = inventoryType
 	secret.Object["data"] = map[string]any{inventoryKey: base64.StdEncoding.EncodeToString(packed)}
 	secret.SetLabels(map[string]string{"app.kubernetes.io/part-of": "tekgate"})
-	err = c.Apply(
+	if err := replaceSecret(ctx, c, secret, before); err != nil {
+		return fmt.Errorf("writing the inventory, %s: %w", kube.Name(secret), err)
+	}
+	inventory.read = stampOf(secret)
+	return nil
+}
+
+// replaceSecret creates a Secret, or applies it to the one that an inventory was read from.
+func replaceSecret(ctx context.Context, c client.Client, secret *unstructured.Unstructured, before *Inventory) error {
+	if before == nil {
+		err := c.Create(ctx, secret, client.FieldOwner(FieldManager))
+		if apierrors.IsAlreadyExists(err) {
+			return errInventoryChanged
+		}
+		return err
+	}
+	// A resourceVersion makes the server refuse to change another state of the Secret, and
+	// the UID to create it if it was deleted.
+	secret.SetResourceVersion(before.read.revision)
+	secret.SetUID(before.read.uid)
+	err := c.Apply(
 		ctx,
 		client.ApplyConfigurationFromUnstructured(secret),
 		client.FieldOwner(FieldManager),
 		client.ForceOwnership,
 	)
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		return errInventoryChanged
+	}
+	return err
+}
+
+// checkInventory fails if the inventory is not the one that a plan was made from.
+func checkInventory(ctx context.Context, c client.Client, before *Inventory) error {
+	metadata := &metav1.PartialObjectMetadata{}
+	metadata.SetGroupVersionKind(live.Secret)
+	var planned, now stamp
+	if before != nil {
+		planned = before.read
+	}
+	found, err := kube.NewReader(c).Find(ctx, Namespace, InventoryName, metadata)
 	if err != nil {
-		return fmt.Errorf("writing the inventory, %s: %w", kube.Name(secret), err)
+		return err
+	}
+	if found {
+		now = stampOf(metadata)
+	}
+	if planned != now {
+		return errInventoryChanged
 	}
 	return nil
 }

@@ -33,8 +33,10 @@ type Change struct {
 
 	bases    []map[string]string // of a ConfigMap that is merged
 	takeover []byte              // a JSON patch of managedFields
-	recreate bool                // the server refuses to change it in place
-	migrate  bool                // a definition whose objects have to be written anew first
+	// unanswered says that Tekgate's admission server had to be asked and did not answer.
+	unanswered bool
+	recreate   bool // the server refuses to change it in place
+	migrate    bool // a definition whose objects have to be written anew first
 }
 
 // Plan is all that an install would do, found out without writing anything.
@@ -68,6 +70,10 @@ type Options struct {
 	Previous []*unstructured.Unstructured
 	// Findings are what was found wrong before, at the mirrors.
 	Findings []Finding
+	// Older allows versions that are older than what is installed.
+	Older bool
+	// Lease is how long the Lease of an install lasts without renewal; 0 for the default.
+	Lease time.Duration
 }
 
 // RefusedError says that fatal findings stop an install.
@@ -99,7 +105,7 @@ func (c *Cluster) Plan(ctx context.Context, release Release, options Options) (*
 	if err != nil {
 		return plan, err
 	}
-	facts.Unserved = unserved
+	facts.Unserved, facts.Older = unserved, options.Older
 	plan.Previous = facts.Inventory
 	plan.Findings = slices.Concat(Preflight(plan.Release, facts), options.Findings)
 	if !options.Force && slices.ContainsFunc(plan.Findings, func(f Finding) bool { return f.Fatal }) {

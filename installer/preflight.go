@@ -36,6 +36,8 @@ type Facts struct {
 	Server string
 	// Inventory is of the installation that is there; nil where there is none.
 	Inventory *Inventory
+	// Older allows versions that are older than those of the inventory.
+	Older bool
 	// Live holds the cluster's objects of the same identity as the release's.
 	Live map[string]*unstructured.Unstructured
 	// Unserved are sentences about objects whose kind the server lacks.
@@ -284,11 +286,11 @@ func checkPrevious(release Release, facts Facts) []Finding {
 		}
 		before, err1 := semver.NewVersion(c.was)
 		now, err2 := semver.NewVersion(c.is)
-		if err1 == nil && err2 == nil && now.LessThan(before) {
+		if err1 == nil && err2 == nil && now.LessThan(before) && !facts.Older {
 			findings = append(
 				findings,
 				Finding{"release", true, fmt.Sprintf("%s %s is installed, and %s is older", c.name, c.was, c.is),
-					"going back is not tested by Tekton; pass --force if you mean it"},
+					"going back is not tested by Tekton; `tekgate rollback` returns to the release before, and --force installs this one"},
 			)
 		}
 	}

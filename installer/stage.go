@@ -2,6 +2,7 @@ package installer
 
 import (
 	"context"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -42,9 +43,11 @@ type Stage struct {
 	wait func(*run, context.Context, []*Change) error
 }
 
-// required reports whether later stages cannot be applied before the stage's wait has
-// returned, whatever the user's options.
-func (s Stage) required() bool { return s.ID == StageDefinitions }
+// required reports whether the stage's wait has to return, whatever the user's options:
+// later stages cannot be applied before, or a webhook may refuse only then.
+func (s Stage) required() bool {
+	return s.ID == StageDefinitions || s.ID == StageWebhooks && slices.ContainsFunc(s.changes, hardens)
+}
 
 // stages are ordered for these reasons. Nothing exists in a namespace or of a kind that
 // does not exist (tektoncd/triggers#1006). Existing ConfigMaps wait for the new admission
@@ -65,7 +68,7 @@ var stages = []Stage{
 	{ID: StageCustom, Doc: "interceptors"},
 	{ID: StageWorkloads, Doc: "controllers", wait: (*run).waitControllers},
 	{ID: StageServers, Doc: "Tekgate's servers", wait: (*run).waitRollouts},
-	{ID: StageWebhooks, Doc: "Tekgate's webhooks", wait: (*run).waitAsked},
+	{ID: StageWebhooks, Doc: "Tekgate's webhooks", wait: (*run).waitWebhooks},
 }
 
 // arrange sorts changes into stages, and leaves out stages without changes.

@@ -22,6 +22,9 @@ type SecretsConfig struct {
 	// MaxStale is for how long a value serves on that cannot be read again, since
 	// the API server is away.
 	MaxStale metav1.Duration `json:"maxStale"`
+	// Metrics says that metrics name the Secrets that verified deliveries lately. Then
+	// whoever may read metrics learns these names.
+	Metrics bool `json:"metrics"`
 }
 
 // ReplayConfig bounds which deliveries are remembered, each as a Lease.

@@ -58,6 +58,7 @@ type parts struct {
 	secrets *secrets.Cache
 	replays *replay.Store
 	recent  *deliveries.Log
+	matched *matched
 }
 
 func (p *parts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -67,6 +68,7 @@ func (p *parts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *parts) configure(c interceptor.Config) {
 	p.secrets.SetMaxStale(c.Secrets.MaxStale.Duration)
 	p.replays.SetBounds(c.Replay.Max, c.Replay.MaxPerNamespace)
+	p.matched.enable(c.Secrets.Metrics)
 	p.recent.SetBounds(c.Deliveries.PerTrigger, c.Deliveries.Triggers)
 	p.handler.Store(p.handler.Load().With(c))
 }

@@ -158,7 +158,8 @@ func (o options) serve(ctx context.Context, c client.Client, to target, authorit
 	})
 	numbers.watchReplays(replays.Fill)
 	known := secretsOf(c, in.Secrets, numbers, log)
-	configured.parts = &parts{secrets: known, replays: replays, recent: recent}
+	numbers.matched.enable(in.Secrets.Metrics)
+	configured.parts = &parts{secrets: known, replays: replays, recent: recent, matched: numbers.matched}
 	configured.parts.handler.Store(interceptor.New(in, interceptor.Options{
 		Secrets: known, Replay: replays, Log: log, Now: time.Now,
 		Observers: []interceptor.Observer{numbers, recent, refusals},

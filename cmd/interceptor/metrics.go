@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,7 +19,7 @@ import (
 
 // metrics are what is served at /metrics. No label holds a word that a sender
 // chose: providers, reasons and outcomes are from lists, and a Secret's name
-// appears only once it has verified a delivery.
+// appears only where the configuration says so and once it has verified a delivery.
 //
 // They have a registry of their own beside controller-runtime's, so that two
 // servers of one process, as in tests, do not share them.
@@ -140,10 +141,22 @@ func (m *metrics) handler() http.Handler {
 
 // matched tells of each Secret that verified a delivery lately how old it is and
 // when it was last of use: after a rotation, the old one's last use says when it
-// can go.
+// can go. Whoever reads metrics may read the names of Secrets there, so the
+// configuration has to ask for it.
 type matched struct {
+	on   atomic.Bool
 	mu   sync.Mutex
 	seen map[matchedKey]matchedValue
+}
+
+// enable switches the metrics on or off. What was seen is forgotten with them.
+func (m *matched) enable(on bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.on.Store(on)
+	if !on {
+		clear(m.seen)
+	}
 }
 
 type matchedKey struct{ namespace, secret, key string }
@@ -165,13 +178,16 @@ var (
 )
 
 func (m *matched) note(r interceptor.Record) {
-	if r.Matched == (interceptor.SecretKey{}) {
+	if r.Matched == (interceptor.SecretKey{}) || !m.on.Load() {
 		return
 	}
 	namespace, _ := deliveries.Trigger(r.TriggerID)
 	key := matchedKey{namespace, r.Matched.Name, r.Matched.Key}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if !m.on.Load() { // it was switched off meanwhile
+		return
+	}
 	if _, found := m.seen[key]; !found && len(m.seen) >= matchedMax {
 		return
 	}

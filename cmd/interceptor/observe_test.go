@@ -29,6 +29,7 @@ func refusedRecord(trigger string, at time.Time) interceptor.Record {
 func TestMetrics(t *testing.T) {
 	expires := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	m := newMetrics(func() (leaf, ca time.Time) { return expires, expires.Add(time.Hour) })
+	m.matched.enable(true)
 	now := time.Now()
 	m.Observe(refusedRecord("a", now))
 	m.Observe(interceptor.Record{
@@ -80,12 +81,42 @@ func TestMetrics(t *testing.T) {
 // a bound.
 func TestMatchedSecretsAreBounded(t *testing.T) {
 	m := &matched{seen: map[matchedKey]matchedValue{}}
+	m.enable(true)
 	for i := range 3 * matchedMax {
 		m.note(interceptor.Record{TriggerID: "namespaces/ci/triggers/a",
 			Matched: interceptor.SecretKey{Name: fmt.Sprint(i), Key: "k"}, Time: time.Now()})
 	}
 	if len(m.seen) != matchedMax {
 		t.Errorf("%d are remembered", len(m.seen))
+	}
+}
+
+// Metrics name no Secret unless the configuration says so, and forget the names when it no
+// longer does.
+func TestMetricsNameNoSecrets(t *testing.T) {
+	m := newMetrics(func() (leaf, ca time.Time) { return time.Time{}, time.Time{} })
+	named := func() bool {
+		t.Helper()
+		m.Observe(interceptor.Record{
+			Time: time.Now(), TriggerID: "namespaces/ci/triggers/a", Provider: "gitee", Continue: true, Verified: true,
+			Matched: interceptor.SecretKey{Name: "hook", Key: "token"},
+		})
+		families, err := m.registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(fmt.Sprint(families), "hook")
+	}
+	if named() {
+		t.Error("a Secret is named by default")
+	}
+	m.matched.enable(true)
+	if !named() {
+		t.Error("no Secret is named where the configuration says so")
+	}
+	m.matched.enable(false)
+	if named() || len(m.matched.seen) > 0 {
+		t.Error("a Secret is still named after the metrics were switched off")
 	}
 }
 

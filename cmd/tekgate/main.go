@@ -25,6 +25,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/lint"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/mutate"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/render"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/rollback"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/scan"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/status"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/support"
@@ -49,6 +50,7 @@ func run() int {
 func root() *cobra.Command {
 	root := cli.Root(
 		install.Command(),
+		rollback.Command(),
 		render.Command(),
 		diff.Command(),
 		check.Command(),

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -20,13 +21,15 @@ import (
 // account is the user name of the admission server's ServiceAccount.
 const account = "system:serviceaccount:" + wellknown.TekgateNamespace + ":" + wellknown.Webhook
 
-// Limit gives the admission server the rights of the manifests and no others, so that what
-// works here works in a cluster. It returns the path of a kubeconfig in dir. The Namespaces
-// in which the rights apply must exist.
+// Limit gives the admission server the rights of the manifests and no others, and applies
+// the policies that limit them further, so that what works here works in a cluster. It
+// returns the path of a kubeconfig in dir. The Namespaces in which the rights apply must
+// exist.
 func Limit(ctx context.Context, on *cluster.Cluster, c client.Client, dir string) (string, error) {
 	kinds := []string{"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
 	rights, err := ours(func(obj *unstructured.Unstructured) bool {
-		return slices.Contains(kinds, obj.GetKind()) && obj.GetName() == wellknown.Webhook
+		return slices.Contains(kinds, obj.GetKind()) && obj.GetName() == wellknown.Webhook ||
+			strings.HasPrefix(obj.GetKind(), "ValidatingAdmissionPolicy")
 	})
 	if err != nil {
 		return "", err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 var webhookChecks = []Check{
@@ -33,8 +34,8 @@ var webhookChecks = []Check{
 		ID: "webhook-failure-policy", Category: "webhooks",
 		Title: "a Tekgate that is down cannot hold up what runs",
 		Needs: "read-access",
-		Doc: "With failurePolicy Fail every TaskRun is refused while the admission server does not answer. That is safe with two ready replicas and a time-out of at most ten seconds.\n\n" +
-			"Bring the Deployment tekgate-webhook up, or let `tekgate install` set failurePolicy back to Ignore.",
+		Doc: "With failurePolicy Fail every request that a webhook is about is refused while the admission server does not answer. That is safe with two ready replicas and a time-out of at most ten seconds. Which webhooks have it is a setting, `install.failurePolicy`; `tekgate install` sets it once the server has answered.\n\n" +
+			"Bring the Deployment tekgate-webhook up. `tekgate install` sets what the configuration says: it takes back a change that was made by hand, and goes on where an install ended before the server answered.",
 		run: webhookFailurePolicy,
 	},
 	latencyCheck,
@@ -181,6 +182,13 @@ func webhookFailurePolicy(ctx context.Context, s *state) error {
 					h.timeout,
 				)
 			}
+			if wanted := wantsFail(configuration, h.name); wanted && h.policy != "Fail" {
+				found.add("%s: webhook %s lets pass what it cannot judge, and is to have failurePolicy Fail",
+					kube.Name(configuration), h.name)
+			} else if !wanted && h.policy == "Fail" {
+				found.add("%s: webhook %s has failurePolicy Fail, which the configuration does not say",
+					kube.Name(configuration), h.name)
+			}
 			if h.policy != "Fail" || h.url != "" {
 				continue
 			}
@@ -199,6 +207,11 @@ func webhookFailurePolicy(ctx context.Context, s *state) error {
 		}
 	}
 	return found.err()
+}
+
+// wantsFail reports whether the configuration gives a webhook failurePolicy Fail.
+func wantsFail(configuration *unstructured.Unstructured, hook string) bool {
+	return slices.Contains(strings.Split(configuration.GetAnnotations()[wellknown.FailKey], ","), hook)
 }
 
 func readyOf(deployment *unstructured.Unstructured) int64 {

@@ -10,8 +10,8 @@ import (
 )
 
 // Adapt fits a release to a server that no longer serves all of its kinds, as
-// releases before v0.41 need: PodSecurityPolicies are left out, and objects
-// that only changed their version are converted. It returns the objects to
+// releases before v0.41 need, or that does not serve all of them yet: policies are
+// left out, and objects that only changed their version are converted. It returns the objects to
 // apply, a sentence for each that is not as it was, and one for each that the
 // server does not serve and that nothing can be done about.
 func Adapt(
@@ -53,6 +53,10 @@ func convert(obj *unstructured.Unstructured) (converted *unstructured.Unstructur
 	switch kind.Group + "/" + kind.Kind {
 	case "policy/PodSecurityPolicy":
 		return nil, kube.Name(obj) + " is left out: this server has no PodSecurityPolicies"
+	case "admissionregistration.k8s.io/ValidatingAdmissionPolicy":
+		return nil, kube.Name(obj) + " is left out: this server has no ValidatingAdmissionPolicies, which Kubernetes serves since 1.30"
+	case "admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding":
+		return nil, kube.Name(obj) + " is left out, as its ValidatingAdmissionPolicy is"
 	case "policy/PodDisruptionBudget":
 		converted = obj.DeepCopy()
 		converted.SetAPIVersion("policy/v1")

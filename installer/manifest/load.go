@@ -7,6 +7,8 @@ package manifest
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +19,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -30,18 +31,32 @@ import (
 // maxManifest bounds what is read from one source: a release has 1.6 MB.
 const maxManifest = 64 << 20
 
+// Loader reads manifests.
+type Loader struct {
+	// In is standard input.
+	In io.Reader
+	// SHA256 are the hexadecimal digests of the files that may be read; if empty, any
+	// file may.
+	SHA256 []string
+	// PlainHTTP allows sources that begin with http://. Anyone between here and their
+	// server can change them.
+	PlainHTTP bool
+	// Transport of sources that are URLs; nil for the default one.
+	Transport http.RoundTripper
+}
+
 // Load returns the objects of a manifest, in their order. source is a file, a
 // folder (its .yaml, .yml and .json files by path), an http or https URL, or
-// "-" for in.
-func Load(ctx context.Context, source string, in io.Reader) ([]*unstructured.Unstructured, error) {
-	objects, err := load(ctx, source, in)
+// "-" for standard input.
+func (l Loader) Load(ctx context.Context, source string) ([]*unstructured.Unstructured, error) {
+	objects, err := l.load(ctx, source)
 	if err != nil {
-		return nil, fmt.Errorf("reading manifest %s: %w", source, err)
+		return nil, fmt.Errorf("reading manifest %s: %w", printable(source), err)
 	}
 	if len(objects) == 0 {
 		return nil, fmt.Errorf(
 			"reading manifest %s: it holds no object: name a Tekton release file such as release.yaml",
-			source,
+			printable(source),
 		)
 	}
 	return objects, nil
@@ -68,39 +83,39 @@ func Distinct(objects []*unstructured.Unstructured) error {
 	return errors.Join(twice...)
 }
 
-func load(ctx context.Context, source string, in io.Reader) ([]*unstructured.Unstructured, error) {
+func (l Loader) load(ctx context.Context, source string) ([]*unstructured.Unstructured, error) {
 	switch {
 	case source == "-":
-		return read(in)
-	case strings.HasPrefix(source, "http://"), strings.HasPrefix(source, "https://"):
-		return loadURL(ctx, source)
+		return l.read(l.In)
+	case isURL(source):
+		return l.loadURL(ctx, source)
 	}
 	info, err := os.Stat(source)
 	if err != nil {
 		return nil, problems.Reason(err)
 	}
 	if info.IsDir() {
-		return loadFolder(source)
+		return l.loadFolder(source)
 	}
-	return loadFile(source)
+	return l.loadFile(source)
 }
 
-func loadFile(path string) ([]*unstructured.Unstructured, error) {
+func (l Loader) loadFile(path string) ([]*unstructured.Unstructured, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, problems.Reason(err)
 	}
 	defer file.Close()
-	return read(file)
+	return l.read(file)
 }
 
-func loadFolder(folder string) ([]*unstructured.Unstructured, error) {
+func (l Loader) loadFolder(folder string) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path)) {
 			return err
 		}
-		found, err := loadFile(path)
+		found, err := l.loadFile(path)
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
@@ -110,36 +125,33 @@ func loadFolder(folder string) ([]*unstructured.Unstructured, error) {
 	return objects, err
 }
 
-func loadURL(ctx context.Context, source string) ([]*unstructured.Unstructured, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, source, nil)
-	if err != nil {
-		return nil, problems.Reason(err)
-	}
-	client := http.Client{Timeout: 2 * time.Minute}
-	response, err := client.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf(
-			"%w: where that host is out of reach, leave the flag out to use the embedded release",
-			problems.Reason(err),
-		)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the server answered %s", response.Status)
-	}
-	return read(response.Body)
-}
-
-// read decodes a stream of bounded size, so that a wrong URL fills no memory.
-func read(in io.Reader) ([]*unstructured.Unstructured, error) {
+// read decodes a stream of bounded size, so that a wrong URL fills no memory. Nothing of
+// it is decoded before its digest is known to be right.
+func (l Loader) read(in io.Reader) ([]*unstructured.Unstructured, error) {
 	text, err := io.ReadAll(io.LimitReader(in, maxManifest+1))
 	if err != nil {
-		return nil, err
+		return nil, problems.Reason(err)
 	}
 	if len(text) > maxManifest {
 		return nil, fmt.Errorf("it is larger than %d MiB, which no Tekton release is", maxManifest>>20)
 	}
+	if err := l.verify(text); err != nil {
+		return nil, err
+	}
 	return decode(text)
+}
+
+// verify fails if digests are given and the text has none of them.
+func (l Loader) verify(text []byte) error {
+	sum := sha256.Sum256(text)
+	digest := hex.EncodeToString(sum[:])
+	if len(l.SHA256) == 0 || slices.ContainsFunc(l.SHA256, func(want string) bool {
+		return strings.EqualFold(want, digest)
+	}) {
+		return nil
+	}
+	return fmt.Errorf("its SHA-256 is %s, which --sha256 does not name: "+
+		"get the file again, or pass that digest if you have checked it", digest)
 }
 
 // separator stands between documents; a comment may follow it on its line.

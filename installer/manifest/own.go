@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -43,6 +44,43 @@ func SetWebhookURL(objects []*unstructured.Unstructured, url string) error {
 		}
 		if err := unstructured.SetNestedSlice(obj.Object, webhooks, "webhooks"); err != nil {
 			return fmt.Errorf("%s: %w", kube.Name(obj), err)
+		}
+	}
+	return nil
+}
+
+// SetFailurePolicies gives the webhooks of these names failurePolicy Fail, and all others
+// of Tekgate's webhooks Ignore. An annotation of each configuration lists the former, for
+// those who compare.
+func SetFailurePolicies(objects []*unstructured.Unstructured, failing []string) error {
+	for _, obj := range objects {
+		if !IsWebhookConfiguration(obj) {
+			continue
+		}
+		webhooks, _, err := unstructured.NestedSlice(obj.Object, "webhooks")
+		if err != nil {
+			return fmt.Errorf("%s: %w", kube.Name(obj), err)
+		}
+		var set []string
+		for _, w := range webhooks {
+			webhook, _ := w.(map[string]any)
+			name, _ := webhook["name"].(string)
+			webhook["failurePolicy"] = "Ignore"
+			if slices.Contains(failing, name) {
+				webhook["failurePolicy"] = "Fail"
+				set = append(set, name)
+			}
+		}
+		if err := unstructured.SetNestedSlice(obj.Object, webhooks, "webhooks"); err != nil {
+			return fmt.Errorf("%s: %w", kube.Name(obj), err)
+		}
+		if len(set) > 0 {
+			annotations := obj.GetAnnotations()
+			if annotations == nil {
+				annotations = map[string]string{}
+			}
+			annotations[wellknown.FailKey] = strings.Join(set, ",")
+			obj.SetAnnotations(annotations)
 		}
 	}
 	return nil

@@ -239,7 +239,7 @@ func TestPublishedReleasesLeaveNothingUpstream(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			objs, err := manifest.Load(t.Context(), file, nil)
+			objs, err := manifest.Loader{}.Load(t.Context(), file)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -261,11 +261,9 @@ func TestLoad(t *testing.T) {
 	write("a.yml", "apiVersion: v1\nkind: A\nmetadata: {name: a}\n")
 	write("notes.txt", "not for us")
 	for source, want := range map[string]int{good: 1, folder: 2, "-": 1} {
-		objs, err := manifest.Load(
-			t.Context(),
-			source,
-			strings.NewReader("apiVersion: v1\nkind: C\nmetadata: {name: c}\n"),
-		)
+		objs, err := manifest.Loader{
+			In: strings.NewReader("apiVersion: v1\nkind: C\nmetadata: {name: c}\n"),
+		}.Load(t.Context(), source)
 		if err != nil || len(objs) != want {
 			t.Errorf("Load(%s) gives %d objects and error %v, want %d", source, len(objs), err, want)
 		}
@@ -277,9 +275,10 @@ func TestLoad(t *testing.T) {
 		empty:                      "it holds no object",
 		"/no/such/file":            "reading manifest /no/such/file: no such file or directory",
 		"http://127.0.0.1:1/x":     "connection refused: where that host is out of reach, leave the flag out",
-		"http://127.0.0.1:1/\x7fx": "invalid control character",
+		"http://127.0.0.1:1/\x7fx": "it is not a URL",
 	} {
-		if _, err := manifest.Load(t.Context(), source, nil); err == nil || !strings.Contains(err.Error(), want) {
+		_, err := manifest.Loader{PlainHTTP: true}.Load(t.Context(), source)
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Load(%q): error %v lacks %q", source, err, want)
 		}
 	}
@@ -338,7 +337,7 @@ func TestWriteYAML(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		read, err := manifest.Load(t.Context(), path, nil)
+		read, err := manifest.Loader{}.Load(t.Context(), path)
 		got, _ := json.Marshal(read)
 		want, _ := json.Marshal(rel.Objects)
 		if err != nil || string(got) != string(want) {

@@ -324,22 +324,49 @@ type Reporter interface {
 }
 
 // Run does what was planned. It can be interrupted at any point and run again: the
-// inventory, on which it depends, is removed last, before the namespaces.
+// inventory, on which it depends, is removed last, before the namespaces. It holds the
+// Lease of the installation meanwhile, so that no install runs at the same time.
 func (r *Removal) Run(ctx context.Context, report Reporter) error {
-	objects := map[StageID][]*unstructured.Unstructured{}
-	for _, stage := range r.Stages {
-		objects[stage.ID] = stage.Objects
+	namespace, err := r.current(ctx, installer.NewObject(live.Namespace, "", installer.Namespace))
+	if err != nil {
+		return err
 	}
+	do := func(ctx context.Context) error { return r.removeAll(ctx, report) }
+	if namespace == nil || namespace.GetDeletionTimestamp() != nil { // no Lease can be created
+		err = do(ctx)
+	} else {
+		err = installer.Exclusively(ctx, r.cluster.Client(), 0, func(string) {}, do)
+	}
+	if err != nil {
+		return err
+	}
+	return r.runNumber(ctx, Namespaces, report)
+}
+
+// removeAll removes everything but the namespaces, of which one has the Lease.
+func (r *Removal) removeAll(ctx context.Context, report Reporter) error {
 	for _, stage := range stages {
-		stage.Objects = objects[stage.ID]
 		if stage.ID == Namespaces {
-			if err := r.forget(ctx, report); err != nil {
-				return fmt.Errorf("removing the inventory: %w; run the same command again to go on", err)
-			}
+			continue
 		}
-		if err := r.runStage(ctx, stage, report); err != nil {
-			return fmt.Errorf("removing %s: %w; run the same command again to go on", stage.Doc, err)
+		if err := r.runNumber(ctx, stage.ID, report); err != nil {
+			return err
 		}
+	}
+	if err := r.forget(ctx, report); err != nil {
+		return fmt.Errorf("removing the inventory: %w; run the same command again to go on", err)
+	}
+	return nil
+}
+
+// runNumber runs the stage of an ID, with the objects that were planned for it.
+func (r *Removal) runNumber(ctx context.Context, id StageID, report Reporter) error {
+	stage := stages[slices.IndexFunc(stages, func(s Stage) bool { return s.ID == id })]
+	if i := slices.IndexFunc(r.Stages, func(s Stage) bool { return s.ID == id }); i >= 0 {
+		stage.Objects = r.Stages[i].Objects
+	}
+	if err := r.runStage(ctx, stage, report); err != nil {
+		return fmt.Errorf("removing %s: %w; run the same command again to go on", stage.Doc, err)
 	}
 	return nil
 }

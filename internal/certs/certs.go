@@ -11,7 +11,8 @@
 // Keys are P-256, because a handshake with RSA costs the server twenty times
 // more. NotBefore lies an hour back, for clocks that differ; each CA has a
 // subject of its own, for clients that hold several would otherwise pick the
-// wrong one by name and report a bad signature.
+// wrong one by name and report a bad signature. A CA is constrained to the names and
+// addresses of its server; one that was made for fewer of them is replaced.
 //
 // The CA lasts ten years. A Secret that cannot be used is an error that says so,
 // since overwriting it would cut off every client that still trusts the old one.
@@ -135,7 +136,7 @@ func complete(ctx context.Context, o Options, secret *corev1.Secret) (*corev1.Se
 		if len(secret.Data[corev1.TLSCertKey]) > 0 || len(secret.Data[corev1.TLSPrivateKeyKey]) > 0 {
 			return secret, nil
 		}
-		certificate, key, err := newCA(o.Now())
+		certificate, key, err := o.newCA()
 		if err != nil {
 			return nil, fmt.Errorf("making a CA: %w", err)
 		}
@@ -183,7 +184,7 @@ func newSecret(o Options) (*corev1.Secret, error) {
 	certificate, key := []byte{}, []byte{} // which the type demands to be there
 	if o.Issued == "" {
 		var err error
-		if certificate, key, err = newCA(o.Now()); err != nil {
+		if certificate, key, err = o.newCA(); err != nil {
 			return nil, fmt.Errorf("making a CA: %w", err)
 		}
 	}

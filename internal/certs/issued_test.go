@@ -26,7 +26,8 @@ type issuer struct{ ca tls.Certificate }
 
 func newIssuer(t *testing.T, now time.Time) issuer {
 	t.Helper()
-	certificate, key, err := newCA(now)
+	o := Options{Now: func() time.Time { return now }, DNSNames: []string{"hook", "svc"}}
+	certificate, key, err := o.newCA()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -168,10 +168,10 @@ func (a *Authority) prepare(secret *corev1.Secret, now time.Time) (changed bool,
 	ca := a.state.Load().signer.Leaf
 	_, asked := secret.Annotations[wellknown.RotateKey]
 	due := now.After(ca.NotAfter.Add(-ca.NotAfter.Sub(ca.NotBefore) / 3))
-	if !asked && !due {
+	if !asked && !due && a.options.permittedBy(ca) {
 		return changed, nil
 	}
-	certificate, key, err := newCA(now)
+	certificate, key, err := a.options.newCA()
 	if err != nil {
 		return false, fmt.Errorf("making the next CA: %w", err)
 	}

@@ -11,6 +11,8 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
+	"slices"
 	"time"
 )
 
@@ -100,8 +102,11 @@ func (a *Authority) sign() (*leaf, error) {
 	}, nil
 }
 
-// newCA returns a self-signed CA and its key, both as PEM.
-func newCA(now time.Time) (certificate, key []byte, err error) {
+// newCA returns a self-signed CA and its key, both as PEM. It can vouch for the names and
+// addresses of this server alone, so that a stolen key passes for no other server, whoever
+// trusts the CA.
+func (o Options) newCA() (certificate, key []byte, err error) {
+	now := o.Now()
 	id := make([]byte, 8)
 	rand.Read(id) // never fails
 	template, private, err := template(now, "tekgate CA "+hex.EncodeToString(id))
@@ -111,6 +116,7 @@ func newCA(now time.Time) (certificate, key []byte, err error) {
 	template.NotAfter = now.Add(caLife)
 	template.IsCA, template.BasicConstraintsValid, template.MaxPathLenZero = true, true, true
 	template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+	o.constrain(template)
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
 		return nil, nil, err
@@ -120,6 +126,48 @@ func newCA(now time.Time) (certificate, key []byte, err error) {
 		return nil, nil, err
 	}
 	return encodeCertificate(der), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), nil
+}
+
+// constrain limits a CA to the names and addresses of this server.
+func (o Options) constrain(ca *x509.Certificate) {
+	ca.PermittedDNSDomainsCritical = true
+	ca.PermittedDNSDomains = o.DNSNames
+	for _, ip := range o.IPs {
+		ca.PermittedIPRanges = append(ca.PermittedIPRanges, only(ip))
+	}
+	// Without a permitted name of a kind, all names of the kind are permitted.
+	if len(o.DNSNames) == 0 {
+		ca.ExcludedDNSDomains = []string{""}
+	}
+	if len(o.IPs) == 0 {
+		ca.ExcludedIPRanges = []*net.IPNet{
+			{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)}, {IP: net.IPv6zero, Mask: net.CIDRMask(0, 128)},
+		}
+	}
+}
+
+// only returns the range of one address.
+func only(ip net.IP) *net.IPNet {
+	if v4 := ip.To4(); v4 != nil {
+		ip = v4
+	}
+	return &net.IPNet{IP: ip, Mask: net.CIDRMask(8*len(ip), 8*len(ip))}
+}
+
+// permittedBy reports whether a CA may vouch for this server. One that was made without
+// constraints may.
+func (o Options) permittedBy(ca *x509.Certificate) bool {
+	names := len(ca.ExcludedDNSDomains) == 0 &&
+		(len(ca.PermittedDNSDomains) == 0 || subset(o.DNSNames, ca.PermittedDNSDomains))
+	addresses := len(ca.ExcludedIPRanges) == 0 &&
+		(len(ca.PermittedIPRanges) == 0 || !slices.ContainsFunc(o.IPs, func(ip net.IP) bool {
+			return !slices.ContainsFunc(ca.PermittedIPRanges, func(r *net.IPNet) bool { return r.Contains(ip) })
+		}))
+	return (names || len(o.DNSNames) == 0) && (addresses || len(o.IPs) == 0)
+}
+
+func subset(part, of []string) bool {
+	return !slices.ContainsFunc(part, func(name string) bool { return !slices.Contains(of, name) })
 }
 
 // template returns what all certificates have in common, and a new key.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,7 +36,8 @@ func (c *clock) set(t time.Time) {
 
 func secretOf(t *testing.T, now time.Time) *corev1.Secret {
 	t.Helper()
-	s, err := newSecret(Options{Namespace: "tekgate", Name: "ca", Now: func() time.Time { return now }})
+	s, err := newSecret(Options{Namespace: "tekgate", Name: "ca", Now: func() time.Time { return now },
+		DNSNames: ServiceNames("hook", "tekgate"), IPs: []net.IP{net.IPv4(127, 0, 0, 1)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,6 +82,61 @@ func TestLeafIsTrustedByBundle(t *testing.T) {
 		CurrentTime: birth}); err == nil {
 		t.Error("the leaf serves a name that nobody asked for")
 	}
+}
+
+// TestCAIsConstrained holds that what another signs with the CA's key passes for no other
+// server.
+func TestCAIsConstrained(t *testing.T) {
+	now := func() time.Time { return birth }
+	loopback := []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	ours := Options{Now: now, DNSNames: ServiceNames("hook", "tekgate"), IPs: loopback}
+	for _, tt := range []struct {
+		name    string
+		ca      Options
+		names   []string
+		ips     []net.IP
+		trusted bool
+	}{
+		{"its own", ours, ours.DNSNames, loopback, true},
+		{"some of its own", ours, ours.DNSNames[:1], nil, true},
+		{"another Service", ours, []string{"other.tekgate.svc"}, nil, false},
+		{"the API server", ours, []string{"kubernetes.default.svc"}, nil, false},
+		{"its own and another", ours, append(ServiceNames("hook", "tekgate"), "example.com"), nil, false},
+		{"another address", ours, nil, []net.IP{net.IPv4(10, 0, 0, 1)}, false},
+		{"another address of the other family", ours, nil, []net.IP{net.ParseIP("fd00::1")}, false},
+		{"an address, without any", Options{Now: now, DNSNames: ours.DNSNames}, nil, loopback[:1], false},
+		{"a name, without any", Options{Now: now, IPs: loopback}, []string{"hook"}, nil, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			secret, err := newSecret(tt.ca)
+			if err != nil {
+				t.Fatal(err)
+			}
+			thief := &Authority{options: Options{Now: now, DNSNames: tt.names, IPs: tt.ips}}
+			if err := thief.adopt(secret); err != nil {
+				t.Fatal(err)
+			}
+			roots := x509.NewCertPool()
+			roots.AppendCertsFromPEM(thief.CABundle())
+			for _, host := range append(slices.Clone(tt.names), addresses(tt.ips)...) {
+				_, err := leafOf(t, thief).Verify(x509.VerifyOptions{Roots: roots, DNSName: host, CurrentTime: birth})
+				if (err == nil) != tt.trusted {
+					t.Errorf("%s: error %v", host, err)
+				}
+			}
+			if got := thief.options.permittedBy(thief.state.Load().signer.Leaf); got != tt.trusted {
+				t.Errorf("the authority takes its CA for permitted: %v", got)
+			}
+		})
+	}
+}
+
+func addresses(ips []net.IP) []string {
+	var texts []string
+	for _, ip := range ips {
+		texts = append(texts, ip.String())
+	}
+	return texts
 }
 
 func TestLifetimes(t *testing.T) {
@@ -248,7 +305,7 @@ func BenchmarkGetCertificate(b *testing.B) {
 
 func mustSecret(b *testing.B) *corev1.Secret {
 	b.Helper()
-	s, err := newSecret(Options{Now: func() time.Time { return birth }})
+	s, err := newSecret(Options{Now: func() time.Time { return birth }, DNSNames: []string{"a"}})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -4,10 +4,13 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -185,6 +188,178 @@ func TestLoadIgnoresForeignPaths(t *testing.T) {
 	found, err := filepath.Glob(filepath.Join(folder, "evil"))
 	if err != nil || len(found) > 0 {
 		t.Errorf("%v was written", found)
+	}
+}
+
+// repack writes a copy of an archive with other contents of some files, of which an empty
+// one leaves the file out, and files that are added.
+func repack(t *testing.T, file string, change func(name string, content []byte) []byte, more ...tarred) string {
+	t.Helper()
+	in, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	var all []tarred
+	for r := tar.NewReader(in); ; {
+		header, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if content = change(header.Name, content); len(content) > 0 {
+			all = append(all, tarred{header.Name, content})
+		}
+	}
+	var text bytes.Buffer
+	w := tar.NewWriter(&text)
+	for _, f := range append(all, more...) {
+		if err := w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o644, Size: int64(len(f.content)),
+			Typeflag: tar.TypeReg}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(f.content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	changed := filepath.Join(t.TempDir(), "changed.tar")
+	if err := os.WriteFile(changed, text.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return changed
+}
+
+type tarred struct {
+	name    string
+	content []byte
+}
+
+// An archive that was changed is refused before anything of it is sent, whatever was
+// changed: a blob's bytes, the size of a blob in the index, or a second file of a name.
+func TestLoadRefusesChangedArchives(t *testing.T) {
+	source, mirror := start(t), start(t)
+	source.push(t, "both:v1", multi(t, "linux/amd64", "linux/arm64"))
+	file := filepath.Join(t.TempDir(), "images.tar")
+	save(t, registry.SaveRequest{File: file, Transfers: []registry.Transfer{
+		transfer(t, source, "both:v1", to(t, "ghcr.io/a/both:v1", "unused/x")),
+	}})
+	same := func(_ string, content []byte) []byte { return content }
+	one := func(change func([]byte) []byte) func(string, []byte) []byte {
+		done := false
+		return func(name string, content []byte) []byte {
+			if done || !strings.HasPrefix(name, "blobs/sha256/") || json.Valid(content) {
+				return content
+			}
+			done = true
+			return change(content)
+		}
+	}
+	flipped := func(content []byte) []byte {
+		content[len(content)/2] ^= 1
+		return content
+	}
+	resized := func(name string, content []byte) []byte {
+		if name != "index.json" {
+			return content
+		}
+		return regexp.MustCompile(`"size": \d+`).ReplaceAll(content, []byte(`"size": 7`))
+	}
+	folder := t.TempDir()
+	for name, archive := range map[string]string{
+		"changed bytes":     repack(t, file, one(flipped)),
+		"more bytes":        repack(t, file, one(func(c []byte) []byte { return append(c, 'x') })),
+		"fewer bytes":       repack(t, file, one(func(c []byte) []byte { return c[:len(c)-1] })),
+		"another size":      repack(t, file, resized),
+		"a second index":    repack(t, file, same, tarred{"./index.json", []byte(`{"schemaVersion":2,"manifests":[]}`)}),
+		"a changed folder":  unpacked(t, repack(t, file, one(flipped)), folder),
+		"a truncated file":  truncated(t, file),
+		"a blob is missing": repack(t, file, one(func([]byte) []byte { return nil })),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := registry.Load(t.Context(), registry.LoadRequest{File: archive,
+				Rules: rules(t, image.Mirror{Registry: mirror.host + "/t"})}, quick)
+			if err == nil || !strings.Contains(err.Error(), "reading archive "+archive) {
+				t.Errorf("error %v", err)
+			}
+			if n, _ := mirror.counts(); n != 0 {
+				t.Errorf("%d blobs were sent", n)
+			}
+		})
+	}
+}
+
+// unpacked unpacks an archive into a folder, as tar does.
+func unpacked(t *testing.T, file, folder string) string {
+	t.Helper()
+	repack(t, file, func(name string, content []byte) []byte {
+		path := filepath.Join(folder, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return content
+	})
+	return folder
+}
+
+func truncated(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := filepath.Join(t.TempDir(), "short.tar")
+	if err := os.WriteFile(short, text[:len(text)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return short
+}
+
+// What an interrupted save has left is verified again before it goes into the archive.
+func TestSaveVerifiesWhatItFinds(t *testing.T) {
+	source := start(t)
+	index := multi(t, "linux/amd64", "linux/arm64")
+	source.push(t, "x:v1", index)
+	file := filepath.Join(t.TempDir(), "images.tar")
+	request := registry.SaveRequest{File: file, Transfers: []registry.Transfer{transfer(t, source, "x:v1",
+		to(t, "a.io/x:v1", "unused/x"))}}
+	layers := countLayers(source)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	layers.at(4, cancel)
+	if _, err := registry.Save(ctx, request, quick); err != nil {
+		t.Fatal(err)
+	}
+	layers.at(-1, nil)
+	stored, err := filepath.Glob(file + ".partial/blobs/sha256/*")
+	if err != nil || len(stored) == 0 {
+		t.Fatalf("nothing was kept: %v", err)
+	}
+	text, err := os.ReadFile(stored[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[0] ^= 1
+	if err := os.WriteFile(stored[0], text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := registry.Save(t.Context(), request, quick); err == nil ||
+		!strings.Contains(err.Error(), "has the SHA-256") {
+		t.Errorf("a changed blob is saved: error %v", err)
+	}
+	if _, err := os.Stat(file); !os.IsNotExist(err) {
+		t.Errorf("the archive exists: %v", err)
 	}
 }
 

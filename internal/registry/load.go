@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,20 +99,23 @@ func contents(folder string, rules *image.Rules) ([]archived, error) {
 		if err := one.child(index, d); err != nil {
 			return nil, fmt.Errorf("image %s: %w", ref, err)
 		}
+		if err := checkSizes(folder, d, one); err != nil {
+			return nil, fmt.Errorf("image %s: %w", ref, err)
+		}
 		images = append(images, archived{done: done, content: one})
 	}
 	return images, nil
 }
 
-// unpack returns the folder of a layout, and what to call when it is no longer
-// wanted.
+// unpack returns the folder of a layout whose blobs are what their names say, and what to
+// call when it is no longer wanted.
 func unpack(file string) (folder string, remove func(), err error) {
 	info, err := os.Stat(file)
 	if err != nil {
 		return "", nil, err
 	}
 	if info.IsDir() {
-		return file, func() {}, nil
+		return file, func() {}, checkBlobs(file)
 	}
 	in, err := os.Open(file)
 	if err != nil {
@@ -126,14 +130,15 @@ func unpack(file string) (folder string, remove func(), err error) {
 		return "", nil, err
 	}
 	remove = func() { _ = os.RemoveAll(folder) }
-	if err := unpackInto(folder, tar.NewReader(in)); err != nil {
+	if err := unpackInto(folder, tar.NewReader(in), info.Size()); err != nil {
 		remove()
 		return "", nil, err
 	}
 	return folder, remove, nil
 }
 
-func unpackInto(folder string, in *tar.Reader) error {
+// unpackInto writes the files of an archive of the given size.
+func unpackInto(folder string, in *tar.Reader, archive int64) error {
 	for {
 		header, err := in.Next()
 		if errors.Is(err, io.EOF) {
@@ -146,21 +151,27 @@ func unpackInto(folder string, in *tar.Reader) error {
 		if header.Typeflag != tar.TypeReg || !inLayout.MatchString(name) {
 			continue
 		}
+		// A sparse file takes little room in an archive, and fills a disk.
+		if header.Size > archive {
+			return fmt.Errorf("%s is larger than the archive", name)
+		}
 		path := filepath.Join(folder, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-		if err := unpackFile(path, in); err != nil {
+		if err := unpackFile(path, name, in); err != nil {
 			return err
 		}
 	}
 }
 
-func unpackFile(path string, in io.Reader) error {
-	out, err := os.Create(path)
+func unpackFile(path, name string, in io.Reader) error {
+	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is in it twice", name)
+	}
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	return errors.Join(copyVerified(out, in, name), out.Close())
 }

@@ -148,8 +148,8 @@ func (a archive) layer(ctx context.Context, l v1.Layer) error {
 	return nil
 }
 
-// write stores a blob unless it is there. A blob gets its name when it is
-// complete, so that what has a name is whole; open checks its digest.
+// write stores a blob unless it is there. A blob gets its name when its size and digest
+// are right, so that what has a name is whole.
 func (a archive) write(digest v1.Hash, size int64, open func() (io.ReadCloser, error)) error {
 	file := filepath.Join(a.blobs(), digest.Hex)
 	if info, err := os.Stat(file); err == nil && info.Size() == size {
@@ -165,11 +165,27 @@ func (a archive) write(digest v1.Hash, size int64, open func() (io.ReadCloser, e
 		return err
 	}
 	defer func() { _ = os.Remove(out.Name()) }()
-	_, err = io.Copy(out, in)
+	counted := &counter{Reader: in}
+	err = copyVerified(out, counted, "blobs/sha256/"+digest.Hex)
+	if err == nil && counted.n != size {
+		err = fmt.Errorf("blob %s has %d bytes, and is said to have %d", digest, counted.n, size)
+	}
 	if err := errors.Join(err, out.Close()); err != nil {
 		return err
 	}
 	return os.Rename(out.Name(), file)
+}
+
+// counter counts the bytes that are read.
+type counter struct {
+	io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += int64(n)
+	return n, err
 }
 
 // finish makes the folder one file.
@@ -233,8 +249,8 @@ func packFile(w *tar.Writer, path, name string) error {
 		Typeflag: tar.TypeReg}); err != nil {
 		return err
 	}
-	_, err = io.Copy(w, in)
-	return err
+	// An earlier, interrupted save may have left the blob long ago.
+	return copyVerified(w, in, name)
 }
 
 // inLayout matches the files of an OCI image layout, and no others: an archive

@@ -45,6 +45,13 @@ const (
 	ValidateConfiguration = "configuration.validate.tekgate.dev"
 )
 
+// SettableFailurePolicy are the webhooks whose failurePolicy the configuration sets. The one
+// for Tekgate's own configuration is not among them: it is always Ignore, so that an error
+// there never keeps the configuration from being corrected.
+var SettableFailurePolicy = []string{
+	MutateRuns, MutateReapplied, MutateResolved, MutatePods, ValidateTriggers, ValidatePipelines, ValidateRuns,
+}
+
 // MatchCondition is the name of the match condition of each webhook whose CEL expression
 // is generated from the configuration. Always is the expression that excludes nothing.
 const (
@@ -79,6 +86,9 @@ const (
 	// ReplayNamespace is the label of the Leases with which the interceptor remembers
 	// deliveries, and of no other object: the namespace of the Trigger.
 	ReplayNamespace = "tekgate.dev/replay-namespace"
+	// FailKey is an annotation of a webhook configuration: the webhooks that the
+	// configuration gives failurePolicy Fail, separated by commas.
+	FailKey = "tekgate.dev/fail"
 	// ProbeKey on a dry run requests the record even if nothing is mutated.
 	ProbeKey = "tekgate.dev/probe"
 )

@@ -11,8 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -21,6 +23,7 @@ import (
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/problems"
 	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/internal/suggest"
 	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/mutator/policy"
@@ -54,7 +57,19 @@ type Install struct {
 	// runs outside the cluster: scheme, host and port, for example
 	// https://127.0.0.1:9443. Empty means its Service.
 	WebhookURL string `json:"webhookURL,omitempty"`
+	// FailurePolicy is PolicyIgnore or PolicyFail by the webhook's name; PolicyIgnore
+	// where it says nothing.
+	FailurePolicy map[string]string `json:"failurePolicy,omitempty"`
+	// APIServerCIDRs are the addresses of the API servers, as the admission server's Pods
+	// see them: others may not call it. Empty means that any may.
+	APIServerCIDRs []string `json:"apiServerCIDRs,omitempty"`
 }
+
+// What becomes of a request while the admission server does not answer.
+const (
+	PolicyIgnore = "ignore" // it passes, without having been judged
+	PolicyFail   = "fail"   // it is refused
+)
 
 // Default returns the configuration that holds where a file says nothing.
 func Default() *Configuration {
@@ -103,7 +118,7 @@ func (c *Configuration) Validate() error {
 	_, mirror := c.Mirror.Compile()
 	return errors.Join(
 		mirror,
-		c.Install.validate(),
+		problems.Prefix("install.", c.Install.validate()),
 		problems.Prefix("certificates.", c.Certificates.validate()),
 		problems.Prefix("mutator.", c.Mutator.Validate()),
 		problems.Prefix("validator.", c.Validator.Validate()),
@@ -112,14 +127,57 @@ func (c *Configuration) Validate() error {
 }
 
 func (i Install) validate() error {
+	var problems []error
+	for _, hook := range slices.Sorted(maps.Keys(i.FailurePolicy)) {
+		policy := i.FailurePolicy[hook]
+		switch {
+		case hook == wellknown.ValidateConfiguration:
+			problems = append(problems, fmt.Errorf("failurePolicy.%s: it is always %s, so that a wrong configuration can be corrected while the server is down: leave it out",
+				hook, PolicyIgnore))
+		case !slices.Contains(wellknown.SettableFailurePolicy, hook):
+			problems = append(problems, fmt.Errorf("failurePolicy: webhook %q does not exist: %s", hook,
+				suggest.DidYouMean(hook, wellknown.SettableFailurePolicy,
+					"the webhooks are "+strings.Join(wellknown.SettableFailurePolicy, ", "))))
+		case policy != PolicyIgnore && policy != PolicyFail:
+			problems = append(problems, fmt.Errorf("failurePolicy.%s: %q must be %s or %s", hook, policy, PolicyIgnore,
+				PolicyFail))
+		case policy == PolicyFail && i.WebhookURL != "":
+			problems = append(problems, fmt.Errorf("failurePolicy.%s: %s needs the Service of the cluster, whose replicas are watched: leave out webhookURL, or set %s",
+				hook, PolicyFail, PolicyIgnore))
+		}
+	}
+	for n, cidr := range i.APIServerCIDRs {
+		if _, err := netip.ParsePrefix(cidr); err != nil {
+			problems = append(problems,
+				fmt.Errorf("apiServerCIDRs[%d]: %q is not a range of addresses such as 10.0.0.1/32", n, cidr))
+		}
+	}
+	return errors.Join(append(problems, i.validateURL())...)
+}
+
+func (i Install) validateURL() error {
 	if i.WebhookURL == "" {
 		return nil
 	}
 	u, err := url.Parse(i.WebhookURL)
+	if err == nil && u.User != nil {
+		return errors.New("webhookURL: it has to be https://HOST:PORT and no more, without a user and a password")
+	}
 	if err != nil || u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" {
-		return fmt.Errorf("install.webhookURL: %q has to be https://HOST:PORT and no more", i.WebhookURL)
+		return fmt.Errorf("webhookURL: %q has to be https://HOST:PORT and no more", i.WebhookURL)
 	}
 	return nil
+}
+
+// Failing returns the webhooks that have failurePolicy Fail, sorted.
+func (i Install) Failing() []string {
+	var failing []string
+	for _, hook := range slices.Sorted(maps.Keys(i.FailurePolicy)) {
+		if i.FailurePolicy[hook] == PolicyFail {
+			failing = append(failing, hook)
+		}
+	}
+	return failing
 }
 
 // Servers returns the text of the servers' part, which `tekgate install` puts

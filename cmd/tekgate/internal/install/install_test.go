@@ -129,6 +129,18 @@ func testInstallRefuses(t *testing.T, c *cluster.Cluster) {
 			"connecting to the cluster at https://127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused: check that the server runs"},
 		{"not YAML", "", append(kubeconfig, "--mirror", "daocloud", "--pipeline-manifest", file("m.yaml", "a: b: c")),
 			"m.yaml: document 1: not YAML"},
+		{"a manifest without TLS", "",
+			append(kubeconfig, "--mirror", "daocloud", "--pipeline-manifest", "http://u:s3cr3t@127.0.0.1:1/r.yaml"),
+			"reading manifest http://xxxxx@127.0.0.1:1/r.yaml: http:// is not encrypted"},
+		{"a manifest with another digest", "not YAML: :",
+			append(kubeconfig, "--mirror", "daocloud", "--pipeline-manifest", "-", "--sha256",
+				strings.Repeat("0", 64)), "which --sha256 does not name: get the file again"},
+		{"a digest that is none", "",
+			append(kubeconfig, "--mirror", "daocloud", "--pipeline-manifest", "-", "--sha256", "abc"),
+			"--sha256 abc is not a SHA-256 digest"},
+		{"a digest that pins nothing", "",
+			append(kubeconfig, "--mirror", "daocloud", "--sha256", strings.Repeat("0", 64)),
+			"--sha256 pins no manifest"},
 		{"web page", "<html></html>", append(kubeconfig, "--mirror", "daocloud", "--pipeline-manifest", "-"),
 			"reading manifest -: document 1: not a Kubernetes object"},
 		{"input twice", "",
@@ -189,7 +201,7 @@ func testInstallReport(t *testing.T, c *cluster.Cluster) {
 		r.Objects[0].Action != "created" {
 		t.Errorf("error %v, report %+v", err, r)
 	}
-	if !strings.Contains(errOut, "dry run, nothing was changed: 150 would be created") {
+	if !strings.Contains(errOut, "dry run, nothing was changed: 157 would be created") {
 		t.Errorf("said %s", errOut)
 	}
 	out, _ = program.Must(t, args...)
@@ -238,7 +250,7 @@ func testDiffThreeWay(t *testing.T, c *cluster.Cluster) {
 	if strings.Count(out, "differs from the installed release") != 1 {
 		t.Errorf("sees more differences than there are:\n%s", out)
 	}
-	if !strings.Contains(errOut, "150 objects: 0 would change, 150 unchanged") {
+	if !strings.Contains(errOut, "157 objects: 0 would change, 157 unchanged") {
 		t.Errorf("said %s", errOut)
 	}
 }

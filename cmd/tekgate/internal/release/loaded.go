@@ -130,11 +130,14 @@ func (s *Source) load(ctx context.Context, streams cli.Streams) ([]*unstructured
 		return nil, errors.New(
 			"standard input can be one manifest only: --pipeline-manifest and --triggers-manifest both say -")
 	}
-	pipeline, err := loadOr(ctx, s.pipeline, streams, "pipeline")
+	if _, err := s.pins.loader(nil, len(s.pipeline)+len(s.triggers) > 0); err != nil {
+		return nil, err
+	}
+	pipeline, err := s.loadOr(ctx, s.pipeline, streams, "pipeline")
 	if err != nil {
 		return nil, err
 	}
-	triggers, err := loadOr(ctx, s.triggers, streams, "triggers", "triggers-interceptors")
+	triggers, err := s.loadOr(ctx, s.triggers, streams, "triggers", "triggers-interceptors")
 	if err != nil {
 		return nil, err
 	}
@@ -147,11 +150,11 @@ func (s *Source) load(ctx context.Context, streams cli.Streams) ([]*unstructured
 }
 
 // loadOr reads the sources, or the embedded manifests if there are none.
-func loadOr(
+func (s *Source) loadOr(
 	ctx context.Context, sources []string, streams cli.Streams, embedded ...string,
 ) ([]*unstructured.Unstructured, error) {
 	if len(sources) > 0 {
-		return loadAll(ctx, sources, streams.In)
+		return s.pins.loadAll(ctx, sources, streams.In)
 	}
 	var objects []*unstructured.Unstructured
 	for _, name := range embedded {
@@ -166,18 +169,6 @@ func loadOr(
 	return objects, nil
 }
 
-func loadAll(ctx context.Context, sources []string, in io.Reader) ([]*unstructured.Unstructured, error) {
-	var objects []*unstructured.Unstructured
-	for _, source := range sources {
-		read, err := manifest.Load(ctx, source, in)
-		if err != nil {
-			return nil, err
-		}
-		objects = append(objects, read...)
-	}
-	return objects, nil
-}
-
 // configure puts the configuration into Tekgate's own objects.
 func configure(own []*unstructured.Unstructured, c *config.Configuration) error {
 	text, err := c.Servers()
@@ -186,6 +177,14 @@ func configure(own []*unstructured.Unstructured, c *config.Configuration) error 
 	}
 	if err := manifest.SetConfig(own, text); err != nil {
 		return err
+	}
+	if err := manifest.SetFailurePolicies(own, c.Install.Failing()); err != nil {
+		return err
+	}
+	if len(c.Install.APIServerCIDRs) > 0 {
+		if err := manifest.SetAPIServerCIDRs(own, c.Install.APIServerCIDRs); err != nil {
+			return err
+		}
 	}
 	if c.Install.WebhookURL == "" {
 		return nil

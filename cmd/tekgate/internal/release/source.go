@@ -25,6 +25,7 @@ type Source struct {
 	pipeline []string
 	triggers []string
 	lock     string
+	pins     pins
 }
 
 // Flags adds the flags of the commands that install, compare or print a release.
@@ -36,6 +37,7 @@ func (s *Source) Flags(cmd *cobra.Command) {
 		"Tekton Pipelines `SOURCE` in place of the embedded release: a file, a folder, a URL, or - for standard input (repeatable)")
 	f.StringArrayVar(&s.triggers, "triggers-manifest", nil,
 		"Tekton Triggers `SOURCE`s, release and interceptors, in place of the embedded ones (repeatable)")
+	s.pins.flags(f)
 	f.StringVar(&s.lock, "lock-file", registry.LockFile,
 		"`FILE` that says which digests the mirror has of its own, for rules with `digest: relock`; it need not exist")
 }

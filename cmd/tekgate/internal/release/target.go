@@ -43,11 +43,12 @@ func (t *Target) Connect(ctx context.Context, s cli.Streams) (*installer.Cluster
 	if err != nil {
 		return nil, none, err
 	}
+	t.Source.pins.previous = len(t.previous) > 0
 	loaded, err := t.Source.Read(ctx, s)
 	if err != nil {
 		return nil, none, err
 	}
-	if t.Options.Previous, err = loadAll(ctx, t.previous, s.In); err != nil {
+	if t.Options.Previous, err = t.Source.pins.loadAll(ctx, t.previous, s.In); err != nil {
 		return nil, none, err
 	}
 	cluster, err := installer.Connect(ctx, config)
@@ -72,6 +73,13 @@ func (t *Target) fit(
 		return release, err
 	}
 	t.Options.Findings = slices.Concat(images, issuer)
+	ports, err := cluster.APIServerPorts(ctx)
+	if err != nil {
+		return release, err
+	}
+	if err := manifest.AllowAPIServerPorts(l.own, ports); err != nil {
+		return release, err
+	}
 	rendered, err := l.Render(errOut)
 	if err != nil {
 		return release, err

@@ -46,7 +46,7 @@ func TestStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	inventory.Attempted, inventory.Objects, inventory.Complete = inventory.Objects, nil, false
-	if err := installer.WriteInventory(t.Context(), s.Client, inventory); err != nil {
+	if err := installer.WriteInventory(t.Context(), s.Client, inventory, inventory); err != nil {
 		t.Fatal(err)
 	}
 	s.Delete("admissionregistration.k8s.io/v1 MutatingWebhookConfiguration mutate.tekgate.dev")

@@ -173,7 +173,7 @@ func TestUninstallAfterAnInterruptedInstall(t *testing.T) {
 		t.Fatal(err)
 	}
 	inventory.Attempted, inventory.Objects, inventory.Complete = inventory.Objects, nil, false
-	if err := installer.WriteInventory(t.Context(), s.Client, inventory); err != nil {
+	if err := installer.WriteInventory(t.Context(), s.Client, inventory, inventory); err != nil {
 		t.Fatal(err)
 	}
 	if errOut, err := s.Uninstall(); err != nil {

@@ -1,0 +1,181 @@
+// Package apply plans a release, shows the plan, and applies it.
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/fluxcd/pkg/ssa"
+	"github.com/spf13/cobra"
+
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
+	"github.com/tekgate/tekgate/installer"
+	"github.com/tekgate/tekgate/internal/display"
+)
+
+// Apply has the flags of the commands that write a release to a cluster.
+type Apply struct {
+	dryRun bool
+	yes    bool
+	output cli.Output
+}
+
+// Flags adds the flags to a command. Some of them set options.
+func (a *Apply) Flags(cmd *cobra.Command, options *installer.Options) {
+	f := cmd.Flags()
+	f.BoolVar(&a.dryRun, "dry-run", false, "check everything and say what would be done, without doing it")
+	f.BoolVar(&options.Force, "force", false,
+		"go on in spite of failed checks, and make Deployments anew that cannot be changed in place")
+	f.BoolVar(&options.Wait, "wait", true, "wait until what was applied runs and answers")
+	f.DurationVar(&options.Timeout, "timeout", 5*time.Minute, "how long each stage may take to come up")
+	a.output.Report(cmd)
+	f.BoolVarP(&a.yes, "yes", "y", false, "do not ask before removing objects that the new release no longer has")
+}
+
+// Connect returns the cluster and the release to apply to it. It may change the options.
+type Connect func() (*installer.Cluster, installer.Release, error)
+
+// Run plans and applies the release.
+func (a *Apply) Run(ctx context.Context, s cli.Streams, options *installer.Options, connect Connect) error {
+	if err := a.output.Check(); err != nil {
+		return err
+	}
+	result := &report{DryRun: a.dryRun, began: time.Now()}
+	err := a.apply(ctx, s, options, connect, result)
+	if !a.output.JSON() {
+		return err
+	}
+	return errors.Join(err, result.print(s.Out, err))
+}
+
+func (a *Apply) apply(ctx context.Context, s cli.Streams, options *installer.Options, connect Connect,
+	result *report) error {
+	cluster, rendered, err := connect()
+	if err != nil {
+		return err
+	}
+	plan, err := cluster.Plan(ctx, rendered, *options)
+	result.plan(plan)
+	sayPlan(s.ErrOut, plan, options.Force)
+	if err != nil {
+		return err
+	}
+	if a.dryRun {
+		sayDryRun(s.ErrOut, plan)
+		return nil
+	}
+	if err := a.confirm(s, plan); err != nil {
+		return err
+	}
+	progress := &progress{StatusLine: cli.NewStatusLine(s.ErrOut)}
+	done, err := cluster.Apply(ctx, plan, *options, progress)
+	progress.Clear()
+	result.done(done)
+	if err != nil {
+		return err
+	}
+	actions := done.ToGroupedMap()
+	fmt.Fprintf(s.ErrOut, "%d objects in %s: %d created, %d configured, %d unchanged%s\n", len(done.Entries),
+		time.Since(result.began).Round(100*time.Millisecond),
+		len(actions[ssa.CreatedAction]), len(actions[ssa.ConfiguredAction]), len(actions[ssa.UnchangedAction]),
+		deleted(len(actions[ssa.DeletedAction])))
+	return nil
+}
+
+func deleted(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d deleted", n)
+}
+
+// confirm asks before objects are removed, where there is somebody to ask.
+func (a *Apply) confirm(s cli.Streams, plan *installer.Plan) error {
+	if a.yes || len(plan.Prune) == 0 || !s.CanAsk() {
+		return nil
+	}
+	answer := strings.ToLower(s.Ask(fmt.Sprintf("Remove these %d objects and go on? [y/N] ", len(plan.Prune))))
+	if answer != "y" && answer != "yes" {
+		return errors.New("nothing was changed, since you did not say yes")
+	}
+	return nil
+}
+
+// sayPlan says what people should know before the first write.
+func sayPlan(errOut io.Writer, plan *installer.Plan, force bool) {
+	for _, f := range plan.Findings {
+		switch {
+		case f.Fatal && force:
+			fmt.Fprintf(errOut, "FORCED in spite of %s\n", f)
+		case !f.Fatal:
+			fmt.Fprintf(errOut, "warning: %s\n", f)
+		}
+	}
+	for _, note := range plan.Notes {
+		fmt.Fprintf(errOut, "note: %s\n", note)
+	}
+	for _, m := range plan.Merges {
+		fmt.Fprintf(errOut, "ConfigMap %s: %s\n", m.ConfigMap, release.DescribeMerge(m))
+	}
+	for _, obj := range plan.Prune {
+		fmt.Fprintf(errOut, "no longer part of the release, and removed: %s %s\n", obj.GetKind(),
+			strings.TrimPrefix(obj.GetNamespace()+"/"+obj.GetName(), "/"))
+	}
+}
+
+func sayDryRun(errOut io.Writer, plan *installer.Plan) {
+	for number, stage := range plan.Stages {
+		fmt.Fprintf(errOut, "stage %d of %d: %s, %d objects\n", number+1, len(plan.Stages), stage.Doc,
+			len(stage.Objects))
+	}
+	fmt.Fprintf(errOut, "dry run, nothing was changed: %d would be created, %d configured, %d unchanged%s\n",
+		plan.Count(ssa.CreatedAction), plan.Count(ssa.ConfiguredAction), plan.Count(ssa.UnchangedAction),
+		deleted(len(plan.Prune)))
+}
+
+// report is what `-o json` prints.
+type report struct {
+	DryRun   bool                   `json:"dryRun"`
+	From     *installer.Versions    `json:"from,omitempty"`
+	To       installer.Versions     `json:"to"`
+	Findings []installer.Finding    `json:"findings,omitempty"`
+	Notes    []string               `json:"notes,omitempty"`
+	Merges   []installer.Merge      `json:"configuration,omitempty"`
+	Objects  []installer.Difference `json:"objects,omitempty"`
+	Seconds  float64                `json:"seconds"`
+	Error    string                 `json:"error,omitempty"`
+
+	began time.Time
+}
+
+func (r *report) plan(plan *installer.Plan) {
+	if plan == nil {
+		return
+	}
+	if plan.Previous != nil {
+		r.From = &plan.Previous.Versions
+	}
+	r.To, r.Findings, r.Notes, r.Merges = plan.Release.Versions, plan.Findings, plan.Notes, plan.Merges
+	if r.DryRun {
+		r.Objects, _ = plan.Differences()
+	}
+}
+
+func (r *report) done(done *ssa.ChangeSet) {
+	for _, entry := range done.Entries {
+		r.Objects = append(r.Objects, installer.Difference{Subject: entry.Subject, Action: entry.Action})
+	}
+}
+
+func (r *report) print(out io.Writer, err error) error {
+	r.Seconds = time.Since(r.began).Seconds()
+	if err != nil {
+		r.Error = err.Error()
+	}
+	return display.JSON(out, r)
+}
