@@ -86,7 +86,8 @@ func scriptOf(words []string) (script, want string) {
 		out.WriteString("/a:" + w + "\n")
 		in.WriteString("printf '%s\\n' " + strings.Join([]string{w, `"` + w + `"`, "'" + w + "'", "a=" + w, "--a=" + w,
 			"/a/" + w, w + "/a", "a:" + w}, " ") + "\n")
-		out.WriteString(strings.Join([]string{w, w, w, "a=" + w, "--a=" + w, "/a/" + w, w + "/a", "a:" + w}, "\n") + "\n")
+		out.WriteString(strings.Join([]string{w, w, w, "a=" + w, "--a=" + w, "/a/" + w, w + "/a", "a:" + w}, "\n"))
+		out.WriteString("\n")
 		in.WriteString("cat <<END\n" + w + "\nEND\n")
 		out.WriteString(w + "\n")
 	}

@@ -42,7 +42,9 @@ func (m *memory) Names(_ context.Context, kind schema.GroupKind, namespace strin
 		kind      schema.GroupKind
 		namespace string
 	}
-	return recall(m, names{kind, namespace}, func() ([]string, error) { return m.cluster.Names(m.ctx, kind, namespace) })
+	return recall(m, names{kind, namespace}, func() ([]string, error) {
+		return m.cluster.Names(m.ctx, kind, namespace)
+	})
 }
 
 func (m *memory) Get(_ context.Context, kind schema.GroupKind, namespace, name string) (map[string]any, error) {

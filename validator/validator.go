@@ -127,7 +127,8 @@ func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 	j.exceptions = exceptionsOf(subject.Fields)
 	j.judge(ctx, &rule.Pass{
 		Object: subject.Fields, Kind: subject.Kind, Namespace: subject.Namespace,
-		Cluster: remember(lookUps, v.Cluster), Registry: v.Registry, Offline: v.Offline, Now: v.now, Author: v.authorOf(subject.Request),
+		Cluster: remember(lookUps, v.Cluster), Registry: v.Registry, Offline: v.Offline, Now: v.now,
+		Author: v.authorOf(subject.Request),
 		Policies: v.Config.Policy.all(),
 	})
 	return j.out

@@ -35,7 +35,8 @@ func checkExtraParam(ctx context.Context, p *rule.Pass) {
 				continue
 			}
 			p.Report(given.Path, "%s declares no parameter %q, so that %s gives it for nothing: %s",
-				call.target(), given.Name, call.Unit, remedyFor(p, given.Name, known.paramNames, "remove it, or declare it there"))
+				call.target(), given.Name, call.Unit,
+				remedyFor(p, given.Name, known.paramNames, "remove it, or declare it there"))
 		}
 	}
 }

@@ -95,7 +95,8 @@ func checkOwnResults(p *rule.Pass, s specification) {
 				!declared.has(use.Parts[2]) {
 				p.Report(use.Path,
 					"%s refers to a result %q that this step does not declare, so it is not filled in: %s",
-					use.Text, use.Parts[2], remedyFor(p, use.Parts[2], declared.all, "declare it in results of the step"))
+					use.Text, use.Parts[2],
+					remedyFor(p, use.Parts[2], declared.all, "declare it in results of the step"))
 			}
 		}
 	}

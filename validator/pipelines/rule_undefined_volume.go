@@ -45,7 +45,9 @@ func checkUndefinedVolume(_ context.Context, p *rule.Pass) {
 			if !known.has(mount.Name) && !brought.has(mount.Name) && !expression.Any(mount.Name) &&
 				!strings.HasPrefix(mount.Name, "tekton-internal-") {
 				p.Report(mount.Path+".name", "there is no volume %q, so the Pod would be refused: %s",
-					mount.Name, remedyFor(p, mount.Name, func() []string { return slices.Concat(known.list, brought.list) }, "add it to volumes, or declare a workspace"))
+					mount.Name,
+					remedyFor(p, mount.Name, func() []string { return slices.Concat(known.list, brought.list) },
+						"add it to volumes, or declare a workspace"))
 			}
 		}
 	}
