@@ -128,7 +128,7 @@ func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 	j.judge(ctx, &rule.Pass{
 		Object: subject.Fields, Kind: subject.Kind, Namespace: subject.Namespace,
 		Cluster: remember(lookUps, v.Cluster), Registry: v.Registry, Offline: v.Offline, Now: v.now,
-		Author: v.authorOf(subject.Request),
+		Author:   v.authorOf(subject.Request),
 		Policies: v.Config.Policy.all(),
 	})
 	return j.out
