@@ -4,8 +4,6 @@
 
 SHELL   := bash
 VERSION := $(shell cat VERSION)
-# Packages whose tests run at the same time: they mostly wait for API servers.
-TEST_JOBS ?= 4
 LDFLAGS := -s -w -X github.com/tekgate/tekgate/manifests.Version=$(VERSION)
 SCENARIOS := go test -tags e2e -count 1 -timeout 60m -v ./e2e/scenarios -args
 # With paths trimmed, packages have the same key in the build cache wherever the checkout is.
@@ -27,7 +25,7 @@ $(RELEASE): $(RELEASE_SOURCES)
 	@touch $@
 
 test: $(RELEASE) controlplane ## run all tests, against a real API server
-	go test -p $(TEST_JOBS) -timeout 20m ./...
+	go test -timeout 20m ./...
 
 .PHONY: controlplane
 controlplane: # and Tekton's webhooks and cert-manager's controllers: built before the tests, so that their time-outs do not count it

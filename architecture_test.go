@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"regexp"
@@ -38,6 +39,8 @@ var layers = []struct {
 		"a server links only what it serves"},
 	{"cmd/interceptor", []string{"installer", "manifests", "e2e/", "cmd/webhook", "cmd/tekgate"},
 		"a server links only what it serves"},
+	{"cmd/internal", []string{"installer", "manifests", "e2e/", "cmd/webhook", "cmd/interceptor", "cmd/tekgate"},
+		"both servers may link it"},
 	{"cmd/tekgate", []string{"e2e/", "cmd/webhook", "cmd/interceptor"}, "tests' clusters stay in tests"},
 }
 
@@ -94,6 +97,7 @@ func TestArchitectureViolations(t *testing.T) {
 		"a leaf imports a component":       {"internal/image", "mutator", true},
 		"a server imports the installer":   {"cmd/webhook", "installer", true},
 		"a component imports a leaf":       {"installer", "internal/image", false},
+		"a part of the servers imports it": {"cmd/internal/lookup", "installer", true},
 	} {
 		found := violations([]listed{{ImportPath: module + tt.from, Deps: []string{module + tt.to}}})
 		if (len(found) > 0) != tt.found {
@@ -201,12 +205,36 @@ func (p listed) path() string {
 	return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, strings.TrimSuffix(module, "/")), "/")
 }
 
+// builds are the ways in which the packages are built: the program, its tests on nodes, and
+// the program for other systems. Each may leave out files that another has.
+var builds = []struct{ system, tags string }{{"linux", ""}, {"linux", "e2e"}, {"darwin", ""}, {"windows", ""}}
+
+// list returns every package with what it imports in any build.
 func list(t *testing.T) []listed {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-tags", "e2e", "-json=ImportPath,Deps",
-		"./...").Output()
+	deps := map[string][]string{}
+	for _, build := range builds {
+		for _, p := range listBuild(t, build.system, build.tags) {
+			deps[p.ImportPath] = append(deps[p.ImportPath], p.Deps...)
+		}
+	}
+	var packages []listed
+	for _, path := range slices.Sorted(maps.Keys(deps)) {
+		slices.Sort(deps[path])
+		packages = append(packages, listed{path, slices.Compact(deps[path])})
+	}
+	return packages
+}
+
+func listBuild(t *testing.T, system, tags string) []listed {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "go", "list", "-tags", tags, "-json=ImportPath,Deps", "./...")
+	command.Env = append(command.Environ(), "GOOS="+system)
+	var problems strings.Builder
+	command.Stderr = &problems
+	out, err := command.Output()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s: %v\n%s", command, err, &problems)
 	}
 	var packages []listed
 	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {

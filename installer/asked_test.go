@@ -103,7 +103,7 @@ func TestWaitsUntilTheAPIServerAsks(t *testing.T) {
 
 	c.create("policy", noRuns)
 	pause()
-	install("somebody else refuses the run", embedded(t), soon, validating)
+	install("a ValidatingAdmissionPolicy refuses the run", embedded(t), soon, validating)
 	for _, obj := range parse(t, noRuns) {
 		if err := c.Client().Delete(t.Context(), obj); err != nil {
 			t.Fatal(err)

@@ -399,7 +399,7 @@ func TestSink(t *testing.T) {
 // testAnswers writes down what the sink does with each kind of answer, those that
 // ours never gives included: it is why it never does.
 func (s *triggersSite) testAnswers(t *testing.T) {
-	const patience = time.Second
+	const patience = 10 * time.Second // of the sink: on a loaded machine it may be busy for seconds
 	tests := []struct {
 		name    string
 		status  int
@@ -676,14 +676,11 @@ func (s *triggersSite) testReplaceCA(t *testing.T, p *program) {
 		}
 		return nil
 	})
-	mu.Lock()
-	least := asked + 20 // with the new CA's leaf
-	mu.Unlock()
-	time.Sleep(2 * time.Second)
-	eventually(t, func() error {
+	time.Sleep(2 * time.Second)  // with the new CA's leaf
+	eventually(t, func() error { // on a slow machine
 		mu.Lock()
 		defer mu.Unlock()
-		if asked < least {
+		if asked < 100 {
 			return fmt.Errorf("%d events are too few", asked)
 		}
 		return nil
@@ -691,7 +688,7 @@ func (s *triggersSite) testReplaceCA(t *testing.T, p *program) {
 	cancel()
 	group.Wait()
 	t.Logf("%d events while the CA was replaced", asked)
-	if len(wrong) > 0 {
+	if len(wrong) > 0 || asked < 100 {
 		t.Errorf("%d of %d events failed, the first with: %v\n%s", len(wrong), asked, wrong, p.String())
 	}
 	after := s.caBundle(t)

@@ -197,7 +197,7 @@ func (b *bed) testTooNarrow() {
 		}
 		return nil
 	})
-	if took := time.Since(began); took > 30*time.Second {
+	if took := time.Since(began); took > 3*time.Second {
 		b.Errorf("that took %s", took)
 	}
 	b.eventually("the condition is narrow", b.isNarrow)

@@ -54,7 +54,7 @@ func (b *bed) testRotation() {
 		return nil
 	})
 	time.Sleep(time.Second) // with what is there now
-	b.eventually("enough was asked", seen.enough)
+	b.eventually("enough was asked", func() error { return seen.enough(60) })
 	cancel()
 	working.Wait()
 	seen.check()
@@ -160,11 +160,11 @@ func (r *rotation) see(leaf *x509.Certificate, bundles ...[]byte) {
 	}
 }
 
-// enough leaves a slow machine its time.
-func (r *rotation) enough() error {
+// enough reports, as an error, that too few TaskRuns or connections were made so far.
+func (r *rotation) enough(connections int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.created < manyRuns || r.shaken < 60 {
+	if r.created < manyRuns || r.shaken < connections {
 		return fmt.Errorf("%d TaskRuns and %d connections are too few", r.created, r.shaken)
 	}
 	return nil
@@ -172,15 +172,6 @@ func (r *rotation) enough() error {
 
 // manyRuns are enough TaskRuns to notice that requests are lost.
 const manyRuns = 300
-
-func (r *rotation) manyCreated() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.created < manyRuns {
-		return fmt.Errorf("%d TaskRuns are too few", r.created)
-	}
-	return nil
-}
 
 func (r *rotation) check() {
 	r.Helper()

@@ -69,7 +69,7 @@ func TestSources(t *testing.T) {
 	s.serves(running, "what the own CA signed", ownCA)
 	b.bundled(ownCA, first, second)
 
-	b.eventually("enough was asked", seen.enough)
+	b.eventually("enough was asked", func() error { return seen.enough(60) })
 	cancel()
 	working.Wait()
 	t.Logf("%d TaskRuns created, %d connections made", seen.created, seen.shaken)

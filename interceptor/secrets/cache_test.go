@@ -226,8 +226,8 @@ func (f *fixture) testRotation(t *testing.T) {
 	f.rotate(t, secret, "second")
 	began := time.Now()
 	for token(t, c, secret) != "second" {
-		if time.Since(began) > time.Minute {
-			t.Fatal("the new value is not there after a minute")
+		if time.Since(began) > 5*time.Second {
+			t.Fatal("the new value is not there after five seconds")
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -296,14 +296,14 @@ func (f *fixture) testHanging(t *testing.T) {
 	time.Sleep(2100 * time.Millisecond)
 	began := time.Now()
 	want(t, token(t, c, secret), "first")
-	if took := time.Since(began); took > 20*time.Second {
+	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("it took %s", took)
 	}
 	began = time.Now()
 	for range 10 {
 		want(t, token(t, c, secret), "first")
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > time.Second {
 		t.Errorf("the next ten took %s, and the read hangs already", took)
 	}
 }
