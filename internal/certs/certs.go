@@ -130,20 +130,14 @@ func Load(ctx context.Context, o Options) (*Authority, error) {
 	return a, err
 }
 
-// complete gives a Secret a CA that has none because cert-manager issued until now.
+// complete gives a Secret a CA that has none, because cert-manager issued until now, or
+// one that may vouch for none of the server's names.
 func complete(ctx context.Context, o Options, secret *corev1.Secret) (*corev1.Secret, error) {
 	for {
-		if len(secret.Data[corev1.TLSCertKey]) > 0 || len(secret.Data[corev1.TLSPrivateKeyKey]) > 0 {
-			return secret, nil
+		changed, err := o.ensureCA(secret)
+		if err != nil || !changed {
+			return secret, err
 		}
-		certificate, key, err := o.newCA()
-		if err != nil {
-			return nil, fmt.Errorf("making a CA: %w", err)
-		}
-		if secret.Data == nil {
-			secret.Data = map[string][]byte{}
-		}
-		secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey] = certificate, key
 		if err = o.Client.Update(ctx, secret); !apierrors.IsConflict(err) {
 			return secret, wrap("writing", o, err)
 		}
@@ -152,6 +146,30 @@ func complete(ctx context.Context, o Options, secret *corev1.Secret) (*corev1.Se
 			return nil, wrap("reading", o, err)
 		}
 	}
+}
+
+// ensureCA changes a Secret that holds no CA for this server. One that cannot be read is
+// left as it is, for adopt to name what is wrong with it.
+func (o Options) ensureCA(secret *corev1.Secret) (changed bool, err error) {
+	if secret.Data == nil {
+		secret.Data = map[string][]byte{}
+	}
+	if len(secret.Data[corev1.TLSCertKey]) > 0 || len(secret.Data[corev1.TLSPrivateKeyKey]) > 0 {
+		signer, err := parseCA(secret, o.Now())
+		if err != nil {
+			return false, nil //nolint:nilerr // see above
+		}
+		if _, any := o.fits(signer.Leaf); any {
+			return false, nil
+		}
+		return true, o.replaceNow(secret, signer.Leaf)
+	}
+	certificate, key, err := o.newCA(nil)
+	if err != nil {
+		return false, fmt.Errorf("making a CA: %w", err)
+	}
+	secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey] = certificate, key
+	return true, nil
 }
 
 func readOrCreate(ctx context.Context, o Options) (*corev1.Secret, error) {
@@ -184,7 +202,7 @@ func newSecret(o Options) (*corev1.Secret, error) {
 	certificate, key := []byte{}, []byte{} // which the type demands to be there
 	if o.Issued == "" {
 		var err error
-		if certificate, key, err = o.newCA(); err != nil {
+		if certificate, key, err = o.newCA(nil); err != nil {
 			return nil, fmt.Errorf("making a CA: %w", err)
 		}
 	}

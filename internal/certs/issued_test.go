@@ -27,7 +27,7 @@ type issuer struct{ ca tls.Certificate }
 func newIssuer(t *testing.T, now time.Time) issuer {
 	t.Helper()
 	o := Options{Now: func() time.Time { return now }, DNSNames: []string{"hook", "svc"}}
-	certificate, key, err := o.newCA()
+	certificate, key, err := o.newCA(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

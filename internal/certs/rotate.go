@@ -3,6 +3,7 @@ package certs
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"time"
@@ -35,6 +36,10 @@ const overlap = 5 * time.Minute
 // been published with it for five minutes it signs, and the old one stays in the bundle
 // until every leaf that it signed has expired. The Secret holds where this stands, so any
 // replica can take the next step; of several that do at once one succeeds.
+//
+// The same happens where the server has names or addresses that its CA may not vouch for;
+// until the new one signs, the server is served by those that it may. A CA that may vouch
+// for none is replaced at once: nothing that it signs is trusted.
 func (a *Authority) Advance(ctx context.Context, published []byte) error {
 	o := a.options
 	secret := &corev1.Secret{}
@@ -140,7 +145,10 @@ func (a *Authority) step(secret *corev1.Secret, published []byte) (changed bool,
 // replace takes the replacement of the own CA one step further.
 func (a *Authority) replace(secret *corev1.Secret, published []byte, now time.Time) (changed bool, err error) {
 	next := secret.Data[nextCertificate]
+	_, any := a.options.fits(a.state.Load().signer.Leaf)
 	switch {
+	case !any:
+		return true, a.options.replaceNow(secret, a.state.Load().signer.Leaf)
 	case len(next) == 0:
 		return a.prepare(secret, now)
 	case !bytes.Contains(published, certificatesIn(next)):
@@ -161,6 +169,23 @@ func (a *Authority) replace(secret *corev1.Secret, published []byte, now time.Ti
 	return true, nil
 }
 
+// replaceNow gives a Secret another CA without an overlap, and keeps the one before it in
+// the bundle.
+func (o Options) replaceNow(secret *corev1.Secret, before *x509.Certificate) error {
+	certificate, key, err := o.newCA(before)
+	if err != nil {
+		return fmt.Errorf("making a CA: %w", err)
+	}
+	secret.Data[previous] = append(bytes.Clone(secret.Data[corev1.TLSCertKey]), secret.Data[previous]...)
+	secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey] = certificate, key
+	if secret.Annotations == nil {
+		secret.Annotations = map[string]string{}
+	}
+	secret.Annotations[promotedAt] = o.Now().UTC().Format(time.RFC3339)
+	delete(secret.Annotations, own.publishedAt)
+	return nil
+}
+
 // prepare makes the next CA where one is due, and forgets replaced ones whose
 // leaves have all expired.
 func (a *Authority) prepare(secret *corev1.Secret, now time.Time) (changed bool, err error) {
@@ -168,10 +193,15 @@ func (a *Authority) prepare(secret *corev1.Secret, now time.Time) (changed bool,
 	ca := a.state.Load().signer.Leaf
 	_, asked := secret.Annotations[wellknown.RotateKey]
 	due := now.After(ca.NotAfter.Add(-ca.NotAfter.Sub(ca.NotBefore) / 3))
-	if !asked && !due && a.options.permittedBy(ca) {
+	all, _ := a.options.fits(ca)
+	before := ca
+	if all { // whoever was started with other names has had the time to say so
+		before = nil
+	}
+	if !asked && !due && all {
 		return changed, nil
 	}
-	certificate, key, err := a.options.newCA()
+	certificate, key, err := a.options.newCA(before)
 	if err != nil {
 		return false, fmt.Errorf("making the next CA: %w", err)
 	}

@@ -95,6 +95,8 @@ func TestAdvance(t *testing.T) {
 	t.Run("when it is due", func(t *testing.T) { testDue(t, newReplicas(t, c, "due", 2)) })
 	t.Run("not before it is published", func(t *testing.T) { testUnpublished(t, newReplicas(t, c, "unpublished", 1)) })
 	t.Run("a Secret that is gone", func(t *testing.T) { testGone(t, newReplicas(t, c, "gone", 1)) })
+	t.Run("a replica with one more name", func(t *testing.T) { testOneMoreName(t, newReplicas(t, c, "more", 2)) })
+	t.Run("a server with other names", func(t *testing.T) { testOtherNames(t, newReplicas(t, c, "other", 1)) })
 	t.Run("nothing but certificates gets into the bundle",
 		func(t *testing.T) { testForeign(t, newReplicas(t, c, "foreign", 1)) })
 }
@@ -194,5 +196,62 @@ func testForeign(t *testing.T, r *replicas) {
 	r.round()
 	if got := string(r.bundle); got != string(s.Data["tls.crt"]) {
 		t.Errorf("the bundle is %s", got)
+	}
+}
+
+// join adds a replica that clients call by other names.
+func (r *replicas) join(name string, names ...string) *Authority {
+	r.t.Helper()
+	a, err := Load(r.t.Context(), Options{Client: r.client, Namespace: "default", Name: name, DNSNames: names,
+		Now: r.clock.now})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.all = append(r.all, a)
+	return a
+}
+
+// testOneMoreName holds that a server is called by its old names all the while (check), by
+// the new one soon, and that its CA is replaced once, not again and again by each replica.
+func testOneMoreName(t *testing.T, r *replicas) {
+	a := r.join("more", "hook", "hook.example.com")
+	for range 15 {
+		r.round()
+	}
+	first := r.secret("more").Data["tls.crt"]
+	if err := leafOf(t, a).VerifyHostname("hook.example.com"); err != nil {
+		t.Errorf("the new name is not served: %v", err)
+	}
+	for range 30 {
+		r.round()
+	}
+	if !bytes.Equal(r.secret("more").Data["tls.crt"], first) {
+		t.Error("the CA was replaced again")
+	}
+}
+
+// testOtherNames holds that a CA that may vouch for none of a server's names is replaced at
+// once, stays in the bundle, and that the one in its place may vouch for the old names too.
+func testOtherNames(t *testing.T, r *replicas) {
+	old := r.secret("other").Data["tls.crt"]
+	a := r.join("other", "hook.example.com")
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(a.CABundle())
+	_, err := leafOf(t, a).Verify(x509.VerifyOptions{Roots: roots, DNSName: "hook.example.com", CurrentTime: r.clock.now()})
+	if err != nil {
+		t.Errorf("the new name at once: %v", err)
+	}
+	if !bytes.Contains(a.CABundle(), old) {
+		t.Error("the old CA is no longer in the bundle, though replicas may serve its leaves")
+	}
+	replaced := r.secret("other").Data["tls.crt"]
+	r.bundle = a.CABundle() // published
+	r.trusted.AppendCertsFromPEM(r.bundle)
+	r.all = r.all[:1]
+	for range 30 {
+		r.round()
+	}
+	if !bytes.Equal(r.secret("other").Data["tls.crt"], replaced) {
+		t.Error("the CA was replaced again")
 	}
 }

@@ -84,7 +84,7 @@ func (a *Authority) sign() (*leaf, error) {
 	if template.NotAfter.After(ca.NotAfter) {
 		template.NotAfter = ca.NotAfter
 	}
-	template.DNSNames, template.IPAddresses = a.options.DNSNames, a.options.IPs
+	template.DNSNames, template.IPAddresses = a.options.permittedBy(ca)
 	template.KeyUsage = x509.KeyUsageDigitalSignature
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	der, err := x509.CreateCertificate(rand.Reader, template, ca, key.Public(), signer.PrivateKey)
@@ -104,8 +104,9 @@ func (a *Authority) sign() (*leaf, error) {
 
 // newCA returns a self-signed CA and its key, both as PEM. It can vouch for the names and
 // addresses of this server alone, so that a stolen key passes for no other server, whoever
-// trusts the CA.
-func (o Options) newCA() (certificate, key []byte, err error) {
+// trusts the CA, and for those of the CA before it: replicas that were started with
+// different names would otherwise replace each other's CA for ever.
+func (o Options) newCA(before *x509.Certificate) (certificate, key []byte, err error) {
 	now := o.Now()
 	id := make([]byte, 8)
 	rand.Read(id) // never fails
@@ -116,7 +117,7 @@ func (o Options) newCA() (certificate, key []byte, err error) {
 	template.NotAfter = now.Add(caLife)
 	template.IsCA, template.BasicConstraintsValid, template.MaxPathLenZero = true, true, true
 	template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
-	o.constrain(template)
+	o.constrain(template, before)
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
 		return nil, nil, err
@@ -128,18 +129,22 @@ func (o Options) newCA() (certificate, key []byte, err error) {
 	return encodeCertificate(der), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), nil
 }
 
-// constrain limits a CA to the names and addresses of this server.
-func (o Options) constrain(ca *x509.Certificate) {
+// constrain limits a CA to the names and addresses of this server and of the CA before it.
+func (o Options) constrain(ca, before *x509.Certificate) {
 	ca.PermittedDNSDomainsCritical = true
-	ca.PermittedDNSDomains = o.DNSNames
+	ca.PermittedDNSDomains = slices.Clone(o.DNSNames)
 	for _, ip := range o.IPs {
 		ca.PermittedIPRanges = append(ca.PermittedIPRanges, only(ip))
 	}
+	if before != nil {
+		ca.PermittedDNSDomains = append(ca.PermittedDNSDomains, before.PermittedDNSDomains...)
+		ca.PermittedIPRanges = append(ca.PermittedIPRanges, before.PermittedIPRanges...)
+	}
 	// Without a permitted name of a kind, all names of the kind are permitted.
-	if len(o.DNSNames) == 0 {
+	if len(ca.PermittedDNSDomains) == 0 {
 		ca.ExcludedDNSDomains = []string{""}
 	}
-	if len(o.IPs) == 0 {
+	if len(ca.PermittedIPRanges) == 0 {
 		ca.ExcludedIPRanges = []*net.IPNet{
 			{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)}, {IP: net.IPv6zero, Mask: net.CIDRMask(0, 128)},
 		}
@@ -154,20 +159,30 @@ func only(ip net.IP) *net.IPNet {
 	return &net.IPNet{IP: ip, Mask: net.CIDRMask(8*len(ip), 8*len(ip))}
 }
 
-// permittedBy reports whether a CA may vouch for this server. One that was made without
-// constraints may.
-func (o Options) permittedBy(ca *x509.Certificate) bool {
-	names := len(ca.ExcludedDNSDomains) == 0 &&
-		(len(ca.PermittedDNSDomains) == 0 || subset(o.DNSNames, ca.PermittedDNSDomains))
-	addresses := len(ca.ExcludedIPRanges) == 0 &&
-		(len(ca.PermittedIPRanges) == 0 || !slices.ContainsFunc(o.IPs, func(ip net.IP) bool {
-			return !slices.ContainsFunc(ca.PermittedIPRanges, func(r *net.IPNet) bool { return r.Contains(ip) })
-		}))
-	return (names || len(o.DNSNames) == 0) && (addresses || len(o.IPs) == 0)
+// permittedBy returns the names and addresses of this server that a CA may vouch for: all,
+// if it was made without constraints. A certificate with one name that is not permitted is
+// worth nothing for the others either (RFC 5280, 6.1.3).
+func (o Options) permittedBy(ca *x509.Certificate) (names []string, ips []net.IP) {
+	free := len(ca.PermittedDNSDomains) == 0 && len(ca.ExcludedDNSDomains) == 0
+	for _, name := range o.DNSNames {
+		if free || slices.Contains(ca.PermittedDNSDomains, name) {
+			names = append(names, name)
+		}
+	}
+	free = len(ca.PermittedIPRanges) == 0 && len(ca.ExcludedIPRanges) == 0
+	for _, ip := range o.IPs {
+		if free || slices.ContainsFunc(ca.PermittedIPRanges, func(r *net.IPNet) bool { return r.Contains(ip) }) {
+			ips = append(ips, ip)
+		}
+	}
+	return names, ips
 }
 
-func subset(part, of []string) bool {
-	return !slices.ContainsFunc(part, func(name string) bool { return !slices.Contains(of, name) })
+// fits reports whether a CA may vouch for all of this server's names and addresses, and
+// whether for any.
+func (o Options) fits(ca *x509.Certificate) (all, any bool) {
+	names, ips := o.permittedBy(ca)
+	return len(names) == len(o.DNSNames) && len(ips) == len(o.IPs), len(names)+len(ips) > 0
 }
 
 // template returns what all certificates have in common, and a new key.

@@ -2,6 +2,7 @@ package certs
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"net"
@@ -118,17 +119,37 @@ func TestCAIsConstrained(t *testing.T) {
 			}
 			roots := x509.NewCertPool()
 			roots.AppendCertsFromPEM(thief.CABundle())
+			stolen := stolenLeaf(t, thief.state.Load().signer, tt.names, tt.ips)
 			for _, host := range append(slices.Clone(tt.names), addresses(tt.ips)...) {
-				_, err := leafOf(t, thief).Verify(x509.VerifyOptions{Roots: roots, DNSName: host, CurrentTime: birth})
+				_, err := stolen.Verify(x509.VerifyOptions{Roots: roots, DNSName: host, CurrentTime: birth})
 				if (err == nil) != tt.trusted {
 					t.Errorf("%s: error %v", host, err)
 				}
 			}
-			if got := thief.options.permittedBy(thief.state.Load().signer.Leaf); got != tt.trusted {
+			if got, _ := thief.options.fits(thief.state.Load().signer.Leaf); got != tt.trusted {
 				t.Errorf("the authority takes its CA for permitted: %v", got)
 			}
 		})
 	}
+}
+
+// stolenLeaf returns a leaf for any names and addresses, as one who has a CA's key makes it.
+func stolenLeaf(t *testing.T, ca tls.Certificate, names []string, ips []net.IP) *x509.Certificate {
+	t.Helper()
+	unsigned, key, err := template(birth, "thief")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unsigned.NotAfter, unsigned.DNSNames, unsigned.IPAddresses = birth.Add(time.Hour), names, ips
+	der, err := x509.CreateCertificate(rand.Reader, unsigned, ca.Leaf, key.Public(), ca.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leaf
 }
 
 func addresses(ips []net.IP) []string {
