@@ -356,7 +356,7 @@ func (b *bed) testNotAsked() {
 		return b.client.Status().Update(ctx, mine)
 	})
 	asked("a deletion", 0, func() error { return b.client.Delete(ctx, mine) })
-	asked("a spec of what is being deleted", 0,
+	asked("a spec of what is being deleted, which a finalizer keeps", 1,
 		change(func() { mine.Object["spec"].(map[string]any)["timeout"] = "2h" }))
 	asked("the last finalizer", 0, change(func() { mine.SetFinalizers(nil) }))
 	asked("a cluster's object", 1, func() error {

@@ -28,6 +28,7 @@ import (
 
 	"github.com/tekgate/tekgate/internal/admit"
 	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/validator"
 	"github.com/tekgate/tekgate/validator/walk"
 )
@@ -57,6 +58,7 @@ type court struct {
 	cluster  references
 	warnings *warnings
 	asking   client.Client // that hears the warnings
+	tekton   client.Client // the same, as Tekton's controller
 }
 
 // TestJudge creates what the cases of the validator's rules hold on a real API
@@ -124,6 +126,11 @@ func newCourt(t *testing.T) *court {
 	hearing := rest.CopyConfig(b.cluster.Config)
 	hearing.QPS, hearing.WarningHandler = -1, c.warnings
 	if c.asking, err = client.New(hearing, client.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	hearing.Impersonate = rest.ImpersonationConfig{UserName: mutator.ControllerOf("tekton-pipelines"),
+		Groups: []string{"system:masters"}}
+	if c.tekton, err = client.New(hearing, client.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	c.install()
@@ -202,10 +209,14 @@ func (b *bed) try(c *court, one *judged) bool {
 	rule := *one.rule
 	rule.OptIn = false
 	c.handler.Store(&validator.Validator{Config: one.config, Cluster: c.cluster, Rules: []*validator.Rule{&rule},
-		Now: caseTime})
+		Now: caseTime, Controller: mutator.ControllerOf("tekton-pipelines")})
 	defer c.handler.Store(nil)
 	c.warnings.take()
-	err := c.asking.Create(b.Context(), one.object.DeepCopy(), client.DryRunAll)
+	asking := c.asking
+	if strings.HasSuffix(one.name, "-owned") { // what the controller makes for a PipelineRun
+		asking = c.tekton
+	}
+	err := asking.Create(b.Context(), one.object.DeepCopy(), client.DryRunAll)
 	got := c.warnings.take()
 	if err != nil {
 		if !apierrors.IsForbidden(err) {
