@@ -180,3 +180,17 @@ func authorize(_ context.Context, user authenticationv1.UserInfo, access rule.Ac
 		Namespace: namespace}
 	return user.Username == "admin" && access == want, nil
 }
+
+// everything has all rules on, with lists that ask each of them to look.
+func everything() validator.Config {
+	config := validator.Default()
+	config.Rules = map[string]validator.RuleConfig{}
+	for _, r := range validator.Rules {
+		config.Rules[r.ID] = validator.RuleConfig{Mode: validator.Warn}
+	}
+	config.Policy.Images.Allowed = []string{"registry.example.com/**"}
+	config.Policy.Images.Reachable = []string{"registry.example.com"}
+	config.Policy.Security.Builds.Destinations = []string{"registry.example.com/**"}
+	config.Policy.Security.Accounts.Allowed = []string{"builder"}
+	return config
+}
