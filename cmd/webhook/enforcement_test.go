@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -62,7 +63,7 @@ func (b *bed) enforce(text string) {
 	b.eventually("the configuration is used", func() error {
 		err := b.client.Create(b.Context(), b.parse(elsewhere("probe", "")), client.DryRunAll)
 		if !apierrors.IsForbidden(err) {
-			return fmt.Errorf("a forbidden image gets %v", err)
+			return errors.Join(errors.New("a forbidden image is not refused"), err)
 		}
 		return nil
 	})

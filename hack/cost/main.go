@@ -17,6 +17,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"runtime/coverage"
@@ -61,7 +62,7 @@ func main() {
 }
 
 // errForm says that a newer Go writes its counters in another form.
-var errForm = errors.New("Go's coverage has another form now: see parseCounters")
+var errForm = errors.New("the coverage of Go has another form now: see parseCounters")
 
 // schemaOf are the types that say which lists each kind has.
 var schemaOf = map[schema.GroupVersionKind]any{
@@ -91,7 +92,7 @@ func grow(kind schema.GroupVersionKind, model any, path []string) (found []strin
 		return nil, err
 	}
 	for _, r := range validator.Rules {
-		functions, err := steepest([]*rule.Rule{r}, short, long)
+		functions, err := always([]*rule.Rule{r}, short, long)
 		if err != nil {
 			return nil, err
 		}
@@ -101,6 +102,24 @@ func grow(kind schema.GroupVersionKind, model any, path []string) (found []strin
 		}
 	}
 	return found, nil
+}
+
+// always returns what steepest returns each time, with the lowest ratio: what sorts the keys
+// of a map takes more comparisons in one order of them than in another.
+func always(rules []*rule.Rule, short, long validator.Subject) (map[function]float64, error) {
+	found, err := steepest(rules, short, long)
+	for range 4 {
+		if err != nil || len(found) == 0 {
+			return nil, err
+		}
+		var again map[function]float64
+		again, err = steepest(rules, short, long)
+		maps.DeleteFunc(found, func(f function, _ float64) bool { return again[f] == 0 })
+		for f := range found {
+			found[f] = min(found[f], again[f])
+		}
+	}
+	return found, err
 }
 
 // steepest returns the functions whose statements the rules execute too often for the
