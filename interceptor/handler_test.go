@@ -88,7 +88,8 @@ type anyone struct{}
 func (anyone) Check(context.Context, string, interceptor.ParamsDigest) error { return nil }
 
 func newHandler(ms int64) *interceptor.Handler {
-	return interceptor.New(interceptor.Default(), interceptor.Options{After: instantly, Callers: anyone{}, Secrets: testSecrets(), Log: logr.Discard(),
+	return interceptor.New(interceptor.Default(), interceptor.Options{After: instantly, Callers: anyone{},
+		Secrets: testSecrets(), Log: logr.Discard(),
 		Now: at(ms)})
 }
 
@@ -503,7 +504,8 @@ func TestNotARequest(t *testing.T) {
 func TestSize(t *testing.T) {
 	config := interceptor.Default()
 	config.MaxBodyBytes = 4096
-	h := interceptor.New(config, interceptor.Options{After: instantly, Callers: anyone{}, Secrets: testSecrets(), Log: logr.Discard(), Now: at(signedAt)})
+	h := interceptor.New(config, interceptor.Options{After: instantly, Callers: anyone{},
+		Secrets: testSecrets(), Log: logr.Discard(), Now: at(signedAt)})
 	raw, err := json.Marshal(giteeRequest())
 	if err != nil {
 		t.Fatal(err)
@@ -639,7 +641,8 @@ func TestLog(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var lines strings.Builder
 			log := funcr.New(func(_, args string) { lines.WriteString(args + "\n") }, funcr.Options{})
-			send(t, interceptor.New(interceptor.Default(), interceptor.Options{After: instantly, Callers: anyone{}, Secrets: testSecrets(), Log: log,
+			send(t, interceptor.New(interceptor.Default(), interceptor.Options{After: instantly, Callers: anyone{},
+				Secrets: testSecrets(), Log: log,
 				Now: at(signedAt)}), tt.req)
 			if n := strings.Count(lines.String(), `"verdict"`); n != 1 {
 				t.Errorf("got %d lines about the verdict, want 1:\n%s", n, &lines)
@@ -731,7 +734,8 @@ func TestBusy(t *testing.T) {
 	config := interceptor.Default()
 	config.MaxBodyBytes = 1 << 20
 	secrets := &slowSecrets{asked: make(chan struct{}), goOn: make(chan struct{})}
-	h := interceptor.New(config, interceptor.Options{After: instantly, Callers: anyone{}, Secrets: secrets, Log: logr.Discard(), Now: at(signedAt)})
+	h := interceptor.New(config, interceptor.Options{After: instantly, Callers: anyone{},
+		Secrets: secrets, Log: logr.Discard(), Now: at(signedAt)})
 	padded := func(size int) []byte {
 		raw, err := json.Marshal(giteeRequest())
 		if err != nil {

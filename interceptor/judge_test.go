@@ -65,7 +65,8 @@ func observed(store interceptor.ReplayStore, held secrets, config interceptor.Co
 		held = testSecrets()
 	}
 	return interceptor.New(config, interceptor.Options{
-		After: instantly, Callers: anyone{}, Secrets: held, Replay: store, Observers: []interceptor.Observer{seen}, Log: logr.Discard(), Now: at(signedAt),
+		After: instantly, Callers: anyone{},
+		Secrets: held, Replay: store, Observers: []interceptor.Observer{seen}, Log: logr.Discard(), Now: at(signedAt),
 	}), seen
 }
 
@@ -301,7 +302,8 @@ func TestSecretLabel(t *testing.T) {
 		if err := config.Validate(); err != nil {
 			t.Error(err)
 		}
-		h := interceptor.New(config, interceptor.Options{After: instantly, Callers: anyone{}, Secrets: labelled, Log: logr.Discard(), Now: at(signedAt)})
+		h := interceptor.New(config, interceptor.Options{After: instantly, Callers: anyone{},
+			Secrets: labelled, Log: logr.Discard(), Now: at(signedAt)})
 		got := send(t, h, giteeRequest())
 		absent := send(t, h, giteeRequest(secretRef("absent", "token")))
 		if got.Continue != pass {
@@ -337,7 +339,8 @@ func (l labelledSecrets) Get(ctx context.Context, namespace, name string) (*inte
 func TestRecord(t *testing.T) {
 	seen := &records{}
 	h := interceptor.New(interceptor.Default(), interceptor.Options{
-		After: instantly, Callers: anyone{}, Secrets: labelledSecrets{secrets: testSecrets()}, Observers: []interceptor.Observer{seen}, Log: logr.Discard(),
+		After: instantly, Callers: anyone{},
+		Secrets: labelledSecrets{secrets: testSecrets()}, Observers: []interceptor.Observer{seen}, Log: logr.Discard(),
 		Now: at(signedAt + 1500),
 	})
 	payload := pushTo("refs/heads/main", "")
@@ -411,7 +414,8 @@ func TestObserverPanics(t *testing.T) {
 	seen := &records{}
 	broken := interceptor.ObserverFunc(func(interceptor.Record) { panic("a value that quotes " + secret) })
 	h := interceptor.New(interceptor.Default(), interceptor.Options{
-		After: instantly, Callers: anyone{}, Secrets: testSecrets(), Observers: []interceptor.Observer{broken, seen}, Log: logr.Discard(), Now: at(signedAt),
+		After: instantly, Callers: anyone{},
+		Secrets: testSecrets(), Observers: []interceptor.Observer{broken, seen}, Log: logr.Discard(), Now: at(signedAt),
 	})
 	if got := send(t, h, giteeRequest()); !got.Continue || len(seen.all) != 1 {
 		t.Errorf("got %+v, and %d records", got, len(seen.all))

@@ -66,7 +66,7 @@ func newMetrics(expiry func() (leaf, ca time.Time)) *metrics {
 		}, []string{"outcome"}),
 		delayed: prometheus.NewCounter(prometheus.CounterOpts{
 			Subsystem: subsystem, Name: "delayed_answers_total",
-			Help: "Refusals whose answer was held back longer than others, since their Secrets did not verify many deliveries lately: somebody may be guessing.",
+			Help: "Refusals that were held back since their Secrets did not verify many deliveries lately: somebody may guess.",
 		}),
 		matched: &matched{seen: map[matchedKey]matchedValue{}},
 		reloads: server.NewReloadMetrics(),
@@ -77,7 +77,8 @@ func newMetrics(expiry func() (leaf, ca time.Time)) *metrics {
 	for _, o := range secrets.Outcomes {
 		m.secrets.WithLabelValues(string(o))
 	}
-	m.registry.MustRegister(m.verdicts, m.duration, m.skew, m.newlines, m.secrets, m.delayed, m.matched, m.reloads, m.handshakes,
+	m.registry.MustRegister(m.verdicts, m.duration, m.skew, m.newlines, m.secrets, m.delayed, m.matched, m.reloads,
+		m.handshakes,
 		expiryGauge("serving", func() time.Time { leaf, _ := expiry(); return leaf }),
 		expiryGauge("ca", func() time.Time { _, ca := expiry(); return ca }),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

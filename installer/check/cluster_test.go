@@ -447,14 +447,17 @@ func (w *world) testWebhookSecrets(t *testing.T) {
 	}
 	template := map[string]any{"ref": "t"}
 	inner.createNew(triggersObject("Trigger", "listed", map[string]any{"template": template,
-		"interceptors": interceptors("tekgate", "s", `[{"secretName":"labelled"},{"secretName":"bare"},{"secretName":"absent"}]`)}))
+		"interceptors": interceptors("tekgate", "s",
+			`[{"secretName":"labelled"},{"secretName":"bare"},{"secretName":"absent"}]`)}))
 	inner.createNew(triggersObject("Trigger", "another", map[string]any{"template": template,
 		"interceptors": interceptors("github", "", `{"secretName":"of-another"}`)}))
 	inner.createNew(triggersObject("EventListener", "listener", map[string]any{
 		"triggers": []any{map[string]any{"template": template,
 			"interceptors": interceptors("tekgate", "", `{"secretName":"inline"}`)}},
-		"triggerGroups": []any{map[string]any{"name": "g", "interceptors": interceptors("tekgate", "", `{"secretName":"grouped"}`),
-			"triggerSelector": map[string]any{"labelSelector": map[string]any{"matchLabels": map[string]any{"a": "b"}}}}},
+		"triggerGroups": []any{map[string]any{"name": "g",
+			"interceptors": interceptors("tekgate", "", `{"secretName":"grouped"}`),
+			"triggerSelector": map[string]any{
+				"labelSelector": map[string]any{"matchLabels": map[string]any{"a": "b"}}}}},
 	}))
 	results, healthy := inner.run()
 	inner.expect(results, "webhook-secrets", check.Warning, "Secret/default/bare of Trigger/default/listed lacks the label "+

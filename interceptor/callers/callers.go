@@ -114,7 +114,7 @@ func (c *Cache) Check(ctx context.Context, triggerID string, params interceptor.
 	for {
 		c.mu.Lock()
 		e := c.entry(id)
-		if err, decided := c.decide(id, e, params, asked); decided {
+		if decided, err := c.decide(id, e, params, asked); decided {
 			c.mu.Unlock()
 			return err
 		}
@@ -143,29 +143,31 @@ func callerOf(triggerID string) (caller, error) {
 }
 
 // decide answers by what is known, if that suffices.
-func (c *Cache) decide(id caller, e *entry, params interceptor.ParamsDigest, asked time.Time) (err error, decided bool) {
+func (c *Cache) decide(
+	id caller, e *entry, params interceptor.ParamsDigest, asked time.Time,
+) (decided bool, err error) {
 	now := c.options.Now()
 	if found, ok := e.found[params]; ok && now.Sub(found) <= settled {
 		if now.Sub(e.started) > refreshAfter {
 			c.start(id, e, params)
 		}
-		return nil, true
+		return true, nil
 	}
 	switch {
 	case e.started.Before(asked):
-		return nil, false
+		return false, nil
 	case e.outcome.err != nil && c.usable(e, params):
-		return nil, true
+		return true, nil
 	case e.outcome.err != nil:
-		return e.outcome.err, true
+		return true, e.outcome.err
 	case !e.outcome.whole:
-		return nil, false
+		return false, nil
 	case e.outcome.named:
-		return fmt.Errorf("%w: trigger %q of namespace %s has no interceptor with these params",
-			interceptor.ErrUnknownCaller, id.name, id.namespace), true
+		return true, fmt.Errorf("%w: trigger %q of namespace %s has no interceptor with these params",
+			interceptor.ErrUnknownCaller, id.name, id.namespace)
 	}
-	return fmt.Errorf("%w: namespace %s has neither a Trigger nor an EventListener with a trigger %q",
-		interceptor.ErrUnknownCaller, id.namespace, id.name), true
+	return true, fmt.Errorf("%w: namespace %s has neither a Trigger nor an EventListener with a trigger %q",
+		interceptor.ErrUnknownCaller, id.namespace, id.name)
 }
 
 // usable reports whether params may pass that cannot be read again.

@@ -83,7 +83,8 @@ func both(t *testing.T, held secrets) (theirs, ours http.Handler) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return theirs, interceptor.New(interceptor.Default(), interceptor.Options{After: instantly, Callers: anyone{}, Secrets: held, Log: logr.Discard(),
+	return theirs, interceptor.New(interceptor.Default(), interceptor.Options{After: instantly, Callers: anyone{},
+		Secrets: held, Log: logr.Discard(),
 		Now: time.Now})
 }
 
