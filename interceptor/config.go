@@ -21,6 +21,9 @@ type Config struct {
 	// a Secret's value, the bytes that a whsec_ value stands for, or the password of
 	// basic authentication. An empty value never passes: anybody can sign with it.
 	MinSecretLength int `json:"minSecretLength"`
+	// Callers is CallersVerify, which has a request refused unless the cluster has the
+	// trigger that it names, with its params, or CallersTrust, which believes it.
+	Callers string `json:"callers"`
 	// SecretLabel is a label that a Secret must carry to be used, as key or
 	// key=value; "" demands none. With one, nobody can have the interceptor compare
 	// guesses with Secrets that were not made for webhooks.
@@ -49,6 +52,7 @@ func Default() Config {
 		MaxAge:          metav1.Duration{Duration: 5 * time.Minute},
 		MaxSkew:         metav1.Duration{Duration: 5 * time.Minute},
 		MinSecretLength: 6,
+		Callers:         CallersVerify,
 		MaxBodyBytes:    32 << 20,
 		Serving:         defaultServing(),
 	}
@@ -67,6 +71,8 @@ func (c Config) Validate() error {
 	report(c.MaxSkew.Duration < 0, "maxSkew is %s: give a duration of zero or more, such as 5m", c.MaxSkew.Duration)
 	report(c.MinSecretLength < 1, "minSecretLength is %d: give 1 or more, since anybody can sign with an empty secret",
 		c.MinSecretLength)
+	report(c.Callers != CallersVerify && c.Callers != CallersTrust, "callers is %q: set it to %s or %s", c.Callers,
+		CallersVerify, CallersTrust)
 	report(!labelSelector(c.SecretLabel),
 		"secretLabel is %q: give a label as key or key=value, such as tekgate.dev/webhook-secret", c.SecretLabel)
 	report(c.MaxBodyBytes < 1, "maxBodyBytes is %d: give a number of bytes above zero, such as %d", c.MaxBodyBytes,

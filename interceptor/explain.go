@@ -56,7 +56,7 @@ func Explain(config Config, params json.RawMessage, candidates [][]byte, sent Ca
 		return explained(refusal.New(refusal.Secret, codes.FailedPrecondition,
 			"no secret was given: pass the one that the hook has"))
 	}
-	config.SecretLabel = ""
+	config.SecretLabel, config.Callers = "", CallersTrust
 	h := New(config, Options{Secrets: given, Log: logr.Discard(), Now: func() time.Time { return now }})
 	s := search{h: h, p: p, candidates: candidates, sent: sent.delivery(), body: []byte(string([]rune(sent.Body)))}
 	rec, err := s.judge(p, s.body)

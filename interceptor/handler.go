@@ -13,11 +13,12 @@
 //   - The checks come in an order: size, JSON, trigger id, params, the headers'
 //     shape, the event, and only then the Secret, the MAC, the age, whether it came
 //     before, the ping, and what the Trigger filters by. What comes before the
-//     Secret tells the caller only what it sent; what comes after says the same
-//     whether a Secret is missing, forbidden, unlabelled, empty or short. That
-//     matters because the protocol has no authentication: whoever reaches the
-//     server can name any Trigger. A wrong MAC can be told from a missing Secret,
-//     though, so a NetworkPolicy should let EventListeners in and nobody else.
+//     Secret tells the caller only what it sent. The protocol has no authentication:
+//     whoever reaches the server can name any Trigger. So no Secret is read for a
+//     Trigger that is not in the cluster with the params of the request, and the
+//     answer is the same, after the same time, whether there is no such Trigger, or
+//     the Secret is missing, forbidden, unlabelled, empty or short, or the MAC is
+//     wrong. The log has the reason. Wrong MACs of a Secret are answered ever later.
 //   - A ping is recognised by its header and answered after the MAC, for whoever
 //     presses the forge's test button wants to know whether the secret is right.
 //   - The MAC is over the body's own bytes and compared in constant time, in one
@@ -53,28 +54,36 @@ type Handler struct {
 	config    Config
 	secrets   SecretGetter
 	replay    ReplayStore
+	callers   CallerChecker
 	observers []Observer
 	log       logr.Logger
 	now       func() time.Time
 	bodies    *budget.Budget // of requests that are held at once
+	slow      *mismatches
 	params    paramsCache
 }
 
 // Options are what a handler reaches the world through.
 type Options struct {
 	Secrets   SecretGetter
-	Replay    ReplayStore // nil where nothing is remembered: Triggers that ask for it are refused
-	Observers []Observer  // beside the audit line, which is always written
+	Replay    ReplayStore   // nil where nothing is remembered: Triggers that ask for it are refused
+	Callers   CallerChecker // nil where no trigger is known: with callers verify, all are refused
+	Observers []Observer    // beside the audit line, which is always written
 	Log       logr.Logger
 	Now       func() time.Time
+	After     func(time.Duration) <-chan time.Time // nil for time.After
 }
 
 // New returns a handler. The configuration must be valid.
 func New(config Config, o Options) *Handler {
+	if o.After == nil {
+		o.After = time.After
+	}
 	return &Handler{
-		config: config, secrets: o.Secrets, replay: o.Replay, log: o.Log, now: o.Now,
+		config: config, secrets: o.Secrets, replay: o.Replay, callers: o.Callers, log: o.Log, now: o.Now,
 		observers: append([]Observer{auditor(o.Log)}, o.Observers...),
 		bodies:    newBudget(config),
+		slow:      &mismatches{after: o.After, secrets: map[triedSecret]*misses{}},
 	}
 }
 
@@ -83,8 +92,8 @@ func New(config Config, o Options) *Handler {
 // its own.
 func (h *Handler) With(config Config) *Handler {
 	other := &Handler{
-		config: config, secrets: h.secrets, replay: h.replay, log: h.log, now: h.now,
-		observers: h.observers, bodies: h.bodies,
+		config: config, secrets: h.secrets, replay: h.replay, callers: h.callers, log: h.log, now: h.now,
+		observers: h.observers, bodies: h.bodies, slow: h.slow,
 	}
 	if config.MaxBodyBytes != h.config.MaxBodyBytes {
 		other.bodies = newBudget(config)
@@ -107,6 +116,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := &Record{Time: h.now()}
 	git, err := h.judge(w, r, rec)
 	h.observe(rec, err)
+	h.slow.hold(r.Context(), rec, h.now())
 	w.Header()["Content-Type"] = applicationJSON
 	w.Write(answer(git, err)) // if the EventListener has gone, nobody is left to tell
 }
@@ -161,7 +171,7 @@ func (h *Handler) observe(rec *Record, err error) {
 	switch {
 	case err != nil:
 		r := refusal.Of(err)
-		rec.Reason, rec.Message = r.Reason, r.Message
+		rec.Reason, rec.Message, rec.Withheld = r.Reason, r.Message, r.Told != ""
 	case rec.Verified:
 		rec.Reason = reasonVerified
 	default:

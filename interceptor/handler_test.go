@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,8 +75,21 @@ func at(ms int64) func() time.Time {
 	return func() time.Time { return time.UnixMilli(ms) }
 }
 
+// instantly is time.After for tests that need not wait.
+func instantly(time.Duration) <-chan time.Time {
+	c := make(chan time.Time)
+	close(c)
+	return c
+}
+
+// anyone believes every caller.
+type anyone struct{}
+
+func (anyone) Check(context.Context, string, interceptor.ParamsDigest) error { return nil }
+
 func newHandler(ms int64) *interceptor.Handler {
-	return interceptor.New(interceptor.Default(), interceptor.Options{Secrets: testSecrets(), Log: logr.Discard(),
+	return interceptor.New(interceptor.Default(), interceptor.Options{After: instantly, Callers: anyone{},
+		Secrets: testSecrets(), Log: logr.Discard(),
 		Now: at(ms)})
 }
 
@@ -235,7 +249,6 @@ func TestRefused(t *testing.T) {
 	const (
 		invalid = codes.InvalidArgument
 		unauth  = codes.Unauthenticated
-		precond = codes.FailedPrecondition
 	)
 	tests := []struct {
 		name string
@@ -361,14 +374,14 @@ func TestRefused(t *testing.T) {
 		{"signature cut short", githubRequest(header("X-Hub-Signature-256", githubSignature[:len(githubSignature)-2])),
 			invalid, "64 hexadecimal digits"},
 		// Secret.
-		{"no such Secret", giteeRequest(secretRef("absent", "token")), precond, "is of no use"},
-		{"Secret in another namespace", giteeRequest(trigger("namespaces/elsewhere/triggers/a")), precond,
+		{"no such Secret", giteeRequest(secretRef("absent", "token")), unauth, "is of no use"},
+		{"Secret in another namespace", giteeRequest(trigger("namespaces/elsewhere/triggers/a")), unauth,
 			"is of no use"},
-		{"no right to the Secret", giteeRequest(secretRef("forbidden", "token")), precond, "is of no use"},
-		{"no such key", giteeRequest(secretRef("hook", "nokey")), precond, "is of no use"},
-		{"empty value", giteeRequest(secretRef("hook", "empty")), precond, "is of no use"},
-		{"nothing but a newline", giteeRequest(secretRef("hook", "blank")), precond, "is of no use"},
-		{"short value", giteeRequest(secretRef("hook", "short")), precond, "is of no use"},
+		{"no right to the Secret", giteeRequest(secretRef("forbidden", "token")), unauth, "is of no use"},
+		{"no such key", giteeRequest(secretRef("hook", "nokey")), unauth, "is of no use"},
+		{"empty value", giteeRequest(secretRef("hook", "empty")), unauth, "is of no use"},
+		{"nothing but a newline", giteeRequest(secretRef("hook", "blank")), unauth, "is of no use"},
+		{"short value", giteeRequest(secretRef("hook", "short")), unauth, "is of no use"},
 		{"API server away", giteeRequest(secretRef("away", "token")), codes.Unavailable, "could not be read just now"},
 		{"panic", giteeRequest(secretRef("panics", "token")), codes.Unavailable, "its log says where"},
 		// MAC.
@@ -386,10 +399,15 @@ func TestRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := send(t, newHandler(signedAt), tt.req)
-			if got.Continue || got.Status.Code != tt.code || !strings.Contains(got.Status.Message, tt.want) {
+			h, seen := observed(nil, nil, interceptor.Default())
+			got := send(t, h, tt.req)
+			why := seen.last(t)
+			if got.Continue || got.Status.Code != tt.code || !strings.Contains(why.Message, tt.want) {
 				t.Errorf("got continue %v, code %s, message %q\nwant code %s and %q",
-					got.Continue, got.Status.Code, got.Status.Message, tt.code, tt.want)
+					got.Continue, got.Status.Code, why.Message, tt.code, tt.want)
+			}
+			if got.Status.Message == why.Message == why.Withheld {
+				t.Errorf("withheld is %v, and the caller was told %q", why.Withheld, got.Status.Message)
 			}
 			for _, private := range []string{secret, "another one entirely", "connection refused", "no RBAC",
 				"not found"} {
@@ -401,25 +419,55 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestSecretsCannotBeProbed compares what a caller reads when it names Secrets
-// that are not there with what it reads about those that are.
+// TestSecretsCannotBeProbed compares what a caller gets when it names Secrets that are not
+// there, or signs wrongly, or is no trigger of the cluster: neither the answer nor its delay
+// may tell these apart.
 func TestSecretsCannotBeProbed(t *testing.T) {
-	var messages []string
-	for _, ref := range []edit{
-		secretRef("absentt", "tokenn"), secretRef("forbidden", "tokenn"), secretRef("hook", "nokey"),
-		secretRef("hook", "empty"), secretRef("hook", "short"),
-	} {
-		req := giteeRequest(ref)
-		named := req.InterceptorParams["secretRef"].(map[string]any)
-		message := send(t, newHandler(signedAt), req).Status.Message
-		message = strings.Replace(message, fmt.Sprintf("%q", named["secretName"]), "NAME", 1)
-		messages = append(messages, strings.Replace(message, fmt.Sprintf("%q", named["secretKey"]), "KEY", 1))
+	absent := noTrigger("absent")
+	tests := []struct {
+		reason string
+		req    *v1beta1.InterceptorRequest
+	}{
+		{"secret-unusable", githubRequest(secretRef("absent", "token"))},
+		{"secret-unusable", githubRequest(secretRef("forbidden", "token"))},
+		{"secret-unusable", githubRequest(secretRef("hook", "nokey"))},
+		{"secret-unusable", githubRequest(secretRef("hook", "empty"))},
+		{"secret-unusable", githubRequest(secretRef("hook", "short"))},
+		{"signature-mismatch", githubRequest(body("x"))},
+		{"signature-mismatch", githubRequest(body("{\"a\":\"\ufffd\"}"))},
+		{"signature-mismatch", githubRequest(secretRef("hook", "two"))},
+		{"signature-mismatch", githubRequest(secretRefs("hook/tutorial", "hook/two"))},
+		{"caller-unknown", githubRequest(trigger("namespaces/ci/triggers/absent"))},
+		{"caller-unknown", githubRequest(trigger("namespaces/ci/triggers/absent"), secretRef("absent", "token"))},
 	}
-	for _, m := range messages {
-		if m != messages[0] {
-			t.Errorf("these differ:\n%s\n%s", m, messages[0])
+	const want = "the delivery is not verified: the log of deployment/tekgate-interceptor has the reason, with event id \"evt-2\", and `tekgate hook deliveries --refused -n ci` explains it"
+	for _, tt := range tests {
+		seen := &records{}
+		var delays []time.Duration
+		h := interceptor.New(interceptor.Default(), interceptor.Options{Callers: absent, Secrets: testSecrets(),
+			Log: logr.Discard(), Now: at(signedAt), Observers: []interceptor.Observer{seen},
+			After: func(d time.Duration) <-chan time.Time { delays = append(delays, d); return instantly(d) }})
+		got := send(t, h, tt.req)
+		if got.Continue || got.Status.Message != want || got.Status.Code != codes.Unauthenticated {
+			t.Errorf("%s: the caller is told %s: %s", tt.reason, got.Status.Code, got.Status.Message)
+		}
+		if !slices.Equal(delays, []time.Duration{250 * time.Millisecond}) {
+			t.Errorf("%s: the answer was held back for %v", tt.reason, delays)
+		}
+		if why := seen.last(t); why.Reason != tt.reason || !why.Withheld || why.Message == want {
+			t.Errorf("the operator reads %s: %s; want %s", why.Reason, why.Message, tt.reason)
 		}
 	}
+}
+
+// noTrigger is the name of a trigger that the cluster does not have.
+type noTrigger string
+
+func (n noTrigger) Check(_ context.Context, triggerID string, _ interceptor.ParamsDigest) error {
+	if strings.HasSuffix(triggerID, "/"+string(n)) {
+		return interceptor.ErrUnknownCaller
+	}
+	return nil
 }
 
 func TestNotARequest(t *testing.T) {
@@ -456,7 +504,8 @@ func TestNotARequest(t *testing.T) {
 func TestSize(t *testing.T) {
 	config := interceptor.Default()
 	config.MaxBodyBytes = 4096
-	h := interceptor.New(config, interceptor.Options{Secrets: testSecrets(), Log: logr.Discard(), Now: at(signedAt)})
+	h := interceptor.New(config, interceptor.Options{After: instantly, Callers: anyone{},
+		Secrets: testSecrets(), Log: logr.Discard(), Now: at(signedAt)})
 	raw, err := json.Marshal(giteeRequest())
 	if err != nil {
 		t.Fatal(err)
@@ -578,7 +627,8 @@ func TestLog(t *testing.T) {
 			`"triggerID"="namespaces/ci/triggers/build"`,
 			`"continue"=true`, `"reason"="verified"`, `"duration"=`}},
 		{"newline", giteeRequest(secretRef("hook", "newline")), []string{"took one newline"}},
-		{"mismatch", githubRequest(body("x")), []string{`"continue"=false`, `"reason"="signature-mismatch"`}},
+		{"mismatch", githubRequest(body("x")), []string{`"continue"=false`, `"reason"="signature-mismatch"`,
+			`does not match the Secret \"hook\" with key \"token\" in namespace \"ci\"`}},
 		{"missing", giteeRequest(secretRef("absent", "token")), []string{`"reason"="secret-unusable"`, `not found`}},
 		{"no key", giteeRequest(secretRef("hook", "nokey")), []string{"has no such key"}},
 		{"short", giteeRequest(secretRef("hook", "short")), []string{"minSecretLength, 6 bytes"}},
@@ -591,7 +641,8 @@ func TestLog(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var lines strings.Builder
 			log := funcr.New(func(_, args string) { lines.WriteString(args + "\n") }, funcr.Options{})
-			send(t, interceptor.New(interceptor.Default(), interceptor.Options{Secrets: testSecrets(), Log: log,
+			send(t, interceptor.New(interceptor.Default(), interceptor.Options{After: instantly, Callers: anyone{},
+				Secrets: testSecrets(), Log: log,
 				Now: at(signedAt)}), tt.req)
 			if n := strings.Count(lines.String(), `"verdict"`); n != 1 {
 				t.Errorf("got %d lines about the verdict, want 1:\n%s", n, &lines)
@@ -619,7 +670,7 @@ func TestConfigValidate(t *testing.T) {
 	if err == nil {
 		t.Fatal("an empty configuration was accepted")
 	}
-	for _, field := range []string{"maxAge", "minSecretLength", "maxBodyBytes"} {
+	for _, field := range []string{"maxAge", "minSecretLength", "maxBodyBytes", "callers"} {
 		if !strings.Contains(err.Error(), field) {
 			t.Errorf("%q does not name %s", err, field)
 		}
@@ -683,7 +734,8 @@ func TestBusy(t *testing.T) {
 	config := interceptor.Default()
 	config.MaxBodyBytes = 1 << 20
 	secrets := &slowSecrets{asked: make(chan struct{}), goOn: make(chan struct{})}
-	h := interceptor.New(config, interceptor.Options{Secrets: secrets, Log: logr.Discard(), Now: at(signedAt)})
+	h := interceptor.New(config, interceptor.Options{After: instantly, Callers: anyone{},
+		Secrets: secrets, Log: logr.Discard(), Now: at(signedAt)})
 	padded := func(size int) []byte {
 		raw, err := json.Marshal(giteeRequest())
 		if err != nil {

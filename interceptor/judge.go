@@ -72,7 +72,7 @@ func (c *call) authenticate(ctx context.Context, said provider.Claim) error {
 	digest, err := c.verify(ctx, said)
 	if err != nil {
 		c.describe(said)
-		return err
+		return c.unverified(err)
 	}
 	c.rec.Verified, c.rec.Covers = true, said.Covers
 	if c.p.sender.SignsTime() {
@@ -89,6 +89,9 @@ func (c *call) authenticate(ctx context.Context, said provider.Claim) error {
 func (c *call) verify(ctx context.Context, said provider.Claim) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, secretTimeout)
 	defer cancel()
+	if err := c.checkCaller(ctx); err != nil {
+		return nil, err
+	}
 	digest, err := c.match(ctx, said, c.h.secrets.Get)
 	newer, remembers := c.h.secrets.(SecretRenewer)
 	if err == nil || !remembers || refusal.Of(err).Reason == refusal.Unavailable {

@@ -65,6 +65,7 @@ func observed(store interceptor.ReplayStore, held secrets, config interceptor.Co
 		held = testSecrets()
 	}
 	return interceptor.New(config, interceptor.Options{
+		After: instantly, Callers: anyone{},
 		Secrets: held, Replay: store, Observers: []interceptor.Observer{seen}, Log: logr.Discard(), Now: at(signedAt),
 	}), seen
 }
@@ -175,19 +176,21 @@ func TestReplayStoreAway(t *testing.T) {
 	}
 }
 
+// secretRefs names several Secrets, each as name/key.
+func secretRefs(pairs ...string) edit {
+	return func(r *v1beta1.InterceptorRequest) {
+		delete(r.InterceptorParams, "secretRef")
+		var list []any
+		for _, p := range pairs {
+			name, key, _ := strings.Cut(p, "/")
+			list = append(list, map[string]any{"secretName": name, "secretKey": key})
+		}
+		r.InterceptorParams["secretRefs"] = list
+	}
+}
+
 // TestRotation names several Secrets, one of which verifies.
 func TestRotation(t *testing.T) {
-	refs := func(pairs ...string) edit {
-		return func(r *v1beta1.InterceptorRequest) {
-			delete(r.InterceptorParams, "secretRef")
-			var list []any
-			for _, p := range pairs {
-				name, key, _ := strings.Cut(p, "/")
-				list = append(list, map[string]any{"secretName": name, "secretKey": key})
-			}
-			r.InterceptorParams["secretRefs"] = list
-		}
-	}
 	tests := []struct {
 		name  string
 		refs  []string
@@ -209,10 +212,10 @@ func TestRotation(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			h, seen := observed(nil, nil, interceptor.Default())
-			got := send(t, h, githubRequest(refs(tt.refs...)))
+			got := send(t, h, githubRequest(secretRefs(tt.refs...)))
 			rec := seen.last(t)
-			if got.Continue != (tt.match != "") || !strings.Contains(got.Status.Message, tt.want) {
-				t.Fatalf("got %+v", got)
+			if got.Continue != (tt.match != "") || !strings.Contains(rec.Message, tt.want) {
+				t.Fatalf("got %+v, for %q", got, rec.Message)
 			}
 			if matched := strings.Trim(rec.Matched.Name+"/"+rec.Matched.Key, "/"); matched != tt.match {
 				t.Errorf("matched %q, want %q", matched, tt.match)
@@ -299,7 +302,8 @@ func TestSecretLabel(t *testing.T) {
 		if err := config.Validate(); err != nil {
 			t.Error(err)
 		}
-		h := interceptor.New(config, interceptor.Options{Secrets: labelled, Log: logr.Discard(), Now: at(signedAt)})
+		h := interceptor.New(config, interceptor.Options{After: instantly, Callers: anyone{},
+			Secrets: labelled, Log: logr.Discard(), Now: at(signedAt)})
 		got := send(t, h, giteeRequest())
 		absent := send(t, h, giteeRequest(secretRef("absent", "token")))
 		if got.Continue != pass {
@@ -335,6 +339,7 @@ func (l labelledSecrets) Get(ctx context.Context, namespace, name string) (*inte
 func TestRecord(t *testing.T) {
 	seen := &records{}
 	h := interceptor.New(interceptor.Default(), interceptor.Options{
+		After: instantly, Callers: anyone{},
 		Secrets: labelledSecrets{secrets: testSecrets()}, Observers: []interceptor.Observer{seen}, Log: logr.Discard(),
 		Now: at(signedAt + 1500),
 	})
@@ -409,6 +414,7 @@ func TestObserverPanics(t *testing.T) {
 	seen := &records{}
 	broken := interceptor.ObserverFunc(func(interceptor.Record) { panic("a value that quotes " + secret) })
 	h := interceptor.New(interceptor.Default(), interceptor.Options{
+		After: instantly, Callers: anyone{},
 		Secrets: testSecrets(), Observers: []interceptor.Observer{broken, seen}, Log: logr.Discard(), Now: at(signedAt),
 	})
 	if got := send(t, h, giteeRequest()); !got.Continue || len(seen.all) != 1 {

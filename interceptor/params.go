@@ -31,6 +31,7 @@ type params struct {
 	provider.Scheme
 
 	sender provider.Sender // what the params above say of it
+	digest ParamsDigest    // of the params as they came
 }
 
 // The values of the param replay.
@@ -58,6 +59,9 @@ func parseParams(raw json.RawMessage) (*params, error) {
 		return p, refusal.New(refusal.Params, codes.InvalidArgument, "reading the params: %s", oneLine(err))
 	}
 	var err error
+	if p.digest, err = DigestParams(raw); err != nil { // after a strict decoder took it
+		return p, refusal.New(refusal.Params, codes.InvalidArgument, "reading the params: %s", oneLine(err))
+	}
 	if p.sender.From, err = provider.Named(p.Provider); err != nil {
 		return p, err
 	}

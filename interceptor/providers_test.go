@@ -149,7 +149,8 @@ func (v vector) request() *v1beta1.InterceptorRequest {
 func (v vector) send(t testing.TB) *v1beta1.InterceptorResponse {
 	t.Helper()
 	h := interceptor.New(interceptor.Default(),
-		interceptor.Options{Secrets: secrets{"ci/hook": {"token": []byte(v.secret)}}, Log: logr.Discard(),
+		interceptor.Options{After: instantly, Callers: anyone{},
+			Secrets: secrets{"ci/hook": {"token": []byte(v.secret)}}, Log: logr.Discard(),
 			Now: at(signedAt)})
 	return send(t, h, v.request())
 }
@@ -337,7 +338,8 @@ func TestStandardWebhooksLibrary(t *testing.T) {
 		t.Fatal(err)
 	}
 	secretsOf := secrets{"ci/hook": {"token": []byte("whsec_" + key), "bare": []byte(key)}}
-	h := interceptor.New(interceptor.Default(), interceptor.Options{Secrets: secretsOf, Log: logr.Discard(),
+	h := interceptor.New(interceptor.Default(), interceptor.Options{After: instantly, Callers: anyone{},
+		Secrets: secretsOf, Log: logr.Discard(),
 		Now: time.Now})
 	v := vector{params: map[string]any{"provider": "gitlab", "mode": "signing-token"}, body: vectorBody,
 		header: map[string]string{"webhook-id": "msg_2", "webhook-timestamp": fmt.Sprint(now.Unix()),
@@ -405,6 +407,7 @@ func TestKeyLength(t *testing.T) {
 	} {
 		v := signedVector(t, json.RawMessage(tt.params), tt.key, "push")
 		h := interceptor.New(interceptor.Default(), interceptor.Options{
+			After: instantly, Callers: anyone{},
 			Secrets: secrets{"ci/hook": {"token": []byte(tt.key)}}, Log: logr.Discard(), Now: at(signedAt)})
 		if got := send(t, h, v.request()); got.Continue != tt.pass {
 			t.Errorf("%s: got %+v, want continue %v", tt.key, got, tt.pass)

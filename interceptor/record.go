@@ -31,7 +31,8 @@ type Record struct {
 
 	Continue bool
 	Reason   string // a word such as verified; see package refusal
-	Message  string // the sentence that the caller was told; "" for a pass. It may repeat params.
+	Message  string // why, in one sentence; "" for a pass. It may repeat params.
+	Withheld bool   // the caller was told neither Reason nor Message, and Message repeats nothing but names
 	Verified bool   // the secret's holder sent it, whatever came of it then
 
 	Covers provider.Strength // what the signature covers; "" where not Verified
@@ -43,6 +44,9 @@ type Record struct {
 	Skew    time.Duration // server's clock minus signed time, where Signed; at most 100 years
 	Replay  ReplayResult  // what the replay store said; "" where it was not asked
 	Cause   error         // an internal cause; for the log alone, the caller was not told
+	Delay   time.Duration // for which the answer is held back, from Time on; see mismatches
+
+	tried *triedSecrets // where Delay is set; a pointer keeps records comparable
 }
 
 // Observer learns of each verdict, before the caller does. It is called from many
@@ -65,7 +69,7 @@ func auditor(log logr.Logger) Observer {
 	return ObserverFunc(func(r Record) { audit(to, &r) })
 }
 
-// audit leaves out the message, since it may repeat params.
+// audit leaves out the message where it may repeat params other than names.
 func audit(to slog.Handler, r *Record) {
 	ctx := context.Background()
 	if !to.Enabled(ctx, slog.LevelInfo) {
@@ -79,6 +83,9 @@ func audit(to slog.Handler, r *Record) {
 	)
 	if r.Cause != nil {
 		line.AddAttrs(slog.String("cause", r.Cause.Error()))
+	}
+	if r.Withheld {
+		line.AddAttrs(slog.String("message", r.Message), slog.String("answeredAfter", r.Delay.String()))
 	}
 	if r.Newline {
 		line.AddAttrs(slog.String("note", "took one newline off the end of the Secret's value"))

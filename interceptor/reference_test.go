@@ -12,6 +12,7 @@ import (
 	"github.com/tekgate/tekgate/interceptor/provider"
 	"github.com/tekgate/tekgate/internal/golden"
 	"github.com/tekgate/tekgate/internal/hooks"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 const referenceHead = `# Verified events
@@ -176,7 +177,8 @@ func writeRecipe(text *bytes.Buffer, r interceptor.Recipe) {
 	if r.Note != "" {
 		fmt.Fprintf(text, "\n%s\n", r.Note)
 	}
-	fmt.Fprintf(text, "\n```sh\nkubectl create secret generic %s-webhook --from-literal=secretToken=\"%s\"\n```\n", r.Name, r.Secret)
+	fmt.Fprintf(text, "\n```sh\nkubectl create secret generic %s-webhook --from-literal=secretToken=\"%s\"\n"+
+		"kubectl label secret %[1]s-webhook %[3]s=true\n```\n", r.Name, r.Secret, wellknown.WebhookSecretKey)
 	text.WriteString("\n```yaml\ninterceptors:\n- ref: {name: tekgate}\n  params:\n")
 	for _, p := range r.Params {
 		fmt.Fprintf(text, "  - {name: %s, value: %s}\n", p.Name, yamlWord(p.Value))

@@ -44,15 +44,14 @@ type SecretKey struct {
 // readSecret is SecretGetter's Get, or the like.
 type readSecret func(ctx context.Context, namespace, name string) (*Secret, error)
 
-// secretTimeout bounds the reads of all Secrets of a Trigger; see budgetTimeout.
+// secretTimeout bounds the reads of a Trigger and all of its Secrets; see budgetTimeout.
 const secretTimeout = 5 * time.Second
 
 // secret returns the value that ref means in the namespace of the trigger id, for a sender
 // that signs in a mode.
 //
-// Whatever makes it unusable, the caller reads the same sentence: anybody in the
-// cluster can post a request here, and must not learn from it which Secrets and
-// keys there are, or how long. The log has the cause.
+// Whatever makes it unusable, the caller reads the same sentence, see unverified. The
+// log has the cause.
 func (h *Handler) secret(ctx context.Context, read readSecret, namespace string, ref SecretKey,
 	mode provider.Mode, rec *Record) ([]byte, SecretState, error) {
 	got, err := read(ctx, namespace, ref.Name)

@@ -101,13 +101,14 @@ func TestWire(t *testing.T) {
 // TestLatin1 shows what becomes of a body that is not UTF-8: its bytes are gone
 // when it arrives, and the refusal says so.
 func TestLatin1(t *testing.T) {
-	s := tlsServer(t, newHandler(signedAt))
+	h, seen := observed(nil, nil, interceptor.Default())
+	s := tlsServer(t, h)
 	got, err := call(s, githubRequest(body("{\"a\":\"\xe9\"}")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Continue || !strings.Contains(got.Status.Message, "application/json") {
-		t.Errorf("got %+v", got)
+	if why := seen.last(t).Message; got.Continue || !strings.Contains(why, "application/json") {
+		t.Errorf("got %+v, for %q", got, why)
 	}
 }
 

@@ -91,7 +91,8 @@ func TestGiteeCapturedHeaders(t *testing.T) {
 			param("eventTypes", []string{"Note Hook"})}},
 	} {
 		seen := &records{}
-		h := interceptor.New(interceptor.Default(), interceptor.Options{Secrets: testSecrets(),
+		h := interceptor.New(interceptor.Default(), interceptor.Options{After: instantly, Callers: anyone{},
+			Secrets:   testSecrets(),
 			Observers: []interceptor.Observer{seen}, Log: logr.Discard(), Now: at(ms + 1000)})
 		got := send(t, h, giteeRequest(append(headers[:len(headers):len(headers)], tt.edits...)...))
 		if rec := seen.last(t); rec.Reason != tt.reason || rec.Event != "push" ||

@@ -50,8 +50,9 @@ func (d giteeDelivery) passes(t *testing.T) bool {
 	}
 	config := interceptor.Default()
 	config.MinSecretLength = 1
-	h := interceptor.New(config, interceptor.Options{Secrets: secrets{"ci/hook": {"token": []byte(d.secret)}},
-		Log: logr.Discard(), Now: at(ms)})
+	h := interceptor.New(config, interceptor.Options{After: instantly, Callers: anyone{},
+		Secrets: secrets{"ci/hook": {"token": []byte(d.secret)}},
+		Log:     logr.Discard(), Now: at(ms)})
 	req := giteeRequest(body(d.body), param("eventTypes", []string{"**", "*:deleted"}))
 	for name, values := range d.header {
 		req.Header[name] = values
@@ -180,7 +181,8 @@ func TestGitHubDocumented(t *testing.T) {
 	key := "It's a Secret to Everybody"
 	passes := func(key, text, signature string) bool {
 		h := interceptor.New(interceptor.Default(),
-			interceptor.Options{Secrets: secrets{"ci/hook": {"token": []byte(key)}}, Log: logr.Discard(),
+			interceptor.Options{After: instantly, Callers: anyone{},
+				Secrets: secrets{"ci/hook": {"token": []byte(key)}}, Log: logr.Discard(),
 				Now: at(signedAt)})
 		return send(t, h, githubRequest(body(text), header("X-Hub-Signature-256", signature))).Continue
 	}

@@ -24,7 +24,7 @@ func answer(git *provider.Git, err error) []byte {
 	r := refusal.Of(err)
 	out := append(make([]byte, 0, answerRoom), `{"continue":false,"status":{"code":`...)
 	out = strconv.AppendUint(out, uint64(r.Code), 10)
-	out = scan.AppendQuoted(append(out, `,"message":`...), r.Message)
+	out = scan.AppendQuoted(append(out, `,"message":`...), r.Answer())
 	return append(out, "}}"...)
 }
 

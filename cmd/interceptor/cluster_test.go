@@ -113,7 +113,8 @@ func mustGet(t *testing.T, c client.Client, want *unstructured.Unstructured) *un
 	return live
 }
 
-// installTriggers creates the CRD of ClusterInterceptors as Triggers has it.
+// installTriggers creates the CRDs of ClusterInterceptors, Triggers and EventListeners as
+// Triggers has them.
 func installTriggers(t *testing.T, c client.Client) {
 	t.Helper()
 	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}",
@@ -121,7 +122,31 @@ func installTriggers(t *testing.T, c client.Client) {
 	if err != nil {
 		t.Fatalf("finding the module of Triggers: %v", err)
 	}
-	applyFile(t, c, filepath.Join(strings.TrimSpace(string(dir)), "config", "300-clusterinterceptor.yaml"))
+	for _, kind := range []string{"trigger", "eventlistener", "clusterinterceptor"} {
+		applyFile(t, c, filepath.Join(strings.TrimSpace(string(dir)), "config", "300-"+kind+".yaml"))
+	}
+}
+
+// createTriggers creates the Triggers of askExample.
+func createTriggers(t *testing.T, c client.Client) {
+	t.Helper()
+	for _, namespace := range []string{"ci", "default"} {
+		trigger := triggersObject("Trigger")
+		trigger.SetNamespace(namespace)
+		trigger.SetName("build")
+		trigger.Object["spec"] = map[string]any{
+			"template": map[string]any{"ref": "build"},
+			"interceptors": []any{map[string]any{
+				"ref": map[string]any{"name": "tekgate"},
+				"params": []any{
+					map[string]any{"name": "provider", "value": "github"},
+					map[string]any{"name": "secretRef",
+						"value": map[string]any{"secretName": "hook", "secretKey": "token"}},
+				},
+			}},
+		}
+		eventually(t, func() error { return c.Create(t.Context(), trigger.DeepCopy()) }) // once its kind is served
+	}
 }
 
 func applyFile(t *testing.T, c client.Client, path string) {
@@ -186,6 +211,7 @@ func testProgram(t *testing.T, api *cluster.Cluster, c client.Client) {
 	eventually(t, func() error { return needs(p.String(), "install Tekton Triggers") })
 	installTriggers(t, c)
 	p.address(t, "ClusterInterceptor tekgate is published")
+	createTriggers(t, c)
 	if n := strings.Count(p.String(), "install Tekton Triggers"); n != 1 {
 		t.Errorf("the missing CRD is logged %d times, want once:\n%s", n, p.String())
 	}
@@ -271,10 +297,18 @@ func checkEvents(t *testing.T, c *http.Client) {
 			t.Errorf("namespace %s: got %+v, want continue %v", namespace, got, want)
 		}
 	}
+	if got := askAs(t, c, "namespaces/ci/triggers/made-up"); got.Continue {
+		t.Errorf("a trigger that the cluster does not have: got %+v", got)
+	}
 }
 
 // askExample posts GitHub's documented example for a Trigger in a namespace.
 func askExample(t *testing.T, c *http.Client, namespace string) *v1beta1.InterceptorResponse {
+	t.Helper()
+	return askAs(t, c, "namespaces/"+namespace+"/triggers/build")
+}
+
+func askAs(t *testing.T, c *http.Client, triggerID string) *v1beta1.InterceptorResponse {
 	t.Helper()
 	body, err := json.Marshal(&v1beta1.InterceptorRequest{
 		Body: "Hello, World!",
@@ -284,7 +318,7 @@ func askExample(t *testing.T, c *http.Client, namespace string) *v1beta1.Interce
 		},
 		InterceptorParams: map[string]any{"provider": "github",
 			"secretRef": map[string]any{"secretName": "hook", "secretKey": "token"}},
-		Context: &v1beta1.TriggerContext{TriggerID: "namespaces/" + namespace + "/triggers/build"},
+		Context: &v1beta1.TriggerContext{TriggerID: triggerID},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -296,7 +330,7 @@ func askExample(t *testing.T, c *http.Client, namespace string) *v1beta1.Interce
 	defer r.Body.Close()
 	got := &v1beta1.InterceptorResponse{}
 	if err := json.NewDecoder(r.Body).Decode(got); err != nil || r.StatusCode != http.StatusOK {
-		t.Fatalf("namespace %s: got %s, error %v", namespace, r.Status, err)
+		t.Fatalf("%s: got %s, error %v", triggerID, r.Status, err)
 	}
 	return got
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/internal/config"
 	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/interceptor/callers"
 	"github.com/tekgate/tekgate/interceptor/deliveries"
 	"github.com/tekgate/tekgate/interceptor/replay"
 	"github.com/tekgate/tekgate/interceptor/secrets"
@@ -56,6 +57,7 @@ func (c *configuration) use(text []byte) error {
 type parts struct {
 	handler atomic.Pointer[interceptor.Handler]
 	secrets *secrets.Cache
+	callers *callers.Cache
 	replays *replay.Store
 	recent  *deliveries.Log
 	matched *matched
@@ -67,6 +69,7 @@ func (p *parts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (p *parts) configure(c interceptor.Config) {
 	p.secrets.SetMaxStale(c.Secrets.MaxStale.Duration)
+	p.callers.SetMaxStale(c.Secrets.MaxStale.Duration)
 	p.replays.SetBounds(c.Replay.Max, c.Replay.MaxPerNamespace)
 	p.matched.enable(c.Secrets.Metrics)
 	p.recent.SetBounds(c.Deliveries.PerTrigger, c.Deliveries.Triggers)

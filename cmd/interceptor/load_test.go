@@ -259,6 +259,11 @@ func newRig(t *testing.T) *rig {
 	t.Helper()
 	s := newTriggersSite(t)
 	s.apply(t, recipe)
+	var names []string
+	for trigger := range loadTriggers {
+		names = append(names, fmt.Sprint("t", trigger))
+	}
+	s.verifyingTriggers(t, names...)
 	r := &rig{stays: startReplica(t, s.api.Kubeconfig), goes: startReplica(t, s.api.Kubeconfig)}
 	r.stays.address(t, "ClusterInterceptor tekgate is published")
 	r.balancer = newBalancer(t, r.stays, r.goes)

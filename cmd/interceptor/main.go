@@ -28,6 +28,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/interceptor/callers"
 	"github.com/tekgate/tekgate/interceptor/deliveries"
 	"github.com/tekgate/tekgate/interceptor/replay"
 	"github.com/tekgate/tekgate/interceptor/secrets"
@@ -117,24 +118,31 @@ func (o options) run(ctx context.Context, log logr.Logger) error {
 	return o.serve(ctx, c, target, authority, configured, log)
 }
 
-// connect returns a client that asks the API server directly: a cache would need the right
+// apiServer has the clients for one API server.
+type apiServer struct {
+	client.Client
+	triggers callers.API
+}
+
+// connect returns clients that ask the API server directly: a cache would need the right
 // to list Secrets, and would hold all of them.
-func (o options) connect() (client.Client, error) {
+func (o options) connect() (apiServer, error) {
 	config, err := server.Connect(o.kubeconfig)
 	if err != nil {
-		return nil, err
+		return apiServer{}, err
 	}
 	config.UserAgent = wellknown.Interceptor
 	config.Timeout = 10 * time.Second // which an EventListener waits
 	c, err := client.New(config, client.Options{})
 	if err != nil {
-		return nil, fmt.Errorf("preparing a client for the API server at %s: %w", config.Host, err)
+		return apiServer{}, fmt.Errorf("preparing a client for the API server at %s: %w", config.Host, err)
 	}
-	return c, nil
+	triggers, err := callers.Connect(config)
+	return apiServer{c, triggers}, err
 }
 
 // serve puts the parts together.
-func (o options) serve(ctx context.Context, c client.Client, to target, authority *certs.Authority,
+func (o options) serve(ctx context.Context, c apiServer, to target, authority *certs.Authority,
 	configured *configuration, log logr.Logger) error {
 	numbers := newMetrics(authority.Expiry)
 	in := configured.now
@@ -159,9 +167,11 @@ func (o options) serve(ctx context.Context, c client.Client, to target, authorit
 	numbers.watchReplays(replays.Fill)
 	known := secretsOf(c, in.Secrets, numbers, log)
 	numbers.matched.enable(in.Secrets.Metrics)
-	configured.parts = &parts{secrets: known, replays: replays, recent: recent, matched: numbers.matched}
+	asking := callers.New(c.triggers, callers.Options{MaxStale: in.Secrets.MaxStale.Duration})
+	configured.parts = &parts{secrets: known, callers: asking, replays: replays, recent: recent,
+		matched: numbers.matched}
 	configured.parts.handler.Store(interceptor.New(in, interceptor.Options{
-		Secrets: known, Replay: replays, Log: log, Now: time.Now,
+		Secrets: known, Replay: replays, Callers: asking, Log: log, Now: time.Now,
 		Observers: []interceptor.Observer{numbers, recent, refusals},
 	}))
 	configured.reloads = server.Reloads{

@@ -30,6 +30,7 @@ type metrics struct {
 	skew     *prometheus.HistogramVec
 	newlines prometheus.Counter
 	secrets  *prometheus.CounterVec
+	delayed  prometheus.Counter
 	matched  *matched
 	reloads  *server.ReloadMetrics
 
@@ -63,6 +64,10 @@ func newMetrics(expiry func() (leaf, ca time.Time)) *metrics {
 			Subsystem: subsystem, Name: "secret_lookups_total",
 			Help: "Look-ups of Secrets by outcome: cached, read, stale (served on while the API server is away) or failed.",
 		}, []string{"outcome"}),
+		delayed: prometheus.NewCounter(prometheus.CounterOpts{
+			Subsystem: subsystem, Name: "delayed_answers_total",
+			Help: "Refusals that were held back since their Secrets did not verify many deliveries lately: somebody may guess.",
+		}),
 		matched: &matched{seen: map[matchedKey]matchedValue{}},
 		reloads: server.NewReloadMetrics(),
 
@@ -72,7 +77,8 @@ func newMetrics(expiry func() (leaf, ca time.Time)) *metrics {
 	for _, o := range secrets.Outcomes {
 		m.secrets.WithLabelValues(string(o))
 	}
-	m.registry.MustRegister(m.verdicts, m.duration, m.skew, m.newlines, m.secrets, m.matched, m.reloads, m.handshakes,
+	m.registry.MustRegister(m.verdicts, m.duration, m.skew, m.newlines, m.secrets, m.delayed, m.matched, m.reloads,
+		m.handshakes,
 		expiryGauge("serving", func() time.Time { leaf, _ := expiry(); return leaf }),
 		expiryGauge("ca", func() time.Time { _, ca := expiry(); return ca }),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -115,6 +121,9 @@ func (m *metrics) Observe(r interceptor.Record) {
 	m.duration.WithLabelValues(r.Provider).Observe(r.Duration.Seconds())
 	if r.Newline {
 		m.newlines.Inc()
+	}
+	if r.Slowed() {
+		m.delayed.Inc()
 	}
 	if !r.Verified {
 		return // the time is anybody's word, and so is the Secret

@@ -606,6 +606,17 @@ func (s *triggersSite) testNamespaced(t *testing.T) {
 	tr.alive(t)
 }
 
+// verifyingTriggers creates Triggers for verdict.
+func (s *triggersSite) verifyingTriggers(t *testing.T, names ...string) {
+	t.Helper()
+	var documents []string
+	for _, name := range names {
+		documents = append(documents, "apiVersion: triggers.tekton.dev/v1beta1\nkind: Trigger\n"+
+			"metadata: {name: "+name+", namespace: ci}\nspec: {template: {ref: bare}, interceptors: ["+verifying+"]}")
+	}
+	s.apply(t, strings.Join(documents, "\n---\n"))
+}
+
 // verdict asks as a trigger of the sink's does.
 func (s *triggersSite) verdict(c *http.Client, trigger, eventID, body string, header http.Header, params string) (bool,
 	error) {
@@ -630,6 +641,7 @@ func (s *triggersSite) verdict(c *http.Client, trigger, eventID, body string, he
 // testReplaceCA has events verified without pause, each over a connection of its
 // own, while the CA is replaced.
 func (s *triggersSite) testReplaceCA(t *testing.T, p *program) {
+	s.verifyingTriggers(t, "build")
 	tr := newTrust(t, s, 500*time.Millisecond)
 	before := s.caBundle(t)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -63,6 +63,9 @@ type Configuration struct {
 	Mirror *image.Rules
 	// Hash is what the admission server calls it, see mutator.Mutator.Hash.
 	Hash string
+	// SecretLabel is the label that the Secrets of webhooks must have, as key or
+	// key=value; "" for none.
+	SecretLabel string
 }
 
 // Options say what to check with.

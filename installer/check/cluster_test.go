@@ -16,6 +16,8 @@ import (
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -98,6 +100,9 @@ func (w *world) run() (map[string]check.Result, bool) {
 		}
 		if strings.Contains(string(text), "nonsense") {
 			return nil, io.ErrUnexpectedEOF
+		}
+		if strings.Contains(string(text), "labelled") {
+			return &check.Configuration{Mirror: rules, Hash: hash, SecretLabel: "tekgate.dev/webhook-secret"}, nil
 		}
 		if strings.Contains(string(text), "newer") {
 			return &check.Configuration{Mirror: rules, Hash: "ba9876543210"}, nil
@@ -412,6 +417,7 @@ func TestCluster(t *testing.T) {
 		})
 	}
 	t.Run("configuration-replicas", func(t *testing.T) { w.testReplicas(t) })
+	t.Run("webhook-secrets", func(t *testing.T) { w.testWebhookSecrets(t) })
 	t.Run("webhook-latency", func(t *testing.T) { w.testLatency(t) })
 	if _, healthy := w.run(); !healthy {
 		t.Error("all is mended and still called unhealthy")
@@ -419,6 +425,60 @@ func TestCluster(t *testing.T) {
 	if len(w.writes.seen) > 0 {
 		t.Errorf("checking wrote:\n%s", strings.Join(w.writes.seen, "\n"))
 	}
+}
+
+// testWebhookSecrets has triggers whose Secrets are labelled, not labelled, or absent.
+func (w *world) testWebhookSecrets(t *testing.T) {
+	inner := *w
+	inner.t = t
+	inner.breakThenMend(breakage{kind: live.ConfigMap, namespace: live.Tekgate, name: "tekgate-config",
+		patch: `[{"op":"replace","path":"/data/config.yaml","value":"labelled"}]`})
+	for _, name := range []string{"labelled", "bare", "inline", "grouped", "of-another"} {
+		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
+		if name == "labelled" {
+			secret.Labels = map[string]string{"tekgate.dev/webhook-secret": ""}
+		}
+		inner.createNew(secret)
+	}
+	const of = `[{"ref":{"name":"%s"},"params":[{"name":"secretRef%s","value":%s}]}]`
+	interceptors := func(ref, list, value string) (out []any) {
+		inner.check(json.Unmarshal(fmt.Appendf(nil, of, ref, list, value), &out))
+		return out
+	}
+	template := map[string]any{"ref": "t"}
+	inner.createNew(triggersObject("Trigger", "listed", map[string]any{"template": template,
+		"interceptors": interceptors("tekgate", "s",
+			`[{"secretName":"labelled"},{"secretName":"bare"},{"secretName":"absent"}]`)}))
+	inner.createNew(triggersObject("Trigger", "another", map[string]any{"template": template,
+		"interceptors": interceptors("github", "", `{"secretName":"of-another"}`)}))
+	inner.createNew(triggersObject("EventListener", "listener", map[string]any{
+		"triggers": []any{map[string]any{"template": template,
+			"interceptors": interceptors("tekgate", "", `{"secretName":"inline"}`)}},
+		"triggerGroups": []any{map[string]any{"name": "g",
+			"interceptors": interceptors("tekgate", "", `{"secretName":"grouped"}`),
+			"triggerSelector": map[string]any{
+				"labelSelector": map[string]any{"matchLabels": map[string]any{"a": "b"}}}}},
+	}))
+	results, healthy := inner.run()
+	inner.expect(results, "webhook-secrets", check.Warning, "Secret/default/bare of Trigger/default/listed lacks the label "+
+		"tekgate.dev/webhook-secret: run `kubectl -n default label --overwrite secret bare tekgate.dev/webhook-secret=true`")
+	if said := results["webhook-secrets"].Problems; len(said) != 3 || !healthy {
+		t.Errorf("want three warnings, about bare, inline and grouped: %q", said)
+	}
+}
+
+func (w *world) createNew(obj client.Object) {
+	w.t.Helper()
+	w.check(w.client.Create(w.context, obj))
+}
+
+func triggersObject(kind, name string, spec map[string]any) *unstructured.Unstructured {
+	obj := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
+	obj.SetAPIVersion("triggers.tekton.dev/v1beta1")
+	obj.SetKind(kind)
+	obj.SetNamespace("default")
+	obj.SetName(name)
+	return obj
 }
 
 // testReplicas asks two Pods that the API server finds at this machine, one of them

@@ -30,6 +30,7 @@ var configurationChecks = []Check{
 		run: configurationInForce,
 	},
 	replicasCheck,
+	webhookSecretsCheck,
 }
 
 // configuration returns Tekgate's, or nil where there is none.

@@ -140,7 +140,8 @@ func benchmarkSize(b *testing.B, push string, block int) {
 	filtering.InterceptorParams["repositories"] = []string{"example/*"}
 	filtering.InterceptorParams["paths"] = []string{"**", "!docs/**"}
 	log := logr.FromSlogHandler(slog.NewJSONHandler(io.Discard, nil))
-	h := interceptor.New(interceptor.Default(), interceptor.Options{Secrets: benchSecrets,
+	h := interceptor.New(interceptor.Default(), interceptor.Options{After: instantly, Callers: anyone{},
+		Secrets:   benchSecrets,
 		Observers: []interceptor.Observer{tally{}}, Log: log, Now: time.Now})
 	theirs, err := coreserver.NewWithCoreInterceptors(core{benchSecrets}, zap.NewNop().Sugar())
 	if err != nil {
@@ -188,7 +189,8 @@ func BenchmarkHandler(b *testing.B) {
 	req := githubPush(pushOf(8 << 10))
 	req.InterceptorParams["provider"] = "github"
 	raw := string(wire(b, req))
-	h := interceptor.New(interceptor.Default(), interceptor.Options{Secrets: benchSecrets, Log: logr.Discard(),
+	h := interceptor.New(interceptor.Default(), interceptor.Options{After: instantly, Callers: anyone{},
+		Secrets: benchSecrets, Log: logr.Discard(),
 		Now: time.Now})
 	b.ReportAllocs()
 	b.SetBytes(int64(len(raw)))

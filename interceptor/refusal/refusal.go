@@ -14,7 +14,10 @@ import (
 type Refusal struct {
 	Reason  string // a word for the log, from the list below
 	Code    codes.Code
-	Message string // one sentence for the caller: the thing, the reason, the remedy
+	Message string // one sentence: the thing, the reason, the remedy
+	// Told is what the caller reads in place of Message, where that would reveal which
+	// Secrets there are; "" for Message itself.
+	Told string
 }
 
 // The reasons are words that a log can be searched for. They stay as they are.
@@ -35,13 +38,23 @@ const (
 	Secret      = "secret-unusable"
 	Unavailable = "secret-unavailable"
 	Signature   = "signature-mismatch"
+	Caller      = "caller-unknown"
+	NoCaller    = "caller-unavailable"
 	Stale       = "signed-too-long-ago"
 	Future      = "signed-in-the-future"
 	Internal    = "internal-error"
 )
 
-// Error returns the sentence for the caller.
+// Error returns the sentence, for the log.
 func (r *Refusal) Error() string {
+	return r.Message
+}
+
+// Answer returns the sentence for the caller.
+func (r *Refusal) Answer() string {
+	if r.Told != "" {
+		return r.Told
+	}
 	return r.Message
 }
 

@@ -73,6 +73,9 @@ const (
 	// MutatorKey is an annotation of a Namespace: YAML of the section mutator that
 	// overrides the cluster's configuration there.
 	MutatorKey = "tekgate.dev/mutator"
+	// WebhookSecretKey is a label of the Secrets that verify webhooks. A new installation
+	// demands it.
+	WebhookSecretKey = "tekgate.dev/webhook-secret"
 	// RotateKey is an annotation of a CA's Secret that starts its replacement.
 	RotateKey = "tekgate.dev/rotate-ca"
 )

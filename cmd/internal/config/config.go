@@ -49,6 +49,8 @@ type Configuration struct {
 	Mutator     mutator.Config     `json:"mutator,omitzero"`
 	Validator   validator.Config   `json:"validator,omitzero"`
 	Interceptor interceptor.Config `json:"interceptor,omitzero"`
+
+	saysSecretLabel bool // the file does
 }
 
 // Install configures `tekgate install`.
@@ -106,8 +108,26 @@ func Parse(text []byte) (*Configuration, error) {
 	if err := strict.UnmarshalYAML(text, c); err != nil {
 		return nil, err
 	}
+	_, c.saysSecretLabel = SecretLabel(text)
 	return c, c.Validate()
 }
+
+// SecretLabel returns interceptor.secretLabel of a file, and whether it has one. The file may
+// be of another version of Tekgate.
+func SecretLabel(text []byte) (label string, found bool) {
+	var file struct {
+		Interceptor struct {
+			SecretLabel *string `json:"secretLabel"`
+		} `json:"interceptor"`
+	}
+	if err := yaml.Unmarshal(text, &file); err != nil || file.Interceptor.SecretLabel == nil {
+		return "", false
+	}
+	return *file.Interceptor.SecretLabel, true
+}
+
+// SaysSecretLabel reports whether the file sets interceptor.secretLabel.
+func (c *Configuration) SaysSecretLabel() bool { return c.saysSecretLabel }
 
 // Validate reports all that is wrong, joined.
 func (c *Configuration) Validate() error {

@@ -43,7 +43,7 @@ func parse(text []byte) (*check.Configuration, error) {
 	if err != nil {
 		return nil, err
 	}
-	parsed := &check.Configuration{}
+	parsed := &check.Configuration{SecretLabel: c.Interceptor.SecretLabel}
 	if !c.Mirror.Empty() {
 		if parsed.Mirror, err = c.Mirror.Compile(); err != nil {
 			return nil, err

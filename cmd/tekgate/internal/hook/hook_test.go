@@ -317,7 +317,8 @@ func TestHookScaffold(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !strings.Contains(errOut, "create secret generic") || strings.Contains(out, "kind: Secret\n") {
+			if !strings.Contains(errOut, "create secret generic") ||
+				!strings.Contains(errOut, "label secret") || strings.Contains(out, "kind: Secret\n") {
 				t.Errorf("the secret's value is for the user to make:\n%s", errOut)
 			}
 			objects, err := release.Read(strings.NewReader(out))

@@ -185,7 +185,8 @@ func (l *hookSite) testSend(t *testing.T) {
 		t.Errorf("got %s, error %v", out, err)
 	}
 	out, _, err = hookTool(t, append(send, "--secret-file", write(t, "s", "a guess"))...)
-	if cli.Status(err) != 2 || !strings.Contains(err.Error(), "the signature does not match the Secret") ||
+	const refused = "the delivery is not verified: the log of deployment/tekgate-interceptor has the reason"
+	if cli.Status(err) != 2 || !strings.Contains(err.Error(), refused) ||
 		!strings.Contains(out, `"continue": false`) {
 		t.Errorf("forged: got %s, error %v", out, err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/tekgate/tekgate/interceptor"
 	"github.com/tekgate/tekgate/interceptor/provider"
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 func scaffoldCommand() *cobra.Command {
@@ -238,6 +239,7 @@ What remains to be done:
 1. The hook's secret, in a file that holds nothing else:
      openssl rand -hex 32 | tr -d '\n' > secret
      kubectl -n %[1]s create secret generic %[2]s --from-file=%[3]s=secret
+     kubectl -n %[1]s label secret %[2]s %[7]s=true
 2. At %[4]s, a hook for pushes with that secret, content type JSON, to the
    address by which EventListener %[5]s (Service el-%[5]s) is reached from there.
 3. Credentials of the builds:
@@ -247,5 +249,5 @@ What remains to be done:
 4. To see that it works, and why not:
      tekgate hook send --trigger %[5]s -n %[1]s --body push.json --interceptor
      tekgate hook deliveries -n %[1]s
-`, s.Namespace, s.Secret, s.SecretKey, s.Provider, s.Name, s.Account)
+`, s.Namespace, s.Secret, s.SecretKey, s.Provider, s.Name, s.Account, wellknown.WebhookSecretKey)
 }

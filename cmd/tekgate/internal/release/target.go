@@ -68,6 +68,10 @@ func (t *Target) fit(
 	if err != nil {
 		return release, err
 	}
+	label, err := l.labelSecrets(ctx, cluster)
+	if err != nil {
+		return release, err
+	}
 	images, err := t.probe(ctx, cluster, l, errOut)
 	if err != nil {
 		return release, err
@@ -85,7 +89,7 @@ func (t *Target) fit(
 		return release, err
 	}
 	release = rendered.Release()
-	release.Notes = []string{note}
+	release.Notes = append([]string{note}, label...)
 	return release, t.trust(rendered.Objects)
 }
 
