@@ -34,6 +34,7 @@ type program struct {
 	cluster *rest.Config
 	log     logr.Logger
 	counts  *measures
+	own     *ownSettings
 }
 
 // start reads what it is told to read, and serves until ctx ends.
@@ -51,7 +52,7 @@ func start(ctx context.Context, o options, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return (&program{o, cluster, log, counts}).run(ctx)
+	return (&program{o, cluster, log, counts, newOwnSettings(log.WithName("namespaces"))}).run(ctx)
 }
 
 func (s *program) run(ctx context.Context) error {
@@ -132,7 +133,7 @@ func (s *program) newManager(hooks webhook.Server) (manager.Manager, error) {
 	m, err := manager.New(s.cluster, manager.Options{
 		Logger:                 s.log,
 		WebhookServer:          hooks,
-		Cache:                  cacheOptions(s.log),
+		Cache:                  cacheOptions(s.log, s.own),
 		Metrics:                metricsserver.Options{BindAddress: s.metrics},
 		HealthProbeBindAddress: s.health,
 	})
@@ -147,6 +148,7 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 	changes server.Notifier) error {
 	there := &lookups{
 		changes: changes,
+		own:     s.own,
 		live:    m.GetAPIReader(),
 		tasks: &tasks{
 			live: m.GetAPIReader(), cached: m.GetCache(), cache: m.GetCache(), mapper: m.GetRESTMapper(),

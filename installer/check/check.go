@@ -63,6 +63,10 @@ type Configuration struct {
 	Mirror *image.Rules
 	// Hash is what the admission server calls it, see mutator.Mutator.Hash.
 	Hash string
+	// Own returns how much memory the settings of a Namespace take, or why they are not
+	// used. MostOwn is how much those of all Namespaces may take.
+	Own     func(text string) (int, error)
+	MostOwn int
 }
 
 // Options say what to check with.
