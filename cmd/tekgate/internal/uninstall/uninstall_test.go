@@ -83,7 +83,7 @@ func TestTrap35_UninstallKeepsWhatUsersMade(t *testing.T) {
 		"v1 Secret tekgate/tekgate-webhook-ca",
 		"triggers.tekton.dev/v1alpha1 ClusterInterceptor tekgate",
 		"triggers.tekton.dev/v1alpha1 ClusterInterceptor cel",
-		"v1 Namespace tekgate", "v1 Namespace tekton-pipelines-resolvers",
+		"v1 Namespace tekgate", "v1 Namespace tekgate-deliveries", "v1 Namespace tekton-pipelines-resolvers",
 		"v1 ConfigMap tekton-pipelines/config-defaults")
 
 	// A second time there is nothing to do, and a new install finds the edits.
