@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -68,7 +69,11 @@ func (s *program) run(ctx context.Context) error {
 		return err
 	}
 	hooks := server.NewWebhooks(server.Options{
-		Address: s.bind, TLS: authority.TLS, Log: s.log.WithName("serve"), Requests: s.counts.requests,
+		Address: s.bind, TLS: func(c *tls.Config) {
+			authority.TLS(c)
+			c.ClientAuth = tls.RequestClientCert // see callers
+		},
+		Log: s.log.WithName("serve"), Requests: s.counts.requests,
 		Handshakes: s.counts.handshakes,
 	})
 	m, err := s.newManager(hooks)
@@ -181,7 +186,7 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 		"/validate":               admission.HandlerFunc(c.validating),
 		"/validate-configuration": c,
 	} {
-		hooks.Register(path, requests.Handler(budget.Handler(&admit.Webhook{Handler: handler})))
+		hooks.Register(path, requests.Handler(budget.Handler(c.identify(&admit.Webhook{Handler: handler}))))
 	}
 	log := s.log.WithName("conditions")
 	return errors.Join(
