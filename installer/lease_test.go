@@ -189,7 +189,7 @@ func TestOldDeliveries(t *testing.T) {
 	t.Parallel()
 	c := start(t)
 	c.node()
-	c.create(`{apiVersion: v1, kind: Namespace, metadata: {name: tekgate}}
+	c.create("earlier", `{apiVersion: v1, kind: Namespace, metadata: {name: tekgate}}
 ---
 apiVersion: coordination.k8s.io/v1
 kind: Lease
