@@ -183,10 +183,11 @@ func (o Overlays) allow(text string) error {
 	if err != nil {
 		return fmt.Errorf("parsing YAML: %w", err)
 	}
-	var fields map[string]any
-	if json.Unmarshal(raw, &fields) != nil {
-		return nil // strict says so better
+	var decoded any
+	if err := json.Unmarshal(raw, &decoded); err != nil {
+		return fmt.Errorf("parsing: %w", err)
 	}
+	fields, _ := decoded.(map[string]any) // of what is no map, strict says so
 	var problems []error
 	for _, path := range o.refused("", fields) {
 		reason := "must be one of mutator.overlays.fields of Tekgate's configuration: " + strings.Join(o.Fields, ", ")

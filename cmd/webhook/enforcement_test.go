@@ -99,7 +99,7 @@ func (b *bed) enforce(text string) {
 	b.eventually("the configuration is used", func() error {
 		err := b.client.Create(b.Context(), b.parse(elsewhere("probe", "")), client.DryRunAll)
 		if !apierrors.IsForbidden(err) {
-			return fmt.Errorf("a forbidden image gets %v", err)
+			return errors.New("a forbidden image gets " + fmt.Sprint(err))
 		}
 		return nil
 	})

@@ -40,7 +40,7 @@ var _ mutator.Cluster = (*lookups)(nil)
 // watch makes the cache hold Namespaces and ServiceAccounts from the start.
 func (l *lookups) watch(ctx context.Context, c cache.Cache) error {
 	var informers []cache.Informer
-	for _, object := range []client.Object{partial("Namespace"), &corev1.ServiceAccount{}} {
+	for _, object := range []client.Object{partialNamespace(), &corev1.ServiceAccount{}} {
 		informer, err := c.GetInformer(ctx, object, cache.BlockUntilSynced(false))
 		if err != nil {
 			return fmt.Errorf("watching Namespaces and ServiceAccounts: %w", err)
@@ -111,7 +111,7 @@ func (l *lookups) ask(ctx context.Context, object client.Object) (bool, error) {
 
 // Namespace implements mutator.Cluster.
 func (l *lookups) Namespace(ctx context.Context, name string) (*mutator.Namespace, error) {
-	object := partial("Namespace")
+	object := partialNamespace()
 	object.Name = name
 	found, err := l.get(ctx, object)
 	if err != nil || !found {
@@ -182,10 +182,10 @@ func (l *lookups) ready(*http.Request) error {
 	return nil
 }
 
-// partial returns an object of a core kind that holds metadata alone.
-func partial(kind string) *metav1.PartialObjectMetadata {
+// partialNamespace returns a Namespace that holds metadata alone.
+func partialNamespace() *metav1.PartialObjectMetadata {
 	object := &metav1.PartialObjectMetadata{}
-	object.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: kind})
+	object.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "Namespace"})
 	return object
 }
 
@@ -194,7 +194,7 @@ func cacheOptions(log logr.Logger, own *ownSettings) cache.Options {
 	shared := true // for they are looked up with every TaskRun, and nobody writes into them
 	return cache.Options{
 		ByObject: map[client.Object]cache.ByObject{
-			partial("Namespace"):     {Transform: own.keepOurs, UnsafeDisableDeepCopy: &shared},
+			partialNamespace():       {Transform: own.keepOurs, UnsafeDisableDeepCopy: &shared},
 			&corev1.ServiceAccount{}: {Transform: keepAccount, UnsafeDisableDeepCopy: &shared},
 
 			&admissionv1.MutatingWebhookConfiguration{}:   named(wellknown.MutatingConfiguration),

@@ -119,7 +119,7 @@ func (s *ownSettings) of(ctx context.Context, live client.Reader, namespace stri
 	if !again {
 		return known.text, known.reason
 	}
-	object := partial("Namespace")
+	object := partialNamespace()
 	if err := live.Get(ctx, client.ObjectKey{Name: namespace}, object); err != nil {
 		return "", known.reason
 	}

@@ -32,7 +32,7 @@ func TestRenderSplit(t *testing.T) {
 	}
 	program.Must(t, append(flags, "--pipeline-manifest", pod(t))...)
 	files, _ = filepath.Glob(filepath.Join(folder, "*.yaml"))
-	if len(files) != 82+2 {
+	if len(files) != 85+2 {
 		t.Errorf("%d files after a smaller rendering", len(files))
 	}
 	if _, err := os.Stat(keep); err != nil {
