@@ -236,7 +236,8 @@ func TestUninstallUnderFail(t *testing.T) {
 		for _, hook := range hooks {
 			webhooks = append(webhooks, `{"name":"`+hook+`","failurePolicy":"Fail"}`)
 		}
-		patch := client.RawPatch(types.StrategicMergePatchType, []byte(`{"webhooks":[`+strings.Join(webhooks, ",")+`]}`))
+		text := `{"webhooks":[` + strings.Join(webhooks, ",") + `]}`
+		patch := client.RawPatch(types.StrategicMergePatchType, []byte(text))
 		named := clitest.ObjectOf("admissionregistration.k8s.io/v1 " + kind)
 		if err := s.Client.Patch(t.Context(), named, patch); err != nil {
 			t.Fatal(err)
