@@ -29,6 +29,7 @@ import (
 
 	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // Reporter hears what Apply does, as it does it.
@@ -91,6 +92,9 @@ func (r *run) all(ctx context.Context) error {
 		if err := do(ctx, stage); err != nil {
 			return fmt.Errorf("stage %d of %d, %s: %w%s", i+1, len(todo), stage.Doc, err, r.afterwards())
 		}
+	}
+	if err := r.forgetDeliveries(ctx); err != nil {
+		return err
 	}
 	return r.finish(ctx)
 }
@@ -196,6 +200,22 @@ func (r *run) ensureNamespace(ctx context.Context) error {
 		return err
 	}
 	return r.client.Create(ctx, ns, client.FieldOwner(FieldManager))
+}
+
+// forgetDeliveries deletes the Leases of deliveries that earlier versions kept in Tekgate's
+// own namespace, to which the interceptor no longer has a right.
+func (r *run) forgetDeliveries(ctx context.Context) error {
+	old := []client.ListOption{client.InNamespace(Namespace), client.HasLabels{wellknown.ReplayNamespace}}
+	leases, err := r.List(ctx, leaseKind, append(old, client.Limit(1))...)
+	if err != nil || len(leases) == 0 {
+		return err
+	}
+	err = r.client.DeleteAllOf(ctx, NewObject(leaseKind, "", ""), client.InNamespace(Namespace),
+		client.HasLabels{wellknown.ReplayNamespace})
+	if err != nil {
+		return fmt.Errorf("deleting the Leases of deliveries in namespace %s: %w", Namespace, err)
+	}
+	return nil
 }
 
 // finish writes down that the apply ended well.

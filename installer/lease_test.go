@@ -182,3 +182,27 @@ func TestEarlier(t *testing.T) {
 		t.Errorf("after the return it is %q", got)
 	}
 }
+
+// TestOldDeliveries holds that an install removes the Leases of deliveries that earlier
+// versions kept in Tekgate's own namespace, and no other Leases.
+func TestOldDeliveries(t *testing.T) {
+	t.Parallel()
+	c := start(t)
+	c.node()
+	c.create("earlier", `{apiVersion: v1, kind: Namespace, metadata: {name: tekgate}}
+---
+apiVersion: coordination.k8s.io/v1
+kind: Lease
+metadata: {name: replay-1, namespace: tekgate, labels: {tekgate.dev/replay-namespace: ci}}
+---
+apiVersion: coordination.k8s.io/v1
+kind: Lease
+metadata: {name: other, namespace: tekgate}
+`)
+	c.install(embedded(t), atOnce)
+	for name, want := range map[string]bool{"replay-1": false, "other": true} {
+		if got := c.get("coordination.k8s.io/v1", "Lease", "tekgate", name) != nil; got != want {
+			t.Errorf("Lease %s is there: %v", name, got)
+		}
+	}
+}

@@ -229,7 +229,8 @@ func namespaceOf(triggerID string) (string, error) {
 // can name any Trigger, and could try guesses on the Secrets of the cluster's own parts.
 func isSystem(namespace string) bool {
 	switch namespace {
-	case wellknown.TekgateNamespace, wellknown.PipelinesNamespace, wellknown.ResolversNamespace:
+	case wellknown.TekgateNamespace, wellknown.DeliveriesNamespace, wellknown.PipelinesNamespace,
+		wellknown.ResolversNamespace:
 		return true
 	}
 	return strings.HasPrefix(namespace, "kube-")

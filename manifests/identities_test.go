@@ -61,9 +61,25 @@ func newIdentities(t *testing.T) *identities {
 			}
 		}
 	}
+	i.create(tooManyRights)
 	i.await()
 	return i
 }
+
+// tooManyRights let the interceptor touch Leases where the manifests do not, so that the
+// policies alone stop it.
+const tooManyRights = `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: any-leases}
+rules: [{apiGroups: [coordination.k8s.io], resources: [leases], verbs: ["*"]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: any-leases}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: any-leases}
+subjects: [{kind: ServiceAccount, name: tekgate-interceptor, namespace: tekgate}]
+`
 
 // await waits until the API server enforces the policies, each of which it learns of by
 // itself.
@@ -71,7 +87,7 @@ func (i *identities) await() {
 	i.Helper()
 	for _, try := range []func() error{
 		func() error { return i.dry(i.webhook, secretOf("other", "Opaque")) },
-		func() error { return i.dry(i.interceptor, leaseOf("other", nil)) },
+		func() error { return i.dry(i.interceptor, leaseOf("tekgate", "other", nil)) },
 		func() error {
 			return i.patch(i.webhook, "MutatingWebhookConfiguration", `{"metadata":{"labels":{"a":"b"}}}`)
 		},
@@ -142,11 +158,14 @@ func secretOf(name, kind string) *unstructured.Unstructured {
 	return obj
 }
 
-func leaseOf(name string, labels map[string]string) *unstructured.Unstructured {
+// deliveries is the namespace in which the interceptor remembers them.
+const deliveries = "tekgate-deliveries"
+
+func leaseOf(namespace, name string, labels map[string]string) *unstructured.Unstructured {
 	obj := &unstructured.Unstructured{Object: map[string]any{}}
 	obj.SetAPIVersion("coordination.k8s.io/v1")
 	obj.SetKind("Lease")
-	obj.SetNamespace("tekgate")
+	obj.SetNamespace(namespace)
 	obj.SetName(name)
 	obj.SetLabels(labels)
 	return obj
@@ -311,20 +330,23 @@ func (i *identities) updates(server client.Client, ca string) {
 
 func (i *identities) testLeases() {
 	delivery := map[string]string{"tekgate.dev/replay-namespace": "ci"}
-	if err := i.dry(i.interceptor, leaseOf("replay-1", delivery)); err != nil {
+	if err := i.dry(i.interceptor, leaseOf(deliveries, "replay-1", delivery)); err != nil {
 		i.Errorf("a delivery: %v", err)
 	}
-	i.denied("a Lease without the label", i.dry(i.interceptor, leaseOf("replay-1", nil)))
-	i.denied("the Lease of an install", i.dry(i.interceptor, leaseOf("tekgate-install", delivery)))
-	i.create("apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: tekgate-install, namespace: tekgate}\n")
-	deletes := func(name string) error {
-		return i.interceptor.Delete(i.Context(), leaseOf(name, nil), client.DryRunAll)
+	i.denied("a Lease without the label", i.dry(i.interceptor, leaseOf(deliveries, "replay-1", nil)))
+	i.denied("a Lease of another name", i.dry(i.interceptor, leaseOf(deliveries, "tekgate-install", delivery)))
+	for _, namespace := range []string{"tekgate", "tekton-pipelines", "kube-system", "default"} {
+		i.denied("a delivery in "+namespace, i.dry(i.interceptor, leaseOf(namespace, "replay-1", delivery)))
 	}
-	i.denied("deleting the Lease of an install", deletes("tekgate-install"))
-	i.denied("deleting the Lease of the replicas", deletes("tekgate-webhook-replicas"))
+	i.create("apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: tekgate-install, namespace: tekgate}\n")
+	deletes := func(namespace, name string) error {
+		return i.interceptor.Delete(i.Context(), leaseOf(namespace, name, nil), client.DryRunAll)
+	}
+	i.denied("deleting the Lease of an install", deletes("tekgate", "tekgate-install"))
+	i.denied("deleting the Lease of the replicas", deletes("tekgate", "tekgate-webhook-replicas"))
 	i.create("apiVersion: coordination.k8s.io/v1\nkind: Lease\n" +
-		"metadata: {name: replay-2, namespace: tekgate, labels: {tekgate.dev/replay-namespace: ci}}\n")
-	if err := deletes("replay-2"); err != nil {
+		"metadata: {name: replay-2, namespace: tekgate-deliveries, labels: {tekgate.dev/replay-namespace: ci}}\n")
+	if err := deletes(deliveries, "replay-2"); err != nil {
 		i.Errorf("deleting a delivery: %v", err)
 	}
 }
@@ -338,7 +360,7 @@ func TestOthersAreNotJudged(t *testing.T) {
 	if err := i.patch(i.admin, "MutatingWebhookConfiguration", `{"metadata":{"labels":{"a":"b"}}}`); err != nil {
 		t.Error(err)
 	}
-	for _, obj := range []*unstructured.Unstructured{leaseOf("any", nil), interceptorOf("any")} {
+	for _, obj := range []*unstructured.Unstructured{leaseOf("tekgate", "any", nil), interceptorOf("any")} {
 		if err := i.dry(i.admin, obj); err != nil {
 			t.Error(err)
 		}

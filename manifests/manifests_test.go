@@ -121,7 +121,9 @@ func checkWebhook(t *testing.T, webhook map[string]any) {
 	}
 	expressions, _, _ := unstructured.NestedSlice(webhook, "namespaceSelector", "matchExpressions")
 	excluded, _ := expressions[0].(map[string]any)["values"].([]any)
-	for _, namespace := range []any{"kube-system", "tekgate", "tekton-pipelines", "tekton-pipelines-resolvers"} {
+	for _, namespace := range []any{
+		"kube-system", "tekgate", "tekgate-deliveries", "tekton-pipelines", "tekton-pipelines-resolvers",
+	} {
 		if !slices.Contains(excluded, namespace) {
 			t.Errorf("%v does not leave out namespace %v", name, namespace)
 		}

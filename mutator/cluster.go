@@ -22,6 +22,8 @@ type Cluster interface {
 type Namespace struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	Annotations map[string]string `json:"annotations,omitempty"`
+	// Unused says why its own settings are not used, "" if they are.
+	Unused string `json:"unused,omitempty"`
 }
 
 // Account is what Tekgate wants to know of a ServiceAccount. No Secret is ever read.

@@ -23,7 +23,22 @@ type Config struct {
 	ImagePullSecrets ImagePullSecrets `json:"imagePullSecrets"`
 	PodTemplate      PodTemplate      `json:"podTemplate"`
 	ImageMirror      ImageMirror      `json:"imageMirror"`
+
+	Overlays Overlays `json:"overlays,omitzero"`
 }
+
+// Overlays configures the settings that Namespaces have of their own, see
+// wellknown.MutatorKey.
+type Overlays struct {
+	// Disabled makes the cluster's configuration hold in all namespaces.
+	Disabled bool `json:"disabled,omitempty"`
+	// Fields are the paths in the section mutator that Namespaces may set, with
+	// everything below them, such as serviceAccount.name. Empty means all.
+	Fields []string `json:"fields,omitempty"`
+}
+
+// IsZero makes an empty list the same as none.
+func (o Overlays) IsZero() bool { return !o.Disabled && len(o.Fields) == 0 }
 
 // ServiceAccount configures the rule service-account.
 type ServiceAccount struct {

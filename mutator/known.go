@@ -1,6 +1,7 @@
 package mutator
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 type memory[V any] struct {
 	mutex sync.RWMutex
 	known map[string]V
+	most  int // how many are kept; 0 means maxKnown
 }
 
 // What is kept is bounded, since whoever may create a run chooses its texts: at
@@ -43,7 +45,7 @@ func (m *memory[V]) get(text string, find func(string) V) V {
 	}
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	if m.known == nil || len(m.known) >= maxKnown {
+	if m.known == nil || len(m.known) >= cmp.Or(m.most, maxKnown) {
 		m.known = map[string]V{}
 	}
 	m.known[text] = value

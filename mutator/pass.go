@@ -2,6 +2,7 @@ package mutator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -119,17 +120,28 @@ func (p *pass) overlay(ctx context.Context, m *Mutator) {
 		return
 	}
 	text := namespace.Annotations[wellknown.MutatorKey]
-	if text == "" {
+	if text == "" && namespace.Unused == "" {
 		return
 	}
-	own, err := m.overlays.get(m.settings, text)
+	own, err := p.ownSettings(m, namespace.Unused, text)
 	if err != nil {
 		p.out.Warnings = append(p.out.Warnings, fmt.Sprintf(
-			"the annotation %s of Namespace %q is not valid, so the cluster's configuration holds: %s",
+			"the annotation %s of Namespace %q is not used, so the cluster's configuration holds: %s",
 			wellknown.MutatorKey, p.space, strings.ReplaceAll(err.Error(), "\n", "; ")))
 		return
 	}
 	p.settings = own
+}
+
+// ownSettings returns those of the Namespace, or why they are not used.
+func (p *pass) ownSettings(m *Mutator, unused, text string) (*settings, error) {
+	switch {
+	case m.settings.Overlays.Disabled:
+		return nil, errors.New(overlaysOff)
+	case unused != "":
+		return nil, errors.New(unused)
+	}
+	return m.overlays.get(m.settings, text)
 }
 
 // optOut reads whether the object's author wants none of the rules. That of an object which

@@ -8,11 +8,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/problems"
-	"github.com/tekgate/tekgate/internal/strict"
 	"github.com/tekgate/tekgate/mutator/builder"
 )
 
@@ -49,7 +47,7 @@ func compile(config Config, mirror *image.Rules) (*settings, error) {
 	s := &settings{Config: config, mirror: mirror}
 	err := errors.Join(
 		s.compileServiceAccount(), s.compileDockerConfig(), s.compileKaniko(), s.compileEnv(), s.compileResources(),
-		s.compileImagePullSecrets(), s.compilePodTemplate(), s.compileImageMirror(),
+		s.compileImagePullSecrets(), s.compilePodTemplate(), s.compileImageMirror(), s.compileOverlays(),
 	)
 	if err != nil {
 		return nil, problems.Flatten(err)
@@ -145,51 +143,4 @@ func decoded(value any) (map[string]any, error) {
 	decoder.UseNumber()
 	var fields map[string]any
 	return fields, decoder.Decode(&fields)
-}
-
-// overlays are the settings of namespaces that have their own, by the text of
-// their annotation. Many namespaces have the same, and all are asked for it with
-// every object.
-type overlays struct {
-	mutex sync.Mutex
-	known map[string]overlay
-}
-
-type overlay struct {
-	settings *settings
-	err      error
-}
-
-// maxOverlays bounds what is kept, since annotations may change as often as their
-// writers like.
-const maxOverlays = 1000
-
-func (o *overlays) get(base *settings, text string) (*settings, error) {
-	o.mutex.Lock()
-	defer o.mutex.Unlock()
-	found, ok := o.known[text]
-	if !ok {
-		if o.known == nil || len(o.known) >= maxOverlays {
-			o.known = map[string]overlay{}
-		}
-		found.settings, found.err = lay(base, text)
-		o.known[text] = found
-	}
-	return found.settings, found.err
-}
-
-// lay returns the base's settings with those of the text over them.
-func lay(base *settings, text string) (*settings, error) {
-	copied, err := json.Marshal(base.Config)
-	if err != nil {
-		return nil, err
-	}
-	var config Config
-	if err := json.Unmarshal(copied, &config); err != nil {
-		return nil, err
-	}
-	if err := strict.UnmarshalYAML([]byte(text), &config); err != nil {
-		return nil, err
-	}
-	return compile(config, base.mirror)
 }

@@ -30,7 +30,16 @@ type Config struct {
 	Exceptions Exceptions `json:"exceptions"`
 	// Policy holds the lists and limits that rules hold objects to.
 	Policy Policy `json:"policy,omitzero"`
+	// UnverifiedCallers says what messages may name to callers that may not be API servers:
+	// LearnNamespace, the default, or LearnNothing.
+	UnverifiedCallers string `json:"unverifiedCallers,omitempty"`
 }
+
+// What callers that may not be API servers learn from messages.
+const (
+	LearnNamespace = "namespace" // names of the namespace that the request says it is for
+	LearnNothing   = "nothing"   // no name that was looked up
+)
 
 // RuleConfig configures one rule.
 type RuleConfig struct {
@@ -104,6 +113,10 @@ func (c Config) Validate() error {
 	}
 	if c.Exceptions.MaxDays < 0 {
 		found = append(found, errors.New("exceptions.maxDays: it cannot be negative: write 0 for any date"))
+	}
+	if !slices.Contains([]string{"", LearnNamespace, LearnNothing}, c.UnverifiedCallers) {
+		found = append(found, fmt.Errorf("unverifiedCallers: %q must be %s or %s", c.UnverifiedCallers, LearnNamespace,
+			LearnNothing))
 	}
 	return errors.Join(append(found, problems.Prefix("policy.", c.Policy.validate()))...)
 }

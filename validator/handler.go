@@ -40,7 +40,7 @@ func (v *Validator) Handle(ctx context.Context, req admission.Request) admission
 	}
 	ctx, cancel := budgetOf(ctx)
 	defer cancel()
-	subject := Subject{Kind: kind, Namespace: req.Namespace, Fields: fields, Request: v.requestOf(req)}
+	subject := Subject{Kind: kind, Namespace: req.Namespace, Fields: fields, Request: v.requestOf(ctx, req)}
 	out := v.Judge(ctx, subject)
 	if req.Operation == admissionv1.Update && old != nil && len(out.In(rule.Enforce)) > 0 {
 		out.forgive(v.Judge(ctx, Subject{Kind: kind, Namespace: req.Namespace, Fields: old, Request: subject.Request}))
@@ -62,9 +62,12 @@ func budgetOf(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // requestOf says who asks. Tekton's controller dry-runs what a resolver has fetched before
 // it uses it (pkg/reconciler/apiserver/apiserver.go of v1.15.0).
-func (v *Validator) requestOf(req admission.Request) *Request {
+func (v *Validator) requestOf(ctx context.Context, req admission.Request) *Request {
 	byController := v.Controller != "" && req.UserInfo.Username == v.Controller
-	return &Request{User: req.UserInfo, Resolved: byController && req.DryRun != nil && *req.DryRun}
+	return &Request{
+		User: req.UserInfo, Resolved: byController && req.DryRun != nil && *req.DryRun,
+		Unverified: v.Verified != nil && !v.Verified(ctx),
+	}
 }
 
 // sameSpec also compares the exceptions, since they decide what the spec may be.

@@ -14,13 +14,17 @@ type memory struct {
 	ctx     context.Context // that of one judgement, as the memory is
 	cluster rule.Cluster
 	answers map[any]any
+
+	outside rule.Outside
+	// revealed says that an object was returned which messages must not name.
+	revealed bool
 }
 
-func remember(ctx context.Context, c rule.Cluster) *memory {
+func remember(ctx context.Context, c rule.Cluster, outside rule.Outside) *memory {
 	if c == nil {
 		c = rule.Nowhere{}
 	}
-	return &memory{ctx, c, map[any]any{}}
+	return &memory{ctx: ctx, cluster: c, answers: map[any]any{}, outside: outside}
 }
 
 type answer[T any] struct {
@@ -52,16 +56,24 @@ func (m *memory) Get(_ context.Context, kind schema.GroupKind, namespace, name s
 		kind            schema.GroupKind
 		namespace, name string
 	}
-	return recall(m, get{kind, namespace, name}, func() (map[string]any, error) {
+	found, err := recall(m, get{kind, namespace, name}, func() (map[string]any, error) {
 		return m.cluster.Get(m.ctx, kind, namespace, name)
 	})
+	m.reveal(found != nil && kind.Kind != "ClusterInterceptor", namespace) // of these, rules ask for the name alone
+	return found, err
 }
 
 func (m *memory) Keys(_ context.Context, namespace, secret string) ([]string, error) {
 	type keys struct{ namespace, secret string }
-	return recall(m, keys{namespace, secret}, func() ([]string, error) {
+	found, err := recall(m, keys{namespace, secret}, func() ([]string, error) {
 		return m.cluster.Keys(m.ctx, namespace, secret)
 	})
+	m.reveal(found != nil, namespace)
+	return found, err
+}
+
+func (m *memory) reveal(found bool, namespace string) {
+	m.revealed = m.revealed || found && m.outside.Of(namespace)
 }
 
 func (m *memory) May(_ context.Context, who rule.Account, access rule.Access) (bool, error) {

@@ -65,6 +65,10 @@ type Validator struct {
 	// Authorize tells whether the user of a request may do something, for exceptions that
 	// only some may make, see Exceptions. Nil means that nobody may.
 	Authorize func(ctx context.Context, user authenticationv1.UserInfo, access rule.Access) (bool, error)
+	// Verified reports whether a request is known to come from an API server. Anyone else who
+	// reaches the admission server could make up requests, to learn from the messages what
+	// exists. Nil means that every request does.
+	Verified func(ctx context.Context) bool
 	// Now is the clock, for the dates of exceptions. Nil means time.Now.
 	Now func() time.Time
 	// Observe is told of each finding that a request led to, if it is not nil.
@@ -91,6 +95,8 @@ type Request struct {
 	// Resolved says that a resolver has fetched the object, and that its author may be
 	// anybody.
 	Resolved bool
+	// Unverified says that it may come from anyone, see Validator.Verified.
+	Unverified bool
 }
 
 // Name returns the object's name, or its generateName.
@@ -123,15 +129,26 @@ func (o Outcome) In(mode rule.Mode) []rule.Finding {
 func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 	lookUps, cancel := halfOf(ctx)
 	defer cancel()
-	j := &judgement{validator: v, namespace: subject.Namespace, request: subject.Request}
+	outside := v.outside(subject)
+	j := &judgement{validator: v, namespace: subject.Namespace, request: subject.Request,
+		memory: remember(lookUps, v.Cluster, outside)}
 	j.exceptions = exceptionsOf(subject.Fields)
 	j.judge(ctx, &rule.Pass{
 		Object: subject.Fields, Kind: subject.Kind, Namespace: subject.Namespace,
-		Cluster: remember(lookUps, v.Cluster), Registry: v.Registry, Offline: v.Offline, Now: v.now,
+		Cluster: j.memory, Outside: outside, Registry: v.Registry, Offline: v.Offline, Now: v.now,
 		Author:   v.authorOf(subject.Request),
 		Policies: v.Config.Policy.all(),
 	})
 	return j.out
+}
+
+// outside returns what messages about an object must not name.
+func (v *Validator) outside(subject Subject) rule.Outside {
+	if subject.Request == nil || !subject.Request.Unverified {
+		return nil
+	}
+	nothing := v.Config.UnverifiedCallers == LearnNothing
+	return func(namespace string) bool { return nothing || namespace != subject.Namespace }
 }
 
 func (v *Validator) authorOf(request *Request) rule.Author {
@@ -160,6 +177,7 @@ type judgement struct {
 	validator  *Validator
 	namespace  string
 	request    *Request
+	memory     *memory
 	exceptions map[string]Exception
 	out        Outcome
 }
@@ -175,6 +193,9 @@ func (j *judgement) judge(ctx context.Context, pass *rule.Pass) {
 			continue
 		}
 		found, unknown, err := pass.Judge(ctx, r, mode)
+		if j.memory.revealed && r.Others && !r.Discreet {
+			withhold(found)
+		}
 		j.take(ctx, r, found)
 		for _, text := range unknown {
 			j.out.Unknown = append(j.out.Unknown, text+" (rule "+r.ID+")")
@@ -185,6 +206,14 @@ func (j *judgement) judge(ctx context.Context, pass *rule.Pass) {
 	}
 	for _, inner := range embedded(pass) {
 		j.judge(ctx, inner)
+	}
+}
+
+// withhold removes from messages what was looked up.
+func withhold(found []*rule.Finding) {
+	for _, finding := range found {
+		finding.Message = "it does not fit an object of another namespace or of the cluster, about which the admission server says nothing to callers that it cannot verify: run `tekgate lint --live` with your own permissions to see why"
+		finding.Fix = nil
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,6 +36,7 @@ import (
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/interceptor/secrets"
 	"github.com/tekgate/tekgate/internal/certs"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // TestOnAPIServer shares one API server between the tests that need one. It has
@@ -50,6 +52,7 @@ func TestOnAPIServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	create(t, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "tekgate"}})
+	create(t, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: wellknown.DeliveriesNamespace}})
 	create(t, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ci"}})
 	create(t, c, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "ci", Name: "hook"},
@@ -501,5 +504,28 @@ func testRights(t *testing.T, admin *rest.Config, c client.Client, p publisher) 
 		DNSNames: []string{"x"}}
 	if _, err := certs.Load(t.Context(), o); err != nil {
 		t.Errorf("making a CA with the manifests' rights: %v", err)
+	}
+	testLeaseRights(t, limited)
+}
+
+// testLeaseRights holds that the interceptor's identity touches Leases in the namespace of
+// deliveries, and nowhere else.
+func testLeaseRights(t *testing.T, limited client.Client) {
+	t.Helper()
+	touch := func(namespace string) []error {
+		lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "replay-rights",
+			Labels: map[string]string{wellknown.ReplayNamespace: "ci"}}}
+		created := limited.Create(t.Context(), lease)
+		read := limited.Get(t.Context(), client.ObjectKeyFromObject(lease), lease)
+		listed := limited.List(t.Context(), &coordinationv1.LeaseList{}, client.InNamespace(namespace))
+		return []error{created, read, listed, limited.Delete(t.Context(), lease)}
+	}
+	eventually(t, func() error { return errors.Join(touch(wellknown.DeliveriesNamespace)...) })
+	for _, namespace := range []string{"tekgate", "ci", "kube-system", "default", ""} {
+		for what, err := range touch(namespace) {
+			if namespace != "" && !apierrors.IsForbidden(err) || err == nil {
+				t.Errorf("namespace %q, request %d: %v", namespace, what, err)
+			}
+		}
 	}
 }

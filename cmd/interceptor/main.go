@@ -48,6 +48,7 @@ type options struct {
 	metrics            string
 	deliveries         string
 	url, issued        string
+	remember           string // the namespace of deliveries
 	drain              time.Duration
 	recheck, overlap   time.Duration
 }
@@ -94,6 +95,8 @@ func command(errOut io.Writer) *cobra.Command {
 		"how often the ClusterInterceptor and the CA's Secret are looked at")
 	f.DurationVar(&o.overlap, "ca-overlap", 5*time.Minute,
 		"how long a new CA is published before it signs; EventListeners read it once a minute")
+	f.StringVar(&o.remember, "deliveries-namespace", wellknown.DeliveriesNamespace,
+		"`NAMESPACE` of the Leases with which deliveries are remembered")
 	f.StringVar(&o.url, "url", "", "`URL` that EventListeners reach this server by when it runs outside the cluster, such as https://127.0.0.1:9444; its path is /verify unless it has one (default: the Service)")
 	return cmd
 }
@@ -161,7 +164,7 @@ func (o options) serve(ctx context.Context, c apiServer, to target, authority *c
 		Log: log}
 	refusals := newRefusals(events)
 	replays := replay.New(replay.Options{
-		Client: c, Namespace: o.namespace, Log: log,
+		Client: c, Namespace: o.remember, Log: log,
 		Max: in.Replay.Max, MaxNamespace: in.Replay.MaxPerNamespace,
 	})
 	numbers.watchReplays(replays.Fill)

@@ -33,6 +33,7 @@ func TestAdmission(t *testing.T) {
 	b.Run("updates", func(t *testing.T) { b.on(t).testUpdates() })
 	b.Run("EventListener", func(t *testing.T) { b.on(t).testEventListener() })
 	b.Run("direct", func(t *testing.T) { b.on(t).testDirect() })
+	b.Run("unverified callers", func(t *testing.T) { b.on(t).testUnverified() })
 	b.Run("injection", func(t *testing.T) { b.on(t).testInjection() })
 	b.Run("trust", func(t *testing.T) { b.on(t).testTrust() })
 	b.Run("rotation", func(t *testing.T) { b.on(t).testRotation() })

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/internal/wellknown"
+	"github.com/tekgate/tekgate/mutator"
 )
 
 // leaseText is the Lease of the manifests.
@@ -131,6 +132,28 @@ func (b *bed) testOwnSettings() {
 	b.eventuallyEnv("ci", "OWN=there")
 	b.eventuallyAsked("other", false)
 	b.eventuallyEnv("ci", "OWN=there")
+	b.annotate("ci", map[string]any{"tekgate.dev/mutator": nil})
+	b.eventuallyAsked("ci", false)
+	b.testTooLargeSettings()
+}
+
+// testTooLargeSettings holds that settings over the limit change nothing, and that the log
+// names their Namespace.
+func (b *bed) testTooLargeSettings() {
+	b.Helper()
+	settings := "env: {set: [{variables: [{name: OWN, value: there}]}]}\n#" + strings.Repeat("x", mutator.MaxOverlay)
+	b.annotate("ci", map[string]any{"tekgate.dev/mutator": settings})
+	b.eventually("the log names the Namespace", func() error {
+		logs := b.logs.String()
+		if strings.Contains(logs, "the settings of a Namespace are not used") && strings.Contains(logs, `"ci"`) {
+			return nil
+		}
+		return errors.New("it does not")
+	})
+	b.eventuallyAsked("ci", true)
+	if run, _ := b.asked("ci"); strings.Contains(fmt.Sprint(run.Object), "there") {
+		b.Errorf("the settings are used: %v", run.Object)
+	}
 	b.annotate("ci", map[string]any{"tekgate.dev/mutator": nil})
 	b.eventuallyAsked("ci", false)
 }

@@ -25,6 +25,7 @@ type ruleSet struct {
 	config   *config.Configuration
 	mutate   *mutator.Mutator
 	validate *validator.Validator
+	callers  *callers
 }
 
 // configuration holds the rules in force, which are those of its file.
@@ -66,7 +67,8 @@ func (c *configuration) use(text []byte) error {
 		Later: c.later}
 	v.Controller, v.Authorize = c.controller, c.references.authorize
 	v.Tekton = func() string { return c.cluster.Tekton(context.Background()).Version }
-	c.current.Store(&ruleSet{parsed, m, v})
+	v.Verified = isVerified
+	c.current.Store(&ruleSet{parsed, m, v, newCallers(parsed.Install)})
 	c.metrics.loaded(m.Hash(), time.Now())
 	return nil
 }

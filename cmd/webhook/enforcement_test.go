@@ -6,12 +6,15 @@ import (
 	"strings"
 	"testing"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // enforcing refuses images of elsewhere, and lets the authorized except runs from that.
@@ -25,12 +28,23 @@ validator:
 `
 
 // TestEnforcement is what a tenant with all rights in one namespace does to have an image
-// that no list allows, against the webhook configurations as they are shipped.
+// that no list allows, against the webhook configurations as they are shipped: what cannot be
+// judged would pass by the failurePolicy that they have by default.
 func TestEnforcement(t *testing.T) {
-	t.Parallel()
+	for _, policy := range []admissionv1.FailurePolicyType{admissionv1.Ignore, admissionv1.Fail} {
+		t.Run(string(policy), func(t *testing.T) {
+			t.Parallel()
+			testEnforcement(t, policy)
+		})
+	}
+}
+
+func testEnforcement(t *testing.T, policy admissionv1.FailurePolicyType) {
+	t.Helper()
 	b := newCluster(t)
 	b.start()
 	b.configure()
+	b.setFailurePolicy(policy)
 	b.enforce(enforcing)
 	b.create(clusterRole("excepts", "validator.tekgate.dev", "rules", "except"))
 	b.create(clusterRole("edits", "tekton.dev", "*", "*"))
@@ -54,6 +68,28 @@ func TestEnforcement(t *testing.T) {
 	b.Run("being deleted", func(t *testing.T) { b.on(t).testDeletedInUse(tenant) })
 	b.Run("very many annotations", func(t *testing.T) { b.on(t).testManyAnnotations(tenant) })
 	b.Run("an owner of its own making", func(t *testing.T) { b.on(t).testPretended(tenant) })
+}
+
+// setFailurePolicy gives a failurePolicy to the webhooks whose policy the configuration sets.
+func (b *bed) setFailurePolicy(policy admissionv1.FailurePolicyType) {
+	b.Helper()
+	b.eventually("failurePolicy is set", func() error { // the server may write its conditions meanwhile
+		var mutating admissionv1.MutatingWebhookConfiguration
+		mutating.Name = wellknown.MutatingConfiguration
+		b.get(&mutating)
+		for i := range mutating.Webhooks {
+			mutating.Webhooks[i].FailurePolicy = &policy
+		}
+		var validating admissionv1.ValidatingWebhookConfiguration
+		validating.Name = wellknown.ValidatingConfiguration
+		b.get(&validating)
+		for i := range validating.Webhooks {
+			if validating.Webhooks[i].Name != wellknown.ValidateConfiguration {
+				validating.Webhooks[i].FailurePolicy = &policy
+			}
+		}
+		return errors.Join(b.client.Update(b.Context(), &mutating), b.client.Update(b.Context(), &validating))
+	})
 }
 
 // enforce has the server use another configuration.

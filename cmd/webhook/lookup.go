@@ -32,6 +32,7 @@ type lookups struct {
 	tasks   *tasks
 	tekton  *tektonSetup
 	changes server.Notifier // of Namespaces that gain, change or lose settings of their own
+	own     *ownSettings
 }
 
 var _ mutator.Cluster = (*lookups)(nil)
@@ -39,7 +40,7 @@ var _ mutator.Cluster = (*lookups)(nil)
 // watch makes the cache hold Namespaces and ServiceAccounts from the start.
 func (l *lookups) watch(ctx context.Context, c cache.Cache) error {
 	var informers []cache.Informer
-	for _, object := range []client.Object{partial("Namespace"), &corev1.ServiceAccount{}} {
+	for _, object := range []client.Object{partialNamespace(), &corev1.ServiceAccount{}} {
 		informer, err := c.GetInformer(ctx, object, cache.BlockUntilSynced(false))
 		if err != nil {
 			return fmt.Errorf("watching Namespaces and ServiceAccounts: %w", err)
@@ -49,7 +50,7 @@ func (l *lookups) watch(ctx context.Context, c cache.Cache) error {
 	_, err := informers[0].AddEventHandler(toolscache.ResourceEventHandlerFuncs{
 		AddFunc:    func(added any) { l.changed(nil, added) },
 		UpdateFunc: l.changed,
-		DeleteFunc: func(gone any) { l.changed(gone, nil) },
+		DeleteFunc: func(gone any) { l.changed(gone, nil); l.own.forget(gone) },
 	})
 	if err != nil {
 		return fmt.Errorf("watching Namespaces: %w", err)
@@ -110,13 +111,18 @@ func (l *lookups) ask(ctx context.Context, object client.Object) (bool, error) {
 
 // Namespace implements mutator.Cluster.
 func (l *lookups) Namespace(ctx context.Context, name string) (*mutator.Namespace, error) {
-	object := partial("Namespace")
+	object := partialNamespace()
 	object.Name = name
 	found, err := l.get(ctx, object)
 	if err != nil || !found {
 		return nil, err
 	}
-	return &mutator.Namespace{Labels: object.Labels, Annotations: object.Annotations}, nil
+	known := &mutator.Namespace{Labels: object.Labels, Annotations: object.Annotations}
+	if object.Annotations[wellknown.MutatorKey] == keptApart {
+		text, reason := l.own.of(ctx, l.live, name)
+		known.Annotations, known.Unused = map[string]string{wellknown.MutatorKey: text}, reason
+	}
+	return known, nil
 }
 
 // ServiceAccount implements mutator.Cluster. One that lists no Secret is asked
@@ -176,19 +182,19 @@ func (l *lookups) ready(*http.Request) error {
 	return nil
 }
 
-// partial returns an object of a core kind that holds metadata alone.
-func partial(kind string) *metav1.PartialObjectMetadata {
+// partialNamespace returns a Namespace that holds metadata alone.
+func partialNamespace() *metav1.PartialObjectMetadata {
 	object := &metav1.PartialObjectMetadata{}
-	object.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: kind})
+	object.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "Namespace"})
 	return object
 }
 
 // cacheOptions reduce what the cache holds to what is looked up in it.
-func cacheOptions(log logr.Logger) cache.Options {
+func cacheOptions(log logr.Logger, own *ownSettings) cache.Options {
 	shared := true // for they are looked up with every TaskRun, and nobody writes into them
 	return cache.Options{
 		ByObject: map[client.Object]cache.ByObject{
-			partial("Namespace"):     {Transform: keepOurs, UnsafeDisableDeepCopy: &shared},
+			partialNamespace():       {Transform: own.keepOurs, UnsafeDisableDeepCopy: &shared},
 			&corev1.ServiceAccount{}: {Transform: keepAccount, UnsafeDisableDeepCopy: &shared},
 
 			&admissionv1.MutatingWebhookConfiguration{}:   named(wellknown.MutatingConfiguration),
@@ -198,8 +204,9 @@ func cacheOptions(log logr.Logger) cache.Options {
 	}
 }
 
-// keepOurs keeps the labels and annotations of a Namespace that are for us.
-func keepOurs(in any) (any, error) {
+// keepOurs keeps the labels and annotations of a Namespace that are for us. Its own settings
+// are kept apart, since they are bounded.
+func (s *ownSettings) keepOurs(in any) (any, error) {
 	object, ok := in.(*metav1.PartialObjectMetadata)
 	if !ok {
 		return in, nil
@@ -208,8 +215,9 @@ func keepOurs(in any) (any, error) {
 	if value, ok := object.Labels[wellknown.MutateKey]; ok {
 		meta.Labels = map[string]string{wellknown.MutateKey: value}
 	}
-	if value, ok := object.Annotations[wellknown.MutatorKey]; ok {
-		meta.Annotations = map[string]string{wellknown.MutatorKey: value}
+	text := object.Annotations[wellknown.MutatorKey]
+	if s.hold(object.Name, text); text != "" {
+		meta.Annotations = map[string]string{wellknown.MutatorKey: keptApart}
 	}
 	object.ObjectMeta = meta
 	return object, nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +35,7 @@ type program struct {
 	cluster *rest.Config
 	log     logr.Logger
 	counts  *measures
+	own     *ownSettings
 }
 
 // start reads what it is told to read, and serves until ctx ends.
@@ -51,7 +53,7 @@ func start(ctx context.Context, o options, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return (&program{o, cluster, log, counts}).run(ctx)
+	return (&program{o, cluster, log, counts, newOwnSettings(log.WithName("namespaces"))}).run(ctx)
 }
 
 func (s *program) run(ctx context.Context) error {
@@ -67,7 +69,11 @@ func (s *program) run(ctx context.Context) error {
 		return err
 	}
 	hooks := server.NewWebhooks(server.Options{
-		Address: s.bind, TLS: authority.TLS, Log: s.log.WithName("serve"), Requests: s.counts.requests,
+		Address: s.bind, TLS: func(c *tls.Config) {
+			authority.TLS(c)
+			c.ClientAuth = tls.RequestClientCert // see callers
+		},
+		Log: s.log.WithName("serve"), Requests: s.counts.requests,
 		Handshakes: s.counts.handshakes,
 	})
 	m, err := s.newManager(hooks)
@@ -132,7 +138,7 @@ func (s *program) newManager(hooks webhook.Server) (manager.Manager, error) {
 	m, err := manager.New(s.cluster, manager.Options{
 		Logger:                 s.log,
 		WebhookServer:          hooks,
-		Cache:                  cacheOptions(s.log),
+		Cache:                  cacheOptions(s.log, s.own),
 		Metrics:                metricsserver.Options{BindAddress: s.metrics},
 		HealthProbeBindAddress: s.health,
 	})
@@ -147,6 +153,7 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 	changes server.Notifier) error {
 	there := &lookups{
 		changes: changes,
+		own:     s.own,
 		live:    m.GetAPIReader(),
 		tasks: &tasks{
 			live: m.GetAPIReader(), cached: m.GetCache(), cache: m.GetCache(), mapper: m.GetRESTMapper(),
@@ -179,7 +186,7 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 		"/validate":               admission.HandlerFunc(c.validating),
 		"/validate-configuration": c,
 	} {
-		hooks.Register(path, requests.Handler(budget.Handler(&admit.Webhook{Handler: handler})))
+		hooks.Register(path, requests.Handler(budget.Handler(c.identify(&admit.Webhook{Handler: handler}))))
 	}
 	log := s.log.WithName("conditions")
 	return errors.Join(

@@ -26,7 +26,7 @@ func TestDemo(t *testing.T) {
 	}
 	text := out.String()
 	for _, want := range []string{
-		"157 objects in ",
+		"160 objects in ",
 		"-entrypoint-image          registry.example.com/tekton/pipeline-entrypoint:v1.15.0",
 		"+  serviceAccountName: gitsa",
 		"+        value: /tekton/creds/.docker",

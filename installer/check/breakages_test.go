@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"math/big"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -263,6 +264,24 @@ var breakages = []breakage{
 		live.Tekgate,
 		"tekgate-config",
 		`[{"op":"replace","path":"/data/config.yaml","value":"newer"}]`,
+	},
+	{
+		"namespace-settings",
+		check.Warning,
+		"Namespace/default: the annotation tekgate.dev/mutator is not used: it is wrong",
+		live.Namespace,
+		"",
+		"default",
+		`[{"op":"add","path":"/metadata/annotations","value":{"tekgate.dev/mutator":"wrong"}}]`,
+	},
+	{
+		"namespace-settings",
+		check.Warning,
+		"the settings of all Namespaces take 101 bytes of memory, and 100 are the most",
+		live.Namespace,
+		"",
+		"default",
+		`[{"op":"add","path":"/metadata/annotations","value":{"tekgate.dev/mutator":"` + strings.Repeat("x", 101) + `"}}]`,
 	},
 }
 

@@ -66,6 +66,10 @@ type Configuration struct {
 	// SecretLabel is the label that the Secrets of webhooks must have, as key or
 	// key=value; "" for none.
 	SecretLabel string
+	// Own returns how much memory the settings of a Namespace take, or why they are not
+	// used. MostOwn is how much those of all Namespaces may take.
+	Own     func(text string) (int, error)
+	MostOwn int
 }
 
 // Options say what to check with.

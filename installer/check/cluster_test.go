@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -87,6 +88,14 @@ func (w *world) check(err error) {
 	}
 }
 
+// cost stands for the mutator's estimate.
+func cost(settings string) (int, error) {
+	if settings == "wrong" {
+		return 0, errors.New("it is wrong")
+	}
+	return len(settings), nil
+}
+
 // run asks everything and returns the outcomes by ID.
 func (w *world) run() (map[string]check.Result, bool) {
 	w.t.Helper()
@@ -107,7 +116,7 @@ func (w *world) run() (map[string]check.Result, bool) {
 		if strings.Contains(string(text), "newer") {
 			return &check.Configuration{Mirror: rules, Hash: "ba9876543210"}, nil
 		}
-		return &check.Configuration{Mirror: rules, Hash: hash}, nil
+		return &check.Configuration{Mirror: rules, Hash: hash, MostOwn: 100, Own: cost}, nil
 	}}
 	healthy := check.Run(w.context, w.looks, options, func(r check.Result) { results[r.Check.ID] = r })
 	if len(results) != len(check.Checks) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -31,6 +32,14 @@ var configurationChecks = []Check{
 	},
 	replicasCheck,
 	webhookSecretsCheck,
+	{
+		ID: "namespace-settings", Category: "configuration",
+		Title: "the settings of Namespaces are used",
+		Needs: "configuration",
+		Doc: "A Namespace has settings of its own in the annotation " + wellknown.MutatorKey + ". Settings that are not valid, larger than 64 KB or 4,096 values, or that set a field that `mutator.overlays` does not allow are not used, and the configuration holds there. The settings of all Namespaces may take 48 MiB of the admission server's memory, equal ones once; those that are beyond this are not used.\n\n" +
+			"Correct or remove the annotation of the Namespace that the message names.",
+		run: namespaceSettings,
+	},
 }
 
 // configuration returns Tekgate's, or nil where there is none.
@@ -79,4 +88,36 @@ func configurationInForce(ctx context.Context, s *state) error {
 		)
 	}
 	return err
+}
+
+func namespaceSettings(ctx context.Context, s *state) error {
+	configuration, err := s.configuration(ctx)
+	if err != nil || configuration == nil || configuration.Own == nil {
+		return skip("the configuration cannot be read: see the check configuration")
+	}
+	namespaces, err := s.List(ctx, live.Namespace)
+	if err != nil {
+		return err
+	}
+	var found problems
+	total, known := 0, map[string]bool{}
+	for i := range namespaces {
+		text := namespaces[i].GetAnnotations()[wellknown.MutatorKey]
+		if text == "" {
+			continue
+		}
+		cost, err := configuration.Own(text)
+		if err != nil {
+			found.add("%s: the annotation %s is not used: %s", kube.Name(namespaces[i]), wellknown.MutatorKey,
+				strings.ReplaceAll(err.Error(), "\n", "; "))
+		} else if !known[text] {
+			known[text] = true
+			total += cost
+		}
+	}
+	if total > configuration.MostOwn {
+		found.add("the settings of all Namespaces take %d bytes of memory, and %d are the most: the admission server uses those that it read first",
+			total, configuration.MostOwn)
+	}
+	return found.err()
 }

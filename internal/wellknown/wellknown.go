@@ -10,6 +10,9 @@ const (
 	PipelinesNamespace = "tekton-pipelines"
 	ResolversNamespace = "tekton-pipelines-resolvers"
 	TekgateNamespace   = "tekgate"
+	// DeliveriesNamespace holds the Leases with which the interceptor remembers deliveries,
+	// and nothing else, so that it needs no right to other Leases.
+	DeliveriesNamespace = "tekgate-deliveries"
 )
 
 // The two servers: each name is that of a Deployment, its Service and its ServiceAccount.

@@ -33,6 +33,9 @@ func Conditions(config mutator.Config, mirror *image.Rules, own []string) (map[s
 	if err != nil {
 		return nil, err
 	}
+	if config.Overlays.Disabled {
+		own = nil
+	}
 	if len(own) > maxOwn {
 		return map[string]string{wellknown.MutateRuns: wellknown.Always, wellknown.MutateReapplied: wellknown.Always,
 			wellknown.MutateResolved: wellknown.Always, wellknown.MutatePods: wellknown.Always}, nil

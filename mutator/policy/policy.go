@@ -152,7 +152,7 @@ func (c *compiler) add(r *rule) {
 			Variables:       c.variables(r),
 			Mutations: []admissionv1.Mutation{{PatchType: admissionv1.PatchTypeJSONPatch,
 				JSONPatch: &admissionv1.JSONPatch{
-					Expression: "(" + ownSettings +
+					Expression: "(" + c.ownSettings() +
 						" || size(variables.ops) == 0 ? [] : variables.annotated + variables.ops + variables.done)\n.map(o, JSONPatch{op: \"add\", path: o.path, value: o.value})",
 				}}},
 		},
@@ -174,6 +174,14 @@ func (c *compiler) add(r *rule) {
 const ownSettings = `has(namespaceObject.metadata.annotations) && "` + wellknown.MutatorKey +
 	`" in namespaceObject.metadata.annotations` +
 	` && namespaceObject.metadata.annotations["` + wellknown.MutatorKey + `"] != ""`
+
+// ownSettings is false of all namespaces where they cannot have any.
+func (c *compiler) ownSettings() string {
+	if c.Config.Overlays.Disabled {
+		return "false"
+	}
+	return ownSettings
+}
 
 // conditions keep a policy from being evaluated in vain. The API server gives them
 // neither the variables nor the Namespace.

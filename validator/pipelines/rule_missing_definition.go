@@ -16,6 +16,7 @@ var missingDefinitionRule = &rule.Rule{
 	ID:       "missing-definition",
 	Severity: rule.Error,
 	Others:   true,
+	Discreet: true,
 	Kinds:    rule.WithSteps,
 	Doc: `Finds a taskRef, a pipelineRef or a step's ref by name to a Task, Pipeline or StepAction
 that does not exist in the namespace.
@@ -44,10 +45,7 @@ func checkMissingDefinition(ctx context.Context, p *rule.Pass) {
 		case err != nil:
 			p.Unknown(call.Ref, "looking for "+call.Kind+" "+strconv.Quote(call.Name), err)
 		case found == nil:
-			existing := func() []string {
-				names, _ := p.Cluster.Names(ctx, kind, p.Namespace)
-				return names
-			}
+			existing := func() []string { return p.Similar(ctx, kind, p.Namespace) }
 			p.Report(call.Ref, "%s %q does not exist%s, so the run of %s would fail: %s",
 				call.Kind, call.Name, inNamespace(p), call.Unit, remedyFor(p, call.Name, existing, "create it first"))
 		}

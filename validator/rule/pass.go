@@ -25,6 +25,7 @@ type Pass struct {
 	Now       func() time.Time // the clock
 	Author    Author           // who asks for the object to be admitted
 	Policies  []any            // pointers to the groups' policies, see PolicyOf
+	Outside   Outside          // what messages must not name
 
 	// Template is the TriggerTemplate that is to create this object, nil for an
 	// object of its own. For a template within a trigger it has only the spec. The
@@ -38,6 +39,23 @@ type Pass struct {
 	found   []*Finding
 	unknown []string
 	work    *work // shared with the passes of objects within this one
+}
+
+// Outside reports whether messages must not name what was looked up in a namespace, or in the
+// cluster where that is "". Nil means that they may name everything.
+type Outside func(namespace string) bool
+
+// Of is Outside, also where it is nil.
+func (o Outside) Of(namespace string) bool { return o != nil && o(namespace) }
+
+// Similar returns the names of existing objects, for a suggestion alone: none where messages
+// must not name them.
+func (p *Pass) Similar(ctx context.Context, kind schema.GroupKind, namespace string) []string {
+	if p.Outside.Of(namespace) {
+		return nil
+	}
+	names, _ := p.Cluster.Names(ctx, kind, namespace)
+	return names
 }
 
 // Author says who wants an object to be as it is.

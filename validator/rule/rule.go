@@ -29,6 +29,8 @@ type Rule struct {
 	// Others says that findings depend on other objects, which may come later.
 	// Such rules warn where nothing else is configured.
 	Others bool
+	// Discreet rules name nothing of other objects but through Pass.Similar.
+	Discreet bool
 	// Online rules ask a registry. Admission never does.
 	Online bool
 	// Since is the release of Tekton Pipelines, such as v0.46.0, from which on findings

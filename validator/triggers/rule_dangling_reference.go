@@ -18,6 +18,7 @@ var danglingReferenceRule = &rule.Rule{
 	ID:       "dangling-reference",
 	Severity: rule.Error,
 	Others:   true,
+	Discreet: true,
 	Kinds:    rule.WithTriggers,
 	Doc: `Finds references of an EventListener or Trigger to objects which do not exist: a
 TriggerBinding, ClusterTriggerBinding, TriggerTemplate, Trigger,
@@ -50,7 +51,10 @@ func mustExist(ctx context.Context, p *rule.Pass, ref reference) {
 	case err != nil:
 		p.Unknown(ref.path, "looking for "+ref.kind+" "+strconv.Quote(ref.name), err)
 	case found == nil:
-		existing, _ := p.Cluster.Names(ctx, kind, namespace) // for a suggestion alone
+		existing := p.Similar(ctx, kind, namespace)
+		if ref.kind == "ClusterInterceptor" && existing == nil {
+			existing = walk.CoreInterceptors // which everyone knows
+		}
 		p.Report(ref.path, "%s", ref.explain(namespace, existing))
 	}
 }

@@ -13,6 +13,7 @@ var missingServiceAccountRule = &rule.Rule{
 	ID:       "missing-service-account",
 	Severity: rule.Error,
 	Others:   true,
+	Discreet: true,
 	Kinds:    rule.WithTriggers,
 	Doc: `Finds ServiceAccounts that an EventListener or Trigger names and that do not exist in its
 namespace.
@@ -35,7 +36,7 @@ func checkMissingServiceAccount(ctx context.Context, p *rule.Pass) {
 		case err != nil:
 			p.Unknown(account.Path, "looking for ServiceAccount "+strconv.Quote(account.Name), err)
 		case found == nil:
-			existing, _ := p.Cluster.Names(ctx, serviceAccounts, p.Namespace) // for a suggestion alone
+			existing := p.Similar(ctx, serviceAccounts, p.Namespace)
 			remedy := suggest.DidYouMean(account.Name, existing, "create it first, or correct the name")
 			p.Report(account.Path,
 				"ServiceAccount %q does not exist in namespace %q, so nothing can be created for %s: %s",

@@ -8,6 +8,7 @@
 package config
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"maps"
@@ -65,6 +66,29 @@ type Install struct {
 	// APIServerCIDRs are the addresses of the API servers, as the admission server's Pods
 	// see them: others may not call it. Empty means that any may.
 	APIServerCIDRs []string `json:"apiServerCIDRs,omitempty"`
+	// APIServerClient describes the client certificate that API servers present.
+	APIServerClient APIServerClient `json:"apiServerClient,omitzero"`
+}
+
+// APIServerClient describes client certificates of API servers. An API server presents one
+// only where its AdmissionConfiguration says so.
+type APIServerClient struct {
+	// CA are the certificates, as PEM, that theirs must lead to.
+	CA string `json:"ca,omitempty"`
+	// Names are the common names that they may have: the CA may sign others, too.
+	Names []string `json:"names,omitempty"`
+}
+
+func (c APIServerClient) validate() error {
+	switch {
+	case c.CA == "" && len(c.Names) == 0:
+		return nil
+	case !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CA)):
+		return errors.New("apiServerClient.ca: it holds no certificate as PEM")
+	case len(c.Names) == 0:
+		return errors.New("apiServerClient.names: name the certificates of the API servers, since the CA may sign others, too")
+	}
+	return nil
 }
 
 // What becomes of a request while the admission server does not answer.
@@ -172,7 +196,7 @@ func (i Install) validate() error {
 				fmt.Errorf("apiServerCIDRs[%d]: %q is not a range of addresses such as 10.0.0.1/32", n, cidr))
 		}
 	}
-	return errors.Join(append(problems, i.validateURL())...)
+	return errors.Join(append(problems, i.APIServerClient.validate(), i.validateURL())...)
 }
 
 func (i Install) validateURL() error {
@@ -208,7 +232,9 @@ func (c *Configuration) Servers() ([]byte, error) {
 			"mutator.imageMirror.enabled: there is no mirror: write a section mirror, or mutator.imageMirror.mirror")
 	}
 	part := *c
-	part.Install, part.Certificates = Install{}, Certificates{}
+	// By these the admission server knows API servers.
+	part.Install = Install{APIServerCIDRs: c.Install.APIServerCIDRs, APIServerClient: c.Install.APIServerClient}
+	part.Certificates = Certificates{}
 	return yaml.Marshal(part)
 }
 

@@ -81,7 +81,7 @@ func TestLoadMissing(t *testing.T) {
 func TestServersPartReadsBack(t *testing.T) {
 	c, err := config.Parse(
 		[]byte(head +
-			"mirror: {registry: r.example.com/t, keep: ['quay.io/**']}\ninstall: {webhookURL: 'https://127.0.0.1:1'}\nmutator: {serviceAccount: {name: builder}}\ninterceptor: {maxAge: 30m}\n"))
+			"mirror: {registry: r.example.com/t, keep: ['quay.io/**']}\ninstall: {webhookURL: 'https://127.0.0.1:1', apiServerCIDRs: [10.0.0.1/32]}\nmutator: {serviceAccount: {name: builder}}\ninterceptor: {maxAge: 30m}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestServersPartReadsBack(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, text)
 	}
-	if back.Install.WebhookURL != "" || !reflect.DeepEqual(back.Mutator, c.Mutator) ||
+	if back.Install.WebhookURL != "" || !reflect.DeepEqual(back.Install.APIServerCIDRs, c.Install.APIServerCIDRs) || !reflect.DeepEqual(back.Mutator, c.Mutator) ||
 		back.Mirror.Registry != c.Mirror.Registry || back.Interceptor != c.Interceptor {
 		t.Errorf("read back %+v\nwant %+v", back, c)
 	}

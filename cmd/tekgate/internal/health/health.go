@@ -53,7 +53,7 @@ func parse(text []byte) (*check.Configuration, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mutator.%w", err)
 	}
-	parsed.Hash = m.Hash()
+	parsed.Hash, parsed.Own, parsed.MostOwn = m.Hash(), m.CheckOverlay, mutator.MaxOverlays
 	return parsed, nil
 }
 

@@ -201,7 +201,7 @@ func testInstallReport(t *testing.T, c *cluster.Cluster) {
 		r.Objects[0].Action != "created" {
 		t.Errorf("error %v, report %+v", err, r)
 	}
-	if !strings.Contains(errOut, "dry run, nothing was changed: 157 would be created") {
+	if !strings.Contains(errOut, "dry run, nothing was changed: 160 would be created") {
 		t.Errorf("said %s", errOut)
 	}
 	out, _ = program.Must(t, args...)
@@ -250,7 +250,7 @@ func testDiffThreeWay(t *testing.T, c *cluster.Cluster) {
 	if strings.Count(out, "differs from the installed release") != 1 {
 		t.Errorf("sees more differences than there are:\n%s", out)
 	}
-	if !strings.Contains(errOut, "157 objects: 0 would change, 157 unchanged") {
+	if !strings.Contains(errOut, "160 objects: 0 would change, 160 unchanged") {
 		t.Errorf("said %s", errOut)
 	}
 }

@@ -22,8 +22,8 @@ func TestRenderSplit(t *testing.T) {
 	flags := []string{"render", "--mirror", "registry.example.com/tekton", "--split", folder}
 	program.Must(t, flags...)
 	files, _ := filepath.Glob(filepath.Join(folder, "*.yaml"))
-	if len(files) != 157+2 {
-		t.Errorf("%d files, want one for each of 157 objects, the list and mine", len(files))
+	if len(files) != 160+2 {
+		t.Errorf("%d files, want one for each of 160 objects, the list and mine", len(files))
 	}
 	whole, _ := program.Must(t, flags[:3]...)
 	text, err := os.ReadFile(filepath.Join(folder, "deployment-tekton-pipelines-tekton-pipelines-controller.yaml"))
@@ -32,7 +32,7 @@ func TestRenderSplit(t *testing.T) {
 	}
 	program.Must(t, append(flags, "--pipeline-manifest", pod(t))...)
 	files, _ = filepath.Glob(filepath.Join(folder, "*.yaml"))
-	if len(files) != 82+2 {
+	if len(files) != 85+2 {
 		t.Errorf("%d files after a smaller rendering", len(files))
 	}
 	if _, err := os.Stat(keep); err != nil {

@@ -8,10 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/clitest"
 	"github.com/tekgate/tekgate/installer"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 const usersObjects = `
@@ -83,7 +85,7 @@ func TestTrap35_UninstallKeepsWhatUsersMade(t *testing.T) {
 		"v1 Secret tekgate/tekgate-webhook-ca",
 		"triggers.tekton.dev/v1alpha1 ClusterInterceptor tekgate",
 		"triggers.tekton.dev/v1alpha1 ClusterInterceptor cel",
-		"v1 Namespace tekgate", "v1 Namespace tekton-pipelines-resolvers",
+		"v1 Namespace tekgate", "v1 Namespace tekgate-deliveries", "v1 Namespace tekton-pipelines-resolvers",
 		"v1 ConfigMap tekton-pipelines/config-defaults")
 
 	// A second time there is nothing to do, and a new install finds the edits.
@@ -216,4 +218,36 @@ func TestPurgeWithoutConversion(t *testing.T) {
 		t.Fatalf("%v\n%s", err, errOut)
 	}
 	s.Expect(false, definition, "v1 Namespace tekgate")
+}
+
+// TestUninstallUnderFail holds that webhooks which refuse what their server cannot judge do
+// not keep themselves from being uninstalled.
+func TestUninstallUnderFail(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.Install()
+	for kind, hooks := range map[string][]string{
+		"MutatingWebhookConfiguration mutate.tekgate.dev": {
+			wellknown.MutateRuns, wellknown.MutateReapplied, wellknown.MutateResolved, wellknown.MutatePods},
+		"ValidatingWebhookConfiguration validate.tekgate.dev": {
+			wellknown.ValidateTriggers, wellknown.ValidatePipelines, wellknown.ValidateRuns},
+	} {
+		var webhooks []string
+		for _, hook := range hooks {
+			webhooks = append(webhooks, `{"name":"`+hook+`","failurePolicy":"Fail"}`)
+		}
+		text := `{"webhooks":[` + strings.Join(webhooks, ",") + `]}`
+		patch := client.RawPatch(types.StrategicMergePatchType, []byte(text))
+		named := clitest.ObjectOf("admissionregistration.k8s.io/v1 " + kind)
+		if err := s.Client.Patch(t.Context(), named, patch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	errOut, err := s.Uninstall()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, errOut)
+	}
+	s.Expect(false, "apps/v1 Deployment tekgate/tekgate-webhook", "v1 Namespace tekgate",
+		"admissionregistration.k8s.io/v1 MutatingWebhookConfiguration mutate.tekgate.dev",
+		"admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration validate.tekgate.dev")
 }
