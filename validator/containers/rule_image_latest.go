@@ -10,6 +10,7 @@ var imageLatestRule = &rule.Rule{
 	ID:       "image-latest",
 	Severity: rule.Warning,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds images of steps, sidecars, stepTemplates and StepActions without a tag, or with
 the tag latest.
 

@@ -11,6 +11,7 @@ var imageNotPinnedRule = &rule.Rule{
 	Severity: rule.Warning,
 	OptIn:    true,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds images that are not named by their digest.
 
 A tag can be moved, by whoever may push to the repository; a digest is what was

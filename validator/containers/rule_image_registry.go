@@ -13,6 +13,7 @@ var imageRegistryRule = &rule.Rule{
 	Severity: rule.Error,
 	OptIn:    true,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds images that none of validator.policy.images.allowed matches: those of steps,
 sidecars, stepTemplates and StepActions, and those that parameters whose name ends in
 "image" hold, as a value or as a default.

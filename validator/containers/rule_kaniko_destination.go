@@ -12,6 +12,7 @@ var kanikoDestinationRule = &rule.Rule{
 	Severity: rule.Error,
 	OptIn:    true,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds repositories that Kaniko pushes to, by --destination or --cache-repo, and that none
 of validator.policy.security.builds.destinations matches: patterns of host and path,
 as in the rule image-registry.

@@ -13,6 +13,7 @@ var runtimeClassRule = &rule.Rule{
 	Severity: rule.Error,
 	OptIn:    true,
 	Kinds:    rule.Runs,
+	AtUse:    true,
 	Doc: `Finds runs whose podTemplate names a runtimeClassName that is not in
 validator.policy.security.pods.runtimeClasses (* stands for any characters).
 

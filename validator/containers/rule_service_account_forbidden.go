@@ -13,6 +13,7 @@ var serviceAccountForbiddenRule = &rule.Rule{
 	Severity: rule.Error,
 	OptIn:    true,
 	Kinds:    rule.Runs,
+	AtUse:    true,
 	Doc: `Finds runs whose ServiceAccount is not in validator.policy.security.accounts.allowed
 (* stands for any characters): the run's own, and those in taskRunSpecs.
 

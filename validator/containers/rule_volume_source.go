@@ -15,6 +15,7 @@ var volumeSourceRule = &rule.Rule{
 	Severity: rule.Error,
 	OptIn:    true,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds workspaces of runs, and volumes of tasks and podTemplates, whose source
 validator.policy.security.sources does not allow:
 

@@ -98,6 +98,13 @@ func (p *Pass) At(path string) *Pass {
 	return &inner
 }
 
+// With returns the pass of another object in place of this one's. Both share their work.
+func (p *Pass) With(object map[string]any) *Pass {
+	other := *p
+	other.Object, other.walked = object, nil
+	return &other
+}
+
 // Report adds a finding. The message is one line without the rule's id and without
 // a period at its end: what is wrong, why it matters, how to mend it. Less than 240
 // bytes are best, since the API server may cut what is longer.

@@ -29,6 +29,10 @@ type Rule struct {
 	// Others says that findings depend on other objects, which may come later.
 	// Such rules warn where nothing else is configured.
 	Others bool
+	// AtUse rules also judge the TaskRuns that Tekton's controller creates for a
+	// PipelineRun, in which every value is final, and the Tasks that a TaskRun names: they
+	// are about what runs, with which rights. All other rules judge what an author wrote.
+	AtUse bool
 	// Online rules ask a registry. Admission never does.
 	Online bool
 	// Since is the release of Tekton Pipelines, such as v0.46.0, from which on findings
