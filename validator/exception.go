@@ -138,9 +138,9 @@ func (j *judgement) isAuthorized(ctx context.Context, r *rule.Rule) bool {
 // withExceptionRule appends the rule about exceptions from some rules, and from itself.
 func withExceptionRule(rules []*rule.Rule) []*rule.Rule {
 	exception := exceptionRule
-	ids := append(identifiers(rules), exception.ID)
+	ids := append(identifiers(rules), exception.ID, rule.CannotBeJudged)
 	exception.Check = func(_ context.Context, p *rule.Pass) { checkException(p, ids) }
-	return append(rules, &exception)
+	return append(rules, &exception, cannotBeJudgedRule)
 }
 
 var exceptionRule = rule.Rule{

@@ -48,7 +48,7 @@ func (j *judgement) judgeTask(ctx context.Context, pass *rule.Pass) {
 	whole := pass.With(withTask(pass.Object, spec))
 	for _, r := range enforced {
 		found, unknown, err := whole.Judge(ctx, r, rule.Enforce)
-		j.take(ctx, r, ofTask(found, name))
+		j.take(ctx, r, j.judged(ctx, r, pass.Kind, ofTask(found, name)))
 		j.note(Unjudged{r.ID, rule.Enforce}, unknown, err)
 	}
 }

@@ -181,7 +181,7 @@ func (j *judgement) judge(ctx context.Context, pass *rule.Pass) {
 			continue
 		}
 		found, unknown, err := pass.Judge(ctx, r, mode)
-		j.take(ctx, r, found)
+		j.take(ctx, r, j.judged(ctx, r, pass.Kind, found))
 		j.note(Unjudged{r.ID, mode}, unknown, err)
 	}
 	for _, inner := range embedded(pass) {

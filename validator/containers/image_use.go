@@ -64,6 +64,15 @@ func newUsedImage(p *rule.Pass, path, written, filled string) usedImage {
 	return used
 }
 
+// repository returns the image without what follows host and path, if those are known.
+func (u usedImage) repository() (image.Reference, bool) {
+	if u.Known {
+		return u.Ref, true
+	}
+	ref, err := image.Parse(repositoryOf(u.Filled))
+	return ref, err == nil
+}
+
 func isRun(p *rule.Pass) bool { return p.Kind.Kind == "TaskRun" || p.Kind.Kind == "PipelineRun" }
 
 // fill puts the parameters into a text of a task, see object.Task.Fill.

@@ -24,6 +24,9 @@ An image that is named by its digest passes, whatever its tag.`,
 
 func checkImageLatest(_ context.Context, p *rule.Pass) {
 	for _, used := range imagesUsed(p) {
+		if !used.Known && used.Err == nil {
+			p.Cannot(used.Path, used.Filled)
+		}
 		if !used.Known || used.Ref.Digest != "" {
 			continue
 		}

@@ -29,6 +29,9 @@ func checkKanikoDestination(_ context.Context, p *rule.Pass) {
 	for _, step := range executorSteps(p) {
 		for _, flag := range step.all("destination", "cache-repo") {
 			repository := repositoryOf(flag.Value)
+			if repository == "" {
+				p.Cannot(flag.Path, flag.Value)
+			}
 			if ref, err := image.Parse(repository); err == nil && repository != "" && !image.MatchAny(allowed, ref) {
 				p.Report(flag.Path,
 					"Kaniko would push to %q, which validator.policy.security.builds.destinations does not list: push to an allowed repository, or have the list extended",
