@@ -125,7 +125,7 @@ func fillImage(r *object.Reader, task object.Task, written string) (filled strin
 	if !isVariable(written) {
 		return written, true
 	}
-	filled = task.Fill(r, written)
+	filled = task.Fill(written)
 	if isVariable(filled) {
 		filled = ""
 	}

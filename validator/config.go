@@ -51,6 +51,9 @@ type RuleConfig struct {
 	// whoever writes the object; the default), authorized (of who may do the virtual verb
 	// except on the rule) or none.
 	Exceptions string `json:"exceptions,omitempty"`
+	// Unknown is what becomes of a value that the rule needs and that is not known here:
+	// ignore, audit, warn or enforce, see the rule cannot-be-judged.
+	Unknown string `json:"unknown,omitempty"`
 }
 
 // NamespaceMode is a mode for some namespaces.
@@ -134,6 +137,10 @@ func (c RuleConfig) validate(at, id string) error {
 	if !slices.Contains(kinds, c.Exceptions) {
 		problems = append(problems, fmt.Errorf("%s.exceptions: %q is not known: write %s", at, c.Exceptions,
 			"annotation, authorized or none"))
+	}
+	if !slices.Contains([]string{"", ignore, string(rule.Audit), string(rule.Warn), string(rule.Enforce)}, c.Unknown) {
+		problems = append(problems, fmt.Errorf("%s.unknown: %q is not known: write ignore, audit, warn or enforce",
+			at, c.Unknown))
 	}
 	for i, n := range c.Namespaces {
 		problems = append(problems, n.validate(fmt.Sprintf("%s.namespaces[%d]", at, i)))

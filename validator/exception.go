@@ -93,14 +93,17 @@ const (
 
 // mayExcept tells whether an exception from a rule counts for this object. For an object
 // that nobody asks about now, it counted when somebody did.
-func (j *judgement) mayExcept(ctx context.Context, r *rule.Rule, _ Exception) bool {
+func (j *judgement) mayExcept(ctx context.Context, r *rule.Rule) bool {
 	if j.request != nil && j.request.Resolved {
 		return false
 	}
-	switch j.validator.Config.exceptionsFrom(r) {
-	case exceptionsOfNobody:
+	from := j.validator.Config.exceptionsFrom(r)
+	switch {
+	case from == exceptionsOfNobody:
 		return false
-	case exceptionsOfAuthorized:
+	case j.isAtUse():
+		return j.inherits(ctx, r)
+	case from == exceptionsOfAuthorized:
 		return j.request == nil || j.isAuthorized(ctx, r)
 	}
 	return true
@@ -110,9 +113,16 @@ func (j *judgement) isAuthorized(ctx context.Context, r *rule.Rule) bool {
 	if j.validator.Authorize == nil {
 		return false
 	}
+	if may, known := j.authorized[r.ID]; known {
+		return may
+	}
 	may, err := j.validator.Authorize(ctx, j.request.User, rule.Access{
 		Verb: exceptVerb, Group: exceptGroup, Resource: exceptResource, Name: r.ID, Namespace: j.namespace,
 	})
+	if j.authorized == nil {
+		j.authorized = map[string]bool{}
+	}
+	j.authorized[r.ID] = may && err == nil
 	if err != nil {
 		j.out.Unknown = append(j.out.Unknown, fmt.Sprintf(
 			"the exception does not count: asking whether you may %s failed: %v (rule %s)", exceptVerb, err, r.ID))
@@ -128,9 +138,9 @@ func (j *judgement) isAuthorized(ctx context.Context, r *rule.Rule) bool {
 // withExceptionRule appends the rule about exceptions from some rules, and from itself.
 func withExceptionRule(rules []*rule.Rule) []*rule.Rule {
 	exception := exceptionRule
-	ids := append(identifiers(rules), exception.ID)
+	ids := append(identifiers(rules), exception.ID, rule.CannotBeJudged)
 	exception.Check = func(_ context.Context, p *rule.Pass) { checkException(p, ids) }
-	return append(rules, &exception)
+	return append(rules, &exception, cannotBeJudgedRule)
 }
 
 var exceptionRule = rule.Rule{

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
@@ -46,7 +47,7 @@ func (v *Validator) Handle(ctx context.Context, req admission.Request) admission
 		out.forgive(v.Judge(ctx, Subject{Kind: kind, Namespace: req.Namespace, Fields: old, Request: subject.Request}))
 	}
 	v.tell(subject, out, req.DryRun != nil && *req.DryRun)
-	return answerTo(kind.Kind, out)
+	return v.answerTo(kind.Kind, out, subject.Request)
 }
 
 // budgetOf returns a context that leaves a fifth of the caller's patience for the answer.
@@ -64,8 +65,10 @@ func budgetOf(ctx context.Context) (context.Context, context.CancelFunc) {
 // it uses it (pkg/reconciler/apiserver/apiserver.go of v1.15.0).
 func (v *Validator) requestOf(ctx context.Context, req admission.Request) *Request {
 	byController := v.Controller != "" && req.UserInfo.Username == v.Controller
+	dryRun := req.DryRun != nil && *req.DryRun
 	return &Request{
-		User: req.UserInfo, Resolved: byController && req.DryRun != nil && *req.DryRun,
+		User: req.UserInfo, Resolved: byController && dryRun,
+		AtUse:      byController && !dryRun && req.Operation == admissionv1.Create && req.Kind.Kind == "TaskRun",
 		Unverified: v.Verified != nil && !v.Verified(ctx),
 	}
 }
@@ -147,11 +150,17 @@ const exceptedKey = "excepted"
 // unjudgedKey is that of rules that had no time to judge the object.
 const unjudgedKey = "unjudged"
 
-func answerTo(kind string, out Outcome) admission.Response {
+func (v *Validator) answerTo(kind string, out Outcome, request *Request) admission.Response {
 	res := admission.Allowed("")
 	unjudged := out.unjudged(rule.Enforce)
 	if denied := out.In(rule.Enforce); len(denied)+len(unjudged) > 0 {
 		res = admission.Denied(denial(kind, denied, unjudged))
+		if len(denied) > 0 && v.authorOf(request) == rule.Controller {
+			// Tekton's controller fails a run for good that gets this code, with the message in
+			// its status, and repeats what gets any other until the run times out
+			// (handleRunCreationError and handleDryRunCreateErr of v1.15.0).
+			res.Result.Code, res.Result.Reason = http.StatusBadRequest, metav1.StatusReasonBadRequest
+		}
 	}
 	res.AuditAnnotations = map[string]string{}
 	if all := out.unjudged(""); len(all) > 0 {
@@ -162,7 +171,7 @@ func answerTo(kind string, out Outcome) admission.Response {
 	}
 	var noted, excepted []string
 	for _, finding := range out.Findings {
-		if finding.Mode == rule.Warn {
+		if finding.Mode == rule.Warn && !request.AtUse { // a controller reads no warnings
 			res = res.WithWarnings(finding.String())
 		}
 		if finding.Mode != rule.Enforce {

@@ -97,6 +97,9 @@ type Request struct {
 	Resolved bool
 	// Unverified says that it may come from anyone, see Validator.Verified.
 	Unverified bool
+	// AtUse says that Tekton's controller creates the object for a PipelineRun, which has
+	// been judged: only rules that are AtUse judge it.
+	AtUse bool
 }
 
 // Name returns the object's name, or its generateName.
@@ -130,15 +133,18 @@ func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 	lookUps, cancel := halfOf(ctx)
 	defer cancel()
 	outside := v.outside(subject)
-	j := &judgement{validator: v, namespace: subject.Namespace, request: subject.Request,
+	j := &judgement{validator: v, subject: subject, namespace: subject.Namespace, request: subject.Request,
 		memory: remember(lookUps, v.Cluster, outside)}
 	j.exceptions = exceptionsOf(subject.Fields)
-	j.judge(ctx, &rule.Pass{
+	pass := &rule.Pass{
 		Object: subject.Fields, Kind: subject.Kind, Namespace: subject.Namespace,
 		Cluster: j.memory, Outside: outside, Registry: v.Registry, Offline: v.Offline, Now: v.now,
 		Author:   v.authorOf(subject.Request),
 		Policies: v.Config.Policy.all(),
-	})
+	}
+	j.judge(ctx, pass)
+	j.judgeTask(ctx, pass)
+	j.judgeExceptions(ctx)
 	return j.out
 }
 
@@ -175,34 +181,27 @@ func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
 // judgement is the work on one object.
 type judgement struct {
 	validator  *Validator
+	subject    Subject
 	namespace  string
 	request    *Request
 	memory     *memory
 	exceptions map[string]Exception
+	authorized map[string]bool // whether the user may except objects from a rule, by its id
 	out        Outcome
 }
 
 func (j *judgement) judge(ctx context.Context, pass *rule.Pass) {
-	tekton := ""
-	if j.validator.Tekton != nil {
-		tekton = j.validator.Tekton()
-	}
 	for _, r := range j.validator.rules() {
-		mode := j.validator.Config.mode(r, j.namespace, tekton)
-		if mode == rule.Off || !r.Handles(pass.Kind) || (r.Online && j.validator.Registry == nil) {
+		mode := j.mode(r)
+		if mode == rule.Off || !r.Handles(pass.Kind) || (r.Online && j.validator.Registry == nil) || j.isAtUse() && !r.AtUse {
 			continue
 		}
 		found, unknown, err := pass.Judge(ctx, r, mode)
 		if j.memory.revealed && r.Others && !r.Discreet {
 			withhold(found)
 		}
-		j.take(ctx, r, found)
-		for _, text := range unknown {
-			j.out.Unknown = append(j.out.Unknown, text+" (rule "+r.ID+")")
-		}
-		if err != nil {
-			j.leave(Unjudged{r.ID, mode}, err)
-		}
+		j.take(ctx, r, j.judged(ctx, r, pass.Kind, found))
+		j.note(Unjudged{r.ID, mode}, unknown, err)
 	}
 	for _, inner := range embedded(pass) {
 		j.judge(ctx, inner)
@@ -214,6 +213,27 @@ func withhold(found []*rule.Finding) {
 	for _, finding := range found {
 		finding.Message = "it does not fit an object of another namespace or of the cluster, about which the admission server says nothing to callers that it cannot verify: run `tekgate lint --live` with your own permissions to see why"
 		finding.Fix = nil
+	}
+}
+
+// mode is what becomes of the findings of a rule.
+func (j *judgement) mode(r *rule.Rule) rule.Mode {
+	tekton := ""
+	if r.Since != "" && j.validator.Tekton != nil {
+		tekton = j.validator.Tekton()
+	}
+	return j.validator.Config.mode(r, j.namespace, tekton)
+}
+
+func (j *judgement) isAtUse() bool { return j.request != nil && j.request.AtUse }
+
+// note keeps what a rule could not find out.
+func (j *judgement) note(u Unjudged, unknown []string, err error) {
+	for _, text := range unknown {
+		j.out.Unknown = append(j.out.Unknown, text+" (rule "+u.Rule+")")
+	}
+	if err != nil {
+		j.leave(u, err)
 	}
 }
 
@@ -234,7 +254,7 @@ func (j *judgement) take(ctx context.Context, r *rule.Rule, found []*rule.Findin
 		return
 	}
 	exception, excepted := j.exceptions[r.ID]
-	excepted = excepted && j.validator.accepts(exception) && j.mayExcept(ctx, r, exception)
+	excepted = excepted && j.validator.accepts(exception) && j.mayExcept(ctx, r)
 	seen := make(map[[2]string]bool, len(found))
 	for _, finding := range found {
 		key := [2]string{finding.Path, finding.Message}

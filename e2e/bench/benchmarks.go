@@ -22,6 +22,7 @@ func benchmarks() []benchmark {
 		{"unmatched", unmatched},
 		{"cluster-size", clusterSize},
 		{"rules", rules},
+		{"use", use},
 		{"handshakes", handshakes},
 		{"termination", termination},
 		{"rotation", rotation},

@@ -1,50 +1,160 @@
 package object
 
-import "strings"
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+)
 
 // maxGrown is by how many bytes a text may grow. No image, flag or script is filled with
 // as much, and a small object whose texts all name one long value would make gigabytes.
 const maxGrown = 16 << 10
 
-// Values are what Tekton fills in for the parameters of one specification, by name. Of
-// those that are known and no text (arrays, objects) the value is nil.
-//
-// The forms are those of ApplyParameters (tektoncd/pipeline v1.15.0,
-// pkg/reconciler/taskrun/resources/apply.go): $(params.x), $(params["x"]),
-// $(params['x']) and, of v1beta1, $(inputs.params.x). All are filled in at once: what a
-// value brings is not looked at again.
+// Values are the values that Tekton fills in, by what follows "params." in an expression:
+// x, x[0] or x.key. A value is a text, a []string, a map[string]string, or nil if there is
+// one that nobody knows.
 type Values map[string]any
 
-// ValuesOf returns what the given parameters say, or else the defaults of the declared
-// ones. Of two of a name the first counts.
-func ValuesOf(given, declared []map[string]any) Values {
-	values := make(Values, len(given)+len(declared))
-	values.add(given, "value")
-	values.add(declared, "default")
-	return values
+// layers are values of which the first that has a name counts.
+type layers []Values
+
+func (l layers) get(key string) (any, bool) {
+	for _, values := range l {
+		if value, is := values[key]; is {
+			return value, true
+		}
+	}
+	return nil, false
 }
 
-func (v Values) add(params []map[string]any, key string) {
-	for _, param := range params {
-		name, _ := param["name"].(string)
-		if _, known := v[name]; name == "" || known || param[key] == nil {
-			continue
+// first returns the first value that is of a type: Tekton keeps texts, arrays and objects
+// apart. It reports false also for one that nobody knows.
+func first[T any](l layers, key string) (T, bool) {
+	for _, values := range l {
+		switch value := values[key].(type) {
+		case T:
+			return value, true
+		case nil:
+			if _, unknown := values[key]; unknown {
+				return *new(T), false
+			}
 		}
-		v[name] = nil
-		if text, is := param[key].(string); is {
-			v[name] = text
+	}
+	return *new(T), false
+}
+
+// set adds a value, and those of its elements and keys.
+func (v Values) set(name string, value any) {
+	v[name] = value
+	switch value := value.(type) {
+	case []string:
+		for i, text := range value {
+			v[name+"["+strconv.Itoa(i)+"]"] = text
+		}
+	case map[string]string:
+		for key, text := range value {
+			v[name+"."+key] = text
 		}
 	}
 }
 
-// Fill puts values into a text. What is not known, or is no text, stays as it is written.
+// valueOf returns a value as Tekton reads it from JSON, nil for any that it does not take.
+func valueOf(raw any) any {
+	switch raw := raw.(type) {
+	case string:
+		return raw
+	case json.Number:
+		return raw.String()
+	case bool:
+		return strconv.FormatBool(raw)
+	case []any:
+		list := make([]string, 0, len(raw))
+		for _, item := range raw {
+			text, is := item.(string)
+			if !is {
+				return nil
+			}
+			list = append(list, text)
+		}
+		return list
+	case map[string]any:
+		object := make(map[string]string, len(raw))
+		for key, item := range raw {
+			text, is := item.(string)
+			if !is {
+				return nil
+			}
+			object[key] = text
+		}
+		return object
+	}
+	return nil
+}
+
+// given returns the values of parameters that a run or a pipeline's task gives. Of two of a
+// name the last counts.
+func given(params []map[string]any, around layers) Values {
+	values := make(Values, len(params))
+	for _, param := range params {
+		if name, _ := param["name"].(string); name != "" && param["value"] != nil {
+			values.set(name, around.value(valueOf(param["value"])))
+		}
+	}
+	return values
+}
+
+// value fills a value as Tekton does (ParamValue.ApplyReplacements of v1.15.0): a text that
+// is one expression may become an array or an object.
+func (l layers) value(value any) any {
+	switch value := value.(type) {
+	case string:
+		key, single := onlyKey(value, false)
+		if !single {
+			return l.fill(value, false)
+		}
+		found, is := l.get(strings.TrimSuffix(key, "[*]"))
+		switch {
+		case !is:
+			return value
+		case found == nil:
+			return nil
+		}
+		return found
+	case []string:
+		filled := make([]string, 0, len(value))
+		for _, text := range value {
+			filled = append(filled, l.words(text, false)...)
+		}
+		return filled
+	case map[string]string:
+		filled := make(map[string]string, len(value))
+		for key, text := range value {
+			filled[key] = l.fill(text, false)
+		}
+		return filled
+	}
+	return value
+}
+
+// words fills a word of a command or of arguments, which may become any number of them.
+func (l layers) words(text string, inputs bool) []string {
+	if key, single := onlyKey(text, inputs); single {
+		if list, is := first[[]string](l, strings.TrimSuffix(key, "[*]")); is {
+			return list
+		}
+	}
+	return []string{l.fill(text, inputs)}
+}
+
+// fill puts values into a text. What is not known, or is no text, stays as it is written.
 // So does the whole text if it would become absurdly long: then nobody can tell what it
-// will be, and Tekton would have no use for it either.
+// will be, and Tekton would have no use for it either. All are filled in at once: what a
+// value brings is not looked at again.
 //
 // It takes a time that grows with the text and not with how many values there are.
-func (v Values) Fill(text string) string {
+func (l layers) fill(text string, inputs bool) string {
 	next := strings.Index(text, "$(")
-	if next < 0 || len(v) == 0 {
+	if next < 0 || len(l) == 0 {
 		return text
 	}
 	var filled strings.Builder
@@ -56,8 +166,9 @@ func (v Values) Fill(text string) string {
 		if next >= 0 {
 			next += 2
 		}
-		value, length := v.at(rest, next)
-		if length == 0 { // not one of them
+		key, length := keyAt(rest, next, inputs)
+		value, is := first[string](l, key)
+		if length == 0 || !is {
 			continue
 		}
 		filled.WriteString(value)
@@ -71,57 +182,41 @@ func (v Values) Fill(text string) string {
 	return filled.String()
 }
 
-// at returns the value of the expression with which a text begins, and how long the
-// expression is; 0 where it is none that has a value. The next expression begins at next,
-// -1 for none: a parameter's name holds no other.
-func (v Values) at(text string, next int) (value string, length int) {
+// onlyKey returns the key of a text that is one expression and nothing else.
+func onlyKey(text string, inputs bool) (string, bool) {
+	key, length := keyAt(text, -1, inputs)
+	return key, length > 0 && length == len(text) && !strings.Contains(key, "$(")
+}
+
+// keyAt returns the key, among Values, of the expression with which a text begins, and how
+// long the expression is; 0 for none. The next expression begins at next, -1 for none: a
+// parameter's name holds no other. The forms are $(params.x), $(params["x"]),
+// $(params['x']) and, within tasks, $(inputs.params.x) of v1beta1.
+func keyAt(text string, next int, inputs bool) (key string, length int) {
 	if next >= 0 {
 		text = text[:next]
 	}
-	inner := text[len("$("):]
+	inner, is := strings.CutPrefix(text, "$(")
+	if !is {
+		return "", 0
+	}
 	for _, form := range []struct{ before, after string }{
-		{"params.", ")"}, {`params["`, `"])`}, {"params['", "'])"}, {"inputs.params.", ")"},
+		{"params.", ""}, {`params["`, `"]`}, {"params['", "']"}, {"inputs.params.", ""},
 	} {
 		rest, is := strings.CutPrefix(inner, form.before)
-		if !is {
+		if !is || form.before == "inputs.params." && !inputs {
 			continue
 		}
-		name, _, closed := strings.Cut(rest, form.after)
-		if value, is := v[name].(string); is && closed {
-			return value, len("$(") + len(form.before) + len(name) + len(form.after)
+		name, suffix := "", rest
+		if form.after != "" {
+			if name, suffix, is = strings.Cut(rest, form.after); !is {
+				continue
+			}
+		}
+		suffix, _, closed := strings.Cut(suffix, ")")
+		if closed {
+			return name + suffix, len("$(") + len(form.before) + len(name) + len(form.after) + len(suffix) + len(")")
 		}
 	}
 	return "", 0
-}
-
-// lazyValues are the values of a task, which are put together for the first text that
-// needs them.
-type lazyValues struct{ values Values }
-
-// Remembering returns the task with its values put together once, as Tasks returns it.
-func (t Task) Remembering() Task {
-	t.lazy = &lazyValues{}
-	return t
-}
-
-// Values returns what Tekton fills in for the parameters of the task: what the run gives,
-// or else the task's defaults.
-func (t Task) Values(r *Reader) Values {
-	if t.lazy != nil && t.lazy.values != nil {
-		return t.lazy.values
-	}
-	values := ValuesOf(t.Run.Params, r.FieldsList(t.Spec, "params"))
-	if t.lazy != nil {
-		t.lazy.values = values
-	}
-	return values
-}
-
-// Fill puts the parameters into a text: what the run gives, or else the task's
-// defaults. What is not known stays as it is written. Only texts count, no arrays.
-func (t Task) Fill(r *Reader, text string) string {
-	if !strings.Contains(text, "$(") {
-		return text
-	}
-	return t.Values(r).Fill(text)
 }

@@ -30,8 +30,8 @@ type Task struct {
 	// Name is that of the task within a Pipeline, "" elsewhere.
 	Name string
 
-	form form
-	lazy *lazyValues // nil for a task that is not one of Tasks or TaskOf
+	form  form
+	scope *scope // nil for a task that is not one of Tasks or TaskOf
 }
 
 // form is how steps are written.

@@ -223,7 +223,7 @@ func TestFill(t *testing.T) {
 		"$(tasks.t.results.a)": "$(tasks.t.results.a)",
 		"plain":                "plain",
 	} {
-		if got := task.Fill(&r, text); got != want {
+		if got := task.Fill(text); got != want {
 			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
 	}

@@ -24,16 +24,18 @@ func Tasks(obj map[string]any) []Task {
 	}
 	switch kind {
 	case "Task", "ClusterTask":
-		return []Task{{Path: "spec", Spec: spec, lazy: &lazyValues{}}}
+		return []Task{Task{Path: "spec", Spec: spec}.Remembering()}
 	case "StepAction":
-		return []Task{{Path: "spec", Spec: spec, form: formStepAction, lazy: &lazyValues{}}}
+		return []Task{Task{Path: "spec", Spec: spec, form: formStepAction}.Remembering()}
 	case "TaskRun":
 		return taskRunTask(spec)
 	case "Pipeline":
-		return pipelineTasks("spec", spec, nil)
+		return pipelineTasks("spec", spec, &pipelineScope{declared: r.FieldsList(spec, "params")}, nil)
 	case "PipelineRun":
 		settings, _ := SettingsOf(obj)
-		return pipelineTasks("spec.pipelineSpec", r.Fields(spec, "pipelineSpec"), newPipelineRun(spec, settings).task)
+		inline := r.Fields(spec, "pipelineSpec")
+		values := &pipelineScope{run: r.FieldsList(spec, "params"), declared: r.FieldsList(inline, "params")}
+		return pipelineTasks("spec.pipelineSpec", inline, values, newPipelineRun(spec, settings).task)
 	}
 	return nil
 }
@@ -54,7 +56,7 @@ func taskRunTask(spec map[string]any) []Task {
 	if task == nil || r.Odd {
 		return nil
 	}
-	return []Task{{Path: "spec.taskSpec", Spec: task, Run: run, lazy: &lazyValues{}}}
+	return []Task{Task{Path: "spec.taskSpec", Spec: task, Run: run}.Remembering()}
 }
 
 // runOf reads what the specification of a TaskRun says about its task.
@@ -72,12 +74,15 @@ func runOf(spec map[string]any, r *Reader) Run {
 
 // pipelineTasks walks the tasks of a pipeline that are written out, those of
 // pipelines within it too. runOf says what is known of the run of each.
-func pipelineTasks(at string, spec map[string]any, runOf func(name string) (Run, bool)) []Task {
+func pipelineTasks(at string, spec map[string]any, values *pipelineScope,
+	runOf func(name string) (Run, bool)) []Task {
+	var r Reader
 	var tasks []Task
 	for _, list := range []string{"tasks", "finally"} {
 		each(spec[list], at+"."+list, func(fields map[string]any, at string) {
 			if inner, ok := fields["pipelineSpec"].(map[string]any); ok {
-				tasks = append(tasks, pipelineTasks(at+".pipelineSpec", inner, nil)...)
+				its := &pipelineScope{outer: values, fields: fields, declared: r.FieldsList(inner, "params")}
+				tasks = append(tasks, pipelineTasks(at+".pipelineSpec", inner, its, nil)...)
 			}
 			task, ok := fields["taskSpec"].(map[string]any)
 			// A specification that says what kind it is belongs to a custom task.
@@ -85,7 +90,8 @@ func pipelineTasks(at string, spec map[string]any, runOf func(name string) (Run,
 				return
 			}
 			name, _ := fields["name"].(string)
-			found := Task{Path: at + ".taskSpec", Spec: task, Name: name, lazy: &lazyValues{}}
+			found := Task{Path: at + ".taskSpec", Spec: task, Name: name,
+				scope: &scope{pipeline: values, fields: fields, declared: r.FieldsList(task, "params")}}
 			if runOf != nil {
 				if found.Run, ok = runOf(name); !ok {
 					return
@@ -206,5 +212,5 @@ func ReferenceOf(taskRun map[string]any) (Reference, bool) {
 // TaskOf returns the task of a Task's specification as a run would see it, its
 // path naming the Task.
 func (ref Reference) TaskOf(spec map[string]any) Task {
-	return Task{Path: fmt.Sprintf("Task %q, spec", ref.Name), Spec: spec, Run: ref.Run, lazy: &lazyValues{}}
+	return Task{Path: fmt.Sprintf("Task %q, spec", ref.Name), Spec: spec, Run: ref.Run}.Remembering()
 }

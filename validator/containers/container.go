@@ -14,6 +14,23 @@ type place struct {
 	Path   string
 	Unit   string // how to call it: `sidecar "docker"`
 	Fields map[string]any
+	of     *object.Task // whose params it may name; nil for none
+}
+
+// within says whose params places may name.
+func within(task object.Task, places []place) []place {
+	for i := range places {
+		places[i].of = &task
+	}
+	return places
+}
+
+// runOf is the run itself as what gives its params to workspaces and podTemplates.
+func runOf(p *rule.Pass) object.Task {
+	var r object.Reader
+	spec := r.Fields(p.Object, "spec")
+	run := object.Task{Run: object.Run{Params: r.FieldsList(spec, "params")}, Spec: r.Fields(spec, "taskSpec")}
+	return run.Remembering()
 }
 
 // container is a place where the fields of a container stand.
@@ -37,15 +54,15 @@ func walkContainers(p *rule.Pass) []container {
 		template := task.Template(&r)
 		if template != nil {
 			found = append(found,
-				container{place: place{task.Path + ".stepTemplate", "the stepTemplate", template}, Task: task})
+				container{place: place{Path: task.Path + ".stepTemplate", Unit: "the stepTemplate", Fields: template}, Task: task})
 		}
 		steps, _ := task.Steps()
 		for _, step := range steps {
-			found = append(found, container{place{step.Path, stepUnit(p, step), step.Fields}, task, &step, template})
+			found = append(found, container{place{Path: step.Path, Unit: stepUnit(p, step), Fields: step.Fields}, task, &step, template})
 		}
 		for i, fields := range r.FieldsList(task.Spec, "sidecars") {
 			path := fmt.Sprintf("%s.sidecars[%d]", task.Path, i)
-			found = append(found, container{place: place{path, unitOf(fields, "sidecar"), fields}, Task: task})
+			found = append(found, container{place: place{Path: path, Unit: unitOf(fields, "sidecar"), Fields: fields}, Task: task})
 		}
 	}
 	return found
@@ -106,7 +123,7 @@ func podTemplatesIn(p *rule.Pass) []place {
 	var found []place
 	add := func(path string, holder map[string]any, key string) {
 		if fields := r.Fields(holder, key); fields != nil {
-			found = append(found, place{path + "." + key, "this podTemplate", fields})
+			found = append(found, place{Path: path + "." + key, Unit: "this podTemplate", Fields: fields})
 		}
 	}
 	settings, ok := object.SettingsOf(p.Object)
@@ -159,7 +176,7 @@ func tasksOf(spec map[string]any, path string) []place {
 func placesIn(items []map[string]any, path, what string) []place {
 	found := make([]place, 0, len(items))
 	for i, fields := range items {
-		found = append(found, place{fmt.Sprintf("%s[%d]", path, i), unitOf(fields, what), fields})
+		found = append(found, place{Path: fmt.Sprintf("%s[%d]", path, i), Unit: unitOf(fields, what), Fields: fields})
 	}
 	return found
 }
@@ -169,10 +186,13 @@ func volumesIn(p *rule.Pass) []place {
 	var r object.Reader
 	var found []place
 	for _, task := range object.Tasks(p.Object) {
-		found = append(found, placesIn(r.FieldsList(task.Spec, "volumes"), task.Path+".volumes", "volume")...)
+		volumes := placesIn(r.FieldsList(task.Spec, "volumes"), task.Path+".volumes", "volume")
+		found = append(found, within(task, volumes)...)
 	}
+	run := runOf(p)
 	for _, template := range podTemplatesIn(p) {
-		found = append(found, placesIn(r.FieldsList(template.Fields, "volumes"), template.Path+".volumes", "volume")...)
+		volumes := placesIn(r.FieldsList(template.Fields, "volumes"), template.Path+".volumes", "volume")
+		found = append(found, within(run, volumes)...)
 	}
 	return found
 }

@@ -2,8 +2,6 @@ package containers
 
 import (
 	"regexp"
-	"strconv"
-	"strings"
 
 	"github.com/tekgate/tekgate/internal/expression"
 	"github.com/tekgate/tekgate/internal/image"
@@ -35,11 +33,15 @@ func walkImagesUsed(p *rule.Pass) []usedImage {
 	var found []usedImage
 	for _, task := range object.Tasks(p.Object) {
 		for _, field := range task.Images() {
-			found = append(found, newUsedImage(p, field.Path, field.Value, fill(p, task, field.Value)))
+			for _, filled := range fills(p, task, field.Value) {
+				found = append(found, newUsedImage(p, field.Path, field.Value, filled))
+			}
 		}
 		for _, volume := range placesIn(r.FieldsList(task.Spec, "volumes"), task.Path+".volumes", "volume") {
 			if name := r.Text(r.Fields(volume.Fields, "image"), "reference"); name != "" {
-				found = append(found, newUsedImage(p, volume.Path+".image.reference", name, fill(p, task, name)))
+				for _, filled := range fills(p, task, name) {
+					found = append(found, newUsedImage(p, volume.Path+".image.reference", name, filled))
+				}
 			}
 		}
 	}
@@ -62,81 +64,32 @@ func newUsedImage(p *rule.Pass, path, written, filled string) usedImage {
 	return used
 }
 
+// repository returns the image without what follows host and path, if those are known.
+func (u usedImage) repository() (image.Reference, bool) {
+	if u.Known {
+		return u.Ref, true
+	}
+	ref, err := image.Parse(repositoryOf(u.Filled))
+	return ref, err == nil
+}
+
 func isRun(p *rule.Pass) bool { return p.Kind.Kind == "TaskRun" || p.Kind.Kind == "PipelineRun" }
 
-// fill puts the parameters into a text of a task, from where Tekton takes
-// them: the run, or the pipeline's task and then each pipeline around it; and from all
-// defaults. Each value is filled in by the next level, where it was written.
+// fill puts the parameters into a text of a task, see object.Task.Fill.
 func fill(p *rule.Pass, task object.Task, text string) string {
-	if !strings.Contains(text, "$(") {
-		return text
-	}
-	filled := text
-	for _, values := range levelsOf(p, task) {
-		filled = values.Fill(filled)
-	}
+	filled := task.Fill(text)
 	p.Grow(len(filled) - len(text))
 	return filled
 }
 
-// levelsOf returns the values of the parameters around a task, the innermost first.
-func levelsOf(p *rule.Pass, task object.Task) []object.Values {
-	return rule.Once(p, "levels of "+task.Path, func() []object.Values {
-		var r object.Reader
-		holder, within := strings.CutSuffix(task.Path, ".taskSpec")
-		if !within || holder == "spec" {
-			return []object.Values{task.Values(&r)}
-		}
-		own := object.ValuesOf(paramsAt(p, holder), r.FieldsList(task.Spec, "params"))
-		return append([]object.Values{own}, levelsAround(p, holder)...)
-	})
-}
-
-// levelsAround returns those of the pipelines around a pipeline's task: many tasks have
-// the same.
-func levelsAround(p *rule.Pass, task string) []object.Values {
-	around := pipelineAround(task)
-	if around == "" {
-		return nil
+// fills is fill for each run that a matrix makes.
+func fills(p *rule.Pass, task object.Task, text string) []string {
+	filled := task.Fills(text)
+	p.Step(len(filled))
+	for _, one := range filled {
+		p.Grow(len(one) - len(text))
 	}
-	return rule.Once(p, "levels at "+around, func() []object.Values {
-		declared := paramsAt(p, around)
-		if around == "spec" { // of a Pipeline: who runs it gives its params
-			return []object.Values{object.ValuesOf(nil, declared)}
-		}
-		holder := strings.TrimSuffix(around, ".pipelineSpec")
-		own := object.ValuesOf(paramsAt(p, holder), declared)
-		return append([]object.Values{own}, levelsAround(p, holder)...)
-	})
-}
-
-func paramsAt(p *rule.Pass, path string) []map[string]any {
-	var r object.Reader
-	return r.FieldsList(fieldsAt(p.Object, path), "params")
-}
-
-// pipelineAround returns where the pipeline stands that has the task at a path, "" for
-// none.
-func pipelineAround(task string) string {
-	return task[:max(strings.LastIndex(task, ".tasks["), strings.LastIndex(task, ".finally["), 0)]
-}
-
-// fieldsAt returns what stands at a path such as spec.tasks[0], nil for nothing.
-func fieldsAt(fields map[string]any, path string) map[string]any {
-	for part := range strings.SplitSeq(path, ".") {
-		key, index, listed := strings.Cut(strings.TrimSuffix(part, "]"), "[")
-		value := fields[key]
-		if listed {
-			list, _ := value.([]any)
-			at, err := strconv.Atoi(index)
-			if err != nil || at < 0 || at >= len(list) {
-				return nil
-			}
-			value = list[at]
-		}
-		fields, _ = value.(map[string]any)
-	}
-	return fields
+	return filled
 }
 
 // imageParamName matches the names of parameters that hold an image.

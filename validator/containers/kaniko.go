@@ -140,16 +140,13 @@ func repositoryOf(name string) string {
 func expand(p *rule.Pass, task object.Task, words []rule.Text) ([]rule.Text, bool) {
 	found, whole := []rule.Text{}, true
 	for _, word := range words {
-		filled := fill(p, task, word.Value)
-		name, array := arrayParam(filled)
-		if !array {
-			whole = whole && !mayBeFlag(filled)
-			found = append(found, rule.Text{Path: word.Path, Value: filled})
-			continue
+		values := task.Words(word.Value)
+		if len(values) != 1 || strings.HasSuffix(word.Value, "[*])") && values[0] != word.Value { // an array
+			whole = whole && isRun(p)
+			p.Grow(16 * len(values)) // as many more words
 		}
-		values, known := arrayOf(p, task, name)
-		whole = whole && known && isRun(p)
 		for _, value := range values {
+			p.Grow(len(value) - len(word.Value))
 			whole = whole && !mayBeFlag(value)
 			found = append(found, rule.Text{Path: word.Path, Value: value})
 		}
@@ -163,64 +160,6 @@ func mayBeFlag(word string) bool {
 	found := expression.Find(word)
 	return len(found) > 0 && found[0].Start == 0 &&
 		!slices.Contains([]string{"results", "workspaces", "context", "step", "credentials"}, found[0].Root())
-}
-
-// arrayParam returns the name in $(params.name[*]), and in $(params.name), which
-// Tekton expands to an array as well.
-func arrayParam(word string) (string, bool) {
-	found := expression.Find(word)
-	if len(found) != 1 || found[0].Text != word {
-		return "", false
-	}
-	parts, ok := found[0].Path()
-	if !ok || len(parts) < 2 || parts[0] != "params" || len(parts) == 3 && parts[2] != "[*]" || len(parts) > 3 {
-		return "", false
-	}
-	return parts[1], true
-}
-
-// arrayParams are the array parameters of a task, by name. What is known to be another
-// type has no values.
-type arrayParams map[string][]string
-
-// arrayOf returns what is known of an array parameter of a task.
-func arrayOf(p *rule.Pass, task object.Task, name string) ([]string, bool) {
-	known := rule.Once(p, "arrays of "+task.Path, func() []arrayParams { return []arrayParams{arraysOf(p, task)} })[0]
-	values, is := known[name]
-	p.Grow(16 * len(values)) // as many more words
-	return values, is && values != nil
-}
-
-func arraysOf(p *rule.Pass, task object.Task) arrayParams {
-	var r object.Reader
-	given := task.Run.Params
-	if holder, within := strings.CutSuffix(task.Path, ".taskSpec"); within && holder != "spec" {
-		given = paramsAt(p, holder)
-	}
-	known := arrayParams{}
-	for _, param := range given {
-		name := r.Text(param, "name")
-		if _, seen := known[name]; seen {
-			continue
-		}
-		known[name] = listIn(param, "value")
-	}
-	for _, param := range r.FieldsList(task.Spec, "params") {
-		name, values := r.Text(param, "name"), listIn(param, "default")
-		if _, seen := known[name]; !seen && values != nil {
-			known[name] = values
-		}
-	}
-	return known
-}
-
-// listIn returns a list of texts, nil for anything else.
-func listIn(fields map[string]any, key string) []string {
-	var r object.Reader
-	if _, is := fields[key].([]any); !is {
-		return nil
-	}
-	return r.TextList(fields, key)
 }
 
 // scriptWords returns what stands behind Kaniko in the first line of a script that

@@ -10,6 +10,7 @@ var buildahPrivilegesRule = &rule.Rule{
 	ID:       "buildah-privileges",
 	Severity: rule.Warning,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds parameters that give a build by buildah more rights than it needs:
 ADD_CAPABILITIES with a value, and PRIVILEGED_NESTED with true, as the tasks of Konflux
 have them. Conforma refuses both.

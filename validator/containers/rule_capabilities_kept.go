@@ -14,6 +14,7 @@ var capabilitiesKeptRule = &rule.Rule{
 	Severity: rule.Warning,
 	OptIn:    true,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds steps and sidecars that do not drop ALL capabilities, or add one that is not in
 validator.policy.security.pods.capabilities; an empty list allows NET_BIND_SERVICE
 alone, as Pod Security's level restricted does.

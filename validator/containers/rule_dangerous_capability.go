@@ -12,6 +12,7 @@ var dangerousCapabilityRule = &rule.Rule{
 	ID:       "dangerous-capability",
 	Severity: rule.Warning,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds steps, sidecars, stepTemplates and StepActions that add a capability which Pod
 Security's level baseline does not allow: SYS_ADMIN, SYS_PTRACE, NET_ADMIN, ALL and
 others. With most of them a process gets out of its container, or at its neighbours.

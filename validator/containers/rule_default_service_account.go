@@ -11,6 +11,7 @@ var defaultServiceAccountRule = &rule.Rule{
 	Severity: rule.Warning,
 	OptIn:    true,
 	Kinds:    rule.Runs,
+	AtUse:    true,
 	Doc: `Finds runs with the ServiceAccount default, or with none, which is the same as long as
 default-service-account in Tekton's config-defaults says nothing else.
 

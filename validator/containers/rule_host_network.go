@@ -12,6 +12,7 @@ var hostNetworkRule = &rule.Rule{
 	ID:       "host-network",
 	Severity: rule.Warning,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds runs whose podTemplate has hostNetwork true, also for a single task in
 taskRunSpecs, and sidecars that open a port of the node.
 

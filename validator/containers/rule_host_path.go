@@ -13,6 +13,7 @@ var hostPathRule = &rule.Rule{
 	ID:       "host-path",
 	Severity: rule.Warning,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds volumes of tasks and podTemplates that are a folder of the node.
 
 What writes there changes the node, and what the last run has left the next one finds,

@@ -10,6 +10,7 @@ var imageLatestRule = &rule.Rule{
 	ID:       "image-latest",
 	Severity: rule.Warning,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds images of steps, sidecars, stepTemplates and StepActions without a tag, or with
 the tag latest.
 
@@ -23,6 +24,9 @@ An image that is named by its digest passes, whatever its tag.`,
 
 func checkImageLatest(_ context.Context, p *rule.Pass) {
 	for _, used := range imagesUsed(p) {
+		if !used.Known && used.Err == nil {
+			p.Cannot(used.Path, used.Filled)
+		}
 		if !used.Known || used.Ref.Digest != "" {
 			continue
 		}

@@ -11,6 +11,7 @@ var imageNotPinnedRule = &rule.Rule{
 	Severity: rule.Warning,
 	OptIn:    true,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds images that are not named by their digest.
 
 A tag can be moved, by whoever may push to the repository; a digest is what was
@@ -23,6 +24,9 @@ An image of which a parameter is not known passes.`,
 
 func checkImageNotPinned(_ context.Context, p *rule.Pass) {
 	for _, used := range imagesUsed(p) {
+		if !used.Known && used.Err == nil {
+			p.Cannot(used.Path, used.Filled)
+		}
 		if used.Known && used.Ref.Digest == "" {
 			p.Report(used.Path,
 				"image %q is not pinned, so its tag may come to name something else: add @sha256: and its digest",

@@ -13,6 +13,7 @@ var imageRegistryRule = &rule.Rule{
 	Severity: rule.Error,
 	OptIn:    true,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds images that none of validator.policy.images.allowed matches: those of steps,
 sidecars, stepTemplates and StepActions, and those that parameters whose name ends in
 "image" hold, as a value or as a default.
@@ -21,8 +22,8 @@ A pattern covers host and path: "*" stands for anything within one element of th
 path, "**" for any number of elements. Docker Hub's short names count as
 docker.io/library/….
 
-An image of which a parameter is not known passes; the rule image-from-parameter
-finds those.`,
+An image whose tag alone is not known is judged. One whose host or path is not known
+passes, see the rule cannot-be-judged; the rule image-from-parameter finds those.`,
 	Check: checkImageRegistry,
 }
 
@@ -32,7 +33,11 @@ func checkImageRegistry(_ context.Context, p *rule.Pass) {
 	}
 	allowed := compilePatterns(rule.PolicyOf[ImagePolicy](p).Allowed)
 	for _, used := range slices.Concat(imagesUsed(p), imagesInParams(p)) {
-		if used.Known && !image.MatchAny(allowed, used.Ref) {
+		ref, known := used.repository()
+		switch {
+		case !known && used.Err == nil:
+			p.Cannot(used.Path, used.Filled)
+		case known && !image.MatchAny(allowed, ref):
 			p.Report(used.Path,
 				"image %q is none of those that validator.policy.images.allowed lists: take it from an allowed registry, or have the list extended",
 				used.Filled)

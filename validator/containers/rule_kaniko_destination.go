@@ -12,6 +12,7 @@ var kanikoDestinationRule = &rule.Rule{
 	Severity: rule.Error,
 	OptIn:    true,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds repositories that Kaniko pushes to, by --destination or --cache-repo, and that none
 of validator.policy.security.builds.destinations matches: patterns of host and path,
 as in the rule image-registry.
@@ -28,6 +29,9 @@ func checkKanikoDestination(_ context.Context, p *rule.Pass) {
 	for _, step := range executorSteps(p) {
 		for _, flag := range step.all("destination", "cache-repo") {
 			repository := repositoryOf(flag.Value)
+			if repository == "" {
+				p.Cannot(flag.Path, flag.Value)
+			}
 			if ref, err := image.Parse(repository); err == nil && repository != "" && !image.MatchAny(allowed, ref) {
 				p.Report(flag.Path,
 					"Kaniko would push to %q, which validator.policy.security.builds.destinations does not list: push to an allowed repository, or have the list extended",

@@ -15,6 +15,7 @@ var nodePlacementRule = &rule.Rule{
 	Severity: rule.Error,
 	OptIn:    true,
 	Kinds:    rule.Runs,
+	AtUse:    true,
 	Doc: `Finds runs whose podTemplate asks for nodes that are not theirs: a nodeSelector with a
 label, or a toleration of a taint, whose key is not in
 validator.policy.security.pods.nodeKeys (* stands for any characters but a slash).

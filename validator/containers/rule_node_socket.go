@@ -10,6 +10,7 @@ var nodeSocketRule = &rule.Rule{
 	ID:       "node-socket",
 	Severity: rule.Warning,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds volumes that are a socket of the node, above all /var/run/docker.sock and those
 of containerd, CRI-O and Podman.
 

@@ -13,6 +13,7 @@ var podTemplateFieldRule = &rule.Rule{
 	Severity: rule.Error,
 	OptIn:    true,
 	Kinds:    rule.Runs,
+	AtUse:    true,
 	Doc: `Finds fields of a run's podTemplate, and of those in taskRunSpecs, that
 validator.policy.security.pods.podTemplate does not list, such as hostAliases,
 dnsConfig, tolerations, nodeSelector, schedulerName or priorityClassName.

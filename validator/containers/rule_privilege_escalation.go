@@ -11,6 +11,7 @@ var privilegeEscalationRule = &rule.Rule{
 	Severity: rule.Warning,
 	OptIn:    true,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds steps and sidecars that may gain more rights than they were started with:
 securityContext.allowPrivilegeEscalation is not false, neither their own nor the
 stepTemplate's.

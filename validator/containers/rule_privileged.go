@@ -11,6 +11,7 @@ var privilegedRule = &rule.Rule{
 	ID:       "privileged",
 	Severity: rule.Warning,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds steps, sidecars, stepTemplates and StepActions that run privileged.
 
 Whatever runs in such a container has the node: its devices, its other Pods and their

@@ -11,6 +11,7 @@ var runAsRootRule = &rule.Rule{
 	Severity: rule.Warning,
 	OptIn:    true,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds steps and sidecars that may run as root: runAsNonRoot is not true, or runAsUser
 is 0, in their own securityContext, the stepTemplate's and the run's podTemplate.
 

@@ -13,6 +13,7 @@ var runtimeClassRule = &rule.Rule{
 	Severity: rule.Error,
 	OptIn:    true,
 	Kinds:    rule.Runs,
+	AtUse:    true,
 	Doc: `Finds runs whose podTemplate names a runtimeClassName that is not in
 validator.policy.security.pods.runtimeClasses (* stands for any characters).
 
@@ -27,6 +28,9 @@ func checkRuntimeClass(_ context.Context, p *rule.Pass) {
 	var r object.Reader
 	for _, template := range podTemplatesIn(p) {
 		name := r.Text(template.Fields, "runtimeClassName")
+		if len(allowed) > 0 {
+			p.Cannot(template.Path+".runtimeClassName", name)
+		}
 		if len(allowed) > 0 && name != "" && !expression.Any(name) && !rule.MatchesAny(allowed, name) {
 			p.Report(template.Path+".runtimeClassName",
 				"RuntimeClass %q is not in validator.policy.security.pods.runtimeClasses: name one of those, or have the list extended",

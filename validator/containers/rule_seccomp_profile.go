@@ -12,6 +12,7 @@ var seccompProfileRule = &rule.Rule{
 	Severity: rule.Warning,
 	OptIn:    true,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds steps and sidecars without a seccomp profile: seccompProfile.type is neither
 RuntimeDefault nor Localhost, in their own securityContext, the stepTemplate's and the
 run's podTemplate.

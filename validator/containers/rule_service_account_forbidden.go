@@ -13,6 +13,7 @@ var serviceAccountForbiddenRule = &rule.Rule{
 	Severity: rule.Error,
 	OptIn:    true,
 	Kinds:    rule.Runs,
+	AtUse:    true,
 	Doc: `Finds runs whose ServiceAccount is not in validator.policy.security.accounts.allowed
 (* stands for any characters): the run's own, and those in taskRunSpecs.
 
@@ -29,6 +30,7 @@ func checkServiceAccountForbidden(_ context.Context, p *rule.Pass) {
 	}
 	for _, account := range accountsIn(p) {
 		name := cmp.Or(account.Value, "default")
+		p.Cannot(account.Path, name)
 		if !expression.Any(name) && !rule.MatchesAny(allowed, name) {
 			p.Report(account.Path,
 				"ServiceAccount %q is not in validator.policy.security.accounts.allowed: name one of those, or have the list extended",

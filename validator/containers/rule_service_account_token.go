@@ -13,6 +13,7 @@ var serviceAccountTokenRule = &rule.Rule{
 	Severity: rule.Warning,
 	OptIn:    true,
 	Kinds:    rule.Runs,
+	AtUse:    true,
 	Doc: `Finds runs into whose steps the ServiceAccount's token is mounted: their podTemplate
 does not set automountServiceAccountToken to false, or one in taskRunSpecs sets it to
 true.

@@ -27,7 +27,7 @@ func checkTooManyRetries(_ context.Context, p *rule.Pass) {
 	places := pipelineTasksIn(p)
 	if p.Kind.Kind == "TaskRun" {
 		spec, _ := p.Object["spec"].(map[string]any)
-		places = append(places, place{"spec", "this TaskRun", spec})
+		places = append(places, place{Path: "spec", Unit: "this TaskRun", Fields: spec})
 	}
 	for _, at := range places {
 		if retries, is := rule.Number(at.Fields["retries"]); is && retries > int64(*most) {

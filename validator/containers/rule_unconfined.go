@@ -11,6 +11,7 @@ var unconfinedRule = &rule.Rule{
 	ID:       "unconfined",
 	Severity: rule.Warning,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds containers and podTemplates that switch a protection of the container runtime
 off: seccompProfile or appArmorProfile of type Unconfined, procMount Unmasked,
 windowsOptions.hostProcess true.

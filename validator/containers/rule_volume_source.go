@@ -15,6 +15,7 @@ var volumeSourceRule = &rule.Rule{
 	Severity: rule.Error,
 	OptIn:    true,
 	Kinds:    rule.WithSteps,
+	AtUse:    true,
 	Doc: `Finds workspaces of runs, and volumes of tasks and podTemplates, whose source
 validator.policy.security.sources does not allow:
 
@@ -33,8 +34,8 @@ func checkVolumeSource(_ context.Context, p *rule.Pass) {
 	var r object.Reader
 	places := volumesIn(p)
 	if isRun(p) {
-		places = append(places,
-			placesIn(r.FieldsList(r.Fields(p.Object, "spec"), "workspaces"), "spec.workspaces", "workspace")...)
+		places = append(places, within(runOf(p),
+			placesIn(r.FieldsList(r.Fields(p.Object, "spec"), "workspaces"), "spec.workspaces", "workspace"))...)
 	}
 	for _, at := range places {
 		judgeSource(p, at)
@@ -60,7 +61,7 @@ func judgeSource(p *rule.Pass, at place) {
 	judgeSourceName(p, at, "persistentVolumeClaim", "claimName", "claims", policy.Claims)
 	for _, part := range placesIn(r.FieldsList(r.Fields(at.Fields, "projected"), "sources"),
 		at.Path+".projected.sources", "source") {
-		part.Unit = at.Unit
+		part.Unit, part.of = at.Unit, at.of
 		judgeSourceName(p, part, "secret", "name", "secrets", policy.Secrets)
 		judgeSourceName(p, part, "configMap", "name", "configMaps", policy.ConfigMaps)
 	}
@@ -69,6 +70,12 @@ func judgeSource(p *rule.Pass, at place) {
 func judgeSourceName(p *rule.Pass, at place, kind, key, list string, allowed []string) {
 	var r object.Reader
 	name := r.Text(r.Fields(at.Fields, kind), key)
+	if at.of != nil {
+		name = fill(p, *at.of, name)
+	}
+	if len(allowed) > 0 {
+		p.Cannot(rule.Join(at.Path, kind), name)
+	}
 	if len(allowed) > 0 && name != "" && !expression.Any(name) && !rule.MatchesAny(allowed, name) {
 		p.Report(rule.Join(at.Path, kind),
 			"%s mounts %s %q, which validator.policy.security.sources.%s does not list: use another, or have the list extended",

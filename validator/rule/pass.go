@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/tekgate/tekgate/internal/expression"
 	"github.com/tekgate/tekgate/internal/object"
 )
 
@@ -116,6 +117,13 @@ func (p *Pass) At(path string) *Pass {
 	return &inner
 }
 
+// With returns the pass of another object in place of this one's. Both share their work.
+func (p *Pass) With(object map[string]any) *Pass {
+	other := *p
+	other.Object, other.walked = object, nil
+	return &other
+}
+
 // Report adds a finding. The message is one line without the rule's id and without
 // a period at its end: what is wrong, why it matters, how to mend it. Less than 240
 // bytes are best, since the API server may cut what is longer.
@@ -135,6 +143,22 @@ func (p *Pass) Unknown(path, what string, err error) {
 	if !errors.Is(err, ErrUnknown) {
 		p.unknown = append(p.unknown, oneLine(fmt.Sprintf("%s was not checked: %s failed: %v", p.at+path, what, err)))
 	}
+}
+
+// CannotBeJudged is the id of findings that say what a rule could not judge.
+const CannotBeJudged = "cannot-be-judged"
+
+// Cannot reports that the rule cannot judge a text, since an expression in it has no value
+// here. The objects of a TriggerTemplate are judged when they are created.
+func (p *Pass) Cannot(path, text string) {
+	found := expression.Find(text)
+	if len(found) == 0 || p.Template != nil {
+		return
+	}
+	finding := p.Report(path,
+		"the rule %s cannot judge this, since %s has no value here: write the value out, give it where the object is created, or set validator.rules.%s.unknown to ignore",
+		p.rule.ID, found[0].Text, p.rule.ID)
+	finding.Rule, finding.Severity, finding.Others = CannotBeJudged, Warning, false
 }
 
 // oneLine joins the lines of a text, since an admission warning of two lines never

@@ -31,6 +31,10 @@ type Rule struct {
 	Others bool
 	// Discreet rules name nothing of other objects but through Pass.Similar.
 	Discreet bool
+	// AtUse rules also judge the TaskRuns that Tekton's controller creates for a
+	// PipelineRun, in which every value is final, and the Tasks that a TaskRun names: they
+	// are about what runs, with which rights. All other rules judge what an author wrote.
+	AtUse bool
 	// Online rules ask a registry. Admission never does.
 	Online bool
 	// Since is the release of Tekton Pipelines, such as v0.46.0, from which on findings

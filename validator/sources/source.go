@@ -104,7 +104,7 @@ func sourceOf(p *rule.Pass, fields map[string]any, at, key, kind string, task ob
 	}
 	for _, given := range rule.ParamsIn(ref, s.Path) {
 		if value, is := given.Value.(string); is {
-			filled := task.Fill(&r, value)
+			filled := task.Fill(value)
 			p.Grow(len(filled) - len(value))
 			given.Value = filled
 		}

@@ -303,8 +303,7 @@ func (s *survey) judge(o surveyed, field imageField, after string, decisions []m
 func (o surveyed) fill(field imageField) string {
 	text := field.Value
 	if field.task != nil {
-		var r object.Reader
-		text = field.task.Fill(&r, text)
+		text = field.task.Fill(text)
 	}
 	if o.within != nil {
 		for name, value := range o.within.defaults {
