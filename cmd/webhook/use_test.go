@@ -132,8 +132,8 @@ spec: {params: [{name: tool}], steps: [{name: s, image: $(params.tool)}]}
 		if err := tenant.Create(b.Context(), alone); !apierrors.IsForbidden(err) {
 			b.Errorf("a TaskRun with %s: %v", ref, err)
 		}
-		if err := controller.Create(b.Context(), b.child(run, "named-good", strings.Replace(spec, "evil.", "registry.", 1)),
-			client.DryRunAll); err != nil {
+		good := b.child(run, "named-good", strings.Replace(spec, "evil.", "registry.", 1))
+		if err := controller.Create(b.Context(), good, client.DryRunAll); err != nil {
 			b.Errorf("an allowed image, %s: %v", ref, err)
 		}
 	}
@@ -161,8 +161,8 @@ func (b *bed) testInherited(tenant, controller client.Client) {
 	if err := controller.Update(b.Context(), merged); err != nil {
 		b.Fatal(err)
 	}
-	b.wantFailure("an exception of the fetched Pipeline", controller.Create(b.Context(), b.child(merged, "merged-use", evil)),
-		"rule image-registry")
+	b.wantFailure("an exception of the fetched Pipeline",
+		controller.Create(b.Context(), b.child(merged, "merged-use", evil)), "rule image-registry")
 	forged := b.child(own, "forged-use", evil)
 	owners := forged.GetOwnerReferences()
 	owners[0].Name = "gone"

@@ -95,7 +95,8 @@ func randomMatrix(r *rand.Rand) map[string]any {
 		}
 	}
 	if len(params) == 0 || r.IntN(2) == 0 {
-		matrix["include"] = []any{map[string]any{"params": []any{map[string]any{"name": "a", "value": pick(r, "x", "w")},
+		matrix["include"] = []any{map[string]any{"params": []any{
+			map[string]any{"name": "a", "value": pick(r, "x", "w")},
 			map[string]any{"name": "n", "value": "$(params.arr[0])"}}}}
 	}
 	if len(params) > 0 {
@@ -106,8 +107,9 @@ func randomMatrix(r *rand.Rand) map[string]any {
 
 func randomTask(r *rand.Rand) map[string]any {
 	step := map[string]any{"name": "s", "image": randomText(r), "script": randomText(r), "workingDir": randomText(r),
-		"args": []any{randomText(r), "$(params." + pick(r, "arr", "brr", "a") + pick(r, "[*]", "") + ")", randomText(r)},
-		"env":  []any{map[string]any{"name": "E", "value": randomText(r)}}}
+		"args": []any{
+			randomText(r), "$(params." + pick(r, "arr", "brr", "a") + pick(r, "[*]", "") + ")", randomText(r)},
+		"env": []any{map[string]any{"name": "E", "value": randomText(r)}}}
 	return map[string]any{"params": randomDeclared(r), "steps": []any{step},
 		"sidecars":     []any{map[string]any{"name": "c", "image": randomText(r)}},
 		"stepTemplate": map[string]any{"image": randomText(r)},

@@ -53,16 +53,18 @@ func walkContainers(p *rule.Pass) []container {
 	for _, task := range object.Tasks(p.Object) {
 		template := task.Template(&r)
 		if template != nil {
-			found = append(found,
-				container{place: place{Path: task.Path + ".stepTemplate", Unit: "the stepTemplate", Fields: template}, Task: task})
+			at := place{Path: task.Path + ".stepTemplate", Unit: "the stepTemplate", Fields: template}
+			found = append(found, container{place: at, Task: task})
 		}
 		steps, _ := task.Steps()
 		for _, step := range steps {
-			found = append(found, container{place{Path: step.Path, Unit: stepUnit(p, step), Fields: step.Fields}, task, &step, template})
+			at := place{Path: step.Path, Unit: stepUnit(p, step), Fields: step.Fields}
+			found = append(found, container{at, task, &step, template})
 		}
 		for i, fields := range r.FieldsList(task.Spec, "sidecars") {
 			path := fmt.Sprintf("%s.sidecars[%d]", task.Path, i)
-			found = append(found, container{place: place{Path: path, Unit: unitOf(fields, "sidecar"), Fields: fields}, Task: task})
+			at := place{Path: path, Unit: unitOf(fields, "sidecar"), Fields: fields}
+			found = append(found, container{place: at, Task: task})
 		}
 	}
 	return found
