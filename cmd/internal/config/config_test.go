@@ -97,7 +97,9 @@ func TestServersPartReadsBack(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, text)
 	}
-	if back.Install.WebhookURL != "" || !reflect.DeepEqual(back.Install.APIServerCIDRs, c.Install.APIServerCIDRs) || !reflect.DeepEqual(back.Mutator, c.Mutator) ||
+	if back.Install.WebhookURL != "" ||
+		!reflect.DeepEqual(back.Install.APIServerCIDRs, c.Install.APIServerCIDRs) ||
+		!reflect.DeepEqual(back.Mutator, c.Mutator) ||
 		back.Mirror.Registry != c.Mirror.Registry || back.Interceptor != c.Interceptor {
 		t.Errorf("read back %+v\nwant %+v", back, c)
 	}
