@@ -69,7 +69,7 @@ func (p *pass) read(v *view, task object.Task, step object.Step) {
 	}
 	v.env = readEnv(&r, task, own, template)
 	v.mounts = readMounts(&r, task, step, template)
-	v.filled, v.certain = fillImage(&r, task, v.image)
+	v.filled, v.certain = fillImage(task, v.image)
 	v.known = p.originals.Of(v.filled)
 	v.odd = r.Odd
 }
@@ -121,7 +121,7 @@ func workspacePaths(r *object.Reader, task object.Task, step object.Step) []stri
 
 // fillImage fills parameters in. What a pipeline's results or context decide is
 // unknown.
-func fillImage(r *object.Reader, task object.Task, written string) (filled string, certain bool) {
+func fillImage(task object.Task, written string) (filled string, certain bool) {
 	if !isVariable(written) {
 		return written, true
 	}

@@ -32,12 +32,12 @@ func (l layers) get(key string) (any, bool) {
 func first[T any](l layers, key string) (T, bool) {
 	for _, values := range l {
 		switch value := values[key].(type) {
-		case T:
-			return value, true
 		case nil:
 			if _, unknown := values[key]; unknown {
 				return *new(T), false
 			}
+		case T:
+			return value, true
 		}
 	}
 	return *new(T), false
