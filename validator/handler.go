@@ -119,6 +119,22 @@ func (v *Validator) tell(subject Subject, out Outcome, dryRun bool) {
 	}
 }
 
+// Busy answers a request that the server has no time or memory to judge, as Handle answers
+// one that none of its rules could judge in time: a rule that enforces refuses it.
+func (v *Validator) Busy(ctx context.Context, req admission.Request) admission.Response {
+	kind := schema.GroupVersionKind(req.Kind)
+	j := &judgement{validator: v, namespace: req.Namespace, request: v.requestOf(ctx, req)}
+	for _, r := range v.rules() {
+		if mode := j.mode(r); mode != rule.Off && r.Handles(kind) && !r.Online && (!j.isAtUse() || r.AtUse) {
+			j.out.Unjudged = append(j.out.Unjudged, Unjudged{r.ID, mode})
+		}
+	}
+	if len(j.out.Unjudged) == 0 {
+		return admission.Allowed("")
+	}
+	return v.answerTo(kind.Kind, j.out, j.request)
+}
+
 // unjudged returns the ids of the rules of a mode that could not judge, of all for "".
 func (o Outcome) unjudged(mode rule.Mode) []string {
 	var ids []string

@@ -146,3 +146,9 @@ func (c *configuration) mutating(ctx context.Context, req admission.Request) adm
 func (c *configuration) validating(ctx context.Context, req admission.Request) admission.Response {
 	return c.current.Load().validate.Handle(ctx, req)
 }
+
+// busy answers what there is no time or memory to judge. A run that is not mutated is what
+// its author wrote, so nothing of the kind is done for mutation.
+func (c *configuration) busy(ctx context.Context, req admission.Request) admission.Response {
+	return c.current.Load().validate.Busy(ctx, req)
+}

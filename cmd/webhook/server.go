@@ -186,7 +186,14 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 		"/validate":               admission.HandlerFunc(c.validating),
 		"/validate-configuration": c,
 	} {
-		hooks.Register(path, requests.Handler(budget.Handler(c.identify(&admit.Webhook{Handler: handler}))))
+		webhook := &admit.Webhook{Handler: handler}
+		if path == "/validate" {
+			webhook.Busy = func(ctx context.Context, req admission.Request) admission.Response {
+				s.counts.requests.Busy(path)
+				return c.busy(ctx, req)
+			}
+		}
+		hooks.Register(path, requests.Handler(budget.Handler(c.identify(webhook))))
 	}
 	log := s.log.WithName("conditions")
 	return errors.Join(

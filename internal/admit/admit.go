@@ -49,6 +49,11 @@ type Webhook struct {
 	// Handler must not keep the bytes of a request's objects: the next request is
 	// read into the same.
 	Handler admission.Handler
+	// Busy answers a review that cannot be judged, because there is no memory for it or its
+	// turn does not come in time. Of the request it is told what comes before the objects.
+	// Where it is nil the answer is 429: then the sender's failurePolicy decides, and who
+	// keeps the server busy can have any object pass.
+	Busy func(ctx context.Context, req admission.Request) admission.Response
 
 	buffers sync.Pool // of *buffers
 }
@@ -81,7 +86,7 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	body, refusal := read(rw, r, own.body)
 	own.body = kept(body)
 	if refusal != nil {
-		refusal.write(rw)
+		w.refuse(rw, r, own, body, refusal)
 		return
 	}
 	review, values, err := decode(body)
@@ -98,7 +103,7 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	done, busy := turn(ctx, r.Body, values)
 	if busy {
-		refuseBusy(rw).write(rw)
+		w.refuse(rw, r, own, body, refuseBusy(rw))
 		return
 	}
 	defer done()
@@ -108,6 +113,22 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	own.write(rw, req, res)
+}
+
+// refuse answers a review that was not read to its end, or not judged.
+func (w *Webhook) refuse(rw http.ResponseWriter, r *http.Request, own *buffers, head []byte, refusal *httpError) {
+	if w.Busy == nil || refusal.status != http.StatusTooManyRequests {
+		refusal.write(rw)
+		return
+	}
+	review, _ := scanReview(scan.New(head)) // as far as it goes
+	if review.Request == nil || review.Request.UID == "" {
+		refusal.write(rw)
+		return
+	}
+	rw.Header().Del("Retry-After")
+	req := admission.Request{AdmissionRequest: *review.Request}
+	own.write(rw, req, w.Busy(r.Context(), req))
 }
 
 // handle turns a panic of a rule into an HTTP error, for one bad object must
@@ -173,7 +194,7 @@ func read(rw http.ResponseWriter, r *http.Request, buffer []byte) ([]byte, *http
 		return nil, &httpError{http.StatusRequestEntityTooLarge,
 			fmt.Sprintf("the body is larger than %d bytes: no AdmissionReview is", maxBody)}
 	case errors.Is(err, budget.ErrBusy):
-		return nil, refuseBusy(rw)
+		return body, refuseBusy(rw)
 	case errors.Is(err, budget.ErrSlow):
 		return nil, &httpError{http.StatusRequestTimeout, err.Error()}
 	case err != nil:

@@ -2,13 +2,14 @@ package admit
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/tekgate/tekgate/internal/budget"
 )
 
 // Budget bounds the bytes of all reviews that are held at one time. A review that does not
-// fit is refused with 429 rather than made to wait: its sender has a deadline, and an API
-// server tries again by itself, after the second that it is told.
+// fit waits for half a second, which leaves its sender most of its time, and is then
+// refused, see Webhook.Busy.
 type Budget struct {
 	bytes *budget.Budget
 	alone chan struct{} // held while a review of many values is judged
@@ -25,7 +26,7 @@ const retryAfter = "1"
 // NewBudget returns a budget of so many bytes, a third of which is reserved for small
 // reviews. A usual one has a tenth of budget.Small.
 func NewBudget(bytes int64) *Budget {
-	return &Budget{bytes: budget.New(bytes, bytes/3, 0), alone: make(chan struct{}, 1)}
+	return &Budget{bytes: budget.New(bytes, bytes/3, time.Second/2), alone: make(chan struct{}, 1)}
 }
 
 // Handler returns next, whose requests' bodies are taken from the budget until they

@@ -60,6 +60,42 @@ func TestBudget(t *testing.T) {
 	}
 }
 
+// TestBusy holds that a review for which there is no memory, or no turn, is answered by Busy
+// with its uid, while its sender still waits.
+func TestBusy(t *testing.T) {
+	const head = `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","namespace":"ci",` +
+		`"object":{"spec":[1`
+	many := head + strings.Repeat(",1", 10_000) + "]}}}"
+	large := head + "]}}}" + strings.Repeat(" ", 200_000)
+	h := &held{make(chan struct{}, 9), make(chan struct{})}
+	server := httptest.NewServer(admit.NewBudget(300_000).Handler(&admit.Webhook{Handler: h,
+		Busy: func(_ context.Context, req admission.Request) admission.Response {
+			return admission.Denied("busy with others than " + req.Namespace)
+		}}))
+	defer server.Close()
+	var first sync.WaitGroup
+	first.Go(func() { send(t, server.URL, strings.NewReader(many)) })
+	<-h.asked
+	for name, body := range map[string]string{"many values": many, "many bytes": large} {
+		began := time.Now()
+		res, err := http.Post(server.URL+"?timeout=2s", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || res.StatusCode != http.StatusOK || !strings.Contains(string(text), "busy with others than ci") ||
+			!strings.Contains(string(text), `"uid":"u"`) {
+			t.Errorf("%s: got %s %s, error %v", name, res.Status, text, err)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("%s: answered after %s", name, took)
+		}
+	}
+	close(h.goOn)
+	first.Wait()
+}
+
 // TestReserve holds that large bodies leave room for small ones.
 func TestReserve(t *testing.T) {
 	const most = 3 << 20

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 )
 
 // An object in memory is many times its text: a field that holds an object takes some
@@ -14,9 +15,10 @@ import (
 const (
 	maxDepth  = 1000
 	maxValues = 50_000
-	// manyValues are those of an object that is judged alone: see Budget. A PipelineRun
-	// of fifty tasks has 3,000.
-	manyValues = 8_000
+	// manyValues are those of an object that is judged alone: see Budget. Judging it takes
+	// some 20 ms, a hundred times what a TaskRun takes. A PipelineRun of thirty tasks has
+	// as many.
+	manyValues = 2_000
 )
 
 // size says why a review is not judged that is as deep and has so many values.
@@ -34,11 +36,17 @@ func size(depth, values int) error {
 }
 
 // turn waits until a review of so many values may be judged. Those of many values are
-// judged one after another. It says that it is busy where the wait is too long.
+// judged one after another, so that they leave a processor to all others. It says that it
+// is busy after half of the time that the sender waits, while there is time to say so.
 func turn(ctx context.Context, body io.Reader, values int) (done func(), busy bool) {
 	paid, ok := body.(*metered)
 	if !ok || values <= manyValues {
 		return func() {}, false
+	}
+	if end, limited := ctx.Deadline(); limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(end)/2)
+		defer cancel()
 	}
 	select {
 	case paid.alone <- struct{}{}:

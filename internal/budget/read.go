@@ -26,7 +26,7 @@ func ReadAll(r io.Reader, length int64, buffer []byte) ([]byte, error) {
 			return buffer, nil
 		}
 		if err != nil {
-			return buffer[:0], err
+			return buffer, err
 		}
 		if len(buffer) < cap(buffer) {
 			continue

@@ -98,6 +98,10 @@ func (r *Requests) measure(path string, next http.Handler) http.Handler {
 	})
 }
 
+// Busy counts a request that was not judged because the server was busy, but was answered
+// with a judgement nevertheless.
+func (r *Requests) Busy(path string) { r.rejected.WithLabelValues(path, "busy").Inc() }
+
 // answer remembers its status.
 type answer struct {
 	http.ResponseWriter

@@ -3,6 +3,7 @@ package rule
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 
 	"github.com/tekgate/tekgate/internal/suggest"
@@ -44,6 +45,7 @@ func (p *Pass) Step(n int) {
 		return
 	}
 	p.work.steps = Look
+	runtime.Gosched() // whoever has little to do comes before the rest of this
 	if p.work.ctx.Err() != nil {
 		panic(ErrBudget)
 	}
