@@ -110,7 +110,7 @@ func (c Config) judged(kind string) string {
 // handles reports whether a rule may judge a kind, or what objects of it create.
 func (c Config) handles(r *rule.Rule, kind string) bool {
 	if kind == podKind.Kind {
-		return c.Pods && judgesPods(r)
+		return c.Pods && r.AtUse && !r.NotInPods
 	}
 	return !r.Online && (hasTemplates(kind) || slices.ContainsFunc(r.Kinds, isKind(kind)))
 }

@@ -14,9 +14,6 @@ import (
 
 var podKind = schema.GroupVersionKind{Version: "v1", Kind: "Pod"}
 
-// judgesPods reports whether a rule is for the Pods of TaskRuns.
-func judgesPods(r *rule.Rule) bool { return r.AtUse && !r.NotInPods }
-
 // judgePod judges a Pod of a TaskRun, by rules that may refuse it: all others have judged
 // the TaskRun. Only the Pod has the values of a Task that a resolver fetched, and those of
 // StepActions.
@@ -25,7 +22,7 @@ func (j *judgement) judgePod(ctx context.Context, pass *rule.Pass) {
 	whole := pass.With(run)
 	whole.Kind = rule.TaskRuns[0]
 	for _, r := range j.validator.rules() {
-		if !judgesPods(r) || !r.Handles(whole.Kind) || j.mode(r) != rule.Enforce {
+		if !j.validator.Config.handles(r, podKind.Kind) || j.mode(r) != rule.Enforce {
 			continue
 		}
 		found, unknown, err := whole.Judge(ctx, r, rule.Enforce)
