@@ -102,7 +102,8 @@ func (b *bed) testPodsOff(controller client.Client) {
 	})
 	b.eventually("the server is not asked about Pods", func() error {
 		before := b.requests("/validate")
-		if err := controller.Create(b.Context(), b.pod(nil, "off", podOf("evil.example.com/a:1")), client.DryRunAll); err != nil {
+		pod := b.pod(nil, "quiet", podOf("evil.example.com/a:1"))
+		if err := controller.Create(b.Context(), pod, client.DryRunAll); err != nil {
 			b.Fatal(err)
 		}
 		if after := b.requests("/validate"); after != before {
