@@ -208,7 +208,7 @@ func (b *bed) testPodExceptions(tenant, controller client.Client) {
 	refused("an exception of the fetched Task", fetched)
 
 	task := b.parse("{apiVersion: tekton.dev/v1, kind: Task, metadata: {name: local, namespace: ci, annotations: {" + fromRegistry +
-		"}}, spec: {steps: [{image: registry.example.com/a}]}}")
+		"}}, spec: {steps: [{name: s, image: registry.example.com/a}]}}")
 	if err := tenant.Create(b.Context(), task); err != nil {
 		b.Fatal(err)
 	}
