@@ -26,6 +26,7 @@ var webhooks = []struct {
 	{wellknown.ValidatePipelines,
 		[]string{"Task", "Pipeline", "StepAction", "ClusterTask", "PipelineResource", "Condition"}},
 	{wellknown.ValidateRuns, []string{"TaskRun", "PipelineRun", "CustomRun", "Run"}},
+	{wellknown.ValidatePods, []string{podKind.Kind}},
 }
 
 // mostModes bounds how many different lists of namespaces a condition holds.
@@ -80,13 +81,13 @@ const never = "false"
 // judged writes in which namespaces a kind is judged. An object that holds templates
 // of others is judged by the rules for those, too, in namespaces of their own.
 func (c Config) judged(kind string) string {
-	templates := slices.ContainsFunc(rule.WithTemplates, isKind(kind))
+	templates := hasTemplates(kind)
 	var parts []string
 	for _, r := range Rules {
-		if r.Online || !templates && !slices.ContainsFunc(r.Kinds, isKind(kind)) {
+		if !c.handles(r, kind) {
 			continue
 		}
-		where := c.where(r)
+		where := c.where(r, kind)
 		if templates && where != never {
 			where = wellknown.Always
 		}
@@ -106,8 +107,23 @@ func (c Config) judged(kind string) string {
 	return strings.Join(parts, " || ")
 }
 
-// where writes in which namespaces a rule is not off: see Config.mode.
-func (c Config) where(r *rule.Rule) string {
+// handles reports whether a rule may judge a kind, or what objects of it create.
+func (c Config) handles(r *rule.Rule, kind string) bool {
+	if kind == podKind.Kind {
+		return c.Pods && r.AtUse && !r.NotInPods
+	}
+	return !r.Online && (hasTemplates(kind) || slices.ContainsFunc(r.Kinds, isKind(kind)))
+}
+
+func hasTemplates(kind string) bool { return slices.ContainsFunc(rule.WithTemplates, isKind(kind)) }
+
+// where writes in which namespaces a rule is not off, see Config.mode, and where it may
+// refuse Pods.
+func (c Config) where(r *rule.Rule, kind string) string {
+	constant := notOff
+	if kind == podKind.Kind {
+		constant = enforced
+	}
 	own := c.Rules[r.ID]
 	mode := own.Mode
 	if mode == "" {
@@ -129,11 +145,18 @@ func (c Config) where(r *rule.Rule) string {
 	return expression
 }
 
-func constant(mode rule.Mode) string {
+func notOff(mode rule.Mode) string {
 	if mode == rule.Off {
 		return never
 	}
 	return wellknown.Always
+}
+
+func enforced(mode rule.Mode) string {
+	if mode == rule.Enforce {
+		return wellknown.Always
+	}
+	return never
 }
 
 // namesPattern returns a regular expression of the names that rule.MatchesAny takes. It

@@ -74,6 +74,11 @@ func TestConditions(t *testing.T) {
 			b.try(folder, &v, raw)
 		}
 	}
+	for range 200 {
+		v := validator.Validator{Config: validator.Default()}
+		v.Config.Rules, v.Config.Pods = anyRules(random), random.IntN(2) == 0
+		b.try("a Pod", &v, golden.JSON(t, []byte(onNode)))
+	}
 	b.Logf("%d objects with findings, and %d requests that need no judgement", b.judged, b.quiet)
 	for _, key := range slices.Sorted(maps.Keys(b.saved)) {
 		b.Logf("%s kept %d of these away", key, b.saved[key])
@@ -86,6 +91,11 @@ func TestConditions(t *testing.T) {
 		}
 	}
 }
+
+// onNode is a Pod of a TaskRun with much that rules find fault with.
+const onNode = `{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: ci}, spec: {hostNetwork: true,
+  containers: [{name: step-a, image: docker, securityContext: {privileged: true}}],
+  volumes: [{name: node, hostPath: {path: /}}]}}`
 
 func allOff() map[string]validator.RuleConfig {
 	rules := map[string]validator.RuleConfig{}

@@ -30,6 +30,9 @@ type Config struct {
 	Exceptions Exceptions `json:"exceptions"`
 	// Policy holds the lists and limits that rules hold objects to.
 	Policy Policy `json:"policy,omitzero"`
+	// Pods says whether the Pods of TaskRuns are judged, by rules about images, rights, volumes
+	// and accounts that enforce. Only they have the values of what a resolver fetched.
+	Pods bool `json:"pods,omitempty"`
 	// UnverifiedCallers says what messages may name to callers that may not be API servers:
 	// LearnNamespace, the default, or LearnNothing.
 	UnverifiedCallers string `json:"unverifiedCallers,omitempty"`

@@ -101,8 +101,11 @@ func (j *judgement) mayExcept(ctx context.Context, r *rule.Rule) bool {
 	switch {
 	case from == exceptionsOfNobody:
 		return false
+	case j.subject.Kind == podKind:
+		return j.exceptedByRun(ctx, r)
 	case j.isAtUse():
-		return j.inherits(ctx, r)
+		var reader object.Reader
+		return j.inherits(ctx, r, reader.Fields(j.subject.Fields, "metadata"), false)
 	case from == exceptionsOfAuthorized:
 		return j.request == nil || j.isAuthorized(ctx, r)
 	}

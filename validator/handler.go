@@ -24,7 +24,8 @@ var _ admission.Handler = &Validator{}
 // change the spec, and lets everything else pass.
 func (v *Validator) Handle(ctx context.Context, req admission.Request) admission.Response {
 	kind := schema.GroupVersionKind(req.Kind)
-	if req.SubResource != "" || !Matches(kind) ||
+	judged := Matches(kind) || kind == podKind && v.Config.Pods && req.Operation == admissionv1.Create
+	if req.SubResource != "" || !judged ||
 		(req.Operation != admissionv1.Create && req.Operation != admissionv1.Update) {
 		return admission.Allowed("")
 	}
@@ -66,9 +67,10 @@ func budgetOf(ctx context.Context) (context.Context, context.CancelFunc) {
 func (v *Validator) requestOf(ctx context.Context, req admission.Request) *Request {
 	byController := v.Controller != "" && req.UserInfo.Username == v.Controller
 	dryRun := req.DryRun != nil && *req.DryRun
+	isPod := schema.GroupVersionKind(req.Kind) == podKind
+	ofRun := byController && !dryRun && req.Operation == admissionv1.Create && req.Kind.Kind == "TaskRun"
 	return &Request{
-		User: req.UserInfo, Resolved: byController && dryRun,
-		AtUse:      byController && !dryRun && req.Operation == admissionv1.Create && req.Kind.Kind == "TaskRun",
+		User: req.UserInfo, Resolved: byController && dryRun && !isPod, AtUse: isPod || ofRun,
 		Unverified: v.Verified != nil && !v.Verified(ctx),
 	}
 }
@@ -108,7 +110,7 @@ func (v *Validator) tell(subject Subject, out Outcome, dryRun bool) {
 	var later []rule.Finding
 	// A run that has ended is looked at by nobody, and its namesakes come by the
 	// thousand: what is but recorded of it the audit log and the metrics keep.
-	ofRun := slices.Contains(rule.Runs, subject.Kind)
+	ofRun := slices.Contains(rule.Runs, subject.Kind) || subject.Kind == podKind
 	for _, finding := range out.Findings {
 		if finding.Mode == rule.Audit && !ofRun || finding.Others {
 			later = append(later, finding)
@@ -174,7 +176,9 @@ func (v *Validator) answerTo(kind string, out Outcome, request *Request) admissi
 		if len(denied) > 0 && v.authorOf(request) == rule.Controller {
 			// Tekton's controller fails a run for good that gets this code, with the message in
 			// its status, and repeats what gets any other until the run times out
-			// (handleRunCreationError and handleDryRunCreateErr of v1.15.0).
+			// (handleRunCreationError and handleDryRunCreateErr of v1.15.0). A Pod fails its run
+			// with any code, but waits for room if the text of a 403 has "exceeded quota"
+			// (handlePodCreationError).
 			res.Result.Code, res.Result.Reason = http.StatusBadRequest, metav1.StatusReasonBadRequest
 		}
 	}

@@ -102,13 +102,12 @@ func ofTask(found []*rule.Finding, name string) []*rule.Finding {
 // that of an author of the namespace. The controller merges the annotations of the
 // PipelineRun, of its Pipeline and of the Pipeline's tasks. If a resolver has fetched the
 // Pipeline, then its author may be anybody, and only what the PipelineRun's own author
-// wrote counts.
-func (j *judgement) inherits(ctx context.Context, of *rule.Rule) bool {
+// wrote counts. So it is for its Pod if the Task was fetched. meta is the TaskRun's.
+func (j *judgement) inherits(ctx context.Context, of *rule.Rule, meta map[string]any, fetched bool) bool {
 	var r object.Reader
-	meta := r.Fields(j.subject.Fields, "metadata")
 	key := exceptionPrefix + of.ID
-	value := r.Text(r.Fields(meta, "annotations"), key)
-	name, uid := ownerOf(meta)
+	value := r.Text(r.Fields(r.Fields(j.subject.Fields, "metadata"), "annotations"), key)
+	name, uid := ownerOf(meta, "PipelineRun")
 	run, err := j.memory.Get(ctx, schema.GroupKind{Group: rule.TektonGroup, Kind: "PipelineRun"},
 		j.namespace, name)
 	meta = r.Fields(run, "metadata")
@@ -118,12 +117,12 @@ func (j *judgement) inherits(ctx context.Context, of *rule.Rule) bool {
 			name, err, of.ID))
 		return false
 	}
-	if parent, _ := ownerOf(meta); parent != "" {
+	if parent, _ := ownerOf(meta, "PipelineRun"); parent != "" {
 		return false // another Pipeline wrote it
 	}
 	spec := r.Fields(run, "spec")
 	ref := r.Fields(spec, "pipelineRef")
-	if r.Text(ref, "resolver") == "" && r.Text(ref, "bundle") == "" {
+	if !fetched && r.Text(ref, "resolver") == "" && r.Text(ref, "bundle") == "" {
 		return true
 	}
 	for _, own := range r.FieldsList(spec, "taskRunSpecs") {
@@ -131,24 +130,27 @@ func (j *judgement) inherits(ctx context.Context, of *rule.Rule) bool {
 			return true
 		}
 	}
-	return isAuthored(meta, key)
+	return isAuthored(meta, key, value)
 }
 
-// ownerOf returns the PipelineRun that an object belongs to.
-func ownerOf(meta map[string]any) (name, uid string) {
+// ownerOf returns the run of a kind that an object belongs to.
+func ownerOf(meta map[string]any, kind string) (name, uid string) {
 	var r object.Reader
 	for _, owner := range r.FieldsList(meta, "ownerReferences") {
-		if r.Text(owner, "kind") == "PipelineRun" && r.Flag(owner, "controller") {
+		if r.Text(owner, "kind") == kind && r.Flag(owner, "controller") {
 			return r.Text(owner, "name"), r.Text(owner, "uid")
 		}
 	}
 	return "", ""
 }
 
-// isAuthored reports whether anybody but Tekton's controller set an annotation of a
-// PipelineRun. The controller is the one that writes its status.
-func isAuthored(meta map[string]any, key string) bool {
+// isAuthored reports whether anybody but Tekton's controller gave an annotation of a run
+// its value. The controller is the one that writes its status.
+func isAuthored(meta map[string]any, key, value string) bool {
 	var r object.Reader
+	if r.Text(r.Fields(meta, "annotations"), key) != value {
+		return false
+	}
 	managed := r.FieldsList(meta, "managedFields")
 	controllers := map[string]bool{}
 	for _, m := range managed {

@@ -98,7 +98,7 @@ type Request struct {
 	// Unverified says that it may come from anyone, see Validator.Verified.
 	Unverified bool
 	// AtUse says that Tekton's controller creates the object for a PipelineRun, which has
-	// been judged: only rules that are AtUse judge it.
+	// been judged, or that it is a Pod: only rules that are AtUse judge it.
 	AtUse bool
 }
 
@@ -141,6 +141,10 @@ func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 		Cluster: j.memory, Outside: outside, Registry: v.Registry, Offline: v.Offline, Now: v.now,
 		Author:   v.authorOf(subject.Request),
 		Policies: v.Config.Policy.all(),
+	}
+	if subject.Kind == podKind {
+		j.judgePod(ctx, pass)
+		return j.out
 	}
 	j.judge(ctx, pass)
 	j.judgeTask(ctx, pass)

@@ -45,6 +45,7 @@ const (
 	ValidateTriggers      = "triggers.validate.tekgate.dev"
 	ValidatePipelines     = "pipelines.validate.tekgate.dev"
 	ValidateRuns          = "runs.validate.tekgate.dev"
+	ValidatePods          = "pods.validate.tekgate.dev"
 	ValidateConfiguration = "configuration.validate.tekgate.dev"
 )
 
@@ -53,6 +54,7 @@ const (
 // there never keeps the configuration from being corrected.
 var SettableFailurePolicy = []string{
 	MutateRuns, MutateReapplied, MutateResolved, MutatePods, ValidateTriggers, ValidatePipelines, ValidateRuns,
+	ValidatePods,
 }
 
 // MatchCondition is the name of the match condition of each webhook whose CEL expression

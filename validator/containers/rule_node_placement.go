@@ -11,11 +11,12 @@ import (
 )
 
 var nodePlacementRule = &rule.Rule{
-	ID:       "node-placement",
-	Severity: rule.Error,
-	OptIn:    true,
-	Kinds:    rule.Runs,
-	AtUse:    true,
+	ID:        "node-placement",
+	Severity:  rule.Error,
+	OptIn:     true,
+	Kinds:     rule.Runs,
+	AtUse:     true,
+	NotInPods: true,
 	Doc: `Finds runs whose podTemplate asks for nodes that are not theirs: a nodeSelector with a
 label, or a toleration of a taint, whose key is not in
 validator.policy.security.pods.nodeKeys (* stands for any characters but a slash).

@@ -9,11 +9,12 @@ import (
 )
 
 var podTemplateFieldRule = &rule.Rule{
-	ID:       "pod-template-field",
-	Severity: rule.Error,
-	OptIn:    true,
-	Kinds:    rule.Runs,
-	AtUse:    true,
+	ID:        "pod-template-field",
+	Severity:  rule.Error,
+	OptIn:     true,
+	Kinds:     rule.Runs,
+	AtUse:     true,
+	NotInPods: true,
 	Doc: `Finds fields of a run's podTemplate, and of those in taskRunSpecs, that
 validator.policy.security.pods.podTemplate does not list, such as hostAliases,
 dnsConfig, tolerations, nodeSelector, schedulerName or priorityClassName.

@@ -11,11 +11,12 @@ import (
 )
 
 var volumeSourceRule = &rule.Rule{
-	ID:       "volume-source",
-	Severity: rule.Error,
-	OptIn:    true,
-	Kinds:    rule.WithSteps,
-	AtUse:    true,
+	ID:        "volume-source",
+	Severity:  rule.Error,
+	OptIn:     true,
+	Kinds:     rule.WithSteps,
+	AtUse:     true,
+	NotInPods: true,
 	Doc: `Finds workspaces of runs, and volumes of tasks and podTemplates, whose source
 validator.policy.security.sources does not allow:
 

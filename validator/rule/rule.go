@@ -35,6 +35,9 @@ type Rule struct {
 	// PipelineRun, in which every value is final, and the Tasks that a TaskRun names: they
 	// are about what runs, with which rights. All other rules judge what an author wrote.
 	AtUse bool
+	// NotInPods says that a rule that is AtUse does not judge Pods: it is about fields to
+	// which Tekton and the cluster add in every Pod.
+	NotInPods bool
 	// Online rules ask a registry. Admission never does.
 	Online bool
 	// Since is the release of Tekton Pipelines, such as v0.46.0, from which on findings

@@ -230,7 +230,8 @@ func TestUninstallUnderFail(t *testing.T) {
 		"MutatingWebhookConfiguration mutate.tekgate.dev": {
 			wellknown.MutateRuns, wellknown.MutateReapplied, wellknown.MutateResolved, wellknown.MutatePods},
 		"ValidatingWebhookConfiguration validate.tekgate.dev": {
-			wellknown.ValidateTriggers, wellknown.ValidatePipelines, wellknown.ValidateRuns},
+			wellknown.ValidateTriggers, wellknown.ValidatePipelines, wellknown.ValidateRuns,
+			wellknown.ValidatePods},
 	} {
 		var webhooks []string
 		for _, hook := range hooks {
