@@ -16,6 +16,7 @@ import (
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -91,7 +92,8 @@ func (s *site) fold(t *testing.T, namespace string, edit ...func(*replay.Options
 	sweep(t, store)
 	folds, others := s.folds(t, namespace)
 	if len(folds) == 0 || others != before {
-		t.Fatalf("%d claims have %d folds and %d Leases before all replicas know the folds", before, len(folds), others)
+		t.Fatalf("%d claims have %d folds and %d Leases before all replicas know the folds",
+			before, len(folds), others)
 	}
 	c.forward(2 * time.Minute)
 	sweep(t, store)
@@ -226,7 +228,8 @@ func (s *site) testFoldInClaim(t *testing.T) {
 	claim := hashed(0, "two")
 	victim = &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "replay-" + claim.Key}}
 	expect(t, store, claim, interceptor.ReplaySeen)
-	if err := s.Get(t.Context(), client.ObjectKeyFromObject(victim), victim); client.IgnoreNotFound(err) != nil || err == nil {
+	err := s.Get(t.Context(), client.ObjectKeyFromObject(victim), victim)
+	if !apierrors.IsNotFound(err) {
 		t.Errorf("the Lease of a claim that was refused: error %v", err)
 	}
 }
@@ -270,8 +273,10 @@ func (s *site) testFoldRace(t *testing.T) {
 	}
 	close(done)
 	group.Wait()
-	if folds, others := s.folds(t, namespace); len(folds) != 1 || others != 0 || seen.Load() < n || errs.Load() > n/2 {
-		t.Errorf("%d folds, %d Leases, %d times refused as replays, %d for errors", len(folds), others, seen.Load(), errs.Load())
+	folds, others := s.folds(t, namespace)
+	if len(folds) != 1 || others != 0 || seen.Load() < n || errs.Load() > n/2 {
+		t.Errorf("%d folds, %d Leases, %d times refused as replays, %d for errors",
+			len(folds), others, seen.Load(), errs.Load())
 	}
 }
 
@@ -308,7 +313,8 @@ func (s *site) testFoldsCount(t *testing.T) {
 	if total, fill := store.Fill(); total != n || fill != 1 {
 		t.Errorf("%d deliveries are remembered, fill %v", total, fill)
 	}
-	if _, err := store.Claim(t.Context(), hashed(n, "one")); err == nil || !strings.Contains(err.Error(), "maxPerNamespace") {
+	_, err := store.Claim(t.Context(), hashed(n, "one"))
+	if err == nil || !strings.Contains(err.Error(), "maxPerNamespace") {
 		t.Errorf("one more than the bound: error %v", err)
 	}
 	expect(t, store, hashed(0, "two"), interceptor.ReplaySeen)
@@ -365,7 +371,8 @@ func (s *site) testDamagedFold(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := s.store(namespace)
-	if _, err := store.Claim(t.Context(), hashed(0, "one")); err == nil || !strings.Contains(err.Error(), "delete the Lease") {
+	_, err := store.Claim(t.Context(), hashed(0, "one"))
+	if err == nil || !strings.Contains(err.Error(), "delete the Lease") {
 		t.Errorf("error %v", err)
 	}
 	if err := s.Delete(t.Context(), damaged); err != nil {
@@ -395,9 +402,9 @@ func (s *site) measure(t *testing.T, what, namespace string, n int) (stored, rea
 	if err != nil {
 		t.Fatal(err)
 	}
+	address := strings.TrimSuffix(s.config.Host, "/") + "/apis/coordination.k8s.io/v1/namespaces/" + namespace + "/leases"
 	get := func(accept string) (size int, took time.Duration) {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
-			strings.TrimSuffix(s.config.Host, "/")+"/apis/coordination.k8s.io/v1/namespaces/"+namespace+"/leases", http.NoBody)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -417,7 +424,7 @@ func (s *site) measure(t *testing.T, what, namespace string, n int) (stored, rea
 	}
 	read, took := get("application/json")
 	stored, _ = get("application/vnd.kubernetes.protobuf")
-	t.Logf("%s: %d bytes of a delivery in etcd, %d in JSON; all %d are listed in %v", what, stored/n, read/n, n,
-		took.Round(time.Millisecond/10))
+	t.Logf("%s: %.1f bytes of a delivery in etcd, %.1f in JSON; all %d are listed in %v", what,
+		float64(stored)/float64(n), float64(read)/float64(n), n, took.Round(time.Millisecond/10))
 	return stored, read
 }

@@ -18,13 +18,18 @@
 //
 // # Folding
 //
-// A Lease for each delivery of a week is too much: @@BEFORE@@.
-// So claims are folded once they are an hour old, which is long after their answers: a
-// replica that finds at least 200 of one namespace writes 16 bytes of each key, and when the
-// claim expires, into the annotation of one Lease, and later deletes the Leases of their own.
-// @@AFTER@@ (TestOnAPIServer/size measures both). A folded claim has no holder: any later
-// event with its key is a replay. Folds are never changed, so the interceptor needs no right
-// to update, and two replicas that fold the same claims give the fold the same name.
+// A Lease for each delivery of a week is too much: with its managedFields it takes 646 bytes
+// in etcd and 913 in JSON, and a list of 1000 takes 39 ms. So claims are folded once they are
+// an hour old, which is long after their answers: a replica that finds at least 200 of one
+// namespace writes 16 bytes of each key, and when the claim expires, into an annotation of one
+// Lease, and later deletes the Leases of these claims. A delivery then takes 27 bytes in etcd
+// and in JSON, up to 31 in the smallest fold, and a list of 1000 takes 2 ms. To measure both:
+//
+//	go test ./interceptor/replay -run TestOnAPIServer/size -v
+//
+// A folded claim has no holder: any later event with its key is a replay. Folds are never
+// changed, so the interceptor needs no right to update. Two replicas that fold the same claims
+// give the fold the same name, and the second one does not create it.
 //
 // A claim is first only if neither its Lease existed nor a fold has its key, so each replica
 // keeps the folded keys in memory. Nothing tells a replica about a new fold, hence two limits:
