@@ -402,7 +402,8 @@ func (s *site) measure(t *testing.T, what, namespace string, n int) (stored, rea
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := strings.TrimSuffix(s.config.Host, "/") + "/apis/coordination.k8s.io/v1/namespaces/" + namespace + "/leases"
+	address := strings.TrimSuffix(s.config.Host, "/") +
+		"/apis/coordination.k8s.io/v1/namespaces/" + namespace + "/leases"
 	get := func(accept string) (size int, took time.Duration) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
 		if err != nil {
