@@ -333,6 +333,10 @@ func (i *identities) testLeases() {
 	if err := i.dry(i.interceptor, leaseOf(deliveries, "replay-1", delivery)); err != nil {
 		i.Errorf("a delivery: %v", err)
 	}
+	many := map[string]string{"tekgate.dev/replay-namespace": "ci", "tekgate.dev/replay-fold": "true"}
+	if err := i.dry(i.interceptor, leaseOf(deliveries, "replay-fold-1", many)); err != nil {
+		i.Errorf("deliveries that are folded: %v", err)
+	}
 	i.denied("a Lease without the label", i.dry(i.interceptor, leaseOf(deliveries, "replay-1", nil)))
 	i.denied("a Lease of another name", i.dry(i.interceptor, leaseOf(deliveries, "tekgate-install", delivery)))
 	for _, namespace := range []string{"tekgate", "tekton-pipelines", "kube-system", "default"} {

@@ -7,7 +7,7 @@
 // and tells everybody else that it is there. So a delivery is an object, named
 // after a digest that tells nothing of it, and who creates it was first.
 //
-// The objects are Leases, in the interceptor's own namespace. A Lease is what
+// The objects are Leases, in a namespace that holds nothing else. A Lease is what
 // Kubernetes itself uses for "this holder, until then"; it is small, and nobody
 // watches those of this namespace, whereas every ConfigMap or Secret travels to
 // everybody who watches those. Its holder is the event, because each trigger of
@@ -16,9 +16,32 @@
 // A claim counts once a caller has its answer: an event that was refused because the answer
 // came too late, or got lost, may be sent again.
 //
-// Expired ones are deleted by every replica, a minute late, for clocks differ.
-// Their number is bounded, also for each namespace of Triggers by itself: only who
-// holds a secret can have any made, but one who does should not be able to fill
+// # Folding
+//
+// A Lease for each delivery of a week is too much: with its managedFields it takes 646 bytes
+// in etcd and 913 in JSON, and a list of 1000 takes 39 ms. So claims are folded once they are
+// an hour old, which is long after their answers: a replica that finds at least 200 of one
+// namespace writes 16 bytes of each key, and when the claim expires, into an annotation of one
+// Lease, and later deletes the Leases of these claims. A delivery then takes 27 bytes in etcd
+// and in JSON, up to 31 in the smallest fold, and a list of 1000 takes 2 ms. To measure both:
+//
+//	go test ./interceptor/replay -run TestOnAPIServer/size -v
+//
+// A folded claim has no holder: any later event with its key is a replay. Folds are never
+// changed, so the interceptor needs no right to update. Two replicas that fold the same claims
+// give the fold the same name, and the second one does not create it.
+//
+// A claim is first only if neither its Lease existed nor a fold has its key, so each replica
+// keeps the folded keys in memory. Nothing tells a replica about a new fold, hence two limits:
+// a replica answers only from a list of all folds that began in the last 10 minutes, which it
+// checks after its Lease was created (it lists again, or else fails as for an API server that
+// is away); and a Lease is deleted only by a replica that has known its fold for 30 minutes.
+// So a claim that can create a Lease again is judged with a list that has the fold. Both times
+// are durations of one process: clocks need not agree.
+//
+// Expired Leases are deleted by every replica, a minute late, for clocks differ.
+// The number of deliveries is bounded, also for each namespace of Triggers by itself: only
+// who holds a secret can have any made, but one who does should not be able to fill
 // etcd, or to lock out others. What is above the bound is not known, and it is for
 // the param replay to say whether that stops an event.
 package replay
@@ -28,7 +51,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -37,6 +59,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/interceptor"
@@ -46,11 +69,6 @@ import (
 const (
 	prefix       = "replay-"
 	claimTimeout = 3 * time.Second
-	grace        = time.Minute // before others' expired objects are deleted
-	sweepEvery   = time.Minute
-	pageSize     = 500
-
-	sweptPerMinute = 2000 // Leases that a sweep may list for each minute until the next
 
 	releaseTimeout = time.Minute // for a claim that nobody got an answer to
 	releasePause   = 10 * time.Second
@@ -72,10 +90,15 @@ type Store struct {
 	options Options
 	flights singleflight.Group
 
-	mu     sync.Mutex
-	known  map[string]claim // by key; what this replica has seen, until it expires
-	counts map[string]int   // Leases by namespace, from the last sweep and since
-	total  int
+	mu      sync.Mutex
+	known   map[string]claim // by key; what this replica has seen, until it expires
+	counts  map[string]int   // deliveries by namespace, from the last sweep and since
+	total   int
+	singles int // Leases of one delivery, from the last sweep
+
+	folds  map[types.UID]*fold
+	folded map[digest]record
+	listed time.Time // when the last list began that had all folds
 
 	pending map[string]*pending // by key and holder
 }
@@ -92,7 +115,10 @@ func New(o Options) *Store {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Store{options: o, known: map[string]claim{}, counts: map[string]int{}, pending: map[string]*pending{}}
+	return &Store{
+		options: o, known: map[string]claim{}, counts: map[string]int{}, pending: map[string]*pending{},
+		folds: map[types.UID]*fold{}, folded: map[digest]record{},
+	}
 }
 
 // SetBounds changes Options.Max and Options.MaxNamespace. What is there already
@@ -149,6 +175,9 @@ func (s *Store) remembered(key, holder string) interceptor.ReplayResult {
 	c, found := s.known[key]
 	switch {
 	case !found || s.options.Now().After(c.until):
+		if s.inFold(key) {
+			return interceptor.ReplaySeen
+		}
 		return ""
 	case c.holder == holder:
 		return interceptor.ReplaySame
@@ -163,13 +192,17 @@ func (s *Store) claim(ctx context.Context, c interceptor.ReplayClaim,
 	if err := s.room(c.Namespace); err != nil {
 		return "", err
 	}
+	if seen, err := s.hasFolded(ctx, c.Key); err != nil {
+		return "", err
+	} else if seen {
+		return interceptor.ReplaySeen, nil
+	}
 	const tries = 4 // each but the first because a Lease expired meanwhile
 	for range tries {
 		p.sent = true
 		err := s.options.Client.Create(ctx, p.lease.DeepCopy())
 		if err == nil {
-			s.remember(c.Key, claim{holder, c.Until}, c.Namespace)
-			return interceptor.ReplayFirst, nil
+			return s.created(ctx, c, p)
 		}
 		if !apierrors.IsAlreadyExists(err) {
 			return "", fmt.Errorf("noting the delivery in namespace %s: %w", s.options.Namespace, err)
@@ -188,6 +221,21 @@ func (s *Store) claim(ctx context.Context, c interceptor.ReplayClaim,
 		return interceptor.ReplaySeen, nil
 	}
 	return "", fmt.Errorf("noting the delivery in namespace %s: its Lease comes and goes", s.options.Namespace)
+}
+
+// created concludes a claim whose Lease did not exist: it never did, or it was folded and
+// deleted before the claim, or since the claim looked.
+func (s *Store) created(ctx context.Context, c interceptor.ReplayClaim,
+	p *pending) (interceptor.ReplayResult, error) {
+	seen, err := s.hasFolded(ctx, c.Key)
+	switch {
+	case err != nil:
+		return "", err
+	case seen:
+		return interceptor.ReplaySeen, s.release(ctx, p.lease)
+	}
+	s.remember(c.Key, claim{*p.lease.Spec.HolderIdentity, c.Until}, c.Namespace)
+	return interceptor.ReplayFirst, nil
 }
 
 // existing returns who holds a key, or nil where nobody does any longer.
@@ -284,75 +332,4 @@ func (s *Store) Fill() (total int, fill float64) {
 		fill = max(fill, float64(n)/float64(s.options.MaxNamespace))
 	}
 	return s.total, fill
-}
-
-// Run deletes what has expired, until ctx ends.
-func (s *Store) Run(ctx context.Context) {
-	said := ""
-	for {
-		err := s.sweep(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		switch {
-		case err != nil && err.Error() != said:
-			said = err.Error()
-			s.options.Log.Error(err, "expired deliveries are not forgotten; trying again")
-		case err == nil:
-			said = ""
-		}
-		// Not all replicas at the same moment.
-		total, _ := s.Fill()
-		pause := sweepEvery + time.Duration(rand.Int64N(int64(sweepEvery/2)))
-		pause += time.Duration(total/sweptPerMinute) * time.Minute // listing them is most of the cost
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause):
-		}
-	}
-}
-
-// sweep deletes once what has expired, and counts the rest.
-func (s *Store) sweep(ctx context.Context) error {
-	counts, total := map[string]int{}, 0
-	old := s.options.Now().Add(-grace)
-	list := &coordinationv1.LeaseList{}
-	for page := ""; ; page = list.Continue {
-		err := s.options.Client.List(ctx, list, client.InNamespace(s.options.Namespace),
-			client.HasLabels{wellknown.ReplayNamespace}, client.Limit(pageSize), client.Continue(page))
-		if err != nil {
-			return fmt.Errorf("listing the Leases of deliveries in namespace %s: %w", s.options.Namespace, err)
-		}
-		for i := range list.Items {
-			if lease := &list.Items[i]; expiry(lease).After(old) {
-				counts[lease.Labels[wellknown.ReplayNamespace]]++
-				total++
-			} else if err := s.remove(ctx, lease); err != nil {
-				return err
-			}
-		}
-		if list.Continue == "" {
-			break
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.counts, s.total = counts, total
-	for key, c := range s.known {
-		if !c.until.After(old) {
-			delete(s.known, key)
-		}
-	}
-	return nil
-}
-
-// remove deletes exactly this Lease and none that has taken its place.
-func (s *Store) remove(ctx context.Context, lease *coordinationv1.Lease) error {
-	err := s.options.Client.Delete(ctx, lease,
-		client.Preconditions{UID: &lease.UID, ResourceVersion: &lease.ResourceVersion})
-	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
-		return fmt.Errorf("deleting the expired Lease %s/%s: %w", lease.Namespace, lease.Name, err)
-	}
-	return nil
 }

@@ -50,6 +50,15 @@ func TestOnAPIServer(t *testing.T) {
 	t.Run("API server away", s.testAway)
 	t.Run("fair", s.testFair)
 	t.Run("a lost answer is no claim", s.testLostAnswer)
+	t.Run("folded", s.testFold)
+	t.Run("folded in the middle of a claim", s.testFoldInClaim)
+	t.Run("claims race with folding", s.testFoldRace)
+	t.Run("folds expire", s.testFoldExpires)
+	t.Run("folds count", s.testFoldsCount)
+	t.Run("two replicas fold", s.testTwoFold)
+	t.Run("folds cannot be listed", s.testUnlisted)
+	t.Run("a damaged fold", s.testDamagedFold)
+	t.Run("size", s.testSize)
 }
 
 type site struct {

@@ -94,6 +94,10 @@ const (
 	// ReplayNamespace is the label of the Leases with which the interceptor remembers
 	// deliveries, and of no other object: the namespace of the Trigger.
 	ReplayNamespace = "tekgate.dev/replay-namespace"
+	// ReplayFold is the label of the Leases that stand for many deliveries, and
+	// ReplayDigests is the annotation with the deliveries.
+	ReplayFold    = "tekgate.dev/replay-fold"
+	ReplayDigests = "tekgate.dev/replay-digests"
 	// FailKey is an annotation of a webhook configuration: the webhooks that the
 	// configuration gives failurePolicy Fail, separated by commas.
 	FailKey = "tekgate.dev/fail"
