@@ -147,6 +147,10 @@ func (b *bench) try(name string, v *validator.Validator, raw []byte) {
 			continue // the API server takes no such object
 		}
 		b.count(name, hook, v.Config, request, len(out.Findings)+len(out.Excepted)+len(out.Unknown) > 0)
+		if s.Kind.Kind == "ClusterInterceptor" {
+			request.User = "system:serviceaccount:tekgate:tekgate-interceptor"
+			b.count(name+", by its server", hook, v.Config, request, false) // which must be able to start
+		}
 		metadata["ownerReferences"] = []any{map[string]any{"apiVersion": "tekton.dev/v1", "kind": "PipelineRun",
 			"name": "a", "uid": "1"}}
 		request.User = mutator.ControllerOf("tekton-pipelines")

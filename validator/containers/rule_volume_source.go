@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tekgate/tekgate/internal/expression"
 	"github.com/tekgate/tekgate/internal/object"
@@ -39,8 +40,18 @@ func checkVolumeSource(_ context.Context, p *rule.Pass) {
 			placesIn(r.FieldsList(r.Fields(p.Object, "spec"), "workspaces"), "spec.workspaces", "workspace"))...)
 	}
 	for _, at := range places {
-		judgeSource(p, at)
+		if !isBoundClaim(p, at) {
+			judgeSource(p, at)
+		}
 	}
+}
+
+// isBoundClaim reports whether Tekton's controller has bound a workspace of a PipelineRun to
+// a claim. It may have made the claim by a volumeClaimTemplate, under a name of its own; the
+// PipelineRun's bindings were judged with the PipelineRun.
+func isBoundClaim(p *rule.Pass, at place) bool {
+	return p.Kind.Kind == "TaskRun" && strings.HasPrefix(at.Path, "spec.workspaces") &&
+		at.Fields["persistentVolumeClaim"] != nil && p.OfPipelineRun()
 }
 
 // volumeSourceKeys are the fields of a volume or binding that are no source.
