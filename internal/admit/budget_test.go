@@ -85,7 +85,8 @@ func TestBusy(t *testing.T) {
 		text, err := io.ReadAll(res.Body)
 		res.Body.Close()
 		if err != nil || res.StatusCode != http.StatusOK ||
-			!strings.Contains(string(text), "busy with others than ci") || !strings.Contains(string(text), `"uid":"u"`) {
+			!strings.Contains(string(text), "busy with others than ci") ||
+			!strings.Contains(string(text), `"uid":"u"`) {
 			t.Errorf("%s: got %s %s, error %v", name, res.Status, text, err)
 		}
 		if took := time.Since(began); took > 2*time.Second {
