@@ -59,7 +59,7 @@ func TestOnAPIServer(t *testing.T) {
 		StringData: map[string]string{"token": "It's a Secret to Everybody\n"},
 	})
 	authority, err := certs.Load(t.Context(), certs.Options{Client: c, Namespace: "tekgate",
-		Name: "tekgate-interceptor-ca", DNSNames: []string{"x"}})
+		Name: "tekgate-interceptor-ca", DNSNames: certs.ServiceNames("tekgate-interceptor", "tekgate")})
 	if err != nil {
 		t.Fatal(err)
 	}

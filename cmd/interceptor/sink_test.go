@@ -40,6 +40,7 @@ import (
 
 	"github.com/tekgate/tekgate/e2e/child"
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // triggersSite is an API server with Triggers' kinds, on which the sink of
@@ -81,7 +82,7 @@ func newTriggersSite(t *testing.T) *triggersSite {
 	recorder, err := sink.NewRecorder()
 	must(err)
 	s.installKinds(t)
-	for _, name := range []string{"tekgate", namespaceCI} {
+	for _, name := range []string{"tekgate", wellknown.DeliveriesNamespace, namespaceCI} {
 		create(t, s.client, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	}
 	core := zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(s.log),
