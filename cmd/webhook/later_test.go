@@ -288,9 +288,10 @@ func (b *bed) testEnforce() {
 	if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), want) {
 		b.Errorf("got %v, want %s", err, want)
 	}
-	// The dry runs of Tekton's controller, with what it has fetched, are judged too.
+	// The dry runs of Tekton's controller, with what it has fetched, are judged too. It would
+	// repeat what is forbidden.
 	err = b.controller().Create(b.Context(), b.parse(excepted("strict", "fetched", "golang")), client.DryRunAll)
-	if !apierrors.IsForbidden(err) {
+	if !apierrors.IsBadRequest(err) {
 		b.Errorf("what the controller has fetched gives %v", err)
 	}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "strict"}}
@@ -327,7 +328,7 @@ func (b *bed) testNotAsked() {
 	}
 	ctx, mine := b.Context(), run("mine", "")
 	asked("a TaskRun", 1, func() error { return b.client.Create(ctx, mine) })
-	asked("a TaskRun of the controller's, of a PipelineRun", 0,
+	asked("a TaskRun of the controller's, of a PipelineRun, which is judged at use", 1,
 		func() error { return b.controller().Create(ctx, run("part", "PipelineRun")) })
 	asked("a TaskRun of the controller's, of something else", 1,
 		func() error { return b.controller().Create(ctx, run("other", "CronJob")) })

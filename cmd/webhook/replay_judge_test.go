@@ -208,7 +208,13 @@ func (b *bed) try(c *court, one *judged) bool {
 	}
 	rule := *one.rule
 	rule.OptIn = false
-	c.handler.Store(&validator.Validator{Config: one.config, Cluster: c.cluster, Rules: []*validator.Rule{&rule},
+	rules := []*validator.Rule{&rule}
+	if rule.ID == "cannot-be-judged" { // which other rules report
+		rules = slices.DeleteFunc(slices.Clone(validator.Rules), func(r *validator.Rule) bool {
+			return one.config.Rules[r.ID].Mode == ""
+		})
+	}
+	c.handler.Store(&validator.Validator{Config: one.config, Cluster: c.cluster, Rules: rules,
 		Now: caseTime, Controller: mutator.ControllerOf("tekton-pipelines")})
 	defer c.handler.Store(nil)
 	c.warnings.take()

@@ -194,14 +194,10 @@ func (a *Authority) prepare(secret *corev1.Secret, now time.Time) (changed bool,
 	_, asked := secret.Annotations[wellknown.RotateKey]
 	due := now.After(ca.NotAfter.Add(-ca.NotAfter.Sub(ca.NotBefore) / 3))
 	all, _ := a.options.fits(ca)
-	before := ca
-	if all { // whoever was started with other names has had the time to say so
-		before = nil
-	}
 	if !asked && !due && all {
 		return changed, nil
 	}
-	certificate, key, err := a.options.newCA(before)
+	certificate, key, err := a.options.newCA(ca)
 	if err != nil {
 		return false, fmt.Errorf("making the next CA: %w", err)
 	}

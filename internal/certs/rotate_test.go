@@ -228,6 +228,17 @@ func testOneMoreName(t *testing.T, r *replicas) {
 	if !bytes.Equal(r.secret("more").Data["tls.crt"], first) {
 		t.Error("the CA was replaced again")
 	}
+	again := r.secret("more")
+	again.Annotations[wellknown.RotateKey] = "" // which a replica without the name may see first
+	if err := r.client.Update(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	for range 15 {
+		r.round()
+		if err := leafOf(t, a).VerifyHostname("hook.example.com"); err != nil {
+			t.Fatalf("the new name is no longer served: %v", err)
+		}
+	}
 }
 
 // testOtherNames holds that a CA that may vouch for none of a server's names is replaced at

@@ -132,13 +132,20 @@ func (o Options) newCA(before *x509.Certificate) (certificate, key []byte, err e
 // constrain limits a CA to the names and addresses of this server and of the CA before it.
 func (o Options) constrain(ca, before *x509.Certificate) {
 	ca.PermittedDNSDomainsCritical = true
-	ca.PermittedDNSDomains = slices.Clone(o.DNSNames)
-	for _, ip := range o.IPs {
-		ca.PermittedIPRanges = append(ca.PermittedIPRanges, only(ip))
+	if before == nil {
+		before = &x509.Certificate{}
 	}
-	if before != nil {
-		ca.PermittedDNSDomains = append(ca.PermittedDNSDomains, before.PermittedDNSDomains...)
-		ca.PermittedIPRanges = append(ca.PermittedIPRanges, before.PermittedIPRanges...)
+	ca.PermittedDNSDomains = slices.Clone(before.PermittedDNSDomains)
+	for _, name := range o.DNSNames {
+		if !slices.Contains(ca.PermittedDNSDomains, name) {
+			ca.PermittedDNSDomains = append(ca.PermittedDNSDomains, name)
+		}
+	}
+	ca.PermittedIPRanges = slices.Clone(before.PermittedIPRanges)
+	for _, ip := range o.IPs {
+		if !slices.ContainsFunc(ca.PermittedIPRanges, func(r *net.IPNet) bool { return r.Contains(ip) }) {
+			ca.PermittedIPRanges = append(ca.PermittedIPRanges, only(ip))
+		}
 	}
 	// Without a permitted name of a kind, all names of the kind are permitted.
 	if len(ca.PermittedDNSDomains) == 0 {
