@@ -62,7 +62,7 @@ func newSite(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	s := &site{admin: admin}
-	for _, name := range []string{"tekgate", "ci"} {
+	for _, name := range []string{"tekgate", "tekgate-deliveries", "ci"} {
 		s.create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	}
 	for _, kind := range []string{"trigger", "eventlistener"} {
