@@ -47,6 +47,12 @@ func rules(ctx context.Context, e *environment) ([]report.Figure, error) {
 		targets[candidate] = &load.Target{Candidate: candidate, URL: url, CA: s.CA, PID: s.PID, Review: review}
 		candidates = append(candidates, candidate)
 	}
+	return e.perRequest(ctx, candidates, targets)
+}
+
+// perRequest measures what one request at a time costs each candidate.
+func (e *environment) perRequest(ctx context.Context, candidates []string,
+	targets map[string]*load.Target) ([]report.Figure, error) {
 	return e.measure(ctx, series{
 		candidates: candidates, guard: cpuPerRequest,
 		measures: []measure{{cpuPerRequest, "µs"}, {"p50", "µs"}},

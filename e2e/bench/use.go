@@ -41,14 +41,7 @@ func use(ctx context.Context, e *environment) ([]report.Figure, error) {
 		targets[candidate] = &load.Target{Candidate: candidate, URL: "https://" + s.Address + "/validate", CA: s.CA,
 			PID: s.PID, Review: body}
 	}
-	return e.measure(ctx, series{
-		candidates: []string{null, ofUser, ofController}, guard: cpuPerRequest,
-		measures: []measure{{cpuPerRequest, "µs"}, {"p50", "µs"}},
-		run: func(ctx context.Context, candidate string) (scores, error) {
-			u, err := targets[candidate].Measure(ctx, load.Spec{Clients: 1, Keep: true, Span: e.span})
-			return scores{cpuPerRequest: u.CPUPerRequest(), "p50": load.Micros(u.Quantile(0.5))}, err
-		},
-	})
+	return e.perRequest(ctx, []string{null, ofUser, ofController}, targets)
 }
 
 // byController returns a review as if Tekton's controller had sent the request.

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/registry"
 )
@@ -93,14 +95,12 @@ func TestSaveLoad(t *testing.T) {
 	}
 }
 
-// An interrupted save goes on where it was.
-func TestSaveResumes(t *testing.T) {
-	source := start(t)
-	index := multi(t, "linux/amd64", "linux/arm64")
+// interruptedSave pushes an image and saves it until the fourth layer is asked for.
+func interruptedSave(t *testing.T, source *server, index v1.ImageIndex) (registry.SaveRequest, *layerCount) {
+	t.Helper()
 	source.push(t, "x:v1", index)
-	file := filepath.Join(t.TempDir(), "images.tar")
-	request := registry.SaveRequest{File: file, Transfers: []registry.Transfer{transfer(t, source, "x:v1",
-		to(t, "a.io/x:v1", "unused/x"))}}
+	request := registry.SaveRequest{File: filepath.Join(t.TempDir(), "images.tar"),
+		Transfers: []registry.Transfer{transfer(t, source, "x:v1", to(t, "a.io/x:v1", "unused/x"))}}
 	layers := countLayers(source)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -109,6 +109,15 @@ func TestSaveResumes(t *testing.T) {
 	if err != nil || results[0].Outcome != registry.Failed {
 		t.Fatalf("the interrupted save: %v, %+v", err, results)
 	}
+	return request, layers
+}
+
+// An interrupted save goes on where it was.
+func TestSaveResumes(t *testing.T) {
+	source := start(t)
+	index := multi(t, "linux/amd64", "linux/arm64")
+	request, layers := interruptedSave(t, source, index)
+	file := request.File
 	if _, err := os.Stat(file); !os.IsNotExist(err) {
 		t.Fatalf("half an archive looks whole: %v", err)
 	}
@@ -330,17 +339,8 @@ func truncated(t *testing.T, file string) string {
 func TestSaveVerifiesWhatItFinds(t *testing.T) {
 	source := start(t)
 	index := multi(t, "linux/amd64", "linux/arm64")
-	source.push(t, "x:v1", index)
-	file := filepath.Join(t.TempDir(), "images.tar")
-	request := registry.SaveRequest{File: file, Transfers: []registry.Transfer{transfer(t, source, "x:v1",
-		to(t, "a.io/x:v1", "unused/x"))}}
-	layers := countLayers(source)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	layers.at(4, cancel)
-	if _, err := registry.Save(ctx, request, quick); err != nil {
-		t.Fatal(err)
-	}
+	request, layers := interruptedSave(t, source, index)
+	file := request.File
 	layers.at(-1, nil)
 	stored, err := filepath.Glob(file + ".partial/blobs/sha256/*")
 	if err != nil || len(stored) == 0 {
