@@ -19,6 +19,9 @@ var programDir string
 
 // TestMain makes the folder that outlives a single test.
 func TestMain(m *testing.M) {
+	if os.Getenv(serveVariable) != "" {
+		serveRules()
+	}
 	flag.Parse()
 	os.Exit(func() int {
 		var err error

@@ -89,6 +89,14 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		w.refuse(rw, r, own, body, refusal)
 		return
 	}
+	ctx, cancel := deadline(r)
+	defer cancel()
+	turn := turnOf(r.Body)
+	defer turn.end()
+	if len(body) > manyBytes && !turn.take(ctx) {
+		w.refuse(rw, r, own, body, refuseBusy(rw))
+		return
+	}
 	review, values, err := decode(body)
 	if err != nil && (review.Request == nil || review.Request.UID == "") {
 		(&httpError{http.StatusBadRequest, err.Error()}).write(rw)
@@ -99,14 +107,10 @@ func (w *Webhook) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		own.write(rw, req, admission.Errored(http.StatusBadRequest, err))
 		return
 	}
-	ctx, cancel := deadline(r)
-	defer cancel()
-	done, busy := turn(ctx, r.Body, values)
-	if busy {
+	if values > manyValues && !turn.take(ctx) {
 		w.refuse(rw, r, own, body, refuseBusy(rw))
 		return
 	}
-	defer done()
 	res, failure := w.handle(ctx, req)
 	if failure != nil {
 		failure.write(rw)

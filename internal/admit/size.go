@@ -19,6 +19,8 @@ const (
 	// some 20 ms, a hundred times what a TaskRun takes. A PipelineRun of thirty tasks has
 	// as many.
 	manyValues = 2_000
+	// manyBytes are those of a review that is read alone. A usual one has a twentieth of it.
+	manyBytes = 128 << 10
 )
 
 // size says why a review is not judged that is as deep and has so many values.
@@ -35,13 +37,25 @@ func size(depth, values int) error {
 	return nil
 }
 
-// turn waits until a review of so many values may be judged. Those of many values are
-// judged one after another, so that they leave a processor to all others. It says that it
-// is busy after half of the time that the sender waits, while there is time to say so.
-func turn(ctx context.Context, body io.Reader, values int) (done func(), busy bool) {
-	paid, ok := body.(*metered)
-	if !ok || values <= manyValues {
-		return func() {}, false
+// turn is the right to work on a large review. Reviews of many bytes or many values are
+// read and judged one after another, so that they leave a processor to all others.
+type turn struct {
+	alone chan struct{} // nil without a Budget
+	taken bool
+}
+
+func turnOf(body io.Reader) *turn {
+	if paid, ok := body.(*metered); ok {
+		return &turn{alone: paid.alone}
+	}
+	return &turn{}
+}
+
+// take waits for the turn, for up to half of the time that the sender waits. It returns
+// false after that, while there is time to tell the sender.
+func (t *turn) take(ctx context.Context) bool {
+	if t.alone == nil || t.taken {
+		return true
 	}
 	if end, limited := ctx.Deadline(); limited {
 		var cancel context.CancelFunc
@@ -49,9 +63,16 @@ func turn(ctx context.Context, body io.Reader, values int) (done func(), busy bo
 		defer cancel()
 	}
 	select {
-	case paid.alone <- struct{}{}:
-		return func() { <-paid.alone }, false
+	case t.alone <- struct{}{}:
+		t.taken = true
+		return true
 	case <-ctx.Done():
-		return nil, true
+		return false
+	}
+}
+
+func (t *turn) end() {
+	if t.taken {
+		<-t.alone
 	}
 }

@@ -3,8 +3,8 @@ package rule
 import (
 	"context"
 	"errors"
-	"runtime"
 	"strings"
+	"time"
 
 	"github.com/tekgate/tekgate/internal/suggest"
 )
@@ -17,6 +17,11 @@ var ErrBudget = errors.New("judging the object takes too much time or memory")
 // a visit of a rule to a value, and takes a microsecond at most. What takes longer, such as
 // a compilation, is as many.
 const Look = 1000
+
+// pause is how long a judgement of so many steps leaves its processor to others. It sleeps,
+// since Go's scheduler asks the network for new requests when a processor has nothing to do
+// and every 10 ms otherwise: runtime.Gosched does not make it ask.
+const pause = 50 * time.Microsecond
 
 // mostSuggestions is for how many misspelt names of one object a likely name is looked
 // for. A look compares the name with all that are known, so for thousands of names it
@@ -45,7 +50,7 @@ func (p *Pass) Step(n int) {
 		return
 	}
 	p.work.steps = Look
-	runtime.Gosched() // whoever has little to do comes before the rest of this
+	time.Sleep(pause)
 	if p.work.ctx.Err() != nil {
 		panic(ErrBudget)
 	}
