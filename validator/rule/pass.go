@@ -95,7 +95,7 @@ func (p *Pass) Judge(ctx context.Context, r *Rule, mode Mode) (found []*Finding,
 		p.walked = map[string]any{}
 	}
 	if p.work == nil {
-		p.work = &work{}
+		p.work = &work{steps: Look}
 	}
 	p.work.ctx = ctx
 	p.rule, p.mode, p.found, p.unknown = r, mode, nil, nil

@@ -18,10 +18,14 @@ var ErrBudget = errors.New("judging the object takes too much time or memory")
 // a compilation, is as many.
 const Look = 1000
 
-// pause is how long a judgement of so many steps leaves its processor to others. It sleeps,
-// since Go's scheduler asks the network for new requests when a processor has nothing to do
-// and every 10 ms otherwise: runtime.Gosched does not make it ask.
-const pause = 50 * time.Microsecond
+// After so many looks a judgement leaves its processor to others, for at least so long. It
+// sleeps, since Go's scheduler asks the network for new requests when a processor has nothing
+// to do and every 10 ms otherwise: runtime.Gosched does not make it ask. Where nothing else
+// is to be done the sleep takes a millisecond, so objects of usual size never get there.
+const (
+	looks = 20
+	pause = 50 * time.Microsecond
+)
 
 // mostSuggestions is for how many misspelt names of one object a likely name is looked
 // for. A look compares the name with all that are known, so for thousands of names it
@@ -32,6 +36,7 @@ const mostSuggestions = 50
 type work struct {
 	ctx         context.Context
 	steps       int // until the context is asked
+	looks       int // how often it was asked
 	suggestions int
 	grown       int            // bytes, see Grow
 	templates   map[string]any // see OncePerTemplate
@@ -50,7 +55,9 @@ func (p *Pass) Step(n int) {
 		return
 	}
 	p.work.steps = Look
-	time.Sleep(pause)
+	if p.work.looks++; p.work.looks%looks == 0 {
+		time.Sleep(pause)
+	}
 	if p.work.ctx.Err() != nil {
 		panic(ErrBudget)
 	}
