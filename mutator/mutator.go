@@ -27,8 +27,10 @@
 //     and goes on with what the webhooks made of it (tektoncd/pipeline#8108), after
 //     it has verified signatures. The server edits them in these dry runs alone,
 //     so that what is stored stays what its author signed or keeps in git.
-//   - A local Task is looked up, and the run's podTemplate carries the one
-//     variable for it; that reaches all steps, so each of them must be free.
+//   - A Task of the run's namespace is looked up. If the rules would change its steps, the
+//     run is made to fetch it by the cluster resolver: see the rule local-tasks. Where that
+//     is not possible, the run's podTemplate carries the one variable for it; that
+//     reaches all steps, so each of them must be free.
 //   - Pods are edited last, for what no other way reaches: older releases and
 //     steps that refer to a local StepAction. Only what is absent is added, since
 //     by then Tekton has looked up entrypoints and counted credentials.
@@ -53,9 +55,14 @@ type Mutator struct {
 	// Controller is the user name of Tekton's controller, whose dry runs of Tasks
 	// are no creations: see Request.Resolved.
 	Controller string
+	// Refusal, if not nil, says why the API server would refuse an object that a resolver has
+	// fetched and that the rules have changed, "" if it would not. A run fetches its Task
+	// only if that is accepted.
+	Refusal func(ctx context.Context, kind schema.GroupVersionKind, namespace string, fields map[string]any) string
 	// Observe, if not nil, is called with every outcome, and must not keep it.
 	Observe func(schema.GroupVersionKind, Outcome)
 
+	rules    []Rule // all, in their order: rules that refer to Rules would refer to themselves
 	settings *settings
 	overlays overlays
 	cluster  Cluster
@@ -78,7 +85,7 @@ func New(config Config, mirror *image.Rules, cluster Cluster) (*Mutator, error) 
 	if cluster == nil {
 		cluster = nowhere{}
 	}
-	return &Mutator{Controller: ControllerOf("tekton-pipelines"), settings: compiled, cluster: cluster}, nil
+	return &Mutator{rules: Rules, Controller: ControllerOf("tekton-pipelines"), settings: compiled, cluster: cluster}, nil
 }
 
 // ControllerOf returns the user name of the controller of a Tekton that runs in

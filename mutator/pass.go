@@ -15,10 +15,6 @@ import (
 	"github.com/tekgate/tekgate/mutator/record"
 )
 
-// signatureKey marks what Tekton's Trusted Resources have signed
-// (pkg/trustedresources/verify.go, pipeline v1.15.0).
-const signatureKey = "tekton.dev/signature"
-
 // pass is one object on its way through the rules.
 type pass struct {
 	object   map[string]any
@@ -26,6 +22,7 @@ type pass struct {
 	space    string // the namespace
 	resolved bool
 	explain  bool
+	mutator  *Mutator
 	settings *settings
 	cluster  Cluster
 	tekton   Tekton
@@ -38,6 +35,8 @@ type pass struct {
 	originals record.Originals
 	renamed   bool // whether views have to look at originals again
 	account   accountFound
+	stored    taskFound
+	objected  bool     // whether a step kept DOCKER_CONFIG out of the run's podTemplate
 	skipped   []string // rules that the object opted out of
 	why       string   // why no rule is applied at all, "" if they are
 
@@ -48,7 +47,7 @@ type pass struct {
 // begin reads what all rules want to know.
 func (m *Mutator) begin(ctx context.Context, p *pass, req Request, decoded map[string]any) {
 	p.object, p.kind, p.space, p.resolved, p.explain = decoded, req.Kind, req.Namespace, req.Resolved, req.Explain
-	p.settings, p.cluster, p.tekton = m.settings, m.cluster, m.cluster.Tekton(ctx)
+	p.mutator, p.settings, p.cluster, p.tekton = m, m.settings, m.cluster, m.cluster.Tekton(ctx)
 	p.out.Object = decoded
 	var r object.Reader
 	metadata := r.Fields(decoded, "metadata")
@@ -109,6 +108,42 @@ func (p *pass) serviceAccount(ctx context.Context, name string) (*Account, error
 	return account, err
 }
 
+// taskFound is the Task that was asked for last.
+type taskFound struct {
+	namespace, name string
+	fields          map[string]any
+	why             string // there is none that can be used
+}
+
+// storedTask returns a Task of a namespace, or why there is none that can be used.
+func (p *pass) storedTask(ctx context.Context, namespace, name string) (fields map[string]any, why string) {
+	if found := p.stored; found.name == name && found.namespace == namespace {
+		return found.fields, found.why
+	}
+	fields, err := p.cluster.Task(ctx, namespace, name)
+	p.stored = taskFound{namespace, name, fields, usable(fields, err, "Task", name, namespace)}
+	return p.stored.fields, p.stored.why
+}
+
+// usable says why an object that was looked up is not to be used, or "".
+func usable(fields map[string]any, err error, kind, name, namespace string) string {
+	if err != nil {
+		return fmt.Sprintf("looking up %s %q failed: %q", kind, name, err)
+	}
+	if fields == nil {
+		return fmt.Sprintf("there is no %s %q in namespace %q yet", kind, name, namespace)
+	}
+	var r object.Reader
+	notes := r.Fields(r.Fields(fields, "metadata"), "annotations")
+	switch spec := r.Fields(fields, "spec"); {
+	case r.Odd || spec == nil:
+		return fmt.Sprintf("%s %q is not of the shape that Tekton takes", kind, name)
+	case notes[wellknown.MutateKey] == wellknown.Disabled:
+		return fmt.Sprintf("%s %q has the annotation %s: %s", kind, name, wellknown.MutateKey, wellknown.Disabled)
+	}
+	return ""
+}
+
 // overlay takes the Namespace's own settings.
 func (p *pass) overlay(ctx context.Context, m *Mutator) {
 	namespace, err := p.cluster.Namespace(ctx, p.space)
@@ -157,7 +192,7 @@ func (p *pass) optOutOfRules() {
 	if p.why != "" {
 		return
 	}
-	if !p.resolved && p.notes[signatureKey] != nil && slices.Contains(stored, p.kind) {
+	if !p.resolved && p.notes[wellknown.SignatureKey] != nil && slices.Contains(stored, p.kind) {
 		p.why = "it is signed, and a change would break the signature"
 		return
 	}
@@ -166,8 +201,8 @@ func (p *pass) optOutOfRules() {
 	}
 	for _, id := range skipped(p.notes) {
 		p.skipped = append(p.skipped, id)
-		if !slices.Contains(ruleIDs(), id) {
-			p.out.Warnings = append(p.out.Warnings, unknownRule(id))
+		if !slices.Contains(p.mutator.ruleIDs(), id) {
+			p.out.Warnings = append(p.out.Warnings, p.mutator.unknownRule(id))
 		}
 	}
 }
@@ -186,16 +221,16 @@ func skipped(notes map[string]any) []string {
 
 func skips(notes map[string]any, id string) bool { return slices.Contains(skipped(notes), id) }
 
-func ruleIDs() []string {
-	ids := make([]string, 0, len(Rules))
-	for _, rule := range Rules {
+func (m *Mutator) ruleIDs() []string {
+	ids := make([]string, 0, len(m.rules))
+	for _, rule := range m.rules {
 		ids = append(ids, rule.ID)
 	}
 	return ids
 }
 
-func unknownRule(id string) string {
-	remedy := suggest.DidYouMean(id, ruleIDs(), "there are "+strings.Join(ruleIDs(), ", "))
+func (m *Mutator) unknownRule(id string) string {
+	remedy := suggest.DidYouMean(id, m.ruleIDs(), "there are "+strings.Join(m.ruleIDs(), ", "))
 	return fmt.Sprintf("the annotation %s names the rule %q, which does not exist: %s",
 		wellknown.SkipRulesKey, id, remedy)
 }

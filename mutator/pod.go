@@ -14,25 +14,15 @@ import (
 // localTask returns the specification of a Task of the run's namespace, or why it
 // is not to be used.
 func (p *pass) localTask(ctx context.Context, name string) (spec map[string]any, why string) {
-	task, err := p.cluster.Task(ctx, p.space, name)
-	if err != nil {
-		return nil, fmt.Sprintf("looking up Task %q failed: %q", name, err)
-	}
-	if task == nil {
-		return nil, fmt.Sprintf("there is no Task %q in namespace %q yet", name, p.space)
+	task, why := p.storedTask(ctx, p.space, name)
+	if why != "" {
+		return nil, why
 	}
 	var r object.Reader
-	notes := r.Fields(r.Fields(task, "metadata"), "annotations")
-	spec = r.Fields(task, "spec")
-	switch {
-	case r.Odd || spec == nil:
-		return nil, fmt.Sprintf("Task %q is not of the shape that Tekton takes", name)
-	case notes[wellknown.MutateKey] == wellknown.Disabled:
-		return nil, fmt.Sprintf("Task %q has the annotation %s: %s", name, wellknown.MutateKey, wellknown.Disabled)
-	case skips(notes, p.rule.ID):
+	if skips(r.Fields(r.Fields(task, "metadata"), "annotations"), p.rule.ID) {
 		return nil, fmt.Sprintf("the annotation %s of Task %q names the rule", wellknown.SkipRulesKey, name)
 	}
-	return spec, ""
+	return r.Fields(task, "spec"), ""
 }
 
 // The releases of Tekton Pipelines that changed what a podTemplate's env does.

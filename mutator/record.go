@@ -23,7 +23,7 @@ func (p *pass) record() {
 }
 
 func (p *pass) rulesDone() []string {
-	ids := make([]string, 0, len(Rules))
+	ids := make([]string, 0, 8)
 	for _, d := range p.out.Decisions {
 		if d.Did != "" && (len(ids) == 0 || ids[len(ids)-1] != d.Rule) {
 			ids = append(ids, d.Rule)

@@ -25,8 +25,16 @@ knows. So the name must be right before there is a Pod (tektoncd/pipeline#6551,
 An image is left alone if
 
 - no rule of the mirror applies to it, it is kept, or it is on the mirror already;
-- it holds a parameter or variable: what it will be is not known;
+- it holds a variable: what it will be is not known;
 - it is no image reference.
+
+Where an image is a parameter, the parameter's value is changed: the one that a TaskRun
+gives, or else the default of its Task. All values are final when a TaskRun is created, so
+those of Pipelines and PipelineRuns stay as they are until then. The value stays, and the
+answer has a warning, if the parameter is a part of an image, or is used for anything else.
+Which parameters are images is known of a Task that the run writes out or names, or that the
+cluster resolver fetches. Of one that another resolver fetches its defaults are changed; what a
+run gives is not, since the Task is not known when the run is created.
 
 What the author wrote is recorded in the annotation tekgate.dev/original-images of
 runs, and so on their Pods. Where a digest is dropped, because the mirror has its
@@ -36,7 +44,7 @@ at.`,
 	apply: applyImageMirror,
 }
 
-func applyImageMirror(_ context.Context, p *pass) {
+func applyImageMirror(ctx context.Context, p *pass) {
 	if p.settings.images == nil {
 		p.not("", "the configuration has no mirror")
 		return
@@ -45,6 +53,9 @@ func applyImageMirror(_ context.Context, p *pass) {
 		for _, field := range task.Images() {
 			p.mirror(field)
 		}
+	}
+	for _, param := range p.paramImages(ctx) {
+		p.mirrorParam(param)
 	}
 }
 

@@ -1,6 +1,7 @@
 package mutator
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -38,7 +39,7 @@ type settings struct {
 	}
 
 	scopes struct {
-		account, docker, kaniko, env, resources, secrets, pod, images scope
+		account, docker, kaniko, env, resources, secrets, pod, local, images scope
 	}
 }
 
@@ -47,7 +48,8 @@ func compile(config Config, mirror *image.Rules) (*settings, error) {
 	s := &settings{Config: config, mirror: mirror}
 	err := errors.Join(
 		s.compileServiceAccount(), s.compileDockerConfig(), s.compileKaniko(), s.compileEnv(), s.compileResources(),
-		s.compileImagePullSecrets(), s.compilePodTemplate(), s.compileImageMirror(), s.compileOverlays(),
+		s.compileImagePullSecrets(), s.compilePodTemplate(), s.compileLocalTasks(), s.compileImageMirror(),
+		s.compileOverlays(),
 	)
 	if err != nil {
 		return nil, problems.Flatten(err)
@@ -113,6 +115,16 @@ func (s *settings) compilePodTemplate() error {
 	}
 	s.pod = pod
 	s.scopes.pod = compileScope(s.PodTemplate.Scope, len(pod) > 0, false, c.problem)
+	return c.err()
+}
+
+func (s *settings) compileLocalTasks() error {
+	c := checker{section: "localTasks"}
+	mode := cmp.Or(s.LocalTasks.Mode, TasksResolved)
+	s.scopes.local = compileScope(s.LocalTasks.Scope, mode == TasksResolved, false, c.problem)
+	if modes := []LocalTasksMode{TasksResolved, TasksStored, TasksInPods}; !slices.Contains(modes, mode) {
+		c.problem("mode: there is no mode %q: write resolve, stored or pod-template", mode)
+	}
 	return c.err()
 }
 

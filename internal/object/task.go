@@ -1,7 +1,6 @@
 package object
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -185,32 +184,4 @@ func (s *Settings) Set(key string, value any) {
 		s.spec["taskRunTemplate"] = s.Fields
 	}
 	s.Fields[key] = value
-}
-
-// Reference is a Task of the namespace that a TaskRun refers to.
-type Reference struct {
-	Name string
-	Run  Run
-}
-
-// ReferenceOf returns the local Task that a TaskRun refers to by its name alone.
-// It reports false for every other form: written out, fetched by a resolver or
-// from a bundle, a ClusterTask, or a custom task.
-func ReferenceOf(taskRun map[string]any) (Reference, bool) {
-	var r Reader
-	spec := r.Fields(taskRun, "spec")
-	ref := r.Fields(spec, "taskRef")
-	kind, name := r.Text(ref, "kind"), r.Text(ref, "name")
-	local := (kind == "" || kind == "Task") && r.Text(ref, "resolver") == "" && r.Text(ref, "bundle") == "" &&
-		(r.Text(ref, "apiVersion") == "" || strings.HasPrefix(r.Text(ref, "apiVersion"), "tekton.dev/"))
-	if name == "" || !local || spec["taskSpec"] != nil {
-		return Reference{}, false
-	}
-	return Reference{Name: name, Run: runOf(spec, &r)}, !r.Odd
-}
-
-// TaskOf returns the task of a Task's specification as a run would see it, its
-// path naming the Task.
-func (ref Reference) TaskOf(spec map[string]any) Task {
-	return Task{Path: fmt.Sprintf("Task %q, spec", ref.Name), Spec: spec, Run: ref.Run}.Remembering()
 }

@@ -75,6 +75,9 @@ const (
 	// SkipRulesKey is an annotation of an object: ids of mutator rules, separated by
 	// commas, that leave the object alone.
 	SkipRulesKey = "tekgate.dev/skip-rules"
+	// SignatureKey is an annotation of what Tekton's Trusted Resources have signed
+	// (pkg/trustedresources/verify.go, pipeline v1.15.0).
+	SignatureKey = "tekton.dev/signature"
 	// MutatorKey is an annotation of a Namespace: YAML of the section mutator that
 	// overrides the cluster's configuration there.
 	MutatorKey = "tekgate.dev/mutator"
