@@ -111,6 +111,8 @@ type Request struct {
 	// authored says that nobody wants to see status and metadata.managedFields in
 	// the outcome.
 	authored bool
+	// stored is the object as it is, in an update that is to change nothing of it.
+	stored map[string]any
 }
 
 // Outcome is what became of one object. Nothing in it is secret: rules tell the

@@ -36,9 +36,10 @@ type pass struct {
 	renamed   bool // whether views have to look at originals again
 	account   accountFound
 	stored    taskFound
-	objected  bool     // whether a step kept DOCKER_CONFIG out of the run's podTemplate
-	skipped   []string // rules that the object opted out of
-	why       string   // why no rule is applied at all, "" if they are
+	before    map[string]any // see Request.stored
+	objected  bool           // whether a step kept DOCKER_CONFIG out of the run's podTemplate
+	skipped   []string       // rules that the object opted out of
+	why       string         // why no rule is applied at all, "" if they are
 
 	rule *Rule // the one that is applied
 	out  Outcome
@@ -48,7 +49,7 @@ type pass struct {
 func (m *Mutator) begin(ctx context.Context, p *pass, req Request, decoded map[string]any) {
 	p.object, p.kind, p.space, p.resolved, p.explain = decoded, req.Kind, req.Namespace, req.Resolved, req.Explain
 	p.mutator, p.settings, p.cluster, p.tekton = m, m.settings, m.cluster, m.cluster.Tekton(ctx)
-	p.out.Object = decoded
+	p.out.Object, p.before = decoded, req.stored
 	var r object.Reader
 	metadata := r.Fields(decoded, "metadata")
 	p.notes = r.Fields(metadata, "annotations")

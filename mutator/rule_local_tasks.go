@@ -61,6 +61,9 @@ var (
 
 func applyLocalTasks(ctx context.Context, p *pass) {
 	if p.kind.Kind == "TaskRun" {
+		if p.fetchAgain() {
+			return
+		}
 		if ref, ok := object.ReferenceOf(p.object); ok {
 			p.fetchTask(ctx, ref)
 			return
@@ -78,6 +81,23 @@ func applyLocalTasks(ctx context.Context, p *pass) {
 	if !found {
 		p.not("", "it names no Task and no StepAction of its namespace")
 	}
+}
+
+// fetchAgain makes a run that is applied once more fetch the Task that it has fetched. The
+// manifest's name stands alone, or beside what the rule has added: who merges the two keeps
+// both, and Tekton takes either.
+func (p *pass) fetchAgain() bool {
+	ref, ok := object.FetchedOf(p.before)
+	if !ok || ref.Namespace != p.space {
+		return false
+	}
+	named := object.NameOfTask(p.object)
+	if named != ref.Name {
+		return false
+	}
+	object.Fetch(p.object, ref)
+	p.did("spec.taskRef", fmt.Sprintf("fetch Task %q by the cluster resolver, as before", ref.Name))
+	return true
 }
 
 func (p *pass) fetchTask(ctx context.Context, ref object.Reference) {

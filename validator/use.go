@@ -59,19 +59,10 @@ func localTask(taskRun map[string]any, namespace string) string {
 	if ref, local := object.ReferenceOf(taskRun); local {
 		return ref.Name
 	}
-	var r object.Reader
-	ref := r.Fields(r.Fields(taskRun, "spec"), "taskRef")
-	if r.Text(ref, "resolver") != "cluster" {
-		return ""
+	if ref, fetched := object.FetchedOf(taskRun); fetched && ref.Namespace == namespace {
+		return ref.Name
 	}
-	params := map[string]string{}
-	for _, param := range r.FieldsList(ref, "params") {
-		params[r.Text(param, "name")] = r.Text(param, "value")
-	}
-	if kind := params["kind"]; kind != "" && kind != "task" || params["namespace"] != namespace {
-		return ""
-	}
-	return params["name"]
+	return ""
 }
 
 // withTask returns a TaskRun as it would be with the specification of its Task in it.

@@ -51,7 +51,9 @@ func (t *tektonSetup) now(ctx context.Context) mutator.Tekton {
 	if known := t.known.Load(); known != nil {
 		tekton = *known
 	}
-	tekton.Resolver.Down = t.down(ctx)
+	if tekton.Resolver.Down == "" {
+		tekton.Resolver.Down = t.down(ctx)
+	}
 	return tekton
 }
 
@@ -77,27 +79,37 @@ func (t *tektonSetup) down(ctx context.Context) string {
 	return ""
 }
 
-// read keeps the settings from before if a ConfigMap cannot be read.
+// read keeps the settings from before if a ConfigMap of Tekton's cannot be read.
 func (t *tektonSetup) read(ctx context.Context) {
-	data := map[string]map[string]string{}
-	there := mutator.ResolversOf(t.namespace)
-	for _, key := range []client.ObjectKey{
-		{Namespace: t.namespace, Name: mutator.TektonInfo}, {Namespace: t.namespace, Name: mutator.TektonFlags},
-		{Namespace: t.namespace, Name: mutator.TektonDefaults},
-		{Namespace: there, Name: mutator.ResolverFlags}, {Namespace: there, Name: mutator.ResolverConfig},
-	} {
-		var cm corev1.ConfigMap
-		err := t.live.Get(ctx, key, &cm)
-		if err != nil && !kube.Absent(err) {
-			t.report("reading Tekton's ConfigMap " + key.Name + ": " + err.Error())
-			return
-		}
-		data[key.Name] = cm.Data
+	data, err := t.data(ctx, t.namespace, mutator.TektonInfo, mutator.TektonFlags, mutator.TektonDefaults)
+	if err != nil {
+		t.report(err.Error())
+		return
 	}
 	parsed := mutator.ParseTekton(data[mutator.TektonInfo], data[mutator.TektonFlags], data[mutator.TektonDefaults])
+	data, err = t.data(ctx, mutator.ResolversOf(t.namespace), mutator.ResolverFlags, mutator.ResolverConfig)
 	parsed.Resolver = mutator.ParseResolver(data[mutator.ResolverFlags], data[mutator.ResolverConfig])
-	t.report("Tekton's settings are known")
+	if err == nil {
+		t.report("Tekton's settings are known")
+	} else {
+		t.report(err.Error())
+		parsed.Resolver.Down = err.Error()
+	}
 	t.known.Store(&parsed)
+}
+
+// data reads ConfigMaps of a namespace, by their names. One that does not exist is empty.
+func (t *tektonSetup) data(ctx context.Context, namespace string, names ...string) (map[string]map[string]string, error) {
+	data := map[string]map[string]string{}
+	for _, name := range names {
+		var cm corev1.ConfigMap
+		err := t.live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &cm)
+		if err != nil && !kube.Absent(err) {
+			return nil, fmt.Errorf("reading Tekton's ConfigMap %s: %w", name, err)
+		}
+		data[name] = cm.Data
+	}
+	return data, nil
 }
 
 func (t *tektonSetup) report(text string) {

@@ -38,7 +38,7 @@ func FetchedOf(taskRun map[string]any) (Reference, bool) {
 	spec := r.Fields(taskRun, "spec")
 	ref := r.Fields(spec, "taskRef")
 	kind, name, namespace := fetched(&r, ref)
-	if kind != "task" || name == "" || namespace == "" || spec["taskSpec"] != nil || strings.Contains(name, "$(") {
+	if kind != "" && kind != "task" || name == "" || namespace == "" || spec["taskSpec"] != nil || strings.Contains(name, "$(") {
 		return Reference{}, false
 	}
 	return Reference{Name: name, Namespace: namespace, Run: runOf(spec, &r), fields: ref}, !r.Odd
@@ -77,16 +77,22 @@ func fetch(ref map[string]any, kind, name, namespace string) {
 	}
 }
 
-// DropName takes the name out of a TaskRun's reference that also has the cluster resolver
-// fetch the Task of that name from the namespace. Who applies a manifest once more with the
-// name makes such a reference of what Fetch has made.
-func DropName(taskRun map[string]any, namespace string) {
+// NameOfTask returns the name by which a TaskRun refers to a Task, be it alone or beside
+// what has it fetched; "" for none.
+func NameOfTask(taskRun map[string]any) string {
 	var r Reader
 	ref := r.Fields(r.Fields(taskRun, "spec"), "taskRef")
-	kind, name, from := fetched(&r, ref)
-	if kind == "task" && name != "" && from == namespace && ref["name"] == name {
-		delete(ref, "name")
+	resolver, kind := r.Text(ref, "resolver"), r.Text(ref, "kind")
+	if resolver != "" && resolver != "cluster" || kind != "" && kind != "Task" {
+		return ""
 	}
+	return r.Text(ref, "name")
+}
+
+// Fetch makes a TaskRun that has a taskRef fetch the Task that another one fetches.
+func Fetch(taskRun map[string]any, as Reference) {
+	var r Reader
+	fetch(r.Fields(r.Fields(taskRun, "spec"), "taskRef"), "task", as.Name, as.Namespace)
 }
 
 // TaskOf returns the task of a Task's specification as a run would see it, its

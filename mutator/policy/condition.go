@@ -46,13 +46,15 @@ func Conditions(config mutator.Config, mirror *image.Rules, own []string) (map[s
 		"service-account": {c.accountMissing()}, "image-pull-secrets": {wellknown.Always},
 		"pod-template":  {wellknown.Always},
 		"docker-config": {builds.run(), localTask}, "kaniko": {builds.run()},
-		"env": {writesSteps}, "resources": {writesSteps}, "image-mirror": {writesSteps},
+		"env": {writesSteps}, "resources": {writesSteps}, "local-tasks": {localTask, namesAction("object.spec", "taskSpec")},
+		"image-mirror": {writesSteps, localTask, fetchedTask},
 	})
 	resolved, pods := []string{builds.resolved()}, []string{builds.pod()}
 	return map[string]string{
 		wellknown.MutateRuns: runs, wellknown.MutateReapplied: runs,
 		wellknown.MutateResolved: c.wanted(map[string][]string{"docker-config": resolved, "kaniko": resolved,
-			"env": {wellknown.Always}, "resources": {wellknown.Always}, "image-mirror": {wellknown.Always}}),
+			"env": {wellknown.Always}, "resources": {wellknown.Always}, "image-mirror": {wellknown.Always},
+			"local-tasks": {namesAction("object", "spec")}}),
 		wellknown.MutatePods: c.wanted(map[string][]string{"docker-config": pods, "kaniko": pods,
 			"env": {wellknown.Always}, "resources": {wellknown.Always}}),
 	}, nil
@@ -81,6 +83,7 @@ func (c *wanting) wanted(changes map[string][]string) string {
 		"env":    c.config.Env.Scope, "resources": c.config.Resources.Scope,
 		"image-pull-secrets": c.config.ImagePullSecrets.Scope,
 		"pod-template":       c.config.PodTemplate.Scope, "image-mirror": c.config.ImageMirror.Scope,
+		"local-tasks": c.config.LocalTasks.Scope,
 	}
 	var order []string
 	within := map[string][]string{} // the scopes of the rules that a change is of
@@ -154,6 +157,17 @@ var writesSteps = "(" + fields("object", "spec") + " && (has(object.spec.taskSpe
 // see object.ReferenceOf.
 var localTask = "(" + fields("object", "spec") + " && " + fields("object.spec", "taskRef") +
 	` && !(` + typed("object.spec.taskRef", "resolver", "string") + ` && object.spec.taskRef.resolver != ""))`
+
+// fetchedTask is that the cluster resolver fetches a run's Task, which has to be looked up
+// for the parameters that the run gives: see object.FetchedOf.
+var fetchedTask = "(" + fields("object", "spec") + " && has(object.spec.params) && " + fields("object.spec", "taskRef") +
+	` && ` + typed("object.spec.taskRef", "resolver", "string") + ` && object.spec.taskRef.resolver == "cluster")`
+
+// namesAction writes that a step of the task at a place names a StepAction, or that there are
+// more steps than are looked through.
+func namesAction(of, name string) string {
+	return all(fields("object", "spec"), fields(of, name), among(of+"."+name, "steps", mostSteps, "s", "has(s.ref)"))
+}
 
 // accountMissing is that a run names no ServiceAccount and that no PipelineRun has
 // decided: see the rule service-account.

@@ -70,6 +70,12 @@ func (a answers) Task(_ context.Context, _, name string) (map[string]any, error)
 	return a.Tasks[name], a.fails()
 }
 
+func (a answers) StepAction(_ context.Context, _, name string) (map[string]any, error) {
+	return a.StepActions[name], a.fails()
+}
+
+func (a answers) Verifies(context.Context, string) (bool, error) { return false, a.fails() }
+
 func (a answers) Tekton(context.Context) mutator.Tekton { return a.Settings }
 
 const testdata = "../testdata/"
