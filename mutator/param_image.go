@@ -199,6 +199,9 @@ func (p *pass) mirrorParam(param paramImage) {
 	}
 	if why := param.tied(); why != "" {
 		p.not(param.path, why)
+		for _, path := range param.Images {
+			p.not(path, why)
+		}
 		p.warn("%s is not taken from the mirror, since %s", image, why)
 		return
 	}

@@ -59,9 +59,13 @@ func applyImageMirror(ctx context.Context, p *pass) {
 	}
 }
 
+// HoldsParameter is why an image is left alone that a parameter decides. If that is known,
+// the parameter's value is changed.
+const HoldsParameter = "it holds a parameter"
+
 func (p *pass) mirror(field *object.ImageField) {
 	if isVariable(field.Value) {
-		p.not(field.Path, "it holds a parameter")
+		p.not(field.Path, HoldsParameter)
 		return
 	}
 	if p.settings.image(field.Value).err != nil {

@@ -46,8 +46,8 @@ permissions that you have there. For each it says where it stands and what the
 admission webhook would make of it with this configuration:
 
   mirrored    it is taken from the mirror
-  resolved    so it is where a resolver fetches the Task; a TaskRun that names a
-              stored Task takes the image as it is written
+  resolved    so it is where a run has its Task fetched, which it does by itself
+              unless mutator.localTasks says otherwise
   stays       it is on the mirror already, or mirror.keep keeps it
   no rule     no rule of the mirror applies to it
   left alone  a rule applies, and the webhook does not apply it: the reason follows

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,6 +44,7 @@ type survey struct {
 	objects int
 	images  []*scanned
 	known   map[fate]*scanned
+	fetches bool // whether runs fetch the Tasks that they name
 }
 
 // imageMirror is the rule that images are judged by.
@@ -89,7 +91,9 @@ func newSurvey(config mutator.Config, mirror *image.Rules, cluster mutator.Clust
 	if !config.ImageMirror.Enabled {
 		s.instead = ", or set mutator.imageMirror.enabled"
 	}
-	config = mutator.Config{ImageMirror: config.ImageMirror, Kaniko: config.Kaniko, DockerConfig: config.DockerConfig}
+	s.fetches = !config.LocalTasks.Disabled && cmp.Or(config.LocalTasks.Mode, mutator.TasksResolved) == mutator.TasksResolved
+	config = mutator.Config{ImageMirror: config.ImageMirror, Kaniko: config.Kaniko, DockerConfig: config.DockerConfig,
+		LocalTasks: config.LocalTasks}
 	config.DockerConfig.Disabled = true
 	var err error
 	if s.mutator, err = mutator.New(config, mirror, cluster); err != nil {
@@ -204,7 +208,7 @@ func (s *survey) look(ctx context.Context, o surveyed) error {
 		after, decisions = imagesOf(out.Object), out.Decisions
 	}
 	for i, field := range before {
-		s.note(o.place(field), s.judge(o, field, after[i].Value, decisions))
+		s.note(o.place(field), s.judge(o, field, after[i], decisions))
 	}
 	return nil
 }
@@ -258,11 +262,8 @@ func (s *survey) note(at place, f fate) {
 }
 
 // judge says what becomes of an image.
-func (s *survey) judge(o surveyed, field imageField, after string, decisions []mutator.Decision) fate {
+func (s *survey) judge(o surveyed, field, after imageField, decisions []mutator.Decision) fate {
 	f := fate{Image: field.Value}
-	if after != field.Value {
-		return s.changed(o, f, after)
-	}
 	written := field.Value
 	if strings.Contains(written, "$(") {
 		if written = o.fill(field); strings.Contains(written, "$(") {
@@ -270,6 +271,9 @@ func (s *survey) judge(o surveyed, field imageField, after string, decisions []m
 			return f
 		}
 		f.Default = written
+	}
+	if becomes := o.fill(after); becomes != written {
+		return s.changed(o, f, written, becomes)
 	}
 	ref, err := image.Parse(written)
 	switch {
@@ -292,11 +296,25 @@ func (s *survey) judge(o surveyed, field imageField, after string, decisions []m
 		f.State, f.Why = stateInvalid, err.Error()
 	case done.Rule == "":
 		f.State, f.Why = stateStays, strings.Join(s.rules.Explain(ref), "; ")
+	case whyLeft(o, field, decisions) == mutator.HoldsParameter && decidedLater(o, field):
+		return s.changed(o, f, written, done.To.String())
 	default:
 		f.State, f.To, f.Rule, f.Digest = stateLeft, done.To.String(), done.Rule, digestOf(done)
 		f.Why = fmt.Sprintf("%s: write %s in its place%s", whyLeft(o, field, decisions), done.To, s.instead)
 	}
 	return f
+}
+
+// decidedLater tells whether an image of a Pipeline or PipelineRun is a parameter in whole,
+// whose value is changed in the TaskRun, where it is final.
+func decidedLater(o surveyed, field imageField) bool {
+	kind, _ := o.fields["kind"].(string)
+	if field.task == nil || kind != "Pipeline" && kind != "PipelineRun" {
+		return false
+	}
+	return slices.ContainsFunc(field.task.ParamImages(nil), func(p object.ParamImage) bool {
+		return p.Part == "" && p.Elsewhere == "" && slices.Contains(p.Images, field.Path)
+	})
 }
 
 // fill puts the defaults of parameters into an image.
@@ -314,16 +332,18 @@ func (o surveyed) fill(field imageField) string {
 }
 
 // changed is the fate of an image that the webhook replaces.
-func (s *survey) changed(o surveyed, f fate, after string) fate {
+func (s *survey) changed(o surveyed, f fate, written, after string) fate {
 	f.State, f.To, f.Rule = stateMirrored, after, "mutator.kaniko.image"
 	kind, _ := o.fields["kind"].(string)
 	if !o.fetched && slices.Contains([]string{"Task", "StepAction"}, kind) {
 		f.State = stateResolved
-		f.Why = fmt.Sprintf(
-			"a run that names this %s as it is stored takes the image as it is written: fetch it by a resolver, or write %s in its place",
-			kind, after)
+		if !s.fetches {
+			f.Why = fmt.Sprintf(
+				"a run that names this %s as it is stored takes the image as it is written: set mutator.localTasks.mode to resolve, or write %s in its place",
+				kind, after)
+		}
 	}
-	ref, err := image.Parse(f.Image)
+	ref, err := image.Parse(written)
 	if err != nil || s.rules == nil {
 		return f
 	}
@@ -344,7 +364,7 @@ func digestOf(done image.Rewritten) string {
 // whyLeft says why the webhook leaves an image that a rule of the mirror is for.
 func whyLeft(o surveyed, field imageField, decisions []mutator.Decision) string {
 	for _, where := range []string{field.Path, ""} {
-		for _, d := range decisions {
+		for _, d := range slices.Backward(decisions) {
 			if d.Rule == imageMirror && d.Where == where && d.Why != "" {
 				return d.Why
 			}
