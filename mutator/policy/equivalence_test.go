@@ -37,6 +37,9 @@ type world struct {
 	Namespace       mutator.Namespace          `json:"namespace"`
 	ServiceAccounts map[string]mutator.Account `json:"serviceAccounts"`
 	Tasks           map[string]map[string]any  `json:"tasks"`
+	StepActions     map[string]map[string]any  `json:"stepActions"`
+	Policies        bool                       `json:"policies"`
+	Refuses         string                     `json:"refuses"`
 	Settings        mutator.Tekton             `json:"tekton"`
 	Resolved        bool                       `json:"resolved"`
 	Error           string                     `json:"error"`
@@ -67,14 +70,21 @@ func (a answers) ServiceAccount(_ context.Context, _, name string) (*mutator.Acc
 func (a answers) WorkloadIdentity(context.Context, string, []string) (string, error) { return "", nil }
 
 func (a answers) Task(_ context.Context, _, name string) (map[string]any, error) {
-	return a.Tasks[name], a.fails()
+	return ofKind(a.Tasks[name], "tekton.dev/v1", "Task"), a.fails()
 }
 
 func (a answers) StepAction(_ context.Context, _, name string) (map[string]any, error) {
-	return a.StepActions[name], a.fails()
+	return ofKind(a.StepActions[name], "tekton.dev/v1beta1", "StepAction"), a.fails()
 }
 
-func (a answers) Verifies(context.Context, string) (bool, error) { return false, a.fails() }
+func ofKind(object map[string]any, version, kind string) map[string]any {
+	if object != nil {
+		object["apiVersion"], object["kind"] = version, kind
+	}
+	return object
+}
+
+func (a answers) Verifies(context.Context, string) (bool, error) { return a.Policies, a.fails() }
 
 func (a answers) Tekton(context.Context) mutator.Tekton { return a.Settings }
 
@@ -96,7 +106,7 @@ func load(t *testing.T, folder string) testCase {
 	if err != nil {
 		t.Fatalf("%s: %v", folder, err)
 	}
-	if c.rule != "together" {
+	if c.rule != "together" && c.rule != "local-tasks" { // which does something for the others
 		alone(&c.config.Mutator, c.rule)
 	}
 	return c
@@ -123,6 +133,7 @@ func scopes(config *mutator.Config) map[string]*mutator.Scope {
 		"env":    &config.Env.Scope, "resources": &config.Resources.Scope,
 		"image-pull-secrets": &config.ImagePullSecrets.Scope,
 		"pod-template":       &config.PodTemplate.Scope, "image-mirror": &config.ImageMirror.Scope,
+		"local-tasks": &config.LocalTasks.Scope,
 	}
 }
 
@@ -132,6 +143,7 @@ func (c testCase) mutator(t *testing.T) *mutator.Mutator {
 	if err != nil {
 		t.Fatalf("%s: %v", c.name, err)
 	}
+	m.Refusal = func(context.Context, schema.GroupVersionKind, string, map[string]any) string { return c.world.Refuses }
 	return m
 }
 
