@@ -106,13 +106,14 @@ func (p *pass) fetchTask(ctx context.Context, ref object.Reference) {
 		p.not("", why)
 		return
 	}
-	changes := p.changes(ctx, task)
+	inner := p.fetched(ctx, task)
+	changes := inner.rulesDone()
 	if pod, _, _ := p.givenPod(); !p.objected || setsEnv(pod, dockerConfig) {
 		// It has decided by the run's ServiceAccount, or the podTemplate has the variable.
 		changes = slices.DeleteFunc(changes, func(id string) bool { return id == "docker-config" })
 	}
 	named := fmt.Sprintf("Task %q", ref.Name)
-	if !p.fetches(ctx, "spec.taskRef", named, changes, task, fetchedTasksSince) {
+	if !p.fetches(ctx, "spec.taskRef", named, changes, inner, fetchedTasksSince) {
 		return
 	}
 	ref.Fetch(p.space)
@@ -125,20 +126,15 @@ func (p *pass) fetchAction(ctx context.Context, ref object.ActionReference) {
 		p.not(ref.Path, why)
 		return
 	}
-	changes := p.changes(ctx, action)
+	inner := p.fetched(ctx, action)
+	changes := inner.rulesDone()
 	named := fmt.Sprintf("StepAction %q", ref.Name)
-	if !p.fetches(ctx, ref.Path, named, changes, action, fetchedActionsSince) {
+	if !p.fetches(ctx, ref.Path, named, changes, inner, fetchedActionsSince) {
 		return
 	}
 	ref.Fetch(p.space)
 	p.reread()
 	p.did(ref.Path, fmt.Sprintf("fetch %s by the cluster resolver, for %s", named, strings.Join(changes, ", ")))
-}
-
-// changes returns the rules that change what is stored once a resolver has fetched it.
-func (p *pass) changes(ctx context.Context, fields map[string]any) []string {
-	inner := p.fetched(ctx, fields)
-	return inner.rulesDone()
 }
 
 // fetched applies the rules to a copy of what is stored, as to what a resolver has fetched.
@@ -155,24 +151,24 @@ func (p *pass) fetched(ctx context.Context, fields map[string]any) *pass {
 	return inner
 }
 
-// fetches tells whether what is stored is to be fetched, so that rules change it. Where it
-// is not, it says why.
-func (p *pass) fetches(ctx context.Context, where, named string, changes []string, fields map[string]any,
+// fetches tells whether what is stored is to be fetched, so that rules change it as they have
+// changed inner. Where it is not, it says why.
+func (p *pass) fetches(ctx context.Context, where, named string, changes []string, inner *pass,
 	since *version.Version) bool {
 	if len(changes) == 0 {
 		p.not(where, "no rule would change "+named)
 		return false
 	}
-	if why := p.unwanted(changes, named, fields); why != "" {
+	if why := p.unwanted(changes, named, inner.notes); why != "" {
 		p.not(where, why)
 		return false
 	}
 	why := p.unfetchable(since)
-	if why == "" && fields["kind"] == "Task" {
-		why = p.unverified(ctx, fields)
+	if why == "" && inner.kind.Kind == "Task" {
+		why = p.unverified(ctx, inner.notes)
 	}
 	if why == "" {
-		why = p.refused(ctx, named, fields)
+		why = p.refused(ctx, named, inner)
 	}
 	if why == "" {
 		return true
@@ -183,9 +179,7 @@ func (p *pass) fetches(ctx context.Context, where, named string, changes []strin
 }
 
 // unwanted says why one of the rules must not change what a run names, or "".
-func (p *pass) unwanted(changes []string, named string, fields map[string]any) string {
-	var r object.Reader
-	notes := r.Fields(r.Fields(fields, "metadata"), "annotations")
+func (p *pass) unwanted(changes []string, named string, notes map[string]any) string {
 	for _, id := range changes {
 		scope := p.mutator.ruleByID(id).scope(p.settings)
 		switch {
@@ -213,15 +207,13 @@ func (p *pass) unfetchable(since *version.Version) string {
 }
 
 // unverified says why Tekton would not run a Task that it fetches, as its signature is, or "".
-func (p *pass) unverified(ctx context.Context, fields map[string]any) string {
+func (p *pass) unverified(ctx context.Context, notes map[string]any) string {
 	verifies, err := p.cluster.Verifies(ctx, p.space)
 	if err != nil {
 		return fmt.Sprintf("looking up VerificationPolicies failed: %q", err)
 	}
-	var r object.Reader
-	signed := r.Fields(r.Fields(fields, "metadata"), "annotations")[wellknown.SignatureKey] != nil
 	switch {
-	case verifies && !signed:
+	case verifies && notes[wellknown.SignatureKey] == nil:
 		return fmt.Sprintf("namespace %q has a VerificationPolicy, and it is not signed: sign it", p.space)
 	case !verifies && p.tekton.NoMatchPolicy == "fail":
 		return "Tekton's flag trusted-resources-verification-no-match-policy is fail, and the namespace has no VerificationPolicy: write one"
@@ -230,11 +222,10 @@ func (p *pass) unverified(ctx context.Context, fields map[string]any) string {
 }
 
 // refused says why the API server would refuse what is fetched, or "".
-func (p *pass) refused(ctx context.Context, named string, fields map[string]any) string {
+func (p *pass) refused(ctx context.Context, named string, inner *pass) string {
 	if p.mutator.Refusal == nil {
 		return ""
 	}
-	inner := p.fetched(ctx, fields)
 	if why := p.mutator.Refusal(ctx, inner.kind, p.space, inner.object); why != "" {
 		return fmt.Sprintf("a rule would refuse %s: %s", named, why)
 	}

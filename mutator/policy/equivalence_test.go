@@ -192,6 +192,18 @@ var limits = map[string]string{
 	"docker-config/parameter-in-image":              "parameters",
 	"service-account/namespace-has-its-own":         "settings-of-namespaces",
 	"image-mirror/annotation-is-no-json":            "originals",
+	"image-mirror/left-alone":                       "parameters",
+	"image-mirror/param-default":                    "parameters",
+	"image-mirror/param-of-run":                     "parameters",
+	"image-mirror/param-of-local-task":              "parameters",
+	"image-mirror/param-of-fetched-task":            "parameters",
+	"local-tasks/a-step-objects":                    "local-tasks",
+	"local-tasks/fetched":                           "local-tasks",
+	"local-tasks/pod-template-suffices":             "local-tasks",
+	"local-tasks/signed":                            "local-tasks",
+	"local-tasks/v1beta1":                           "local-tasks",
+	"local-tasks/step-action":                       "local-tasks",
+	"local-tasks/step-action-of-task":               "local-tasks",
 }
 
 // TestCases holds the policies to the mutator's own code, in all of its cases that
