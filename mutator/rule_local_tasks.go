@@ -117,7 +117,7 @@ func (p *pass) fetchTask(ctx context.Context, ref object.Reference) {
 		return
 	}
 	ref.Fetch(p.space)
-	p.did("spec.taskRef", fmt.Sprintf("fetch %s by the cluster resolver, for %s", named, strings.Join(changes, ", ")))
+	p.did("spec.taskRef", fmt.Sprintf("fetch %s by the cluster resolver, for %s", named, listed(changes)))
 }
 
 func (p *pass) fetchAction(ctx context.Context, ref object.ActionReference) {
@@ -134,7 +134,15 @@ func (p *pass) fetchAction(ctx context.Context, ref object.ActionReference) {
 	}
 	ref.Fetch(p.space)
 	p.reread()
-	p.did(ref.Path, fmt.Sprintf("fetch %s by the cluster resolver, for %s", named, strings.Join(changes, ", ")))
+	p.did(ref.Path, fmt.Sprintf("fetch %s by the cluster resolver, for %s", named, listed(changes)))
+}
+
+// listed names the rules, this one only where it is the only one.
+func listed(changes []string) string {
+	if len(changes) > 1 {
+		changes = slices.DeleteFunc(slices.Clone(changes), func(id string) bool { return id == "local-tasks" })
+	}
+	return strings.Join(changes, ", ")
 }
 
 // fetched applies the rules to a copy of what is stored, as to what a resolver has fetched.
@@ -174,7 +182,7 @@ func (p *pass) fetches(ctx context.Context, where, named string, changes []strin
 		return true
 	}
 	p.not(where, why)
-	p.warn("%s is run as it is stored, without %s: %s", named, strings.Join(changes, ", "), why)
+	p.warn("%s is run as it is stored, without %s: %s", named, listed(changes), why)
 	return false
 }
 
