@@ -145,6 +145,13 @@ func listed(changes []string) string {
 	return strings.Join(changes, ", ")
 }
 
+// Fetched returns what the rules make of a stored Task or StepAction once a resolver has
+// fetched it, to run it in the namespace.
+func (m *Mutator) Fetched(ctx context.Context, namespace string, fields map[string]any) map[string]any {
+	p := &pass{mutator: m, space: namespace}
+	return p.fetched(ctx, fields).object
+}
+
 // fetched applies the rules to a copy of what is stored, as to what a resolver has fetched.
 func (p *pass) fetched(ctx context.Context, fields map[string]any) *pass {
 	inner := &pass{}

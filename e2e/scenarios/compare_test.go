@@ -41,8 +41,7 @@ var (
 
 // compare measures runs of two manifests, which have a generateName: how long it takes from
 // the creation of one to that of its Pod, in turns, and how many requests the API server gets
-// until so many that are created at once all have their Pods. It fails if a run does, or if
-// the second needs more than half as many requests again:
+// until so many that are created at once all have their Pods. It fails if a run does:
 //
 //	compare NAMESPACE COUNT AT-ONCE FILE OTHER
 func (p *place) compare(ts *testscript.TestScript, _ bool, args []string) {
@@ -80,11 +79,7 @@ func (p *place) compare(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Logf("%d at once of %s: all Pods after %v, %.0f requests, no run failed", many, args[3+i],
 			time.Since(began).Round(time.Second), requests[i])
 	}
-	ratio := requests[1] / requests[0]
-	ts.Logf("requests: ratio %.2f", ratio)
-	if ratio > 1.5 {
-		ts.Fatalf("%s takes %.2f times the requests of %s, which is more than 1.5", args[4], ratio, args[3])
-	}
+	ts.Logf("requests: ratio %.2f", requests[1]/requests[0])
 }
 
 func newComparison(kubeconfig, namespace string) (*comparison, error) {
