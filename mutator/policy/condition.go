@@ -46,7 +46,7 @@ func Conditions(config mutator.Config, mirror *image.Rules, own []string) (map[s
 		"service-account": {c.accountMissing()}, "image-pull-secrets": {wellknown.Always},
 		"pod-template":  {wellknown.Always},
 		"docker-config": {builds.run(), localTask}, "kaniko": {builds.run()},
-		"env": {writesSteps}, "resources": {writesSteps}, "local-tasks": {localTask, namesAction("object.spec", "taskSpec")},
+		"env": {writesSteps}, "resources": {writesSteps}, "local-tasks": {localTask, mergedTask, namesAction("object.spec", "taskSpec")},
 		"image-mirror": {writesSteps, localTask, fetchedTask},
 	})
 	resolved, pods := []string{builds.resolved()}, []string{builds.pod()}
@@ -157,6 +157,11 @@ var writesSteps = "(" + fields("object", "spec") + " && (has(object.spec.taskSpe
 // see object.ReferenceOf.
 var localTask = "(" + fields("object", "spec") + " && " + fields("object.spec", "taskRef") +
 	` && !(` + typed("object.spec.taskRef", "resolver", "string") + ` && object.spec.taskRef.resolver != ""))`
+
+// mergedTask is that a run names a Task beside the resolver that fetches it: see
+// object.NameOfTask.
+var mergedTask = "(" + fields("object", "spec") + " && " + fields("object.spec", "taskRef") +
+	" && has(object.spec.taskRef.name) && has(object.spec.taskRef.resolver))"
 
 // fetchedTask is that the cluster resolver fetches a run's Task, which has to be looked up
 // for the parameters that the run gives: see object.FetchedOf.
