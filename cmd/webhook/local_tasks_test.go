@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/internal/wellknown"
@@ -163,19 +164,32 @@ func (b *bed) testFetched() {
 	b.get(b.parse(storedTask))
 }
 
+// testAppliedAgain applies a manifest once more as kubectl does, whose patch has the name that
+// is gone, and by server-side apply.
 func (b *bed) testAppliedAgain() {
-	run, _, _ := strings.Cut(runOf("applied", "ci", "hello"), ", params:")
-	run += "}"
-	for range 3 {
-		object := b.parse(run)
-		err := b.client.Apply(b.Context(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("me"))
+	text, _, _ := strings.Cut(runOf("applied", "ci", "hello"), ", params:")
+	text += "}"
+	run := b.parse(text)
+	b.create(run)
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"taskRef":{"name":"hello"}}}`))
+	if err := b.client.Patch(b.Context(), run, patch); err != nil {
+		b.Fatal(err)
+	}
+	b.isFetched(run)
+	for range 2 {
+		run := b.parse(text)
+		err := b.client.Apply(b.Context(), client.ApplyConfigurationFromUnstructured(run), client.FieldOwner("me"))
 		if err != nil {
 			b.Fatal(err)
 		}
-		ref, _, _ := unstructured.NestedMap(object.Object, "spec", "taskRef")
-		if ref["resolver"] != "cluster" || ref["name"] != nil {
-			b.Errorf("applied once more, it is %v", object.Object["spec"])
-		}
+		b.isFetched(run)
+	}
+}
+
+func (b *bed) isFetched(run *unstructured.Unstructured) {
+	b.Helper()
+	if ref, _, _ := unstructured.NestedMap(run.Object, "spec", "taskRef"); ref["resolver"] != "cluster" || ref["name"] != nil {
+		b.Errorf("applied once more, it refers to %v", ref)
 	}
 }
 
