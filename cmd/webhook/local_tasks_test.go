@@ -176,8 +176,8 @@ func (b *bed) testAppliedAgain() {
 		b.Fatal(err)
 	}
 	b.isFetched(run)
-	for range 2 {
-		run := b.parse(text)
+	for range 3 {
+		run := b.parse(strings.Replace(text, "applied", "server-side", 1))
 		err := b.client.Apply(b.Context(), client.ApplyConfigurationFromUnstructured(run), client.FieldOwner("me"))
 		if err != nil {
 			b.Fatal(err)
