@@ -25,6 +25,7 @@ type pass struct {
 	kind     schema.GroupVersionKind
 	space    string // the namespace
 	resolved bool
+	kept     bool // whether the object, which runs refer to, is stored as the rules leave it
 	explain  bool
 	settings *settings
 	cluster  Cluster
@@ -66,6 +67,7 @@ func (m *Mutator) begin(ctx context.Context, p *pass, req Request, decoded map[s
 	if p.why == "" { // else nobody wants to hear of the Namespace's settings
 		p.overlay(ctx, m)
 	}
+	p.keep(req)
 	p.optOutOfRules()
 	p.originals = record.ReadOriginals(p.notes)
 }
@@ -158,7 +160,7 @@ func (p *pass) optOutOfRules() {
 		return
 	}
 	if !p.resolved && p.notes[signatureKey] != nil && slices.Contains(stored, p.kind) {
-		p.why = "it is signed, and a change would break the signature"
+		p.why, p.kept = "it is signed, and a change would break the signature", false
 		return
 	}
 	if p.resolved {

@@ -38,7 +38,7 @@ type settings struct {
 	}
 
 	scopes struct {
-		account, docker, kaniko, env, resources, secrets, pod, images scope
+		account, docker, kaniko, env, resources, secrets, pod, images, local scope
 	}
 }
 
@@ -47,7 +47,8 @@ func compile(config Config, mirror *image.Rules) (*settings, error) {
 	s := &settings{Config: config, mirror: mirror}
 	err := errors.Join(
 		s.compileServiceAccount(), s.compileDockerConfig(), s.compileKaniko(), s.compileEnv(), s.compileResources(),
-		s.compileImagePullSecrets(), s.compilePodTemplate(), s.compileImageMirror(), s.compileOverlays(),
+		s.compileImagePullSecrets(), s.compilePodTemplate(), s.compileImageMirror(), s.compileLocalTasks(),
+		s.compileOverlays(),
 	)
 	if err != nil {
 		return nil, problems.Flatten(err)
