@@ -47,7 +47,8 @@ admission webhook would make of it with this configuration:
 
   mirrored    it is taken from the mirror
   resolved    so it is where a resolver fetches the Task; a TaskRun that names a
-              stored Task takes the image as it is written
+              stored Task takes the image as it is written, unless
+              mutator.localTasks.mode is stored
   stays       it is on the mirror already, or mirror.keep keeps it
   no rule     no rule of the mirror applies to it
   left alone  a rule applies, and the webhook does not apply it: the reason follows

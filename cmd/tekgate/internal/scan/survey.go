@@ -89,7 +89,8 @@ func newSurvey(config mutator.Config, mirror *image.Rules, cluster mutator.Clust
 	if !config.ImageMirror.Enabled {
 		s.instead = ", or set mutator.imageMirror.enabled"
 	}
-	config = mutator.Config{ImageMirror: config.ImageMirror, Kaniko: config.Kaniko, DockerConfig: config.DockerConfig}
+	config = mutator.Config{ImageMirror: config.ImageMirror, Kaniko: config.Kaniko, DockerConfig: config.DockerConfig,
+		LocalTasks: config.LocalTasks}
 	config.DockerConfig.Disabled = true
 	var err error
 	if s.mutator, err = mutator.New(config, mirror, cluster); err != nil {
@@ -183,7 +184,7 @@ func (s *survey) look(ctx context.Context, o surveyed) error {
 	if len(before) == 0 {
 		return nil
 	}
-	after, decisions := before, []mutator.Decision{}
+	after, decisions, kept := before, []mutator.Decision{}, false
 	namespace := objects.NamespaceOr(objects.Metadata(o.fields), o.namespace)
 	switch {
 	case !mutator.Matches(gvk):
@@ -201,10 +202,14 @@ func (s *survey) look(ctx context.Context, o surveyed) error {
 		if err != nil {
 			return err
 		}
-		after, decisions = imagesOf(out.Object), out.Decisions
+		after, decisions, kept = imagesOf(out.Object), out.Decisions, out.Kept
 	}
 	for i, field := range before {
-		s.note(o.place(field), s.judge(o, field, after[i].Value, decisions))
+		f := s.judge(o, field, after[i].Value, decisions)
+		if f.State == stateResolved && kept {
+			f = o.storing(f)
+		}
+		s.note(o.place(field), f)
 	}
 	return nil
 }
@@ -330,6 +335,19 @@ func (s *survey) changed(o surveyed, f fate, after string) fate {
 	if done, err := s.rules.Rewrite(ref); err == nil && done.To.String() == after {
 		f.Rule, f.Digest = done.Rule, digestOf(done)
 	}
+	return f
+}
+
+// storing is the fate of an image that the webhook replaces when its Task or StepAction is
+// stored. In a cluster it is still to be replaced.
+func (o surveyed) storing(f fate) fate {
+	if o.file != "" {
+		f.State, f.Why = stateMirrored, ""
+		return f
+	}
+	f.Why = fmt.Sprintf(
+		"this %v was stored before mutator.localTasks.mode was stored, or while the webhook was away: "+
+			"store it again with `kubectl get -o yaml | kubectl replace -f -`", o.fields["kind"])
 	return f
 }
 
