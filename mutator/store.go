@@ -54,7 +54,8 @@ func (m *Mutator) store(ctx context.Context, kind schema.GroupVersionKind, req a
 		return admission.Allowed("")
 	}
 	return m.answer(ctx, Request{
-		Kind: kind, Namespace: req.Namespace, Raw: req.Object.Raw, authored: true, storing: true, old: req.OldObject.Raw,
+		Kind: kind, Namespace: req.Namespace, Raw: req.Object.Raw, authored: true,
+		storing: true, old: req.OldObject.Raw,
 	})
 }
 
