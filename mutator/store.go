@@ -50,13 +50,23 @@ func (s *settings) notKept(namespace string, set labels.Labels) string {
 // mirror already stays, and the record still has its original, because the annotation is a
 // part of what was sent.
 func (m *Mutator) store(ctx context.Context, kind schema.GroupVersionKind, req admission.Request) admission.Response {
-	if req.Operation != admissionv1.Create && req.Operation != admissionv1.Update {
+	if req.Operation != admissionv1.Create && req.Operation != admissionv1.Update || !m.mayKeep(ctx, req.Namespace) {
 		return admission.Allowed("")
 	}
 	return m.answer(ctx, Request{
 		Kind: kind, Namespace: req.Namespace, Raw: req.Object.Raw, authored: true,
 		storing: true, old: req.OldObject.Raw,
 	})
+}
+
+// mayKeep reports whether an object of a namespace may be one that is kept, so that others need
+// not be decoded: an API server without match conditions asks about all.
+func (m *Mutator) mayKeep(ctx context.Context, namespace string) bool {
+	if m.settings.LocalTasks.Mode == TasksStored {
+		return true
+	}
+	found, err := m.cluster.Namespace(ctx, namespace)
+	return err == nil && found != nil && found.Annotations[wellknown.MutatorKey] != ""
 }
 
 // keep decides whether the object is stored as the rules leave it. Where it is about to be

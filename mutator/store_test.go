@@ -218,6 +218,16 @@ func TestStoreKinds(t *testing.T) {
 	}
 }
 
+// TestStoreInANamespace lets a Namespace choose the mode by settings of its own.
+func TestStoreInANamespace(t *testing.T) {
+	there := oneAccount
+	there.world.Namespace.Annotations = map[string]string{wellknown.MutatorKey: "localTasks: {mode: stored}"}
+	m := newMutator(t, t.Name(), file{Mutator: mutator.Default()}, there)
+	if object, _ := store(t, m, nil, written(t, twoSteps)); annotation(object, wellknown.MutatedKey) == "" {
+		t.Errorf("stored is %v", object)
+	}
+}
+
 func TestLocalTasksMode(t *testing.T) {
 	config := mutator.Default()
 	config.LocalTasks.Mode = "store"
