@@ -134,24 +134,35 @@ func (b *bed) clientSideKeeps(kind string, obj *unstructured.Unstructured) {
 	}
 }
 
-// ignoring returns an object without the fields that docs/mutation.md says a GitOps tool has to
-// ignore if it compares by itself, also in what was applied last.
+// ignoring returns an object without the fields of steps that docs/mutation.md says a GitOps tool
+// has to ignore if it compares by itself, also in what was applied last.
 func ignoring(obj *unstructured.Unstructured) *unstructured.Unstructured {
 	out := obj.DeepCopy()
+	ignoreSteps(out.Object)
 	var last map[string]any
-	if json.Unmarshal([]byte(obj.GetAnnotations()[corev1.LastAppliedConfigAnnotation]), &last) == nil {
-		for _, part := range []string{"steps", "taskSpec"} {
-			unstructured.RemoveNestedField(last, "spec", part)
-		}
-		text, _ := json.Marshal(last)
-		notes := out.GetAnnotations()
-		notes[corev1.LastAppliedConfigAnnotation] = strings.TrimSpace(string(text)) + "\n"
-		out.SetAnnotations(notes)
+	if json.Unmarshal([]byte(obj.GetAnnotations()[corev1.LastAppliedConfigAnnotation]), &last) != nil {
+		return out
 	}
-	for _, part := range []string{"steps", "taskSpec"} {
-		unstructured.RemoveNestedField(out.Object, "spec", part)
-	}
+	ignoreSteps(last)
+	text, _ := json.Marshal(last)
+	notes := out.GetAnnotations()
+	notes[corev1.LastAppliedConfigAnnotation] = string(text) + "\n"
+	out.SetAnnotations(notes)
 	return out
+}
+
+func ignoreSteps(object map[string]any) {
+	spec, _ := object["spec"].(map[string]any)
+	if inline, is := spec["taskSpec"].(map[string]any); is {
+		spec = inline
+	}
+	steps, _ := spec["steps"].([]any)
+	for _, s := range steps {
+		step, _ := s.(map[string]any)
+		for _, field := range []string{"image", "command", "args", "env", "computeResources"} {
+			delete(step, field)
+		}
+	}
 }
 
 // clientApply is `kubectl apply`.
@@ -160,7 +171,7 @@ func (b *bed) clientApply(obj *unstructured.Unstructured) {
 	live := obj.DeepCopy()
 	err := b.client.Get(b.Context(), client.ObjectKeyFromObject(live), live)
 	if apierrors.IsNotFound(err) {
-		b.create(lastApplied(obj))
+		b.create(lastApplied(obj), client.FieldOwner("kubectl-client-side-apply"))
 		return
 	}
 	if err != nil {

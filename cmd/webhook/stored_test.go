@@ -73,7 +73,7 @@ apiVersion: tekton.dev/v1
 kind: Task
 metadata: {name: build, namespace: ci}
 spec:
-  params: [{name: image}]
+  params: [{name: image, type: string}]
   steps:
   - {name: test, image: "golang:1.26", script: go test}
   - {name: build, image: "gcr.io/kaniko-project/executor:v1.24.0", args: [--destination=$(params.image)]}
