@@ -26,7 +26,9 @@
 //     resolver: since v0.62 Tekton's controller creates each of them by a dry run
 //     and goes on with what the webhooks made of it (tektoncd/pipeline#8108), after
 //     it has verified signatures. The server edits them in these dry runs alone,
-//     so that what is stored stays what its author signed or keeps in git.
+//     so that what is stored stays what its author signed or keeps in git. If the
+//     configuration says localTasks.mode stored, it also edits what is stored and
+//     not signed, and records that.
 //   - A Task of the run's namespace is looked up. If the rules would change its steps, the
 //     run is made to fetch it by the cluster resolver: see the rule local-tasks. Where that
 //     is not possible, the run's podTemplate carries the one variable for it; that
@@ -111,8 +113,12 @@ type Request struct {
 	// authored says that nobody wants to see status and metadata.managedFields in
 	// the outcome.
 	authored bool
-	// stored is the object as it is, in an update that is to change nothing of it.
-	stored map[string]any
+	// storing says that a Task, Pipeline or StepAction is about to be stored, and old is
+	// the one that is stored so far, if any: see Mutator.store.
+	storing bool
+	old     []byte
+	// before is the run as it is, in an update that is to change nothing of it.
+	before map[string]any
 }
 
 // Outcome is what became of one object. Nothing in it is secret: rules tell the
@@ -124,6 +130,8 @@ type Outcome struct {
 	Patch     []byte     // the operations of RFC 6902 from the object that came in to Object, as JSON; nil for none
 	Decisions []Decision // what was done; with Request.Explain also what was not
 	Warnings  []string   // single lines for the user
+	// Kept says that a Task, Pipeline or StepAction is stored like this: see LocalTasks.
+	Kept bool
 }
 
 // Operations returns the operations of Patch. Numbers in their values are json.Number.

@@ -21,6 +21,7 @@ type pass struct {
 	kind     schema.GroupVersionKind
 	space    string // the namespace
 	resolved bool
+	kept     bool // whether the object, which runs refer to, is stored as the rules leave it
 	explain  bool
 	mutator  *Mutator
 	settings *settings
@@ -36,7 +37,7 @@ type pass struct {
 	renamed   bool // whether views have to look at originals again
 	account   accountFound
 	stored    taskFound
-	before    map[string]any // see Request.stored
+	before    map[string]any // see Request.before
 	objected  bool           // whether a step kept DOCKER_CONFIG out of the run's podTemplate
 	skipped   []string       // rules that the object opted out of
 	why       string         // why no rule is applied at all, "" if they are
@@ -49,7 +50,7 @@ type pass struct {
 func (m *Mutator) begin(ctx context.Context, p *pass, req Request, decoded map[string]any) {
 	p.object, p.kind, p.space, p.resolved, p.explain = decoded, req.Kind, req.Namespace, req.Resolved, req.Explain
 	p.mutator, p.settings, p.cluster, p.tekton = m, m.settings, m.cluster, m.cluster.Tekton(ctx)
-	p.out.Object, p.before = decoded, req.stored
+	p.out.Object, p.before = decoded, req.before
 	var r object.Reader
 	metadata := r.Fields(decoded, "metadata")
 	p.notes = r.Fields(metadata, "annotations")
@@ -66,6 +67,7 @@ func (m *Mutator) begin(ctx context.Context, p *pass, req Request, decoded map[s
 	if p.why == "" { // else nobody wants to hear of the Namespace's settings
 		p.overlay(ctx, m)
 	}
+	p.keep(req)
 	p.optOutOfRules()
 	p.originals = record.ReadOriginals(p.notes)
 }
@@ -194,7 +196,7 @@ func (p *pass) optOutOfRules() {
 		return
 	}
 	if !p.resolved && p.notes[wellknown.SignatureKey] != nil && slices.Contains(stored, p.kind) {
-		p.why = "it is signed, and a change would break the signature"
+		p.why, p.kept = "it is signed, and a change would break the signature", false
 		return
 	}
 	if p.resolved {

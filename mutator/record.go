@@ -8,19 +8,27 @@ import (
 	"github.com/tekgate/tekgate/mutator/record"
 )
 
-// record writes down what was done. A Task, Pipeline or StepAction is left out:
-// Tekton drops what a dry run adds to their metadata.
+// record writes down what was done.
 func (p *pass) record() {
-	if slices.Contains(stored, p.kind) {
+	if p.unrecorded() {
 		return
 	}
-	before, _ := p.notes[wellknown.MutatedKey].(string)
-	done := record.Mutated{Rules: p.rulesDone(), Config: p.settings.hash}
-	p.annotate(wellknown.MutatedKey, done.After(before))
-	if text := p.originals.Text(); text != "" {
+	if done := p.rulesDone(); len(done) > 0 || p.notes[wellknown.ProbeKey] != nil {
+		before, _ := p.notes[wellknown.MutatedKey].(string)
+		p.annotate(wellknown.MutatedKey, record.Mutated{Rules: done, Config: p.settings.hash}.After(before))
+	}
+	switch text := p.originals.Text(); {
+	case text == "": // nothing has changed
+	case p.originals.Empty():
+		delete(p.notes, wellknown.OriginalImagesKey)
+	default:
 		p.annotate(wellknown.OriginalImagesKey, text)
 	}
 }
+
+// unrecorded reports whether nothing is recorded: of a Task, Pipeline or StepAction that is
+// not stored, Tekton drops what a dry run adds to its metadata.
+func (p *pass) unrecorded() bool { return slices.Contains(stored, p.kind) && !p.kept }
 
 func (p *pass) rulesDone() []string {
 	ids := make([]string, 0, 8)
@@ -50,7 +58,7 @@ func (p *pass) annotate(key, value string) {
 // remember records the image that an author wrote, unless the annotation would stay on
 // no object. It is written by record.
 func (p *pass) remember(now, before string) {
-	if !slices.Contains(stored, p.kind) {
+	if !p.unrecorded() {
 		p.originals.Remember(now, before)
 	}
 }

@@ -1,6 +1,7 @@
 package mutator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -48,7 +49,12 @@ A run or step is left alone if
 
 Where Tekton's set-up is the reason, the answer has a warning. The run then gets what its
 podTemplate and its Pod can carry.`,
-	scope: func(s *settings) *scope { return &s.scopes.local },
+	scope: func(s *settings) *scope {
+		if cmp.Or(s.LocalTasks.Mode, TasksResolved) != TasksResolved {
+			return &scope{}
+		}
+		return &s.scopes.local
+	},
 	apply: applyLocalTasks,
 }
 

@@ -1,7 +1,6 @@
 package mutator
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -115,16 +114,6 @@ func (s *settings) compilePodTemplate() error {
 	}
 	s.pod = pod
 	s.scopes.pod = compileScope(s.PodTemplate.Scope, len(pod) > 0, false, c.problem)
-	return c.err()
-}
-
-func (s *settings) compileLocalTasks() error {
-	c := checker{section: "localTasks"}
-	mode := cmp.Or(s.LocalTasks.Mode, TasksResolved)
-	s.scopes.local = compileScope(s.LocalTasks.Scope, mode == TasksResolved, false, c.problem)
-	if modes := []LocalTasksMode{TasksResolved, TasksStored, TasksInPods}; !slices.Contains(modes, mode) {
-		c.problem("mode: there is no mode %q: write resolve, stored or pod-template", mode)
-	}
 	return c.err()
 }
 

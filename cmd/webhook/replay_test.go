@@ -98,6 +98,7 @@ func (b *bed) replay(tektonFirst bool) {
 
 // unplayable says why a case has no meaning on this cluster, or "".
 func (c *replayed) unplayable() string {
+	dryRuns := !c.cluster.Resolved && c.config.LocalTasks.Mode != mutator.TasksStored
 	switch {
 	case c.cluster.Error != "":
 		return "the API server does answer"
@@ -107,7 +108,7 @@ func (c *replayed) unplayable() string {
 		return "the namespace has settings already"
 	case c.name == "docker-config/scope-namespace-in":
 		return "the namespace is called otherwise"
-	case !c.cluster.Resolved && slices.Contains([]string{"Task", "Pipeline", "StepAction"}, c.input.GetKind()):
+	case dryRuns && slices.Contains([]string{"Task", "Pipeline", "StepAction"}, c.input.GetKind()):
 		return "the server is asked about it in the controller's dry runs alone"
 	case c.input.GroupVersionKind().Version == "v1alpha1" && c.input.GetKind() != "StepAction":
 		return "Tekton v1.15.0 no longer serves it"

@@ -40,6 +40,7 @@ const (
 	MutateRuns      = "taskruns.mutate.tekgate.dev"
 	MutateReapplied = "reapplied.mutate.tekgate.dev"
 	MutateResolved  = "resolved.mutate.tekgate.dev"
+	MutateStored    = "stored.mutate.tekgate.dev"
 	MutatePods      = "pods.mutate.tekgate.dev"
 
 	ValidateTriggers      = "triggers.validate.tekgate.dev"
@@ -53,8 +54,8 @@ const (
 // for Tekgate's own configuration is not among them: it is always Ignore, so that an error
 // there never keeps the configuration from being corrected.
 var SettableFailurePolicy = []string{
-	MutateRuns, MutateReapplied, MutateResolved, MutatePods, ValidateTriggers, ValidatePipelines, ValidateRuns,
-	ValidatePods,
+	MutateRuns, MutateReapplied, MutateResolved, MutateStored, MutatePods, ValidateTriggers, ValidatePipelines,
+	ValidateRuns, ValidatePods,
 }
 
 // MatchCondition is the name of the match condition of each webhook whose CEL expression

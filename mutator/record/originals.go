@@ -19,7 +19,7 @@ type Originals struct {
 	became map[string]string // from the image that an author wrote to what it became
 	// longest is a length that their text does not exceed.
 	longest int
-	changed bool // whether Remember has changed them
+	changed bool // whether Remember or Keep has changed them
 }
 
 // ReadOriginals returns what the annotation says, nothing where it is not JSON.
@@ -83,6 +83,21 @@ func (o *Originals) Remember(now, before string) {
 	o.became, o.longest, o.changed = originals, length, true
 }
 
+// Keep removes the originals of images that are not in the object any more, and reports
+// whether there were any.
+func (o *Originals) Keep(has func(image string) bool) bool {
+	before := len(o.became)
+	maps.DeleteFunc(o.became, func(_, became string) bool { return !has(became) })
+	removed := len(o.became) < before
+	if removed {
+		o.changed, o.longest = true, longest(o.became)
+	}
+	return removed
+}
+
+// Empty reports whether there are none.
+func (o *Originals) Empty() bool { return len(o.became) == 0 }
+
 // longest returns a length that the text of originals does not exceed.
 func longest(originals map[string]string) int {
 	length := 0
@@ -97,7 +112,7 @@ func tooLong(originals map[string]string) bool {
 	return err != nil || len(text) > MaxOriginals
 }
 
-// Text returns the text of the annotation, "" where nothing was added to what it said.
+// Text returns the text of the annotation, "" where nothing has changed in what it said.
 func (o *Originals) Text() string {
 	if !o.changed {
 		return ""

@@ -179,6 +179,17 @@ func TestScan(t *testing.T) {
 	}
 }
 
+// TestScanStored tests Tasks that the webhook changes when they are stored.
+func TestScanStored(t *testing.T) {
+	images, _, _ := scanJSON(t, "", clitest.File(t, "objects.yaml", scannedObjects), "--config",
+		clitest.File(t, "tekgate.yaml", scanConfig+"  localTasks: {mode: stored, except: {namespaces: [apart]}}\n"))
+	for _, name := range []string{"gcr.io/task", "gcr.io/stepaction"} {
+		if got := images[name]; got.State != stateMirrored || got.Why != "" {
+			t.Errorf("%s: got %s (%s)", name, got.State, got.Why)
+		}
+	}
+}
+
 // TestScanFolder holds that a folder may hold other things, and that what cannot
 // be read is told.
 func TestScanFolder(t *testing.T) {

@@ -187,7 +187,7 @@ func (s *survey) look(ctx context.Context, o surveyed) error {
 	if len(before) == 0 {
 		return nil
 	}
-	after, decisions := before, []mutator.Decision{}
+	after, decisions, kept := before, []mutator.Decision{}, false
 	namespace := objects.NamespaceOr(objects.Metadata(o.fields), o.namespace)
 	switch {
 	case !mutator.Matches(gvk):
@@ -205,10 +205,14 @@ func (s *survey) look(ctx context.Context, o surveyed) error {
 		if err != nil {
 			return err
 		}
-		after, decisions = imagesOf(out.Object), out.Decisions
+		after, decisions, kept = imagesOf(out.Object), out.Decisions, out.Kept
 	}
 	for i, field := range before {
-		s.note(o.place(field), s.judge(o, field, after[i], decisions))
+		f := s.judge(o, field, after[i], decisions)
+		if f.State == stateResolved && kept {
+			f = o.storing(f)
+		}
+		s.note(o.place(field), f)
 	}
 	return nil
 }
@@ -350,6 +354,19 @@ func (s *survey) changed(o surveyed, f fate, written, after string) fate {
 	if done, err := s.rules.Rewrite(ref); err == nil && done.To.String() == after {
 		f.Rule, f.Digest = done.Rule, digestOf(done)
 	}
+	return f
+}
+
+// storing is the fate of an image that the webhook replaces when its Task or StepAction is
+// stored. In a cluster it is still to be replaced.
+func (o surveyed) storing(f fate) fate {
+	if o.file != "" {
+		f.State, f.Why = stateMirrored, ""
+		return f
+	}
+	f.Why = fmt.Sprintf(
+		"this %v was stored before mutator.localTasks.mode was stored, or while the webhook was away: "+
+			"store it again with `kubectl get -o yaml | kubectl replace -f -`", o.fields["kind"])
 	return f
 }
 
