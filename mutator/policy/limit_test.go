@@ -15,6 +15,7 @@ import (
 // says so. (account-names is not among them: the API server drops that field before
 // any admission, with the CRDs of this Tekton.)
 var leftAlone = map[string]string{
+	"local-tasks":      `{kind: TaskRun, spec: {taskRef: {name: builds}}}`,
 	"nested-pipelines": `{kind: PipelineRun, spec: {pipelineSpec: {tasks: [{name: a, pipelineSpec: {tasks: [{name: b, taskSpec: {steps: [%[1]s]}}]}}]}}}`,
 	"paths":            `{kind: TaskRun, spec: {taskSpec: {steps: [{image: x, command: [./crane]}, {image: gcr.io/kaniko-project/executor, volumeMounts: [{name: v, mountPath: /a//b}]}]}}}`,
 	"accounts":         `{kind: TaskRun, spec: {serviceAccountName: later, taskSpec: {steps: [%[1]s]}}}`,
@@ -27,6 +28,8 @@ var leftAlone = map[string]string{
 func TestLimits(t *testing.T) {
 	b := newBed(t)
 	c := b.prepared("{}", "limits")
+	c.world.Tasks = map[string]map[string]any{"builds": decode(t, golden.JSON(t, []byte(
+		`{metadata: {name: builds}, spec: {steps: [{image: gcr.io/kaniko-project/executor}]}}`)))}
 	set := c.set(t)
 	b.enforce(set)
 	for id, text := range leftAlone {

@@ -54,8 +54,9 @@ func TestFetched(t *testing.T) {
 			if err != nil || same(dry, untouched) != "" {
 				t.Errorf("a dry run of an administrator: error %v\n%s", err, same(dry, untouched))
 			}
-			for user, client := range map[string]client.Client{"administrator": at.client, "controller": at.controller} {
-				if diff := same(at.stored(client, c.input, c.space), untouched); diff != "" {
+			for user, by := range map[string]client.Client{"administrator": at.client,
+				"controller": at.controller} {
+				if diff := same(at.stored(by, c.input, c.space), untouched); diff != "" {
 					t.Errorf("what the %s stores:\n%s", user, diff)
 				}
 			}
@@ -194,7 +195,7 @@ func manySteps(t *testing.T, count int) map[string][]byte {
 	var steps []any
 	for i := range count {
 		steps = append(steps, map[string]any{"name": fmt.Sprintf("build-%d", i),
-			"image": fmt.Sprintf("ghcr.io/osscontainertools/kaniko:v1.28.%d", i),
+			"image": fmt.Sprintf("ghcr.io/osscontainertools/kaniko:v1.28.%d", i%20),
 			"env": []any{map[string]any{"name": "A", "value": "a"}, map[string]any{"name": "B", "value": "b"},
 				map[string]any{"name": "C", "value": "c"}}})
 	}
