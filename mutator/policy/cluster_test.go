@@ -143,7 +143,8 @@ func (b *bed) install(obj client.Object) {
 // a second binding under its first.
 func twice(set *policy.Set) *policy.Set {
 	const again = "again-"
-	double := &policy.Set{Policies: slices.Clone(set.Policies), Bindings: slices.Clone(set.Bindings)}
+	double := &policy.Set{Policies: slices.Clone(set.Policies), Bindings: slices.Clone(set.Bindings),
+		Remainder: set.Remainder, Limits: set.Limits}
 	for i := range set.Policies {
 		p := set.Policies[i].DeepCopy()
 		p.Name = again + p.Name

@@ -13,6 +13,7 @@ func (c *compiler) general() []Limit {
 		c.controller())}}, everywhere...)
 }
 
+// everywhere are the same for every configuration.
 var everywhere = []Limit{
 	{ID: "local-tasks", Reason: "the steps of a Task, Pipeline or StepAction that a run names in its own namespace stay as they are, because Tekton reads them where no policy is evaluated: refer to them by the cluster resolver, and the policies for dry runs change them"},
 	{ID: "settings-of-namespaces", Reason: "a Namespace with the annotation " + wellknown.MutatorKey +
@@ -30,7 +31,7 @@ var everywhere = []Limit{
 	{ID: "order", Reason: "the API server evaluates policies in no defined order and may repeat each of them: nothing is added twice, but the variables that two rules add to one step stand in any order"},
 	{ID: "failures", Reason: "a policy that cannot be evaluated changes nothing and the others still do, with no warning and no event: only the API server's metric apiserver_mutating_admission_policy_check_total counts it"},
 	{ID: "cost", Reason: "an object that is too large for the API server's limit of cost is left alone by each rule that exceeds it: 100 steps with an image and three variables each are within the limit"},
-	{ID: "told", Reason: "nothing is told in warnings, audit annotations and metrics of Tekgate, since policies have none"},
+	{ID: "reports", Reason: "what the policies change is reported in no warning, audit annotation or metric of Tekgate, and for dry runs in no record"},
 }
 
 // localTasks makes no policy of mutator.localTasks: see Remainder.
