@@ -121,8 +121,11 @@ func (b *bed) example(t *testing.T, c testCase, set *policy.Set) map[string]any 
 func limitedExample(t *testing.T, c testCase) bool {
 	t.Helper()
 	text := string(c.input)
-	if strings.Contains(text, `"image":"$(`) || strings.Contains(text, `"pipelineSpec":{"tasks"`) &&
-		strings.Count(text, `"pipelineSpec"`) > 1 {
+	pipelines := strings.Count(text, `"pipelineSpec"`)
+	if kindOf(t, c.input).Kind == "Pipeline" {
+		pipelines++
+	}
+	if strings.Contains(text, `"image":"$(`) || strings.Contains(text, `"pipelineSpec":{"tasks"`) && pipelines > 1 {
 		return true
 	}
 	var fields map[string]any
