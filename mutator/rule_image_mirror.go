@@ -10,7 +10,8 @@ import (
 var imageMirrorRule = Rule{
 	ID:    "image-mirror",
 	Kinds: slices.Clone(withSteps),
-	Doc: `Takes the images of steps, sidecars, stepTemplates and StepActions from the mirror.
+	Doc: `Takes the images of steps, sidecars, stepTemplates and StepActions, and those of image
+volumes in Tasks and podTemplates, from the mirror.
 
 Configured by ` + "`mutator.imageMirror`" + `. The rule is off unless ` + "`enabled: true`" + `: a
 mirror that holds Tekton's own images need not hold those of every TaskRun. The
@@ -26,12 +27,12 @@ An image is left alone if
 
 - no rule of the mirror applies to it, it is kept, or it is on the mirror already;
 - it holds a parameter or variable: what it will be is not known;
-- it is no image reference.
+- it is no image reference. So is one with a parameter in an image volume, where
+  Tekton fills in none.
 
 What the author wrote is recorded in the annotation tekgate.dev/original-images of
 runs, and so on their Pods. Where a digest is dropped, because the mirror has its
-own, the answer has a warning. Images of bundles, volumes and Pods are not looked
-at.`,
+own, the answer has a warning. Images of bundles and Pods are not looked at.`,
 	scope: func(s *settings) *scope { return &s.scopes.images },
 	apply: applyImageMirror,
 }
@@ -46,11 +47,18 @@ func applyImageMirror(_ context.Context, p *pass) {
 			p.mirror(field)
 		}
 	}
+	for _, field := range object.PodTemplateImages(p.object) {
+		p.mirror(field)
+	}
 }
 
 func (p *pass) mirror(field *object.ImageField) {
 	if isVariable(field.Value) {
-		p.not(field.Path, "it holds a parameter")
+		why := "it holds a parameter"
+		if field.Literal {
+			why = "it is no image reference: Tekton fills in no parameter in an image volume"
+		}
+		p.not(field.Path, why)
 		return
 	}
 	if p.settings.image(field.Value).err != nil {
