@@ -27,8 +27,9 @@ type settings struct {
 	kaniko      kanikoDefaults
 	env         []envSet
 	resources   []resourcesSet
-	pod         map[string]any // fields of a podTemplate
-	images      *image.Rules   // of the rule image-mirror
+	pod         map[string]any       // fields of a podTemplate
+	podNew      map[string]*newField // what came last of each of them, if not all releases know it
+	images      *image.Rules         // of the rule image-mirror
 
 	// seen is what was found out about images. It is no part of the settings, yet
 	// holds for these alone.
@@ -111,7 +112,12 @@ func (s *settings) compilePodTemplate() error {
 	if err != nil {
 		return err
 	}
-	s.pod = pod
+	s.pod, s.podNew = pod, map[string]*newField{}
+	for name, value := range pod {
+		if newest := newestIn(name, value); newest != nil {
+			s.podNew[name] = newest
+		}
+	}
 	s.scopes.pod = compileScope(s.PodTemplate.Scope, len(pod) > 0, false, c.problem)
 	return c.err()
 }
