@@ -145,6 +145,23 @@ func judged(t *testing.T, old []string, at, listed string) {
 	}
 }
 
+// TestNewFieldsDocumented tests that docs/mutation.md has every field with its release.
+func TestNewFieldsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/mutation.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range newFields {
+		end := fmt.Sprintf("| v%d.%d |", field.since.Major(), field.since.Minor())
+		if !slices.ContainsFunc(strings.Split(string(text), "\n"), func(line string) bool {
+			return strings.HasPrefix(line, "|") && strings.HasSuffix(line, end) &&
+				strings.Contains(line, path.Base(field.path)+"`")
+		}) {
+			t.Errorf("docs/mutation.md has no row for %s with %s", field.path, end)
+		}
+	}
+}
+
 func entryOf(at string) *newField {
 	for i := range newFields {
 		if matched, _ := path.Match(newFields[i].path, at); matched {

@@ -169,7 +169,9 @@ func (t Task) Images() []*ImageField {
 		if template, ok := t.Spec["stepTemplate"].(map[string]any); ok {
 			w.key(template, "image", t.Path+".stepTemplate")
 		}
-		each(t.Spec["volumes"], t.Path+".volumes", w.volume)
+		if volumes := t.Spec["volumes"]; volumes != nil {
+			each(volumes, t.Path+".volumes", w.volume)
+		}
 	case formStepAction:
 		w.key(t.Spec, "image", t.Path)
 	}
