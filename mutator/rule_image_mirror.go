@@ -3,6 +3,7 @@ package mutator
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/tekgate/tekgate/internal/object"
 )
@@ -55,7 +56,7 @@ func applyImageMirror(_ context.Context, p *pass) {
 func (p *pass) mirror(field *object.ImageField) {
 	if isVariable(field.Value) {
 		why := "it holds a parameter"
-		if field.Literal {
+		if field.Literal && !strings.Contains(field.Value, "$(tt.params.") { // those Triggers fills in
 			why = "it is no image reference: Tekton fills in no parameter in an image volume"
 		}
 		p.not(field.Path, why)

@@ -239,6 +239,9 @@ spec:
 	if why := images["$(params.run)"].Why; !strings.Contains(why, "parameters in an image volume are not filled in") {
 		t.Errorf("it says %s", why)
 	}
+	if why := images["$(tt.params.image)"].Why; !strings.HasPrefix(why, "it holds a parameter: write registry") {
+		t.Errorf("it says %s", why)
+	}
 	if err == nil || len(images) != 8 {
 		t.Errorf("%d images, %s%v", len(images), errOut, err)
 	}
