@@ -28,12 +28,12 @@ An image is left alone if
 
 - no rule of the mirror applies to it, it is kept, or it is on the mirror already;
 - it holds a parameter or variable: what it will be is not known;
-- it is no image reference. So is one with a parameter in an image volume, where
-  Tekton fills in none.
+- it is no image reference.
 
 What the author wrote is recorded in the annotation tekgate.dev/original-images of
 runs, and so on their Pods. Where a digest is dropped, because the mirror has its
-own, the answer has a warning. Images of bundles and Pods are not looked at.`,
+own, the answer has a warning. Tekton fills in no parameter in an image volume, so one
+with a parameter is no image reference. Images of bundles and Pods are not looked at.`,
 	scope: func(s *settings) *scope { return &s.scopes.images },
 	apply: applyImageMirror,
 }
@@ -43,13 +43,13 @@ func applyImageMirror(_ context.Context, p *pass) {
 		p.not("", "the configuration has no mirror")
 		return
 	}
+	for _, field := range object.PodTemplateImages(p.object) {
+		p.mirror(field)
+	}
 	for _, task := range p.tasks() {
 		for _, field := range task.Images() {
 			p.mirror(field)
 		}
-	}
-	for _, field := range object.PodTemplateImages(p.object) {
-		p.mirror(field)
 	}
 }
 

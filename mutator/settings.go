@@ -27,9 +27,8 @@ type settings struct {
 	kaniko      kanikoDefaults
 	env         []envSet
 	resources   []resourcesSet
-	pod         map[string]any       // fields of a podTemplate
-	podNew      map[string]*newField // what came last of each of them, if not all releases know it
-	images      *image.Rules         // of the rule image-mirror
+	pod         map[string]any // fields of a podTemplate
+	images      *image.Rules   // of the rule image-mirror
 
 	// seen is what was found out about images. It is no part of the settings, yet
 	// holds for these alone.
@@ -41,6 +40,10 @@ type settings struct {
 	scopes struct {
 		account, docker, kaniko, env, resources, secrets, pod, images scope
 	}
+
+	// podNew has the fields of pod that not every release of Tekton knows, each with what came
+	// last of it.
+	podNew map[string]*newField
 }
 
 // compile checks everything, and reports all that is wrong.

@@ -127,6 +127,30 @@ func (w *imageWalk) volume(v map[string]any, at string) {
 	}
 }
 
+// PodTemplateImages returns the images in the volumes of a run's podTemplates: of its
+// own, and of those for single tasks.
+func PodTemplateImages(run map[string]any) []*ImageField {
+	settings, ok := SettingsOf(run)
+	if !ok {
+		return nil
+	}
+	var w imageWalk
+	w.podTemplate(settings.Fields, "podTemplate", settings.Path)
+	if run["kind"] == "PipelineRun" {
+		each(settings.spec["taskRunSpecs"], "spec.taskRunSpecs", func(own map[string]any, at string) {
+			w.podTemplate(own, "podTemplate", at)
+			w.podTemplate(own, "taskPodTemplate", at) // of v1beta1
+		})
+	}
+	return w.fields
+}
+
+func (w *imageWalk) podTemplate(holder map[string]any, key, at string) {
+	if template, ok := holder[key].(map[string]any); ok {
+		each(template["volumes"], at+"."+key+".volumes", w.volume)
+	}
+}
+
 // imageVolume is the path of an image below its volume.
 const imageVolume = ".image.reference"
 

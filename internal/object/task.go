@@ -187,30 +187,6 @@ func (s *Settings) Set(key string, value any) {
 	s.Fields[key] = value
 }
 
-// PodTemplateImages returns the images in the volumes of a run's podTemplates: of its
-// own, and of those for single tasks.
-func PodTemplateImages(run map[string]any) []*ImageField {
-	settings, ok := SettingsOf(run)
-	if !ok {
-		return nil
-	}
-	var w imageWalk
-	w.podTemplate(settings.Fields, "podTemplate", settings.Path)
-	if run["kind"] == "PipelineRun" {
-		each(settings.spec["taskRunSpecs"], "spec.taskRunSpecs", func(own map[string]any, at string) {
-			w.podTemplate(own, "podTemplate", at)
-			w.podTemplate(own, "taskPodTemplate", at) // of v1beta1
-		})
-	}
-	return w.fields
-}
-
-func (w *imageWalk) podTemplate(holder map[string]any, key, at string) {
-	if template, ok := holder[key].(map[string]any); ok {
-		each(template["volumes"], at+"."+key+".volumes", w.volume)
-	}
-}
-
 // Reference is a Task of the namespace that a TaskRun refers to.
 type Reference struct {
 	Name string
