@@ -47,7 +47,7 @@ func (p *pass) noPodEnv(name string) string {
 	if slices.Contains(p.tekton.ForbiddenEnv, name) {
 		return "Tekton's default-forbidden-env names " + name
 	}
-	if why := p.tekton.refuses(podEnv, "podTemplate.env"); why != "" {
+	if why := p.tekton.refuses(podEnv, (*newField).podName); why != "" {
 		return why // the variable is added in the Pod
 	}
 	release, err := version.ParseGeneric(p.tekton.Version)

@@ -114,12 +114,10 @@ func (p *pass) setVariable(v *view, variable envEntry) {
 		p.notStep(v, "Tekton's default-pod-template sets "+variable.name)
 		return
 	}
-	if variable.new != nil && !v.task.InPod() {
-		name := variable.new.String() + " in a variable of a step"
-		if why := p.tooNew(variable.new, name, "remove it from mutator.env.set"); why != "" {
-			p.notStep(v, variable.name+" is not set: "+why)
-			return
-		}
+	if why := p.tekton.refuses(variable.new, (*newField).variableName); why != "" && !v.task.InPod() {
+		p.leaveOut(why, "remove it from mutator.env.set")
+		p.notStep(v, variable.name+" is not set: "+why)
+		return
 	}
 	v.add(variable.entry)
 	p.did(v.place(), variable.did)

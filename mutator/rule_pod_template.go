@@ -39,12 +39,11 @@ func applyPodTemplate(_ context.Context, p *pass) {
 			p.not(where+"."+field, "Tekton's default-pod-template sets it")
 			continue
 		}
-		if newest := p.settings.podNew[field]; newest != nil {
-			name := "podTemplate." + newest.String()
-			if why := p.tooNew(newest, name, "remove mutator."+name); why != "" {
-				p.not(where+"."+field, why)
-				continue
-			}
+		newest := p.settings.podNew[field]
+		if why := p.tekton.refuses(newest, (*newField).podName); why != "" {
+			p.leaveOut(why, "remove mutator."+newest.podName())
+			p.not(where+"."+field, why)
+			continue
 		}
 		p.podTemplate()[field] = p.settings.pod[field]
 		p.did(where, "set "+field)

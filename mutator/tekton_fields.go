@@ -83,12 +83,28 @@ func newestIn(at string, value any) *newField {
 	return newest
 }
 
-// String returns the path as users write it.
-func (f *newField) String() string { return strings.ReplaceAll(f.path, "/", ".") }
+// podName returns the field of a podTemplate as users write it.
+func (f *newField) podName() string { return "podTemplate." + strings.ReplaceAll(f.path, "/", ".") }
 
-// refuses says why the installed Tekton would refuse a field, or "". A release that is not
-// known counts as a current one.
-func (t Tekton) refuses(field *newField, name string) string {
+// variableName is podName for a field of a variable.
+func (f *newField) variableName() string {
+	return strings.ReplaceAll(f.path, "/", ".") + " in a variable of a step"
+}
+
+// RefusesPodField says why this Tekton would refuse a run that has a field in its podTemplate,
+// or "". The value is decoded JSON.
+func (t Tekton) RefusesPodField(name string, value any) string {
+	return t.refuses(newestIn(name, value), (*newField).podName)
+}
+
+// RefusesVariable says why this Tekton would refuse a step with a variable, or "".
+func (t Tekton) RefusesVariable(entry map[string]any) string {
+	return t.refuses(newestIn("", entry), (*newField).variableName)
+}
+
+// refuses says why this Tekton would refuse a field, which is nil if every release knows it, or
+// "". A release that is not known counts as a current one.
+func (t Tekton) refuses(field *newField, name func(*newField) string) string {
 	if field == nil {
 		return ""
 	}
@@ -96,19 +112,15 @@ func (t Tekton) refuses(field *newField, name string) string {
 	if err != nil || !release.LessThan(field.since) {
 		return ""
 	}
-	return fmt.Sprintf("Tekton %s does not know %s, which came with v%s", t.Version, name, field.since)
+	return fmt.Sprintf("Tekton %s does not know %s, which came with v%s", t.Version, name(field), field.since)
 }
 
-// tooNew says why the installed Tekton would refuse the object for a field, or "", and warns
-// once. Name is the field as users know it, remedy is what they can do instead of an upgrade.
-func (p *pass) tooNew(field *newField, name, remedy string) (why string) {
-	if why = p.tekton.refuses(field, name); why == "" {
-		return ""
-	}
+// leaveOut warns once that a field was not added, and why. Remedy is what users can do instead
+// of an upgrade.
+func (p *pass) leaveOut(why, remedy string) {
 	warning := fmt.Sprintf("%s, and would refuse the %s, so the field was not added: upgrade Tekton, or %s (rule %s)", why,
 		p.kind.Kind, remedy, p.rule.ID)
 	if !slices.Contains(p.out.Warnings, warning) {
 		p.out.Warnings = append(p.out.Warnings, warning)
 	}
-	return why
 }

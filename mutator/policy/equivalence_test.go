@@ -174,6 +174,10 @@ var limits = map[string]string{
 	"docker-config/parameter-in-image":              "parameters",
 	"service-account/namespace-has-its-own":         "settings-of-namespaces",
 	"image-mirror/annotation-is-no-json":            "originals",
+	"image-mirror/volumes":                          "image-volumes",
+	"image-mirror/volumes-except":                   "image-volumes",
+	"image-mirror/volumes-pipelinerun":              "image-volumes",
+	"image-mirror/volumes-v1beta1":                  "image-volumes",
 }
 
 // TestCases holds the policies to the mutator's own code, in all of its cases that
