@@ -25,23 +25,24 @@ func (p *pass) localTask(ctx context.Context, name string) (spec map[string]any,
 	return r.Fields(task, "spec"), ""
 }
 
-// The releases of Tekton Pipelines that changed what a podTemplate's env does.
-var (
-	podEnvSince  = version.MustParseGeneric("v0.43.0") // tektoncd/pipeline#5699
-	podEnvMerged = version.MustParseGeneric("v0.56.0") // with the default's: tektoncd/pipeline#7551
-)
+// podEnv is the field of a podTemplate that carries variables.
+var podEnv = newestIn("env", nil)
+
+// podEnvMerged is the release that merges a podTemplate's env with the default's:
+// tektoncd/pipeline#7551.
+var podEnvMerged = version.MustParseGeneric("v0.56.0")
 
 // noPodEnv says why a run's podTemplate cannot carry a variable, or "".
 func (p *pass) noPodEnv(name string) string {
 	if slices.Contains(p.tekton.ForbiddenEnv, name) {
 		return "Tekton's default-forbidden-env names " + name
 	}
+	if why := p.tekton.refuses(podEnv, (*newField).podName); why != "" {
+		return why // the variable is added in the Pod
+	}
 	release, err := version.ParseGeneric(p.tekton.Version)
 	if err != nil {
 		return "" // not known: a current one
-	}
-	if release.LessThan(podEnvSince) {
-		return fmt.Sprintf("Tekton %s knows no podTemplate.env, which came with v0.43", p.tekton.Version)
 	}
 	var r object.Reader
 	if release.LessThan(podEnvMerged) && len(r.List(p.tekton.DefaultPodTemplate, "env")) > 0 {

@@ -3,6 +3,7 @@ package mutator
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/tekgate/tekgate/internal/object"
 )
@@ -10,7 +11,8 @@ import (
 var imageMirrorRule = Rule{
 	ID:    "image-mirror",
 	Kinds: slices.Clone(withSteps),
-	Doc: `Takes the images of steps, sidecars, stepTemplates and StepActions from the mirror.
+	Doc: `Takes the images of steps, sidecars, stepTemplates and StepActions, and those of image
+volumes in Tasks and podTemplates, from the mirror.
 
 Configured by ` + "`mutator.imageMirror`" + `. The rule is off unless ` + "`enabled: true`" + `: a
 mirror that holds Tekton's own images need not hold those of every TaskRun. The
@@ -38,8 +40,8 @@ run gives is not, since the Task is not known when the run is created.
 
 What the author wrote is recorded in the annotation tekgate.dev/original-images of
 runs, and so on their Pods. Where a digest is dropped, because the mirror has its
-own, the answer has a warning. Images of bundles, volumes and Pods are not looked
-at.`,
+own, the answer has a warning. Tekton fills in no parameter in an image volume, so one
+with a parameter is no image reference. Images of bundles and Pods are not looked at.`,
 	scope: func(s *settings) *scope { return &s.scopes.images },
 	apply: applyImageMirror,
 }
@@ -48,6 +50,9 @@ func applyImageMirror(ctx context.Context, p *pass) {
 	if p.settings.images == nil {
 		p.not("", "the configuration has no mirror")
 		return
+	}
+	for _, field := range object.PodTemplateImages(p.object) {
+		p.mirror(field)
 	}
 	for _, task := range p.tasks() {
 		for _, field := range task.Images() {
@@ -65,7 +70,11 @@ const HoldsParameter = "it holds a parameter"
 
 func (p *pass) mirror(field *object.ImageField) {
 	if isVariable(field.Value) {
-		p.not(field.Path, HoldsParameter)
+		why := HoldsParameter
+		if field.Literal && !strings.Contains(field.Value, "$(tt.params.") { // those Triggers fills in
+			why = "it is no image reference: Tekton fills in no parameter in an image volume"
+		}
+		p.not(field.Path, why)
 		return
 	}
 	if p.settings.image(field.Value).err != nil {

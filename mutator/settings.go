@@ -40,6 +40,10 @@ type settings struct {
 	scopes struct {
 		account, docker, kaniko, env, resources, secrets, pod, local, images scope
 	}
+
+	// podNew has the fields of pod that not every release of Tekton knows, each with what came
+	// last of it.
+	podNew map[string]*newField
 }
 
 // compile checks everything, and reports all that is wrong.
@@ -112,7 +116,12 @@ func (s *settings) compilePodTemplate() error {
 	if err != nil {
 		return err
 	}
-	s.pod = pod
+	s.pod, s.podNew = pod, map[string]*newField{}
+	for name, value := range pod {
+		if newest := newestIn(name, value); newest != nil {
+			s.podNew[name] = newest
+		}
+	}
 	s.scopes.pod = compileScope(s.PodTemplate.Scope, len(pod) > 0, false, c.problem)
 	return c.err()
 }

@@ -36,6 +36,9 @@ func (t Task) ParamImages(around map[string]any) []ParamImage {
 	}
 	for _, image := range t.Images() {
 		images[image.Path] = true
+		if image.Literal {
+			continue
+		}
 		if key, single := onlyKey(image.Value, true); single {
 			add(key, image.Path)
 			continue

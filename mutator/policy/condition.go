@@ -47,8 +47,9 @@ func Conditions(config mutator.Config, mirror *image.Rules, own []string) (map[s
 		"service-account": {c.accountMissing()}, "image-pull-secrets": {wellknown.Always},
 		"pod-template":  {wellknown.Always},
 		"docker-config": {builds.run(), localTask}, "kaniko": {builds.run()},
-		"env": {writesSteps}, "resources": {writesSteps}, "local-tasks": {localTask, mergedTask, namesAction("object.spec", "taskSpec")},
-		"image-mirror": {writesSteps, localTask, fetchedTask},
+		"env": {writesSteps}, "resources": {writesSteps},
+		"local-tasks":  {localTask, mergedTask, namesAction("object.spec", "taskSpec")},
+		"image-mirror": {writesSteps, bringsVolumes, localTask, fetchedTask},
 	})
 	builder, pods := []string{builds.resolved()}, []string{builds.pod()}
 	referred := map[string][]string{"docker-config": builder, "kaniko": builder,
@@ -190,6 +191,12 @@ func typed(of, name, kind string) string {
 
 // writesSteps is that a run writes out what holds steps.
 var writesSteps = "(" + fields("object", "spec") + " && (has(object.spec.taskSpec) || has(object.spec.pipelineSpec)))"
+
+// bringsVolumes is that a run may bring volumes in a podTemplate, of which some may be images.
+var bringsVolumes = "(" + fields("object", "spec") + " && (" + fields("object.spec", "podTemplate") +
+	" && has(object.spec.podTemplate.volumes) || " + fields("object.spec", "taskRunTemplate") + " && " +
+	fields("object.spec.taskRunTemplate", "podTemplate") + " && has(object.spec.taskRunTemplate.podTemplate.volumes)" +
+	" || has(object.spec.taskRunSpecs)))"
 
 // localTask is that a run refers to a Task by its name, which has to be looked up:
 // see object.ReferenceOf.

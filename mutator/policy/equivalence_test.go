@@ -204,13 +204,14 @@ var limits = map[string]string{
 	"image-mirror/param-of-run":                     "parameters",
 	"image-mirror/param-of-local-task":              "parameters",
 	"image-mirror/param-of-fetched-task":            "parameters",
-	"local-tasks/a-step-objects":                    "local-tasks",
-	"local-tasks/fetched":                           "local-tasks",
+	"image-mirror/param-of-resolved-task":           "parameters",
+	"image-mirror/param-of-step-action":             "parameters",
+	"image-mirror/volumes":                          "image-volumes",
+	"image-mirror/volumes-except":                   "image-volumes",
+	"image-mirror/volumes-pipelinerun":              "image-volumes",
+	"image-mirror/volumes-v1beta1":                  "image-volumes",
+	"image-mirror/volumes-resolved-task":            "image-volumes",
 	"local-tasks/pod-template-suffices":             "local-tasks",
-	"local-tasks/signed":                            "local-tasks",
-	"local-tasks/v1beta1":                           "local-tasks",
-	"local-tasks/step-action":                       "local-tasks",
-	"local-tasks/step-action-of-task":               "local-tasks",
 }
 
 // TestCases holds the policies to the mutator's own code, in all of its cases that

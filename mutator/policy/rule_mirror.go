@@ -50,6 +50,8 @@ func (c *compiler) imageMirror() error {
 		"a run with so many images that the annotation "+wellknown.OriginalImagesKey+" would be too long is left alone")
 	c.limit(id, "mixed-names",
 		"a step for which the author wrote the mirror's name of an image, beside one with the image's own name, is taken for that image by other rules, as by the webhook's second call")
+	c.limit(id, "image-volumes",
+		"the images of volumes, in Tasks and podTemplates, stay as they are: leave them to the webhook")
 	return nil
 }
 

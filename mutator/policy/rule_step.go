@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/tekgate/tekgate/mutator"
 )
@@ -72,10 +71,15 @@ func (c *compiler) envEntries(set []mutator.EnvSet) (entries string, byImage boo
 			if sets(c.Tekton.DefaultPodTemplate, variable.Name) {
 				continue
 			}
-			part, err := envEntry(variable, condition, before[variable.Name])
+			entry, err := decoded(variable)
 			if err != nil {
 				return "", false, err
 			}
+			if why := c.Tekton.RefusesVariable(entry); why != "" {
+				c.limit("env", "release", variable.Name+" is not set: "+why+", and would refuse the run")
+				continue
+			}
+			part := envEntry(variable.Name, entry, condition, before[variable.Name])
 			parts = append(parts, part)
 			before[variable.Name] = append(before[variable.Name], condition)
 		}
@@ -83,13 +87,9 @@ func (c *compiler) envEntries(set []mutator.EnvSet) (entries string, byImage boo
 	return strings.Join(parts, " +\n    "), byImage, nil
 }
 
-func envEntry(variable corev1.EnvVar, condition string, before []string) (string, error) {
-	entry, err := decoded(variable)
-	if err != nil {
-		return "", err
-	}
-	lacking := all(condition, not(quote(variable.Name)+" in v.s.env"), not(some(before...)))
-	return fmt.Sprintf("(%s ? [dyn(%s)] : [])", lacking, literal(entry)), nil
+func envEntry(name string, entry map[string]any, condition string, before []string) string {
+	lacking := all(condition, not(quote(name)+" in v.s.env"), not(some(before...)))
+	return fmt.Sprintf("(%s ? [dyn(%s)] : [])", lacking, literal(entry))
 }
 
 func (c *compiler) resources() error {

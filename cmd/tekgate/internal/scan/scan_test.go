@@ -258,6 +258,12 @@ mutator: {imageMirror: {enabled: true}}
 	if err == nil || !strings.Contains(out, "as it is written: missing platform") {
 		t.Errorf("got %s%s%v", out, errOut, err)
 	}
+	// So does the image of a volume.
+	const volume = "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: x}\nspec: {podTemplate: {volumes: [{name: v, image: {reference: 'UP/only:1'}}]}}\n"
+	images, _, _ = scanJSON(t, strings.ReplaceAll(volume, "UP", upstream), "-", "--config", config, "--probe")
+	if got := images[upstream+"/only:1"]; got.Target == nil || got.Target.Status != "missing" || !got.Unreachable {
+		t.Errorf("a volume: got %+v", got)
+	}
 	out, errOut, err = program.Run(t, strings.NewReplacer("KIND", "TaskRun", "UP", upstream).Replace(run), "scan", "-",
 		"--probe")
 	if err != nil || !strings.Contains(errOut, "3 images: 1 parameter, 2 listed; 0 out of reach") {

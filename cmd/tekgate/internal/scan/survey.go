@@ -233,6 +233,9 @@ func imagesOf(fields map[string]any) []imageField {
 			list = append(list, imageField{field, &task})
 		}
 	}
+	for _, field := range object.PodTemplateImages(fields) {
+		list = append(list, imageField{field, nil})
+	}
 	return list
 }
 
@@ -270,8 +273,7 @@ func (s *survey) judge(o surveyed, field, after imageField, decisions []mutator.
 	f := fate{Image: field.Value}
 	written := field.Value
 	if strings.Contains(written, "$(") {
-		if written = o.fill(field); strings.Contains(written, "$(") {
-			f.State, f.Why = stateParameter, "it holds a parameter without a default, and is known when a run starts"
+		if f.State, f.Why, written = o.open(field); f.State != "" {
 			return f
 		}
 		f.Default = written
@@ -321,10 +323,24 @@ func decidedLater(o surveyed, field imageField) bool {
 	})
 }
 
-// fill puts the defaults of parameters into an image.
+// open fills in the parameters of an image, or returns the state of one that stays open, and
+// why.
+func (o surveyed) open(field imageField) (state, why, filled string) {
+	filled = o.fill(field)
+	switch {
+	case !strings.Contains(filled, "$("):
+		return "", "", filled
+	case field.Literal && (o.within == nil || !strings.Contains(filled, "$(tt.params.")):
+		return stateInvalid, "parameters in an image volume are not filled in: write the image out", ""
+	}
+	return stateParameter, "it holds a parameter without a default, and is known when a run starts", ""
+}
+
+// fill puts the defaults of parameters into an image. In a volume, those of the
+// TriggerTemplate alone are filled in.
 func (o surveyed) fill(field imageField) string {
 	text := field.Value
-	if field.task != nil {
+	if field.task != nil && !field.Literal {
 		text = field.task.Fill(text)
 	}
 	if o.within != nil {
