@@ -3,6 +3,7 @@ package image
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -38,6 +39,10 @@ func (r *Rules) Write() (Written, error) {
 	for _, k := range r.keep {
 		out.Keep = append(out.Keep, k.pattern.String())
 	}
+	// A name on a former mirror cannot be mapped back in another language.
+	for _, f := range r.formers {
+		out.Keep = append(out.Keep, f.rules.places()...)
+	}
 	for _, one := range r.rules {
 		rule := WrittenRule{Match: one.pattern.String(), Drop: one.Digest == DigestDrop || one.Digest == DigestRelock}
 		for _, t := range one.targets {
@@ -50,6 +55,23 @@ func (r *Rules) Write() (Written, error) {
 		out.Rules = append(out.Rules, rule)
 	}
 	return out, nil
+}
+
+// places returns expressions of the repositories that the rules lead to.
+func (r *Rules) places() []string {
+	var all []string
+	for _, o := range r.overrides {
+		if o.to.Repository() == o.key.Repository() {
+			continue // it is a name upstream
+		}
+		all = append(all, "^"+regexp.QuoteMeta(o.to.Repository())+"$")
+	}
+	for _, one := range r.rules {
+		for _, t := range one.targets {
+			all = append(all, t.done.String())
+		}
+	}
+	return all
 }
 
 // ofRepository are the placeholders that host and path have a value for.
