@@ -17,8 +17,17 @@ func (p *pass) record() {
 	before, _ := p.notes[wellknown.MutatedKey].(string)
 	done := record.Mutated{Rules: p.rulesDone(), Config: p.settings.hash}
 	p.annotate(wellknown.MutatedKey, done.After(before))
-	if text := p.originals.Text(); text != "" {
-		p.annotate(wellknown.OriginalImagesKey, text)
+	p.rewrite(wellknown.OriginalImagesKey, p.originals.Text)
+	p.rewrite(wellknown.VariablesKey, p.variables.Text)
+}
+
+// rewrite writes what has changed in a record.
+func (p *pass) rewrite(key string, text func() (string, bool)) {
+	switch text, changed := text(); {
+	case changed && text == "":
+		delete(p.notes, key)
+	case changed:
+		p.annotate(key, text)
 	}
 }
 
@@ -50,7 +59,19 @@ func (p *pass) annotate(key, value string) {
 // remember records the image that an author wrote, unless the annotation would stay on
 // no object. It is written by record.
 func (p *pass) remember(now, before string) {
-	if !slices.Contains(stored, p.kind) {
-		p.originals.Remember(now, before)
+	if slices.Contains(stored, p.kind) {
+		return
+	}
+	if p.settings.hasFormer && len(p.originals.Authors(before)) == 0 {
+		before = p.settings.upstream(before)
+	}
+	p.originals.Remember(now, before)
+}
+
+// rememberVariable records that a rule has set a variable of a step, or for "" that it has
+// removed it. Nobody creates Pods again.
+func (p *pass) rememberVariable(name, sum string) {
+	if !slices.Contains(stored, p.kind) && !slices.Contains(pods, p.kind) {
+		p.variables.Remember(name, sum)
 	}
 }

@@ -25,8 +25,13 @@ knows. So the name must be right before there is a Pod (tektoncd/pipeline#6551,
 An image is left alone if
 
 - no rule of the mirror applies to it, it is kept, or it is on the mirror already;
+- it is on a former mirror (` + "`mirror.former`" + `) and its upstream name is not certain:
+  the answer has a warning;
 - it holds a parameter or variable: what it will be is not known;
 - it is no image reference.
+
+A run that is created again starts from what its author wrote, by the record, or by
+` + "`mirror.former`" + ` where there is no record.
 
 What the author wrote is recorded in the annotation tekgate.dev/original-images of
 runs, and so on their Pods. Where a digest is dropped, because the mirror has its
@@ -57,10 +62,13 @@ func (p *pass) mirror(field *object.ImageField) {
 		p.not(field.Path, "it is no image reference")
 		return
 	}
-	done := p.settings.mirrorOf(field.Value)
-	why := p.excludesImage(&p.settings.scopes.images, field.Value)
+	done := p.mirrorOf(field.Value)
+	why := p.excludesImage(&p.settings.scopes.images, p.settings.upstream(field.Value))
 	if why == "" {
 		why = done.why
+		if done.unsure {
+			p.warn("%s: %s stays: %s", field.Path, field.Value, why)
+		}
 	}
 	if why != "" {
 		p.not(field.Path, why)
