@@ -39,10 +39,6 @@ func (r *Rules) Write() (Written, error) {
 	for _, k := range r.keep {
 		out.Keep = append(out.Keep, k.pattern.String())
 	}
-	// A name on a former mirror cannot be mapped back in another language.
-	for _, f := range r.formers {
-		out.Keep = append(out.Keep, f.rules.places()...)
-	}
 	for _, one := range r.rules {
 		rule := WrittenRule{Match: one.pattern.String(), Drop: one.Digest == DigestDrop || one.Digest == DigestRelock}
 		for _, t := range one.targets {
@@ -55,6 +51,16 @@ func (r *Rules) Write() (Written, error) {
 		out.Rules = append(out.Rules, rule)
 	}
 	return out, nil
+}
+
+// FormerPlaces returns expressions of the repositories that former mirrors lead to. What
+// maps such a name back cannot be written.
+func (r *Rules) FormerPlaces() []string {
+	var all []string
+	for _, f := range r.formers {
+		all = append(all, f.rules.places()...)
+	}
+	return all
 }
 
 // places returns expressions of the repositories that the rules lead to.

@@ -235,7 +235,7 @@ func (c *compiler) variables(r *rule) []admissionv1.Variable {
 		v = slices.Concat(v, taskVariables(), stepVariables())
 	}
 	v = append(v, r.variables...)
-	v = append(v, admissionv1.Variable{Name: "ops", Expression: r.ops})
+	v = append(v, admissionv1.Variable{Name: "ops", Expression: c.opsOf(r)})
 	return append(v, c.done(r.id)...)
 }
 
