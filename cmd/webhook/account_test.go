@@ -23,6 +23,13 @@ func TestMissingAccount(t *testing.T) {
 	b.create(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "ci", Name: "there"}})
 	b.configure()
 	c, heard := b.warned()
+	if err := c.Create(t.Context(), b.parse(runWith("x", "TaskRun", "v1", "serviceAccountName: house"))); err != nil {
+		t.Fatal(err)
+	}
+	if got := aboutAccounts(heard); !strings.Contains(got, `"house" does not exist in namespace "ci"`) {
+		t.Errorf("a caller that may not be an API server learns %q", got)
+	}
+	b.use("install: {apiServerCIDRs: [127.0.0.0/8]}\n" + configuredBuilder)
 	tests := []struct {
 		name, kind, version, spec string
 		want                      []string // warnings of the rule, in their order

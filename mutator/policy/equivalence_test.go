@@ -174,6 +174,12 @@ var limits = map[string]string{
 	"docker-config/parameter-in-image":              "parameters",
 	"service-account/namespace-has-its-own":         "settings-of-namespaces",
 	"image-mirror/annotation-is-no-json":            "originals",
+
+	"image-mirror/created-again":                    "created-again",
+	"image-mirror/created-again-mirror-of-a-mirror": "created-again",
+	"image-mirror/former":                           "created-again",
+	"image-mirror/former-no-rule":                   "created-again",
+	"together/created-again-by-tkn":                 "created-again",
 }
 
 // TestCases holds the policies to the mutator's own code, in all of its cases that

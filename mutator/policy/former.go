@@ -14,9 +14,9 @@ func (c *compiler) opsOf(r *rule) string {
 	if before == "" {
 		return r.ops
 	}
-	known := func(l Limit) bool { return l.Rule == r.id && l.ID == "created-again" }
+	known := func(l Limit) bool { return l.ID == "created-again" }
 	if !slices.ContainsFunc(c.set.Limits, known) {
-		c.limit(r.id, "created-again", "a run with images of a mirror that is not the present one is left alone, if "+
+		c.limit("", "created-again", "a run with images of a mirror that is not the present one is left alone, if "+
 			wellknown.OriginalImagesKey+" names them or mirror.former lists the mirror, since CEL cannot map their names back")
 	}
 	return before + " ? [] : (" + r.ops + ")"
