@@ -94,7 +94,8 @@ func (b *bed) testNewAccount(c client.Client, heard *heard) {
 	for i := range 10 {
 		name := fmt.Sprintf("new-%d", i)
 		b.create(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "ci", Name: name}})
-		if err := c.Create(b.Context(), b.parse(runWith(name, "TaskRun", "v1", "serviceAccountName: "+name))); err != nil {
+		run := b.parse(runWith(name, "TaskRun", "v1", "serviceAccountName: "+name))
+		if err := c.Create(b.Context(), run); err != nil {
 			b.Fatal(err)
 		}
 		if got := aboutAccounts(heard); got != "" {

@@ -203,7 +203,9 @@ func AccountsOf(run map[string]any) []Account {
 		return nil
 	}
 	var r Reader
-	found := []Account{{Path: settings.Path + ".serviceAccountName", Name: r.Text(settings.Fields, "serviceAccountName")}}
+	found := []Account{{
+		Path: settings.Path + ".serviceAccountName", Name: r.Text(settings.Fields, "serviceAccountName"),
+	}}
 	if run["kind"] != "PipelineRun" {
 		return found
 	}

@@ -70,7 +70,8 @@ func lookForAccount(ctx context.Context, p *rule.Pass, name string) (bool, error
 }
 
 func similarAccount(ctx context.Context, p *rule.Pass, name string) string {
-	return suggest.DidYouMean(name, p.Similar(ctx, serviceAccounts, p.Namespace), "create it first, or correct the name")
+	existing := p.Similar(ctx, serviceAccounts, p.Namespace)
+	return suggest.DidYouMean(name, existing, "create it first, or correct the name")
 }
 
 // checkAccountsOfRun says nothing about a look-up that fails: runs are created by the thousand.
@@ -119,7 +120,8 @@ func defaultAccount(ctx context.Context, p *rule.Pass) string {
 	if p.Outside.Of(wellknown.PipelinesNamespace) {
 		return ""
 	}
-	found, err := p.Cluster.Get(ctx, schema.GroupKind{Kind: "ConfigMap"}, wellknown.PipelinesNamespace, "config-defaults")
+	configMap := schema.GroupKind{Kind: "ConfigMap"}
+	found, err := p.Cluster.Get(ctx, configMap, wellknown.PipelinesNamespace, "config-defaults")
 	if err != nil {
 		return ""
 	}
