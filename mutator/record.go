@@ -17,13 +17,15 @@ func (p *pass) record() {
 	before, _ := p.notes[wellknown.MutatedKey].(string)
 	done := record.Mutated{Rules: p.rulesDone(), Config: p.settings.hash}
 	p.annotate(wellknown.MutatedKey, done.After(before))
-	p.rewrite(wellknown.OriginalImagesKey, p.originals.Text)
-	p.rewrite(wellknown.VariablesKey, p.variables.Text)
+	text, changed := p.originals.Text()
+	p.rewrite(wellknown.OriginalImagesKey, text, changed)
+	text, changed = p.variables.Text()
+	p.rewrite(wellknown.VariablesKey, text, changed)
 }
 
 // rewrite writes what has changed in a record.
-func (p *pass) rewrite(key string, text func() (string, bool)) {
-	switch text, changed := text(); {
+func (p *pass) rewrite(key, text string, changed bool) {
+	switch {
 	case changed && text == "":
 		delete(p.notes, key)
 	case changed:

@@ -4,8 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tekgate/tekgate/internal/scan"
 	"github.com/tekgate/tekgate/internal/wellknown"
@@ -15,8 +15,10 @@ import (
 // created again (wellknown.VariablesKey): a hash of the value that a rule gave each.
 type Variables struct {
 	before map[string]string // by name, as the annotation has them
-	now    map[string]string // those that have changed; "" for one that is gone
+	now    []variable        // those that have changed, each once
 }
+
+type variable struct{ name, sum string } // "" for one that is gone
 
 // ReadVariables returns what the annotation says, nothing where it is not JSON.
 func ReadVariables(notes map[string]any) Variables {
@@ -42,10 +44,13 @@ func (v *Variables) Set(name, value string) bool {
 
 // Remember records a value by its hash, and by "" that a rule has removed the variable.
 func (v *Variables) Remember(name, sum string) {
-	if v.now == nil {
-		v.now = map[string]string{}
+	for i := range v.now {
+		if v.now[i].name == name {
+			v.now[i].sum = sum
+			return
+		}
 	}
-	v.now[name] = sum
+	v.now = append(v.now, variable{name, sum})
 }
 
 // Text returns the text of the annotation, "" for none, and whether it has changed.
@@ -53,18 +58,20 @@ func (v *Variables) Text() (text string, changed bool) {
 	if len(v.now) == 0 {
 		return "", false
 	}
-	sums := v.before
-	if sums == nil {
-		sums = map[string]string{}
+	all := slices.Clone(v.now)
+	for name, sum := range v.before {
+		if !slices.ContainsFunc(v.now, func(n variable) bool { return n.name == name }) {
+			all = append(all, variable{name, sum})
+		}
 	}
-	maps.Copy(sums, v.now)
+	slices.SortFunc(all, func(a, b variable) int { return strings.Compare(a.name, b.name) })
 	out := make([]byte, 0, 128)
-	for _, name := range slices.Sorted(maps.Keys(sums)) {
-		if sums[name] == "" {
+	for _, one := range all {
+		if one.sum == "" {
 			continue
 		}
 		out = append(out, "{,"[min(len(out), 1)])
-		out = scan.AppendQuoted(append(scan.AppendQuoted(out, name), ':'), sums[name])
+		out = scan.AppendQuoted(append(scan.AppendQuoted(out, one.name), ':'), one.sum)
 	}
 	if len(out) == 0 {
 		return "", true
