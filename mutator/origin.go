@@ -33,6 +33,20 @@ func (s *settings) upstream(text string) string {
 // onMirror is why an image stays.
 const onMirror = "it is on the mirror, or kept where it is"
 
+// fate returns what the rule image-mirror makes of an image at a path, or why it stays. If that
+// is because its origin is not certain, there is a warning.
+func (p *pass) fate(path, text string) (done mirrored, why string) {
+	done = p.mirrorOf(text)
+	why = p.excludesImage(&p.settings.scopes.images, p.settings.upstream(text))
+	if why != "" {
+		return done, why
+	}
+	if done.unsure {
+		p.warn("%s: %s stays: %s", path, text, done.why)
+	}
+	return done, done.why
+}
+
 // mirrorOf returns what the mirror makes of an image of the object: of the one that its author
 // wrote, where the record has it.
 func (p *pass) mirrorOf(text string) mirrored {

@@ -62,14 +62,7 @@ func (p *pass) mirror(field *object.ImageField) {
 		p.not(field.Path, "it is no image reference")
 		return
 	}
-	done := p.mirrorOf(field.Value)
-	why := p.excludesImage(&p.settings.scopes.images, p.settings.upstream(field.Value))
-	if why == "" {
-		why = done.why
-		if done.unsure {
-			p.warn("%s: %s stays: %s", field.Path, field.Value, why)
-		}
-	}
+	done, why := p.fate(field.Path, field.Value)
 	if why != "" {
 		p.not(field.Path, why)
 		return
