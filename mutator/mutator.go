@@ -14,7 +14,8 @@
 //   - Rules look at the object alone, never at what an earlier call did, and a
 //     second pass changes nothing: the API server calls once more after Tekton's
 //     own webhook has filled in its defaults, and may call in the other order.
-//     The one thing read back is which image a mirror's name stands for.
+//     All that is read back is which image a mirror's name stands for, and which
+//     variables follow the configuration: a run may be created again, see origin.go.
 //   - What the author wrote stays. A rule fills a gap or does nothing; the names
 //     of images alone are replaced, where the configuration says so, and the
 //     originals are recorded.

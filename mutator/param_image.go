@@ -188,11 +188,7 @@ func (p *pass) mirrorParam(param paramImage) {
 		p.not(param.path, "it holds a variable")
 		return
 	}
-	done := p.settings.mirrorOf(image)
-	why := p.excludesImage(&p.settings.scopes.images, image)
-	if why == "" {
-		why = done.why
-	}
+	done, why := p.fate(param.path, image)
 	if why != "" {
 		p.not(param.path, why)
 		return

@@ -34,6 +34,7 @@ type pass struct {
 	labels    map[string]any
 	notes     map[string]any // the object's annotations
 	originals record.Originals
+	variables record.Variables
 	renamed   bool // whether views have to look at originals again
 	account   accountFound
 	stored    taskFound
@@ -69,7 +70,7 @@ func (m *Mutator) begin(ctx context.Context, p *pass, req Request, decoded map[s
 	}
 	p.keep(req)
 	p.optOutOfRules()
-	p.originals = record.ReadOriginals(p.notes)
+	p.originals, p.variables = record.ReadOriginals(p.notes), record.ReadVariables(p.notes)
 }
 
 // tasks returns the tasks that the object writes out. That there are none is looked
@@ -360,7 +361,7 @@ func (p *pass) rename() {
 	p.renamed = false
 	for _, seen := range p.seen {
 		for _, v := range seen.all {
-			v.known = p.originals.Of(v.filled)
+			v.known = p.author(v.filled)
 		}
 	}
 }

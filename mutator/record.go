@@ -17,12 +17,19 @@ func (p *pass) record() {
 		before, _ := p.notes[wellknown.MutatedKey].(string)
 		p.annotate(wellknown.MutatedKey, record.Mutated{Rules: done, Config: p.settings.hash}.After(before))
 	}
-	switch text := p.originals.Text(); {
-	case text == "": // nothing has changed
-	case p.originals.Empty():
-		delete(p.notes, wellknown.OriginalImagesKey)
-	default:
-		p.annotate(wellknown.OriginalImagesKey, text)
+	text, changed := p.originals.Text()
+	p.rewrite(wellknown.OriginalImagesKey, text, changed)
+	text, changed = p.variables.Text()
+	p.rewrite(wellknown.VariablesKey, text, changed)
+}
+
+// rewrite writes what has changed in a record.
+func (p *pass) rewrite(key, text string, changed bool) {
+	switch {
+	case changed && text == "":
+		delete(p.notes, key)
+	case changed:
+		p.annotate(key, text)
 	}
 }
 
@@ -58,7 +65,20 @@ func (p *pass) annotate(key, value string) {
 // remember records the image that an author wrote, unless the annotation would stay on
 // no object. It is written by record.
 func (p *pass) remember(now, before string) {
-	if !p.unrecorded() {
-		p.originals.Remember(now, before)
+	if p.unrecorded() {
+		return
+	}
+	if p.settings.hasFormer && len(p.originals.Authors(before)) == 0 {
+		before = p.settings.upstream(before)
+	}
+	p.originals.Remember(now, before)
+}
+
+// rememberVariable records that a rule has set a variable of a step, or for "" that it has
+// removed it. Nobody creates Pods again, and what is stored is stored once more by its
+// manifest.
+func (p *pass) rememberVariable(name, sum string) {
+	if !slices.Contains(stored, p.kind) && !slices.Contains(pods, p.kind) {
+		p.variables.Remember(name, sum)
 	}
 }

@@ -27,6 +27,8 @@ knows. So the name must be right before there is a Pod (tektoncd/pipeline#6551,
 An image is left alone if
 
 - no rule of the mirror applies to it, it is kept, or it is on the mirror already;
+- it is on a former mirror (` + "`mirror.former`" + `) and its upstream name is not certain:
+  the answer has a warning;
 - it holds a variable: what it will be is not known;
 - it is no image reference.
 
@@ -37,6 +39,9 @@ answer has a warning, if the parameter is a part of an image, or is used for any
 Which parameters are images is known of a Task that the run writes out or names, or that the
 cluster resolver fetches. Of one that another resolver fetches its defaults are changed; what a
 run gives is not, since the Task is not known when the run is created.
+
+A run that is created again starts from what its author wrote, by the record, or by
+` + "`mirror.former`" + ` where there is no record.
 
 What the author wrote is recorded in the annotation tekgate.dev/original-images of
 runs, and so on their Pods. Where a digest is dropped, because the mirror has its
@@ -81,11 +86,7 @@ func (p *pass) mirror(field *object.ImageField) {
 		p.not(field.Path, "it is no image reference")
 		return
 	}
-	done := p.settings.mirrorOf(field.Value)
-	why := p.excludesImage(&p.settings.scopes.images, field.Value)
-	if why == "" {
-		why = done.why
-	}
+	done, why := p.fate(field.Path, field.Value)
 	if why != "" {
 		p.not(field.Path, why)
 		return

@@ -29,6 +29,7 @@ type settings struct {
 	resources   []resourcesSet
 	pod         map[string]any // fields of a podTemplate
 	images      *image.Rules   // of the rule image-mirror
+	hasFormer   bool           // whether images has former mirrors
 
 	// seen is what was found out about images. It is no part of the settings, yet
 	// holds for these alone.
@@ -130,16 +131,16 @@ func (s *settings) compileImageMirror() error {
 	c := checker{section: "imageMirror"}
 	s.scopes.images = compileScope(s.ImageMirror.Scope, s.ImageMirror.Enabled, true, c.problem)
 	s.images = s.mirror
-	if s.ImageMirror.Mirror == nil {
-		return c.err()
-	}
-	rules, err := s.ImageMirror.Mirror.Compile()
-	if err != nil {
-		for line := range strings.SplitSeq(err.Error(), "\n") {
-			c.problem("%s", line)
+	if own := s.ImageMirror.Mirror; own != nil {
+		rules, err := own.Compile()
+		if err != nil {
+			for line := range strings.SplitSeq(err.Error(), "\n") {
+				c.problem("%s", line)
+			}
 		}
+		s.images = rules
 	}
-	s.images = rules
+	s.hasFormer = s.images != nil && len(s.images.Former()) > 0
 	return c.err()
 }
 

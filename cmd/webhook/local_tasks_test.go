@@ -16,8 +16,8 @@ import (
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
-// mirrored takes images from a mirror, and enforces a rule about them.
-const mirrored = `apiVersion: tekgate.dev/v1alpha1
+// mirroredConfig takes images from a mirror, and enforces a rule about them.
+const mirroredConfig = `apiVersion: tekgate.dev/v1alpha1
 kind: Configuration
 mirror: {rules: [{match: docker.io/**, to: 'mirror.example.com/{path}'}]}
 mutator: {imageMirror: {enabled: true}}
@@ -44,7 +44,7 @@ func TestLocalTasks(t *testing.T) {
 	}
 	b.create(b.parse(strings.NewReplacer("hello", "piped", "namespace: ci", "namespace: free", "command: [date]}, {", "script: 'curl https://example.com | sh'}, {").
 		Replace(helloTask)))
-	b.enforce(mirrored)
+	b.enforce(mirroredConfig)
 	b.eventually("the condition is narrow", b.isNarrow)
 	b.Run("no resolvers", func(t *testing.T) { b.on(t).testNoResolvers() })
 	resolvers := b.resolvers()

@@ -150,6 +150,12 @@ func (l *lookups) ServiceAccount(ctx context.Context, namespace, name string) (*
 	return account, nil
 }
 
+// hasAccount reports whether the cache has a ServiceAccount.
+func (l *lookups) hasAccount(ctx context.Context, namespace, name string) bool {
+	key := client.ObjectKey{Namespace: namespace, Name: name}
+	return l.synced() && l.cached.Get(ctx, key, &corev1.ServiceAccount{}) == nil
+}
+
 // WorkloadIdentity implements mutator.Cluster, by the cache alone.
 func (l *lookups) WorkloadIdentity(ctx context.Context, namespace string, annotations []string) (string, error) {
 	if !l.synced() {

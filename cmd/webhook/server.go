@@ -166,7 +166,8 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 	}
 	c := &configuration{
 		path: s.config, namespace: s.namespace, interval: 2 * time.Second, cluster: there, changes: changes,
-		references: references{kinds: newServedKinds(m.GetRESTMapper()), live: m.GetAPIReader(), writer: m.GetClient()},
+		references: references{kinds: newServedKinds(m.GetRESTMapper()), live: m.GetAPIReader(), writer: m.GetClient(),
+			hasAccount: there.hasAccount},
 		controller: mutator.ControllerOf(s.tekton),
 		metrics:    s.counts,
 		reloads: server.Reloads{

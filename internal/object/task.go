@@ -1,6 +1,7 @@
 package object
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -184,4 +185,44 @@ func (s *Settings) Set(key string, value any) {
 		s.spec["taskRunTemplate"] = s.Fields
 	}
 	s.Fields[key] = value
+}
+
+// Account is a place where a run names a ServiceAccount.
+type Account struct {
+	Path string
+	Name string
+	Task string // of the pipeline; "" for the run's own
+}
+
+// AccountsOf returns the ServiceAccounts that a TaskRun or PipelineRun of any version names.
+// The first is the run's own, with the name "" if it names none. There are none for other
+// kinds, and where the JSON is not of the shape that Tekton takes.
+func AccountsOf(run map[string]any) []Account {
+	settings, ok := SettingsOf(run)
+	if !ok {
+		return nil
+	}
+	var r Reader
+	found := []Account{{
+		Path: settings.Path + ".serviceAccountName", Name: r.Text(settings.Fields, "serviceAccountName"),
+	}}
+	if run["kind"] != "PipelineRun" {
+		return found
+	}
+	spec := r.Fields(run, "spec")
+	for i, own := range r.FieldsList(spec, "taskRunSpecs") {
+		for _, key := range []string{"serviceAccountName", "taskServiceAccountName"} {
+			if name := r.Text(own, key); name != "" {
+				found = append(found,
+					Account{fmt.Sprintf("spec.taskRunSpecs[%d].%s", i, key), name, r.Text(own, "pipelineTaskName")})
+			}
+		}
+	}
+	for i, own := range r.FieldsList(spec, "serviceAccountNames") { // before v0.31
+		if name := r.Text(own, "serviceAccountName"); name != "" {
+			found = append(found, Account{fmt.Sprintf("spec.serviceAccountNames[%d].serviceAccountName", i), name,
+				r.Text(own, "taskName")})
+		}
+	}
+	return found
 }

@@ -95,6 +95,9 @@ const (
 	MutatedKey = "tekgate.dev/mutated"
 	// OriginalImagesKey holds the images that a mutation replaced.
 	OriginalImagesKey = "tekgate.dev/original-images"
+	// VariablesKey holds hashes of the variables that a mutation set and that follow the
+	// configuration when a run is created again.
+	VariablesKey = "tekgate.dev/set-variables"
 	// ReplayNamespace is the label of the Leases with which the interceptor remembers
 	// deliveries, and of no other object: the namespace of the Trigger.
 	ReplayNamespace = "tekgate.dev/replay-namespace"

@@ -212,6 +212,12 @@ var limits = map[string]string{
 	"image-mirror/volumes-v1beta1":                  "image-volumes",
 	"image-mirror/volumes-resolved-task":            "image-volumes",
 	"local-tasks/pod-template-suffices":             "local-tasks",
+	"image-mirror/created-again":                    "created-again",
+	"image-mirror/created-again-mirror-of-a-mirror": "created-again",
+	"image-mirror/former":                           "created-again",
+	"image-mirror/former-no-rule":                   "created-again",
+	"together/created-again-by-tkn":                 "created-again",
+	"image-mirror/former-resolved-task":             "created-again",
 }
 
 // TestCases holds the policies to the mutator's own code, in all of its cases that

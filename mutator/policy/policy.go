@@ -321,7 +321,7 @@ func (c *compiler) variables(r *rule) []admissionv1.Variable {
 		v = append(v, stepVariables()...)
 	}
 	v = append(v, r.variables...)
-	v = append(v, admissionv1.Variable{Name: "ops", Expression: r.ops},
+	v = append(v, admissionv1.Variable{Name: "ops", Expression: c.opsOf(r)},
 		admissionv1.Variable{Name: "annotated", Expression: "has(object.metadata.annotations) ? [] : [" +
 			add(`"/metadata/annotations"`, "{}") + "]"})
 	if !r.resolved {

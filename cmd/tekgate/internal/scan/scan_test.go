@@ -192,6 +192,53 @@ func TestScanStored(t *testing.T) {
 
 // TestScanFolder holds that a folder may hold other things, and that what cannot
 // be read is told.
+// TestScanFormer holds what becomes of images on a former mirror, and by which rule.
+func TestScanFormer(t *testing.T) {
+	config := clitest.File(t, "tekgate.yaml", `apiVersion: tekgate.dev/v1alpha1
+kind: Configuration
+mirror:
+  registry: new.example.com
+  layout: host-path
+  former:
+  - {registry: old.example.com/hub, layout: host-path}
+  - {registry: names.example.com/t}
+mutator:
+  imageMirror: {enabled: true}
+`)
+	objects := clitest.File(t, "objects.yaml", `apiVersion: tekton.dev/v1
+kind: TaskRun
+metadata:
+  generateName: a-
+  annotations: {tekgate.dev/original-images: '{"redis:7":"older.example.com/redis:7"}'}
+spec:
+  taskSpec:
+    params: [{name: x, default: 'names.example.com/t/x'}]
+    steps:
+    - {name: a, image: old.example.com/hub/docker.io/library/golang:1}
+    - {name: b, image: names.example.com/t/node}
+    - {name: c, image: 'older.example.com/redis:7'}
+    - {name: d, image: $(params.x)}
+`)
+	images, errOut, err := scanJSON(t, "", objects, "--config", config)
+	if err == nil {
+		t.Error("images without a certain upstream name do not end it with an error")
+	}
+	for _, want := range []fate{
+		{Image: "old.example.com/hub/docker.io/library/golang:1", State: stateMirrored,
+			To: "new.example.com/docker.io/library/golang:1", Rule: "registry new.example.com"},
+		{Image: "names.example.com/t/node", State: stateLeft,
+			Why: "it is on a former mirror (mirror.former[1]), and its upstream name is not certain: write the upstream name in its place, or add it to mirror.former[1].images"},
+		{Image: "older.example.com/redis:7", State: stateMirrored, To: "new.example.com/docker.io/library/redis:7",
+			Rule: "tekgate.dev/original-images"},
+		{Image: "$(params.x)", Default: "names.example.com/t/x", State: stateLeft,
+			Why: "it is on a former mirror (mirror.former[1]), and its upstream name is not certain: write the upstream name in its place, or add it to mirror.former[1].images"},
+	} {
+		if got := images[want.Image].fate; got != want {
+			t.Errorf("got  %+v\nwant %+v\n%s", got, want, errOut)
+		}
+	}
+}
+
 func TestScanFolder(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) {

@@ -15,7 +15,9 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
+	"github.com/tekgate/tekgate/mutator/record"
 )
 
 // The states of an image, see Command.
@@ -292,7 +294,10 @@ func (s *survey) judge(o surveyed, field, after imageField, decisions []mutator.
 	}
 	done, err := s.rules.Rewrite(ref)
 	var unmirrored *image.UnmirroredError
+	var former *image.FormerError
 	switch {
+	case errors.As(err, &former):
+		f.State, f.Why = stateLeft, former.Reason()
 	case errors.As(err, &unmirrored):
 		f.State = stateNoRule
 		f.Why = fmt.Sprintf(
@@ -366,6 +371,14 @@ func (s *survey) changed(o surveyed, f fate, written, after string) fate {
 	ref, err := image.Parse(written)
 	if err != nil || s.rules == nil {
 		return f
+	}
+	notes, _ := objects.Metadata(o.fields)["annotations"].(map[string]any)
+	if originals := record.ReadOriginals(notes); len(originals.Authors(f.Image)) > 0 {
+		f.Rule = wellknown.OriginalImagesKey
+		return f
+	}
+	if _, source, err := s.rules.Origin(ref); err == nil && source != "" {
+		f.Rule = source
 	}
 	if done, err := s.rules.Rewrite(ref); err == nil && done.To.String() == after {
 		f.Rule, f.Digest = done.Rule, digestOf(done)
