@@ -88,7 +88,8 @@ func New(config Config, mirror *image.Rules, cluster Cluster) (*Mutator, error) 
 	if cluster == nil {
 		cluster = nowhere{}
 	}
-	return &Mutator{rules: Rules, Controller: ControllerOf("tekton-pipelines"), settings: compiled, cluster: cluster}, nil
+	controller := ControllerOf("tekton-pipelines")
+	return &Mutator{rules: Rules, Controller: controller, settings: compiled, cluster: cluster}, nil
 }
 
 // ControllerOf returns the user name of the controller of a Tekton that runs in

@@ -144,7 +144,8 @@ func (v *Validator) Refusal(ctx context.Context, kind schema.GroupVersionKind, n
 	request := &Request{Resolved: true}
 	request.User.Username = v.Controller
 	j := &judgement{validator: v, namespace: namespace, request: request}
-	if !slices.ContainsFunc(v.rules(), func(r *rule.Rule) bool { return r.Handles(kind) && j.mode(r) == rule.Enforce }) {
+	enforces := func(r *rule.Rule) bool { return r.Handles(kind) && j.mode(r) == rule.Enforce }
+	if !slices.ContainsFunc(v.rules(), enforces) {
 		return ""
 	}
 	out := v.Judge(ctx, Subject{Kind: kind, Namespace: namespace, Fields: fields, Request: request})

@@ -128,7 +128,8 @@ func (b *bed) available(deployment *appsv1.Deployment, replicas int32) {
 		if err := b.client.Create(b.Context(), run, client.DryRunAll); err != nil {
 			return err
 		}
-		if _, fetched, _ := unstructured.NestedString(run.Object, "spec", "taskRef", "resolver"); fetched != (replicas > 0) {
+		_, fetched, _ := unstructured.NestedString(run.Object, "spec", "taskRef", "resolver")
+		if fetched != (replicas > 0) {
 			return fmt.Errorf("with %d Pods, it is fetched: %v", replicas, fetched)
 		}
 		return nil
@@ -137,8 +138,8 @@ func (b *bed) available(deployment *appsv1.Deployment, replicas int32) {
 
 func (b *bed) testFetched() {
 	for i, version := range []string{"v1", "v1beta1"} {
-		text := strings.Replace(runOf(fmt.Sprint("fetched-", i), "ci", "hello"), "tekton.dev/v1", "tekton.dev/"+version, 1)
-		resolver, name, warnings := b.reference(text)
+		text := runOf(fmt.Sprint("fetched-", i), "ci", "hello")
+		resolver, name, warnings := b.reference(strings.Replace(text, "tekton.dev/v1", "tekton.dev/"+version, 1))
 		if resolver != "cluster" || name != "" || strings.Contains(warnings, "local-tasks") {
 			b.Errorf("%s: got resolver %q, name %q, %q", version, resolver, name, warnings)
 		}
@@ -188,7 +189,8 @@ func (b *bed) testAppliedAgain() {
 
 func (b *bed) isFetched(run *unstructured.Unstructured) {
 	b.Helper()
-	if ref, _, _ := unstructured.NestedMap(run.Object, "spec", "taskRef"); ref["resolver"] != "cluster" || ref["name"] != nil {
+	ref, _, _ := unstructured.NestedMap(run.Object, "spec", "taskRef")
+	if ref["resolver"] != "cluster" || ref["name"] != nil {
 		b.Errorf("applied once more, it refers to %v", ref)
 	}
 }

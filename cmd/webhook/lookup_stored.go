@@ -74,7 +74,8 @@ func (t *stored) watch(ctx context.Context, kind schema.GroupVersionKind) error 
 	return nil
 }
 
-// get returns what mutator.Cluster promises. What the cache does not have is asked for, since it may have been created a moment ago.
+// get returns what mutator.Cluster promises. What the cache does not have is asked for, since
+// it may have been created a moment ago.
 func (t *stored) get(ctx context.Context, namespace, name string) (map[string]any, error) {
 	found := &unstructured.Unstructured{}
 	key := client.ObjectKey{Namespace: namespace, Name: name}
@@ -109,9 +110,10 @@ const packed = "packed"
 // keepStored reduces what runs name to what is looked up in it. Everything else that the
 // cache holds stays as it is.
 func keepStored(log logr.Logger) func(any) (any, error) {
+	named := []schema.GroupKind{taskKind, actionKind, policyKind}
 	return func(in any) (any, error) {
 		object, ok := in.(*unstructured.Unstructured)
-		if !ok || !slices.Contains([]schema.GroupKind{taskKind, actionKind, policyKind}, object.GroupVersionKind().GroupKind()) {
+		if !ok || !slices.Contains(named, object.GroupVersionKind().GroupKind()) {
 			return in, nil
 		}
 		if _, done := object.Object[packed]; done {

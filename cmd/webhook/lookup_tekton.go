@@ -99,8 +99,9 @@ func (t *tektonSetup) read(ctx context.Context) {
 }
 
 // data reads ConfigMaps of a namespace, by their names. One that does not exist is empty.
-func (t *tektonSetup) data(ctx context.Context, namespace string, names ...string) (map[string]map[string]string, error) {
-	data := map[string]map[string]string{}
+func (t *tektonSetup) data(ctx context.Context, namespace string, names ...string,
+) (data map[string]map[string]string, err error) {
+	data = map[string]map[string]string{}
 	for _, name := range names {
 		var cm corev1.ConfigMap
 		err := t.live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &cm)

@@ -131,13 +131,13 @@ func (c *comparison) atOnce(ctx context.Context, run *unstructured.Unstructured,
 		return 0, err
 	}
 	var failed atomic.Pointer[error]
+	runs := c.client.Resource(taskRunsResource).Namespace(c.namespace)
 	var group sync.WaitGroup
 	work := make(chan struct{})
 	for range 16 {
 		group.Go(func() {
 			for range work {
-				_, err := c.client.Resource(taskRunsResource).Namespace(c.namespace).Create(ctx, run, metav1.CreateOptions{})
-				if err != nil {
+				if _, err := runs.Create(ctx, run, metav1.CreateOptions{}); err != nil {
 					failed.Store(&err)
 				}
 			}

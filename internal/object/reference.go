@@ -38,7 +38,8 @@ func FetchedOf(taskRun map[string]any) (Reference, bool) {
 	spec := r.Fields(taskRun, "spec")
 	ref := r.Fields(spec, "taskRef")
 	kind, name, namespace := fetched(&r, ref)
-	if kind != "" && kind != "task" || name == "" || namespace == "" || spec["taskSpec"] != nil || strings.Contains(name, "$(") {
+	said := (kind == "" || kind == "task") && name != "" && namespace != "" && !strings.Contains(name, "$(")
+	if !said || spec["taskSpec"] != nil {
 		return Reference{}, false
 	}
 	return Reference{Name: name, Namespace: namespace, Run: runOf(spec, &r), fields: ref}, !r.Odd

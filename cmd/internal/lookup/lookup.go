@@ -219,7 +219,8 @@ func (c *Cluster) Tekton(ctx context.Context) mutator.Tekton {
 	own, resolvers := c.options.Tekton, mutator.ResolversOf(c.options.Tekton)
 	tekton := mutator.ParseTekton(data(own, mutator.TektonInfo), data(own, mutator.TektonFlags),
 		data(own, mutator.TektonDefaults))
-	tekton.Resolver = mutator.ParseResolver(data(resolvers, mutator.ResolverFlags), data(resolvers, mutator.ResolverConfig))
+	tekton.Resolver = mutator.ParseResolver(data(resolvers, mutator.ResolverFlags),
+		data(resolvers, mutator.ResolverConfig))
 	return tekton
 }
 

@@ -93,7 +93,8 @@ func newSurvey(config mutator.Config, mirror *image.Rules, cluster mutator.Clust
 	if !config.ImageMirror.Enabled {
 		s.instead = ", or set mutator.imageMirror.enabled"
 	}
-	s.fetches = !config.LocalTasks.Disabled && cmp.Or(config.LocalTasks.Mode, mutator.TasksResolved) == mutator.TasksResolved
+	mode := cmp.Or(config.LocalTasks.Mode, mutator.TasksResolved)
+	s.fetches = !config.LocalTasks.Disabled && mode == mutator.TasksResolved
 	config = mutator.Config{ImageMirror: config.ImageMirror, Kaniko: config.Kaniko, DockerConfig: config.DockerConfig,
 		LocalTasks: config.LocalTasks}
 	config.DockerConfig.Disabled = true
