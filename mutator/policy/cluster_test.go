@@ -235,7 +235,14 @@ func (b *bed) sentBy(user client.Client, raw []byte, namespace string) (map[stri
 	if obj.GetName() == "" && obj.GetGenerateName() == "" {
 		obj.SetGenerateName("run-")
 	}
-	if err := user.Create(b.Context(), obj, client.DryRunAll); err != nil {
+	err := user.Create(b.Context(), obj, client.DryRunAll)
+	// A policy for a kind whose schema the API server has not loaded yet fails like that,
+	// whatever its failurePolicy.
+	for end := time.Now().Add(time.Minute); apierrors.IsServiceUnavailable(err) && time.Now().Before(end); {
+		time.Sleep(time.Second)
+		err = user.Create(b.Context(), obj, client.DryRunAll)
+	}
+	if err != nil {
 		return nil, err
 	}
 	metadata := obj.Object["metadata"].(map[string]any)

@@ -217,6 +217,7 @@ var limits = map[string]string{
 	"image-mirror/former":                           "created-again",
 	"image-mirror/former-no-rule":                   "created-again",
 	"together/created-again-by-tkn":                 "created-again",
+	"together/stored-task":                          "parameters",
 	"image-mirror/former-resolved-task":             "created-again",
 }
 
