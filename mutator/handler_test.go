@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -208,6 +209,33 @@ func TestReapply(t *testing.T) {
 					tt.want)
 			}
 		})
+	}
+}
+
+// TestReapplyParams holds that a run gets back what its parameters were when it was created,
+// though its Task is gone.
+func TestReapplyParams(t *testing.T) {
+	run := func(record, value string) string {
+		return `{"apiVersion":"tekton.dev/v1","kind":"TaskRun","metadata":{"annotations":{` + record +
+			`},"name":"hello"},"spec":{"taskRef":{"name":"hello"},"params":[{"name":"image","value":"` + value + `"}]}}`
+	}
+	config := mutator.Default()
+	config.ImageMirror.Enabled = true
+	rules, err := (&image.Mirror{Registry: "mirror.example.com/hub"}).Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := mutator.New(config, rules, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const now = "mirror.example.com/hub/docker.io/library/golang"
+	req := create("v1", run(`"a":""`, "golang"))
+	req.Operation = admissionv1.Update
+	req.OldObject.Raw = []byte(run(`"tekgate.dev/mutated":"{}","tekgate.dev/original-images":"{\"golang\":\"`+now+`\"}"`, now))
+	res := m.Handle(t.Context(), req)
+	if len(res.Patches) != 1 || res.Patches[0].Path != "/spec/params/0/value" || res.Patches[0].Value != now {
+		t.Errorf("got %v", res.Patches)
 	}
 }
 

@@ -6,12 +6,14 @@ import (
 	"strings"
 
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/mutator/record"
 )
 
 // paramImage is a parameter that decides images, and where its value stands.
 type paramImage struct {
 	object.ParamImage
 	task  object.Task
+	enum  bool   // whether it may have certain values only
 	path  string // of the value
 	value string
 	set   func(value string)
@@ -25,6 +27,9 @@ type paramImage struct {
 func (p *pass) paramImages(ctx context.Context) []paramImage {
 	switch p.kind.Kind {
 	case "TaskRun":
+		if p.before != nil {
+			p.paramsAgain()
+		}
 		return p.paramImagesOfRun(ctx)
 	case "Task", "StepAction":
 		var found []paramImage
@@ -46,24 +51,36 @@ func (p *pass) paramImagesOfRun(ctx context.Context) []paramImage {
 	if len(images) == 0 {
 		return nil
 	}
-	var found, rest []paramImage
+	given := givenParams(spec)
+	var found []paramImage
+	var rest []object.ParamImage
 	for _, image := range images {
-		if given, ok := inRun(spec, image); ok {
-			given.task = *task
-			found = append(found, given)
-		} else {
-			rest = append(rest, inDefaults(*task, []object.ParamImage{image})...)
+		at, is := given[image.Name]
+		switch {
+		case !is:
+			rest = append(rest, image)
+		case at.path != "": // else it is no text
+			at.ParamImage, at.task = image, *task
+			found = append(found, at)
 		}
 	}
-	for i := range rest {
-		switch where {
-		case named: // the Task stays as it is stored, so the run has to say it
-			rest[i].path = fmt.Sprintf("spec.params, %q", rest[i].Name)
-			rest[i].set = giving(spec, rest[i].Name)
-		case fetched:
+	enums := enumsOf(task.Spec)
+	for i := range found {
+		found[i].enum = enums[found[i].Name]
+	}
+	for _, param := range inDefaults(*task, rest) {
+		switch {
+		case where == named: // the Task stays as it is stored, so the run has to say it
+			param.path, param.set = fmt.Sprintf("spec.params, %q", param.Name), giving(spec, param.Name)
+		case where == fetched && !strings.HasPrefix(param.Elsewhere, "spec."):
 			continue // the default is changed where the Task is fetched
+		case where == fetched:
+			// The run uses the default for something else: it has to stay what it is.
+			giving(spec, param.Name)(param.value)
+			param.path = fmt.Sprintf("spec.params, %q", param.Name)
+			p.did(param.path, "keep "+param.value+", which "+param.Elsewhere+" uses")
 		}
-		found = append(found, rest[i])
+		found = append(found, param)
 	}
 	return found
 }
@@ -77,35 +94,37 @@ const (
 	fetched                  // stored, and the cluster resolver fetches it
 )
 
-// taskOfRun returns the task of a TaskRun, nil for one that is not known.
+// taskOfRun returns the task of a TaskRun, nil for one that is not known. A Task of another
+// namespace is not looked up: who creates the run may not be allowed to read it.
 func (p *pass) taskOfRun(ctx context.Context) (*object.Task, taskPlace) {
 	if tasks := p.tasks(); len(tasks) > 0 {
 		return &tasks[0], written
 	}
+	place := named
 	ref, ok := object.ReferenceOf(p.object)
-	namespace, place := p.space, named
 	if !ok {
-		if ref, ok = object.FetchedOf(p.object); !ok {
-			return nil, written
+		place = fetched
+		if ref, ok = object.FetchedOf(p.object); !ok || ref.Namespace != p.space {
+			return nil, place
 		}
-		namespace, place = ref.Namespace, fetched
 	}
-	if !p.mentions(ref) {
-		return nil, place
-	}
-	stored, why := p.storedTask(ctx, namespace, ref.Name)
+	stored, why := p.storedTask(ctx, p.space, ref.Name)
 	if why != "" {
+		p.not("", why)
 		return nil, place
 	}
-	spec, _ := stored["spec"].(map[string]any)
-	task := ref.TaskOf(spec)
+	var r object.Reader
+	metadata := r.Fields(stored, "metadata")
+	if skips(r.Fields(metadata, "annotations"), p.rule.ID) {
+		p.not("", fmt.Sprintf("Task %q opts out of the rule", ref.Name))
+		return nil, place
+	}
+	if why := p.rule.scope(p.settings).excludes(p.space, labelled(r.Fields(metadata, "labels"))); why != "" {
+		p.not("", fmt.Sprintf("Task %q: %s", ref.Name, why))
+		return nil, place
+	}
+	task := ref.TaskOf(r.Fields(stored, "spec"))
 	return &task, place
-}
-
-// mentions tells whether a run has parameters to look at, or its Task may have defaults
-// that nothing else changes.
-func (p *pass) mentions(ref object.Reference) bool {
-	return len(ref.Run.Params) > 0 || ref.Namespace == ""
 }
 
 // around is what uses the task's parameters in the specification of a run.
@@ -119,35 +138,84 @@ func around(spec map[string]any) map[string]any {
 	return other
 }
 
-// inRun returns where a run gives the parameter; of two of a name the last counts.
-func inRun(spec map[string]any, image object.ParamImage) (paramImage, bool) {
+// givenParams returns where a run gives its parameters, by their names; of two of a name the
+// last counts. One that is no text has no path.
+func givenParams(spec map[string]any) map[string]paramImage {
 	params, _ := spec["params"].([]any)
-	for i := len(params) - 1; i >= 0; i-- {
-		param, _ := params[i].(map[string]any)
-		value, is := param["value"].(string)
-		if param["name"] == image.Name && is {
-			return paramImage{ParamImage: image, path: fmt.Sprintf("spec.params[%d].value", i), value: value,
-				set: func(value string) { param["value"] = value }}, true
+	given := make(map[string]paramImage, len(params))
+	for i, item := range params {
+		param, _ := item.(map[string]any)
+		name, _ := param["name"].(string)
+		at := paramImage{}
+		if value, is := param["value"].(string); is {
+			at = paramImage{path: fmt.Sprintf("spec.params[%d].value", i), value: value,
+				set: func(value string) { param["value"] = value }}
+		}
+		given[name] = at
+	}
+	return given
+}
+
+// enumsOf returns the parameters that may have certain values only.
+func enumsOf(task map[string]any) map[string]bool {
+	params, _ := task["params"].([]any)
+	enums := map[string]bool{}
+	for _, item := range params {
+		param, _ := item.(map[string]any)
+		if name, _ := param["name"].(string); param["enum"] != nil {
+			enums[name] = true
 		}
 	}
-	return paramImage{}, false
+	return enums
 }
 
 // inDefaults returns where the defaults of parameters stand in a task.
 func inDefaults(task object.Task, images []object.ParamImage) []paramImage {
-	var found []paramImage
+	if len(images) == 0 {
+		return nil
+	}
 	params, _ := task.Spec["params"].([]any)
-	for _, image := range images {
-		for i, item := range params {
-			param, _ := item.(map[string]any)
-			value, is := param["default"].(string)
-			if param["name"] == image.Name && is {
-				found = append(found, paramImage{image, task, fmt.Sprintf("%s.params[%d].default", task.Path, i), value,
-					func(value string) { param["default"] = value }})
-			}
+	declared := make(map[string]int, len(params))
+	for i, item := range params {
+		param, _ := item.(map[string]any)
+		if name, _ := param["name"].(string); name != "" {
+			declared[name] = i
 		}
 	}
+	enums := enumsOf(task.Spec)
+	var found []paramImage
+	for _, image := range images {
+		i, is := declared[image.Name]
+		if !is {
+			continue
+		}
+		param, _ := params[i].(map[string]any)
+		value, is := param["default"].(string)
+		if !is {
+			continue
+		}
+		found = append(found, paramImage{ParamImage: image, task: task, enum: enums[image.Name], value: value,
+			path: fmt.Sprintf("%s.params[%d].default", task.Path, i),
+			set:  func(value string) { param["default"] = value }})
+	}
 	return found
+}
+
+// paramsAgain gives a run that is applied once more the values that its parameters got when it
+// was created, be its Task gone or another one by now.
+func (p *pass) paramsAgain() {
+	var r object.Reader
+	before := givenParams(r.Fields(p.before, "spec"))
+	originals := record.ReadOriginals(r.Fields(r.Fields(p.before, "metadata"), "annotations"))
+	spec, _ := p.object["spec"].(map[string]any)
+	for name, fresh := range givenParams(spec) {
+		was := before[name].value
+		if fresh.path == "" || was == "" || was == fresh.value || originals.Of(was) != fresh.value {
+			continue
+		}
+		fresh.set(was)
+		p.did(fresh.path, "took "+fresh.value+" from the mirror, as before")
+	}
 }
 
 // giving adds a parameter to a run.
@@ -171,6 +239,9 @@ func (param *paramImage) image() string {
 func (param *paramImage) tied() string {
 	images := strings.Join(param.Images, ", ")
 	switch {
+	case param.enum:
+		return fmt.Sprintf("the parameter %q, which is the image in %s, may have the values of its enum only: list the mirror's names there",
+			param.Name, images)
 	case param.Part != "":
 		return fmt.Sprintf("the parameter %q is a part of the image in %s: use a parameter for the whole image",
 			param.Name, images)

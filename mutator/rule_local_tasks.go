@@ -192,6 +192,7 @@ func (p *pass) fetches(ctx context.Context, where, named string, changes []strin
 		why = p.refused(ctx, named, inner)
 	}
 	if why == "" {
+		p.passOn(named, inner)
 		return true
 	}
 	p.not(where, why)
@@ -199,8 +200,18 @@ func (p *pass) fetches(ctx context.Context, where, named string, changes []strin
 	return false
 }
 
+// passOn gives the run the warnings about what it fetches: nobody reads those of the dry run.
+func (p *pass) passOn(named string, inner *pass) {
+	for _, warning := range inner.out.Warnings {
+		p.out.Warnings = append(p.out.Warnings, named+", "+warning)
+	}
+}
+
 // unwanted says why one of the rules must not change what a run names, or "".
 func (p *pass) unwanted(changes []string, named string, notes map[string]any) string {
+	if skips(notes, "local-tasks") {
+		return named + " opts out of the rule"
+	}
 	for _, id := range changes {
 		scope := p.mutator.ruleByID(id).scope(p.settings)
 		switch {
@@ -220,7 +231,8 @@ func (p *pass) unfetchable(since *version.Version) string {
 	release, err := version.ParseGeneric(p.tekton.Version)
 	switch {
 	case err == nil && release.LessThan(since):
-		return fmt.Sprintf("Tekton %s runs it so, and v%s would not: update Tekton", p.tekton.Version, since)
+		return fmt.Sprintf("nothing can change what Tekton %s fetches, which came with v%s: update Tekton",
+			p.tekton.Version, since)
 	case p.tekton.APIFields == "stable":
 		return "Tekton's flag enable-api-fields is stable, which allows no resolvers: set it to beta"
 	}

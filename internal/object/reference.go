@@ -25,7 +25,7 @@ func ReferenceOf(taskRun map[string]any) (Reference, bool) {
 	kind, name := r.Text(ref, "kind"), r.Text(ref, "name")
 	local := (kind == "" || kind == "Task") && r.Text(ref, "resolver") == "" && r.Text(ref, "bundle") == "" &&
 		(r.Text(ref, "apiVersion") == "" || strings.HasPrefix(r.Text(ref, "apiVersion"), "tekton.dev/"))
-	if name == "" || !local || spec["taskSpec"] != nil {
+	if name == "" || !local || ref["params"] != nil || spec["taskSpec"] != nil {
 		return Reference{}, false
 	}
 	return Reference{Name: name, Run: runOf(spec, &r), fields: ref}, !r.Odd

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/scan"
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
@@ -32,7 +33,7 @@ func ReadOriginals(notes map[string]any) Originals {
 		return Originals{}
 	}
 	var became map[string]string
-	if json.Unmarshal([]byte(text), &became) != nil {
+	if json.Unmarshal([]byte(text), &became) != nil || slices.ContainsFunc(slices.Collect(maps.Keys(became)), odd) {
 		return Originals{}
 	}
 	return Originals{became: became, read: became, longest: longest(became)}
@@ -162,4 +163,10 @@ func (o *Originals) Text() (text string, changed bool) {
 		out = scan.AppendQuoted(append(out, ':'), o.became[author])
 	}
 	return string(append(out, '}')), true
+}
+
+// odd reports whether no author can have written that in place of an image.
+func odd(author string) bool {
+	_, err := image.Parse(author)
+	return err != nil
 }
