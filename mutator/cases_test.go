@@ -57,6 +57,9 @@ type world struct {
 	Namespace       mutator.Namespace          `json:"namespace"`
 	ServiceAccounts map[string]mutator.Account `json:"serviceAccounts"`
 	Tasks           map[string]map[string]any  `json:"tasks"`
+	StepActions     map[string]map[string]any  `json:"stepActions"`
+	Policies        bool                       `json:"policies"` // whether there is a VerificationPolicy
+	Refuses         string                     `json:"refuses"`  // why what is fetched would be refused
 	Settings        mutator.Tekton             `json:"tekton"`
 	Resolved        bool                       `json:"resolved"`
 	Error           string                     `json:"error"` // of every look-up
@@ -96,7 +99,20 @@ func (c cluster) WorkloadIdentity(_ context.Context, _ string, keys []string) (s
 }
 
 func (c cluster) Task(_ context.Context, _, name string) (map[string]any, error) {
-	return c.Tasks[name], c.fails()
+	return ofKind(c.Tasks[name], "tekton.dev/v1", "Task"), c.fails()
+}
+
+func (c cluster) StepAction(_ context.Context, _, name string) (map[string]any, error) {
+	return ofKind(c.StepActions[name], "tekton.dev/v1beta1", "StepAction"), c.fails()
+}
+
+func (c cluster) Verifies(context.Context, string) (bool, error) { return c.Policies, c.fails() }
+
+func ofKind(object map[string]any, version, kind string) map[string]any {
+	if object != nil {
+		object["apiVersion"], object["kind"] = version, kind
+	}
+	return object
 }
 
 func (c cluster) Tekton(context.Context) mutator.Tekton { return c.Settings }
@@ -290,11 +306,14 @@ func loadCase(t testing.TB, folder string) testCase {
 	if err != nil {
 		t.Fatalf("%s: %v", folder, err)
 	}
-	if c.rule != together {
+	if c.rule != together && c.rule != "local-tasks" { // which does something for the others
 		alone(&config.Mutator, c.rule)
 	}
 	c.resolved = there.Resolved
 	c.mutator = newMutator(t, folder, config, cluster{there})
+	c.mutator.Refusal = func(context.Context, schema.GroupVersionKind, string, map[string]any) string {
+		return there.Refuses
+	}
 	return c
 }
 
@@ -324,6 +343,7 @@ func alone(config *mutator.Config, rule string) {
 		"resources":          &config.Resources.Scope,
 		"image-pull-secrets": &config.ImagePullSecrets.Scope,
 		"pod-template":       &config.PodTemplate.Scope,
+		"local-tasks":        &config.LocalTasks.Scope,
 		"image-mirror":       &config.ImageMirror.Scope,
 	} {
 		scope.Disabled = scope.Disabled || id != rule

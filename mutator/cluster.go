@@ -12,8 +12,13 @@ type Cluster interface {
 	// WorkloadIdentity returns the name of a ServiceAccount of the namespace that
 	// has one of the annotations, "" where none has.
 	WorkloadIdentity(ctx context.Context, namespace string, annotations []string) (string, error)
-	// Task returns a Task as decoded JSON: its metadata.annotations and spec.
+	// Task returns a Task as decoded JSON: apiVersion, kind, spec, and of the metadata
+	// labels and annotations.
 	Task(ctx context.Context, namespace, name string) (map[string]any, error)
+	// StepAction returns a StepAction likewise.
+	StepAction(ctx context.Context, namespace, name string) (map[string]any, error)
+	// Verifies tells whether the namespace has a VerificationPolicy.
+	Verifies(ctx context.Context, namespace string) (bool, error)
 	// Tekton returns how the cluster's Tekton is set up, as far as that is known.
 	Tekton(ctx context.Context) Tekton
 }
@@ -37,8 +42,8 @@ type Account struct {
 }
 
 // Tekton is how Tekton Pipelines is set up (ConfigMaps pipelines-info,
-// feature-flags and config-defaults of its namespace). The zero value is a
-// current release with its defaults.
+// feature-flags and config-defaults of its namespace, and those of the resolvers). The
+// zero value is a current release with its defaults.
 type Tekton struct {
 	// such as v1.15.0; "" where it is not known
 	Version           string `json:"version,omitempty"`
@@ -47,6 +52,10 @@ type Tekton struct {
 	DefaultServiceAccount string         `json:"defaultServiceAccount,omitempty"`
 	DefaultPodTemplate    map[string]any `json:"defaultPodTemplate,omitempty"` // default-pod-template, decoded
 	ForbiddenEnv          []string       `json:"forbiddenEnv,omitempty"`       // default-forbidden-env
+	APIFields             string         `json:"apiFields,omitempty"`          // enable-api-fields
+	// trusted-resources-verification-no-match-policy
+	NoMatchPolicy string   `json:"noMatchPolicy,omitempty"`
+	Resolver      Resolver `json:"resolver,omitzero"`
 }
 
 // nowhere is a cluster that holds nothing.
@@ -58,4 +67,6 @@ func (nowhere) ServiceAccount(context.Context, string, string) (*Account, error)
 }
 func (nowhere) WorkloadIdentity(context.Context, string, []string) (string, error) { return "", nil }
 func (nowhere) Task(context.Context, string, string) (map[string]any, error)       { return nil, nil }
+func (nowhere) StepAction(context.Context, string, string) (map[string]any, error) { return nil, nil }
+func (nowhere) Verifies(context.Context, string) (bool, error)                     { return false, nil }
 func (nowhere) Tekton(context.Context) Tekton                                      { return Tekton{} }

@@ -24,8 +24,32 @@ type Config struct {
 	PodTemplate      PodTemplate      `json:"podTemplate"`
 	ImageMirror      ImageMirror      `json:"imageMirror"`
 
+	LocalTasks LocalTasks `json:"localTasks,omitzero"`
+
 	Overlays Overlays `json:"overlays,omitzero"`
 }
+
+// LocalTasks configures how rules reach the steps of Tasks and StepActions that are stored
+// in the namespace of the run that names them.
+type LocalTasks struct {
+	Scope `json:",inline"`
+	// Mode is how: see LocalTasksMode. Empty means resolve.
+	Mode LocalTasksMode `json:"mode,omitempty"`
+}
+
+// LocalTasksMode is a way to the steps of a Task that is stored in the run's namespace.
+type LocalTasksMode string
+
+const (
+	// TasksResolved makes the run fetch its Task by Tekton's cluster resolver. For that run
+	// alone the Task passes through the rules; what is stored stays as it is.
+	TasksResolved LocalTasksMode = "resolve"
+	// TasksStored changes Tasks, StepActions and Pipelines when they are stored.
+	TasksStored LocalTasksMode = "stored"
+	// TasksInPods changes neither: DOCKER_CONFIG reaches the steps through the run's
+	// podTemplate, and what can be added in a Pod is added there.
+	TasksInPods LocalTasksMode = "pod-template"
+)
 
 // Overlays configures the settings that Namespaces have of their own, see
 // wellknown.MutatorKey.

@@ -82,7 +82,8 @@ func lost(before, after any, at string) string {
 			return at
 		}
 		for key, value := range before {
-			if key == "image" && replaced(value, fields[key]) {
+			isParam := (key == "default" || key == "value") && strings.Contains(at, ".params[")
+			if (key == "image" || isParam) && replaced(value, fields[key]) {
 				continue
 			}
 			if where := lost(value, fields[key], at+"."+key); where != "" {

@@ -13,36 +13,41 @@ import (
 var _ admission.Handler = &Mutator{}
 
 // Handle answers one admission request. It looks at creations of whole objects,
-// and lets everything else pass as it is; of updates see reapply.
+// and lets everything else pass as it is; of updates see reapply and store.
 //
-// Dry runs are treated like all others, and those of Tasks, Pipelines and
-// StepActions by Tekton's controller are the only ones of their kinds that are:
-// what is stored stays as it is.
+// Dry runs are treated like all others. Those of Tasks, Pipelines and StepActions by
+// Tekton's controller are not stored, but run: see Request.Resolved.
 func (m *Mutator) Handle(ctx context.Context, req admission.Request) admission.Response {
-	kind, jsonPatch := schema.GroupVersionKind(req.Kind), admissionv1.PatchTypeJSONPatch
+	kind := schema.GroupVersionKind(req.Kind)
 	if req.SubResource != "" || !Matches(kind) {
 		return admission.Allowed("")
 	}
-	if req.Operation == admissionv1.Update {
+	creation := req.Operation == admissionv1.Create
+	resolved := creation && req.DryRun != nil && *req.DryRun && req.UserInfo.Username == m.Controller
+	switch {
+	case slices.Contains(stored, kind) && !resolved:
+		return m.store(ctx, kind, req)
+	case req.Operation == admissionv1.Update:
 		return m.reapply(ctx, kind, req)
-	}
-	if req.Operation != admissionv1.Create {
+	case !creation:
 		return admission.Allowed("")
 	}
-	resolved := req.DryRun != nil && *req.DryRun && req.UserInfo.Username == m.Controller
-	if !resolved && slices.Contains(stored, kind) {
-		return admission.Allowed("")
-	}
+	return m.answer(ctx, Request{
+		Kind: kind, Namespace: req.Namespace, Raw: req.Object.Raw, Resolved: resolved, authored: true,
+	})
+}
+
+// answer applies the rules to the object of an admission request.
+func (m *Mutator) answer(ctx context.Context, req Request) admission.Response {
 	w := m.works.get()
 	defer m.works.put(w)
-	out, err := m.mutate(ctx, Request{
-		Kind: kind, Namespace: req.Namespace, Raw: req.Object.Raw, Resolved: resolved, authored: true,
-	}, w)
+	out, err := m.mutate(ctx, req, w)
 	if err != nil {
 		return admission.Errored(http.StatusBadRequest, err)
 	}
 	res := admission.Allowed("").WithWarnings(out.Warnings...)
 	if len(out.Patch) > 0 {
+		jsonPatch := admissionv1.PatchTypeJSONPatch
 		res.Patch, res.PatchType = out.Patch, &jsonPatch
 	}
 	if did := out.Did(); len(did) > 0 {

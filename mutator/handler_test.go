@@ -8,11 +8,13 @@ import (
 	"strings"
 	"testing"
 
+	jsonpatch "github.com/evanphx/json-patch/v5"
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -205,6 +207,81 @@ func TestReapply(t *testing.T) {
 			if !res.Allowed || len(res.Patches) != tt.want || len(res.Warnings) > 0 {
 				t.Errorf("got allowed %v, %v, warnings %q, want %d operations", res.Allowed, res.Patches, res.Warnings,
 					tt.want)
+			}
+		})
+	}
+}
+
+// TestReapplyParams holds that a run gets back what its parameters were when it was created,
+// though its Task is gone.
+func TestReapplyParams(t *testing.T) {
+	run := func(record, value string) string {
+		return `{"apiVersion":"tekton.dev/v1","kind":"TaskRun","metadata":{"annotations":{` + record +
+			`},"name":"hello"},"spec":{"taskRef":{"name":"hello"},"params":[{"name":"image","value":"` + value + `"}]}}`
+	}
+	config := mutator.Default()
+	config.ImageMirror.Enabled = true
+	rules, err := (&image.Mirror{Registry: "mirror.example.com/hub"}).Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := mutator.New(config, rules, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const now = "mirror.example.com/hub/docker.io/library/golang"
+	req := create("v1", run(`"a":""`, "golang"))
+	req.Operation = admissionv1.Update
+	req.OldObject.Raw = []byte(run(`"tekgate.dev/mutated":"{}","tekgate.dev/original-images":"{\"golang\":\"`+now+`\"}"`, now))
+	res := m.Handle(t.Context(), req)
+	if len(res.Patches) != 1 || res.Patches[0].Path != "/spec/params/0/value" || res.Patches[0].Value != now {
+		t.Errorf("got %v", res.Patches)
+	}
+}
+
+// TestReapplyFetched holds that a run that fetches the Task that its manifest names can be
+// applied once more: with the name alone, and with the name merged into what fetches it.
+func TestReapplyFetched(t *testing.T) {
+	const fetches = `"resolver":"cluster","params":[{"name":"kind","value":"task"},{"name":"name","value":"hello"},{"name":"namespace","value":"ci"}]`
+	run := func(annotation, ref string) string {
+		return `{"apiVersion":"tekton.dev/v1","kind":"TaskRun","metadata":{"annotations":{"` + annotation +
+			`":"{}"},"name":"hello"},"spec":{"taskRef":{` + ref + `}}}`
+	}
+	stored := run("tekgate.dev/mutated", `"kind":"Task",`+fetches)
+	m, err := mutator.New(mutator.Default(), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, fresh string
+		want        string // the reference then
+	}{
+		{"name alone", run("a", `"name":"hello"`), `{` + fetches + `}`},
+		{"merged", run("a", `"name":"hello","kind":"Task",`+fetches), `{"kind":"Task",` + fetches + `}`},
+		{"another name", run("a", `"name":"other"`), `{"name":"other"}`},
+		{"another resolver", run("a", `"name":"hello","resolver":"git"`), `{"name":"hello","resolver":"git"}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			req := create("v1", tt.fresh)
+			req.Operation = admissionv1.Update
+			req.OldObject.Raw = []byte(stored)
+			res := m.Handle(t.Context(), req)
+			text, err := json.Marshal(res.Patches)
+			if err != nil {
+				t.Fatal(err)
+			}
+			patch, err := jsonpatch.DecodePatch(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := patch.Apply([]byte(tt.fresh))
+			if err != nil {
+				t.Fatal(err)
+			}
+			fields, _ := decodeNumbers(t, got).(map[string]any)
+			if diff := difference(t, fields, []byte(run("a", tt.want[1:len(tt.want)-1]))); diff != "" {
+				t.Errorf("with %s:\n%s", text, diff)
 			}
 		})
 	}

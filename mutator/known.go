@@ -63,6 +63,7 @@ type knownImage struct {
 	program string           // what Kaniko's own starts, "" where it is none of them
 	release *version.Version // that its tag says, nil where it says none
 	house   houseImage
+	origin  string // upstream, "" where it is on no former mirror
 }
 
 // houseImage is what takes the place of an image, if that is one of Kaniko's.
@@ -98,6 +99,11 @@ func (s *settings) findImage(text string) knownImage {
 	if known.program == kanikoExecutor && s.kaniko.image != nil {
 		known.house = s.findHouse(text, ref)
 	}
+	if s.hasFormer {
+		if origin, source, err := s.images.Origin(ref); err == nil && source != "" {
+			known.origin = origin.String()
+		}
+	}
 	return known
 }
 
@@ -127,6 +133,8 @@ type mirrored struct {
 	to  string // the reference in its place; "" where it stays
 	why string // why it stays
 	did string // what is said of it
+	// unsure says that it stays since what it was before is not certain.
+	unsure bool
 }
 
 // mirrorOf returns what the mirror makes of an image.
@@ -137,15 +145,23 @@ func (s *settings) findMirror(text string) mirrored {
 	if known.err != nil {
 		return mirrored{why: "it is no image reference"}
 	}
+	if known.origin != "" {
+		fate := s.afresh(known.origin)
+		fate.did += " in place of " + text
+		return fate
+	}
 	done, err := s.images.Rewrite(known.ref)
 	var unmirrored *image.UnmirroredError
+	var former *image.FormerError
 	switch {
+	case errors.As(err, &former):
+		return mirrored{why: former.Reason(), unsure: true}
 	case errors.As(err, &unmirrored):
 		return mirrored{why: "no rule of the mirror applies to it"}
 	case err != nil:
 		return mirrored{why: err.Error()}
 	case done.To == known.ref:
-		return mirrored{why: "it is on the mirror, or kept where it is"}
+		return mirrored{why: onMirror}
 	}
 	return mirrored{Rewritten: done, to: done.To.String(), did: "took " + text + " from the mirror (" + done.Rule + ")"}
 }

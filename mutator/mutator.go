@@ -14,7 +14,8 @@
 //   - Rules look at the object alone, never at what an earlier call did, and a
 //     second pass changes nothing: the API server calls once more after Tekton's
 //     own webhook has filled in its defaults, and may call in the other order.
-//     The one thing read back is which image a mirror's name stands for.
+//     All that is read back is which image a mirror's name stands for, and which
+//     variables follow the configuration: a run may be created again, see origin.go.
 //   - What the author wrote stays. A rule fills a gap or does nothing; the names
 //     of images alone are replaced, where the configuration says so, and the
 //     originals are recorded.
@@ -26,9 +27,13 @@
 //     resolver: since v0.62 Tekton's controller creates each of them by a dry run
 //     and goes on with what the webhooks made of it (tektoncd/pipeline#8108), after
 //     it has verified signatures. The server edits them in these dry runs alone,
-//     so that what is stored stays what its author signed or keeps in git.
-//   - A local Task is looked up, and the run's podTemplate carries the one
-//     variable for it; that reaches all steps, so each of them must be free.
+//     so that what is stored stays what its author signed or keeps in git. If the
+//     configuration says localTasks.mode stored, it also edits what is stored and
+//     not signed, and records that.
+//   - A Task of the run's namespace is looked up. If the rules would change its steps, the
+//     run is made to fetch it by the cluster resolver: see the rule local-tasks. Where that
+//     is not possible, the run's podTemplate carries the one variable for it; that
+//     reaches all steps, so each of them must be free.
 //   - Pods are edited last, for what no other way reaches: older releases and
 //     steps that refer to a local StepAction. Only what is absent is added, since
 //     by then Tekton has looked up entrypoints and counted credentials.
@@ -53,9 +58,14 @@ type Mutator struct {
 	// Controller is the user name of Tekton's controller, whose dry runs of Tasks
 	// are no creations: see Request.Resolved.
 	Controller string
+	// Refusal, if not nil, says why the API server would refuse an object that a resolver has
+	// fetched and that the rules have changed, "" if it would not. A run fetches its Task
+	// only if that is accepted.
+	Refusal func(ctx context.Context, kind schema.GroupVersionKind, namespace string, fields map[string]any) string
 	// Observe, if not nil, is called with every outcome, and must not keep it.
 	Observe func(schema.GroupVersionKind, Outcome)
 
+	rules    []Rule // all, in their order: rules that refer to Rules would refer to themselves
 	settings *settings
 	overlays overlays
 	cluster  Cluster
@@ -78,7 +88,8 @@ func New(config Config, mirror *image.Rules, cluster Cluster) (*Mutator, error) 
 	if cluster == nil {
 		cluster = nowhere{}
 	}
-	return &Mutator{Controller: ControllerOf("tekton-pipelines"), settings: compiled, cluster: cluster}, nil
+	controller := ControllerOf("tekton-pipelines")
+	return &Mutator{rules: Rules, Controller: controller, settings: compiled, cluster: cluster}, nil
 }
 
 // ControllerOf returns the user name of the controller of a Tekton that runs in
@@ -104,6 +115,12 @@ type Request struct {
 	// authored says that nobody wants to see status and metadata.managedFields in
 	// the outcome.
 	authored bool
+	// storing says that a Task, Pipeline or StepAction is about to be stored, and old is
+	// the one that is stored so far, if any: see Mutator.store.
+	storing bool
+	old     []byte
+	// before is the run as it is, in an update that is to change nothing of it.
+	before map[string]any
 }
 
 // Outcome is what became of one object. Nothing in it is secret: rules tell the
@@ -115,6 +132,8 @@ type Outcome struct {
 	Patch     []byte     // the operations of RFC 6902 from the object that came in to Object, as JSON; nil for none
 	Decisions []Decision // what was done; with Request.Explain also what was not
 	Warnings  []string   // single lines for the user
+	// Kept says that a Task, Pipeline or StepAction is stored like this: see LocalTasks.
+	Kept bool
 }
 
 // Operations returns the operations of Patch. Numbers in their values are json.Number.

@@ -199,6 +199,12 @@ func (o Overlays) allow(text string) error {
 	return errors.Join(problems...)
 }
 
+// MaySet reports whether the settings of a Namespace may have a field.
+func (o Overlays) MaySet(path string) bool {
+	return !o.Disabled && (len(o.Fields) == 0 ||
+		slices.ContainsFunc(o.Fields, func(allowed string) bool { return covers(allowed, path) }))
+}
+
 func covers(outer, inner string) bool { return inner == outer || strings.HasPrefix(inner, outer+".") }
 
 // compileOverlays checks that the fields exist, by decoding an empty one of each.

@@ -15,17 +15,15 @@ import (
 	"github.com/tekgate/tekgate/mutator/record"
 )
 
-// signatureKey marks what Tekton's Trusted Resources have signed
-// (pkg/trustedresources/verify.go, pipeline v1.15.0).
-const signatureKey = "tekton.dev/signature"
-
 // pass is one object on its way through the rules.
 type pass struct {
 	object   map[string]any
 	kind     schema.GroupVersionKind
 	space    string // the namespace
 	resolved bool
+	kept     bool // whether the object, which runs refer to, is stored as the rules leave it
 	explain  bool
+	mutator  *Mutator
 	settings *settings
 	cluster  Cluster
 	tekton   Tekton
@@ -36,10 +34,14 @@ type pass struct {
 	labels    map[string]any
 	notes     map[string]any // the object's annotations
 	originals record.Originals
+	variables record.Variables
 	renamed   bool // whether views have to look at originals again
 	account   accountFound
-	skipped   []string // rules that the object opted out of
-	why       string   // why no rule is applied at all, "" if they are
+	stored    taskFound
+	before    map[string]any // see Request.before
+	objected  bool           // whether a step kept DOCKER_CONFIG out of the run's podTemplate
+	skipped   []string       // rules that the object opted out of
+	why       string         // why no rule is applied at all, "" if they are
 
 	rule *Rule // the one that is applied
 	out  Outcome
@@ -48,8 +50,8 @@ type pass struct {
 // begin reads what all rules want to know.
 func (m *Mutator) begin(ctx context.Context, p *pass, req Request, decoded map[string]any) {
 	p.object, p.kind, p.space, p.resolved, p.explain = decoded, req.Kind, req.Namespace, req.Resolved, req.Explain
-	p.settings, p.cluster, p.tekton = m.settings, m.cluster, m.cluster.Tekton(ctx)
-	p.out.Object = decoded
+	p.mutator, p.settings, p.cluster, p.tekton = m, m.settings, m.cluster, m.cluster.Tekton(ctx)
+	p.out.Object, p.before = decoded, req.before
 	var r object.Reader
 	metadata := r.Fields(decoded, "metadata")
 	p.notes = r.Fields(metadata, "annotations")
@@ -66,8 +68,9 @@ func (m *Mutator) begin(ctx context.Context, p *pass, req Request, decoded map[s
 	if p.why == "" { // else nobody wants to hear of the Namespace's settings
 		p.overlay(ctx, m)
 	}
+	p.keep(req)
 	p.optOutOfRules()
-	p.originals = record.ReadOriginals(p.notes)
+	p.originals, p.variables = record.ReadOriginals(p.notes), record.ReadVariables(p.notes)
 }
 
 // tasks returns the tasks that the object writes out. That there are none is looked
@@ -107,6 +110,42 @@ func (p *pass) serviceAccount(ctx context.Context, name string) (*Account, error
 	account, err := p.cluster.ServiceAccount(ctx, p.space, name)
 	p.account = accountFound{name, account, err}
 	return account, err
+}
+
+// taskFound is the Task that was asked for last.
+type taskFound struct {
+	namespace, name string
+	fields          map[string]any
+	why             string // there is none that can be used
+}
+
+// storedTask returns a Task of a namespace, or why there is none that can be used.
+func (p *pass) storedTask(ctx context.Context, namespace, name string) (fields map[string]any, why string) {
+	if found := p.stored; found.name == name && found.namespace == namespace {
+		return found.fields, found.why
+	}
+	fields, err := p.cluster.Task(ctx, namespace, name)
+	p.stored = taskFound{namespace, name, fields, usable(fields, err, "Task", name, namespace)}
+	return p.stored.fields, p.stored.why
+}
+
+// usable says why an object that was looked up is not to be used, or "".
+func usable(fields map[string]any, err error, kind, name, namespace string) string {
+	if err != nil {
+		return fmt.Sprintf("looking up %s %q failed: %q", kind, name, err)
+	}
+	if fields == nil {
+		return fmt.Sprintf("there is no %s %q in namespace %q yet", kind, name, namespace)
+	}
+	var r object.Reader
+	notes := r.Fields(r.Fields(fields, "metadata"), "annotations")
+	switch spec := r.Fields(fields, "spec"); {
+	case r.Odd || spec == nil:
+		return fmt.Sprintf("%s %q is not of the shape that Tekton takes", kind, name)
+	case notes[wellknown.MutateKey] == wellknown.Disabled:
+		return fmt.Sprintf("%s %q has the annotation %s: %s", kind, name, wellknown.MutateKey, wellknown.Disabled)
+	}
+	return ""
 }
 
 // overlay takes the Namespace's own settings.
@@ -157,8 +196,8 @@ func (p *pass) optOutOfRules() {
 	if p.why != "" {
 		return
 	}
-	if !p.resolved && p.notes[signatureKey] != nil && slices.Contains(stored, p.kind) {
-		p.why = "it is signed, and a change would break the signature"
+	if !p.resolved && p.notes[wellknown.SignatureKey] != nil && slices.Contains(stored, p.kind) {
+		p.why, p.kept = "it is signed, and a change would break the signature", false
 		return
 	}
 	if p.resolved {
@@ -166,8 +205,8 @@ func (p *pass) optOutOfRules() {
 	}
 	for _, id := range skipped(p.notes) {
 		p.skipped = append(p.skipped, id)
-		if !slices.Contains(ruleIDs(), id) {
-			p.out.Warnings = append(p.out.Warnings, unknownRule(id))
+		if !slices.Contains(p.mutator.ruleIDs(), id) {
+			p.out.Warnings = append(p.out.Warnings, p.mutator.unknownRule(id))
 		}
 	}
 }
@@ -186,16 +225,16 @@ func skipped(notes map[string]any) []string {
 
 func skips(notes map[string]any, id string) bool { return slices.Contains(skipped(notes), id) }
 
-func ruleIDs() []string {
-	ids := make([]string, 0, len(Rules))
-	for _, rule := range Rules {
+func (m *Mutator) ruleIDs() []string {
+	ids := make([]string, 0, len(m.rules))
+	for _, rule := range m.rules {
 		ids = append(ids, rule.ID)
 	}
 	return ids
 }
 
-func unknownRule(id string) string {
-	remedy := suggest.DidYouMean(id, ruleIDs(), "there are "+strings.Join(ruleIDs(), ", "))
+func (m *Mutator) unknownRule(id string) string {
+	remedy := suggest.DidYouMean(id, m.ruleIDs(), "there are "+strings.Join(m.ruleIDs(), ", "))
 	return fmt.Sprintf("the annotation %s names the rule %q, which does not exist: %s",
 		wellknown.SkipRulesKey, id, remedy)
 }
@@ -241,8 +280,18 @@ func (p *pass) notStep(v *view, why string) {
 	}
 }
 
+// mostWarnings bounds what one object is answered with: the API server hands on 4 KiB.
+const mostWarnings = 30
+
 // warn tells the user something that is no refusal.
 func (p *pass) warn(format string, args ...any) {
+	switch {
+	case len(p.out.Warnings) > mostWarnings:
+		return
+	case len(p.out.Warnings) == mostWarnings:
+		p.out.Warnings = append(p.out.Warnings, "there are more warnings: see `tekgate mutate --explain`")
+		return
+	}
 	p.out.Warnings = append(p.out.Warnings, fmt.Sprintf(format, args...)+" (rule "+p.rule.ID+")")
 }
 
@@ -322,7 +371,7 @@ func (p *pass) rename() {
 	p.renamed = false
 	for _, seen := range p.seen {
 		for _, v := range seen.all {
-			v.known = p.originals.Of(v.filled)
+			v.known = p.author(v.filled)
 		}
 	}
 }

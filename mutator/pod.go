@@ -14,44 +14,35 @@ import (
 // localTask returns the specification of a Task of the run's namespace, or why it
 // is not to be used.
 func (p *pass) localTask(ctx context.Context, name string) (spec map[string]any, why string) {
-	task, err := p.cluster.Task(ctx, p.space, name)
-	if err != nil {
-		return nil, fmt.Sprintf("looking up Task %q failed: %q", name, err)
-	}
-	if task == nil {
-		return nil, fmt.Sprintf("there is no Task %q in namespace %q yet", name, p.space)
+	task, why := p.storedTask(ctx, p.space, name)
+	if why != "" {
+		return nil, why
 	}
 	var r object.Reader
-	notes := r.Fields(r.Fields(task, "metadata"), "annotations")
-	spec = r.Fields(task, "spec")
-	switch {
-	case r.Odd || spec == nil:
-		return nil, fmt.Sprintf("Task %q is not of the shape that Tekton takes", name)
-	case notes[wellknown.MutateKey] == wellknown.Disabled:
-		return nil, fmt.Sprintf("Task %q has the annotation %s: %s", name, wellknown.MutateKey, wellknown.Disabled)
-	case skips(notes, p.rule.ID):
+	if skips(r.Fields(r.Fields(task, "metadata"), "annotations"), p.rule.ID) {
 		return nil, fmt.Sprintf("the annotation %s of Task %q names the rule", wellknown.SkipRulesKey, name)
 	}
-	return spec, ""
+	return r.Fields(task, "spec"), ""
 }
 
-// The releases of Tekton Pipelines that changed what a podTemplate's env does.
-var (
-	podEnvSince  = version.MustParseGeneric("v0.43.0") // tektoncd/pipeline#5699
-	podEnvMerged = version.MustParseGeneric("v0.56.0") // with the default's: tektoncd/pipeline#7551
-)
+// podEnv is the field of a podTemplate that carries variables.
+var podEnv = newestIn("env", nil)
+
+// podEnvMerged is the release that merges a podTemplate's env with the default's:
+// tektoncd/pipeline#7551.
+var podEnvMerged = version.MustParseGeneric("v0.56.0")
 
 // noPodEnv says why a run's podTemplate cannot carry a variable, or "".
 func (p *pass) noPodEnv(name string) string {
 	if slices.Contains(p.tekton.ForbiddenEnv, name) {
 		return "Tekton's default-forbidden-env names " + name
 	}
+	if why := p.tekton.refuses(podEnv, (*newField).podName); why != "" {
+		return why // the variable is added in the Pod
+	}
 	release, err := version.ParseGeneric(p.tekton.Version)
 	if err != nil {
 		return "" // not known: a current one
-	}
-	if release.LessThan(podEnvSince) {
-		return fmt.Sprintf("Tekton %s knows no podTemplate.env, which came with v0.43", p.tekton.Version)
 	}
 	var r object.Reader
 	if release.LessThan(podEnvMerged) && len(r.List(p.tekton.DefaultPodTemplate, "env")) > 0 {

@@ -33,7 +33,9 @@ func (m *Mutator) reapply(ctx context.Context, kind schema.GroupVersionKind, req
 	if err != nil || reflect.DeepEqual(fresh["spec"], old["spec"]) {
 		return admission.Allowed("")
 	}
-	out, err := m.Mutate(ctx, Request{Kind: kind, Namespace: req.Namespace, Raw: req.Object.Raw, authored: true})
+	out, err := m.Mutate(ctx, Request{
+		Kind: kind, Namespace: req.Namespace, Raw: req.Object.Raw, authored: true, before: old,
+	})
 	if err != nil || !holds(old["spec"], out.Object["spec"]) {
 		return admission.Allowed("")
 	}

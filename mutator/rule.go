@@ -25,8 +25,9 @@ type Rule struct {
 }
 
 // Rules are all rules, in the order in which they are applied: the
-// ServiceAccount decides about credentials, and builders are recognised by the
-// images that the author wrote, before a mirror renames them.
+// ServiceAccount decides about credentials; builders are recognised by the images that
+// the author wrote, before a mirror renames them; and whether a run fetches its Task
+// depends on what its podTemplate carries by then.
 var Rules = []Rule{
 	serviceAccountRule,
 	dockerConfigRule,
@@ -35,7 +36,13 @@ var Rules = []Rule{
 	resourcesRule,
 	imagePullSecretsRule,
 	podTemplateRule,
+	localTasksRule,
 	imageMirrorRule,
+}
+
+// ruleByID returns a rule that there is.
+func (m *Mutator) ruleByID(id string) *Rule {
+	return &m.rules[slices.IndexFunc(m.rules, func(r Rule) bool { return r.ID == id })]
 }
 
 // Handles tells whether the rule is for a kind.

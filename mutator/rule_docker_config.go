@@ -275,6 +275,7 @@ func (p *pass) dockerConfigOfTask(ctx context.Context, ref object.Reference) {
 	}
 	for _, v := range views {
 		if why := p.objects(v); why != "" {
+			p.objected = true
 			p.notStep(v, why+", which a podTemplate would override")
 			return
 		}

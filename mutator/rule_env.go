@@ -20,7 +20,8 @@ secret, such as that of a proxy with a password, is taken from a Secret or
 ConfigMap of the run's namespace by ` + "`valueFrom`" + `.
 
 A step is left alone if it has envFrom; a variable if the step, its stepTemplate,
-the run's podTemplate or Tekton's default-pod-template has it, whatever its value.
+the run's podTemplate or Tekton's default-pod-template has it, whatever its value; or if
+the installed Tekton does not know a field of its valueFrom, and would refuse the run.
 Steps of a local Task and of StepActions get theirs in the Pod. Sidecars get none.`,
 	scope: func(s *settings) *scope { return &s.scopes.env },
 	apply: applyEnv,
@@ -35,6 +36,7 @@ type envEntry struct {
 	name  string
 	did   string // what is said of it
 	entry map[string]any
+	new   *newField // what came last of it; nil if every release of Tekton knows all of it
 }
 
 func (s *settings) compileEnv() error {
@@ -60,7 +62,7 @@ func (s *settings) compileEnv() error {
 			if err != nil {
 				return err
 			}
-			out.variables = append(out.variables, envEntry{v.Name, "set " + v.Name, entry})
+			out.variables = append(out.variables, envEntry{v.Name, "set " + v.Name, entry, newestIn("", entry)})
 		}
 		s.env = append(s.env, out)
 	}
@@ -110,6 +112,11 @@ func (p *pass) setVariable(v *view, variable envEntry) {
 		return
 	case setsEnv(p.tekton.DefaultPodTemplate, variable.name):
 		p.notStep(v, "Tekton's default-pod-template sets "+variable.name)
+		return
+	}
+	if why := p.tekton.refuses(variable.new, (*newField).variableName); why != "" && !v.task.InPod() {
+		p.leaveOut(why, "remove it from mutator.env.set")
+		p.notStep(v, variable.name+" is not set: "+why)
 		return
 	}
 	v.add(variable.entry)

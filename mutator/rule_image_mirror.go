@@ -3,6 +3,7 @@ package mutator
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/tekgate/tekgate/internal/object"
 )
@@ -10,7 +11,8 @@ import (
 var imageMirrorRule = Rule{
 	ID:    "image-mirror",
 	Kinds: slices.Clone(withSteps),
-	Doc: `Takes the images of steps, sidecars, stepTemplates and StepActions from the mirror.
+	Doc: `Takes the images of steps, sidecars, stepTemplates and StepActions, and those of image
+volumes in Tasks and podTemplates, from the mirror.
 
 Configured by ` + "`mutator.imageMirror`" + `. The rule is off unless ` + "`enabled: true`" + `: a
 mirror that holds Tekton's own images need not hold those of every TaskRun. The
@@ -25,43 +27,66 @@ knows. So the name must be right before there is a Pod (tektoncd/pipeline#6551,
 An image is left alone if
 
 - no rule of the mirror applies to it, it is kept, or it is on the mirror already;
-- it holds a parameter or variable: what it will be is not known;
+- it is on a former mirror (` + "`mirror.former`" + `) and its upstream name is not certain:
+  the answer has a warning;
+- it holds a variable: what it will be is not known;
 - it is no image reference.
+
+Where an image is a parameter, the parameter's value is changed: the one that a TaskRun
+gives, or else the default of its Task. All values are final when a TaskRun is created, so
+those of Pipelines and PipelineRuns stay as they are until then. The value stays, and the
+answer has a warning, if the parameter is a part of an image, or is used for anything else.
+Which parameters are images is known of a Task that the run writes out or names, or that the
+cluster resolver fetches. Of one that another resolver fetches its defaults are changed; what a
+run gives is not, since the Task is not known when the run is created.
+
+A run that is created again starts from what its author wrote, by the record, or by
+` + "`mirror.former`" + ` where there is no record.
 
 What the author wrote is recorded in the annotation tekgate.dev/original-images of
 runs, and so on their Pods. Where a digest is dropped, because the mirror has its
-own, the answer has a warning. Images of bundles, volumes and Pods are not looked
-at.`,
+own, the answer has a warning. Tekton fills in no parameter in an image volume, so one
+with a parameter is no image reference. Images of bundles and Pods are not looked at.`,
 	scope: func(s *settings) *scope { return &s.scopes.images },
 	apply: applyImageMirror,
 }
 
-func applyImageMirror(_ context.Context, p *pass) {
+func applyImageMirror(ctx context.Context, p *pass) {
 	if p.settings.images == nil {
 		p.not("", "the configuration has no mirror")
 		return
+	}
+	for _, field := range object.PodTemplateImages(p.object) {
+		p.mirror(field)
 	}
 	for _, task := range p.tasks() {
 		for _, field := range task.Images() {
 			p.mirror(field)
 		}
 	}
+	for _, param := range p.paramImages(ctx) {
+		p.mirrorParam(param)
+	}
 }
+
+// HoldsParameter is why an image is left alone that a parameter decides. If that is known,
+// the parameter's value is changed.
+const HoldsParameter = "it holds a parameter"
 
 func (p *pass) mirror(field *object.ImageField) {
 	if isVariable(field.Value) {
-		p.not(field.Path, "it holds a parameter")
+		why := HoldsParameter
+		if field.Literal && !strings.Contains(field.Value, "$(tt.params.") { // those Triggers fills in
+			why = "it is no image reference: Tekton fills in no parameter in an image volume"
+		}
+		p.not(field.Path, why)
 		return
 	}
 	if p.settings.image(field.Value).err != nil {
 		p.not(field.Path, "it is no image reference")
 		return
 	}
-	done := p.settings.mirrorOf(field.Value)
-	why := p.excludesImage(&p.settings.scopes.images, field.Value)
-	if why == "" {
-		why = done.why
-	}
+	done, why := p.fate(field.Path, field.Value)
 	if why != "" {
 		p.not(field.Path, why)
 		return

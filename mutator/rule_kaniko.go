@@ -15,6 +15,7 @@ import (
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/suggest"
 	"github.com/tekgate/tekgate/mutator/builder"
+	"github.com/tekgate/tekgate/mutator/record"
 )
 
 var kanikoRule = Rule{
@@ -38,7 +39,9 @@ cannot where the registry is out of reach (tektoncd/pipeline#6551).
 KANIKO_REGISTRY_MAP and KANIKO_REGISTRY_MIRROR, unless the step has the variable,
 envFrom, or the flag of that name. Images before v1.21 ignore the map, and those
 before v1.9 both; no image fails for a variable that it does not know. Kaniko looks
-Docker Hub up as index.docker.io, so that is what docker.io is written as.
+Docker Hub up as index.docker.io, so that is what docker.io is written as. The
+annotation tekgate.dev/set-variables records by a hash what the rule set: if such a run
+is created again, the values follow the configuration.
 
 ` + "`mutator.kaniko.args`" + ` are put before the author's arguments, so that the author's
 count: of most flags the last one does. An argument is left out if
@@ -78,12 +81,21 @@ type kanikoArg struct {
 type kanikoVariable struct {
 	name  string
 	entry map[string]any
+	sum   string      // of the value, see record.Sum
 	flag  kaniko.Flag // that says the same
 }
 
 func kanikoVariableOf(name, value string, flag kaniko.Flag) kanikoVariable {
-	return kanikoVariable{name, map[string]any{"name": name, "value": value}, flag}
+	return kanikoVariable{name, map[string]any{"name": name, "value": value}, record.Sum(value), flag}
 }
+
+// kanikoVariables are the names of those that the rule sets.
+var kanikoVariables = []string{registryMap, registryMirror}
+
+const (
+	registryMap    = "KANIKO_REGISTRY_MAP"
+	registryMirror = "KANIKO_REGISTRY_MIRROR"
+)
 
 func (s *settings) compileKaniko() error {
 	c := checker{section: "kaniko"}
@@ -102,12 +114,12 @@ func (s *settings) compileKaniko() error {
 		}
 	}
 	if value := s.registryMap(&c); value != "" {
-		s.kaniko.env = append(s.kaniko.env, kanikoVariableOf("KANIKO_REGISTRY_MAP", value,
+		s.kaniko.env = append(s.kaniko.env, kanikoVariableOf(registryMap, value,
 			kaniko.Flag{Name: "registry-map"}))
 	}
 	if k.RegistryMirror != "" {
 		checkRegistry(&c, "registryMirror", k.RegistryMirror)
-		s.kaniko.env = append(s.kaniko.env, kanikoVariableOf("KANIKO_REGISTRY_MIRROR", k.RegistryMirror,
+		s.kaniko.env = append(s.kaniko.env, kanikoVariableOf(registryMirror, k.RegistryMirror,
 			kaniko.Flag{Name: "registry-mirror"}))
 	}
 	on := k.Command || s.kaniko.image != nil || len(s.kaniko.args)+len(s.kaniko.env) > 0
@@ -200,6 +212,7 @@ func (p *pass) kaniko(v *view) {
 }
 
 func (p *pass) kanikoEnv(v *view) {
+	p.kanikoFollow(v)
 	words := p.expand(v)
 	for _, variable := range p.settings.kaniko.env {
 		why := v.closed()
@@ -220,7 +233,30 @@ func (p *pass) kanikoEnv(v *view) {
 			continue
 		}
 		v.add(variable.entry)
+		p.rememberVariable(variable.name, variable.sum)
 		p.did(v.place(), "set "+variable.name)
+	}
+}
+
+// kanikoFollow makes the variables that the rule set before follow the configuration: the run
+// is created again, and the mirror's address may have changed.
+func (p *pass) kanikoFollow(v *view) {
+	for _, name := range kanikoVariables {
+		value, is := v.ownValue(name)
+		if !is || v.step.InPod() || !p.variables.Set(name, value) {
+			continue
+		}
+		i := slices.IndexFunc(p.settings.kaniko.env, func(k kanikoVariable) bool { return k.name == name })
+		switch {
+		case i < 0:
+			v.replace(name, nil)
+			p.rememberVariable(name, "")
+			p.did(v.place(), "removed "+name+", which the configuration does not set any more")
+		case p.settings.kaniko.env[i].entry["value"] != value:
+			v.replace(name, p.settings.kaniko.env[i].entry)
+			p.rememberVariable(name, p.settings.kaniko.env[i].sum)
+			p.did(v.place(), "set "+name+" in place of an earlier value")
+		}
 	}
 }
 
@@ -241,7 +277,7 @@ func (p *pass) kanikoImage(v *view) string {
 		why = "its image is none of Kaniko's executor"
 	case written == v.known && to.is:
 		why = "its image is the house's"
-	case written != v.known:
+	case to.is, p.settings.isReplaced(written, to):
 		why = "its image was replaced already"
 	case house.Digest != "" && flavour(ref.Tag) != "":
 		why = fmt.Sprintf("its image is the flavour %s, and mutator.kaniko.image is pinned by a digest",
@@ -258,10 +294,15 @@ func (p *pass) kanikoImage(v *view) string {
 	p.remember(to.text, written)
 	p.renamed = true
 	if ref.Digest != "" && to.Digest == "" {
-		p.warn("%s: %s was pinned by its digest, and the house's %s is not", v.place(), written, to.text)
+		p.warn("%s: %s was pinned by its digest, and the house's %s is not", v.place(), v.known, to.text)
 	}
 	p.did(v.place(), to.did)
 	return to.text
+}
+
+// isReplaced tells whether an image is what the rules make of one of Kaniko's.
+func (s *settings) isReplaced(written string, to houseImage) bool {
+	return written == to.text || s.images != nil && s.mirrorOf(to.text).to == written
 }
 
 // findHouse returns what the house has for an image of Kaniko's executor.

@@ -17,8 +17,9 @@ Configured by the fields of these names under ` + "`mutator.podTemplate`" + `. I
 PipelineRuns too, for the Pods of their affinity assistants.
 
 Field by field, what is there is left alone, whatever it says; so is a field that
-Tekton's default-pod-template sets, for the run's would hide it. The cluster's
-Tekton refuses fields that it does not know.`,
+Tekton's default-pod-template sets, for the run's would hide it. Tekton refuses runs
+with a field that it does not know. So a field that is newer than the installed
+release, or holds one that is, is left out as a whole, and the answer has a warning.`,
 	scope: func(s *settings) *scope { return &s.scopes.pod },
 	apply: applyPodTemplate,
 }
@@ -36,6 +37,12 @@ func applyPodTemplate(_ context.Context, p *pass) {
 		}
 		if p.tekton.DefaultPodTemplate[field] != nil {
 			p.not(where+"."+field, "Tekton's default-pod-template sets it")
+			continue
+		}
+		newest := p.settings.podNew[field]
+		if why := p.tekton.refuses(newest, (*newField).podName); why != "" {
+			p.leaveOut(why, "remove mutator."+newest.podName())
+			p.not(where+"."+field, why)
 			continue
 		}
 		p.podTemplate()[field] = p.settings.pod[field]

@@ -29,6 +29,7 @@ type settings struct {
 	resources   []resourcesSet
 	pod         map[string]any // fields of a podTemplate
 	images      *image.Rules   // of the rule image-mirror
+	hasFormer   bool           // whether images has former mirrors
 
 	// seen is what was found out about images. It is no part of the settings, yet
 	// holds for these alone.
@@ -38,8 +39,12 @@ type settings struct {
 	}
 
 	scopes struct {
-		account, docker, kaniko, env, resources, secrets, pod, images scope
+		account, docker, kaniko, env, resources, secrets, pod, local, images scope
 	}
+
+	// podNew has the fields of pod that not every release of Tekton knows, each with what came
+	// last of it.
+	podNew map[string]*newField
 }
 
 // compile checks everything, and reports all that is wrong.
@@ -47,7 +52,8 @@ func compile(config Config, mirror *image.Rules) (*settings, error) {
 	s := &settings{Config: config, mirror: mirror}
 	err := errors.Join(
 		s.compileServiceAccount(), s.compileDockerConfig(), s.compileKaniko(), s.compileEnv(), s.compileResources(),
-		s.compileImagePullSecrets(), s.compilePodTemplate(), s.compileImageMirror(), s.compileOverlays(),
+		s.compileImagePullSecrets(), s.compilePodTemplate(), s.compileLocalTasks(), s.compileImageMirror(),
+		s.compileOverlays(),
 	)
 	if err != nil {
 		return nil, problems.Flatten(err)
@@ -111,7 +117,12 @@ func (s *settings) compilePodTemplate() error {
 	if err != nil {
 		return err
 	}
-	s.pod = pod
+	s.pod, s.podNew = pod, map[string]*newField{}
+	for name, value := range pod {
+		if newest := newestIn(name, value); newest != nil {
+			s.podNew[name] = newest
+		}
+	}
 	s.scopes.pod = compileScope(s.PodTemplate.Scope, len(pod) > 0, false, c.problem)
 	return c.err()
 }
@@ -120,16 +131,16 @@ func (s *settings) compileImageMirror() error {
 	c := checker{section: "imageMirror"}
 	s.scopes.images = compileScope(s.ImageMirror.Scope, s.ImageMirror.Enabled, true, c.problem)
 	s.images = s.mirror
-	if s.ImageMirror.Mirror == nil {
-		return c.err()
-	}
-	rules, err := s.ImageMirror.Mirror.Compile()
-	if err != nil {
-		for line := range strings.SplitSeq(err.Error(), "\n") {
-			c.problem("%s", line)
+	if own := s.ImageMirror.Mirror; own != nil {
+		rules, err := own.Compile()
+		if err != nil {
+			for line := range strings.SplitSeq(err.Error(), "\n") {
+				c.problem("%s", line)
+			}
 		}
+		s.images = rules
 	}
-	s.images = rules
+	s.hasFormer = s.images != nil && len(s.images.Former()) > 0
 	return c.err()
 }
 

@@ -70,7 +70,7 @@ func (p *pass) read(v *view, task object.Task, step object.Step) {
 	v.env = readEnv(&r, task, own, template)
 	v.mounts = readMounts(&r, task, step, template)
 	v.filled, v.certain = fillImage(task, v.image)
-	v.known = p.originals.Of(v.filled)
+	v.known = p.author(v.filled)
 	v.odd = r.Odd
 }
 
@@ -163,6 +163,41 @@ func (v *view) add(entry map[string]any) {
 	env, _ := v.step.Fields["env"].([]any)
 	v.step.Fields["env"] = append(slices.Clip(env), entry)
 	v.env = append(v.env, entry)
+}
+
+// ownValue returns the value of a variable that the step itself sets, once and as text.
+func (v *view) ownValue(name string) (value string, is bool) {
+	env, _ := v.step.Fields["env"].([]any)
+	found := 0
+	for _, entry := range env {
+		if fields, _ := entry.(map[string]any); fields["name"] == name {
+			value, is = fields["value"].(string)
+			found++
+		}
+	}
+	return value, is && found == 1
+}
+
+// replace puts an entry in the place of a variable of the step itself; nil removes it.
+func (v *view) replace(name string, entry map[string]any) {
+	env, _ := v.step.Fields["env"].([]any)
+	kept := make([]any, 0, len(env))
+	for _, old := range env {
+		fields, _ := old.(map[string]any)
+		switch {
+		case fields["name"] != name:
+			kept = append(kept, old)
+		case entry != nil:
+			kept = append(kept, entry)
+		}
+	}
+	if v.step.Fields["env"] = kept; len(kept) == 0 {
+		delete(v.step.Fields, "env")
+	}
+	v.env = slices.DeleteFunc(v.env, func(e map[string]any) bool { return e["name"] == name })
+	if entry != nil {
+		v.env = append(v.env, entry)
+	}
 }
 
 // says tells whether one of the words stands in what the step runs.

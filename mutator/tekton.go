@@ -1,12 +1,16 @@
 package mutator
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // The ConfigMaps of Tekton's namespace that say how Tekton is set up.
@@ -15,6 +19,59 @@ const (
 	TektonFlags    = "feature-flags"
 	TektonDefaults = "config-defaults"
 )
+
+// The ConfigMaps of the resolvers' namespace that say how the cluster resolver is set up.
+const (
+	ResolverFlags  = "resolvers-feature-flags"
+	ResolverConfig = "cluster-resolver-config"
+)
+
+// ResolversOf returns the namespace of the resolvers of a Tekton that runs in a namespace:
+// they have one of their own in Tekton's releases, and none in distributions that rename
+// Tekton's.
+func ResolversOf(tekton string) string {
+	if tekton == wellknown.PipelinesNamespace {
+		return wellknown.ResolversNamespace
+	}
+	return tekton
+}
+
+// Resolver is how Tekton's cluster resolver is set up. The zero value is one that fetches
+// from all namespaces.
+type Resolver struct {
+	Disabled bool     `json:"disabled,omitempty"` // enable-cluster-resolver is false
+	Allowed  []string `json:"allowed,omitempty"`  // allowed-namespaces
+	Blocked  []string `json:"blocked,omitempty"`  // blocked-namespaces
+	// Down says why nothing is fetched at present, "" if the resolver runs.
+	Down string `json:"down,omitempty"`
+}
+
+// refuses says why the resolver fetches nothing from a namespace, or "".
+func (r Resolver) refuses(namespace string) string {
+	switch {
+	case r.Disabled:
+		return "Tekton's flag enable-cluster-resolver is off: switch it on in the ConfigMap resolvers-feature-flags"
+	case slices.Contains(r.Blocked, namespace):
+		return fmt.Sprintf("blocked-namespaces of cluster-resolver-config names %q: take it out", namespace)
+	case slices.Contains(r.Allowed, namespace):
+		return r.Down
+	case slices.Contains(r.Blocked, "*"), len(r.Allowed) > 0:
+		return fmt.Sprintf("allowed-namespaces of cluster-resolver-config does not name %q: add it", namespace)
+	}
+	return r.Down
+}
+
+// ParseResolver reads the data of the ConfigMaps ResolverFlags and ResolverConfig; nil
+// stands for one that nobody could read.
+func ParseResolver(flags, config map[string]string) Resolver {
+	// The same function as Tekton's (pkg/apis/config/resolver, pipeline v1.15.0).
+	enabled, err := strconv.ParseBool(cmp.Or(flags["enable-cluster-resolver"], "true"))
+	return Resolver{
+		Disabled: err == nil && !enabled,
+		Allowed:  between(config["allowed-namespaces"]),
+		Blocked:  between(config["blocked-namespaces"]),
+	}
+}
 
 // ParseTekton reads the data of the ConfigMaps TektonInfo, TektonFlags and
 // TektonDefaults; nil stands for one that nobody could read. What Tekton would
@@ -28,7 +85,9 @@ func ParseTekton(info, flags, defaults map[string]string) Tekton {
 		CredsInitDisabled:     disabled,
 		DefaultServiceAccount: defaults["default-service-account"],
 		DefaultPodTemplate:    parsePodTemplate(defaults["default-pod-template"]),
-		ForbiddenEnv:          parseForbiddenEnv(defaults["default-forbidden-env"]),
+		ForbiddenEnv:          between(defaults["default-forbidden-env"]),
+		APIFields:             flags["enable-api-fields"],
+		NoMatchPolicy:         flags["trusted-resources-verification-no-match-policy"],
 	}
 }
 
@@ -44,8 +103,8 @@ func parsePodTemplate(text string) map[string]any {
 	return fields
 }
 
-// parseForbiddenEnv reads names between commas.
-func parseForbiddenEnv(text string) []string {
+// between reads names between commas.
+func between(text string) []string {
 	var names []string
 	for name := range strings.SplitSeq(text, ",") {
 		if name = strings.TrimSpace(name); name != "" {

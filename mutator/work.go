@@ -69,10 +69,14 @@ func (m *Mutator) apply(ctx context.Context, req Request, w *work) (changed bool
 	}
 	p := &w.pass
 	m.begin(ctx, p, req, decoded)
-	for i := range Rules {
-		p.run(ctx, &Rules[i])
+	for i := range m.rules {
+		p.run(ctx, &m.rules[i])
 	}
-	if !p.changed() && p.notes[wellknown.ProbeKey] == nil {
+	p.out.Kept = p.kept
+	if p.withdraw(req) {
+		return true, nil
+	}
+	if pruned := p.prune(); !pruned && !p.changed() && p.notes[wellknown.ProbeKey] == nil {
 		return false, nil
 	}
 	p.record()

@@ -137,6 +137,27 @@ func (v *Validator) Busy(ctx context.Context, req admission.Request) admission.R
 	return v.answerTo(kind.Kind, j.out, j.request)
 }
 
+// Refusal says why an object that a resolver has fetched, and that Tekton's controller
+// creates in a dry run, would be refused; "" if it would not be.
+func (v *Validator) Refusal(ctx context.Context, kind schema.GroupVersionKind, namespace string,
+	fields map[string]any) string {
+	request := &Request{Resolved: true}
+	request.User.Username = v.Controller
+	j := &judgement{validator: v, namespace: namespace, request: request}
+	enforces := func(r *rule.Rule) bool { return r.Handles(kind) && j.mode(r) == rule.Enforce }
+	if !slices.ContainsFunc(v.rules(), enforces) {
+		return ""
+	}
+	out := v.Judge(ctx, Subject{Kind: kind, Namespace: namespace, Fields: fields, Request: request})
+	if denied := out.In(rule.Enforce); len(denied) > 0 {
+		return denied[0].String()
+	}
+	if ids := out.unjudged(rule.Enforce); len(ids) > 0 {
+		return left(ids)
+	}
+	return ""
+}
+
 // unjudged returns the ids of the rules of a mode that could not judge, of all for "".
 func (o Outcome) unjudged(mode rule.Mode) []string {
 	var ids []string

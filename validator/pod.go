@@ -146,7 +146,7 @@ func (j *judgement) exceptedByRun(ctx context.Context, of *rule.Rule) bool {
 			name, err, of.ID))
 		return false
 	}
-	task := localTask(run, j.namespace)
+	task, _ := localTask(run, j.namespace)
 	if task != "" && j.isAnnotated(ctx, task, key, value) {
 		return true
 	}

@@ -24,7 +24,7 @@ func (j *judgement) judgeTask(ctx context.Context, pass *rule.Pass) {
 	if pass.Kind.Kind != "TaskRun" || pass.Kind.Group != rule.TektonGroup || j.request == nil {
 		return
 	}
-	name := localTask(pass.Object, j.namespace)
+	name, fetched := localTask(pass.Object, j.namespace)
 	enforced := slices.DeleteFunc(slices.Clone(j.validator.rules()), func(r *rule.Rule) bool {
 		return !r.AtUse || !r.Handles(pass.Kind) || j.mode(r) != rule.Enforce
 	})
@@ -35,6 +35,9 @@ func (j *judgement) judgeTask(ctx context.Context, pass *rule.Pass) {
 	if err != nil && !errors.Is(err, rule.ErrUnknown) {
 		j.out.Unknown = append(j.out.Unknown,
 			fmt.Sprintf("spec.taskRef was not checked: asking for Task %q failed: %v", name, err))
+	}
+	if fetched && task != nil && j.validator.Fetched != nil {
+		task = j.validator.Fetched(ctx, j.namespace, task)
 	}
 	var r object.Reader
 	spec := r.Fields(task, "spec")
@@ -54,24 +57,16 @@ func (j *judgement) judgeTask(ctx context.Context, pass *rule.Pass) {
 }
 
 // localTask returns the name of the Task of its own namespace that a TaskRun refers to, ""
-// for any other. The mutator makes such a reference one for the cluster resolver.
-func localTask(taskRun map[string]any, namespace string) string {
+// for any other, and whether the cluster resolver fetches it: the mutator makes such
+// references.
+func localTask(taskRun map[string]any, namespace string) (name string, fetched bool) {
 	if ref, local := object.ReferenceOf(taskRun); local {
-		return ref.Name
+		return ref.Name, false
 	}
-	var r object.Reader
-	ref := r.Fields(r.Fields(taskRun, "spec"), "taskRef")
-	if r.Text(ref, "resolver") != "cluster" {
-		return ""
+	if ref, is := object.FetchedOf(taskRun); is && ref.Namespace == namespace {
+		return ref.Name, true
 	}
-	params := map[string]string{}
-	for _, param := range r.FieldsList(ref, "params") {
-		params[r.Text(param, "name")] = r.Text(param, "value")
-	}
-	if kind := params["kind"]; kind != "" && kind != "task" || params["namespace"] != namespace {
-		return ""
-	}
-	return params["name"]
+	return "", false
 }
 
 // withTask returns a TaskRun as it would be with the specification of its Task in it.

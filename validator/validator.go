@@ -71,6 +71,9 @@ type Validator struct {
 	Verified func(ctx context.Context) bool
 	// Now is the clock, for the dates of exceptions. Nil means time.Now.
 	Now func() time.Time
+	// Fetched, if not nil, returns a Task as it will run once a resolver has fetched it, since
+	// the API server changes what is fetched. It does not change the Task that it is given.
+	Fetched func(ctx context.Context, namespace string, task map[string]any) map[string]any
 	// Observe is told of each finding that a request led to, if it is not nil.
 	Observe func(kind string, finding rule.Finding)
 	// Later is given each object with a finding that time may mend, see

@@ -118,7 +118,11 @@ func (everyAccount) WorkloadIdentity(context.Context, string, []string) (string,
 }
 
 func (everyAccount) Task(context.Context, string, string) (map[string]any, error) { return nil, nil }
-func (everyAccount) Tekton(context.Context) mutator.Tekton                        { return mutator.Tekton{} }
+func (everyAccount) StepAction(context.Context, string, string) (map[string]any, error) {
+	return nil, nil
+}
+func (everyAccount) Verifies(context.Context, string) (bool, error) { return false, nil }
+func (everyAccount) Tekton(context.Context) mutator.Tekton          { return mutator.Tekton{} }
 
 // kubebuilderIdiom is the handler that generated webhooks have.
 func kubebuilderIdiom() admission.Handler {

@@ -99,7 +99,7 @@ func (b *bed) testNarrowed() {
 	run := b.parse(kaniko("build", "v1"))
 	b.create(run, client.DryRunAll)
 	b.is(run, injected, "builder")
-	if kept := b.kept(); len(kept) != 8 || kept["runs.validate.tekgate.dev"] != wellknown.Always {
+	if kept := b.kept(); len(kept) != 9 || kept["runs.validate.tekgate.dev"] != wellknown.Always {
 		b.Errorf("kept are %v", kept)
 	}
 }

@@ -68,6 +68,7 @@ func (c *configuration) use(text []byte) error {
 	v.Controller, v.Authorize = c.controller, c.references.authorize
 	v.Tekton = func() string { return c.cluster.Tekton(context.Background()).Version }
 	v.Verified = isVerified
+	m.Refusal, v.Fetched = v.Refusal, m.Fetched
 	c.current.Store(&ruleSet{parsed, m, v, newCallers(parsed.Install)})
 	c.metrics.loaded(m.Hash(), time.Now())
 	return nil

@@ -99,12 +99,15 @@ func onlyTwoRules(dangling string) string {
 // reconfigure replaces the section validator of the server's configuration and waits until it holds.
 func (b *bed) reconfigure(section string) {
 	b.Helper()
+	b.use(strings.Split(configuredBuilder, "validator:")[0] + section + "\n")
+}
+
+// use replaces the server's configuration and waits until it holds.
+func (b *bed) use(text string) {
+	b.Helper()
 	const said = "using a new configuration"
 	before := strings.Count(b.logs.String(), said)
-	if err := os.WriteFile(b.config, []byte(strings.Split(configuredBuilder, "validator:")[0]+section+"\n"),
-		0o600); err != nil {
-		b.Fatal(err)
-	}
+	b.rewrite(text)
 	b.eventually("the new configuration holds", func() error {
 		if strings.Count(b.logs.String(), said) == before {
 			return fmt.Errorf("it is not in use")

@@ -8,8 +8,10 @@ import (
 
 	"github.com/go-logr/logr"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -26,13 +28,14 @@ import (
 // the cache has nothing: people create a ServiceAccount and a TaskRun that wants
 // it in one command, and the cache hears of it a moment later.
 type lookups struct {
-	live    client.Reader
-	cached  client.Reader
-	synced  func() bool // whether the cache holds all Namespaces and ServiceAccounts
-	tasks   *tasks
-	tekton  *tektonSetup
-	changes server.Notifier // of Namespaces that gain, change or lose settings of their own
-	own     *ownSettings
+	live   client.Reader
+	cached client.Reader
+	synced func() bool // whether the cache holds all Namespaces and ServiceAccounts
+	tekton *tektonSetup
+	// What runs name.
+	tasks, actions, policies *stored
+	changes                  server.Notifier // of Namespaces that gain, change or lose settings of their own
+	own                      *ownSettings
 }
 
 var _ mutator.Cluster = (*lookups)(nil)
@@ -147,6 +150,12 @@ func (l *lookups) ServiceAccount(ctx context.Context, namespace, name string) (*
 	return account, nil
 }
 
+// hasAccount reports whether the cache has a ServiceAccount.
+func (l *lookups) hasAccount(ctx context.Context, namespace, name string) bool {
+	key := client.ObjectKey{Namespace: namespace, Name: name}
+	return l.synced() && l.cached.Get(ctx, key, &corev1.ServiceAccount{}) == nil
+}
+
 // WorkloadIdentity implements mutator.Cluster, by the cache alone.
 func (l *lookups) WorkloadIdentity(ctx context.Context, namespace string, annotations []string) (string, error) {
 	if !l.synced() {
@@ -171,8 +180,18 @@ func (l *lookups) Task(ctx context.Context, namespace, name string) (map[string]
 	return l.tasks.get(ctx, namespace, name)
 }
 
+// StepAction implements mutator.Cluster.
+func (l *lookups) StepAction(ctx context.Context, namespace, name string) (map[string]any, error) {
+	return l.actions.get(ctx, namespace, name)
+}
+
+// Verifies implements mutator.Cluster.
+func (l *lookups) Verifies(ctx context.Context, namespace string) (bool, error) {
+	return l.policies.any(ctx, namespace)
+}
+
 // Tekton implements mutator.Cluster.
-func (l *lookups) Tekton(context.Context) mutator.Tekton { return l.tekton.now() }
+func (l *lookups) Tekton(ctx context.Context) mutator.Tekton { return l.tekton.now(ctx) }
 
 // ready keeps traffic away until the cache is filled.
 func (l *lookups) ready(*http.Request) error {
@@ -190,17 +209,21 @@ func partialNamespace() *metav1.PartialObjectMetadata {
 }
 
 // cacheOptions reduce what the cache holds to what is looked up in it.
-func cacheOptions(log logr.Logger, own *ownSettings) cache.Options {
+func cacheOptions(log logr.Logger, own *ownSettings, tekton string) cache.Options {
 	shared := true // for they are looked up with every TaskRun, and nobody writes into them
 	return cache.Options{
 		ByObject: map[client.Object]cache.ByObject{
 			partialNamespace():       {Transform: own.keepOurs, UnsafeDisableDeepCopy: &shared},
 			&corev1.ServiceAccount{}: {Transform: keepAccount, UnsafeDisableDeepCopy: &shared},
+			&appsv1.Deployment{}: {
+				Namespaces: map[string]cache.Config{mutator.ResolversOf(tekton): {}},
+				Field:      fields.OneTermEqualSelector("metadata.name", resolvers), UnsafeDisableDeepCopy: &shared,
+			},
 
 			&admissionv1.MutatingWebhookConfiguration{}:   named(wellknown.MutatingConfiguration),
 			&admissionv1.ValidatingWebhookConfiguration{}: named(wellknown.ValidatingConfiguration),
 		},
-		DefaultTransform: keepTask(log),
+		DefaultTransform: keepStored(log),
 	}
 }
 

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/internal/kube"
@@ -20,43 +23,94 @@ import (
 type tektonSetup struct {
 	server.EveryReplica
 	live      client.Reader
+	cached    cache.Cache
 	namespace string
 	interval  time.Duration
 	log       logr.Logger
 
-	known  atomic.Pointer[mutator.Tekton]
-	status server.Status
+	known       atomic.Pointer[mutator.Tekton]
+	deployments atomic.Pointer[cache.Informer]
+	status      server.Status
 }
 
 // Start reads until ctx ends.
 func (t *tektonSetup) Start(ctx context.Context) error {
+	informer, err := t.cached.GetInformer(ctx, &appsv1.Deployment{}, cache.BlockUntilSynced(false))
+	if err != nil {
+		return fmt.Errorf("watching Deployment %s: %w", resolvers, err)
+	}
+	t.deployments.Store(&informer)
 	wait.UntilWithContext(ctx, t.read, t.interval)
 	return nil
 }
 
-// now returns the settings that were read last, or else the defaults of a current Tekton.
-func (t *tektonSetup) now() mutator.Tekton {
+// now returns the settings that were read last, or else the defaults of a current Tekton, and
+// whether the resolvers run.
+func (t *tektonSetup) now(ctx context.Context) mutator.Tekton {
+	tekton := mutator.Tekton{}
 	if known := t.known.Load(); known != nil {
-		return *known
+		tekton = *known
 	}
-	return mutator.Tekton{}
+	if tekton.Resolver.Down == "" {
+		tekton.Resolver.Down = t.down(ctx)
+	}
+	return tekton
 }
 
-// read keeps the settings from before if a ConfigMap cannot be read.
+// resolvers is the Deployment of Tekton's resolvers.
+const resolvers = "tekton-pipelines-remote-resolvers"
+
+// down says why no resolver runs, or "". The cache hears of it within a second or so of a Pod
+// that is no longer ready.
+func (t *tektonSetup) down(ctx context.Context) string {
+	var deployment appsv1.Deployment
+	key := client.ObjectKey{Namespace: mutator.ResolversOf(t.namespace), Name: resolvers}
+	if informer := t.deployments.Load(); informer == nil || !(*informer).HasSynced() {
+		return "whether Tekton's resolvers run is not known yet: try again in a moment"
+	}
+	switch err := t.cached.Get(ctx, key, &deployment); {
+	case kube.Absent(err):
+		return fmt.Sprintf("there is no Deployment %s: install Tekton's resolvers", key)
+	case err != nil:
+		return fmt.Sprintf("looking up Deployment %s failed: %q", key, err)
+	case deployment.Status.AvailableReplicas == 0:
+		return fmt.Sprintf("Deployment %s has no Pod that is available: look at its Pods", key)
+	}
+	return ""
+}
+
+// read keeps the settings from before if a ConfigMap of Tekton's cannot be read.
 func (t *tektonSetup) read(ctx context.Context) {
-	data := map[string]map[string]string{}
-	for _, name := range []string{mutator.TektonInfo, mutator.TektonFlags, mutator.TektonDefaults} {
+	data, err := t.data(ctx, t.namespace, mutator.TektonInfo, mutator.TektonFlags, mutator.TektonDefaults)
+	if err != nil {
+		t.report(err.Error())
+		return
+	}
+	parsed := mutator.ParseTekton(data[mutator.TektonInfo], data[mutator.TektonFlags], data[mutator.TektonDefaults])
+	data, err = t.data(ctx, mutator.ResolversOf(t.namespace), mutator.ResolverFlags, mutator.ResolverConfig)
+	parsed.Resolver = mutator.ParseResolver(data[mutator.ResolverFlags], data[mutator.ResolverConfig])
+	if err == nil {
+		t.report("Tekton's settings are known")
+	} else {
+		t.report(err.Error())
+		parsed.Resolver.Down = err.Error()
+	}
+	t.known.Store(&parsed)
+}
+
+// data reads ConfigMaps of a namespace, by their names. One that does not exist is empty.
+func (t *tektonSetup) data(ctx context.Context, namespace string, names ...string,
+) (data map[string]map[string]string, err error) {
+	data = map[string]map[string]string{}
+	for _, name := range names {
 		var cm corev1.ConfigMap
-		err := t.live.Get(ctx, client.ObjectKey{Namespace: t.namespace, Name: name}, &cm)
+		err := t.live.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, &cm)
 		if err != nil && !kube.Absent(err) {
-			t.report("reading Tekton's ConfigMap " + name + ": " + err.Error())
-			return
+			return nil, fmt.Errorf("reading Tekton's ConfigMap %s: %w", name, err)
 		}
 		data[name] = cm.Data
 	}
-	parsed := mutator.ParseTekton(data[mutator.TektonInfo], data[mutator.TektonFlags], data[mutator.TektonDefaults])
-	t.report("Tekton's settings are known")
-	t.known.Store(&parsed)
+	return data, nil
 }
 
 func (t *tektonSetup) report(text string) {

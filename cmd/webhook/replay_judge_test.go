@@ -309,6 +309,10 @@ func (one *judged) unplayable() string {
 		return "nothing is asked about the namespace"
 	case one.object.GetName() == "" && one.object.GetGenerateName() == "":
 		return "the API server wants a name"
+	case one.object.Object["status"] != nil:
+		return "a new object has no status"
+	case one.rule.ID == "missing-service-account" && len(one.object.GetOwnerReferences()) > 0:
+		return "an owner that a user names does not count"
 	}
 	return ""
 }

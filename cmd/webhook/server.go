@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -138,7 +139,7 @@ func (s *program) newManager(hooks webhook.Server) (manager.Manager, error) {
 	m, err := manager.New(s.cluster, manager.Options{
 		Logger:                 s.log,
 		WebhookServer:          hooks,
-		Cache:                  cacheOptions(s.log, s.own),
+		Cache:                  cacheOptions(s.log, s.own, s.tekton),
 		Metrics:                metricsserver.Options{BindAddress: s.metrics},
 		HealthProbeBindAddress: s.health,
 	})
@@ -155,19 +156,18 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 		changes: changes,
 		own:     s.own,
 		live:    m.GetAPIReader(),
-		tasks: &tasks{
-			live: m.GetAPIReader(), cached: m.GetCache(), cache: m.GetCache(), mapper: m.GetRESTMapper(),
-			log: s.log.WithName("tasks"), retry: 5 * time.Second,
-		},
-		tekton: &tektonSetup{live: m.GetAPIReader(), namespace: s.tekton, interval: 15 * time.Second,
-			log: s.log.WithName("tekton")},
+		tasks:   s.stored(m, taskKind),
+		actions: s.stored(m, actionKind), policies: s.stored(m, policyKind),
+		tekton: &tektonSetup{live: m.GetAPIReader(), cached: m.GetCache(), namespace: s.tekton,
+			interval: 15 * time.Second, log: s.log.WithName("tekton")},
 	}
 	if err := there.watch(ctx, m.GetCache()); err != nil {
 		return err
 	}
 	c := &configuration{
 		path: s.config, namespace: s.namespace, interval: 2 * time.Second, cluster: there, changes: changes,
-		references: references{kinds: newServedKinds(m.GetRESTMapper()), live: m.GetAPIReader(), writer: m.GetClient()},
+		references: references{kinds: newServedKinds(m.GetRESTMapper()), live: m.GetAPIReader(), writer: m.GetClient(),
+			hasAccount: there.hasAccount},
 		controller: mutator.ControllerOf(s.tekton),
 		metrics:    s.counts,
 		reloads: server.Reloads{
@@ -201,12 +201,20 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 			client: direct, wanted: c.conditions, replicas: newReplicas(direct, s.namespace, s.recheck, log),
 			interval: s.recheck, changes: changes, log: log, backoffs: map[string]*server.Backoff{},
 		}),
-		m.Add(there.tasks), m.Add(there.tekton), m.Add(c), m.Add(again),
+		m.Add(there.tasks), m.Add(there.actions), m.Add(there.policies), m.Add(there.tekton), m.Add(c), m.Add(again),
 		m.AddHealthzCheck("ping", healthz.Ping),
 		m.AddReadyzCheck("listening", hooks.StartedChecker()),
 		m.AddReadyzCheck("cache", there.ready),
 		m.AddReadyzCheck("draining", staying(requests)),
 	)
+}
+
+// stored looks up objects of a kind that runs name.
+func (s *program) stored(m manager.Manager, kind schema.GroupKind) *stored {
+	return &stored{
+		wanted: kind, live: m.GetAPIReader(), cached: m.GetCache(), cache: m.GetCache(), mapper: m.GetRESTMapper(),
+		log: s.log.WithName("stored"), retry: 5 * time.Second,
+	}
 }
 
 // staying fails once the server was told to end.

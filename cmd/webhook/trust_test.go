@@ -61,7 +61,8 @@ func (b *bed) alarm() *server.Alarm {
 
 // testTrust asks, beside a server that is trusted, for a certificate that is not.
 func (b *bed) testTrust() {
-	c, err := cache.New(b.cluster.Config, cacheOptions(logr.Discard(), newOwnSettings(logr.Discard())))
+	own := newOwnSettings(logr.Discard())
+	c, err := cache.New(b.cluster.Config, cacheOptions(logr.Discard(), own, wellknown.PipelinesNamespace))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -89,6 +89,7 @@ func TestScenarios(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"apply":        place.apply,
 			"cert-manager": place.certManager,
+			"compare":      place.compare,
 			"exist":        place.exist,
 			"image":        place.image,
 			"many":         place.many,

@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/tekgate/tekgate/installer/live"
@@ -64,6 +65,10 @@ func outside(mirror *image.Rules, reference string) string {
 		return "is no image reference"
 	}
 	done, err := mirror.Rewrite(ref)
+	var former *image.FormerError
+	if errors.As(err, &former) {
+		return "is outside the mirror: " + former.Reason()
+	}
 	if err != nil {
 		return "is outside the mirror, and no rule leads it there"
 	}

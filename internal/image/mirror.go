@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/tekgate/tekgate/internal/problems"
 )
 
 // Mirror is the section `mirror` of the configuration file.
@@ -31,6 +33,10 @@ type Mirror struct {
 	Rules []Rule `json:"rules,omitempty"`
 	// Keep lists patterns of images that stay where they are.
 	Keep []string `json:"keep,omitempty"`
+	// Former lists the mirrors that there were before, each written as this section was at
+	// the time. An image that has its name on one of them is treated as if its upstream
+	// name were written in its place.
+	Former []Mirror `json:"former,omitempty"`
 }
 
 // Rule sends the images that it matches to a mirror.
@@ -94,6 +100,7 @@ type Rules struct {
 	overrides []override
 	rules     []rule
 	keep      []keep
+	formers   []former
 	chosen    map[string]Rewritten // by From
 }
 
@@ -108,6 +115,7 @@ type rule struct {
 type keep struct {
 	source  string
 	pattern Pattern
+	exact   int // how many bytes of the pattern stand before its first *
 }
 
 // Compile checks a Mirror and prepares it. The error joins one sentence per
@@ -136,10 +144,36 @@ func (m Mirror) Compile() (*Rules, error) {
 		c.override(from, m.Images[from])
 	}
 	c.chains()
+	if len(m.Former) > 0 && m.Empty() {
+		c.problem("mirror.former: there is no mirror beside it: name one, or write `preset: upstream` to use the upstream registries again")
+	}
+	c.former(m.Former, "mirror.")
 	return &c.Rules, errors.Join(c.problems...)
 }
 
-// Empty reports whether nothing would ever be rewritten or kept.
+// former compiles former mirrors. Those of a former mirror are former mirrors, too.
+func (c *compiler) former(mirrors []Mirror, at string) {
+	for i, m := range mirrors {
+		source := fmt.Sprintf("%sformer[%d]", at, i)
+		if m.Empty() {
+			c.problem("%s: it is empty: write what the section mirror was at the time", source)
+		}
+		before := m.Former
+		m.Former = nil
+		rules, err := m.Compile()
+		for _, problem := range problems.Split(err) {
+			if field, is := strings.CutPrefix(problem.Error(), "mirror."); is {
+				c.problem("%s.%s", source, field)
+				continue
+			}
+			c.problem("%s: %w", source, problem)
+		}
+		c.formers = append(c.formers, former{source, rules})
+		c.former(before, source+".")
+	}
+}
+
+// Empty reports whether nothing would ever be rewritten or kept. Former mirrors do not count.
 func (m Mirror) Empty() bool {
 	return m.Preset == "" && m.Registry == "" && len(m.Images) == 0 && len(m.Rules) == 0 && len(m.Keep) == 0
 }
@@ -213,7 +247,8 @@ func (c *compiler) keepPattern(pattern, source string) {
 		c.problem("%s: %w", source, err)
 		return
 	}
-	c.keep = append(c.keep, keep{source: source, pattern: re})
+	exact, _, _ := strings.Cut(pattern, "*")
+	c.keep = append(c.keep, keep{source: source, pattern: re, exact: len(exact)})
 }
 
 func (c *compiler) add(r Rule, source string) {
@@ -270,6 +305,9 @@ func (r *Rules) Fingerprint() []byte {
 	}
 	for _, from := range slices.Sorted(maps.Keys(r.chosen)) {
 		fmt.Fprintf(&b, "%s=%s\n", from, r.chosen[from].To)
+	}
+	for _, f := range r.formers {
+		fmt.Fprintf(&b, "%s\n%s", f.source, f.rules.Fingerprint())
 	}
 	return []byte(b.String())
 }

@@ -68,6 +68,23 @@ func TestRewritingTwiceChangesNothing(t *testing.T) {
 	}
 }
 
+// The same holds beside each mirror that there may have been before.
+func TestRewritingTwiceChangesNothingBesideFormerMirrors(t *testing.T) {
+	all := mirrors()
+	for name, m := range all {
+		for formerName, former := range all {
+			if m.Digest+former.Digest != "" || m.Registry == "localhost:5000" || former.Registry == "localhost:5000" {
+				continue
+			}
+			m.Former = []image.Mirror{former}
+			rules := compile(t, m)
+			for _, s := range references {
+				checkStable(t, rules, name+", formerly "+formerName, parse(t, s))
+			}
+		}
+	}
+}
+
 func checkStable(t *testing.T, rules *image.Rules, name string, ref image.Reference) {
 	t.Helper()
 	candidates, err := rules.Candidates(ref)

@@ -81,8 +81,10 @@ func (r Reference) DigestTag() string {
 	if hex == "" {
 		return ""
 	}
-	return "digest-" + hex[:min(12, len(hex))]
+	return digestTagPrefix + hex[:min(12, len(hex))]
 }
+
+const digestTagPrefix = "digest-"
 
 // name returns the last element of the path.
 func (r Reference) name() string { return path.Base(r.Path) }

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -61,9 +62,40 @@ func (r *Rules) Choose(choices ...Rewritten) *Rules {
 
 // Candidates returns every place where the mirror may hold an image, in order
 // of preference and at least one: what was chosen for it alone, or else the
-// targets of the first rule that applies. An image that stays as it is has itself for its one candidate. An image that
-// no rule applies to is an UnmirroredError.
+// targets of the first rule that applies. An image that stays as it is has itself for its
+// one candidate. Of an image on a former mirror they are the candidates of its upstream
+// name. An image that no rule applies to is an UnmirroredError.
 func (r *Rules) Candidates(ref Reference) ([]Rewritten, error) {
+	if _, is := r.chosen[ref.String()]; is || len(r.formers) == 0 {
+		return r.candidates(ref)
+	}
+	origin, source, err := r.Origin(ref)
+	if err != nil {
+		return nil, err
+	}
+	found, err := r.candidates(origin)
+	if err != nil {
+		return nil, err
+	}
+	found = slices.DeleteFunc(found, func(done Rewritten) bool {
+		_, on, err := r.Origin(done.To) // which would lead on from there
+		return on != "" || err != nil
+	})
+	if len(found) == 0 {
+		return nil, &UnmirroredError{Ref: origin}
+	}
+	for i := range found {
+		done := &found[i]
+		if done.Rule == "" {
+			done.Rule = source
+		}
+		done.From, done.DigestDropped = ref, ref.Digest != "" && done.To.Digest == ""
+	}
+	return found, nil
+}
+
+// candidates is Candidates without regard to former mirrors.
+func (r *Rules) candidates(ref Reference) ([]Rewritten, error) {
 	if chosen, ok := r.chosen[ref.String()]; ok {
 		return []Rewritten{chosen}, nil
 	}
@@ -89,6 +121,19 @@ func (r *Rules) Candidates(ref Reference) ([]Rewritten, error) {
 // Explain says in one line per step which rule decides about an image, and why
 // those before it do not.
 func (r *Rules) Explain(ref Reference) []string {
+	origin, source, err := r.Origin(ref)
+	var former *FormerError
+	switch {
+	case errors.As(err, &former):
+		return []string{former.Reason()}
+	case source != "":
+		first := fmt.Sprintf("%s led here: the image is %s upstream", source, origin)
+		return append([]string{first}, r.explain(origin)...)
+	}
+	return r.explain(ref)
+}
+
+func (r *Rules) explain(ref Reference) []string {
 	if o, ok := r.overrideFor(ref); ok {
 		return []string{fmt.Sprintf("%s decides, before any rule", o.source)}
 	}

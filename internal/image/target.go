@@ -67,6 +67,11 @@ type target struct {
 	same bool
 	// done matches the repositories that the template leads to.
 	done *regexp.Regexp
+	// parts does so, too, and has a group for each placeholder; holds are their names.
+	parts *regexp.Regexp
+	holds []string
+	// apart says that a slash stands between the first two.
+	apart bool
 }
 
 // compileTarget checks a template.
@@ -101,22 +106,28 @@ func compileTarget(template string) (target, error) {
 	}
 	repository, suffix := splitTag(template)
 	t := target{template: template, tagged: suffix != "", same: strings.Contains(suffix, "{digest}")}
-	t.done = regexp.MustCompile("^" + shape(repository) + "$")
+	t.done = regexp.MustCompile("^" + shape(repository, "%s") + "$")
+	t.parts = regexp.MustCompile("^" + shape(repository, "(%s)") + "$")
+	t.holds = inBraces.FindAllString(repository, -1)
+	if between := inBraces.Split(repository, 3); len(t.holds) > 1 {
+		t.apart = strings.Contains(between[1], "/")
+	}
 	return t, nil
 }
 
-// shape is the regular expression of what a template of a repository gives.
-func shape(repository string) string {
+// shape is the regular expression of what a template of a repository gives. Group is the
+// format of a placeholder's expression.
+func shape(repository, group string) string {
 	var expr strings.Builder
 	at := 0
 	for _, span := range inBraces.FindAllStringIndex(repository, -1) {
 		expr.WriteString(regexp.QuoteMeta(repository[at:span[0]]))
 		p, _ := placeholderFor(repository[span[0]:span[1]])
+		value := `.+`
 		if p.within {
-			expr.WriteString(`[^/]+`)
-		} else {
-			expr.WriteString(`.+`)
+			value = `[^/]+`
 		}
+		fmt.Fprintf(&expr, group, value)
 		at = span[1]
 	}
 	expr.WriteString(regexp.QuoteMeta(repository[at:]))

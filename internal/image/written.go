@@ -3,6 +3,7 @@ package image
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -50,6 +51,33 @@ func (r *Rules) Write() (Written, error) {
 		out.Rules = append(out.Rules, rule)
 	}
 	return out, nil
+}
+
+// FormerPlaces returns expressions of the repositories that former mirrors lead to. What
+// maps such a name back cannot be written.
+func (r *Rules) FormerPlaces() []string {
+	var all []string
+	for _, f := range r.formers {
+		all = append(all, f.rules.places()...)
+	}
+	return all
+}
+
+// places returns expressions of the repositories that the rules lead to.
+func (r *Rules) places() []string {
+	var all []string
+	for _, o := range r.overrides {
+		if o.to.Repository() == o.key.Repository() {
+			continue // it is a name upstream
+		}
+		all = append(all, "^"+regexp.QuoteMeta(o.to.Repository())+"$")
+	}
+	for _, one := range r.rules {
+		for _, t := range one.targets {
+			all = append(all, t.done.String())
+		}
+	}
+	return all
 }
 
 // ofRepository are the placeholders that host and path have a value for.

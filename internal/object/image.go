@@ -13,6 +13,10 @@ type ImageField struct {
 	Path string
 	// Value is the reference as it is written.
 	Value string
+	// Literal tells whether nothing is filled in there, so that $(params.x) is no image. Neither
+	// Tekton nor Kubernetes substitutes anything in an image volume (ApplyReplacements and
+	// applyVolumeReplacements in pkg/reconciler/taskrun/resources/apply.go, pipeline v1.15.0).
+	Literal bool
 
 	fields map[string]any // that hold it under key; nil where set knows better
 	key    string
@@ -115,9 +119,47 @@ func (w *imageWalk) container(c map[string]any, at string) {
 }
 
 func (w *imageWalk) volume(v map[string]any, at string) {
-	if source, ok := v["image"].(map[string]any); ok {
-		w.key(source, "reference", at+".image")
+	source, _ := v["image"].(map[string]any)
+	if value, _ := source["reference"].(string); value != "" {
+		w.fields = append(w.fields, &ImageField{
+			Path: at + imageVolume, Value: value, Literal: true, fields: source, key: "reference",
+		})
 	}
+}
+
+// PodTemplateImages returns the images in the volumes of a run's podTemplates: of its
+// own, and of those for single tasks.
+func PodTemplateImages(run map[string]any) []*ImageField {
+	settings, ok := SettingsOf(run)
+	if !ok {
+		return nil
+	}
+	var w imageWalk
+	w.podTemplate(settings.Fields, "podTemplate", settings.Path)
+	if run["kind"] == "PipelineRun" {
+		each(settings.spec["taskRunSpecs"], "spec.taskRunSpecs", func(own map[string]any, at string) {
+			w.podTemplate(own, "podTemplate", at)
+			w.podTemplate(own, "taskPodTemplate", at) // of v1beta1
+		})
+	}
+	return w.fields
+}
+
+func (w *imageWalk) podTemplate(holder map[string]any, key, at string) {
+	if template, ok := holder[key].(map[string]any); ok {
+		each(template["volumes"], at+"."+key+".volumes", w.volume)
+	}
+}
+
+// imageVolume is the path of an image below its volume.
+const imageVolume = ".image.reference"
+
+// inImageVolume matches the path of an image in a volume.
+var inImageVolume = regexp.MustCompile(`(?:^|\.)volumes\[\d+\]\.image\.reference$`)
+
+// InImageVolume reports whether a path is that of an image in a volume, see ImageField.Literal.
+func InImageVolume(path string) bool {
+	return strings.HasSuffix(path, imageVolume) && inImageVolume.MatchString(path)
 }
 
 func (w *imageWalk) flags(words []any, at string) {

@@ -157,8 +157,8 @@ func (s Step) Script(r *Reader) (script string, scripted bool) {
 	return "", len(command) > 0 && path.Dir(command[0]) == "/tekton/scripts"
 }
 
-// Images returns where the images of a task stand: those of its steps, sidecars
-// and stepTemplate. Of a Pod's nothing is returned: see Images.
+// Images returns where the images of a task stand: those of its steps, sidecars,
+// stepTemplate and volumes. Of a Pod's nothing is returned: see Images.
 func (t Task) Images() []*ImageField {
 	steps, _ := t.Spec["steps"].([]any)
 	w := imageWalk{make([]*ImageField, 0, len(steps)+2)}
@@ -168,6 +168,9 @@ func (t Task) Images() []*ImageField {
 		each(t.Spec["sidecars"], t.Path+".sidecars", func(m map[string]any, at string) { w.key(m, "image", at) })
 		if template, ok := t.Spec["stepTemplate"].(map[string]any); ok {
 			w.key(template, "image", t.Path+".stepTemplate")
+		}
+		if volumes := t.Spec["volumes"]; volumes != nil {
+			each(volumes, t.Path+".volumes", w.volume)
 		}
 	case formStepAction:
 		w.key(t.Spec, "image", t.Path)

@@ -231,3 +231,77 @@ func TestFill(t *testing.T) {
 		t.Error("a value of another type is no reason to give up")
 	}
 }
+
+// TestImages tests where images stand, those of volumes included, and that Set edits the object.
+func TestImages(t *testing.T) {
+	const volumes = `"volumes":[{"name":"e","emptyDir":{}},{"name":"v","image":{"reference":"VOLUME"}},{"name":"n","image":{}},7]`
+	const template = `{"image":"no","volumes":[{"name":"v","image":{"reference":"TEMPLATE"}}]}`
+	const task = `{"steps":[{"image":"a"},{"ref":{"name":"r"}}],"sidecars":[{"image":"b"}],"stepTemplate":{"image":"c"},` + volumes + `}`
+	tests := []struct {
+		name, raw string
+		want      []string
+	}{
+		{"Task", `{"apiVersion":"tekton.dev/v1","kind":"Task","spec":` + task + `}`, []string{
+			"spec.steps[0].image a", "spec.sidecars[0].image b", "spec.stepTemplate.image c",
+			"spec.volumes[1].image.reference VOLUME literal"}},
+		{"StepAction", `{"apiVersion":"tekton.dev/v1beta1","kind":"StepAction","spec":{"image":"a",` + volumes + `}}`,
+			[]string{"spec.image a"}},
+		{"TaskRun", `{"apiVersion":"tekton.dev/v1","kind":"TaskRun","spec":{"podTemplate":` + template +
+			`,"taskRunSpecs":[{"podTemplate":` + template + `}],"taskSpec":{"steps":[]}}}`,
+			[]string{"spec.podTemplate.volumes[0].image.reference TEMPLATE literal"}},
+		{"PipelineRun v1", `{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","spec":{"podTemplate":` + template +
+			`,"taskRunTemplate":{"podTemplate":` + template + `},"taskRunSpecs":[{},{"podTemplate":` + template + `}],
+			"pipelineSpec":{"tasks":[{"taskSpec":{` + volumes + `}}]}}}`, []string{
+			"spec.pipelineSpec.tasks[0].taskSpec.volumes[1].image.reference VOLUME literal",
+			"spec.taskRunTemplate.podTemplate.volumes[0].image.reference TEMPLATE literal",
+			"spec.taskRunSpecs[1].podTemplate.volumes[0].image.reference TEMPLATE literal"}},
+		{"PipelineRun v1beta1", `{"apiVersion":"tekton.dev/v1beta1","kind":"PipelineRun","spec":{"podTemplate":` + template +
+			`,"taskRunSpecs":[{"taskPodTemplate":` + template + `}]}}`, []string{
+			"spec.podTemplate.volumes[0].image.reference TEMPLATE literal",
+			"spec.taskRunSpecs[0].taskPodTemplate.volumes[0].image.reference TEMPLATE literal"}},
+		{"Deployment", `{"apiVersion":"apps/v1","kind":"Deployment","spec":{"template":{"spec":{"containers":[{"image":"a"}],` + volumes + `}}}}`,
+			[]string{"spec.template.spec.containers[0].image a",
+				"spec.template.spec.volumes[1].image.reference VOLUME literal"}},
+		{"odd", `{"apiVersion":"tekton.dev/v1","kind":"PipelineRun","spec":{"taskRunTemplate":{"podTemplate":[]},
+			"taskRunSpecs":{},"pipelineSpec":{"tasks":[{"taskSpec":{"volumes":{}}}]}}}`, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			fields := decode(t, tt.raw)
+			if got := imagesOf(fields); !slices.Equal(got, tt.want) {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
+			}
+			for _, field := range fieldsOf(fields) {
+				field.Set("set/" + field.Value)
+			}
+			for i, got := range imagesOf(fields) {
+				if where, image, _ := strings.Cut(tt.want[i], " "); got != where+" set/"+image {
+					t.Errorf("after Set: got %s", got)
+				}
+			}
+		})
+	}
+}
+
+func fieldsOf(fields map[string]any) []*object.ImageField {
+	found := object.Images(fields)
+	for _, task := range object.Tasks(fields) {
+		found = append(found, task.Images()...)
+	}
+	return append(found, object.PodTemplateImages(fields)...)
+}
+
+func imagesOf(fields map[string]any) []string {
+	var found []string
+	for _, field := range fieldsOf(fields) {
+		text := field.Path + " " + field.Value
+		if field.Literal {
+			text += " literal"
+		}
+		if object.InImageVolume(field.Path) != field.Literal {
+			text += " but its path says otherwise"
+		}
+		found = append(found, text)
+	}
+	return found
+}

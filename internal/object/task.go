@@ -187,30 +187,42 @@ func (s *Settings) Set(key string, value any) {
 	s.Fields[key] = value
 }
 
-// Reference is a Task of the namespace that a TaskRun refers to.
-type Reference struct {
+// Account is a place where a run names a ServiceAccount.
+type Account struct {
+	Path string
 	Name string
-	Run  Run
+	Task string // of the pipeline; "" for the run's own
 }
 
-// ReferenceOf returns the local Task that a TaskRun refers to by its name alone.
-// It reports false for every other form: written out, fetched by a resolver or
-// from a bundle, a ClusterTask, or a custom task.
-func ReferenceOf(taskRun map[string]any) (Reference, bool) {
-	var r Reader
-	spec := r.Fields(taskRun, "spec")
-	ref := r.Fields(spec, "taskRef")
-	kind, name := r.Text(ref, "kind"), r.Text(ref, "name")
-	local := (kind == "" || kind == "Task") && r.Text(ref, "resolver") == "" && r.Text(ref, "bundle") == "" &&
-		(r.Text(ref, "apiVersion") == "" || strings.HasPrefix(r.Text(ref, "apiVersion"), "tekton.dev/"))
-	if name == "" || !local || spec["taskSpec"] != nil {
-		return Reference{}, false
+// AccountsOf returns the ServiceAccounts that a TaskRun or PipelineRun of any version names.
+// The first is the run's own, with the name "" if it names none. There are none for other
+// kinds, and where the JSON is not of the shape that Tekton takes.
+func AccountsOf(run map[string]any) []Account {
+	settings, ok := SettingsOf(run)
+	if !ok {
+		return nil
 	}
-	return Reference{Name: name, Run: runOf(spec, &r)}, !r.Odd
-}
-
-// TaskOf returns the task of a Task's specification as a run would see it, its
-// path naming the Task.
-func (ref Reference) TaskOf(spec map[string]any) Task {
-	return Task{Path: fmt.Sprintf("Task %q, spec", ref.Name), Spec: spec, Run: ref.Run}.Remembering()
+	var r Reader
+	found := []Account{{
+		Path: settings.Path + ".serviceAccountName", Name: r.Text(settings.Fields, "serviceAccountName"),
+	}}
+	if run["kind"] != "PipelineRun" {
+		return found
+	}
+	spec := r.Fields(run, "spec")
+	for i, own := range r.FieldsList(spec, "taskRunSpecs") {
+		for _, key := range []string{"serviceAccountName", "taskServiceAccountName"} {
+			if name := r.Text(own, key); name != "" {
+				found = append(found,
+					Account{fmt.Sprintf("spec.taskRunSpecs[%d].%s", i, key), name, r.Text(own, "pipelineTaskName")})
+			}
+		}
+	}
+	for i, own := range r.FieldsList(spec, "serviceAccountNames") { // before v0.31
+		if name := r.Text(own, "serviceAccountName"); name != "" {
+			found = append(found, Account{fmt.Sprintf("spec.serviceAccountNames[%d].serviceAccountName", i), name,
+				r.Text(own, "taskName")})
+		}
+	}
+	return found
 }

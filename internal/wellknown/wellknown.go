@@ -40,6 +40,7 @@ const (
 	MutateRuns      = "taskruns.mutate.tekgate.dev"
 	MutateReapplied = "reapplied.mutate.tekgate.dev"
 	MutateResolved  = "resolved.mutate.tekgate.dev"
+	MutateStored    = "stored.mutate.tekgate.dev"
 	MutatePods      = "pods.mutate.tekgate.dev"
 
 	ValidateTriggers      = "triggers.validate.tekgate.dev"
@@ -53,8 +54,8 @@ const (
 // for Tekgate's own configuration is not among them: it is always Ignore, so that an error
 // there never keeps the configuration from being corrected.
 var SettableFailurePolicy = []string{
-	MutateRuns, MutateReapplied, MutateResolved, MutatePods, ValidateTriggers, ValidatePipelines, ValidateRuns,
-	ValidatePods,
+	MutateRuns, MutateReapplied, MutateResolved, MutateStored, MutatePods, ValidateTriggers, ValidatePipelines,
+	ValidateRuns, ValidatePods,
 }
 
 // MatchCondition is the name of the match condition of each webhook whose CEL expression
@@ -75,6 +76,9 @@ const (
 	// SkipRulesKey is an annotation of an object: ids of mutator rules, separated by
 	// commas, that leave the object alone.
 	SkipRulesKey = "tekgate.dev/skip-rules"
+	// SignatureKey is an annotation of what Tekton's Trusted Resources have signed
+	// (pkg/trustedresources/verify.go, pipeline v1.15.0).
+	SignatureKey = "tekton.dev/signature"
 	// MutatorKey is an annotation of a Namespace: YAML of the section mutator that
 	// overrides the cluster's configuration there.
 	MutatorKey = "tekgate.dev/mutator"
@@ -91,6 +95,9 @@ const (
 	MutatedKey = "tekgate.dev/mutated"
 	// OriginalImagesKey holds the images that a mutation replaced.
 	OriginalImagesKey = "tekgate.dev/original-images"
+	// VariablesKey holds hashes of the variables that a mutation set and that follow the
+	// configuration when a run is created again.
+	VariablesKey = "tekgate.dev/set-variables"
 	// ReplayNamespace is the label of the Leases with which the interceptor remembers
 	// deliveries, and of no other object: the namespace of the Trigger.
 	ReplayNamespace = "tekgate.dev/replay-namespace"

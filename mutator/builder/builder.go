@@ -93,7 +93,8 @@ var Known = []Builder{
 	},
 }
 
-// WithMirror returns the builders with the names that their images have on a mirror.
+// WithMirror returns the builders with the names that their images have on a mirror, and on
+// those before it.
 func WithMirror(builders []Builder, mirror *image.Rules) []Builder {
 	if mirror == nil {
 		return builders
@@ -102,21 +103,27 @@ func WithMirror(builders []Builder, mirror *image.Rules) []Builder {
 	for i := range builders {
 		b := &builders[i]
 		b.Patterns, b.OnMirror = slices.Clone(b.Patterns), nil
-		for _, origin := range b.origins {
-			ref, err := image.Parse(origin)
-			if err != nil {
-				panic(fmt.Sprintf("the builder %s comes from %q: %v", b.Name, origin, err)) // a constant
-			}
-			done, err := mirror.Rewrite(ref)
-			if err != nil || done.To == ref { // no rule applies to it, or it is kept
-				continue
-			}
-			if pattern, err := image.CompilePattern(done.To.Repository()); err == nil {
-				b.Patterns, b.OnMirror = append(b.Patterns, pattern), append(b.OnMirror, done.To.Repository())
-			}
+		for _, rules := range append([]*image.Rules{mirror}, mirror.Former()...) {
+			b.addMirror(rules)
 		}
 	}
 	return builders
+}
+
+func (b *Builder) addMirror(mirror *image.Rules) {
+	for _, origin := range b.origins {
+		ref, err := image.Parse(origin)
+		if err != nil {
+			panic(fmt.Sprintf("the builder %s comes from %q: %v", b.Name, origin, err)) // a constant
+		}
+		done, err := mirror.Rewrite(ref)
+		if err != nil || done.To == ref { // no rule applies to it, or it is kept
+			continue
+		}
+		if pattern, err := image.CompilePattern(done.To.Repository()); err == nil {
+			b.Patterns, b.OnMirror = append(b.Patterns, pattern), append(b.OnMirror, done.To.Repository())
+		}
+	}
 }
 
 // Homes are the folders where a program looks that runs as root.

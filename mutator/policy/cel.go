@@ -89,8 +89,15 @@ func decoded(value any) (map[string]any, error) {
 	return fields, decoder.Decode(&fields)
 }
 
-// add writes one operation of a patch: all are of the kind that adds, or replaces
-// what is there.
+// add writes one operation of a patch, which adds a value, or replaces what is there.
 func add(path, value string) string {
 	return fmt.Sprintf(`{"path": dyn(%s), "value": dyn(%s)}`, path, value)
+}
+
+// remove writes one operation of a patch that removes what is there.
+func remove(path string) string { return fmt.Sprintf(`{"path": dyn(%s)}`, path) }
+
+// annotate writes the operation that sets an annotation: see the variable annotated.
+func annotate(key, value string) string {
+	return add(quote("/metadata/annotations/"+strings.ReplaceAll(key, "/", "~1")), value)
 }

@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -31,9 +32,11 @@ const off = "off"
 // bed is a real API server with Tekton's kinds.
 type bed struct {
 	*testing.T
-	client    client.Client
-	installed []client.Object // policies and bindings
-	round     int
+	client     client.Client
+	controller client.Client // of Tekton's controller, which fetches Tasks
+	config     *rest.Config
+	installed  []client.Object // policies and bindings
+	round      int
 }
 
 func newBed(t *testing.T) *bed {
@@ -47,9 +50,10 @@ func newBed(t *testing.T) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bed{T: t, client: c}
+	b := &bed{T: t, client: c, config: config, controller: as(t, config, mutator.ControllerOf("tekton-pipelines"))}
 	if err := cluster.InstallCRDs(t.Context(), c, "github.com/tektoncd/pipeline", "config/300-crds/300-taskrun.yaml",
-		"config/300-crds/300-pipelinerun.yaml"); err != nil {
+		"config/300-crds/300-pipelinerun.yaml", "config/300-crds/300-task.yaml",
+		"config/300-crds/300-pipeline.yaml", "config/300-crds/300-stepaction.yaml"); err != nil {
 		t.Fatal(err)
 	}
 	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: off,
@@ -57,6 +61,18 @@ func newBed(t *testing.T) *bed {
 	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "probe",
 		Labels: map[string]string{"probe": "true"}}})
 	return b
+}
+
+// as returns the client of a user who may do everything.
+func as(t *testing.T, config *rest.Config, user string) client.Client {
+	t.Helper()
+	config = rest.CopyConfig(config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: []string{"system:masters"}}
+	c, err := client.New(config, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 func (b *bed) create(obj client.Object) {
@@ -94,9 +110,14 @@ func (b *bed) enforce(set *policy.Set) {
 	b.installed = nil
 	b.round++
 	for i := range set.Policies {
-		b.install(set.Policies[i].DeepCopy(), set.Bindings[i].DeepCopy())
+		b.install(set.Policies[i].DeepCopy())
 	}
-	b.install(marker(b.round))
+	for i := range set.Bindings {
+		b.install(set.Bindings[i].DeepCopy())
+	}
+	p, binding := marker(b.round)
+	b.install(p)
+	b.install(binding)
 	b.eventually("the policies are in force", func() error {
 		probe := &unstructured.Unstructured{Object: map[string]any{
 			"apiVersion": "tekton.dev/v1", "kind": "TaskRun",
@@ -112,11 +133,30 @@ func (b *bed) enforce(set *policy.Set) {
 	})
 }
 
-func (b *bed) install(p *admissionv1.MutatingAdmissionPolicy, binding *admissionv1.MutatingAdmissionPolicyBinding) {
+func (b *bed) install(obj client.Object) {
 	b.Helper()
-	b.create(p)
-	b.create(binding)
-	b.installed = append(b.installed, p, binding)
+	b.create(obj)
+	b.installed = append(b.installed, obj)
+}
+
+// twice returns a set in which every policy is there under a second name, too, and has
+// a second binding under its first.
+func twice(set *policy.Set) *policy.Set {
+	const again = "again-"
+	double := &policy.Set{Policies: slices.Clone(set.Policies), Bindings: slices.Clone(set.Bindings),
+		Remainder: set.Remainder, Limits: set.Limits}
+	for i := range set.Policies {
+		p := set.Policies[i].DeepCopy()
+		p.Name = again + p.Name
+		double.Policies = append(double.Policies, *p)
+	}
+	for i := range set.Bindings {
+		second, other := set.Bindings[i].DeepCopy(), set.Bindings[i].DeepCopy()
+		second.Name = "second-" + second.Name
+		other.Name, other.Spec.PolicyName = again+other.Name, again+other.Spec.PolicyName
+		double.Bindings = append(double.Bindings, *second, *other)
+	}
+	return double
 }
 
 func marker(round int) (*admissionv1.MutatingAdmissionPolicy, *admissionv1.MutatingAdmissionPolicyBinding) {
@@ -169,8 +209,23 @@ func (b *bed) world(name string, w world) {
 }
 
 // sent returns what the API server makes of an object in a namespace, without what
-// differs anyway; an error where it refuses it.
+// differs anyway; an error where it refuses it. What runs refer to is sent by Tekton's
+// controller.
 func (b *bed) sent(raw []byte, namespace string) (map[string]any, error) {
+	b.Helper()
+	if fetched(kindOf(b.T, raw)) {
+		return b.sentBy(b.controller, raw, namespace)
+	}
+	return b.sentBy(b.client, raw, namespace)
+}
+
+// fetched reports whether a kind is one of those that runs refer to.
+func fetched(kind schema.GroupVersionKind) bool {
+	return slices.Contains([]string{"Task", "Pipeline", "StepAction"}, kind.Kind)
+}
+
+// sentBy does that with the client of a user.
+func (b *bed) sentBy(user client.Client, raw []byte, namespace string) (map[string]any, error) {
 	b.Helper()
 	obj := &unstructured.Unstructured{}
 	if err := json.Unmarshal(raw, &obj.Object); err != nil {
@@ -180,7 +235,14 @@ func (b *bed) sent(raw []byte, namespace string) (map[string]any, error) {
 	if obj.GetName() == "" && obj.GetGenerateName() == "" {
 		obj.SetGenerateName("run-")
 	}
-	if err := b.client.Create(b.Context(), obj, client.DryRunAll); err != nil {
+	err := user.Create(b.Context(), obj, client.DryRunAll)
+	// A policy for a kind whose schema the API server has not loaded yet fails like that,
+	// whatever its failurePolicy.
+	for end := time.Now().Add(time.Minute); apierrors.IsServiceUnavailable(err) && time.Now().Before(end); {
+		time.Sleep(time.Second)
+		err = user.Create(b.Context(), obj, client.DryRunAll)
+	}
+	if err != nil {
 		return nil, err
 	}
 	metadata := obj.Object["metadata"].(map[string]any)
@@ -193,12 +255,16 @@ func (b *bed) sent(raw []byte, namespace string) (map[string]any, error) {
 	return obj.Object, nil
 }
 
-// same compares two objects; the order of env does not count, nor does the record.
+// same compares two objects; the order of env does not count, nor does the record, nor
+// the metadata of what was fetched, which Tekton ignores.
 func same(a, b map[string]any) string {
 	plain := func(fields map[string]any) map[string]any {
 		copied := (&unstructured.Unstructured{Object: fields}).DeepCopy().Object
 		sortEnv(copied)
 		metadata := copied["metadata"].(map[string]any)
+		if copied["kind"] == "Task" || copied["kind"] == "Pipeline" || copied["kind"] == "StepAction" {
+			delete(copied, "metadata")
+		}
 		if notes, ok := metadata["annotations"].(map[string]any); ok {
 			delete(notes, wellknown.MutatedKey)
 			if len(notes) == 0 {
@@ -243,7 +309,9 @@ func namespaces() *metav1.LabelSelector {
 // made is what the mutator's own code makes of an object, as the API server stores it.
 func (b *bed) made(m *mutator.Mutator, raw []byte, namespace string) (map[string]any, error) {
 	b.Helper()
-	out, err := m.Mutate(context.Background(), mutator.Request{Kind: kindOf(b.T, raw), Namespace: namespace, Raw: raw})
+	kind := kindOf(b.T, raw)
+	out, err := m.Mutate(context.Background(), mutator.Request{Kind: kind, Namespace: namespace, Raw: raw,
+		Resolved: fetched(kind)})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -38,7 +38,8 @@ func Conditions(config mutator.Config, mirror *image.Rules, own []string) (map[s
 	}
 	if len(own) > maxOwn {
 		return map[string]string{wellknown.MutateRuns: wellknown.Always, wellknown.MutateReapplied: wellknown.Always,
-			wellknown.MutateResolved: wellknown.Always, wellknown.MutatePods: wellknown.Always}, nil
+			wellknown.MutateResolved: wellknown.Always, wellknown.MutateStored: wellknown.Always,
+			wellknown.MutatePods: wellknown.Always}, nil
 	}
 	c := &wanting{config: config, known: m.Known(), own: own}
 	builds := c.builders()
@@ -46,13 +47,17 @@ func Conditions(config mutator.Config, mirror *image.Rules, own []string) (map[s
 		"service-account": {c.accountMissing()}, "image-pull-secrets": {wellknown.Always},
 		"pod-template":  {wellknown.Always},
 		"docker-config": {builds.run(), localTask}, "kaniko": {builds.run()},
-		"env": {writesSteps}, "resources": {writesSteps}, "image-mirror": {writesSteps},
+		"env": {writesSteps}, "resources": {writesSteps},
+		"local-tasks":  {localTask, mergedTask, namesAction("object.spec", "taskSpec")},
+		"image-mirror": {writesSteps, bringsVolumes, localTask, fetchedTask},
 	})
-	resolved, pods := []string{builds.resolved()}, []string{builds.pod()}
+	builder, pods := []string{builds.resolved()}, []string{builds.pod()}
+	referred := map[string][]string{"docker-config": builder, "kaniko": builder,
+		"env": {wellknown.Always}, "resources": {wellknown.Always}, "image-mirror": {wellknown.Always},
+		"local-tasks": {namesAction("object", "spec")}}
 	return map[string]string{
 		wellknown.MutateRuns: runs, wellknown.MutateReapplied: runs,
-		wellknown.MutateResolved: c.wanted(map[string][]string{"docker-config": resolved, "kaniko": resolved,
-			"env": {wellknown.Always}, "resources": {wellknown.Always}, "image-mirror": {wellknown.Always}}),
+		wellknown.MutateResolved: c.wanted(referred), wellknown.MutateStored: c.stored(referred),
 		wellknown.MutatePods: c.wanted(map[string][]string{"docker-config": pods, "kaniko": pods,
 			"env": {wellknown.Always}, "resources": {wellknown.Always}}),
 	}, nil
@@ -65,15 +70,52 @@ type wanting struct {
 	own    []string
 }
 
+// annotations are those of the object, which need not have any.
+const annotations = `(has(object.metadata.annotations) && object.metadata.annotations != null ? object.metadata.annotations : {})`
+
+// stored writes that an object which is about to be stored is one of those that
+// mutator.localTasks selects, and that rules may change it. Whatever has a record is asked
+// about, since that may have to be pruned.
+//
+// Where stored objects stay as they are, only those in namespaces with settings of their own
+// are asked about, and nothing at all if these cannot say otherwise.
+func (c *wanting) stored(changes map[string][]string) string {
+	var parts []string
+	if len(c.own) > 0 && c.config.Overlays.MaySet("localTasks.mode") {
+		parts = append(parts, c.inOwn())
+	}
+	if local := c.config.LocalTasks; local.Mode == mutator.TasksStored && !local.Disabled {
+		cluster := &wanting{config: c.config, known: c.known}
+		parts = append(parts, quote(wellknown.MutatedKey)+" in "+annotations,
+			both(withLabels(written(local.Scope)), "("+cluster.wanted(changes)+")"))
+	}
+	if len(parts) == 0 {
+		return never
+	}
+	return strings.Join(parts, " ||\n")
+}
+
+// never is the expression of a webhook that is not used.
+const never = "false"
+
+// inOwn writes that the object is in a namespace with settings of its own.
+func (c *wanting) inOwn() string {
+	return "request.namespace in " + quotes(slices.Sorted(slices.Values(c.own)))
+}
+
+// withLabels puts the object's labels into a condition.
+func withLabels(condition string) string {
+	return strings.ReplaceAll(condition, "variables.labels", field("object.metadata", "labels", "{}"))
+}
+
 // wanted writes that one of the rules that are on may have to do with the object;
 // changes says when by the rule's id, and a rule that is not there never has.
 func (c *wanting) wanted(changes map[string][]string) string {
-	const notes = `(has(object.metadata.annotations) && object.metadata.annotations != null ? object.metadata.annotations : {})`
 	// Asked for are a record, and a word about rules that do not exist.
-	parts := []string{fmt.Sprintf("%s in %s || %s in %s", quote(wellknown.ProbeKey), notes,
-		quote(wellknown.SkipRulesKey), notes)}
+	parts := []string{fmt.Sprintf("%s in %s || %s in %s", quote(wellknown.ProbeKey), annotations,
+		quote(wellknown.SkipRulesKey), annotations)}
 	if len(c.own) > 0 {
-		parts = append(parts, "request.namespace in "+quotes(slices.Sorted(slices.Values(c.own))))
+		parts = append(parts, c.inOwn())
 	}
 	scopes := map[string]mutator.Scope{
 		"service-account": c.config.ServiceAccount.Scope, "docker-config": c.config.DockerConfig.Scope,
@@ -81,6 +123,7 @@ func (c *wanting) wanted(changes map[string][]string) string {
 		"env":    c.config.Env.Scope, "resources": c.config.Resources.Scope,
 		"image-pull-secrets": c.config.ImagePullSecrets.Scope,
 		"pod-template":       c.config.PodTemplate.Scope, "image-mirror": c.config.ImageMirror.Scope,
+		"local-tasks": c.config.LocalTasks.Scope,
 	}
 	var order []string
 	within := map[string][]string{} // the scopes of the rules that a change is of
@@ -98,8 +141,7 @@ func (c *wanting) wanted(changes map[string][]string) string {
 	if slices.Contains(parts, wellknown.Always) {
 		return wellknown.Always
 	}
-	return strings.ReplaceAll(strings.Join(parts, " ||\n"), "variables.labels",
-		field("object.metadata", "labels", "{}"))
+	return withLabels(strings.Join(parts, " ||\n"))
 }
 
 // written is what a scope says of an object. One that cannot be written keeps nothing
@@ -150,10 +192,32 @@ func typed(of, name, kind string) string {
 // writesSteps is that a run writes out what holds steps.
 var writesSteps = "(" + fields("object", "spec") + " && (has(object.spec.taskSpec) || has(object.spec.pipelineSpec)))"
 
+// bringsVolumes is that a run may bring volumes in a podTemplate, of which some may be images.
+var bringsVolumes = "(" + fields("object", "spec") + " && (" + fields("object.spec", "podTemplate") +
+	" && has(object.spec.podTemplate.volumes) || " + fields("object.spec", "taskRunTemplate") + " && " +
+	fields("object.spec.taskRunTemplate", "podTemplate") + " && has(object.spec.taskRunTemplate.podTemplate.volumes)" +
+	" || has(object.spec.taskRunSpecs)))"
+
 // localTask is that a run refers to a Task by its name, which has to be looked up:
 // see object.ReferenceOf.
 var localTask = "(" + fields("object", "spec") + " && " + fields("object.spec", "taskRef") +
 	` && !(` + typed("object.spec.taskRef", "resolver", "string") + ` && object.spec.taskRef.resolver != ""))`
+
+// mergedTask is that a run names a Task beside the resolver that fetches it: see
+// object.NameOfTask.
+var mergedTask = "(" + fields("object", "spec") + " && " + fields("object.spec", "taskRef") +
+	" && has(object.spec.taskRef.name) && has(object.spec.taskRef.resolver))"
+
+// fetchedTask is that the cluster resolver fetches a run's Task, which has to be looked up
+// for the parameters that the run gives: see object.FetchedOf.
+var fetchedTask = "(" + fields("object", "spec") + " && has(object.spec.params) && " + fields("object.spec", "taskRef") +
+	` && ` + typed("object.spec.taskRef", "resolver", "string") + ` && object.spec.taskRef.resolver == "cluster")`
+
+// namesAction writes that a step of the task at a place names a StepAction, or that there are
+// more steps than are looked through.
+func namesAction(of, name string) string {
+	return all(fields("object", "spec"), fields(of, name), among(of+"."+name, "steps", mostSteps, "s", "has(s.ref)"))
+}
 
 // accountMissing is that a run names no ServiceAccount and that no PipelineRun has
 // decided: see the rule service-account.

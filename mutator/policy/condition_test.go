@@ -11,8 +11,13 @@ import (
 	"strings"
 	"testing"
 
+	jsonpatch "github.com/evanphx/json-patch/v5"
+	admissionapi "k8s.io/api/admission/v1"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
@@ -69,6 +74,9 @@ func TestConditions(t *testing.T) {
 		whole := c.config
 		whole.Mutator = mutator.Default()
 		b.try(c, whole)
+		kept := c.config
+		kept.Mutator.LocalTasks.Mode = mutator.TasksStored
+		b.tryStored(c, kept)
 	}
 	b.report()
 	for name, hook := range b.hooks {
@@ -199,6 +207,7 @@ func (b *bench) try(c testCase, config file) {
 	}
 	if hook == wellknown.MutateResolved && !c.world.Resolved {
 		b.count(c.name, hook, generated, request, false) // the server does nothing about it
+		b.tryStored(c, config)
 		return
 	}
 	out, err := c.mutator(b.T).Mutate(b.Context(), mutator.Request{Kind: kind, Namespace: ci, Raw: c.input,
@@ -210,6 +219,85 @@ func (b *bench) try(c testCase, config file) {
 	if hook == wellknown.MutateRuns {
 		b.reapply(c, generated, request, out)
 	}
+}
+
+// tryStored asks about a Task, Pipeline or StepAction when it is stored, applied once more, and
+// signed then.
+func (b *bench) tryStored(c testCase, config file) {
+	b.Helper()
+	c.config = config
+	if !slices.Contains([]string{"Task", "Pipeline", "StepAction"}, kindOf(b.T, c.input).Kind) {
+		return
+	}
+	var own []string
+	if c.world.Namespace.Annotations[wellknown.MutatorKey] != "" {
+		own = []string{ci}
+	}
+	generated, err := policy.Conditions(config.Mutator, c.mirror(b.T), own)
+	if err != nil {
+		b.Fatalf("%s: %v", c.name, err)
+	}
+	m := c.mutator(b.T)
+	live := b.storing(m, c.name+", stored", generated, nil, decode(b.T, c.input))
+	again := decode(b.T, c.input)
+	for _, note := range []string{wellknown.MutatedKey, wellknown.OriginalImagesKey} {
+		if text, has, _ := unstructured.NestedString(live, "metadata", "annotations", note); has {
+			_ = unstructured.SetNestedField(again, text, "metadata", "annotations", note) // odd metadata stays as it is
+		}
+	}
+	b.storing(m, c.name+", stored again", generated, live, again)
+	signed := runtime.DeepCopyJSON(again)
+	_ = unstructured.SetNestedField(signed, "MEUC", "metadata", "annotations", "tekton.dev/signature")
+	b.storing(m, c.name+", signed", generated, live, signed)
+	_ = unstructured.SetNestedField(again, "2026-11-29T15:00:00Z", "metadata", "deletionTimestamp")
+	request := b.request(again, live)
+	b.count(c.name+", deleted", wellknown.MutateStored, generated, request, false)
+	request.DryRun, request.User = true, mutator.ControllerOf("tekton-pipelines")
+	b.count(c.name+", in a dry run", wellknown.MutateStored, generated, request, false)
+}
+
+// storing asks about an object that takes the place of another, and returns what is stored.
+func (b *bench) storing(m *mutator.Mutator, name string, generated map[string]string, old, fresh map[string]any,
+) map[string]any {
+	b.Helper()
+	raw, err := json.Marshal(fresh)
+	if err != nil {
+		b.Fatal(err)
+	}
+	review := admission.Request{AdmissionRequest: admissionapi.AdmissionRequest{Namespace: ci,
+		Kind: metav1.GroupVersionKind(kindOf(b.T, raw)), Operation: admissionapi.Create,
+		Object: runtime.RawExtension{Raw: raw}}}
+	if old != nil {
+		review.Operation = admissionapi.Update
+		if review.OldObject.Raw, err = json.Marshal(old); err != nil {
+			b.Fatal(err)
+		}
+	}
+	res := m.Handle(b.Context(), review)
+	b.count(name, wellknown.MutateStored, generated, b.request(fresh, old), len(res.Patch)+len(res.Warnings) > 0)
+	if len(res.Patch) == 0 {
+		return fresh
+	}
+	patch, err := jsonpatch.DecodePatch(res.Patch)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if raw, err = patch.Apply(raw); err != nil {
+		b.Fatal(err)
+	}
+	return decode(b.T, raw)
+}
+
+// request is what the API server asks when an object is stored in place of another.
+func (b *bench) request(fresh, old map[string]any) cluster.Request {
+	b.Helper()
+	kind, _ := fresh["kind"].(string)
+	request := cluster.Request{Operation: "CREATE", Namespace: ci, Resource: strings.ToLower(kind) + "s",
+		User: "author", Object: fresh}
+	if old != nil {
+		request.Operation, request.Old = "UPDATE", old
+	}
+	return request
 }
 
 // reapply asks about an update that takes away what was added, and about one that
@@ -294,6 +382,7 @@ func mixed(random *rand.Rand, cases []testCase) file {
 		Env:    pick().config.Mutator.Env, Resources: pick().config.Mutator.Resources,
 		ImagePullSecrets: pick().config.Mutator.ImagePullSecrets,
 		PodTemplate:      pick().config.Mutator.PodTemplate,
+		LocalTasks:       localTasks(random),
 	}}
 	mirror := pick()
 	config.Mirror, config.Mutator.ImageMirror = mirror.config.Mirror, mirror.config.Mutator.ImageMirror
@@ -313,6 +402,23 @@ func mixed(random *rand.Rand, cases []testCase) file {
 		}
 	}
 	return config
+}
+
+// localTasks changes what is stored in half of the cases, and in some of the namespaces.
+func localTasks(random *rand.Rand) mutator.LocalTasks {
+	local := mutator.LocalTasks{}
+	if random.IntN(2) == 0 {
+		local.Mode = mutator.TasksStored
+	}
+	switch random.IntN(5) {
+	case 0:
+		local.Disabled = true
+	case 1:
+		local.Only = &mutator.Match{Namespaces: []string{[]string{"c*", "team-?", "[a-d]i"}[random.IntN(3)]}}
+	case 2:
+		local.Only = &mutator.Match{Labels: &metav1.LabelSelector{MatchLabels: map[string]string{"team": "a"}}}
+	}
+	return local
 }
 
 // broken is an object in which a value was put in the place of another, below spec:

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -37,6 +38,9 @@ type world struct {
 	Namespace       mutator.Namespace          `json:"namespace"`
 	ServiceAccounts map[string]mutator.Account `json:"serviceAccounts"`
 	Tasks           map[string]map[string]any  `json:"tasks"`
+	StepActions     map[string]map[string]any  `json:"stepActions"`
+	Policies        bool                       `json:"policies"`
+	Refuses         string                     `json:"refuses"`
 	Settings        mutator.Tekton             `json:"tekton"`
 	Resolved        bool                       `json:"resolved"`
 	Error           string                     `json:"error"`
@@ -64,11 +68,31 @@ func (a answers) ServiceAccount(_ context.Context, _, name string) (*mutator.Acc
 	return &account, a.fails()
 }
 
-func (a answers) WorkloadIdentity(context.Context, string, []string) (string, error) { return "", nil }
+func (a answers) WorkloadIdentity(_ context.Context, _ string, keys []string) (string, error) {
+	for name, account := range a.ServiceAccounts {
+		if slices.ContainsFunc(keys, func(key string) bool { return account.Annotations[key] != "" }) {
+			return name, a.fails()
+		}
+	}
+	return "", a.fails()
+}
 
 func (a answers) Task(_ context.Context, _, name string) (map[string]any, error) {
-	return a.Tasks[name], a.fails()
+	return ofKind(a.Tasks[name], "tekton.dev/v1", "Task"), a.fails()
 }
+
+func (a answers) StepAction(_ context.Context, _, name string) (map[string]any, error) {
+	return ofKind(a.StepActions[name], "tekton.dev/v1beta1", "StepAction"), a.fails()
+}
+
+func ofKind(object map[string]any, version, kind string) map[string]any {
+	if object != nil {
+		object["apiVersion"], object["kind"] = version, kind
+	}
+	return object
+}
+
+func (a answers) Verifies(context.Context, string) (bool, error) { return a.Policies, a.fails() }
 
 func (a answers) Tekton(context.Context) mutator.Tekton { return a.Settings }
 
@@ -90,7 +114,7 @@ func load(t *testing.T, folder string) testCase {
 	if err != nil {
 		t.Fatalf("%s: %v", folder, err)
 	}
-	if c.rule != "together" {
+	if c.rule != "together" && c.rule != "local-tasks" { // which does something for the others
 		alone(&c.config.Mutator, c.rule)
 	}
 	return c
@@ -112,9 +136,9 @@ func alone(config *mutator.Config, rule string) {
 
 func scopes(config *mutator.Config) map[string]*mutator.Scope {
 	return map[string]*mutator.Scope{
-		"service-account": &config.ServiceAccount.Scope, "docker-config": &config.DockerConfig.Scope,
-		"kaniko": &config.Kaniko.Scope,
-		"env":    &config.Env.Scope, "resources": &config.Resources.Scope,
+		"service-account": &config.ServiceAccount.Scope, "local-tasks": &config.LocalTasks.Scope,
+		"docker-config": &config.DockerConfig.Scope, "kaniko": &config.Kaniko.Scope,
+		"env": &config.Env.Scope, "resources": &config.Resources.Scope,
 		"image-pull-secrets": &config.ImagePullSecrets.Scope,
 		"pod-template":       &config.PodTemplate.Scope, "image-mirror": &config.ImageMirror.Scope,
 	}
@@ -126,6 +150,7 @@ func (c testCase) mutator(t *testing.T) *mutator.Mutator {
 	if err != nil {
 		t.Fatalf("%s: %v", c.name, err)
 	}
+	m.Refusal = func(context.Context, schema.GroupVersionKind, string, map[string]any) string { return c.world.Refuses }
 	return m
 }
 
@@ -174,19 +199,38 @@ var limits = map[string]string{
 	"docker-config/parameter-in-image":              "parameters",
 	"service-account/namespace-has-its-own":         "settings-of-namespaces",
 	"image-mirror/annotation-is-no-json":            "originals",
+	"image-mirror/record-odd":                       "originals",
+	"image-mirror/left-alone":                       "parameters",
+	"image-mirror/param-default":                    "parameters",
+	"image-mirror/param-of-run":                     "parameters",
+	"image-mirror/param-of-local-task":              "parameters",
+	"image-mirror/param-of-resolved-task":           "parameters",
+	"image-mirror/param-of-step-action":             "parameters",
+	"image-mirror/volumes":                          "image-volumes",
+	"image-mirror/volumes-except":                   "image-volumes",
+	"image-mirror/volumes-pipelinerun":              "image-volumes",
+	"image-mirror/volumes-v1beta1":                  "image-volumes",
+	"image-mirror/volumes-resolved-task":            "image-volumes",
+	"local-tasks/pod-template-suffices":             "local-tasks",
+	"image-mirror/created-again":                    "created-again",
+	"image-mirror/created-again-mirror-of-a-mirror": "created-again",
+	"image-mirror/former":                           "created-again",
+	"image-mirror/former-no-rule":                   "created-again",
+	"together/created-again-by-tkn":                 "created-again",
+	"together/stored-task":                          "parameters",
+	"image-mirror/former-resolved-task":             "created-again",
 }
 
 // TestCases holds the policies to the mutator's own code, in all of its cases that
-// are about runs: they make the same of an object, or leave it as it is and the
-// exporter names the reason.
+// are not about Pods: they make the same of an object, or leave it as it is and the
+// exporter names the reason. And they make the same of it when each is there twice.
 func TestCases(t *testing.T) {
 	b := newBed(t)
 	groups := map[string][]testCase{}
 	for i, folder := range folders(t) {
 		c := load(t, folder)
-		if kind := kindOf(t, c.input); !slices.Contains([]string{"TaskRun", "PipelineRun"}, kind.Kind) ||
-			kind.Version == "v1alpha1" {
-			continue // another limit: resolved, pods; v1alpha1 this Tekton does not serve
+		if !served(kindOf(t, c.input)) {
+			continue
 		}
 		c.space = fmt.Sprintf("ci-%d", i)
 		c.populate(t)
@@ -205,16 +249,32 @@ func TestCases(t *testing.T) {
 	for _, group := range groups {
 		set := group[0].set(t)
 		b.enforce(set)
+		once := map[string]map[string]any{}
 		for _, c := range group {
-			t.Run(c.name, func(t *testing.T) { b.compare(t, c, set) })
+			t.Run(c.name, func(t *testing.T) { once[c.name] = b.compare(t, c, set) })
 			delete(unused, c.name)
 			count++
+		}
+		b.enforce(twice(set))
+		for _, c := range group {
+			t.Run(c.name+", twice", func(t *testing.T) { b.repeat(t, c, once[c.name]) })
 		}
 	}
 	t.Logf("%d cases under %d configurations", count, len(groups))
 	for name := range unused {
 		t.Errorf("the limit of %s belongs to no case", name)
 	}
+}
+
+// served reports whether the API server has a kind that policies are for. Pods are a limit.
+func served(kind schema.GroupVersionKind) bool {
+	switch kind.Kind {
+	case "TaskRun", "PipelineRun", "Task", "Pipeline":
+		return kind.Group == "tekton.dev" && kind.Version != "v1alpha1"
+	case "StepAction":
+		return kind.Group == "tekton.dev"
+	}
+	return false
 }
 
 // populate adds the ServiceAccount that every namespace has, and the one that the run
@@ -259,8 +319,9 @@ func folders(t *testing.T) []string {
 
 // compare sends the object of a case to the API server, and holds what comes back to
 // what the mutator makes of it with the rules that were exported. Whatever comes
-// back, the webhook with all rules makes of it what it makes of the object itself.
-func (b *bed) compare(t *testing.T, c testCase, set *policy.Set) {
+// back, the webhook with all rules makes of it what it makes of the object itself. It
+// returns what comes back, nil for an object that is refused.
+func (b *bed) compare(t *testing.T, c testCase, set *policy.Set) map[string]any {
 	t.Helper()
 	at := *b
 	at.T = t
@@ -270,7 +331,7 @@ func (b *bed) compare(t *testing.T, c testCase, set *policy.Set) {
 		if (refused == nil) != (err == nil) {
 			t.Errorf("the API server says %v, and of what the mutator makes of it %v", err, refused)
 		}
-		return // no object comes of it
+		return nil
 	}
 	diff := same(got, want)
 	limit, limited := limits[c.name]
@@ -285,6 +346,29 @@ func (b *bed) compare(t *testing.T, c testCase, set *policy.Set) {
 		t.Errorf("the exporter does not name the limit %q", limit)
 	}
 	at.beside(c, got)
+	return got
+}
+
+// repeat holds what comes back from policies that are there more than once to what came
+// back from each alone: once is nil for an object that was refused.
+func (b *bed) repeat(t *testing.T, c testCase, once map[string]any) {
+	t.Helper()
+	at := *b
+	at.T = t
+	got, err := at.sent(c.input, c.space)
+	if err != nil {
+		if once != nil {
+			t.Errorf("the API server refuses it: %v", err)
+		}
+		return
+	}
+	sortEnv(got)
+	sortEnv(once)
+	if !reflect.DeepEqual(got, once) {
+		text, _ := json.Marshal(got)
+		want, _ := json.Marshal(once)
+		t.Errorf("policies under two names make something else of it:\ngot  %s\nwant %s", text, want)
+	}
 }
 
 // exported returns the case without the rules that no policy was made of.
@@ -299,7 +383,7 @@ func (c testCase) exported(set *policy.Set) testCase {
 // beside holds that a webhook beside the policies does what is left.
 func (b *bed) beside(c testCase, got map[string]any) {
 	b.Helper()
-	if kindOf(b.T, c.input).Version != "v1" {
+	if kind := kindOf(b.T, c.input); kind.Version != "v1" && kind.Kind != "StepAction" {
 		return // what comes back went through the version that is stored, and lost fields
 	}
 	alone, err := b.made(c.mutator(b.T), c.input, c.space)

@@ -15,6 +15,7 @@ import (
 // says so. (account-names is not among them: the API server drops that field before
 // any admission, with the CRDs of this Tekton.)
 var leftAlone = map[string]string{
+	"local-tasks":      `{kind: TaskRun, spec: {taskRef: {name: builds}}}`,
 	"nested-pipelines": `{kind: PipelineRun, spec: {pipelineSpec: {tasks: [{name: a, pipelineSpec: {tasks: [{name: b, taskSpec: {steps: [%[1]s]}}]}}]}}}`,
 	"paths":            `{kind: TaskRun, spec: {taskSpec: {steps: [{image: x, command: [./crane]}, {image: gcr.io/kaniko-project/executor, volumeMounts: [{name: v, mountPath: /a//b}]}]}}}`,
 	"accounts":         `{kind: TaskRun, spec: {serviceAccountName: later, taskSpec: {steps: [%[1]s]}}}`,
@@ -27,6 +28,8 @@ var leftAlone = map[string]string{
 func TestLimits(t *testing.T) {
 	b := newBed(t)
 	c := b.prepared("{}", "limits")
+	c.world.Tasks = map[string]map[string]any{"builds": decode(t, golden.JSON(t, []byte(
+		`{metadata: {name: builds}, spec: {steps: [{image: gcr.io/kaniko-project/executor}]}}`)))}
 	set := c.set(t)
 	b.enforce(set)
 	for id, text := range leftAlone {
@@ -66,24 +69,27 @@ func TestRemainder(t *testing.T) {
 		name, config string
 		want         []string // rule/id
 	}{
-		{"default", "{}", []string{"kaniko/kaniko"}},
-		{"nothing", "{mutator: {dockerConfig: {disabled: true}, kaniko: {disabled: true}}}", nil},
+		{"default", "{}", []string{"local-tasks/resolver", "kaniko/kaniko"}},
+		{"nothing", "{mutator: {localTasks: {disabled: true}, dockerConfig: {disabled: true}, kaniko: {disabled: true}}}", nil},
+		{"stored Tasks", "{mutator: {localTasks: {mode: stored}, kaniko: {disabled: true}}}",
+			[]string{"local-tasks/stored"}},
+		{"local Tasks in Pods", "{mutator: {localTasks: {mode: pod-template}, kaniko: {disabled: true}}}", nil},
 		{"classes in a scope",
-			"{mutator: {kaniko: {disabled: true}, dockerConfig: {only: {namespaces: ['team-[ab]']}}}}",
+			"{mutator: {localTasks: {disabled: true}, kaniko: {disabled: true}, dockerConfig: {only: {namespaces: ['team-[ab]']}}}}",
 			[]string{"docker-config/patterns"}},
 		{"classes in steps",
-			"{mutator: {kaniko: {disabled: true}, env: {set: [{steps: {names: ['[ab]']}, variables: [{name: A}]}]}}}",
+			"{mutator: {localTasks: {disabled: true}, kaniko: {disabled: true}, env: {set: [{steps: {names: ['[ab]']}, variables: [{name: A}]}]}}}",
 			[]string{"env/patterns"}},
 		{"order of variables",
-			"{mutator: {kaniko: {disabled: true}, env: {set: [{variables: [{name: REGISTRY_AUTH_FILE, value: a}]}]}}}",
+			"{mutator: {localTasks: {disabled: true}, kaniko: {disabled: true}, env: {set: [{variables: [{name: REGISTRY_AUTH_FILE, value: a}]}]}}}",
 			[]string{"docker-config/order"}},
 		{"names of Tekton",
-			"{mirror: {registry: r.io/t}, mutator: {kaniko: {disabled: true}, imageMirror: {enabled: true}}}",
+			"{mirror: {registry: r.io/t}, mutator: {localTasks: {disabled: true}, kaniko: {disabled: true}, imageMirror: {enabled: true}}}",
 			[]string{"image-mirror/mirror"}},
-		{"single images", "{mirror: {images: {alpine: r.io/alpine}}, mutator: {kaniko: {disabled: true}, imageMirror: {enabled: true}}}",
+		{"single images", "{mirror: {images: {alpine: r.io/alpine}}, mutator: {localTasks: {disabled: true}, kaniko: {disabled: true}, imageMirror: {enabled: true}}}",
 			[]string{"image-mirror/mirror"}},
 		{"the house's Kaniko",
-			"{mirror: {preset: daocloud}, mutator: {kaniko: {image: r.io/k}, imageMirror: {enabled: true}}}",
+			"{mirror: {preset: daocloud}, mutator: {localTasks: {disabled: true}, kaniko: {image: r.io/k}, imageMirror: {enabled: true}}}",
 			[]string{"kaniko/kaniko", "image-mirror/order"}},
 	}
 	for _, tt := range tests {

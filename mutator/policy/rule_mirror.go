@@ -42,15 +42,16 @@ func (c *compiler) imageMirror() error {
 	}
 	r.steps = true
 	r.variables = mirrorVariables(written, r.scope)
-	key := "/metadata/annotations/" + strings.ReplaceAll(wellknown.OriginalImagesKey, "/", "~1")
 	r.ops = fmt.Sprintf(
 		"size(variables.replaced) == 0 || size(variables.remembered) > %d ? [] : variables.replaced.map(f, %s) + [%s]",
-		record.MaxOriginals, add("f.path", "f.now"), add(quote(key), "variables.remembered"))
-	c.add(r)
+		record.MaxOriginals, add("f.path", "f.now"), annotate(wellknown.OriginalImagesKey, "variables.remembered"))
+	c.addBoth(r)
 	c.limit(id, "many-images",
 		"a run with so many images that the annotation "+wellknown.OriginalImagesKey+" would be too long is left alone")
 	c.limit(id, "mixed-names",
 		"a step for which the author wrote the mirror's name of an image, beside one with the image's own name, is taken for that image by other rules, as by the webhook's second call")
+	c.limit(id, "image-volumes",
+		"the images of volumes, in Tasks and podTemplates, stay as they are: leave them to the webhook")
 	return nil
 }
 
@@ -58,17 +59,16 @@ func (c *compiler) imageMirror() error {
 // the text of the annotation.
 func mirrorVariables(written image.Written, s scope) []admissionv1.Variable {
 	const at = `{"path": dyn(%s), "written": dyn(%s)}`
-	of := func(name string) string {
+	of := func(name, path string) string {
 		return fmt.Sprintf("lists.range(size(%[1]s)).filter(i, %[2]s != \"\").map(i, %[3]s)", list("t.spec", name),
-			text("t.spec."+name+"[i]", "image"),
-			fmt.Sprintf(at, `t.path + "/`+name+`/" + string(i) + "/image"`, "t.spec."+name+"[i].image"))
+			text("t.spec."+name+"[i]", "image"), fmt.Sprintf(at, path+` + "/image"`, "t.spec."+name+"[i].image"))
 	}
 	template := fmt.Sprintf("(has(t.spec.stepTemplate) && t.spec.stepTemplate != null && %s != \"\" ? [%s] : [])",
 		text("t.spec.stepTemplate", "image"),
 		fmt.Sprintf(at, `t.path + "/stepTemplate/image"`, "t.spec.stepTemplate.image"))
 	return []admissionv1.Variable{
-		{Name: "fields", Expression: "variables.tasks.map(t, " + of("steps") + " + " + of("sidecars") + " + " +
-			template + ").flatten().filter(f, !f.written.contains(\"$(\"))"},
+		{Name: "fields", Expression: "variables.tasks.map(t, " + of("steps", stepPath) + " + " +
+			of("sidecars", `t.path + "/sidecars/" + string(i)`) + " + " + template + ").flatten().filter(f, !f.written.contains(\"$(\"))"},
 		{Name: "references", Expression: `variables.fields.map(p, [string(p.written)].map(x, ` + normalised("x") + `.map(f, ` + repository("x", "f") + `.map(r, {
     "path": dyn(p.path), "written": dyn(x), "full": dyn(f), "repository": dyn(r), "living": dyn(` + living("r") + `),
     "tag": dyn(f.split("@")[0].substring(size(r))), "digest": dyn(f.contains("@") ? f.split("@")[1] : "")

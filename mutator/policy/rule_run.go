@@ -113,11 +113,18 @@ func (c *compiler) podTemplate() error {
 	}
 	missing := ""
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if why := c.Tekton.RefusesPodField(name, fields[name]); why != "" {
+			c.limit(r.id, "release", name+" is not set: "+why+", and would refuse the run")
+			continue
+		}
 		if missing != "" {
 			missing += " +\n"
 		}
 		missing += fmt.Sprintf("(%s ? [%s] : [])", absent(name), add(`variables.settingsPath + "/podTemplate/`+name+`"`,
 			literal(fields[name])))
+	}
+	if missing == "" {
+		return nil
 	}
 	r.variables = []admissionv1.Variable{{Name: "missing", Expression: missing}}
 	r.ops = "size(variables.missing) == 0 ? [] : " + withPodTemplate("variables.missing")

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/tekgate/tekgate/mutator"
 )
@@ -50,7 +49,7 @@ func (c *compiler) env() error {
 	r.variables = []admissionv1.Variable{{Name: "entries", Expression: fmt.Sprintf(
 		"variables.views.filter(v, %s).map(v, {\"s\": dyn(v.s), \"entries\": dyn(%s)})", selected, entries)}}
 	r.ops = "variables.entries.filter(g, size(g.entries) > 0).map(g, " + addEnv("g.s", "g.entries") + ").flatten()"
-	c.add(r)
+	c.addBoth(r)
 	return nil
 }
 
@@ -72,10 +71,15 @@ func (c *compiler) envEntries(set []mutator.EnvSet) (entries string, byImage boo
 			if sets(c.Tekton.DefaultPodTemplate, variable.Name) {
 				continue
 			}
-			part, err := envEntry(variable, condition, before[variable.Name])
+			entry, err := decoded(variable)
 			if err != nil {
 				return "", false, err
 			}
+			if why := c.Tekton.RefusesVariable(entry); why != "" {
+				c.limit("env", "release", variable.Name+" is not set: "+why+", and would refuse the run")
+				continue
+			}
+			part := envEntry(variable.Name, entry, condition, before[variable.Name])
 			parts = append(parts, part)
 			before[variable.Name] = append(before[variable.Name], condition)
 		}
@@ -83,13 +87,9 @@ func (c *compiler) envEntries(set []mutator.EnvSet) (entries string, byImage boo
 	return strings.Join(parts, " +\n    "), byImage, nil
 }
 
-func envEntry(variable corev1.EnvVar, condition string, before []string) (string, error) {
-	entry, err := decoded(variable)
-	if err != nil {
-		return "", err
-	}
-	lacking := all(condition, not(quote(variable.Name)+" in v.s.env"), not(some(before...)))
-	return fmt.Sprintf("(%s ? [dyn(%s)] : [])", lacking, literal(entry)), nil
+func envEntry(name string, entry map[string]any, condition string, before []string) string {
+	lacking := all(condition, not(quote(name)+" in v.s.env"), not(some(before...)))
+	return fmt.Sprintf("(%s ? [dyn(%s)] : [])", lacking, literal(entry))
 }
 
 func (c *compiler) resources() error {
@@ -134,7 +134,7 @@ func (c *compiler) resources() error {
 		Expression: `object.apiVersion == "tekton.dev/v1" ? "computeResources" : "resources"`}}
 	r.ops = "variables.views.filter(v, " + condition + ").map(v, " + add(`v.s.path + "/" + variables.resourcesKey`,
 		value+"dyn({})") + ")"
-	c.add(r)
+	c.addBoth(r)
 	return nil
 }
 
@@ -159,20 +159,23 @@ func (c *compiler) dockerConfig() error {
 	r.steps, r.parameter = true, everyAccount()
 	r.variables = []admissionv1.Variable{
 		{Name: "credentials", Expression: c.credentials()},
-		{Name: "builders", Expression: c.builders(r.scope)},
+		{Name: "builders", Expression: c.builders(r.scope, "b.s.task.account == params.metadata.name")},
 	}
-	entry := literal([]any{map[string]any{"name": "DOCKER_CONFIG", "value": config.Path}})
 	r.ops = fmt.Sprintf("!variables.credentials ? [] : variables.builders.filter(b, %s).map(b, %s).flatten()",
-		c.undecided(), addEnv("b.s", entry))
+		c.undecided(), addEnv("b.s", c.dockerEntries()))
 	c.add(r)
+	c.add(c.resolvedDockerConfig(r.scope))
 	c.limitAccounts(r.id)
-	c.limit(r.id, "local-tasks",
-		"a run that names a Task of its namespace is left alone, since CEL cannot look the Task up")
 	c.limit(r.id, "account-names",
 		"a PipelineRun with serviceAccountNames, as Tekton before v0.31 knew them, is left alone")
 	c.limit(r.id, "paths",
 		"a step whose command or mount is written as no clean path, such as /a//b or ./crane, is left alone, since CEL cannot clean paths")
 	return nil
+}
+
+// dockerEntries writes a list of the one variable.
+func (c *compiler) dockerEntries() string {
+	return literal([]any{map[string]any{"name": "DOCKER_CONFIG", "value": c.Config.DockerConfig.Path}})
 }
 
 // envOutranks returns a variable of the rule env that would make docker-config leave
@@ -194,17 +197,22 @@ func (c *compiler) envOutranks() string {
 // credentials writes that the ServiceAccount of the evaluation lists a Secret that
 // is no token, and has no identity at a cloud.
 func (c *compiler) credentials() string {
-	notes := field("params.metadata", "annotations", "{}")
 	return all(
-		"variables.tasks.exists(t, t.account == params.metadata.name)",
-		notes+`.all(k, !(k in `+quotes(c.known.Identities)+`) || params.metadata.annotations[k] == "")`,
+		"variables.tasks.exists(t, t.account == params.metadata.name)", not(c.identity()),
 		"size("+list("object.spec", "serviceAccountNames")+") == 0",
 		list("params", "secrets")+`.exists(s, !s.name.startsWith(params.metadata.name + "-token-"))`,
 	)
 }
 
-// builders are the steps that build, with what they run.
-func (c *compiler) builders(s scope) string {
+// identity writes that the ServiceAccount of the evaluation has an identity at a cloud.
+func (c *compiler) identity() string {
+	return field("params.metadata", "annotations", "{}") + `.exists(k, k in ` + quotes(c.known.Identities) +
+		` && params.metadata.annotations[k] != "")`
+}
+
+// builders are the steps that build and of which other conditions on the step b.s hold,
+// with what they run.
+func (c *compiler) builders(s scope, others ...string) string {
 	var names, paths, repositories, patterns []string
 	for _, b := range c.known.Builders {
 		for _, command := range b.Commands {
@@ -219,8 +227,8 @@ func (c *compiler) builders(s scope) string {
 	}
 	first := c.known.Builders[0] // Kaniko's, which looks into another folder, too
 	command := `^(?:` + strings.Join(paths, "|") + `)$|(?:^|/)(?:` + strings.Join(names, "|") + `)$`
-	conditions := []string{`!b.unclean`, `b.s.task.account == params.metadata.name`, `(b.byCommand || ` +
-		some(repositoryEnds("b.v", repositories), matchesAny("b.v", patterns)) + `)`}
+	conditions := append([]string{`!b.unclean`, `(b.byCommand || ` +
+		some(repositoryEnds("b.v", repositories), matchesAny("b.v", patterns)) + `)`}, others...)
 	if s.images {
 		conditions = append(conditions, "!b.v.unknown")
 	}

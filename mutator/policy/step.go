@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/distribution/reference"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
@@ -13,15 +14,20 @@ import (
 // are evaluated only where they are asked for.
 //
 // settings, settingsPath and parents say where serviceAccountName and podTemplate
-// stand, and what has to be made before; tasks are the lists of steps that the run
+// stand, and what has to be made before; tasks are the lists of steps that the object
 // writes out, steps all their steps as package mutator sees them, and views the
 // steps with the repositories of their images.
+
+func objectVariables() []admissionv1.Variable {
+	return []admissionv1.Variable{
+		{Name: "notes", Expression: field("object.metadata", "annotations", "{}")},
+		{Name: "labels", Expression: field("object.metadata", "labels", "{}")},
+	}
+}
 
 func runVariables() []admissionv1.Variable {
 	const template = `object.kind == "PipelineRun" && object.apiVersion == "tekton.dev/v1"`
 	return []admissionv1.Variable{
-		{Name: "notes", Expression: field("object.metadata", "annotations", "{}")},
-		{Name: "labels", Expression: field("object.metadata", "labels", "{}")},
 		{Name: "settings", Expression: template + " ? " + field("object.spec", "taskRunTemplate", "{}") +
 			" : object.spec"},
 		{Name: "settingsPath", Expression: template + ` ? "/spec/taskRunTemplate" : "/spec"`},
@@ -47,6 +53,7 @@ func taskVariables() []admissionv1.Variable {
 func taskRunTask() string {
 	return `(object.kind == "TaskRun" && has(object.spec.taskSpec) && object.spec.taskSpec != null ? [{
   "path": dyn("/spec/taskSpec"),
+  "single": dyn(false),
   "spec": dyn(object.spec.taskSpec),
   "pods": dyn([variables.podTemplate]),
   "bindings": dyn(` + list("object.spec", "workspaces") + `),
@@ -57,16 +64,25 @@ func taskRunTask() string {
 }] : [])`
 }
 
-// pipelineRunTasks leaves out pipelines within the pipeline: CEL knows no recursion.
+// inPipeline writes a list with an element for each task that a pipeline writes out. Made
+// of variables.pipeline[l][i], the element is an expression. Pipelines within the pipeline
+// are left out: CEL knows no recursion.
+func inPipeline(element string) string {
+	const task = "variables.pipeline[l][i]"
+	return `["tasks", "finally"].filter(l, l in variables.pipeline && variables.pipeline[l] != null).map(l,
+  lists.range(size(variables.pipeline[l]))
+  .filter(i, has(` + task + `.taskSpec) && ` + task + `.taskSpec != null && ` + text(task+".taskSpec", "apiVersion") + ` == "")
+  .map(i, ` + element + `)
+).flatten()`
+}
+
 func pipelineRunTasks() string {
 	const task = "variables.pipeline[l][i]"
 	accounts := fmt.Sprintf("own.map(o, [%s, %s]).flatten().filter(a, a != \"\")", text("o", "serviceAccountName"),
 		text("o", "taskServiceAccountName"))
-	return `["tasks", "finally"].filter(l, l in variables.pipeline && variables.pipeline[l] != null).map(l,
-  lists.range(size(variables.pipeline[l]))
-  .filter(i, has(` + task + `.taskSpec) && ` + task + `.taskSpec != null && ` + text(task+".taskSpec", "apiVersion") + ` == "")
-  .map(i, [` + list("object.spec", "taskRunSpecs") + `.filter(o, ` + text("o", "pipelineTaskName") + ` == ` + text(task, "name") + `)].map(own, {
+	return inPipeline(`[` + list("object.spec", "taskRunSpecs") + `.filter(o, ` + text("o", "pipelineTaskName") + ` == ` + text(task, "name") + `)].map(own, {
     "path": dyn("/spec/pipelineSpec/" + l + "/" + string(i) + "/taskSpec"),
+    "single": dyn(false),
     "spec": dyn(` + task + `.taskSpec),
     "pods": dyn([variables.podTemplate] + own.map(o, ` + field("o", "podTemplate", "{}") + `) + own.map(o, ` + field("o", "taskPodTemplate", "{}") + `)),
     "bindings": dyn([]),
@@ -74,11 +90,29 @@ func pipelineRunTasks() string {
     "overrides": dyn(own.map(o, ` + list("o", "stepSpecs") + " + " + list("o", "stepOverrides") + `).flatten()),
     "resources": dyn(size(own) > 0 ? ` + field("own[size(own) - 1]", "computeResources", "{}") + ` : {}),
     "account": dyn(size(` + accounts + `) > 0 ? ` + accounts + `[size(` + accounts + `) - 1] : variables.account)
-  })[0])
-).flatten()`
+  })[0]`)
 }
 
-// stepVariables need taskVariables.
+// resolvedTasks are those of a Task, a Pipeline or a StepAction. Nothing is known of the
+// run. A StepAction is a task with a single step, which stands where the task does.
+func resolvedTasks() admissionv1.Variable {
+	task := func(path, single, spec string) string {
+		return `{
+    "path": dyn(` + path + `), "single": dyn(` + single + `), "spec": dyn(` + spec + `), "pods": dyn([]),
+    "bindings": dyn([]), "known": dyn(false), "overrides": dyn([]), "resources": dyn({}), "account": dyn("")
+  }`
+	}
+	pipeline := strings.ReplaceAll(inPipeline(task(`"/spec/" + l + "/" + string(i) + "/taskSpec"`, "false",
+		"variables.pipeline[l][i].taskSpec")), "variables.pipeline", "object.spec")
+	return admissionv1.Variable{Name: "tasks", Expression: fmt.Sprintf(
+		`object.kind == "Task" ? [%s] : (object.kind == "StepAction" ? [%s] : %s)`,
+		task(`"/spec"`, "false", "object.spec"), task(`"/spec"`, "true", `{"steps": [object.spec]}`), pipeline)}
+}
+
+// stepPath writes where the step i of the task t stands.
+const stepPath = `t.path + (t.single ? "" : "/steps/" + string(i))`
+
+// stepVariables need the variable tasks.
 func stepVariables() []admissionv1.Variable {
 	return []admissionv1.Variable{
 		{Name: "record", Expression: `"` + wellknown.OriginalImagesKey + `" in variables.notes ? variables.notes["` +
@@ -86,11 +120,11 @@ func stepVariables() []admissionv1.Variable {
 		{Name: "originals", Expression: originals()},
 		{Name: "steps", Expression: `variables.tasks.map(t, [` + field("t.spec", "stepTemplate", "{}") + `].map(p,
   lists.range(` + list("t.spec", "steps") + `.exists(s, s == null) ? 0 : size(` + list("t.spec", "steps") + `)).map(i, [t.spec.steps[i]].map(s, {
-    "path": dyn(t.path + "/steps/" + string(i)),
+    "path": dyn(` + stepPath + `),
     "task": dyn(t),
     "step": dyn(s),
     "template": dyn(p),
-    "name": dyn(` + text("s", "name") + ` != "" ? s.name : "unnamed-" + string(i)),
+    "name": dyn(t.single ? "step" : (` + text("s", "name") + ` != "" ? s.name : "unnamed-" + string(i))),
     "image": dyn(` + text("s", "image") + ` != "" ? s.image : ` + text("p", "image") + `),
     "ref": dyn(has(s.ref) && s.ref != null),
     "closed": dyn((has(s.ref) && s.ref != null) || (has(s.env) && s.env == null)

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/scan"
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
@@ -17,9 +18,12 @@ const MaxOriginals = 16 << 10
 // (wellknown.OriginalImagesKey).
 type Originals struct {
 	became map[string]string // from the image that an author wrote to what it became
+	// read is what the annotation said: an image may stand in several places, which are
+	// replaced one after the other.
+	read map[string]string
 	// longest is a length that their text does not exceed.
 	longest int
-	changed bool // whether Remember has changed them
+	changed bool // whether Remember or Keep has changed them
 }
 
 // ReadOriginals returns what the annotation says, nothing where it is not JSON.
@@ -29,10 +33,10 @@ func ReadOriginals(notes map[string]any) Originals {
 		return Originals{}
 	}
 	var became map[string]string
-	if json.Unmarshal([]byte(text), &became) != nil {
+	if json.Unmarshal([]byte(text), &became) != nil || slices.ContainsFunc(slices.Collect(maps.Keys(became)), odd) {
 		return Originals{}
 	}
-	return Originals{became: became, longest: longest(became)}
+	return Originals{became: became, read: became, longest: longest(became)}
 }
 
 // Of returns the image that its author wrote in place of one, or that one.
@@ -40,7 +44,7 @@ func ReadOriginals(notes map[string]any) Originals {
 // they were found to be the same program.
 func (o *Originals) Of(now string) string {
 	found := ""
-	for author, became := range o.became {
+	for author, became := range o.at(now) {
 		if became == now && (found == "" || author < found) {
 			found = author
 		}
@@ -51,8 +55,33 @@ func (o *Originals) Of(now string) string {
 	return found
 }
 
+// Authors returns the images that authors wrote and that one took the places of, sorted.
+func (o *Originals) Authors(now string) []string {
+	var authors []string
+	for author, became := range o.at(now) {
+		if became == now {
+			authors = append(authors, author)
+		}
+	}
+	slices.Sort(authors)
+	return authors
+}
+
+// at returns the pairs that know an image: as they are now, or else as they were read.
+func (o *Originals) at(now string) map[string]string {
+	if !o.changed {
+		return o.became
+	}
+	for _, became := range o.became {
+		if became == now {
+			return o.became
+		}
+	}
+	return o.read
+}
+
 // Remember records the image that an author wrote, unless the annotation would
-// become too long.
+// become too long. An image that its author gets back is recorded no more.
 func (o *Originals) Remember(now, before string) {
 	if o.became == nil {
 		o.became = map[string]string{}
@@ -60,18 +89,22 @@ func (o *Originals) Remember(now, before string) {
 	// The annotation could become too long if each byte of its texts became \u00XX.
 	length := o.longest + 6*(2+len(before)+len(now))
 	originals := o.became
-	if length > MaxOriginals {
+	if length > MaxOriginals || !o.changed && len(o.read) > 0 {
 		originals = maps.Clone(originals) // since it may have to stay as it is
 	}
 	replaced := false // it took the place of another itself: the house's Kaniko, on the mirror
-	for author, became := range originals {
-		if became == before {
-			originals[author] = now
-			length += 6 * len(now)
-			replaced = true
+	for author, became := range o.at(before) {
+		if became != before {
+			continue
+		}
+		originals[author] = now
+		length += 6 * len(now)
+		replaced = true
+		if author == now {
+			delete(originals, author)
 		}
 	}
-	if !replaced {
+	if !replaced && before != now {
 		originals[before] = now
 	}
 	if length > MaxOriginals {
@@ -82,6 +115,22 @@ func (o *Originals) Remember(now, before string) {
 	}
 	o.became, o.longest, o.changed = originals, length, true
 }
+
+// Keep removes the originals of images that are not in the object any more, and reports
+// whether there were any.
+func (o *Originals) Keep(has func(image string) bool) bool {
+	before := len(o.became)
+	o.became = maps.Clone(o.became) // what was read stays
+	maps.DeleteFunc(o.became, func(_, became string) bool { return !has(became) })
+	removed := len(o.became) < before
+	if removed {
+		o.changed, o.longest = true, longest(o.became)
+	}
+	return removed
+}
+
+// Empty reports whether there are none.
+func (o *Originals) Empty() bool { return len(o.became) == 0 }
 
 // longest returns a length that the text of originals does not exceed.
 func longest(originals map[string]string) int {
@@ -97,10 +146,10 @@ func tooLong(originals map[string]string) bool {
 	return err != nil || len(text) > MaxOriginals
 }
 
-// Text returns the text of the annotation, "" where nothing was added to what it said.
-func (o *Originals) Text() string {
-	if !o.changed {
-		return ""
+// Text returns the text of the annotation, "" for none, and whether it has changed.
+func (o *Originals) Text() (text string, changed bool) {
+	if !o.changed || len(o.became) == 0 {
+		return "", o.changed
 	}
 	var room [8]string // for their names, in order, so that the same images give the same text
 	authors := room[:0]
@@ -113,5 +162,11 @@ func (o *Originals) Text() string {
 		out = scan.AppendQuoted(append(out, "{,"[min(i, 1)]), author)
 		out = scan.AppendQuoted(append(out, ':'), o.became[author])
 	}
-	return string(append(out, '}'))
+	return string(append(out, '}')), true
+}
+
+// odd reports whether no author can have written that in place of an image.
+func odd(author string) bool {
+	_, err := image.Parse(author)
+	return err != nil
 }

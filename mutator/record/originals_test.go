@@ -51,3 +51,29 @@ func rememberSimply(known map[string]string, now, before string) map[string]stri
 	}
 	return originals
 }
+
+// TestRememberTakesBack holds that an image that its author gets back leaves the record.
+func TestRememberTakesBack(t *testing.T) {
+	o := ReadOriginals(map[string]any{"tekgate.dev/original-images": `{"a":"m/a","b":"m/x","c":"m/x"}`})
+	if got := o.Authors("m/x"); !reflect.DeepEqual(got, []string{"b", "c"}) {
+		t.Errorf("the authors of m/x are %v", got)
+	}
+	o.Remember("n/a", "m/a")
+	o.Remember("n/a", "m/a") // in another step
+	if o.Of("m/a") != "a" || o.Of("n/a") != "a" {
+		t.Errorf("the author of m/a is %s, and of n/a %s", o.Of("m/a"), o.Of("n/a"))
+	}
+	o.Remember("b", "m/x")
+	if text, changed := o.Text(); text != `{"a":"n/a","c":"b"}` || !changed {
+		t.Errorf("got %s %v", text, changed)
+	}
+	o.Remember("a", "n/a")
+	o.Remember("c", "b")
+	o.Remember("d", "d")
+	if text, changed := o.Text(); text != "" || !changed {
+		t.Errorf("got %q %v", text, changed)
+	}
+	if len(o.Authors("n/a")) > 0 {
+		t.Error("what was taken back is known still")
+	}
+}

@@ -202,25 +202,9 @@ func volumesIn(p *rule.Pass) []place {
 // accountsIn returns the ServiceAccounts that a run names, by where they stand. The
 // first is the run's own, "" where it names none.
 func accountsIn(p *rule.Pass) []rule.Text {
-	settings, ok := object.SettingsOf(p.Object)
-	if !ok {
-		return nil
-	}
-	var r object.Reader
-	found := []rule.Text{{Path: settings.Path + ".serviceAccountName",
-		Value: r.Text(settings.Fields, "serviceAccountName")}}
-	for _, own := range taskRunSpecsIn(p) {
-		for _, key := range []string{"serviceAccountName", "taskServiceAccountName"} {
-			if name := r.Text(own.Fields, key); name != "" {
-				found = append(found, rule.Text{Path: own.Path + "." + key, Value: name})
-			}
-		}
-	}
-	for i, own := range r.FieldsList(r.Fields(p.Object, "spec"), "serviceAccountNames") { // before v0.31
-		if name := r.Text(own, "serviceAccountName"); name != "" && p.Kind.Kind == "PipelineRun" {
-			found = append(found,
-				rule.Text{Path: fmt.Sprintf("spec.serviceAccountNames[%d].serviceAccountName", i), Value: name})
-		}
+	var found []rule.Text
+	for _, account := range object.AccountsOf(p.Object) {
+		found = append(found, rule.Text{Path: account.Path, Value: account.Name})
 	}
 	return found
 }

@@ -2,6 +2,7 @@ package containers
 
 import (
 	"regexp"
+	"slices"
 
 	"github.com/tekgate/tekgate/internal/expression"
 	"github.com/tekgate/tekgate/internal/image"
@@ -9,18 +10,65 @@ import (
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
-// usedImage is an image of a step, sidecar, stepTemplate or StepAction.
+// imageField is a place where an image stands, and the task that it belongs to.
+type imageField struct {
+	*object.ImageField
+	task *object.Task // nil for an image in a podTemplate
+}
+
+// imageFieldsIn returns the places of all images of an object, those of volumes too.
+func imageFieldsIn(p *rule.Pass) []imageField {
+	var found []imageField
+	for _, task := range object.Tasks(p.Object) {
+		for _, field := range task.Images() {
+			found = append(found, imageField{field, &task})
+		}
+	}
+	for _, field := range object.PodTemplateImages(p.Object) {
+		found = append(found, imageField{field, nil})
+	}
+	return found
+}
+
+// filled returns the image with the parameters that are known.
+func (f imageField) filled(p *rule.Pass) string {
+	if f.Literal {
+		return f.Value
+	}
+	return fill(p, *f.task, f.Value)
+}
+
+// fills is filled for each run that a matrix makes.
+func (f imageField) fills(p *rule.Pass) []string {
+	if f.Literal {
+		return []string{f.Value}
+	}
+	return fills(p, *f.task, f.Value)
+}
+
+// open returns the expressions in a text of the field that something will fill in. In a
+// volume these are the params of the TriggerTemplate around it alone.
+func (f imageField) open(p *rule.Pass, text string) []expression.Expression {
+	found := expression.Find(text)
+	if !f.Literal {
+		return found
+	}
+	return slices.DeleteFunc(found, func(e expression.Expression) bool { return p.Template == nil || e.Root() != "tt" })
+}
+
+// usedImage is an image of a step, sidecar, stepTemplate, StepAction or volume.
 type usedImage struct {
 	Path    string
 	Written string // as it stands there
 	Filled  string // with the parameters that are known; others stay as they are written
+	Literal bool   // see object.ImageField
 	// Certain tells whether it is the image of every run: it stands there in full,
 	// or the run itself gives the parameters.
 	Certain bool
 
 	Ref   image.Reference
 	Known bool  // whether nothing is left to fill in and Ref is the reference
-	Err   error // why an image without any expression is no reference
+	Err   error // why an image in which nothing is left to fill in is no reference
 }
 
 // imagesUsed returns the images of an object that have a name, those of volumes too.
@@ -29,35 +77,19 @@ func imagesUsed(p *rule.Pass) []usedImage {
 }
 
 func walkImagesUsed(p *rule.Pass) []usedImage {
-	var r object.Reader
 	var found []usedImage
-	for _, task := range object.Tasks(p.Object) {
-		for _, field := range task.Images() {
-			for _, filled := range fills(p, task, field.Value) {
-				found = append(found, newUsedImage(p, field.Path, field.Value, filled))
-			}
-		}
-		for _, volume := range placesIn(r.FieldsList(task.Spec, "volumes"), task.Path+".volumes", "volume") {
-			if name := r.Text(r.Fields(volume.Fields, "image"), "reference"); name != "" {
-				for _, filled := range fills(p, task, name) {
-					found = append(found, newUsedImage(p, volume.Path+".image.reference", name, filled))
-				}
-			}
-		}
-	}
-	for _, template := range podTemplatesIn(p) {
-		for _, volume := range placesIn(r.FieldsList(template.Fields, "volumes"), template.Path+".volumes", "volume") {
-			if name := r.Text(r.Fields(volume.Fields, "image"), "reference"); name != "" {
-				found = append(found, newUsedImage(p, volume.Path+".image.reference", name, name))
-			}
+	for _, field := range imageFieldsIn(p) {
+		for _, filled := range field.fills(p) {
+			found = append(found, newUsedImage(p, field, filled))
 		}
 	}
 	return found
 }
 
-func newUsedImage(p *rule.Pass, path, written, filled string) usedImage {
-	used := usedImage{Path: path, Written: written, Filled: filled, Certain: written == filled || isRun(p)}
-	if filled != "" && !expression.Any(filled) {
+func newUsedImage(p *rule.Pass, field imageField, filled string) usedImage {
+	used := usedImage{Path: field.Path, Written: field.Value, Filled: filled, Literal: field.Literal,
+		Certain: field.Value == filled || isRun(p)}
+	if filled != "" && len(field.open(p, filled)) == 0 {
 		used.Ref, used.Err = image.Parse(filled)
 		used.Known = used.Err == nil
 	}

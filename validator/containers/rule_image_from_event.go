@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/tekgate/tekgate/internal/expression"
-	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -28,14 +27,11 @@ func checkImageFromEvent(_ context.Context, p *rule.Pass) {
 	if p.Template == nil {
 		return
 	}
-	for _, task := range object.Tasks(p.Object) {
-		for _, field := range task.Images() {
-			filled := fill(p, task, field.Value)
-			if name := eventRepository(filled); name != "" {
-				p.Report(field.Path,
-					"%s gives the repository of the image, so whoever sends the event may choose what runs: write host and path out, and take at most the tag from the event",
-					name)
-			}
+	for _, field := range imageFieldsIn(p) {
+		if name := eventRepository(field.filled(p)); name != "" {
+			p.Report(field.Path,
+				"%s gives the repository of the image, so whoever sends the event may choose what runs: write host and path out, and take at most the tag from the event",
+				name)
 		}
 	}
 }

@@ -3,8 +3,6 @@ package containers
 import (
 	"context"
 
-	"github.com/tekgate/tekgate/internal/expression"
-	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -22,17 +20,15 @@ any run may give another value.`,
 }
 
 func checkImageFromParameter(_ context.Context, p *rule.Pass) {
-	for _, task := range object.Tasks(p.Object) {
-		for _, field := range task.Images() {
-			filled := field.Value
-			if isRun(p) {
-				filled = fill(p, task, filled)
-			}
-			if found := expression.Find(filled); len(found) > 0 {
-				p.Report(field.Path,
-					"the image depends on %s, so what will run cannot be judged: write the image out, or check the parameter where it is given",
-					found[0].Text)
-			}
+	for _, field := range imageFieldsIn(p) {
+		filled := field.Value
+		if isRun(p) {
+			filled = field.filled(p)
+		}
+		if found := field.open(p, filled); len(found) > 0 {
+			p.Report(field.Path,
+				"the image depends on %s, so what will run cannot be judged: write the image out, or check the parameter where it is given",
+				found[0].Text)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -24,13 +23,14 @@ Copies on mirrors pass, since their names do not say what they hold.`,
 }
 
 func checkKanikoArchived(_ context.Context, p *rule.Pass) {
-	for _, task := range object.Tasks(p.Object) {
-		for _, field := range task.Images() {
-			if filled := fill(p, task, field.Value); strings.HasPrefix(filled, "gcr.io/kaniko-project/") {
-				p.Report(field.Path,
-					"image %q is of a project that was archived in June 2025 and gets no fixes: use ghcr.io/osscontainertools/kaniko, or set mutator.kaniko.image",
-					filled)
-			}
+	for _, field := range imageFieldsIn(p) {
+		if field.Literal {
+			continue // a volume runs nothing
+		}
+		if filled := field.filled(p); strings.HasPrefix(filled, "gcr.io/kaniko-project/") {
+			p.Report(field.Path,
+				"image %q is of a project that was archived in June 2025 and gets no fixes: use ghcr.io/osscontainertools/kaniko, or set mutator.kaniko.image",
+				filled)
 		}
 	}
 }

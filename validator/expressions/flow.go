@@ -142,6 +142,8 @@ func flowsIn(p *rule.Pass, r templateResource) []paramFlow {
 		within := scopes[task.Path].before(defaults)
 		flows = append(flows, within.reach(p, placesOf(task))...)
 	}
+	// Params of the run stay as they are written in the images of volumes.
+	flows = append(flows, (*paramScope)(nil).reach(p, volumePlaces(r.Fields))...)
 	for i := range flows {
 		flows[i].Path = r.Path + "." + flows[i].Path
 	}
@@ -243,7 +245,9 @@ func runPlaces(at string, fields map[string]any) []paramPlace {
 	}
 	for _, key := range []string{"podTemplate", "taskPodTemplate"} {
 		for _, t := range rule.TextsIn(fields[key], at+"."+key) {
-			places = append(places, paramPlace{t.Path, useIdentity, "the podTemplate", t.Value})
+			if !object.InImageVolume(t.Path) {
+				places = append(places, paramPlace{t.Path, useIdentity, "the podTemplate", t.Value})
+			}
 		}
 	}
 	return places
@@ -254,7 +258,9 @@ func placesOf(task object.Task) []paramPlace {
 	var r object.Reader
 	var places []paramPlace
 	for _, image := range task.Images() {
-		places = append(places, paramPlace{image.Path, useIdentity, "the image of a step", image.Value})
+		if !image.Literal {
+			places = append(places, paramPlace{image.Path, useIdentity, "the image of a step", image.Value})
+		}
 	}
 	steps, _ := task.Steps()
 	for _, step := range steps {
@@ -263,6 +269,21 @@ func placesOf(task object.Task) []paramPlace {
 	for i, sidecar := range r.FieldsList(task.Spec, "sidecars") {
 		at := fmt.Sprintf("%s.sidecars[%d]", task.Path, i)
 		places = append(places, placesOfStep(at, sidecar, "sidecar "+strconv.Quote(r.Text(sidecar, "name")))...)
+	}
+	return places
+}
+
+// volumePlaces returns the images of volumes in a resource.
+func volumePlaces(fields map[string]any) []paramPlace {
+	images := object.PodTemplateImages(fields)
+	for _, task := range object.Tasks(fields) {
+		images = append(images, task.Images()...)
+	}
+	var places []paramPlace
+	for _, image := range images {
+		if image.Literal {
+			places = append(places, paramPlace{image.Path, useIdentity, "the image of a volume", image.Value})
+		}
 	}
 	return places
 }

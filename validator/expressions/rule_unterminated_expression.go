@@ -61,7 +61,7 @@ var pipelinesVariable = regexp.MustCompile(`^(?:context\.(?:taskRun|pipelineRun|
 
 func reportUnterminated(p *rule.Pass, texts []rule.Text, root string, declares func(name string) bool) {
 	for _, t := range texts {
-		if isProseField(t.Path) {
+		if isProseField(t.Path) || root != "tt.params" && object.InImageVolume(t.Path) {
 			continue
 		}
 		for _, e := range expression.Named(t.Value, root, "inputs."+root) {

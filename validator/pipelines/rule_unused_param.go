@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -15,7 +16,8 @@ var unusedParamRule = &rule.Rule{
 	Doc: `Finds parameters that a Task, Pipeline or StepAction declares and never uses.
 
 Whoever sets one believes that it has an effect. Most often its use is misspelt, or has
-been deleted.`,
+been deleted. An expression in the image of a volume is no use: Tekton leaves it as it is
+written.`,
 	Check: checkUnusedParam,
 }
 
@@ -48,6 +50,9 @@ type mentions []string
 func mentionsIn(texts []rule.Text) mentions {
 	var found mentions
 	for _, t := range texts {
+		if object.InImageVolume(t.Path) {
+			continue
+		}
 		for rest := t.Value; ; {
 			at := strings.Index(rest, "params")
 			if at < 0 {

@@ -373,7 +373,8 @@ type usage struct {
 func (u usage) bound(workspace string) bool { return u.Bindings != nil && u.Bindings.has(workspace) }
 
 // usagesIn returns the expressions in some fields that have one of some roots, without
-// texts for readers alone and without the fields that skip names. A here-document may
+// texts for readers alone, without the images of volumes, in which nothing is filled in (see
+// the rule image-malformed), and without the fields that skip names. A here-document may
 // hold another object's expressions, which must stay as they are; lenient skips it too.
 func usagesIn(fields map[string]any, path string, lenient bool, skip []string, roots ...string) []usage {
 	var found []usage
@@ -382,7 +383,7 @@ func usagesIn(fields map[string]any, path string, lenient bool, skip []string, r
 			continue
 		}
 		for _, t := range rule.ExpressionsIn(fields[key], rule.Join(path, key)) {
-			if isForReaders(t.Path) || lenient && strings.Contains(t.Value, "<<") {
+			if isForReaders(t.Path) || object.InImageVolume(t.Path) || lenient && strings.Contains(t.Value, "<<") {
 				continue
 			}
 			for _, e := range expression.Find(t.Value) {

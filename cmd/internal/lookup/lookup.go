@@ -26,6 +26,8 @@ var (
 	accounts   = schema.GroupKind{Kind: "ServiceAccount"}
 	configMaps = schema.GroupKind{Kind: "ConfigMap"}
 	tasks      = schema.GroupKind{Group: "tekton.dev", Kind: "Task"}
+	actions    = schema.GroupKind{Group: "tekton.dev", Kind: "StepAction"}
+	policies   = schema.GroupKind{Group: "tekton.dev", Kind: "VerificationPolicy"}
 )
 
 // Objects are where objects come from. What does not exist is nothing, without
@@ -182,24 +184,44 @@ func (c *Cluster) WorkloadIdentity(ctx context.Context, namespace string, annota
 
 // Task implements mutator.Cluster.
 func (c *Cluster) Task(ctx context.Context, namespace, name string) (map[string]any, error) {
-	a := c.ask(ctx, question{tasks, namespace, name})
+	return c.stored(ctx, question{tasks, namespace, name})
+}
+
+// StepAction implements mutator.Cluster.
+func (c *Cluster) StepAction(ctx context.Context, namespace, name string) (map[string]any, error) {
+	return c.stored(ctx, question{actions, namespace, name})
+}
+
+func (c *Cluster) stored(ctx context.Context, q question) (map[string]any, error) {
+	a := c.ask(ctx, q)
 	if a.one == nil {
 		return nil, a.err
 	}
 	return a.one.Object, nil
 }
 
+// Verifies implements mutator.Cluster.
+func (c *Cluster) Verifies(ctx context.Context, namespace string) (bool, error) {
+	a := c.ask(ctx, question{kind: policies, namespace: namespace})
+	return len(a.all) > 0, a.err
+}
+
 // Tekton implements mutator.Cluster. What cannot be read counts as not said.
 func (c *Cluster) Tekton(ctx context.Context) mutator.Tekton {
-	data := func(name string) map[string]string {
-		a := c.ask(ctx, question{configMaps, c.options.Tekton, name})
+	data := func(namespace, name string) map[string]string {
+		a := c.ask(ctx, question{configMaps, namespace, name})
 		if a.one == nil {
 			return nil
 		}
 		text, _, _ := unstructured.NestedStringMap(a.one.Object, "data")
 		return text
 	}
-	return mutator.ParseTekton(data(mutator.TektonInfo), data(mutator.TektonFlags), data(mutator.TektonDefaults))
+	own, resolvers := c.options.Tekton, mutator.ResolversOf(c.options.Tekton)
+	tekton := mutator.ParseTekton(data(own, mutator.TektonInfo), data(own, mutator.TektonFlags),
+		data(own, mutator.TektonDefaults))
+	tekton.Resolver = mutator.ParseResolver(data(resolvers, mutator.ResolverFlags),
+		data(resolvers, mutator.ResolverConfig))
+	return tekton
 }
 
 // Files are objects that were read from files.

@@ -1,6 +1,6 @@
 // Command build makes sure that the control plane's binaries and those of
-// Tekton's commands, cert-manager's controllers and the evaluation of match
-// conditions that tests run beside it are in the
+// Tekton's commands, cert-manager's controllers, Shipwright's TaskRuns and the evaluation
+// of match conditions that tests run beside it are in the
 // cache, and prints the folders that they are in. Where a cluster is given in their
 // place there is nothing to build.
 package main
@@ -10,9 +10,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/tekgate/tekgate/e2e/certmanager"
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/e2e/shipwright"
 	"github.com/tekgate/tekgate/e2e/tekton"
 )
 
@@ -44,7 +46,11 @@ func run(ctx context.Context, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for _, dir := range append([]string{controlPlane, conditions, controllers}, commands...) {
+	taskRuns, err := shipwright.Build(ctx, log)
+	if err != nil {
+		return err
+	}
+	for _, dir := range append([]string{controlPlane, conditions, controllers, filepath.Dir(taskRuns)}, commands...) {
 		fmt.Fprintln(out, dir)
 	}
 	return nil

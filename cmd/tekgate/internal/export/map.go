@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/tekgate/tekgate/cmd/internal/lookup"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
@@ -38,11 +39,12 @@ func Command() *cobra.Command {
 
 // mapExport is what the flags of export map say.
 type mapExport struct {
-	source release.Source
-	kube   kubeflags.Flags
-	live   bool
-	strict bool
-	output cli.Output
+	source    release.Source
+	kube      kubeflags.Flags
+	live      bool
+	strict    bool
+	pipelines string // the namespace of Tekton Pipelines
+	output    cli.Output
 }
 
 func mapCommand() *cobra.Command {
@@ -53,8 +55,14 @@ func mapCommand() *cobra.Command {
 		Long: `Write what CEL can say of the section mutator as MutatingAdmissionPolicy and
 MutatingAdmissionPolicyBinding objects (admissionregistration.k8s.io/v1, Kubernetes
 1.36 or later). The API server evaluates them by itself: no webhook is asked, and
-none can be down. They change a run as the webhook would, or leave it alone; a
+none can be down. They change an object as the webhook would, or leave it alone; a
 webhook beside them does the rest, and nothing twice.
+
+Policies are written for TaskRuns and PipelineRuns, and for the Tasks, Pipelines and
+StepActions that a resolver fetches for them. The latter hold only in the dry runs
+that Tekton's controller makes since Tekton v0.62, so nothing that is stored changes.
+They recognize the controller by its user name: if Tekton runs in another namespace
+than tekton-pipelines, pass it with --tekton-namespace.
 
 Rules that are not exported are listed with the reason: at the top of the output, on
 standard error, and by -o json under remainder. What the exported rules leave alone
@@ -78,6 +86,8 @@ they change.`,
 	f.BoolVar(&e.strict, "strict", false,
 		"write nothing, and fail, where a rule of the configuration cannot be exported")
 	f.BoolVar(&e.live, "live", false, "take Tekton's settings from the cluster")
+	f.StringVar(&e.pipelines, "tekton-namespace", wellknown.PipelinesNamespace,
+		"namespace of Tekton Pipelines, whose controller's dry runs are changed and whose settings --live reads")
 	e.source.EngineFlags(cmd)
 	e.kube.Add(cmd)
 	return cmd
@@ -89,6 +99,9 @@ func (e *mapExport) check() error {
 		return e.output.Check()
 	case !e.live && (!e.kube.Empty()):
 		return errors.New("--kubeconfig and --context are for --live: pass that too, or leave them out")
+	case len(validation.IsDNS1123Label(e.pipelines)) > 0:
+		return fmt.Errorf("--tekton-namespace %q is not the name of a namespace: %s", e.pipelines,
+			validation.IsDNS1123Label(e.pipelines)[0])
 	}
 	return nil
 }
@@ -98,7 +111,7 @@ func (e *mapExport) run(ctx context.Context, streams cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	in := policy.Input{Config: config, Mirror: rules}
+	in := policy.Input{Config: config, Mirror: rules, Controller: mutator.ControllerOf(e.pipelines)}
 	if in.Namespaces, err = registeredNamespaces(); err != nil {
 		return err
 	}
@@ -137,7 +150,7 @@ func (e *mapExport) tekton(ctx context.Context) (mutator.Tekton, error) {
 	}
 	var problems []error
 	cluster := lookup.New(server,
-		lookup.Options{Tekton: wellknown.PipelinesNamespace,
+		lookup.Options{Tekton: e.pipelines,
 			Problem: func(err error) { problems = append(problems, err) }})
 	settings := cluster.Tekton(ctx)
 	return settings, errors.Join(problems...)

@@ -34,8 +34,9 @@ func mapFile(t *testing.T, text string) string {
 func TestExportMap(t *testing.T) {
 	config := mapFile(t, mapConfig)
 	out, errOut := program.Must(t, "export", "map", "--config", config)
-	for _, part := range []string{"# Not exported:\n# - rule kaniko: ", "# Limits of these policies:\n",
-		"kind: MutatingAdmissionPolicy\n", "policyName: tekgate-env\n"} {
+	for _, part := range []string{"# Not exported:\n# - rule local-tasks: ", "\n# - rule kaniko: ", "# Limits of these policies:\n",
+		"kind: MutatingAdmissionPolicy\n", "policyName: tekgate-env\n", "policyName: tekgate-resolved-env\n",
+		"system:serviceaccount:tekton-pipelines:tekton-pipelines-controller"} {
 		if !strings.Contains(out, part) {
 			t.Errorf("the output lacks %q", part)
 		}
@@ -51,8 +52,18 @@ func TestExportMap(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &result); err != nil {
 		t.Fatal(err)
 	}
-	if len(result.Objects) != 6 || len(result.Remainder) != 1 || len(result.Limits) == 0 {
+	if len(result.Objects) != 10 || len(result.Remainder) != 2 || len(result.Limits) == 0 {
 		t.Errorf("%d objects, remainder %v, %d limits", len(result.Objects), result.Remainder, len(result.Limits))
+	}
+}
+
+// TestExportMapController holds that the policies for dry runs name the controller of
+// another Tekton.
+func TestExportMapController(t *testing.T) {
+	out, _ := program.Must(t, "export", "map", "--config", mapFile(t, mapConfig), "--tekton-namespace", "ci")
+	if strings.Contains(out, "tekton-pipelines:tekton-pipelines-controller") ||
+		!strings.Contains(out, `"system:serviceaccount:ci:tekton-pipelines-controller"`) {
+		t.Errorf("the output names another controller:\n%s", out)
 	}
 }
 
@@ -61,12 +72,12 @@ func TestExportMapStrict(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "--strict") || out != "" {
 		t.Errorf("error %v, output %q", err, out)
 	}
-	all := strings.Replace(mapConfig, "mutator:\n", "mutator:\n  kaniko: {disabled: true}\n", 1)
+	all := strings.Replace(mapConfig, "mutator:\n", "mutator:\n  kaniko: {disabled: true}\n  localTasks: {disabled: true}\n", 1)
 	program.Must(t, "export", "map", "--config", mapFile(t, all), "--strict")
 }
 
 func TestExportMapMistakes(t *testing.T) {
-	for _, args := range [][]string{{"-o", "table"}, {"x"}, {"--context", "a"},
+	for _, args := range [][]string{{"-o", "table"}, {"x"}, {"--context", "a"}, {"--tekton-namespace", "a/b"},
 		{"--config", mapFile(t, strings.Replace(mapConfig, "builder", "Builder_1", 1))}} {
 		if _, _, err := program.Run(t, "", append([]string{"export", "map"}, args...)...); err == nil {
 			t.Errorf("%v is no mistake", args)
@@ -104,7 +115,7 @@ func TestExportMapApplies(t *testing.T) {
 			t.Errorf("creating %s: %v", p.Name, err)
 		}
 	}
-	if count != 3 {
-		t.Errorf("%d policies, want 3", count)
+	if count != 5 {
+		t.Errorf("%d policies, want 5", count)
 	}
 }

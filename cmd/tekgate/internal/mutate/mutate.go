@@ -51,12 +51,12 @@ ConfigMaps) they find among the objects of the files. A ServiceAccount that is n
 among them is taken for one that exists and has what is needed. With --live what
 is not in the files is looked up in the cluster.
 
-The webhook changes a Task, Pipeline or StepAction only where Tekton's controller
-has fetched it by a resolver; what is stored stays. Here all are shown as they
-would run. One that is signed is left alone, as it would be if you applied the
-result; --resolved shows it as it would run, too. A TriggerTemplate is never
-changed: what becomes of the runs in it is decided when an event creates them, and
---explain says what is known before.
+The webhook changes a Task, Pipeline or StepAction where Tekton's controller has
+fetched it by a resolver. What is stored stays, unless mutator.localTasks.mode is
+stored. Here all are shown as they would run. One that is signed is left alone, as
+it would be if you applied the result; --resolved shows it as it would run, too. A
+TriggerTemplate is never changed: what becomes of the runs in it is decided when an
+event creates them, and --explain says what is known before.
 
 YAML keeps its comments and its order where that is possible, and documents that
 are not changed are printed as they are.`,
@@ -149,7 +149,7 @@ func (m *mutation) report(errOut io.Writer, results []*result) error {
 		if r.changed() {
 			changed++
 		}
-		if r.changed() && r.stored() {
+		if r.changed() && r.stored() && !r.outcome.Kept {
 			stored++
 		}
 	}

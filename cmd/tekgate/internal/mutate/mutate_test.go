@@ -222,6 +222,18 @@ func TestMutateSigned(t *testing.T) {
 	}
 }
 
+// TestMutateStored tests a Task where the configuration changes what is stored: it is shown as
+// it would be stored, with its record.
+func TestMutateStored(t *testing.T) {
+	config := clitest.File(t, "tekgate.yaml",
+		"apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmutator: {localTasks: {mode: stored}}\n")
+	out, errOut := mutateText(t, strings.Replace(task, "NAME", "build", 1), "--config", config)
+	if !strings.Contains(out, "tekgate.dev/mutated") || !strings.Contains(out, "DOCKER_CONFIG") ||
+		strings.Contains(errOut, "stays as it is") {
+		t.Errorf("got\n%s%s", out, errOut)
+	}
+}
+
 // TestMutateTemplate holds that a TriggerTemplate stays, and that it is said what
 // becomes of its runs.
 func TestMutateTemplate(t *testing.T) {

@@ -40,19 +40,21 @@ func Command() *cobra.Command {
 		Use:   "scan [PATH...]",
 		Short: "List the images of tasks and pipelines, and say which the mirror does not give them",
 		Long: `List every image that TaskRuns, PipelineRuns, Tasks, ClusterTasks, Pipelines,
-StepActions, the runs in TriggerTemplates and other workloads name: in files and
-folders (- is standard input), or where no path is named in the cluster, with the
-permissions that you have there. For each it says where it stands and what the
-admission webhook would make of it with this configuration:
+StepActions, the runs in TriggerTemplates and other workloads name, for containers
+and for image volumes: in files and folders (- is standard input), or where no path
+is named in the cluster, with the permissions that you have there. For each it says
+where it stands and what the admission webhook would make of it with this
+configuration:
 
   mirrored    it is taken from the mirror
-  resolved    so it is where a resolver fetches the Task; a TaskRun that names a
-              stored Task takes the image as it is written
+  resolved    so it is where a run has its Task fetched, which it does by itself
+              unless mutator.localTasks says otherwise
   stays       it is on the mirror already, or mirror.keep keeps it
   no rule     no rule of the mirror applies to it
   left alone  a rule applies, and the webhook does not apply it: the reason follows
   parameter   it depends on a parameter that has no default
-  invalid     it is no image reference
+  invalid     it is no image reference, or an image volume with a parameter, which
+              Tekton does not fill in
 
 A parameter that has a default counts with that. --probe asks the registries, from
 this machine, for the image that would run, and for the one that is written. The

@@ -126,7 +126,7 @@ func TestScan(t *testing.T) {
 		{"internal.example.com/x", stateStays, "", ""},
 		{"registry.example.com/hub/library/x", stateStays, "", ""},
 		{"$(params.default)", stateNoRule, "", ""},
-		{"$(params.given)", stateLeft, "registry.example.com/hub/library/given", ""},
+		{"$(params.given)", stateMirrored, "registry.example.com/hub/library/given", ""},
 		{"$(params.none)", stateParameter, "", ""},
 		{"lower/UPPER", stateInvalid, "", ""},
 		{"gcr.io/apart", stateLeft, "registry.example.com/gcr/apart", "TaskRun/apart/b: spec.taskSpec.steps[0].image"},
@@ -169,18 +169,76 @@ func TestScan(t *testing.T) {
 		"the configuration excepts it from the rule: write registry.example.com/gcr/apart in its place") {
 		t.Errorf("it says %s", why)
 	}
-	if want := "9 objects, 19 images: 6 mirrored, 2 resolved, 2 stays, 2 no rule, 5 left alone, 1 parameter, 1 invalid, 1 lose their digest; 8 out of reach"; !strings.Contains(
+	if want := "9 objects, 19 images: 7 mirrored, 2 resolved, 2 stays, 2 no rule, 4 left alone, 1 parameter, 1 invalid, 1 lose their digest; 7 out of reach"; !strings.Contains(
 		errOut,
 		want) {
 		t.Errorf("it says %s", errOut)
 	}
-	if err == nil || err.Error() != "8 of 19 images are out of reach" {
+	if err == nil || err.Error() != "7 of 19 images are out of reach" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestScanStored tests Tasks that the webhook changes when they are stored.
+func TestScanStored(t *testing.T) {
+	images, _, _ := scanJSON(t, "", clitest.File(t, "objects.yaml", scannedObjects), "--config",
+		clitest.File(t, "tekgate.yaml", scanConfig+"  localTasks: {mode: stored, except: {namespaces: [apart]}}\n"))
+	for _, name := range []string{"gcr.io/task", "gcr.io/stepaction"} {
+		if got := images[name]; got.State != stateMirrored || got.Why != "" {
+			t.Errorf("%s: got %s (%s)", name, got.State, got.Why)
+		}
 	}
 }
 
 // TestScanFolder holds that a folder may hold other things, and that what cannot
 // be read is told.
+// TestScanFormer holds what becomes of images on a former mirror, and by which rule.
+func TestScanFormer(t *testing.T) {
+	config := clitest.File(t, "tekgate.yaml", `apiVersion: tekgate.dev/v1alpha1
+kind: Configuration
+mirror:
+  registry: new.example.com
+  layout: host-path
+  former:
+  - {registry: old.example.com/hub, layout: host-path}
+  - {registry: names.example.com/t}
+mutator:
+  imageMirror: {enabled: true}
+`)
+	objects := clitest.File(t, "objects.yaml", `apiVersion: tekton.dev/v1
+kind: TaskRun
+metadata:
+  generateName: a-
+  annotations: {tekgate.dev/original-images: '{"redis:7":"older.example.com/redis:7"}'}
+spec:
+  taskSpec:
+    params: [{name: x, default: 'names.example.com/t/x'}]
+    steps:
+    - {name: a, image: old.example.com/hub/docker.io/library/golang:1}
+    - {name: b, image: names.example.com/t/node}
+    - {name: c, image: 'older.example.com/redis:7'}
+    - {name: d, image: $(params.x)}
+`)
+	images, errOut, err := scanJSON(t, "", objects, "--config", config)
+	if err == nil {
+		t.Error("images without a certain upstream name do not end it with an error")
+	}
+	for _, want := range []fate{
+		{Image: "old.example.com/hub/docker.io/library/golang:1", State: stateMirrored,
+			To: "new.example.com/docker.io/library/golang:1", Rule: "registry new.example.com"},
+		{Image: "names.example.com/t/node", State: stateLeft,
+			Why: "it is on a former mirror (mirror.former[1]), and its upstream name is not certain: write the upstream name in its place, or add it to mirror.former[1].images"},
+		{Image: "older.example.com/redis:7", State: stateMirrored, To: "new.example.com/docker.io/library/redis:7",
+			Rule: "tekgate.dev/original-images"},
+		{Image: "$(params.x)", Default: "names.example.com/t/x", State: stateLeft,
+			Why: "it is on a former mirror (mirror.former[1]), and its upstream name is not certain: write the upstream name in its place, or add it to mirror.former[1].images"},
+	} {
+		if got := images[want.Image].fate; got != want {
+			t.Errorf("got  %+v\nwant %+v\n%s", got, want, errOut)
+		}
+	}
+}
+
 func TestScanFolder(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) {
@@ -246,6 +304,12 @@ mutator: {imageMirror: {enabled: true}}
 		"--mirror", "registry.example.com/x", "--probe", "--platform", "linux/s390x")
 	if err == nil || !strings.Contains(out, "as it is written: missing platform") {
 		t.Errorf("got %s%s%v", out, errOut, err)
+	}
+	// So does the image of a volume.
+	const volume = "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: x}\nspec: {podTemplate: {volumes: [{name: v, image: {reference: 'UP/only:1'}}]}}\n"
+	images, _, _ = scanJSON(t, strings.ReplaceAll(volume, "UP", upstream), "-", "--config", config, "--probe")
+	if got := images[upstream+"/only:1"]; got.Target == nil || got.Target.Status != "missing" || !got.Unreachable {
+		t.Errorf("a volume: got %+v", got)
 	}
 	out, errOut, err = program.Run(t, strings.NewReplacer("KIND", "TaskRun", "UP", upstream).Replace(run), "scan", "-",
 		"--probe")

@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,7 +15,9 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
+	"github.com/tekgate/tekgate/mutator/record"
 )
 
 // The states of an image, see Command.
@@ -43,6 +46,7 @@ type survey struct {
 	objects int
 	images  []*scanned
 	known   map[fate]*scanned
+	fetches bool // whether runs fetch the Tasks that they name
 }
 
 // imageMirror is the rule that images are judged by.
@@ -89,7 +93,10 @@ func newSurvey(config mutator.Config, mirror *image.Rules, cluster mutator.Clust
 	if !config.ImageMirror.Enabled {
 		s.instead = ", or set mutator.imageMirror.enabled"
 	}
-	config = mutator.Config{ImageMirror: config.ImageMirror, Kaniko: config.Kaniko, DockerConfig: config.DockerConfig}
+	mode := cmp.Or(config.LocalTasks.Mode, mutator.TasksResolved)
+	s.fetches = !config.LocalTasks.Disabled && mode == mutator.TasksResolved
+	config = mutator.Config{ImageMirror: config.ImageMirror, Kaniko: config.Kaniko, DockerConfig: config.DockerConfig,
+		LocalTasks: config.LocalTasks}
 	config.DockerConfig.Disabled = true
 	var err error
 	if s.mutator, err = mutator.New(config, mirror, cluster); err != nil {
@@ -183,7 +190,7 @@ func (s *survey) look(ctx context.Context, o surveyed) error {
 	if len(before) == 0 {
 		return nil
 	}
-	after, decisions := before, []mutator.Decision{}
+	after, decisions, kept := before, []mutator.Decision{}, false
 	namespace := objects.NamespaceOr(objects.Metadata(o.fields), o.namespace)
 	switch {
 	case !mutator.Matches(gvk):
@@ -201,10 +208,14 @@ func (s *survey) look(ctx context.Context, o surveyed) error {
 		if err != nil {
 			return err
 		}
-		after, decisions = imagesOf(out.Object), out.Decisions
+		after, decisions, kept = imagesOf(out.Object), out.Decisions, out.Kept
 	}
 	for i, field := range before {
-		s.note(o.place(field), s.judge(o, field, after[i].Value, decisions))
+		f := s.judge(o, field, after[i], decisions)
+		if f.State == stateResolved && kept {
+			f = o.storing(f)
+		}
+		s.note(o.place(field), f)
 	}
 	return nil
 }
@@ -224,6 +235,9 @@ func imagesOf(fields map[string]any) []imageField {
 		for _, field := range task.Images() {
 			list = append(list, imageField{field, &task})
 		}
+	}
+	for _, field := range object.PodTemplateImages(fields) {
+		list = append(list, imageField{field, nil})
 	}
 	return list
 }
@@ -258,18 +272,17 @@ func (s *survey) note(at place, f fate) {
 }
 
 // judge says what becomes of an image.
-func (s *survey) judge(o surveyed, field imageField, after string, decisions []mutator.Decision) fate {
+func (s *survey) judge(o surveyed, field, after imageField, decisions []mutator.Decision) fate {
 	f := fate{Image: field.Value}
-	if after != field.Value {
-		return s.changed(o, f, after)
-	}
 	written := field.Value
 	if strings.Contains(written, "$(") {
-		if written = o.fill(field); strings.Contains(written, "$(") {
-			f.State, f.Why = stateParameter, "it holds a parameter without a default, and is known when a run starts"
+		if f.State, f.Why, written = o.open(field); f.State != "" {
 			return f
 		}
 		f.Default = written
+	}
+	if becomes := o.fill(after); becomes != written {
+		return s.changed(o, f, written, becomes)
 	}
 	ref, err := image.Parse(written)
 	switch {
@@ -282,7 +295,10 @@ func (s *survey) judge(o surveyed, field imageField, after string, decisions []m
 	}
 	done, err := s.rules.Rewrite(ref)
 	var unmirrored *image.UnmirroredError
+	var former *image.FormerError
 	switch {
+	case errors.As(err, &former):
+		f.State, f.Why = stateLeft, former.Reason()
 	case errors.As(err, &unmirrored):
 		f.State = stateNoRule
 		f.Why = fmt.Sprintf(
@@ -292,6 +308,8 @@ func (s *survey) judge(o surveyed, field imageField, after string, decisions []m
 		f.State, f.Why = stateInvalid, err.Error()
 	case done.Rule == "":
 		f.State, f.Why = stateStays, strings.Join(s.rules.Explain(ref), "; ")
+	case whyLeft(o, field, decisions) == mutator.HoldsParameter && decidedLater(o, field):
+		return s.changed(o, f, written, done.To.String())
 	default:
 		f.State, f.To, f.Rule, f.Digest = stateLeft, done.To.String(), done.Rule, digestOf(done)
 		f.Why = fmt.Sprintf("%s: write %s in its place%s", whyLeft(o, field, decisions), done.To, s.instead)
@@ -299,10 +317,36 @@ func (s *survey) judge(o surveyed, field imageField, after string, decisions []m
 	return f
 }
 
-// fill puts the defaults of parameters into an image.
+// decidedLater tells whether an image of a Pipeline or PipelineRun is a parameter in whole,
+// whose value is changed in the TaskRun, where it is final.
+func decidedLater(o surveyed, field imageField) bool {
+	kind, _ := o.fields["kind"].(string)
+	if field.task == nil || kind != "Pipeline" && kind != "PipelineRun" {
+		return false
+	}
+	return slices.ContainsFunc(field.task.ParamImages(nil), func(p object.ParamImage) bool {
+		return p.Part == "" && p.Elsewhere == "" && slices.Contains(p.Images, field.Path)
+	})
+}
+
+// open fills in the parameters of an image, or returns the state of one that stays open, and
+// why.
+func (o surveyed) open(field imageField) (state, why, filled string) {
+	filled = o.fill(field)
+	switch {
+	case !strings.Contains(filled, "$("):
+		return "", "", filled
+	case field.Literal && (o.within == nil || !strings.Contains(filled, "$(tt.params.")):
+		return stateInvalid, "parameters in an image volume are not filled in: write the image out", ""
+	}
+	return stateParameter, "it holds a parameter without a default, and is known when a run starts", ""
+}
+
+// fill puts the defaults of parameters into an image. In a volume, those of the
+// TriggerTemplate alone are filled in.
 func (o surveyed) fill(field imageField) string {
 	text := field.Value
-	if field.task != nil {
+	if field.task != nil && !field.Literal {
 		text = field.task.Fill(text)
 	}
 	if o.within != nil {
@@ -314,22 +358,45 @@ func (o surveyed) fill(field imageField) string {
 }
 
 // changed is the fate of an image that the webhook replaces.
-func (s *survey) changed(o surveyed, f fate, after string) fate {
+func (s *survey) changed(o surveyed, f fate, written, after string) fate {
 	f.State, f.To, f.Rule = stateMirrored, after, "mutator.kaniko.image"
 	kind, _ := o.fields["kind"].(string)
 	if !o.fetched && slices.Contains([]string{"Task", "StepAction"}, kind) {
 		f.State = stateResolved
-		f.Why = fmt.Sprintf(
-			"a run that names this %s as it is stored takes the image as it is written: fetch it by a resolver, or write %s in its place",
-			kind, after)
+		if !s.fetches {
+			f.Why = fmt.Sprintf(
+				"a run that names this %s as it is stored takes the image as it is written: set mutator.localTasks.mode to resolve, or write %s in its place",
+				kind, after)
+		}
 	}
-	ref, err := image.Parse(f.Image)
+	ref, err := image.Parse(written)
 	if err != nil || s.rules == nil {
 		return f
+	}
+	notes, _ := objects.Metadata(o.fields)["annotations"].(map[string]any)
+	if originals := record.ReadOriginals(notes); len(originals.Authors(f.Image)) > 0 {
+		f.Rule = wellknown.OriginalImagesKey
+		return f
+	}
+	if _, source, err := s.rules.Origin(ref); err == nil && source != "" {
+		f.Rule = source
 	}
 	if done, err := s.rules.Rewrite(ref); err == nil && done.To.String() == after {
 		f.Rule, f.Digest = done.Rule, digestOf(done)
 	}
+	return f
+}
+
+// storing is the fate of an image that the webhook replaces when its Task or StepAction is
+// stored. In a cluster it is still to be replaced.
+func (o surveyed) storing(f fate) fate {
+	if o.file != "" {
+		f.State, f.Why = stateMirrored, ""
+		return f
+	}
+	f.Why = fmt.Sprintf(
+		"this %v was stored before mutator.localTasks.mode was stored, or while the webhook was away: "+
+			"store it again with `kubectl get -o yaml | kubectl replace -f -`", o.fields["kind"])
 	return f
 }
 
@@ -344,7 +411,7 @@ func digestOf(done image.Rewritten) string {
 // whyLeft says why the webhook leaves an image that a rule of the mirror is for.
 func whyLeft(o surveyed, field imageField, decisions []mutator.Decision) string {
 	for _, where := range []string{field.Path, ""} {
-		for _, d := range decisions {
+		for _, d := range slices.Backward(decisions) {
 			if d.Rule == imageMirror && d.Where == where && d.Why != "" {
 				return d.Why
 			}

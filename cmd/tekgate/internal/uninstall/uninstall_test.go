@@ -228,7 +228,8 @@ func TestUninstallUnderFail(t *testing.T) {
 	s.Install()
 	for kind, hooks := range map[string][]string{
 		"MutatingWebhookConfiguration mutate.tekgate.dev": {
-			wellknown.MutateRuns, wellknown.MutateReapplied, wellknown.MutateResolved, wellknown.MutatePods},
+			wellknown.MutateRuns, wellknown.MutateReapplied, wellknown.MutateResolved, wellknown.MutateStored,
+			wellknown.MutatePods},
 		"ValidatingWebhookConfiguration validate.tekgate.dev": {
 			wellknown.ValidateTriggers, wellknown.ValidatePipelines, wellknown.ValidateRuns,
 			wellknown.ValidatePods},
