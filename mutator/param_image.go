@@ -13,7 +13,6 @@ import (
 type paramImage struct {
 	object.ParamImage
 	task  object.Task
-	enum  bool   // whether it may have certain values only
 	path  string // of the value
 	value string
 	set   func(value string)
@@ -63,10 +62,6 @@ func (p *pass) paramImagesOfRun(ctx context.Context) []paramImage {
 			at.ParamImage, at.task = image, *task
 			found = append(found, at)
 		}
-	}
-	enums := enumsOf(task.Spec)
-	for i := range found {
-		found[i].enum = enums[found[i].Name]
 	}
 	for _, param := range inDefaults(*task, rest) {
 		switch {
@@ -156,19 +151,6 @@ func givenParams(spec map[string]any) map[string]paramImage {
 	return given
 }
 
-// enumsOf returns the parameters that may have certain values only.
-func enumsOf(task map[string]any) map[string]bool {
-	params, _ := task["params"].([]any)
-	enums := map[string]bool{}
-	for _, item := range params {
-		param, _ := item.(map[string]any)
-		if name, _ := param["name"].(string); param["enum"] != nil {
-			enums[name] = true
-		}
-	}
-	return enums
-}
-
 // inDefaults returns where the defaults of parameters stand in a task.
 func inDefaults(task object.Task, images []object.ParamImage) []paramImage {
 	if len(images) == 0 {
@@ -182,7 +164,6 @@ func inDefaults(task object.Task, images []object.ParamImage) []paramImage {
 			declared[name] = i
 		}
 	}
-	enums := enumsOf(task.Spec)
 	var found []paramImage
 	for _, image := range images {
 		i, is := declared[image.Name]
@@ -194,7 +175,7 @@ func inDefaults(task object.Task, images []object.ParamImage) []paramImage {
 		if !is {
 			continue
 		}
-		found = append(found, paramImage{ParamImage: image, task: task, enum: enums[image.Name], value: value,
+		found = append(found, paramImage{ParamImage: image, task: task, value: value,
 			path: fmt.Sprintf("%s.params[%d].default", task.Path, i),
 			set:  func(value string) { param["default"] = value }})
 	}
@@ -239,7 +220,7 @@ func (param *paramImage) image() string {
 func (param *paramImage) tied() string {
 	images := strings.Join(param.Images, ", ")
 	switch {
-	case param.enum:
+	case param.Enum:
 		return fmt.Sprintf("the parameter %q, which is the image in %s, may have the values of its enum only: list the mirror's names there",
 			param.Name, images)
 	case param.Part != "":

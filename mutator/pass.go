@@ -214,13 +214,7 @@ func (p *pass) optOutOfRules() {
 // skipped returns the ids that wellknown.SkipRulesKey lists.
 func skipped(notes map[string]any) []string {
 	list, _ := notes[wellknown.SkipRulesKey].(string)
-	var ids []string
-	for id := range strings.SplitSeq(list, ",") {
-		if id = strings.TrimSpace(id); id != "" {
-			ids = append(ids, id)
-		}
-	}
-	return ids
+	return between(list)
 }
 
 func skips(notes map[string]any, id string) bool { return slices.Contains(skipped(notes), id) }

@@ -88,25 +88,10 @@ func (p *pass) prune() bool {
 	if !p.kept || p.originals.Empty() { // as nearly always
 		return false
 	}
-	has := map[string]bool{}
-	texts(p.object["spec"], has)
+	has := map[string]bool{} // all texts, since an image can be a field or a parameter
+	spec, _ := p.object["spec"].(map[string]any)
+	object.Strings(spec, func(_, text string) { has[text] = true })
 	return p.originals.Keep(func(image string) bool { return has[image] })
-}
-
-// texts adds all texts below a value: an image can be a field or a parameter.
-func texts(value any, found map[string]bool) {
-	switch value := value.(type) {
-	case string:
-		found[value] = true
-	case map[string]any:
-		for _, field := range value {
-			texts(field, found)
-		}
-	case []any:
-		for _, element := range value {
-			texts(element, found)
-		}
-	}
 }
 
 // withdraw removes the record from an object that no rule is applied to any more, such as one

@@ -14,6 +14,8 @@ type ParamImage struct {
 	// Elsewhere is a place that uses it for something else: changing its value changes that,
 	// too. "" means that there is none.
 	Elsewhere string
+	// Enum tells whether it may have certain values only.
+	Enum bool
 	// Part is an image that it is a part of, as it is written, "" for none.
 	Part string
 }
@@ -49,6 +51,14 @@ func (t Task) ParamImages(around map[string]any) []ParamImage {
 	}
 	if len(found) == 0 {
 		return nil
+	}
+	params, _ := t.Spec["params"].([]any)
+	for _, item := range params {
+		param, _ := item.(map[string]any)
+		name, _ := param["name"].(string)
+		if i, is := at[name]; is && param["enum"] != nil {
+			found[i].Enum = true
+		}
 	}
 	use := func(path, text string) {
 		if images[path] {
