@@ -40,12 +40,8 @@ func (p *pass) noPodEnv(name string) string {
 	if why := p.tekton.refuses(podEnv, (*newField).podName); why != "" {
 		return why // the variable is added in the Pod
 	}
-	release, err := version.ParseGeneric(p.tekton.Version)
-	if err != nil {
-		return "" // not known: a current one
-	}
 	var r object.Reader
-	if release.LessThan(podEnvMerged) && len(r.List(p.tekton.DefaultPodTemplate, "env")) > 0 {
+	if p.tekton.olderThan(podEnvMerged) && len(r.List(p.tekton.DefaultPodTemplate, "env")) > 0 {
 		return fmt.Sprintf("with Tekton %s a podTemplate.env hides the one of default-pod-template", p.tekton.Version)
 	}
 	return ""

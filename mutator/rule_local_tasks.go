@@ -228,9 +228,8 @@ func (p *pass) unwanted(changes []string, named string, notes map[string]any) st
 
 // unfetchable says why the cluster resolver cannot fetch anything here, or "".
 func (p *pass) unfetchable(since *version.Version) string {
-	release, err := version.ParseGeneric(p.tekton.Version)
 	switch {
-	case err == nil && release.LessThan(since):
+	case p.tekton.olderThan(since):
 		return fmt.Sprintf("nothing can change what Tekton %s fetches, which came with v%s: update Tekton",
 			p.tekton.Version, since)
 	case p.tekton.APIFields == "stable":

@@ -105,14 +105,16 @@ func (t Tekton) RefusesVariable(entry map[string]any) string {
 // refuses says why this Tekton would refuse a field, which is nil if every release knows it, or
 // "". A release that is not known counts as a current one.
 func (t Tekton) refuses(field *newField, name func(*newField) string) string {
-	if field == nil {
-		return ""
-	}
-	release, err := version.ParseGeneric(t.Version)
-	if err != nil || !release.LessThan(field.since) {
+	if field == nil || !t.olderThan(field.since) {
 		return ""
 	}
 	return fmt.Sprintf("Tekton %s does not know %s, which came with v%s", t.Version, name(field), field.since)
+}
+
+// olderThan reports whether this Tekton is known to be older than a release.
+func (t Tekton) olderThan(release *version.Version) bool {
+	own, err := version.ParseGeneric(t.Version)
+	return err == nil && own.LessThan(release)
 }
 
 // leaveOut warns once that a field was not added, and why. Remedy is what users can do instead
