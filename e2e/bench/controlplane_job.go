@@ -108,7 +108,8 @@ func (p *controlPlane) bundle(ctx context.Context) ([]byte, error) {
 
 // addPolicies installs what `tekgate export map` makes of the job's configuration.
 func (p *controlPlane) addPolicies(ctx context.Context, e *environment) error {
-	config, err := p.writeFile("exported.yaml", jobConfig)
+	// Policies cannot fetch Tasks, and the job's runs name none.
+	config, err := p.writeFile("exported.yaml", jobConfig+"  localTasks: {disabled: true}\n")
 	if err != nil {
 		return err
 	}
