@@ -191,7 +191,7 @@ func (l *lookups) Verifies(ctx context.Context, namespace string) (bool, error) 
 }
 
 // Tekton implements mutator.Cluster.
-func (l *lookups) Tekton(ctx context.Context) mutator.Tekton { return l.tekton.now(ctx) }
+func (l *lookups) Tekton(context.Context) mutator.Tekton { return l.tekton.now() }
 
 // ready keeps traffic away until the cache is filled.
 func (l *lookups) ready(*http.Request) error {

@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -28,55 +29,71 @@ type tektonSetup struct {
 	interval  time.Duration
 	log       logr.Logger
 
-	known       atomic.Pointer[mutator.Tekton]
-	deployments atomic.Pointer[cache.Informer]
-	status      server.Status
+	known  atomic.Pointer[mutator.Tekton]
+	stood  atomic.Pointer[string] // why no resolver runs, or ""; nil until that is known
+	status server.Status
 }
 
 // Start reads until ctx ends.
 func (t *tektonSetup) Start(ctx context.Context) error {
 	informer, err := t.cached.GetInformer(ctx, &appsv1.Deployment{}, cache.BlockUntilSynced(false))
+	if err == nil {
+		err = t.watch(ctx, informer)
+	}
 	if err != nil {
 		return fmt.Errorf("watching Deployment %s: %w", resolvers, err)
 	}
-	t.deployments.Store(&informer)
 	wait.UntilWithContext(ctx, t.read, t.interval)
 	return nil
-}
-
-// now returns the settings that were read last, or else the defaults of a current Tekton, and
-// whether the resolvers run.
-func (t *tektonSetup) now(ctx context.Context) mutator.Tekton {
-	tekton := mutator.Tekton{}
-	if known := t.known.Load(); known != nil {
-		tekton = *known
-	}
-	if tekton.Resolver.Down == "" {
-		tekton.Resolver.Down = t.down(ctx)
-	}
-	return tekton
 }
 
 // resolvers is the Deployment of Tekton's resolvers.
 const resolvers = "tekton-pipelines-remote-resolvers"
 
-// down says why no resolver runs, or "". The cache hears of it within a second or so of a Pod
-// that is no longer ready.
-func (t *tektonSetup) down(ctx context.Context) string {
-	var deployment appsv1.Deployment
+// watch keeps whether the resolvers run: every request asks for that, and few need it. The cache
+// learns within a second or so of a Pod that is no longer ready.
+func (t *tektonSetup) watch(ctx context.Context, informer cache.Informer) error {
 	key := client.ObjectKey{Namespace: mutator.ResolversOf(t.namespace), Name: resolvers}
-	if informer := t.deployments.Load(); informer == nil || !(*informer).HasSynced() {
-		return "whether Tekton's resolvers run is not known yet: try again in a moment"
+	keep := func(why string) { t.stood.Store(&why) }
+	absent := fmt.Sprintf("there is no Deployment %s: install Tekton's resolvers", key)
+	look := func(object any) {
+		deployment, ok := object.(*appsv1.Deployment)
+		switch {
+		case !ok || deployment.Name != key.Name || deployment.Namespace != key.Namespace:
+		case deployment.Status.AvailableReplicas == 0:
+			keep(fmt.Sprintf("Deployment %s has no Pod that is available: look at its Pods", key))
+		default:
+			keep("")
+		}
 	}
-	switch err := t.cached.Get(ctx, key, &deployment); {
-	case kube.Absent(err):
-		return fmt.Sprintf("there is no Deployment %s: install Tekton's resolvers", key)
-	case err != nil:
-		return fmt.Sprintf("looking up Deployment %s failed: %q", key, err)
-	case deployment.Status.AvailableReplicas == 0:
-		return fmt.Sprintf("Deployment %s has no Pod that is available: look at its Pods", key)
+	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc: look, UpdateFunc: func(_, object any) { look(object) }, DeleteFunc: func(any) { keep(absent) },
+	})
+	if err != nil {
+		return err
 	}
-	return ""
+	go func() {
+		if toolscache.WaitForCacheSync(ctx.Done(), registration.HasSynced) {
+			t.stood.CompareAndSwap(nil, &absent)
+		}
+	}()
+	return nil
+}
+
+// now returns the settings that were read last, or else the defaults of a current Tekton, and
+// whether the resolvers run.
+func (t *tektonSetup) now() mutator.Tekton {
+	tekton := mutator.Tekton{}
+	if known := t.known.Load(); known != nil {
+		tekton = *known
+	}
+	if tekton.Resolver.Down == "" {
+		tekton.Resolver.Down = "whether Tekton's resolvers run is not known yet: try again in a moment"
+		if why := t.stood.Load(); why != nil {
+			tekton.Resolver.Down = *why
+		}
+	}
+	return tekton
 }
 
 // read keeps the settings from before if a ConfigMap of Tekton's cannot be read.

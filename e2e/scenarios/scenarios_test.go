@@ -94,6 +94,7 @@ func TestScenarios(t *testing.T) {
 			"image":        place.image,
 			"many":         place.many,
 			"reach":        place.reach,
+			"sign":         place.sign,
 			"silent":       place.silent,
 			"trouble":      place.trouble,
 		},
