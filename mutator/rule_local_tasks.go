@@ -45,6 +45,8 @@ A run or step is left alone if
 - the namespace has a VerificationPolicy and the Task is not signed, or Tekton's flag
   trusted-resources-verification-no-match-policy is fail and there is no policy: Tekton
   verifies what it fetches, and does not verify what a run names;
+- it is a StepAction that a Task names in a namespace with a VerificationPolicy: such a Task
+  keeps naming what its author signed;
 - a rule of the validator would refuse the Task.
 
 Where Tekton's set-up is the reason, the answer has a warning. The run then gets what its
@@ -185,8 +187,12 @@ func (p *pass) fetches(ctx context.Context, where, named string, changes []strin
 		return false
 	}
 	why := p.unfetchable(since)
-	if why == "" && inner.kind.Kind == "Task" {
+	switch {
+	case why != "":
+	case inner.kind.Kind == "Task":
 		why = p.unverified(ctx, inner.notes)
+	case p.kind.Kind == "Task":
+		why = p.verified(ctx)
 	}
 	if why == "" {
 		why = p.refused(ctx, named, inner)
@@ -249,6 +255,20 @@ func (p *pass) unverified(ctx context.Context, notes map[string]any) string {
 		return fmt.Sprintf("namespace %q has a VerificationPolicy, and it is not signed: sign it", p.space)
 	case !verifies && p.tekton.NoMatchPolicy == "fail":
 		return "Tekton's flag trusted-resources-verification-no-match-policy is fail, and the namespace has no VerificationPolicy: write one"
+	}
+	return ""
+}
+
+// verified says why a StepAction of a Task stays a name, or "". A Task that is verified is left
+// to name what its author signed.
+func (p *pass) verified(ctx context.Context) string {
+	verifies, err := p.cluster.Verifies(ctx, p.space)
+	switch {
+	case err != nil:
+		return fmt.Sprintf("looking up VerificationPolicies failed: %q", err)
+	case verifies || p.tekton.NoMatchPolicy == "fail":
+		return fmt.Sprintf("namespace %q verifies Tasks, and StepActions stay as they are stored there: "+
+			"write what it needs into the StepAction", p.space)
 	}
 	return ""
 }
