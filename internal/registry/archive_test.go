@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -104,12 +105,27 @@ func interruptedSave(t *testing.T, source *server, index v1.ImageIndex) (registr
 	layers := countLayers(source)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	layers.at(4, cancel)
+	layers.at(4, func() {
+		for len(keptOf(t, request.File)) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	})
 	results, err := registry.Save(ctx, request, quick)
 	if err != nil || results[0].Outcome != registry.Failed {
 		t.Fatalf("the interrupted save: %v, %+v", err, results)
 	}
 	return request, layers
+}
+
+// keptOf returns the blobs that an interrupted save has left.
+func keptOf(t *testing.T, file string) []string {
+	t.Helper()
+	stored, err := filepath.Glob(file + ".partial/blobs/sha256/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stored
 }
 
 // An interrupted save goes on where it was.
@@ -121,10 +137,7 @@ func TestSaveResumes(t *testing.T) {
 	if _, err := os.Stat(file); !os.IsNotExist(err) {
 		t.Fatalf("half an archive looks whole: %v", err)
 	}
-	stored, err := filepath.Glob(file + ".partial/blobs/sha256/*")
-	if err != nil || len(stored) == 0 {
-		t.Fatalf("nothing was kept: %v", err)
-	}
+	stored := keptOf(t, file)
 	layers.at(-1, nil)
 	before := layers.served.Load()
 	save(t, request)
@@ -342,10 +355,7 @@ func TestSaveVerifiesWhatItFinds(t *testing.T) {
 	request, layers := interruptedSave(t, source, index)
 	file := request.File
 	layers.at(-1, nil)
-	stored, err := filepath.Glob(file + ".partial/blobs/sha256/*")
-	if err != nil || len(stored) == 0 {
-		t.Fatalf("nothing was kept: %v", err)
-	}
+	stored := keptOf(t, file)
 	text, err := os.ReadFile(stored[0])
 	if err != nil {
 		t.Fatal(err)

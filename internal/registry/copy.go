@@ -1,14 +1,15 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tekgate/tekgate/internal/image"
@@ -76,33 +77,32 @@ func (r TransferResult) Subset() bool { return r.Digest != r.SourceDigest }
 
 // Copy moves images from where they are published to the mirror, digest for
 // digest, and checks each under its new name. What is there already is not
-// moved again, so an interrupted copy is resumed by running it again. The
-// results are in the order of the request.
+// moved again, so an interrupted copy is resumed by running it again. An image
+// is there if the mirror serves all that it names, whatever its index says:
+// another tool may have copied a part of it, and garbage collection may have
+// removed one. The results are in the order of the request.
 func Copy(ctx context.Context, request CopyRequest, options Options) ([]TransferResult, error) {
 	c, err := newClient(options)
 	if err != nil {
 		return nil, err
 	}
-	return c.each(ctx, request.Transfers, request.Progress, func(ctx context.Context, t Transfer) TransferResult {
-		return c.copy(ctx, t, request)
+	m := newMover(c)
+	return c.each(request.Transfers, request.Progress, func(t Transfer) TransferResult {
+		return c.copy(ctx, t, m.reporting(t, request.Progress), request)
 	}), nil
 }
 
 // each works on all transfers, some at a time.
-func (c *client) each(ctx context.Context, transfers []Transfer, progress Progress,
-	work func(context.Context, Transfer) TransferResult) []TransferResult {
+func (c *client) each(transfers []Transfer, progress Progress, work func(Transfer) TransferResult) []TransferResult {
 	results := make([]TransferResult, len(transfers))
 	var group errgroup.Group
 	group.SetLimit(c.Jobs)
 	for i, t := range transfers {
 		group.Go(func() error {
+			results[i] = work(t)
 			if progress != nil {
-				ctx := withCounter(ctx, func(n int64) { progress.Add(t.Image.From.String(), n) })
-				results[i] = work(ctx, t)
 				progress.Done(results[i])
-				return nil
 			}
-			results[i] = work(ctx, t)
 			return nil
 		})
 	}
@@ -121,23 +121,178 @@ func (t Transfer) sources() []image.Reference {
 	return []image.Reference{from}
 }
 
-func (c *client) copy(ctx context.Context, t Transfer, request CopyRequest) TransferResult {
-	result := TransferResult{Image: t.Image, Outcome: Copied}
+func (c *client) copy(ctx context.Context, t Transfer, m *mover, request CopyRequest) TransferResult {
+	one := c.copying(t, m, request)
 	if t.Image.Rule == "" || slices.Contains(t.sources(), t.Image.To) {
-		result.Outcome = Present
-		return result
+		one.result.Outcome = Present
+		return *one.result
 	}
-	err := c.persist(ctx, func() error {
-		taken, source, err := c.fetchAny(ctx, t, request.Platforms)
-		if err != nil {
+	return one.result.ended(one.run(ctx), request.Platforms)
+}
+
+func (c *client) copying(t Transfer, m *mover, request CopyRequest) *copying {
+	one := &copying{client: c, mover: m, request: request, transfer: t, to: t.Image.To,
+		result: &TransferResult{Image: t.Image, Outcome: Copied}}
+	if one.to.Tag == "" {
+		one.to.Tag = t.Image.From.DigestTag() // registries collect what has no tag
+	}
+	return one
+}
+
+// copying is one image that is copied.
+type copying struct {
+	*client
+	*mover
+	request  CopyRequest
+	transfer Transfer
+	result   *TransferResult
+	to       image.Reference
+	mirror   *repository
+	has      ocispec.Descriptor // what the mirror has under the tag
+}
+
+func (o *copying) run(ctx context.Context) error {
+	if err := o.look(ctx); err != nil {
+		return err
+	}
+	if whole, err := o.present(ctx); whole || err != nil {
+		return err
+	}
+	source, image, err := o.fetchAny(ctx, o.transfer, o.request.Platforms)
+	if err != nil {
+		return err
+	}
+	o.result.Source = source.ref
+	return o.give(ctx, source, image)
+}
+
+// load puts an image of an archive onto the mirror.
+func (o *copying) load(ctx context.Context, from blobSource, image *tree) error {
+	if err := o.look(ctx); err != nil {
+		return err
+	}
+	return o.give(ctx, from, image)
+}
+
+// look looks what the mirror has under the tag.
+func (o *copying) look(ctx context.Context) (err error) {
+	if o.mirror, err = o.repository(ctx, o.to); err != nil {
+		return err
+	}
+	o.has, err = o.tagged(ctx)
+	return err
+}
+
+// give puts an image onto the mirror, unless that has all of it.
+func (o *copying) give(ctx context.Context, from blobSource, image *tree) error {
+	root := image.root()
+	o.result.Digest, o.result.SourceDigest = root.Digest.String(), image.source.String()
+	switch pinned := o.to.Digest; {
+	case pinned != "" && pinned != root.Digest.String():
+		return changedError{ref: o.transfer.Image.To, has: root.Digest, platforms: root.Digest != image.source}
+	case o.has.Digest != "" && o.has.Digest != root.Digest && !o.request.Overwrite:
+		return clobberError{tag: o.to.Repository() + ":" + o.to.Tag, has: o.has.Digest}
+	case o.has.Digest == root.Digest:
+		if whole, err := o.whole(ctx, root.Digest.String()); whole || err != nil {
 			return err
 		}
-		result.Source = source
-		result.Digest, result.SourceDigest = taken.digest.String(), taken.source.String()
-		result.Outcome, err = c.put(ctx, taken, t.Image, request.Overwrite, request.Progress)
+	}
+	if o.request.Progress != nil {
+		o.request.Progress.Start(o.transfer.Image.From.String(), image.size())
+	}
+	if err := o.put(ctx, from, o.mirror, image, o.to.Tag); err != nil {
 		return err
-	})
-	return result.ended(err, request.Platforms)
+	}
+	return o.verify(ctx, root.Digest)
+}
+
+// tagged returns what the mirror has under the tag.
+func (o *copying) tagged(ctx context.Context) (ocispec.Descriptor, error) {
+	has, err := o.mirror.head(ctx, o.to.Tag)
+	if useless(err) {
+		var found manifest
+		found, err = o.mirror.get(ctx, o.to.Tag)
+		has = found.Descriptor
+	}
+	if status := statusOf(err); err != nil && status != StatusMissing && status != StatusDenied {
+		return has, err
+	}
+	return has, nil // a registry may deny what does not exist
+}
+
+// present reports whether the mirror has all of the image already. The source is asked for no
+// more than a tag's digest.
+func (o *copying) present(ctx context.Context) (bool, error) {
+	if o.has.Digest == "" || len(o.request.Platforms) > 0 {
+		return false, nil
+	}
+	for _, from := range o.transfer.sources() {
+		wanted, err := digestOf(ctx, o.client, from)
+		if err != nil {
+			continue // whoever fetches it says so
+		}
+		if wanted != o.has.Digest {
+			return false, nil
+		}
+		o.result.Source = from
+		return o.whole(ctx, wanted.String())
+	}
+	return false, nil
+}
+
+// digestOf returns the digest that a reference has, or pins.
+func digestOf(ctx context.Context, c *client, ref image.Reference) (digest.Digest, error) {
+	if ref.Digest != "" {
+		return digest.Digest(ref.Digest), nil
+	}
+	r, err := c.repository(ctx, ref)
+	if err != nil {
+		return "", err
+	}
+	head, err := r.head(ctx, reference(ref))
+	return head.Digest, err
+}
+
+// whole reports whether the mirror serves all that an image names, whatever its index says.
+func (o *copying) whole(ctx context.Context, root string) (bool, error) {
+	if pinned := o.to.Digest; pinned != "" && pinned != root {
+		return false, nil
+	}
+	found, err := o.mirror.get(ctx, root)
+	if err != nil {
+		return false, passing(err)
+	}
+	served, err := inspect(ctx, o.mirror, found, nil)
+	if err != nil {
+		return false, err
+	}
+	if len(served.wanted)+len(served.other) > 0 {
+		return false, nil
+	}
+	o.result.Outcome, o.result.Digest = Present, root
+	o.result.SourceDigest = cmp.Or(o.result.SourceDigest, root)
+	return true, nil
+}
+
+// passing returns an error that is no answer of the registry.
+func passing(err error) error {
+	if statusCode(err) != 0 {
+		return nil
+	}
+	return err
+}
+
+// verify checks what the mirror gives for the tag after a copy.
+func (o *copying) verify(ctx context.Context, want digest.Digest) error {
+	has, err := o.tagged(ctx)
+	if err != nil {
+		return fmt.Errorf("checking the copy: %w", err)
+	}
+	if has.Digest != want {
+		return fmt.Errorf("checking the copy: %s:%s has digest %q there, and %s was copied: the registry changes what it is given",
+			o.to.Repository(), o.to.Tag, has.Digest, want)
+	}
+	return nil
 }
 
 // ended turns an error into an outcome.
@@ -153,35 +308,68 @@ func (r TransferResult) ended(err error, platforms []string) TransferResult {
 	r.Err = fmt.Errorf("copying %s to %s: %w", r.Image.From, r.Image.To, plainly(err))
 	var clobber clobberError
 	var changed changedError
+	var fetching fetchErrors
+	var blob blobError
 	switch {
+	case errors.As(err, &fetching) || errors.As(err, &blob):
+		r.Remedy = sourceRemedy(err, cmp.Or(r.Source, r.Image.From.Canonical()))
 	case errors.As(err, &clobber):
 		r.Remedy = "say --overwrite to move the tag, or name another under mirror.images"
 	case errors.As(err, &changed):
 		r.Remedy = "copy all platforms, or say `digest: relock` and run `tekgate images lock` after the copy"
 	default:
-		at := r.Image.From.Canonical()
-		if r.Source.Host != "" {
-			at = r.Image.To
-		}
-		r.Remedy = remedy(statusOf(err), at, err)
+		r.Remedy = remedy(statusOf(err), r.Image.To, err)
 	}
 	return r
 }
 
+// sourceRemedy says what to do about a source that does not serve an image.
+func sourceRemedy(err error, source image.Reference) string {
+	var child childError
+	switch status := statusOf(err); {
+	case errors.As(err, &child) && status == StatusMissing:
+		return "the source itself is incomplete: copy from another one with --from, or leave the platform out with --platform, which changes the digest"
+	case status == StatusMissing:
+		return "check the name and tag of the image, or copy from another source with --from"
+	default:
+		return remedy(status, source, err)
+	}
+}
+
 // fetchAny takes an image apart at the first source that has it.
-func (c *client) fetchAny(ctx context.Context, t Transfer, platforms []string) (*content, image.Reference, error) {
+func (c *client) fetchAny(ctx context.Context, t Transfer, platforms []string) (origin, *tree, error) {
 	var problems []error
 	for _, source := range t.sources() {
-		taken, err := c.fetch(ctx, source, platforms)
+		r, taken, err := c.fetch(ctx, source, platforms)
 		if err == nil {
-			return taken, source, nil
+			return origin{r, source}, taken, nil
 		}
 		if ctx.Err() != nil || errors.Is(err, errNoPlatform) {
-			return nil, image.Reference{}, err
+			return origin{}, nil, err
 		}
 		problems = append(problems, fetchError{source: source, cause: err})
 	}
-	return nil, image.Reference{}, fetchErrors(problems)
+	return origin{}, nil, fetchErrors(problems)
+}
+
+// origin is where an image is fetched.
+type origin struct {
+	*repository
+	ref image.Reference
+}
+
+// fetch takes an image of a registry apart. Empty platforms mean all of them.
+func (c *client) fetch(ctx context.Context, ref image.Reference, platforms []string) (*repository, *tree, error) {
+	r, err := c.repository(ctx, ref)
+	if err != nil {
+		return nil, nil, err
+	}
+	root, err := r.get(ctx, reference(ref))
+	if err != nil {
+		return nil, nil, err
+	}
+	taken, err := readTree(ctx, r, root, platforms)
+	return r, taken, err
 }
 
 // fetchErrors are what the sources of one image said, in a line.
@@ -209,7 +397,7 @@ func (e fetchError) Unwrap() error { return e.cause }
 // changedError says that a reference pins a digest that the copy has not.
 type changedError struct {
 	ref       image.Reference
-	has       v1.Hash
+	has       digest.Digest
 	platforms bool
 }
 
@@ -223,113 +411,21 @@ func (e changedError) Error() string {
 // clobberError says that a tag is taken.
 type clobberError struct {
 	tag string
-	has v1.Hash
+	has digest.Digest
 }
 
 func (e clobberError) Error() string {
 	return fmt.Sprintf("%s holds something else, with digest %s", e.tag, e.has)
 }
 
-// put makes an image be on the mirror under its name there.
-func (c *client) put(ctx context.Context, taken *content, done image.Rewritten, overwrite bool,
-	progress Progress) (Outcome, error) {
-	if done.To.Digest != "" && done.To.Digest != taken.digest.String() {
-		return Failed, changedError{ref: done.To, has: taken.digest, platforms: taken.digest != taken.source}
-	}
-	to := done.To
-	if to.Tag == "" {
-		to.Tag = done.From.DigestTag() // registries collect what has no tag
-	}
-	tag, err := c.byTag(to)
-	if err != nil {
-		return Failed, err
-	}
-	head, err := remote.Head(tag, append(c.remote(), remote.WithContext(ctx))...)
-	switch {
-	case err == nil && head.Digest == taken.digest:
-		return Present, nil
-	case err == nil && !overwrite:
-		return Failed, clobberError{tag: tag.String(), has: head.Digest}
-	case err != nil && statusOf(err) != StatusMissing && statusOf(err) != StatusDenied:
-		return Failed, err
-	}
-	if progress != nil {
-		progress.Start(done.From.String(), taken.size())
-	}
-	pusher, err := remote.NewPusher(c.remote()...)
-	if err != nil {
-		return Failed, err
-	}
-	for _, p := range taken.parts {
-		if err := c.putPart(ctx, pusher, to, p); err != nil {
-			return Failed, err
-		}
-	}
-	if err := pusher.Put(ctx, tag, taken.root().raw); err != nil {
-		return Failed, err
-	}
-	return Copied, c.verify(ctx, to, taken.digest)
-}
-
-// putPart puts one manifest, and before it the layers that it names, unless the
-// registry has it, and so all of them.
-func (c *client) putPart(ctx context.Context, pusher *remote.Pusher, to image.Reference, p part) error {
-	to.Digest = p.digest.String()
-	at, err := c.byDigest(to)
-	if err != nil {
-		return err
-	}
-	if _, err := remote.Head(at, append(c.remote(), remote.WithContext(ctx))...); err == nil {
-		countAll(ctx, p)
-		return nil
-	}
-	group, inner := errgroup.WithContext(ctx)
-	group.SetLimit(c.Jobs)
-	for _, l := range p.layers {
-		group.Go(func() error { return pusher.Upload(inner, at.Context(), l) })
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return pusher.Put(ctx, at, p.raw)
-}
-
-// countAll counts layers that are there as moved.
-func countAll(ctx context.Context, p part) {
-	add, _ := ctx.Value(counterKey{}).(func(int64))
-	if add == nil {
-		return
-	}
-	for _, l := range p.layers {
-		n, _ := l.Size()
-		add(n)
-	}
-}
-
-// verify checks what the mirror gives for a tag after a copy.
-func (c *client) verify(ctx context.Context, to image.Reference, want v1.Hash) error {
-	to.Digest = ""
-	got, err := c.find(ctx, to)
-	if err != nil {
-		return fmt.Errorf("checking the copy: %w", err)
-	}
-	if got.digest != want.String() {
-		return fmt.Errorf(
-			"checking the copy: %s has digest %s there, and %s was copied: the registry changes what it is given", to,
-			got.digest, want)
-	}
-	return nil
-}
-
-// persist repeats a transfer that broke half-way. What arrived is not moved
-// again.
-func (c *client) persist(ctx context.Context, transfer func() error) error {
+// persist repeats what broke half-way, or what the registry refused for the moment.
+func (o *Options) persist(ctx context.Context, try func() error) error {
 	for attempt := 1; ; attempt++ {
-		err := transfer()
-		if err == nil || attempt == c.Attempts || !mayPass(err) || ctx.Err() != nil {
+		err := try()
+		if err == nil || attempt == o.Attempts || !mayPass(err) || ctx.Err() != nil {
 			return err
 		}
-		if err := sleep(ctx, min(c.Backoff<<(attempt-1), c.MaxWait)); err != nil {
+		if err := sleep(ctx, min(o.Backoff<<(attempt-1), o.MaxWait)); err != nil {
 			return err
 		}
 	}

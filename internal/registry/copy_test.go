@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -189,6 +190,10 @@ func TestCopyResumes(t *testing.T) {
 	var sent atomic.Int32
 	mirror.answer(func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/blobs/") && sent.Add(1) == 4 {
+			_, _ = io.Copy(io.Discard, r.Body)
+			for arrived := 0; arrived < 3; arrived, _ = mirror.counts() {
+				time.Sleep(time.Millisecond)
+			}
 			cancel()
 			<-r.Context().Done()
 			return true

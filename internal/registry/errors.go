@@ -9,7 +9,9 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/errcode"
 
 	"github.com/tekgate/tekgate/internal/image"
 )
@@ -62,6 +64,10 @@ func statusOf(err error) Status {
 	if errors.As(err, &lacking) {
 		return StatusMissingPlatform
 	}
+	var parts lacks
+	if errors.As(err, &parts) {
+		return StatusIncomplete
+	}
 	switch statusCode(err) {
 	case http.StatusNotFound:
 		return StatusMissing
@@ -73,9 +79,14 @@ func statusOf(err error) Status {
 
 // statusCode is the registry's answer, or zero where there was none.
 func statusCode(err error) int {
-	var answered *transport.Error
-	if errors.As(err, &answered) {
+	var answered *errcode.ErrorResponse
+	switch {
+	case errors.As(err, &answered):
 		return answered.StatusCode
+	case errors.Is(err, errdef.ErrNotFound):
+		return http.StatusNotFound
+	case errors.Is(err, auth.ErrBasicCredentialNotFound): // the library does not ask again then
+		return http.StatusUnauthorized
 	}
 	return 0
 }
@@ -83,14 +94,16 @@ func statusCode(err error) int {
 // plainly says in few words what the library says in many.
 func plainly(err error) error {
 	var fetching fetchErrors
-	if errors.As(err, &fetching) {
+	var parts lacks
+	var child childError
+	if errors.As(err, &fetching) || errors.As(err, &parts) || errors.As(err, &child) {
 		return err // it is plain already
 	}
 	var unknown x509.UnknownAuthorityError
 	if errors.As(err, &unknown) {
 		return unknown
 	}
-	var answered *transport.Error
+	var answered *errcode.ErrorResponse
 	if errors.As(err, &answered) {
 		text := fmt.Sprintf("the registry answered %d %s", answered.StatusCode, http.StatusText(answered.StatusCode))
 		for _, d := range answered.Errors {
@@ -99,6 +112,9 @@ func plainly(err error) error {
 			}
 		}
 		return errors.New(text)
+	}
+	if code := statusCode(err); code != 0 {
+		return fmt.Errorf("the registry answered %d %s", code, http.StatusText(code))
 	}
 	var request *url.Error
 	if errors.As(err, &request) {
@@ -110,11 +126,18 @@ func plainly(err error) error {
 // remedy says what to do about a status.
 func remedy(status Status, ref image.Reference, err error) string {
 	var unknown x509.UnknownAuthorityError
+	var page webPageError
 	switch {
 	case errors.As(err, &unknown):
 		return "name the registry's certificate authority with --ca-file"
 	case errors.Is(err, context.Canceled):
 		return "run it again"
+	case errors.As(err, &page):
+		return "the address is not that of a registry, or its operator closed it: name another mirror"
+	case status == StatusIncomplete && fromCache(err):
+		return "a pull-through cache fetches this when it is pulled: pull it while the cache reaches its upstream, or fill a mirror with `tekgate images copy`"
+	case status == StatusIncomplete:
+		return "complete it with `tekgate images copy`; a registry's garbage collection that removes untagged manifests (distribution before v3: --delete-untagged) removes such parts again"
 	case status == StatusWrongDigest:
 		return "fill the mirror with `tekgate images copy`, which keeps digests, or say `digest: relock` for this rule"
 	case status == StatusMissingPlatform:

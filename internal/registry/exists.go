@@ -3,11 +3,8 @@ package registry
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
-
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/tekgate/tekgate/internal/image"
 )
@@ -56,7 +53,7 @@ func (e *Existence) ask(ctx context.Context, reference string) (bool, error) {
 	defer func() { <-e.slots }()
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
-	err = e.client.head(ctx, ref)
+	err = e.client.exists(ctx, ref)
 	switch {
 	case err == nil:
 		return true, nil
@@ -68,18 +65,15 @@ func (e *Existence) ask(ctx context.Context, reference string) (bool, error) {
 	return false, fmt.Errorf("asking for %s: %w: %s", reference, plainly(err), remedy(statusOf(err), ref, err))
 }
 
-// head asks by HEAD, which costs no pull where pulls are counted, and by GET where a
-// registry does not know HEAD.
-func (c *client) head(ctx context.Context, ref image.Reference) error {
-	at, err := c.exact(ref)
+// exists asks by HEAD, and by GET where a registry does not know HEAD.
+func (c *client) exists(ctx context.Context, ref image.Reference) error {
+	r, err := c.repository(ctx, ref)
 	if err != nil {
 		return err
 	}
-	options := append(c.remote(), remote.WithContext(ctx))
-	_, err = remote.Head(at, options...)
-	if err != nil && (statusCode(err) == http.StatusMethodNotAllowed || statusCode(err) == 0 && !broken(err) &&
-		ctx.Err() == nil) {
-		_, err = remote.Get(at, options...)
+	_, err = r.head(ctx, reference(ref))
+	if useless(err) {
+		_, err = r.get(ctx, reference(ref))
 	}
 	return err
 }

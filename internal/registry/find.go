@@ -2,109 +2,93 @@ package registry
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/tekgate/tekgate/internal/image"
 )
 
-// found is what a registry has under a reference.
-type found struct {
-	digest    string
-	platforms []string
-}
-
-// find looks a reference up: by HEAD, which costs no pull where pulls are
-// counted, and then for its platforms.
-func (c *client) find(ctx context.Context, ref image.Reference) (found, error) {
-	at, err := c.exact(ref)
+// find looks a reference up: by HEAD, as the clients on nodes do, and then by GET.
+func (c *client) find(ctx context.Context, ref image.Reference) (*repository, manifest, error) {
+	r, err := c.repository(ctx, ref)
 	if err != nil {
-		return found{}, err
+		return nil, manifest{}, err
 	}
-	options := append(c.remote(), remote.WithContext(ctx))
-	head, err := remote.Head(at, options...)
+	head, err := r.head(ctx, reference(ref))
 	switch {
-	case err == nil:
+	case err == nil || useless(err):
 	case statusOf(err) == StatusMissing && ref.Digest != "" && ref.Tag != "":
-		return found{}, c.underTag(ctx, ref, err)
-	case statusCode(err) == http.StatusMethodNotAllowed || statusCode(err) == 0 && !broken(err) && ctx.Err() == nil:
-		// Some registries answer HEAD with neither digest nor length.
+		return r, manifest{}, underTag(ctx, r, ref, err)
 	default:
-		return found{}, err
+		return r, manifest{}, err
 	}
-	descriptor, err := remote.Get(at, options...)
-	if err != nil {
-		return found{}, err
+	found, err := r.get(ctx, reference(ref))
+	switch {
+	case err != nil && head.Digest != "" && statusCode(err) == http.StatusNotFound:
+		return r, manifest{}, fmt.Errorf("HEAD finds it and GET does not: %w", err)
+	case err == nil && head.Digest != "" && head.Digest != found.Digest:
+		return r, manifest{}, fmt.Errorf("%s changed while it was looked at: try again", ref)
 	}
-	if head != nil && head.Digest != descriptor.Digest {
-		return found{}, fmt.Errorf("%s changed while it was looked at: try again", ref)
-	}
-	platforms, err := platformsOf(descriptor)
-	if err != nil {
-		return found{}, fmt.Errorf("reading the platforms of %s: %w", ref, err)
-	}
-	return found{digest: descriptor.Digest.String(), platforms: platforms}, nil
+	return r, found, err
 }
 
 // underTag tells a tag with another digest from an image that is not there.
-func (c *client) underTag(ctx context.Context, ref image.Reference, missing error) error {
-	at, err := c.byTag(ref)
-	if err != nil {
-		return err
-	}
-	head, err := remote.Head(at, append(c.remote(), remote.WithContext(ctx))...)
+func underTag(ctx context.Context, r *repository, ref image.Reference, missing error) error {
+	head, err := r.head(ctx, ref.Tag)
 	if err != nil {
 		return missing
 	}
 	return digestError{ref: ref, has: head.Digest.String()}
 }
 
-// platformsOf lists the platforms of an index, or the one of an image.
-func platformsOf(descriptor *remote.Descriptor) ([]string, error) {
-	if descriptor.MediaType.IsIndex() {
-		index, err := descriptor.ImageIndex()
-		if err != nil {
-			return nil, err
-		}
-		manifest, err := index.IndexManifest()
-		if err != nil {
-			return nil, err
-		}
-		return platformsIn(manifest), nil
+// platformsOf lists the platforms of an index, or the one of an image, such as "linux/amd64".
+func platformsOf(ctx context.Context, from fetcher, m manifest) ([]string, error) {
+	if !m.isIndex() {
+		config, err := configOf(ctx, from, m)
+		return []string{platformName(config.Platform)}, err
 	}
-	img, err := descriptor.Image()
+	index, err := m.index()
 	if err != nil {
 		return nil, err
 	}
-	config, err := img.ConfigFile()
-	if err != nil {
-		return nil, err
-	}
-	return []string{platformName(config.Platform())}, nil
-}
-
-// platformsIn leaves out attestations, whose platform is "unknown/unknown".
-func platformsIn(manifest *v1.IndexManifest) []string {
 	var platforms []string
-	for _, m := range manifest.Manifests {
-		if m.Platform == nil || m.Platform.OS == "unknown" {
+	for _, d := range index.Manifests {
+		if d.Platform == nil || isAttestation(d) {
 			continue
 		}
-		if p := platformName(m.Platform); !slices.Contains(platforms, p) {
+		if p := platformName(*d.Platform); !slices.Contains(platforms, p) {
 			platforms = append(platforms, p)
 		}
 	}
 	slices.Sort(platforms)
-	return platforms
+	return platforms, nil
+}
+
+// configOf reads the configuration of an image.
+func configOf(ctx context.Context, from fetcher, m manifest) (ocispec.Image, error) {
+	var config ocispec.Image
+	n, err := parse(m)
+	if err != nil {
+		return config, err
+	}
+	blob := n.config()
+	text, err := from.getBlob(ctx, blob)
+	if err != nil {
+		return config, fmt.Errorf("reading its configuration %s: %w", blob.Digest, err)
+	}
+	if err := json.Unmarshal(text, &config); err != nil {
+		return config, fmt.Errorf("its configuration %s is not valid JSON: %w", blob.Digest, err)
+	}
+	return config, nil
 }
 
 // platformName is os/architecture and variant, without the version of Windows.
-func platformName(p *v1.Platform) string {
+func platformName(p ocispec.Platform) string {
 	s := p.OS + "/" + p.Architecture
 	if p.Variant != "" {
 		s += "/" + p.Variant

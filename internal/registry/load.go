@@ -11,8 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/tekgate/tekgate/internal/image"
 )
@@ -40,45 +40,67 @@ func Load(ctx context.Context, request LoadRequest, options Options) ([]Transfer
 		return nil, fmt.Errorf("reading archive %s: %w", request.File, err)
 	}
 	defer remove()
-	images, err := contents(folder, request.Rules)
+	images, err := contents(ctx, folder, request.Rules)
 	if err != nil {
 		return nil, fmt.Errorf("reading archive %s: %w", request.File, err)
 	}
 	transfers := make([]Transfer, 0, len(images))
-	taken := map[image.Reference]*content{}
+	taken := map[image.Reference]*tree{}
 	for _, i := range images {
 		transfers = append(transfers, Transfer{Image: i.done})
 		taken[i.done.From] = i.content
 	}
-	return c.each(ctx, transfers, request.Progress, func(ctx context.Context, t Transfer) TransferResult {
-		content := taken[t.Image.From]
-		result := TransferResult{Image: t.Image, Source: t.Image.From, Digest: content.digest.String(),
-			SourceDigest: content.source.String()}
-		err := c.persist(ctx, func() (err error) {
-			result.Outcome, err = c.put(ctx, content, t.Image, request.Overwrite, request.Progress)
-			return err
-		})
-		return result.ended(err, nil)
+	m := newMover(c)
+	return c.each(transfers, request.Progress, func(t Transfer) TransferResult {
+		one := c.copying(t, m.reporting(t, request.Progress), CopyRequest{Overwrite: request.Overwrite, Progress: request.Progress})
+		one.result.Source = t.Image.From
+		return one.result.ended(one.load(ctx, blobFiles(folder), taken[t.Image.From]), nil)
 	}), nil
 }
 
 type archived struct {
 	done    image.Rewritten
-	content *content
+	content *tree
+}
+
+// blobFiles are the blobs of a layout in a folder.
+type blobFiles string
+
+func (b blobFiles) path(d digest.Digest) string {
+	return filepath.Join(string(b), "blobs", d.Algorithm().String(), d.Encoded())
+}
+
+// Fetch opens a blob.
+func (b blobFiles) Fetch(_ context.Context, blob ocispec.Descriptor) (io.ReadCloser, error) {
+	return os.Open(b.path(blob.Digest))
+}
+
+// get reads a manifest. Its descriptor has the media type.
+func (b blobFiles) get(_ context.Context, reference string) (manifest, error) {
+	d, err := digest.Parse(reference)
+	if err != nil {
+		return manifest{}, err
+	}
+	raw, err := os.ReadFile(b.path(d))
+	return manifest{raw: raw, Descriptor: ocispec.Descriptor{Digest: d, Size: int64(len(raw)), MediaType: declared(raw, "")}}, err
+}
+
+func (b blobFiles) getBlob(_ context.Context, blob ocispec.Descriptor) ([]byte, error) {
+	return os.ReadFile(b.path(blob.Digest))
 }
 
 // contents takes every image of a layout apart.
-func contents(folder string, rules *image.Rules) ([]archived, error) {
-	index, err := layout.ImageIndexFromPath(folder)
+func contents(ctx context.Context, folder string, rules *image.Rules) ([]archived, error) {
+	text, err := os.ReadFile(filepath.Join(folder, "index.json"))
 	if err != nil {
 		return nil, err
 	}
-	manifest, err := index.IndexManifest()
+	index, err := (manifest{raw: text}).index()
 	if err != nil {
 		return nil, err
 	}
 	var images []archived
-	for _, d := range manifest.Manifests {
+	for _, d := range index.Manifests {
 		name := d.Annotations[annotationName]
 		if name == "" {
 			name = d.Annotations[annotationRef]
@@ -92,19 +114,36 @@ func contents(folder string, rules *image.Rules) ([]archived, error) {
 		if err != nil {
 			return nil, err
 		}
-		one := &content{seen: map[v1.Hash]bool{}, source: d.Digest, digest: d.Digest}
-		if source, err := v1.NewHash(d.Annotations[annotationSource]); err == nil {
-			one.source = source
-		}
-		if err := one.child(index, d); err != nil {
-			return nil, fmt.Errorf("image %s: %w", ref, err)
-		}
-		if err := checkSizes(folder, d, one); err != nil {
+		one, err := archivedTree(ctx, blobFiles(folder), d)
+		if err != nil {
 			return nil, fmt.Errorf("image %s: %w", ref, err)
 		}
 		images = append(images, archived{done: done, content: one})
 	}
 	return images, nil
+}
+
+// archivedTree takes an image of a layout apart, and holds that all of it is there.
+func archivedTree(ctx context.Context, files blobFiles, d ocispec.Descriptor) (*tree, error) {
+	if err := validDigests([]ocispec.Descriptor{d}); err != nil {
+		return nil, err
+	}
+	root, err := files.get(ctx, d.Digest.String())
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSize(files, d); err != nil {
+		return nil, err
+	}
+	root.MediaType = d.MediaType
+	taken, err := readTree(ctx, files, root, nil)
+	if err != nil {
+		return nil, err
+	}
+	if source, err := digest.Parse(d.Annotations[annotationSource]); err == nil {
+		taken.source = source
+	}
+	return taken, checkSizes(files, taken)
 }
 
 // unpack returns the folder of a layout whose blobs are what their names say, and what to

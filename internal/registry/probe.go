@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -18,8 +19,11 @@ const (
 	StatusWrongDigest     Status = "wrong digest"
 	StatusMissingPlatform Status = "missing platform"
 	StatusMissing         Status = "missing"
-	StatusDenied          Status = "denied"
-	StatusUnreachable     Status = "unreachable"
+	// StatusIncomplete is an image of which the registry lacks something that a pull needs: the
+	// manifest, the configuration or a layer of a wanted platform.
+	StatusIncomplete  Status = "incomplete"
+	StatusDenied      Status = "denied"
+	StatusUnreachable Status = "unreachable"
 	// StatusUnneeded is an image for Windows alone where no Windows node was
 	// asked for: Tekton wants it named, and nothing pulls it.
 	StatusUnneeded Status = "not needed"
@@ -52,6 +56,8 @@ type Result struct {
 	// where the status is ok.
 	Err    error  `json:"-"`
 	Remedy string `json:"remedy,omitempty"`
+	// Warnings say what is wrong with an image that nodes can pull, and who fails on that.
+	Warnings []string `json:"warnings,omitempty"`
 	// Tried are the candidates that were found wanting before Image.
 	Tried []Result `json:"tried,omitempty"`
 }
@@ -105,20 +111,58 @@ func (c *client) choose(ctx context.Context, candidates []image.Rewritten, platf
 }
 
 func (c *client) probe(ctx context.Context, candidate image.Rewritten, platforms []string) Result {
-	found, err := c.find(ctx, candidate.To)
 	result := Result{Image: candidate, Status: StatusOK}
-	if err != nil {
-		result = failed(candidate, err)
-	} else {
-		result.Digest, result.Platforms = found.digest, found.platforms
-	}
-	if lacking := missingOf(platforms, result.Platforms); result.Status == StatusOK && len(lacking) > 0 {
-		result.fail(StatusMissingPlatform, lackingError{ref: candidate.To, has: result.Platforms, lacks: lacking})
+	if err := c.pullable(ctx, &result, platforms); err != nil {
+		result.fail(statusOf(err), err)
 	}
 	if result.Status.Fatal() && windowsAlone(candidate.From, result.Platforms, platforms) {
-		result.Status, result.Remedy = StatusUnneeded, ""
+		result.Status, result.Remedy, result.Warnings = StatusUnneeded, "", nil
 	}
 	return result
+}
+
+// pullable asks for all that a node asks for to pull an image. The error says what a pull would
+// fail on.
+func (c *client) pullable(ctx context.Context, result *Result, platforms []string) error {
+	to := result.Image.To
+	r, root, err := c.find(ctx, to)
+	if err != nil {
+		return err
+	}
+	result.Digest = root.Digest.String()
+	if result.Platforms, err = platformsOf(ctx, r, root); err != nil {
+		return err
+	}
+	if lacking := missingOf(platforms, result.Platforms); len(lacking) > 0 {
+		return lackingError{ref: to, has: result.Platforms, lacks: lacking}
+	}
+	found, err := inspect(ctx, r, root, platforms)
+	if err != nil {
+		return err
+	}
+	result.Warnings = found.warnings(to)
+	if len(found.wanted) > 0 {
+		return found.wanted
+	}
+	return nil
+}
+
+// warnings say what nodes do not need, and others do.
+func (i inspection) warnings(ref image.Reference) (all []string) {
+	if images := slices.DeleteFunc(slices.Clone(i.other), func(l lack) bool { return isAttestation(l.of) }); len(images) > 0 {
+		all = append(all, fmt.Sprintf("%s: %v: nodes of the other platforms can pull it, but Tekton cannot start a step "+
+			"that names it and no command, on any platform, and it cannot be copied as a whole: complete it with `tekgate images copy`",
+			ref, images))
+	}
+	if rest := slices.DeleteFunc(slices.Clone(i.other), func(l lack) bool { return !isAttestation(l.of) }); len(rest) > 0 {
+		all = append(all, fmt.Sprintf("%s: %v: nodes and Tekton do without it, and tools that copy or verify the whole image fail",
+			ref, rest))
+	}
+	if i.odd != "" {
+		all = append(all, fmt.Sprintf("%s: %s: Tekton may not find the command of a step that names it: give such a step a command",
+			ref, i.odd))
+	}
+	return all
 }
 
 // windowsAlone reports whether an image is for Windows nodes, and none are

@@ -25,13 +25,11 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-
-	"github.com/tekgate/tekgate/internal/image"
+	"oras.land/oras-go/v2/registry/remote/auth"
 )
 
 // Options say how registries are spoken to. The zero value is right for
@@ -46,7 +44,8 @@ type Options struct {
 	// PlainHTTP lists hosts, with their ports, that are spoken to without TLS.
 	// Hosts of this machine always may be.
 	PlainHTTP []string
-	// Jobs is how many images are worked on at a time, 4 if zero.
+	// Jobs is how many images are worked on at a time, 8 if zero. Twice as many of their layers are
+	// moved at a time: a distant registry sends one of them no faster than its latency allows.
 	Jobs int
 	// Attempts is how often a request is made before it is given up, 5 if zero.
 	Attempts int
@@ -64,7 +63,7 @@ func (o Options) withDefaults() Options {
 		o.Keychain = authn.DefaultKeychain
 	}
 	if o.Jobs <= 0 {
-		o.Jobs = 4
+		o.Jobs = 8
 	}
 	if o.Attempts <= 0 {
 		o.Attempts = 5
@@ -81,10 +80,19 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+const movesPerJob = 2
+
 // client is what Options come to.
 type client struct {
 	Options
-	transport http.RoundTripper
+	transport http.RoundTripper // repeats what failed for the moment
+	once      http.RoundTripper // does not
+	moves     chan struct{} // holds an element for each blob that is on its way
+
+	mu           sync.Mutex
+	repositories map[string]*repository
+	accounts     map[account]*auth.Client
+	plainHosts   map[string]bool
 }
 
 func newClient(options Options) (*client, error) {
@@ -104,10 +112,14 @@ func newClient(options Options) (*client, error) {
 		TLSHandshakeTimeout:   15 * time.Second,
 		ResponseHeaderTimeout: time.Minute,
 		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   16,
+		MaxIdleConnsPerHost:   64,
 		IdleConnTimeout:       90 * time.Second,
 	}
-	return &client{Options: o, transport: &patient{inner: base, options: o}}, nil
+	return &client{
+		Options: o, transport: &patient{inner: base, options: o}, once: base,
+		moves:        make(chan struct{}, movesPerJob*o.Jobs),
+		repositories: map[string]*repository{}, accounts: map[account]*auth.Client{}, plainHosts: map[string]bool{},
+	}, nil
 }
 
 // trust returns the system's authorities and those of a PEM file.
@@ -137,47 +149,4 @@ func isLoopback(host string) bool {
 	}
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// remote returns the library's options. Its own retries are off: they know
-// nothing of Retry-After, and would multiply ours.
-func (c *client) remote() []remote.Option {
-	return []remote.Option{
-		remote.WithAuthFromKeychain(c.Keychain),
-		remote.WithTransport(c.transport),
-		remote.WithUserAgent("tekgate"),
-		remote.WithJobs(4),
-		remote.WithRetryStatusCodes(),
-		remote.WithRetryPredicate(func(error) bool { return false }),
-		remote.WithNondistributable,
-	}
-}
-
-// byDigest and byTag are the library's names of an image. An image without a
-// tag is "latest" to everybody.
-func (c *client) byDigest(ref image.Reference) (name.Reference, error) {
-	return name.NewDigest(ref.Repository()+"@"+ref.Digest, c.names(ref)...)
-}
-
-func (c *client) byTag(ref image.Reference) (name.Reference, error) {
-	tag := ref.Tag
-	if tag == "" {
-		tag = "latest"
-	}
-	return name.NewTag(ref.Repository()+":"+tag, c.names(ref)...)
-}
-
-// exact returns the name by digest where there is one.
-func (c *client) exact(ref image.Reference) (name.Reference, error) {
-	if ref.Digest != "" {
-		return c.byDigest(ref)
-	}
-	return c.byTag(ref)
-}
-
-func (c *client) names(ref image.Reference) []name.Option {
-	if c.plain(ref.Host) {
-		return []name.Option{name.Insecure}
-	}
-	return nil
 }

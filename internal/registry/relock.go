@@ -9,8 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tekgate/tekgate/internal/image"
@@ -277,67 +276,59 @@ func same(here, there []Identity, wanted []string) (string, error) {
 
 // identities reads what an image is on each of its platforms.
 func (c *client) identities(ctx context.Context, ref image.Reference) ([]Identity, error) {
-	at, err := c.exact(ref)
+	r, err := c.repository(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	descriptor, err := remote.Get(at, append(c.remote(), remote.WithContext(ctx))...)
+	root, err := r.get(ctx, reference(ref))
 	if err != nil {
 		return nil, err
 	}
-	if !descriptor.MediaType.IsIndex() {
-		img, err := descriptor.Image()
-		if err != nil {
-			return nil, err
-		}
-		id, err := identity(img)
+	if !root.isIndex() {
+		id, err := identity(ctx, r, root)
 		return []Identity{id}, err
 	}
-	index, err := descriptor.ImageIndex()
-	if err != nil {
-		return nil, err
-	}
-	manifest, err := index.IndexManifest()
+	index, err := root.index()
 	if err != nil {
 		return nil, err
 	}
 	var ids []Identity
-	for _, d := range manifest.Manifests {
-		if !d.MediaType.IsImage() || d.Platform == nil || d.Platform.OS == "unknown" {
+	for _, d := range index.Manifests {
+		if !slices.Contains(manifestTypes, d.MediaType) || d.Platform == nil || isAttestation(d) {
 			continue
 		}
-		img, err := index.Image(d.Digest)
+		member, err := r.get(ctx, d.Digest.String())
+		if err != nil {
+			return nil, childError{child: d, cause: err}
+		}
+		id, err := identity(ctx, r, member)
 		if err != nil {
 			return nil, err
 		}
-		id, err := identity(img)
-		if err != nil {
-			return nil, err
-		}
-		id.Platform = exactPlatform(d.Platform)
+		id.Platform = exactPlatform(*d.Platform)
 		ids = append(ids, id)
 	}
 	return ids, nil
 }
 
 // exactPlatform includes the version of Windows, of which an index has several.
-func exactPlatform(p *v1.Platform) string {
+func exactPlatform(p ocispec.Platform) string {
 	if p.OSVersion == "" {
 		return platformName(p)
 	}
 	return platformName(p) + ":" + p.OSVersion
 }
 
-func identity(img v1.Image) (Identity, error) {
-	name, err := img.ConfigName()
+func identity(ctx context.Context, r *repository, m manifest) (Identity, error) {
+	n, err := parse(m)
 	if err != nil {
 		return Identity{}, err
 	}
-	config, err := img.ConfigFile()
+	config, err := configOf(ctx, r, m)
 	if err != nil {
 		return Identity{}, err
 	}
-	id := Identity{Platform: exactPlatform(config.Platform()), Config: name.String()}
+	id := Identity{Platform: exactPlatform(config.Platform), Config: n.config().Digest.String()}
 	for _, d := range config.RootFS.DiffIDs {
 		id.DiffIDs = append(id.DiffIDs, d.String())
 	}

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,10 +13,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tekgate/tekgate/internal/image"
 )
@@ -53,13 +55,14 @@ func Save(ctx context.Context, request SaveRequest, options Options) ([]Transfer
 	if err := os.MkdirAll(a.blobs(), 0o755); err != nil {
 		return nil, fmt.Errorf("writing archive %s: %w", request.File, err)
 	}
-	descriptors := make([]*v1.Descriptor, len(request.Transfers))
+	descriptors := make([]*ocispec.Descriptor, len(request.Transfers))
 	numbers := map[image.Reference]int{}
 	for i, t := range request.Transfers {
 		numbers[t.Image.From] = i
 	}
-	results := c.each(ctx, request.Transfers, request.Progress, func(ctx context.Context, t Transfer) TransferResult {
-		result, descriptor := c.save(ctx, a, t, request)
+	m := newMover(c)
+	results := c.each(request.Transfers, request.Progress, func(t Transfer) TransferResult {
+		result, descriptor := a.save(ctx, m.reporting(t, request.Progress), t, request)
 		descriptors[numbers[t.Image.From]] = descriptor
 		return result
 	})
@@ -72,40 +75,32 @@ func Save(ctx context.Context, request SaveRequest, options Options) ([]Transfer
 	return results, nil
 }
 
-func (c *client) save(ctx context.Context, a archive, t Transfer,
-	request SaveRequest) (TransferResult, *v1.Descriptor) {
+func (a archive) save(ctx context.Context, m *mover, t Transfer, request SaveRequest) (TransferResult, *ocispec.Descriptor) {
 	result := TransferResult{Image: t.Image, Outcome: Copied}
 	result.Image.To = image.Reference{Host: "archive", Path: request.File}
-	var descriptor *v1.Descriptor
-	err := c.persist(ctx, func() error {
-		taken, source, err := c.fetchAny(ctx, t, request.Platforms)
-		if err != nil {
-			return err
-		}
-		result.Source = source
-		result.Digest, result.SourceDigest = taken.digest.String(), taken.source.String()
+	source, taken, err := m.client.fetchAny(ctx, t, request.Platforms)
+	if err == nil {
+		result.Source = source.ref
+		result.Digest, result.SourceDigest = taken.root().Digest.String(), taken.source.String()
 		if request.Progress != nil {
 			request.Progress.Start(t.Image.From.String(), taken.size())
 		}
-		descriptor = describe(taken, t.Image.From)
-		return a.add(ctx, taken)
-	})
+		err = a.add(ctx, m, source, taken)
+	}
 	result = result.ended(err, request.Platforms)
 	if result.Outcome != Copied {
 		return result, nil
 	}
-	return result, descriptor
+	return result, named(taken, t.Image.From)
 }
 
-// describe returns an image's line in index.json.
-func describe(taken *content, from image.Reference) *v1.Descriptor {
-	root := taken.root()
-	return &v1.Descriptor{
-		MediaType: root.raw.mediaType, Digest: root.digest, Size: int64(len(root.raw.bytes)),
-		Annotations: map[string]string{
-			annotationName: from.String(), annotationRef: from.String(), annotationSource: taken.source.String(),
-		},
+// named returns an image's line in index.json.
+func named(taken *tree, from image.Reference) *ocispec.Descriptor {
+	line := taken.root().descriptor()
+	line.Annotations = map[string]string{
+		annotationName: from.String(), annotationRef: from.String(), annotationSource: taken.source.String(),
 	}
+	return &line
 }
 
 // archive is the folder in which an archive grows.
@@ -113,15 +108,17 @@ type archive struct{ folder string }
 
 func (a archive) blobs() string { return filepath.Join(a.folder, "blobs", "sha256") }
 
-func (a archive) add(ctx context.Context, taken *content) error {
-	for _, p := range taken.parts {
-		for _, l := range p.layers {
-			if err := a.layer(ctx, l); err != nil {
-				return err
-			}
-		}
-		if err := a.write(p.digest, int64(len(p.raw.bytes)), func() (io.ReadCloser, error) {
-			return io.NopCloser(strings.NewReader(string(p.raw.bytes))), nil
+func (a archive) add(ctx context.Context, m *mover, from blobSource, taken *tree) error {
+	group, inner := errgroup.WithContext(ctx)
+	for _, blob := range taken.blobs() {
+		group.Go(func() error { return a.blob(inner, m, from, blob) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for _, n := range taken.nodes {
+		if err := a.write(n.Descriptor, func() (io.ReadCloser, error) {
+			return io.NopCloser(bytes.NewReader(n.raw)), nil
 		}); err != nil {
 			return err
 		}
@@ -129,30 +126,49 @@ func (a archive) add(ctx context.Context, taken *content) error {
 	return nil
 }
 
-func (a archive) layer(ctx context.Context, l v1.Layer) error {
-	digest, err := l.Digest()
-	if err != nil {
-		return err
+// blob stores a blob, once for all images.
+func (a archive) blob(ctx context.Context, m *mover, from blobSource, blob ocispec.Descriptor) error {
+	streamed := false
+	_, err := m.shared.once(ctx, blob.Digest.String(), func() error {
+		select {
+		case m.client.moves <- struct{}{}:
+			defer func() { <-m.client.moves }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		return m.client.persist(ctx, func() error { return a.fetch(ctx, m, from, blob, &streamed) })
+	})
+	if err == nil && !streamed {
+		m.moved(blob.Size)
 	}
-	size, err := l.Size()
-	if err != nil {
-		return err
+	return err
+}
+
+func (a archive) fetch(ctx context.Context, m *mover, from blobSource, blob ocispec.Descriptor, streamed *bool) error {
+	var body *stream
+	err := a.write(blob, func() (_ io.ReadCloser, err error) {
+		if body, err = m.open(ctx, from, blob, streamed); err == nil && body == nil {
+			err = errForeign
+		}
+		return body, err
+	})
+	switch {
+	case errors.Is(err, errForeign):
+		return nil
+	case body != nil:
+		return body.reason(err)
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := a.write(digest, size, l.Compressed); err != nil {
-		return err
-	}
-	countAll(ctx, part{layers: []v1.Layer{l}})
-	return nil
+	return err
 }
 
 // write stores a blob unless it is there. A blob gets its name when its size and digest
 // are right, so that what has a name is whole.
-func (a archive) write(digest v1.Hash, size int64, open func() (io.ReadCloser, error)) error {
-	file := filepath.Join(a.blobs(), digest.Hex)
-	if info, err := os.Stat(file); err == nil && info.Size() == size {
+func (a archive) write(blob ocispec.Descriptor, open func() (io.ReadCloser, error)) error {
+	if blob.Digest.Algorithm() != digest.SHA256 {
+		return fmt.Errorf("%s is no SHA-256: archives have those alone", blob.Digest)
+	}
+	file := filepath.Join(a.blobs(), blob.Digest.Encoded())
+	if info, err := os.Stat(file); err == nil && info.Size() == blob.Size {
 		return nil
 	}
 	in, err := open()
@@ -166,9 +182,9 @@ func (a archive) write(digest v1.Hash, size int64, open func() (io.ReadCloser, e
 	}
 	defer func() { _ = os.Remove(out.Name()) }()
 	counted := &counter{Reader: in}
-	err = copyVerified(out, counted, "blobs/sha256/"+digest.Hex)
-	if err == nil && counted.n != size {
-		err = fmt.Errorf("blob %s has %d bytes, and is said to have %d", digest, counted.n, size)
+	err = copyVerified(out, counted, "blobs/sha256/"+blob.Digest.Encoded())
+	if err == nil && counted.n != blob.Size {
+		err = fmt.Errorf("blob %s has %d bytes, and is said to have %d", blob.Digest, counted.n, blob.Size)
 	}
 	if err := errors.Join(err, out.Close()); err != nil {
 		return err
@@ -189,8 +205,9 @@ func (c *counter) Read(p []byte) (int, error) {
 }
 
 // finish makes the folder one file.
-func (a archive) finish(file string, descriptors []*v1.Descriptor) error {
-	index := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{}}
+func (a archive) finish(file string, descriptors []*ocispec.Descriptor) error {
+	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex,
+		Manifests: []ocispec.Descriptor{}}
 	for _, d := range descriptors {
 		if d != nil {
 			index.Manifests = append(index.Manifests, *d)

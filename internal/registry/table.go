@@ -26,6 +26,11 @@ func WriteTable(out io.Writer, results []Result) error {
 		return err
 	}
 	for _, r := range results {
+		for _, warning := range r.Warnings {
+			if _, err := fmt.Fprintf(out, "warning: %s\n", warning); err != nil {
+				return err
+			}
+		}
 		if !r.Status.Fatal() {
 			continue
 		}

@@ -35,9 +35,9 @@ func (p *patient) RoundTrip(request *http.Request) (*http.Response, error) {
 			request.URL.Host, request.URL.Host)
 	}
 	for attempt := 1; ; attempt++ {
-		response, err := p.once(counted(request))
+		response, err := p.once(request)
 		if attempt == p.options.Attempts || !repeatable(request) || !worthRepeating(response, err) {
-			return observed(request, response), err
+			return response, err
 		}
 		wait, ok := p.wait(attempt, response)
 		if !ok {
@@ -132,12 +132,8 @@ func (b *watchedBody) Close() error {
 }
 
 // repeatable reports whether a request can be sent again as it is. The upload
-// of a layer cannot, for what the registry has of it already would come before
-// it: Copy begins those anew.
+// of a layer cannot, because it streams: a mover begins it again.
 func repeatable(request *http.Request) bool {
-	if request.Method == http.MethodPatch {
-		return false
-	}
 	return request.Body == nil || request.Body == http.NoBody || request.GetBody != nil
 }
 
@@ -190,49 +186,4 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	}
-}
-
-// counterKey is where a context keeps the function that counts bytes.
-type counterKey struct{}
-
-// withCounter returns a context whose uploads are counted.
-func withCounter(ctx context.Context, add func(int64)) context.Context {
-	return context.WithValue(ctx, counterKey{}, add)
-}
-
-func counterOf(request *http.Request) func(int64) {
-	add, _ := request.Context().Value(counterKey{}).(func(int64))
-	return add
-}
-
-// counted counts what a layer's upload sends.
-func counted(request *http.Request) *http.Request {
-	add := counterOf(request)
-	if add == nil || request.Body == nil || !strings.Contains(request.URL.Path, "/blobs/uploads/") {
-		return request
-	}
-	clone := request.Clone(request.Context())
-	clone.Body = &countingBody{ReadCloser: request.Body, add: add}
-	return clone
-}
-
-// observed counts a layer that the registry says it has.
-func observed(request *http.Request, response *http.Response) *http.Response {
-	add := counterOf(request)
-	if add != nil && response != nil && request.Method == http.MethodHead &&
-		response.StatusCode == http.StatusOK && strings.Contains(request.URL.Path, "/blobs/") {
-		add(max(0, response.ContentLength))
-	}
-	return response
-}
-
-type countingBody struct {
-	io.ReadCloser
-	add func(int64)
-}
-
-func (b *countingBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.add(int64(n))
-	return n, err
 }

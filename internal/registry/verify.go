@@ -8,8 +8,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // maxIndex bounds the files of a layout that are no blobs. They name the images: some
@@ -70,21 +71,10 @@ func checkBlob(folder, name string) error {
 }
 
 // checkSizes holds that an image's blobs have the sizes that its manifests name.
-func checkSizes(folder string, root v1.Descriptor, taken *content) error {
-	if err := checkSize(folder, root.Digest, root.Size); err != nil {
-		return err
-	}
-	for _, p := range taken.parts {
-		for _, l := range p.layers {
-			digest, err := l.Digest()
-			if err != nil {
-				return err
-			}
-			size, err := l.Size()
-			if err != nil {
-				return err
-			}
-			if err := checkSize(folder, digest, size); err != nil {
+func checkSizes(files blobFiles, taken *tree) error {
+	for _, n := range taken.nodes {
+		for _, d := range slices.Concat(n.children, n.blobs) {
+			if err := checkSize(files, d); err != nil {
 				return err
 			}
 		}
@@ -92,14 +82,17 @@ func checkSizes(folder string, root v1.Descriptor, taken *content) error {
 	return nil
 }
 
-func checkSize(folder string, digest v1.Hash, size int64) error {
-	info, err := os.Stat(filepath.Join(folder, "blobs", digest.Algorithm, digest.Hex))
+func checkSize(files blobFiles, d ocispec.Descriptor) error {
+	info, err := os.Stat(files.path(d.Digest))
+	if os.IsNotExist(err) && len(d.URLs) > 0 {
+		return nil // nodes fetch it from there
+	}
 	if err != nil {
 		return err
 	}
-	if info.Size() != size {
+	if info.Size() != d.Size {
 		return fmt.Errorf("blob %s has %d bytes, and is said to have %d: the archive is damaged, or was changed; get it again",
-			digest, info.Size(), size)
+			d.Digest, info.Size(), d.Size)
 	}
 	return nil
 }
