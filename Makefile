@@ -28,8 +28,9 @@ test: $(RELEASE) controlplane ## run all tests, against a real API server
 	go test -timeout 20m ./...
 
 .PHONY: controlplane
-controlplane: # and Tekton's webhooks and cert-manager's controllers: built before the tests, so that their time-outs do not count it
+controlplane: # and Tekton's webhooks, cert-manager's controllers and registries: built before the tests, so that their time-outs do not count it
 	go run ./e2e/cluster/build
+	go run ./e2e/registries/build
 
 .PHONY: node
 node: # everything that runs in a node

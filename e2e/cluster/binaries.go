@@ -15,9 +15,9 @@ import (
 // variable that controller-runtime's envtest reads, so an existing set-up works.
 const assetsEnv = "KUBEBUILDER_ASSETS"
 
-// cacheDir returns the one folder that keeps long builds between runs:
+// CacheDir returns the one folder that keeps long builds between runs:
 // $TEKGATE_CACHE, or "tekgate" in the user's cache directory.
-func cacheDir() (string, error) {
+func CacheDir() (string, error) {
 	if dir := os.Getenv("TEKGATE_CACHE"); dir != "" {
 		return filepath.Abs(dir)
 	}

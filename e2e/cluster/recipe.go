@@ -32,7 +32,7 @@ type Recipe struct {
 // built first, which log hears about; processes that ask at the same time wait
 // for one build.
 func (r Recipe) Build(ctx context.Context, log io.Writer) (string, error) {
-	cache, err := cacheDir()
+	cache, err := CacheDir()
 	if err != nil {
 		return "", err
 	}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -72,6 +73,17 @@ func Build(ctx context.Context, log io.Writer) (p Programs, err error) {
 	}
 	p.Tekton, err = buildPairs(ctx, log)
 	return p, err
+}
+
+// Registry returns the folder that holds distribution's program "registry", and builds it if it is
+// not in the cache.
+func Registry(ctx context.Context, log io.Writer) (string, error) {
+	for _, m := range modules() {
+		if _, is := m.packages["registry"]; is {
+			return m.build(ctx, log)
+		}
+	}
+	return "", errors.New("no module has a registry")
 }
 
 func (m module) build(ctx context.Context, log io.Writer) (string, error) {

@@ -19,6 +19,8 @@ const (
 	Kyverno     = "kyverno"
 	KyvernoCLI  = "kyverno-cli"
 	PodIdentity = "pod-identity-webhook"
+	Regsync     = "regsync"
+	Crane       = "crane"
 )
 
 // Module is the source of a peer, at the version that it is measured at.
@@ -44,6 +46,8 @@ func Modules() []Module {
 			"github.com/aws/amazon-eks-pod-identity-webhook", "v0.6.17",
 			map[string]string{PodIdentity: "."},
 		},
+		{"github.com/regclient/regclient", "v0.11.7", map[string]string{Regsync: "cmd/regsync"}},
+		{"github.com/google/go-containerregistry", "v0.22.1", map[string]string{Crane: "cmd/crane"}},
 	}
 }
 
