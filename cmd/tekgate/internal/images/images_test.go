@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,6 +83,71 @@ func TestImagesListEmbedded(t *testing.T) {
 	out, _ = program.Must(t, "images", "list")
 	if !strings.Contains(out, "cgr.dev/chainguard/busybox@sha256:") || strings.Count(out, "(stays)") != 15 {
 		t.Errorf("without a mirror:\n%s", out)
+	}
+}
+
+// renamed is a part of a release whose images a mirror has renamed.
+const renamed = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: tekton-pipelines-controller, namespace: n, labels: {app.kubernetes.io/version: v0.47.3}}
+spec: {template: {spec: {containers: [{name: c,
+  image: 'knativecn/gcr.io.tekton-releases.github.com.tektoncd.pipeline.cmd.controller:v0.47.3@DIGEST',
+  args: [-entrypoint-image, 'harbor.example.com/tekton/entrypoint:v0.47.3@DIGEST', -x-image=quay.io/a/x:1]}]}}}
+`
+
+func TestImagesListCopies(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("ab", 32)
+	flags := []string{"--pipeline-manifest", clitest.File(t, "r.yaml", strings.ReplaceAll(renamed, "DIGEST", digest)),
+		"--triggers-manifest", clitest.File(t, "triggers.yaml",
+			"apiVersion: triggers.tekton.dev/v1alpha1\nkind: ClusterInterceptor\nmetadata: {name: cel}\n")}
+	const preserved = "github.com/tektoncd/pipeline/cmd/"
+	tests := []struct {
+		mirror []string
+		want   []listedImage // the first ones
+	}{
+		{nil, []listedImage{
+			{Mirror: "gcr.io/tekton-releases/" + preserved + "controller:v0.47.3"},
+			{Mirror: "gcr.io/tekton-releases/" + preserved + "entrypoint:v0.47.3@" + digest},
+		}},
+		{[]string{"--mirror", "r.io/t"}, []listedImage{
+			{Mirror: "r.io/t/pipeline-controller:v0.47.3"}, {Mirror: "r.io/t/pipeline-entrypoint:v0.47.3@" + digest},
+		}},
+	}
+	for _, tt := range tests {
+		out, errOut := program.Must(t, slices.Concat([]string{"images", "list", "-o", "json"}, tt.mirror, flags)...)
+		var list []listedImage
+		if err := json.Unmarshal([]byte(out), &list); err != nil || len(list) < 3 {
+			t.Fatalf("%v: %s", err, out)
+		}
+		for i, want := range tt.want {
+			if list[i].Mirror != want.Mirror || !strings.HasPrefix(list[i].CopyOf, "gcr.io/tekton-releases/"+preserved) ||
+				!strings.HasPrefix(list[i].Source, "ghcr.io/tektoncd/"+preserved) {
+				t.Errorf("%v: %+v", tt.mirror, list[i])
+			}
+		}
+		if list[2].CopyOf != "" || list[2].Image != "quay.io/a/x:1" {
+			t.Errorf("an image of the user: %+v", list[2])
+		}
+		if strings.Count(errOut, " is a copy of ") != 2 || strings.Count(errOut, "its digest is left out") != 1 {
+			t.Errorf("stderr:\n%s", errOut)
+		}
+	}
+	out, _ := program.Must(t, append([]string{"render", "--mirror", "r.io/t"}, flags...)...)
+	for _, want := range []string{"image: r.io/t/pipeline-controller:v0.47.3\n",
+		"- r.io/t/pipeline-entrypoint:v0.47.3@" + digest + "\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("render lacks %q", want)
+		}
+	}
+	out, errOut := program.Must(t, append([]string{"render", "--mirror", "upstream"}, flags...)...)
+	if !strings.Contains(out, "docker.io/knativecn/") && !strings.Contains(out, "image: knativecn/") ||
+		strings.Contains(errOut, "is a copy of") {
+		t.Errorf("with upstream a copy loses its name:\n%s", errOut)
+	}
+	out, _ = program.Must(t, append([]string{"images", "list"}, flags...)...)
+	if !strings.Contains(out, "\n  copy of gcr.io/tekton-releases/"+preserved+"controller:v0.47.3 ") {
+		t.Errorf("the table:\n%s", out)
 	}
 }
 
