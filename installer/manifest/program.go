@@ -71,7 +71,7 @@ func (p program) repository(ref image.Reference, version string) (string, bool) 
 	if !ok || !p.allows(before) {
 		return "", false
 	}
-	if _, other, found := strings.Cut(path, "/github.com/tektoncd/"); found && "github.com/tektoncd/"+other != p.importPath() {
+	if i := strings.Index(path, "/github.com/tektoncd/"); i >= 0 && path[i+1:] != p.importPath() {
 		return "", false
 	}
 	flat := separators.ReplaceAllString(path, "/")
