@@ -21,21 +21,31 @@ type exportFormat struct {
 	name, doc string
 	// fills says that the tool copies images to the mirror.
 	fills bool
+	keeps kept
 	// write returns the files of the format by name, and warnings about what the tool
 	// cannot do.
 	write func(export) (files map[string][]byte, warnings []string, err error)
 }
 
+// kept describes what a tool keeps of an image.
+type kept struct{ renames, digests, platforms, signatures string }
+
 // exportFormats are the formats of `images export`.
 var exportFormats = []exportFormat{
-	{"skopeo", "the input of `skopeo sync --src yaml`, which cannot rename images", true, exportSkopeo},
-	{"regsync", "a regsync.yml for `regsync once`", true, exportRegsync},
+	{"skopeo", "the input of `skopeo sync --src yaml`, which cannot rename images", true,
+		kept{"no: layouts `last-segment` and `host-path` only", "kept, or skopeo stops", "all", "no"}, exportSkopeo},
+	{"regsync", "a regsync.yml for `regsync once`", true,
+		kept{"yes", "kept", "all", "with `defaults: {digestTags: true, referrers: true}`"}, exportRegsync},
 	{"image-syncer", "the images.yaml of Alibaba's image-syncer, which changes the digests of indexes", true,
-		exportImageSyncer},
-	{"hauler", "an Images manifest for `hauler store sync`", true, exportHauler},
-	{"zarf", "a zarf.yaml for `zarf package create`, which cannot rename images", true, exportZarf},
-	{"containerd", "a hosts.toml for every registry, for mirrors that keep paths", false, exportContainerd},
-	{"kustomize", "a kustomization that rewrites `image:` fields, and arguments by their position", false, exportKustomize},
+		kept{"yes", "changed for nearly every index", "all", "no"}, exportImageSyncer},
+	{"hauler", "an Images manifest for `hauler store sync`", true,
+		kept{"yes, except images that are named by digest only", "kept", "all", "yes"}, exportHauler},
+	{"zarf", "a zarf.yaml for `zarf package create`, which cannot rename images", true,
+		kept{"no: layout `keep-path` on Zarf's registry only", "changed", "one", "no"}, exportZarf},
+	{"containerd", "a hosts.toml for every registry, for mirrors that keep paths", false,
+		kept{"no: layouts `keep-path` and `host-path`, preset `daocloud`", "kept", "all", "-"}, exportContainerd},
+	{"kustomize", "a kustomization that rewrites `image:` fields, and arguments by their position", false,
+		kept{"yes", "as the rules say", "-", "-"}, exportKustomize},
 }
 
 // export is what the files are written from.
