@@ -62,9 +62,7 @@ func (r *Rules) namedByRule(ref, origin Reference) bool {
 		}
 		exact, _, _ := strings.Cut(rule.Match, "*")
 		_, folder, _ := strings.Cut(exact, "/")
-		if folder != "" && strings.HasPrefix(rule.source, "mirror.") && !rule.matches(origin) {
-			return true
-		}
+		return folder != "" && strings.HasPrefix(rule.source, "mirror.") && !rule.matches(origin)
 	}
 	return false
 }

@@ -1,6 +1,7 @@
 package images
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -86,6 +87,8 @@ func TestExportRegsyncCopies(t *testing.T) {
 	p := newPinnedRelease(t, "registry: TARGET/t")
 	file := p.export(t, "regsync")
 	clitest.Push(t, p.source+"/a/x:1", list(t))
+	signature := "/a/x:" + strings.ReplaceAll(p.digest, ":", "-") + ".sig"
+	signed := clitest.Push(t, p.source+signature, clitest.Platform(t, "amd64"))
 	runTool(t, regsync, "check", "--config", file) // ends with 0, as the file's comment says
 	runTool(t, regsync, "once", "--config", file)
 	p.checkVerify(t)
@@ -96,6 +99,16 @@ func TestExportRegsyncCopies(t *testing.T) {
 		if got := clitest.Digest(t, p.target+ref); got != want {
 			t.Errorf("%s is %s, want %s", ref, got, want)
 		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	withSignatures := clitest.File(t, "signatures.yml",
+		string(text)+"defaults: {digestTags: true, referrers: true}\n") // what the file's comment says
+	runTool(t, regsync, "once", "--config", withSignatures)
+	if got := clitest.Digest(t, p.target+strings.Replace(signature, "/a/", "/t/", 1)); got != signed {
+		t.Errorf("the signature is %s, want %s", got, signed)
 	}
 }
 
