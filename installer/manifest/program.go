@@ -50,7 +50,7 @@ func isPushedAgain(ref image.Reference) bool { return ref.Host == "docker.io" }
 
 // words are what the names of copies have before that of the program, beside the component.
 var words = []string{
-	"asia", "cmd", "com", "eu", "gcr", "ghcr", "github", "io", "releases", "tekton", "tektoncd", "us",
+	"asia", "cmd", "com", "core", "eu", "gcr", "ghcr", "github", "io", "releases", "remote", "tekton", "tektoncd", "us",
 }
 
 var (
