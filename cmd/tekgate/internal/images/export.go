@@ -2,6 +2,7 @@ package images
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -79,19 +80,9 @@ warning. After a copy, ` + "`tekgate images verify`" + ` checks the mirror, what
 				return fmt.Errorf("--format %q is not known: choose one of %s", format,
 					strings.Join(formatNames(), ", "))
 			}
-			images, l, err := s.Images(cmd.Context(), cli.StreamsOf(cmd))
+			files, err := exportFiles(cmd.Context(), cli.StreamsOf(cmd), &s, exportFormats[i], plainHTTP)
 			if err != nil {
 				return err
-			}
-			e, warnings := newExport(exportFormats[i], images)
-			e.loaded, e.plainHTTP = l, plainHTTP
-			files, more, err := exportFormats[i].write(e)
-			if err != nil {
-				return fmt.Errorf("exporting for %s: %w", format, err)
-			}
-			warnings = append(warnings, more...)
-			for _, w := range warnings {
-				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", w)
 			}
 			return writeFiles(cmd.OutOrStdout(), folder, files)
 		},
@@ -100,9 +91,29 @@ warning. After a copy, ` + "`tekgate images verify`" + ` checks the mirror, what
 	cmd.Flags().StringVar(&format, "format", "", "`TOOL`: "+strings.Join(formatNames(), ", "))
 	cmd.Flags().StringVar(&folder, "folder", "", "write the files into `FOLDER` and not to standard output")
 	cmd.Flags().StringArrayVar(&plainHTTP, "plain-http", nil,
-		"`HOST` and port of a registry without TLS, for formats that say so (repeatable; hosts of this machine need none)")
+		"`HOST` and port of a registry without TLS (repeatable; hosts of this machine need none)")
 	_ = cmd.MarkFlagRequired("format")
 	return cmd
+}
+
+// exportFiles returns the files of a format, and prints warnings.
+func exportFiles(
+	ctx context.Context, streams cli.Streams, s *release.Source, format exportFormat, plainHTTP []string,
+) (map[string][]byte, error) {
+	images, l, err := s.Images(ctx, streams)
+	if err != nil {
+		return nil, err
+	}
+	e, warnings := newExport(format, images)
+	e.loaded, e.plainHTTP = l, plainHTTP
+	files, more, err := format.write(e)
+	if err != nil {
+		return nil, fmt.Errorf("exporting for %s: %w", format.name, err)
+	}
+	for _, w := range append(warnings, more...) {
+		streams.Warn(w)
+	}
+	return files, nil
 }
 
 // newExport returns the images that a format is about. A tool that fills the mirror must not

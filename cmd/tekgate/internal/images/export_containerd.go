@@ -30,7 +30,7 @@ func exportContainerd(e export) (map[string][]byte, []string, error) {
 					"%s is left out: its images have other paths on the mirror, which containerd cannot express", host))
 			continue
 		}
-		files["certs.d/"+host+"/hosts.toml"] = hostsTOML(host, prefix)
+		files["certs.d/"+host+"/hosts.toml"] = hostsTOML(host, prefix, plainHosts(e))
 	}
 	if len(files) == 0 {
 		return nil, nil,
@@ -40,13 +40,16 @@ func exportContainerd(e export) (map[string][]byte, []string, error) {
 	return files, warnings, nil
 }
 
-func hostsTOML(host, prefix string) []byte {
+func hostsTOML(host, prefix string, plain []string) []byte {
 	server := host
 	if server == "docker.io" {
 		server = "registry-1.docker.io"
 	}
 	at, path, below := strings.Cut(prefix, "/")
 	url, override := "https://"+at, ""
+	if slices.Contains(plain, at) {
+		url = "http://" + at
+	}
 	if below {
 		// The path of the API, which containerd would put at the root.
 		url, override = url+"/v2/"+path, "  override_path = true\n"

@@ -84,6 +84,9 @@ func exportImageSyncer(e export) (map[string][]byte, []string, error) {
 		"image-syncer writes every index of platforms again, which changes its digest; some",
 		"indexes it skips and still ends with status 0. It copies all platforms, and no signatures.",
 		"Check the mirror with `tekgate images verify`."}
+	for _, host := range plainHosts(e) {
+		head = append(head, "auth.yaml needs this entry, because the registry has no TLS: "+host+": {insecure: true}")
+	}
 	var warnings []string
 	if names := pinned(e.images); len(names) > 0 {
 		warning := fmt.Sprintf("image-syncer changes the digest of an index, but the manifests pin %d images by their "+
@@ -99,39 +102,10 @@ func exportImageSyncer(e export) (map[string][]byte, []string, error) {
 
 // exportSkopeo writes what `skopeo sync` reads. It puts every image below the destination by
 // the last element of its path, or with --scoped by all of its name, and cannot rename it.
-// An image with tag and digest is listed by both: by digest alone it would get no tag, and
-// registries collect what has none; the tag alone may have moved.
 func exportSkopeo(e export) (map[string][]byte, []string, error) {
-	type host struct {
-		Images    map[string][]string `json:"images"`
-		TLSVerify *bool               `json:"tls-verify,omitempty"`
-	}
-	hosts := map[string]host{}
-	var untagged []string
 	plain := plainHosts(e)
-	for _, done := range e.images {
-		from := done.From.Canonical()
-		if hosts[from.Host].Images == nil {
-			hosts[from.Host] = host{Images: map[string][]string{}}
-			if slices.Contains(plain, from.Host) {
-				hosts[from.Host] = host{map[string][]string{}, new(false)}
-			}
-		}
-		versions := hosts[from.Host].Images[from.Path]
-		for _, version := range []string{from.Tag, from.Digest} {
-			if version != "" && !slices.Contains(versions, version) {
-				versions = append(versions, version)
-			}
-		}
-		if from.Tag == "" {
-			untagged = append(untagged, from.String())
-		}
-		hosts[from.Host].Images[from.Path] = versions
-	}
+	hosts, untagged := skopeoHosts(e, plain)
 	text, err := yaml.Marshal(hosts)
-	if err != nil {
-		return nil, nil, err
-	}
 	how, warnings := skopeoDestination(e.images)
 	if slices.ContainsFunc(e.images, func(done image.Rewritten) bool { return slices.Contains(plain, done.To.Host) }) {
 		how = "--dest-tls-verify=false " + how
@@ -145,7 +119,39 @@ func exportSkopeo(e export) (map[string][]byte, []string, error) {
 		"skopeo sync --all --preserve-digests --src yaml --dest docker "+how,
 		"",
 		"All platforms are copied and digests are kept; signatures are not copied. skopeo 1.9 (Debian 12)",
-		"refuses an index that names its own media type, which is OCI's usual form: use a newer one.")}, warnings, nil
+		"refuses an index that names its own media type, which is OCI's usual form: use a newer one.")}, warnings, err
+}
+
+type skopeoHost struct {
+	Images    map[string][]string `json:"images"`
+	TLSVerify *bool               `json:"tls-verify,omitempty"`
+}
+
+// skopeoHosts returns the images by host, and those that have no tag. An image with tag and
+// digest is listed by both: the digest alone would get no tag, and the tag may have moved.
+func skopeoHosts(e export, plain []string) (hosts map[string]skopeoHost, untagged []string) {
+	hosts = map[string]skopeoHost{}
+	for _, done := range e.images {
+		from := done.From.Canonical()
+		if _, seen := hosts[from.Host]; !seen {
+			host := skopeoHost{Images: map[string][]string{}}
+			if slices.Contains(plain, from.Host) {
+				host.TLSVerify = new(false)
+			}
+			hosts[from.Host] = host
+		}
+		versions := hosts[from.Host].Images[from.Path]
+		for _, version := range []string{from.Tag, from.Digest} {
+			if version != "" && !slices.Contains(versions, version) {
+				versions = append(versions, version)
+			}
+		}
+		if from.Tag == "" {
+			untagged = append(untagged, from.String())
+		}
+		hosts[from.Host].Images[from.Path] = versions
+	}
+	return hosts, untagged
 }
 
 // skopeoDestination returns the flags with which skopeo puts the images where the rules say,

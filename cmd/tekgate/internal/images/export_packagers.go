@@ -57,14 +57,18 @@ func exportHauler(e export) (map[string][]byte, []string, error) {
 		}
 	}
 	text, err := yaml.Marshal(file)
-	return map[string][]byte{"hauler.yaml": withHeader(text, haulerHeader(registries, left)...)},
+	return map[string][]byte{"hauler.yaml": withHeader(text, haulerHeader(registries, left, plainHosts(e))...)},
 		haulerWarnings(registries, left, byTag), err
 }
 
-func haulerHeader(registries, left []string) []string {
+func haulerHeader(registries, left, plain []string) []string {
 	head := []string{"hauler store sync --filename hauler.yaml"}
 	for _, registry := range registries {
-		head = append(head, "hauler store copy registry://"+registry)
+		flag := ""
+		if slices.Contains(plain, registry) {
+			flag = "--plain-http "
+		}
+		head = append(head, "hauler store copy "+flag+"registry://"+registry)
 	}
 	head = append(head, "", "Hauler keeps all platforms, digests and signatures. It reads an image with a tag by that tag,",
 		"so a tag that has moved upstream brings another digest: check the mirror with",

@@ -333,10 +333,15 @@ func TestImagesExport(t *testing.T) {
 		if strings.Contains(out, "cgr.dev") || !strings.Contains(errOut, "is left out, because mirror.images") {
 			t.Errorf("%s copies an image to the place of another one:\n%s%s", format, errOut, out)
 		}
-		if format == "regsync" && !strings.Contains(out, "creds:\n- registry: r.io:5000\n  tls: disabled\n") ||
-			format == "skopeo" && !strings.Contains(out, " --dest-tls-verify=false ") {
+		plain := map[string]string{"skopeo": " --dest-tls-verify=false ", "hauler": " --plain-http registry://r.io:5000\n",
+			"regsync": "creds:\n- registry: r.io:5000\n  tls: disabled\n", "image-syncer": " r.io:5000: {insecure: true}\n"}
+		if !strings.Contains(out, plain[format]) {
 			t.Errorf("%s: plain HTTP is missing:\n%s", format, out)
 		}
+	}
+	out, _ = program.Must(t, "images", "export", "--format", "containerd", "--config", config, "--plain-http", "r.io")
+	if !strings.Contains(out, "[host.\"http://r.io/v2/t/ghcr.io\"]") {
+		t.Errorf("containerd: plain HTTP is missing:\n%s", out)
 	}
 	folder := t.TempDir()
 	program.Must(t, "images", "export", "--format", "containerd", "--config", config, "--folder", folder)
