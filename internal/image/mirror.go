@@ -102,6 +102,7 @@ type Rules struct {
 	keep      []keep
 	formers   []former
 	chosen    map[string]Rewritten // by From
+	copies    map[string]Reference // upstream names, see WithCopies
 }
 
 type rule struct {

@@ -64,8 +64,12 @@ func (r *Rules) Choose(choices ...Rewritten) *Rules {
 // of preference and at least one: what was chosen for it alone, or else the
 // targets of the first rule that applies. An image that stays as it is has itself for its
 // one candidate. Of an image on a former mirror they are the candidates of its upstream
-// name. An image that no rule applies to is an UnmirroredError.
+// name, and so are those of a copy, see WithCopies. An image that no rule applies to is an
+// UnmirroredError.
 func (r *Rules) Candidates(ref Reference) ([]Rewritten, error) {
+	if origin, ok := r.copyOf(ref); ok {
+		return r.ofCopy(ref, origin)
+	}
 	if _, is := r.chosen[ref.String()]; is || len(r.formers) == 0 {
 		return r.candidates(ref)
 	}
@@ -164,14 +168,22 @@ func (r *Rules) stays(ref Reference) string {
 			return o.source + " leads here: it is on the mirror already"
 		}
 	}
-	for _, k := range r.keep {
-		if k.pattern.expr.MatchString(repository) {
-			return k.source + " keeps it where it is"
-		}
+	if why := r.kept(ref); why != "" {
+		return why
 	}
 	for _, rule := range r.rules {
 		if rule.leadsTo(repository) {
 			return rule.source + " leads here: it is on the mirror already"
+		}
+	}
+	return ""
+}
+
+// kept says which pattern of mirror.keep, or of a preset, keeps an image; "" if none does.
+func (r *Rules) kept(ref Reference) string {
+	for _, k := range r.keep {
+		if k.pattern.expr.MatchString(ref.Repository()) {
+			return k.source + " keeps it where it is"
 		}
 	}
 	return ""

@@ -17,6 +17,8 @@ type ImageField struct {
 	// Tekton nor Kubernetes substitutes anything in an image volume (ApplyReplacements and
 	// applyVolumeReplacements in pkg/reconciler/taskrun/resources/apply.go, pipeline v1.15.0).
 	Literal bool
+	// Flag is the flag whose value the reference is, as it is written; empty at other places.
+	Flag string
 
 	fields map[string]any // that hold it under key; nil where set knows better
 	key    string
@@ -90,9 +92,9 @@ func element(at string, i int) string { return at + "[" + strconv.Itoa(i) + "]" 
 
 type imageWalk struct{ fields []*ImageField }
 
-func (w *imageWalk) add(path, value string, set func(string)) {
+func (w *imageWalk) add(path, flag, value string, set func(string)) {
 	if value != "" {
-		w.fields = append(w.fields, &ImageField{Path: path, Value: value, set: set})
+		w.fields = append(w.fields, &ImageField{Path: path, Value: value, Flag: flag, set: set})
 	}
 }
 
@@ -170,14 +172,14 @@ func (w *imageWalk) flags(words []any, at string) {
 			continue
 		}
 		if joined {
-			w.add(fmt.Sprintf("%s[%d]", at, i), value, func(v string) { words[i] = flag + "=" + v })
+			w.add(fmt.Sprintf("%s[%d]", at, i), flag, value, func(v string) { words[i] = flag + "=" + v })
 			continue
 		}
 		if i+1 == len(words) {
 			continue
 		}
 		if next, _ := words[i+1].(string); !strings.HasPrefix(next, "-") {
-			w.add(fmt.Sprintf("%s[%d]", at, i+1), next, func(v string) { words[i+1] = v })
+			w.add(fmt.Sprintf("%s[%d]", at, i+1), flag, next, func(v string) { words[i+1] = v })
 		}
 	}
 }

@@ -53,6 +53,16 @@ func Push(t testing.TB, ref string, what remote.Taggable) string {
 	if err := remote.Push(at, what); err != nil {
 		t.Fatal(err)
 	}
+	return Digest(t, ref)
+}
+
+// Digest returns the digest of what a registry holds.
+func Digest(t testing.TB, ref string) string {
+	t.Helper()
+	at, err := name.ParseReference(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
 	head, err := remote.Head(at)
 	if err != nil {
 		t.Fatal(err)

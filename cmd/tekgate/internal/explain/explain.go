@@ -9,6 +9,7 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/image"
 )
@@ -57,6 +58,8 @@ type explanation struct {
 	Image string `json:"image"`
 	// Lives is where it can be pulled, if not under its name.
 	Lives string `json:"lives,omitempty"`
+	// CopyOf is the image of Tekton that its name says it is a copy of.
+	CopyOf string `json:"copyOf,omitempty"`
 	// Component and Binary say what an image of Tekton's holds.
 	Component  string        `json:"component,omitempty"`
 	Binary     string        `json:"binary,omitempty"`
@@ -76,6 +79,9 @@ func explain(rules *image.Rules, ref image.Reference) explanation {
 	if living := ref.Canonical(); living != ref {
 		e.Lives = living.String()
 	}
+	if origin, ok := manifest.CopyOf(ref); ok {
+		e.CopyOf = origin.String()
+	}
 	if component, binary, ok := ref.Tekton(); ok {
 		e.Component, e.Binary = component, binary
 	}
@@ -93,6 +99,9 @@ func printExplanation(out io.Writer, e explanation) {
 	fmt.Fprintln(out, e.Image)
 	if e.Lives != "" {
 		fmt.Fprintf(out, "  lives as  %s\n", e.Lives)
+	}
+	if e.CopyOf != "" {
+		fmt.Fprintf(out, "  copy of   %s, which it is taken for in Tekton's release manifests only\n", e.CopyOf)
 	}
 	if e.Component != "" {
 		fmt.Fprintf(out, "  holds     Tekton's %s of %s\n", e.Binary, e.Component)

@@ -21,6 +21,17 @@ func TestExplain(t *testing.T) {
 		e.Candidates[0].Image != "docker.m.daocloud.io/library/busybox" {
 		t.Errorf("%v: %s", err, out)
 	}
+	for name, want := range map[string]string{
+		"tektondev/pipeline-nop:v0.27.3":                           "gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/nop:v0.27.3",
+		"h.io/tekton/nop-8eac7c133edad5df719dc37b36b62482:v1.15.0": "ghcr.io/tektoncd/pipeline/nop-8eac7c133edad5df719dc37b36b62482:v1.15.0",
+		"h.io/tekton/webhook:v1.15.0":                              "", // of Pipelines or of Triggers
+		"h.io/our/nop:v1.15.0":                                     "",
+	} {
+		out, _ := program.Must(t, "explain", name, "--mirror", "r.example.com/t")
+		if got := strings.Contains(out, "copy of   "); got != (want != "") || !strings.Contains(out, want) {
+			t.Errorf("%s: lacks %q:\n%s", name, want, out)
+		}
+	}
 	if _, _, err := program.Run(t, "", "explain", "A b", "--mirror", "daocloud"); err == nil ||
 		!strings.Contains(err.Error(), `parsing image "A b"`) {
 		t.Errorf("error %v", err)

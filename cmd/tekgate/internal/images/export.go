@@ -1,6 +1,8 @@
 package images
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -10,49 +12,67 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/internal/image"
 )
 
-// exportFormat is a tool that can be told of the mirror.
+// exportFormat is a tool whose files can be exported.
 type exportFormat struct {
 	name, doc string
-	// write returns the files of the format by name, and warnings about what
-	// the tool cannot do.
+	// fills says that the tool copies images to the mirror.
+	fills bool
+	keeps kept
+	// write returns the files of the format by name, and warnings about what the tool
+	// cannot do.
 	write func(export) (files map[string][]byte, warnings []string, err error)
 }
 
-// exportFormats are what `images export` knows.
+// kept describes what a tool keeps of an image.
+type kept struct{ renames, digests, platforms, signatures string }
+
+// exportFormats are the formats of `images export`.
 var exportFormats = []exportFormat{
-	{"skopeo", "the input of `skopeo sync --src yaml`, which cannot rename images", exportSkopeo},
-	{"regsync", "a regsync.yml for `regsync once`", exportRegsync},
-	{"image-syncer", "the images.yaml of Alibaba's image-syncer", exportImageSyncer},
-	{"containerd", "a hosts.toml for every registry, for mirrors that keep paths", exportContainerd},
-	{"kustomize", "a kustomization that rewrites `image:` fields, and arguments by their position", exportKustomize},
+	{"skopeo", "the input of `skopeo sync --src yaml`, which cannot rename images", true,
+		kept{"no: layouts `last-segment` and `host-path` only", "kept, or skopeo stops", "all", "no"}, exportSkopeo},
+	{"regsync", "a regsync.yml for `regsync once`", true,
+		kept{"yes", "kept", "all", "with `defaults: {digestTags: true, referrers: true}`"}, exportRegsync},
+	{"image-syncer", "the images.yaml of Alibaba's image-syncer, which changes the digests of indexes", true,
+		kept{"yes", "changed for nearly every index", "all", "no"}, exportImageSyncer},
+	{"hauler", "an Images manifest for `hauler store sync`", true,
+		kept{"yes, except images that are named by digest only", "kept", "all", "yes"}, exportHauler},
+	{"zarf", "a zarf.yaml for `zarf package create`, which cannot rename images", true,
+		kept{"no: layout `keep-path` on Zarf's registry only", "changed", "one", "no"}, exportZarf},
+	{"containerd", "a hosts.toml for every registry, for mirrors that keep paths", false,
+		kept{"no: layouts `keep-path` and `host-path`, preset `daocloud`", "kept", "all", "-"}, exportContainerd},
+	{"kustomize", "a kustomization that rewrites `image:` fields, and arguments by their position", false,
+		kept{"yes", "as the rules say", "-", "-"}, exportKustomize},
 }
 
-// export is what there is to say about a release.
+// export is what the files are written from.
 type export struct {
-	images []image.Rewritten
-	loaded *release.Loaded
+	images    []image.Rewritten
+	loaded    *release.Loaded
+	plainHTTP []string // hosts without TLS
 }
 
 func exportCommand() *cobra.Command {
 	var (
 		s              release.Source
 		format, folder string
+		plainHTTP      []string
 	)
-	long := "Write what another tool needs to fill the mirror, or to use it:\n\n"
+	long := "Write the files with which another tool fills the mirror, or uses it:\n\n"
 	for _, f := range exportFormats {
 		long += "- " + f.name + ": " + f.doc + "\n"
 	}
 	cmd := &cobra.Command{
-		Use:     "export",
-		Short:   "Write the mapping for another tool",
-		Long:    strings.TrimSuffix(long, "\n"),
+		Use:   "export",
+		Short: "Write the mapping for another tool",
+		Long: long + `
+Each file starts with the commands that use it. What a tool cannot do is printed as a
+warning. After a copy, ` + "`tekgate images verify`" + ` checks the mirror, whatever filled it.`,
 		Example: "  tekgate images export --format regsync --mirror registry.example.com/tekton > regsync.yml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -61,22 +81,9 @@ func exportCommand() *cobra.Command {
 				return fmt.Errorf("--format %q is not known: choose one of %s", format,
 					strings.Join(formatNames(), ", "))
 			}
-			images, l, err := s.Images(cmd.Context(), cli.StreamsOf(cmd))
+			files, err := exportFiles(cmd.Context(), cli.StreamsOf(cmd), &s, exportFormats[i], plainHTTP)
 			if err != nil {
 				return err
-			}
-			e := export{loaded: l}
-			for _, one := range images {
-				if one.Candidates[0].Rule != "" {
-					e.images = append(e.images, one.Candidates[0])
-				}
-			}
-			files, warnings, err := exportFormats[i].write(e)
-			if err != nil {
-				return fmt.Errorf("exporting for %s: %w", format, err)
-			}
-			for _, w := range warnings {
-				fmt.Fprintln(cmd.ErrOrStderr(), "warning:", w)
 			}
 			return writeFiles(cmd.OutOrStdout(), folder, files)
 		},
@@ -84,8 +91,47 @@ func exportCommand() *cobra.Command {
 	s.Flags(cmd)
 	cmd.Flags().StringVar(&format, "format", "", "`TOOL`: "+strings.Join(formatNames(), ", "))
 	cmd.Flags().StringVar(&folder, "folder", "", "write the files into `FOLDER` and not to standard output")
+	cmd.Flags().StringArrayVar(&plainHTTP, "plain-http", nil,
+		"`HOST` and port of a registry without TLS (repeatable; hosts of this machine need none)")
 	_ = cmd.MarkFlagRequired("format")
 	return cmd
+}
+
+// exportFiles returns the files of a format, and prints warnings.
+func exportFiles(
+	ctx context.Context, streams cli.Streams, s *release.Source, format exportFormat, plainHTTP []string,
+) (map[string][]byte, error) {
+	images, l, err := s.Images(ctx, streams)
+	if err != nil {
+		return nil, err
+	}
+	e, warnings := newExport(format, images)
+	e.loaded, e.plainHTTP = l, plainHTTP
+	files, more, err := format.write(e)
+	if err != nil {
+		return nil, fmt.Errorf("exporting for %s: %w", format.name, err)
+	}
+	for _, w := range append(warnings, more...) {
+		streams.Warn(w)
+	}
+	return files, nil
+}
+
+// newExport returns the images that a format is about. A tool that fills the mirror must not
+// put an image in the place of another one that the user chose for it.
+func newExport(format exportFormat, images []release.Image) (e export, warnings []string) {
+	for _, one := range images {
+		done := one.Candidates[0]
+		switch {
+		case done.Rule == "":
+		case format.fills && done.Other:
+			warnings = append(warnings, fmt.Sprintf("%s is left out, because %s puts another image in its place: "+
+				"%s has to be on the mirror already", done.From, done.Rule, done.To))
+		default:
+			e.images = append(e.images, done)
+		}
+	}
+	return e, warnings
 }
 
 func formatNames() []string {
@@ -120,110 +166,44 @@ func writeFiles(out io.Writer, folder string, files map[string][]byte) error {
 	return nil
 }
 
-// sourceOf is what other tools copy: the living name, by digest where there is
-// one, for most tools refuse a tag beside it.
-func sourceOf(done image.Rewritten) string {
+// sourceOf returns the reference that other tools copy from: the name under which the image
+// can be pulled today, by digest if there is one. Most tools refuse a tag beside it.
+func sourceOf(done image.Rewritten) image.Reference {
 	from := done.From.Canonical()
 	if from.Digest != "" {
 		from.Tag = ""
 	}
-	return from.String()
+	return from
 }
 
-// targetOf is where they copy it, with the tag that Tekgate would give.
-func targetOf(done image.Rewritten) string {
+// targetOf returns the reference that they copy to, with the tag that Tekgate would give.
+// A target that has no tag is stored without one by some tools, and as latest by others.
+func targetOf(done image.Rewritten) image.Reference {
 	to := done.To
 	if to.Tag == "" {
-		to.Tag = done.From.DigestTag()
+		to.Tag = cmp.Or(done.From.DigestTag(), "latest")
 	}
 	to.Digest = ""
-	return to.String()
+	return to
 }
 
-func exportRegsync(e export) (map[string][]byte, []string, error) {
-	type step struct {
-		Source string `json:"source"`
-		Target string `json:"target"`
-		Type   string `json:"type"`
-	}
-	file := struct {
-		Version int    `json:"version"`
-		Sync    []step `json:"sync"`
-	}{Version: 1}
-	for _, done := range e.images {
-		file.Sync = append(file.Sync, step{sourceOf(done), targetOf(done), "image"})
-	}
-	text, err := yaml.Marshal(file)
-	return map[string][]byte{"regsync.yml": text}, nil, err
-}
-
-func exportImageSyncer(e export) (map[string][]byte, []string, error) {
-	file := map[string]string{}
-	for _, done := range e.images {
-		file[sourceOf(done)] = targetOf(done)
-	}
-	text, err := yaml.Marshal(file)
-	return map[string][]byte{"images.yaml": text}, nil, err
-}
-
-// exportSkopeo writes what `skopeo sync` reads. It puts every image below the
-// destination by the last element of its path, or with --scoped by all of its
-// name, and knows no other.
-func exportSkopeo(e export) (map[string][]byte, []string, error) {
-	type host struct {
-		Images map[string][]string `json:"images"`
-	}
-	hosts := map[string]host{}
-	for _, done := range e.images {
-		from := done.From.Canonical()
-		if hosts[from.Host].Images == nil {
-			hosts[from.Host] = host{Images: map[string][]string{}}
-		}
-		version := from.Tag
-		if from.Digest != "" {
-			version = from.Digest
-		}
-		hosts[from.Host].Images[from.Path] = append(hosts[from.Host].Images[from.Path], version)
-	}
-	text, err := yaml.Marshal(hosts)
-	if err != nil {
-		return nil, nil, err
-	}
-	how, warnings := skopeoDestination(e.images)
-	head := "# skopeo sync --all --preserve-digests --src yaml --dest docker " + how + "\n"
-	return map[string][]byte{"skopeo.yaml": append([]byte(head), text...)}, warnings, nil
-}
-
-// skopeoDestination finds the flags with which skopeo puts the images where the
-// rules say, and says so where there are none.
-func skopeoDestination(images []image.Rewritten) (how string, warnings []string) {
-	for _, scoped := range []bool{false, true} {
-		if prefix, ok := commonPrefix(images, func(from image.Reference) string {
-			if scoped {
-				return from.Repository()
-			}
-			return from.Path[strings.LastIndex(from.Path, "/")+1:]
-		}); ok {
-			flag := ""
-			if scoped {
-				flag = "--scoped "
-			}
-			return flag + "skopeo.yaml " + prefix, nil
+// pinned returns the images whose upstream digest the manifests name on the mirror.
+func pinned(images []image.Rewritten) []string {
+	var names []string
+	for _, done := range images {
+		if done.To.Digest != "" && done.To.Digest == done.From.Digest {
+			names = append(names, done.From.String())
 		}
 	}
-	return "skopeo.yaml MIRROR",
-		[]string{"skopeo sync cannot rename images, and this mirror's names are its own: the images would land elsewhere; use `tekgate images copy`, another format, or mirror.layout last-segment or host-path"}
+	return names
 }
 
-// commonPrefix returns what stands before a part of every image's upstream name
-// in its name on the mirror, the slash between them left out.
-func commonPrefix(images []image.Rewritten, part func(from image.Reference) string) (prefix string, ok bool) {
-	for i, done := range images {
-		p, found := strings.CutSuffix(done.To.Repository(), "/"+part(done.From.Canonical()))
-		if !found || i > 0 && p != prefix {
-			return "", false
-		}
-		prefix = p
+// withHeader puts comments before a file. Each line of theirs becomes a line of the file.
+func withHeader(file []byte, comments ...string) []byte {
+	var out strings.Builder
+	for _, line := range strings.Split(strings.Join(comments, "\n"), "\n") {
+		out.WriteString(strings.TrimSpace("# "+line) + "\n")
 	}
-	return prefix, len(images) > 0
+	out.Write(file)
+	return []byte(out.String())
 }

@@ -9,9 +9,8 @@ import (
 	"github.com/tekgate/tekgate/internal/image"
 )
 
-// exportContainerd writes a hosts.toml for every registry whose images have
-// their own paths on the mirror: containerd can be sent to another host and
-// below a prefix, and no further.
+// exportContainerd writes a hosts.toml for every registry whose images have their own paths
+// on the mirror: containerd can use another host and a prefix, and nothing else.
 func exportContainerd(e export) (map[string][]byte, []string, error) {
 	byHost := map[string][]image.Rewritten{}
 	for _, done := range e.images {
@@ -19,7 +18,10 @@ func exportContainerd(e export) (map[string][]byte, []string, error) {
 		byHost[host] = append(byHost[host], done)
 	}
 	files := map[string][]byte{}
-	warnings := []string{"containerd's mirrors serve the nodes alone: Tekton's controller looks up entrypoints in the registry itself, under the name that a Task says; install with the mirror, or give steps a command"}
+	warnings := []string{
+		"containerd's mirrors serve the nodes only: Tekton's controller looks up entrypoints in the registry itself, under the name that a Task says; install with the mirror, or give steps a command",
+		"containerd sends the account for an upstream registry to the mirror, too, and uses no other for it: store the mirror's account under the upstream's host in the pull Secret",
+	}
 	for _, host := range slices.Sorted(maps.Keys(byHost)) {
 		prefix, ok := commonPrefix(byHost[host], func(from image.Reference) string { return from.Path })
 		if !ok {
@@ -28,7 +30,7 @@ func exportContainerd(e export) (map[string][]byte, []string, error) {
 					"%s is left out: its images have other paths on the mirror, which containerd cannot express", host))
 			continue
 		}
-		files["certs.d/"+host+"/hosts.toml"] = hostsTOML(host, prefix)
+		files["certs.d/"+host+"/hosts.toml"] = hostsTOML(host, prefix, plainHosts(e))
 	}
 	if len(files) == 0 {
 		return nil, nil,
@@ -38,17 +40,28 @@ func exportContainerd(e export) (map[string][]byte, []string, error) {
 	return files, warnings, nil
 }
 
-func hostsTOML(host, prefix string) []byte {
+func hostsTOML(host, prefix string, plain []string) []byte {
 	server := host
 	if server == "docker.io" {
 		server = "registry-1.docker.io"
 	}
 	at, path, below := strings.Cut(prefix, "/")
 	url, override := "https://"+at, ""
+	if slices.Contains(plain, at) {
+		url = "http://" + at
+	}
 	if below {
 		// The path of the API, which containerd would put at the root.
 		url, override = url+"/v2/"+path, "  override_path = true\n"
 	}
-	return fmt.Appendf(nil, "server = \"https://%s\"\n\n[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n%s",
+	text := fmt.Appendf(nil, "\nserver = \"https://%s\"\n\n[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n%s",
 		server, url, override)
+	return withHeader(text,
+		"Accounts: containerd sends the account that a pull Secret has for "+host+" to the mirror first,",
+		"whoever runs the mirror. An account of the mirror has to be stored under "+host+", too, as in",
+		"`tekgate credentials pull NAME --server "+host+"`; an entry under "+at+" is never used.",
+		"",
+		"Failures: containerd asks "+server+" next if the mirror refuses the connection, or answers",
+		"404, 401 without a challenge, 403, 429 (after retries) or 500, and if it lacks a blob. It does",
+		"not if the mirror redirects to a web page or answers 200 with one: then the pull fails.")
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,6 +83,72 @@ func TestImagesListEmbedded(t *testing.T) {
 	out, _ = program.Must(t, "images", "list")
 	if !strings.Contains(out, "cgr.dev/chainguard/busybox@sha256:") || strings.Count(out, "(stays)") != 15 {
 		t.Errorf("without a mirror:\n%s", out)
+	}
+}
+
+// renamed is a part of a release whose images a mirror has renamed.
+const renamed = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: tekton-pipelines-controller, namespace: n, labels: {app.kubernetes.io/version: v0.47.3}}
+spec: {template: {spec: {containers: [{name: c,
+  image: 'knativecn/gcr.io.tekton-releases.github.com.tektoncd.pipeline.cmd.controller:v0.47.3@DIGEST',
+  args: [-entrypoint-image, 'harbor.example.com/tekton/entrypoint:v0.47.3@DIGEST', -x-image=quay.io/a/x:1]}]}}}
+`
+
+func TestImagesListCopies(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("ab", 32)
+	flags := []string{"--pipeline-manifest", clitest.File(t, "r.yaml", strings.ReplaceAll(renamed, "DIGEST", digest)),
+		"--triggers-manifest", clitest.File(t, "triggers.yaml",
+			"apiVersion: triggers.tekton.dev/v1alpha1\nkind: ClusterInterceptor\nmetadata: {name: cel}\n")}
+	const preserved = "github.com/tektoncd/pipeline/cmd/"
+	tests := []struct {
+		mirror []string
+		want   []listedImage // the first ones
+	}{
+		{nil, []listedImage{
+			{Mirror: "gcr.io/tekton-releases/" + preserved + "controller:v0.47.3"},
+			{Mirror: "gcr.io/tekton-releases/" + preserved + "entrypoint:v0.47.3@" + digest},
+		}},
+		{[]string{"--mirror", "r.io/t"}, []listedImage{
+			{Mirror: "r.io/t/pipeline-controller:v0.47.3"}, {Mirror: "r.io/t/pipeline-entrypoint:v0.47.3@" + digest},
+		}},
+	}
+	for _, tt := range tests {
+		out, errOut := program.Must(t, slices.Concat([]string{"images", "list", "-o", "json"}, tt.mirror, flags)...)
+		var list []listedImage
+		if err := json.Unmarshal([]byte(out), &list); err != nil || len(list) < 3 {
+			t.Fatalf("%v: %s", err, out)
+		}
+		for i, want := range tt.want {
+			if list[i].Mirror != want.Mirror ||
+				!strings.HasPrefix(list[i].CopyOf, "gcr.io/tekton-releases/"+preserved) ||
+				!strings.HasPrefix(list[i].Source, "ghcr.io/tektoncd/"+preserved) {
+				t.Errorf("%v: %+v", tt.mirror, list[i])
+			}
+		}
+		if list[2].CopyOf != "" || list[2].Image != "quay.io/a/x:1" {
+			t.Errorf("an image of the user: %+v", list[2])
+		}
+		if strings.Count(errOut, " is a copy of ") != 2 || strings.Count(errOut, "its digest is left out") != 1 {
+			t.Errorf("stderr:\n%s", errOut)
+		}
+	}
+	out, _ := program.Must(t, append([]string{"render", "--mirror", "r.io/t"}, flags...)...)
+	for _, want := range []string{"image: r.io/t/pipeline-controller:v0.47.3\n",
+		"- r.io/t/pipeline-entrypoint:v0.47.3@" + digest + "\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("render lacks %q", want)
+		}
+	}
+	out, errOut := program.Must(t, append([]string{"render", "--mirror", "upstream"}, flags...)...)
+	if !strings.Contains(out, "docker.io/knativecn/") && !strings.Contains(out, "image: knativecn/") ||
+		strings.Contains(errOut, "is a copy of") {
+		t.Errorf("with upstream a copy loses its name:\n%s", errOut)
+	}
+	out, _ = program.Must(t, append([]string{"images", "list"}, flags...)...)
+	if !strings.Contains(out, "\n  copy of gcr.io/tekton-releases/"+preserved+"controller:v0.47.3 ") {
+		t.Errorf("the table:\n%s", out)
 	}
 }
 
@@ -202,14 +269,30 @@ func TestImagesExport(t *testing.T) {
 		want           []string // in the output or, with "warning:", beside it
 	}{
 		{"skopeo", "r.io/t",
-			[]string{"chainguard/busybox:\n    - sha256:", "warning: skopeo sync cannot rename images"}},
+			[]string{"chainguard/busybox:\n    - sha256:", "warning: skopeo sync cannot rename images",
+				"warning: skopeo sync gives no tag to an image that is named by digest only"}},
 		{"regsync", "r.io/t",
-			[]string{"version: 1", "target: r.io/t/busybox:digest-", "source: cgr.dev/chainguard/busybox@sha256:",
-				"type: image"}},
-		{"image-syncer", "r.io/t", []string{": r.io/t/pipeline-controller:v1.15.0\n"}},
+			[]string{"# regsync once --config regsync.yml\n", "ends with status 0 even if images are missing", "version: 1",
+				"target: r.io/t/busybox:digest-", "source: cgr.dev/chainguard/busybox@sha256:", "type: image",
+				"source: mcr.microsoft.com/powershell:nanoserver@sha256:"}},
+		{"image-syncer", "r.io/t", []string{": r.io/t/pipeline-controller:v1.15.0\n",
+			"\n# WARNING: the manifests pin the upstream digests of these images", "\n# - cgr.dev/chainguard/busybox@sha256:",
+			"warning: image-syncer changes the digest of an index, but the manifests pin 2 images"}},
+		{"hauler", "r.io/t", []string{"# hauler store sync --filename hauler.yaml\n# hauler store copy registry://r.io\n",
+			"apiVersion: content.hauler.cattle.io/v1\nkind: Images\nmetadata:\n  name: tekton-images\nspec:\n  images:\n  - name: ghcr.io/",
+			"\n    rewrite: r.io/t/pipeline-controller:v1.15.0\n", "warning: Hauler cannot rename an image that is named by digest only",
+			"warning: Hauler reads these by their tag although the manifests pin a digest",
+			"\n# - cgr.dev/chainguard/busybox@sha256:", "- name: mcr.microsoft.com/powershell:nanoserver\n"}},
+		{"zarf", "r.io/t", []string{"kind: ZarfPackageConfig\n", "components:\n- images:\n  - ghcr.io/",
+			"  required: true\n", "warning: Zarf cannot rename images", "warning: Zarf takes one platform of each image",
+			"warning: these are named by digest only"}},
 		{"containerd", "daocloud",
-			[]string{"# certs.d/ghcr.io/hosts.toml\nserver = \"https://ghcr.io\"\n\n[host.\"https://m.daocloud.io/v2/ghcr.io\"]\n  capabilities = [\"pull\", \"resolve\"]\n  override_path = true\n",
-				"warning: cgr.dev is left out", "warning: containerd's mirrors serve the nodes alone"}},
+			[]string{"# certs.d/ghcr.io/hosts.toml\n# Accounts: containerd sends the account that a pull Secret has for ghcr.io to the mirror",
+				"`tekgate credentials pull NAME --server ghcr.io`; an entry under m.daocloud.io is never used.",
+				"# Failures: containerd asks ghcr.io next", "not if the mirror redirects to a web page",
+				"server = \"https://ghcr.io\"\n\n[host.\"https://m.daocloud.io/v2/ghcr.io\"]\n  capabilities = [\"pull\", \"resolve\"]\n  override_path = true\n",
+				"warning: cgr.dev is left out", "warning: containerd's mirrors serve the nodes only",
+				"warning: containerd sends the account for an upstream registry to the mirror"}},
 		{"containerd", "daocloud-hosts",
 			[]string{"[host.\"https://ghcr.m.daocloud.io\"]\n  capabilities = [\"pull\", \"resolve\"]\n# "}},
 		{"kustomize", "r.io/t",
@@ -219,8 +302,11 @@ func TestImagesExport(t *testing.T) {
 		t.Run(tt.format+" "+tt.mirror, func(t *testing.T) {
 			out, errOut := program.Must(t, "images", "export", "--format", tt.format, "--mirror", tt.mirror)
 			for _, want := range tt.want {
-				if said := strings.HasPrefix(want, "warning:") && strings.Contains(errOut, want); !said &&
-					!strings.Contains(out, want) {
+				text := out
+				if strings.HasPrefix(want, "warning:") {
+					text = errOut
+				}
+				if !strings.Contains(text, want) {
 					t.Errorf("lacks %q:\n%s%s", want, errOut, out)
 				}
 			}
@@ -237,8 +323,25 @@ func TestImagesExport(t *testing.T) {
 	out, errOut := program.Must(t, "images", "export", "--format", "skopeo", "--config", config)
 	if !strings.HasPrefix(out,
 		"# skopeo sync --all --preserve-digests --src yaml --dest docker --scoped skopeo.yaml r.io/t\n") ||
-		strings.Contains(errOut, "warning: skopeo") {
+		strings.Contains(errOut, "cannot rename") {
 		t.Errorf("skopeo for host-path:\n%s%s", errOut, out[:200])
+	}
+	other := clitest.File(t, "other.yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\n"+
+		"mirror: {registry: 'r.io:5000/t', images: {cgr.dev/chainguard/busybox: 'r.io:5000/t/busybox:1.36.1'}}\n")
+	for _, format := range []string{"skopeo", "regsync", "image-syncer", "hauler", "zarf"} {
+		out, errOut = program.Must(t, "images", "export", "--format", format, "--config", other, "--plain-http", "r.io:5000")
+		if strings.Contains(out, "cgr.dev") || !strings.Contains(errOut, "is left out, because mirror.images") {
+			t.Errorf("%s copies an image to the place of another one:\n%s%s", format, errOut, out)
+		}
+		plain := map[string]string{"skopeo": " --dest-tls-verify=false ", "hauler": " --plain-http registry://r.io:5000\n",
+			"regsync": "creds:\n- registry: r.io:5000\n  tls: disabled\n", "image-syncer": " r.io:5000: {insecure: true}\n"}
+		if !strings.Contains(out, plain[format]) {
+			t.Errorf("%s: plain HTTP is missing:\n%s", format, out)
+		}
+	}
+	out, _ = program.Must(t, "images", "export", "--format", "containerd", "--config", config, "--plain-http", "r.io")
+	if !strings.Contains(out, "[host.\"http://r.io/v2/t/ghcr.io\"]") {
+		t.Errorf("containerd: plain HTTP is missing:\n%s", out)
 	}
 	folder := t.TempDir()
 	program.Must(t, "images", "export", "--format", "containerd", "--config", config, "--folder", folder)
@@ -252,9 +355,18 @@ func TestImagesExport(t *testing.T) {
 	}
 }
 
-// kustomize, given what is exported, makes of a release what render makes.
+// kustomize, given what is exported, makes of a release what render makes, also if another
+// mirror has renamed its images.
 func TestImagesExportKustomizeBuilds(t *testing.T) {
 	s := newScene(t)
+	t.Run("original", func(t *testing.T) { checkKustomize(t, s) })
+	s.flags[1] = clitest.File(t, "renamed.yaml",
+		strings.ReplaceAll(renamed, "DIGEST", "sha256:"+strings.Repeat("ab", 32)))
+	t.Run("renamed", func(t *testing.T) { checkKustomize(t, s) })
+}
+
+func checkKustomize(t *testing.T, s scene) {
+	t.Helper()
 	exported, _ := s.run(t, "images", "export", "--format", "kustomize", "--mirror", "r.example.com/t")
 	upstream, _ := s.run(t, "render", "--mirror", "upstream")
 	want, _ := s.run(t, "render", "--mirror", "r.example.com/t")

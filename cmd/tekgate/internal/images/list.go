@@ -21,8 +21,9 @@ func listCommand() *cobra.Command {
 		Use:   "list",
 		Short: "List every image of a release, where it stands, and its name on the mirror",
 		Long: `List every image that the manifests name, also in arguments and variables, with
-the name that it has on the mirror. Without a mirror the upstream names alone.
-Nothing is asked of a registry.`,
+the name that it has on the mirror. Without a mirror it prints the upstream names only.
+If a mirror has renamed the images of the manifests, each is listed with the image of
+Tekton that it is a copy of. No registry is asked.`,
 		Example: `  tekgate images list
   tekgate images list --mirror registry.example.com/tekton -o json`,
 		Args: cobra.NoArgs,
@@ -47,9 +48,11 @@ Nothing is asked of a registry.`,
 
 // listedImage is how machines see an image of a release.
 type listedImage struct {
-	// Image is the reference as it is written, Source the living name of it,
-	// from which it is copied.
-	Image  string `json:"image"`
+	// Image is the reference as it is written.
+	Image string `json:"image"`
+	// CopyOf is the image upstream that Image is a copy of, if a mirror has renamed it.
+	CopyOf string `json:"copyOf,omitempty"`
+	// Source is the name under which the image can be pulled today. It is copied from there.
 	Source string `json:"source"`
 	// Mirror is its name on the mirror, Fallbacks are others in their order.
 	Mirror    string   `json:"mirror"`
@@ -63,8 +66,11 @@ func listed(images []release.Image) []listedImage {
 	list := make([]listedImage, 0, len(images))
 	for _, i := range images {
 		first := i.Candidates[0]
-		one := listedImage{Image: first.From.String(), Source: first.From.Canonical().String(),
+		one := listedImage{Image: i.Written.String(), Source: first.From.Canonical().String(),
 			Mirror: first.To.String(), Rule: first.Rule, Places: i.Places}
+		if i.Upstream != i.Written {
+			one.CopyOf = i.Upstream.String()
+		}
 		for _, c := range i.Candidates[1:] {
 			one.Fallbacks = append(one.Fallbacks, c.To.String())
 		}
@@ -81,13 +87,22 @@ func printImages(out io.Writer, images []listedImage) error {
 		if i.Rule == "" {
 			mirror = "(stays)"
 		}
-		for n, place := range i.Places {
-			if n == 0 {
-				fmt.Fprintf(w, "%s\t%s\t%s\n", i.Image, mirror, place)
-				continue
-			}
-			fmt.Fprintf(w, "\t\t%s\n", place)
+		names := []string{i.Image}
+		if i.CopyOf != "" {
+			names = append(names, "  copy of "+i.CopyOf)
+		}
+		for n := range max(len(names), len(i.Places)) {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", cell(names, n), mirror, cell(i.Places, n))
+			mirror = ""
 		}
 	}
 	return w.Flush()
+}
+
+// cell returns an element of a column, which is empty below its last one.
+func cell(column []string, row int) string {
+	if row < len(column) {
+		return column[row]
+	}
+	return ""
 }

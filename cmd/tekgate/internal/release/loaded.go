@@ -24,6 +24,8 @@ type Loaded struct {
 	Objects []*unstructured.Unstructured // including those of Tekgate
 
 	config      *config.Configuration
+	copies      map[string]image.Reference // upstream names of the images that a mirror has renamed
+	implicit    bool                       // whether no mirror was named, see OrUpstream
 	registries  registry.Options
 	own         []*unstructured.Unstructured // those of Tekgate
 	references  *manifest.References         // of Objects
@@ -71,12 +73,14 @@ func (s *Source) Read(ctx context.Context, streams cli.Streams) (*Loaded, error)
 	if err != nil {
 		return nil, err
 	}
+	copies := manifest.Copies(objects)
 	l := &Loaded{
-		Rules: rules, Objects: append(objects, own...),
-		config: c, registries: s.Registries.Options(), own: own,
+		Rules: rules.WithCopies(copies), Objects: append(objects, own...),
+		config: c, copies: copies, implicit: s.implicit, registries: s.Registries.Options(), own: own,
 		certManager: c.Certificates.Source == config.SourceCertManager,
 	}
 	l.references = manifest.FindReferences(l.Objects)
+	l.reportCopies(streams.ErrOut)
 	return l, manifest.Distinct(l.Objects)
 }
 

@@ -26,6 +26,7 @@ type Source struct {
 	triggers []string
 	lock     string
 	pins     pins
+	implicit bool // whether no mirror was named
 }
 
 // Flags adds the flags of the commands that install, compare or print a release.
@@ -57,7 +58,7 @@ func (s *Source) EngineFlags(cmd *cobra.Command) {
 // OrUpstream uses Tekton's own registries if no mirror is named.
 func (s *Source) OrUpstream() *Source {
 	if s.mirror == "" && s.config == "" {
-		s.mirror = "upstream"
+		s.mirror, s.implicit = "upstream", true
 	}
 	return s
 }
