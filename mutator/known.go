@@ -81,7 +81,7 @@ func (s *settings) findImage(text string) knownImage {
 	if err != nil {
 		return knownImage{err: err}
 	}
-	known := knownImage{ref: ref, release: releaseOf(ref.Tag)}
+	known := knownImage{ref: ref, release: kaniko.Release(ref.Tag)}
 	for i := range s.builders {
 		if s.builders[i].Holds(ref) {
 			known.builder = &s.builders[i]
@@ -105,15 +105,6 @@ func (s *settings) findImage(text string) knownImage {
 		}
 	}
 	return known
-}
-
-func releaseOf(tag string) *version.Version {
-	number, _, _ := strings.Cut(strings.TrimPrefix(tag, "v"), "-")
-	release, err := version.ParseGeneric(number)
-	if err != nil {
-		return nil
-	}
-	return release
 }
 
 // builds returns the builder that a step runs, nil for none. An image that is

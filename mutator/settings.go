@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -22,14 +23,14 @@ type settings struct {
 
 	builders   []builder.Builder
 	identities []string // annotations of ServiceAccounts
-	// dockerEntry is the variable of the rule docker-config.
-	dockerEntry map[string]any
-	kaniko      kanikoDefaults
-	env         []envSet
-	resources   []resourcesSet
-	pod         map[string]any // fields of a podTemplate
-	images      *image.Rules   // of the rule image-mirror
-	hasFormer   bool           // whether images has former mirrors
+	// dockerEntry and authFileEntry are the variables of the rule docker-config.
+	dockerEntry, authFileEntry map[string]any
+	kaniko                     kanikoDefaults
+	env                        []envSet
+	resources                  []resourcesSet
+	pod                        map[string]any // fields of a podTemplate
+	images                     *image.Rules   // of the rule image-mirror
+	hasFormer                  bool           // whether images has former mirrors
 
 	// seen is what was found out about images. It is no part of the settings, yet
 	// holds for these alone.
@@ -92,12 +93,14 @@ func (s *settings) compileDockerConfig() error {
 		s.builders = append(slices.Clip(builder.Known), builder.Builder{
 			Name: "builder of the configuration", Commands: own.Commands,
 			Patterns: compileImages(own.Images, "builders.images", c.problem), Configs: builder.Homes,
+			AuthFile: builder.AuthFileAlone, // as far as is known
 		})
 		if slices.ContainsFunc(own.Commands, func(name string) bool { return strings.TrimSpace(name) == "" }) {
 			c.problem("builders.commands: one is empty: write the name of a program, such as nerdctl, or its path")
 		}
 	}
 	s.dockerEntry = map[string]any{"name": dockerConfig, "value": s.DockerConfig.Path}
+	s.authFileEntry = map[string]any{"name": authFile, "value": path.Join(s.DockerConfig.Path, "config.json")}
 	s.identities = append(slices.Clip(workloadIdentities), s.DockerConfig.WorkloadIdentity...)
 	return c.err()
 }
