@@ -8,9 +8,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/version"
 
+	"github.com/tekgate/tekgate/internal/builder"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/kaniko"
-	"github.com/tekgate/tekgate/mutator/builder"
 )
 
 // memory holds what was found out about texts. Taking an image reference apart and

@@ -3,7 +3,7 @@ package mutator
 import (
 	"slices"
 
-	"github.com/tekgate/tekgate/mutator/builder"
+	"github.com/tekgate/tekgate/internal/builder"
 )
 
 // Known is what the rules know, of themselves and by the configuration, for whoever

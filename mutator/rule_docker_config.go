@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tekgate/tekgate/internal/builder"
 	"github.com/tekgate/tekgate/internal/kaniko"
 	"github.com/tekgate/tekgate/internal/object"
-	"github.com/tekgate/tekgate/mutator/builder"
 )
 
 const (

@@ -10,11 +10,11 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/version"
 
+	"github.com/tekgate/tekgate/internal/builder"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/kaniko"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/suggest"
-	"github.com/tekgate/tekgate/mutator/builder"
 	"github.com/tekgate/tekgate/mutator/record"
 )
 

@@ -10,9 +10,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tekgate/tekgate/internal/builder"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/problems"
-	"github.com/tekgate/tekgate/mutator/builder"
 )
 
 // settings are a Config that was found right, prepared for use.

@@ -9,8 +9,8 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 
+	"github.com/tekgate/tekgate/internal/builder"
 	"github.com/tekgate/tekgate/mutator"
-	"github.com/tekgate/tekgate/mutator/builder"
 )
 
 // The rules that edit steps.
