@@ -37,6 +37,9 @@ func TestConfigValidate(t *testing.T) {
 			config: "env: {set: [{variables: [{name: KANIKO_REGISTRY_MAP, value: 'docker.io=r/h;;quay.io=r/q'}]}]}",
 			want: []string{"env.set[0].variables[0].value: Kaniko never applies the entry for docker.io",
 				"write index.docker.io", "env.set[0].variables[0].value: it has an empty part"}},
+		{name: "entrypoints", config: "imageMirror: {entrypoints: mirror}"},
+		{name: "other entrypoints", config: "imageMirror: {entrypoints: all}",
+			want: []string{`imageMirror.entrypoints: "all" is none of known, mirror and off`}},
 		{name: "all at once", config: "{dockerConfig: {path: x}, serviceAccount: {name: X}}",
 			want: []string{"dockerConfig.path", "serviceAccount.name"}},
 	}

@@ -31,6 +31,7 @@ type settings struct {
 	pod                        map[string]any // fields of a podTemplate
 	images                     *image.Rules   // of the rule image-mirror
 	hasFormer                  bool           // whether images has former mirrors
+	starts                     knownStarts    // of images that are known
 
 	// seen is what was found out about images. It is no part of the settings, yet
 	// holds for these alone.
@@ -144,6 +145,12 @@ func (s *settings) compileImageMirror() error {
 		s.images = rules
 	}
 	s.hasFormer = s.images != nil && len(s.images.Former()) > 0
+	s.starts = startsOf(s.images)
+	switch s.ImageMirror.Entrypoints {
+	case "", EntrypointsKnown, EntrypointsMirror, EntrypointsOff:
+	default:
+		c.problem("entrypoints: %q is none of known, mirror and off", s.ImageMirror.Entrypoints)
+	}
 	return c.err()
 }
 

@@ -160,6 +160,8 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 		actions: s.stored(m, actionKind), policies: s.stored(m, policyKind),
 		tekton: &tektonSetup{live: m.GetAPIReader(), cached: m.GetCache(), namespace: s.tekton,
 			interval: 15 * time.Second, log: s.log.WithName("tekton")},
+		programs: &programs{live: m.GetAPIReader(), namespace: s.namespace, interval: s.recheck,
+			log: s.log.WithName("entrypoints")},
 	}
 	if err := there.watch(ctx, m.GetCache()); err != nil {
 		return err
@@ -201,7 +203,8 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 			client: direct, wanted: c.conditions, replicas: newReplicas(direct, s.namespace, s.recheck, log),
 			interval: s.recheck, changes: changes, log: log, backoffs: map[string]*server.Backoff{},
 		}),
-		m.Add(there.tasks), m.Add(there.actions), m.Add(there.policies), m.Add(there.tekton), m.Add(c), m.Add(again),
+		m.Add(there.tasks), m.Add(there.actions), m.Add(there.policies), m.Add(there.tekton), m.Add(there.programs),
+		m.Add(c), m.Add(again),
 		m.AddHealthzCheck("ping", healthz.Ping),
 		m.AddReadyzCheck("listening", hooks.StartedChecker()),
 		m.AddReadyzCheck("cache", there.ready),
