@@ -103,7 +103,8 @@ func (p *pass) entrypoints(ctx context.Context) {
 // needsLookUp reports whether Tekton looks the command of a step up, going by the step alone.
 func needsLookUp(step object.Step) bool {
 	command, _ := step.Fields["command"].([]any)
-	return len(command) == 0 && step.Fields["ref"] == nil && (step.Fields["script"] == nil || step.Fields["script"] == "")
+	script := step.Fields["script"]
+	return len(command) == 0 && step.Fields["ref"] == nil && (script == nil || script == "")
 }
 
 func (p *pass) entrypoint(ctx context.Context, v *view) {

@@ -233,7 +233,8 @@ func (p *pass) movedDockerConfig(v *view) kaniko.DockerConfig {
 		return kaniko.ReplacesDockerConfig
 	}
 	ref := known.ref
-	if to, why := p.houseOf(v); to.text != "" && p.replacesKaniko(v) && (why == "" || p.settings.isReplaced(v.image, to)) {
+	to, why := p.houseOf(v)
+	if to.text != "" && p.replacesKaniko(v) && (why == "" || p.settings.isReplaced(v.image, to)) {
 		ref = to.Reference
 	}
 	return kaniko.MovedDockerConfig(ref.Repository(), kaniko.Release(ref.Tag))

@@ -306,7 +306,11 @@ func (p *pass) noteUnmapped(v *view, variable kanikoVariable) {
 			continue
 		}
 		ref, err := image.Parse(setting.Value)
-		if to := p.settings.Kaniko.RegistryMap[ref.Host]; err == nil && to != "" {
+		to := p.settings.Kaniko.RegistryMap[ref.Host]
+		if to == "" && ref.Host == "docker.io" {
+			to = p.settings.Kaniko.RegistryMap[kaniko.DockerHub]
+		}
+		if err == nil && to != "" {
 			p.notStep(v, fmt.Sprintf("Kaniko does not apply the map to --%s: it pushes to %s itself, not to %s",
 				setting.Flag.Name, ref.Host, to))
 		}
@@ -379,7 +383,7 @@ func (p *pass) houseOf(v *view) (to houseImage, why string) {
 	ref, to := known.ref, known.house
 	switch {
 	case house == nil || written == "":
-		why = "no image of the house takes its place"
+		why = "mutator.kaniko.image is not for it"
 	case isVariable(written) || !v.certain || known.err != nil:
 		why = "its image is not known, or may become another"
 	case known.program != kanikoExecutor:

@@ -17,7 +17,8 @@ func imageOf(name string, programs ...entrypoint.Program) entrypoint.Image {
 
 func TestCommand(t *testing.T) {
 	program := func(platform string, entry, cmd string) entrypoint.Program {
-		return entrypoint.Program{Platforms: []string{platform}, Entrypoint: strings.Fields(entry), Cmd: strings.Fields(cmd)}
+		return entrypoint.Program{Platforms: []string{platform}, Entrypoint: strings.Fields(entry),
+			Cmd: strings.Fields(cmd)}
 	}
 	for _, c := range []struct {
 		name               string
@@ -58,7 +59,8 @@ func TestAdd(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	program := entrypoint.Program{Platforms: []string{"linux/amd64"}, Entrypoint: []string{"/e"}}
-	data, err := entrypoint.Data([]entrypoint.Image{imageOf("r.example.com/b:v1", program), imageOf("r.example.com/a", program)})
+	data, err := entrypoint.Data([]entrypoint.Image{imageOf("r.example.com/b:v1", program),
+		imageOf("r.example.com/a", program)})
 	if err != nil {
 		t.Fatal(err)
 	}
