@@ -1,10 +1,12 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
@@ -20,11 +22,7 @@ func Entrypoint(ctx context.Context, ref image.Reference, options Options) (entr
 	if err != nil {
 		return entrypoint.Image{}, err
 	}
-	at, err := c.exact(ref)
-	if err != nil {
-		return entrypoint.Image{}, fmt.Errorf("reading the entrypoint of %s: %w", ref, err)
-	}
-	descriptor, err := remote.Get(at, append(c.remote(), remote.WithContext(ctx))...)
+	descriptor, err := c.describe(ctx, ref)
 	if err != nil {
 		return entrypoint.Image{}, fmt.Errorf("reading the entrypoint of %s: %w", ref, err)
 	}
@@ -33,6 +31,24 @@ func Entrypoint(ctx context.Context, ref image.Reference, options Options) (entr
 		return entrypoint.Image{}, fmt.Errorf("reading the entrypoint of %s: %w", ref, err)
 	}
 	return found, nil
+}
+
+// describe asks for the manifest or index of an image.
+func (c *client) describe(ctx context.Context, ref image.Reference) (*remote.Descriptor, error) {
+	var options []name.Option
+	if c.plain(ref.Host) {
+		options = append(options, name.Insecure)
+	}
+	written := ref.Repository() + ":" + cmp.Or(ref.Tag, "latest")
+	if ref.Digest != "" {
+		written = ref.Repository() + "@" + ref.Digest
+	}
+	at, err := name.ParseReference(written, options...)
+	if err != nil {
+		return nil, err
+	}
+	return remote.Get(at, remote.WithContext(ctx), remote.WithAuthFromKeychain(c.Keychain),
+		remote.WithTransport(c.transport), remote.WithUserAgent("tekgate"))
 }
 
 func addPrograms(found *entrypoint.Image, descriptor *remote.Descriptor) error {
