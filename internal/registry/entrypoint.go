@@ -92,9 +92,13 @@ func addProgram(found *entrypoint.Image, img v1.Image, platform *v1.Platform) er
 	if err != nil {
 		return err
 	}
+	named := "unknown"
 	if platform == nil {
-		platform = config.Platform()
+		platform = config.Platform() // nil if it names none
 	}
-	found.Add(platform.String(), config.Config.Entrypoint, config.Config.Cmd)
+	if platform != nil {
+		named = platform.String()
+	}
+	found.Add(named, config.Config.Entrypoint, config.Config.Cmd)
 	return nil
 }
