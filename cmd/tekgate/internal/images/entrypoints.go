@@ -11,25 +11,33 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/internal/entrypoint"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/registry"
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
+// entrypointJobs is how many images are read at a time.
+const entrypointJobs = 4
+
 // lockEntrypoints reads on the mirror what images start, and prints the ConfigMap from which the
 // admission server takes the commands of steps. Images are named as steps or as the mirror name
-// them; nil rules leave all names as they are. One that cannot be read is reported and left out.
-func lockEntrypoints(ctx context.Context, streams cli.Streams, names []string, rules *image.Rules,
-	options registry.Options) error {
+// them. One that cannot be read is reported and left out.
+func lockEntrypoints(ctx context.Context, streams cli.Streams, s *release.Source, names []string) error {
+	rules, err := rulesOfSteps(s)
+	if err != nil {
+		return err
+	}
 	references, err := onMirror(names, rules)
 	if err != nil {
 		return err
 	}
+	options := s.Registries.Options()
 	found := make([]entrypoint.Image, len(references))
 	problems := make([]error, len(references))
 	var group errgroup.Group
-	group.SetLimit(max(1, options.Jobs))
+	group.SetLimit(entrypointJobs)
 	for i, ref := range references {
 		group.Go(func() error {
 			found[i], problems[i] = registry.Entrypoint(ctx, ref, options)
@@ -55,6 +63,15 @@ func lockEntrypoints(ctx context.Context, streams cli.Streams, names []string, r
 		return fmt.Errorf("%d of %d images could not be read", failed, len(references))
 	}
 	return nil
+}
+
+// rulesOfSteps returns the mirror's rules for the images of steps, nil if there are none.
+func rulesOfSteps(s *release.Source) (*image.Rules, error) {
+	config, rules, err := s.Engine()
+	if own := config.ImageMirror.Mirror; err == nil && own != nil {
+		return own.Compile()
+	}
+	return rules, err
 }
 
 // onMirror returns the names that images have on the mirror, each once.

@@ -2,9 +2,12 @@ package images
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,12 +17,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/internal/entrypoint"
 	"github.com/tekgate/tekgate/internal/image"
-	"github.com/tekgate/tekgate/internal/registry"
 )
 
 // TestLockEntrypoints holds that the ConfigMap has what the mirror's images start, under the
@@ -43,16 +47,22 @@ func TestLockEntrypoints(t *testing.T) {
 	if err := remote.Write(tag, img); err != nil {
 		t.Fatal(err)
 	}
-	rules, err := image.Mirror{Rules: []image.Rule{
-		{Match: "docker.io/**", To: image.Targets{host + "/hub/{path}"}},
-	}}.Compile()
-	if err != nil {
+	config := filepath.Join(t.TempDir(), "tekgate.yaml")
+	text := fmt.Sprintf(`{apiVersion: tekgate.dev/v1alpha1, kind: Configuration, mirror: {preset: daocloud},
+mutator: {imageMirror: {enabled: true, mirror: {rules: [{match: docker.io/**, to: '%s/hub/{path}'}]}}}}`, host)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var s release.Source
+	cmd := &cobra.Command{}
+	s.Flags(cmd)
+	if err := cmd.ParseFlags([]string{"--config", config}); err != nil {
 		t.Fatal(err)
 	}
 	var out, errOut bytes.Buffer
+	streams := cli.Streams{Out: &out, ErrOut: &errOut}
 	names := []string{"alpine/git:2.45.2", "docker.io/alpine/git:2.45.2", "alpine/absent:1"}
-	err = lockEntrypoints(t.Context(), cli.Streams{Out: &out, ErrOut: &errOut}, names, rules,
-		registry.Options{Attempts: 1})
+	err = lockEntrypoints(t.Context(), streams, &s, names)
 	if err == nil || err.Error() != "1 of 2 images could not be read" ||
 		!strings.Contains(errOut.String(), "reading the entrypoint of "+host+"/hub/alpine/absent:1") {
 		t.Errorf("error %v, and said\n%s", err, &errOut)
@@ -79,8 +89,7 @@ func TestLockEntrypoints(t *testing.T) {
 	if !is || strings.Join(command, " ") != "git --help" {
 		t.Errorf("found %v, which starts %q, %q", is, command, why)
 	}
-	if err := lockEntrypoints(t.Context(), cli.Streams{Out: &out, ErrOut: &errOut}, []string{"A B"}, nil,
-		registry.Options{}); err == nil {
+	if err := lockEntrypoints(t.Context(), streams, &s, []string{"A B"}); err == nil {
 		t.Error("what is no reference is no error")
 	}
 }
