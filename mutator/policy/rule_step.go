@@ -278,11 +278,12 @@ func (c *compiler) places() [][]string {
 
 // setsAuthFile writes that the image of the builder b sets REGISTRY_AUTH_FILE.
 func (c *compiler) setsAuthFile() string {
-	var parts []string
-	for _, b := range c.known.Builders {
+	var parts, before []string
+	for _, b := range c.known.Builders { // the first that holds it counts
 		if b.SetsAuthFile {
-			parts = append(parts, holds(b))
+			parts = append(parts, all(holds(b), not(some(before...))))
 		}
+		before = append(before, holds(b))
 	}
 	return some(parts...)
 }
