@@ -152,17 +152,7 @@ func (s *program) newManager(hooks webhook.Server) (manager.Manager, error) {
 // register connects the rules with the server, and its health with theirs.
 func (s *program) register(ctx context.Context, m manager.Manager, requests *drain.Requests, direct client.Client,
 	changes server.Notifier) error {
-	there := &lookups{
-		changes: changes,
-		own:     s.own,
-		live:    m.GetAPIReader(),
-		tasks:   s.stored(m, taskKind),
-		actions: s.stored(m, actionKind), policies: s.stored(m, policyKind),
-		tekton: &tektonSetup{live: m.GetAPIReader(), cached: m.GetCache(), namespace: s.tekton,
-			interval: 15 * time.Second, log: s.log.WithName("tekton")},
-		programs: &programs{live: m.GetAPIReader(), namespace: s.namespace, interval: s.recheck,
-			log: s.log.WithName("entrypoints")},
-	}
+	there := s.lookups(m, changes)
 	if err := there.watch(ctx, m.GetCache()); err != nil {
 		return err
 	}
@@ -210,6 +200,21 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 		m.AddReadyzCheck("cache", there.ready),
 		m.AddReadyzCheck("draining", staying(requests)),
 	)
+}
+
+// lookups returns what answers the questions of the rules about the cluster.
+func (s *program) lookups(m manager.Manager, changes server.Notifier) *lookups {
+	return &lookups{
+		changes: changes,
+		own:     s.own,
+		live:    m.GetAPIReader(),
+		tasks:   s.stored(m, taskKind),
+		actions: s.stored(m, actionKind), policies: s.stored(m, policyKind),
+		tekton: &tektonSetup{live: m.GetAPIReader(), cached: m.GetCache(), namespace: s.tekton,
+			interval: 15 * time.Second, log: s.log.WithName("tekton")},
+		programs: &programs{live: m.GetAPIReader(), namespace: s.namespace, interval: s.recheck,
+			log: s.log.WithName("entrypoints")},
+	}
 }
 
 // stored looks up objects of a kind that runs name.
