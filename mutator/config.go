@@ -182,8 +182,8 @@ type ImageMirror struct {
 type Entrypoints string
 
 const (
-	// EntrypointsKnown, which empty means as well, is those with arguments, and with an image
-	// and a release of which Tekgate knows for certain what it starts.
+	// EntrypointsKnown is those with arguments, and with an image and a release of which Tekgate
+	// knows for certain what it starts. Empty means the same.
 	EntrypointsKnown Entrypoints = "known"
 	// EntrypointsMirror is also those whose image `tekgate images lock` has read on the mirror.
 	EntrypointsMirror Entrypoints = "mirror"

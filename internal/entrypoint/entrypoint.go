@@ -143,10 +143,11 @@ func (t *Table) Find(ref image.Reference) (Image, bool) {
 // Args is whether a step has arguments.
 type Args int
 
+// The values of Args. Arguments are unknown if they come from an array parameter that is.
 const (
 	NoArgs Args = iota
 	SomeArgs
-	UnknownArgs // they come from an array parameter that is not known
+	UnknownArgs
 )
 
 // Command returns the command that Tekton's controller would find for a step, or why there is
