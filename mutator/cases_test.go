@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
+	"github.com/tekgate/tekgate/internal/entrypoint"
 	"github.com/tekgate/tekgate/internal/golden"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/strict"
@@ -61,6 +62,7 @@ type world struct {
 	Policies        bool                       `json:"policies"` // whether there is a VerificationPolicy
 	Refuses         string                     `json:"refuses"`  // why what is fetched would be refused
 	Settings        mutator.Tekton             `json:"tekton"`
+	Entrypoints     []entrypoint.Image         `json:"entrypoints"`
 	Resolved        bool                       `json:"resolved"`
 	Error           string                     `json:"error"` // of every look-up
 }
@@ -116,6 +118,18 @@ func ofKind(object map[string]any, version, kind string) map[string]any {
 }
 
 func (c cluster) Tekton(context.Context) mutator.Tekton { return c.Settings }
+
+func (c cluster) Entrypoints(context.Context) *entrypoint.Table {
+	data, err := entrypoint.Data(c.world.Entrypoints)
+	if err != nil {
+		panic(err)
+	}
+	table, err := entrypoint.Parse(data)
+	if err != nil {
+		panic(err)
+	}
+	return table
+}
 
 func TestCases(t *testing.T) {
 	for _, c := range loadCases(t) {

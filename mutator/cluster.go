@@ -1,6 +1,10 @@
 package mutator
 
-import "context"
+import (
+	"context"
+
+	"github.com/tekgate/tekgate/internal/entrypoint"
+)
 
 // Cluster answers what the rules have to know of other objects: a cluster, or
 // files that stand for one. What does not exist is nil without an error.
@@ -21,6 +25,8 @@ type Cluster interface {
 	Verifies(ctx context.Context, namespace string) (bool, error)
 	// Tekton returns how the cluster's Tekton is set up, as far as that is known.
 	Tekton(ctx context.Context) Tekton
+	// Entrypoints returns what images on the mirror start, nil if nothing is known.
+	Entrypoints(ctx context.Context) *entrypoint.Table
 }
 
 // Namespace is what Tekgate wants to know of one.
@@ -70,3 +76,4 @@ func (nowhere) Task(context.Context, string, string) (map[string]any, error)    
 func (nowhere) StepAction(context.Context, string, string) (map[string]any, error) { return nil, nil }
 func (nowhere) Verifies(context.Context, string) (bool, error)                     { return false, nil }
 func (nowhere) Tekton(context.Context) Tekton                                      { return Tekton{} }
+func (nowhere) Entrypoints(context.Context) *entrypoint.Table                      { return nil }

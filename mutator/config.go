@@ -173,11 +173,28 @@ type ImageMirror struct {
 	// Mirror takes the place of the file's section mirror for the images of
 	// steps; where it is left out, that section holds for them too.
 	Mirror *image.Mirror `json:"mirror,omitempty"`
+	// Entrypoints says of which images the rule names the command: see Entrypoints.
+	Entrypoints Entrypoints `json:"entrypoints,omitempty"`
 }
+
+// Entrypoints says in which steps the rule image-mirror names the command, so that Tekton need
+// not look the image's entrypoint up.
+type Entrypoints string
+
+const (
+	// EntrypointsKnown is those with arguments, and with an image and a release of which Tekgate
+	// knows for certain what it starts. Empty means the same.
+	EntrypointsKnown Entrypoints = "known"
+	// EntrypointsMirror is also those whose image `tekgate images lock` has read on the mirror.
+	EntrypointsMirror Entrypoints = "mirror"
+	// EntrypointsOff is none.
+	EntrypointsOff Entrypoints = "off"
+)
 
 // Default returns the configuration that holds where the file says nothing.
 func Default() Config {
-	return Config{DockerConfig: DockerConfig{Path: "/tekton/creds/.docker"}, Kaniko: Kaniko{Command: true}}
+	return Config{DockerConfig: DockerConfig{Path: "/tekton/creds/.docker"}, Kaniko: Kaniko{Command: true},
+		ImageMirror: ImageMirror{Entrypoints: EntrypointsKnown}}
 }
 
 // Validate reports all that is wrong, joined, each problem with the path of its

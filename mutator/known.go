@@ -8,9 +8,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/version"
 
+	"github.com/tekgate/tekgate/internal/builder"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/kaniko"
-	"github.com/tekgate/tekgate/mutator/builder"
 )
 
 // memory holds what was found out about texts. Taking an image reference apart and
@@ -81,7 +81,7 @@ func (s *settings) findImage(text string) knownImage {
 	if err != nil {
 		return knownImage{err: err}
 	}
-	known := knownImage{ref: ref, release: releaseOf(ref.Tag)}
+	known := knownImage{ref: ref, release: kaniko.Release(ref.Tag)}
 	for i := range s.builders {
 		if s.builders[i].Holds(ref) {
 			known.builder = &s.builders[i]
@@ -105,15 +105,6 @@ func (s *settings) findImage(text string) knownImage {
 		}
 	}
 	return known
-}
-
-func releaseOf(tag string) *version.Version {
-	number, _, _ := strings.Cut(strings.TrimPrefix(tag, "v"), "-")
-	release, err := version.ParseGeneric(number)
-	if err != nil {
-		return nil
-	}
-	return release
 }
 
 // builds returns the builder that a step runs, nil for none. An image that is

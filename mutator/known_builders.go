@@ -3,7 +3,7 @@ package mutator
 import (
 	"slices"
 
-	"github.com/tekgate/tekgate/mutator/builder"
+	"github.com/tekgate/tekgate/internal/builder"
 )
 
 // Known is what the rules know, of themselves and by the configuration, for whoever
@@ -17,7 +17,7 @@ type Known struct {
 
 // Known returns that for the configuration in force.
 func (m *Mutator) Known() Known {
-	return Known{On: m.settings.on(), Builders: m.settings.builders, Deciding: slices.Clone(decisions),
+	return Known{On: m.settings.on(), Builders: m.settings.builders, Deciding: slices.Concat(decisions, moves),
 		Identities: slices.Clone(m.settings.identities)}
 }
 

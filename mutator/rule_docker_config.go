@@ -7,10 +7,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tekgate/tekgate/internal/builder"
+	"github.com/tekgate/tekgate/internal/kaniko"
 	"github.com/tekgate/tekgate/internal/object"
 )
 
-const dockerConfig = "DOCKER_CONFIG"
+const (
+	dockerConfig = "DOCKER_CONFIG"
+	authFile     = "REGISTRY_AUTH_FILE"
+)
 
 var dockerConfigRule = Rule{
 	ID:    "docker-config",
@@ -23,8 +28,12 @@ looks into /kaniko/.docker, and the push ends in UNAUTHORIZED
 (tektoncd/pipeline#706, #7453). The value /tekton/home/.docker of older articles
 has been empty since Tekton v0.24 (tektoncd/pipeline#3943), and what stands in
 /root/.docker Kaniko deletes between the stages of a Dockerfile. /tekton/creds is
-a mount, which Kaniko neither deletes nor puts into images. The other builders look
-into the home of their user, where Tekton's copy may fail.
+a mount, which Kaniko neither deletes nor snapshots; a Dockerfile that copies it, by
+COPY --from=0 /tekton or by RUN, has the credentials in its image all the same. The other
+builders look into the home of their user, where Tekton's copy may fail.
+
+Steps with an image of Skopeo also get REGISTRY_AUTH_FILE, config.json in the same folder:
+these images set it to a file that does not exist, and Skopeo reads no other.
 
 Configured by ` + "`mutator.dockerConfig.path`" + `, by default /tekton/creds/.docker.
 
@@ -43,7 +52,11 @@ A step is left alone if
 
 - DOCKER_CONFIG is set already: in the step, its stepTemplate, the run's
   podTemplate or the cluster's default-pod-template, by value or from elsewhere,
-  empty or not; or REGISTRY_AUTH_FILE or DOCKER_AUTH_CONFIG is, which outrank it;
+  empty or not; or DOCKER_AUTH_CONFIG is, which outranks it;
+- REGISTRY_AUTH_FILE is set, and the builder reads it: buildah, podman and skopeo read that
+  file alone (those of Debian 12 read DOCKER_CONFIG after it); Kaniko, ko, crane and cosign
+  read it where there is no docker configuration, which DOCKER_CONFIG would be. docker and
+  buildctl do not read it;
 - it has envFrom, or its stepTemplate has, for that may set it;
 - a volume or workspace is mounted where the builder looks, below it or above, or at
   any folder called .docker. A workspace that is optional and that the TaskRun does
@@ -51,7 +64,9 @@ A step is left alone if
 - its script, command or arguments speak of credentials: DOCKER_CONFIG, a folder
   .docker, --authfile, --creds, a login;
 - --kaniko-dir or KANIKO_DIR moves Kaniko, which then sets DOCKER_CONFIG itself.
-  The answer has a warning, unless something is mounted there;
+  The answer has a warning, unless something is mounted there. osscontainertools' Kaniko
+  keeps DOCKER_CONFIG from v1.28.3 on, so such a step gets it. A step with an older or
+  unknown release of theirs is left alone without a warning;
 - it refers to a StepAction, beside which Tekton allows no env;
 - the ServiceAccount has an annotation for a workload identity at a cloud, which
   the variable would switch off (tektoncd/catalog#448). Where no run is known yet,
@@ -63,8 +78,8 @@ A step is left alone if
 - Tekton's default-forbidden-env names DOCKER_CONFIG and the podTemplate would have
   to carry it.
 
-The answer also has a warning where a step sets DOCKER_CONFIG to a folder below
-/tekton/home, since nothing fills that any more.
+The answer also has a warning where a step sets DOCKER_CONFIG or REGISTRY_AUTH_FILE to a path
+below /tekton/home, since nothing fills that any more.
 
 In a Pod a step that runs a script is left alone, for its text is not seen there.`,
 	scope: func(s *settings) *scope { return &s.scopes.docker },
@@ -117,8 +132,19 @@ func (p *pass) dockerConfigOf(ctx context.Context, task object.Task) {
 			continue
 		}
 		v.add(p.settings.dockerEntry)
-		p.did(v.place(), "set "+dockerConfig)
+		if !p.settings.setsAuthFile(v) {
+			p.did(v.place(), "set "+dockerConfig)
+			continue
+		}
+		v.add(p.settings.authFileEntry)
+		p.did(v.place(), "set "+dockerConfig+" and "+authFile+", which its image sets to a file that does not exist")
 	}
+}
+
+// setsAuthFile reports whether the image of a step sets REGISTRY_AUTH_FILE.
+func (s *settings) setsAuthFile(v *view) bool {
+	holds := s.image(v.known).builder
+	return holds != nil && holds.SetsAuthFile
 }
 
 // notBuilding says why a step does not need credentials, or "".
@@ -130,18 +156,16 @@ func (p *pass) notBuilding(v *view) string {
 }
 
 // decisions are words that decide about credentials.
-var decisions = []string{dockerConfig, "/.docker", "KANIKO_DIR", "--kaniko-dir", "REGISTRY_AUTH_FILE", "auth.json",
-	"--authfile", "-creds", " login", "auth login"}
+var decisions = []string{dockerConfig, "/.docker", authFile, "auth.json", "--authfile", "-creds", " login",
+	"auth login"}
+
+// moves are words by which Kaniko moves to another folder.
+var moves = []string{kanikoDirVariable, kanikoDirFlag}
 
 // decided says who has decided already where a step finds its credentials, or "".
 func (p *pass) decided(v *view) string {
-	for _, name := range [...]string{dockerConfig, "REGISTRY_AUTH_FILE", "DOCKER_AUTH_CONFIG"} {
-		if v.variable(name) != nil {
-			return name + " is set already"
-		}
-	}
-	if setsEnv(p.tekton.DefaultPodTemplate, dockerConfig) {
-		return "Tekton's default-pod-template sets DOCKER_CONFIG"
+	if why := p.givenCredentials(v); why != "" {
+		return why
 	}
 	if why := v.closed(); why != "" {
 		return why
@@ -149,8 +173,8 @@ func (p *pass) decided(v *view) string {
 	if v.step.InPod() && v.scripted {
 		return "it runs a script, whose text is not seen in a Pod"
 	}
-	if _, moved := v.kanikoDir(); moved {
-		return "--kaniko-dir or KANIKO_DIR makes Kaniko set DOCKER_CONFIG itself"
+	if why := p.moved(v); why != "" {
+		return why
 	}
 	if word := v.says(decisions); word != "" {
 		return fmt.Sprintf("what it runs speaks of credentials (%q)", strings.TrimSpace(word))
@@ -164,6 +188,63 @@ func (p *pass) decided(v *view) string {
 		return "a folder of docker's configuration is mounted"
 	}
 	return ""
+}
+
+// givenCredentials says which variable gives a step credentials already, or "".
+func (p *pass) givenCredentials(v *view) string {
+	for _, name := range [...]string{dockerConfig, "DOCKER_AUTH_CONFIG"} {
+		if v.variable(name) != nil {
+			return name + " is set already"
+		}
+	}
+	if v.variable(authFile) != nil || setsEnv(p.tekton.DefaultPodTemplate, authFile) {
+		switch p.settings.builds(v).AuthFile {
+		case builder.AuthFileAlone:
+			return authFile + " is set already, and is the only file that current releases read"
+		case builder.AuthFileLast:
+			return authFile + " is set already, and DOCKER_CONFIG would hide it"
+		}
+	}
+	if setsEnv(p.tekton.DefaultPodTemplate, dockerConfig) {
+		return "Tekton's default-pod-template sets DOCKER_CONFIG"
+	}
+	return ""
+}
+
+// moved says why a Kaniko that is moved to another folder does not read DOCKER_CONFIG, or "".
+func (p *pass) moved(v *view) string {
+	if _, moved := v.kanikoDir(); !moved && v.says(moves) == "" {
+		return ""
+	}
+	switch p.movedDockerConfig(v) {
+	case kaniko.KeepsDockerConfig:
+		return ""
+	case kaniko.UnknownDockerConfig:
+		return "--kaniko-dir or KANIKO_DIR moves Kaniko, and it is not known whether this release keeps DOCKER_CONFIG"
+	}
+	return "--kaniko-dir or KANIKO_DIR makes Kaniko set DOCKER_CONFIG itself"
+}
+
+// movedDockerConfig returns what the Kaniko that a step will run does with DOCKER_CONFIG when it
+// is moved.
+func (p *pass) movedDockerConfig(v *view) kaniko.DockerConfig {
+	known := p.settings.image(v.known)
+	if known.err != nil || !v.certain {
+		return kaniko.ReplacesDockerConfig
+	}
+	ref := known.ref
+	to, why := p.houseOf(v)
+	if to.text != "" && p.replacesKaniko(v) && (why == "" || p.settings.isReplaced(v.image, to)) {
+		ref = to.Reference
+	}
+	return kaniko.MovedDockerConfig(ref.Repository(), kaniko.Release(ref.Tag))
+}
+
+// replacesKaniko reports whether the rule kaniko is for a step.
+func (p *pass) replacesKaniko(v *view) bool {
+	scope := &p.settings.scopes.kaniko
+	return scope.on && !slices.Contains(p.skipped, "kaniko") && scope.excludes(p.space, labelled(p.labels)) == "" &&
+		p.excludesImage(scope, v.known) == ""
 }
 
 // mountsConfig tells whether any mount is a folder or file of that purpose.
@@ -243,16 +324,22 @@ func credentialSecrets(account string, secrets []string) []string {
 // the author wrote.
 func (p *pass) warnDockerConfig(v *view) {
 	if dir, moved := v.kanikoDir(); moved && dir != "" && !v.ref && !v.envFrom &&
-		!v.mounted(path.Join(dir, ".docker")) {
+		!v.mounted(path.Join(dir, ".docker")) && p.movedDockerConfig(v) == kaniko.ReplacesDockerConfig {
 		p.warn("%s: --kaniko-dir or KANIKO_DIR makes Kaniko look for credentials in %q, "+
 			"where Tekton puts none: leave it out, or mount a config.json there", v.place(), path.Join(dir, ".docker"))
 		return
 	}
-	value, _ := v.variable(dockerConfig)["value"].(string)
 	legacy := v.task.Spec["resources"] != nil || v.task.Spec["inputs"] != nil // a git PipelineResource sets HOME
-	if within("/tekton/home", path.Clean(value)) && !legacy && v.variable("HOME") == nil {
-		p.warn("%s: DOCKER_CONFIG is %q, where Tekton has put no credentials since v0.24: "+
-			"leave it out, or set it to /tekton/creds/.docker", v.place(), value)
+	if legacy || v.variable("HOME") != nil {
+		return
+	}
+	for _, right := range [...]struct{ name, value string }{
+		{dockerConfig, "/tekton/creds/.docker"}, {authFile, "/tekton/creds/.docker/config.json"},
+	} {
+		if value, _ := v.variable(right.name)["value"].(string); within("/tekton/home", path.Clean(value)) {
+			p.warn("%s: %s is %q, where Tekton has put no credentials since v0.24: "+
+				"leave it out, or set it to %s", v.place(), right.name, value, right.value)
+		}
 	}
 }
 
@@ -290,6 +377,28 @@ func (p *pass) dockerConfigOfTask(ctx context.Context, ref object.Reference) {
 	}
 	p.addPodEnv(p.settings.dockerEntry)
 	p.did("spec.podTemplate", fmt.Sprintf("set %s for Task %q", dockerConfig, ref.Name))
+	p.authFileOfTask(views, ref.Name)
+}
+
+// authFileOfTask also gives the run's podTemplate REGISTRY_AUTH_FILE, if a step's image sets it
+// and no step sets it itself.
+func (p *pass) authFileOfTask(views []*view, task string) {
+	needed := func(v *view) bool { return p.notBuilding(v) == "" && p.settings.setsAuthFile(v) }
+	if !slices.ContainsFunc(views, needed) {
+		return
+	}
+	why := p.noPodEnv(authFile)
+	for _, v := range views {
+		if v.variable(authFile) != nil || v.says([]string{authFile}) != "" {
+			why = v.place() + " sets " + authFile + ", which a podTemplate would override"
+		}
+	}
+	if why != "" {
+		p.not("spec.podTemplate", why)
+		return
+	}
+	p.addPodEnv(p.settings.authFileEntry)
+	p.did("spec.podTemplate", fmt.Sprintf("set %s for Task %q", authFile, task))
 }
 
 // objects says why a step must not be given the variable by a podTemplate, or "".

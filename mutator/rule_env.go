@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/tekgate/tekgate/internal/kaniko"
 )
 
 var envRule = Rule{
@@ -57,6 +59,10 @@ func (s *settings) compileEnv() error {
 				c.problem("%s.name: DOCKER_CONFIG is what the rule docker-config sets: write dockerConfig.path", at)
 			case v.Value != "" && v.ValueFrom != nil:
 				c.problem("%s: %s has a value and a valueFrom: leave one out", at, v.Name)
+			case v.Name == registryMap:
+				for _, problem := range kaniko.MapProblems(v.Value) {
+					c.problem("%s.value: %s", at, problem)
+				}
 			}
 			entry, err := decoded(v)
 			if err != nil {

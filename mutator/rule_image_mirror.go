@@ -40,6 +40,24 @@ Which parameters are images is known of a Task that the run writes out or names,
 cluster resolver fetches. Of one that another resolver fetches its defaults are changed; what a
 run gives is not, since the Task is not known when the run is created.
 
+In a step that has neither command nor script, the command is named if it is certain, so that
+Tekton's controller need not ask the registry at all: it cannot where the registry is out of
+reach, an incomplete index fails the run for good, and some unusual indexes end the controller.
+` + "`mutator.imageMirror.entrypoints`" + ` says of which images:
+
+- ` + "`known`" + `, the default: Kaniko's, crane, gcrane, cosign, Skopeo, alpine/git and yq, on the mirror,
+  with a tag that names a whole release (v1.2.3) of those whose sources were read, in steps with
+  arguments;
+- ` + "`mirror`" + `: also those that ` + "`tekgate images lock`" + ` has read on the mirror and stored in
+  ConfigMap tekgate/tekgate-entrypoints. The command is what Tekton would find: the entrypoint,
+  and the image's own arguments if the step has none;
+- ` + "`off`" + `: none.
+
+The step is left to Tekton if its image is a parameter that may have another value, if it is not
+known whether an array parameter gives it arguments that count, or if the platforms of the image
+start different programs. Without the look-up Tekton does not replace the tag by a digest.
+Sidecars are not looked up.
+
 A run that is created again starts from what its author wrote, by the record, or by
 ` + "`mirror.former`" + ` where there is no record.
 
@@ -67,6 +85,7 @@ func applyImageMirror(ctx context.Context, p *pass) {
 	for _, param := range p.paramImages(ctx) {
 		p.mirrorParam(param)
 	}
+	p.entrypoints(ctx)
 }
 
 // HoldsParameter is why an image is left alone that a parameter decides. If that is known,

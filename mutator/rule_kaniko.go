@@ -10,11 +10,11 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/version"
 
+	"github.com/tekgate/tekgate/internal/builder"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/kaniko"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/suggest"
-	"github.com/tekgate/tekgate/mutator/builder"
 	"github.com/tekgate/tekgate/mutator/record"
 )
 
@@ -36,12 +36,18 @@ controller then need not ask a registry for the image's entrypoint, which it
 cannot where the registry is out of reach (tektoncd/pipeline#6551).
 
 ` + "`mutator.kaniko.registryMap` and `registryMirror`" + ` become the environment variables
-KANIKO_REGISTRY_MAP and KANIKO_REGISTRY_MIRROR, unless the step has the variable,
-envFrom, or the flag of that name. Images before v1.21 ignore the map, and those
-before v1.9 both; no image fails for a variable that it does not know. Kaniko looks
-Docker Hub up as index.docker.io, so that is what docker.io is written as. The
-annotation tekgate.dev/set-variables records by a hash what the rule set: if such a run
-is created again, the values follow the configuration.
+KANIKO_REGISTRY_MAP and KANIKO_REGISTRY_MIRROR, unless the step has the variable or
+envFrom. Images before v1.21 ignore the map, and those before v1.9 both; no image fails
+for a variable that it does not know. Kaniko looks Docker Hub up as index.docker.io, so
+that is what docker.io is written as. The annotation tekgate.dev/set-variables records by a
+hash what the rule set: if such a run is created again, the values follow the configuration.
+
+Kaniko adds a variable to the flag of that name and asks the flag's registries first, so an
+author's --registry-map or --registry-mirror does not keep the variable away. The map comes
+before all mirrors, however. So the entry for Docker Hub is left out where the author gives a
+mirror, by --registry-mirror or KANIKO_REGISTRY_MIRROR. A step with an array parameter that
+is not known, which may give one, is given the map in its Pod. Map and mirror apply to FROM and COPY --from
+only, not to --destination and --cache-repo.
 
 ` + "`mutator.kaniko.args`" + ` are put before the author's arguments, so that the author's
 count: of most flags the last one does. An argument is left out if
@@ -81,12 +87,22 @@ type kanikoArg struct {
 type kanikoVariable struct {
 	name  string
 	entry map[string]any
-	sum   string      // of the value, see record.Sum
-	flag  kaniko.Flag // that says the same
+	sum   string // of the value, see record.Sum
+	// besideMirror is the variable for a step whose author gives a mirror of Docker Hub: nil
+	// if it is the same, and without an entry if nothing is left of it.
+	besideMirror *kanikoVariable
 }
 
-func kanikoVariableOf(name, value string, flag kaniko.Flag) kanikoVariable {
-	return kanikoVariable{name, map[string]any{"name": name, "value": value}, record.Sum(value), flag}
+func kanikoVariableOf(name, value string) kanikoVariable {
+	if value == "" {
+		return kanikoVariable{name: name}
+	}
+	return kanikoVariable{name: name, entry: map[string]any{"name": name, "value": value}, sum: record.Sum(value)}
+}
+
+// holds reports whether a value is that of the variable, or of the one beside a mirror.
+func (k kanikoVariable) holds(value string) bool {
+	return k.entry["value"] == value || k.besideMirror != nil && k.besideMirror.entry["value"] == value
 }
 
 // kanikoVariables are the names of those that the rule sets.
@@ -113,14 +129,17 @@ func (s *settings) compileKaniko() error {
 			s.builders[0].Patterns = compileImages([]string{ref.Repository()}, "image", c.problem) // of Kaniko
 		}
 	}
-	if value := s.registryMap(&c); value != "" {
-		s.kaniko.env = append(s.kaniko.env, kanikoVariableOf(registryMap, value,
-			kaniko.Flag{Name: "registry-map"}))
+	if whole, others := s.registryMap(&c); whole != "" {
+		variable := kanikoVariableOf(registryMap, whole)
+		if others != whole {
+			beside := kanikoVariableOf(registryMap, others)
+			variable.besideMirror = &beside
+		}
+		s.kaniko.env = append(s.kaniko.env, variable)
 	}
 	if k.RegistryMirror != "" {
 		checkRegistry(&c, "registryMirror", k.RegistryMirror)
-		s.kaniko.env = append(s.kaniko.env, kanikoVariableOf(registryMirror, k.RegistryMirror,
-			kaniko.Flag{Name: "registry-mirror"}))
+		s.kaniko.env = append(s.kaniko.env, kanikoVariableOf(registryMirror, k.RegistryMirror))
 	}
 	on := k.Command || s.kaniko.image != nil || len(s.kaniko.args)+len(s.kaniko.env) > 0
 	s.scopes.kaniko = compileScope(k.Scope, on, true, c.problem)
@@ -149,22 +168,27 @@ func (s *settings) kanikoArg(c *checker, word string) {
 	}
 }
 
-// registryMap returns the value of KANIKO_REGISTRY_MAP, "" for none. Kaniko knows
-// Docker Hub by the name index.docker.io alone (pkg/image/remote, v1.24.0).
-func (s *settings) registryMap(c *checker) string {
-	var pairs []string
+// registryMap returns the value of KANIKO_REGISTRY_MAP, "" for none, and what of it is for
+// other registries than Docker Hub.
+func (s *settings) registryMap(c *checker) (whole, others string) {
+	var pairs, rest []string
 	for _, from := range slices.Sorted(maps.Keys(s.Kaniko.RegistryMap)) {
 		to := s.Kaniko.RegistryMap[from]
 		checkRegistry(c, fmt.Sprintf("registryMap[%q]", from), to)
-		if strings.ContainsAny(from, ";=/ ") || from == "" {
+		switch {
+		case strings.ContainsAny(from, ";=/ ") || from == "":
 			c.problem("registryMap: %q is not a registry: write its host, such as docker.io", from)
-		}
-		if from == "docker.io" {
-			from = "index.docker.io"
+		case from == "docker.io":
+			from = kaniko.DockerHub
+		case kaniko.IsDockerHub(from):
+			c.problem("registryMap: %q is a name of Docker Hub that no image has: write docker.io", from)
 		}
 		pairs = append(pairs, from+"="+to)
+		if from != kaniko.DockerHub {
+			rest = append(rest, from+"="+to)
+		}
 	}
-	return strings.Join(pairs, ";")
+	return strings.Join(pairs, ";"), strings.Join(rest, ";")
 }
 
 func checkRegistry(c *checker, at, registry string) {
@@ -213,20 +237,19 @@ func (p *pass) kaniko(v *view) {
 
 func (p *pass) kanikoEnv(v *view) {
 	p.kanikoFollow(v)
-	words := p.expand(v)
+	mirror, open := p.givesMirror(v), p.expand(v) == nil
 	for _, variable := range p.settings.kaniko.env {
-		why := v.closed()
+		why := p.noKanikoVariable(v, variable.name)
 		switch {
-		case v.variable(variable.name) != nil:
-			why = variable.name + " is set already"
-		case setsEnv(p.tekton.DefaultPodTemplate, variable.name):
-			why = "Tekton's default-pod-template sets " + variable.name
-		case words == nil:
-			why = "its arguments hold an array parameter, which may say --" + variable.flag.Name
-		case variable.flag.Given(words):
-			why = "its arguments say --" + variable.flag.Name
-		case v.says([]string{variable.name, "--" + variable.flag.Name}) != "":
-			why = "what it runs speaks of " + variable.name
+		case why != "":
+		case open && variable.besideMirror != nil: // the Pod is given the whole map, if all is known there
+			why = "its arguments hold an array parameter, which may say " + mirrorFlag
+		case mirror != "" && variable.besideMirror != nil:
+			variable = *variable.besideMirror
+			p.notStep(v, "the map's entry for Docker Hub would come before the author's mirror: "+mirror)
+			if variable.entry == nil {
+				continue
+			}
 		}
 		if why != "" {
 			p.notStep(v, why)
@@ -235,42 +258,132 @@ func (p *pass) kanikoEnv(v *view) {
 		v.add(variable.entry)
 		p.rememberVariable(variable.name, variable.sum)
 		p.did(v.place(), "set "+variable.name)
+		p.noteUnmapped(v, variable)
+	}
+}
+
+// noKanikoVariable says why a step is not given a variable, or "". A flag of the author is no
+// reason: Kaniko asks the flag's registries first, and then the variable's.
+func (p *pass) noKanikoVariable(v *view, name string) string {
+	switch {
+	case v.variable(name) != nil:
+		return name + " is set already"
+	case setsEnv(p.tekton.DefaultPodTemplate, name):
+		return "Tekton's default-pod-template sets " + name
+	case v.says([]string{name}) != "":
+		return "what it runs speaks of " + name
+	}
+	return v.closed()
+}
+
+// givesMirror says how somebody else than mutator.kaniko gives Kaniko a mirror of Docker Hub,
+// or "". Kaniko asks all of the map before it (validateFlags in cmd/executor/cmd/root.go,
+// v1.25.5).
+func (p *pass) givesMirror(v *view) string {
+	variable := v.variable(registryMirror)
+	switch {
+	case setsEnv(p.tekton.DefaultPodTemplate, registryMirror):
+		return "Tekton's default-pod-template sets " + registryMirror
+	case variable != nil && variable["value"] != p.settings.Kaniko.RegistryMirror:
+		return registryMirror + " is set"
+	case v.says([]string{mirrorFlag, registryMirror}) != "" || kaniko.Flag{Name: mirrorFlag[2:]}.Given(p.expand(v)):
+		return "what it runs says " + mirrorFlag
+	case v.step.InPod() && v.scripted:
+		return "it runs a script, whose text is not seen in a Pod"
+	}
+	return ""
+}
+
+const mirrorFlag = "--registry-mirror"
+
+// noteUnmapped explains that what Kaniko pushes to is not mapped.
+func (p *pass) noteUnmapped(v *view, variable kanikoVariable) {
+	if !p.explain || variable.name != registryMap {
+		return
+	}
+	for _, setting := range kaniko.Parse(p.expand(v)) {
+		if setting.Flag == nil || setting.Flag.Name != "destination" && setting.Flag.Name != "cache-repo" {
+			continue
+		}
+		ref, err := image.Parse(setting.Value)
+		to := p.settings.Kaniko.RegistryMap[ref.Host]
+		if to == "" && ref.Host == "docker.io" {
+			to = p.settings.Kaniko.RegistryMap[kaniko.DockerHub]
+		}
+		if err == nil && to != "" {
+			p.notStep(v, fmt.Sprintf("Kaniko does not apply the map to --%s: it pushes to %s itself, not to %s",
+				setting.Flag.Name, ref.Host, to))
+		}
 	}
 }
 
 // kanikoFollow makes the variables that the rule set before follow the configuration: the run
 // is created again, and the mirror's address may have changed.
 func (p *pass) kanikoFollow(v *view) {
-	for _, name := range kanikoVariables {
+	for _, name := range slices.Backward(kanikoVariables) { // the mirror first, on which the map depends
 		value, is := v.ownValue(name)
 		if !is || v.step.InPod() || !p.variables.Set(name, value) {
 			continue
 		}
 		i := slices.IndexFunc(p.settings.kaniko.env, func(k kanikoVariable) bool { return k.name == name })
-		switch {
-		case i < 0:
-			v.replace(name, nil)
-			p.rememberVariable(name, "")
-			p.did(v.place(), "removed "+name+", which the configuration does not set any more")
-		case p.settings.kaniko.env[i].entry["value"] != value:
-			v.replace(name, p.settings.kaniko.env[i].entry)
-			p.rememberVariable(name, p.settings.kaniko.env[i].sum)
-			p.did(v.place(), "set "+name+" in place of an earlier value")
+		if i < 0 {
+			p.dropVariable(v, name, "which the configuration does not set any more")
+			continue
 		}
+		variable := p.settings.kaniko.env[i]
+		if variable.holds(value) {
+			continue
+		}
+		if mirror := p.givesMirror(v); mirror != "" && variable.besideMirror != nil {
+			variable = *variable.besideMirror
+		}
+		if variable.entry == nil {
+			p.dropVariable(v, name, "whose only entry would come before the author's mirror")
+			continue
+		}
+		v.replace(name, variable.entry)
+		p.rememberVariable(name, variable.sum)
+		p.did(v.place(), "set "+name+" in place of an earlier value")
 	}
+}
+
+func (p *pass) dropVariable(v *view, name, why string) {
+	v.replace(name, nil)
+	p.rememberVariable(name, "")
+	p.did(v.place(), "removed "+name+", "+why)
 }
 
 // kanikoImage returns the image that took the place of the author's, or "".
 func (p *pass) kanikoImage(v *view) string {
-	house := p.settings.kaniko.image
 	written, _ := v.step.Fields["image"].(string)
-	if house == nil || written == "" {
+	if p.settings.kaniko.image == nil || written == "" {
 		return "" // a stepTemplate's image is that of other steps too
 	}
-	why := ""
+	to, why := p.houseOf(v)
+	if why != "" {
+		p.notStep(v, why)
+		return ""
+	}
+	v.step.Fields["image"] = to.text
+	v.image, v.filled = to.text, to.text
+	p.remember(to.text, written)
+	p.renamed = true
+	if p.settings.image(v.known).ref.Digest != "" && to.Digest == "" {
+		p.warn("%s: %s was pinned by its digest, and the house's %s is not", v.place(), v.known, to.text)
+	}
+	p.did(v.place(), to.did)
+	return to.text
+}
+
+// houseOf returns the house's image for that of a step, or why that stays.
+func (p *pass) houseOf(v *view) (to houseImage, why string) {
+	house := p.settings.kaniko.image
+	written, _ := v.step.Fields["image"].(string)
 	known := p.settings.image(v.known)
 	ref, to := known.ref, known.house
 	switch {
+	case house == nil || written == "":
+		why = "mutator.kaniko.image is not for it"
 	case isVariable(written) || !v.certain || known.err != nil:
 		why = "its image is not known, or may become another"
 	case known.program != kanikoExecutor:
@@ -285,19 +398,7 @@ func (p *pass) kanikoImage(v *view) string {
 	case to.Tag == "" && to.Digest == "":
 		why = "its image has no tag, and mutator.kaniko.image has none either"
 	}
-	if why != "" {
-		p.notStep(v, why)
-		return ""
-	}
-	v.step.Fields["image"] = to.text
-	v.image, v.filled = to.text, to.text
-	p.remember(to.text, written)
-	p.renamed = true
-	if ref.Digest != "" && to.Digest == "" {
-		p.warn("%s: %s was pinned by its digest, and the house's %s is not", v.place(), v.known, to.text)
-	}
-	p.did(v.place(), to.did)
-	return to.text
+	return to, why
 }
 
 // isReplaced tells whether an image is what the rules make of one of Kaniko's.

@@ -6,12 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
+	"github.com/tekgate/tekgate/internal/builder"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/problems"
-	"github.com/tekgate/tekgate/mutator/builder"
 )
 
 // settings are a Config that was found right, prepared for use.
@@ -22,14 +23,15 @@ type settings struct {
 
 	builders   []builder.Builder
 	identities []string // annotations of ServiceAccounts
-	// dockerEntry is the variable of the rule docker-config.
-	dockerEntry map[string]any
-	kaniko      kanikoDefaults
-	env         []envSet
-	resources   []resourcesSet
-	pod         map[string]any // fields of a podTemplate
-	images      *image.Rules   // of the rule image-mirror
-	hasFormer   bool           // whether images has former mirrors
+	// dockerEntry and authFileEntry are the variables of the rule docker-config.
+	dockerEntry, authFileEntry map[string]any
+	kaniko                     kanikoDefaults
+	env                        []envSet
+	resources                  []resourcesSet
+	pod                        map[string]any // fields of a podTemplate
+	images                     *image.Rules   // of the rule image-mirror
+	hasFormer                  bool           // whether images has former mirrors
+	starts                     knownStarts    // of images that are known
 
 	// seen is what was found out about images. It is no part of the settings, yet
 	// holds for these alone.
@@ -92,12 +94,14 @@ func (s *settings) compileDockerConfig() error {
 		s.builders = append(slices.Clip(builder.Known), builder.Builder{
 			Name: "builder of the configuration", Commands: own.Commands,
 			Patterns: compileImages(own.Images, "builders.images", c.problem), Configs: builder.Homes,
+			AuthFile: builder.AuthFileAlone, // as far as is known
 		})
 		if slices.ContainsFunc(own.Commands, func(name string) bool { return strings.TrimSpace(name) == "" }) {
 			c.problem("builders.commands: one is empty: write the name of a program, such as nerdctl, or its path")
 		}
 	}
 	s.dockerEntry = map[string]any{"name": dockerConfig, "value": s.DockerConfig.Path}
+	s.authFileEntry = map[string]any{"name": authFile, "value": path.Join(s.DockerConfig.Path, "config.json")}
 	s.identities = append(slices.Clip(workloadIdentities), s.DockerConfig.WorkloadIdentity...)
 	return c.err()
 }
@@ -141,6 +145,12 @@ func (s *settings) compileImageMirror() error {
 		s.images = rules
 	}
 	s.hasFormer = s.images != nil && len(s.images.Former()) > 0
+	s.starts = startsOf(s.images)
+	switch s.ImageMirror.Entrypoints {
+	case "", EntrypointsKnown, EntrypointsMirror, EntrypointsOff:
+	default:
+		c.problem("entrypoints: %q is none of known, mirror and off", s.ImageMirror.Entrypoints)
+	}
 	return c.err()
 }
 

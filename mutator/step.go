@@ -228,17 +228,22 @@ func (v *view) mounted(dir string) bool {
 	})
 }
 
+const (
+	kanikoDirFlag     = "--kaniko-dir"
+	kanikoDirVariable = "KANIKO_DIR"
+)
+
 // kanikoDir returns the folder that --kaniko-dir or KANIKO_DIR make Kaniko move
 // to, and whether there is such a setting. The folder is "" where it is not
 // known, since it comes from a parameter or another object.
 //
-// Having moved, Kaniko sets DOCKER_CONFIG itself, to .docker in that folder.
+// Having moved, most releases set DOCKER_CONFIG to .docker in that folder: see
+// kaniko.MovedDockerConfig.
 func (v *view) kanikoDir() (dir string, moved bool) {
-	const flag = "--kaniko-dir"
 	words := slices.Concat(v.command, v.args)
 	for i, word := range words {
 		name, value, joined := strings.Cut(word, "=")
-		if name != flag {
+		if name != kanikoDirFlag {
 			continue
 		}
 		if !joined && i+1 < len(words) {
@@ -246,7 +251,7 @@ func (v *view) kanikoDir() (dir string, moved bool) {
 		}
 		dir, moved = value, true
 	}
-	if entry := v.variable("KANIKO_DIR"); entry != nil && !moved {
+	if entry := v.variable(kanikoDirVariable); entry != nil && !moved {
 		dir, _ = entry["value"].(string)
 		moved = true
 	}

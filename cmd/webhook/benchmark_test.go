@@ -21,6 +21,7 @@ import (
 
 	"github.com/tekgate/tekgate/e2e/baseline"
 	"github.com/tekgate/tekgate/internal/admit"
+	"github.com/tekgate/tekgate/internal/entrypoint"
 	"github.com/tekgate/tekgate/internal/server"
 	"github.com/tekgate/tekgate/mutator"
 )
@@ -122,6 +123,7 @@ func (everyAccount) StepAction(context.Context, string, string) (map[string]any,
 	return nil, nil
 }
 func (everyAccount) Verifies(context.Context, string) (bool, error) { return false, nil }
+func (everyAccount) Entrypoints(context.Context) *entrypoint.Table  { return nil }
 func (everyAccount) Tekton(context.Context) mutator.Tekton          { return mutator.Tekton{} }
 
 // kubebuilderIdiom is the handler that generated webhooks have.

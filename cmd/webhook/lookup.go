@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tekgate/tekgate/internal/entrypoint"
 	"github.com/tekgate/tekgate/internal/kube"
 	"github.com/tekgate/tekgate/internal/server"
 	"github.com/tekgate/tekgate/internal/wellknown"
@@ -32,6 +33,8 @@ type lookups struct {
 	cached client.Reader
 	synced func() bool // whether the cache holds all Namespaces and ServiceAccounts
 	tekton *tektonSetup
+	// What the images of the mirror start.
+	programs *programs
 	// What runs name.
 	tasks, actions, policies *stored
 	changes                  server.Notifier // of Namespaces that gain, change or lose settings of their own
@@ -192,6 +195,9 @@ func (l *lookups) Verifies(ctx context.Context, namespace string) (bool, error) 
 
 // Tekton implements mutator.Cluster.
 func (l *lookups) Tekton(context.Context) mutator.Tekton { return l.tekton.now() }
+
+// Entrypoints implements mutator.Cluster.
+func (l *lookups) Entrypoints(context.Context) *entrypoint.Table { return l.programs.known.Load() }
 
 // ready keeps traffic away until the cache is filled.
 func (l *lookups) ready(*http.Request) error {

@@ -10,8 +10,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
@@ -19,6 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/e2e/tekton"
+	"github.com/tekgate/tekgate/internal/entrypoint"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/strict"
 	"github.com/tekgate/tekgate/internal/wellknown"
@@ -64,6 +67,7 @@ type world struct {
 	ServiceAccounts map[string]mutator.Account `json:"serviceAccounts"`
 	Tasks           map[string]map[string]any  `json:"tasks"`
 	Tekton          map[string]any             `json:"tekton"`
+	Entrypoints     []entrypoint.Image         `json:"entrypoints"`
 	Resolved        bool                       `json:"resolved"`
 	Error           string                     `json:"error"`
 }
@@ -198,6 +202,7 @@ func (b *bed) furnish(c *replayed, space string) {
 		}
 		b.create(object)
 	}
+	b.lock(c.cluster.Entrypoints)
 	for name, task := range c.cluster.Tasks {
 		object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "tekton.dev/v1", "kind": "Task",
 			"spec": task["spec"]}}
@@ -207,6 +212,28 @@ func (b *bed) furnish(c *replayed, space string) {
 		object.SetNamespace(space)
 		object.SetName(name)
 		b.create(object)
+	}
+}
+
+// lock stores what images start, as `tekgate images lock` does, and waits until the server knows
+// it. All cases say the same.
+func (b *bed) lock(images []entrypoint.Image) {
+	b.Helper()
+	if len(images) == 0 {
+		return
+	}
+	data, err := entrypoint.Data(images)
+	if err != nil {
+		b.Fatal(err)
+	}
+	err = b.client.Create(b.Context(), &corev1.ConfigMap{Data: data,
+		ObjectMeta: metav1.ObjectMeta{Namespace: wellknown.TekgateNamespace, Name: entrypoint.ConfigMap}})
+	switch {
+	case apierrors.IsAlreadyExists(err):
+	case err != nil:
+		b.Fatal(err)
+	default:
+		time.Sleep(2 * time.Second) // some times --recheck
 	}
 }
 

@@ -152,15 +152,7 @@ func (s *program) newManager(hooks webhook.Server) (manager.Manager, error) {
 // register connects the rules with the server, and its health with theirs.
 func (s *program) register(ctx context.Context, m manager.Manager, requests *drain.Requests, direct client.Client,
 	changes server.Notifier) error {
-	there := &lookups{
-		changes: changes,
-		own:     s.own,
-		live:    m.GetAPIReader(),
-		tasks:   s.stored(m, taskKind),
-		actions: s.stored(m, actionKind), policies: s.stored(m, policyKind),
-		tekton: &tektonSetup{live: m.GetAPIReader(), cached: m.GetCache(), namespace: s.tekton,
-			interval: 15 * time.Second, log: s.log.WithName("tekton")},
-	}
+	there := s.lookups(m, changes)
 	if err := there.watch(ctx, m.GetCache()); err != nil {
 		return err
 	}
@@ -201,12 +193,28 @@ func (s *program) register(ctx context.Context, m manager.Manager, requests *dra
 			client: direct, wanted: c.conditions, replicas: newReplicas(direct, s.namespace, s.recheck, log),
 			interval: s.recheck, changes: changes, log: log, backoffs: map[string]*server.Backoff{},
 		}),
-		m.Add(there.tasks), m.Add(there.actions), m.Add(there.policies), m.Add(there.tekton), m.Add(c), m.Add(again),
+		m.Add(there.tasks), m.Add(there.actions), m.Add(there.policies), m.Add(there.tekton), m.Add(there.programs),
+		m.Add(c), m.Add(again),
 		m.AddHealthzCheck("ping", healthz.Ping),
 		m.AddReadyzCheck("listening", hooks.StartedChecker()),
 		m.AddReadyzCheck("cache", there.ready),
 		m.AddReadyzCheck("draining", staying(requests)),
 	)
+}
+
+// lookups returns what answers the questions of the rules about the cluster.
+func (s *program) lookups(m manager.Manager, changes server.Notifier) *lookups {
+	return &lookups{
+		changes: changes,
+		own:     s.own,
+		live:    m.GetAPIReader(),
+		tasks:   s.stored(m, taskKind),
+		actions: s.stored(m, actionKind), policies: s.stored(m, policyKind),
+		tekton: &tektonSetup{live: m.GetAPIReader(), cached: m.GetCache(), namespace: s.tekton,
+			interval: 15 * time.Second, log: s.log.WithName("tekton")},
+		programs: &programs{live: m.GetAPIReader(), namespace: s.namespace, interval: s.recheck,
+			log: s.log.WithName("entrypoints")},
+	}
 }
 
 // stored looks up objects of a kind that runs name.

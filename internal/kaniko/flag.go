@@ -17,7 +17,8 @@ type Flag struct {
 	// Since is the first release that is known to have it. Each was read in
 	// cmd/executor/cmd/root.go of the releases v1.6.0, 1.8.1, 1.9.1, 1.12.1,
 	// 1.19.2, 1.21.0 to 1.24.0 of GoogleContainerTools/kaniko and 1.25.5 of
-	// chainguard-dev/kaniko, so a flag may be older than this says.
+	// chainguard-dev/kaniko, so a flag may be older than this says. osscontainertools'
+	// v1.28.3 accepts all of these, and has some of its own.
 	Since string
 	// Multi says that values add up. Of the others the last one counts, so that a
 	// default before the author's arguments never overrides one.
@@ -33,6 +34,7 @@ type Flag struct {
 const (
 	insecureReason = "it would turn off the verification of every registry: name the registries that have to do without it, with --insecure-registry or --skip-tls-verify-registry"
 	resultReason   = "it changes what is built"
+	forkReason     = "only osscontainertools' releases know it, and others end with an error"
 )
 
 // Flags are all that Tekgate knows.
@@ -79,7 +81,8 @@ var Flags = []Flag{
 		Never: "it deletes the file system at the end, under the feet of what Tekton does next"},
 	{Name: "no-push", Switch: true, Never: "nothing would ever be pushed"},
 	{Name: "no-push-cache", Switch: true, Never: "the cache would never be filled"},
-	{Name: "kaniko-dir", Never: "it moves the folder where the image's credentials are looked for"},
+	{Name: "kaniko-dir",
+		Never: "most releases then look for credentials in that folder, where Tekton puts none"},
 	{Name: "registry-map",
 		Never: "the environment carries it, which older images ignore: write mutator.kaniko.registryMap"},
 	{Name: "registry-mirror", Never: "the environment carries it: write mutator.kaniko.registryMirror"},
@@ -93,6 +96,13 @@ var Flags = []Flag{
 	{Name: "context-sub-path", Never: resultReason},
 	{Name: "dockerfile", Also: []string{"-f"}, Never: resultReason},
 	{Name: "destination", Also: []string{"-d"}, Never: resultReason},
+	{Name: "credential-helpers", Never: forkReason},
+	{Name: "dryrun", Switch: true, Never: "nothing would ever be built"},
+	{Name: "image-format", Never: forkReason},
+	{Name: "materialize", Switch: true, Never: forkReason},
+	{Name: "pre-cleanup", Switch: true, Never: forkReason},
+	{Name: "preserve-context", Switch: true, Never: forkReason},
+	{Name: "secret", Never: "only a Task knows which secrets its build needs"},
 	{Name: "digest-file", Never: "only a Task knows where its results go"},
 	{Name: "image-name-with-digest-file", Never: "only a Task knows where its results go"},
 	{Name: "image-name-tag-with-digest-file", Never: "only a Task knows where its results go"},

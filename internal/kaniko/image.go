@@ -1,5 +1,12 @@
 package kaniko
 
+import (
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/version"
+)
+
 // Commands are the programs that its images start.
 var Commands = []string{"/kaniko/executor", "/kaniko/warmer"}
 
@@ -20,3 +27,46 @@ var Origins = []string{
 
 // Rebuilt are those of the images that others build of it, each in its own way.
 var Rebuilt = []string{"bitnami/kaniko", "bitnamilegacy/kaniko", "chainguard/kaniko"}
+
+// maintained are the ends of the repositories of osscontainertools' line.
+var maintained = []string{"osscontainertools/kaniko", "martizih/kaniko"}
+
+// DockerConfig is what an image does with the variable DOCKER_CONFIG when --kaniko-dir or
+// KANIKO_DIR moves Kaniko to another folder.
+type DockerConfig int
+
+const (
+	// ReplacesDockerConfig sets it to .docker in the new folder: all of Google's and
+	// Chainguard's releases that have the flag (checkKanikoDir in cmd/executor/cmd/root.go,
+	// v1.24.0 and v1.25.5).
+	ReplacesDockerConfig DockerConfig = iota
+	// KeepsDockerConfig leaves it alone: osscontainertools' v1.28.3, observed.
+	KeepsDockerConfig
+	// UnknownDockerConfig is an image of osscontainertools whose release is older or not known.
+	UnknownDockerConfig
+)
+
+var keeps = version.MustParseGeneric("v1.28.3")
+
+// MovedDockerConfig returns what the image of a repository, host and path, does; nil is a
+// release that is not known.
+func MovedDockerConfig(repository string, release *version.Version) DockerConfig {
+	ours := func(end string) bool { return strings.HasSuffix("/"+repository, "/"+end) }
+	switch {
+	case !slices.ContainsFunc(maintained, ours):
+		return ReplacesDockerConfig
+	case release == nil || release.LessThan(keeps):
+		return UnknownDockerConfig
+	}
+	return KeepsDockerConfig
+}
+
+// Release returns the release that a tag names, nil where it names none.
+func Release(tag string) *version.Version {
+	number, _, _ := strings.Cut(strings.TrimPrefix(tag, "v"), "-")
+	release, err := version.ParseGeneric(number)
+	if err != nil {
+		return nil
+	}
+	return release
+}

@@ -14,6 +14,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/tekgate/tekgate/internal/entrypoint"
 	"github.com/tekgate/tekgate/internal/golden"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/strict"
@@ -42,6 +43,7 @@ type world struct {
 	Policies        bool                       `json:"policies"`
 	Refuses         string                     `json:"refuses"`
 	Settings        mutator.Tekton             `json:"tekton"`
+	Entrypoints     []entrypoint.Image         `json:"entrypoints"`
 	Resolved        bool                       `json:"resolved"`
 	Error           string                     `json:"error"`
 }
@@ -95,6 +97,18 @@ func ofKind(object map[string]any, version, kind string) map[string]any {
 func (a answers) Verifies(context.Context, string) (bool, error) { return a.Policies, a.fails() }
 
 func (a answers) Tekton(context.Context) mutator.Tekton { return a.Settings }
+
+func (a answers) Entrypoints(context.Context) *entrypoint.Table {
+	data, err := entrypoint.Data(a.world.Entrypoints)
+	if err != nil {
+		panic(err)
+	}
+	table, err := entrypoint.Parse(data)
+	if err != nil {
+		panic(err)
+	}
+	return table
+}
 
 const testdata = "../testdata/"
 
@@ -194,10 +208,18 @@ var limits = map[string]string{
 	"docker-config/local-task":                      "local-tasks",
 	"docker-config/local-task-dockerconfig-unbound": "local-tasks",
 	"docker-config/local-task-pod-template":         "local-tasks",
+	"docker-config/local-task-skopeo":               "local-tasks",
+	"docker-config/local-task-skopeo-own-auth-file": "local-tasks",
+	"docker-config/kaniko-dir-kept":                 "kaniko-dir",
+	"docker-config/auth-file":                       "auth-file",
 	"docker-config/namespace-settings":              "settings-of-namespaces",
 	"docker-config/namespace-settings-wrong":        "settings-of-namespaces",
 	"docker-config/parameter-in-image":              "parameters",
 	"service-account/namespace-has-its-own":         "settings-of-namespaces",
+	"image-mirror/entrypoint-known":                 "entrypoints",
+	"image-mirror/entrypoint-known-task":            "entrypoints",
+	"image-mirror/entrypoint-mirror":                "entrypoints",
+	"image-mirror/entrypoint-mirror-task":           "entrypoints",
 	"image-mirror/annotation-is-no-json":            "originals",
 	"image-mirror/record-odd":                       "originals",
 	"image-mirror/left-alone":                       "parameters",

@@ -31,7 +31,7 @@ mutator:
   podTemplate:
     tolerations: [{key: builds, operator: Exists}]
     dnsConfig: {options: [{name: ndots, value: "2"}]}
-  imageMirror: {enabled: true}
+  imageMirror: {enabled: true, entrypoints: "off"}
 `
 
 // prepared is a case without an object, under a configuration, in a Namespace of its own.

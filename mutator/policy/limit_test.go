@@ -18,6 +18,8 @@ var leftAlone = map[string]string{
 	"local-tasks":      `{kind: TaskRun, spec: {taskRef: {name: builds}}}`,
 	"nested-pipelines": `{kind: PipelineRun, spec: {pipelineSpec: {tasks: [{name: a, pipelineSpec: {tasks: [{name: b, taskSpec: {steps: [%[1]s]}}]}}]}}}`,
 	"paths":            `{kind: TaskRun, spec: {taskSpec: {steps: [{image: x, command: [./crane]}, {image: gcr.io/kaniko-project/executor, volumeMounts: [{name: v, mountPath: /a//b}]}]}}}`,
+	"kaniko-dir":       `{kind: TaskRun, spec: {taskSpec: {steps: [{image: "ghcr.io/osscontainertools/kaniko:v1.28.3", args: [--kaniko-dir=/kd]}]}}}`,
+	"auth-file":        `{kind: TaskRun, spec: {taskSpec: {steps: [{image: "docker:28", command: [docker], env: [{name: REGISTRY_AUTH_FILE, value: /a}]}]}}}`,
 	"accounts":         `{kind: TaskRun, spec: {serviceAccountName: later, taskSpec: {steps: [%[1]s]}}}`,
 	"parameters":       `{kind: TaskRun, spec: {params: [{name: i, value: gcr.io/kaniko-project/executor}], taskSpec: {params: [{name: i}], steps: [{image: $(params.i)}]}}}`,
 	"originals":        `{kind: TaskRun, metadata: {annotations: {tekgate.dev/original-images: "{ }"}}, spec: {taskSpec: {steps: [%[1]s]}}}`,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/wellknown"
+	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/mutator/record"
 )
 
@@ -52,6 +53,10 @@ func (c *compiler) imageMirror() error {
 		"a step for which the author wrote the mirror's name of an image, beside one with the image's own name, is taken for that image by other rules, as by the webhook's second call")
 	c.limit(id, "image-volumes",
 		"the images of volumes, in Tasks and podTemplates, stay as they are: leave them to the webhook")
+	if config.Entrypoints != mutator.EntrypointsOff {
+		c.limit(id, "entrypoints",
+			"no command is named in steps that have none, so Tekton asks the mirror for the image's entrypoint: leave it to the webhook")
+	}
 	return nil
 }
 

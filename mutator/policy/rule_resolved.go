@@ -37,15 +37,16 @@ func (c *compiler) resolvedDockerConfig(s scope) *rule {
   variables.given.map(s, %s) + [%s]
 ) : (size(variables.free) == 0 ? [] :
   variables.free.map(b, %s).flatten() + [%s]
-))`, quote(withheld), c.identity(), removeEnv("s", "DOCKER_CONFIG"), annotate(dockerConfigKey, quote(withheld)),
-		addEnv("b.s", c.dockerEntries()), annotate(dockerConfigKey,
+))`, quote(withheld), c.identity(), removeEnv("s", "DOCKER_CONFIG", authFile), annotate(dockerConfigKey, quote(withheld)),
+		c.addDockerEnv(), annotate(dockerConfigKey,
 			`((variables.noted == "" ? [] : [variables.noted]) + variables.free.map(b, string(b.s.path))).join(",")`))
 	return r
 }
 
-// removeEnv writes the operation that removes a variable from the env of a step, and the
-// env with its last one.
-func removeEnv(step, name string) string {
-	return remove(fmt.Sprintf(`%[1]s.path + (size(%[1]s.step.env) == 1 ? "/env" : "/env/" + `+
-		`string(lists.range(size(%[1]s.step.env)).filter(i, %[1]s.step.env[i].name == %[2]s)[0]))`, step, quote(name)))
+// removeEnv writes the operation that removes variables from the env of a step, and the env
+// with its last one.
+func removeEnv(step string, names ...string) string {
+	kept := fmt.Sprintf("%s.step.env.filter(e, !(e.name in %s))", step, quotes(names))
+	return fmt.Sprintf(`(size(%[1]s) == 0 ? %[2]s : %[3]s)`, kept, remove(step+`.path + "/env"`),
+		add(step+`.path + "/env"`, kept))
 }

@@ -2,12 +2,14 @@ package policy
 
 import (
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 
+	"github.com/tekgate/tekgate/internal/builder"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -140,11 +142,12 @@ func (c *compiler) resources() error {
 
 // outranking are the variables beside DOCKER_CONFIG that decide, see
 // mutator.pass.decided.
-var outranking = []string{"DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "DOCKER_AUTH_CONFIG", "KANIKO_DIR"}
+var outranking = []string{"DOCKER_CONFIG", authFile, "DOCKER_AUTH_CONFIG", "KANIKO_DIR"}
 
 func (c *compiler) dockerConfig() error {
 	config := c.Config.DockerConfig
-	if config.Disabled || c.Tekton.CredsInitDisabled || sets(c.Tekton.DefaultPodTemplate, "DOCKER_CONFIG") {
+	if config.Disabled || c.Tekton.CredsInitDisabled || sets(c.Tekton.DefaultPodTemplate, "DOCKER_CONFIG") ||
+		sets(c.Tekton.DefaultPodTemplate, authFile) {
 		return nil
 	}
 	if name := c.envOutranks(); name != "" {
@@ -162,7 +165,7 @@ func (c *compiler) dockerConfig() error {
 		{Name: "builders", Expression: c.builders(r.scope, "b.s.task.account == params.metadata.name")},
 	}
 	r.ops = fmt.Sprintf("!variables.credentials ? [] : variables.builders.filter(b, %s).map(b, %s).flatten()",
-		c.undecided(), addEnv("b.s", c.dockerEntries()))
+		c.undecided(), c.addDockerEnv())
 	c.add(r)
 	c.add(c.resolvedDockerConfig(r.scope))
 	c.limitAccounts(r.id)
@@ -170,12 +173,21 @@ func (c *compiler) dockerConfig() error {
 		"a PipelineRun with serviceAccountNames, as Tekton before v0.31 knew them, is left alone")
 	c.limit(r.id, "paths",
 		"a step whose command or mount is written as no clean path, such as /a//b or ./crane, is left alone, since CEL cannot clean paths")
+	c.limit(r.id, "kaniko-dir",
+		"a step with --kaniko-dir or KANIKO_DIR is left alone, since the release in its tag decides whether Kaniko keeps DOCKER_CONFIG")
+	c.limit(r.id, "auth-file",
+		"a step with REGISTRY_AUTH_FILE is left alone, also if its program, docker or buildctl, does not read it")
 	return nil
 }
 
-// dockerEntries writes a list of the one variable.
-func (c *compiler) dockerEntries() string {
-	return literal([]any{map[string]any{"name": "DOCKER_CONFIG", "value": c.Config.DockerConfig.Path}})
+const authFile = "REGISTRY_AUTH_FILE"
+
+// addDockerEnv writes the operations that give the builder b its variables.
+func (c *compiler) addDockerEnv() string {
+	entry := func(name, value string) any { return map[string]any{"name": name, "value": value} }
+	one := []any{entry("DOCKER_CONFIG", c.Config.DockerConfig.Path)}
+	two := append(slices.Clone(one), entry(authFile, path.Join(c.Config.DockerConfig.Path, "config.json")))
+	return addEnv("b.s", fmt.Sprintf("(b.authFile ? %s : %s)", literal(two), literal(one)))
 }
 
 // envOutranks returns a variable of the rule env that would make docker-config leave
@@ -225,7 +237,6 @@ func (c *compiler) builders(s scope, others ...string) string {
 		repositories = append(repositories, quoteMeta(b.Repositories)...)
 		patterns = append(patterns, b.Expressions()...)
 	}
-	first := c.known.Builders[0] // Kaniko's, which looks into another folder, too
 	command := `^(?:` + strings.Join(paths, "|") + `)$|(?:^|/)(?:` + strings.Join(names, "|") + `)$`
 	conditions := append([]string{`!b.unclean`, `(b.byCommand || ` +
 		some(repositoryEnds("b.v", repositories), matchesAny("b.v", patterns)) + `)`}, others...)
@@ -234,16 +245,65 @@ func (c *compiler) builders(s scope, others ...string) string {
 	}
 	conditions = append(conditions, strings.ReplaceAll(strings.ReplaceAll(s.view, "v.repository", "b.v.repository"),
 		"v.living", "b.v.living"))
-	kaniko := fmt.Sprintf("(b.program.matches(%s) || (!b.byCommand && %s))",
-		quote(`^(?:`+strings.Join(quoteMeta(first.Commands), "|")+`)$`),
-		some(repositoryEnds("b.v", quoteMeta(first.Repositories)), matchesAny("b.v", first.Expressions())))
 	return fmt.Sprintf(`variables.views.map(v, [%s].map(w, [size(w) > 0 ? string(w[0]) : ""].map(n, {
   "v": dyn(v), "s": dyn(v.s), "program": dyn(n),
   "byCommand": dyn(n.matches(%s)),
   "unclean": dyn(n.matches("//|(^|/)[.][.]?(/|$)|./$"))
 })[0])[0])
 .filter(b, %s)
-.map(b, {"s": b.s, "kaniko": dyn(%s)})`, given("command"), quote(command), all(conditions...), kaniko)
+.map(b, {"s": b.s, "looks": dyn(%s), "authFile": dyn(%s)})`, given("command"), quote(command), all(conditions...),
+		c.looks(), c.setsAuthFile())
+}
+
+// looks writes the number of the places where the builder b looks for credentials: see places.
+func (c *compiler) looks() string {
+	expression := "0"
+	for _, b := range slices.Backward(c.known.Builders) {
+		number := slices.IndexFunc(c.places(), func(folders []string) bool { return slices.Equal(folders, b.Configs) })
+		expression = fmt.Sprintf("%s || (!b.byCommand && %s) ? %d : (%s)", starts(b), holds(b), number, expression)
+	}
+	return expression
+}
+
+// places are the lists of folders in which builders look, each once.
+func (c *compiler) places() [][]string {
+	var lists [][]string
+	for _, b := range c.known.Builders {
+		if !slices.ContainsFunc(lists, func(l []string) bool { return slices.Equal(l, b.Configs) }) {
+			lists = append(lists, b.Configs)
+		}
+	}
+	return lists
+}
+
+// setsAuthFile writes that the image of the builder b sets REGISTRY_AUTH_FILE.
+func (c *compiler) setsAuthFile() string {
+	var parts, before []string
+	for _, b := range c.known.Builders { // the first that holds it counts
+		if b.SetsAuthFile {
+			parts = append(parts, all(holds(b), not(some(before...))))
+		}
+		before = append(before, holds(b))
+	}
+	return some(parts...)
+}
+
+// starts writes that the program of the builder b is one of the commands of a known one.
+func starts(known builder.Builder) string {
+	var programs []string
+	for _, command := range known.Commands {
+		start := "(?:^|/)"
+		if strings.Contains(command, "/") {
+			start = "^"
+		}
+		programs = append(programs, start+regexp.QuoteMeta(command)+"$")
+	}
+	return "b.program.matches(" + quote(strings.Join(programs, "|")) + ")"
+}
+
+// holds writes that the image of the builder b is one of a known one.
+func holds(known builder.Builder) string {
+	return some(repositoryEnds("b.v", quoteMeta(known.Repositories)), matchesAny("b.v", known.Expressions()))
 }
 
 func quoteMeta(texts []string) []string {
@@ -308,15 +368,15 @@ func mounts() string {
 // mounted writes that the mount m supplies a folder of the builder b, a part of it or
 // a folder above it.
 func (c *compiler) mounted() string {
-	at := func(folders []string) string {
-		var parts []string
+	var parts []string
+	for number, folders := range c.places() {
+		var at []string
 		for _, folder := range folders {
-			parts = append(parts, fmt.Sprintf(`("/" + m).matches(%s)`, quote(above(folder))), parameter(folder))
+			at = append(at, fmt.Sprintf(`("/" + m).matches(%s)`, quote(above(folder))), parameter(folder))
 		}
-		return some(parts...)
+		parts = append(parts, all(fmt.Sprintf("b.looks == %d", number), some(at...)))
 	}
-	kaniko := c.known.Builders[0].Configs
-	return some(at(c.known.Builders[1].Configs), all("b.kaniko", at(kaniko)))
+	return some(parts...)
 }
 
 // above is the regular expression of a folder, what lies in it and what lies above it.

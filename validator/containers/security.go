@@ -30,6 +30,8 @@ var SecurityRules = []*rule.Rule{
 	kanikoArgumentsRule,
 	kanikoBrokenFlagRule,
 	kanikoFloatingTagRule,
+	kanikoRegistryMapRule,
+	registryAuthFileRule,
 	remoteDockerfileRule,
 	buildahPrivilegesRule,
 

@@ -9,6 +9,7 @@ package lookup
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -16,7 +17,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/tekgate/tekgate/internal/entrypoint"
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -86,6 +89,9 @@ type Cluster struct {
 	mutex sync.Mutex
 	known map[question]answer
 	said  map[string]bool
+
+	programs sync.Once
+	table    *entrypoint.Table
 }
 
 type question struct {
@@ -208,20 +214,35 @@ func (c *Cluster) Verifies(ctx context.Context, namespace string) (bool, error) 
 
 // Tekton implements mutator.Cluster. What cannot be read counts as not said.
 func (c *Cluster) Tekton(ctx context.Context) mutator.Tekton {
-	data := func(namespace, name string) map[string]string {
-		a := c.ask(ctx, question{configMaps, namespace, name})
-		if a.one == nil {
-			return nil
-		}
-		text, _, _ := unstructured.NestedStringMap(a.one.Object, "data")
-		return text
-	}
+	data := func(namespace, name string) map[string]string { return c.data(ctx, namespace, name) }
 	own, resolvers := c.options.Tekton, mutator.ResolversOf(c.options.Tekton)
 	tekton := mutator.ParseTekton(data(own, mutator.TektonInfo), data(own, mutator.TektonFlags),
 		data(own, mutator.TektonDefaults))
 	tekton.Resolver = mutator.ParseResolver(data(resolvers, mutator.ResolverFlags),
 		data(resolvers, mutator.ResolverConfig))
 	return tekton
+}
+
+// data returns what a ConfigMap holds, nothing of one that there is not.
+func (c *Cluster) data(ctx context.Context, namespace, name string) map[string]string {
+	a := c.ask(ctx, question{configMaps, namespace, name})
+	if a.one == nil {
+		return nil
+	}
+	text, _, _ := unstructured.NestedStringMap(a.one.Object, "data")
+	return text
+}
+
+// Entrypoints implements mutator.Cluster. A ConfigMap that is wrong counts as none.
+func (c *Cluster) Entrypoints(ctx context.Context) *entrypoint.Table {
+	c.programs.Do(func() {
+		var err error
+		c.table, err = entrypoint.Parse(c.data(ctx, wellknown.TekgateNamespace, entrypoint.ConfigMap))
+		if err != nil && c.options.Problem != nil {
+			c.options.Problem(fmt.Errorf("ConfigMap %s: %w", entrypoint.ConfigMap, err))
+		}
+	})
+	return c.table
 }
 
 // Files are objects that were read from files.

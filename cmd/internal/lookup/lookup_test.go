@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/cmd/internal/lookup"
+	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 )
@@ -138,5 +139,33 @@ func TestProblem(t *testing.T) {
 	}
 	if asked != 2 || said != 1 {
 		t.Errorf("asked %d times and said so %d times", asked, said)
+	}
+}
+
+// TestEntrypoints holds that a ConfigMap that is wrong counts as none, and is reported.
+func TestEntrypoints(t *testing.T) {
+	ref, err := image.Parse("registry.example.com/hub/alpine/git:2.45.2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]struct {
+		found    bool
+		problems int
+	}{
+		`{"apiVersion":"tekgate.dev/v1alpha1","kind":"Entrypoints","images":[{"image":"registry.example.com/hub/alpine/git:2.45.2","digest":"","programs":[{"platforms":["linux/amd64"],"entrypoint":["git"]}]}]}`: {found: true},
+		`{}`: {problems: 1},
+		``:   {},
+	} {
+		cm := "{apiVersion: v1, kind: ConfigMap, metadata: {name: tekgate-entrypoints, namespace: tekgate}, data: {entrypoints.json: '" + text + "'}}"
+		problems := 0
+		c := lookup.New(files(t, cm), lookup.Options{Problem: func(error) { problems++ }})
+		for range 2 {
+			if _, found := c.Entrypoints(t.Context()).Find(ref); found != want.found {
+				t.Errorf("%s: found %v, want %v", text, found, want.found)
+			}
+		}
+		if problems != want.problems {
+			t.Errorf("%s: %d problems, want %d", text, problems, want.problems)
+		}
 	}
 }

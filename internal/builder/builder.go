@@ -30,17 +30,34 @@ type Builder struct {
 	origins  []string
 	OnMirror []string        // what the mirror makes of the origins: host and path; among Patterns, too
 	Patterns []image.Pattern // of the configuration, and of those on the mirror
-	// Configs are the folders where it looks as long as nobody says otherwise.
+	// Configs are the folders and files where it looks as long as nobody says otherwise.
 	Configs []string
+	// AuthFile is what it makes of the variable REGISTRY_AUTH_FILE.
+	AuthFile AuthFile
+	// SetsAuthFile says that its images set that variable, so that DOCKER_CONFIG is not enough.
+	SetsAuthFile bool
 }
+
+// AuthFile is what a program makes of the variable REGISTRY_AUTH_FILE.
+type AuthFile int
+
+const (
+	// AuthFileUnread does not read it: docker and buildctl.
+	AuthFileUnread AuthFile = iota
+	// AuthFileAlone takes it for --authfile. containers/image then reads this file alone;
+	// that of Debian 12 (skopeo 1.9.3, podman 4.3.1) reads DOCKER_CONFIG after it.
+	AuthFileAlone
+	// AuthFileLast reads it only if neither $HOME/.docker nor DOCKER_CONFIG has a config.json
+	// (pkg/authn of go-containerregistry, v0.22.1). Tekton writes one into the home.
+	AuthFileLast
+)
 
 // Kaniko is the name of the builder that has a rule of its own.
 const Kaniko = "kaniko"
 
 // Known are the builders that Tekgate knows. All of them take DOCKER_CONFIG: Kaniko,
 // ko, crane and cosign through go-containerregistry's keychain; buildah, podman
-// and skopeo through containers/image, unless REGISTRY_AUTH_FILE is set
-// (pkg/docker/config/config.go, v5.36); buildctl and docker through docker's own
+// and skopeo through containers/image; buildctl and docker through docker's own
 // configuration.
 var Known = []Builder{
 	{
@@ -49,35 +66,39 @@ var Known = []Builder{
 		Repositories: slices.Concat(kaniko.Upstream, kaniko.Rebuilt),
 		origins:      kaniko.Origins,
 		// The slim images have no DOCKER_CONFIG, and look into the home of root.
-		Configs: []string{"/kaniko/.docker", "/root/.docker"},
+		Configs:  []string{"/kaniko/.docker", "/root/.docker"},
+		AuthFile: AuthFileLast,
 	},
 	{
-		Name: "buildah", Commands: []string{"buildah"}, Configs: Homes,
+		Name: "buildah", Commands: []string{"buildah"}, Configs: containersHomes, AuthFile: AuthFileAlone,
 		Repositories: []string{"buildah/stable", "buildah/upstream", "containers/buildah"},
 		origins:      []string{"quay.io/buildah/stable", "quay.io/containers/buildah"},
 	},
 	{
-		Name: "podman", Commands: []string{"podman"}, Configs: Homes,
+		Name: "podman", Commands: []string{"podman"}, Configs: containersHomes, AuthFile: AuthFileAlone,
 		Repositories: []string{"podman/stable", "podman/upstream", "containers/podman"},
 		origins:      []string{"quay.io/podman/stable", "quay.io/containers/podman"},
 	},
 	{
-		Name: "skopeo", Commands: []string{"skopeo"}, Configs: Homes,
+		// Its images have REGISTRY_AUTH_FILE=/tmp/auth.json, older ones /auth.json
+		// (skopeo/Containerfile of containers/image_build).
+		Name: "skopeo", Commands: []string{"skopeo"}, AuthFile: AuthFileAlone, SetsAuthFile: true,
+		Configs:      append(slices.Clip(containersHomes), "/tmp/auth.json", "/auth.json"),
 		Repositories: []string{"skopeo/stable", "skopeo/upstream", "containers/skopeo"},
 		origins:      []string{"quay.io/skopeo/stable", "quay.io/containers/skopeo"},
 	},
 	{
-		Name: "ko", Commands: []string{"ko"}, Configs: Homes,
+		Name: "ko", Commands: []string{"ko"}, Configs: Homes, AuthFile: AuthFileLast,
 		Repositories: []string{"ko-build/ko"},
 		origins:      []string{"ghcr.io/ko-build/ko"},
 	},
 	{
-		Name: "crane", Commands: []string{"crane", "gcrane"}, Configs: Homes,
+		Name: "crane", Commands: []string{"crane", "gcrane"}, Configs: Homes, AuthFile: AuthFileLast,
 		Repositories: []string{"go-containerregistry/crane", "go-containerregistry/gcrane"},
 		origins:      []string{"gcr.io/go-containerregistry/crane", "gcr.io/go-containerregistry/gcrane"},
 	},
 	{
-		Name: "cosign", Commands: []string{"cosign"}, Configs: Homes,
+		Name: "cosign", Commands: []string{"cosign"}, Configs: Homes, AuthFile: AuthFileLast,
 		Repositories: []string{"sigstore/cosign", "sigstore/cosign/cosign", "projectsigstore/cosign"},
 		origins:      []string{"gcr.io/projectsigstore/cosign", "ghcr.io/sigstore/cosign/cosign"},
 	},
@@ -128,6 +149,10 @@ func (b *Builder) addMirror(mirror *image.Rules) {
 
 // Homes are the folders where a program looks that runs as root.
 var Homes = []string{"/root/.docker"}
+
+// containersHomes are those of containers/image, which looks into the first two before
+// DOCKER_CONFIG. buildah 1.28 and podman 4.3 read DOCKER_CONFIG alone.
+var containersHomes = []string{"/run/containers/0", "/root/.config/containers", "/root/.docker"}
 
 // Starts tells whether a command starts the builder.
 func (b *Builder) Starts(command []string) bool {
