@@ -87,17 +87,3 @@ func hostAnnotations(own map[string]string, taken []map[string]string, hosts []s
 	}
 	return all
 }
-
-// shorn takes from a URL what may be a password.
-func shorn(written string) string {
-	scheme, rest, found := strings.Cut(written, "://")
-	if !found {
-		scheme, rest = "", written
-	} else {
-		scheme += "://"
-	}
-	if i := strings.LastIndex(rest, "@"); i >= 0 {
-		rest = rest[i+1:]
-	}
-	return scheme + rest
-}

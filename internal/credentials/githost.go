@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/tekgate/tekgate/internal/credentials/clients"
 )
 
 // sshHost returns the form in which Tekton wants a host for SSH: host and port.
@@ -28,7 +30,7 @@ func sshHost(written string) (string, error) {
 			example = name
 		}
 		return "", fmt.Errorf("host %q: a key is for a whole server: name its host and, if need be, its port, such as %s",
-			shorn(written), example)
+			clients.WithoutLogin(written), example)
 	}
 	return rest, nil
 }
@@ -49,10 +51,10 @@ func basicHost(written string) (string, error) {
 	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http" ||
 		strings.ContainsAny(full, " *?#="):
 		return "", fmt.Errorf("host %q: a password needs the URL of a host, such as https://git.example.com, or that of a "+
-			"whole repository, such as https://git.example.com/team/app.git", shorn(written))
+			"whole repository, such as https://git.example.com/team/app.git", clients.WithoutLogin(written))
 	case u.User != nil:
 		return "", fmt.Errorf("host %q: leave user and password out of the URL, since everyone who may read the "+
-			"Secret's annotations sees it: name the user with --username", shorn(written))
+			"Secret's annotations sees it: name the user with --username", clients.WithoutLogin(written))
 	}
 	u.Host = strings.ToLower(u.Host) // git compares it with case
 	root := u.Scheme + "://" + u.Host

@@ -55,7 +55,7 @@ func Login(server, username string, password []byte, pathKeys bool) (Registry, e
 func serverKey(server string, pathKeys bool) (clients.Key, error) {
 	key, err := clients.ParseKey(server)
 	if err != nil {
-		return key, fmt.Errorf("--server %q: %w", shorn(server), err)
+		return key, fmt.Errorf("--server %q: %w", clients.WithoutLogin(server), err)
 	}
 	if key.Path != "" && !pathKeys {
 		return key, fmt.Errorf("--server %s has a path, which few clients honor: name the host, %s, "+
@@ -148,7 +148,7 @@ func (r *Registry) groups(config clients.Config, wanted []clients.Key, pathKeys 
 		key, err := clients.ParseKey(entry.Key)
 		switch {
 		case err != nil:
-			r.warnings = append(r.warnings, fmt.Sprintf("the entry %q is left out: %v", shorn(entry.Key), err))
+			r.warnings = append(r.warnings, fmt.Sprintf("the entry %q is left out: %v", clients.WithoutLogin(entry.Key), err))
 		case key.Path != "" && !pathKeys:
 			paths = append(paths, entry.Key)
 		default:

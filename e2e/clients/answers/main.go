@@ -8,14 +8,18 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/docker/cli/cli/config"
+	"github.com/sirupsen/logrus"
 	"k8s.io/klog/v2"
 )
 
@@ -78,7 +82,8 @@ func run(in io.Reader, out io.Writer) error {
 	return lines.Err()
 }
 
-// isolate makes every library read its configuration below home, and be quiet.
+// isolate makes every library read its configuration below home, be quiet, and use no network:
+// regclient looks up the addresses of hosts.
 func isolate(home string) error {
 	for name, value := range map[string]string{
 		"HOME": home, "DOCKER_CONFIG": home, "XDG_RUNTIME_DIR": home, "XDG_CONFIG_HOME": home,
@@ -89,6 +94,10 @@ func isolate(home string) error {
 		}
 	}
 	config.SetDir(home)
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("there is no network here")
+	}}
+	logrus.SetOutput(io.Discard)
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
 	return os.WriteFile(registriesConf(), nil, 0o600)

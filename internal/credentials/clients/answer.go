@@ -55,6 +55,9 @@ func (s Sent) Anonymous() bool {
 // Token reports whether a token is sent in place of a password.
 func (s Sent) Token() bool { return s.identity != "" || s.registry != "" }
 
+// Bare reports whether a user is sent without a password.
+func (s Sent) Bare() bool { return s.Username != "" && s.password == "" && !s.Token() }
+
 // text is the form that e2e/clients prints.
 func (s Sent) text() string {
 	switch {

@@ -15,7 +15,7 @@ type Client struct {
 	// Pulls is true for those that read pull Secrets as they are. The others run in steps, and
 	// read the file that Tekton writes from the Secrets of the run's ServiceAccount.
 	Pulls bool
-	// PathKeys is how keys with a path, such as reg.example.com/team, are honored.
+	// PathKeys is how keys with a path, such as reg.example.com/team, count.
 	PathKeys string
 
 	library string // its name in e2e/clients
@@ -26,42 +26,42 @@ type Client struct {
 var Clients = []Client{
 	{
 		Name: "kubelet", Library: "k8s.io/kubernetes/pkg/credentialprovider v1.36.3", Pulls: true,
-		PathKeys: "by text: team/app also counts for team/appendix; tries the longest key first, then the others",
+		PathKeys: "by text: team/app also counts for team/appendix; the longest is tried first, then the others",
 		library:  "kubelet", answer: kubelet,
 	},
 	{
 		Name: "Tekton's controller", Library: "go-containerregistry/pkg/authn/kubernetes 20250225", Pulls: true,
-		PathKeys: "by text: team/app also counts for team/appendix; tries only the longest key",
+		PathKeys: "by text: team/app also counts for team/appendix; only the longest is tried",
 		library:  "tekton", answer: tektonController,
 	},
 	{
-		Name: "Kaniko (both)", Library: "go-containerregistry v0.22.1",
-		PathKeys: "only a key that is the whole repository; without a key for the host, any key of the host at random",
+		Name: "Kaniko (chainguard, osscontainertools)", Library: "go-containerregistry v0.22.1",
+		PathKeys: "only for exactly that repository; without a key for the host, any of its keys counts, at random",
 		library:  "ggcr", answer: containerRegistry,
 	},
 	{
 		Name: "ko, crane", Library: "go-containerregistry v0.22.1",
-		PathKeys: "as Kaniko",
+		PathKeys: "only for exactly that repository; without a key for the host, any of its keys counts, at random",
 		library:  "ggcr", answer: containerRegistry,
 	},
 	{
 		Name: "buildah, podman, skopeo", Library: "go.podman.io/image v5.42.1",
-		PathKeys: "as expected: the longest path that covers the image, else the host",
+		PathKeys: "as expected: the longest path that covers the image counts",
 		library:  "containers", answer: containers,
 	},
 	{
 		Name: "BuildKit", Library: "moby/buildkit v0.34.2",
-		PathKeys: "none; without a key for the host, any key of the host at random",
+		PathKeys: "never; without a key for the host, any of its keys counts, at random",
 		library:  "buildkit", answer: buildkit,
 	},
 	{
 		Name: "oras", Library: "oras-go v2.7.0",
-		PathKeys: "none; without a key for the host, any key of the host at random",
+		PathKeys: "never; without a key for the host, any of its keys counts, at random",
 		library:  "oras", answer: oras,
 	},
 	{
 		Name: "regctl", Library: "regclient v0.11.7",
-		PathKeys: "none: such keys are dropped",
+		PathKeys: "never: such keys are dropped",
 		library:  "regclient", answer: regctl,
 	},
 }

@@ -94,7 +94,7 @@ func (e Entry) Login() (username, password string, err error) {
 	decoded, err := base64.RawStdEncoding.DecodeString(text)
 	username, password, found := strings.Cut(strings.Trim(string(decoded), "\x00"), ":")
 	if err != nil || !found || username == "" {
-		return "", "", fmt.Errorf("the auth of %s is not user:password in base64", e.Key)
+		return "", "", fmt.Errorf("the auth of %s is not user:password in base64", WithoutLogin(e.Key))
 	}
 	return username, password, nil
 }

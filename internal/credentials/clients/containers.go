@@ -30,7 +30,7 @@ func containers(c Config, image Image) Answer {
 func (e Entry) containers() Sent {
 	decoded, err := base64.StdEncoding.DecodeString(e.Auth)
 	if err != nil {
-		return Sent{Key: e.Key, Fails: e.Key + ": " + errAuth.Error()}
+		return Sent{Key: e.Key, Fails: WithoutLogin(e.Key) + ": " + errAuth.Error()}
 	}
 	username, password, found := strings.Cut(string(decoded), ":")
 	if !found {

@@ -46,7 +46,7 @@ func dockerEntries(c Config) (entries map[string]Sent, bad string) {
 	for _, entry := range c {
 		sent, err := entry.docker()
 		if err != nil {
-			bad = entry.Key + ": " + err.Error()
+			bad = WithoutLogin(entry.Key) + ": " + err.Error()
 		}
 		entries[entry.Key] = sent
 	}
@@ -94,7 +94,7 @@ func dockerHost(key string) string {
 // only the user and password beside it count.
 func buildkit(c Config, image Image) Answer {
 	server := image.Host()
-	if server == "docker.io" {
+	if server == "docker.io" || server == "registry-1.docker.io" {
 		server = DockerHub
 	}
 	entries, bad := dockerEntries(c)
@@ -126,7 +126,7 @@ func oras(c Config, image Image) Answer {
 		if entry.Auth != "" {
 			username, password, err := entry.padded()
 			if sent = entry.sent(username, password); err != nil {
-				sent = Sent{Key: entry.Key, Fails: entry.Key + ": " + err.Error()}
+				sent = Sent{Key: entry.Key, Fails: WithoutLogin(entry.Key) + ": " + err.Error()}
 			}
 		}
 		alternatives = append(alternatives, sent)

@@ -59,10 +59,13 @@ func (c Client) explain(source Source, image Image) Explanation {
 }
 
 func (s Sent) credential() Credential {
-	if s.Anonymous() {
+	switch {
+	case s.Anonymous():
 		return Credential{}
+	case s.Bare(): // what stands there may be a token
+		return Credential{Key: WithoutLogin(s.Key)}
 	}
-	return Credential{Key: s.Key, Username: s.Username, Token: s.Token()}
+	return Credential{Key: WithoutLogin(s.Key), Username: s.Username, Token: s.Token()}
 }
 
 func (s Sent) name() string {
@@ -72,9 +75,11 @@ func (s Sent) name() string {
 	case s.Anonymous():
 		return "nothing (anonymous)"
 	case s.Token():
-		return s.Key + " (token)"
+		return WithoutLogin(s.Key) + " (token)"
+	case s.Bare():
+		return WithoutLogin(s.Key) + " (a user without a password)"
 	}
-	return s.Key + " (user " + s.Username + ")"
+	return WithoutLogin(s.Key) + " (user " + s.Username + ")"
 }
 
 func result(a Answer) string {
@@ -110,7 +115,7 @@ func (e Explanation) String() string {
 }
 
 const (
-	rewrite = "write the Secret with `tekgate credentials registry` or `pull`: they take the file with --docker-config"
+	rewrite = "write the Secret with `tekgate credentials registry` or `pull`, which also take a file with --docker-config"
 	oneUser = "use one account per host; for an account per repository give each run a Secret of its own"
 )
 
@@ -118,12 +123,15 @@ const (
 func (c Client) surprise(secret Config, image Image, answer Answer) (why, remedy string) {
 	sends := answer.Sends()
 	if i := slices.IndexFunc(sends, func(s Sent) bool { return s.Fails != "" }); i >= 0 {
-		return "the entry stops this client: " + sends[i].Fails, rewrite
+		return "one entry stops the client for every image. " + sends[i].Fails, rewrite
 	}
 	if result(answer) == "random" {
 		return c.atRandom(secret, image)
 	}
-	if result(answer) == "anonymous" {
+	if result(answer) == "anonymous" || slices.ContainsFunc(sends, Sent.Bare) {
+		if e, ok := secret.get(sends[0].Key); ok {
+			return c.unusable(e)
+		}
 		return c.nothing(secret, image)
 	}
 	return c.otherKey(secret, image, answer)
@@ -132,8 +140,8 @@ func (c Client) surprise(secret Config, image Image, answer Answer) (why, remedy
 func (c Client) atRandom(secret Config, image Image) (why, remedy string) {
 	for _, e := range secret {
 		if key, err := ParseKey(e.Key); err == nil && key.Host == image.keyHost() && key.Path != "" {
-			return fmt.Sprintf("%s has no key of its own here, and path keys count for the whole host; "+
-				"which one is sent differs from run to run", image.keyHost()), oneUser
+			return fmt.Sprintf("there is no key for %s itself. How keys with a path count: %s", image.keyHost(), c.PathKeys),
+				oneUser
 		}
 	}
 	return "several keys name this host; which one is sent differs from run to run",
@@ -156,38 +164,54 @@ func (c Client) nothing(secret Config, image Image) (why, remedy string) {
 
 // unread returns why a client does not use an entry for an image, if the entry is near enough.
 func (c Client) unread(e Entry, key Key, image Image) (why, remedy string) {
-	username, password, err := e.Login()
+	_, password, err := e.Login()
 	canonical := Key{Host: image.keyHost()}
 	switch {
 	case key.Wildcard() && covers(key.Host, image.Host()):
-		return fmt.Sprintf("only the kubelet and Tekton's controller read wildcards such as %s", e.Key),
+		return fmt.Sprintf("only the kubelet and Tekton's controller read wildcards such as %s", WithoutLogin(e.Key)),
 			fmt.Sprintf("add a key for the host: %s", canonical)
 	case key.Host != canonical.Host && strings.EqualFold(key.Host, canonical.Host):
-		return fmt.Sprintf("the case of %s differs from the image's host", e.Key),
+		return fmt.Sprintf("the capitals of %s differ from those of the image's host", WithoutLogin(e.Key)),
 			fmt.Sprintf("write the key as %s", canonical)
 	case key.Host != canonical.Host && hostOnly(key.Host) == hostOnly(canonical.Host):
-		return fmt.Sprintf("the port is part of the key, and %s has another one", e.Key),
+		return fmt.Sprintf("the port is part of the key, and %s has another one", WithoutLogin(e.Key)),
 			fmt.Sprintf("write the key as %s", canonical)
 	case key.Host != canonical.Host:
 		return "", ""
 	case key.Path != "" && !key.Covers(image):
-		return fmt.Sprintf("%s is for other repositories", e.Key), ""
+		return fmt.Sprintf("%s is for other repositories", WithoutLogin(e.Key)), ""
 	case key.Path != "":
-		return fmt.Sprintf("%s has a path: %s", e.Key, c.PathKeys), oneUser
-	case err == nil && username == "" && password == "" && (e.IdentityToken != "" || e.RegistryToken != ""):
-		if c.Pulls {
-			return fmt.Sprintf("%s has only a token, which the kubelet does not read", e.Key), passwordRemedy
-		}
-		return fmt.Sprintf("%s has only a token, which Tekton leaves out of the steps' file", e.Key), passwordRemedy
+		return fmt.Sprintf("%s has a path. How such keys count: %s", WithoutLogin(e.Key), c.PathKeys), oneUser
 	case err == nil && password == "":
-		return fmt.Sprintf("%s has no password: it may be in a credential store of another machine", e.Key),
-			passwordRemedy
-	case e.Key != canonical.String():
-		return fmt.Sprintf("this client does not find the key %s; it looks for %s", e.Key, canonical), rewrite
-	case e.Auth == "":
-		return fmt.Sprintf("this client reads only auth, which the entry of %s lacks", e.Key), rewrite
+		return c.unusable(e)
+	case e.Key != canonical.String() && c.finds(Entry{Key: canonical.String(), Username: e.Username, Password: e.Password, Auth: e.Auth}, image):
+		return fmt.Sprintf("it does not look for the key %s, but for %s", WithoutLogin(e.Key), canonical), rewrite
 	}
-	return fmt.Sprintf("this client does not use the entry of %s", e.Key), rewrite
+	return c.unusable(e)
+}
+
+// unusable returns why a client finds an entry and nothing to send in it.
+func (c Client) unusable(e Entry) (why, remedy string) {
+	_, password, err := e.Login()
+	switch {
+	case err == nil && password != "" && e.Auth == "":
+		return fmt.Sprintf("it reads only auth, which the entry of %s lacks", WithoutLogin(e.Key)), rewrite
+	case err == nil && password != "":
+		return fmt.Sprintf("it does not use the entry of %s", WithoutLogin(e.Key)), rewrite
+	case err == nil && e.IdentityToken == "" && e.RegistryToken == "":
+		return fmt.Sprintf("%s has no password: it may be in a credential store of another machine", WithoutLogin(e.Key)),
+			passwordRemedy
+	case err == nil && c.Pulls:
+		return fmt.Sprintf("%s has only a token, which the kubelet does not read", WithoutLogin(e.Key)), passwordRemedy
+	case err == nil:
+		return fmt.Sprintf("%s has only a token, which Tekton leaves out of the steps' file", WithoutLogin(e.Key)), passwordRemedy
+	}
+	return err.Error(), rewrite
+}
+
+// finds reports whether the client sends an entry if there is no other.
+func (c Client) finds(e Entry, image Image) bool {
+	return result(c.answer(Config{e}, image)) == "password"
 }
 
 const passwordRemedy = "create a password or access token for it, and pass --server, --username and --password-file"
@@ -207,14 +231,11 @@ func (c Client) otherKey(secret Config, image Image, answer Answer) (why, remedy
 	better := mostSpecific(secret, image)
 	switch {
 	case key.Path != "" && !key.Covers(image):
-		return fmt.Sprintf("%s is for other repositories, but this client takes path keys %s", first.Key, c.PathKeys),
-			oneUser
+		return fmt.Sprintf("%s is for other repositories. How keys with a path count: %s", WithoutLogin(first.Key), c.PathKeys), oneUser
 	case better.Path != "" && better != key && better.String() != first.Key:
-		return fmt.Sprintf("%s is more specific, but this client takes path keys so: %s", better, c.PathKeys), oneUser
+		return fmt.Sprintf("%s is more specific. How keys with a path count: %s", better, c.PathKeys), oneUser
 	case c.Pulls && !answer.All && len(kubelet(secret, image).Sends()) > 1:
-		return "the kubelet would go on to other keys if the registry refuses this one; the controller does not", oneUser
-	case len(answer.Sends()) > 1:
-		return "it tries one after the other until the registry accepts one", ""
+		return "the kubelet tries further keys if the registry refuses this one; the controller does not", oneUser
 	}
 	return "", ""
 }

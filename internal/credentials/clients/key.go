@@ -69,3 +69,17 @@ func (i Image) keyHost() string {
 }
 
 func (i Image) path() string { return strings.TrimPrefix(i.Repository(), i.Host()+"/") }
+
+// WithoutLogin returns a URL or key without the user and password that one may have written into it.
+func WithoutLogin(key string) string {
+	scheme, rest, found := strings.Cut(key, "://")
+	if !found {
+		scheme, rest = "", key
+	} else {
+		scheme += "://"
+	}
+	if i := strings.LastIndex(rest, "@"); i >= 0 {
+		rest = rest[i+1:]
+	}
+	return scheme + rest
+}

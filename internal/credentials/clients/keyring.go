@@ -84,7 +84,7 @@ func newKeyring(c Config, read func(Entry) (Sent, error)) (ring keyring, bad str
 	for _, entry := range c {
 		sent, err := read(entry)
 		if err != nil {
-			return ring, entry.Key + ": " + err.Error()
+			return ring, WithoutLogin(entry.Key) + ": " + err.Error()
 		}
 		key := entry.Key
 		if !strings.HasPrefix(key, "https://") && !strings.HasPrefix(key, "http://") {

@@ -68,7 +68,7 @@ func (e Entry) regclient() (Sent, bool) {
 
 // regclientHost returns the registry that regclient sees in a key; none if there is a path.
 func regclientHost(key string) (string, bool) {
-	if key == DockerHub || key == "registry-1.docker.io" || key == "docker.io" {
+	if key == DockerHub {
 		return "docker.io", true
 	}
 	scheme, rest, found := strings.Cut(key, "://")
@@ -76,5 +76,8 @@ func regclientHost(key string) (string, bool) {
 		scheme, rest = "https", key
 	}
 	host, path, _ := strings.Cut(rest, "/")
+	if host == "registry-1.docker.io" {
+		host = "docker.io"
+	}
 	return host, path == "" && (scheme == "https" || scheme == "http")
 }

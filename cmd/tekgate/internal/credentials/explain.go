@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -128,17 +129,33 @@ func (e *explaining) source(ctx context.Context, streams cli.Streams) (clients.S
 	return source, name, err
 }
 
+// print writes a line per client, and each reason once below them.
 func (e explanation) print(out io.Writer) error {
 	fmt.Fprintf(out, "%s with %s\n", e.Image, e.Source)
+	var reasons []string
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, client := range e.Clients {
-		fmt.Fprintf(table, "  %s\t%s\n", client.Client, client)
-		if client.Why != "" {
-			fmt.Fprintf(table, "  \t  why: %s\n", client.Why)
+		mark := ""
+		if reason := reason(client); reason != "" {
+			if !slices.Contains(reasons, reason) {
+				reasons = append(reasons, reason)
+			}
+			mark = fmt.Sprintf(" [%d]", slices.Index(reasons, reason)+1)
 		}
-		if client.Remedy != "" {
-			fmt.Fprintf(table, "  \t  remedy: %s\n", client.Remedy)
-		}
+		fmt.Fprintf(table, "  %s\t%s%s\n", client.Client, client, mark)
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for i, reason := range reasons {
+		fmt.Fprintf(out, "[%d] %s\n", i+1, reason)
+	}
+	return nil
+}
+
+func reason(e clients.Explanation) string {
+	if e.Remedy == "" || e.Why == "" {
+		return e.Why
+	}
+	return e.Why + ". Remedy: " + e.Remedy
 }
