@@ -160,8 +160,8 @@ func conflicts(namespace, own string, urls []gitURL) []string {
 	for i, g := range urls {
 		if g.parsed == nil {
 			if g.secret == own {
-				warnings = append(warnings, fmt.Sprintf("%s of Secret %s/%s has no scheme, so git finds no password: "+
-					"write it as https://%s, or run %s", g.written, namespace, g.secret, g.written, g.removal(namespace)))
+				warnings = append(warnings, fmt.Sprintf("%s of Secret %s/%s has no scheme, so git finds no password: write it "+
+					"as https://%s, or run %s", g.written, namespace, g.secret, g.written, g.removal(namespace)))
 			}
 			continue
 		}

@@ -148,7 +148,8 @@ func (r *Registry) groups(config clients.Config, wanted []clients.Key, pathKeys 
 		key, err := clients.ParseKey(entry.Key)
 		switch {
 		case err != nil:
-			r.warnings = append(r.warnings, fmt.Sprintf("the entry %q is left out: %v", clients.WithoutLogin(entry.Key), err))
+			r.warnings = append(r.warnings,
+				fmt.Sprintf("the entry %q is left out: %v", clients.WithoutLogin(entry.Key), err))
 		case key.Path != "" && !pathKeys:
 			paths = append(paths, entry.Key)
 		default:
@@ -182,8 +183,8 @@ func (r *Registry) take(entries []found, servers []string, stores credentialStor
 	for _, other := range usable[1:] {
 		if other.username != chosen.username || other.password != chosen.password {
 			r.warnings = append(r.warnings, fmt.Sprintf(
-				"the Docker configuration has different logins for %s: that of %s (user %s) is written, that of %s (user %s) "+
-					"is left out; --server %s writes the other", hostName(chosen.key), chosen.Key, chosen.username, other.Key,
+				"the Docker configuration has different logins for %s: that of %s (user %s) is written, that of %s "+
+					"(user %s) is left out; --server %s writes the other", hostName(chosen.key), chosen.Key, chosen.username, other.Key,
 				other.username, other.Key))
 		}
 	}

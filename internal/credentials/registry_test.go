@@ -97,7 +97,8 @@ func TestFromDockerConfig(t *testing.T) {
 				"different logins for Docker Hub: that of https://index.docker.io/v1/ (user robot) is written, that of docker.io"},
 			nil},
 		{"the other for Docker Hub", auths(`"docker.io":`+other, `"https://index.docker.io/v1/":`+robot),
-			[]string{"docker.io"}, written{clients.DockerHub: "other:sesame2"}, []string{"different logins for Docker Hub"},
+			[]string{"docker.io"}, written{clients.DockerHub: "other:sesame2"},
+			[]string{"different logins for Docker Hub"},
 			[]string{"docker.io is written as https://index.docker.io/v1/"}},
 		{"paths are left out", auths(`"a.io":`+robot, `"a.io/team":`+other, `"https://a.io/x/":`+other), nil,
 			written{"a.io": "robot:sesame"}, []string{"keys with a path: a.io/team, https://a.io/x/; pass --path-keys"}, nil},
@@ -224,11 +225,13 @@ func TestLoginRefuses(t *testing.T) {
 		"https://a.io?x": "is not the host of a registry", "ftp://a.io": "is not the host of a registry",
 		"a b": "is not the host of a registry", "": "have to be named",
 	} {
-		if _, err := Login(server, "robot", []byte("sesame"), false); err == nil || !strings.Contains(err.Error(), want) {
+		_, err := Login(server, "robot", []byte("sesame"), false)
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("--server %q: error %v lacks %q", server, err, want)
 		}
 	}
-	if _, err := Login("a.io", "ro:bot", []byte("sesame"), false); err == nil || !strings.Contains(err.Error(), "a colon") {
+	_, err := Login("a.io", "ro:bot", []byte("sesame"), false)
+	if err == nil || !strings.Contains(err.Error(), "a colon") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -184,7 +184,7 @@ func (c Client) unread(e Entry, key Key, image Image) (why, remedy string) {
 		return fmt.Sprintf("%s has a path. How such keys count: %s", WithoutLogin(e.Key), c.PathKeys), oneUser
 	case err == nil && password == "":
 		return c.unusable(e)
-	case e.Key != canonical.String() && c.finds(Entry{Key: canonical.String(), Username: e.Username, Password: e.Password, Auth: e.Auth}, image):
+	case e.Key != canonical.String() && c.finds(e, canonical, image):
 		return fmt.Sprintf("it does not look for the key %s, but for %s", WithoutLogin(e.Key), canonical), rewrite
 	}
 	return c.unusable(e)
@@ -199,8 +199,8 @@ func (c Client) unusable(e Entry) (why, remedy string) {
 	case err == nil && password != "":
 		return fmt.Sprintf("it does not use the entry of %s", WithoutLogin(e.Key)), rewrite
 	case err == nil && e.IdentityToken == "" && e.RegistryToken == "":
-		return fmt.Sprintf("%s has no password: it may be in a credential store of another machine", WithoutLogin(e.Key)),
-			passwordRemedy
+		return fmt.Sprintf("%s has no password: it may be in a credential store of another machine",
+			WithoutLogin(e.Key)), passwordRemedy
 	case err == nil && c.Pulls:
 		return fmt.Sprintf("%s has only a token, which the kubelet does not read", WithoutLogin(e.Key)), passwordRemedy
 	case err == nil:
@@ -209,8 +209,9 @@ func (c Client) unusable(e Entry) (why, remedy string) {
 	return err.Error(), rewrite
 }
 
-// finds reports whether the client sends an entry if there is no other.
-func (c Client) finds(e Entry, image Image) bool {
+// finds reports whether the client would send an entry under another key.
+func (c Client) finds(e Entry, key Key, image Image) bool {
+	e.Key = key.String()
 	return result(c.answer(Config{e}, image)) == "password"
 }
 

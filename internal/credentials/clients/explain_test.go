@@ -97,7 +97,8 @@ func TestExplain(t *testing.T) {
 // TestExplainStepsOnly holds that Secrets of type basic-auth are shown as steps alone read them.
 func TestExplainStepsOnly(t *testing.T) {
 	source := Source{Config: config(t, keys("reg.test")), StepsOnly: true}
-	if e := saidOf(t, source, "reg.test/app", "kubelet"); e.Result != "anonymous" || !strings.Contains(e.Why, "basic-auth") {
+	e := saidOf(t, source, "reg.test/app", "kubelet")
+	if e.Result != "anonymous" || !strings.Contains(e.Why, "basic-auth") {
 		t.Errorf("kubelet: %s, %s", e, e.Why)
 	}
 	if e := saidOf(t, source, "reg.test/app", "oras"); e.String() != "reg.test (user u1)" {

@@ -123,7 +123,8 @@ func (e *explaining) source(ctx context.Context, streams cli.Streams) (clients.S
 	case err != nil:
 		return clients.Source{}, "", fmt.Errorf("reading %s: %w", name, err)
 	case secret == nil:
-		return clients.Source{}, "", fmt.Errorf("reading %s: it does not exist: name another with --secret and -n", name)
+		return clients.Source{}, "",
+			fmt.Errorf("reading %s: it does not exist: name another with --secret and -n", name)
 	}
 	source, err := credentials.Source(secret)
 	return source, name, err
