@@ -184,8 +184,8 @@ func (r *Registry) take(entries []found, servers []string, stores credentialStor
 		if other.username != chosen.username || other.password != chosen.password {
 			r.warnings = append(r.warnings, fmt.Sprintf(
 				"the Docker configuration has different logins for %s: that of %s (user %s) is written, that of %s "+
-					"(user %s) is left out; --server %s writes the other", hostName(chosen.key), chosen.Key, chosen.username, other.Key,
-				other.username, other.Key))
+					"(user %s) is left out; --server %s writes the other",
+				hostName(chosen.key), chosen.Key, chosen.username, other.Key, other.username, other.Key))
 		}
 	}
 	if chosen.Key != chosen.key.String() {

@@ -118,10 +118,11 @@ func (e *explaining) source(ctx context.Context, streams cli.Streams) (clients.S
 		return clients.Source{}, "", err
 	}
 	name := "Secret " + e.namespace + "/" + e.secret
-	secret, err := kube.NewReader(c).Get(ctx, schema.GroupVersionKind{Version: "v1", Kind: "Secret"}, e.namespace, e.secret)
+	kind := schema.GroupVersionKind{Version: "v1", Kind: "Secret"}
+	secret, err := kube.NewReader(c).Get(ctx, kind, e.namespace, e.secret)
 	switch {
 	case err != nil:
-		return clients.Source{}, "", fmt.Errorf("reading %s: %w", name, err)
+		return clients.Source{}, "", err
 	case secret == nil:
 		return clients.Source{}, "",
 			fmt.Errorf("reading %s: it does not exist: name another with --secret and -n", name)
