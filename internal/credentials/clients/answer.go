@@ -102,6 +102,9 @@ func one(alternatives []Sent) Answer {
 	return Answer{Steps: [][]Sent{distinct}}
 }
 
+// badReference is why go-containerregistry fails before it reads credentials.
+const badReference = "go-containerregistry does not accept this reference"
+
 func failure(why string) Answer { return one([]Sent{{Fails: why}}) }
 
 // Random reports whether the answer differs from time to time.

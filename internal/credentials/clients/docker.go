@@ -11,7 +11,7 @@ import (
 func containerRegistry(c Config, image Image) Answer {
 	repository, err := image.googleRepository()
 	if err != nil {
-		return failure("go-containerregistry does not accept this reference")
+		return failure(badReference)
 	}
 	entries, bad := dockerEntries(c)
 	if bad != "" {

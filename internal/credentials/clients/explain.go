@@ -123,18 +123,28 @@ const (
 func (c Client) surprise(secret Config, image Image, answer Answer) (why, remedy string) {
 	sends := answer.Sends()
 	if i := slices.IndexFunc(sends, func(s Sent) bool { return s.Fails != "" }); i >= 0 {
-		return "one entry stops the client for every image. " + sends[i].Fails, rewrite
+		return failed(sends[i])
 	}
 	if result(answer) == "random" {
 		return c.atRandom(secret, image)
 	}
-	if result(answer) == "anonymous" || slices.ContainsFunc(sends, Sent.Bare) {
+	if result(answer) == "anonymous" || sends[0].Bare() {
 		if e, ok := secret.get(sends[0].Key); ok {
 			return c.unusable(e)
 		}
 		return c.nothing(secret, image)
 	}
 	return c.otherKey(secret, image, answer)
+}
+
+func failed(s Sent) (why, remedy string) {
+	switch {
+	case s.Fails == badReference:
+		return s.Fails, ""
+	case s.Key == "":
+		return "one entry stops it for every image. " + s.Fails, "log in again. Then " + rewrite
+	}
+	return s.Fails, "log in again. Then " + rewrite
 }
 
 func (c Client) atRandom(secret Config, image Image) (why, remedy string) {

@@ -41,7 +41,7 @@ func kubelet(c Config, image Image) Answer {
 func tektonController(c Config, image Image) Answer {
 	repository, err := image.googleRepository()
 	if err != nil {
-		return failure("go-containerregistry does not accept this reference")
+		return failure(badReference)
 	}
 	ring, bad := newKeyring(c, func(e Entry) (Sent, error) {
 		username, password := e.Username, e.Password
