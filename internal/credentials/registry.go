@@ -47,6 +47,7 @@ func Login(server, username string, password []byte, pathKeys bool) (Registry, e
 		return Registry{}, err
 	}
 	r := Registry{logins: map[string]login{}}
+	r.respelled(server, key)
 	r.add(key, username, string(password))
 	return r, nil
 }
@@ -62,6 +63,17 @@ func serverKey(server string, pathKeys bool) (clients.Key, error) {
 			"or pass --path-keys to see how each client treats such a key, and to write it", server, key.Host)
 	}
 	return key, nil
+}
+
+// respelled notes that a key is written otherwise than the user has it.
+func (r *Registry) respelled(written string, key clients.Key) {
+	switch {
+	case written == key.String():
+	case key.Path == "":
+		r.notes = append(r.notes, fmt.Sprintf("%s is written as %s, which every client finds", written, key))
+	default:
+		r.notes = append(r.notes, fmt.Sprintf("%s is written as %s", written, key))
+	}
 }
 
 func (r *Registry) add(key clients.Key, username, password string) {
@@ -188,10 +200,7 @@ func (r *Registry) take(entries []found, servers []string, stores credentialStor
 				hostName(chosen.key), chosen.Key, chosen.username, other.Key, other.username, other.Key))
 		}
 	}
-	if chosen.Key != chosen.key.String() {
-		r.notes = append(r.notes,
-			fmt.Sprintf("%s is written as %s, which every client finds", chosen.Key, chosen.key))
-	}
+	r.respelled(chosen.Key, chosen.key)
 	if chosen.IdentityToken != "" || chosen.RegistryToken != "" {
 		r.warnings = append(r.warnings, fmt.Sprintf(
 			"the token of %s is left out, since Tekton's steps and the kubelet do not get it: user and password are written",

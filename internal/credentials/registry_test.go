@@ -151,6 +151,9 @@ func TestDockerHub(t *testing.T) {
 			continue
 		}
 		check(t, r, written{clients.DockerHub: "robot:sesame"})
+		if spelling != clients.DockerHub {
+			contain(t, r.Notes(), []string{spelling + " is written as " + clients.DockerHub})
+		}
 		file := auths(`"docker.io":`+robot, `"a.io":`+robot)
 		if r, err = FromDockerConfig([]byte(file), []string{spelling}, false); err != nil {
 			t.Errorf("--server %s of a file: %v", spelling, err)
