@@ -144,8 +144,8 @@ func clash(namespace, name string, urls []gitURL) error {
 	for _, own := range urls {
 		for _, other := range urls {
 			if own.secret == name && other.secret != name && own.parsed != nil && own.written == other.written {
-				return fmt.Errorf("Secret %s/%s of the ServiceAccount has %s already, and Tekton ends every step of a run "+
-					"that has two: change that Secret, or run %s", namespace, other.secret, own.written,
+				return fmt.Errorf("adding %s: Secret %s/%s of the ServiceAccount has it already, and Tekton ends every step "+
+					"of a run that has two: change that Secret, or run %s", own.written, namespace, other.secret,
 					other.removal(namespace))
 			}
 		}

@@ -57,8 +57,10 @@ func sorted(entries map[string]Entry) Config {
 }
 
 // InSteps returns what Tekton (v1.15.0, pkg/credentials/dockercreds) leaves of a Secret in the
-// file that the steps of a run read: users and passwords, but no tokens.
-func (c Config) InSteps() Config {
+// file that the steps of a run read: users and passwords.
+func (c Config) InSteps() Config { return c.withoutTokens() }
+
+func (c Config) withoutTokens() Config {
 	steps := slices.Clone(c)
 	for i := range steps {
 		steps[i].IdentityToken, steps[i].RegistryToken = "", ""
@@ -112,8 +114,11 @@ func (e Entry) padded() (username, password string, err error) {
 	return username, password, nil
 }
 
-// optionalPadding decodes auth as the kubelet does.
+// optionalPadding returns user and password as the kubelet reads them.
 func (e Entry) optionalPadding() (username, password string, err error) {
+	if e.Auth == "" {
+		return e.Username, e.Password, nil
+	}
 	encoding := base64.RawStdEncoding
 	if strings.HasSuffix(strings.TrimSpace(e.Auth), "=") {
 		encoding = base64.StdEncoding

@@ -12,18 +12,9 @@ import (
 // counts for every image that begins with it, whether or not a path segment ends there. All that
 // match are tried, the longest first.
 func kubelet(c Config, image Image) Answer {
-	ring, err := newKeyring(c, func(e Entry) (Sent, error) {
-		username, password := e.Username, e.Password
-		if e.Auth != "" {
-			var err error
-			if username, password, err = e.optionalPadding(); err != nil {
-				return Sent{}, err
-			}
-		}
-		return Sent{Key: e.Key, Username: username, password: password}, nil
-	})
-	if err != "" {
-		return failure(err)
+	ring, bad := newKeyring(c.withoutTokens())
+	if bad != "" {
+		return failure(bad)
 	}
 	steps := ring.match(image.Repository())
 	if len(steps) == 0 && image.Host() == "docker.io" && len(ring.entries["index.docker.io"]) > 0 {
@@ -43,16 +34,7 @@ func tektonController(c Config, image Image) Answer {
 	if err != nil {
 		return failure(badReference)
 	}
-	ring, bad := newKeyring(c, func(e Entry) (Sent, error) {
-		username, password := e.Username, e.Password
-		if e.Auth != "" {
-			var err error
-			if username, password, err = e.optionalPadding(); err != nil {
-				return Sent{}, err
-			}
-		}
-		return e.sent(username, password), nil
-	})
+	ring, bad := newKeyring(c)
 	if bad == "" {
 		bad = ring.badKey
 	}
@@ -79,10 +61,10 @@ type keyring struct {
 }
 
 // newKeyring returns the keyring, or why there is none: one bad auth stops every look-up.
-func newKeyring(c Config, read func(Entry) (Sent, error)) (ring keyring, bad string) {
+func newKeyring(c Config) (ring keyring, bad string) {
 	ring.entries = map[string][]Sent{}
 	for _, entry := range c {
-		sent, err := read(entry)
+		username, password, err := entry.optionalPadding()
 		if err != nil {
 			return ring, WithoutLogin(entry.Key) + ": " + err.Error()
 		}
@@ -102,7 +84,7 @@ func newKeyring(c Config, read func(Entry) (Sent, error)) (ring keyring, bad str
 		if path == "/" {
 			path = ""
 		}
-		ring.entries[parsed.Host+path] = append(ring.entries[parsed.Host+path], sent)
+		ring.entries[parsed.Host+path] = append(ring.entries[parsed.Host+path], entry.sent(username, password))
 	}
 	return ring, ""
 }

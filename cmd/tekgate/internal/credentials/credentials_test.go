@@ -279,7 +279,7 @@ func (s *teller) testGitHosts(t *testing.T) {
 		t.Error(errOut)
 	}
 	_, _, err := s.credentials("", git("again", "https://h.test")...)
-	if err == nil || !strings.Contains(err.Error(), "Secret ci/host of the ServiceAccount has https://h.test already") {
+	if err == nil || !strings.Contains(err.Error(), "adding https://h.test: Secret ci/host of the ServiceAccount has it already") {
 		t.Errorf("error %v", err)
 	}
 	s.Expect(false, "v1 Secret ci/again")
