@@ -66,7 +66,7 @@ verify: $(RELEASE) ## check format, modules, imports, documentation and lint
 	bash hack/verify
 
 generate: $(RELEASE) ## write the documentation that is generated from the code
-	go test ./mutator ./validator ./interceptor ./installer/check ./cmd/tekgate -run 'Reference|Rules' -update
+	go test ./mutator ./validator ./interceptor ./installer/check ./internal/credentials/clients ./cmd/tekgate -run 'Reference|Rules' -update
 
 clean: ## remove what the build made here (the cache stays)
 	rm -rf bin manifests/release/*.gz $(RELEASE)

@@ -175,6 +175,7 @@ func find(ctx context.Context) (*place, error) {
 		"MIRROR":        node.Mirror,
 		"CA":            n.CA,
 		"REGISTRY":      node.RegistryHost,
+		"REGISTRY_HOST": node.RegistryHost,
 		"REGISTRY_USER": node.RegistryUser,
 		"GIT_HOST":      node.GitHost,
 		"GIT_KEY":       n.GitKey,
@@ -213,6 +214,7 @@ func given() (*place, error) {
 			errs = append(errs, fmt.Errorf("TEKGATE_E2E_%s is not set: %s", v.name, v.meaning))
 		}
 	}
+	p.env["REGISTRY_HOST"], _, _ = strings.Cut(p.env["REGISTRY"], "/")
 	p.password = p.env[passwordVariable]
 	delete(p.env, passwordVariable)
 	return p, errors.Join(errs...)

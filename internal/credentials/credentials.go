@@ -12,7 +12,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -87,56 +86,4 @@ func hostAnnotations(own map[string]string, taken []map[string]string, hosts []s
 		all[key], used[key] = host, true
 	}
 	return all
-}
-
-// sshHost returns the form in which Tekton wants a host for SSH: host and port.
-func sshHost(written string) (string, error) {
-	host := strings.TrimPrefix(written, "ssh://")
-	if _, after, found := strings.Cut(host, "@"); found {
-		host = after
-	}
-	host = strings.TrimSuffix(host, "/")
-	if host == "" || strings.ContainsAny(host, "/ ") ||
-		strings.Contains(written, "://") && !strings.HasPrefix(written, "ssh://") {
-		return "", fmt.Errorf(
-			"host %q: for SSH a host and, if need be, its port are wanted, such as git.example.com or git.example.com:2222",
-			shorn(written),
-		)
-	}
-	return host, nil
-}
-
-// basicHost returns the form in which Tekton wants a host for a password: a URL.
-func basicHost(written string) (string, error) {
-	if !strings.Contains(written, "://") {
-		written = "https://" + written
-	}
-	u, err := url.Parse(written)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return "", fmt.Errorf(
-			"host %q: for a password a URL is wanted, such as https://git.example.com",
-			shorn(written),
-		)
-	case u.User != nil:
-		return "", fmt.Errorf(
-			"host %q: leave user and password out of the URL, since it is shown to everybody who may read the Secret's annotations",
-			shorn(written),
-		)
-	}
-	return strings.TrimSuffix(u.String(), "/"), nil
-}
-
-// shorn takes from a URL what may be a password.
-func shorn(written string) string {
-	scheme, rest, found := strings.Cut(written, "://")
-	if !found {
-		scheme, rest = "", written
-	} else {
-		scheme += "://"
-	}
-	if i := strings.LastIndex(rest, "@"); i >= 0 {
-		rest = rest[i+1:]
-	}
-	return scheme + rest
 }

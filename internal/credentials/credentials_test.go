@@ -60,35 +60,6 @@ func TestHostAnnotations(t *testing.T) {
 	}
 }
 
-func TestHosts(t *testing.T) {
-	tests := []struct{ in, ssh, basic string }{ // "!" begins the error that is wanted
-		{"git.example.com", "git.example.com", "https://git.example.com"},
-		{"git.example.com:2222", "git.example.com:2222", "https://git.example.com:2222"},
-		{"ssh://git@git.example.com/", "git.example.com", "!a URL is wanted"},
-		{"https://git.example.com/", "!a host and, if need be, its port", "https://git.example.com"},
-		{"http://git.local", "!a host", "http://git.local"},
-		{"https://git.example.com/team", "!a host", "https://git.example.com/team"},
-		{"https://user:sesame@git.example.com", "!a host", "!leave user and password out"},
-		{"git.example.com/team", "!a host", "https://git.example.com/team"},
-		{"", "!a host", "!a URL"},
-	}
-	check := func(got string, err error, want string) {
-		t.Helper()
-		message, fails := strings.CutPrefix(want, "!")
-		if fails &&
-			(err == nil || !strings.Contains(err.Error(), message) || strings.Contains(err.Error(), "sesame")) ||
-			!fails && (err != nil || got != want) {
-			t.Errorf("got %q and error %v, want %q", got, err, want)
-		}
-	}
-	for _, tt := range tests {
-		got, err := sshHost(tt.in)
-		check(got, err, tt.ssh)
-		got, err = basicHost(tt.in)
-		check(got, err, tt.basic)
-	}
-}
-
 // openssh returns a key in OpenSSH's form as far as this package looks.
 func openssh(cipher string) []byte {
 	body := append([]byte(opensshMagic), binary.BigEndian.AppendUint32(nil, uint32(len(cipher)))...)
@@ -143,78 +114,6 @@ func TestSSHKey(t *testing.T) {
 			}
 			if tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("error %v lacks %q", err, tt.want)
-			}
-		})
-	}
-}
-
-func TestFromDockerConfig(t *testing.T) {
-	tests := []struct {
-		name, config string
-		servers      []string
-		want         string // the config that Tekton gets, or "!" and the error
-		warnings     []string
-	}{
-		{"plain", `{"auths":{"a.io":{"auth":"c2VzYW1l"}}}`, nil, `{"auths":{"a.io":{"auth":"c2VzYW1l"}}}`, nil},
-		{
-			"only some",
-			`{"auths":{"a.io":{"auth":"c2VzYW1l"},"https://b.io/v2/":{"auth":"eA=="}}}`,
-			[]string{"b.io"},
-			`{"auths":{"https://b.io/v2/":{"auth":"eA=="}}}`,
-			nil,
-		},
-		{
-			"Docker Hub",
-			`{"auths":{"https://index.docker.io/v1/":{"auth":"eA=="}}}`,
-			[]string{"docker.io"},
-			`{"auths":{"https://index.docker.io/v1/":{"auth":"eA=="}}}`,
-			nil,
-		},
-		{"nothing for it", `{"auths":{"a.io":{"auth":"c2VzYW1l"}}}`, []string{"c.io"}, "!holds nothing for c.io", nil},
-		{
-			"credential store",
-			`{"auths":{"a.io":{}},"credsStore":"desktop"}`,
-			nil,
-			"!holds no password for a.io",
-			[]string{"credsStore of"},
-		},
-		{
-			"what Tekton drops",
-			`{"auths":{"a.io":{"auth":"eA==","identitytoken":"sesame"},"b.io":{"registrytoken":"sesame"}},"credHelpers":{"c.io":"x"},"HttpHeaders":{},"proxies":{}}`,
-			nil,
-			`{"auths":{"a.io":{"auth":"eA==","identitytoken":"sesame"},"b.io":{"registrytoken":"sesame"}}}`,
-			[]string{
-				"credHelpers of",
-				"HttpHeaders of",
-				"proxies of",
-				"Tekton drops the identitytoken of a.io",
-				"Tekton drops the registrytoken of b.io",
-			},
-		},
-		{"empty", `{}`, nil, "!holds no registry's password", nil},
-		{"not JSON", `sesame`, nil, "!is not JSON", nil},
-		{"odd types", `{"auths":[],"credHelpers":3}`, nil, "!holds no registry's password", nil},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			r, err := FromDockerConfig([]byte(tt.config), tt.servers)
-			if message, fails := strings.CutPrefix(tt.want, "!"); fails {
-				if err == nil || !strings.Contains(err.Error(), message) || strings.Contains(err.Error(), "sesame") {
-					t.Errorf("error %v lacks %q", err, message)
-				}
-				return
-			}
-			text, _ := json.Marshal(r.config)
-			if err != nil || string(text) != tt.want {
-				t.Errorf("got %s and error %v, want %s", text, err, tt.want)
-			}
-			if len(r.Warnings()) != len(tt.warnings) {
-				t.Fatalf("warnings %q, want %q", r.Warnings(), tt.warnings)
-			}
-			for i, want := range tt.warnings {
-				if got := r.Warnings()[i]; !strings.Contains(got, want) || strings.Contains(got, "sesame") {
-					t.Errorf("warning %q lacks %q", got, want)
-				}
 			}
 		})
 	}

@@ -55,9 +55,18 @@ func (g Git) secret(name string) (*unstructured.Unstructured, []string, error) {
 	return newSecret(name, kind, values), hosts, errors.Join(problems...)
 }
 
-// Warnings say what will work otherwise than one may think.
+// Warnings name what will work otherwise than one may expect.
 func (g Git) Warnings() []string {
-	if g.Key == nil || g.KnownHosts != nil {
+	if g.Key == nil {
+		var warnings []string
+		for _, written := range g.Hosts {
+			if host, err := basicHost(written); err == nil {
+				warnings = append(warnings, hostWarnings(host)...)
+			}
+		}
+		return warnings
+	}
+	if g.KnownHosts != nil {
 		return nil
 	}
 	return []string{

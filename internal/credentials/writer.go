@@ -37,6 +37,8 @@ type Writer struct {
 	Client client.Client
 	// Report hears what became of each object: created, configured or unchanged.
 	Report func(obj *unstructured.Unstructured, action string)
+	// Warn gets a sentence about each Secret that keeps another from being used.
+	Warn func(warning string)
 }
 
 // Git writes a Secret for git servers, and gives it to a ServiceAccount.
@@ -54,18 +56,42 @@ func (w Writer) Git(ctx context.Context, namespace, account, name string, git Gi
 		return err
 	}
 	var others []map[string]string
+	annotations := map[string]map[string]string{}
 	for _, other := range names {
 		if other == name {
 			continue
 		}
-		annotations, err := w.annotations(ctx, namespace, other)
-		if err != nil {
+		if annotations[other], err = w.annotations(ctx, namespace, other); err != nil {
 			return err
 		}
-		others = append(others, annotations)
+		others = append(others, annotations[other])
 	}
-	secret.SetAnnotations(hostAnnotations(own, others, hosts))
+	annotations[name] = hostAnnotations(own, others, hosts)
+	secret.SetAnnotations(annotations[name])
+	if git.Key == nil {
+		if err := w.judge(namespace, name, names, annotations); err != nil {
+			return err
+		}
+	}
 	return w.give(ctx, namespace, account, secret)
+}
+
+// judge returns an error or warns if URLs of a ServiceAccount's Secrets do not work together.
+func (w Writer) judge(namespace, name string, names []string, annotations map[string]map[string]string) error {
+	if !slices.Contains(names, name) {
+		names = append(slices.Clone(names), name)
+	}
+	var urls []gitURL
+	for _, each := range names {
+		urls = append(urls, gitURLs(each, annotations[each])...)
+	}
+	if err := clash(namespace, name, urls); err != nil {
+		return err
+	}
+	for _, warning := range conflicts(namespace, name, urls) {
+		w.Warn(warning)
+	}
+	return nil
 }
 
 // Registry writes a Secret for registries, and gives it to a ServiceAccount's

@@ -1,7 +1,7 @@
 // Command build makes sure that the control plane's binaries and those of
 // Tekton's commands, cert-manager's controllers, Shipwright's TaskRuns, the evaluation
-// of match conditions and regsync that tests run are in the
-// cache, and prints the folders that they are in. Where a cluster is given in their
+// of match conditions, regsync and the answers of registry clients that tests run are in
+// the cache, and prints the folders that they are in. Where a cluster is given in their
 // place there is nothing to build.
 package main
 
@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"github.com/tekgate/tekgate/e2e/certmanager"
+	"github.com/tekgate/tekgate/e2e/clients"
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/e2e/copiers"
 	"github.com/tekgate/tekgate/e2e/shipwright"
@@ -55,7 +56,12 @@ func run(ctx context.Context, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
-	folders := []string{controlPlane, conditions, controllers, filepath.Dir(taskRuns), filepath.Dir(regsync)}
+	answers, err := clients.Build(ctx, log)
+	if err != nil {
+		return err
+	}
+	folders := []string{controlPlane, conditions, controllers, filepath.Dir(taskRuns), filepath.Dir(regsync),
+		filepath.Dir(answers)}
 	for _, dir := range append(folders, commands...) {
 		fmt.Fprintln(out, dir)
 	}

@@ -25,7 +25,8 @@ func Command() *cobra.Command {
 		Short: "Put credentials where Tekton reads them",
 		Long: `Write the Secrets by which runs fetch sources, pull and push images, and the
 lists in which Tekton and the kubelet look for them: those of ServiceAccounts,
-default-pod-template, and the certificate authorities that Tekton trusts.
+default-pod-template, and the certificate authorities that Tekton trusts. Show which
+of a Secret's entries each registry client sends for an image.
 
 What others wrote is never replaced. Secret values are read from a file, from
 standard input or from a prompt, never from an argument, where everybody on the
@@ -33,7 +34,7 @@ machine could read them; and they are never printed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(gitCommand(), registryCommand(), pullCommand(), caCommand())
+	cmd.AddCommand(gitCommand(), registryCommand(), pullCommand(), caCommand(), explainCommand())
 	return cmd
 }
 
@@ -66,7 +67,8 @@ func (g *giving) writer(streams cli.Streams) (credentials.Writer, error) {
 	if g.dryRun {
 		c = client.NewDryRunClient(c)
 	}
-	return credentials.Writer{Client: c, Report: func(obj *unstructured.Unstructured, action string) {
+	warning := func(text string) { warn(streams, []string{text}) }
+	return credentials.Writer{Client: c, Warn: warning, Report: func(obj *unstructured.Unstructured, action string) {
 		if !g.dryRun {
 			fmt.Fprintf(streams.ErrOut, "%s %s\n", describe(obj), action)
 			return

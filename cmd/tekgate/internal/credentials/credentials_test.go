@@ -5,14 +5,21 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
+	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/clitest"
 )
@@ -131,6 +138,9 @@ func TestCredentials(t *testing.T) {
 	s := newTeller(t)
 	t.Run("git", s.testGit)
 	t.Run("refuse", s.testRefuse)
+	t.Run("git hosts", s.testGitHosts)
+	t.Run("registry", s.testRegistry)
+	t.Run("explain", s.testExplain)
 	t.Run("Trap30And31_PullSecretsAndCAsReachWhoPulls", s.testPull)
 }
 
@@ -210,6 +220,22 @@ func (s *teller) testRefuse(t *testing.T) {
 		{"no host", "", "no host is named", []string{"git", "x", "--username", "robot", "--password-file", secret}},
 		{"key and user", "", "name either a key with --ssh-key or a user with --username",
 			[]string{"git", "x", "--host", "a.com"}},
+		{"a group", "", "name the host, https://a.com, or the URL of each whole repository, such as " +
+			"https://a.com/group/REPOSITORY.git",
+			[]string{"git", "x", "--host", "https://a.com/group/", "--username", "robot", "--password-file", secret}},
+		{"a group for SSH", "", "a key is for a whole server: name its host and, if need be, its port, such as a.com",
+			[]string{"git", "x", "--host", "git@a.com:group", "--ssh-key", s.file("key", sshPrivateKey(t))}},
+		{"a path in a registry", "", "name the host, a.io, or pass --path-keys",
+			[]string{"registry", "x", "--server", "a.io/team", "--username", "robot", "--password-file", secret}},
+		{"nothing to explain", "", "pass either --secret or --docker-config", []string{"explain", "--image", "a.io/x"}},
+		{"no image", "", "no image: pass --image", []string{"explain", "--secret", "x"}},
+		{"no Secret", "", "reading Secret ci/nothing: it does not exist",
+			[]string{"explain", "--secret", "nothing", "-n", "ci", "--image", "a.io/x"}},
+		{"a Secret that no client reads", "", "no registry client reads a Secret of type Opaque",
+			[]string{"explain", "--secret", "of-somebody", "-n", "ci", "--image", "a.io/x"}},
+		{"an image that is none", "", `parsing --image "A b"`, []string{"explain", "--secret", "x", "--image", "A b"}},
+		{"an output that is none", "", `--output "xml" is not known`,
+			[]string{"explain", "--secret", "x", "--image", "a.io/x", "-o", "xml"}},
 		{"password in the URL", "", "leave user and password out",
 			[]string{"git", "x", "--host", "https://robot:" + password + "@a.com", "--username", "robot",
 				"--password-file", secret}},
@@ -237,6 +263,128 @@ func (s *teller) testRefuse(t *testing.T) {
 			}
 		})
 	}
+}
+
+// testGitHosts holds that URLs that take passwords from one another are refused or named.
+func (s *teller) testGitHosts(t *testing.T) {
+	s = s.as(t)
+	secret := s.file("password", password)
+	git := func(name, host string) []string {
+		return []string{"git", name, "--host", host, "--username", "robot", "--password-file", secret, "-n", "ci",
+			"--service-account", "git-hosts"}
+	}
+	s.well("", git("repository", "https://h.test/team/app.git")...)
+	_, errOut := s.well("", git("host", "https://h.test")...)
+	if !strings.Contains(errOut, "https://h.test/team/app.git of Secret ci/repository is not used, since Secret host") {
+		t.Error(errOut)
+	}
+	_, _, err := s.credentials("", git("again", "https://h.test")...)
+	if err == nil || !strings.Contains(err.Error(), "adding https://h.test: Secret ci/host of the ServiceAccount has it already") {
+		t.Errorf("error %v", err)
+	}
+	s.Expect(false, "v1 Secret ci/again")
+	// What others wrote, or an earlier version of this command.
+	s.Patch("v1 Secret ci/repository", `{"metadata":{"annotations":{"tekton.dev/git-0":"https://h.test/team"}}}`)
+	_, errOut = s.well("", git("host", "https://h.test")...)
+	if !strings.Contains(errOut, "https://h.test/team of Secret ci/repository is a group's URL") ||
+		!strings.Contains(errOut, "run `kubectl -n ci annotate secret repository tekton.dev/git-0-`") {
+		t.Error(errOut)
+	}
+}
+
+// testRegistry holds that a Secret has the form that every client reads, whatever the file has.
+func (s *teller) testRegistry(t *testing.T) {
+	s = s.as(t)
+	login := fmt.Sprintf(`{"username":"robot","password":%q}`, password)
+	config := s.file("config.json", fmt.Sprintf(`{"auths":{"reg.test:5000":%s,"reg.test:5000/org-a":%[1]s,"docker.io":%[1]s}}`,
+		login))
+	args := []string{"registry", "one-form", "--docker-config", config, "-n", "ci", "--service-account", "one-form"}
+	_, errOut := s.well("", args...)
+	if !strings.Contains(errOut, "left out, since few clients honor keys with a path: reg.test:5000/org-a;") ||
+		!strings.Contains(errOut, "note: docker.io is written as https://index.docker.io/v1/") {
+		t.Error(errOut)
+	}
+	s.equal(s.dockerConfig("one-form"), "https://index.docker.io/v1/ reg.test:5000")
+	_, errOut = s.well("", append(args, "--path-keys")...)
+	if !strings.Contains(errOut, "how clients honor keys with a path, such as reg.test:5000/org-a:") ||
+		!strings.Contains(errOut, "regctl                                  never: such keys are dropped") {
+		t.Error(errOut)
+	}
+	s.equal(s.dockerConfig("one-form"), "https://index.docker.io/v1/ reg.test:5000 reg.test:5000/org-a")
+	s.well("", append(args[:2:2], "--server", "https://docker.io", "--username", "robot", "--password-file",
+		s.file("password", password), "-n", "ci")...)
+	s.equal(s.dockerConfig("one-form"), "https://index.docker.io/v1/")
+}
+
+// dockerConfig returns the keys of a Secret, each of which has to have auth.
+func (s *teller) dockerConfig(name string) string {
+	s.T.Helper()
+	text, err := base64.StdEncoding.DecodeString(s.get("Secret", "ci", name, "data", ".dockerconfigjson").(string))
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	var file struct {
+		Auths map[string]struct{ Auth string }
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
+		s.T.Fatal(err)
+	}
+	for key, entry := range file.Auths {
+		if entry.Auth != base64.StdEncoding.EncodeToString([]byte("robot:"+password)) {
+			s.T.Errorf("%s has another auth, or none", key)
+		}
+	}
+	return strings.Join(slices.Sorted(maps.Keys(file.Auths)), " ")
+}
+
+func (s *teller) testExplain(t *testing.T) {
+	s = s.as(t)
+	auth := base64.StdEncoding.EncodeToString([]byte("robot:" + password))
+	config := fmt.Sprintf(`{"auths":{"docker.io":{"username":"robot","password":%q},"reg.test/a":{"auth":%q},
+"reg.test/b":{"auth":%q}},"credsStore":"desktop"}`, password, auth, auth)
+	s.Create(fmt.Sprintf(`
+apiVersion: v1
+kind: Secret
+metadata: {name: by-hand, namespace: ci}
+type: kubernetes.io/dockerconfigjson
+data: {.dockerconfigjson: %s}
+`, base64.StdEncoding.EncodeToString([]byte(config))))
+	ofSecret, _ := s.well("", "explain", "--secret", "by-hand", "-n", "ci", "--image", "alpine:3")
+	for _, want := range []string{
+		"alpine:3 with Secret ci/by-hand",
+		"kubelet                                 docker.io (user robot)\n",
+		"Kaniko (chainguard, osscontainertools)  nothing (anonymous) [1]\n",
+		"buildah, podman, skopeo                 nothing (anonymous) [2]\n",
+		"[1] it does not look for the key docker.io, but for https://index.docker.io/v1/. Remedy: write the Secret with",
+		"[2] it reads only auth, which the entry of docker.io lacks. Remedy: ",
+	} {
+		if !strings.Contains(ofSecret, want) {
+			t.Errorf("lacks %q:\n%s", want, ofSecret)
+		}
+	}
+	out, errOut := s.well(config, "explain", "--docker-config", "-", "--image", "reg.test/c/d", "-o", "json")
+	var result explanation
+	if err := json.Unmarshal([]byte(out), &result); err != nil || len(result.Clients) != 8 ||
+		result.Clients[3].Result != "random" || len(result.Clients[3].Sends) != 2 ||
+		result.Clients[3].Sends[0].Key != "reg.test/a" {
+		t.Errorf("error %v in %s", err, out)
+	}
+	if !strings.Contains(errOut, "credsStore of the Docker configuration is left out") {
+		t.Error(errOut)
+	}
+	asYAML, _ := s.well(config, "explain", "--docker-config", "-", "--image", "reg.test/c/d", "-o", "yaml")
+	if converted, err := yaml.YAMLToJSON([]byte(asYAML)); err != nil || !sameJSON(t, converted, []byte(out)) {
+		t.Errorf("error %v in\n%s", err, asYAML)
+	}
+}
+
+func sameJSON(t *testing.T, a, b []byte) bool {
+	t.Helper()
+	var first, second any
+	if err := errors.Join(json.Unmarshal(a, &first), json.Unmarshal(b, &second)); err != nil {
+		t.Fatal(err)
+	}
+	return reflect.DeepEqual(first, second)
 }
 
 func (s *teller) testPull(t *testing.T) {

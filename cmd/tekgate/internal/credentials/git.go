@@ -29,6 +29,10 @@ func gitCommand() *cobra.Command {
 mark it for their hosts, and add it to a ServiceAccount. Every step of a run
 under that ServiceAccount then finds it in ~/.ssh or ~/.gitconfig.
 
+For a password a host is a URL: that of the server, or that of one whole repository.
+A group's URL is refused, because git finds no password for the repositories below
+it.
+
 A Secret of this command is brought up to date; hosts that it was for stay.`,
 		Example: `  tekgate credentials git gitee --host gitee.com --ssh-key id_ed25519 --known-hosts known_hosts -n ci --service-account builder
 
@@ -42,7 +46,7 @@ A Secret of this command is brought up to date; hosts that it was for stay.`,
 	g.flags(cmd)
 	g.accountFlags(cmd)
 	f := cmd.Flags()
-	f.StringArrayVar(&g.hosts, "host", nil, "`HOST` of a git server, or its URL for a password (repeatable)")
+	f.StringArrayVar(&g.hosts, "host", nil, "`HOST` of a git server, or for a password its URL or that of a whole repository (repeatable)")
 	f.StringVar(&g.key, "ssh-key", "", "`FILE` of an SSH private key without a passphrase, or - for standard input")
 	f.StringVar(&g.knownHosts, "known-hosts", "", "`FILE` of the servers' keys, as ssh-keyscan prints them")
 	f.StringVar(&g.username, "username", "", "`NAME` of the user, for a password")

@@ -7,12 +7,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/credentials"
+	"github.com/tekgate/tekgate/internal/credentials/clients"
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
@@ -22,6 +24,7 @@ type loginFlags struct {
 	username string
 	password string
 	config   string
+	pathKeys bool
 }
 
 func (l *loginFlags) flags(cmd *cobra.Command) {
@@ -33,6 +36,8 @@ func (l *loginFlags) flags(cmd *cobra.Command) {
 		"`FILE` of the password or token, or - for standard input; without it the command asks")
 	f.StringVar(&l.config, "docker-config", "",
 		"`FILE` that docker login wrote, such as ~/.docker/config.json, or - for standard input")
+	f.BoolVar(&l.pathKeys, "path-keys", false,
+		"also write keys with a path, such as registry.example.com/team, and print how each client treats them")
 }
 
 func (l *loginFlags) read(streams cli.Streams) (credentials.Registry, error) {
@@ -45,7 +50,7 @@ func (l *loginFlags) read(streams cli.Streams) (credentials.Registry, error) {
 		if err != nil {
 			return credentials.Registry{}, err
 		}
-		return credentials.FromDockerConfig(text, l.servers)
+		return credentials.FromDockerConfig(text, l.servers, l.pathKeys)
 	}
 	if len(l.servers) != 1 || l.username == "" {
 		return credentials.Registry{},
@@ -55,7 +60,25 @@ func (l *loginFlags) read(streams cli.Streams) (credentials.Registry, error) {
 	if err != nil {
 		return credentials.Registry{}, err
 	}
-	return credentials.Login(l.servers[0], l.username, password)
+	return credentials.Login(l.servers[0], l.username, password, l.pathKeys)
+}
+
+// remark prints what the user should know about the credentials before they are written.
+func remark(streams cli.Streams, registry credentials.Registry) {
+	for _, note := range registry.Notes() {
+		fmt.Fprintln(streams.ErrOut, "note:", note)
+	}
+	warn(streams, registry.Warnings())
+	paths := registry.PathKeys()
+	if len(paths) == 0 {
+		return
+	}
+	fmt.Fprintf(streams.ErrOut, "how clients honor keys with a path, such as %s:\n", paths[0])
+	table := tabwriter.NewWriter(streams.ErrOut, 0, 0, 2, ' ', 0)
+	for _, client := range clients.Clients {
+		fmt.Fprintf(table, "  %s\t%s\n", client.Name, client.PathKeys)
+	}
+	_ = table.Flush()
 }
 
 func registryCommand() *cobra.Command {
@@ -68,7 +91,13 @@ func registryCommand() *cobra.Command {
 		Short: "Give runs the password of a registry to push to",
 		Long: `Write the Secret NAME with the passwords of registries, and add it to a
 ServiceAccount. Every step of a run under that ServiceAccount then finds it in
-/tekton/creds/.docker, where Tekgate makes Kaniko look.`,
+/tekton/creds/.docker, where Tekgate makes Kaniko look.
+
+The Secret has the one form that every client reads: user, password and auth; the
+plain host as key; and https://index.docker.io/v1/ for Docker Hub, however the file
+or --server spells it. Keys with a path are left out, since clients treat them
+differently: --path-keys writes them, and prints how. The command
+` + "`tekgate credentials explain`" + ` shows what each client sends for an image.`,
 		Example: `  tekgate credentials registry harbor --server harbor.example.com --username robot -n ci --service-account builder
 
   tekgate credentials registry docker --docker-config ~/.docker/config.json --server docker.io`,
@@ -82,7 +111,7 @@ ServiceAccount. Every step of a run under that ServiceAccount then finds it in
 			if err != nil {
 				return err
 			}
-			warn(cli.StreamsOf(cmd), registry.Warnings())
+			remark(cli.StreamsOf(cmd), registry)
 			return w.Registry(cmd.Context(), g.namespace, g.account, args[0], registry)
 		},
 	}
@@ -108,7 +137,9 @@ func pullCommand() *cobra.Command {
 --namespace names, and add it to all ServiceAccounts by which images of the
 mirror are pulled there: those of Tekton and Tekgate; in the other namespaces
 default and those of EventListeners; and, by Tekton's default-pod-template, those
-of all runs, whose Pods hold images of Tekton's own.`,
+of all runs, whose Pods hold images of Tekton's own.
+
+The Secret has the same form as that of ` + "`tekgate credentials registry`" + `.`,
 		Example: `  tekgate credentials pull mirror --server registry.example.com --username robot --namespace ci --namespace team-a`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -135,6 +166,7 @@ func (p *pullFlags) run(ctx context.Context, streams cli.Streams, name string) e
 	if err != nil {
 		return err
 	}
+	remark(streams, registry)
 	if len(accounts) == 0 {
 		return errors.New(
 			"neither Tekton nor Tekgate is installed, and no namespace is named: run `tekgate install` first, or pass --namespace")

@@ -1,0 +1,80 @@
+// Package clients asks the libraries of registry clients what they send.
+package clients
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/tekgate/tekgate/e2e/cluster"
+)
+
+// Question is a Docker configuration and an image.
+type Question struct {
+	Config string `json:"config"`
+	Image  string `json:"image"`
+	// Repeat is how often each library is asked; some answer at random.
+	Repeat int `json:"repeat"`
+}
+
+// Build returns the path of the program in the folder answers. It is built on first use, which is
+// written to log.
+func Build(ctx context.Context, log io.Writer) (string, error) {
+	const program = "client-answers"
+	root, err := cluster.Root(ctx)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(root, "e2e", "clients", "answers")
+	key := "static, trimmed 1"
+	for _, name := range []string{"main.go", "libraries.go", "regclient.go", "go.mod", "go.sum"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return "", fmt.Errorf("reading the source of the clients' answers: %w", err)
+		}
+		key += string(text)
+	}
+	folder, err := cluster.Recipe{
+		Name: program, Dir: dir, Key: key, Packages: map[string]string{program: "."},
+		Linker: func() (string, error) { return "-s -w", nil },
+	}.Build(ctx, log)
+	return filepath.Join(folder, program), err
+}
+
+// Ask returns the answers of each library, by its name, to each question.
+func Ask(ctx context.Context, log io.Writer, questions []Question) ([]map[string][]string, error) {
+	program, err := Build(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	var in bytes.Buffer
+	encoder := json.NewEncoder(&in)
+	for _, q := range questions {
+		if err := encoder.Encode(q); err != nil {
+			return nil, err
+		}
+	}
+	cmd := exec.CommandContext(ctx, program)
+	cmd.Stdin = &in
+	cmd.Stderr = log
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("asking the clients' libraries: %w", err)
+	}
+	var all []map[string][]string
+	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
+		var answers map[string][]string
+		if err := decoder.Decode(&answers); errors.Is(err, io.EOF) {
+			return all, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("reading the answers of the clients' libraries: %w", err)
+		}
+		all = append(all, answers)
+	}
+}
