@@ -1,14 +1,12 @@
 package registry
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/tekgate/tekgate/internal/entrypoint"
 	"github.com/tekgate/tekgate/internal/image"
@@ -22,62 +20,41 @@ func Entrypoint(ctx context.Context, ref image.Reference, options Options) (entr
 	if err != nil {
 		return entrypoint.Image{}, err
 	}
-	descriptor, err := c.describe(ctx, ref)
+	r, err := c.repository(ctx, ref)
 	if err != nil {
-		return entrypoint.Image{}, fmt.Errorf("reading the entrypoint of %s: %w", ref, err)
+		return entrypoint.Image{}, err
 	}
-	found := entrypoint.Image{Image: ref.String(), Digest: descriptor.Digest.String()}
-	if err := addPrograms(&found, descriptor); err != nil {
-		return entrypoint.Image{}, fmt.Errorf("reading the entrypoint of %s: %w", ref, err)
+	found := entrypoint.Image{Image: ref.String()}
+	root, err := r.get(ctx, reference(ref))
+	if err == nil {
+		found.Digest = root.Digest.String()
+		err = addPrograms(ctx, &found, r, root)
+	}
+	if err != nil {
+		return entrypoint.Image{}, fmt.Errorf("reading the entrypoint of %s: %w", ref, plainly(err))
 	}
 	return found, nil
 }
 
-// describe asks for the manifest or index of an image.
-func (c *client) describe(ctx context.Context, ref image.Reference) (*remote.Descriptor, error) {
-	var options []name.Option
-	if c.plain(ref.Host) {
-		options = append(options, name.Insecure)
+func addPrograms(ctx context.Context, found *entrypoint.Image, r *repository, root manifest) error {
+	if !root.isIndex() {
+		return addProgram(ctx, found, r, root, nil)
 	}
-	written := ref.Repository() + ":" + cmp.Or(ref.Tag, "latest")
-	if ref.Digest != "" {
-		written = ref.Repository() + "@" + ref.Digest
-	}
-	at, err := name.ParseReference(written, options...)
-	if err != nil {
-		return nil, err
-	}
-	return remote.Get(at, remote.WithContext(ctx), remote.WithAuthFromKeychain(c.Keychain),
-		remote.WithTransport(c.transport), remote.WithUserAgent("tekgate"))
-}
-
-func addPrograms(found *entrypoint.Image, descriptor *remote.Descriptor) error {
-	if !descriptor.MediaType.IsIndex() {
-		img, err := descriptor.Image()
-		if err != nil {
-			return err
-		}
-		return addProgram(found, img, nil)
-	}
-	index, err := descriptor.ImageIndex()
-	if err != nil {
-		return err
-	}
-	manifest, err := index.IndexManifest()
+	index, err := root.index()
 	if err != nil {
 		return err
 	}
 	var problems []error
-	for _, d := range manifest.Manifests {
-		if !d.MediaType.IsImage() || d.Platform != nil && d.Platform.OS == "unknown" {
+	for _, d := range index.Manifests {
+		if !slices.Contains(manifestTypes, d.MediaType) || isAttestation(d) {
 			continue
 		}
-		img, err := index.Image(d.Digest)
+		member, err := r.get(ctx, d.Digest.String())
 		if err == nil {
-			err = addProgram(found, img, d.Platform)
+			err = addProgram(ctx, found, r, member, d.Platform)
 		}
 		if err != nil {
-			problems = append(problems, err)
+			problems = append(problems, childError{child: d, cause: err})
 		}
 	}
 	if len(found.Programs) == 0 {
@@ -87,17 +64,18 @@ func addPrograms(found *entrypoint.Image, descriptor *remote.Descriptor) error {
 }
 
 // addProgram adds what an image starts. An index names its platform, or else its configuration.
-func addProgram(found *entrypoint.Image, img v1.Image, platform *v1.Platform) error {
-	config, err := img.ConfigFile()
+func addProgram(ctx context.Context, found *entrypoint.Image, r *repository, m manifest,
+	platform *ocispec.Platform) error {
+	config, err := configOf(ctx, r, m)
 	if err != nil {
 		return err
 	}
-	named := "unknown"
 	if platform == nil {
-		platform = config.Platform() // nil if it names none
+		platform = &config.Platform
 	}
-	if platform != nil {
-		named = platform.String()
+	named := "unknown"
+	if platform.OS != "" {
+		named = exactPlatform(*platform)
 	}
 	found.Add(named, config.Config.Entrypoint, config.Config.Cmd)
 	return nil

@@ -87,7 +87,7 @@ type client struct {
 	Options
 	transport http.RoundTripper // repeats what failed for the moment
 	once      http.RoundTripper // does not
-	moves     chan struct{} // holds an element for each blob that is on its way
+	moves     chan struct{}     // holds an element for each blob that is on its way
 
 	mu           sync.Mutex
 	repositories map[string]*repository

@@ -27,8 +27,10 @@ func copyCommand() *cobra.Command {
 rules say, digest for digest, and check it there. Images that were published on
 gcr.io/tekton-releases are fetched from ghcr.io, where they live on.
 
-What the mirror has already is not moved again: an interrupted copy is run again
-and goes on. A tag that holds something else is left alone without --overwrite.`,
+What the mirror has already is not moved again, and what it lacks of an image is
+completed under the same tag: an interrupted copy resumes when it is run again.
+Layers that images have in common are sent once. A tag that holds something else
+is left alone without --overwrite.`,
 		Example: `  tekgate images copy --mirror registry.example.com/tekton
 
   # from another mirror, where the sources are out of reach

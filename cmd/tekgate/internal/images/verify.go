@@ -20,10 +20,13 @@ func verifyCommand() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "verify",
-		Short: "Say whether the mirror has every image, with its digest and platforms",
-		Long: `Ask the mirror for every image of the release: whether it is there, with the
-digest that the manifests pin, for the platforms that the nodes have. Ends with
-status 1 when a pull would fail. No image is pulled and nothing is changed.`,
+		Short: "Check that nodes can pull every image from the mirror",
+		Long: `Ask the mirror for every image of the release: whether it is there with the digest
+that the manifests pin, and for each wanted platform also its manifest, its
+configuration and its layers. Without --platform all platforms of an image are
+wanted. Ends with status 1 if a pull would fail. A warning names what nodes do
+not need and others do, such as other platforms that an index lists and the
+mirror lacks. No layer is downloaded and nothing is changed.`,
 		Example: `  tekgate images verify --mirror registry.example.com/tekton --platform linux/amd64 --platform linux/arm64`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -90,6 +93,7 @@ func lockCommand() *cobra.Command {
 		s         release.Source
 		output    cli.Output
 		platforms []string
+		programs  []string
 		trust     bool
 	)
 	cmd := &cobra.Command{
@@ -107,6 +111,9 @@ knows. What nobody knows is refused, unless --trust accepts the mirror's word.`,
 				return err
 			}
 			file := s.IgnoreLock()
+			if len(programs) > 0 {
+				return lockEntrypoints(cmd.Context(), cli.StreamsOf(cmd), &s, programs)
+			}
 			images, _, err := s.Images(cmd.Context(), cli.StreamsOf(cmd))
 			if err != nil {
 				return err
@@ -135,6 +142,8 @@ knows. What nobody knows is refused, unless --trust accepts the mirror's word.`,
 	s.Registries.Flags(cmd)
 	output.TableOrJSON(cmd)
 	release.PlatformFlag(cmd, &platforms)
+	cmd.Flags().StringArrayVar(&programs, "entrypoints", nil,
+		"`IMAGE` of steps: only read on the mirror what it starts, and print the ConfigMap for mutator.imageMirror.entrypoints (repeatable)")
 	cmd.Flags().BoolVar(&trust, "trust", false,
 		"lock also what cannot be proven, for its source is out of reach and no lock knows it")
 	return cmd
