@@ -108,8 +108,7 @@ func (p *controlPlane) bundle(ctx context.Context) ([]byte, error) {
 
 // addPolicies installs what `tekgate export map` makes of the job's configuration.
 func (p *controlPlane) addPolicies(ctx context.Context, e *environment) error {
-	// Policies cannot fetch Tasks, and the job's runs name none.
-	config, err := p.writeFile("exported.yaml", jobConfig+"  localTasks: {disabled: true}\n")
+	config, err := p.writeFile("exported.yaml", jobConfig)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,8 @@ import (
 
 // jobConfig is what every candidate of a control plane has to do: give runs a
 // ServiceAccount, each step a variable, and images a mirror. The rule for Kaniko is off,
-// because the other candidates have no such policy.
+// because the other candidates have no such policy, and so is the one that has runs fetch their
+// Tasks: policies cannot do that, and the job's runs name none.
 const jobConfig = `apiVersion: ` + wellknown.APIVersion + `
 kind: Configuration
 mutator:
@@ -23,6 +24,7 @@ mutator:
       - {match: docker.io/**, to: "` + baseline.Mirror + `/hub/{path}"}
       - {match: gcr.io/**, to: "` + baseline.Mirror + `/gcr/{path}"}
   kaniko: {disabled: true}
+  localTasks: {disabled: true}
 `
 
 // jobTraces are in every object after the job.
