@@ -45,7 +45,12 @@ func run(ctx context.Context, program, before string, rounds int, out, log io.Wr
 		return err
 	}
 	defer os.RemoveAll(folder)
-	b := &bench{folder: folder, source: newSource()}
+	version, err := os.ReadFile("VERSION")
+	if err != nil {
+		return fmt.Errorf("run it in the checkout's folder: %w", err)
+	}
+	own := "tekgate:" + strings.TrimSpace(string(version))
+	b := &bench{folder: folder, own: own, source: newSource(own)}
 	b.from = serve(b.source)
 	tools, err := b.tools(ctx, program, before, log)
 	if err != nil {
@@ -67,6 +72,7 @@ func run(ctx context.Context, program, before string, rounds int, out, log io.Wr
 
 type bench struct {
 	folder string
+	own    string // the image that each installation has
 	source *source
 	from   string
 }
@@ -76,6 +82,8 @@ type bench struct {
 type tool struct {
 	name string
 	copy func(target string) ([]*exec.Cmd, error)
+	// rewrites says that it changes the digests of indexes, as Debian's skopeo does.
+	rewrites bool
 }
 
 func (b *bench) tools(ctx context.Context, program, before string, log io.Writer) ([]tool, error) {
@@ -92,15 +100,15 @@ func (b *bench) tools(ctx context.Context, program, before string, log io.Writer
 		return nil, err
 	}
 	tools := []tool{
-		{"tekgate", func(target string) ([]*exec.Cmd, error) { return b.tekgate(ctx, program, target) }},
-		{"regsync, parallel 8", func(target string) ([]*exec.Cmd, error) { return b.regsync(ctx, regsync, target) }},
-		{"crane", func(target string) ([]*exec.Cmd, error) {
+		{name: "tekgate", copy: func(target string) ([]*exec.Cmd, error) { return b.tekgate(ctx, program, target) }},
+		{name: "regsync, parallel 8", copy: func(target string) ([]*exec.Cmd, error) { return b.regsync(ctx, regsync, target) }},
+		{name: "crane", copy: func(target string) ([]*exec.Cmd, error) {
 			return b.each(func(from, to string) *exec.Cmd { return exec.CommandContext(ctx, crane, "copy", from, to) },
 				target), nil
 		}},
 	}
 	if before != "" {
-		tools = append(tools, tool{"tekgate, before", func(target string) ([]*exec.Cmd, error) {
+		tools = append(tools, tool{name: "tekgate, before", copy: func(target string) ([]*exec.Cmd, error) {
 			return b.tekgate(ctx, before, target)
 		}})
 	}
@@ -109,7 +117,7 @@ func (b *bench) tools(ctx context.Context, program, before string, log io.Writer
 		fmt.Fprintln(log, "NOT RUN: skopeo, which is not installed")
 		return tools, nil
 	}
-	return append(tools, tool{"skopeo", func(target string) ([]*exec.Cmd, error) {
+	return append(tools, tool{name: "skopeo", rewrites: true, copy: func(target string) ([]*exec.Cmd, error) {
 		return b.each(func(from, to string) *exec.Cmd {
 			return exec.CommandContext(ctx, skopeo, "copy", "--all", "--src-tls-verify=false", "--dest-tls-verify=false",
 				"docker://"+from, "docker://"+to)
@@ -121,10 +129,12 @@ func (b *bench) tools(ctx context.Context, program, before string, log io.Writer
 func (b *bench) tekgate(ctx context.Context, program, target string) ([]*exec.Cmd, error) {
 	var text strings.Builder
 	text.WriteString("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: tekton-pipelines-controller, " +
-		"namespace: tekton-pipelines, labels: {app.kubernetes.io/version: v1.15.0}}\nspec:\n  template:\n    spec:\n      containers:\n")
+		"namespace: tekton-pipelines, labels: {app.kubernetes.io/version: v1.15.0}}\n" +
+		"spec:\n  template:\n    spec:\n      containers:\n")
 	for _, name := range b.source.names() {
-		if name != ownImage {
-			fmt.Fprintf(&text, "      - {name: %s, image: \"ghcr.io/%s\"}\n", filepath.Base(strings.Split(name, ":")[0]), name)
+		if name != b.own {
+			fmt.Fprintf(&text, "      - {name: %q, image: \"ghcr.io/tektoncd/%s\"}\n",
+				strings.Split(filepath.Base(name), ":")[0], name)
 		}
 	}
 	pipelines, triggers := filepath.Join(b.folder, "pipelines.yaml"), filepath.Join(b.folder, "triggers.yaml")
@@ -140,7 +150,7 @@ func (b *bench) regsync(ctx context.Context, program, target string) ([]*exec.Cm
 	fmt.Fprintf(&text, "version: 1\ncreds:\n- {registry: %q, tls: disabled}\n- {registry: %q, tls: disabled}\n"+
 		"defaults: {parallel: 8}\nsync:\n", b.from, target)
 	for _, name := range b.source.names() {
-		fmt.Fprintf(&text, "- {source: %q, target: %q, type: image}\n", b.from+"/"+b.source.at(name), target+"/"+name)
+		fmt.Fprintf(&text, "- {source: %q, target: %q, type: image}\n", b.from+"/"+name, target+"/"+name)
 	}
 	file := filepath.Join(b.folder, "regsync.yaml")
 	err := os.WriteFile(file, []byte(text.String()), 0o600)
@@ -149,7 +159,7 @@ func (b *bench) regsync(ctx context.Context, program, target string) ([]*exec.Cm
 
 func (b *bench) each(command func(from, to string) *exec.Cmd, target string) (all []*exec.Cmd) {
 	for _, name := range b.source.names() {
-		all = append(all, command(b.from+"/"+b.source.at(name), target+"/"+name))
+		all = append(all, command(b.from+"/"+name, target+"/"+name))
 	}
 	return all
 }
@@ -175,6 +185,9 @@ func (b *bench) measure(ctx context.Context, t tool) (result, error) {
 		}
 		p.time = time.Since(began)
 		p.requests = b.source.requests.Load() + registry.requests.Load() - before
+		if t.rewrites {
+			continue
+		}
 		if err := registry.holds(b.source); err != nil {
 			return r, err
 		}

@@ -25,8 +25,7 @@ const (
 	targetDelay = 10 * time.Millisecond
 	sourceRate  = 20 << 20 // bytes per second and response
 
-	images   = 14
-	ownImage = "tekgate/tekgate:v0.0.0-dev"
+	images = 14
 
 	baseSize  = 2 << 20
 	ownSize   = 6 << 20
@@ -59,7 +58,9 @@ type source struct {
 	tags      map[string]digest.Digest
 }
 
-func newSource() *source {
+// newSource makes the images. The last is called like Tekgate's own, which is a part of every
+// installation.
+func newSource(own string) *source {
 	s := &source{blobs: map[digest.Digest][]byte{}, manifests: map[string]document{}, tags: map[string]digest.Digest{}}
 	random := rand.New(rand.NewChaCha8([32]byte{1}))
 	bases := map[string]ocispec.Descriptor{}
@@ -67,9 +68,9 @@ func newSource() *source {
 		bases[p] = s.layer(random, baseSize)
 	}
 	for i := range images {
-		name := fmt.Sprintf("tektoncd/image-%d:v1", i)
+		name := fmt.Sprintf("image-%d:v1", i)
 		if i == images-1 {
-			name = ownImage
+			name = own
 		}
 		index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex}
 		for _, p := range platforms {
@@ -126,9 +127,6 @@ func (s *source) names() (all []string) {
 	slices.Sort(all)
 	return all
 }
-
-// at returns what an image is called at the source.
-func (s *source) at(name string) string { return name }
 
 func (s *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.requests.Add(1)

@@ -114,7 +114,8 @@ func verify(t *testing.T, at string, platforms ...string) registry.Result {
 // copy completes it under the same tag.
 func TestGarbageCollection(t *testing.T) {
 	each(t, func(t *testing.T, program registries.Program) {
-		source, mirror := registries.Start(t, program, registries.Options{}), registries.Start(t, program, registries.Options{})
+		source := registries.Start(t, program, registries.Options{})
+		mirror := registries.Start(t, program, registries.Options{})
 		push(t, source.Host+"/app:v1", index(t, "amd64", "arm64"))
 		at := mirror.Host + "/t/app:v1"
 		if r := copied(t, source.Host+"/app:v1", at); r.Outcome != registry.Copied {
@@ -123,7 +124,8 @@ func TestGarbageCollection(t *testing.T) {
 		mirror.Collect(t)
 		got := verify(t, at, "linux/amd64")
 		if mirror.RemovesMembers() {
-			if got.Status != registry.StatusIncomplete || !strings.Contains(got.Err.Error(), "manifest for linux/amd64") ||
+			if got.Status != registry.StatusIncomplete ||
+				!strings.Contains(got.Err.Error(), "manifest for linux/amd64") ||
 				!strings.Contains(got.Remedy, "tekgate images copy") {
 				t.Errorf("%s: %v: %s", got.Status, got.Err, got.Remedy)
 			}
@@ -131,7 +133,8 @@ func TestGarbageCollection(t *testing.T) {
 				t.Errorf("completing it: %s: %v", r.Outcome, r.Err)
 			}
 		}
-		if got := verify(t, at, "linux/amd64", "linux/arm64"); got.Status != registry.StatusOK || len(got.Warnings) > 0 {
+		got = verify(t, at, "linux/amd64", "linux/arm64")
+		if got.Status != registry.StatusOK || len(got.Warnings) > 0 {
 			t.Errorf("%s: %v, warnings %q", got.Status, got.Err, got.Warnings)
 		}
 		if r := copied(t, source.Host+"/app:v1", at); r.Outcome != registry.Present {
@@ -154,7 +157,8 @@ func TestPartialCopies(t *testing.T) {
 		}
 		got := verify(t, at, "linux/amd64")
 		if got.Status != registry.StatusOK || len(got.Warnings) != 2 ||
-			!strings.Contains(got.Warnings[0], "manifest for linux/arm64") || !strings.Contains(got.Warnings[1], "attestation") {
+			!strings.Contains(got.Warnings[0], "manifest for linux/arm64") ||
+			!strings.Contains(got.Warnings[1], "attestation") {
 			t.Errorf("for amd64: %s: %v, warnings %q", got.Status, got.Err, got.Warnings)
 		}
 		if got := verify(t, at, "linux/arm64"); got.Status != registry.StatusIncomplete {
@@ -278,7 +282,8 @@ func pull(t *testing.T, at, architecture string) {
 // once, and mounted to the other repositories.
 func TestSharedLayers(t *testing.T) {
 	each(t, func(t *testing.T, program registries.Program) {
-		source, mirror := registries.Start(t, program, registries.Options{}), registries.Start(t, program, registries.Options{})
+		source := registries.Start(t, program, registries.Options{})
+		mirror := registries.Start(t, program, registries.Options{})
 		base, err := random.Image(64<<10, 3)
 		if err != nil {
 			t.Fatal(err)
@@ -343,7 +348,8 @@ func TestJSON(t *testing.T) {
 		mirror := registries.Start(t, program, registries.Options{})
 		push(t, mirror.Host+"/app:v1", index(t, "amd64", "amd64"))
 		text, err := json.Marshal(verify(t, mirror.Host+"/app:v1"))
-		if err != nil || !strings.Contains(string(text), `"warnings":["`+mirror.Host+"/app:v1: it lists linux/amd64 twice") {
+		want := `"warnings":["` + mirror.Host + "/app:v1: it lists linux/amd64 twice"
+		if err != nil || !strings.Contains(string(text), want) {
 			t.Errorf("%s, error %v", text, err)
 		}
 	})

@@ -189,16 +189,22 @@ func TestCopyResumes(t *testing.T) {
 	defer cancel()
 	var sent atomic.Int32
 	mirror.answer(func(_ http.ResponseWriter, r *http.Request) bool {
-		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/blobs/") && sent.Add(1) == 4 {
-			_, _ = io.Copy(io.Discard, r.Body)
+		if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/blobs/") {
+			return false
+		}
+		n := sent.Add(1)
+		if n < 4 {
+			return false
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		if n == 4 {
 			for arrived := 0; arrived < 3; arrived, _ = mirror.counts() {
 				time.Sleep(time.Millisecond)
 			}
 			cancel()
-			<-r.Context().Done()
-			return true
 		}
-		return false
+		<-r.Context().Done()
+		return true
 	})
 	options := quick
 	options.Jobs = 1

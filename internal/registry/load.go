@@ -52,7 +52,8 @@ func Load(ctx context.Context, request LoadRequest, options Options) ([]Transfer
 	}
 	m := newMover(c)
 	return c.each(transfers, request.Progress, func(t Transfer) TransferResult {
-		one := c.copying(t, m.reporting(t, request.Progress), CopyRequest{Overwrite: request.Overwrite, Progress: request.Progress})
+		one := c.copying(t, m.reporting(t, request.Progress),
+			CopyRequest{Overwrite: request.Overwrite, Progress: request.Progress})
 		one.result.Source = t.Image.From
 		return one.result.ended(one.load(ctx, blobFiles(folder), taken[t.Image.From]), nil)
 	}), nil
@@ -82,7 +83,8 @@ func (b blobFiles) get(_ context.Context, reference string) (manifest, error) {
 		return manifest{}, err
 	}
 	raw, err := os.ReadFile(b.path(d))
-	return manifest{raw: raw, Descriptor: ocispec.Descriptor{Digest: d, Size: int64(len(raw)), MediaType: declared(raw, "")}}, err
+	return manifest{raw: raw, Descriptor: ocispec.Descriptor{
+		Digest: d, Size: int64(len(raw)), MediaType: declared(raw, "")}}, err
 }
 
 func (b blobFiles) getBlob(_ context.Context, blob ocispec.Descriptor) ([]byte, error) {

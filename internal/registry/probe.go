@@ -149,18 +149,26 @@ func (c *client) pullable(ctx context.Context, result *Result, platforms []strin
 
 // warnings say what nodes do not need, and others do.
 func (i inspection) warnings(ref image.Reference) (all []string) {
-	if images := slices.DeleteFunc(slices.Clone(i.other), func(l lack) bool { return isAttestation(l.of) }); len(images) > 0 {
-		all = append(all, fmt.Sprintf("%s: %v: nodes of the other platforms can pull it, but Tekton cannot start a step "+
-			"that names it and no command, on any platform, and it cannot be copied as a whole: complete it with `tekgate images copy`",
-			ref, images))
+	var images, attestations lacks
+	for _, l := range i.other {
+		if isAttestation(l.of) {
+			attestations = append(attestations, l)
+		} else {
+			images = append(images, l)
+		}
 	}
-	if rest := slices.DeleteFunc(slices.Clone(i.other), func(l lack) bool { return !isAttestation(l.of) }); len(rest) > 0 {
-		all = append(all, fmt.Sprintf("%s: %v: nodes and Tekton do without it, and tools that copy or verify the whole image fail",
-			ref, rest))
+	if len(images) > 0 {
+		all = append(all, fmt.Sprintf("%s: %v: nodes of the other platforms can pull it, but Tekton cannot start a step "+
+			"that names it and no command, on any platform, and it cannot be copied as a whole: "+
+			"complete it with `tekgate images copy`", ref, images))
+	}
+	if len(attestations) > 0 {
+		all = append(all, fmt.Sprintf("%s: %v: nodes and Tekton do without it, and tools that copy or verify the whole "+
+			"image fail", ref, attestations))
 	}
 	if i.odd != "" {
-		all = append(all, fmt.Sprintf("%s: %s: Tekton may not find the command of a step that names it: give such a step a command",
-			ref, i.odd))
+		all = append(all, fmt.Sprintf("%s: %s: Tekton may not find the command of a step that names it: "+
+			"give such a step a command", ref, i.odd))
 	}
 	return all
 }

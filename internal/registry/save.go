@@ -75,7 +75,8 @@ func Save(ctx context.Context, request SaveRequest, options Options) ([]Transfer
 	return results, nil
 }
 
-func (a archive) save(ctx context.Context, m *mover, t Transfer, request SaveRequest) (TransferResult, *ocispec.Descriptor) {
+func (a archive) save(ctx context.Context, m *mover, t Transfer,
+	request SaveRequest) (TransferResult, *ocispec.Descriptor) {
 	result := TransferResult{Image: t.Image, Outcome: Copied}
 	result.Image.To = image.Reference{Host: "archive", Path: request.File}
 	source, taken, err := m.client.fetchAny(ctx, t, request.Platforms)
