@@ -49,8 +49,9 @@ e2e-cluster: build ## run them on the cluster of TEKGATE_KUBECONFIG
 	@test -n "$$TEKGATE_KUBECONFIG" || { echo 'set TEKGATE_KUBECONFIG to the kubeconfig of a cluster that Tekgate may be installed to'; exit 1; }
 	$(SCENARIOS) -full
 
-bench: $(RELEASE) controlplane ## run the benchmarks
+bench: build controlplane ## run the benchmarks
 	go test -run '^$$' -bench . -benchtime 3s ./...
+	go run ./e2e/copybench
 
 fuzz: $(RELEASE) ## fuzz every target for FUZZTIME each, an hour in all by default, or for FUZZTOTAL seconds in all
 	FUZZTOTAL=$(FUZZTOTAL) bash hack/fuzz

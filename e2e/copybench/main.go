@@ -12,6 +12,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -20,8 +21,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -60,7 +61,7 @@ func run(ctx context.Context, program, before string, rounds int, out, log io.Wr
 	for range rounds {
 		for i, t := range tools {
 			fmt.Fprintln(log, t.name)
-			got, err := b.measure(ctx, t)
+			got, err := b.measure(t)
 			if err != nil {
 				return fmt.Errorf("%s: %w", t.name, err)
 			}
@@ -101,7 +102,9 @@ func (b *bench) tools(ctx context.Context, program, before string, log io.Writer
 	}
 	tools := []tool{
 		{name: "tekgate", copy: func(target string) ([]*exec.Cmd, error) { return b.tekgate(ctx, program, target) }},
-		{name: "regsync, parallel 8", copy: func(target string) ([]*exec.Cmd, error) { return b.regsync(ctx, regsync, target) }},
+		{name: "regsync, parallel 8", copy: func(target string) ([]*exec.Cmd, error) {
+			return b.regsync(ctx, regsync, target)
+		}},
 		{name: "crane", copy: func(target string) ([]*exec.Cmd, error) {
 			return b.each(func(from, to string) *exec.Cmd { return exec.CommandContext(ctx, crane, "copy", from, to) },
 				target), nil
@@ -112,8 +115,8 @@ func (b *bench) tools(ctx context.Context, program, before string, log io.Writer
 			return b.tekgate(ctx, before, target)
 		}})
 	}
-	skopeo, err := exec.LookPath("skopeo")
-	if err != nil {
+	skopeo, _ := exec.LookPath("skopeo")
+	if skopeo == "" {
 		fmt.Fprintln(log, "NOT RUN: skopeo, which is not installed")
 		return tools, nil
 	}
@@ -165,7 +168,7 @@ func (b *bench) each(command func(from, to string) *exec.Cmd, target string) (al
 }
 
 // measure copies to an empty target, and once more.
-func (b *bench) measure(ctx context.Context, t tool) (result, error) {
+func (b *bench) measure(t tool) (result, error) {
 	registry := newTarget()
 	target := serve(registry)
 	var r result
@@ -177,11 +180,11 @@ func (b *bench) measure(ctx context.Context, t tool) (result, error) {
 		before := b.source.requests.Load() + registry.requests.Load()
 		began := time.Now()
 		for _, cmd := range commands {
-			text, err := cmd.CombinedOutput()
+			memory, err := watch(cmd)
 			if err != nil {
-				return r, fmt.Errorf("%w\n%s", err, text)
+				return r, err
 			}
-			p.memory = max(p.memory, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss<<10)
+			p.memory = max(p.memory, memory)
 		}
 		p.time = time.Since(began)
 		p.requests = b.source.requests.Load() + registry.requests.Load() - before
@@ -193,6 +196,41 @@ func (b *bench) measure(ctx context.Context, t tool) (result, error) {
 		}
 	}
 	return r, nil
+}
+
+// watch runs a command and returns its largest resident set in bytes. The kernel's own account of a
+// process that has ended includes what it was before it became the program.
+func watch(cmd *exec.Cmd) (memory int64, err error) {
+	var text bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &text, &text
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case err := <-ended:
+			if err != nil {
+				err = fmt.Errorf("%w\n%s", err, text.String())
+			}
+			return memory, err
+		case <-time.After(10 * time.Millisecond):
+			memory = max(memory, peak(cmd.Process.Pid))
+		}
+	}
+}
+
+// peak returns VmHWM of /proc/PID/status in bytes, zero if it is not there.
+func peak(pid int) int64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	value, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	kilobytes, _ := strconv.ParseInt(value, 10, 64)
+	return kilobytes << 10
 }
 
 // result is what a tool took.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -36,7 +37,7 @@ var platforms = []string{"amd64", "arm64", "ppc64le", "s390x"}
 
 // serve serves a handler on this machine and returns its host.
 func serve(handler http.Handler) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}

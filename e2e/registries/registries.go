@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tekgate/tekgate/e2e/child"
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/e2e/node"
 )
@@ -39,7 +39,7 @@ func Programs(ctx context.Context, log io.Writer) ([]Program, error) {
 		return nil, err
 	}
 	programs := []Program{{Name: "distribution v3", path: filepath.Join(folder, "registry")}}
-	if _, err := exec.LookPath("apt-get"); err != nil {
+	if apt, _ := exec.LookPath("apt-get"); apt == "" {
 		fmt.Fprintln(log, "NOT RUN: Debian's registry, since there is no apt-get")
 		return programs, nil
 	}
@@ -104,7 +104,11 @@ type Options struct {
 func Start(t testing.TB, program Program, options Options) *Registry {
 	t.Helper()
 	folder := t.TempDir()
-	r := &Registry{Host: freeAddress(t), program: program, config: filepath.Join(folder, "config.yaml")}
+	host, err := child.FreeAddress(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Registry{Host: host, program: program, config: filepath.Join(folder, "config.yaml")}
 	text := fmt.Sprintf("version: 0.1\nlog: {accesslog: {disabled: true}, level: error}\n"+
 		"storage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}\nhttp: {addr: %q, secret: none}\n",
 		filepath.Join(folder, "storage"), r.Host)
@@ -117,7 +121,7 @@ func Start(t testing.TB, program Program, options Options) *Registry {
 	if err := os.WriteFile(r.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program.path, "serve", r.config)
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program.path, "serve", r.config)
 	log := &strings.Builder{}
 	cmd.Stderr = log
 	// What Debian's and distribution's traces would be sent to is nobody here.
@@ -139,7 +143,11 @@ func Start(t testing.TB, program Program, options Options) *Registry {
 func (r *Registry) await(t testing.TB) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		response, err := http.Get("http://" + r.Host + "/v2/")
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+r.Host+"/v2/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(request)
 		if err == nil {
 			_ = response.Body.Close()
 			return
@@ -164,13 +172,3 @@ func (r *Registry) Collect(t testing.TB) {
 // RemovesMembers reports whether its garbage collection takes the members of an index for
 // untagged.
 func (r *Registry) RemovesMembers() bool { return r.program.v2 }
-
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}

@@ -269,12 +269,10 @@ func declared(raw []byte, said string) string {
 
 // mediaType returns the media type of an answer.
 func (r *repository) mediaType(response *http.Response) (string, error) {
-	mediaType, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	// If the registry says nothing that can be read, the manifest may say it.
+	mediaType, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	if mediaType == "text/html" {
 		return "", webPageError{host: r.Reference.Registry, redirected: response.Request.URL.Host != r.Reference.Host()}
-	}
-	if err != nil {
-		return "", nil // the manifest may say it
 	}
 	return mediaType, nil
 }
