@@ -118,8 +118,8 @@ func exportSkopeo(e export) (map[string][]byte, []string, error) {
 	return map[string][]byte{"skopeo.yaml": withHeader(text,
 		"skopeo sync --all --preserve-digests --src yaml --dest docker "+how,
 		"",
-		"All platforms are copied and digests are kept; signatures are not copied. skopeo 1.9 (Debian 12)",
-		"refuses an index that names its own media type, which is OCI's usual form: use a newer one.")}, warnings, err
+		"All platforms are copied and digests are kept; signatures are not copied. skopeo stops at an",
+		"image whose digest it cannot keep.")}, warnings, err
 }
 
 type skopeoHost struct {

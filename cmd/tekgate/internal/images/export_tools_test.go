@@ -26,7 +26,7 @@ type pinnedRelease struct {
 	flags          []string
 }
 
-// newPinnedRelease pushes the images as Docker manifest lists, which Debian's skopeo copies.
+// newPinnedRelease pushes the images as Docker manifest lists.
 func newPinnedRelease(t *testing.T, mirror string) pinnedRelease {
 	t.Helper()
 	p := pinnedRelease{source: clitest.Mirror(t), target: clitest.Mirror(t)}
