@@ -15,6 +15,16 @@
 //
 // Nothing is sent in clear text, credentials least of all, but to this machine
 // and to the hosts that Options.PlainHTTP names.
+//
+// oras-go authenticates, uploads and mounts: it needs two requests for a blob, where
+// go-containerregistry's pusher needs four and asks /v2/ before each call. Manifests are
+// requested here, because a check has to tell HEAD from GET and a manifest from a web page, and
+// oras-go refuses answers without a length or with an unusual media type, which nodes accept.
+// Keychains and parts of references are go-containerregistry's, which reads what Docker writes.
+//
+// An image is there if all that it names is served. Its index alone proves nothing: garbage
+// collection, partial copies and pull-through caches leave indexes without their members. That
+// costs requests (some twenty for an image of four platforms), all at the same time.
 package registry
 
 import (
