@@ -67,6 +67,9 @@ type TransferResult struct {
 	// Digest is the one that it has where it went; SourceDigest is another where
 	// only some of the platforms were copied.
 	Digest, SourceDigest string
+	// Attached is how many signatures, attestations and other artifacts that belong to the
+	// image are there now.
+	Attached int
 	// Err says what went wrong, Remedy what to do about it.
 	Err    error
 	Remedy string
@@ -149,21 +152,31 @@ type copying struct {
 	to       image.Reference
 	mirror   *repository
 	has      ocispec.Descriptor // what the mirror has under the tag
+	root     manifest           // of an image that is there already
 }
 
 func (o *copying) run(ctx context.Context) error {
 	if err := o.look(ctx); err != nil {
 		return err
 	}
-	if whole, err := o.present(ctx); whole || err != nil {
+	if whole, err := o.present(ctx); err != nil {
 		return err
+	} else if whole {
+		// A source that is out of reach has nothing new.
+		if err := o.attach(ctx, o.result.Source, o.root); err != nil && !unreachable(err) {
+			return err
+		}
+		return nil
 	}
 	source, image, err := o.fetchAny(ctx, o.transfer, o.request.Platforms)
 	if err != nil {
 		return err
 	}
 	o.result.Source = source.ref
-	return o.give(ctx, source, image)
+	if err := o.give(ctx, source, image); err != nil {
+		return err
+	}
+	return o.attach(ctx, source.ref, image.root().manifest)
 }
 
 // load puts an image of an archive onto the mirror.
@@ -269,9 +282,16 @@ func (o *copying) whole(ctx context.Context, root string) (bool, error) {
 	if len(served.wanted)+len(served.other) > 0 {
 		return false, nil
 	}
+	o.root = found
 	o.result.Outcome, o.result.Digest = Present, root
 	o.result.SourceDigest = cmp.Or(o.result.SourceDigest, root)
 	return true, nil
+}
+
+// unreachable reports whether a source could not be asked, or does not let one in.
+func unreachable(err error) bool {
+	status := statusOf(err)
+	return status == StatusUnreachable || status == StatusDenied
 }
 
 // passing returns an error that is no answer of the registry.

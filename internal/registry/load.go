@@ -2,6 +2,7 @@ package registry
 
 import (
 	"archive/tar"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,10 +104,7 @@ func contents(ctx context.Context, folder string, rules *image.Rules) ([]archive
 	}
 	var images []archived
 	for _, d := range index.Manifests {
-		name := d.Annotations[annotationName]
-		if name == "" {
-			name = d.Annotations[annotationRef]
-		}
+		name := cmp.Or(d.Annotations[annotationName], d.Annotations[annotationRef], d.Annotations[annotationAttached])
 		ref, err := image.Parse(name)
 		if err != nil {
 			return nil, fmt.Errorf("image %s has no name: annotation %s has to say it: %w", d.Digest, annotationName,

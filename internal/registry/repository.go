@@ -87,7 +87,7 @@ func (c *client) repository(ctx context.Context, ref image.Reference) (*reposito
 	r := &repository{client: c.accounts[who], options: &c.Options, Repository: &remote.Repository{
 		Client:    c.accounts[who],
 		Reference: orasregistry.Reference{Registry: ref.Host, Repository: ref.Path},
-		PlainHTTP: plain,
+		PlainHTTP: plain, TagListPageSize: 1000,
 	}}
 	if err := r.Reference.ValidateRepository(); err != nil {
 		return nil, err

@@ -28,6 +28,9 @@ const (
 	annotationName   = "io.containerd.image.name"
 	annotationRef    = "org.opencontainers.image.ref.name"
 	annotationSource = "dev.tekgate.source-digest"
+	// annotationAttached names what belongs to an image, by the image's repository. Other tools
+	// take what has one of the names above for an image, and try to unpack it.
+	annotationAttached = "dev.tekgate.attached"
 )
 
 // SaveRequest says what goes into an archive.
@@ -55,53 +58,89 @@ func Save(ctx context.Context, request SaveRequest, options Options) ([]Transfer
 	if err := os.MkdirAll(a.blobs(), 0o755); err != nil {
 		return nil, fmt.Errorf("writing archive %s: %w", request.File, err)
 	}
-	descriptors := make([]*ocispec.Descriptor, len(request.Transfers))
+	lines := make([][]ocispec.Descriptor, len(request.Transfers))
 	numbers := map[image.Reference]int{}
 	for i, t := range request.Transfers {
 		numbers[t.Image.From] = i
 	}
 	m := newMover(c)
 	results := c.each(request.Transfers, request.Progress, func(t Transfer) TransferResult {
-		result, descriptor := a.save(ctx, m.reporting(t, request.Progress), t, request)
-		descriptors[numbers[t.Image.From]] = descriptor
-		return result
+		result := TransferResult{Image: t.Image, Outcome: Copied}
+		result.Image.To = image.Reference{Host: "archive", Path: request.File}
+		saved, err := a.save(ctx, m.reporting(t, request.Progress), t, request, &result)
+		lines[numbers[t.Image.From]] = saved
+		return result.ended(err, request.Platforms)
 	})
 	if slices.ContainsFunc(results, func(r TransferResult) bool { return r.Outcome == Failed }) {
 		return results, nil
 	}
-	if err := a.finish(request.File, descriptors); err != nil {
+	if err := a.finish(request.File, slices.Concat(lines...)); err != nil {
 		return results, fmt.Errorf("writing archive %s: %w", request.File, err)
 	}
 	return results, nil
 }
 
-func (a archive) save(ctx context.Context, m *mover, t Transfer,
-	request SaveRequest) (TransferResult, *ocispec.Descriptor) {
-	result := TransferResult{Image: t.Image, Outcome: Copied}
-	result.Image.To = image.Reference{Host: "archive", Path: request.File}
+// save saves an image and what belongs to it, and returns their lines in index.json.
+func (a archive) save(ctx context.Context, m *mover, t Transfer, request SaveRequest,
+	result *TransferResult) ([]ocispec.Descriptor, error) {
 	source, taken, err := m.client.fetchAny(ctx, t, request.Platforms)
-	if err == nil {
-		result.Source = source.ref
-		result.Digest, result.SourceDigest = taken.root().Digest.String(), taken.source.String()
-		if request.Progress != nil {
-			request.Progress.Start(t.Image.From.String(), taken.size())
+	if err != nil {
+		return nil, err
+	}
+	root := taken.root()
+	result.Source = source.ref
+	result.Digest, result.SourceDigest = root.Digest.String(), taken.source.String()
+	if request.Progress != nil {
+		request.Progress.Start(t.Image.From.String(), taken.size())
+	}
+	if err := a.add(ctx, m, source, taken); err != nil {
+		return nil, err
+	}
+	from := t.Image.From.String()
+	lines := []ocispec.Descriptor{line(taken, map[string]string{
+		annotationName: from, annotationRef: from, annotationSource: taken.source.String()})}
+	if result.Subset() { // nothing belongs to an index of fewer platforms
+		return lines, nil
+	}
+	found, err := attachedTo(ctx, source.repository, subjectsOf(root.manifest))
+	if err != nil {
+		return nil, fmt.Errorf("looking for its signatures at %s: %w", source.ref.Repository(), err)
+	}
+	for _, one := range found {
+		belongs, err := a.attach(ctx, m, source.repository, one, t.Image.From)
+		if err != nil {
+			return nil, fmt.Errorf("saving %s, which belongs to it: %w", one.name, err)
 		}
-		err = a.add(ctx, m, source, taken)
+		lines = append(lines, belongs)
 	}
-	result = result.ended(err, request.Platforms)
-	if result.Outcome != Copied {
-		return result, nil
-	}
-	return result, named(taken, t.Image.From)
+	result.Attached = len(found)
+	return lines, nil
 }
 
-// named returns an image's line in index.json.
-func named(taken *tree, from image.Reference) *ocispec.Descriptor {
-	line := taken.root().descriptor()
-	line.Annotations = map[string]string{
-		annotationName: from.String(), annotationRef: from.String(), annotationSource: taken.source.String(),
+// attach saves what belongs to an image.
+func (a archive) attach(ctx context.Context, m *mover, source *repository, one attachment,
+	to image.Reference) (ocispec.Descriptor, error) {
+	root, err := source.get(ctx, one.name)
+	if err != nil {
+		return ocispec.Descriptor{}, err
 	}
-	return &line
+	taken, err := readTree(ctx, source, root, nil)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	separator := "@"
+	if one.tagged {
+		separator = ":"
+	}
+	return line(taken, map[string]string{annotationAttached: to.Repository() + separator + one.name}),
+		a.add(ctx, m, source, taken)
+}
+
+// line returns a line of index.json.
+func line(taken *tree, annotations map[string]string) ocispec.Descriptor {
+	d := taken.root().descriptor()
+	d.Annotations = annotations
+	return d
 }
 
 // archive is the folder in which an archive grows.
@@ -206,14 +245,9 @@ func (c *counter) Read(p []byte) (int, error) {
 }
 
 // finish makes the folder one file.
-func (a archive) finish(file string, descriptors []*ocispec.Descriptor) error {
+func (a archive) finish(file string, lines []ocispec.Descriptor) error {
 	index := ocispec.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex,
-		Manifests: []ocispec.Descriptor{}}
-	for _, d := range descriptors {
-		if d != nil {
-			index.Manifests = append(index.Manifests, *d)
-		}
-	}
+		Manifests: append([]ocispec.Descriptor{}, lines...)}
 	text, err := json.MarshalIndent(index, "", "  ")
 	if err != nil {
 		return err

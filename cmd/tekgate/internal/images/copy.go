@@ -29,8 +29,9 @@ gcr.io/tekton-releases are fetched from ghcr.io, where they live on.
 
 What the mirror has already is not moved again, and what it lacks of an image is
 completed under the same tag: an interrupted copy resumes when it is run again.
-Layers that images have in common are sent once. A tag that holds something else
-is left alone without --overwrite.`,
+Layers that images have in common are sent once. Signatures, attestations and
+SBOMs that are stored beside an image go with it, unless --platform leaves a part
+of it out. A tag that holds something else is left alone without --overwrite.`,
 		Example: `  tekgate images copy --mirror registry.example.com/tekton
 
   # from another mirror, where the sources are out of reach
@@ -204,6 +205,7 @@ type movedImage struct {
 	Source       string           `json:"source,omitempty"`
 	Digest       string           `json:"digest,omitempty"`
 	SourceDigest string           `json:"sourceDigest,omitempty"`
+	Attached     int              `json:"attached,omitempty"`
 	Error        string           `json:"error,omitempty"`
 	Remedy       string           `json:"remedy,omitempty"`
 }
@@ -241,7 +243,7 @@ func moved(results []registry.TransferResult) []movedImage {
 	list := make([]movedImage, 0, len(results))
 	for _, r := range results {
 		one := movedImage{From: r.Image.From.String(), To: r.Image.To.String(), Outcome: r.Outcome, Digest: r.Digest,
-			SourceDigest: r.SourceDigest, Remedy: r.Remedy}
+			SourceDigest: r.SourceDigest, Attached: r.Attached, Remedy: r.Remedy}
 		if r.Source.Host != "" {
 			one.Source = r.Source.String()
 		}

@@ -58,7 +58,11 @@ func moveSentence(r registry.TransferResult) string {
 	case r.Digest == "":
 		return fmt.Sprintf("%s: %s", r.Outcome, r.Image.From)
 	}
-	return fmt.Sprintf("%s: %s to %s, %s", r.Outcome, r.Image.From, r.Image.To, r.Digest)
+	sentence := fmt.Sprintf("%s: %s to %s, %s", r.Outcome, r.Image.From, r.Image.To, r.Digest)
+	if r.Attached > 0 {
+		sentence += fmt.Sprintf(", with %d signatures, attestations or SBOMs", r.Attached)
+	}
+	return sentence
 }
 
 // size is a number of bytes for people.
