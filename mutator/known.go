@@ -91,7 +91,7 @@ func (s *settings) findImage(text string) knownImage {
 	own := builder.Builder{Repositories: kaniko.Upstream, Patterns: s.builders[0].Patterns}
 	switch {
 	case !own.Holds(ref):
-	case strings.HasSuffix(ref.Path, "warmer"):
+	case strings.HasSuffix(ref.Path, "warmer"), ref.Tag == "warmer", strings.HasSuffix(ref.Tag, "-warmer"):
 		known.program = "/kaniko/warmer"
 	default:
 		known.program = kanikoExecutor

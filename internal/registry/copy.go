@@ -332,7 +332,7 @@ func (r TransferResult) ended(err error, platforms []string) TransferResult {
 	var blob blobError
 	switch {
 	case errors.As(err, &fetching) || errors.As(err, &blob):
-		r.Remedy = sourceRemedy(err, cmp.Or(r.Source, r.Image.From.Canonical()))
+		r.Remedy = sourceRemedy(err, failing(fetching, r))
 	case errors.As(err, &clobber):
 		r.Remedy = "say --overwrite to move the tag, or name another under mirror.images"
 	case errors.As(err, &changed):
@@ -341,6 +341,15 @@ func (r TransferResult) ended(err error, platforms []string) TransferResult {
 		r.Remedy = remedy(statusOf(err), r.Image.To, err)
 	}
 	return r
+}
+
+// failing returns the source that an error is about.
+func failing(problems fetchErrors, r TransferResult) image.Reference {
+	var last fetchError
+	if len(problems) > 0 && errors.As(problems[len(problems)-1], &last) {
+		return last.source
+	}
+	return cmp.Or(r.Source, r.Image.From.Canonical())
 }
 
 // sourceRemedy says what to do about a source that does not serve an image.

@@ -23,7 +23,7 @@ const entrypointJobs = 4
 
 // lockEntrypoints reads on the mirror what images start, and prints the ConfigMap from which the
 // admission server takes the commands of steps. Images are named as steps or as the mirror name
-// them. One that cannot be read is reported and left out.
+// them. If any cannot be read, nothing is printed.
 func lockEntrypoints(ctx context.Context, streams cli.Streams, s *release.Source, names []string) error {
 	rules, err := rulesOfSteps(s)
 	if err != nil {
@@ -56,13 +56,12 @@ func lockEntrypoints(ctx context.Context, streams cli.Streams, s *release.Source
 		}
 		read = append(read, one)
 	}
-	if err := printEntrypoints(streams, read); err != nil {
-		return err
-	}
 	if failed := len(references) - len(read); failed > 0 {
-		return fmt.Errorf("%d of %d images could not be read", failed, len(references))
+		// Whoever applies a part of it loses the rest.
+		return fmt.Errorf("%d of %d images could not be read, so no ConfigMap is printed: run it again, or leave them out",
+			failed, len(references))
 	}
-	return nil
+	return printEntrypoints(streams, read)
 }
 
 // rulesOfSteps returns the mirror's rules for the images of steps, nil if there are none.

@@ -23,8 +23,7 @@ func verifyCommand() *cobra.Command {
 		Short: "Check that nodes can pull every image from the mirror",
 		Long: `Ask the mirror for every image of the release: whether it is there with the digest
 that the manifests pin, and for each wanted platform also its manifest, its
-configuration and its layers. Without --platform all platforms of an image are
-wanted. Ends with status 1 if a pull would fail. A warning names what nodes do
+configuration and its layers: name those of all your nodes. Ends with status 1 if a pull would fail. A warning names what nodes do
 not need and others do, such as other platforms that an index lists and the
 mirror lacks. No layer is downloaded and nothing is changed.`,
 		Example: `  tekgate images verify --mirror registry.example.com/tekton --platform linux/amd64 --platform linux/arm64`,
