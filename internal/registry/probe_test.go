@@ -260,3 +260,24 @@ func TestWriteTable(t *testing.T) {
 		}
 	}
 }
+
+// A mirror that leads to a web page, for manifests or for layers, serves no image.
+func TestProbeWebPages(t *testing.T) {
+	for _, part := range []string{"/manifests/", "/blobs/"} {
+		s := start(t)
+		s.push(t, "x:v1", multi(t, "linux/amd64"))
+		s.answer(func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.Contains(r.URL.Path, part) {
+				return false
+			}
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			_, _ = w.Write([]byte("<html>log in</html>"))
+			return true
+		})
+		got := probe(t, quick, []string{"linux/amd64"}, to(t, "a.io/x:v1", s.host+"/x:v1"))
+		if !got.Status.Fatal() || !strings.Contains(got.Err.Error(), "web page") ||
+			!strings.Contains(got.Remedy, "name another mirror") {
+			t.Errorf("%s: %s: %v: %s", part, got.Status, got.Err, got.Remedy)
+		}
+	}
+}

@@ -301,6 +301,9 @@ func (r *repository) hasBlob(ctx context.Context, blob ocispec.Descriptor) error
 		return err
 	}
 	defer response.Body.Close()
+	if _, err := r.mediaType(response); err != nil {
+		return err
+	}
 	if length := response.ContentLength; length >= 0 && blob.Size > 0 && length != blob.Size {
 		return fmt.Errorf("the registry has %d bytes under %s, which has %d", length, blob.Digest, blob.Size)
 	}
