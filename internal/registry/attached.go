@@ -48,7 +48,7 @@ func attachedTo(ctx context.Context, r *repository, subjects []digest.Digest) ([
 		return err
 	})
 	err := group.Wait()
-	found := append(byAPI, byTag...)
+	found := slices.Concat(byAPI, byTag)
 	slices.SortFunc(found, func(a, b attachment) int { return strings.Compare(a.name, b.name) })
 	return found, err
 }
