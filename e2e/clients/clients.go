@@ -8,9 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"path/filepath"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
 )
@@ -26,25 +24,8 @@ type Question struct {
 // Build returns the path of the program in the folder answers. It is built on first use, which is
 // written to log.
 func Build(ctx context.Context, log io.Writer) (string, error) {
-	const program = "client-answers"
-	root, err := cluster.Root(ctx)
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(root, "e2e", "clients", "answers")
-	key := "static, trimmed 1"
-	for _, name := range []string{"main.go", "libraries.go", "regclient.go", "go.mod", "go.sum"} {
-		text, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			return "", fmt.Errorf("reading the source of the clients' answers: %w", err)
-		}
-		key += string(text)
-	}
-	folder, err := cluster.Recipe{
-		Name: program, Dir: dir, Key: key, Packages: map[string]string{program: "."},
-		Linker: func() (string, error) { return "-s -w", nil },
-	}.Build(ctx, log)
-	return filepath.Join(folder, program), err
+	return cluster.Own{Program: "client-answers", Dir: "clients/answers", Package: ".",
+		Sources: []string{"main.go", "libraries.go", "regclient.go", "go.mod", "go.sum"}}.Build(ctx, log)
 }
 
 // Ask returns the answers of each library, by its name, to each question.

@@ -138,7 +138,7 @@ func Start(t testing.TB, program Program, options Options) *Registry {
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program.path, "serve", r.config)
 	log := &strings.Builder{}
 	cmd.Stderr = log
-	// What Debian's and distribution's traces would be sent to is nobody here.
+	// No collector receives distribution's traces here.
 	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -6,9 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"path/filepath"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
 )
@@ -31,23 +29,6 @@ func TaskRun(ctx context.Context, log io.Writer, build []byte) ([]byte, error) {
 
 // Build returns the path of the program.
 func Build(ctx context.Context, log io.Writer) (string, error) {
-	const program = "shipwright-taskrun"
-	root, err := cluster.Root(ctx)
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(root, "e2e", "shipwright", "taskrun")
-	key := "static, trimmed 1"
-	for _, name := range []string{"main.go", "go.sum"} {
-		text, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			return "", fmt.Errorf("reading what prints Shipwright's TaskRuns: %w", err)
-		}
-		key += string(text)
-	}
-	folder, err := cluster.Recipe{
-		Name: program, Dir: dir, Key: key, Packages: map[string]string{program: "."},
-		Linker: func() (string, error) { return "-s -w", nil },
-	}.Build(ctx, log)
-	return filepath.Join(folder, program), err
+	return cluster.Own{Program: "shipwright-taskrun", Dir: "shipwright/taskrun", Package: ".",
+		Sources: []string{"main.go", "go.sum"}}.Build(ctx, log)
 }

@@ -25,7 +25,7 @@ type blobSource interface {
 type mover struct {
 	client *client
 	shared *shared
-	moved  func(bytes int64) // is told of blobs that are there now
+	moved  func(bytes int64) // reports that a blob has arrived, or so much of it
 }
 
 // shared is what the transfers of one run know together.
@@ -55,8 +55,8 @@ func (m *mover) reporting(t Transfer, progress Progress) *mover {
 		moved: func(n int64) { progress.Add(t.Image.From.String(), n) }}
 }
 
-// once does something that nobody has done, or waits for who does it. It reports whether it did
-// it itself. What failed can be tried again.
+// once calls do if no other call with the key has succeeded, or waits for one that is running. It
+// reports whether it called do. After a failure the next call tries again.
 func (s *shared) once(ctx context.Context, key string, do func() error) (first bool, err error) {
 	s.mu.Lock()
 	f, begun := s.flights[key]
@@ -143,13 +143,7 @@ func (m *mover) place(ctx context.Context, from blobSource, to *repository, blob
 // have it, and from its source otherwise. It sets streamed once the progress has been reported.
 func (m *mover) move(ctx context.Context, from blobSource, to *repository, blob ocispec.Descriptor, holder string,
 	streamed *bool) error {
-	select {
-	case m.client.moves <- struct{}{}:
-		defer func() { <-m.client.moves }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	err := m.client.persist(ctx, func() error {
+	err := m.client.moving(ctx, func() error {
 		if holder != "" {
 			return m.mount(ctx, from, to, blob, holder, streamed)
 		}
@@ -170,6 +164,17 @@ func (m *mover) move(ctx context.Context, from blobSource, to *repository, blob 
 		m.shared.hold(to, blob.Digest)
 	}
 	return err
+}
+
+// moving moves a blob when its turn comes, and again if that broke half-way.
+func (c *client) moving(ctx context.Context, move func() error) error {
+	select {
+	case c.moves <- struct{}{}:
+		defer func() { <-c.moves }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return c.persist(ctx, move)
 }
 
 // mount mounts a blob. A registry that does not mount asks for the content.

@@ -170,13 +170,7 @@ func (a archive) add(ctx context.Context, m *mover, from blobSource, taken *tree
 func (a archive) blob(ctx context.Context, m *mover, from blobSource, blob ocispec.Descriptor) error {
 	streamed := false
 	_, err := m.shared.once(ctx, blob.Digest.String(), func() error {
-		select {
-		case m.client.moves <- struct{}{}:
-			defer func() { <-m.client.moves }()
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		return m.client.persist(ctx, func() error { return a.fetch(ctx, m, from, blob, &streamed) })
+		return m.client.moving(ctx, func() error { return a.fetch(ctx, m, from, blob, &streamed) })
 	})
 	if err == nil && !streamed {
 		m.moved(blob.Size)
