@@ -354,3 +354,17 @@ func TestJSON(t *testing.T) {
 		}
 	})
 }
+
+// pulled reads an image.
+func pulled(t *testing.T, from string) v1.Image {
+	t.Helper()
+	at, err := name.ParseReference(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := remote.Image(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}

@@ -21,7 +21,9 @@ const (
 	StatusMissing         Status = "missing"
 	// StatusIncomplete is an image of which the registry lacks something that a pull needs: the
 	// manifest, the configuration or a layer of a wanted platform.
-	StatusIncomplete  Status = "incomplete"
+	StatusIncomplete Status = "incomplete"
+	// StatusUnsigned is an image that nodes can pull and that nobody signed whose signature is wanted.
+	StatusUnsigned    Status = "not signed"
 	StatusDenied      Status = "denied"
 	StatusUnreachable Status = "unreachable"
 	// StatusUnneeded is an image for Windows alone where no Windows node was
@@ -52,6 +54,8 @@ type Result struct {
 	Digest string `json:"digest,omitempty"`
 	// Platforms are those found on the mirror, such as "linux/amd64".
 	Platforms []string `json:"platforms,omitempty"`
+	// SignedBy names whose signature was found, if that was asked for.
+	SignedBy string `json:"signedBy,omitempty"`
 	// Err says what went wrong, Remedy what to do about it. Both are nothing
 	// where the status is ok.
 	Err    error  `json:"-"`

@@ -17,6 +17,7 @@ func verifyCommand() *cobra.Command {
 		s         release.Source
 		output    cli.Output
 		platforms []string
+		signed    signers
 	)
 	cmd := &cobra.Command{
 		Use:   "verify",
@@ -25,11 +26,19 @@ func verifyCommand() *cobra.Command {
 that the manifests pin, and for each wanted platform also its manifest, its
 configuration and its layers: name those of all your nodes. Ends with status 1 if a pull would fail. A warning names what nodes do
 not need and others do, such as other platforms that an index lists and the
-mirror lacks. No layer is downloaded and nothing is changed.`,
-		Example: `  tekgate images verify --mirror registry.example.com/tekton --platform linux/amd64 --platform linux/arm64`,
-		Args:    cobra.NoArgs,
+mirror lacks. No layer is downloaded and nothing is changed.
+
+With --signatures it also checks who signed each image, by the signatures that the
+mirror has beside it. Only the mirror is asked: the key or the trusted root is a file.`,
+		Example: `  tekgate images verify --mirror registry.example.com/tekton --platform linux/amd64 --platform linux/arm64
+  tekgate images verify --mirror registry.example.com/tekton --signatures 'ghcr.io/tektoncd/**=tekton.pub'`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := output.Check(); err != nil {
+				return err
+			}
+			wanted, err := signed.parse()
+			if err != nil {
 				return err
 			}
 			images, _, err := s.Images(cmd.Context(), cli.StreamsOf(cmd))
@@ -39,6 +48,7 @@ mirror lacks. No layer is downloaded and nothing is changed.`,
 			results := registry.Probe(cmd.Context(),
 				registry.ProbeRequest{Images: release.Candidates(images), Platforms: platforms}, s.Registries.Options())
 			sayProbed(cmd.ErrOrStderr(), results)
+			checkSignatures(cmd.Context(), cmd.ErrOrStderr(), results, wanted, s.Registries.Options())
 			return printResults(cmd.OutOrStdout(), output, results)
 		},
 	}
@@ -46,6 +56,7 @@ mirror lacks. No layer is downloaded and nothing is changed.`,
 	s.Registries.Flags(cmd)
 	output.TableOrJSON(cmd)
 	release.PlatformFlag(cmd, &platforms)
+	signed.flags(cmd)
 	return cmd
 }
 
