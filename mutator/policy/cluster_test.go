@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -97,10 +98,10 @@ func (b *bed) eventually(what string, try func() error) {
 	}
 }
 
-// enforce puts a set in the place of the one before it, and waits until the API
-// server goes by it: a policy of the test's own, which comes last, then writes the
-// number of the round.
-func (b *bed) enforce(set *policy.Set) {
+// enforce puts sets in the place of those before them, and waits until the API
+// server goes by them: a policy of the test's own, which comes last, then writes the
+// number of the round. The API server takes up to a second for that.
+func (b *bed) enforce(sets ...*policy.Set) {
 	b.Helper()
 	for _, obj := range b.installed {
 		if err := b.client.Delete(b.Context(), obj); err != nil {
@@ -109,11 +110,13 @@ func (b *bed) enforce(set *policy.Set) {
 	}
 	b.installed = nil
 	b.round++
-	for i := range set.Policies {
-		b.install(set.Policies[i].DeepCopy())
-	}
-	for i := range set.Bindings {
-		b.install(set.Bindings[i].DeepCopy())
+	for _, set := range sets {
+		for i := range set.Policies {
+			b.install(set.Policies[i].DeepCopy())
+		}
+		for i := range set.Bindings {
+			b.install(set.Bindings[i].DeepCopy())
+		}
 	}
 	p, binding := marker(b.round)
 	b.install(p)
@@ -157,6 +160,36 @@ func twice(set *policy.Set) *policy.Set {
 		double.Bindings = append(double.Bindings, *second, *other)
 	}
 	return double
+}
+
+const groupLabel = "group"
+
+// labelled returns a world whose Namespace belongs to a group.
+func labelled(w world, name string) world {
+	w.Namespace.Labels = maps.Clone(w.Namespace.Labels)
+	if w.Namespace.Labels == nil {
+		w.Namespace.Labels = map[string]string{}
+	}
+	w.Namespace.Labels[groupLabel] = name
+	return w
+}
+
+// within returns a set for the Namespaces of a group alone, under names of its own.
+func within(set *policy.Set, name string) *policy.Set {
+	own := &policy.Set{Remainder: set.Remainder, Limits: set.Limits}
+	for i := range set.Policies {
+		p := set.Policies[i].DeepCopy()
+		p.Name = name + "-" + p.Name
+		own.Policies = append(own.Policies, *p)
+	}
+	for i := range set.Bindings {
+		binding := set.Bindings[i].DeepCopy()
+		binding.Name, binding.Spec.PolicyName = name+"-"+binding.Name, name+"-"+binding.Spec.PolicyName
+		binding.Spec.MatchResources = &admissionv1.MatchResources{
+			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{groupLabel: name}}}
+		own.Bindings = append(own.Bindings, *binding)
+	}
+	return own
 }
 
 func marker(round int) (*admissionv1.MutatingAdmissionPolicy, *admissionv1.MutatingAdmissionPolicyBinding) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -248,44 +249,65 @@ var limits = map[string]string{
 // exporter names the reason. And they make the same of it when each is there twice.
 func TestCases(t *testing.T) {
 	b := newBed(t)
-	groups := map[string][]testCase{}
-	for i, folder := range folders(t) {
-		c := load(t, folder)
-		if !served(kindOf(t, c.input)) {
-			continue
-		}
-		c.space = fmt.Sprintf("ci-%d", i)
-		c.populate(t)
-		b.world(c.space, c.world)
-		key, err := json.Marshal([]any{c.config, c.world.Settings})
-		if err != nil {
-			t.Fatal(err)
-		}
-		groups[string(key)] = append(groups[string(key)], c)
+	groups := b.groups()
+	var sets, doubles []*policy.Set
+	for _, g := range groups {
+		set := within(g.set, g.name)
+		sets, doubles = append(sets, set), append(doubles, twice(set))
 	}
-	unused := map[string]bool{}
-	for name := range limits {
-		unused[name] = true
-	}
-	count := 0
-	for _, group := range groups {
-		set := group[0].set(t)
-		b.enforce(set)
-		once := map[string]map[string]any{}
-		for _, c := range group {
-			t.Run(c.name, func(t *testing.T) { once[c.name] = b.compare(t, c, set) })
+	once := map[string]map[string]any{}
+	b.enforce(sets...)
+	unused := maps.Clone(limits)
+	for _, g := range groups {
+		for _, c := range g.cases {
+			t.Run(c.name, func(t *testing.T) { once[c.name] = b.compare(t, c, g.set) })
 			delete(unused, c.name)
-			count++
 		}
-		b.enforce(twice(set))
-		for _, c := range group {
+	}
+	b.enforce(doubles...)
+	for _, g := range groups {
+		for _, c := range g.cases {
 			t.Run(c.name+", twice", func(t *testing.T) { b.repeat(t, c, once[c.name]) })
 		}
 	}
-	t.Logf("%d cases under %d configurations", count, len(groups))
+	t.Logf("%d cases under %d configurations", len(once), len(groups))
 	for name := range unused {
 		t.Errorf("the limit of %s belongs to no case", name)
 	}
+}
+
+// group is the cases that share a configuration.
+type group struct {
+	name  string // the value of a label of their namespaces
+	set   *policy.Set
+	cases []testCase
+}
+
+// groups returns all cases, and makes their namespaces.
+func (b *bed) groups() []*group {
+	b.Helper()
+	known := map[string]*group{}
+	var all []*group
+	for i, folder := range folders(b.T) {
+		c := load(b.T, folder)
+		if !served(kindOf(b.T, c.input)) {
+			continue
+		}
+		c.space = fmt.Sprintf("ci-%d", i)
+		c.populate(b.T)
+		key, err := json.Marshal([]any{c.config, c.world.Settings})
+		if err != nil {
+			b.Fatal(err)
+		}
+		g := known[string(key)]
+		if g == nil {
+			g = &group{name: fmt.Sprintf("g%d", len(all)), set: c.set(b.T)}
+			known[string(key)], all = g, append(all, g)
+		}
+		g.cases = append(g.cases, c)
+		b.world(c.space, labelled(c.world, g.name))
+	}
+	return all
 }
 
 // served reports whether the API server has a kind that policies are for. Pods are a limit.
