@@ -38,12 +38,12 @@ func Load(ctx context.Context, request LoadRequest, options Options) ([]Transfer
 	}
 	folder, remove, err := unpack(request.File)
 	if err != nil {
-		return nil, fmt.Errorf("reading archive %s: %w", request.File, err)
+		return nil, badArchive(request.File, err)
 	}
 	defer remove()
 	images, err := contents(ctx, folder, request.Rules)
 	if err != nil {
-		return nil, fmt.Errorf("reading archive %s: %w", request.File, err)
+		return nil, badArchive(request.File, err)
 	}
 	transfers := make([]Transfer, 0, len(images))
 	taken := map[image.Reference]*tree{}
@@ -58,6 +58,23 @@ func Load(ctx context.Context, request LoadRequest, options Options) ([]Transfer
 		one.result.Source = t.Image.From
 		return one.result.ended(one.load(ctx, blobFiles(folder), taken[t.Image.From]), nil)
 	}), nil
+}
+
+// badArchive says what is wrong with an archive, without the folder that it was unpacked to.
+func badArchive(file string, err error) error {
+	var missing *fs.PathError
+	lost := errors.As(err, &missing) && errors.Is(err, fs.ErrNotExist)
+	switch {
+	case errors.Is(err, tar.ErrHeader):
+		err = errors.New("it is no tar file: uncompress it first if it is compressed")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		err = errors.New("it ends too early: get it again")
+	case lost && filepath.Base(missing.Path) == "index.json":
+		err = errors.New("it has no index.json, so it is no OCI image layout: write it with `tekgate images save`")
+	case lost && missing.Path != file:
+		err = fmt.Errorf("it lacks blob %s: get it again", filepath.Base(missing.Path))
+	}
+	return fmt.Errorf("reading archive %s: %w", file, err)
 }
 
 type archived struct {

@@ -11,7 +11,6 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
-	"oras.land/oras-go/v2/errdef"
 )
 
 // blobSource is where blobs come from: a registry or an archive.
@@ -68,6 +67,9 @@ func (s *shared) once(ctx context.Context, key string, do func() error) (first b
 	if begun {
 		select {
 		case <-f.done:
+			if errors.Is(f.err, context.Canceled) && ctx.Err() == nil { // another image was given up, not this one
+				return s.once(ctx, key, do)
+			}
 			return false, f.err
 		case <-ctx.Done():
 			return false, ctx.Err()
@@ -241,8 +243,12 @@ func (s *stream) Read(p []byte) (int, error) {
 	_, _ = s.verifier.Write(p[:n])
 	s.read += int64(n)
 	s.moved(int64(n))
-	if s.read == s.blob.Size && n > 0 && !s.verifier.Verified() {
-		n, err = 0, fmt.Errorf("%w: the source sent other content", errdef.ErrInvalidDigest)
+	switch ended := errors.Is(err, io.EOF); {
+	case ended && s.read < s.blob.Size:
+		// A connection that breaks may look like the end.
+		err = fmt.Errorf("%w: the source sent %d of %d bytes", io.ErrUnexpectedEOF, s.read, s.blob.Size)
+	case s.read > s.blob.Size, (ended || s.read == s.blob.Size && n > 0) && !s.verifier.Verified():
+		n, err = 0, unusable("the source sent other content")
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		s.err = err
