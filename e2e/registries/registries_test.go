@@ -230,6 +230,58 @@ func TestPullThroughCache(t *testing.T) {
 	})
 }
 
+// TestCheckedCache holds that a cache whose images were checked before anybody pulled them can still
+// be pulled from: a check reads only the first byte of each layer.
+func TestCheckedCache(t *testing.T) {
+	each(t, func(t *testing.T, program registries.Program) {
+		upstream := registries.Start(t, program, registries.Options{})
+		push(t, upstream.Host+"/app:v1", index(t, "amd64", "arm64"))
+		cache := registries.Start(t, program, registries.Options{Upstream: "http://" + upstream.Host})
+		at := cache.Host + "/app:v1"
+		for range 2 {
+			if got := verify(t, at, "linux/amd64"); got.Status != registry.StatusOK || len(got.Warnings) > 0 {
+				t.Errorf("%s: %v, warnings %q", got.Status, got.Err, got.Warnings)
+			}
+			pull(t, at, "amd64")
+		}
+	})
+}
+
+// TestDamagedStorage holds that a member of an index that a broken disk changed is reported, and
+// that a copy does not pass over it: registries keep what they have under a digest.
+func TestDamagedStorage(t *testing.T) {
+	each(t, func(t *testing.T, program registries.Program) {
+		source := registries.Start(t, program, registries.Options{})
+		mirror := registries.Start(t, program, registries.Options{})
+		all := index(t, "amd64", "arm64")
+		push(t, source.Host+"/app:v1", all)
+		at := mirror.Host + "/app:v1"
+		if r := copied(t, source.Host+"/app:v1", at); r.Outcome != registry.Copied {
+			t.Fatalf("%s: %v", r.Outcome, r.Err)
+		}
+		manifest, err := all.IndexManifest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		mirror.Damage(t, manifest.Manifests[1].Digest.Hex)
+		got := verify(t, at, "linux/arm64")
+		if got.Status != registry.StatusIncomplete || !strings.Contains(got.Err.Error(), "linux/arm64") {
+			t.Errorf("%s: %v", got.Status, got.Err)
+		}
+		if got := verify(t, at, "linux/amd64"); got.Status != registry.StatusOK || len(got.Warnings) != 1 {
+			t.Errorf("for amd64: %s: %v, warnings %q", got.Status, got.Err, got.Warnings)
+		}
+		r := copied(t, source.Host+"/app:v1", at)
+		got = verify(t, at, "linux/arm64")
+		if whole := got.Status == registry.StatusOK; whole != (r.Outcome == registry.Copied) || r.Outcome == registry.Present {
+			t.Errorf("copying it again: %s: %v: %s; it is %s then", r.Outcome, r.Err, r.Remedy, got.Status)
+		}
+		if r.Outcome == registry.Failed && !strings.Contains(r.Remedy, "delete the image there") {
+			t.Errorf("%v: %s", r.Err, r.Remedy)
+		}
+	})
+}
+
 // gated returns the address of a way to a registry, and what closes it.
 func gated(t *testing.T, host string) (string, *atomic.Bool) {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -24,6 +25,11 @@ func (c *client) find(ctx context.Context, ref image.Reference) (*repository, ma
 	case statusOf(err) == StatusMissing && ref.Digest != "" && ref.Tag != "":
 		return r, manifest{}, underTag(ctx, r, ref, err)
 	default:
+		if code := statusCode(err); code == http.StatusForbidden || code == http.StatusPreconditionFailed {
+			if _, why := r.get(ctx, reference(ref)); statusCode(why) == code {
+				err = why // an answer to HEAD cannot say why
+			}
+		}
 		return r, manifest{}, err
 	}
 	found, err := r.get(ctx, reference(ref))

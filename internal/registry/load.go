@@ -195,12 +195,14 @@ func unpack(file string) (folder string, remove func(), err error) {
 
 // unpackInto writes the files of an archive of the given size.
 func unpackInto(folder string, in *tar.Reader, archive int64) error {
-	for {
+	for first := true; ; first = false {
 		header, err := in.Next()
-		if errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF):
 			return nil
-		}
-		if err != nil {
+		case err != nil && first:
+			return tar.ErrHeader
+		case err != nil:
 			return err
 		}
 		name := strings.TrimPrefix(header.Name, "./")
@@ -209,7 +211,7 @@ func unpackInto(folder string, in *tar.Reader, archive int64) error {
 		}
 		// A sparse file takes little room in an archive, and fills a disk.
 		if header.Size > archive {
-			return fmt.Errorf("%s is larger than the archive", name)
+			return fmt.Errorf("%s is larger than the archive, which is damaged or was changed: get it again", name)
 		}
 		path := filepath.Join(folder, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

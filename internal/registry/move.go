@@ -38,6 +38,8 @@ type shared struct {
 type flight struct {
 	done chan struct{}
 	err  error
+	// left says that it was given up because something else failed.
+	left bool
 }
 
 func newMover(c *client) *mover {
@@ -67,7 +69,7 @@ func (s *shared) once(ctx context.Context, key string, do func() error) (first b
 	if begun {
 		select {
 		case <-f.done:
-			if errors.Is(f.err, context.Canceled) && ctx.Err() == nil { // another image was given up, not this one
+			if f.left && ctx.Err() == nil {
 				return s.once(ctx, key, do)
 			}
 			return false, f.err
@@ -77,6 +79,7 @@ func (s *shared) once(ctx context.Context, key string, do func() error) (first b
 	}
 	f.err = do()
 	if f.err != nil {
+		f.left = ctx.Err() != nil
 		s.mu.Lock()
 		delete(s.flights, key)
 		s.mu.Unlock()

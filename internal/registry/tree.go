@@ -190,24 +190,25 @@ func (m manifest) index() (ocispec.Index, error) {
 // chosen returns an index of the chosen platforms alone. If these are all that there are, it is
 // the index itself, and so is an image for one of them.
 func chosen(ctx context.Context, from fetcher, root manifest, platforms []string) (manifest, error) {
-	if !root.isIndex() {
-		has, err := platformsOf(ctx, from, root)
-		if err == nil && len(missingOf(platforms, has)) == len(platforms) {
-			err = errNoPlatform
-		}
+	has, err := platformsOf(ctx, from, root)
+	if err == nil && len(missingOf(platforms, has)) == len(platforms) {
+		err = errNoPlatform
+	}
+	if err != nil || !root.isIndex() {
 		return root, err
 	}
 	index, err := root.index()
 	if err != nil {
 		return root, err
 	}
-	kept := slices.DeleteFunc(slices.Clone(index.Manifests), func(d ocispec.Descriptor) bool {
-		return d.Platform == nil || !wants(platforms, *d.Platform)
-	})
-	switch len(kept) {
-	case 0:
-		return root, errNoPlatform
-	case len(index.Manifests):
+	var kept []ocispec.Descriptor
+	wanted := pulled(index.Manifests, platforms)
+	for i, d := range index.Manifests {
+		if wanted[i] {
+			kept = append(kept, d)
+		}
+	}
+	if len(kept) == len(index.Manifests) {
 		return root, nil
 	}
 	index.Manifests = kept
