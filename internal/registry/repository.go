@@ -319,19 +319,31 @@ func (r *repository) hasBlob(ctx context.Context, blob ocispec.Descriptor) error
 // sendsBlob asks for the first byte of a blob, by GET as nodes do: a registry answers HEAD for blobs
 // that its storage has lost.
 func (r *repository) sendsBlob(ctx context.Context, blob ocispec.Descriptor) error {
+	err := r.options.persist(ctx, func() error { return r.firstByte(ctx, blob) })
+	if statusCode(err) == 0 {
+		return err
+	}
+	if response, headErr := r.askBlob(ctx, http.MethodHead, blob, nil); headErr == nil {
+		_ = response.Body.Close()
+		return lostError{err}
+	}
+	return err
+}
+
+func (r *repository) firstByte(ctx context.Context, blob ocispec.Descriptor) error {
 	response, err := r.askBlob(ctx, http.MethodGet, blob, http.Header{"Range": {"bytes=0-0"}})
 	if slices.Contains(noRange, statusCode(err)) {
 		response, err = r.askBlob(ctx, http.MethodGet, blob, nil)
 	}
-	if err == nil {
-		return response.Body.Close()
+	if err != nil {
+		return err
 	}
-	if statusCode(err) != 0 {
-		if response, headErr := r.askBlob(ctx, http.MethodHead, blob, nil); headErr == nil {
-			return errors.Join(lostError{err}, response.Body.Close())
-		}
+	defer response.Body.Close()
+	// Only an answer that was read to its end leaves the connection for others.
+	if _, err := io.CopyN(io.Discard, response.Body, 2); !errors.Is(err, io.EOF) {
+		return err
 	}
-	return err
+	return nil
 }
 
 // noRange are answers of registries that know no ranges, or none of an empty blob.
