@@ -273,7 +273,8 @@ func TestDamagedStorage(t *testing.T) {
 		}
 		r := copied(t, source.Host+"/app:v1", at)
 		got = verify(t, at, "linux/arm64")
-		if whole := got.Status == registry.StatusOK; whole != (r.Outcome == registry.Copied) || r.Outcome == registry.Present {
+		whole := got.Status == registry.StatusOK
+		if whole != (r.Outcome == registry.Copied) || r.Outcome == registry.Present {
 			t.Errorf("copying it again: %s: %v: %s; it is %s then", r.Outcome, r.Err, r.Remedy, got.Status)
 		}
 		if r.Outcome == registry.Failed && !strings.Contains(r.Remedy, "delete the image there") {

@@ -113,7 +113,8 @@ func TestProbeUnusableManifests(t *testing.T) {
 		{"no type", map[string]string{"Content-Type": ""}, nil, registry.StatusUnusable, `announced as ""`},
 		{"another kind", map[string]string{"Content-Type": string(types.OCIManifestSchema1)}, nil,
 			registry.StatusUnusable, "not of that kind"},
-		{"another size", map[string]string{"Content-Length": "7"}, nil, registry.StatusUnusable, "announced with 7 bytes"},
+		{"another size", map[string]string{"Content-Length": "7"}, nil, registry.StatusUnusable,
+			"announced with 7 bytes"},
 		{"another digest", map[string]string{"Docker-Content-Digest": other}, nil, registry.StatusUnusable,
 			"HEAD announces " + other},
 		{"GET's type where HEAD tells no digest", map[string]string{"Content-Type": "text/plain", "Docker-Content-Digest": ""},
@@ -157,14 +158,15 @@ func TestProbeDamagedParts(t *testing.T) {
 	index := multi(t, "linux/amd64", "linux/arm64")
 	amd, amdParts := partsOf(t, index, 0)
 	arm, armParts := partsOf(t, index, 1)
+	type edit = func(*http.Request, *httptest.ResponseRecorder)
 	broken := func(_ *http.Request, answer *httptest.ResponseRecorder) { damage(answer) }
-	status := func(code int) func(*http.Request, *httptest.ResponseRecorder) {
+	status := func(code int) edit {
 		return func(_ *http.Request, answer *httptest.ResponseRecorder) {
 			answer.Code, answer.Body = code, &bytes.Buffer{}
 			answer.Header().Del("Content-Length")
 		}
 	}
-	onGet := func(change func(*http.Request, *httptest.ResponseRecorder)) func(*http.Request, *httptest.ResponseRecorder) {
+	onGet := func(change edit) edit {
 		return func(r *http.Request, answer *httptest.ResponseRecorder) {
 			if r.Method == http.MethodGet {
 				change(r, answer)
@@ -191,7 +193,7 @@ func TestProbeDamagedParts(t *testing.T) {
 	tests := []struct {
 		name   string
 		part   string // of the path
-		change func(*http.Request, *httptest.ResponseRecorder)
+		change edit
 		status registry.Status
 		says   []string // in the error and remedy, or in the warning
 	}{
@@ -404,7 +406,7 @@ func TestReasonsOfRefusals(t *testing.T) {
 // A copy that ends with the tag not there, or with something else, has a remedy of its own.
 func TestRemediesOfChecks(t *testing.T) {
 	for want, change := range map[string]func(answer *httptest.ResponseRecorder){
-		"is not there, although the registry took it": func(a *httptest.ResponseRecorder) { a.Code = http.StatusNotFound },
+		"is not there, although the registry took it": func(a *httptest.ResponseRecorder) { a.Code = 404 },
 		"the registry changes what it is given": func(a *httptest.ResponseRecorder) {
 			a.Header().Set("Docker-Content-Digest", other)
 		},
@@ -412,7 +414,7 @@ func TestRemediesOfChecks(t *testing.T) {
 		source, mirror := start(t), start(t)
 		source.push(t, "x:v1", single(t, "linux/amd64"))
 		mirror.edit(func(r *http.Request, answer *httptest.ResponseRecorder) {
-			if r.Method == http.MethodHead && strings.HasSuffix(r.URL.Path, "/manifests/v1") && answer.Code == http.StatusOK {
+			if r.Method == http.MethodHead && strings.HasSuffix(r.URL.Path, "/manifests/v1") && answer.Code == 200 {
 				change(answer)
 			}
 		})
@@ -692,7 +694,8 @@ func TestBadArchives(t *testing.T) {
 	}
 	for name, want := range map[string]string{"empty.tar": "no index.json", "x.tar.gz": "no tar file",
 		"half.tar": "ends too early", "text.tar": "no tar file", "none.tar": "no such file"} {
-		_, err := registry.Load(t.Context(), registry.LoadRequest{File: filepath.Join(folder, name), Rules: rules}, quick)
+		request := registry.LoadRequest{File: filepath.Join(folder, name), Rules: rules}
+		_, err := registry.Load(t.Context(), request, quick)
 		if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), want) ||
 			strings.Contains(err.Error(), "tekgate-load") {
 			t.Errorf("%s: %v, want %q", name, err, want)

@@ -59,7 +59,8 @@ func certificateRemedy(host string, err error) string {
 
 // pushRemedy is about what a registry answers to an upload.
 func pushRemedy(ref image.Reference, err error) string {
-	if errors.Is(err, http.ErrNoLocation) || strings.Contains(err.Error(), "blob upload Location") { // the library has no type
+	// The library has no type for a bad address.
+	if errors.Is(err, http.ErrNoLocation) || strings.Contains(err.Error(), "blob upload Location") {
 		return fmt.Sprintf("have %s name its own address for uploads: set its external URL, or the headers X-Forwarded-Proto "+
 			"and Host in the proxy before it", ref.Host)
 	}

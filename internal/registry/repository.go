@@ -407,7 +407,8 @@ func wholeSize(response *http.Response) int64 {
 
 // ask makes a request about a manifest or a blob. The response has status 200, or 206 if a range was
 // asked for; all others are errors. The transport has repeated what may succeed later.
-func (r *repository) ask(ctx context.Context, method, what, reference string, header http.Header) (*http.Response, error) {
+func (r *repository) ask(ctx context.Context, method, what, reference string,
+	header http.Header) (*http.Response, error) {
 	scheme := "https"
 	if r.PlainHTTP {
 		scheme = "http"
