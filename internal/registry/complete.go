@@ -167,7 +167,7 @@ func missingBlobs(ctx context.Context, r *repository, m manifest, member ocispec
 	for i, blob := range n.blobs {
 		group.Go(func() error {
 			err := asks(r, inner, blob)
-			if err == nil {
+			if err == nil || len(blob.URLs) > 0 && statusOf(err) == StatusMissing { // nodes fetch it from there
 				return nil
 			}
 			what := "layer"

@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/tekgate/tekgate/internal/image"
@@ -238,6 +239,49 @@ func TestProbeDamagedParts(t *testing.T) {
 				t.Errorf("warnings %q, want %q", said, tt.says)
 			}
 		})
+	}
+}
+
+// Nodes unpack layers of certain types alone, and fetch foreign layers from elsewhere.
+func TestKindsOfLayers(t *testing.T) {
+	source, mirror := start(t), start(t)
+	layered := func(mediaType types.MediaType, urls ...string) v1.Image {
+		img, err := mutate.Append(empty.Image, mutate.Addendum{URLs: urls, MediaType: mediaType,
+			Layer: static.NewLayer([]byte(mediaType), mediaType)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return forPlatform(t, img, "linux/amd64")
+	}
+	source.push(t, "artifact:v1", layered("application/vnd.example.sbom"))
+	got := probe(t, quick, []string{"linux/amd64"}, to(t, "a.io/x:v1", source.host+"/artifact:v1"))
+	if got.Status != registry.StatusIncomplete {
+		t.Fatalf("status %q", got.Status)
+	}
+	says(t, got.Err, got.Remedy, `"application/vnd.example.sbom", which nodes do not unpack`)
+
+	source.push(t, "foreign:v1", layered(types.DockerForeignLayer, "https://layers.example.com/1"))
+	source.answer(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/blobs/") {
+			return false
+		}
+		answer := httptest.NewRecorder()
+		if source.handler.ServeHTTP(answer, r); answer.Body.String() != string(types.DockerForeignLayer) {
+			return false
+		}
+		w.WriteHeader(http.StatusNotFound)
+		return true
+	})
+	for _, want := range []registry.Outcome{registry.Copied, registry.Present} {
+		r := mustCopy(t, quick, registry.CopyRequest{Transfers: []registry.Transfer{transfer(t, source, "foreign:v1",
+			to(t, "a.io/x:v1", mirror.host+"/foreign:v1"))}})[0]
+		if r.Outcome != want {
+			t.Errorf("%s: %v, want %s", r.Outcome, r.Err, want)
+		}
+	}
+	got = probe(t, quick, []string{"linux/amd64"}, to(t, "a.io/x:v1", mirror.host+"/foreign:v1"))
+	if got.Status != registry.StatusOK {
+		t.Errorf("%s: %v", got.Status, got.Err)
 	}
 }
 

@@ -319,6 +319,9 @@ func (r *repository) hasBlob(ctx context.Context, blob ocispec.Descriptor) error
 // sendsBlob asks for the first byte of a blob, by GET as nodes do: a registry answers HEAD for blobs
 // that its storage has lost.
 func (r *repository) sendsBlob(ctx context.Context, blob ocispec.Descriptor) error {
+	if !slices.ContainsFunc(partTypes, func(prefix string) bool { return strings.HasPrefix(blob.MediaType, prefix) }) {
+		return unusable("its media type is %q, which nodes do not unpack", blob.MediaType)
+	}
 	err := r.options.persist(ctx, func() error { return r.firstByte(ctx, blob) })
 	if statusCode(err) == 0 {
 		return err
@@ -344,6 +347,12 @@ func (r *repository) firstByte(ctx context.Context, blob ocispec.Descriptor) err
 		return err
 	}
 	return nil
+}
+
+// partTypes are how the media types of configurations and layers begin that containerd unpacks.
+var partTypes = []string{
+	"application/vnd.oci.image.config.", "application/vnd.docker.container.image.", "application/octet-stream",
+	"application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.", "application/vnd.erofs.layer.",
 }
 
 // noRange are answers of registries that know no ranges, or none of an empty blob.
