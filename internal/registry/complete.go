@@ -142,7 +142,9 @@ func missingOfMember(ctx context.Context, r *repository, member ocispec.Descript
 	asks blobQuestion) (lacks, error) {
 	found, err := r.get(ctx, member.Digest.String())
 	if err == nil {
-		err = found.fits(member)
+		if err = found.fits(member); err != nil {
+			err = remediedError{err, "the index itself is wrong, wherever it is: name another image under mirror.images"}
+		}
 	}
 	if err != nil {
 		return absent(member, "manifest", member, err)

@@ -258,7 +258,7 @@ func TestKindsOfLayers(t *testing.T) {
 	if got.Status != registry.StatusIncomplete {
 		t.Fatalf("status %q", got.Status)
 	}
-	says(t, got.Err, got.Remedy, `"application/vnd.example.sbom", which nodes do not unpack`)
+	says(t, got.Err, got.Remedy, `"application/vnd.example.sbom", which nodes do not unpack`, "name another")
 
 	source.push(t, "foreign:v1", layered(types.DockerForeignLayer, "https://layers.example.com/1"))
 	source.answer(func(w http.ResponseWriter, r *http.Request) bool {
@@ -295,7 +295,7 @@ func TestSizesOfMembers(t *testing.T) {
 	if got.Status != registry.StatusIncomplete {
 		t.Fatalf("status %q: %v", got.Status, got.Err)
 	}
-	says(t, got.Err, got.Remedy, "announced with 7 bytes")
+	says(t, got.Err, got.Remedy, "announced with 7 bytes", "the index itself is wrong")
 	r := mustCopy(t, quick, registry.CopyRequest{Transfers: []registry.Transfer{transfer(t, source, "x:v1",
 		to(t, "a.io/x:v1", mirror.host+"/x:v1"))}})[0]
 	if r.Outcome != registry.Failed {

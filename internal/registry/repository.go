@@ -320,7 +320,8 @@ func (r *repository) hasBlob(ctx context.Context, blob ocispec.Descriptor) error
 // that its storage has lost.
 func (r *repository) sendsBlob(ctx context.Context, blob ocispec.Descriptor) error {
 	if !slices.ContainsFunc(partTypes, func(prefix string) bool { return strings.HasPrefix(blob.MediaType, prefix) }) {
-		return unusable("its media type is %q, which nodes do not unpack", blob.MediaType)
+		return remediedError{unusable("its media type is %q, which nodes do not unpack", blob.MediaType),
+			"it is no image that nodes run: name another under mirror.images"}
 	}
 	err := r.options.persist(ctx, func() error { return r.firstByte(ctx, blob) })
 	if statusCode(err) == 0 {
