@@ -15,13 +15,13 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/tekgate/tekgate/e2e/registries"
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/imagetest"
 	"github.com/tekgate/tekgate/internal/registry"
 )
 
@@ -45,40 +45,18 @@ func each(t *testing.T, test func(t *testing.T, program registries.Program)) {
 // index makes an index of random images for platforms of Linux.
 func index(t *testing.T, architectures ...string) v1.ImageIndex {
 	t.Helper()
-	all := v1.ImageIndex(empty.Index)
+	platforms := make([]string, 0, len(architectures))
 	for _, architecture := range architectures {
-		img, err := random.Image(4096, 2)
-		if err != nil {
-			t.Fatal(err)
-		}
-		config, err := img.ConfigFile()
-		if err != nil {
-			t.Fatal(err)
-		}
-		config = config.DeepCopy()
-		config.OS, config.Architecture = "linux", architecture
-		if img, err = mutate.ConfigFile(img, config); err != nil {
-			t.Fatal(err)
-		}
-		platform := &v1.Platform{OS: "linux", Architecture: architecture}
 		if architecture == "unknown" {
-			platform.OS = "unknown"
+			platforms = append(platforms, "unknown/unknown")
+		} else {
+			platforms = append(platforms, "linux/"+architecture)
 		}
-		all = mutate.AppendManifests(all, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: platform}})
 	}
-	return all
+	return imagetest.Index(t, platforms...)
 }
 
-func push(t *testing.T, where string, what remote.Taggable) {
-	t.Helper()
-	at, err := name.ParseReference(where)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remote.Push(at, what); err != nil {
-		t.Fatal(err)
-	}
-}
+var push = imagetest.Push
 
 func parse(t *testing.T, text string) image.Reference {
 	t.Helper()
