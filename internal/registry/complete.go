@@ -187,12 +187,17 @@ func missingBlobs(ctx context.Context, r *repository, m manifest, member ocispec
 // absent tells an answer of the registry, of which a client learns that it cannot have something,
 // from a registry that is out of reach.
 func absent(member ocispec.Descriptor, what string, d ocispec.Descriptor, err error) (lacks, error) {
-	var page webPageError
-	var bad unusableError
-	if statusCode(err) == 0 && !errors.As(err, &page) && !errors.As(err, &bad) {
+	if !answered(err) {
 		return nil, err
 	}
 	return lacks{{of: member, what: what, digest: d.Digest.String(), cause: err}}, nil
+}
+
+// answered reports whether an error is about a registry's answer, rather than that there was none.
+func answered(err error) bool {
+	var page webPageError
+	var bad unusableError
+	return statusCode(err) != 0 || errors.As(err, &page) || errors.As(err, &bad)
 }
 
 // fromCache reports whether an answer is that of a pull-through cache that could not fetch

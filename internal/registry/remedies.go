@@ -165,6 +165,9 @@ func statusRemedy(status Status, ref image.Reference, err error) string {
 
 // lineRemedy is about a host that does not answer: the registry's, or one to which it leads.
 func lineRemedy(host string, err error) string {
+	if broken(err) {
+		return fmt.Sprintf("run it again, or look at what is between here and %s, such as a proxy", host)
+	}
 	at, scheme := "https://"+host+"/v2/", "https"
 	var asked *url.Error
 	if errors.As(err, &asked) {

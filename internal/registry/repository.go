@@ -304,16 +304,16 @@ func (e webPageError) Error() string {
 	return e.host + " answers with a web page, not with an image"
 }
 
-// hasBlob asks for a blob by HEAD, and by GET if the registry answers HEAD with an error.
+// hasBlob asks for a blob by HEAD, and by GET if the answer to HEAD is an error or wrong.
 func (r *repository) hasBlob(ctx context.Context, blob ocispec.Descriptor) error {
 	response, err := r.askBlob(ctx, http.MethodHead, blob, nil)
-	if err != nil && statusCode(err) != 0 {
-		response, err = r.askBlob(ctx, http.MethodGet, blob, nil)
+	if err == nil {
+		return response.Body.Close()
 	}
-	if err != nil {
-		return err
+	if answered(err) {
+		return r.firstByte(ctx, blob)
 	}
-	return response.Body.Close()
+	return err
 }
 
 // sendsBlob asks for the first byte of a blob, by GET as nodes do: a registry answers HEAD for blobs
@@ -395,7 +395,7 @@ func (r *repository) askBlob(ctx context.Context, method string, blob ocispec.De
 	}
 	_, err = r.mediaType(response)
 	if size := wholeSize(response); err == nil && size >= 0 && blob.Size > 0 && size != blob.Size {
-		err = unusable("the registry has %d bytes under %s, which has %d", size, blob.Digest, blob.Size)
+		err = unusable("the registry announces %d bytes, and it has %d", size, blob.Size)
 	}
 	if err != nil {
 		return nil, errors.Join(err, response.Body.Close())
