@@ -154,7 +154,7 @@ func plainly(err error) error {
 		}
 		for _, d := range said.Errors {
 			if d.Message != "" && !strings.EqualFold(d.Message, http.StatusText(said.StatusCode)) {
-				text += ": " + strings.Join(strings.Fields(d.Message), " ")
+				text += ": " + strings.TrimSuffix(strings.Join(strings.Fields(d.Message), " "), ".")
 			}
 		}
 		return errors.New(text)

@@ -446,6 +446,17 @@ func TestUploadAddresses(t *testing.T) {
 	}
 }
 
+// Redirects that lead to one another are no fault of the line.
+func TestRedirectLoops(t *testing.T) {
+	s := start(t)
+	s.answer(func(w http.ResponseWriter, r *http.Request) bool {
+		http.Redirect(w, r, r.URL.Path, http.StatusFound)
+		return true
+	})
+	got := probe(t, quick, nil, to(t, "a.io/x:v1", s.host+"/x:v1"))
+	says(t, got.Err, got.Remedy, "redirects", "the address is not that of a registry")
+}
+
 // An answer to HEAD cannot say why a registry refuses a pull, so GET is asked.
 func TestReasonsOfRefusals(t *testing.T) {
 	s := start(t)

@@ -99,7 +99,7 @@ func partRemedy(status Status, err error) string {
 	var lost lostError
 	var bad unusableError
 	switch {
-	case errors.As(err, &page):
+	case errors.As(err, &page) || strings.Contains(err.Error(), "stopped after 10 redirects"): // has no type
 		return "the address is not that of a registry, or its operator closed it: name another mirror"
 	case errors.As(err, &lost):
 		return "look at the storage and the log of the registry; if it lost the content, delete the image there, collect its " +
