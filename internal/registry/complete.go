@@ -128,6 +128,9 @@ func oddity(members []ocispec.Descriptor) string {
 		if d.Platform == nil {
 			return "it lists " + shortDigest(d.Digest.String()) + " without a platform"
 		}
+		if slices.Contains(indexTypes, d.MediaType) {
+			return "it lists " + shortDigest(d.Digest.String()) + ", which is an index itself"
+		}
 		p := platformName(*d.Platform) + " " + d.Platform.OSVersion
 		if seen[p] {
 			return "it lists " + platformName(*d.Platform) + " twice"

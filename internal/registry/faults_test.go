@@ -118,8 +118,8 @@ func TestProbeUnusableManifests(t *testing.T) {
 			"announced with 7 bytes"},
 		{"another digest", map[string]string{"Docker-Content-Digest": other}, nil, registry.StatusUnusable,
 			"HEAD announces " + other},
-		{"GET's type where HEAD tells no digest", map[string]string{"Content-Type": "text/plain", "Docker-Content-Digest": ""},
-			map[string]string{"Content-Type": index}, registry.StatusOK, ""},
+		{"GET's type where HEAD tells no digest",
+			map[string]string{"Content-Type": "text/plain", "Docker-Content-Digest": ""}, map[string]string{"Content-Type": index}, registry.StatusOK, ""},
 		{"GET's wrong type where HEAD tells no digest", map[string]string{"Docker-Content-Digest": ""},
 			map[string]string{"Content-Type": "application/json"}, registry.StatusUnusable, `"application/json"`},
 		{"HEAD's type in spite of GET's", map[string]string{"Content-Type": index},
@@ -146,6 +146,10 @@ func TestProbeUnusableManifests(t *testing.T) {
 			got := probe(t, quick, []string{"linux/amd64"}, to(t, "a.io/x:v1", s.host+"/x:v1"))
 			if got.Status != tt.status {
 				t.Errorf("status %q (%v), want %q", got.Status, got.Err, tt.status)
+			}
+			warned := strings.Contains(strings.Join(got.Warnings, "\n"), `GET announces it as "application/json"`)
+			if odd := tt.status == registry.StatusOK && tt.get["Content-Type"] == "application/json"; warned != odd {
+				t.Errorf("warnings %q", got.Warnings) // Tekton goes by GET
 			}
 			if tt.say != "" {
 				says(t, got.Err, got.Remedy, tt.say, "name another mirror")
@@ -361,6 +365,22 @@ func TestMembersWithoutPlatform(t *testing.T) {
 	}
 }
 
+// Tekton's controller reads no index in an index.
+func TestNestedIndexes(t *testing.T) {
+	s := start(t)
+	amd, err := v1.ParsePlatform("linux/amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.push(t, "x:v1", mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: multi(t, "linux/amd64"),
+		Descriptor: v1.Descriptor{Platform: amd}}))
+	got := probe(t, quick, []string{"linux/amd64"}, to(t, "a.io/x:v1", s.host+"/x:v1"))
+	said := strings.Join(got.Warnings, "\n")
+	if got.Status != registry.StatusOK || !strings.Contains(said, "which is an index itself") {
+		t.Errorf("status %q: %v, warnings %q", got.Status, got.Err, got.Warnings)
+	}
+}
+
 // What lacks a platform under the digest that is wanted is not completed by a copy.
 func TestRemedyOfMissingPlatforms(t *testing.T) {
 	s := start(t)
@@ -529,7 +549,8 @@ func TestBadSources(t *testing.T) {
 			r := mustCopy(t, options, registry.CopyRequest{Transfers: []registry.Transfer{transfer(t, source, "x:v1",
 				to(t, "a.io/x:v1", mirror.host+"/x:v1"))}})[0]
 			says(t, r.Err, r.Remedy, "fetching "+source.host+"/x:v1: fetching sha256:")
-			if strings.Contains(r.Remedy, mirror.host) || strings.Contains(r.Remedy, "_PROXY") || strings.Contains(r.Err.Error(), "ContentLength") {
+			if strings.Contains(r.Remedy, mirror.host) || strings.Contains(r.Remedy, "_PROXY") ||
+				strings.Contains(r.Err.Error(), "ContentLength") {
 				t.Errorf("%v: %s", r.Err, r.Remedy)
 			}
 		})

@@ -145,6 +145,9 @@ func (c *client) pullable(ctx context.Context, result *Result, platforms []strin
 	if err != nil {
 		return err
 	}
+	if !slices.Contains(slices.Concat(indexTypes, manifestTypes), root.served) { // nodes go by HEAD
+		found.odd = fmt.Sprintf("GET announces it as %q", root.served)
+	}
 	result.Warnings = found.warnings(to)
 	if len(found.wanted) > 0 {
 		return found.wanted
