@@ -650,6 +650,27 @@ func TestAttempts(t *testing.T) {
 	}
 }
 
+// A check asks for all parts of an image, and not for all of them at once.
+func TestRequestsAtOnce(t *testing.T) {
+	s := start(t)
+	s.push(t, "x:v1", multi(t, "linux/amd64", "linux/arm64", "linux/arm", "linux/s390x", "linux/ppc64le"))
+	var now, most atomic.Int32
+	s.answer(func(http.ResponseWriter, *http.Request) bool {
+		n := now.Add(1)
+		defer now.Add(-1)
+		for before := most.Load(); n > before && !most.CompareAndSwap(before, n); before = most.Load() {
+		}
+		time.Sleep(20 * time.Millisecond)
+		return false
+	})
+	options := quick
+	options.Jobs = 1
+	got := probe(t, options, nil, to(t, "a.io/x:v1", s.host+"/x:v1"))
+	if got.Status != registry.StatusOK || most.Load() > 8 {
+		t.Errorf("status %q: %v, %d requests at once", got.Status, got.Err, most.Load())
+	}
+}
+
 // A Docker configuration that cannot be read is named with its remedy.
 func TestBrokenCredentials(t *testing.T) {
 	s := start(t)

@@ -125,7 +125,7 @@ func newClient(options Options) (*client, error) {
 		IdleConnTimeout:     90 * time.Second,
 	}
 	return &client{
-		Options: o, transport: &patient{inner: base, options: o}, once: base,
+		Options: o, transport: newPatient(base, o), once: base,
 		moves:        make(chan struct{}, movesPerJob*o.Jobs),
 		repositories: map[string]*repository{}, accounts: map[account]*auth.Client{}, plainHosts: map[string]bool{},
 	}, nil

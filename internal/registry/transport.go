@@ -20,7 +20,17 @@ import (
 type patient struct {
 	inner   http.RoundTripper
 	options Options
+	// waiting holds an element for each request that waits for its answer. A check asks for all
+	// parts of an image at the same time, and registries refuse whoever asks too much at once.
+	waiting chan struct{}
 }
+
+// newPatient returns a transport that repeats what failed.
+func newPatient(inner http.RoundTripper, options Options) *patient {
+	return &patient{inner: inner, options: options, waiting: make(chan struct{}, requestsPerJob*options.Jobs)}
+}
+
+const requestsPerJob = 8
 
 // momentary are the answers after which asking again may help.
 var momentary = []int{
@@ -62,6 +72,12 @@ func (p *patient) RoundTrip(request *http.Request) (*http.Response, error) {
 
 // once makes a request, and gives it up where nothing moves.
 func (p *patient) once(request *http.Request) (*http.Response, error) {
+	select {
+	case p.waiting <- struct{}{}:
+		defer func() { <-p.waiting }()
+	case <-request.Context().Done():
+		return nil, request.Context().Err()
+	}
 	ctx, cancel := context.WithCancelCause(request.Context())
 	watch := &watched{ctx: ctx, cancel: cancel, allow: p.options.Stall}
 	watch.timer = time.AfterFunc(watch.allow, func() { cancel(errStalled) })

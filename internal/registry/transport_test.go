@@ -31,11 +31,10 @@ func TestPlainHTTP(t *testing.T) {
 	}
 	for _, tt := range tests {
 		sent := false
-		transport := &patient{options: Options{PlainHTTP: []string{"allowed.example.com:5000"}}.withDefaults(),
-			inner: roundTrip(func(*http.Request) (*http.Response, error) {
-				sent = true
-				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
-			})}
+		transport := newPatient(roundTrip(func(*http.Request) (*http.Response, error) {
+			sent = true
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+		}), Options{PlainHTTP: []string{"allowed.example.com:5000"}}.withDefaults())
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, tt.url, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -73,11 +72,10 @@ func (late) Temporary() bool { return true }
 func TestTimeouts(t *testing.T) {
 	for err, want := range map[error]int{late{}: 3, &net.OpError{Op: "dial", Err: late{}}: 1} {
 		asked := 0
-		transport := &patient{options: Options{Attempts: 3, Backoff: time.Millisecond}.withDefaults(),
-			inner: roundTrip(func(*http.Request) (*http.Response, error) {
-				asked++
-				return nil, err
-			})}
+		transport := newPatient(roundTrip(func(*http.Request) (*http.Response, error) {
+			asked++
+			return nil, err
+		}), Options{Attempts: 3, Backoff: time.Millisecond}.withDefaults())
 		request, problem := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://r.example.com/v2/", nil)
 		if problem != nil {
 			t.Fatal(problem)
