@@ -714,6 +714,35 @@ func TestTokensThatExpire(t *testing.T) {
 	}
 }
 
+// A registry may refuse to mount a layer of another repository, and takes it as an upload.
+func TestRefusedMounts(t *testing.T) {
+	for _, code := range []int{400, 401, 403, 404, 405} {
+		source, mirror := start(t), start(t)
+		source.push(t, "x:v1", single(t, "linux/amd64"))
+		var mounts atomic.Int32
+		mirror.answer(func(w http.ResponseWriter, r *http.Request) bool {
+			if !r.URL.Query().Has("mount") {
+				return false
+			}
+			mounts.Add(1)
+			w.WriteHeader(code)
+			return true
+		})
+		results := mustCopy(t, quick, registry.CopyRequest{Transfers: []registry.Transfer{
+			transfer(t, source, "x:v1", to(t, "a.io/x:v1", mirror.host+"/x:v1")),
+			transfer(t, source, "x:v1", to(t, "a.io/y:v1", mirror.host+"/y:v1")),
+		}})
+		for _, r := range results {
+			if r.Outcome != registry.Copied {
+				t.Errorf("%d: %s: %v", code, r.Outcome, r.Err)
+			}
+		}
+		if mounts.Load() == 0 {
+			t.Error("nothing was mounted")
+		}
+	}
+}
+
 // An image that fails takes no other along that shares its layers and its repository.
 func TestFailuresStayAlone(t *testing.T) {
 	source, mirror := start(t), start(t)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -150,7 +151,9 @@ func (m *mover) move(ctx context.Context, from blobSource, to *repository, blob 
 	streamed *bool) error {
 	err := m.client.moving(ctx, func() error {
 		if holder != "" {
-			return m.mount(ctx, from, to, blob, holder, streamed)
+			if err := m.mount(ctx, from, to, blob, holder, streamed); !refusedMount(err) {
+				return err
+			}
 		}
 		switch err := to.hasBlob(ctx, blob); {
 		case err == nil:
@@ -199,6 +202,14 @@ func (m *mover) mount(ctx context.Context, from blobSource, to *repository, blob
 		return body.reason(err)
 	}
 	return err
+}
+
+// refusedMount reports whether a registry refuses to mount a blob, as for an account that may not
+// pull from the other repository. The blob is uploaded then.
+func refusedMount(err error) bool {
+	said := answerIn(err)
+	return said != nil && said.Method == http.MethodPost && said.StatusCode >= http.StatusBadRequest &&
+		said.StatusCode < http.StatusInternalServerError && said.StatusCode != http.StatusTooManyRequests
 }
 
 // errForeign means that a layer is fetched from elsewhere than registries.
