@@ -5,6 +5,7 @@
 package registries
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -104,6 +105,7 @@ type Registry struct {
 	Host    string
 	program Program
 	config  string
+	blobs   string
 }
 
 // Options are how a registry is set up.
@@ -122,7 +124,8 @@ func Start(t testing.TB, program Program, options Options) *Registry {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &Registry{Host: host, program: program, config: filepath.Join(folder, "config.yaml")}
+	r := &Registry{Host: host, program: program, config: filepath.Join(folder, "config.yaml"),
+		blobs: filepath.Join(folder, "storage", "docker", "registry", "v2", "blobs")}
 	text := fmt.Sprintf("version: 0.1\nlog: {accesslog: {disabled: true}, level: error}\n"+
 		"storage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}\nhttp: {addr: %q, secret: none}\n",
 		filepath.Join(folder, "storage"), r.Host)
@@ -180,6 +183,19 @@ func (r *Registry) Collect(t testing.TB) {
 		r.config).CombinedOutput()
 	if err != nil {
 		t.Fatalf("garbage-collect: %v\n%s", err, text)
+	}
+}
+
+// Damage overwrites a manifest or a layer in the storage, as a broken disk does. hex is its SHA-256.
+func (r *Registry) Damage(t testing.TB, hex string) {
+	t.Helper()
+	file := filepath.Join(r.blobs, "sha256", hex[:2], hex, "data")
+	info, err := os.Stat(file)
+	if err == nil {
+		err = os.WriteFile(file, bytes.Repeat([]byte(" "), int(info.Size())), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -15,13 +15,13 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/tekgate/tekgate/e2e/registries"
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/imagetest"
 	"github.com/tekgate/tekgate/internal/registry"
 )
 
@@ -45,40 +45,18 @@ func each(t *testing.T, test func(t *testing.T, program registries.Program)) {
 // index makes an index of random images for platforms of Linux.
 func index(t *testing.T, architectures ...string) v1.ImageIndex {
 	t.Helper()
-	all := v1.ImageIndex(empty.Index)
+	platforms := make([]string, 0, len(architectures))
 	for _, architecture := range architectures {
-		img, err := random.Image(4096, 2)
-		if err != nil {
-			t.Fatal(err)
-		}
-		config, err := img.ConfigFile()
-		if err != nil {
-			t.Fatal(err)
-		}
-		config = config.DeepCopy()
-		config.OS, config.Architecture = "linux", architecture
-		if img, err = mutate.ConfigFile(img, config); err != nil {
-			t.Fatal(err)
-		}
-		platform := &v1.Platform{OS: "linux", Architecture: architecture}
 		if architecture == "unknown" {
-			platform.OS = "unknown"
+			platforms = append(platforms, "unknown/unknown")
+		} else {
+			platforms = append(platforms, "linux/"+architecture)
 		}
-		all = mutate.AppendManifests(all, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: platform}})
 	}
-	return all
+	return imagetest.Index(t, platforms...)
 }
 
-func push(t *testing.T, where string, what remote.Taggable) {
-	t.Helper()
-	at, err := name.ParseReference(where)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remote.Push(at, what); err != nil {
-		t.Fatal(err)
-	}
-}
+var push = imagetest.Push
 
 func parse(t *testing.T, text string) image.Reference {
 	t.Helper()
@@ -226,6 +204,59 @@ func TestPullThroughCache(t *testing.T) {
 		if got.Status != registry.StatusIncomplete || !strings.Contains(got.Err.Error(), "linux/arm64") ||
 			!strings.Contains(got.Remedy, "pull-through cache") {
 			t.Errorf("for both: %s: %v: %s", got.Status, got.Err, got.Remedy)
+		}
+	})
+}
+
+// TestCheckedCache holds that a cache whose images were checked before anybody pulled them can still
+// be pulled from: a check reads only the first byte of each layer.
+func TestCheckedCache(t *testing.T) {
+	each(t, func(t *testing.T, program registries.Program) {
+		upstream := registries.Start(t, program, registries.Options{})
+		push(t, upstream.Host+"/app:v1", index(t, "amd64", "arm64"))
+		cache := registries.Start(t, program, registries.Options{Upstream: "http://" + upstream.Host})
+		at := cache.Host + "/app:v1"
+		for range 2 {
+			if got := verify(t, at, "linux/amd64"); got.Status != registry.StatusOK || len(got.Warnings) > 0 {
+				t.Errorf("%s: %v, warnings %q", got.Status, got.Err, got.Warnings)
+			}
+			pull(t, at, "amd64")
+		}
+	})
+}
+
+// TestDamagedStorage holds that a member of an index that a broken disk changed is reported, and
+// that a copy does not pass over it: registries keep what they have under a digest.
+func TestDamagedStorage(t *testing.T) {
+	each(t, func(t *testing.T, program registries.Program) {
+		source := registries.Start(t, program, registries.Options{})
+		mirror := registries.Start(t, program, registries.Options{})
+		all := index(t, "amd64", "arm64")
+		push(t, source.Host+"/app:v1", all)
+		at := mirror.Host + "/app:v1"
+		if r := copied(t, source.Host+"/app:v1", at); r.Outcome != registry.Copied {
+			t.Fatalf("%s: %v", r.Outcome, r.Err)
+		}
+		manifest, err := all.IndexManifest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		mirror.Damage(t, manifest.Manifests[1].Digest.Hex)
+		got := verify(t, at, "linux/arm64")
+		if got.Status != registry.StatusIncomplete || !strings.Contains(got.Err.Error(), "linux/arm64") {
+			t.Errorf("%s: %v", got.Status, got.Err)
+		}
+		if got := verify(t, at, "linux/amd64"); got.Status != registry.StatusOK || len(got.Warnings) != 1 {
+			t.Errorf("for amd64: %s: %v, warnings %q", got.Status, got.Err, got.Warnings)
+		}
+		r := copied(t, source.Host+"/app:v1", at)
+		got = verify(t, at, "linux/arm64")
+		whole := got.Status == registry.StatusOK
+		if whole != (r.Outcome == registry.Copied) || r.Outcome == registry.Present {
+			t.Errorf("copying it again: %s: %v: %s; it is %s then", r.Outcome, r.Err, r.Remedy, got.Status)
+		}
+		if r.Outcome == registry.Failed && !strings.Contains(r.Remedy, "delete the image there") {
+			t.Errorf("%v: %s", r.Err, r.Remedy)
 		}
 	})
 }

@@ -139,7 +139,7 @@ func TestSaveResumes(t *testing.T) {
 	}
 	stored := keptOf(t, file)
 	layers.at(-1, nil)
-	before := layers.served.Load()
+	before := layers.settled()
 	save(t, request)
 	// Each platform's configuration is read again, to know the layers.
 	if again := int(layers.served.Load() - before); again > layersOf(t, index)-len(stored)+2 {
@@ -168,6 +168,18 @@ func countLayers(s *server) *layerCount {
 		return false
 	})
 	return c
+}
+
+// settled returns how many were served once no request of an interrupted run is on its way.
+func (c *layerCount) settled() int32 {
+	for n := c.served.Load(); ; {
+		time.Sleep(50 * time.Millisecond)
+		now := c.served.Load()
+		if now == n {
+			return n
+		}
+		n = now
+	}
 }
 
 func (c *layerCount) at(n int32, cancel func()) {

@@ -88,7 +88,7 @@ func belongsTo(tag string, subjects []digest.Digest) bool {
 // referrersOf asks the referrers API. A registry without it answers with an error.
 func referrersOf(ctx context.Context, r *repository, subject digest.Digest) (found []attachment, err error) {
 	err = r.options.persist(ctx, func() error {
-		response, err := r.ask(ctx, http.MethodGet, "referrers", subject.String())
+		response, err := r.ask(ctx, http.MethodGet, "referrers", subject.String(), nil)
 		if err != nil {
 			return passing(err)
 		}
@@ -137,13 +137,13 @@ func (o *copying) attach(ctx context.Context, from image.Reference, root manifes
 	}
 	found, err := attachedTo(ctx, source, subjectsOf(root))
 	if err != nil {
-		return fmt.Errorf("looking for its signatures at %s: %w", from.Repository(), err)
+		return fetchErrors{fetchError{source: from, cause: err}}
 	}
 	copied := make([]bool, len(found))
 	group, inner := errgroup.WithContext(ctx)
 	for i, a := range found {
 		group.Go(func() (err error) {
-			if copied[i], err = o.attachOne(inner, source, a); err != nil {
+			if copied[i], err = o.attachOne(inner, origin{source, from}, a); err != nil {
 				return fmt.Errorf("copying %s, which belongs to it: %w", a.name, err)
 			}
 			return nil
@@ -160,20 +160,20 @@ func (o *copying) attach(ctx context.Context, from image.Reference, root manifes
 }
 
 // attachOne reports whether it had to copy the attachment.
-func (o *copying) attachOne(ctx context.Context, source *repository, a attachment) (bool, error) {
+func (o *copying) attachOne(ctx context.Context, source origin, a attachment) (bool, error) {
 	root, err := source.get(ctx, a.name)
 	if err != nil {
-		return false, err
+		return false, fetchErrors{fetchError{source: source.ref, cause: err}}
 	}
 	if has, err := o.mirror.head(ctx, a.name); err == nil && has.Digest == root.Digest {
-		served, err := inspect(ctx, o.mirror, root, nil)
+		served, err := inspect(ctx, o.mirror, root, nil, (*repository).hasBlob)
 		if err == nil && len(served.wanted)+len(served.other) == 0 {
 			return false, nil
 		}
 	}
 	taken, err := readTree(ctx, source, root, nil)
 	if err != nil {
-		return false, err
+		return false, fetchErrors{fetchError{source: source.ref, cause: err}}
 	}
 	return true, o.put(ctx, source, o.mirror, taken, a.name)
 }

@@ -49,7 +49,12 @@ func (l lack) String() string {
 	case l.of.Platform != nil:
 		of = " for " + platformName(*l.of.Platform)
 	}
-	return fmt.Sprintf("the %s%s (%s) is not there: %v", l.what, of, shortDigest(l.digest), plainly(l.cause))
+	state := "is not there"
+	var bad unusableError
+	if errors.As(l.cause, &bad) {
+		state = "cannot be used"
+	}
+	return fmt.Sprintf("the %s%s (%s) %s: %v", l.what, of, shortDigest(l.digest), state, plainly(l.cause))
 }
 
 // Unwrap returns the first cause, which decides what the remedy is.
@@ -67,13 +72,14 @@ type inspection struct {
 	odd string
 }
 
-// inspect asks a registry for all that an image names. Of the wanted platforms that is the
-// manifest, the configuration and the layers, and of others the manifest. Empty platforms mean
-// that all are wanted. The error says that the registry cannot be asked.
-func inspect(ctx context.Context, r *repository, root manifest, platforms []string) (inspection, error) {
+// inspect asks a registry for all that an image names: the manifests, the configurations and the
+// layers. asks says how it asks for blobs of the wanted platforms; of others it asks for them by
+// HEAD. Empty platforms mean that all are wanted. The error says that the registry cannot be asked.
+func inspect(ctx context.Context, r *repository, root manifest, platforms []string,
+	asks blobQuestion) (inspection, error) {
 	var found inspection
 	if !root.isIndex() {
-		lacking, err := missingBlobs(ctx, r, root, ocispec.Descriptor{})
+		lacking, err := missingBlobs(ctx, r, root, ocispec.Descriptor{}, asks)
 		found.wanted = lacking
 		return found, err
 	}
@@ -82,23 +88,24 @@ func inspect(ctx context.Context, r *repository, root manifest, platforms []stri
 		return found, err
 	}
 	found.odd = oddity(index.Manifests)
+	wanted := pulled(index.Manifests, platforms)
 	each := make([]lacks, len(index.Manifests))
 	group, inner := errgroup.WithContext(ctx)
 	for i, member := range index.Manifests {
 		group.Go(func() (err error) {
-			if isWanted(member, platforms) {
-				each[i], err = missingOfMember(inner, r, member)
-			} else {
-				each[i], err = missingManifest(inner, r, member)
+			ask := asks
+			if !wanted[i] {
+				ask = (*repository).hasBlob
 			}
+			each[i], err = missingOfMember(inner, r, member, ask)
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return found, err
 	}
-	for i, member := range index.Manifests {
-		if isWanted(member, platforms) {
+	for i := range each {
+		if wanted[i] {
 			found.wanted = append(found.wanted, each[i]...)
 		} else {
 			found.other = append(found.other, each[i]...)
@@ -107,16 +114,8 @@ func inspect(ctx context.Context, r *repository, root manifest, platforms []stri
 	return found, nil
 }
 
-// isWanted reports whether a member of an index is for one of the platforms. A nested index may be.
-func isWanted(member ocispec.Descriptor, platforms []string) bool {
-	switch {
-	case isAttestation(member):
-		return false
-	case member.Platform == nil:
-		return true
-	}
-	return len(platforms) == 0 || wants(platforms, *member.Platform)
-}
+// blobQuestion asks whether a repository has a blob.
+type blobQuestion func(*repository, context.Context, ocispec.Descriptor) error
 
 // oddity says what is unusual about the members of an index, or is empty. Registries and tools
 // produce such indexes, and clients differ in what they make of them.
@@ -129,6 +128,9 @@ func oddity(members []ocispec.Descriptor) string {
 		if d.Platform == nil {
 			return "it lists " + shortDigest(d.Digest.String()) + " without a platform"
 		}
+		if slices.Contains(indexTypes, d.MediaType) {
+			return "it lists " + shortDigest(d.Digest.String()) + ", which is an index itself"
+		}
 		p := platformName(*d.Platform) + " " + d.Platform.OSVersion
 		if seen[p] {
 			return "it lists " + platformName(*d.Platform) + " twice"
@@ -139,43 +141,38 @@ func oddity(members []ocispec.Descriptor) string {
 }
 
 // missingOfMember reads a member of an index and asks for what it names.
-func missingOfMember(ctx context.Context, r *repository, member ocispec.Descriptor) (lacks, error) {
+func missingOfMember(ctx context.Context, r *repository, member ocispec.Descriptor,
+	asks blobQuestion) (lacks, error) {
 	found, err := r.get(ctx, member.Digest.String())
+	if err == nil {
+		if err = found.fits(member); err != nil {
+			err = remediedError{err, "the index itself is wrong, wherever it is: name another image under mirror.images"}
+		}
+	}
 	if err != nil {
 		return absent(member, "manifest", member, err)
 	}
 	found.MediaType = member.MediaType
 	if !found.isIndex() {
-		return missingBlobs(ctx, r, found, member)
+		return missingBlobs(ctx, r, found, member, asks)
 	}
-	nested, err := inspect(ctx, r, found, nil)
-	return nested.wanted, err
-}
-
-// missingManifest asks for a member of an index: by HEAD, and by GET if HEAD fails.
-func missingManifest(ctx context.Context, r *repository, member ocispec.Descriptor) (lacks, error) {
-	_, err := r.head(ctx, member.Digest.String())
-	if err != nil && (statusCode(err) != 0 || useless(err)) {
-		_, err = r.get(ctx, member.Digest.String())
-	}
-	if err != nil {
-		return absent(member, "manifest", member, err)
-	}
-	return nil, nil
+	nested, err := inspect(ctx, r, found, nil, asks)
+	return slices.Concat(nested.wanted, nested.other), err
 }
 
 // missingBlobs asks for the blobs of a manifest, all at the same time.
-func missingBlobs(ctx context.Context, r *repository, m manifest, member ocispec.Descriptor) (lacks, error) {
+func missingBlobs(ctx context.Context, r *repository, m manifest, member ocispec.Descriptor,
+	asks blobQuestion) (lacks, error) {
 	n, err := parse(m)
 	if err != nil {
-		return nil, err
+		return absent(member, "manifest", m.Descriptor, err)
 	}
 	each := make([]lacks, len(n.blobs))
 	group, inner := errgroup.WithContext(ctx)
 	for i, blob := range n.blobs {
 		group.Go(func() error {
-			err := r.hasBlob(inner, blob)
-			if err == nil {
+			err := asks(r, inner, blob)
+			if err == nil || len(blob.URLs) > 0 && statusOf(err) == StatusMissing { // nodes fetch it from there
 				return nil
 			}
 			what := "layer"
@@ -193,11 +190,17 @@ func missingBlobs(ctx context.Context, r *repository, m manifest, member ocispec
 // absent tells an answer of the registry, of which a client learns that it cannot have something,
 // from a registry that is out of reach.
 func absent(member ocispec.Descriptor, what string, d ocispec.Descriptor, err error) (lacks, error) {
-	var page webPageError
-	if statusCode(err) == 0 && !errors.As(err, &page) {
+	if !answered(err) {
 		return nil, err
 	}
 	return lacks{{of: member, what: what, digest: d.Digest.String(), cause: err}}, nil
+}
+
+// answered reports whether an error is about a registry's answer, rather than that there was none.
+func answered(err error) bool {
+	var page webPageError
+	var bad unusableError
+	return statusCode(err) != 0 || errors.As(err, &page) || errors.As(err, &bad)
 }
 
 // fromCache reports whether an answer is that of a pull-through cache that could not fetch

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -153,6 +154,7 @@ type copying struct {
 	mirror   *repository
 	has      ocispec.Descriptor // what the mirror has under the tag
 	root     manifest           // of an image that is there already
+	lacking  lacks              // what the mirror lacked of the image before
 }
 
 func (o *copying) run(ctx context.Context) error {
@@ -202,11 +204,12 @@ func (o *copying) give(ctx context.Context, from blobSource, image *tree) error 
 	o.result.Digest, o.result.SourceDigest = root.Digest.String(), image.source.String()
 	switch pinned := o.to.Digest; {
 	case pinned != "" && pinned != root.Digest.String():
-		return changedError{ref: o.transfer.Image.To, has: root.Digest, platforms: root.Digest != image.source}
+		return changed(o.transfer.Image.To, root.Digest, root.Digest != image.source)
 	case o.has.Digest != "" && o.has.Digest != root.Digest && !o.request.Overwrite:
-		return clobberError{tag: o.to.Repository() + ":" + o.to.Tag, has: o.has.Digest}
-	case o.has.Digest == root.Digest:
-		if whole, err := o.whole(ctx, root.Digest.String()); whole || err != nil {
+		return remediedError{fmt.Errorf("%s:%s holds something else, with digest %s", o.to.Repository(), o.to.Tag,
+			o.has.Digest), "say --overwrite to move the tag, or name another under mirror.images"}
+	case o.has.Digest == root.Digest && o.lacking == nil: // otherwise it has been asked
+		if whole, err := o.whole(ctx, root.Digest); whole || err != nil {
 			return err
 		}
 	}
@@ -248,7 +251,7 @@ func (o *copying) present(ctx context.Context) (bool, error) {
 			return false, nil
 		}
 		o.result.Source = from
-		return o.whole(ctx, wanted.String())
+		return o.whole(ctx, wanted)
 	}
 	return false, nil
 }
@@ -267,25 +270,27 @@ func digestOf(ctx context.Context, c *client, ref image.Reference) (digest.Diges
 }
 
 // whole reports whether the mirror serves all that an image names, whatever its index says.
-func (o *copying) whole(ctx context.Context, root string) (bool, error) {
-	if pinned := o.to.Digest; pinned != "" && pinned != root {
+func (o *copying) whole(ctx context.Context, root digest.Digest) (_ bool, err error) {
+	if pinned := o.to.Digest; pinned != "" && pinned != root.String() {
 		return false, nil
 	}
-	found, err := o.mirror.get(ctx, root)
-	if err != nil {
-		return false, passing(err)
-	}
-	served, err := inspect(ctx, o.mirror, found, nil)
-	if err != nil {
+	if o.lacking, err = o.missing(ctx, root); err != nil || len(o.lacking) > 0 {
 		return false, err
 	}
-	if len(served.wanted)+len(served.other) > 0 {
-		return false, nil
+	o.result.Outcome, o.result.Digest = Present, root.String()
+	o.result.SourceDigest = cmp.Or(o.result.SourceDigest, root.String())
+	return true, nil
+}
+
+// missing returns what the mirror does not serve of an image, and keeps its root.
+func (o *copying) missing(ctx context.Context, root digest.Digest) (lacks, error) {
+	found, err := o.mirror.get(ctx, root.String())
+	if err != nil {
+		return absent(ocispec.Descriptor{}, "manifest", ocispec.Descriptor{Digest: root}, err)
 	}
 	o.root = found
-	o.result.Outcome, o.result.Digest = Present, root
-	o.result.SourceDigest = cmp.Or(o.result.SourceDigest, root)
-	return true, nil
+	served, err := inspect(ctx, o.mirror, found, nil, (*repository).hasBlob)
+	return slices.Concat(served.wanted, served.other), err
 }
 
 // unreachable reports whether a source could not be asked, or does not let one in.
@@ -302,17 +307,28 @@ func passing(err error) error {
 	return err
 }
 
-// verify checks what the mirror gives for the tag after a copy.
+// verify checks what the mirror gives for the tag after a copy, and that what it lacked is there.
 func (o *copying) verify(ctx context.Context, want digest.Digest) error {
 	has, err := o.tagged(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		return fmt.Errorf("checking the copy: %w", err)
+	case has.Digest == "":
+		return remediedError{fmt.Errorf("checking the copy: %s:%s is not there, although the registry took it",
+			o.to.Repository(), o.to.Tag), "check that it may be pulled with the same account, and the registry's log"}
+	case has.Digest != want:
+		return remediedError{fmt.Errorf("checking the copy: %s:%s has digest %s there, and %s was copied",
+			o.to.Repository(), o.to.Tag, has.Digest, want),
+			"the registry changes what it is given: say `digest: relock` for this rule, or name another mirror"}
+	case len(o.lacking) == 0:
+		return nil
 	}
-	if has.Digest != want {
-		return fmt.Errorf("checking the copy: %s:%s has digest %q there, and %s was copied: the registry changes what it is given",
-			o.to.Repository(), o.to.Tag, has.Digest, want)
+	left, err := o.missing(ctx, want)
+	if err == nil && len(left) > 0 {
+		err = remediedError{left, "the registry keeps what it has under a digest: delete the image there, collect its " +
+			"garbage, and copy it again"}
 	}
-	return nil
+	return err
 }
 
 // ended turns an error into an outcome.
@@ -325,19 +341,16 @@ func (r TransferResult) ended(err error, platforms []string) TransferResult {
 		return r
 	}
 	r.Outcome = Failed
-	r.Err = fmt.Errorf("copying %s to %s: %w", r.Image.From, r.Image.To, plainly(err))
-	var clobber clobberError
-	var changed changedError
 	var fetching fetchErrors
 	var blob blobError
-	switch {
-	case errors.As(err, &fetching) || errors.As(err, &blob):
+	source := errors.As(err, &fetching) || errors.As(err, &blob)
+	if source && fetching == nil {
+		err = fetchError{source: r.Source, cause: err}
+	}
+	r.Err = fmt.Errorf("copying %s to %s: %w", r.Image.From, r.Image.To, plainly(err))
+	if source {
 		r.Remedy = sourceRemedy(err, failing(fetching, r))
-	case errors.As(err, &clobber):
-		r.Remedy = "say --overwrite to move the tag, or name another under mirror.images"
-	case errors.As(err, &changed):
-		r.Remedy = "copy all platforms, or say `digest: relock` and run `tekgate images lock` after the copy"
-	default:
+	} else {
 		r.Remedy = remedy(statusOf(err), r.Image.To, err)
 	}
 	return r
@@ -355,7 +368,10 @@ func failing(problems fetchErrors, r TransferResult) image.Reference {
 // sourceRemedy says what to do about a source that does not serve an image.
 func sourceRemedy(err error, source image.Reference) string {
 	var child childError
+	var bad unusableError
 	switch status := statusOf(err); {
+	case errors.As(err, &bad):
+		return "the source itself is damaged: copy from another one with --from"
 	case errors.As(err, &child) && status == StatusMissing:
 		return "the source itself is incomplete: copy from another one with --from, or leave the platform out with --platform, which changes the digest"
 	case status == StatusMissing:
@@ -423,28 +439,13 @@ type fetchError struct {
 func (e fetchError) Error() string { return fmt.Sprintf("fetching %s: %v", e.source, plainly(e.cause)) }
 func (e fetchError) Unwrap() error { return e.cause }
 
-// changedError says that a reference pins a digest that the copy has not.
-type changedError struct {
-	ref       image.Reference
-	has       digest.Digest
-	platforms bool
-}
-
-func (e changedError) Error() string {
-	if e.platforms {
-		return fmt.Sprintf("leaving platforms out changes its digest to %s, and %s is pinned", e.has, e.ref)
+// changed is the error for a reference that pins a digest that the copy has not.
+func changed(ref image.Reference, has digest.Digest, platforms bool) error {
+	err := fmt.Errorf("it has digest %s, and %s is pinned", has, ref)
+	if platforms {
+		err = fmt.Errorf("leaving platforms out changes its digest to %s, and %s is pinned", has, ref)
 	}
-	return fmt.Sprintf("it has digest %s, and %s is pinned", e.has, e.ref)
-}
-
-// clobberError says that a tag is taken.
-type clobberError struct {
-	tag string
-	has digest.Digest
-}
-
-func (e clobberError) Error() string {
-	return fmt.Sprintf("%s holds something else, with digest %s", e.tag, e.has)
+	return remediedError{err, "copy all platforms, or say `digest: relock` and run `tekgate images lock` after the copy"}
 }
 
 // persist repeats what broke half-way, or what the registry refused for the moment.
@@ -460,6 +461,13 @@ func (o *Options) persist(ctx context.Context, try func() error) error {
 	}
 }
 
+// mayPass reports whether another attempt may help. A token may expire while an upload is prepared.
 func mayPass(err error) bool {
-	return broken(err) || slices.Contains(momentary, statusCode(err))
+	var final finalError
+	if errors.As(err, &final) {
+		return false
+	}
+	said := answerIn(err)
+	expired := said != nil && said.Method == http.MethodPut && said.StatusCode == http.StatusUnauthorized
+	return expired || broken(err) || slices.Contains(momentary, statusCode(err))
 }

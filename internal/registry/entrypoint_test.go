@@ -1,41 +1,27 @@
 package registry_test
 
 import (
-	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	inprocess "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/tekgate/tekgate/internal/entrypoint"
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/imagetest"
 	"github.com/tekgate/tekgate/internal/registry"
 )
 
 // program returns an image that starts a command.
 func program(t *testing.T, architecture string, entry ...string) v1.Image {
 	t.Helper()
-	img, err := random.Image(64, 1)
+	img, err := mutate.Config(single(t, "linux/"+architecture), v1.Config{Entrypoint: entry, Cmd: []string{"--help"}})
 	if err != nil {
-		t.Fatal(err)
-	}
-	config, err := img.ConfigFile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	config = config.DeepCopy()
-	config.OS, config.Architecture = "linux", architecture
-	config.Config.Entrypoint, config.Config.Cmd = entry, []string{"--help"}
-	if img, err = mutate.ConfigFile(img, config); err != nil {
 		t.Fatal(err)
 	}
 	return img
@@ -49,7 +35,7 @@ func member(img v1.Image, platform *v1.Platform) mutate.IndexAddendum {
 // however the index is written.
 func TestEntrypoint(t *testing.T) {
 	var absent string // the digest of a manifest that the registry does not have
-	handler := inprocess.New(inprocess.Logger(log.New(io.Discard, "", 0)))
+	handler := imagetest.Registry()
 	listen := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if absent != "" && strings.HasSuffix(r.URL.Path, absent) {
 			http.Error(w, `{"errors":[{"code":"MANIFEST_UNKNOWN"}]}`, http.StatusNotFound)
@@ -72,13 +58,7 @@ func TestEntrypoint(t *testing.T) {
 		member(missing, &v1.Platform{OS: "linux", Architecture: "s390x"}),
 		member(program(t, "", "/attestation"), &v1.Platform{OS: "unknown", Architecture: "unknown"}))
 	for tag, add := range map[string]remote.Taggable{"index": index, "single": amd64} {
-		ref, err := name.NewTag(host+"/x:"+tag, name.Insecure)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := remote.Push(ref, add); err != nil {
-			t.Fatal(err)
-		}
+		imagetest.Push(t, host+"/x:"+tag, add)
 	}
 	absent = digest.String()
 	read := func(name string) (entrypoint.Image, error) {

@@ -1,10 +1,11 @@
 package registry
 
 import (
-	"context"
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -30,12 +31,38 @@ func (e digestError) Error() string {
 type lackingError struct {
 	ref        image.Reference
 	has, lacks []string
+	// whole says that the mirror has the very digest that is wanted, so no copy adds a platform.
+	whole bool
 }
 
 func (e lackingError) Error() string {
-	return fmt.Sprintf("%s is there for %s, and not for %s", e.ref, strings.Join(e.has, ", "),
-		strings.Join(e.lacks, ", "))
+	return fmt.Sprintf("%s is there for %s, and not for %s", e.ref,
+		cmp.Or(strings.Join(e.has, ", "), "no platform that it names"), strings.Join(e.lacks, ", "))
 }
+
+// unusableError says why no node uses what a registry sends: it has other content than its digest
+// says, another size, or another media type.
+type unusableError string
+
+func (e unusableError) Error() string { return string(e) }
+
+func unusable(format string, args ...any) error { return unusableError(fmt.Sprintf(format, args...)) }
+
+// lostError means that a registry knows something, and does not send it.
+type lostError struct{ cause error }
+
+func (e lostError) Error() string {
+	return fmt.Sprintf("HEAD finds it and GET does not: %v", plainly(e.cause))
+}
+func (e lostError) Unwrap() error { return e.cause }
+
+// remediedError is an error whose remedy is known where it arises.
+type remediedError struct {
+	error
+	remedy string
+}
+
+func (e remediedError) Unwrap() error { return e.error }
 
 // failed is the result for an image that could not be found.
 func failed(candidate image.Rewritten, err error) Result {
@@ -68,6 +95,10 @@ func statusOf(err error) Status {
 	if errors.As(err, &parts) {
 		return StatusIncomplete
 	}
+	var bad unusableError
+	if errors.As(err, &bad) {
+		return StatusUnusable
+	}
 	switch statusCode(err) {
 	case http.StatusNotFound:
 		return StatusMissing
@@ -79,10 +110,10 @@ func statusOf(err error) Status {
 
 // statusCode is the registry's answer, or zero where there was none.
 func statusCode(err error) int {
-	var answered *errcode.ErrorResponse
+	said := answerIn(err)
 	switch {
-	case errors.As(err, &answered):
-		return answered.StatusCode
+	case said != nil:
+		return said.StatusCode
 	case errors.Is(err, errdef.ErrNotFound):
 		return http.StatusNotFound
 	case errors.Is(err, auth.ErrBasicCredentialNotFound): // the library does not ask again then
@@ -91,24 +122,39 @@ func statusCode(err error) int {
 	return 0
 }
 
+// answerIn returns the registry's answer in an error, or nil.
+func answerIn(err error) *errcode.ErrorResponse {
+	var said *errcode.ErrorResponse
+	if errors.As(err, &said) {
+		return said
+	}
+	return nil
+}
+
 // plainly says in few words what the library says in many.
 func plainly(err error) error {
 	var fetching fetchErrors
 	var parts lacks
 	var child childError
-	if errors.As(err, &fetching) || errors.As(err, &parts) || errors.As(err, &child) {
+	var blob blobError
+	var lost lostError
+	if errors.As(err, &fetching) || errors.As(err, &parts) || errors.As(err, &child) || errors.As(err, &blob) ||
+		errors.As(err, &lost) {
 		return err // it is plain already
 	}
 	var unknown x509.UnknownAuthorityError
 	if errors.As(err, &unknown) {
 		return unknown
 	}
-	var answered *errcode.ErrorResponse
-	if errors.As(err, &answered) {
-		text := fmt.Sprintf("the registry answered %d %s", answered.StatusCode, http.StatusText(answered.StatusCode))
-		for _, d := range answered.Errors {
-			if d.Message != "" && !strings.EqualFold(d.Message, http.StatusText(answered.StatusCode)) {
-				text += ": " + d.Message
+	if said := answerIn(err); said != nil {
+		text := fmt.Sprintf("the registry answered %d %s", said.StatusCode, http.StatusText(said.StatusCode))
+		if isPush(said.Method) {
+			text = fmt.Sprintf("%s answered an upload with %d %s", said.URL.Host, said.StatusCode,
+				http.StatusText(said.StatusCode))
+		}
+		for _, d := range said.Errors {
+			if d.Message != "" && !strings.EqualFold(d.Message, http.StatusText(said.StatusCode)) {
+				text += ": " + strings.TrimSuffix(strings.Join(strings.Fields(d.Message), " "), ".")
 			}
 		}
 		return errors.New(text)
@@ -118,37 +164,10 @@ func plainly(err error) error {
 	}
 	var request *url.Error
 	if errors.As(err, &request) {
-		return request.Err
+		err = request.Err
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("the connection broke: %w", err)
 	}
 	return err
-}
-
-// remedy says what to do about a status.
-func remedy(status Status, ref image.Reference, err error) string {
-	var unknown x509.UnknownAuthorityError
-	var page webPageError
-	switch {
-	case errors.As(err, &unknown):
-		return "name the registry's certificate authority with --ca-file"
-	case errors.Is(err, context.Canceled):
-		return "run it again"
-	case errors.As(err, &page):
-		return "the address is not that of a registry, or its operator closed it: name another mirror"
-	case status == StatusIncomplete && fromCache(err):
-		return "a pull-through cache fetches this when it is pulled: pull it while the cache reaches its upstream, or fill a mirror with `tekgate images copy`"
-	case status == StatusIncomplete:
-		return "complete it with `tekgate images copy`; a registry's garbage collection that removes untagged manifests (distribution before v3: --delete-untagged) removes such parts again"
-	case status == StatusWrongDigest:
-		return "fill the mirror with `tekgate images copy`, which keeps digests, or say `digest: relock` for this rule"
-	case status == StatusMissingPlatform:
-		return "fill the mirror with `tekgate images copy`, which copies all platforms"
-	case status == StatusMissing:
-		return "fill the mirror with `tekgate images copy`, or say under mirror.images where the image is"
-	case status == StatusDenied:
-		return fmt.Sprintf("log in with `docker login %s`; some registries also say this of what they do not have",
-			ref.Host)
-	case status == StatusUnreachable:
-		return fmt.Sprintf("check from here that https://%s/v2/ answers, and the proxy in HTTPS_PROXY", ref.Host)
-	}
-	return ""
 }

@@ -25,16 +25,54 @@ func (c *client) find(ctx context.Context, ref image.Reference) (*repository, ma
 	case statusOf(err) == StatusMissing && ref.Digest != "" && ref.Tag != "":
 		return r, manifest{}, underTag(ctx, r, ref, err)
 	default:
+		if code := statusCode(err); code == http.StatusForbidden || code == http.StatusPreconditionFailed {
+			if _, why := r.get(ctx, reference(ref)); statusCode(why) == code {
+				err = why // an answer to HEAD cannot say why
+			}
+		}
 		return r, manifest{}, err
 	}
 	found, err := r.get(ctx, reference(ref))
 	switch {
-	case err != nil && head.Digest != "" && statusCode(err) == http.StatusNotFound:
-		return r, manifest{}, fmt.Errorf("HEAD finds it and GET does not: %w", err)
-	case err == nil && head.Digest != "" && head.Digest != found.Digest:
-		return r, manifest{}, fmt.Errorf("%s changed while it was looked at: try again", ref)
+	case err != nil && head.Digest != "" && statusCode(err) != 0:
+		return r, manifest{}, lostError{err}
+	case err != nil:
+		return r, manifest{}, err
+	case head.Digest != "" && head.Digest != found.Digest:
+		return r, manifest{}, unusable("HEAD announces %s and GET sends %s", head.Digest, found.Digest)
 	}
-	return r, found, err
+	announced := ocispec.Descriptor{Digest: found.Digest, MediaType: found.served, Size: found.Size}
+	if head.Digest != "" && head.Size >= 0 { // else nodes go by what GET says
+		announced = head
+	}
+	return r, found, found.fits(announced)
+}
+
+// fits returns why nodes do not use a manifest that is announced by a descriptor: that of an index,
+// or for the image itself that in the registry's answer. containerd goes by the media type in the
+// descriptor, whatever the manifest says of itself.
+func (m manifest) fits(announced ocispec.Descriptor) error {
+	var inside struct {
+		MediaType                           string
+		Config, Layers, Manifests, FSLayers json.RawMessage
+	}
+	if err := json.Unmarshal(m.raw, &inside); err != nil {
+		return unusable("the manifest is not valid JSON: %v", err)
+	}
+	isIndex := slices.Contains(indexTypes, announced.MediaType)
+	isImage := slices.Contains(manifestTypes, announced.MediaType)
+	switch {
+	case len(inside.FSLayers) > 0:
+		return unusable("the manifest is one of Docker's schema 1, which nodes no longer pull")
+	case !isIndex && !isImage:
+		return unusable("the manifest is announced as %q, which nodes take for no image", announced.MediaType)
+	case isImage && (len(inside.Manifests) > 0 || slices.Contains(indexTypes, inside.MediaType)),
+		isIndex && (len(inside.Config)+len(inside.Layers) > 0 || slices.Contains(manifestTypes, inside.MediaType)):
+		return unusable("the manifest is announced as %q, and is not of that kind", announced.MediaType)
+	case m.Size != announced.Size:
+		return unusable("the manifest is announced with %d bytes, and has %d", announced.Size, m.Size)
+	}
+	return nil
 }
 
 // underTag tells a tag with another digest from an image that is not there.
@@ -58,15 +96,45 @@ func platformsOf(ctx context.Context, from fetcher, m manifest) ([]string, error
 	}
 	var platforms []string
 	for _, d := range index.Manifests {
-		if d.Platform == nil || isAttestation(d) {
-			continue
+		if d.Platform != nil && !isAttestation(d) {
+			platforms = append(platforms, platformName(*d.Platform))
 		}
-		if p := platformName(*d.Platform); !slices.Contains(platforms, p) {
-			platforms = append(platforms, p)
+	}
+	if i := unnamed(index.Manifests); i >= 0 {
+		// Whether the member is there is another question.
+		if member, err := from.get(ctx, index.Manifests[i].Digest.String()); err == nil {
+			member.MediaType = index.Manifests[i].MediaType
+			if own, err := platformsOf(ctx, from, member); err == nil {
+				platforms = append(platforms, own...)
+			}
 		}
 	}
 	slices.Sort(platforms)
-	return platforms, nil
+	return slices.Compact(platforms), nil
+}
+
+// unnamed returns which member of an index nodes pull if none names their platform: the first that
+// names none. Its configuration has to name theirs. It returns -1 if all name one.
+func unnamed(members []ocispec.Descriptor) int {
+	return slices.IndexFunc(members, func(d ocispec.Descriptor) bool { return d.Platform == nil })
+}
+
+// pulled reports which members of an index nodes of the platforms pull. Empty platforms mean all.
+func pulled(members []ocispec.Descriptor, platforms []string) []bool {
+	wanted := make([]bool, len(members))
+	var named []string
+	for i, d := range members {
+		if d.Platform == nil || isAttestation(d) {
+			wanted[i] = d.Platform == nil && len(platforms) == 0
+			continue
+		}
+		named = append(named, platformName(*d.Platform))
+		wanted[i] = len(platforms) == 0 || wants(platforms, *d.Platform)
+	}
+	if i := unnamed(members); i >= 0 && len(missingOf(platforms, named)) > 0 {
+		wanted[i] = true
+	}
+	return wanted
 }
 
 // configOf reads the configuration of an image.

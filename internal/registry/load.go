@@ -38,12 +38,12 @@ func Load(ctx context.Context, request LoadRequest, options Options) ([]Transfer
 	}
 	folder, remove, err := unpack(request.File)
 	if err != nil {
-		return nil, fmt.Errorf("reading archive %s: %w", request.File, err)
+		return nil, badArchive(request.File, err)
 	}
 	defer remove()
 	images, err := contents(ctx, folder, request.Rules)
 	if err != nil {
-		return nil, fmt.Errorf("reading archive %s: %w", request.File, err)
+		return nil, badArchive(request.File, err)
 	}
 	transfers := make([]Transfer, 0, len(images))
 	taken := map[image.Reference]*tree{}
@@ -58,6 +58,23 @@ func Load(ctx context.Context, request LoadRequest, options Options) ([]Transfer
 		one.result.Source = t.Image.From
 		return one.result.ended(one.load(ctx, blobFiles(folder), taken[t.Image.From]), nil)
 	}), nil
+}
+
+// badArchive says what is wrong with an archive, without the folder that it was unpacked to.
+func badArchive(file string, err error) error {
+	var missing *fs.PathError
+	lost := errors.As(err, &missing) && errors.Is(err, fs.ErrNotExist)
+	switch {
+	case errors.Is(err, tar.ErrHeader):
+		err = errors.New("it is no tar file: uncompress it first if it is compressed")
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		err = errors.New("it ends too early: get it again")
+	case lost && filepath.Base(missing.Path) == "index.json":
+		err = errors.New("it has no index.json, so it is no OCI image layout: write it with `tekgate images save`")
+	case lost && missing.Path != file:
+		err = fmt.Errorf("it lacks blob %s: get it again", filepath.Base(missing.Path))
+	}
+	return fmt.Errorf("reading archive %s: %w", file, err)
 }
 
 type archived struct {
@@ -178,12 +195,14 @@ func unpack(file string) (folder string, remove func(), err error) {
 
 // unpackInto writes the files of an archive of the given size.
 func unpackInto(folder string, in *tar.Reader, archive int64) error {
-	for {
+	for first := true; ; first = false {
 		header, err := in.Next()
-		if errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF):
 			return nil
-		}
-		if err != nil {
+		case err != nil && first:
+			return tar.ErrHeader
+		case err != nil:
 			return err
 		}
 		name := strings.TrimPrefix(header.Name, "./")
@@ -192,7 +211,7 @@ func unpackInto(folder string, in *tar.Reader, archive int64) error {
 		}
 		// A sparse file takes little room in an archive, and fills a disk.
 		if header.Size > archive {
-			return fmt.Errorf("%s is larger than the archive", name)
+			return fmt.Errorf("%s is larger than the archive, which is damaged or was changed: get it again", name)
 		}
 		path := filepath.Join(folder, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

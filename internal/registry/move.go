@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
-	"oras.land/oras-go/v2/errdef"
 )
 
 // blobSource is where blobs come from: a registry or an archive.
@@ -39,6 +39,8 @@ type shared struct {
 type flight struct {
 	done chan struct{}
 	err  error
+	// left says that it was given up because something else failed.
+	left bool
 }
 
 func newMover(c *client) *mover {
@@ -68,6 +70,9 @@ func (s *shared) once(ctx context.Context, key string, do func() error) (first b
 	if begun {
 		select {
 		case <-f.done:
+			if f.left && ctx.Err() == nil {
+				return s.once(ctx, key, do)
+			}
 			return false, f.err
 		case <-ctx.Done():
 			return false, ctx.Err()
@@ -75,6 +80,7 @@ func (s *shared) once(ctx context.Context, key string, do func() error) (first b
 	}
 	f.err = do()
 	if f.err != nil {
+		f.left = ctx.Err() != nil
 		s.mu.Lock()
 		delete(s.flights, key)
 		s.mu.Unlock()
@@ -145,7 +151,9 @@ func (m *mover) move(ctx context.Context, from blobSource, to *repository, blob 
 	streamed *bool) error {
 	err := m.client.moving(ctx, func() error {
 		if holder != "" {
-			return m.mount(ctx, from, to, blob, holder, streamed)
+			if err := m.mount(ctx, from, to, blob, holder, streamed); !refusedMount(err) {
+				return err
+			}
 		}
 		switch err := to.hasBlob(ctx, blob); {
 		case err == nil:
@@ -196,6 +204,14 @@ func (m *mover) mount(ctx context.Context, from blobSource, to *repository, blob
 	return err
 }
 
+// refusedMount reports whether a registry refuses to mount a blob, as for an account that may not
+// pull from the other repository. The blob is uploaded then.
+func refusedMount(err error) bool {
+	said := answerIn(err)
+	return said != nil && said.Method == http.MethodPost && said.StatusCode >= http.StatusBadRequest &&
+		said.StatusCode < http.StatusInternalServerError && said.StatusCode != http.StatusTooManyRequests
+}
+
 // errForeign means that a layer is fetched from elsewhere than registries.
 var errForeign = errors.New("the layer is not in its registry")
 
@@ -241,8 +257,12 @@ func (s *stream) Read(p []byte) (int, error) {
 	_, _ = s.verifier.Write(p[:n])
 	s.read += int64(n)
 	s.moved(int64(n))
-	if s.read == s.blob.Size && n > 0 && !s.verifier.Verified() {
-		n, err = 0, fmt.Errorf("%w: the source sent other content", errdef.ErrInvalidDigest)
+	switch ended := errors.Is(err, io.EOF); {
+	case ended && s.read < s.blob.Size:
+		// A connection that breaks may look like the end.
+		err = fmt.Errorf("%w: the source sent %d of %d bytes", io.ErrUnexpectedEOF, s.read, s.blob.Size)
+	case s.read > s.blob.Size, (ended || s.read == s.blob.Size && n > 0) && !s.verifier.Verified():
+		n, err = 0, unusable("the source sent other content")
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		s.err = err

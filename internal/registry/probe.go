@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -23,7 +24,10 @@ const (
 	// manifest, the configuration or a layer of a wanted platform.
 	StatusIncomplete Status = "incomplete"
 	// StatusUnsigned is an image that nodes can pull and that nobody signed whose signature is wanted.
-	StatusUnsigned    Status = "not signed"
+	StatusUnsigned Status = "not signed"
+	// StatusUnusable is an image whose manifest no node uses: its bytes do not have the digest or the
+	// size that the registry says, or the media type is not that of an image.
+	StatusUnusable    Status = "unusable"
 	StatusDenied      Status = "denied"
 	StatusUnreachable Status = "unreachable"
 	// StatusUnneeded is an image for Windows alone where no Windows node was
@@ -138,11 +142,15 @@ func (c *client) pullable(ctx context.Context, result *Result, platforms []strin
 		return err
 	}
 	if lacking := missingOf(platforms, result.Platforms); len(lacking) > 0 {
-		return lackingError{ref: to, has: result.Platforms, lacks: lacking}
+		return lackingError{ref: to, has: result.Platforms, lacks: lacking,
+			whole: result.Digest == cmp.Or(to.Digest, result.Image.From.Digest)}
 	}
-	found, err := inspect(ctx, r, root, platforms)
+	found, err := inspect(ctx, r, root, platforms, (*repository).sendsBlob)
 	if err != nil {
 		return err
+	}
+	if !slices.Contains(slices.Concat(indexTypes, manifestTypes), root.served) { // nodes go by HEAD
+		found.odd = fmt.Sprintf("GET announces it as %q", root.served)
 	}
 	result.Warnings = found.warnings(to)
 	if len(found.wanted) > 0 {
@@ -153,13 +161,20 @@ func (c *client) pullable(ctx context.Context, result *Result, platforms []strin
 
 // warnings say what nodes do not need, and others do.
 func (i inspection) warnings(ref image.Reference) (all []string) {
-	var images, attestations lacks
+	var images, layers, attestations lacks
 	for _, l := range i.other {
-		if isAttestation(l.of) {
+		switch {
+		case isAttestation(l.of):
 			attestations = append(attestations, l)
-		} else {
+		case l.what == "layer":
+			layers = append(layers, l)
+		default:
 			images = append(images, l)
 		}
+	}
+	if len(layers) > 0 {
+		all = append(all, fmt.Sprintf("%s: %v: nodes of the other platforms can pull it, and it cannot be copied as a "+
+			"whole: complete it with `tekgate images copy`", ref, layers))
 	}
 	if len(images) > 0 {
 		all = append(all, fmt.Sprintf("%s: %v: nodes of the other platforms can pull it, but Tekton cannot start a step "+

@@ -52,7 +52,7 @@ type Options struct {
 	// system's. Empty means none.
 	CAFile string
 	// PlainHTTP lists hosts, with their ports, that are spoken to without TLS.
-	// Hosts of this machine always may be.
+	// Hosts of this machine are too if they do not speak TLS.
 	PlainHTTP []string
 	// Jobs is how many images are worked on at a time, 8 if zero. Twice as many of their layers are
 	// moved at a time: a distant registry sends one of them no faster than its latency allows.
@@ -116,17 +116,16 @@ func newClient(options Options) (*client, error) {
 		config.RootCAs = pool
 	}
 	base := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:       config,
-		TLSHandshakeTimeout:   15 * time.Second,
-		ResponseHeaderTimeout: time.Minute,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   64,
-		IdleConnTimeout:       90 * time.Second,
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:     config,
+		TLSHandshakeTimeout: 15 * time.Second,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConnsPerHost: 64,
+		IdleConnTimeout:     90 * time.Second,
 	}
 	return &client{
-		Options: o, transport: &patient{inner: base, options: o}, once: base,
+		Options: o, transport: newPatient(base, o), once: base,
 		moves:        make(chan struct{}, movesPerJob*o.Jobs),
 		repositories: map[string]*repository{}, accounts: map[account]*auth.Client{}, plainHosts: map[string]bool{},
 	}, nil
@@ -136,16 +135,20 @@ func newClient(options Options) (*client, error) {
 func trust(file string) (*x509.CertPool, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("reading the CA file: %w", err)
+		return nil, badCA(fmt.Errorf("reading the CA file: %w", err))
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("reading the CA file %s: it holds no certificate in PEM form", file)
+		return nil, badCA(fmt.Errorf("reading the CA file %s: it holds no certificate in PEM form", file))
 	}
 	return pool, nil
+}
+
+func badCA(err error) error {
+	return remediedError{err, "name a file of certificates in PEM form with --ca-file"}
 }
 
 // plain reports whether a host may be spoken to without TLS.

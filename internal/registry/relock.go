@@ -294,7 +294,7 @@ func (c *client) identities(ctx context.Context, ref image.Reference) ([]Identit
 	}
 	var ids []Identity
 	for _, d := range index.Manifests {
-		if !slices.Contains(manifestTypes, d.MediaType) || d.Platform == nil || isAttestation(d) {
+		if !slices.Contains(manifestTypes, d.MediaType) || isAttestation(d) {
 			continue
 		}
 		member, err := r.get(ctx, d.Digest.String())
@@ -305,7 +305,9 @@ func (c *client) identities(ctx context.Context, ref image.Reference) ([]Identit
 		if err != nil {
 			return nil, err
 		}
-		id.Platform = exactPlatform(*d.Platform)
+		if d.Platform != nil { // otherwise the configuration says it
+			id.Platform = exactPlatform(*d.Platform)
+		}
 		ids = append(ids, id)
 	}
 	return ids, nil

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
@@ -155,5 +156,22 @@ func TestLockThatTheRulesLeft(t *testing.T) {
 	same := rules(t, image.Mirror{Preset: "daocloud"})
 	if _, err := lock.Apply(same); err != nil {
 		t.Error(err)
+	}
+}
+
+// A member of an index that names no platform is what its configuration says.
+func TestRelockMembersWithoutPlatform(t *testing.T) {
+	source, mirror := start(t), start(t)
+	img := single(t, "linux/amd64")
+	upstream := source.push(t, "x:v1", mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: img}))
+	mirror.push(t, "x:v1", repushed(t, img))
+	candidates, err := rules(t, image.Mirror{Registry: mirror.host, Digest: image.DigestRelock}).
+		Candidates(ref(t, source.host+"/x:v1@"+upstream))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, result := relock(t, registry.RelockRequest{Images: [][]image.Rewritten{candidates}})
+	if result.Status != registry.StatusOK || len(lock.Images) != 1 || lock.Images[0].Proof != registry.ProofConfig {
+		t.Errorf("%s: %v; lock %+v", result.Status, result.Err, lock)
 	}
 }

@@ -11,7 +11,9 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -44,6 +46,8 @@ const maxManifest = 8 << 20
 type manifest struct {
 	ocispec.Descriptor
 	raw []byte
+	// served is the media type in the registry's answer, which may be another than the manifest's.
+	served string
 }
 
 func (m manifest) isIndex() bool { return slices.Contains(indexTypes, m.MediaType) }
@@ -96,11 +100,11 @@ func (c *client) repository(ctx context.Context, ref image.Reference) (*reposito
 	return r, nil
 }
 
-// speaksPlainly reports whether a host is asked without TLS: one that may be, and that does not
-// speak TLS.
+// speaksPlainly reports whether a host is asked without TLS: one that Options.PlainHTTP names, or
+// one of this machine that does not speak TLS.
 func (c *client) speaksPlainly(ctx context.Context, host string) bool {
-	if !c.plain(host) {
-		return false
+	if slices.Contains(c.PlainHTTP, host) || !isLoopback(host) {
+		return slices.Contains(c.PlainHTTP, host)
 	}
 	c.mu.Lock()
 	known, asked := c.plainHosts[host]
@@ -123,8 +127,10 @@ func (c *client) speaksPlainly(ctx context.Context, host string) bool {
 	return known
 }
 
-// ping asks once whether a registry answers at all.
+// ping asks once whether a registry of this machine answers at all.
 func (c *client) ping(ctx context.Context, scheme, host string) error {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+host+"/v2/", nil)
 	if err != nil {
 		return err
@@ -147,13 +153,19 @@ func (c *client) credentials(ctx context.Context, ref image.Reference) (authn.Au
 	}
 	found, err := authn.Resolve(ctx, c.Keychain, at)
 	if err != nil {
-		return authn.AuthConfig{}, fmt.Errorf("reading the credentials for %s: %w", ref.Host, err)
+		return authn.AuthConfig{}, badCredentials(ref.Host, err)
 	}
 	config, err := authn.Authorization(ctx, found)
 	if err != nil {
-		return authn.AuthConfig{}, fmt.Errorf("reading the credentials for %s: %w", ref.Host, err)
+		return authn.AuthConfig{}, badCredentials(ref.Host, err)
 	}
 	return *config, nil
+}
+
+func badCredentials(host string, err error) error {
+	return remediedError{fmt.Errorf("reading the credentials for %s: %w", host, err),
+		"mend the Docker configuration ($DOCKER_CONFIG/config.json, or else ~/.docker/config.json) or its credential " +
+			"helper, or set DOCKER_CONFIG to the folder of another"}
 }
 
 func (c *client) login(config authn.AuthConfig) *auth.Client {
@@ -171,6 +183,8 @@ func (c *client) login(config authn.AuthConfig) *auth.Client {
 	}
 }
 
+func acceptManifests() http.Header { return http.Header{"Accept": {acceptedTypes}} }
+
 // reference returns what names the image in its repository: the digest, or else the tag. An
 // image without either is "latest".
 func reference(ref image.Reference) string {
@@ -186,7 +200,7 @@ func reference(ref image.Reference) string {
 // head asks for a manifest by HEAD, which costs no pull where pulls are counted. The size is -1
 // if the registry does not send it.
 func (r *repository) head(ctx context.Context, reference string) (ocispec.Descriptor, error) {
-	response, err := r.ask(ctx, http.MethodHead, "manifests", reference)
+	response, err := r.ask(ctx, http.MethodHead, "manifests", reference, acceptManifests())
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
@@ -218,7 +232,7 @@ func useless(err error) bool {
 func (r *repository) get(ctx context.Context, reference string) (manifest, error) {
 	var found manifest
 	err := r.options.persist(ctx, func() error {
-		response, err := r.ask(ctx, http.MethodGet, "manifests", reference)
+		response, err := r.ask(ctx, http.MethodGet, "manifests", reference, acceptManifests())
 		if err != nil {
 			return err
 		}
@@ -239,9 +253,9 @@ func (r *repository) read(response *http.Response, reference string) (manifest, 
 		return manifest{}, err
 	}
 	if len(raw) > maxManifest {
-		return manifest{}, fmt.Errorf("its manifest is larger than %d MiB", maxManifest>>20)
+		return manifest{}, unusable("its manifest is larger than %d MiB", maxManifest>>20)
 	}
-	found := manifest{raw: raw, Descriptor: ocispec.Descriptor{
+	found := manifest{raw: raw, served: mediaType, Descriptor: ocispec.Descriptor{
 		MediaType: declared(raw, mediaType), Digest: digest.FromBytes(raw), Size: int64(len(raw))}}
 	wanted, err := digest.Parse(reference)
 	if err != nil { // a tag
@@ -250,7 +264,7 @@ func (r *repository) read(response *http.Response, reference string) (manifest, 
 	if err == nil && wanted.Algorithm().Available() {
 		found.Digest = wanted.Algorithm().FromBytes(raw)
 		if found.Digest != wanted {
-			return manifest{}, fmt.Errorf("the registry sent %s in place of %s", found.Digest, wanted)
+			return manifest{}, unusable("the registry sent %s in place of %s", found.Digest, wanted)
 		}
 	}
 	return found, nil
@@ -290,47 +304,121 @@ func (e webPageError) Error() string {
 	return e.host + " answers with a web page, not with an image"
 }
 
-// hasBlob asks for a blob by HEAD, and by GET if the registry answers HEAD with an error: that is
-// what clients use.
+// hasBlob asks for a blob by HEAD, and by GET if the answer to HEAD is an error or wrong.
 func (r *repository) hasBlob(ctx context.Context, blob ocispec.Descriptor) error {
-	response, err := r.ask(ctx, http.MethodHead, "blobs", blob.Digest.String())
-	if err != nil && statusCode(err) != 0 {
-		response, err = r.ask(ctx, http.MethodGet, "blobs", blob.Digest.String())
+	response, err := r.askBlob(ctx, http.MethodHead, blob, nil)
+	if err == nil {
+		return response.Body.Close()
+	}
+	if answered(err) {
+		return r.firstByte(ctx, blob)
+	}
+	return err
+}
+
+// sendsBlob asks for the first byte of a blob, by GET as nodes do: a registry answers HEAD for blobs
+// that its storage has lost.
+func (r *repository) sendsBlob(ctx context.Context, blob ocispec.Descriptor) error {
+	if !slices.ContainsFunc(partTypes, func(prefix string) bool { return strings.HasPrefix(blob.MediaType, prefix) }) {
+		return remediedError{unusable("its media type is %q, which nodes do not unpack", blob.MediaType),
+			"it is no image that nodes run: name another under mirror.images"}
+	}
+	err := r.options.persist(ctx, func() error { return r.firstByte(ctx, blob) })
+	if statusCode(err) == 0 {
+		return err
+	}
+	if response, headErr := r.askBlob(ctx, http.MethodHead, blob, nil); headErr == nil {
+		_ = response.Body.Close()
+		return lostError{err}
+	}
+	return err
+}
+
+func (r *repository) firstByte(ctx context.Context, blob ocispec.Descriptor) error {
+	response, err := r.askBlob(ctx, http.MethodGet, blob, http.Header{"Range": {"bytes=0-0"}})
+	if slices.Contains(noRange, statusCode(err)) {
+		response, err = r.askBlob(ctx, http.MethodGet, blob, nil)
 	}
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
-	if _, err := r.mediaType(response); err != nil {
+	// Only an answer that was read to its end leaves the connection for others.
+	if _, err := io.CopyN(io.Discard, response.Body, 2); !errors.Is(err, io.EOF) {
 		return err
-	}
-	if length := response.ContentLength; length >= 0 && blob.Size > 0 && length != blob.Size {
-		return fmt.Errorf("the registry has %d bytes under %s, which has %d", length, blob.Digest, blob.Size)
 	}
 	return nil
 }
+
+// partTypes are how the media types of configurations and layers begin that containerd unpacks.
+var partTypes = []string{
+	"application/vnd.oci.image.config.", "application/vnd.docker.container.image.", "application/octet-stream",
+	"application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs.", "application/vnd.erofs.layer.",
+}
+
+// noRange are answers of registries that know no ranges, or none of an empty blob.
+var noRange = []int{http.StatusBadRequest, http.StatusRequestedRangeNotSatisfiable, http.StatusNotImplemented}
 
 // getBlob reads a small blob, such as the configuration of an image.
 func (r *repository) getBlob(ctx context.Context, blob ocispec.Descriptor) ([]byte, error) {
 	var text []byte
 	err := r.options.persist(ctx, func() error {
-		response, err := r.ask(ctx, http.MethodGet, "blobs", blob.Digest.String())
+		body, err := r.Fetch(ctx, blob)
 		if err != nil {
 			return err
 		}
-		defer response.Body.Close()
-		text, err = io.ReadAll(io.LimitReader(response.Body, maxManifest+1))
+		defer body.Close()
+		text, err = io.ReadAll(io.LimitReader(body, maxManifest+1))
 		if err == nil && blob.Digest.Algorithm().FromBytes(text) != blob.Digest {
-			err = fmt.Errorf("the registry sent other content for %s", blob.Digest)
+			err = unusable("the registry sent other content for %s", blob.Digest)
 		}
 		return err
 	})
 	return text, err
 }
 
-// ask makes a request about a manifest or a blob. The response has status 200; all others are
-// errors.
-func (r *repository) ask(ctx context.Context, method, what, reference string) (*http.Response, error) {
+// Fetch opens a blob.
+func (r *repository) Fetch(ctx context.Context, blob ocispec.Descriptor) (io.ReadCloser, error) {
+	response, err := r.askBlob(ctx, http.MethodGet, blob, nil)
+	if err != nil {
+		return nil, err
+	}
+	return response.Body, nil
+}
+
+// askBlob asks for a blob. An answer that is a web page, or has another size, is an error.
+func (r *repository) askBlob(ctx context.Context, method string, blob ocispec.Descriptor,
+	header http.Header) (*http.Response, error) {
+	response, err := r.ask(ctx, method, "blobs", blob.Digest.String(), header)
+	if err != nil {
+		return nil, err
+	}
+	_, err = r.mediaType(response)
+	if size := wholeSize(response); err == nil && size >= 0 && blob.Size > 0 && size != blob.Size {
+		err = unusable("the registry announces %d bytes, and it has %d", size, blob.Size)
+	}
+	if err != nil {
+		return nil, errors.Join(err, response.Body.Close())
+	}
+	return response, nil
+}
+
+// wholeSize is the size of what an answer is about, or of which it is a part; -1 if it is unknown.
+func wholeSize(response *http.Response) int64 {
+	if response.StatusCode != http.StatusPartialContent {
+		return response.ContentLength
+	}
+	_, size, _ := strings.Cut(response.Header.Get("Content-Range"), "/")
+	if n, err := strconv.ParseInt(size, 10, 64); err == nil {
+		return n
+	}
+	return -1
+}
+
+// ask makes a request about a manifest or a blob. The response has status 200, or 206 if a range was
+// asked for; all others are errors. The transport has repeated what may succeed later.
+func (r *repository) ask(ctx context.Context, method, what, reference string,
+	header http.Header) (*http.Response, error) {
 	scheme := "https"
 	if r.PlainHTTP {
 		scheme = "http"
@@ -341,16 +429,25 @@ func (r *repository) ask(ctx context.Context, method, what, reference string) (*
 	if err != nil {
 		return nil, err
 	}
-	if what == "manifests" {
-		request.Header.Set("Accept", acceptedTypes)
+	if header != nil {
+		request.Header = header
 	}
 	response, err := r.client.Do(request)
-	if err != nil || response.StatusCode == http.StatusOK {
-		return response, err
+	if err != nil {
+		return nil, finalError{err}
+	}
+	if response.StatusCode == http.StatusOK ||
+		response.StatusCode == http.StatusPartialContent && header.Get("Range") != "" {
+		return response, nil
 	}
 	defer response.Body.Close()
-	return nil, refusal(response)
+	return nil, finalError{refusal(response)}
 }
+
+// finalError is an error after as many attempts as are worth it.
+type finalError struct{ error }
+
+func (e finalError) Unwrap() error { return e.error }
 
 // refusal is the error in an answer (distribution-spec, "Error Codes").
 func refusal(response *http.Response) error {

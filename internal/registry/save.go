@@ -54,6 +54,10 @@ func Save(ctx context.Context, request SaveRequest, options Options) ([]Transfer
 	if err != nil {
 		return nil, err
 	}
+	if info, err := os.Stat(request.File); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("writing archive %s: it is a folder: name a file, such as %s", request.File,
+			filepath.Join(request.File, "images.tar"))
+	}
 	a := archive{folder: request.File + ".partial"}
 	if err := os.MkdirAll(a.blobs(), 0o755); err != nil {
 		return nil, fmt.Errorf("writing archive %s: %w", request.File, err)

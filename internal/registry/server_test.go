@@ -13,15 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	inprocess "github.com/google/go-containerregistry/pkg/registry"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/imagetest"
 	"github.com/tekgate/tekgate/internal/registry"
 )
 
@@ -70,7 +65,7 @@ func (s *server) counts() (blobs, pulls int) {
 }
 
 func newServer() *server {
-	return &server{handler: inprocess.New(inprocess.Logger(log.New(io.Discard, "", 0)))}
+	return &server{handler: imagetest.Registry()}
 }
 
 func start(t *testing.T) *server {
@@ -101,63 +96,11 @@ func startTLS(t *testing.T) *server {
 // push puts something on a server and returns its digest.
 func (s *server) push(t *testing.T, ref string, what remote.Taggable) string {
 	t.Helper()
-	at, err := name.ParseReference(s.host + "/" + ref)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remote.Push(at, what); err != nil {
-		t.Fatal(err)
-	}
-	head, err := remote.Head(at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return head.Digest.String()
+	return imagetest.Push(t, s.host+"/"+ref, what)
 }
 
-// single is an image for one platform, with layers of its own.
-func single(t *testing.T, platform string) v1.Image {
-	t.Helper()
-	img, err := random.Image(2048, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return forPlatform(t, img, platform)
-}
-
-func forPlatform(t *testing.T, img v1.Image, platform string) v1.Image {
-	t.Helper()
-	config, err := img.ConfigFile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := v1.ParsePlatform(platform)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config = config.DeepCopy()
-	config.OS, config.Architecture, config.Variant = p.OS, p.Architecture, p.Variant
-	img, err = mutate.ConfigFile(img, config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return img
-}
-
-// multi is an index of images, one for each platform.
-func multi(t *testing.T, platforms ...string) v1.ImageIndex {
-	t.Helper()
-	index := v1.ImageIndex(empty.Index)
-	for _, platform := range platforms {
-		p, err := v1.ParsePlatform(platform)
-		if err != nil {
-			t.Fatal(err)
-		}
-		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: single(t, platform),
-			Descriptor: v1.Descriptor{Platform: p}})
-	}
-	return index
-}
+// single is an image for one platform, multi an index of such images.
+var single, forPlatform, multi = imagetest.Single, imagetest.ForPlatform, imagetest.Index
 
 func ref(t *testing.T, s string) image.Reference {
 	t.Helper()

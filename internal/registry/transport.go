@@ -20,7 +20,17 @@ import (
 type patient struct {
 	inner   http.RoundTripper
 	options Options
+	// waiting holds an element for each request that waits for its answer. A check asks for all
+	// parts of an image at the same time, and registries refuse whoever asks too much at once.
+	waiting chan struct{}
 }
+
+// newPatient returns a transport that repeats what failed.
+func newPatient(inner http.RoundTripper, options Options) *patient {
+	return &patient{inner: inner, options: options, waiting: make(chan struct{}, requestsPerJob*options.Jobs)}
+}
+
+const requestsPerJob = 8
 
 // momentary are the answers after which asking again may help.
 var momentary = []int{
@@ -30,9 +40,8 @@ var momentary = []int{
 
 func (p *patient) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.URL.Scheme != "https" && !p.options.plain(request.URL.Host) {
-		return nil, fmt.Errorf(
-			"%s would be spoken to without TLS: serve it over HTTPS, or allow it with --plain-http %s",
-			request.URL.Host, request.URL.Host)
+		return nil, remediedError{fmt.Errorf("%s would be spoken to without TLS, which only --plain-http %s allows",
+			request.URL.Host, request.URL.Host), "serve it over HTTPS, or allow HTTP with that flag"}
 	}
 	for attempt := 1; ; attempt++ {
 		response, err := p.once(request)
@@ -63,6 +72,12 @@ func (p *patient) RoundTrip(request *http.Request) (*http.Response, error) {
 
 // once makes a request, and gives it up where nothing moves.
 func (p *patient) once(request *http.Request) (*http.Response, error) {
+	select {
+	case p.waiting <- struct{}{}:
+		defer func() { <-p.waiting }()
+	case <-request.Context().Done():
+		return nil, request.Context().Err()
+	}
 	ctx, cancel := context.WithCancelCause(request.Context())
 	watch := &watched{ctx: ctx, cancel: cancel, allow: p.options.Stall}
 	watch.timer = time.AfterFunc(watch.allow, func() { cancel(errStalled) })
@@ -145,12 +160,18 @@ func worthRepeating(response *http.Response, err error) bool {
 }
 
 // broken reports whether a connection was lost half-way, which a filtered or
-// overloaded line does to anybody now and then. A refused connection or an
-// unknown host is not among these. What was being sent when the other end closed the
-// connection meets one that the client has closed as well.
+// overloaded line does to anybody now and then, or carried nothing. A host that refuses
+// connections or lets none come about, or that is unknown, is not among these. What was being sent
+// when the other end closed the connection meets one that the client has closed as well.
 func broken(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, errStalled) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+	var dialing *net.OpError
+	if errors.As(err, &dialing) && dialing.Op == "dial" {
+		return false
+	}
+	var late net.Error
+	return errors.As(err, &late) && late.Timeout() || errors.Is(err, errStalled) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		strings.Contains(err.Error(), "server sent GOAWAY")
 }
 

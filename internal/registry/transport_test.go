@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -30,11 +31,10 @@ func TestPlainHTTP(t *testing.T) {
 	}
 	for _, tt := range tests {
 		sent := false
-		transport := &patient{options: Options{PlainHTTP: []string{"allowed.example.com:5000"}}.withDefaults(),
-			inner: roundTrip(func(*http.Request) (*http.Response, error) {
-				sent = true
-				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
-			})}
+		transport := newPatient(roundTrip(func(*http.Request) (*http.Response, error) {
+			sent = true
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+		}), Options{PlainHTTP: []string{"allowed.example.com:5000"}}.withDefaults())
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, tt.url, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -58,5 +58,37 @@ func TestRetryAfterHeader(t *testing.T) {
 		if got := retryAfter(header, now); got != want {
 			t.Errorf("Retry-After %q is %s, want %s", header, got, want)
 		}
+	}
+}
+
+// late is an error of a connection that carried nothing for too long.
+type late struct{}
+
+func (late) Error() string   { return "TLS handshake timeout" }
+func (late) Timeout() bool   { return true }
+func (late) Temporary() bool { return true }
+
+// What carried nothing is repeated, and a host that no connection reaches is not.
+func TestTimeouts(t *testing.T) {
+	for err, want := range map[error]int{late{}: 3, &net.OpError{Op: "dial", Err: late{}}: 1} {
+		asked := 0
+		transport := newPatient(roundTrip(func(*http.Request) (*http.Response, error) {
+			asked++
+			return nil, err
+		}), Options{Attempts: 3, Backoff: time.Millisecond}.withDefaults())
+		request, problem := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://r.example.com/v2/", nil)
+		if problem != nil {
+			t.Fatal(problem)
+		}
+		if response, err := transport.RoundTrip(request); err == nil {
+			_ = response.Body.Close()
+			t.Error("there is no error")
+		}
+		if asked != want {
+			t.Errorf("%T: %d attempts, want %d", err, asked, want)
+		}
+	}
+	if c, err := newClient(Options{}); err != nil || c.once.(*http.Transport).ResponseHeaderTimeout != 0 {
+		t.Errorf("error %v: an answer that is late is given up before Stall, and is not asked for again", err)
 	}
 }

@@ -60,7 +60,8 @@ func (t *tree) blobs() []ocispec.Descriptor {
 }
 
 // errNoPlatform says that an image has none of the platforms asked for.
-var errNoPlatform = errors.New("it is there for none of the platforms asked for")
+var errNoPlatform error = remediedError{errors.New("it is there for none of the platforms asked for"),
+	"name platforms with --platform that the image has, or leave that out to take all"}
 
 // fetcher reads the manifests and configurations of an image, from a registry or from a layout.
 type fetcher interface {
@@ -110,6 +111,9 @@ func (t *tree) add(ctx context.Context, from fetcher, m manifest, depth int) err
 	for i, child := range n.children {
 		group.Go(func() error {
 			found, err := from.get(inner, child.Digest.String())
+			if err == nil {
+				err = found.fits(child)
+			}
 			if err != nil {
 				return childError{child: child, cause: err}
 			}
@@ -147,7 +151,7 @@ func parse(m manifest) (*node, error) {
 		}
 		for _, child := range index.Manifests {
 			if !slices.Contains(indexTypes, child.MediaType) && !slices.Contains(manifestTypes, child.MediaType) {
-				return nil, fmt.Errorf("it lists %s with media type %s, which is neither an image nor an index", child.Digest,
+				return nil, unusable("it lists %s with media type %s, which is neither an image nor an index", child.Digest,
 					child.MediaType)
 			}
 		}
@@ -155,11 +159,11 @@ func parse(m manifest) (*node, error) {
 		return n, validDigests(n.children)
 	}
 	if !slices.Contains(manifestTypes, m.MediaType) {
-		return nil, fmt.Errorf("manifest %s has media type %q, which is neither an image nor an index", m.Digest, m.MediaType)
+		return nil, unusable("manifest %s has media type %q, which is neither an image nor an index", m.Digest, m.MediaType)
 	}
 	var image ocispec.Manifest
 	if err := json.Unmarshal(m.raw, &image); err != nil {
-		return nil, fmt.Errorf("manifest %s is not valid JSON: %w", m.Digest, err)
+		return nil, unusable("manifest %s is not valid JSON: %v", m.Digest, err)
 	}
 	n.blobs = append(slices.Clone(image.Layers), image.Config)
 	return n, validDigests(n.blobs)
@@ -169,7 +173,7 @@ func parse(m manifest) (*node, error) {
 func validDigests(all []ocispec.Descriptor) error {
 	for _, d := range all {
 		if err := d.Digest.Validate(); err != nil {
-			return fmt.Errorf("it names %q: %w", d.Digest, err)
+			return unusable("it names %q: %v", d.Digest, err)
 		}
 	}
 	return nil
@@ -178,7 +182,7 @@ func validDigests(all []ocispec.Descriptor) error {
 func (m manifest) index() (ocispec.Index, error) {
 	var index ocispec.Index
 	if err := json.Unmarshal(m.raw, &index); err != nil {
-		return index, fmt.Errorf("index %s is not valid JSON: %w", m.Digest, err)
+		return index, unusable("index %s is not valid JSON: %v", m.Digest, err)
 	}
 	return index, nil
 }
@@ -186,24 +190,25 @@ func (m manifest) index() (ocispec.Index, error) {
 // chosen returns an index of the chosen platforms alone. If these are all that there are, it is
 // the index itself, and so is an image for one of them.
 func chosen(ctx context.Context, from fetcher, root manifest, platforms []string) (manifest, error) {
-	if !root.isIndex() {
-		has, err := platformsOf(ctx, from, root)
-		if err == nil && len(missingOf(platforms, has)) == len(platforms) {
-			err = errNoPlatform
-		}
+	has, err := platformsOf(ctx, from, root)
+	if err == nil && len(missingOf(platforms, has)) == len(platforms) {
+		err = errNoPlatform
+	}
+	if err != nil || !root.isIndex() {
 		return root, err
 	}
 	index, err := root.index()
 	if err != nil {
 		return root, err
 	}
-	kept := slices.DeleteFunc(slices.Clone(index.Manifests), func(d ocispec.Descriptor) bool {
-		return d.Platform == nil || !wants(platforms, *d.Platform)
-	})
-	switch len(kept) {
-	case 0:
-		return root, errNoPlatform
-	case len(index.Manifests):
+	var kept []ocispec.Descriptor
+	wanted := pulled(index.Manifests, platforms)
+	for i, d := range index.Manifests {
+		if wanted[i] {
+			kept = append(kept, d)
+		}
+	}
+	if len(kept) == len(index.Manifests) {
 		return root, nil
 	}
 	index.Manifests = kept

@@ -1,25 +1,20 @@
 package clitest
 
 import (
-	"io"
-	"log"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	inprocess "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/tekgate/tekgate/internal/imagetest"
 )
 
 // Mirror starts a registry in this process and returns its host.
 func Mirror(t testing.TB) string {
 	t.Helper()
-	s := httptest.NewServer(inprocess.New(inprocess.Logger(log.New(io.Discard, "", 0))))
+	s := httptest.NewServer(imagetest.Registry())
 	t.Cleanup(s.Close)
 	return strings.TrimPrefix(s.URL, "http://")
 }
@@ -27,58 +22,23 @@ func Mirror(t testing.TB) string {
 // Platform returns an image of one platform.
 func Platform(t testing.TB, architecture string) v1.Image {
 	t.Helper()
-	img, err := random.Image(512, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config, err := img.ConfigFile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	config = config.DeepCopy()
-	config.OS, config.Architecture = "linux", architecture
-	if img, err = mutate.ConfigFile(img, config); err != nil {
-		t.Fatal(err)
-	}
-	return img
+	return imagetest.Single(t, "linux/"+architecture)
 }
 
 // Push pushes an image, and returns its digest.
 func Push(t testing.TB, ref string, what remote.Taggable) string {
 	t.Helper()
-	at, err := name.ParseReference(ref)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remote.Push(at, what); err != nil {
-		t.Fatal(err)
-	}
-	return Digest(t, ref)
+	return imagetest.Push(t, ref, what)
 }
 
 // Digest returns the digest of what a registry holds.
 func Digest(t testing.TB, ref string) string {
 	t.Helper()
-	at, err := name.ParseReference(ref)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, err := remote.Head(at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return head.Digest.String()
+	return imagetest.Digest(t, ref)
 }
 
 // Index returns an image of two platforms.
 func Index(t testing.TB) v1.ImageIndex {
 	t.Helper()
-	all := v1.ImageIndex(empty.Index)
-	for _, architecture := range []string{"amd64", "arm64"} {
-		all = mutate.AppendManifests(all,
-			mutate.IndexAddendum{Add: Platform(t, architecture), Descriptor: v1.Descriptor{
-				Platform: &v1.Platform{OS: "linux", Architecture: architecture},
-			}})
-	}
-	return all
+	return imagetest.Index(t, "linux/amd64", "linux/arm64")
 }

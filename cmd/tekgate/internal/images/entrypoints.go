@@ -58,8 +58,8 @@ func lockEntrypoints(ctx context.Context, streams cli.Streams, s *release.Source
 	}
 	if failed := len(references) - len(read); failed > 0 {
 		// Whoever applies a part of it loses the rest.
-		return fmt.Errorf("%d of %d images could not be read, so no ConfigMap is printed: run it again, or leave them out",
-			failed, len(references))
+		return fmt.Errorf("%d of %d images could not be read, so no ConfigMap is printed: mend what the warnings say, "+
+			"or leave them out", failed, len(references))
 	}
 	return printEntrypoints(streams, read)
 }

@@ -3,24 +3,18 @@ package images
 import (
 	"bytes"
 	"fmt"
-	"io"
-	"log"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	inprocess "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/random"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/clitest"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/internal/entrypoint"
 	"github.com/tekgate/tekgate/internal/image"
@@ -29,24 +23,13 @@ import (
 // TestLockEntrypoints holds that the ConfigMap has what the mirror's images start, under the
 // names that steps will have, and that one that is not there is reported.
 func TestLockEntrypoints(t *testing.T) {
-	server := httptest.NewServer(inprocess.New(inprocess.Logger(log.New(io.Discard, "", 0))))
-	t.Cleanup(server.Close)
-	host := strings.TrimPrefix(server.URL, "http://")
-	img, err := random.Image(64, 1)
+	host := clitest.Mirror(t)
+	img, err := mutate.Config(clitest.Platform(t, "amd64"),
+		v1.Config{Entrypoint: []string{"git"}, Cmd: []string{"--help"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	img, err = mutate.Config(img, v1.Config{Entrypoint: []string{"git"}, Cmd: []string{"--help"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	tag, err := name.NewTag(host+"/hub/alpine/git:2.45.2", name.Insecure)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remote.Write(tag, img); err != nil {
-		t.Fatal(err)
-	}
+	clitest.Push(t, host+"/hub/alpine/git:2.45.2", img)
 	config := filepath.Join(t.TempDir(), "tekgate.yaml")
 	text := fmt.Sprintf(`{apiVersion: tekgate.dev/v1alpha1, kind: Configuration, mirror: {preset: daocloud},
 mutator: {imageMirror: {enabled: true, mirror: {rules: [{match: docker.io/**, to: '%s/hub/{path}'}]}}}}`, host)

@@ -4,19 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"log"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	inprocess "github.com/google/go-containerregistry/pkg/registry"
-	"github.com/google/go-containerregistry/pkg/v1/random"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/clitest"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator"
 )
@@ -43,20 +37,8 @@ var onlineRule = &validator.Rule{
 // TestLintOnline holds that registries are asked with --online alone, and that one
 // that does not answer is no finding.
 func TestLintOnline(t *testing.T) {
-	s := httptest.NewServer(inprocess.New(inprocess.Logger(log.New(io.Discard, "", 0))))
-	t.Cleanup(s.Close)
-	host := strings.TrimPrefix(s.URL, "http://")
-	tag, err := name.NewTag(host + "/there:v1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	img, err := random.Image(64, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remote.Write(tag, img); err != nil {
-		t.Fatal(err)
-	}
+	host := clitest.Mirror(t)
+	clitest.Push(t, host+"/there:v1", clitest.Platform(t, "amd64"))
 	var text strings.Builder
 	text.WriteString("apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: a}\nspec:\n  steps:\n")
 	for _, image := range []string{host + "/there:v1", host + "/absent:v1", "127.0.0.1:1/x:v1"} {
