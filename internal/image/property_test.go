@@ -36,7 +36,7 @@ func mirrors() map[string]image.Mirror {
 			oldNop: "a.io/nop", "alpine:3": "registry.example.com/t/alpine",
 		}},
 	}
-	for _, policy := range []string{"", image.DigestKeep, image.DigestDrop, image.DigestRelock} {
+	for _, policy := range []string{"", image.DigestKeep, image.DigestDrop, image.DigestRelock, image.DigestPublished} {
 		for _, p := range image.Presets {
 			all["preset "+p.Name+" "+policy] = image.Mirror{Preset: p.Name, Digest: policy}
 		}

@@ -50,6 +50,9 @@ type Result struct {
 	Status Status          `json:"status"`
 	// Digest is the one found on the mirror, empty where nothing was.
 	Digest string `json:"digest,omitempty"`
+	// Published is the digest that Tekton published, empty where it is not known. Probe leaves it
+	// to Result.ComparePublished.
+	Published string `json:"published,omitempty"`
 	// Platforms are those found on the mirror, such as "linux/amd64".
 	Platforms []string `json:"platforms,omitempty"`
 	// Err says what went wrong, Remedy what to do about it. Both are nothing

@@ -32,12 +32,13 @@ mirror lacks. No layer is downloaded and nothing is changed.`,
 			if err := output.Check(); err != nil {
 				return err
 			}
-			images, _, err := s.Images(cmd.Context(), cli.StreamsOf(cmd))
+			images, l, err := s.Images(cmd.Context(), cli.StreamsOf(cmd))
 			if err != nil {
 				return err
 			}
 			results := registry.Probe(cmd.Context(),
 				registry.ProbeRequest{Images: release.Candidates(images), Platforms: platforms}, s.Registries.Options())
+			comparePublished(cmd.ErrOrStderr(), images, results, l.Rules.Published)
 			sayProbed(cmd.ErrOrStderr(), results)
 			return printResults(cmd.OutOrStdout(), output, results)
 		},
@@ -113,7 +114,7 @@ knows. What nobody knows is refused, unless --trust accepts the mirror's word.`,
 			if len(programs) > 0 {
 				return lockEntrypoints(cmd.Context(), cli.StreamsOf(cmd), &s, programs)
 			}
-			images, _, err := s.Images(cmd.Context(), cli.StreamsOf(cmd))
+			images, l, err := s.Images(cmd.Context(), cli.StreamsOf(cmd))
 			if err != nil {
 				return err
 			}
@@ -122,7 +123,8 @@ knows. What nobody knows is refused, unless --trust accepts the mirror's word.`,
 				previous = nil
 			}
 			lock, results, err := registry.Relock(cmd.Context(), registry.RelockRequest{
-				Images: release.Candidates(images), Platforms: platforms, Previous: previous, Trust: trust,
+				Images: release.Candidates(images), Platforms: platforms, Published: l.Rules.Published, Previous: previous,
+				Trust: trust,
 			}, s.Registries.Options())
 			if err != nil {
 				return err
