@@ -94,8 +94,23 @@ func (t *Table) add(row Row) error {
 // Tekton did, and "" if it is not known. ok is false for images that are not Tekton's. It is
 // an image.Lookup.
 func (t *Table) Digest(upstream image.Reference) (digest string, ok bool) {
+	if upstream.Tag == "" {
+		return t.digestAlone(upstream), IsTekton(upstream)
+	}
 	upstream.Digest = ""
 	return t.digest[upstream.Canonical().String()], IsTekton(upstream)
+}
+
+// digestAlone returns the digest of an image that has no tag, as in release.notags.yaml, if
+// Tekton published it in any release.
+func (t *Table) digestAlone(upstream image.Reference) string {
+	repository := upstream.Canonical().Repository()
+	if slices.ContainsFunc(t.Rows, func(row Row) bool {
+		return row.Digest != "" && row.Digest == upstream.Digest && row.Image.Canonical().Repository() == repository
+	}) {
+		return upstream.Digest
+	}
+	return ""
 }
 
 // IsTekton reports whether an image has a name that Tekton publishes under.

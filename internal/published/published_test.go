@@ -1,7 +1,11 @@
 package published_test
 
 import (
+	"fmt"
+	"maps"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,9 +58,6 @@ func TestTable(t *testing.T) {
 	if tektons < 12 {
 		t.Errorf("only %d images of Tekton were looked up", tektons)
 	}
-	if _, err := os.Stat("digests.tsv"); err != nil {
-		t.Fatal(err)
-	}
 	golden.Equal(t, "digests.tsv", []byte(published.Format(table.Rows)))
 }
 
@@ -75,6 +76,9 @@ func TestDigest(t *testing.T) {
 		{"ghcr.io/tektoncd/triggers/webhook-dd1edc925ee1772a9f76e2c1bc291ef6:v0.36.0",
 			"sha256:02d25a89d4b58e7cf341ea32c44d4938eaa3a43b6eafb61d88b9abb0d8a6f67d", true},
 		{"gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/nop:v0.1.0", "", true},
+		{"ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/nop@" + nop, nop, true},
+		{"ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/webhook@" + nop, "", true},
+		{"ghcr.io/tektoncd/github.com/tektoncd/pipeline/cmd/nop", "", true},
 		{"cgr.dev/chainguard/busybox:latest", "", false},
 		{"r.example.com/tektoncd/x:v1", "", false},
 	}
@@ -113,4 +117,42 @@ func TestParse(t *testing.T) {
 			t.Errorf("%q: error %v, want %q", tt.text, err, tt.want)
 		}
 	}
+}
+
+// TestDocs compares the table of releases in docs/mirrors.md with the digests. With -update it
+// writes the table.
+func TestDocs(t *testing.T) {
+	type count struct{ images, digests int }
+	releases := map[string]*count{}
+	for _, row := range embedded(t).Rows {
+		component, _, ok := row.Image.Tekton()
+		if !ok {
+			t.Errorf("%s is of no component", row.Image)
+		}
+		name := component + " " + row.Image.Tag
+		if releases[name] == nil {
+			releases[name] = &count{}
+		}
+		releases[name].images++
+		if row.Digest != "" {
+			releases[name].digests++
+		}
+	}
+	var table strings.Builder
+	table.WriteString("| release | images of Tekton | digests |\n|---|---|---|\n")
+	for _, name := range slices.Sorted(maps.Keys(releases)) {
+		fmt.Fprintf(&table, "| %s | %d | %d |\n", name, releases[name].images, releases[name].digests)
+	}
+	page := filepath.Join("..", "..", "docs", "mirrors.md")
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const head = "<!-- published: checked by a test -->\n"
+	before, rest, found := strings.Cut(string(text), head)
+	_, after, closed := strings.Cut(rest, "<!-- end -->")
+	if !found || !closed {
+		t.Fatalf("%s has no place for the releases", page)
+	}
+	golden.Equal(t, page, []byte(before+head+table.String()+"<!-- end -->"+after))
 }

@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -103,5 +104,44 @@ func TestRelockByPublishedDigest(t *testing.T) {
 			lock.Images[0].Proof != registry.ProofPublished || !strings.HasSuffix(lock.Images[0].To, "@"+digest) {
 			t.Errorf("%s: %v; lock %+v", result.Status, result.Err, lock)
 		}
+	}
+}
+
+// TestLoadPublished holds that an archive is loaded with its signatures if it has what Tekton
+// published, and that another image is not.
+func TestLoadPublished(t *testing.T) {
+	source, mirror := start(t), start(t)
+	digest := source.push(t, "x:v1", multi(t, "linux/amd64"))
+	source.push(t, "x:"+strings.Replace(digest, ":", "-", 1)+".sig", single(t, "linux/amd64"))
+	archive := filepath.Join(t.TempDir(), "images.tar")
+	save(t, registry.SaveRequest{File: archive,
+		Transfers: []registry.Transfer{transfer(t, source, "x:v1", to(t, controller, "unused/x"))}})
+	pinning := rules(t, image.Mirror{Registry: mirror.host, Digest: image.DigestPublished})
+	for published, outcomes := range map[string][]registry.Outcome{
+		zeroDigest: {registry.Failed, registry.Copied},
+		digest:     {registry.Copied, registry.Copied},
+	} {
+		results, err := registry.Load(t.Context(), registry.LoadRequest{File: archive, Overwrite: true,
+			Rules: pinning.WithPublished(func(asked image.Reference) (string, bool) {
+				if asked.String() == controller {
+					return published, true
+				}
+				return "", true // the signature is in the repository of an image of Tekton
+			})}, quick)
+		if err != nil || len(results) != 2 {
+			t.Fatalf("%d results, error %v", len(results), err)
+		}
+		if results[0].Outcome != outcomes[0] ||
+			outcomes[0] == registry.Failed && !strings.Contains(results[0].Err.Error(), zeroDigest) {
+			t.Errorf("published %s: %s, error %v", published, results[0].Outcome, results[0].Err)
+		}
+		if results[1].Outcome == registry.Failed {
+			t.Errorf("published %s: the signature: %v", published, results[1].Err)
+		}
+	}
+	_, err := registry.Load(t.Context(), registry.LoadRequest{File: archive,
+		Rules: pinning.WithPublished(func(image.Reference) (string, bool) { return "", true })}, quick)
+	if err == nil || !strings.Contains(err.Error(), controller+": `digest: published` needs the digest") {
+		t.Errorf("a digest that is not known: %v", err)
 	}
 }

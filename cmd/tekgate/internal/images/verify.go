@@ -22,7 +22,7 @@ func verifyCommand() *cobra.Command {
 		Use:   "verify",
 		Short: "Check that nodes can pull every image from the mirror",
 		Long: `Ask the mirror for every image of the release: whether it is there with the digest
-that the manifests pin, and for each wanted platform also its manifest, its
+that the manifests pin, or else that Tekton published, and for each wanted platform also its manifest, its
 configuration and its layers: name those of all your nodes. Ends with status 1 if a pull would fail. A warning names what nodes do
 not need and others do, such as other platforms that an index lists and the
 mirror lacks. No layer is downloaded and nothing is changed.`,
@@ -101,7 +101,8 @@ func lockCommand() *cobra.Command {
 		Short: "Pin the mirror's own digests, after proving that the images are the same",
 		Long: `Resolve the digest that the mirror has for every image whose rule says
 ` + "`digest: relock`" + `, prove by the digests of configurations or layers that it is the
-same image as at its source, and write all of it into the lock file.
+same image as at its source, and write all of it into the lock file. A digest that
+Tekton published proves an image without its source.
 
 Where the source cannot be reached, an existing lock file proves an image that it
 knows. What nobody knows is refused, unless --trust accepts the mirror's word.`,
