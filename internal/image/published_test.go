@@ -41,7 +41,8 @@ func TestPublished(t *testing.T) {
 		wantRule bool
 	}{
 		{"registry", registry, controller, "r.io/t/pipeline-controller:v1.15.0@" + published, true},
-		{"pinned alike", registry, controller + "@" + published, "r.io/t/pipeline-controller:v1.15.0@" + published, true},
+		{"pinned alike", registry, controller + "@" + published, "r.io/t/pipeline-controller:v1.15.0@" + published,
+			true},
 		{"old name", registry, oldNop, "r.io/t/pipeline-nop:v0.27.3@" + published, true},
 		{"another image", registry, "quay.io/a/b:1", "r.io/t/b:1", true},
 		{"another pinned image", registry, shell, "r.io/t/busybox@" + digest, true},

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,7 +32,8 @@ func manifest(images []image.Reference) string {
 		}
 		containers = append(containers, fmt.Sprintf("{name: c%d, image: '%s'}", i, pinned))
 	}
-	containers = append(containers, fmt.Sprintf("{name: last, image: 'quay.io/a/b:1', args: [%s]}", strings.Join(args, ", ")))
+	containers = append(containers,
+		fmt.Sprintf("{name: last, image: 'quay.io/a/b:1', args: [%s]}", strings.Join(args, ", ")))
 	return "apiVersion: v1\nkind: Namespace\nmetadata: {name: tekton}\n---\napiVersion: apps/v1\nkind: Deployment\n" +
 		"metadata: {name: deployed}\nspec: {template: {spec: {containers: [" + strings.Join(containers, ", ") + "]}}}\n"
 }
@@ -156,8 +158,9 @@ func TestDownloadFails(t *testing.T) {
 			if got, _ := after.Digest(all[1].images[0]); got != digestOf(all[1].images[0]) {
 				t.Errorf("%s has digest %q", all[1].images[0], got)
 			}
-			if wantRows := 1 + len(all[0].images) + len(all[1].images) + len(all[2].images); len(after.Rows) != wantRows {
-				t.Errorf("%d rows, want %d", len(after.Rows), wantRows)
+			images := slices.Concat(all[0].images, all[1].images, all[2].images)
+			if len(after.Rows) != 1+len(images) {
+				t.Errorf("%d rows, want %d", len(after.Rows), 1+len(images))
 			}
 		})
 	}
@@ -166,7 +169,8 @@ func TestDownloadFails(t *testing.T) {
 func TestFrom(t *testing.T) {
 	all := lines(t)
 	folder := t.TempDir()
-	other := image.Reference{Host: "ghcr.io", Path: "tektoncd/pipeline/nop-8eac7c133edad5df719dc37b36b62482", Tag: "v1.14.0"}
+	other := all[0].images[0]
+	other.Tag = "v1.14.0"
 	for name, images := range map[string][]image.Reference{"a.yaml": {other}, "b.yml": all[1].images} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(manifest(images)), 0o600); err != nil {
 			t.Fatal(err)

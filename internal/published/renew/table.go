@@ -45,7 +45,8 @@ func embedded(ctx context.Context, releases string) ([]line, error) {
 		if m.Name == "triggers-interceptors" {
 			file = "interceptors.yaml"
 		}
-		url := releases + strings.TrimPrefix(m.Module, "github.com") + "/releases/download/" + module.Version + "/" + file
+		repository := releases + strings.TrimPrefix(m.Module, "github.com")
+		url := repository + "/releases/download/" + module.Version + "/" + file
 		lines = append(lines, line{m.Name, module.Version, url, images})
 	}
 	return lines, nil

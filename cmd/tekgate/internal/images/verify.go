@@ -124,8 +124,8 @@ knows. What nobody knows is refused, unless --trust accepts the mirror's word.`,
 				previous = nil
 			}
 			lock, results, err := registry.Relock(cmd.Context(), registry.RelockRequest{
-				Images: release.Candidates(images), Platforms: platforms, Published: l.Rules.Published, Previous: previous,
-				Trust: trust,
+				Images: release.Candidates(images), Platforms: platforms, Published: l.Rules.Published,
+				Previous: previous, Trust: trust,
 			}, s.Registries.Options())
 			if err != nil {
 				return err

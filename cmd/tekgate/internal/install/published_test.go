@@ -92,7 +92,8 @@ func TestInstallPublished(t *testing.T) {
 	if errOut, err := install("preset: upstream", append(publishedRelease(t), "--skip-probe")...); err != nil {
 		t.Fatalf("%v\n%s", err, errOut)
 	}
-	d, err := k.AppsV1().Deployments("tekton-pipelines").Get(t.Context(), "tekton-pipelines-controller", metav1.GetOptions{})
+	d, err := k.AppsV1().Deployments("tekton-pipelines").Get(t.Context(), "tekton-pipelines-controller",
+		metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
