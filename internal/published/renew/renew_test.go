@@ -119,7 +119,8 @@ func TestDownload(t *testing.T) {
 		t.Errorf("sources %v", sources)
 	}
 	// Once more, with a file that says something else of one image.
-	files[path(all[0])] = strings.Replace(files[path(all[0])], digestOf(all[0].images[0]), digestOf(all[0].images[1]), 1)
+	first := path(all[0])
+	files[first] = strings.Replace(files[first], digestOf(all[0].images[0]), digestOf(all[0].images[1]), 1)
 	again, _, err := renewed(t, published.Format(after.Rows), "--releases", site(t, files))
 	if err == nil || !strings.Contains(err.Error(), "find out why, and remove the wrong row") {
 		t.Errorf("another digest: %v", err)

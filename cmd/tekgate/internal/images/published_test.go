@@ -116,7 +116,8 @@ func TestVerifyPublishedEqual(t *testing.T) {
 		t.Fatal(err)
 	}
 	images := []release.Image{{Written: ref, Upstream: ref, Candidates: candidates}}
-	results := registry.Probe(t.Context(), registry.ProbeRequest{Images: release.Candidates(images)}, registry.Options{})
+	request := registry.ProbeRequest{Images: release.Candidates(images)}
+	results := registry.Probe(t.Context(), request, registry.Options{})
 	var errOut bytes.Buffer
 	comparePublished(&errOut, images, results,
 		func(asked image.Reference) (string, bool) { return serves, asked == ref })
