@@ -124,6 +124,7 @@ func checkStable(t *testing.T, rules *image.Rules, name string, ref image.Refere
 func FuzzRewrite(f *testing.F) {
 	for _, s := range references {
 		f.Add(s, "**", "a.io/{host}/{path}", "cgr.dev/chainguard/busybox", "a.io/sh:1", "")
+		f.Add(s, "**", "a.io/{host}/{path}", controller, "a.io/c", image.DigestPublished)
 	}
 	f.Fuzz(func(t *testing.T, s, match, to, key, value, policy string) {
 		ref, err := image.Parse(s)
@@ -142,6 +143,7 @@ func FuzzRewrite(f *testing.F) {
 			return
 		}
 		checkStable(t, rules, "fuzzed", ref)
+		checkStable(t, rules.WithPublished(lookup), "fuzzed, published", ref)
 		rules.Explain(ref)
 	})
 }
