@@ -12,7 +12,7 @@ export GOFLAGS := -trimpath $(GOFLAGS)
 RELEASE := manifests/release/.stamp
 RELEASE_SOURCES := go.mod $(wildcard internal/release/*.go internal/release/generate/*.go internal/image/*.go)
 
-.PHONY: build test demo e2e e2e-full e2e-cluster bench bench-peers fuzz vulncheck verify generate clean help
+.PHONY: build test demo e2e e2e-full e2e-cluster bench bench-peers fuzz vulncheck verify generate renew clean help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -68,6 +68,9 @@ verify: $(RELEASE) ## check format, modules, imports, documentation and lint
 
 generate: $(RELEASE) ## write the documentation that is generated from the code
 	go test ./mutator ./validator ./interceptor ./installer/check ./internal/credentials/clients ./cmd/tekgate -run 'Reference|Rules' -update
+
+renew: ## renew the table of the digests that Tekton published (needs github.com)
+	go run ./internal/published/renew
 
 clean: ## remove what the build made here (the cache stays)
 	rm -rf bin manifests/release/*.gz $(RELEASE)

@@ -60,7 +60,8 @@ func (r *References) Rewrite(rules *image.Rules) ([]image.Rewritten, error) {
 	d, err := r.decide(rules)
 	if err == nil {
 		for _, field := range r.fields {
-			if done := d.byText[field.Value]; done.Rule != "" {
+			// An image that stays may still be pinned.
+			if done := d.byText[field.Value]; done.Rule != "" || done.To != done.From {
 				field.Set(done.To.String())
 			}
 		}
@@ -112,6 +113,9 @@ func (r *References) decide(rules *image.Rules) (decisions, error) {
 		var done image.Rewritten
 		if err == nil {
 			done, err = rules.Rewrite(ref)
+		}
+		if unproven := (*image.PublishedError)(nil); errors.As(err, &unproven) {
+			done, _ = rules.WithPublished(nil).Rewrite(ref) // so its rule is in use
 		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("%s: %s: %w", kube.Name(field.obj), field.Path, err))
@@ -171,6 +175,7 @@ func (d decisions) unused(rules *image.Rules) []error {
 // missed returns a problem for each mention of an upstream registry that stays.
 func (r *References) missed(rules *image.Rules) []error {
 	var problems []error
+	rules = rules.WithPublished(nil) // a text is not pinned
 	for _, m := range r.mentions {
 		if done, err := rules.Rewrite(m.ref); err == nil && done.Rule == "" {
 			continue

@@ -35,13 +35,14 @@ func (r *Rules) copyOf(ref Reference) (origin Reference, ok bool) {
 // ofCopy returns the candidates of a copy: those of the upstream image, and then the copy
 // itself if it is somewhere on the mirror.
 func (r *Rules) ofCopy(ref, origin Reference) ([]Rewritten, error) {
-	found, err := r.Candidates(origin)
+	found, err := r.unpinned(origin)
 	if err != nil {
 		return nil, err
 	}
 	for _, rule := range r.rules {
 		if rule.leadsTo(ref.Repository()) {
-			return append(slices.Clone(found), Rewritten{From: origin, To: ref, Rule: rule.source}), nil
+			itself := Rewritten{From: origin, To: ref, Rule: rule.source, Policy: rule.Digest}
+			return append(slices.Clone(found), itself), nil
 		}
 	}
 	return found, nil

@@ -277,7 +277,7 @@ func TestCompileErrors(t *testing.T) {
 		{
 			"digest",
 			image.Mirror{Rules: []image.Rule{{Match: "**", To: []string{"a.io/{name}"}, Digest: "forget"}}},
-			`mirror.rules[0].digest: "forget" is not known: say keep, drop or relock`,
+			`mirror.rules[0].digest: "forget" is not known: say keep, drop, relock or published`,
 		},
 		{"no target", image.Mirror{Rules: []image.Rule{{Match: "**"}}}, "mirror.rules[0].to: say where the images go"},
 		{"digest policy", image.Mirror{Preset: "daocloud", Digest: "hold"}, `mirror.digest: "hold" is not known`},

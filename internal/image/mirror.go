@@ -21,9 +21,9 @@ type Mirror struct {
 	// Layout names how Registry arranges images, component-binary if empty. See
 	// Layouts.
 	Layout string `json:"layout,omitempty"`
-	// Digest is the digest policy of Registry, Preset and of all Rules that have
-	// none of their own: keep, drop or relock. Empty leaves a preset its own,
-	// and keeps otherwise.
+	// Digest is the digest policy of Registry, Preset, Keep and of all Rules that
+	// have none of their own: keep, drop, relock or published. Empty leaves a
+	// preset its own, and keeps otherwise.
 	Digest string `json:"digest,omitempty"`
 	// Images sends single images to where they are, before any rule. A key is an
 	// image with or without tag and digest, the more exact key wins; a value is
@@ -52,8 +52,9 @@ type Rule struct {
 	To Targets `json:"to"`
 	// Digest says what becomes of an image's digest: keep (the default); drop,
 	// for mirrors that were filled by pull, tag and push and so have digests of
-	// their own; or relock, to pin the mirror's own digest once it has been
-	// proven to be the same image.
+	// their own; relock, to pin the mirror's own digest once it has been
+	// proven to be the same image; or published, to pin each of Tekton's images
+	// to the digest that Tekton published for it, and otherwise like keep.
 	Digest string `json:"digest,omitempty"`
 	// Optional allows a rule to match no image of a release. Without it such a
 	// rule is taken for a mistake.
@@ -88,12 +89,22 @@ func (t Targets) MarshalJSON() ([]byte, error) {
 
 // What Rule.Digest and Mirror.Digest may say.
 const (
-	DigestKeep   = "keep"
-	DigestDrop   = "drop"
-	DigestRelock = "relock"
+	DigestKeep      = "keep"
+	DigestDrop      = "drop"
+	DigestRelock    = "relock"
+	DigestPublished = "published"
 )
 
-var digestPolicies = []string{"", DigestKeep, DigestDrop, DigestRelock}
+var digestPolicies = []string{"", DigestKeep, DigestDrop, DigestRelock, DigestPublished}
+
+// unknownPolicy returns what is wrong with a digest policy, "" if nothing is.
+func unknownPolicy(digest string) string {
+	if slices.Contains(digestPolicies, digest) {
+		return ""
+	}
+	return fmt.Sprintf("%q is not known: say %s, %s, %s or %s", digest, DigestKeep, DigestDrop, DigestRelock,
+		DigestPublished)
+}
 
 // Rules are compiled rules of a Mirror. They are safe for concurrent use.
 type Rules struct {
@@ -103,6 +114,8 @@ type Rules struct {
 	formers   []former
 	chosen    map[string]Rewritten // by From
 	copies    map[string]Reference // upstream names, see WithCopies
+	digest    string               // the policy of Mirror.Digest
+	published Lookup               // see WithPublished
 }
 
 type rule struct {
@@ -122,9 +135,9 @@ type keep struct {
 // Compile checks a Mirror and prepares it. The error joins one sentence per
 // mistake.
 func (m Mirror) Compile() (*Rules, error) {
-	c := compiler{digest: m.Digest}
-	if !slices.Contains(digestPolicies, m.Digest) {
-		c.problem("mirror.digest: %q is not known: say %s, %s or %s", m.Digest, DigestKeep, DigestDrop, DigestRelock)
+	c := compiler{Rules: Rules{digest: m.Digest}}
+	if problem := unknownPolicy(m.Digest); problem != "" {
+		c.problem("mirror.digest: %s", problem)
 	}
 	for i, r := range m.Rules {
 		c.add(r, fmt.Sprintf("mirror.rules[%d]", i))
@@ -181,7 +194,6 @@ func (m Mirror) Empty() bool {
 
 type compiler struct {
 	Rules
-	digest   string
 	problems []error
 }
 
@@ -271,15 +283,8 @@ func (c *compiler) add(r Rule, source string) {
 		}
 		targets = append(targets, t)
 	}
-	if !slices.Contains(digestPolicies, r.Digest) {
-		c.problem(
-			"%s.digest: %q is not known: say %s, %s or %s",
-			source,
-			r.Digest,
-			DigestKeep,
-			DigestDrop,
-			DigestRelock,
-		)
+	if problem := unknownPolicy(r.Digest); problem != "" {
+		c.problem("%s.digest: %s", source, problem)
 		return
 	}
 	if r.Digest == "" {

@@ -36,7 +36,7 @@ func mirrors() map[string]image.Mirror {
 			oldNop: "a.io/nop", "alpine:3": "registry.example.com/t/alpine",
 		}},
 	}
-	for _, policy := range []string{"", image.DigestKeep, image.DigestDrop, image.DigestRelock} {
+	for _, policy := range []string{"", image.DigestKeep, image.DigestDrop, image.DigestRelock, image.DigestPublished} {
 		for _, p := range image.Presets {
 			all["preset "+p.Name+" "+policy] = image.Mirror{Preset: p.Name, Digest: policy}
 		}
@@ -124,6 +124,7 @@ func checkStable(t *testing.T, rules *image.Rules, name string, ref image.Refere
 func FuzzRewrite(f *testing.F) {
 	for _, s := range references {
 		f.Add(s, "**", "a.io/{host}/{path}", "cgr.dev/chainguard/busybox", "a.io/sh:1", "")
+		f.Add(s, "**", "a.io/{host}/{path}", controller, "a.io/c", image.DigestPublished)
 	}
 	f.Fuzz(func(t *testing.T, s, match, to, key, value, policy string) {
 		ref, err := image.Parse(s)
@@ -142,6 +143,7 @@ func FuzzRewrite(f *testing.F) {
 			return
 		}
 		checkStable(t, rules, "fuzzed", ref)
+		checkStable(t, rules.WithPublished(lookup), "fuzzed, published", ref)
 		rules.Explain(ref)
 	})
 }

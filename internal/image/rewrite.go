@@ -22,6 +22,9 @@ type Rewritten struct {
 	// Other says that the rule names another image by a tag of its own, such as
 	// Docker Hub's busybox in place of Chainguard's: no digest can prove it.
 	Other bool
+	// Policy is the digest policy of the rule, or of the mirror for an image that stays; ""
+	// means keep.
+	Policy string
 }
 
 // UnmirroredError says that no rule applies to an image.
@@ -65,8 +68,17 @@ func (r *Rules) Choose(choices ...Rewritten) *Rules {
 // targets of the first rule that applies. An image that stays as it is has itself for its
 // one candidate. Of an image on a former mirror they are the candidates of its upstream
 // name, and so are those of a copy, see WithCopies. An image that no rule applies to is an
-// UnmirroredError.
+// UnmirroredError, and one that cannot be pinned as WithPublished demands a PublishedError.
 func (r *Rules) Candidates(ref Reference) ([]Rewritten, error) {
+	found, err := r.unpinned(ref)
+	if err != nil || r.published == nil {
+		return found, err
+	}
+	return r.pin(ref, found)
+}
+
+// unpinned is Candidates without regard to published digests.
+func (r *Rules) unpinned(ref Reference) ([]Rewritten, error) {
 	if origin, ok := r.copyOf(ref); ok {
 		return r.ofCopy(ref, origin)
 	}
@@ -107,7 +119,7 @@ func (r *Rules) candidates(ref Reference) ([]Rewritten, error) {
 		return []Rewritten{o.apply(ref)}, nil
 	}
 	if r.stays(ref) != "" {
-		return []Rewritten{{From: ref, To: ref}}, nil
+		return []Rewritten{{From: ref, To: ref, Policy: r.policyWhere(ref)}}, nil
 	}
 	for _, rule := range r.rules {
 		found := slices.DeleteFunc(rule.apply(ref), func(done Rewritten) bool {
@@ -192,6 +204,7 @@ func (r *Rules) kept(ref Reference) string {
 // Unused returns the names of the rules that apply to none of the images and
 // are not marked as optional. Preset rules are never among them.
 func (r *Rules) Unused(images []Reference) []string {
+	r = r.WithPublished(nil) // whose errors are no matter here
 	var unused []string
 	for _, rule := range r.rules {
 		if rule.Optional || !strings.HasPrefix(rule.source, "mirror.") {
@@ -262,5 +275,6 @@ func settle(from, to Reference, t target, digest string) Rewritten {
 		Other:         t.tagged && !t.same && to.Digest == "" && to.Tag != from.Tag,
 		DigestDropped: from.Digest != "" && to.Digest == "",
 		Relock:        digest == DigestRelock && to.Digest == "",
+		Policy:        digest,
 	}
 }

@@ -127,6 +127,10 @@ func contents(ctx context.Context, folder string, rules *image.Rules) ([]archive
 			return nil, fmt.Errorf("image %s has no name: annotation %s has to say it: %w", d.Digest, annotationName,
 				err)
 		}
+		rules := rules
+		if d.Annotations[annotationAttached] != "" {
+			rules = rules.WithPublished(nil) // which knows images, not their signatures
+		}
 		done, err := rules.Rewrite(ref)
 		if err != nil {
 			return nil, err

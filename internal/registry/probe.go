@@ -56,6 +56,9 @@ type Result struct {
 	Status Status          `json:"status"`
 	// Digest is the one found on the mirror, empty where nothing was.
 	Digest string `json:"digest,omitempty"`
+	// Published is the digest that Tekton published, empty where it is not known. Probe leaves it
+	// to Result.ComparePublished.
+	Published string `json:"published,omitempty"`
 	// Platforms are those found on the mirror, such as "linux/amd64".
 	Platforms []string `json:"platforms,omitempty"`
 	// SignedBy names whose signature was found, if that was asked for.

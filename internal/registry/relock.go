@@ -37,7 +37,8 @@ type Locked struct {
 	From string `json:"from"`
 	To   string `json:"to"`
 	Rule string `json:"rule"`
-	// Proof says what was found equal: "config", the digests of the
+	// Proof says what was found equal: "published", the digest itself, to the one that Tekton
+	// published; "config", the digests of the
 	// configurations, hence all of an image but its manifest; "diffIDs", the
 	// layers' uncompressed contents; "none", for another image that the rule
 	// names, or one whose source nobody could ask.
@@ -56,9 +57,10 @@ type Identity struct {
 
 // What Locked.Proof may say.
 const (
-	ProofConfig  = "config"
-	ProofDiffIDs = "diffIDs"
-	ProofNone    = "none"
+	ProofPublished = "published"
+	ProofConfig    = "config"
+	ProofDiffIDs   = "diffIDs"
+	ProofNone      = "none"
 )
 
 // ReadLock reads a lock file.
@@ -153,6 +155,9 @@ type RelockRequest struct {
 	// Platforms are those that have to be there and equal; empty means those
 	// that the mirror has.
 	Platforms []string
+	// Published returns the digest that Tekton published for an image in the manifests, which
+	// proves it without its source; nil means none.
+	Published image.Lookup
 	// Previous proves images whose source cannot be reached; nil means none.
 	Previous *Lock
 	// Trust accepts an image of which neither source nor Previous knows
@@ -202,6 +207,9 @@ func (c *client) relock(ctx context.Context, candidates []image.Rewritten, reque
 		result.fail(statusOf(err), err)
 		return result, nil
 	}
+	if request.published(done.From, result.Digest) {
+		return result, locked(result.Image, done, ProofPublished, here)
+	}
 	proof, err := c.prove(ctx, done, here, request)
 	if err != nil {
 		result.fail(StatusWrongDigest, err)
@@ -211,8 +219,20 @@ func (c *client) relock(ctx context.Context, candidates []image.Rewritten, reque
 		}
 		return result, nil
 	}
-	return result, &Locked{From: done.From.String(), To: result.Image.To.String(), Rule: done.Rule, Proof: proof,
-		Platforms: here}
+	return result, locked(result.Image, done, proof, here)
+}
+
+func locked(to, done image.Rewritten, proof string, here []Identity) *Locked {
+	return &Locked{From: done.From.String(), To: to.To.String(), Rule: done.Rule, Proof: proof, Platforms: here}
+}
+
+// published reports whether a digest is the one that Tekton published for an image.
+func (r RelockRequest) published(from image.Reference, digest string) bool {
+	if r.Published == nil {
+		return false
+	}
+	published, ok := r.Published(from)
+	return ok && published == digest
 }
 
 // errUnproven says that nobody could be asked what an image should be.

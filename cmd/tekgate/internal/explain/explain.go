@@ -2,6 +2,7 @@
 package explain
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -69,8 +70,8 @@ type explanation struct {
 
 type destination struct {
 	Image string `json:"image"`
-	// Digest says what became of the digest: kept, dropped, to be locked, or
-	// none where there was none.
+	// Digest says what became of the digest: kept, dropped, to be locked, published where
+	// Tekton's is pinned, or none where there was none.
 	Digest string `json:"digest"`
 }
 
@@ -86,6 +87,10 @@ func explain(rules *image.Rules, ref image.Reference) explanation {
 		e.Component, e.Binary = component, binary
 	}
 	candidates, err := rules.Candidates(ref)
+	var unproven *image.PublishedError
+	if errors.As(err, &unproven) {
+		e.Steps = append(e.Steps, unproven.Reason())
+	}
 	if err != nil {
 		return e
 	}

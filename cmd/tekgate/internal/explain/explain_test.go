@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/clitest"
 )
 
 func TestExplain(t *testing.T) {
@@ -35,5 +37,20 @@ func TestExplain(t *testing.T) {
 	if _, _, err := program.Run(t, "", "explain", "A b", "--mirror", "daocloud"); err == nil ||
 		!strings.Contains(err.Error(), `parsing image "A b"`) {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestExplainPublished(t *testing.T) {
+	config := clitest.File(t, "tekgate.yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\n"+
+		"mirror: {registry: r.example.com/t, digest: published}\n")
+	const nop = "gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/nop:"
+	for ref, want := range map[string]string{
+		nop + "v0.27.0":  "goes to   r.example.com/t/pipeline-nop:v0.27.0@sha256:96c203f18b3eba750fcbf9c018ac1c97a68860053035524f3629ef7093a64d9c (digest: published)",
+		nop + "v0.27.3":  "`digest: published` needs the digest that Tekton published",
+		"quay.io/a/b:v1": "goes to   r.example.com/t/b:v1 (digest: none)",
+	} {
+		if out, _ := program.Must(t, "explain", ref, "--config", config); !strings.Contains(out, want) {
+			t.Errorf("%s: lacks %q:\n%s", ref, want, out)
+		}
 	}
 }

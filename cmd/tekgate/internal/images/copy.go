@@ -192,6 +192,7 @@ func (m *moving) transfers(images []release.Image) ([]registry.Transfer, error) 
 				t.Sources = append(t.Sources, c.To)
 			}
 		}
+		t.Sources = pinSources(t)
 		transfers = append(transfers, t)
 	}
 	return transfers, nil

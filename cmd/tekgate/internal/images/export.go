@@ -169,7 +169,7 @@ func writeFiles(out io.Writer, folder string, files map[string][]byte) error {
 // sourceOf returns the reference that other tools copy from: the name under which the image
 // can be pulled today, by digest if there is one. Most tools refuse a tag beside it.
 func sourceOf(done image.Rewritten) image.Reference {
-	from := done.From.Canonical()
+	from := done.Source()
 	if from.Digest != "" {
 		from.Tag = ""
 	}
@@ -191,7 +191,7 @@ func targetOf(done image.Rewritten) image.Reference {
 func pinned(images []image.Rewritten) []string {
 	var names []string
 	for _, done := range images {
-		if done.To.Digest != "" && done.To.Digest == done.From.Digest {
+		if done.To.Digest != "" && done.To.Digest == done.Source().Digest {
 			names = append(names, done.From.String())
 		}
 	}

@@ -84,7 +84,7 @@ func (k *kustomizeFile) rewrite(
 			return nil, err
 		}
 		done, err := e.loaded.Rules.Rewrite(ref)
-		if err != nil || done.Rule == "" {
+		if err != nil || done.Rule == "" && done.To == done.From {
 			continue
 		}
 		if strings.HasSuffix(field.Path, ".image") {

@@ -60,14 +60,17 @@ type listedImage struct {
 	// Rule decides it; empty for an image that stays.
 	Rule   string   `json:"rule,omitempty"`
 	Places []string `json:"places"`
+
+	stays bool // as it is, without a rule that pins it
 }
 
 func listed(images []release.Image) []listedImage {
 	list := make([]listedImage, 0, len(images))
 	for _, i := range images {
 		first := i.Candidates[0]
-		one := listedImage{Image: i.Written.String(), Source: first.From.Canonical().String(),
-			Mirror: first.To.String(), Rule: first.Rule, Places: i.Places}
+		one := listedImage{Image: i.Written.String(), Source: first.Source().String(),
+			Mirror: first.To.String(), Rule: first.Rule, Places: i.Places,
+			stays: first.Rule == "" && first.To == first.From}
 		if i.Upstream != i.Written {
 			one.CopyOf = i.Upstream.String()
 		}
@@ -84,7 +87,7 @@ func printImages(out io.Writer, images []listedImage) error {
 	fmt.Fprintln(w, "IMAGE\tMIRROR\tSTANDS IN")
 	for _, i := range images {
 		mirror := i.Mirror
-		if i.Rule == "" {
+		if i.stays {
 			mirror = "(stays)"
 		}
 		names := []string{i.Image}

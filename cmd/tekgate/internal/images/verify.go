@@ -23,7 +23,7 @@ func verifyCommand() *cobra.Command {
 		Use:   "verify",
 		Short: "Check that nodes can pull every image from the mirror",
 		Long: `Ask the mirror for every image of the release: whether it is there with the digest
-that the manifests pin, and for each wanted platform also its manifest, its
+that the manifests pin, or else that Tekton published, and for each wanted platform also its manifest, its
 configuration and its layers: name those of all your nodes. Ends with status 1 if a pull would fail. A warning names what nodes do
 not need and others do, such as other platforms that an index lists and the
 mirror lacks. No layer is downloaded and nothing is changed.
@@ -41,12 +41,13 @@ mirror has beside it. Only the mirror is asked: the key or the trusted root is a
 			if err != nil {
 				return err
 			}
-			images, _, err := s.Images(cmd.Context(), cli.StreamsOf(cmd))
+			images, l, err := s.Images(cmd.Context(), cli.StreamsOf(cmd))
 			if err != nil {
 				return err
 			}
 			results := registry.Probe(cmd.Context(),
 				registry.ProbeRequest{Images: release.Candidates(images), Platforms: platforms}, s.Registries.Options())
+			comparePublished(cmd.ErrOrStderr(), images, results, l.Rules.Published)
 			sayProbed(cmd.ErrOrStderr(), results)
 			checkSignatures(cmd.Context(), cmd.ErrOrStderr(), results, wanted, s.Registries.Options())
 			return printResults(cmd.OutOrStdout(), output, results)
@@ -111,7 +112,8 @@ func lockCommand() *cobra.Command {
 		Short: "Pin the mirror's own digests, after proving that the images are the same",
 		Long: `Resolve the digest that the mirror has for every image whose rule says
 ` + "`digest: relock`" + `, prove by the digests of configurations or layers that it is the
-same image as at its source, and write all of it into the lock file.
+same image as at its source, and write all of it into the lock file. A digest that
+Tekton published proves an image without its source.
 
 Where the source cannot be reached, an existing lock file proves an image that it
 knows. What nobody knows is refused, unless --trust accepts the mirror's word.`,
@@ -124,7 +126,7 @@ knows. What nobody knows is refused, unless --trust accepts the mirror's word.`,
 			if len(programs) > 0 {
 				return lockEntrypoints(cmd.Context(), cli.StreamsOf(cmd), &s, programs)
 			}
-			images, _, err := s.Images(cmd.Context(), cli.StreamsOf(cmd))
+			images, l, err := s.Images(cmd.Context(), cli.StreamsOf(cmd))
 			if err != nil {
 				return err
 			}
@@ -133,7 +135,8 @@ knows. What nobody knows is refused, unless --trust accepts the mirror's word.`,
 				previous = nil
 			}
 			lock, results, err := registry.Relock(cmd.Context(), registry.RelockRequest{
-				Images: release.Candidates(images), Platforms: platforms, Previous: previous, Trust: trust,
+				Images: release.Candidates(images), Platforms: platforms, Published: l.Rules.Published,
+				Previous: previous, Trust: trust,
 			}, s.Registries.Options())
 			if err != nil {
 				return err

@@ -126,6 +126,8 @@ func DigestFate(c image.Rewritten) string {
 		return "to be locked"
 	case c.DigestDropped:
 		return "dropped"
+	case c.Policy == image.DigestPublished && c.From.Digest == "" && c.To.Digest != "":
+		return "published"
 	case c.To.Digest != "":
 		return "kept"
 	}

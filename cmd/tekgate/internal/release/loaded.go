@@ -58,11 +58,14 @@ func (s *Source) Render(ctx context.Context, streams cli.Streams) (*Rendered, er
 
 // Read reads the configuration and all objects.
 func (s *Source) Read(ctx context.Context, streams cli.Streams) (*Loaded, error) {
-	c, rules, err := s.Rules()
+	c, rules, err := s.compile()
 	if err != nil {
 		return nil, err
 	}
 	if rules, err = s.pinned(rules); err != nil {
+		return nil, err
+	}
+	if rules, err = withPublished(rules); err != nil {
 		return nil, err
 	}
 	objects, err := s.load(ctx, streams)

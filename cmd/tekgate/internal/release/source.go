@@ -10,6 +10,7 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/internal/config"
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/published"
 	"github.com/tekgate/tekgate/internal/registry"
 	"github.com/tekgate/tekgate/mutator"
 )
@@ -69,8 +70,26 @@ func (s *Source) IgnoreLock() (file string) {
 	return file
 }
 
-// Rules returns the configuration and the compiled rules of its mirror.
+// Rules returns the configuration and the compiled rules of its mirror, with the digests that
+// Tekton published.
 func (s *Source) Rules() (*config.Configuration, *image.Rules, error) {
+	c, rules, err := s.compile()
+	if err == nil {
+		rules, err = withPublished(rules)
+	}
+	return c, rules, err
+}
+
+func withPublished(rules *image.Rules) (*image.Rules, error) {
+	table, err := published.Embedded()
+	if err != nil {
+		return nil, err
+	}
+	return rules.WithPublished(table.Digest), nil
+}
+
+// compile returns the rules without published digests.
+func (s *Source) compile() (*config.Configuration, *image.Rules, error) {
 	c, err := s.configuration()
 	if err != nil {
 		return nil, nil, err
