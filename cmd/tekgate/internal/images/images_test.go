@@ -199,15 +199,43 @@ func TestImagesCopyVerifySaveLoad(t *testing.T) {
 	}
 }
 
-// What changes digests is said, and refused where a digest is pinned.
+// A copy without some platforms is refused if the manifests pin the digest upstream. Nothing is
+// wrong with it if they name a tag alone, or if the rule drops the digest or finds the mirror's.
 func TestImagesCopySubset(t *testing.T) {
 	s := newScene(t)
-	args := append([]string{"images", "copy", "--mirror", s.target, "--from", s.source, "--platform", "linux/amd64"},
-		s.flags...)
-	_, errOut, err := program.Run(t, "", args...)
-	if cli.Status(err) != 1 || !strings.Contains(errOut, "lacks platforms, so its digest is") ||
-		!strings.Contains(errOut, "leaving platforms out changes its digest") {
-		t.Errorf("error %v\n%s", err, errOut)
+	subset := []string{"--from", s.source, "--platform", "LINUX/x86_64"}
+	const warning, refusal = "lacks platforms, so its digest is", "leaving platforms out changes its digest"
+	for _, policy := range []string{"keep", "drop", "relock"} {
+		config := clitest.File(t, policy+".yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmirror: {registry: "+
+			s.target+"/"+policy+", digest: "+policy+"}\n")
+		_, errOut, err := program.Run(t, "", slices.Concat([]string{"images", "copy", "--config", config}, subset, s.flags)...)
+		want := 0
+		if policy == "keep" {
+			want = 1
+		}
+		if cli.Status(err) != want || strings.Count(errOut, refusal) != want || strings.Contains(errOut, warning) {
+			t.Errorf("%s: error %v\n%s", policy, err, errOut)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "x.tar")
+	_, errOut := program.Must(t, slices.Concat([]string{"images", "save", file}, subset, s.flags)...)
+	if strings.Count(errOut, warning) != 1 || !strings.Contains(errOut, "warning: cgr.dev/chainguard/busybox@") {
+		t.Errorf("an archive whose mirror is not known:\n%s", errOut)
+	}
+}
+
+// A platform is checked before anything else happens.
+func TestImagesPlatform(t *testing.T) {
+	for _, verb := range [][]string{{"copy"}, {"save", "x.tar"}, {"verify"}, {"lock"}} {
+		for _, platform := range []string{"linux", "linux/amd46", "linux/arm/v7/x", ""} {
+			_, errOut, err := program.Run(t, "", slices.Concat([]string{"images"}, verb,
+				[]string{"--mirror", "127.0.0.1:1/t", "--platform", platform})...)
+			if cli.Status(err) != 1 ||
+				strings.Count(errOut+err.Error(), "\n") > 1 ||
+				!strings.Contains(err.Error(), `invalid argument "`+platform+`" for "--platform" flag: `) {
+				t.Errorf("%s --platform %q: %v\n%s", verb[0], platform, err, errOut)
+			}
+		}
 	}
 }
 

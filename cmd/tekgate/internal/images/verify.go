@@ -45,7 +45,7 @@ mirror lacks. No layer is downloaded and nothing is changed.`,
 	s.Flags(cmd)
 	s.Registries.Flags(cmd)
 	output.TableOrJSON(cmd)
-	release.PlatformFlag(cmd, &platforms)
+	release.ProbedPlatformsFlag(cmd, &platforms)
 	return cmd
 }
 
@@ -140,7 +140,7 @@ knows. What nobody knows is refused, unless --trust accepts the mirror's word.`,
 	s.Flags(cmd)
 	s.Registries.Flags(cmd)
 	output.TableOrJSON(cmd)
-	release.PlatformFlag(cmd, &platforms)
+	release.ProbedPlatformsFlag(cmd, &platforms)
 	cmd.Flags().StringArrayVar(&programs, "entrypoints", nil,
 		"`IMAGE` of steps: only read on the mirror what it starts, and print the ConfigMap for mutator.imageMirror.entrypoints (repeatable)")
 	cmd.Flags().BoolVar(&trust, "trust", false,
