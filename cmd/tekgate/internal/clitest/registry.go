@@ -70,6 +70,20 @@ func Digest(t testing.TB, ref string) string {
 	return head.Digest.String()
 }
 
+// Tags returns the tags of a repository.
+func Tags(t testing.TB, repository string) []string {
+	t.Helper()
+	at, err := name.NewRepository(repository)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tags, err := remote.List(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tags
+}
+
 // Index returns an image of two platforms.
 func Index(t testing.TB) v1.ImageIndex {
 	t.Helper()

@@ -57,6 +57,10 @@ func hostsTOML(host, prefix string, plain []string) []byte {
 	text := fmt.Appendf(nil, "\nserver = \"https://%s\"\n\n[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n%s",
 		server, url, override)
 	return withHeader(text,
+		"Copy it to /etc/containerd/certs.d/"+host+"/hosts.toml on every node. containerd reads it",
+		"without a restart, if its configuration has config_path = \"/etc/containerd/certs.d\" under",
+		"[plugins.\"io.containerd.cri.v1.images\".registry] (containerd 1: io.containerd.grpc.v1.cri).",
+		"",
 		"Accounts: containerd sends the account that a pull Secret has for "+host+" to the mirror first,",
 		"whoever runs the mirror. An account of the mirror has to be stored under "+host+", too, as in",
 		"`tekgate credentials pull NAME --server "+host+"`; an entry under "+at+" is never used.",
