@@ -139,7 +139,8 @@ func FromDockerConfig(text []byte, servers []string, pathKeys bool) (Registry, e
 		problems = append(problems, errors.New("the Docker configuration holds no registry's password"))
 	}
 	if errors.Join(problems...) == nil && len(paths) > 0 {
-		r.warnings = append(r.warnings, "left out, since few clients honor keys with a path: "+joined(paths)+"; "+pathRemedy)
+		r.warnings = append(r.warnings,
+			"left out, since few clients honor keys with a path: "+joined(paths)+"; "+pathRemedy)
 	}
 	return r, errors.Join(problems...)
 }

@@ -206,9 +206,10 @@ func TestImagesCopySubset(t *testing.T) {
 	subset := []string{"--from", s.source, "--platform", "LINUX/x86_64"}
 	const warning, refusal = "lacks platforms, so its digest is", "leaving platforms out changes its digest"
 	for _, policy := range []string{"keep", "drop", "relock"} {
-		config := clitest.File(t, policy+".yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmirror: {registry: "+
-			s.target+"/"+policy+", digest: "+policy+"}\n")
-		_, errOut, err := program.Run(t, "", slices.Concat([]string{"images", "copy", "--config", config}, subset, s.flags)...)
+		config := clitest.File(t, policy+".yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\n"+
+			"mirror: {registry: "+s.target+"/"+policy+", digest: "+policy+"}\n")
+		args := slices.Concat([]string{"images", "copy", "--config", config}, subset, s.flags)
+		_, errOut, err := program.Run(t, "", args...)
 		want := 0
 		if policy == "keep" {
 			want = 1
@@ -388,8 +389,8 @@ func TestImagesExport(t *testing.T) {
 // An image without tag and digest is latest for every tool: some would copy all tags, others none.
 func TestImagesExportForms(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("ab", 32)
-	flags := []string{"--mirror", "r.io/t", "--pipeline-manifest",
-		clitest.File(t, "forms.yaml", strings.ReplaceAll(strings.ReplaceAll(named, "DIGEST", digest), "quay.io/a/tag", "quay.io/b/tag")),
+	forms := strings.NewReplacer("DIGEST", digest, "quay.io/a/tag", "quay.io/b/tag").Replace(named)
+	flags := []string{"--mirror", "r.io/t", "--pipeline-manifest", clitest.File(t, "forms.yaml", forms),
 		"--triggers-manifest", clitest.File(t, "triggers.yaml",
 			"apiVersion: triggers.tekton.dev/v1alpha1\nkind: ClusterInterceptor\nmetadata: {name: cel}\n")}
 	for format, want := range map[string][]string{
