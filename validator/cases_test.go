@@ -42,7 +42,7 @@ type there struct {
 	May     []string            `json:"may"`     // "namespace/account verb resource.group namespace"
 	Images  []string            `json:"images"`  // that a registry has
 	Flaws   map[string][]string `json:"flaws"`   // of those images
-	Errors  map[string]string   `json:"errors"` // of look-ups, by kind; "unknown" for validator.ErrUnknown
+	Errors  map[string]string   `json:"errors"`  // of look-ups, by kind; "unknown" for validator.ErrUnknown
 }
 
 func (e there) err(kind string) error {
