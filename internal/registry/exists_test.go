@@ -89,7 +89,8 @@ func TestExistsFlaws(t *testing.T) {
 	s.push(t, "arm:v1", list(t, arm64, "linux/arm64"))
 	s.push(t, "hollow:v1", list(t, amd64, "linux/amd64"))
 	s.answer(func(w http.ResponseWriter, r *http.Request) bool {
-		gone := strings.HasSuffix(r.URL.Path, "/partial/manifests/"+child) || strings.Contains(r.URL.Path, "/hollow/blobs/")
+		gone := strings.HasSuffix(r.URL.Path, "/partial/manifests/"+child) ||
+			strings.Contains(r.URL.Path, "/hollow/blobs/")
 		if gone {
 			w.WriteHeader(http.StatusNotFound)
 		}
