@@ -34,7 +34,7 @@ const debianPackage = "docker-registry"
 // Programs returns the registries that can run here: both on Debian, elsewhere distribution's
 // alone. log hears about builds.
 func Programs(ctx context.Context, log io.Writer) ([]Program, error) {
-	folder, err := node.Registry(ctx, log)
+	folder, err := node.Folder(ctx, log, "registry")
 	if err != nil {
 		return nil, err
 	}
