@@ -85,7 +85,8 @@ func (c *Containerd) start(t testing.TB) {
 		t.Fatal(err)
 	}
 	log := &bytes.Buffer{}
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(c.program, "containerd"), "--config", config)
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), filepath.Join(c.program, "containerd"),
+		"--config", config)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none", "TMPDIR="+c.folder)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS} // its mounts end with it

@@ -73,7 +73,8 @@ type debian struct {
 	args []string // before the image
 }
 
-// programs returns those that are installed. Debian 12 has skopeo 1.9.3, buildah 1.28.2 and podman 4.3.1.
+// programs returns those that are installed. Debian 12 has skopeo 1.9.3, buildah 1.28.2 and podman
+// 4.3.1.
 func programs(t *testing.T) []debian {
 	t.Helper()
 	store := []string{"--storage-driver", "vfs", "--root", filepath.Join(t.TempDir(), "root"),
