@@ -33,8 +33,9 @@ func TestPullPolicy(t *testing.T) {
 	}
 	const digest = "@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	rules := map[string]image.Mirror{
-		"keep":  {Registry: "r.example.com:5000/hub", Layout: "host-path"},
-		"drop":  {Registry: "r.example.com:5000/hub", Layout: "host-path", Digest: image.DigestDrop},
+		"keep": {Rules: []image.Rule{{Match: "**", To: image.Targets{"r.example.com:5000/hub/{path}"}}}},
+		"drop": {Rules: []image.Rule{{Match: "**", To: image.Targets{"r.example.com:5000/hub/{path}"},
+			Digest: image.DigestDrop}}},
 		"fixed": {Rules: []image.Rule{{Match: "**", To: image.Targets{"r.example.com/{path}:stable"}}}},
 	}
 	for written, want := range map[string]corev1.PullPolicy{

@@ -116,8 +116,10 @@ func (d debian) pull(t *testing.T, image string, files map[string]string, env ..
 	for _, one := range env {
 		cmd.Env = append(cmd.Env, strings.ReplaceAll(one, "HOME/", home+"/"))
 	}
-	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "authentication required") &&
-		!strings.Contains(string(out), "unauthorized") && !strings.Contains(string(out), "unable to retrieve auth token") {
+	out, err := cmd.CombinedOutput()
+	refused := func(word string) bool { return strings.Contains(string(out), word) }
+	words := []string{"authentication required", "unauthorized", "unable to retrieve auth token"}
+	if err == nil || !slices.ContainsFunc(words, refused) {
 		t.Errorf("%s %v: %v\n%s", d.name, cmd.Args, err, out)
 	}
 }

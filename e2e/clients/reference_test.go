@@ -45,8 +45,8 @@ func TestReferences(t *testing.T) {
 			t.Errorf("%s: %s, %v; want %q", written, ref, err, want.image)
 		}
 		said := c.Pull(t, written, "").Error
-		if refused := strings.Contains(said, "invalid reference format") || strings.Contains(said, "failed to parse image"); refused !=
-			(want.image == "") {
+		refused := strings.Contains(said, "invalid reference format") || strings.Contains(said, "failed to parse image")
+		if refused != (want.image == "") {
 			t.Errorf("containerd and %s: %s", written, said)
 		}
 		parsed, err := name.ParseReference(written)
