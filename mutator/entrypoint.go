@@ -10,6 +10,7 @@ import (
 
 	"github.com/tekgate/tekgate/internal/entrypoint"
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/kaniko"
 	"github.com/tekgate/tekgate/internal/object"
 )
 
@@ -172,8 +173,8 @@ func (p *pass) knownProgram(v *view) string {
 	if f := flavour(tag); f != "" {
 		tag = strings.TrimSuffix(tag, "-"+f)
 	}
-	if author.program == kanikoExecutor && wholeRelease.MatchString(tag) && p.settings.Kaniko.Command {
-		return kanikoExecutor // unless mutator.kaniko.command is off
+	if author.program == kaniko.Executor && wholeRelease.MatchString(tag) && p.settings.Kaniko.Command {
+		return kaniko.Executor // unless mutator.kaniko.command is off
 	}
 	return p.settings.starts.find(author.ref)
 }

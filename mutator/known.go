@@ -52,15 +52,12 @@ func (m *memory[V]) get(text string, find func(string) V) V {
 	return value
 }
 
-// kanikoExecutor is the program in Kaniko's images.
-const kanikoExecutor = "/kaniko/executor"
-
 // knownImage is what the configuration says about an image by its name.
 type knownImage struct {
 	ref     image.Reference
 	err     error            // that it is no reference
 	builder *builder.Builder // which holds it, nil for none
-	program string           // what Kaniko's own starts, "" where it is none of them
+	program string           // what Kaniko's own starts, "" where that is not certain or it is none of them
 	release *version.Version // that its tag says, nil where it says none
 	house   houseImage
 	origin  string // upstream, "" where it is on no former mirror
@@ -89,14 +86,14 @@ func (s *settings) findImage(text string) knownImage {
 		}
 	}
 	own := builder.Builder{Repositories: kaniko.Upstream, Patterns: s.builders[0].Patterns}
-	switch {
+	switch house := s.kaniko.image; {
 	case !own.Holds(ref):
-	case strings.HasSuffix(ref.Path, "warmer"), ref.Tag == "warmer", strings.HasSuffix(ref.Tag, "-warmer"):
-		known.program = "/kaniko/warmer"
+	case house != nil && ref == *house:
+		known.program = kaniko.Executor
 	default:
-		known.program = kanikoExecutor
+		known.program = kaniko.Program(ref)
 	}
-	if known.program == kanikoExecutor && s.kaniko.image != nil {
+	if known.program == kaniko.Executor && s.kaniko.image != nil {
 		known.house = s.findHouse(text, ref)
 	}
 	if s.hasFormer {

@@ -99,7 +99,7 @@ func (p *pass) taskOfRun(ctx context.Context) (*object.Task, taskPlace) {
 	ref, ok := object.ReferenceOf(p.object)
 	if !ok {
 		place = fetched
-		if ref, ok = object.FetchedOf(p.object); !ok || ref.Namespace != p.space {
+		if ref, ok = object.FetchedOf(p.object, p.tekton.Resolver.Defaults); !ok || ref.Namespace != p.space {
 			return nil, place
 		}
 	}

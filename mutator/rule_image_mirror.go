@@ -37,7 +37,8 @@ gives, or else the default of its Task. All values are final when a TaskRun is c
 those of Pipelines and PipelineRuns stay as they are until then. The value stays, and the
 answer has a warning, if the parameter is a part of an image, or is used for anything else.
 Which parameters are images is known of a Task that the run writes out or names, or that the
-cluster resolver fetches. Of one that another resolver fetches its defaults are changed; what a
+cluster resolver fetches from the run's namespace. If the reference leaves kind or namespace out,
+default-kind and default-namespace of Tekton's ConfigMap cluster-resolver-config count. Of one that another resolver fetches its defaults are changed; what a
 run gives is not, since the Task is not known when the run is created.
 
 In a step that has neither command nor script, the command is named if it is certain, so that

@@ -27,8 +27,8 @@ var kanikoRule = Rule{
 the author's tag, one with a tag keeps its flavour (` + "`debug`, `slim`" + `). The project that
 published gcr.io/kaniko-project/executor was archived in June 2025; the line that
 is maintained is ghcr.io/osscontainertools/kaniko. Without it images stay. So do
-warmers, and images of which a parameter is left, or is a Task's default that a run
-may change.
+warmers, images of which a parameter is left, or is a Task's default that a run may
+change, and images that only a digest names, of repositories that also have warmers.
 
 ` + "`mutator.kaniko.command`" + `, on by default, sets the command to /kaniko/executor where a
 step has neither command nor script and its image is known to start it. Tekton's
@@ -386,7 +386,9 @@ func (p *pass) houseOf(v *view) (to houseImage, why string) {
 		why = "mutator.kaniko.image is not for it"
 	case isVariable(written) || !v.certain || known.err != nil:
 		why = "its image is not known, or may become another"
-	case known.program != kanikoExecutor:
+	case known.program == "":
+		why = "its image is named by digest only, which may be a warmer's"
+	case known.program != kaniko.Executor:
 		why = "its image is none of Kaniko's executor"
 	case written == v.known && to.is:
 		why = "its image is the house's"
@@ -527,9 +529,9 @@ func (p *pass) noArgs(v *view) string {
 	switch {
 	case v.scripted:
 		return "it runs a script"
-	case len(v.command) == 0 && (p.settings.image(v.known).program != kanikoExecutor || !v.certain):
+	case len(v.command) == 0 && (p.settings.image(v.known).program != kaniko.Executor || !v.certain):
 		return "what its image starts is not known for certain"
-	case len(v.command) > 0 && path.Clean(v.command[0]) != kanikoExecutor:
+	case len(v.command) > 0 && path.Clean(v.command[0]) != kaniko.Executor:
 		return "its command is another program"
 	case len(own) == 0 && len(v.args) > 0, len(v.command) > 1 && !v.ownCommand:
 		return "its arguments come from its stepTemplate"

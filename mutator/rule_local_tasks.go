@@ -95,7 +95,7 @@ func applyLocalTasks(ctx context.Context, p *pass) {
 // manifest's name stands alone, or beside what the rule has added: who merges the two keeps
 // both, and Tekton takes either.
 func (p *pass) fetchAgain() bool {
-	ref, ok := object.FetchedOf(p.before)
+	ref, ok := object.FetchedOf(p.before, p.tekton.Resolver.Defaults)
 	if !ok || ref.Namespace != p.space {
 		return false
 	}

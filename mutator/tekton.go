@@ -42,6 +42,8 @@ type Resolver struct {
 	Disabled bool     `json:"disabled,omitempty"` // enable-cluster-resolver is false
 	Allowed  []string `json:"allowed,omitempty"`  // allowed-namespaces
 	Blocked  []string `json:"blocked,omitempty"`  // blocked-namespaces
+	// Defaults are default-kind and default-namespace.
+	Defaults object.FetchDefaults `json:"defaults,omitzero"`
 	// Down says why nothing is fetched at present, "" if the resolver runs.
 	Down string `json:"down,omitempty"`
 }
@@ -70,6 +72,7 @@ func ParseResolver(flags, config map[string]string) Resolver {
 		Disabled: err == nil && !enabled,
 		Allowed:  between(config["allowed-namespaces"]),
 		Blocked:  between(config["blocked-namespaces"]),
+		Defaults: object.FetchDefaults{Kind: config["default-kind"], Namespace: config["default-namespace"]},
 	}
 }
 

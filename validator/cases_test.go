@@ -41,6 +41,7 @@ type there struct {
 	Secrets map[string][]string `json:"secrets"` // keys, by "name" or "namespace/name"
 	May     []string            `json:"may"`     // "namespace/account verb resource.group namespace"
 	Images  []string            `json:"images"`  // that a registry has
+	Flaws   map[string][]string `json:"flaws"`   // of those images
 	Errors  map[string]string   `json:"errors"`  // of look-ups, by kind; "unknown" for validator.ErrUnknown
 }
 
@@ -95,8 +96,8 @@ func (a access) May(_ context.Context, who validator.Account, what validator.Acc
 		fmt.Sprintf("%s/%s %s %s %s", who.Namespace, who.Name, what.Verb, resource, what.Namespace)), nil
 }
 
-func (e there) Exists(_ context.Context, reference string) (bool, error) {
-	return slices.Contains(e.Images, reference), e.err("image")
+func (e there) Exists(_ context.Context, reference string) (bool, []string, error) {
+	return slices.Contains(e.Images, reference), e.Flaws[reference], e.err("image")
 }
 
 // TestCases judges each testdata/<rule>/<case>/object.yaml by its one rule.

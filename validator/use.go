@@ -63,7 +63,7 @@ func localTask(taskRun map[string]any, namespace string) (name string, fetched b
 	if ref, local := object.ReferenceOf(taskRun); local {
 		return ref.Name, false
 	}
-	if ref, is := object.FetchedOf(taskRun); is && ref.Namespace == namespace {
+	if ref, is := object.FetchedOf(taskRun, object.FetchDefaults{}); is && ref.Namespace == namespace {
 		return ref.Name, true
 	}
 	return "", false

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -75,15 +74,15 @@ func Build(ctx context.Context, log io.Writer) (p Programs, err error) {
 	return p, err
 }
 
-// Registry returns the folder that holds distribution's program "registry", and builds it if it is
-// not in the cache.
-func Registry(ctx context.Context, log io.Writer) (string, error) {
+// Folder returns the folder that holds one of the programs, such as distribution's registry, Kaniko's
+// executor or containerd. It is built if it is not in the cache.
+func Folder(ctx context.Context, log io.Writer, program string) (string, error) {
 	for _, m := range modules() {
-		if _, is := m.packages["registry"]; is {
+		if _, is := m.packages[program]; is {
 			return m.build(ctx, log)
 		}
 	}
-	return "", errors.New("no module has a registry")
+	return "", fmt.Errorf("no module has the program %s", program)
 }
 
 func (m module) build(ctx context.Context, log io.Writer) (string, error) {

@@ -35,7 +35,7 @@ const debianPackage = "docker-registry"
 // Programs returns the registries that can run here: both on Debian, elsewhere distribution's
 // alone. log hears about builds.
 func Programs(ctx context.Context, log io.Writer) ([]Program, error) {
-	folder, err := node.Registry(ctx, log)
+	folder, err := node.Folder(ctx, log, "registry")
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +112,8 @@ type Registry struct {
 type Options struct {
 	// Upstream makes it a pull-through cache of another registry, such as http://127.0.0.1:5000.
 	Upstream string
+	// TTL is how long a cache keeps content, such as 5s. Empty means a week.
+	TTL string
 	// Platforms are those whose manifests an index must have; none with "none". Empty means all.
 	Platforms string
 }
@@ -130,7 +132,7 @@ func Start(t testing.TB, program Program, options Options) *Registry {
 		"storage: {filesystem: {rootdirectory: %q}, delete: {enabled: true}}\nhttp: {addr: %q, secret: none}\n",
 		filepath.Join(folder, "storage"), r.Host)
 	if options.Upstream != "" {
-		text += fmt.Sprintf("proxy: {remoteurl: %q}\n", options.Upstream)
+		text += fmt.Sprintf("proxy: {remoteurl: %q%s}\n", options.Upstream, ttl(options.TTL))
 	}
 	if options.Platforms != "" {
 		text += fmt.Sprintf("validation: {manifests: {indexes: {platforms: %s}}}\n", options.Platforms)
@@ -155,6 +157,13 @@ func Start(t testing.TB, program Program, options Options) *Registry {
 	})
 	r.await(t)
 	return r
+}
+
+func ttl(text string) string {
+	if text == "" {
+		return ""
+	}
+	return ", ttl: " + text
 }
 
 func (r *Registry) await(t testing.TB) {

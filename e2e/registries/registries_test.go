@@ -261,6 +261,33 @@ func TestDamagedStorage(t *testing.T) {
 	})
 }
 
+// TestExpiredCache holds that a cache whose upstream is away is reported once its content expired.
+func TestExpiredCache(t *testing.T) {
+	each(t, func(t *testing.T, program registries.Program) {
+		upstream := registries.Start(t, program, registries.Options{})
+		gate, door := gated(t, upstream.Host)
+		push(t, upstream.Host+"/app:v1", index(t, "amd64"))
+		cache := registries.Start(t, program, registries.Options{Upstream: gate, TTL: "4s"})
+		at := cache.Host + "/app:v1"
+		if cache.RemovesMembers() {
+			t.Skip("distribution v2 keeps content for a week, whatever ttl says")
+		}
+		pull(t, at, "amd64")
+		door.Store(true)
+		if got := verify(t, at, "linux/amd64"); got.Status != registry.StatusOK {
+			t.Errorf("before it expired: %s: %v", got.Status, got.Err)
+		}
+		got := registry.Result{Status: registry.StatusOK}
+		for end := time.Now().Add(30 * time.Second); !got.Status.Fatal() && time.Now().Before(end); {
+			time.Sleep(time.Second)
+			got = verify(t, at, "linux/amd64")
+		}
+		if got.Status != registry.StatusUnreachable && got.Status != registry.StatusIncomplete {
+			t.Errorf("after it expired: %s: %v", got.Status, got.Err)
+		}
+	})
+}
+
 // gated returns the address of a way to a registry, and what closes it.
 func gated(t *testing.T, host string) (string, *atomic.Bool) {
 	t.Helper()

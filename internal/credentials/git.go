@@ -57,21 +57,20 @@ func (g Git) secret(name string) (*unstructured.Unstructured, []string, error) {
 
 // Warnings name what will work otherwise than one may expect.
 func (g Git) Warnings() []string {
-	if g.Key == nil {
-		var warnings []string
-		for _, written := range g.Hosts {
-			if host, err := basicHost(written); err == nil {
-				warnings = append(warnings, hostWarnings(host)...)
-			}
+	var warnings []string
+	for _, written := range g.Hosts {
+		if warning := caseWarning(written); warning != "" {
+			warnings = append(warnings, warning)
 		}
+		if host, err := basicHost(written); err == nil && g.Key == nil {
+			warnings = append(warnings, hostWarnings(host)...)
+		}
+	}
+	if g.Key == nil || g.KnownHosts != nil {
 		return warnings
 	}
-	if g.KnownHosts != nil {
-		return nil
-	}
-	return []string{
-		"no known_hosts is given, so each run trusts whatever key a server shows first, and with Tekton's feature flag require-git-ssh-secret-known-hosts it fails; `ssh-keyscan HOST` prints one, to be compared with what the server's owner publishes",
-	}
+	return append(warnings,
+		"no known_hosts is given, so each run trusts whatever key a server shows first, and with Tekton's feature flag require-git-ssh-secret-known-hosts it fails; `ssh-keyscan HOST` prints one, to be compared with what the server's owner publishes")
 }
 
 // sshKey checks that a step can use a key, and ends it with a newline, without

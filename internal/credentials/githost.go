@@ -32,7 +32,7 @@ func sshHost(written string) (string, error) {
 		return "", fmt.Errorf("host %q: a key is for a whole server: name its host and, if need be, its port, such as %s",
 			clients.WithoutLogin(written), example)
 	}
-	return rest, nil
+	return strings.ToLower(rest), nil
 }
 
 // basicHost returns the form in which Tekton wants a host for a password: the URL of the host or
@@ -56,7 +56,7 @@ func basicHost(written string) (string, error) {
 		return "", fmt.Errorf("host %q: leave user and password out of the URL, since everyone who may read the "+
 			"Secret's annotations sees it: name the user with --username", clients.WithoutLogin(written))
 	}
-	u.Host = strings.ToLower(u.Host) // git compares it with case
+	u.Host = strings.ToLower(u.Host) // git compares it with case: see caseWarning
 	root := u.Scheme + "://" + u.Host
 	if isGroup(u) {
 		return "", fmt.Errorf("host %q: git finds no password for repositories below a group's URL: name the host, %s, "+
@@ -67,6 +67,22 @@ func basicHost(written string) (string, error) {
 	}
 	u.RawPath = ""
 	return u.String(), nil
+}
+
+// caseWarning says that a host is written in lower case, or is empty. git (2.39) and ssh (9.2)
+// compare a host with case.
+func caseWarning(written string) string {
+	host := written
+	if _, after, found := strings.Cut(host, "://"); found {
+		host = after
+	}
+	host, _, _ = strings.Cut(host[strings.LastIndex(host, "@")+1:], "/")
+	lower := strings.ToLower(host)
+	if lower == host {
+		return ""
+	}
+	return fmt.Sprintf("%s is written as %s, since git and ssh tell capitals apart: "+
+		"write the host in lower case in your repositories' URLs, too", host, lower)
 }
 
 // isGroup reports whether a URL cannot be a repository's at a forge: it has a path of one
@@ -126,7 +142,7 @@ func gitURLs(secret string, annotations map[string]string) []gitURL {
 
 // root returns the host as git tells hosts apart, without a path and the default port.
 func (g gitURL) root() string {
-	host := strings.ToLower(g.parsed.Hostname())
+	host := g.parsed.Hostname()
 	if port := g.parsed.Port(); port != "" && port != defaultPort(g.parsed) {
 		host += ":" + port
 	}

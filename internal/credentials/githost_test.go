@@ -23,6 +23,7 @@ func TestHosts(t *testing.T) {
 		{"git@git.example.com:team", "!such as git.example.com", "!a password needs the URL"},
 		{"ssh://git@git.example.com:2222/team", "!a key is for a whole server", "!a password needs the URL"},
 		{"https://git.example.com/", "!a key is for", "https://git.example.com"},
+		{"Git.Example.com:2222", "git.example.com:2222", "https://git.example.com:2222"},
 		{"http://git.local", "!a key is for", "http://git.local"},
 		{"https://Git.Example.com", "!a key is for", "https://git.example.com"},
 		{"https://git.example.com/team", "!a key is for", group},
@@ -141,6 +142,10 @@ func TestGitHostsAsGit(t *testing.T) {
 		{[]string{"https://h.test", "https://h.test"}, app, "no step", "Tekton ends every step"},
 		{[]string{app, app}, app, "no step", "Tekton ends every step"},
 		{[]string{"h.test"}, app, "none", "has no scheme"},
+		{[]string{"https://H.test"}, app, "none", "H.test is written as h.test"},
+		{[]string{"https://H.test"}, "https://H.test/team/app.git", "s0", "H.test is written as h.test"},
+		{[]string{"https://h.test"}, "https://H.test/team/app.git", "none", ""},
+		{[]string{"https://H.test", "https://h.test"}, app, "s1", "H.test is written as h.test"},
 	}
 	for _, tt := range tests {
 		t.Run(strings.Join(tt.urls, " and ")+", "+tt.fetched, func(t *testing.T) {
@@ -169,6 +174,9 @@ func judgement(written []string) string {
 		if !strings.Contains(each, "://") {
 			continue // an annotation of someone else: on the command line it would be completed
 		}
+		if warning := caseWarning(each); warning != "" {
+			said = append(said, warning)
+		}
 		host, err := basicHost(each)
 		if err != nil {
 			said = append(said, err.Error())
@@ -180,6 +188,27 @@ func judgement(written []string) string {
 		said = append(said, err.Error())
 	}
 	return strings.Join(append(said, conflicts("ci", last, urls)...), "\n")
+}
+
+// TestCapitalsAsSSH holds that ssh takes a key only for the capitals that Tekton's own code writes.
+func TestCapitalsAsSSH(t *testing.T) {
+	if _, err := exec.LookPath("ssh"); err != nil {
+		t.Skip("ssh is not installed")
+	}
+	written, err := sshHost("Git.Example.com")
+	if err != nil || caseWarning("Git.Example.com") == "" {
+		t.Fatalf("%s, %v", written, err)
+	}
+	config := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(config, []byte("Host "+written+"\n    IdentityFile /given\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]bool{"git.example.com": true, "Git.Example.com": false} {
+		out, err := exec.CommandContext(t.Context(), "ssh", "-G", "-F", config, host).Output()
+		if err != nil || strings.Contains(string(out), "identityfile /given") != want {
+			t.Errorf("%s: %v\n%s", host, err, out)
+		}
+	}
 }
 
 // TestHostWithoutScheme holds that a host without a scheme gets one: in an annotation it would

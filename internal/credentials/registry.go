@@ -116,20 +116,57 @@ func FromDockerConfig(text []byte, servers []string, pathKeys bool) (Registry, e
 		return Registry{}, err
 	}
 	r := Registry{logins: map[string]login{}, warnings: stores.dropped()}
-	groups := r.groups(config, wanted, pathKeys)
+	groups, paths := r.groups(config, wanted, pathKeys)
 	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(groups)) {
 		problems = append(problems, r.take(groups[name], servers, stores))
 	}
+	taken := slices.Concat(slices.Collect(maps.Values(groups))...)
 	for i, key := range wanted {
-		if !slices.ContainsFunc(config, func(e clients.Entry) bool { return isFor(e.Key, key) }) {
+		only := pathsOf(key, taken, paths)
+		switch {
+		case len(only) > 0:
+			problems = append(problems, onlyPaths(" for "+servers[i], only))
+		case !slices.ContainsFunc(config, func(e clients.Entry) bool { return isFor(e.Key, key) }):
 			problems = append(problems, stores.missing(servers[i], key))
 		}
 	}
-	if len(groups) == 0 && len(problems) == 0 {
+	switch {
+	case len(groups) > 0 || len(problems) > 0:
+	case len(paths) > 0:
+		problems = append(problems, onlyPaths("", paths))
+	default:
 		problems = append(problems, errors.New("the Docker configuration holds no registry's password"))
 	}
+	if errors.Join(problems...) == nil && len(paths) > 0 {
+		r.warnings = append(r.warnings,
+			"left out, since few clients honor keys with a path: "+joined(paths)+"; "+pathRemedy)
+	}
 	return r, errors.Join(problems...)
+}
+
+const pathRemedy = "pass --path-keys to see how each client treats them, and to write them"
+
+// onlyPaths returns the error for entries of which each is for a path.
+func onlyPaths(what string, paths []string) error {
+	return fmt.Errorf("the Docker configuration has only keys with a path%s, which few clients honor: %s; "+
+		"log in to the host itself, or %s", what, joined(paths), pathRemedy)
+}
+
+func joined(keys []string) string {
+	var names []string
+	for _, key := range keys {
+		names = append(names, clients.WithoutLogin(key))
+	}
+	return strings.Join(names, ", ")
+}
+
+// pathsOf returns the keys with a path that a file has for a host, if it has no other key for it.
+func pathsOf(host clients.Key, taken []found, paths []string) []string {
+	if slices.ContainsFunc(taken, func(f found) bool { return isFor(f.Key, host) }) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(paths), func(path string) bool { return !isFor(path, host) })
 }
 
 func serverKeys(servers []string, pathKeys bool) ([]clients.Key, error) {
@@ -149,10 +186,11 @@ func isFor(written string, wanted clients.Key) bool {
 	return err == nil && key.Host == wanted.Host && (wanted.Path == "" || wanted.Path == key.Path)
 }
 
-// groups returns the wanted entries by the key that they are written as.
-func (r *Registry) groups(config clients.Config, wanted []clients.Key, pathKeys bool) map[string][]found {
-	groups := map[string][]found{}
-	var paths []string
+// groups returns the wanted entries by the key that they are written as, and the keys with a path
+// that are left out.
+func (r *Registry) groups(config clients.Config, wanted []clients.Key, pathKeys bool,
+) (groups map[string][]found, paths []string) {
+	groups = map[string][]found{}
 	for _, entry := range config {
 		if len(wanted) > 0 && !slices.ContainsFunc(wanted, func(k clients.Key) bool { return isFor(entry.Key, k) }) {
 			continue
@@ -168,11 +206,7 @@ func (r *Registry) groups(config clients.Config, wanted []clients.Key, pathKeys 
 			groups[key.String()] = append(groups[key.String()], found{Entry: entry, key: key})
 		}
 	}
-	if len(paths) > 0 {
-		r.warnings = append(r.warnings, fmt.Sprintf("left out, since few clients honor keys with a path: %s; "+
-			"pass --path-keys to see how each client treats them, and to write them", strings.Join(paths, ", ")))
-	}
-	return groups
+	return groups, paths
 }
 
 // take adds one of the entries for a key.
@@ -206,7 +240,12 @@ func (r *Registry) take(entries []found, servers []string, stores credentialStor
 			"the token of %s is left out, since Tekton's steps and the kubelet do not get it: user and password are written",
 			chosen.Key))
 	}
-	r.add(chosen.key, chosen.username, chosen.password)
+	password := strings.TrimRight(chosen.password, "\r\n")
+	if password != chosen.password {
+		r.warnings = append(r.warnings, fmt.Sprintf("the password of %s ends with a line break, as `echo` adds one before "+
+			"`base64`, and every client would send it: it is left out", chosen.Key))
+	}
+	r.add(chosen.key, chosen.username, password)
 	return nil
 }
 
@@ -253,7 +292,7 @@ func (s credentialStores) login(e clients.Entry) (username, password string, err
 	case username != "" && password != "" && strings.Contains(username, ":"):
 		return "", "", fmt.Errorf("the user name of %s contains a colon, which ends the user name in what clients read",
 			e.Key)
-	case username != "" && password != "":
+	case username != "" && strings.TrimRight(password, "\r\n") != "":
 		return username, password, nil
 	case e.IdentityToken != "" || e.RegistryToken != "":
 		return "", "", fmt.Errorf("the Docker configuration holds only a token for %s, which neither the kubelet nor "+

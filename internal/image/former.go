@@ -18,6 +18,8 @@ type former struct {
 type FormerError struct {
 	Ref    Reference
 	Former string // such as mirror.former[0]
+	// remedy is what to change in the configuration.
+	remedy string
 }
 
 func (e *FormerError) Error() string {
@@ -27,7 +29,36 @@ func (e *FormerError) Error() string {
 // Reason returns the error without the image.
 func (e *FormerError) Reason() string {
 	return fmt.Sprintf("it is on a former mirror (%s), and its upstream name is not certain: "+
-		"write the upstream name in its place, or add it to %s.images", e.Former, e.Former)
+		"write the upstream name in its place, or %s", e.Former, e.remedy)
+}
+
+// remedyFor returns what makes the upstream name of an image on the former mirror certain.
+func (f former) remedyFor(ref Reference) string {
+	if loses(f.rules.digestOf(ref), ref) {
+		return fmt.Sprintf("add `UPSTREAM:TAG@DIGEST: %s` to %s.images, because the mirror changed digests", ref, f.source)
+	}
+	for _, o := range f.rules.overrides {
+		if _, is := o.invert(ref); o.leadsTo(ref) && is == unknown {
+			return fmt.Sprintf("add the tag to the key of %s.%s, because all tags of it led there", f.source,
+				strings.TrimPrefix(o.source, "mirror."))
+		}
+	}
+	return fmt.Sprintf("add it to %s.images", f.source)
+}
+
+// digestOf returns the digest policy of the override or rule that led to a name.
+func (r *Rules) digestOf(ref Reference) string {
+	for _, o := range r.overrides {
+		if o.leadsTo(ref) {
+			return o.digest
+		}
+	}
+	for _, one := range r.rules {
+		if one.leadsTo(ref.Repository()) {
+			return one.Digest
+		}
+	}
+	return ""
 }
 
 // longestChain bounds how often one name is mapped back: a mirror of a mirror has a name
@@ -40,16 +71,18 @@ const longestChain = 8
 func (r *Rules) Origin(ref Reference) (origin Reference, source string, err error) {
 	origin = ref
 	for range longestChain {
-		before, on, certain := r.mapBack(origin)
+		before, on, err := r.mapBack(origin)
 		switch {
+		case err != nil:
+			err.Ref = ref
+			return ref, "", err
 		case on == "":
 			return origin, source, nil
-		case !certain:
-			return ref, "", &FormerError{Ref: ref, Former: on}
 		}
 		origin, source = before, cmp.Or(source, on)
 	}
-	return ref, "", &FormerError{Ref: ref, Former: source}
+	return ref, "", &FormerError{Ref: ref, Former: source,
+		remedy: "take a former mirror out whose names are names of another one"}
 }
 
 // Former returns the rules of the former mirrors.
@@ -61,23 +94,47 @@ func (r *Rules) Former() []*Rules {
 	return all
 }
 
-// mapBack maps a name back once. The first former mirror that is certain decides.
-func (r *Rules) mapBack(ref Reference) (origin Reference, on string, certain bool) {
+// mapBack maps a name back once. Of the former mirrors that are certain, the one whose rule is more
+// exact decides; two that are equally exact have to agree.
+func (r *Rules) mapBack(ref Reference) (origin Reference, on string, err *FormerError) {
 	if len(r.formers) == 0 {
-		return ref, "", false
+		return ref, "", nil
 	}
-	present := r.claim(ref)
+	present, best := r.claim(ref), claim{exact: -1}
+	var unsure *FormerError
 	for _, f := range r.formers {
 		c := f.rules.claim(ref)
-		if !c.leads || c.kept || present.wins(c) {
-			continue
+		switch {
+		case !c.leads || c.kept || present.wins(c):
+		case !c.certain():
+			if unsure == nil {
+				unsure = &FormerError{Former: f.source, remedy: f.remedyFor(ref)}
+			}
+		case c.exact > best.exact:
+			best, on, err = c, f.source, nil
+		case c.exact == best.exact && c.origins[0].Canonical() != best.origins[0].Canonical() && err == nil:
+			err = disagreement(on, f.source, best, c, ref)
 		}
-		if c.certain() {
-			return c.origins[0], f.source, true
-		}
-		on = cmp.Or(on, f.source)
 	}
-	return ref, on, false
+	switch {
+	case err != nil:
+		return ref, "", err
+	case on == "" && unsure != nil:
+		return ref, "", unsure
+	case on == "":
+		return ref, "", nil
+	}
+	return best.origins[0], on, nil
+}
+
+// disagreement returns the error for two former mirrors that map a name back to different images.
+func disagreement(first, second string, a, b claim, ref Reference) *FormerError {
+	remedy := "add it to images of the one that is meant"
+	if a.exact == len(ref.Repository()) { // both name it
+		remedy = "take it out of images of one of them"
+	}
+	return &FormerError{Former: first + " and " + second, remedy: fmt.Sprintf(
+		"%s, because it is %s on the first and %s on the second", remedy, a.origins[0], b.origins[0])}
 }
 
 // claim is what the rules of one mirror say about a name: whether the mirror has an image
@@ -109,13 +166,15 @@ func (c claim) wins(former claim) bool {
 // claim inverts the rules for one name.
 func (r *Rules) claim(ref Reference) claim {
 	var c claim
-	for _, o := range r.overrides {
-		if o.leadsTo(ref) {
-			r.add(&c, ref, len(ref.Repository()), o.invert)
+	for _, exact := range []bool{true, false} { // one for this very name decides alone
+		for _, o := range r.overrides {
+			if o.leadsTo(ref) && (!exact || o.to == ref && o.key.Tag+o.key.Digest != "") {
+				r.add(&c, ref, len(ref.Repository()), o.invert)
+			}
 		}
-	}
-	if c.leads {
-		return c
+		if c.leads {
+			return c
+		}
 	}
 	for _, k := range r.keep {
 		if k.pattern.expr.MatchString(ref.Repository()) {

@@ -2,6 +2,7 @@ package image_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,6 +116,13 @@ func TestOrigin(t *testing.T) {
 		{"one image beside nothing but names", present(image.Mirror{Registry: "old.example.com",
 			Images: map[string]string{"golang": "old.example.com/golang"}}), "old.example.com/golang:1",
 			"docker.io/library/golang:1"},
+		{"the more exact of two mirrors", present(rules(image.Rule{Match: "docker.io/**",
+			To: image.Targets{"old.example.com/{path}"}}), rules(image.Rule{Match: "quay.io/**",
+			To: image.Targets{"old.example.com/hub/{path}"}})), "old.example.com/hub/a:1", "quay.io/a:1"},
+		{"two mirrors that agree", present(old, old), "old.example.com:5000/hub/quay.io/a/b:1", "quay.io/a/b:1"},
+		{"two mirrors that do not", present(rules(image.Rule{Match: "docker.io/**",
+			To: image.Targets{"old.example.com/hub/{path}"}}), rules(image.Rule{Match: "quay.io/**",
+			To: image.Targets{"old.example.com/hub/{path}"}})), "old.example.com/hub/a/b:1", unsure},
 		{"two images with one name", present(image.Mirror{Images: map[string]string{"a.io/x": "old.example.com/x",
 			"b.io/x": "old.example.com/x"}}), "old.example.com/x:1", unsure},
 		{"a path of one host", present(rules(image.Rule{Match: "docker.io/**",
@@ -238,5 +246,65 @@ func checkInverse(t *testing.T, before, now *image.Rules, ref image.Reference) {
 	}
 	if err == nil && origin.Canonical() != want.Canonical() {
 		t.Errorf("%s became %s, and that %s", ref, old.To, origin)
+	}
+}
+
+// The remedy of an uncertain name makes it certain.
+func TestFormerRemedy(t *testing.T) {
+	const old, other = "old.example.com/hub", "sha256:" + "1111111111111111111111111111111111111111111111111111111111111111"
+	images := func(registry, digest string, pairs ...string) image.Mirror {
+		m := image.Mirror{Registry: registry, Layout: "last-segment", Digest: digest, Images: map[string]string{}}
+		for i := 0; i < len(pairs); i += 2 {
+			m.Images[pairs[i]] = pairs[i+1]
+		}
+		return m
+	}
+	rule := func(match, to string) image.Mirror {
+		return image.Mirror{Rules: []image.Rule{{Match: match, To: image.Targets{to}}}}
+	}
+	for name, c := range map[string]struct {
+		before, after []image.Mirror
+		ref, remedy   string
+		want          string
+	}{
+		"several images": {[]image.Mirror{images(old, "")}, []image.Mirror{images(old, "", "golang", old+"/golang")},
+			old + "/golang:1", "or add it to mirror.former[0].images", "docker.io/library/golang:1"},
+		"dropped digests": {[]image.Mirror{images(old, "drop", "golang", old+"/golang")},
+			[]image.Mirror{images(old, "drop", "golang", old+"/golang", "golang:1@"+digest, old+"/golang:1@"+other)},
+			old + "/golang:1@" + other, "or add `UPSTREAM:TAG@DIGEST: " + old + "/golang:1@" + other + "` to mirror.former[0].images, because the mirror changed",
+			"docker.io/library/golang:1@" + digest},
+		"a tag made of a digest": {[]image.Mirror{images(old, "relock", "golang", old+"/golang")},
+			[]image.Mirror{images(old, "relock", "golang@"+digest, old+"/golang:digest-0123456789ab")},
+			old + "/golang:digest-0123456789ab", "or add `UPSTREAM:TAG@DIGEST: ", "docker.io/library/golang@" + digest},
+		"all tags": {[]image.Mirror{images(old, "", "golang", old+"/golang:fixed")},
+			[]image.Mirror{images(old, "", "golang:1.24", old+"/golang:fixed")}, old + "/golang:fixed",
+			`or add the tag to the key of mirror.former[0].images["golang"], because all tags of it led there`,
+			"docker.io/library/golang:1.24"},
+		"two mirrors": {[]image.Mirror{rule("docker.io/library/*", old+"/{name}"), rule("quay.io/x/*", old+"/{name}")},
+			[]image.Mirror{rule("docker.io/library/*", old+"/{name}"), {Rules: []image.Rule{{Match: "quay.io/x/*",
+				To: image.Targets{old + "/{name}"}}}, Images: map[string]string{"quay.io/x/golang": old + "/golang"}}},
+			old + "/golang:1", "(mirror.former[0] and mirror.former[1]), and its upstream name is not certain: write the " +
+				"upstream name in its place, or add it to images of the one that is meant, because it is " +
+				"docker.io/library/golang:1 on the first and quay.io/x/golang:1 on the second", "quay.io/x/golang:1"},
+		"two mirrors that name it": {
+			[]image.Mirror{images("a.io", "", "a/x", old+"/x"), images("b.io", "", "b/x", old+"/x")},
+			[]image.Mirror{images("a.io", "", "a/x", old+"/x"), images("b.io", "")}, old + "/x:1",
+			"or take it out of images of one of them", "docker.io/a/x:1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ref := parse(t, c.ref)
+			_, _, err := compile(t, present(c.before...)).Origin(ref)
+			if err == nil || !strings.Contains(err.Error(), c.remedy) {
+				t.Errorf("before: %v\nlacks %s", err, c.remedy)
+			}
+			got, _, err := compile(t, present(c.after...)).Origin(ref)
+			if err != nil || got.String() != c.want {
+				t.Errorf("after: %s, %v; want %s", got, err, c.want)
+			}
+			slices.Reverse(c.before)
+			if _, _, err := compile(t, present(c.before...)).Origin(ref); err == nil {
+				t.Error("in the other order the name is certain")
+			}
+		})
 	}
 }

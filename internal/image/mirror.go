@@ -73,7 +73,7 @@ func (t *Targets) UnmarshalJSON(data []byte) error {
 	}
 	var list []string
 	if err := json.Unmarshal(data, &list); err != nil {
-		return errors.New("`to` has to be a string or a list of strings")
+		return errors.New("must be a string or a list of strings")
 	}
 	*t = list
 	return nil

@@ -86,6 +86,11 @@ func (r Reference) DigestTag() string {
 
 const digestTagPrefix = "digest-"
 
+// DigestAlone reports whether nothing but a digest names a version: no tag tells what the image is.
+func (r Reference) DigestAlone() bool {
+	return r.Tag == "" && r.Digest != "" || strings.HasPrefix(r.Tag, digestTagPrefix)
+}
+
 // name returns the last element of the path.
 func (r Reference) name() string { return path.Base(r.Path) }
 

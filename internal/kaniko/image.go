@@ -1,14 +1,35 @@
 package kaniko
 
 import (
+	"path"
 	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/version"
+
+	"github.com/tekgate/tekgate/internal/image"
 )
 
-// Commands are the programs that its images start.
-var Commands = []string{"/kaniko/executor", "/kaniko/warmer"}
+// The programs that its images start.
+const (
+	Executor = "/kaniko/executor"
+	Warmer   = "/kaniko/warmer"
+)
+
+// Commands are these programs.
+var Commands = []string{Executor, Warmer}
+
+// Program returns what an image of Kaniko starts, or "" if that is not certain. Repositories such
+// as osscontainertools/kaniko have warmers beside executors, and only a tag tells them apart.
+func Program(ref image.Reference) string {
+	switch name := path.Base(ref.Path); {
+	case strings.HasSuffix(name, "warmer"), ref.Tag == "warmer", strings.HasSuffix(ref.Tag, "-warmer"):
+		return Warmer
+	case ref.DigestAlone() && !strings.HasSuffix(name, "executor"):
+		return ""
+	}
+	return Executor
+}
 
 // Upstream are the ends, by whole components, of the repositories whose images
 // start Kaniko by the path that they have had from the first release on. Mirrors

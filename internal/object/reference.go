@@ -1,6 +1,7 @@
 package object
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -31,14 +32,23 @@ func ReferenceOf(taskRun map[string]any) (Reference, bool) {
 	return Reference{Name: name, Run: runOf(spec, &r), fields: ref}, !r.Odd
 }
 
+// FetchDefaults are what the cluster resolver takes for params that a reference leaves out: the
+// fields default-kind and default-namespace of its ConfigMap.
+type FetchDefaults struct {
+	Kind      string `json:"kind,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+}
+
 // FetchedOf returns the Task that Tekton's cluster resolver fetches for a TaskRun. It
-// reports false if the reference does not say so in full.
-func FetchedOf(taskRun map[string]any) (Reference, bool) {
+// reports false if neither the reference nor the defaults say so in full. Without a default the
+// kind is task, as Tekton ships it.
+func FetchedOf(taskRun map[string]any, defaults FetchDefaults) (Reference, bool) {
 	var r Reader
 	spec := r.Fields(taskRun, "spec")
 	ref := r.Fields(spec, "taskRef")
 	kind, name, namespace := fetched(&r, ref)
-	said := (kind == "" || kind == "task") && name != "" && namespace != "" && !strings.Contains(name, "$(")
+	kind, namespace = cmp.Or(kind, defaults.Kind, "task"), cmp.Or(namespace, defaults.Namespace)
+	said := kind == "task" && name != "" && namespace != "" && !strings.Contains(name, "$(")
 	if !said || spec["taskSpec"] != nil {
 		return Reference{}, false
 	}

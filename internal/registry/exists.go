@@ -3,21 +3,28 @@ package registry
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/tekgate/tekgate/internal/image"
 )
 
-// Existence asks registries whether images are there, each image once, and no more
-// of them at a time than Options.Jobs. It is safe for concurrent use.
+// Existence asks registries whether images are there and can be pulled, each image once, and no
+// more of them at a time than Options.Jobs. It is safe for concurrent use.
 type Existence struct {
 	client  *client
 	timeout time.Duration
 	slots   chan struct{}
 
 	mutex sync.Mutex
-	known map[string]func() (bool, error)
+	known map[string]func() (answer, error)
+}
+
+// answer is what a registry has under a reference.
+type answer struct {
+	exists bool
+	flaws  []string
 }
 
 // NewExistence returns an Existence that gives an image up after a time. The error
@@ -28,52 +35,75 @@ func NewExistence(options Options, timeout time.Duration) (*Existence, error) {
 		return nil, err
 	}
 	return &Existence{client: c, timeout: timeout, slots: make(chan struct{}, c.Jobs),
-		known: map[string]func() (bool, error){}}, nil
+		known: map[string]func() (answer, error){}}, nil
 }
 
-// Exists tells whether a registry has something under an image reference. The error
-// says that nobody can tell: that the registry is out of reach, or does not let one in.
-func (e *Existence) Exists(ctx context.Context, reference string) (bool, error) {
+// Exists reports whether a registry has something under an image reference, and what of it nodes
+// or Tekton cannot use, as `images verify` does: a sentence each. The error says that the registry
+// is out of reach, or refuses access.
+func (e *Existence) Exists(ctx context.Context, reference string) (exists bool, flaws []string, err error) {
 	e.mutex.Lock()
 	ask, known := e.known[reference]
 	if !known {
-		ask = sync.OnceValues(func() (bool, error) { return e.ask(ctx, reference) })
+		ask = sync.OnceValues(func() (answer, error) { return e.ask(ctx, reference) })
 		e.known[reference] = ask
 	}
 	e.mutex.Unlock()
-	return ask()
+	found, err := ask()
+	return found.exists, found.flaws, err
 }
 
-func (e *Existence) ask(ctx context.Context, reference string) (bool, error) {
+func (e *Existence) ask(ctx context.Context, reference string) (answer, error) {
 	ref, err := image.Parse(reference)
 	if err != nil {
-		return false, err
+		return answer{}, err
 	}
 	e.slots <- struct{}{}
 	defer func() { <-e.slots }()
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
-	err = e.client.exists(ctx, ref)
+	flaws, err := e.client.flaws(ctx, ref)
 	switch {
 	case err == nil:
-		return true, nil
-	case statusOf(err) == StatusMissing:
-		return false, nil
+		return answer{true, flaws}, nil
+	case statusOf(err) == StatusMissing || statusOf(err) == StatusWrongDigest:
+		return answer{}, nil
 	case ctx.Err() != nil:
-		return false, fmt.Errorf("asking for %s: %s did not answer within %s", reference, ref.Host, e.timeout)
+		return answer{}, fmt.Errorf("asking for %s: %s did not answer within %s", reference, ref.Host, e.timeout)
 	}
-	return false, fmt.Errorf("asking for %s: %w: %s", reference, plainly(err), remedy(statusOf(err), ref, err))
+	return answer{}, fmt.Errorf("asking for %s: %w: %s", reference, plainly(err), remedy(statusOf(err), ref, err))
 }
 
-// exists asks by HEAD, and by GET where a registry does not know HEAD.
-func (c *client) exists(ctx context.Context, ref image.Reference) error {
-	r, err := c.repository(ctx, ref)
+// flaws returns what is wrong with an image. Of an index that is the manifest of each platform, and
+// all that one platform consists of.
+func (c *client) flaws(ctx context.Context, ref image.Reference) ([]string, error) {
+	r, root, err := c.find(ctx, ref)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = r.head(ctx, reference(ref))
-	if useless(err) {
-		_, err = r.get(ctx, reference(ref))
+	var wanted []string
+	if root.isIndex() {
+		has, err := platformsOf(ctx, r, root)
+		if err != nil {
+			return nil, err
+		}
+		wanted = usual(has)
 	}
-	return err
+	found, err := inspect(ctx, r, root, wanted, (*repository).sendsBlob)
+	if err != nil {
+		return nil, err
+	}
+	all := found.warnings(ref)
+	if len(found.wanted) > 0 {
+		all = append(all, fmt.Sprintf("%s: %v: %s", ref, found.wanted, remedy(StatusIncomplete, ref, found.wanted)))
+	}
+	return all, nil
+}
+
+// usual returns the platform that is inspected as a whole: that of most nodes, or else the first.
+func usual(platforms []string) []string {
+	if slices.Contains(platforms, "linux/amd64") || len(platforms) == 0 {
+		return []string{"linux/amd64"}
+	}
+	return platforms[:1]
 }

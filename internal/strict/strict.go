@@ -35,7 +35,7 @@ func UnmarshalYAML(data []byte, into any) error {
 func UnmarshalJSON(data []byte, into any) error {
 	problems, err := json.UnmarshalStrict(data, into)
 	if err != nil {
-		return fmt.Errorf("parsing: %w", err)
+		return &mistyped{data: data, into: reflect.TypeOf(into), cause: err}
 	}
 	sentences := make([]error, 0, len(problems))
 	for _, p := range problems {

@@ -53,7 +53,7 @@ func walkExecutorSteps(p *rule.Pass) []executorStep {
 	return found
 }
 
-const executorPath = "/kaniko/executor"
+const executorPath = kaniko.Executor
 
 // executorWords returns the arguments that a step gives to Kaniko, nil for a step that
 // runs something else.
@@ -101,9 +101,9 @@ func wordsAt(c container, list string) []rule.Text {
 
 // startsExecutor tells whether the image of a step starts Kaniko's executor.
 func startsExecutor(p *rule.Pass, c container) bool {
-	repository := "/" + repositoryOf(stepImage(p, c))
-	return !strings.HasSuffix(repository, "warmer") && slices.ContainsFunc(kaniko.Upstream, func(end string) bool {
-		return strings.HasSuffix(repository, "/"+end)
+	ref, known := referenceOf(stepImage(p, c))
+	return known && kaniko.Program(ref) == executorPath && slices.ContainsFunc(kaniko.Upstream, func(end string) bool {
+		return strings.HasSuffix("/"+ref.Repository(), "/"+end)
 	})
 }
 
@@ -120,19 +120,26 @@ func stepImage(p *rule.Pass, c container) string {
 // repositoryOf is host and path of an image of which the tag may be unknown, "" where
 // more is.
 func repositoryOf(name string) string {
+	ref, known := referenceOf(name)
+	if !known {
+		return ""
+	}
+	return ref.Repository()
+}
+
+// referenceOf returns an image, without tag and digest if these hold a parameter. It reports false
+// if more does.
+func referenceOf(name string) (ref image.Reference, known bool) {
 	if found := expression.Find(name); len(found) > 0 {
 		name = name[:found[0].Start]
 		colon := strings.LastIndexAny(name, ":@")
 		if colon <= strings.LastIndex(name, "/") || colon < 0 {
-			return ""
+			return image.Reference{}, false
 		}
 		name = name[:colon]
 	}
 	ref, err := image.Parse(name)
-	if err != nil {
-		return ""
-	}
-	return ref.Repository()
+	return ref, err == nil
 }
 
 // expand fills parameters in, arrays too. It reports false where one remains

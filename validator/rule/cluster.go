@@ -46,8 +46,8 @@ type Access struct {
 
 // Registry asks the registry of an image.
 type Registry interface {
-	// Exists tells whether an image reference can be resolved.
-	Exists(ctx context.Context, reference string) (bool, error)
+	// Exists reports whether an image is there, and what is wrong with it: a sentence each.
+	Exists(ctx context.Context, reference string) (exists bool, flaws []string, err error)
 }
 
 // String names an access as people do: create taskruns.tekton.dev in "ci".

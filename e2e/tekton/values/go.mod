@@ -4,7 +4,11 @@ module github.com/tekgate/tekgate/e2e/tekton/values
 
 go 1.26.4
 
-require github.com/tektoncd/pipeline v1.15.0
+require (
+	github.com/tektoncd/pipeline v1.15.0
+	k8s.io/apimachinery v0.36.3
+	k8s.io/client-go v0.35.7
+)
 
 require (
 	cel.dev/expr v0.25.1 // indirect
@@ -163,8 +167,6 @@ require (
 	gopkg.in/inf.v0 v0.9.1 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 	k8s.io/api v0.35.7 // indirect
-	k8s.io/apimachinery v0.36.3 // indirect
-	k8s.io/client-go v0.35.7 // indirect
 	k8s.io/klog/v2 v2.140.0 // indirect
 	k8s.io/kube-openapi v0.0.0-20260317180543-43fb72c5454a // indirect
 	k8s.io/utils v0.0.0-20260210185600-b8788abfbbc2 // indirect

@@ -132,7 +132,7 @@ func (a Answer) texts() []string {
 			for _, choice := range choices {
 				all := begun
 				for _, s := range choice {
-					all = strings.TrimSpace(all + " " + s.text())
+					all = strings.TrimPrefix(all+" "+s.text(), " ")
 				}
 				next = append(next, all)
 			}

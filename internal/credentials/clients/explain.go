@@ -134,6 +134,10 @@ func (c Client) surprise(secret Config, image Image, answer Answer) (why, remedy
 		}
 		return c.nothing(secret, image)
 	}
+	if i := slices.IndexFunc(sends, func(s Sent) bool { return strings.HasSuffix(s.password, "\n") }); i >= 0 {
+		return fmt.Sprintf("the password of %s ends with a line break, as `echo` adds one before `base64`, and is sent with it",
+			WithoutLogin(sends[i].Key)), rewrite
+	}
 	return c.otherKey(secret, image, answer)
 }
 

@@ -57,6 +57,8 @@ func TestExplain(t *testing.T) {
 			"one of http://reg.test (user u2), https://reg.test (user u1) at random", "random", "several keys name this host"},
 		{"two spellings, both sent", keys("https://reg.test", "http://reg.test"), app, "kubelet",
 			"http://reg.test (user u2) and https://reg.test (user u1) in random order", "password", ""},
+		{"a line break after the password", map[string]fields{"reg.test": {"auth": auth("u1:p1\n")}}, app, "oras",
+			"reg.test (user u1)", "password", "the password of reg.test ends with a line break"},
 		{"dropped path", keys("reg.test/team"), app, "regctl", "nothing (anonymous)", "anonymous", "reg.test/team has a path"},
 		{"spelling of Docker Hub", keys("docker.io"), "alpine", "oras", "nothing (anonymous)", "anonymous",
 			"it does not look for the key docker.io, but for https://index.docker.io/v1/"},

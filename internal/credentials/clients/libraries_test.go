@@ -139,6 +139,7 @@ var entries = []shape{
 	{"two logins, two spellings", map[string]fields{"reg.test": full(1), "http://reg.test": full(2)}},
 	{"login and token, two spellings", map[string]fields{"reg.test": login(1),
 		"https://reg.test": {"identitytoken": "i2"}}},
+	{"a line break after the password", map[string]fields{"reg.test": {"auth": auth("u1:p1\n")}}},
 	{"another field", map[string]fields{"reg.test": {"auth": auth("u1:p1"), "email": "a@b.test"}}},
 }
 

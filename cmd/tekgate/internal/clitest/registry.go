@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
@@ -35,6 +36,20 @@ func Push(t testing.TB, ref string, what remote.Taggable) string {
 func Digest(t testing.TB, ref string) string {
 	t.Helper()
 	return imagetest.Digest(t, ref)
+}
+
+// Tags returns the tags of a repository.
+func Tags(t testing.TB, repository string) []string {
+	t.Helper()
+	at, err := name.NewRepository(repository)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tags, err := remote.List(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tags
 }
 
 // Index returns an image of two platforms.

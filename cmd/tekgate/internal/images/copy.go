@@ -139,7 +139,7 @@ type moving struct {
 func (m *moving) flags(cmd *cobra.Command) {
 	m.output.TableOrJSON(cmd)
 	f := cmd.Flags()
-	f.StringArrayVar(&m.platforms, "platform", nil,
+	release.PlatformFlag(cmd, &m.platforms,
 		"`PLATFORM` to take alone, such as linux/amd64 (repeatable; default: all, which keeps digests)")
 	f.StringVar(&m.from, "from", "",
 		"mirror to fetch from in place of the sources: a preset `NAME`, or a registry and path")
@@ -222,7 +222,7 @@ func reportMoves(streams cli.Streams, output cli.Output, results []registry.Tran
 	errOut, count := streams.ErrOut, map[registry.Outcome]int{}
 	for _, r := range results {
 		count[r.Outcome]++
-		if r.Outcome == registry.Copied && r.Subset() {
+		if r.Outcome == registry.Copied && r.Subset() && pinsSource(r.Image) {
 			saySubset(errOut, r)
 		}
 	}
@@ -233,6 +233,12 @@ func reportMoves(streams cli.Streams, output cli.Output, results []registry.Tran
 			"moved again", failed, len(results))
 	}
 	return nil
+}
+
+// pinsSource reports whether the manifests will name the digest that the image has upstream. With
+// drop or relock they name none, or the mirror's own.
+func pinsSource(done image.Rewritten) bool {
+	return done.From.Digest != "" && !done.DigestDropped && !done.Relock
 }
 
 func saySubset(errOut io.Writer, r registry.TransferResult) {

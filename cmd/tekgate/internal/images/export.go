@@ -166,10 +166,19 @@ func writeFiles(out io.Writer, folder string, files map[string][]byte) error {
 	return nil
 }
 
-// sourceOf returns the reference that other tools copy from: the name under which the image
-// can be pulled today, by digest if there is one. Most tools refuse a tag beside it.
-func sourceOf(done image.Rewritten) image.Reference {
+// upstreamOf returns the name under which the image can be pulled today. Without tag and digest
+// nodes pull latest; some tools would copy every tag.
+func upstreamOf(done image.Rewritten) image.Reference {
 	from := done.Source()
+	if from.Digest == "" {
+		from.Tag = cmp.Or(from.Tag, "latest")
+	}
+	return from
+}
+
+// sourceOf returns upstreamOf by digest if there is one: most tools refuse a tag beside it.
+func sourceOf(done image.Rewritten) image.Reference {
+	from := upstreamOf(done)
 	if from.Digest != "" {
 		from.Tag = ""
 	}

@@ -46,17 +46,18 @@ func hostsTOML(host, prefix string, plain []string) []byte {
 		server = "registry-1.docker.io"
 	}
 	at, path, below := strings.Cut(prefix, "/")
-	url, override := "https://"+at, ""
-	if slices.Contains(plain, at) {
-		url = "http://" + at
-	}
+	url, override := address(at, plain), ""
 	if below {
 		// The path of the API, which containerd would put at the root.
 		url, override = url+"/v2/"+path, "  override_path = true\n"
 	}
-	text := fmt.Appendf(nil, "\nserver = \"https://%s\"\n\n[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n%s",
-		server, url, override)
+	text := fmt.Appendf(nil, "\nserver = %q\n\n[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n%s",
+		address(server, plain), url, override)
 	return withHeader(text,
+		"Copy it to /etc/containerd/certs.d/"+host+"/hosts.toml on every node. containerd reads it",
+		"without a restart, if its configuration has config_path = \"/etc/containerd/certs.d\" under",
+		"[plugins.\"io.containerd.cri.v1.images\".registry] (containerd 1: io.containerd.grpc.v1.cri).",
+		"",
 		"Accounts: containerd sends the account that a pull Secret has for "+host+" to the mirror first,",
 		"whoever runs the mirror. An account of the mirror has to be stored under "+host+", too, as in",
 		"`tekgate credentials pull NAME --server "+host+"`; an entry under "+at+" is never used.",
@@ -64,4 +65,12 @@ func hostsTOML(host, prefix string, plain []string) []byte {
 		"Failures: containerd asks "+server+" next if the mirror refuses the connection, or answers",
 		"404, 401 without a challenge, 403, 429 (after retries) or 500, and if it lacks a blob. It does",
 		"not if the mirror redirects to a web page or answers 200 with one: then the pull fails.")
+}
+
+// address returns the URL of a registry.
+func address(host string, plain []string) string {
+	if slices.Contains(plain, host) {
+		return "http://" + host
+	}
+	return "https://" + host
 }

@@ -35,7 +35,7 @@ func exportRegsync(e export) (map[string][]byte, []string, error) {
 	file := regsyncFile{Version: 1}
 	for _, done := range e.images {
 		file.Sync = append(file.Sync,
-			regsyncStep{done.Source().String(), targetOf(done).String(), "image"})
+			regsyncStep{upstreamOf(done).String(), targetOf(done).String(), "image"})
 	}
 	for _, host := range plainHosts(e) {
 		file.Creds = append(file.Creds, regsyncHost{host, "disabled"})
@@ -132,7 +132,7 @@ type skopeoHost struct {
 func skopeoHosts(e export, plain []string) (hosts map[string]skopeoHost, untagged []string) {
 	hosts = map[string]skopeoHost{}
 	for _, done := range e.images {
-		from := done.Source()
+		from := upstreamOf(done)
 		if _, seen := hosts[from.Host]; !seen {
 			host := skopeoHost{Images: map[string][]string{}}
 			if slices.Contains(plain, from.Host) {

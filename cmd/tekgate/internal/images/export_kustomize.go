@@ -3,6 +3,7 @@ package images
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,14 +42,13 @@ type kustomizeTarget struct {
 	Namespace string `json:"namespace,omitempty"`
 }
 
-// exportKustomize writes an images transformer for what it reaches, and for the
-// arguments, which it does not, a patch of each by its position.
+// exportKustomize writes an images transformer for what it reaches. Arguments, and further versions
+// of an image, get a patch of each by its position.
 func exportKustomize(e export) (map[string][]byte, []string, error) {
 	k := kustomizeFile{APIVersion: "kustomize.config.k8s.io/v1beta1", Kind: "Kustomization"}
 	patched := 0
-	seen := map[string]bool{}
 	for _, obj := range e.loaded.Objects {
-		operations, err := k.rewrite(obj, e, seen)
+		operations, err := k.rewrite(obj, e)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -66,17 +66,21 @@ func exportKustomize(e export) (map[string][]byte, []string, error) {
 		}})
 	}
 	text, err := yaml.Marshal(k)
-	warning := fmt.Sprintf(
-		"kustomize's images transformer does not reach arguments: %d references there are patched by their position, which is that of this release alone",
-		patched)
-	return map[string][]byte{"kustomization.yaml": text}, []string{warning}, err
+	warning := fmt.Sprintf("kustomize's images transformer reaches neither arguments nor two versions of one image: "+
+		"%d references are patched by their position, which is that of this release alone", patched)
+	return map[string][]byte{"kustomization.yaml": withHeader(text,
+		"tekgate render --mirror upstream > release.yaml",
+		"echo 'resources: [release.yaml]' >> kustomization.yaml",
+		"kubectl apply --server-side -k .",
+		"",
+		"Give `tekgate render` the flags for the release that this file was exported with: the patches",
+		"go by the position of an argument, and fail on another release. kustomize copies no image:",
+		"fill the mirror first, and check it with `tekgate images verify`.")}, []string{warning}, err
 }
 
 // rewrite adds an object's images to the transformer, and returns patches for
 // those that it does not reach.
-func (k *kustomizeFile) rewrite(
-	obj *unstructured.Unstructured, e export, seen map[string]bool,
-) ([]map[string]string, error) {
+func (k *kustomizeFile) rewrite(obj *unstructured.Unstructured, e export) ([]map[string]string, error) {
 	var operations []map[string]string
 	for _, field := range object.Images(obj.Object) {
 		ref, err := image.Parse(field.Value)
@@ -87,13 +91,7 @@ func (k *kustomizeFile) rewrite(
 		if err != nil || done.Rule == "" && done.To == done.From {
 			continue
 		}
-		if strings.HasSuffix(field.Path, ".image") {
-			if !seen[field.Value] {
-				seen[field.Value] = true
-				k.Images = append(k.Images,
-					kustomizeImage{Name: nameOf(field.Value), NewName: done.To.Repository(), NewTag: done.To.Tag,
-						Digest: done.To.Digest})
-			}
+		if strings.HasSuffix(field.Path, ".image") && k.transforms(field.Value, done.To) {
 			continue
 		}
 		before, err := at(obj.Object, field.Path)
@@ -112,6 +110,18 @@ func (k *kustomizeFile) rewrite(
 			map[string]string{"op": "replace", "path": pointer, "value": after})
 	}
 	return operations, nil
+}
+
+// transforms reports whether the transformer makes this of an image, to which it adds the image if
+// need be. It finds images by their name alone, so it makes one thing of all versions.
+func (k *kustomizeFile) transforms(written string, to image.Reference) bool {
+	one := kustomizeImage{Name: nameOf(written), NewName: to.Repository(), NewTag: to.Tag, Digest: to.Digest}
+	same := func(k kustomizeImage) bool { return k.Name == one.Name }
+	if i := slices.IndexFunc(k.Images, same); i >= 0 {
+		return k.Images[i] == one
+	}
+	k.Images = append(k.Images, one)
+	return true
 }
 
 // nameOf is the part of a reference that kustomize matches: as it is written,

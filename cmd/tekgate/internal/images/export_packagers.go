@@ -38,7 +38,7 @@ func exportHauler(e export) (map[string][]byte, []string, error) {
 		Metadata: objectName{Name: "tekton-images"}, Spec: haulerSpec{Images: []haulerImage{}}}
 	var registries, left, byTag []string
 	for _, done := range e.images {
-		from := done.Source()
+		from := upstreamOf(done)
 		one := haulerImage{Name: from.String()}
 		switch {
 		case from.Tag != "" || from.Digest == "":
@@ -115,7 +115,7 @@ type zarfComponent struct {
 func exportZarf(e export) (map[string][]byte, []string, error) {
 	component := zarfComponent{Name: "tekton-images", Required: true, Images: []string{}}
 	for _, done := range e.images {
-		from := done.Source()
+		from := upstreamOf(done)
 		if from.Tag != "" && done.To.Digest == "" {
 			from.Digest = ""
 		}

@@ -26,17 +26,20 @@ type pinnedRelease struct {
 	flags          []string
 }
 
-// newPinnedRelease pushes the images as Docker manifest lists.
+// newPinnedRelease pushes the images as Docker manifest lists. One of them is named without tag and
+// digest, and has another tag besides latest.
 func newPinnedRelease(t *testing.T, mirror string) pinnedRelease {
 	t.Helper()
 	p := pinnedRelease{source: clitest.Mirror(t), target: clitest.Mirror(t)}
 	p.digest = clitest.Push(t, p.source+"/a/x:1", list(t))
 	p.shell = clitest.Push(t, p.source+"/b/busybox:any", list(t))
+	clitest.Push(t, p.source+"/c/plain:latest", list(t))
+	clitest.Push(t, p.source+"/c/plain:old", list(t))
 	p.flags = []string{
 		"--config", clitest.File(t, "c.yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmirror: {keep: ['ghcr.io/tekgate/**'], "+
 			strings.ReplaceAll(mirror, "TARGET", p.target)+"}\n"),
 		"--pipeline-manifest", clitest.File(t, "pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: '"+
-			p.source+"/a/x:1@"+p.digest+"', args: [-shell-image, '"+p.source+"/b/busybox@"+p.shell+"']}]}\n"),
+			p.source+"/a/x:1@"+p.digest+"', args: [-shell-image, '"+p.source+"/b/busybox@"+p.shell+"']}, {name: d, image: '"+p.source+"/c/plain'}]}\n"),
 		"--triggers-manifest", clitest.File(t, "triggers.yaml",
 			"apiVersion: triggers.tekton.dev/v1alpha1\nkind: ClusterInterceptor\nmetadata: {name: cel}\n"),
 	}
@@ -60,13 +63,16 @@ func (p pinnedRelease) export(t *testing.T, format string) string {
 	return clitest.File(t, format+".yaml", out)
 }
 
-// checkVerify expects the mirror to have both images, with the digests that are pinned.
+// checkVerify expects the mirror to have the images, with the digests that are pinned.
 // Tekgate's own image stays upstream, which is out of reach.
 func (p pinnedRelease) checkVerify(t *testing.T) {
 	t.Helper()
 	out, errOut, _ := program.Run(t, "", slices.Concat([]string{"images", "verify"}, p.flags)...)
-	if strings.Count(out, "ok ") != 2 {
+	if strings.Count(out, "ok ") != 3 {
 		t.Errorf("verify:\n%s%s", out, errOut)
+	}
+	if tags := clitest.Tags(t, p.target+"/t/plain"); !slices.Equal(tags, []string{"latest"}) {
+		t.Errorf("tags of the image that is named without one: %v", tags)
 	}
 }
 

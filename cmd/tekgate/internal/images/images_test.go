@@ -199,15 +199,44 @@ func TestImagesCopyVerifySaveLoad(t *testing.T) {
 	}
 }
 
-// What changes digests is said, and refused where a digest is pinned.
+// A copy without some platforms is refused if the manifests pin the digest upstream. Nothing is
+// wrong with it if they name a tag alone, or if the rule drops the digest or finds the mirror's.
 func TestImagesCopySubset(t *testing.T) {
 	s := newScene(t)
-	args := append([]string{"images", "copy", "--mirror", s.target, "--from", s.source, "--platform", "linux/amd64"},
-		s.flags...)
-	_, errOut, err := program.Run(t, "", args...)
-	if cli.Status(err) != 1 || !strings.Contains(errOut, "lacks platforms, so its digest is") ||
-		!strings.Contains(errOut, "leaving platforms out changes its digest") {
-		t.Errorf("error %v\n%s", err, errOut)
+	subset := []string{"--from", s.source, "--platform", "LINUX/x86_64"}
+	const warning, refusal = "lacks platforms, so its digest is", "leaving platforms out changes its digest"
+	for _, policy := range []string{"keep", "drop", "relock"} {
+		config := clitest.File(t, policy+".yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\n"+
+			"mirror: {registry: "+s.target+"/"+policy+", digest: "+policy+"}\n")
+		args := slices.Concat([]string{"images", "copy", "--config", config}, subset, s.flags)
+		_, errOut, err := program.Run(t, "", args...)
+		want := 0
+		if policy == "keep" {
+			want = 1
+		}
+		if cli.Status(err) != want || strings.Count(errOut, refusal) != want || strings.Contains(errOut, warning) {
+			t.Errorf("%s: error %v\n%s", policy, err, errOut)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "x.tar")
+	_, errOut := program.Must(t, slices.Concat([]string{"images", "save", file}, subset, s.flags)...)
+	if strings.Count(errOut, warning) != 1 || !strings.Contains(errOut, "warning: cgr.dev/chainguard/busybox@") {
+		t.Errorf("an archive whose mirror is not known:\n%s", errOut)
+	}
+}
+
+// A platform is checked before anything else happens.
+func TestImagesPlatform(t *testing.T) {
+	for _, verb := range [][]string{{"copy"}, {"save", "x.tar"}, {"verify"}, {"lock"}} {
+		for _, platform := range []string{"linux", "linux/amd46", "linux/arm/v7/x", ""} {
+			_, errOut, err := program.Run(t, "", slices.Concat([]string{"images"}, verb,
+				[]string{"--mirror", "127.0.0.1:1/t", "--platform", platform})...)
+			if cli.Status(err) != 1 ||
+				strings.Count(errOut+err.Error(), "\n") > 1 ||
+				!strings.Contains(err.Error(), `invalid argument "`+platform+`" for "--platform" flag: `) {
+				t.Errorf("%s --platform %q: %v\n%s", verb[0], platform, err, errOut)
+			}
+		}
 	}
 }
 
@@ -287,7 +316,8 @@ func TestImagesExport(t *testing.T) {
 			"  required: true\n", "warning: Zarf cannot rename images", "warning: Zarf takes one platform of each image",
 			"warning: these are named by digest only"}},
 		{"containerd", "daocloud",
-			[]string{"# certs.d/ghcr.io/hosts.toml\n# Accounts: containerd sends the account that a pull Secret has for ghcr.io to the mirror",
+			[]string{"# certs.d/ghcr.io/hosts.toml\n# Copy it to /etc/containerd/certs.d/ghcr.io/hosts.toml on every node.",
+				"\n# Accounts: containerd sends the account that a pull Secret has for ghcr.io to the mirror",
 				"`tekgate credentials pull NAME --server ghcr.io`; an entry under m.daocloud.io is never used.",
 				"# Failures: containerd asks ghcr.io next", "not if the mirror redirects to a web page",
 				"server = \"https://ghcr.io\"\n\n[host.\"https://m.daocloud.io/v2/ghcr.io\"]\n  capabilities = [\"pull\", \"resolve\"]\n  override_path = true\n",
@@ -296,7 +326,8 @@ func TestImagesExport(t *testing.T) {
 		{"containerd", "daocloud-hosts",
 			[]string{"[host.\"https://ghcr.m.daocloud.io\"]\n  capabilities = [\"pull\", \"resolve\"]\n# "}},
 		{"kustomize", "r.io/t",
-			[]string{"warning: kustomize's images transformer does not reach arguments: 7 references"}},
+			[]string{"# tekgate render --mirror upstream > release.yaml\n# echo 'resources: [release.yaml]' >> kustomization.yaml\n",
+				"warning: kustomize's images transformer reaches neither arguments nor two versions of one image: 7 references"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.format+" "+tt.mirror, func(t *testing.T) {
@@ -355,6 +386,36 @@ func TestImagesExport(t *testing.T) {
 	}
 }
 
+// An image without tag and digest is latest for every tool: some would copy all tags, others none.
+func TestImagesExportForms(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("ab", 32)
+	forms := strings.NewReplacer("DIGEST", digest, "quay.io/a/tag", "quay.io/b/tag").Replace(named)
+	flags := []string{"--mirror", "r.io/t", "--pipeline-manifest", clitest.File(t, "forms.yaml", forms),
+		"--triggers-manifest", clitest.File(t, "triggers.yaml",
+			"apiVersion: triggers.tekton.dev/v1alpha1\nkind: ClusterInterceptor\nmetadata: {name: cel}\n")}
+	for format, want := range map[string][]string{
+		"skopeo": {"    a/none:\n    - latest\n", "    a/digest:\n    - " + digest + "\n", "    a/both:\n    - \"1\"\n    - " + digest,
+			"    b/tag:\n    - \"1\"\n    - \"2\"\n    - latest\n    - " + digest + "\n", "    library/busybox:\n    - \"1\"\n    - latest\n"},
+		"regsync": {"source: quay.io/a/none:latest\n  target: r.io/t/none:latest\n",
+			"source: quay.io/a/digest@" + digest + "\n  target: r.io/t/digest:digest-abababababab\n",
+			"source: quay.io/a/both:1@" + digest + "\n  target: r.io/t/both:1\n"},
+		"image-syncer": {"\nquay.io/a/none:latest: r.io/t/none:latest\n", "\nquay.io/a/both@" + digest + ": r.io/t/both:1\n",
+			"\nquay.io/a/digest@" + digest + ": r.io/t/digest:digest-abababababab\n"},
+		"hauler": {"- name: quay.io/a/none:latest\n    rewrite: r.io/t/none:latest\n", "- name: quay.io/a/both:1\n    rewrite: r.io/t/both:1\n"},
+		"zarf":   {"- quay.io/a/none:latest\n", "- quay.io/a/digest@" + digest + "\n", "- quay.io/a/both:1@" + digest + "\n"},
+	} {
+		out, errOut := program.Must(t, slices.Concat([]string{"images", "export", "--format", format}, flags)...)
+		for _, text := range want {
+			if !strings.Contains(out, text) {
+				t.Errorf("%s lacks %q:\n%s", format, text, out)
+			}
+		}
+		if strings.Contains(errOut, "/none") || strings.Contains(out, "/none\n") || strings.Contains(out, "none: []") {
+			t.Errorf("%s: the image without a tag:\n%s%s", format, errOut, out)
+		}
+	}
+}
+
 // kustomize, given what is exported, makes of a release what render makes, also if another
 // mirror has renamed its images.
 func TestImagesExportKustomizeBuilds(t *testing.T) {
@@ -363,13 +424,36 @@ func TestImagesExportKustomizeBuilds(t *testing.T) {
 	s.flags[1] = clitest.File(t, "renamed.yaml",
 		strings.ReplaceAll(renamed, "DIGEST", "sha256:"+strings.Repeat("ab", 32)))
 	t.Run("renamed", func(t *testing.T) { checkKustomize(t, s) })
+	s.flags[1] = clitest.File(t, "named.yaml", strings.ReplaceAll(named, "DIGEST", "sha256:"+strings.Repeat("ab", 32)))
+	for _, policy := range []string{"keep", "drop"} {
+		config := clitest.File(t, policy+".yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\n"+
+			"mirror: {registry: r.example.com/t, digest: "+policy+"}\n")
+		t.Run(policy, func(t *testing.T) { checkKustomize(t, s, "--config", config) })
+	}
+	config := clitest.File(t, "same.yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\n"+
+		"mirror: {rules: [{match: '**', to: 'r.example.com/{path}:fixed'}]}\n")
+	t.Run("one tag", func(t *testing.T) { checkKustomize(t, s, "--config", config) })
 }
 
-func checkKustomize(t *testing.T, s scene) {
+// named are images in every form that a name has, and two versions of one image.
+const named = `
+apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec: {containers: [{name: a, image: quay.io/a/none}, {name: b, image: 'quay.io/a/tag:1'}, {name: c,
+  image: quay.io/a/digest@DIGEST}, {name: d, image: 'quay.io/a/both:1@DIGEST'}, {name: e, image: 'quay.io/a/tag:2'},
+  {name: f, image: quay.io/a/tag}, {name: g, image: 'quay.io/a/tag@DIGEST'}, {name: h, image: 'quay.io/a/tag:1@DIGEST'},
+  {name: i, image: 'busybox:1'}, {name: j, image: docker.io/library/busybox}, {name: k, image: 'quay.io/a/tag:1'}]}
+`
+
+func checkKustomize(t *testing.T, s scene, mirror ...string) {
 	t.Helper()
-	exported, _ := s.run(t, "images", "export", "--format", "kustomize", "--mirror", "r.example.com/t")
+	if len(mirror) == 0 {
+		mirror = []string{"--mirror", "r.example.com/t"}
+	}
+	exported, _ := s.run(t, append([]string{"images", "export", "--format", "kustomize"}, mirror...)...)
 	upstream, _ := s.run(t, "render", "--mirror", "upstream")
-	want, _ := s.run(t, "render", "--mirror", "r.example.com/t")
+	want, _ := s.run(t, append([]string{"render"}, mirror...)...)
 	disk := filesys.MakeFsInMemory()
 	for name, text := range map[string]string{"kustomization.yaml": exported + "resources: [release.yaml]\n",
 		"release.yaml": upstream} {

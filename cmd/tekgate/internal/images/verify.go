@@ -56,7 +56,7 @@ mirror has beside it. Only the mirror is asked: the key or the trusted root is a
 	s.Flags(cmd)
 	s.Registries.Flags(cmd)
 	output.TableOrJSON(cmd)
-	release.PlatformFlag(cmd, &platforms)
+	release.ProbedPlatformsFlag(cmd, &platforms)
 	signed.flags(cmd)
 	return cmd
 }
@@ -154,7 +154,7 @@ knows. What nobody knows is refused, unless --trust accepts the mirror's word.`,
 	s.Flags(cmd)
 	s.Registries.Flags(cmd)
 	output.TableOrJSON(cmd)
-	release.PlatformFlag(cmd, &platforms)
+	release.ProbedPlatformsFlag(cmd, &platforms)
 	cmd.Flags().StringArrayVar(&programs, "entrypoints", nil,
 		"`IMAGE` of steps: only read on the mirror what it starts, and print the ConfigMap for mutator.imageMirror.entrypoints (repeatable)")
 	cmd.Flags().BoolVar(&trust, "trust", false,

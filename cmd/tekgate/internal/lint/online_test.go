@@ -23,12 +23,15 @@ var onlineRule = &validator.Rule{
 		var r object.Reader
 		for i, step := range r.FieldsList(r.Fields(p.Object, "spec"), "steps") {
 			path := fmt.Sprintf("spec.steps[%d].image", i)
-			exists, err := p.Registry.Exists(ctx, r.Text(step, "image"))
+			exists, flaws, err := p.Registry.Exists(ctx, r.Text(step, "image"))
 			switch {
 			case err != nil:
 				p.Unknown(path, "asking the registry", err)
 			case !exists:
 				p.Report(path, "image %q is not there", r.Text(step, "image"))
+			}
+			for _, flaw := range flaws {
+				p.Report(path, "%s", flaw)
 			}
 		}
 	},

@@ -27,9 +27,3 @@ func (r *Registries) Empty() bool { return r.CAFile == "" && len(r.plainHTTP) ==
 func (r *Registries) Options() registry.Options {
 	return registry.Options{CAFile: r.CAFile, PlainHTTP: r.plainHTTP}
 }
-
-// PlatformFlag adds the flag --platform of the commands that probe images.
-func PlatformFlag(cmd *cobra.Command, platforms *[]string) {
-	cmd.Flags().StringArrayVar(platforms, "platform", []string{"linux/amd64"},
-		"`PLATFORM` that every image has to be there for (repeatable)")
-}

@@ -18,6 +18,8 @@ type probed struct {
 	Digest string          `json:"digest,omitempty"`
 	Error  string          `json:"error,omitempty"`
 	Remedy string          `json:"remedy,omitempty"`
+	// Warnings say what is wrong with an image that nodes can pull.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // probe asks the registries for what is written and for what would run.
@@ -39,7 +41,7 @@ func (s *survey) probe(ctx context.Context, platforms []string, options registry
 	}
 	results := registry.Probe(ctx, registry.ProbeRequest{Images: wanted, Platforms: platforms}, options)
 	for n, r := range results {
-		answer := &probed{Status: r.Status, Digest: r.Digest, Remedy: r.Remedy}
+		answer := &probed{Status: r.Status, Digest: r.Digest, Remedy: r.Remedy, Warnings: r.Warnings}
 		if r.Err != nil {
 			answer.Error = r.Err.Error()
 		}
@@ -86,9 +88,12 @@ func (s *survey) unreachable() int {
 // summary is one line for people.
 func (s *survey) summary() string {
 	count := map[string]int{}
-	dropped := 0
+	dropped, flawed, warned := 0, 0, ""
 	for _, i := range s.images {
 		count[i.State]++
+		if answer := i.runs(); answer != nil && len(answer.Warnings) > 0 {
+			flawed++
+		}
 		if i.Digest == "dropped" {
 			dropped++
 		}
@@ -105,8 +110,11 @@ func (s *survey) summary() string {
 	if len(parts) == 0 {
 		return fmt.Sprintf("%d objects, no image", s.objects)
 	}
-	return fmt.Sprintf("%d objects, %d images: %s; %d out of reach", s.objects, len(s.images),
-		strings.Join(parts, ", "), s.unreachable())
+	if flawed > 0 {
+		warned = fmt.Sprintf("; %d with a warning", flawed)
+	}
+	return fmt.Sprintf("%d objects, %d images: %s; %d out of reach%s", s.objects, len(s.images),
+		strings.Join(parts, ", "), s.unreachable(), warned)
 }
 
 // scanReport is what machines get.
@@ -201,6 +209,9 @@ func (i *scanned) remarks() []string {
 	if i.Digest == "dropped" {
 		remarks = append(remarks,
 			fmt.Sprintf("it loses its digest (%s): what the mirror holds under the tag is what runs", i.Rule))
+	}
+	if answer := i.runs(); answer != nil {
+		remarks = append(remarks, answer.Warnings...)
 	}
 	if i.Written != nil && i.Written.Status.Fatal() {
 		remarks = append(remarks,

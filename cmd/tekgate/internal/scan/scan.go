@@ -81,7 +81,7 @@ alone, or with --probe a registry does not have what would run.`,
 	s.source.Registries.Flags(cmd)
 	s.kube.Add(cmd)
 	s.output.TableOrJSON(cmd)
-	release.PlatformFlag(cmd, &s.platforms)
+	release.ProbedPlatformsFlag(cmd, &s.platforms)
 	return cmd
 }
 

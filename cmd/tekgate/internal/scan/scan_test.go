@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/clitest"
 	"github.com/tekgate/tekgate/e2e/cluster"
 )
@@ -315,6 +318,24 @@ mutator: {imageMirror: {enabled: true}}
 		"--probe")
 	if err != nil || !strings.Contains(errOut, "3 images: 1 parameter, 2 listed; 0 out of reach") {
 		t.Errorf("got %s%s%v", out, errOut, err)
+	}
+}
+
+// TestScanProbeWarns holds that an index is named which nodes can pull and Tekton cannot look up.
+func TestScanProbeWarns(t *testing.T) {
+	host := clitest.Mirror(t)
+	twins := mutate.AppendManifests(clitest.Index(t), mutate.IndexAddendum{Add: clitest.Platform(t, "amd64"),
+		Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: "amd64"}}})
+	clitest.Push(t, host+"/twins:1", twins)
+	run := "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: x}\nspec: {taskSpec: {steps: [{image: '" + host + "/twins:1'}]}}\n"
+	out, errOut, err := program.Run(t, run, "scan", "-", "--probe")
+	if err != nil || !strings.Contains(out, "it lists linux/amd64 twice") ||
+		!strings.Contains(errOut, "1 images: 1 listed; 0 out of reach; 1 with a warning") {
+		t.Errorf("%v\n%s%s", err, out, errOut)
+	}
+	images, _, _ := scanJSON(t, run, "-", "--probe")
+	if got := images[host+"/twins:1"]; got.Written.Status != "ok" || len(got.Written.Warnings) != 1 {
+		t.Errorf("%+v", got.Written)
 	}
 }
 
