@@ -24,7 +24,8 @@ func TestVerifiedSignatures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = registry.Load(t.Context(), registry.LoadRequest{File: testdata + "cosign-v3.1.3.tar", Rules: rules}, options)
+		archive := registry.LoadRequest{File: testdata + "cosign-v3.1.3.tar", Rules: rules}
+		_, err = registry.Load(t.Context(), archive, options)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,7 @@ func TestVerifySignatures(t *testing.T) {
 		"--pipeline-manifest", clitest.File(t, "release.yaml", deployment),
 		"--triggers-manifest", clitest.File(t, "triggers.yaml",
 			"apiVersion: triggers.tekton.dev/v1alpha1\nkind: ClusterInterceptor\nmetadata: {name: cel}\n")}
-	key := cosigned + "cosign.pub"
+	key, other := cosigned+"cosign.pub", cosigned+"other.pub"
 	for _, c := range []struct {
 		signers      []string
 		app, scanned registry.Status
@@ -34,10 +34,10 @@ func TestVerifySignatures(t *testing.T) {
 	}{
 		{nil, registry.StatusOK, registry.StatusOK, "", ""},
 		{[]string{key}, registry.StatusOK, registry.StatusUnsigned, key, "1 images are signed by " + key},
-		{[]string{cosigned + "other.pub"}, registry.StatusUnsigned, registry.StatusUnsigned, "", ""},
+		{[]string{other}, registry.StatusUnsigned, registry.StatusUnsigned, "", ""},
 		{[]string{"example.com/app=" + key}, registry.StatusOK, registry.StatusOK, key,
 			"the signatures of 1 images were not checked"},
-		{[]string{cosigned + "other.pub", "example.com/app=" + key}, registry.StatusOK, registry.StatusUnsigned, key, ""},
+		{[]string{other, "example.com/app=" + key}, registry.StatusOK, registry.StatusUnsigned, key, ""},
 	} {
 		args := flags
 		for _, s := range c.signers {
