@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -138,7 +137,7 @@ func (c *Containerd) Ctr(t testing.TB, args ...string) (string, error) {
 func (c *Containerd) Pull(t testing.TB, image, user string) Pulled {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), c.pull, "--socket", filepath.Join(c.folder, "sock"), "--user", user, image)
-	cmd.Stderr = io.Writer(t.Output())
+	cmd.Stderr = t.Output()
 	out, err := cmd.Output()
 	var pulled Pulled
 	if err == nil {
