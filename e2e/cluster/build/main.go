@@ -1,7 +1,7 @@
 // Command build makes sure that the control plane's binaries and those of
 // Tekton's commands, cert-manager's controllers, Shipwright's TaskRuns, the evaluation
-// of match conditions, regsync and the answers of registry clients that tests run are in
-// the cache, and prints the folders that they are in. Where a cluster is given in their
+// of match conditions, regsync, the answers of registry clients and Tekton's look-up that tests
+// run are in the cache, and prints the folders that they are in. Where a cluster is given in their
 // place there is nothing to build.
 package main
 
@@ -60,8 +60,12 @@ func run(ctx context.Context, out, log io.Writer) error {
 	if err != nil {
 		return err
 	}
+	lookup, err := tekton.BuildLookup(ctx, log)
+	if err != nil {
+		return err
+	}
 	folders := []string{controlPlane, conditions, controllers, filepath.Dir(taskRuns), filepath.Dir(regsync),
-		filepath.Dir(answers)}
+		filepath.Dir(answers), filepath.Dir(lookup)}
 	for _, dir := range append(folders, commands...) {
 		fmt.Fprintln(out, dir)
 	}
