@@ -20,7 +20,8 @@ trap 'rm -rf "$work"' EXIT
 echo "installing"
 GOBIN=$work go install github.com/google/go-containerregistry/cmd/crane@v0.22.1
 chmod 755 "$work" && cd "$work"
-packages=(skopeo=1.9.3+ds1-1+b10 libgpgme11 libassuan0 libgpg-error0 libdevmapper1.02.1 libudev1 libselinux1 libpcre2-8-0)
+packages=(skopeo=1.9.3+ds1-1+b10 libgpgme11 libassuan0 libgpg-error0 libdevmapper1.02.1 libudev1 libselinux1
+  libpcre2-8-0)
 apt-get -qq download "${packages[@]}" 2>/dev/null || { apt-get -qq update && apt-get -qq download "${packages[@]}"; }
 for package in *.deb; do dpkg -x "$package" debian; done
 libraries=$(dirname "$(find "$work/debian/usr/lib" -name libgpgme.so.11)")

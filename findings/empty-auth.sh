@@ -27,7 +27,8 @@ trap cleanup EXIT
 echo "installing"
 GOBIN=$work go install github.com/google/go-containerregistry/cmd/crane@v0.22.1
 chmod 755 "$work" && cd "$work"
-packages=(skopeo=1.9.3+ds1-1+b10 libgpgme11 libassuan0 libgpg-error0 libdevmapper1.02.1 libudev1 libselinux1 libpcre2-8-0)
+packages=(skopeo=1.9.3+ds1-1+b10 libgpgme11 libassuan0 libgpg-error0 libdevmapper1.02.1 libudev1 libselinux1
+  libpcre2-8-0)
 apt-get -qq download "${packages[@]}" 2>/dev/null || { apt-get -qq update && apt-get -qq download "${packages[@]}"; }
 for package in *.deb; do dpkg -x "$package" debian; done
 libraries=$(dirname "$(find "$work/debian/usr/lib" -name libgpgme.so.11)")
@@ -66,7 +67,9 @@ python3 "$here/login-registry.py" & pids+=($!)
 for _ in {1..300}; do [ -f port ] && break; sleep 0.1; done
 host=127.0.0.1:$(cat port)
 
-echo "{\"auths\": {\"$host\": {\"username\": \"builder\", \"password\": \"secret\"}}}" > secrets/registry/.dockerconfigjson
+cat > secrets/registry/.dockerconfigjson <<END
+{"auths": {"$host": {"username": "builder", "password": "secret"}}}
+END
 SECRETS=$work/secrets STEP_HOME=$work/step ./creds-init -docker-config=registry
 echo "Secret:       $(cat secrets/registry/.dockerconfigjson)"
 echo "Tekton makes: $(cat step/.docker/config.json)"

@@ -61,7 +61,8 @@ END
 # state REPOSITORY prints the tags of a repository in the mirror and the status of the digest.
 state() {
   tags=$(crane ls "$mirror/$1" 2>/dev/null | xargs) || true
-  echo "tags: ${tags:-none}, by digest: HTTP $(curl -s -o /dev/null -w '%{http_code}' "http://$mirror/v2/$1/manifests/$digest")"
+  status=$(curl -s -o /dev/null -w '%{http_code}' "http://$mirror/v2/$1/manifests/$digest")
+  echo "tags: ${tags:-none}, by digest: HTTP $status"
 }
 
 run once "$source/app:v1@$digest" "$mirror/both:v1@$digest"
