@@ -6,9 +6,9 @@
 #              is down, the cache still serves what it has.
 # What happens: within the ttl the images are served although the upstream is down. Then they are
 #              deleted, also those pulled by digest, which cannot be outdated. Pulls get HTTP 500.
-# Why it matters: the default ttl is one week, counted from the first pull. A cluster that installs
-#              Tekton through such a cache stops working during an upstream outage, one week
-#              after it was filled. A mirror that has to survive outages needs copied images.
+# Why it matters: the default ttl is one week, counted from when the cache fetched an image. If the
+#              upstream is down after that, a cluster that pulls Tekton through the cache cannot
+#              start its Pods on new nodes. A mirror for outages needs images that were copied.
 #
 # Needs: Go and curl. Runs on loopback. The first build of distribution takes some minutes.
 set -euo pipefail
