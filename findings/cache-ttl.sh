@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# A pull-through cache deletes its images after the ttl even if the upstream is down.
+#
+# Software:    distribution v3.1.2 as a pull-through cache (proxy.remoteurl).
+# Likely guess: proxy.ttl says after what time the cache asks the upstream again. While the upstream
+#              is down, the cache still serves what it has.
+# What happens: within the ttl the images are served although the upstream is down. Then they are
+#              deleted, also those pulled by digest, which cannot be outdated. Pulls get HTTP 500.
+# Why it matters: the default ttl is one week, counted from when the cache fetched an image. If the
+#              upstream is down after that, a cluster that pulls Tekton through the cache cannot
+#              start its Pods on new nodes. A mirror for outages needs images that were copied.
+#
+# Needs: Go and curl. Runs on loopback. The first build of distribution takes some minutes.
+set -euo pipefail
+
+work=$(mktemp -d)
+pids=()
+cleanup() {
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  rm -rf "$work"
+}
+trap cleanup EXIT
+changed() { echo "CHANGED: $*" >&2; exit 1; }
+# port LOG PATTERN waits until a server has logged its port, and prints it.
+port() {
+  for _ in {1..300}; do
+    found=$(sed -nE "s/.*$2.*/\1/p" "$1" | head -n 1)
+    if [ -n "$found" ]; then echo "$found"; return; fi
+    sleep 0.1
+  done
+  echo "a registry did not start:" >&2; cat "$1" >&2; exit 2
+}
+
+echo "installing"
+export CGO_ENABLED=0 GOFLAGS=-trimpath
+GOBIN=$work go install github.com/google/go-containerregistry/cmd/crane@v0.22.1
+GOBIN=$work go install github.com/distribution/distribution/v3/cmd/registry@v3.1.2
+cd "$work"
+export HOME=$work PATH=$work:$PATH OTEL_TRACES_EXPORTER=none
+
+crane registry serve --address 127.0.0.1:0 > upstream.log 2>&1 & upstream_pid=$!; pids+=("$upstream_pid")
+upstream=127.0.0.1:$(port upstream.log 'serving on port ([0-9]+)')
+echo hello > hello.txt && tar -cf layer.tar hello.txt
+crane append --oci-empty-base -f layer.tar -t "$upstream/app:v1" > /dev/null 2>&1
+digest=$(crane digest "$upstream/app:v1")
+ttl=20
+cat > cache.yml <<END
+version: 0.1
+storage: {filesystem: {rootdirectory: $work/storage}, delete: {enabled: true}}
+http: {addr: 127.0.0.1:0, secret: none}
+proxy: {remoteurl: http://$upstream, ttl: ${ttl}s}
+END
+registry serve cache.yml > cache.log 2>&1 & pids+=($!)
+cache=127.0.0.1:$(port cache.log 'listening on 127.0.0.1:([0-9]+)')
+
+# status REFERENCE prints the HTTP status of a manifest in the cache.
+status() {
+  curl -s -o /dev/null -w '%{http_code}' -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
+    -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' "http://$cache/v2/app/manifests/$1"
+}
+show() { echo "by tag $(status v1), by digest $(status "$digest")"; }
+
+crane pull "$cache/app:v1" pulled.tar
+echo "upstream up:                      $(show)"
+kill "$upstream_pid"; wait "$upstream_pid" 2>/dev/null || true
+within=$(show); echo "upstream down, within the ttl:    $within"
+for _ in {1..60}; do
+  sleep 1
+  after=$(show)
+  [[ $after == *200* ]] || break
+done
+echo "upstream down, ttl of ${ttl}s is over: $after"
+
+[ "$within" = "by tag 200, by digest 200" ] || changed "the cache does not serve what it has"
+[ "$after" = "by tag 500, by digest 500" ] || changed "the answers after the ttl are different"
+rc=0; crane pull "$cache/app:v1" again.tar 2> pull.log || rc=$?
+echo "crane pull: exit status $rc, $(tail -n 1 pull.log)"
+[ "$rc" != 0 ] || changed "the image can still be pulled"
+echo "as described"
