@@ -43,9 +43,12 @@ func attachedTo(ctx context.Context, r *repository, subjects []digest.Digest) ([
 		byTag, err = attachedByTag(inner, r, subjects)
 		return err
 	})
-	group.Go(func() (err error) {
-		byAPI, err = referrersOf(inner, r, subjects[0])
-		return err
+	group.Go(func() error {
+		listed, err := referrers(inner, r, subjects[0])
+		for _, d := range listed {
+			byAPI = append(byAPI, attachment{name: d.Digest.String()})
+		}
+		return passing(err)
 	})
 	err := group.Wait()
 	found := slices.Concat(byAPI, byTag)
@@ -85,12 +88,13 @@ func belongsTo(tag string, subjects []digest.Digest) bool {
 	})
 }
 
-// referrersOf asks the referrers API. A registry without it answers with an error.
-func referrersOf(ctx context.Context, r *repository, subject digest.Digest) (found []attachment, err error) {
+// referrers asks the referrers API. A registry without it answers with an error, or with something
+// else.
+func referrers(ctx context.Context, r *repository, subject digest.Digest) (found []ocispec.Descriptor, err error) {
 	err = r.options.persist(ctx, func() error {
 		response, err := r.ask(ctx, http.MethodGet, "referrers", subject.String(), nil)
 		if err != nil {
-			return passing(err)
+			return err
 		}
 		defer response.Body.Close()
 		var index ocispec.Index
@@ -100,12 +104,7 @@ func referrersOf(ctx context.Context, r *repository, subject digest.Digest) (fou
 		if err := json.NewDecoder(io.LimitReader(response.Body, maxManifest)).Decode(&index); err != nil {
 			return fmt.Errorf("reading the referrers of %s: %w", subject, err)
 		}
-		found = nil
-		for _, d := range index.Manifests {
-			if d.Digest.Validate() == nil {
-				found = append(found, attachment{name: d.Digest.String()})
-			}
-		}
+		found = slices.DeleteFunc(index.Manifests, func(d ocispec.Descriptor) bool { return d.Digest.Validate() != nil })
 		return nil
 	})
 	return found, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -39,14 +40,16 @@ type Statement struct {
 // What is read about one image at most. Images have a handful of statements of some KiB each; larger
 // ones hold lists of packages, and are passed over.
 const (
+	mostManifests  = 1000
 	mostStatements = 100
 	maxStatement   = 1 << 20 // bytes
-	maxStatements  = 8 << 20
+	maxStatements  = 16 << 20
 )
 
 // Statements returns the signatures and attestations that the mirror stores beside each image of the
 // results, by the digest that was found there. Whether they are genuine is for internal/signature to
-// say. The errors say why those of an image could not be read. Both have an element for each result.
+// say. The errors say what could not be read beside an image: what was read may be enough. Both have
+// an element for each result.
 func Statements(ctx context.Context, results []Result, options Options) ([][]Statement, []error) {
 	found, errs := make([][]Statement, len(results)), make([]error, len(results))
 	c, err := newClient(options)
@@ -57,9 +60,7 @@ func Statements(ctx context.Context, results []Result, options Options) ([][]Sta
 	group.SetLimit(c.Jobs)
 	for i, r := range results {
 		group.Go(func() error {
-			if found[i], errs[i] = c.statements(ctx, r); errs[i] != nil {
-				errs[i] = fmt.Errorf("reading its signatures: %w", plainly(errs[i]))
-			}
+			found[i], errs[i] = c.statements(ctx, r)
 			return nil
 		})
 	}
@@ -76,85 +77,110 @@ func (c *client) statements(ctx context.Context, result Result) ([]Statement, er
 	if err != nil {
 		return nil, err
 	}
-	referrers, err := referrersOf(ctx, r, subject)
-	if err != nil {
-		return nil, err
-	}
+	s := statementReader{repository: r, read: map[digest.Digest]bool{}}
 	tag := subject.Algorithm().String() + "-" + subject.Encoded()
-	names := []string{tag, tag + ".sig", tag + ".att"}
-	for _, referrer := range referrers {
-		names = append(names, referrer.name)
+	s.add(ctx, tag+".sig")
+	s.add(ctx, tag)
+	listed, err := referrers(ctx, r, subject)
+	if !slices.Contains(noReferrers, statusCode(err)) {
+		s.failed(err)
 	}
-	reader := statementReader{repository: r, read: map[digest.Digest]bool{}}
-	for _, name := range names {
-		if err := reader.add(ctx, name); err != nil {
-			return nil, err
-		}
-	}
-	return reader.statements, nil
+	s.addAll(ctx, listed)
+	s.add(ctx, tag+".att")
+	return s.statements, s.err
 }
 
-// statementReader collects the statements of one image.
+// noReferrers are the answers of registries without a referrers API.
+var noReferrers = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed}
+
+// statementReader collects the statements of one image. What cannot be read, what is no manifest and
+// what is too large is passed over: it must not hide the statements beside it.
 type statementReader struct {
 	*repository
 	read       map[digest.Digest]bool // manifests
-	bytes      int64
+	bytes      int
 	statements []Statement
+	err        error // the first
 }
 
-// add reads a manifest, or the members of an index, that the repository has under a name. What is
-// not there and what is no manifest is passed over: it must not hide the statements beside it.
-func (s *statementReader) add(ctx context.Context, name string) error {
+func (s *statementReader) failed(err error) {
+	if s.err == nil {
+		s.err = err
+	}
+}
+
+// full reports whether nothing more is read.
+func (s *statementReader) full(ctx context.Context) bool {
+	if len(s.read) < mostManifests && len(s.statements) < mostStatements && s.bytes < maxStatements {
+		return ctx.Err() != nil
+	}
+	s.failed(errManyStatements)
+	return true
+}
+
+var errManyStatements = errors.New("there are too many of them, and not all were read")
+
+// addAll adds manifests, those that say that they hold a bundle before the others.
+func (s *statementReader) addAll(ctx context.Context, all []ocispec.Descriptor) {
+	slices.SortStableFunc(all, func(a, b ocispec.Descriptor) int {
+		switch first, second := IsBundle(a.ArtifactType), IsBundle(b.ArtifactType); {
+		case first == second:
+			return 0
+		case first:
+			return -1
+		}
+		return 1
+	})
+	for _, d := range all {
+		s.add(ctx, d.Digest.String())
+	}
+}
+
+// add reads a manifest, or the members of an index, that the repository has under a name.
+func (s *statementReader) add(ctx context.Context, name string) {
+	if s.full(ctx) {
+		return
+	}
 	found, err := s.get(ctx, name)
-	if statusCode(err) == http.StatusNotFound {
-		return nil
+	if status := statusOf(err); err != nil && status != StatusMissing && status != StatusUnusable {
+		s.failed(err)
 	}
 	if err != nil || s.read[found.Digest] {
-		return err
+		return
 	}
 	s.read[found.Digest] = true
-	if len(s.read) > mostStatements {
-		return errManyStatements
-	}
 	parsed, err := parse(found)
 	if err != nil {
-		return nil //nolint:nilerr // it is none that says something about an image
+		return
 	}
-	for _, member := range parsed.children {
-		if err := s.add(ctx, member.Digest.String()); err != nil {
-			return err
-		}
-	}
+	s.addAll(ctx, parsed.children)
 	for _, layer := range parsed.blobs {
-		if err := s.addLayer(ctx, layer); err != nil {
-			return err
-		}
+		s.addLayer(ctx, layer)
 	}
-	return nil
 }
 
-var errManyStatements = errors.New("there are too many to read them")
-
-func (s *statementReader) addLayer(ctx context.Context, layer ocispec.Descriptor) error {
-	if layer.MediaType != SimpleSigning && layer.MediaType != Envelope && !IsBundle(layer.MediaType) {
-		return nil
+func (s *statementReader) addLayer(ctx context.Context, layer ocispec.Descriptor) {
+	if layer.MediaType != SimpleSigning && layer.MediaType != Envelope && !IsBundle(layer.MediaType) ||
+		layer.Size <= 0 || layer.Size > maxStatement || s.full(ctx) {
+		return
 	}
-	if layer.Size > maxStatement {
-		return nil
-	}
-	if s.bytes += layer.Size; s.bytes > maxStatements || len(s.statements) == mostStatements {
-		return errManyStatements
-	}
-	content, err := s.getBlob(ctx, layer)
-	if statusCode(err) == http.StatusNotFound {
-		return nil
-	}
+	body, err := s.Fetch(ctx, layer)
 	if err != nil {
-		return err
+		if status := statusOf(err); status != StatusMissing && status != StatusUnusable {
+			s.failed(err)
+		}
+		return
 	}
-	s.statements = append(s.statements,
-		Statement{MediaType: layer.MediaType, Annotations: layer.Annotations, Content: content})
-	return nil
+	defer body.Close()
+	content, err := io.ReadAll(io.LimitReader(body, layer.Size))
+	if s.bytes += len(content); err != nil {
+		s.failed(err)
+		return
+	}
+	if layer.Digest.Algorithm().FromBytes(content) == layer.Digest {
+		s.statements = append(s.statements,
+			Statement{MediaType: layer.MediaType, Annotations: layer.Annotations, Content: content})
+	}
 }
 
 // Unsigned notes that an image is not signed as it should be, and why.
@@ -163,4 +189,15 @@ func (r *Result) Unsigned(err error) {
 	r.Err = fmt.Errorf("checking who signed %s: %w", r.Image.To, err)
 	r.Remedy = "`tekgate images copy` takes the signatures of an image along; if its publisher signs with another key, " +
 		"name that one; otherwise do not use the image"
+}
+
+// Unread notes that what is stored beside an image could not be read, and that nothing that could be
+// says that it is signed.
+func (r *Result) Unread(err error) {
+	if errors.Is(err, errManyStatements) {
+		r.Unsigned(err)
+		return
+	}
+	r.fail(statusOf(err), err)
+	r.Err = fmt.Errorf("reading the signatures of %s: %w", r.Image.To, plainly(err))
 }

@@ -30,9 +30,14 @@ const (
 // olderBundle is the version of bundles that need no more than the older formats have.
 const olderBundle = "application/vnd.dev.sigstore.bundle+json;version=0.1"
 
-// older writes a statement in one of cosign's older formats as a bundle.
-func older(statement registry.Statement) (verify.SignedEntity, error) {
-	material, err := materialOf(statement.Annotations)
+// older writes a statement in one of cosign's older formats as a bundle. For a key its certificate
+// and log are left out: a key needs none.
+func older(statement registry.Statement, byKey bool) (verify.SignedEntity, error) {
+	annotations := statement.Annotations
+	if byKey {
+		annotations = map[string]string{annotationSignature: annotations[annotationSignature]}
+	}
+	material, err := materialOf(annotations)
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,9 @@ package signature
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -54,10 +57,14 @@ var Predicates = []string{
 
 // Signer is somebody whose signature is accepted, for the images that match a pattern.
 type Signer struct {
-	name     string
-	pattern  image.Pattern
-	verifier *verify.Verifier
-	policy   verify.PolicyOption
+	// Text is what Parse read.
+	Text    string
+	name    string
+	pattern image.Pattern
+	byKey   bool
+	// verifiers differ in the hash that a key signs, which the versions of cosign choose differently.
+	verifiers []*verify.Verifier
+	policy    verify.PolicyOption
 }
 
 // String names the signer: the file of a key, or an identity.
@@ -68,50 +75,95 @@ func (s Signer) String() string { return s.name }
 // all images. trustedRoot is the file of a Sigstore trusted root, which identities need.
 func Parse(text, trustedRoot string) (Signer, error) {
 	pattern, who := "**", text
-	if before, after, ok := strings.Cut(text, "="); ok && !strings.Contains(before, "://") {
+	if before, after, ok := strings.Cut(text, "="); ok && !strings.Contains(before, "://") && !exists(text) {
 		pattern, who = before, after
 	}
 	compiled, err := image.CompilePattern(pattern)
 	if err != nil {
 		return Signer{}, err
 	}
-	subject, issuer, isIdentity := strings.Cut(who, ",")
-	s := Signer{name: who, pattern: compiled}
-	if isIdentity {
-		s.name = subject
-		err = s.identity(subject, issuer, trustedRoot)
-	} else {
-		err = s.key(who)
+	s := Signer{Text: text, name: who, pattern: compiled}
+	if subject, issuer, ok := strings.Cut(who, ","); ok && !exists(who) {
+		s.name = fmt.Sprintf("%s (%s)", subject, issuer)
+		return s, s.identity(subject, issuer, trustedRoot)
 	}
-	return s, err
+	s.byKey = true
+	return s, s.key(who)
 }
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}
+
+// IsIdentity reports whether the signer is the subject of a certificate.
+func (s Signer) IsIdentity() bool { return !s.byKey }
 
 // key accepts signatures of the key in a file.
 func (s *Signer) key(file string) error {
 	text, err := os.ReadFile(file)
 	switch {
-	case errors.Is(err, os.ErrNotExist) && strings.Contains(file, "://"):
+	case errors.Is(err, os.ErrNotExist) && strings.ContainsAny(file, ":@"):
 		return fmt.Errorf("%q is neither a file with a public key nor an identity: write an identity with the issuer "+
 			"of its certificate, as SUBJECT,ISSUER", file)
 	case err != nil:
 		return fmt.Errorf("reading the public key: %w", err)
 	case bytes.Contains(text, []byte("PRIVATE KEY")):
 		return fmt.Errorf("%s holds a private key: name the file of its public key, such as cosign.pub", file)
+	case bytes.Count(text, []byte("-----BEGIN ")) > 1:
+		return fmt.Errorf("%s holds more than one key: name each in a file of its own, with another --signatures", file)
 	}
 	public, err := cryptoutils.UnmarshalPEMToPublicKey(text)
 	if err != nil {
 		return fmt.Errorf("%s holds no public key in PEM form: %w", file, err)
 	}
-	verifier, err := signature.LoadVerifier(public, crypto.SHA256)
+	verifiers, err := verifiersOf(public)
 	if err != nil {
 		return fmt.Errorf("the public key in %s: %w", file, err)
 	}
-	trusted := root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) {
-		return root.NewExpiringKey(verifier, time.Time{}, time.Time{}), nil
-	})
 	s.policy = verify.WithKey()
-	s.verifier, err = verify.NewVerifier(trusted, verify.WithNoObserverTimestamps(), verify.WithoutStatementPredicate())
-	return err
+	for _, v := range verifiers {
+		trusted := root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) {
+			return root.NewExpiringKey(v, time.Time{}, time.Time{}), nil
+		})
+		verifier, err := verify.NewVerifier(trusted, verify.WithNoObserverTimestamps(), verify.WithoutStatementPredicate())
+		if err != nil {
+			return err
+		}
+		s.verifiers = append(s.verifiers, verifier)
+	}
+	return nil
+}
+
+// verifiersOf returns how a key may have signed. Cosign v2 signs the SHA-256 of a text whatever the
+// key, and v3 the hash that belongs to its curve (sigstore/protobuf-specs, PublicKeyDetails).
+func verifiersOf(public crypto.PublicKey) ([]signature.Verifier, error) {
+	hashes := []crypto.Hash{crypto.SHA256}
+	switch key := public.(type) {
+	case ed25519.PublicKey:
+		plain, err := signature.LoadED25519Verifier(key)
+		if err != nil {
+			return nil, err
+		}
+		hashed, err := signature.LoadED25519phVerifier(key)
+		return []signature.Verifier{plain, hashed}, err
+	case *ecdsa.PublicKey:
+		switch key.Curve {
+		case elliptic.P384():
+			hashes = append(hashes, crypto.SHA384)
+		case elliptic.P521():
+			hashes = append(hashes, crypto.SHA512)
+		}
+	}
+	var all []signature.Verifier
+	for _, hash := range hashes {
+		v, err := signature.LoadVerifier(public, hash)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
 }
 
 // wildcard returns the regular expression of a text in which "*" stands for anything.
@@ -124,16 +176,24 @@ func wildcard(text string) string {
 func (s *Signer) identity(subject, issuer, trustedRoot string) error {
 	switch {
 	case subject == "" || issuer == "":
-		return fmt.Errorf("identity %q: write the subject of the certificate and its issuer, as SUBJECT,ISSUER", s.name)
+		return errors.New("an identity is the subject of a certificate and its issuer, written as SUBJECT,ISSUER")
 	case strings.Trim(subject, "*") == "":
 		return fmt.Errorf("identity %q would accept everybody: name a subject", subject)
+	case strings.Contains(issuer, "*"):
+		return fmt.Errorf("identity %q: its issuer has to be written in full, not as %q", subject, issuer)
 	case trustedRoot == "":
 		return fmt.Errorf("identity %q: its certificates are checked with a Sigstore trusted root: name its file with "+
-			"--trusted-root (`cosign trusted-root create` writes one)", subject)
+			"--trusted-root (`cosign trusted-root create --with-default-services` writes one)", subject)
 	}
 	trusted, err := root.NewTrustedRootFromPath(trustedRoot)
 	if err != nil {
 		return fmt.Errorf("reading the trusted root %s: %w", trustedRoot, err)
+	}
+	if len(trusted.FulcioCertificateAuthorities()) == 0 ||
+		len(trusted.RekorLogs())+len(trusted.TimestampingAuthorities()) == 0 {
+		return fmt.Errorf("the trusted root %s has no certificate authority, or neither a log nor a timestamping "+
+			"authority: `cosign trusted-root create --with-default-services` writes that of Sigstore's public instance",
+			trustedRoot)
 	}
 	exact, pattern := subject, ""
 	if strings.Contains(subject, "*") {
@@ -151,13 +211,17 @@ func (s *Signer) identity(subject, issuer, trustedRoot string) error {
 	if len(trusted.CTLogs()) > 0 {
 		options = append(options, verify.WithSignedCertificateTimestamps(1))
 	}
-	s.verifier, err = verify.NewVerifier(trusted, options...)
+	verifier, err := verify.NewVerifier(trusted, options...)
+	s.verifiers = []*verify.Verifier{verifier}
 	return err
 }
 
-// Of returns the signers whose pattern matches an image, by the name that it has upstream.
-func Of(signers []Signer, ref image.Reference) []Signer {
-	return slices.DeleteFunc(slices.Clone(signers), func(s Signer) bool { return !s.pattern.Match(ref) })
+// Of returns the signers whose pattern matches one of the names of an image: that in the manifests,
+// and upstream.
+func Of(signers []Signer, names ...image.Reference) []Signer {
+	return slices.DeleteFunc(slices.Clone(signers), func(s Signer) bool {
+		return !slices.ContainsFunc(names, s.pattern.Match)
+	})
 }
 
 // Check returns the name of the first of the signers that signed the digest of an image. The error
@@ -197,15 +261,20 @@ func (s *Signer) check(digest string, statement registry.Statement) error {
 	if err != nil {
 		return err
 	}
-	signed, err := entity(statement)
+	signed, err := s.entity(statement)
 	if err != nil {
 		return err
 	}
-	artifact := verify.WithArtifactDigest(algorithm, sum)
-	if statement.MediaType == registry.SimpleSigning {
-		artifact = verify.WithArtifact(bytes.NewReader(statement.Content))
+	var result *verify.VerificationResult
+	for _, verifier := range s.verifiers {
+		artifact := verify.WithArtifactDigest(algorithm, sum)
+		if statement.MediaType == registry.SimpleSigning {
+			artifact = verify.WithArtifact(bytes.NewReader(statement.Content))
+		}
+		if result, err = verifier.Verify(signed, verify.NewPolicy(artifact, s.policy)); err == nil {
+			break
+		}
 	}
-	result, err := s.verifier.Verify(signed, verify.NewPolicy(artifact, s.policy))
 	switch {
 	case err != nil:
 		return err
@@ -242,9 +311,9 @@ func names(document []byte, digest string) error {
 }
 
 // entity returns what Sigstore's library verifies.
-func entity(statement registry.Statement) (verify.SignedEntity, error) {
+func (s *Signer) entity(statement registry.Statement) (verify.SignedEntity, error) {
 	if !registry.IsBundle(statement.MediaType) {
-		return older(statement)
+		return older(statement, s.byKey)
 	}
 	var signed bundle.Bundle
 	if err := signed.UnmarshalJSON(statement.Content); err != nil {

@@ -1,6 +1,13 @@
 package signature_test
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
 	"io"
 	"log"
 	"net/http/httptest"
@@ -11,6 +18,7 @@ import (
 	"testing"
 
 	inprocess "github.com/google/go-containerregistry/pkg/registry"
+	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/registry"
@@ -141,6 +149,66 @@ func TestUnsigned(t *testing.T) {
 	}
 }
 
+// TestKinds holds that keys of each kind prove what they signed, with the hash of either version of
+// cosign, also if a certificate is stored with the signature.
+func TestKinds(t *testing.T) {
+	payload := []byte(`{"critical":{"identity":{"docker-reference":""},"image":{"docker-manifest-digest":"` + signed +
+		`"},"type":"cosign container image signature"}}`)
+	curve := func(c elliptic.Curve) func() (crypto.Signer, error) {
+		return func() (crypto.Signer, error) { return ecdsa.GenerateKey(c, rand.Reader) }
+	}
+	for _, c := range []struct {
+		name string
+		key  func() (crypto.Signer, error)
+		hash crypto.Hash
+	}{
+		{"P-256", curve(elliptic.P256()), crypto.SHA256},
+		{"P-384 as v2", curve(elliptic.P384()), crypto.SHA256},
+		{"P-384 as v3", curve(elliptic.P384()), crypto.SHA384},
+		{"P-521 as v3", curve(elliptic.P521()), crypto.SHA512},
+		{"RSA", func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 2048) }, crypto.SHA256},
+		{"Ed25519", func() (crypto.Signer, error) {
+			_, key, err := ed25519.GenerateKey(rand.Reader)
+			return key, err
+		}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			key, err := c.key()
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := cryptoutils.MarshalPublicKeyToPEM(key.Public())
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(t.TempDir(), "k=1,2.pub")
+			if err := os.WriteFile(file, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			message := payload
+			if c.hash != 0 {
+				h := c.hash.New()
+				h.Write(payload)
+				message = h.Sum(nil)
+			}
+			made, err := key.Sign(rand.Reader, message, c.hash)
+			if err != nil {
+				t.Fatal(err)
+			}
+			statement := registry.Statement{MediaType: registry.SimpleSigning, Content: payload, Annotations: map[string]string{
+				"dev.cosignproject.cosign/signature": base64.StdEncoding.EncodeToString(made),
+				"dev.sigstore.cosign/certificate":    "of a corporate authority",
+			}}
+			if _, err := signature.Check(signer(t, file, ""), signed, []registry.Statement{statement}); err != nil {
+				t.Error(err)
+			}
+			if _, err := signature.Check(signer(t, ours, ""), signed, []registry.Statement{statement}); err == nil {
+				t.Error("another key is accepted")
+			}
+		})
+	}
+}
+
 // TestPattern holds that signers count for the images that their pattern matches.
 func TestPattern(t *testing.T) {
 	s := signer(t, "ghcr.io/tektoncd/**="+ours, "")
@@ -160,13 +228,30 @@ func TestParseErrors(t *testing.T) {
 	if err := os.WriteFile(private, []byte("-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	empty := filepath.Join(t.TempDir(), "root.json")
+	if err := os.WriteFile(empty, []byte(`{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}`),
+		0o600); err != nil {
+		t.Fatal(err)
+	}
+	both := filepath.Join(t.TempDir(), "both.pub")
+	key, err := os.ReadFile(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(both, slices.Concat(key, key), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct{ text, root, want string }{
 		{"nope.pub", "", "reading the public key"},
 		{private, "", "name the file of its public key"},
 		{"testdata/README.md", "", "no public key in PEM form"},
 		{"https://github.com/a/b", "", "as SUBJECT,ISSUER"},
 		{"https://github.com/a/b,", "", "as SUBJECT,ISSUER"},
+		{"a@example.com", "", "as SUBJECT,ISSUER"},
 		{"*,https://issuer.example.com", ours, "would accept everybody"},
+		{"a@example.com,https://*", ours, "has to be written in full"},
+		{"a@example.com,https://issuer.example.com", empty, "no certificate authority"},
+		{both, "", "more than one key"},
 		{"https://github.com/a/b,https://issuer.example.com", "", "--trusted-root"},
 		{"https://github.com/a/b,https://issuer.example.com", ours, "reading the trusted root"},
 		{"ghcr.io=" + ours, "", "has to cover host and path"},

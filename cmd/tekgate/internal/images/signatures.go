@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
+	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/registry"
 	"github.com/tekgate/tekgate/internal/signature"
 )
@@ -36,45 +39,66 @@ func (s *signers) parse() ([]signature.Signer, error) {
 		}
 		parsed = append(parsed, signer)
 	}
-	if s.trustedRoot != "" && len(parsed) == 0 {
-		return nil, errors.New("--trusted-root says how --signatures is checked: name an identity with it")
+	if s.trustedRoot != "" && !slices.ContainsFunc(parsed, signature.Signer.IsIdentity) {
+		return nil, errors.New("--trusted-root says how identities of --signatures are checked: name one with it, as SUBJECT,ISSUER")
 	}
 	return parsed, nil
 }
 
-// checkSignatures says of each image that is right so far who signed it. Images to which no signer
-// applies are counted in a line to errOut.
-func checkSignatures(ctx context.Context, errOut io.Writer, results []registry.Result, all []signature.Signer,
-	options registry.Options) {
-	if len(all) == 0 {
-		return
+// signersOf returns the signers that apply to each image. One that applies to no image of the
+// release is an error: most often its pattern is misspelt.
+func signersOf(all []signature.Signer, images []release.Image, rules *image.Rules) ([][]signature.Signer, error) {
+	wanted := make([][]signature.Signer, len(images))
+	used := map[string]bool{}
+	for i, img := range images {
+		origin, _, err := rules.Origin(img.Written)
+		if err != nil {
+			origin = img.Written
+		}
+		wanted[i] = signature.Of(all, img.Written, img.Upstream, origin)
+		for _, signer := range wanted[i] {
+			used[signer.Text] = true
+		}
 	}
-	var asked []int
-	unasked := 0
+	for _, signer := range all {
+		if !used[signer.Text] {
+			return nil, fmt.Errorf("--signatures %s: its pattern matches no image of the release: `tekgate images list` prints "+
+				"their names", signer.Text)
+		}
+	}
+	return wanted, nil
+}
+
+// checkSignatures says of each image that is right so far who signed it. Images to which no signer
+// applies are named to errOut.
+func checkSignatures(ctx context.Context, errOut io.Writer, results []registry.Result, wanted [][]signature.Signer,
+	options registry.Options) {
+	var asked []registry.Result
+	var number []int
+	var unasked []string
 	for i, r := range results {
 		switch {
 		case r.Status != registry.StatusOK:
-		case len(signature.Of(all, r.Image.From)) == 0:
-			unasked++
+		case len(wanted[i]) == 0:
+			unasked = append(unasked, r.Image.From.String())
 		default:
-			asked = append(asked, i)
+			asked, number = append(asked, r), append(number, i)
 		}
 	}
-	if unasked > 0 {
-		fmt.Fprintf(errOut, "warning: the signatures of %d images were not checked: no pattern of --signatures matches them\n",
-			unasked)
+	if len(unasked) > 0 && len(asked) > 0 {
+		fmt.Fprintf(errOut, "warning: not checked, since no pattern of --signatures matches them, are the signatures of %s\n",
+			strings.Join(unasked, ", "))
 	}
-	wanted := make([]registry.Result, len(asked))
-	for k, i := range asked {
-		wanted[k] = results[i]
-	}
-	statements, errs := registry.Statements(ctx, wanted, options)
-	for k, i := range asked {
-		r, err := &results[i], errs[k]
-		if err == nil {
-			r.SignedBy, err = signature.Check(signature.Of(all, r.Image.From), r.Digest, statements[k])
-		}
-		if err != nil {
+	statements, errs := registry.Statements(ctx, asked, options)
+	for k, i := range number {
+		r := &results[i]
+		by, err := signature.Check(wanted[i], r.Digest, statements[k])
+		switch {
+		case err == nil:
+			r.SignedBy = by
+		case errs[k] != nil:
+			r.Unread(errs[k])
+		default:
 			r.Unsigned(err)
 		}
 	}
@@ -94,6 +118,6 @@ func saySigned(errOut io.Writer, results []registry.Result) {
 		}
 	}
 	for _, name := range order {
-		fmt.Fprintf(errOut, "%d images are signed by %s\n", count[name], name)
+		fmt.Fprintf(errOut, "signed by %s: %d of %d images\n", name, count[name], len(results))
 	}
 }

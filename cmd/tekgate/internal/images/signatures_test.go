@@ -33,10 +33,10 @@ func TestVerifySignatures(t *testing.T) {
 		by, said     string
 	}{
 		{nil, registry.StatusOK, registry.StatusOK, "", ""},
-		{[]string{key}, registry.StatusOK, registry.StatusUnsigned, key, "1 images are signed by " + key},
+		{[]string{key}, registry.StatusOK, registry.StatusUnsigned, key, "signed by " + key + ": 1 of 3 images"},
 		{[]string{other}, registry.StatusUnsigned, registry.StatusUnsigned, "", ""},
 		{[]string{"example.com/app=" + key}, registry.StatusOK, registry.StatusOK, key,
-			"the signatures of 1 images were not checked"},
+			"no pattern of --signatures matches them, are the signatures of example.com/scanned:v1"},
 		{[]string{other, "example.com/app=" + key}, registry.StatusOK, registry.StatusUnsigned, key, ""},
 	} {
 		args := flags
@@ -64,8 +64,31 @@ func TestVerifySignatures(t *testing.T) {
 			t.Errorf("%q: want %q in\n%s", c.signers, c.said, errOut)
 		}
 	}
-	_, _, err := program.Run(t, "", append(flags, "--trusted-root", key)...)
-	if err == nil || !strings.Contains(err.Error(), "name an identity with it") {
-		t.Errorf("a trusted root alone: %v", err)
+	for want, more := range map[string][]string{
+		"name one with it, as SUBJECT,ISSUER": {"--trusted-root", key, "--signatures", key},
+		"matches no image of the release":     {"--signatures", key, "--signatures", "example.com/ap=" + key},
+	} {
+		if _, _, err := program.Run(t, "", append(flags, more...)...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v", more, err)
+		}
+	}
+}
+
+// TestVerifySignaturesOfFormerNames holds that a pattern is compared with upstream names, also if the
+// manifests have the name of a former mirror.
+func TestVerifySignaturesOfFormerNames(t *testing.T) {
+	mirror := clitest.Mirror(t)
+	config := clitest.File(t, "mirror.yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\n"+
+		"mirror: {registry: "+mirror+", layout: host-path, former: [{registry: old.example.com/hub, layout: host-path}]}\n")
+	program.Must(t, "images", "load", cosigned+"cosign-v3.1.3.tar", "--config", config)
+	out, errOut, _ := program.Run(t, "", "images", "verify", "--config", config,
+		"--signatures", "example.com/*="+cosigned+"other.pub",
+		"--pipeline-manifest", clitest.File(t, "release.yaml", "apiVersion: apps/v1\nkind: Deployment\n"+
+			"metadata: {name: d, namespace: ns}\nspec: {template: {spec: {containers: "+
+			"[{name: a, image: 'old.example.com/hub/example.com/app:v1'}]}}}\n"),
+		"--triggers-manifest", clitest.File(t, "triggers.yaml",
+			"apiVersion: triggers.tekton.dev/v1alpha1\nkind: ClusterInterceptor\nmetadata: {name: cel}\n"))
+	if !strings.Contains(out, "not signed  old.example.com/hub/example.com/app:v1") {
+		t.Errorf("verify says\n%s%s", out, errOut)
 	}
 }

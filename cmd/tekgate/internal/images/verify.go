@@ -37,11 +37,15 @@ mirror has beside it. Only the mirror is asked: the key or the trusted root is a
 			if err := output.Check(); err != nil {
 				return err
 			}
-			wanted, err := signed.parse()
+			signers, err := signed.parse()
 			if err != nil {
 				return err
 			}
 			images, l, err := s.Images(cmd.Context(), cli.StreamsOf(cmd))
+			if err != nil {
+				return err
+			}
+			wanted, err := signersOf(signers, images, l.Rules)
 			if err != nil {
 				return err
 			}
