@@ -51,8 +51,11 @@ func (l lack) String() string {
 	}
 	state := "is not there"
 	var bad unusableError
-	if errors.As(l.cause, &bad) {
+	switch {
+	case errors.As(l.cause, &bad):
 		state = "cannot be used"
+	case statusCode(l.cause) != http.StatusNotFound:
+		state = "is not served"
 	}
 	return fmt.Sprintf("the %s%s (%s) %s: %v", l.what, of, shortDigest(l.digest), state, plainly(l.cause))
 }

@@ -127,11 +127,28 @@ func (t Transfer) sources() []image.Reference {
 
 func (c *client) copy(ctx context.Context, t Transfer, m *mover, request CopyRequest) TransferResult {
 	one := c.copying(t, m, request)
-	if t.Image.Rule == "" || slices.Contains(t.sources(), t.Image.To) {
+	if t.Image.Rule == "" {
 		one.result.Outcome = Present
 		return *one.result
 	}
+	if slices.Contains(t.sources(), t.Image.To) {
+		return c.copyToItself(ctx, *one.result, request)
+	}
 	return one.result.ended(one.run(ctx), request.Platforms)
+}
+
+// copyToItself checks an image whose source is the place on the mirror where it goes.
+func (c *client) copyToItself(ctx context.Context, r TransferResult, request CopyRequest) TransferResult {
+	found := c.probe(ctx, r.Image, request.Platforms)
+	r.Outcome, r.Digest, r.SourceDigest, r.Source = Present, found.Digest, found.Digest, r.Image.To
+	switch {
+	case found.Status == StatusUnneeded:
+		r.Outcome = Unneeded
+	case found.Status.Fatal():
+		r.Outcome, r.Err = Failed, found.Err
+		r.Remedy = "the mirror itself is named as the source: name another one with --from, or none"
+	}
+	return r
 }
 
 func (c *client) copying(t Transfer, m *mover, request CopyRequest) *copying {

@@ -30,7 +30,7 @@ type LoadRequest struct {
 }
 
 // Load puts the images of an archive onto the mirror, where the rules say. It
-// skips what is there.
+// skips what is there, and images in whose place a rule puts another one.
 func Load(ctx context.Context, request LoadRequest, options Options) ([]TransferResult, error) {
 	c, err := newClient(options)
 	if err != nil {
@@ -56,6 +56,10 @@ func Load(ctx context.Context, request LoadRequest, options Options) ([]Transfer
 		one := c.copying(t, m.reporting(t, request.Progress),
 			CopyRequest{Overwrite: request.Overwrite, Progress: request.Progress})
 		one.result.Source = t.Image.From
+		if t.Image.Other { // the rule names another image, which is the user's own
+			one.result.Outcome = Unneeded
+			return *one.result
+		}
 		return one.result.ended(one.load(ctx, blobFiles(folder), taken[t.Image.From]), nil)
 	}), nil
 }

@@ -108,7 +108,10 @@ func partRemedy(status Status, err error) string {
 		return "run `tekgate images copy`, which replaces it if the registry lets it, or name another mirror"
 	case status == StatusIncomplete && fromCache(err):
 		return "a pull-through cache fetches this when it is pulled: pull it while the cache reaches its upstream, or fill " +
-			"a mirror with `tekgate images copy`"
+			"a mirror with `tekgate images copy`; of a registry that is no cache, read the log"
+	case status == StatusIncomplete && (statusCode(err) == http.StatusUnauthorized || statusCode(err) == http.StatusForbidden):
+		return "the registry shows the image to this account, and not all of its parts: log in with an account that may pull " +
+			"them, or ask what the registry's policies hold back"
 	case status == StatusIncomplete:
 		return "complete it with `tekgate images copy`; a registry's garbage collection that removes untagged manifests " +
 			"(distribution before v3: --delete-untagged) removes such parts again"

@@ -155,7 +155,7 @@ func (m *moving) run(ctx context.Context, streams cli.Streams, s *release.Source
 	if err != nil {
 		return err
 	}
-	transfers, err := m.transfers(images)
+	transfers, err := m.transfers(streams, images)
 	if err != nil {
 		return err
 	}
@@ -169,7 +169,7 @@ func (m *moving) run(ctx context.Context, streams cli.Streams, s *release.Source
 }
 
 // transfers says what is moved, and from where.
-func (m *moving) transfers(images []release.Image) ([]registry.Transfer, error) {
+func (m *moving) transfers(streams cli.Streams, images []release.Image) ([]registry.Transfer, error) {
 	var from *image.Rules
 	if m.from != "" {
 		var err error
@@ -179,7 +179,11 @@ func (m *moving) transfers(images []release.Image) ([]registry.Transfer, error) 
 	}
 	var transfers []registry.Transfer
 	for _, i := range images {
-		if i.Candidates[0].Rule == "" && !m.all {
+		if !m.all && i.Candidates[0].Rule == "" {
+			continue
+		}
+		if !m.all && i.Candidates[0].Other {
+			streams.Warn(replaced(i.Candidates[0]))
 			continue
 		}
 		t := registry.Transfer{Image: i.Candidates[0]}

@@ -125,13 +125,18 @@ func newExport(format exportFormat, images []release.Image) (e export, warnings 
 		switch {
 		case done.Rule == "":
 		case format.fills && done.Other:
-			warnings = append(warnings, fmt.Sprintf("%s is left out, because %s puts another image in its place: "+
-				"%s has to be on the mirror already", done.From, done.Rule, done.To))
+			warnings = append(warnings, replaced(done))
 		default:
 			e.images = append(e.images, done)
 		}
 	}
 	return e, warnings
+}
+
+// replaced says why an image is not moved for which a rule names another one.
+func replaced(done image.Rewritten) string {
+	return fmt.Sprintf("%s is left out, because %s puts another image in its place: %s has to be on the mirror already",
+		done.From, done.Rule, done.To)
 }
 
 func formatNames() []string {

@@ -526,3 +526,41 @@ func TestImagesErrors(t *testing.T) {
 		})
 	}
 }
+
+// TestImagesCopyKeepsOwnImages holds that copy and load leave the tag alone under which the user keeps
+// an image of their own.
+func TestImagesCopyKeepsOwnImages(t *testing.T) {
+	s := newScene(t)
+	own := clitest.Push(t, s.target+"/own/busybox:1.36", clitest.Index(t))
+	config := clitest.File(t, "own.yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\nmirror:\n  registry: "+
+		s.target+"\n  images: {cgr.dev/chainguard/busybox: '"+s.target+"/own/busybox:1.36'}\n")
+	_, errOut := s.run(t, "images", "copy", "--config", config, "--from", s.source, "--overwrite")
+	if !strings.Contains(errOut, "busybox:1.36 has to be on the mirror already") ||
+		!strings.Contains(errOut, "3 images: 3 copied") {
+		t.Errorf("copy says\n%s", errOut)
+	}
+	archive := filepath.Join(t.TempDir(), "images.tar")
+	s.run(t, "images", "save", archive, "--from", s.source)
+	_, errOut = program.Must(t, "images", "load", archive, "--config", config, "--overwrite")
+	if !strings.Contains(errOut, "0 copied, 3 there already, 1 not needed") {
+		t.Errorf("load says\n%s", errOut)
+	}
+	if got := clitest.Digest(t, s.target+"/own/busybox:1.36"); got != own {
+		t.Errorf("the user's image is now %s", got)
+	}
+}
+
+// TestImagesCopyToItself holds that a copy from the mirror to itself says what is missing.
+func TestImagesCopyToItself(t *testing.T) {
+	s := newScene(t)
+	args := append([]string{"images", "copy", "--mirror", s.target, "--from", s.target}, s.flags...)
+	_, errOut, err := program.Run(t, "", args...)
+	if cli.Status(err) != 1 || !strings.Contains(errOut, "4 failed") ||
+		!strings.Contains(errOut, "the mirror itself is named as the source") {
+		t.Errorf("an empty mirror: %v\n%s", err, errOut)
+	}
+	s.run(t, "images", "copy", "--mirror", s.target, "--from", s.source)
+	if _, errOut := program.Must(t, args...); !strings.Contains(errOut, "4 there already") {
+		t.Errorf("a full mirror:\n%s", errOut)
+	}
+}
