@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
@@ -841,5 +842,25 @@ func TestBadArchives(t *testing.T) {
 	_, err = registry.Save(t.Context(), registry.SaveRequest{File: folder}, quick)
 	if err == nil || !strings.Contains(err.Error(), "it is a folder: name a file") {
 		t.Errorf("saving to a folder: %v", err)
+	}
+}
+
+// TestRefusedParts holds that the remedy for parts that a registry does not serve follows its answer.
+func TestRefusedParts(t *testing.T) {
+	for code, want := range map[int]string{
+		http.StatusForbidden:           "log in with an account that may pull them",
+		http.StatusInternalServerError: "read the log",
+		http.StatusNotFound:            "complete it with `tekgate images copy`",
+	} {
+		for _, what := range []remote.Taggable{single(t, "linux/amd64"), multi(t, "linux/amd64", "linux/arm64")} {
+			s := start(t)
+			s.push(t, "app:v1", what)
+			s.refuse("", "/blobs/", code, "no")
+			got := registry.Probe(t.Context(), registry.ProbeRequest{Platforms: []string{"linux/amd64"},
+				Images: [][]image.Rewritten{{to(t, "from.io/app:v1", s.host+"/app:v1")}}}, quick)[0]
+			if got.Status != registry.StatusIncomplete || !strings.Contains(got.Remedy, want) {
+				t.Errorf("%d: %s: %v: %s", code, got.Status, got.Err, got.Remedy)
+			}
+		}
 	}
 }

@@ -146,6 +146,9 @@ func configOf(ctx context.Context, from fetcher, m manifest) (ocispec.Image, err
 	}
 	blob := n.config()
 	text, err := from.getBlob(ctx, blob)
+	if err != nil && answered(err) {
+		return config, lacks{{what: "configuration", digest: blob.Digest.String(), cause: err}}
+	}
 	if err != nil {
 		return config, fmt.Errorf("reading its configuration %s: %w", blob.Digest, err)
 	}
