@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/containerd/platforms"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/tekgate/tekgate/internal/image"
@@ -94,23 +95,18 @@ func platformsOf(ctx context.Context, from fetcher, m manifest) ([]string, error
 	if err != nil {
 		return nil, err
 	}
-	var platforms []string
-	for _, d := range index.Manifests {
-		if d.Platform != nil && !isAttestation(d) {
-			platforms = append(platforms, platformName(*d.Platform))
-		}
-	}
+	named := platformsIn(index.Manifests)
 	if i := unnamed(index.Manifests); i >= 0 {
 		// Whether the member is there is another question.
 		if member, err := from.get(ctx, index.Manifests[i].Digest.String()); err == nil {
 			member.MediaType = index.Manifests[i].MediaType
 			if own, err := platformsOf(ctx, from, member); err == nil {
-				platforms = append(platforms, own...)
+				named = append(named, own...)
 			}
 		}
 	}
-	slices.Sort(platforms)
-	return slices.Compact(platforms), nil
+	slices.Sort(named)
+	return slices.Compact(named), nil
 }
 
 // unnamed returns which member of an index nodes pull if none names their platform: the first that
@@ -119,19 +115,29 @@ func unnamed(members []ocispec.Descriptor) int {
 	return slices.IndexFunc(members, func(d ocispec.Descriptor) bool { return d.Platform == nil })
 }
 
+// platformsIn returns the platforms of the members of an index.
+func platformsIn(members []ocispec.Descriptor) (named []string) {
+	for _, d := range members {
+		if d.Platform != nil && !isAttestation(d) {
+			named = append(named, platformName(*d.Platform))
+		}
+	}
+	return named
+}
+
 // pulled reports which members of an index nodes of the platforms pull. Empty platforms mean all.
-func pulled(members []ocispec.Descriptor, platforms []string) []bool {
+func pulled(members []ocispec.Descriptor, asked []string) []bool {
 	wanted := make([]bool, len(members))
-	var named []string
+	named := platformsIn(members)
+	all := pulledForAny(asked, named)
 	for i, d := range members {
 		if d.Platform == nil || isAttestation(d) {
-			wanted[i] = d.Platform == nil && len(platforms) == 0
+			wanted[i] = d.Platform == nil && len(asked) == 0
 			continue
 		}
-		named = append(named, platformName(*d.Platform))
-		wanted[i] = len(platforms) == 0 || wants(platforms, *d.Platform)
+		wanted[i] = len(asked) == 0 || slices.Contains(all, platformName(*d.Platform))
 	}
-	if i := unnamed(members); i >= 0 && len(missingOf(platforms, named)) > 0 {
+	if i := unnamed(members); i >= 0 && len(missingOf(asked, named)) > 0 {
 		wanted[i] = true
 	}
 	return wanted
@@ -167,17 +173,40 @@ func platformName(p ocispec.Platform) string {
 	return s
 }
 
-// missingOf returns which of the wanted platforms are not there. A wanted
-// platform without a variant is satisfied by any of its variants, and arm64/v8
-// is what arm64 means.
+// missingOf returns which of the wanted platforms nodes cannot pull.
 func missingOf(wanted, has []string) []string {
-	var missing []string
-	for _, w := range wanted {
-		if !slices.ContainsFunc(has, func(h string) bool { return satisfies(h, w) }) {
-			missing = append(missing, w)
+	return slices.DeleteFunc(slices.Clone(wanted), func(w string) bool { return len(pulledFor(w, has)) > 0 })
+}
+
+// pulledFor returns which platforms of an image nodes of a wanted platform pull. A platform without a
+// variant stands for all of its variants, and arm64/v8 is what arm64 means. If the wanted variant is
+// not there, nodes pull the best of the older ones (containerd/platforms, Only).
+func pulledFor(wanted string, has []string) []string {
+	exact := slices.DeleteFunc(slices.Clone(has), func(h string) bool { return !satisfies(h, wanted) })
+	w, err := platforms.Parse(wanted)
+	if len(exact) > 0 || err != nil {
+		return exact
+	}
+	match := platforms.Only(w)
+	var best platforms.Platform
+	for _, h := range has {
+		p, err := platforms.Parse(h)
+		if err != nil || p.Architecture != w.Architecture || !match.Match(p) {
+			continue
+		}
+		if exact == nil || match.Less(p, best) {
+			exact, best = []string{h}, p
 		}
 	}
-	return missing
+	return exact
+}
+
+// pulledForAny returns which platforms of an image nodes of any of the wanted platforms pull.
+func pulledForAny(wanted, has []string) (all []string) {
+	for _, w := range wanted {
+		all = append(all, pulledFor(w, has)...)
+	}
+	return all
 }
 
 func satisfies(has, wanted string) bool {

@@ -281,3 +281,40 @@ func TestProbeWebPages(t *testing.T) {
 		}
 	}
 }
+
+// TestOlderVariants holds that a platform whose variant an image lacks is there if nodes pull an older
+// variant in its place, and that no other variant is asked for if it is there itself.
+func TestOlderVariants(t *testing.T) {
+	s := start(t)
+	s.push(t, "old:v1", multi(t, "linux/amd64", "linux/arm/v5", "linux/arm/v6"))
+	s.push(t, "new:v1", multi(t, "linux/amd64/v3", "linux/arm/v7", "linux/arm/v6"))
+	for _, c := range []struct {
+		name, platform string
+		want           registry.Status
+	}{
+		{"old", "linux/amd64/v3", registry.StatusOK},
+		{"old", "linux/arm/v7", registry.StatusOK},
+		{"old", "linux/arm64", registry.StatusMissingPlatform},
+		{"old", "linux/386", registry.StatusMissingPlatform},
+		{"new", "linux/amd64", registry.StatusOK}, // any of its variants
+		{"new", "linux/amd64/v2", registry.StatusMissingPlatform},
+		{"new", "linux/arm/v5", registry.StatusMissingPlatform},
+		{"new", "linux/arm/v7", registry.StatusOK},
+	} {
+		got := registry.Probe(t.Context(), registry.ProbeRequest{Platforms: []string{c.platform},
+			Images: [][]image.Rewritten{{to(t, "from.io/app:v1", s.host+"/"+c.name+":v1")}}}, quick)[0]
+		if got.Status != c.want {
+			t.Errorf("%s for %s: %s: %v", c.name, c.platform, got.Status, got.Err)
+		}
+	}
+	copied, err := registry.Copy(t.Context(), registry.CopyRequest{Platforms: []string{"linux/arm/v8"},
+		Transfers: []registry.Transfer{{Image: to(t, s.host+"/old:v1", s.host+"/copied:v1")}}}, quick)
+	if err != nil || copied[0].Outcome != registry.Copied {
+		t.Fatalf("%v, %+v", err, copied)
+	}
+	got := registry.Probe(t.Context(), registry.ProbeRequest{
+		Images: [][]image.Rewritten{{to(t, "from.io/app:v1", s.host+"/copied:v1")}}}, quick)[0]
+	if len(got.Platforms) != 1 || got.Platforms[0] != "linux/arm/v6" {
+		t.Errorf("copied for linux/arm/v8: %q", got.Platforms)
+	}
+}

@@ -267,13 +267,23 @@ func (c *client) prove(ctx context.Context, done image.Rewritten, here []Identit
 	return "", fmt.Errorf("%w: %w", errUnproven, fetchErrors(problems))
 }
 
+// withoutVersion returns the platform without the version of Windows.
+func (i Identity) withoutVersion() string {
+	platform, _, _ := strings.Cut(i.Platform, ":")
+	return platform
+}
+
 // same says what makes two images one. Only platforms that the mirror has are
 // compared, and only the wanted ones where any are named.
 func same(here, there []Identity, wanted []string) (string, error) {
 	proof, compared := ProofConfig, 0
+	var named []string
 	for _, h := range here {
-		platform, _, _ := strings.Cut(h.Platform, ":")
-		if len(wanted) > 0 && !slices.ContainsFunc(wanted, func(w string) bool { return satisfies(platform, w) }) {
+		named = append(named, h.withoutVersion())
+	}
+	pulled := pulledForAny(wanted, named)
+	for _, h := range here {
+		if len(wanted) > 0 && !slices.Contains(pulled, h.withoutVersion()) {
 			continue
 		}
 		i := slices.IndexFunc(there, func(t Identity) bool { return t.Platform == h.Platform })

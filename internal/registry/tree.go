@@ -220,11 +220,6 @@ func chosen(ctx context.Context, from fetcher, root manifest, platforms []string
 	return root, nil
 }
 
-// wants reports whether a platform is one of the wanted.
-func wants(wanted []string, p ocispec.Platform) bool {
-	return slices.ContainsFunc(wanted, func(w string) bool { return satisfies(platformName(p), w) })
-}
-
 // isAttestation reports whether a descriptor of an index is no image that a node runs, such as
 // BuildKit's attestations, whose platform is "unknown/unknown".
 func isAttestation(d ocispec.Descriptor) bool {
