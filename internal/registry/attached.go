@@ -104,7 +104,8 @@ func referrers(ctx context.Context, r *repository, subject digest.Digest) (found
 		if err := json.NewDecoder(io.LimitReader(response.Body, maxManifest)).Decode(&index); err != nil {
 			return fmt.Errorf("reading the referrers of %s: %w", subject, err)
 		}
-		found = slices.DeleteFunc(index.Manifests, func(d ocispec.Descriptor) bool { return d.Digest.Validate() != nil })
+		found = slices.DeleteFunc(index.Manifests,
+			func(d ocispec.Descriptor) bool { return d.Digest.Validate() != nil })
 		return nil
 	})
 	return found, err

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/tekgate/tekgate/internal/image"
@@ -109,7 +110,8 @@ func partRemedy(status Status, err error) string {
 	case status == StatusIncomplete && fromCache(err):
 		return "a pull-through cache fetches this when it is pulled: pull it while the cache reaches its upstream, or fill " +
 			"a mirror with `tekgate images copy`; of a registry that is no cache, read the log"
-	case status == StatusIncomplete && (statusCode(err) == http.StatusUnauthorized || statusCode(err) == http.StatusForbidden):
+	case status == StatusIncomplete &&
+		slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden}, statusCode(err)):
 		return "the registry shows the image to this account, and not all of its parts: log in with an account that may pull " +
 			"them, or ask what the registry's policies hold back"
 	case status == StatusIncomplete:

@@ -126,7 +126,8 @@ func (s *Signer) key(file string) error {
 		trusted := root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) {
 			return root.NewExpiringKey(v, time.Time{}, time.Time{}), nil
 		})
-		verifier, err := verify.NewVerifier(trusted, verify.WithNoObserverTimestamps(), verify.WithoutStatementPredicate())
+		verifier, err := verify.NewVerifier(trusted,
+			verify.WithNoObserverTimestamps(), verify.WithoutStatementPredicate())
 		if err != nil {
 			return err
 		}

@@ -195,10 +195,11 @@ func TestKinds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			statement := registry.Statement{MediaType: registry.SimpleSigning, Content: payload, Annotations: map[string]string{
+			annotations := map[string]string{
 				"dev.cosignproject.cosign/signature": base64.StdEncoding.EncodeToString(made),
 				"dev.sigstore.cosign/certificate":    "of a corporate authority",
-			}}
+			}
+			statement := registry.Statement{MediaType: registry.SimpleSigning, Content: payload, Annotations: annotations}
 			if _, err := signature.Check(signer(t, file, ""), signed, []registry.Statement{statement}); err != nil {
 				t.Error(err)
 			}

@@ -68,7 +68,8 @@ func TestVerifySignatures(t *testing.T) {
 		"name one with it, as SUBJECT,ISSUER": {"--trusted-root", key, "--signatures", key},
 		"matches no image of the release":     {"--signatures", key, "--signatures", "example.com/ap=" + key},
 	} {
-		if _, _, err := program.Run(t, "", append(flags, more...)...); err == nil || !strings.Contains(err.Error(), want) {
+		_, _, err := program.Run(t, "", append(flags, more...)...)
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v", more, err)
 		}
 	}
