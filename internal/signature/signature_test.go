@@ -199,7 +199,8 @@ func TestKinds(t *testing.T) {
 				"dev.cosignproject.cosign/signature": base64.StdEncoding.EncodeToString(made),
 				"dev.sigstore.cosign/certificate":    "of a corporate authority",
 			}
-			statement := registry.Statement{MediaType: registry.SimpleSigning, Content: payload, Annotations: annotations}
+			statement := registry.Statement{
+				MediaType: registry.SimpleSigning, Content: payload, Annotations: annotations}
 			if _, err := signature.Check(signer(t, file, ""), signed, []registry.Statement{statement}); err != nil {
 				t.Error(err)
 			}
