@@ -51,11 +51,7 @@ func signersOf(all []signature.Signer, images []release.Image, rules *image.Rule
 	wanted := make([][]signature.Signer, len(images))
 	used := map[string]bool{}
 	for i, img := range images {
-		origin, _, err := rules.Origin(img.Written)
-		if err != nil {
-			origin = img.Written
-		}
-		wanted[i] = signature.Of(all, img.Written, img.Upstream, origin)
+		wanted[i] = signature.Of(all, img.Written, rules.Upstream(img.Written))
 		for _, signer := range wanted[i] {
 			used[signer.Text] = true
 		}
