@@ -47,6 +47,7 @@ type judged struct {
 		Secrets map[string][]string `json:"secrets"`
 		May     []string            `json:"may"`
 		Images  []string            `json:"images"`
+		Flaws   map[string][]string `json:"flaws"` // of those images, which the server never asks for
 		Errors  map[string]string   `json:"errors"`
 	}
 }
