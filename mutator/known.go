@@ -57,7 +57,7 @@ type knownImage struct {
 	ref     image.Reference
 	err     error            // that it is no reference
 	builder *builder.Builder // which holds it, nil for none
-	program string           // what Kaniko's own starts, "" where that is not certain or it is none of them
+	program string           // what the image starts if it is one of Kaniko's, "" if it is none or that is not certain
 	release *version.Version // that its tag says, nil where it says none
 	house   houseImage
 	origin  string // upstream, "" where it is on no former mirror

@@ -34,7 +34,7 @@ func (e *FormerError) Reason() string {
 
 // remedyFor returns what makes the upstream name of an image on the former mirror certain.
 func (f former) remedyFor(ref Reference) string {
-	if loses(f.rules.digestOf(ref), ref) {
+	if policy, _ := f.rules.policyThatLed(ref); loses(policy, ref) {
 		return fmt.Sprintf("add `UPSTREAM:TAG@DIGEST: %s` to %s.images, because the mirror changed digests", ref, f.source)
 	}
 	for _, o := range f.rules.overrides {
@@ -46,19 +46,20 @@ func (f former) remedyFor(ref Reference) string {
 	return fmt.Sprintf("add it to %s.images", f.source)
 }
 
-// digestOf returns the digest policy of the override or rule that led to a name.
-func (r *Rules) digestOf(ref Reference) string {
+// policyThatLed returns the digest policy of the override or rule that led to a name. ok is false
+// if none did.
+func (r *Rules) policyThatLed(ref Reference) (policy string, ok bool) {
 	for _, o := range r.overrides {
 		if o.leadsTo(ref) {
-			return o.digest
+			return o.digest, true
 		}
 	}
 	for _, one := range r.rules {
 		if one.leadsTo(ref.Repository()) {
-			return one.Digest
+			return one.Digest, true
 		}
 	}
-	return ""
+	return "", false
 }
 
 // longestChain bounds how often one name is mapped back: a mirror of a mirror has a name

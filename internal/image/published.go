@@ -105,13 +105,8 @@ func (r *Rules) pin(ref Reference, found []Rewritten) ([]Rewritten, error) {
 
 // policyWhere returns the digest policy for an image that stays.
 func (r *Rules) policyWhere(ref Reference) string {
-	repository := ref.Repository()
-	if r.overridden(ref) || r.kept(ref) != "" {
-		return r.digest
+	if policy, ok := r.policyThatLed(ref); ok && r.kept(ref) == "" {
+		return policy
 	}
-	i := slices.IndexFunc(r.rules, func(rule rule) bool { return rule.leadsTo(repository) })
-	if i < 0 {
-		return r.digest
-	}
-	return r.rules[i].Digest
+	return r.digest
 }

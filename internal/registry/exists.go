@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -74,36 +75,23 @@ func (e *Existence) ask(ctx context.Context, reference string) (answer, error) {
 	return answer{}, fmt.Errorf("asking for %s: %w: %s", reference, plainly(err), remedy(statusOf(err), ref, err))
 }
 
-// flaws returns what is wrong with an image. Of an index that is the manifest of each platform, and
-// all that one platform consists of.
+// flaws returns what is wrong with an image for the usual platform.
 func (c *client) flaws(ctx context.Context, ref image.Reference) ([]string, error) {
-	r, root, err := c.find(ctx, ref)
-	if err != nil {
-		return nil, err
+	found := Result{Image: image.Rewritten{From: ref, To: ref}}
+	err := c.pullable(ctx, &found, usual)
+	var missing lacks
+	if errors.As(err, &missing) {
+		flaw := fmt.Sprintf("%s: %v: %s", ref, missing, remedy(StatusIncomplete, ref, missing))
+		return append(found.Warnings, flaw), nil
 	}
-	var wanted []string
-	if root.isIndex() {
-		has, err := platformsOf(ctx, r, root)
-		if err != nil {
-			return nil, err
-		}
-		wanted = usual(has)
-	}
-	found, err := inspect(ctx, r, root, wanted, (*repository).sendsBlob)
-	if err != nil {
-		return nil, err
-	}
-	all := found.warnings(ref)
-	if len(found.wanted) > 0 {
-		all = append(all, fmt.Sprintf("%s: %v: %s", ref, found.wanted, remedy(StatusIncomplete, ref, found.wanted)))
-	}
-	return all, nil
+	return found.Warnings, err
 }
 
-// usual returns the platform that is inspected as a whole: that of most nodes, or else the first.
-func usual(platforms []string) []string {
-	if slices.Contains(platforms, "linux/amd64") || len(platforms) == 0 {
+// usual returns the platform that an image is checked for if the user names none: that of most nodes,
+// or else the first that it has.
+func usual(has []string) []string {
+	if slices.Contains(has, "linux/amd64") {
 		return []string{"linux/amd64"}
 	}
-	return platforms[:1]
+	return has[:min(1, len(has))]
 }

@@ -244,7 +244,7 @@ func TestProbeDamagedParts(t *testing.T) {
 			case tt.status != registry.StatusOK:
 				says(t, got.Err, got.Remedy, tt.says...)
 				if strings.Contains(got.Err.Error()+got.Remedy, "s3cr3t") {
-					t.Errorf("the secret of the storage is told: %v: %s", got.Err, got.Remedy)
+					t.Errorf("the error contains the secret of the storage: %v: %s", got.Err, got.Remedy)
 				}
 			case slices.ContainsFunc(tt.says, func(part string) bool { return !strings.Contains(said, part) }),
 				len(tt.says) == 0 && said != "":
@@ -451,7 +451,7 @@ func TestRemediesOfCopies(t *testing.T) {
 	}
 }
 
-// A registry behind a proxy may name an address for uploads at which nobody can reach it.
+// A registry behind a proxy may name an address for uploads that its clients cannot reach.
 func TestUploadAddresses(t *testing.T) {
 	for _, location := range []string{"http://registry.internal:5000/v2/x/blobs/uploads/1", ""} {
 		source, mirror := start(t), start(t)
@@ -558,7 +558,7 @@ func TestBadSources(t *testing.T) {
 	}
 }
 
-// A part of the mirror's image that is damaged is replaced, or it is said that it was not.
+// A damaged part of the mirror's image is replaced, or reported as not replaced.
 func TestCopyReplacesDamage(t *testing.T) {
 	index := multi(t, "linux/amd64", "linux/arm64")
 	damaged, _ := partsOf(t, index, 1)

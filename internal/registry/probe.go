@@ -23,7 +23,7 @@ const (
 	// StatusIncomplete is an image of which the registry lacks something that a pull needs: the
 	// manifest, the configuration or a layer of a wanted platform.
 	StatusIncomplete Status = "incomplete"
-	// StatusUnsigned is an image that nodes can pull and that nobody signed whose signature is wanted.
+	// StatusUnsigned is an image that nodes can pull, without a signature of a wanted signer.
 	StatusUnsigned Status = "not signed"
 	// StatusUnusable is an image whose manifest no node uses: its bytes do not have the digest or the
 	// size that the registry says, or the media type is not that of an image.
@@ -123,7 +123,8 @@ func (c *client) choose(ctx context.Context, candidates []image.Rewritten, platf
 
 func (c *client) probe(ctx context.Context, candidate image.Rewritten, platforms []string) Result {
 	result := Result{Image: candidate, Status: StatusOK}
-	if err := c.pullable(ctx, &result, platforms); err != nil {
+	wanted := func([]string) []string { return platforms }
+	if err := c.pullable(ctx, &result, wanted); err != nil {
 		result.fail(statusOf(err), err)
 	}
 	if result.Status.Fatal() && windowsAlone(candidate.From, result.Platforms, platforms) {
@@ -132,9 +133,9 @@ func (c *client) probe(ctx context.Context, candidate image.Rewritten, platforms
 	return result
 }
 
-// pullable asks for all that a node asks for to pull an image. The error says what a pull would
-// fail on.
-func (c *client) pullable(ctx context.Context, result *Result, platforms []string) error {
+// pullable asks for all that a node asks for to pull an image. wanted returns the nodes' platforms;
+// has are those of the image. The error says what a pull would fail on.
+func (c *client) pullable(ctx context.Context, result *Result, wanted func(has []string) []string) error {
 	to := result.Image.To
 	r, root, err := c.find(ctx, to)
 	if err != nil {
@@ -144,6 +145,7 @@ func (c *client) pullable(ctx context.Context, result *Result, platforms []strin
 	if result.Platforms, err = platformsOf(ctx, r, root); err != nil {
 		return err
 	}
+	platforms := wanted(result.Platforms)
 	if lacking := missingOf(platforms, result.Platforms); len(lacking) > 0 {
 		return lackingError{ref: to, has: result.Platforms, lacks: lacking,
 			whole: result.Digest == cmp.Or(to.Digest, result.Image.From.Digest)}

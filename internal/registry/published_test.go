@@ -79,7 +79,7 @@ func TestComparePublished(t *testing.T) {
 // upstream, and that another digest does not.
 func TestRelockByPublishedDigest(t *testing.T) {
 	source, mirror := start(t), start(t)
-	source.answer(password) // it lets nobody in
+	source.answer(password) // it refuses requests without the password
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	digest := mirror.push(t, "x:v1", multi(t, "linux/amd64"))
 	r := rules(t, image.Mirror{Registry: mirror.host, Digest: image.DigestRelock})

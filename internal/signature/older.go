@@ -15,6 +15,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/tekgate/tekgate/internal/registry"
 )
@@ -43,9 +44,10 @@ func older(statement registry.Statement, byKey bool) (verify.SignedEntity, error
 	}
 	b := &protobundle.Bundle{MediaType: olderBundle, VerificationMaterial: material}
 	if statement.MediaType == registry.Envelope {
-		envelope, err := envelopeOf(statement.Content)
-		if err != nil {
-			return nil, err
+		envelope := &protodsse.Envelope{} // whose JSON is that of secure-systems-lab/dsse, envelope.md
+		lenient := protojson.UnmarshalOptions{DiscardUnknown: true}
+		if err := lenient.Unmarshal(statement.Content, envelope); err != nil {
+			return nil, fmt.Errorf("reading an attestation: %w", err)
 		}
 		b.Content = &protobundle.Bundle_DsseEnvelope{DsseEnvelope: envelope}
 		return bundle.NewBundle(b)
@@ -129,24 +131,4 @@ func entryOf(text string) (*protorekor.TransparencyLogEntry, error) {
 		InclusionPromise:  &protorekor.InclusionPromise{SignedEntryTimestamp: stored.SignedEntryTimestamp},
 		CanonicalizedBody: stored.Payload.Body,
 	}, nil
-}
-
-// envelopeOf reads a DSSE envelope (secure-systems-lab/dsse, envelope.md).
-func envelopeOf(text []byte) (*protodsse.Envelope, error) {
-	var stored struct {
-		PayloadType string `json:"payloadType"`
-		Payload     []byte `json:"payload"`
-		Signatures  []struct {
-			KeyID string `json:"keyid"`
-			Sig   []byte `json:"sig"`
-		} `json:"signatures"`
-	}
-	if err := json.Unmarshal(text, &stored); err != nil {
-		return nil, fmt.Errorf("reading an attestation: %w", err)
-	}
-	envelope := &protodsse.Envelope{PayloadType: stored.PayloadType, Payload: stored.Payload}
-	for _, s := range stored.Signatures {
-		envelope.Signatures = append(envelope.Signatures, &protodsse.Signature{Keyid: s.KeyID, Sig: s.Sig})
-	}
-	return envelope, nil
 }

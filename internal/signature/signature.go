@@ -40,7 +40,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature"
-	signedpayload "github.com/sigstore/sigstore/pkg/signature/payload"
+	"github.com/sigstore/sigstore/pkg/signature/payload"
 
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/registry"
@@ -55,7 +55,7 @@ var Predicates = []string{
 	"https://slsa.dev/provenance/v1",
 }
 
-// Signer is somebody whose signature is accepted, for the images that match a pattern.
+// Signer is a key or an identity whose signature is accepted, for the images that match a pattern.
 type Signer struct {
 	// Text is what Parse read.
 	Text    string
@@ -291,22 +291,15 @@ func (s *Signer) check(digest string, statement registry.Statement) error {
 
 // names holds that a document of simple signing is about a digest.
 func names(document []byte, digest string) error {
-	var payload struct {
-		Critical struct {
-			Image struct {
-				Digest string `json:"docker-manifest-digest"` //nolint:tagliatelle // the format's name
-			} `json:"image"`
-			Type string `json:"type"`
-		} `json:"critical"`
-	}
-	if err := json.Unmarshal(document, &payload); err != nil {
+	var signed payload.SimpleContainerImage
+	if err := json.Unmarshal(document, &signed); err != nil {
 		return fmt.Errorf("what was signed is not valid JSON: %w", err)
 	}
-	if kind := payload.Critical.Type; kind != signedpayload.CosignSignatureType {
+	if kind := signed.Critical.Type; kind != payload.CosignSignatureType {
 		return fmt.Errorf("what was signed is %q, not an image", kind)
 	}
-	if payload.Critical.Image.Digest != digest {
-		return fmt.Errorf("what was signed is image %s", payload.Critical.Image.Digest)
+	if has := signed.Critical.Image.DockerManifestDigest; has != digest {
+		return fmt.Errorf("what was signed is image %s", has)
 	}
 	return nil
 }

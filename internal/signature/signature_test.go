@@ -8,8 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
-	"io"
-	"log"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -17,10 +15,10 @@ import (
 	"strings"
 	"testing"
 
-	inprocess "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/imagetest"
 	"github.com/tekgate/tekgate/internal/registry"
 	"github.com/tekgate/tekgate/internal/signature"
 )
@@ -36,7 +34,7 @@ const (
 // an archive.
 func byCosign(t *testing.T, name string) []registry.Statement {
 	t.Helper()
-	server := httptest.NewServer(inprocess.New(inprocess.Logger(log.New(io.Discard, "", 0))))
+	server := httptest.NewServer(imagetest.Registry())
 	t.Cleanup(server.Close)
 	mirror := strings.TrimPrefix(server.URL, "http://")
 	rules, err := image.Mirror{Registry: mirror + "/mirrored"}.Compile()

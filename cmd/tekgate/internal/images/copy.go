@@ -233,7 +233,7 @@ func reportMoves(streams cli.Streams, output cli.Output, results []registry.Tran
 	fmt.Fprintf(errOut, "%d images: %d copied, %d there already, %d not needed, %d failed\n", len(results),
 		count[registry.Copied], count[registry.Present], count[registry.Unneeded], count[registry.Failed])
 	if failed := count[registry.Failed]; failed > 0 {
-		return fmt.Errorf("%d of %d images failed: do what is said of each, and run it again; what arrived is not "+
+		return fmt.Errorf("%d of %d images failed: follow the remedy of each, and run it again; what arrived is not "+
 			"moved again", failed, len(results))
 	}
 	return nil

@@ -88,7 +88,7 @@ func TestVerifyPublished(t *testing.T) {
 			t.Errorf("%s: stderr\n%s", tt.policy, errOut)
 		}
 	}
-	// Nothing is said of releases whose digests are known, or pinned.
+	// Releases whose digests are known or pinned cause no warning.
 	digest := clitest.Digest(t, host+"/t/pipeline-webhook:v1.15.0")
 	for _, images := range [][]string{{knownImage}, {emptyImage + "@" + digest}} {
 		_, errOut, _ := program.Run(t, "", append([]string{"images", "verify", "--mirror", host + "/t"},

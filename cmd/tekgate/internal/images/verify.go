@@ -120,7 +120,7 @@ same image as at its source, and write all of it into the lock file. A digest th
 Tekton published proves an image without its source.
 
 Where the source cannot be reached, an existing lock file proves an image that it
-knows. What nobody knows is refused, unless --trust accepts the mirror's word.`,
+knows. An image without a proof is refused, unless --trust accepts what the mirror has.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := output.Check(); err != nil {
