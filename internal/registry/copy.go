@@ -114,15 +114,19 @@ func (c *client) each(transfers []Transfer, progress Progress, work func(Transfe
 	return results
 }
 
+// sources returns the places where an image is fetched, with the digest that it must have.
 func (t Transfer) sources() []image.Reference {
-	if len(t.Sources) > 0 {
-		return t.Sources
-	}
 	from := t.Image.From
-	if living := from.Canonical(); living != from {
-		return []image.Reference{living, from}
+	sources := slices.Clone(t.Sources)
+	if len(sources) == 0 {
+		sources = slices.Compact([]image.Reference{from.Canonical(), from})
 	}
-	return []image.Reference{from}
+	if pinned := t.Image.Source(); pinned.Digest != from.Digest {
+		for i := range sources {
+			sources[i].Digest = pinned.Digest
+		}
+	}
+	return sources
 }
 
 func (c *client) copy(ctx context.Context, t Transfer, m *mover, request CopyRequest) TransferResult {

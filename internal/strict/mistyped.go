@@ -115,11 +115,7 @@ func wrongList(value any, t reflect.Type, path string) (all []error) {
 
 // scalar checks a string, number or boolean as the decoder does.
 func scalar(value any, t reflect.Type, path string) error {
-	text, err := stdjson.Marshal(value)
-	if err == nil {
-		err = json.UnmarshalCaseSensitivePreserveInts(text, reflect.New(t).Interface())
-	}
-	if err == nil {
+	if decode(value, t) == nil {
 		return nil
 	}
 	_, isText := value.(string)
@@ -136,6 +132,15 @@ func scalar(value any, t reflect.Type, path string) error {
 	return mismatch(path, kindOf(t), value, "")
 }
 
+// decode returns the decoder's error for a value.
+func decode(value any, t reflect.Type) error {
+	text, err := stdjson.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return json.UnmarshalCaseSensitivePreserveInts(text, reflect.New(t).Interface())
+}
+
 // decodesItself reports whether a type reads its own text.
 func decodesItself(t reflect.Type) bool {
 	p := reflect.PointerTo(t)
@@ -145,10 +150,7 @@ func decodesItself(t reflect.Type) bool {
 
 // itself returns the error of a type that reads its own text, without Go types.
 func itself(value any, t reflect.Type, path string) error {
-	text, err := stdjson.Marshal(value)
-	if err == nil {
-		err = json.UnmarshalCaseSensitivePreserveInts(text, reflect.New(t).Interface())
-	}
+	err := decode(value, t)
 	var inside *stdjson.UnmarshalTypeError
 	switch {
 	case err == nil:

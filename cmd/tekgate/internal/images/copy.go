@@ -196,7 +196,6 @@ func (m *moving) transfers(streams cli.Streams, images []release.Image) ([]regis
 				t.Sources = append(t.Sources, c.To)
 			}
 		}
-		t.Sources = pinSources(t)
 		transfers = append(transfers, t)
 	}
 	return transfers, nil

@@ -32,24 +32,3 @@ func comparePublished(
 			unknown, tektons)
 	}
 }
-
-// pinSources adds the digest that Tekton published to the places where an image is fetched, if
-// its rule demands that digest.
-func pinSources(t registry.Transfer) []image.Reference {
-	done := t.Image
-	pinned := done.Source()
-	if done.Policy != image.DigestPublished || pinned.Digest == done.From.Digest {
-		return t.Sources
-	}
-	sources := t.Sources
-	if len(sources) == 0 {
-		sources = []image.Reference{pinned}
-		if written := done.From; written != written.Canonical() {
-			sources = append(sources, written)
-		}
-	}
-	for i := range sources {
-		sources[i].Digest = pinned.Digest
-	}
-	return sources
-}
