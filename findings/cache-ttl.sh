@@ -12,36 +12,17 @@
 #
 # Needs: Go and curl. Runs on loopback. The first build of distribution takes some minutes.
 set -euo pipefail
-
-work=$(mktemp -d)
-pids=()
-cleanup() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  rm -rf "$work"
-}
-trap cleanup EXIT
-changed() { echo "CHANGED: $*" >&2; exit 1; }
-# port LOG PATTERN waits until a server has logged its port, and prints it.
-port() {
-  for _ in {1..300}; do
-    found=$(sed -nE "s/.*$2.*/\1/p" "$1" | head -n 1)
-    if [ -n "$found" ]; then echo "$found"; return; fi
-    sleep 0.1
-  done
-  echo "a registry did not start:" >&2; cat "$1" >&2; exit 2
-}
+source "$(dirname "$0")/common.sh"
 
 echo "installing"
 export CGO_ENABLED=0 GOFLAGS=-trimpath
-GOBIN=$work go install github.com/google/go-containerregistry/cmd/crane@v0.22.1
-GOBIN=$work go install github.com/distribution/distribution/v3/cmd/registry@v3.1.2
-cd "$work"
-export HOME=$work PATH=$work:$PATH OTEL_TRACES_EXPORTER=none
+go_install github.com/google/go-containerregistry/cmd/crane@v0.22.1
+go_install github.com/distribution/distribution/v3/cmd/registry@v3.1.2
+export HOME=$work OTEL_TRACES_EXPORTER=none
 
-crane registry serve --address 127.0.0.1:0 > upstream.log 2>&1 & upstream_pid=$!; pids+=("$upstream_pid")
-upstream=127.0.0.1:$(port upstream.log 'serving on port ([0-9]+)')
-echo hello > hello.txt && tar -cf layer.tar hello.txt
-crane append --oci-empty-base -f layer.tar -t "$upstream/app:v1" > /dev/null 2>&1
+start_registry upstream.log; upstream_pid=${pids[-1]}
+upstream=$(address upstream.log)
+push_image "$upstream/app:v1"
 digest=$(crane digest "$upstream/app:v1")
 ttl=20
 cat > cache.yml <<END
@@ -50,8 +31,8 @@ storage: {filesystem: {rootdirectory: $work/storage}, delete: {enabled: true}}
 http: {addr: 127.0.0.1:0, secret: none}
 proxy: {remoteurl: http://$upstream, ttl: ${ttl}s}
 END
-registry serve cache.yml > cache.log 2>&1 & pids+=($!)
-cache=127.0.0.1:$(port cache.log 'listening on 127.0.0.1:([0-9]+)')
+start cache.log registry serve cache.yml
+cache=$(address cache.log)
 
 # status REFERENCE prints the HTTP status of a manifest in the cache.
 status() {
@@ -76,4 +57,4 @@ echo "upstream down, ttl of ${ttl}s is over: $after"
 rc=0; crane pull "$cache/app:v1" again.tar 2> pull.log || rc=$?
 echo "crane pull: exit status $rc, $(tail -n 1 pull.log)"
 [ "$rc" != 0 ] || changed "the image can still be pulled"
-echo "as described"
+finish

@@ -13,31 +13,18 @@
 # Needs: Debian 12 with apt-get, Go, jq and the right to make user namespaces. Uses no network
 # besides the installation.
 set -euo pipefail
-
-work=$(mktemp -d)
-pids=()
-cleanup() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done
-  rm -rf "$work"
-}
-trap cleanup EXIT
-changed() { echo "CHANGED: $*" >&2; exit 1; }
+source "$(dirname "$0")/common.sh"
 
 echo "installing"
-GOBIN=$work go install github.com/google/go-containerregistry/cmd/crane@v0.22.1
-chmod 755 "$work" && cd "$work"
-package='containerd=1.6.20~ds1-1*'
-apt-get -qq download "$package" 2>/dev/null || { apt-get -qq update && apt-get -qq download "$package"; }
-dpkg -x containerd_*.deb debian
-export HOME=$work PATH=$work:$work/debian/usr/bin:$PATH
+go_install github.com/google/go-containerregistry/cmd/crane@v0.22.1
+unpack_debian 'containerd=1.6.20~ds1-1*'
+export HOME=$work
 containerd --version
 
 # An archive with one image under a whole reference and under a tag.
-crane registry serve --address 127.0.0.1:0 > registry.log 2>&1 & pids+=($!)
-for _ in {1..300}; do grep -q 'serving on port' registry.log && break; sleep 0.1; done
-image=127.0.0.1:$(sed -n 's/.*serving on port //p' registry.log)/app:v1
-echo hello > hello.txt && tar -cf layer.tar hello.txt
-crane append --oci-empty-base -f layer.tar -t "$image" > /dev/null 2>&1
+start_registry registry.log
+image=$(address registry.log)/app:v1
+push_image "$image"
 crane pull --format oci "$image" layout
 jq '.manifests[0] as $image | .manifests = ["ghcr.io/a/b:v1", "v2" | . as $name |
   $image + {annotations: {"org.opencontainers.image.ref.name": $name}}]' layout/index.json > index.json
@@ -52,7 +39,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"
 [grpc]
 address = "$work/containerd.sock"
 END
-unshare --map-root-user --mount containerd --config containerd.toml > containerd.log 2>&1 & pids+=($!)
+start containerd.log unshare --map-root-user --mount containerd --config containerd.toml
 for _ in {1..300}; do grep -q 'successfully booted' containerd.log && break; sleep 0.1; done
 grep -q 'successfully booted' containerd.log || { cat containerd.log; exit 2; }
 
@@ -69,4 +56,4 @@ import plain
 import based --base-name mirror.test/app
 [ "$rc" = 0 ] || changed "the import with --base-name now fails"
 [ "$images" = "mirror.test/app:v2" ] || changed "the import with --base-name has other images"
-echo "as described"
+finish

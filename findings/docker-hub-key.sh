@@ -13,37 +13,26 @@
 #
 # Needs: Debian 12 with apt-get, and Go. Uses no network besides the installation.
 set -euo pipefail
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+source "$(dirname "$0")/common.sh"
 
 echo "installing"
-GOBIN=$work go install github.com/google/go-containerregistry/cmd/crane@v0.22.1
-chmod 755 "$work" && cd "$work"
-packages=(skopeo=1.9.3+ds1-1+b10 libgpgme11 libassuan0 libgpg-error0 libdevmapper1.02.1 libudev1 libselinux1
-  libpcre2-8-0)
-apt-get -qq download "${packages[@]}" 2>/dev/null || { apt-get -qq update && apt-get -qq download "${packages[@]}"; }
-for package in *.deb; do dpkg -x "$package" debian; done
-libraries=$(dirname "$(find "$work/debian/usr/lib" -name libgpgme.so.11)")
-libraries=$libraries:${libraries/\/usr\/lib//lib}
-export HOME=$work PATH=$work:$PATH DOCKER_CONFIG=$work/docker
+go_install github.com/google/go-containerregistry/cmd/crane@v0.22.1
+unpack_skopeo
+export HOME=$work DOCKER_CONFIG=$work/docker
 mkdir docker
 
-failed=0
 # expect CRANE SKOPEO KEY writes a config.json with the key, and checks who finds the login.
 expect() {
   printf '{"auths": {"%s": {"auth": "%s"}}}' "$3" "$(printf user:secret | base64)" > docker/config.json
   crane=none; skopeo=none
   if crane auth get index.docker.io | grep -q '"user"'; then crane=login; fi
-  if LD_LIBRARY_PATH=$libraries XDG_RUNTIME_DIR=$work debian/usr/bin/skopeo login --get-login docker.io 2> skopeo.log |
-    grep -qx user; then skopeo=login; fi
+  if skopeo login --get-login docker.io 2> skopeo.log | grep -qx user; then skopeo=login; fi
   printf '  %-30s crane: %-6s skopeo: %s\n' "$3" "$crane" "$skopeo"
-  [ "$crane $skopeo" = "$1 $2" ] || { echo "CHANGED: was $1, $2" >&2; failed=1; }
+  [ "$crane $skopeo" = "$1 $2" ] || note_changed "was $1, $2"
 }
 echo "login of Docker Hub found under the key"
 expect none  login docker.io
 expect none  login index.docker.io
 expect none  login registry-1.docker.io
 expect login login https://index.docker.io/v1/
-if [ "$failed" != 0 ]; then exit 1; fi
-echo "as described"
+finish

@@ -11,47 +11,26 @@
 #
 # Needs: Debian 12 with apt-get, Go, curl and jq. Runs on loopback.
 set -euo pipefail
-
-work=$(mktemp -d)
-pids=()
-cleanup() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  rm -rf "$work"
-}
-trap cleanup EXIT
-changed() { echo "CHANGED: $*" >&2; exit 1; }
-# port LOG PATTERN waits until a server has logged its port, and prints it.
-port() {
-  for _ in {1..300}; do
-    found=$(sed -nE "s/.*$2.*/\1/p" "$1" | head -n 1)
-    if [ -n "$found" ]; then echo "$found"; return; fi
-    sleep 0.1
-  done
-  echo "a registry did not start:" >&2; cat "$1" >&2; exit 2
-}
+source "$(dirname "$0")/common.sh"
 
 echo "installing"
-GOBIN=$work go install github.com/google/go-containerregistry/cmd/crane@v0.22.1
-chmod 755 "$work" && cd "$work"
-apt-get -qq download docker-registry=2.8.2+ds1-1 2>/dev/null || {
-  apt-get -qq update && apt-get -qq download docker-registry=2.8.2+ds1-1; }
-dpkg -x docker-registry_*.deb "$work/debian"
-export HOME=$work PATH=$work:$work/debian/usr/bin:$PATH
+go_install github.com/google/go-containerregistry/cmd/crane@v0.22.1
+unpack_debian docker-registry=2.8.2+ds1-1
+export HOME=$work
 
-crane registry serve --address 127.0.0.1:0 > source.log 2>&1 & pids+=($!)
-source=127.0.0.1:$(port source.log 'serving on port ([0-9]+)')/app
+start_registry source.log
+source=$(address source.log)/app
 cat > mirror.yml <<END
 version: 0.1
 storage: {filesystem: {rootdirectory: $work/storage}, delete: {enabled: true}}
 http: {addr: 127.0.0.1:0, secret: none}
 END
-docker-registry serve mirror.yml > mirror.log 2>&1 & pids+=($!)
-mirror=127.0.0.1:$(port mirror.log 'listening on 127.0.0.1:([0-9]+)')/app
+start mirror.log docker-registry serve mirror.yml
+mirror=$(address mirror.log)/app
 
 # An index with one image for each of two platforms.
-echo hello > hello.txt && tar -cf layer.tar hello.txt
 for arch in amd64 arm64; do
-  crane append --oci-empty-base -f layer.tar -t "$source:$arch"
+  push_image "$source:$arch"
   crane mutate --set-platform "linux/$arch" -t "$source:$arch" "$source:$arch"
 done > /dev/null 2>&1
 crane index append -m "$source:amd64" -m "$source:arm64" -t "$source:v1" > /dev/null 2>&1
@@ -78,4 +57,4 @@ again=$(show "status in the mirror"); echo "$again, after the second copy"
 [[ $after == *"v1 200, amd64 404, arm64 404" ]] || changed "garbage-collect kept the images of the index"
 [ "$rc" = 0 ] || changed "crane copy now reports the damage"
 [ "$again" = "$after" ] || changed "crane copy now puts the images back"
-echo "as described"
+finish

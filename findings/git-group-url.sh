@@ -13,37 +13,10 @@
 #
 # Needs: Go and git. Uses no network besides the installation.
 set -euo pipefail
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-cd "$work"
+source "$(dirname "$0")/common.sh"
 
 echo "installing"
-cat > main.go <<'END'
-package main
-
-import (
-	"flag"
-	"log"
-	"os"
-
-	"github.com/tektoncd/pipeline/pkg/credentials/gitcreds"
-	"github.com/tektoncd/pipeline/pkg/credentials/matcher"
-)
-
-// main does with Secrets what Tekton does before a step starts.
-func main() {
-	matcher.VolumePath = os.Getenv("SECRETS")
-	gitcreds.AddFlags(flag.CommandLine)
-	flag.Parse()
-	if err := gitcreds.NewBuilder().Write(os.Getenv("STEP_HOME")); err != nil {
-		log.Fatal(err)
-	}
-}
-END
-go mod init example.test/tekton > go.log 2>&1
-go get github.com/tektoncd/pipeline/pkg/credentials/{gitcreds,matcher}@v1.15.0 > go.log 2>&1 || { cat go.log; exit 2; }
-go build -o creds-init . > go.log 2>&1 || { cat go.log; exit 2; }
+build_creds_init gitcreds
 git --version
 
 for account in team host; do
@@ -51,11 +24,10 @@ for account in team host; do
   printf %s "$account" > "secrets/$account/username"
   printf %s "$account-password" > "secrets/$account/password"
 done
-failed=0
 # secrets SECRET=URL... makes the home folder of a step.
 secrets() {
   rm -rf home && mkdir home
-  SECRETS=$work/secrets STEP_HOME=$work/home ./creds-init "${@/#/-basic-git=}"
+  SECRETS=$work/secrets STEP_HOME=$work/home creds-init "${@/#/-basic-git=}"
   echo "Secrets for ${*#*=}:"
 }
 # expect PASSWORD PATH checks the password that git uses for https://git.example.test/PATH.
@@ -64,7 +36,7 @@ expect() {
     HOME="$work/home" GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0 git credential fill 2> git.log || true)
   password=$(sed -n 's/^password=//p' <<< "$answer")
   echo "  $2: password ${password:-none} $(tail -n 1 git.log)"
-  [ "${password:-none}" = "$1" ] || { echo "CHANGED: was $1" >&2; failed=1; }
+  [ "${password:-none}" = "$1" ] || note_changed "was $1"
 }
 
 secrets team=https://git.example.test/team
@@ -77,5 +49,4 @@ secrets team=https://git.example.test/team/app.git
 expect team-password team/app.git
 secrets team=https://git.example.test
 expect team-password team/app.git
-if [ "$failed" != 0 ]; then exit 1; fi
-echo "as described"
+finish

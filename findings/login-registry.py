@@ -1,10 +1,9 @@
 """A registry on loopback that wants a login and has no images.
 
-It writes its port to the file "port", and a line "ACCOUNT PATH" for each request to "requests".
+It prints its port, and writes a line "ACCOUNT PATH" for each request to the file "requests".
 """
 import base64
 import http.server
-import os
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -28,7 +27,5 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-with open("port.half", "w") as file:
-    file.write(str(server.server_port))
-os.rename("port.half", "port")  # so that nobody reads half a number
+print("serving on port", server.server_port, flush=True)
 server.serve_forever()

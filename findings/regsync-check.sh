@@ -10,37 +10,18 @@
 #
 # Needs: Go. Runs on loopback.
 set -euo pipefail
-
-work=$(mktemp -d)
-pids=()
-cleanup() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  rm -rf "$work"
-}
-trap cleanup EXIT
-changed() { echo "CHANGED: $*" >&2; exit 1; }
-# port LOG waits until a registry has logged its port, and prints it.
-port() {
-  for _ in {1..300}; do
-    found=$(sed -nE 's/.*serving on port ([0-9]+).*/\1/p' "$1")
-    if [ -n "$found" ]; then echo "$found"; return; fi
-    sleep 0.1
-  done
-  echo "a registry did not start:" >&2; cat "$1" >&2; exit 2
-}
+source "$(dirname "$0")/common.sh"
 
 echo "installing"
-GOBIN=$work go install github.com/google/go-containerregistry/cmd/crane@v0.22.1
-GOBIN=$work go install github.com/regclient/regclient/cmd/regsync@v0.11.7
-cd "$work"
-export HOME=$work PATH=$work:$PATH
+go_install github.com/google/go-containerregistry/cmd/crane@v0.22.1
+go_install github.com/regclient/regclient/cmd/regsync@v0.11.7
+export HOME=$work
 
-crane registry serve --address 127.0.0.1:0 > source.log 2>&1 & pids+=($!)
-crane registry serve --address 127.0.0.1:0 > mirror.log 2>&1 & pids+=($!)
-source=127.0.0.1:$(port source.log)
-mirror=127.0.0.1:$(port mirror.log)
-echo hello > hello.txt && tar -cf layer.tar hello.txt
-crane append --oci-empty-base -f layer.tar -t "$source/app:v1" > /dev/null 2>&1
+start_registry source.log
+start_registry mirror.log
+source=$(address source.log)
+mirror=$(address mirror.log)
+push_image "$source/app:v1"
 
 cat > regsync.yml <<END
 version: 1
@@ -64,4 +45,4 @@ check "a filled mirror"; filled=$rc
 [ "$filled" = 0 ] || changed "regsync check fails though nothing is missing"
 [ "$empty" = 0 ] || changed "regsync check now exits with $empty if an image is missing"
 grep -q "Image sync needed" "an empty mirror.log" || changed "the missing image is not logged any more"
-echo "as described"
+finish

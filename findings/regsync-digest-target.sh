@@ -12,37 +12,18 @@
 #
 # Needs: Go and curl. Runs on loopback.
 set -euo pipefail
-
-work=$(mktemp -d)
-pids=()
-cleanup() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  rm -rf "$work"
-}
-trap cleanup EXIT
-changed() { echo "CHANGED: $*" >&2; exit 1; }
-# port LOG waits until a registry has logged its port, and prints it.
-port() {
-  for _ in {1..300}; do
-    found=$(sed -nE 's/.*serving on port ([0-9]+).*/\1/p' "$1")
-    if [ -n "$found" ]; then echo "$found"; return; fi
-    sleep 0.1
-  done
-  echo "a registry did not start:" >&2; cat "$1" >&2; exit 2
-}
+source "$(dirname "$0")/common.sh"
 
 echo "installing"
-GOBIN=$work go install github.com/google/go-containerregistry/cmd/crane@v0.22.1
-GOBIN=$work go install github.com/regclient/regclient/cmd/regsync@v0.11.7
-cd "$work"
-export HOME=$work PATH=$work:$PATH
+go_install github.com/google/go-containerregistry/cmd/crane@v0.22.1
+go_install github.com/regclient/regclient/cmd/regsync@v0.11.7
+export HOME=$work
 
-crane registry serve --address 127.0.0.1:0 > source.log 2>&1 & pids+=($!)
-crane registry serve --address 127.0.0.1:0 > mirror.log 2>&1 & pids+=($!)
-source=127.0.0.1:$(port source.log)
-mirror=127.0.0.1:$(port mirror.log)
-echo hello > hello.txt && tar -cf layer.tar hello.txt
-crane append --oci-empty-base -f layer.tar -t "$source/app:v1" > /dev/null 2>&1
+start_registry source.log
+start_registry mirror.log
+source=$(address source.log)
+mirror=$(address mirror.log)
+push_image "$source/app:v1"
 digest=$(crane digest "$source/app:v1")
 
 # run COMMAND SOURCE TARGET runs regsync for one image.
@@ -76,4 +57,4 @@ source_only=$(state source); echo "  $source_only"
 
 [ "$both" = "tags: none, by digest: HTTP 200" ] || changed "a target with a digest gets a tag"
 [ "$source_only" = "tags: v1, by digest: HTTP 200" ] || changed "a source with a digest makes no tag"
-echo "as described"
+finish
