@@ -8,6 +8,9 @@ LDFLAGS := -s -w -X github.com/tekgate/tekgate/manifests.Version=$(VERSION)
 SCENARIOS := go test -tags e2e -count 1 -timeout 60m -v ./e2e/scenarios -args
 # With paths trimmed, packages have the same key in the build cache wherever the checkout is.
 export GOFLAGS := -trimpath $(GOFLAGS)
+# Programs and tests share what is compiled. With cgo, a library that loads plugins would make
+# each test that links it wait for the system's linker.
+export CGO_ENABLED := 0
 # A release is assembled again only when go.mod, or what assembles it, changes.
 RELEASE := manifests/release/.stamp
 RELEASE_SOURCES := go.mod $(wildcard internal/release/*.go internal/release/generate/*.go internal/image/*.go)
@@ -18,7 +21,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 build: $(RELEASE) ## build the three programs into bin/
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/tekgate ./cmd/webhook ./cmd/interceptor
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/tekgate ./cmd/webhook ./cmd/interceptor
 
 $(RELEASE): $(RELEASE_SOURCES)
 	go generate ./manifests
