@@ -109,10 +109,16 @@ func (l *Loaded) Render(errOut io.Writer) (*Rendered, error) {
 }
 
 // probe requests every image from the mirrors, chooses the candidate that exists, and
-// returns a finding for each image without one.
-func (l *Loaded) probe(ctx context.Context, platforms []string, errOut io.Writer) ([]installer.Finding, error) {
+// returns a finding for each image without one. nonRoot says that it also checks the users of
+// injected images, see CheckUsers.
+func (l *Loaded) probe(
+	ctx context.Context, platforms []string, nonRoot bool, errOut io.Writer,
+) ([]installer.Finding, error) {
 	candidates := l.references.Candidates(l.Rules)
 	results := registry.Probe(ctx, registry.ProbeRequest{Images: candidates, Platforms: platforms}, l.registries)
+	if nonRoot {
+		l.CheckUsers(ctx, results, platforms)
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}

@@ -108,7 +108,11 @@ func (t *Target) probe(
 	if err != nil {
 		return nil, err
 	}
-	return l.probe(ctx, platforms, errOut)
+	nonRoot, err := l.nonRootIn(ctx, cluster, t.Options.Previous)
+	if err != nil {
+		return nil, err
+	}
+	return l.probe(ctx, platforms, nonRoot, errOut)
 }
 
 // trust makes Tekton's controllers trust the authorities in --ca-file.
