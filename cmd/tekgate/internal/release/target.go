@@ -89,7 +89,7 @@ func (t *Target) fit(
 		return release, err
 	}
 	release = rendered.Release()
-	release.Notes = append([]string{note}, label...)
+	release.Notes = slices.Concat([]string{note}, label, rendered.Notes)
 	return release, t.trust(rendered.Objects)
 }
 
