@@ -93,9 +93,14 @@ func set(t *testing.T, obj *unstructured.Unstructured, data map[string]string, p
 
 // addArguments adds a flag whose name says that it holds an image, and one whose name does not.
 func addArguments(deployment *unstructured.Unstructured) {
-	container := live.Containers(deployment)[0]
+	container := containerOf(deployment)
 	args, _ := container["args"].([]any)
 	container["args"] = append(args, "-cache-image", cacheImage, "--prefetch-with="+prefetch)
+}
+
+func containerOf(deployment *unstructured.Unstructured) map[string]any {
+	containers, _, _ := unstructured.NestedFieldNoCopy(deployment.Object, "spec", "template", "spec", "containers")
+	return containers.([]any)[0].(map[string]any)
 }
 
 func newDeployment(t *testing.T, like *unstructured.Unstructured) *unstructured.Unstructured {
@@ -108,7 +113,7 @@ func newDeployment(t *testing.T, like *unstructured.Unstructured) *unstructured.
 		labels["app.kubernetes.io/name"] = "cache"
 		set(t, made, labels, path...)
 	}
-	container := live.Containers(made)[0]
+	container := containerOf(made)
 	container["image"] = cacheServer
 	delete(container, "args")
 	return made
@@ -235,8 +240,8 @@ func TestUpgradeToNewer(t *testing.T) {
 	if text, err := s.Uninstall("--yes"); err != nil {
 		t.Fatalf("uninstall: %v\n%s", err, text)
 	}
-	s.Expect(false, "Deployment/tekton-pipelines/tekton-pipelines-cache")
-	s.Expect(true, "Task/default/mine")
+	s.Expect(false, "apps/v1 Deployment tekton-pipelines/tekton-pipelines-cache")
+	s.Expect(true, "tekton.dev/v1 Task default/mine")
 }
 
 func onMirror(t *testing.T, deployments []appsv1.Deployment) {
