@@ -16,7 +16,7 @@ var tektonRejectsRule = &rule.Rule{
 	Before:   "v1.16.0",
 	Kinds:    slices.Concat(rule.WithSteps, rule.CustomRuns),
 	Doc: `Finds Tasks, Pipelines, StepActions and runs that Tekton's own webhook would refuse, with
-its words: the validation of Tekton Pipelines v1.15.0 runs on them, with all feature flags
+its words: the validation of Tekton Pipelines v1.15.1 runs on them, with all feature flags
 switched on.
 
 For what a TriggerTemplate is to create nobody does that until an event comes; then the
@@ -24,10 +24,10 @@ object is refused, and the sender of the event is told 202. Placeholders are fil
 the parameters' defaults and with samples; only what is refused whichever is put in counts.
 
 Objects of their own are judged by ` + "`tekgate lint`" + `, and at admission, where Tekton's
-webhook comes next, only with ` + "`policy.graph.validateAll`" + `. Versions that v1.15.0 does not
+webhook comes next, only with ` + "`policy.graph.validateAll`" + `. Versions that v1.15.1 does not
 serve are passed over. A newer Tekton accepts more: where v1.16.0 or later is installed, admission
 does not ask this rule. If the configuration names it nevertheless, it warns and refuses nothing.
-` + "`tekgate lint`" + ` goes by v1.15.0 always: switch the rule off there for objects of a newer Tekton.`,
+` + "`tekgate lint`" + ` goes by v1.15.1 always: switch the rule off there for objects of a newer Tekton.`,
 	Check: checkTektonRejects,
 }
 
