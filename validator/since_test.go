@@ -70,7 +70,8 @@ func TestBefore(t *testing.T) {
 	for _, tt := range tests {
 		v := &validator.Validator{Config: tt.config, Tekton: func() string { return tt.tekton }}
 		outcome := v.Judge(t.Context(), subject(t, template))
-		said := slices.ContainsFunc(outcome.Findings, func(f validator.Finding) bool { return f.Rule == "tekton-rejects" })
+		said := slices.ContainsFunc(outcome.Findings,
+			func(f validator.Finding) bool { return f.Rule == "tekton-rejects" })
 		if refused := len(outcome.In(validator.Enforce)) > 0; refused != tt.refused || said != tt.said {
 			t.Errorf("Tekton %q, configured %v: refused %v, said %v: %v", tt.tekton, len(tt.config.Rules) > 0, refused,
 				said, outcome.Findings)

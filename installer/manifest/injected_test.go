@@ -109,7 +109,8 @@ data: {a: "1"FLAGS}
 			"spec: {template: {spec: {containers: [{image: a}]}}}\n", "Deployment/x/neu is new: its images"},
 	} {
 		news := manifest.News(objects(t, tt.text), objects(t, with()))
-		if got := strings.Join(news, "\n"); (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) || len(news) > 1 {
+		got := strings.Join(news, "\n")
+		if (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) || len(news) > 1 {
 			t.Errorf("%s: got %q, want %q", name, got, tt.want)
 		}
 	}

@@ -29,7 +29,9 @@ type Checks struct {
 func (c Checks) Run(ctx context.Context, cluster *live.Cluster) (*Report, error) {
 	options := check.Options{Parse: parse, Now: time.Now(), Wait: c.Wait, Waiting: c.Waiting}
 	if c.Registries != nil {
-		options.Users = func(ctx context.Context, refs []image.Reference, platforms []string) ([][]registry.User, []error) {
+		options.Users = func(
+			ctx context.Context, refs []image.Reference, platforms []string,
+		) ([][]registry.User, []error) {
 			return registry.Users(ctx, refs, platforms, *c.Registries)
 		}
 	}
