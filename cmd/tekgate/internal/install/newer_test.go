@@ -294,8 +294,8 @@ func TestInstallChecksUsers(t *testing.T) {
 		want = shell + ": " + want + " on linux/amd64, and the feature flag set-security-context forbids that for " +
 			"-shell-image: every step with a script fails"
 		_, _, err := program.Run(t, "", install...)
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "under mirror.images") ||
-			strings.Count(err.Error(), "wrong user") != 1 {
+		if err == nil || !strings.Contains(err.Error(), want) ||
+			!strings.Contains(err.Error(), "under mirror.images") || strings.Count(err.Error(), "wrong user") != 1 {
 			t.Errorf("user %q: install ends with %v, want %q", user, err, want)
 		}
 		out, _, err := program.Run(t, "", slices.Concat([]string{"images", "verify"}, args)...)
