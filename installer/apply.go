@@ -309,7 +309,7 @@ func (r *run) mergeAgain(ctx context.Context, change *Change) error {
 		return err
 	}
 	change.Live = current
-	change.Desired, _ = mergeConfigMap(change.Rendered, current, change.bases)
+	change.Desired, _ = mergeConfigMap(change.Rendered, current, change.bases, change.declared)
 	if change.takeover != nil {
 		change.takeover, err = takeover(current)
 	}
