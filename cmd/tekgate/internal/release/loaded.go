@@ -28,6 +28,7 @@ type Loaded struct {
 	implicit    bool                       // whether no mirror was named, see OrUpstream
 	registries  registry.Options
 	own         []*unstructured.Unstructured // those of Tekgate
+	network     []*unstructured.Unstructured // NetworkPolicies for Tekton
 	references  *manifest.References         // of Objects
 	certManager bool                         // it issues the servers' certificates
 }
@@ -38,13 +39,16 @@ type Rendered struct {
 
 	images     []image.Rewritten
 	conditions map[string]string // of the webhooks, from the configuration
+	declared   installer.Declared
+	notes      []string
 }
 
 // Release returns the objects as the installer's argument.
 func (r *Rendered) Release() installer.Release {
 	versions := installer.VersionsOf(r.Objects)
 	versions.Tekgate = manifests.Version
-	return installer.Release{Objects: r.Objects, Images: r.images, Versions: versions, Conditions: r.conditions}
+	return installer.Release{Objects: r.Objects, Images: r.images, Versions: versions, Conditions: r.conditions,
+		Declared: r.declared, Notes: r.notes}
 }
 
 // Render reads all objects and rewrites their images, without a cluster.
@@ -53,7 +57,11 @@ func (s *Source) Render(ctx context.Context, streams cli.Streams) (*Rendered, er
 	if err != nil {
 		return nil, err
 	}
-	return l.Render(streams.ErrOut)
+	r, err := l.Render(streams.ErrOut)
+	if err == nil {
+		r.printNotes(streams.ErrOut)
+	}
+	return r, err
 }
 
 // Read reads the configuration and all objects.
@@ -82,6 +90,9 @@ func (s *Source) Read(ctx context.Context, streams cli.Streams) (*Loaded, error)
 		config: c, copies: copies, implicit: s.implicit, registries: s.Registries.Options(), own: own,
 		certManager: c.Certificates.Source == config.SourceCertManager,
 	}
+	if err := l.closeNetwork(); err != nil {
+		return nil, err
+	}
 	l.references = manifest.FindReferences(l.Objects)
 	l.reportCopies(streams.ErrOut)
 	return l, manifest.Distinct(l.Objects)
@@ -104,8 +115,12 @@ func (l *Loaded) Render(errOut io.Writer) (*Rendered, error) {
 	if err != nil {
 		return nil, err
 	}
+	declared, notes, err := l.settle()
+	if err != nil {
+		return nil, err
+	}
 	warnDropped(errOut, images)
-	return &Rendered{Objects: l.Objects, images: images, conditions: conditions}, nil
+	return &Rendered{Objects: l.Objects, images: images, conditions: conditions, declared: declared, notes: notes}, nil
 }
 
 // probe requests every image from the mirrors, chooses the candidate that exists, and

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -133,7 +134,11 @@ func embeddedObjects() ([]*unstructured.Unstructured, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects = append(objects, certificates...)
+	policies, err := manifests.NetworkPolicies()
+	if err != nil {
+		return nil, err
+	}
+	objects = slices.Concat(objects, certificates, policies)
 	for _, name := range []string{"pipeline", "triggers", "triggers-interceptors"} {
 		release, err := manifests.Tekton(name)
 		if err != nil {
