@@ -73,6 +73,8 @@ type Options struct {
 	Findings []Finding
 	// Older allows versions that are older than what is installed.
 	Older bool
+	// Returning says that the release is Inventory.Before, to which a rollback returns.
+	Returning bool
 	// Lease is how long the Lease of an install lasts without renewal; 0 for the default.
 	Lease time.Duration
 }
