@@ -47,12 +47,14 @@ func PrintError(out io.Writer, err error) {
 	if !errors.As(err, &stopped) {
 		return
 	}
+	resume := "to resume"
 	switch {
+	case !stopped.Changed && strings.Contains(err.Error(), "nothing was changed"):
+		resume = "to try again"
 	case !stopped.Changed:
-		fmt.Fprintf(out, "nothing was changed; to try again:\n  %s\n", stopped.Resume)
-	default:
-		fmt.Fprintf(out, "to resume:\n  %s\n", stopped.Resume)
+		resume = "nothing was changed; to try again"
 	}
+	fmt.Fprintf(out, "%s:\n  %s\n", resume, stopped.Resume)
 	if stopped.Rollback != "" {
 		fmt.Fprintf(out, "to roll back:\n  %s\n", stopped.Rollback)
 	}
