@@ -63,8 +63,23 @@ func (c *Cluster) Apply(ctx context.Context, plan *Plan, options Options, report
 	if err == nil {
 		err = Exclusively(ctx, c.client, options.Lease, report.Waiting, r.all)
 	}
+	if err != nil {
+		err = &StoppedError{Changed: r.noted || r.written() > 0, Err: err}
+	}
 	return r.done, err
 }
+
+// StoppedError is the error of an apply that did not end well.
+type StoppedError struct {
+	// Changed reports whether an object of the release may have been written.
+	Changed bool
+	Err     error
+}
+
+func (e *StoppedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *StoppedError) Unwrap() error { return e.Err }
 
 // all applies all stages.
 func (r *run) all(ctx context.Context) error {
@@ -99,14 +114,20 @@ func (r *run) all(ctx context.Context) error {
 	return r.finish(ctx)
 }
 
-// afterwards says what state an error leaves behind.
-func (r *run) afterwards() string {
+// written counts the objects that were written.
+func (r *run) written() int {
 	written := 0
 	for _, entry := range r.done.Entries {
 		if entry.Action != ssa.UnchangedAction {
 			written++
 		}
 	}
+	return written
+}
+
+// afterwards says what state an error leaves behind.
+func (r *run) afterwards() string {
+	written := r.written()
 	if written == 0 {
 		return " (nothing was changed)"
 	}
@@ -156,6 +177,7 @@ func (r *run) begin(ctx context.Context, change *Change) error {
 		Versions:  r.plan.Release.Versions,
 		Time:      time.Now().UTC().Truncate(time.Second),
 		Attempted: r.plan.Release.Objects,
+		Returning: r.options.Returning, Adopted: r.plan.Adopts(),
 	}
 	if before := r.plan.Previous; before != nil {
 		unfinished.Objects, unfinished.Before = before.Objects, before.Before
@@ -309,7 +331,7 @@ func (r *run) mergeAgain(ctx context.Context, change *Change) error {
 		return err
 	}
 	change.Live = current
-	change.Desired, _ = mergeConfigMap(change.Rendered, current, change.bases)
+	change.Desired, _ = mergeConfigMap(change.Rendered, current, change.bases, change.declared)
 	if change.takeover != nil {
 		change.takeover, err = takeover(current)
 	}

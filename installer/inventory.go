@@ -75,6 +75,11 @@ type Inventory struct {
 	Complete bool `json:"complete"`
 	// Before is the release that Objects replaced; nil if none is known.
 	Before *Recorded `json:"before,omitempty"`
+	// Returning says that the apply that has not ended well is a rollback to Before.
+	Returning bool `json:"returning,omitempty"`
+	// Adopted says that before the apply that has not ended well the cluster had a Tekton
+	// that Tekgate had not installed.
+	Adopted bool `json:"adopted,omitempty"`
 
 	read stamp // of the Secret that it was read from or written to
 }

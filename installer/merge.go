@@ -16,7 +16,8 @@ import (
 type Merge struct {
 	ConfigMap string `json:"configMap"`
 	Key       string `json:"key"`
-	// Outcome is kept (the user's), changed (by the release) or removed (by it).
+	// Outcome is kept (the user's), changed (by the release), removed (by it) or declared
+	// (by the configuration, in place of the user's).
 	Outcome string `json:"outcome"`
 	// Value is what the key holds from then on, and Other what it does not: the
 	// release's where the user's is kept, otherwise what it held before. nil is
@@ -30,6 +31,8 @@ const (
 	KeyKept    = "kept"
 	KeyChanged = "changed"
 	KeyRemoved = "removed"
+	// KeyDeclared is a key whose value the configuration decides, and not the user's edit.
+	KeyDeclared = "declared"
 )
 
 // exampleKey is documentation that Tekton's webhook compares with a checksum in
@@ -113,10 +116,11 @@ func keysOf(all ...map[string]string) []string {
 	return slices.Sorted(maps.Keys(keys))
 }
 
-// mergeConfigMap returns next with what the user changed in live.
+// mergeConfigMap returns next with what the user changed in live, except the declared keys.
 func mergeConfigMap(
 	next, current *unstructured.Unstructured,
 	bases []map[string]string,
+	declared []string,
 ) (*unstructured.Unstructured, []Merge) {
 	merged, merges := mergeData(bases, ConfigData(current), ConfigData(next))
 	for i := range merges {
@@ -128,7 +132,7 @@ func mergeConfigMap(
 		return result, merges
 	}
 	_ = unstructured.SetNestedStringMap(result.Object, merged, "data")
-	return result, merges
+	return result, overrule(next, result, merges, declared)
 }
 
 // mergeBases returns what a live ConfigMap may have been made from, by the best

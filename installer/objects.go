@@ -3,6 +3,7 @@ package installer
 import (
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -18,6 +19,13 @@ func NewObject(kind schema.GroupVersionKind, namespace, name string) *unstructur
 	obj.SetNamespace(namespace)
 	obj.SetName(name)
 	return obj
+}
+
+// AppliedByTekgate reports whether an install of Tekgate's has applied an object.
+func AppliedByTekgate(obj *unstructured.Unstructured) bool {
+	return slices.ContainsFunc(obj.GetManagedFields(), func(f metav1.ManagedFieldsEntry) bool {
+		return f.Manager == FieldManager && f.Operation == metav1.ManagedFieldsOperationApply
+	})
 }
 
 // ConfigData returns the data of a ConfigMap.

@@ -32,6 +32,7 @@ type Change struct {
 	Unchecked string
 
 	bases    []map[string]string // of a ConfigMap that is merged
+	declared []string            // its keys that the configuration decides
 	takeover []byte              // a JSON patch of managedFields
 	// unanswered says that Tekgate's admission server had to be asked and did not answer.
 	unanswered bool
@@ -72,6 +73,8 @@ type Options struct {
 	Findings []Finding
 	// Older allows versions that are older than what is installed.
 	Older bool
+	// Returning says that the release is Inventory.Before, to which a rollback returns.
+	Returning bool
 	// Lease is how long the Lease of an install lasts without renewal; 0 for the default.
 	Lease time.Duration
 }
@@ -157,9 +160,11 @@ func (c *Cluster) prepare(ctx context.Context, plan *Plan, facts Facts, options 
 	if err != nil {
 		return err
 	}
+	plan.Findings = append(plan.Findings, checkReplicas(plan.Release.Declared, plan.Release.Objects, autoscaled)...)
 	configured := sameConfig(plan.Release.Objects, facts.Live)
 	for _, obj := range plan.Release.Objects {
-		change := &Change{Rendered: obj, Desired: obj, Live: facts.Live[kube.Identity(obj)]}
+		id := kube.Identity(obj)
+		change := &Change{Rendered: obj, Desired: obj, Live: facts.Live[id], declared: plan.Release.Declared.Keys[id]}
 		if manifest.IsWebhookConfiguration(obj) {
 			change.Desired = keepConditions(change, plan.Release.Conditions, configured)
 		}
@@ -186,7 +191,7 @@ func (ch *Change) prepare(plan *Plan, autoscaled map[string]bool, options Option
 	if obj.GetKind() == "ConfigMap" && obj.GetNamespace() != Namespace {
 		var merges []Merge
 		ch.bases = mergeBases(obj, current, plan.Previous, options.Previous)
-		ch.Desired, merges = mergeConfigMap(obj, current, ch.bases)
+		ch.Desired, merges = mergeConfigMap(obj, current, ch.bases, ch.declared)
 		plan.Merges = append(plan.Merges, merges...)
 		plan.Notes = append(plan.Notes, goneKeys(obj, current, ch.bases, merges)...)
 	}

@@ -15,7 +15,8 @@ import (
 
 // Finding is something about the cluster that an install would run into.
 type Finding struct {
-	// Category is one of kubernetes, permissions, owner, nodes, release, images, certificates.
+	// Category is one of kubernetes, permissions, owner, nodes, release, images,
+	// certificates, settings.
 	Category string `json:"category"`
 	// Fatal findings stop an install unless it is forced.
 	Fatal    bool   `json:"fatal"`

@@ -21,6 +21,8 @@ type Release struct {
 	Conditions map[string]string
 	// Notes are sentences about decisions that were taken on the way here.
 	Notes []string
+	// Declared are the settings of Tekton that the configuration decides.
+	Declared Declared
 }
 
 // VersionsOf reads the versions of Pipelines and Triggers from the objects of

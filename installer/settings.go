@@ -6,14 +6,21 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/kube"
 )
 
+// Merging is what decides how ConfigMaps are merged.
+type Merging struct {
+	Declared Declared
+	Previous []*unstructured.Unstructured // see Options.Previous
+}
+
 // MergedData returns the data that a ConfigMap of a release has after an install: the release's,
-// with what the user changed in the cluster, see mergeConfigMap. previous is Options.Previous.
+// with what the user changed in the cluster, see mergeConfigMap.
 // What the user may not read counts as absent. key is the only one that the caller is interested
 // in: where the cluster and the release agree about it, the inventory is not read.
 func (c *Cluster) MergedData(
-	ctx context.Context, next *unstructured.Unstructured, key string, previous []*unstructured.Unstructured,
+	ctx context.Context, next *unstructured.Unstructured, key string, options Merging,
 ) (map[string]string, error) {
 	current, err := c.current(ctx, next)
 	if err != nil || current == nil {
@@ -26,7 +33,8 @@ func (c *Cluster) MergedData(
 	if err := ignoreForbidden(err); err != nil {
 		return nil, err
 	}
-	merged, _ := mergeConfigMap(next, current, mergeBases(next, current, inventory, previous))
+	bases := mergeBases(next, current, inventory, options.Previous)
+	merged, _ := mergeConfigMap(next, current, bases, options.Declared.Keys[kube.Identity(next)])
 	return ConfigData(merged), nil
 }
 

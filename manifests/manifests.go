@@ -25,7 +25,7 @@ import (
 //go:embed release
 var releases embed.FS
 
-//go:embed tekgate/*.yaml certmanager/*.yaml
+//go:embed tekgate/*.yaml certmanager/*.yaml network/*.yaml
 var own embed.FS
 
 // Version is Tekgate's own version and the tag of its image. The linker sets
@@ -73,6 +73,10 @@ func Tekgate() ([]*unstructured.Unstructured, error) { return read("tekgate/*.ya
 // Certificates returns the objects that ask cert-manager for the certificates of
 // Tekgate's servers; they are not among those of Tekgate.
 func Certificates() ([]*unstructured.Unstructured, error) { return read("certmanager/*.yaml") }
+
+// NetworkPolicies returns a NetworkPolicy for each Deployment of Pipelines and Triggers; they
+// are not among the objects of Tekgate.
+func NetworkPolicies() ([]*unstructured.Unstructured, error) { return read("network/*.yaml") }
 
 func read(pattern string) ([]*unstructured.Unstructured, error) {
 	files, err := fs.Glob(own, pattern)

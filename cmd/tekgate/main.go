@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -41,7 +40,7 @@ func run() int {
 	defer stop()
 	err := cli.Run(ctx, root(), os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr})
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "tekgate:", err)
+		cli.PrintError(os.Stderr, err)
 	}
 	return cli.Status(err)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/tekgate/tekgate/internal/kube"
 	"github.com/tekgate/tekgate/internal/wellknown"
@@ -13,6 +14,19 @@ import (
 // apiServerPort marks, in the NetworkPolicies of the manifests, the rule about the API
 // server.
 const apiServerPort = int64(443)
+
+// OfDeployments returns those of the NetworkPolicies that select Pods of a Deployment among
+// the objects of a release.
+func OfDeployments(policies, objects []*unstructured.Unstructured) []*unstructured.Unstructured {
+	return slices.DeleteFunc(slices.Clone(policies), func(policy *unstructured.Unstructured) bool {
+		selector, _, _ := unstructured.NestedStringMap(policy.Object, "spec", "podSelector", "matchLabels")
+		return !slices.ContainsFunc(objects, func(obj *unstructured.Unstructured) bool {
+			pod, _, _ := unstructured.NestedStringMap(obj.Object, "spec", "template", "metadata", "labels")
+			return obj.GetKind() == "Deployment" && obj.GetNamespace() == policy.GetNamespace() &&
+				labels.SelectorFromSet(selector).Matches(labels.Set(pod))
+		})
+	})
+}
 
 // AllowAPIServerPorts lets the servers call the API server at further TCP ports: those of
 // its endpoints, which NetworkPolicies see in place of its Service's.
@@ -51,11 +65,16 @@ func isPort(port any) func(any) bool {
 	}
 }
 
-// eachRule changes the rules of a direction in Tekgate's NetworkPolicies.
+// Network is the label of the NetworkPolicies that Tekgate adds for Tekton.
+const Network = "tekgate.dev/network"
+
+// eachRule changes the rules of a direction in the NetworkPolicies of Tekgate and in those
+// that it adds for Tekton.
 func eachRule(objects []*unstructured.Unstructured, direction string,
 	change func(policy string, rule map[string]any, ports []any)) error {
 	for _, obj := range objects {
-		if obj.GetKind() != "NetworkPolicy" || obj.GetNamespace() != wellknown.TekgateNamespace {
+		if obj.GetKind() != "NetworkPolicy" ||
+			obj.GetNamespace() != wellknown.TekgateNamespace && obj.GetLabels()[Network] == "" {
 			continue
 		}
 		rules, _, err := unstructured.NestedSlice(obj.Object, "spec", direction)

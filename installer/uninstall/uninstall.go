@@ -58,6 +58,8 @@ type Removal struct {
 
 	cluster kube.Reader
 	options Options
+	removed int
+	marked  bool // the inventory says that the installation is no longer whole
 }
 
 // Stage is a set of objects that are removed together, after those of the stages before.
@@ -191,7 +193,7 @@ func (r *Removal) installed(
 		if err != nil {
 			return nil, err
 		}
-		if current != nil && (r.Inventory != nil || appliedByTekgate(current)) {
+		if current != nil && (r.Inventory != nil || installer.AppliedByTekgate(current)) {
 			found = append(found, current)
 		}
 	}
@@ -210,13 +212,6 @@ func (r *Removal) installed(
 // current returns the cluster's version of an object, or nil if it or its kind is absent.
 func (r *Removal) current(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	return r.cluster.Get(ctx, obj.GroupVersionKind(), obj.GetNamespace(), obj.GetName())
-}
-
-// appliedByTekgate reports whether an install of Tekgate's has applied an object.
-func appliedByTekgate(obj *unstructured.Unstructured) bool {
-	return slices.ContainsFunc(obj.GetManagedFields(), func(f metav1.ManagedFieldsEntry) bool {
-		return f.Manager == installer.FieldManager && f.Operation == metav1.ManagedFieldsOperationApply
-	})
 }
 
 // keeps says whether an object stays, and notes why.
@@ -337,14 +332,56 @@ func (r *Removal) Run(ctx context.Context, report Reporter) error {
 	} else {
 		err = installer.Exclusively(ctx, r.cluster.Client(), 0, func(string) {}, do)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = r.runNumber(ctx, Namespaces, report)
 	}
-	return r.runNumber(ctx, Namespaces, report)
+	if err != nil {
+		return &StoppedError{Changed: r.removed > 0, Recorded: r.marked, Err: err}
+	}
+	return nil
+}
+
+// StoppedError is the error of an uninstall that did not end well.
+type StoppedError struct {
+	Changed bool // an object was removed
+	// Recorded says that the cluster still records what was installed, so that a rollback
+	// can install it again.
+	Recorded bool
+	Err      error
+}
+
+func (e *StoppedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *StoppedError) Unwrap() error { return e.Err }
+
+// mark writes into the inventory that the installation is no longer whole, so that a
+// rollback returns to it and not to the release before. It does nothing if the last apply
+// did not end well: the inventory says so already.
+func (r *Removal) mark(ctx context.Context) error {
+	if r.Inventory == nil {
+		return nil
+	}
+	if r.Inventory.Complete {
+		marked := *r.Inventory
+		marked.Complete = false
+		err := installer.WriteInventory(ctx, r.cluster.Client(), &marked, r.Inventory)
+		if apierrors.IsForbidden(err) { // it may be deleted all the same
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	r.marked = len(r.Inventory.Objects) > 0
+	return nil
 }
 
 // removeAll removes everything but the namespaces, of which one has the Lease.
 func (r *Removal) removeAll(ctx context.Context, report Reporter) error {
+	if err := r.mark(ctx); err != nil {
+		return err
+	}
 	for _, stage := range stages {
 		if stage.ID == Namespaces {
 			continue
@@ -385,6 +422,7 @@ func (r *Removal) runStage(ctx context.Context, stage Stage, report Reporter) er
 // forget removes the inventory, and the ClusterInterceptor once more: the interceptor's
 // last Pod may have written it again before it ended.
 func (r *Removal) forget(ctx context.Context, report Reporter) error {
+	r.marked = false
 	published, err := r.current(ctx, interceptor)
 	if err == nil && published != nil {
 		err = r.delete(ctx, published, report)
@@ -406,6 +444,7 @@ func (r *Removal) delete(ctx context.Context, obj client.Object, report Reporter
 	case err != nil:
 		return fmt.Errorf("%s: %w", kube.Name(obj), err)
 	}
+	r.removed++
 	report.Removed(kube.Name(obj))
 	return nil
 }

@@ -2,9 +2,9 @@
 //
 // The file is strict: whatever is not known in it is an error with its path,
 // and everything that is wrong is said at once. Each section belongs to the
-// component that it configures; only `install` and `certificates`, which tell the
-// command line where the servers are and who certifies them, belong to none. It lives beside the commands, since
-// it is the one place that knows all components.
+// component that it configures; only `install`, `certificates` and `tekton`, which tell the
+// command line where the servers are, who certifies them and how to set up Tekton, belong
+// to none. It lives beside the commands, since it is the one place that knows all components.
 package config
 
 import (
@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/interceptor"
+	"github.com/tekgate/tekgate/internal/declared"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/problems"
 	"github.com/tekgate/tekgate/internal/strict"
@@ -46,6 +47,8 @@ type Configuration struct {
 	// Certificates says where the servers' certificates come from; it is for the
 	// command line, too.
 	Certificates Certificates `json:"certificates,omitzero"`
+	// Tekton declares settings of Tekton; it is for the command line, too.
+	Tekton declared.Settings `json:"tekton,omitzero"`
 	// Mutator, Validator and Interceptor configure the servers.
 	Mutator     mutator.Config     `json:"mutator,omitzero"`
 	Validator   validator.Config   `json:"validator,omitzero"`
@@ -164,6 +167,7 @@ func (c *Configuration) Validate() error {
 		mirror,
 		problems.Prefix("install.", c.Install.validate()),
 		problems.Prefix("certificates.", c.Certificates.validate()),
+		problems.Prefix("tekton.", c.Tekton.Validate()),
 		problems.Prefix("mutator.", c.Mutator.Validate()),
 		problems.Prefix("validator.", c.Validator.Validate()),
 		problems.Prefix("interceptor.", c.Interceptor.Validate()),
@@ -234,7 +238,7 @@ func (c *Configuration) Servers() ([]byte, error) {
 	part := *c
 	// By these the admission server knows API servers.
 	part.Install = Install{APIServerCIDRs: c.Install.APIServerCIDRs, APIServerClient: c.Install.APIServerClient}
-	part.Certificates = Certificates{}
+	part.Certificates, part.Tekton = Certificates{}, declared.Settings{}
 	return yaml.Marshal(part)
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tekgate/tekgate/cmd/internal/config"
+	"github.com/tekgate/tekgate/internal/declared"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/validator"
 )
@@ -120,6 +121,26 @@ func TestDocsPolicy(t *testing.T) {
 			t.Errorf("docs/policy.md does not name %s", name)
 		}
 	}
+}
+
+// TestDocsTekton holds that docs/configuration.md shows every field of the section tekton.
+func TestDocsTekton(t *testing.T) {
+	for _, block := range blocks(t, "../../../docs/configuration.md") {
+		_, section, found := strings.Cut(block, "\ntekton:\n")
+		if !found {
+			continue
+		}
+		for _, kind := range []reflect.Type{reflect.TypeFor[declared.Settings](), reflect.TypeFor[declared.Workload]()} {
+			for i := range kind.NumField() {
+				name, _, _ := strings.Cut(kind.Field(i).Tag.Get("json"), ",")
+				if name != "" && !strings.Contains("\n"+section, "\n  "+name+":") {
+					t.Errorf("it does not show %s", name)
+				}
+			}
+		}
+		return
+	}
+	t.Error("the section tekton was not found")
 }
 
 // leaves are the JSON names of a struct's fields, of its structs' too.

@@ -2,7 +2,6 @@
 package apply
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -41,20 +40,22 @@ func (a *Apply) Flags(cmd *cobra.Command, options *installer.Options) {
 type Connect func() (*installer.Cluster, installer.Release, error)
 
 // Run plans and applies the release.
-func (a *Apply) Run(ctx context.Context, s cli.Streams, options *installer.Options, connect Connect) error {
+func (a *Apply) Run(cmd *cobra.Command, options *installer.Options, connect Connect) error {
 	if err := a.output.Check(); err != nil {
 		return err
 	}
+	s := cli.StreamsOf(cmd)
 	result := &report{DryRun: a.dryRun, began: time.Now()}
-	err := a.apply(ctx, s, options, connect, result)
+	err := a.apply(cmd, s, options, connect, result)
 	if !a.output.JSON() {
 		return err
 	}
 	return errors.Join(err, result.print(s.Out, err))
 }
 
-func (a *Apply) apply(ctx context.Context, s cli.Streams, options *installer.Options, connect Connect,
+func (a *Apply) apply(cmd *cobra.Command, s cli.Streams, options *installer.Options, connect Connect,
 	result *report) error {
+	ctx := cmd.Context()
 	cluster, rendered, err := connect()
 	if err != nil {
 		return err
@@ -63,7 +64,7 @@ func (a *Apply) apply(ctx context.Context, s cli.Streams, options *installer.Opt
 	result.plan(plan)
 	sayPlan(s.ErrOut, plan, options.Force)
 	if err != nil {
-		return err
+		return a.stopped(cmd, options, plan, err, result)
 	}
 	if a.dryRun {
 		sayDryRun(s.ErrOut, plan)
@@ -77,7 +78,7 @@ func (a *Apply) apply(ctx context.Context, s cli.Streams, options *installer.Opt
 	progress.Clear()
 	result.done(done)
 	if err != nil {
-		return err
+		return a.stopped(cmd, options, plan, err, result)
 	}
 	actions := done.ToGroupedMap()
 	fmt.Fprintf(s.ErrOut, "%d objects in %s: %d created, %d configured, %d unchanged%s\n", len(done.Entries),
@@ -149,6 +150,7 @@ type report struct {
 	Objects  []installer.Difference `json:"objects,omitempty"`
 	Seconds  float64                `json:"seconds"`
 	Error    string                 `json:"error,omitempty"`
+	cli.Next                        // after an error
 
 	began time.Time
 }

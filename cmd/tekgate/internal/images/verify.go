@@ -56,7 +56,11 @@ mirror has beside it. Only the mirror is asked: the key or the trusted root is a
 			}
 			results := registry.Probe(cmd.Context(),
 				registry.ProbeRequest{Images: release.Candidates(images), Platforms: platforms}, s.Registries.Options())
-			if nonRoot || l.NonRoot() {
+			byRelease, err := l.NonRoot()
+			if err != nil {
+				return err
+			}
+			if nonRoot || byRelease {
 				l.CheckUsers(cmd.Context(), results, platforms)
 			}
 			comparePublished(cmd.ErrOrStderr(), images, results, l.Rules.Published)

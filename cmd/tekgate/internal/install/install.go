@@ -2,8 +2,6 @@
 package install
 
 import (
-	"context"
-
 	"github.com/spf13/cobra"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/apply"
@@ -59,7 +57,7 @@ controllers, which ask it themselves, in their ConfigMap config-registry-cert.`,
   # what would an upgrade do?
   tekgate upgrade --mirror daocloud --dry-run`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return i.run(cmd.Context(), cli.StreamsOf(cmd)) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return i.run(cmd) },
 	}
 	i.flags(cmd)
 	return cmd
@@ -73,8 +71,8 @@ func (i *installation) flags(cmd *cobra.Command) {
 	i.apply.Flags(cmd, &i.target.Options)
 }
 
-func (i *installation) run(ctx context.Context, s cli.Streams) error {
-	return i.apply.Run(ctx, s, &i.target.Options, func() (*installer.Cluster, installer.Release, error) {
-		return i.target.Connect(ctx, s)
+func (i *installation) run(cmd *cobra.Command) error {
+	return i.apply.Run(cmd, &i.target.Options, func() (*installer.Cluster, installer.Release, error) {
+		return i.target.Connect(cmd.Context(), cli.StreamsOf(cmd))
 	})
 }

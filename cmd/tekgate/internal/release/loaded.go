@@ -28,6 +28,7 @@ type Loaded struct {
 	implicit    bool                       // whether no mirror was named, see OrUpstream
 	registries  registry.Options
 	own         []*unstructured.Unstructured // those of Tekgate
+	network     []*unstructured.Unstructured // NetworkPolicies for Tekton
 	references  *manifest.References         // of Objects
 	certManager bool                         // it issues the servers' certificates
 	news        []string                     // see newsOf
@@ -36,19 +37,21 @@ type Loaded struct {
 // Rendered has the objects that an install would apply.
 type Rendered struct {
 	Objects []*unstructured.Unstructured
-	// Notes are sentences about what this program does not know about the release.
+	// Notes are sentences about what this program does not know about the release, and about the
+	// declared settings.
 	Notes []string
 
 	images     []image.Rewritten
 	conditions map[string]string // of the webhooks, from the configuration
+	declared   installer.Declared
 }
 
 // Release returns the objects as the installer's argument.
 func (r *Rendered) Release() installer.Release {
 	versions := installer.VersionsOf(r.Objects)
 	versions.Tekgate = manifests.Version
-	return installer.Release{Objects: r.Objects, Images: r.images, Versions: versions,
-		Conditions: r.conditions, Notes: r.Notes}
+	return installer.Release{Objects: r.Objects, Images: r.images, Versions: versions, Conditions: r.conditions,
+		Declared: r.declared, Notes: r.Notes}
 }
 
 // Render reads all objects and rewrites their images, without a cluster.
@@ -86,6 +89,9 @@ func (s *Source) Read(ctx context.Context, streams cli.Streams) (*Loaded, error)
 		config: c, copies: copies, implicit: s.implicit, registries: s.Registries.Options(), own: own,
 		certManager: c.Certificates.Source == config.SourceCertManager, news: news,
 	}
+	if err := l.closeNetwork(); err != nil {
+		return nil, err
+	}
 	l.references = manifest.FindReferences(l.Objects)
 	l.reportCopies(streams.ErrOut)
 	return l, manifest.Distinct(l.Objects)
@@ -108,8 +114,13 @@ func (l *Loaded) Render(errOut io.Writer) (*Rendered, error) {
 	if err != nil {
 		return nil, err
 	}
+	declared, notes, err := l.settle()
+	if err != nil {
+		return nil, err
+	}
 	warnDropped(errOut, images)
-	return &Rendered{Objects: l.Objects, Notes: l.news, images: images, conditions: conditions}, nil
+	return &Rendered{Objects: l.Objects, Notes: slices.Concat(l.news, notes), images: images,
+		conditions: conditions, declared: declared}, nil
 }
 
 // probe requests every image from the mirrors, chooses the candidate that exists, and

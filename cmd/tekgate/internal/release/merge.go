@@ -12,6 +12,9 @@ func DescribeMerge(m installer.Merge) string {
 	switch m.Outcome {
 	case installer.KeyKept:
 		return fmt.Sprintf("kept your %s = %s (the release has %s)", m.Key, short(m.Value), short(m.Other))
+	case installer.KeyDeclared:
+		return fmt.Sprintf("set %s to %s, as the configuration declares, in place of your %s", m.Key, short(m.Value),
+			short(m.Other))
 	case installer.KeyRemoved:
 		return fmt.Sprintf("removed %s = %s, which the release no longer has", m.Key, short(m.Other))
 	}

@@ -81,7 +81,7 @@ func (t *Target) fit(
 	if err != nil {
 		return release, err
 	}
-	if err := manifest.AllowAPIServerPorts(l.own, ports); err != nil {
+	if err := manifest.AllowAPIServerPorts(l.policies(), ports); err != nil {
 		return release, err
 	}
 	rendered, err := l.Render(errOut)
@@ -89,7 +89,7 @@ func (t *Target) fit(
 		return release, err
 	}
 	release = rendered.Release()
-	release.Notes = slices.Concat([]string{note}, label, rendered.Notes)
+	release.Notes = slices.Concat([]string{note}, label, release.Notes)
 	return release, t.trust(rendered.Objects)
 }
 

@@ -12,11 +12,15 @@ import (
 	"github.com/tekgate/tekgate/internal/registry"
 )
 
-// NonRoot reports whether the release, as it is published, demands that the containers that Tekton
-// adds to Pods do not run as root.
-func (l *Loaded) NonRoot() bool {
-	flags := manifest.Settings(l.Objects, "feature-flags")
-	return flags != nil && l.setsSecurityContext(installer.ConfigData(flags))
+// NonRoot reports whether the release, with the declared settings, demands that the containers that
+// Tekton adds to Pods do not run as root.
+func (l *Loaded) NonRoot() (bool, error) {
+	objects, _, err := l.settled()
+	if err != nil {
+		return false, err
+	}
+	flags := manifest.Settings(objects, "feature-flags")
+	return flags != nil && l.setsSecurityContext(installer.ConfigData(flags)), nil
 }
 
 func (l *Loaded) setsSecurityContext(flags map[string]string) bool {
@@ -28,22 +32,27 @@ func (l *Loaded) setsSecurityContext(flags map[string]string) bool {
 func (l *Loaded) nonRootIn(
 	ctx context.Context, cluster *installer.Cluster, previous []*unstructured.Unstructured,
 ) (bool, error) {
-	flags := manifest.Settings(l.Objects, "feature-flags")
+	objects, declared, err := l.settled()
+	if err != nil {
+		return false, err
+	}
+	merging := installer.Merging{Declared: declared, Previous: previous}
+	flags := manifest.Settings(objects, "feature-flags")
 	if flags == nil {
 		return false, nil
 	}
-	data, err := cluster.MergedData(ctx, flags, manifest.SecurityContextFlag, previous)
+	data, err := cluster.MergedData(ctx, flags, manifest.SecurityContextFlag, merging)
 	if err != nil || !l.setsSecurityContext(data) {
 		return false, err
 	}
 	if assigns, err := cluster.AssignsUsers(); err != nil || assigns {
 		return false, err
 	}
-	defaults := manifest.Settings(l.Objects, "config-defaults")
+	defaults := manifest.Settings(objects, "config-defaults")
 	if defaults == nil {
 		return true, nil
 	}
-	data, err = cluster.MergedData(ctx, defaults, "default-pod-template", previous)
+	data, err = cluster.MergedData(ctx, defaults, "default-pod-template", merging)
 	if uid, ok := manifest.UserOfPods(data); ok && uid != 0 {
 		return false, err
 	}

@@ -20,6 +20,7 @@ type rollback struct {
 	kube    kubeflags.Flags
 	apply   apply.Apply
 	options installer.Options
+	resume  bool
 }
 
 // Command returns the command.
@@ -38,23 +39,26 @@ are never removed, and what only the newer release has is. A rollback is refused
 the earlier definitions lack the version in which the cluster stores its objects. The
 mirror is not asked for the images.
 
-A second rollback returns to the release that the first one left.`,
+A second rollback returns to the release that the first one left. After a rollback that
+was interrupted, --resume goes on with it.`,
 		Example: `  # what would a rollback do?
   tekgate rollback --dry-run
 
   tekgate rollback`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return r.run(cmd.Context(), cli.StreamsOf(cmd)) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return r.run(cmd) },
 	}
 	r.kube.Add(cmd)
 	r.apply.Flags(cmd, &r.options)
+	cmd.Flags().BoolVar(&r.resume, "resume", false,
+		"go on with a rollback that was interrupted, instead of returning to where it began")
 	return cmd
 }
 
-func (r *rollback) run(ctx context.Context, s cli.Streams) error {
+func (r *rollback) run(cmd *cobra.Command) error {
 	r.options.Older = true
-	return r.apply.Run(ctx, s, &r.options, func() (*installer.Cluster, installer.Release, error) {
-		return r.connect(ctx, s)
+	return r.apply.Run(cmd, &r.options, func() (*installer.Cluster, installer.Release, error) {
+		return r.connect(cmd.Context(), cli.StreamsOf(cmd))
 	})
 }
 
@@ -78,8 +82,25 @@ func (r *rollback) connect(ctx context.Context, s cli.Streams) (*installer.Clust
 	case inventory.Earlier() == nil:
 		return nil, none, errors.New("the cluster records no earlier release: install the one that you want, with --force if it is older")
 	}
-	earlier := inventory.Earlier()
+	earlier, err := r.target(inventory)
+	if err != nil {
+		return nil, none, err
+	}
 	fmt.Fprintf(s.ErrOut, "returning to %s\n", earlier.Versions)
 	recorded, err := release.Recorded(earlier)
 	return cluster, recorded, err
+}
+
+// target returns the recorded release to return to.
+func (r *rollback) target(inventory *installer.Inventory) (*installer.Recorded, error) {
+	interrupted := !inventory.Complete && inventory.Returning && inventory.Before != nil
+	switch {
+	case r.resume && !interrupted:
+		return nil, errors.New("no rollback was interrupted: leave out --resume to begin one")
+	case r.resume:
+		r.options.Returning = true
+		return inventory.Before, nil
+	}
+	r.options.Returning = inventory.Complete
+	return inventory.Earlier(), nil
 }

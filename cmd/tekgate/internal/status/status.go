@@ -57,7 +57,7 @@ It reports and does not judge: that is for ` + "`tekgate check`" + `.`,
 var states = map[string]string{
 	installed.Absent:      "nothing is installed: run `tekgate install`",
 	installed.Complete:    "the last install ended well",
-	installed.Interrupted: "the last install was interrupted: run it again to go on",
+	installed.Interrupted: "the last install or uninstall was interrupted: run it again to go on, or `tekgate rollback`",
 	installed.Unknown:     "Tekton is here, but not by this Tekgate: there is no inventory",
 }
 

@@ -55,7 +55,7 @@ func TestStatus(t *testing.T) {
 		t.Errorf("state %s, missing %v", got.State, got.Missing)
 	}
 	out, _ = program.Must(t, append([]string{"status"}, s.Kubeconfig...)...)
-	clitest.InOrder(t, out, "the last install was interrupted: run it again to go on",
+	clitest.InOrder(t, out, "the last install or uninstall was interrupted: run it again to go on",
 		"1 objects are missing: MutatingWebhookConfiguration/mutate.tekgate.dev")
 
 	// Tekton that another tool installed.

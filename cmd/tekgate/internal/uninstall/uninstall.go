@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,7 +54,7 @@ is run again and goes on.`,
   # all of it, with a copy of what users made
   tekgate uninstall --purge --save users-objects.yaml`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return u.run(cmd.Context(), cli.StreamsOf(cmd)) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return u.run(cmd, cli.StreamsOf(cmd)) },
 	}
 	u.kube.Add(cmd)
 	f := cmd.Flags()
@@ -68,8 +69,8 @@ is run again and goes on.`,
 	return cmd
 }
 
-func (u *uninstallFlags) run(ctx context.Context, streams cli.Streams) error {
-	errOut := streams.ErrOut
+func (u *uninstallFlags) run(cmd *cobra.Command, streams cli.Streams) error {
+	ctx, errOut := cmd.Context(), streams.ErrOut
 	if !u.purge && (u.finalizers || u.save != "") {
 		return errors.New("--remove-finalizers and --save go with --purge: without it nothing of users' is removed")
 	}
@@ -98,10 +99,39 @@ func (u *uninstallFlags) run(ctx context.Context, streams cli.Streams) error {
 		}
 	}
 	if err := removal.Run(ctx, removing{errOut}); err != nil {
-		return err
+		return u.stopped(cmd, err)
 	}
 	fmt.Fprintln(errOut, "uninstalled")
 	return nil
+}
+
+// stopped adds the commands to go on with to an error of the removal.
+func (u *uninstallFlags) stopped(cmd *cobra.Command, err error) error {
+	var failed *uninstall.StoppedError
+	next := cli.Next{Changed: errors.As(err, &failed) && failed.Changed}
+	// The file of --save exists, and an uninstall does not write over it.
+	next.Resume, next.Notes = cli.CommandLine(cmd, "save")
+	switch {
+	case !next.Changed && u.save != "":
+		next.Notes = append(next.Notes, "users' objects are saved in "+u.save+" already")
+	case next.Changed && failed.Recorded:
+		next.Rollback = cli.Sibling(cmd, "rollback", "kubeconfig", "context")
+	case next.Changed:
+		next.Notes = append(next.Notes,
+			"to roll back, run your install command again: the cluster no longer records what was installed")
+	}
+	if next.Changed && u.purge {
+		next.Notes = append(next.Notes, u.lost())
+	}
+	return cli.Stopped(err, next)
+}
+
+// lost explains what a rollback of a purge does not bring back.
+func (u *uninstallFlags) lost() string {
+	if u.save == "" {
+		return "users' objects that are removed do not come back"
+	}
+	return "a rollback does not bring back users' objects: apply them from " + u.save + " after it"
 }
 
 func (u *uninstallFlags) connect(ctx context.Context) (*installer.Cluster, uninstall.Options, error) {
@@ -133,7 +163,11 @@ func embeddedObjects() ([]*unstructured.Unstructured, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects = append(objects, certificates...)
+	policies, err := manifests.NetworkPolicies()
+	if err != nil {
+		return nil, err
+	}
+	objects = slices.Concat(objects, certificates, policies)
 	for _, name := range []string{"pipeline", "triggers", "triggers-interceptors"} {
 		release, err := manifests.Tekton(name)
 		if err != nil {

@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Next are the commands that go on from where a command stopped, for a shell.
+type Next struct {
+	// Changed reports whether the command changed anything before.
+	Changed bool `json:"-"`
+	// Resume goes on with the command.
+	Resume string `json:"resume,omitempty"`
+	// Rollback returns to the state before the command; empty if nothing was changed, or
+	// if no command does that.
+	Rollback string `json:"rollback,omitempty"`
+	// Notes are sentences about the commands.
+	Notes []string `json:"-"`
+}
+
+// StoppedError is the error of a command that can be resumed.
+type StoppedError struct {
+	Next
+	Err error
+}
+
+func (e *StoppedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error without the commands.
+func (e *StoppedError) Unwrap() error { return e.Err }
+
+// Stopped adds the next commands to an error.
+func Stopped(err error, next Next) error { return &StoppedError{Next: next, Err: err} }
+
+// PrintError prints the error of a command, and after it the commands to go on with.
+func PrintError(out io.Writer, err error) {
+	fmt.Fprintln(out, "tekgate:", err)
+	var stopped *StoppedError
+	if !errors.As(err, &stopped) {
+		return
+	}
+	resume := "to resume"
+	switch {
+	case !stopped.Changed && strings.Contains(err.Error(), "nothing was changed"):
+		resume = "to try again"
+	case !stopped.Changed:
+		resume = "nothing was changed; to try again"
+	}
+	fmt.Fprintf(out, "%s:\n  %s\n", resume, stopped.Resume)
+	if stopped.Rollback != "" {
+		fmt.Fprintf(out, "to roll back:\n  %s\n", stopped.Rollback)
+	}
+	for _, note := range stopped.Notes {
+		fmt.Fprintln(out, note)
+	}
+}
+
+// CommandLine returns the command line of a command as it was given, for a shell, and
+// sentences about what has to be added by hand. Flags are left out by name.
+func CommandLine(cmd *cobra.Command, without ...string) (line string, notes []string) {
+	words := strings.Fields(cmd.Parent().CommandPath())
+	name := cmd.CalledAs()
+	if name == "" {
+		name = cmd.Name()
+	}
+	words = append(words, name)
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if slices.Contains(without, f.Name) {
+			return
+		}
+		for _, value := range flagValues(f) {
+			shown := withoutSecrets(value)
+			if shown != value {
+				notes = append(notes, fmt.Sprintf("--%s is shown without its password or query: write them in again", f.Name))
+			}
+			if value == "-" {
+				notes = append(notes, fmt.Sprintf(
+					"--%s was read from standard input: pass the same input again, or name a file that has it", f.Name))
+			}
+			words = append(words, flagWords(f, shown)...)
+		}
+	})
+	for _, arg := range cmd.Flags().Args() {
+		words = append(words, quote(withoutSecrets(arg)))
+	}
+	return strings.Join(words, " "), notes
+}
+
+// Sibling returns the command line of another verb of the same program, with those of the
+// named flags that a command was given.
+func Sibling(cmd *cobra.Command, verb string, flags ...string) string {
+	words := append(strings.Fields(cmd.Parent().CommandPath()), verb)
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if slices.Contains(flags, f.Name) {
+			for _, value := range flagValues(f) {
+				words = append(words, flagWords(f, value)...)
+			}
+		}
+	})
+	return strings.Join(words, " ")
+}
+
+// flagValues returns the values that a flag was given.
+func flagValues(f *pflag.Flag) []string {
+	if list, ok := f.Value.(pflag.SliceValue); ok {
+		return list.GetSlice()
+	}
+	return []string{f.Value.String()}
+}
+
+// flagWords returns the words of a flag with a value.
+func flagWords(f *pflag.Flag, value string) []string {
+	switch {
+	case f.NoOptDefVal == "":
+		return []string{"--" + f.Name, quote(value)}
+	case f.NoOptDefVal == value:
+		return []string{"--" + f.Name}
+	}
+	return []string{"--" + f.Name + "=" + quote(value)}
+}
+
+// withoutSecrets returns a URL without its user information and the values of its query,
+// either of which may be a secret. Other texts stay as they are.
+func withoutSecrets(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme == "" || u.Host == "" || u.User == nil && u.RawQuery == "" {
+		return text
+	}
+	u.User = nil
+	u.RawQuery = ""
+	return u.String()
+}
+
+// plain matches words that a shell takes as they are.
+var plain = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
+
+// quote quotes a word for a POSIX shell.
+func quote(word string) string {
+	if plain.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
