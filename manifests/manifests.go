@@ -1,5 +1,5 @@
 // Package manifests holds, as data, the objects that this version of Tekgate
-// installs: the Tekton releases of the versions in go.mod and Tekgate's own.
+// installs: the Tekton releases of the lines in internal/release and Tekgate's own.
 //
 // What is done with them is the installer's business. The Tekton releases are
 // written by `go generate` and never committed, so that nothing of Tekton's
@@ -9,9 +9,10 @@ package manifests
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
-	"path"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -38,29 +39,31 @@ type Release struct {
 	Objects []*unstructured.Unstructured
 }
 
-// Tekton returns an embedded manifest by its name in release.Manifests.
-func Tekton(name string) (*Release, error) {
-	// The version begins with a v and a digit, which tells "triggers" from
-	// "triggers-interceptors".
-	files, err := fs.Glob(releases, "release/"+name+"-v[0-9]*"+release.PackedExt)
-	if err != nil {
-		return nil, err
+// Tekton returns an embedded manifest of the newest line by its name in release.Manifests.
+func Tekton(name string) (*Release, error) { return TektonOf(release.Newest(), name) }
+
+// TektonOf returns an embedded manifest of a line by its name in release.Manifests.
+func TektonOf(line release.Line, name string) (*Release, error) {
+	i := slices.IndexFunc(release.Manifests, func(m release.Manifest) bool { return m.Name == name })
+	if i < 0 {
+		return nil, fmt.Errorf("there is no Tekton release %q", name)
 	}
-	if len(files) != 1 {
+	version := line.Version(release.Manifests[i])
+	file := "release/" + name + "-" + version + release.PackedExt
+	packed, err := releases.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf(
-			"this tekgate was built without the Tekton release %q: build it with `make build`, or name a manifest file",
-			name,
+			"this tekgate was built without the Tekton release %q %s: build it with `make build`, or name a manifest file",
+			name, version,
 		)
 	}
-	packed, err := releases.ReadFile(files[0])
 	if err != nil {
 		return nil, err
 	}
 	objects, err := release.Unpack(packed)
 	if err != nil {
-		return nil, fmt.Errorf("embedded release %s: %w", files[0], err)
+		return nil, fmt.Errorf("embedded release %s: %w", file, err)
 	}
-	version := strings.TrimSuffix(strings.TrimPrefix(path.Base(files[0]), name+"-"), release.PackedExt)
 	return &Release{Name: name, Version: version, Objects: objects}, nil
 }
 

@@ -26,17 +26,20 @@ func own(t *testing.T) []*unstructured.Unstructured {
 }
 
 func TestTrap38_TektonIsInTheBinary(t *testing.T) {
-	for _, m := range release.Manifests {
-		r, err := manifests.Tekton(m.Name)
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		if !strings.HasPrefix(r.Version, "v") || len(r.Objects) == 0 {
-			t.Errorf("%s is version %q with %d objects", m.Name, r.Version, len(r.Objects))
+	for _, line := range release.Lines {
+		for _, m := range release.Manifests {
+			r, err := manifests.TektonOf(line, m.Name)
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			if r.Version != line.Version(m) || len(r.Objects) == 0 {
+				t.Errorf("%s of line %s is version %q with %d objects", m.Name, line.Name, r.Version, len(r.Objects))
+			}
 		}
 	}
-	if _, err := manifests.Tekton("chains"); err == nil || !strings.Contains(err.Error(), "make build") {
+	absent := release.Line{Name: "v9.9", Pipeline: "v9.9.9"}
+	if _, err := manifests.TektonOf(absent, "pipeline"); err == nil || !strings.Contains(err.Error(), "make build") {
 		t.Errorf("a release that is not there: error %v", err)
 	}
 }

@@ -44,9 +44,9 @@ type Manifest struct {
 // interceptors apart, because their kind must be served before they can be
 // created (tektoncd/triggers#1006).
 var Manifests = []Manifest{
-	{Name: "pipeline", Module: "github.com/tektoncd/pipeline", Folder: "config", Recursive: true},
-	{Name: "triggers", Module: "github.com/tektoncd/triggers", Folder: "config"},
-	{Name: "triggers-interceptors", Module: "github.com/tektoncd/triggers", Folder: "config/interceptors"},
+	{Name: "pipeline", Module: pipelineModule, Folder: "config", Recursive: true},
+	{Name: "triggers", Module: triggersModule, Folder: "config"},
+	{Name: "triggers-interceptors", Module: triggersModule, Folder: "config/interceptors"},
 }
 
 // Assemble returns a manifest's objects in the order in which they are

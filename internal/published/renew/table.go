@@ -25,31 +25,41 @@ type line struct {
 	images        []image.Reference // Tekton's, with tags
 }
 
-// embedded returns the lines that the versions in go.mod make.
+// embedded returns the manifests of all lines, each version once.
 func embedded(ctx context.Context, releases string) ([]line, error) {
 	var lines []line
-	for _, m := range release.Manifests {
-		module, err := release.Pinned(ctx, m.Module)
-		if err != nil {
-			return nil, err
+	for _, of := range release.Lines {
+		for _, m := range release.Manifests {
+			found, err := embeddedManifest(ctx, of, m, releases)
+			if err != nil {
+				return nil, err
+			}
+			lines = append(lines, found)
 		}
-		objects, err := m.Assemble(os.DirFS(module.Dir), module.Version, image.PublishedName)
-		if err != nil {
-			return nil, err
-		}
-		images, err := tektons(objects)
-		if err != nil {
-			return nil, err
-		}
-		file := "release.yaml"
-		if m.Name == "triggers-interceptors" {
-			file = "interceptors.yaml"
-		}
-		repository := releases + strings.TrimPrefix(m.Module, "github.com")
-		url := repository + "/releases/download/" + module.Version + "/" + file
-		lines = append(lines, line{m.Name, module.Version, url, images})
 	}
 	return lines, nil
+}
+
+func embeddedManifest(ctx context.Context, of release.Line, m release.Manifest, releases string) (line, error) {
+	module, err := of.Module(ctx, m)
+	if err != nil {
+		return line{}, err
+	}
+	objects, err := m.Assemble(os.DirFS(module.Dir), module.Version, image.PublishedName)
+	if err != nil {
+		return line{}, err
+	}
+	images, err := tektons(objects)
+	if err != nil {
+		return line{}, err
+	}
+	file := "release.yaml"
+	if m.Name == "triggers-interceptors" {
+		file = "interceptors.yaml"
+	}
+	repository := releases + strings.TrimPrefix(m.Module, "github.com")
+	url := repository + "/releases/download/" + module.Version + "/" + file
+	return line{m.Name, module.Version, url, images}, nil
 }
 
 // tektons returns Tekton's images in objects, arguments included, each once.

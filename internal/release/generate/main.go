@@ -28,29 +28,39 @@ func run(ctx context.Context, args []string, log io.Writer) error {
 	if err := removeOld(args[0]); err != nil {
 		return err
 	}
-	for _, m := range release.Manifests {
-		module, err := release.Pinned(ctx, m.Module)
-		if err != nil {
-			return err
+	for _, line := range release.Lines {
+		for _, m := range release.Manifests {
+			if err := write(ctx, args[0], line, m, log); err != nil {
+				return err
+			}
 		}
-		objects, err := m.Assemble(os.DirFS(module.Dir), module.Version, image.PublishedName)
-		if err != nil {
-			return err
-		}
-		packed, err := release.Pack(objects)
-		if err != nil {
-			return err
-		}
-		file := filepath.Join(args[0], m.Name+"-"+module.Version+release.PackedExt)
-		if err := os.WriteFile(file, packed, 0o644); err != nil {
-			return fmt.Errorf("writing the release: %w", err)
-		}
-		fmt.Fprintf(log, "%s %s: %d objects, %d bytes\n", m.Name, module.Version, len(objects), len(packed))
 	}
 	return nil
 }
 
-// removeOld makes sure that a binary never holds two versions.
+// write writes one manifest of a line.
+func write(ctx context.Context, folder string, line release.Line, m release.Manifest, log io.Writer) error {
+	module, err := line.Module(ctx, m)
+	if err != nil {
+		return err
+	}
+	objects, err := m.Assemble(os.DirFS(module.Dir), module.Version, image.PublishedName)
+	if err != nil {
+		return err
+	}
+	packed, err := release.Pack(objects)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(folder, m.Name+"-"+module.Version+release.PackedExt)
+	if err := os.WriteFile(file, packed, 0o644); err != nil {
+		return fmt.Errorf("writing the release: %w", err)
+	}
+	fmt.Fprintf(log, "%s %s: %d objects, %d bytes\n", m.Name, module.Version, len(objects), len(packed))
+	return nil
+}
+
+// removeOld makes sure that a binary holds no version but those of the lines.
 func removeOld(folder string) error {
 	old, err := filepath.Glob(filepath.Join(folder, "*"+release.PackedExt))
 	if err != nil {
