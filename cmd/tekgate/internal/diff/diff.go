@@ -59,6 +59,9 @@ func diff(ctx context.Context, target *release.Target, s cli.Streams) (found boo
 	for _, f := range plan.Findings {
 		fmt.Fprintf(s.ErrOut, "%s: %s\n", severity(f), f)
 	}
+	for _, note := range plan.Notes {
+		fmt.Fprintf(s.ErrOut, "note: %s\n", note)
+	}
 	differences, err := plan.Differences()
 	if err != nil {
 		return false, err
@@ -73,6 +76,9 @@ func diff(ctx context.Context, target *release.Target, s cli.Streams) (found boo
 			continue
 		}
 		fmt.Fprintf(s.Out, "%s would be %s\n%s", d.Subject, d.Action, d.Text)
+		for _, change := range d.Images {
+			fmt.Fprintf(s.Out, "  image %s\n", change)
+		}
 	}
 	for _, m := range plan.Merges {
 		fmt.Fprintf(s.Out, "ConfigMap %s: %s\n", m.ConfigMap, release.DescribeMerge(m))
