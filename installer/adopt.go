@@ -67,19 +67,27 @@ func (p *Plan) adopts() bool {
 	return p.Previous == nil && p.Installed != Versions{}
 }
 
-// adopt settles what an installation that Tekgate did not make is compared with, and returns
-// it. It notes that the installation is taken over.
-func (p *Plan) adopt(options Options) ([]*unstructured.Unstructured, error) {
+// adopt settles what an installation that Tekgate did not make is compared with: the compiled-in
+// releases of its versions before the manifests that the user names, since these may have
+// changes of the user's. It returns the objects, and those of them that are as Tekton released
+// them. It notes that the installation is taken over.
+func (p *Plan) adopt(options Options) (base, released []*unstructured.Unstructured, err error) {
 	if !p.adopts() {
-		return options.Previous, nil
+		return options.Previous, options.Previous, nil
 	}
-	base, from := options.Previous, "the manifests that you name"
-	if len(base) == 0 && options.Released != nil {
-		var err error
+	if options.Released != nil {
 		if base, err = options.Released(p.Installed); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		from = "the releases of these versions that are compiled into tekgate"
+	}
+	released = base
+	from := "the releases of these versions that are compiled into tekgate"
+	if named := without(options.Previous, base); len(named) > 0 {
+		base = slices.Concat(base, named)
+		if len(manifest.Copies(named)) == 0 {
+			released = base
+		}
+		from = "the manifests that you name"
 	}
 	if len(base) == 0 {
 		from = "what kubectl noted when it applied it: name the original manifests with --previous-manifest if you have them"
@@ -87,20 +95,25 @@ func (p *Plan) adopt(options Options) ([]*unstructured.Unstructured, error) {
 	p.Notes = append(p.Notes, fmt.Sprintf(
 		"%s is here, and Tekgate did not install it: it is taken over, and compared with %s", p.Installed, from))
 	p.noteLeftovers(options.Previous)
-	return base, nil
+	return base, released, nil
+}
+
+// without returns the objects that are not among others.
+func without(objects, others []*unstructured.Unstructured) []*unstructured.Unstructured {
+	known := map[string]bool{}
+	for _, obj := range others {
+		known[kube.Identity(obj)] = true
+	}
+	return slices.DeleteFunc(slices.Clone(objects), func(obj *unstructured.Unstructured) bool {
+		return known[kube.Identity(obj)]
+	})
 }
 
 // noteLeftovers notes what the manifests that the cluster was installed from have, and the new
 // release has not. It stays, since Tekgate did not write it.
 func (p *Plan) noteLeftovers(previous []*unstructured.Unstructured) {
-	wanted := map[string]bool{}
-	for _, obj := range p.Release.Objects {
-		wanted[kube.Identity(obj)] = true
-	}
-	for _, obj := range previous {
-		if !wanted[kube.Identity(obj)] {
-			p.Notes = append(p.Notes, kube.Name(obj)+
-				" is in the manifests that you name and no part of this release: it stays, so delete it if you do not need it")
-		}
+	for _, obj := range without(previous, p.Release.Objects) {
+		p.Notes = append(p.Notes, kube.Name(obj)+
+			" is in the manifests that you name and no part of this release: it stays, so delete it if you do not need it")
 	}
 }

@@ -315,6 +315,13 @@ func TestAdoptionOfAnUnknownRelease(t *testing.T) {
 			t.Errorf("the losses lack %q: %q", want, said)
 		}
 	}
+	file := mini("v0.26.0", "", "quay.io/mini/controller:", "tektondev/pipeline-controller:",
+		"metadata: {labels: {app: controller}}\n    spec: {containers",
+		"metadata: {labels: {app: controller}}\n    spec: {nodeSelector: {disktype: ssd}, containers")(t).Objects
+	named := installer.Options{Timeout: atOnce.Timeout, Force: true, Previous: file}
+	if plan, err = c.plan(mini("v0.38.4", "")(t), named); err != nil || len(plan.Losses) < 2 {
+		t.Errorf("with the file that the user changed it loses %v: %v", plan.Losses, err)
+	}
 	if plan.Installed.Pipeline != "v0.26.0" {
 		t.Errorf("it found %v", plan.Installed)
 	}

@@ -62,8 +62,9 @@ func (p *Plan) findLosses(previous []*unstructured.Unstructured) {
 	for _, obj := range known {
 		released[kube.Identity(obj)] = append(released[kube.Identity(obj)], obj)
 	}
+	upstream := p.upstreamNames()
 	for _, change := range p.changes {
-		p.Losses = append(p.Losses, change.losses(released[kube.Identity(change.Rendered)])...)
+		p.Losses = append(p.Losses, change.losses(released[kube.Identity(change.Rendered)], upstream)...)
 	}
 	for _, loss := range p.Losses {
 		p.Notes = append(p.Notes, loss.String())
@@ -75,7 +76,7 @@ func (p *Plan) findLosses(previous []*unstructured.Unstructured) {
 
 // losses returns what a change takes from the cluster. released are the object's versions in
 // the releases that it may come from.
-func (ch *Change) losses(released []*unstructured.Unstructured) []Loss {
+func (ch *Change) losses(released []*unstructured.Unstructured, upstream map[string]image.Reference) []Loss {
 	if ch.Live == nil || ch.After == nil || ch.recreate || !mayBeEdited(ch.Live) {
 		return nil
 	}
@@ -96,7 +97,7 @@ func (ch *Change) losses(released []*unstructured.Unstructured) []Loss {
 		switch {
 		case stays && sameValue(becomes, value), serverWrites(path):
 		case slices.ContainsFunc(bases, func(b leaves) bool { return b.sets(path, value) }):
-		case images[path].isReleased():
+		case images[path].follows(becomes, stays, len(bases) > 0, upstream):
 		default:
 			found = appendLoss(found, loss(ch, path, value, becomes, stays, bases, after, applied))
 		}
@@ -185,7 +186,7 @@ func usersOwn(path string) bool {
 	for _, part := range []string{"imagePullSecrets", "nodeSelector", "tolerations", "affinity", "spec.replicas", "resources",
 		"priorityClassName", "hostAliases", "dnsConfig", "hostNetwork", ".env[", ".args[", "containers[", "volumes[",
 		"annotations[", "spec.type", "nodePort", "minReplicas", "maxReplicas"} {
-		if strings.Contains(path, part) && !strings.HasSuffix(path, "-image]") {
+		if strings.Contains(path, part) {
 			return true
 		}
 	}
@@ -199,8 +200,22 @@ type writtenImage struct {
 	known  bool // whether origin is
 }
 
-// isReleased reports whether an image is Tekton's, under its own name or another one.
-func (w writtenImage) isReleased() bool {
-	_, _, tekton := w.ref.Tekton()
-	return w.known || tekton
+// follows reports whether an image of a release gives way to one of the new release: to the
+// same program, or because the new release has it no more. known says that the release which
+// the image may come from is known.
+func (w writtenImage) follows(becomes string, stays, known bool, upstream map[string]image.Reference) bool {
+	if w.ref.Path == "" {
+		return false // it is no image
+	}
+	before := w.ref
+	if w.known {
+		before = w.origin.Image
+	}
+	if to, err := image.Parse(becomes); stays && err == nil {
+		if after, ok := upstream[to.String()]; ok && compareImages(before, after) != ImageReplaced {
+			return true
+		}
+	}
+	_, _, tekton := before.Tekton()
+	return !stays && tekton || !known && manifest.IsPublished(before)
 }

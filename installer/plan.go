@@ -118,16 +118,18 @@ func (c *Cluster) Plan(ctx context.Context, release Release, options Options) (*
 	if !options.Force && slices.ContainsFunc(plan.Findings, func(f Finding) bool { return f.Fatal }) {
 		return plan, &RefusedError{plan.Findings}
 	}
-	if options.Previous, err = plan.adopt(options); err != nil {
+	base, released, err := plan.adopt(options)
+	if err != nil {
 		return plan, err
 	}
+	options.Previous = base
 	if err := c.prepare(ctx, plan, facts, options); err != nil {
 		return plan, err
 	}
 	if err := c.dryRun(ctx, plan, options); err != nil {
 		return plan, err
 	}
-	plan.findLosses(options.Previous)
+	plan.findLosses(released)
 	plan.Stages = arrange(plan.changes)
 	return plan, nil
 }

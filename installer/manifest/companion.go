@@ -68,7 +68,7 @@ func companionBehind(flag string, ref image.Reference, version string) (image.Re
 // the shell image, if the reference is another image.
 func InPlaceOf(ref image.Reference, at Place) (image.Reference, bool) {
 	origin, ok := companionOf(at.flag, at.version)
-	if !ok || !at.tekton || isPublished(ref) || isCopyOf(ref, origin) {
+	if !ok || !at.tekton || IsPublished(ref) || isCopyOf(ref, origin) {
 		return image.Reference{}, false
 	}
 	return origin, true

@@ -45,7 +45,7 @@ const (
 // tag has to be the version of the workload, too, so that an image of the user, such as a
 // patched build, is no copy.
 func Recognize(ref image.Reference, at Place) (origin Origin, ok bool) {
-	if isPublished(ref) {
+	if IsPublished(ref) {
 		return Origin{}, false
 	}
 	if upstream, known := publishedAs(ref.Digest); known {
@@ -159,7 +159,9 @@ var mainImage = regexp.MustCompile(`^spec\.template\.spec\.containers\[0\]\.imag
 var upstreams = regexp.MustCompile(`^(?:(?:\w+\.)?gcr\.io/(?:tekton-releases|distroless|google\.com)/|` +
 	`ghcr\.io/(?:tektoncd|distroless|openshift-pipelines)/|cgr\.dev/|distroless\.dev/|mcr\.microsoft\.com/)`)
 
-func isPublished(ref image.Reference) bool { return upstreams.MatchString(ref.Repository()) }
+// IsPublished reports whether an image has a name that Tekton or the makers of its companions
+// publish under.
+func IsPublished(ref image.Reference) bool { return upstreams.MatchString(ref.Repository()) }
 
 // CopyOf returns the upstream image that a reference is a copy of by its name alone, if its
 // name has Tekton's and can be one image only. It is a guess: Recognize looks at the place, too.
@@ -167,7 +169,7 @@ func CopyOf(ref image.Reference) (origin image.Reference, ok bool) {
 	if sure, ok := Recognize(ref, Place{}); ok {
 		return sure.Image, true
 	}
-	if isPublished(ref) || !strings.Contains(ref.Repository(), "tekton") {
+	if IsPublished(ref) || !strings.Contains(ref.Repository(), "tekton") {
 		return origin, false
 	}
 	found := slices.DeleteFunc(slices.Clone(programs()), func(p program) bool {
