@@ -27,6 +27,8 @@ type Difference struct {
 	// Yours are the lines that the cluster has otherwise than the release that
 	// is installed: changed by you or by somebody else since.
 	Yours string `json:"yours,omitempty"`
+	// Images are the images that it replaces.
+	Images []ImageChange `json:"images,omitempty"`
 	// Unchecked says why the server could not be asked.
 	Unchecked string `json:"unchecked,omitempty"`
 }
@@ -40,9 +42,11 @@ func (p *Plan) Differences() ([]Difference, error) {
 			previous[kube.Identity(obj)] = obj
 		}
 	}
+	upstream := p.upstreamNames()
 	differences := make([]Difference, 0, len(p.changes)+len(p.Prune))
 	for _, change := range p.changes {
-		d := Difference{Subject: kube.Name(change.Desired), Action: change.Action, Unchecked: change.Unchecked}
+		d := Difference{Subject: kube.Name(change.Desired), Action: change.Action, Unchecked: change.Unchecked,
+			Images: change.imageChanges(upstream)}
 		var err error
 		if change.Live != nil && change.Action == ssa.ConfiguredAction {
 			d.Text, err = unified(d.Subject, change.Live, change.expected())

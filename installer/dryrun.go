@@ -126,6 +126,9 @@ func (c *Cluster) ask(ctx context.Context, change *Change, coming upcoming, miss
 		return err
 	}
 	change.After = try
+	if change.takeover != nil {
+		change.After = c.afterTakeover(ctx, change.Live, try)
+	}
 	if change.Live != nil && change.takeover == nil && equal(change.Live, try) {
 		change.Action = ssa.UnchangedAction
 	}

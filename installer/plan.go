@@ -44,11 +44,15 @@ type Change struct {
 type Plan struct {
 	Release  Release
 	Previous *Inventory
-	Findings []Finding
+	// Installed are the versions that are in the cluster, whoever installed them.
+	Installed Versions
+	Findings  []Finding
 	// Notes are sentences about what Tekgate did to the release or will do to
 	// the cluster that nobody asked for by name.
 	Notes  []string
 	Merges []Merge
+	// Losses are fields of the user's that the install removes or replaces. Notes name each.
+	Losses []Loss
 	Stages []Stage
 	// Prune are objects of the previous release that the new one does not have.
 	Prune []*unstructured.Unstructured
@@ -69,6 +73,9 @@ type Options struct {
 	// Previous are the objects that the cluster was installed from, where that
 	// was not by Tekgate.
 	Previous []*unstructured.Unstructured
+	// Released returns the objects of a release that is known, for an installation without
+	// inventory and Previous; none for versions that are not known. It may be nil.
+	Released func(Versions) ([]*unstructured.Unstructured, error)
 	// Findings are what was found wrong before, at the mirrors.
 	Findings []Finding
 	// Older allows versions that are older than what is installed.
@@ -109,17 +116,23 @@ func (c *Cluster) Plan(ctx context.Context, release Release, options Options) (*
 		return plan, err
 	}
 	facts.Unserved, facts.Older = unserved, options.Older
-	plan.Previous = facts.Inventory
+	plan.Previous, plan.Installed = facts.Inventory, facts.installed()
 	plan.Findings = slices.Concat(Preflight(plan.Release, facts), options.Findings)
 	if !options.Force && slices.ContainsFunc(plan.Findings, func(f Finding) bool { return f.Fatal }) {
 		return plan, &RefusedError{plan.Findings}
 	}
+	base, released, err := plan.adopt(options)
+	if err != nil {
+		return plan, err
+	}
+	options.Previous = base
 	if err := c.prepare(ctx, plan, facts, options); err != nil {
 		return plan, err
 	}
 	if err := c.dryRun(ctx, plan, options); err != nil {
 		return plan, err
 	}
+	plan.findLosses(released)
 	plan.Stages = arrange(plan.changes)
 	return plan, nil
 }

@@ -264,17 +264,14 @@ func firstOf(names []string) string {
 
 // checkPrevious compares with what is installed.
 func checkPrevious(release Release, facts Facts) []Finding {
-	if facts.Inventory == nil {
-		return nil
-	}
 	var findings []Finding
-	was := facts.Inventory.Versions
+	was := facts.installed()
 	for _, c := range []struct{ name, was, is string }{
 		{"Tekton Pipelines", was.Pipeline, release.Versions.Pipeline},
 		{"Tekton Triggers", was.Triggers, release.Versions.Triggers},
 		{"Tekgate", was.Tekgate, release.Versions.Tekgate},
 	} {
-		if c.was != "" && c.is == "" {
+		if c.was != "" && c.is == "" && facts.Inventory != nil {
 			findings = append(
 				findings,
 				Finding{

@@ -36,24 +36,40 @@ var companions = []companion{
 	{"shell-image", "0.41.0", "cgr.dev/chainguard/busybox" + busyboxDigest},
 }
 
-// companionBehind returns the upstream image that the value of a flag is a copy of.
-func companionBehind(flag string, ref image.Reference, version string) (image.Reference, bool) {
+// companionOf returns the image that a release names in a flag. ok is false if the flag or
+// the version is not known.
+func companionOf(flag, version string) (origin image.Reference, ok bool) {
 	v, err := semver.NewVersion(version)
 	if err != nil {
 		return image.Reference{}, false
 	}
-	origin, found := image.Reference{}, false
 	for _, c := range companions {
 		if c.flag == flag && !v.LessThan(semver.MustParse(c.since)) {
 			origin, err = image.Parse(c.image)
-			found = err == nil
+			ok = err == nil
 		}
 	}
-	if !found || !isCopyOf(ref, origin) {
+	return origin, ok
+}
+
+// companionBehind returns the upstream image that the value of a flag is a copy of.
+func companionBehind(flag string, ref image.Reference, version string) (image.Reference, bool) {
+	origin, ok := companionOf(flag, version)
+	if !ok || !isCopyOf(ref, origin) {
 		return image.Reference{}, false
 	}
 	if ref.Digest != "" && !isPushedAgain(ref) {
 		origin.Digest = ref.Digest
+	}
+	return origin, true
+}
+
+// InPlaceOf returns the image of others that a release names where a reference stands, such as
+// the shell image, if the reference is another image.
+func InPlaceOf(ref image.Reference, at Place) (image.Reference, bool) {
+	origin, ok := companionOf(at.flag, at.version)
+	if !ok || !at.tekton || IsPublished(ref) || isCopyOf(ref, origin) {
+		return image.Reference{}, false
 	}
 	return origin, true
 }
@@ -67,11 +83,11 @@ func isCopyOf(ref, origin image.Reference) bool {
 	if ref.Tag != "" && ref.Tag != "latest" && ref.Tag != origin.Tag {
 		return false
 	}
-	flat := separators.ReplaceAllString("/"+ref.Path, "/")
-	whole := separators.ReplaceAllString("/"+origin.Repository(), "/")
-	path := separators.ReplaceAllString("/"+origin.Path, "/")
+	flat, whole, path := flatten("/"+ref.Path), flatten("/"+origin.Repository()), flatten("/"+origin.Path)
 	if !strings.Contains(origin.Path, "/") && (origin.Tag == "" || ref.Tag != origin.Tag) {
 		path = whole // a path of one element is too short to tell
 	}
-	return strings.HasSuffix(flat, whole) || strings.HasSuffix(flat, path)
+	// That of the cloud SDK is no other image's.
+	sdk := strings.HasSuffix(path, "/cloud/sdk") && strings.HasSuffix(flat, "/cloud/sdk")
+	return sdk || strings.HasSuffix(flat, whole) || strings.HasSuffix(flat, path)
 }

@@ -38,7 +38,7 @@ var injected = map[string]string{
 func InjectedImages(objects []*unstructured.Unstructured) []Injected {
 	var all []Injected
 	for _, obj := range objects {
-		if obj.GetKind() != "Deployment" || workloads[obj.GetName()] != controller {
+		if obj.GetKind() != "Deployment" || workloads[obj.GetName()].program != controller {
 			continue
 		}
 		for _, field := range object.Images(obj.Object) {
@@ -57,7 +57,7 @@ func InjectedImages(objects []*unstructured.Unstructured) []Injected {
 }
 
 // controller puts images into Pods.
-var controller = program{"pipeline", "controller"}
+var controller = tekton("pipeline", "controller")
 
 // SecurityContextFlag is the key of the ConfigMap feature-flags with which Tekton demands of the
 // containers that it adds that they do not run as root.

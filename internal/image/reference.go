@@ -94,22 +94,23 @@ func (r Reference) DigestAlone() bool {
 // name returns the last element of the path.
 func (r Reference) name() string { return path.Base(r.Path) }
 
-// tektonRegistry is where Tekton publishes since October 2024.
-const tektonRegistry = "ghcr.io/tektoncd"
+// registryOf returns where the owner of a component publishes since October 2024.
+func registryOf(owner string) string { return "ghcr.io/" + owner }
+
+// owners are the organizations on GitHub whose components Tekton's operator installs.
+var owners = []string{"tektoncd", "openshift-pipelines"}
 
 // PublishedName returns the repository under which ko publishes the command
 // with this import path in Tekton's releases since October 2024: its last
 // element and the MD5 of the whole path, below the component
 // (tektoncd/pipeline#8870; ko's default naming).
 func PublishedName(importPath string) string {
+	owner, component, _, ok := splitImportPath(importPath)
+	if !ok {
+		owner, component = owners[0], ""
+	}
 	sum := md5.Sum([]byte(importPath))
-	return tektonRegistry + "/" + componentOf(
-		importPath,
-	) + "/" + path.Base(
-		importPath,
-	) + "-" + hex.EncodeToString(
-		sum[:],
-	)
+	return registryOf(owner) + "/" + component + "/" + path.Base(importPath) + "-" + hex.EncodeToString(sum[:])
 }
 
 // PreservedName returns the repository under which releases before that were
@@ -118,34 +119,61 @@ func PreservedName(importPath string) string {
 	return "gcr.io/tekton-releases/" + importPath
 }
 
-// componentOf returns "pipeline" for github.com/tektoncd/pipeline/cmd/….
-func componentOf(importPath string) string {
-	rest, ok := strings.CutPrefix(importPath, "github.com/tektoncd/")
-	if !ok {
-		return ""
+// splitImportPath returns "tektoncd", "pipeline" and "controller" for
+// github.com/tektoncd/pipeline/cmd/controller. The folder cmd may have folders before and
+// in it, as in github.com/tektoncd/operator/cmd/kubernetes/webhook.
+func splitImportPath(importPath string) (owner, component, binary string, ok bool) {
+	for _, owner := range owners {
+		rest, found := strings.CutPrefix(importPath, "github.com/"+owner+"/")
+		component, command, inside := strings.Cut(rest, "/")
+		_, binary, is := strings.Cut("/"+command, "/cmd/")
+		if found && inside && is && binary != "" && !strings.HasSuffix(binary, "/") {
+			return owner, component, path.Base(binary), true
+		}
 	}
-	component, _, _ := strings.Cut(rest, "/")
-	return component
+	return "", "", "", false
+}
+
+// commandFolders are where components keep the commands that their releases hold images of.
+var commandFolders = []string{"cmd/", "cmd/kubernetes/", "cmd/openshift/"}
+
+// ImportPath returns the import path of the command of Tekton's that an image holds, for
+// example github.com/tektoncd/pipeline/cmd/entrypoint. It knows the names of all releases,
+// and believes an MD5 suffix only after computing it. ok is false for all other images.
+func (r Reference) ImportPath() (importPath string, ok bool) {
+	for _, owner := range owners {
+		if _, rest, found := strings.Cut("/"+r.Path, "/github.com/"+owner+"/"); found {
+			importPath = "github.com/" + owner + "/" + rest
+			_, _, _, ok = splitImportPath(importPath)
+			return importPath, ok
+		}
+	}
+	for _, owner := range owners {
+		rest, found := strings.CutPrefix(r.Repository(), registryOf(owner)+"/")
+		component, name, one := strings.Cut(rest, "/")
+		dash := strings.LastIndex(name, "-")
+		if !found || !one || dash < 0 {
+			continue
+		}
+		for _, folder := range commandFolders {
+			importPath = "github.com/" + owner + "/" + component + "/" + folder + name[:dash]
+			if PublishedName(importPath) == r.Repository() {
+				return importPath, true
+			}
+		}
+	}
+	return "", false
 }
 
 // Tekton returns which component and binary of Tekton an image holds, for
-// example "pipeline" and "entrypoint". It knows the names of all releases, and
-// believes an MD5 suffix only after computing it.
+// example "pipeline" and "entrypoint": see ImportPath.
 func (r Reference) Tekton() (component, binary string, ok bool) {
-	if _, importPath, found := strings.Cut("/"+r.Path, "/github.com/tektoncd/"); found {
-		component, rest, _ := strings.Cut(importPath, "/")
-		binary, ok := strings.CutPrefix(rest, "cmd/")
-		return component, binary, ok && binary != "" && !strings.Contains(binary, "/")
-	}
-	rest, found := strings.CutPrefix(r.Repository(), tektonRegistry+"/")
-	component, name, one := strings.Cut(rest, "/")
-	dash := strings.LastIndex(name, "-")
-	if !found || !one || dash < 0 {
+	importPath, ok := r.ImportPath()
+	if !ok {
 		return "", "", false
 	}
-	binary = name[:dash]
-	published := PublishedName("github.com/tektoncd/" + component + "/cmd/" + binary)
-	return component, binary, published == r.Repository()
+	_, component, binary, ok = splitImportPath(importPath)
+	return component, binary, ok
 }
 
 // Canonical returns the reference under which the same image can still be

@@ -19,6 +19,9 @@ type ImageField struct {
 	Literal bool
 	// Flag is the flag whose value the reference is, as it is written; empty at other places.
 	Flag string
+	// Container is the name of the container, and Variable that of the environment variable,
+	// where the reference is one's.
+	Container, Variable string
 
 	fields map[string]any // that hold it under key; nil where set knows better
 	key    string
@@ -105,6 +108,7 @@ func (w *imageWalk) key(m map[string]any, key, at string) {
 }
 
 func (w *imageWalk) container(c map[string]any, at string) {
+	before := len(w.fields)
 	w.key(c, "image", at)
 	for _, list := range []string{"command", "args"} {
 		if words, ok := c[list].([]any); ok {
@@ -116,8 +120,13 @@ func (w *imageWalk) container(c map[string]any, at string) {
 		value, _ := env["value"].(string)
 		if imageEnv.MatchString(name) && strings.Contains(value, "/") {
 			w.key(env, "value", at)
+			w.fields[len(w.fields)-1].Variable = name
 		}
 	})
+	name, _ := c["name"].(string)
+	for _, field := range w.fields[before:] {
+		field.Container = name
+	}
 }
 
 func (w *imageWalk) volume(v map[string]any, at string) {

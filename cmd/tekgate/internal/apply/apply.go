@@ -147,6 +147,7 @@ type report struct {
 	Findings []installer.Finding    `json:"findings,omitempty"`
 	Notes    []string               `json:"notes,omitempty"`
 	Merges   []installer.Merge      `json:"configuration,omitempty"`
+	Losses   []installer.Loss       `json:"lost,omitempty"`
 	Objects  []installer.Difference `json:"objects,omitempty"`
 	Seconds  float64                `json:"seconds"`
 	Error    string                 `json:"error,omitempty"`
@@ -159,9 +160,10 @@ func (r *report) plan(plan *installer.Plan) {
 	if plan == nil {
 		return
 	}
-	if plan.Previous != nil {
-		r.From = &plan.Previous.Versions
+	if plan.Installed != (installer.Versions{}) {
+		r.From = &plan.Installed
 	}
+	r.Losses = plan.Losses
 	r.To, r.Findings, r.Notes, r.Merges = plan.Release.Versions, plan.Findings, plan.Notes, plan.Merges
 	if r.DryRun {
 		r.Objects, _ = plan.Differences()

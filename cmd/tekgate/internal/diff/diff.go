@@ -76,6 +76,9 @@ func diff(ctx context.Context, target *release.Target, s cli.Streams) (found boo
 			continue
 		}
 		fmt.Fprintf(s.Out, "%s would be %s\n%s", d.Subject, d.Action, d.Text)
+		for _, change := range d.Images {
+			fmt.Fprintf(s.Out, "  image %s\n", change)
+		}
 	}
 	for _, m := range plan.Merges {
 		fmt.Fprintf(s.Out, "ConfigMap %s: %s\n", m.ConfigMap, release.DescribeMerge(m))

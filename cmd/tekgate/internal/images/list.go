@@ -9,6 +9,7 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/display"
 )
 
@@ -52,6 +53,10 @@ type listedImage struct {
 	Image string `json:"image"`
 	// CopyOf is the image upstream that Image is a copy of, if a mirror has renamed it.
 	CopyOf string `json:"copyOf,omitempty"`
+	// Origin says which program a copy holds, and what this is known by.
+	Origin *manifest.Origin `json:"origin,omitempty"`
+	// InPlaceOf is the image of others that the release names where Image stands.
+	InPlaceOf string `json:"inPlaceOf,omitempty"`
 	// Source is the name under which the image can be pulled today. It is copied from there.
 	Source string `json:"source"`
 	// Mirror is its name on the mirror, Fallbacks are others in their order.
@@ -69,10 +74,10 @@ func listed(images []release.Image) []listedImage {
 	for _, i := range images {
 		first := i.Candidates[0]
 		one := listedImage{Image: i.Written.String(), Source: first.Source().String(),
-			Mirror: first.To.String(), Rule: first.Rule, Places: i.Places,
+			Mirror: first.To.String(), Rule: first.Rule, Places: i.Places, InPlaceOf: i.InPlaceOf,
 			stays: first.Rule == "" && first.To == first.From}
 		if i.Upstream != i.Written {
-			one.CopyOf = i.Upstream.String()
+			one.CopyOf, one.Origin = i.Upstream.String(), i.Origin
 		}
 		for _, c := range i.Candidates[1:] {
 			one.Fallbacks = append(one.Fallbacks, c.To.String())
@@ -93,6 +98,9 @@ func printImages(out io.Writer, images []listedImage) error {
 		names := []string{i.Image}
 		if i.CopyOf != "" {
 			names = append(names, "  copy of "+i.CopyOf)
+		}
+		if i.InPlaceOf != "" {
+			names = append(names, "  in place of "+i.InPlaceOf)
 		}
 		for n := range max(len(names), len(i.Places)) {
 			fmt.Fprintf(w, "%s\t%s\t%s\n", cell(names, n), mirror, cell(i.Places, n))

@@ -7,12 +7,13 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/diff"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/images"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/render"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/scan"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/uninstall"
 	"github.com/tekgate/tekgate/e2e/cluster"
 )
 
 // program has the verbs that the tests of this package run.
-var program = clitest.Program{Command, diff.Command, render.Command, images.Command, uninstall.Command}
+var program = clitest.Program{Command, diff.Command, render.Command, images.Command, uninstall.Command, scan.Command}
 
 // site is a cluster with helpers for this verb.
 type site struct{ *clitest.Site }

@@ -9,6 +9,8 @@ import (
 	"maps"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/image"
@@ -21,6 +23,8 @@ type Image struct {
 	Upstream   image.Reference   // the same, or the image that it is a copy of
 	Candidates []image.Rewritten // on the mirror, the best first; never empty
 	Places     []string          // object and path of each use
+	Origin     *manifest.Origin  // of a copy at its first place; nil for other images
+	InPlaceOf  string            // the image of others that the release names there, "" if it is this one
 }
 
 // Images returns the images of the manifests, each once.
@@ -47,10 +51,23 @@ func (s *Source) Images(ctx context.Context, streams cli.Streams) ([]Image, *Loa
 			}
 			number[field.Value] = len(images)
 			found.Places = []string{place}
+			found.trace(obj, field)
 			images = append(images, found)
 		}
 	}
 	return images, l, errors.Join(problems...)
+}
+
+// trace fills in the origin of an image that a mirror has renamed.
+func (i *Image) trace(obj *unstructured.Unstructured, field *object.ImageField) {
+	at := manifest.PlaceOf(obj, field)
+	if origin, ok := manifest.Recognize(i.Written, at); ok {
+		i.Origin = &origin
+		return
+	}
+	if instead, ok := manifest.InPlaceOf(i.Written, at); ok {
+		i.InPlaceOf = instead.String()
+	}
 }
 
 // image returns the image that a text in the manifests names.

@@ -60,7 +60,7 @@ func (i *scanned) written() string {
 
 // runs is what a registry said of the image that would run, nil if none was asked.
 func (i *scanned) runs() *probed {
-	if i.State == stateMirrored || i.State == stateResolved {
+	if i.State == stateMirrored || i.State == stateResolved || i.State == stateInstalled {
 		return i.Target
 	}
 	return i.Written
@@ -154,7 +154,7 @@ func (s *survey) table(out io.Writer) error {
 	fmt.Fprintln(w, "STATE\tIMAGE\tBECOMES\tSTANDS IN")
 	for _, i := range images {
 		becomes := "-"
-		if i.State == stateMirrored || i.State == stateResolved {
+		if i.State == stateMirrored || i.State == stateResolved || i.State == stateInstalled {
 			becomes = i.To
 		}
 		at := make([]string, 0, len(i.Places))
@@ -200,6 +200,9 @@ func andMore(list []string) string {
 // remarks are what people should know about an image, a sentence each.
 func (i *scanned) remarks() []string {
 	var remarks []string
+	if origin := i.ofTekton(); origin != "" {
+		remarks = append(remarks, origin)
+	}
 	if i.Default != "" {
 		remarks = append(remarks, fmt.Sprintf("by default it is %s", i.Default))
 	}

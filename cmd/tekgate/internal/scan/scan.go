@@ -17,6 +17,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/document"
 	"github.com/tekgate/tekgate/internal/wellknown"
@@ -41,7 +42,7 @@ func Command() *cobra.Command {
 		Short: "List the images of tasks and pipelines, and say which the mirror does not give them",
 		Long: `List every image that TaskRuns, PipelineRuns, Tasks, ClusterTasks, Pipelines,
 StepActions, the runs in TriggerTemplates and other workloads name, for containers
-and for image volumes: in files and folders (- is standard input), or where no path
+and for image volumes, and those of Tekton's own Deployments: in files and folders (- is standard input), or where no path
 is named in the cluster, with the permissions that you have there. For each it says
 where it stands and what the admission webhook would make of it with this
 configuration:
@@ -49,12 +50,16 @@ configuration:
   mirrored    it is taken from the mirror
   resolved    so it is where a run has its Task fetched, which it does by itself
               unless mutator.localTasks says otherwise
+  by install  it is in one of Tekton's Deployments, where "tekgate install" sets it
   stays       it is on the mirror already, or mirror.keep keeps it
   no rule     no rule of the mirror applies to it
   left alone  a rule applies, and the webhook does not apply it: the reason follows
   parameter   it depends on a parameter that has no default
   invalid     it is no image reference, or an image volume with a parameter, which
               Tekton does not fill in
+
+An image that a mirror has renamed is listed with the image of Tekton that it is a
+copy of, and what that is known by: its name, its place or its digest.
 
 A parameter that has a default counts with that. --probe asks the registries, from
 this machine, for the image that would run, and for the one that is written. The
@@ -199,7 +204,10 @@ var surveyedKinds = []schema.GroupKind{
 	{Group: "tekton.dev", Kind: "TaskRun"},
 	{Group: "triggers.tekton.dev", Kind: "TriggerTemplate"},
 	{Group: "batch", Kind: "CronJob"},
+	workloads, // those of Tekton alone
 }
+
+var workloads = schema.GroupKind{Group: "apps", Kind: "Deployment"}
 
 // cluster surveys what a cluster holds.
 func (s *scan) cluster(ctx context.Context, errOut io.Writer) (*survey, error) {
@@ -230,6 +238,9 @@ func (s *scan) cluster(ctx context.Context, errOut io.Writer) (*survey, error) {
 			continue
 		}
 		err = server.Each(ctx, kind, namespace, func(obj *unstructured.Unstructured) error {
+			if kind == workloads && !manifest.IsTekton(obj) {
+				return nil
+			}
 			return found.add(ctx, surveyed{fields: obj.Object, namespace: obj.GetNamespace()})
 		})
 		switch {

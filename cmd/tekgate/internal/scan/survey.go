@@ -13,6 +13,7 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/wellknown"
@@ -34,7 +35,7 @@ const (
 )
 
 // scanStates are all, in the order of the summary.
-var scanStates = []string{stateMirrored, stateResolved, stateStays, stateNoRule, stateLeft, stateParameter,
+var scanStates = []string{stateMirrored, stateResolved, stateInstalled, stateStays, stateNoRule, stateLeft, stateParameter,
 	stateInvalid, stateListed}
 
 // survey collects the images of objects, each with what becomes of it.
@@ -62,6 +63,15 @@ type fate struct {
 	Rule    string `json:"rule,omitempty"`   // that decides
 	Digest  string `json:"digest,omitempty"` // of a pinned image: kept, dropped, to be locked
 	Why     string `json:"why,omitempty"`    // why not, and what to do
+
+	// CopyOf is the upstream image of Tekton's releases that a mirror has renamed to Image, with
+	// the program that it holds and what this is known by. InPlaceOf is the image of a release
+	// that Image is used instead of.
+	CopyOf     string `json:"copyOf,omitempty"`
+	ImportPath string `json:"importPath,omitempty"`
+	Version    string `json:"version,omitempty"`
+	Evidence   string `json:"evidence,omitempty"`
+	InPlaceOf  string `json:"inPlaceOf,omitempty"`
 }
 
 // scanned is an image, and where it stands.
@@ -281,17 +291,24 @@ func (s *survey) judge(o surveyed, field, after imageField, decisions []mutator.
 		}
 		f.Default = written
 	}
-	if becomes := o.fill(after); becomes != written {
-		return s.changed(o, f, written, becomes)
-	}
 	ref, err := image.Parse(written)
+	origin, known := manifest.Origin{}, false
+	if err == nil {
+		origin, known = o.trace(&f, ref, field)
+	}
+	becomes := o.fill(after)
 	switch {
+	case becomes != written:
+		return s.changed(o, f, written, becomes)
 	case err != nil:
 		f.State, f.Why = stateInvalid, err.Error()
 		return f
 	case s.rules == nil:
 		f.State = stateListed
 		return f
+	}
+	if set, is := s.installed(o, f, ref, origin, known); is {
+		return set
 	}
 	done, err := s.rules.Rewrite(ref)
 	var unmirrored *image.UnmirroredError
