@@ -42,14 +42,15 @@ type Versions struct {
 	Pipeline string `json:"pipeline,omitempty"`
 	Triggers string `json:"triggers,omitempty"`
 	Tekgate  string `json:"tekgate,omitempty"`
+	// Components are the versions of the other parts by their names; UnknownVersion for one
+	// whose objects name none.
+	Components map[string]string `json:"components,omitempty"`
 }
 
 // String names what is installed.
 func (v Versions) String() string {
 	var parts []string
-	for _, part := range []struct{ name, version string }{
-		{"Tekton Pipelines", v.Pipeline}, {"Tekton Triggers", v.Triggers}, {"Tekgate", v.Tekgate},
-	} {
+	for _, part := range v.all() {
 		if part.version != "" {
 			parts = append(parts, part.name+" "+part.version)
 		}
@@ -71,6 +72,8 @@ type Inventory struct {
 	// Attempted are those of an apply that has not ended well: each of them may
 	// be in the cluster or not.
 	Attempted []*unstructured.Unstructured `json:"attempted,omitempty"`
+	// Parts are those of all objects, Attempted ones included.
+	Parts []Part `json:"parts,omitempty"`
 	// Complete says that the last apply ended well.
 	Complete bool `json:"complete"`
 	// Before is the release that Objects replaced; nil if none is known.
@@ -83,6 +86,7 @@ type Inventory struct {
 type Recorded struct {
 	Versions Versions                     `json:"versions"`
 	Objects  []*unstructured.Unstructured `json:"objects"`
+	Parts    []Part                       `json:"parts,omitempty"`
 }
 
 // recorded returns the release of the last apply that ended well; nil if none did. Its
@@ -91,13 +95,13 @@ func (i *Inventory) recorded() *Recorded {
 	if i == nil || len(i.Objects) == 0 {
 		return nil
 	}
-	versions := VersionsOf(i.Objects)
+	versions := VersionsOf(i.Objects, i.Parts...)
 	for _, obj := range i.Objects {
 		if obj.GetKind() == "Deployment" && obj.GetNamespace() == Namespace {
 			versions.Tekgate = live.Text(obj.Object, "spec", "template", "metadata", "labels", "app.kubernetes.io/version")
 		}
 	}
-	return &Recorded{Versions: versions, Objects: i.Objects}
+	return &Recorded{Versions: versions, Objects: i.Objects, Parts: i.Parts}
 }
 
 // Earlier returns the release that a rollback returns to: the one before the release that

@@ -1,6 +1,7 @@
 package installer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -230,7 +231,23 @@ func orphans(plan *Plan) []*unstructured.Unstructured {
 			gone = append(gone, obj)
 		}
 	}
+	// A webhook would refuse to let go of what it guards, once its server is gone.
+	slices.SortStableFunc(gone, func(a, b *unstructured.Unstructured) int {
+		return cmp.Compare(pruneOrder(a), pruneOrder(b))
+	})
 	return gone
+}
+
+// pruneOrder returns the place of an object among those that are removed: webhook
+// configurations, whatever runs, and then the rest.
+func pruneOrder(obj *unstructured.Unstructured) int {
+	switch {
+	case manifest.IsWebhookConfiguration(obj):
+		return 0
+	case isWorkload(obj.GroupVersionKind().GroupKind()):
+		return 1
+	}
+	return 2
 }
 
 // Changes returns what is to be done about each object, in the release's order.

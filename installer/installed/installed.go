@@ -113,7 +113,7 @@ func Read(ctx context.Context, cluster *live.Cluster, inventory *installer.Inven
 			return nil, err
 		}
 	}
-	if inventory != nil && inventory.Versions != (installer.Versions{}) {
+	if inventory != nil && !inventory.Versions.IsZero() {
 		s.Versions = inventory.Versions
 	}
 	return s, nil

@@ -15,6 +15,7 @@ import (
 	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/registry"
+	internal "github.com/tekgate/tekgate/internal/release"
 	"github.com/tekgate/tekgate/manifests"
 )
 
@@ -30,6 +31,10 @@ type Loaded struct {
 	own         []*unstructured.Unstructured // those of Tekgate
 	references  *manifest.References         // of Objects
 	certManager bool                         // it issues the servers' certificates
+	chosen      []string                     // components
+	without     []string                     // parts that the user removes
+	parts       []installer.Part
+	dropped     []string // parts that are not installed any more because the user says so
 }
 
 // Rendered has the objects that an install would apply.
@@ -38,13 +43,16 @@ type Rendered struct {
 
 	images     []image.Rewritten
 	conditions map[string]string // of the webhooks, from the configuration
+	parts      []installer.Part
+	dropped    []string
 }
 
 // Release returns the objects as the installer's argument.
 func (r *Rendered) Release() installer.Release {
-	versions := installer.VersionsOf(r.Objects)
+	versions := installer.VersionsOf(r.Objects, r.parts...)
 	versions.Tekgate = manifests.Version
-	return installer.Release{Objects: r.Objects, Images: r.images, Versions: versions, Conditions: r.conditions}
+	return installer.Release{Objects: r.Objects, Images: r.images, Versions: versions, Conditions: r.conditions,
+		Parts: r.parts, Dropped: r.dropped}
 }
 
 // Render reads all objects and rewrites their images, without a cluster.
@@ -68,10 +76,26 @@ func (s *Source) Read(ctx context.Context, streams cli.Streams) (*Loaded, error)
 	if rules, err = withPublished(rules); err != nil {
 		return nil, err
 	}
-	objects, err := s.load(ctx, streams)
+	sources, err := s.parts.sources(streams)
 	if err != nil {
 		return nil, err
 	}
+	chosen, err := s.parts.chosen(c, sources)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.triggers) > 0 {
+		chosen = append(chosen, internal.Triggers)
+	}
+	objects, err := s.load(ctx, streams, chosen, sources)
+	if err != nil {
+		return nil, err
+	}
+	more, parts, err := s.loadParts(ctx, streams, chosen, sources)
+	if err != nil {
+		return nil, err
+	}
+	objects = append(objects, more...)
 	own, err := manifests.Tekgate()
 	if err != nil {
 		return nil, err
@@ -81,6 +105,7 @@ func (s *Source) Read(ctx context.Context, streams cli.Streams) (*Loaded, error)
 		Rules: rules.WithCopies(copies), Objects: append(objects, own...),
 		config: c, copies: copies, implicit: s.implicit, registries: s.Registries.Options(), own: own,
 		certManager: c.Certificates.Source == config.SourceCertManager,
+		chosen:      chosen, without: s.parts.without, parts: parts,
 	}
 	l.references = manifest.FindReferences(l.Objects)
 	l.reportCopies(streams.ErrOut)
@@ -105,7 +130,8 @@ func (l *Loaded) Render(errOut io.Writer) (*Rendered, error) {
 		return nil, err
 	}
 	warnDropped(errOut, images)
-	return &Rendered{Objects: l.Objects, images: images, conditions: conditions}, nil
+	return &Rendered{Objects: l.Objects, images: images, conditions: conditions,
+		parts: l.parts, dropped: l.dropped}, nil
 }
 
 // probe requests every image from the mirrors, chooses the candidate that exists, and
@@ -131,20 +157,32 @@ func (l *Loaded) probe(ctx context.Context, platforms []string, errOut io.Writer
 	return findings, registry.WriteTable(errOut, results)
 }
 
-// load reads the manifests of Tekton.
-func (s *Source) load(ctx context.Context, streams cli.Streams) ([]*unstructured.Unstructured, error) {
-	if slices.Contains(s.pipeline, "-") && slices.Contains(s.triggers, "-") {
+// load reads the manifests of Pipelines and Triggers.
+func (s *Source) load(ctx context.Context, streams cli.Streams, chosen []string, sources []source,
+) ([]*unstructured.Unstructured, error) {
+	ofPipeline, ofTriggers := slices.Clone(s.pipeline), slices.Clone(s.triggers)
+	all := slices.Concat(ofPipeline, ofTriggers)
+	for _, source := range sources {
+		all = append(all, source.source)
+		switch source.name {
+		case internal.Pipelines:
+			ofPipeline = append(ofPipeline, source.source)
+		case internal.Triggers:
+			ofTriggers = append(ofTriggers, source.source)
+		}
+	}
+	if first := slices.Index(all, "-"); first >= 0 && slices.Contains(all[first+1:], "-") {
 		return nil, errors.New(
-			"standard input can be one manifest only: --pipeline-manifest and --triggers-manifest both say -")
+			"standard input can be one manifest only: --pipeline-manifest, --triggers-manifest and --manifest say - more than once")
 	}
-	if _, err := s.pins.loader(nil, len(s.pipeline)+len(s.triggers) > 0); err != nil {
+	if _, err := s.pins.loader(nil, len(all) > 0); err != nil {
 		return nil, err
 	}
-	pipeline, err := s.loadOr(ctx, s.pipeline, streams, "pipeline")
-	if err != nil {
-		return nil, err
+	pipeline, err := s.loadOr(ctx, ofPipeline, streams, "pipeline")
+	if err != nil || !slices.Contains(chosen, internal.Triggers) {
+		return pipeline, err
 	}
-	triggers, err := s.loadOr(ctx, s.triggers, streams, "triggers", "triggers-interceptors")
+	triggers, err := s.loadOr(ctx, ofTriggers, streams, "triggers", "triggers-interceptors")
 	if err != nil {
 		return nil, err
 	}
