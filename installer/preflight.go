@@ -66,7 +66,7 @@ func Preflight(release Release, facts Facts) []Finding {
 	findings = append(findings, checkKubernetes(release, facts.Server)...)
 	findings = append(findings, checkUnserved(facts)...)
 	findings = append(findings, checkDenied(facts)...)
-	findings = append(findings, checkOwners(facts)...)
+	findings = append(findings, checkOwners(release, facts)...)
 	findings = append(findings, checkPrevious(release, facts)...)
 	findings = append(findings, checkNodes(facts)...)
 	findings = append(findings, checkParts(release, facts)...)
@@ -221,7 +221,7 @@ func checkDenied(facts Facts) []Finding {
 	}
 }
 
-func checkOwners(facts Facts) []Finding {
+func checkOwners(release Release, facts Facts) []Finding {
 	var findings []Finding
 	if len(facts.Operator) > 0 {
 		findings = append(
@@ -238,8 +238,12 @@ func checkOwners(facts Facts) []Finding {
 		)
 	}
 	byOwner := map[Owner][]string{}
-	for _, current := range facts.Live {
-		if owner, owned := OwnerOf(current); owned {
+	for _, rendered := range release.Objects {
+		current := facts.Live[kube.Identity(rendered)]
+		if current == nil {
+			continue
+		}
+		if owner, owned := OwnerOf(current, rendered); owned {
 			byOwner[owner] = append(byOwner[owner], kube.Name(current))
 		}
 	}

@@ -117,6 +117,8 @@ func TestComponents(t *testing.T) {
 	c := cluster.StartEmpty(t)
 	s := componentSite{kubernetes.NewForConfigOrDie(c.Config), []string{"--kubeconfig", c.Kubeconfig}}
 
+	clitest.NewSite(t, componentProgram, c.Config, c.Kubeconfig) // ends namespaces
+
 	testNeeds(t, s)
 	s.prepare(t)
 	_, errOut := s.must(t, "install", "--with", allComponents)
@@ -283,9 +285,22 @@ func testListed(t *testing.T, s componentSite) {
 }
 
 func testUninstalled(t *testing.T, s componentSite) {
-	s.must(t, "uninstall", "--yes")
+	s.must(t, "uninstall", "--purge", "--yes", "--timeout", "30s")
 	if names, _ := s.deployments(t); len(names) > 0 {
 		t.Errorf("uninstall left %v", names)
+	}
+	webhooks, err := s.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().List(t.Context(), metav1.ListOptions{})
+	if err != nil || len(webhooks.Items) > 0 {
+		t.Errorf("uninstall left %d webhooks, error %v", len(webhooks.Items), err)
+	}
+	namespaces, err := s.kube.CoreV1().Namespaces().List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ns := range namespaces.Items {
+		if strings.HasPrefix(ns.Name, "tek") || ns.Name == "extra" {
+			t.Errorf("uninstall left namespace %s", ns.Name)
+		}
 	}
 }
 
