@@ -156,6 +156,7 @@ func (r *run) begin(ctx context.Context, change *Change) error {
 		Versions:  r.plan.Release.Versions,
 		Time:      time.Now().UTC().Truncate(time.Second),
 		Attempted: r.plan.Release.Objects,
+		Left:      r.plan.Left,
 		Parts:     joinParts(r.plan.Release.Parts, r.plan.Previous.parts()),
 	}
 	if before := r.plan.Previous; before != nil {
@@ -228,7 +229,7 @@ func (r *run) finish(ctx context.Context) error {
 	}
 	finished := &Inventory{
 		Versions: release.Versions, Time: time.Now().UTC().Truncate(time.Second),
-		Objects: release.Objects, Parts: release.Parts, Complete: true,
+		Objects: release.Objects, Parts: release.Parts, Left: r.plan.Left, Complete: true,
 	}
 	finished.Before = before.recorded()
 	if same { // what it replaced stays the one to go back to

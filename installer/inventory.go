@@ -74,6 +74,9 @@ type Inventory struct {
 	Attempted []*unstructured.Unstructured `json:"attempted,omitempty"`
 	// Parts are those of all objects, Attempted ones included.
 	Parts []Part `json:"parts,omitempty"`
+	// Left are the definitions and namespaces of earlier releases that stayed, without their
+	// content: a purge removes them.
+	Left []*unstructured.Unstructured `json:"left,omitempty"`
 	// Complete says that the last apply ended well.
 	Complete bool `json:"complete"`
 	// Before is the release that Objects replaced; nil if none is known.
@@ -118,14 +121,14 @@ func (i *Inventory) Earlier() *Recorded {
 }
 
 // All returns every object that Tekgate may have written, each once: those of
-// an unfinished apply and those of the one before it.
+// an unfinished apply, those of the one before it, and what stayed of earlier ones.
 func (i *Inventory) All() []*unstructured.Unstructured {
 	if i == nil {
 		return nil
 	}
 	var all []*unstructured.Unstructured
 	seen := map[string]bool{}
-	for _, list := range [][]*unstructured.Unstructured{i.Attempted, i.Objects} {
+	for _, list := range [][]*unstructured.Unstructured{i.Attempted, i.Objects, i.Left} {
 		for _, obj := range list {
 			if !seen[kube.Identity(obj)] {
 				seen[kube.Identity(obj)] = true

@@ -193,19 +193,24 @@ func checkSigner(title string, objects []*unstructured.Unstructured, facts Facts
 			config = facts.Live[kube.Identity(obj)]
 		}
 	}
-	data := map[string]string{}
-	if config != nil {
-		data = ConfigData(config)
-	}
-	switch {
-	case hasKey(secret, "cosign.key"), hasKey(secret, "x509.pem"), data["signers.x509.fulcio.enabled"] == "true",
-		data["artifacts.taskrun.signer"] == "kms" && data["signers.kms.kmsref"] != "",
-		data["artifacts.taskrun.signer"] == "none":
+	if Signs(secret, config) {
 		return nil
 	}
 	return []Finding{{Category: "components",
 		Sentence: title + " has no key and signs nothing: Secret tekton-chains/signing-secrets has neither cosign.key nor x509.pem, and ConfigMap tekton-chains/chains-config names no key management service and no Fulcio",
 		Remedy:   "after the install run `cosign generate-key-pair k8s://tekton-chains/signing-secrets` and `kubectl -n tekton-chains rollout restart deployment tekton-chains-controller`"}}
+}
+
+// Signs reports whether Chains has something to sign with, or is told not to, by its Secret
+// and its ConfigMap. Each may be nil.
+func Signs(secret, config *unstructured.Unstructured) bool {
+	data := map[string]string{}
+	if config != nil {
+		data = ConfigData(config)
+	}
+	return hasKey(secret, "cosign.key") || hasKey(secret, "x509.pem") || data["signers.x509.fulcio.enabled"] == "true" ||
+		data["artifacts.taskrun.signer"] == "kms" && data["signers.kms.kmsref"] != "" ||
+		data["artifacts.taskrun.signer"] == "none"
 }
 
 // checkDashboard reports what whoever reaches the Dashboard may do: it authenticates nobody,

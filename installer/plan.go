@@ -52,6 +52,9 @@ type Plan struct {
 	Stages []Stage
 	// Prune are objects of the previous release that the new one does not have.
 	Prune []*unstructured.Unstructured
+	// Left are the definitions and namespaces that the new release does not have, without
+	// their content. They stay.
+	Left []*unstructured.Unstructured
 
 	changes []*Change
 }
@@ -223,6 +226,7 @@ func orphans(plan *Plan) []*unstructured.Unstructured {
 		switch {
 		case wanted[kube.Identity(obj)]:
 		case manifest.IsDefinition(obj), obj.GetKind() == "Namespace":
+			plan.Left = append(plan.Left, NewObject(obj.GroupVersionKind(), "", obj.GetName()))
 			plan.Notes = append(
 				plan.Notes,
 				kube.Name(obj)+" is no part of this release and stays, for it may hold objects of yours",
