@@ -243,7 +243,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: half}]
 // chain are releases from the oldest that anybody still asks for to today's.
 var chain = []struct{ pipeline, triggers string }{
 	{"v0.27.3", "v0.16.1"}, {"v0.38.4", "v0.20.2"}, {"v0.44.0", "v0.22.1"}, {"v0.59.6", "v0.27.0"},
-	{"v0.62.0", "v0.29.0"}, {"v1.0.4", "v0.31.0"}, {"v1.9.6", "v0.34.0"}, {"v1.15.0", "v0.37.0"},
+	{"v0.62.0", "v0.29.0"}, {"v1.0.4", "v0.31.0"}, {"v1.9.6", "v0.34.0"}, {"v1.15.1", "v0.37.0"},
 }
 
 func TestInstallEveryRelease(t *testing.T) {
@@ -350,7 +350,7 @@ func TestUpgradeChain(t *testing.T) {
 		}
 	}
 	if c.get("v1", "ConfigMap", "tekton-pipelines", "config-artifact-pvc") != nil {
-		t.Error("config-artifact-pvc, which v1.15.0 lacks, is still there")
+		t.Error("config-artifact-pvc, which v1.15.1 lacks, is still there")
 	}
 	if _, stale := c.data("tekton-pipelines", "feature-flags")["disable-home-env-overwrite"]; stale {
 		t.Error("a flag that no release has had for years is still there")

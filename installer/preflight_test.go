@@ -31,10 +31,10 @@ func TestPreflight(t *testing.T) {
 		fatal bool
 		want  string // "" means that there is nothing to say
 	}{
-		{"all is well", pipeline("v1.15.0"), installer.Facts{Server: "v1.36.3", Architectures: nodes}, false, ""},
+		{"all is well", pipeline("v1.15.1"), installer.Facts{Server: "v1.36.3", Architectures: nodes}, false, ""},
 		{
 			"a provider's version",
-			pipeline("v1.15.0"),
+			pipeline("v1.15.1"),
 			installer.Facts{Server: "v1.28.0-gke.100", Architectures: nodes},
 			false,
 			"",
@@ -70,36 +70,36 @@ func TestPreflight(t *testing.T) {
 		},
 		{
 			"no version",
-			pipeline("v1.15.0"),
+			pipeline("v1.15.1"),
 			installer.Facts{Server: "master", Architectures: nodes},
 			false,
 			`calls its version "master"`,
 		},
 		{
 			"no node",
-			pipeline("v1.15.0"),
+			pipeline("v1.15.1"),
 			installer.Facts{Server: "v1.36.3", Architectures: map[string]int{}},
 			false,
 			"no node",
 		},
-		{"nodes that may not be seen", pipeline("v1.15.0"), installer.Facts{Server: "v1.36.3"}, false, ""},
+		{"nodes that may not be seen", pipeline("v1.15.1"), installer.Facts{Server: "v1.36.3"}, false, ""},
 		{
 			"Windows beside Linux",
-			pipeline("v1.15.0"),
+			pipeline("v1.15.1"),
 			installer.Facts{Server: "v1.36.3", Architectures: map[string]int{"linux/arm64": 1, "windows/amd64": 1}},
 			false,
 			"",
 		},
 		{
 			"Windows alone",
-			pipeline("v1.15.0"),
+			pipeline("v1.15.1"),
 			installer.Facts{Server: "v1.36.3", Architectures: map[string]int{"windows/amd64": 1}},
 			true,
 			"no node has an architecture",
 		},
 		{
 			"RISC-V too",
-			pipeline("v1.15.0"),
+			pipeline("v1.15.1"),
 			installer.Facts{Server: "v1.36.3", Architectures: map[string]int{"linux/amd64": 1, "linux/riscv64": 1}},
 			false,
 			"not built for nodes of linux/riscv64",
@@ -107,13 +107,13 @@ func TestPreflight(t *testing.T) {
 		{
 			"going back",
 			pipeline("v1.9.6"),
-			installer.Facts{Server: "v1.36.3", Architectures: nodes, Inventory: had("v1.15.0", "v0.20.0")},
+			installer.Facts{Server: "v1.36.3", Architectures: nodes, Inventory: had("v1.15.1", "v0.20.0")},
 			true,
-			"Tekton Pipelines v1.15.0 is installed, and v1.9.6 is older",
+			"Tekton Pipelines v1.15.1 is installed, and v1.9.6 is older",
 		},
 		{
 			"going on",
-			pipeline("v1.15.0"),
+			pipeline("v1.15.1"),
 			installer.Facts{Server: "v1.36.3", Architectures: nodes, Inventory: had("v1.9.6", "v0.20.0")},
 			false,
 			"",
@@ -127,21 +127,21 @@ func TestPreflight(t *testing.T) {
 		},
 		{
 			"the operator",
-			pipeline("v1.15.0"),
+			pipeline("v1.15.1"),
 			installer.Facts{Server: "v1.36.3", Architectures: nodes, Operator: []string{"config"}},
 			true,
 			"TektonConfig config",
 		},
 		{
 			"denied",
-			pipeline("v1.15.0"),
+			pipeline("v1.15.1"),
 			installer.Facts{Server: "v1.36.3", Architectures: nodes, Denied: []string{"create namespaces"}},
 			true,
 			"you may not create namespaces",
 		},
 		{
 			"a namespace's reference is nobody's",
-			pipeline("v1.15.0"),
+			pipeline("v1.15.1"),
 			installer.Facts{
 				Server:        "v1.36.3",
 				Architectures: nodes,

@@ -123,7 +123,7 @@ func TestFieldsAreJudged(t *testing.T) {
 	for _, at := range pathsOf("", reflect.TypeFor[PodTemplate]()) {
 		judged(t, old, at, at)
 		if !slices.Contains(newest, at) {
-			t.Errorf("Tekton v1.15.0 knows no podTemplate field %s", at)
+			t.Errorf("Tekton v1.15.1 knows no podTemplate field %s", at)
 		}
 	}
 	for _, at := range pathsOf("", reflect.TypeFor[corev1.EnvVar]()) {

@@ -35,7 +35,7 @@ type resource interface {
 	metav1.Object
 }
 
-// tektonKinds are the kinds of pipeline v1.15.0. TaskRuns and Tasks of v1alpha1
+// tektonKinds are the kinds of pipeline v1.15.1. TaskRuns and Tasks of v1alpha1
 // went with v0.44.
 func tektonKinds() map[string]resource {
 	return map[string]resource{
@@ -59,7 +59,7 @@ func tektonKinds() map[string]resource {
 }
 
 // errNotOfTekton says that no kind of this Tekton is meant.
-var errNotOfTekton = errors.New("Tekton v1.15.0 serves no such kind")
+var errNotOfTekton = errors.New("Tekton v1.15.1 serves no such kind")
 
 // tektonAdmits does what Tekton's webhook does with a new object: it decodes it
 // strictly, fills in its defaults and validates.

@@ -305,7 +305,7 @@ func (one *judged) unplayable() string {
 	case len(one.extra.Secrets) > 0:
 		return "the server may read no Secret"
 	case gvk.Group == "tekton.dev" && gvk.Version == "v1alpha1" && gvk.Kind != "StepAction", gvk.Kind == "ClusterTask":
-		return "Tekton v1.15.0 no longer serves it"
+		return "Tekton v1.15.1 no longer serves it"
 	case slices.Contains([]string{"kube-system", "tekton-pipelines"}, one.object.GetNamespace()):
 		return "nothing is asked about the namespace"
 	case one.object.GetName() == "" && one.object.GetGenerateName() == "":

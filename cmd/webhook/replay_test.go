@@ -117,7 +117,7 @@ func (c *replayed) unplayable() string {
 	case dryRuns && slices.Contains([]string{"Task", "Pipeline", "StepAction"}, c.input.GetKind()):
 		return "the server is asked about it in the controller's dry runs alone"
 	case c.input.GroupVersionKind().Version == "v1alpha1" && c.input.GetKind() != "StepAction":
-		return "Tekton v1.15.0 no longer serves it"
+		return "Tekton v1.15.1 no longer serves it"
 	}
 	return ""
 }

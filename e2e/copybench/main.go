@@ -130,7 +130,7 @@ func (b *bench) tools(ctx context.Context, program, before string, log io.Writer
 func (b *bench) tekgate(ctx context.Context, program, target string) ([]*exec.Cmd, error) {
 	var text strings.Builder
 	text.WriteString("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: tekton-pipelines-controller, " +
-		"namespace: tekton-pipelines, labels: {app.kubernetes.io/version: v1.15.0}}\n" +
+		"namespace: tekton-pipelines, labels: {app.kubernetes.io/version: v1.15.1}}\n" +
 		"spec:\n  template:\n    spec:\n      containers:\n")
 	for _, name := range b.source.names() {
 		if name != b.own {

@@ -27,7 +27,7 @@ func TestDemo(t *testing.T) {
 	text := out.String()
 	for _, want := range []string{
 		"160 objects in ",
-		"-entrypoint-image          registry.example.com/tekton/pipeline-entrypoint:v1.15.0",
+		"-entrypoint-image          registry.example.com/tekton/pipeline-entrypoint:v1.15.1",
 		"+  serviceAccountName: gitsa",
 		"+        value: /tekton/creds/.docker",
 		`TriggerBinding "git-binding" does not exist in namespace "default"`,

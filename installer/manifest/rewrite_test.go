@@ -49,7 +49,7 @@ spec:
       initContainers: [{name: i, image: quay.io/a/init:1}]
       containers:
       - name: c
-        image: ghcr.io/tektoncd/pipeline/controller-10a3e32792f33651396d02b6855a6e36:v1.15.0
+        image: ghcr.io/tektoncd/pipeline/controller-10a3e32792f33651396d02b6855a6e36:v1.15.1
         command: [/x, --git-image=quay.io/a/joined:1]
         args: ["-v", "-nop-image", "quay.io/a/separate:1", "-shell-image-win", "mcr.microsoft.com/powershell:nanoserver", "-entrypoint-image=quay.io/a/equals:1",
           "-short-image", "alpine", "-image-pull-policy", "Always", "-last-image"]
@@ -70,7 +70,7 @@ func TestRewriteEveryPlace(t *testing.T) {
 	}
 	text, _ := json.Marshal(objs)
 	for _, want := range []string{
-		`"registry.example.com/m/init:1"`, `"registry.example.com/m/pipeline-controller:v1.15.0"`, `"--git-image=registry.example.com/m/joined:1"`,
+		`"registry.example.com/m/init:1"`, `"registry.example.com/m/pipeline-controller:v1.15.1"`, `"--git-image=registry.example.com/m/joined:1"`,
 		`"-nop-image","registry.example.com/m/separate:1"`, `"registry.example.com/m/powershell:nanoserver"`, `"-entrypoint-image=registry.example.com/m/equals:1"`,
 		`"-short-image","registry.example.com/m/alpine"`, `"-image-pull-policy","Always","-last-image"`, `"registry.example.com/m/env:1"`, `"value":"3"`,
 		`"registry.example.com/m/volume:1"`, `"registry.example.com/m/cron:1"`,

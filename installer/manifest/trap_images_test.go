@@ -76,8 +76,8 @@ func TestTrap01_TwoContainersAreCalledController(t *testing.T) {
 	found := places(objs)
 	controller := found["tekton-pipelines-controller spec.template.spec.containers[0].image"]
 	resolvers := found["tekton-pipelines-remote-resolvers spec.template.spec.containers[0].image"]
-	if controller != mirrorHost+"/pipeline-controller:v1.15.0" ||
-		resolvers != mirrorHost+"/pipeline-resolvers:v1.15.0" {
+	if controller != mirrorHost+"/pipeline-controller:v1.15.1" ||
+		resolvers != mirrorHost+"/pipeline-resolvers:v1.15.1" {
 		t.Errorf("controller %q, resolvers %q", controller, resolvers)
 	}
 }

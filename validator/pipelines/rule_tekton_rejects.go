@@ -15,7 +15,7 @@ var tektonRejectsRule = &rule.Rule{
 	Since:    "v1.0.0",
 	Kinds:    slices.Concat(rule.WithSteps, rule.CustomRuns),
 	Doc: `Finds Tasks, Pipelines, StepActions and runs that Tekton's own webhook would refuse, with
-its words: the validation of Tekton Pipelines v1.15.0 runs on them, with all feature flags
+its words: the validation of Tekton Pipelines v1.15.1 runs on them, with all feature flags
 switched on.
 
 For what a TriggerTemplate is to create nobody does that until an event comes; then the
@@ -23,8 +23,8 @@ object is refused, and the sender of the event is told 202. Placeholders are fil
 the parameters' defaults and with samples; only what is refused whichever is put in counts.
 
 Objects of their own are judged by ` + "`tekgate lint`" + `, and at admission, where Tekton's
-webhook comes next, only with ` + "`policy.graph.validateAll`" + `. Versions that v1.15.0 does not
-serve are passed over. Where a newer Tekton is installed, fields that v1.15.0 does not know
+webhook comes next, only with ` + "`policy.graph.validateAll`" + `. Versions that v1.15.1 does not
+serve are passed over. Where a newer Tekton is installed, fields that v1.15.1 does not know
 are found as well: switch the rule off there.`,
 	Check: checkTektonRejects,
 }

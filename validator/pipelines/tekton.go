@@ -28,7 +28,7 @@ type tektonObject interface {
 	apis.Validatable
 }
 
-// tektonTypes are the types of Tekton Pipelines v1.15.0, by what they are called
+// tektonTypes are the types of Tekton Pipelines v1.15.1, by what they are called
 // (cmd/webhook/main.go).
 var tektonTypes = map[schema.GroupVersionKind]func() tektonObject{
 	v1.SchemeGroupVersion.WithKind("Task"):        func() tektonObject { return &v1.Task{} },

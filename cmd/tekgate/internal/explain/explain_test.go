@@ -25,9 +25,9 @@ func TestExplain(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"tektondev/pipeline-nop:v0.27.3":                           "gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/nop:v0.27.3",
-		"h.io/tekton/nop-8eac7c133edad5df719dc37b36b62482:v1.15.0": "ghcr.io/tektoncd/pipeline/nop-8eac7c133edad5df719dc37b36b62482:v1.15.0",
-		"h.io/tekton/webhook:v1.15.0":                              "", // of Pipelines or of Triggers
-		"h.io/our/nop:v1.15.0":                                     "",
+		"h.io/tekton/nop-8eac7c133edad5df719dc37b36b62482:v1.15.1": "ghcr.io/tektoncd/pipeline/nop-8eac7c133edad5df719dc37b36b62482:v1.15.1",
+		"h.io/tekton/webhook:v1.15.1":                              "", // of Pipelines or of Triggers
+		"h.io/our/nop:v1.15.1":                                     "",
 	} {
 		out, _ := program.Must(t, "explain", name, "--mirror", "r.example.com/t")
 		if got := strings.Contains(out, "copy of   "); got != (want != "") || !strings.Contains(out, want) {

@@ -29,7 +29,7 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {name: d, namespace: ns}
 spec: {template: {spec: {containers: [
-  {name: a, image: 'ghcr.io/tektoncd/pipeline/controller-10a3e32792f33651396d02b6855a6e36:v1.15.0', args: [-shell-image, 'cgr.dev/chainguard/busybox@DIGEST', -x-image=quay.io/a/x:1]},
+  {name: a, image: 'ghcr.io/tektoncd/pipeline/controller-10a3e32792f33651396d02b6855a6e36:v1.15.1', args: [-shell-image, 'cgr.dev/chainguard/busybox@DIGEST', -x-image=quay.io/a/x:1]},
   {name: b, image: 'quay.io/a/x:1'}]}}}
 `
 
@@ -46,7 +46,7 @@ func newScene(t *testing.T) scene {
 	s := scene{source: clitest.Mirror(t) + "/src", target: clitest.Mirror(t) + "/t", digests: map[string]string{}}
 	shell := clitest.Push(t, s.source+"/busybox:any", clitest.Index(t))
 	s.digests["busybox"] = shell
-	for _, name := range []string{"pipeline-controller:v1.15.0", "x:1", "tekgate:" + manifests.Version} {
+	for _, name := range []string{"pipeline-controller:v1.15.1", "x:1", "tekgate:" + manifests.Version} {
 		s.digests[name] = clitest.Push(t, s.source+"/"+name, clitest.Index(t))
 	}
 	manifest := clitest.File(t, "release.yaml", strings.ReplaceAll(small, "DIGEST", shell))
@@ -193,7 +193,7 @@ func TestImagesCopyVerifySaveLoad(t *testing.T) {
 		if r.Status != "ok" || !strings.HasPrefix(r.To, far+"/"+strings.SplitN(r.From, "/", 2)[0]) {
 			t.Errorf("%+v", r)
 		}
-		if strings.Contains(r.From, "controller") && r.Digest != s.digests["pipeline-controller:v1.15.0"] {
+		if strings.Contains(r.From, "controller") && r.Digest != s.digests["pipeline-controller:v1.15.1"] {
 			t.Errorf("the digest became %s", r.Digest)
 		}
 	}
@@ -304,12 +304,12 @@ func TestImagesExport(t *testing.T) {
 			[]string{"# regsync once --config regsync.yml\n", "ends with status 0 even if images are missing", "version: 1",
 				"target: r.io/t/busybox:digest-", "source: cgr.dev/chainguard/busybox@sha256:", "type: image",
 				"source: mcr.microsoft.com/powershell:nanoserver@sha256:"}},
-		{"image-syncer", "r.io/t", []string{": r.io/t/pipeline-controller:v1.15.0\n",
+		{"image-syncer", "r.io/t", []string{": r.io/t/pipeline-controller:v1.15.1\n",
 			"\n# WARNING: the manifests pin the upstream digests of these images", "\n# - cgr.dev/chainguard/busybox@sha256:",
 			"warning: image-syncer changes the digest of an index, but the manifests pin 2 images"}},
 		{"hauler", "r.io/t", []string{"# hauler store sync --filename hauler.yaml\n# hauler store copy registry://r.io\n",
 			"apiVersion: content.hauler.cattle.io/v1\nkind: Images\nmetadata:\n  name: tekton-images\nspec:\n  images:\n  - name: ghcr.io/",
-			"\n    rewrite: r.io/t/pipeline-controller:v1.15.0\n", "warning: Hauler cannot rename an image that is named by digest only",
+			"\n    rewrite: r.io/t/pipeline-controller:v1.15.1\n", "warning: Hauler cannot rename an image that is named by digest only",
 			"warning: Hauler reads these by their tag although the manifests pin a digest",
 			"\n# - cgr.dev/chainguard/busybox@sha256:", "- name: mcr.microsoft.com/powershell:nanoserver\n"}},
 		{"zarf", "r.io/t", []string{"kind: ZarfPackageConfig\n", "components:\n- images:\n  - ghcr.io/",

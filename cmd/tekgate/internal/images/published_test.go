@@ -16,7 +16,7 @@ import (
 const (
 	knownDigest = "sha256:8d5f900677386b8fe5371429e9c1461b25de47e5e34736c7f99e82e2c279ebbc"
 	knownImage  = "ghcr.io/tektoncd/pipeline/controller-10a3e32792f33651396d02b6855a6e36:v1.12.0"
-	emptyImage  = "ghcr.io/tektoncd/pipeline/webhook-d4749e605405422fd87700164e31b2d1:v1.15.0"
+	emptyImage  = "ghcr.io/tektoncd/pipeline/webhook-d4749e605405422fd87700164e31b2d1:v1.15.1"
 )
 
 // publishedFlags returns the flags of a release of an image that the table has a digest for, and
@@ -46,7 +46,7 @@ func configFile(t *testing.T, mirror string) string {
 func TestVerifyPublished(t *testing.T) {
 	host := clitest.Mirror(t)
 	serves := clitest.Push(t, host+"/t/pipeline-controller:v1.12.0", clitest.Index(t))
-	for _, name := range []string{"pipeline-webhook:v1.15.0", "x:1", "tekgate:" + manifests.Version} {
+	for _, name := range []string{"pipeline-webhook:v1.15.1", "x:1", "tekgate:" + manifests.Version} {
 		clitest.Push(t, host+"/t/"+name, clitest.Index(t))
 	}
 	const line = "1 of 2 Tekton images have no published digest in this tekgate"
@@ -89,7 +89,7 @@ func TestVerifyPublished(t *testing.T) {
 		}
 	}
 	// Releases whose digests are known or pinned cause no warning.
-	digest := clitest.Digest(t, host+"/t/pipeline-webhook:v1.15.0")
+	digest := clitest.Digest(t, host+"/t/pipeline-webhook:v1.15.1")
 	for _, images := range [][]string{{knownImage}, {emptyImage + "@" + digest}} {
 		_, errOut, _ := program.Run(t, "", append([]string{"images", "verify", "--mirror", host + "/t"},
 			publishedFlags(t, images...)...)...)
@@ -102,7 +102,7 @@ func TestVerifyPublished(t *testing.T) {
 // TestVerifyPublishedEqual holds that a mirror which serves what was published is right.
 func TestVerifyPublishedEqual(t *testing.T) {
 	host := clitest.Mirror(t)
-	serves := clitest.Push(t, host+"/t/pipeline-webhook:v1.15.0", clitest.Index(t))
+	serves := clitest.Push(t, host+"/t/pipeline-webhook:v1.15.1", clitest.Index(t))
 	rules, err := image.Mirror{Registry: host + "/t"}.Compile()
 	if err != nil {
 		t.Fatal(err)

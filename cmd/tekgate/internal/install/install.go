@@ -50,7 +50,7 @@ controllers, which ask it themselves, in their ConfigMap config-registry-cert.`,
 		Example: `  # from DaoCloud's public mirror
   tekgate install --mirror daocloud
 
-  # from a registry that holds pipeline-controller:v1.15.0, triggers-webhook:v0.37.0, …
+  # from a registry that holds pipeline-controller:v1.15.1, triggers-webhook:v0.37.0, …
   tekgate install --mirror registry.example.com/tekton
 
   # with rules of one's own, and another release

@@ -88,8 +88,8 @@ func TestInstall(t *testing.T) {
 	}
 	for _, want := range []string{
 		"Deployment/tekton-pipelines/tekton-pipelines-controller would be configured",
-		"-        - registry.example.com/tekton/pipeline-entrypoint:v1.15.0",
-		"+        - other.example.com/t/pipeline-entrypoint:v1.15.0",
+		"-        - registry.example.com/tekton/pipeline-entrypoint:v1.15.1",
+		"+        - other.example.com/t/pipeline-entrypoint:v1.15.1",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("diff lacks %q:\n%s", want, out)
@@ -205,7 +205,7 @@ func testInstallReport(t *testing.T, c *cluster.Cluster) {
 		t.Errorf("said %s", errOut)
 	}
 	out, _ = program.Must(t, args...)
-	if err := json.Unmarshal([]byte(out), &r); err != nil || r.To.Pipeline != "v1.15.0" || r.DryRun ||
+	if err := json.Unmarshal([]byte(out), &r); err != nil || r.To.Pipeline != "v1.15.1" || r.DryRun ||
 		len(r.Objects) < 140 {
 		t.Errorf("error %v, report %+v", err, r)
 	}

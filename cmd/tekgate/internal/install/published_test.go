@@ -37,7 +37,7 @@ func publishedRelease(t *testing.T, edit ...string) []string {
 		for _, obj := range r.Objects {
 			list.Items = append(list.Items, *obj)
 		}
-		text := strings.NewReplacer("v1.15.0", "v1.12.0", "v0.37.0", "v0.36.0").Replace(clitest.JSON(t, list))
+		text := strings.NewReplacer("v1.15.1", "v1.12.0", "v0.37.0", "v0.36.0").Replace(clitest.JSON(t, list))
 		flags = append(flags, flag, clitest.File(t, name+".json", strings.NewReplacer(edit...).Replace(text)))
 	}
 	return flags
@@ -67,7 +67,7 @@ func TestInstallPublished(t *testing.T) {
 		want         []string
 	}{
 		{"not known", "preset: upstream", []string{"--skip-probe"},
-			[]string{"controller-10a3e32792f33651396d02b6855a6e36:v1.15.0: `digest: published` needs the digest",
+			[]string{"controller-10a3e32792f33651396d02b6855a6e36:v1.15.1: `digest: published` needs the digest",
 				"eventlistenersink", "set `digest: keep`"}},
 		{"not known and probed", own, nil, []string{"which this tekgate does not have"}},
 		{"pinned otherwise", "preset: upstream", append(publishedRelease(t, tagged, other), "--skip-probe"),

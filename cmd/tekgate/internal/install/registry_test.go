@@ -28,7 +28,7 @@ func TestInstallAsksTheMirror(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, errOut, err := program.Run(t, "", args...)
-	if err == nil || !strings.Contains(err.Error(), "pipeline-controller:v1.15.0") ||
+	if err == nil || !strings.Contains(err.Error(), "pipeline-controller:v1.15.1") ||
 		!strings.Contains(errOut, "missing") {
 		t.Fatalf("an empty mirror: error %v\n%s", err, errOut)
 	}

@@ -66,7 +66,7 @@ func TestRollback(t *testing.T) {
 		t.Fatal("the upgrade changed nothing")
 	}
 	errOut, err := run("rollback", "--dry-run")
-	if err != nil || !strings.Contains(errOut, "returning to Tekton Pipelines v1.15.0, Tekton Triggers v0.37.0, Tekgate ") ||
+	if err != nil || !strings.Contains(errOut, "returning to Tekton Pipelines v1.15.1, Tekton Triggers v0.37.0, Tekgate ") ||
 		!strings.Contains(errOut, "dry run, nothing was changed") || state(t, s) != after {
 		t.Errorf("the dry run: error %v\n%s", err, errOut)
 	}

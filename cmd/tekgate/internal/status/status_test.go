@@ -28,7 +28,7 @@ func TestStatus(t *testing.T) {
 
 	s.Install()
 	got := s.status()
-	if got.State != installed.Complete || got.Versions.Pipeline != "v1.15.0" || got.Versions.Triggers != "v0.37.0" ||
+	if got.State != installed.Complete || got.Versions.Pipeline != "v1.15.1" || got.Versions.Triggers != "v0.37.0" ||
 		got.Versions.Tekgate == "" {
 		t.Errorf("state %s, versions %+v", got.State, got.Versions)
 	}
@@ -36,7 +36,7 @@ func TestStatus(t *testing.T) {
 		t.Errorf("mirrors %+v", got.Mirrors)
 	}
 	out, _ := program.Must(t, append([]string{"status"}, s.Kubeconfig...)...)
-	clitest.InOrder(t, out, "the last install ended well", "Tekton Pipelines   v1.15.0", "registry.example.com",
+	clitest.InOrder(t, out, "the last install ended well", "Tekton Pipelines   v1.15.1", "registry.example.com",
 		"tekton-pipelines/tekton-pipelines-controller", "0/1",
 		"taskruns.mutate.tekgate.dev", "Ignore", "no", "cel")
 
@@ -60,7 +60,7 @@ func TestStatus(t *testing.T) {
 
 	// Tekton that another tool installed.
 	s.Delete("v1 Secret tekgate/tekgate-inventory")
-	if got := s.status(); got.State != installed.Unknown || got.Versions.Pipeline != "v1.15.0" {
+	if got := s.status(); got.State != installed.Unknown || got.Versions.Pipeline != "v1.15.1" {
 		t.Errorf("without an inventory: state %s, versions %+v", got.State, got.Versions)
 	}
 }

@@ -85,7 +85,7 @@ func TestSupportBundle(t *testing.T) {
 	for name, parts := range map[string][]string{
 		"versions.txt": {"tekgate v", "Kubernetes v1."},
 		"check.json":   {`"success": false`, `"id": `},
-		"status.json":  {`"v1.15.0"`},
+		"status.json":  {`"v1.15.1"`},
 		"cluster/mutatingwebhookconfigurations.yaml":   {"mutate.tekgate.dev", "webhook.pipeline.tekton.dev"},
 		"namespaces/tekgate/configmaps.yaml":           {"tekgate-config"},
 		"namespaces/tekton-pipelines/deployments.yaml": {"tekton-pipelines-controller"},
