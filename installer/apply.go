@@ -224,7 +224,8 @@ func (r *run) forgetDeliveries(ctx context.Context) error {
 func (r *run) finish(ctx context.Context) error {
 	before, release := r.plan.Previous, r.plan.Release
 	same := before != nil && reflect.DeepEqual(before.Objects, release.Objects)
-	if same && before.Complete && !r.noted && reflect.DeepEqual(before.Parts, release.Parts) && before.Versions.Equal(release.Versions) {
+	if same && before.Complete && !r.noted && before.Versions.Equal(release.Versions) &&
+		reflect.DeepEqual(before.Parts, release.Parts) {
 		return nil
 	}
 	finished := &Inventory{

@@ -75,7 +75,9 @@ func (n *needs) ref(kind schema.GroupVersionKind, holder map[string]any, field, 
 	if n.inRelease[kube.Identity(object)] {
 		return
 	}
-	i := slices.IndexFunc(n.list, func(other *need) bool { return kube.Identity(other.object) == kube.Identity(object) })
+	i := slices.IndexFunc(n.list, func(other *need) bool {
+		return kube.Identity(other.object) == kube.Identity(object)
+	})
 	if i < 0 {
 		i = len(n.list)
 		n.list = append(n.list, &need{object: object})

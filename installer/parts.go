@@ -174,10 +174,12 @@ func checkDatabase(title string, r Release, facts Facts) []Finding {
 				title, d.host, kube.Name(d.service)),
 			Remedy: fmt.Sprintf("if the database is outside the cluster, run `kubectl -n %s create service externalname %s --external-name DATABASE_HOST`; otherwise make a Service of that name for its Pods",
 				d.service.GetNamespace(), d.service.GetName())})
-	case read && live.Text(service.Object, "spec", "type") != "ExternalName" && !facts.Serving[kube.Identity(d.service)]:
+	case read && live.Text(service.Object, "spec", "type") != "ExternalName" &&
+		!facts.Serving[kube.Identity(d.service)]:
 		findings = append(findings, Finding{Category: "components",
-			Sentence: fmt.Sprintf("%s needs the PostgreSQL database behind %s, which has no endpoint", title, kube.Name(d.service)),
-			Remedy:   "start the database: until then the API of Results does not become ready"})
+			Sentence: fmt.Sprintf("%s needs the PostgreSQL database behind %s, which has no endpoint", title,
+				kube.Name(d.service)),
+			Remedy: "start the database: until then the API of Results does not become ready"})
 	}
 	return findings
 }
@@ -208,7 +210,8 @@ func Signs(secret, config *unstructured.Unstructured) bool {
 	if config != nil {
 		data = ConfigData(config)
 	}
-	return hasKey(secret, "cosign.key") || hasKey(secret, "x509.pem") || data["signers.x509.fulcio.enabled"] == "true" ||
+	return hasKey(secret, "cosign.key") || hasKey(secret, "x509.pem") ||
+		data["signers.x509.fulcio.enabled"] == "true" ||
 		data["artifacts.taskrun.signer"] == "kms" && data["signers.kms.kmsref"] != "" ||
 		data["artifacts.taskrun.signer"] == "none"
 }

@@ -59,10 +59,11 @@ func TestParts(t *testing.T) {
 			"!Tekton Results needs Secret/tekton-pipelines/tekton-results-postgres with POSTGRES_PASSWORD, POSTGRES_USER, which has no POSTGRES_USER",
 			"Tekton Results talks to PostgreSQL without TLS",
 		}},
-		{name: "Results and a database that is down", component: "results", has: []string{postgres, tls, service}, want: []string{
-			"Tekton Results talks to PostgreSQL without TLS",
-			"Tekton Results needs the PostgreSQL database behind Service/tekton-pipelines/tekton-results-postgres-service, which has no endpoint",
-		}},
+		{name: "Results and a database that is down", component: "results",
+			has: []string{postgres, tls, service}, want: []string{
+				"Tekton Results talks to PostgreSQL without TLS",
+				"Tekton Results needs the PostgreSQL database behind Service/tekton-pipelines/tekton-results-postgres-service, which has no endpoint",
+			}},
 		{name: "Results and a database elsewhere", component: "results", has: []string{postgres, tls, elsewhere}},
 		{name: "Results of a newer Pipelines", component: "results", pipeline: "v1.12.2",
 			has: []string{postgres, tls, elsewhere}, want: []string{"Tekton Results v0.20.0 is built with Tekton Pipelines v1.15.0, and this release has v1.12.2"}},
@@ -103,7 +104,8 @@ func TestParts(t *testing.T) {
 			}
 			for i, want := range tt.want {
 				text, fatal := strings.CutPrefix(want, "!")
-				if findings[i].Fatal != fatal || !strings.HasPrefix(findings[i].Sentence, text) || findings[i].Remedy == "" {
+				if findings[i].Fatal != fatal || !strings.HasPrefix(findings[i].Sentence, text) ||
+					findings[i].Remedy == "" {
 					t.Errorf("found %+v, want %q", findings[i], want)
 				}
 			}
@@ -120,7 +122,8 @@ func TestVersionsOfOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		v := installer.VersionsOf(embedded.Objects)
-		if v.Pipeline != "" || v.Triggers != "" || v.Components[component.Name] != component.Version || len(v.Components) != 1 {
+		if v.Pipeline != "" || v.Triggers != "" || len(v.Components) != 1 ||
+			v.Components[component.Name] != component.Version {
 			t.Errorf("%s: versions %+v", component.Name, v)
 		}
 	}
@@ -143,7 +146,8 @@ func TestDropped(t *testing.T) {
 		facts := installer.Facts{Server: "v1.37.2", Older: tt.older, Inventory: &installer.Inventory{Complete: true,
 			Versions: installer.Versions{Components: map[string]string{"chains": "v0.28.1"}}}}
 		findings := installer.Preflight(installer.Release{Dropped: tt.dropped}, facts)
-		if len(findings) != 1 || findings[0].Fatal != tt.fatal || !strings.HasPrefix(findings[0].Sentence, "Tekton Chains v0.28.1 is installed") {
+		if len(findings) != 1 || findings[0].Fatal != tt.fatal ||
+			!strings.HasPrefix(findings[0].Sentence, "Tekton Chains v0.28.1 is installed") {
 			t.Errorf("%s: %+v", tt.name, findings)
 		}
 	}

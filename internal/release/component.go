@@ -44,8 +44,9 @@ type Component struct {
 // Components are all that can be installed beside Pipelines and Triggers.
 var Components = []Component{
 	{
-		Manifest: Manifest{Name: "dashboard", Module: "github.com/tektoncd/dashboard", Folder: "config", Kustomized: true},
-		Title:    "Tekton Dashboard", Version: "v0.69.0", Sum: "h1:sRx+TSzitqPHZUZlGx3l3aCVaQ0m7MEOy3UaX6gqaIg=",
+		Manifest: Manifest{Name: "dashboard", Module: "github.com/tektoncd/dashboard", Folder: "config",
+			Kustomized: true},
+		Title: "Tekton Dashboard", Version: "v0.69.0", Sum: "h1:sRx+TSzitqPHZUZlGx3l3aCVaQ0m7MEOy3UaX6gqaIg=",
 		Info: "dashboard-info", Kubernetes: "1.31.0",
 		Registry: "ghcr.io/tektoncd/dashboard", Commands: []string{"dashboard"},
 	},

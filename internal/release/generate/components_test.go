@@ -45,7 +45,8 @@ func TestAssembleComponents(t *testing.T) {
 			all = append(all, string(text))
 		}
 		text := strings.Join(all, "\n")
-		if want := strings.ReplaceAll(tt.want, ":V", ":"+c.Version); !strings.Contains(text, strings.ReplaceAll(want, `"V"`, `"`+c.Version+`"`)) {
+		want := strings.NewReplacer(":V", ":"+c.Version, `"V"`, `"`+c.Version+`"`).Replace(tt.want)
+		if !strings.Contains(text, want) {
 			t.Errorf("%s: got\n%s\nwant\n%s", tt.component, text, want)
 		}
 		if strings.Contains(text, `"no"`) {

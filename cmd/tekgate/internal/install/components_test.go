@@ -122,7 +122,8 @@ func TestComponents(t *testing.T) {
 	testNeeds(t, s)
 	s.prepare(t)
 	_, errOut := s.must(t, "install", "--with", allComponents)
-	first := actions(errOut)["created"]
+	done := actions(errOut)
+	first := done["created"] + done["configured"] // the namespace is there
 	for _, want := range []string{
 		"warning: components: Tekton Chains has no key and signs nothing",
 		"warning: components: Tekton Dashboard is read-only, and authenticates nobody",
@@ -289,7 +290,8 @@ func testUninstalled(t *testing.T, s componentSite) {
 	if names, _ := s.deployments(t); len(names) > 0 {
 		t.Errorf("uninstall left %v", names)
 	}
-	webhooks, err := s.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().List(t.Context(), metav1.ListOptions{})
+	webhooks, err := s.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().List(t.Context(),
+		metav1.ListOptions{})
 	if err != nil || len(webhooks.Items) > 0 {
 		t.Errorf("uninstall left %d webhooks, error %v", len(webhooks.Items), err)
 	}

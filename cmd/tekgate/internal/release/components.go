@@ -31,7 +31,7 @@ func (s *selection) flags(f *pflag.FlagSet) {
 	f.StringSliceVar(&s.with, "with", nil,
 		"`COMPONENT` of Tekton to install as well: "+strings.Join(componentsBeside(), ", ")+" (repeatable, or separated by commas)")
 	f.StringArrayVar(&s.manifests, "manifest", nil,
-		"`NAME=SOURCE`: a component's own release in place of the embedded one, or any further manifest under a name of yours; the source is a file, a folder, a URL, or - for standard input (repeatable, also for one name)")
+		"`NAME=SOURCE` of a component's own release, in place of the embedded one, or of any further manifest under a name of yours: a file, a folder, a URL, or - for standard input (repeatable, also for one name)")
 }
 
 // removalFlag adds the flag of the commands that know what is installed.
