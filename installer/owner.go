@@ -58,8 +58,11 @@ var owners = []struct {
 
 // OwnerOf returns the tool that owns an object of the cluster. A mark proves nothing that
 // the object has in the release, too: a ConfigMap of the Manual Approval Gate has the label
-// operator.tekton.dev/release. rendered is nil for an object of no release.
+// operator.tekton.dev/release. Each may be nil.
 func OwnerOf(current, rendered *unstructured.Unstructured) (Owner, bool) {
+	if current == nil {
+		return Owner{}, false
+	}
 	for _, o := range owners {
 		for _, ref := range current.GetOwnerReferences() {
 			group, _, _ := strings.Cut(ref.APIVersion, "/")

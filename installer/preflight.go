@@ -240,9 +240,6 @@ func checkOwners(release Release, facts Facts) []Finding {
 	byOwner := map[Owner][]string{}
 	for _, rendered := range release.Objects {
 		current := facts.Live[kube.Identity(rendered)]
-		if current == nil {
-			continue
-		}
 		if owner, owned := OwnerOf(current, rendered); owned {
 			byOwner[owner] = append(byOwner[owner], kube.Name(current))
 		}

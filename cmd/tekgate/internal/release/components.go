@@ -102,6 +102,26 @@ func (s *selection) chosen(c *config.Configuration, sources []source) ([]string,
 	return chosen, nil
 }
 
+// loadChosen reads the manifests of all components that are chosen, and further manifests.
+func (s *Source) loadChosen(ctx context.Context, streams cli.Streams, c *config.Configuration,
+) (objects []*unstructured.Unstructured, chosen []string, parts []installer.Part, err error) {
+	sources, err := s.parts.sources(streams)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if chosen, err = s.parts.chosen(c, sources); err != nil {
+		return nil, nil, nil, err
+	}
+	if len(s.triggers) > 0 {
+		chosen = append(chosen, release.Triggers)
+	}
+	if objects, err = s.load(ctx, streams, chosen, sources); err != nil {
+		return nil, nil, nil, err
+	}
+	more, parts, err := s.loadParts(ctx, streams, chosen, sources)
+	return append(objects, more...), chosen, parts, err
+}
+
 // loadParts reads the manifests of components, except Pipelines and Triggers, and further
 // manifests.
 func (s *Source) loadParts(ctx context.Context, streams cli.Streams, chosen []string, sources []source,

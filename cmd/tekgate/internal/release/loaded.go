@@ -76,26 +76,10 @@ func (s *Source) Read(ctx context.Context, streams cli.Streams) (*Loaded, error)
 	if rules, err = withPublished(rules); err != nil {
 		return nil, err
 	}
-	sources, err := s.parts.sources(streams)
+	objects, chosen, parts, err := s.loadChosen(ctx, streams, c)
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := s.parts.chosen(c, sources)
-	if err != nil {
-		return nil, err
-	}
-	if len(s.triggers) > 0 {
-		chosen = append(chosen, internal.Triggers)
-	}
-	objects, err := s.load(ctx, streams, chosen, sources)
-	if err != nil {
-		return nil, err
-	}
-	more, parts, err := s.loadParts(ctx, streams, chosen, sources)
-	if err != nil {
-		return nil, err
-	}
-	objects = append(objects, more...)
 	own, err := manifests.Tekgate()
 	if err != nil {
 		return nil, err
