@@ -24,7 +24,7 @@ var componentChecks = []Check{
 	{
 		ID: "components-webhooks", Category: "components",
 		Title: "the webhooks of the other components are registered",
-		Retry: true, Needs: "components-deployments",
+		Retry: true, Needs: "pipelines-definitions",
 		Doc: "The Pruner's webhook judges its ConfigMaps, and the Manual Approval Gate's the ApprovalTasks. Each writes its caBundle into its configuration when it starts; until then the API server refuses what it should judge.\n\n" +
 			"See that the Deployment that the message names is ready; its log says what it may not write.",
 		run: componentWebhooks,
@@ -32,7 +32,7 @@ var componentChecks = []Check{
 	{
 		ID: "components-signing-key", Category: "components",
 		Title: "Tekton Chains has a key to sign with",
-		Needs: "components-deployments",
+		Needs: "pipelines-definitions",
 		Doc: "Chains starts without a key, and then signs nothing and only logs it.\n\n" +
 			"Make one with `cosign generate-key-pair k8s://tekton-chains/signing-secrets`, or name a key management service in ConfigMap tekton-chains/chains-config.",
 		run: signingKey,
