@@ -192,6 +192,7 @@ func (ch *Change) prepare(plan *Plan, autoscaled map[string]bool, options Option
 		ch.bases = mergeBases(obj, current, plan.Previous, options.Previous)
 		ch.Desired, merges = mergeConfigMap(obj, current, ch.bases)
 		plan.Merges = append(plan.Merges, merges...)
+		plan.Notes = append(plan.Notes, goneKeys(obj, current, ch.bases, merges)...)
 	}
 	if manifest.IsDefinition(obj) {
 		ch.migrate = len(droppedVersions(obj, current)) > 0

@@ -102,24 +102,33 @@ func (s *selection) chosen(c *config.Configuration, sources []source) ([]string,
 	return chosen, nil
 }
 
+// manifestsRead are the manifests of a release before anything is done with them.
+type manifestsRead struct {
+	objects []*unstructured.Unstructured
+	chosen  []string // components
+	parts   []installer.Part
+	news    []string // see newsOf
+}
+
 // loadChosen reads the manifests of all components that are chosen, and further manifests.
 func (s *Source) loadChosen(ctx context.Context, streams cli.Streams, c *config.Configuration,
-) (objects []*unstructured.Unstructured, chosen []string, parts []installer.Part, err error) {
+) (read manifestsRead, err error) {
 	sources, err := s.parts.sources(streams)
 	if err != nil {
-		return nil, nil, nil, err
+		return read, err
 	}
-	if chosen, err = s.parts.chosen(c, sources); err != nil {
-		return nil, nil, nil, err
+	if read.chosen, err = s.parts.chosen(c, sources); err != nil {
+		return read, err
 	}
 	if len(s.triggers) > 0 {
-		chosen = append(chosen, release.Triggers)
+		read.chosen = append(read.chosen, release.Triggers)
 	}
-	if objects, err = s.load(ctx, streams, chosen, sources); err != nil {
-		return nil, nil, nil, err
+	if read.objects, read.news, err = s.load(ctx, streams, read.chosen, sources); err != nil {
+		return read, err
 	}
-	more, parts, err := s.loadParts(ctx, streams, chosen, sources)
-	return append(objects, more...), chosen, parts, err
+	more, parts, err := s.loadParts(ctx, streams, read.chosen, sources)
+	read.objects, read.parts = append(read.objects, more...), parts
+	return read, err
 }
 
 // loadParts reads the manifests of components, except Pipelines and Triggers, and further

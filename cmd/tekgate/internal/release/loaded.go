@@ -35,11 +35,14 @@ type Loaded struct {
 	without     []string                     // parts that the user removes
 	parts       []installer.Part
 	dropped     []string // parts that are not installed any more because the user says so
+	news        []string // see newsOf
 }
 
 // Rendered has the objects that an install would apply.
 type Rendered struct {
 	Objects []*unstructured.Unstructured
+	// Notes are sentences about what this program does not know about the release.
+	Notes []string
 
 	images     []image.Rewritten
 	conditions map[string]string // of the webhooks, from the configuration
@@ -51,8 +54,8 @@ type Rendered struct {
 func (r *Rendered) Release() installer.Release {
 	versions := installer.VersionsOf(r.Objects, r.parts...)
 	versions.Tekgate = manifests.Version
-	return installer.Release{Objects: r.Objects, Images: r.images, Versions: versions, Conditions: r.conditions,
-		Parts: r.parts, Dropped: r.dropped}
+	return installer.Release{Objects: r.Objects, Images: r.images, Versions: versions,
+		Conditions: r.conditions, Notes: r.Notes, Parts: r.parts, Dropped: r.dropped}
 }
 
 // Render reads all objects and rewrites their images, without a cluster.
@@ -76,7 +79,7 @@ func (s *Source) Read(ctx context.Context, streams cli.Streams) (*Loaded, error)
 	if rules, err = withPublished(rules); err != nil {
 		return nil, err
 	}
-	objects, chosen, parts, err := s.loadChosen(ctx, streams, c)
+	loaded, err := s.loadChosen(ctx, streams, c)
 	if err != nil {
 		return nil, err
 	}
@@ -84,12 +87,12 @@ func (s *Source) Read(ctx context.Context, streams cli.Streams) (*Loaded, error)
 	if err != nil {
 		return nil, err
 	}
-	copies := manifest.Copies(objects)
+	copies := manifest.Copies(loaded.objects)
 	l := &Loaded{
-		Rules: rules.WithCopies(copies), Objects: append(objects, own...),
+		Rules: rules.WithCopies(copies), Objects: append(loaded.objects, own...),
 		config: c, copies: copies, implicit: s.implicit, registries: s.Registries.Options(), own: own,
-		certManager: c.Certificates.Source == config.SourceCertManager,
-		chosen:      chosen, without: s.parts.without, parts: parts,
+		certManager: c.Certificates.Source == config.SourceCertManager, news: loaded.news,
+		chosen: loaded.chosen, without: s.parts.without, parts: loaded.parts,
 	}
 	l.references = manifest.FindReferences(l.Objects)
 	l.reportCopies(streams.ErrOut)
@@ -114,15 +117,21 @@ func (l *Loaded) Render(errOut io.Writer) (*Rendered, error) {
 		return nil, err
 	}
 	warnDropped(errOut, images)
-	return &Rendered{Objects: l.Objects, images: images, conditions: conditions,
+	return &Rendered{Objects: l.Objects, Notes: l.news, images: images, conditions: conditions,
 		parts: l.parts, dropped: l.dropped}, nil
 }
 
 // probe requests every image from the mirrors, chooses the candidate that exists, and
-// returns a finding for each image without one.
-func (l *Loaded) probe(ctx context.Context, platforms []string, errOut io.Writer) ([]installer.Finding, error) {
+// returns a finding for each image without one. nonRoot says that it also checks the users of
+// injected images, see CheckUsers.
+func (l *Loaded) probe(
+	ctx context.Context, platforms []string, nonRoot bool, errOut io.Writer,
+) ([]installer.Finding, error) {
 	candidates := l.references.Candidates(l.Rules)
 	results := registry.Probe(ctx, registry.ProbeRequest{Images: candidates, Platforms: platforms}, l.registries)
+	if nonRoot {
+		l.CheckUsers(ctx, results, platforms)
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -141,9 +150,10 @@ func (l *Loaded) probe(ctx context.Context, platforms []string, errOut io.Writer
 	return findings, registry.WriteTable(errOut, results)
 }
 
-// load reads the manifests of Pipelines and Triggers.
+// load reads the manifests of Pipelines and Triggers. news are sentences about what this
+// program does not know about them, see newsOf.
 func (s *Source) load(ctx context.Context, streams cli.Streams, chosen []string, sources []source,
-) ([]*unstructured.Unstructured, error) {
+) (objects []*unstructured.Unstructured, news []string, err error) {
 	ofPipeline, ofTriggers := slices.Clone(s.pipeline), slices.Clone(s.triggers)
 	all := slices.Concat(ofPipeline, ofTriggers)
 	for _, source := range sources {
@@ -156,26 +166,37 @@ func (s *Source) load(ctx context.Context, streams cli.Streams, chosen []string,
 		}
 	}
 	if first := slices.Index(all, "-"); first >= 0 && slices.Contains(all[first+1:], "-") {
-		return nil, errors.New(
+		return nil, nil, errors.New(
 			"standard input can be one manifest only: --pipeline-manifest, --triggers-manifest and --manifest say - more than once")
 	}
 	if _, err := s.pins.loader(nil, len(all) > 0); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	pipeline, err := s.loadOr(ctx, ofPipeline, streams, "pipeline")
+	objects, news, err = s.loadBase(ctx, streams, ofPipeline, "pipeline")
 	if err != nil || !slices.Contains(chosen, internal.Triggers) {
-		return pipeline, err
+		return objects, news, err
 	}
-	triggers, err := s.loadOr(ctx, ofTriggers, streams, "triggers", "triggers-interceptors")
+	triggers, more, err := s.loadBase(ctx, streams, ofTriggers, "triggers", "triggers-interceptors")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !slices.ContainsFunc(triggers,
 		func(o *unstructured.Unstructured) bool { return o.GetKind() == "ClusterInterceptor" }) {
 		streams.Warn(
 			"the Triggers manifests hold no ClusterInterceptor: without interceptors.yaml no EventListener starts; name it with another --triggers-manifest")
 	}
-	return append(pipeline, triggers...), nil
+	return append(objects, triggers...), append(news, more...), nil
+}
+
+// loadBase reads the sources, or the embedded manifests if there are none, and says what is
+// new in the sources.
+func (s *Source) loadBase(ctx context.Context, streams cli.Streams, sources []string, embedded ...string,
+) (objects []*unstructured.Unstructured, news []string, err error) {
+	objects, err = s.loadOr(ctx, sources, streams, embedded...)
+	if err == nil && len(sources) > 0 {
+		news, err = newsOf(objects, embedded...)
+	}
+	return objects, news, err
 }
 
 // loadOr reads the sources, or the embedded manifests if there are none.

@@ -94,7 +94,7 @@ func (t *Target) fit(
 		return release, err
 	}
 	release = rendered.Release()
-	release.Notes = slices.Concat([]string{note}, label, kept)
+	release.Notes = slices.Concat([]string{note}, label, kept, rendered.Notes)
 	return release, t.trust(rendered.Objects)
 }
 
@@ -113,7 +113,11 @@ func (t *Target) probe(
 	if err != nil {
 		return nil, err
 	}
-	return l.probe(ctx, platforms, errOut)
+	nonRoot, err := l.nonRootIn(ctx, cluster, t.Options.Previous)
+	if err != nil {
+		return nil, err
+	}
+	return l.probe(ctx, platforms, nonRoot, errOut)
 }
 
 // trust makes Tekton's controllers trust the authorities in --ca-file.
