@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -14,14 +15,19 @@ import (
 )
 
 // installed returns the versions that are in the cluster: those of the inventory, or where
-// there is none those that the objects name.
+// there is none those that the objects name. Without Deployments nothing is installed:
+// definitions and ConfigMaps stay after an uninstall.
 func (f Facts) installed() Versions {
 	if f.Inventory != nil {
 		return f.Inventory.Versions
 	}
 	current := make([]*unstructured.Unstructured, 0, len(f.Live))
+	deployed := ""
 	for _, obj := range f.Live {
 		current = append(current, obj)
+		if obj.GetKind() == "Deployment" {
+			deployed += " " + obj.GetName()
+		}
 	}
 	// The ConfigMaps pipelines-info and triggers-info say it best: labels are copied.
 	first := func(obj *unstructured.Unstructured) int {
@@ -38,6 +44,12 @@ func (f Facts) installed() Versions {
 		for _, field := range object.Images(obj.Object) {
 			v.fromImage(obj, field)
 		}
+	}
+	if !strings.Contains(deployed, " tekton-pipelines-") {
+		v.Pipeline = ""
+	}
+	if !strings.Contains(deployed, " tekton-triggers-") {
+		v.Triggers = ""
 	}
 	return v
 }
@@ -64,7 +76,7 @@ func (v *Versions) fromImage(obj *unstructured.Unstructured, field *object.Image
 
 // adopts reports whether the plan takes over an installation that Tekgate did not make.
 func (p *Plan) adopts() bool {
-	return p.Previous == nil && p.Installed != Versions{}
+	return p.Previous == nil && !p.Installed.IsZero()
 }
 
 // adopt settles what an installation that Tekgate did not make is compared with: the compiled-in

@@ -178,6 +178,8 @@ func (r *run) begin(ctx context.Context, change *Change) error {
 		Time:      time.Now().UTC().Truncate(time.Second),
 		Attempted: r.plan.Release.Objects,
 		Returning: r.options.Returning, Adopted: r.plan.Adopts(),
+		Left:  r.plan.Left,
+		Parts: joinParts(r.plan.Release.Parts, r.plan.Previous.parts()),
 	}
 	if before := r.plan.Previous; before != nil {
 		unfinished.Objects, unfinished.Before = before.Objects, before.Before
@@ -244,12 +246,13 @@ func (r *run) forgetDeliveries(ctx context.Context) error {
 func (r *run) finish(ctx context.Context) error {
 	before, release := r.plan.Previous, r.plan.Release
 	same := before != nil && reflect.DeepEqual(before.Objects, release.Objects)
-	if same && before.Complete && !r.noted && before.Versions == release.Versions {
+	if same && before.Complete && !r.noted && before.Versions.Equal(release.Versions) &&
+		reflect.DeepEqual(before.Parts, release.Parts) {
 		return nil
 	}
 	finished := &Inventory{
 		Versions: release.Versions, Time: time.Now().UTC().Truncate(time.Second),
-		Objects: release.Objects, Complete: true,
+		Objects: release.Objects, Parts: release.Parts, Left: r.plan.Left, Complete: true,
 	}
 	finished.Before = before.recorded()
 	if same { // what it replaced stays the one to go back to
@@ -353,7 +356,7 @@ func (r *run) prune(ctx context.Context, stage Stage) error {
 			continue
 		}
 		uid := current.GetUID()
-		err = r.client.Delete(ctx, current, client.Preconditions{UID: &uid}, client.PropagationPolicy("Background"))
+		err = r.deletePruned(ctx, current, client.Preconditions{UID: &uid}, client.PropagationPolicy("Background"))
 		if err != nil && !kube.Absent(err) && !apierrors.IsConflict(err) {
 			return fmt.Errorf("deleting %s: %w", kube.Name(obj), err)
 		}
@@ -363,6 +366,23 @@ func (r *run) prune(ctx context.Context, stage Stage) error {
 		}
 	}
 	return nil
+}
+
+// forgotten is how long an API server may ask a webhook whose configuration was deleted.
+const forgotten = 15 * time.Second
+
+// deletePruned deletes an object. It tries again while a webhook, whose configuration was
+// deleted a moment ago, refuses.
+func (r *run) deletePruned(ctx context.Context, obj *unstructured.Unstructured, options ...client.DeleteOption) error {
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, time.Second, forgotten, true, func(ctx context.Context) (bool, error) {
+		last = r.client.Delete(ctx, obj, options...)
+		return last == nil || !byTekton(last), nil
+	})
+	if wait.Interrupted(err) && ctx.Err() != nil {
+		return err
+	}
+	return last
 }
 
 // mayPrune reports whether Tekgate owns a field of an object, or nobody does: an object

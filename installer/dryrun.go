@@ -171,7 +171,8 @@ var webhookName = regexp.MustCompile(`(?:admission webhook|failed calling webhoo
 // byTekton reports whether an error is Tekton's admission server's, or about it.
 func byTekton(err error) bool {
 	match := webhookName.FindStringSubmatch(err.Error())
-	return match != nil && strings.HasSuffix(match[1], ".tekton.dev")
+	return match != nil && (strings.Contains(match[1]+".", ".tekton.dev.") ||
+		strings.HasSuffix(match[1], ".openshift-pipelines.org"))
 }
 
 // renewsAdmission reports whether the plan replaces an admission server.
@@ -194,6 +195,9 @@ func (ch *Change) judge(refused error, renewed bool, options Options) error {
 		return nil
 	case byTekton(refused) && renewed:
 		ch.Unchecked = "Tekton's admission server is replaced first"
+		return nil
+	case strings.Contains(refused.Error(), "failed calling webhook") && ch.isLive():
+		ch.Action = ssa.UnchangedAction
 		return nil
 	case byOwnServer(refused):
 		ch.Unchecked = "Tekgate's admission server does not answer"

@@ -47,6 +47,9 @@ func (c *Cluster) gather(ctx context.Context, release Release) (Facts, error) {
 	}
 	err := forEach(ctx, len(questions), func(ctx context.Context, i int) error { return questions[i](ctx) })
 	facts.Stranded = stranded(release.Objects, facts.Live)
+	if err == nil {
+		facts.Needed, facts.Serving, err = c.gatherNeeded(ctx, release, facts.Live)
+	}
 	return facts, err
 }
 

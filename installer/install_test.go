@@ -40,7 +40,7 @@ func TestInstallTwice(t *testing.T) {
 		t.Errorf("the second time wrote %v", changed)
 	}
 	inventory, err := installer.ReadInventory(t.Context(), c.Client())
-	if err != nil || !inventory.Complete || inventory.Versions != rel.Versions ||
+	if err != nil || !inventory.Complete || !inventory.Versions.Equal(rel.Versions) ||
 		len(inventory.All()) != len(rel.Objects) {
 		t.Errorf("inventory %+v, error %v", inventory.Versions, err)
 	}

@@ -42,14 +42,15 @@ type Versions struct {
 	Pipeline string `json:"pipeline,omitempty"`
 	Triggers string `json:"triggers,omitempty"`
 	Tekgate  string `json:"tekgate,omitempty"`
+	// Components are the versions of the other parts by their names; UnknownVersion for one
+	// whose objects name none.
+	Components map[string]string `json:"components,omitempty"`
 }
 
 // String names what is installed.
 func (v Versions) String() string {
 	var parts []string
-	for _, part := range []struct{ name, version string }{
-		{"Tekton Pipelines", v.Pipeline}, {"Tekton Triggers", v.Triggers}, {"Tekgate", v.Tekgate},
-	} {
+	for _, part := range v.all() {
 		if part.version != "" {
 			parts = append(parts, part.name+" "+part.version)
 		}
@@ -71,6 +72,11 @@ type Inventory struct {
 	// Attempted are those of an apply that has not ended well: each of them may
 	// be in the cluster or not.
 	Attempted []*unstructured.Unstructured `json:"attempted,omitempty"`
+	// Parts are those of all objects, Attempted ones included.
+	Parts []Part `json:"parts,omitempty"`
+	// Left are the definitions and namespaces of earlier releases that stayed, without their
+	// content: a purge removes them.
+	Left []*unstructured.Unstructured `json:"left,omitempty"`
 	// Complete says that the last apply ended well.
 	Complete bool `json:"complete"`
 	// Before is the release that Objects replaced; nil if none is known.
@@ -88,6 +94,7 @@ type Inventory struct {
 type Recorded struct {
 	Versions Versions                     `json:"versions"`
 	Objects  []*unstructured.Unstructured `json:"objects"`
+	Parts    []Part                       `json:"parts,omitempty"`
 }
 
 // recorded returns the release of the last apply that ended well; nil if none did. Its
@@ -96,13 +103,13 @@ func (i *Inventory) recorded() *Recorded {
 	if i == nil || len(i.Objects) == 0 {
 		return nil
 	}
-	versions := VersionsOf(i.Objects)
+	versions := VersionsOf(i.Objects, i.Parts...)
 	for _, obj := range i.Objects {
 		if obj.GetKind() == "Deployment" && obj.GetNamespace() == Namespace {
 			versions.Tekgate = live.Text(obj.Object, "spec", "template", "metadata", "labels", "app.kubernetes.io/version")
 		}
 	}
-	return &Recorded{Versions: versions, Objects: i.Objects}
+	return &Recorded{Versions: versions, Objects: i.Objects, Parts: i.Parts}
 }
 
 // Earlier returns the release that a rollback returns to: the one before the release that
@@ -119,14 +126,14 @@ func (i *Inventory) Earlier() *Recorded {
 }
 
 // All returns every object that Tekgate may have written, each once: those of
-// an unfinished apply and those of the one before it.
+// an unfinished apply, those of the one before it, and what stayed of earlier ones.
 func (i *Inventory) All() []*unstructured.Unstructured {
 	if i == nil {
 		return nil
 	}
 	var all []*unstructured.Unstructured
 	seen := map[string]bool{}
-	for _, list := range [][]*unstructured.Unstructured{i.Attempted, i.Objects} {
+	for _, list := range [][]*unstructured.Unstructured{i.Attempted, i.Objects, i.Left} {
 		for _, obj := range list {
 			if !seen[kube.Identity(obj)] {
 				seen[kube.Identity(obj)] = true

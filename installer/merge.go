@@ -161,8 +161,8 @@ func mergeBases(
 	if applied := lastApplied(current); applied != nil {
 		return []map[string]string{ConfigData(applied)}
 	}
-	if v := VersionsOf([]*unstructured.Unstructured{next}); v != (Versions{}) &&
-		v == VersionsOf([]*unstructured.Unstructured{current}) {
+	if v := VersionsOf([]*unstructured.Unstructured{next}); !v.IsZero() &&
+		v.Equal(VersionsOf([]*unstructured.Unstructured{current})) {
 		return []map[string]string{ConfigData(next)}
 	}
 	return []map[string]string{unedited(current)}

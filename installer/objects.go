@@ -42,6 +42,11 @@ func hasRules(configuration *unstructured.Unstructured) bool {
 	})
 }
 
+// isOwn reports whether an object is one of Tekgate's.
+func isOwn(obj *unstructured.Unstructured) bool {
+	return obj.GetLabels()["app.kubernetes.io/part-of"] == "tekgate"
+}
+
 // callsService reports whether a webhook is served by a Service of the cluster.
 func callsService(webhook map[string]any) bool {
 	_, found, _ := unstructured.NestedMap(webhook, "clientConfig", "service")

@@ -56,8 +56,13 @@ var owners = []struct {
 	},
 }
 
-// OwnerOf returns the tool that owns an object of the cluster.
-func OwnerOf(current *unstructured.Unstructured) (Owner, bool) {
+// OwnerOf returns the tool that owns an object of the cluster. A mark proves nothing that
+// the object has in the release, too: a ConfigMap of the Manual Approval Gate has the label
+// operator.tekton.dev/release. Each may be nil.
+func OwnerOf(current, rendered *unstructured.Unstructured) (Owner, bool) {
+	if current == nil {
+		return Owner{}, false
+	}
 	for _, o := range owners {
 		for _, ref := range current.GetOwnerReferences() {
 			group, _, _ := strings.Cut(ref.APIVersion, "/")
@@ -67,7 +72,7 @@ func OwnerOf(current *unstructured.Unstructured) (Owner, bool) {
 		}
 		for _, mark := range o.marks {
 			for _, values := range []map[string]string{current.GetLabels(), current.GetAnnotations()} {
-				if unit := values[mark]; unit != "" {
+				if unit := values[mark]; unit != "" && !marked(rendered, mark, unit) {
 					return Owner{o.name + " (" + unit + ")", o.remedy}, true
 				}
 			}
@@ -79,4 +84,9 @@ func OwnerOf(current *unstructured.Unstructured) (Owner, bool) {
 		}
 	}
 	return Owner{}, false
+}
+
+// marked reports whether an object, if any, has a label or annotation of this value.
+func marked(obj *unstructured.Unstructured, mark, value string) bool {
+	return obj != nil && (obj.GetLabels()[mark] == value || obj.GetAnnotations()[mark] == value)
 }

@@ -1,6 +1,7 @@
 package installer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,6 +57,9 @@ type Plan struct {
 	Stages []Stage
 	// Prune are objects of the previous release that the new one does not have.
 	Prune []*unstructured.Unstructured
+	// Left are the definitions and namespaces that the new release does not have, without
+	// their content. They stay.
+	Left []*unstructured.Unstructured
 
 	changes []*Change
 }
@@ -241,6 +245,7 @@ func orphans(plan *Plan) []*unstructured.Unstructured {
 		switch {
 		case wanted[kube.Identity(obj)]:
 		case manifest.IsDefinition(obj), obj.GetKind() == "Namespace":
+			plan.Left = append(plan.Left, NewObject(obj.GroupVersionKind(), "", obj.GetName()))
 			plan.Notes = append(
 				plan.Notes,
 				kube.Name(obj)+" is no part of this release and stays, for it may hold objects of yours",
@@ -249,7 +254,23 @@ func orphans(plan *Plan) []*unstructured.Unstructured {
 			gone = append(gone, obj)
 		}
 	}
+	// A webhook would refuse to let go of what it guards, once its server is gone.
+	slices.SortStableFunc(gone, func(a, b *unstructured.Unstructured) int {
+		return cmp.Compare(pruneOrder(a), pruneOrder(b))
+	})
 	return gone
+}
+
+// pruneOrder returns the place of an object among those that are removed: webhook
+// configurations, whatever runs, and then the rest.
+func pruneOrder(obj *unstructured.Unstructured) int {
+	switch {
+	case manifest.IsWebhookConfiguration(obj):
+		return 0
+	case isWorkload(obj.GroupVersionKind().GroupKind()):
+		return 1
+	}
+	return 2
 }
 
 // Changes returns what is to be done about each object, in the release's order.

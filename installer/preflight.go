@@ -15,8 +15,8 @@ import (
 
 // Finding is something about the cluster that an install would run into.
 type Finding struct {
-	// Category is one of kubernetes, permissions, owner, nodes, release, images,
-	// certificates, settings.
+	// Category is one of kubernetes, permissions, owner, nodes, release, images, certificates,
+	// settings, components.
 	Category string `json:"category"`
 	// Fatal findings stop an install unless it is forced.
 	Fatal    bool   `json:"fatal"`
@@ -53,6 +53,11 @@ type Facts struct {
 	// Stranded are sentences about definitions that would drop the version in
 	// which the cluster stores their objects.
 	Stranded []string
+	// Needed are the objects outside the release that its parts need, by their identity; nil
+	// for one that is not there. One that the user may not read is left out.
+	Needed map[string]*unstructured.Unstructured
+	// Serving are the namespaces and names of Services with an endpoint that is ready.
+	Serving map[string]bool
 }
 
 // Preflight says what speaks against installing a release.
@@ -61,9 +66,10 @@ func Preflight(release Release, facts Facts) []Finding {
 	findings = append(findings, checkKubernetes(release, facts.Server)...)
 	findings = append(findings, checkUnserved(facts)...)
 	findings = append(findings, checkDenied(facts)...)
-	findings = append(findings, checkOwners(facts)...)
+	findings = append(findings, checkOwners(release, facts)...)
 	findings = append(findings, checkPrevious(release, facts)...)
 	findings = append(findings, checkNodes(facts)...)
+	findings = append(findings, checkParts(release, facts)...)
 	return findings
 }
 
@@ -215,7 +221,7 @@ func checkDenied(facts Facts) []Finding {
 	}
 }
 
-func checkOwners(facts Facts) []Finding {
+func checkOwners(release Release, facts Facts) []Finding {
 	var findings []Finding
 	if len(facts.Operator) > 0 {
 		findings = append(
@@ -232,8 +238,9 @@ func checkOwners(facts Facts) []Finding {
 		)
 	}
 	byOwner := map[Owner][]string{}
-	for _, current := range facts.Live {
-		if owner, owned := OwnerOf(current); owned {
+	for _, rendered := range release.Objects {
+		current := facts.Live[kube.Identity(rendered)]
+		if owner, owned := OwnerOf(current, rendered); owned {
 			byOwner[owner] = append(byOwner[owner], kube.Name(current))
 		}
 	}
@@ -260,39 +267,6 @@ func firstOf(names []string) string {
 		return names[0]
 	}
 	return fmt.Sprintf("%d objects, %s among them", len(names), names[0])
-}
-
-// checkPrevious compares with what is installed.
-func checkPrevious(release Release, facts Facts) []Finding {
-	var findings []Finding
-	was := facts.installed()
-	for _, c := range []struct{ name, was, is string }{
-		{"Tekton Pipelines", was.Pipeline, release.Versions.Pipeline},
-		{"Tekton Triggers", was.Triggers, release.Versions.Triggers},
-		{"Tekgate", was.Tekgate, release.Versions.Tekgate},
-	} {
-		if c.was != "" && c.is == "" && facts.Inventory != nil {
-			findings = append(
-				findings,
-				Finding{
-					"release",
-					true,
-					fmt.Sprintf("%s %s is installed, and the manifests hold none: it would be removed", c.name, c.was),
-					"name its manifests too, or take everything away with `tekgate uninstall`",
-				},
-			)
-		}
-		before, err1 := semver.NewVersion(c.was)
-		now, err2 := semver.NewVersion(c.is)
-		if err1 == nil && err2 == nil && now.LessThan(before) && !facts.Older {
-			findings = append(
-				findings,
-				Finding{"release", true, fmt.Sprintf("%s %s is installed, and %s is older", c.name, c.was, c.is),
-					"going back is not tested by Tekton; `tekgate rollback` returns to the release before, and --force installs this one"},
-			)
-		}
-	}
-	return findings
 }
 
 // published are the architectures that Tekton's images are built for.

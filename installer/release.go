@@ -23,14 +23,21 @@ type Release struct {
 	Notes []string
 	// Declared are the settings of Tekton that the configuration decides.
 	Declared Declared
+	// Parts are what it has beside Pipelines, Triggers and Tekgate.
+	Parts []Part
+	// Dropped are the names of the parts, and perhaps Triggers, that the user wants removed.
+	Dropped []string
 }
 
-// VersionsOf reads the versions of Pipelines and Triggers from the objects of
+// VersionsOf reads the versions of Pipelines, Triggers and other parts from the objects of
 // a release. File names and image tags are no help: the tags may be the
 // mirror's own, and the notags form of a release has none.
-func VersionsOf(objects []*unstructured.Unstructured) Versions {
-	var v Versions
+func VersionsOf(objects []*unstructured.Unstructured, parts ...Part) Versions {
+	v := Versions{Components: partVersions(objects, parts)}
 	for _, obj := range objects {
+		if foreign(obj) {
+			continue
+		}
 		found := componentVersion(obj, "pipeline", "pipelines-info")
 		if v.Pipeline == "" {
 			v.Pipeline = found

@@ -1,6 +1,7 @@
 package installer
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -82,6 +83,9 @@ func arrange(changes []*Change) []Stage {
 				stage.Objects = append(stage.Objects, change.Desired)
 			}
 		}
+		if stage.ID == StageAdmission {
+			stage.serversFirst()
+		}
 		if len(stage.Objects) > 0 {
 			filled = append(filled, stage)
 		}
@@ -111,7 +115,7 @@ func (s sorter) stageOf(change *Change) StageID {
 		return StageNamespaces
 	case manifest.IsDefinition(obj):
 		return StageDefinitions
-	case manifest.IsWebhookConfiguration(obj) && hasRules(obj):
+	case manifest.IsWebhookConfiguration(obj) && isOwn(obj):
 		return StageWebhooks
 	case manifest.IsWebhookConfiguration(obj), s.admission[kube.Identity(obj)]:
 		return StageAdmission
@@ -127,13 +131,32 @@ func (s sorter) stageOf(change *Change) StageID {
 	return StageBase
 }
 
+// serversFirst moves the configurations that have rules from the start, such as that of
+// Tekton Pruner, behind the other objects of the stage: from then on they refuse what their
+// server does not judge.
+func (s *Stage) serversFirst() {
+	slices.SortStableFunc(s.changes, func(a, b *Change) int {
+		return cmp.Compare(withRules(a.Desired), withRules(b.Desired))
+	})
+	for i, change := range s.changes {
+		s.Objects[i] = change.Desired
+	}
+}
+
+func withRules(obj *unstructured.Unstructured) int {
+	if manifest.IsWebhookConfiguration(obj) && hasRules(obj) {
+		return 1
+	}
+	return 0
+}
+
 // admissionServers returns the Deployments behind the Services that webhook
-// configurations without rules name. Tekton ships its configurations so: the
-// server behind fills in rules and caBundle once it runs.
+// configurations other than Tekgate's name. Tekton ships most of its configurations
+// without rules: the server behind fills in rules and caBundle once it runs.
 func admissionServers(objects []*unstructured.Unstructured) map[string]bool {
 	services := map[string]bool{}
 	for _, obj := range objects {
-		if !manifest.IsWebhookConfiguration(obj) || hasRules(obj) {
+		if !manifest.IsWebhookConfiguration(obj) || isOwn(obj) {
 			continue
 		}
 		for _, webhook := range live.Maps(obj.Object, "webhooks") {

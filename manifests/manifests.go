@@ -48,7 +48,13 @@ func TektonOf(line release.Line, name string) (*Release, error) {
 	if i < 0 {
 		return nil, fmt.Errorf("there is no Tekton release %q", name)
 	}
-	version := line.Version(release.Manifests[i])
+	return embedded(name, line.Version(release.Manifests[i]))
+}
+
+// Component returns the embedded manifest of a component.
+func Component(c release.Component) (*Release, error) { return embedded(c.Name, c.Version) }
+
+func embedded(name, version string) (*Release, error) {
 	file := "release/" + name + "-" + version + release.PackedExt
 	packed, err := releases.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,6 +1,7 @@
 package manifests_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/release"
 	"github.com/tekgate/tekgate/manifests"
 )
@@ -189,5 +191,49 @@ func TestTrap24_PodsAreRestricted(t *testing.T) {
 	}
 	if judged != 2 {
 		t.Errorf("%d Deployments were judged", judged)
+	}
+}
+
+// TestComponents holds that the embedded components have the images that their projects
+// publish. The names are from release files and from the table of images of tektoncd/operator
+// v0.80.0.
+func TestComponents(t *testing.T) {
+	published := map[string]string{
+		"dashboard": "ghcr.io/tektoncd/dashboard/dashboard-9623576a202fe86c8b7d1bc489905f86",
+		"chains":    "ghcr.io/tektoncd/chains/github.com/tektoncd/chains/cmd/controller",
+		"results": "ghcr.io/tektoncd/results/api-b1b7ffa9ba32f7c3020c3b68830b30a8 " +
+			"ghcr.io/tektoncd/results/retention-policy-agent-07427b345034d96a9a27896ebb138518 " +
+			"ghcr.io/tektoncd/results/watcher-83f971ea227fb24157c0c699b824a628",
+		"pruner": "ghcr.io/tektoncd/pruner/controller-fb9e5cbe6aa14ed1aa64e966d9e4d295 " +
+			"ghcr.io/tektoncd/pruner/webhook-19748cdf3f89caca6b5e27d42f93fa7f",
+		"manual-approval-gate": "ghcr.io/openshift-pipelines/manual-approval-gate/controller-b21cda49f4c608e77b59fc6a3bf67c9e " +
+			"ghcr.io/openshift-pipelines/manual-approval-gate/webhook-3d5568be3d188037c7bf9bfde2cf1321",
+	}
+	for _, component := range release.Components {
+		found, err := manifests.Component(component)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var images, paths []string
+		for _, obj := range found.Objects {
+			text, _ := json.Marshal(obj.Object)
+			for _, left := range []string{"ko://", "=--tenant-namespaces", `"app.kubernetes.io/version":"devel"`} {
+				if strings.Contains(string(text), left) {
+					t.Errorf("%s: %s %s has %q", component.Name, obj.GetKind(), obj.GetName(), left)
+				}
+			}
+			for _, field := range object.Images(obj.Object) {
+				images = append(images, strings.TrimSuffix(field.Value, ":"+component.Version))
+			}
+		}
+		for _, importPath := range component.ImportPaths() {
+			paths = append(paths, component.Repository(importPath))
+		}
+		if got := strings.Join(images, " "); got != published[component.Name] {
+			t.Errorf("%s: images %s, want %s", component.Name, got, published[component.Name])
+		}
+		if got := strings.Join(paths, " "); got != published[component.Name] {
+			t.Errorf("%s: the table's images %s, want %s", component.Name, got, published[component.Name])
+		}
 	}
 }

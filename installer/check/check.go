@@ -41,6 +41,7 @@ type Check struct {
 var Checks = slicesOf(
 	kubernetesChecks,
 	tektonChecks,
+	componentChecks,
 	imageChecks,
 	tekgateChecks,
 	certificateChecks,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/image"
@@ -42,7 +43,7 @@ func imagesMirrored(ctx context.Context, s *state) error {
 	var found problems
 	seen := map[string]bool{}
 	for _, kind := range kindsWithImages {
-		workloads, err := s.In(ctx, kind, live.Namespaces...)
+		workloads, err := s.In(ctx, kind, slices.Concat(live.Namespaces, live.ComponentNamespaces)...)
 		if err != nil {
 			return err
 		}

@@ -113,7 +113,7 @@ func Read(ctx context.Context, cluster *live.Cluster, inventory *installer.Inven
 			return nil, err
 		}
 	}
-	if inventory != nil && inventory.Versions != (installer.Versions{}) {
+	if inventory != nil && !inventory.Versions.IsZero() {
 		s.Versions = inventory.Versions
 	}
 	return s, nil
@@ -125,14 +125,15 @@ type reader struct {
 }
 
 func (r reader) deployments(ctx context.Context) error {
-	all, err := r.In(ctx, live.Deployment, live.Namespaces...)
+	all, err := r.In(ctx, live.Deployment, slices.Concat(live.Namespaces, live.ComponentNamespaces)...)
 	if err != nil {
 		return err
 	}
 	hosts := map[string]map[string]bool{}
 	for _, d := range all {
 		part := d.GetLabels()["app.kubernetes.io/part-of"]
-		if part != "tekgate" && !strings.HasPrefix(part, "tekton-") {
+		gate := strings.HasPrefix(d.GetName(), "manual-approval-gate-")
+		if part != "tekgate" && !strings.HasPrefix(part, "tekton-") && !gate {
 			continue
 		}
 		ready, desired := live.Replicas(d)
@@ -186,7 +187,8 @@ func (r reader) webhooks(ctx context.Context) error {
 		}
 		for _, configuration := range all {
 			if !strings.HasSuffix(configuration.GetName(), ".tekton.dev") &&
-				!strings.HasSuffix(configuration.GetName(), ".tekgate.dev") {
+				!strings.HasSuffix(configuration.GetName(), ".tekgate.dev") &&
+				!strings.HasSuffix(configuration.GetName(), ".openshift-pipelines.org") {
 				continue
 			}
 			for _, w := range live.Maps(configuration.Object, "webhooks") {

@@ -34,6 +34,9 @@ const (
 // Namespaces are all of them.
 var Namespaces = []string{Pipelines, Resolvers, Tekgate}
 
+// ComponentNamespaces are those that other components of Tekton may have of their own.
+var ComponentNamespaces = []string{"tekton-chains", "tekton-dashboard"}
+
 // The kinds that are read.
 var (
 	Deployment  = schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}

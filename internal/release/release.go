@@ -38,6 +38,11 @@ type Manifest struct {
 	// Recursive says whether folders below count too (ko's -R, which
 	// Pipelines uses and Triggers does not).
 	Recursive bool
+	// Devel is the expression of what the release process replaces by the version, its first
+	// group apart; "" for that of Pipelines and Triggers.
+	Devel string
+	// Kustomized says that the folder is built with kustomize, which Assemble cannot.
+	Kustomized bool
 }
 
 // Manifests are the files that make a working Tekton: Triggers keeps its core
@@ -76,7 +81,7 @@ func (m Manifest) Assemble(
 		if err != nil {
 			return err
 		}
-		read, err := Read(bytes.NewReader(substitute(text, version, name)))
+		read, err := Read(bytes.NewReader(m.Substitute(text, version, name)))
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
@@ -104,7 +109,7 @@ var (
 	devel = regexp.MustCompile(`((?:pipeline|triggers)\.tekton\.dev/release|version): "devel"`)
 )
 
-func substitute(text []byte, version string, name func(string) string) []byte {
+func substitute(text []byte, devel *regexp.Regexp, version string, name func(string) string) []byte {
 	text = importPath.ReplaceAllFunc(text, func(match []byte) []byte {
 		return []byte(name(strings.TrimPrefix(string(match), "ko://")) + ":" + version)
 	})

@@ -42,6 +42,9 @@ type Configuration struct {
 
 	// Mirror says where images are to come from.
 	Mirror image.Mirror `json:"mirror,omitzero"`
+	// Components are what is installed of Tekton; nil for Pipelines, Triggers, and whatever
+	// else is installed already. It is for the command line alone.
+	Components []string `json:"components,omitempty"`
 	// Install is for the command line alone.
 	Install Install `json:"install,omitzero"`
 	// Certificates says where the servers' certificates come from; it is for the
@@ -165,6 +168,7 @@ func (c *Configuration) Validate() error {
 	_, mirror := c.Mirror.Compile()
 	return errors.Join(
 		mirror,
+		validateComponents(c.Components),
 		problems.Prefix("install.", c.Install.validate()),
 		problems.Prefix("certificates.", c.Certificates.validate()),
 		problems.Prefix("tekton.", c.Tekton.Validate()),
@@ -238,7 +242,7 @@ func (c *Configuration) Servers() ([]byte, error) {
 	part := *c
 	// By these the admission server knows API servers.
 	part.Install = Install{APIServerCIDRs: c.Install.APIServerCIDRs, APIServerClient: c.Install.APIServerClient}
-	part.Certificates, part.Tekton = Certificates{}, declared.Settings{}
+	part.Certificates, part.Tekton, part.Components = Certificates{}, declared.Settings{}, nil
 	return yaml.Marshal(part)
 }
 

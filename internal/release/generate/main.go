@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/release"
 )
@@ -35,6 +37,11 @@ func run(ctx context.Context, args []string, log io.Writer) error {
 			}
 		}
 	}
+	for _, c := range release.Components {
+		if err := writeComponent(ctx, args[0], c, log); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -48,15 +55,20 @@ func write(ctx context.Context, folder string, line release.Line, m release.Mani
 	if err != nil {
 		return err
 	}
+	return writePacked(folder, m.Name, module.Version, objects, log)
+}
+
+// writePacked writes the objects of a manifest.
+func writePacked(folder, name, version string, objects []*unstructured.Unstructured, log io.Writer) error {
 	packed, err := release.Pack(objects)
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(folder, m.Name+"-"+module.Version+release.PackedExt)
+	file := filepath.Join(folder, name+"-"+version+release.PackedExt)
 	if err := os.WriteFile(file, packed, 0o644); err != nil {
 		return fmt.Errorf("writing the release: %w", err)
 	}
-	fmt.Fprintf(log, "%s %s: %d objects, %d bytes\n", m.Name, module.Version, len(objects), len(packed))
+	fmt.Fprintf(log, "%s %s: %d objects, %d bytes\n", name, version, len(objects), len(packed))
 	return nil
 }
 

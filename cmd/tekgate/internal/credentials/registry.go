@@ -191,7 +191,7 @@ func (p *pullFlags) run(ctx context.Context, streams cli.Streams, name string) e
 func (p *pullFlags) accounts(
 	ctx context.Context, w credentials.Writer,
 ) (accounts map[string][]string, elsewhere []string, err error) {
-	accounts, err = w.SystemAccounts(ctx, live.Namespaces...)
+	accounts, err = w.SystemAccounts(ctx, slices.Concat(live.Namespaces, live.ComponentNamespaces)...)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/registry"
 )
 

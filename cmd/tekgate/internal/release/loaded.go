@@ -15,6 +15,7 @@ import (
 	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/registry"
+	internal "github.com/tekgate/tekgate/internal/release"
 	"github.com/tekgate/tekgate/manifests"
 )
 
@@ -31,7 +32,11 @@ type Loaded struct {
 	network     []*unstructured.Unstructured // NetworkPolicies for Tekton
 	references  *manifest.References         // of Objects
 	certManager bool                         // it issues the servers' certificates
-	news        []string                     // see newsOf
+	chosen      []string                     // components
+	without     []string                     // parts that the user removes
+	parts       []installer.Part
+	dropped     []string // parts that are not installed any more because the user says so
+	news        []string // see newsOf
 }
 
 // Rendered has the objects that an install would apply.
@@ -44,14 +49,16 @@ type Rendered struct {
 	images     []image.Rewritten
 	conditions map[string]string // of the webhooks, from the configuration
 	declared   installer.Declared
+	parts      []installer.Part
+	dropped    []string
 }
 
 // Release returns the objects as the installer's argument.
 func (r *Rendered) Release() installer.Release {
-	versions := installer.VersionsOf(r.Objects)
+	versions := installer.VersionsOf(r.Objects, r.parts...)
 	versions.Tekgate = manifests.Version
 	return installer.Release{Objects: r.Objects, Images: r.images, Versions: versions, Conditions: r.conditions,
-		Declared: r.declared, Notes: r.Notes}
+		Declared: r.declared, Notes: r.Notes, Parts: r.parts, Dropped: r.dropped}
 }
 
 // Render reads all objects and rewrites their images, without a cluster.
@@ -75,7 +82,7 @@ func (s *Source) Read(ctx context.Context, streams cli.Streams) (*Loaded, error)
 	if rules, err = withPublished(rules); err != nil {
 		return nil, err
 	}
-	objects, news, err := s.load(ctx, streams)
+	loaded, err := s.loadChosen(ctx, streams, c)
 	if err != nil {
 		return nil, err
 	}
@@ -83,11 +90,12 @@ func (s *Source) Read(ctx context.Context, streams cli.Streams) (*Loaded, error)
 	if err != nil {
 		return nil, err
 	}
-	copies := manifest.Copies(objects)
+	copies := manifest.Copies(loaded.objects)
 	l := &Loaded{
-		Rules: rules.WithCopies(copies), Objects: append(objects, own...),
+		Rules: rules.WithCopies(copies), Objects: append(loaded.objects, own...),
 		config: c, copies: copies, implicit: s.implicit, registries: s.Registries.Options(), own: own,
-		certManager: c.Certificates.Source == config.SourceCertManager, news: news,
+		certManager: c.Certificates.Source == config.SourceCertManager, news: loaded.news,
+		chosen: loaded.chosen, without: s.parts.without, parts: loaded.parts,
 	}
 	if err := l.closeNetwork(); err != nil {
 		return nil, err
@@ -120,7 +128,7 @@ func (l *Loaded) Render(errOut io.Writer) (*Rendered, error) {
 	}
 	warnDropped(errOut, images)
 	return &Rendered{Objects: l.Objects, Notes: slices.Concat(l.news, notes), images: images,
-		conditions: conditions, declared: declared}, nil
+		conditions: conditions, declared: declared, parts: l.parts, dropped: l.dropped}, nil
 }
 
 // probe requests every image from the mirrors, chooses the candidate that exists, and
@@ -152,40 +160,53 @@ func (l *Loaded) probe(
 	return findings, registry.WriteTable(errOut, results)
 }
 
-// load reads the manifests of Tekton. news are sentences about what this program does not know about
-// them, see newsOf.
-func (s *Source) load(
-	ctx context.Context, streams cli.Streams,
+// load reads the manifests of Pipelines and Triggers. news are sentences about what this
+// program does not know about them, see newsOf.
+func (s *Source) load(ctx context.Context, streams cli.Streams, chosen []string, sources []source,
 ) (objects []*unstructured.Unstructured, news []string, err error) {
-	if slices.Contains(s.pipeline, "-") && slices.Contains(s.triggers, "-") {
-		return nil, nil, errors.New(
-			"standard input can be one manifest only: --pipeline-manifest and --triggers-manifest both say -")
+	ofPipeline, ofTriggers := slices.Clone(s.pipeline), slices.Clone(s.triggers)
+	all := slices.Concat(ofPipeline, ofTriggers)
+	for _, source := range sources {
+		all = append(all, source.source)
+		switch source.name {
+		case internal.Pipelines:
+			ofPipeline = append(ofPipeline, source.source)
+		case internal.Triggers:
+			ofTriggers = append(ofTriggers, source.source)
+		}
 	}
-	if _, err := s.pins.loader(nil, len(s.pipeline)+len(s.triggers) > 0); err != nil {
+	if first := slices.Index(all, "-"); first >= 0 && slices.Contains(all[first+1:], "-") {
+		return nil, nil, errors.New(
+			"standard input can be one manifest only: --pipeline-manifest, --triggers-manifest and --manifest say - more than once")
+	}
+	if _, err := s.pins.loader(nil, len(all) > 0); err != nil {
 		return nil, nil, err
 	}
-	for _, component := range []struct {
-		sources, embedded []string
-	}{{s.pipeline, []string{"pipeline"}}, {s.triggers, []string{"triggers", "triggers-interceptors"}}} {
-		found, err := s.loadOr(ctx, component.sources, streams, component.embedded...)
-		if err != nil {
-			return nil, nil, err
-		}
-		if len(component.sources) > 0 {
-			more, err := newsOf(found, component.embedded...)
-			if err != nil {
-				return nil, nil, err
-			}
-			news = append(news, more...)
-		}
-		objects = append(objects, found...)
+	objects, news, err = s.loadBase(ctx, streams, ofPipeline, "pipeline")
+	if err != nil || !slices.Contains(chosen, internal.Triggers) {
+		return objects, news, err
 	}
-	if !slices.ContainsFunc(objects,
+	triggers, more, err := s.loadBase(ctx, streams, ofTriggers, "triggers", "triggers-interceptors")
+	if err != nil {
+		return nil, nil, err
+	}
+	if !slices.ContainsFunc(triggers,
 		func(o *unstructured.Unstructured) bool { return o.GetKind() == "ClusterInterceptor" }) {
 		streams.Warn(
 			"the Triggers manifests hold no ClusterInterceptor: without interceptors.yaml no EventListener starts; name it with another --triggers-manifest")
 	}
-	return objects, news, nil
+	return append(objects, triggers...), append(news, more...), nil
+}
+
+// loadBase reads the sources, or the embedded manifests if there are none, and says what is
+// new in the sources.
+func (s *Source) loadBase(ctx context.Context, streams cli.Streams, sources []string, embedded ...string,
+) (objects []*unstructured.Unstructured, news []string, err error) {
+	objects, err = s.loadOr(ctx, sources, streams, embedded...)
+	if err == nil && len(sources) > 0 {
+		news, err = newsOf(objects, embedded...)
+	}
+	return objects, news, err
 }
 
 // loadOr reads the sources, or the embedded manifests if there are none.

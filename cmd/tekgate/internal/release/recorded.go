@@ -12,7 +12,7 @@ import (
 // Recorded returns a release of the inventory as the installer's argument. Its objects
 // were rendered by the install that recorded them.
 func Recorded(recorded *installer.Recorded) (installer.Release, error) {
-	release := installer.Release{Objects: recorded.Objects, Versions: recorded.Versions}
+	release := installer.Release{Objects: recorded.Objects, Versions: recorded.Versions, Parts: recorded.Parts}
 	for _, obj := range recorded.Objects {
 		if !manifest.IsTekgateConfig(obj) {
 			continue

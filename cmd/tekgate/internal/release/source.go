@@ -25,6 +25,7 @@ type Source struct {
 	mirror   string
 	pipeline []string
 	triggers []string
+	parts    selection
 	lock     string
 	pins     pins
 	implicit bool // whether no mirror was named
@@ -39,6 +40,7 @@ func (s *Source) Flags(cmd *cobra.Command) {
 		"Tekton Pipelines `SOURCE` in place of the embedded release: a file, a folder, a URL, or - for standard input (repeatable)")
 	f.StringArrayVar(&s.triggers, "triggers-manifest", nil,
 		"Tekton Triggers `SOURCE`s, release and interceptors, in place of the embedded ones (repeatable)")
+	s.parts.flags(f)
 	s.pins.flags(f)
 	f.StringVar(&s.lock, "lock-file", registry.LockFile,
 		"`FILE` that says which digests the mirror has of its own, for rules with `digest: relock`; it need not exist")

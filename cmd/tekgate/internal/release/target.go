@@ -32,6 +32,7 @@ type Target struct {
 // --previous-manifest in different words.
 func (t *Target) Flags(cmd *cobra.Command, previous string) {
 	t.Source.Flags(cmd)
+	t.Source.parts.removalFlag(cmd.Flags())
 	t.Kube.Add(cmd)
 	cmd.Flags().StringArrayVar(&t.previous, "previous-manifest", nil, previous)
 }
@@ -65,6 +66,10 @@ func (t *Target) Connect(ctx context.Context, s cli.Streams) (*installer.Cluster
 func (t *Target) fit(
 	ctx context.Context, cluster *installer.Cluster, l *Loaded, errOut io.Writer,
 ) (release installer.Release, err error) {
+	kept, err := l.keep(ctx, cluster)
+	if err != nil {
+		return release, err
+	}
 	note, issuer, err := l.decide(ctx, cluster)
 	if err != nil {
 		return release, err
@@ -90,7 +95,7 @@ func (t *Target) fit(
 		return release, err
 	}
 	release = rendered.Release()
-	release.Notes = slices.Concat([]string{note}, label, release.Notes)
+	release.Notes = slices.Concat([]string{note}, label, kept, release.Notes)
 	return release, t.trust(rendered.Objects)
 }
 

@@ -71,8 +71,7 @@ func printStatus(out io.Writer, s *installed.Status) error {
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
 	fmt.Fprintf(w, "\nCOMPONENT\tVERSION\n")
-	for _, c := range [][2]string{{"Tekton Pipelines", s.Versions.Pipeline}, {"Tekton Triggers", s.Versions.Triggers},
-		{"Tekgate", s.Versions.Tekgate}} {
+	for _, c := range s.Versions.Rows() {
 		fmt.Fprintf(w, "%s\t%s\n", c[0], cli.OrDash(c[1]))
 	}
 	fmt.Fprintf(w, "\nREGISTRY\tIMAGES\n")

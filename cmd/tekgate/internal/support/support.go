@@ -103,9 +103,9 @@ func (c *collection) run(ctx context.Context, s cli.Streams) error {
 }
 
 // ownNamespaces are those of Tekton and Tekgate.
-var ownNamespaces = []string{
+var ownNamespaces = slices.Concat([]string{
 	wellknown.TekgateNamespace, wellknown.PipelinesNamespace, wellknown.ResolversNamespace,
-}
+}, live.ComponentNamespaces)
 
 // bundledKinds are read in each namespace, and those without one once, in the version
 // that the server prefers: old releases of Tekton serve other versions, and other kinds.

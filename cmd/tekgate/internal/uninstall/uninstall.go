@@ -20,6 +20,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
 	"github.com/tekgate/tekgate/installer"
 	"github.com/tekgate/tekgate/installer/uninstall"
+	"github.com/tekgate/tekgate/internal/release"
 	"github.com/tekgate/tekgate/manifests"
 )
 
@@ -169,11 +170,18 @@ func embeddedObjects() ([]*unstructured.Unstructured, error) {
 	}
 	objects = slices.Concat(objects, certificates, policies)
 	for _, name := range []string{"pipeline", "triggers", "triggers-interceptors"} {
-		release, err := manifests.Tekton(name)
+		embedded, err := manifests.Tekton(name)
 		if err != nil {
 			return nil, err
 		}
-		objects = append(objects, release.Objects...)
+		objects = append(objects, embedded.Objects...)
+	}
+	for _, component := range release.Components {
+		embedded, err := manifests.Component(component)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, embedded.Objects...)
 	}
 	return objects, nil
 }
