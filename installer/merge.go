@@ -132,14 +132,14 @@ func mergeConfigMap(
 }
 
 // mergeBases returns what a live ConfigMap may have been made from, by the best
-// witness there is: the inventory; the manifests that the user names; what
-// kubectl noted when it applied it; the new release, where it has the same
-// version; and last the field managers, of which those that edit a single
+// witness there is: the inventory; the manifests that the user names; the compiled-in release
+// of the version that runs; what kubectl noted when it applied it; the new release, where it
+// has the same version; and last the field managers, of which those that edit a single
 // field are people.
 func mergeBases(
 	next, current *unstructured.Unstructured,
 	inventory *Inventory,
-	previous []*unstructured.Unstructured,
+	previous, embedded []*unstructured.Unstructured,
 ) []map[string]string {
 	var bases []map[string]string
 	var known []*unstructured.Unstructured
@@ -149,6 +149,11 @@ func mergeBases(
 	for _, obj := range append(known, previous...) {
 		if kube.Identity(obj) == kube.Identity(next) {
 			bases = append(bases, ConfigData(obj))
+		}
+	}
+	for _, obj := range embedded {
+		if len(bases) == 0 && kube.Identity(obj) == kube.Identity(next) {
+			return []map[string]string{ConfigData(obj)}
 		}
 	}
 	if len(bases) > 0 {

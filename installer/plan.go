@@ -52,7 +52,8 @@ type Plan struct {
 	// Prune are objects of the previous release that the new one does not have.
 	Prune []*unstructured.Unstructured
 
-	changes []*Change
+	changes  []*Change
+	embedded []*unstructured.Unstructured // the release that runs; nil with an inventory
 }
 
 // Options are how to install.
@@ -68,6 +69,9 @@ type Options struct {
 	// Previous are the objects that the cluster was installed from, where that
 	// was not by Tekgate.
 	Previous []*unstructured.Unstructured
+	// Embedded returns the objects of the release with these versions, as far as it is
+	// compiled in: an installation without inventory may have been made from it. nil for none.
+	Embedded func(Versions) ([]*unstructured.Unstructured, error)
 	// Findings are what was found wrong before, at the mirrors.
 	Findings []Finding
 	// Older allows versions that are older than what is installed.
@@ -107,6 +111,12 @@ func (c *Cluster) Plan(ctx context.Context, release Release, options Options) (*
 	}
 	facts.Unserved, facts.Older = unserved, options.Older
 	plan.Previous = facts.Inventory
+	plan.Notes = append(plan.Notes, becomes(facts.running(), plan.Release.Versions)...)
+	if plan.Previous == nil && options.Embedded != nil {
+		if plan.embedded, err = options.Embedded(facts.Running); err != nil {
+			return plan, err
+		}
+	}
 	plan.Findings = slices.Concat(Preflight(plan.Release, facts), options.Findings)
 	if !options.Force && slices.ContainsFunc(plan.Findings, func(f Finding) bool { return f.Fatal }) {
 		return plan, &RefusedError{plan.Findings}
@@ -185,7 +195,7 @@ func (ch *Change) prepare(plan *Plan, autoscaled map[string]bool, options Option
 	// says more than what is in the cluster.
 	if obj.GetKind() == "ConfigMap" && obj.GetNamespace() != Namespace {
 		var merges []Merge
-		ch.bases = mergeBases(obj, current, plan.Previous, options.Previous)
+		ch.bases = mergeBases(obj, current, plan.Previous, options.Previous, plan.embedded)
 		ch.Desired, merges = mergeConfigMap(obj, current, ch.bases)
 		plan.Merges = append(plan.Merges, merges...)
 	}

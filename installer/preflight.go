@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/Masterminds/semver/v3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -36,6 +37,10 @@ type Facts struct {
 	Server string
 	// Inventory is of the installation that is there; nil where there is none.
 	Inventory *Inventory
+	// Running are the versions of the Deployments that are there, by whomever.
+	Running Versions
+	// Now is the time that ends of support are compared with; the zero time for none.
+	Now time.Time
 	// Older allows versions that are older than those of the inventory.
 	Older bool
 	// Live holds the cluster's objects of the same identity as the release's.
@@ -62,6 +67,7 @@ func Preflight(release Release, facts Facts) []Finding {
 	findings = append(findings, checkDenied(facts)...)
 	findings = append(findings, checkOwners(facts)...)
 	findings = append(findings, checkPrevious(release, facts)...)
+	findings = append(findings, checkLine(release, facts.Now)...)
 	findings = append(findings, checkNodes(facts)...)
 	return findings
 }
@@ -263,17 +269,14 @@ func firstOf(names []string) string {
 
 // checkPrevious compares with what is installed.
 func checkPrevious(release Release, facts Facts) []Finding {
-	if facts.Inventory == nil {
-		return nil
-	}
 	var findings []Finding
-	was := facts.Inventory.Versions
+	was := facts.running()
 	for _, c := range []struct{ name, was, is string }{
 		{"Tekton Pipelines", was.Pipeline, release.Versions.Pipeline},
 		{"Tekton Triggers", was.Triggers, release.Versions.Triggers},
 		{"Tekgate", was.Tekgate, release.Versions.Tekgate},
 	} {
-		if c.was != "" && c.is == "" {
+		if facts.Inventory != nil && c.was != "" && c.is == "" {
 			findings = append(
 				findings,
 				Finding{

@@ -145,7 +145,7 @@ func Plan(ctx context.Context, c client.Client, options Options) (*Removal, erro
 	}
 	known := r.Inventory.All()
 	if r.Inventory == nil {
-		known = options.Embedded
+		known = once(options.Embedded)
 	}
 	found, err := r.installed(ctx, known)
 	if err != nil {
@@ -166,6 +166,17 @@ func Plan(ctx context.Context, c client.Client, options Options) (*Removal, erro
 		}
 	}
 	return r, nil
+}
+
+// once returns the objects without those of the same identity as an earlier one.
+func once(objects []*unstructured.Unstructured) []*unstructured.Unstructured {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(slices.Clone(objects), func(obj *unstructured.Unstructured) bool {
+		id := kube.Identity(obj)
+		before := seen[id]
+		seen[id] = true
+		return before
+	})
 }
 
 // aggregates tells whether an object adds to the cluster's own roles.

@@ -15,6 +15,7 @@ import (
 	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/registry"
+	"github.com/tekgate/tekgate/internal/release"
 	"github.com/tekgate/tekgate/manifests"
 )
 
@@ -68,7 +69,11 @@ func (s *Source) Read(ctx context.Context, streams cli.Streams) (*Loaded, error)
 	if rules, err = withPublished(rules); err != nil {
 		return nil, err
 	}
-	objects, err := s.load(ctx, streams)
+	line, err := s.line(c.Install.Version)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := s.load(ctx, streams, line)
 	if err != nil {
 		return nil, err
 	}
@@ -131,8 +136,8 @@ func (l *Loaded) probe(ctx context.Context, platforms []string, errOut io.Writer
 	return findings, registry.WriteTable(errOut, results)
 }
 
-// load reads the manifests of Tekton.
-func (s *Source) load(ctx context.Context, streams cli.Streams) ([]*unstructured.Unstructured, error) {
+// load reads the manifests of Tekton: those that are named, and the others from a line.
+func (s *Source) load(ctx context.Context, streams cli.Streams, line release.Line) ([]*unstructured.Unstructured, error) {
 	if slices.Contains(s.pipeline, "-") && slices.Contains(s.triggers, "-") {
 		return nil, errors.New(
 			"standard input can be one manifest only: --pipeline-manifest and --triggers-manifest both say -")
@@ -140,11 +145,11 @@ func (s *Source) load(ctx context.Context, streams cli.Streams) ([]*unstructured
 	if _, err := s.pins.loader(nil, len(s.pipeline)+len(s.triggers) > 0); err != nil {
 		return nil, err
 	}
-	pipeline, err := s.loadOr(ctx, s.pipeline, streams, "pipeline")
+	pipeline, err := s.loadOr(ctx, s.pipeline, streams, line, "pipeline")
 	if err != nil {
 		return nil, err
 	}
-	triggers, err := s.loadOr(ctx, s.triggers, streams, "triggers", "triggers-interceptors")
+	triggers, err := s.loadOr(ctx, s.triggers, streams, line, "triggers", "triggers-interceptors")
 	if err != nil {
 		return nil, err
 	}
@@ -156,22 +161,21 @@ func (s *Source) load(ctx context.Context, streams cli.Streams) ([]*unstructured
 	return append(pipeline, triggers...), nil
 }
 
-// loadOr reads the sources, or the embedded manifests if there are none.
+// loadOr reads the sources, or the embedded manifests of a line if there are none.
 func (s *Source) loadOr(
-	ctx context.Context, sources []string, streams cli.Streams, embedded ...string,
+	ctx context.Context, sources []string, streams cli.Streams, line release.Line, embedded ...string,
 ) ([]*unstructured.Unstructured, error) {
 	if len(sources) > 0 {
 		return s.pins.loadAll(ctx, sources, streams.In)
 	}
 	var objects []*unstructured.Unstructured
 	for _, name := range embedded {
-		release, err := manifests.Tekton(name)
+		read, err := manifests.TektonOf(line, name)
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(streams.ErrOut, "%s %s (embedded), %d objects\n", release.Name, release.Version,
-			len(release.Objects))
-		objects = append(objects, release.Objects...)
+		fmt.Fprintf(streams.ErrOut, "%s %s (embedded), %d objects\n", read.Name, read.Version, len(read.Objects))
+		objects = append(objects, read.Objects...)
 	}
 	return objects, nil
 }

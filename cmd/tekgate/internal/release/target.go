@@ -48,6 +48,7 @@ func (t *Target) Connect(ctx context.Context, s cli.Streams) (*installer.Cluster
 	if err != nil {
 		return nil, none, err
 	}
+	t.Options.Embedded = Embedded
 	if t.Options.Previous, err = t.Source.pins.loadAll(ctx, t.previous, s.In); err != nil {
 		return nil, none, err
 	}

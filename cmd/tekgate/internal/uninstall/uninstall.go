@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/installer"
 	"github.com/tekgate/tekgate/installer/uninstall"
 	"github.com/tekgate/tekgate/manifests"
@@ -123,7 +125,7 @@ func (u *uninstallFlags) connect(ctx context.Context) (*installer.Cluster, unins
 	return cluster, options, err
 }
 
-// embeddedObjects returns all that an install without other manifests applies.
+// embeddedObjects returns all that an install without other manifests applies, of each line.
 func embeddedObjects() ([]*unstructured.Unstructured, error) {
 	objects, err := manifests.Tekgate()
 	if err != nil {
@@ -133,15 +135,11 @@ func embeddedObjects() ([]*unstructured.Unstructured, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects = append(objects, certificates...)
-	for _, name := range []string{"pipeline", "triggers", "triggers-interceptors"} {
-		release, err := manifests.Tekton(name)
-		if err != nil {
-			return nil, err
-		}
-		objects = append(objects, release.Objects...)
+	tekton, err := release.AllEmbedded()
+	if err != nil {
+		return nil, err
 	}
-	return objects, nil
+	return slices.Concat(objects, certificates, tekton), nil
 }
 
 // sayRemoval prints what goes and what stays.
