@@ -58,6 +58,17 @@ func becomes(was, is Versions) []string {
 	return sentences
 }
 
+// LeavesLine returns the name of the line of Pipelines that is installed, such as v1.9, if the
+// release is of a newer one; "" otherwise.
+func (p *Plan) LeavesLine() string {
+	before, err1 := semver.NewVersion(p.from.Pipeline)
+	now, err2 := semver.NewVersion(p.Release.Versions.Pipeline)
+	if err1 != nil || err2 != nil || !minor(now).GreaterThan(minor(before)) {
+		return ""
+	}
+	return fmt.Sprintf("v%d.%d", before.Major(), before.Minor())
+}
+
 // checkLine warns about a release of a line whose support has ended, and about Triggers that
 // are older than what is made for this release of Pipelines.
 func checkLine(release Release, now time.Time) []Finding {

@@ -54,6 +54,7 @@ type Plan struct {
 
 	changes  []*Change
 	embedded []*unstructured.Unstructured // the release that runs; nil with an inventory
+	from     Versions                     // what is installed
 }
 
 // Options are how to install.
@@ -74,6 +75,8 @@ type Options struct {
 	Embedded func(Versions) ([]*unstructured.Unstructured, error)
 	// Findings are what was found wrong before, at the mirrors.
 	Findings []Finding
+	// LineImplied says that no user has chosen the release line.
+	LineImplied bool
 	// Older allows versions that are older than what is installed.
 	Older bool
 	// Lease is how long the Lease of an install lasts without renewal; 0 for the default.
@@ -111,7 +114,8 @@ func (c *Cluster) Plan(ctx context.Context, release Release, options Options) (*
 	}
 	facts.Unserved, facts.Older = unserved, options.Older
 	plan.Previous = facts.Inventory
-	plan.Notes = append(plan.Notes, becomes(facts.running(), plan.Release.Versions)...)
+	plan.from = facts.running()
+	plan.Notes = append(plan.Notes, becomes(plan.from, plan.Release.Versions)...)
 	if plan.Previous == nil && options.Embedded != nil {
 		if plan.embedded, err = options.Embedded(facts.Running); err != nil {
 			return plan, err

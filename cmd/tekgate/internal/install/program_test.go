@@ -12,7 +12,7 @@ import (
 )
 
 // program has the verbs that the tests of this package run.
-var program = clitest.Program{Command, diff.Command, render.Command, images.Command, uninstall.Command}
+var program = clitest.Program{Command, Upgrade, diff.Command, render.Command, images.Command, uninstall.Command}
 
 // site is a cluster with helpers for this verb.
 type site struct{ *clitest.Site }

@@ -10,8 +10,8 @@ import (
 	"github.com/tekgate/tekgate/manifests"
 )
 
-// UseLine makes the source read a line, as --version does.
-func (s *Source) UseLine(l release.Line) { s.version = l.Name }
+// UseLine makes the source read a line, whatever the configuration file names.
+func (s *Source) UseLine(l release.Line) { s.version, s.hop = l.Name, true }
 
 // NamesManifests reports whether a flag names a manifest.
 func (s *Source) NamesManifests() bool { return len(s.pipeline)+len(s.triggers) > 0 }
@@ -34,7 +34,7 @@ func (s *Source) line(configured string) (release.Line, error) {
 	if err != nil {
 		return found, fmt.Errorf("%s: %w", says, err)
 	}
-	if s.version == "" || configured == "" {
+	if s.version == "" || configured == "" || s.hop {
 		return found, nil
 	}
 	if other, err := release.FindLine(configured); err != nil || other != found {
@@ -87,4 +87,28 @@ func AllEmbedded() ([]*unstructured.Unstructured, error) {
 		all = append(all, objects...)
 	}
 	return all, nil
+}
+
+// RefuseTo returns an error if --to names a line, and a flag or the configuration file another
+// release.
+func (s *Source) RefuseTo(to release.Line) error {
+	const flag = "--to"
+	c, err := s.file()
+	if err != nil {
+		return err
+	}
+	if name := c.Install.Version; name != "" {
+		if other, err := release.FindLine(name); err != nil || other != to {
+			return fmt.Errorf("--to %s and install.version %s of %s contradict each other: change the file first, "+
+				"which the next install reads, too", to.Name, name, s.config)
+		}
+	}
+	switch {
+	case s.version != "":
+		return fmt.Errorf("%s and --version both name a line: use %[1]s alone", flag)
+	case s.NamesManifests():
+		return fmt.Errorf("%s goes to a line that is compiled in: leave out --pipeline-manifest and --triggers-manifest, "+
+			"or upgrade to these manifests without %[1]s", flag)
+	}
+	return nil
 }

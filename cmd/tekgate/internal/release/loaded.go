@@ -70,6 +70,7 @@ func (s *Source) Read(ctx context.Context, streams cli.Streams) (*Loaded, error)
 		return nil, err
 	}
 	line, err := s.line(c.Install.Version)
+	s.lineImplied = err == nil && s.version == "" && c.Install.Version == "" && len(s.pipeline) == 0
 	if err != nil {
 		return nil, err
 	}

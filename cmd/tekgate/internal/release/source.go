@@ -29,6 +29,9 @@ type Source struct {
 	lock     string
 	pins     pins
 	implicit bool // whether no mirror was named
+
+	lineImplied bool // whether the line was not named
+	hop         bool // whether UseLine has chosen the line
 }
 
 // Flags adds the flags of the commands that install, compare or print a release.

@@ -48,7 +48,7 @@ func (t *Target) Connect(ctx context.Context, s cli.Streams) (*installer.Cluster
 	if err != nil {
 		return nil, none, err
 	}
-	t.Options.Embedded = Embedded
+	t.Options.Embedded, t.Options.LineImplied = Embedded, t.Source.lineImplied
 	if t.Options.Previous, err = t.Source.pins.loadAll(ctx, t.previous, s.In); err != nil {
 		return nil, none, err
 	}
