@@ -8,17 +8,20 @@ LDFLAGS := -s -w -X github.com/tekgate/tekgate/manifests.Version=$(VERSION)
 SCENARIOS := go test -tags e2e -count 1 -timeout 60m -v ./e2e/scenarios -args
 # With paths trimmed, packages have the same key in the build cache wherever the checkout is.
 export GOFLAGS := -trimpath $(GOFLAGS)
+# Programs and tests share what is compiled. With cgo, a library that loads plugins would make
+# each test that links it wait for the system's linker.
+export CGO_ENABLED := 0
 # A release is assembled again only when go.mod, or what assembles it, changes.
 RELEASE := manifests/release/.stamp
 RELEASE_SOURCES := go.mod $(wildcard internal/release/*.go internal/release/generate/*.go internal/image/*.go)
 
-.PHONY: build test demo e2e e2e-full e2e-cluster bench bench-peers fuzz vulncheck verify generate renew clean help
+.PHONY: build test demo e2e e2e-full e2e-previous e2e-cluster bench bench-peers fuzz vulncheck verify generate renew clean help
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 build: $(RELEASE) ## build the three programs into bin/
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/tekgate ./cmd/webhook ./cmd/interceptor
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/tekgate ./cmd/webhook ./cmd/interceptor
 
 $(RELEASE): $(RELEASE_SOURCES)
 	go generate ./manifests
@@ -45,6 +48,10 @@ e2e: build node ## run the core scenarios on nodes that run Pods (root, and pack
 e2e-full: build ## run all scenarios, also those that take many minutes
 	go run ./e2e/node/build -full
 	$(SCENARIOS) -full
+
+e2e-previous: build ## run the first scenario on the minor version of Kubernetes before
+	TEKGATE_KUBERNETES=previous go run ./e2e/node/build
+	TEKGATE_KUBERNETES=previous go test -tags e2e -count 1 -timeout 60m -v -run 'TestScenarios/^(01-install|02-demo)$$' ./e2e/scenarios
 
 e2e-cluster: build ## run them on the cluster of TEKGATE_KUBECONFIG
 	@test -n "$$TEKGATE_KUBECONFIG" || { echo 'set TEKGATE_KUBECONFIG to the kubeconfig of a cluster that Tekgate may be installed to'; exit 1; }

@@ -15,6 +15,13 @@ import (
 // variable that controller-runtime's envtest reads, so an existing set-up works.
 const assetsEnv = "KUBEBUILDER_ASSETS"
 
+// kubernetesEnv chooses the version of Kubernetes: nothing for that of e2e/controlplane, or
+// previousMinor for the minor version before it.
+const (
+	kubernetesEnv = "TEKGATE_KUBERNETES"
+	previousMinor = "previous"
+)
+
 // CacheDir returns the one folder that keeps long builds between runs:
 // $TEKGATE_CACHE, or "tekgate" in the user's cache directory.
 func CacheDir() (string, error) {
@@ -94,9 +101,22 @@ func stamps(version string) string {
 	return strings.Join(flags, " ")
 }
 
-func moduleDir(ctx context.Context) (string, error) {
+func controlPlaneDir(ctx context.Context) (string, error) {
 	root, err := Root(ctx)
 	return filepath.Join(root, "e2e", "controlplane"), err
+}
+
+// moduleDir returns the folder of the module of the version that is asked for.
+func moduleDir(ctx context.Context) (string, error) {
+	dir, err := controlPlaneDir(ctx)
+	switch asked := os.Getenv(kubernetesEnv); asked {
+	case "":
+		return dir, err
+	case previousMinor:
+		return filepath.Join(dir, previousMinor), err
+	default:
+		return "", fmt.Errorf("%s=%s is not known: leave it out, or set it to %s", kubernetesEnv, asked, previousMinor)
+	}
 }
 
 // Root returns the folder of Tekgate's own module, as seen from the working

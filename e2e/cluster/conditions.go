@@ -77,7 +77,7 @@ func StartConditions(t testing.TB) *Conditions {
 // BuildConditions returns the folder in the cache that holds that program, and builds
 // it if need be.
 func BuildConditions(ctx context.Context, log io.Writer) (string, error) {
-	dir, err := moduleDir(ctx)
+	dir, err := controlPlaneDir(ctx)
 	if err != nil {
 		return "", err
 	}

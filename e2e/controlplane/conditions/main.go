@@ -112,7 +112,8 @@ func ask(matcher matchconditions.Matcher, q question) answer {
 	attributes := admission.NewAttributesRecord(object, old, kind, q.Namespace, "", resource, "",
 		q.Operation, nil, q.DryRun, &user.DefaultInfo{Name: q.User})
 	result := matcher.Match(context.Background(), &admission.VersionedAttributes{
-		Attributes: attributes, VersionedObject: object, VersionedOldObject: old, VersionedKind: kind,
+		Attributes: attributes, VersionedKind: kind,
+		VersionedObject: admission.NewLazyObject(object), VersionedOldObject: admission.NewLazyObject(old),
 	}, nil, nil)
 	if result.Error != nil {
 		return answer{Error: strings.TrimSpace(result.Error.Error())}
