@@ -78,12 +78,14 @@ func TestFind(t *testing.T) {
 		says  []string // in the reasons and notes, or in the error
 	}{
 		{"no objects stored", at("v2.0.3"), "v2.9", "", "v2.9",
-			[]string{"(0 definitions compared)", "Kubernetes 1.40.0 and newer", "--via v2.3,v2.6", "runs in flight go on"}},
+			[]string{"(0 definitions compared)", "Kubernetes 1.40.0 and newer", "--via v2.3,v2.6",
+				"runs in flight go on"}},
 		{"the stored version is still there", at("v2.6.0", crd("tasks", "v2 v3*")), "v2.9", "", "v2.9",
 			[]string{"(1 definitions compared)"}},
 		{"a patch release", at("v2.6.0-rc1"), "v2.6", "", "v2.6", nil},
 		{"the same version", at("v2.6.0"), "v2.6", "", "v2.6", nil},
-		{"an old stored version can be migrated", at("v2.6.0", crd("tasks", "v2 v3*", "v2", "v3")), "v2.9", "", "v2.9", nil},
+		{"an old stored version can be migrated", at("v2.6.0", crd("tasks", "v2 v3*", "v2", "v3")), "v2.9", "",
+			"v2.9", nil},
 		{"one hop in between", at("v2.3.0", crd("tasks", "v1 v2*")), "v2.9", "", "v2.6 v2.9",
 			[]string{"needed before v2.9.0, since tasks.tekton.dev stores its objects as v2, which v2.9.0 (v3, v4) does not have"}},
 		{"two hops in between", at("v2.0.0", crd("tasks", "v1*")), "v2.9", "", "v2.3 v2.6 v2.9", nil},

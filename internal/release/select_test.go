@@ -50,7 +50,9 @@ func TestFindLine(t *testing.T) {
 }
 
 func TestLineOf(t *testing.T) {
-	for version, want := range map[string]string{"v1.12.0": "v1.12", "v1.12.2": "v1.12", "v1.14.0": "", "devel": "", "": ""} {
+	for version, want := range map[string]string{
+		"v1.12.0": "v1.12", "v1.12.2": "v1.12", "v1.14.0": "", "devel": "", "": "",
+	} {
 		if got, ok := release.LineOf(version); got.Name != want || ok != (want != "") {
 			t.Errorf("%s: %q", version, got.Name)
 		}

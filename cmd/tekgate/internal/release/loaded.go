@@ -138,7 +138,9 @@ func (l *Loaded) probe(ctx context.Context, platforms []string, errOut io.Writer
 }
 
 // load reads the manifests of Tekton: those that are named, and the others from a line.
-func (s *Source) load(ctx context.Context, streams cli.Streams, line release.Line) ([]*unstructured.Unstructured, error) {
+func (s *Source) load(
+	ctx context.Context, streams cli.Streams, line release.Line,
+) ([]*unstructured.Unstructured, error) {
 	if slices.Contains(s.pipeline, "-") && slices.Contains(s.triggers, "-") {
 		return nil, errors.New(
 			"standard input can be one manifest only: --pipeline-manifest and --triggers-manifest both say -")

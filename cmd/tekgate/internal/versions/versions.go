@@ -151,8 +151,8 @@ func (r *report) print(out io.Writer) error {
 		if r.Cluster != nil && r.Cluster.Line == l.Name {
 			note = join(note, "installed")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s or newer\t%s\t%s\t%s\n", l.Name, l.Pipeline, l.Triggers, l.Kubernetes, l.Released,
-			end, note)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s or newer\t%s\t%s\t%s\n", l.Name, l.Pipeline, l.Triggers, l.Kubernetes,
+			l.Released, end, note)
 	}
 	if err := w.Flush(); err != nil || r.Cluster == nil {
 		return err

@@ -29,12 +29,15 @@ func TestVersionsWithoutCluster(t *testing.T) {
 	program := func(day string) clitest.Program {
 		return clitest.Program{func() *cobra.Command { return Command(func() time.Time { return on(t, day) }) }}
 	}
-	for day, ended := range map[string]int{"2026-10-31": 0, "2026-11-01": 1, "2027-05-05": 3, "2030-01-01": len(lines.Lines)} {
+	for day, ended := range map[string]int{
+		"2026-10-31": 0, "2026-11-01": 1, "2027-05-05": 3, "2030-01-01": len(lines.Lines),
+	} {
 		out, errOut := program(day).Must(t, "versions")
 		if got := strings.Count(out, "(ended)"); got != ended || errOut != "" {
 			t.Errorf("%s: %d lines have ended, want %d; messages %q", day, got, ended, errOut)
 		}
-		clitest.InOrder(t, out, "KUBERNETES", "v1.15.1", "v0.37.0", "1.28.0 or newer", "2027-07-31", "default", "v1.6.6")
+		clitest.InOrder(t, out, "KUBERNETES", "v1.15.1", "v0.37.0", "1.28.0 or newer", "2027-07-31", "default",
+			"v1.6.6")
 	}
 	var r report
 	out, _ := program("2026-12-01").Must(t, "versions", "-o", "json")
@@ -42,7 +45,8 @@ func TestVersionsWithoutCluster(t *testing.T) {
 		!r.Lines[3].Ended || r.Lines[2].Ended {
 		t.Errorf("error %v: %s", err, out)
 	}
-	if out, _ := program("2026-12-01").Must(t, "versions", "-o", "yaml"); !strings.Contains(out, "pipeline: v1.12.2\n") {
+	out, _ = program("2026-12-01").Must(t, "versions", "-o", "yaml")
+	if !strings.Contains(out, "pipeline: v1.12.2\n") {
 		t.Errorf("YAML: %s", out)
 	}
 	_, errOut := program("2026-12-01").Must(t, "versions", "--kubeconfig", "/does/not/exist")
