@@ -410,7 +410,10 @@ func (r *Removal) delete(ctx context.Context, obj client.Object, report Reporter
 		// Another object of that name may have been created since.
 		options = append(options, client.Preconditions{UID: &uid})
 	}
-	err := r.cluster.Client().Delete(ctx, obj, options...)
+	// Of typed objects, metadata among them, controller-runtime v0.25 decodes the answer by the
+	// client's scheme, which has no kind.
+	named := installer.NewObject(obj.GetObjectKind().GroupVersionKind(), obj.GetNamespace(), obj.GetName())
+	err := r.cluster.Client().Delete(ctx, named, options...)
 	switch {
 	case kube.Absent(err), apierrors.IsConflict(err):
 		return nil

@@ -36,8 +36,6 @@ func Unthrottled(config *rest.Config) *rest.Config {
 // for the types that the functions add to its scheme.
 func Client(config *rest.Config, types ...func(*runtime.Scheme) error) (client.Client, error) {
 	scheme := runtime.NewScheme()
-	// The server's errors are Status objects, whose reasons and causes callers look at.
-	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
 	for _, add := range types {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("connecting to the cluster: %w", err)
