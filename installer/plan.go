@@ -202,6 +202,7 @@ func (ch *Change) prepare(plan *Plan, autoscaled map[string]bool, options Option
 		ch.bases = mergeBases(obj, current, plan.Previous, options.Previous, plan.embedded)
 		ch.Desired, merges = mergeConfigMap(obj, current, ch.bases)
 		plan.Merges = append(plan.Merges, merges...)
+		plan.Notes = append(plan.Notes, goneKeys(obj, current, ch.bases, merges)...)
 	}
 	if manifest.IsDefinition(obj) {
 		ch.migrate = len(droppedVersions(obj, current)) > 0

@@ -167,19 +167,28 @@ func (p *Policy) all() []any {
 // mode is what becomes of a rule's findings in a namespace. tekton is the release of
 // Tekton Pipelines that is installed, "" where it is not known.
 func (c Config) mode(r *rule.Rule, namespace, tekton string) rule.Mode {
+	own := c.configured(r, namespace)
+	newer := r.Before != "" && isFrom(tekton, r.Before)
+	switch {
+	case own == rule.Enforce && newer:
+		return rule.Warn
+	case own != "":
+		return own
+	case newer, r.Since != "" && isOlder(tekton, r.Since):
+		return rule.Off
+	}
+	return r.DefaultMode()
+}
+
+// configured is the mode that the configuration gives a rule in a namespace, or "".
+func (c Config) configured(r *rule.Rule, namespace string) rule.Mode {
 	own := c.Rules[r.ID]
 	for _, n := range own.Namespaces {
 		if rule.MatchesAny(n.Match, namespace) {
 			return n.Mode
 		}
 	}
-	if own.Mode != "" {
-		return own.Mode
-	}
-	if r.Since != "" && isOlder(tekton, r.Since) {
-		return rule.Off
-	}
-	return r.DefaultMode()
+	return own.Mode
 }
 
 // exceptionsFrom says whose exceptions from a rule count.
@@ -204,3 +213,9 @@ func isOlder(release, than string) bool {
 }
 
 var older sync.Map // of what isOlder has found
+
+// isFrom reports whether a release is known to be the given one or a newer one.
+func isFrom(release, from string) bool {
+	_, err := semver.NewVersion(release)
+	return err == nil && !isOlder(release, from)
+}

@@ -1,8 +1,12 @@
 package validator_test
 
 import (
+	"slices"
 	"testing"
 
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/tekgate/tekgate/internal/release"
 	"github.com/tekgate/tekgate/validator"
 )
 
@@ -39,5 +43,53 @@ func TestSince(t *testing.T) {
 				t.Errorf("refused: %v", refused)
 			}
 		})
+	}
+}
+
+// TestBefore holds that a rule that judges by the code of one release does not refuse what a newer
+// Tekton accepts: a field of a Task in a TriggerTemplate that the code does not know.
+func TestBefore(t *testing.T) {
+	template := []byte(`{"apiVersion": "triggers.tekton.dev/v1beta1", "kind": "TriggerTemplate",
+		"metadata": {"name": "t", "namespace": "ci"}, "spec": {"resourcetemplates": [{"apiVersion": "tekton.dev/v1",
+		"kind": "TaskRun", "metadata": {"generateName": "a-"}, "spec": {"cache": {"cacheImage": "a"},
+		"taskSpec": {"steps": [{"image": "a", "script": "true"}]}}}]}}`)
+	enforced := validator.Config{Rules: map[string]validator.RuleConfig{"tekton-rejects": {Mode: validator.Enforce}}}
+	tests := []struct {
+		tekton        string
+		config        validator.Config
+		refused, said bool
+	}{
+		{"v1.15.1", validator.Config{}, true, true},
+		{"", validator.Config{}, true, true},
+		{"devel", validator.Config{}, true, true},
+		{"v1.16.0", validator.Config{}, false, false},
+		{"v1.17.0", validator.Config{}, false, false},
+		{"v2.0.0", enforced, false, true},
+		{"v1.15.1", enforced, true, true},
+	}
+	for _, tt := range tests {
+		v := &validator.Validator{Config: tt.config, Tekton: func() string { return tt.tekton }}
+		outcome := v.Judge(t.Context(), subject(t, template))
+		said := slices.ContainsFunc(outcome.Findings,
+			func(f validator.Finding) bool { return f.Rule == "tekton-rejects" })
+		if refused := len(outcome.In(validator.Enforce)) > 0; refused != tt.refused || said != tt.said {
+			t.Errorf("Tekton %q, configured %v: refused %v, said %v: %v", tt.tekton, len(tt.config.Rules) > 0, refused,
+				said, outcome.Findings)
+		}
+	}
+}
+
+// TestBeforeIsNext holds that the rules go by the release in go.mod: the next minor is the first that
+// they do not know.
+func TestBeforeIsNext(t *testing.T) {
+	module, err := release.Pinned(t.Context(), "github.com/tektoncd/pipeline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := "v" + semver.MustParse(module.Version).IncMinor().String()
+	for _, r := range validator.Rules {
+		if r.Before != "" && r.Before != next {
+			t.Errorf("rule %s is for releases before %s, want %s", r.ID, r.Before, next)
+		}
 	}
 }

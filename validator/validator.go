@@ -56,7 +56,7 @@ type Validator struct {
 	// asked.
 	Registry rule.Registry
 	// Tekton returns the release of Tekton Pipelines that is installed, "" where that is
-	// not known, see Rule.Since. Nil is for objects that are judged by what they are to be
+	// not known, see Rule.Since and Rule.Before. Nil is for objects that are judged by what they are to be
 	// for: files, and what an upgrade will meet.
 	Tekton func() string
 	// Controller is the user name of Tekton's controller: what it creates belongs to a run,
@@ -227,7 +227,7 @@ func withhold(found []*rule.Finding) {
 // mode is what becomes of the findings of a rule.
 func (j *judgement) mode(r *rule.Rule) rule.Mode {
 	tekton := ""
-	if r.Since != "" && j.validator.Tekton != nil {
+	if (r.Since != "" || r.Before != "") && j.validator.Tekton != nil {
 		tekton = j.validator.Tekton()
 	}
 	return j.validator.Config.mode(r, j.namespace, tekton)

@@ -81,6 +81,7 @@ func (n *Node) own(shell, git image) map[string]image {
 			files:  map[string]string{"init": n.parts.Init},
 			config: v1.Config{Entrypoint: []string{"/init"}},
 		},
+		// They run as root, unlike the shell image of Tekton's releases.
 		Mirror + "/alpine:3.12":  shell,
 		Mirror + "/busybox:1.35": shell,
 		Mirror + "/git:2.47.2":   shell.with(git),
@@ -135,7 +136,8 @@ func (n *Node) listed(ctx context.Context, flags ...string) ([]listed, error) {
 // install without it.
 var (
 	tekgateSource = regexp.MustCompile(`^ghcr\.io/tekgate/tekgate:`)
-	shellSource   = regexp.MustCompile(`^(cgr\.dev/chainguard|ghcr\.io/distroless)/busybox@`)
+	shellSource   = regexp.MustCompile(`^cgr\.dev/chainguard/busybox@`)
+	olderSource   = regexp.MustCompile(`^ghcr\.io/distroless/busybox@`)
 	storageSource = regexp.MustCompile(`^gcr\.io/google\.com/cloudsdktool/cloud-sdk@`)
 	windowsSource = regexp.MustCompile(`^mcr\.microsoft\.com/powershell:`)
 )
@@ -161,7 +163,11 @@ func (n *Node) made(source string, pair Pair, shell, git image) (*image, error) 
 	case tekgateSource.MatchString(source):
 		i := tekgateImage(n.parts.Bin)
 		return &i, nil
-	case shellSource.MatchString(source), storageSource.MatchString(source):
+	case shellSource.MatchString(source):
+		i := shell
+		i.config.User = "65532" // as its maker publishes it
+		return &i, nil
+	case olderSource.MatchString(source), storageSource.MatchString(source):
 		return &shell, nil
 	case windowsSource.MatchString(source):
 		return nil, nil

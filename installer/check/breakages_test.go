@@ -114,6 +114,13 @@ var breakages = []breakage{
 		`[{"op":"remove","path":"/webhooks/0/rules"}]`,
 	},
 	{
+		"injected-users", check.Error,
+		"it runs as root on linux/amd64, and the feature flag set-security-context forbids that for -shell-image: " +
+			"every step with a script fails",
+		live.ConfigMap, live.Pipelines, "feature-flags",
+		`[{"op":"replace","path":"/data/set-security-context","value":"true"}]`,
+	},
+	{
 		"images-mirrored",
 		check.Error,
 		"is outside the mirror: registry registry.example.com/tekton would make it registry.example.com/tekton/pipeline-",

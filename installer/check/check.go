@@ -14,6 +14,7 @@ import (
 
 	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/registry"
 )
 
 // Check is one question about an installation.
@@ -76,6 +77,8 @@ type Configuration struct {
 type Options struct {
 	// Parse reads the text of Tekgate's configuration.
 	Parse func(text []byte) (*Configuration, error)
+	// Users reads the users of images, see registry.Users; nil where no registry may be asked.
+	Users func(ctx context.Context, refs []image.Reference, platforms []string) ([][]registry.User, []error)
 	// Now is the time by which certificates are judged.
 	Now time.Time
 	// Wait is for how long checks that may pass later are tried again.

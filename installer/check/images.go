@@ -28,6 +28,7 @@ var imageChecks = []Check{
 			"If it stays so, the log of tekton-triggers-controller says why that EventListener is not reconciled.",
 		run: eventListenerImages,
 	},
+	injectedUsersCheck,
 }
 
 func imagesMirrored(ctx context.Context, s *state) error {

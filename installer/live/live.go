@@ -64,6 +64,11 @@ var (
 	}
 	Certificate = schema.GroupVersionKind{Group: "cert-manager.io", Version: "v1", Kind: "Certificate"}
 	TaskRun     = schema.GroupKind{Group: "tekton.dev", Kind: "TaskRun"}
+
+	// SecurityContextConstraints are OpenShift's. They give containers without a user one.
+	SecurityContextConstraints = schema.GroupVersionKind{
+		Group: "security.openshift.io", Version: "v1", Kind: "SecurityContextConstraints",
+	}
 )
 
 // Cluster is a cluster that is only read. Writes through its client are dry runs.
@@ -145,6 +150,12 @@ func Containers(workload *unstructured.Unstructured) []map[string]any {
 		path = []string{"spec", "containers"}
 	}
 	return Maps(workload.Object, path...)
+}
+
+// Data returns the data of a ConfigMap.
+func Data(configMap *unstructured.Unstructured) map[string]string {
+	data, _, _ := unstructured.NestedStringMap(configMap.Object, "data")
+	return data
 }
 
 // Text returns a string field of an object, or "" if there is none.

@@ -40,7 +40,7 @@ func FindReferences(objects []*unstructured.Unstructured) *References {
 	r := &References{}
 	for _, obj := range objects {
 		known := map[string]bool{}
-		for _, field := range object.Images(obj.Object) {
+		for _, field := range Images(obj.Object) {
 			known[field.Path] = true
 			r.fields = append(r.fields, reference{obj, field})
 		}

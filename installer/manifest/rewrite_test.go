@@ -135,6 +135,12 @@ func TestRewriteRefuses(t *testing.T) {
 			"left in an unknown flag",
 			"apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: ns}\nspec: {containers: [{name: c, image: 'ghcr.io/a/b', args: ['-helper', 'quay.io/a/c:1']}]}\n",
 			image.Mirror{Rules: ghcr},
+			[]string{"Pod/ns/p: spec.containers[0].args[1]: image quay.io/a/c:1: no mirror rule applies to it"},
+		},
+		{
+			"left within a longer argument",
+			"apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: ns}\nspec: {containers: [{name: c, image: 'ghcr.io/a/b', args: ['-helpers', 'a,quay.io/a/c:1']}]}\n",
+			image.Mirror{Rules: ghcr},
 			[]string{"Pod/ns/p: spec.containers[0].args[1] names quay.io/a/c:1"},
 		},
 	}

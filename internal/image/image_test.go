@@ -139,7 +139,7 @@ func TestRewrite(t *testing.T) {
 			"daocloud has no cgr.dev",
 			image.Shorthand("daocloud"),
 			shell,
-			"m.daocloud.io/docker.io/library/busybox:1.36.1",
+			"m.daocloud.io/gcr.io/distroless/static-debian12:debug-nonroot",
 		},
 		{"daocloud twice", image.Shorthand("daocloud"), "m.daocloud.io/ghcr.io/a/b:c", "m.daocloud.io/ghcr.io/a/b:c"},
 		{"daocloud, Docker Hub", image.Shorthand("daocloud"), "alpine:3", "m.daocloud.io/docker.io/library/alpine:3"},

@@ -11,29 +11,46 @@ type Preset struct {
 	Keep  []string
 }
 
-// busybox is the shell image where a mirror lacks cgr.dev: a small image that
-// can run as root, which is what Tekton asks of it.
-const busybox = "library/busybox:1.36.1"
+// Shell images for mirrors that lack cgr.dev. With Tekton's feature flag set-security-context the
+// container place-scripts must not run as root, and gets no user, so the image must name a user by
+// number. docs/mirrors.md has the reasons for the choice.
+const (
+	// distroless is below gcr.io. Its user is 65532, and its PATH has /busybox with sh, touch, chmod
+	// and cat (github.com/GoogleContainerTools/distroless, base/base.bzl and README.md). Releases of
+	// Pipelines before v0.35 used an image of the same series as shell image.
+	distroless = "distroless/static-debian12:debug-nonroot"
+	// chainguard is Tekton's own shell image as its maker publishes it on Docker Hub, where only the
+	// tag latest is free. Its user is 65532 (github.com/chainguard-images/images,
+	// images/busybox/locked_config.json).
+	chainguard = "chainguard/busybox:latest"
+	// busybox runs as root: it serves only while set-security-context is off.
+	busybox = "library/busybox:1.36.1"
+)
 
 // Presets are the mirrors that `--mirror` and `mirror.preset` know by name.
 // What DaoCloud carries, and how it names it, is from its own list
-// (github.com/DaoCloud/public-image-mirror).
+// (github.com/DaoCloud/public-image-mirror, allows.txt): gcr.io/** and
+// docker.io/library/busybox are in it, cgr.dev and docker.io/chainguard are not.
 var Presets = []Preset{
 	{
 		Name: "daocloud",
 		Doc: "m.daocloud.io in front of the whole reference. It keeps digests. It does not carry cgr.dev, " +
-			"so Tekton's shell image is Docker Hub's busybox there.",
+			"so Tekton's shell image is distroless static:debug-nonroot there, or else Docker Hub's busybox.",
 		Rules: []Rule{
-			{Match: "cgr.dev/chainguard/busybox", To: Targets{"m.daocloud.io/docker.io/" + busybox}},
+			{Match: "cgr.dev/chainguard/busybox", To: Targets{
+				"m.daocloud.io/gcr.io/" + distroless, "m.daocloud.io/docker.io/" + busybox,
+			}},
 			{Match: "**", To: Targets{"m.daocloud.io/{host}/{path}"}},
 		},
 	},
 	{
 		Name: "daocloud-hosts",
 		Doc: "the same mirror by host: ghcr.m.daocloud.io for ghcr.io and so on. It keeps digests. " +
-			"Hosts that it does not carry have no rule; the shell image is Docker Hub's busybox.",
+			"Hosts that it does not carry have no rule; the shell image is as in daocloud.",
 		Rules: []Rule{
-			{Match: "cgr.dev/chainguard/busybox", To: Targets{"docker.m.daocloud.io/" + busybox}},
+			{Match: "cgr.dev/chainguard/busybox", To: Targets{
+				"gcr.m.daocloud.io/" + distroless, "docker.m.daocloud.io/" + busybox,
+			}},
 			{Match: "docker.io/**", To: Targets{"docker.m.daocloud.io/{path}"}},
 			{Match: "gcr.io/**", To: Targets{"gcr.m.daocloud.io/{path}"}},
 			{Match: "ghcr.io/**", To: Targets{"ghcr.m.daocloud.io/{path}"}},
@@ -46,9 +63,14 @@ var Presets = []Preset{
 	{
 		Name: "tektondev",
 		Doc: "copies on Docker Hub, docker.io/tektondev/pipeline-controller and so on, which users made by pull and push: " +
-			"digests differ and are dropped, not every version is there, and most are for amd64 alone. Docker Hub's own images stay.",
+			"digests differ and are dropped, not every version is there, and most are for amd64 alone. Docker Hub's own images stay. " +
+			"The shell image is Chainguard's busybox on Docker Hub, or else Docker Hub's own.",
 		Rules: []Rule{
-			{Match: "cgr.dev/chainguard/busybox", To: Targets{"docker.io/" + busybox}, Digest: DigestDrop},
+			{
+				Match:  "cgr.dev/chainguard/busybox",
+				To:     Targets{"docker.io/" + chainguard, "docker.io/" + busybox},
+				Digest: DigestDrop,
+			},
 			{Match: "**", To: Targets{"docker.io/tektondev/{component}-{binary}"}, Digest: DigestDrop},
 			{Match: "**", To: Targets{"docker.io/tektondev/{name}"}, Digest: DigestDrop},
 		},

@@ -46,6 +46,22 @@ func ForPlatform(t testing.TB, img v1.Image, platform string) v1.Image {
 	return img
 }
 
+// AsUser returns an image whose configuration names a user.
+func AsUser(t testing.TB, img v1.Image, user string) v1.Image {
+	t.Helper()
+	config, err := img.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config = config.DeepCopy()
+	config.Config.User = user
+	img, err = mutate.ConfigFile(img, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
 // Index returns an index of images, one for each platform.
 func Index(t testing.TB, platforms ...string) v1.ImageIndex {
 	t.Helper()

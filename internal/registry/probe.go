@@ -27,7 +27,9 @@ const (
 	StatusUnsigned Status = "not signed"
 	// StatusUnusable is an image whose manifest no node uses: its bytes do not have the digest or the
 	// size that the registry says, or the media type is not that of an image.
-	StatusUnusable    Status = "unusable"
+	StatusUnusable Status = "unusable"
+	// StatusWrongUser is an image that nodes can pull, whose containers must not be root and are.
+	StatusWrongUser   Status = "wrong user"
 	StatusDenied      Status = "denied"
 	StatusUnreachable Status = "unreachable"
 	// StatusUnneeded is an image for Windows alone where no Windows node was
@@ -61,6 +63,8 @@ type Result struct {
 	Published string `json:"published,omitempty"`
 	// Platforms are those found on the mirror, such as "linux/amd64".
 	Platforms []string `json:"platforms,omitempty"`
+	// Users are those that the image runs as, if they were asked for.
+	Users []User `json:"users,omitempty"`
 	// SignedBy names whose signature was found, if that was asked for.
 	SignedBy string `json:"signedBy,omitempty"`
 	// Err says what went wrong, Remedy what to do about it. Both are nothing

@@ -13,6 +13,7 @@ var tektonRejectsRule = &rule.Rule{
 	ID:       "tekton-rejects",
 	Severity: rule.Error,
 	Since:    "v1.0.0",
+	Before:   "v1.16.0",
 	Kinds:    slices.Concat(rule.WithSteps, rule.CustomRuns),
 	Doc: `Finds Tasks, Pipelines, StepActions and runs that Tekton's own webhook would refuse, with
 its words: the validation of Tekton Pipelines v1.15.1 runs on them, with all feature flags
@@ -24,8 +25,9 @@ the parameters' defaults and with samples; only what is refused whichever is put
 
 Objects of their own are judged by ` + "`tekgate lint`" + `, and at admission, where Tekton's
 webhook comes next, only with ` + "`policy.graph.validateAll`" + `. Versions that v1.15.1 does not
-serve are passed over. Where a newer Tekton is installed, fields that v1.15.1 does not know
-are found as well: switch the rule off there.`,
+serve are passed over. A newer Tekton accepts more: where v1.16.0 or later is installed, admission
+does not ask this rule. If the configuration names it nevertheless, it warns and refuses nothing.
+` + "`tekgate lint`" + ` goes by v1.15.1 always: switch the rule off there for objects of a newer Tekton.`,
 	Check: checkTektonRejects,
 }
 

@@ -44,6 +44,11 @@ type Rule struct {
 	// are true. Where an older one is installed, admission does not ask the rule unless
 	// the configuration names it: what it finds works there still. "" is for all.
 	Since string
+	// Before is the first release of Tekton Pipelines, such as v1.16.0, about which findings may be
+	// wrong, because the rule judges by code of a release before. Where that one or a newer one is
+	// installed, admission does not ask the rule unless the configuration names it, and then it
+	// warns at most. "" is for rules that do not depend on the release.
+	Before string
 
 	// Check reports all that it finds. An object whose JSON is not of the expected
 	// shape it judges as far as it can: Tekton will say the rest.

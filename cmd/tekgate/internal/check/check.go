@@ -5,13 +5,13 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/health"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/installer/check"
 	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/display"
@@ -20,9 +20,10 @@ import (
 // Command returns the command.
 func Command() *cobra.Command {
 	var (
-		k      kubeflags.Flags
-		wait   time.Duration
-		output cli.Output
+		k          kubeflags.Flags
+		registries release.Registries
+		checks     health.Checks
+		output     cli.Output
 	)
 	cmd := &cobra.Command{
 		Use:   "check",
@@ -31,6 +32,9 @@ func Command() *cobra.Command {
 that their parts run, from the mirror's images; that webhooks are registered,
 trusted and answer; that no ClusterInterceptor keeps EventListeners from
 starting. Each answer that is no names the object and where to read what to do.
+
+Where Tekton demands of its own containers that they are not root (the feature flag
+set-security-context), the registries of their images are asked as which user they run.
 
 Nothing is written: the server is asked what would become of a TaskRun, and told
 not to keep it. The exit status is 1 if anything fatal is wrong.`,
@@ -45,22 +49,25 @@ not to keep it. The exit status is 1 if anything fatal is wrong.`,
 			if err != nil {
 				return err
 			}
-			return run(cmd.Context(), cluster, wait, output, cli.StreamsOf(cmd))
+			asking := registries.Options()
+			checks.Registries = &asking
+			return run(cmd.Context(), cluster, checks, output, cli.StreamsOf(cmd))
 		},
 	}
 	k.Add(cmd)
-	cmd.Flags().DurationVar(&wait, "wait", 0, "how long to ask again what time alone may mend, such as 5m")
+	registries.Flags(cmd)
+	cmd.Flags().DurationVar(&checks.Wait, "wait", 0, "how long to ask again what time alone may mend, such as 5m")
 	output.TableOrJSON(cmd)
 	return cmd
 }
 
-func run(ctx context.Context, cluster *live.Cluster, wait time.Duration, output cli.Output, s cli.Streams) error {
+func run(ctx context.Context, cluster *live.Cluster, checks health.Checks, output cli.Output, s cli.Streams) error {
 	if err := output.Check(); err != nil {
 		return err
 	}
-	checks := health.Checks{Wait: wait, Waiting: func(r check.Result) {
+	checks.Waiting = func(r check.Result) {
 		fmt.Fprintf(s.ErrOut, "waiting for %s: %s\n", r.Check.ID, r.Problems[0])
-	}}
+	}
 	if !output.JSON() {
 		table := checkTable{out: s.Out, signs: signsFor(s.Out)}
 		checks.Done = table.row

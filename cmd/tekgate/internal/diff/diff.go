@@ -59,6 +59,9 @@ func diff(ctx context.Context, target *release.Target, s cli.Streams) (found boo
 	for _, f := range plan.Findings {
 		fmt.Fprintf(s.ErrOut, "%s: %s\n", severity(f), f)
 	}
+	for _, note := range plan.Notes {
+		fmt.Fprintf(s.ErrOut, "note: %s\n", note)
+	}
 	differences, err := plan.Differences()
 	if err != nil {
 		return false, err

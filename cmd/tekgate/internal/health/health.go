@@ -11,6 +11,8 @@ import (
 	"github.com/tekgate/tekgate/installer/check"
 	"github.com/tekgate/tekgate/installer/installed"
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/registry"
 	"github.com/tekgate/tekgate/mutator"
 )
 
@@ -19,11 +21,20 @@ type Checks struct {
 	Wait    time.Duration      // how long to repeat checks that time alone may repair
 	Waiting func(check.Result) // called before a repetition; nil for none
 	Done    func(check.Result) // called after each check; nil for none
+	// Registries say how to ask the registries of the images; nil for not at all.
+	Registries *registry.Options
 }
 
 // Run runs all checks.
 func (c Checks) Run(ctx context.Context, cluster *live.Cluster) (*Report, error) {
 	options := check.Options{Parse: parse, Now: time.Now(), Wait: c.Wait, Waiting: c.Waiting}
+	if c.Registries != nil {
+		options.Users = func(
+			ctx context.Context, refs []image.Reference, platforms []string,
+		) ([][]registry.User, []error) {
+			return registry.Users(ctx, refs, platforms, *c.Registries)
+		}
+	}
 	report := &Report{Checks: []result{}}
 	report.Success = check.Run(ctx, cluster, options, func(r check.Result) {
 		report.add(r)

@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/image"
-	"github.com/tekgate/tekgate/internal/object"
 )
 
 // kustomizeFile is as much of kustomize's file as is written.
@@ -82,7 +82,7 @@ func exportKustomize(e export) (map[string][]byte, []string, error) {
 // those that it does not reach.
 func (k *kustomizeFile) rewrite(obj *unstructured.Unstructured, e export) ([]map[string]string, error) {
 	var operations []map[string]string
-	for _, field := range object.Images(obj.Object) {
+	for _, field := range manifest.Images(obj.Object) {
 		ref, err := image.Parse(field.Value)
 		if err != nil {
 			return nil, err

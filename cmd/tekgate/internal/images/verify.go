@@ -18,6 +18,7 @@ func verifyCommand() *cobra.Command {
 		output    cli.Output
 		platforms []string
 		signed    signers
+		nonRoot   bool
 	)
 	cmd := &cobra.Command{
 		Use:   "verify",
@@ -27,6 +28,10 @@ that the manifests pin, or else that Tekton published, and for each wanted platf
 configuration and its layers: name those of all your nodes. Ends with status 1 if a pull would fail. A warning names what nodes do
 not need and others do, such as other platforms that an index lists and the
 mirror lacks. No layer is downloaded and nothing is changed.
+
+If the release switches Tekton's feature flag set-security-context on, or with --non-root, it
+also reads the users of the images that Tekton adds to the Pods of runs: the kubelet does not start
+them as root, or as a user without a number.
 
 With --signatures it also checks who signed each image, by the signatures that the
 mirror has beside it. Only the mirror is asked: the key or the trusted root is a file.`,
@@ -51,6 +56,9 @@ mirror has beside it. Only the mirror is asked: the key or the trusted root is a
 			}
 			results := registry.Probe(cmd.Context(),
 				registry.ProbeRequest{Images: release.Candidates(images), Platforms: platforms}, s.Registries.Options())
+			if nonRoot || l.NonRoot() {
+				l.CheckUsers(cmd.Context(), results, platforms)
+			}
 			comparePublished(cmd.ErrOrStderr(), images, results, l.Rules.Published)
 			sayProbed(cmd.ErrOrStderr(), results)
 			checkSignatures(cmd.Context(), cmd.ErrOrStderr(), results, wanted, s.Registries.Options())
@@ -61,6 +69,8 @@ mirror has beside it. Only the mirror is asked: the key or the trusted root is a
 	s.Registries.Flags(cmd)
 	output.TableOrJSON(cmd)
 	release.ProbedPlatformsFlag(cmd, &platforms)
+	cmd.Flags().BoolVar(&nonRoot, "non-root", false,
+		"check users as if the feature flag set-security-context were on, for a cluster that sets it")
 	signed.flags(cmd)
 	return cmd
 }

@@ -10,8 +10,8 @@ import (
 	"slices"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/image"
-	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/registry"
 )
 
@@ -33,7 +33,7 @@ func (s *Source) Images(ctx context.Context, streams cli.Streams) ([]Image, *Loa
 	var problems []error
 	number := map[string]int{}
 	for _, obj := range l.Objects {
-		for _, field := range object.Images(obj.Object) {
+		for _, field := range manifest.Images(obj.Object) {
 			place := obj.GetKind() + "/" + obj.GetName() + ": " + field.Path
 			i, seen := number[field.Value]
 			if seen {

@@ -31,11 +31,14 @@ type Loaded struct {
 	own         []*unstructured.Unstructured // those of Tekgate
 	references  *manifest.References         // of Objects
 	certManager bool                         // it issues the servers' certificates
+	news        []string                     // see newsOf
 }
 
 // Rendered has the objects that an install would apply.
 type Rendered struct {
 	Objects []*unstructured.Unstructured
+	// Notes are sentences about what this program does not know about the release.
+	Notes []string
 
 	images     []image.Rewritten
 	conditions map[string]string // of the webhooks, from the configuration
@@ -45,7 +48,8 @@ type Rendered struct {
 func (r *Rendered) Release() installer.Release {
 	versions := installer.VersionsOf(r.Objects)
 	versions.Tekgate = manifests.Version
-	return installer.Release{Objects: r.Objects, Images: r.images, Versions: versions, Conditions: r.conditions}
+	return installer.Release{Objects: r.Objects, Images: r.images, Versions: versions,
+		Conditions: r.conditions, Notes: r.Notes}
 }
 
 // Render reads all objects and rewrites their images, without a cluster.
@@ -74,7 +78,7 @@ func (s *Source) Read(ctx context.Context, streams cli.Streams) (*Loaded, error)
 	if err != nil {
 		return nil, err
 	}
-	objects, err := s.load(ctx, streams, line)
+	objects, news, err := s.load(ctx, streams, line)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +90,7 @@ func (s *Source) Read(ctx context.Context, streams cli.Streams) (*Loaded, error)
 	l := &Loaded{
 		Rules: rules.WithCopies(copies), Objects: append(objects, own...),
 		config: c, copies: copies, implicit: s.implicit, registries: s.Registries.Options(), own: own,
-		certManager: c.Certificates.Source == config.SourceCertManager,
+		certManager: c.Certificates.Source == config.SourceCertManager, news: news,
 	}
 	l.references = manifest.FindReferences(l.Objects)
 	l.reportCopies(streams.ErrOut)
@@ -111,14 +115,20 @@ func (l *Loaded) Render(errOut io.Writer) (*Rendered, error) {
 		return nil, err
 	}
 	warnDropped(errOut, images)
-	return &Rendered{Objects: l.Objects, images: images, conditions: conditions}, nil
+	return &Rendered{Objects: l.Objects, Notes: l.news, images: images, conditions: conditions}, nil
 }
 
 // probe requests every image from the mirrors, chooses the candidate that exists, and
-// returns a finding for each image without one.
-func (l *Loaded) probe(ctx context.Context, platforms []string, errOut io.Writer) ([]installer.Finding, error) {
+// returns a finding for each image without one. nonRoot says that it also checks the users of
+// injected images, see CheckUsers.
+func (l *Loaded) probe(
+	ctx context.Context, platforms []string, nonRoot bool, errOut io.Writer,
+) ([]installer.Finding, error) {
 	candidates := l.references.Candidates(l.Rules)
 	results := registry.Probe(ctx, registry.ProbeRequest{Images: candidates, Platforms: platforms}, l.registries)
+	if nonRoot {
+		l.CheckUsers(ctx, results, platforms)
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -137,31 +147,40 @@ func (l *Loaded) probe(ctx context.Context, platforms []string, errOut io.Writer
 	return findings, registry.WriteTable(errOut, results)
 }
 
-// load reads the manifests of Tekton: those that are named, and the others from a line.
+// load reads the manifests of Tekton: those that are named, and the others from a line. news are
+// sentences about what this program does not know about them, see newsOf.
 func (s *Source) load(
 	ctx context.Context, streams cli.Streams, line release.Line,
-) ([]*unstructured.Unstructured, error) {
+) (objects []*unstructured.Unstructured, news []string, err error) {
 	if slices.Contains(s.pipeline, "-") && slices.Contains(s.triggers, "-") {
-		return nil, errors.New(
+		return nil, nil, errors.New(
 			"standard input can be one manifest only: --pipeline-manifest and --triggers-manifest both say -")
 	}
 	if _, err := s.pins.loader(nil, len(s.pipeline)+len(s.triggers) > 0); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	pipeline, err := s.loadOr(ctx, s.pipeline, streams, line, "pipeline")
-	if err != nil {
-		return nil, err
+	for _, component := range []struct {
+		sources, embedded []string
+	}{{s.pipeline, []string{"pipeline"}}, {s.triggers, []string{"triggers", "triggers-interceptors"}}} {
+		found, err := s.loadOr(ctx, component.sources, streams, line, component.embedded...)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(component.sources) > 0 {
+			more, err := newsOf(found, component.embedded...)
+			if err != nil {
+				return nil, nil, err
+			}
+			news = append(news, more...)
+		}
+		objects = append(objects, found...)
 	}
-	triggers, err := s.loadOr(ctx, s.triggers, streams, line, "triggers", "triggers-interceptors")
-	if err != nil {
-		return nil, err
-	}
-	if !slices.ContainsFunc(triggers,
+	if !slices.ContainsFunc(objects,
 		func(o *unstructured.Unstructured) bool { return o.GetKind() == "ClusterInterceptor" }) {
 		streams.Warn(
 			"the Triggers manifests hold no ClusterInterceptor: without interceptors.yaml no EventListener starts; name it with another --triggers-manifest")
 	}
-	return append(pipeline, triggers...), nil
+	return objects, news, nil
 }
 
 // loadOr reads the sources, or the embedded manifests of a line if there are none.

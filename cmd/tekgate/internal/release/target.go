@@ -90,7 +90,7 @@ func (t *Target) fit(
 		return release, err
 	}
 	release = rendered.Release()
-	release.Notes = append([]string{note}, label...)
+	release.Notes = slices.Concat([]string{note}, label, rendered.Notes)
 	return release, t.trust(rendered.Objects)
 }
 
@@ -109,7 +109,11 @@ func (t *Target) probe(
 	if err != nil {
 		return nil, err
 	}
-	return l.probe(ctx, platforms, errOut)
+	nonRoot, err := l.nonRootIn(ctx, cluster, t.Options.Previous)
+	if err != nil {
+		return nil, err
+	}
+	return l.probe(ctx, platforms, nonRoot, errOut)
 }
 
 // trust makes Tekton's controllers trust the authorities in --ca-file.

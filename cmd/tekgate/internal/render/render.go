@@ -40,10 +40,13 @@ rendering that the new one does not have are removed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, err := s.Render(cmd.Context(), cli.StreamsOf(cmd))
-			switch {
-			case err != nil:
+			if err != nil {
 				return err
-			case split != "":
+			}
+			for _, note := range r.Notes {
+				fmt.Fprintf(cmd.ErrOrStderr(), "note: %s\n", note)
+			}
+			if split != "" {
 				return splitYAML(split, r.Objects)
 			}
 			return objects.PrintYAML(cmd.OutOrStdout(), r.Objects)
