@@ -26,7 +26,8 @@ func (c *Cluster) MergedData(
 	if err := ignoreForbidden(err); err != nil {
 		return nil, err
 	}
-	merged, _ := mergeConfigMap(next, current, mergeBases(next, current, inventory, previous))
+	// Without the embedded release, what another tool installed is judged as it is.
+	merged, _ := mergeConfigMap(next, current, mergeBases(next, current, inventory, previous, nil))
 	return ConfigData(merged), nil
 }
 
