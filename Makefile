@@ -45,7 +45,8 @@ demo: build ## show the whole job on a real API server
 e2e: build node ## run the core scenarios on nodes that run Pods (root, and packages that it names)
 	$(SCENARIOS)
 
-e2e-full: build node ## run all scenarios, also those that take many minutes
+e2e-full: build ## run all scenarios, also those that take many minutes
+	go run ./e2e/node/build -full
 	$(SCENARIOS) -full
 
 e2e-previous: build ## run the first scenario on the minor version of Kubernetes before

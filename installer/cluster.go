@@ -45,6 +45,9 @@ func Connect(ctx context.Context, config *rest.Config) (*Cluster, error) {
 	return &Cluster{Reader: reader, client: reader.Client(), version: version}, nil
 }
 
+// Version returns the server's version, as it reports it.
+func (c *Cluster) Version() string { return c.version }
+
 // current returns the cluster's version of an object, or nil if there is none.
 func (c *Cluster) current(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	return c.Get(ctx, obj.GroupVersionKind(), obj.GetNamespace(), obj.GetName())

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -46,6 +47,7 @@ func (c *Cluster) gather(ctx context.Context, release Release) (Facts, error) {
 		func(ctx context.Context) error { return c.gatherLive(ctx, release.Objects, facts.Live) },
 	}
 	err := forEach(ctx, len(questions), func(ctx context.Context, i int) error { return questions[i](ctx) })
+	facts.Now = time.Now()
 	facts.Stranded = stranded(release.Objects, facts.Live)
 	if err == nil {
 		facts.Needed, facts.Serving, err = c.gatherNeeded(ctx, release, facts.Live)

@@ -136,10 +136,10 @@ func mergeConfigMap(
 }
 
 // mergeBases returns what a live ConfigMap may have been made from, by the best
-// witness there is: the inventory; the manifests that the user names; what
-// kubectl noted when it applied it; the new release, where it has the same
-// version; and last the field managers, of which those that edit a single
-// field are people.
+// witness there is: the inventory; the compiled-in release of the version that runs and the
+// manifests that the user names, see Plan.adopt; what kubectl noted when it applied it; the new
+// release, where it has the same version; and last the field managers, of which those that edit a
+// single field are people.
 func mergeBases(
 	next, current *unstructured.Unstructured,
 	inventory *Inventory,

@@ -82,6 +82,8 @@ type Options struct {
 	Released func(Versions) ([]*unstructured.Unstructured, error)
 	// Findings are what was found wrong before, at the mirrors.
 	Findings []Finding
+	// LineImplied says that no user has chosen the release line.
+	LineImplied bool
 	// Older allows versions that are older than what is installed.
 	Older bool
 	// Returning says that the release is Inventory.Before, to which a rollback returns.
@@ -121,6 +123,7 @@ func (c *Cluster) Plan(ctx context.Context, release Release, options Options) (*
 	}
 	facts.Unserved, facts.Older = unserved, options.Older
 	plan.Previous, plan.Installed = facts.Inventory, facts.installed()
+	plan.Notes = append(plan.Notes, becomes(plan.Installed, plan.Release.Versions)...)
 	plan.Findings = slices.Concat(Preflight(plan.Release, facts), options.Findings)
 	if !options.Force && slices.ContainsFunc(plan.Findings, func(f Finding) bool { return f.Fatal }) {
 		return plan, &RefusedError{plan.Findings}

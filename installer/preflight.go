@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/Masterminds/semver/v3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -37,6 +38,8 @@ type Facts struct {
 	Server string
 	// Inventory is of the installation that is there; nil where there is none.
 	Inventory *Inventory
+	// Now is the time that ends of support are compared with; the zero time for none.
+	Now time.Time
 	// Older allows versions that are older than those of the inventory.
 	Older bool
 	// Live holds the cluster's objects of the same identity as the release's.
@@ -68,6 +71,7 @@ func Preflight(release Release, facts Facts) []Finding {
 	findings = append(findings, checkDenied(facts)...)
 	findings = append(findings, checkOwners(release, facts)...)
 	findings = append(findings, checkPrevious(release, facts)...)
+	findings = append(findings, checkLine(release, facts.Now)...)
 	findings = append(findings, checkNodes(facts)...)
 	findings = append(findings, checkParts(release, facts)...)
 	return findings

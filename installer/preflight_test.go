@@ -16,10 +16,19 @@ metadata: {name: c, namespace: tekton-pipelines}
 spec: {template: {spec: {containers: [{name: c, env: [{name: KUBERNETES_MIN_VERSION, value: v1.30.0}]}]}}}
 `
 
+// deployed returns the controller of Pipelines as an installation has it.
+func deployed(version string) *unstructured.Unstructured {
+	obj := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apps/v1", "kind": "Deployment"}}
+	obj.SetNamespace("tekton-pipelines")
+	obj.SetName("tekton-pipelines-controller")
+	obj.SetLabels(map[string]string{"pipeline.tekton.dev/release": version})
+	return obj
+}
+
 func TestPreflight(t *testing.T) {
 	nodes := map[string]int{"linux/amd64": 2}
 	pipeline := func(version string) installer.Release {
-		return installer.Release{Versions: installer.Versions{Pipeline: version, Triggers: "v0.20.0"}}
+		return installer.Release{Versions: installer.Versions{Pipeline: version, Triggers: "v0.37.0"}}
 	}
 	had := func(pipeline, triggers string) *installer.Inventory {
 		return &installer.Inventory{Versions: installer.Versions{Pipeline: pipeline, Triggers: triggers}}
@@ -107,23 +116,34 @@ func TestPreflight(t *testing.T) {
 		{
 			"going back",
 			pipeline("v1.9.6"),
-			installer.Facts{Server: "v1.36.3", Architectures: nodes, Inventory: had("v1.15.1", "v0.20.0")},
+			installer.Facts{Server: "v1.36.3", Architectures: nodes, Inventory: had("v1.15.1", "v0.37.0")},
+			true,
+			"Tekton Pipelines v1.15.1 is installed, and v1.9.6 is older",
+		},
+		{
+			"going back from what another tool installed",
+			pipeline("v1.9.6"),
+			installer.Facts{
+				Server: "v1.36.3", Architectures: nodes, Live: map[string]*unstructured.Unstructured{
+					"controller": deployed("v1.15.1"),
+				},
+			},
 			true,
 			"Tekton Pipelines v1.15.1 is installed, and v1.9.6 is older",
 		},
 		{
 			"going on",
 			pipeline("v1.15.1"),
-			installer.Facts{Server: "v1.36.3", Architectures: nodes, Inventory: had("v1.9.6", "v0.20.0")},
+			installer.Facts{Server: "v1.36.3", Architectures: nodes, Inventory: had("v1.9.6", "v0.37.0")},
 			false,
 			"",
 		},
 		{
 			"without what is there",
 			installer.Release{},
-			installer.Facts{Server: "v1.36.3", Architectures: nodes, Inventory: had("", "v0.20.0")},
+			installer.Facts{Server: "v1.36.3", Architectures: nodes, Inventory: had("", "v0.37.0")},
 			true,
-			"Tekton Triggers v0.20.0 is installed, and the manifests hold none",
+			"Tekton Triggers v0.37.0 is installed, and the manifests hold none",
 		},
 		{
 			"the operator",

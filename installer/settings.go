@@ -33,6 +33,7 @@ func (c *Cluster) MergedData(
 	if err := ignoreForbidden(err); err != nil {
 		return nil, err
 	}
+	// Without the embedded release, what another tool installed is judged as it is.
 	bases := mergeBases(next, current, inventory, options.Previous)
 	merged, _ := mergeConfigMap(next, current, bases, options.Declared.Keys[kube.Identity(next)])
 	return ConfigData(merged), nil

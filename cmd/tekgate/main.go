@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -29,6 +30,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/status"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/support"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/uninstall"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/versions"
 	"github.com/tekgate/tekgate/manifests"
 )
 
@@ -49,12 +51,14 @@ func run() int {
 func root() *cobra.Command {
 	root := cli.Root(
 		install.Command(),
+		install.Upgrade(),
 		rollback.Command(),
 		render.Command(),
 		diff.Command(),
 		check.Command(),
 		status.Command(),
 		uninstall.Command(),
+		versions.Command(time.Now),
 		credentials.Command(),
 		audit.Command(),
 		support.Command(),

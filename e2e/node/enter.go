@@ -57,33 +57,33 @@ func Inside() (parts Parts, ok bool, err error) {
 // Enter runs this very program again for each of the names, with the same arguments, in
 // namespaces of its own: network, mounts and processes. The programs run at the same time,
 // and each line of their output begins with the name. Enter returns the highest of their
-// exit statuses when nothing is left of the nodes.
+// exit statuses when nothing is left of the nodes. all is that of Build.
 //
 // The kernel does the clearing up. When this process ends, be it killed, process 1
 // of the node is killed with it (Pdeathsig), with it every process of its process
 // namespace, and with the last of them the mounts and the network. Only folders and
 // control groups stay, which the next run removes.
-func Enter(ctx context.Context, log io.Writer, names ...string) (status int, err error) {
+func Enter(ctx context.Context, log io.Writer, all bool, names ...string) (status int, err error) {
 	if missing := Missing(); len(missing) > 0 {
 		return 1, missing
 	}
-	parts, err := find(ctx, log)
+	parts, err := find(ctx, log, all)
 	if err != nil {
 		return 1, err
 	}
 	// A terminal's interrupt reaches the nodes, too, which then end by themselves.
 	signal.Ignore(syscall.SIGINT)
 	defer signal.Reset(syscall.SIGINT)
-	var all sync.WaitGroup
+	var running sync.WaitGroup
 	statuses, errs := make([]int, len(names)), make([]error, len(names))
 	for i, name := range names {
-		all.Go(func() {
+		running.Go(func() {
 			own := parts
 			own.Name, own.Dir = name, filepath.Join(os.TempDir(), "tekgate-node-"+name)
 			statuses[i], errs[i] = own.enter()
 		})
 	}
-	all.Wait()
+	running.Wait()
 	return slices.Max(statuses), errors.Join(errs...)
 }
 
@@ -104,8 +104,8 @@ func (parts Parts) enter() (status int, err error) {
 	return status, errors.Join(err, clear(parts.Dir))
 }
 
-func find(ctx context.Context, talk io.Writer) (Parts, error) {
-	programs, err := Build(ctx, talk)
+func find(ctx context.Context, talk io.Writer, all bool) (Parts, error) {
+	programs, err := Build(ctx, talk, all)
 	if err != nil {
 		return Parts{}, err
 	}

@@ -11,7 +11,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/tekgate/tekgate/e2e/tekton"
 	reference "github.com/tekgate/tekgate/internal/image"
 )
 
@@ -53,19 +52,11 @@ func (n *Node) images(ctx context.Context) error {
 	n.Manifests = map[string]string{}
 	for _, name := range n.pairs {
 		pair := n.parts.Tekton[name]
-		var manifests []string
-		if name != Current {
-			dir, err := n.manifests(name)
-			if err != nil {
-				return err
-			}
-			n.Manifests[name] = dir
-			manifests = []string{
-				"--pipeline-manifest", filepath.Join(dir, tekton.Pipeline),
-				"--triggers-manifest", filepath.Join(dir, tekton.Triggers),
-			}
+		flags, err := n.source(name)
+		if err != nil {
+			return err
 		}
-		all, err := n.listed(ctx, manifests...)
+		all, err := n.listed(ctx, flags...)
 		if err != nil {
 			return err
 		}

@@ -24,8 +24,8 @@
 //     do what among Kubernetes' own parts is not what is tested here.
 //   - Both registries have certificates of a CA of their own, as registries of
 //     companies do. containerd is told, Tekgate hands it to Tekton with --ca-file.
-//   - There are three pairs of Tekton's releases for the mirror (pairs.go): today's, the
-//     one before it, and one that does what articles of 2021 show.
+//   - There are three pairs of Tekton's releases for the mirror (pairs.go): today's, that of
+//     the line before, and one that does what articles of 2021 show. Older lines come on request.
 //   - Private repositories are behind Debian's SSH server, for a user that only the
 //     node's own /etc/passwd has.
 //   - Images have one layer, a static binary and little else, uncompressed: nobody

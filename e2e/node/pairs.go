@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -19,7 +20,7 @@ import (
 const (
 	// Current is the pair that Tekgate installs by itself.
 	Current = "current"
-	// Previous is what its users upgrade from.
+	// Previous is of the line before, which Tekgate has in itself, too.
 	Previous = "previous"
 	// Article is for articles of 2021. Theirs is v0.27, which no Kubernetes of today works
 	// with; v0.38.4 of the year after does, and still has PipelineResources. Of Triggers it
@@ -27,35 +28,55 @@ const (
 	Article = "article"
 )
 
-// pairs are they, with the commands that have an image each. The empty version is that
-// of Tekgate's go.mod.
-var pairs = map[string]struct {
+// recipe says how a pair is made: its versions, the commands that have an image each, and, if
+// Tekgate does not have the manifests in itself, how these name the images.
+type recipe struct {
 	versions, commands map[string]string
 	naming             func(importPath string) string
-}{
-	Current: {
-		versions: map[string]string{tekton.Pipeline: "", tekton.Triggers: ""},
-		commands: today,
-	},
-	Previous: {
-		versions: map[string]string{tekton.Pipeline: "v1.14.0", tekton.Triggers: "v0.36.0"},
-		commands: today,
-		naming:   reference.PublishedName,
-	},
-	Article: {
+}
+
+// Lines returns the names of the pairs of all lines of Tekgate's that are older than Previous.
+func Lines() []string {
+	var names []string
+	for _, l := range release.Lines[2:] {
+		names = append(names, l.Name)
+	}
+	return names
+}
+
+// recipeOf returns the recipe of a pair.
+func recipeOf(name string) recipe {
+	switch name {
+	case Article:
+		return article
+	case Current:
+		// The empty version is that of Tekgate's go.mod.
+		return recipe{versions: map[string]string{tekton.Pipeline: "", tekton.Triggers: ""}, commands: today}
+	}
+	i := slices.IndexFunc(release.Lines, func(l release.Line) bool { return l.Name == name })
+	if name == Previous {
+		i = 1
+	}
+	l := release.Lines[i]
+	return recipe{
+		versions: map[string]string{tekton.Pipeline: l.Pipeline, tekton.Triggers: l.Triggers}, commands: today,
+	}
+}
+
+var (
+	article = recipe{
 		versions: map[string]string{tekton.Pipeline: "v0.38.4", tekton.Triggers: "v0.20.2"},
 		commands: map[string]string{
 			tekton.Pipeline: "controller webhook entrypoint nop workingdirinit git-init imagedigestexporter kubeconfigwriter pullrequest-init",
 			tekton.Triggers: "controller webhook eventlistenersink interceptors",
 		},
 		naming: reference.PreservedName,
-	},
-}
-
-var today = map[string]string{
-	tekton.Pipeline: "controller webhook events resolvers entrypoint nop workingdirinit sidecarlogresults",
-	tekton.Triggers: "controller webhook eventlistenersink interceptors",
-}
+	}
+	today = map[string]string{
+		tekton.Pipeline: "controller webhook events resolvers entrypoint nop workingdirinit sidecarlogresults",
+		tekton.Triggers: "controller webhook eventlistenersink interceptors",
+	}
+)
 
 // Pair is what of a pair of releases is on this machine: by a release's name, its
 // module, and the folder of the programs that were built of it.
@@ -64,10 +85,15 @@ type Pair struct {
 	Programs map[string]string
 }
 
-func buildPairs(ctx context.Context, log io.Writer) (map[string]Pair, error) {
+// buildPairs builds the pairs, those of Lines only if all are wanted.
+func buildPairs(ctx context.Context, log io.Writer, all bool) (map[string]Pair, error) {
 	built := map[string]Pair{}
-	for _, name := range []string{Current, Previous, Article} {
-		pair := pairs[name]
+	names := []string{Current, Previous, Article}
+	if all {
+		names = append(names, Lines()...)
+	}
+	for _, name := range names {
+		pair := recipeOf(name)
 		p := Pair{Modules: map[string]release.Module{}, Programs: map[string]string{}}
 		for _, part := range []string{tekton.Pipeline, tekton.Triggers} {
 			module, err := tekton.Module(ctx, part, pair.versions[part])
@@ -85,6 +111,23 @@ func buildPairs(ctx context.Context, log io.Writer) (map[string]Pair, error) {
 	return built, nil
 }
 
+// source returns the flags with which Tekgate reads a pair's manifests.
+func (n *Node) source(name string) ([]string, error) {
+	pair := recipeOf(name)
+	switch {
+	case name == Current:
+		return nil, nil
+	case pair.naming == nil:
+		return []string{"--version", pair.versions[tekton.Pipeline]}, nil
+	}
+	dir, err := n.manifests(name)
+	n.Manifests[name] = dir
+	return []string{
+		"--pipeline-manifest", filepath.Join(dir, tekton.Pipeline),
+		"--triggers-manifest", filepath.Join(dir, tekton.Triggers),
+	}, err
+}
+
 // manifests writes the manifests of a pair that Tekgate does not have in itself, in one
 // folder for each of Tekton's parts, and returns the folder of both.
 func (n *Node) manifests(name string) (string, error) {
@@ -92,7 +135,7 @@ func (n *Node) manifests(name string) (string, error) {
 	for _, m := range release.Manifests {
 		part, _, _ := strings.Cut(m.Name, "-")
 		module := n.parts.Tekton[name].Modules[part]
-		objects, err := m.Assemble(os.DirFS(module.Dir), module.Version, pairs[name].naming)
+		objects, err := m.Assemble(os.DirFS(module.Dir), module.Version, recipeOf(name).naming)
 		if err != nil {
 			return "", err
 		}

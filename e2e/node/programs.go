@@ -53,8 +53,9 @@ type Programs struct {
 }
 
 // Build returns the programs, after it has built those that are not in the cache
-// yet, which takes some twenty minutes on two cores. log hears about each.
-func Build(ctx context.Context, log io.Writer) (p Programs, err error) {
+// yet, which takes some twenty minutes on two cores. The programs of older lines of Tekton are
+// built only if all are wanted, and take four minutes for each line. log hears about each.
+func Build(ctx context.Context, log io.Writer, all bool) (p Programs, err error) {
 	if p.ControlPlane, err = cluster.Binaries(ctx, log); err != nil {
 		return p, err
 	}
@@ -70,7 +71,7 @@ func Build(ctx context.Context, log io.Writer) (p Programs, err error) {
 	if _, err = certmanager.Build(ctx, log); err != nil {
 		return p, err
 	}
-	p.Tekton, err = buildPairs(ctx, log)
+	p.Tekton, err = buildPairs(ctx, log, all)
 	return p, err
 }
 

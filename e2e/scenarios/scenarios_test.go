@@ -33,6 +33,7 @@ import (
 	"github.com/tekgate/tekgate/e2e/certmanager"
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/e2e/node"
+	"github.com/tekgate/tekgate/internal/release"
 )
 
 func TestMain(m *testing.M) {
@@ -49,7 +50,8 @@ func run(m *testing.M) (int, error) {
 	if _, inside, err := node.Inside(); err != nil || inside || os.Getenv(cluster.KubeconfigEnv) != "" {
 		return m.Run(), err
 	}
-	return node.Enter(context.Background(), os.Stderr, installNode, upgradeNode)
+	flag.Parse()
+	return node.Enter(context.Background(), os.Stderr, *full, installNode, upgradeNode)
 }
 
 // The names of the nodes.
@@ -59,7 +61,7 @@ const (
 )
 
 // upgradeScripts run in a node of their own: they install older releases of Tekton first.
-var upgradeScripts = []string{"08-upgrade", "09-cert-manager", "10-article"}
+var upgradeScripts = []string{"08-upgrade", "09-cert-manager", "10-article", "11-lines-full"}
 
 var full = flag.Bool("full", false, "run the scripts whose names end in -full, too")
 
@@ -139,7 +141,7 @@ func (p *place) scripts() ([]string, error) {
 			files = append(files, file)
 		}
 	}
-	if p.name == upgradeNode && len(files) != len(upgradeScripts) {
+	if p.name == upgradeNode && len(files)+len(p.told) != len(upgradeScripts) {
 		return nil, fmt.Errorf("of the scripts %v only the files %v exist", upgradeScripts, files)
 	}
 	return files, nil
@@ -157,6 +159,9 @@ func find(ctx context.Context) (*place, error) {
 	pairs := []string{node.Current}
 	if parts.Name == upgradeNode {
 		pairs = append(pairs, node.Previous, node.Article)
+		if *full {
+			pairs = append(pairs, node.Lines()...)
+		}
 	}
 	n, err := node.Start(ctx, parts, pairs, os.Stderr)
 	if err != nil {
@@ -179,8 +184,11 @@ func find(ctx context.Context) (*place, error) {
 		"REGISTRY_USER": node.RegistryUser,
 		"GIT_HOST":      node.GitHost,
 		"GIT_KEY":       n.GitKey,
-		"PREVIOUS":      n.Manifests[node.Previous],
 		"ARTICLE":       n.Manifests[node.Article],
+	}
+	for i, l := range release.Lines {
+		prefix := fmt.Sprintf("LINE_%d", len(release.Lines)-i) // LINE_1 is the oldest
+		p.env[prefix], p.env[prefix+"_PIPELINE"], p.env[prefix+"_TRIGGERS"] = l.Name, l.Pipeline, l.Triggers
 	}
 	return p, nil
 }

@@ -147,7 +147,7 @@ func Plan(ctx context.Context, c client.Client, options Options) (*Removal, erro
 	}
 	known := r.Inventory.All()
 	if r.Inventory == nil {
-		known = options.Embedded
+		known = once(options.Embedded)
 	}
 	found, err := r.installed(ctx, known)
 	if err != nil {
@@ -168,6 +168,17 @@ func Plan(ctx context.Context, c client.Client, options Options) (*Removal, erro
 		}
 	}
 	return r, nil
+}
+
+// once returns the objects without those of the same identity as an earlier one.
+func once(objects []*unstructured.Unstructured) []*unstructured.Unstructured {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(slices.Clone(objects), func(obj *unstructured.Unstructured) bool {
+		id := kube.Identity(obj)
+		before := seen[id]
+		seen[id] = true
+		return before
+	})
 }
 
 // aggregates tells whether an object adds to the cluster's own roles.
@@ -437,7 +448,10 @@ func (r *Removal) delete(ctx context.Context, obj client.Object, report Reporter
 		// Another object of that name may have been created since.
 		options = append(options, client.Preconditions{UID: &uid})
 	}
-	err := r.cluster.Client().Delete(ctx, obj, options...)
+	// Of typed objects, metadata among them, controller-runtime v0.25 decodes the answer by the
+	// client's scheme, which has no kind.
+	named := installer.NewObject(obj.GetObjectKind().GroupVersionKind(), obj.GetNamespace(), obj.GetName())
+	err := r.cluster.Client().Delete(ctx, named, options...)
 	switch {
 	case kube.Absent(err), apierrors.IsConflict(err):
 		return nil

@@ -62,6 +62,9 @@ type Configuration struct {
 
 // Install configures `tekgate install`.
 type Install struct {
+	// Version is the line or the version of Tekton Pipelines to install, such as v1.12 or
+	// v1.12.2, and with it the release of Triggers that fits. Empty means the newest line.
+	Version string `json:"version,omitempty"`
 	// WebhookURL is where the API server finds the admission server when that
 	// runs outside the cluster: scheme, host and port, for example
 	// https://127.0.0.1:9443. Empty means its Service.

@@ -14,20 +14,21 @@ import (
 
 func main() {
 	check := flag.Bool("check", false, "build nothing, and only say whether a node can run here")
+	full := flag.Bool("full", false, "also build what only `make e2e-full` runs")
 	flag.Parse()
-	if err := run(context.Background(), *check); err != nil {
+	if err := run(context.Background(), *check, *full); err != nil {
 		fmt.Fprintln(os.Stderr, "build:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, check bool) error {
+func run(ctx context.Context, check, full bool) error {
 	if missing := node.Missing(); len(missing) > 0 {
 		return missing
 	}
 	if check {
 		return nil
 	}
-	_, err := node.Build(ctx, os.Stderr)
+	_, err := node.Build(ctx, os.Stderr, full)
 	return err
 }

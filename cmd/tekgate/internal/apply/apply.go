@@ -33,8 +33,11 @@ func (a *Apply) Flags(cmd *cobra.Command, options *installer.Options) {
 	f.BoolVar(&options.Wait, "wait", true, "wait until what was applied runs and answers")
 	f.DurationVar(&options.Timeout, "timeout", 5*time.Minute, "how long each stage may take to come up")
 	a.output.Report(cmd)
-	f.BoolVarP(&a.yes, "yes", "y", false, "do not ask before removing objects that the new release no longer has")
+	f.BoolVarP(&a.yes, "yes", "y", false, "do not ask before removing objects that the new release no longer has, or before changing the release line without --version")
 }
+
+// DryRun reports whether nothing is to be written.
+func (a *Apply) DryRun() bool { return a.dryRun }
 
 // Connect returns the cluster and the release to apply to it. It may change the options.
 type Connect func() (*installer.Cluster, installer.Release, error)
@@ -70,7 +73,7 @@ func (a *Apply) apply(cmd *cobra.Command, s cli.Streams, options *installer.Opti
 		sayDryRun(s.ErrOut, plan)
 		return nil
 	}
-	if err := a.confirm(s, plan); err != nil {
+	if err := a.confirm(s, plan, options); err != nil {
 		return err
 	}
 	progress := &progress{StatusLine: cli.NewStatusLine(s.ErrOut)}
@@ -95,16 +98,28 @@ func deleted(n int) string {
 	return fmt.Sprintf(", %d deleted", n)
 }
 
-// confirm asks before objects are removed, where there is somebody to ask.
-func (a *Apply) confirm(s cli.Streams, plan *installer.Plan) error {
-	if a.yes || len(plan.Prune) == 0 || !s.CanAsk() {
+// confirm asks before objects are removed, and before Tekton changes its release line without
+// being asked to, where there is somebody to ask.
+func (a *Apply) confirm(s cli.Streams, plan *installer.Plan, options *installer.Options) error {
+	if a.yes || !s.CanAsk() {
 		return nil
 	}
-	answer := strings.ToLower(s.Ask(fmt.Sprintf("Remove these %d objects and go on? [y/N] ", len(plan.Prune))))
-	if answer != "y" && answer != "yes" {
+	if from := plan.LeavesLine(); from != "" && options.LineImplied {
+		question := fmt.Sprintf("Tekton Pipelines %s runs, and no --version was given. Upgrade to %s? [y/N] ", from,
+			plan.Release.Versions.Pipeline)
+		if !agrees(s, question) {
+			return fmt.Errorf("aborted; nothing was changed: pass --version %s to stay on this line", from)
+		}
+	}
+	if len(plan.Prune) > 0 && !agrees(s, fmt.Sprintf("Remove these %d objects and go on? [y/N] ", len(plan.Prune))) {
 		return errors.New("nothing was changed, since you did not say yes")
 	}
 	return nil
+}
+
+func agrees(s cli.Streams, question string) bool {
+	answer := strings.ToLower(s.Ask(question))
+	return answer == "y" || answer == "yes"
 }
 
 // sayPlan says what people should know before the first write.
@@ -160,7 +175,7 @@ func (r *report) plan(plan *installer.Plan) {
 	if plan == nil {
 		return
 	}
-	if plan.Installed != (installer.Versions{}) {
+	if !plan.Installed.IsZero() {
 		r.From = &plan.Installed
 	}
 	r.Losses = plan.Losses

@@ -20,9 +20,8 @@ type installation struct {
 func Command() *cobra.Command {
 	var i installation
 	cmd := &cobra.Command{
-		Use:     "install",
-		Aliases: []string{"upgrade"},
-		Short:   "Install or upgrade Tekton Pipelines, Triggers and Tekgate from a mirror",
+		Use:   "install",
+		Short: "Install or upgrade Tekton Pipelines, Triggers and Tekgate from a mirror",
 		Long: `Install, or bring up to date, Tekton Pipelines, Tekton Triggers and Tekgate
 itself, with every image reference rewritten to a mirror: those of containers
 and those that Tekton's controllers get as arguments.
@@ -36,8 +35,9 @@ Then objects are applied server-side in stages, each of which waits for what the
 next one needs. An install that was interrupted is run again and goes on; one
 that is run twice changes nothing. An upgrade is an install: what you changed in
 Tekton's ConfigMaps is kept and listed, definitions and namespaces are never
-removed, and whatever else the new release no longer has is. While an install runs,
-another one is refused. ` + "`tekgate rollback`" + ` returns to the release before.
+removed, and whatever else the new release no longer has is. Without --version the newest
+line is installed, also where an older one runs; the plan says so, and on a terminal you
+are asked. While an install runs, another one is refused. ` + "`tekgate rollback`" + ` returns to the release before.
 
 The servers get their certificates from cert-manager where the cluster serves it,
 and sign their own elsewhere; the section certificates of the configuration decides
@@ -54,6 +54,9 @@ controllers, which ask it themselves, in their ConfigMap config-registry-cert.`,
   # with rules of one's own, and another release
   tekgate install --config tekgate.yaml --pipeline-manifest release.yaml
 
+  # the line v1.12 of Tekton Pipelines, and the Triggers release that fits it
+  tekgate install --mirror daocloud --version v1.12
+
   # what would an upgrade do?
   tekgate upgrade --mirror daocloud --dry-run`,
 		Args: cobra.NoArgs,
@@ -63,6 +66,7 @@ controllers, which ask it themselves, in their ConfigMap config-registry-cert.`,
 	return cmd
 }
 
+// flags adds the flags that install and upgrade share.
 func (i *installation) flags(cmd *cobra.Command) {
 	i.target.Flags(cmd,
 		"`SOURCE` of the manifests that the cluster was installed from, where Tekgate did not install it: what differs from them in ConfigMaps is yours (repeatable)")

@@ -13,7 +13,9 @@ import (
 )
 
 // program has the verbs that the tests of this package run.
-var program = clitest.Program{Command, diff.Command, render.Command, images.Command, uninstall.Command, scan.Command}
+var program = clitest.Program{
+	Command, Upgrade, diff.Command, render.Command, images.Command, uninstall.Command, scan.Command,
+}
 
 // site is a cluster with helpers for this verb.
 type site struct{ *clitest.Site }

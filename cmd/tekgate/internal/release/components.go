@@ -111,7 +111,8 @@ type manifestsRead struct {
 }
 
 // loadChosen reads the manifests of all components that are chosen, and further manifests.
-func (s *Source) loadChosen(ctx context.Context, streams cli.Streams, c *config.Configuration,
+func (s *Source) loadChosen(
+	ctx context.Context, streams cli.Streams, c *config.Configuration, line release.Line,
 ) (read manifestsRead, err error) {
 	sources, err := s.parts.sources(streams)
 	if err != nil {
@@ -123,7 +124,7 @@ func (s *Source) loadChosen(ctx context.Context, streams cli.Streams, c *config.
 	if len(s.triggers) > 0 {
 		read.chosen = append(read.chosen, release.Triggers)
 	}
-	if read.objects, read.news, err = s.load(ctx, streams, read.chosen, sources); err != nil {
+	if read.objects, read.news, err = s.load(ctx, streams, line, read.chosen, sources); err != nil {
 		return read, err
 	}
 	more, parts, err := s.loadParts(ctx, streams, read.chosen, sources)

@@ -82,7 +82,12 @@ func (s *Source) Read(ctx context.Context, streams cli.Streams) (*Loaded, error)
 	if rules, err = withPublished(rules); err != nil {
 		return nil, err
 	}
-	loaded, err := s.loadChosen(ctx, streams, c)
+	line, err := s.line(c.Install.Version)
+	s.lineImplied = err == nil && s.version == "" && c.Install.Version == "" && len(s.pipeline) == 0
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := s.loadChosen(ctx, streams, c, line)
 	if err != nil {
 		return nil, err
 	}
@@ -160,9 +165,10 @@ func (l *Loaded) probe(
 	return findings, registry.WriteTable(errOut, results)
 }
 
-// load reads the manifests of Pipelines and Triggers. news are sentences about what this
-// program does not know about them, see newsOf.
-func (s *Source) load(ctx context.Context, streams cli.Streams, chosen []string, sources []source,
+// load reads the manifests of Pipelines and Triggers: those that are named, and the others from a
+// line. news are sentences about what this program does not know about them, see newsOf.
+func (s *Source) load(
+	ctx context.Context, streams cli.Streams, line internal.Line, chosen []string, sources []source,
 ) (objects []*unstructured.Unstructured, news []string, err error) {
 	ofPipeline, ofTriggers := slices.Clone(s.pipeline), slices.Clone(s.triggers)
 	all := slices.Concat(ofPipeline, ofTriggers)
@@ -182,11 +188,11 @@ func (s *Source) load(ctx context.Context, streams cli.Streams, chosen []string,
 	if _, err := s.pins.loader(nil, len(all) > 0); err != nil {
 		return nil, nil, err
 	}
-	objects, news, err = s.loadBase(ctx, streams, ofPipeline, "pipeline")
+	objects, news, err = s.loadBase(ctx, streams, line, ofPipeline, "pipeline")
 	if err != nil || !slices.Contains(chosen, internal.Triggers) {
 		return objects, news, err
 	}
-	triggers, more, err := s.loadBase(ctx, streams, ofTriggers, "triggers", "triggers-interceptors")
+	triggers, more, err := s.loadBase(ctx, streams, line, ofTriggers, "triggers", "triggers-interceptors")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -200,31 +206,31 @@ func (s *Source) load(ctx context.Context, streams cli.Streams, chosen []string,
 
 // loadBase reads the sources, or the embedded manifests if there are none, and says what is
 // new in the sources.
-func (s *Source) loadBase(ctx context.Context, streams cli.Streams, sources []string, embedded ...string,
+func (s *Source) loadBase(
+	ctx context.Context, streams cli.Streams, line internal.Line, sources []string, embedded ...string,
 ) (objects []*unstructured.Unstructured, news []string, err error) {
-	objects, err = s.loadOr(ctx, sources, streams, embedded...)
+	objects, err = s.loadOr(ctx, sources, streams, line, embedded...)
 	if err == nil && len(sources) > 0 {
 		news, err = newsOf(objects, embedded...)
 	}
 	return objects, news, err
 }
 
-// loadOr reads the sources, or the embedded manifests if there are none.
+// loadOr reads the sources, or the embedded manifests of a line if there are none.
 func (s *Source) loadOr(
-	ctx context.Context, sources []string, streams cli.Streams, embedded ...string,
+	ctx context.Context, sources []string, streams cli.Streams, line internal.Line, embedded ...string,
 ) ([]*unstructured.Unstructured, error) {
 	if len(sources) > 0 {
 		return s.pins.loadAll(ctx, sources, streams.In)
 	}
 	var objects []*unstructured.Unstructured
 	for _, name := range embedded {
-		release, err := manifests.Tekton(name)
+		read, err := manifests.TektonOf(line, name)
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(streams.ErrOut, "%s %s (embedded), %d objects\n", release.Name, release.Version,
-			len(release.Objects))
-		objects = append(objects, release.Objects...)
+		fmt.Fprintf(streams.ErrOut, "%s %s (embedded), %d objects\n", read.Name, read.Version, len(read.Objects))
+		objects = append(objects, read.Objects...)
 	}
 	return objects, nil
 }

@@ -1,7 +1,6 @@
 package release
 
 import (
-
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tekgate/tekgate/installer"

@@ -23,12 +23,16 @@ type Source struct {
 
 	config   string
 	mirror   string
+	version  string
 	pipeline []string
 	triggers []string
 	parts    selection
 	lock     string
 	pins     pins
 	implicit bool // whether no mirror was named
+
+	lineImplied bool // whether the line was not named
+	hop         bool // whether UseLine has chosen the line
 }
 
 // Flags adds the flags of the commands that install, compare or print a release.
@@ -36,6 +40,9 @@ func (s *Source) Flags(cmd *cobra.Command) {
 	s.ConfigFlags(cmd,
 		"where images come from, in place of a file's mirror section: a preset `NAME` (daocloud, daocloud-hosts, tektondev, upstream) or a registry and path such as registry.example.com/tekton")
 	f := cmd.Flags()
+	f.StringVar(&s.version, "version", "",
+		"`LINE` of Tekton Pipelines, such as v1.12, or a version of it, with the Triggers release that fits: "+
+			"`tekgate versions` lists them (default: install.version of the configuration, or the newest)")
 	f.StringArrayVar(&s.pipeline, "pipeline-manifest", nil,
 		"Tekton Pipelines `SOURCE` in place of the embedded release: a file, a folder, a URL, or - for standard input (repeatable)")
 	f.StringArrayVar(&s.triggers, "triggers-manifest", nil,

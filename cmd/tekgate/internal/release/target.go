@@ -52,7 +52,7 @@ func (t *Target) Connect(ctx context.Context, s cli.Streams) (*installer.Cluster
 	if t.Options.Previous, err = t.Source.pins.loadAll(ctx, t.previous, s.In); err != nil {
 		return nil, none, err
 	}
-	t.Options.Released = released
+	t.Options.Released, t.Options.LineImplied = released, t.Source.lineImplied
 	cluster, err := installer.Connect(ctx, config)
 	if err != nil {
 		return nil, none, err

@@ -18,9 +18,9 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/installer"
 	"github.com/tekgate/tekgate/installer/uninstall"
-	"github.com/tekgate/tekgate/internal/release"
 	"github.com/tekgate/tekgate/manifests"
 )
 
@@ -154,7 +154,7 @@ func (u *uninstallFlags) connect(ctx context.Context) (*installer.Cluster, unins
 	return cluster, options, err
 }
 
-// embeddedObjects returns all that an install without other manifests applies.
+// embeddedObjects returns all that an install without other manifests applies, of each line.
 func embeddedObjects() ([]*unstructured.Unstructured, error) {
 	objects, err := manifests.Tekgate()
 	if err != nil {
@@ -168,22 +168,11 @@ func embeddedObjects() ([]*unstructured.Unstructured, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects = slices.Concat(objects, certificates, policies)
-	for _, name := range []string{"pipeline", "triggers", "triggers-interceptors"} {
-		embedded, err := manifests.Tekton(name)
-		if err != nil {
-			return nil, err
-		}
-		objects = append(objects, embedded.Objects...)
+	tekton, err := release.AllEmbedded()
+	if err != nil {
+		return nil, err
 	}
-	for _, component := range release.Components {
-		embedded, err := manifests.Component(component)
-		if err != nil {
-			return nil, err
-		}
-		objects = append(objects, embedded.Objects...)
-	}
-	return objects, nil
+	return slices.Concat(objects, certificates, policies, tekton), nil
 }
 
 // sayRemoval prints what goes and what stays.
