@@ -57,7 +57,7 @@ type Plan struct {
 	Stages []Stage
 	// Prune are objects of the previous release that the new one does not have.
 	Prune []*unstructured.Unstructured
-	// Left are the definitions and namespaces that the new release does not have, without
+	// Left are the definitions, namespaces and keys that the new release does not have, without
 	// their content. They stay.
 	Left []*unstructured.Unstructured
 
@@ -253,6 +253,10 @@ func orphans(plan *Plan) []*unstructured.Unstructured {
 				plan.Notes,
 				kube.Name(obj)+" is no part of this release and stays, for it may hold objects of yours",
 			)
+		case manifest.HoldsKeys(obj):
+			plan.Left = append(plan.Left, NewObject(obj.GroupVersionKind(), obj.GetNamespace(), obj.GetName()))
+			plan.Notes = append(plan.Notes,
+				kube.Name(obj)+" is no part of this release and stays, for it may hold the keys that Chains signs with")
 		default:
 			gone = append(gone, obj)
 		}

@@ -63,3 +63,9 @@ func NewKinds(objects []*unstructured.Unstructured) map[schema.GroupKind]bool {
 	}
 	return kinds
 }
+
+// HoldsKeys reports whether an object is the Secret of the keys that Chains signs with. A release
+// has it without data; users put the keys in, and no install can make them again.
+func HoldsKeys(obj *unstructured.Unstructured) bool {
+	return obj.GetKind() == "Secret" && obj.GetNamespace() == "tekton-chains" && obj.GetName() == "signing-secrets"
+}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tekgate/tekgate/installer"
 	"github.com/tekgate/tekgate/installer/live"
+	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/kube"
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
@@ -231,6 +232,10 @@ func (r *Removal) keeps(obj *unstructured.Unstructured) bool {
 		return false
 	}
 	if obj.GetKind() == live.Definition.Kind {
+		return true
+	}
+	if manifest.HoldsKeys(obj) && len(live.Data(obj)) > 0 {
+		r.Kept = append(r.Kept, Staying{kube.Name(obj), "it holds the keys that Chains signs with"})
 		return true
 	}
 	for _, e := range r.Edited {

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
@@ -266,8 +267,13 @@ func testManifest(t *testing.T, s componentSite) {
 	}
 }
 
-// testListed holds that a list of components is complete, and that manifests stay.
+// testListed holds that a list of components is complete, and that manifests and keys stay.
 func testListed(t *testing.T, s componentSite) {
+	keys := s.kube.CoreV1().Secrets("tekton-chains")
+	if _, err := keys.Patch(t.Context(), "signing-secrets", types.MergePatchType,
+		[]byte(`{"stringData": {"cosign.key": "x"}}`), metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	file := clitest.File(t, "tekgate.yaml", "apiVersion: tekgate.dev/v1alpha1\nkind: Configuration\n"+
 		"components: [pipelines, triggers, results]\n")
 	s.must(t, "install", "--config", file)
@@ -282,6 +288,9 @@ func testListed(t *testing.T, s componentSite) {
 		if !slices.Contains(names, kept) {
 			t.Errorf("Deployment %s is gone: %v", kept, names)
 		}
+	}
+	if _, err := keys.Get(t.Context(), "signing-secrets", metav1.GetOptions{}); err != nil {
+		t.Errorf("the keys that Chains signs with are gone: %v", err)
 	}
 }
 
