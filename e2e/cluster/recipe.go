@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
 )
@@ -26,6 +27,9 @@ type Recipe struct {
 	Tags string
 	// Packages are what is built, by the program's name.
 	Packages map[string]string
+	// Replace has versions of modules in place of those in go.mod, which the module proxy does
+	// not serve, by the module's path.
+	Replace map[string]string
 }
 
 // Build returns the folder that holds the programs. What is not in it yet is
@@ -76,10 +80,40 @@ func (r Recipe) build(ctx context.Context, dir, program string) error {
 	if err != nil {
 		return err
 	}
+	modules := []string{"-mod=readonly"}
+	if len(r.Replace) > 0 {
+		file, err := r.replaced(ctx, dir)
+		if err != nil {
+			return err
+		}
+		modules = []string{"-mod=mod", "-modfile=" + file}
+	}
 	half := filepath.Join(dir, program+".half")
-	if _, err := goOutput(ctx, r.Dir, "build", "-mod=readonly", "-trimpath", "-buildvcs=false",
-		"-tags", r.Tags, "-ldflags", flags, "-o", half, r.Packages[program]); err != nil {
+	args := slices.Concat([]string{"build"}, modules, []string{"-trimpath", "-buildvcs=false",
+		"-tags", r.Tags, "-ldflags", flags, "-o", half, r.Packages[program]})
+	if _, err := goOutput(ctx, r.Dir, args...); err != nil {
 		return err
 	}
 	return os.Rename(half, filepath.Join(dir, program))
+}
+
+// replaced writes the module's go.mod with the replacements, and its go.sum, into a folder, and
+// returns the file.
+func (r Recipe) replaced(ctx context.Context, dir string) (string, error) {
+	for _, name := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile(filepath.Join(r.Dir, name))
+		if err != nil {
+			return "", fmt.Errorf("reading the module's %s: %w", name, err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			return "", fmt.Errorf("writing %s: %w", name, err)
+		}
+	}
+	file := filepath.Join(dir, "go.mod")
+	for path, version := range r.Replace {
+		if _, err := goOutput(ctx, dir, "mod", "edit", "-replace", path+"="+path+"@"+version, file); err != nil {
+			return "", err
+		}
+	}
+	return file, nil
 }

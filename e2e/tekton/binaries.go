@@ -63,6 +63,15 @@ func Module(ctx context.Context, name, version string) (release.Module, error) {
 	return release.Fetch(ctx, release.Manifests[i].Module, version)
 }
 
+// unserved are the modules that a release asks for in a version that the Go module proxy does not
+// serve, with the nearest version that it does.
+var unserved = map[string]map[string]string{
+	Pipeline + "@v1.12.2": {"github.com/jenkins-x/go-scm": "v1.15.21", spire: "v1.14.6"},
+	Pipeline + "@v1.9.6":  {spire: "v1.14.6"},
+}
+
+const spire = "github.com/spiffe/spire-api-sdk"
+
 // Programs returns the folder that holds the given commands of a release, built on
 // first use. That happens in the folder of Tekton's own module, so that its go.mod
 // and go.sum choose what goes into them, as they did for the published images.
@@ -79,6 +88,7 @@ func Programs(
 		Key:      "github.com/tektoncd/" + name + module.Version + module.Sum + buildRecipe,
 		Linker:   func() (string, error) { return "-s -w", nil },
 		Packages: packages,
+		Replace:  unserved[name+"@"+module.Version],
 	}.Build(ctx, log)
 	if err != nil {
 		return "", fmt.Errorf("building Tekton's commands of release %s %s: %w", name, module.Version, err)
