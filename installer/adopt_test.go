@@ -283,7 +283,8 @@ func TestAdoptionOfTheSameReleaseMovesItsImages(t *testing.T) {
 		t.Errorf("image changes are %v: %v", kinds, err)
 	}
 	// The user's shell image gives way to the release's.
-	if len(plan.Losses) != 1 || !strings.HasSuffix(plan.Losses[0].Field, "args[-shell-image]") || len(plan.Merges) != 0 {
+	if len(plan.Losses) != 1 || !strings.HasSuffix(plan.Losses[0].Field, "args[-shell-image]") ||
+		len(plan.Merges) != 0 {
 		t.Errorf("it loses %v, and merges %v", plan.Losses, plan.Merges)
 	}
 }
@@ -326,7 +327,8 @@ func TestAdoptionOfAnUnknownRelease(t *testing.T) {
 	if plan.Installed.Pipeline != "v0.26.0" {
 		t.Errorf("it found %v", plan.Installed)
 	}
-	if _, err = c.plan(mini("v0.19.0", "")(t), atOnce); err == nil || !strings.Contains(err.Error(), "v0.19.0 is older") {
+	_, err = c.plan(mini("v0.19.0", "")(t), atOnce)
+	if err == nil || !strings.Contains(err.Error(), "v0.19.0 is older") {
 		t.Errorf("a step back: %v", err)
 	}
 }

@@ -18,7 +18,9 @@ import (
 // afterTakeover returns what an object becomes when it is applied after a takeover, from what a
 // dry run made of it without one. Earlier appliers own the server's defaults, too, so a second
 // dry run fills these in again. Where the server refuses it, the defaults are missing.
-func (c *Cluster) afterTakeover(ctx context.Context, current, tried *unstructured.Unstructured) *unstructured.Unstructured {
+func (c *Cluster) afterTakeover(
+	ctx context.Context, current, tried *unstructured.Unstructured,
+) *unstructured.Unstructured {
 	after := withoutTaken(tried)
 	type operation struct {
 		Op    string `json:"op"`

@@ -156,7 +156,8 @@ func versionOf(obj *unstructured.Unstructured) string {
 	ofPods, _, _ := unstructured.NestedStringMap(obj.Object, "spec", "template", "metadata", "labels")
 	for _, labels := range []map[string]string{obj.GetLabels(), ofPods} {
 		for _, key := range slices.Sorted(maps.Keys(labels)) {
-			said := key == "app.kubernetes.io/version" || key == "version" || strings.HasSuffix(key, ".tekton.dev/release")
+			said := key == "app.kubernetes.io/version" || key == "version" ||
+				strings.HasSuffix(key, ".tekton.dev/release")
 			if said && releaseVersion.MatchString(labels[key]) {
 				return labels[key]
 			}

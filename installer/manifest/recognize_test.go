@@ -37,7 +37,8 @@ var everyImage = []released{
 	{importPath: "github.com/tektoncd/pipeline/cmd/events", version: "v1.15.1", workload: "tekton-events-controller"},
 	{importPath: "github.com/tektoncd/pipeline/cmd/entrypoint", version: "v1.15.1", workload: pipelines,
 		flag: "-entrypoint-image"},
-	{importPath: "github.com/tektoncd/pipeline/cmd/nop", version: "v0.44.2", workload: pipelines, flag: "-nop-image", gcr: true},
+	{importPath: "github.com/tektoncd/pipeline/cmd/nop", version: "v0.44.2", workload: pipelines, flag: "-nop-image",
+		gcr: true},
 	{importPath: "github.com/tektoncd/pipeline/cmd/sidecarlogresults", version: "v1.15.1", workload: pipelines,
 		flag: "-sidecarlogresults-image"},
 	{importPath: "github.com/tektoncd/pipeline/cmd/workingdirinit", version: "v1.15.1", workload: pipelines,
@@ -109,8 +110,10 @@ func (r released) deployed(written string) *unstructured.Unstructured {
 	}
 	obj := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "apps/v1", "kind": "Deployment",
-		"metadata": map[string]any{"name": r.workload, "labels": map[string]any{"app.kubernetes.io/version": r.version}},
-		"spec":     map[string]any{"template": map[string]any{"spec": map[string]any{"containers": containers}}},
+		"metadata": map[string]any{
+			"name": r.workload, "labels": map[string]any{"app.kubernetes.io/version": r.version},
+		},
+		"spec": map[string]any{"template": map[string]any{"spec": map[string]any{"containers": containers}}},
 	}}
 	return obj
 }
@@ -158,7 +161,9 @@ var forms = []form{
 	{"Harbor project and whole path", func(_ released, ref image.Reference) string {
 		return "harbor.example.com/k8sstudy/" + ref.Path + ":" + ref.Tag
 	}, true},
-	{"prefix with the host", func(_ released, ref image.Reference) string { return "m.daocloud.io/" + ref.String() }, true},
+	{"prefix with the host", func(_ released, ref image.Reference) string {
+		return "m.daocloud.io/" + ref.String()
+	}, true},
 	{"hyphens", func(_ released, ref image.Reference) string {
 		return "swr.cn-north-4.myhuaweicloud.com/team/" + with("-", ref.Repository()) + ":" + ref.Tag
 	}, true},
@@ -249,7 +254,9 @@ func TestAnyRewritingIsRecognized(t *testing.T) {
 }
 
 func TestNearMissesAreNotRecognized(t *testing.T) {
-	controller := released{importPath: "github.com/tektoncd/pipeline/cmd/controller", version: "v1.15.1", workload: pipelines}
+	controller := released{
+		importPath: "github.com/tektoncd/pipeline/cmd/controller", version: "v1.15.1", workload: pipelines,
+	}
 	entrypoint := released{version: "v1.15.1", workload: pipelines, flag: "-entrypoint-image"}
 	user := released{version: "v1.15.1", workload: "controller"}
 	tests := []struct {

@@ -98,33 +98,34 @@ func TestValues(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	for settingsText, want := range map[string]string{
-		`featureFlags: {enable-api-field: beta}`:                                        `tekton.featureFlags.enable-api-field: Tekton does not know this key in ConfigMap/tekton-pipelines/feature-flags: did you mean "enable-api-fields"?`,
-		`featureFlags: {enable-api-fields: gamma}`:                                      `tekton.featureFlags.enable-api-fields: "gamma" means nothing to Tekton: invalid value for feature flag`,
-		`featureFlags: {set-security-context: maybe}`:                                   `"maybe" means nothing to Tekton`,
-		`featureFlags: {disable-inline-spec: "tasks"}`:                                  "it must be a list of pipeline, pipelinerun, taskrun",
-		`featureFlags: {enable-informer-cache-transforms: 7s}`:                          `it must be true or false, as the release's "true" is`,
-		`featureFlags: {zzz: 1}`:                                                        "the keys are await-sidecar-readiness, coschedule",
-		`defaults: {default-timeout-minutes: soon}`:                                     "it must be a whole number of at least 0",
-		`defaults: {default-timeout-minutes: -5}`:                                       "it must be a whole number of at least 0",
-		`defaults: {default-time-out-minutes: 5}`:                                       `did you mean "default-timeout-minutes"?`,
-		"defaults: {default-pod-template: 'nodeSelektor: {a: b}'}":                      `unknown field "nodeSelektor"`,
-		`metrics: {metrics.taskrun.level: node}`:                                        `"node" means nothing to Tekton: it must be one of "taskrun", "task", "namespace"`,
-		`metrics: {metrics-protocol: opencensus}`:                                       `"opencensus" means nothing to Tekton`,
-		`metrics: {metrics.taskrun.levels: task}`:                                       `did you mean "metrics.taskrun.level"?`,
-		`events: {formats: cdevents}`:                                                   "invalid format: cdevents",
-		`events: {sink: here}`:                                                          "it must be a URL",
-		`tracing: {enabled: sure}`:                                                      `"sure" means nothing to Tekton`,
-		`leaderElection: {lease-duration: 1}`:                                           `"1" means nothing to Tekton`,
-		`leaderElection: {lease-duration: 1s}`:                                          "lease-duration, 1s, must be longer than renew-deadline, 40s",
-		`logging: {loglevel.controller: loud}`:                                          `"loud" means nothing to Tekton`,
-		`logging: {loglevel.controler: info}`:                                           `did you mean "loglevel.controller"?`,
-		`configMaps: {config-default: {a: b}}`:                                          `the release has no ConfigMap config-default: did you mean "config-defaults"?`,
-		`configMaps: {pipelines-info: {version: v9.0.0}}`:                               "says which version runs",
-		`configMaps: {config-registry-cert: {cert: x}}`:                                 "pass --ca-file",
-		`configMaps: {feature-flags-triggers: {enable-api-fields: x}}`:                  `"x" means nothing to Tekton`,
-		`configMaps: {feature-flags-triggers: {labels-exclusion-pattern: (a}}`:          "missing closing )",
-		`configMaps: {resolvers-feature-flags: {enable-git-resolver: x}}`:               `"x" means nothing to Tekton`,
-		`configMaps: {git-resolver-config: {fetch-timeout: 5}}`:                         "it must be a duration",
+		`featureFlags: {enable-api-field: beta}`:                               `tekton.featureFlags.enable-api-field: Tekton does not know this key in ConfigMap/tekton-pipelines/feature-flags: did you mean "enable-api-fields"?`,
+		`featureFlags: {enable-api-fields: gamma}`:                             `tekton.featureFlags.enable-api-fields: "gamma" means nothing to Tekton: invalid value for feature flag`,
+		`featureFlags: {set-security-context: maybe}`:                          `"maybe" means nothing to Tekton`,
+		`featureFlags: {disable-inline-spec: "tasks"}`:                         "it must be a list of pipeline, pipelinerun, taskrun",
+		`featureFlags: {enable-informer-cache-transforms: 7s}`:                 `it must be true or false, as the release's "true" is`,
+		`featureFlags: {zzz: 1}`:                                               "the keys are await-sidecar-readiness, coschedule",
+		`defaults: {default-timeout-minutes: soon}`:                            "it must be a whole number of at least 0",
+		`defaults: {default-timeout-minutes: -5}`:                              "it must be a whole number of at least 0",
+		`defaults: {default-time-out-minutes: 5}`:                              `did you mean "default-timeout-minutes"?`,
+		"defaults: {default-pod-template: 'nodeSelektor: {a: b}'}":             `unknown field "nodeSelektor"`,
+		`metrics: {metrics.taskrun.level: node}`:                               `"node" means nothing to Tekton: it must be one of "taskrun", "task", "namespace"`,
+		`metrics: {metrics-protocol: opencensus}`:                              `"opencensus" means nothing to Tekton`,
+		`metrics: {metrics.taskrun.levels: task}`:                              `did you mean "metrics.taskrun.level"?`,
+		`events: {formats: cdevents}`:                                          "invalid format: cdevents",
+		`events: {sink: here}`:                                                 "it must be a URL",
+		`tracing: {enabled: sure}`:                                             `"sure" means nothing to Tekton`,
+		`leaderElection: {lease-duration: 1}`:                                  `"1" means nothing to Tekton`,
+		`leaderElection: {lease-duration: 1s}`:                                 "lease-duration, 1s, must be longer than renew-deadline, 40s",
+		`logging: {loglevel.controller: loud}`:                                 `"loud" means nothing to Tekton`,
+		`logging: {loglevel.controler: info}`:                                  `did you mean "loglevel.controller"?`,
+		`configMaps: {config-default: {a: b}}`:                                 `the release has no ConfigMap config-default: did you mean "config-defaults"?`,
+		`configMaps: {pipelines-info: {version: v9.0.0}}`:                      "says which version runs",
+		`configMaps: {config-registry-cert: {cert: x}}`:                        "pass --ca-file",
+		`configMaps: {feature-flags-triggers: {enable-api-fields: x}}`:         `"x" means nothing to Tekton`,
+		`configMaps: {feature-flags-triggers: {labels-exclusion-pattern: (a}}`: "missing closing )",
+		`configMaps: {resolvers-feature-flags: {enable-git-resolver: x}}`:      `"x" means nothing to Tekton`,
+		`configMaps: {git-resolver-config: {fetch-timeout: 5}}`:                "it must be a duration",
+
 		`deployments: {tekton-pipeline-controller: {replicas: 2}}`:                      `did you mean "tekton-pipelines-controller"?`,
 		`deployments: {resolvers: {replicas: 2}}`:                                       "the release has no such Deployment or component",
 		`deployments: {tekton-pipelines-webhook: {resources: {requests: {cpu: 900m}}}}`: "would request more cpu (900m) than its limit (500m)",
@@ -181,8 +182,8 @@ deployments:
 		}
 	}
 	const autoscaler = "HorizontalPodAutoscaler/tekton-pipelines/tekton-pipelines-webhook"
-	if least, most := get(autoscaler, "spec", "minReplicas"), get(autoscaler, "spec", "maxReplicas"); least != int64(6) ||
-		most != int64(6) || len(applied.Notes) != 1 {
+	least, most := get(autoscaler, "spec", "minReplicas"), get(autoscaler, "spec", "maxReplicas")
+	if least != int64(6) || most != int64(6) || len(applied.Notes) != 1 {
 		t.Errorf("the autoscaler has %v to %v replicas, and the notes are %v", least, most, applied.Notes)
 	}
 	pod := get("Deployment/tekton-pipelines/tekton-triggers-controller", "spec", "template", "spec").(map[string]any)

@@ -130,7 +130,8 @@ func TestDocsTekton(t *testing.T) {
 		if !found {
 			continue
 		}
-		for _, kind := range []reflect.Type{reflect.TypeFor[declared.Settings](), reflect.TypeFor[declared.Workload]()} {
+		kinds := []reflect.Type{reflect.TypeFor[declared.Settings](), reflect.TypeFor[declared.Workload]()}
+		for _, kind := range kinds {
 			for i := range kind.NumField() {
 				name, _, _ := strings.Cut(kind.Field(i).Tag.Get("json"), ",")
 				if name != "" && !strings.Contains("\n"+section, "\n  "+name+":") {

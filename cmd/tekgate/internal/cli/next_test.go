@@ -15,7 +15,8 @@ import (
 
 // verb returns a command that reports the command line that it was given.
 func verb(report func(*cobra.Command)) *cobra.Command {
-	cmd := &cobra.Command{Use: "install", Aliases: []string{"upgrade"}, RunE: func(cmd *cobra.Command, _ []string) error {
+	aliases := []string{"upgrade"}
+	cmd := &cobra.Command{Use: "install", Aliases: aliases, RunE: func(cmd *cobra.Command, _ []string) error {
 		report(cmd)
 		return nil
 	}}
@@ -84,7 +85,8 @@ func TestCommandLine(t *testing.T) {
 func TestSibling(t *testing.T) {
 	var line string
 	root := cli.Root(verb(func(cmd *cobra.Command) { line = cli.Sibling(cmd, "rollback", "context", "wait") }))
-	err := cli.Run(t.Context(), root, []string{"install", "--context", "a b", "--config", "c", "--wait=false"}, cli.Streams{})
+	args := []string{"install", "--context", "a b", "--config", "c", "--wait=false"}
+	err := cli.Run(t.Context(), root, args, cli.Streams{})
 	if want := "tekgate rollback --context 'a b' --wait=false"; err != nil || line != want {
 		t.Errorf("the command line is %q, want %q (error %v)", line, want, err)
 	}
@@ -99,7 +101,9 @@ func TestPrintError(t *testing.T) {
 		{failed, "tekgate: it broke\n"},
 		{cli.Stopped(failed, cli.Next{Resume: "tekgate install"}),
 			"tekgate: it broke\nnothing was changed; to try again:\n  tekgate install\n"},
-		{cli.Stopped(failed, cli.Next{Changed: true, Resume: "tekgate install", Rollback: "tekgate uninstall", Notes: []string{"a note"}}),
+		{cli.Stopped(failed, cli.Next{
+			Changed: true, Resume: "tekgate install", Rollback: "tekgate uninstall", Notes: []string{"a note"},
+		}),
 			"tekgate: it broke\nto resume:\n  tekgate install\nto roll back:\n  tekgate uninstall\na note\n"},
 	} {
 		var out bytes.Buffer

@@ -143,7 +143,8 @@ func TestAdoption(t *testing.T) {
 	}
 	for _, obj := range before {
 		if kind := obj.GetKind(); kind == "Deployment" || kind == "Namespace" || kind == "CustomResourceDefinition" {
-			s.Expect(false, obj.GetAPIVersion()+" "+kind+" "+strings.TrimPrefix(obj.GetNamespace()+"/"+obj.GetName(), "/"))
+			name := strings.TrimPrefix(obj.GetNamespace()+"/"+obj.GetName(), "/")
+			s.Expect(false, obj.GetAPIVersion()+" "+kind+" "+name)
 		}
 	}
 }
@@ -160,7 +161,8 @@ func TestHandMadeManifestsOfPublishedReleases(t *testing.T) {
 	}
 	by := strings.NewReplacer("gcr.io/tekton-releases/github.com/tektoncd/pipeline/cmd/",
 		"knativecn/gcr.io.tekton-releases.github.com.tektoncd.pipeline.cmd.")
-	args := []string{"images", "list", "-o", "json", "--pipeline-manifest", clitest.File(t, "p.yaml", by.Replace(string(text))),
+	pipeline := clitest.File(t, "p.yaml", by.Replace(string(text)))
+	args := []string{"images", "list", "-o", "json", "--pipeline-manifest", pipeline,
 		"--triggers-manifest", filepath.Join(folder, "triggers-v0.26.1-interceptors.yaml"), "--mirror", "registry.example.com/tekton"}
 	out, errOut := program.Must(t, args...)
 	var list []struct{ Image, CopyOf, Mirror string }

@@ -35,8 +35,8 @@ const (
 )
 
 // scanStates are all, in the order of the summary.
-var scanStates = []string{stateMirrored, stateResolved, stateInstalled, stateStays, stateNoRule, stateLeft, stateParameter,
-	stateInvalid, stateListed}
+var scanStates = []string{stateMirrored, stateResolved, stateInstalled, stateStays, stateNoRule, stateLeft,
+	stateParameter, stateInvalid, stateListed}
 
 // survey collects the images of objects, each with what becomes of it.
 type survey struct {
