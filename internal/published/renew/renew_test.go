@@ -8,12 +8,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/published"
+	"github.com/tekgate/tekgate/internal/release"
 )
 
 // digestOf returns a digest that tells an image from others.
@@ -85,7 +85,7 @@ func lines(t *testing.T) []line {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(all) != 3 || path(all[0]) != "/tektoncd/pipeline/releases/download/"+all[0].version+"/release.yaml" ||
+	if len(all) != len(release.Lines)*len(release.Manifests) || path(all[0]) != "/tektoncd/pipeline/releases/download/"+all[0].version+"/release.yaml" ||
 		path(all[1]) != "/tektoncd/triggers/releases/download/"+all[1].version+"/release.yaml" ||
 		path(all[2]) != "/tektoncd/triggers/releases/download/"+all[2].version+"/interceptors.yaml" {
 		t.Fatalf("lines %+v", all)
@@ -142,7 +142,13 @@ func TestDownloadFails(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			files := map[string]string{path(all[1]): manifest(all[1].images), path(all[2]): manifest(all[2].images)}
+			files := map[string]string{}
+			var images []image.Reference
+			for _, l := range all {
+				files[path(l)] = manifest(l.images)
+				images = append(images, l.images...)
+			}
+			delete(files, path(all[0]))
 			if tt.file != "" {
 				files[path(all[0])] = tt.file
 			}
@@ -159,7 +165,6 @@ func TestDownloadFails(t *testing.T) {
 			if got, _ := after.Digest(all[1].images[0]); got != digestOf(all[1].images[0]) {
 				t.Errorf("%s has digest %q", all[1].images[0], got)
 			}
-			images := slices.Concat(all[0].images, all[1].images, all[2].images)
 			if len(after.Rows) != 1+len(images) {
 				t.Errorf("%d rows, want %d", len(after.Rows), 1+len(images))
 			}
