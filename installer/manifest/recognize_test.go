@@ -155,7 +155,7 @@ var forms = []form{
 	{"component and binary on Docker Hub", func(r released, ref image.Reference) string {
 		return "tektondev/" + r.component() + "-" + path.Base(r.importPath) + ":" + ref.Tag
 	}, false},
-	{"import path with dots, other digest", func(r released, ref image.Reference) string {
+	{"import path with dots, other digest", func(_ released, ref image.Reference) string {
 		return "knativecn/" + with(".", ref.Repository()) + ":" + ref.Tag + dockerHub
 	}, true},
 	{"Harbor project and whole path", func(_ released, ref image.Reference) string {

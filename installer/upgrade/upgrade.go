@@ -83,12 +83,12 @@ func Find(facts Facts, stops []Stop, to string, via []string) (*Path, error) {
 // or nothing is installed.
 func (f Facts) from(target Stop) (*semver.Version, error) {
 	if f.Running.Pipeline == "" {
-		return nil, fmt.Errorf("Tekton Pipelines is not installed, so there is nothing to upgrade: run `tekgate install "+
+		return nil, fmt.Errorf("there is nothing to upgrade, since Tekton Pipelines is not installed: run `tekgate install "+
 			"--version %s`", target.Line.Name)
 	}
 	from, err := semver.NewVersion(f.Running.Pipeline)
 	if err != nil {
-		return nil, nil
+		return nil, nil //nolint:nilerr // a version that cannot be read is unknown
 	}
 	if !target.version().LessThan(from) {
 		return from, nil
@@ -97,7 +97,7 @@ func (f Facts) from(target Stop) (*semver.Version, error) {
 	if f.Earlier != "" {
 		back = fmt.Sprintf("`tekgate rollback` returns to the release before, %s", f.Earlier)
 	}
-	return nil, fmt.Errorf("Tekton Pipelines %s is installed, and %s of the line %s is older, so this is no upgrade: %s",
+	return nil, fmt.Errorf("this is no upgrade, since Tekton Pipelines %s is installed, and %s of the line %s is older: %s",
 		f.Running.Pipeline, target.Line.Pipeline, target.Line.Name, back)
 }
 

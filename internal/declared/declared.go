@@ -84,7 +84,7 @@ type Workload struct {
 
 // Empty reports whether nothing is declared.
 func (s Settings) Empty() bool {
-	return !s.NetworkPolicies && s.Workload.empty() && len(s.Deployments) == 0 && len(s.Sections()) == 0
+	return !s.NetworkPolicies && s.empty() && len(s.Deployments) == 0 && len(s.Sections()) == 0
 }
 
 func (w Workload) empty() bool {
@@ -147,7 +147,7 @@ const Example = "_example"
 
 // Validate reports everything that is wrong, joined, by paths below tekton.
 func (s Settings) Validate() error {
-	found := []error{s.Workload.validate()}
+	found := []error{s.validate()}
 	for _, section := range s.Sections() {
 		for _, key := range slices.Sorted(maps.Keys(section.Values)) {
 			found = append(found, problems.Prefix(section.Path+".", validateKey(key)))

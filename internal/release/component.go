@@ -103,7 +103,7 @@ func FindComponent(name string) (Component, bool) {
 func (c Component) ImportPaths() []string {
 	var paths []string
 	for _, command := range c.Commands {
-		paths = append(paths, c.Manifest.Module+"/cmd/"+command)
+		paths = append(paths, c.Module+"/cmd/"+command)
 	}
 	return paths
 }
@@ -119,9 +119,9 @@ func (c Component) Repository(importPath string) string {
 
 // Fetch returns the component's module, whose checksum this package pins.
 func (c Component) Fetch(ctx context.Context) (Module, error) {
-	found, err := Fetch(ctx, c.Manifest.Module, c.Version)
+	found, err := Fetch(ctx, c.Module, c.Version)
 	if err == nil && found.Sum != c.Sum {
-		err = fmt.Errorf("%s %s has the checksum %s, and %q is pinned: do not use this module", c.Manifest.Module,
+		err = fmt.Errorf("%s %s has the checksum %s, and %q is pinned: do not use this module", c.Module,
 			c.Version, found.Sum, c.Sum)
 	}
 	return found, err

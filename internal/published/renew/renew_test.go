@@ -85,7 +85,8 @@ func lines(t *testing.T) []line {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(all) != len(release.Lines)*len(release.Manifests) || path(all[0]) != "/tektoncd/pipeline/releases/download/"+all[0].version+"/release.yaml" ||
+	if len(all) != len(release.Lines)*len(release.Manifests) ||
+		path(all[0]) != "/tektoncd/pipeline/releases/download/"+all[0].version+"/release.yaml" ||
 		path(all[1]) != "/tektoncd/triggers/releases/download/"+all[1].version+"/release.yaml" ||
 		path(all[2]) != "/tektoncd/triggers/releases/download/"+all[2].version+"/interceptors.yaml" {
 		t.Fatalf("lines %+v", all)

@@ -118,10 +118,10 @@ func flagValues(f *pflag.Flag) []string {
 
 // flagWords returns the words of a flag with a value.
 func flagWords(f *pflag.Flag, value string) []string {
-	switch {
-	case f.NoOptDefVal == "":
+	switch f.NoOptDefVal {
+	case "":
 		return []string{"--" + f.Name, quote(value)}
-	case f.NoOptDefVal == value:
+	case value:
 		return []string{"--" + f.Name}
 	}
 	return []string{"--" + f.Name + "=" + quote(value)}

@@ -1,6 +1,7 @@
 package images
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -56,12 +57,8 @@ mirror has beside it. Only the mirror is asked: the key or the trusted root is a
 			}
 			results := registry.Probe(cmd.Context(),
 				registry.ProbeRequest{Images: release.Candidates(images), Platforms: platforms}, s.Registries.Options())
-			byRelease, err := l.NonRoot()
-			if err != nil {
+			if err := checkUsers(cmd.Context(), l, nonRoot, results, platforms); err != nil {
 				return err
-			}
-			if nonRoot || byRelease {
-				l.CheckUsers(cmd.Context(), results, platforms)
 			}
 			comparePublished(cmd.ErrOrStderr(), images, results, l.Rules.Published)
 			sayProbed(cmd.ErrOrStderr(), results)
@@ -77,6 +74,17 @@ mirror has beside it. Only the mirror is asked: the key or the trusted root is a
 		"check users as if the feature flag set-security-context were on, for a cluster that sets it")
 	signed.flags(cmd)
 	return cmd
+}
+
+// checkUsers checks the users of injected images if the flag or the release demands it.
+func checkUsers(
+	ctx context.Context, l *release.Loaded, nonRoot bool, results []registry.Result, platforms []string,
+) error {
+	byRelease, err := l.NonRoot()
+	if err == nil && (nonRoot || byRelease) {
+		l.CheckUsers(ctx, results, platforms)
+	}
+	return err
 }
 
 // printResults prints how images stand, and is an error where any is not right.

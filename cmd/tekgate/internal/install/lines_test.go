@@ -173,7 +173,7 @@ func TestLines(t *testing.T) {
 		}
 	}
 	s.fails(
-		"is older, so this is no upgrade: `tekgate rollback` returns to the release before, "+up[len(up)-2].Pipeline,
+		"is older: `tekgate rollback` returns to the release before, "+up[len(up)-2].Pipeline,
 		"upgrade", "--to", up[0].Name)
 	s.fails("is installed, and "+up[0].Pipeline+" is older", "install", "--version", up[0].Name)
 	s.Program.Must(t, append([]string{"rollback", "--wait=false"}, s.Kubeconfig...)...)

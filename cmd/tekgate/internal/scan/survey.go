@@ -310,6 +310,13 @@ func (s *survey) judge(o surveyed, field, after imageField, decisions []mutator.
 	if set, is := s.installed(o, f, ref, origin, known); is {
 		return set
 	}
+	return s.left(o, f, field, written, ref, decisions)
+}
+
+// left says why an image that the rules could change stays as it is.
+func (s *survey) left(
+	o surveyed, f fate, field imageField, written string, ref image.Reference, decisions []mutator.Decision,
+) fate {
 	done, err := s.rules.Rewrite(ref)
 	var unmirrored *image.UnmirroredError
 	var former *image.FormerError
