@@ -3,6 +3,7 @@ package installer
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,20 +16,17 @@ import (
 )
 
 // installed returns the versions that are in the cluster: those of the inventory, or where
-// there is none those that the objects name. Without Deployments nothing is installed:
-// definitions and ConfigMaps stay after an uninstall.
+// there is none those that the objects name.
 func (f Facts) installed() Versions {
 	if f.Inventory != nil {
 		return f.Inventory.Versions
 	}
-	current := make([]*unstructured.Unstructured, 0, len(f.Live))
-	deployed := ""
-	for _, obj := range f.Live {
-		current = append(current, obj)
-		if obj.GetKind() == "Deployment" {
-			deployed += " " + obj.GetName()
-		}
-	}
+	return InstalledVersions(slices.Collect(maps.Values(f.Live)))
+}
+
+// InstalledVersions returns the versions that the objects of a cluster without an inventory name.
+// Without Deployments nothing is installed: definitions and ConfigMaps stay after an uninstall.
+func InstalledVersions(objects []*unstructured.Unstructured) Versions {
 	// The ConfigMaps pipelines-info and triggers-info say it best: labels are copied.
 	first := func(obj *unstructured.Unstructured) int {
 		if obj.GetKind() == "ConfigMap" {
@@ -36,22 +34,29 @@ func (f Facts) installed() Versions {
 		}
 		return 1
 	}
-	slices.SortFunc(current, func(a, b *unstructured.Unstructured) int {
+	objects = slices.SortedFunc(slices.Values(objects), func(a, b *unstructured.Unstructured) int {
 		return cmp.Or(cmp.Compare(first(a), first(b)), cmp.Compare(kube.Identity(a), kube.Identity(b)))
 	})
-	v := VersionsOf(current)
-	for _, obj := range current {
+	v := VersionsOf(objects)
+	for _, obj := range objects {
 		for _, field := range object.Images(obj.Object) {
 			v.fromImage(obj, field)
 		}
 	}
-	if !strings.Contains(deployed, " tekton-pipelines-") {
+	if !deploys(objects, "tekton-pipelines-") {
 		v.Pipeline = ""
 	}
-	if !strings.Contains(deployed, " tekton-triggers-") {
+	if !deploys(objects, "tekton-triggers-") {
 		v.Triggers = ""
 	}
 	return v
+}
+
+// deploys reports whether a Deployment among objects has a name that begins with a prefix.
+func deploys(objects []*unstructured.Unstructured, prefix string) bool {
+	return slices.ContainsFunc(objects, func(obj *unstructured.Unstructured) bool {
+		return obj.GetKind() == "Deployment" && strings.HasPrefix(obj.GetName(), prefix)
+	})
 }
 
 // fromImage fills in a version that no label says, from the name of an image.

@@ -159,6 +159,15 @@ func (v Versions) all() []named {
 	return append(list, named{"Tekgate", v.Tekgate})
 }
 
+// byName returns what is installed, by the name in messages.
+func (v Versions) byName() map[string]string {
+	versions := map[string]string{}
+	for _, part := range v.all() {
+		versions[part.name] = part.version
+	}
+	return versions
+}
+
 // Rows returns the title and version of everything, for tables.
 func (v Versions) Rows() [][2]string {
 	var rows [][2]string

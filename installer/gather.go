@@ -96,15 +96,7 @@ func (c *Cluster) architectures(ctx context.Context) (map[string]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	count := map[string]int{}
-	for _, node := range nodes {
-		os := live.Text(node.Object, "status", "nodeInfo", "operatingSystem")
-		arch := live.Text(node.Object, "status", "nodeInfo", "architecture")
-		if os != "" && arch != "" {
-			count[os+"/"+arch]++
-		}
-	}
-	return count, nil
+	return live.Platforms(nodes), nil
 }
 
 func (c *Cluster) operators(ctx context.Context) ([]string, error) {

@@ -12,10 +12,7 @@ import (
 // becomes says which versions change from was to is. Components that are new are not reported.
 func becomes(was, is Versions) []string {
 	var sentences []string
-	versions := map[string]string{}
-	for _, part := range is.all() {
-		versions[part.name] = part.version
-	}
+	versions := is.byName()
 	for _, part := range was.all() {
 		to := versions[part.name]
 		if part.version == "" || to == "" || part.version == to {
@@ -39,11 +36,10 @@ func becomes(was, is Versions) []string {
 // LeavesLine returns the name of the line of Pipelines that is installed, such as v1.9, if the
 // release is of a newer one; "" otherwise.
 func (p *Plan) LeavesLine() string {
-	before, err1 := semver.NewVersion(p.Installed.Pipeline)
-	now, err2 := semver.NewVersion(p.Release.Versions.Pipeline)
-	if err1 != nil || err2 != nil || !minor(now).GreaterThan(minor(before)) {
+	if !older(p.Installed.Pipeline, p.Release.Versions.Pipeline) {
 		return ""
 	}
+	before := semver.MustParse(p.Installed.Pipeline)
 	return fmt.Sprintf("v%d.%d", before.Major(), before.Minor())
 }
 
@@ -63,9 +59,7 @@ func checkLine(release Release, now time.Time) []Finding {
 			Remedy: fmt.Sprintf("upgrade with `tekgate upgrade --to %s`", lines.Newest().Name),
 		})
 	}
-	is, err1 := semver.NewVersion(release.Versions.Triggers)
-	fits, err2 := semver.NewVersion(line.Triggers)
-	if err1 == nil && err2 == nil && minor(is).LessThan(minor(fits)) {
+	if older(release.Versions.Triggers, line.Triggers) {
 		findings = append(findings, Finding{
 			Category: "release",
 			Sentence: fmt.Sprintf("Tekton Triggers %s is older than the release that is made for Tekton Pipelines %s",
@@ -75,9 +69,6 @@ func checkLine(release Release, now time.Time) []Finding {
 	}
 	return findings
 }
-
-// minor returns a version without its patch.
-func minor(v *semver.Version) *semver.Version { return semver.New(v.Major(), v.Minor(), 0, "", "") }
 
 // KubernetesMinimum returns the lowest version of Kubernetes that a release starts on; "" if
 // it is not known.

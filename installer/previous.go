@@ -12,10 +12,7 @@ import (
 // checkPrevious compares a release with what is installed.
 func checkPrevious(r Release, facts Facts) []Finding {
 	var findings []Finding
-	now := map[string]string{}
-	for _, part := range r.Versions.all() {
-		now[part.name] = part.version
-	}
+	now := r.Versions.byName()
 	for _, was := range facts.installed().all() {
 		is := now[was.name]
 		if facts.Inventory != nil && was.version != "" && is == "" {

@@ -11,7 +11,6 @@ import (
 	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/image"
-	"github.com/tekgate/tekgate/internal/registry"
 )
 
 var injectedUsersCheck = Check{
@@ -49,23 +48,14 @@ func injectedUsers(ctx context.Context, s *state) error {
 	users, errs := s.options.Users(ctx, refs, platforms)
 	var found problems
 	for i, use := range uses {
-		found.addUser(use, users[i])
+		if err := use.Refused(users[i]); err != nil {
+			found.add("%s: %v", use.Image, err)
+		}
 	}
 	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 && len(found) == 0 {
 		return skip(errs[i].Error())
 	}
 	return found.err()
-}
-
-// addUser adds the first user of an image as which the kubelet does not start it.
-func (p *problems) addUser(use manifest.Injected, users []registry.User) {
-	for _, user := range users {
-		if err := user.NonRoot(); err != nil {
-			p.add("%s: %v on %s, and the feature flag %s forbids that for -%s: %s",
-				use.Image, err, user.Platform, manifest.SecurityContextFlag, use.Flag, use.Fails)
-			return
-		}
-	}
 }
 
 // nonRoot reports whether the containers that Tekton adds to Pods need a user from their image.
@@ -96,13 +86,5 @@ func (s *state) platforms(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing nodes: %w", err)
 	}
-	found := map[string]bool{}
-	for _, node := range nodes {
-		os := live.Text(node.Object, "status", "nodeInfo", "operatingSystem")
-		arch := live.Text(node.Object, "status", "nodeInfo", "architecture")
-		if os != "" && arch != "" {
-			found[os+"/"+arch] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(found)), nil
+	return slices.Sorted(maps.Keys(live.Platforms(nodes))), nil
 }

@@ -146,6 +146,19 @@ func (c *Cluster) SinkImage(ctx context.Context) (string, error) {
 	return "", nil
 }
 
+// Platforms counts nodes by platform, such as linux/arm64.
+func Platforms(nodes []*unstructured.Unstructured) map[string]int {
+	count := map[string]int{}
+	for _, node := range nodes {
+		os := Text(node.Object, "status", "nodeInfo", "operatingSystem")
+		arch := Text(node.Object, "status", "nodeInfo", "architecture")
+		if os != "" && arch != "" {
+			count[os+"/"+arch]++
+		}
+	}
+	return count
+}
+
 // Containers returns the containers of a workload's Pods.
 func Containers(workload *unstructured.Unstructured) []map[string]any {
 	path := []string{"spec", "template", "spec", "containers"}

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/registry"
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
@@ -54,6 +56,18 @@ func InjectedImages(objects []*unstructured.Unstructured) []Injected {
 		}
 	}
 	return all
+}
+
+// Refused returns why the kubelet does not start the image with set-security-context, as the first
+// of its users that it refuses; nil if it starts all.
+func (i Injected) Refused(users []registry.User) error {
+	for _, user := range users {
+		if err := user.NonRoot(); err != nil {
+			return fmt.Errorf("%w on %s, and the feature flag %s forbids that for -%s: %s",
+				err, user.Platform, SecurityContextFlag, i.Flag, i.Fails)
+		}
+	}
+	return nil
 }
 
 // controller puts images into Pods.

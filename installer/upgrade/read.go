@@ -77,7 +77,7 @@ func ReadRunning(ctx context.Context, cluster *installer.Cluster) (Facts, error)
 			found = append(found, deployment)
 		}
 	}
-	facts.Running = installer.VersionsOf(found)
+	facts.Running = installer.InstalledVersions(found)
 	if len(found) > 0 {
 		facts.By = by(found[0])
 	}

@@ -62,22 +62,27 @@ var imageEnv = regexp.MustCompile(`^IMAGE_|(?:^|_)IMAGE$`)
 // Pipelines release stand in flags alone (pipeline v1.15.0
 // config/controller.yaml). Other kinds have none.
 func Images(obj map[string]any) []*ImageField {
-	kind, _ := obj["kind"].(string)
-	path, ok := podSpecs[kind]
-	if !ok {
-		return nil
-	}
-	spec := obj
-	for _, name := range path {
-		spec, _ = spec[name].(map[string]any)
-	}
+	spec, at := podSpec(obj)
 	w := imageWalk{}
-	at := strings.Join(path, ".")
 	for _, list := range []string{"initContainers", "containers", "ephemeralContainers"} {
 		each(spec[list], at+"."+list, w.container)
 	}
 	each(spec["volumes"], at+".volumes", w.volume)
 	return w.fields
+}
+
+// podSpec returns the specification of a workload's Pods, and its path; nil for other kinds.
+func podSpec(obj map[string]any) (spec map[string]any, at string) {
+	kind, _ := obj["kind"].(string)
+	path, ok := podSpecs[kind]
+	if !ok {
+		return nil, ""
+	}
+	spec = obj
+	for _, name := range path {
+		spec, _ = spec[name].(map[string]any)
+	}
+	return spec, strings.Join(path, ".")
 }
 
 // each calls visit for every map of a list.

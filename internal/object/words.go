@@ -9,17 +9,8 @@ import (
 // of their variables, as a place that an image reference could be. The part after the = of a flag is
 // a word of its own. Most are no images: it is for callers that recognize one by its text.
 func Words(obj map[string]any) []*ImageField {
-	kind, _ := obj["kind"].(string)
-	path, ok := podSpecs[kind]
-	if !ok {
-		return nil
-	}
-	spec := obj
-	for _, name := range path {
-		spec, _ = spec[name].(map[string]any)
-	}
+	spec, at := podSpec(obj)
 	w := imageWalk{}
-	at := strings.Join(path, ".")
 	for _, list := range []string{"initContainers", "containers"} {
 		each(spec[list], at+"."+list, w.words)
 	}

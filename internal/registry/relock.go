@@ -306,41 +306,56 @@ func same(here, there []Identity, wanted []string) (string, error) {
 
 // identities reads what an image is on each of its platforms.
 func (c *client) identities(ctx context.Context, ref image.Reference) ([]Identity, error) {
-	r, err := c.repository(ctx, ref)
+	var ids []Identity
+	err := c.eachManifest(ctx, ref, func(members []ocispec.Descriptor) []ocispec.Descriptor {
+		return slices.DeleteFunc(slices.Clone(members), func(d ocispec.Descriptor) bool {
+			return !slices.Contains(manifestTypes, d.MediaType) || isAttestation(d)
+		})
+	}, func(r *repository, m manifest, member *ocispec.Descriptor) error {
+		id, err := identity(ctx, r, m)
+		if member != nil && member.Platform != nil { // otherwise the configuration says it
+			id.Platform = exactPlatform(*member.Platform)
+		}
+		ids = append(ids, id)
+		return err
+	})
 	if err != nil {
 		return nil, err
+	}
+	return ids, nil
+}
+
+// eachManifest reads the manifest of an image, or of those members of an index that choose
+// returns, and calls visit for each. member is nil for an image that is no index.
+func (c *client) eachManifest(
+	ctx context.Context, ref image.Reference, choose func(members []ocispec.Descriptor) []ocispec.Descriptor,
+	visit func(r *repository, m manifest, member *ocispec.Descriptor) error,
+) error {
+	r, err := c.repository(ctx, ref)
+	if err != nil {
+		return err
 	}
 	root, err := r.get(ctx, reference(ref))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if !root.isIndex() {
-		id, err := identity(ctx, r, root)
-		return []Identity{id}, err
+		return visit(r, root, nil)
 	}
 	index, err := root.index()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var ids []Identity
-	for _, d := range index.Manifests {
-		if !slices.Contains(manifestTypes, d.MediaType) || isAttestation(d) {
-			continue
-		}
-		member, err := r.get(ctx, d.Digest.String())
+	for _, member := range choose(index.Manifests) {
+		m, err := r.get(ctx, member.Digest.String())
 		if err != nil {
-			return nil, childError{child: d, cause: err}
+			return childError{child: member, cause: err}
 		}
-		id, err := identity(ctx, r, member)
-		if err != nil {
-			return nil, err
+		if err := visit(r, m, &member); err != nil {
+			return err
 		}
-		if d.Platform != nil { // otherwise the configuration says it
-			id.Platform = exactPlatform(*d.Platform)
-		}
-		ids = append(ids, id)
 	}
-	return ids, nil
+	return nil
 }
 
 // exactPlatform includes the version of Windows, of which an index has several.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tekgate/tekgate/internal/image"
@@ -70,36 +71,26 @@ func Users(ctx context.Context, refs []image.Reference, platforms []string, opti
 }
 
 func (c *client) users(ctx context.Context, ref image.Reference, platforms []string) ([]User, error) {
-	r, err := c.repository(ctx, ref)
-	if err != nil {
-		return nil, err
-	}
-	root, err := r.get(ctx, reference(ref))
-	if err != nil {
-		return nil, err
-	}
-	if !root.isIndex() {
-		return userOf(ctx, r, root)
-	}
-	index, err := root.index()
-	if err != nil {
-		return nil, err
-	}
 	var all []User
-	wanted := pulled(index.Manifests, platforms)
-	for i, member := range index.Manifests {
-		if !wanted[i] || member.Platform != nil && member.Platform.OS == "windows" {
-			continue
+	err := c.eachManifest(ctx, ref, func(members []ocispec.Descriptor) []ocispec.Descriptor {
+		wanted := pulled(members, platforms)
+		var chosen []ocispec.Descriptor
+		for i, member := range members {
+			if wanted[i] && (member.Platform == nil || member.Platform.OS != "windows") {
+				chosen = append(chosen, member)
+			}
 		}
-		m, err := r.get(ctx, member.Digest.String())
-		if err != nil {
-			return nil, childError{child: member, cause: err}
-		}
+		return chosen
+	}, func(r *repository, m manifest, member *ocispec.Descriptor) error {
 		found, err := userOf(ctx, r, m)
-		if err != nil {
-			return nil, childError{child: member, cause: err}
+		if err != nil && member != nil {
+			return childError{child: *member, cause: err}
 		}
 		all = append(all, found...)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return all, nil
 }

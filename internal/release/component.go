@@ -2,11 +2,10 @@ package release
 
 import (
 	"context"
-	"crypto/md5"
-	"encoding/hex"
-	"fmt"
 	"path"
 	"regexp"
+
+	"github.com/tekgate/tekgate/internal/image"
 )
 
 // The components that every release line has.
@@ -33,9 +32,8 @@ type Component struct {
 	// Kubernetes is the lowest version that its documentation names; "" where it names none.
 	Kubernetes string
 
-	// Registry is where its images are published. PreservedPaths says that their names
-	// below it are whole import paths (ko's --preserve-import-paths), and not ko's default.
-	Registry       string
+	// PreservedPaths says that the names of its images are whole import paths (ko's
+	// --preserve-import-paths), and not ko's default.
 	PreservedPaths bool
 	// Commands are the elements of the import paths of its images after "cmd/".
 	Commands []string
@@ -48,26 +46,26 @@ var Components = []Component{
 			Kustomized: true},
 		Title: "Tekton Dashboard", Version: "v0.69.0", Sum: "h1:sRx+TSzitqPHZUZlGx3l3aCVaQ0m7MEOy3UaX6gqaIg=",
 		Info: "dashboard-info", Kubernetes: "1.31.0",
-		Registry: "ghcr.io/tektoncd/dashboard", Commands: []string{"dashboard"},
+		Commands: []string{"dashboard"},
 	},
 	{
 		Manifest: Manifest{Name: "chains", Module: "github.com/tektoncd/chains", Folder: "config"},
 		Title:    "Tekton Chains", Version: "v0.28.1", Sum: "h1:mRIPt+5LVlD5bLtGmu1cbpRXWgIQnwoBqxwL0a5yY1c=",
 		Info: "chains-info", Pipeline: "v1.14.0",
-		Registry: "ghcr.io/tektoncd/chains", PreservedPaths: true, Commands: []string{"controller"},
+		PreservedPaths: true, Commands: []string{"controller"},
 	},
 	{
 		Manifest: Manifest{Name: "results", Module: "github.com/tektoncd/results", Folder: "release", Kustomized: true},
 		Title:    "Tekton Results", Version: "v0.20.0", Sum: "h1:lbMX48YblsMA7EYlSq59ACFsdfgb6TLvXP5YO0hw9EU=",
 		Info: "tekton-results-info", Pipeline: "v1.15.0",
-		Registry: "ghcr.io/tektoncd/results", Commands: []string{"api", "retention-policy-agent", "watcher"},
+		Commands: []string{"api", "retention-policy-agent", "watcher"},
 	},
 	{
 		Manifest: Manifest{Name: "pruner", Module: "github.com/tektoncd/pruner", Folder: "config", Recursive: true,
 			Devel: `(pruner\.tekton\.dev/release|version): "devel"`},
 		Title: "Tekton Pruner", Version: "v0.3.5", Sum: "h1:eQTgnQ56Par9d/6BICsXfTkR0Ybx8c/0QLZeNoJnaYQ=",
 		Info: "pruner-info", Pipeline: "v1.6.0",
-		Registry: "ghcr.io/tektoncd/pruner", Commands: []string{"controller", "webhook"},
+		Commands: []string{"controller", "webhook"},
 	},
 	{
 		Manifest: Manifest{Name: "manual-approval-gate", Module: "github.com/openshift-pipelines/manual-approval-gate",
@@ -75,7 +73,7 @@ var Components = []Component{
 		Title: "Manual Approval Gate", Version: "v0.7.0", Sum: "h1:GfoGyUeNhYnhIialRNBxLX9xQAkf3Of1mCfZnyJQM8g=",
 		Info: "manual-approval-gate-info", Pipeline: "v1.0.0",
 		// Its workflow calls ko by imjasonh/setup-ko, which publishes below the repository's name.
-		Registry: "ghcr.io/openshift-pipelines/manual-approval-gate", Commands: []string{"controller", "webhook"},
+		Commands: []string{"controller", "webhook"},
 	},
 }
 
@@ -110,21 +108,16 @@ func (c Component) ImportPaths() []string {
 
 // Repository returns the repository that the component publishes the image of a command to.
 func (c Component) Repository(importPath string) string {
+	published := image.PublishedName(importPath)
 	if c.PreservedPaths {
-		return c.Registry + "/" + importPath
+		return path.Dir(published) + "/" + importPath
 	}
-	sum := md5.Sum([]byte(importPath))
-	return c.Registry + "/" + path.Base(importPath) + "-" + hex.EncodeToString(sum[:])
+	return published
 }
 
 // Fetch returns the component's module, whose checksum this package pins.
 func (c Component) Fetch(ctx context.Context) (Module, error) {
-	found, err := Fetch(ctx, c.Module, c.Version)
-	if err == nil && found.Sum != c.Sum {
-		err = fmt.Errorf("%s %s has the checksum %s, and %q is pinned: do not use this module", c.Module,
-			c.Version, found.Sum, c.Sum)
-	}
-	return found, err
+	return fetchPinned(ctx, c.Module, c.Version, c.Sum)
 }
 
 // Substitute fills in the version and the names of images, as the component's release

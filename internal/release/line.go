@@ -65,10 +65,5 @@ func (l Line) Module(ctx context.Context, m Manifest) (Module, error) {
 		}
 		return found, err
 	}
-	found, err := Fetch(ctx, m.Module, version)
-	if want := sums[m.Module+"@"+version]; err == nil && found.Sum != want {
-		err = fmt.Errorf("%s %s has the checksum %s, and %q is pinned: do not use this module", m.Module, version,
-			found.Sum, want)
-	}
-	return found, err
+	return fetchPinned(ctx, m.Module, version, sums[m.Module+"@"+version])
 }

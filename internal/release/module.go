@@ -31,6 +31,16 @@ func Fetch(ctx context.Context, path, version string) (Module, error) {
 	return Pinned(ctx, path+"@"+version)
 }
 
+// fetchPinned returns the given version of a module, which must have the checksum.
+func fetchPinned(ctx context.Context, path, version, sum string) (Module, error) {
+	found, err := Fetch(ctx, path, version)
+	if err == nil && found.Sum != sum {
+		err = fmt.Errorf("%s %s has the checksum %s, and %q is pinned: do not use this module", path, version,
+			found.Sum, sum)
+	}
+	return found, err
+}
+
 func goJSON(ctx context.Context, into any, args ...string) error {
 	out, err := exec.CommandContext(ctx, "go", args...).Output()
 	var failed struct{ Error string }

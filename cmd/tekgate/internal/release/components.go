@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -200,8 +201,9 @@ func (l *Loaded) keep(ctx context.Context, cluster *installer.Cluster) ([]string
 		l.dropped = append(l.dropped, release.Triggers)
 	}
 	var kept []string
-	for _, name := range sortedKeys(inventory.InstalledParts()) {
-		part := inventory.InstalledParts()[name]
+	installed := inventory.InstalledParts()
+	for _, name := range slices.Sorted(maps.Keys(installed)) {
+		part := installed[name]
 		if slices.ContainsFunc(l.parts, func(p installer.Part) bool { return p.Name == name }) {
 			continue
 		}
@@ -255,18 +257,9 @@ func (l *Loaded) unknownRemovals(inventory *installer.Inventory) error {
 		if slices.Contains(l.dropped, name) {
 			continue
 		}
-		installed := append(sortedKeys(inventory.InstalledParts()), release.Triggers)
+		installed := append(slices.Sorted(maps.Keys(inventory.InstalledParts())), release.Triggers)
 		return fmt.Errorf("--without %s: no such component or manifest is installed: %s", name,
 			suggest.DidYouMean(name, installed, "installed are "+strings.Join(installed, ", ")))
 	}
 	return nil
-}
-
-func sortedKeys(parts map[string]installer.InstalledPart) []string {
-	names := make([]string, 0, len(parts))
-	for name := range parts {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

@@ -127,7 +127,7 @@ func (l *Loaded) Render(errOut io.Writer) (*Rendered, error) {
 	if err != nil {
 		return nil, err
 	}
-	declared, notes, err := l.settle()
+	declared, notes, err := l.settle(l.Objects)
 	if err != nil {
 		return nil, err
 	}

@@ -28,18 +28,17 @@ func (l *Loaded) policies() []*unstructured.Unstructured {
 	return append(l.own[:len(l.own):len(l.own)], l.network...)
 }
 
-// settle puts the declared settings of Tekton into the objects. It comes after the images
-// are rewritten, since the values of settings are not images of the release.
-func (l *Loaded) settle() (installer.Declared, []string, error) {
+// settle puts the declared settings of Tekton into the objects, and returns notes. In the release
+// this comes after the images are rewritten, since the values of settings are not images of it.
+func (l *Loaded) settle(objects []*unstructured.Unstructured) (installer.Declared, []string, error) {
 	if l.config.Tekton.Empty() {
 		return installer.Declared{}, nil, nil
 	}
-	applied, err := settings.Apply(l.Objects, l.config.Tekton)
+	applied, err := settings.Apply(objects, l.config.Tekton)
 	return installer.Declared{Keys: applied.Keys, Replicas: applied.Replicas}, applied.Notes, err
 }
 
-// settled returns the objects with the declared settings, before the images are rewritten. It
-// does not change those of the release.
+// settled returns copies of the objects with the declared settings, before the images are rewritten.
 func (l *Loaded) settled() ([]*unstructured.Unstructured, installer.Declared, error) {
 	if l.config.Tekton.Empty() {
 		return l.Objects, installer.Declared{}, nil
@@ -48,6 +47,6 @@ func (l *Loaded) settled() ([]*unstructured.Unstructured, installer.Declared, er
 	for _, obj := range l.Objects {
 		objects = append(objects, obj.DeepCopy())
 	}
-	applied, err := settings.Apply(objects, l.config.Tekton)
-	return objects, installer.Declared{Keys: applied.Keys, Replicas: applied.Replicas}, err
+	declared, _, err := l.settle(objects)
+	return objects, declared, err
 }

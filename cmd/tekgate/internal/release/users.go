@@ -98,20 +98,15 @@ func (l *Loaded) injected() map[image.Reference]manifest.Injected {
 }
 
 func judgeUsers(r *registry.Result, use manifest.Injected) {
-	for _, user := range r.Users {
-		err := user.NonRoot()
-		if err == nil {
-			continue
-		}
-		err = fmt.Errorf("%w on %s, and the feature flag %s forbids that for -%s: %s",
-			err, user.Platform, manifest.SecurityContextFlag, use.Flag, use.Fails)
-		remedy := fmt.Sprintf("name an image with a numeric user other than 0 for %s under mirror.images, or set %s to "+
-			`"false" in the ConfigMap feature-flags`, r.Image.From.Repository(), manifest.SecurityContextFlag)
-		if !use.Known {
-			r.Warnings = append(r.Warnings, fmt.Sprintf("%s: %v: %s", r.Image.To, err, remedy))
-			return
-		}
+	err := use.Refused(r.Users)
+	if err == nil {
+		return
+	}
+	remedy := fmt.Sprintf("name an image with a numeric user other than 0 for %s under mirror.images, or set %s to "+
+		`"false" in the ConfigMap feature-flags`, r.Image.From.Repository(), manifest.SecurityContextFlag)
+	if use.Known {
 		r.RunsAsRoot(err, remedy)
 		return
 	}
+	r.Warnings = append(r.Warnings, fmt.Sprintf("%s: %v: %s", r.Image.To, err, remedy))
 }
