@@ -203,8 +203,8 @@ func checkSigner(title string, objects []*unstructured.Unstructured, facts Facts
 		Remedy:   "after the install run `cosign generate-key-pair k8s://tekton-chains/signing-secrets` and `kubectl -n tekton-chains rollout restart deployment tekton-chains-controller`"}}
 }
 
-// Signs reports whether Chains has something to sign with, or is told not to, by its Secret
-// and its ConfigMap. Each may be nil.
+// Signs reports whether the Secret and the ConfigMap of Chains name a key, or switch signing off.
+// Each may be nil.
 func Signs(secret, config *unstructured.Unstructured) bool {
 	data := map[string]string{}
 	if config != nil {
@@ -216,8 +216,8 @@ func Signs(secret, config *unstructured.Unstructured) bool {
 		data["artifacts.taskrun.signer"] == "none"
 }
 
-// checkDashboard reports what whoever reaches the Dashboard may do: it authenticates nobody,
-// and acts with its own ServiceAccount.
+// checkDashboard reports what everyone who can reach the Dashboard can do: it has no login, and
+// acts with its own ServiceAccount.
 func checkDashboard(title string, objects []*unstructured.Unstructured) []Finding {
 	for _, obj := range objects {
 		if obj.GetKind() != "Deployment" {
@@ -227,12 +227,12 @@ func checkDashboard(title string, objects []*unstructured.Unstructured) []Findin
 			args, _, _ := unstructured.NestedStringSlice(container, "args")
 			if slices.Contains(args, "--read-only=false") {
 				return []Finding{{Category: "components",
-					Sentence: title + " is not read-only, and authenticates nobody: whoever reaches " + kube.Name(obj) + " may create, change and delete runs in all namespaces",
+					Sentence: title + " is not read-only and has no login: everyone who can reach " + kube.Name(obj) + " can create, change and delete runs in all namespaces",
 					Remedy:   "put an authenticating proxy in front of it, or install the read-only release"}}
 			}
 		}
 		return []Finding{{Category: "components",
-			Sentence: title + " is read-only, and authenticates nobody: whoever reaches " + kube.Name(obj) + " reads the runs and the logs of their Pods in all namespaces",
+			Sentence: title + " is read-only and has no login: everyone who can reach " + kube.Name(obj) + " can read the runs and the logs of their Pods in all namespaces",
 			Remedy:   "use `kubectl port-forward`, or put an authenticating proxy in front of it"}}
 	}
 	return nil

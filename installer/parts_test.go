@@ -70,7 +70,7 @@ func TestParts(t *testing.T) {
 		{name: "Chains without a key", component: "chains", want: []string{"Tekton Chains has no key and signs nothing"}},
 		{name: "Chains with a key", component: "chains", has: []string{key}},
 		{name: "Chains with Fulcio", component: "chains", has: []string{fulcio}},
-		{name: "the Dashboard", component: "dashboard", want: []string{"Tekton Dashboard is read-only, and authenticates nobody"}},
+		{name: "the Dashboard", component: "dashboard", want: []string{"Tekton Dashboard is read-only and has no login"}},
 		{name: "the Dashboard on an old server", component: "dashboard", server: "v1.30.4", want: []string{
 			"Tekton Dashboard v0.69.0 is made for Kubernetes 1.31.0 and newer, and the server runs v1.30.4",
 			"Tekton Dashboard is read-only",

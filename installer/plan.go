@@ -45,7 +45,7 @@ type Change struct {
 type Plan struct {
 	Release  Release
 	Previous *Inventory
-	// Installed are the versions that are in the cluster, whoever installed them.
+	// Installed are the versions that are in the cluster, by any tool.
 	Installed Versions
 	Findings  []Finding
 	// Notes are sentences about what Tekgate did to the release or will do to

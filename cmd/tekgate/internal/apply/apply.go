@@ -29,7 +29,7 @@ func (a *Apply) Flags(cmd *cobra.Command, options *installer.Options) {
 	f := cmd.Flags()
 	f.BoolVar(&a.dryRun, "dry-run", false, "check everything and say what would be done, without doing it")
 	f.BoolVar(&options.Force, "force", false,
-		"go on in spite of failed checks, and make Deployments anew that cannot be changed in place")
+		"continue despite failed checks, and recreate Deployments that cannot be changed in place")
 	f.BoolVar(&options.Wait, "wait", true, "wait until what was applied runs and answers")
 	f.DurationVar(&options.Timeout, "timeout", 5*time.Minute, "how long each stage may take to come up")
 	a.output.Report(cmd)
@@ -98,8 +98,8 @@ func deleted(n int) string {
 	return fmt.Sprintf(", %d deleted", n)
 }
 
-// confirm asks before objects are removed, and before Tekton changes its release line without
-// being asked to, where there is somebody to ask.
+// confirm asks on a terminal before objects are removed, and before Tekton changes a release line
+// that the user did not choose.
 func (a *Apply) confirm(s cli.Streams, plan *installer.Plan, options *installer.Options) error {
 	if a.yes || !s.CanAsk() {
 		return nil

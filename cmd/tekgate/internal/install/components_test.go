@@ -127,7 +127,7 @@ func TestComponents(t *testing.T) {
 	first := done["created"] + done["configured"] // the namespace is there
 	for _, want := range []string{
 		"warning: components: Tekton Chains has no key and signs nothing",
-		"warning: components: Tekton Dashboard is read-only, and authenticates nobody",
+		"warning: components: Tekton Dashboard is read-only and has no login",
 		"warning: components: Manual Approval Gate lets system:authenticated change",
 		"warning: components: Tekton Results talks to PostgreSQL without TLS",
 	} {

@@ -187,7 +187,7 @@ func TestNewerRelease(t *testing.T) {
 	wantAll(t, "images list", out, "/pipeline-cache:", "/pipeline-prefetch:", "/pipeline-cacheserver:")
 	_, errOut = program.Must(t, "render", "--mirror", "registry.example.com/tekton")
 	if strings.Contains(errOut, "note:") {
-		t.Errorf("the embedded release is said to be new:\n%s", errOut)
+		t.Errorf("the install reports the embedded release as new:\n%s", errOut)
 	}
 }
 

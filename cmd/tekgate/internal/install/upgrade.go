@@ -32,7 +32,7 @@ func Upgrade() *cobra.Command {
 		Long: `Upgrade what is installed. Without --to this is the same as install.
 
 With --to the way to a line of Tekton Pipelines is planned from what the cluster runs,
-whoever installed it, and printed with the reasons. A stop in between is planned where a
+also if another tool installed it, and printed with the reasons. A stop in between is planned where a
 release lacks the version in which the cluster stores its objects. All lines are compared
 with the server's version of Kubernetes. Kinds and feature flags that the target does not
 have are listed. Each hop is a whole install with its checks and waits, and before the

@@ -84,7 +84,7 @@ type line struct {
 
 type cluster struct {
 	upgrade.Facts
-	// Line is the name of the line that runs; "" if it is none of those that are compiled in.
+	// Line is the name of the line that runs; "" if that line is not compiled in.
 	Line    string `json:"line,omitempty"`
 	Upgrade string `json:"upgrade,omitempty"` // the command, if one is due
 	Reason  string `json:"reason,omitempty"`  // why it is due

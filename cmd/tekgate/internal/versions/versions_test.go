@@ -22,8 +22,8 @@ func on(t *testing.T, day string) time.Time {
 	return at
 }
 
-// TestVersionsWithoutCluster lists the lines, marks those whose support has ended, and is silent
-// about a cluster that nobody has named.
+// TestVersionsWithoutCluster lists the lines and marks those whose support has ended. Without a
+// kubeconfig there is no line about a cluster.
 func TestVersionsWithoutCluster(t *testing.T) {
 	t.Setenv("KUBECONFIG", clitest.File(t, "kubeconfig", ""))
 	program := func(day string) clitest.Program {
