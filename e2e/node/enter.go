@@ -64,7 +64,7 @@ func Inside() (parts Parts, ok bool, err error) {
 // namespace, and with the last of them the mounts and the network. Only folders and
 // control groups stay, which the next run removes.
 func Enter(ctx context.Context, log io.Writer, all bool, names ...string) (status int, err error) {
-	if missing := Missing(); len(missing) > 0 {
+	if missing := Missing(all); len(missing) > 0 {
 		return 1, missing
 	}
 	parts, err := find(ctx, log, all)

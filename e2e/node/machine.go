@@ -21,6 +21,7 @@ const (
 	mirrorAddress   = "10.201.0.2"
 	registryAddress = "10.201.0.3"
 	gitAddress      = "10.201.0.4"
+	databaseAddress = "10.201.0.5"
 	podRange        = "10.244.0.0/16"
 )
 
@@ -99,6 +100,7 @@ const hosts = address + " " + nodeName + "\n" +
 	mirrorAddress + " " + mirrorHost + "\n" +
 	registryAddress + " " + RegistryHost + "\n" +
 	gitAddress + " " + GitHost + "\n" +
+	databaseAddress + " " + DatabaseHost + "\n" +
 	"127.0.0.1 localhost\n"
 
 func settings(dir string) error {
@@ -180,6 +182,7 @@ func network() error {
 		"addr add " + mirrorAddress + "/24 dev node0",
 		"addr add " + registryAddress + "/24 dev node0",
 		"addr add " + gitAddress + "/24 dev node0",
+		"addr add " + databaseAddress + "/24 dev node0",
 		"link set node0 up",
 		"link set nowhere0 up",
 		"route add unreachable default",

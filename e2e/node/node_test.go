@@ -15,7 +15,7 @@ import (
 // in its place; nothing about what it has.
 func TestMissing(t *testing.T) {
 	t.Setenv("PATH", "")
-	err := Missing()
+	err := Missing(false)
 	for _, p := range packages {
 		if want := "install Debian's package " + p.name; !strings.Contains(err.Error(), want) {
 			t.Errorf("it does not say %q:\n%v", want, err)
@@ -30,6 +30,12 @@ func TestMissing(t *testing.T) {
 			t.Errorf("it does not say %q:\n%v", want, err)
 		}
 	}
+	if strings.Contains(err.Error(), "openssl") {
+		t.Errorf("it asks for what only all scenarios need:\n%v", err)
+	}
+	if all := Missing(true).Error(); !strings.Contains(all, "openssh-server openssl") {
+		t.Errorf("for all scenarios it says\n%v", all)
+	}
 	if os.Geteuid() == 0 == strings.Contains(err.Error(), "need root") {
 		t.Errorf("of user %d it says\n%v", os.Geteuid(), err)
 	}
@@ -41,13 +47,19 @@ func TestPackages(t *testing.T) {
 	for _, p := range packages {
 		all = append(all, p.name)
 	}
+	var full []string
+	for _, p := range fullPackages {
+		full = append(full, p.name)
+	}
 	for _, file := range []string{"README.md", ".ci/run"} {
 		text, err := os.ReadFile(filepath.Join("..", "..", file))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if list := strings.Join(all, " "); !strings.Contains(string(text), list) {
-			t.Errorf("%s does not have %q", file, list)
+		for _, list := range []string{strings.Join(all, " "), strings.Join(full, " ")} {
+			if !strings.Contains(string(text), list) {
+				t.Errorf("%s does not have %q", file, list)
+			}
 		}
 	}
 }

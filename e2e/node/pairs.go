@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,11 +23,23 @@ const (
 	Current = "current"
 	// Previous is of the line before, which Tekgate has in itself, too.
 	Previous = "previous"
+	// Components is Current with all other components of Tekton.
+	Components = "components"
 	// Article is for articles of 2021. Theirs is v0.27, which no Kubernetes of today works
 	// with; v0.38.4 of the year after does, and still has PipelineResources. Of Triggers it
 	// is what came out in the same summer: v0.20 requires v0.35 of Pipelines, v0.21 v0.39.
 	Article = "article"
 )
+
+// AllComponents returns the names of all components beside Pipelines and Triggers, as --with takes
+// them.
+func AllComponents() string {
+	var names []string
+	for _, c := range release.Components {
+		names = append(names, c.Name)
+	}
+	return strings.Join(names, ",")
+}
 
 // recipe says how a pair is made: its versions, the commands that have an image each, and, if
 // Tekgate does not have the manifests in itself, how these name the images.
@@ -85,7 +98,8 @@ type Pair struct {
 	Programs map[string]string
 }
 
-// buildPairs builds the pairs, those of Lines only if all are wanted.
+// buildPairs builds the pairs. Those of Lines, and Components, are built only if all are
+// wanted.
 func buildPairs(ctx context.Context, log io.Writer, all bool) (map[string]Pair, error) {
 	built := map[string]Pair{}
 	names := []string{Current, Previous, Article}
@@ -108,6 +122,18 @@ func buildPairs(ctx context.Context, log io.Writer, all bool) (map[string]Pair, 
 		}
 		built[name] = p
 	}
+	if !all {
+		return built, nil
+	}
+	programs := maps.Clone(built[Current].Programs)
+	for _, c := range release.Components {
+		dir, err := tekton.Component(ctx, c, log)
+		if err != nil {
+			return nil, err
+		}
+		programs[c.Name] = dir
+	}
+	built[Components] = Pair{Modules: built[Current].Modules, Programs: programs}
 	return built, nil
 }
 
@@ -117,6 +143,8 @@ func (n *Node) source(name string) ([]string, error) {
 	switch {
 	case name == Current:
 		return nil, nil
+	case name == Components:
+		return []string{"--with", AllComponents()}, nil
 	case pair.naming == nil:
 		return []string{"--version", pair.versions[tekton.Pipeline]}, nil
 	}

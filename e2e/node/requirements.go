@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -31,8 +32,15 @@ var packages = []struct{ program, name, reason string }{
 	{"sshd", "openssh-server", "private repositories are behind it"},
 }
 
-// Missing returns what this machine lacks.
-func Missing() Requirements {
+// fullPackages are those that only `make e2e-full` needs.
+var fullPackages = []struct{ program, name, reason string }{
+	{"openssl", "openssl", "the commands of docs/components.md make keys with it"},
+	{"postgres", "postgresql", "Tekton Results stores runs in it"},
+}
+
+// Missing returns what this machine lacks: also for the scenarios of `make e2e-full`, if all are
+// wanted.
+func Missing(all bool) Requirements {
 	if runtime.GOOS != "linux" {
 		return Requirements{
 			"a node is made of Linux namespaces, and this is " + runtime.GOOS + ": run it in a virtual machine",
@@ -51,8 +59,12 @@ func Missing() Requirements {
 		missing = append(missing, "there are no control groups under "+controlGroups+": mount them")
 	}
 	var install []string
-	for _, p := range packages {
-		if _, err := exec.LookPath(p.program); err != nil {
+	wanted := packages
+	if all {
+		wanted = slices.Concat(packages, fullPackages)
+	}
+	for _, p := range wanted {
+		if err := installed(p.program); err != nil {
 			missing = append(missing,
 				fmt.Sprintf("%s is not there, and %s: install Debian's package %s", p.program, p.reason, p.name))
 			install = append(install, p.name)
@@ -62,4 +74,13 @@ func Missing() Requirements {
 		missing = append(missing, "all of these at once: apt-get install --no-install-recommends "+strings.Join(install, " "))
 	}
 	return missing
+}
+
+func installed(program string) error {
+	if program == "postgres" {
+		_, err := postgres(program)
+		return err
+	}
+	_, err := exec.LookPath(program)
+	return err
 }

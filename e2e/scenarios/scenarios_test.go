@@ -61,7 +61,7 @@ const (
 )
 
 // upgradeScripts run in a node of their own: they install older releases of Tekton first.
-var upgradeScripts = []string{"08-upgrade", "09-cert-manager", "10-article", "11-lines-full"}
+var upgradeScripts = []string{"08-upgrade", "09-cert-manager", "10-article", "11-lines-full", "12-components-full"}
 
 var full = flag.Bool("full", false, "run the scripts whose names end in -full, too")
 
@@ -90,13 +90,18 @@ func TestScenarios(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"apply":        place.apply,
+			"attested":     place.attested,
 			"cert-manager": place.certManager,
 			"compare":      place.compare,
+			"database":     place.database,
 			"exist":        place.exist,
+			"fetch":        place.fetch,
 			"image":        place.image,
 			"many":         place.many,
+			"objects":      place.objects,
 			"reach":        place.reach,
 			"sign":         place.sign,
+			"signature":    place.signature,
 			"silent":       place.silent,
 			"trouble":      place.trouble,
 		},
@@ -160,6 +165,7 @@ func find(ctx context.Context) (*place, error) {
 	if parts.Name == upgradeNode {
 		pairs = append(pairs, node.Previous, node.Article)
 		if *full {
+			pairs = append(pairs, node.Components)
 			pairs = append(pairs, node.Lines()...)
 		}
 	}
@@ -185,6 +191,7 @@ func find(ctx context.Context) (*place, error) {
 		"GIT_HOST":      node.GitHost,
 		"GIT_KEY":       n.GitKey,
 		"ARTICLE":       n.Manifests[node.Article],
+		"COMPONENTS":    node.AllComponents(),
 	}
 	for i, l := range release.Lines {
 		prefix := fmt.Sprintf("LINE_%d", len(release.Lines)-i) // LINE_1 is the oldest

@@ -23,7 +23,7 @@ func main() {
 }
 
 func run(ctx context.Context, check, full bool) error {
-	if missing := node.Missing(); len(missing) > 0 {
+	if missing := node.Missing(full); len(missing) > 0 {
 		return missing
 	}
 	if check {

@@ -44,7 +44,8 @@ and sign their own elsewhere; the section certificates of the configuration deci
 otherwise. From one to the other no request is lost, which takes some minutes.
 
 A --ca-file is trusted when the mirror is asked, and also given to Tekton's
-controllers, which ask it themselves, in their ConfigMap config-registry-cert.`,
+controllers, which ask it themselves, in their ConfigMap config-registry-cert. Chains,
+which pushes signatures to registries, gets them in one of that name.`,
 		Example: `  # from DaoCloud's public mirror
   tekgate install --mirror daocloud
 

@@ -96,7 +96,8 @@ func (t *Target) fit(
 	}
 	release = rendered.Release()
 	release.Notes = slices.Concat([]string{note}, label, kept, release.Notes)
-	return release, t.trust(rendered.Objects)
+	release.Objects, err = t.trust(release.Objects)
+	return release, err
 }
 
 // probe checks that the mirror has the images.
@@ -121,18 +122,18 @@ func (t *Target) probe(
 	return l.probe(ctx, platforms, nonRoot, errOut)
 }
 
-// trust makes Tekton's controllers trust the authorities in --ca-file.
-func (t *Target) trust(objects []*unstructured.Unstructured) error {
+// trust makes Tekton's controllers trust the authorities in --ca-file, and returns the objects.
+func (t *Target) trust(objects []*unstructured.Unstructured) ([]*unstructured.Unstructured, error) {
 	file := t.Source.Registries.CAFile
 	if file == "" {
-		return nil
+		return objects, nil
 	}
 	pem, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("reading the CA file: %w", err)
+		return nil, fmt.Errorf("reading the CA file: %w", err)
 	}
 	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		return fmt.Errorf("reading the CA file %s: it holds no certificate in PEM form", file)
+		return nil, fmt.Errorf("reading the CA file %s: it holds no certificate in PEM form", file)
 	}
 	return manifest.SetRegistryCA(objects, string(pem))
 }
