@@ -77,8 +77,8 @@ func measure(ctx context.Context, program string, log io.Writer) (costs [2]cost,
 	}
 	defer func() { err = errors.Join(err, c.Stop()) }()
 	for pass := range costs {
-		cmd := exec.CommandContext(ctx, program, "install", "--kubeconfig", c.Kubeconfig, "--mirror", "mirror.example.com/tekton",
-			"--skip-probe", "--wait=false", "--yes")
+		cmd := exec.CommandContext(ctx, program, "install", "--kubeconfig", c.Kubeconfig,
+			"--mirror", "mirror.example.com/tekton", "--skip-probe", "--wait=false", "--yes")
 		began := time.Now()
 		memory, err := child.Watch(cmd)
 		if err != nil {
@@ -102,8 +102,8 @@ func report(out io.Writer, programs []string, results [][2]cost) error {
 	fmt.Fprint(w, "ratio")
 	for pass := range results[0] {
 		ours, other := results[0][pass], results[1][pass]
-		fmt.Fprintf(w, "\t%.2f\t%.2f\t%.2f", ours.time.Seconds()/other.time.Seconds(), ours.cpu.Seconds()/other.cpu.Seconds(),
-			float64(ours.memory)/float64(other.memory))
+		fmt.Fprintf(w, "\t%.2f\t%.2f\t%.2f", ours.time.Seconds()/other.time.Seconds(),
+			ours.cpu.Seconds()/other.cpu.Seconds(), float64(ours.memory)/float64(other.memory))
 	}
 	fmt.Fprintln(w)
 	return w.Flush()

@@ -11,7 +11,8 @@
 // all of them run on that cluster, which has to be one that Tekgate may be installed to.
 //
 // Scripts whose names end in -full take minutes, and run with -full only, which CI does not
-// pass. With -full, NetworkPolicies are enforced in the first node, and those for Tekton installed. Without the build tag e2e this package is empty. Run it with `make e2e`,
+// pass. With -full, NetworkPolicies are enforced in the first node, and those for Tekton are
+// installed. Without the build tag e2e this package is empty. Run it with `make e2e`,
 // `make e2e-full` or `make e2e-cluster`.
 package scenarios_test
 

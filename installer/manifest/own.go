@@ -121,7 +121,8 @@ func SetRegistryCA(objects []*unstructured.Unstructured, pem string) ([]*unstruc
 	authorities.SetKind("ConfigMap")
 	authorities.SetNamespace(chains.GetNamespace())
 	authorities.SetName(registryCert)
-	authorities.SetLabels(map[string]string{"app.kubernetes.io/part-of": chains.GetLabels()["app.kubernetes.io/part-of"]})
+	const part = "app.kubernetes.io/part-of"
+	authorities.SetLabels(map[string]string{part: chains.GetLabels()[part]})
 	return append(objects, authorities), mountRegistryCA(chains)
 }
 

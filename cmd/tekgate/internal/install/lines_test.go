@@ -214,7 +214,8 @@ func TestUpgradeTo(t *testing.T) {
 	s.runs(oldest)
 	s.fails("name that line with --to", "upgrade", "--via", "v1.9")
 	s.fails("both name a line", "upgrade", "--to", "v1.12", "--version", "v1.12")
-	out, said := s.Program.Must(t, append([]string{"upgrade", "--to", "latest", "--via", "v1.9,1.12", "-o", "json"}, s.flags...)...)
+	stops := []string{"upgrade", "--to", "latest", "--via", "v1.9,1.12", "-o", "json"}
+	out, said := s.Program.Must(t, append(stops, s.flags...)...)
 	threeHops(t, out)
 	clitest.InOrder(t, said, "in 3 hops", "hop 1 of 3: Tekton Pipelines "+lines.Lines[2].Pipeline,
 		"hop 2 of 3: Tekton Pipelines "+lines.Lines[1].Pipeline, "hop 3 of 3: Tekton Pipelines "+newest.Pipeline)
