@@ -210,7 +210,7 @@ func TestExtensions(t *testing.T) {
 			provider.Git{Action: "updated", Ref: "refs/heads/feature/中文", RefType: "branch", Branch: "feature/中文",
 				SHA: sha, Before: sha2, Sender: "li", Repository: "g/sub/app", DefaultBranch: "main",
 				CloneURL: "https://gitlab.example.com/g/sub/app.git", SSHURL: "git@gitlab.example.com:g/sub/app.git",
-				ChangedFiles: []string{"a/b.go", "c.md"}, ChangedFilesComplete: true}},
+				ChangedFiles: []string{"a/b.go", "c.md"}}}, // GitLab does not report force pushes
 		{"gitlab push of more commits than it lists", "gitlab", "push", `{"before":"` + sha2 + `","after":"` + sha +
 			`","ref":"refs/heads/main","commits":[` + commit(`"a"`) + `],"total_commits_count":21}`,
 			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"a"}}},
@@ -234,7 +234,7 @@ func TestExtensions(t *testing.T) {
 			provider.Git{Action: "created", Ref: "refs/tags/v1.0", RefType: "tag", Tag: "v1.0", SHA: sha,
 				CloneURL: "https://gitcode.com/a/b.git"}},
 		{"github creation", "github", "create", `{"ref":"v1","ref_type":"tag","repository":{"full_name":"a/b"}}`,
-			provider.Git{Ref: "refs/tags/v1", RefType: "tag", Tag: "v1", Repository: "a/b"}},
+			provider.Git{Action: "created", Ref: "refs/tags/v1", RefType: "tag", Tag: "v1", Repository: "a/b"}},
 		{"github deletion", "github", "delete", `{"ref":"old","ref_type":"branch"}`, provider.Git{Action: "deleted",
 			Deleted: true, Ref: "refs/heads/old", Branch: "old"}},
 		{"github release", "github", "release", `{"action":"published","release":{"tag_name":"v2"}}`,
@@ -242,10 +242,10 @@ func TestExtensions(t *testing.T) {
 		{"github forced push", "github", "push", `{"ref":"refs/heads/main","before":"` + sha2 + `","after":"` + sha +
 			`","forced":true,"commits":[` + commit(`"a"`) + `]}`,
 			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"a"}}},
-		{"github push whose commit lacks a list", "github", "push", `{"ref":"refs/heads/main","before":"` + sha2 +
+		{"github push whose commit lacks a list", "github", "push", `{"ref":"refs/heads/main","forced":false,"before":"` + sha2 +
 			`","after":"` + sha + `","commits":[{"added":["a"],"removed":[]}]}`,
 			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"a"}}},
-		{"github push with null lists", "github", "push", `{"ref":"refs/heads/main","before":"` + sha2 + `","after":"` +
+		{"github push with null lists", "github", "push", `{"ref":"refs/heads/main","forced":false,"before":"` + sha2 + `","after":"` +
 			sha + `","commits":[{"added":null,"removed":null,"modified":["b"]}]}`,
 			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"b"},
 				ChangedFilesComplete: true}},
@@ -395,7 +395,7 @@ func TestManyFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, message := extensions(t, "github", "push",
-		`{"ref":"refs/heads/a","before":"`+sha+`","after":"`+sha2+`","commits":[{"added":`+string(
+		`{"ref":"refs/heads/a","forced":false,"before":"`+sha+`","after":"`+sha2+`","commits":[{"added":`+string(
 			added)+`,"removed":[],"modified":[]}]}`, nil)
 	if got.Verified == "" || got.ChangedFilesComplete || len(got.ChangedFiles) > 3000 {
 		t.Errorf("got %d files, complete %v: %s", len(got.ChangedFiles), got.ChangedFilesComplete, message)

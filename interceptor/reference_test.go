@@ -55,8 +55,15 @@ scripts: names hold letters, digits and ` + "`-._/+@#=,%~`" + `, and begin with 
 ` + "`_`, `.` or `@`" + `. A delivery about any other name is refused; a sender or a changed file
 of such a name is left out.
 
-| extension | type | |
-|---|---|---|
+All of them are strings, since a TriggerTemplate breaks on lists and objects, makes the word
+null of a missing value, and rounds numbers. None holds a dollar sign, a quote or a backslash,
+so nothing of them is replaced again or ends a text. A CEL interceptor compares words, as in
+` + "`extensions.git.draft != \"true\"`" + `, and gets a list of files with
+` + "`extensions.git.changedFiles.split(\" \")`" + `. ` + "`unknown`" + ` means that the delivery does not
+report it, or that the question makes no sense for it, as whether a push is a draft.
+
+| extension | |
+|---|---|
 `
 
 const referenceOther = `
@@ -74,9 +81,6 @@ var referenceMore = []string{
 	"a bad or missing signature has the code Unauthenticated, and there FailedPrecondition or InvalidArgument; EventListeners look at neither",
 	"one path serves all providers, and nothing else is answered",
 }
-
-var typeNames = map[string]string{"string": "string", "bool": "boolean", "int64": "number",
-	"[]string": "list of strings", "provider.Strength": "string"}
 
 const referenceRecipes = `
 ## Recipes
@@ -145,10 +149,18 @@ func TestReference(t *testing.T) {
 	}
 	text.WriteString(referenceExtensions)
 	for f := range reflect.TypeFor[provider.Git]().Fields() {
+		if !f.IsExported() {
+			continue
+		}
 		if f.Tag.Get("doc") == "" {
 			t.Errorf("extension %s is not documented", f.Name)
 		}
-		fmt.Fprintf(&text, "| %s | %s | %s |\n", f.Tag.Get("json"), typeNames[f.Type.String()], f.Tag.Get("doc"))
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		doc := f.Tag.Get("doc")
+		if f.Type == reflect.TypeFor[provider.Known]() {
+			doc = "true, false or unknown: " + doc
+		}
+		fmt.Fprintf(&text, "| %s | %s |\n", name, doc)
 	}
 	text.WriteString(referenceOther)
 	for _, why := range differences() {
