@@ -267,7 +267,7 @@ func (c *call) checkBodyTime(said provider.Claim) error {
 func (c *call) readPayload() error {
 	if !c.read {
 		c.read, c.readErr = true, c.p.sender.From.Payload.Read(c.body, c.extract)
-		c.extract.Forge, c.extract.NoForce = c.forge, c.p.NoForcePushes
+		c.extract.Forge, c.extract.TrustLists = c.forge, c.p.TrustListedFiles
 	}
 	return c.readErr
 }

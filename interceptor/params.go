@@ -27,7 +27,7 @@ type params struct {
 	AllowInsecure bool             `json:"allowInsecure,omitempty"`
 
 	TrustUnsignedBody bool `json:"trustUnsignedBody,omitempty"`
-	NoForcePushes     bool `json:"noForcePushes,omitempty"`
+	TrustListedFiles  bool `json:"trustListedFiles,omitempty"`
 	filters
 	provider.Scheme
 

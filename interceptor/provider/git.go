@@ -338,8 +338,10 @@ func (p *Payload) toldAllFiles(x *Extract, g *Git, at func(field) string) bool {
 		return false
 	case at(fCreated) == "true" || at(fMore) == "true" || x.Forge == ForgeGogs:
 		return false // Gogs lists neither side of a rename, and cuts names at a blank
-	case g.Forced == Yes || g.Forced == Unknown && !x.NoForce:
+	case g.Forced == Yes || g.Forced == Unknown && !x.TrustLists:
 		return false // what such a push took away is in no commit that it lists
+	case p.hidesRenames && x.added > 0 && !x.TrustLists:
+		return false // it may be a renamed one, whose former name is in no list
 	}
 	if total := at(fTotal); total != "" {
 		if total != strconv.Itoa(x.commits) {

@@ -32,7 +32,7 @@ var gitlab = Provider{
 var gitlabPayload = &Payload{
 	root: compile([]path{
 		{"ref", fRef}, {"before", fBefore}, {"after", fAfter},
-		{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles},
+		{"commits[]", fCommit}, {"commits[].added", fAdded}, {"commits[].removed", fFiles},
 		{"commits[].modified", fFiles},
 		{"total_commits_count", fTotal},
 		{"project.path_with_namespace", fRepository}, {"repository.path_with_namespace", fRepository},
@@ -54,8 +54,9 @@ var gitlabPayload = &Payload{
 		{"checkout_sha", fTagged}, {"repository.homepage", fHomepage}, {"commits[].id", fCommitID},
 		{"object_kind", fKind},
 	}),
-	mostCommits: 20,
-	finish:      finishGitLab,
+	mostCommits:  20,
+	hidesRenames: true,
+	finish:       finishGitLab,
 }
 
 // finishGitLab keeps the numbers of issues and the like from passing for those of

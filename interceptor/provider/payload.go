@@ -20,6 +20,8 @@ type Payload struct {
 	// mostCommits is how many commits the forge lists at most; 0 where it does not
 	// say, or says in the payload that there are more.
 	mostCommits int
+	// hidesRenames means that a commit may list a renamed file as an added one alone.
+	hidesRenames bool
 	// deletesApart means that the deletion of a branch arrives as the event delete alone. The
 	// pattern push:deleted then asks for it, too.
 	deletesApart bool
@@ -78,6 +80,7 @@ const (
 
 	fCommit   // counted
 	fFiles    // a list of names
+	fAdded    // a list of the names of files that came, or got a new name
 	fChange   // a list of changes, each of which has fields of its own
 	fCommitID // of one commit in a list
 	fParents  // a list of one commit's parents
@@ -158,14 +161,15 @@ type Extract struct {
 	lists   int      // lists of files in them
 	shas    [][]byte // raw, of the commits or of their parents, where the forge's table asks for them
 	parents int      // lists of parents among the commits
+	added   int      // files that came with a commit
 	Files   FileList
 
 	// Forge is the product that sent the delivery, where a provider stands for several; see
 	// Claim.Forge. It is set by whoever reads the headers.
 	Forge string
-	// NoForce means that nobody can push with force, by the word of whoever wrote the Trigger.
-	// It is set as Forge is.
-	NoForce bool
+	// TrustLists means that whoever wrote the Trigger takes the files that are listed for all
+	// of them. It is set as Forge is.
+	TrustLists bool
 }
 
 // Reset empties an extract, which keeps its memory for the next payload.
@@ -200,8 +204,13 @@ func (n *node) walk(r *scan.Reader, x *Extract) error {
 			x.commits = 0
 		}
 		return r.Array(func() error { return n.element.enter(r, x) })
-	case kind == '[' && n.field == fFiles:
-		return r.Array(func() error { return x.Files.read(r) })
+	case kind == '[' && (n.field == fFiles || n.field == fAdded):
+		return r.Array(func() error {
+			if n.field == fAdded {
+				x.added++
+			}
+			return x.Files.read(r)
+		})
 	case kind == '[' && n.field == fParents:
 		x.parents++
 		return r.Array(func() error { return x.readSHA(r) })
@@ -275,7 +284,7 @@ func (n *node) walkObject(r *scan.Reader, x *Extract) error {
 			}
 			seen |= 1 << i
 			child := n.children[i]
-			if child.field == fFiles {
+			if child.field == fFiles || child.field == fAdded {
 				x.lists++
 			}
 			return child.walk(r, x)
