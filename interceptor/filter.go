@@ -136,9 +136,9 @@ func unwanted(what, name, param string) error {
 }
 
 // refuseGit judges what a verified delivery is about, or returns nil.
-func (f *filters) refuseGit(g *provider.Git, files *provider.FileList) error {
+func (f *filters) refuseGit(g *provider.Git, x *provider.Extract) error {
 	action := g.Event + ":" + g.Action
-	asPush := g.AsPush() && f.namesDeletion("push") && f.EventTypes.match("push:deleted")
+	asPush := x.AsPush && f.namesDeletion("push") && f.EventTypes.match("push:deleted")
 	if f.EventTypes != nil && !asPush && !f.EventTypes.match(g.Event, action) {
 		return unwanted("the event", action, "eventTypes")
 	}
@@ -153,9 +153,9 @@ func (f *filters) refuseGit(g *provider.Git, files *provider.FileList) error {
 	if err := f.refuseRef(g); err != nil {
 		return err
 	}
-	if f.Paths != nil && files.Complete && !f.Paths.matchAny(files.All()) {
+	if f.Paths != nil && x.Files.Complete && !f.Paths.matchAny(x.Files.All()) {
 		return refusal.New(refusal.Filtered, codes.FailedPrecondition,
-			"none of the %d changed files matches param paths", files.Count())
+			"none of the %d changed files matches param paths", x.Files.Count())
 	}
 	return nil
 }

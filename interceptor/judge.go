@@ -361,10 +361,10 @@ func (c *call) examine(change *provider.Values, base provider.Git) (*provider.Gi
 	if git.Verified != provider.StrengthBody && !c.p.TrustUnsignedBody {
 		git.WithoutURLs() // or anyone who has seen a delivery chooses whose sources are built
 	}
-	if why := git.Test(); why != "" {
+	if why := c.extract.Test; why != "" {
 		return &git, refusal.New(refusal.Ping, codes.OK, "%s", why)
 	}
-	return &git, c.p.refuseGit(&git, &c.extract.Files)
+	return &git, c.p.refuseGit(&git, c.extract)
 }
 
 func (c *call) unreadable(err error) error {

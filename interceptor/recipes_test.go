@@ -101,6 +101,12 @@ var Recipes = []Recipe{
 			{"eventHeader", "Codeup-Event"}, {"payload", "gitlab"}},
 	},
 	{
+		Name: "gongfeng", Title: "Tencent Gongfeng (工蜂)", Secret: randomSecret, Event: "push",
+		Setup:  "Project settings → Advanced → Webhooks (项目设置 → 高级设置 → 回调钩子): the EventListener's URL, a token, the events.",
+		Note:   "It sends GitLab's headers and former payload. The token is sent in clear, as GitLab's is.",
+		Params: []Param{{"provider", "gitlab"}, {"mode", "token"}},
+	},
+	{
 		Name: "coding", Title: "Coding", Secret: randomSecret, Event: "push",
 		Setup: "Project settings → Developer options → Service Hook (项目设置 → 开发者选项): the EventListener's URL, application/json, a signature token, the events.",
 		Note:  "It signs with SHA-1, which is weak but not broken for this.",

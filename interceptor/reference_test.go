@@ -37,12 +37,14 @@ const referenceParams = `
 A param that is not known is an error, for a misspelt check is a check that
 nobody makes. Hooks have to send ` + "`application/json`" + `: an EventListener changes forms
 before an interceptor sees them. A delivery of a forge's "test" button is
-verified and then stopped, so that it starts no build.
+verified and then stopped, so that it starts no build: a ping, and at forges that make a push of
+it one that no push can be.
 
 eventTypes, repositories, branches, tags and paths are lists of patterns: ` + "`*`" + ` is any
 text without a slash, ` + "`**`" + ` any text, ` + "`{a,b}`" + ` either. A pattern after ` + "`!`" + ` takes away what
 those before it matched. A deletion passes only where eventTypes names it, as in
-` + "`push:deleted`" + `.
+` + "`push:deleted`" + `. Where a forge reports the deletion of a branch as the event delete alone, as
+Gitea does, ` + "`push:deleted`" + ` asks for that, too: let the hook send it.
 `
 
 const referenceExtensions = `
@@ -50,7 +52,7 @@ const referenceExtensions = `
 
 Bindings and later interceptors find these under ` + "`$(extensions.git)`" + `, as in
 ` + "`$(extensions.git.branch)`" + `. All of them are always there; what a delivery does not
-tell is empty. Every text is one word that means itself to a shell, since it ends in
+tell is empty. Every text but changedFiles is one word that means itself to a shell, since it ends in
 scripts: names hold letters, digits and ` + "`-._/+@#=,%~`" + `, and begin with a letter, a digit,
 ` + "`_`, `.` or `@`" + `. A delivery about any other name is refused; a sender or a changed file
 of such a name is left out.
@@ -64,6 +66,19 @@ report it, or that the question makes no sense for it, as whether a push is a dr
 
 | extension | |
 |---|---|
+`
+
+const referenceForges = `
+## What forges report
+
+Forges differ in what their deliveries tell. These are the answers to the same questions for
+each of them, as extensions have them; tests hold the answers to deliveries. What is unknown is
+reported as ` + "`unknown`" + `, and never guessed: so ` + "`changedFilesComplete`" + ` is true only where the
+forge reports that a push was not forced, and every file of its commits. Elsewhere param paths
+lets every push pass, unless ` + "`trustListedFiles`" + ` is true.
+
+The provider generic reports what the payload that its param payload names holds, by the same
+fields.
 `
 
 const referenceOther = `
@@ -149,9 +164,6 @@ func TestReference(t *testing.T) {
 	}
 	text.WriteString(referenceExtensions)
 	for f := range reflect.TypeFor[provider.Git]().Fields() {
-		if !f.IsExported() {
-			continue
-		}
 		if f.Tag.Get("doc") == "" {
 			t.Errorf("extension %s is not documented", f.Name)
 		}
@@ -162,6 +174,7 @@ func TestReference(t *testing.T) {
 		}
 		fmt.Fprintf(&text, "| %s | %s |\n", name, doc)
 	}
+	writeForges(&text)
 	text.WriteString(referenceOther)
 	for _, why := range differences() {
 		fmt.Fprintf(&text, "- %s%s.\n", strings.ToUpper(why[:1]), why[1:])
@@ -171,6 +184,37 @@ func TestReference(t *testing.T) {
 		writeRecipe(&text, r)
 	}
 	golden.Equal(t, "PROVIDERS.md", text.Bytes())
+}
+
+// writeForges writes a table for each forge.
+func writeForges(text *bytes.Buffer) {
+	text.WriteString(referenceForges)
+	for _, f := range provider.Forges {
+		fmt.Fprintf(text, "\n### %s: deliveries\n\n| | extensions | | source |\n|---|---|---|---|\n", f.Title)
+		for i, a := range f.Answers {
+			var shown []string
+			for pair := range strings.FieldsSeq(a.Shows) {
+				name, value, found := strings.Cut(pair, "=")
+				switch {
+				case !found:
+					pair = pair + ", starts nothing"
+				case value == "":
+					pair = "`" + name + "` empty"
+				case value == "COMMIT":
+					pair = "`" + name + "` is the commit"
+				case name == "pullRequest" && value != "0":
+					pair = "`" + name + "` is its number"
+				case value == "ZEROS":
+					pair = "`" + name + "` is zeros"
+				default:
+					pair = "`" + name + ": " + strings.ReplaceAll(value, "+", " ") + "`"
+				}
+				shown = append(shown, pair)
+			}
+			fmt.Fprintf(text, "| %s | %s | %s | [source](%s) |\n", provider.Questions[i].Title, strings.Join(shown, ", "),
+				a.Note, a.Source)
+		}
+	}
 }
 
 // differences are those that the parity cases show, and the others.

@@ -223,7 +223,7 @@ var Forges = []Forge{
 		{"pullRequest=7", "", docsCodeup},
 		{"", "unknown: not documented; replay stops the same body", docsCodeup},
 	}},
-	{Name: "gongfeng", Title: "Tencent Gongfeng (工蜂)", Recipe: "gitlab", Answers: [...]Answer{
+	{Name: "gongfeng", Title: "Tencent Gongfeng (工蜂)", Recipe: "gongfeng", Answers: [...]Answer{
 		{"", "unknown: no test is documented; a push from a commit to itself is stopped", docsGongfeng},
 		{created + " repository=team/app", "the repository is the path of git_http_url: there is no project", docsGongfeng},
 		{deleted, "by an after of zeros", docsGongfeng},

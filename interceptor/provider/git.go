@@ -52,9 +52,6 @@ type Git struct {
 	DeliveryID           string   `json:"deliveryID" doc:"the sender's, which nobody signed"`
 	Verified             Strength `json:"verified" doc:"what the signature covers: body, time (and not the body), token (nothing of the delivery), or none where allowInsecure let it pass"`
 	VerifiedBy           string   `json:"verifiedBy" doc:"the Secret's name, a slash and the key"`
-
-	test        string // why the delivery is a test of the hook; see Test
-	deletedPush bool   // see AsPush
 }
 
 // Known is an answer that not every delivery has. It is a word, since Triggers' templates
@@ -99,13 +96,6 @@ func (w *Words) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Test returns why the delivery is what the forge's test button sends, in a sentence; ""
-// where it is not known to be one.
-func (g *Git) Test() string { return g.test }
-
-// AsPush reports whether the delivery is about a deletion that other forges send as a push.
-func (g *Git) AsPush() bool { return g.deletedPush }
-
 // AppendJSON is encoding/json's, which the tests compare it with, for a tenth of
 // the time: it is part of every pass.
 func (g *Git) AppendJSON(out []byte) []byte {
@@ -136,7 +126,16 @@ func (g *Git) AppendJSON(out []byte) []byte {
 	text("sourceBranch", g.SourceBranch)
 	text("targetBranch", g.TargetBranch)
 	text("sender", g.Sender)
-	text("changedFiles", strings.Join(g.ChangedFiles, " "))
+	out = append(out, `"changedFiles":"`...)
+	for i, name := range g.ChangedFiles {
+		if i > 0 {
+			out = append(out, ' ')
+		}
+		start := len(out)
+		out = scan.AppendQuoted(out, name)
+		out = out[:start+copy(out[start:], out[start+1:len(out)-1])] // without its quotes
+	}
+	out = append(out, `",`...)
 	text("changedFilesComplete", strconv.FormatBool(g.ChangedFilesComplete))
 	text("deliveryID", g.DeliveryID)
 	text("verified", string(g.Verified))
@@ -168,8 +167,9 @@ func (p *Payload) Build(x *Extract, change *Values, g Git) (Git, error) {
 	g.setPullRequest(at)
 	g.Sender = at(fSender)
 	g.Forced = x.forced(&g, raw)
+	x.Test, x.AsPush = "", false
 	if g.Ref != "" && g.Before != "" && g.Before == g.SHA {
-		g.test = "the delivery sets " + g.What() + " to the commit that it is at, as a forge's test button does and no push: it starts nothing"
+		x.Test = "the delivery sets " + g.What() + " to the commit that it is at, as a forge's test button does and no push: it starts nothing"
 	}
 	if head := at(fHead); head != "" {
 		g.SHA = head

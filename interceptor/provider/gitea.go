@@ -44,7 +44,7 @@ var gitea = Provider{
 // at Gogs those of tags.
 func finishGitea(x *Extract, at func(field) string, g *Git) {
 	finishGitHub(x, at, g)
-	g.deletedPush = g.Event == "delete" && (g.Branch != "" || x.Forge == ForgeGogs)
+	x.AsPush = g.Event == "delete" && (g.Branch != "" || x.Forge == ForgeGogs)
 }
 
 func announceGitea(d Delivery, _ *Sender) (Claim, error) {

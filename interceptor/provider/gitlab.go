@@ -70,7 +70,7 @@ func finishGitLab(x *Extract, at func(field) string, g *Git) {
 	if g.Repository == "" {
 		g.Repository = repositoryIn(g.CloneURL, g.SSHURL, at(fHomepage))
 	} else if why := testOfGitLab(x, at, g); why != "" && x.Forge == ForgeGitLab {
-		g.test = why
+		x.Test = why
 	}
 }
 

@@ -164,6 +164,12 @@ type Extract struct {
 	added   int      // files that came with a commit
 	Files   FileList
 
+	// Test is why the delivery that was built last is what a forge's test button sends, in a
+	// sentence; "" where it is not known to be one.
+	Test string
+	// AsPush means that it is about a deletion that other forges send as a push.
+	AsPush bool
+
 	// Forge is the product that sent the delivery, where a provider stands for several; see
 	// Claim.Forge. It is set by whoever reads the headers.
 	Forge string

@@ -155,6 +155,7 @@ func Named(name string) (Provider, error) {
 var cousins = map[string]string{
 	"forgejo": "gitea, which Forgejo's hooks are signed like", "gogs": "gitea, which knows Gogs' header too",
 	"codeberg": "gitea, which Forgejo's hooks are signed like", "jihulab": "gitlab", "atomgit": "gitcode",
+	"gongfeng": "gitlab, whose headers Gongfeng sends", "tgit": "gitlab, whose headers Gongfeng sends",
 	"codeup": viaGeneric, "coding": viaGeneric, "cnb": viaGeneric, "harbor": viaGeneric, "acr": viaGeneric,
 	"azure": viaGeneric, "azuredevops": viaGeneric,
 }

@@ -92,7 +92,8 @@ var Providers = []Provider{
 	{
 		Name: "gitea",
 		Doc: "Gitea, Forgejo and Gogs. The signature covers the body and not the time. Set the hook's POST content type to application/json: " +
-			"for a form they sign what they do not send.",
+			"for a form they sign what they do not send. " +
+			"They send GitHub's signature beside their own: with provider github their deliveries verify, too, but are read as GitHub's, whose lists are longer.",
 		Modes: []Mode{
 			{Name: "sha256", Doc: "X-Gitea-Signature, X-Forgejo-Signature or X-Gogs-Signature: the HMAC over the body in hexadecimal"},
 		},
