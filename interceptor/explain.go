@@ -93,8 +93,8 @@ func givenNames() *strings.Replacer {
 	in := fmt.Sprintf(" in namespace %q", givenNamespace)
 	pairs := []string{"Secrets" + in + " that param secretRefs names", "secrets given"}
 	for i := range maxSecretRefs {
-		pairs = append(pairs, fmt.Sprintf("the Secret %q with key %q%s", givenPrefix+strconv.Itoa(i+1), givenKey, in),
-			"the secret given")
+		name := fmt.Sprintf("the Secret %q with key %q%s", givenPrefix+strconv.Itoa(i+1), givenKey, in)
+		pairs = append(pairs, name, "the secret given")
 	}
 	return strings.NewReplacer(pairs...)
 }
@@ -127,7 +127,8 @@ type search struct {
 
 func (s *search) judge(p *params, body []byte) (*Record, error) {
 	rec := &Record{}
-	c := &call{h: s.h, p: p, namespace: givenNamespace, sent: s.sent, body: body, rec: rec, extract: &provider.Extract{}}
+	c := &call{h: s.h, p: p, namespace: givenNamespace, sent: s.sent, body: body, rec: rec,
+		extract: &provider.Extract{}}
 	_, err := c.judge(context.Background())
 	return rec, err
 }

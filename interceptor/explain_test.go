@@ -238,8 +238,9 @@ func TestExplainGitea(t *testing.T) {
 // TestExplainInventsNoNames holds that sentences about secrets that were given name no Secret.
 func TestExplainInventsNoNames(t *testing.T) {
 	sent := caught(t, forGitHub, secret, "{}")
-	for name, keys := range map[string][][]byte{"one": {[]byte("another")}, "two": {[]byte("another"), []byte("third one")},
-		"short": {[]byte("x")}} {
+	for name, keys := range map[string][][]byte{
+		"one": {[]byte("another")}, "two": {[]byte("another"), []byte("third one")}, "short": {[]byte("x")},
+	} {
 		got := interceptor.Explain(interceptor.Default(), json.RawMessage(forGitHub), keys, sent,
 			time.UnixMilli(signedAt))
 		if got.Continue || strings.Contains(got.Message, "given-") || strings.Contains(got.Message, `"given"`) ||

@@ -211,8 +211,8 @@ func writeForges(text *bytes.Buffer) {
 				}
 				shown = append(shown, pair)
 			}
-			fmt.Fprintf(text, "| %s | %s | %s | [source](%s) |\n", provider.Questions[i].Title, strings.Join(shown, ", "),
-				a.Note, a.Source)
+			title := provider.Questions[i].Title
+			fmt.Fprintf(text, "| %s | %s | %s | [source](%s) |\n", title, strings.Join(shown, ", "), a.Note, a.Source)
 		}
 	}
 }

@@ -90,6 +90,20 @@ type Words []string
 // MarshalText joins the words.
 func (w Words) MarshalText() ([]byte, error) { return []byte(strings.Join(w, " ")), nil }
 
+// appendJSON appends the words as one text in JSON.
+func (w Words) appendJSON(out []byte) []byte {
+	out = append(out, '"')
+	for i, word := range w {
+		if i > 0 {
+			out = append(out, ' ')
+		}
+		start := len(out)
+		out = scan.AppendQuoted(out, word)
+		out = out[:start+copy(out[start:], out[start+1:len(out)-1])] // without its quotes
+	}
+	return append(out, '"')
+}
+
 // UnmarshalText parts them again.
 func (w *Words) UnmarshalText(text []byte) error {
 	*w = strings.Fields(string(text))
@@ -126,16 +140,7 @@ func (g *Git) AppendJSON(out []byte) []byte {
 	text("sourceBranch", g.SourceBranch)
 	text("targetBranch", g.TargetBranch)
 	text("sender", g.Sender)
-	out = append(out, `"changedFiles":"`...)
-	for i, name := range g.ChangedFiles {
-		if i > 0 {
-			out = append(out, ' ')
-		}
-		start := len(out)
-		out = scan.AppendQuoted(out, name)
-		out = out[:start+copy(out[start:], out[start+1:len(out)-1])] // without its quotes
-	}
-	out = append(out, `",`...)
+	out = append(g.ChangedFiles.appendJSON(append(out, `"changedFiles":`...)), ',')
 	text("changedFilesComplete", strconv.FormatBool(g.ChangedFilesComplete))
 	text("deliveryID", g.DeliveryID)
 	text("verified", string(g.Verified))
@@ -169,7 +174,8 @@ func (p *Payload) Build(x *Extract, change *Values, g Git) (Git, error) {
 	g.Forced = x.forced(&g, raw)
 	x.Test, x.AsPush = "", false
 	if g.Ref != "" && g.Before != "" && g.Before == g.SHA {
-		x.Test = "the delivery sets " + g.What() + " to the commit that it is at, as a forge's test button does and no push: it starts nothing"
+		x.Test = "the delivery sets " + g.What() +
+			" to the commit that it is at, as a forge's test button does and no push: it starts nothing"
 	}
 	if head := at(fHead); head != "" {
 		g.SHA = head
