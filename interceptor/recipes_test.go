@@ -96,7 +96,8 @@ var Recipes = []Recipe{
 	{
 		Name: "codeup", Title: "Alibaba Cloud Codeup (云效)", Secret: randomSecret, Event: "push",
 		Setup: "Repository settings → Webhooks → New (设置 → Webhooks): the EventListener's URL, a Secret Token, the events.",
-		Note:  "The token is sent in clear, as GitLab's is.",
+		Note: "The token is sent in clear, as GitLab's is. The repository's name for param repositories is the path of its clone URL, " +
+			"such as ORGANIZATION/group/app.",
 		Params: []Param{{"provider", "generic"}, {"mode", "token"}, {"header", "X-Codeup-Token"},
 			{"eventHeader", "Codeup-Event"}, {"payload", "gitlab"}},
 	},

@@ -153,7 +153,8 @@ func TestReference(t *testing.T) {
 			fmt.Fprintf(&text, "| %s | %s | %s |\n", m.Name, m.Doc, signsTime)
 		}
 		if p.ExplicitMode {
-			text.WriteString("\nThe mode has to be named.\n")
+			fmt.Fprintf(&text, "\nThe mode has to be named. Where its flag is left out, `tekgate hook` takes %s, and prints that.\n",
+				p.RecommendedMode())
 		}
 		if p.Name == "generic" {
 			text.WriteString("\n| param | |\n|---|---|\n")

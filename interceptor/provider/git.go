@@ -155,13 +155,7 @@ func (p *Payload) Build(x *Extract, change *Values, g Git) (Git, error) {
 	if p == nil || !x.isObject {
 		return g, g.check()
 	}
-	raw := func(f field) []byte {
-		if change != nil && change.raw[f] != nil {
-			return change.raw[f]
-		}
-		return x.raw[f]
-	}
-	at := func(f field) string { return text(raw(f)) }
+	at := func(f field) string { return text(x.of(change, f)) }
 	g.Action = at(fAction)
 	g.Before, g.SHA = at(fBefore), at(fAfter)
 	g.Deleted = at(fDeleted) == "true" || zeros(g.SHA)
@@ -171,7 +165,7 @@ func (p *Payload) Build(x *Extract, change *Values, g Git) (Git, error) {
 	g.SourceBranch, g.TargetBranch = at(fSourceBranch), at(fTargetBranch)
 	g.setPullRequest(at)
 	g.Sender = at(fSender)
-	g.Forced = x.forced(&g, raw)
+	g.Forced = x.forced(&g, change)
 	x.Test, x.AsPush = "", false
 	if g.Ref != "" && g.Before != "" && g.Before == g.SHA {
 		x.Test = "the delivery sets " + g.What() +
@@ -191,6 +185,14 @@ func (p *Payload) Build(x *Extract, change *Values, g Git) (Git, error) {
 	}
 	x.Files.Complete = p.toldAllFiles(x, &g, at)
 	return g, g.check()
+}
+
+// of returns a raw value of one change, or else of the payload.
+func (x *Extract) of(change *Values, f field) []byte {
+	if change != nil && change.raw[f] != nil {
+		return change.raw[f]
+	}
+	return x.raw[f]
 }
 
 // setPullRequest reads what the delivery is about, if that is a pull request. The number of
@@ -241,24 +243,24 @@ func mergedBy(state, at string) Known {
 // forced returns whether a push threw commits of the branch away. Where the forge does not
 // report that, the commits may: of those between before and after, one has before as its
 // parent, if after was made from before.
-func (x *Extract) forced(g *Git, raw func(field) []byte) Known {
-	if reported := known(text(raw(fForced))); reported != Unknown {
+func (x *Extract) forced(g *Git, change *Values) Known {
+	if reported := known(text(x.of(change, fForced))); reported != Unknown {
 		return reported
 	}
 	if g.Branch == "" || g.Deleted || g.Before == "" || zeros(g.Before) || g.SHA == "" || g.Before == g.SHA {
 		return Unknown
 	}
-	total := text(raw(fTotal))
+	total := text(x.of(change, fTotal))
 	if total == "0" && x.commits <= 0 {
 		return Yes // back to an older commit
 	}
 	if x.parents == 0 || x.parents != x.commits {
 		return Unknown
 	}
-	if x.names(raw(fBefore)) {
+	if x.names(x.of(change, fBefore)) {
 		return No
 	}
-	if total == strconv.Itoa(x.commits) && text(raw(fMore)) != "true" {
+	if total == strconv.Itoa(x.commits) && text(x.of(change, fMore)) != "true" {
 		return Yes
 	}
 	return Unknown
