@@ -274,6 +274,9 @@ var capturedForges = []struct{ forge, file, shows string }{
 	{"gogs", "release-published", "tag=v2.0.0"},
 }
 
+// incomplete is what a push shows that may have changed more files than it lists.
+const incomplete = "changedFilesComplete=false"
+
 const incompletePush = "event=push action=updated changedFilesComplete=false forced=unknown"
 
 // TestForgesCaptured judges deliveries of real forges, which lie beside the repository and not
@@ -358,6 +361,26 @@ func TestDeletionsByPush(t *testing.T) {
 		r := madeDelivery(t, f, filepath.Join("testdata", "forges", f.Name, tt.file+".req"))
 		if j := judgeForge(t, h, seen, params, r, "e"); (j.git != nil) != tt.pass {
 			t.Errorf("%s, %s with eventTypes %v: got %+v", tt.forge, tt.file, tt.events, j.record)
+		}
+	}
+}
+
+// TestGiteaAsGitHub holds that Gitea's deliveries, which GitHub's provider verifies, too, are not
+// taken for more than they are.
+func TestGiteaAsGitHub(t *testing.T) {
+	i := slices.IndexFunc(provider.Forges, func(f provider.Forge) bool { return f.Name == "gitea" })
+	f := provider.Forges[i]
+	for file, shows := range map[string]string{
+		"test": "stopped", "test-web": "stopped", "many-commits": incomplete, "force-push": incomplete,
+		"rename": incomplete, "issue": "pullRequest=0", "comment": "pullRequest=7", "annotated-tag": "sha=COMMIT",
+		"deletion": "action=deleted deleted=true", "fork": "fromFork=true", "merged": "merged=true",
+	} {
+		h, seen := forgeHandler(secret)
+		r := madeDelivery(t, f, filepath.Join("testdata", "forges", f.Name, file+".req"))
+		checkShows(t, shows, judgeForge(t, h, seen, map[string]any{"provider": "github"}, r, "e"))
+		if file == "many-commits" {
+			trusting := map[string]any{"provider": "github", "trustListedFiles": true}
+			checkShows(t, incomplete, judgeForge(t, h, seen, trusting, r, "e"))
 		}
 	}
 }

@@ -37,8 +37,9 @@ const referenceParams = `
 A param that is not known is an error, for a misspelt check is a check that
 nobody makes. Hooks have to send ` + "`application/json`" + `: an EventListener changes forms
 before an interceptor sees them. A delivery of a forge's "test" button is
-verified and then stopped, so that it starts no build: a ping, and at forges that make a push of
-it one that no push can be.
+verified and then stopped, so that it starts no build. Some forges send a push as the test: it is
+recognized by what no real push has, such as the same commit before and after. Where nothing
+tells a test from a push, the tables below say so.
 
 eventTypes, repositories, branches, tags and paths are lists of patterns: ` + "`*`" + ` is any
 text without a slash, ` + "`**`" + ` any text, ` + "`{a,b}`" + ` either. A pattern after ` + "`!`" + ` takes away what

@@ -67,7 +67,7 @@ const (
 const (
 	created    = "action=created deleted=false before=ZEROS"
 	deleted    = "action=deleted deleted=true"
-	notTold    = "forced=unknown changedFilesComplete=false"
+	unreported = "forced=unknown changedFilesComplete=false"
 	incomplete = "changedFilesComplete=false"
 )
 
@@ -92,7 +92,7 @@ var Forges = []Forge{
 		{"", "unknown: no test is documented; a push from a commit to itself is stopped", docsGitCode},
 		{created, "", docsGitCode},
 		{deleted, "by an after of zeros, as GitLab's payload has", docsGitCode},
-		{notTold, "", docsGitCode},
+		{unreported, "", docsGitCode},
 		{"sha=COMMIT", "the commit in checkout_sha; an event tag_push", docsGitCode},
 		{incomplete, "by total_commits_count", docsGitCode},
 		{incomplete, "unknown; GitLab's payload lists the new name alone", docsGitCode},
@@ -137,7 +137,7 @@ var Forges = []Forge{
 		{"stopped", "before and after are the same commit, or zeros since 1.24", "https://github.com/go-gitea/gitea/blob/v1.27.3/routers/web/repo/setting/webhook.go"},
 		{created, "an event create, too", codeGitea},
 		{deleted, "an event delete alone, which push:deleted asks for, too; a tag's deletion is a push as well", codeGitea},
-		{notTold, "true where no commit is new", codeGitea},
+		{unreported, "true where no commit is new", codeGitea},
 		{"sha=COMMIT action=created", "the commit in head_commit; a moved tag looks like a new one", codeGitea},
 		{incomplete, "5 by default, by total_commits", docsGitea},
 		{"changedFiles=docs/new.md+docs/old.md", "both names", codeGitea},
@@ -152,7 +152,7 @@ var Forges = []Forge{
 		{"stopped", "before and after are the same commit", "https://codeberg.org/forgejo/forgejo/src/branch/forgejo/routers/web/repo/setting/webhook.go"},
 		{created, "an event create, too", codeForgejo},
 		{deleted, "an event delete alone, which push:deleted asks for, too", codeForgejo},
-		{notTold, "true where no commit is new", codeForgejo},
+		{unreported, "true where no commit is new", codeForgejo},
 		{"sha=COMMIT action=created", "the commit in head_commit", codeForgejo},
 		{incomplete, "by total_commits", docsForgejo},
 		{"changedFiles=docs/new.md+docs/old.md", "both names, as in the code that it shares with Gitea", codeForgejo},
@@ -167,7 +167,7 @@ var Forges = []Forge{
 		{"stopped", "before and after are the same commit", "https://github.com/gogs/gogs/blob/v0.14.3/internal/route/repo/webhook.go"},
 		{"action=created", "an event create without a commit, and a push", codeGogs},
 		{deleted, "an event delete alone, of tags, too; push:deleted asks for it", codeGogs},
-		{notTold, "a push back to an older commit lists what it took away", codeGogs},
+		{unreported, "a push back to an older commit lists what it took away", codeGogs},
 		{"tag=v1.0.0 action=created", "an event create; whether sha is the commit's or the tag's is unknown", codeGogs},
 		{incomplete, "5 at most, without a total", codeGogs},
 		{"changedFiles= changedFilesComplete=false", "neither name is listed, and names end at a blank: the lists never count as complete", codeGogs},
@@ -197,7 +197,7 @@ var Forges = []Forge{
 		{"stopped", "the event diagnostics:ping", "https://confluence.atlassian.com/bitbucketserver/manage-webhooks-938025878.html"},
 		{created, "", docsServer},
 		{deleted, "", docsServer},
-		{notTold, "", docsServer},
+		{unreported, "", docsServer},
 		{"tag=v1.0.0 action=created", "whether toHash is the commit's or the tag's is unknown", docsServer},
 		{incomplete, "it lists no files", docsServer},
 		{incomplete, "it lists no files", docsServer},
@@ -212,7 +212,7 @@ var Forges = []Forge{
 		{"", "unknown: no test is documented; a push from a commit to itself is stopped", docsCodeup},
 		{created + " repository=team/app", "the repository is the path of git_http_url: there is no project", docsCodeup},
 		{deleted, "by an after of zeros", docsCodeup},
-		{notTold, "", docsCodeup},
+		{unreported, "", docsCodeup},
 		{"tag=v1.0.0 action=created", "whether sha is the commit's or the tag's is unknown; an event tag_push", docsCodeup},
 		{incomplete, "its commits list no files", docsCodeup},
 		{incomplete, "its commits list no files", docsCodeup},
@@ -227,7 +227,7 @@ var Forges = []Forge{
 		{"", "unknown: no test is documented; a push from a commit to itself is stopped", docsGongfeng},
 		{created + " repository=team/app", "the repository is the path of git_http_url: there is no project", docsGongfeng},
 		{deleted, "by an after of zeros", docsGongfeng},
-		{notTold, "the values of operation_kind are not all documented", docsGongfeng},
+		{unreported, "the values of operation_kind are not all documented", docsGongfeng},
 		{"sha=COMMIT", "the commit in checkout_sha; an event tag_push", docsGongfeng},
 		{incomplete, "by total_commits_count", docsGongfeng},
 		{incomplete, "unknown; diff_files would tell, and is not read", docsGongfeng},

@@ -32,7 +32,7 @@ type Git struct {
 	SHA     string `json:"sha" doc:"the commit that ref was set to, or a pull request's newest; zeros after a deletion"`
 	Before  string `json:"before" doc:"the commit before it; zeros where there was none"`
 	Deleted bool   `json:"deleted,string" doc:"true or false: ref was deleted; such deliveries pass only where eventTypes asks for them"`
-	Forced  Known  `json:"forced" doc:"a push that threw commits of the branch away"`
+	Forced  Known  `json:"forced" doc:"the push removed commits from the branch"`
 
 	Repository    string `json:"repository" doc:"with its owner, such as example/app"`
 	CloneURL      string `json:"cloneURL" doc:"with https or http; empty where the signature does not cover the body, unless trustUnsignedBody is true"`
@@ -240,7 +240,7 @@ func mergedBy(state, at string) Known {
 	return Unknown
 }
 
-// forced returns whether a push threw commits of the branch away. Where the forge does not
+// forced returns whether a push removed commits from the branch. Where the forge does not
 // report that, the commits may: of those between before and after, one has before as its
 // parent, if after was made from before.
 func (x *Extract) forced(g *Git, change *Values) Known {

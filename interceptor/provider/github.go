@@ -38,6 +38,7 @@ var github = Provider{
 			{"pull_request.head.repo.id", fHeadRepo}, {"pull_request.base.repo.id", fBaseRepo},
 			{"issue.number", fIssueNumber}, {"issue.pull_request.url", fIssueIsPull}, {"issue.state", fState},
 			{"issue.pull_request.merged_at", fMerged}, {"head_commit.id", fTagged},
+			{"total_commits", fTotal}, // Gitea's, whose deliveries bear GitHub's signature, too
 		}),
 		mostCommits: 2048,
 		finish:      finishGitHub,
