@@ -48,9 +48,9 @@ func Explain(config Config, params json.RawMessage, candidates [][]byte, sent Ca
 	given := make(givenSecrets, len(candidates))
 	p.SecretRefs = nil
 	for i, value := range candidates {
-		name := "given-" + strconv.Itoa(i+1)
-		given[name] = &Secret{Data: map[string][]byte{"value": value}}
-		p.SecretRefs = append(p.SecretRefs, SecretKey{name, "value"})
+		name := givenPrefix + strconv.Itoa(i+1)
+		given[name] = &Secret{Data: map[string][]byte{givenKey: value}}
+		p.SecretRefs = append(p.SecretRefs, SecretKey{name, givenKey})
 	}
 	if len(candidates) == 0 && !p.AllowInsecure {
 		return explained(refusal.New(refusal.Secret, codes.FailedPrecondition,
@@ -76,7 +76,27 @@ func explained(err error) Explanation {
 		return Explanation{Continue: true}
 	}
 	r := refusal.Of(err)
-	return Explanation{Reason: r.Reason, Message: r.Message}
+	return Explanation{Reason: r.Reason, Message: inWords.Replace(r.Message)}
+}
+
+// The names that stand for the secrets given, which nobody has chosen.
+const (
+	givenNamespace = "given"
+	givenPrefix    = "given-"
+	givenKey       = "value"
+)
+
+// inWords leaves the names of the secrets given out of the server's sentences.
+var inWords = givenNames()
+
+func givenNames() *strings.Replacer {
+	in := fmt.Sprintf(" in namespace %q", givenNamespace)
+	pairs := []string{"Secrets" + in + " that param secretRefs names", "secrets given"}
+	for i := range maxSecretRefs {
+		name := fmt.Sprintf("the Secret %q with key %q%s", givenPrefix+strconv.Itoa(i+1), givenKey, in)
+		pairs = append(pairs, name, "the secret given")
+	}
+	return strings.NewReplacer(pairs...)
 }
 
 // givenSecrets are the candidates, by the names that stand for them.
@@ -107,7 +127,8 @@ type search struct {
 
 func (s *search) judge(p *params, body []byte) (*Record, error) {
 	rec := &Record{}
-	c := &call{h: s.h, p: p, namespace: "given", sent: s.sent, body: body, rec: rec, extract: &provider.Extract{}}
+	c := &call{h: s.h, p: p, namespace: givenNamespace, sent: s.sent, body: body, rec: rec,
+		extract: &provider.Extract{}}
 	_, err := c.judge(context.Background())
 	return rec, err
 }
@@ -117,6 +138,7 @@ func (s *search) hints(rec *Record, reason string) []string {
 	var hints []string
 	switch reason {
 	case reasonVerified, refusal.Ping, refusal.Filtered, refusal.Deleted:
+		hints = append(hints, s.sentByGitea()...)
 		if rec.Newline {
 			hints = append(hints,
 				"the Secret's value ends with a newline, which is not part of what the forge signs with: it is taken off, but make the Secret without")
@@ -124,18 +146,47 @@ func (s *search) hints(rec *Record, reason string) []string {
 	case refusal.Stale, refusal.Future:
 		hints = append(hints, clock(rec.Skew))
 	case refusal.Unsigned, refusal.Header, refusal.Signature, refusal.Secret, refusal.Form:
-		hints = append(s.nearly(), s.forged()...)
+		if hints = s.nearly(); len(hints) == 0 {
+			hints = s.forged()
+		}
 		if len(hints) == 0 {
 			hints = append(s.othersHeaders(), s.nothing(reason)...)
 		}
 	}
-	return slices.Compact(hints)
+	return unique(hints)
+}
+
+// unique leaves out what was said before.
+func unique(hints []string) []string {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(hints, func(h string) bool {
+		was := seen[h]
+		seen[h] = true
+		return was
+	})
+}
+
+// sentByGitea finds deliveries that are right for GitHub's provider and come from Gitea, which
+// signs in GitHub's way, too, and has other payloads.
+func (s *search) sentByGitea() []string {
+	if s.p.sender.From.Name != "github" {
+		return nil
+	}
+	for _, name := range []string{"Forgejo", "Gitea"} {
+		if event, err := s.sent.Value("X-" + name + "-Event"); err == nil && event != "" {
+			return []string{name + " sent the delivery, which signs in GitHub's way, too, and lists fewer commits: set param provider to gitea"}
+		}
+	}
+	return nil
 }
 
 // nothing is the last word on a signature that no mistake explains.
 func (s *search) nothing(reason string) []string {
 	if reason != refusal.Signature {
 		return nil
+	}
+	if hint := s.relayed(); hint != "" {
+		return []string{hint}
 	}
 	return []string{"neither another spelling of the secret or body nor another provider, algorithm or encoding explains the signature: " +
 		"the hook most likely has another secret; type the same one into both places"}
@@ -203,7 +254,7 @@ func (s *search) nearly() []string {
 // senders are the Trigger's own and then all others, each in each mode.
 func (s *search) senders() []*provider.Sender {
 	all := []*provider.Sender{&s.p.sender}
-	for _, from := range provider.All {
+	for _, from := range s.providers() {
 		for _, mode := range from.Modes {
 			if from.Name != "generic" && (from.Name != s.p.sender.From.Name || mode.Name != s.p.sender.Mode.Name) {
 				all = append(all,
@@ -211,6 +262,32 @@ func (s *search) senders() []*provider.Sender {
 			}
 		}
 	}
+	return all
+}
+
+// providers are all of them, those first whose own header names the event: Gitea and Forgejo
+// send GitHub's headers beside theirs.
+func (s *search) providers() []provider.Provider {
+	own := map[string][]string{
+		"gitea": {"X-Forgejo-Event", "X-Gitea-Event", "X-Gogs-Event"}, "gitcode": {"X-GitCode-Event"},
+		"gitee": {"X-Gitee-Event"}, "gitlab": {"X-Gitlab-Event"}, "bitbucket": {"X-Event-Key"},
+	}
+	names := func(p provider.Provider) bool {
+		return slices.ContainsFunc(own[p.Name], func(header string) bool {
+			event, err := s.sent.Value(header)
+			return err == nil && event != ""
+		})
+	}
+	all := slices.Clone(provider.All)
+	slices.SortStableFunc(all, func(a, b provider.Provider) int {
+		switch first, second := names(a), names(b); {
+		case first == second:
+			return 0
+		case first:
+			return -1
+		}
+		return 1
+	})
 	return all
 }
 

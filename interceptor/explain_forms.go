@@ -209,14 +209,53 @@ func (s *search) sentInClear() []string {
 	for _, f := range s.sent.Headers {
 		for _, key := range s.keys() {
 			if string(f.Value) == string(key.bytes) && len(f.Value) > 0 {
-				return notEmpty(fmt.Sprintf(
-					"header %s holds the secret itself: the hook sends a password or token and no signature; set param mode accordingly, or set a signature key at the forge",
-					f.Name),
-					key.hint)
+				return notEmpty(s.inClear(string(f.Name)), key.hint)
 			}
 		}
 	}
 	return nil
+}
+
+// inClear says what a header with the secret itself means for the Trigger's mode.
+func (s *search) inClear(header string) string {
+	mode := s.p.sender.Mode.Name
+	if mode == "token" || mode == "password" || mode == "basic" {
+		return fmt.Sprintf(
+			"header %s holds the secret itself, and provider %s in mode %s reads another one: set param provider to the forge that sent the delivery",
+			header, s.p.sender.From.Name, mode)
+	}
+	return fmt.Sprintf(
+		"header %s holds the secret itself: the hook sends a password or token and no signature; set param mode accordingly, or set a signature key at the forge",
+		header)
+}
+
+// relays are headers that no forge sends, and whose they are. Programs that parse a delivery
+// and write it again, as smee's client does, send it with a library for browsers' requests.
+var relays = []struct{ header, holds, whose string }{
+	{"Sec-Fetch-Mode", "", "a relay such as smee's client"},
+	{"Timestamp", "", "a relay such as smee's client"},
+	{"User-Agent", "node", "a program on Node.js"}, {"User-Agent", "undici", "a program on Node.js"},
+	{"User-Agent", "axios/", "a program on Node.js"}, {"User-Agent", "superagent", "a program on Node.js"},
+	{"User-Agent", "python-", "a program in Python"}, {"User-Agent", "aiohttp", "a program in Python"},
+	{"User-Agent", "gosmee", "gosmee"},
+}
+
+// relayed returns what the headers tell of a relay that may have changed the body; "" where
+// they tell of none.
+func (s *search) relayed() string {
+	if said, err := s.p.sender.Read(s.sent); err != nil || said.Covers != provider.StrengthBody {
+		return ""
+	}
+	for _, r := range relays {
+		value, err := s.sent.Value(r.header)
+		if err != nil || value == "" || !strings.Contains(strings.ToLower(value), r.holds) {
+			continue
+		}
+		return fmt.Sprintf(
+			"header %s is that of %s, and of no forge: if it parsed the body and wrote it again, with other numbers (1 for 1.0), order of keys or escapes, no secret fits any more; "+
+				"let the forge call the EventListener itself, or use a tunnel that passes the body on byte for byte, before you doubt the secret", r.header, r.whose)
+	}
+	return ""
 }
 
 // messages are what senders and samples in circulation sign.

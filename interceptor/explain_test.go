@@ -191,6 +191,95 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// explainOne explains a delivery with one secret at the time of its signing.
+func explainOne(params, key string, sent interceptor.Capture) interceptor.Explanation {
+	return interceptor.Explain(interceptor.Default(), json.RawMessage(params), [][]byte{[]byte(key)}, sent,
+		time.UnixMilli(signedAt))
+}
+
+// TestExplainSaysItOnce holds that a token that was encoded twice has one hint, and that no
+// hint names the mode that is set.
+func TestExplainSaysItOnce(t *testing.T) {
+	for _, params := range []string{`{"provider":"gitlab","mode":"token"}`, forPassword,
+		`{"provider":"gitcode","mode":"token"}`} {
+		got := explainOne(params, base64.StdEncoding.EncodeToString([]byte(secret)), caught(t, params, secret, "{}"))
+		if len(got.Hints) != 1 || !strings.Contains(got.Hints[0], "encoded twice") {
+			t.Errorf("%s: got %q", params, got.Hints)
+		}
+	}
+	got := explainOne(`{"provider":"gitlab","mode":"token"}`, secret, interceptor.Capture{Body: "{}",
+		Header: map[string][]string{"X-Other-Token": {secret}}})
+	if len(got.Hints) != 1 || strings.Contains(got.Hints[0], "set param mode accordingly") {
+		t.Errorf("a token in another header: got %q", got.Hints)
+	}
+}
+
+// TestExplainGitea holds that Gitea's deliveries, which have GitHub's signature, too, are taken
+// for Gitea's.
+func TestExplainGitea(t *testing.T) {
+	sent := caught(t, forGitea, secret, `{"ref":"refs/heads/main"}`)
+	for params, reason := range map[string]string{forGitee: "unsigned", `{"provider":"bitbucket"}`: "unsigned",
+		forGitHub: "verified", `{"provider":"github","branches":["x"]}`: "filtered"} {
+		got := explainOne(params, secret, sent)
+		if got.Reason != reason || len(got.Hints) == 0 || !strings.Contains(got.Hints[0], "gitea") {
+			t.Errorf("%s: got %+v", params, got)
+		}
+	}
+	if got := explainOne(forGitea, secret, sent); len(got.Hints) > 0 {
+		t.Errorf("the right provider: got %q", got.Hints)
+	}
+	bare := interceptor.Capture{Body: "{}", Header: map[string][]string{"X-Gogs-Event": {"push"}}}
+	if got := explainOne(forGitea, secret, bare); !strings.Contains(got.Message, "X-Gogs-Signature") ||
+		strings.Contains(got.Message, "Gitea") {
+		t.Errorf("Gogs without a secret: got %s", got.Message)
+	}
+}
+
+// TestExplainInventsNoNames holds that sentences about secrets that were given name no Secret.
+func TestExplainInventsNoNames(t *testing.T) {
+	sent := caught(t, forGitHub, secret, "{}")
+	for name, keys := range map[string][][]byte{
+		"one": {[]byte("another")}, "two": {[]byte("another"), []byte("third one")}, "short": {[]byte("x")},
+	} {
+		got := interceptor.Explain(interceptor.Default(), json.RawMessage(forGitHub), keys, sent,
+			time.UnixMilli(signedAt))
+		if got.Continue || strings.Contains(got.Message, "given-") || strings.Contains(got.Message, `"given"`) ||
+			!strings.Contains(got.Message, "given") {
+			t.Errorf("%s: got %s", name, got.Message)
+		}
+	}
+}
+
+// TestExplainRelays changes a body as smee's client does, whose headers then tell it from
+// another secret.
+func TestExplainRelays(t *testing.T) {
+	sent := caught(t, forGitHub, secret, `{"b":1.0,"10":1e3,"2":"\u003c"}`)
+	sent.Body = `{"2":"<","10":1000,"b":1}`
+	if got := explainOne(forGitHub, secret, sent); len(got.Hints) != 1 ||
+		!strings.Contains(got.Hints[0], "another secret") {
+		t.Errorf("nothing tells of a relay: got %q", got.Hints)
+	}
+	for name, value := range map[string]string{"sec-fetch-mode": "cors", "timestamp": "1754049600123",
+		"User-Agent": "node-fetch/1.0"} {
+		sent.Header = maps.Clone(sent.Header)
+		sent.Header[name] = []string{value}
+		got := explainOne(forGitHub, secret, sent)
+		if len(got.Hints) != 1 || !strings.Contains(got.Hints[0], "parsed the body and wrote it again") ||
+			strings.Contains(got.Hints[0], "another secret") {
+			t.Errorf("%s: got %q", name, got.Hints)
+		}
+		delete(sent.Header, name)
+	}
+	// A token says nothing of the body, so a relay explains nothing.
+	const token = `{"provider":"gitlab","mode":"token"}`
+	sent = caught(t, token, secret, "{}")
+	sent.Header["Sec-Fetch-Mode"] = []string{"cors"}
+	if got := explainOne(token, "another one entirely", sent); len(got.Hints) != 1 ||
+		!strings.Contains(got.Hints[0], "another secret") {
+		t.Errorf("a token: got %q", got.Hints)
+	}
+}
+
 // TestExplainTriesAllSecrets gives several candidates, none, and allows unsigned
 // deliveries.
 func TestExplainTriesAllSecrets(t *testing.T) {

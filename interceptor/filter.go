@@ -118,8 +118,8 @@ func (f *filters) mayMatchEvent(event string) bool {
 
 // refuseEvent judges the event before anything is verified, which spares reading a
 // Secret for those that nobody wants.
-func (f *filters) refuseEvent(event string) error {
-	if f.mayMatchEvent(event) {
+func (f *filters) refuseEvent(event string, from *provider.Payload) error {
+	if f.mayMatchEvent(event) || event == "delete" && from.DeletesApart() && f.namesDeletion("push") {
 		return nil
 	}
 	return unwanted("the event", event, "eventTypes")
@@ -136,12 +136,13 @@ func unwanted(what, name, param string) error {
 }
 
 // refuseGit judges what a verified delivery is about, or returns nil.
-func (f *filters) refuseGit(g *provider.Git, files *provider.FileList) error {
+func (f *filters) refuseGit(g *provider.Git, x *provider.Extract) error {
 	action := g.Event + ":" + g.Action
-	if f.EventTypes != nil && !f.EventTypes.match(g.Event, action) {
+	asPush := x.AsPush && f.namesDeletion("push") && f.EventTypes.match("push:deleted")
+	if f.EventTypes != nil && !asPush && !f.EventTypes.match(g.Event, action) {
 		return unwanted("the event", action, "eventTypes")
 	}
-	if g.Deleted && !f.namesDeletion(g.Event) {
+	if g.Deleted && !asPush && !f.namesDeletion(g.Event) {
 		return refusal.New(refusal.Deleted, codes.FailedPrecondition,
 			"%s was deleted, and there is nothing left to build: name %q in param eventTypes to hear of deletions",
 			g.What(), g.Event+":deleted")
@@ -152,9 +153,9 @@ func (f *filters) refuseGit(g *provider.Git, files *provider.FileList) error {
 	if err := f.refuseRef(g); err != nil {
 		return err
 	}
-	if f.Paths != nil && files.Complete && !f.Paths.matchAny(files.All()) {
+	if f.Paths != nil && x.Files.Complete && !f.Paths.matchAny(x.Files.All()) {
 		return refusal.New(refusal.Filtered, codes.FailedPrecondition,
-			"none of the %d changed files matches param paths", files.Count())
+			"none of the %d changed files matches param paths", x.Files.Count())
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ func filtered(t *testing.T, provider, event, payload string, params map[string]a
 }
 
 func pushTo(ref, files string) string {
-	return `{"ref":"` + ref + `","before":"` + sha2 + `","after":"` + sha +
+	return `{"ref":"` + ref + `","forced":false,"before":"` + sha2 + `","after":"` + sha +
 		`","repository":{"full_name":"example/app"},"commits":[{"added":[` + files + `],"removed":[],"modified":[]}]}`
 }
 

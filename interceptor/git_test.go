@@ -210,7 +210,7 @@ func TestExtensions(t *testing.T) {
 			provider.Git{Action: "updated", Ref: "refs/heads/feature/中文", RefType: "branch", Branch: "feature/中文",
 				SHA: sha, Before: sha2, Sender: "li", Repository: "g/sub/app", DefaultBranch: "main",
 				CloneURL: "https://gitlab.example.com/g/sub/app.git", SSHURL: "git@gitlab.example.com:g/sub/app.git",
-				ChangedFiles: []string{"a/b.go", "c.md"}, ChangedFilesComplete: true}},
+				ChangedFiles: []string{"a/b.go", "c.md"}}}, // GitLab does not report force pushes
 		{"gitlab push of more commits than it lists", "gitlab", "push", `{"before":"` + sha2 + `","after":"` + sha +
 			`","ref":"refs/heads/main","commits":[` + commit(`"a"`) + `],"total_commits_count":21}`,
 			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"a"}}},
@@ -234,7 +234,7 @@ func TestExtensions(t *testing.T) {
 			provider.Git{Action: "created", Ref: "refs/tags/v1.0", RefType: "tag", Tag: "v1.0", SHA: sha,
 				CloneURL: "https://gitcode.com/a/b.git"}},
 		{"github creation", "github", "create", `{"ref":"v1","ref_type":"tag","repository":{"full_name":"a/b"}}`,
-			provider.Git{Ref: "refs/tags/v1", RefType: "tag", Tag: "v1", Repository: "a/b"}},
+			provider.Git{Action: "created", Ref: "refs/tags/v1", RefType: "tag", Tag: "v1", Repository: "a/b"}},
 		{"github deletion", "github", "delete", `{"ref":"old","ref_type":"branch"}`, provider.Git{Action: "deleted",
 			Deleted: true, Ref: "refs/heads/old", Branch: "old"}},
 		{"github release", "github", "release", `{"action":"published","release":{"tag_name":"v2"}}`,
@@ -242,10 +242,10 @@ func TestExtensions(t *testing.T) {
 		{"github forced push", "github", "push", `{"ref":"refs/heads/main","before":"` + sha2 + `","after":"` + sha +
 			`","forced":true,"commits":[` + commit(`"a"`) + `]}`,
 			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"a"}}},
-		{"github push whose commit lacks a list", "github", "push", `{"ref":"refs/heads/main","before":"` + sha2 +
+		{"github push whose commit lacks a list", "github", "push", `{"ref":"refs/heads/main","forced":false,"before":"` + sha2 +
 			`","after":"` + sha + `","commits":[{"added":["a"],"removed":[]}]}`,
 			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"a"}}},
-		{"github push with null lists", "github", "push", `{"ref":"refs/heads/main","before":"` + sha2 + `","after":"` +
+		{"github push with null lists", "github", "push", `{"ref":"refs/heads/main","forced":false,"before":"` + sha2 + `","after":"` +
 			sha + `","commits":[{"added":null,"removed":null,"modified":["b"]}]}`,
 			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", ChangedFiles: []string{"b"},
 				ChangedFilesComplete: true}},
@@ -282,6 +282,47 @@ func TestExtensions(t *testing.T) {
 				`"},"toRef":{"displayId":"main","repository":{"slug":"app","project":{"key":"~ADMIN"}}}}}`,
 			provider.Git{PullRequest: 5, SourceBranch: "f", TargetBranch: "main", SHA: sha, Sender: "admin",
 				Repository: "users/ADMIN/app"}},
+		{"gitlab merge request closed", "gitlab", "merge_request",
+			`{"object_kind":"merge_request","object_attributes":{"iid":1,"action":"close","state":"closed","target_branch":"main","source_project_id":3,"target_project_id":3}}`,
+			provider.Git{Action: "close", PullRequest: 1, TargetBranch: "main", Merged: provider.No,
+				FromFork: provider.No, Draft: provider.Unknown}},
+		{"gitlab merge request that is being merged", "gitlab", "merge_request",
+			`{"object_kind":"merge_request","object_attributes":{"iid":1,"action":"update","state":"locked","target_branch":"main"}}`,
+			provider.Git{Action: "update", PullRequest: 1, TargetBranch: "main", Merged: provider.Unknown,
+				FromFork: provider.Unknown}},
+		{"gitlab without project, with SSH alone", "gitlab", "push",
+			`{"ref":"refs/heads/a","repository":{"git_ssh_url":"ssh://git@git.example.com:2222/g/sub/app.git"}}`,
+			provider.Git{Ref: "refs/heads/a", Branch: "a", Repository: "g/sub/app"}},
+		{"gitlab without project, with a short address", "gitlab", "push",
+			`{"ref":"refs/heads/a","repository":{"git_ssh_url":"git@git.example.com:g/app.git"}}`,
+			provider.Git{Ref: "refs/heads/a", Branch: "a", Repository: "g/app"}},
+		{"gitlab without project, with a page alone", "gitlab", "push",
+			`{"ref":"refs/heads/a","repository":{"homepage":"https://git.example.com/g/app"}}`,
+			provider.Git{Ref: "refs/heads/a", Branch: "a", Repository: "g/app"}},
+		{"gitlab without project, whose addresses differ", "gitlab", "push",
+			`{"ref":"refs/heads/a","repository":{"homepage":"https://git.example.com/g/app","git_http_url":"https://git.example.com/evil/app.git"}}`,
+			provider.Git{Ref: "refs/heads/a", Branch: "a", Repository: "evil/app"}}, // as would be cloned
+		{"github review of a merged pull request", "github", "pull_request_review",
+			`{"action":"submitted","pull_request":{"number":2,"state":"closed","merged_at":"2026-08-01T12:00:00Z","draft":false,"base":{"ref":"main","repo":{"id":1}},"head":{"ref":"f","repo":null}}}`,
+			provider.Git{Action: "submitted", PullRequest: 2, TargetBranch: "main", SourceBranch: "f",
+				Merged: provider.Yes, Draft: provider.No, FromFork: provider.Unknown}},
+		{"github review of a closed pull request", "github", "pull_request_review",
+			`{"action":"submitted","pull_request":{"number":2,"state":"closed","merged_at":null,"base":{"ref":"main"}}}`,
+			provider.Git{Action: "submitted", PullRequest: 2, TargetBranch: "main", Merged: provider.Unknown}},
+		{"github number of something else", "github", "milestone", `{"action":"created","number":4}`,
+			provider.Git{Action: "created", Merged: provider.Unknown}},
+		{"github number that no counter has", "github", "pull_request",
+			`{"number":12345678901234567890,"pull_request":{"base":{"ref":"main"}}}`,
+			provider.Git{TargetBranch: "main"}},
+		{"gitee push whose commits name no parents", "gitee", "push", `{"ref":"refs/heads/main","before":"` + sha2 +
+			`","after":"` + sha + `","total_commits_count":1,"commits":[{"added":[],"removed":[],"modified":["a"],"parent_ids":null}]}`,
+			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", Forced: provider.Unknown,
+				ChangedFiles: []string{"a"}}},
+		{"gitee push after another one", "gitee", "push", `{"ref":"refs/heads/main","before":"` + sha2 +
+			`","after":"` + sha + `","total_commits_count":1,"commits":[{"added":[],"removed":[],"modified":["a"],"parent_ids":["` +
+			sha2 + `"]}]}`,
+			provider.Git{Action: "updated", Ref: "refs/heads/main", Branch: "main", Forced: provider.No,
+				ChangedFiles: []string{"a"}, ChangedFilesComplete: true}},
 		{"no object", "github", "push", `["a"]`, provider.Git{}},
 		{"no JSON", "github", "push", `hello`, provider.Git{}},
 		{"other types", "github", "push",
@@ -395,7 +436,7 @@ func TestManyFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, message := extensions(t, "github", "push",
-		`{"ref":"refs/heads/a","before":"`+sha+`","after":"`+sha2+`","commits":[{"added":`+string(
+		`{"ref":"refs/heads/a","forced":false,"before":"`+sha+`","after":"`+sha2+`","commits":[{"added":`+string(
 			added)+`,"removed":[],"modified":[]}]}`, nil)
 	if got.Verified == "" || got.ChangedFilesComplete || len(got.ChangedFiles) > 3000 {
 		t.Errorf("got %d files, complete %v: %s", len(got.ChangedFiles), got.ChangedFilesComplete, message)

@@ -28,18 +28,24 @@ type call struct {
 	misses    []miss // Secrets that have not signed it
 	read      bool   // extract has the payload
 	readErr   error
+	forge     string // the product that sent it; see provider.Claim
 }
 
-// judge makes the checks that come after the params.
+// judge makes the checks that come after the params. What was refused is described in the
+// record, since that helps to find the hook.
 func (c *call) judge(ctx context.Context) (*provider.Git, error) {
 	said, err := c.claim()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = c.authenticate(ctx, said)
 	}
-	if err := c.authenticate(ctx, said); err != nil {
-		return nil, err
+	var git *provider.Git
+	if err == nil {
+		git, err = c.conclude(said)
 	}
-	return c.conclude(said)
+	if err != nil && refusal.Of(err).Reason != refusal.Form {
+		c.describe()
+	}
+	return git, err
 }
 
 // claim reads what the headers say. With allowInsecure a delivery that bears no
@@ -52,7 +58,7 @@ func (c *call) claim() (provider.Claim, error) {
 	if err != nil {
 		return provider.Claim{}, err
 	}
-	c.rec.Event, c.rec.DeliveryID = said.Event, said.DeliveryID
+	c.rec.Event, c.rec.DeliveryID, c.forge = said.Event, said.DeliveryID, said.Forge
 	err = c.p.sender.Mode.Read(&said, c.sent, &c.p.sender)
 	if err != nil && (!c.p.AllowInsecure || refusal.Of(err).Reason != refusal.Unsigned) {
 		return provider.Claim{}, err
@@ -60,7 +66,7 @@ func (c *call) claim() (provider.Claim, error) {
 	if said.Ping {
 		return said, nil
 	}
-	return said, c.p.refuseEvent(said.Event)
+	return said, c.p.refuseEvent(said.Event, c.p.sender.From.Payload)
 }
 
 // authenticate decides whether the Secret's holder sent the delivery, not long ago
@@ -71,7 +77,6 @@ func (c *call) authenticate(ctx context.Context, said provider.Claim) error {
 	}
 	digest, err := c.verify(ctx, said)
 	if err != nil {
-		c.describe(said)
 		return c.unverified(err)
 	}
 	c.rec.Verified, c.rec.Covers = true, said.Covers
@@ -262,6 +267,7 @@ func (c *call) checkBodyTime(said provider.Claim) error {
 func (c *call) readPayload() error {
 	if !c.read {
 		c.read, c.readErr = true, c.p.sender.From.Payload.Read(c.body, c.extract)
+		c.extract.Forge, c.extract.TrustLists = c.forge, c.p.TrustListedFiles
 	}
 	return c.readErr
 }
@@ -306,7 +312,7 @@ func (c *call) replayKey(said provider.Claim, digest []byte) string {
 // conclude judges what a verified delivery is about.
 func (c *call) conclude(said provider.Claim) (*provider.Git, error) {
 	if said.Ping {
-		return nil, refusal.New(refusal.Ping, codes.OK, "ping")
+		return nil, refusal.New(refusal.Ping, codes.OK, "the delivery is a ping, the forge's test of the hook: it starts nothing")
 	}
 	if err := c.readPayload(); err != nil {
 		return nil, c.unreadable(err)
@@ -355,7 +361,10 @@ func (c *call) examine(change *provider.Values, base provider.Git) (*provider.Gi
 	if git.Verified != provider.StrengthBody && !c.p.TrustUnsignedBody {
 		git.WithoutURLs() // or anyone who has seen a delivery chooses whose sources are built
 	}
-	return &git, c.p.refuseGit(&git, &c.extract.Files)
+	if why := c.extract.Test; why != "" {
+		return &git, refusal.New(refusal.Ping, codes.OK, "%s", why)
+	}
+	return &git, c.p.refuseGit(&git, c.extract)
 }
 
 func (c *call) unreadable(err error) error {
@@ -367,17 +376,16 @@ func (c *call) unreadable(err error) error {
 		"the payload begins like a JSON object and is none: let the forge send application/json")
 }
 
-// describe notes what a delivery that was not verified says that it is about. It
-// helps to find the hook.
-func (c *call) describe(said provider.Claim) {
-	if c.readPayload() != nil {
+// describe notes what a delivery that was refused says that it is about, unless that was noted.
+func (c *call) describe() {
+	if c.rec.Repository != "" || c.rec.Ref != "" || c.readPayload() != nil {
 		return
 	}
 	var change *provider.Values
 	if len(c.extract.Changes) > 0 {
 		change = &c.extract.Changes[0]
 	}
-	if git, err := c.p.sender.From.Payload.Build(c.extract, change, provider.Git{Event: said.Event}); err == nil {
+	if git, err := c.p.sender.From.Payload.Build(c.extract, change, provider.Git{Event: c.rec.Event}); err == nil {
 		c.rec.note(&git)
 	}
 }

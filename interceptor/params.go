@@ -27,6 +27,7 @@ type params struct {
 	AllowInsecure bool             `json:"allowInsecure,omitempty"`
 
 	TrustUnsignedBody bool `json:"trustUnsignedBody,omitempty"`
+	TrustListedFiles  bool `json:"trustListedFiles,omitempty"`
 	filters
 	provider.Scheme
 
@@ -101,10 +102,12 @@ func (p *params) normalised() globs {
 	return names
 }
 
+// maxSecretRefs is how many Secrets a Trigger may name.
+const maxSecretRefs = 8
+
 // checkSecrets makes one list of secretRef and secretRefs.
 func (p *params) checkSecrets() error {
 	const how = "give secretRef the secretName and the secretKey of a Secret in the Trigger's namespace"
-	const most = 8
 	if p.SecretRef != nil {
 		if len(p.SecretRefs) > 0 {
 			return refusal.New(refusal.Params, codes.InvalidArgument,
@@ -116,9 +119,9 @@ func (p *params) checkSecrets() error {
 		return refusal.New(refusal.Params, codes.InvalidArgument,
 			"param secretRef is missing, and nothing passes unverified: %s", how)
 	}
-	if len(p.SecretRefs) > most {
+	if len(p.SecretRefs) > maxSecretRefs {
 		return refusal.New(refusal.Params, codes.InvalidArgument,
-			"param secretRefs names %d Secrets: name %d at most, for all of them are tried", len(p.SecretRefs), most)
+			"param secretRefs names %d Secrets: name %d at most, for all of them are tried", len(p.SecretRefs), maxSecretRefs)
 	}
 	for _, ref := range p.SecretRefs {
 		switch {

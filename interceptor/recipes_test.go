@@ -96,9 +96,16 @@ var Recipes = []Recipe{
 	{
 		Name: "codeup", Title: "Alibaba Cloud Codeup (云效)", Secret: randomSecret, Event: "push",
 		Setup: "Repository settings → Webhooks → New (设置 → Webhooks): the EventListener's URL, a Secret Token, the events.",
-		Note:  "The token is sent in clear, as GitLab's is.",
+		Note: "The token is sent in clear, as GitLab's is. The repository's name for param repositories is the path of its clone URL, " +
+			"such as ORGANIZATION/group/app.",
 		Params: []Param{{"provider", "generic"}, {"mode", "token"}, {"header", "X-Codeup-Token"},
 			{"eventHeader", "Codeup-Event"}, {"payload", "gitlab"}},
+	},
+	{
+		Name: "gongfeng", Title: "Tencent Gongfeng (工蜂)", Secret: randomSecret, Event: "push",
+		Setup:  "Project settings → Advanced → Webhooks (项目设置 → 高级设置 → 回调钩子): the EventListener's URL, a token, the events.",
+		Note:   "It sends GitLab's headers and former payload. The token is sent in clear, as GitLab's is.",
+		Params: []Param{{"provider", "gitlab"}, {"mode", "token"}},
 	},
 	{
 		Name: "coding", Title: "Coding", Secret: randomSecret, Event: "push",

@@ -37,12 +37,15 @@ const referenceParams = `
 A param that is not known is an error, for a misspelt check is a check that
 nobody makes. Hooks have to send ` + "`application/json`" + `: an EventListener changes forms
 before an interceptor sees them. A delivery of a forge's "test" button is
-verified and then stopped, so that it starts no build.
+verified and then stopped, so that it starts no build. Some forges send a push as the test: it is
+recognized by what no real push has, such as the same commit before and after. Where nothing
+tells a test from a push, the tables below say so.
 
 eventTypes, repositories, branches, tags and paths are lists of patterns: ` + "`*`" + ` is any
 text without a slash, ` + "`**`" + ` any text, ` + "`{a,b}`" + ` either. A pattern after ` + "`!`" + ` takes away what
 those before it matched. A deletion passes only where eventTypes names it, as in
-` + "`push:deleted`" + `.
+` + "`push:deleted`" + `. Where a forge reports the deletion of a branch as the event delete alone, as
+Gitea does, ` + "`push:deleted`" + ` asks for that, too: let the hook send it.
 `
 
 const referenceExtensions = `
@@ -50,13 +53,33 @@ const referenceExtensions = `
 
 Bindings and later interceptors find these under ` + "`$(extensions.git)`" + `, as in
 ` + "`$(extensions.git.branch)`" + `. All of them are always there; what a delivery does not
-tell is empty. Every text is one word that means itself to a shell, since it ends in
+tell is empty. Every text but changedFiles is one word that means itself to a shell, since it ends in
 scripts: names hold letters, digits and ` + "`-._/+@#=,%~`" + `, and begin with a letter, a digit,
 ` + "`_`, `.` or `@`" + `. A delivery about any other name is refused; a sender or a changed file
 of such a name is left out.
 
-| extension | type | |
-|---|---|---|
+All of them are strings, since a TriggerTemplate breaks on lists and objects, makes the word
+null of a missing value, and rounds numbers. None holds a dollar sign, a quote or a backslash,
+so nothing of them is replaced again or ends a text. A CEL interceptor compares words, as in
+` + "`extensions.git.draft != \"true\"`" + `, and gets a list of files with
+` + "`extensions.git.changedFiles.split(\" \")`" + `. ` + "`unknown`" + ` means that the delivery does not
+report it, or that the question makes no sense for it, as whether a push is a draft.
+
+| extension | |
+|---|---|
+`
+
+const referenceForges = `
+## What forges report
+
+Forges differ in what their deliveries tell. These are the answers to the same questions for
+each of them, as extensions have them; tests hold the answers to deliveries. What is unknown is
+reported as ` + "`unknown`" + `, and never guessed: so ` + "`changedFilesComplete`" + ` is true only where the
+forge reports that a push was not forced, and every file of its commits. Elsewhere param paths
+lets every push pass, unless ` + "`trustListedFiles`" + ` is true.
+
+The provider generic reports what the payload that its param payload names holds, by the same
+fields.
 `
 
 const referenceOther = `
@@ -74,9 +97,6 @@ var referenceMore = []string{
 	"a bad or missing signature has the code Unauthenticated, and there FailedPrecondition or InvalidArgument; EventListeners look at neither",
 	"one path serves all providers, and nothing else is answered",
 }
-
-var typeNames = map[string]string{"string": "string", "bool": "boolean", "int64": "number",
-	"[]string": "list of strings", "provider.Strength": "string"}
 
 const referenceRecipes = `
 ## Recipes
@@ -134,7 +154,8 @@ func TestReference(t *testing.T) {
 			fmt.Fprintf(&text, "| %s | %s | %s |\n", m.Name, m.Doc, signsTime)
 		}
 		if p.ExplicitMode {
-			text.WriteString("\nThe mode has to be named.\n")
+			fmt.Fprintf(&text, "\nThe mode has to be named. Where its flag is left out, `tekgate hook` takes %s, and prints that.\n",
+				p.RecommendedMode())
 		}
 		if p.Name == "generic" {
 			text.WriteString("\n| param | |\n|---|---|\n")
@@ -148,8 +169,14 @@ func TestReference(t *testing.T) {
 		if f.Tag.Get("doc") == "" {
 			t.Errorf("extension %s is not documented", f.Name)
 		}
-		fmt.Fprintf(&text, "| %s | %s | %s |\n", f.Tag.Get("json"), typeNames[f.Type.String()], f.Tag.Get("doc"))
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		doc := f.Tag.Get("doc")
+		if f.Type == reflect.TypeFor[provider.Known]() {
+			doc = "true, false or unknown: " + doc
+		}
+		fmt.Fprintf(&text, "| %s | %s |\n", name, doc)
 	}
+	writeForges(&text)
 	text.WriteString(referenceOther)
 	for _, why := range differences() {
 		fmt.Fprintf(&text, "- %s%s.\n", strings.ToUpper(why[:1]), why[1:])
@@ -159,6 +186,37 @@ func TestReference(t *testing.T) {
 		writeRecipe(&text, r)
 	}
 	golden.Equal(t, "PROVIDERS.md", text.Bytes())
+}
+
+// writeForges writes a table for each forge.
+func writeForges(text *bytes.Buffer) {
+	text.WriteString(referenceForges)
+	for _, f := range provider.Forges {
+		fmt.Fprintf(text, "\n### %s: deliveries\n\n| | extensions | | source |\n|---|---|---|---|\n", f.Title)
+		for i, a := range f.Answers {
+			var shown []string
+			for pair := range strings.FieldsSeq(a.Shows) {
+				name, value, found := strings.Cut(pair, "=")
+				switch {
+				case !found:
+					pair = pair + ", starts nothing"
+				case value == "":
+					pair = "`" + name + "` empty"
+				case value == "COMMIT":
+					pair = "`" + name + "` is the commit"
+				case name == "pullRequest" && value != "0":
+					pair = "`" + name + "` is its number"
+				case value == "ZEROS":
+					pair = "`" + name + "` is zeros"
+				default:
+					pair = "`" + name + ": " + strings.ReplaceAll(value, "+", " ") + "`"
+				}
+				shown = append(shown, pair)
+			}
+			title := provider.Questions[i].Title
+			fmt.Fprintf(text, "| %s | %s | %s | [source](%s) |\n", title, strings.Join(shown, ", "), a.Note, a.Source)
+		}
+	}
 }
 
 // differences are those that the parity cases show, and the others.

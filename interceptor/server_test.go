@@ -90,9 +90,9 @@ func TestWire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"extensions":{"git":{"provider":"github","event":"push","action":"","ref":"","refType":"","branch":"","tag":"","sha":"","before":"","deleted":false,` +
-		`"repository":"","cloneURL":"","sshURL":"","defaultBranch":"","pullRequest":0,"sourceBranch":"","targetBranch":"","sender":"",` +
-		`"changedFiles":[],"changedFilesComplete":false,"deliveryID":"","verified":"body","verifiedBy":"hook/token"}},"continue":true,"status":{}}`
+	want := `{"extensions":{"git":{"provider":"github","event":"push","action":"","ref":"","refType":"","branch":"","tag":"","sha":"","before":"","deleted":"false","forced":"unknown",` +
+		`"repository":"","cloneURL":"","sshURL":"","defaultBranch":"","pullRequest":"0","merged":"unknown","draft":"unknown","fromFork":"unknown","sourceBranch":"","targetBranch":"","sender":"",` +
+		`"changedFiles":"","changedFilesComplete":"false","deliveryID":"","verified":"body","verifiedBy":"hook/token"}},"continue":true,"status":{}}`
 	if r.StatusCode != http.StatusOK || r.Proto != "HTTP/1.1" || string(answer) != want {
 		t.Errorf("got %d %s %s, want %s", r.StatusCode, r.Proto, answer, want)
 	}

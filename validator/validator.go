@@ -62,6 +62,9 @@ type Validator struct {
 	// Controller is the user name of Tekton's controller: what it creates belongs to a run,
 	// and what it dry-runs a resolver has fetched.
 	Controller string
+	// Account is the ServiceAccount that the admission webhook gives to runs that name none; ""
+	// where it gives none, or not to all of them.
+	Account string
 	// Authorize tells whether the user of a request may do something, for exceptions that
 	// only some may make, see Exceptions. Nil means that nobody may.
 	Authorize func(ctx context.Context, user authenticationv1.UserInfo, access rule.Access) (bool, error)
@@ -143,6 +146,7 @@ func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 		Object: subject.Fields, Kind: subject.Kind, Namespace: subject.Namespace,
 		Cluster: j.memory, Outside: outside, Registry: v.Registry, Offline: v.Offline, Now: v.now,
 		Author:   v.authorOf(subject.Request),
+		Account:  v.Account,
 		Policies: v.Config.Policy.all(),
 	}
 	if subject.Kind == podKind {

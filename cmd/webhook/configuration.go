@@ -65,6 +65,7 @@ func (c *configuration) use(text []byte) error {
 	m.Controller, m.Observe = c.controller, c.metrics.observe
 	v := &validator.Validator{Config: parsed.Validator, Cluster: c.references, Observe: c.metrics.finding,
 		Later: c.later}
+	v.Account = parsed.Account()
 	v.Controller, v.Authorize = c.controller, c.references.authorize
 	v.Tekton = func() string { return c.cluster.Tekton(context.Background()).Version }
 	v.Verified = isVerified

@@ -32,7 +32,12 @@ var bitbucket = Provider{
 			{"actor.nickname", fSender}, {"actor.name", fSender},
 			{"pullrequest.id", fNumber}, {"pullrequest.source.branch.name", fSourceBranch},
 			{"pullrequest.source.commit.hash", fHead}, {"pullrequest.destination.branch.name", fTargetBranch},
+			{"pullrequest.state", fState}, {"pullrequest.draft", fDraft},
+			{"pullrequest.source.repository.full_name", fHeadRepo},
+			{"pullrequest.destination.repository.full_name", fBaseRepo},
 			// Data Center
+			{"pullRequest.state", fState}, {"pullRequest.draft", fDraft},
+			{"pullRequest.fromRef.repository.id", fHeadRepo}, {"pullRequest.toRef.repository.id", fBaseRepo},
 			{"date", fUpdatedAt},
 			{"changes[]", fChange}, {"changes[].ref.id", fRef}, {"changes[].fromHash", fBefore},
 			{"changes[].toHash", fAfter}, {"changes[].type", fAction},

@@ -31,23 +31,83 @@ type Git struct {
 	Tag     string `json:"tag" doc:"without refs/tags/"`
 	SHA     string `json:"sha" doc:"the commit that ref was set to, or a pull request's newest; zeros after a deletion"`
 	Before  string `json:"before" doc:"the commit before it; zeros where there was none"`
-	Deleted bool   `json:"deleted" doc:"ref was deleted; such deliveries pass only where eventTypes asks for them"`
+	Deleted bool   `json:"deleted,string" doc:"true or false: ref was deleted; such deliveries pass only where eventTypes asks for them"`
+	Forced  Known  `json:"forced" doc:"the push removed commits from the branch"`
 
 	Repository    string `json:"repository" doc:"with its owner, such as example/app"`
 	CloneURL      string `json:"cloneURL" doc:"with https or http; empty where the signature does not cover the body, unless trustUnsignedBody is true"`
 	SSHURL        string `json:"sshURL" doc:"with SSH; empty where cloneURL is"`
 	DefaultBranch string `json:"defaultBranch" doc:"the repository's"`
 
-	PullRequest  int64  `json:"pullRequest" doc:"its number; 0 where the event is about none"`
+	PullRequest  int64  `json:"pullRequest,string" doc:"its number; 0 where the event is about none"`
+	Merged       Known  `json:"merged" doc:"the pull request was merged"`
+	Draft        Known  `json:"draft" doc:"the pull request is a draft"`
+	FromFork     Known  `json:"fromFork" doc:"the pull request comes from another repository, whose owner need not be trusted"`
 	SourceBranch string `json:"sourceBranch" doc:"of a pull request"`
 	TargetBranch string `json:"targetBranch" doc:"of a pull request"`
 
 	Sender               string   `json:"sender" doc:"the account that did it; an app's, such as dependabot[bot], is dependabot+bot"`
-	ChangedFiles         []string `json:"changedFiles" doc:"of the commits that a push lists: added, changed and removed"`
-	ChangedFilesComplete bool     `json:"changedFilesComplete" doc:"false where the delivery does not tell all of them, or one was left out"`
+	ChangedFiles         Words    `json:"changedFiles" doc:"names with a blank between them, which no name holds, of the commits that a push lists: added, changed and removed"`
+	ChangedFilesComplete bool     `json:"changedFilesComplete,string" doc:"true or false: false where the delivery does not report all of them, or one was left out"`
 	DeliveryID           string   `json:"deliveryID" doc:"the sender's, which nobody signed"`
 	Verified             Strength `json:"verified" doc:"what the signature covers: body, time (and not the body), token (nothing of the delivery), or none where allowInsecure let it pass"`
 	VerifiedBy           string   `json:"verifiedBy" doc:"the Secret's name, a slash and the key"`
+}
+
+// Known is an answer that not every delivery has. It is a word, since Triggers' templates
+// make null of what is missing, and a default applies to a whole expression.
+type Known string
+
+// The answers.
+const (
+	Yes     Known = "true"
+	No      Known = "false"
+	Unknown Known = "unknown" // the delivery does not report it, or the question makes no sense for it
+)
+
+// known returns the answer for a JSON boolean; Unknown for anything else.
+func known(raw string) Known {
+	switch raw {
+	case "true":
+		return Yes
+	case "false":
+		return No
+	}
+	return Unknown
+}
+
+func either(yes bool) Known {
+	if yes {
+		return Yes
+	}
+	return No
+}
+
+// Words are texts that leave as one, with blanks between them: a list in an extension breaks
+// the JSON of a TriggerTemplate.
+type Words []string
+
+// MarshalText joins the words.
+func (w Words) MarshalText() ([]byte, error) { return []byte(strings.Join(w, " ")), nil }
+
+// appendJSON appends the words as one text in JSON.
+func (w Words) appendJSON(out []byte) []byte {
+	out = append(out, '"')
+	for i, word := range w {
+		if i > 0 {
+			out = append(out, ' ')
+		}
+		start := len(out)
+		out = scan.AppendQuoted(out, word)
+		out = out[:start+copy(out[start:], out[start+1:len(out)-1])] // without its quotes
+	}
+	return append(out, '"')
+}
+
+// UnmarshalText parts them again.
+func (w *Words) UnmarshalText(text []byte) error {
+	*w = strings.Fields(string(text))
+	return nil
 }
 
 // AppendJSON is encoding/json's, which the tests compare it with, for a tenth of
@@ -56,10 +116,6 @@ func (g *Git) AppendJSON(out []byte) []byte {
 	text := func(key, value string) {
 		out = append(append(append(out, '"'), key...), '"', ':')
 		out = append(scan.AppendQuoted(out, value), ',')
-	}
-	other := func(key, value string) {
-		out = append(append(append(out, '"'), key...), '"', ':')
-		out = append(append(out, value...), ',')
 	}
 	out = append(out, '{')
 	text("provider", g.Provider)
@@ -71,24 +127,21 @@ func (g *Git) AppendJSON(out []byte) []byte {
 	text("tag", g.Tag)
 	text("sha", g.SHA)
 	text("before", g.Before)
-	other("deleted", strconv.FormatBool(g.Deleted))
+	text("deleted", strconv.FormatBool(g.Deleted))
+	text("forced", string(g.Forced))
 	text("repository", g.Repository)
 	text("cloneURL", g.CloneURL)
 	text("sshURL", g.SSHURL)
 	text("defaultBranch", g.DefaultBranch)
-	other("pullRequest", strconv.FormatInt(g.PullRequest, 10))
+	text("pullRequest", strconv.FormatInt(g.PullRequest, 10))
+	text("merged", string(g.Merged))
+	text("draft", string(g.Draft))
+	text("fromFork", string(g.FromFork))
 	text("sourceBranch", g.SourceBranch)
 	text("targetBranch", g.TargetBranch)
 	text("sender", g.Sender)
-	out = append(out, `"changedFiles":[`...)
-	for i, name := range g.ChangedFiles {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = scan.AppendQuoted(out, name)
-	}
-	out = append(out, "],"...)
-	other("changedFilesComplete", strconv.FormatBool(g.ChangedFilesComplete))
+	out = append(g.ChangedFiles.appendJSON(append(out, `"changedFiles":`...)), ',')
+	text("changedFilesComplete", strconv.FormatBool(g.ChangedFilesComplete))
 	text("deliveryID", g.DeliveryID)
 	text("verified", string(g.Verified))
 	text("verifiedBy", g.VerifiedBy)
@@ -98,15 +151,11 @@ func (g *Git) AppendJSON(out []byte) []byte {
 
 // Build makes a Git of what a payload tells, of one change in it or of all of it.
 func (p *Payload) Build(x *Extract, change *Values, g Git) (Git, error) {
+	g.Forced, g.Merged, g.Draft, g.FromFork = Unknown, Unknown, Unknown, Unknown
 	if p == nil || !x.isObject {
 		return g, g.check()
 	}
-	at := func(f field) string {
-		if change != nil && change.raw[f] != nil {
-			return text(change.raw[f])
-		}
-		return text(x.raw[f])
-	}
+	at := func(f field) string { return text(x.of(change, f)) }
 	g.Action = at(fAction)
 	g.Before, g.SHA = at(fBefore), at(fAfter)
 	g.Deleted = at(fDeleted) == "true" || zeros(g.SHA)
@@ -114,11 +163,19 @@ func (p *Payload) Build(x *Extract, change *Values, g Git) (Git, error) {
 	g.Repository, g.DefaultBranch = at(fRepository), at(fDefaultBranch)
 	g.CloneURL, g.SSHURL = at(fCloneURL), at(fSSHURL)
 	g.SourceBranch, g.TargetBranch = at(fSourceBranch), at(fTargetBranch)
-	number, _ := strconv.ParseInt(strings.TrimPrefix(at(fNumber), "!"), 10, 64) // Gitee's comments have !7
-	g.PullRequest = max(number, 0)
+	g.setPullRequest(at)
 	g.Sender = at(fSender)
+	g.Forced = x.forced(&g, change)
+	x.Test, x.AsPush = "", false
+	if g.Ref != "" && g.Before != "" && g.Before == g.SHA {
+		x.Test = "the delivery sets " + g.What() +
+			" to the commit that it is at, as a forge's test button does and no push: it starts nothing"
+	}
 	if head := at(fHead); head != "" {
 		g.SHA = head
+	}
+	if commit := at(fTagged); commit != "" && g.Tag != "" && !g.Deleted {
+		g.SHA = commit // and not the object of an annotated tag
 	}
 	if p.finish != nil {
 		p.finish(x, at, &g)
@@ -128,6 +185,85 @@ func (p *Payload) Build(x *Extract, change *Values, g Git) (Git, error) {
 	}
 	x.Files.Complete = p.toldAllFiles(x, &g, at)
 	return g, g.check()
+}
+
+// of returns a raw value of one change, or else of the payload.
+func (x *Extract) of(change *Values, f field) []byte {
+	if change != nil && change.raw[f] != nil {
+		return change.raw[f]
+	}
+	return x.raw[f]
+}
+
+// setPullRequest reads what the delivery is about, if that is a pull request. The number of
+// anything else is not one.
+func (g *Git) setPullRequest(at func(field) string) {
+	number := at(fNumber)
+	if number == "" && g.TargetBranch != "" {
+		number = at(fAnyNumber)
+	}
+	if isPull := at(fIssueIsPull); number == "" && (isPull != "" && isPull != "false" || at(fIssueMerged) != "") {
+		number = at(fIssueNumber)
+	}
+	n, err := strconv.ParseInt(strings.TrimPrefix(number, "!"), 10, 64) // Gitee's comments have !7
+	if err != nil || n <= 0 {
+		return
+	}
+	g.PullRequest = n
+	g.Draft = known(at(fDraft))
+	head, base := at(fHeadRepo), at(fBaseRepo)
+	if head != "" && base != "" {
+		g.FromFork = either(head != base)
+	}
+	merged := at(fMerged)
+	if merged == "" {
+		merged = at(fIssueMerged)
+	}
+	g.Merged = known(merged)
+	if g.Merged == Unknown {
+		g.Merged = mergedBy(at(fState), merged)
+	}
+}
+
+// mergedBy returns what a pull request's state, or the time when it was merged, tells. A state
+// that closed ones have whether they were merged or not tells nothing.
+func mergedBy(state, at string) Known {
+	switch strings.ToLower(state) {
+	case "merged":
+		return Yes
+	case "open", "opened", "reopened", "declined", "superseded":
+		return No
+	}
+	if at != "" {
+		return Yes
+	}
+	return Unknown
+}
+
+// forced returns whether a push removed commits from the branch. Where the forge does not
+// report that, the commits may: of those between before and after, one has before as its
+// parent, if after was made from before.
+func (x *Extract) forced(g *Git, change *Values) Known {
+	if reported := known(text(x.of(change, fForced))); reported != Unknown {
+		return reported
+	}
+	if g.Branch == "" || g.Deleted || g.Before == "" || zeros(g.Before) || g.SHA == "" || g.Before == g.SHA {
+		return Unknown
+	}
+	total := text(x.of(change, fTotal))
+	if total == "0" && x.commits <= 0 {
+		return Yes // back to an older commit
+	}
+	if x.parents == 0 || x.parents != x.commits {
+		return Unknown
+	}
+	if x.names(x.of(change, fBefore)) {
+		return No
+	}
+	if total == strconv.Itoa(x.commits) && text(x.of(change, fMore)) != "true" {
+		return Yes
+	}
+	return Unknown
 }
 
 // Time returns when a delivery was made, by its payload. Only fields count that the forge sets
@@ -194,12 +330,12 @@ func pushed(g *Git, at func(field) string) string {
 	switch {
 	case g.Deleted:
 		return "deleted"
-	case zeros(g.Before) || at(fCreated) == "true":
+	case zeros(g.Before) || at(fCreated) == "true" || g.Event == "create":
 		return "created"
-	case g.SHA != "":
+	case g.SHA != "" && (g.Before != "" || at(fCreated) == "false"):
 		return "updated"
 	}
-	return ""
+	return "" // which of them is not told
 }
 
 // toldAllFiles says whether the commits that are listed are all there are between
@@ -208,8 +344,12 @@ func (p *Payload) toldAllFiles(x *Extract, g *Git, at func(field) string) bool {
 	switch {
 	case x.commits < 0 || g.Branch == "" || g.Deleted || zeros(g.Before) || x.Files.cut:
 		return false
-	case at(fCreated) == "true" || at(fForced) == "true" || at(fMore) == "true":
-		return false
+	case at(fCreated) == "true" || at(fMore) == "true" || x.Forge == ForgeGogs:
+		return false // Gogs lists neither side of a rename, and cuts names at a blank
+	case g.Forced == Yes || g.Forced == Unknown && !x.TrustLists:
+		return false // what such a push took away is in no commit that it lists
+	case p.hidesRenames && x.added > 0 && !x.TrustLists:
+		return false // it may be a renamed one, whose former name is in no list
 	}
 	if total := at(fTotal); total != "" {
 		if total != strconv.Itoa(x.commits) {
@@ -218,7 +358,7 @@ func (p *Payload) toldAllFiles(x *Extract, g *Git, at func(field) string) bool {
 	} else if p.mostCommits > 0 && x.commits >= p.mostCommits {
 		return false
 	}
-	return x.lists == 3*x.commits // added, removed, modified
+	return x.commits > 0 && x.lists == 3*x.commits // added, removed, modified
 }
 
 // WithFiles adds the changed files that a script may see.

@@ -23,15 +23,28 @@ var gitea = Provider{
 			{"repository.full_name", fRepository}, {"repository.default_branch", fDefaultBranch},
 			{"repository.clone_url", fCloneURL}, {"repository.ssh_url", fSSHURL},
 			{"sender.login", fSender}, {"sender.username", fSender}, {"action", fAction}, {"release.tag_name", fTag},
-			{"pull_request.number", fNumber}, {"number", fNumber}, {"pull_request.head.sha", fHead},
+			{"pull_request.number", fNumber}, {"number", fAnyNumber}, {"pull_request.head.sha", fHead},
 			{"pull_request.head.ref", fSourceBranch}, {"pull_request.base.ref", fTargetBranch},
 			{"pull_request.updated_at", fUpdatedAt},
 			{"pull_request.head_branch", fSourceBranch}, {"pull_request.base_branch", fTargetBranch},
+			{"pull_request.merged", fMerged}, {"pull_request.state", fState}, {"pull_request.draft", fDraft},
+			{"pull_request.head.repo.id", fHeadRepo}, {"pull_request.base.repo.id", fBaseRepo},
+			{"pull_request.head_repo.id", fHeadRepo}, {"repository.id", fBaseRepo},
+			{"issue.number", fIssueNumber}, {"is_pull", fIssueIsPull}, {"issue.pull_request.merged", fIssueMerged},
+			{"issue.pull_request.draft", fDraft}, {"head_commit.id", fTagged},
 		}),
 		// Without a total the list may be cut: old versions and Gogs send none.
-		mostCommits: 5,
-		finish:      finishGitHub,
+		mostCommits:  5,
+		deletesApart: true,
+		finish:       finishGitea,
 	},
+}
+
+// finishGitea knows which deletions arrive as the event delete alone: those of branches, and
+// at Gogs those of tags.
+func finishGitea(x *Extract, at func(field) string, g *Git) {
+	finishGitHub(x, at, g)
+	x.AsPush = g.Event == "delete" && (g.Branch != "" || x.Forge == ForgeGogs)
 }
 
 func announceGitea(d Delivery, _ *Sender) (Claim, error) {
@@ -39,16 +52,43 @@ func announceGitea(d Delivery, _ *Sender) (Claim, error) {
 	if err != nil {
 		return Claim{}, err
 	}
+	forge, err := giteaForge(d)
+	if err != nil {
+		return Claim{}, err
+	}
 	id, err := d.deliveryID("X-Gitea-Delivery", "X-Forgejo-Delivery", "X-Gogs-Delivery")
-	return Claim{Event: event, DeliveryID: id}, err
+	return Claim{Event: event, DeliveryID: id, Forge: forge}, err
+}
+
+// giteaForge tells Forgejo and Gogs from Gitea, which sends Gogs' headers beside its own, as
+// Forgejo sends both others'.
+func giteaForge(d Delivery) (string, error) {
+	for _, f := range []struct{ name, forge string }{
+		{"X-Forgejo-Event", ForgeForgejo}, {"X-Gitea-Event", ""}, {"X-Gogs-Event", ForgeGogs},
+	} {
+		if value, err := d.Value(f.name); err != nil || value != "" {
+			return f.forge, err
+		}
+	}
+	return "", nil
 }
 
 func readGitea(said *Claim, d Delivery, _ *Sender) error {
-	header, _, err := d.first("X-Gitea-Signature", "X-Forgejo-Signature", "X-Gogs-Signature")
+	header, value, err := d.first("X-Gitea-Signature", "X-Forgejo-Signature", "X-Gogs-Signature")
 	if err != nil {
 		return err
 	}
-	return said.readHex(d, sha256Hash, header, "", "Gitea")
+	name := "Gitea"
+	switch said.Forge {
+	case ForgeForgejo:
+		name = "Forgejo"
+	case ForgeGogs:
+		name = "Gogs"
+		if value == "" {
+			header = "X-Gogs-Signature"
+		}
+	}
+	return said.readHex(d, sha256Hash, header, "", name)
 }
 
 func signGitea(s *Signed, _ *Sender, secret []byte, o Outgoing) error {

@@ -34,7 +34,7 @@ var gitee = Provider{
 	Payload: &Payload{
 		root: compile([]path{
 			{"ref", fRef}, {"before", fBefore}, {"after", fAfter}, {"deleted", fDeleted}, {"created", fCreated},
-			{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles},
+			{"commits[]", fCommit}, {"commits[].added", fAdded}, {"commits[].removed", fFiles},
 			{"commits[].modified", fFiles},
 			{"total_commits_count", fTotal}, {"commits_more_than_ten", fMore},
 			{"repository.full_name", fRepository}, {"repository.path_with_namespace", fRepository},
@@ -48,8 +48,12 @@ var gitee = Provider{
 			{"pull_request.number", fNumber}, {"pull_request.head.sha", fHead},
 			{"pull_request.head.ref", fSourceBranch}, {"pull_request.base.ref", fTargetBranch},
 			{"source_branch", fSourceBranch}, {"target_branch", fTargetBranch},
+			{"pull_request.merged", fMerged}, {"pull_request.state", fState}, {"pull_request.draft", fDraft},
+			{"pull_request.head.repo.id", fHeadRepo}, {"pull_request.base.repo.id", fBaseRepo},
+			{"head_commit.id", fTagged}, {"commits[].parent_ids", fParents},
 		}),
-		finish: finishGitee,
+		hidesRenames: true,
+		finish:       finishGitee,
 	},
 }
 

@@ -32,7 +32,7 @@ var gitlab = Provider{
 var gitlabPayload = &Payload{
 	root: compile([]path{
 		{"ref", fRef}, {"before", fBefore}, {"after", fAfter},
-		{"commits[]", fCommit}, {"commits[].added", fFiles}, {"commits[].removed", fFiles},
+		{"commits[]", fCommit}, {"commits[].added", fAdded}, {"commits[].removed", fFiles},
 		{"commits[].modified", fFiles},
 		{"total_commits_count", fTotal},
 		{"project.path_with_namespace", fRepository}, {"repository.path_with_namespace", fRepository},
@@ -40,23 +40,72 @@ var gitlabPayload = &Payload{
 		{"project.git_http_url", fCloneURL}, {"repository.git_http_url", fCloneURL},
 		{"project.git_ssh_url", fSSHURL}, {"repository.git_ssh_url", fSSHURL},
 		{"user_username", fSender}, {"user.username", fSender}, {"user_name", fSender},
+		{"merge_request.iid", fNumber}, // in events about something of a merge request's
 		{"object_attributes.action", fAction}, {"object_attributes.iid", fNumber},
 		{"object_attributes.last_commit.id", fHead}, {"object_attributes.oldrev", fBefore},
 		{"object_attributes.source_branch", fSourceBranch}, {"object_attributes.target_branch", fTargetBranch},
-		{"merge_request.iid", fNumber}, {"merge_request.last_commit.id", fHead},
+		{"merge_request.last_commit.id", fHead},
 		{"merge_request.source_branch", fSourceBranch}, {"merge_request.target_branch", fTargetBranch},
+		{"merge_request.state", fState}, {"object_attributes.state", fState},
+		{"merge_request.draft", fDraft}, {"object_attributes.draft", fDraft},
+		{"merge_request.work_in_progress", fDraft}, {"object_attributes.work_in_progress", fDraft},
+		{"merge_request.source_project_id", fHeadRepo}, {"merge_request.target_project_id", fBaseRepo},
+		{"object_attributes.source_project_id", fHeadRepo}, {"object_attributes.target_project_id", fBaseRepo},
+		{"checkout_sha", fTagged}, {"repository.homepage", fHomepage}, {"commits[].id", fCommitID},
 		{"object_kind", fKind},
 	}),
-	mostCommits: 20,
-	finish:      finishGitLab,
+	mostCommits:  20,
+	hidesRenames: true,
+	finish:       finishGitLab,
 }
 
 // finishGitLab keeps the numbers of issues and the like from passing for those of
 // merge requests.
-func finishGitLab(_ *Extract, at func(field) string, g *Git) {
-	if at(fTargetBranch) == "" {
-		g.PullRequest = 0
+func finishGitLab(x *Extract, at func(field) string, g *Git) {
+	if g.TargetBranch == "" {
+		g.PullRequest, g.Merged, g.Draft, g.FromFork = 0, Unknown, Unknown, Unknown
+	} else if g.Merged == Unknown && at(fState) == "closed" {
+		g.Merged = No // merged is another state
 	}
+	if g.Repository == "" {
+		g.Repository = repositoryIn(g.CloneURL, g.SSHURL, at(fHomepage))
+	} else if why := testOfGitLab(x, at, g); why != "" && x.Forge == ForgeGitLab {
+		x.Test = why
+	}
+}
+
+// repositoryIn returns the path of the first address that has one. GitLab's former payload, which
+// Codeup and Tencent's Gongfeng (工蜂) send, has no other name for a repository. The address to
+// clone from comes first: a filter then judges what would be built.
+func repositoryIn(addresses ...string) string {
+	for _, address := range addresses {
+		_, path, found := strings.Cut(address, "://")
+		if found {
+			_, path, found = strings.Cut(path, "/")
+		} else {
+			_, path, found = strings.Cut(address, ":")
+		}
+		if path = strings.TrimSuffix(strings.Trim(path, "/"), ".git"); found && path != "" {
+			return path
+		}
+	}
+	return ""
+}
+
+// testOfGitLab recognizes what GitLab's test button sends: a push made of the newest commits,
+// the last of which is also the commit before them, and other events without their action.
+func testOfGitLab(x *Extract, at func(field) string, g *Git) string {
+	switch g.Event {
+	case "push", "tag_push":
+		if x.names(x.raw[fBefore]) {
+			return "the delivery lists the commit before it among its own, as GitLab's test button does and no push: it starts nothing"
+		}
+	case "merge_request", "issue", "confidential_issue":
+		if g.Action == "" && at(fKind) != "" {
+			return "the delivery names no action, as GitLab's test button does: it starts nothing"
+		}
+	}
+	return ""
 }
 
 func announceGitLab(d Delivery, _ *Sender) (Claim, error) {
@@ -65,7 +114,14 @@ func announceGitLab(d Delivery, _ *Sender) (Claim, error) {
 		return Claim{}, err
 	}
 	id, err := d.deliveryID("webhook-id", "Idempotency-Key", "X-Gitlab-Webhook-UUID", "svix-id")
-	return Claim{Event: event, DeliveryID: id}, err
+	if err != nil {
+		return Claim{}, err
+	}
+	said := Claim{Event: event, DeliveryID: id, Forge: ForgeGitLab}
+	if other, err := d.Value("X-Event"); err != nil || other != "" {
+		said.Forge = "" // Gongfeng sends GitLab's headers beside its own
+	}
+	return said, nil
 }
 
 func readGitLabToken(said *Claim, d Delivery, _ *Sender) error {

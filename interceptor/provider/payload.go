@@ -20,9 +20,17 @@ type Payload struct {
 	// mostCommits is how many commits the forge lists at most; 0 where it does not
 	// say, or says in the payload that there are more.
 	mostCommits int
+	// hidesRenames means that a commit may list a renamed file as an added one alone.
+	hidesRenames bool
+	// deletesApart means that the deletion of a branch arrives as the event delete alone. The
+	// pattern push:deleted then asks for it, too.
+	deletesApart bool
 	// finish fills in what no path alone can tell.
 	finish func(x *Extract, at func(field) string, g *Git)
 }
+
+// DeletesApart reports whether the forge has no push event for the deletion of a branch.
+func (p *Payload) DeletesApart() bool { return p != nil && p.deletesApart }
 
 // field is something that a payload may tell.
 type field uint8
@@ -56,11 +64,26 @@ const (
 	fCloneName
 	fUpdatedAt // when what the event is about was changed
 	fPushedAt  // when the repository was pushed to
-	fields     // how many there are
 
-	fCommit // counted
-	fFiles  // a list of names
-	fChange // a list of changes, each of which has fields of its own
+	fAnyNumber   // a number that is a pull request's only where there is one
+	fIssueNumber // an issue's, or a pull request's that a comment is about
+	fIssueIsPull // what an issue has only where it is a pull request
+	fIssueMerged // the same, and whether it was merged
+	fState       // a pull request's, such as open
+	fMerged      // whether it was merged, or when
+	fDraft       // whether it is a draft
+	fHeadRepo    // the id of the repository that a pull request comes from
+	fBaseRepo    // the id of the one that it goes to
+	fTagged      // the commit that a tag is for
+	fHomepage    // the repository's page
+	fields       // how many there are
+
+	fCommit   // counted
+	fFiles    // a list of names
+	fAdded    // a list of the names of files that came, or got a new name
+	fChange   // a list of changes, each of which has fields of its own
+	fCommitID // of one commit in a list
+	fParents  // a list of one commit's parents
 )
 
 // path is one row: "a.b" is a key in an object in the payload, and "a[]" each
@@ -136,14 +159,31 @@ type Extract struct {
 	inside  *Values  // the change being read
 	commits int      // in the list; -1 where there is no list
 	lists   int      // lists of files in them
+	shas    [][]byte // raw, of the commits or of their parents, where the forge's table asks for them
+	parents int      // lists of parents among the commits
+	added   int      // files that came with a commit
 	Files   FileList
+
+	// Test is why the delivery that was built last is what a forge's test button sends, in a
+	// sentence; "" where it is not known to be one.
+	Test string
+	// AsPush means that it is about a deletion that other forges send as a push.
+	AsPush bool
+
+	// Forge is the product that sent the delivery, where a provider stands for several; see
+	// Claim.Forge. It is set by whoever reads the headers.
+	Forge string
+	// TrustLists means that whoever wrote the Trigger takes the files that are listed for all
+	// of them. It is set as Forge is.
+	TrustLists bool
 }
 
 // Reset empties an extract, which keeps its memory for the next payload.
 func (x *Extract) Reset() {
 	clear(x.Changes[:cap(x.Changes)])
 	x.Files.reset()
-	*x = Extract{Changes: x.Changes[:0], Files: x.Files, commits: -1}
+	clear(x.shas)
+	*x = Extract{Changes: x.Changes[:0], Files: x.Files, shas: x.shas[:0], commits: -1}
 }
 
 // Read walks the payload of a delivery. A body that is no JSON object tells
@@ -170,8 +210,18 @@ func (n *node) walk(r *scan.Reader, x *Extract) error {
 			x.commits = 0
 		}
 		return r.Array(func() error { return n.element.enter(r, x) })
-	case kind == '[' && n.field == fFiles:
-		return r.Array(func() error { return x.Files.read(r) })
+	case kind == '[' && (n.field == fFiles || n.field == fAdded):
+		return r.Array(func() error {
+			if n.field == fAdded {
+				x.added++
+			}
+			return x.Files.read(r)
+		})
+	case kind == '[' && n.field == fParents:
+		x.parents++
+		return r.Array(func() error { return x.readSHA(r) })
+	case n.field == fCommitID:
+		return x.readSHA(r)
 	case n.field == none || n.field >= fields || kind == '{' || kind == '[':
 		return r.Skip()
 	}
@@ -185,6 +235,28 @@ func (n *node) walk(r *scan.Reader, x *Extract) error {
 		x.set(n, raw)
 	}
 	return nil
+}
+
+// readSHA keeps one of the commits' hashes. Tables ask for them only where forges list few
+// commits.
+func (x *Extract) readSHA(r *scan.Reader) error {
+	const most = 256
+	if r.Kind() != '"' || len(x.shas) == most {
+		return r.Skip()
+	}
+	raw, err := r.Raw()
+	x.shas = append(x.shas, raw)
+	return err
+}
+
+// names reports whether the raw hash is among those that were kept.
+func (x *Extract) names(raw []byte) bool {
+	for _, sha := range x.shas {
+		if bytes.Equal(sha, raw) {
+			return true
+		}
+	}
+	return false
 }
 
 // enter reads an element of a list.
@@ -218,7 +290,7 @@ func (n *node) walkObject(r *scan.Reader, x *Extract) error {
 			}
 			seen |= 1 << i
 			child := n.children[i]
-			if child.field == fFiles {
+			if child.field == fFiles || child.field == fAdded {
 				x.lists++
 			}
 			return child.walk(r, x)

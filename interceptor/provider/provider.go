@@ -77,6 +77,7 @@ type Claim struct {
 	Event      string // such as push, in the provider's words and one spelling
 	DeliveryID string
 	Ping       bool     // sent by the provider's test button, to start nothing
+	Forge      string   // the product, where a provider stands for several; one of the Forge constants, or ""
 	Digests    [][]byte // the MACs that came along, decoded: mostly one
 	SignedAt   int64    // Unix milliseconds; 0 where the provider signs no time
 
@@ -85,6 +86,15 @@ type Claim struct {
 	MAC    func(secret, body []byte) ([]byte, error)
 	Covers Strength // what the MAC is over
 }
+
+// The products that share a provider with others and differ from them, by their headers,
+// which nobody signed: whoever sets them wrongly loses what only the right product is trusted
+// with.
+const (
+	ForgeGitLab  = "gitlab"
+	ForgeForgejo = "forgejo"
+	ForgeGogs    = "gogs"
+)
 
 // Strength is what a signature covers, and so what nobody but the secret's holder could have
 // chosen.
@@ -145,6 +155,7 @@ func Named(name string) (Provider, error) {
 var cousins = map[string]string{
 	"forgejo": "gitea, which Forgejo's hooks are signed like", "gogs": "gitea, which knows Gogs' header too",
 	"codeberg": "gitea, which Forgejo's hooks are signed like", "jihulab": "gitlab", "atomgit": "gitcode",
+	"gongfeng": "gitlab, whose headers Gongfeng sends", "tgit": "gitlab, whose headers Gongfeng sends",
 	"codeup": viaGeneric, "coding": viaGeneric, "cnb": viaGeneric, "harbor": viaGeneric, "acr": viaGeneric,
 	"azure": viaGeneric, "azuredevops": viaGeneric,
 }

@@ -139,6 +139,10 @@ var exports = []exported{
 	{"sender", func(g *Git) *string { return &g.Sender }, names, ""},
 	{"action", func(g *Git) *string { return &g.Action }, words, ""},
 	{"id", func(g *Git) *string { return &g.DeliveryID }, ids, ""},
+	{"force", func(g *Git) *string { return (*string)(&g.Forced) }, words, ""},
+	{"merge", func(g *Git) *string { return (*string)(&g.Merged) }, words, ""},
+	{"draft", func(g *Git) *string { return (*string)(&g.Draft) }, words, ""},
+	{"fork", func(g *Git) *string { return (*string)(&g.FromFork) }, words, ""},
 	{"strength", func(g *Git) *string { return (*string)(&g.Verified) }, words, ""},
 	{"Secret", func(g *Git) *string { return &g.VerifiedBy }, refs, ""},
 }

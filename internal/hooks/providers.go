@@ -8,6 +8,9 @@ type Provider struct {
 	Modes []Mode
 	// ExplicitMode means that there is no default: the param mode must be given.
 	ExplicitMode bool
+	// Recommended is the mode that the command line takes where none is named; "" is the
+	// first one. A Trigger gets it in writing.
+	Recommended string
 	// Setup says how to configure the hook at the sender.
 	Setup string
 }
@@ -18,6 +21,25 @@ type Mode struct {
 	Doc  string // one line for the reference
 	// SignsTime means that the signature covers a time, which the param maxAge limits.
 	SignsTime bool
+}
+
+// RecommendedMode returns the name of the mode to take where none is named.
+func (p Provider) RecommendedMode() string {
+	if p.Recommended != "" {
+		return p.Recommended
+	}
+	return p.Modes[0].Name
+}
+
+// RecommendedMode returns the mode to take for the provider called name where none is named;
+// "" where there is no such provider.
+func RecommendedMode(name string) string {
+	for _, p := range Providers {
+		if p.Name == name {
+			return p.RecommendedMode()
+		}
+	}
+	return ""
 }
 
 // Providers are all providers, in the order of the reference.
@@ -63,13 +85,15 @@ var Providers = []Provider{
 		// A hook can have both, and one who knows the token alone must not pass for the
 		// other.
 		ExplicitMode: true,
+		Recommended:  "signing-token",
 		Setup: "Settings → Webhooks → Add new webhook: URL is the EventListener's; " +
 			"Secret token for mode token or Signing token for mode signing-token; the triggers.",
 	},
 	{
 		Name: "gitea",
 		Doc: "Gitea, Forgejo and Gogs. The signature covers the body and not the time. Set the hook's POST content type to application/json: " +
-			"for a form they sign what they do not send.",
+			"for a form they sign what they do not send. " +
+			"They send GitHub's signature beside their own: with provider github their deliveries verify, too, but are read as GitHub's, whose lists are longer.",
 		Modes: []Mode{
 			{Name: "sha256", Doc: "X-Gitea-Signature, X-Forgejo-Signature or X-Gogs-Signature: the HMAC over the body in hexadecimal"},
 		},

@@ -15,8 +15,9 @@ var interceptorEventTypesRule = &rule.Rule{
 	Doc: `Finds interceptors github, gitlab, bitbucket and tekgate without param eventTypes in a
 trigger that has no CEL filter either.
 
-Every kind of event starts the pipeline then, the ping after a hook is made and the
-deletion of a branch among them, and fails where its binding misses a field.`,
+Every kind of event starts the pipeline then, and fails where its binding misses a field. With
+Tekton's own interceptors the ping after a hook is made and the deletion of a branch are among
+them; Tekgate's stops these.`,
 	Check: checkInterceptorEventTypes,
 }
 
@@ -31,9 +32,13 @@ func checkInterceptorEventTypes(_ context.Context, p *rule.Pass) {
 		for _, in := range all {
 			_, given := in.Params["eventTypes"]
 			if name := coreName(in); !given && (name == "tekgate" || slices.Contains(signedInterceptors, name)) {
+				too := ", pings included"
+				if name == "tekgate" {
+					too = ", comments and issues included"
+				}
 				p.Report(in.Path,
-					"interceptor %s passes events of every type to %s, pings included: name those that it can handle in param eventTypes",
-					name, in.Unit)
+					"interceptor %s passes events of every type to %s%s: name those that it can handle in param eventTypes",
+					name, in.Unit, too)
 			}
 		}
 	}

@@ -15,7 +15,7 @@ var runDefaultAccountRule = &rule.Rule{
 
 They get the one of Tekton's config-defaults, mostly the namespace's default, which has
 no credentials of its own: what it is given for one run all Pods of the namespace have.
-Tekgate's own rule that injects a ServiceAccount makes up for it where it is configured.`,
+Where mutator.serviceAccount gives all runs without a ServiceAccount one, those are not found.`,
 	Check: checkRunDefaultAccount,
 }
 
@@ -30,7 +30,7 @@ func checkRunDefaultAccount(_ context.Context, p *rule.Pass) {
 		account, path = r.Text(r.Fields(spec, "taskRunTemplate"), "serviceAccountName"),
 			"spec.taskRunTemplate.serviceAccountName"
 	}
-	if account == "" || account == "default" {
+	if account == "" && p.Account == "" || account == "default" {
 		p.Report(path,
 			"each event runs this %s as the default ServiceAccount, which all Pods of the namespace share: name one that has what the run needs and no more",
 			p.Kind.Kind)

@@ -60,6 +60,16 @@ type Configuration struct {
 	saysSecretLabel bool // the file does
 }
 
+// Account returns the ServiceAccount that the webhook gives to all runs that name none; "" where
+// there is none, or where some runs get none.
+func (c *Configuration) Account() string {
+	rule := c.Mutator.ServiceAccount
+	if rule.Disabled || rule.Only != nil || rule.Except != nil {
+		return ""
+	}
+	return rule.Name
+}
+
 // Install configures `tekgate install`.
 type Install struct {
 	// Version is the line or the version of Tekton Pipelines to install, such as v1.12 or

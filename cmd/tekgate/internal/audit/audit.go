@@ -199,7 +199,7 @@ func (a *audit) judge(ctx context.Context, selector labels.Selector, errOut io.W
 	r := &reading{server: server, scope: a.scope, selector: selector, own: namespace, show: show,
 		report: newAuditReport(rest.Host, time.Now()), there: newSnapshot(singly)}
 	v := &validator.Validator{Cluster: r.there, Rules: a.chosen()}
-	if v.Config, err = a.configuration(ctx, r); err != nil {
+	if v.Config, v.Account, err = a.configuration(ctx, r); err != nil {
 		return nil, err
 	}
 	a.sayOff(v, errOut)
@@ -217,14 +217,14 @@ func (a *audit) judge(ctx context.Context, selector labels.Selector, errOut io.W
 }
 
 // configuration is what configures the rules: a file, or the cluster's own.
-func (a *audit) configuration(ctx context.Context, r *reading) (validator.Config, error) {
+func (a *audit) configuration(ctx context.Context, r *reading) (rules validator.Config, account string, err error) {
 	if a.config != "" {
 		c, err := config.Load(a.config)
 		if err != nil {
-			return validator.Config{}, err
+			return rules, "", err
 		}
 		r.use("the file " + a.config)
-		return c.Validator, nil
+		return c.Validator, c.Account(), nil
 	}
 	const name = "ConfigMap " + wellknown.TekgateNamespace + "/" + wellknown.ConfigMap
 	cm, err := r.server.Get(ctx, schema.GroupKind{Kind: "ConfigMap"}, wellknown.TekgateNamespace, wellknown.ConfigMap)
@@ -233,20 +233,20 @@ func (a *audit) configuration(ctx context.Context, r *reading) (validator.Config
 		r.unread("ConfigMap", []string{wellknown.TekgateNamespace}, err,
 			"pass the configuration with --config; without it the defaults count")
 		r.use("the defaults")
-		return validator.Default(), nil
+		return validator.Default(), "", nil
 	case err != nil:
-		return validator.Config{}, err
+		return rules, "", err
 	case cm == nil:
 		r.use("the defaults, since there is no " + name)
-		return validator.Default(), nil
+		return validator.Default(), "", nil
 	}
 	text, _ := cm.Object["data"].(map[string]any)[wellknown.ConfigMapKey].(string)
 	c, err := config.Parse([]byte(text))
 	if err != nil {
-		return validator.Config{}, fmt.Errorf("%s: config.yaml: %w: pass another with --config", name, err)
+		return rules, "", fmt.Errorf("%s: config.yaml: %w: pass another with --config", name, err)
 	}
 	r.use(name)
-	return c.Validator, nil
+	return c.Validator, c.Account(), nil
 }
 
 // sayOff tells of rules that were asked for by name and that nobody has switched on.

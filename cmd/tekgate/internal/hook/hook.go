@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"strings"
 
@@ -18,6 +20,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/internal/display"
+	"github.com/tekgate/tekgate/internal/hooks"
 )
 
 // Command returns the command.
@@ -68,7 +71,8 @@ func (h *hook) flags(cmd *cobra.Command) {
 	f.StringVar(&h.trigger, "trigger", "",
 		"take params and secrets from the Trigger of this `NAME`, or from the trigger or, as group/NAME, the trigger group of an EventListener")
 	f.StringVar(&h.provider, "provider", "", "the param provider: `NAME` of the forge, such as gitee")
-	f.StringVar(&h.mode, "mode", "", "the param mode, such as sign")
+	f.StringVar(&h.mode, "mode", "",
+		"the param mode, such as sign (default with --provider: the provider's recommended one, which is printed)")
 	f.StringArrayVar(&h.extra, "param", nil, "another param as `NAME=VALUE`; the value is JSON, or else a word")
 	f.StringVar(&h.file, "params", "", "`FILE` with the params, in YAML or JSON")
 	f.StringVar(&h.secretFile, "secret-file", "", "`FILE` that holds the secret; - for standard input")
@@ -94,7 +98,7 @@ func (h *hook) params(ctx context.Context, streams cli.Streams) (map[string]any,
 		if err != nil {
 			return nil, err
 		}
-		if err := yaml.Unmarshal(text, &all); err != nil {
+		if err := readParams(text, all); err != nil {
 			return nil, fmt.Errorf("reading the params in %s: %w", h.file, err)
 		}
 	}
@@ -115,7 +119,66 @@ func (h *hook) params(ctx context.Context, streams cli.Streams) (map[string]any,
 		}
 		all[name] = value
 	}
+	h.recommend(streams.ErrOut, all)
 	return all, nil
+}
+
+// recommend names the provider's recommended mode where the flags name the provider and
+// nothing names a mode. Params that a Trigger has, or that a file has for one, stay as they
+// are: the interceptor does not guess either.
+func (h *hook) recommend(errOut io.Writer, params map[string]any) {
+	mode := hooks.RecommendedMode(h.provider)
+	if _, named := params["mode"]; named || mode == "" || h.trigger != "" || h.file != "" {
+		return
+	}
+	params["mode"] = mode
+	fmt.Fprintln(errOut, modeNote(h.provider, mode))
+}
+
+// modeNote tells which mode was taken, and which others there are.
+func modeNote(provider, mode string) string {
+	var others []string
+	for _, p := range hooks.Providers {
+		for _, m := range p.Modes {
+			if p.Name == provider && m.Name != mode {
+				others = append(others, m.Name)
+			}
+		}
+	}
+	note := fmt.Sprintf("mode %s, the recommended one for %s", mode, provider)
+	if len(others) > 0 {
+		note += "; --mode takes " + strings.Join(others, " or ") + ", too"
+	}
+	if provider == "gitlab" {
+		note += ": GitLab before 19.0 has no signing token, so pass --mode token there"
+	}
+	return note
+}
+
+// readParams reads params as an object, or as the list of names and values that a Trigger
+// has them in.
+func readParams(text []byte, into map[string]any) error {
+	var value any
+	if err := yaml.Unmarshal(text, &value); err != nil {
+		return err
+	}
+	switch v := value.(type) {
+	case nil:
+	case map[string]any:
+		maps.Copy(into, v)
+	case []any:
+		for i, item := range v {
+			pair, _ := item.(map[string]any)
+			name, _ := pair["name"].(string)
+			if name == "" {
+				return fmt.Errorf("item %d has no name: write - {name: NAME, value: VALUE}", i+1)
+			}
+			into[name] = pair["value"]
+		}
+	default:
+		return errors.New("they are neither an object nor a list of names and values")
+	}
+	return nil
 }
 
 // secrets returns the values that may have signed, as they lie there: with the

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tekgate/tekgate/interceptor"
 	"github.com/tekgate/tekgate/interceptor/provider"
+	"github.com/tekgate/tekgate/internal/hooks"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
@@ -63,6 +64,7 @@ type scaffold struct {
 
 	GitImage, KanikoImage string
 
+	recommended bool   // Mode was not given
 	Repository  string // what the forge calls it
 	Destination string // the image with its tag
 }
@@ -70,7 +72,7 @@ type scaffold struct {
 func (s *scaffold) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.Provider, "provider", "gitee", "`NAME` of the forge")
-	f.StringVar(&s.Mode, "mode", "", "how the hook signs (default: sign for gitee, else the provider's usual one)")
+	f.StringVar(&s.Mode, "mode", "", "how the hook signs (default: the provider's recommended one, which is printed)")
 	f.StringVar(&s.CloneURL, "repo", "", "`URL` of the repository, https://… or git@HOST:OWNER/NAME.git")
 	f.StringVar(&s.Branch, "branch", "", "only pushes to `BRANCHES` that match this glob (default: all)")
 	f.StringVar(&s.Image, "image", "", "`IMAGE` to build; without a tag, each commit's is its hash")
@@ -103,8 +105,9 @@ func (s *scaffold) complete() error {
 	if s.Account == "" {
 		s.Account = s.Name + "-build"
 	}
-	if s.Provider == "gitee" && s.Mode == "" {
-		s.Mode = "sign"
+	if s.Mode == "" {
+		s.Mode = hooks.RecommendedMode(s.Provider)
+		s.recommended = s.Mode != ""
 	}
 	if err := s.setDestination(); err != nil {
 		return err
@@ -234,13 +237,16 @@ func (s *scaffold) print(out io.Writer) error {
 
 // next says what is not in the objects, since it is secret.
 func (s *scaffold) next(out io.Writer) {
+	if s.recommended {
+		fmt.Fprintf(out, "\n%s\n", modeNote(s.Provider, s.Mode))
+	}
 	fmt.Fprintf(out, `
 What remains to be done:
 1. The hook's secret, in a file that holds nothing else:
-     openssl rand -hex 32 | tr -d '\n' > secret
+     %[8]s > secret
      kubectl -n %[1]s create secret generic %[2]s --from-file=%[3]s=secret
      kubectl -n %[1]s label secret %[2]s %[7]s=true
-2. At %[4]s, a hook for pushes with that secret, content type JSON, to the
+2. At %[4]s, a hook for pushes with that secret (mode %[9]s), content type JSON, to the
    address by which EventListener %[5]s (Service el-%[5]s) is reached from there.
 3. Credentials of the builds:
      tekgate credentials git --help
@@ -249,5 +255,17 @@ What remains to be done:
 4. To see that it works, and why not:
      tekgate hook send --trigger %[5]s -n %[1]s --body push.json --interceptor
      tekgate hook deliveries -n %[1]s
-`, s.Namespace, s.Secret, s.SecretKey, s.Provider, s.Name, s.Account, wellknown.WebhookSecretKey)
+`, s.Namespace, s.Secret, s.SecretKey, s.Provider, s.Name, s.Account, wellknown.WebhookSecretKey,
+		s.makeSecret(), s.Mode)
+}
+
+// makeSecret returns the command that makes a secret of the mode's form.
+func (s *scaffold) makeSecret() string {
+	switch {
+	case s.Mode == "signing-token":
+		return `printf 'whsec_%s' "$(openssl rand -base64 32)"`
+	case s.Mode == "basic":
+		return `printf 'tekton:%s' "$(openssl rand -hex 32)"`
+	}
+	return "openssl rand -hex 32 | tr -d '\\n'"
 }

@@ -94,7 +94,8 @@ func (j *judging) prepare(allowed *suppressions) (*judgement, error) {
 		return nil, err
 	}
 	out := &judgement{configured: c.Validator, rules: j.rules(), allowed: allowed, namespace: j.namespace}
-	out.validator = validator.Validator{Config: j.switchedOn(c.Validator), Now: j.now, Offline: true}
+	out.validator = validator.Validator{Config: j.switchedOn(c.Validator), Now: j.now, Offline: true,
+		Account: c.Account()}
 	out.validator.Rules = slices.DeleteFunc(slices.Clone(out.rules),
 		func(r *validator.Rule) bool { return r.Check == nil })
 	if j.online {
