@@ -12,7 +12,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -21,11 +20,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/tekgate/tekgate/e2e/child"
 	"github.com/tekgate/tekgate/e2e/peers"
 )
 
@@ -178,7 +177,7 @@ func (b *bench) measure(t tool) (result, error) {
 		before := b.source.requests.Load() + registry.requests.Load()
 		began := time.Now()
 		for _, cmd := range commands {
-			memory, err := watch(cmd)
+			memory, err := child.Watch(cmd)
 			if err != nil {
 				return r, err
 			}
@@ -191,41 +190,6 @@ func (b *bench) measure(t tool) (result, error) {
 		}
 	}
 	return r, nil
-}
-
-// watch runs a command and returns its largest resident set in bytes. The kernel's own account of a
-// process that has ended includes what it was before it became the program.
-func watch(cmd *exec.Cmd) (memory int64, err error) {
-	var text bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &text, &text
-	if err := cmd.Start(); err != nil {
-		return 0, err
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	for {
-		select {
-		case err := <-ended:
-			if err != nil {
-				err = fmt.Errorf("%w\n%s", err, text.String())
-			}
-			return memory, err
-		case <-time.After(10 * time.Millisecond):
-			memory = max(memory, peak(cmd.Process.Pid))
-		}
-	}
-}
-
-// peak returns VmHWM of /proc/PID/status in bytes, zero if it is not there.
-func peak(pid int) int64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(text), "VmHWM:")
-	value, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-	kilobytes, _ := strconv.ParseInt(value, 10, 64)
-	return kilobytes << 10
 }
 
 // result is what a tool took.

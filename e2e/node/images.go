@@ -37,7 +37,11 @@ mutator:
 // Tekton's releases takes, and with what the scenarios build and run.
 func (n *Node) images(ctx context.Context) error {
 	var err error
-	if n.Config, err = n.file("tekgate.yaml", configuration); err != nil {
+	text := configuration
+	if n.Policies {
+		text += "tekton: {networkPolicies: true}\n"
+	}
+	if n.Config, err = n.file("tekgate.yaml", text); err != nil {
 		return err
 	}
 	shell, err := debianShell(ctx)
@@ -50,7 +54,7 @@ func (n *Node) images(ctx context.Context) error {
 	}
 	images := n.own(shell, git)
 	n.Manifests = map[string]string{}
-	for _, name := range n.pairs {
+	for _, name := range n.Pairs {
 		pair := n.parts.Tekton[name]
 		flags, err := n.source(name)
 		if err != nil {

@@ -28,6 +28,9 @@
 //     the line before, and one that does what articles of 2021 show. Older lines come on request.
 //   - Private repositories are behind Debian's SSH server, for a user that only the
 //     node's own /etc/passwd has.
+//   - The plugin ptp enforces no NetworkPolicies. Where they count, the firewall of kube-router
+//     does, with Debian's ipset, since the kernels of small machines have no queues of packets,
+//     which others want.
 //   - Images have one layer, a static binary and little else, uncompressed: nobody
 //     downloads it, and compressing a gigabyte takes a minute.
 package node
@@ -51,6 +54,7 @@ const nodeName = "node"
 
 // Node is one that is Ready.
 type Node struct {
+	Options
 	Cluster *cluster.Cluster
 	// Logs holds the logs of its programs, CA the authority of its registries, and
 	// Config is the file with Tekgate's configuration.
@@ -63,22 +67,31 @@ type Node struct {
 
 	client client.Client
 	parts  Parts
-	pairs  []string
 	talk   io.Writer
 	start  time.Time
 }
 
-// Start makes a node of the namespaces that this process is in. Its mirror holds the given
-// pairs of Tekton's releases. Each step and its duration is printed to talk.
-func Start(ctx context.Context, parts Parts, pairs []string, talk io.Writer) (*Node, error) {
-	n := &Node{parts: parts, pairs: pairs, talk: talk, start: time.Now(), Logs: filepath.Join(parts.Dir, "logs")}
+// Options are what nodes differ in.
+type Options struct {
+	// Pairs are the pairs of Tekton's releases that the mirror holds.
+	Pairs []string
+	// Policies says that NetworkPolicies are enforced, and that Tekgate's configuration asks for
+	// those of Tekton.
+	Policies bool
+}
+
+// Start makes a node of the namespaces that this process is in. Each step and its duration is
+// printed to talk.
+func Start(ctx context.Context, parts Parts, options Options, talk io.Writer) (*Node, error) {
+	n := &Node{parts: parts, Options: options, talk: talk, start: time.Now(), Logs: filepath.Join(parts.Dir, "logs")}
 	if err := os.MkdirAll(n.Logs, 0o755); err != nil {
 		return nil, err
 	}
-	steps := []struct {
+	type step struct {
 		what string
 		do   func(context.Context) error
-	}{
+	}
+	steps := []step{
 		{"namespaces look like a machine", func(context.Context) error { return machine(parts.Dir) }},
 		{"etcd and kube-apiserver answer", n.controlPlane},
 		{"the mirror and the private registry answer", n.registries},
@@ -88,6 +101,9 @@ func Start(ctx context.Context, parts Parts, pairs []string, talk io.Writer) (*N
 		{"kube-controller-manager and kube-scheduler run", n.controllers},
 		{"the node is Ready", n.kubelet},
 		{"Services are found, by name and by address", n.services},
+	}
+	if options.Policies {
+		steps = append(steps, step{"NetworkPolicies are enforced", n.enforcePolicies})
 	}
 	for _, step := range steps {
 		began := time.Now()

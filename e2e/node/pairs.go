@@ -62,7 +62,7 @@ func recipeOf(name string) recipe {
 	switch name {
 	case Article:
 		return article
-	case Current:
+	case Current, Components:
 		// The empty version is that of Tekgate's go.mod.
 		return recipe{versions: map[string]string{tekton.Pipeline: "", tekton.Triggers: ""}, commands: today}
 	}

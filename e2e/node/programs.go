@@ -37,6 +37,11 @@ func modules() []module {
 	}
 }
 
+// policies is what enforces NetworkPolicies, which the plugin ptp does not.
+var policies = module{"github.com/cloudnativelabs/kube-router/v2", "v2.1.0", "", map[string]string{
+	"kube-router": "cmd/kube-router",
+}}
+
 // buildRecipe is part of the cache's key: change it when the flags below change.
 const buildRecipe = "static, trimmed 1"
 
@@ -48,6 +53,8 @@ type Programs struct {
 	Containerd, CNI string
 	// Registry, Kaniko and CoreDNS hold one program each.
 	Registry, Kaniko, CoreDNS string
+	// Policies holds kube-router; "" if only what `make e2e` needs was built.
+	Policies string
 	// Tekton are the pairs of Tekton's releases, by their names.
 	Tekton map[string]Pair
 }
@@ -70,6 +77,11 @@ func Build(ctx context.Context, log io.Writer, all bool) (p Programs, err error)
 	}
 	if _, err = certmanager.Build(ctx, log); err != nil {
 		return p, err
+	}
+	if all {
+		if p.Policies, err = policies.build(ctx, log); err != nil {
+			return p, err
+		}
 	}
 	p.Tekton, err = buildPairs(ctx, log, all)
 	return p, err

@@ -34,6 +34,7 @@ var packages = []struct{ program, name, reason string }{
 
 // fullPackages are those that only `make e2e-full` needs.
 var fullPackages = []struct{ program, name, reason string }{
+	{"ipset", "ipset", "NetworkPolicies are enforced with it"},
 	{"openssl", "openssl", "the commands of docs/components.md make keys with it"},
 	{"postgres", "postgresql", "Tekton Results stores runs in it"},
 }

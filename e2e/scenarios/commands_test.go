@@ -111,7 +111,7 @@ func (p *place) exist(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(ts.Exec("kubectl", append([]string{"get", "-o", "name"}, args[1:]...)...))
 		return len(strings.Fields(ts.ReadFile("stdout")))
 	}
-	for end := time.Now().Add(time.Minute); found() < want && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); found() != want && time.Now().Before(end); {
 		time.Sleep(500 * time.Millisecond)
 	}
 	time.Sleep(time.Second)

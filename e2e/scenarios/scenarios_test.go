@@ -11,7 +11,7 @@
 // all of them run on that cluster, which has to be one that Tekgate may be installed to.
 //
 // Scripts whose names end in -full take minutes, and run with -full only, which CI does not
-// pass. Without the build tag e2e this package is empty. Run it with `make e2e`,
+// pass. With -full, NetworkPolicies are enforced in the first node, and those for Tekton installed. Without the build tag e2e this package is empty. Run it with `make e2e`,
 // `make e2e-full` or `make e2e-cluster`.
 package scenarios_test
 
@@ -161,15 +161,15 @@ func find(ctx context.Context) (*place, error) {
 	if !inside {
 		return given()
 	}
-	pairs := []string{node.Current}
+	options := node.Options{Pairs: []string{node.Current}, Policies: *full && parts.Name == installNode}
 	if parts.Name == upgradeNode {
-		pairs = append(pairs, node.Previous, node.Article)
+		options.Pairs = append(options.Pairs, node.Previous, node.Article)
 		if *full {
-			pairs = append(pairs, node.Components)
-			pairs = append(pairs, node.Lines()...)
+			options.Pairs = append(options.Pairs, node.Components)
+			options.Pairs = append(options.Pairs, node.Lines()...)
 		}
 	}
-	n, err := node.Start(ctx, parts, pairs, os.Stderr)
+	n, err := node.Start(ctx, parts, options, os.Stderr)
 	if err != nil {
 		dir, failed := folder("start-" + parts.Name)
 		if failed == nil {

@@ -22,6 +22,7 @@ type Apply struct {
 	dryRun bool
 	yes    bool
 	output cli.Output
+	hops   *hops // nil for a single run
 }
 
 // Flags adds the flags to a command. Some of them set options.
@@ -53,7 +54,37 @@ func (a *Apply) Run(cmd *cobra.Command, options *installer.Options, connect Conn
 	if !a.output.JSON() {
 		return err
 	}
-	return errors.Join(err, result.print(s.Out, err))
+	result.end(err)
+	if a.hops != nil {
+		a.hops.Hops = append(a.hops.Hops, result)
+		return err
+	}
+	return errors.Join(err, display.JSON(s.Out, result))
+}
+
+// hops is what `-o json` prints of several runs.
+type hops struct {
+	// Planned are the versions of Pipelines that lead to the target, in their order.
+	Planned []string  `json:"planned,omitempty"`
+	Hops    []*report `json:"hops,omitempty"`
+	Error   string    `json:"error,omitempty"`
+}
+
+// RunHops calls run, which plans a way and calls Run for each hop. `-o json` prints one document for
+// all of them.
+func (a *Apply) RunHops(cmd *cobra.Command, run func(planned func(versions []string)) error) error {
+	if err := a.output.Check(); err != nil {
+		return err
+	}
+	a.hops = &hops{}
+	err := run(func(versions []string) { a.hops.Planned = versions })
+	if !a.output.JSON() {
+		return err
+	}
+	if err != nil {
+		a.hops.Error = err.Error()
+	}
+	return errors.Join(err, display.JSON(cli.StreamsOf(cmd).Out, a.hops))
 }
 
 func (a *Apply) apply(cmd *cobra.Command, s cli.Streams, options *installer.Options, connect Connect,
@@ -191,10 +222,10 @@ func (r *report) done(done *ssa.ChangeSet) {
 	}
 }
 
-func (r *report) print(out io.Writer, err error) error {
+// end notes how the run ended.
+func (r *report) end(err error) {
 	r.Seconds = time.Since(r.began).Seconds()
 	if err != nil {
 		r.Error = err.Error()
 	}
-	return display.JSON(out, r)
 }

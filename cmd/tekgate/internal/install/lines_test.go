@@ -214,7 +214,8 @@ func TestUpgradeTo(t *testing.T) {
 	s.runs(oldest)
 	s.fails("name that line with --to", "upgrade", "--via", "v1.9")
 	s.fails("both name a line", "upgrade", "--to", "v1.12", "--version", "v1.12")
-	said = s.do("upgrade", "--to", "latest", "--via", "v1.9,1.12")
+	out, said := s.Program.Must(t, append([]string{"upgrade", "--to", "latest", "--via", "v1.9,1.12", "-o", "json"}, s.flags...)...)
+	threeHops(t, out)
 	clitest.InOrder(t, said, "in 3 hops", "hop 1 of 3: Tekton Pipelines "+lines.Lines[2].Pipeline,
 		"hop 2 of 3: Tekton Pipelines "+lines.Lines[1].Pipeline, "hop 3 of 3: Tekton Pipelines "+newest.Pipeline)
 	s.runs(newest)
@@ -222,6 +223,27 @@ func TestUpgradeTo(t *testing.T) {
 	s.runs(lines.Lines[1])
 	s.do("upgrade", "--to", newest.Name)
 	s.runs(newest)
+}
+
+// threeHops checks that what is printed is one document with the reports of three hops.
+func threeHops(t *testing.T, out string) {
+	t.Helper()
+	var printed struct {
+		Planned []string
+		Hops    []struct{ To struct{ Pipeline string } }
+		Error   string
+	}
+	if err := json.Unmarshal([]byte(out), &printed); err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	if printed.Error != "" || len(printed.Hops) != 3 || len(printed.Planned) != 3 {
+		t.Fatalf("it printed\n%s", out)
+	}
+	for i, hop := range printed.Hops {
+		if want := lines.Lines[2-i].Pipeline; hop.To.Pipeline != want || printed.Planned[i] != want {
+			t.Errorf("hop %d goes to %s, planned %s, want %s", i+1, hop.To.Pipeline, printed.Planned[i], want)
+		}
+	}
 }
 
 // TestUpgradeOfAnotherTools upgrades a line that another tool created, without a record. What a

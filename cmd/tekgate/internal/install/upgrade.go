@@ -39,7 +39,8 @@ have are listed. Each hop is a whole install with its checks and waits, and befo
 first of several hops the mirror is asked for the images of all of them. ` + "`tekgate rollback`" + `
 returns to the hop before. A line that is older than what is installed is refused.
 
-With --dry-run the way is printed, and the first hop is tried.`,
+With --dry-run the way is printed, and the first hop is tried. With -o json the reports of all
+hops are one document.`,
 		Example: `  # which way leads to the line v1.15, and what would it change?
   tekgate upgrade --mirror daocloud --to v1.15 --dry-run
 
@@ -61,6 +62,10 @@ func (u *upgrading) run(cmd *cobra.Command) error {
 		}
 		return u.installation.run(cmd)
 	}
+	return u.apply.RunHops(cmd, func(planned func([]string)) error { return u.runHops(cmd, planned) })
+}
+
+func (u *upgrading) runHops(cmd *cobra.Command, planned func(versions []string)) error {
 	ctx, s := cmd.Context(), cli.StreamsOf(cmd)
 	target, err := lines.FindLine(u.to)
 	if err != nil {
@@ -74,6 +79,11 @@ func (u *upgrading) run(cmd *cobra.Command) error {
 		return err
 	}
 	sayPath(s.ErrOut, path)
+	var versions []string
+	for _, hop := range path.Hops {
+		versions = append(versions, hop.Pipeline)
+	}
+	planned(versions)
 	if len(path.Hops) > 1 && !u.apply.DryRun() {
 		if err := u.tryAll(ctx, s, path.Hops); err != nil {
 			return err
