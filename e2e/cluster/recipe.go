@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
 )
@@ -27,8 +28,8 @@ type Recipe struct {
 	Tags string
 	// Packages are what is built, by the program's name.
 	Packages map[string]string
-	// Replace has versions of modules in place of those in go.mod, which the module proxy does
-	// not serve, by the module's path.
+	// Replace has what takes the place of modules in go.mod that the module proxy does not serve,
+	// by the module's path: a version, or another module as PATH@VERSION.
 	Replace map[string]string
 }
 
@@ -110,8 +111,11 @@ func (r Recipe) replaced(ctx context.Context, dir string) (string, error) {
 		}
 	}
 	file := filepath.Join(dir, "go.mod")
-	for path, version := range r.Replace {
-		if _, err := goOutput(ctx, dir, "mod", "edit", "-replace", path+"="+path+"@"+version, file); err != nil {
+	for path, by := range r.Replace {
+		if !strings.Contains(by, "@") {
+			by = path + "@" + by
+		}
+		if _, err := goOutput(ctx, dir, "mod", "edit", "-replace", path+"="+by, file); err != nil {
 			return "", err
 		}
 	}

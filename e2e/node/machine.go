@@ -22,6 +22,7 @@ const (
 	registryAddress = "10.201.0.3"
 	gitAddress      = "10.201.0.4"
 	databaseAddress = "10.201.0.5"
+	forgeAddress    = "10.201.0.6"
 	podRange        = "10.244.0.0/16"
 )
 
@@ -101,6 +102,7 @@ const hosts = address + " " + nodeName + "\n" +
 	registryAddress + " " + RegistryHost + "\n" +
 	gitAddress + " " + GitHost + "\n" +
 	databaseAddress + " " + DatabaseHost + "\n" +
+	forgeAddress + " " + ForgeHost + "\n" +
 	"127.0.0.1 localhost\n"
 
 func settings(dir string) error {
@@ -183,6 +185,7 @@ func network() error {
 		"addr add " + registryAddress + "/24 dev node0",
 		"addr add " + gitAddress + "/24 dev node0",
 		"addr add " + databaseAddress + "/24 dev node0",
+		"addr add " + forgeAddress + "/24 dev node0",
 		"link set node0 up",
 		"link set nowhere0 up",
 		"route add unreachable default",

@@ -65,6 +65,9 @@ type Node struct {
 	// itself.
 	Manifests map[string]string
 
+	// The files of the certificate of the registries and the forge, and of its key.
+	certificateFile, keyFile string
+
 	client client.Client
 	parts  Parts
 	talk   io.Writer

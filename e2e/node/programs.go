@@ -9,6 +9,7 @@ import (
 
 	"github.com/tekgate/tekgate/e2e/certmanager"
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/e2e/gitea"
 	"github.com/tekgate/tekgate/internal/release"
 )
 
@@ -53,6 +54,8 @@ type Programs struct {
 	Containerd, CNI string
 	// Registry, Kaniko and CoreDNS hold one program each.
 	Registry, Kaniko, CoreDNS string
+	// Gitea is the forge.
+	Gitea gitea.Programs
 	// Policies holds kube-router; "" if only what `make e2e` needs was built.
 	Policies string
 	// Tekton are the pairs of Tekton's releases, by their names.
@@ -76,6 +79,9 @@ func Build(ctx context.Context, log io.Writer, all bool) (p Programs, err error)
 		}
 	}
 	if _, err = certmanager.Build(ctx, log); err != nil {
+		return p, err
+	}
+	if p.Gitea, err = gitea.Build(ctx, log); err != nil {
 		return p, err
 	}
 	if all {

@@ -74,9 +74,9 @@ func (n *Node) registries(ctx context.Context) error {
 	return nil
 }
 
-// certificate makes one for both registries; its CA goes to n.CA.
+// certificate makes one for both registries and the forge; its CA goes to n.CA.
 func (n *Node) certificate() (certificate, key string, err error) {
-	text, secret, err := cert.GenerateSelfSignedCertKey(mirrorHost, nil, []string{RegistryHost})
+	text, secret, err := cert.GenerateSelfSignedCertKey(mirrorHost, nil, []string{RegistryHost, ForgeHost})
 	if err != nil {
 		return "", "", fmt.Errorf("making the registries' certificate: %w", err)
 	}
@@ -88,6 +88,7 @@ func (n *Node) certificate() (certificate, key string, err error) {
 		return "", "", err
 	}
 	key, err = n.file("registries.key", string(secret))
+	n.certificateFile, n.keyFile = certificate, key
 	return certificate, key, err
 }
 

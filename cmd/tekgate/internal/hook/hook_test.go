@@ -18,6 +18,7 @@ import (
 	pipeline "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	"github.com/tektoncd/triggers/pkg/apis/triggers/contexts"
 	triggers "github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"knative.dev/pkg/apis"
 	"sigs.k8s.io/yaml"
@@ -330,8 +331,20 @@ func TestHookScaffold(t *testing.T) {
 	}
 }
 
-// checkScaffold also judges each of the objects as if they were in one folder.
+// checkScaffold judges the objects, and counts their kinds.
 func checkScaffold(t *testing.T, objects []*unstructured.Unstructured) {
+	t.Helper()
+	seen := judgeScaffold(t, objects)
+	for kind, want := range map[string]int{"EventListener": 1, "TriggerBinding": 1, "TriggerTemplate": 1, "Task": 1,
+		"ServiceAccount": 2, "RoleBinding": 1, "ClusterRoleBinding": 1} {
+		if seen[kind] != want {
+			t.Errorf("%d of kind %s, want %d", seen[kind], kind, want)
+		}
+	}
+}
+
+// judgeScaffold judges each of the objects as if they were in one folder, and counts their kinds.
+func judgeScaffold(t *testing.T, objects []*unstructured.Unstructured) map[string]int {
 	t.Helper()
 	var set []validator.Subject
 	for _, u := range objects {
@@ -354,12 +367,7 @@ func checkScaffold(t *testing.T, objects []*unstructured.Unstructured) {
 			t.Errorf("Tekton refuses %s %s: %v", u.GetKind(), u.GetName(), err)
 		}
 	}
-	for kind, want := range map[string]int{"EventListener": 1, "TriggerBinding": 1, "TriggerTemplate": 1, "Task": 1,
-		"ServiceAccount": 2, "RoleBinding": 1, "ClusterRoleBinding": 1} {
-		if seen[kind] != want {
-			t.Errorf("%d of kind %s, want %d", seen[kind], kind, want)
-		}
-	}
+	return seen
 }
 
 type validatable interface {
@@ -391,15 +399,33 @@ func tektonValidates(ctx context.Context, kind string, raw []byte) error {
 		return nil
 	}
 	for _, r := range template.Spec.ResourceTemplates {
-		run := &pipeline.TaskRun{}
-		if err := yaml.UnmarshalStrict(r.Raw, run); err != nil {
+		if err := runValidates(ctx, r.Raw); err != nil {
 			return err
 		}
-		run.SetDefaults(ctx)
-		run.Name = "generated"
-		if err := run.Validate(ctx); err != nil {
-			return err
-		}
+	}
+	return nil
+}
+
+// runValidates asks the functions for a run that a template creates.
+func runValidates(ctx context.Context, raw []byte) error {
+	var kind metav1.TypeMeta
+	if err := json.Unmarshal(raw, &kind); err != nil {
+		return err
+	}
+	var run interface {
+		validatable
+		SetName(name string)
+	} = &pipeline.TaskRun{}
+	if kind.Kind == "PipelineRun" {
+		run = &pipeline.PipelineRun{}
+	}
+	if err := yaml.UnmarshalStrict(raw, run); err != nil {
+		return err
+	}
+	run.SetDefaults(ctx)
+	run.SetName("generated")
+	if err := run.Validate(ctx); err != nil {
+		return err
 	}
 	return nil
 }

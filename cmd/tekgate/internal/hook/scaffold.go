@@ -1,7 +1,7 @@
 package hook
 
 import (
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,10 +32,20 @@ their rights, and a Task that fetches the sources and builds and pushes the imag
 with Kaniko: ready to be applied, and to be changed. What else it takes, which are
 secrets, is said on standard error.
 
+--expose adds what leads from outside to the EventListener, by one path only, and a
+NetworkPolicy that admits nothing else. --deploy adds a Task that applies manifests of
+the repository, with a ServiceAccount of its own that may access only one namespace.
+
 Nothing that an event holds is put into the text of a script.`,
 		Example: `  tekgate hook scaffold --provider gitee --repo https://gitee.com/team/app.git \\
     --image registry.cn-hangzhou.aliyuncs.com/team/app -n ci > app.yaml
-  kubectl apply -f app.yaml`,
+  kubectl apply -f app.yaml
+
+  # reached by an Ingress with a certificate of cert-manager, and deployed
+  tekgate hook scaffold --provider github --repo https://github.com/team/app.git \\
+    --image registry.example.com/team/app -n ci \\
+    --expose ingress --host hooks.example.com --ingress-class nginx --tls-issuer letsencrypt \\
+    --deploy deploy.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.complete(); err != nil {
@@ -64,6 +74,9 @@ type scaffold struct {
 
 	GitImage, KanikoImage string
 
+	exposure
+	deployment
+
 	recommended bool   // Mode was not given
 	Repository  string // what the forge calls it
 	Destination string // the image with its tag
@@ -83,6 +96,8 @@ func (s *scaffold) flags(cmd *cobra.Command) {
 	f.StringVar(&s.SecretKey, "secret-key", "secretToken", "`KEY` in it")
 	f.StringVar(&s.Account, "service-account", "", "`NAME` of the ServiceAccount of the builds (default: NAME-build)")
 	f.StringVar(&s.GitImage, "git-image", "docker.io/alpine/git:2.47.2", "`IMAGE` with git and sh")
+	s.exposure.flags(f)
+	s.deployment.flags(f)
 	f.StringVar(&s.KanikoImage, "kaniko-image", "docker.io/aiotceo/kaniko-executor:v1.6.0", "`IMAGE` with Kaniko")
 }
 
@@ -112,12 +127,18 @@ func (s *scaffold) complete() error {
 	if err := s.setDestination(); err != nil {
 		return err
 	}
-	return s.check()
+	if err := s.check(); err != nil {
+		return err
+	}
+	if err := s.expose(s.Name); err != nil {
+		return err
+	}
+	return s.deploy(s.Name, s.Namespace)
 }
 
 // setDestination leaves the tag to the commit where none was given.
 func (s *scaffold) setDestination() error {
-	for _, i := range []string{s.Image, s.GitImage, s.KanikoImage} {
+	for _, i := range []string{s.Image, s.GitImage, s.KanikoImage, s.KubectlImage} {
 		if _, err := image.Parse(i); err != nil {
 			return err
 		}
@@ -221,15 +242,15 @@ func objectName(repository string) string {
 	return strings.Trim(name, "-")
 }
 
-//go:embed scaffold.yaml
-var scaffoldText string
+//go:embed scaffold*.yaml
+var scaffoldTexts embed.FS
 
-var scaffoldTemplate = template.Must(template.New("scaffold").Funcs(template.FuncMap{
+var scaffoldTemplate = template.Must(template.New("scaffold.yaml").Funcs(template.FuncMap{
 	"quote": func(text string) (string, error) { // JSON is YAML
 		quoted, err := json.Marshal(text)
 		return string(quoted), err
 	},
-}).Parse(scaffoldText))
+}).ParseFS(scaffoldTexts, "scaffold*.yaml"))
 
 func (s *scaffold) print(out io.Writer) error {
 	return scaffoldTemplate.Execute(out, s)
@@ -246,8 +267,8 @@ What remains to be done:
      %[8]s > secret
      kubectl -n %[1]s create secret generic %[2]s --from-file=%[3]s=secret
      kubectl -n %[1]s label secret %[2]s %[7]s=true
-2. At %[4]s, a hook for pushes with that secret (mode %[9]s), content type JSON, to the
-   address by which EventListener %[5]s (Service el-%[5]s) is reached from there.
+2. At %[4]s, a hook for pushes with that secret (mode %[9]s), content type JSON, to
+   %[10]s.
 3. Credentials of the builds:
      tekgate credentials git --help
      tekgate credentials registry --help
@@ -256,7 +277,12 @@ What remains to be done:
      tekgate hook send --trigger %[5]s -n %[1]s --body push.json --interceptor
      tekgate hook deliveries -n %[1]s
 `, s.Namespace, s.Secret, s.SecretKey, s.Provider, s.Name, s.Account, wellknown.WebhookSecretKey,
-		s.makeSecret(), s.Mode)
+		s.makeSecret(), s.Mode, s.address(s.Name))
+	if s.Deploy != "" {
+		fmt.Fprintf(out, `5. Credentials for fetching the manifests: tekgate credentials git for
+   --service-account %s, too. In the manifests, TEKGATE_IMAGE stands for the image.
+`, s.DeployAccount)
+	}
 }
 
 // makeSecret returns the command that makes a secret of the mode's form.
