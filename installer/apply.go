@@ -179,10 +179,12 @@ func (r *run) begin(ctx context.Context, change *Change) error {
 		Attempted: r.plan.Release.Objects,
 		Returning: r.options.Returning, Adopted: r.plan.Adopts(),
 		Left:  r.plan.Left,
+		Found: r.plan.Found,
 		Parts: joinParts(r.plan.Release.Parts, r.plan.Previous.parts()),
 	}
 	if before := r.plan.Previous; before != nil {
 		unfinished.Objects, unfinished.Before = before.Objects, before.Before
+		unfinished.Found = slices.Compact(slices.Sorted(slices.Values(slices.Concat(r.plan.Found, before.Found))))
 		unfinished.Attempted = append(
 			unfinished.Attempted[:len(unfinished.Attempted):len(unfinished.Attempted)],
 			earlierAttempts(before, r.plan.Release.Objects)...)
@@ -252,7 +254,7 @@ func (r *run) finish(ctx context.Context) error {
 	}
 	finished := &Inventory{
 		Versions: release.Versions, Time: time.Now().UTC().Truncate(time.Second),
-		Objects: release.Objects, Parts: release.Parts, Left: r.plan.Left, Complete: true,
+		Objects: release.Objects, Parts: release.Parts, Left: r.plan.Left, Found: r.plan.Found, Complete: true,
 	}
 	finished.Before = before.recorded()
 	if same { // what it replaced stays the one to go back to

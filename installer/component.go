@@ -118,8 +118,13 @@ func joinParts(now, before []Part) []Part {
 // objects as they were recorded: of the last apply, whether it ended well or not.
 func (i *Inventory) InstalledParts() map[string]InstalledPart {
 	found := map[string]InstalledPart{}
+	// What stayed of a part that was removed, such as its namespace, does not count.
+	var present []*unstructured.Unstructured
+	if i != nil {
+		present = (&Inventory{Attempted: i.Attempted, Objects: i.Objects}).All()
+	}
 	for _, part := range i.parts() {
-		objects := part.Of(i.All())
+		objects := part.Of(present)
 		if len(objects) > 0 {
 			found[part.Name] = InstalledPart{Part: part, Objects: objects}
 		}

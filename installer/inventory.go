@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,6 +78,9 @@ type Inventory struct {
 	// Left are the definitions and namespaces of earlier releases that stayed, without their
 	// content: a purge removes them.
 	Left []*unstructured.Unstructured `json:"left,omitempty"`
+	// Found are the identities of objects of the user's manifests that were in the cluster before
+	// Tekgate applied them: they are not removed.
+	Found []string `json:"found,omitempty"`
 	// Complete says that the last apply ended well.
 	Complete bool `json:"complete"`
 	// Before is the release that Objects replaced; nil if none is known.
@@ -109,7 +113,9 @@ func (i *Inventory) recorded() *Recorded {
 			versions.Tekgate = live.Text(obj.Object, "spec", "template", "metadata", "labels", "app.kubernetes.io/version")
 		}
 	}
-	return &Recorded{Versions: versions, Objects: i.Objects, Parts: i.Parts}
+	// Those of an apply that has not ended well count no more.
+	parts := slices.DeleteFunc(slices.Clone(i.Parts), func(p Part) bool { return len(p.Of(i.Objects)) == 0 })
+	return &Recorded{Versions: versions, Objects: i.Objects, Parts: parts}
 }
 
 // Earlier returns the release that a rollback returns to: the one before the release that

@@ -57,6 +57,9 @@ type Plan struct {
 	Stages []Stage
 	// Prune are objects of the previous release that the new one does not have.
 	Prune []*unstructured.Unstructured
+	// Found are the identities of objects of the user's manifests that were in the cluster before
+	// Tekgate, see kube.Identity.
+	Found []string
 	// Left are the definitions, namespaces and keys that the new release does not have, without
 	// their content. They stay.
 	Left []*unstructured.Unstructured
@@ -117,6 +120,9 @@ func (c *Cluster) Plan(ctx context.Context, release Release, options Options) (*
 	if err := c.settleNamespaces(plan); err != nil {
 		return plan, err
 	}
+	if err := refuseOwn(plan.Release.Objects); err != nil {
+		return plan, err
+	}
 	facts, err := c.gather(ctx, plan.Release)
 	if err != nil {
 		return plan, err
@@ -128,6 +134,7 @@ func (c *Cluster) Plan(ctx context.Context, release Release, options Options) (*
 	if !options.Force && slices.ContainsFunc(plan.Findings, func(f Finding) bool { return f.Fatal }) {
 		return plan, &RefusedError{plan.Findings}
 	}
+	plan.findFound(facts)
 	base, released, err := plan.adopt(options)
 	if err != nil {
 		return plan, err
@@ -247,6 +254,9 @@ func orphans(plan *Plan) []*unstructured.Unstructured {
 	for _, obj := range plan.Previous.All() {
 		switch {
 		case wanted[kube.Identity(obj)]:
+		case plan.Previous.WasFound(obj):
+			plan.Notes = append(plan.Notes,
+				kube.Name(obj)+" is no part of this release and stays, for it was in the cluster before Tekgate")
 		case manifest.IsDefinition(obj), obj.GetKind() == "Namespace":
 			plan.Left = append(plan.Left, NewObject(obj.GroupVersionKind(), "", obj.GetName()))
 			plan.Notes = append(

@@ -36,9 +36,13 @@ func removal(was named, r Release, facts Facts) Finding {
 	required := was.name == Title(release.Pipelines) || was.name == "Tekgate"
 	dropped := slices.ContainsFunc(r.Dropped, func(name string) bool { return Title(name) == was.name })
 	if !required && (dropped || facts.Older) {
+		version := " " + was.version
+		if was.version == UnknownVersion {
+			version = ""
+		}
 		return Finding{Category: "release",
-			Sentence: fmt.Sprintf("%s %s is installed and not part of this release: it will be removed", was.name, was.version),
-			Remedy:   "its definitions and namespaces stay with the objects in them; to keep it, add it to `components`"}
+			Sentence: fmt.Sprintf("%s%s is installed and not part of this release: it will be removed", was.name, version),
+			Remedy:   "its definitions and namespaces stay with the objects in them"}
 	}
 	return Finding{Category: "release", Fatal: true,
 		Sentence: fmt.Sprintf("%s %s is installed, and the manifests hold none: it would be removed", was.name, was.version),

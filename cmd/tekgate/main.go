@@ -5,12 +5,16 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/audit"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/check"
@@ -36,11 +40,20 @@ import (
 
 func main() { os.Exit(run()) }
 
+// interrupted is the exit status after SIGINT, as shells have it.
+const interrupted = 130
+
 // run executes the command line, prints its error, and returns the exit status.
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// Users get sentences, and no log lines of libraries.
+	log.SetLogger(logr.Discard())
+	klog.SetLogger(logr.Discard())
 	err := cli.Run(ctx, root(), os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr})
+	if err != nil && ctx.Err() != nil {
+		err = cli.Exit(interrupted, fmt.Errorf("interrupted: %w", err))
+	}
 	if err != nil {
 		cli.PrintError(os.Stderr, err)
 	}

@@ -19,7 +19,6 @@ import (
 	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/kube"
-	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
 // Options configure an uninstall.
@@ -128,17 +127,6 @@ var stages = []Stage{
 // interceptor is the object that Tekgate's interceptor publishes.
 var interceptor = installer.NewObject(live.ClusterInterceptor, "", "tekgate")
 
-// byServers are objects that Tekgate's servers, or cert-manager for them, write
-// themselves: no inventory has them.
-var byServers = []*unstructured.Unstructured{
-	interceptor,
-	installer.NewObject(live.Secret, live.Tekgate, wellknown.WebhookCA),
-	installer.NewObject(live.Secret, live.Tekgate, wellknown.InterceptorCA),
-	installer.NewObject(live.Secret, live.Tekgate, wellknown.WebhookTLS),
-	installer.NewObject(live.Secret, live.Tekgate, wellknown.InterceptorTLS),
-	installer.NewObject(live.Secret, live.Tekgate, "tekgate-ca"),
-}
-
 // Plan finds out what removing the installation would do. It writes nothing.
 func Plan(ctx context.Context, c client.Client, options Options) (*Removal, error) {
 	r := &Removal{cluster: kube.NewReader(c), options: options}
@@ -154,6 +142,7 @@ func Plan(ctx context.Context, c client.Client, options Options) (*Removal, erro
 	if err != nil {
 		return nil, err
 	}
+	found = slices.DeleteFunc(found, r.wasThere)
 	if r.Users, err = r.userObjects(ctx, found, known); err != nil {
 		return nil, err
 	}
@@ -209,7 +198,7 @@ func (r *Removal) installed(
 			found = append(found, current)
 		}
 	}
-	for _, obj := range byServers {
+	for _, obj := range installer.WrittenByServers() {
 		current, err := r.current(ctx, obj)
 		if err != nil {
 			return nil, err
@@ -224,6 +213,23 @@ func (r *Removal) installed(
 // current returns the cluster's version of an object, or nil if it or its kind is absent.
 func (r *Removal) current(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	return r.cluster.Get(ctx, obj.GroupVersionKind(), obj.GetNamespace(), obj.GetName())
+}
+
+// systemNamespaces are those without which no cluster works.
+var systemNamespaces = []string{"default", "kube-system", "kube-public", "kube-node-lease"}
+
+// wasThere says whether an object was in the cluster before Tekgate, so that it stays even in a
+// purge, and notes it.
+func (r *Removal) wasThere(obj *unstructured.Unstructured) bool {
+	switch {
+	case r.Inventory.WasFound(obj):
+		r.Kept = append(r.Kept, Staying{kube.Name(obj), "it was in the cluster before Tekgate"})
+		return true
+	case obj.GetKind() == "Namespace" && slices.Contains(systemNamespaces, obj.GetName()):
+		r.Kept = append(r.Kept, Staying{kube.Name(obj), "it belongs to Kubernetes"})
+		return true
+	}
+	return false
 }
 
 // keeps says whether an object stays, and notes why.

@@ -200,7 +200,7 @@ func (l *Loaded) keep(ctx context.Context, cluster *installer.Cluster) ([]string
 	if !slices.Contains(l.chosen, release.Triggers) {
 		l.dropped = append(l.dropped, release.Triggers)
 	}
-	var kept []string
+	var components, further []string
 	installed := inventory.InstalledParts()
 	for _, name := range slices.Sorted(maps.Keys(installed)) {
 		part := installed[name]
@@ -215,13 +215,30 @@ func (l *Loaded) keep(ctx context.Context, cluster *installer.Cluster) ([]string
 		if err := l.keepPart(part); err != nil {
 			return nil, err
 		}
-		kept = append(kept, installer.Title(name))
+		if isComponent {
+			components = append(components, installer.Title(name))
+		} else {
+			further = append(further, installer.Title(name))
+		}
 	}
-	if err := l.unknownRemovals(inventory); err != nil || len(kept) == 0 {
+	if err := l.unknownRemovals(inventory); err != nil {
 		return nil, err
 	}
-	return []string{fmt.Sprintf("kept because it is installed: %s; --without NAME removes one, and so does a list of `components` in the configuration without it",
-		strings.Join(kept, ", "))}, manifest.Distinct(l.Objects)
+	return sayKept(components, further), manifest.Distinct(l.Objects)
+}
+
+// sayKept returns notes about components and further manifests that stay.
+func sayKept(components, further []string) []string {
+	var notes []string
+	if len(components) > 0 {
+		notes = append(notes, fmt.Sprintf("kept because it is installed: %s; --without NAME removes one, and so does a list of `components` in the configuration without it",
+			strings.Join(components, ", ")))
+	}
+	if len(further) > 0 {
+		notes = append(notes, fmt.Sprintf("kept because it is installed: %s; --without NAME removes one",
+			strings.Join(further, ", ")))
+	}
+	return notes
 }
 
 // keepPart adds an installed part to the release.
