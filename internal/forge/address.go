@@ -171,7 +171,8 @@ func (a about) api(given, host string) (string, error) {
 	}
 	if host != "" && host != strings.TrimPrefix(public.Hostname(), "api.") {
 		if a.below == "" {
-			return "", fmt.Errorf("%s has no API that this command knows: only %s does", host, public.Hostname())
+			return "", fmt.Errorf("%s has no API that this command knows: only %s does", host,
+				strings.TrimPrefix(public.Hostname(), "api."))
 		}
 		return "https://" + host + a.below, nil
 	}

@@ -110,8 +110,12 @@ func (c *giteaHooks) Delete(ctx context.Context, id string) error {
 	return c.wrap(ctx, err)
 }
 
-// Test is a call that the library lacks. Gitea sends a push of the last commit.
+// Test is a call that the library lacks. Gitea sends a push of the last commit, and nothing
+// through a hook that is not for pushes.
 func (c *giteaHooks) Test(ctx context.Context, hook Hook) error {
+	if !contains(hook.Events, "push") {
+		return ErrUnsupported
+	}
 	_, err := c.call(ctx, http.MethodPost, "/repos/"+url.PathEscape(c.at.Owner)+"/"+url.PathEscape(c.at.Name)+
 		"/hooks/"+url.PathEscape(hook.ID)+"/tests", nil, nil)
 	return err
