@@ -86,4 +86,6 @@ func (c *bitbucket) Delete(ctx context.Context, id string) error {
 
 func (c *bitbucket) Test(context.Context, Hook) error { return ErrUnsupported }
 
-func (c *bitbucket) Deliveries(context.Context, string) ([]Delivery, error) { return nil, ErrUnsupported }
+func (c *bitbucket) Deliveries(context.Context, string) ([]Delivery, error) {
+	return nil, ErrUnsupported
+}

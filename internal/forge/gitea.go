@@ -121,4 +121,6 @@ func (c *giteaHooks) Test(ctx context.Context, hook Hook) error {
 	return err
 }
 
-func (c *giteaHooks) Deliveries(context.Context, string) ([]Delivery, error) { return nil, ErrUnsupported }
+func (c *giteaHooks) Deliveries(context.Context, string) ([]Delivery, error) {
+	return nil, ErrUnsupported
+}

@@ -80,4 +80,6 @@ func (c *gogsHooks) Delete(ctx context.Context, id string) error {
 
 func (c *gogsHooks) Test(context.Context, Hook) error { return ErrUnsupported }
 
-func (c *gogsHooks) Deliveries(context.Context, string) ([]Delivery, error) { return nil, ErrUnsupported }
+func (c *gogsHooks) Deliveries(context.Context, string) ([]Delivery, error) {
+	return nil, ErrUnsupported
+}

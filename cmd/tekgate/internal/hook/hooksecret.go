@@ -179,10 +179,15 @@ func newSecret(mode string) []byte {
 func withRefs(params map[string]any, refs [][2]string) map[string]any {
 	params = maps.Clone(params)
 	delete(params, "secretRef")
+	params["secretRefs"] = refList(refs)
+	return params
+}
+
+// refList returns secretRefs as a Trigger has them.
+func refList(refs [][2]string) []any {
 	list := make([]any, 0, len(refs))
 	for _, ref := range refs {
 		list = append(list, map[string]any{"secretName": ref[0], "secretKey": ref[1]})
 	}
-	params["secretRefs"] = list
-	return params
+	return list
 }

@@ -40,10 +40,10 @@ trigger accepts it. --test tekgate sends one that starts nothing.
 
 --rotate replaces the secret without a refused event. A new key joins the Secret, and the
 Trigger's secretRefs list both; when a delivery that is signed with the new one has been
-verified, the hook is changed. The old key stays, because deliveries may be on their way:
---remove-old waits for a minute and removes it from the Trigger and the Secret. If the
-Trigger is kept in a repository, change it there, too. Gogs cannot change a hook's secret,
-so its hook is replaced by a new one.
+verified, the hook is changed. The old key stays, because deliveries may be on their way or
+be repeated: --remove-old-after waits, and removes it from the Trigger and the Secret. If
+the Trigger is kept in a repository, change it there, too. Gogs cannot change a hook's
+secret, so its hook is replaced by a new one.
 
 It takes the right to read the Trigger, to get, create and patch its Secret, and what
 "tekgate hook deliveries" takes. The access token comes from a file, an environment variable
@@ -68,7 +68,8 @@ or a Secret, never from an argument.`,
 			"(default: the Trigger's eventTypes, or push)")
 	f.BoolVar(&r.dryRun, "dry-run", false, "ask the forge and the cluster, print what would be done, and change nothing")
 	f.BoolVar(&r.rotate, "rotate", false, "replace the hook's secret, on both sides, without a refused event")
-	f.BoolVar(&r.removeOld, "remove-old", false, "with --rotate: remove the old key after a minute")
+	f.DurationVar(&r.removeAfter, "remove-old-after", 0,
+		"with --rotate: remove the old key after this `DURATION`, such as 10m (default: it stays)")
 	f.BoolVar(&r.keep, "keep", false, "keep a new hook whose test delivery fails")
 	f.DurationVar(&r.wait, "wait", 30*time.Second, "`DURATION` to wait for the verdict on the test delivery; 0 sends none")
 	f.StringVar(&r.test, "test", "auto",
@@ -79,13 +80,13 @@ or a Secret, never from an argument.`,
 // registering is what register does.
 type registering struct {
 	registration
-	secret  string
-	events  []string
-	test    string
-	wait    time.Duration
-	pending time.Duration // how long events may be on their way; a minute unless a test sets it
+	secret string
+	events []string
+	test   string
+	wait   time.Duration
 
-	dryRun, rotate, removeOld, keep bool
+	dryRun, rotate, keep bool
+	removeAfter          time.Duration // 0 to keep the old secret
 }
 
 // registered is what register prints.
@@ -120,15 +121,15 @@ func (r *registering) run(ctx context.Context, streams cli.Streams, repository s
 	if err != nil {
 		return err
 	}
+	if r.events, err = s.repository.Forge.Events(r.wantedEvents(s.params)); err != nil {
+		return err
+	}
 	if len(s.refs) == 0 {
 		name, key, _ := strings.Cut(r.secret, "/")
 		s.refs = [][2]string{{name, key}}
 		if s.client, err = r.replicas.kube.Client(); err != nil {
 			return err
 		}
-	}
-	if r.events, err = s.repository.Forge.Events(r.wantedEvents(s.params)); err != nil {
-		return err
 	}
 	o := &observer{of: &r.registration}
 	if r.wait > 0 && r.test != "none" && !r.dryRun {
@@ -163,12 +164,12 @@ func (r *registering) check() error {
 		return errors.New("--secret and --mode are the Trigger's: leave them out, or leave out --trigger")
 	case r.rotate && r.trigger == "":
 		return errors.New("--rotate changes the Trigger's secretRefs: name it with --trigger")
-	case r.removeOld && !r.rotate:
-		return errors.New("--remove-old is for --rotate: pass both")
+	case r.removeAfter != 0 && !r.rotate:
+		return errors.New("--remove-old-after is for --rotate: pass both")
 	case r.rotate && (r.wait <= 0 || r.test == "none"):
 		return errors.New("--rotate waits for verdicts: leave out --wait 0 and --test none")
-	case r.wait < 0:
-		return errors.New("--wait must not be negative")
+	case r.wait < 0 || r.removeAfter < 0:
+		return errors.New("--wait and --remove-old-after must not be negative")
 	}
 	return nil
 }

@@ -79,6 +79,9 @@ func (r *registration) find(ctx context.Context, streams cli.Streams, repository
 	if err := checkURL(r.url); err != nil {
 		return nil, err
 	}
+	if _, _, err := nameAndKey(r.tokenSecret); r.tokenSecret != "" && err != nil {
+		return nil, fmt.Errorf("reading --token-secret: %w", err)
+	}
 	s := &site{params: map[string]any{}}
 	var err error
 	if r.trigger != "" || r.tokenSecret != "" {
@@ -182,15 +185,24 @@ func (r *registration) token(ctx context.Context, streams cli.Streams, c client.
 		}
 		return strings.TrimSpace(value), nil
 	}
-	name, key, found := strings.Cut(r.tokenSecret, "/")
-	if !found || name == "" || key == "" {
-		return "", errors.New("reading --token-secret: it has to be NAME/KEY of a Secret")
+	name, key, err := nameAndKey(r.tokenSecret)
+	if err != nil {
+		return "", err
 	}
 	value, err := secretKey{c, r.namespace, name, key}.read(ctx)
 	if err == nil && value.data == nil {
 		err = fmt.Errorf("reading the token: Secret %s/%s does not exist, or has no key %s", r.namespace, name, key)
 	}
 	return strings.TrimSpace(string(value.data)), err
+}
+
+// nameAndKey takes apart NAME/KEY. The text is in no error: it may be the secret itself.
+func nameAndKey(text string) (name, key string, err error) {
+	name, key, found := strings.Cut(text, "/")
+	if !found || name == "" || key == "" {
+		return "", "", errors.New("it has to be NAME/KEY of a Secret")
+	}
+	return name, key, nil
 }
 
 // checkURL checks the address to which a forge sends.

@@ -24,9 +24,8 @@ const maxRefs = 8
 // EventListener may have several replicas, each of which learns of the Trigger on its own.
 const confirmations = 3
 
-// pendingFor is how long deliveries that were signed with an old secret may be on their way,
-// and how long an EventListener may use what a trigger was before an edit.
-const pendingFor = time.Minute
+// learnTime is how long an EventListener may use what a trigger was before an edit.
+const learnTime = time.Minute
 
 var rotatedSuffix = regexp.MustCompile(`-[0-9]{14}$`)
 
@@ -92,14 +91,14 @@ func (r *registering) confirm(ctx context.Context, streams cli.Streams, s *site,
 	secret []byte) error {
 	wanted := s.refs[0][0] + "/" + s.refs[0][1]
 	pause := settled
-	for seen, end := 0, time.Now().Add(max(r.wait, r.pendingTime())); seen < confirmations; {
+	for seen, end := 0, time.Now().Add(max(r.wait, learnTime)); seen < confirmations; {
 		t, err := r.byTekgate(ctx, s, params, o, secret)
 		switch {
 		case err != nil:
 			return err
 		case slices.Contains([]string{stageDNS, stageConnect, stageTLS, stageHTTP}, t.Stage):
-			streams.Warn(fmt.Sprintf("%s: so EventListeners get %s to learn of the new secret", t, r.pendingTime()))
-			return wait(ctx, r.pendingTime())
+			streams.Warn(fmt.Sprintf("%s: so EventListeners get %s to learn of the new secret", t, learnTime))
+			return wait(ctx, learnTime)
 		case t.Secret == wanted:
 			seen++
 			continue
@@ -118,13 +117,6 @@ func (r *registering) confirm(ctx context.Context, streams cli.Streams, s *site,
 	return nil
 }
 
-func (r *registering) pendingTime() time.Duration {
-	if r.pending > 0 {
-		return r.pending
-	}
-	return pendingFor
-}
-
 func wait(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
@@ -136,14 +128,14 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // retire removes the old secrets, or says how.
 func (r *registering) retire(ctx context.Context, streams cli.Streams, s *site, old [][2]string) error {
-	if !r.removeOld {
+	if r.removeAfter == 0 {
 		for _, ref := range old {
 			fmt.Fprintf(streams.ErrOut, "the old key %s of Secret %s/%s still verifies: when no delivery uses it any more, "+
 				"remove it from the Trigger's secretRefs and from the Secret\n", ref[1], r.namespace, ref[0])
 		}
 		return nil
 	}
-	if err := wait(ctx, r.pendingTime()); err != nil {
+	if err := wait(ctx, r.removeAfter); err != nil {
 		return fmt.Errorf("the secret is replaced, but the old one stays: %w", err)
 	}
 	if _, err := setRefs(ctx, s.client, r.namespace, r.trigger, s.refs[:1]); err != nil {
@@ -179,7 +171,7 @@ func setRefs(ctx context.Context, c client.Client, namespace, name string, refs 
 		return nil, fmt.Errorf("changing %s: it has no secretRef", place.what)
 	}
 	before := params[index]
-	after := map[string]any{"name": "secretRefs", "value": withRefs(nil, refs)["secretRefs"]}
+	after := map[string]any{"name": "secretRefs", "value": refList(refs)}
 	pointer := fmt.Sprintf("%s/%d/params/%d", place.pointer, at, index)
 	patch := func(ctx context.Context, from, to any) error {
 		text, err := json.Marshal([]any{

@@ -236,7 +236,9 @@ type observer struct {
 
 func eventFilter(id string) deliveries.Filter { return deliveries.Filter{EventID: id} }
 
-func deliveryKey(d *deliveries.Delivery) string { return fmt.Sprint(d.Replica, d.Number, d.Time.UnixNano()) }
+func deliveryKey(d *deliveries.Delivery) string {
+	return fmt.Sprint(d.Replica, d.Number, d.Time.UnixNano())
+}
 
 // mark forgets what has been delivered until now.
 func (o *observer) mark(ctx context.Context) error {
