@@ -42,6 +42,9 @@ type Want struct {
 	Secret string
 	Mode   string   // the value of the param mode: how the forge signs
 	Events []string // in the forge's words; see Events
+	// NewSecret is true if the hook may have another secret. Gitea, Forgejo and Gogs cannot
+	// change that, so their hooks are replaced then, and updated in place otherwise.
+	NewSecret bool
 }
 
 // Delivery is a delivery as the forge remembers it.
@@ -59,7 +62,7 @@ type Client interface {
 	List(ctx context.Context) ([]Hook, error)
 	Create(ctx context.Context, want Want) (Hook, error)
 	// Update changes a hook that List returned. The hook that it returns may have another
-	// id: Gogs cannot change a secret, so its hook is replaced.
+	// id: see Want.NewSecret.
 	Update(ctx context.Context, hook Hook, want Want) (Hook, error)
 	Delete(ctx context.Context, id string) error
 	// Test asks the forge to send a delivery. Not all forges can: see ErrUnsupported.
@@ -154,6 +157,23 @@ func Normalise(address string) string {
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
 	u.Fragment = ""
 	return u.String()
+}
+
+// replace makes a new hook and deletes the old one. In this order a push in between is
+// delivered twice rather than not at all.
+func replace(ctx context.Context, c Client, old Hook, create func() (Hook, error)) (Hook, error) {
+	made, err := create()
+	if err != nil {
+		return Hook{}, err
+	}
+	if err := c.Delete(ctx, old.ID); err != nil {
+		if undo := c.Delete(context.WithoutCancel(ctx), made.ID); undo != nil {
+			return Hook{}, fmt.Errorf("replacing hook %s: hook %s stays beside it, delete one of them at the forge: %w",
+				printable(old.ID), printable(made.ID), errors.Join(err, undo))
+		}
+		return Hook{}, err
+	}
+	return made, nil
 }
 
 func withoutQuery(address string) string {

@@ -105,7 +105,7 @@ func TestLife(t *testing.T) {
 		if err != nil || found == nil || found.ID != made.ID {
 			t.Fatalf("found %+v, error %v", found, err)
 		}
-		wanted.Secret = "sec-hunter4"
+		wanted.Secret, wanted.NewSecret = "sec-hunter4", true
 		wanted.Events = wanted.Events[:1]
 		updated, err := c.Update(ctx, *found, wanted)
 		if err != nil || updated.ID == "" || !slices.Equal(updated.Events, wanted.Events) {
@@ -132,15 +132,19 @@ func TestKept(t *testing.T) {
 		s := forgetest.New(t, f)
 		s.Add(forgetest.Hook{URL: "https://a.example/", Kept: "release/*", Active: true})
 		c := connect(t, options(t, s))
-		hooks, err := c.List(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := c.Update(t.Context(), hooks[0], want(t, s, "https://a.example/")); err != nil {
-			t.Fatal(err)
-		}
-		if kept := s.Hooks()[0].Kept; kept != "release/*" {
-			t.Errorf("%s: the update left %q", f, kept)
+		for _, replaced := range []bool{false, true} {
+			hooks, err := c.List(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			wanted := want(t, s, "https://a.example/")
+			wanted.NewSecret = replaced
+			if _, err := c.Update(t.Context(), hooks[0], wanted); err != nil {
+				t.Fatal(err)
+			}
+			if all := s.Hooks(); len(all) != 1 || all[0].Kept != "release/*" {
+				t.Errorf("%s: the update left %+v", f, all)
+			}
 		}
 	}
 }
@@ -414,26 +418,52 @@ func TestTestsAndDeliveries(t *testing.T) {
 	})
 }
 
-// TestGogsReplaces holds that a hook whose replacement fails is the only one afterwards.
-func TestGogsReplaces(t *testing.T) {
-	s := forgetest.New(t, forge.Gogs)
+// TestReplaces holds that a hook keeps its id unless its secret must change, and that one
+// whose replacement fails is the only one afterwards.
+func TestReplaces(t *testing.T) {
+	for _, f := range []forge.Forge{forge.Gitea, forge.Forgejo, forge.Gogs} {
+		s := forgetest.New(t, f)
+		c := connect(t, options(t, s))
+		wanted := want(t, s, "https://a.example/")
+		made, err := c.Create(t.Context(), wanted)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same, err := c.Update(t.Context(), made, wanted)
+		if err != nil || same.ID != made.ID {
+			t.Errorf("%s: the same secret: hook %s, error %v", f, same.ID, err)
+		}
+		var deletes atomic.Int32
+		s.Answer = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodDelete || deletes.Add(1) != 1 {
+				return false
+			}
+			s.Fail(w, http.StatusForbidden, "no")
+			return true
+		}
+		wanted.NewSecret = true
+		_, err = c.Update(t.Context(), made, wanted)
+		fails(t, err, forge.Forbidden)
+		if hooks := s.Hooks(); len(hooks) != 1 || fmt.Sprint(hooks[0].ID) != made.ID {
+			t.Errorf("%s has %+v", f, hooks)
+		}
+		if other, err := c.Update(t.Context(), made, wanted); err != nil || other.ID == made.ID || len(s.Hooks()) != 1 {
+			t.Errorf("%s: another secret: hook %s, error %v", f, other.ID, err)
+		}
+	}
+}
+
+// TestEmpty holds that Gitea is not asked for a test that it would not send.
+func TestEmpty(t *testing.T) {
+	s := forgetest.New(t, forge.Gitea)
+	s.Empty = true
 	c := connect(t, options(t, s))
 	made, err := c.Create(t.Context(), want(t, s, "https://a.example/"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var deletes atomic.Int32
-	s.Answer = func(w http.ResponseWriter, r *http.Request) bool {
-		if r.Method != http.MethodDelete || deletes.Add(1) != 1 {
-			return false
-		}
-		s.Fail(w, http.StatusForbidden, "no")
-		return true
-	}
-	_, err = c.Update(t.Context(), made, want(t, s, "https://a.example/"))
-	fails(t, err, forge.Forbidden)
-	if hooks := s.Hooks(); len(hooks) != 1 || fmt.Sprint(hooks[0].ID) != made.ID {
-		t.Errorf("the forge has %+v", hooks)
+	if err := c.Test(t.Context(), made); !errors.Is(err, forge.ErrUnsupported) {
+		t.Errorf("error %v", err)
 	}
 }
 

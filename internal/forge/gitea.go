@@ -58,13 +58,19 @@ func giteaConfig(want Want) map[string]string {
 }
 
 func (c *giteaHooks) Create(ctx context.Context, want Want) (Hook, error) {
+	return c.create(ctx, want, nil)
+}
+
+// create makes a hook with the branch filter and the authorization header of another.
+func (c *giteaHooks) create(ctx context.Context, want Want, kept map[string]string) (Hook, error) {
 	c.hide(want.Secret)
 	api, err := c.sdk(ctx)
 	if err != nil {
 		return Hook{}, err
 	}
 	h, _, err := api.CreateRepoHook(c.at.Owner, c.at.Name,
-		gitea.CreateHookOption{Type: gitea.HookTypeGitea, Config: giteaConfig(want), Events: want.Events, Active: true})
+		gitea.CreateHookOption{Type: gitea.HookTypeGitea, Config: giteaConfig(want), Events: want.Events, Active: true,
+			BranchFilter: kept["branch_filter"], AuthorizationHeader: kept["authorization"]})
 	if err != nil {
 		return Hook{}, c.wrap(ctx, err)
 	}
@@ -75,7 +81,11 @@ func (c *giteaHooks) Create(ctx context.Context, want Want) (Hook, error) {
 }
 
 // Update repeats the branch filter and the authorization header, which Gitea would clear.
+// Gitea 1.27 ignores a secret in a PATCH (editHook in routers/api/v1/utils/hook.go).
 func (c *giteaHooks) Update(ctx context.Context, hook Hook, want Want) (Hook, error) {
+	if want.NewSecret {
+		return replace(ctx, c, hook, func() (Hook, error) { return c.create(ctx, want, hook.kept) })
+	}
 	c.hide(want.Secret)
 	id, err := number(hook.ID)
 	if err != nil {
@@ -110,13 +120,24 @@ func (c *giteaHooks) Delete(ctx context.Context, id string) error {
 	return c.wrap(ctx, err)
 }
 
-// Test is a call that the library lacks. Gitea sends a push of the last commit, and nothing
-// through a hook that is not for pushes.
+// Test is a call that the library lacks. Gitea sends a push of the last commit, whatever the
+// hook is for, and nothing for a repository without commits.
 func (c *giteaHooks) Test(ctx context.Context, hook Hook) error {
 	if !contains(hook.Events, "push") {
 		return ErrUnsupported
 	}
-	_, err := c.call(ctx, http.MethodPost, "/repos/"+url.PathEscape(c.at.Owner)+"/"+url.PathEscape(c.at.Name)+
+	api, err := c.sdk(ctx)
+	if err != nil {
+		return err
+	}
+	repository, _, err := api.GetRepo(c.at.Owner, c.at.Name)
+	if err != nil {
+		return c.wrap(ctx, err)
+	}
+	if repository.Empty {
+		return ErrUnsupported
+	}
+	_, err = c.call(ctx, http.MethodPost, "/repos/"+url.PathEscape(c.at.Owner)+"/"+url.PathEscape(c.at.Name)+
 		"/hooks/"+url.PathEscape(hook.ID)+"/tests", nil, nil)
 	return err
 }

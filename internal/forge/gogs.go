@@ -2,7 +2,6 @@ package forge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -56,21 +55,19 @@ func (c *gogsHooks) Create(ctx context.Context, want Want) (Hook, error) {
 	return identified(c.session, made.hook(), http.MethodPost)
 }
 
-// Update makes a new hook and deletes the old one: Gogs ignores a secret in a PATCH. In this
-// order a push in between is delivered twice rather than not at all.
+// Update ignores a secret in place, as Gogs does.
 func (c *gogsHooks) Update(ctx context.Context, hook Hook, want Want) (Hook, error) {
-	made, err := c.Create(ctx, want)
+	if want.NewSecret {
+		return replace(ctx, c, hook, func() (Hook, error) { return c.Create(ctx, want) })
+	}
+	c.hide(want.Secret)
+	var made gogsHook
+	_, err := c.call(ctx, http.MethodPatch, c.path("/"+url.PathEscape(hook.ID)),
+		gogsHook{Config: giteaConfig(want), Events: want.Events, Active: true}, &made)
 	if err != nil {
 		return Hook{}, err
 	}
-	if err := c.Delete(ctx, hook.ID); err != nil {
-		if undo := c.Delete(context.WithoutCancel(ctx), made.ID); undo != nil {
-			return Hook{}, fmt.Errorf("replacing hook %s: hook %s stays beside it, delete one of them at the forge: %w",
-				printable(hook.ID), printable(made.ID), errors.Join(err, undo))
-		}
-		return Hook{}, err
-	}
-	return made, nil
+	return made.hook(), nil
 }
 
 func (c *gogsHooks) Delete(ctx context.Context, id string) error {

@@ -46,6 +46,8 @@ type Server struct {
 	Forge forge.Forge
 	// PageSize is the largest page that the server makes.
 	PageSize int
+	// Empty is true for a repository without commits, where Gitea sends no test.
+	Empty bool
 	// Answer may answer a request in place of the API.
 	Answer func(w http.ResponseWriter, r *http.Request) bool
 	// OnTest sends a test delivery.
@@ -115,6 +117,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if !s.authorized(r) {
 		s.Fail(w, http.StatusUnauthorized, "401 Unauthorized")
+		return
+	}
+	if r.URL.Path == bases[s.Forge]+"/repos/"+Path && r.Method == http.MethodGet {
+		write(w, http.StatusOK, map[string]any{"id": 1, "full_name": Path, "empty": s.Empty})
 		return
 	}
 	rest, found := strings.CutPrefix(r.URL.EscapedPath(), bases[s.Forge]+s.collection())
@@ -258,8 +264,8 @@ func (s *Server) one(w http.ResponseWriter, r *http.Request, id string) {
 		if !s.parse(w, r, &h) {
 			return
 		}
-		if s.Forge == forge.Gogs {
-			h.Secret = before.Secret // it ignores the secret
+		if slices.Contains([]forge.Forge{forge.Gitea, forge.Forgejo, forge.Gogs}, s.Forge) {
+			h.Secret = before.Secret // they ignore the secret
 		}
 		s.mu.Lock()
 		s.hooks[i] = h
@@ -301,7 +307,7 @@ func (s *Server) test(w http.ResponseWriter, id, path string) {
 		s.Fail(w, http.StatusNotFound, "404 Not found")
 		return
 	}
-	if s.OnTest != nil {
+	if s.OnTest != nil && !s.Empty {
 		s.OnTest(s.Hooks()[i])
 	}
 	if s.Forge == forge.GitLab {

@@ -42,8 +42,8 @@ trigger accepts it. --test tekgate sends one that starts nothing.
 Trigger's secretRefs list both; when a delivery that is signed with the new one has been
 verified, the hook is changed. The old key stays, because deliveries may be on their way or
 be repeated: --remove-old-after waits, and removes it from the Trigger and the Secret. If
-the Trigger is kept in a repository, change it there, too. Gogs cannot change a hook's
-secret, so its hook is replaced by a new one.
+the Trigger is kept in a repository, change it there, too. Gitea, Forgejo and Gogs cannot
+change a hook's secret, so there the hook is replaced by a new one.
 
 It takes the right to read the Trigger, to get, create and patch its Secret, and what
 "tekgate hook deliveries" takes. The access token comes from a file, an environment variable
@@ -245,14 +245,26 @@ func (r *registering) register(ctx context.Context, streams cli.Streams, s *site
 	if err := r.usable(s, stored); err != nil {
 		return undo.after(ctx, err)
 	}
-	made, err := r.write(ctx, s, forge.Want{URL: r.url, Secret: string(stored), Mode: s.mode(), Events: r.events}, &undo)
-	if err != nil {
-		return undo.after(ctx, err)
-	}
-	result.Hook.ID = plain(made.ID)
 	r.warnLabel(ctx, streams, s)
-	if result.Test, err = r.try(ctx, streams, s, o, made, stored); err != nil {
-		return undo.after(ctx, err)
+	want := forge.Want{URL: r.url, Secret: string(stored), Mode: s.mode(), Events: r.events,
+		NewSecret: action != "unchanged" || o.source == nil}
+	for {
+		made, err := r.write(ctx, s, want, &undo)
+		if err != nil {
+			return undo.after(ctx, err)
+		}
+		result.Hook.ID = plain(made.ID)
+		if result.Test, err = r.try(ctx, streams, s, o, made, stored); err != nil {
+			return undo.after(ctx, err)
+		}
+		// A hook that was updated in place may have kept another secret.
+		if s.hook == nil || want.NewSecret || result.Test.Stage != stageSignature {
+			break
+		}
+		want.NewSecret, s.hook = true, &made
+		if err := o.mark(ctx); err != nil {
+			return undo.after(ctx, err)
+		}
 	}
 	if err := r.print(streams, result); err != nil {
 		return err
@@ -268,8 +280,7 @@ func (r *registering) failed(ctx context.Context, s *site, t *trial, undo *undoi
 	err := errors.New(t.String())
 	switch {
 	case s.hook != nil:
-		err = fmt.Errorf("%w; hook %s existed before and stays, with the events and the secret of this run", err,
-			plain(s.hook.ID))
+		err = fmt.Errorf("%w; the hook existed before and stays, with the events and the secret of this run", err)
 	case r.keep:
 		err = fmt.Errorf("%w; the hook stays, as --keep says", err)
 	default:
@@ -292,7 +303,7 @@ func (r *registering) write(ctx context.Context, s *site, want forge.Want, undo 
 	if s.hook != nil {
 		made, err := s.forge.Update(ctx, *s.hook, want)
 		if errors.As(err, &failure) && failure.Unsure {
-			undo.keep("the request may have changed the hook, whose secret is then the one in the Secret")
+			undo.keep("the request may have changed the hook or made a second one, with the secret that is in the Secret: see `tekgate hook status`")
 		}
 		if err != nil {
 			return made, fmt.Errorf("updating hook %s: %w", plain(s.hook.ID), err)

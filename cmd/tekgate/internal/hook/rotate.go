@@ -68,8 +68,9 @@ func (r *registering) replace(ctx context.Context, streams cli.Streams, s *site,
 	if err := o.mark(ctx); err != nil {
 		return undo.after(ctx, err)
 	}
-	s.params = params
-	made, err := r.write(ctx, s, forge.Want{URL: r.url, Secret: string(stored), Mode: s.mode(), Events: r.events}, &undo)
+	s.params, o.secret = params, k.name+"/"+k.key // others are still on their way
+	made, err := r.write(ctx, s, forge.Want{URL: r.url, Secret: string(stored), Mode: s.mode(), Events: r.events,
+		NewSecret: true}, &undo)
 	if err != nil {
 		return undo.after(ctx, err)
 	}

@@ -232,6 +232,9 @@ type observer struct {
 	source deliveries.Source
 	of     *registration
 	known  map[string]bool // deliveries from before
+	// secret is the NAME/KEY that deliveries are about; those that another one verified are
+	// left out. Empty is any.
+	secret string
 }
 
 func eventFilter(id string) deliveries.Filter { return deliveries.Filter{EventID: id} }
@@ -261,7 +264,8 @@ func (o *observer) await(ctx context.Context, filter deliveries.Filter, limit ti
 			return nil, err
 		}
 		list = slices.DeleteFunc(list, func(d deliveries.Delivery) bool {
-			return o.known[deliveryKey(&d)] || !o.of.listens(d.Namespace, d.Trigger)
+			return o.known[deliveryKey(&d)] || !o.of.listens(d.Namespace, d.Trigger) ||
+				o.secret != "" && d.Verified && d.Secret != o.secret
 		})
 		if d := best(list); d != nil {
 			if d.Verified || time.Now().After(end) {
