@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,7 +66,7 @@ or a Secret, never from an argument.`,
 	f.StringVar(&r.secret, "secret", "", "without --trigger: `NAME/KEY` of the Secret with the hook's secret")
 	f.StringSliceVar(&r.events, "events", nil,
 		"`EVENTS` in the forge's words; push, tag, pull_request, issue and comment are understood for every forge "+
-			"(default: the Trigger's eventTypes, or push)")
+			"(default: the Trigger's eventTypes, or push, and those that the hook has)")
 	f.BoolVar(&r.dryRun, "dry-run", false, "ask the forge and the cluster, print what would be done, and change nothing")
 	f.BoolVar(&r.rotate, "rotate", false, "replace the hook's secret, on both sides, without a refused event")
 	f.DurationVar(&r.removeAfter, "remove-old-after", 0,
@@ -121,7 +122,7 @@ func (r *registering) run(ctx context.Context, streams cli.Streams, repository s
 	if err != nil {
 		return err
 	}
-	if r.events, err = s.repository.Forge.Events(r.wantedEvents(s.params)); err != nil {
+	if r.events, err = r.chooseEvents(s); err != nil {
 		return err
 	}
 	if len(s.refs) == 0 {
@@ -174,11 +175,27 @@ func (r *registering) check() error {
 	return nil
 }
 
-// wantedEvents returns the events of the flag, or else those that the Trigger names.
-func (r *registering) wantedEvents(params map[string]any) []string {
+// chooseEvents returns the hook's events, in the forge's words: those of the flag, or else
+// those that the Trigger names and those that the hook has.
+func (r *registering) chooseEvents(s *site) ([]string, error) {
 	if len(r.events) > 0 {
-		return r.events
+		return s.repository.Forge.Events(r.events)
 	}
+	wanted := triggerEvents(s.params)
+	if len(wanted) == 0 && (s.hook == nil || len(s.hook.Events) == 0) {
+		wanted = []string{"push"}
+	}
+	events, err := s.repository.Forge.Events(wanted)
+	if s.hook != nil {
+		events = append(events, s.hook.Events...)
+	}
+	slices.Sort(events)
+	return slices.Compact(events), err
+}
+
+// triggerEvents returns the events that a Trigger's eventTypes name, without those that are
+// patterns.
+func triggerEvents(params map[string]any) []string {
 	var events []string
 	list, _ := params["eventTypes"].([]any)
 	for _, item := range list {
@@ -191,9 +208,6 @@ func (r *registering) wantedEvents(params map[string]any) []string {
 			continue
 		}
 		events = append(events, name)
-	}
-	if len(events) == 0 {
-		events = []string{"push"}
 	}
 	return events
 }
@@ -291,7 +305,7 @@ func (r *registering) failed(ctx context.Context, s *site, t *trial, undo *undoi
 
 // usable refuses a value that the interceptor would refuse.
 func (r *registering) usable(s *site, secret []byte) error {
-	if _, _, err := testDelivery(s, s.params, secret, r.events); err != nil {
+	if _, _, err := testDelivery(s, s.params, secret, nil); err != nil {
 		return fmt.Errorf("the %s cannot sign deliveries: %w", r.key(s), err)
 	}
 	return nil
@@ -458,7 +472,7 @@ func (r *registering) try(ctx context.Context, streams cli.Streams, s *site, o *
 // byTekgate sends a test delivery from here.
 func (r *registering) byTekgate(ctx context.Context, s *site, params map[string]any, o *observer, secret []byte) (
 	*trial, error) {
-	made, body, err := testDelivery(s, params, secret, r.providerEvents(params))
+	made, body, err := testDelivery(s, params, secret, triggerEvents(params))
 	if err != nil {
 		return nil, err
 	}
@@ -467,13 +481,6 @@ func (r *registering) byTekgate(ctx context.Context, s *site, params map[string]
 		return t, err
 	}
 	return t, r.settle(ctx, o, t)
-}
-
-// providerEvents returns the events that the trigger wants, for the choice of a test's.
-func (r *registering) providerEvents(params map[string]any) []string {
-	copied := *r
-	copied.events = nil
-	return copied.wantedEvents(params)
 }
 
 // settle waits for the verdict on an event.

@@ -344,8 +344,10 @@ func (c *hookCase) testForge() {
 		made.Test.Secret != c.name+"/secretToken" {
 		c.Errorf("the test is %+v", made.Test)
 	}
-	if same := c.result("register", "--events", "push"); same.Hook.ID != made.Hook.ID {
-		c.Errorf("hook %s became %s, though its secret is the same", made.Hook.ID, same.Hook.ID)
+	more := c.result("register", "--events", "push,pull_request")
+	if same := c.result("register"); same.Hook.ID != made.Hook.ID || !slices.Equal(same.Hook.Events, more.Hook.Events) ||
+		len(same.Hook.Events) < 2 {
+		c.Errorf("hook %+v became %+v, though nothing else was asked for", made.Hook, same.Hook)
 	}
 	again := c.result("register", "--test", "tekgate", "--events", "push,pull_request")
 	if hooks = c.forge.Hooks(); len(hooks) != 2 || hooks[1].Secret != value || len(hooks[1].Events) < 2 ||

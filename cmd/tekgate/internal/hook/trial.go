@@ -205,8 +205,8 @@ func (t *trial) judge(d *deliveries.Delivery) {
 		t.Stage, t.Message = stageStarted, ""
 	case d.Reason == refusal.Filtered:
 		t.Stage = stageFilter
-	case d.Verified:
-		t.Stage = stageVerified
+	case d.Verified: // what the interceptor says about it is about a real event
+		t.Stage, t.Message = stageVerified, ""
 	case slices.Contains([]string{refusal.Signature, refusal.Unsigned, refusal.Form, refusal.Header, refusal.Stale,
 		refusal.Future}, d.Reason):
 		t.Stage = stageSignature
