@@ -111,7 +111,8 @@ func TestLife(t *testing.T) {
 		if err != nil || updated.ID == "" || !slices.Equal(updated.Events, wanted.Events) {
 			t.Errorf("updated %+v, error %v", updated, err)
 		}
-		if all := s.Hooks(); len(all) != 6 || all[5].Secret != "sec-hunter4" || !slices.Equal(all[5].Events, wanted.Events) {
+		if all := s.Hooks(); len(all) != 6 || all[5].Secret != "sec-hunter4" ||
+			!slices.Equal(all[5].Events, wanted.Events) {
 			t.Errorf("the forge stores %+v", all)
 		}
 		if err := c.Delete(ctx, updated.ID); err != nil || len(s.Hooks()) != 5 {
@@ -376,7 +377,8 @@ func TestConnections(t *testing.T) {
 		if err := listener.Close(); err != nil {
 			t.Fatal(err)
 		}
-		e := fails(t, list(func(o *forge.Options) { o.Repository.API = closed }), forge.Unreachable, "connection refused")
+		err = list(func(o *forge.Options) { o.Repository.API = closed })
+		e := fails(t, err, forge.Unreachable, "connection refused")
 		if e.Unsure {
 			t.Error("a request that was not sent may have taken effect")
 		}
@@ -412,7 +414,8 @@ func TestTestsAndDeliveries(t *testing.T) {
 			if !errors.Is(err, forge.ErrUnsupported) {
 				t.Errorf("deliveries: error %v", err)
 			}
-		} else if err != nil || len(list) != 1 || list[0].Status != status || list[0].ID == "" || list[0].Time.IsZero() {
+		} else if err != nil || len(list) != 1 || list[0].Status != status || list[0].ID == "" ||
+			list[0].Time.IsZero() {
 			t.Errorf("deliveries %+v, error %v", list, err)
 		}
 	})

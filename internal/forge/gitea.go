@@ -17,7 +17,8 @@ type giteaHooks struct{ *session }
 func (c *giteaHooks) sdk(ctx context.Context) (*gitea.Client, error) {
 	server := strings.TrimSuffix(c.base.String(), "/api/v1")
 	// An empty version keeps the library from asking for it.
-	client, err := gitea.NewClient(server, gitea.SetHTTPClient(c.client), gitea.SetContext(ctx), gitea.SetGiteaVersion(""))
+	client, err := gitea.NewClient(server, gitea.SetHTTPClient(c.client), gitea.SetContext(ctx),
+		gitea.SetGiteaVersion(""))
 	if err != nil {
 		return nil, c.wrap(ctx, err)
 	}

@@ -116,8 +116,8 @@ func (c *gitHub) Deliveries(ctx context.Context, id string) ([]Delivery, error) 
 	}
 	var list []Delivery
 	for _, d := range items {
-		list = append(list, Delivery{ID: c.clean(d.GetGUID()), Time: d.GetDeliveredAt().Time, Event: c.clean(d.GetEvent()),
-			Status: d.GetStatusCode(), Result: c.clean(d.GetStatus())})
+		list = append(list, Delivery{ID: c.clean(d.GetGUID()), Time: d.GetDeliveredAt().Time,
+			Event: c.clean(d.GetEvent()), Status: d.GetStatusCode(), Result: c.clean(d.GetStatus())})
 	}
 	return list, nil
 }

@@ -103,12 +103,14 @@ func (c *gitLab) Deliveries(ctx context.Context, id string) ([]Delivery, error) 
 		Answer  map[string]string `json:"response_headers"`
 		Status  any               `json:"response_status"`
 	}
-	if _, err := c.call(ctx, http.MethodGet, c.path("/"+url.PathEscape(id)+"/events?per_page=10"), nil, &items); err != nil {
+	path := c.path("/" + url.PathEscape(id) + "/events?per_page=10")
+	if _, err := c.call(ctx, http.MethodGet, path, nil, &items); err != nil {
 		return nil, err
 	}
 	var list []Delivery
 	for _, item := range items {
-		d := Delivery{ID: item.Header["Idempotency-Key"], Event: c.clean(item.Trigger), Result: c.clean(text(item.Status))}
+		d := Delivery{ID: item.Header["Idempotency-Key"], Event: c.clean(item.Trigger),
+			Result: c.clean(text(item.Status))}
 		if d.ID == "" {
 			d.ID = item.ID.String()
 		}

@@ -25,7 +25,8 @@ func (c *gogsHooks) path(suffix string) string {
 }
 
 func (h gogsHook) hook() Hook {
-	hook := Hook{URL: h.Config["url"], Events: sorted(h.Events), Active: h.Active, ContentType: h.Config["content_type"]}
+	hook := Hook{URL: h.Config["url"], Events: sorted(h.Events), Active: h.Active,
+		ContentType: h.Config["content_type"]}
 	if h.ID != 0 {
 		hook.ID = fmt.Sprint(h.ID)
 	}

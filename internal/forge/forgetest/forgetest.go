@@ -352,15 +352,16 @@ func (s *Server) render(h Hook) any {
 			maps.Copy(item, map[string]any{"alert_status": "executable", "disabled_until": nil})
 			return item
 		}
-		maps.Copy(item, map[string]any{"password": h.Secret, "project_id": 282463, "result": "not found", "result_code": 503})
+		maps.Copy(item, map[string]any{"password": h.Secret, "project_id": 282463, "result": "not found",
+			"result_code": 503})
 		return item
 	case forge.GitHub:
 		config["secret"], config["insecure_ssl"] = "********", "0"
 		return map[string]any{"type": "Repository", "id": h.ID, "name": "web", "active": h.Active, "events": h.Events,
 			"config": config, "last_response": map[string]any{"code": nil, "status": "unused", "message": nil}}
 	case forge.Bitbucket:
-		return map[string]any{"uuid": s.id(h), "url": h.URL, "description": h.Kept, "active": h.Active, "events": h.Events,
-			"secret_set": h.Secret != ""}
+		return map[string]any{"uuid": s.id(h), "url": h.URL, "description": h.Kept, "active": h.Active,
+			"events": h.Events, "secret_set": h.Secret != ""}
 	}
 	return map[string]any{"id": h.ID, "type": "gitea", "config": config, "events": h.Events, "active": h.Active,
 		"branch_filter": h.Kept, "authorization_header": ""}
@@ -373,7 +374,8 @@ func (s *Server) parse(w http.ResponseWriter, r *http.Request, h *Hook) bool {
 			s.Fail(w, http.StatusBadRequest, "not a form")
 			return false
 		}
-		h.URL, h.Secret, h.Signing = r.PostForm.Get("url"), r.PostForm.Get("password"), r.PostForm.Get("encryption_type") == "1"
+		h.URL, h.Secret = r.PostForm.Get("url"), r.PostForm.Get("password")
+		h.Signing = r.PostForm.Get("encryption_type") == "1"
 		h.Events = nil
 		for field, event := range fields {
 			if r.PostForm.Get(field) == "true" {

@@ -143,7 +143,8 @@ func (k secretKey) remove(ctx context.Context) error {
 		}
 		if _, found := data[k.key]; found && len(data) == 1 && madeHere(u) {
 			uid, version := u.GetUID(), u.GetResourceVersion()
-			return client.IgnoreNotFound(k.client.Delete(ctx, u, client.Preconditions{UID: &uid, ResourceVersion: &version}))
+			return client.IgnoreNotFound(
+				k.client.Delete(ctx, u, client.Preconditions{UID: &uid, ResourceVersion: &version}))
 		}
 		patch, err := json.Marshal(map[string]any{
 			"metadata": map[string]any{"resourceVersion": u.GetResourceVersion()}, "data": map[string]any{k.key: nil},

@@ -165,8 +165,8 @@ func (s *hookStatus) print(out io.Writer) error {
 			if !d.Time.IsZero() {
 				at = d.Time.UTC().Format(time.RFC3339)
 			}
-			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", at, cli.OrDash(plain(d.Event)), d.Status, cli.OrDash(plain(d.Result)),
-				cli.OrDash(plain(d.ID)))
+			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", at, cli.OrDash(plain(d.Event)), d.Status,
+				cli.OrDash(plain(d.Result)), cli.OrDash(plain(d.ID)))
 		}
 		if err := w.Flush(); err != nil {
 			return err

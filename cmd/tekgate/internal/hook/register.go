@@ -462,8 +462,8 @@ func (r *registering) try(ctx context.Context, streams cli.Streams, s *site, o *
 		case r.test == "forge":
 			return nil, fmt.Errorf("asking %s for a test delivery: %w", s.repository.Forge.Title(), err)
 		case !errors.Is(err, forge.ErrUnsupported):
-			streams.Warn(fmt.Sprintf("%s sends no test delivery, so one is sent from here: %s", s.repository.Forge.Title(),
-				err.Error()))
+			streams.Warn(fmt.Sprintf("%s sends no test delivery, so one is sent from here: %s",
+				s.repository.Forge.Title(), err.Error()))
 		}
 	}
 	return r.byTekgate(ctx, s, s.params, o, secret)
@@ -501,7 +501,8 @@ func (r *registering) settle(ctx context.Context, o *observer, t *trial) error {
 }
 
 // byForge asks the forge for a test delivery. If none arrives, it finds out why.
-func (r *registering) byForge(ctx context.Context, s *site, o *observer, made forge.Hook, secret []byte) (*trial, error) {
+func (r *registering) byForge(ctx context.Context, s *site, o *observer, made forge.Hook, secret []byte) (
+	*trial, error) {
 	if err := s.forge.Test(ctx, made); err != nil {
 		return nil, err
 	}

@@ -156,8 +156,8 @@ type hookCase struct {
 }
 
 func (l *registerSite) as(t *testing.T, f forge.Forge) *hookCase {
-	c := &hookCase{registerSite: l, T: t, forge: forgetest.New(t, f), name: strings.ToLower(strings.NewReplacer("/", "-",
-		" ", "-", "_", "-", ",", "").Replace(t.Name()))}
+	name := strings.ToLower(strings.NewReplacer("/", "-", " ", "-", "_", "-", ",", "").Replace(t.Name()))
+	c := &hookCase{registerSite: l, T: t, forge: forgetest.New(t, f), name: name}
 	modes := map[forge.Forge]string{forge.Gitee: "sign", forge.GitCode: "sign", forge.GitLab: "signing-token"}
 	c.params = map[string]any{"provider": f.Provider(), "secretRef": map[string]any{"secretName": c.name,
 		"secretKey": "secretToken"}, "eventTypes": []any{"push", "ping", "diagnostics:ping"}}
@@ -172,7 +172,8 @@ func (l *registerSite) as(t *testing.T, f forge.Forge) *hookCase {
 	l.apply(t, c.trigger())
 	c.forge.OnTest = c.test
 	c.forge.Answer = c.watch
-	ca := append(c.forge.CA(), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: l.listener.Certificate().Raw})...)
+	listener := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: l.listener.Certificate().Raw})
+	ca := append(c.forge.CA(), listener...)
 	c.args = []string{"--kubeconfig", l.Kubeconfig, "--replica", l.deliveries, "-n", "ci", "--trigger", c.name,
 		"--provider", string(f), "--api-url", c.forge.API(), "--token-file", write(t, "token", forgetest.Token),
 		"--ca-file", write(t, "ca.pem", string(ca)), "--url", l.listener.URL + "/" + c.name}
@@ -223,7 +224,8 @@ func (c *hookCase) watch(http.ResponseWriter, *http.Request) bool {
 
 // send delivers as the forge does, with a push that moves nothing.
 func (c *hookCase) send(h forgetest.Hook) {
-	if status, err := deliver(c.params, h.Secret, h.URL, c.listener.Client()); err != nil || status != http.StatusAccepted {
+	status, err := deliver(c.params, h.Secret, h.URL, c.listener.Client())
+	if err != nil || status != http.StatusAccepted {
 		c.Errorf("a delivery got %d, %v", status, err)
 	}
 }
@@ -241,8 +243,8 @@ func deliver(params map[string]any, secret, address string, client *http.Client)
 	event := map[any]string{"github": "ping", "bitbucket": "repo:push"}[params["provider"]]
 	zeros := strings.Repeat("0", 40)
 	body := `{"ref":"refs/heads/main","before":"` + zeros + `","after":"` + zeros + `"}`
-	made, err := interceptor.Sign(raw, []byte(secret), provider.Outgoing{Event: event, Body: []byte(body), Time: time.Now(),
-		ID: fmt.Sprint(time.Now().UnixNano())})
+	made, err := interceptor.Sign(raw, []byte(secret), provider.Outgoing{Event: event, Body: []byte(body),
+		Time: time.Now(), ID: fmt.Sprint(time.Now().UnixNano())})
 	if err != nil {
 		return 0, err
 	}
@@ -345,7 +347,8 @@ func (c *hookCase) testForge() {
 		c.Errorf("the test is %+v", made.Test)
 	}
 	more := c.result("register", "--events", "push,pull_request")
-	if same := c.result("register"); same.Hook.ID != made.Hook.ID || !slices.Equal(same.Hook.Events, more.Hook.Events) ||
+	same := c.result("register")
+	if same.Hook.ID != made.Hook.ID || !slices.Equal(same.Hook.Events, more.Hook.Events) ||
 		len(same.Hook.Events) < 2 {
 		c.Errorf("hook %+v became %+v, though nothing else was asked for", made.Hook, same.Hook)
 	}
@@ -383,7 +386,8 @@ func (c *hookCase) nothing(what string) {
 }
 
 func (c *hookCase) testFailures() {
-	answer := func(method string, status int, message string, stores bool) func(http.ResponseWriter, *http.Request) bool {
+	type answering func(http.ResponseWriter, *http.Request) bool
+	answer := func(method string, status int, message string, stores bool) answering {
 		return func(w http.ResponseWriter, r *http.Request) bool {
 			if r.Method != method {
 				return false
@@ -449,7 +453,8 @@ func (c *hookCase) testStages() {
 		{"asks nobody", "", "tekgate", stageInterceptor, "did not ask the interceptor"},
 		{"", "https://hooks.invalid/x", "tekgate", stageDNS, "hooks.invalid does not resolve"},
 		{"", "https://127.0.0.1:1/x", "tekgate", stageConnect, "connection refused"},
-		{"", strings.Replace(c.listener.URL, "127.0.0.1", "localhost", 1) + "/x", "tekgate", stageTLS, "is not trusted"},
+		{"", strings.Replace(c.listener.URL, "127.0.0.1", "localhost", 1) + "/x", "tekgate", stageTLS,
+			"is not trusted"},
 		{"", strings.Replace(c.listener.URL, "https", "http", 1) + "/x", "tekgate", stageHTTP, "400 Bad Request"},
 	} {
 		c.broken.Store(nil)

@@ -164,7 +164,8 @@ func (r *registration) connect(ctx context.Context, streams cli.Streams, s *site
 }
 
 // token reads the access token.
-func (r *registration) token(ctx context.Context, streams cli.Streams, c client.Client, at forge.Forge) (string, error) {
+func (r *registration) token(ctx context.Context, streams cli.Streams, c client.Client, at forge.Forge) (
+	string, error) {
 	given := 0
 	for _, flag := range []string{r.tokenFile, r.tokenEnv, r.tokenSecret} {
 		if flag != "" {

@@ -168,7 +168,8 @@ func poster(ca []byte) (*http.Client, error) {
 		config.RootCAs = roots
 	}
 	return &http.Client{
-		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, DisableKeepAlives: true},
+		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config,
+			DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
 }
@@ -255,7 +256,8 @@ func (o *observer) mark(ctx context.Context) error {
 
 // await returns the first new delivery that filter wants, or nil after the time. It stays for
 // a moment after one that was not verified.
-func (o *observer) await(ctx context.Context, filter deliveries.Filter, limit time.Duration) (*deliveries.Delivery, error) {
+func (o *observer) await(ctx context.Context, filter deliveries.Filter, limit time.Duration) (
+	*deliveries.Delivery, error) {
 	filter.Namespace = o.of.namespace
 	end := time.Now().Add(limit)
 	for {
