@@ -43,8 +43,8 @@ func (c *gitLab) hook(item map[string]any) Hook {
 	return h
 }
 
-// fields returns what a hook is made of. A hook may have both kinds of token; the one of the
-// other mode is removed, so that the mode is what the Trigger says.
+// fields returns what a hook is made of. A hook may have both kinds of token: one of the other
+// kind stays, which does no harm, because the Trigger's mode decides which one counts.
 func (c *gitLab) fields(want Want) map[string]any {
 	c.hide(want.Secret)
 	fields := map[string]any{"url": want.URL, "enable_ssl_verification": true}

@@ -1,4 +1,4 @@
-// Package hook signs, sends, explains and lists the deliveries of forges.
+// Package hook registers webhooks at forges, and signs, sends, explains and lists deliveries.
 package hook
 
 import (
@@ -24,12 +24,15 @@ import (
 func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "hook",
-		Short: "Sign, send, explain and list a forge's deliveries",
+		Short: "Register webhooks at forges; sign, send, explain and list deliveries",
 		Long: `A forge is told 202 whatever becomes of its event, and an EventListener does not
 say why it stopped one. These commands do: deliveries lists what the interceptor
 decided lately and why, explain finds the mistake in a delivery that was caught,
 sign and send make one that is right, and scaffold writes all the objects that a
 build on push takes.
+
+register creates the webhook at the forge with its secret, and checks that a delivery
+arrives; status shows it from both sides, and unregister deletes it.
 
 Secrets are read from a file, an environment variable or a Kubernetes Secret, never
 from an argument, where everybody on the machine could read them.`,

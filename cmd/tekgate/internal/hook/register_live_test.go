@@ -24,6 +24,7 @@ import (
 
 	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -73,6 +74,7 @@ func TestRegisterLive(t *testing.T) {
 		{"another secret", (*hookCase).testOtherSecret},
 		{"another key", (*hookCase).testOtherKey}, {"rotation", (*hookCase).testRotate},
 		{"failed rotation", (*hookCase).testRotateFails}, {"no Trigger", (*hookCase).testWithoutTrigger},
+		{"documented rights", (*hookCase).testRights},
 		{"inline trigger", (*hookCase).testInline},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(l.as(t, forge.Gitea)) })
@@ -668,6 +670,44 @@ func (c *hookCase) testRotateFails() {
 	if err == nil || !strings.Contains(err.Error(), "may have changed the hook") || len(c.refs()) != 2 ||
 		len(c.stored().Data) != 2 {
 		c.Errorf("error %v; refs %v", err, c.refs())
+	}
+}
+
+// testRights holds that the documented Role is enough, and that without it nothing is done.
+func (c *hookCase) testRights() {
+	c.args = slices.Clone(c.args)
+	c.args[slices.Index(c.args, "--kubeconfig")+1] = c.impersonate(c.T, "registrar")
+	if _, _, err := c.tool("register"); err == nil || !strings.Contains(err.Error(), "forbidden") {
+		c.Errorf("without rights: error %v", err)
+	}
+	c.nothing("without rights")
+	c.apply(c.T, documentedRole(c.T, "tekgate-hook-register"))
+	c.create(c.T, &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ci", Name: "registrar"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "tekgate-hook-register"},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "registrar"}},
+	})
+	var err error
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+		if _, _, err = c.tool("register", "--dry-run"); err == nil { // rights take a moment to be known
+			break
+		}
+	}
+	if err != nil {
+		c.Fatal(err)
+	}
+	off := "gone"
+	c.broken.Store(&off)
+	if _, _, err := c.tool("register", "--test", "tekgate"); cli.Status(err) != 2 ||
+		!strings.Contains(err.Error(), "nothing stays") {
+		c.Errorf("error %v", err)
+	}
+	c.nothing("a failed run")
+	c.broken.Store(nil)
+	c.result("register")
+	c.result("register", "--rotate", "--remove-old-after", "1s")
+	if refs := c.refs(); len(refs) != 1 || refs[0] == "secretToken" || len(c.stored().Data) != 1 {
+		c.Errorf("refs %v", refs)
 	}
 }
 

@@ -242,6 +242,9 @@ What remains to be done:
      kubectl -n %[1]s label secret %[2]s %[7]s=true
 2. At %[4]s, a hook for pushes with that secret, content type JSON, to the
    address by which EventListener %[5]s (Service el-%[5]s) is reached from there.
+   This does 1 and 2, and checks that a delivery arrives:
+     tekgate hook register %[8]s --provider %[4]s --trigger %[5]s -n %[1]s \
+       --url https://ADDRESS --token-file FILE
 3. Credentials of the builds:
      tekgate credentials git --help
      tekgate credentials registry --help
@@ -249,5 +252,6 @@ What remains to be done:
 4. To see that it works, and why not:
      tekgate hook send --trigger %[5]s -n %[1]s --body push.json --interceptor
      tekgate hook deliveries -n %[1]s
-`, s.Namespace, s.Secret, s.SecretKey, s.Provider, s.Name, s.Account, wellknown.WebhookSecretKey)
+`, s.Namespace, s.Secret, s.SecretKey, s.Provider, s.Name, s.Account, wellknown.WebhookSecretKey,
+		s.CloneURL)
 }
