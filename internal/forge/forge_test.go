@@ -241,7 +241,7 @@ func TestRefusals(t *testing.T) {
 func TestMade(t *testing.T) {
 	each(t, func(t *testing.T, s *forgetest.Server) {
 		var posts atomic.Int32
-		s.Answer = func(w http.ResponseWriter, r *http.Request) bool {
+		s.Answer = func(w http.ResponseWriter, _ *http.Request) bool {
 			posts.Add(1)
 			s.Fail(w, http.StatusBadGateway, "try later")
 			return true

@@ -14,7 +14,7 @@ import (
 type giteaHooks struct{ *session }
 
 // sdk returns a client of the library. It has a context, not its calls.
-func (c *giteaHooks) sdk(ctx context.Context) (*gitea.Client, error) {
+func sdk(ctx context.Context, c *session) (*gitea.Client, error) {
 	server := strings.TrimSuffix(c.base.String(), "/api/v1")
 	// An empty version keeps the library from asking for it.
 	client, err := gitea.NewClient(server, gitea.SetHTTPClient(c.client), gitea.SetContext(ctx),
@@ -28,7 +28,7 @@ func (c *giteaHooks) sdk(ctx context.Context) (*gitea.Client, error) {
 // List asks for pages until it has as many hooks as the server counts: it makes pages smaller
 // than asked for, as [api] MAX_RESPONSE_ITEMS says.
 func (c *giteaHooks) List(ctx context.Context) ([]Hook, error) {
-	api, err := c.sdk(ctx)
+	api, err := sdk(ctx, c.session)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (c *giteaHooks) Create(ctx context.Context, want Want) (Hook, error) {
 // create makes a hook with the branch filter and the authorization header of another.
 func (c *giteaHooks) create(ctx context.Context, want Want, kept map[string]string) (Hook, error) {
 	c.hide(want.Secret)
-	api, err := c.sdk(ctx)
+	api, err := sdk(ctx, c.session)
 	if err != nil {
 		return Hook{}, err
 	}
@@ -92,7 +92,7 @@ func (c *giteaHooks) Update(ctx context.Context, hook Hook, want Want) (Hook, er
 	if err != nil {
 		return Hook{}, err
 	}
-	api, err := c.sdk(ctx)
+	api, err := sdk(ctx, c.session)
 	if err != nil {
 		return Hook{}, err
 	}
@@ -113,7 +113,7 @@ func (c *giteaHooks) Delete(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	api, err := c.sdk(ctx)
+	api, err := sdk(ctx, c.session)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (c *giteaHooks) Test(ctx context.Context, hook Hook) error {
 	if !contains(hook.Events, "push") {
 		return ErrUnsupported
 	}
-	api, err := c.sdk(ctx)
+	api, err := sdk(ctx, c.session)
 	if err != nil {
 		return err
 	}

@@ -10,25 +10,28 @@ import (
 )
 
 // gitHub is GitHub and GitHub Enterprise Server.
-type gitHub struct {
-	*session
-	api *github.RepositoriesService
-}
+type gitHub struct{ *session }
 
-func newGitHub(s *session) (Client, error) {
+// repositories returns the library's service. It is in no field, since the linker keeps all
+// methods of the types that a value in an interface can reach: 3 MB here.
+func repositories(s *session) (*github.RepositoriesService, error) {
 	base := s.base.String() + "/"
 	c, err := github.NewClient(github.WithHTTPClient(s.client), github.WithURLs(&base, &base),
 		github.WithDisableRateLimitCheck())
 	if err != nil {
 		return nil, s.problem(NotAPI)
 	}
-	return &gitHub{s, c.Repositories}, nil
+	return c.Repositories, nil
 }
 
 func (c *gitHub) List(ctx context.Context) ([]Hook, error) {
+	api, err := repositories(c.session)
+	if err != nil {
+		return nil, err
+	}
 	var hooks []Hook
-	err := c.pages(func(page int) (bool, error) {
-		items, response, err := c.api.ListHooks(ctx, c.at.Owner, c.at.Name,
+	err = c.pages(func(page int) (bool, error) {
+		items, response, err := api.ListHooks(ctx, c.at.Owner, c.at.Name,
 			&github.ListOptions{Page: page, PerPage: pageSize})
 		if err != nil {
 			return false, c.wrap(ctx, err)
@@ -60,7 +63,11 @@ func (c *gitHub) request(want Want) *github.Hook {
 }
 
 func (c *gitHub) Create(ctx context.Context, want Want) (Hook, error) {
-	h, _, err := c.api.CreateHook(ctx, c.at.Owner, c.at.Name, c.request(want))
+	api, err := repositories(c.session)
+	if err != nil {
+		return Hook{}, err
+	}
+	h, _, err := api.CreateHook(ctx, c.at.Owner, c.at.Name, c.request(want))
 	if err != nil {
 		return Hook{}, c.wrap(ctx, err)
 	}
@@ -68,11 +75,15 @@ func (c *gitHub) Create(ctx context.Context, want Want) (Hook, error) {
 }
 
 func (c *gitHub) Update(ctx context.Context, hook Hook, want Want) (Hook, error) {
+	api, err := repositories(c.session)
+	if err != nil {
+		return Hook{}, err
+	}
 	id, err := number(hook.ID)
 	if err != nil {
 		return Hook{}, err
 	}
-	h, _, err := c.api.EditHook(ctx, c.at.Owner, c.at.Name, id, c.request(want))
+	h, _, err := api.EditHook(ctx, c.at.Owner, c.at.Name, id, c.request(want))
 	if err != nil {
 		return Hook{}, c.wrap(ctx, err)
 	}
@@ -87,30 +98,42 @@ func (c *gitHub) written(h *github.Hook, method string) (Hook, error) {
 }
 
 func (c *gitHub) Delete(ctx context.Context, id string) error {
+	api, err := repositories(c.session)
+	if err != nil {
+		return err
+	}
 	n, err := number(id)
 	if err != nil {
 		return err
 	}
-	_, err = c.api.DeleteHook(ctx, c.at.Owner, c.at.Name, n)
+	_, err = api.DeleteHook(ctx, c.at.Owner, c.at.Name, n)
 	return c.wrap(ctx, err)
 }
 
 // Test sends a ping. GitHub's other test sends the last push again, which starts a build.
 func (c *gitHub) Test(ctx context.Context, hook Hook) error {
+	api, err := repositories(c.session)
+	if err != nil {
+		return err
+	}
 	n, err := number(hook.ID)
 	if err != nil {
 		return err
 	}
-	_, err = c.api.PingHook(ctx, c.at.Owner, c.at.Name, n)
+	_, err = api.PingHook(ctx, c.at.Owner, c.at.Name, n)
 	return c.wrap(ctx, err)
 }
 
 func (c *gitHub) Deliveries(ctx context.Context, id string) ([]Delivery, error) {
+	api, err := repositories(c.session)
+	if err != nil {
+		return nil, err
+	}
 	n, err := number(id)
 	if err != nil {
 		return nil, err
 	}
-	items, _, err := c.api.ListHookDeliveries(ctx, c.at.Owner, c.at.Name, n, &github.ListCursorOptions{PerPage: 10})
+	items, _, err := api.ListHookDeliveries(ctx, c.at.Owner, c.at.Name, n, &github.ListCursorOptions{PerPage: 10})
 	if err != nil {
 		return nil, c.wrap(ctx, err)
 	}

@@ -125,6 +125,9 @@ func (r *registering) run(ctx context.Context, streams cli.Streams, repository s
 	if r.events, err = r.chooseEvents(s); err != nil {
 		return err
 	}
+	if len(s.refs) == 0 && r.trigger != "" {
+		return fmt.Errorf("trigger %s names no Secret: give its interceptor the param secretRef", plain(r.trigger))
+	}
 	if len(s.refs) == 0 {
 		name, key, _ := strings.Cut(r.secret, "/")
 		s.refs = [][2]string{{name, key}}
@@ -196,14 +199,20 @@ func (r *registering) chooseEvents(s *site) ([]string, error) {
 // triggerEvents returns the events that a Trigger's eventTypes name, without those that are
 // patterns.
 func triggerEvents(params map[string]any) []string {
+	of, _ := params["provider"].(string)
+	sender, err := provider.Named(of)
+	if err != nil {
+		return nil
+	}
 	var events []string
 	list, _ := params["eventTypes"].([]any)
 	for _, item := range list {
 		name, _ := item.(string)
 		// An action is no part of an event's name, except at Bitbucket.
-		if before, _, found := strings.Cut(name, ":"); found && params["provider"] != "bitbucket" {
+		if before, _, found := strings.Cut(name, ":"); found && of != "bitbucket" {
 			name = before
 		}
+		name = sender.Normalise(name)
 		if name == "" || strings.HasPrefix(name, "!") || strings.ContainsAny(name, "*?[{ ") {
 			continue
 		}

@@ -70,7 +70,7 @@ func TestRegisterLive(t *testing.T) {
 		name string
 		run  func(*hookCase)
 	}{
-		{"failures", (*hookCase).testFailures}, {"stages", (*hookCase).testStages}, {"twice", (*hookCase).testTwice},
+		{"failures", (*hookCase).testFailures}, {"stages", (*hookCase).testStages}, {"twice", (*hookCase).testTwice}, {"no secretRef", (*hookCase).testNoSecretRef},
 		{"another secret", (*hookCase).testOtherSecret},
 		{"another key", (*hookCase).testOtherKey}, {"rotation", (*hookCase).testRotate},
 		{"failed rotation", (*hookCase).testRotateFails}, {"no Trigger", (*hookCase).testWithoutTrigger},
@@ -528,6 +528,17 @@ func (c *hookCase) testTwice() {
 	if hooks := c.forge.Hooks(); len(hooks) != 2 || hooks[0].Secret != "sec-hunter2" || c.stored() != nil {
 		c.Errorf("something was changed: %+v", hooks)
 	}
+}
+
+func (c *hookCase) testNoSecretRef() {
+	delete(c.params, "secretRef")
+	c.params["allowInsecure"] = true
+	c.apply(c.T, c.trigger())
+	_, _, err := c.tool("register")
+	if err == nil || !strings.Contains(err.Error(), "names no Secret") {
+		c.Errorf("error %v", err)
+	}
+	c.nothing("without a secretRef")
 }
 
 func (c *hookCase) testOtherKey() {

@@ -71,6 +71,25 @@ func TestRegisterRefuses(t *testing.T) {
 	}
 }
 
+func TestTriggerEvents(t *testing.T) {
+	for _, tt := range []struct{ provider, types, want string }{
+		{"gitee", "Push Hook,Merge Request Hook:open,tag_push", "push merge_request tag_push"},
+		{"github", "push,pull_request:opened,!issues,pull_*", "push pull_request"},
+		{"bitbucket", "repo:push,pullrequest:created", "repo:push pullrequest:created"},
+		{"github", "", ""},
+	} {
+		params := map[string]any{"provider": tt.provider}
+		var list []any
+		for event := range strings.SplitSeq(tt.types, ",") {
+			list = append(list, event)
+		}
+		params["eventTypes"] = list
+		if got := strings.Join(triggerEvents(params), " "); got != tt.want {
+			t.Errorf("%s of %s: got %q, want %q", tt.types, tt.provider, got, tt.want)
+		}
+	}
+}
+
 // TestRegisterHasNoSecretFlags holds that no flag of these commands takes a secret itself.
 func TestRegisterHasNoSecretFlags(t *testing.T) {
 	for _, verb := range []string{"register", "unregister", "status"} {
