@@ -70,7 +70,8 @@ func TestRegisterLive(t *testing.T) {
 		name string
 		run  func(*hookCase)
 	}{
-		{"failures", (*hookCase).testFailures}, {"stages", (*hookCase).testStages}, {"twice", (*hookCase).testTwice}, {"no secretRef", (*hookCase).testNoSecretRef},
+		{"failures", (*hookCase).testFailures}, {"stages", (*hookCase).testStages}, {"twice", (*hookCase).testTwice},
+		{"no secretRef", (*hookCase).testNoSecretRef},
 		{"another secret", (*hookCase).testOtherSecret},
 		{"another key", (*hookCase).testOtherKey}, {"rotation", (*hookCase).testRotate},
 		{"failed rotation", (*hookCase).testRotateFails}, {"no Trigger", (*hookCase).testWithoutTrigger},
