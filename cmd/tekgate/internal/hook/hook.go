@@ -1,4 +1,4 @@
-// Package hook signs, sends, explains and lists the deliveries of forges.
+// Package hook registers webhooks at forges, and signs, sends, explains and lists deliveries.
 package hook
 
 import (
@@ -27,19 +27,23 @@ import (
 func Command() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "hook",
-		Short: "Sign, send, explain and list a forge's deliveries",
+		Short: "Register webhooks at forges; sign, send, explain and list deliveries",
 		Long: `A forge is told 202 whatever becomes of its event, and an EventListener does not
 say why it stopped one. These commands do: deliveries lists what the interceptor
 decided lately and why, explain finds the mistake in a delivery that was caught,
 sign and send make one that is right, and scaffold writes all the objects that a
 build on push takes.
 
+register creates the webhook at the forge with its secret, and checks that a delivery
+arrives; status shows it from both sides, and unregister deletes it.
+
 Secrets are read from a file, an environment variable or a Kubernetes Secret, never
 from an argument, where everybody on the machine could read them.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(deliveriesCommand(), explainCommand(), signCommand(), sendCommand(), scaffoldCommand())
+	cmd.AddCommand(deliveriesCommand(), explainCommand(), signCommand(), sendCommand(), scaffoldCommand(),
+		registerCommand(), unregisterCommand(), statusCommand())
 	return cmd
 }
 
@@ -260,15 +264,31 @@ func (h *hook) read(ctx context.Context, refs [][2]string) ([][]byte, error) {
 	return values, nil
 }
 
-// triggerParams returns what a trigger gives Tekgate's interceptor. It is an object,
-// or stands in an EventListener.
+// triggerParams returns what a trigger gives Tekgate's interceptor.
 func triggerParams(ctx context.Context, c client.Client, namespace, name string) (map[string]any, error) {
+	place, err := findTrigger(ctx, c, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	return paramsIn(place.interceptors, place.what)
+}
+
+// triggerPlace is where a trigger's interceptors are: in a Trigger or an EventListener.
+type triggerPlace struct {
+	object       *unstructured.Unstructured
+	what         string // for sentences
+	pointer      string // JSON pointer to the list of interceptors
+	interceptors []any
+}
+
+func findTrigger(ctx context.Context, c client.Client, namespace, name string) (*triggerPlace, error) {
 	object := triggersObject("Trigger")
 	group, isGroup := strings.CutPrefix(name, "group/")
 	if !isGroup {
 		err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, object)
 		if err == nil {
-			return paramsIn(object.Object, "Trigger "+namespace+"/"+name, "spec", "interceptors")
+			list, _, _ := unstructured.NestedSlice(object.Object, "spec", "interceptors")
+			return &triggerPlace{object, "Trigger " + namespace + "/" + name, "/spec/interceptors", list}, nil
 		}
 		if client.IgnoreNotFound(err) != nil {
 			return nil, fmt.Errorf("reading Trigger %s/%s: %w", namespace, name, err)
@@ -279,17 +299,22 @@ func triggerParams(ctx context.Context, c client.Client, namespace, name string)
 	if err := c.List(ctx, list, client.InNamespace(namespace)); err != nil {
 		return nil, fmt.Errorf("listing the EventListeners of namespace %s: %w", namespace, err)
 	}
-	for _, listener := range list.Items {
+	for i := range list.Items {
+		listener := &list.Items[i]
 		field, wanted := "triggers", name
 		if isGroup {
 			field, wanted = "triggerGroups", group
 		}
 		items, _, _ := unstructured.NestedSlice(listener.Object, "spec", field)
-		for _, item := range items {
-			if fields, _ := item.(map[string]any); fields["name"] == wanted {
-				return paramsIn(fields, "trigger "+name+" of EventListener "+namespace+"/"+listener.GetName(),
-					"interceptors")
+		for at, item := range items {
+			fields, _ := item.(map[string]any)
+			if fields["name"] != wanted {
+				continue
 			}
+			interceptors, _, _ := unstructured.NestedSlice(fields, "interceptors")
+			return &triggerPlace{listener,
+				"trigger " + name + " of EventListener " + namespace + "/" + listener.GetName(),
+				fmt.Sprintf("/spec/%s/%d/interceptors", field, at), interceptors}, nil
 		}
 	}
 	return nil, fmt.Errorf(
@@ -305,22 +330,29 @@ func triggersObject(kind string) *unstructured.Unstructured {
 }
 
 // paramsIn returns the params of the first interceptor that is Tekgate's.
-func paramsIn(fields map[string]any, what string, path ...string) (map[string]any, error) {
-	interceptors, _, _ := unstructured.NestedSlice(fields, path...)
-	for _, item := range interceptors {
-		one, _ := item.(map[string]any)
-		if ref, _, _ := unstructured.NestedString(one, "ref", "name"); ref != "tekgate" {
-			continue
-		}
-		params := map[string]any{}
-		list, _, _ := unstructured.NestedSlice(one, "params")
-		for _, p := range list {
-			pair, _ := p.(map[string]any)
-			name, _ := pair["name"].(string)
-			params[name] = pair["value"]
-		}
-		return params, nil
+func paramsIn(interceptors []any, what string) (map[string]any, error) {
+	_, one := ownInterceptor(interceptors)
+	if one == nil {
+		return nil, fmt.Errorf(
+			"reading %s: it has no interceptor with ref.name tekgate, so Tekgate verifies nothing for it", what)
 	}
-	return nil, fmt.Errorf(
-		"reading %s: it has no interceptor with ref.name tekgate, so Tekgate verifies nothing for it", what)
+	params := map[string]any{}
+	list, _, _ := unstructured.NestedSlice(one, "params")
+	for _, p := range list {
+		pair, _ := p.(map[string]any)
+		name, _ := pair["name"].(string)
+		params[name] = pair["value"]
+	}
+	return params, nil
+}
+
+// ownInterceptor returns the first interceptor that is Tekgate's, or nil, and its index.
+func ownInterceptor(interceptors []any) (int, map[string]any) {
+	for i, item := range interceptors {
+		one, _ := item.(map[string]any)
+		if ref, _, _ := unstructured.NestedString(one, "ref", "name"); ref == "tekgate" {
+			return i, one
+		}
+	}
+	return 0, nil
 }

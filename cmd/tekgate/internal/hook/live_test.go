@@ -210,7 +210,7 @@ func (l *hookSite) testList(t *testing.T, second *interceptorProcess) {
 		!strings.Contains(err.Error(), "forbidden") {
 		t.Errorf("without rights: got %v", err)
 	}
-	l.apply(t, documentedRole(t))
+	l.apply(t, documentedRole(t, "tekgate-deliveries"))
 	l.create(t, &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "tekgate", Name: "operator"},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "tekgate-deliveries"},
@@ -264,8 +264,8 @@ func summary(list []deliveries.Delivery) string {
 	return strings.Join(words, " ")
 }
 
-// documentedRole is the Role that docs/events.md says is enough.
-func documentedRole(t *testing.T) string {
+// documentedRole is a Role that docs/events.md says is enough.
+func documentedRole(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile("../../../../docs/events.md")
 	if err != nil {
@@ -273,10 +273,10 @@ func documentedRole(t *testing.T) string {
 	}
 	for block := range strings.SplitSeq(string(text), "```yaml\n") {
 		role, _, _ := strings.Cut(block, "```")
-		if strings.Contains(role, "name: tekgate-deliveries") {
+		if strings.Contains(role, "{name: "+name+",") {
 			return role
 		}
 	}
-	t.Fatal("docs/events.md has no Role tekgate-deliveries any more")
+	t.Fatalf("docs/events.md has no Role %s any more", name)
 	return ""
 }

@@ -269,6 +269,9 @@ What remains to be done:
      kubectl -n %[1]s label secret %[2]s %[7]s=true
 2. At %[4]s, a hook for pushes with that secret (mode %[9]s), content type JSON, to
    %[10]s.
+   This does 1 and 2, and checks that a delivery arrives:
+     tekgate hook register %[11]s --provider %[4]s --trigger %[5]s -n %[1]s \
+       --url %[12]s --token-file FILE
 3. Credentials of the builds:
      tekgate credentials git --help
      tekgate credentials registry --help
@@ -277,7 +280,7 @@ What remains to be done:
      tekgate hook send --trigger %[5]s -n %[1]s --body push.json --interceptor
      tekgate hook deliveries -n %[1]s
 `, s.Namespace, s.Secret, s.SecretKey, s.Provider, s.Name, s.Account, wellknown.WebhookSecretKey,
-		s.makeSecret(), s.Mode, s.address(s.Name))
+		s.makeSecret(), s.Mode, s.address(s.Name), s.CloneURL, s.registerURL())
 	if s.Deploy != "" {
 		fmt.Fprintf(out, `5. Credentials for fetching the manifests: tekgate credentials git for
    --service-account %s, too. In the manifests, TEKGATE_IMAGE stands for the image.

@@ -139,6 +139,14 @@ func (e *exposure) address(listener string) string {
 	return fmt.Sprintf("the address by which EventListener %[1]s (Service el-%[1]s) is reached from there", listener)
 }
 
+// registerURL is the value of `hook register --url`.
+func (e *exposure) registerURL() string {
+	if e.Address != "" {
+		return e.Address
+	}
+	return "https://ADDRESS"
+}
+
 // flagValue is the value of a flag, which names an object.
 type flagValue struct{ flag, value string }
 

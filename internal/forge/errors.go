@@ -1,0 +1,209 @@
+package forge
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tekgate/tekgate/internal/display"
+)
+
+// Kind says what went wrong at a forge.
+type Kind string
+
+// The kinds.
+const (
+	UnknownHost  Kind = "unknown-host"
+	Unreachable  Kind = "unreachable"
+	Untrusted    Kind = "untrusted-certificate"
+	Unauthorized Kind = "unauthorized"
+	Forbidden    Kind = "forbidden"
+	NotVisible   Kind = "not-visible"
+	Limited      Kind = "rate-limited"
+	Invalid      Kind = "invalid"
+	Redirected   Kind = "redirected"
+	Failed       Kind = "failed"
+	NotAPI       Kind = "not-the-api"
+)
+
+// Error is a request that failed. Its text is one sentence with a remedy, without the token,
+// the hook's secret or a URL's query.
+type Error struct {
+	Kind       Kind
+	Status     int       // of the answer; 0 without one
+	Message    string    // the forge's own, or the cause; printable and short
+	Until      time.Time // when the rate limit ends; zero if unknown
+	Host       string    // of the API
+	Forge      Forge
+	Repository string
+	// Unsure is true where the request may have taken effect all the same.
+	Unsure bool
+}
+
+func (e *Error) Error() string {
+	said := ""
+	if e.Message != "" {
+		said = fmt.Sprintf(" (%s)", e.Message)
+	}
+	about := abouts[e.Forge]
+	switch e.Kind {
+	case UnknownHost:
+		return fmt.Sprintf("the name %s does not resolve: correct the repository or --api-url, or check this machine's DNS",
+			e.Host)
+	case Unreachable:
+		return fmt.Sprintf("%s cannot be reached%s: check --api-url, the proxy variables and the network", e.Host, said)
+	case Untrusted:
+		return fmt.Sprintf("the certificate of %s is not trusted%s: pass the authority that signed it with --ca-file",
+			e.Host, said)
+	case Unauthorized:
+		return fmt.Sprintf("%s does not accept the token%s: it is wrong, expired or of another server; create %s",
+			e.Host, said, about.token)
+	case Forbidden:
+		return fmt.Sprintf("%s does not let the token manage the hooks of %s%s: use %s", e.Host, e.Repository, said,
+			about.token)
+	case NotVisible:
+		return fmt.Sprintf(
+			"%s shows the token no hooks of %s (404): correct the repository's name, or use %s; forges answer so for missing rights, too",
+			e.Host, e.Repository, about.token)
+	case Limited:
+		return fmt.Sprintf("%s limits the rate of requests%s: try again %s", e.Host, said, e.when())
+	case Invalid:
+		return fmt.Sprintf("%s does not accept the request%s: correct what it names", e.Host, said)
+	case Redirected:
+		return fmt.Sprintf("%s redirects%s, and the token is not sent there: pass the repository's new name or address",
+			e.Host, said)
+	case NotAPI:
+		return fmt.Sprintf("%s answers, but not like the API of %s%s: check --provider and --api-url", e.Host, about.title,
+			said)
+	}
+	return fmt.Sprintf("%s failed with status %d%s: try again later", e.Host, e.Status, said)
+}
+
+func (e *Error) when() string {
+	if e.Until.IsZero() {
+		return "in a few minutes"
+	}
+	return "after " + e.Until.UTC().Format(time.RFC3339)
+}
+
+// failure makes an error of a request without an answer.
+func (s *session) failure(err error) *Error {
+	e := s.problem(Unreachable)
+	var dns *net.DNSError
+	var verification *tls.CertificateVerificationError
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		e.Kind = UnknownHost
+	case errors.As(err, &verification), errors.As(err, &authority), errors.As(err, &name), errors.As(err, &invalid):
+		e.Kind = Untrusted
+		e.Message = s.clean(certificateFault(err))
+	case errors.Is(err, context.DeadlineExceeded):
+		e.Message, e.Unsure = "it did not answer in time", true
+	default:
+		var op *net.OpError
+		e.Unsure = !errors.As(err, &op) || op.Op != "dial"
+		e.Message = s.clean(err.Error())
+	}
+	return e
+}
+
+// certificateFault says what is wrong with a certificate.
+func certificateFault(err error) string {
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &name):
+		return "it is for another name"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "it has expired or is not valid yet"
+	case errors.As(err, &invalid):
+		return invalid.Error()
+	}
+	return "it is signed by an unknown authority"
+}
+
+// refused makes an error of an answer that is no success. message is the forge's.
+func (s *session) refused(response *http.Response, message string, now time.Time) *Error {
+	e := s.problem(Failed)
+	e.Status, e.Message = response.StatusCode, s.clean(message)
+	until, limited := limit(response, message, now)
+	switch status := response.StatusCode; {
+	case status/100 == 3:
+		e.Kind, e.Message = Redirected, s.clean(target(response))
+	case limited:
+		e.Kind, e.Until = Limited, until
+	case status == http.StatusUnauthorized:
+		e.Kind = Unauthorized
+	case status == http.StatusForbidden:
+		e.Kind = Forbidden
+	case status == http.StatusNotFound:
+		e.Kind = NotVisible
+	case status == http.StatusBadRequest, status == http.StatusConflict, status == http.StatusUnprocessableEntity:
+		e.Kind = Invalid
+	case status >= http.StatusInternalServerError:
+		e.Unsure = true
+	}
+	return e
+}
+
+// target returns where an answer redirects to, without a query.
+func target(response *http.Response) string {
+	to, err := response.Location()
+	if err != nil {
+		return ""
+	}
+	to.User, to.RawQuery, to.Fragment = nil, "", ""
+	return "to " + to.String()
+}
+
+// limit reports whether an answer is about a rate limit, and when that ends. GitHub says it
+// with 403, too.
+func limit(response *http.Response, message string, now time.Time) (until time.Time, limited bool) {
+	h := response.Header
+	limited = response.StatusCode == http.StatusTooManyRequests
+	if response.StatusCode == http.StatusForbidden {
+		limited = h.Get("X-RateLimit-Remaining") == "0" || h.Get("Retry-After") != "" ||
+			strings.Contains(strings.ToLower(message), "rate limit")
+	}
+	if !limited {
+		return until, false
+	}
+	if wait := retryAfter(h.Get("Retry-After"), now); wait > 0 {
+		return now.Add(wait), true
+	}
+	for _, name := range []string{"X-RateLimit-Reset", "RateLimit-Reset"} {
+		if at := epoch(h.Get(name)); at.After(now) {
+			return at, true
+		}
+	}
+	return until, true
+}
+
+func (s *session) problem(kind Kind) *Error {
+	return &Error{Kind: kind, Host: printable(s.base.Host), Forge: s.at.Forge, Repository: s.at.Path()}
+}
+
+const longestMessage = 300
+
+// clean makes a text from outside fit for an error: printable, short and without secrets.
+func (s *session) clean(text string) string {
+	for _, secret := range s.secrets() {
+		text = strings.ReplaceAll(text, secret, "…")
+	}
+	text = strings.TrimSpace(printable(text))
+	if runes := []rune(text); len(runes) > longestMessage {
+		text = string(runes[:longestMessage]) + "…"
+	}
+	return text
+}
+
+func printable(text string) string { return display.Printable(text, ' ') }
