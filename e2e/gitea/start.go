@@ -12,8 +12,9 @@ import (
 
 // Options are where Gitea listens, and who trusts it.
 type Options struct {
-	// Host is the name by which it is called, Address where it listens. Its HTTPS server has port 443,
-	// its SSH server SSHPort.
+	// Host is the name by which it is called. Its HTTPS server has Port, on all addresses: its own
+	// parts call it at localhost, where they ask for no certificate. Its SSH server has port 22 of
+	// Address.
 	Host, Address string
 	// Certificate and Key are files in PEM form.
 	Certificate, Key string
@@ -21,8 +22,8 @@ type Options struct {
 	Dir string
 }
 
-// SSHPort is that of Gitea's own SSH server, since another server may have 22.
-const SSHPort = 2222
+// Port is that of the HTTPS server.
+const Port = "3000"
 
 // settings: it runs as root in a node of its own; deliveries may go to addresses of the cluster; and a
 // delivery that fails is given up soon.
@@ -33,15 +34,17 @@ WORK_PATH = %[1]s
 [server]
 PROTOCOL = https
 DOMAIN = %[2]s
-ROOT_URL = https://%[2]s/
-HTTP_ADDR = %[3]s
-HTTP_PORT = 443
+ROOT_URL = https://%[2]s:%[7]s/
+HTTP_ADDR = 0.0.0.0
+HTTP_PORT = %[7]s
 CERT_FILE = %[4]s
 KEY_FILE = %[5]s
 STATIC_ROOT_PATH = %[6]s
 START_SSH_SERVER = true
 SSH_LISTEN_HOST = %[3]s
-SSH_PORT = %[7]d
+SSH_PORT = 22
+SSH_USER = git
+BUILTIN_SSH_SERVER_USER = git
 OFFLINE_MODE = true
 LFS_START_SERVER = false
 [database]
@@ -50,10 +53,10 @@ PATH = %[1]s/gitea.db
 [security]
 INSTALL_LOCK = true
 PASSWORD_HASH_ALGO = pbkdf2
+ALLOWED_HOST_LIST = *
 [service]
 DISABLE_REGISTRATION = true
 [webhook]
-ALLOWED_HOST_LIST = *
 DELIVER_TIMEOUT = 5
 [actions]
 ENABLED = false
@@ -68,7 +71,7 @@ func (p Programs) Configure(o Options) (args []string, err error) {
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf(settings, o.Dir, o.Host, o.Address, o.Certificate, o.Key, p.Static, SSHPort)
+	text := fmt.Sprintf(settings, o.Dir, o.Host, o.Address, o.Certificate, o.Key, p.Static, Port)
 	file := filepath.Join(o.Dir, "app.ini")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -73,7 +74,7 @@ func (n *Node) forge(ctx context.Context, token, method, path string, content ma
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, method, "https://"+ForgeHost+path, bytes.NewReader(text))
+	request, err := http.NewRequestWithContext(ctx, method, "https://"+net.JoinHostPort(ForgeHost, gitea.Port)+path, bytes.NewReader(text))
 	if err != nil {
 		return err
 	}

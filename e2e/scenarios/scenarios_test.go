@@ -97,6 +97,7 @@ func TestScenarios(t *testing.T) {
 			"database":     place.database,
 			"exist":        place.exist,
 			"fetch":        place.fetch,
+			"forge":        place.forge,
 			"image":        place.image,
 			"many":         place.many,
 			"objects":      place.objects,
@@ -191,6 +192,7 @@ func find(ctx context.Context) (*place, error) {
 		"REGISTRY_USER": node.RegistryUser,
 		"GIT_HOST":      node.GitHost,
 		"GIT_KEY":       n.GitKey,
+		"FORGE_HOST":    node.ForgeHost,
 		"ARTICLE":       n.Manifests[node.Article],
 		"COMPONENTS":    node.AllComponents(),
 	}

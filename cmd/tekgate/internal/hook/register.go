@@ -63,7 +63,7 @@ or a Secret, never from an argument.`,
 	}
 	r.flags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&r.mode, "mode", "", "without --trigger: how the hook signs (default: sign, token or the provider's only one)")
+	f.StringVar(&r.mode, "mode", "", "without --trigger: how the hook signs (default: the recommended `MODE`)")
 	f.StringVar(&r.secret, "secret", "", "without --trigger: `NAME/KEY` of the Secret with the hook's secret")
 	f.StringSliceVar(&r.events, "events", nil,
 		"`EVENTS` in the forge's words; push, tag, pull_request, issue and comment are understood for every forge "+
