@@ -29,6 +29,23 @@ type Cluster struct {
 	kube.Reader
 	client  client.Client // the Reader's
 	version string        // of the server, as it reports it
+
+	inventory *Inventory // what Inventory has read; nil also if there is none
+	read      bool       // whether it has
+}
+
+// Inventory returns the cluster's inventory, or nil if there is none. It is read once for what is
+// rendered and for the plan of it: an apply refuses to go on if it has changed by then.
+func (c *Cluster) Inventory(ctx context.Context) (*Inventory, error) {
+	if c.read {
+		return c.inventory, nil
+	}
+	inventory, err := ReadInventory(ctx, c.client)
+	if err != nil {
+		return nil, err
+	}
+	c.inventory, c.read = inventory, true
+	return inventory, nil
 }
 
 // Connect returns the cluster that config names, after asking it for its

@@ -25,7 +25,8 @@ func (c *Cluster) gather(ctx context.Context, release Release) (Facts, error) {
 	facts := Facts{Server: c.version, Live: map[string]*unstructured.Unstructured{}}
 	questions := []func(context.Context) error{
 		func(ctx context.Context) (err error) {
-			facts.Inventory, err = ReadInventory(ctx, c.client)
+			facts.Inventory, err = c.Inventory(ctx)
+			c.read = false // the next plan has to read it again
 			// Somebody who may not read it is told so by the permissions.
 			if apierrors.IsForbidden(err) {
 				return nil

@@ -29,7 +29,7 @@ func (c *Cluster) MergedData(
 	if same(lookUp(ConfigData(current), key), lookUp(ConfigData(next), key)) {
 		return ConfigData(next), nil
 	}
-	inventory, err := ReadInventory(ctx, c.client)
+	inventory, err := c.Inventory(ctx)
 	if err := ignoreForbidden(err); err != nil {
 		return nil, err
 	}

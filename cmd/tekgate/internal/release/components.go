@@ -190,7 +190,7 @@ func (s *Source) partNames(chosen []string, sources []source) []string {
 // Tekgate, like Pipelines; another part stays as it was recorded, because its manifest is
 // not there. Parts that the user drops are left out, and so pruned. It returns notes.
 func (l *Loaded) keep(ctx context.Context, cluster *installer.Cluster) ([]string, error) {
-	inventory, err := installer.ReadInventory(ctx, cluster.Client())
+	inventory, err := cluster.Inventory(ctx)
 	if apierrors.IsForbidden(err) { // the checks before an install say so
 		return nil, nil
 	}
