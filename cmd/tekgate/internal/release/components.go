@@ -253,7 +253,9 @@ func (l *Loaded) keepPart(part installer.InstalledPart) error {
 
 // unknownRemovals returns an error if --without names something that is not installed, or that
 // is in the cluster without being recorded.
-func (l *Loaded) unknownRemovals(ctx context.Context, cluster *installer.Cluster, inventory *installer.Inventory) error {
+func (l *Loaded) unknownRemovals(
+	ctx context.Context, cluster *installer.Cluster, inventory *installer.Inventory,
+) error {
 	for _, name := range l.without {
 		if slices.Contains(l.dropped, name) {
 			continue
