@@ -2,7 +2,6 @@ package installer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -35,9 +34,12 @@ import (
 // cannot be asked about is left to its stage, too, after relax.
 func (c *Cluster) dryRun(ctx context.Context, plan *Plan, options Options) error {
 	coming := upcoming{kinds: manifest.NewKinds(plan.Release.Objects), namespaces: newNamespaces(plan.Release.Objects)}
-	missing, err := c.missingNamespaces(ctx, plan)
+	missing, terminating, err := c.missingNamespaces(ctx, plan)
 	if err != nil {
 		return err
+	}
+	if len(terminating) > 0 {
+		return terminatingError(terminating)
 	}
 	refused := make([]error, len(plan.changes))
 	err = forEach(ctx, len(plan.changes), func(ctx context.Context, i int) error {
@@ -48,10 +50,13 @@ func (c *Cluster) dryRun(ctx context.Context, plan *Plan, options Options) error
 		return fmt.Errorf("asking the server: %w", err)
 	}
 	renewed := renewsAdmission(plan.changes, refused)
-	var problems []error
+	var found refusals
 	for i, change := range plan.changes {
+		if found.add(c, change, refused[i]) {
+			continue
+		}
 		if err := change.judge(refused[i], renewed, options); err != nil {
-			problems = append(problems, err)
+			found.problems = append(found.problems, err)
 		}
 		if change.recreate {
 			plan.Notes = append(
@@ -64,10 +69,7 @@ func (c *Cluster) dryRun(ctx context.Context, plan *Plan, options Options) error
 		plan.Notes = append(plan.Notes, "Tekgate's admission server does not answer, and its webhooks refuse what it does not judge: "+
 			"their failurePolicy is set to Ignore before anything else, and to Fail again when it answers")
 	}
-	if len(problems) > 0 {
-		return fmt.Errorf("%w: %w", errRefusedByServer, errors.Join(problems...))
-	}
-	return nil
+	return found.err()
 }
 
 // upcoming are what the release brings and the cluster may not have yet.
@@ -76,9 +78,13 @@ type upcoming struct {
 	namespaces map[string]bool
 }
 
-// missingNamespaces returns the release's namespaces that do not exist.
-func (c *Cluster) missingNamespaces(ctx context.Context, plan *Plan) (map[string]bool, error) {
-	missing := map[string]bool{}
+// missingNamespaces returns the release's namespaces that do not exist, and describes those
+// that are being deleted.
+func (c *Cluster) missingNamespaces(
+	ctx context.Context, plan *Plan,
+) (missing map[string]bool, terminating []string, err error) {
+	missing = map[string]bool{}
+	var found []*unstructured.Unstructured
 	for _, change := range plan.changes {
 		namespace := change.Desired.GetNamespace()
 		if _, known := missing[namespace]; known || namespace == "" {
@@ -86,11 +92,12 @@ func (c *Cluster) missingNamespaces(ctx context.Context, plan *Plan) (map[string
 		}
 		current, err := c.Get(ctx, live.Namespace, "", namespace)
 		if ignoreForbidden(err) != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		missing[namespace] = current == nil && err == nil
+		found = append(found, current)
 	}
-	return missing, nil
+	return missing, Terminating(found), nil
 }
 
 // ask dry-runs one change and fills in its action.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -34,10 +33,6 @@ func (c *Cluster) gather(ctx context.Context, release Release) (Facts, error) {
 			return err
 		},
 		func(ctx context.Context) (err error) {
-			facts.Denied, err = c.denied(ctx, release.Objects)
-			return err
-		},
-		func(ctx context.Context) (err error) {
 			facts.Architectures, err = c.architectures(ctx)
 			return err
 		},
@@ -50,6 +45,9 @@ func (c *Cluster) gather(ctx context.Context, release Release) (Facts, error) {
 	err := forEach(ctx, len(questions), func(ctx context.Context, i int) error { return questions[i](ctx) })
 	facts.Now = time.Now()
 	facts.Stranded = stranded(release.Objects, facts.Live)
+	if err == nil {
+		facts.Denied, err = c.denied(ctx, release.Objects, facts.Live)
+	}
 	if err == nil {
 		facts.Needed, facts.Serving, err = c.gatherNeeded(ctx, release, facts.Live)
 	}
@@ -118,98 +116,6 @@ func (c *Cluster) operators(ctx context.Context) ([]string, error) {
 		}
 	}
 	return names, nil
-}
-
-// permission is one question to the authorizer.
-type permission struct{ verb, group, resource, namespace string }
-
-func (p permission) String() string {
-	s := p.verb + " " + p.resource
-	if p.group != "" {
-		s += "." + p.group
-	}
-	if p.namespace != "" {
-		s += " in " + p.namespace
-	}
-	return s
-}
-
-// denied returns which of the permissions that applying the objects needs the
-// user lacks. Whoever may do everything is asked one question.
-func (c *Cluster) denied(ctx context.Context, objects []*unstructured.Unstructured) ([]string, error) {
-	all, err := c.allowed(ctx, permission{verb: "*", group: "*", resource: "*"})
-	if err != nil || all {
-		return nil, err
-	}
-	needed := c.permissions(objects)
-	refused := make([]string, len(needed))
-	err = forEach(ctx, len(needed), func(ctx context.Context, i int) error {
-		ok, err := c.allowed(ctx, needed[i])
-		if err == nil && !ok {
-			refused[i] = needed[i].String()
-		}
-		return err
-	})
-	refused = slices.DeleteFunc(refused, func(s string) bool { return s == "" })
-	slices.Sort(refused)
-	return refused, err
-}
-
-// permissions lists what applying and waiting for the objects takes, each once.
-func (c *Cluster) permissions(objects []*unstructured.Unstructured) []permission {
-	plurals := map[schema.GroupKind]string{}
-	for _, obj := range objects {
-		if manifest.IsDefinition(obj) {
-			plurals[manifest.DefinedKind(obj)] = live.Text(obj.Object, "spec", "names", "plural")
-		}
-	}
-	seen := map[permission]bool{}
-	var needed []permission
-	add := func(p permission) {
-		if !seen[p] {
-			seen[p] = true
-			needed = append(needed, p)
-		}
-	}
-	for _, obj := range objects {
-		kind := obj.GroupVersionKind()
-		resource := plurals[kind.GroupKind()]
-		if mapping, err := c.client.RESTMapper().RESTMapping(kind.GroupKind(), kind.Version); err == nil {
-			resource = mapping.Resource.Resource
-		}
-		if resource == "" {
-			plural, _ := meta.UnsafeGuessKindToResource(kind)
-			resource = plural.Resource
-		}
-		for _, verb := range []string{"get", "create", "patch"} {
-			add(permission{verb, kind.Group, resource, obj.GetNamespace()})
-		}
-		if kind.Kind == "Deployment" {
-			add(permission{"list", "", "pods", obj.GetNamespace()})
-		}
-	}
-	for _, verb := range []string{"get", "create", "patch"} {
-		add(permission{verb, "", "secrets", Namespace})
-	}
-	for _, verb := range []string{"get", "create", "update", "delete"} {
-		add(permission{verb, leaseKind.Group, "leases", Namespace})
-	}
-	return needed
-}
-
-func (c *Cluster) allowed(ctx context.Context, p permission) (bool, error) {
-	review := &unstructured.Unstructured{Object: map[string]any{
-		"spec": map[string]any{"resourceAttributes": map[string]any{
-			"verb": p.verb, "group": p.group, "resource": p.resource, "namespace": p.namespace,
-		}},
-	}}
-	review.SetAPIVersion("authorization.k8s.io/v1")
-	review.SetKind("SelfSubjectAccessReview")
-	if err := c.client.Create(ctx, review); err != nil {
-		return false, fmt.Errorf("asking whether you may %s: %w", p, err)
-	}
-	allowed, _, err := unstructured.NestedBool(review.Object, "status", "allowed")
-	return allowed, err
 }
 
 // stranded finds definitions whose new form lacks the very version in which

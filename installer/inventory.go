@@ -168,7 +168,9 @@ func ReadInventory(ctx context.Context, c client.Reader) (*Inventory, error) {
 	inventory, err := unpackInventory(secret)
 	if err != nil {
 		return nil, fmt.Errorf(
-			"reading the inventory, %s: %w: it is not what Tekgate wrote; delete it to go on without knowledge of the previous release",
+			"reading the inventory, %s: %w: it is not what Tekgate wrote: restore it from a backup, or delete it, which loses "+
+				"the release to roll back to and the list of components and further manifests: name these again with "+
+				"--with and --manifest in the next install",
 			kube.Name(secret),
 			err,
 		)

@@ -220,7 +220,7 @@ func checkDenied(facts Facts) []Finding {
 			"permissions",
 			true,
 			"you may not " + strings.Join(facts.Denied, ", "),
-			"install as a cluster administrator (a binding to ClusterRole cluster-admin)",
+			"install " + AsAdministrator,
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -25,6 +26,11 @@ type Status struct {
 	// State is absent, complete, interrupted, or unknown where objects are there
 	// and no inventory says whether they are all.
 	State string `json:"state"`
+	// Earlier says that the cluster records a release that a rollback returns to.
+	Earlier bool `json:"earlier"`
+	// Terminating are Tekton's and Tekgate's namespaces that are being deleted, each with what
+	// it waits for.
+	Terminating []string `json:"terminating"`
 	// Missing are objects of an interrupted install that are not there.
 	Missing             []string           `json:"missing"`
 	Versions            installer.Versions `json:"versions"`
@@ -89,6 +95,8 @@ type Interceptor struct {
 func Read(ctx context.Context, cluster *live.Cluster, inventory *installer.Inventory) (*Status, error) {
 	s := &Status{
 		State:               Absent,
+		Earlier:             inventory.Earlier() != nil,
+		Terminating:         []string{},
 		Missing:             []string{},
 		Mirrors:             []Mirror{},
 		Deployments:         []Deployment{},
@@ -97,7 +105,8 @@ func Read(ctx context.Context, cluster *live.Cluster, inventory *installer.Inven
 		ClusterInterceptors: []Interceptor{},
 	}
 	r := reader{Cluster: cluster, Status: s}
-	for _, read := range []func(context.Context) error{r.deployments, r.webhooks, r.listeners, r.interceptors} {
+	for _, read := range []func(context.Context) error{r.deployments, r.webhooks, r.listeners, r.interceptors,
+		r.terminating} {
 		if err := read(ctx); err != nil {
 			return nil, err
 		}
@@ -245,6 +254,21 @@ func (r reader) interceptors(ctx context.Context) error {
 			Interceptor{ci.GetName(), ci.GetLabels()["server/type"] == "https", bundle != ""},
 		)
 	}
+	return nil
+}
+
+// terminating notes the namespaces that are being deleted. A user who may not read them is not
+// kept from the rest.
+func (r reader) terminating(ctx context.Context) error {
+	var found []*unstructured.Unstructured
+	for _, name := range slices.Concat(live.Namespaces, live.ComponentNamespaces) {
+		namespace, err := r.Get(ctx, live.Namespace, "", name)
+		if err != nil && !apierrors.IsForbidden(err) {
+			return err
+		}
+		found = append(found, namespace)
+	}
+	r.Terminating = append(r.Terminating, installer.Terminating(found)...)
 	return nil
 }
 

@@ -55,6 +55,9 @@ type Removal struct {
 	// Aggregated are ClusterRoles that are deleted and that the cluster's own roles,
 	// such as edit and view, include: users of those lose rights.
 	Aggregated []string
+	// Denied are the rights that the removal needs and the user lacks, such as "delete
+	// services in tekton-pipelines".
+	Denied []string
 
 	cluster kube.Reader
 	options Options
@@ -157,7 +160,37 @@ func Plan(ctx context.Context, c client.Client, options Options) (*Removal, erro
 			r.Aggregated = append(r.Aggregated, obj.GetName())
 		}
 	}
-	return r, nil
+	if !r.Empty() {
+		r.Denied, err = installer.Denied(ctx, c, r.access())
+	}
+	return r, err
+}
+
+// access lists the rights that the removal needs. Those to read were needed to plan it.
+func (r *Removal) access() []installer.Access {
+	c := r.cluster.Client()
+	needed := installer.RecordAccess("delete")
+	for _, stage := range r.Stages {
+		for _, obj := range stage.Objects {
+			needed = append(needed, installer.AccessTo(c, "delete", obj))
+		}
+	}
+	if !r.options.Purge {
+		return needed
+	}
+	for _, users := range r.Users {
+		verbs := []string{"delete"}
+		if r.options.RemoveFinalizers {
+			verbs = append(verbs, "patch")
+		}
+		for _, verb := range verbs {
+			needed = append(needed, installer.AccessTo(c, verb, installer.NewObject(users.Kind, "", "")))
+		}
+		if users.Unknown != "" { // its definition's conversion is turned off
+			needed = append(needed, installer.AccessTo(c, "patch", users.definition))
+		}
+	}
+	return needed
 }
 
 // once returns the objects without those of the same identity as an earlier one.

@@ -38,11 +38,13 @@ func FindLine(text string) (Line, error) {
 func absent(version *semver.Version) string {
 	var has string
 	if l, ok := LineOf("v" + version.String()); ok {
-		has = fmt.Sprintf("it has %s of this line", l.Pipeline)
+		has = fmt.Sprintf("it has %s of this line: choose that", l.Pipeline)
+	} else if near := nearest(version); len(near) == 1 {
+		has = "the nearest line that it has is " + names(near) + ": choose that"
 	} else {
-		has = "the nearest lines that it has are " + names(nearest(version))
+		has = "the nearest lines that it has are " + names(near) + ": choose one of these"
 	}
-	return fmt.Sprintf("Tekton Pipelines v%s is not compiled into this tekgate, %s: choose one of these, or pass "+
+	return fmt.Sprintf("Tekton Pipelines v%s is not compiled into this tekgate, %s, or pass "+
 		"--pipeline-manifest %s and the Triggers release that fits it with --triggers-manifest",
 		version, has, PublishedURL("v"+version.String()))
 }

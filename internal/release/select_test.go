@@ -28,8 +28,8 @@ func TestFindLine(t *testing.T) {
 		{"1.13", "", []string{"v1.13.0 is not compiled", "nearest lines that it has are v1.15", "v1.12",
 			"--pipeline-manifest https://infra.tekton.dev/tekton-releases/pipeline/previous/v1.13.0/release.yaml",
 			"--triggers-manifest"}},
-		{"v9.0.0", "", []string{"are " + newest.Name + " ("}},
-		{"v0.27.3", "", []string{"are v1.6 ("}},
+		{"v9.0.0", "", []string{"the nearest line that it has is " + newest.Name + " (", "): choose that, or pass"}},
+		{"v0.27.3", "", []string{"the nearest line that it has is v1.6 (", "): choose that, or pass"}},
 		{"lts", "", []string{`"lts" is neither a line nor a version`, "v1.12 ("}},
 		{"", "", []string{"neither"}},
 	}

@@ -44,6 +44,14 @@ func UnmarshalJSON(data []byte, into any) error {
 	return errors.Join(sentences...)
 }
 
+// Decoded reports whether everything was decoded except the fields that an error of UnmarshalYAML or
+// UnmarshalJSON names. It is false if the text cannot be parsed or a value has a wrong type.
+func Decoded(err error) bool {
+	var early *mistyped
+	_, fields := err.(interface{ Unwrap() []error })
+	return err == nil || fields && !errors.As(err, &early)
+}
+
 func explain(problem error, root reflect.Type) error {
 	var field json.FieldError
 	if !errors.As(problem, &field) || !strings.HasPrefix(problem.Error(), "unknown field") {

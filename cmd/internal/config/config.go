@@ -149,6 +149,9 @@ func Parse(text []byte) (*Configuration, error) {
 	c := Default()
 	c.APIVersion, c.Kind = "", ""
 	if err := strict.UnmarshalYAML(text, c); err != nil {
+		if strict.Decoded(err) {
+			return nil, problems.Flatten(errors.Join(err, c.Validate()))
+		}
 		return nil, err
 	}
 	_, c.saysSecretLabel = SecretLabel(text)

@@ -31,6 +31,9 @@ func TestParse(t *testing.T) {
 			in: head +
 				"mirror: {rules: [{match: ghcr.io, to: x}]}\ninstall: {webhookURL: 'http://x'}\nmutator: {dockerConfig: {path: /root/.docker}}\n",
 			want: []string{"mirror.rules[0].match", "install.webhookURL", "mutator.dockerConfig.path"}},
+		{name: "unknown fields and bad values",
+			in:   head + "mirors: {}\nmirror: {preset: daoclod}\ninstall: {webhookURL: 'http://x'}\n",
+			want: []string{`unknown field "mirors"`, `mirror.preset: "daoclod" is not known`, "install.webhookURL"}},
 		{name: "failure policies",
 			in: head + "install: {failurePolicy: {runs.validate.tekgate.dev: fail, pods.mutate.tekgate.dev: ignore}}\n"},
 		{name: "bad failure policies",

@@ -45,9 +45,12 @@ not to keep it. The exit status is 1 if anything fatal is wrong.`,
   tekgate check -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := output.Check(); err != nil {
+				return err
+			}
 			cluster, err := k.Live()
 			if err != nil {
-				return err
+				return output.Fail(cmd.OutOrStdout(), err)
 			}
 			asking := registries.Options()
 			checks.Registries = &asking
@@ -62,9 +65,6 @@ not to keep it. The exit status is 1 if anything fatal is wrong.`,
 }
 
 func run(ctx context.Context, cluster *live.Cluster, checks health.Checks, output cli.Output, s cli.Streams) error {
-	if err := output.Check(); err != nil {
-		return err
-	}
 	checks.Waiting = func(r check.Result) {
 		fmt.Fprintf(s.ErrOut, "waiting for %s: %s\n", r.Check.ID, r.Problems[0])
 	}
@@ -74,7 +74,7 @@ func run(ctx context.Context, cluster *live.Cluster, checks health.Checks, outpu
 	}
 	report, err := checks.Run(ctx, cluster)
 	if err != nil {
-		return err
+		return output.Fail(s.Out, err)
 	}
 	if output.JSON() {
 		if err := display.JSON(s.Out, report); err != nil {

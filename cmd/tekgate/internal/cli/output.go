@@ -1,11 +1,15 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tekgate/tekgate/internal/display"
 )
 
 // Output is the flag --output: the format of a command's result.
@@ -42,6 +46,21 @@ func (o *Output) Check() error {
 
 // JSON reports whether the result is printed as JSON.
 func (o *Output) JSON() bool { return o.Format == "json" }
+
+// Fail prints an error that takes the place of a result as JSON, if that is the format, so that a
+// program that reads the result finds the reason there. It returns the error.
+func (o *Output) Fail(out io.Writer, err error) error {
+	if err == nil || !o.JSON() {
+		return err
+	}
+	printed := display.JSON(out, struct {
+		Error string `json:"error"`
+	}{err.Error()})
+	if printed != nil {
+		return errors.Join(err, printed)
+	}
+	return err
+}
 
 func oneOf(list []string) string {
 	last := len(list) - 1

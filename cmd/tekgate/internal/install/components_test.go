@@ -354,3 +354,35 @@ func nowhere(t *testing.T) string {
 		"clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}]\n"+
 		"contexts: [{name: c, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {}}]\n")
 }
+
+// TestLostRecord holds that components which run are named after the record of the installation
+// was lost, with the flag that keeps them.
+func TestLostRecord(t *testing.T) {
+	t.Parallel()
+	c := cluster.StartEmpty(t)
+	s := componentSite{kubernetes.NewForConfigOrDie(c.Config), []string{"--kubeconfig", c.Kubeconfig}}
+	site := clitest.NewSite(t, componentProgram, c.Config, c.Kubeconfig)
+	_, errOut := s.must(t, "install", "--with", "dashboard,chains")
+	const note = "which the record of the installation does not have"
+	if strings.Contains(errOut, note) {
+		t.Errorf("the first install notes\n%s", errOut)
+	}
+	_, _, err := s.run(t, "install", "--without", "pruner")
+	if err == nil || !strings.Contains(err.Error(), "installed are pipelines, triggers, chains, dashboard") {
+		t.Errorf("a component that is not there: %v", err)
+	}
+
+	site.Delete("v1 Secret tekgate/tekgate-inventory")
+	for range 2 { // the second one has a record again
+		_, errOut = s.must(t, "install")
+		clitest.InOrder(t, errOut, "note: in this cluster there also is Tekton Dashboard v0.69.0, Tekton Chains v0.28.1, "+note,
+			"pass --with dashboard,chains to keep")
+	}
+	_, _, err = s.run(t, "install", "--without", "dashboard")
+	if err == nil || !strings.Contains(err.Error(), "--without dashboard: Tekton Dashboard is in the cluster, and the record") {
+		t.Errorf("dropping a component that is not recorded: %v", err)
+	}
+	if _, errOut = s.must(t, "install", "--with", "dashboard,chains"); strings.Contains(errOut, note) {
+		t.Errorf("with the components named it notes\n%s", errOut)
+	}
+}

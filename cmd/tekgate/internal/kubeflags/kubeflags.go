@@ -4,6 +4,10 @@ package kubeflags
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -48,10 +52,34 @@ func (f *Flags) Namespace() (string, error) {
 	return namespace, nil
 }
 
+// MissingError says that KUBECONFIG names files that do not exist. kubectl's loader passes over
+// them.
+type MissingError struct{ Files []string }
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("no cluster is named: KUBECONFIG names %s, which does not exist: correct it, or pass --kubeconfig",
+		strings.Join(e.Files, " and "))
+}
+
+// missing returns the files of KUBECONFIG that do not exist, where that variable is read.
+func (f *Flags) missing() []string {
+	if f.kubeconfig != "" {
+		return nil
+	}
+	return slices.DeleteFunc(filepath.SplitList(os.Getenv(clientcmd.RecommendedConfigPathEnvVar)),
+		func(file string) bool {
+			_, err := os.Stat(file)
+			return file == "" || !errors.Is(err, os.ErrNotExist)
+		})
+}
+
 // RESTConfig returns how to connect to the cluster.
 func (f *Flags) RESTConfig() (*rest.Config, error) {
 	config, err := f.load().ClientConfig()
+	missing := f.missing()
 	switch {
+	case clientcmd.IsEmptyConfig(err) && len(missing) > 0:
+		return nil, &MissingError{missing}
 	case clientcmd.IsEmptyConfig(err):
 		return nil, errors.New(
 			"no cluster is named: pass --kubeconfig, set KUBECONFIG, or put a kubeconfig at ~/.kube/config")

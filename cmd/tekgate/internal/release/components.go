@@ -221,7 +221,7 @@ func (l *Loaded) keep(ctx context.Context, cluster *installer.Cluster) ([]string
 			further = append(further, installer.Title(name))
 		}
 	}
-	if err := l.unknownRemovals(inventory); err != nil {
+	if err := l.unknownRemovals(ctx, cluster, inventory); err != nil {
 		return nil, err
 	}
 	return sayKept(components, further), manifest.Distinct(l.Objects)
@@ -268,13 +268,27 @@ func (l *Loaded) keepPart(part installer.InstalledPart) error {
 	return nil
 }
 
-// unknownRemovals returns an error if --without names something that is not installed.
-func (l *Loaded) unknownRemovals(inventory *installer.Inventory) error {
+// unknownRemovals returns an error if --without names something that is not installed, or that
+// is in the cluster without being recorded.
+func (l *Loaded) unknownRemovals(
+	ctx context.Context, cluster *installer.Cluster, inventory *installer.Inventory,
+) error {
 	for _, name := range l.without {
 		if slices.Contains(l.dropped, name) {
 			continue
 		}
-		installed := append(slices.Sorted(maps.Keys(inventory.InstalledParts())), release.Triggers)
+		if component, known := release.FindComponent(name); known {
+			_, runs, err := running(ctx, cluster, component)
+			if err != nil {
+				return err
+			}
+			if runs {
+				return fmt.Errorf("--without %s: %s is in the cluster, and the record of the installation does not have it: "+
+					"install once with --with %[1]s, which records it, and then with --without %[1]s", name, component.Title)
+			}
+		}
+		installed := append([]string{release.Pipelines, release.Triggers},
+			slices.Sorted(maps.Keys(inventory.InstalledParts()))...)
 		return fmt.Errorf("--without %s: no such component or manifest is installed: %s", name,
 			suggest.DidYouMean(name, installed, "installed are "+strings.Join(installed, ", ")))
 	}

@@ -70,6 +70,10 @@ func (t *Target) fit(
 	if err != nil {
 		return release, err
 	}
+	unrecorded, err := l.unrecorded(ctx, cluster)
+	if err != nil {
+		return release, err
+	}
 	note, issuer, err := l.decide(ctx, cluster)
 	if err != nil {
 		return release, err
@@ -95,7 +99,7 @@ func (t *Target) fit(
 		return release, err
 	}
 	release = rendered.Release()
-	release.Notes = slices.Concat([]string{note}, label, kept, release.Notes)
+	release.Notes = slices.Concat([]string{note}, label, kept, unrecorded, release.Notes)
 	release.Objects, err = t.trust(release.Objects)
 	return release, err
 }

@@ -79,6 +79,9 @@ func (r *rollback) connect(ctx context.Context, s cli.Streams) (*installer.Clust
 		return nil, none, err
 	case inventory == nil:
 		return nil, none, errors.New("the cluster records no release: Tekgate has not installed this one, so install the release that you want")
+	case inventory.Earlier() == nil && !inventory.Complete:
+		return nil, none, errors.New("the first install was interrupted, so the cluster records no earlier release: " +
+			"run the install again to go on, or `tekgate uninstall` to remove what it applied")
 	case inventory.Earlier() == nil:
 		return nil, none, errors.New("the cluster records no earlier release: install the one that you want, with --force if it is older")
 	}

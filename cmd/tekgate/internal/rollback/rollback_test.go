@@ -9,6 +9,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/clitest"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/install"
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/installer"
 )
 
 // program has the verbs that the tests of this package run.
@@ -31,6 +32,19 @@ func state(t *testing.T, s *clitest.Site) string {
 		all = append(all, named, clitest.JSON(t, obj.Object["data"]), clitest.JSON(t, obj.Object["spec"]))
 	}
 	return strings.Join(all, "\n")
+}
+
+// interrupt makes the record of the first install that of one that did not end.
+func interrupt(t *testing.T, s *clitest.Site) {
+	t.Helper()
+	inventory, err := installer.ReadInventory(t.Context(), s.Client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inventory.Attempted, inventory.Objects, inventory.Complete = inventory.Objects, nil, false
+	if err := installer.WriteInventory(t.Context(), s.Client, inventory, inventory); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestRollback upgrades to a broken configuration and mirror, with an edit of the user's
@@ -58,6 +72,13 @@ func TestRollback(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "the cluster records no earlier release") {
 		t.Errorf("after the first install: %v", err)
 	}
+	interrupt(t, s)
+	_, err = run("rollback")
+	if err == nil || !strings.Contains(err.Error(), "the first install was interrupted") ||
+		!strings.Contains(err.Error(), "`tekgate uninstall`") {
+		t.Errorf("after an interrupted first install: %v", err)
+	}
+	installs(configHead + "mutator: {serviceAccount: {name: first}}\n")
 	s.Patch("v1 ConfigMap tekton-pipelines/feature-flags", `{"data":{"enable-api-fields":"alpha"}}`)
 	before := state(t, s)
 	installs(strings.ReplaceAll(configHead, "example.com", "example.org") + "mutator: {serviceAccount: {name: second}}\n")

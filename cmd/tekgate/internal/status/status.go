@@ -2,6 +2,7 @@
 package status
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -11,6 +12,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/health"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
+	"github.com/tekgate/tekgate/installer"
 	"github.com/tekgate/tekgate/installer/installed"
 	"github.com/tekgate/tekgate/internal/display"
 )
@@ -34,14 +36,10 @@ It reports and does not judge: that is for ` + "`tekgate check`" + `.`,
 			if err := output.Check(); err != nil {
 				return err
 			}
-			cluster, err := k.Live()
-			if err != nil {
-				return err
-			}
-			s, err := health.Status(cmd.Context(), cluster)
+			s, err := read(cmd.Context(), &k)
 			switch {
 			case err != nil:
-				return err
+				return output.Fail(cmd.OutOrStdout(), err)
 			case output.JSON():
 				return display.JSON(cmd.OutOrStdout(), s)
 			}
@@ -53,6 +51,14 @@ It reports and does not judge: that is for ` + "`tekgate check`" + `.`,
 	return cmd
 }
 
+func read(ctx context.Context, k *kubeflags.Flags) (*installed.Status, error) {
+	cluster, err := k.Live()
+	if err != nil {
+		return nil, err
+	}
+	return health.Status(ctx, cluster)
+}
+
 // states are sentences for people.
 var states = map[string]string{
 	installed.Absent:      "nothing is installed: run `tekgate install`",
@@ -61,8 +67,25 @@ var states = map[string]string{
 	installed.Unknown:     "Tekton is here, but not by this Tekgate: there is no inventory",
 }
 
+// sentence is the state for people, with what to do.
+func sentence(s *installed.Status) string {
+	switch {
+	case s.State == installed.Absent && len(s.Terminating) > 0:
+		return "nothing is installed, and namespaces of an earlier installation are being terminated: install when they are gone"
+	case s.State == installed.Interrupted && !s.Earlier:
+		return "the first install was interrupted: run it again to go on, or `tekgate uninstall` to remove what it applied"
+	}
+	return states[s.State]
+}
+
 func printStatus(out io.Writer, s *installed.Status) error {
-	fmt.Fprintln(out, states[s.State])
+	fmt.Fprintln(out, sentence(s))
+	for _, namespace := range s.Terminating {
+		fmt.Fprintf(out, "being terminated: namespace %s\n", namespace)
+	}
+	if len(s.Terminating) > 0 {
+		fmt.Fprintln(out, installer.WaitForNamespaces)
+	}
 	if s.State == installed.Absent {
 		return nil
 	}

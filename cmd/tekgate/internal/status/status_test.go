@@ -1,9 +1,12 @@
 package status
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/clitest"
 	"github.com/tekgate/tekgate/installer"
@@ -55,12 +58,53 @@ func TestStatus(t *testing.T) {
 		t.Errorf("state %s, missing %v", got.State, got.Missing)
 	}
 	out, _ = program.Must(t, append([]string{"status"}, s.Kubeconfig...)...)
-	clitest.InOrder(t, out, "the last install or uninstall was interrupted: run it again to go on",
+	clitest.InOrder(t, out,
+		"the first install was interrupted: run it again to go on, or `tekgate uninstall` to remove what it applied",
 		"1 objects are missing: MutatingWebhookConfiguration/mutate.tekgate.dev")
+
+	// An upgrade that was interrupted has a release to return to.
+	inventory.Objects = inventory.Attempted
+	if err := installer.WriteInventory(t.Context(), s.Client, inventory, inventory); err != nil {
+		t.Fatal(err)
+	}
+	out, _ = program.Must(t, append([]string{"status"}, s.Kubeconfig...)...)
+	clitest.InOrder(t, out, "was interrupted: run it again to go on, or `tekgate rollback`")
 
 	// Tekton that another tool installed.
 	s.Delete("v1 Secret tekgate/tekgate-inventory")
 	if got := s.status(); got.State != installed.Unknown || got.Versions.Pipeline != "v1.15.1" {
 		t.Errorf("without an inventory: state %s, versions %+v", got.State, got.Versions)
+	}
+}
+
+// TestStatusOfTerminatingNamespaces holds that a namespace which is still being deleted is named,
+// since nothing can be installed until it is gone.
+func TestStatusOfTerminatingNamespaces(t *testing.T) {
+	s := newSite(t)
+	s.Create("apiVersion: v1\nkind: Namespace\nmetadata: {name: tekton-pipelines, finalizers: [example.com/hold]}\n")
+	s.Delete("v1 Namespace tekton-pipelines")
+	t.Cleanup(func() {
+		patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))
+		held := clitest.ObjectOf("v1 Namespace tekton-pipelines")
+		if err := s.Client.Patch(context.Background(), held, patch); err != nil {
+			t.Error(err)
+		}
+	})
+	if got := s.status(); got.State != installed.Absent || len(got.Terminating) != 1 {
+		t.Errorf("state %s, terminating %q", got.State, got.Terminating)
+	}
+	out, _ := program.Must(t, append([]string{"status"}, s.Kubeconfig...)...)
+	clitest.InOrder(t, out, "nothing is installed, and namespaces of an earlier installation are being terminated",
+		"namespace tekton-pipelines", "wait until they are gone")
+}
+
+// TestStatusErrorAsJSON holds that a program which reads JSON finds the error there.
+func TestStatusErrorAsJSON(t *testing.T) {
+	t.Setenv("KUBECONFIG", "/does/not/exist")
+	out, _, err := program.Run(t, "", "status", "-o", "json")
+	var got struct{ Error string }
+	if json.Unmarshal([]byte(out), &got) != nil || err == nil || got.Error != err.Error() ||
+		!strings.Contains(got.Error, "/does/not/exist, which does not exist") {
+		t.Errorf("printed %q, error %v", out, err)
 	}
 }

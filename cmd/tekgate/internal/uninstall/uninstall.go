@@ -87,6 +87,9 @@ func (u *uninstallFlags) run(cmd *cobra.Command, streams cli.Streams) error {
 	switch {
 	case removal.Empty():
 		return nil
+	case len(removal.Denied) > 0:
+		return fmt.Errorf("nothing was removed, since you may not %s: uninstall %s", strings.Join(removal.Denied, ", "),
+			installer.AsAdministrator)
 	case u.dryRun:
 		fmt.Fprintln(errOut, "nothing was removed: this was a dry run")
 		return nil

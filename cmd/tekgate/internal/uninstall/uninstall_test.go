@@ -98,6 +98,61 @@ func TestTrap35_UninstallKeepsWhatUsersMade(t *testing.T) {
 	s.Expect(true, "tekton.dev/v1 TaskRun default/build-1", "apps/v1 Deployment tekgate/tekgate-webhook")
 }
 
+// weak may read everything, and delete of some groups alone.
+const weak = `
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: weak}
+rules:
+- {apiGroups: ["*"], resources: ["*"], verbs: [get, list]}
+- {apiGroups: [apps, admissionregistration.k8s.io], resources: ["*"], verbs: [delete]}
+- {apiGroups: [coordination.k8s.io], resources: ["*"], verbs: ["*"]}
+- {apiGroups: [""], resources: [secrets], resourceNames: [tekgate-inventory], verbs: [delete]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: weak}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: weak}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: weak}]
+`
+
+// TestUninstallAsksForPermissionsFirst holds that a user who may not finish an uninstall cannot
+// begin it.
+func TestUninstallAsksForPermissionsFirst(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.Install()
+	s.Create(usersObjects)
+	s.Create(weak)
+	as := *s
+	as.Kubeconfig = []string{"--kubeconfig", clitest.Impersonating(t, s.Kubeconfig[1], "weak")}
+	for _, args := range [][]string{{"--dry-run"}, {}, {"--purge", "--yes"}} {
+		errOut, err := as.Uninstall(args...)
+		if err == nil {
+			t.Fatalf("%v went well:\n%s", args, errOut)
+		}
+		for _, want := range []string{
+			"nothing was removed, since you may not delete ", "delete clusterroles.rbac.authorization.k8s.io",
+			"delete services in tekton-pipelines", "delete namespaces", "cluster-admin",
+		} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%v: error %v lacks %q", args, err, want)
+			}
+		}
+		for _, allowed := range []string{"deployments.apps", "webhookconfigurations", "leases", "tekgate-inventory"} {
+			if strings.Contains(err.Error(), allowed) {
+				t.Errorf("%v: error %v names what is allowed", args, err)
+			}
+		}
+		users := strings.Contains(err.Error(), "delete taskruns.tekton.dev")
+		if purge := len(args) == 2; users != purge {
+			t.Errorf("%v: error %v names users' objects: %v", args, err, users)
+		}
+	}
+	s.Expect(true, "admissionregistration.k8s.io/v1 MutatingWebhookConfiguration mutate.tekgate.dev",
+		"apps/v1 Deployment tekton-pipelines/tekton-pipelines-controller", "tekton.dev/v1 TaskRun default/build-1")
+}
+
 func TestPurge(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

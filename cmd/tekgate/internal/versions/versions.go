@@ -3,6 +3,7 @@ package versions
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -109,11 +110,12 @@ func read(now time.Time) (*report, error) {
 }
 
 // ask adds what the cluster runs. If it does not answer, that is reported only to a user who
-// has named it.
+// has named it, or whose KUBECONFIG names a file that does not exist.
 func (r *report) ask(ctx context.Context, k *kubeflags.Flags, s cli.Streams, now time.Time) {
 	facts, err := facts(ctx, k)
 	if err != nil {
-		if !k.Empty() {
+		var missing *kubeflags.MissingError
+		if !k.Empty() || errors.As(err, &missing) {
 			s.Warn(fmt.Errorf("the cluster is left out: %w", err))
 		}
 		return

@@ -55,6 +55,17 @@ func TestVersionsWithoutCluster(t *testing.T) {
 	}
 }
 
+// TestMissingKubeconfig holds that a KUBECONFIG that names no file is reported.
+func TestMissingKubeconfig(t *testing.T) {
+	t.Setenv("KUBECONFIG", "/does/not/exist")
+	program := clitest.Program{func() *cobra.Command { return Command(time.Now) }}
+	_, errOut := program.Must(t, "versions")
+	const want = "warning: the cluster is left out: no cluster is named: KUBECONFIG names /does/not/exist, which does not exist"
+	if !strings.Contains(errOut, want) {
+		t.Errorf("%q lacks %q", errOut, want)
+	}
+}
+
 func TestDue(t *testing.T) {
 	tests := []struct{ running, day, command, reason string }{
 		{"v1.15.1", "2026-09-01", "", ""},
