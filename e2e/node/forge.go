@@ -74,7 +74,8 @@ func (n *Node) forge(ctx context.Context, token, method, path string, content ma
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, method, "https://"+net.JoinHostPort(ForgeHost, gitea.Port)+path, bytes.NewReader(text))
+	address := "https://" + net.JoinHostPort(ForgeHost, gitea.Port) + path
+	request, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(text))
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,9 @@ import (
 )
 
 // scaffolded returns the objects of a scaffold by kind and name.
-func scaffolded(t *testing.T, args ...string) (objects []*unstructured.Unstructured, named map[string]map[string]any, said string) {
+func scaffolded(t *testing.T, args ...string) (
+	objects []*unstructured.Unstructured, named map[string]map[string]any, said string,
+) {
 	t.Helper()
 	out, errOut, err := hookTool(t, append([]string{"scaffold", "--provider=github",
 		"--repo=https://github.com/team/app", "--image=registry.example.com/app", "-n=ci"}, args...)...)
@@ -109,7 +111,8 @@ func TestScaffoldDeploys(t *testing.T) {
 			for _, rule := range rules {
 				resources, _, _ := unstructured.NestedStringSlice(rule.(map[string]any), "resources")
 				verbs, _, _ := unstructured.NestedStringSlice(rule.(map[string]any), "verbs")
-				if slices.Contains(resources, "secrets") || slices.Contains(resources, "*") || !slices.Equal(verbs, []string{"get", "create", "patch"}) {
+				if slices.Contains(resources, "secrets") || slices.Contains(resources, "*") ||
+					!slices.Equal(verbs, []string{"get", "create", "patch"}) {
 					t.Errorf("the account may %v %v", verbs, resources)
 				}
 			}
@@ -146,7 +149,8 @@ func TestScaffoldExposureRefused(t *testing.T) {
 		{[]string{"--deploy-namespace=a"}, "do nothing without --deploy"},
 		{[]string{"--deploy=x", "--kubectl-image=a b"}, "parsing image"},
 	} {
-		_, _, err := hookTool(t, append([]string{"scaffold", "--repo=https://gitee.com/team/app", "--image=app"}, tt.args...)...)
+		base := []string{"scaffold", "--repo=https://gitee.com/team/app", "--image=app"}
+		_, _, err := hookTool(t, append(base, tt.args...)...)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%v: error %v lacks %q", tt.args, err, tt.want)
 		}
