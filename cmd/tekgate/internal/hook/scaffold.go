@@ -290,10 +290,10 @@ What remains to be done:
 
 // makeSecret returns the command that makes a secret of the mode's form.
 func (s *scaffold) makeSecret() string {
-	switch {
-	case s.Mode == "signing-token":
+	switch s.Mode {
+	case "signing-token":
 		return `printf 'whsec_%s' "$(openssl rand -base64 32)"`
-	case s.Mode == "basic":
+	case "basic":
 		return `printf 'tekton:%s' "$(openssl rand -hex 32)"`
 	}
 	return "openssl rand -hex 32 | tr -d '\\n'"
