@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/interceptor"
 	"github.com/tekgate/tekgate/interceptor/provider"
 	"github.com/tekgate/tekgate/internal/hooks"
@@ -48,6 +49,7 @@ Nothing that an event holds is put into the text of a script.`,
     --deploy deploy.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			s.chooseKaniko(cmd.Context(), cmd.ErrOrStderr())
 			if err := s.complete(); err != nil {
 				return err
 			}
@@ -65,6 +67,8 @@ Nothing that an event holds is put into the text of a script.`,
 // scaffold is what the objects are made of. Everything is checked before it is put
 // into them.
 type scaffold struct {
+	kube kubeflags.Flags
+
 	Name, Namespace   string
 	Provider, Mode    string
 	CloneURL, Branch  string
@@ -83,6 +87,7 @@ type scaffold struct {
 }
 
 func (s *scaffold) flags(cmd *cobra.Command) {
+	s.kube.Add(cmd)
 	f := cmd.Flags()
 	f.StringVar(&s.Provider, "provider", "gitee", "`NAME` of the forge")
 	f.StringVar(&s.Mode, "mode", "", "how the hook signs (default: the provider's recommended one, which is printed)")
@@ -98,7 +103,8 @@ func (s *scaffold) flags(cmd *cobra.Command) {
 	f.StringVar(&s.GitImage, "git-image", "docker.io/alpine/git:2.47.2", "`IMAGE` with git and sh")
 	s.exposure.flags(f)
 	s.deployment.flags(f)
-	f.StringVar(&s.KanikoImage, "kaniko-image", "docker.io/aiotceo/kaniko-executor:v1.6.0", "`IMAGE` with Kaniko")
+	f.StringVar(&s.KanikoImage, "kaniko-image", "",
+		"`IMAGE` with Kaniko (default: mutator.kaniko.image of the cluster's configuration, or "+defaultKaniko+")")
 }
 
 // complete checks what was given and derives the rest.
