@@ -8,6 +8,7 @@ import (
 
 	"github.com/aymanbagabas/go-udiff"
 	"github.com/fluxcd/pkg/ssa"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
@@ -95,6 +96,14 @@ func readable(obj *unstructured.Unstructured) map[string]any {
 		unstructured.RemoveNestedField(shown.Object, "metadata", field)
 	}
 	unstructured.RemoveNestedField(shown.Object, "metadata", "annotations", lastAppliedAnnotation)
+	if shown.GetKind() == "Namespace" {
+		unstructured.RemoveNestedField(shown.Object, "metadata", "labels", corev1.LabelMetadataName)
+	}
+	for _, field := range []string{"annotations", "labels"} {
+		if left, found, _ := unstructured.NestedMap(shown.Object, "metadata", field); found && len(left) == 0 {
+			unstructured.RemoveNestedField(shown.Object, "metadata", field)
+		}
+	}
 	unstructured.RemoveNestedField(shown.Object, "status")
 	if shown.GetKind() == "Secret" {
 		for _, field := range []string{"data", "stringData"} {
