@@ -33,7 +33,7 @@ func TestMissing(t *testing.T) {
 	if strings.Contains(err.Error(), "openssl") {
 		t.Errorf("it asks for what only all scenarios need:\n%v", err)
 	}
-	if all := Missing(true).Error(); !strings.Contains(all, "openssh-server ipset openssl postgresql") {
+	if all := Missing(true).Error(); !strings.Contains(all, "openssh-server ipset openssl") {
 		t.Errorf("for all scenarios it says\n%v", all)
 	}
 	if os.Geteuid() == 0 == strings.Contains(err.Error(), "need root") {
