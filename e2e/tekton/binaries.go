@@ -78,26 +78,22 @@ const spire = "github.com/spiffe/spire-api-sdk"
 func Programs(
 	ctx context.Context, name string, module release.Module, commands []string, log io.Writer,
 ) (string, error) {
+	packages := map[string]string{}
+	for _, command := range commands {
+		packages[command] = "./cmd/" + command
+	}
 	dir, err := cluster.Recipe{
 		Name:     filepath.Join("tekton", name+"-"+module.Version),
 		Dir:      module.Dir,
 		Key:      "github.com/tektoncd/" + name + module.Version + module.Sum + buildRecipe,
 		Linker:   func() (string, error) { return "-s -w", nil },
-		Packages: packages(commands),
+		Packages: packages,
 		Replace:  unserved[name+"@"+module.Version],
 	}.Build(ctx, log)
 	if err != nil {
 		return "", fmt.Errorf("building Tekton's commands of release %s %s: %w", name, module.Version, err)
 	}
 	return dir, nil
-}
-
-func packages(commands []string) map[string]string {
-	packages := map[string]string{}
-	for _, command := range commands {
-		packages[command] = "./cmd/" + command
-	}
-	return packages
 }
 
 // Component returns the folder that holds the commands of a component, built on first use like
@@ -107,15 +103,5 @@ func Component(ctx context.Context, c release.Component, log io.Writer) (string,
 	if err != nil {
 		return "", err
 	}
-	dir, err := cluster.Recipe{
-		Name:     filepath.Join("tekton", c.Name+"-"+module.Version),
-		Dir:      module.Dir,
-		Key:      c.Module + module.Version + module.Sum + buildRecipe,
-		Linker:   func() (string, error) { return "-s -w", nil },
-		Packages: packages(c.Commands),
-	}.Build(ctx, log)
-	if err != nil {
-		return "", fmt.Errorf("building the commands of %s %s: %w", c.Title, module.Version, err)
-	}
-	return dir, nil
+	return Programs(ctx, c.Name, module, c.Commands, log)
 }
