@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -18,19 +19,27 @@ import (
 // unrecorded notes the components that run in the cluster and are neither part of the release
 // nor removed by it: after the loss of the inventory, or because another tool installed them.
 func (l *Loaded) unrecorded(ctx context.Context, cluster *installer.Cluster) ([]string, error) {
+	missing := slices.DeleteFunc(slices.Clone(release.Components), func(c release.Component) bool {
+		return slices.Contains(l.dropped, c.Name) ||
+			slices.ContainsFunc(l.parts, func(p installer.Part) bool { return p.Name == c.Name })
+	})
+	versions, run := make([]string, len(missing)), make([]bool, len(missing))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(installer.Parallel)
+	for i, component := range missing {
+		group.Go(func() (err error) {
+			versions[i], run[i], err = running(ctx, cluster, component)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
 	var names, titles []string
-	for _, component := range release.Components {
-		named := slices.ContainsFunc(l.parts, func(p installer.Part) bool { return p.Name == component.Name })
-		if named || slices.Contains(l.dropped, component.Name) {
-			continue
-		}
-		version, runs, err := running(ctx, cluster, component)
-		if err != nil {
-			return nil, err
-		}
-		if runs {
+	for i, component := range missing {
+		if run[i] {
 			names = append(names, component.Name)
-			titles = append(titles, strings.TrimSpace(component.Title+" "+version))
+			titles = append(titles, strings.TrimSpace(component.Title+" "+versions[i]))
 		}
 	}
 	if len(names) == 0 {
