@@ -32,8 +32,13 @@ func TestParse(t *testing.T) {
 		{"localhost:5000/a", "localhost:5000/a"},
 		{"r.example.com:5000/a/b:t@" + digest, "r.example.com:5000/a/b:t@" + digest},
 		{shell, shell},
+		{"my_registry.local/a/b:1", "my_registry.local/a/b:1"},
+		{"my_registry/a", "docker.io/my_registry/a"},
 	}
 	for _, tt := range tests {
+		if ref := parse(t, tt.in); ref.Host == "" || ref.Path == "" {
+			t.Errorf("Parse(%q) = %+v, want a host and a path", tt.in, ref)
+		}
 		if got := parse(t, tt.in).String(); got != tt.want {
 			t.Errorf("Parse(%q) = %q, want %q", tt.in, got, tt.want)
 		}

@@ -48,6 +48,9 @@ func Parse(s string) (Reference, error) {
 		return Reference{}, fmt.Errorf("parsing image %q: %w", s, err)
 	}
 	r := Reference{Host: reference.Domain(named), Path: reference.Path(named)}
+	if r.Host == "" { // a host with an underscore, which the kubelet pulls from all the same
+		r.Host, r.Path, _ = strings.Cut(r.Path, "/")
+	}
 	if tagged, ok := named.(reference.Tagged); ok {
 		r.Tag = tagged.Tag()
 	}

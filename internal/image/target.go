@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-
-	"github.com/distribution/reference"
 )
 
 // Placeholder is what a target may ask of an image.
@@ -93,15 +91,15 @@ func compileTarget(template string) (target, error) {
 	if strings.Contains(template, "@sha256:{digest}") {
 		example = strings.Replace(example, "@sha256:0a", "@sha256:"+strings.Repeat("0a", 32), 1)
 	}
-	ref, err := reference.ParseNormalizedNamed(example)
+	ref, err := Parse(example)
 	if err != nil {
-		return target{}, fmt.Errorf("template %q gives no image reference (for example %q): %w", template, example, err)
+		return target{}, fmt.Errorf("template %q gives no image reference: %w", template, err)
 	}
-	if host, _, _ := strings.Cut(example, "/"); host != reference.Domain(ref) {
+	if host, _, _ := strings.Cut(example, "/"); host != ref.Host {
 		return target{}, fmt.Errorf(
 			"template %q has to begin with the mirror's host, such as %q",
 			template,
-			reference.Domain(ref)+"/"+template,
+			ref.Host+"/"+template,
 		)
 	}
 	repository, suffix := splitTag(template)

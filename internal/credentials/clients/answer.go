@@ -24,7 +24,10 @@ func ParseImage(written string) (Image, error) {
 func (i Image) Repository() string { return i.named.Name() }
 
 // Host returns the image's registry, such as docker.io.
-func (i Image) Host() string { return reference.Domain(i.named) }
+func (i Image) Host() string {
+	host, _, _ := strings.Cut(i.Repository(), "/") // reference.Domain is empty for a host with an underscore
+	return host
+}
 
 // googleRepository is the repository as go-containerregistry spells it: Docker Hub is
 // index.docker.io.
