@@ -21,7 +21,8 @@ import (
 )
 
 // dryRun asks the server about every change before the first write, so that no
-// object of a release is refused once others of it are in place.
+// object of a release is refused once others of it are in place. It does not ask about
+// objects that are applied already: see isApplied.
 //
 // Three things cannot be asked as they are. What lies in a namespace that is
 // yet to come is tried in the namespace `default` under another name, which
@@ -116,9 +117,13 @@ func (c *Cluster) ask(ctx context.Context, change *Change, coming upcoming, miss
 		return nil
 	}
 	utils.RemoveCABundleFromCRD(change.Desired)
-	try := change.Desired.DeepCopy()
-	namespace := try.GetNamespace()
+	namespace := change.Desired.GetNamespace()
 	elsewhere := missing[namespace]
+	if !elsewhere && change.isApplied() {
+		change.After, change.Action = change.Live, ssa.UnchangedAction
+		return nil
+	}
+	try := change.Desired.DeepCopy()
 	if elsewhere && coming.namespaces[namespace] {
 		try.SetNamespace("default")
 		try.SetName("tekgate-dry-run")
@@ -132,11 +137,14 @@ func (c *Cluster) ask(ctx context.Context, change *Change, coming upcoming, miss
 	if err != nil {
 		return err
 	}
+	if change.Live == nil {
+		return nil
+	}
 	change.After = try
 	if change.takeover != nil {
 		change.After = c.afterTakeover(ctx, change.Live, try)
 	}
-	if change.Live != nil && change.takeover == nil && equal(change.Live, try) {
+	if change.takeover == nil && equal(change.Live, try) {
 		change.Action = ssa.UnchangedAction
 	}
 	return nil

@@ -27,7 +27,7 @@ type Change struct {
 	Live *unstructured.Unstructured
 	// Action is created, configured or unchanged.
 	Action ssa.Action
-	// After is what the server would make of it; nil where it could not say yet.
+	// After is what the server would make of Live; nil if there is none, or it could not say yet.
 	After *unstructured.Unstructured
 	// Unchecked says why the server could not be asked before the first write.
 	Unchecked string
