@@ -2,12 +2,15 @@ package mutator
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"github.com/tekgate/tekgate/internal/warnings"
 )
 
 var _ admission.Handler = &Mutator{}
@@ -45,7 +48,8 @@ func (m *Mutator) answer(ctx context.Context, req Request) admission.Response {
 	if err != nil {
 		return admission.Errored(http.StatusBadRequest, err)
 	}
-	res := admission.Allowed("").WithWarnings(out.Warnings...)
+	res := admission.Allowed("").WithWarnings(
+		warnings.Fit(out.Warnings, warnings.Mutating, out.MoreWarnings, moreWarnings)...)
 	if len(out.Patch) > 0 {
 		jsonPatch := admissionv1.PatchTypeJSONPatch
 		res.Patch, res.PatchType = out.Patch, &jsonPatch
@@ -56,4 +60,9 @@ func (m *Mutator) answer(ctx context.Context, req Request) admission.Response {
 		res.AuditAnnotations = did
 	}
 	return res
+}
+
+// moreWarnings is the last warning of an answer that has no room for all.
+func moreWarnings(n int) string {
+	return fmt.Sprintf("there are %d more warnings: see `tekgate mutate -f FILE --explain`", n)
 }

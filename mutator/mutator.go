@@ -132,6 +132,8 @@ type Outcome struct {
 	Patch     []byte     // the operations of RFC 6902 from the object that came in to Object, as JSON; nil for none
 	Decisions []Decision // what was done; with Request.Explain also what was not
 	Warnings  []string   // single lines for the user
+	// MoreWarnings is how many there are beside Warnings, which has the first thirty.
+	MoreWarnings int
 	// Kept says that a Task, Pipeline or StepAction is stored like this: see LocalTasks.
 	Kept bool
 }

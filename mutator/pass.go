@@ -274,16 +274,13 @@ func (p *pass) notStep(v *view, why string) {
 	}
 }
 
-// mostWarnings bounds what one object is answered with: the API server hands on 4 KiB.
+// mostWarnings bounds what is kept for one object.
 const mostWarnings = 30
 
 // warn tells the user something that is no refusal.
 func (p *pass) warn(format string, args ...any) {
-	switch {
-	case len(p.out.Warnings) > mostWarnings:
-		return
-	case len(p.out.Warnings) == mostWarnings:
-		p.out.Warnings = append(p.out.Warnings, "there are more warnings: see `tekgate mutate --explain`")
+	if len(p.out.Warnings) >= mostWarnings {
+		p.out.MoreWarnings++
 		return
 	}
 	p.out.Warnings = append(p.out.Warnings, fmt.Sprintf(format, args...)+" (rule "+p.rule.ID+")")

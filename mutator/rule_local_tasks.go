@@ -211,6 +211,7 @@ func (p *pass) passOn(named string, inner *pass) {
 	for _, warning := range inner.out.Warnings {
 		p.out.Warnings = append(p.out.Warnings, named+", "+warning)
 	}
+	p.out.MoreWarnings += inner.out.MoreWarnings
 }
 
 // unwanted says why one of the rules must not change what a run names, or "".

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/internal/warnings"
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -191,6 +193,7 @@ const unjudgedKey = "unjudged"
 
 func (v *Validator) answerTo(kind string, out Outcome, request *Request) admission.Response {
 	res := admission.Allowed("")
+	var told []string
 	unjudged := out.unjudged(rule.Enforce)
 	if denied := out.In(rule.Enforce); len(denied)+len(unjudged) > 0 {
 		res = admission.Denied(denial(kind, denied, unjudged))
@@ -207,14 +210,14 @@ func (v *Validator) answerTo(kind string, out Outcome, request *Request) admissi
 	if all := out.unjudged(""); len(all) > 0 {
 		res.AuditAnnotations[unjudgedKey] = strings.Join(all, "; ")
 		if len(unjudged) == 0 {
-			res = res.WithWarnings(fmt.Sprintf("this %s passed unchecked, since %s", kind, left(all)))
+			told = append(told, fmt.Sprintf("this %s passed unchecked, since %s", kind, left(all)))
 		}
+	}
+	if !request.AtUse { // a controller reads no warnings
+		told = append(told, sentences(out.In(rule.Warn))...)
 	}
 	var noted, excepted []string
 	for _, finding := range out.Findings {
-		if finding.Mode == rule.Warn && !request.AtUse { // a controller reads no warnings
-			res = res.WithWarnings(finding.String())
-		}
 		if finding.Mode != rule.Enforce {
 			noted = append(noted, finding.Rule+" at "+finding.Path)
 		}
@@ -228,5 +231,58 @@ func (v *Validator) answerTo(kind string, out Outcome, request *Request) admissi
 			res.AuditAnnotations[key] = strings.Join(list, "; ")
 		}
 	}
-	return res.WithWarnings(out.Unknown...)
+	return res.WithWarnings(warnings.Fit(append(told, out.Unknown...), warnings.Validating, 0, moreWarnings)...)
+}
+
+// moreWarnings is the last warning of an answer that has no room for all.
+func moreWarnings(n int) string {
+	return fmt.Sprintf("there are %d more warnings: see `tekgate lint FILE`", n)
+}
+
+// sentences returns findings as warnings: the worst first, and those of one rule that do not fit as one.
+func sentences(findings []rule.Finding) []string {
+	findings = slices.Clone(findings)
+	slices.SortStableFunc(findings, func(a, b rule.Finding) int { return a.Severity.Compare(b.Severity) })
+	all := make([]string, len(findings))
+	size := 0
+	for i, f := range findings {
+		all[i] = f.String()
+		size += utf8.RuneCountInString(all[i])
+	}
+	if size <= warnings.Validating {
+		return all
+	}
+	var ids []string
+	byRule := map[string][]rule.Finding{}
+	for _, f := range findings {
+		if byRule[f.Rule] == nil {
+			ids = append(ids, f.Rule)
+		}
+		byRule[f.Rule] = append(byRule[f.Rule], f)
+	}
+	all = all[:0]
+	for _, id := range ids {
+		all = append(all, together(byRule[id]))
+	}
+	return all
+}
+
+// mostPlaces bounds the places that a warning about many findings names.
+const mostPlaces = 5
+
+// together is one sentence about the findings of a rule.
+func together(findings []rule.Finding) string {
+	text := findings[0].String()
+	others := findings[1:]
+	if len(others) == 0 {
+		return text
+	}
+	var places []string
+	for _, f := range others[:min(len(others), mostPlaces)] {
+		places = append(places, f.Path)
+	}
+	if hidden := len(others) - len(places); hidden > 0 {
+		places = append(places, fmt.Sprintf("and %d more places", hidden))
+	}
+	return fmt.Sprintf("%s; the same rule has %d more findings, at %s", text, len(others), strings.Join(places, ", "))
 }

@@ -69,6 +69,12 @@ const (
 	Info    Severity = "info"
 )
 
+// Compare is negative if the other severity is less bad, for sorting the worst first.
+func (s Severity) Compare(other Severity) int {
+	order := []Severity{Error, Warning, Info}
+	return slices.Index(order, s) - slices.Index(order, other)
+}
+
 // Mode says what becomes of a rule's findings at admission.
 type Mode string
 

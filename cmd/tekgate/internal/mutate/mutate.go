@@ -140,7 +140,7 @@ func (m *mutation) report(errOut io.Writer, results []*result) error {
 	}
 	changed, objects, stored := 0, 0, 0
 	for _, r := range results {
-		for _, warning := range r.outcome.Warnings {
+		for _, warning := range r.warnings() {
 			fmt.Fprintf(errOut, "warning: %s: %s\n", r.name(), warning)
 		}
 		if r.within == "" {

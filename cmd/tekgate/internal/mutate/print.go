@@ -122,8 +122,17 @@ func (r *result) json() mutated {
 		Item: r.object.Pointer, Within: r.within,
 		APIVersion: version, Kind: kind, Namespace: r.namespace, Name: r.called,
 		Changed: r.changed(), Patch: r.outcome.Operations(), Decisions: r.outcome.Decisions,
-		Warnings: r.outcome.Warnings,
+		Warnings: r.warnings(),
 	}
+}
+
+// warnings returns those of the outcome, and how many it does not have.
+func (r *result) warnings() []string {
+	if r.outcome.MoreWarnings == 0 {
+		return r.outcome.Warnings
+	}
+	return append(slices.Clone(r.outcome.Warnings),
+		fmt.Sprintf("there are %d more warnings: see --explain", r.outcome.MoreWarnings))
 }
 
 // after is the object as it would be created.
