@@ -245,6 +245,6 @@ func unknownForge(forge Forge) error {
 	for _, f := range All {
 		list = append(list, string(f))
 	}
-	return fmt.Errorf("--provider %q has no hooks that this command can manage: %s", string(forge),
+	return fmt.Errorf("--provider %q is no forge that this command knows: %s", string(forge),
 		suggest.DidYouMean(string(forge), list, "choose one of "+strings.Join(list, ", ")))
 }

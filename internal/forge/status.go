@@ -64,9 +64,8 @@ const (
 // would be all that comes of it.
 func SetStatus(ctx context.Context, o Options, status Status) (as string, err error) {
 	at := o.Repository.Forge
-	if at.StatusToken() == "" {
-		return AsNothing, fmt.Errorf(
-			"tekgate cannot report commit statuses to %s: use %s, or leave the status out", at.Title(), reporting())
+	if err := at.CheckStatus(); err != nil {
+		return AsNothing, err
 	}
 	if err := status.check(); err != nil {
 		return AsNothing, err
@@ -93,15 +92,23 @@ func SetStatus(ctx context.Context, o Options, status Status) (as string, err er
 	return AsStatus, (&giteaHooks{s}).status(ctx, status)
 }
 
-// reporting names the forges to which statuses can be reported.
-func reporting() string {
+// CheckStatus returns an error for a forge to which SetStatus cannot report.
+func (f Forge) CheckStatus() error {
+	if f.StatusToken() != "" {
+		return nil
+	}
 	var list []string
 	for _, f := range All {
 		if f.StatusToken() != "" {
 			list = append(list, string(f))
 		}
 	}
-	return strings.Join(list[:len(list)-1], ", ") + " or " + list[len(list)-1]
+	title := f.Title()
+	if title == "" {
+		title = printable(string(f))
+	}
+	return fmt.Errorf("tekgate cannot report commit statuses to %s: use %s, or leave the status out", title,
+		strings.Join(list, ", "))
 }
 
 var wholeHash = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)

@@ -43,7 +43,7 @@ from an argument, where everybody on the machine could read them.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(deliveriesCommand(), explainCommand(), signCommand(), sendCommand(), scaffoldCommand(),
-		registerCommand(), unregisterCommand(), statusCommand())
+		registerCommand(), unregisterCommand(), statusCommand(), reportCommand())
 	return cmd
 }
 
