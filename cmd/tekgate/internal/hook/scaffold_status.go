@@ -179,12 +179,21 @@ func (s *statuses) nextStatus(out io.Writer, of *scaffold) {
    %s:
      kubectl -n %s create secret generic %s --from-file=token=FILE
    and --from-file=ca.crt=FILE for a forge whose certificate an authority of your own has signed.
-`, of.steps(), forge.Forge(of.Provider).StatusToken(), of.Namespace, s.StatusSecret)
+   tekgate hook register does this, too, with --status-token-file FILE%s.
+`, of.steps(), forge.Forge(of.Provider).StatusToken(), of.Namespace, s.StatusSecret, s.registerFlag(of))
 	if of.Deploy != "" && of.DeployNamespace == of.Namespace {
 		fmt.Fprintf(out, `   What is deployed to namespace %s can mount its Secrets, this one and the hook's too: use
    --deploy-namespace if not everyone who may push may have them.
 `, of.Namespace)
 	}
+}
+
+// registerFlag returns the flag that names the Secret to register, where it has another name.
+func (s *statuses) registerFlag(of *scaffold) string {
+	if s.StatusSecret == of.Name+"-status" {
+		return ""
+	}
+	return " --status-secret " + s.StatusSecret
 }
 
 // steps returns the number of the next step.
