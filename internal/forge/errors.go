@@ -95,6 +95,10 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("%s answers, but not like the API of %s%s: check --provider and --api-url", e.Host, about.title,
 			said)
 	}
+	if e.SHA != "" && (e.Forge == Gitea || e.Forge == Forgejo) {
+		return fmt.Sprintf("%s failed with status %d%s: check that the repository has commit %s, since %s fails so without it, "+
+			"or try again later", e.Host, e.Status, said, e.SHA, about.title)
+	}
 	return fmt.Sprintf("%s failed with status %d%s: try again later", e.Host, e.Status, said)
 }
 

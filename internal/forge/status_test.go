@@ -147,9 +147,12 @@ func TestStatusRefusals(t *testing.T) {
 		err = set(func(o *forge.Options, _ *forge.Status) { o.Repository.Name = "hidden" })
 		fails(t, err, forge.NotVisible, "no commit "+forgetest.SHA+" of team/hidden", right)
 		err = set(func(_ *forge.Options, one *forge.Status) { one.SHA = strings.Repeat("a", 40) })
-		if s.Forge == forge.GitHub {
+		switch s.Forge {
+		case forge.GitHub:
 			fails(t, err, forge.Invalid, "No commit found for SHA")
-		} else {
+		case forge.Gitea, forge.Forgejo:
+			fails(t, err, forge.Failed, "check that the repository has commit aaaa")
+		default:
 			fails(t, err, forge.NotVisible, "correct the repository's name or the commit")
 		}
 		err = set(func(o *forge.Options, _ *forge.Status) { o.CA = nil })

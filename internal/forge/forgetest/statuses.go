@@ -100,8 +100,11 @@ func (s *Server) setStatus(w http.ResponseWriter, r *http.Request, sha string) {
 	case sha != SHA && s.Forge == forge.GitHub:
 		s.Fail(w, http.StatusUnprocessableEntity, "No commit found for SHA: "+sha)
 		return
-	case sha != SHA:
+	case sha != SHA && s.Forge == forge.GitLab:
 		s.Fail(w, http.StatusNotFound, "404 Commit Not Found")
+		return
+	case sha != SHA: // as Gitea 1.27.3 does, whose documentation has 404
+		s.Fail(w, http.StatusInternalServerError, "")
 		return
 	case len([]rune(body.Description)) > 140 && s.Forge == forge.GitHub:
 		s.Fail(w, http.StatusUnprocessableEntity, "description is too long (maximum is 140 characters)")
