@@ -189,10 +189,12 @@ func (c *gitLab) status(ctx context.Context, status Status) error {
 	if status.TargetURL != "" {
 		fields["target_url"] = status.TargetURL
 	}
-	_, err := c.call(ctx, http.MethodPost, "/projects/"+url.PathEscape(c.at.Path())+"/statuses/"+status.SHA, fields, nil)
+	path := "/projects/" + url.PathEscape(c.at.Path()) + "/statuses/" + status.SHA
+	_, err := c.call(ctx, http.MethodPost, path, fields, nil)
 	var refused *Error
 	if errors.As(err, &refused) && refused.Status == http.StatusBadRequest &&
-		strings.Contains(refused.Message, "Cannot transition status") && strings.Contains(refused.Message, "from :"+state) {
+		strings.Contains(refused.Message, "Cannot transition status") &&
+		strings.Contains(refused.Message, "from :"+state) {
 		return nil
 	}
 	return err
@@ -206,7 +208,8 @@ func (c *v5) comment(ctx context.Context, status Status) error {
 			text += "\n\n" + more
 		}
 	}
-	_, err := c.call(ctx, http.MethodPost, c.below("/commits/"+status.SHA+"/comments"), map[string]any{"body": text}, nil)
+	path := c.below("/commits/" + status.SHA + "/comments")
+	_, err := c.call(ctx, http.MethodPost, path, map[string]any{"body": text}, nil)
 	return err
 }
 

@@ -212,6 +212,7 @@ func TestStatusRepeats(t *testing.T) {
 // is sent, and that a long description is cut.
 func TestStatusChecks(t *testing.T) {
 	s := forgetest.New(t, forge.GitHub)
+	long := "https://a.example/" + strings.Repeat("a", 255)
 	for name, tt := range map[string]struct {
 		want   string
 		change func(*forge.Status)
@@ -227,7 +228,7 @@ func TestStatusChecks(t *testing.T) {
 		"no state":      {"is not known", func(one *forge.Status) { one.State = "done" }},
 		"a script":      {"link", func(one *forge.Status) { one.TargetURL = "javascript:alert(1)" }},
 		"a password":    {"link", func(one *forge.Status) { one.TargetURL = "https://me:hunter2@example.com" }},
-		"a long link":   {"link", func(one *forge.Status) { one.TargetURL = "https://a.example/" + strings.Repeat("a", 255) }},
+		"a long link":   {"link", func(one *forge.Status) { one.TargetURL = long }},
 		"not an url":    {"link", func(one *forge.Status) { one.TargetURL = "https://a b" }},
 		"unfit control": {"is not known", func(one *forge.Status) { one.State = "\x1b[31m" }},
 	} {

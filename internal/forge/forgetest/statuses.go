@@ -156,7 +156,8 @@ func (s *Server) setCheckRun(w http.ResponseWriter, r *http.Request, id int) {
 		s.statuses[id-1] = given
 		s.mu.Unlock()
 	}
-	write(w, http.StatusCreated, map[string]any{"id": id, "name": given.Context, "head_sha": SHA, "status": form.Get("status")})
+	write(w, http.StatusCreated, map[string]any{"id": id, "name": given.Context, "head_sha": SHA,
+		"status": form.Get("status")})
 }
 
 // listCheckRuns lists the check runs of SHA, the newest first, in pages.

@@ -48,7 +48,8 @@ func (c *hookCase) testStatusToken() {
 	made := c.result("register", flag(first))
 	secret := c.statusSecret()
 	if secret == nil || string(secret.Data[statusToken]) != first || len(secret.Data[statusCA]) == 0 ||
-		secret.Labels[wellknown.WebhookSecretKey] != "" || len(made.Statuses) != 2 || made.Statuses[0].Action != "created" {
+		secret.Labels[wellknown.WebhookSecretKey] != "" || len(made.Statuses) != 2 ||
+		made.Statuses[0].Action != "created" {
 		c.Fatalf("registered %+v; the Secret is %+v", made.Statuses, secret)
 	}
 	if again := c.result("register", flag(first)); again.Statuses[0].Action != "unchanged" {
@@ -77,7 +78,8 @@ func (c *hookCase) testStatusToken() {
 	}
 	c.forge.Answer = nil
 	for name, token := range map[string]string{"a blank": "a b", "two lines": "a\nb"} {
-		if _, _, err := c.tool("register", flag(token)); err == nil || !strings.Contains(err.Error(), "the token alone") {
+		_, _, err := c.tool("register", flag(token))
+		if err == nil || !strings.Contains(err.Error(), "the token alone") {
 			c.Errorf("%s: error %v", name, err)
 		}
 	}

@@ -91,7 +91,8 @@ func (r *reporting) run(ctx context.Context, streams cli.Streams, repository str
 	if err != nil {
 		return err
 	}
-	as, err := forge.SetStatus(ctx, forge.Options{Repository: at, Token: token, CA: ca, PlainHTTP: r.plainHTTP}, r.status)
+	o := forge.Options{Repository: at, Token: token, CA: ca, PlainHTTP: r.plainHTTP}
+	as, err := forge.SetStatus(ctx, o, r.status)
 	switch {
 	case err != nil:
 		return fmt.Errorf("reporting %s: %w", r.status.State, err)
@@ -99,8 +100,8 @@ func (r *reporting) run(ctx context.Context, streams cli.Streams, repository str
 		_, err = fmt.Fprintf(streams.Out, "%s of commit %s is not reported: the API of %s has no commit statuses, so the result "+
 			"becomes a comment\n", r.status.State, r.status.SHA, at.Forge.Title())
 	default:
-		_, err = fmt.Fprintf(streams.Out, "%s %s of commit %s of %s is reported to %s\n", as, r.status.State, r.status.SHA,
-			plain(at.Path()), at.Forge.Title())
+		_, err = fmt.Fprintf(streams.Out, "%s %s of commit %s of %s is reported to %s\n", as, r.status.State,
+			r.status.SHA, plain(at.Path()), at.Forge.Title())
 	}
 	return err
 }

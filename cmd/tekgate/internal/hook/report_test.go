@@ -114,8 +114,8 @@ func TestReportedStates(t *testing.T) {
 	for state, want := range map[string]string{"Succeeded": "success", "Completed": "success", "Failed": "failure",
 		"None": "error", "pending": "pending", "error": "error"} {
 		s := forgetest.New(t, forge.Gitea)
-		_, _, err := hookTool(t, "report-status", forgetest.Path, "--provider=gitea", "--api-url="+s.URL, "--state="+state,
-			"--credentials="+mounted(t, s), "--sha="+forgetest.SHA)
+		_, _, err := hookTool(t, "report-status", forgetest.Path, "--provider=gitea", "--api-url="+s.URL,
+			"--state="+state, "--credentials="+mounted(t, s), "--sha="+forgetest.SHA)
 		if all := s.Statuses(); err != nil || len(all) != 1 || all[0].State != want || all[0].Description == "" ||
 			all[0].Context != "tekgate" || all[0].URL != "" {
 			t.Errorf("%s: error %v; the forge has %+v", state, err, all)
@@ -204,8 +204,9 @@ func TestReportKeepsItsToken(t *testing.T) {
 			}
 			for _, token := range [][]string{{"--credentials=" + mounted(t, s)},
 				{"--token-env=FORGE_TOKEN", "--ca-file=" + write(t, "ca.pem", string(s.CA()))}} {
-				printed, err := process(t, slices.Concat([]string{"report-status", forgetest.Path, "--provider=" + string(f),
-					"--api-url=" + s.API(), "--sha=" + forgetest.SHA, "--state=Succeeded"}, token)...)
+				printed, err := process(t, slices.Concat([]string{"report-status", forgetest.Path,
+					"--provider=" + string(f), "--api-url=" + s.API(), "--sha=" + forgetest.SHA,
+					"--state=Succeeded"}, token)...)
 				if (err != nil) != fail || strings.Contains(printed, "hunter") || strings.Count(printed, "\n") != 1 {
 					t.Errorf("%s: error %v, printed\n%s", f, err, printed)
 				}

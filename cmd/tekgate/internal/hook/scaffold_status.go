@@ -101,7 +101,8 @@ func (s *statuses) linkTo(namespace string) error {
 	s.StatusLink = strings.NewReplacer("{namespace}", namespace, "{run}", "$(params.run)").Replace(s.link)
 	sample := strings.ReplaceAll(s.StatusLink, "$(params.run)", "run")
 	u, err := url.Parse(sample)
-	if err != nil || u.Host == "" || u.User != nil || !statusLink.MatchString(s.link) || strings.ContainsAny(sample, "{}") {
+	if err != nil || u.Host == "" || u.User != nil || !statusLink.MatchString(s.link) ||
+		strings.ContainsAny(sample, "{}") {
 		return errors.New("--status-url has to be https://HOST/…, without a user, and with no placeholders but {namespace} and {run}")
 	}
 	return nil

@@ -45,7 +45,8 @@ func TestScaffoldStatus(t *testing.T) {
 		{"--status", "--status-url=https://d.example.com/{run}"}} {
 		objects, named, said := scaffolded(t, args...)
 		judgeScaffold(t, objects)
-		deploys, links := slices.Contains(args, "--deploy=deploy.yaml"), len(args) > 1 && strings.Contains(args[1], "{run}")
+		deploys := slices.Contains(args, "--deploy=deploy.yaml")
+		links := len(args) > 1 && !deploys
 		run := statusRun(t, named)
 		tasks := map[string]pipeline.PipelineTask{}
 		for _, task := range slices.Concat(run.Spec.PipelineSpec.Tasks, run.Spec.PipelineSpec.Finally) {
@@ -99,8 +100,8 @@ func TestScaffoldStatusReports(t *testing.T) {
 		"gitcode": "https://gitcode.com/team/app", "github": "git@github.example.com:team/app.git",
 		"gitlab": "ssh://git@gitlab.example.com:2222/team/app.git", "gitea": "https://gitea.example.com:3000/team/app.git"} {
 		s := forgetest.New(t, forge.Forge(provider))
-		_, named, _ := scaffolded(t, "--status", "--provider="+provider, "--repo="+repository, "--status-api-url="+s.API(),
-			"--status-context=ci/app image", "--status-url=https://d.example.com/#/namespaces/{namespace}/pipelineruns/{run}?a=1&b=2")
+		_, named, _ := scaffolded(t, "--status", "--provider="+provider, "--repo="+repository,
+			"--status-api-url="+s.API(), "--status-context=ci/app image", "--status-url=https://d.example.com/#/namespaces/{namespace}/pipelineruns/{run}?a=1&b=2")
 		steps, _, _ := unstructured.NestedSlice(named["Task/ci/app-status"], "spec", "steps")
 		step, _ := steps[0].(map[string]any)
 		if step["script"] != nil || step["onError"] != "continue" || len(steps) != 1 {
@@ -182,18 +183,20 @@ func TestScaffoldStatusImage(t *testing.T) {
 		t.Errorf("without Tekgate: %s", got)
 	}
 	labels := map[string]string{"a": "b"}
+	server := corev1.Container{Name: "webhook", Image: "mirror.example.com/tekgate:v9"}
+	at := metav1.ObjectMeta{Namespace: wellknown.TekgateNamespace, Name: wellknown.Webhook}
 	for _, object := range []client.Object{
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: wellknown.TekgateNamespace}},
-		&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: wellknown.TekgateNamespace, Name: wellknown.Webhook},
+		&appsv1.Deployment{ObjectMeta: at,
 			Spec: appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{MatchLabels: labels},
 				Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels},
-					Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "webhook", Image: "mirror.example.com/tekgate:v9"}}}}}},
+					Spec: corev1.PodSpec{Containers: []corev1.Container{server}}}}},
 	} {
 		if err := k.Create(t.Context(), object); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got, said := image(there); got != "mirror.example.com/tekgate:v9" || !strings.Contains(said, "the cluster's installation") {
+	if got, said := image(there); got != server.Image || !strings.Contains(said, "the cluster's installation") {
 		t.Errorf("with Tekgate: %s\n%s", got, said)
 	}
 	if got, _ := image(there, "--status-image=mine.example.com/tekgate:v1"); got != "mine.example.com/tekgate:v1" {
