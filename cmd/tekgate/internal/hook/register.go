@@ -77,9 +77,7 @@ or a Secret, never from an argument.`,
 	f.DurationVar(&r.wait, "wait", 30*time.Second, "`DURATION` to wait for the verdict on the test delivery; 0 sends none")
 	f.StringVar(&r.test, "test", "auto",
 		"who sends the test delivery: auto (the forge if its API can, or else this command), forge, tekgate or none")
-	f.StringVar(&r.statusFile, "status-token-file", "",
-		"store this `FILE`'s access token for reporting statuses in the Secret of the Task that reports")
-	f.StringVar(&r.statusSecret, "status-secret", "", "`NAME` of that Secret (default: TRIGGER-status, as scaffold has it)")
+	r.statusFlags(f)
 	return cmd
 }
 

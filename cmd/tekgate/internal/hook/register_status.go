@@ -6,8 +6,16 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/spf13/pflag"
+
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 )
+
+func (r *registering) statusFlags(f *pflag.FlagSet) {
+	f.StringVar(&r.statusFile, "status-token-file", "",
+		"store this `FILE`'s access token for reporting statuses in the Secret of the Task that reports")
+	f.StringVar(&r.statusSecret, "status-secret", "", "`NAME` of that Secret (default: TRIGGER-status, as scaffold has it)")
+}
 
 // readStatusToken reads what goes into the Secret of the reports.
 func (r *registering) readStatusToken(streams cli.Streams, s *site) error {
