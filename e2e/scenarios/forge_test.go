@@ -51,9 +51,12 @@ func (p *place) askForge(ts *testscript.TestScript, file, method, path string, c
 		"/api/v1/repos/team/app/"+path, content)
 }
 
-var replays = regexp.MustCompile(`/replay/[0-9a-f-]{36}`)
+var (
+	replays = regexp.MustCompile(`/replay/[0-9a-f-]{36}`)
+	tags    = regexp.MustCompile(`<[^>]*>`)
+)
 
-// browse is what the owner does with a browser: it prints a page of team/app, or presses a button of
+// browse is what the owner does with a browser: it prints the text of a page of team/app, or presses a button of
 // the hook, of which there is one: the test, or the one that delivers the last event again.
 //
 //	browse PATH
@@ -62,7 +65,7 @@ func (p *place) browse(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) == 1 {
 		page, err := p.node.PressForge(context.Background(), http.MethodGet, "/team/app/"+args[0])
 		ts.Check(err)
-		fmt.Fprintln(ts.Stdout(), page)
+		fmt.Fprintln(ts.Stdout(), strings.Join(strings.Fields(tags.ReplaceAllString(page, "")), " "))
 		return
 	}
 	if len(args) != 2 || args[0] != "test" && args[0] != "replay" {
