@@ -53,7 +53,7 @@ func (p *place) askForge(ts *testscript.TestScript, file, method, path string, c
 
 var (
 	replays = regexp.MustCompile(`/replay/[0-9a-f-]{36}`)
-	tags    = regexp.MustCompile(`<[^>]*>`)
+	tags    = regexp.MustCompile(`(?s)<script.*?</script>|<[^>]*>`)
 )
 
 // browse is what the owner does with a browser: it prints the text of a page of team/app, or presses a button of
