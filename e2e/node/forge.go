@@ -1,15 +1,17 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/tekgate/tekgate/e2e/gitea"
@@ -65,35 +67,65 @@ func (n *Node) StartForge(ctx context.Context) (token string, err error) {
 
 // forge sends a request to the forge's API, and fails unless the answer is a success.
 func (n *Node) forge(ctx context.Context, token, method, path string, content map[string]any) error {
-	transport, err := n.transport()
-	if err != nil {
-		return err
-	}
-	defer transport.CloseIdleConnections()
+	_, err := n.AskForge(ctx, token, method, path, content)
+	return err
+}
+
+// AskForge sends a request to the forge's API, and returns the answer, which has to be a success.
+func (n *Node) AskForge(ctx context.Context, token, method, path string, content map[string]any) (string, error) {
 	text, err := json.Marshal(content)
 	if err != nil {
-		return err
+		return "", err
 	}
-	address := "https://" + net.JoinHostPort(ForgeHost, gitea.Port) + path
-	request, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(text))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/json")
+	header := http.Header{"Content-Type": {"application/json"}}
 	if token != "" {
-		request.Header.Set("Authorization", "token "+token)
+		header.Set("Authorization", "token "+token)
 	}
-	response, err := transport.RoundTrip(request)
+	return n.forgeAnswer(ctx, nil, header, method, path, string(text))
+}
+
+// PressForge is what a browser of the owner's sends, who has signed in.
+func (n *Node) PressForge(ctx context.Context, method, path string) (string, error) {
+	jar, err := cookiejar.New(nil)
 	if err != nil {
-		return err
+		return "", err
+	}
+	// Forms of other sites are refused by these headers.
+	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Sec-Fetch-Site": {"same-origin"}}
+	form := url.Values{"user_name": {ForgeUser}, "password": {forgePassword}}
+	if _, err := n.forgeAnswer(ctx, jar, header, http.MethodPost, "/user/login", form.Encode()); err != nil {
+		return "", err
+	}
+	return n.forgeAnswer(ctx, jar, header, method, path, "")
+}
+
+// forgeAnswer sends a request, and returns the body of an answer that is a success or redirects.
+func (n *Node) forgeAnswer(ctx context.Context, jar http.CookieJar, header http.Header, method, path, body string) (
+	string, error) {
+	transport, err := n.transport()
+	if err != nil {
+		return "", err
+	}
+	defer transport.CloseIdleConnections()
+	address := "https://" + net.JoinHostPort(ForgeHost, gitea.Port) + path
+	request, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	request.Header = header
+	client := &http.Client{Transport: transport, Jar: jar,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	response, err := client.Do(request)
+	if err != nil {
+		return "", err
 	}
 	defer response.Body.Close()
-	if response.StatusCode < 300 {
-		return nil
-	}
-	problem, err := io.ReadAll(response.Body)
+	text, err := io.ReadAll(response.Body)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return fmt.Errorf("%s %s: %s: %s", method, path, response.Status, problem)
+	if response.StatusCode >= http.StatusBadRequest {
+		return "", fmt.Errorf("%s %s: %s: %s", method, path, response.Status, text)
+	}
+	return string(text), nil
 }

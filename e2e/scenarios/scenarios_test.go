@@ -97,6 +97,8 @@ func TestScenarios(t *testing.T) {
 			"database":     place.database,
 			"exist":        place.exist,
 			"fetch":        place.fetch,
+			"ask":          place.ask,
+			"browse":       place.browse,
 			"forge":        place.forge,
 			"image":        place.image,
 			"many":         place.many,
@@ -105,6 +107,7 @@ func TestScenarios(t *testing.T) {
 			"sign":         place.sign,
 			"signature":    place.signature,
 			"silent":       place.silent,
+			"statuses":     place.statuses,
 			"trouble":      place.trouble,
 		},
 		Condition: func(name string) (bool, error) {

@@ -37,6 +37,8 @@ type about struct {
 	provider string
 	// token names the token that may manage hooks.
 	token string
+	// statusToken names the token that may report commit statuses; empty where SetStatus cannot.
+	statusToken string
 	// public is the API of the public service; empty if there is none.
 	public string
 	// below is the API's path at a server of your own.
@@ -52,25 +54,32 @@ type about struct {
 // developer.atlassian.com/cloud/bitbucket/rest.
 var abouts = map[Forge]about{
 	Gitee: {title: "Gitee", provider: "gitee", public: "https://gitee.com/api/v5", below: "/api/v5",
-		token:     "a personal access token with the scopes projects and hook, of an administrator of the repository",
-		authorize: scheme("token")},
+		token:       "a personal access token with the scopes projects and hook, of an administrator of the repository",
+		statusToken: "a personal access token with the scope projects, of a developer of the repository",
+		authorize:   scheme("token")},
 	GitCode: {title: "GitCode", provider: "gitcode", public: "https://api.gitcode.com/api/v5", below: "/api/v5",
-		token:     "a personal access token that may manage webhooks, of an administrator of the repository",
-		authorize: scheme("Bearer")},
+		token:       "a personal access token that may manage webhooks, of an administrator of the repository",
+		statusToken: "a personal access token that may write to repositories, of a developer of the repository",
+		authorize:   scheme("Bearer")},
 	GitHub: {title: "GitHub", provider: "github", public: "https://api.github.com", below: "/api/v3",
 		token: "a classic token with the scope admin:repo_hook, or a fine-grained one with read and write access to Webhooks, " +
 			"of an administrator of the repository",
+		statusToken: "a classic token with the scope repo:status, or a fine-grained one with read and write access to " +
+			"Commit statuses",
 		authorize: scheme("Bearer")},
 	GitLab: {title: "GitLab", provider: "gitlab", public: "https://gitlab.com/api/v4", below: "/api/v4",
-		token:     "a token with the scope api and the role Maintainer or Owner",
-		authorize: func(h http.Header, token string) { h.Set("PRIVATE-TOKEN", token) },
+		token:       "a token with the scope api and the role Maintainer or Owner",
+		statusToken: "a token with the scope api and the role Developer or a higher one",
+		authorize:   func(h http.Header, token string) { h.Set("PRIVATE-TOKEN", token) },
 		unreachable: "an administrator must allow requests to the local network from webhooks " +
 			"(Admin → Settings → Network → Outbound requests) if the address is private"},
 	Gitea: {title: "Gitea", provider: "gitea", below: "/api/v1", authorize: scheme("token"),
 		token:       "a token with the scope write:repository, of an administrator of the repository",
+		statusToken: "a token with the scope write:repository, of a user who may push to the repository",
 		unreachable: "ALLOWED_HOST_LIST, in the section [webhook] of its app.ini, must allow the address if that is private"},
 	Forgejo: {title: "Forgejo", provider: "gitea", below: "/api/v1", authorize: scheme("token"),
 		token:       "a token with the scope write:repository, of an administrator of the repository",
+		statusToken: "a token with the scope write:repository, of a user who may push to the repository",
 		unreachable: "ALLOWED_HOST_LIST, in the section [webhook] of its app.ini, must allow the address if that is private"},
 	Gogs: {title: "Gogs", provider: "gitea", below: "/api/v1", authorize: scheme("token"),
 		token:       "an access token of an administrator of the repository",
@@ -108,6 +117,10 @@ func (f Forge) Provider() string { return abouts[f].provider }
 
 // Token returns which token may manage hooks.
 func (f Forge) Token() string { return abouts[f].token }
+
+// StatusToken returns which token may report commit statuses; empty if SetStatus cannot report
+// any to the forge.
+func (f Forge) StatusToken() string { return abouts[f].statusToken }
 
 // Unreachable returns which of the forge's settings keeps it from reaching an address; empty
 // if it has none.
@@ -232,6 +245,6 @@ func unknownForge(forge Forge) error {
 	for _, f := range All {
 		list = append(list, string(f))
 	}
-	return fmt.Errorf("--provider %q has no hooks that this command can manage: %s", string(forge),
+	return fmt.Errorf("--provider %q is no forge that this command knows: %s", string(forge),
 		suggest.DidYouMean(string(forge), list, "choose one of "+strings.Join(list, ", ")))
 }

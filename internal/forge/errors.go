@@ -42,6 +42,8 @@ type Error struct {
 	Host       string    // of the API
 	Forge      Forge
 	Repository string
+	// SHA is the commit whose status was to be reported; empty for what is about hooks.
+	SHA string
 	// Unsure is true where the request may have taken effect all the same.
 	Unsure bool
 }
@@ -52,6 +54,10 @@ func (e *Error) Error() string {
 		said = fmt.Sprintf(" (%s)", e.Message)
 	}
 	about := abouts[e.Forge]
+	token := about.token
+	if e.SHA != "" {
+		token = about.statusToken
+	}
 	switch e.Kind {
 	case UnknownHost:
 		return fmt.Sprintf("the name %s does not resolve: correct the repository or --api-url, or check this machine's DNS",
@@ -63,14 +69,21 @@ func (e *Error) Error() string {
 			e.Host, said)
 	case Unauthorized:
 		return fmt.Sprintf("%s does not accept the token%s: it is wrong, expired or of another server; create %s",
-			e.Host, said, about.token)
+			e.Host, said, token)
 	case Forbidden:
-		return fmt.Sprintf("%s does not let the token manage the hooks of %s%s: use %s", e.Host, e.Repository, said,
-			about.token)
+		what := "manage the hooks of " + e.Repository
+		if e.SHA != "" {
+			what = "report statuses of " + e.Repository
+		}
+		return fmt.Sprintf("%s does not let the token %s%s: use %s", e.Host, what, said, token)
 	case NotVisible:
+		what, remedy := "hooks", "the repository's name"
+		if e.SHA != "" {
+			what, remedy = "commit "+e.SHA, "the repository's name or the commit"
+		}
 		return fmt.Sprintf(
-			"%s shows the token no hooks of %s (404): correct the repository's name, or use %s; forges answer so for missing rights, too",
-			e.Host, e.Repository, about.token)
+			"%s shows the token no %s of %s (404): correct %s, or use %s; forges answer so for missing rights, too",
+			e.Host, what, e.Repository, remedy, token)
 	case Limited:
 		return fmt.Sprintf("%s limits the rate of requests%s: try again %s", e.Host, said, e.when())
 	case Invalid:
@@ -81,6 +94,10 @@ func (e *Error) Error() string {
 	case NotAPI:
 		return fmt.Sprintf("%s answers, but not like the API of %s%s: check --provider and --api-url", e.Host, about.title,
 			said)
+	}
+	if e.SHA != "" && (e.Forge == Gitea || e.Forge == Forgejo) {
+		return fmt.Sprintf("%s failed with status %d%s: check that the repository has commit %s, since %s fails so without it, "+
+			"or try again later", e.Host, e.Status, said, e.SHA, about.title)
 	}
 	return fmt.Sprintf("%s failed with status %d%s: try again later", e.Host, e.Status, said)
 }
@@ -189,7 +206,7 @@ func limit(response *http.Response, message string, now time.Time) (until time.T
 }
 
 func (s *session) problem(kind Kind) *Error {
-	return &Error{Kind: kind, Host: printable(s.base.Host), Forge: s.at.Forge, Repository: s.at.Path()}
+	return &Error{Kind: kind, Host: printable(s.base.Host), Forge: s.at.Forge, Repository: s.at.Path(), SHA: s.sha}
 }
 
 const longestMessage = 300

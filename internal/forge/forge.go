@@ -1,4 +1,5 @@
-// Package forge manages the webhooks of one repository through its forge's API.
+// Package forge manages the webhooks of one repository through its forge's API, and reports
+// commit statuses.
 //
 // All forges share one transport (transport.go): it adds the token to a header, never to a
 // URL, refuses to send it to another host, bounds time and size, repeats a request once

@@ -503,7 +503,7 @@ func TestLocate(t *testing.T) {
 		{"https://me:hunter2@gitee.com/a/b", "", "without a password"},
 		{"https://dc.example.com/a/b", "bitbucket", "only bitbucket.org does"},
 		{"a/b", "githb", `did you mean "github"?`},
-		{"a/b", "generic", "no hooks that this command can manage"},
+		{"a/b", "generic", "no forge that this command knows"},
 	} {
 		_, err := forge.Locate(tt.text, forge.Forge(tt.forge), "")
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter") {

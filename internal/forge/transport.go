@@ -33,7 +33,10 @@ type session struct {
 	at      Repository
 	base    *url.URL // of the API, without a slash at the end
 	token   string
+	sha     string // the commit whose status is reported; empty for hooks
 	maxWait time.Duration
+	// repeats allows a POST to be repeated: doing it twice does no harm.
+	repeats bool
 	inner   http.RoundTripper
 	client  *http.Client
 
@@ -177,7 +180,7 @@ func (s *session) again(request *http.Request, response *http.Response, problem 
 		}
 		wait := time.Until(problem.Until)
 		return max(wait, 0), wait <= s.maxWait
-	case response.StatusCode >= http.StatusInternalServerError && request.Method != http.MethodPost:
+	case response.StatusCode >= http.StatusInternalServerError && (s.repeats || request.Method != http.MethodPost):
 		wait := max(retryAfter(response.Header.Get("Retry-After"), time.Now()), min(pause, s.maxWait))
 		return wait, wait <= s.maxWait
 	}

@@ -1,5 +1,5 @@
-// Package forgetest serves the webhook APIs of forges, as their documentation states them,
-// for tests.
+// Package forgetest serves the webhook and status APIs of forges, as their documentation
+// states them, for tests.
 package forgetest
 
 import (
@@ -48,12 +48,15 @@ type Server struct {
 	PageSize int
 	// Empty is true for a repository without commits, where Gitea sends no test.
 	Empty bool
+	// Wrapped is true for a server of Gitee that lists check runs under a key.
+	Wrapped bool
 	// Answer may answer a request in place of the API.
 	Answer func(w http.ResponseWriter, r *http.Request) bool
 	// OnTest sends a test delivery.
 	OnTest func(Hook)
 
 	mu       sync.Mutex
+	statuses []Status
 	hooks    []Hook
 	next     int
 	requests []string
@@ -121,6 +124,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.URL.Path == bases[s.Forge]+"/repos/"+Path && r.Method == http.MethodGet {
 		write(w, http.StatusOK, map[string]any{"id": 1, "full_name": Path, "empty": s.Empty})
+		return
+	}
+	if s.serveStatus(w, r) {
 		return
 	}
 	rest, found := strings.CutPrefix(r.URL.EscapedPath(), bases[s.Forge]+s.collection())

@@ -1,4 +1,5 @@
-// Package hook registers webhooks at forges, and signs, sends, explains and lists deliveries.
+// Package hook registers webhooks at forges, signs, sends, explains and lists deliveries, and
+// reports commit statuses.
 package hook
 
 import (
@@ -35,7 +36,8 @@ sign and send make one that is right, and scaffold writes all the objects that a
 build on push takes.
 
 register creates the webhook at the forge with its secret, and checks that a delivery
-arrives; status shows it from both sides, and unregister deletes it.
+arrives; status shows it from both sides, and unregister deletes it. report-status tells
+the forge what became of a commit; it runs in a step.
 
 Secrets are read from a file, an environment variable or a Kubernetes Secret, never
 from an argument, where everybody on the machine could read them.`,
@@ -43,7 +45,7 @@ from an argument, where everybody on the machine could read them.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(deliveriesCommand(), explainCommand(), signCommand(), sendCommand(), scaffoldCommand(),
-		registerCommand(), unregisterCommand(), statusCommand())
+		registerCommand(), unregisterCommand(), statusCommand(), reportCommand())
 	return cmd
 }
 

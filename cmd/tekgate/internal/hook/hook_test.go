@@ -354,6 +354,10 @@ func judgeScaffold(t *testing.T, objects []*unstructured.Unstructured) map[strin
 	seen := map[string]int{}
 	for _, u := range objects {
 		seen[u.GetKind()]++
+		// What a template names is there before it, or the admission webhook warns.
+		if kind := u.GetKind(); seen["TriggerTemplate"] > 0 && (kind == "Task" || kind == "ServiceAccount") {
+			t.Errorf("%s %s is applied after the TriggerTemplate", kind, u.GetName())
+		}
 		raw, err := u.MarshalJSON()
 		if err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -30,6 +31,8 @@ type secretKey struct {
 	client          client.Client
 	namespace, name string
 	key             string
+	// hidden keeps a new Secret from the interceptor, which reads only those with its label.
+	hidden bool
 }
 
 func (k secretKey) String() string {
@@ -103,10 +106,41 @@ func (k secretKey) ensure(ctx context.Context, value []byte) (
 	return stored, action, undo, nil
 }
 
+// put stores a value, also in place of another one, and returns what became of the Secret and a
+// function that undoes it.
+func (k secretKey) put(ctx context.Context, value []byte) (action string, undo func(context.Context) error, err error) {
+	is, err := k.read(ctx)
+	switch {
+	case err != nil:
+		return "", nil, err
+	case is.data == nil:
+		_, action, undo, err = k.ensure(ctx, value)
+		return action, undo, err
+	case bytes.Equal(is.data, value):
+		return "unchanged", nil, nil
+	}
+	if err := k.replace(ctx, value); err != nil {
+		return "", nil, fmt.Errorf("writing %s: %w", k, err)
+	}
+	return "configured", func(ctx context.Context) error { return k.replace(ctx, is.data) }, nil
+}
+
+// replace changes the value of a key that exists.
+func (k secretKey) replace(ctx context.Context, value []byte) error {
+	patch, err := json.Marshal(map[string]any{"data": map[string]any{k.key: base64.StdEncoding.EncodeToString(value)}})
+	if err != nil {
+		return err
+	}
+	return k.client.Patch(ctx, secretObject(k.namespace, k.name), client.RawPatch(types.MergePatchType, patch),
+		client.FieldOwner(k.manager()))
+}
+
 // create makes the Secret. The interceptor reads only Secrets with the label.
 func (k secretKey) create(ctx context.Context, value []byte) error {
 	u := secretObject(k.namespace, k.name)
-	u.SetLabels(map[string]string{wellknown.WebhookSecretKey: "true"})
+	if !k.hidden {
+		u.SetLabels(map[string]string{wellknown.WebhookSecretKey: "true"})
+	}
 	u.Object["type"] = "Opaque"
 	u.Object["data"] = map[string]any{k.key: base64.StdEncoding.EncodeToString(value)}
 	err := k.client.Create(ctx, u, client.FieldOwner(hookManager))

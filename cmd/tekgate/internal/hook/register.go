@@ -48,7 +48,8 @@ the Trigger is kept in a repository, change it there, too. Gitea, Forgejo and Go
 change a hook's secret, so there the hook is replaced by a new one.
 
 It takes the right to read the Trigger, to get, create and patch its Secret, and what
-"tekgate hook deliveries" takes. The access token comes from a file, an environment variable
+"tekgate hook deliveries" takes. --status-token-file also stores the token with which the runs
+of "tekgate hook scaffold --status" report, and --ca-file beside it. The access token comes from a file, an environment variable
 or a Secret, never from an argument.`,
 		Example: `  tekgate hook register https://gitee.com/team/app.git --trigger app -n ci \
     --url https://hooks.example.com/app --token-file gitee-token
@@ -76,6 +77,7 @@ or a Secret, never from an argument.`,
 	f.DurationVar(&r.wait, "wait", 30*time.Second, "`DURATION` to wait for the verdict on the test delivery; 0 sends none")
 	f.StringVar(&r.test, "test", "auto",
 		"who sends the test delivery: auto (the forge if its API can, or else this command), forge, tekgate or none")
+	r.statusFlags(f)
 	return cmd
 }
 
@@ -83,9 +85,12 @@ or a Secret, never from an argument.`,
 type registering struct {
 	registration
 	secret string
-	events []string
-	test   string
-	wait   time.Duration
+	// The token for statuses, and the name of its Secret.
+	statusFile, statusSecret string
+	statusValues             map[string][]byte
+	events                   []string
+	test                     string
+	wait                     time.Duration
 
 	dryRun, rotate, keep bool
 	removeAfter          time.Duration // 0 to keep the old secret
@@ -98,7 +103,9 @@ type registered struct {
 	DryRun     bool         `json:"dryRun,omitempty"`
 	Hook       hookResult   `json:"hook"`
 	Secret     secretResult `json:"secret"`
-	Test       *trial       `json:"test,omitempty"`
+	// Statuses are the keys of the Secret with which runs report statuses.
+	Statuses []secretResult `json:"statuses,omitempty"`
+	Test     *trial         `json:"test,omitempty"`
 }
 
 type hookResult struct {
@@ -124,6 +131,9 @@ func (r *registering) run(ctx context.Context, streams cli.Streams, repository s
 		return err
 	}
 	if r.events, err = r.chooseEvents(s); err != nil {
+		return err
+	}
+	if err := r.readStatusToken(streams, s); err != nil {
 		return err
 	}
 	if len(s.refs) == 0 && r.trigger != "" {
@@ -173,6 +183,12 @@ func (r *registering) check() error {
 		return errors.New("--remove-old-after is for --rotate: pass both")
 	case r.rotate && (r.wait <= 0 || r.test == "none"):
 		return errors.New("--rotate waits for verdicts: leave out --wait 0 and --test none")
+	case r.rotate && r.statusFile != "":
+		return errors.New("--status-token-file is not for --rotate: run this without --rotate to store the token")
+	case r.statusFile == "" && r.statusSecret != "":
+		return errors.New("--status-secret does nothing without --status-token-file")
+	case r.statusFile != "" && r.statusSecret == "" && (r.trigger == "" || strings.Contains(r.trigger, "/")):
+		return errors.New("name the Secret of the reports with --status-secret")
 	case r.wait < 0 || r.removeAfter < 0:
 		return errors.New("--wait and --remove-old-after must not be negative")
 	}
@@ -236,6 +252,9 @@ func (r *registering) plan(ctx context.Context, streams cli.Streams, s *site) er
 	case value.exists:
 		result.Secret.Action = "configured"
 	}
+	for _, k := range r.statusKeys(s) {
+		result.Statuses = append(result.Statuses, secretResult{k.namespace, k.name, k.key, "configured"})
+	}
 	if r.rotate {
 		result.Secret.Key, result.Secret.Action = rotatedKey(k.key, time.Now()), "configured"
 	}
@@ -243,7 +262,7 @@ func (r *registering) plan(ctx context.Context, streams cli.Streams, s *site) er
 }
 
 func (r *registering) key(s *site) secretKey {
-	return secretKey{s.client, r.namespace, s.refs[0][0], s.refs[0][1]}
+	return secretKey{client: s.client, namespace: r.namespace, name: s.refs[0][0], key: s.refs[0][1]}
 }
 
 func (r *registering) result(s *site) *registered {
@@ -267,6 +286,9 @@ func (r *registering) register(ctx context.Context, streams cli.Streams, s *site
 	result.Secret.Action = action
 	undo.add(fmt.Sprintf("the %s that this run wrote", r.key(s)), remove)
 	if err := r.usable(s, stored); err != nil {
+		return undo.after(ctx, err)
+	}
+	if err := r.storeStatusToken(ctx, s, result, &undo); err != nil {
 		return undo.after(ctx, err)
 	}
 	r.warnLabel(ctx, streams, s)
@@ -446,6 +468,9 @@ func (r *registering) print(streams cli.Streams, result *registered) error {
 		}
 		fmt.Fprintf(out, "Secret %s/%s, key %s: %s%s\n", result.Secret.Namespace, result.Secret.Name, result.Secret.Key,
 			result.Secret.Action, would)
+		for _, k := range result.Statuses {
+			fmt.Fprintf(out, "Secret %s/%s, key %s: %s%s\n", k.Namespace, k.Name, k.Key, k.Action, would)
+		}
 		fmt.Fprintf(out, "hook %s of %s at %s for %s: %s%s, events %s\n", cli.OrDash(result.Hook.ID), result.Repository,
 			forge.Forge(result.Forge).Title(), result.Hook.URL, result.Hook.Action, would,
 			strings.Join(result.Hook.Events, ", "))

@@ -76,7 +76,8 @@ func TestRegisterLive(t *testing.T) {
 		{"another key", (*hookCase).testOtherKey}, {"rotation", (*hookCase).testRotate},
 		{"failed rotation", (*hookCase).testRotateFails}, {"no Trigger", (*hookCase).testWithoutTrigger},
 		{"documented rights", (*hookCase).testRights},
-		{"inline trigger", (*hookCase).testInline},
+		{"inline trigger", (*hookCase).testInline}, {"token for statuses", (*hookCase).testStatusToken},
+		{"arguments", (*hookCase).testArguments},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(l.as(t, forge.Gitea)) })
 	}

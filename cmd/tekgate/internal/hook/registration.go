@@ -190,7 +190,7 @@ func (r *registration) token(ctx context.Context, streams cli.Streams, c client.
 	if err != nil {
 		return "", err
 	}
-	value, err := secretKey{c, r.namespace, name, key}.read(ctx)
+	value, err := secretKey{client: c, namespace: r.namespace, name: name, key: key}.read(ctx)
 	if err == nil && value.data == nil {
 		err = fmt.Errorf("reading the token: Secret %s/%s does not exist, or has no key %s", r.namespace, name, key)
 	}

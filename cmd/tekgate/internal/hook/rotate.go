@@ -145,7 +145,7 @@ func (r *registering) retire(ctx context.Context, streams cli.Streams, s *site, 
 	// EventListeners may use what the Trigger was, whose other secret is then missing, which
 	// does not matter: the new one is tried, too.
 	for _, ref := range old {
-		k := secretKey{s.client, r.namespace, ref[0], ref[1]}
+		k := secretKey{client: s.client, namespace: r.namespace, name: ref[0], key: ref[1]}
 		if err := k.remove(ctx); err != nil {
 			return fmt.Errorf("the secret is replaced, but the %s stays: %w", k, err)
 		}

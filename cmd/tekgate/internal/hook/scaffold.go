@@ -36,6 +36,8 @@ secrets, is said on standard error.
 --expose adds what leads from outside to the EventListener, by one path only, and a
 NetworkPolicy that admits nothing else. --deploy adds a Task that applies manifests of
 the repository, with a ServiceAccount of its own that may access only one namespace.
+--status adds a Task that reports to the forge when a run starts and what became of it,
+with a token that no other Task has.
 
 Nothing that an event holds is put into the text of a script.`,
 		Example: `  tekgate hook scaffold --provider gitee --repo https://gitee.com/team/app.git \\
@@ -46,10 +48,16 @@ Nothing that an event holds is put into the text of a script.`,
   tekgate hook scaffold --provider github --repo https://github.com/team/app.git \\
     --image registry.example.com/team/app -n ci \\
     --expose ingress --host hooks.example.com --ingress-class nginx --tls-issuer letsencrypt \\
-    --deploy deploy.yaml`,
+    --deploy deploy.yaml
+
+  # the forge shows each commit's status, with a link to the run in Tekton's dashboard
+  tekgate hook scaffold --provider gitee --repo https://gitee.com/team/app.git \\
+    --image registry.example.com/team/app -n ci --status \\
+    --status-url 'https://tekton.example.com/#/namespaces/{namespace}/pipelineruns/{run}'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s.chooseKaniko(cmd.Context(), cmd.ErrOrStderr())
+			s.chooseStatusImage(cmd.Context(), cmd.ErrOrStderr())
 			if err := s.complete(); err != nil {
 				return err
 			}
@@ -80,6 +88,7 @@ type scaffold struct {
 
 	exposure
 	deployment
+	statuses
 
 	recommended bool   // Mode was not given
 	Repository  string // what the forge calls it
@@ -103,6 +112,7 @@ func (s *scaffold) flags(cmd *cobra.Command) {
 	f.StringVar(&s.GitImage, "git-image", "docker.io/alpine/git:2.47.2", "`IMAGE` with git and sh")
 	s.exposure.flags(f)
 	s.deployment.flags(f)
+	s.statuses.flags(f)
 	f.StringVar(&s.KanikoImage, "kaniko-image", "",
 		"`IMAGE` with Kaniko (default: mutator.kaniko.image of the cluster's configuration, or "+defaultKaniko+")")
 }
@@ -139,12 +149,18 @@ func (s *scaffold) complete() error {
 	if err := s.expose(s.Name); err != nil {
 		return err
 	}
-	return s.deploy(s.Name, s.Namespace)
+	if err := s.deploy(s.Name, s.Namespace); err != nil {
+		return err
+	}
+	return s.report(s)
 }
 
 // setDestination leaves the tag to the commit where none was given.
 func (s *scaffold) setDestination() error {
-	for _, i := range []string{s.Image, s.GitImage, s.KanikoImage, s.KubectlImage} {
+	for _, i := range []string{s.Image, s.GitImage, s.KanikoImage, s.KubectlImage, s.StatusImage} {
+		if i == "" { // no status is reported
+			continue
+		}
 		if _, err := image.Parse(i); err != nil {
 			return err
 		}
@@ -292,6 +308,7 @@ What remains to be done:
    --service-account %s, too. In the manifests, TEKGATE_IMAGE stands for the image.
 `, s.DeployAccount)
 	}
+	s.nextStatus(out, s)
 }
 
 // makeSecret returns the command that makes a secret of the mode's form.

@@ -55,16 +55,8 @@ func tagged(name string) string {
 // clusterKaniko returns mutator.kaniko.image of the configuration in the cluster; "" if there is no
 // cluster, no Tekgate or no such image.
 func (s *scaffold) clusterKaniko(ctx context.Context) (string, error) {
-	rest, err := s.kube.RESTConfig()
-	if err != nil {
-		if s.kube.Empty() {
-			return "", nil // a scaffold needs no cluster
-		}
-		return "", err
-	}
-	rest.Timeout = clusterTimeout
-	cluster, err := installer.Connect(ctx, rest)
-	if err != nil {
+	cluster, err := s.cluster(ctx)
+	if err != nil || cluster == nil {
 		return "", err
 	}
 	found, err := cluster.Get(ctx, live.ConfigMap, live.Tekgate, wellknown.ConfigMap)
