@@ -1,6 +1,8 @@
 package validator_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/tekgate/tekgate/validator"
@@ -27,6 +29,36 @@ func BenchmarkJudge(b *testing.B) {
 				return
 			}
 			b.Fatal("there is none")
+		})
+	}
+}
+
+// BenchmarkTasks judges a Pipeline of many Tasks as lint does. The time per Task is to be the same for all sizes.
+func BenchmarkTasks(b *testing.B) {
+	for _, n := range []int{500, 1000, 2000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var text strings.Builder
+			text.WriteString("apiVersion: tekton.dev/v1\nkind: Pipeline\nmetadata: {name: p}\nspec:\n  params: [{name: a}]\n  tasks:\n")
+			for i := range n {
+				fmt.Fprintf(&text, `  - name: t%d
+    params: [{name: x, value: $(params.a)}]
+    taskSpec:
+      params: [{name: x}]
+      results: [{name: r}]
+      steps: [{name: s, image: registry.example.com/a:1, script: "echo $(params.x) > $(results.r.path)"}]
+`, i)
+				if i > 0 {
+					fmt.Fprintf(&text, "    runAfter: [t%d]\n", i-1)
+				}
+			}
+			all := subjects(b, "many tasks", text.String())
+			v := &validator.Validator{Config: validator.Default(), Cluster: validator.NewSet(all), Offline: true}
+			for b.Loop() {
+				if found := v.Judge(b.Context(), all[0]).Findings; len(found) > 0 {
+					b.Fatal(found[0])
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*n), "µs/task")
 		})
 	}
 }

@@ -28,7 +28,7 @@ var disturbances = []string{
 
 // TestTektonPasses holds that Tekton's whole validation finds nothing either where the
 // shorter one passes, in the examples of its own people and in what becomes of them when
-// one text of a step is disturbed.
+// one text of a step or an embedded Task is disturbed.
 func TestTektonPasses(t *testing.T) {
 	passes, fails, next := 0, 0, 0
 	for _, example := range golden.Examples(t, "github.com/tektoncd/pipeline") {
@@ -84,7 +84,7 @@ func bothWays(t *testing.T, fields map[string]any, empty func() tektonObject) (b
 	return passed, tektonWhole(ctx, raw, empty())
 }
 
-// eachStepText visits all texts within lists of steps, in the order of their keys.
+// eachStepText visits all texts within lists of steps and embedded Tasks, in the order of their keys.
 func eachStepText(value any, within bool, visit func(put func(string), was string)) {
 	switch v := value.(type) {
 	case map[string]any:
@@ -93,7 +93,7 @@ func eachStepText(value any, within bool, visit func(put func(string), was strin
 				visit(func(s string) { v[key] = s }, text)
 				continue
 			}
-			eachStepText(v[key], within || key == "steps", visit)
+			eachStepText(v[key], within || key == "steps" || key == "taskSpec", visit)
 		}
 	case []any:
 		for i := range v {
