@@ -21,12 +21,20 @@ import (
 // are never asked about. Position is not for concurrent use on one document.
 func (o *Object) Position(path string) (line, column int) {
 	steps := append(stepsOfPointer(o.Pointer), ParsePath(path)...)
-	return o.Document.position(steps)
+	return o.Document.position(steps, false)
+}
+
+// KeyPosition is Position, but returns the place of the key, not of the value beside it.
+func (o *Object) KeyPosition(path string) (line, column int) {
+	steps := append(stepsOfPointer(o.Pointer), ParsePath(path)...)
+	return o.Document.position(steps, true)
 }
 
 // Position returns line and column of a path in the whole document, see
 // Object.Position.
-func (d *Document) Position(path string) (line, column int) { return d.position(ParsePath(path)) }
+func (d *Document) Position(path string) (line, column int) {
+	return d.position(ParsePath(path), false)
+}
 
 // ParsePath takes a path apart into keys and the positions in lists, in decimal.
 func ParsePath(path string) []string {
@@ -93,7 +101,7 @@ func (d *Document) parsed() *yaml.Node {
 	return d.tree.root
 }
 
-func (d *Document) position(steps []string) (line, column int) {
+func (d *Document) position(steps []string, ofKey bool) (line, column int) {
 	root := d.parsed()
 	if root == nil {
 		return d.Line, d.column + 1
@@ -109,7 +117,7 @@ func (d *Document) position(steps []string) (line, column int) {
 		at = next
 	}
 	node := at.key
-	if all && at.value.Line == at.key.Line {
+	if all && !ofKey && at.value.Line == at.key.Line {
 		node = at.value
 	}
 	if node.Line == 1 {

@@ -156,15 +156,15 @@ func itself(value any, t reflect.Type, path string) error {
 	case err == nil:
 		return nil
 	case strings.HasPrefix(err.Error(), "time: ") || strings.HasSuffix(t.Name(), "Duration"):
-		return fmt.Errorf("%smust be a duration such as 30s, 5m or 24h", label(path))
+		return &FieldError{path, label(path) + "must be a duration such as 30s, 5m or 24h"}
 	case errors.As(err, &inside) || strings.HasPrefix(err.Error(), "json: "):
 		return mismatch(path, kindOf(t), value, "")
 	}
-	return fmt.Errorf("%s%w", label(path), err)
+	return &FieldError{path, label(path) + err.Error()}
 }
 
 func mismatch(path, want string, value any, remedy string) error {
-	return fmt.Errorf("%smust be %s, not %s%s", label(path), want, described(value), remedy)
+	return &FieldError{path, fmt.Sprintf("%smust be %s, not %s%s", label(path), want, described(value), remedy)}
 }
 
 // label is how a message begins that is about a path.

@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/internal/golden"
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/validator/admission"
 )
 
 // disturbances are put behind the texts of steps: what Tekton refuses there, what it
@@ -46,7 +46,7 @@ func TestTektonPasses(t *testing.T) {
 			passed, found := bothWays(t, fields, empty)
 			switch {
 			case passed && len(found) > 0:
-				t.Fatalf("%s, document %d, passes, and Tekton finds %q in %v",
+				t.Fatalf("%s, document %d, passes, and Tekton finds %v in %v",
 					example.File, example.Index, found, fields)
 			case passed:
 				passes++
@@ -69,15 +69,15 @@ func TestTektonPasses(t *testing.T) {
 }
 
 // bothWays tells whether the shorter validation passes, and what the whole one finds.
-func bothWays(t *testing.T, fields map[string]any, empty func() tektonObject) (bool, []string) {
+func bothWays(t *testing.T, fields map[string]any, empty func() tektonObject) (bool, []admission.Problem) {
 	t.Helper()
 	ctx := tektonContext(t.Context())
-	raw, ok := tektonRaw(tektonSampled(fields, "", nil).(map[string]any))
+	raw, ok := admission.Raw(tektonSampled(fields, "", nil).(map[string]any))
 	if !ok {
 		t.Fatal("it cannot be written")
 	}
 	into, passed := empty(), false
-	if tektonDecode(raw, into) == nil {
+	if admission.Decode(raw, into) == nil {
 		into.SetDefaults(ctx)
 		passed, _ = tektonPasses(ctx, into)
 	}
@@ -134,7 +134,7 @@ func TestTektonPassesPlain(t *testing.T) {
 		}
 		passed, found := bothWays(t, fields, tektonTypes[schema.FromAPIVersionAndKind("tekton.dev/v1", "Task")])
 		if passed != c.want {
-			t.Errorf("%s: it passes: %v, and Tekton finds %s", c.name, passed, strings.Join(found, "; "))
+			t.Errorf("%v: it passes: %v, and Tekton finds %v", c.name, passed, found)
 		}
 	}
 }

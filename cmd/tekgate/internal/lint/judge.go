@@ -228,7 +228,11 @@ func (j *judgement) report(files []*lintFile, objects []*linted, outcomes []vali
 func (j *judgement) problem(o *linted, finding validator.Finding) *problem {
 	var reader object.Reader
 	metadata := reader.Fields(o.subject.Fields, "metadata")
-	line, column := o.object.Position(finding.Path)
+	position := o.object.Position
+	if finding.Key {
+		position = o.object.KeyPosition
+	}
+	line, column := position(finding.Path)
 	return &problem{
 		File: o.file.name, Line: line, Column: column,
 		Kind: o.subject.Kind.Kind, Name: objects.Name(metadata), Namespace: o.subject.Namespace,
