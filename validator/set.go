@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/validator/admission"
 	"github.com/tekgate/tekgate/validator/rule"
 	"github.com/tekgate/tekgate/validator/walk"
 )
@@ -36,6 +37,7 @@ type setName struct {
 func NewSet(objects []Subject) *Set {
 	s := &Set{objects: map[schema.GroupKind][]Subject{}, named: map[setName][]Subject{}}
 	for _, o := range objects {
+		o.Fields, _ = admission.Spelled(o.Kind, o.Fields)
 		kind := o.Kind.GroupKind()
 		by := setName{kind, o.Name()}
 		s.objects[kind], s.named[by] = append(s.objects[kind], o), append(s.named[by], o)

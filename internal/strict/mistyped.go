@@ -182,6 +182,9 @@ func below(path, name string) string {
 	return path + "." + name
 }
 
+// anotherValue is what a type is written as that reads its own text.
+const anotherValue = "another value"
+
 // kindOf says in the words of YAML what a type is written as.
 func kindOf(t reflect.Type) string {
 	if t == nil {
@@ -195,14 +198,17 @@ func kindOf(t reflect.Type) string {
 		if names := fieldNames(t); len(names) > 0 && !decodesItself(t) {
 			return "a mapping with fields such as " + strings.Join(names[:min(3, len(names))], ", ")
 		}
-		return "another value"
+		return anotherValue
 	case reflect.Map:
 		return "a mapping"
 	case reflect.Slice, reflect.Array:
 		if t.Elem().Kind() == reflect.Uint8 {
 			return "a string"
 		}
-		return "a list, each item " + kindOf(t.Elem())
+		if item := kindOf(t.Elem()); item != anotherValue {
+			return "a list, each item " + item
+		}
+		return "a list"
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Uint8, reflect.Uint16, reflect.Uint32:

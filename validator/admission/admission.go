@@ -9,10 +9,13 @@ import (
 	"encoding/json"
 	"errors"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"knative.dev/pkg/apis"
 
+	"github.com/tekgate/tekgate/internal/document"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/strict"
 )
@@ -61,24 +64,68 @@ func Decode(raw []byte, into any) []Problem {
 	return found
 }
 
-// Validate asks an object that is decoded, with its defaults set.
-func Validate(err *apis.FieldError) []Problem {
+// Problems takes the verdict about an object apart. The place of a message is where place says it is, and
+// place may be nil; where the message offers several fields, it is the first that the object has.
+func Problems(err *apis.FieldError, fields map[string]any, place func(message, path string) string) []Problem {
 	if err == nil {
 		return nil
 	}
 	var found []Problem
 	for _, one := range err.WrappedErrors() {
-		problem := Problem{Text: shortened(one.Message)}
-		if len(one.Paths) > 0 {
-			problem.Path = one.Paths[0]
-			problem.Text += ": " + strings.Join(one.Paths, ", ")
+		paths := [][]string{one.Paths}
+		if !strings.HasPrefix(one.Message, oneOf) && len(one.Paths) > 1 {
+			paths = slices.Collect(slices.Chunk(one.Paths, 1)) // Tekton joins equal messages about several fields
 		}
-		if one.Details != "" {
-			problem.Text += "; " + shortened(one.Details)
+		for _, some := range paths {
+			found = append(found, problemOf(one, some, fields, place))
 		}
-		found = append(found, problem)
 	}
 	return found
+}
+
+// oneOf begins the messages about a choice between fields.
+const oneOf = "expected exactly one"
+
+func problemOf(err *apis.FieldError, paths []string, fields map[string]any,
+	place func(message, path string) string) Problem {
+	problem := Problem{Text: shortened(err.Message)}
+	if len(paths) > 0 {
+		problem.Text += ": " + strings.Join(paths, ", ")
+	}
+	if err.Details != "" {
+		problem.Text += "; " + shortened(err.Details)
+	}
+	if len(paths) == 0 {
+		paths = []string{""}
+	}
+	if place != nil {
+		paths = slices.Clone(paths)
+		for i, path := range paths {
+			paths[i] = place(err.Message, path)
+		}
+	}
+	there := func(path string) bool { return path != "" && has(fields, path) }
+	problem.Path = paths[max(0, slices.IndexFunc(paths, there))]
+	return problem
+}
+
+// has reports whether there is a value at a path.
+func has(value any, path string) bool {
+	for _, step := range document.ParsePath(path) {
+		switch v := value.(type) {
+		case map[string]any:
+			value = v[step]
+		case []any:
+			i, err := strconv.Atoi(step)
+			if err != nil || i < 0 || i >= len(v) {
+				return false
+			}
+			value = v[i]
+		default:
+			return false
+		}
+	}
+	return value != nil
 }
 
 // repeated is a text that a message repeats as a whole: what an expression stands in, such as a script.

@@ -106,6 +106,7 @@ func mendMoved(object map[string]any, fields map[string]movedField) {
 		if _, taken := valueAt(object, field.to); field.to == "" || !is || taken {
 			continue
 		}
+		value = valueInV1(value, field.to)
 		remove := rule.Edit{Op: "remove", Path: from}
 		dot := strings.LastIndexByte(field.to, '.')
 		parent, name := field.to[:dot], field.to[dot+1:]
@@ -127,6 +128,25 @@ func mendMoved(object map[string]any, fields map[string]movedField) {
 		leading.fix = append(leading.fix, rule.Edit{Op: "add", Path: parent, Value: value})
 		fields[first[parent]] = leading
 	}
+}
+
+// valueInV1 is a value as v1 has it: what overrides a step or sidecar has computeResources there.
+func valueInV1(value any, to string) any {
+	items, list := value.([]any)
+	if !list || !strings.HasSuffix(to, ".stepSpecs") && !strings.HasSuffix(to, ".sidecarSpecs") {
+		return value
+	}
+	moved := make([]any, 0, len(items))
+	for _, item := range items {
+		if fields, is := item.(map[string]any); is && fields["resources"] != nil && fields["computeResources"] == nil {
+			own := maps.Clone(fields)
+			own["computeResources"] = own["resources"]
+			delete(own, "resources")
+			item = own
+		}
+		moved = append(moved, item)
+	}
+	return moved
 }
 
 // valueAt returns the value at a path in decoded JSON.

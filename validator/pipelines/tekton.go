@@ -103,18 +103,18 @@ func tektonOnce(ctx context.Context, fields map[string]any, empty func() tektonO
 		return nil
 	}
 	if spent {
-		return tektonWhole(ctx, raw, empty())
+		return tektonWhole(ctx, fields, raw, empty())
 	}
-	return admission.Validate(into.Validate(ctx))
+	return admission.Problems(into.Validate(ctx), fields, nil)
 }
 
 // tektonWhole asks Tekton about an object that it can decode.
-func tektonWhole(ctx context.Context, raw []byte, into tektonObject) []admission.Problem {
+func tektonWhole(ctx context.Context, fields map[string]any, raw []byte, into tektonObject) []admission.Problem {
 	if found := admission.Decode(raw, into); found != nil {
 		return found
 	}
 	into.SetDefaults(ctx)
-	return admission.Validate(into.Validate(ctx))
+	return admission.Problems(into.Validate(ctx), fields, nil)
 }
 
 // tektonSamples returns what may be put for the parameters of a TriggerTemplate: their

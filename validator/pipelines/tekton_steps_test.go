@@ -81,7 +81,7 @@ func bothWays(t *testing.T, fields map[string]any, empty func() tektonObject) (b
 		into.SetDefaults(ctx)
 		passed, _ = tektonPasses(ctx, into)
 	}
-	return passed, tektonWhole(ctx, raw, empty())
+	return passed, tektonWhole(ctx, fields, raw, empty())
 }
 
 // eachStepText visits all texts within lists of steps, in the order of their keys.

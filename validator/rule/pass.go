@@ -110,6 +110,18 @@ func (p *Pass) Judge(ctx context.Context, r *Rule, mode Mode) (found []*Finding,
 	return p.found, p.unknown, err
 }
 
+// PathsOf returns the paths of what another rule finds in the object.
+func (p *Pass) PathsOf(ctx context.Context, other *Rule) []string {
+	scratch := *p
+	scratch.rule, scratch.found, scratch.unknown = other, nil, nil
+	other.Check(ctx, &scratch)
+	paths := make([]string, 0, len(scratch.found))
+	for _, finding := range scratch.found {
+		paths = append(paths, strings.TrimPrefix(finding.Path, p.at))
+	}
+	return paths
+}
+
 // At returns the pass of an object that stands at a path within this one's object.
 // The caller sets the fields that describe the object.
 func (p *Pass) At(path string) *Pass {

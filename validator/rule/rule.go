@@ -50,13 +50,19 @@ type Rule struct {
 	// warns at most. "" is for rules that do not depend on the release.
 	Before string
 
+	// Unserved rules also judge what is meant for Tekton and not served, see IsUnserved: kinds that cannot
+	// be listed.
+	Unserved bool
+
 	// Check reports all that it finds. An object whose JSON is not of the expected
 	// shape it judges as far as it can: Tekton will say the rest.
 	Check func(ctx context.Context, p *Pass)
 }
 
 // Handles tells whether the rule is for a kind.
-func (r *Rule) Handles(kind schema.GroupVersionKind) bool { return slices.Contains(r.Kinds, kind) }
+func (r *Rule) Handles(kind schema.GroupVersionKind) bool {
+	return slices.Contains(r.Kinds, kind) || r.Unserved && IsUnserved(kind)
+}
 
 // Severity says how bad a finding is.
 type Severity string

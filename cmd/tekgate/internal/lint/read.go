@@ -182,6 +182,15 @@ func (f *lintFile) noObject(d *document.Document, err error) {
 	kind, _ := fields["kind"].(string)
 	list := strings.HasSuffix(kind, "List") && bytes.Contains(d.JSON, []byte(tektonWord))
 	switch {
+	case errors.As(err, &what) && f.named && version == "" && kind != "" && fields["spec"] != nil:
+		line, column := d.Position("kind")
+		remedy := "write it above kind"
+		if known := validator.APIVersionOf(kind); known != "" {
+			remedy = "write apiVersion: " + known
+		}
+		f.broken = append(f.broken,
+			&problem{File: f.name, Line: line, Column: column, Rule: findings.SyntaxRule.ID, Severity: validator.Error,
+				Message: fmt.Sprintf("this %s is without apiVersion, so it is no Kubernetes object: %s", kind, remedy)})
 	case errors.As(err, &what) && (strings.Contains(version, tektonWord) || list):
 		line, column := d.Position("")
 		f.broken = append(f.broken,
