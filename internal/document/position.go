@@ -158,7 +158,7 @@ func field(node *yaml.Node, name string, depth int) (place, bool) {
 		if node.Content[i].Tag != "!!merge" {
 			continue
 		}
-		for _, from := range merged(resolved(node.Content[i+1])) {
+		for _, from := range mergedIn(resolved(node.Content[i+1])) {
 			if found, ok := field(from, name, depth-1); ok {
 				return found, true
 			}
@@ -167,8 +167,8 @@ func field(node *yaml.Node, name string, depth int) (place, bool) {
 	return place{}, false
 }
 
-// merged returns the mappings that a merge key names.
-func merged(value *yaml.Node) []*yaml.Node {
+// mergedIn returns the mappings that a merge key names.
+func mergedIn(value *yaml.Node) []*yaml.Node {
 	switch value.Kind {
 	case yaml.MappingNode:
 		return []*yaml.Node{value}

@@ -178,7 +178,8 @@ func (f movedField) report(p *rule.Pass) {
 	case f.elsewhere:
 		return
 	case f.to != "":
-		finding = p.Report(f.from, "Tekton refuses this %s: unknown field %q: v1 has it at %s", p.Kind.Kind, f.from, f.to)
+		finding = p.Report(f.from, "Tekton refuses this %s: unknown field %q: v1 has it at %s",
+			p.Kind.Kind, f.from, f.to)
 		p.Mend(finding, f.fix...)
 	case p.Kind.Version == "v1":
 		finding = p.Report(f.from,

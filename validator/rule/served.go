@@ -40,8 +40,9 @@ func IsUnserved(kind schema.GroupVersionKind) bool {
 	case kind.Group == TektonGroup || kind.Group == TriggersGroup:
 		return true
 	}
-	known := slices.ContainsFunc(ServedKinds, func(served schema.GroupVersionKind) bool { return served.Kind == kind.Kind })
-	return known && meansTekton(kind)
+	return slices.ContainsFunc(ServedKinds, func(served schema.GroupVersionKind) bool {
+		return served.Kind == kind.Kind
+	}) && meansTekton(kind)
 }
 
 // meansTekton reports whether a group that is none of Tekton's is meant as one. The core has none of

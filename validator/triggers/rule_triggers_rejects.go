@@ -64,7 +64,8 @@ var coveredPaths = regexp.MustCompile(`^spec\.params\[\d+\]\.(name|value)$`)
 
 // isCovered reports whether another rule reports a problem with a better remedy.
 func isCovered(problem admission.Problem, paths []string) bool {
-	verdict := strings.HasPrefix(problem.Text, "invalid value: ") || strings.HasPrefix(problem.Text, "expected exactly one")
+	verdict := strings.HasPrefix(problem.Text, "invalid value: ") ||
+		strings.HasPrefix(problem.Text, "expected exactly one")
 	if strings.HasPrefix(problem.Text, "invalid value: undeclared param") ||
 		verdict && coveredPaths.MatchString(problem.Path) {
 		return true

@@ -162,9 +162,9 @@ func (f *lintFile) malformed(p *document.SyntaxError) {
 		return
 	}
 	line, message := p.Line, p.Err.Error()+": nothing of this document can be judged"
-	if at := bytes.Index(p.Document.Text, []byte("{{")); at >= 0 {
+	if first, is := p.IsTemplate(); is {
 		if line == p.Document.Line {
-			line += bytes.Count(p.Document.Text[:at], []byte("\n"))
+			line = first
 		}
 		message = "not well-formed, since it is a template as Helm has them: judge what it comes to with `helm template CHART | tekgate lint -`, and exclude the file in .tekgatelint"
 	}
