@@ -46,6 +46,7 @@ type extension struct {
 	fields map[string]*extension // those of an object that are known
 	open   bool                  // whether there may be more below it
 	path   string                // of the overlay that sets it, "" for another interceptor's
+	key    string                // that overlay's
 	header bool                  // whether it is a header with all its values
 }
 
@@ -61,7 +62,7 @@ func (e *extension) set(key string, to *extension) {
 	}
 	inner := e.fields[name]
 	if inner == nil {
-		inner = &extension{shape: objectShape, path: to.path}
+		inner = &extension{shape: objectShape, path: to.path, key: to.key}
 		e.fields[name] = inner
 	}
 	inner.set(rest, to)
@@ -182,7 +183,7 @@ func groupsAround(ctx context.Context, p *rule.Pass) (groups []walk.Trigger, kno
 
 // overlayOf returns what an overlay of CEL sets.
 func overlayOf(p *rule.Pass, text celText) *extension {
-	set := &extension{path: text.Path}
+	set := &extension{path: text.Path, key: text.Key}
 	compiled, _ := compileCEL(p, text.Value)
 	if compiled == nil {
 		set.shape, set.open = unknownShape, true

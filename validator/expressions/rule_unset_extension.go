@@ -49,10 +49,11 @@ func reportUnset(p *rule.Pass, t boundTrigger, bound boundParam, set *extension,
 	name := strings.Join(missing, ".")
 	// nodes begin with extensions: looked up below extensions, they are below it twice.
 	if doubled, _, _ := set.lookUp(nodes); doubled != nil && doubled.path != "" {
+		key := strings.TrimPrefix(doubled.key, "extensions.")
 		finding := p.Report(doubled.path+".key",
 			"the key of an overlay is below extensions already, so this one sets $(extensions.extensions.%s), and %s finds nothing: write key: %s",
-			name, e.Text, name)
-		p.Mend(finding, rule.Edit{Op: "replace", Path: doubled.path + ".key", Value: name})
+			key, e.Text, key)
+		p.Mend(finding, rule.Edit{Op: "replace", Path: doubled.path + ".key", Value: key})
 		return
 	}
 	prefix := strings.Join(missing[:len(missing)-1], ".")
@@ -60,11 +61,23 @@ func reportUnset(p *rule.Pass, t boundTrigger, bound boundParam, set *extension,
 	if prefix == "git" && set.fields["git"].path == "" {
 		what = "interceptor tekgate has no extension " + name
 	}
-	remedy := "add an overlay that does, or correct the name"
-	if best := p.Closest(missing[len(missing)-1], beside.names); best != "" {
-		remedy = fmt.Sprintf("did you mean %s?", strings.TrimPrefix(prefix+"."+best, "."))
+	p.Report(bound.valuePath(), "param %q%s has %s, and %s: %s", bound.Name, bound.from(), e.Text, what, remedyOfUnset(p, set, beside, missing))
+}
+
+// remedyOfUnset names what was most likely meant.
+func remedyOfUnset(p *rule.Pass, set, beside *extension, missing []string) string {
+	last := len(missing) - 1
+	prefix, name := strings.Join(missing[:last], "."), missing[last]
+	if git := set.fields["git"]; git != nil && last == 0 && git.fields[name] != nil {
+		return fmt.Sprintf("did you mean git.%s?", name)
 	}
-	p.Report(bound.valuePath(), "param %q%s has %s, and %s: %s", bound.Name, bound.from(), e.Text, what, remedy)
+	if best := p.Closest(name, beside.names); best != "" {
+		return fmt.Sprintf("did you mean %s?", strings.TrimPrefix(prefix+"."+best, "."))
+	}
+	if last == 0 && name == "changed_files" {
+		return "give the github interceptor the param addChangedFiles with enabled: true"
+	}
+	return "add an overlay that does, or correct the name"
 }
 
 // valuePath is where the value stands, or the reference to the binding that has it.
