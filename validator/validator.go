@@ -91,6 +91,10 @@ type Subject struct {
 	Kind      schema.GroupVersionKind
 	Namespace string         // "" for a cluster's, or where it is not known
 	Fields    map[string]any // decoded JSON, numbers as json.Number; it is not changed
+	File      string         // where it stands, with slashes; "" where that is not known, see Set.Near
+	// Inlined says that the object is put into a run before it is created, as Pipelines-as-Code does it with
+	// Tasks: what the run gives and binds is there, too.
+	Inlined bool
 	// Request is what the API server asks about; nil for what stands in a file or is there
 	// already.
 	Request *Request
@@ -149,6 +153,7 @@ func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 		Cluster: j.memory, Outside: outside, Registry: v.Registry, Offline: v.Offline, Now: v.now,
 		Author:   v.authorOf(subject.Request),
 		Account:  v.Account,
+		Inlined:  subject.Inlined,
 		Policies: v.Config.Policy.all(),
 	}
 	if subject.Kind == podKind {

@@ -61,7 +61,8 @@ func reportUnset(p *rule.Pass, t boundTrigger, bound boundParam, set *extension,
 	if prefix == "git" && set.fields["git"].path == "" {
 		what = "interceptor tekgate has no extension " + name
 	}
-	p.Report(bound.valuePath(), "param %q%s has %s, and %s: %s", bound.Name, bound.from(), e.Text, what, remedyOfUnset(p, set, beside, missing))
+	p.Report(bound.valuePath(), "param %q%s has %s, and %s: %s", bound.Name, bound.from(), e.Text, what,
+		remedyOfUnset(p, set, beside, missing))
 }
 
 // remedyOfUnset names what was most likely meant.

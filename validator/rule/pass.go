@@ -25,6 +25,7 @@ type Pass struct {
 	Offline   bool             // whether nothing else judges the object: Tekton's own webhook does not see it
 	Now       func() time.Time // the clock
 	Author    Author           // who asks for the object to be admitted
+	Inlined   bool             // whether the object is written into a run before that is created
 	Account   string           // what the admission webhook gives to runs that name none, or ""
 	Policies  []any            // pointers to the groups' policies, see PolicyOf
 	Outside   Outside          // what messages must not name
