@@ -145,8 +145,12 @@ func TestLintPipelinesAsCode(t *testing.T) {
 		files map[string]string
 		want  string
 	}{
-		"a Task in .tekton":            {map[string]string{".tekton/pr.yaml": pullRequest("", spec), ".tekton/tasks/check.yaml": inlined}, ""},
-		"a Task that is named":         {map[string]string{"pr.yaml": pullRequest(named, spec), "ci/check.yaml": inlined}, ""},
+		"a Task in .tekton": {map[string]string{
+			".tekton/pr.yaml": pullRequest("", spec), ".tekton/tasks/check.yaml": inlined,
+		}, ""},
+		"a Task that is named": {map[string]string{
+			"pr.yaml": pullRequest(named, spec), "ci/check.yaml": inlined,
+		}, ""},
 		"a numbered annotation":        {map[string]string{"pr.yaml": pullRequest(strings.Replace(named, "/task:", "/task-1:", 1), spec), "ci/check.yaml": inlined}, ""},
 		"a Task that stands elsewhere": {map[string]string{"pr.yaml": pullRequest(named, spec), "di/check.yaml": inlined}, "di/check.yaml:8:62 error undeclared-workspace\ndi/check.yaml:8:89 error tekton-rejects\ndi/check.yaml:8:112 error undefined-param"},
 		"what nothing binds": {map[string]string{
