@@ -20,12 +20,18 @@ import (
 // That answers only "nothing is wrong". Whatever else comes of it, Tekton is asked
 // about the whole object, and what it says then is what is reported.
 
+// fewSpecs is up to how many specifications their steps are left out altogether, which costs least. A Task
+// without steps is an error, though, and Tekton copies all errors for each that it adds to them: of more
+// specifications each has a step in the place of its own.
+const fewSpecs = 200
+
 // tektonPasses tells whether Tekton finds nothing wrong with an object whose defaults
 // are set. Where it returns false that is not known, and the object is of no more use if
 // spent says so.
 func tektonPasses(ctx context.Context, into tektonObject) (passes, spent bool) {
 	specs, declared := tektonSpecs(into)
 	var missing *apis.FieldError
+	replaced := false
 	for _, spec := range specs {
 		if !declared.plain(spec.TaskSpec) {
 			continue
@@ -33,14 +39,22 @@ func tektonPasses(ctx context.Context, into tektonObject) (passes, spent bool) {
 		if v1.StepList(spec.Steps).Validate(ctx) != nil {
 			return false, true
 		}
+		replaced = true
+		if len(specs) > fewSpecs {
+			spec.Steps = []v1.Step{{Image: "x"}}
+			continue
+		}
 		spec.Steps = []v1.Step{}
 		missing = missing.Also(apis.ErrMissingField(spec.path + ".steps"))
 	}
-	if missing == nil {
+	if !replaced {
 		return false, false
 	}
 	err := into.Validate(ctx)
-	return err != nil && err.Error() == missing.Error(), true
+	if err == nil || missing == nil {
+		return err == nil && missing == nil, true
+	}
+	return err.Error() == missing.Error(), true
 }
 
 // tektonSpec is a Task's specification, and its path in the object.

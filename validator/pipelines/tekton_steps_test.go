@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -135,6 +137,38 @@ func TestTektonPassesPlain(t *testing.T) {
 		passed, found := bothWays(t, fields, tektonTypes[schema.FromAPIVersionAndKind("tekton.dev/v1", "Task")])
 		if passed != c.want {
 			t.Errorf("%v: it passes: %v, and Tekton finds %v", c.name, passed, found)
+		}
+	}
+}
+
+// TestTektonPassesMany holds that the shorter validation of a Pipeline with more specifications than
+// fewSpecs passes, and that what is wrong with one of them, or with the Pipeline, is still found.
+func TestTektonPassesMany(t *testing.T) {
+	many := func(last string) map[string]any {
+		text := strings.Repeat(`{"name":"t%d","taskSpec":{"params":[{"name":"p","default":""}],"steps":[{"name":"s","image":"i:1","script":"$(params.p)"}]}},`, fewSpecs+1)
+		for i := range fewSpecs + 1 {
+			text = strings.Replace(text, "%d", strconv.Itoa(i), 1)
+		}
+		fields, err := object.Decode([]byte(`{"apiVersion":"tekton.dev/v1","kind":"Pipeline","metadata":{"name":"a"},"spec":{"tasks":[` + text + last + `]}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fields
+	}
+	kind := schema.FromAPIVersionAndKind("tekton.dev/v1", "Pipeline")
+	for name, c := range map[string]struct {
+		last  string
+		found int
+	}{
+		"nothing":                 {`{"name":"z","taskSpec":{"steps":[{"image":"i:1"}]}}`, 0},
+		"a script":                {`{"name":"z","taskSpec":{"steps":[{"image":"i:1","script":"$(params.nowhere)"}]}}`, 1},
+		"a step without an image": {`{"name":"z","taskSpec":{"steps":[{"script":"date"}]}}`, 1},
+		"a task of the same name": {`{"name":"t1","taskSpec":{"steps":[{"image":"i:1"}]}}`, 2},
+		"an order":                {`{"name":"z","runAfter":["nowhere"],"taskSpec":{"steps":[{"image":"i:1"}]}}`, 1},
+	} {
+		passed, problems := bothWays(t, many(c.last), tektonTypes[kind])
+		if len(problems) != c.found || passed != (c.found == 0) {
+			t.Errorf("%s: it passes: %v, and Tekton finds %v", name, passed, problems)
 		}
 	}
 }
