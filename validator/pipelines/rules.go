@@ -22,6 +22,7 @@ var Rules = []*rule.Rule{
 	optionalWorkspaceRule,
 	unknownTaskRunSpecRule,
 	matrixParamRule,
+	paramValueRule,
 	severalClaimsRule,
 	misspeltVariableRule,
 	undefinedResultRule,
