@@ -2,6 +2,7 @@ package admission
 
 import (
 	"context"
+	"maps"
 	"regexp"
 	"strings"
 
@@ -62,16 +63,9 @@ func TriggersProblems(ctx context.Context, kind schema.GroupVersionKind, fields 
 
 // copied copies what Raw changes.
 func copied(fields map[string]any) map[string]any {
-	whole := map[string]any{}
-	for key, value := range fields {
-		whole[key] = value
-	}
+	whole := maps.Clone(fields)
 	if meta, is := whole["metadata"].(map[string]any); is {
-		own := map[string]any{}
-		for key, value := range meta {
-			own[key] = value
-		}
-		whole["metadata"] = own
+		whole["metadata"] = maps.Clone(meta)
 	}
 	return whole
 }
