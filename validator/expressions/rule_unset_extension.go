@@ -28,6 +28,7 @@ groups may have interceptors of their own, whose extensions count.`,
 func checkUnsetExtension(ctx context.Context, p *rule.Pass) {
 	for _, t := range boundTriggersIn(ctx, p) {
 		set := extensionsOf(ctx, p, t.Trigger)
+		p.Step(1 + len(t.Bound))
 		for _, bound := range t.Bound {
 			value, _ := bound.Value.(string)
 			for _, e := range expression.Bound(value) {

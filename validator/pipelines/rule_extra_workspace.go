@@ -30,6 +30,7 @@ func checkExtraWorkspace(ctx context.Context, p *rule.Pass) {
 			continue
 		}
 		declared := namesOf(call.Target, "workspaces")
+		p.Step(1 + len(declared.all()))
 		for _, binding := range itemsIn(call.Fields, call.Path, "workspaces") {
 			if declared.has(binding.Name) || expression.Any(binding.Name) {
 				continue

@@ -33,6 +33,7 @@ func checkMisspeltVariable(_ context.Context, p *rule.Pass) {
 		}
 		for _, use := range s.uses("workspaces", "results", "context", "credentials", "workspace", "result", "param",
 			"step", "steps") {
+			p.Step(1)
 			if remedy := meantBy(s, results, use); remedy != "" {
 				p.Report(use.Path, "%s is no variable of Tekton's, so it stays as it is, and a shell runs it as a command: %s",
 					use.Text, remedy)

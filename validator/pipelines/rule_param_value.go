@@ -30,6 +30,7 @@ func checkParamValue(ctx context.Context, p *rule.Pass) {
 			continue
 		}
 		given := map[string]namedItem{}
+		p.Step(1)
 		for _, item := range itemsIn(call.Fields, call.Path, "params") {
 			given[item.Name] = item
 		}
