@@ -53,7 +53,8 @@ var families = []struct {
 }{
 	{"cmd/tekgate/internal", []string{"apply", "cli", "clitest", "findings", "health", "kubeflags", "objects", "release"},
 		"verbs share code through kit packages only"},
-	{"validator", []string{"rule", "walk"}, "groups of rules share code through the packages rule and walk only"},
+	{"validator", []string{"rule", "walk", "admission"},
+		"groups of rules share code through the packages rule, walk and admission only"},
 }
 
 // TestArchitecture holds that imports follow layers and families.

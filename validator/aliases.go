@@ -43,3 +43,13 @@ const (
 
 // ErrUnknown is rule.ErrUnknown.
 var ErrUnknown = rule.ErrUnknown
+
+// APIVersionOf returns the apiVersion to write for a kind of Tekton Pipelines or Triggers, "" for other kinds.
+func APIVersionOf(kind string) string {
+	for _, served := range rule.ServedKinds {
+		if served.Kind == kind {
+			return served.GroupVersion().String()
+		}
+	}
+	return ""
+}

@@ -2,11 +2,14 @@ package validator
 
 import (
 	"context"
+	"path"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/validator/admission"
 	"github.com/tekgate/tekgate/validator/rule"
 	"github.com/tekgate/tekgate/validator/walk"
 )
@@ -36,6 +39,7 @@ type setName struct {
 func NewSet(objects []Subject) *Set {
 	s := &Set{objects: map[schema.GroupKind][]Subject{}, named: map[setName][]Subject{}}
 	for _, o := range objects {
+		o.Fields, _ = admission.Spelled(o.Kind, o.Fields)
 		kind := o.Kind.GroupKind()
 		by := setName{kind, o.Name()}
 		s.objects[kind], s.named[by] = append(s.objects[kind], o), append(s.named[by], o)
@@ -69,13 +73,78 @@ func (s *Set) Get(_ context.Context, kind schema.GroupKind, namespace, name stri
 		}
 	}
 	if (kind.Group != rule.TektonGroup && kind.Group != rule.TriggersGroup) ||
-		rule.MatchesAny(s.Elsewhere[kind.Kind], name) {
+		s.IsElsewhere(kind.Kind, name) {
 		return nil, rule.ErrUnknown
 	}
 	if kind.Kind == "ClusterInterceptor" && slices.Contains(walk.CoreInterceptors, name) {
 		return nil, rule.ErrUnknown
 	}
 	return nil, nil
+}
+
+// IsElsewhere reports whether Elsewhere names an object.
+func (s *Set) IsElsewhere(kind, name string) bool { return rule.MatchesAny(s.Elsewhere[kind], name) }
+
+// View is a set as a file sees it: of several objects of one name it knows the nearest.
+type View struct {
+	*Set
+	file string
+}
+
+// Near returns the set as a file sees it.
+func (s *Set) Near(file string) *View { return &View{s, file} }
+
+// Get implements Cluster. The nearest definition is that in the file itself, else the one with which the file
+// has most folders in common, and of these the one that is the fewest folders further down. If several are
+// as near, which one is meant is not known.
+func (v *View) Get(ctx context.Context, kind schema.GroupKind, namespace, name string) (map[string]any, error) {
+	var near []Subject
+	best := nearness{}
+	for _, o := range v.named[setName{kind, name}] {
+		if !o.in(namespace) {
+			continue
+		}
+		switch n := nearnessOf(v.file, o.File); {
+		case len(near) == 0 || n.before(best):
+			near, best = []Subject{o}, n
+		case n == best:
+			near = append(near, o)
+		}
+	}
+	switch {
+	case len(near) == 0:
+		return v.Set.Get(ctx, kind, namespace, name)
+	case len(near) > 1 && v.file != "":
+		return nil, rule.ErrUnknown
+	}
+	return near[0].Fields, nil
+}
+
+// nearness is how near a file is to another.
+type nearness struct {
+	same   bool
+	common int // folders that both are in
+	below  int // folders from there down to the other file
+}
+
+func nearnessOf(file, other string) nearness {
+	here, there := strings.Split(path.Dir(file), "/"), strings.Split(path.Dir(other), "/")
+	n := nearness{same: file == other}
+	for n.common < len(here) && n.common < len(there) && here[n.common] == there[n.common] {
+		n.common++
+	}
+	n.below = len(there) - n.common
+	return n
+}
+
+func (n nearness) before(other nearness) bool {
+	switch {
+	case n.same != other.same:
+		return n.same
+	case n.common != other.common:
+		return n.common > other.common
+	}
+	return n.below < other.below
 }
 
 func (s Subject) in(namespace string) bool {

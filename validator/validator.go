@@ -40,6 +40,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/tekgate/tekgate/validator/admission"
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -90,6 +91,10 @@ type Subject struct {
 	Kind      schema.GroupVersionKind
 	Namespace string         // "" for a cluster's, or where it is not known
 	Fields    map[string]any // decoded JSON, numbers as json.Number; it is not changed
+	File      string         // where it stands, with slashes; "" where that is not known, see Set.Near
+	// Inlined says that the object is put into a run before it is created, as Pipelines-as-Code does it with
+	// Tasks: what the run gives and binds is there, too.
+	Inlined bool
 	// Request is what the API server asks about; nil for what stands in a file or is there
 	// already.
 	Request *Request
@@ -142,11 +147,13 @@ func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 	j := &judgement{validator: v, subject: subject, namespace: subject.Namespace, request: subject.Request,
 		memory: remember(lookUps, v.Cluster, outside)}
 	j.exceptions = exceptionsOf(subject.Fields)
+	spelled, respelled := admission.Spelled(subject.Kind, subject.Fields)
 	pass := &rule.Pass{
-		Object: subject.Fields, Kind: subject.Kind, Namespace: subject.Namespace,
+		Object: spelled, Kind: subject.Kind, Namespace: subject.Namespace,
 		Cluster: j.memory, Outside: outside, Registry: v.Registry, Offline: v.Offline, Now: v.now,
 		Author:   v.authorOf(subject.Request),
 		Account:  v.Account,
+		Inlined:  subject.Inlined,
 		Policies: v.Config.Policy.all(),
 	}
 	if subject.Kind == podKind {
@@ -156,7 +163,26 @@ func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 	j.judge(ctx, pass)
 	j.judgeTask(ctx, pass)
 	j.judgeExceptions(ctx)
+	if respelled {
+		j.out.asWritten(subject.Fields)
+	}
 	return j.out
+}
+
+// asWritten gives paths the names that the author of an object has written, see admission.Spelled.
+func (o *Outcome) asWritten(fields map[string]any) {
+	write := func(f *rule.Finding) {
+		f.Path = admission.AsWritten(fields, f.Path)
+		for i := range f.Fix {
+			f.Fix[i].Path = admission.AsWritten(fields, f.Fix[i].Path)
+		}
+	}
+	for i := range o.Findings {
+		write(&o.Findings[i])
+	}
+	for i := range o.Excepted {
+		write(&o.Excepted[i].Finding)
+	}
 }
 
 // outside returns what messages about an object must not name.

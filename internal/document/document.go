@@ -18,6 +18,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	yamlv3 "go.yaml.in/yaml/v3"
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
@@ -92,7 +93,14 @@ type SyntaxError struct {
 	Err      error     // what is wrong, in one sentence
 }
 
-func (e *SyntaxError) Error() string { return e.Document.Where() + ": " + e.Err.Error() }
+func (e *SyntaxError) Error() string {
+	if line, is := e.IsTemplate(); is {
+		return fmt.Sprintf(
+			"%s: not well-formed, since it is a template as Helm has them, see line %d: use what `helm template CHART` makes of it",
+			e.Document.Where(), line)
+	}
+	return e.Document.Where() + ": " + e.Err.Error()
+}
 
 // Unwrap returns what is wrong without the place.
 func (e *SyntaxError) Unwrap() error { return e.Err }
@@ -265,11 +273,61 @@ func (d *Document) parse() ([]byte, error) {
 		return raw, sentence(err)
 	}
 	raw, err := yaml.YAMLToJSONStrict(d.Text)
+	if err != nil && d.overrides() {
+		return merged(d.Text)
+	}
 	if err != nil && d.Line > 1 {
 		// Once more with lines before it, so that the message counts the file's.
 		_, err = yaml.YAMLToJSONStrict(append(bytes.Repeat([]byte("\n"), d.Line-1), d.Text...))
 	}
 	return raw, sentence(err)
+}
+
+// overrides reports whether the document has merge keys and no key twice in what is written: then the strict
+// decoder complains of keys that override merged ones, which is what merging is for. kubectl accepts them.
+func (d *Document) overrides() bool {
+	if !bytes.Contains(d.Text, []byte("<<")) {
+		return false
+	}
+	root := d.parsed()
+	return root != nil && !repeats(root)
+}
+
+// merged converts a document with merge keys as kubectl does.
+func merged(text []byte) ([]byte, error) {
+	raw, err := yaml.YAMLToJSON(text)
+	return raw, sentence(err)
+}
+
+// repeats reports whether a mapping in a tree has a key twice.
+func repeats(node *yamlv3.Node) bool {
+	if node.Kind == yamlv3.MappingNode {
+		seen := make(map[string]bool, len(node.Content)/2)
+		for i := 0; i < len(node.Content); i += 2 {
+			key := node.Content[i]
+			id := key.ShortTag() + " " + key.Value
+			if key.Kind == yamlv3.ScalarNode && seen[id] {
+				return true
+			}
+			seen[id] = true
+		}
+	}
+	for _, child := range node.Content {
+		if repeats(child) {
+			return true
+		}
+	}
+	return false
+}
+
+// IsTemplate reports whether a document that is not well-formed is a template as Helm has them, and the line
+// of the file on which its first action is.
+func (e *SyntaxError) IsTemplate() (line int, is bool) {
+	at := bytes.Index(e.Document.Text, []byte("{{"))
+	if at < 0 {
+		return 0, false
+	}
+	return e.Document.Line + bytes.Count(e.Document.Text[:at], []byte("\n")), true
 }
 
 // sentence makes one line of a parser's message.

@@ -321,7 +321,7 @@ func (d *Document) Revise(changes ...Change) ([]byte, error) {
 	}
 	written := unreturned(d.Text)
 	before, after := unreturned(edited.Before), unreturned(edited.After)
-	if text, ok := graft(written, before, after); ok {
+	for _, text := range grafted(written, before, after) {
 		if revised := d.returned(text); d.says(revised, want) {
 			return revised, nil
 		}

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -30,6 +31,39 @@ func graft(written, before, after string) (text string, ok bool) {
 		next = end
 	}
 	return strings.Join(append(out, g.written[next:]...), ""), true
+}
+
+// grafted returns the texts that graft makes, the one that changes least first. A text without a newline at
+// its end keeps that. If something is added below it, its last line gets one, and where that line ends a
+// text that keeps its newline (|), the newline must not become part of the text (|-).
+func grafted(written, before, after string) []string {
+	var texts []string
+	text, ok := graft(written, before, after)
+	if !ok {
+		return nil
+	}
+	if written != "" && !strings.HasSuffix(written, "\n") {
+		texts = append(texts, strings.TrimSuffix(text, "\n"))
+		if header := lastHeader(written); header >= 0 {
+			stripped := written[:header] + "-" + written[header:]
+			if text, ok := graft(stripped, before, after); ok {
+				texts = append(texts, text)
+			}
+		}
+	}
+	return append(texts, text)
+}
+
+// blockHeader matches what a block scalar begins with, without a chomping indicator.
+var blockHeader = regexp.MustCompile(`(?m)(?:^|[ \t])[|>]([1-9]?)[ \t]*(?:#.*)?$`)
+
+// lastHeader returns where the chomping indicator of the last block scalar belongs, -1 where there is none.
+func lastHeader(text string) int {
+	all := blockHeader.FindAllStringSubmatchIndex(text, -1)
+	if len(all) == 0 {
+		return -1
+	}
+	return all[len(all)-1][3]
 }
 
 // lines are the lines of a text, each with its end.

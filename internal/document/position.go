@@ -21,12 +21,20 @@ import (
 // are never asked about. Position is not for concurrent use on one document.
 func (o *Object) Position(path string) (line, column int) {
 	steps := append(stepsOfPointer(o.Pointer), ParsePath(path)...)
-	return o.Document.position(steps)
+	return o.Document.position(steps, false)
+}
+
+// KeyPosition is Position, but returns the place of the key, not of the value beside it.
+func (o *Object) KeyPosition(path string) (line, column int) {
+	steps := append(stepsOfPointer(o.Pointer), ParsePath(path)...)
+	return o.Document.position(steps, true)
 }
 
 // Position returns line and column of a path in the whole document, see
 // Object.Position.
-func (d *Document) Position(path string) (line, column int) { return d.position(ParsePath(path)) }
+func (d *Document) Position(path string) (line, column int) {
+	return d.position(ParsePath(path), false)
+}
 
 // ParsePath takes a path apart into keys and the positions in lists, in decimal.
 func ParsePath(path string) []string {
@@ -93,7 +101,7 @@ func (d *Document) parsed() *yaml.Node {
 	return d.tree.root
 }
 
-func (d *Document) position(steps []string) (line, column int) {
+func (d *Document) position(steps []string, ofKey bool) (line, column int) {
 	root := d.parsed()
 	if root == nil {
 		return d.Line, d.column + 1
@@ -109,7 +117,7 @@ func (d *Document) position(steps []string) (line, column int) {
 		at = next
 	}
 	node := at.key
-	if all && at.value.Line == at.key.Line {
+	if all && !ofKey && at.value.Line == at.key.Line {
 		node = at.value
 	}
 	if node.Line == 1 {
@@ -150,7 +158,7 @@ func field(node *yaml.Node, name string, depth int) (place, bool) {
 		if node.Content[i].Tag != "!!merge" {
 			continue
 		}
-		for _, from := range merged(resolved(node.Content[i+1])) {
+		for _, from := range mergedIn(resolved(node.Content[i+1])) {
 			if found, ok := field(from, name, depth-1); ok {
 				return found, true
 			}
@@ -159,8 +167,8 @@ func field(node *yaml.Node, name string, depth int) (place, bool) {
 	return place{}, false
 }
 
-// merged returns the mappings that a merge key names.
-func merged(value *yaml.Node) []*yaml.Node {
+// mergedIn returns the mappings that a merge key names.
+func mergedIn(value *yaml.Node) []*yaml.Node {
 	switch value.Kind {
 	case yaml.MappingNode:
 		return []*yaml.Node{value}

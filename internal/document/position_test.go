@@ -102,6 +102,9 @@ func TestPositionInList(t *testing.T) {
 			t.Errorf("%q: got %d:%d, want %v", path, line, column, want)
 		}
 	}
+	if line, column := objects[1].KeyPosition("a"); line != 10 || column != 3 {
+		t.Errorf("the key is at %d:%d, want 10:3", line, column)
+	}
 }
 
 func TestParsePath(t *testing.T) {

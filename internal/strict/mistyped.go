@@ -156,15 +156,15 @@ func itself(value any, t reflect.Type, path string) error {
 	case err == nil:
 		return nil
 	case strings.HasPrefix(err.Error(), "time: ") || strings.HasSuffix(t.Name(), "Duration"):
-		return fmt.Errorf("%smust be a duration such as 30s, 5m or 24h", label(path))
+		return &FieldError{path, label(path) + "must be a duration such as 30s, 5m or 24h"}
 	case errors.As(err, &inside) || strings.HasPrefix(err.Error(), "json: "):
 		return mismatch(path, kindOf(t), value, "")
 	}
-	return fmt.Errorf("%s%w", label(path), err)
+	return &FieldError{path, label(path) + err.Error()}
 }
 
 func mismatch(path, want string, value any, remedy string) error {
-	return fmt.Errorf("%smust be %s, not %s%s", label(path), want, described(value), remedy)
+	return &FieldError{path, fmt.Sprintf("%smust be %s, not %s%s", label(path), want, described(value), remedy)}
 }
 
 // label is how a message begins that is about a path.
@@ -182,6 +182,9 @@ func below(path, name string) string {
 	return path + "." + name
 }
 
+// anotherValue is what a type is written as that reads its own text.
+const anotherValue = "another value"
+
 // kindOf says in the words of YAML what a type is written as.
 func kindOf(t reflect.Type) string {
 	if t == nil {
@@ -195,14 +198,17 @@ func kindOf(t reflect.Type) string {
 		if names := fieldNames(t); len(names) > 0 && !decodesItself(t) {
 			return "a mapping with fields such as " + strings.Join(names[:min(3, len(names))], ", ")
 		}
-		return "another value"
+		return anotherValue
 	case reflect.Map:
 		return "a mapping"
 	case reflect.Slice, reflect.Array:
 		if t.Elem().Kind() == reflect.Uint8 {
 			return "a string"
 		}
-		return "a list, each item " + kindOf(t.Elem())
+		if item := kindOf(t.Elem()); item != anotherValue {
+			return "a list, each item " + item
+		}
+		return "a list"
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Uint8, reflect.Uint16, reflect.Uint32:

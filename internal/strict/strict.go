@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,6 +21,14 @@ import (
 
 	"github.com/tekgate/tekgate/internal/suggest"
 )
+
+// FieldError is what is wrong with one field. Its message begins with the field's path, or contains it.
+type FieldError struct {
+	Path string // such as spec.steps[0].image, "" for the whole
+	text string
+}
+
+func (e *FieldError) Error() string { return e.text }
 
 // UnmarshalYAML decodes one YAML document into the struct that into points to.
 func UnmarshalYAML(data []byte, into any) error {
@@ -62,12 +71,46 @@ func explain(problem error, root reflect.Type) error {
 		return problem
 	}
 	name := path[len(path)-1]
-	known := fieldNames(typeAt(root, path[:len(path)-1]))
+	at := typeAt(root, path[:len(path)-1])
+	known := fieldNames(at)
 	if len(known) == 0 {
-		return fmt.Errorf("unknown field %q", field.FieldPath())
+		return &FieldError{field.FieldPath(), fmt.Sprintf("unknown field %q", field.FieldPath())}
 	}
-	remedy := suggest.DidYouMean(name, known, "known here are "+strings.Join(known, ", "))
-	return fmt.Errorf("unknown field %q: %s", field.FieldPath(), remedy)
+	remedy := suggest.DidYouMean(name, known, "known here are "+strings.Join(written(known), ", "))
+	if below := fieldBelow(at, name); below != "" {
+		remedy = fmt.Sprintf("did you mean %q?", below)
+	}
+	return &FieldError{field.FieldPath(), fmt.Sprintf("unknown field %q: %s", field.FieldPath(), remedy)}
+}
+
+// written returns the fields that people write, in the order in which they write them.
+func written(known []string) []string {
+	if len(known) < 2 || known[0] != "kind" || known[1] != "apiVersion" {
+		return known
+	}
+	object := append([]string{"apiVersion", "kind"}, known[2:]...)
+	return slices.DeleteFunc(object, func(name string) bool { return name == "status" })
+}
+
+// fieldBelow returns the path of a field that one of the fields of a type has, "" for none and for
+// several: spec.tasks for tasks beside spec.
+func fieldBelow(t reflect.Type, name string) string {
+	found := ""
+	for _, f := range visibleFields(t) {
+		in := f.Type
+		if in.Kind() == reflect.Pointer {
+			in = in.Elem()
+		}
+		if in.Kind() != reflect.Struct || decodesItself(in) || !slices.Contains(fieldNames(in), name) ||
+			jsonName(f) == "status" {
+			continue
+		}
+		if found != "" {
+			return ""
+		}
+		found = jsonName(f) + "." + name
+	}
+	return found
 }
 
 // splitPath turns `a.b[3].c` into its names; indexes are left out, since they
@@ -125,11 +168,28 @@ func fieldNames(t reflect.Type) []string {
 	return names
 }
 
+// visibleFields returns the fields that a decoder finds in a mapping: those of an embedded struct, unless
+// it has a name itself, as metadata has.
 func visibleFields(t reflect.Type) []reflect.StructField {
 	if t == nil {
 		return nil
 	}
-	return reflect.VisibleFields(t)
+	var found []reflect.StructField
+	for i := range t.NumField() {
+		f := t.Field(i)
+		in := f.Type
+		if in.Kind() == reflect.Pointer {
+			in = in.Elem()
+		}
+		if f.Anonymous && jsonName(f) == "" && in.Kind() == reflect.Struct {
+			found = append(found, visibleFields(in)...)
+			continue
+		}
+		if f.IsExported() {
+			found = append(found, f)
+		}
+	}
+	return found
 }
 
 func jsonName(f reflect.StructField) string {

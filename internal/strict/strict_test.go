@@ -2,6 +2,8 @@ package strict_test
 
 import (
 	stdjson "encoding/json"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -127,5 +129,72 @@ func TestUnmarshalYAML(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Meta, typeMeta and object are the parts of an object as Kubernetes' types have them.
+type Meta struct {
+	Name   string `json:"name,omitempty"`
+	Labels string `json:"labels,omitempty"`
+}
+
+type typeMeta struct {
+	Kind       string `json:"kind"`
+	APIVersion string `json:"apiVersion"`
+}
+
+type object struct {
+	typeMeta `json:",inline"`
+	Meta     `json:"metadata"`
+	Spec     struct {
+		Tasks []string `json:"tasks"`
+		Main  struct {
+			Image string `json:"image"`
+		} `json:"main"`
+	} `json:"spec"`
+	Status struct {
+		Reason string `json:"reason"`
+	} `json:"status"`
+}
+
+// TestUnknownFieldOfObject holds that what metadata embeds is not known beside it, and where a field
+// that was moved out of its mapping belongs.
+func TestUnknownFieldOfObject(t *testing.T) {
+	for in, want := range map[string]string{
+		"tasks: []":                 `unknown field "tasks": did you mean "spec.tasks"?`,
+		"name: a":                   `unknown field "name": did you mean "metadata.name"?`,
+		"nonsense: a":               `unknown field "nonsense": known here are apiVersion, kind, metadata, spec`,
+		"spec: {image: a}":          `unknown field "spec.image": did you mean "main.image"?`,
+		"reason: a":                 `unknown field "reason": known here are apiVersion, kind, metadata, spec`,
+		"metadata: {label: a}":      `unknown field "metadata.label": did you mean "labels"?`,
+		"kinds: a":                  `unknown field "kinds": did you mean "kind"?`,
+		"spec: {main: {images: a}}": `unknown field "spec.main.images": did you mean "image"?`,
+	} {
+		err := strict.UnmarshalYAML([]byte(in), &object{})
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: got %v, want %s", in, err, want)
+		}
+	}
+}
+
+// TestFieldError holds that each error names its field.
+func TestFieldError(t *testing.T) {
+	err := strict.UnmarshalYAML([]byte("zzz: 1\nrules: [{}, {key: b}]\n"), &params{})
+	var paths []string
+	for _, one := range err.(interface{ Unwrap() []error }).Unwrap() {
+		var field *strict.FieldError
+		if errors.As(one, &field) {
+			paths = append(paths, field.Path)
+		}
+	}
+	err = strict.UnmarshalYAML([]byte("rules: {}\nprovider: 3\n"), &params{})
+	for _, one := range err.(interface{ Unwrap() []error }).Unwrap() {
+		var field *strict.FieldError
+		if errors.As(one, &field) {
+			paths = append(paths, field.Path)
+		}
+	}
+	if want := []string{"rules[1].key", "zzz", "provider", "rules"}; !slices.Equal(paths, want) {
+		t.Errorf("got %q, want %q", paths, want)
 	}
 }

@@ -10,6 +10,7 @@ var Rules = []*rule.Rule{
 	constantFilterRule,
 	invalidJSONPathRule,
 	unresolvableBindingRule,
+	unsetExtensionRule,
 	unterminatedExpressionRule,
 	missingTemplateParamRule,
 	undeclaredBindingParamRule,

@@ -197,6 +197,9 @@ func walkBoundTriggers(ctx context.Context, p *rule.Pass) []boundTrigger {
 
 func (b *boundTrigger) bind(ctx context.Context, p *rule.Pass) {
 	var r object.Reader
+	if _, list := b.Fields["bindings"].([]any); !list && b.Fields["bindings"] != nil {
+		b.Complete = false // Triggers refuses it: see triggers-rejects
+	}
 	for i, binding := range r.FieldsList(b.Fields, "bindings") {
 		path := fmt.Sprintf("%s.bindings[%d]", b.Path, i)
 		name, ref := r.Text(binding, "name"), r.Text(binding, "ref")

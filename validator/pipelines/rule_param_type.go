@@ -20,8 +20,9 @@ than its declaration, and a type that does not exist.
 Tekton looks when the run starts, which then fails with "param types don't match the
 user-specified type" (pkg/reconciler/taskrun/validate_taskrun.go).
 
-A string with a $(…) in it is passed over, since it may become an array or an object,
-and so are the params of a matrix, which are arrays of what the Task takes.`,
+A value that is nothing but a reference to a result of another task, or to a parameter of the
+Pipeline, has the type with which that is declared, if it is known. Another string with a $(…) in
+it is passed over, and so are the params of a matrix, see matrix-param.`,
 	Check: checkParamType,
 }
 
@@ -47,6 +48,38 @@ func checkParamType(ctx context.Context, p *rule.Pass) {
 	}
 	for _, call := range resolvedCalls(ctx, p) {
 		mustFit(p, call)
+	}
+	calls := taskCalls(ctx, p)
+	for _, s := range specificationsIn(p) {
+		var results resultTypes
+		for _, task := range s.tasks() {
+			if call, known := calls[task.Path]; known && len(itemsIn(task.Fields, "", "params")) > 0 {
+				if results == nil {
+					results = resultTypesOf(ctx, p, s)
+				}
+				mustFitReferences(p, call, s.Scope, results)
+			}
+		}
+	}
+}
+
+// mustFitReferences looks at params of a pipeline's task that are references to results and parameters.
+func mustFitReferences(p *rule.Pass, call callSite, around *scope, results resultTypes) {
+	types := map[string]string{}
+	for _, param := range itemsIn(call.Target, "", "params") {
+		types[param.Name] = declaredType(param.Fields)
+	}
+	for _, given := range itemsIn(call.Fields, call.Path, "params") {
+		value, _ := given.Fields["value"].(string)
+		want := types[given.Name]
+		if !expression.Any(value) || !slices.Contains(paramTypes, want) {
+			continue
+		}
+		if got := typeOfValue(around, results, value); got != "" && got != want {
+			p.Report(given.Path+".value",
+				"parameter %q of %s takes the type %s and is given %s of the type %s, so the run would fail: declare both with one type",
+				given.Name, call.target(), want, value, got)
+		}
 	}
 }
 

@@ -1,11 +1,12 @@
 package pipelines
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/tekgate/tekgate/validator/admission"
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -17,7 +18,8 @@ var tektonRejectsRule = &rule.Rule{
 	Kinds:    slices.Concat(rule.WithSteps, rule.CustomRuns),
 	Doc: `Finds Tasks, Pipelines, StepActions and runs that Tekton's own webhook would refuse, with
 its words: the validation of Tekton Pipelines v1.15.1 runs on them, with all feature flags
-switched on.
+switched on. Each problem is reported at its field. For a field that another version of the API has,
+the remedy is the place where this version has it, with a fix where the value can move as it is.
 
 For what a TriggerTemplate is to create nobody does that until an event comes; then the
 object is refused, and the sender of the event is told 202. Placeholders are filled with
@@ -41,12 +43,26 @@ func checkTektonRejects(ctx context.Context, p *rule.Pass) {
 	}
 	samples := rule.OncePerTemplate(p, "samples", func() []map[string]string { return tektonSamples(p.Template) })
 	problems := tektonProblems(ctx, p.Object, empty, samples)
-	if len(problems) == 0 {
-		return
+	if p.Inlined { // what the run gives and binds is there too
+		problems = slices.DeleteFunc(problems, func(problem admission.Problem) bool {
+			return strings.HasPrefix(problem.Text, "non-existent variable")
+		})
 	}
-	more := ""
-	if rest := len(problems) - 3; rest > 0 {
-		problems, more = problems[:3], fmt.Sprintf("; and %d more", rest)
+	moved := movedFields(p, problems)
+	for i, problem := range problems {
+		if i == mostProblems {
+			p.Report("spec", "Tekton refuses this %s for %d more reasons, which show once these are mended",
+				p.Kind.Kind, len(problems)-i)
+			return
+		}
+		if field, is := moved[problem.Path]; is && problem.Unknown {
+			field.report(p)
+			continue
+		}
+		finding := p.Report(cmp.Or(problem.Path, "spec"), "Tekton refuses this %s: %s", p.Kind.Kind, problem.Text)
+		finding.Key = problem.Unknown
 	}
-	p.Report("spec", "Tekton refuses this %s: %s%s", p.Kind.Kind, strings.Join(problems, "; "), more)
 }
+
+// mostProblems is how many problems of one object are reported.
+const mostProblems = 10

@@ -261,6 +261,9 @@ func walkCalls(p *rule.Pass) []callSite {
 				continue
 			}
 			call := callSite{Path: task.Path, Unit: task.unit(), Fields: task.Fields}
+			if isOfPipelinesAsCode(p) { // which writes out what is named, so that the run propagates to it
+				call.Outer = s.Scope
+			}
 			call.Kind = "Task"
 			calls = append(calls, call.ways(s.Scope)...)
 			call.Kind = "Pipeline"
@@ -272,6 +275,17 @@ func walkCalls(p *rule.Pass) []callSite {
 		calls = slices.DeleteFunc(calls, func(c callSite) bool { return c.Name != "" })
 	}
 	return calls
+}
+
+// isOfPipelinesAsCode reports whether Pipelines-as-Code creates the run of an object.
+func isOfPipelinesAsCode(p *rule.Pass) bool {
+	var r object.Reader
+	for key := range r.Fields(r.Fields(p.Object, "metadata"), "annotations") {
+		if strings.HasPrefix(key, "pipelinesascode.tekton.dev/") {
+			return true
+		}
+	}
+	return false
 }
 
 // ways returns the reference and the specification of a call, of which there should

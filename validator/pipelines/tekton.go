@@ -1,14 +1,9 @@
 package pipelines
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/tektoncd/pipeline/pkg/apis/config"
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
@@ -19,14 +14,11 @@ import (
 
 	"github.com/tekgate/tekgate/internal/expression"
 	"github.com/tekgate/tekgate/internal/object"
-	"github.com/tekgate/tekgate/internal/strict"
+	"github.com/tekgate/tekgate/validator/admission"
 )
 
 // tektonObject is an object that Tekton's webhook judges.
-type tektonObject interface {
-	apis.Defaultable
-	apis.Validatable
-}
+type tektonObject = admission.Object
 
 // tektonTypes are the types of Tekton Pipelines v1.15.1, by what they are called
 // (cmd/webhook/main.go).
@@ -66,15 +58,17 @@ var tektonConfig = func() *config.Config {
 // tektonProblems returns why Tekton would refuse an object, whichever of the samples
 // are put into it; nothing where one of them makes it pass.
 func tektonProblems(ctx context.Context, fields map[string]any, empty func() tektonObject,
-	samples []map[string]string) []string {
+	samples []map[string]string) []admission.Problem {
 	ctx = tektonContext(ctx)
-	var common []string
+	var common []admission.Problem
 	for i, sample := range samples {
 		problems := tektonOnce(ctx, tektonSampled(fields, "", sample).(map[string]any), empty)
 		if i == 0 {
 			common = problems
 		}
-		common = slices.DeleteFunc(common, func(problem string) bool { return !slices.Contains(problems, problem) })
+		common = slices.DeleteFunc(common, func(problem admission.Problem) bool {
+			return !slices.Contains(problems, problem)
+		})
 		if len(common) == 0 {
 			return nil
 		}
@@ -89,19 +83,19 @@ func tektonContext(ctx context.Context) context.Context {
 
 // tektonOnce decodes as strictly as Tekton's webhook does, sets defaults, and
 // validates. Where Tekton panics nothing is known.
-func tektonOnce(ctx context.Context, fields map[string]any, empty func() tektonObject) (problems []string) {
+func tektonOnce(ctx context.Context, fields map[string]any, empty func() tektonObject) (problems []admission.Problem) {
 	defer func() {
 		if recover() != nil {
 			problems = nil
 		}
 	}()
-	raw, ok := tektonRaw(fields)
+	raw, ok := admission.Raw(fields)
 	if !ok {
 		return nil
 	}
 	into := empty()
-	if err := tektonDecode(raw, into); err != nil {
-		return tektonLines(err)
+	if found := admission.Decode(raw, into); found != nil {
+		return found
 	}
 	into.SetDefaults(ctx)
 	passes, spent := tektonPasses(ctx, into)
@@ -109,73 +103,18 @@ func tektonOnce(ctx context.Context, fields map[string]any, empty func() tektonO
 		return nil
 	}
 	if spent {
-		return tektonWhole(ctx, raw, empty())
+		return tektonWhole(ctx, fields, raw, empty())
 	}
-	return tektonVerdict(ctx, into)
-}
-
-// tektonRaw is an object as it would reach Tekton's webhook.
-func tektonRaw(fields map[string]any) ([]byte, bool) {
-	tektonName(fields)
-	raw, err := json.Marshal(fields)
-	return raw, err == nil
+	return admission.Problems(into.Validate(ctx), fields, nil)
 }
 
 // tektonWhole asks Tekton about an object that it can decode.
-func tektonWhole(ctx context.Context, raw []byte, into tektonObject) []string {
-	if err := tektonDecode(raw, into); err != nil {
-		return tektonLines(err)
+func tektonWhole(ctx context.Context, fields map[string]any, raw []byte, into tektonObject) []admission.Problem {
+	if found := admission.Decode(raw, into); found != nil {
+		return found
 	}
 	into.SetDefaults(ctx)
-	return tektonVerdict(ctx, into)
-}
-
-func tektonVerdict(ctx context.Context, into tektonObject) []string {
-	if err := into.Validate(ctx); err != nil {
-		return tektonLines(err)
-	}
-	return nil
-}
-
-// tektonDecode decodes as its webhook does, in which the case of a field's letters
-// does not matter. What it finds, the stricter decoder explains better.
-func tektonDecode(raw []byte, into tektonObject) error {
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(into)
-	if err == nil {
-		return nil
-	}
-	return cmp.Or(strict.UnmarshalJSON(raw, into), err)
-}
-
-// tektonRepeated is a text that a message of Tekton repeats, a whole script for instance.
-var tektonRepeated = regexp.MustCompile(`"(?:[^"\\]|\\.){40,}"|variable in "(?:[^"\\]|\\.)*"`)
-
-func tektonLines(err error) []string {
-	var found []string
-	for line := range strings.Lines(err.Error()) {
-		line = tektonRepeated.ReplaceAllStringFunc(strings.TrimSpace(line), func(quote string) string {
-			before, _, _ := strings.Cut(quote, `"`)
-			return before + `"…"`
-		})
-		if line != "" {
-			found = append(found, line)
-		}
-	}
-	return found
-}
-
-// tektonName gives an object the name that the API server would make of generateName, in
-// the copy that sampled has made.
-func tektonName(fields map[string]any) {
-	var r object.Reader
-	meta := r.Fields(fields, "metadata")
-	if prefix := r.Text(meta, "generateName"); prefix != "" && r.Text(meta, "name") == "" {
-		meta["name"] = prefix[:min(len(prefix), 58)] + "abcde"
-	}
-	delete(fields, "status")
-	delete(meta, "creationTimestamp")
+	return admission.Problems(into.Validate(ctx), fields, nil)
 }
 
 // tektonSamples returns what may be put for the parameters of a TriggerTemplate: their

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/tekgate/tekgate/internal/golden"
 	"github.com/tekgate/tekgate/internal/object"
+	"github.com/tekgate/tekgate/validator/admission"
 )
 
 // disturbances are put behind the texts of steps: what Tekton refuses there, what it
@@ -46,7 +48,7 @@ func TestTektonPasses(t *testing.T) {
 			passed, found := bothWays(t, fields, empty)
 			switch {
 			case passed && len(found) > 0:
-				t.Fatalf("%s, document %d, passes, and Tekton finds %q in %v",
+				t.Fatalf("%s, document %d, passes, and Tekton finds %v in %v",
 					example.File, example.Index, found, fields)
 			case passed:
 				passes++
@@ -69,19 +71,19 @@ func TestTektonPasses(t *testing.T) {
 }
 
 // bothWays tells whether the shorter validation passes, and what the whole one finds.
-func bothWays(t *testing.T, fields map[string]any, empty func() tektonObject) (bool, []string) {
+func bothWays(t *testing.T, fields map[string]any, empty func() tektonObject) (bool, []admission.Problem) {
 	t.Helper()
 	ctx := tektonContext(t.Context())
-	raw, ok := tektonRaw(tektonSampled(fields, "", nil).(map[string]any))
+	raw, ok := admission.Raw(tektonSampled(fields, "", nil).(map[string]any))
 	if !ok {
 		t.Fatal("it cannot be written")
 	}
 	into, passed := empty(), false
-	if tektonDecode(raw, into) == nil {
+	if admission.Decode(raw, into) == nil {
 		into.SetDefaults(ctx)
 		passed, _ = tektonPasses(ctx, into)
 	}
-	return passed, tektonWhole(ctx, raw, empty())
+	return passed, tektonWhole(ctx, fields, raw, empty())
 }
 
 // eachStepText visits all texts within lists of steps and embedded Tasks, in the order of their keys.
@@ -134,7 +136,40 @@ func TestTektonPassesPlain(t *testing.T) {
 		}
 		passed, found := bothWays(t, fields, tektonTypes[schema.FromAPIVersionAndKind("tekton.dev/v1", "Task")])
 		if passed != c.want {
-			t.Errorf("%s: it passes: %v, and Tekton finds %s", c.name, passed, strings.Join(found, "; "))
+			t.Errorf("%v: it passes: %v, and Tekton finds %v", c.name, passed, found)
+		}
+	}
+}
+
+// TestTektonPassesMany holds that the shorter validation of a Pipeline with many specifications
+// passes, and that what is wrong with one of them, or with the Pipeline, is still found.
+func TestTektonPassesMany(t *testing.T) {
+	const specs = 200
+	many := func(last string) map[string]any {
+		text := strings.Repeat(`{"name":"t%d","taskSpec":{"params":[{"name":"p","default":""}],"steps":[{"name":"s","image":"i:1","script":"$(params.p)"}]}},`, specs)
+		for i := range specs {
+			text = strings.Replace(text, "%d", strconv.Itoa(i), 1)
+		}
+		fields, err := object.Decode([]byte(`{"apiVersion":"tekton.dev/v1","kind":"Pipeline","metadata":{"name":"a"},"spec":{"tasks":[` + text + last + `]}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fields
+	}
+	kind := schema.FromAPIVersionAndKind("tekton.dev/v1", "Pipeline")
+	for name, c := range map[string]struct {
+		last  string
+		found int
+	}{
+		"nothing":                 {`{"name":"z","taskSpec":{"steps":[{"image":"i:1"}]}}`, 0},
+		"a script":                {`{"name":"z","taskSpec":{"steps":[{"image":"i:1","script":"$(params.nowhere)"}]}}`, 1},
+		"a step without an image": {`{"name":"z","taskSpec":{"steps":[{"script":"date"}]}}`, 1},
+		"a task of the same name": {`{"name":"t1","taskSpec":{"steps":[{"image":"i:1"}]}}`, 2},
+		"an order":                {`{"name":"z","runAfter":["nowhere"],"taskSpec":{"steps":[{"image":"i:1"}]}}`, 1},
+	} {
+		passed, problems := bothWays(t, many(c.last), tektonTypes[kind])
+		if len(problems) != c.found || passed != (c.found == 0) {
+			t.Errorf("%s: it passes: %v, and Tekton finds %v", name, passed, problems)
 		}
 	}
 }

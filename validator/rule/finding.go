@@ -8,6 +8,7 @@ type Finding struct {
 	Severity Severity // how bad it is by itself
 	Mode     Mode     // what the configuration makes of it
 	Path     string   // where it is, such as "spec.triggers[0].template.ref"
+	Key      bool     // whether the name of the field at Path is wrong, and not its value
 	Message  string   // one line: what is wrong, why it matters, how to mend it
 	Fix      []Edit   // what mends it for certain, if anything does
 	Others   bool     // whether another object that comes later would mend it

@@ -25,6 +25,7 @@ type Pass struct {
 	Offline   bool             // whether nothing else judges the object: Tekton's own webhook does not see it
 	Now       func() time.Time // the clock
 	Author    Author           // who asks for the object to be admitted
+	Inlined   bool             // whether the object is written into a run before that is created
 	Account   string           // what the admission webhook gives to runs that name none, or ""
 	Policies  []any            // pointers to the groups' policies, see PolicyOf
 	Outside   Outside          // what messages must not name
@@ -108,6 +109,18 @@ func (p *Pass) Judge(ctx context.Context, r *Rule, mode Mode) (found []*Finding,
 		r.Check(ctx, p)
 	}()
 	return p.found, p.unknown, err
+}
+
+// PathsOf returns the paths of what another rule finds in the object.
+func (p *Pass) PathsOf(ctx context.Context, other *Rule) []string {
+	scratch := *p
+	scratch.rule, scratch.found, scratch.unknown = other, nil, nil
+	other.Check(ctx, &scratch)
+	paths := make([]string, 0, len(scratch.found))
+	for _, finding := range scratch.found {
+		paths = append(paths, strings.TrimPrefix(finding.Path, p.at))
+	}
+	return paths
 }
 
 // At returns the pass of an object that stands at a path within this one's object.

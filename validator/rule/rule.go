@@ -29,6 +29,9 @@ type Rule struct {
 	// Others says that findings depend on other objects, which may come later.
 	// Such rules warn where nothing else is configured.
 	Others bool
+	// Lenient rules warn where nothing else is configured, though their findings are errors: Tekton
+	// accepts the object, and somebody may mean what looks like a mistake.
+	Lenient bool
 	// Discreet rules name nothing of other objects but through Pass.Similar.
 	Discreet bool
 	// AtUse rules also judge the TaskRuns that Tekton's controller creates for a
@@ -50,13 +53,19 @@ type Rule struct {
 	// warns at most. "" is for rules that do not depend on the release.
 	Before string
 
+	// Unserved rules also judge what is meant for Tekton and not served, see IsUnserved: kinds that cannot
+	// be listed.
+	Unserved bool
+
 	// Check reports all that it finds. An object whose JSON is not of the expected
 	// shape it judges as far as it can: Tekton will say the rest.
 	Check func(ctx context.Context, p *Pass)
 }
 
 // Handles tells whether the rule is for a kind.
-func (r *Rule) Handles(kind schema.GroupVersionKind) bool { return slices.Contains(r.Kinds, kind) }
+func (r *Rule) Handles(kind schema.GroupVersionKind) bool {
+	return slices.Contains(r.Kinds, kind) || r.Unserved && IsUnserved(kind)
+}
 
 // Severity says how bad a finding is.
 type Severity string
@@ -113,7 +122,7 @@ func (r *Rule) DefaultMode() Mode {
 		return Enforce
 	case r.Severity == Info:
 		return Audit
-	case r.Severity == Warning || r.Others:
+	case r.Severity == Warning || r.Others || r.Lenient:
 		return Warn
 	}
 	return Enforce

@@ -23,7 +23,9 @@ Triggers v0.37.0). The inline forms of old releases are those of legacy-trigger.
 func checkNullInterceptor(_ context.Context, p *rule.Pass) {
 	for _, in := range walk.InterceptorsIn(chainsIn(p)...) {
 		_, inline := inlineName(in)
+		_, mapping := in.Fields["ref"].(map[string]any)
 		switch {
+		case !mapping && in.Fields["ref"] != nil: // of the wrong type: see triggers-rejects
 		case in.Fields == nil:
 			p.Report(in.Path,
 				"the interceptor of %s is no object, on which Tekton's admission webhook fails: remove the item or give it a ref",

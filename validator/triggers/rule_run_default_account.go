@@ -30,6 +30,9 @@ func checkRunDefaultAccount(_ context.Context, p *rule.Pass) {
 		account, path = r.Text(r.Fields(spec, "taskRunTemplate"), "serviceAccountName"),
 			"spec.taskRunTemplate.serviceAccountName"
 	}
+	if account == "" && r.Text(spec, "serviceAccountName") != "" {
+		return // which stands where v1beta1 has it: tekton-rejects says so
+	}
 	if account == "" && p.Account == "" || account == "default" {
 		p.Report(path,
 			"each event runs this %s as the default ServiceAccount, which all Pods of the namespace share: name one that has what the run needs and no more",

@@ -41,6 +41,8 @@ var Rules = []*rule.Rule{
 	runDefaultAccountRule,
 	removedAPIRule,
 	deprecatedAPIRule,
+	triggersRejectsRule,
+	unservedAPIRule,
 }
 
 // Policy holds the lists of Rules.
@@ -53,6 +55,10 @@ type Policy struct {
 	// namespace/name, and the hosts of their URLs, in which * stands for any
 	// characters. Empty means any.
 	InterceptorTargets []string `json:"interceptorTargets,omitempty"`
+	// ValidateAll makes the rules triggers-rejects and unserved-api judge at admission too,
+	// where Triggers' own webhook does so anyway. It is of use where Triggers runs in
+	// another cluster.
+	ValidateAll bool `json:"validateAll,omitempty"`
 }
 
 // Validate reports each problem with the path of its field in the policy.

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -140,9 +139,15 @@ func Review(who validator.Account, access validator.Access) *authorizationv1.Sub
 	}}
 }
 
+// Files is a validator.Set, or the view of one from a file.
+type Files interface {
+	validator.Cluster
+	IsElsewhere(kind, name string) bool
+}
+
 // Layers are files over a cluster: what the files do not hold is looked up there.
 type Layers struct {
-	Files   *validator.Set
+	Files   Files
 	Cluster validator.Cluster
 }
 
@@ -170,17 +175,10 @@ func (l Layers) Get(ctx context.Context, kind schema.GroupKind, namespace, name 
 		return fields, err
 	}
 	fields, err = l.Cluster.Get(ctx, kind, namespace, name)
-	if fields == nil && err == nil && l.elsewhere(kind.Kind, name) {
+	if fields == nil && err == nil && l.Files.IsElsewhere(kind.Kind, name) {
 		return nil, validator.ErrUnknown
 	}
 	return fields, err
-}
-
-func (l Layers) elsewhere(kind, name string) bool {
-	return slices.ContainsFunc(l.Files.Elsewhere[kind], func(pattern string) bool {
-		matched, _ := path.Match(pattern, name)
-		return matched
-	})
 }
 
 // Keys implements validator.Cluster.

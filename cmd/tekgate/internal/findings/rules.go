@@ -3,7 +3,7 @@ package findings
 import "github.com/tekgate/tekgate/validator"
 
 // LintRules are the rules of lint itself. They have no Check, since they are about files.
-var LintRules = []*validator.Rule{SyntaxRule, SuppressionRule}
+var LintRules = []*validator.Rule{SyntaxRule, SuppressionRule, DuplicateRule}
 
 // SyntaxRule reports documents that cannot be parsed.
 var SyntaxRule = &validator.Rule{
@@ -24,4 +24,16 @@ var SuppressionRule = &validator.Rule{
 nothing: since they match nothing, are over, give no reason or name no rule.
 
 One that is left behind hides the next finding of its rule.`,
+}
+
+// DuplicateRule reports definitions of one name.
+var DuplicateRule = &validator.Rule{
+	ID:       "duplicate-definition",
+	Severity: validator.Info,
+	Doc: `Finds several Tasks, Pipelines or other objects of Tekton's with the same kind, namespace and name.
+
+In a cluster the last one that is applied replaces the others. In one file that is an error. In several
+files it is a hint, since folders often hold several versions of a Task, of which one is applied: a
+reference is then judged by the nearest one, that is the one with which it has most folders in common,
+and passed over where several are as near. What a kustomization.yaml names as a patch is no definition.`,
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"path"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -152,8 +153,10 @@ func (j *judging) connect(out *judgement) error {
 func (j *judgement) judge(ctx context.Context, files []*lintFile) (*report, error) {
 	var objects []*linted
 	var subjects []validator.Subject
+	prepareRuns(files)
 	for _, f := range files {
 		for _, o := range f.objects {
+			o.subject.File = filepath.ToSlash(filepath.Clean(f.name))
 			if o.subject.Namespace == "" {
 				o.subject.Namespace = j.namespace
 			}
@@ -162,16 +165,12 @@ func (j *judgement) judge(ctx context.Context, files []*lintFile) (*report, erro
 	}
 	set := validator.NewSet(subjects)
 	set.Elsewhere = j.allowed.Elsewhere
-	v := j.validator
-	if v.Cluster = set; j.live != nil {
-		v.Cluster = judge.Layers{Files: set, Cluster: j.live}
-	}
 	outcomes := make([]validator.Outcome, len(objects))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(j.parallel())
 	for i, o := range objects {
 		group.Go(func() error {
-			outcomes[i] = v.Judge(ctx, o.subject)
+			outcomes[i] = j.near(set, o.subject.File).Judge(ctx, o.subject)
 			return ctx.Err()
 		})
 	}
@@ -179,6 +178,15 @@ func (j *judgement) judge(ctx context.Context, files []*lintFile) (*report, erro
 		return nil, err
 	}
 	return j.report(files, objects, outcomes), nil
+}
+
+// near returns the validator of the objects in a file.
+func (j *judgement) near(set *validator.Set, file string) *validator.Validator {
+	v := j.validator
+	if v.Cluster = set.Near(file); j.live != nil {
+		v.Cluster = judge.Layers{Files: set.Near(file), Cluster: j.live}
+	}
+	return &v
 }
 
 // parallel is how many objects are judged at a time: more than there are processors
@@ -196,7 +204,13 @@ func (j *judgement) report(files []*lintFile, objects []*linted, outcomes []vali
 	held := j.allowed.fresh(j.rules)
 	for _, f := range files {
 		held.comments(f)
-		r.problems = append(r.problems, f.broken...)
+	}
+	for _, p := range append(broken(files), duplicates(objects)...) {
+		if p.Rule != findings.SyntaxRule.ID && held.holds(p) {
+			r.suppressed++
+			continue
+		}
+		r.problems = append(r.problems, p)
 	}
 	for i, o := range objects {
 		if validator.Matches(o.subject.Kind) {
@@ -204,7 +218,7 @@ func (j *judgement) report(files []*lintFile, objects []*linted, outcomes []vali
 		}
 		r.excepted += len(outcomes[i].Excepted)
 		for _, finding := range outcomes[i].Findings {
-			p := j.problem(o, finding)
+			p := j.problem(o, o.variables.restored(finding))
 			if held.holds(p) {
 				r.suppressed++
 				continue
@@ -227,8 +241,12 @@ func (j *judgement) report(files []*lintFile, objects []*linted, outcomes []vali
 // problem places a finding in its file.
 func (j *judgement) problem(o *linted, finding validator.Finding) *problem {
 	var reader object.Reader
-	metadata := reader.Fields(o.subject.Fields, "metadata")
-	line, column := o.object.Position(finding.Path)
+	metadata := reader.Fields(o.object.Fields, "metadata")
+	position := o.object.Position
+	if finding.Key {
+		position = o.object.KeyPosition
+	}
+	line, column := position(finding.Path)
 	return &problem{
 		File: o.file.name, Line: line, Column: column,
 		Kind: o.subject.Kind.Kind, Name: objects.Name(metadata), Namespace: o.subject.Namespace,

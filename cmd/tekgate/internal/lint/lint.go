@@ -195,6 +195,7 @@ type problem struct {
 	Fix       []validator.Edit   `json:"fix,omitempty"`
 
 	object *linted
+	chart  string // the folder of the Helm chart whose template the file is
 }
 
 // report has all that was found.

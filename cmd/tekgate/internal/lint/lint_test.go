@@ -224,6 +224,31 @@ func TestLintUnreadable(t *testing.T) {
 	}
 }
 
+// TestLintWithoutVersion holds that a file which is named and looks like an object, but has no apiVersion,
+// is an error, and that values and lists are none.
+func TestLintWithoutVersion(t *testing.T) {
+	for text, want := range map[string]string{
+		"kind: Task\nspec: {steps: []}\n":                "1:7: error: this Task is without apiVersion, so it is no Kubernetes object: write apiVersion: tekton.dev/v1 (syntax)",
+		"spec: {}\nkind: EventListener\n":                "2:7: error: this EventListener is without apiVersion, so it is no Kubernetes object: write apiVersion: triggers.tekton.dev/v1beta1 (syntax)",
+		"kind: Deployment\nspec: {}\n":                   "1:7: error: this Deployment is without apiVersion, so it is no Kubernetes object: write it above kind (syntax)",
+		"# x\n---\nkind: StepAction\nspec: {image: a}\n": "3:7: error: this StepAction is without apiVersion, so it is no Kubernetes object: write apiVersion: tekton.dev/v1beta1 (syntax)",
+		"kind: mine\nimage: a\n":                         "",
+		"spec: {}\n":                                     "",
+	} {
+		file := filepath.Join(t.TempDir(), "a.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, _, err := program.Run(t, "", "lint", file)
+		if got := strings.TrimPrefix(strings.TrimSpace(out), file+":"); got != want || (err != nil) != (want != "") {
+			t.Errorf("%q: got %q and %v, want %q", text, got, err, want)
+		}
+		if out, _, err = program.Run(t, "", "lint", filepath.Dir(file)); err != nil || out != "" {
+			t.Errorf("%q in a folder: got %q and %v", text, out, err)
+		}
+	}
+}
+
 // TestLintDocuments holds that each rule can be looked up.
 func TestLintDocuments(t *testing.T) {
 	list, _ := program.Must(t, "lint", "--rules")

@@ -66,7 +66,7 @@ func TestLintOnline(t *testing.T) {
 // of many objects.
 func TestLintUnknown(t *testing.T) {
 	text := strings.Repeat(
-		"---\napiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: a}\nspec: {steps: [{image: '127.0.0.1:1/x:v1'}]}\n",
+		"---\napiVersion: tekton.dev/v1\nkind: Task\nmetadata: {generateName: a}\nspec: {steps: [{image: '127.0.0.1:1/x:v1'}]}\n",
 		30)
 	out, errOut, err := lintWith(t, []*validator.Rule{onlineRule}, text, "-", "--online")
 	if err != nil || out != "" || strings.Count(errOut, "warning: ") != 21 ||

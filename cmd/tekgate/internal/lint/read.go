@@ -2,6 +2,7 @@ package lint
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,9 +27,11 @@ import (
 type lintFile struct {
 	name      string // as it is shown
 	text      []byte
-	named     bool // by the user; else it was found in a folder
+	named     bool   // by the user; else it was found in a folder
+	chart     string // the Helm chart whose template the file is, "" for none
 	documents []*document.Document
 	objects   []*linted
+	template  bool       // whether it is one of Helm's
 	broken    []*problem // documents that are not well-formed
 	notes     []string
 }
@@ -38,6 +41,8 @@ type linted struct {
 	file    *lintFile
 	object  *document.Object
 	subject validator.Subject
+	// variables are those of Pipelines-as-Code in the object, for which subject has samples.
+	variables variables
 }
 
 // tektonWord is what a text holds in which an object of Tekton's may stand.
@@ -50,6 +55,10 @@ func readFiles(
 	files, err := listFiles(paths, allowed)
 	if err != nil {
 		return nil, err
+	}
+	charts := charts{}
+	for _, f := range files {
+		f.chart = charts.of(f)
 	}
 	problems := make([]error, len(files))
 	group, ctx := errgroup.WithContext(ctx)
@@ -76,6 +85,7 @@ func readFiles(
 func listFiles(paths []string, allowed *suppressions) ([]*lintFile, error) {
 	var files []*lintFile
 	seen := map[string]bool{}
+	patches := map[string]bool{}
 	for _, path := range paths {
 		names, err := document.Files(path)
 		if err != nil {
@@ -83,6 +93,9 @@ func listFiles(paths []string, allowed *suppressions) ([]*lintFile, error) {
 		}
 		for _, name := range names {
 			key := filepath.Clean(name)
+			if isKustomization(name) {
+				addPatches(patches, name)
+			}
 			if seen[key] || isKustomization(name) || allowed.excludes(name) {
 				continue
 			}
@@ -90,7 +103,7 @@ func listFiles(paths []string, allowed *suppressions) ([]*lintFile, error) {
 			files = append(files, &lintFile{name: name, named: name == path})
 		}
 	}
-	return files, nil
+	return slices.DeleteFunc(files, func(f *lintFile) bool { return !f.named && patches[filepath.Clean(f.name)] }), nil
 }
 
 func isKustomization(name string) bool {
@@ -133,7 +146,13 @@ func (f *lintFile) load(in io.Reader) ([]byte, error) {
 
 // parse takes a text for that of the file.
 func (f *lintFile) parse(text []byte) {
-	f.text, f.objects, f.broken, f.notes = text, nil, nil, nil
+	f.text, f.objects, f.broken, f.notes, f.documents = text, nil, nil, nil, nil
+	if at := bytes.Index(text, []byte("{{")); at >= 0 && f.chart != "" && !f.named {
+		if bytes.Contains(text, []byte(tektonWord)) {
+			f.isTemplate(1 + bytes.Count(text[:at], []byte("\n")))
+		}
+		return
+	}
 	documents, problems := document.Parse(f.name, text)
 	f.documents = documents
 	for _, p := range problems {
@@ -162,15 +181,28 @@ func (f *lintFile) malformed(p *document.SyntaxError) {
 		return
 	}
 	line, message := p.Line, p.Err.Error()+": nothing of this document can be judged"
-	if at := bytes.Index(p.Document.Text, []byte("{{")); at >= 0 {
+	if first, is := p.IsTemplate(); is {
 		if line == p.Document.Line {
-			line += bytes.Count(p.Document.Text[:at], []byte("\n"))
+			line = first
 		}
-		message = "not well-formed, since it is a template as Helm has them: judge what it comes to with `helm template CHART | tekgate lint -`, and exclude the file in .tekgatelint"
+		f.isTemplate(line)
+		return
 	}
 	f.broken = append(f.broken,
 		&problem{File: f.name, Line: line, Column: 1, Rule: findings.SyntaxRule.ID, Severity: validator.Error,
 			Message: message})
+}
+
+// isTemplate notes that the file is a template.
+func (f *lintFile) isTemplate(line int) {
+	if f.template {
+		return
+	}
+	f.template = true
+	f.broken = append(f.broken,
+		&problem{File: f.name, Line: line, Column: 1, Rule: findings.SyntaxRule.ID, Severity: validator.Error,
+			Message: "not well-formed, since it is a template as Helm has them: judge what it comes to with `helm template CHART | tekgate lint -`, and exclude the file in .tekgatelint",
+			chart:   cmp.Or(f.chart, filepath.Dir(f.name))})
 }
 
 // noObject decides what is said of a document that is no object: a values file or a
@@ -182,6 +214,15 @@ func (f *lintFile) noObject(d *document.Document, err error) {
 	kind, _ := fields["kind"].(string)
 	list := strings.HasSuffix(kind, "List") && bytes.Contains(d.JSON, []byte(tektonWord))
 	switch {
+	case errors.As(err, &what) && f.named && version == "" && kind != "" && fields["spec"] != nil:
+		line, column := d.Position("kind")
+		remedy := "write it above kind"
+		if known := validator.APIVersionOf(kind); known != "" {
+			remedy = "write apiVersion: " + known
+		}
+		f.broken = append(f.broken,
+			&problem{File: f.name, Line: line, Column: column, Rule: findings.SyntaxRule.ID, Severity: validator.Error,
+				Message: fmt.Sprintf("this %s is without apiVersion, so it is no Kubernetes object: %s", kind, remedy)})
 	case errors.As(err, &what) && (strings.Contains(version, tektonWord) || list):
 		line, column := d.Position("")
 		f.broken = append(f.broken,

@@ -54,7 +54,7 @@ type suppression struct {
 
 // loadSuppressions reads the file that is named, or the one that is found.
 func loadSuppressions(file string, rules []*validator.Rule, now time.Time) (*suppressions, error) {
-	s := &suppressions{now: now}
+	s := &suppressions{now: now, ids: []string{findings.DuplicateRule.ID}}
 	for _, rule := range rules {
 		s.ids = append(s.ids, rule.ID)
 	}

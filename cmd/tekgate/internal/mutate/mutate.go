@@ -107,27 +107,26 @@ func (m *mutation) check() error {
 
 func (m *mutation) run(ctx context.Context, streams cli.Streams) error {
 	errOut := streams.ErrOut
-	documents, err := readDocuments(m.files, streams.In)
+	read, err := readInput(m.files, streams.In)
 	if err != nil {
 		return err
 	}
-	objects, err := objectsOf(documents)
-	if err != nil {
-		return err
+	for _, note := range read.notes {
+		fmt.Fprintln(errOut, "note:", note)
 	}
-	engine, err := m.engine(objects, errOut)
+	engine, err := m.engine(read.objects, errOut)
 	if err != nil {
 		return err
 	}
 	var results []*result
-	for _, o := range objects {
+	for _, o := range read.objects {
 		found, err := engine.mutate(ctx, o)
 		if err != nil {
 			return err
 		}
 		results = append(results, found...)
 	}
-	if err := m.print(streams.Out, documents, results); err != nil {
+	if err := m.print(streams.Out, read.documents, results); err != nil {
 		return err
 	}
 	return m.report(errOut, results)
@@ -165,43 +164,64 @@ func (m *mutation) report(errOut io.Writer, results []*result) error {
 	return nil
 }
 
-// readDocuments reads the documents of files and folders.
-func readDocuments(paths []string, in io.Reader) ([]*document.Document, error) {
-	var documents []*document.Document
+// input is what mutate reads.
+type input struct {
+	documents []*document.Document
+	objects   []*document.Object
+	notes     []string // what was passed over in folders
+}
+
+// readInput reads files and folders. A file that is named has to hold objects; in a folder there may be
+// other files, which are passed over with a note.
+func readInput(paths []string, in io.Reader) (*input, error) {
+	var read input
 	for i, path := range paths {
 		if path == "-" && slices.Contains(paths[:i], "-") {
 			return nil, errors.New("standard input can be read once only: name - once")
 		}
-		files, err := document.Files(path)
+		names, err := document.Files(path)
 		if err != nil {
 			return nil, err
 		}
-		for _, file := range files {
-			found, err := document.ReadFile(file, in)
-			if err != nil {
+		for _, name := range names {
+			if err := read.file(name, name == path, in); err != nil {
 				return nil, err
 			}
-			documents = append(documents, found...)
 		}
 	}
-	if len(documents) == 0 {
+	if len(read.documents) == 0 && len(read.notes) == 0 {
 		return nil, fmt.Errorf("reading %s: there is no YAML or JSON document in it", strings.Join(paths, ", "))
 	}
-	return documents, nil
+	return &read, nil
 }
 
-// objectsOf returns the objects of all documents.
-func objectsOf(documents []*document.Document) ([]*document.Object, error) {
-	var objects []*document.Object
+// file reads one file.
+func (read *input) file(name string, named bool, in io.Reader) error {
+	documents, err := document.ReadFile(name, in)
+	var malformed *document.SyntaxError
+	if errors.As(err, &malformed) && !named {
+		read.pass(err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
 	for _, d := range documents {
 		found, err := d.Objects()
-		if err != nil {
-			return nil, err
+		var not *document.NotAnObjectError
+		switch {
+		case errors.As(err, &not) && !named:
+			read.pass(err)
+			continue
+		case err != nil:
+			return err
 		}
-		objects = append(objects, found...)
+		read.documents, read.objects = append(read.documents, d), append(read.objects, found...)
 	}
-	return objects, nil
+	return nil
 }
+
+func (read *input) pass(err error) { read.notes = append(read.notes, "passed over "+err.Error()) }
 
 // engine is the webhook's code, and what stands for the cluster.
 type engine struct {
@@ -280,18 +300,16 @@ func (r *result) name() string {
 // mutate passes an object to the rules. The first result is its own; those of the
 // runs that a TriggerTemplate holds follow.
 func (e *engine) mutate(ctx context.Context, o *document.Object) ([]*result, error) {
-	r, err := e.one(ctx, o, o.Fields, o.Raw)
+	r, err := e.one(ctx, o, o.Fields, o.Raw, e.namespace)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.Where(), err)
 	}
 	results := []*result{r}
 	for _, template := range objects.Templates(o.Fields) {
-		inner, err := e.one(ctx, o, template.Fields, template.Raw)
+		// Triggers creates the run in the namespace of the Trigger, which is the template's.
+		inner, err := e.one(ctx, o, template.Fields, template.Raw, r.namespace)
 		if err != nil {
 			return nil, fmt.Errorf("%s, %s: %w", o.Where(), template.Path, err)
-		}
-		if objects.Metadata(template.Fields)["namespace"] == nil {
-			inner.namespace = r.namespace
 		}
 		inner.within = template.Path
 		results = append(results, inner)
@@ -299,12 +317,14 @@ func (e *engine) mutate(ctx context.Context, o *document.Object) ([]*result, err
 	return results, nil
 }
 
-func (e *engine) one(ctx context.Context, o *document.Object, fields map[string]any, raw []byte) (*result, error) {
+// one passes an object, or a run within it, to the rules. The namespace is that of one that names none.
+func (e *engine) one(ctx context.Context, o *document.Object, fields map[string]any, raw []byte,
+	namespace string) (*result, error) {
 	version, _ := fields["apiVersion"].(string)
 	kind, _ := fields["kind"].(string)
 	metadata := objects.Metadata(fields)
 	r := &result{object: o, kind: schema.FromAPIVersionAndKind(version, kind),
-		namespace: objects.NamespaceOr(metadata, e.namespace), called: objects.Name(metadata)}
+		namespace: objects.NamespaceOr(metadata, namespace), called: objects.Name(metadata)}
 	if !mutator.Matches(r.kind) {
 		return r, nil
 	}

@@ -299,13 +299,13 @@ func TestMutateRefuses(t *testing.T) {
 		{"", []string{"run.yaml"}, `"run.yaml" is not expected: name files with -f`},
 		{"", []string{"-f", "-", "-f", "-"}, "standard input can be read once only: name - once"},
 		{"", []string{"-f", "none.yaml"}, "reading none.yaml: no such file or directory"},
-		{"", []string{"-f", dir},
+		{"", []string{"-f", broken},
 			broken +
 				", document 2 (line 10): not a Kubernetes object: a list: put each object into a document of its own, or all into a `kind: List`"},
 		{kanikoRun + "kind: Task\n", []string{"-f", "-"},
 			`standard input: not well-formed: line 10: key "kind" already set in map`},
 		{"{{ .Values.x }}\n", []string{"-f", "-"},
-			"standard input: not well-formed: invalid map key: map[interface {}]interface {}{\".Values.x\":interface {}(nil)}"},
+			"standard input: not well-formed, since it is a template as Helm has them, see line 1: use what `helm template CHART` makes of it"},
 		{kanikoRun, []string{"-f", "-", "-o", "table"}, `--output "table" is not known: say yaml, json, diff or patch`},
 		{kanikoRun, []string{"-f", "-", "--context", "x"},
 			"--kubeconfig and --context are for --live: pass that too, or leave them out"},
@@ -389,4 +389,69 @@ func decodeYAML(t *testing.T, text string) map[string]any {
 		t.Fatal(err)
 	}
 	return fields
+}
+
+// TestMutateFolder holds that other files in a folder are passed over with a note, each by itself, and that
+// a file that is named has to hold objects.
+func TestMutateFolder(t *testing.T) {
+	dir := t.TempDir()
+	files := map[string]string{
+		"run.yaml":                  "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: a}\nspec: {taskRef: {name: a}}\n",
+		"values.yaml":               "image: a\n",
+		"list.json":                 "[1, 2]\n",
+		"empty.yaml":                "# nothing\n",
+		"both.yaml":                 "a: b\n---\napiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: b}\nspec: {taskRef: {name: a}}\n",
+		"broken.yaml":               "a: b: c\n",
+		"chart/templates/task.yaml": "apiVersion: tekton.dev/v1\nkind: Task\nmetadata:\n  name: {{ .Values.name }}\n",
+	}
+	for name, text := range files {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, errOut, err := program.Run(t, "", "mutate", "-f", dir, "-o", "yaml")
+	if err != nil || !strings.Contains(out, "name: a}") || !strings.Contains(out, "name: b}") {
+		t.Errorf("got %v and %s", err, out)
+	}
+	for _, want := range []string{"values.yaml: not a Kubernetes object: without ",
+		"list.json: not a Kubernetes object: a list",
+		"both.yaml, document 1 (line 1): not a Kubernetes object", "broken.yaml: not well-formed: ",
+		"task.yaml: not well-formed, since it is a template as Helm has them, see line 4: use what `helm template CHART`"} {
+		if !strings.Contains(errOut, want) {
+			t.Errorf("no note says %q:\n%s", want, errOut)
+		}
+	}
+	if strings.Count(errOut, "note: ") != 5 || !strings.Contains(errOut, "2 objects") {
+		t.Errorf("notes:\n%s", errOut)
+	}
+	delete(files, "run.yaml")
+	for name := range files {
+		if _, _, err := program.Run(t, "", "mutate", "-f", filepath.Join(dir, name)); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// TestMutateTemplateNamespace holds that a run in a TriggerTemplate is judged in the template's namespace:
+// by its exceptions, its Tasks and its Namespace's settings, unless it names another.
+func TestMutateTemplateNamespace(t *testing.T) {
+	const template = "apiVersion: triggers.tekton.dev/v1beta1\nkind: TriggerTemplate\nmetadata: {name: t, namespace: ci}\nspec:\n  resourcetemplates:\n  - apiVersion: tekton.dev/v1\n    kind: TaskRun\n    metadata: {generateName: x-}\n    spec: {taskRef: {name: app}}\n"
+	const task = "---\napiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: app, namespace: ci}\nspec:\n  steps: [{name: push, image: 'gcr.io/kaniko-project/executor:v1.9.1', args: [--destination=r.example.com/a/b:1]}]\n"
+	for _, c := range []struct{ name, text, want string }{
+		{"the template's", template + task, `set DOCKER_CONFIG for Task "app"`},
+		{"the run's own", strings.Replace(template, "generateName: x-", "generateName: x-, namespace: other", 1) + task,
+			`there is no Task "app" in namespace "other"`},
+		{"none", strings.Replace(template, ", namespace: ci", "", 1) + task, `there is no Task "app" in namespace "default"`},
+		{"its Namespace's settings", template + task +
+			"---\napiVersion: v1\nkind: Namespace\nmetadata: {name: ci, labels: {tekgate.dev/mutate: disabled}}\n",
+			`Namespace "ci" has the label tekgate.dev/mutate=disabled`},
+	} {
+		_, errOut, err := program.Run(t, c.text, "mutate", "-f", "-", "-o", "diff", "--explain")
+		if err != nil || !strings.Contains(errOut, c.want) {
+			t.Errorf("%s: %v: nothing says %q:\n%s", c.name, err, c.want, errOut)
+		}
+	}
 }

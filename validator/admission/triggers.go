@@ -1,0 +1,98 @@
+package admission
+
+import (
+	"context"
+	"maps"
+	"regexp"
+	"strings"
+
+	"github.com/tektoncd/triggers/pkg/apis/triggers/contexts"
+	"github.com/tektoncd/triggers/pkg/apis/triggers/v1alpha1"
+	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"knative.dev/pkg/apis"
+)
+
+// triggersTypes are the types of Tekton Triggers v0.37.0, by what they are called (cmd/webhook/main.go).
+var triggersTypes = map[schema.GroupVersionKind]func() Object{
+	alpha("ClusterTriggerBinding"): func() Object { return &v1alpha1.ClusterTriggerBinding{} },
+	alpha("ClusterInterceptor"):    func() Object { return &v1alpha1.ClusterInterceptor{} },
+	alpha("Interceptor"):           func() Object { return &v1alpha1.Interceptor{} },
+	alpha("EventListener"):         func() Object { return &v1alpha1.EventListener{} },
+	alpha("TriggerBinding"):        func() Object { return &v1alpha1.TriggerBinding{} },
+	alpha("TriggerTemplate"):       func() Object { return &v1alpha1.TriggerTemplate{} },
+	alpha("Trigger"):               func() Object { return &v1alpha1.Trigger{} },
+	beta("ClusterTriggerBinding"):  func() Object { return &v1beta1.ClusterTriggerBinding{} },
+	beta("EventListener"):          func() Object { return &v1beta1.EventListener{} },
+	beta("TriggerBinding"):         func() Object { return &v1beta1.TriggerBinding{} },
+	beta("TriggerTemplate"):        func() Object { return &v1beta1.TriggerTemplate{} },
+	beta("Trigger"):                func() Object { return &v1beta1.Trigger{} },
+}
+
+func alpha(kind string) schema.GroupVersionKind { return v1alpha1.SchemeGroupVersion.WithKind(kind) }
+
+func beta(kind string) schema.GroupVersionKind { return v1beta1.SchemeGroupVersion.WithKind(kind) }
+
+// TriggersProblems returns why the webhook of Tekton Triggers v0.37.0 would refuse to create an object:
+// it decodes strictly, sets defaults and validates. It returns nothing for kinds that the webhook does not
+// know, and where the webhook would panic. The fields are not changed.
+func TriggersProblems(ctx context.Context, kind schema.GroupVersionKind, fields map[string]any) (found []Problem) {
+	empty, known := triggersTypes[kind]
+	if !known {
+		return nil
+	}
+	defer func() {
+		if recover() != nil {
+			found = nil
+		}
+	}()
+	raw, ok := Raw(copied(fields))
+	if !ok {
+		return nil
+	}
+	into := empty()
+	if problems := Decode(raw, into); problems != nil {
+		return problems
+	}
+	ctx = contexts.WithUpgradeViaDefaulting(apis.WithinCreate(ctx))
+	into.SetDefaults(ctx)
+	return Problems(into.Validate(ctx), fields, func(message, path string) string {
+		return triggersPath(kind.Kind, message, path)
+	})
+}
+
+// copied copies what Raw changes.
+func copied(fields map[string]any) map[string]any {
+	whole := maps.Clone(fields)
+	if meta, is := whole["metadata"].(map[string]any); is {
+		whole["metadata"] = maps.Clone(meta)
+	}
+	return whole
+}
+
+// wrongPaths are paths of Triggers' messages that are not those of the fields.
+var wrongPaths = []struct {
+	message *regexp.Regexp
+	field   string
+}{
+	{regexp.MustCompile(`(interceptors\[\d+\])\.interceptor\b`), "$1"},
+	{regexp.MustCompile(`^(spec\.resources\.kubernetesResource)\.spec\.replicas$`), "$1.replicas"},
+	{regexp.MustCompile(`^(spec\.triggers\[\d+\])\.resourcetemplates`), "$1.template.spec.resourcetemplates"},
+	{regexp.MustCompile(`^\[\d+\]\.(name|value)`), "spec.params$0"},
+}
+
+// containerEnv is where an EventListener names the certificate of its Pods.
+const containerEnv = "spec.resources.kubernetesResource.spec.template.spec.containers[0].env"
+
+func triggersPath(kind, message, path string) string {
+	if kind == "Trigger" && strings.HasPrefix(path, "spec.resourcetemplates") {
+		return "spec.template." + path
+	}
+	if strings.HasPrefix(message, "Expected env's are TLS_CERT and TLS_KEY") {
+		return containerEnv // the message names no field
+	}
+	for _, wrong := range wrongPaths {
+		path = wrong.message.ReplaceAllString(path, wrong.field)
+	}
+	return path
+}
