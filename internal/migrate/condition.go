@@ -57,8 +57,9 @@ func (c *converter) condition(root, spec *yaml.Node) {
 	add(spec, at(spec, "steps"), "results", mapping("name", passedResult, "description", "true or false"))
 	kind := root.Content[at(root, "kind")+1]
 	kind.Value = "Task"
-	set(get(root, "metadata"), "name",
-		c.world.conditionTask(name{"Condition", c.namespace, c.name}, c.namespace))
+	if called := get(root, "metadata", "name"); called != nil {
+		called.Value = c.world.conditionTask(name{"Condition", c.namespace, c.name}, c.namespace)
+	}
 }
 
 // shellImage returns an image with sh for the step that writes the result: the check's, if

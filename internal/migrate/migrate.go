@@ -400,7 +400,10 @@ func (c *converter) dispatch(root *yaml.Node) bool {
 	}
 	c.spec(root, spec, kind)
 	set(root, "apiVersion", restyled(root, now))
-	if key, _ := take(root, "status"); key != nil && kind != "CustomRun" {
+	if version == now {
+		return true
+	}
+	if key, _ := take(root, "status"); key != nil {
 		c.note("status was removed: Tekton writes it, and takes none of whoever applies the object")
 	}
 	return true

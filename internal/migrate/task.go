@@ -302,6 +302,10 @@ func (c *converter) outputFolder(spec *yaml.Node, d declared) {
 	if !used {
 		return
 	}
+	if d.kind == "image" {
+		c.todo(spec, "let a step write the digest of image %q to a result, such as IMAGE_DIGEST: Tekton took it from index.json in %s",
+			d.name, folder)
+	}
 	volume := sanitized("output-" + d.name)
 	add(spec, -1, "volumes", mapping("name", volume, "emptyDir", &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map",
 		Style: yaml.FlowStyle}))
