@@ -146,6 +146,10 @@ func (w *world) removed(d *document.Document, o *document.Object) ([]byte, Note)
 	line, _ := o.Position("kind")
 	note := Note{Level: Removed, File: d.File, Line: line, Kind: key.kind, Namespace: key.namespace, Name: key.name,
 		Message: "it is a comment now: the runs that name it have its values"}
+	if w.wanted[key] {
+		note.Level, note.Message = Blocked, "it stays as long as a run that names it is not migrated"
+		return d.Text, note
+	}
 	heading := "PipelineResources are not served any more. The runs that named this one have its values now;\nremove these lines."
 	if !w.used[key] {
 		note.Level, note.Message = Todo, "no run among the files names it: pass its values in the params of the runs that do"
@@ -232,6 +236,7 @@ type converter struct {
 	old                   bool // whether the object is of v1alpha1
 	notes                 []Note
 	blocked               []string
+	uses                  []name               // PipelineResources whose values the object has now
 	local                 map[string]resource  // PipelineResources of the template that is converted
 	item                  bool                 // whether the object is an item of a list
 	callees               map[*yaml.Node]*task // what tasks call that were made of Conditions
@@ -313,11 +318,17 @@ func (c *converter) object(root *yaml.Node) bool {
 	if len(c.blocked) > 0 {
 		*root = *before
 		c.notes = nil
+		for _, key := range c.uses {
+			c.world.wanted[key] = true
+		}
 		for _, message := range c.blocked {
 			c.put(Blocked, message)
 			c.remark(root, notMigrated+" "+message)
 		}
 		return encoded(root) != was
+	}
+	for _, key := range c.uses {
+		c.world.used[key] = true
 	}
 	if encoded(root) == was {
 		return false
@@ -477,6 +488,7 @@ func (c *converter) embedded(root *yaml.Node) {
 	for _, n := range inner.notes {
 		c.put(n.Level, n.Message)
 	}
+	c.uses = append(c.uses, inner.uses...)
 	for _, message := range inner.blocked {
 		c.block("%s %s: %s", text(root, "kind"), firstOf(inner.name, text(root, "metadata", "generateName")), message)
 	}

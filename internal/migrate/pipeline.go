@@ -348,6 +348,20 @@ func dependencies(one *yaml.Node) []string {
 	return all
 }
 
+// checked returns the name of the Task that a Condition becomes, or has become already, and
+// whether it is among the files.
+func (c *converter) checked(condition string) (task string, known bool) {
+	if _, key, ok := find(c.world.conditions, "Condition", c.namespace, condition); ok {
+		return c.world.conditionTask(key, c.namespace), true
+	}
+	for _, called := range []string{condition + "-condition", condition} {
+		if found, _, ok := find(c.world.tasks, "Task", c.namespace, called); ok && found.passes {
+			return called, true
+		}
+	}
+	return condition, false
+}
+
 // check returns the task that runs what was a Condition of a task.
 func (c *converter) check(one, condition *yaml.Node, n int) *yaml.Node {
 	called := text(condition, "conditionRef")
@@ -355,13 +369,12 @@ func (c *converter) check(one, condition *yaml.Node, n int) *yaml.Node {
 	if n > 0 {
 		name = fmt.Sprintf("%s-%d", name[:min(len(name), 60)], n+1)
 	}
-	_, key, known := find(c.world.conditions, "Condition", c.namespace, called)
+	task, known := c.checked(called)
 	if !known {
-		key.name = called
 		c.todo(condition, "migrate the Condition %q too, which is not among the files: it becomes a Task with the result %s",
 			called, passedResult)
 	}
-	check := mapping("name", name, "taskRef", mapping("name", c.world.conditionTask(key, c.namespace)))
+	check := mapping("name", name, "taskRef", mapping("name", task))
 	check.HeadComment = condition.HeadComment
 	if key, params := take(condition, "params"); params != nil {
 		check.Content = append(check.Content, key, params)

@@ -183,7 +183,7 @@ func (c *converter) resourceOf(binding *yaml.Node) (resource, bool) {
 			text(binding, "name"))
 		return resource{}, false
 	}
-	c.world.used[key] = true
+	c.uses = append(c.uses, key)
 	return r, true
 }
 

@@ -86,6 +86,9 @@ func (c *converter) bindingForms(one *yaml.Node) {
 			out = append(out, item)
 		case get(b, "spec") != nil:
 			for i, param := range params {
+				if at(param, "value") < 0 {
+					c.block("param %q of a binding has no value: give it one", text(param, "name"))
+				}
 				if i == 0 {
 					param.HeadComment = joined(b.HeadComment, param.HeadComment)
 				}

@@ -36,7 +36,10 @@ func (d declared) path(output bool) string {
 }
 
 // task is what callers have to know of a Task.
-type task struct{ inputs, outputs []declared }
+type task struct {
+	inputs, outputs []declared
+	passes          bool // whether it was a Condition: it has the result that says so
+}
 
 // resource is a PipelineResource, or a resourceSpec.
 type resource struct {
@@ -54,6 +57,7 @@ type world struct {
 	tasks      map[name]task
 	resources  map[name]resource
 	conditions map[name]bool
+	wanted     map[name]bool              // PipelineResources that a run names which was not converted
 	used       map[name]bool              // PipelineResources that a run names
 	extra      map[string]map[string]bool // fields of a type that are used beside the usual ones
 	handed     map[name]map[string]bool   // inputs of Tasks that a Pipeline takes from another task
@@ -64,9 +68,16 @@ type world struct {
 
 func newWorld() *world {
 	return &world{
-		tasks: map[name]task{}, resources: map[name]resource{}, conditions: map[name]bool{}, used: map[name]bool{},
-		extra: map[string]map[string]bool{}, accounts: map[name]string{},
-		handed: map[name]map[string]bool{}, pipelines: map[name]pipeline{}, checks: map[name]task{},
+		tasks:      map[name]task{},
+		resources:  map[name]resource{},
+		conditions: map[name]bool{},
+		wanted:     map[name]bool{},
+		used:       map[name]bool{},
+		extra:      map[string]map[string]bool{},
+		handed:     map[name]map[string]bool{},
+		pipelines:  map[name]pipeline{},
+		checks:     map[name]task{},
+		accounts:   map[name]string{},
 	}
 }
 
@@ -114,6 +125,9 @@ func (w *world) learn(o map[string]any) {
 			key.namespace = ""
 		}
 		w.tasks[key] = w.learnTask(spec)
+		if version == "tekton.dev/v1" {
+			w.tasks[key] = convertedTask(spec)
+		}
 	case "Condition":
 		w.conditions[key] = true
 		w.checks[key] = task{inputs: declaredAt(spec, "resources")}
@@ -194,6 +208,9 @@ func (w *world) learnHanded(namespace string, ref map[string]any, input string) 
 func pipelineFrom(spec map[string]any) pipeline {
 	p := pipeline{produced: map[string]bool{}}
 	kinds := map[string]string{}
+	for _, space := range mapsAt(spec, "workspaces") { // of a Pipeline that is converted already
+		p.produced[stringAt(space, "name")] = true
+	}
 	for _, d := range declaredAt(spec, "resources") {
 		kinds[d.name] = d.kind
 	}
@@ -219,6 +236,43 @@ func (w *world) learnTask(spec map[string]any) task {
 	t.inputs = append(t.inputs, declaredAt(fieldsAt(spec, "inputs"), "resources")...)
 	t.outputs = append(t.outputs, declaredAt(fieldsAt(spec, "outputs"), "resources")...)
 	w.mentions(spec, slices.Concat(t.inputs, t.outputs))
+	return t
+}
+
+// convertedTask returns what a Task of v1 has in the place of PipelineResources, so that a
+// Pipeline that was left the first time is converted as it would have been then.
+func convertedTask(spec map[string]any) task {
+	var t task
+	params, spaces := map[string]bool{}, map[string]bool{}
+	for _, param := range mapsAt(spec, "params") {
+		params[stringAt(param, "name")] = true
+	}
+	for _, space := range mapsAt(spec, "workspaces") {
+		spaces[stringAt(space, "name")] = true
+		if stringAt(space, "mountPath") == (declared{name: stringAt(space, "name")}).path(false) {
+			t.inputs = append(t.inputs, declared{name: stringAt(space, "name"), kind: "cluster"})
+		}
+	}
+	for _, param := range mapsAt(spec, "params") {
+		called, url := strings.CutSuffix(stringAt(param, "name"), "-url")
+		stored, location := strings.CutSuffix(stringAt(param, "name"), "-location")
+		switch {
+		case location:
+			t.inputs = append(t.inputs, declared{name: stored, kind: "storage"})
+			t.outputs = append(t.outputs, declared{name: stored, kind: "storage"})
+		case url && params[called+"-revision"]:
+			t.inputs = append(t.inputs, declared{name: called, kind: "git"})
+			if spaces[outputSpace(called)] {
+				t.outputs = append(t.outputs, declared{name: called, kind: "git"})
+			}
+		case url:
+			t.inputs = append(t.inputs, declared{name: called, kind: "image"})
+			t.outputs = append(t.outputs, declared{name: called, kind: "image"})
+		}
+	}
+	for _, result := range mapsAt(spec, "results") {
+		t.passes = t.passes || stringAt(result, "name") == passedResult
+	}
 	return t
 }
 
