@@ -86,7 +86,7 @@ func (c *converter) bindingForms(one *yaml.Node) {
 			out = append(out, item)
 		case get(b, "spec") != nil:
 			for i, param := range params {
-				if at(param, "value") < 0 {
+				if get(param, "value") == nil {
 					c.block("param %q of a binding has no value: give it one", text(param, "name"))
 				}
 				if i == 0 {
