@@ -49,6 +49,7 @@ func holds(t *testing.T, text []byte) {
 	}
 	twice, _ := migrate.Files(out, migrate.Defaults())
 	if string(twice[0].Text) != string(out[0].Text) {
-		t.Errorf("migrating again changes\n%s", udiff.Unified("once", "twice", string(out[0].Text), string(twice[0].Text)))
+		t.Errorf("migrating again changes\n%s",
+			udiff.Unified("once", "twice", string(out[0].Text), string(twice[0].Text)))
 	}
 }

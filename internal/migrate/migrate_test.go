@@ -30,7 +30,8 @@ spec: {type: git, params: [{name: url, value: "https://git.example.com/app.git"}
 // that the comment about it goes.
 func TestUnblocked(t *testing.T) {
 	left, notes := migrate.Files([]migrate.File{{Name: "run.yaml", Text: []byte(run)}}, migrate.Defaults())
-	if len(notes) != 1 || notes[0].Level != migrate.Blocked || !strings.Contains(string(left[0].Text), "not migrated:") ||
+	if len(notes) != 1 || notes[0].Level != migrate.Blocked ||
+		!strings.Contains(string(left[0].Text), "not migrated:") ||
 		!strings.Contains(string(left[0].Text), "tekton.dev/v1beta1") {
 		t.Fatalf("got %v\n%s", notes, left[0].Text)
 	}

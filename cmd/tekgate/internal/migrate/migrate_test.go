@@ -106,7 +106,8 @@ func TestJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if len(report.Files) != 2 || !report.Files[0].Changed || !strings.Contains(report.Files[0].Text, "tekton.dev/v1\n") ||
+	if len(report.Files) != 2 || !report.Files[0].Changed ||
+		!strings.Contains(report.Files[0].Text, "tekton.dev/v1\n") ||
 		len(report.Notes) != 2 || report.Notes[1].Level != "blocked" || report.Notes[1].Name != "r" {
 		t.Errorf("got %s", out)
 	}
