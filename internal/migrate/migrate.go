@@ -207,7 +207,8 @@ func (w *world) document(d *document.Document, root *yaml.Node, o Options) (note
 			}
 			return
 		}
-		c := &converter{world: w, options: o, said: d.Text, json: isJSON(d.Text), item: item}
+		c := &converter{world: w, options: o, said: d.Text, json: isJSON(d.Text), item: item,
+			file: d.File}
 		if c.object(node) {
 			changed = true
 		}
@@ -232,6 +233,7 @@ type converter struct {
 	said                  []byte // the document's text, in which a comment may stand already
 	json                  bool   // whether the document has no comments
 	root                  *yaml.Node
+	file                  string
 	kind, namespace, name string
 	old                   bool // whether the object is of v1alpha1
 	notes                 []Note
@@ -479,7 +481,7 @@ func (c *converter) embedded(root *yaml.Node) {
 	if root.Kind != yaml.MappingNode {
 		return
 	}
-	inner := &converter{root: c.root, world: c.world, options: c.options, said: c.said, json: c.json,
+	inner := &converter{root: c.root, file: c.file, world: c.world, options: c.options, said: c.said, json: c.json,
 		local: c.local, namespace: c.namespace, name: text(root, "metadata", "name")}
 	if space := text(root, "metadata", "namespace"); space != "" {
 		inner.namespace = space

@@ -91,3 +91,24 @@ func TestNamespaceGiven(t *testing.T) {
 		t.Errorf("got\n%s", out[0].Text)
 	}
 }
+
+// TestNearest holds that of several Tasks of one name that of the run's file is meant.
+func TestNearest(t *testing.T) {
+	const pipeline = "apiVersion: tekton.dev/v1beta1\nkind: Pipeline\nmetadata: {name: p}\nspec:\n" +
+		"  resources: [{name: r, type: git}]\n  tasks:\n  - name: a\n    taskRef: {name: t}\n" +
+		"    resources: {inputs: [{name: NAME, resource: r}]}\n---\n"
+	const task = "apiVersion: tekton.dev/v1beta1\nkind: Task\nmetadata: {name: t}\nspec:\n" +
+		"  resources: {inputs: [{name: NAME, type: git}, {name: NAME2, type: git}]}\n" +
+		"  steps: [{name: s, image: alpine, command: [ls]}]\n"
+	var files []migrate.File
+	for _, name := range []string{"one", "two"} {
+		files = append(files, migrate.File{Name: name + ".yaml",
+			Text: []byte(strings.ReplaceAll(pipeline+task, "NAME", name))})
+	}
+	_, notes := migrate.Files(files, migrate.Defaults())
+	for _, n := range notes {
+		if n.Decision() {
+			t.Errorf("got %+v", n)
+		}
+	}
+}

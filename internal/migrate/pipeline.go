@@ -106,7 +106,7 @@ func (c *converter) pipelineTask(one *yaml.Node, resources []declared, account s
 		if kind != "ClusterTask" {
 			kind = "Task"
 		}
-		if found, _, ok := find(c.world.tasks, kind, c.namespaceOf(kind), called); ok {
+		if found, _, ok := lookup(c, tasksOf, kind, c.namespaceOf(kind), called); ok {
 			callee = &found
 		} else if get(one, "resources") != nil {
 			c.note("%s %q is not among the files: migrate it too, so that it has the params that its resources become",
@@ -351,11 +351,11 @@ func dependencies(one *yaml.Node) []string {
 // checked returns the name of the Task that a Condition becomes, or has become already, and
 // whether it is among the files.
 func (c *converter) checked(condition string) (task string, known bool) {
-	if _, key, ok := find(c.world.conditions, "Condition", c.namespace, condition); ok {
+	if _, key, ok := lookup(c, conditionsOf, "Condition", c.namespace, condition); ok {
 		return c.world.conditionTask(key, c.namespace), true
 	}
 	for _, called := range []string{condition + "-condition", condition} {
-		if found, _, ok := find(c.world.tasks, "Task", c.namespace, called); ok && found.passes {
+		if found, _, ok := lookup(c, tasksOf, "Task", c.namespace, called); ok && found.passes {
 			return called, true
 		}
 	}
@@ -382,7 +382,7 @@ func (c *converter) check(one, condition *yaml.Node, n int) *yaml.Node {
 	if resources := get(condition, "resources"); resources != nil {
 		set(check, "resources", mapping("inputs", resources))
 	}
-	if of, _, ok := find(c.world.checks, "Condition", c.namespace, called); ok {
+	if of, _, ok := lookup(c, checksOf, "Condition", c.namespace, called); ok {
 		c.callees[check] = &of
 	} else {
 		c.callees[check] = nil

@@ -177,7 +177,7 @@ func (c *converter) resourceOf(binding *yaml.Node) (resource, bool) {
 	if r, ok := c.local[called]; ok {
 		return r, true
 	}
-	r, key, ok := find(c.world.resources, "PipelineResource", c.namespace, called)
+	r, key, ok := lookup(c, resourcesOf, "PipelineResource", c.namespace, called)
 	if !ok {
 		c.block("PipelineResource %q, which resource %q refers to, is not among the files: name its file too", called,
 			text(binding, "name"))
@@ -219,7 +219,7 @@ func (c *converter) pipelineOf(spec *yaml.Node) (pipeline, bool) {
 			return pipelineFrom(fields), true
 		}
 	}
-	p, _, known := find(c.world.pipelines, "Pipeline", c.namespace, text(spec, "pipelineRef", "name"))
+	p, _, known := lookup(c, pipelinesOf, "Pipeline", c.namespace, text(spec, "pipelineRef", "name"))
 	return p, known
 }
 

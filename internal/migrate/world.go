@@ -54,6 +54,7 @@ type secret struct{ secret, key string }
 
 // world is what all files together hold.
 type world struct {
+	files      map[string]*world // what each file holds, which comes first for objects of that file
 	tasks      map[name]task
 	resources  map[name]resource
 	conditions map[name]bool
@@ -68,6 +69,7 @@ type world struct {
 
 func newWorld() *world {
 	return &world{
+		files:      map[string]*world{},
 		tasks:      map[name]task{},
 		resources:  map[name]resource{},
 		conditions: map[name]bool{},
@@ -104,6 +106,23 @@ func find[T any](all map[name]T, kind, namespace, called string) (T, name, bool)
 	key := slices.MinFunc(keys, func(a, b name) int { return strings.Compare(a.namespace, b.namespace) })
 	return all[key], key, true
 }
+
+// lookup looks for what an object refers to, in its own file first: a folder of examples has
+// many Tasks of one name.
+func lookup[T any](c *converter, of func(*world) map[name]T, kind, namespace, called string) (T, name, bool) {
+	if near := c.world.files[c.file]; near != nil {
+		if found, key, ok := find(of(near), kind, namespace, called); ok {
+			return found, key, true
+		}
+	}
+	return find(of(c.world), kind, namespace, called)
+}
+
+func tasksOf(w *world) map[name]task         { return w.tasks }
+func resourcesOf(w *world) map[name]resource { return w.resources }
+func conditionsOf(w *world) map[name]bool    { return w.conditions }
+func checksOf(w *world) map[name]task        { return w.checks }
+func pipelinesOf(w *world) map[name]pipeline { return w.pipelines }
 
 // learn reads an object and those in it.
 func (w *world) learn(o map[string]any) {
@@ -379,8 +398,14 @@ func (w *world) learnDocuments(documents []*document.Document) {
 		if err != nil {
 			continue
 		}
+		near := w.files[d.File]
+		if near == nil {
+			near = newWorld()
+			w.files[d.File] = near
+		}
 		for _, o := range objects {
 			w.learn(o.Fields)
+			near.learn(o.Fields)
 		}
 	}
 }
