@@ -27,6 +27,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/images"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/install"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/lint"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/migrate"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/mutate"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/render"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/rollback"
@@ -81,6 +82,7 @@ func root() *cobra.Command {
 		scan.Command(),
 		hook.Command(),
 		lint.Command(),
+		migrate.Command(),
 		export.Command(),
 	)
 	root.Short = "Make Tekton usable where its registries are not"

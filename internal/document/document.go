@@ -188,13 +188,23 @@ func split(text []byte) []part {
 			case !empty(before):
 				parts = append(parts, part{text: before, line: first, offset: begin})
 				begin, first = at, line
-			case separates(before): // a document that holds nothing
+			case holdsSeparator(before): // a document that holds nothing
 				begin, first = at, line
 			}
 		}
 		at = end
 	}
 	return append(parts, part{text: text[begin:], line: first, offset: begin})
+}
+
+// holdsSeparator reports whether one of the lines of a text separates documents.
+func holdsSeparator(text []byte) bool {
+	for line := range bytes.Lines(text) {
+		if separates(line) {
+			return true
+		}
+	}
+	return false
 }
 
 func separates(line []byte) bool {

@@ -34,6 +34,8 @@ func TestRead(t *testing.T) {
 		{"two", a + "---\n" + b, "f.yaml, document 1 (line 1) f.yaml, document 2 (line 3)"},
 		{"a header, and empty documents", "# licence\n---\n" + a + "---\n---\n# none\n---\n" + b + "---\n",
 			"f.yaml, document 1 (line 1) f.yaml, document 2 (line 8)"},
+		{"a header, and documents of comments alone", "# licence\n---\n# none\n---\n" + a + "---\n" + b,
+			"f.yaml, document 1 (line 4) f.yaml, document 2 (line 7)"},
 		{"Windows", strings.ReplaceAll(a+"---\n"+b, "\n", "\r\n"),
 			"f.yaml, document 1 (line 1) f.yaml, document 2 (line 3)"},
 		{"a mark of byte order", "\ufeff" + a, "f.yaml"},
@@ -64,7 +66,7 @@ func TestRead(t *testing.T) {
 			t.Errorf("%s: got  %q\nwant %q", c.name, got, c.want)
 		}
 		if !strings.HasPrefix(strings.TrimPrefix(c.text, "\ufeff"), strings.TrimSuffix(text, "\n")) &&
-			c.name != "a header, and empty documents" {
+			!strings.HasPrefix(c.name, "a header, and ") {
 			t.Errorf("%s: the texts are not the file's: %q", c.name, text)
 		}
 	}

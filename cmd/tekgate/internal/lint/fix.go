@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -74,39 +72,13 @@ func (l *lint) write(streams cli.Streams, files []*lintFile, before map[*lintFil
 			out = streams.ErrOut // the text has the standard output to itself
 			_, err = streams.Out.Write(f.text)
 		case string(before[f]) != string(f.text):
-			err = replaceFile(f.name, f.text)
+			err = document.ReplaceFile(f.name, f.text)
 		}
 		if err != nil {
 			return fmt.Errorf("writing %s: %w", f.name, err)
 		}
 	}
 	return l.conclude(out, streams.ErrOut, r)
-}
-
-// replaceFile puts a text into a file in one step, so that nobody reads half of it. Of
-// a symbolic link the target is replaced; the file keeps its mode.
-func replaceFile(name string, text []byte) error {
-	target, err := filepath.EvalSymlinks(name)
-	if err != nil {
-		return err
-	}
-	info, err := os.Stat(target)
-	if err != nil {
-		return err
-	}
-	temporary, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = temporary.Write(text)
-	err = errors.Join(err, temporary.Chmod(info.Mode().Perm()), temporary.Sync(), temporary.Close())
-	if err == nil {
-		err = os.Rename(temporary.Name(), target)
-	}
-	if err != nil {
-		_ = os.Remove(temporary.Name())
-	}
-	return err
 }
 
 // mending is the work of mending files.
