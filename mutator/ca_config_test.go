@@ -18,7 +18,9 @@ func TestCABundleConfig(t *testing.T) {
 		"right":       {mutator.CABundle{ConfigMap: "tekgate-ca", Key: "all.pem"}, ""},
 		"no name":     {mutator.CABundle{ConfigMap: "Tekgate CA"}, `caBundle.configMap: "Tekgate CA" is not a name`},
 		"no key":      {mutator.CABundle{ConfigMap: "a", Key: "a/b"}, `caBundle.key: "a/b" is not a key`},
-		"bad pattern": {mutator.CABundle{ConfigMap: "a", Steps: mutator.Steps{Names: []string{"["}}}, `caBundle.steps.names[0]`},
+		"bad pattern": {
+			mutator.CABundle{ConfigMap: "a", Steps: mutator.Steps{Names: []string{"["}}}, `caBundle.steps.names[0]`,
+		},
 	} {
 		config := mutator.Default()
 		config.CABundle = c.bundle

@@ -253,6 +253,6 @@ func (p *pass) addCA(v *view) {
 	for _, entry := range ca.env {
 		v.add(entry)
 	}
-	p.did(v.place(), fmt.Sprintf("mount ConfigMap %s at %s, for SSL_CERT_FILE and %d more", p.settings.CABundle.ConfigMap,
-		caFolder, len(ca.env)-1))
+	p.did(v.place(), fmt.Sprintf("mount ConfigMap %s at %s, for SSL_CERT_FILE and %d more",
+		p.settings.CABundle.ConfigMap, caFolder, len(ca.env)-1))
 }

@@ -71,7 +71,8 @@ func everyRule() *mutator.Mutator {
 func scopesOf(config *mutator.Config) map[string]*mutator.Scope {
 	return map[string]*mutator.Scope{
 		"service-account": &config.ServiceAccount.Scope, "docker-config": &config.DockerConfig.Scope,
-		"kaniko": &config.Kaniko.Scope, "env": &config.Env.Scope, "ca-bundle": &config.CABundle.Scope, "resources": &config.Resources.Scope,
+		"kaniko": &config.Kaniko.Scope, "env": &config.Env.Scope,
+		"ca-bundle": &config.CABundle.Scope, "resources": &config.Resources.Scope,
 		"image-pull-secrets": &config.ImagePullSecrets.Scope, "pod-template": &config.PodTemplate.Scope,
 		"image-mirror": &config.ImageMirror.Scope,
 	}

@@ -57,7 +57,8 @@ func Conditions(config mutator.Config, mirror *image.Rules, own []string) (map[s
 	})
 	builder, pods := []string{builds.resolved()}, []string{builds.pod()}
 	referred := map[string][]string{"docker-config": builder, "kaniko": builder,
-		"env": {wellknown.Always}, "ca-bundle": {caReferred}, "resources": {wellknown.Always}, "image-mirror": {wellknown.Always},
+		"env": {wellknown.Always}, "ca-bundle": {caReferred}, "resources": {wellknown.Always},
+		"image-mirror": {wellknown.Always},
 		"local-tasks": {namesAction("object", "spec")}}
 	return map[string]string{
 		wellknown.MutateRuns: runs, wellknown.MutateReapplied: runs,

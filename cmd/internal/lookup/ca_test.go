@@ -21,7 +21,8 @@ func TestConfigMap(t *testing.T) {
 		t.Errorf("in another namespace: found %+v, error %v", found, err)
 	}
 	assuming := lookup.New(files, lookup.Options{Assume: true})
-	if found, err := assuming.ConfigMap(t.Context(), "other", "tekgate-ca"); err != nil || found == nil || !found.Assumed {
+	found, err = assuming.ConfigMap(t.Context(), "other", "tekgate-ca")
+	if err != nil || found == nil || !found.Assumed {
 		t.Errorf("assumed: found %+v, error %v", found, err)
 	}
 }
