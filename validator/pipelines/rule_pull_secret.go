@@ -34,7 +34,7 @@ you may read them. The admission server may not, and finds nothing.`,
 }
 
 func checkPullSecret(ctx context.Context, p *rule.Pass) {
-	if p.OfPipelineRun() || p.Namespace == "" {
+	if isAdmission(p) || p.OfPipelineRun() || p.Namespace == "" {
 		return
 	}
 	told := map[string]bool{} // registries, each told of once

@@ -22,6 +22,10 @@ const (
 	sshPrivateKey    = "ssh-privatekey"
 )
 
+// isAdmission reports whether the object is about to be admitted. The server knows no Secret, so
+// nothing else has to be looked up either.
+func isAdmission(p *rule.Pass) bool { return p.Author != rule.Unknown }
+
 // secretKeys returns the keys of a Secret in their order, nil for one that is not known.
 func secretKeys(ctx context.Context, p *rule.Pass, name string) []string {
 	if name == "" || p.Namespace == "" || expression.Any(name) || expression.Any(p.Namespace) {
