@@ -15,9 +15,9 @@ func TestCABundleConfig(t *testing.T) {
 		bundle mutator.CABundle
 		want   string
 	}{
-		"right":       {mutator.CABundle{ConfigMap: "tekgate-ca", Key: "all.pem"}, ""},
-		"no name":     {mutator.CABundle{ConfigMap: "Tekgate CA"}, `caBundle.configMap: "Tekgate CA" is not a name`},
-		"no key":      {mutator.CABundle{ConfigMap: "a", Key: "a/b"}, `caBundle.key: "a/b" is not a key`},
+		"right":   {mutator.CABundle{ConfigMap: "tekgate-ca", Key: "all.pem"}, ""},
+		"no name": {mutator.CABundle{ConfigMap: "Tekgate CA"}, `caBundle.configMap: "Tekgate CA" is not a name`},
+		"no key":  {mutator.CABundle{ConfigMap: "a", Key: "a/b"}, `caBundle.key: "a/b" is not a key`},
 		"bad pattern": {
 			mutator.CABundle{ConfigMap: "a", Steps: mutator.Steps{Names: []string{"["}}}, `caBundle.steps.names[0]`,
 		},

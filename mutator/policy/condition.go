@@ -59,7 +59,7 @@ func Conditions(config mutator.Config, mirror *image.Rules, own []string) (map[s
 	referred := map[string][]string{"docker-config": builder, "kaniko": builder,
 		"env": {wellknown.Always}, "ca-bundle": {caReferred}, "resources": {wellknown.Always},
 		"image-mirror": {wellknown.Always},
-		"local-tasks": {namesAction("object", "spec")}}
+		"local-tasks":  {namesAction("object", "spec")}}
 	return map[string]string{
 		wellknown.MutateRuns: runs, wellknown.MutateReapplied: runs,
 		wellknown.MutateResolved: c.wanted(referred), wellknown.MutateStored: c.stored(referred),
