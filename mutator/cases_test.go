@@ -59,12 +59,14 @@ type world struct {
 	ServiceAccounts map[string]mutator.Account `json:"serviceAccounts"`
 	Tasks           map[string]map[string]any  `json:"tasks"`
 	StepActions     map[string]map[string]any  `json:"stepActions"`
-	Policies        bool                       `json:"policies"` // whether there is a VerificationPolicy
-	Refuses         string                     `json:"refuses"`  // why what is fetched would be refused
-	Settings        mutator.Tekton             `json:"tekton"`
-	Entrypoints     []entrypoint.Image         `json:"entrypoints"`
-	Resolved        bool                       `json:"resolved"`
-	Error           string                     `json:"error"` // of every look-up
+	// by their names
+	ConfigMaps  map[string]mutator.ConfigMap `json:"configMaps"`
+	Policies    bool                         `json:"policies"` // whether there is a VerificationPolicy
+	Refuses     string                       `json:"refuses"`  // why what is fetched would be refused
+	Settings    mutator.Tekton               `json:"tekton"`
+	Entrypoints []entrypoint.Image           `json:"entrypoints"`
+	Resolved    bool                         `json:"resolved"`
+	Error       string                       `json:"error"` // of every look-up
 }
 
 func (w world) fails() error {
@@ -109,6 +111,14 @@ func (c cluster) StepAction(_ context.Context, _, name string) (map[string]any, 
 }
 
 func (c cluster) Verifies(context.Context, string) (bool, error) { return c.Policies, c.fails() }
+
+func (c cluster) ConfigMap(_ context.Context, space, name string) (*mutator.ConfigMap, error) {
+	found, ok := c.ConfigMaps[name]
+	if space != namespace || !ok {
+		return nil, c.fails()
+	}
+	return &found, c.fails()
+}
 
 func ofKind(object map[string]any, version, kind string) map[string]any {
 	if object != nil {
@@ -354,6 +364,7 @@ func alone(config *mutator.Config, rule string) {
 		"docker-config":      &config.DockerConfig.Scope,
 		"kaniko":             &config.Kaniko.Scope,
 		"env":                &config.Env.Scope,
+		"ca-bundle":          &config.CABundle.Scope,
 		"resources":          &config.Resources.Scope,
 		"image-pull-secrets": &config.ImagePullSecrets.Scope,
 		"pod-template":       &config.PodTemplate.Scope,

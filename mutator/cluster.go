@@ -23,6 +23,8 @@ type Cluster interface {
 	StepAction(ctx context.Context, namespace, name string) (map[string]any, error)
 	// Verifies tells whether the namespace has a VerificationPolicy.
 	Verifies(ctx context.Context, namespace string) (bool, error)
+	// ConfigMap returns a ConfigMap of a namespace that runs are in.
+	ConfigMap(ctx context.Context, namespace, name string) (*ConfigMap, error)
 	// Tekton returns how the cluster's Tekton is set up, as far as that is known.
 	Tekton(ctx context.Context) Tekton
 	// Entrypoints returns what images on the mirror start, nil if nothing is known.
@@ -44,6 +46,13 @@ type Account struct {
 	Annotations map[string]string `json:"annotations,omitempty"` // all of them
 	// Assumed says that nobody could be asked, and that the ServiceAccount is
 	// taken for one that exists and has what is needed.
+	Assumed bool `json:"assumed,omitempty"`
+}
+
+// ConfigMap is what Tekgate wants to know of one: no value.
+type ConfigMap struct {
+	Keys []string `json:"keys,omitempty"`
+	// Assumed says that nobody could be asked, as that of an Account.
 	Assumed bool `json:"assumed,omitempty"`
 }
 
@@ -75,5 +84,6 @@ func (nowhere) WorkloadIdentity(context.Context, string, []string) (string, erro
 func (nowhere) Task(context.Context, string, string) (map[string]any, error)       { return nil, nil }
 func (nowhere) StepAction(context.Context, string, string) (map[string]any, error) { return nil, nil }
 func (nowhere) Verifies(context.Context, string) (bool, error)                     { return false, nil }
+func (nowhere) ConfigMap(context.Context, string, string) (*ConfigMap, error)      { return nil, nil }
 func (nowhere) Tekton(context.Context) Tekton                                      { return Tekton{} }
 func (nowhere) Entrypoints(context.Context) *entrypoint.Table                      { return nil }

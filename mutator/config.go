@@ -19,6 +19,7 @@ type Config struct {
 	DockerConfig     DockerConfig     `json:"dockerConfig"`
 	Kaniko           Kaniko           `json:"kaniko"`
 	Env              Env              `json:"env"`
+	CABundle         CABundle         `json:"caBundle,omitzero"`
 	Resources        Resources        `json:"resources"`
 	ImagePullSecrets ImagePullSecrets `json:"imagePullSecrets"`
 	PodTemplate      PodTemplate      `json:"podTemplate"`
@@ -124,6 +125,27 @@ type Env struct {
 type EnvSet struct {
 	Steps     Steps           `json:"steps,omitzero"`
 	Variables []corev1.EnvVar `json:"variables"`
+}
+
+// CABundle configures the rule ca-bundle.
+type CABundle struct {
+	Scope `json:",inline"`
+	// ConfigMap holds the certificates, in each namespace that has it. Empty, as it is by
+	// default, switches the rule off.
+	ConfigMap string `json:"configMap,omitempty"`
+	// Key is the one that holds them, as PEM. Empty means ca.crt.
+	Key string `json:"key,omitempty"`
+	// Complete says that they include the public authorities, so that variables may be set
+	// which replace all other authorities.
+	Complete bool `json:"complete,omitempty"`
+	// Steps selects the steps, in place of those that build or push.
+	Steps Steps `json:"steps,omitzero"`
+}
+
+// IsZero makes a section that says nothing the same as none.
+func (c CABundle) IsZero() bool {
+	return !c.Disabled && c.Only == nil && c.Except == nil && c.ConfigMap == "" && c.Key == "" && !c.Complete &&
+		c.Steps.empty()
 }
 
 // Resources configures the rule resources.

@@ -27,6 +27,7 @@ mutator:
     set:
     - {variables: [{name: GOPROXY, value: "https://goproxy.example.com"}]}
     - {steps: {images: [docker.io/library/node]}, variables: [{name: NPM_CONFIG_REGISTRY, value: "https://npm.example.com"}]}
+  caBundle: {configMap: tekgate-ca, complete: true}
   resources:
     set:
     - {requests: {cpu: 100m, memory: 128Mi}}

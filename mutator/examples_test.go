@@ -3,6 +3,7 @@ package mutator_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,7 +74,7 @@ func mutateExample(t *testing.T, m *mutator.Mutator, raw []byte) bool {
 
 // lost returns where after does not hold what before says, or "". An empty string
 // says nothing, as to Tekton. Lists may grow:
-// env at its end, args at its beginning, command after its first word.
+// env, volumes and volumeMounts at their end, args at its beginning, command after its first word.
 func lost(before, after any, at string) string {
 	switch before := before.(type) {
 	case map[string]any:
@@ -98,7 +99,7 @@ func lost(before, after any, at string) string {
 		}
 		switch end := at[strings.LastIndex(at, ".")+1:]; {
 		case len(list) == len(before):
-		case end == "env" && len(list) > len(before):
+		case slices.Contains([]string{"env", "volumes", "volumeMounts"}, end) && len(list) > len(before):
 			list = list[:len(before)]
 		case end == "args" && len(list) > len(before):
 			list = list[len(list)-len(before):]

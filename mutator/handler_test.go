@@ -172,7 +172,7 @@ func withAccount() *mutator.Mutator {
 
 var oneAccount = cluster{world{ServiceAccounts: map[string]mutator.Account{
 	"builder": {Secrets: []string{"registry"}}, "default": {Secrets: []string{"registry"}},
-}}}
+}, ConfigMaps: map[string]mutator.ConfigMap{"tekgate-ca": {Keys: []string{"ca.crt"}}}}}
 
 // TestReapply holds when an update gets back what a rule added at the creation.
 func TestReapply(t *testing.T) {

@@ -26,13 +26,15 @@ type Rule struct {
 
 // Rules are all rules, in the order in which they are applied: the
 // ServiceAccount decides about credentials; builders are recognised by the images that
-// the author wrote, before a mirror renames them; and whether a run fetches its Task
+// the author wrote, before a mirror renames them; variables that the configuration lists
+// count more than those of a CA; and whether a run fetches its Task
 // depends on what its podTemplate carries by then.
 var Rules = []Rule{
 	serviceAccountRule,
 	dockerConfigRule,
 	kanikoRule,
 	envRule,
+	caBundleRule,
 	resourcesRule,
 	imagePullSecretsRule,
 	podTemplateRule,

@@ -180,6 +180,7 @@ func (p *pass) fetches(ctx context.Context, where, named string, changes []strin
 	since *version.Version) bool {
 	if len(changes) == 0 {
 		p.not(where, "no rule would change "+named)
+		p.passOnCA(named, inner)
 		return false
 	}
 	if why := p.unwanted(changes, named, inner.notes); why != "" {
@@ -212,6 +213,16 @@ func (p *pass) passOn(named string, inner *pass) {
 		p.out.Warnings = append(p.out.Warnings, named+", "+warning)
 	}
 	p.out.MoreWarnings += inner.out.MoreWarnings
+}
+
+// passOnCA is passOn for the warning that there is no certificate authority, which nobody else
+// gives the run.
+func (p *pass) passOnCA(named string, inner *pass) {
+	for _, warning := range inner.out.Warnings {
+		if strings.HasSuffix(warning, "(rule "+caBundleRule.ID+")") {
+			p.out.Warnings = append(p.out.Warnings, named+", "+warning)
+		}
+	}
 }
 
 // unwanted says why one of the rules must not change what a run names, or "".

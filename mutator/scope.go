@@ -149,6 +149,8 @@ type Steps struct {
 	Images []string `json:"images,omitempty"`
 }
 
+func (s Steps) empty() bool { return len(s.Names)+len(s.Images) == 0 }
+
 type steps struct {
 	names  []string
 	images []image.Pattern

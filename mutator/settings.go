@@ -27,6 +27,7 @@ type settings struct {
 	dockerEntry, authFileEntry map[string]any
 	kaniko                     kanikoDefaults
 	env                        []envSet
+	ca                         caSettings
 	resources                  []resourcesSet
 	pod                        map[string]any // fields of a podTemplate
 	images                     *image.Rules   // of the rule image-mirror
@@ -41,7 +42,7 @@ type settings struct {
 	}
 
 	scopes struct {
-		account, docker, kaniko, env, resources, secrets, pod, local, images scope
+		account, docker, kaniko, env, ca, resources, secrets, pod, local, images scope
 	}
 
 	// podNew has the fields of pod that not every release of Tekton knows, each with what came
@@ -53,9 +54,9 @@ type settings struct {
 func compile(config Config, mirror *image.Rules) (*settings, error) {
 	s := &settings{Config: config, mirror: mirror}
 	err := errors.Join(
-		s.compileServiceAccount(), s.compileDockerConfig(), s.compileKaniko(), s.compileEnv(), s.compileResources(),
-		s.compileImagePullSecrets(), s.compilePodTemplate(), s.compileLocalTasks(), s.compileImageMirror(),
-		s.compileOverlays(),
+		s.compileServiceAccount(), s.compileDockerConfig(), s.compileKaniko(), s.compileEnv(), s.compileCABundle(),
+		s.compileResources(), s.compileImagePullSecrets(), s.compilePodTemplate(), s.compileLocalTasks(),
+		s.compileImageMirror(), s.compileOverlays(),
 	)
 	if err != nil {
 		return nil, problems.Flatten(err)

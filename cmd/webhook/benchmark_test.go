@@ -123,8 +123,11 @@ func (everyAccount) StepAction(context.Context, string, string) (map[string]any,
 	return nil, nil
 }
 func (everyAccount) Verifies(context.Context, string) (bool, error) { return false, nil }
-func (everyAccount) Entrypoints(context.Context) *entrypoint.Table  { return nil }
-func (everyAccount) Tekton(context.Context) mutator.Tekton          { return mutator.Tekton{} }
+func (everyAccount) ConfigMap(context.Context, string, string) (*mutator.ConfigMap, error) {
+	return &mutator.ConfigMap{Keys: []string{"ca.crt"}}, nil
+}
+func (everyAccount) Entrypoints(context.Context) *entrypoint.Table { return nil }
+func (everyAccount) Tekton(context.Context) mutator.Tekton         { return mutator.Tekton{} }
 
 // kubebuilderIdiom is the handler that generated webhooks have.
 func kubebuilderIdiom() admission.Handler {

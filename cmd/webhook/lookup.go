@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/go-logr/logr"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
@@ -191,6 +193,17 @@ func (l *lookups) StepAction(ctx context.Context, namespace, name string) (map[s
 // Verifies implements mutator.Cluster.
 func (l *lookups) Verifies(ctx context.Context, namespace string) (bool, error) {
 	return l.policies.any(ctx, namespace)
+}
+
+// ConfigMap implements mutator.Cluster. It asks the API server, since no ConfigMaps are watched:
+// the server may read those of one name alone.
+func (l *lookups) ConfigMap(ctx context.Context, namespace, name string) (*mutator.ConfigMap, error) {
+	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	found, err := l.ask(ctx, object)
+	if err != nil || !found {
+		return nil, err
+	}
+	return &mutator.ConfigMap{Keys: slices.Sorted(maps.Keys(object.Data))}, nil
 }
 
 // Tekton implements mutator.Cluster.

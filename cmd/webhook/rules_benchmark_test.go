@@ -28,6 +28,7 @@ var ruleSections = map[string]string{
 	"docker-config":      `{}`,
 	"kaniko":             `{kaniko: {image: "ghcr.io/osscontainertools/kaniko:v1.28.3", registryMirror: m.example.com, args: [--push-retry=3]}}`,
 	"env":                `{env: {set: [{variables: [{name: GOPROXY, value: "https://goproxy.example.com"}]}]}}`,
+	"ca-bundle":          `{caBundle: {configMap: tekgate-ca}}`,
 	"resources":          `{resources: {set: [{limits: {memory: 1Gi}}]}}`,
 	"image-pull-secrets": `{imagePullSecrets: {names: [mirror]}}`,
 	"pod-template":       `{podTemplate: {nodeSelector: {builds: "true"}}}`,
@@ -70,7 +71,8 @@ func everyRule() *mutator.Mutator {
 func scopesOf(config *mutator.Config) map[string]*mutator.Scope {
 	return map[string]*mutator.Scope{
 		"service-account": &config.ServiceAccount.Scope, "docker-config": &config.DockerConfig.Scope,
-		"kaniko": &config.Kaniko.Scope, "env": &config.Env.Scope, "resources": &config.Resources.Scope,
+		"kaniko": &config.Kaniko.Scope, "env": &config.Env.Scope,
+		"ca-bundle": &config.CABundle.Scope, "resources": &config.Resources.Scope,
 		"image-pull-secrets": &config.ImagePullSecrets.Scope, "pod-template": &config.PodTemplate.Scope,
 		"image-mirror": &config.ImageMirror.Scope,
 	}

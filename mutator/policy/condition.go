@@ -43,23 +43,28 @@ func Conditions(config mutator.Config, mirror *image.Rules, own []string) (map[s
 	}
 	c := &wanting{config: config, known: m.Known(), own: own}
 	builds := c.builders()
+	caRuns, caReferred, caPods := builds.run(), builds.resolved(), builds.pod()
+	if steps := config.CABundle.Steps; len(steps.Names)+len(steps.Images) > 0 {
+		caRuns, caReferred, caPods = writesSteps, wellknown.Always, wellknown.Always
+	}
 	runs := c.wanted(map[string][]string{
 		"service-account": {c.accountMissing()}, "image-pull-secrets": {wellknown.Always},
 		"pod-template":  {wellknown.Always},
 		"docker-config": {builds.run(), localTask}, "kaniko": {builds.run()},
-		"env": {writesSteps}, "resources": {writesSteps},
+		"env": {writesSteps}, "ca-bundle": {caRuns}, "resources": {writesSteps},
 		"local-tasks":  {localTask, mergedTask, namesAction("object.spec", "taskSpec")},
 		"image-mirror": {writesSteps, bringsVolumes, localTask, fetchedTask},
 	})
 	builder, pods := []string{builds.resolved()}, []string{builds.pod()}
 	referred := map[string][]string{"docker-config": builder, "kaniko": builder,
-		"env": {wellknown.Always}, "resources": {wellknown.Always}, "image-mirror": {wellknown.Always},
-		"local-tasks": {namesAction("object", "spec")}}
+		"env": {wellknown.Always}, "ca-bundle": {caReferred}, "resources": {wellknown.Always},
+		"image-mirror": {wellknown.Always},
+		"local-tasks":  {namesAction("object", "spec")}}
 	return map[string]string{
 		wellknown.MutateRuns: runs, wellknown.MutateReapplied: runs,
 		wellknown.MutateResolved: c.wanted(referred), wellknown.MutateStored: c.stored(referred),
 		wellknown.MutatePods: c.wanted(map[string][]string{"docker-config": pods, "kaniko": pods,
-			"env": {wellknown.Always}, "resources": {wellknown.Always}}),
+			"env": {wellknown.Always}, "ca-bundle": {caPods}, "resources": {wellknown.Always}}),
 	}, nil
 }
 
@@ -120,7 +125,7 @@ func (c *wanting) wanted(changes map[string][]string) string {
 	scopes := map[string]mutator.Scope{
 		"service-account": c.config.ServiceAccount.Scope, "docker-config": c.config.DockerConfig.Scope,
 		"kaniko": c.config.Kaniko.Scope,
-		"env":    c.config.Env.Scope, "resources": c.config.Resources.Scope,
+		"env":    c.config.Env.Scope, "ca-bundle": c.config.CABundle.Scope, "resources": c.config.Resources.Scope,
 		"image-pull-secrets": c.config.ImagePullSecrets.Scope,
 		"pod-template":       c.config.PodTemplate.Scope, "image-mirror": c.config.ImageMirror.Scope,
 		"local-tasks": c.config.LocalTasks.Scope,

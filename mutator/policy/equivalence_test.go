@@ -41,12 +41,14 @@ type world struct {
 	ServiceAccounts map[string]mutator.Account `json:"serviceAccounts"`
 	Tasks           map[string]map[string]any  `json:"tasks"`
 	StepActions     map[string]map[string]any  `json:"stepActions"`
-	Policies        bool                       `json:"policies"`
-	Refuses         string                     `json:"refuses"`
-	Settings        mutator.Tekton             `json:"tekton"`
-	Entrypoints     []entrypoint.Image         `json:"entrypoints"`
-	Resolved        bool                       `json:"resolved"`
-	Error           string                     `json:"error"`
+	// by their names
+	ConfigMaps  map[string]mutator.ConfigMap `json:"configMaps"`
+	Policies    bool                         `json:"policies"`
+	Refuses     string                       `json:"refuses"`
+	Settings    mutator.Tekton               `json:"tekton"`
+	Entrypoints []entrypoint.Image           `json:"entrypoints"`
+	Resolved    bool                         `json:"resolved"`
+	Error       string                       `json:"error"`
 }
 
 // answers is a world as the mutator asks it.
@@ -86,6 +88,14 @@ func (a answers) Task(_ context.Context, _, name string) (map[string]any, error)
 
 func (a answers) StepAction(_ context.Context, _, name string) (map[string]any, error) {
 	return ofKind(a.StepActions[name], "tekton.dev/v1beta1", "StepAction"), a.fails()
+}
+
+func (a answers) ConfigMap(_ context.Context, _, name string) (*mutator.ConfigMap, error) {
+	found, ok := a.ConfigMaps[name]
+	if !ok {
+		return nil, a.fails()
+	}
+	return &found, a.fails()
 }
 
 func ofKind(object map[string]any, version, kind string) map[string]any {
@@ -153,7 +163,7 @@ func scopes(config *mutator.Config) map[string]*mutator.Scope {
 	return map[string]*mutator.Scope{
 		"service-account": &config.ServiceAccount.Scope, "local-tasks": &config.LocalTasks.Scope,
 		"docker-config": &config.DockerConfig.Scope, "kaniko": &config.Kaniko.Scope,
-		"env": &config.Env.Scope, "resources": &config.Resources.Scope,
+		"env": &config.Env.Scope, "ca-bundle": &config.CABundle.Scope, "resources": &config.Resources.Scope,
 		"image-pull-secrets": &config.ImagePullSecrets.Scope,
 		"pod-template":       &config.PodTemplate.Scope, "image-mirror": &config.ImageMirror.Scope,
 	}

@@ -116,7 +116,7 @@ func Compile(in Input) (*Set, error) {
 	}
 	c := &compiler{Input: in, known: m.Known(), hash: m.Hash()}
 	for _, compile := range []func() error{
-		c.serviceAccount, c.localTasks, c.dockerConfig, c.kaniko, c.env, c.resources, c.imagePullSecrets,
+		c.serviceAccount, c.localTasks, c.dockerConfig, c.kaniko, c.env, c.caBundle, c.resources, c.imagePullSecrets,
 		c.podTemplate, c.imageMirror,
 	} {
 		if err := compile(); err != nil {

@@ -94,6 +94,14 @@ func envEntry(name string, entry map[string]any, condition string, before []stri
 	return fmt.Sprintf("(%s ? [dyn(%s)] : [])", lacking, literal(entry))
 }
 
+func (c *compiler) caBundle() error {
+	if config := c.Config.CABundle; config.ConfigMap != "" && !config.Disabled {
+		c.leaveOut("ca-bundle", "ca-bundle",
+			"the ConfigMap of the namespace has to be looked up, and a policy of other rules may change the same lists: leave it to the webhook")
+	}
+	return nil
+}
+
 func (c *compiler) resources() error {
 	config := c.Config.Resources
 	if len(config.Set) == 0 || config.Disabled {

@@ -18,7 +18,9 @@ and --skip-tls-verify-registry, for one.
 Whoever stands between the node and the registry can then read the password and
 change what is pulled. Mount the certificate of the registry's authority, from a
 ConfigMap as a workspace, and write
---registry-certificate=registry.example.com=/workspace/ca/ca.crt. (What
+--registry-certificate=registry.example.com=/workspace/ca/ca.crt. Or let the mutator's rule
+ca-bundle give all builders the certificate: put it into a ConfigMap of the namespace and
+name that in mutator.caBundle.configMap. Then leave the flags out. (What
 tekgate credentials ca sets up is for Tekton's controller; a step does not see it.)
 
 Looked at are commands, arguments and scripts, with parameters as far as they are
@@ -27,7 +29,8 @@ known. A registry on localhost passes, and so does a switch with =false.`,
 }
 
 func checkKanikoInsecure(_ context.Context, p *rule.Pass) {
-	const remedy = "so the password and the images lie open to whoever is between: mount its CA and write --registry-certificate=HOST=FILE"
+	const remedy = "so the password and the images lie open to whoever is between: mount its CA and write --registry-certificate=HOST=FILE, " +
+		"or set mutator.caBundle (rule ca-bundle), which gives it to all builders"
 	for _, step := range executorSteps(p) {
 		for _, flag := range step.all("insecure", "insecure-pull", "skip-tls-verify", "skip-tls-verify-pull") {
 			if flag.On() {

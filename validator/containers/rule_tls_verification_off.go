@@ -20,7 +20,8 @@ GIT_SSL_NO_VERIFY; and parameters such as sslVerify and TLSVERIFY with the value
 
 Whoever is between the node and the server can then read the credentials and change
 what is fetched. Mount the certificate of the server's authority from a ConfigMap, and
-name it: CURL_CA_BUNDLE, GIT_SSL_CAINFO, SSL_CERT_FILE, --cert-dir.
+name it: CURL_CA_BUNDLE, GIT_SSL_CAINFO, SSL_CERT_FILE, --cert-dir. The mutator's rule ca-bundle
+does that for steps that build images, and for those that you select.
 
 Kaniko's flags are the matter of the rule kaniko-insecure. Comments and what echo
 prints pass.`,

@@ -10,6 +10,7 @@ package lookup
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -73,8 +74,8 @@ func (l Layers) List(
 type Options struct {
 	// Tekton is the namespace of Tekton's own ConfigMaps.
 	Tekton string
-	// Assume takes a ServiceAccount that is not found for one that exists: the
-	// objects are some of a cluster's, and not all.
+	// Assume takes a ServiceAccount or ConfigMap that is not found for one that exists:
+	// the objects are some of a cluster's, and not all.
 	Assume bool
 	// Problem, if not nil, is told once of each look-up that failed.
 	Problem func(error)
@@ -210,6 +211,21 @@ func (c *Cluster) stored(ctx context.Context, q question) (map[string]any, error
 func (c *Cluster) Verifies(ctx context.Context, namespace string) (bool, error) {
 	a := c.ask(ctx, question{kind: policies, namespace: namespace})
 	return len(a.all) > 0, a.err
+}
+
+// ConfigMap implements mutator.Cluster.
+func (c *Cluster) ConfigMap(ctx context.Context, namespace, name string) (*mutator.ConfigMap, error) {
+	a := c.ask(ctx, question{configMaps, namespace, name})
+	switch {
+	case a.err != nil:
+		return nil, a.err
+	case a.one == nil && c.options.Assume:
+		return &mutator.ConfigMap{Assumed: true}, nil
+	case a.one == nil:
+		return nil, nil
+	}
+	data, _, _ := unstructured.NestedMap(a.one.Object, "data")
+	return &mutator.ConfigMap{Keys: slices.Sorted(maps.Keys(data))}, nil
 }
 
 // Tekton implements mutator.Cluster. What cannot be read counts as not said.

@@ -47,9 +47,9 @@ patches that the webhook would answer. --explain says of every rule what it did,
 and why it did nothing.
 
 What the rules have to look up (ServiceAccounts, Namespaces, Tasks, Tekton's
-ConfigMaps) they find among the objects of the files. A ServiceAccount that is not
-among them is taken for one that exists and has what is needed. With --live what
-is not in the files is looked up in the cluster.
+ConfigMaps) they find among the objects of the files. A ServiceAccount or ConfigMap of a
+certificate authority that is not among them is taken for one that exists and has what is
+needed. With --live what is not in the files is looked up in the cluster.
 
 The webhook changes a Task, Pipeline or StepAction where Tekton's controller has
 fetched it by a resolver. What is stored stays, unless mutator.localTasks.mode is
