@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"regexp"
 	"strings"
 	"text/template"
@@ -122,13 +121,13 @@ func (s *scaffold) complete() error {
 	if s.CloneURL == "" || s.Image == "" {
 		return errors.New("--repo and --image are needed: what to build, and where the image goes")
 	}
-	repository, err := repositoryOf(s.CloneURL)
+	at, err := addressOf(s.CloneURL)
 	if err != nil {
 		return err
 	}
-	s.Repository = repository
+	s.Repository = at.path
 	if s.Name == "" {
-		s.Name = objectName(repository)
+		s.Name = objectName(at.path)
 	}
 	if s.Secret == "" {
 		s.Secret = s.Name + "-hook"
@@ -218,50 +217,6 @@ func (s *scaffold) check() error {
 	_, err = interceptor.Sign(params, []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="),
 		provider.Outgoing{Body: []byte("{}"), Time: time.Now()})
 	return err
-}
-
-// repositoryOf returns what the forge calls a repository: owner and name.
-func repositoryOf(address string) (string, error) {
-	bad := fmt.Errorf(
-		"reading --repo %q: it has to be https://HOST/OWNER/NAME.git or git@HOST:OWNER/NAME.git, without a password",
-		address)
-	path := ""
-	if user, rest, found := strings.Cut(address, "@"); found && !strings.Contains(address, "://") {
-		host, after, colon := strings.Cut(rest, ":")
-		if user == "" || host == "" || !colon {
-			return "", bad
-		}
-		path = after
-	} else {
-		u, err := url.Parse(address)
-		if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "ssh") ||
-			u.RawQuery != "" || u.Fragment != "" {
-			return "", bad
-		}
-		if _, secret := u.User.Password(); secret {
-			return "", bad
-		}
-		path = u.Path
-	}
-	path = strings.TrimSuffix(strings.Trim(path, "/"), ".git")
-	if !repositoryName.MatchString(path) || strings.ContainsAny(address, " \t\n$`\"'\\") {
-		return "", bad
-	}
-	return path, nil
-}
-
-var repositoryName = regexp.MustCompile(`^[\pL\pN_.-]+(/[\pL\pN_.-]+)+$`)
-
-// objectName makes a name for objects of a repository's.
-func objectName(repository string) string {
-	name := strings.ToLower(repository[strings.LastIndexByte(repository, '/')+1:])
-	name = strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '-'
-	}, name)
-	return strings.Trim(name, "-")
 }
 
 //go:embed scaffold*.yaml

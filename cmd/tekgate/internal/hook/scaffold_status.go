@@ -108,16 +108,6 @@ func (s *statuses) linkTo(namespace string) error {
 	return nil
 }
 
-// withoutSecret leaves out of an address what may be one.
-func withoutSecret(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return "…"
-	}
-	u.User, u.RawQuery = nil, ""
-	return plain(u.String())
-}
-
 // chooseStatusImage takes the image of the cluster's Tekgate, which its nodes can pull, where no
 // flag names one. Where there is no cluster or no Tekgate, it is the published image of this
 // version.
