@@ -223,11 +223,29 @@ func (s *scaffold) check() error {
 var scaffoldTexts embed.FS
 
 var scaffoldTemplate = template.Must(template.New("scaffold.yaml").Funcs(template.FuncMap{
-	"quote": func(text string) (string, error) { // JSON is YAML
-		quoted, err := json.Marshal(text)
-		return string(quoted), err
-	},
+	"quote": quote, "str": yamlString,
 }).ParseFS(scaffoldTexts, "scaffold*.yaml"))
+
+// quote returns a YAML string in quotes. JSON is YAML.
+func quote(text string) (string, error) {
+	quoted, err := json.Marshal(text)
+	return string(quoted), err
+}
+
+var (
+	plainString = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9./_-]*$`)
+	// yamlWord is a word that YAML 1.1 or 1.2 reads as a boolean or null.
+	yamlWord = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off|true|false|null)$`)
+)
+
+// yamlString returns a YAML string, in quotes where YAML could read the bare text as a number, a
+// date, a boolean, null or syntax.
+func yamlString(text string) (string, error) {
+	if plainString.MatchString(text) && !yamlWord.MatchString(text) {
+		return text, nil
+	}
+	return quote(text)
+}
 
 func (s *scaffold) print(out io.Writer) error {
 	return scaffoldTemplate.Execute(out, s)
