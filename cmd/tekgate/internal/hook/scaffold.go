@@ -151,7 +151,10 @@ func (s *scaffold) complete() error {
 	if err := s.deploy(s.Name, s.Namespace); err != nil {
 		return err
 	}
-	return s.report(s)
+	if err := s.report(s); err != nil {
+		return err
+	}
+	return s.separate()
 }
 
 // setDestination leaves the tag to the commit where none was given.
