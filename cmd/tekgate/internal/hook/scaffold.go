@@ -127,7 +127,10 @@ func (s *scaffold) complete() error {
 	}
 	s.Repository = at.path
 	if s.Name == "" {
-		s.Name = objectName(at.path)
+		if s.Name = objectName(at.path); s.Name == "" {
+			return fmt.Errorf("the name of repository %s has none of a-z and 0-9, of which names of objects consist: "+
+				"name the objects with --name", at.path)
+		}
 	}
 	if s.Secret == "" {
 		s.Secret = s.Name + "-hook"

@@ -60,3 +60,16 @@ func TestScaffoldHidesUserInfo(t *testing.T) {
 		}
 	}
 }
+
+// A repository whose name makes no name of objects takes --name.
+func TestScaffoldNeedsName(t *testing.T) {
+	for _, repo := range []string{"https://gitee.com/team/中文", "https://gitee.com/team/___"} {
+		_, _, err := hookTool(t, "scaffold", "--repo="+repo, "--image=app")
+		if err == nil || !strings.Contains(err.Error(), "with --name") || strings.Contains(err.Error(), `""`) {
+			t.Errorf("%s: error %v", repo, err)
+		}
+		if _, _, err := hookTool(t, "scaffold", "--repo="+repo, "--image=app", "--name=x"); err != nil {
+			t.Errorf("%s: %v", repo, err)
+		}
+	}
+}
