@@ -10,6 +10,8 @@ import (
 	"strings"
 	"text/template"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -187,7 +189,6 @@ func (s *scaffold) setDestination() error {
 
 var (
 	pathInRepository = regexp.MustCompile(`^[A-Za-z0-9_.][A-Za-z0-9_./-]*$`)
-	branchGlob       = regexp.MustCompile(`^[A-Za-z0-9_.*?{}\[\]/,-]*$`)
 )
 
 func (s *scaffold) check() error {
@@ -208,19 +209,34 @@ func (s *scaffold) check() error {
 	if !pathInRepository.MatchString(s.Dockerfile) || strings.Contains(s.Dockerfile, "..") {
 		return fmt.Errorf("--dockerfile %q is no path within a repository", s.Dockerfile)
 	}
-	if !branchGlob.MatchString(s.Branch) {
-		return fmt.Errorf("--branch %q is no glob of branches", s.Branch)
-	}
-	// The interceptor judges its own params. The secret is of no use to anybody, but
-	// well formed in every mode.
-	params, err := json.Marshal(map[string]any{
-		"provider": s.Provider, "mode": s.Mode,
+	params := map[string]any{
+		"provider": s.Provider, "mode": s.Mode, "repositories": []string{s.Repository},
 		"secretRef": map[string]any{"secretName": s.Secret, "secretKey": s.SecretKey},
-	})
+	}
+	if err := interceptorAccepts(params); err != nil || s.Branch == "" {
+		return err
+	}
+	// Git has no branches with these characters.
+	if strings.ContainsFunc(s.Branch, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || r == utf8.RuneError || r == '~' || r == ':'
+	}) {
+		return fmt.Errorf("--branch %q is no glob of branches: no branch has blanks, '~' or ':' in its name", s.Branch)
+	}
+	params["branches"] = []string{s.Branch}
+	if err := interceptorAccepts(params); err != nil {
+		return fmt.Errorf("reading --branch %q: %w", s.Branch, err)
+	}
+	return nil
+}
+
+// interceptorAccepts has the interceptor judge its own params. The secret is of no use to anybody,
+// but well formed in every mode.
+func interceptorAccepts(params map[string]any) error {
+	raw, err := json.Marshal(params)
 	if err != nil {
 		return err
 	}
-	_, err = interceptor.Sign(params, []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="),
+	_, err = interceptor.Sign(raw, []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="),
 		provider.Outgoing{Body: []byte("{}"), Time: time.Now()})
 	return err
 }
