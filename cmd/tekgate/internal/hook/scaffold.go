@@ -91,6 +91,8 @@ type scaffold struct {
 	deployment
 	statuses
 
+	at          address
+	chosen      string // why the provider is the one that it is; "" if it was given
 	recommended bool   // Mode was not given
 	Repository  string // what the forge calls it
 	Destination string // the image with its tag
@@ -99,7 +101,8 @@ type scaffold struct {
 func (s *scaffold) flags(cmd *cobra.Command) {
 	s.kube.Add(cmd)
 	f := cmd.Flags()
-	f.StringVar(&s.Provider, "provider", "gitee", "`NAME` of the forge")
+	f.StringVar(&s.Provider, "provider", "",
+		"`NAME` of the forge (default: that of a --repo with a known host, or "+assumedProvider+"; which is printed)")
 	f.StringVar(&s.Mode, "mode", "", "how the hook signs (default: the provider's recommended one, which is printed)")
 	f.StringVar(&s.CloneURL, "repo", "", "`URL` of the repository, https://… or git@HOST:OWNER/NAME.git")
 	f.StringVar(&s.Branch, "branch", "", "only pushes to `BRANCHES` that match this glob (default: all)")
@@ -127,7 +130,8 @@ func (s *scaffold) complete() error {
 	if err != nil {
 		return err
 	}
-	s.Repository = at.path
+	s.at, s.Repository = at, at.path
+	s.chooseProvider()
 	if s.Name == "" {
 		if s.Name = objectName(at.path); s.Name == "" {
 			return fmt.Errorf("the name of repository %s has none of a-z and 0-9, of which names of objects consist: "+
@@ -275,6 +279,9 @@ func (s *scaffold) print(out io.Writer) error {
 
 // next says what is not in the objects, since it is secret.
 func (s *scaffold) next(out io.Writer) {
+	if s.chosen != "" {
+		fmt.Fprintf(out, "\n%s\n", s.chosen)
+	}
 	if s.recommended {
 		fmt.Fprintf(out, "\n%s\n", modeNote(s.Provider, s.Mode))
 	}
