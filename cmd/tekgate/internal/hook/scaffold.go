@@ -132,6 +132,9 @@ func (s *scaffold) complete() error {
 	}
 	s.at, s.Repository = at, at.path
 	s.chooseProvider()
+	if err := s.locatable(); err != nil {
+		return err
+	}
 	if s.Name == "" {
 		if s.Name = objectName(at.path); s.Name == "" {
 			return fmt.Errorf("the name of repository %s has none of a-z and 0-9, of which names of objects consist: "+

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/tekgate/tekgate/internal/forge"
 )
 
 var (
@@ -18,6 +21,9 @@ var (
 // commands, which everyone may read who reads the namespace.
 var errUserInfo = errors.New("--repo has a user or a password in it, which would be in the objects in clear: " +
 	"leave out everything before the @, and give the builds the token with tekgate credentials git --help")
+
+// sshPort is a port where scp's form of an address has a path, before OWNER/NAME.
+var sshPort = regexp.MustCompile(`^/*[0-9]{1,5}/[^/@]+/[^@?#]+$`)
 
 // address is a clone URL, taken apart.
 type address struct {
@@ -38,6 +44,11 @@ func addressOf(text string) (address, error) {
 		if before == "" || host == "" || !colon {
 			return address{}, bad
 		}
+		if sshPort.MatchString(after) && sshUser.MatchString(before) && !strings.Contains(host, "@") {
+			port, path, _ := strings.Cut(strings.TrimLeft(after, "/"), "/")
+			return address{}, fmt.Errorf("reading --repo %q: what follows the colon is a path: for port %[2]s, "+
+				"write ssh://git@%[3]s:%[2]s/%[4]s", withoutSecret(text), port, plain(host), plain(path))
+		}
 		user, a = before, address{"ssh", host, after}
 	} else {
 		u, err := url.Parse(text)
@@ -57,6 +68,20 @@ func addressOf(text string) (address, error) {
 		return address{}, bad
 	}
 	return a, nil
+}
+
+// locatable refuses a repository that the forge cannot have, such as the address of a page, as
+// register does. An EventListener would wait for its events in vain.
+func (s *scaffold) locatable() error {
+	of := forge.Forge(s.Provider)
+	if !slices.Contains(forge.All, of) {
+		return nil // the interceptor judges its name
+	}
+	_, err := forge.Locate(s.CloneURL, of, "https://api.invalid")
+	if err != nil {
+		return fmt.Errorf("reading --repo %q: %w", withoutSecret(s.CloneURL), err)
+	}
+	return nil
 }
 
 // withoutSecret leaves out of an address what may be a secret, whether it can be parsed or not:

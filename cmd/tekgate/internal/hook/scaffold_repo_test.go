@@ -73,3 +73,34 @@ func TestScaffoldNeedsName(t *testing.T) {
 		}
 	}
 }
+
+// A repository that no forge has by that name would never match an event's.
+func TestScaffoldRepositoryIsLocatable(t *testing.T) {
+	for _, tt := range []struct{ provider, repo, want string }{
+		{"gitea", "git@git.example.com:2222/team/app.git", "ssh://git@git.example.com:2222/team/app.git"},
+		{"gitlab", "git@git.example.com:2222/team/sub/app.git", "ssh://git@git.example.com:2222/team/sub/app.git"},
+		{"gitea", "https://git.example.com/gitea/team/app.git", "its name is OWNER/NAME"},
+		{"github", "https://github.com/a/b/c", "its name is OWNER/NAME"},
+		{"github", "https://github.com/team/app/tree/main", "its name is OWNER/NAME"},
+		{"", "https://github.com/team/app/tree/main", "its name is OWNER/NAME"},
+		{"", "https://git.example.com/team/app/tree/main", "its name is OWNER/NAME"},
+		{"bitbucket", "https://bitbucket.org/team/app/src/main", "its name is OWNER/NAME"},
+		{"gitlab", "https://gitlab.com/team/app/-/tree/main", "OWNER/NAME"},
+		{"gitee", "https://gitee.com/../app", "OWNER/NAME"},
+	} {
+		out, _, err := hookTool(t, "scaffold", "--repo="+tt.repo, "--image=app", "--provider="+tt.provider)
+		if err == nil || out != "" || !strings.Contains(err.Error(), "reading --repo") ||
+			!strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s at %s: error %v lacks %q", tt.repo, tt.provider, err, tt.want)
+		}
+	}
+	for repo, provider := range map[string]string{
+		"https://gitlab.example.com/group/sub/sub/app.git": "gitlab", "git@git.example.com:2222/app.git": "gitea",
+		"ssh://git@git.example.com:2222/team/app.git": "gitea", "https://git.example.com:3000/team/app": "gitea",
+		"https://git.example.com/team/app": "bitbucket", "git@gitee.com:/team/app.git": "gitee",
+	} {
+		if _, _, err := hookTool(t, "scaffold", "--repo="+repo, "--image=app", "--provider="+provider); err != nil {
+			t.Errorf("%s at %s: %v", repo, provider, err)
+		}
+	}
+}
