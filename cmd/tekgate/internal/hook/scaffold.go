@@ -298,7 +298,7 @@ What remains to be done:
    %[10]s.
    This does 1 and 2, and checks that a delivery arrives:
      tekgate hook register %[11]s --provider %[4]s --trigger %[5]s -n %[1]s \
-       --url %[12]s --token-file FILE
+       --url %[12]s --token-file FILE%[13]s
 3. Credentials of the builds:
      tekgate credentials git --help
      tekgate credentials registry --help
@@ -307,7 +307,7 @@ What remains to be done:
      tekgate hook send --trigger %[5]s -n %[1]s --body push.json --interceptor
      tekgate hook deliveries -n %[1]s
 `, s.Namespace, s.Secret, s.SecretKey, s.Provider, s.Name, s.Account, wellknown.WebhookSecretKey,
-		s.makeSecret(), s.Mode, s.address(s.Name), s.CloneURL, s.registerURL())
+		s.makeSecret(), s.Mode, s.address(s.Name), s.CloneURL, s.registerURL(), s.registerAPI())
 	if s.Deploy != "" {
 		fmt.Fprintf(out, `5. Credentials for fetching the manifests: tekgate credentials git for
    --service-account %s, too. In the manifests, TEKGATE_IMAGE stands for the image.
