@@ -288,6 +288,7 @@ func (s *scaffold) next(out io.Writer) {
 	if s.recommended {
 		fmt.Fprintf(out, "\n%s\n", modeNote(s.Provider, s.Mode))
 	}
+	s.note(out)
 	fmt.Fprintf(out, `
 What remains to be done:
 1. The hook's secret, in a file that holds nothing else:
