@@ -135,21 +135,8 @@ func (s *scaffold) complete() error {
 	if err := s.locatable(); err != nil {
 		return err
 	}
-	if s.Name == "" {
-		if s.Name = objectName(at.path); s.Name == "" {
-			return fmt.Errorf("the name of repository %s has none of a-z and 0-9, of which names of objects consist: "+
-				"name the objects with --name", at.path)
-		}
-	}
-	if s.Secret == "" {
-		s.Secret = s.Name + "-hook"
-	}
-	if s.Account == "" {
-		s.Account = s.Name + "-build"
-	}
-	if s.Mode == "" {
-		s.Mode = hooks.RecommendedMode(s.Provider)
-		s.recommended = s.Mode != ""
+	if err := s.defaults(); err != nil {
+		return err
 	}
 	if err := s.setDestination(); err != nil {
 		return err
@@ -167,6 +154,27 @@ func (s *scaffold) complete() error {
 		return err
 	}
 	return s.separate()
+}
+
+// defaults derives names and the mode from the repository where no flag gives them.
+func (s *scaffold) defaults() error {
+	if s.Name == "" {
+		if s.Name = objectName(s.Repository); s.Name == "" {
+			return fmt.Errorf("the name of repository %s has none of a-z and 0-9, of which names of objects consist: "+
+				"name the objects with --name", s.Repository)
+		}
+	}
+	if s.Secret == "" {
+		s.Secret = s.Name + "-hook"
+	}
+	if s.Account == "" {
+		s.Account = s.Name + "-build"
+	}
+	if s.Mode == "" {
+		s.Mode = hooks.RecommendedMode(s.Provider)
+		s.recommended = s.Mode != ""
+	}
+	return nil
 }
 
 // setDestination leaves the tag to the commit where none was given.

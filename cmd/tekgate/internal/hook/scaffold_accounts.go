@@ -22,8 +22,11 @@ func (s *scaffold) separate() error {
 				continue
 			}
 			flag := a.flag
-			if flag == "" {
+			switch {
+			case flag == "":
 				flag = b.flag
+			case b.flag != "":
+				flag = b.flag + " or " + flag
 			}
 			return fmt.Errorf("ServiceAccount %q would be that of both %s and %s, which would then share rights: "+
 				"choose another one with %s", a.account, b.role, a.role, flag)

@@ -25,7 +25,8 @@ func TestScaffoldBranches(t *testing.T) {
 			t.Errorf("%s: the param is %v", branch, got)
 		}
 	}
-	for _, branch := range []string{"{a", "[a", "!main", "a b", "a\nb", "a\x7fb", "a:b", `a\`, strings.Repeat("a", 300)} {
+	for _, branch := range []string{"{a", "[a", "!main", "a b", "a\nb", "a\x7fb", "a:b", `a\`,
+		strings.Repeat("a", 300)} {
 		_, _, err := hookTool(t, "scaffold", "--repo=https://gitee.com/team/app", "--image=app", "--branch="+branch)
 		if err == nil || !strings.Contains(err.Error(), "--branch") {
 			t.Errorf("%q: error %v", branch, err)

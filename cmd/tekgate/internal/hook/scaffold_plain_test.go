@@ -30,13 +30,15 @@ func TestScaffoldStatusPlainHTTP(t *testing.T) {
 	}{
 		{[]string{own, "--provider=gitea", "--status"}, "--plain-http"},
 		{[]string{own, "--provider=gitea", "--status", "--status-api-url=http://git.example.com"}, "--plain-http"},
-		{[]string{own, "--provider=gitea", "--status", "--plain-http", "--status-api-url=ftp://x.example"}, "has to be https"},
+		{[]string{own, "--provider=gitea", "--status", "--plain-http", "--status-api-url=ftp://x.example"},
+			"has to be https"},
 		{[]string{own, "--provider=gitea", "--status", "--plain-http", "--status-api-url=http://me:hunter2@x.example"},
 			"has to be https"},
 		{[]string{own, "--plain-http"}, "does nothing without --status"},
 	} {
 		out, _, err := hookTool(t, append([]string{"scaffold", "--image=app"}, tt.args...)...)
-		if err == nil || out != "" || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") {
+		if err == nil || out != "" || !strings.Contains(err.Error(), tt.want) ||
+			strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%v: error %v lacks %q", tt.args, err, tt.want)
 		}
 	}
@@ -46,7 +48,8 @@ func TestScaffoldStatusPlainHTTP(t *testing.T) {
 		plain bool
 	}{
 		{[]string{"--provider=gitea", own, "--plain-http"}, "http://git.example.com:3000", true},
-		{[]string{"--provider=gitea", own, "--status-api-url=https://git.example.com"}, "https://git.example.com", false},
+		{[]string{"--provider=gitea", own, "--status-api-url=https://git.example.com"},
+			"https://git.example.com", false},
 		{[]string{"--provider=gitea", "--repo=git@git.example.com:team/app", "--plain-http",
 			"--status-api-url=http://git.example.com:3000"}, "http://git.example.com:3000", true},
 		{[]string{"--provider=gitee", "--repo=http://gitee.com/team/app"}, "", false},
@@ -54,7 +57,8 @@ func TestScaffoldStatusPlainHTTP(t *testing.T) {
 	} {
 		_, named, said := scaffolded(t, append(tt.args, "--status")...)
 		args := reportArgs(t, named)
-		if slices.Contains(args, "--plain-http") != tt.plain || strings.Contains(said, "--plain-http --api-url '"+tt.api) != tt.plain ||
+		if slices.Contains(args, "--plain-http") != tt.plain ||
+			strings.Contains(said, "--plain-http --api-url '"+tt.api) != tt.plain ||
 			slices.Contains(args, "--api-url="+tt.api) != (tt.api != "") {
 			t.Errorf("%v: the step has %q\n%s", tt.args, args, said)
 		}

@@ -40,6 +40,6 @@ func (s *scaffold) chooseProvider() {
 		return
 	}
 	s.Provider = assumedProvider
-	s.chosen = fmt.Sprintf("provider %s is assumed, since the forge at %s is not known: pass --provider if it is another one",
-		s.Provider, host)
+	s.chosen = fmt.Sprintf("provider %s is assumed, since the forge at %s is not known: "+
+		"pass --provider if it is another one", s.Provider, host)
 }

@@ -41,7 +41,8 @@ func TestScaffoldHidesUserInfo(t *testing.T) {
 	}
 	for _, repo := range []string{"https://tok@gitee.com/team/app.git", "http://git@gitee.com/team/app.git"} {
 		_, _, err := hookTool(t, "scaffold", "--repo="+repo, "--image=app")
-		if err == nil || !strings.Contains(err.Error(), "tekgate credentials git") || strings.Contains(err.Error(), repo) {
+		if err == nil || !strings.Contains(err.Error(), "tekgate credentials git") ||
+			strings.Contains(err.Error(), repo) {
 			t.Errorf("%s: error %v lacks the remedy", repo, err)
 		}
 	}

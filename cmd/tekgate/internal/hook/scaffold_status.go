@@ -104,8 +104,8 @@ func (s *statuses) chooseAPI(of *scaffold) error {
 	}
 	if u, err := url.Parse(s.StatusAPI); s.StatusAPI != "" && (err != nil || u.Host == "" || u.User != nil ||
 		u.Scheme != "https" && (u.Scheme != "http" || !s.plainHTTP) || !statusLink.MatchString(s.StatusAPI)) {
-		return fmt.Errorf("--status-api-url %q has to be https://HOST, without a user; --plain-http allows http://HOST, too",
-			withoutSecret(s.StatusAPI))
+		return fmt.Errorf("--status-api-url %q has to be https://HOST, without a user; "+
+			"--plain-http allows http://HOST, too", withoutSecret(s.StatusAPI))
 	}
 	_, err := forge.Locate(of.CloneURL, forge.Forge(of.Provider), s.StatusAPI)
 	return err
