@@ -470,7 +470,7 @@ func TestHookScaffoldRefuses(t *testing.T) {
 		{"--provider", "gitee\nevil: x", "provider"},
 		{"--mode", "both", "mode"},
 		{"--repo", "", "--repo and --image"},
-		{"--repo", "https://user:pass@gitee.com/team/app", "without a password"},
+		{"--repo", "https://user:pass@gitee.com/team/app", "tekgate credentials git"},
 		{"--repo", "https://gitee.com/app", "OWNER/NAME"},
 		{"--repo", "https://gitee.com/team/$(reboot)", "OWNER/NAME"},
 		{"--repo", "/team/app", "OWNER/NAME"},

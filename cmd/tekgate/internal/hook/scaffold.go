@@ -6,11 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"regexp"
 	"strings"
 	"text/template"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -90,6 +91,8 @@ type scaffold struct {
 	deployment
 	statuses
 
+	at          address
+	chosen      string // why the provider is the one that it is; "" if it was given
 	recommended bool   // Mode was not given
 	Repository  string // what the forge calls it
 	Destination string // the image with its tag
@@ -98,7 +101,8 @@ type scaffold struct {
 func (s *scaffold) flags(cmd *cobra.Command) {
 	s.kube.Add(cmd)
 	f := cmd.Flags()
-	f.StringVar(&s.Provider, "provider", "gitee", "`NAME` of the forge")
+	f.StringVar(&s.Provider, "provider", "",
+		"`NAME` of the forge (default: that of a --repo with a known host, or "+assumedProvider+"; which is printed)")
 	f.StringVar(&s.Mode, "mode", "", "how the hook signs (default: the provider's recommended one, which is printed)")
 	f.StringVar(&s.CloneURL, "repo", "", "`URL` of the repository, https://… or git@HOST:OWNER/NAME.git")
 	f.StringVar(&s.Branch, "branch", "", "only pushes to `BRANCHES` that match this glob (default: all)")
@@ -122,23 +126,17 @@ func (s *scaffold) complete() error {
 	if s.CloneURL == "" || s.Image == "" {
 		return errors.New("--repo and --image are needed: what to build, and where the image goes")
 	}
-	repository, err := repositoryOf(s.CloneURL)
+	at, err := addressOf(s.CloneURL)
 	if err != nil {
 		return err
 	}
-	s.Repository = repository
-	if s.Name == "" {
-		s.Name = objectName(repository)
+	s.at, s.Repository = at, at.path
+	s.chooseProvider()
+	if err := s.locatable(); err != nil {
+		return err
 	}
-	if s.Secret == "" {
-		s.Secret = s.Name + "-hook"
-	}
-	if s.Account == "" {
-		s.Account = s.Name + "-build"
-	}
-	if s.Mode == "" {
-		s.Mode = hooks.RecommendedMode(s.Provider)
-		s.recommended = s.Mode != ""
+	if err := s.defaults(); err != nil {
+		return err
 	}
 	if err := s.setDestination(); err != nil {
 		return err
@@ -152,7 +150,31 @@ func (s *scaffold) complete() error {
 	if err := s.deploy(s.Name, s.Namespace); err != nil {
 		return err
 	}
-	return s.report(s)
+	if err := s.report(s); err != nil {
+		return err
+	}
+	return s.separate()
+}
+
+// defaults derives names and the mode from the repository where no flag gives them.
+func (s *scaffold) defaults() error {
+	if s.Name == "" {
+		if s.Name = objectName(s.Repository); s.Name == "" {
+			return fmt.Errorf("the name of repository %s has none of a-z and 0-9, of which names of objects consist: "+
+				"name the objects with --name", s.Repository)
+		}
+	}
+	if s.Secret == "" {
+		s.Secret = s.Name + "-hook"
+	}
+	if s.Account == "" {
+		s.Account = s.Name + "-build"
+	}
+	if s.Mode == "" {
+		s.Mode = hooks.RecommendedMode(s.Provider)
+		s.recommended = s.Mode != ""
+	}
+	return nil
 }
 
 // setDestination leaves the tag to the commit where none was given.
@@ -182,7 +204,6 @@ func (s *scaffold) setDestination() error {
 
 var (
 	pathInRepository = regexp.MustCompile(`^[A-Za-z0-9_.][A-Za-z0-9_./-]*$`)
-	branchGlob       = regexp.MustCompile(`^[A-Za-z0-9_.*?{}\[\]/,-]*$`)
 )
 
 func (s *scaffold) check() error {
@@ -203,76 +224,65 @@ func (s *scaffold) check() error {
 	if !pathInRepository.MatchString(s.Dockerfile) || strings.Contains(s.Dockerfile, "..") {
 		return fmt.Errorf("--dockerfile %q is no path within a repository", s.Dockerfile)
 	}
-	if !branchGlob.MatchString(s.Branch) {
-		return fmt.Errorf("--branch %q is no glob of branches", s.Branch)
-	}
-	// The interceptor judges its own params. The secret is of no use to anybody, but
-	// well formed in every mode.
-	params, err := json.Marshal(map[string]any{
-		"provider": s.Provider, "mode": s.Mode,
+	params := map[string]any{
+		"provider": s.Provider, "mode": s.Mode, "repositories": []string{s.Repository},
 		"secretRef": map[string]any{"secretName": s.Secret, "secretKey": s.SecretKey},
-	})
+	}
+	if err := interceptorAccepts(params); err != nil || s.Branch == "" {
+		return err
+	}
+	// Git has no branches with these characters.
+	if strings.ContainsFunc(s.Branch, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || r == utf8.RuneError || r == '~' || r == ':'
+	}) {
+		return fmt.Errorf("--branch %q is no glob of branches: no branch has blanks, '~' or ':' in its name", s.Branch)
+	}
+	params["branches"] = []string{s.Branch}
+	if err := interceptorAccepts(params); err != nil {
+		return fmt.Errorf("reading --branch %q: %w", s.Branch, err)
+	}
+	return nil
+}
+
+// interceptorAccepts has the interceptor judge its own params. The secret is of no use to anybody,
+// but well formed in every mode.
+func interceptorAccepts(params map[string]any) error {
+	raw, err := json.Marshal(params)
 	if err != nil {
 		return err
 	}
-	_, err = interceptor.Sign(params, []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="),
+	_, err = interceptor.Sign(raw, []byte("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="),
 		provider.Outgoing{Body: []byte("{}"), Time: time.Now()})
 	return err
-}
-
-// repositoryOf returns what the forge calls a repository: owner and name.
-func repositoryOf(address string) (string, error) {
-	bad := fmt.Errorf(
-		"reading --repo %q: it has to be https://HOST/OWNER/NAME.git or git@HOST:OWNER/NAME.git, without a password",
-		address)
-	path := ""
-	if user, rest, found := strings.Cut(address, "@"); found && !strings.Contains(address, "://") {
-		host, after, colon := strings.Cut(rest, ":")
-		if user == "" || host == "" || !colon {
-			return "", bad
-		}
-		path = after
-	} else {
-		u, err := url.Parse(address)
-		if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "ssh") ||
-			u.RawQuery != "" || u.Fragment != "" {
-			return "", bad
-		}
-		if _, secret := u.User.Password(); secret {
-			return "", bad
-		}
-		path = u.Path
-	}
-	path = strings.TrimSuffix(strings.Trim(path, "/"), ".git")
-	if !repositoryName.MatchString(path) || strings.ContainsAny(address, " \t\n$`\"'\\") {
-		return "", bad
-	}
-	return path, nil
-}
-
-var repositoryName = regexp.MustCompile(`^[\pL\pN_.-]+(/[\pL\pN_.-]+)+$`)
-
-// objectName makes a name for objects of a repository's.
-func objectName(repository string) string {
-	name := strings.ToLower(repository[strings.LastIndexByte(repository, '/')+1:])
-	name = strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '-'
-	}, name)
-	return strings.Trim(name, "-")
 }
 
 //go:embed scaffold*.yaml
 var scaffoldTexts embed.FS
 
 var scaffoldTemplate = template.Must(template.New("scaffold.yaml").Funcs(template.FuncMap{
-	"quote": func(text string) (string, error) { // JSON is YAML
-		quoted, err := json.Marshal(text)
-		return string(quoted), err
-	},
+	"quote": quote, "str": yamlString,
 }).ParseFS(scaffoldTexts, "scaffold*.yaml"))
+
+// quote returns a YAML string in quotes. JSON is YAML.
+func quote(text string) (string, error) {
+	quoted, err := json.Marshal(text)
+	return string(quoted), err
+}
+
+var (
+	plainString = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9./_-]*$`)
+	// yamlWord is a word that YAML 1.1 or 1.2 reads as a boolean or null.
+	yamlWord = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off|true|false|null)$`)
+)
+
+// yamlString returns a YAML string, in quotes where YAML could read the bare text as a number, a
+// date, a boolean, null or syntax.
+func yamlString(text string) (string, error) {
+	if plainString.MatchString(text) && !yamlWord.MatchString(text) {
+		return text, nil
+	}
+	return quote(text)
+}
 
 func (s *scaffold) print(out io.Writer) error {
 	return scaffoldTemplate.Execute(out, s)
@@ -280,9 +290,13 @@ func (s *scaffold) print(out io.Writer) error {
 
 // next says what is not in the objects, since it is secret.
 func (s *scaffold) next(out io.Writer) {
+	if s.chosen != "" {
+		fmt.Fprintf(out, "\n%s\n", s.chosen)
+	}
 	if s.recommended {
 		fmt.Fprintf(out, "\n%s\n", modeNote(s.Provider, s.Mode))
 	}
+	s.note(out)
 	fmt.Fprintf(out, `
 What remains to be done:
 1. The hook's secret, in a file that holds nothing else:
@@ -293,7 +307,7 @@ What remains to be done:
    %[10]s.
    This does 1 and 2, and checks that a delivery arrives:
      tekgate hook register %[11]s --provider %[4]s --trigger %[5]s -n %[1]s \
-       --url %[12]s --token-file FILE
+       --url %[12]s --token-file FILE%[13]s
 3. Credentials of the builds:
      tekgate credentials git --help
      tekgate credentials registry --help
@@ -302,7 +316,7 @@ What remains to be done:
      tekgate hook send --trigger %[5]s -n %[1]s --body push.json --interceptor
      tekgate hook deliveries -n %[1]s
 `, s.Namespace, s.Secret, s.SecretKey, s.Provider, s.Name, s.Account, wellknown.WebhookSecretKey,
-		s.makeSecret(), s.Mode, s.address(s.Name), s.CloneURL, s.registerURL())
+		s.makeSecret(), s.Mode, s.address(s.Name), s.CloneURL, s.registerURL(), s.registerAPI())
 	if s.Deploy != "" {
 		fmt.Fprintf(out, `5. Credentials for fetching the manifests: tekgate credentials git for
    --service-account %s, too. In the manifests, TEKGATE_IMAGE stands for the image.

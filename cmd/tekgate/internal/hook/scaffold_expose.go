@@ -3,6 +3,7 @@ package hook
 import (
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"regexp"
 	"strings"
@@ -24,6 +25,7 @@ type exposure struct {
 	GatewayNamespace, GatewayName string
 
 	Controller string // the namespace of what takes requests from outside
+	assumed    string // why Controller is that; "" if it was given
 	Address    string
 }
 
@@ -61,12 +63,20 @@ func (e *exposure) expose(listener string) error {
 	if problems := validation.IsDNS1123Subdomain(e.Host); len(problems) > 0 || !strings.Contains(e.Host, ".") {
 		return fmt.Errorf("--host %q is no host's name, such as hooks.example.com", e.Host)
 	}
+	if endsInNumber.MatchString(e.Host) {
+		return fmt.Errorf("--host %q is an address: Ingress and HTTPRoute take a host's name, such as hooks.example.com",
+			e.Host)
+	}
 	e.Address = "https://" + e.Host + "/" + listener
 	if e.Expose == "gateway" {
 		return e.byGateway()
 	}
 	return e.byIngress(listener)
 }
+
+// endsInNumber finds IPv4 addresses in all their forms, such as 1.5, which no name of a host has
+// (url.spec.whatwg.org, ends in a number).
+var endsInNumber = regexp.MustCompile(`\.([0-9]+|0x[0-9a-f]*)$`)
 
 // unused refuses flags that would do nothing.
 func (e *exposure) unused() error {
@@ -104,6 +114,7 @@ func (e *exposure) byIngress(listener string) error {
 	}
 	if e.Controller == "" {
 		e.Controller = controllers[e.Class]
+		e.assumed = "the usual one of IngressClass " + e.Class
 	}
 	if e.Controller == "" {
 		return fmt.Errorf("the namespace in which the controller of IngressClass %q runs is not known: name it with --controller-namespace, so that the NetworkPolicy admits its Pods",
@@ -126,9 +137,19 @@ func (e *exposure) byGateway() error {
 	e.GatewayNamespace, e.GatewayName = namespace, name
 	if e.Controller == "" {
 		e.Controller = namespace
+		e.assumed = "the Gateway's"
 	}
 	return names(flagValue{"gateway", namespace}, flagValue{"gateway", name},
 		flagValue{"controller-namespace", e.Controller})
+}
+
+// note says which namespace the NetworkPolicy admits, where that is a guess.
+func (e *exposure) note(out io.Writer) {
+	if e.assumed == "" {
+		return
+	}
+	fmt.Fprintf(out, "\nThe NetworkPolicy assumes that requests from outside come from Pods in namespace %s (%s):\n"+
+		"pass --controller-namespace if the controller runs in another one.\n", e.Controller, e.assumed)
 }
 
 // address says where the forge has to send events.

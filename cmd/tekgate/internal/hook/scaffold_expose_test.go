@@ -83,6 +83,11 @@ func TestScaffoldExposed(t *testing.T) {
 			if !strings.Contains(said, "https://hooks.example.com/app") {
 				t.Errorf("the hook's address is not said:\n%s", said)
 			}
+			assumed := !slices.ContainsFunc(tt.args, func(a string) bool { return strings.HasPrefix(a, "--controller") })
+			if strings.Contains(said, "from Pods in namespace "+tt.from+" (") != assumed ||
+				strings.Contains(said, "pass --controller-namespace") != assumed {
+				t.Errorf("the namespace that the NetworkPolicy admits is assumed: %v:\n%s", assumed, said)
+			}
 		})
 	}
 }
@@ -132,6 +137,9 @@ func TestScaffoldExposureRefused(t *testing.T) {
 		{[]string{"--expose=ingress"}, "needs --host"},
 		{[]string{"--expose=ingress", "--host=a b"}, "no host's name"},
 		{[]string{"--expose=ingress", "--host=hooks"}, "no host's name"},
+		{[]string{"--expose=ingress", "--host=10.0.0.1"}, "is an address"},
+		{[]string{"--expose=ingress", "--host=1.5"}, "is an address"},
+		{[]string{"--expose=gateway", "--host=10.0.0.0x1"}, "is an address"},
 		{[]string{"--expose=ingress", "--host=h.example.com", "--ingress-class=nginx"}, "--tls-secret or --tls-issuer"},
 		{[]string{"--expose=ingress", "--host=h.example.com", "--tls-secret=x"}, "--controller-namespace"},
 		{[]string{"--expose=ingress", "--host=h.example.com", "--ingress-class=nginx", "--tls-issuer=a/b"}, "issuer/NAME"},

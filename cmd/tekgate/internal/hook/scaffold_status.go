@@ -30,7 +30,8 @@ type statuses struct {
 	StatusAccount string
 	StatusLink    string // with Tekton's variables
 
-	link string // with the placeholders of --status-url
+	link      string // with the placeholders of --status-url
+	plainHTTP bool
 }
 
 func (s *statuses) flags(f *pflag.FlagSet) {
@@ -43,6 +44,8 @@ func (s *statuses) flags(f *pflag.FlagSet) {
 		"`NAME` of the Secret with the key token and, for an authority of your own, ca.crt (default: NAME-status)")
 	f.StringVar(&s.StatusAPI, "status-api-url", "",
 		"base `URL` of the forge's API (default: that of the repository's host)")
+	f.BoolVar(&s.plainHTTP, "plain-http", false,
+		"with --status, allow an http:// API, which receives the token without encryption")
 	f.StringVar(&s.StatusContext, "status-context", "",
 		"`NAME` that tells the statuses of a commit apart (default: tekgate/NAME)")
 }
@@ -60,6 +63,9 @@ func (s *statuses) report(of *scaffold) error {
 			if value != "" {
 				return fmt.Errorf("--%s does nothing without --status", flag)
 			}
+		}
+		if s.plainHTTP {
+			return errors.New("--plain-http does nothing without --status")
 		}
 		return nil
 	}
@@ -80,42 +86,58 @@ func (s *statuses) report(of *scaffold) error {
 		return fmt.Errorf("--status-context %q has to be at most 100 letters, digits, blanks, '.', '_', '/' and '-'",
 			s.StatusContext)
 	}
-	if _, err := forge.Locate(of.CloneURL, forge.Forge(of.Provider), s.StatusAPI); err != nil {
+	if err := s.chooseAPI(of); err != nil {
 		return err
 	}
-	if u, err := url.Parse(s.StatusAPI); s.StatusAPI != "" && (err != nil || u.Scheme != "https" || u.Host == "" ||
-		u.User != nil || !statusLink.MatchString(s.StatusAPI)) {
-		return fmt.Errorf("--status-api-url %q has to be https://HOST, without a user", withoutSecret(s.StatusAPI))
-	}
-	return s.linkTo(of.Namespace)
+	return s.linkTo(of)
 }
+
+// chooseAPI checks --status-api-url. A repository that is cloned without TLS from a forge of your
+// own has its API there, too.
+func (s *statuses) chooseAPI(of *scaffold) error {
+	if s.StatusAPI == "" && of.at.scheme == "http" && knownForge(of.at.host) == "" {
+		if !s.plainHTTP {
+			return fmt.Errorf("--status would send the token without encryption to http://%s, the forge of --repo: "+
+				"pass --status-api-url https://HOST if it has TLS, or --plain-http to allow that", plain(of.at.host))
+		}
+		s.StatusAPI = "http://" + of.at.host
+	}
+	if u, err := url.Parse(s.StatusAPI); s.StatusAPI != "" && (err != nil || u.Host == "" || u.User != nil ||
+		u.Scheme != "https" && (u.Scheme != "http" || !s.plainHTTP) || !statusLink.MatchString(s.StatusAPI)) {
+		return fmt.Errorf("--status-api-url %q has to be https://HOST, without a user; "+
+			"--plain-http allows http://HOST, too", withoutSecret(s.StatusAPI))
+	}
+	_, err := forge.Locate(of.CloneURL, forge.Forge(of.Provider), s.StatusAPI)
+	return err
+}
+
+// PlainAPI reports whether the API is reached without TLS.
+func (s *statuses) PlainAPI() bool { return strings.HasPrefix(strings.ToLower(s.StatusAPI), "http://") }
 
 // LinksRun reports whether the link names the run.
 func (s *statuses) LinksRun() bool { return strings.Contains(s.StatusLink, "$(params.run)") }
 
+// longestLink is the length of links in bytes that report-status accepts.
+const longestLink = 255
+
 // linkTo makes the link of --status-url.
-func (s *statuses) linkTo(namespace string) error {
+func (s *statuses) linkTo(of *scaffold) error {
 	if s.link == "" {
 		return nil
 	}
-	s.StatusLink = strings.NewReplacer("{namespace}", namespace, "{run}", "$(params.run)").Replace(s.link)
-	sample := strings.ReplaceAll(s.StatusLink, "$(params.run)", "run")
+	s.StatusLink = strings.NewReplacer("{namespace}", of.Namespace, "{run}", "$(params.run)").Replace(s.link)
+	run := of.Name + "-" + strings.Repeat("x", 5) // as the API server makes names of generateName
+	sample := strings.ReplaceAll(s.StatusLink, "$(params.run)", run)
 	u, err := url.Parse(sample)
 	if err != nil || u.Host == "" || u.User != nil || !statusLink.MatchString(s.link) ||
 		strings.ContainsAny(sample, "{}") {
 		return errors.New("--status-url has to be https://HOST/…, without a user, and with no placeholders but {namespace} and {run}")
 	}
-	return nil
-}
-
-// withoutSecret leaves out of an address what may be one.
-func withoutSecret(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return "…"
+	if len(sample) > longestLink {
+		return fmt.Errorf("--status-url makes links of %d bytes, with the names of the namespace and the run in it: "+
+			"forges accept %d, so give a shorter one", len(sample), longestLink)
 	}
-	u.User, u.RawQuery = nil, ""
-	return plain(u.String())
+	return nil
 }
 
 // chooseStatusImage takes the image of the cluster's Tekgate, which its nodes can pull, where no
@@ -195,6 +217,15 @@ func (s *statuses) registerFlag(of *scaffold) string {
 		return ""
 	}
 	return " --status-secret " + s.StatusSecret
+}
+
+// registerAPI returns the flags that let register use the API that the reports use, where that has
+// no TLS.
+func (s *statuses) registerAPI() string {
+	if !s.PlainAPI() {
+		return ""
+	}
+	return " --plain-http --api-url '" + s.StatusAPI + "'"
 }
 
 // steps returns the number of the next step.
