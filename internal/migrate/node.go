@@ -154,18 +154,16 @@ func take(node *yaml.Node, key string) (name, value *yaml.Node) {
 }
 
 // rename gives a key another name, in its place and with its comments. If the mapping has
-// the new name already, the old key is only removed. It reports whether there was one.
-func rename(node *yaml.Node, old, now string) bool {
+// the new name already, the old key is only removed.
+func rename(node *yaml.Node, old, now string) {
 	i := at(node, old)
-	if i < 0 {
-		return false
-	}
-	if at(node, now) >= 0 {
+	switch {
+	case i < 0:
+	case at(node, now) >= 0:
 		take(node, old)
-		return true
+	default:
+		actual(node).Content[i].Value = now
 	}
-	actual(node).Content[i].Value = now
-	return true
 }
 
 // below returns the mapping at a key and makes it if it is not there.

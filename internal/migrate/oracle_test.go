@@ -72,6 +72,8 @@ func older(t *testing.T, kind string, raw []byte) map[string]any {
 }
 
 // pair returns empty objects of v1 and v1beta1.
+//
+//nolint:staticcheck // the deprecated version is what is converted
 func pair(kind string) (tekton, apis.Convertible) {
 	switch kind {
 	case "Task":

@@ -29,7 +29,7 @@ func (c *converter) pipelineSpec(spec *yaml.Node, account string) {
 		c.supported(d)
 	}
 	take(spec, "resources")
-	c.conditions(spec, resources)
+	c.conditions(spec)
 	for _, key := range []string{"tasks", "finally"} {
 		for _, one := range items(spec, key) {
 			c.pipelineTask(one, resources, account)
@@ -243,7 +243,7 @@ func (c *converter) meant(one, all *yaml.Node, b bound, output bool, callee *tas
 var resultOf = regexp.MustCompile(`\$\(tasks\.([^.()\s]+)\.results`)
 
 // conditions puts a task and a `when` in the place of each Condition of a Pipeline's tasks.
-func (c *converter) conditions(spec *yaml.Node, resources []declared) {
+func (c *converter) conditions(spec *yaml.Node) {
 	guards := map[string][]*yaml.Node{} // by the task
 	tasks := get(spec, "tasks")
 	if tasks == nil {

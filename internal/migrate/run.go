@@ -306,7 +306,7 @@ func (c *converter) taskRunTemplate(spec *yaml.Node) {
 			place = i
 		}
 		name, value := take(spec, key)
-		if get(value) != nil && !(value.Kind == yaml.ScalarNode && strings.TrimSpace(value.Value) == "") {
+		if get(value) != nil && (value.Kind != yaml.ScalarNode || strings.TrimSpace(value.Value) != "") {
 			content = append(content, name, value)
 		}
 	}
