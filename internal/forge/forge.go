@@ -161,21 +161,53 @@ func Normalise(address string) string {
 	return u.String()
 }
 
+// deleteTimeout bounds the deletion of a hook that has been replaced.
+const deleteTimeout = 2 * requestTimeout
+
 // replace makes a new hook and deletes the old one. In this order a push in between is
-// delivered twice rather than not at all.
+// delivered twice rather than not at all. An interrupt after the new one exists does not stop
+// the deletion, and the new one is taken back only where the old one certainly stays.
 func replace(ctx context.Context, c Client, old Hook, create func() (Hook, error)) (Hook, error) {
 	made, err := create()
 	if err != nil {
 		return Hook{}, err
 	}
-	if err := c.Delete(ctx, old.ID); err != nil {
-		if undo := c.Delete(context.WithoutCancel(ctx), made.ID); undo != nil {
-			return Hook{}, fmt.Errorf("replacing hook %s: hook %s stays beside it, delete one of them at the forge: %w",
-				printable(old.ID), printable(made.ID), errors.Join(err, undo))
-		}
-		return Hook{}, err
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteTimeout)
+	defer cancel()
+	err = c.Delete(ctx, old.ID)
+	if err == nil || Gone(err) {
+		return made, nil
 	}
-	return made, nil
+	if Unsure(err) {
+		return keepNew(ctx, c, old, made, err)
+	}
+	if undo := c.Delete(ctx, made.ID); undo != nil && !Gone(undo) {
+		return Hook{}, fmt.Errorf("replacing hook %s: hook %s stays beside it, delete one of them at the forge: %w",
+			printable(old.ID), printable(made.ID), errors.Join(err, undo))
+	}
+	return Hook{}, err
+}
+
+// keepNew decides after a deletion that may have taken effect. The new hook stays.
+func keepNew(ctx context.Context, c Client, old, made Hook, failure error) (Hook, error) {
+	hooks, err := c.List(ctx)
+	if err == nil && !slices.ContainsFunc(hooks, func(h Hook) bool { return h.ID == old.ID }) {
+		return made, nil
+	}
+	return Hook{}, fmt.Errorf("deleting hook %s, which hook %s replaces: %w; if hook %[1]s is still there, delete it at the forge",
+		printable(old.ID), printable(made.ID), failure)
+}
+
+// Gone reports whether an error says that what was to be deleted does not exist.
+func Gone(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Kind == NotVisible
+}
+
+// Unsure reports whether a request that failed may have taken effect all the same.
+func Unsure(err error) bool {
+	var e *Error
+	return errors.Is(err, context.Canceled) || errors.As(err, &e) && e.Unsure
 }
 
 func withoutQuery(address string) string {

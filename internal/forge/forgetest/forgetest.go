@@ -111,6 +111,13 @@ func (s *Server) Add(h Hook) Hook {
 	return h
 }
 
+// Remove takes away the hook with this id.
+func (s *Server) Remove(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hooks = slices.DeleteFunc(s.hooks, func(h Hook) bool { return s.id(h) == id })
+}
+
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.requests = append(s.requests, r.Method+" "+r.URL.String())

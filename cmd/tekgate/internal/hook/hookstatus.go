@@ -48,7 +48,7 @@ func (r *registration) unregister(ctx context.Context, streams cli.Streams, repo
 	if s.hook != nil {
 		result.Hook.ID, result.Hook.Events, result.Hook.Action = plain(s.hook.ID), s.hook.Events, "deleted"
 		if !dryRun {
-			if err := s.forge.Delete(ctx, s.hook.ID); err != nil {
+			if err := s.delete(ctx, s.hook.ID); err != nil {
 				return fmt.Errorf("deleting hook %s: %w", plain(s.hook.ID), err)
 			}
 		}

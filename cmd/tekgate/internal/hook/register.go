@@ -345,10 +345,9 @@ func (r *registering) usable(s *site, secret []byte) error {
 
 // write makes or updates the hook. A request that failed late may have made it all the same.
 func (r *registering) write(ctx context.Context, s *site, want forge.Want, undo *undoing) (forge.Hook, error) {
-	var failure *forge.Error
 	if s.hook != nil {
 		made, err := s.forge.Update(ctx, *s.hook, want)
-		if errors.As(err, &failure) && failure.Unsure {
+		if forge.Unsure(err) {
 			undo.keep("the request may have changed the hook or made a second one, with the secret that is in the Secret: see `tekgate hook status`")
 		}
 		if err != nil {
@@ -360,10 +359,10 @@ func (r *registering) write(ctx context.Context, s *site, want forge.Want, undo 
 	made, err := s.forge.Create(ctx, want)
 	if err == nil {
 		undo.add(fmt.Sprintf("hook %s at %s", plain(made.ID), s.repository.Forge.Title()),
-			func(ctx context.Context) error { return s.forge.Delete(ctx, made.ID) })
+			func(ctx context.Context) error { return s.delete(ctx, made.ID) })
 		return made, nil
 	}
-	if errors.As(err, &failure) && failure.Unsure {
+	if forge.Unsure(err) {
 		undo.add("the hook that the failed request may have made", func(ctx context.Context) error {
 			hooks, err := s.forge.List(ctx)
 			if err != nil {
@@ -373,7 +372,7 @@ func (r *registering) write(ctx context.Context, s *site, want forge.Want, undo 
 			if err != nil || found == nil {
 				return err
 			}
-			return s.forge.Delete(ctx, found.ID)
+			return s.delete(ctx, found.ID)
 		})
 	}
 	return made, fmt.Errorf("creating the hook: %w", err)

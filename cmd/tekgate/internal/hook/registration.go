@@ -71,6 +71,14 @@ func (s *site) mode() string {
 	return mode
 }
 
+// delete deletes a hook. One that is gone already is no error.
+func (s *site) delete(ctx context.Context, id string) error {
+	if err := s.forge.Delete(ctx, id); !forge.Gone(err) {
+		return err
+	}
+	return nil
+}
+
 // find reads the trigger, and asks the forge for its hooks. It changes nothing.
 func (r *registration) find(ctx context.Context, streams cli.Streams, repository string) (*site, error) {
 	if err := r.output.Check(); err != nil {
