@@ -172,8 +172,7 @@ func Locate(text string, forge Forge, api string) (Repository, error) {
 func (a about) api(given, host string) (string, error) {
 	if given != "" {
 		given = strings.TrimRight(given, "/")
-		if u, err := url.Parse(given); err == nil && strings.Trim(u.Path, "/") == "" && u.Hostname() != "" &&
-			given != a.public && !strings.HasPrefix(u.Hostname(), "api.") {
+		if u, err := url.Parse(given); err == nil && u.Hostname() != "" && given != a.public && !a.complete(u) {
 			given += a.below
 		}
 		return given, nil
@@ -194,6 +193,30 @@ func (a about) api(given, host string) (string, error) {
 			a.title)
 	}
 	return a.public, nil
+}
+
+// complete reports whether a URL has the API's path already. A server below a path, such as
+// https://HOST/gitea, has the API below that; GitHub cannot be below one, so another path is
+// that of a proxy for its API.
+func (a about) complete(u *url.URL) bool {
+	path := strings.Trim(u.Path, "/")
+	switch {
+	case strings.HasPrefix(u.Hostname(), "api."):
+		return true
+	case a.provider == "github":
+		return path != ""
+	}
+	return strings.HasSuffix("/"+path, a.below)
+}
+
+// Plain returns the repository with an API without TLS where a clone URL has none, either. The
+// API of a public server always has.
+func (r Repository) Plain(text string) Repository {
+	if rest, secure := strings.CutPrefix(r.API, "https://"); secure && strings.HasPrefix(text, "http://") &&
+		r.API != abouts[r.Forge].public {
+		r.API = "http://" + rest
+	}
+	return r
 }
 
 // split takes apart OWNER/NAME or a clone URL; host is empty for the first. An SSH port is

@@ -35,6 +35,11 @@ type Hook struct {
 	// Last is what the forge reports about the last delivery; empty if it reports nothing.
 	Last string `json:"last,omitempty"`
 
+	// Insecure is true where the forge sends without checking the certificate.
+	Insecure bool `json:"insecure,omitempty"`
+	// Disabled is true where the forge sends nothing because of failures.
+	Disabled bool `json:"disabled,omitempty"`
+
 	kept map[string]string // settings that an update must repeat to keep them
 }
 
@@ -76,6 +81,22 @@ type Client interface {
 // ErrUnsupported is the error of a call that a forge's API does not have.
 var ErrUnsupported = errors.New("the forge's API cannot do this")
 
+// UndeliveredError reports a test delivery that the forge tried to send and that failed.
+type UndeliveredError struct{ Cause *Error }
+
+func (e *UndeliveredError) Error() string {
+	text := "the delivery failed"
+	if e.Cause.Message != "" {
+		text += " (" + e.Cause.Message + ")"
+	}
+	if e.Cause.Blocked() {
+		text += ": " + abouts[e.Cause.Forge].unreachable
+	}
+	return text
+}
+
+func (e *UndeliveredError) Unwrap() error { return e.Cause }
+
 // Options say how to reach a forge.
 type Options struct {
 	Repository Repository
@@ -107,6 +128,27 @@ func New(o Options) (Client, error) {
 		return &gogsHooks{s}, nil
 	}
 	return &bitbucket{s}, nil
+}
+
+// Changes describes what an update to want would change of a hook, beside its secret.
+func (h Hook) Changes(want Want) []string {
+	var list []string
+	if Normalise(h.URL) != Normalise(want.URL) {
+		list = append(list, fmt.Sprintf("URL %s becomes %s", withoutQuery(h.URL), withoutQuery(want.URL)))
+	}
+	if before, after := sorted(h.Events), sorted(want.Events); !slices.Equal(before, after) {
+		list = append(list, fmt.Sprintf("events %s become %s", printable(strings.Join(before, ", ")), strings.Join(after, ", ")))
+	}
+	if h.ContentType != "" && h.ContentType != "json" {
+		list = append(list, fmt.Sprintf("content type %s becomes json", printable(h.ContentType)))
+	}
+	if h.Insecure {
+		list = append(list, "the certificate is checked, which was off")
+	}
+	if !h.Active && !h.Disabled {
+		list = append(list, "the hook becomes active, which it was not")
+	}
+	return list
 }
 
 // Find returns the hook with this URL, or nil. Two of them are an error: which one the
