@@ -150,12 +150,11 @@ func Locate(text string, forge Forge, api string) (Repository, error) {
 		forge = public
 	}
 	if forge == "" {
-		return Repository{}, fmt.Errorf("the forge of %s is not known: name it with --provider, one of %s", path,
-			names())
+		return Repository{}, &UnknownError{Path: path, Of: All}
 	}
 	about, known := abouts[forge]
 	if !known {
-		return Repository{}, unknownForge(forge)
+		return Repository{}, &UnknownError{Forge: forge, Path: path, Of: All}
 	}
 	r := Repository{Forge: forge}
 	cut := strings.LastIndexByte(path, '/')
@@ -255,19 +254,26 @@ func split(text string) (host, path string, err error) {
 	return strings.ToLower(host), path, nil
 }
 
-func names() string {
-	list := make([]string, 0, len(All))
-	for _, f := range All {
-		list = append(list, string(f))
-	}
-	return strings.Join(list, ", ")
+// UnknownError reports a repository whose forge is not known.
+type UnknownError struct {
+	Forge Forge // as it was named; empty if it was not
+	Path  string
+	Of    []Forge // to choose from
 }
 
-func unknownForge(forge Forge) error {
-	list := make([]string, 0, len(All))
-	for _, f := range All {
+func (e *UnknownError) Error() string {
+	list := make([]string, 0, len(e.Of))
+	for _, f := range e.Of {
 		list = append(list, string(f))
 	}
-	return fmt.Errorf("--provider %q is no forge that this command knows: %s", string(forge),
-		suggest.DidYouMean(string(forge), list, "choose one of "+strings.Join(list, ", ")))
+	if e.Forge == "" {
+		return fmt.Sprintf("the forge of %s is not known: name it with --provider, one of %s", e.Path, strings.Join(list, ", "))
+	}
+	return fmt.Sprintf("--provider %q is no forge that this command knows: %s", string(e.Forge),
+		suggest.DidYouMean(string(e.Forge), list, "choose one of "+strings.Join(list, ", ")))
+}
+
+// WithStatus returns the forges to which SetStatus reports.
+func WithStatus() []Forge {
+	return slices.DeleteFunc(slices.Clone(All), func(f Forge) bool { return f.CheckStatus() != nil })
 }

@@ -46,6 +46,8 @@ type Error struct {
 	Repository string
 	// SHA is the commit whose status was to be reported; empty for what is about hooks.
 	SHA string
+	// Authorities says how to pass an authority; empty is --ca-file.
+	Authorities string
 	// Renamed is true for a redirection within the API.
 	Renamed bool
 	// Unsure is true where the request may have taken effect all the same.
@@ -64,8 +66,11 @@ func (e *Error) Error() string {
 	case Unreachable:
 		return fmt.Sprintf("%s cannot be reached%s: check --api-url, the proxy variables and the network", e.Host, said)
 	case Untrusted:
-		return fmt.Sprintf("the certificate of %s is not trusted%s: pass the authority that signed it with --ca-file",
-			e.Host, said)
+		with := e.Authorities
+		if with == "" {
+			with = "with --ca-file"
+		}
+		return fmt.Sprintf("the certificate of %s is not trusted%s: pass the authority that signed it %s", e.Host, said, with)
 	case Cut:
 		return fmt.Sprintf("%s broke off its answer: try again, and look at the proxies in between if it happens again", e.Host)
 	case Proxy:

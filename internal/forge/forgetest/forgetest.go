@@ -48,6 +48,8 @@ type Server struct {
 	PageSize int
 	// Empty is true for a repository without commits, where Gitea sends no test.
 	Empty bool
+	// Disabled is true where GitLab sends nothing because of failures.
+	Disabled bool
 	// Wrapped is true for a server of Gitee that lists check runs under a key.
 	Wrapped bool
 	// Answer may answer a request in place of the API.
@@ -363,6 +365,9 @@ func (s *Server) render(h Hook) any {
 		}
 		if s.Forge == forge.GitLab {
 			maps.Copy(item, map[string]any{"alert_status": "executable", "disabled_until": nil})
+			if s.Disabled {
+				item["alert_status"] = "disabled"
+			}
 			return item
 		}
 		maps.Copy(item, map[string]any{"password": h.Secret, "project_id": 282463, "result": "not found",
