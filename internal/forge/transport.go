@@ -165,6 +165,9 @@ func (s *session) RoundTrip(request *http.Request) (*http.Response, error) {
 	request.Header.Set("User-Agent", "tekgate")
 	for attempt := 1; ; attempt++ {
 		response, err := s.inner.RoundTrip(request)
+		if err != nil && errors.Is(request.Context().Err(), context.Canceled) {
+			return nil, context.Canceled
+		}
 		if err != nil {
 			return nil, s.failure(err)
 		}

@@ -508,7 +508,7 @@ func (u *undoing) after(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	done := map[string][]string{}
-	var notes string
+	var notes []string
 	for i := len(u.steps) - 1; i >= 0; i-- {
 		step := u.steps[i]
 		note, problem := step.run(ctx)
@@ -519,7 +519,7 @@ func (u *undoing) after(ctx context.Context, err error) error {
 				problem.Error())
 		}
 		if note != "" {
-			notes += "; " + note
+			notes = append(notes, note)
 			continue
 		}
 		if step.action != nil {
@@ -533,8 +533,8 @@ func (u *undoing) after(ctx context.Context, err error) error {
 			parts = append(parts, how+" "+strings.Join(done[how], " and "))
 		}
 	}
-	if notes != "" {
-		return fmt.Errorf("%w; %s%s", err, strings.Join(parts, "; "), notes)
+	if len(notes) > 0 {
+		return fmt.Errorf("%w; %s", err, strings.Join(append(parts, notes...), "; "))
 	}
 	return fmt.Errorf("%w; nothing stays: %s", err, strings.Join(parts, "; "))
 }
