@@ -267,7 +267,8 @@ func (e *UnknownError) Error() string {
 		list = append(list, string(f))
 	}
 	if e.Forge == "" {
-		return fmt.Sprintf("the forge of %s is not known: name it with --provider, one of %s", e.Path, strings.Join(list, ", "))
+		return fmt.Sprintf("the forge of %s is not known: name it with --provider, one of %s", e.Path,
+			strings.Join(list, ", "))
 	}
 	return fmt.Sprintf("--provider %q is no forge that this command knows: %s", string(e.Forge),
 		suggest.DidYouMean(string(e.Forge), list, "choose one of "+strings.Join(list, ", ")))

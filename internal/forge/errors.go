@@ -72,7 +72,8 @@ func (e *Error) Error() string {
 		}
 		return fmt.Sprintf("the certificate of %s is not trusted%s: pass the authority that signed it %s", e.Host, said, with)
 	case Cut:
-		return fmt.Sprintf("%s broke off its answer: try again, and look at the proxies in between if it happens again", e.Host)
+		return fmt.Sprintf("%s broke off its answer: try again, and look at the proxies in between if it happens again",
+			e.Host)
 	case Proxy:
 		return fmt.Sprintf("the proxy on the way to %s cannot be reached%s: correct the variable HTTPS_PROXY or HTTP_PROXY, "+
 			"or name the host in NO_PROXY", e.Host, said)
@@ -114,8 +115,8 @@ func (e *Error) refusal(said string) string {
 		return fmt.Sprintf("%s does not accept the request%s: correct what it names", e.Host, said)
 	case Redirected:
 		if e.Renamed {
-			return fmt.Sprintf("%s redirects%s, so %s was renamed or moved: pass its new name, to which its old page at the forge leads",
-				e.Host, said, e.Repository)
+			return fmt.Sprintf("%s redirects%s, so %s was renamed or moved: pass its new name, to which its old page at "+
+				"the forge leads", e.Host, said, e.Repository)
 		}
 		return fmt.Sprintf("%s redirects%s, and the token is not sent there: pass the repository's new name or address",
 			e.Host, said)

@@ -137,7 +137,8 @@ func (h Hook) Changes(want Want) []string {
 		list = append(list, fmt.Sprintf("URL %s becomes %s", withoutQuery(h.URL), withoutQuery(want.URL)))
 	}
 	if before, after := sorted(h.Events), sorted(want.Events); !slices.Equal(before, after) {
-		list = append(list, fmt.Sprintf("events %s become %s", printable(strings.Join(before, ", ")), strings.Join(after, ", ")))
+		list = append(list, fmt.Sprintf("events %s become %s", printable(strings.Join(before, ", ")),
+			strings.Join(after, ", ")))
 	}
 	if h.ContentType != "" && h.ContentType != "json" {
 		list = append(list, fmt.Sprintf("content type %s becomes json", printable(h.ContentType)))
@@ -236,8 +237,8 @@ func keepNew(ctx context.Context, c Client, old, made Hook, failure error) (Hook
 	if err == nil && !slices.ContainsFunc(hooks, func(h Hook) bool { return h.ID == old.ID }) {
 		return made, nil
 	}
-	return Hook{}, fmt.Errorf("deleting hook %s, which hook %s replaces: %w; if hook %[1]s is still there, delete it at the forge",
-		printable(old.ID), printable(made.ID), failure)
+	return Hook{}, fmt.Errorf("deleting hook %s, which hook %s replaces: %w; if hook %[1]s is still there, "+
+		"delete it at the forge", printable(old.ID), printable(made.ID), failure)
 }
 
 // Gone reports whether an error says that what was to be deleted does not exist.

@@ -21,7 +21,8 @@ func TestInterruptedWrites(t *testing.T) {
 		left               int
 	}{
 		{"the server makes it", http.MethodPost, "nothing stays: removed the hook", false, true, 0},
-		{"the server has not made it", http.MethodPost, "no hook was found, but the request may still make one", false, false, 0},
+		{"the server has not made it", http.MethodPost, "no hook was found, but the request may still make one",
+			false, false, 0},
 		{"the new one of two", http.MethodPost, "may have changed the hook or made a second one", true, true, 2},
 		{"the old one is deleted", http.MethodDelete, "has been updated", true, false, 1},
 	} {
@@ -59,7 +60,8 @@ func TestInterruptedWrites(t *testing.T) {
 			return tt.method == http.MethodPost
 		}
 		var undo undoing
-		_, err = r.write(ctx, place, &forge.Want{URL: address, Secret: "new", Events: []string{"push"}, NewSecret: true}, &undo)
+		want := &forge.Want{URL: address, Secret: "new", Events: []string{"push"}, NewSecret: true}
+		_, err = r.write(ctx, place, want, &undo)
 		if err == nil {
 			err = context.Canceled // of what follows
 		}

@@ -50,7 +50,8 @@ func (c *hookCase) testShared() {
 	c.apply(c.T, c.trigger())
 	c.name = name
 	_, errOut, err := c.tool("register", "--dry-run")
-	if err != nil || !strings.Contains(errOut, "Trigger ci/"+name+"-pr verifies with secretToken of Secret ci/"+name+"-other") {
+	if err != nil ||
+		!strings.Contains(errOut, "Trigger ci/"+name+"-pr verifies with secretToken of Secret ci/"+name+"-other") {
 		c.Errorf("another Secret: error %v\n%s", err, errOut)
 	}
 }
@@ -163,11 +164,13 @@ func (c *hookCase) testGitLab() {
 	}
 	c.forge.Disabled = true
 	_, _, err = c.tool("register", "--test", "tekgate")
-	if cli.Status(err) != 2 || !strings.Contains(err.Error(), "is disabled") || !strings.Contains(err.Error(), "--test forge") {
+	if cli.Status(err) != 2 || !strings.Contains(err.Error(), "is disabled") ||
+		!strings.Contains(err.Error(), "--test forge") {
 		c.Errorf("disabled: error %v", err)
 	}
 	out, errOut, err := c.tool("register", "--wait", "0")
-	if err != nil || !strings.Contains(errOut, "is disabled") || !strings.Contains(out, "no test delivery: none was requested") {
+	if err != nil || !strings.Contains(errOut, "is disabled") ||
+		!strings.Contains(out, "no test delivery: none was requested") {
 		c.Errorf("without a test: error %v\n%s%s", err, out, errOut)
 	}
 }

@@ -222,7 +222,8 @@ func oneRepository(_ *cobra.Command, args []string) error {
 	case len(args) == 0:
 		return errors.New("the repository is missing: pass OWNER/NAME or its clone URL")
 	case len(args) > 1:
-		return fmt.Errorf("%d arguments are given, and one repository is taken: pass OWNER/NAME or its clone URL alone", len(args))
+		return fmt.Errorf("%d arguments are given, and one repository is taken: pass OWNER/NAME or its clone URL alone",
+			len(args))
 	}
 	return nil
 }

@@ -106,8 +106,8 @@ func (r *registering) adopt(s *site) {
 func (r *registering) warnClear(streams cli.Streams, s *site) {
 	if to, err := url.Parse(r.url); err == nil && to.Scheme == "http" &&
 		slices.Contains([]string{"token", "password"}, s.mode()) {
-		streams.Warn(fmt.Sprintf("%s sends the secret itself in mode %s, and --url is http, so it crosses the network in clear: "+
-			"use an https URL, or a mode that signs", s.repository.Forge.Title(), s.mode()))
+		streams.Warn(fmt.Sprintf("%s sends the secret itself in mode %s, and --url is http, so it crosses the network in "+
+			"clear: use an https URL, or a mode that signs", s.repository.Forge.Title(), s.mode()))
 	}
 }
 
@@ -131,8 +131,8 @@ func (r *registering) warnShared(ctx context.Context, streams cli.Streams, s *si
 			t.params["provider"] != s.params["provider"] || !wants(t.params, s.repository.Path()) {
 			continue
 		}
-		streams.Warn(fmt.Sprintf("%s verifies with %s of Secret %s/%s, but hook %s gets the secret of trigger %s: if both are for "+
-			"this hook, give them the same secretRef", plain(t.what), plain(t.refs[0][1]), r.namespace, plain(t.refs[0][0]),
+		streams.Warn(fmt.Sprintf("%s verifies with %s of Secret %s/%s, but hook %s gets the secret of trigger %s: if both are "+
+			"for this hook, give them the same secretRef", plain(t.what), plain(t.refs[0][1]), r.namespace, plain(t.refs[0][0]),
 			plain(s.hook.ID), plain(r.trigger)))
 	}
 	return nil
