@@ -46,7 +46,7 @@ const interrupted = 130
 
 // run executes the command line, prints its error, and returns the exit status.
 func run() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), ends()...)
 	defer stop()
 	// Users get sentences, and no log lines of libraries.
 	log.SetLogger(logr.Discard())
@@ -59,6 +59,16 @@ func run() int {
 		cli.PrintError(os.Stderr, err)
 	}
 	return cli.Status(err)
+}
+
+// ends returns the signals after which a command cleans up and ends. SIGHUP is none of them
+// under nohup.
+func ends() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
 }
 
 // root returns the whole command tree.

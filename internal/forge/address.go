@@ -150,12 +150,11 @@ func Locate(text string, forge Forge, api string) (Repository, error) {
 		forge = public
 	}
 	if forge == "" {
-		return Repository{}, fmt.Errorf("the forge of %s is not known: name it with --provider, one of %s", path,
-			names())
+		return Repository{}, &UnknownError{Path: path, Of: All}
 	}
 	about, known := abouts[forge]
 	if !known {
-		return Repository{}, unknownForge(forge)
+		return Repository{}, &UnknownError{Forge: forge, Path: path, Of: All}
 	}
 	r := Repository{Forge: forge}
 	cut := strings.LastIndexByte(path, '/')
@@ -172,8 +171,7 @@ func Locate(text string, forge Forge, api string) (Repository, error) {
 func (a about) api(given, host string) (string, error) {
 	if given != "" {
 		given = strings.TrimRight(given, "/")
-		if u, err := url.Parse(given); err == nil && strings.Trim(u.Path, "/") == "" && u.Hostname() != "" &&
-			given != a.public && !strings.HasPrefix(u.Hostname(), "api.") {
+		if u, err := url.Parse(given); err == nil && u.Hostname() != "" && given != a.public && !a.complete(u) {
 			given += a.below
 		}
 		return given, nil
@@ -194,6 +192,30 @@ func (a about) api(given, host string) (string, error) {
 			a.title)
 	}
 	return a.public, nil
+}
+
+// complete reports whether a URL has the API's path already. A server below a path, such as
+// https://HOST/gitea, has the API below that; GitHub cannot be below one, so another path is
+// that of a proxy for its API.
+func (a about) complete(u *url.URL) bool {
+	path := strings.Trim(u.Path, "/")
+	switch {
+	case strings.HasPrefix(u.Hostname(), "api."):
+		return true
+	case a.provider == "github":
+		return path != ""
+	}
+	return strings.HasSuffix("/"+path, a.below)
+}
+
+// Plain returns the repository with an API without TLS where a clone URL has none, either. The
+// API of a public server always has.
+func (r Repository) Plain(text string) Repository {
+	if rest, secure := strings.CutPrefix(r.API, "https://"); secure && strings.HasPrefix(text, "http://") &&
+		r.API != abouts[r.Forge].public {
+		r.API = "http://" + rest
+	}
+	return r
 }
 
 // split takes apart OWNER/NAME or a clone URL; host is empty for the first. An SSH port is
@@ -232,19 +254,27 @@ func split(text string) (host, path string, err error) {
 	return strings.ToLower(host), path, nil
 }
 
-func names() string {
-	list := make([]string, 0, len(All))
-	for _, f := range All {
-		list = append(list, string(f))
-	}
-	return strings.Join(list, ", ")
+// UnknownError reports a repository whose forge is not known.
+type UnknownError struct {
+	Forge Forge // as it was named; empty if it was not
+	Path  string
+	Of    []Forge // to choose from
 }
 
-func unknownForge(forge Forge) error {
-	list := make([]string, 0, len(All))
-	for _, f := range All {
+func (e *UnknownError) Error() string {
+	list := make([]string, 0, len(e.Of))
+	for _, f := range e.Of {
 		list = append(list, string(f))
 	}
-	return fmt.Errorf("--provider %q is no forge that this command knows: %s", string(forge),
-		suggest.DidYouMean(string(forge), list, "choose one of "+strings.Join(list, ", ")))
+	if e.Forge == "" {
+		return fmt.Sprintf("the forge of %s is not known: name it with --provider, one of %s", e.Path,
+			strings.Join(list, ", "))
+	}
+	return fmt.Sprintf("--provider %q is no forge that this command knows: %s", string(e.Forge),
+		suggest.DidYouMean(string(e.Forge), list, "choose one of "+strings.Join(list, ", ")))
+}
+
+// WithStatus returns the forges to which SetStatus reports.
+func WithStatus() []Forge {
+	return slices.DeleteFunc(slices.Clone(All), func(f Forge) bool { return f.CheckStatus() != nil })
 }

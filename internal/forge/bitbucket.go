@@ -46,6 +46,9 @@ func (c *bitbucket) List(ctx context.Context) ([]Hook, error) {
 		for _, item := range page.Values {
 			hooks = append(hooks, item.hook())
 		}
+		if err := c.listed(page.Values == nil, hooks); err != nil {
+			return false, err
+		}
 		if page.Next == "" {
 			return false, nil
 		}

@@ -30,6 +30,8 @@ const (
 	Redirected   Kind = "redirected"
 	Failed       Kind = "failed"
 	NotAPI       Kind = "not-the-api"
+	Cut          Kind = "cut-short"
+	Proxy        Kind = "proxy"
 )
 
 // Error is a request that failed. Its text is one sentence with a remedy, without the token,
@@ -44,6 +46,10 @@ type Error struct {
 	Repository string
 	// SHA is the commit whose status was to be reported; empty for what is about hooks.
 	SHA string
+	// Authorities says how to pass an authority; empty is --ca-file.
+	Authorities string
+	// Renamed is true for a redirection within the API.
+	Renamed bool
 	// Unsure is true where the request may have taken effect all the same.
 	Unsure bool
 }
@@ -53,11 +59,6 @@ func (e *Error) Error() string {
 	if e.Message != "" {
 		said = fmt.Sprintf(" (%s)", e.Message)
 	}
-	about := abouts[e.Forge]
-	token := about.token
-	if e.SHA != "" {
-		token = about.statusToken
-	}
 	switch e.Kind {
 	case UnknownHost:
 		return fmt.Sprintf("the name %s does not resolve: correct the repository or --api-url, or check this machine's DNS",
@@ -65,8 +66,29 @@ func (e *Error) Error() string {
 	case Unreachable:
 		return fmt.Sprintf("%s cannot be reached%s: check --api-url, the proxy variables and the network", e.Host, said)
 	case Untrusted:
-		return fmt.Sprintf("the certificate of %s is not trusted%s: pass the authority that signed it with --ca-file",
-			e.Host, said)
+		with := e.Authorities
+		if with == "" {
+			with = "with --ca-file"
+		}
+		return fmt.Sprintf("the certificate of %s is not trusted%s: pass the authority that signed it %s", e.Host, said, with)
+	case Cut:
+		return fmt.Sprintf("%s broke off its answer: try again, and look at the proxies in between if it happens again",
+			e.Host)
+	case Proxy:
+		return fmt.Sprintf("the proxy on the way to %s cannot be reached%s: correct the variable HTTPS_PROXY or HTTP_PROXY, "+
+			"or name the host in NO_PROXY", e.Host, said)
+	}
+	return e.refusal(said)
+}
+
+// refusal is the sentence of an answer. said is what the forge says, in parentheses, or empty.
+func (e *Error) refusal(said string) string {
+	about := abouts[e.Forge]
+	token := about.token
+	if e.SHA != "" {
+		token = about.statusToken
+	}
+	switch e.Kind {
 	case Unauthorized:
 		return fmt.Sprintf("%s does not accept the token%s: it is wrong, expired or of another server; create %s",
 			e.Host, said, token)
@@ -87,8 +109,15 @@ func (e *Error) Error() string {
 	case Limited:
 		return fmt.Sprintf("%s limits the rate of requests%s: try again %s", e.Host, said, e.when())
 	case Invalid:
+		if e.Blocked() {
+			return fmt.Sprintf("%s does not accept the request%s: %s", e.Host, said, about.unreachable)
+		}
 		return fmt.Sprintf("%s does not accept the request%s: correct what it names", e.Host, said)
 	case Redirected:
+		if e.Renamed {
+			return fmt.Sprintf("%s redirects%s, so %s was renamed or moved: pass its new name, to which its old page at "+
+				"the forge leads", e.Host, said, e.Repository)
+		}
 		return fmt.Sprintf("%s redirects%s, and the token is not sent there: pass the repository's new name or address",
 			e.Host, said)
 	case NotAPI:
@@ -99,7 +128,18 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("%s failed with status %d%s: check that the repository has commit %s, since %s fails so without it, "+
 			"or try again later", e.Host, e.Status, said, e.SHA, about.title)
 	}
+	if e.Status/100 == 4 {
+		return fmt.Sprintf("%s refuses the request with status %d%s: check --provider and --api-url, and what stands between",
+			e.Host, e.Status, said)
+	}
 	return fmt.Sprintf("%s failed with status %d%s: try again later", e.Host, e.Status, said)
+}
+
+// Blocked reports whether a forge does not send to an address because of its settings.
+func (e *Error) Blocked() bool {
+	text := strings.ToLower(e.Message)
+	return abouts[e.Forge].unreachable != "" && (strings.Contains(text, "local network") ||
+		e.Forge == GitLab && strings.Contains(text, "is blocked"))
 }
 
 func (e *Error) when() string {
@@ -117,7 +157,10 @@ func (s *session) failure(err error) *Error {
 	var authority x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
+	var proxy *net.OpError
 	switch {
+	case errors.As(err, &proxy) && proxy.Op == "proxyconnect":
+		e.Kind, e.Message = Proxy, s.clean(proxy.Err.Error())
 	case errors.As(err, &dns) && dns.IsNotFound:
 		e.Kind = UnknownHost
 	case errors.As(err, &verification), errors.As(err, &authority), errors.As(err, &name), errors.As(err, &invalid):
@@ -156,6 +199,8 @@ func (s *session) refused(response *http.Response, message string, now time.Time
 	switch status := response.StatusCode; {
 	case status/100 == 3:
 		e.Kind, e.Message = Redirected, s.clean(target(response))
+		to, err := response.Location()
+		e.Renamed = err == nil && strings.EqualFold(to.Host, s.base.Host) && strings.HasPrefix(to.Path, s.base.Path+"/")
 	case limited:
 		e.Kind, e.Until = Limited, until
 	case status == http.StatusUnauthorized:

@@ -35,6 +35,11 @@ type Hook struct {
 	// Last is what the forge reports about the last delivery; empty if it reports nothing.
 	Last string `json:"last,omitempty"`
 
+	// Insecure is true where the forge sends without checking the certificate.
+	Insecure bool `json:"insecure,omitempty"`
+	// Disabled is true where the forge sends nothing because of failures.
+	Disabled bool `json:"disabled,omitempty"`
+
 	kept map[string]string // settings that an update must repeat to keep them
 }
 
@@ -76,6 +81,22 @@ type Client interface {
 // ErrUnsupported is the error of a call that a forge's API does not have.
 var ErrUnsupported = errors.New("the forge's API cannot do this")
 
+// UndeliveredError reports a test delivery that the forge tried to send and that failed.
+type UndeliveredError struct{ Cause *Error }
+
+func (e *UndeliveredError) Error() string {
+	text := "the delivery failed"
+	if e.Cause.Message != "" {
+		text += " (" + e.Cause.Message + ")"
+	}
+	if e.Cause.Blocked() {
+		text += ": " + abouts[e.Cause.Forge].unreachable
+	}
+	return text
+}
+
+func (e *UndeliveredError) Unwrap() error { return e.Cause }
+
 // Options say how to reach a forge.
 type Options struct {
 	Repository Repository
@@ -107,6 +128,28 @@ func New(o Options) (Client, error) {
 		return &gogsHooks{s}, nil
 	}
 	return &bitbucket{s}, nil
+}
+
+// Changes describes what an update to want would change of a hook, beside its secret.
+func (h Hook) Changes(want Want) []string {
+	var list []string
+	if Normalise(h.URL) != Normalise(want.URL) {
+		list = append(list, fmt.Sprintf("URL %s becomes %s", withoutQuery(h.URL), withoutQuery(want.URL)))
+	}
+	if before, after := sorted(h.Events), sorted(want.Events); !slices.Equal(before, after) {
+		list = append(list, fmt.Sprintf("events %s become %s", printable(strings.Join(before, ", ")),
+			strings.Join(after, ", ")))
+	}
+	if h.ContentType != "" && h.ContentType != "json" {
+		list = append(list, fmt.Sprintf("content type %s becomes json", printable(h.ContentType)))
+	}
+	if h.Insecure {
+		list = append(list, "the certificate is checked, which was off")
+	}
+	if !h.Active && !h.Disabled {
+		list = append(list, "the hook becomes active, which it was not")
+	}
+	return list
 }
 
 // Find returns the hook with this URL, or nil. Two of them are an error: which one the
@@ -161,21 +204,53 @@ func Normalise(address string) string {
 	return u.String()
 }
 
+// deleteTimeout bounds the deletion of a hook that has been replaced.
+const deleteTimeout = 2 * requestTimeout
+
 // replace makes a new hook and deletes the old one. In this order a push in between is
-// delivered twice rather than not at all.
+// delivered twice rather than not at all. An interrupt after the new one exists does not stop
+// the deletion, and the new one is taken back only where the old one certainly stays.
 func replace(ctx context.Context, c Client, old Hook, create func() (Hook, error)) (Hook, error) {
 	made, err := create()
 	if err != nil {
 		return Hook{}, err
 	}
-	if err := c.Delete(ctx, old.ID); err != nil {
-		if undo := c.Delete(context.WithoutCancel(ctx), made.ID); undo != nil {
-			return Hook{}, fmt.Errorf("replacing hook %s: hook %s stays beside it, delete one of them at the forge: %w",
-				printable(old.ID), printable(made.ID), errors.Join(err, undo))
-		}
-		return Hook{}, err
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteTimeout)
+	defer cancel()
+	err = c.Delete(ctx, old.ID)
+	if err == nil || Gone(err) {
+		return made, nil
 	}
-	return made, nil
+	if Unsure(err) {
+		return keepNew(ctx, c, old, made, err)
+	}
+	if undo := c.Delete(ctx, made.ID); undo != nil && !Gone(undo) {
+		return Hook{}, fmt.Errorf("replacing hook %s: hook %s stays beside it, delete one of them at the forge: %w",
+			printable(old.ID), printable(made.ID), errors.Join(err, undo))
+	}
+	return Hook{}, err
+}
+
+// keepNew decides after a deletion that may have taken effect. The new hook stays.
+func keepNew(ctx context.Context, c Client, old, made Hook, failure error) (Hook, error) {
+	hooks, err := c.List(ctx)
+	if err == nil && !slices.ContainsFunc(hooks, func(h Hook) bool { return h.ID == old.ID }) {
+		return made, nil
+	}
+	return Hook{}, fmt.Errorf("deleting hook %s, which hook %s replaces: %w; if hook %[1]s is still there, "+
+		"delete it at the forge", printable(old.ID), printable(made.ID), failure)
+}
+
+// Gone reports whether an error says that what was to be deleted does not exist.
+func Gone(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Kind == NotVisible
+}
+
+// Unsure reports whether a request that failed may have taken effect all the same.
+func Unsure(err error) bool {
+	var e *Error
+	return errors.Is(err, context.Canceled) || errors.As(err, &e) && e.Unsure
 }
 
 func withoutQuery(address string) string {

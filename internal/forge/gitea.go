@@ -42,6 +42,9 @@ func (c *giteaHooks) List(ctx context.Context) ([]Hook, error) {
 		for _, item := range items {
 			hooks = append(hooks, giteaHook(item))
 		}
+		if err := c.listed(items == nil, hooks); err != nil {
+			return false, err
+		}
 		total, err := strconv.Atoi(response.Header.Get("X-Total-Count"))
 		return len(items) > 0 && (err != nil || len(hooks) < total), nil
 	})
@@ -49,6 +52,9 @@ func (c *giteaHooks) List(ctx context.Context) ([]Hook, error) {
 }
 
 func giteaHook(h *gitea.Hook) Hook {
+	if h == nil {
+		return Hook{}
+	}
 	return Hook{ID: strconv.FormatInt(h.ID, 10), URL: h.Config["url"], Events: sorted(h.Events), Active: h.Active,
 		ContentType: h.Config["content_type"],
 		kept:        map[string]string{"branch_filter": h.BranchFilter, "authorization": h.AuthorizationHeader}}
@@ -73,9 +79,9 @@ func (c *giteaHooks) create(ctx context.Context, want Want, kept map[string]stri
 		gitea.CreateHookOption{Type: gitea.HookTypeGitea, Config: giteaConfig(want), Events: want.Events, Active: true,
 			BranchFilter: kept["branch_filter"], AuthorizationHeader: kept["authorization"]})
 	if err != nil {
-		return Hook{}, c.wrap(ctx, err)
+		return Hook{}, c.wrote(ctx, err)
 	}
-	if h.ID == 0 {
+	if h == nil || h.ID == 0 {
 		return identified(c.session, Hook{}, http.MethodPost)
 	}
 	return giteaHook(h), nil
@@ -135,7 +141,7 @@ func (c *giteaHooks) Test(ctx context.Context, hook Hook) error {
 	if err != nil {
 		return c.wrap(ctx, err)
 	}
-	if repository.Empty {
+	if repository == nil || repository.Empty {
 		return ErrUnsupported
 	}
 	_, err = c.call(ctx, http.MethodPost, "/repos/"+url.PathEscape(c.at.Owner)+"/"+url.PathEscape(c.at.Name)+

@@ -39,14 +39,21 @@ func (c *gitHub) List(ctx context.Context) ([]Hook, error) {
 		for _, item := range items {
 			hooks = append(hooks, c.hook(item))
 		}
+		if err := c.listed(items == nil, hooks); err != nil {
+			return false, err
+		}
 		return response.NextPage > page, nil
 	})
 	return hooks, err
 }
 
 func (c *gitHub) hook(h *github.Hook) Hook {
+	if h == nil {
+		return Hook{}
+	}
 	hook := Hook{ID: strconv.FormatInt(h.GetID(), 10), URL: h.GetConfig().GetURL(), Events: sorted(h.Events),
-		Active: h.GetActive(), ContentType: h.GetConfig().GetContentType()}
+		Active: h.GetActive(), ContentType: h.GetConfig().GetContentType(),
+		Insecure: h.GetConfig().GetInsecureSSL() == "1"}
 	if code := text(h.LastResponse["code"]); code != "" && code != "0" {
 		hook.Last = c.clean(code + " " + text(h.LastResponse["message"]))
 	} else if message := text(h.LastResponse["message"]); message != "" {
@@ -69,7 +76,7 @@ func (c *gitHub) Create(ctx context.Context, want Want) (Hook, error) {
 	}
 	h, _, err := api.CreateHook(ctx, c.at.Owner, c.at.Name, c.request(want))
 	if err != nil {
-		return Hook{}, c.wrap(ctx, err)
+		return Hook{}, c.wrote(ctx, err)
 	}
 	return c.written(h, http.MethodPost)
 }
@@ -85,7 +92,7 @@ func (c *gitHub) Update(ctx context.Context, hook Hook, want Want) (Hook, error)
 	}
 	h, _, err := api.EditHook(ctx, c.at.Owner, c.at.Name, id, c.request(want))
 	if err != nil {
-		return Hook{}, c.wrap(ctx, err)
+		return Hook{}, c.wrote(ctx, err)
 	}
 	return c.written(h, http.MethodPatch)
 }

@@ -3,10 +3,12 @@ package forge
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 )
 
 // gitLab is GitLab's API: https://docs.gitlab.com/api/project_webhooks/.
@@ -25,6 +27,9 @@ func (c *gitLab) List(ctx context.Context) ([]Hook, error) {
 		for _, item := range items {
 			hooks = append(hooks, c.hook(item))
 		}
+		if err == nil {
+			err = c.listed(items == nil, hooks)
+		}
 		return err == nil && header.Get("X-Next-Page") != "", err
 	})
 	return hooks, err
@@ -34,7 +39,11 @@ func (c *gitLab) hook(item map[string]any) Hook {
 	h := Hook{ID: text(item["id"]), URL: text(item["url"]), Events: flagged(gitLabFlags, item)}
 	status := text(item["alert_status"])
 	h.Active = status == "" || status == "executable"
+	if check, is := item["enable_ssl_verification"].(bool); is && !check {
+		h.Insecure = true
+	}
 	if !h.Active {
+		h.Disabled = true
 		h.Last = c.clean("GitLab has disabled the hook after failures: " + status)
 		if until := text(item["disabled_until"]); until != "" {
 			h.Last += " until " + c.clean(until)
@@ -80,7 +89,8 @@ func (c *gitLab) Delete(ctx context.Context, id string) error {
 	return err
 }
 
-// Test sends what a push of the last commits would.
+// Test sends what a push of the last commits would. GitLab answers 422 where the target does
+// not answer with success, and where the repository has no commit to send.
 func (c *gitLab) Test(ctx context.Context, hook Hook) error {
 	trigger := "push_events"
 	if !contains(hook.Events, "push") && len(hook.Events) > 0 {
@@ -91,6 +101,11 @@ func (c *gitLab) Test(ctx context.Context, hook Hook) error {
 		}
 	}
 	_, err := c.call(ctx, http.MethodPost, c.path("/"+url.PathEscape(hook.ID)+"/test/"+trigger), nil, nil)
+	var refused *Error
+	if errors.As(err, &refused) && refused.Status == http.StatusUnprocessableEntity &&
+		!strings.Contains(refused.Message, "at least one commit") {
+		return &UndeliveredError{refused}
+	}
 	return err
 }
 

@@ -42,7 +42,7 @@ func (c *gogsHooks) List(ctx context.Context) ([]Hook, error) {
 	for _, item := range items {
 		hooks = append(hooks, item.hook())
 	}
-	return hooks, nil
+	return hooks, c.listed(items == nil, hooks)
 }
 
 func (c *gogsHooks) Create(ctx context.Context, want Want) (Hook, error) {

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,6 +65,9 @@ func newSession(o Options) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkProxy(base.Scheme); err != nil {
+		return nil, err
+	}
 	s := &session{at: o.Repository, base: base, token: token, maxWait: o.MaxWait}
 	if s.maxWait == 0 {
 		s.maxWait = defaultWait
@@ -93,6 +97,26 @@ func trusted(text []byte) (*x509.CertPool, error) {
 		return nil, errors.New("reading --ca-file: it holds no certificate in PEM")
 	}
 	return roots, nil
+}
+
+// checkProxy refuses a proxy variable that Go would ignore. Its value may have a password, so
+// it is in no error.
+func checkProxy(scheme string) error {
+	for _, name := range []string{strings.ToUpper(scheme) + "_PROXY", scheme + "_proxy"} {
+		value := os.Getenv(name)
+		if value == "" {
+			continue
+		}
+		u, err := url.Parse(value)
+		if !strings.Contains(value, "://") {
+			u, err = url.Parse("http://" + value)
+		}
+		if err != nil || u.Host == "" {
+			return fmt.Errorf("reading the variable %s: it is no URL of a proxy: set it to http://HOST:PORT, or unset it", name)
+		}
+		return nil
+	}
+	return nil
 }
 
 func isLoopback(host string) bool {
@@ -141,6 +165,9 @@ func (s *session) RoundTrip(request *http.Request) (*http.Response, error) {
 	request.Header.Set("User-Agent", "tekgate")
 	for attempt := 1; ; attempt++ {
 		response, err := s.inner.RoundTrip(request)
+		if err != nil && errors.Is(request.Context().Err(), context.Canceled) {
+			return nil, context.Canceled
+		}
 		if err != nil {
 			return nil, s.failure(err)
 		}
@@ -311,9 +338,33 @@ func (s *session) call(ctx context.Context, method, path string, in, out any) (h
 		return response.Header, nil
 	}
 	if err := json.NewDecoder(response.Body).Decode(out); err != nil {
-		return nil, s.wrap(ctx, err)
+		if method == http.MethodGet {
+			return nil, s.wrap(ctx, err)
+		}
+		return nil, s.wrote(ctx, err)
 	}
 	return response.Header, nil
+}
+
+// wrote wraps the error of a request that writes. An answer that makes no sense, in place of
+// a refusal, may come after the write.
+func (s *session) wrote(ctx context.Context, err error) error {
+	wrapped := s.wrap(ctx, err)
+	var e *Error
+	if errors.As(wrapped, &e) && (e.Kind == NotAPI || e.Kind == Cut) {
+		e.Unsure = true
+	}
+	return wrapped
+}
+
+// listed returns an error where an answer is no list of hooks: null, or hooks without an id.
+func (s *session) listed(null bool, hooks []Hook) error {
+	if !null && !slices.ContainsFunc(hooks, func(h Hook) bool { return h.ID == "" || h.ID == "0" }) {
+		return nil
+	}
+	e := s.problem(NotAPI)
+	e.Message = "its list has no hooks of the expected shape"
+	return e
 }
 
 // wrap makes an *Error of what http.Client or a library returned. Their own texts have URLs
@@ -333,6 +384,8 @@ func (s *session) wrap(ctx context.Context, err error) error {
 		e := s.problem(NotAPI)
 		e.Message = errLarge.Error()
 		return e
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return s.problem(Cut)
 	case errors.As(err, &syntax), errors.As(err, &mistyped), errors.Is(err, io.EOF):
 		e := s.problem(NotAPI)
 		e.Message = "it is no JSON of the expected shape"

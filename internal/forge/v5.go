@@ -32,8 +32,14 @@ func (c *v5) List(ctx context.Context) ([]Hook, error) {
 		if err != nil {
 			return false, err
 		}
+		if items == nil {
+			return false, c.listed(true, nil)
+		}
 		for _, item := range items {
 			hook := c.hook(item)
+			if err := c.listed(false, []Hook{hook}); err != nil {
+				return false, err
+			}
 			if len(hooks) > 0 && hooks[0].ID == hook.ID { // a server without pages
 				return false, nil
 			}

@@ -48,6 +48,8 @@ type Server struct {
 	PageSize int
 	// Empty is true for a repository without commits, where Gitea sends no test.
 	Empty bool
+	// Disabled is true where GitLab sends nothing because of failures.
+	Disabled bool
 	// Wrapped is true for a server of Gitee that lists check runs under a key.
 	Wrapped bool
 	// Answer may answer a request in place of the API.
@@ -109,6 +111,13 @@ func (s *Server) Add(h Hook) Hook {
 	s.next++
 	s.hooks = append(s.hooks, h)
 	return h
+}
+
+// Remove takes away the hook with this id.
+func (s *Server) Remove(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hooks = slices.DeleteFunc(s.hooks, func(h Hook) bool { return s.id(h) == id })
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
@@ -356,6 +365,9 @@ func (s *Server) render(h Hook) any {
 		}
 		if s.Forge == forge.GitLab {
 			maps.Copy(item, map[string]any{"alert_status": "executable", "disabled_until": nil})
+			if s.Disabled {
+				item["alert_status"] = "disabled"
+			}
 			return item
 		}
 		maps.Copy(item, map[string]any{"password": h.Secret, "project_id": 282463, "result": "not found",

@@ -28,7 +28,7 @@ func unregisterCommand() *cobra.Command {
 does the Secret. It is no error if there is no such hook.`,
 		Example: `  tekgate hook unregister https://gitee.com/team/app.git --url https://hooks.example.com/app \
     --token-file gitee-token`,
-		Args: cobra.ExactArgs(1),
+		Args: oneRepository,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return r.unregister(cmd.Context(), cli.StreamsOf(cmd), args[0], dryRun)
 		},
@@ -48,7 +48,7 @@ func (r *registration) unregister(ctx context.Context, streams cli.Streams, repo
 	if s.hook != nil {
 		result.Hook.ID, result.Hook.Events, result.Hook.Action = plain(s.hook.ID), s.hook.Events, "deleted"
 		if !dryRun {
-			if err := s.forge.Delete(ctx, s.hook.ID); err != nil {
+			if err := s.delete(ctx, s.hook.ID); err != nil {
 				return fmt.Errorf("deleting hook %s: %w", plain(s.hook.ID), err)
 			}
 		}
@@ -86,7 +86,7 @@ Forgejo, Gogs and Bitbucket show them on their pages alone.
 The exit status is 2 if there is no such hook.`,
 		Example: `  tekgate hook status https://github.com/team/app.git --trigger app -n ci \
     --url https://hooks.example.com/app --token-env GITHUB_TOKEN`,
-		Args: cobra.ExactArgs(1),
+		Args: oneRepository,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return r.status(cmd.Context(), cli.StreamsOf(cmd), args[0], limit)
 		},

@@ -47,8 +47,9 @@ be repeated: --remove-old-after waits, and removes it from the Trigger and the S
 the Trigger is kept in a repository, change it there, too. Gitea, Forgejo and Gogs cannot
 change a hook's secret, so there the hook is replaced by a new one.
 
-It takes the right to read the Trigger, to get, create and patch its Secret, and what
-"tekgate hook deliveries" takes. --status-token-file also stores the token with which the runs
+It takes the rights to get Triggers, to list Triggers and EventListeners and, for --rotate, to
+patch them; to get, create, patch and delete Secrets; and what "tekgate hook deliveries"
+takes. --status-token-file also stores the token with which the runs
 of "tekgate hook scaffold --status" report, and --ca-file beside it. The access token comes from a file, an environment variable
 or a Secret, never from an argument.`,
 		Example: `  tekgate hook register https://gitee.com/team/app.git --trigger app -n ci \
@@ -57,7 +58,7 @@ or a Secret, never from an argument.`,
     --trigger app -n ci --url https://hooks.example.com/app --token-secret forge/token --events push,pull_request
   tekgate hook register team/app --provider github --trigger app -n ci --url https://hooks.example.com/app \
     --token-env GITHUB_TOKEN --rotate`,
-		Args: cobra.ExactArgs(1),
+		Args: oneRepository,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return r.run(cmd.Context(), cli.StreamsOf(cmd), args[0])
 		},
@@ -112,14 +113,17 @@ type hookResult struct {
 	ID     string   `json:"id,omitempty"`
 	URL    string   `json:"url"` // without its query
 	Events []string `json:"events"`
-	Action string   `json:"action"` // created, updated or deleted
+	Action string   `json:"action"` // created, updated, deleted, or removed after a failed test
+	// Changes describes what an update changes beside the secret.
+	Changes []string `json:"changes,omitempty"`
 }
 
 type secretResult struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
 	Key       string `json:"key"`
-	Action    string `json:"action"` // created, configured or unchanged
+	// Action is created, configured or unchanged, or after a failed test removed or restored.
+	Action string `json:"action"`
 }
 
 func (r *registering) run(ctx context.Context, streams cli.Streams, repository string) error {
@@ -128,6 +132,11 @@ func (r *registering) run(ctx context.Context, streams cli.Streams, repository s
 	}
 	s, err := r.find(ctx, streams, repository)
 	if err != nil {
+		return err
+	}
+	r.adopt(s)
+	r.warnClear(streams, s)
+	if err := r.warnShared(ctx, streams, s); err != nil {
 		return err
 	}
 	if r.events, err = r.chooseEvents(s); err != nil {
@@ -242,6 +251,11 @@ func triggerEvents(params map[string]any) []string {
 func (r *registering) plan(ctx context.Context, streams cli.Streams, s *site) error {
 	result := r.result(s)
 	result.DryRun = true
+	if r.rotate {
+		if err := r.rotatable(ctx, s); err != nil {
+			return err
+		}
+	}
 	k := r.key(s)
 	value, err := k.read(ctx)
 	switch {
@@ -271,6 +285,7 @@ func (r *registering) result(s *site) *registered {
 		Secret: secretResult{Namespace: r.namespace, Name: s.refs[0][0], Key: s.refs[0][1], Action: "created"}}
 	if s.hook != nil {
 		result.Hook.ID, result.Hook.Action = plain(s.hook.ID), "updated"
+		result.Hook.Changes = s.hook.Changes(forge.Want{URL: r.url, Events: r.events})
 	}
 	return result
 }
@@ -285,6 +300,7 @@ func (r *registering) register(ctx context.Context, streams cli.Streams, s *site
 	}
 	result.Secret.Action = action
 	undo.add(fmt.Sprintf("the %s that this run wrote", r.key(s)), remove)
+	undo.reports(remove != nil, &result.Secret.Action, "removed")
 	if err := r.usable(s, stored); err != nil {
 		return undo.after(ctx, err)
 	}
@@ -295,11 +311,16 @@ func (r *registering) register(ctx context.Context, streams cli.Streams, s *site
 	want := forge.Want{URL: r.url, Secret: string(stored), Mode: s.mode(), Events: r.events,
 		NewSecret: action != "unchanged" || o.source == nil}
 	for {
-		made, err := r.write(ctx, s, want, &undo)
+		made, err := r.write(ctx, s, &want, &undo)
 		if err != nil {
 			return undo.after(ctx, err)
 		}
 		result.Hook.ID = plain(made.ID)
+		if s.hook != nil {
+			result.Hook.Action = "updated"
+		} else {
+			undo.reports(true, &result.Hook.Action, "removed")
+		}
 		if result.Test, err = r.try(ctx, streams, s, o, made, stored); err != nil {
 			return undo.after(ctx, err)
 		}
@@ -312,13 +333,10 @@ func (r *registering) register(ctx context.Context, streams cli.Streams, s *site
 			return undo.after(ctx, err)
 		}
 	}
-	if err := r.print(streams, result); err != nil {
-		return err
+	if !result.Test.arrived() {
+		err = r.failed(ctx, s, result.Test, &undo)
 	}
-	if result.Test.arrived() {
-		return nil
-	}
-	return r.failed(ctx, s, result.Test, &undo)
+	return errors.Join(r.print(streams, result), err)
 }
 
 // failed returns the error of a hook whose test did not arrive.
@@ -344,11 +362,10 @@ func (r *registering) usable(s *site, secret []byte) error {
 }
 
 // write makes or updates the hook. A request that failed late may have made it all the same.
-func (r *registering) write(ctx context.Context, s *site, want forge.Want, undo *undoing) (forge.Hook, error) {
-	var failure *forge.Error
+func (r *registering) write(ctx context.Context, s *site, want *forge.Want, undo *undoing) (forge.Hook, error) {
 	if s.hook != nil {
-		made, err := s.forge.Update(ctx, *s.hook, want)
-		if errors.As(err, &failure) && failure.Unsure {
+		made, err := s.forge.Update(ctx, *s.hook, *want)
+		if forge.Unsure(err) {
 			undo.keep("the request may have changed the hook or made a second one, with the secret that is in the Secret: see `tekgate hook status`")
 		}
 		if err != nil {
@@ -357,26 +374,75 @@ func (r *registering) write(ctx context.Context, s *site, want forge.Want, undo 
 		undo.keep(fmt.Sprintf("hook %s has been updated", plain(s.hook.ID)))
 		return made, nil
 	}
-	made, err := s.forge.Create(ctx, want)
+	made, err := s.forge.Create(ctx, *want)
 	if err == nil {
+		other, err := r.older(ctx, s, made)
+		if err != nil || other != nil {
+			return r.yield(ctx, s, want, undo, made, other, err)
+		}
 		undo.add(fmt.Sprintf("hook %s at %s", plain(made.ID), s.repository.Forge.Title()),
-			func(ctx context.Context) error { return s.forge.Delete(ctx, made.ID) })
+			func(ctx context.Context) error { return s.delete(ctx, made.ID) })
 		return made, nil
 	}
-	if errors.As(err, &failure) && failure.Unsure {
-		undo.add("the hook that the failed request may have made", func(ctx context.Context) error {
+	if forge.Unsure(err) {
+		undo.search("the hook that the failed request may have made", func(ctx context.Context) (string, error) {
 			hooks, err := s.forge.List(ctx)
 			if err != nil {
-				return err
+				return "", err
 			}
 			found, err := forge.Find(hooks, r.url)
-			if err != nil || found == nil {
-				return err
+			if err != nil {
+				return "", err
 			}
-			return s.forge.Delete(ctx, found.ID)
+			if found == nil {
+				return "no hook was found, but the request may still make one: look again with `tekgate hook status` " +
+					"in a minute, and remove it with `tekgate hook unregister`", nil
+			}
+			return "", s.delete(ctx, found.ID)
 		})
 	}
 	return made, fmt.Errorf("creating the hook: %w", err)
+}
+
+// older returns the hook that another command made for the URL at the same time, if it is
+// older than ours: each of the commands then takes the same one.
+func (r *registering) older(ctx context.Context, s *site, made forge.Hook) (*forge.Hook, error) {
+	hooks, err := s.forge.List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("looking for a second hook: %w", err)
+	}
+	var first *forge.Hook
+	for i := range hooks {
+		h := &hooks[i]
+		if h.ID != made.ID && forge.Normalise(h.URL) == forge.Normalise(r.url) && earlier(h.ID, made.ID) &&
+			(first == nil || earlier(h.ID, first.ID)) {
+			first = h
+		}
+	}
+	return first, nil
+}
+
+// earlier orders ids, which grow at forges that count.
+func earlier(a, b string) bool {
+	if len(a) != len(b) {
+		return len(a) < len(b)
+	}
+	return a < b
+}
+
+// yield takes back the hook that was made, and updates the older one, if there is one.
+func (r *registering) yield(ctx context.Context, s *site, want *forge.Want, undo *undoing, made forge.Hook,
+	other *forge.Hook, err error) (forge.Hook, error) {
+	remove := func(ctx context.Context) error { return s.delete(ctx, made.ID) }
+	if err == nil {
+		err = remove(ctx)
+	}
+	if err != nil {
+		undo.add(fmt.Sprintf("hook %s at %s", plain(made.ID), s.repository.Forge.Title()), remove)
+		return made, err
+	}
+	s.hook, want.NewSecret = other, false
+	return r.write(ctx, s, want, undo)
 }
 
 // warnLabel names the label that the interceptor may demand of a Secret that others made.
@@ -396,13 +462,30 @@ type undoing struct {
 
 type undoStep struct {
 	what string
-	run  func(context.Context) error
+	// run undoes the step. The text that it returns tells what was found in place of it.
+	run func(context.Context) (string, error)
+	// action is what the result says of the step, and undone what it says afterwards.
+	action *string
+	undone string
 }
 
 // add adds a step; nil is none.
 func (u *undoing) add(what string, run func(context.Context) error) {
 	if run != nil {
-		u.steps = append(u.steps, undoStep{what, run})
+		u.search(what, func(ctx context.Context) (string, error) { return "", run(ctx) })
+	}
+}
+
+// search adds a step that may find nothing to undo.
+func (u *undoing) search(what string, run func(context.Context) (string, error)) {
+	u.steps = append(u.steps, undoStep{what: what, run: run, undone: "removed"})
+}
+
+// reports lets the last step, if it is about what, report in the result that it was undone.
+func (u *undoing) reports(added bool, action *string, undone string) {
+	if added {
+		last := &u.steps[len(u.steps)-1]
+		last.action, last.undone = action, undone
 	}
 }
 
@@ -424,16 +507,36 @@ func (u *undoing) after(ctx context.Context, err error) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
-	names := u.names()
+	done := map[string][]string{}
+	var notes []string
 	for i := len(u.steps) - 1; i >= 0; i-- {
-		if problem := u.steps[i].run(ctx); problem != nil {
+		step := u.steps[i]
+		note, problem := step.run(ctx)
+		if problem != nil {
 			// What was made before stays, too: the hook needs the Secret.
 			u.steps = u.steps[:i+1]
 			return fmt.Errorf("%w; %s stays, because removing it failed: %s: remove it by hand", err, u.names(),
 				problem.Error())
 		}
+		if note != "" {
+			notes = append(notes, note)
+			continue
+		}
+		if step.action != nil {
+			*step.action = step.undone
+		}
+		done[step.undone] = slices.Insert(done[step.undone], 0, step.what)
 	}
-	return fmt.Errorf("%w; nothing stays: removed %s", err, names)
+	var parts []string
+	for _, how := range []string{"removed", "restored"} {
+		if len(done[how]) > 0 {
+			parts = append(parts, how+" "+strings.Join(done[how], " and "))
+		}
+	}
+	if len(notes) > 0 {
+		return fmt.Errorf("%w; %s", err, strings.Join(append(parts, notes...), "; "))
+	}
+	return fmt.Errorf("%w; nothing stays: %s", err, strings.Join(parts, "; "))
 }
 
 func (u *undoing) names() string {
@@ -474,6 +577,9 @@ func (r *registering) print(streams cli.Streams, result *registered) error {
 		fmt.Fprintf(out, "hook %s of %s at %s for %s: %s%s, events %s\n", cli.OrDash(result.Hook.ID), result.Repository,
 			forge.Forge(result.Forge).Title(), result.Hook.URL, result.Hook.Action, would,
 			strings.Join(result.Hook.Events, ", "))
+		for _, change := range result.Hook.Changes {
+			fmt.Fprintf(out, "  %s%s\n", change, would)
+		}
 		if result.Test != nil && result.Test.arrived() {
 			fmt.Fprintln(out, result.Test)
 		}
@@ -485,15 +591,21 @@ func (r *registering) print(streams cli.Streams, result *registered) error {
 func (r *registering) try(ctx context.Context, streams cli.Streams, s *site, o *observer, made forge.Hook,
 	secret []byte) (*trial, error) {
 	if o.source == nil {
+		if made.Disabled {
+			streams.Warn(disabled(made))
+		}
 		return &trial{SentBy: "nobody", Stage: stageUnknown, Message: "none was requested"}, nil
 	}
 	if r.test != "tekgate" {
+		var undelivered *forge.UndeliveredError
 		t, err := r.byForge(ctx, s, o, made, secret)
 		switch {
 		case err == nil:
 			return t, nil
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
+		case errors.As(err, &undelivered):
+			return r.undelivered(ctx, s, o, secret, undelivered)
 		case r.test == "forge":
 			return nil, fmt.Errorf("asking %s for a test delivery: %w", s.repository.Forge.Title(), err)
 		case !errors.Is(err, forge.ErrUnsupported):
@@ -501,7 +613,35 @@ func (r *registering) try(ctx context.Context, streams cli.Streams, s *site, o *
 				s.repository.Forge.Title(), err.Error()))
 		}
 	}
-	return r.byTekgate(ctx, s, s.params, o, secret)
+	t, err := r.byTekgate(ctx, s, s.params, o, secret)
+	if err == nil && t.arrived() && made.Disabled {
+		t.Stage, t.Reason, t.Message = stageForge, "", disabled(made)
+	}
+	return t, err
+}
+
+// disabled says that the forge sends nothing to a hook. A test that the forge sends enables it.
+func disabled(made forge.Hook) string {
+	return fmt.Sprintf("hook %s is disabled (%s): run this with --test forge, which enables it again if its delivery "+
+		"succeeds", plain(made.ID), plain(made.Last))
+}
+
+// undelivered is the trial of a test that the forge could not deliver. The same way from here
+// shows at which stage it ends.
+func (r *registering) undelivered(ctx context.Context, s *site, o *observer, secret []byte,
+	cause *forge.UndeliveredError) (*trial, error) {
+	title := s.repository.Forge.Title()
+	own, err := r.byTekgate(ctx, s, s.params, o, secret)
+	if err != nil {
+		return nil, err
+	}
+	said := plain(cause.Error())
+	if own.arrived() {
+		return &trial{SentBy: title, Stage: stageForge, Message: said}, nil
+	}
+	own.SentBy = title + " and tekgate"
+	own.Message += "; " + title + " reports: " + said
+	return own, nil
 }
 
 // byTekgate sends a test delivery from here.

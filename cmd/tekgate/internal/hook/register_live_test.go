@@ -77,10 +77,13 @@ func TestRegisterLive(t *testing.T) {
 		{"failed rotation", (*hookCase).testRotateFails}, {"no Trigger", (*hookCase).testWithoutTrigger},
 		{"documented rights", (*hookCase).testRights},
 		{"inline trigger", (*hookCase).testInline}, {"token for statuses", (*hookCase).testStatusToken},
-		{"arguments", (*hookCase).testArguments},
+		{"arguments", (*hookCase).testArguments}, {"shared key", (*hookCase).testShared},
+		{"two at once", (*hookCase).testTwoAtOnce}, {"another scheme", (*hookCase).testScheme},
+		{"failed result", (*hookCase).testFailedResult}, {"page", (*hookCase).testPage},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.run(l.as(t, forge.Gitea)) })
 	}
+	t.Run("GitLab's answers", func(t *testing.T) { l.as(t, forge.GitLab).testGitLab() })
 }
 
 // serve is an EventListener: the path names the trigger.
@@ -160,7 +163,7 @@ type hookCase struct {
 }
 
 func (l *registerSite) as(t *testing.T, f forge.Forge) *hookCase {
-	name := strings.ToLower(strings.NewReplacer("/", "-", " ", "-", "_", "-", ",", "").Replace(t.Name()))
+	name := strings.ToLower(strings.NewReplacer("/", "-", " ", "-", "_", "-", ",", "", "'", "").Replace(t.Name()))
 	c := &hookCase{registerSite: l, T: t, forge: forgetest.New(t, f), name: name}
 	modes := map[forge.Forge]string{forge.Gitee: "sign", forge.GitCode: "sign", forge.GitLab: "signing-token"}
 	c.params = map[string]any{"provider": f.Provider(), "secretRef": map[string]any{"secretName": c.name,

@@ -29,7 +29,7 @@ func (r *registering) readStatusToken(streams cli.Streams, s *site) error {
 	if err != nil {
 		return err
 	}
-	text = bytes.TrimSpace(text)
+	text = []byte(trimToken(text))
 	if len(text) == 0 || bytes.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
 		return errors.New("the token in --status-token-file is empty or has blanks or line ends in it: the file holds the token alone")
 	}
@@ -57,13 +57,25 @@ func (r *registering) statusKeys(s *site) []secretKey {
 
 // storeStatusToken stores the token for statuses, where one is given.
 func (r *registering) storeStatusToken(ctx context.Context, s *site, result *registered, undo *undoing) error {
-	for _, k := range r.statusKeys(s) {
+	keys := r.statusKeys(s)
+	result.Statuses = make([]secretResult, 0, len(keys)) // whose items the steps point to
+	for _, k := range keys {
+		is, err := k.read(ctx)
+		if err != nil {
+			return err
+		}
+		before := is.data != nil
 		action, restore, err := k.put(ctx, r.statusValues[k.key])
 		if err != nil {
 			return err
 		}
 		undo.add(fmt.Sprintf("the %s that this run wrote", k), restore)
+		undone := "removed"
+		if before {
+			undone = "restored"
+		}
 		result.Statuses = append(result.Statuses, secretResult{k.namespace, k.name, k.key, action})
+		undo.reports(restore != nil, &result.Statuses[len(result.Statuses)-1].Action, undone)
 	}
 	return nil
 }

@@ -62,6 +62,7 @@ type site struct {
 	refs       [][2]string    // names and keys of its Secrets, the current one first
 	repository forge.Repository
 	forge      forge.Client
+	hooks      []forge.Hook
 	hook       *forge.Hook // the one with the URL; nil if there is none
 	ca         []byte
 }
@@ -69,6 +70,14 @@ type site struct {
 func (s *site) mode() string {
 	mode, _ := s.params["mode"].(string)
 	return mode
+}
+
+// delete deletes a hook. One that is gone already is no error.
+func (s *site) delete(ctx context.Context, id string) error {
+	if err := s.forge.Delete(ctx, id); !forge.Gone(err) {
+		return err
+	}
+	return nil
 }
 
 // find reads the trigger, and asks the forge for its hooks. It changes nothing.
@@ -108,6 +117,7 @@ func (r *registration) find(ctx context.Context, streams cli.Streams, repository
 	if err != nil {
 		return nil, fmt.Errorf("listing the hooks of %s: %w", s.repository.Path(), err)
 	}
+	s.hooks = hooks
 	s.hook, err = forge.Find(hooks, r.url)
 	return s, err
 }
@@ -119,6 +129,9 @@ func (r *registration) locate(repository string, params map[string]any) (forge.R
 	at, err := forge.Locate(repository, named, r.api)
 	if of, _ := params["provider"].(string); err != nil && named == "" && slices.Contains(forge.All, forge.Forge(of)) {
 		at, err = forge.Locate(repository, forge.Forge(of), r.api)
+	}
+	if r.plainHTTP && r.api == "" {
+		at = at.Plain(repository)
 	}
 	return at, err
 }
@@ -178,7 +191,7 @@ func (r *registration) token(ctx context.Context, streams cli.Streams, c client.
 			at.Token())
 	case r.tokenFile != "":
 		text, err := streams.ReadFile("the token", r.tokenFile)
-		return strings.TrimSpace(string(text)), err
+		return trimToken(text), err
 	case r.tokenEnv != "":
 		value := os.Getenv(r.tokenEnv)
 		if value == "" {
@@ -194,7 +207,25 @@ func (r *registration) token(ctx context.Context, streams cli.Streams, c client.
 	if err == nil && value.data == nil {
 		err = fmt.Errorf("reading the token: Secret %s/%s does not exist, or has no key %s", r.namespace, name, key)
 	}
-	return strings.TrimSpace(string(value.data)), err
+	return trimToken(value.data), err
+}
+
+// trimToken returns the token in a file, without the byte order mark and line ends that
+// editors add.
+func trimToken(text []byte) string {
+	return strings.TrimSpace(strings.TrimPrefix(string(text), "\ufeff"))
+}
+
+// oneRepository is what the commands take as arguments.
+func oneRepository(_ *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return errors.New("the repository is missing: pass OWNER/NAME or its clone URL")
+	case len(args) > 1:
+		return fmt.Errorf("%d arguments are given, and one repository is taken: pass OWNER/NAME or its clone URL alone",
+			len(args))
+	}
+	return nil
 }
 
 // nameAndKey takes apart NAME/KEY. The text is in no error: it may be the secret itself.

@@ -1,12 +1,12 @@
 package hook
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -44,7 +44,7 @@ sent.`,
   # in a step, with a Secret that has the keys token and, for an authority of your own, ca.crt
   tekgate hook report-status team/app --provider gitea --api-url https://git.example.com \
     --sha=$(params.revision) --state=$(params.state) --credentials /etc/tekgate-status`,
-		Args: cobra.ExactArgs(1),
+		Args: oneRepository,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return r.run(cmd.Context(), cli.StreamsOf(cmd), args[0])
 		},
@@ -78,8 +78,15 @@ type reporting struct {
 
 func (r *reporting) run(ctx context.Context, streams cli.Streams, repository string) error {
 	at, err := forge.Locate(repository, forge.Forge(r.forge), r.api)
+	var unknown *forge.UnknownError
+	if errors.As(err, &unknown) {
+		unknown.Of = forge.WithStatus()
+	}
 	if err != nil {
 		return err
+	}
+	if r.plainHTTP && r.api == "" {
+		at = at.Plain(repository)
 	}
 	if err := at.Forge.CheckStatus(); err != nil {
 		return err
@@ -93,6 +100,10 @@ func (r *reporting) run(ctx context.Context, streams cli.Streams, repository str
 	}
 	o := forge.Options{Repository: at, Token: token, CA: ca, PlainHTTP: r.plainHTTP}
 	as, err := forge.SetStatus(ctx, o, r.status)
+	var failure *forge.Error
+	if r.credentials != "" && errors.As(err, &failure) {
+		failure.Authorities = "as the key ca.crt of the Secret that is mounted at --credentials"
+	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("reporting %s: %w", r.status.State, err)
@@ -157,9 +168,16 @@ func (r *reporting) secrets(ctx context.Context, streams cli.Streams, at forge.F
 	if err != nil {
 		return "", nil, err
 	}
-	ca, err = streams.ReadFile("the authorities", filepath.Join(r.credentials, statusCA))
-	if errors.Is(err, os.ErrNotExist) {
-		ca, err = nil, nil
+	ca, err = r.mountedCA(streams)
+	return trimToken(text), ca, err
+}
+
+// mountedCA reads the authorities in the folder. A key of the Secret that is left empty has none.
+func (r *reporting) mountedCA(streams cli.Streams) ([]byte, error) {
+	path := filepath.Join(r.credentials, statusCA)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) || err == nil && len(bytes.TrimSpace(text)) == 0 {
+		return nil, nil
 	}
-	return strings.TrimSpace(string(text)), ca, err
+	return streams.ReadFile("the authorities", path)
 }

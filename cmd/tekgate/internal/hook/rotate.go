@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -37,12 +38,8 @@ func rotatedKey(key string, now time.Time) string {
 // replace rotates the hook's secret. At every moment, all secrets that may sign are in the
 // Trigger's secretRefs.
 func (r *registering) replace(ctx context.Context, streams cli.Streams, s *site, o *observer) error {
-	if s.hook == nil {
-		return fmt.Errorf("%s has no hook for %s: register it first, without --rotate", s.repository.Path(), shown(r.url))
-	}
-	if len(s.refs) >= maxRefs {
-		return fmt.Errorf("the Trigger lists %d secretRefs, and no more are possible: remove those that are no longer used",
-			len(s.refs))
+	if err := r.rotatable(ctx, s); err != nil {
+		return err
 	}
 	old := s.refs
 	k := r.key(s)
@@ -69,7 +66,7 @@ func (r *registering) replace(ctx context.Context, streams cli.Streams, s *site,
 		return undo.after(ctx, err)
 	}
 	s.params, o.secret = params, k.name+"/"+k.key // others are still on their way
-	made, err := r.write(ctx, s, forge.Want{URL: r.url, Secret: string(stored), Mode: s.mode(), Events: r.events,
+	made, err := r.write(ctx, s, &forge.Want{URL: r.url, Secret: string(stored), Mode: s.mode(), Events: r.events,
 		NewSecret: true}, &undo)
 	if err != nil {
 		return undo.after(ctx, err)
@@ -78,13 +75,40 @@ func (r *registering) replace(ctx context.Context, streams cli.Streams, s *site,
 	if result.Test, err = r.try(ctx, streams, s, o, made, stored); err != nil {
 		return undo.after(ctx, err)
 	}
-	if err := r.print(streams, result); err != nil {
+	if !result.Test.arrived() {
+		err = cli.Exit(2, undo.after(ctx, errors.New(result.Test.String())))
+	}
+	if err := errors.Join(r.print(streams, result), err); err != nil {
 		return err
 	}
-	if !result.Test.arrived() {
-		return cli.Exit(2, undo.after(ctx, errors.New(result.Test.String())))
-	}
 	return r.retire(ctx, streams, s, old)
+}
+
+// rotatable refuses a rotation that cannot be done, before anything is changed.
+func (r *registering) rotatable(ctx context.Context, s *site) error {
+	if s.hook == nil {
+		return fmt.Errorf("%s has no hook for %s: register it first, without --rotate", s.repository.Path(), shown(r.url))
+	}
+	if len(s.refs) >= maxRefs {
+		return fmt.Errorf("the Trigger lists %d secretRefs, and no more are possible: remove those that are no longer used",
+			len(s.refs))
+	}
+	all, err := listTriggers(ctx, s.client, r.namespace)
+	if err != nil {
+		return fmt.Errorf("looking for other triggers that use the same Secret: %w", err)
+	}
+	var others []string
+	for _, t := range all {
+		if !t.is(r.trigger) && slices.ContainsFunc(t.refs, func(ref [2]string) bool { return slices.Contains(s.refs, ref) }) {
+			others = append(others, t.what)
+		}
+	}
+	if len(others) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s also verifies for %s, which --rotate would not change, so their events would be refused: "+
+		"use one Trigger for this hook, or add a new key to the secretRefs of all of them by hand and then change the hook",
+		r.key(s), plain(strings.Join(others, " and ")))
 }
 
 // confirm waits until deliveries that are signed with the new secret are verified by it.

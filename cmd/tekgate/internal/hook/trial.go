@@ -54,6 +54,9 @@ func (t *trial) arrived() bool {
 }
 
 func (t *trial) String() string {
+	if t.Stage == stageUnknown {
+		return "no test delivery: " + t.Message
+	}
 	text := fmt.Sprintf("test delivery by %s: ", t.SentBy)
 	switch t.Stage {
 	case stageVerified:
@@ -62,8 +65,6 @@ func (t *trial) String() string {
 		text += "arrived and verified; it looked like a real event, so it continued to the trigger's template"
 	case stageFilter:
 		text += "arrived; the trigger does not want this event"
-	case stageUnknown:
-		return text + t.Message
 	default:
 		text += "stopped at " + t.Stage
 	}
