@@ -8,7 +8,10 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
@@ -22,8 +25,8 @@ type listedTrigger struct {
 	what   string // for sentences
 	params map[string]any
 	refs   [][2]string
-	// listeners are the EventListeners that name it. Those that select it by labels are not
-	// known.
+	labels labels.Set
+	// listeners are the EventListeners of the namespace that name or select it.
 	listeners []string
 }
 
@@ -32,15 +35,29 @@ func (t *listedTrigger) is(name string) bool { return t.name == name }
 
 // listTriggers returns all triggers of a namespace that ask Tekgate's interceptor.
 func listTriggers(ctx context.Context, c client.Client, namespace string) ([]listedTrigger, error) {
-	triggers, listeners := &unstructured.UnstructuredList{}, &unstructured.UnstructuredList{}
-	triggers.SetGroupVersionKind(triggersObject("TriggerList").GroupVersionKind())
-	listeners.SetGroupVersionKind(triggersObject("EventListenerList").GroupVersionKind())
-	for _, list := range []*unstructured.UnstructuredList{triggers, listeners} {
-		if err := c.List(ctx, list, client.InNamespace(namespace)); err != nil {
-			return nil, fmt.Errorf("listing the Triggers and EventListeners of namespace %s: %w", namespace, err)
-		}
+	triggers, err := listKind(ctx, c, namespace, "Trigger")
+	if err != nil {
+		return nil, err
 	}
-	var all []listedTrigger
+	listeners, err := listKind(ctx, c, namespace, "EventListener")
+	if err != nil {
+		return nil, err
+	}
+	return listed(namespace, triggers, listeners), nil
+}
+
+func listKind(ctx context.Context, c client.Client, namespace, kind string) ([]unstructured.Unstructured, error) {
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(triggersObject(kind + "List").GroupVersionKind())
+	if err := c.List(ctx, list, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("listing the %ss of namespace %s: %w", kind, namespace, err)
+	}
+	return list.Items, nil
+}
+
+// listed takes the triggers out of their objects, which are of one namespace.
+func listed(namespace string, triggers, listeners []unstructured.Unstructured) []listedTrigger {
+	all := []listedTrigger{}
 	add := func(name, what string, interceptors []any, listener string) {
 		params, err := paramsIn(interceptors, what)
 		if err != nil { // it asks others
@@ -52,15 +69,25 @@ func listTriggers(ctx context.Context, c client.Client, namespace string) ([]lis
 		}
 		all = append(all, t)
 	}
-	for i := range triggers.Items {
-		list, _, _ := unstructured.NestedSlice(triggers.Items[i].Object, "spec", "interceptors")
-		name := triggers.Items[i].GetName()
+	for i := range triggers {
+		list, _, _ := unstructured.NestedSlice(triggers[i].Object, "spec", "interceptors")
+		name := triggers[i].GetName()
+		before := len(all)
 		add(name, "Trigger "+namespace+"/"+name, list, "")
+		for j := before; j < len(all); j++ {
+			all[j].labels = labels.Merge(triggers[i].GetLabels(), nil) // never nil
+		}
 	}
-	for i := range listeners.Items {
-		listener := listeners.Items[i].GetName()
+	for i := range listeners {
+		listener := listeners[i].GetName()
 		at := "EventListener " + namespace + "/" + listener
-		each(&listeners.Items[i], "triggers", func(fields map[string]any, name string) {
+		selects := selected(&listeners[i])
+		for j := range all {
+			if all[j].labels != nil && selects.Matches(all[j].labels) {
+				all[j].listeners = append(all[j].listeners, listener)
+			}
+		}
+		each(&listeners[i], "triggers", func(fields map[string]any, name string) {
 			if ref, _ := fields["triggerRef"].(string); ref != "" {
 				if j := slices.IndexFunc(all, func(t listedTrigger) bool { return t.name == ref }); j >= 0 {
 					all[j].listeners = append(all[j].listeners, listener)
@@ -70,12 +97,30 @@ func listTriggers(ctx context.Context, c client.Client, namespace string) ([]lis
 			list, _, _ := unstructured.NestedSlice(fields, "interceptors")
 			add(name, "trigger "+name+" of "+at, list, listener)
 		})
-		each(&listeners.Items[i], "triggerGroups", func(fields map[string]any, name string) {
+		each(&listeners[i], "triggerGroups", func(fields map[string]any, name string) {
 			list, _, _ := unstructured.NestedSlice(fields, "interceptors")
 			add("group/"+name, "trigger group "+name+" of "+at, list, listener)
 		})
 	}
-	return all, nil
+	return all
+}
+
+// selected returns which Triggers an EventListener selects, beside those that it names.
+func selected(u *unstructured.Unstructured) labels.Selector {
+	fields, found, _ := unstructured.NestedMap(u.Object, "spec", "labelSelector")
+	_, spaces, _ := unstructured.NestedMap(u.Object, "spec", "namespaceSelector")
+	if !found && !spaces {
+		return labels.Nothing()
+	}
+	var selector metav1.LabelSelector
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, &selector); err != nil {
+		return labels.Nothing()
+	}
+	matches, err := metav1.LabelSelectorAsSelector(&selector)
+	if err != nil { // Tekton refuses it, too
+		return labels.Nothing()
+	}
+	return matches
 }
 
 // each calls do with the items of a list in the spec, and their names.
