@@ -19,7 +19,7 @@ func TestOddShapes(t *testing.T) {
 			"null", "[null]", "{}", "[1]", `[[]]`, `"x"`, `[{}]`, `[{"id":null}]`, `[{"config":null}]`, "",
 			`{"values":null}`, `{"values":[null]}`, `{"values":[{}]}`, `[{"id":{}}]`,
 		} {
-			s.Answer = func(w http.ResponseWriter, r *http.Request) bool {
+			s.Answer = func(w http.ResponseWriter, _ *http.Request) bool {
 				w.Header().Set("Content-Type", "application/json")
 				fmt.Fprint(w, body)
 				return true

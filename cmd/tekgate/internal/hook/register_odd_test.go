@@ -82,8 +82,8 @@ func (c *hookCase) testTwoAtOnce() {
 	}
 	got := c.result("register")
 	hooks := c.forge.Hooks()
-	if len(hooks) != 1 || hooks[0].Secret != string(c.stored().Data["secretToken"]) || got.Test.Stage != stageVerified ||
-		got.Hook.ID != fmt.Sprint(hooks[0].ID) || got.Hook.Action != "updated" {
+	if len(hooks) != 1 || hooks[0].Secret != string(c.stored().Data["secretToken"]) ||
+		got.Test.Stage != stageVerified || got.Hook.ID != fmt.Sprint(hooks[0].ID) || got.Hook.Action != "updated" {
 		c.Errorf("got %+v; the forge has %+v", got, hooks)
 	}
 }

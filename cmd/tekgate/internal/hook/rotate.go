@@ -99,7 +99,7 @@ func (r *registering) rotatable(ctx context.Context, s *site) error {
 	}
 	var others []string
 	for _, t := range all {
-		if !t.is(r.trigger) && slices.ContainsFunc(t.refs, func(ref [2]string) bool { return slices.Contains(s.refs, ref) }) {
+		if !t.is(r.trigger) && overlap(t.refs, s.refs) {
 			others = append(others, t.what)
 		}
 	}

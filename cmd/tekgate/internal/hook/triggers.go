@@ -172,12 +172,14 @@ func (r *registering) warnShared(ctx context.Context, streams cli.Streams, s *si
 	}
 	for i := range all {
 		t := &all[i]
-		if t.is(r.trigger) || !overlap(t.listeners, all[own].listeners) || len(t.refs) == 0 || overlap(t.refs, s.refs) ||
+		if t.is(r.trigger) || len(t.refs) == 0 || overlap(t.refs, s.refs) ||
+			!overlap(t.listeners, all[own].listeners) ||
 			t.params["provider"] != s.params["provider"] || !wants(t.params, s.repository.Path()) {
 			continue
 		}
 		streams.Warn(fmt.Sprintf("%s verifies with %s of Secret %s/%s, but hook %s gets the secret of trigger %s: if both are "+
-			"for this hook, give them the same secretRef", plain(t.what), plain(t.refs[0][1]), r.namespace, plain(t.refs[0][0]),
+			"for this hook, give them the same secretRef",
+			plain(t.what), plain(t.refs[0][1]), r.namespace, plain(t.refs[0][0]),
 			plain(s.hook.ID), plain(r.trigger)))
 	}
 	return nil

@@ -19,7 +19,8 @@ func TestSelected(t *testing.T) {
 		{"no selector", map[string]any{}, labels.Set{"app": "x"}, false},
 		{"the label", map[string]any{"labelSelector": app}, labels.Set{"app": "x"}, true},
 		{"another label", map[string]any{"labelSelector": app}, labels.Set{"app": "y"}, false},
-		{"namespaces alone", map[string]any{"namespaceSelector": map[string]any{"matchNames": []any{"*"}}}, labels.Set{}, true},
+		{"namespaces alone", map[string]any{"namespaceSelector": map[string]any{"matchNames": []any{"*"}}},
+			labels.Set{}, true},
 		{"both", map[string]any{"namespaceSelector": map[string]any{}, "labelSelector": app}, labels.Set{}, false},
 	} {
 		u := &unstructured.Unstructured{Object: map[string]any{"spec": tt.spec}}
