@@ -96,7 +96,8 @@ func TestJudge(t *testing.T) {
 // unheard are rules of which the admission server can find nothing: they need what
 // it may not read, are about namespaces of which it is not asked, about fields that the API server
 // drops before, or about what the API server or Triggers refuses.
-var unheard = []string{"missing-secret", "run-in-tekton-namespace", "removed-conditions", "triggers-rejects", "unserved-api"}
+var unheard = []string{"missing-secret", "unfit-secret", "pull-secret", "run-in-tekton-namespace", "removed-conditions",
+	"triggers-rejects", "unserved-api"}
 
 func newCourt(t *testing.T) *court {
 	t.Helper()

@@ -63,13 +63,14 @@ type replayed struct {
 
 // world is what a case's cluster.yaml says.
 type world struct {
-	Namespace       mutator.Namespace          `json:"namespace"`
-	ServiceAccounts map[string]mutator.Account `json:"serviceAccounts"`
-	Tasks           map[string]map[string]any  `json:"tasks"`
-	Tekton          map[string]any             `json:"tekton"`
-	Entrypoints     []entrypoint.Image         `json:"entrypoints"`
-	Resolved        bool                       `json:"resolved"`
-	Error           string                     `json:"error"`
+	Namespace       mutator.Namespace            `json:"namespace"`
+	ServiceAccounts map[string]mutator.Account   `json:"serviceAccounts"`
+	Tasks           map[string]map[string]any    `json:"tasks"`
+	ConfigMaps      map[string]mutator.ConfigMap `json:"configMaps"`
+	Tekton          map[string]any               `json:"tekton"`
+	Entrypoints     []entrypoint.Image           `json:"entrypoints"`
+	Resolved        bool                         `json:"resolved"`
+	Error           string                       `json:"error"`
 }
 
 // replay gives each case a namespace, with the case's configuration as its own.
@@ -106,6 +107,8 @@ func (c *replayed) unplayable() string {
 	switch {
 	case c.cluster.Error != "":
 		return "the API server does answer"
+	case c.otherConfigMaps():
+		return "the server may read the ConfigMap tekgate-ca alone"
 	case len(c.cluster.Tekton) > 0:
 		return "Tekton is set up otherwise here"
 	case len(c.cluster.Namespace.Annotations) > 0:
@@ -122,13 +125,24 @@ func (c *replayed) unplayable() string {
 	return ""
 }
 
+// otherConfigMaps reports whether there are some that the manifests let nobody read, or that are only
+// assumed to exist.
+func (c *replayed) otherConfigMaps() bool {
+	for name, found := range c.cluster.ConfigMaps {
+		if name != "tekgate-ca" || found.Assumed {
+			return true
+		}
+	}
+	return false
+}
+
 // withResolvers are the cases that need more than the test has.
 var withResolvers = []string{
 	"image-mirror/param-given-as-number", // Tekton writes a text, and has the rules called again
 	"image-mirror/param-of-fetched-task", "local-tasks/a-step-objects", "local-tasks/default-used-by-run",
 	"local-tasks/warnings-of-task", "local-tasks/fetched",
 	"local-tasks/pod-template-suffices", "local-tasks/signed", "local-tasks/step-action",
-	"local-tasks/step-action-of-task", "local-tasks/step-action-resolved", "local-tasks/v1beta1",
+	"local-tasks/ca-bundle", "local-tasks/step-action-of-task", "local-tasks/step-action-resolved", "local-tasks/v1beta1",
 }
 
 // play reports false where Tekton refuses the case's object by itself.
@@ -191,6 +205,13 @@ func (b *bed) furnish(c *replayed, space string) {
 		Annotations: map[string]string{wellknown.MutatorKey: string(text)}}})
 	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: space + "-out",
 		Labels: map[string]string{wellknown.MutateKey: wellknown.Disabled}}})
+	for name, found := range c.cluster.ConfigMaps {
+		data := map[string]string{}
+		for _, key := range found.Keys {
+			data[key] = "an authority"
+		}
+		b.create(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: space, Name: name}, Data: data})
+	}
 	for name, account := range c.cluster.ServiceAccounts {
 		object := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: space, Name: name,
 			Annotations: account.Annotations}}
