@@ -106,23 +106,24 @@ func (k secretKey) ensure(ctx context.Context, value []byte) (
 	return stored, action, undo, nil
 }
 
-// put stores a value, also in place of another one, and returns what became of the Secret and a
-// function that undoes it.
-func (k secretKey) put(ctx context.Context, value []byte) (action string, undo func(context.Context) error, err error) {
+// put stores a value, also in place of another one, and returns what became of the Secret, a
+// function that undoes it, and what the key is then: removed or restored.
+func (k secretKey) put(ctx context.Context, value []byte) (
+	action string, undo func(context.Context) error, undone string, err error) {
 	is, err := k.read(ctx)
 	switch {
 	case err != nil:
-		return "", nil, err
+		return "", nil, "", err
 	case is.data == nil:
 		_, action, undo, err = k.ensure(ctx, value)
-		return action, undo, err
+		return action, undo, "removed", err
 	case bytes.Equal(is.data, value):
-		return "unchanged", nil, nil
+		return "unchanged", nil, "", nil
 	}
 	if err := k.replace(ctx, value); err != nil {
-		return "", nil, fmt.Errorf("writing %s: %w", k, err)
+		return "", nil, "", fmt.Errorf("writing %s: %w", k, err)
 	}
-	return "configured", func(ctx context.Context) error { return k.replace(ctx, is.data) }, nil
+	return "configured", func(ctx context.Context) error { return k.replace(ctx, is.data) }, "restored", nil
 }
 
 // replace changes the value of a key that exists.

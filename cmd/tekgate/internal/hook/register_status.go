@@ -60,20 +60,11 @@ func (r *registering) storeStatusToken(ctx context.Context, s *site, result *reg
 	keys := r.statusKeys(s)
 	result.Statuses = make([]secretResult, 0, len(keys)) // whose items the steps point to
 	for _, k := range keys {
-		is, err := k.read(ctx)
-		if err != nil {
-			return err
-		}
-		before := is.data != nil
-		action, restore, err := k.put(ctx, r.statusValues[k.key])
+		action, restore, undone, err := k.put(ctx, r.statusValues[k.key])
 		if err != nil {
 			return err
 		}
 		undo.add(fmt.Sprintf("the %s that this run wrote", k), restore)
-		undone := "removed"
-		if before {
-			undone = "restored"
-		}
 		result.Statuses = append(result.Statuses, secretResult{k.namespace, k.name, k.key, action})
 		undo.reports(restore != nil, &result.Statuses[len(result.Statuses)-1].Action, undone)
 	}
