@@ -100,6 +100,5 @@ func root() *cobra.Command {
 the registry credentials, ServiceAccount and Kaniko settings it needs, and lets
 only verified events start a pipeline.`
 	root.Version = manifests.Version
-	root.SetVersionTemplate("tekgate {{.Version}}\n")
 	return root
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -185,25 +187,61 @@ func (p *place) silent(ts *testscript.TestScript, _ bool, _ []string) {
 	}
 }
 
-func (p *place) look(reference string) (string, error) {
+// same fails unless two images differ in nothing but the times at which they were built:
+//
+//	same REFERENCE REFERENCE
+func (p *place) same(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 || neg {
+		ts.Fatalf("usage: same REFERENCE REFERENCE")
+	}
+	var configs []string
+	for _, reference := range args {
+		img, err := p.pull(reference)
+		ts.Check(err)
+		config, err := img.ConfigFile()
+		ts.Check(err)
+		config.Created = v1.Time{}
+		for i := range config.History {
+			config.History[i].Created = v1.Time{}
+		}
+		text, err := json.Marshal(config)
+		ts.Check(err)
+		configs = append(configs, string(text))
+	}
+	if configs[0] != configs[1] {
+		ts.Fatalf("%s is\n%s\n%s is\n%s", args[0], configs[0], args[1], configs[1])
+	}
+}
+
+// pull returns an image of the private registry, whose layers are not fetched.
+func (p *place) pull(reference string) (v1.Image, error) {
 	ref, err := name.ParseReference(reference)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	ca, err := os.ReadFile(p.env["CA"])
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca)
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	defer transport.CloseIdleConnections()
+	transport.DisableKeepAlives = true
 	img, err := remote.Image(ref, remote.WithTransport(transport), remote.WithAuth(&authn.Basic{
 		Username: p.env["REGISTRY_USER"], Password: p.password,
 	}))
 	if err != nil {
-		return "", fmt.Errorf("pulling %s: %w", filepath.Base(reference), err)
+		return nil, fmt.Errorf("pulling %s: %w", filepath.Base(reference), err)
+	}
+	return img, nil
+}
+
+// look describes an image of the private registry in a line.
+func (p *place) look(reference string) (string, error) {
+	img, err := p.pull(reference)
+	if err != nil {
+		return "", err
 	}
 	digest, err := img.Digest()
 	if err != nil {

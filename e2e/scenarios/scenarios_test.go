@@ -106,6 +106,7 @@ func TestScenarios(t *testing.T) {
 			"reach":        place.reach,
 			"sign":         place.sign,
 			"signature":    place.signature,
+			"same":         place.same,
 			"silent":       place.silent,
 			"statuses":     place.statuses,
 			"trouble":      place.trouble,
@@ -113,6 +114,9 @@ func TestScenarios(t *testing.T) {
 		Condition: func(name string) (bool, error) {
 			if name == "node" { // one that was made for the scripts, and may be broken
 				return place.node != nil, nil
+			}
+			if name == "full" { // the rest of a script is for make e2e-full alone
+				return *full, nil
 			}
 			return false, fmt.Errorf("unknown condition %q", name)
 		},

@@ -4,13 +4,15 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
-	"html/template"
+	"html"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tekgate/tekgate/internal/template"
 )
 
 // Source returns deliveries that a filter asks for, the newest first. Its error is
@@ -28,7 +30,7 @@ const JSONPath = "/deliveries"
 //go:embed page.html page.css
 var files embed.FS
 
-var page = template.Must(template.New("page.html").Funcs(template.FuncMap{
+var page = template.Must(template.Read(files, template.Funcs{
 	"clock": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000") },
 	"seconds": func(ms *int64) string {
 		if ms == nil {
@@ -37,7 +39,7 @@ var page = template.Must(template.New("page.html").Funcs(template.FuncMap{
 		return (time.Duration(*ms) * time.Millisecond).String()
 	},
 	"short": func(sha string) string { return sha[:min(len(sha), 10)] },
-}).ParseFS(files, "page.html"))
+}, html.EscapeString, "page.html"))
 
 // Handler serves what source has: a page at / and JSON at JSONPath. Both take a
 // Filter as query: namespace, trigger, reason, eventID, refused and limit.
@@ -156,7 +158,7 @@ func servePage(w http.ResponseWriter, r *http.Request, source Source) {
 		data.Problem = err.Error()
 	}
 	var text strings.Builder
-	if err := page.Execute(&text, data); err != nil {
+	if err := page.Execute(&text, "page.html", data); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}

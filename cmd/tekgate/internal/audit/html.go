@@ -2,44 +2,47 @@ package audit
 
 import (
 	"cmp"
-	_ "embed"
+	"embed"
 	"encoding/json"
-	"fmt"
-	"html/template"
+	"html"
 	"io"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/findings"
+	"github.com/tekgate/tekgate/internal/template"
 	"github.com/tekgate/tekgate/manifests"
 	"github.com/tekgate/tekgate/validator"
 )
 
 //go:embed audit.html
-var auditPage string
+var auditPage embed.FS
 
 // html writes the report as one page, which needs nothing from elsewhere: the style and
 // the few lines of script stand in it, and a policy in its head forbids all else.
 func (r *auditReport) html(out io.Writer) error {
-	page, err := template.New("audit").Funcs(template.FuncMap{
-		"title": title, "counted": cli.Plural, "age": r.age, "json": compactJSON, "anchor": anchor,
-	}).Parse(auditPage)
+	page, err := template.Read(auditPage, template.Funcs{
+		"title": title, "counted": cli.Plural, "age": r.age, "json": compactJSON, "anchor": anchor, "date": date, "listed": listed,
+	}, html.EscapeString, "audit.html")
 	if err != nil {
-		return fmt.Errorf("reading the page's template: %w", err)
+		return err
 	}
-	return page.Execute(out, auditView{
+	return page.Execute(out, "audit.html", auditView{
 		Report: r, Version: manifests.Version, Severities: findings.Severities, Namespaces: r.byNamespace(),
-		Rules: r.byRule(),
+		Rules: r.byRule(), LeftOutNames: slices.Sorted(maps.Keys(r.LeftOut.Namespaces)),
 	})
 }
 
 func (r *auditReport) age(o auditObject) string {
 	return duration.HumanDuration(r.Time.Sub(o.Created))
 }
+
+func date(t time.Time, layout string) string { return t.Format(layout) }
 
 func compactJSON(v any) (string, error) {
 	text, err := json.Marshal(v)
@@ -56,6 +59,8 @@ type auditView struct {
 	Severities []validator.Severity
 	Namespaces []namespaceView
 	Rules      []ruleView
+	// LeftOutNames are the namespaces that were left out, in order.
+	LeftOutNames []string
 }
 
 // namespaceView is a namespace with findings.
@@ -169,9 +174,4 @@ func paragraphOf(text string) paragraph {
 		}
 	}
 	return p
-}
-
-// LeftOutNames are the namespaces that were left out, in order.
-func (v auditView) LeftOutNames() []string {
-	return slices.Sorted(maps.Keys(v.Report.LeftOut.Namespaces))
 }

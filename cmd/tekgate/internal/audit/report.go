@@ -214,10 +214,10 @@ func title(namespace string) string {
 	return "namespace " + namespace
 }
 
-// Where lists namespaces, for people.
-func (u auditUnread) Where() string {
-	if len(u.Namespaces) == 0 {
+// listed lists namespaces, for people.
+func listed(namespaces []string) string {
+	if len(namespaces) == 0 {
 		return "all namespaces"
 	}
-	return strings.Join(slices.Sorted(slices.Values(u.Namespaces)), ", ")
+	return strings.Join(slices.Sorted(slices.Values(namespaces)), ", ")
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"regexp"
 	"strings"
-	"text/template"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -21,6 +20,7 @@ import (
 	"github.com/tekgate/tekgate/interceptor/provider"
 	"github.com/tekgate/tekgate/internal/hooks"
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/template"
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
@@ -259,9 +259,9 @@ func interceptorAccepts(params map[string]any) error {
 //go:embed scaffold*.yaml
 var scaffoldTexts embed.FS
 
-var scaffoldTemplate = template.Must(template.New("scaffold.yaml").Funcs(template.FuncMap{
-	"quote": quote, "str": yamlString,
-}).ParseFS(scaffoldTexts, "scaffold*.yaml"))
+var scaffoldTemplate = template.Must(template.Read(scaffoldTexts, template.Funcs{
+	"quote": quote, "str": yamlString, "plainAPI": plainAPI, "linksRun": linksRun,
+}, nil, "scaffold*.yaml"))
 
 // quote returns a YAML string in quotes. JSON is YAML.
 func quote(text string) (string, error) {
@@ -285,7 +285,7 @@ func yamlString(text string) (string, error) {
 }
 
 func (s *scaffold) print(out io.Writer) error {
-	return scaffoldTemplate.Execute(out, s)
+	return scaffoldTemplate.Execute(out, "scaffold.yaml", s)
 }
 
 // next says what is not in the objects, since it is secret.

@@ -111,11 +111,11 @@ func (s *statuses) chooseAPI(of *scaffold) error {
 	return err
 }
 
-// PlainAPI reports whether the API is reached without TLS.
-func (s *statuses) PlainAPI() bool { return strings.HasPrefix(strings.ToLower(s.StatusAPI), "http://") }
+// plainAPI reports whether an API is reached without TLS.
+func plainAPI(url string) bool { return strings.HasPrefix(strings.ToLower(url), "http://") }
 
-// LinksRun reports whether the link names the run.
-func (s *statuses) LinksRun() bool { return strings.Contains(s.StatusLink, "$(params.run)") }
+// linksRun reports whether a link names the run.
+func linksRun(link string) bool { return strings.Contains(link, "$(params.run)") }
 
 // longestLink is the length of links in bytes that report-status accepts.
 const longestLink = 255
@@ -222,7 +222,7 @@ func (s *statuses) registerFlag(of *scaffold) string {
 // registerAPI returns the flags that let register use the API that the reports use, where that has
 // no TLS.
 func (s *statuses) registerAPI() string {
-	if !s.PlainAPI() {
+	if !plainAPI(s.StatusAPI) {
 		return ""
 	}
 	return " --plain-http --api-url '" + s.StatusAPI + "'"
