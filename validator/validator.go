@@ -229,9 +229,11 @@ type judgement struct {
 
 func (j *judgement) judge(ctx context.Context, pass *rule.Pass) {
 	for _, r := range j.validator.rules() {
+		if !r.Handles(pass.Kind) || (r.Online && j.validator.Registry == nil) || (j.isAtUse() && !r.AtUse) {
+			continue
+		}
 		mode := j.mode(r)
-		if mode == rule.Off || !r.Handles(pass.Kind) || (r.Online && j.validator.Registry == nil) ||
-			(j.isAtUse() && !r.AtUse) {
+		if mode == rule.Off {
 			continue
 		}
 		found, unknown, err := pass.Judge(ctx, r, mode)

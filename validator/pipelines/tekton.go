@@ -141,6 +141,13 @@ func tektonSamples(template map[string]any) []map[string]string {
 // tektonSampled copies a value, with samples in place of $(tt.params.…) and $(uid). Durations
 // and quantities, of which no sample is a part, are replaced as a whole.
 func tektonSampled(value any, key string, sample map[string]string) any {
+	if fields, is := value.(map[string]any); is && sample == nil { // admission.Raw changes what is written here
+		copied := maps.Clone(fields)
+		if meta, is := fields["metadata"].(map[string]any); is {
+			copied["metadata"] = maps.Clone(meta)
+		}
+		return copied
+	}
 	switch v := value.(type) {
 	case map[string]any:
 		copied := maps.Clone(v)
@@ -170,9 +177,6 @@ func tektonFieldKind(outer, name string) string {
 }
 
 func tektonSampledText(text, key string, sample map[string]string) string {
-	if sample == nil {
-		return text
-	}
 	filled, at := "", 0
 	for _, e := range expression.Find(text) {
 		path, ok := e.Path()

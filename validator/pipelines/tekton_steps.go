@@ -26,7 +26,7 @@ import (
 func tektonPasses(ctx context.Context, into tektonObject) (passes, spent bool) {
 	specs, declared := tektonSpecs(into)
 	var missing *apis.FieldError
-	found := false
+	found := tektonLeavePlainParams(into)
 	for _, spec := range specs {
 		if !declared.plain(spec.TaskSpec) {
 			continue
@@ -109,6 +109,66 @@ func tektonTasks(pipeline *v1.PipelineSpec, declared *tektonDeclared) []tektonSp
 		}
 	}
 	return specs
+}
+
+// tektonLeavePlainParams removes from the tasks of a pipeline the params with which Tekton would
+// find no fault, and tells whether there were any. Tekton compiles several regular expressions for
+// each value. What it compares with other parts of a task stays.
+func tektonLeavePlainParams(into tektonObject) (found bool) {
+	var pipeline *v1.PipelineSpec
+	switch o := into.(type) {
+	case *v1.Pipeline:
+		pipeline = &o.Spec
+	case *v1.PipelineRun:
+		pipeline = o.Spec.PipelineSpec
+	}
+	if pipeline == nil {
+		return false
+	}
+	texts := map[string]bool{} // params that are texts
+	for _, param := range pipeline.Params {
+		texts[param.Name] = param.Type == v1.ParamTypeString
+	}
+	for _, tasks := range [][]v1.PipelineTask{pipeline.Tasks, pipeline.Finally} {
+		for i := range tasks {
+			if tasks[i].Matrix != nil || tasks[i].TaskSpec != nil || tektonTwice(tasks[i].Params) {
+				continue
+			}
+			left := v1.Params{}
+			for _, param := range tasks[i].Params {
+				if param.Name == "" || param.Value.Type != v1.ParamTypeString || !tektonPlainValue(texts, param.Value.StringVal) {
+					left = append(left, param)
+				}
+			}
+			found = found || len(left) < len(tasks[i].Params)
+			tasks[i].Params = left
+		}
+	}
+	return found
+}
+
+// tektonTwice tells whether a name is given twice.
+func tektonTwice(params v1.Params) bool {
+	seen := make(map[string]bool, len(params))
+	for _, param := range params {
+		seen[param.Name] = true
+	}
+	return len(seen) < len(params)
+}
+
+// tektonPlainValue tells whether a value refers to nothing but params of the pipeline that are texts.
+func tektonPlainValue(texts map[string]bool, text string) bool {
+	for {
+		_, rest, found := strings.Cut(text, "$(")
+		if !found {
+			return true
+		}
+		name := tektonPlainParam.FindStringSubmatch(rest)
+		if name == nil || name[2] != "" || !texts[name[1]] {
+			return false
+		}
+		text = rest
+	}
 }
 
 // tektonDeclared are the params that steps may use wherever they stand in an object.

@@ -30,7 +30,7 @@ var disturbances = []string{
 
 // TestTektonPasses holds that Tekton's whole validation finds nothing either where the
 // shorter one passes, in the examples of its own people and in what becomes of them when
-// one text of a step or an embedded Task is disturbed.
+// one text of a step, a task or an embedded Task is disturbed.
 func TestTektonPasses(t *testing.T) {
 	passes, fails, next := 0, 0, 0
 	for _, example := range golden.Examples(t, "github.com/tektoncd/pipeline") {
@@ -86,7 +86,8 @@ func bothWays(t *testing.T, fields map[string]any, empty func() tektonObject) (b
 	return passed, tektonWhole(ctx, fields, raw, empty())
 }
 
-// eachStepText visits all texts within lists of steps and embedded Tasks, in the order of their keys.
+// eachStepText visits all texts within lists of steps and tasks and in embedded Tasks, in the order
+// of their keys.
 func eachStepText(value any, within bool, visit func(put func(string), was string)) {
 	switch v := value.(type) {
 	case map[string]any:
@@ -95,7 +96,7 @@ func eachStepText(value any, within bool, visit func(put func(string), was strin
 				visit(func(s string) { v[key] = s }, text)
 				continue
 			}
-			eachStepText(v[key], within || key == "steps" || key == "taskSpec", visit)
+			eachStepText(v[key], within || slices.Contains([]string{"steps", "taskSpec", "tasks", "finally"}, key), visit)
 		}
 	case []any:
 		for i := range v {
