@@ -180,3 +180,111 @@ func resolve(value, body string) (string, error) {
 	}
 	return params[0].Value, nil
 }
+
+// TestBindingsNeverResolved has Triggers put events into each value. What it resolves for none of
+// them the rules report, and nothing else.
+func TestBindingsNeverResolved(t *testing.T) {
+	events := []string{
+		`{"l":[{"id":1,"n":"x"},{"id":2,"n":"y"}],"ok":[{"t":true}],"a":{"b":1},"a.b":2}`,
+		`{"l":[{"id":"1","n":"2"}],"ok":[{"t":"true"}]}`,
+	}
+	for value, never := range map[string]bool{
+		"$(body.l[?(@.id==2)].n)":     true,
+		"$(body.l[?(@.id!=2)].n)":     true,
+		"$(body.l[?(@.id>1)].n)":      true,
+		"$(body.l[?(2==@.id)].n)":     true,
+		"$(body.l[?(@.id==-1)].n)":    true,
+		"$(header.X-Many[0])":         true,
+		"$(header['X-Many'][0])":      true,
+		"$(header.X-Many[*])":         true,
+		"$(header.x-many[0:1])":       true,
+		"$(header.X-Many.y)":          true,
+		"$(header.Host)":              true,
+		"$(header.transfer-encoding)": true,
+		"$(header['Host'])":           true,
+		"$(body.l[?(@.id==2.0)].n)":   false,
+		"$(body.l[?(@.n=='2')].n)":    false,
+		"$(body.l[?(@.n==\"2\")].n)":  false,
+		"$(body.l[?(@.id)].n)":        false,
+		"$(body.ok[?(@.t==true)].t)":  false,
+		"$(body.l[0].n)":              false,
+		"$(body.l[-1:].n)":            false,
+		"$(body.l[*].n)":              false,
+		"$(body['a.b'])":              false,
+		"$(body['a\\.b'])":            false,
+		"$(header.x-many)":            false,
+		"$(header['X-Many'])":         false,
+		"$(header.*)":                 false,
+		"$(header.content-length)":    false,
+	} {
+		resolved := 0
+		for _, body := range events {
+			if _, err := resolve(value, body); err == nil {
+				resolved++
+			}
+		}
+		spec := map[string]any{"bindings": []any{map[string]any{"name": "p", "value": value}}}
+		ours := append(findings(t, "invalid-jsonpath", spec), findings(t, "unresolvable-binding", spec)...)
+		if (resolved == 0) != never || (len(ours) > 0) != never {
+			t.Errorf("%s: wanted never %v, resolved for %d of %d events, the rules say %q",
+				value, never, resolved, len(events), ours)
+		}
+	}
+}
+
+// TestUnopenedStays has Triggers leave values without an opening parenthesis as they are.
+func TestUnopenedStays(t *testing.T) {
+	const body = `{"n":"x","m":"y"}`
+	for value, stays := range map[string]string{
+		"$body.n)":             "$body.n)",
+		"a-$body.n) $(body.m)": "a-$body.n) y",
+		"($body['n'])":         "($body['n'])",
+		"$(body.n)":            "",
+		"($(body.n))":          "",
+		"costs $5 (body.n)":    "",
+		"$bodyn)":              "",
+		"$body.n":              "",
+	} {
+		got, err := resolve(value, body)
+		if err != nil || stays != "" && got != stays {
+			t.Errorf("%s: Triggers makes %q of it (%v), want %q", value, got, err, stays)
+		}
+		ours := findings(t, "unterminated-expression", map[string]any{
+			"bindings": []any{map[string]any{"name": "p", "value": value}}})
+		if (len(ours) > 0) != (stays != "") {
+			t.Errorf("%s: the rule says %q", value, ours)
+		}
+	}
+}
+
+// TestParamsInDefaults has Triggers put a template's defaults in: a param in one is never filled in.
+func TestParamsInDefaults(t *testing.T) {
+	inner := "$(tt.params.other)"
+	outcomes := map[string]bool{}
+	for range 64 {
+		resolved := template.ResolvedTrigger{
+			TriggerTemplate: &v1beta1.TriggerTemplate{Spec: v1beta1.TriggerTemplateSpec{
+				Params: []v1beta1.ParamSpec{{Name: "p", Default: &inner}, {Name: "other"}}}},
+			BindingParams: []v1beta1.Param{{Name: "other", Value: "O"}},
+		}
+		params, err := template.ResolveParams(resolved, []byte("{}"), nil, nil, template.NewTriggerContext("id"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resource := v1beta1.TriggerResourceTemplate{}
+		resource.Raw = []byte(`"$(tt.params.p)"`)
+		resolved.TriggerTemplate.Spec.ResourceTemplates = []v1beta1.TriggerResourceTemplate{resource}
+		outcomes[string(template.ResolveResources(resolved.TriggerTemplate, params)[0])] = true
+	}
+	delete(outcomes, `"$O"`)
+	delete(outcomes, `"$$(tt.params.other)"`)
+	if len(outcomes) > 0 {
+		t.Errorf("Triggers also makes %v of it", outcomes)
+	}
+	ours := findings(t, "stray-template-param", map[string]any{"template": map[string]any{"spec": map[string]any{
+		"params": []any{map[string]any{"name": "p", "default": inner}, map[string]any{"name": "other", "default": "$(x)"}},
+	}}})
+	if len(ours) != 1 {
+		t.Errorf("the rule says %q", ours)
+	}
+}
