@@ -288,3 +288,161 @@ func TestParamsInDefaults(t *testing.T) {
 		t.Errorf("the rule says %q", ours)
 	}
 }
+
+// TestCELDependsOnEvent has Triggers evaluate expressions on two events: what works for the first
+// and fails, or differs, for the second the rule has a hint for, and for nothing else.
+func TestCELDependsOnEvent(t *testing.T) {
+	const (
+		first  = `{"id":7,"big":9007199254740993,"head_commit":{"id":"a"},"commits":[{"id":"a"}],"number":7,"base_ref":"x"}`
+		second = `{"id":17123456789,"big":9007199254740992,"head_commit":null,"commits":null,"number":8,"base_ref":null}`
+	)
+	for expression, want := range map[string]struct {
+		first, second string
+		hinted        bool
+	}{
+		"string(body.id)":                                    {`"7"`, `"1.7123456789e+10"`, true},
+		"string(body['id'])":                                 {`"7"`, `"1.7123456789e+10"`, true},
+		"'id-' + string(body.id)":                            {`"id-7"`, `"id-1.7123456789e+10"`, true},
+		"string(body.number) == '17123456789'":               {"false", "false", true},
+		"string(int(body.id))":                               {`"7"`, `"17123456789"`, false},
+		"string(body.number)":                                {`"7"`, `"8"`, false},
+		"string(int(body.number)) == '17123456789'":          {"false", "false", false},
+		"body.big == 9007199254740993":                       {"true", "true", true},
+		"int(body.big) == 9007199254740993":                  {"false", "false", true},
+		"body.big > 9007199254740993.0":                      {"false", "false", true},
+		"body.big >= 9007199254740991":                       {"true", "true", false},
+		"body.id == 17123456789":                             {"false", "true", false},
+		"has(body.head_commit) && body.head_commit.id != ''": {"true", "", true},
+		"has(body.head_commit) ? body.head_commit.id : ''":   {`"a"`, "", true},
+		"has(body.number) && has(body.head_commit) && body.head_commit['id'] != ''":      {"true", "", true},
+		"has(body.commits) && body.commits.size() > 0":                                   {"true", "", true},
+		"has(body.commits) && size(body.commits) > 0":                                    {"true", "", true},
+		"has(body.commits) && body.commits.exists(c, c.id == 'a')":                       {"true", "", true},
+		"has(body.head_commit) && body.head_commit != null && body.head_commit.id != ''": {"true", "false", false},
+		"has(body.head_commit.id) && body.head_commit.id != ''":                          {"true", "false", false},
+		"has(body.head_commit) && has(body.head_commit.id) && body.head_commit.id != ''": {"true", "false", false},
+		"has(body.head_commit)":                      {"true", "true", false},
+		"has(body.base_ref) && body.base_ref == 'x'": {"true", "false", false},
+		"has(body.number) && body.number > 7":        {"false", "true", false},
+	} {
+		got, other := evaluate(t, expression, first), evaluate(t, expression, second)
+		ours := findings(t, "event-dependent", overlay(expression))
+		if got != want.first || other != want.second || (len(ours) == 1) != want.hinted || len(ours) > 1 {
+			t.Errorf("%s: wanted %v, Triggers makes %s and %s of it, the rule says %q", expression, want, got, other, ours)
+		}
+	}
+}
+
+// bound is a trigger whose one binding is put into a quoted text, with a default.
+func bound(value string) map[string]any {
+	return map[string]any{
+		"bindings": []any{map[string]any{"name": "p", "value": value}},
+		"template": map[string]any{"spec": map[string]any{
+			"params": []any{map[string]any{"name": "p", "default": "none"}},
+			"resourcetemplates": []any{map[string]any{"apiVersion": "v1", "kind": "ConfigMap",
+				"data": map[string]any{"p": "$(tt.params.p)"}}},
+		}},
+	}
+}
+
+// created is what Triggers makes of the trigger above, "" where that is no JSON.
+func created(t testing.TB, value, body string) string {
+	t.Helper()
+	fallback := "none"
+	resolved := template.ResolvedTrigger{
+		BindingParams: []v1beta1.Param{{Name: "p", Value: value}},
+		TriggerTemplate: &v1beta1.TriggerTemplate{Spec: v1beta1.TriggerTemplateSpec{
+			Params: []v1beta1.ParamSpec{{Name: "p", Default: &fallback}}}},
+	}
+	params, err := template.ResolveParams(resolved, []byte(body), http.Header{}, nil, template.NewTriggerContext("id"))
+	if err != nil {
+		t.Fatalf("%s: %v", value, err)
+	}
+	resource := v1beta1.TriggerResourceTemplate{}
+	resource.Raw = []byte(`{"p":"$(tt.params.p)"}`)
+	resolved.TriggerTemplate.Spec.ResourceTemplates = []v1beta1.TriggerResourceTemplate{resource}
+	var made struct {
+		P string `json:"p"`
+	}
+	if json.Unmarshal(template.ResolveResources(resolved.TriggerTemplate, params)[0], &made) != nil {
+		return ""
+	}
+	return made.P
+}
+
+// TestBindingsDependOnEvent has Triggers put two events into a template. Where the second gives
+// something else than a value or the default, the rule has a hint, and nowhere else.
+func TestBindingsDependOnEvent(t *testing.T) {
+	const (
+		first = `{"ref":"r","after":"x","commits":[{"id":"a","n":9007199254740993.0}],"head_commit":{"id":"a","modified":[]},
+			"base_ref":"b","a":{"b":"below"},"a.b":"named","repository":{"name":"x"}}`
+		second = `{"ref":"r","after":"y","commits":null,"head_commit":null,"base_ref":null,"a.b":"named"}`
+		third  = `{"ref":"r","after":"z","commits":[{"id":"a","n":1},{"id":"b","n":2}],"head_commit":{"id":"a","modified":["x"]},
+			"a":{"b":"below"},"a.b":"named"}`
+	)
+	for value, want := range map[string]struct {
+		made   [3]string
+		hinted bool
+	}{
+		"$(body.base_ref)":                  {[3]string{"b", "null", "none"}, true},
+		"$(body.head_commit.id)":            {[3]string{"a", "none", "a"}, false},
+		"$(body.commits[0].id)":             {[3]string{"a", "[]", "a"}, true},
+		"$(body.commits[-1:].id)":           {[3]string{"a", "[]", "b"}, true},
+		"$(body.commits[*].id)":             {[3]string{"a", "[]", ""}, true},
+		"$(body.commits[0:].id)":            {[3]string{"a", "[]", ""}, true},
+		"ids: $(body.commits[*].id)":        {[3]string{"ids: a", "ids: []", ""}, true},
+		"$(body.head_commit.modified)":      {[3]string{"[]", "none", ""}, true},
+		"$(body.head_commit)":               {[3]string{"", "null", ""}, true},
+		"$(body.after)":                     {[3]string{"x", "y", "z"}, false},
+		"$(body.repository.name)":           {[3]string{"x", "none", "none"}, false},
+		"$(body['a']['b'])":                 {[3]string{"below", "none", "below"}, false},
+		"$(body['a.b'])":                    {[3]string{"below", "none", "below"}, true},
+		`$(body['a\.b'])`:                   {[3]string{"named", "named", "named"}, false},
+		`$(body.a\.b)`:                      {[3]string{"named", "named", "named"}, false},
+		"$()":                               {[3]string{"", "", ""}, true},
+		"$(body.commits[1].id)/$(body.ref)": {[3]string{"none/r", "[]/r", "b/r"}, true},
+	} {
+		got := [3]string{created(t, value, first), created(t, value, second), created(t, value, third)}
+		ours := findings(t, "event-dependent", bound(value))
+		if got != want.made || (len(ours) == 1) != want.hinted || len(ours) > 1 {
+			t.Errorf("%s: wanted %q (hinted %v), Triggers makes %q of it, the rule says %q", value, want.made, want.hinted, got, ours)
+		}
+	}
+}
+
+// TestFiltersWithoutHit has Triggers take [] for a filter that nothing fits, and not the default.
+func TestFiltersWithoutHit(t *testing.T) {
+	const value = "$(body.l[?(@.n=='x')].id)"
+	if got := created(t, value, `{"l":[{"n":"y","id":1}]}`); got != "[]" {
+		t.Errorf("Triggers makes %q of it", got)
+	}
+	if ours := findings(t, "event-dependent", bound(value)); len(ours) != 1 {
+		t.Errorf("with a default the rule says %q", ours)
+	}
+	spec := bound(value)
+	spec["template"] = map[string]any{"spec": map[string]any{"params": []any{map[string]any{"name": "p"}}}}
+	if ours := findings(t, "event-dependent", spec); len(ours) != 0 {
+		t.Errorf("without a default the rule says %q", ours)
+	}
+	if ours := findings(t, "event-dependent", bound("$(body.l[?(@.id==9007199254740993.0)].n)")); len(ours) != 2 {
+		t.Errorf("of a number that no float holds the rule says %q", ours)
+	}
+}
+
+// TestDollarsOfDefaults has Triggers put a default with an expression of Pipelines in.
+func TestDollarsOfDefaults(t *testing.T) {
+	for value, want := range map[string]string{
+		"$(date)": "$$(date)", "a $(params.b)": "a $$(params.b)", "$date": "$date", "${date}": "${date}",
+	} {
+		resource := v1beta1.TriggerResourceTemplate{}
+		resource.Raw = []byte(`"$(tt.params.p)"`)
+		whole := &v1beta1.TriggerTemplate{Spec: v1beta1.TriggerTemplateSpec{
+			ResourceTemplates: []v1beta1.TriggerResourceTemplate{resource}}}
+		got := string(template.ResolveResources(whole, []v1beta1.Param{{Name: "p", Value: value}})[0])
+		ours := findings(t, "event-dependent", map[string]any{"template": map[string]any{"spec": map[string]any{
+			"params": []any{map[string]any{"name": "p", "default": value}}}}})
+		if got != `"`+want+`"` || (len(ours) > 0) != (want != value) {
+			t.Errorf("%s: Triggers makes %s of it, the rule says %q", value, got, ours)
+		}
+	}
+}
