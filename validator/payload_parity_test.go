@@ -282,7 +282,8 @@ func TestParamsInDefaults(t *testing.T) {
 		t.Errorf("Triggers also makes %v of it", outcomes)
 	}
 	ours := findings(t, "stray-template-param", map[string]any{"template": map[string]any{"spec": map[string]any{
-		"params": []any{map[string]any{"name": "p", "default": inner}, map[string]any{"name": "other", "default": "$(x)"}},
+		"params": []any{map[string]any{"name": "p", "default": inner},
+			map[string]any{"name": "other", "default": "$(x)"}},
 	}}})
 	if len(ours) != 1 {
 		t.Errorf("the rule says %q", ours)

@@ -80,10 +80,10 @@ func impossibleHeader(name string, within []jsonpath.Node) string {
 	switch {
 	case slices.Contains(absentHeaders, name):
 		return reason
-	case reason != "":
-		return reason + ", and only header.NAME may be of any case"
 	case len(within) > 0:
 		return fmt.Sprintf("a header is one text there, several values with commas between them: write $(header.%s)", name)
+	case reason != "":
+		return reason + ", and only header.NAME may be of any case"
 	}
 	return ""
 }

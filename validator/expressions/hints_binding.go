@@ -59,18 +59,19 @@ func hasInexact(nodes []jsonpath.Node) bool {
 }
 
 // manyShape is the shape of what a path leads to, as far as its form or the payloads of forges
-// tell, and what that is in words.
-func manyShape(nodes []jsonpath.Node) (of shape, what string) {
+// tell. What is that in words, and remedy how to take a part of it.
+func manyShape(nodes []jsonpath.Node) (of shape, what, remedy string) {
+	const item = "take one item, such as [0], or let an overlay of CEL join them"
 	path, plain := eventPath(nodes)
 	switch {
 	case plain && slices.Contains(lists, path):
-		return listShape, "a list in the payloads of forges: take one item, such as [0], or let an overlay of CEL join them"
+		return listShape, "a list in the payloads of forges", item
 	case plain && slices.Contains(objects, path):
-		return objectShape, "an object in the payloads of forges: name a field of it"
+		return objectShape, "an object in the payloads of forges", "name a field of it"
 	case !plain && manyOf(nodes):
-		return listShape, "a list where it finds more than one value: take one item, such as [0], or let an overlay of CEL join them"
+		return listShape, "a list where it finds several values", item
 	}
-	return unknownShape, ""
+	return unknownShape, "", ""
 }
 
 // hintOfDefault is a sentence about an expression for which the default of the TriggerTemplate's

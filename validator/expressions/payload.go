@@ -1,6 +1,7 @@
 package expressions
 
 import (
+	"cmp"
 	"fmt"
 	"net/textproto"
 	"slices"
@@ -147,19 +148,15 @@ func noOverload(checked *ast.AST, e ast.Expr, s *celScope) (path string, mendabl
 	if err != nil || e.Kind() != ast.CallKind {
 		return "", false, false
 	}
-	function := env.Functions()[e.AsCall().FunctionName()]
-	if function == nil {
-		return "", false, false
-	}
-	args := argsOf(e)
-	taken := make([]bool, len(args))
+	function, args := env.Functions()[e.AsCall().FunctionName()], argsOf(e)
+	taken := make([]string, len(args))
 	for i, arg := range args {
-		at, is := fromEvent(arg, s)
-		if taken[i] = is; is && path == "" {
-			path = at
+		if at, is := fromEvent(arg, s); is {
+			taken[i] = at
+			path = cmp.Or(path, at)
 		}
 	}
-	if path == "" {
+	if path == "" || function == nil {
 		return "", false, false
 	}
 	for _, overload := range function.OverloadDecls() {
@@ -167,30 +164,38 @@ func noOverload(checked *ast.AST, e ast.Expr, s *celScope) (path string, mendabl
 		if overload.IsMemberFunction() != e.AsCall().IsMemberFunction() || len(params) != len(args) {
 			continue
 		}
-		if fits(checked, args, params, taken, jsonKinds) {
+		integer, fit := fits(checked, args, params, taken)
+		switch {
+		case fit && integer == "":
 			return "", false, false
+		case fit && !mendable:
+			path, mendable = integer, true
 		}
-		mendable = mendable || fits(checked, args, params, taken, append(slices.Clone(jsonKinds), types.IntKind))
 	}
 	return path, mendable, true
 }
 
-// fits reports whether a form of a function takes some arguments: those of the event if it takes
-// one of some kinds, and all others by the kinds of their types.
-func fits(checked *ast.AST, args []ast.Expr, params []*types.Type, taken []bool, kinds []cel.Kind) bool {
+// fits reports whether a form of a function takes some arguments: those taken from the event if
+// it takes what JSON holds, or an integer, and all others by the kinds of their types. It returns
+// the first of the event that would have to be an integer.
+func fits(checked *ast.AST, args []ast.Expr, params []*types.Type, taken []string) (integer string, fit bool) {
 	for i, param := range params {
 		have := checked.GetType(args[i].ID()).Kind()
 		switch {
-		case taken[i] && !slices.Contains(kinds, param.Kind()):
-			return false
-		case taken[i], have == types.DynKind, have == types.AnyKind, have == types.ErrorKind, have == types.TypeParamKind,
-			param.Kind() == types.TypeParamKind, param.Kind() == types.DynKind, param.Kind() == types.AnyKind:
+		case taken[i] != "" && param.Kind() == types.IntKind:
+			integer = cmp.Or(integer, taken[i])
+		case taken[i] != "" && !slices.Contains(jsonKinds, param.Kind()):
+			return "", false
+		case taken[i] != "", slices.Contains(openKinds, have), slices.Contains(openKinds, param.Kind()):
 		case have != param.Kind():
-			return false
+			return "", false
 		}
 	}
-	return true
+	return integer, true
 }
+
+// openKinds are those of types that may stand for any other.
+var openKinds = []cel.Kind{types.DynKind, types.AnyKind, types.ErrorKind, types.TypeParamKind}
 
 // absentHeaders are headers that Go's server takes out of a request before anybody sees them
 // (net/http, readRequest and readTransfer).
@@ -202,7 +207,7 @@ func absentHeader(name string) string {
 	canonical := textproto.CanonicalMIMEHeaderKey(name)
 	switch {
 	case slices.Contains(absentHeaders, canonical):
-		return fmt.Sprintf("the server that receives events takes header %s out of every one", canonical)
+		return "Go's server takes this one out of every request, so name another"
 	case name != canonical:
 		return "the header is called " + canonical + " there"
 	}
@@ -241,7 +246,7 @@ func celProblem(checked *ast.AST, e ast.Expr, s *celScope) string {
 		case reason == "":
 			return ""
 		case slices.Contains(absentHeaders, textproto.CanonicalMIMEHeaderKey(name)):
-			return fmt.Sprintf("looks up a header that no event has: %s", reason)
+			return fmt.Sprintf("looks up the header %s, which no event has: %s", strconv.Quote(name), reason)
 		}
 		return fmt.Sprintf("looks up the header %s, and %s: write header.canonical(%s), for which any case will do",
 			strconv.Quote(name), reason, strconv.Quote(name))
@@ -252,8 +257,12 @@ func celProblem(checked *ast.AST, e ast.Expr, s *celScope) string {
 	case !fails:
 		return ""
 	case mendable:
+		remedy := fmt.Sprintf("write int(%s)", path)
+		if strings.Contains(path, "[]") || strings.Contains(path, "()") {
+			remedy = "put int() around it"
+		}
 		return fmt.Sprintf("applies %s to %s, where it takes integers alone, and numbers of an event are doubles, "+
-			"so it fails (no such overload) whenever it is evaluated: write int(%[2]s)", name, path)
+			"so it fails (no such overload) whenever it is evaluated: %s", name, path, remedy)
 	}
 	return fmt.Sprintf("applies %s to %s, where it takes nothing that JSON can hold, "+
 		"so it fails (no such overload) whenever it is evaluated: convert %[2]s first", name, path)

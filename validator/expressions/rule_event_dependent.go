@@ -2,6 +2,7 @@ package expressions
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -132,22 +133,24 @@ func hintsOfBindings(p *rule.Pass, t boundTrigger) {
 // object, "" where it does not.
 func hintOfShape(p *rule.Pass, t boundTrigger, bound boundParam) string {
 	value, _ := bound.Value.(string)
-	var text, what string
+	var text, what, remedy string
 	for _, e := range expression.Bound(value) {
 		nodes, problem := bindingPath(headerAsWritten(e))
 		if !e.Closed || problem != "" {
 			continue
 		}
-		of, found := manyShape(nodes)
+		of, found, mend := manyShape(nodes)
 		if what == "" {
-			text, what = e.Text, found
+			text, what, remedy = e.Text, found, mend
 		}
 		value = strings.ReplaceAll(value, e.Text, of.sample())
 	}
-	if what == "" || t.Template.breaks(p, bound.Name, value) == "" || t.Template.breaks(p, bound.Name, bound.literal()) != "" {
+	broken := func(value string) bool { return t.Template.breaks(p, bound.Name, value) != "" }
+	if what == "" || !broken(value) || broken(bound.literal()) { // which is the matter of invalid-json-binding
 		return ""
 	}
-	return text + ", whose quotes Triggers does not escape, makes no JSON of " + t.Template.Unit + ", if it is " + what
+	return fmt.Sprintf("%s is %s, whose quotes Triggers does not escape, so %s makes no JSON of it, and the event is dropped: %s",
+		text, what, t.Template.Unit, remedy)
 }
 
 func hintsOfDefaults(p *rule.Pass, t paramTemplate) {

@@ -68,7 +68,7 @@ func checkCEL(p *rule.Pass, in walk.Interceptor, text celText) {
 		p.Report(path,
 			"the filter is of type %s, and only true lets an event pass %s: compare it with something",
 			compiled.OutputType(), in.Unit)
-	case !text.Filter && hasCELType(compiled.OutputType(), cel.UintType, cel.TimestampType, cel.DurationType, cel.NullType):
+	case !text.Filter && hasCELType(compiled.OutputType(), notJSON...):
 		p.Report(path,
 			"the overlay is of type %s, which Triggers cannot write as JSON, so no event passes %s: make a string of it",
 			compiled.OutputType(), in.Unit)
@@ -77,6 +77,9 @@ func checkCEL(p *rule.Pass, in walk.Interceptor, text celText) {
 		checkEvaluation(p, compiled, path, what)
 	}
 }
+
+// notJSON are the types of which Triggers makes no JSON.
+var notJSON = []*cel.Type{cel.UintType, cel.TimestampType, cel.DurationType, cel.NullType}
 
 // checkEvaluation reports the parts of an expression that fail for every event.
 func checkEvaluation(p *rule.Pass, compiled *cel.Ast, path, what string) {
