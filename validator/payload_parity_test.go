@@ -3,6 +3,7 @@ package validator_test
 import (
 	"encoding/json"
 	"net/http"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -10,6 +11,8 @@ import (
 	triggerscel "github.com/tektoncd/triggers/pkg/interceptors/cel"
 	"github.com/tektoncd/triggers/pkg/template"
 	"google.golang.org/grpc/codes"
+
+	"github.com/tekgate/tekgate/validator"
 )
 
 // payloads are events in which v, w and l are of each type that JSON has.
@@ -444,6 +447,65 @@ func TestDollarsOfDefaults(t *testing.T) {
 			"params": []any{map[string]any{"name": "p", "default": value}}}}})
 		if got != `"`+want+`"` || (len(ours) > 0) != (want != value) {
 			t.Errorf("%s: Triggers makes %s of it, the rule says %q", value, got, ours)
+		}
+	}
+}
+
+// TestRevisionsAsGit fetches revisions as the git resolver does, from a repository that has a
+// branch, a tag and two commits: the rule reports those that cannot be fetched, and no other.
+func TestRevisionsAsGit(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip(err)
+	}
+	from, to := t.TempDir(), t.TempDir()
+	git := func(folder string, args ...string) (string, error) {
+		command := exec.CommandContext(t.Context(), "git", append([]string{"-C", folder, "-c", "user.name=a",
+			"-c", "user.email=a@example.com", "-c", "protocol.file.allow=always"}, args...)...)
+		command.Env = append(command.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null")
+		out, err := command.CombinedOutput()
+		return strings.TrimSpace(string(out)), err
+	}
+	for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"commit", "-q", "--allow-empty", "-m", "a"},
+		{"commit", "-q", "--allow-empty", "-m", "b"}, {"tag", "v1"}, {"branch", "deadbeef"}, {"branch", "20260401"}} {
+		if out, err := git(from, args...); err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, out)
+		}
+	}
+	if out, err := git(to, "init", "-q"); err != nil {
+		t.Fatalf("git init: %v: %s", err, out)
+	}
+	commit, err := git(from, "rev-parse", "HEAD")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]bool{"main": true, "v1": true, "refs/heads/main": true, "HEAD": true, commit: true,
+		"deadbeef": true, "20260401": true, "main~1": false, "v1^": false, "main@{1}": false, "v1..main": false,
+		"ma*": false, "ma in": false, "ma?n": false, "main\\": false, "main\n": false}
+	// A commit that begins with ten digits or letters alone would pass.
+	if short := commit[:10]; strings.ContainsAny(short, "0123456789") && strings.ContainsAny(short, "abcdef") {
+		tests[short] = false
+	}
+	for revision, fetched := range tests {
+		out, err := git(to, "fetch", from, "--depth=1", "--", revision)
+		if (err == nil) != fetched {
+			t.Errorf("git fetches %q: %v: %s", revision, err, out)
+		}
+		raw, err := json.Marshal(map[string]any{"apiVersion": "tekton.dev/v1", "kind": "TaskRun",
+			"spec": map[string]any{"taskRef": map[string]any{"resolver": "git", "params": []any{
+				map[string]any{"name": "url", "value": "https://git.example.com/a.git"},
+				map[string]any{"name": "revision", "value": revision}}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := &validator.Validator{Config: validator.Default()}
+		found := 0
+		for _, f := range v.Judge(t.Context(), subject(t, raw)).Findings {
+			if f.Rule == "git-revision" {
+				found++
+			}
+		}
+		if (found == 0) != fetched {
+			t.Errorf("%q: the rule has %d findings", revision, found)
 		}
 	}
 }

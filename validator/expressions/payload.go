@@ -7,9 +7,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/decls"
 	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
 )
@@ -140,15 +142,24 @@ func constantText(e ast.Expr) (text string, is bool) {
 var jsonKinds = []cel.Kind{types.BoolKind, types.DoubleKind, types.StringKind, types.ListKind, types.MapKind,
 	types.NullTypeKind, types.DynKind, types.AnyKind, types.TypeParamKind}
 
+// celFunctions are the functions and operators of Triggers' environment, none if there is no such
+// environment.
+var celFunctions = sync.OnceValue(func() map[string]*decls.FunctionDecl {
+	env, err := celEnv()
+	if err != nil {
+		return nil
+	}
+	return env.Functions()
+})
+
 // noOverload reports whether a call fails for every event: it takes something from the event, and
 // no form of the function takes what JSON can hold in that place. It returns what that is, and
 // whether int() makes it fit.
 func noOverload(checked *ast.AST, e ast.Expr, s *celScope) (path string, mendable, fails bool) {
-	env, err := celEnv()
-	if err != nil || e.Kind() != ast.CallKind {
+	if e.Kind() != ast.CallKind {
 		return "", false, false
 	}
-	function, args := env.Functions()[e.AsCall().FunctionName()], argsOf(e)
+	function, args := celFunctions()[e.AsCall().FunctionName()], argsOf(e)
 	taken := make([]string, len(args))
 	for i, arg := range args {
 		if at, is := fromEvent(arg, s); is {
