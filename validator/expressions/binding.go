@@ -6,6 +6,7 @@ import (
 	"net/textproto"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"k8s.io/client-go/util/jsonpath"
@@ -59,7 +60,7 @@ var errJSONPath = errors.New("client-go cannot parse it")
 func impossible(nodes []jsonpath.Node) string {
 	root, is := fieldOf(nodes, 0)
 	if !is {
-		return "" // a filter, or a search at any depth
+		return "" // a search at any depth
 	}
 	next, named := fieldOf(nodes, 1)
 	switch {
@@ -67,11 +68,64 @@ func impossible(nodes []jsonpath.Node) string {
 		return fmt.Sprintf("events have body, header, extensions and context, and no %q", root)
 	case strings.EqualFold(root, "context") && named && next != "eventID" && next != "EventID":
 		return "the context of an event is its eventID and nothing else"
-	case strings.EqualFold(root, "header") && named && next != textproto.CanonicalMIMEHeaderKey(next):
-		return "the header is called " + textproto.CanonicalMIMEHeaderKey(next) +
-			" there, and only header.NAME may be of any case"
+	case strings.EqualFold(root, "header") && named:
+		return impossibleHeader(next, nodes[2:])
 	}
 	return ""
+}
+
+// impossibleHeader says the same of a header and what is looked up in it.
+func impossibleHeader(name string, within []jsonpath.Node) string {
+	reason := absentHeader(name)
+	switch {
+	case slices.Contains(absentHeaders, name):
+		return reason
+	case len(within) > 0:
+		return fmt.Sprintf("a header is one text there, several values with commas between them: write $(header.%s)", name)
+	case reason != "":
+		return reason + ", and only header.NAME may be of any case"
+	}
+	return ""
+}
+
+// incomparable returns the integer with which a filter in a path compares something of an event,
+// as JSONPath writes the comparison that works. Triggers has floats there, and text/template
+// compares no integer with them, nor with anything else that JSON holds.
+func incomparable(nodes []jsonpath.Node) (number string, is bool) {
+	for _, node := range nodes {
+		switch n := node.(type) {
+		case *jsonpath.FilterNode:
+			for _, side := range [][]jsonpath.Node{n.Left.Nodes, n.Right.Nodes} {
+				if number, is := integerAmong(side); is && n.Operator != "exists" {
+					return number, true
+				}
+				if number, is := incomparable(side); is {
+					return number, true
+				}
+			}
+		case *jsonpath.UnionNode:
+			for _, list := range n.Nodes {
+				if number, is := incomparable(list.Nodes); is {
+					return number, true
+				}
+			}
+		}
+	}
+	return "", false
+}
+
+func integerAmong(nodes []jsonpath.Node) (number string, is bool) {
+	for _, node := range nodes {
+		switch n := node.(type) {
+		case *jsonpath.IntNode:
+			return strconv.Itoa(n.Value) + ".0", true
+		case *jsonpath.ListNode:
+			if number, is := integerAmong(n.Nodes); is {
+				return number, true
+			}
+		}
+	}
+	return "", false
 }
 
 func fieldOf(nodes []jsonpath.Node, at int) (string, bool) {

@@ -5,6 +5,7 @@ import (
 	"regexp"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/ast"
 	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
 	triggerscel "github.com/tektoncd/triggers/pkg/interceptors/cel"
 
@@ -17,15 +18,25 @@ var invalidCELRule = &rule.Rule{
 	Severity: rule.Error,
 	Kinds:    rule.WithTriggers,
 	Doc: `Finds filters and overlays of the ` + "`cel`" + ` ClusterInterceptor that can never work: those
-that do not compile, filters whose result is not a boolean, and overlays whose key or
-result Triggers cannot put into the extensions.
+that do not compile, filters whose result is not a boolean, overlays whose key or
+result Triggers cannot put into the extensions, and expressions with a part that fails for
+every event:
+
+- numbers of an event are doubles in Triggers, so ` + "`body.number + 1`, `body.number % 2` and `body.after.truncate(body.n)`" + `
+  are "no such overload" for each of them; write ` + "`int(body.number) + 1`" + `, or ` + "`body.number + 1.0`" + `. Comparisons
+  such as ` + "`body.number > 1`" + ` work;
+- ` + "`header['X-GitHub-Event']`, `header.accept`" + ` and ` + "`'x-event' in header`" + `: events have their headers in the form of
+  Go, X-Github-Event, and CEL compares names letter by letter; write ` + "`header.canonical('X-GitHub-Event')`" + ` or
+  ` + "`header.match('X-GitHub-Event', 'push')`" + `;
+- the headers Host, Trailer and Transfer-Encoding, which no event has.
 
 Tekton checks none of it when the object is created. It answers 202 to every event and
 drops it, and only the log of the interceptors' Pod tells why.
 
 Expressions are compiled in the environment of Triggers v0.37.0
 (pkg/interceptors/cel): body, header, extensions and requestURL, with Triggers' own
-functions. A result whose type only an event decides passes.`,
+functions. A result whose type only an event decides passes, and what works for some events is
+the matter of event-dependent.`,
 	Check: checkInvalidCEL,
 }
 
@@ -47,20 +58,39 @@ func checkCEL(p *rule.Pass, in walk.Interceptor, text celText) {
 				text.Key, problem, in.Unit)
 		}
 	}
-	ast, problem := compileCEL(p, text.Value)
+	compiled, problem := compileCEL(p, text.Value)
 	switch {
 	case problem != "":
 		p.Report(path, "%s does not compile, so no event passes %s: %s", what, in.Unit, problem)
-	case ast == nil:
-	case text.Filter && !hasCELType(ast.OutputType(), cel.BoolType, cel.DynType):
+	case compiled == nil:
+		return
+	case text.Filter && !hasCELType(compiled.OutputType(), cel.BoolType, cel.DynType):
 		p.Report(path,
 			"the filter is of type %s, and only true lets an event pass %s: compare it with something",
-			ast.OutputType(), in.Unit)
-	case !text.Filter && hasCELType(ast.OutputType(), cel.UintType, cel.TimestampType, cel.DurationType, cel.NullType):
+			compiled.OutputType(), in.Unit)
+	case !text.Filter && hasCELType(compiled.OutputType(), notJSON...):
 		p.Report(path,
 			"the overlay is of type %s, which Triggers cannot write as JSON, so no event passes %s: make a string of it",
-			ast.OutputType(), in.Unit)
+			compiled.OutputType(), in.Unit)
 	}
+	if problem == "" {
+		checkEvaluation(p, compiled, path, what)
+	}
+}
+
+// notJSON are the types of which Triggers makes no JSON.
+var notJSON = []*cel.Type{cel.UintType, cel.TimestampType, cel.DurationType, cel.NullType}
+
+// checkEvaluation reports the parts of an expression that fail for every event.
+func checkEvaluation(p *rule.Pass, compiled *cel.Ast, path, what string) {
+	seen := map[string]bool{}
+	walkCEL(compiled.NativeRep().Expr(), nil, func(e ast.Expr, s *celScope) {
+		p.Step(1)
+		if problem := celProblem(compiled.NativeRep(), e, s); problem != "" && !seen[problem] {
+			seen[problem] = true
+			p.Report(path, "%s %s", what, problem)
+		}
+	})
 }
 
 func hasCELType(have *cel.Type, types ...*cel.Type) bool {

@@ -21,7 +21,8 @@ drops every event (see invalid-json-default):
   makes one. Triggers escapes the texts of an event, and nothing else: what is put into the template is
   ` + "`\"value\":\"[\"push\"]\"`" + `.
 
-Values whose type only the sender knows, such as ` + "`$(body.commits)`" + `, pass, and so does a TriggerTemplate with the
+Values whose type only the sender knows, such as ` + "`$(body.commits)`" + `, pass here (event-dependent has hints for those of
+forges), and so does a TriggerTemplate with the
 annotation triggers.tekton.dev/old-escape-quotes: each value is put in by Triggers' own code (v0.37.0).`,
 	Check: checkInvalidJSONBinding,
 }

@@ -22,6 +22,10 @@ Tekton checks it when an event comes: the event is dropped, and its sender has g
 before. Where the TriggerTemplate has a default for the param, that is taken for every
 event, and nothing is logged at all.
 
+Filters that compare with an integer, such as ` + "`$(body.items[?(@.id==2)].name)`" + `, are reported too: numbers of an
+event are floats in Triggers, and client-go compares these with no integer ("incompatible types for comparison"),
+so such a filter fails on the first item. Write ` + "`==2.0`" + `.
+
 The path is parsed by client-go, in the form that Triggers v0.37.0 gives it
 (pkg/template/jsonpath.go): a.b, .a.b, {a.b} or {.a.b}.`,
 	Check: checkInvalidJSONPath,
@@ -34,10 +38,15 @@ func checkInvalidJSONPath(_ context.Context, p *rule.Pass) {
 			if !e.Closed {
 				continue
 			}
-			if _, problem := bindingPath(headerAsWritten(e)); problem != "" {
+			nodes, problem := bindingPath(headerAsWritten(e))
+			if problem != "" {
 				p.Report(bound.Path,
 					"param %q has %s, which is no JSONPath, so Triggers drops every event or takes the default: %s",
 					bound.Name, e.Text, problem)
+			} else if number, is := incomparable(nodes); is {
+				p.Report(bound.Path,
+					"param %q has %s, which compares with an integer, and numbers of an event are floats, so it finds nothing in any event: write %s",
+					bound.Name, e.Text, number)
 			}
 		}
 	}

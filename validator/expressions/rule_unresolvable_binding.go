@@ -14,7 +14,9 @@ var unresolvableBindingRule = &rule.Rule{
 	Doc: `Finds values of bindings that no event can have: of something else than body, header,
 extensions or context, of a context's field that is not eventID, and headers that are
 looked up by a name which is not in the form of Go (` + "`$(header['X-GitHub-Event'])`" + `, while
-events have X-Github-Event; written as ` + "`$(header.X-GitHub-Event)`" + ` any case will do).
+events have X-Github-Event; written as ` + "`$(header.X-GitHub-Event)`" + ` any case will do). Nor is there an item of
+a header, as in ` + "`$(header.X-Forwarded-For[0])`" + `, since several values are one text with commas, nor the headers
+Host, Trailer and Transfer-Encoding, which Go's server takes out of a request.
 
 Triggers drops such an event after it has answered 202, or takes the TriggerTemplate's
 default for every event (pkg/template/event.go of v0.37.0).

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/tekgate/tekgate/internal/expression"
@@ -20,6 +21,7 @@ var unterminatedExpressionRule = &rule.Rule{
 and ` + "`$(tt.params.x`" + ` or ` + "`$(params.x`" + ` in TriggerTemplates, Tasks, Pipelines, StepActions and
 runs, where x is a param that is declared there; and Pipelines' own variables, such as
 ` + "`$(context.taskRun.name`, `$(workspaces.source.path`, `$(results.x.path`, `$(tasks.a.results.b`" + `.
+It also finds ` + "`$body.ref)`" + ` in the value of a binding, of which the opening parenthesis is missing.
 
 Nothing replaces such an expression, and it reaches a script, an image reference or a
 label as it stands. Tekton's own check of bindings sees it only where another
@@ -33,6 +35,11 @@ A shell's own ` + "`$(command`" + ` passes, and so do descriptions.`,
 func checkUnterminatedExpression(_ context.Context, p *rule.Pass) {
 	for _, bound := range bindingValuesIn(p) {
 		value, _ := bound.Value.(string)
+		for _, match := range unopened.FindAllStringSubmatch(withoutExpressions(value), -1) {
+			p.Report(bound.Path,
+				"param %q has %s without its opening parenthesis, so it reaches the template as it stands: write $(%s)",
+				bound.Name, clipExpression(match[1]), clipExpression(match[2]))
+		}
 		for _, e := range expression.Bound(value) {
 			if !e.Closed {
 				p.Report(bound.Path,
@@ -52,6 +59,20 @@ func checkUnterminatedExpression(_ context.Context, p *rule.Pass) {
 			reportUnterminated(p, texts, root, func(string) bool { return false })
 		}
 	}
+}
+
+// unopened matches an expression of an event of which just the opening parenthesis is missing.
+var unopened = regexp.MustCompile(`(?:^|[^$])(\$((?:body|header|extensions|context)[.\[][^\s()$]*)\))`)
+
+// withoutExpressions is the value of a binding with a blank in the place of each expression.
+func withoutExpressions(value string) string {
+	var rest strings.Builder
+	at := 0
+	for _, e := range expression.Bound(value) {
+		rest.WriteString(value[at:e.Start] + " ")
+		at = e.End
+	}
+	return rest.String() + value[at:]
 }
 
 // pipelinesVariable matches what Pipelines knows besides params, and no shell does: the rest of

@@ -29,6 +29,7 @@ var Rules = []*rule.Rule{
 	payloadChosenDestinationRule,
 	invalidJSONDefaultRule,
 	invalidJSONBindingRule,
+	eventDependentRule,
 	literalTokenRule,
 	literalPasswordRule,
 }

@@ -18,6 +18,12 @@ by which it recognises nothing (docs/slsa-provenance.md of Chains, "Type Hinting
 - *IMAGE_DIGEST without *IMAGE_URL of the same beginning, or the other way round;
   *ARTIFACT_DIGEST and *ARTIFACT_URI, CHAINS-GIT_COMMIT and CHAINS-GIT_URL likewise;
 - one of these that is an array or object: Chains reads strings;
+- an *IMAGE_URL that begins with https:// or has a digest, an *IMAGE_DIGEST without sha256:, and IMAGES with
+  blanks between the images, where a value is written out: in the result itself, or by a script's
+  ` + "`echo … > $(results.IMAGE_URL.path)`" + `;
+- Kaniko's --image-name-with-digest-file and --image-name-tag-with-digest-file with the path of an *IMAGE_URL or
+  *IMAGE_DIGEST: they write name and digest. Result IMAGES takes them; for the others write
+  --digest-file=$(results.IMAGE_DIGEST.path), and the name yourself;
 - *ARTIFACT_OUTPUTS and *ARTIFACT_INPUTS that are not objects with the properties uri and digest.
 
 Chains then signs nothing for the image, or its provenance lacks the source, and no run fails.
@@ -45,6 +51,7 @@ func checkChainsTypeHints(_ context.Context, p *rule.Pass) {
 			checkTypeHint(p, result, declared, s.Kind)
 			checkArtifactObject(p, result, s.Kind)
 		}
+		checkValues(p, s, results)
 	}
 }
 

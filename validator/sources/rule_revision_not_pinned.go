@@ -17,7 +17,10 @@ commit (40 or 64 hexadecimal digits), or none; of hub, a version that is a range
 latest; of http, a url without a commit in it, since the resolver checks no digest.
 
 Bundles have a rule of their own, bundle-not-pinned. What the cluster resolver takes
-cannot be pinned.`,
+cannot be pinned.
+
+A pinned commit that is not the newest of a branch or tag fails where the server speaks protocol 0 of git alone:
+"Server does not allow request for unadvertised object". Forges of today speak protocol 2.`,
 	Check: checkRevisionNotPinned,
 }
 

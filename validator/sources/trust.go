@@ -35,6 +35,7 @@ var TrustRules = []*rule.Rule{
 	bundleWithoutTagRule,
 	bundleRepositoryRule,
 	revisionNotPinnedRule,
+	gitRevisionRule,
 	requiredTaskRule,
 	requiredResultRule,
 	paramPolicyRule,
