@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	"github.com/tektoncd/pipeline/pkg/apis/pipeline/v1beta1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"knative.dev/pkg/apis"
 )
@@ -24,6 +25,9 @@ import (
 // are set. Where it returns false that is not known, and the object is of no more use if
 // spent says so.
 func tektonPasses(ctx context.Context, into tektonObject) (passes, spent bool) {
+	if old, is := into.(*v1beta1.Task); is { //nolint:staticcheck // deprecated, but served
+		return tektonPassesConverted(ctx, old), false
+	}
 	specs, declared := tektonSpecs(into)
 	var missing *apis.FieldError
 	found := tektonLeavePlainParams(into)
@@ -52,6 +56,17 @@ func tektonPasses(ctx context.Context, into tektonObject) (passes, spent bool) {
 	}
 	err := into.Validate(ctx)
 	return err == nil && missing == nil || err != nil && missing != nil && err.Error() == missing.Error(), true
+}
+
+// tektonPassesConverted asks whether a Task passes as one of version v1, which refuses whatever
+// v1beta1 does but resources, and whose steps can be validated apart.
+func tektonPassesConverted(ctx context.Context, old *v1beta1.Task) bool { //nolint:staticcheck // deprecated, but served
+	task := &v1.Task{}
+	if old.Spec.Resources != nil || old.ConvertTo(ctx, task) != nil { //nolint:staticcheck // refused
+		return false
+	}
+	passes, _ := tektonPasses(ctx, task)
+	return passes
 }
 
 // tektonSpec is a Task's specification.
