@@ -95,6 +95,8 @@ type Subject struct {
 	// Inlined says that the object is put into a run before it is created, as Pipelines-as-Code does it with
 	// Tasks: what the run gives and binds is there, too.
 	Inlined bool
+	// Resolved is what remote references lead to, see rule.Pass.
+	Resolved map[string]rule.Resolved
 	// Request is what the API server asks about; nil for what stands in a file or is there
 	// already.
 	Request *Request
@@ -154,6 +156,7 @@ func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 		Author:   v.authorOf(subject.Request),
 		Account:  v.Account,
 		Inlined:  subject.Inlined,
+		Resolved: subject.Resolved,
 		Policies: v.Config.Policy.all(),
 	}
 	if subject.Kind == podKind {
