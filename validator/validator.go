@@ -60,6 +60,9 @@ type Validator struct {
 	// not known, see Rule.Since and Rule.Before. Nil is for objects that are judged by what they are to be
 	// for: files, and what an upgrade will meet.
 	Tekton func() string
+	// Releases are those of Tekton that are installed and newer than what the rules know, by API group.
+	// The admission server, which reads no CustomResourceDefinition, has none: there Tekton counts.
+	Releases map[string]*rule.Newer
 	// Controller is the user name of Tekton's controller: what it creates belongs to a run,
 	// and what it dry-runs a resolver has fetched.
 	Controller string
@@ -157,6 +160,7 @@ func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 		Account:  v.Account,
 		Inlined:  subject.Inlined,
 		Resolved: subject.Resolved,
+		Releases: v.Releases,
 		Policies: v.Config.Policy.all(),
 	}
 	if subject.Kind == podKind {

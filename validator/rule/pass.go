@@ -29,6 +29,8 @@ type Pass struct {
 	Account   string           // what the admission webhook gives to runs that name none, or ""
 	Policies  []any            // pointers to the groups' policies, see PolicyOf
 	Outside   Outside          // what messages must not name
+	// Releases are those of Tekton that are installed and newer than what the rules know, by API group.
+	Releases map[string]*Newer
 	// Resolved has what remote references of the object lead to, by the paths of the references in the
 	// object that is judged, such as spec.taskRef. Nil means that none was resolved.
 	Resolved map[string]Resolved

@@ -90,11 +90,12 @@ type judgement struct {
 	allowed    *suppressions
 	namespace  string
 	live       validator.Cluster // nil without --live
+	notes      []string          // what is to be known of the cluster
 	resolver   *resolve.Resolver // nil without --resolve
 }
 
 // prepare reads the configuration, and connects to whatever is to be asked. The paths are those that are judged.
-func (j *judging) prepare(paths []string, allowed *suppressions) (*judgement, error) {
+func (j *judging) prepare(ctx context.Context, paths []string, allowed *suppressions) (*judgement, error) {
 	c, err := config.Load(j.config)
 	if err != nil {
 		return nil, err
@@ -113,7 +114,7 @@ func (j *judging) prepare(paths []string, allowed *suppressions) (*judgement, er
 		return nil, err
 	}
 	if j.live {
-		err = j.connect(out)
+		err = j.connect(ctx, out)
 	}
 	return out, err
 }
@@ -139,7 +140,7 @@ func (j *judging) switchedOn(c validator.Config) validator.Config {
 	return c
 }
 
-func (j *judging) connect(out *judgement) error {
+func (j *judging) connect(ctx context.Context, out *judgement) error {
 	rest, err := j.kube.RESTConfig()
 	if err != nil {
 		return err
@@ -154,6 +155,7 @@ func (j *judging) connect(out *judgement) error {
 		return err
 	}
 	out.live = cluster
+	out.validator.Releases, out.notes = cluster.Newer(ctx)
 	return nil
 }
 
@@ -212,7 +214,7 @@ func (j *judgement) parallel() int {
 
 // report makes of outcomes what is shown.
 func (j *judgement) report(files []*lintFile, objects []*linted, outcomes []validator.Outcome) *report {
-	r := &report{files: len(files)}
+	r := &report{files: len(files), unknown: slices.Clone(j.notes)}
 	held := j.allowed.fresh(j.rules)
 	for _, f := range files {
 		held.comments(f)

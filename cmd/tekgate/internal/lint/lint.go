@@ -131,7 +131,7 @@ func (l *lint) run(ctx context.Context, streams cli.Streams, paths []string) err
 	if err != nil {
 		return err
 	}
-	j, err := l.judging.prepare(paths, allowed)
+	j, err := l.judging.prepare(ctx, paths, allowed)
 	if err != nil {
 		return err
 	}
