@@ -98,3 +98,22 @@ func TestNewerTriggers(t *testing.T) {
 		}
 	}
 }
+
+// TestUnservedInNewer holds that admission refuses no version which a newer Tekton may serve.
+func TestUnservedInNewer(t *testing.T) {
+	template := []byte(`{"apiVersion": "triggers.tekton.dev/v1beta1", "kind": "TriggerTemplate",
+		"metadata": {"name": "t", "namespace": "ci"}, "spec": {"resourcetemplates": [{"apiVersion": "tekton.dev/v2",
+		"kind": "TaskRun", "metadata": {"generateName": "a-"}, "spec": {"taskRef": {"name": "a"}}}]}}`)
+	config := validator.Config{}
+	config.Policy.Triggers.ValidateAll = true
+	for version, want := range map[string]bool{"v1.15.1": true, "v1.17.0": false} {
+		v := &validator.Validator{Config: config, Tekton: func() string { return version }}
+		refused := false
+		for _, f := range v.Judge(t.Context(), subject(t, template)).In(validator.Enforce) {
+			refused = refused || f.Rule == "unserved-api"
+		}
+		if refused != want {
+			t.Errorf("Tekton %s: refused %v", version, refused)
+		}
+	}
+}
