@@ -40,14 +40,16 @@ func TestNewerField(t *testing.T) {
 		return map[string]any{"type": "object", "properties": properties}
 	}
 	text := map[string]any{"type": "string"}
-	newer := &rule.Newer{Version: "v1.17.0", Schemas: map[schema.GroupVersionKind]map[string]any{kind: object(map[string]any{
+	schemas := map[schema.GroupVersionKind]map[string]any{kind: object(map[string]any{
 		"spec": object(map[string]any{
 			"cache":  object(map[string]any{"image": text}),
 			"steps":  map[string]any{"type": "array", "items": object(map[string]any{"image": text})},
 			"labels": map[string]any{"type": "object", "additionalProperties": object(map[string]any{"x": text})},
 			"any":    map[string]any{"type": "object", "additionalProperties": true},
-			"free":   map[string]any{"x-kubernetes-preserve-unknown-fields": true, "properties": map[string]any{"own": object(nil)}},
-		})})}}
+			"free": map[string]any{"x-kubernetes-preserve-unknown-fields": true,
+				"properties": map[string]any{"own": object(nil)}},
+		})})}
+	newer := &rule.Newer{Version: "v1.17.0", Schemas: schemas}
 	for path, want := range map[string]rule.FieldStatus{
 		"spec.cache":            rule.FieldDeclared,
 		"spec.cache.image":      rule.FieldDeclared,

@@ -27,8 +27,8 @@ func (q Request) define(text []byte, source, note string) (Definition, error) {
 	version, _ := fields["apiVersion"].(string)
 	kind, _ := fields["kind"].(string)
 	if !strings.HasPrefix(version, "tekton.dev/") || !slices.Contains(q.kinds(), kind) {
-		return Definition{}, fmt.Errorf("%s is a %s of %s and no %s: name a %s of tekton.dev", q.place(), kind, version, q.Kind,
-			q.Kind)
+		return Definition{}, fmt.Errorf("%s is a %s of %s and no %s: name a %[4]s of tekton.dev", q.place(), kind,
+			version, q.Kind)
 	}
 	return Definition{Fields: fields, Source: source, Note: note}, nil
 }

@@ -82,7 +82,7 @@ func (o Options) mirrored(address string) string {
 	best := ""
 	for from := range o.URLs {
 		rest, fits := strings.CutPrefix(address, from)
-		whole := strings.HasSuffix(from, "/") || rest == "" || strings.HasPrefix(rest, "/") || strings.HasPrefix(rest, "?")
+		whole := strings.HasSuffix(from, "/") || rest == "" || strings.ContainsAny(rest[:1], "/?")
 		if fits && whole && len(from) > len(best) {
 			best = from
 		}

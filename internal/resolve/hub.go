@@ -54,7 +54,8 @@ func (h hubReference) address(version string) string {
 	parts := []string{h.base, "api/v1/packages", "tekton-" + url.PathEscape(h.kind), url.PathEscape(h.catalog),
 		url.PathEscape(h.name)}
 	if h.hub == tektonHub {
-		parts = []string{h.base, "v1/resource", url.PathEscape(h.catalog), url.PathEscape(h.kind), url.PathEscape(h.name)}
+		parts = []string{h.base, "v1/resource", url.PathEscape(h.catalog), url.PathEscape(h.kind),
+			url.PathEscape(h.name)}
 	}
 	if version != "" {
 		parts = append(parts, url.PathEscape(version))

@@ -96,7 +96,8 @@ func New(options Options) (*Resolver, error) {
 		return nil, err
 	}
 	return &Resolver{options: options, bundles: bundles, http: fetcher, git: &git{options: options}, lock: held,
-		cache: cache(options.Cache), slots: make(chan struct{}, jobs), known: map[string]func() (Definition, error){}}, nil
+		cache: cache(options.Cache), slots: make(chan struct{}, jobs),
+		known: map[string]func() (Definition, error){}}, nil
 }
 
 // Supports reports whether a resolver is one of those that this package does the work of.

@@ -96,7 +96,8 @@ func TestBundle(t *testing.T) {
 	if err != nil || nameOf(found) != "clone" || !strings.Contains(found.Source, host) {
 		t.Fatalf("got %v %v", found, err)
 	}
-	if lock := read(t, options.Lock); !strings.Contains(lock, first) || !strings.Contains(lock, "ghcr.io/tekton/catalog:v1") {
+	lock := read(t, options.Lock)
+	if !strings.Contains(lock, first) || !strings.Contains(lock, "ghcr.io/tekton/catalog:v1") {
 		t.Errorf("the lock does not name the bundle:\n%s", lock)
 	}
 	for name, want := range map[string]string{"absent": `it holds no task "absent"`, "build": `it holds no task "build"`} {
@@ -121,7 +122,8 @@ func TestBundle(t *testing.T) {
 // TestBundleTooLarge holds the limit of an object, also of one that is compressed.
 func TestBundleTooLarge(t *testing.T) {
 	host := registryHost(t)
-	imagetest.Bundle(t, host+"/large:v1", map[string]string{"task/x": task("x", "# "+strings.Repeat("x", resolve.MaxSize))})
+	large := task("x", "# "+strings.Repeat("x", resolve.MaxSize))
+	imagetest.Bundle(t, host+"/large:v1", map[string]string{"task/x": large})
 	_, err := get(t, quick(t), request("bundles", "bundle", host+"/large:v1", "name", "x"))
 	wantError(t, err, "larger than 4 MiB")
 }
@@ -276,6 +278,10 @@ func TestHTTP(t *testing.T) {
 			t.Errorf("%s: got %v %v", path, found, err)
 		}
 	}
+}
+
+// TestHTTPAddress holds which addresses are asked.
+func TestHTTPAddress(t *testing.T) {
 	for address, want := range map[string]string{"http://127.0.0.1:1/x": "connection refused", "": "add it",
 		"http://example.com/x": "--plain-http example.com", "ftp://example.com/x": "use https", "x": "is no URL",
 		"http://169.254.169.254/latest": "without TLS"} {
@@ -322,7 +328,8 @@ func TestSlow(t *testing.T) {
 	options.Patience = 300 * time.Millisecond
 	options.ArtifactHub = server.URL
 	host := strings.TrimPrefix(server.URL, "http://")
-	for _, q := range []resolve.Request{request("http", "url", server.URL), request("hub", "name", "x", "version", "1.0.0"),
+	for _, q := range []resolve.Request{request("http", "url", server.URL),
+		request("hub", "name", "x", "version", "1.0.0"),
 		request("git", "url", server.URL, "pathInRepo", "x"), request("bundles", "bundle", host+"/x:v1", "name", "x")} {
 		start := time.Now()
 		_, err := get(t, options, q)
@@ -485,8 +492,8 @@ func TestURLs(t *testing.T) {
 	options := quick(t)
 	options.URLs = map[string]string{"https://a.example.com/": server.URL + "/short/",
 		"https://a.example.com/deep/": server.URL + "/long/", "https://b.example.com": server.URL + "/b"}
-	for address, want := range map[string]string{"https://a.example.com/x": "short-x", "https://a.example.com/deep/x": "long-x",
-		"https://b.example.com/x": "b-x"} {
+	for address, want := range map[string]string{"https://a.example.com/x": "short-x",
+		"https://a.example.com/deep/x": "long-x", "https://b.example.com/x": "b-x"} {
 		if found, err := get(t, options, request("http", "url", address)); err != nil || nameOf(found) != want {
 			t.Errorf("%s: got %v %v", address, found, err)
 		}

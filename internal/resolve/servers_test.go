@@ -68,7 +68,8 @@ func newRepository(t *testing.T, password string) *repository {
 
 func (r *repository) git(arguments ...string) string {
 	r.t.Helper()
-	command := exec.Command("git", append([]string{"-c", "user.name=x", "-c", "user.email=x@example.com"}, arguments...)...)
+	who := []string{"-c", "user.name=x", "-c", "user.email=x@example.com"}
+	command := exec.Command("git", append(who, arguments...)...)
 	command.Dir = r.folder
 	out, err := command.CombinedOutput()
 	if err != nil {

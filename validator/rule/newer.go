@@ -35,7 +35,10 @@ func IsNewer(group, release string) bool {
 		return false
 	}
 	other, err := semver.NewVersion(release)
-	return err == nil && (other.Major() > known.Major() || other.Major() == known.Major() && other.Minor() > known.Minor())
+	if err != nil || other.Major() != known.Major() {
+		return err == nil && other.Major() > known.Major()
+	}
+	return other.Minor() > known.Minor()
 }
 
 // FieldStatus says what a schema knows of a field.

@@ -216,7 +216,8 @@ func (s *Site) Newer() {
 	for _, version := range versions {
 		fields := version.(map[string]any)
 		spec := []string{"schema", "openAPIV3Schema", "properties", "spec", "properties"}
-		cache := map[string]any{"type": "object", "properties": map[string]any{"image": map[string]any{"type": "string"}}}
+		cache := map[string]any{"type": "object",
+			"properties": map[string]any{"image": map[string]any{"type": "string"}}}
 		err := unstructured.SetNestedMap(fields, cache, append(spec, "cache")...)
 		if err == nil {
 			err = unstructured.SetNestedField(fields, true, append(spec, "steps", "items",
