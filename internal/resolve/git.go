@@ -104,7 +104,7 @@ func (c checkout) prepare(address string) error {
 	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(address)
 	config := "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\thooksPath = /dev/null\n" +
 		"[remote \"origin\"]\n\turl = \"" + quoted + "\"\n\tpromisor = true\n\tpartialclonefilter = blob:none\n" +
-		"[fetch]\n\trecurseSubmodules = false\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"
+		"[fetch]\n\trecurseSubmodules = false\n[http]\n\tlowSpeedLimit = 1\n\tlowSpeedTime = 20\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n"
 	for _, folder := range []string{"objects", "refs"} {
 		if err := os.Mkdir(filepath.Join(c.folder, folder), 0o700); err != nil {
 			return err
@@ -165,6 +165,7 @@ func (c checkout) run(ctx context.Context, arguments ...string) ([]byte, error) 
 	command := exec.CommandContext(ctx, "git", append([]string{"--git-dir=" + c.folder}, arguments...)...)
 	command.Dir, command.Env = c.folder, gitEnvironment(os.Environ(), c.ssh)
 	command.WaitDelay = time.Second
+	alone(command)
 	var out, errOut bytes.Buffer
 	command.Stdout, command.Stderr = &out, &errOut
 	err := command.Run()

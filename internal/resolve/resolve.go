@@ -178,7 +178,7 @@ func (r *Resolver) resolve(ctx context.Context, q Request) (Definition, error) {
 	}
 	got, err := r.fetch(ctx, q)
 	var away unreachable
-	if errors.As(err, &away) && locked && !r.options.Update {
+	if (errors.As(err, &away) || err != nil && ctx.Err() != nil) && locked && !r.options.Update {
 		if text, missing := r.cache.read(held.SHA256); missing == nil {
 			return q.define(text, held.source(), q.scrub(fmt.Sprintf("what the lock has was used, since %v", err)))
 		}

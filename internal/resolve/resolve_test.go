@@ -340,6 +340,26 @@ func TestSlow(t *testing.T) {
 	}
 }
 
+// TestSlowLocked holds that what the lock has is used where the server no longer answers.
+func TestSlowLocked(t *testing.T) {
+	r := newRepository(t, "")
+	at := r.commit("a.yaml", task("a", ""))
+	q := request("git", "url", r.URL, "revision", "main", "pathInRepo", "a.yaml")
+	options := quick(t)
+	if _, err := get(t, options, q); err != nil {
+		t.Fatal(err)
+	}
+	r.silent.Store(true)
+	options.Patience = 300 * time.Millisecond
+	found, err := get(t, options, q)
+	if err != nil || !strings.Contains(found.Note, "what the lock has was used") || !strings.Contains(found.Source, at[:12]) {
+		t.Errorf("got %v %v", found, err)
+	}
+	pinned := request("git", "url", r.URL, "revision", at, "pathInRepo", "a.yaml")
+	_, err = get(t, options, pinned)
+	wantError(t, err, "did not answer within 300ms")
+}
+
 // TestHub holds the addresses of both hubs, their versions and defaults.
 func TestHub(t *testing.T) {
 	answers := map[string]string{

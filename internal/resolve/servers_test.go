@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tekgate/tekgate/internal/imagetest"
@@ -32,6 +33,7 @@ type repository struct {
 	t      *testing.T
 	folder string
 	URL    string
+	silent atomic.Bool // whether the server does not answer
 }
 
 // newRepository makes one. With a password, the server asks for it as user:password.
@@ -54,6 +56,10 @@ func newRepository(t *testing.T, password string) *repository {
 	backend := &cgi.Handler{Path: filepath.Join(strings.TrimSpace(string(core)), "git-http-backend"), Root: "/",
 		Env: []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1"}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if r.silent.Load() {
+			<-request.Context().Done()
+			return
+		}
 		if _, given, _ := request.BasicAuth(); given != password {
 			w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
 			w.WriteHeader(http.StatusUnauthorized)

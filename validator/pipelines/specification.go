@@ -312,11 +312,11 @@ func (c callSite) ways(p *rule.Pass, outer *scope) []callSite {
 	var r object.Reader
 	var found []callSite
 	field := strings.ToLower(c.Kind)
-	if name, local := localName(r.Fields(c.Fields, field+"Ref"), c.Kind); local {
+	if call, ok := c.fetched(p, c.Path+"."+field+"Ref"); ok {
+		found = append(found, call)
+	} else if name, local := localName(r.Fields(c.Fields, field+"Ref"), c.Kind); local {
 		c.Ref, c.Name = c.Path+"."+field+"Ref.name", name
 		found = append(found, c)
-	} else if call, ok := c.fetched(p, c.Path+"."+field+"Ref"); ok {
-		found = append(found, call)
 	}
 	if spec := r.Fields(c.Fields, field+"Spec"); spec != nil {
 		c.Ref, c.Name, c.Target, c.Outer = c.Path+"."+field+"Spec", "", spec, outer

@@ -62,6 +62,7 @@ func (j *judgement) resolveAll(ctx context.Context, objects []*linted) error {
 		group.Go(func() error {
 			e := &expansion{resolver: j.resolver, variables: o.variables, count: &count, remote: &remote{}}
 			e.remote.resolved = e.expand(ctx, o.subject, nil, reached{})
+			e.expandAnnotated(ctx, o.subject)
 			e.sort()
 			o.remote, o.subject.Resolved = e.remote, e.remote.resolved
 			return nil
@@ -143,6 +144,7 @@ func (e *expansion) follow(ctx context.Context, subject validator.Subject, ref v
 	}
 	inner := subjectOf(got.Fields)
 	inner.Namespace = subject.Namespace
+	inner.Inlined = strings.HasPrefix(ref.Path, "metadata.") // Pipelines-as-Code writes it out in the run
 	name := fmt.Sprintf("%s %q (%s)", inner.Kind.Kind, inner.Name(), got.Source)
 	down := reached{path: at.path, in: name, chain: append(slices.Clone(from.chain), key)}
 	inner.Resolved = e.expand(ctx, inner, givenAt(subject.Fields, ref.Path), down)

@@ -297,3 +297,39 @@ func TestResolveFlags(t *testing.T) {
 		}
 	}
 }
+
+// TestResolveAnnotations holds that what the annotations of a run of Pipelines-as-Code bring is known by its name.
+func TestResolveAnnotations(t *testing.T) {
+	address := catalog(t, map[string]string{"/build.yaml": buildTask,
+		"/api/v1/packages/tekton-task/tekton-catalog-tasks/clone":       `{"available_versions": [{"version": "0.9.0"}]}`,
+		"/api/v1/packages/tekton-task/tekton-catalog-tasks/clone/0.9.0": hubAnswer("clone", "url"),
+		"/api/v1/packages/tekton-task/tekton-catalog-tasks/old/0.1.0":   hubAnswer("old", "path"),
+	})
+	out, errOut, err := resolved(t, `apiVersion: tekton.dev/v1
+kind: PipelineRun
+metadata:
+  name: r
+  annotations:
+    pipelinesascode.tekton.dev/task: "[clone, `+address+`/build.yaml, .tekton/own.yaml]"
+    pipelinesascode.tekton.dev/task-1: "old:0.1"
+    pipelinesascode.tekton.dev/task-2: "[absent:1.0, ours://x]"
+spec:
+  pipelineSpec:
+    tasks:
+    - {name: a, taskRef: {name: clone}}
+    - {name: b, taskRef: {name: build}, params: [{name: image, value: x}]}
+    - {name: c, taskRef: {name: old}}
+    - {name: d, taskRef: {name: own}}
+`, only("missing-param", "unresolved-reference", "remote-definition"), "--artifact-hub", address)
+	clitest.InOrder(t, out, "8:40: error: the Task cannot be judged: fetching ", "/absent/1.0.0: the server answered 404",
+		`12:7: error: task "a" needs parameter "url" of Task "clone"`, `14:7: error: task "c" needs parameter "path"`)
+	if strings.Count(out, "\n") != 3 || !strings.Contains(errOut, `tekgate does not know the resolver "catalog ours://x"`) {
+		t.Errorf("got %v\n%s%s", err, out, errOut)
+	}
+}
+
+// hubAnswer is what Artifact Hub says of a Task with a param.
+func hubAnswer(name, param string) string {
+	return fmt.Sprintf(`{"data": {"manifestRaw": "{apiVersion: tekton.dev/v1, kind: Task, metadata: {name: %s}, `+
+		`spec: {params: [{name: %s}], steps: [{image: a}]}}"}}`, name, param)
+}
