@@ -352,7 +352,8 @@ func TestSlowLocked(t *testing.T) {
 	r.silent.Store(true)
 	options.Patience = 300 * time.Millisecond
 	found, err := get(t, options, q)
-	if err != nil || !strings.Contains(found.Note, "what the lock has was used") || !strings.Contains(found.Source, at[:12]) {
+	if err != nil || !strings.Contains(found.Note, "what the lock has was used") ||
+		!strings.Contains(found.Source, at[:12]) {
 		t.Errorf("got %v %v", found, err)
 	}
 	pinned := request("git", "url", r.URL, "revision", at, "pathInRepo", "a.yaml")

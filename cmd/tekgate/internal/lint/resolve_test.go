@@ -323,7 +323,8 @@ spec:
 `, only("missing-param", "unresolved-reference", "remote-definition"), "--artifact-hub", address)
 	clitest.InOrder(t, out, "8:40: error: the Task cannot be judged: fetching ", "/absent/1.0.0: the server answered 404",
 		`12:7: error: task "a" needs parameter "url" of Task "clone"`, `14:7: error: task "c" needs parameter "path"`)
-	if strings.Count(out, "\n") != 3 || !strings.Contains(errOut, `tekgate does not know the resolver "catalog ours://x"`) {
+	if strings.Count(out, "\n") != 3 ||
+		!strings.Contains(errOut, `tekgate does not know the resolver "catalog ours://x"`) {
 		t.Errorf("got %v\n%s%s", err, out, errOut)
 	}
 }
