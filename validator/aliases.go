@@ -1,6 +1,8 @@
 package validator
 
 import (
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -25,6 +27,8 @@ type (
 	Account = rule.Account
 	// Access is a permission.
 	Access = rule.Access
+	// Newer is a release that is newer than what the rules know.
+	Newer = rule.Newer
 	// Registry is what online rules can look up.
 	Registry = rule.Registry
 )
@@ -53,3 +57,27 @@ func APIVersionOf(kind string) string {
 	}
 	return ""
 }
+
+// VersionsOf returns the versions of a kind of Tekton that the rules know, the one to write first; none for other
+// kinds.
+func VersionsOf(kind schema.GroupKind) []string {
+	var versions []string
+	for _, served := range rule.ServedKinds {
+		if served.GroupKind() == kind {
+			versions = append(versions, served.Version)
+		}
+	}
+	return versions
+}
+
+// KnownRelease returns the release of Tekton by whose code the rules judge an API group.
+func KnownRelease(group string) string { return rule.KnownReleases[group] }
+
+// IsNewer is rule.IsNewer.
+func IsNewer(group, release string) bool { return rule.IsNewer(group, release) }
+
+// The API groups of Tekton Pipelines and Triggers.
+const (
+	TektonGroup   = rule.TektonGroup
+	TriggersGroup = rule.TriggersGroup
+)

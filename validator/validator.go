@@ -60,6 +60,9 @@ type Validator struct {
 	// not known, see Rule.Since and Rule.Before. Nil is for objects that are judged by what they are to be
 	// for: files, and what an upgrade will meet.
 	Tekton func() string
+	// Releases are those of Tekton that are installed and newer than what the rules know, by API group.
+	// The admission server, which reads no CustomResourceDefinition, has none: there Tekton counts.
+	Releases map[string]*rule.Newer
 	// Controller is the user name of Tekton's controller: what it creates belongs to a run,
 	// and what it dry-runs a resolver has fetched.
 	Controller string
@@ -95,6 +98,8 @@ type Subject struct {
 	// Inlined says that the object is put into a run before it is created, as Pipelines-as-Code does it with
 	// Tasks: what the run gives and binds is there, too.
 	Inlined bool
+	// Resolved is what remote references lead to, see rule.Pass.
+	Resolved map[string]rule.Resolved
 	// Request is what the API server asks about; nil for what stands in a file or is there
 	// already.
 	Request *Request
@@ -154,6 +159,8 @@ func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 		Author:   v.authorOf(subject.Request),
 		Account:  v.Account,
 		Inlined:  subject.Inlined,
+		Resolved: subject.Resolved,
+		Releases: v.Releases,
 		Policies: v.Config.Policy.all(),
 	}
 	if subject.Kind == podKind {

@@ -2,9 +2,12 @@
 package imagetest
 
 import (
+	"archive/tar"
+	"bytes"
 	"io"
 	"log"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -14,6 +17,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // Registry returns a registry that keeps images in memory.
@@ -107,4 +112,35 @@ func Digest(t testing.TB, ref string) string {
 		t.Fatal(err)
 	}
 	return head.Digest.String()
+}
+
+// Bundle pushes a Tekton bundle of texts of objects, by their kinds and names such as task/clone, and returns its
+// digest.
+func Bundle(t testing.TB, ref string, objects map[string]string) string {
+	t.Helper()
+	img := v1.Image(empty.Image)
+	for key, text := range objects {
+		kind, called, _ := strings.Cut(key, "/")
+		var archive bytes.Buffer
+		w := tar.NewWriter(&archive)
+		err := w.WriteHeader(&tar.Header{Name: called, Mode: 0o600, Size: int64(len(text))})
+		if err == nil {
+			_, err = w.Write([]byte(text))
+		}
+		if err == nil {
+			err = w.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		img, err = mutate.Append(img, mutate.Addendum{
+			Layer: static.NewLayer(archive.Bytes(), types.OCIUncompressedLayer),
+			Annotations: map[string]string{"dev.tekton.image.apiVersion": "v1", "dev.tekton.image.kind": kind,
+				"dev.tekton.image.name": called},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return Push(t, ref, img)
 }

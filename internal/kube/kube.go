@@ -63,8 +63,14 @@ func Connect(config *rest.Config) (Reader, error) {
 // Client returns the client that the Reader uses.
 func (r Reader) Client() client.Client { return r.client }
 
-// Served returns the version of a kind that the server prefers; false if it serves none.
-func (r Reader) Served(kind schema.GroupKind) (version schema.GroupVersionKind, ok bool, err error) {
+// Served returns the version of a kind that the server serves: the first of those that the caller wants, or else
+// the one that the server prefers; false if it serves none.
+func (r Reader) Served(kind schema.GroupKind, want ...string) (version schema.GroupVersionKind, ok bool, err error) {
+	if len(want) > 0 {
+		if version, ok, err = r.mapping(kind, want...); ok || err != nil {
+			return version, ok, err
+		}
+	}
 	return r.mapping(kind)
 }
 

@@ -36,7 +36,7 @@ func checkMissingDefinition(ctx context.Context, p *rule.Pass) {
 		return
 	}
 	for _, call := range callsIn(p) {
-		if call.Name == "" || createdBeside(p, call) {
+		if call.Name == "" || call.Source != "" || createdBeside(p, call) {
 			continue
 		}
 		kind := schema.GroupKind{Group: rule.TektonGroup, Kind: call.Kind}

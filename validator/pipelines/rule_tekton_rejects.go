@@ -29,7 +29,11 @@ Objects of their own are judged by ` + "`tekgate lint`" + `, and at admission, w
 webhook comes next, only with ` + "`policy.graph.validateAll`" + `. Versions that v1.15.1 does not
 serve are passed over. A newer Tekton accepts more: where v1.16.0 or later is installed, admission
 does not ask this rule. If the configuration names it nevertheless, it warns and refuses nothing.
-` + "`tekgate lint`" + ` goes by v1.15.1 always: switch the rule off there for objects of a newer Tekton.`,
+
+` + "`tekgate lint`" + ` goes by v1.15.1. With ` + "`--live`, and in `tekgate audit`" + `, the schemas of a newer Tekton's
+CustomResourceDefinitions count beside it: a field that they have passes, one that they keep without knowing it is
+a hint, and whatever else only v1.15.1 refuses is a warning. The fields are hints, too, where the schemas cannot
+be read.`,
 	Check: checkTektonRejects,
 }
 
@@ -42,11 +46,19 @@ func checkTektonRejects(ctx context.Context, p *rule.Pass) {
 		return
 	}
 	samples := rule.OncePerTemplate(p, "samples", func() []map[string]string { return tektonSamples(p.Template) })
-	problems := tektonProblems(ctx, p.Object, empty, samples)
-	if p.Inlined { // what the run gives and binds is there too
-		problems = slices.DeleteFunc(problems, func(problem admission.Problem) bool {
-			return strings.HasPrefix(problem.Text, "non-existent variable")
-		})
+	judge := func(fields map[string]any) []admission.Problem {
+		problems := tektonProblems(ctx, fields, empty, samples)
+		if p.Inlined { // what the run gives and binds is there too
+			problems = slices.DeleteFunc(problems, func(problem admission.Problem) bool {
+				return strings.HasPrefix(problem.Text, "non-existent variable")
+			})
+		}
+		return problems
+	}
+	problems := judge(p.Object)
+	if newer := p.Newer(); newer != nil {
+		checkByNewer(p, newer, problems, judge)
+		return
 	}
 	moved := movedFields(p, problems)
 	for i, problem := range problems {

@@ -18,7 +18,7 @@ Tekton accepts it; the run fails when it comes to the task that uses it, with
 InvalidTaskResultReference (pkg/reconciler/pipelinerun/pipelinerun.go).
 
 Looked at are Tasks that are written out and those of the namespace. What a resolver
-brings, and custom tasks, are passed over.`,
+brings is known with ` + "`tekgate lint --resolve`" + ` and passed over otherwise, as custom tasks are.`,
 	Check: checkUnknownTaskResult,
 }
 

@@ -17,7 +17,7 @@ var unknownTaskRunSpecRule = &rule.Rule{
 	Doc: `Finds taskRunSpecs of a PipelineRun whose pipelineTaskName is no task of its Pipeline. The run fails with
 "pipelineRun's taskrunSpecs defined wrong taskName" (pkg/reconciler/pipelinerun/resources).
 
-A Pipeline that a resolver brings is passed over.`,
+A Pipeline that a resolver brings is passed over, unless ` + "`tekgate lint --resolve`" + ` fetched it.`,
 	Check: checkUnknownTaskRunSpec,
 }
 

@@ -1,6 +1,7 @@
 package pipelines
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -224,6 +225,7 @@ type callSite struct {
 
 	Kind   string         // Task, Pipeline or StepAction
 	Name   string         // of the object, "" where it is written out
+	Source string         // where the object was fetched from, "" for one of the namespace
 	Target map[string]any // the specification, nil where it is not known
 	Outer  *scope         // what propagates to one that is written out
 }
@@ -233,7 +235,23 @@ func (c callSite) target() string {
 	if c.Name == "" {
 		return "its specification"
 	}
+	if c.Source != "" {
+		return fmt.Sprintf("%s %q (%s)", c.Kind, c.Name, c.Source)
+	}
 	return fmt.Sprintf("%s %q", c.Kind, c.Name)
+}
+
+// fetched completes the call of what a resolver brings, if that was resolved.
+func (c callSite) fetched(p *rule.Pass, ref string) (callSite, bool) {
+	var r object.Reader
+	found, ok := p.ResolvedAt(ref)
+	spec := r.Fields(found.Fields, "spec")
+	if !ok || spec == nil {
+		return c, false
+	}
+	c.Ref, c.Target, c.Source = ref, spec, found.Source
+	c.Name = cmp.Or(rule.NameOf(found.Fields), "without a name")
+	return c, true
 }
 
 // callsIn returns the calls of local objects by name, whose Target is not yet
@@ -253,7 +271,7 @@ func walkCalls(p *rule.Pass) []callSite {
 		}
 		kind := strings.TrimSuffix(p.Kind.Kind, "Run")
 		calls = append(calls,
-			callSite{Path: "spec", Unit: "this " + p.Kind.Kind, Fields: spec, Kind: kind}.ways(nil)...)
+			callSite{Path: "spec", Unit: "this " + p.Kind.Kind, Fields: spec, Kind: kind}.ways(p, nil)...)
 	}
 	for _, s := range specificationsIn(p) {
 		for _, task := range s.tasks() {
@@ -265,14 +283,14 @@ func walkCalls(p *rule.Pass) []callSite {
 				call.Outer = s.Scope
 			}
 			call.Kind = "Task"
-			calls = append(calls, call.ways(s.Scope)...)
+			calls = append(calls, call.ways(p, s.Scope)...)
 			call.Kind = "Pipeline"
-			calls = append(calls, call.ways(s.Scope)...)
+			calls = append(calls, call.ways(p, s.Scope)...)
 		}
-		calls = append(calls, s.stepCalls()...)
+		calls = append(calls, s.stepCalls(p)...)
 	}
 	if expression.Any(p.Namespace) { // the objects to which names lead are only known at run time
-		calls = slices.DeleteFunc(calls, func(c callSite) bool { return c.Name != "" })
+		calls = slices.DeleteFunc(calls, func(c callSite) bool { return c.Name != "" && c.Source == "" })
 	}
 	return calls
 }
@@ -290,11 +308,13 @@ func isOfPipelinesAsCode(p *rule.Pass) bool {
 
 // ways returns the reference and the specification of a call, of which there should
 // be one.
-func (c callSite) ways(outer *scope) []callSite {
+func (c callSite) ways(p *rule.Pass, outer *scope) []callSite {
 	var r object.Reader
 	var found []callSite
 	field := strings.ToLower(c.Kind)
-	if name, local := localName(r.Fields(c.Fields, field+"Ref"), c.Kind); local {
+	if call, ok := c.fetched(p, c.Path+"."+field+"Ref"); ok {
+		found = append(found, call)
+	} else if name, local := localName(r.Fields(c.Fields, field+"Ref"), c.Kind); local {
 		c.Ref, c.Name = c.Path+"."+field+"Ref.name", name
 		found = append(found, c)
 	}
@@ -305,7 +325,7 @@ func (c callSite) ways(outer *scope) []callSite {
 	return found
 }
 
-func (s specification) stepCalls() []callSite {
+func (s specification) stepCalls(p *rule.Pass) []callSite {
 	var r object.Reader
 	var found []callSite
 	if s.Kind != "Task" {
@@ -313,16 +333,18 @@ func (s specification) stepCalls() []callSite {
 	}
 	for i, step := range r.FieldsList(s.Fields, "steps") {
 		name, local := localName(r.Fields(step, "ref"), "StepAction")
-		if !local {
-			continue
-		}
 		path := fmt.Sprintf("%s.steps[%d]", s.Path, i)
 		unit := fmt.Sprintf("step %d", i)
 		if own := r.Text(step, "name"); own != "" {
 			unit = fmt.Sprintf("step %q", own)
 		}
-		found = append(found,
-			callSite{Path: path, Ref: path + ".ref.name", Unit: unit, Fields: step, Kind: "StepAction", Name: name})
+		call := callSite{Path: path, Ref: path + ".ref.name", Unit: unit, Fields: step, Kind: "StepAction", Name: name}
+		if !local {
+			if call, local = call.fetched(p, path+".ref"); !local {
+				continue
+			}
+		}
+		found = append(found, call)
 	}
 	return found
 }
@@ -349,7 +371,7 @@ func walkResolvedCalls(ctx context.Context, p *rule.Pass) []callSite {
 	var r object.Reader
 	var found []callSite
 	for _, call := range callsIn(p) {
-		if call.Name != "" {
+		if call.Name != "" && call.Source == "" {
 			there, err := p.Cluster.Get(ctx, schema.GroupKind{Group: rule.TektonGroup, Kind: call.Kind}, p.Namespace,
 				call.Name)
 			if err != nil {

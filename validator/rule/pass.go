@@ -29,6 +29,11 @@ type Pass struct {
 	Account   string           // what the admission webhook gives to runs that name none, or ""
 	Policies  []any            // pointers to the groups' policies, see PolicyOf
 	Outside   Outside          // what messages must not name
+	// Releases are those of Tekton that are installed and newer than what the rules know, by API group.
+	Releases map[string]*Newer
+	// Resolved has what remote references of the object lead to, by the paths of the references in the
+	// object that is judged, such as spec.taskRef. Nil means that none was resolved.
+	Resolved map[string]Resolved
 
 	// Template is the TriggerTemplate that is to create this object, nil for an
 	// object of its own. For a template within a trigger it has only the spec. The
@@ -42,6 +47,18 @@ type Pass struct {
 	found   []*Finding
 	unknown []string
 	work    *work // shared with the passes of objects within this one
+}
+
+// Resolved is what a remote reference leads to.
+type Resolved struct {
+	Fields map[string]any // the object
+	Source string         // where it comes from, in a few words
+}
+
+// ResolvedAt returns what the reference at a path of this object leads to, if it was resolved.
+func (p *Pass) ResolvedAt(path string) (Resolved, bool) {
+	found, ok := p.Resolved[p.at+path]
+	return found, ok
 }
 
 // Outside reports whether messages must not name what was looked up in a namespace, or in the
@@ -130,6 +147,9 @@ func (p *Pass) At(path string) *Pass {
 	inner.at, inner.walked = path+".", nil
 	return &inner
 }
+
+// Absolute returns the path in the object that is judged of a path in this pass's object.
+func (p *Pass) Absolute(path string) string { return p.at + path }
 
 // With returns the pass of another object in place of this one's. Both share their work.
 func (p *Pass) With(object map[string]any) *Pass {

@@ -3,6 +3,7 @@ package triggers
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,7 +25,9 @@ What other rules find with a better remedy is left to them: ` + "`legacy-trigger
 ` + "`null-interceptor`, `undeclared-template-param`, `unterminated-expression` and `duplicate-binding-param`" + `.
 
 ` + "`tekgate lint`" + ` asks this rule. At admission Triggers' own webhook judges the same objects next, so the
-rule is asked only with ` + "`policy.triggers.validateAll`" + `, for clusters in which Triggers does not run.`,
+rule is asked only with ` + "`policy.triggers.validateAll`" + `, for clusters in which Triggers does not run.
+With ` + "`tekgate lint --live`, and in `tekgate audit`" + `, findings are warnings where a newer Triggers is installed,
+and hints where they are about a field that v0.37.0 does not know.`,
 	Check: checkTriggersRejects,
 }
 
@@ -53,6 +56,22 @@ func checkTriggersRejects(ctx context.Context, p *rule.Pass) {
 		reported++
 		finding := p.Report(cmp.Or(problem.Path, "spec"), "Triggers refuses this %s: %s", p.Kind.Kind, problem.Text)
 		finding.Key = problem.Unknown
+		if newer := p.Newer(); newer != nil {
+			byNewer(p, newer, finding, problem)
+		}
+	}
+}
+
+// byNewer corrects a finding where a newer Triggers is installed, whose CRDs keep any field.
+func byNewer(p *rule.Pass, newer *rule.Newer, finding *rule.Finding, problem admission.Problem) {
+	finding.Message = fmt.Sprintf("Triggers %s would refuse this %s, and %s, which is installed, may not: %s",
+		rule.KnownReleases[p.Kind.Group], p.Kind.Kind, newer.Version, problem.Text)
+	finding.Severity = rule.Warning
+	if problem.Unknown {
+		finding.Severity = rule.Info
+	}
+	if finding.Mode == rule.Enforce {
+		finding.Mode = rule.Warn
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 var unservedAPIRule = &rule.Rule{
 	ID:       "unserved-api",
 	Severity: rule.Error,
+	Before:   "v1.16.0",
 	Kinds: slices.Concat(rule.Served(rule.TriggersGroup, "ClusterInterceptor", "v1beta1"),
 		rule.Served(rule.TriggersGroup, "Interceptor", "v1beta1")),
 	Unserved: true,
@@ -37,12 +38,24 @@ answered with 202. The finding names the nearest that is served.
 Kinds that a CustomResourceDefinition beside them defines pass, and so do other groups than these two.
 What old releases served is found by removed-api, removed-resources and removed-conditions. ` +
 		"`tekgate lint`" + ` asks this rule; admission only with ` + "`policy.triggers.validateAll`" + `, since another
-release may be installed, which serves more.`,
+release may be installed, which serves more, and not where Pipelines v1.16.0 or later is. What a newer release serves
+passes with ` + "`--live`" + ` too; where its CustomResourceDefinitions cannot be read, a kind that is not known is a hint.`,
 	Check: checkUnservedAPI,
 }
 
 func checkUnservedAPI(ctx context.Context, p *rule.Pass) {
 	if !rule.IsUnserved(p.Kind) || !p.Offline && !rule.PolicyOf[Policy](p).ValidateAll || isDefined(ctx, p) {
+		return
+	}
+	newer := p.Newer()
+	if newer != nil && newer.Schemas[p.Kind] != nil {
+		return
+	}
+	if newer != nil && newer.Schemas == nil {
+		finding := p.Report("apiVersion",
+			"Tekton %s serves no %s in %s, and whether the cluster's %s does could not be read: check the kind and the version",
+			rule.KnownReleases[p.Kind.Group], p.Kind.Kind, p.Kind.GroupVersion(), newer.Version)
+		finding.Severity, finding.Mode = rule.Info, rule.Audit
 		return
 	}
 	near := nearestServed(p.Kind)

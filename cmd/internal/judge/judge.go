@@ -42,7 +42,7 @@ func Connect(config *rest.Config) (*Cluster, error) {
 
 // Names implements validator.Cluster.
 func (c *Cluster) Names(ctx context.Context, kind schema.GroupKind, namespace string) ([]string, error) {
-	version, served, err := c.reader.Served(kind)
+	version, served, err := c.reader.Served(kind, validator.VersionsOf(kind)...)
 	if !served {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ var secrets = schema.GroupKind{Kind: "Secret"}
 
 // Get implements validator.Cluster. Of a Secret it returns the metadata alone.
 func (c *Cluster) Get(ctx context.Context, kind schema.GroupKind, namespace, name string) (map[string]any, error) {
-	version, served, err := c.reader.Served(kind)
+	version, served, err := c.reader.Served(kind, validator.VersionsOf(kind)...)
 	if !served {
 		return nil, err
 	}

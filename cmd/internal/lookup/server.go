@@ -8,6 +8,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/validator"
 )
 
 // Server reads objects from an API server, with a user's permissions. Each kind is read
@@ -21,6 +22,12 @@ func Connect(config *rest.Config) (*Server, error) {
 		return nil, err
 	}
 	return &Server{reader}, nil
+}
+
+// Served returns the version of a kind in which objects are read: of Tekton's kinds one that this program knows,
+// since a newer Tekton may prefer another.
+func (s *Server) Served(kind schema.GroupKind) (version schema.GroupVersionKind, ok bool, err error) {
+	return s.Reader.Served(kind, validator.VersionsOf(kind)...)
 }
 
 // Get implements Objects.

@@ -203,6 +203,11 @@ func (a *audit) judge(ctx context.Context, selector labels.Selector, errOut io.W
 		return nil, err
 	}
 	a.sayOff(v, errOut)
+	var notes []string
+	v.Releases, notes = singly.Newer(ctx)
+	for _, note := range notes {
+		fmt.Fprintln(errOut, "warning:", note)
+	}
 	if err := r.all(ctx); err != nil {
 		return nil, err
 	}

@@ -200,3 +200,47 @@ func (s *Site) TektonKinds() {
 		}
 	}
 }
+
+// Newer makes the Tekton of a cluster with TektonKinds a made-up later one: Tasks have a field spec.cache, keep any
+// field in their steps, and are served as v2, too.
+func (s *Site) Newer() {
+	s.T.Helper()
+	crd := &unstructured.Unstructured{}
+	crd.SetAPIVersion("apiextensions.k8s.io/v1")
+	crd.SetKind("CustomResourceDefinition")
+	if err := s.Client.Get(s.T.Context(), client.ObjectKey{Name: "tasks.tekton.dev"}, crd); err != nil {
+		s.T.Fatal(err)
+	}
+	versions, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
+	var v2 map[string]any
+	for _, version := range versions {
+		fields := version.(map[string]any)
+		spec := []string{"schema", "openAPIV3Schema", "properties", "spec", "properties"}
+		cache := map[string]any{"type": "object",
+			"properties": map[string]any{"image": map[string]any{"type": "string"}}}
+		err := unstructured.SetNestedMap(fields, cache, append(spec, "cache")...)
+		if err == nil {
+			err = unstructured.SetNestedField(fields, true, append(spec, "steps", "items",
+				"x-kubernetes-preserve-unknown-fields")...)
+		}
+		if err != nil {
+			s.T.Fatal(err)
+		}
+		v2 = (&unstructured.Unstructured{Object: fields}).DeepCopy().Object
+		v2["name"], v2["served"], v2["storage"] = "v2", true, false
+	}
+	if err := unstructured.SetNestedSlice(crd.Object, append(versions, v2), "spec", "versions"); err != nil {
+		s.T.Fatal(err)
+	}
+	if err := s.Client.Update(s.T.Context(), crd); err != nil {
+		s.T.Fatal(err)
+	}
+	s.Create("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: pipelines-info, namespace: tekton-pipelines}\n" +
+		"data: {version: v1.17.0}\n")
+	s.Eventually("Tasks are served as v2", func() bool {
+		list := &unstructured.UnstructuredList{}
+		list.SetAPIVersion("tekton.dev/v2")
+		list.SetKind("TaskList")
+		return s.Client.List(s.T.Context(), list) == nil
+	})
+}

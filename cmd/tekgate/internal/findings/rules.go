@@ -3,7 +3,7 @@ package findings
 import "github.com/tekgate/tekgate/validator"
 
 // LintRules are the rules of lint itself. They have no Check, since they are about files.
-var LintRules = []*validator.Rule{SyntaxRule, SuppressionRule, DuplicateRule}
+var LintRules = []*validator.Rule{SyntaxRule, SuppressionRule, DuplicateRule, UnresolvedRule, RemoteRule}
 
 // SyntaxRule reports documents that cannot be parsed.
 var SyntaxRule = &validator.Rule{
@@ -36,4 +36,27 @@ In a cluster the last one that is applied replaces the others. In one file that 
 files it is a hint, since folders often hold several versions of a Task, of which one is applied: a
 reference is then judged by the nearest one, that is the one with which it has most folders in common,
 and passed over where several are as near. What a kustomization.yaml names as a patch is no definition.`,
+}
+
+// UnresolvedRule reports remote references that lead nowhere.
+var UnresolvedRule = &validator.Rule{
+	ID:       "unresolved-reference",
+	Severity: validator.Error,
+	Doc: `Finds references with a resolver (bundles, git, http, hub) whose definition ` + "`tekgate lint --resolve`" + `
+cannot get: it is not there, is of another kind, is not well-formed or too large, its server refuses or does not
+answer, or it differs from what the lock recorded. A definition that leads to itself is one, too.
+
+A run would fail in the same way, or run something else than what was judged. References whose params have no
+value here, of the cluster resolver and of resolvers of your own, are passed over.`,
+}
+
+// RemoteRule reports what is wrong within remote definitions.
+var RemoteRule = &validator.Rule{
+	ID:       "remote-definition",
+	Severity: validator.Info,
+	Doc: `Finds errors within Tasks, Pipelines and StepActions that ` + "`tekgate lint --resolve`" + ` has fetched: what the
+rules call an error in the definition itself, at the reference that leads to it.
+
+It is a hint, since only the definition's author can correct it. Errors of the use, such as a missing param, are
+reported by their own rules. Warnings and hints within definitions are passed over.`,
 }

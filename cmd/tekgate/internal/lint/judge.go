@@ -23,6 +23,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/registry"
+	"github.com/tekgate/tekgate/internal/resolve"
 	"github.com/tekgate/tekgate/validator"
 )
 
@@ -36,6 +37,7 @@ type judging struct {
 	live      bool
 	kube      kubeflags.Flags
 	registry  release.Registries
+	resolving resolving
 
 	all []*validator.Rule
 	now func() time.Time
@@ -54,16 +56,18 @@ func (j *judging) flags(cmd *cobra.Command) {
 	f.BoolVar(&j.live, "live", false, "look up in the cluster what the files do not hold")
 	j.kube.Add(cmd)
 	j.registry.Flags(cmd)
+	j.resolving.flags(cmd)
 }
 
 func (j *judging) check() error {
 	if !j.live && !j.kube.Empty() {
 		return errors.New("--kubeconfig and --context are for --live: pass that too, or leave them out")
 	}
-	if !j.online && !j.registry.Empty() {
-		return errors.New("--ca-file and --plain-http are for --online: pass that too, or leave them out")
+	if !j.online && !j.resolving.on && !j.registry.Empty() {
+		return errors.New(
+			"--ca-file and --plain-http are for --online and --resolve: pass one of these too, or leave them out")
 	}
-	var problems []error
+	problems := []error{j.resolving.check()}
 	for _, id := range slices.Concat(j.only, j.except) {
 		problems = append(problems, findings.Known(id, j.all))
 	}
@@ -86,10 +90,12 @@ type judgement struct {
 	allowed    *suppressions
 	namespace  string
 	live       validator.Cluster // nil without --live
+	notes      []string          // what is to be known of the cluster
+	resolver   *resolve.Resolver // nil without --resolve
 }
 
-// prepare reads the configuration, and connects to whatever is to be asked.
-func (j *judging) prepare(allowed *suppressions) (*judgement, error) {
+// prepare reads the configuration, and connects to whatever is to be asked. The paths are those that are judged.
+func (j *judging) prepare(ctx context.Context, paths []string, allowed *suppressions) (*judgement, error) {
 	c, err := config.Load(j.config)
 	if err != nil {
 		return nil, err
@@ -104,8 +110,11 @@ func (j *judging) prepare(allowed *suppressions) (*judgement, error) {
 			return nil, err
 		}
 	}
+	if out.resolver, err = j.resolving.open(paths, c, j.registry.Options()); err != nil {
+		return nil, err
+	}
 	if j.live {
-		err = j.connect(out)
+		err = j.connect(ctx, out)
 	}
 	return out, err
 }
@@ -131,7 +140,7 @@ func (j *judging) switchedOn(c validator.Config) validator.Config {
 	return c
 }
 
-func (j *judging) connect(out *judgement) error {
+func (j *judging) connect(ctx context.Context, out *judgement) error {
 	rest, err := j.kube.RESTConfig()
 	if err != nil {
 		return err
@@ -146,6 +155,7 @@ func (j *judging) connect(out *judgement) error {
 		return err
 	}
 	out.live = cluster
+	out.validator.Releases, out.notes = cluster.Newer(ctx)
 	return nil
 }
 
@@ -165,12 +175,16 @@ func (j *judgement) judge(ctx context.Context, files []*lintFile) (*report, erro
 	}
 	set := validator.NewSet(subjects)
 	set.Elsewhere = j.allowed.Elsewhere
+	if err := j.resolveAll(ctx, objects); err != nil {
+		return nil, err
+	}
 	outcomes := make([]validator.Outcome, len(objects))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(j.parallel())
 	for i, o := range objects {
 		group.Go(func() error {
 			outcomes[i] = j.near(set, o.subject.File).Judge(ctx, o.subject)
+			outcomes[i].Findings = append(outcomes[i].Findings, j.judgeRemote(ctx, set, o)...)
 			return ctx.Err()
 		})
 	}
@@ -200,7 +214,7 @@ func (j *judgement) parallel() int {
 
 // report makes of outcomes what is shown.
 func (j *judgement) report(files []*lintFile, objects []*linted, outcomes []validator.Outcome) *report {
-	r := &report{files: len(files)}
+	r := &report{files: len(files), unknown: slices.Clone(j.notes)}
 	held := j.allowed.fresh(j.rules)
 	for _, f := range files {
 		held.comments(f)
@@ -224,6 +238,9 @@ func (j *judgement) report(files []*lintFile, objects []*linted, outcomes []vali
 				continue
 			}
 			r.problems = append(r.problems, p)
+		}
+		if o.remote != nil {
+			outcomes[i].Unknown = append(outcomes[i].Unknown, o.remote.notes...)
 		}
 		for _, text := range outcomes[i].Unknown {
 			r.unknown = append(r.unknown, o.object.Where()+": "+text)

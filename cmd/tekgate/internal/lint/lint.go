@@ -131,7 +131,7 @@ func (l *lint) run(ctx context.Context, streams cli.Streams, paths []string) err
 	if err != nil {
 		return err
 	}
-	j, err := l.judging.prepare(allowed)
+	j, err := l.judging.prepare(ctx, paths, allowed)
 	if err != nil {
 		return err
 	}
@@ -142,6 +142,9 @@ func (l *lint) run(ctx context.Context, streams cli.Streams, paths []string) err
 	allowed.begin(paths, files)
 	report, err := j.judge(ctx, files)
 	if err != nil {
+		return err
+	}
+	if err := j.saveLock(errOut); err != nil {
 		return err
 	}
 	if l.fix {

@@ -54,7 +54,8 @@ type suppression struct {
 
 // loadSuppressions reads the file that is named, or the one that is found.
 func loadSuppressions(file string, rules []*validator.Rule, now time.Time) (*suppressions, error) {
-	s := &suppressions{now: now, ids: []string{findings.DuplicateRule.ID}}
+	s := &suppressions{now: now, ids: []string{findings.DuplicateRule.ID, findings.UnresolvedRule.ID,
+		findings.RemoteRule.ID}}
 	for _, rule := range rules {
 		s.ids = append(s.ids, rule.ID)
 	}
