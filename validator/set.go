@@ -25,8 +25,9 @@ type Set struct {
 	// * stands for any characters.
 	Elsewhere map[string][]string
 
-	objects map[schema.GroupKind][]Subject
-	named   map[setName][]Subject // the same, in the same order
+	objects  map[schema.GroupKind][]Subject
+	bindings []binding             // of roles
+	named    map[setName][]Subject // the same, in the same order
 }
 
 // setName is what an object is looked up by.
@@ -43,6 +44,9 @@ func NewSet(objects []Subject) *Set {
 		kind := o.Kind.GroupKind()
 		by := setName{kind, o.Name()}
 		s.objects[kind], s.named[by] = append(s.objects[kind], o), append(s.named[by], o)
+		if kind == roleBindings || kind == clusterRoleBindings {
+			s.bindings = append(s.bindings, bindingOf(o))
+		}
 	}
 	return s
 }
@@ -168,7 +172,13 @@ func (s *Set) Keys(ctx context.Context, namespace, secret string) ([]string, err
 	return keys, nil
 }
 
-// May implements Cluster. A set does not know what is allowed elsewhere.
-func (s *Set) May(context.Context, rule.Account, rule.Access) (bool, error) {
-	return false, rule.ErrUnknown
+// All implements rule.Files.
+func (s *Set) All(kind schema.GroupKind, namespace string) []map[string]any {
+	var all []map[string]any
+	for _, o := range s.objects[kind] {
+		if o.in(namespace) {
+			all = append(all, o.Fields)
+		}
+	}
+	return all
 }

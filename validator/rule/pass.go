@@ -22,6 +22,7 @@ type Pass struct {
 	Namespace string // "" for a cluster-scoped object, or if it is unknown
 	Cluster   Cluster
 	Registry  Registry         // for rules that are Online
+	Files     Files            // what is judged together with the object; nil outside of files
 	Offline   bool             // whether nothing else judges the object: Tekton's own webhook does not see it
 	Now       func() time.Time // the clock
 	Author    Author           // who asks for the object to be admitted

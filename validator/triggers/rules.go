@@ -41,6 +41,8 @@ var Rules = []*rule.Rule{
 	runDefaultAccountRule,
 	removedAPIRule,
 	deprecatedAPIRule,
+	roleResourceRule,
+	roleWildcardRule,
 	triggersRejectsRule,
 	unservedAPIRule,
 }

@@ -183,6 +183,7 @@ func (j *judgement) judge(ctx context.Context, files []*lintFile) (*report, erro
 // near returns the validator of the objects in a file.
 func (j *judgement) near(set *validator.Set, file string) *validator.Validator {
 	v := j.validator
+	v.Files = set
 	if v.Cluster = set.Near(file); j.live != nil {
 		v.Cluster = judge.Layers{Files: set.Near(file), Cluster: j.live}
 	}
