@@ -182,3 +182,48 @@ func (s *Set) All(kind schema.GroupKind, namespace string) []map[string]any {
 	}
 	return all
 }
+
+// Renamed implements rule.Files. A prefix ends with a dash or a dot, and a suffix begins with one.
+func (s *Set) Renamed(kind schema.GroupKind, namespace, name string) string {
+	if name == "" || s.IsElsewhere(kind.Kind, name) {
+		return ""
+	}
+	best := ""
+	for _, o := range s.objects[kind] {
+		own := o.Name()
+		if !o.in(namespace) || own == name {
+			if own == name {
+				return ""
+			}
+			continue
+		}
+		if (best == "" || len(own) < len(best)) && s.isRenamed(own, name) {
+			best = own
+		}
+	}
+	return best
+}
+
+// isRenamed reports whether a name of an object is another one with a prefix or suffix that is common in the set.
+func (s *Set) isRenamed(own, name string) bool {
+	const separators = "-."
+	if prefix, is := strings.CutSuffix(own, name); is && strings.ContainsAny(prefix[max(0, len(prefix)-1):], separators) {
+		return s.isCommon(own, func(other string) bool { return strings.HasPrefix(other, prefix) })
+	}
+	if suffix, is := strings.CutPrefix(own, name); is && strings.ContainsAny(suffix[:min(1, len(suffix))], separators) {
+		return s.isCommon(own, func(other string) bool { return strings.HasSuffix(other, suffix) })
+	}
+	return false
+}
+
+// isCommon reports whether other objects than one are named such, and a third of all at least.
+func (s *Set) isCommon(own string, is func(name string) bool) bool {
+	all, others := 0, 0
+	for by := range s.named {
+		all++
+		if by.name != own && is(by.name) {
+			others++
+		}
+	}
+	return others > 0 && 3*(others+1) >= all
+}

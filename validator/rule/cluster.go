@@ -52,7 +52,13 @@ type Files interface {
 	// All returns the objects of a kind that may be in a namespace, those that name none among them;
 	// "" stands for any namespace.
 	All(kind schema.GroupKind, namespace string) []map[string]any
+	// Renamed returns the name of an object of a kind that is as name but for a prefix or suffix, which
+	// a third of the files' objects have, and more than one; "" for none, and for a name that is there or that is said to be elsewhere.
+	Renamed(kind schema.GroupKind, namespace, name string) string
 }
+
+// NotFollowed explains to users why a reference lacks the prefix of a name.
+const NotFollowed = "kustomize's namePrefix and nameSuffix do not follow references in Tekton's kinds"
 
 // Registry asks the registry of an image.
 type Registry interface {

@@ -61,6 +61,8 @@ var (
 	WithTasks = slices.Concat(Pipelines, PipelineRuns)
 	// Roles are the kinds of Kubernetes' RBAC that say what may be done.
 	Roles = slices.Concat(Served(rbacGroup, "Role", "v1"), Served(rbacGroup, "ClusterRole", "v1"))
+	// ServiceAccounts name Secrets.
+	ServiceAccounts = Served("", "ServiceAccount", "v1")
 	// Everything is all kinds that are judged.
 	Everything = slices.Concat(EventListeners, Triggers, TriggerTemplates, Bindings, clusterInterceptors,
 		namespaceInterceptor, WithSteps, CustomRuns)

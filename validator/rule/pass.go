@@ -62,6 +62,14 @@ func (p *Pass) Similar(ctx context.Context, kind schema.GroupKind, namespace str
 	return names
 }
 
+// Renamed is Files.Renamed, "" outside of files.
+func (p *Pass) Renamed(kind schema.GroupKind, namespace, name string) string {
+	if p.Files == nil {
+		return ""
+	}
+	return p.Files.Renamed(kind, namespace, name)
+}
+
 // Author says who wants an object to be as it is.
 type Author int
 
