@@ -3,7 +3,7 @@ package findings
 import "github.com/tekgate/tekgate/validator"
 
 // LintRules are the rules of lint itself. They have no Check, since they are about files.
-var LintRules = []*validator.Rule{SyntaxRule, SuppressionRule, DuplicateRule}
+var LintRules = []*validator.Rule{SyntaxRule, SuppressionRule, DuplicateRule, FluxRule}
 
 // SyntaxRule reports documents that cannot be parsed.
 var SyntaxRule = &validator.Rule{
@@ -36,4 +36,15 @@ In a cluster the last one that is applied replaces the others. In one file that 
 files it is a hint, since folders often hold several versions of a Task, of which one is applied: a
 reference is then judged by the nearest one, that is the one with which it has most folders in common,
 and passed over where several are as near. What a kustomization.yaml names as a patch is no definition.`,
+}
+
+// FluxRule reports what Flux makes of variables in texts.
+var FluxRule = &validator.Rule{
+	ID:       "flux-substitution",
+	Severity: validator.Warning,
+	Doc: `Finds ${VAR} in Tekton's objects that a Kustomization of Flux among the files applies with postBuild, and
+does not define.
+
+Flux substitutes in the whole text of an object, scripts of steps among it: what it does not define becomes
+empty, and what it cannot read, such as ${list[@]} or ${!x}, keeps it from applying anything.`,
 }

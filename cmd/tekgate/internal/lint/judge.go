@@ -206,7 +206,7 @@ func (j *judgement) report(files []*lintFile, objects []*linted, outcomes []vali
 	for _, f := range files {
 		held.comments(f)
 	}
-	for _, p := range append(broken(files), duplicates(objects)...) {
+	for _, p := range slices.Concat(broken(files), duplicates(objects), j.substituted(objects)) {
 		if p.Rule != findings.SyntaxRule.ID && held.holds(p) {
 			r.suppressed++
 			continue
