@@ -44,7 +44,7 @@ type there struct {
 	Flaws   map[string][]string `json:"flaws"`   // of those images
 	Errors  map[string]string   `json:"errors"`  // of look-ups, by kind; "unknown" for validator.ErrUnknown
 	Offline bool                `json:"offline"` // whether nothing else judges the object
-	Files   bool                `json:"files"`   // whether it is judged as lint does, where others.yaml is all that is known
+	Files   bool                `json:"files"`   // whether others.yaml is all that is known, as in a folder
 }
 
 func (e there) err(kind string) error {

@@ -207,7 +207,8 @@ func (s *Set) Renamed(kind schema.GroupKind, namespace, name string) string {
 // isRenamed reports whether a name of an object is another one with a prefix or suffix that is common in the set.
 func (s *Set) isRenamed(own, name string) bool {
 	const separators = "-."
-	if prefix, is := strings.CutSuffix(own, name); is && strings.ContainsAny(prefix[max(0, len(prefix)-1):], separators) {
+	prefix, is := strings.CutSuffix(own, name)
+	if is && strings.ContainsAny(prefix[max(0, len(prefix)-1):], separators) {
 		return s.isCommon(own, func(other string) bool { return strings.HasPrefix(other, prefix) })
 	}
 	if suffix, is := strings.CutPrefix(own, name); is && strings.ContainsAny(suffix[:min(1, len(suffix))], separators) {

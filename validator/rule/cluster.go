@@ -53,7 +53,8 @@ type Files interface {
 	// "" stands for any namespace.
 	All(kind schema.GroupKind, namespace string) []map[string]any
 	// Renamed returns the name of an object of a kind that is as name but for a prefix or suffix, which
-	// a third of the files' objects have, and more than one; "" for none, and for a name that is there or that is said to be elsewhere.
+	// a third of the files' objects have, and more than one. It returns "" for none, and for a name that
+	// is there or that is said to be elsewhere.
 	Renamed(kind schema.GroupKind, namespace, name string) string
 }
 

@@ -162,7 +162,7 @@ func (s source) checkKind(p *rule.Pass) {
 	case !s.has("kind") && wanted != "task":
 		p.Report(s.Path+".params", "without the param kind the %s resolver looks for a task, unless its ConfigMap has another default-kind: add kind with the value %s",
 			s.Resolver, wanted).Severity = rule.Warning
-	case certain(kind) && kind != "" && strings.ToLower(kind) != wanted && slices.Contains(kinds, strings.ToLower(kind)):
+	case strings.ToLower(kind) != wanted && slices.Contains(kinds, strings.ToLower(kind)):
 		p.Report(path, "this fetches a %s where a %s is needed, so the run fails: write %s", strings.ToLower(kind), s.Kind,
 			wanted).Severity = rule.Warning
 	}
@@ -177,8 +177,9 @@ func (s source) checkClusterNamespace(p *rule.Pass) {
 	case namespace != "" && strings.TrimSpace(namespace) == "":
 		p.Report(path, "the namespace is blank, and the cluster resolver refuses that, so the run fails: name the one that has the %s", s.Kind)
 	case namespace == "":
-		p.Report(s.Path+".params",
-			"the cluster resolver needs the param namespace, unless its ConfigMap has a default-namespace, which Tekton's own has not: add it").Severity = rule.Info
+		finding := p.Report(s.Path+".params",
+			"the cluster resolver needs the param namespace, unless its ConfigMap has a default-namespace, which Tekton's own has not: add it")
+		finding.Severity = rule.Info
 	}
 }
 
@@ -197,7 +198,10 @@ func (s source) checkRevision(p *rule.Pass) {
 	switch {
 	case noRef.MatchString(revision):
 		p.Report(path, "%.60q is no name of a branch or tag and no hash, so the git resolver cannot fetch it: write one of these", revision)
-	case shortHash.MatchString(revision) && strings.ContainsAny(revision, "0123456789") && strings.ContainsAny(revision, "abcdef"):
-		p.Report(path, "%s looks like a short hash, which the git resolver cannot fetch: write all 40 digits", revision).Severity = rule.Info
+	case shortHash.MatchString(revision) && strings.ContainsAny(revision, "0123456789") &&
+		strings.ContainsAny(revision, "abcdef"):
+		finding := p.Report(path, "%s looks like a short hash, which the git resolver cannot fetch: write all 40 digits",
+			revision)
+		finding.Severity = rule.Info
 	}
 }

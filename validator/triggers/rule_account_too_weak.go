@@ -57,8 +57,8 @@ func checkAccountTooWeak(ctx context.Context, p *rule.Pass) {
 		account := own
 		if name := r.Text(resolved.Fields, "serviceAccountName"); name != "" {
 			account = accountPlace{resolved.Path + ".serviceAccountName", name, t.Unit}
-			mustAll(ctx, p, own,
-				[]rule.Access{{Verb: "impersonate", Resource: "serviceaccounts", Namespace: accountNamespace(p), Name: name}})
+			mustAll(ctx, p, own, []rule.Access{{Verb: "impersonate", Resource: "serviceaccounts",
+				Namespace: accountNamespace(p), Name: name}})
 		}
 		if !mustAll(ctx, p, account, creating(ctx, p, resolved)) {
 			return

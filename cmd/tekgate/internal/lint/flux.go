@@ -109,6 +109,7 @@ func (f *flux) addFolder(folder string, seen map[string]bool) {
 			return
 		}
 	}
+	// The walk has no error: what cannot be read is left out.
 	_ = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil: // a folder that is not in this repository applies nothing of it
@@ -209,7 +210,8 @@ func (f *flux) effectOf(expression string) (validator.Severity, string) {
 	digits := name == "" && strings.Trim(inner, "0123456789") == "" && inner != ""
 	switch {
 	case digits && !counts:
-		return validator.Warning, fmt.Sprintf("Flux (Kustomization %q) makes nothing of ${%s}: %s", f.name, expression, escape)
+		return validator.Warning, fmt.Sprintf("Flux (Kustomization %q) makes nothing of ${%s}: %s", f.name, expression,
+			escape)
 	case name == "" || strings.HasPrefix(rest, "[") || strings.HasPrefix(rest, "-") || strings.HasPrefix(rest, "@"):
 		return validator.Error, fmt.Sprintf("Flux (Kustomization %q) fails at ${%s} and applies nothing of its folder: %s",
 			f.name, expression, escape)

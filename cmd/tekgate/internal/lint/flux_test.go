@@ -72,7 +72,8 @@ func TestLintFlux(t *testing.T) {
 
 // TestLintFluxOutside holds that a Kustomization outside of a repository says nothing.
 func TestLintFluxOutside(t *testing.T) {
-	layout(t, map[string]string{"apps.yaml": fluxObject("./", "{substitute: {A: b}}"), "t.yaml": scriptOf("echo ${B}", "")})
+	layout(t, map[string]string{"apps.yaml": fluxObject("./", "{substitute: {A: b}}"),
+		"t.yaml": scriptOf("echo ${B}", "")})
 	if got := found(t, "--only=flux-substitution"); got != "" {
 		t.Errorf("got %s", got)
 	}
