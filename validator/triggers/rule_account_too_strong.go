@@ -3,7 +3,6 @@ package triggers
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 
 	"github.com/tekgate/tekgate/internal/expression"
@@ -15,10 +14,9 @@ var accountTooStrongRule = &rule.Rule{
 	ID:       "account-too-strong",
 	Severity: rule.Warning,
 	Others:   true,
-	Kinds:    slices.Concat(rule.WithTriggers, rule.Runs),
+	Kinds:    rule.WithTriggers,
 	Doc: `Finds ServiceAccounts of EventListeners and triggers that may do anything in the cluster,
-as with ClusterRole cluster-admin, or read the Secrets of all namespaces. In files it judges those of
-runs too, since each step of a run has the account's token.
+as with ClusterRole cluster-admin, or read the Secrets of all namespaces.
 
 An EventListener takes what strangers send, and its templates are filled with their words:
 one slip in one template is the whole cluster's then.
@@ -28,14 +26,34 @@ no EventListener of Triggers v0.37.0 needs that: it is found with --live, and in
 	Check: checkAccountTooStrong,
 }
 
+var runAccountTooStrongRule = &rule.Rule{
+	ID:       "run-account-too-strong",
+	Severity: rule.Warning,
+	Files:    true,
+	Kinds:    rule.Runs,
+	Doc: `Finds ServiceAccounts of runs that may do anything in the cluster, or read the Secrets of all namespaces, by the
+Roles, ClusterRoles and bindings in the files, as account-too-strong does for EventListeners. Each step of a
+run has the account's token, whatever image it runs.
+
+Nothing is said about an account that no binding in the files binds, about roles that are in no file (but for
+cluster-admin), and about default where the run names no namespace.`,
+	Check: checkRunAccountTooStrong,
+}
+
 func checkAccountTooStrong(ctx context.Context, p *rule.Pass) {
-	accounts, effect := triggerAccounts(p), "takes what strangers send"
-	if p.Kind.Group == rule.TektonGroup {
-		if p.Files == nil || p.OfPipelineRun() {
-			return // runs are created by the thousand
-		}
-		accounts, effect = runAccounts(p), "lends that to each step of the run"
+	tooStrong(ctx, p, triggerAccounts(p), "takes what strangers send")
+}
+
+func checkRunAccountTooStrong(ctx context.Context, p *rule.Pass) {
+	var accounts []accountPlace
+	for _, account := range object.AccountsOf(p.Object) {
+		accounts = append(accounts, accountPlace{Path: account.Path, Name: account.Name})
 	}
+	tooStrong(ctx, p, accounts, "lends that to each step of the run")
+}
+
+// tooStrong reports accounts with rights in the whole cluster, and why that is dangerous.
+func tooStrong(ctx context.Context, p *rule.Pass, accounts []accountPlace, effect string) {
 	for _, account := range accounts {
 		if account.Name == "" || expression.Any(account.Name) ||
 			account.Name == "default" && p.Namespace == "" { // of each namespace
@@ -69,13 +87,4 @@ func readsSecrets(ctx context.Context, p *rule.Pass, who rule.Account) bool {
 		}
 	}
 	return false
-}
-
-// runAccounts returns the ServiceAccounts that a run names.
-func runAccounts(p *rule.Pass) []accountPlace {
-	var found []accountPlace
-	for _, account := range object.AccountsOf(p.Object) {
-		found = append(found, accountPlace{Path: account.Path, Name: account.Name})
-	}
-	return found
 }

@@ -41,6 +41,7 @@ var Rules = []*rule.Rule{
 	runDefaultAccountRule,
 	removedAPIRule,
 	deprecatedAPIRule,
+	runAccountTooStrongRule,
 	roleResourceRule,
 	roleWildcardRule,
 	triggersRejectsRule,
