@@ -112,7 +112,7 @@ func (c Config) handles(r *rule.Rule, kind string) bool {
 	if kind == podKind.Kind {
 		return c.Pods && r.AtUse && !r.NotInPods
 	}
-	return !r.Online && (hasTemplates(kind) || slices.ContainsFunc(r.Kinds, isKind(kind)))
+	return !r.Online && !r.Files && (hasTemplates(kind) || slices.ContainsFunc(r.Kinds, isKind(kind)))
 }
 
 func hasTemplates(kind string) bool { return slices.ContainsFunc(rule.WithTemplates, isKind(kind)) }

@@ -69,7 +69,7 @@ func TestConditions(t *testing.T) {
 		for _, rules := range []map[string]validator.RuleConfig{v.Config.Rules, alone, only, anyRules(random),
 			anyRules(random)} {
 			v := *v
-			v.Rules, v.Registry = nil, nil // as in admission
+			v.Rules, v.Registry, v.Files = nil, nil, nil // as in admission
 			v.Config.Rules = rules
 			b.try(folder, &v, raw)
 		}

@@ -129,7 +129,7 @@ func (v *Validator) Busy(ctx context.Context, req admission.Request) admission.R
 	kind := schema.GroupVersionKind(req.Kind)
 	j := &judgement{validator: v, namespace: req.Namespace, request: v.requestOf(ctx, req)}
 	for _, r := range v.rules() {
-		if mode := j.mode(r); mode != rule.Off && r.Handles(kind) && !r.Online && (!j.isAtUse() || r.AtUse) {
+		if mode := j.mode(r); mode != rule.Off && r.Handles(kind) && v.asks(r) && (!j.isAtUse() || r.AtUse) {
 			j.out.Unjudged = append(j.out.Unjudged, Unjudged{r.ID, mode})
 		}
 	}
@@ -146,7 +146,7 @@ func (v *Validator) Refusal(ctx context.Context, kind schema.GroupVersionKind, n
 	request := &Request{Resolved: true}
 	request.User.Username = v.Controller
 	j := &judgement{validator: v, namespace: namespace, request: request}
-	enforces := func(r *rule.Rule) bool { return r.Handles(kind) && j.mode(r) == rule.Enforce }
+	enforces := func(r *rule.Rule) bool { return r.Handles(kind) && v.asks(r) && j.mode(r) == rule.Enforce }
 	if !slices.ContainsFunc(v.rules(), enforces) {
 		return ""
 	}

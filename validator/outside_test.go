@@ -24,6 +24,9 @@ func TestUnverifiedCallersLearnNothing(t *testing.T) {
 			continue
 		}
 		v := load(t, folder)
+		if v.Files != nil {
+			continue // no request has files
+		}
 		s := subject(t, golden.JSON(t, []byte(object)))
 		s.Request = &validator.Request{}
 		known := v.Judge(t.Context(), s)

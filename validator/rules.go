@@ -26,9 +26,9 @@ var Rules = withExceptionRule(slices.Concat(
 	sources.PatchRules,
 ))
 
-// Matches reports whether any rule is for this kind.
+// Matches reports whether any rule is for this kind. Rules that are Files judge others too, beside them.
 func Matches(kind schema.GroupVersionKind) bool {
-	return slices.ContainsFunc(Rules, func(r *rule.Rule) bool { return r.Handles(kind) })
+	return slices.ContainsFunc(Rules, func(r *rule.Rule) bool { return !r.Files && r.Handles(kind) })
 }
 
 // identifiers returns the ids of rules.

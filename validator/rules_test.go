@@ -26,6 +26,8 @@ func remark(rule *validator.Rule) string {
 	switch {
 	case rule.Online:
 		return "only with `tekgate lint --online`"
+	case rule.Files:
+		return "only with `tekgate lint`"
 	case rule.OptIn:
 		return "a policy: switch it on"
 	case rule.Others:

@@ -25,8 +25,9 @@ type Set struct {
 	// * stands for any characters.
 	Elsewhere map[string][]string
 
-	objects map[schema.GroupKind][]Subject
-	named   map[setName][]Subject // the same, in the same order
+	objects  map[schema.GroupKind][]Subject
+	bindings []binding             // of roles
+	named    map[setName][]Subject // the same, in the same order
 }
 
 // setName is what an object is looked up by.
@@ -43,6 +44,9 @@ func NewSet(objects []Subject) *Set {
 		kind := o.Kind.GroupKind()
 		by := setName{kind, o.Name()}
 		s.objects[kind], s.named[by] = append(s.objects[kind], o), append(s.named[by], o)
+		if kind == roleBindings || kind == clusterRoleBindings {
+			s.bindings = append(s.bindings, bindingOf(o))
+		}
 	}
 	return s
 }
@@ -168,7 +172,59 @@ func (s *Set) Keys(ctx context.Context, namespace, secret string) ([]string, err
 	return keys, nil
 }
 
-// May implements Cluster. A set does not know what is allowed elsewhere.
-func (s *Set) May(context.Context, rule.Account, rule.Access) (bool, error) {
-	return false, rule.ErrUnknown
+// All implements rule.Files.
+func (s *Set) All(kind schema.GroupKind, namespace string) []map[string]any {
+	var all []map[string]any
+	for _, o := range s.objects[kind] {
+		if o.in(namespace) {
+			all = append(all, o.Fields)
+		}
+	}
+	return all
+}
+
+// Renamed implements rule.Files. A prefix ends with a dash or a dot, and a suffix begins with one.
+func (s *Set) Renamed(kind schema.GroupKind, namespace, name string) string {
+	if name == "" || s.IsElsewhere(kind.Kind, name) {
+		return ""
+	}
+	best := ""
+	for _, o := range s.objects[kind] {
+		own := o.Name()
+		if !o.in(namespace) || own == name {
+			if own == name {
+				return ""
+			}
+			continue
+		}
+		if (best == "" || len(own) < len(best)) && s.isRenamed(own, name) {
+			best = own
+		}
+	}
+	return best
+}
+
+// isRenamed reports whether a name of an object is another one with a prefix or suffix that is common in the set.
+func (s *Set) isRenamed(own, name string) bool {
+	const separators = "-."
+	prefix, is := strings.CutSuffix(own, name)
+	if is && strings.ContainsAny(prefix[max(0, len(prefix)-1):], separators) {
+		return s.isCommon(own, func(other string) bool { return strings.HasPrefix(other, prefix) })
+	}
+	if suffix, is := strings.CutPrefix(own, name); is && strings.ContainsAny(suffix[:min(1, len(suffix))], separators) {
+		return s.isCommon(own, func(other string) bool { return strings.HasSuffix(other, suffix) })
+	}
+	return false
+}
+
+// isCommon reports whether other objects than one are named such, and a third of all at least.
+func (s *Set) isCommon(own string, is func(name string) bool) bool {
+	all, others := 0, 0
+	for by := range s.named {
+		all++
+		if by.name != own && is(by.name) {
+			others++
+		}
+	}
+	return others > 0 && 3*(others+1) >= all
 }

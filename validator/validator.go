@@ -56,6 +56,9 @@ type Validator struct {
 	// Registry answers the rules that are Online. Nil means that they are not
 	// asked.
 	Registry rule.Registry
+	// Files are the objects that are judged together, for rules that are Files. Nil means that these
+	// are not asked.
+	Files rule.Files
 	// Tekton returns the release of Tekton Pipelines that is installed, "" where that is
 	// not known, see Rule.Since and Rule.Before. Nil is for objects that are judged by what they are to be
 	// for: files, and what an upgrade will meet.
@@ -155,7 +158,8 @@ func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 	spelled, respelled := admission.Spelled(subject.Kind, subject.Fields)
 	pass := &rule.Pass{
 		Object: spelled, Kind: subject.Kind, Namespace: subject.Namespace,
-		Cluster: j.memory, Outside: outside, Registry: v.Registry, Offline: v.Offline, Now: v.now,
+		Cluster: j.memory, Outside: outside, Registry: v.Registry, Files: v.Files, Offline: v.Offline,
+		Now:      v.now,
 		Author:   v.authorOf(subject.Request),
 		Account:  v.Account,
 		Inlined:  subject.Inlined,
@@ -236,7 +240,7 @@ type judgement struct {
 
 func (j *judgement) judge(ctx context.Context, pass *rule.Pass) {
 	for _, r := range j.validator.rules() {
-		if !r.Handles(pass.Kind) || (r.Online && j.validator.Registry == nil) || (j.isAtUse() && !r.AtUse) {
+		if !r.Handles(pass.Kind) || !j.validator.asks(r) || (j.isAtUse() && !r.AtUse) {
 			continue
 		}
 		mode := j.mode(r)
@@ -321,6 +325,11 @@ func (v *Validator) rules() []*rule.Rule {
 		return v.Rules
 	}
 	return Rules
+}
+
+// asks reports whether there is what a rule needs beside the object.
+func (v *Validator) asks(r *rule.Rule) bool {
+	return (!r.Online || v.Registry != nil) && (!r.Files || v.Files != nil)
 }
 
 func (v *Validator) now() time.Time {

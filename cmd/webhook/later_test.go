@@ -477,6 +477,9 @@ func TestEveryKindIsReached(t *testing.T) {
 		product(read, rule["apiGroups"], rule["resources"], rule["verbs"])
 	})
 	for _, rule := range validator.Rules {
+		if rule.Files {
+			continue
+		}
 		for _, kind := range rule.Kinds {
 			plural := strings.ToLower(kind.Kind) + "s"
 			for _, operation := range []string{"CREATE", "UPDATE"} {

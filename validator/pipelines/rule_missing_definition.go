@@ -45,9 +45,14 @@ func checkMissingDefinition(ctx context.Context, p *rule.Pass) {
 		case err != nil:
 			p.Unknown(call.Ref, "looking for "+call.Kind+" "+strconv.Quote(call.Name), err)
 		case found == nil:
-			existing := func() []string { return p.Similar(ctx, kind, p.Namespace) }
+			own := p.Renamed(kind, p.Namespace, call.Name)
+			remedy := fmt.Sprintf("did you mean %q? %s", own, rule.NotFollowed)
+			if own == "" {
+				existing := func() []string { return p.Similar(ctx, kind, p.Namespace) }
+				remedy = remedyFor(p, call.Name, existing, "create it first")
+			}
 			p.Report(call.Ref, "%s %q does not exist%s, so the run of %s would fail: %s",
-				call.Kind, call.Name, inNamespace(p), call.Unit, remedyFor(p, call.Name, existing, "create it first"))
+				call.Kind, call.Name, inNamespace(p), call.Unit, remedy)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import "github.com/tekgate/tekgate/validator/rule"
 // and it knows no other object.
 var Rules = []*rule.Rule{
 	missingDefinitionRule,
+	renamedReferenceRule,
 	undefinedParamRule,
 	unusedParamRule,
 	extraParamRule,

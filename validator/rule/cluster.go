@@ -44,6 +44,23 @@ type Access struct {
 	Name      string // "" for any
 }
 
+// SomeNamespace stands in an Account or Access for the namespace of objects in files that name none.
+const SomeNamespace = "*"
+
+// Files are the objects that are judged together, in files. What is none of them may exist elsewhere.
+type Files interface {
+	// All returns the objects of a kind that may be in a namespace, those that name none among them;
+	// "" stands for any namespace.
+	All(kind schema.GroupKind, namespace string) []map[string]any
+	// Renamed returns the name of an object of a kind that is as name but for a prefix or suffix, which
+	// a third of the files' objects have, and more than one. It returns "" for none, and for a name that
+	// is there or that is said to be elsewhere.
+	Renamed(kind schema.GroupKind, namespace, name string) string
+}
+
+// NotFollowed explains to users why a reference lacks the prefix of a name.
+const NotFollowed = "kustomize's namePrefix and nameSuffix do not follow references in Tekton's kinds"
+
 // Registry asks the registry of an image.
 type Registry interface {
 	// Exists reports whether an image is there, and what is wrong with it: a sentence each.
@@ -56,8 +73,11 @@ func (a Access) String() string {
 	if a.Name != "" {
 		text += " " + strconv.Quote(a.Name)
 	}
-	if a.Namespace == "" {
+	switch a.Namespace {
+	case "":
 		return text + " in the cluster"
+	case SomeNamespace:
+		return text + " in its namespace"
 	}
 	return fmt.Sprintf("%s in %q", text, a.Namespace)
 }

@@ -12,6 +12,8 @@ const (
 	TektonGroup   = "tekton.dev"
 )
 
+const rbacGroup = "rbac.authorization.k8s.io"
+
 // Served names every version of a kind that some Tekton serves.
 func Served(group, kind string, versions ...string) []schema.GroupVersionKind {
 	kinds := make([]schema.GroupVersionKind, 0, len(versions))
@@ -57,6 +59,10 @@ var (
 	WithSteps = slices.Concat(Tasks, ClusterTasks, TaskRuns, Pipelines, PipelineRuns, StepActions)
 	// WithTasks are those in which a pipeline's tasks stand.
 	WithTasks = slices.Concat(Pipelines, PipelineRuns)
+	// Roles are the kinds of Kubernetes' RBAC that say what may be done.
+	Roles = slices.Concat(Served(rbacGroup, "Role", "v1"), Served(rbacGroup, "ClusterRole", "v1"))
+	// ServiceAccounts name Secrets.
+	ServiceAccounts = Served("", "ServiceAccount", "v1")
 	// Everything is all kinds that are judged.
 	Everything = slices.Concat(EventListeners, Triggers, TriggerTemplates, Bindings, clusterInterceptors,
 		namespaceInterceptor, WithSteps, CustomRuns)

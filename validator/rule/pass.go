@@ -22,6 +22,7 @@ type Pass struct {
 	Namespace string // "" for a cluster-scoped object, or if it is unknown
 	Cluster   Cluster
 	Registry  Registry         // for rules that are Online
+	Files     Files            // what is judged together with the object; nil outside of files
 	Offline   bool             // whether nothing else judges the object: Tekton's own webhook does not see it
 	Now       func() time.Time // the clock
 	Author    Author           // who asks for the object to be admitted
@@ -76,6 +77,14 @@ func (p *Pass) Similar(ctx context.Context, kind schema.GroupKind, namespace str
 	}
 	names, _ := p.Cluster.Names(ctx, kind, namespace)
 	return names
+}
+
+// Renamed is Files.Renamed, "" outside of files.
+func (p *Pass) Renamed(kind schema.GroupKind, namespace, name string) string {
+	if p.Files == nil {
+		return ""
+	}
+	return p.Files.Renamed(kind, namespace, name)
 }
 
 // Author says who wants an object to be as it is.

@@ -41,6 +41,8 @@ type Rule struct {
 	// NotInPods says that a rule that is AtUse does not judge Pods: it is about fields to
 	// which Tekton and the cluster add in every Pod.
 	NotInPods bool
+	// Files rules judge what stands in files, by what stands beside it. Nothing else asks them.
+	Files bool
 	// Online rules ask a registry. Admission never does.
 	Online bool
 	// Since is the release of Tekton Pipelines, such as v0.46.0, from which on findings

@@ -40,7 +40,7 @@ func checkResolverParams(_ context.Context, p *rule.Pass) {
 			continue
 		}
 		for _, name := range needs.params {
-			if text, _ := s.given(name); !s.has(name) || (needs.filled && text == "") {
+			if !s.has(name) || (needs.filled && s.Params[name].Value == "") {
 				p.Report(s.Path+".params",
 					"the %s resolver needs the param %s, without which the run fails: add it",
 					s.Resolver, name)

@@ -13,7 +13,7 @@ import (
 )
 
 // TrustRules are about where Tasks and Pipelines come from, and what a house wants to
-// see in what it runs. But for the first they are policies, which do nothing until the
+// see in what it runs. But for the first three they are policies, which do nothing until the
 // configuration switches them on.
 //
 // They judge what the object itself says. Whether a bundle is signed, whether an
@@ -27,6 +27,8 @@ import (
 // to already: see rule.Pass.OfPipelineRun.
 var TrustRules = []*rule.Rule{
 	resolverParamsRule,
+	resolverValuesRule,
+	unknownResolverRule,
 	resolverRequiredRule,
 	resolverNotAllowedRule,
 	resolverHostRule,

@@ -1,7 +1,9 @@
 package triggers
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -22,25 +24,28 @@ var accountTooWeakRule = &rule.Rule{
 	Others:   true,
 	Kinds:    rule.WithTriggers,
 	Doc: `Finds ServiceAccounts that may not do what is asked of them: that of an EventListener has
-to list Triggers' objects, and ClusterTriggerBindings and ClusterInterceptors in the whole
-cluster, to create what the templates hold, and to impersonate the ServiceAccounts that
-triggers name; those have to create what their templates hold.
+to list and watch Triggers' objects in its namespace, or in all of them if it has a namespaceSelector, and
+ClusterTriggerBindings and ClusterInterceptors in the whole cluster; to create what the templates hold, and
+to impersonate the ServiceAccounts that triggers name; those have to create what their templates hold.
 
 An EventListener that may not list does not become ready; one that may not create answers
 202 and writes a line into the log of its Pod (asked for in tektoncd/triggers#161). The
-ClusterRoles tekton-triggers-eventlistener-roles and -clusterroles have what is needed.`,
+ClusterRoles tekton-triggers-eventlistener-roles and -clusterroles have what is needed.
+
+Without a cluster, Roles, ClusterRoles and their bindings in the files decide, bindings of the groups of
+ServiceAccounts among them. Nothing is said about an account that no binding in the files names, about
+roles that are not in the files (but for cluster-admin) or gather rules by labels, and about other namespaces where
+no binding in the files names the account. If some of an account's bindings are in no file, write
+` + "`elsewhere: {RoleBinding: [\"*\"], ClusterRoleBinding: [\"*\"]}`" + ` into .tekgatelint, or one of the two.`,
 	Check: checkAccountTooWeak,
 }
 
 func checkAccountTooWeak(ctx context.Context, p *rule.Pass) {
-	if p.Namespace == "" {
-		return
-	}
 	own := accountPlace{}
 	if p.Kind.Kind == "EventListener" && !listenerIsCustom(p) {
 		own = listenerAccount(p)
 	}
-	if !mustAll(ctx, p, own, listing(p)) {
+	if !mustAll(ctx, p, own, watching(p)) {
 		return
 	}
 	var r object.Reader
@@ -52,8 +57,8 @@ func checkAccountTooWeak(ctx context.Context, p *rule.Pass) {
 		account := own
 		if name := r.Text(resolved.Fields, "serviceAccountName"); name != "" {
 			account = accountPlace{resolved.Path + ".serviceAccountName", name, t.Unit}
-			mustAll(ctx, p, own,
-				[]rule.Access{{Verb: "impersonate", Resource: "serviceaccounts", Namespace: p.Namespace, Name: name}})
+			mustAll(ctx, p, own, []rule.Access{{Verb: "impersonate", Resource: "serviceaccounts",
+				Namespace: accountNamespace(p), Name: name}})
 		}
 		if !mustAll(ctx, p, account, creating(ctx, p, resolved)) {
 			return
@@ -61,19 +66,29 @@ func checkAccountTooWeak(ctx context.Context, p *rule.Pass) {
 	}
 }
 
-// listing is what an EventListener's informers read.
-func listing(p *rule.Pass) []rule.Access {
+// watching is what an EventListener's informers read: in all namespaces if a selector names any
+// (pkg/reconciler/eventlistener/resources/container.go of Tekton Triggers v0.37.0).
+func watching(p *rule.Pass) []rule.Access {
+	namespace := accountNamespace(p)
+	if slices.ContainsFunc(selectorsIn(p), func(s selector) bool { return len(s.Namespaces) > 0 }) {
+		namespace = ""
+	}
 	var all []rule.Access
-	for _, resource := range []string{"eventlisteners", "triggers", "triggerbindings", "triggertemplates",
-		"interceptors"} {
-		all = append(all,
-			rule.Access{Verb: "list", Group: rule.TriggersGroup, Resource: resource, Namespace: p.Namespace})
+	add := func(namespace string, resources ...string) {
+		for _, resource := range resources {
+			for _, verb := range []string{"list", "watch"} {
+				all = append(all,
+					rule.Access{Verb: verb, Group: rule.TriggersGroup, Resource: resource, Namespace: namespace})
+			}
+		}
 	}
-	for _, resource := range []string{"clustertriggerbindings", "clusterinterceptors"} {
-		all = append(all, rule.Access{Verb: "list", Group: rule.TriggersGroup, Resource: resource})
-	}
+	add(namespace, "eventlisteners", "triggers", "triggerbindings", "triggertemplates", "interceptors")
+	add("", "clustertriggerbindings", "clusterinterceptors")
 	return all
 }
+
+// accountNamespace is that of the object's ServiceAccounts; files may leave it open.
+func accountNamespace(p *rule.Pass) string { return cmp.Or(p.Namespace, rule.SomeNamespace) }
 
 // creating is what a trigger's template asks for, as far as it is known.
 func creating(ctx context.Context, p *rule.Pass, t walk.Trigger) []rule.Access {
@@ -93,7 +108,7 @@ func creating(ctx context.Context, p *rule.Pass, t walk.Trigger) []rule.Access {
 		kind := object.kind()
 		namespace := r.Text(r.Fields(object.Fields, "metadata"), "namespace")
 		if namespace == "" {
-			namespace = p.Namespace
+			namespace = accountNamespace(p)
 		}
 		if kind.Kind == "" || expression.Any(kind.String()+namespace) {
 			continue
@@ -106,21 +121,23 @@ func creating(ctx context.Context, p *rule.Pass, t walk.Trigger) []rule.Access {
 }
 
 // mustAll reports what of it an account may not do, in one finding, and no two alike.
-// It reports false where nobody can tell: then there is no use in asking again.
+// It reports false where a look-up fails: then there is no use in asking again.
 func mustAll(ctx context.Context, p *rule.Pass, account accountPlace, all []rule.Access) bool {
 	if account.Name == "" || expression.Any(account.Name) {
 		return true
 	}
-	who := rule.Account{Namespace: p.Namespace, Name: account.Name}
-	var missing []string
+	who := rule.Account{Namespace: accountNamespace(p), Name: account.Name}
+	var missing []rule.Access
 	for _, access := range all {
 		may, err := p.Cluster.May(ctx, who, access)
-		if err != nil {
+		switch {
+		case errors.Is(err, rule.ErrUnknown):
+			continue // of something else it may be known
+		case err != nil:
 			p.Unknown(account.Path, "asking what ServiceAccount "+strconv.Quote(account.Name)+" may do", err)
 			return false
-		}
-		if !may && !slices.Contains(missing, access.String()) {
-			missing = append(missing, access.String())
+		case !may && !slices.Contains(missing, access):
+			missing = append(missing, access)
 		}
 	}
 	if len(missing) > 0 {
@@ -130,13 +147,68 @@ func mustAll(ctx context.Context, p *rule.Pass, account accountPlace, all []rule
 }
 
 // mayNot reports what an account may not do.
-func mayNot(p *rule.Pass, account accountPlace, missing []string) {
+func mayNot(p *rule.Pass, account accountPlace, missing []rule.Access) {
 	const most = 3
-	text := strings.Join(missing[:min(most, len(missing))], ", ")
-	if len(missing) > most {
-		text = fmt.Sprintf("%s and %d more", text, len(missing)-most)
+	var texts []string
+	for i, access := range missing {
+		if at := len(texts) - 1; i > 0 && sameButVerb(missing[i-1], access) {
+			texts[at] = strings.Replace(texts[at], missing[i-1].Verb+" ", missing[i-1].Verb+" and "+access.Verb+" ", 1)
+			continue
+		}
+		texts = append(texts, access.String())
+	}
+	text := strings.Join(texts[:min(most, len(texts))], ", ")
+	if len(texts) > most {
+		text = fmt.Sprintf("%s and %d more", text, len(texts)-most)
 	}
 	p.Report(account.Path,
-		"ServiceAccount %q may not %s, so events for %s end in a line of the Pod's log: bind it to a role that may",
-		account.Name, text, account.Unit)
+		"ServiceAccount %q may not %s, so events for %s end in a line of the Pod's log: %s",
+		account.Name, text, account.Unit, remedyOf(missing))
 }
+
+func sameButVerb(a, b rule.Access) bool {
+	a.Verb = b.Verb
+	return a == b
+}
+
+// remedyOf names the role to bind: one that Triggers brings, if it has all that is missing.
+func remedyOf(missing []rule.Access) string {
+	const prefix = "bind it to ClusterRole tekton-triggers-eventlistener-"
+	triggers, cluster := 0, 0
+	for _, access := range missing {
+		if access.Group == rule.TriggersGroup && access.Verb != "create" {
+			triggers++
+		}
+		if access.Namespace == "" {
+			cluster++
+		}
+	}
+	switch {
+	case triggers < len(missing) && cluster == 0 && alike(missing):
+		var resources []string
+		for _, access := range missing {
+			resources = append(resources, access.Resource)
+		}
+		return fmt.Sprintf("bind it to a Role there with apiGroups: [%q], resources: [%s], verbs: [%s]",
+			missing[0].Group, strings.Join(resources, ", "), missing[0].Verb)
+	case triggers < len(missing):
+		return "bind it to a role that may"
+	case cluster == 0:
+		return prefix + "roles by a RoleBinding"
+	case cluster == len(missing) && !slices.ContainsFunc(missing, isNamespaced):
+		return prefix + "clusterroles by a ClusterRoleBinding"
+	case cluster == len(missing):
+		return prefix + "roles, and to -clusterroles, by ClusterRoleBindings"
+	}
+	return prefix + "roles by a RoleBinding, and to -clusterroles by a ClusterRoleBinding"
+}
+
+// alike reports whether one rule of a Role could allow it all.
+func alike(missing []rule.Access) bool {
+	return !slices.ContainsFunc(missing, func(a rule.Access) bool {
+		first := missing[0]
+		return a.Group != first.Group || a.Verb != first.Verb || a.Namespace != first.Namespace
+	})
+}
+
+func isNamespaced(access rule.Access) bool { return !strings.HasPrefix(access.Resource, "cluster") }

@@ -55,7 +55,7 @@ func mustExist(ctx context.Context, p *rule.Pass, ref reference) {
 		if ref.kind == "ClusterInterceptor" && existing == nil {
 			existing = walk.CoreInterceptors // which everyone knows
 		}
-		p.Report(ref.path, "%s", ref.explain(namespace, existing))
+		p.Report(ref.path, "%s", ref.explain(namespace, existing, p.Renamed(kind, namespace, ref.name)))
 	}
 }
 
@@ -71,7 +71,8 @@ func (r reference) inCluster() bool {
 	return r.kind == "ClusterTriggerBinding" || r.kind == "ClusterInterceptor"
 }
 
-func (r reference) explain(namespace string, existing []string) string {
+// explain says what is wrong; renamed is the name that kustomize has made of the reference's, or "".
+func (r reference) explain(namespace string, existing []string, renamed string) string {
 	where := fmt.Sprintf("namespace %q", namespace)
 	switch {
 	case r.inCluster():
@@ -80,7 +81,9 @@ func (r reference) explain(namespace string, existing []string) string {
 		where = "any namespace"
 	}
 	remedy := "create it first, or correct the name"
-	if question := suggest.DidYouMean(r.name, existing, ""); question != "" {
+	if renamed != "" {
+		remedy = fmt.Sprintf("did you mean %q? %s", renamed, rule.NotFollowed)
+	} else if question := suggest.DidYouMean(r.name, existing, ""); question != "" {
 		remedy = question + " If not, create it first"
 	}
 	return fmt.Sprintf("%s %q does not exist in %s, so Tekton would answer 202 to every event for %s and drop it: %s",

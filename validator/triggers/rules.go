@@ -41,6 +41,9 @@ var Rules = []*rule.Rule{
 	runDefaultAccountRule,
 	removedAPIRule,
 	deprecatedAPIRule,
+	runAccountTooStrongRule,
+	roleResourceRule,
+	roleWildcardRule,
 	triggersRejectsRule,
 	unservedAPIRule,
 }

@@ -272,6 +272,9 @@ func (a *audit) sayOff(v *validator.Validator, errOut io.Writer) {
 func auditedKinds() []schema.GroupKind {
 	kinds := []schema.GroupKind{serviceAccountKind}
 	for _, rule := range validator.Rules {
+		if rule.Files {
+			continue
+		}
 		for _, kind := range rule.Kinds {
 			if gk := kind.GroupKind(); !slices.Contains(kinds, gk) {
 				kinds = append(kinds, gk)

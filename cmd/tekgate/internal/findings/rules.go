@@ -3,7 +3,9 @@ package findings
 import "github.com/tekgate/tekgate/validator"
 
 // LintRules are the rules of lint itself. They have no Check, since they are about files.
-var LintRules = []*validator.Rule{SyntaxRule, SuppressionRule, DuplicateRule, UnresolvedRule, RemoteRule}
+var LintRules = []*validator.Rule{
+	SyntaxRule, SuppressionRule, DuplicateRule, UnresolvedRule, RemoteRule, FluxRule,
+}
 
 // SyntaxRule reports documents that cannot be parsed.
 var SyntaxRule = &validator.Rule{
@@ -59,4 +61,15 @@ rules call an error in the definition itself, at the reference that leads to it.
 
 It is a hint, since only the definition's author can correct it. Errors of the use, such as a missing param, are
 reported by their own rules. Warnings and hints within definitions are passed over.`,
+}
+
+// FluxRule reports what Flux makes of variables in texts.
+var FluxRule = &validator.Rule{
+	ID:       "flux-substitution",
+	Severity: validator.Warning,
+	Doc: `Finds ${VAR} in Tekton's objects that a Kustomization of Flux among the files applies with postBuild, and
+does not define.
+
+Flux substitutes in the whole text of an object, scripts of steps among it: what it does not define becomes
+empty, and what it cannot read, such as ${list[@]} or ${!x}, keeps it from applying anything.`,
 }

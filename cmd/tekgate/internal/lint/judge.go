@@ -197,6 +197,7 @@ func (j *judgement) judge(ctx context.Context, files []*lintFile) (*report, erro
 // near returns the validator of the objects in a file.
 func (j *judgement) near(set *validator.Set, file string) *validator.Validator {
 	v := j.validator
+	v.Files = set
 	if v.Cluster = set.Near(file); j.live != nil {
 		v.Cluster = judge.Layers{Files: set.Near(file), Cluster: j.live}
 	}
@@ -219,7 +220,7 @@ func (j *judgement) report(files []*lintFile, objects []*linted, outcomes []vali
 	for _, f := range files {
 		held.comments(f)
 	}
-	for _, p := range append(broken(files), duplicates(objects)...) {
+	for _, p := range slices.Concat(broken(files), duplicates(objects), j.substituted(objects)) {
 		if p.Rule != findings.SyntaxRule.ID && held.holds(p) {
 			r.suppressed++
 			continue

@@ -47,7 +47,7 @@ func listRules(out io.Writer, rules []*validator.Rule) error {
 // admissionMode is what becomes of a finding where nothing is configured.
 func admissionMode(rule *validator.Rule) string {
 	switch {
-	case rule.Check == nil:
+	case rule.Check == nil || rule.Files:
 		return "no, only lint"
 	case rule.Online:
 		return "no, only with --online"

@@ -1,0 +1,80 @@
+package lint
+
+import (
+	"strings"
+	"testing"
+)
+
+// fluxObject is a Kustomization of Flux.
+func fluxObject(path, post string) string {
+	return "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: apps}\nspec:\n  path: " + path +
+		"\n  postBuild: " + post + "\n"
+}
+
+// scriptOf is a Task whose script has a text.
+func scriptOf(text, annotations string) string {
+	return "apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: t, annotations: {" + annotations + "}}\nspec:\n  steps:\n" +
+		"  - name: a\n    image: registry.example.com/a:1\n    script: |\n      " + text + "\n"
+}
+
+// TestLintFlux holds what Flux v1.41.0 makes of each form, and which files its Kustomization is for.
+func TestLintFlux(t *testing.T) {
+	const substitute = "{substitute: {REGION: cn}}"
+	const at = "apps/t.yaml:8:13 "
+	for name, c := range map[string]struct {
+		text, post, want string
+		files            map[string]string // beside these
+	}{
+		"undefined":          {"echo ${IMAGE}", substitute, at + "warning", nil},
+		"positional":         {"echo ${1}", substitute, at + "warning", nil},
+		"cut":                {"echo ${name%%:*}", substitute, at + "warning", nil},
+		"replaced":           {"echo ${var/a/b}", substitute, at + "warning", nil},
+		"length":             {"echo ${#name}", substitute, at + "warning", nil},
+		"length of a list":   {"echo ${#list[@]}", substitute, at + "error", nil},
+		"list":               {`for i in "${list[@]}"; do :; done`, substitute, at + "error", nil},
+		"indirect":           {"echo ${!x}", substitute, at + "error", nil},
+		"all arguments":      {"echo ${@}", substitute, at + "error", nil},
+		"bare default":       {"echo ${X-none}", substitute, at + "error", nil},
+		"both":               {"echo ${A} ${B} ${!x}", substitute, at + "warning\n" + at + "error", nil},
+		"defined":            {"echo ${REGION} ${REGION%%:*} ${#REGION}", substitute, "", nil},
+		"defaults":           {"echo ${IMAGE:-none} ${X:+set} ${X:=a} ${X:-${Y}}", substitute, "", nil},
+		"escaped":            {"echo $${HOME} $$${A:-b}", substitute, "", nil},
+		"others' dollars":    {"echo $HOME $(date) $1 $$ $", substitute, "", nil},
+		"no substitution":    {"echo ${IMAGE}", "{}", "", nil},
+		"unknown variables":  {"echo ${IMAGE}", "{substituteFrom: [{kind: Secret, name: s}]}", "", nil},
+		"unknown, and wrong": {"echo ${!x}", "{substituteFrom: [{kind: Secret, name: s}]}", at + "error", nil},
+		"a ConfigMap's": {"echo ${IMAGE} ${TAG}", "{substituteFrom: [{kind: ConfigMap, name: c}]}", at + "warning",
+			map[string]string{"c.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {TAG: a}\n"}},
+		"a kustomization that leaves it out": {"echo ${IMAGE}", substitute, "",
+			map[string]string{"apps/kustomization.yaml": "resources: [other.yaml]\n"}},
+		"a base of the kustomization": {"echo none", substitute, "base/t.yaml:8:13 warning",
+			map[string]string{"apps/kustomization.yaml": "resources: [../base]\n", "base/t.yaml": scriptOf("echo ${IMAGE}", "")}},
+		"another folder": {"echo none", substitute, "",
+			map[string]string{"other/apps/t.yaml": scriptOf("echo ${IMAGE}", "")}},
+		"exempt": {"echo none", substitute, "", map[string]string{"apps/u.yaml": scriptOf("echo ${IMAGE}",
+			"kustomize.toolkit.fluxcd.io/substitute: disabled")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := map[string]string{".git/HEAD": "", "clusters/apps.yaml": fluxObject("./apps", c.post),
+				"apps/t.yaml": scriptOf(c.text, "")}
+			for file, text := range c.files {
+				files[file] = text
+			}
+			layout(t, files)
+			want := strings.ReplaceAll(c.want, "error", "error flux-substitution")
+			want = strings.ReplaceAll(want, "warning", "warning flux-substitution")
+			if got := found(t, "--only=flux-substitution"); got != want {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
+// TestLintFluxOutside holds that a Kustomization outside of a repository says nothing.
+func TestLintFluxOutside(t *testing.T) {
+	layout(t, map[string]string{"apps.yaml": fluxObject("./", "{substitute: {A: b}}"),
+		"t.yaml": scriptOf("echo ${B}", "")})
+	if got := found(t, "--only=flux-substitution"); got != "" {
+		t.Errorf("got %s", got)
+	}
+}
