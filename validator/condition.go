@@ -83,7 +83,7 @@ const never = "false"
 func (c Config) judged(kind string) string {
 	templates := hasTemplates(kind)
 	var parts []string
-	for _, r := range Rules {
+	for _, r := range c.described() {
 		if !c.handles(r, kind) {
 			continue
 		}

@@ -41,6 +41,8 @@ type Rule struct {
 	// NotInPods says that a rule that is AtUse does not judge Pods: it is about fields to
 	// which Tekton and the cluster add in every Pod.
 	NotInPods bool
+	// Own rules are those of the configuration, see package custom.
+	Own bool
 	// Online rules ask a registry. Admission never does.
 	Online bool
 	// Since is the release of Tekton Pipelines, such as v0.46.0, from which on findings
