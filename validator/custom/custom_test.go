@@ -198,13 +198,9 @@ func TestCost(t *testing.T) {
 		list[i] = strings.Repeat("x", 100)
 	}
 	p := &rule.Pass{Object: map[string]any{"spec": map[string]any{"list": list}}, Cluster: rule.Nowhere{}}
-	start := time.Now()
 	found, _, err := p.Judge(t.Context(), r, rule.Enforce)
 	if !errors.Is(err, rule.ErrBudget) || len(found) > 0 {
 		t.Errorf("found %v, error %v", found, err)
-	}
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("it took %s", took)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()

@@ -109,23 +109,23 @@ func (a *audit) check() error {
 	case a.scope.everywhere && a.scope.namespace != "":
 		return errors.New("--namespace and --all-namespaces contradict each other: leave one out")
 	}
-	var problems []error
-	for _, id := range a.rules {
-		problems = append(problems, findings.Known(id, validator.Rules))
-	}
-	return errors.Join(problems...)
+	return nil
 }
 
-// chosen returns the rules that are asked.
-func (a *audit) chosen() []*validator.Rule {
+// chosen returns those of all rules that are asked.
+func (a *audit) chosen(all []*validator.Rule) ([]*validator.Rule, error) {
+	var problems []error
+	for _, id := range a.rules {
+		problems = append(problems, findings.Known(id, all))
+	}
 	chosen := []*validator.Rule{}
-	for _, rule := range validator.Rules {
+	for _, rule := range all {
 		if findings.Threshold(a.least).ReachedBy(rule.Severity) &&
 			(len(a.rules) == 0 || slices.Contains(a.rules, rule.ID)) {
 			chosen = append(chosen, rule)
 		}
 	}
-	return chosen
+	return chosen, errors.Join(problems...)
 }
 
 func (a *audit) run(ctx context.Context, streams cli.Streams) error {
@@ -198,8 +198,14 @@ func (a *audit) judge(ctx context.Context, selector labels.Selector, errOut io.W
 	defer show.Clear()
 	r := &reading{server: server, scope: a.scope, selector: selector, own: namespace, show: show,
 		report: newAuditReport(rest.Host, time.Now()), there: newSnapshot(singly)}
-	v := &validator.Validator{Cluster: r.there, Rules: a.chosen()}
+	v := &validator.Validator{Cluster: r.there}
 	if v.Config, v.Account, err = a.configuration(ctx, r); err != nil {
+		return nil, err
+	}
+	if r.report.rules, err = v.Config.AllRules(); err != nil {
+		return nil, fmt.Errorf("configuration: validator.%w", err)
+	}
+	if v.Rules, err = a.chosen(r.report.rules); err != nil {
 		return nil, err
 	}
 	a.sayOff(v, errOut)

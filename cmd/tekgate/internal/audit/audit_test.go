@@ -454,7 +454,7 @@ func TestAuditRuns(t *testing.T) {
 // TestAuditDoc holds that the text of every rule can be shown.
 func TestAuditDoc(t *testing.T) {
 	for _, rule := range validator.Rules {
-		if len(docOf(rule.ID)) == 0 {
+		if len(docOf(validator.Rules, rule.ID)) == 0 {
 			t.Errorf("%s has no text", rule.ID)
 		}
 	}

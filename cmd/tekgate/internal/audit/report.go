@@ -31,6 +31,8 @@ type auditReport struct {
 	Unread   []auditUnread    `json:"unread"`
 	Unserved []string         `json:"unserved"` // kinds that the cluster does not have
 	LeftOut  auditLeftOut     `json:"leftOut"`
+
+	rules []*validator.Rule // all that there are
 }
 
 // auditObject names an object.
