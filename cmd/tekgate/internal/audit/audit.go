@@ -78,6 +78,9 @@ docs/policy.md has the formats.`,
   # a page to hand on
   tekgate audit -A -o html > audit.html
 
+  # as Reports of the OpenReports API
+  tekgate audit -o openreports | kubectl apply --server-side --force-conflicts -f -
+
   # in a pipeline: nothing that cannot work in production
   tekgate audit -n production --fail-on error`,
 		Args: cobra.NoArgs,
@@ -93,7 +96,7 @@ docs/policy.md has the formats.`,
 	f.StringArrayVar(&a.rules, "rule", nil, "`RULE` to judge by, and no other (repeatable)")
 	f.StringVar(&a.least, "severity", "info", "least `SEVERITY` of what is reported: error, warning or info")
 	a.failOn.Flag(cmd, "never")
-	a.output.Flag(cmd, "result", "table", "json", "html")
+	a.output.Flag(cmd, "result", "table", "json", "html", "openreports")
 	a.kube.Add(cmd)
 	return cmd
 }
@@ -144,6 +147,9 @@ func (a *audit) run(ctx context.Context, streams cli.Streams) error {
 		return cli.Exit(2, fmt.Errorf("printing the findings: %w", err))
 	}
 	fmt.Fprintln(streams.ErrOut, report.sentence())
+	if a.output.Format == "openreports" && report.Complete {
+		fmt.Fprintln(streams.ErrOut, report.saidOfReports())
+	}
 	return a.verdict(report)
 }
 
@@ -153,6 +159,8 @@ func (a *audit) print(out io.Writer, report *auditReport) error {
 		return display.JSON(out, report)
 	case "html":
 		return report.html(out)
+	case "openreports":
+		return report.openReports(out)
 	}
 	return report.table(out)
 }
