@@ -47,7 +47,10 @@ func customValidator(t *testing.T, text string) *validator.Validator {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules := slices.DeleteFunc(slices.Clone(all), func(r *validator.Rule) bool { return !r.Own && r.ID != "exception" })
+	rules := slices.DeleteFunc(
+		slices.Clone(all),
+		func(r *validator.Rule) bool { return !r.Own && r.ID != "exception" },
+	)
 	return &validator.Validator{Config: config, Rules: rules, Now: func() time.Time { return now }}
 }
 
@@ -108,7 +111,10 @@ func TestCustomConditions(t *testing.T) {
 	for _, r := range validator.Rules {
 		off[r.ID] = validator.RuleConfig{Mode: validator.Off}
 	}
-	config := configured(t, teamLabel+"rules: {few-retries: {mode: off}, team-label: {namespaces: [{match: ['prod-*'], mode: off}]}}")
+	config := configured(
+		t,
+		teamLabel+"rules: {few-retries: {mode: off}, team-label: {namespaces: [{match: ['prod-*'], mode: off}]}}",
+	)
 	for id, own := range config.Rules {
 		off[id] = own
 	}
@@ -141,8 +147,18 @@ func TestCustomAdmission(t *testing.T) {
 		v := customValidator(t, teamLabel)
 		failed := ""
 		v.Failure = func(id string) { failed += id }
-		req := admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{Operation: admissionv1.Create, Namespace: "ci",
-			Kind: metav1.GroupVersionKind{Group: "tekton.dev", Version: "v1", Kind: "TaskRun"}, Object: runtime.RawExtension{Raw: []byte(tt.object)}}}
+		req := admission.Request{
+			AdmissionRequest: admissionv1.AdmissionRequest{
+				Operation: admissionv1.Create,
+				Namespace: "ci",
+				Kind: metav1.GroupVersionKind{
+					Group:   "tekton.dev",
+					Version: "v1",
+					Kind:    "TaskRun",
+				},
+				Object: runtime.RawExtension{Raw: []byte(tt.object)},
+			},
+		}
 		if tt.old != "" {
 			req.Operation, req.OldObject.Raw = admissionv1.Update, []byte(tt.old)
 		}

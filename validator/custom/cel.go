@@ -61,8 +61,10 @@ func compile(d Definition) (programs, error) {
 	}
 	message, messageErr := expression{d.ID, "messageExpression", d.MessageExpression, cel.StringType}.compile()
 	if messageErr == nil && usesVariable(message.ast, "set") {
-		messageErr = fmt.Errorf("messageExpression: rule %s may use object alone: whoever reads the message may not be allowed to read other objects",
-			d.ID)
+		messageErr = fmt.Errorf(
+			"messageExpression: rule %s may use object alone: whoever reads the message may not be allowed to read other objects",
+			d.ID,
+		)
 	}
 	out.message = message.program
 	return out, errors.Join(verdictErr, messageErr)
@@ -83,10 +85,19 @@ type compiled struct {
 func (e expression) compile() (compiled, error) {
 	switch {
 	case strings.TrimSpace(e.text) == "":
-		return compiled{}, fmt.Errorf("%s: rule %s has none: write CEL that is true of an object as it should be", e.field, e.rule)
+		return compiled{}, fmt.Errorf(
+			"%s: rule %s has none: write CEL that is true of an object as it should be",
+			e.field,
+			e.rule,
+		)
 	case len(e.text) > longest:
-		return compiled{}, fmt.Errorf("%s: that of rule %s has %d bytes, and %d are allowed: write several rules", e.field,
-			e.rule, len(e.text), longest)
+		return compiled{}, fmt.Errorf(
+			"%s: that of rule %s has %d bytes, and %d are allowed: write several rules",
+			e.field,
+			e.rule,
+			len(e.text),
+			longest,
+		)
 	}
 	env, err := environment()
 	if err != nil {
@@ -97,7 +108,13 @@ func (e expression) compile() (compiled, error) {
 		return compiled{}, fmt.Errorf("%s: rule %s does not compile: %s", e.field, e.rule, firstIssue(issues))
 	}
 	if have := ast.OutputType(); !have.IsExactType(e.want) && !have.IsExactType(cel.DynType) {
-		return compiled{}, fmt.Errorf("%s: rule %s has a result of type %s, and it must be %s", e.field, e.rule, have, e.want)
+		return compiled{}, fmt.Errorf(
+			"%s: rule %s has a result of type %s, and it must be %s",
+			e.field,
+			e.rule,
+			have,
+			e.want,
+		)
 	}
 	if err := e.estimate(env, ast); err != nil {
 		return compiled{}, err
@@ -116,8 +133,14 @@ func (e expression) estimate(env *cel.Env, ast *cel.Ast) error {
 		return fmt.Errorf("%s: estimating the cost of rule %s: %w", e.field, e.rule, err)
 	}
 	if estimate.Max > EstimateLimit {
-		return fmt.Errorf("%s: rule %s may cost %d units of CEL where lists have %d items, and %d are allowed: nest fewer loops",
-			e.field, e.rule, estimate.Max, mostItems, EstimateLimit)
+		return fmt.Errorf(
+			"%s: rule %s may cost %d units of CEL where lists have %d items, and %d are allowed: nest fewer loops",
+			e.field,
+			e.rule,
+			estimate.Max,
+			mostItems,
+			EstimateLimit,
+		)
 	}
 	return nil
 }
@@ -159,7 +182,11 @@ func (sizes) EstimateSize(element checker.AstNode) *checker.SizeEstimate {
 }
 
 // EstimateCallCost implements checker.CostEstimator.
-func (sizes) EstimateCallCost(function, overload string, _ *checker.AstNode, _ []checker.AstNode) *checker.CallEstimate {
+func (sizes) EstimateCallCost(
+	function, overload string,
+	_ *checker.AstNode,
+	_ []checker.AstNode,
+) *checker.CallEstimate {
 	if cost, is := lookUps[overload]; is {
 		return &checker.CallEstimate{CostEstimate: checker.CostEstimate{Min: cost, Max: cost}}
 	}

@@ -69,7 +69,8 @@ func (c programs) fail(p *rule.Pass, at, problem string) {
 	}
 	p.Failed(at, fmt.Sprintf(
 		"the expression of validator.custom could not be evaluated for this object, so it passes: %s; test fields that may be absent with has(), such as !has(object.spec.x) || object.spec.x == 1",
-		problem))
+		problem,
+	))
 }
 
 // messageOf returns the message about an object.

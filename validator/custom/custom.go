@@ -64,7 +64,11 @@ var path = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*|\[[0
 // Validate reports all that is wrong with rules. known are the ids of all other rules.
 func Validate(definitions []Definition, known []string) error {
 	if len(definitions) > most {
-		return fmt.Errorf(": there are %d rules, and at most %d are evaluated for each object: join some", len(definitions), most)
+		return fmt.Errorf(
+			": there are %d rules, and at most %d are evaluated for each object: join some",
+			len(definitions),
+			most,
+		)
 	}
 	var found []error
 	for i, d := range definitions {
@@ -82,7 +86,10 @@ func (d Definition) validate(known []string) error {
 	wrong := func(format string, args ...any) { found = append(found, fmt.Errorf(format, args...)) }
 	switch {
 	case !identifier.MatchString(d.ID) || len(d.ID) > 50:
-		wrong("id: %q is not the name of a rule: write up to 50 lower-case letters, digits and hyphens, such as team-label", d.ID)
+		wrong(
+			"id: %q is not the name of a rule: write up to 50 lower-case letters, digits and hyphens, such as team-label",
+			d.ID,
+		)
 	case slices.Contains(known, d.ID):
 		wrong("id: there is a built-in rule %q: choose another name, such as own-%[1]s", d.ID)
 	}
@@ -102,7 +109,10 @@ func (d Definition) validate(known []string) error {
 		wrong("path: %q is not the path of a field, such as spec.tasks[0].taskRef", d.Path)
 	}
 	if d.Message == "" {
-		wrong("message: say what is wrong and how to mend it: whoever is refused by the rule %s reads nothing else", d.ID)
+		wrong(
+			"message: say what is wrong and how to mend it: whoever is refused by the rule %s reads nothing else",
+			d.ID,
+		)
 	}
 	if len(d.Message) > longestText || strings.ContainsAny(d.Message, "\n\r") {
 		wrong("message: it must be one line of up to %d bytes", longestText)

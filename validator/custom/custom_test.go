@@ -16,7 +16,12 @@ import (
 )
 
 func definition(expression string) custom.Definition {
-	return custom.Definition{ID: "team-label", Kinds: []string{"TaskRun"}, Expression: expression, Message: "add a label team"}
+	return custom.Definition{
+		ID:         "team-label",
+		Kinds:      []string{"TaskRun"},
+		Expression: expression,
+		Message:    "add a label team",
+	}
 }
 
 // TestValidate holds that what is wrong with a definition is an error with its place and a remedy.
@@ -62,7 +67,11 @@ func TestValidate(t *testing.T) {
 		!strings.Contains(err.Error(), "[1].id: the rule \"team-label\" is defined twice") {
 		t.Errorf("twice: %v", err)
 	}
-	if err := custom.Validate(make([]custom.Definition, 101), nil); err == nil || !strings.Contains(err.Error(), ": there are 101 rules") {
+	if err := custom.Validate(
+		make([]custom.Definition, 101),
+		nil,
+	); err == nil ||
+		!strings.Contains(err.Error(), ": there are 101 rules") {
 		t.Errorf("too many: %v", err)
 	}
 }
@@ -117,7 +126,7 @@ func judge(t *testing.T, d custom.Definition, offline bool) (found, unknown, fai
 func TestExpressions(t *testing.T) {
 	for expression, fine := range map[string]bool{
 		"object.metadata.labels.team == 'a'":                           true,
-		"object.metadata.namespace == 'ci'":                            true, // as at admission, though the object leaves it out
+		"object.metadata.namespace == 'ci'":                            true, // the object leaves it out
 		"object.kind == 'TaskRun' && object.spec.retries < 3":          false,
 		"object.spec.retries == 3 && type(object.spec.retries) == int": true,
 		"object.spec.share < 1 && object.spec.big > 1":                 true,
@@ -173,15 +182,21 @@ func TestFailures(t *testing.T) {
 			t.Errorf("%s: found %q, unknown %q, failed %q, error %v", expression, found, unknown, failed, err)
 		}
 		found, unknown, failed, _ = judge(t, definition(expression), true)
-		if !strings.HasPrefix(found, "warning warn spec: the expression") || !strings.Contains(found, "has(") || unknown+failed != "" {
+		if !strings.HasPrefix(found, "warning warn spec: the expression") || !strings.Contains(found, "has(") ||
+			unknown+failed != "" {
 			t.Errorf("%s: in a file: found %q, unknown %q, failed %q", expression, found, unknown, failed)
 		}
 	}
 	found, unknown, failed, _ := judge(t, definition("set.has('Pipeline', 'x')"), false)
-	if found+failed != "" || !strings.Contains(unknown, "looking up another object failed: the API server is away") {
+	if found+failed != "" ||
+		!strings.Contains(unknown, "looking up another object failed: the API server is away") {
 		t.Errorf("a look-up: found %q, unknown %q, failed %q", found, unknown, failed)
 	}
-	if found, unknown, failed, _ = judge(t, definition("set.has('ServiceAccount', 'x')"), false); found+unknown+failed != "" {
+	if found, unknown, failed, _ = judge(
+		t,
+		definition("set.has('ServiceAccount', 'x')"),
+		false,
+	); found+unknown+failed != "" {
 		t.Errorf("what nobody can know: found %q, unknown %q, failed %q", found, unknown, failed)
 	}
 }
@@ -208,7 +223,9 @@ func TestCost(t *testing.T) {
 	if _, _, err := p.Judge(ctx, r, rule.Enforce); !errors.Is(err, rule.ErrBudget) {
 		t.Errorf("with no time: error %v", err)
 	}
-	if r, err = definition("['a','b','c','d','e','f','g','h','i','j','k','l','m','n','o','p','q','r','s','t','u','v'].all(n, set.has('Task', 'build'))").Compile(); err != nil {
+	if r, err = definition(
+		"['a','b','c','d','e','f','g','h','i','j','k','l','m','n','o','p','q','r','s','t','u','v'].all(n, set.has('Task', 'build'))",
+	).Compile(); err != nil {
 		t.Fatal(err)
 	}
 	p.Cluster, p.Namespace = others{}, "ci"

@@ -51,7 +51,10 @@ func setOptions() []cel.EnvOption {
 			}))),
 		cel.Function("names", cel.MemberOverload("set_names", []*cel.Type{setType, cel.StringType},
 			cel.ListType(cel.StringType), cel.BinaryBinding(func(of, kind ref.Val) ref.Val {
-				return lookUp([]ref.Val{of, kind, types.String("")}, func(s *set, kind, _ string) ref.Val { return s.names(kind) })
+				return lookUp(
+					[]ref.Val{of, kind, types.String("")},
+					func(s *set, kind, _ string) ref.Val { return s.names(kind) },
+				)
 			}))),
 	}
 }
@@ -85,7 +88,8 @@ func checkLookUps(ast *cel.Ast, id string) error {
 	known := readable()
 	for _, function := range []string{"has", "get", "names"} {
 		for _, call := range calls(ast, function) {
-			if target := call.Target(); target == nil || target.Kind() != celast.IdentKind || target.AsIdent() != "set" {
+			if target := call.Target(); target == nil || target.Kind() != celast.IdentKind ||
+				target.AsIdent() != "set" {
 				continue
 			}
 			found = append(found, checkLookUp(call, function, id, known))
@@ -97,24 +101,39 @@ func checkLookUps(ast *cel.Ast, id string) error {
 func checkLookUp(call celast.CallExpr, function, id string, known map[string]schema.GroupKind) error {
 	first := call.Args()[0]
 	if first.Kind() != celast.LiteralKind {
-		return fmt.Errorf("expression: rule %s: the kind in set.%s must be a text, such as 'Task': what may be read is checked here",
-			id, function)
+		return fmt.Errorf(
+			"expression: rule %s: the kind in set.%s must be a text, such as 'Task': what may be read is checked here",
+			id,
+			function,
+		)
 	}
 	kind, _ := first.AsLiteral().Value().(string)
 	switch _, is := known[kind]; {
 	case kind == "Secret" || kind == "ConfigMap":
-		return fmt.Errorf("expression: rule %s: set.%s asks for a %s, which the admission server may not read: the rule would find nothing there; leave it out",
-			id, function, kind)
+		return fmt.Errorf(
+			"expression: rule %s: set.%s asks for a %s, which the admission server may not read: the rule would find nothing there; leave it out",
+			id,
+			function,
+			kind,
+		)
 	case !is:
 		names := make([]string, 0, len(known))
 		for name := range known {
 			names = append(names, name)
 		}
 		slices.Sort(names)
-		return fmt.Errorf("expression: rule %s: set.%s asks for the kind %q, which the admission server may not read: it reads %s",
-			id, function, kind, strings.Join(names, ", "))
+		return fmt.Errorf(
+			"expression: rule %s: set.%s asks for the kind %q, which the admission server may not read: it reads %s",
+			id,
+			function,
+			kind,
+			strings.Join(names, ", "),
+		)
 	case kind == accountKind && function == "get":
-		return fmt.Errorf("expression: rule %s: of a ServiceAccount the admission server knows the name alone: ask set.has or set.names", id)
+		return fmt.Errorf(
+			"expression: rule %s: of a ServiceAccount the admission server knows the name alone: ask set.has or set.names",
+			id,
+		)
 	}
 	return nil
 }

@@ -159,9 +159,16 @@ func (r *auditReport) result(f auditFinding, result, message string) openReportR
 		message = string(runes[:longestMessage]) + "…"
 	}
 	out := openReportResult{
-		Source: policyName, Policy: policyName, Rule: f.Rule, Category: "Tekton", Severity: openSeverities[f.Severity],
-		Timestamp: openTime{Seconds: r.Time.Unix()}, Result: result, Scored: result == "fail", Message: message,
-		Subjects: []openSubject{{f.Object.APIVersion, f.Object.Kind, f.Object.Namespace, f.Object.Name}},
+		Source:    policyName,
+		Policy:    policyName,
+		Rule:      f.Rule,
+		Category:  "Tekton",
+		Severity:  openSeverities[f.Severity],
+		Timestamp: openTime{Seconds: r.Time.Unix()},
+		Result:    result,
+		Scored:    result == "fail",
+		Message:   message,
+		Subjects:  []openSubject{{f.Object.APIVersion, f.Object.Kind, f.Object.Namespace, f.Object.Name}},
 	}
 	if f.Rule != "" {
 		out.Properties = map[string]string{"mode": string(f.Mode), "finding": fingerprint(f)}
@@ -195,6 +202,11 @@ func parted(results []openReportResult) [][]openReportResult {
 
 // saidOfReports says how the reports of audits before are removed.
 func (r *auditReport) saidOfReports() string {
-	return fmt.Sprintf("note: once these are applied, delete those of audits before with: kubectl delete reports.openreports.io,clusterreports.openreports.io -A -l '%s=%s,%s!=%d'",
-		managedBy, policyName, auditLabel, r.Time.Unix())
+	return fmt.Sprintf(
+		"note: once these are applied, delete those of audits before with: kubectl delete reports.openreports.io,clusterreports.openreports.io -A -l '%s=%s,%s!=%d'",
+		managedBy,
+		policyName,
+		auditLabel,
+		r.Time.Unix(),
+	)
 }

@@ -30,15 +30,45 @@ func reported(findings int) *auditReport {
 	}
 	task := object("ci", "Task", "build")
 	for i := range findings {
-		r.Findings = append(r.Findings, auditFinding{Object: task, Rule: "privileged", Severity: validator.Warning,
-			Mode: validator.Enforce, Path: fmt.Sprintf("spec.steps[%d]", i), Message: "it runs privileged " + strings.Repeat("x", 1900)})
+		r.Findings = append(r.Findings, auditFinding{
+			Object:   task,
+			Rule:     "privileged",
+			Severity: validator.Warning,
+			Mode:     validator.Enforce,
+			Path:     fmt.Sprintf("spec.steps[%d]", i),
+			Message:  "it runs privileged " + strings.Repeat("x", 1900),
+		})
 	}
-	r.Findings = append(r.Findings,
-		auditFinding{Object: object("", "ClusterTask", "old"), Rule: "removed-api", Severity: validator.Error, Mode: validator.Warn,
-			Path: "apiVersion", Message: strings.Repeat("ü", 5000)},
-		auditFinding{Object: task, Rule: "unused-param", Severity: validator.Info, Mode: validator.Audit, Path: "spec.params[0]", Message: "unused"})
-	r.Excepted = append(r.Excepted, auditException{Until: "2027-01-31", Reason: "moving", auditFinding: auditFinding{Object: task,
-		Rule: "image-latest", Severity: validator.Warning, Mode: validator.Warn, Path: "spec.steps[0].image", Message: "latest"}})
+	r.Findings = append(
+		r.Findings,
+		auditFinding{
+			Object:   object("", "ClusterTask", "old"),
+			Rule:     "removed-api",
+			Severity: validator.Error,
+			Mode:     validator.Warn,
+			Path:     "apiVersion",
+			Message:  strings.Repeat("ü", 5000),
+		},
+		auditFinding{
+			Object:   task,
+			Rule:     "unused-param",
+			Severity: validator.Info,
+			Mode:     validator.Audit,
+			Path:     "spec.params[0]",
+			Message:  "unused",
+		},
+	)
+	r.Excepted = append(
+		r.Excepted,
+		auditException{Until: "2027-01-31", Reason: "moving", auditFinding: auditFinding{
+			Object:   task,
+			Rule:     "image-latest",
+			Severity: validator.Warning,
+			Mode:     validator.Warn,
+			Path:     "spec.steps[0].image",
+			Message:  "latest",
+		}},
+	)
 	r.Unknown = append(r.Unknown, auditUnknown{task, []string{"a look-up failed"}})
 	return r
 }
@@ -78,7 +108,8 @@ func TestOpenReports(t *testing.T) {
 		if problems := validation.IsDNS1123Subdomain(report.Name); len(problems) > 0 {
 			t.Errorf("%q is no name: %v", report.Name, problems)
 		}
-		if report.Labels[auditLabel] != "1795608000" || report.Labels[managedBy] != "tekgate" || report.Source != "tekgate" {
+		if report.Labels[auditLabel] != "1795608000" || report.Labels[managedBy] != "tekgate" ||
+			report.Source != "tekgate" {
 			t.Errorf("labels %v, source %q", report.Labels, report.Source)
 		}
 		names[report.Kind+" "+report.Namespace+"/"+report.Name] = true
@@ -86,13 +117,23 @@ func TestOpenReports(t *testing.T) {
 		for _, result := range report.Results {
 			count(t, &counted, result)
 			if o := result.Subjects[0]; o.Namespace != report.Namespace || result.Timestamp.Seconds != 1795608000 {
-				t.Errorf("%s/%s has a result about %s/%s at %d", report.Namespace, report.Name, o.Namespace, o.Name, result.Timestamp.Seconds)
+				t.Errorf(
+					"%s/%s has a result about %s/%s at %d",
+					report.Namespace,
+					report.Name,
+					o.Namespace,
+					o.Name,
+					result.Timestamp.Seconds,
+				)
 			}
 		}
 		if counted != report.Summary {
 			t.Errorf("%s: summary %+v, counted %+v", report.Name, report.Summary, counted)
 		}
-		total.Fail, total.Warn, total.Skip, total.Error = total.Fail+counted.Fail, total.Warn+counted.Warn, total.Skip+counted.Skip, total.Error+counted.Error
+		total.Fail += counted.Fail
+		total.Warn += counted.Warn
+		total.Skip += counted.Skip
+		total.Error += counted.Error
 	}
 	for _, want := range []string{"ClusterReport /tekgate-audit", "Report ci/tekgate-audit", "Report ci/tekgate-audit-2",
 		"Report ci/tekgate-audit-4", "Report quiet/tekgate-audit"} {
@@ -134,8 +175,13 @@ func TestOpenReportsStored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cluster.InstallCRDs(t.Context(), c, "github.com/openreports/reports-api", "config/crd/openreports.io_reports.yaml",
-		"config/crd/openreports.io_clusterreports.yaml"); err != nil {
+	if err := cluster.InstallCRDs(
+		t.Context(),
+		c,
+		"github.com/openreports/reports-api",
+		"config/crd/openreports.io_reports.yaml",
+		"config/crd/openreports.io_clusterreports.yaml",
+	); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"ci", "quiet"} {

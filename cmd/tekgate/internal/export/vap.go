@@ -89,7 +89,10 @@ func (e *vapExport) run(streams cli.Streams) error {
 		fmt.Fprintf(streams.ErrOut, "not exported: rule %s: %s\n", l.Rule, l.Reason)
 	}
 	if e.strict && len(set.Remainder) > 0 {
-		return fmt.Errorf("%d rules cannot be exported: leave out --strict, or switch them off with `mode: off`", len(set.Remainder))
+		return fmt.Errorf(
+			"%d rules cannot be exported: leave out --strict, or switch them off with `mode: off`",
+			len(set.Remainder),
+		)
 	}
 	if e.output.JSON() {
 		return printVAPJSON(streams.Out, set)

@@ -25,7 +25,8 @@ func TestExportVAP(t *testing.T) {
 	}
 	out, errOut, err := program.Run(t, "", "export", "vap", "--config", "tekgate.yaml")
 	if err != nil || !strings.Contains(out, "name: tekgate-team-label-warn") || !strings.Contains(out, "kube-system") ||
-		!strings.Contains(out, "kind: ValidatingAdmissionPolicyBinding") || strings.Contains(out, "status:") {
+		!strings.Contains(out, "kind: ValidatingAdmissionPolicyBinding") ||
+		strings.Contains(out, "status:") {
 		t.Errorf("error %v: %s", err, out)
 	}
 	if want := "not exported: rule known-task: its expression uses set"; !strings.Contains(errOut, want) {
@@ -33,8 +34,10 @@ func TestExportVAP(t *testing.T) {
 	}
 	out, _, err = program.Run(t, "", "export", "vap", "--config", "tekgate.yaml", "-o", "json")
 	var result struct{ Objects, Remainder, Limits []map[string]any }
-	if json.Unmarshal([]byte(out), &result) != nil || err != nil || len(result.Objects) < 8 || len(result.Objects)%2 != 0 ||
-		len(result.Remainder) < 50 || len(result.Limits) == 0 {
+	if json.Unmarshal([]byte(out), &result) != nil || err != nil ||
+		len(result.Objects) < 8 || len(result.Objects)%2 != 0 ||
+		len(result.Remainder) < 50 ||
+		len(result.Limits) == 0 {
 		t.Errorf("error %v: %.500s", err, out)
 	}
 	for name, args := range map[string][]string{"strict": {"--strict"}, "argument": {"x"}, "namespace": {"--tekton-namespace=A"}} {

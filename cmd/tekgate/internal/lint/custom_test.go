@@ -94,7 +94,11 @@ func TestLintCustom(t *testing.T) {
 	}
 	out, _, _ := lintWith(t, validator.Rules, "", "runs.yaml", "--config=tekgate.yaml", own, "-o", "json")
 	var report struct{ Findings []problem }
-	if err := json.Unmarshal([]byte(out), &report); err != nil || len(report.Findings) != 3 || report.Findings[0].Rule != "team-label" {
+	if err := json.Unmarshal(
+		[]byte(out),
+		&report,
+	); err != nil || len(report.Findings) != 3 ||
+		report.Findings[0].Rule != "team-label" {
 		t.Errorf("json: %v: %s", err, out)
 	}
 }

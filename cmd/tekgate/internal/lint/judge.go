@@ -58,7 +58,9 @@ func (j *judging) load() error {
 		return fmt.Errorf("configuration %s: validator.%w", j.config, err)
 	}
 	if len(c.Validator.Custom) > 0 {
-		own := slices.DeleteFunc(slices.Clone(all), func(r *validator.Rule) bool { return !r.Own && r.ID != "exception" })
+		own := slices.DeleteFunc(slices.Clone(all), func(r *validator.Rule) bool {
+			return !r.Own && r.ID != "exception"
+		})
 		builtIn := slices.DeleteFunc(slices.Clone(j.all), func(r *validator.Rule) bool { return r.ID == "exception" })
 		j.all = slices.Concat(builtIn, own)
 	}

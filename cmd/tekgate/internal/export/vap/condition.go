@@ -12,14 +12,32 @@ import (
 
 // limits are what all policies do otherwise than the webhook.
 var limits = []Limit{
-	{ID: "updates", Reason: "an update passes if the object violated the rule before it, also where it adds a second violation; the webhook tells them apart"},
-	{ID: "exceptions-of-updates", Reason: "an update has no clock: an exception counts if it held when the object was created"},
-	{ID: "exceptions-of-runs", Reason: "an exception on a TaskRun of a PipelineRun counts whoever wrote it, and in taskRunSpecs nobody is asked whether its author may make it; a policy cannot look up the PipelineRun"},
-	{ID: "templates", Reason: "objects that a TriggerTemplate creates are judged when they are created, not in the template"},
-	{ID: "tasks-at-use", Reason: "the Task that a TaskRun names is judged when it is stored, not again with the values of the run; nor are Pods"},
+	{
+		ID:     "updates",
+		Reason: "an update passes if the object violated the rule before it, also where it adds a second violation; the webhook tells them apart",
+	},
+	{
+		ID:     "exceptions-of-updates",
+		Reason: "an update has no clock: an exception counts if it held when the object was created",
+	},
+	{
+		ID:     "exceptions-of-runs",
+		Reason: "an exception on a TaskRun of a PipelineRun counts whoever wrote it, and in taskRunSpecs nobody is asked whether its author may make it; a policy cannot look up the PipelineRun",
+	},
+	{
+		ID:     "templates",
+		Reason: "objects that a TriggerTemplate creates are judged when they are created, not in the template",
+	},
+	{
+		ID:     "tasks-at-use",
+		Reason: "the Task that a TaskRun names is judged when it is stored, not again with the values of the run; nor are Pods",
+	},
 	{ID: "nested-pipelines", Reason: "pipelines within pipelines are judged to the third level"},
 	{ID: "spelling", Reason: "fields of Triggers' objects that differ in case are not recognized"},
-	{ID: "cost", Reason: "an expression that costs more than the API server allows, or fails, lets the object pass without a warning"},
+	{
+		ID:     "cost",
+		Reason: "an expression that costs more than the API server allows, or fails, lets the object pass without a warning",
+	},
 	{ID: "messages", Reason: "the message names no place within the object, and there is one for all places"},
 }
 
@@ -40,7 +58,10 @@ func (c *compiler) conditions(r *validator.Rule) []admissionv1.MatchCondition {
 	const runs = `request.resource.resource in ["taskruns", "pipelineruns", "customruns", "runs"]`
 	conditions := []admissionv1.MatchCondition{
 		{Name: "spec-or-exceptions-change", Expression: changes},
-		{Name: "not-part-of-a-run", Expression: "!(" + runs + " && " + controller + " && " + owned + ") || " + ofRun},
+		{
+			Name:       "not-part-of-a-run",
+			Expression: "!(" + runs + " && " + controller + " && " + owned + ") || " + ofRun,
+		},
 	}
 	if !r.AtUse {
 		conditions = append(conditions, admissionv1.MatchCondition{Name: "not-at-use",
@@ -73,12 +94,17 @@ func (c *compiler) excepted(r *validator.Rule) (string, error) {
 		day + " >= " + created + ".substring(0, 10)",
 	}
 	if most := c.Config.Exceptions.MaxDays; most > 0 {
-		parts = append(parts, fmt.Sprintf(`timestamp(%s + "T00:00:00Z") <= timestamp(%s) + duration("%dh")`, day, created, 24*most))
+		parts = append(
+			parts,
+			fmt.Sprintf(`timestamp(%s + "T00:00:00Z") <= timestamp(%s) + duration("%dh")`, day, created, 24*most),
+		)
 	}
 	if own == "authorized" {
 		parts = append(parts, fmt.Sprintf(
 			`authorizer.group("validator.tekgate.dev").resource("rules").namespace(%s).name(%s).check("except").allowed()`,
-			namespaceOf, quote(r.ID)))
+			namespaceOf,
+			quote(r.ID),
+		))
 	}
 	return "(" + strings.Join(parts, " && ") + ")", nil
 }

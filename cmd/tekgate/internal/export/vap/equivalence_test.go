@@ -68,12 +68,25 @@ func newBed(t *testing.T) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cluster.InstallCRDs(t.Context(), c, "github.com/tektoncd/pipeline", "config/300-crds/300-taskrun.yaml",
-		"config/300-crds/300-pipelinerun.yaml", "config/300-crds/300-task.yaml",
-		"config/300-crds/300-pipeline.yaml", "config/300-crds/300-stepaction.yaml"); err != nil {
+	if err := cluster.InstallCRDs(
+		t.Context(),
+		c,
+		"github.com/tektoncd/pipeline",
+		"config/300-crds/300-taskrun.yaml",
+		"config/300-crds/300-pipelinerun.yaml",
+		"config/300-crds/300-task.yaml",
+		"config/300-crds/300-pipeline.yaml",
+		"config/300-crds/300-stepaction.yaml",
+	); err != nil {
 		t.Fatal(err)
 	}
-	b := &bed{T: t, client: c, config: configured(t), rules: map[string]*validator.Rule{}, spaces: map[string]string{}}
+	b := &bed{
+		T:      t,
+		client: c,
+		config: configured(t),
+		rules:  map[string]*validator.Rule{},
+		spaces: map[string]string{},
+	}
 	all, err := b.config.AllRules()
 	if err != nil {
 		t.Fatal(err)
@@ -207,8 +220,14 @@ func (b *bed) verdict(id string, fields map[string]any) bool {
 	}
 	v := &validator.Validator{Config: b.config, Rules: []*validator.Rule{b.rules[id]}}
 	kind := (&unstructured.Unstructured{Object: fields}).GroupVersionKind()
-	out := v.Judge(b.Context(), validator.Subject{Kind: kind, Namespace: b.spaces[id], Fields: decoded, Request: &validator.Request{}})
-	return slices.ContainsFunc(out.Findings, func(f validator.Finding) bool { return f.Rule == id && f.Mode == validator.Enforce })
+	out := v.Judge(
+		b.Context(),
+		validator.Subject{Kind: kind, Namespace: b.spaces[id], Fields: decoded, Request: &validator.Request{}},
+	)
+	return slices.ContainsFunc(
+		out.Findings,
+		func(f validator.Finding) bool { return f.Rule == id && f.Mode == validator.Enforce },
+	)
 }
 
 // TestEquivalence holds each exported policy to its rule, on a real API server: for every object of
@@ -257,11 +276,19 @@ func (b *bed) compare(all []map[string]any) (different []string) {
 			seen[id] = n
 			if got != want {
 				text, _ := json.Marshal(fields)
-				different = append(different, fmt.Sprintf("%s: the policy refuses: %v, the rule: %v (%v) %.600s", id, got, want, err, text))
+				different = append(
+					different,
+					fmt.Sprintf("%s: the policy refuses: %v, the rule: %v (%v) %.600s", id, got, want, err, text),
+				)
 			}
 		}
 	}
-	b.Logf("%d objects, %d that the API server refuses anyway; accepted and refused by rule: %v", len(all), skipped, seen)
+	b.Logf(
+		"%d objects, %d that the API server refuses anyway; accepted and refused by rule: %v",
+		len(all),
+		skipped,
+		seen,
+	)
 	for id, n := range seen {
 		if n[1] < 5 || n[0] < 5 && id != "run-in-default-namespace" {
 			b.Errorf("%s was compared for %d objects that it accepts and %d that it refuses", id, n[0], n[1])
@@ -281,7 +308,8 @@ func cases(t *testing.T) []map[string]any {
 	for _, file := range files {
 		fields := read(t, file)
 		obj := unstructured.Unstructured{Object: fields}
-		if gvk := obj.GroupVersionKind(); gvk.Group == "tekton.dev" && (gvk.Version != "v1alpha1" || gvk.Kind == "StepAction") {
+		if gvk := obj.GroupVersionKind(); gvk.Group == "tekton.dev" &&
+			(gvk.Version != "v1alpha1" || gvk.Kind == "StepAction") {
 			obj.SetNamespace("")
 			all = append(all, fields)
 		}
@@ -294,7 +322,8 @@ func (b *bed) exceptions() {
 	b.Helper()
 	today := time.Now().UTC()
 	day := func(days int) string { return today.AddDate(0, 0, days).Format(time.DateOnly) }
-	for _, text := range []string{day(0) + " moving", day(1) + ": moving", day(-1) + " moving", day(30), day(30) + " ", " " + day(30) + "  moving ",
+	for _, text := range []string{day(0) + " moving", day(1) + ": moving", day(-1) + " moving", day(30),
+		day(30) + " ", " " + day(30) + "  moving ",
 		"2027-02-31 moving", "2096-02-29 moving", "2097-02-29 moving", "2100-02-29 moving", "2400-02-29 moving", "2097-13-01 moving", "soon moving", "", "2097-1-01 moving",
 		day(30) + ":: moving", day(30) + "x moving"} {
 		run := taskRun("", map[string]any{})

@@ -49,9 +49,21 @@ func (g generator) object() map[string]any {
 	metadata := map[string]any{"name": "x"}
 	g.maybe(metadata, "labels", func() any { return map[string]any{pick(g, "team", "app"): "a"} })
 	g.maybe(metadata, "annotations", func() any {
-		return map[string]any{"except.tekgate.dev/" + pick(g, "privileged", "team-label"): pick(g, "2096-01-01 moving", "2020-01-01 over", "soon")}
+		return map[string]any{
+			"except.tekgate.dev/" + pick(g, "privileged", "team-label"): pick(
+				g,
+				"2096-01-01 moving",
+				"2020-01-01 over",
+				"soon",
+			),
+		}
 	})
-	return map[string]any{"apiVersion": "tekton.dev/" + version, "kind": kind, "metadata": metadata, "spec": g.spec(kind, version)}
+	return map[string]any{
+		"apiVersion": "tekton.dev/" + version,
+		"kind":       kind,
+		"metadata":   metadata,
+		"spec":       g.spec(kind, version),
+	}
 }
 
 func (g generator) spec(kind, version string) map[string]any {
@@ -67,7 +79,11 @@ func (g generator) spec(kind, version string) map[string]any {
 		return g.pipeline(1)
 	}
 	spec := map[string]any{}
-	g.maybe(spec, "params", func() any { return []any{map[string]any{"name": pick(g, "a", "Bad", "muchtoolong"), "value": "x"}} })
+	g.maybe(
+		spec,
+		"params",
+		func() any { return []any{map[string]any{"name": pick(g, "a", "Bad", "muchtoolong"), "value": "x"}} },
+	)
 	settings := spec
 	if kind == "TaskRun" {
 		spec["taskSpec"] = g.task()
@@ -106,7 +122,11 @@ func (g generator) podTemplate() any {
 
 func (g generator) podSecurity() any {
 	security := map[string]any{}
-	g.maybe(security, "seccompProfile", func() any { return map[string]any{"type": pick(g, "Unconfined", "RuntimeDefault")} })
+	g.maybe(
+		security,
+		"seccompProfile",
+		func() any { return map[string]any{"type": pick(g, "Unconfined", "RuntimeDefault")} },
+	)
 	g.maybe(security, "windowsOptions", func() any { return map[string]any{"hostProcess": pick(g, true, false)} })
 	return security
 }
@@ -146,10 +166,22 @@ func (g generator) container() map[string]any {
 	security := map[string]any{}
 	g.maybe(security, "privileged", func() any { return pick(g, true, false) })
 	g.maybe(security, "procMount", func() any { return pick(g, "Unmasked", "Default") })
-	g.maybe(security, "appArmorProfile", func() any { return map[string]any{"type": pick(g, "Unconfined", "RuntimeDefault")} })
-	g.maybe(security, "seccompProfile", func() any { return map[string]any{"type": pick(g, "Unconfined", "RuntimeDefault")} })
+	g.maybe(
+		security,
+		"appArmorProfile",
+		func() any { return map[string]any{"type": pick(g, "Unconfined", "RuntimeDefault")} },
+	)
+	g.maybe(
+		security,
+		"seccompProfile",
+		func() any { return map[string]any{"type": pick(g, "Unconfined", "RuntimeDefault")} },
+	)
 	g.maybe(security, "capabilities", func() any {
-		return map[string]any{"add": []any{pick(g, "CHOWN", "CAP_CHOWN", "cap_sys_admin", "SYS_ADMIN", "setuid", "ALL", "CAP_CAP_CHOWN")}}
+		return map[string]any{
+			"add": []any{
+				pick(g, "CHOWN", "CAP_CHOWN", "cap_sys_admin", "SYS_ADMIN", "setuid", "ALL", "CAP_CAP_CHOWN"),
+			},
+		}
 	})
 	c["securityContext"] = security
 	return c
@@ -163,7 +195,12 @@ func (g generator) pipeline(level int) map[string]any {
 		case level < 3 && g.rarely():
 			task["pipelineSpec"] = g.pipeline(level + 1)
 		case g.rarely():
-			task["taskSpec"] = map[string]any{"apiVersion": "example.com/v1", "kind": "Own", "spec": map[string]any{}, "steps": g.task()["steps"]}
+			task["taskSpec"] = map[string]any{
+				"apiVersion": "example.com/v1",
+				"kind":       "Own",
+				"spec":       map[string]any{},
+				"steps":      g.task()["steps"],
+			}
 		default:
 			task["taskSpec"] = g.task()
 		}

@@ -17,7 +17,9 @@ var builtIn = map[string]func(validator.Config) (violation, message string, err 
 		}), "a step or sidecar runs privileged, so whatever it executes has the node and all Pods on it: build with Kaniko or rootless BuildKit, or add the one capability that is needed", nil
 	},
 	"dangerous-capability": func(validator.Config) (string, string, error) {
-		return anyContainer(dangerous), "a step or sidecar adds a capability by which it can reach beyond its container: remove it, or except this object with a reason", nil
+		return anyContainer(
+			dangerous,
+		), "a step or sidecar adds a capability by which it can reach beyond its container: remove it, or except this object with a reason", nil
 	},
 	"unconfined": func(validator.Config) (string, string, error) {
 		return "(" + anyPodTemplate(unconfined) + " || " + anyContainer(unconfined) + ")",
@@ -26,7 +28,10 @@ var builtIn = map[string]func(validator.Config) (violation, message string, err 
 	"host-network": func(validator.Config) (string, string, error) {
 		template := anyPodTemplate(func(t string) string { return isTrue(t, "hostNetwork") })
 		ports := anyContainer(func(c string) string {
-			return list(c, "ports") + ".exists(p, type(p) == map && has(p.hostPort) && type(p.hostPort) == int && p.hostPort != 0)"
+			return list(
+				c,
+				"ports",
+			) + ".exists(p, type(p) == map && has(p.hostPort) && type(p.hostPort) == int && p.hostPort != 0)"
 		})
 		return "(" + template + " || " + ports + ")",
 			"the steps use the node's network, or a sidecar opens a port of the node: remove hostNetwork and hostPort", nil
@@ -49,7 +54,9 @@ func forbiddenAccount(config validator.Config) (violation, message string, err e
 	}
 	pattern, ok := validator.NamesPattern(allowed)
 	if !ok {
-		return "", "", errors.New("its accounts have a pattern with [ or \\, which is not translated: write it with * alone")
+		return "", "", errors.New(
+			"its accounts have a pattern with [ or \\, which is not translated: write it with * alone",
+		)
 	}
 	return anyAccount(func(a string) string {
 		name := fmt.Sprintf(`(%[1]s == "" ? "default" : %[1]s)`, a)
@@ -83,7 +90,12 @@ func isText(of, name, value string) string {
 // has them; see object.Tasks.
 func anyContainer(property func(string) string) string {
 	inTask := func(task string) string {
-		each := fmt.Sprintf("(%s + %s).exists(c, type(c) == map && %s)", list(task, "steps"), list(task, "sidecars"), property("c"))
+		each := fmt.Sprintf(
+			"(%s + %s).exists(c, type(c) == map && %s)",
+			list(task, "steps"),
+			list(task, "sidecars"),
+			property("c"),
+		)
 		return "(" + holds(task, "stepTemplate", property) + " || " + each + ")"
 	}
 	inRun := func(kind, field string, in func(string) string) string {
@@ -112,7 +124,13 @@ func inPipeline(spec string, level int, inTask func(string) string) string {
 	if level < deepest {
 		task += " || " + holds(t, "pipelineSpec", func(s string) string { return inPipeline(s, level+1, inTask) })
 	}
-	return fmt.Sprintf("(%s + %s).exists(%s, type(%[3]s) == map && (%[4]s))", list(spec, "tasks"), list(spec, "finally"), t, task)
+	return fmt.Sprintf(
+		"(%s + %s).exists(%s, type(%[3]s) == map && (%[4]s))",
+		list(spec, "tasks"),
+		list(spec, "finally"),
+		t,
+		task,
+	)
 }
 
 // ofPipelineRun writes that the settings of a run are in taskRunTemplate.
@@ -122,7 +140,12 @@ const ofPipelineRun = `object.kind == "PipelineRun" && object.apiVersion == "tek
 // containers.
 func anyPodTemplate(property func(string) string) string {
 	template := func(of string) string { return holds(of, "podTemplate", property) }
-	own := fmt.Sprintf("(%s ? %s : %s)", ofPipelineRun, holds("object.spec", "taskRunTemplate", template), template("object.spec"))
+	own := fmt.Sprintf(
+		"(%s ? %s : %s)",
+		ofPipelineRun,
+		holds("object.spec", "taskRunTemplate", template),
+		template("object.spec"),
+	)
 	each := list("object.spec", "taskRunSpecs") + ".exists(o, type(o) == map && (" + template("o") + " || " +
 		holds("o", "taskPodTemplate", property) + "))"
 	return `(object.kind in ["TaskRun", "PipelineRun"] && has(object.spec) && (` + own + ` || (object.kind == "PipelineRun" && ` + each + ")))"
@@ -134,15 +157,35 @@ func anyAccount(property func(string) string) string {
 	named := func(of string) string {
 		return fmt.Sprintf(`(has(%[1]s) && type(%[1]s) == string ? %[1]s : "")`, of+".serviceAccountName")
 	}
-	inTemplate := fmt.Sprintf(`(has(object.spec.taskRunTemplate) && type(object.spec.taskRunTemplate) == map ? %s : "")`,
-		named("object.spec.taskRunTemplate"))
-	own := fmt.Sprintf("[%s ? %s : %s].exists(a, %s)", ofPipelineRun, inTemplate, named("object.spec"), property("a"))
+	inTemplate := fmt.Sprintf(
+		`(has(object.spec.taskRunTemplate) && type(object.spec.taskRunTemplate) == map ? %s : "")`,
+		named("object.spec.taskRunTemplate"),
+	)
+	own := fmt.Sprintf(
+		"[%s ? %s : %s].exists(a, %s)",
+		ofPipelineRun,
+		inTemplate,
+		named("object.spec"),
+		property("a"),
+	)
 	of := func(field string) string {
 		return fmt.Sprintf(`(has(%[1]s) && type(%[1]s) == string && %[1]s != "" && %[2]s)`, field, property(field))
 	}
-	each := list("object.spec", "taskRunSpecs") + ".exists(o, type(o) == map && (" + of("o.serviceAccountName") + " || " +
-		of("o.taskServiceAccountName") + "))"
-	former := list("object.spec", "serviceAccountNames") + ".exists(o, type(o) == map && " + of("o.serviceAccountName") + ")"
+	each := list(
+		"object.spec",
+		"taskRunSpecs",
+	) + ".exists(o, type(o) == map && (" + of(
+		"o.serviceAccountName",
+	) + " || " +
+		of(
+			"o.taskServiceAccountName",
+		) + "))"
+	former := list(
+		"object.spec",
+		"serviceAccountNames",
+	) + ".exists(o, type(o) == map && " + of(
+		"o.serviceAccountName",
+	) + ")"
 	return `(has(object.spec) && (` + own + ` || (object.kind == "PipelineRun" && (` + each + " || " + former + "))))"
 }
 
@@ -152,7 +195,12 @@ const baseline = `^(?:CAP_)?(?:AUDIT_WRITE|CHOWN|DAC_OVERRIDE|FOWNER|FSETID|KILL
 func dangerous(c string) string {
 	return holds(c, "securityContext", func(s string) string {
 		return holds(s, "capabilities", func(own string) string {
-			return list(own, "add") + `.exists(n, type(n) == string && n != "" && !n.upperAscii().matches(` + quote(baseline) + "))"
+			return list(
+				own,
+				"add",
+			) + `.exists(n, type(n) == string && n != "" && !n.upperAscii().matches(` + quote(
+				baseline,
+			) + "))"
 		})
 	})
 }
@@ -162,7 +210,21 @@ func unconfined(c string) string {
 		return holds(of, name, func(p string) string { return isText(p, "type", "Unconfined") })
 	}
 	return holds(c, "securityContext", func(s string) string {
-		return "(" + profile(s, "seccompProfile") + " || " + profile(s, "appArmorProfile") + " || " + isText(s, "procMount", "Unmasked") +
-			" || " + holds(s, "windowsOptions", func(w string) string { return isTrue(w, "hostProcess") }) + ")"
+		return "(" + profile(
+			s,
+			"seccompProfile",
+		) + " || " + profile(
+			s,
+			"appArmorProfile",
+		) + " || " + isText(
+			s,
+			"procMount",
+			"Unmasked",
+		) +
+			" || " + holds(
+			s,
+			"windowsOptions",
+			func(w string) string { return isTrue(w, "hostProcess") },
+		) + ")"
 	})
 }

@@ -99,7 +99,12 @@ func (c *compiler) local(r *validator.Rule) (rule local, reason string) {
 		if d.UsesSet() {
 			return local{}, "its expression uses set, and a policy cannot look up other objects"
 		}
-		return local{rule: r, fine: "(" + d.Expression + "\n)", message: d.Message, messageExpression: d.MessageExpression}, ""
+		return local{
+			rule:              r,
+			fine:              "(" + d.Expression + "\n)",
+			message:           d.Message,
+			messageExpression: d.MessageExpression,
+		}, ""
 	}
 	if write, is := builtIn[r.ID]; is {
 		violation, message, err := write(c.Config)
@@ -157,7 +162,10 @@ func (c *compiler) write(l local, mode validator.Mode, conditions []admissionv1.
 		validation.MessageExpression = "(" + l.messageExpression + "\n) + " + quote(" (rule "+l.rule.ID+")")
 	}
 	c.set.Policies = append(c.set.Policies, admissionv1.ValidatingAdmissionPolicy{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "admissionregistration.k8s.io/v1", Kind: "ValidatingAdmissionPolicy"},
+		TypeMeta: metav1.TypeMeta{
+			APIVersion: "admissionregistration.k8s.io/v1",
+			Kind:       "ValidatingAdmissionPolicy",
+		},
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
 		Spec: admissionv1.ValidatingAdmissionPolicySpec{
 			FailurePolicy: &ignore,
@@ -189,11 +197,14 @@ func resources(r *validator.Rule) []admissionv1.NamedRuleWithOperations {
 			continue
 		}
 		scope := admissionv1.AllScopes
-		rules = append(rules, admissionv1.NamedRuleWithOperations{RuleWithOperations: admissionv1.RuleWithOperations{
-			Operations: []admissionv1.OperationType{admissionv1.Create, admissionv1.Update},
-			Rule: admissionv1.Rule{APIGroups: []string{kind.Group}, APIVersions: []string{kind.Version},
-				Resources: []string{resource}, Scope: &scope},
-		}})
+		rules = append(
+			rules,
+			admissionv1.NamedRuleWithOperations{RuleWithOperations: admissionv1.RuleWithOperations{
+				Operations: []admissionv1.OperationType{admissionv1.Create, admissionv1.Update},
+				Rule: admissionv1.Rule{APIGroups: []string{kind.Group}, APIVersions: []string{kind.Version},
+					Resources: []string{resource}, Scope: &scope},
+			}},
+		)
 	}
 	return rules
 }
@@ -202,7 +213,8 @@ func resources(r *validator.Rule) []admissionv1.NamedRuleWithOperations {
 func (c *compiler) modes(r *validator.Rule) []validator.Mode {
 	own := c.Config.Rules[r.ID]
 	has := func(mode validator.Mode) bool {
-		return general(r, own) == mode || slices.ContainsFunc(own.Namespaces, func(n validator.NamespaceMode) bool { return n.Mode == mode })
+		return general(r, own) == mode ||
+			slices.ContainsFunc(own.Namespaces, func(n validator.NamespaceMode) bool { return n.Mode == mode })
 	}
 	return slices.DeleteFunc([]validator.Mode{validator.Enforce, validator.Warn, validator.Audit},
 		func(mode validator.Mode) bool { return !has(mode) })
@@ -227,7 +239,9 @@ func (c *compiler) where(r *validator.Rule, mode validator.Mode) (string, error)
 		}
 		pattern, ok := validator.NamesPattern(n.Match)
 		if !ok {
-			return "", errors.New("its namespaces have a pattern with [ or \\, which is not translated: write it with * alone")
+			return "", errors.New(
+				"its namespaces have a pattern with [ or \\, which is not translated: write it with * alone",
+			)
 		}
 		expression = fmt.Sprintf("(%s.matches(%s) ? %s : %s)", namespaceOf, quote(pattern), on, expression)
 	}

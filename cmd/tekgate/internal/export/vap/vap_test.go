@@ -41,11 +41,15 @@ func condition(p admissionv1.ValidatingAdmissionPolicy, name string) string {
 // TestModes holds that each mode of a rule has a policy with its action, for the namespaces that
 // have the mode.
 func TestModes(t *testing.T) {
-	set := compile(t, "rules: {privileged: {mode: enforce, namespaces: [{match: [a], mode: warn}, {match: ['b-*'], mode: audit}, {match: [c], mode: off}]}}")
+	set := compile(
+		t,
+		"rules: {privileged: {mode: enforce, namespaces: [{match: [a], mode: warn}, {match: ['b-*'], mode: audit}, {match: [c], mode: off}]}}",
+	)
 	got := map[string]string{}
 	for i, p := range set.Policies {
 		if strings.HasPrefix(p.Name, "tekgate-privileged-") {
-			got[strings.TrimPrefix(p.Name, "tekgate-privileged-")+" "+string(set.Bindings[i].Spec.ValidationActions[0])] = condition(p, "mode")
+			name := strings.TrimPrefix(p.Name, "tekgate-privileged-")
+			got[name+" "+string(set.Bindings[i].Spec.ValidationActions[0])] = condition(p, "mode")
 		}
 	}
 	const space = `(has(request.namespace) ? request.namespace : "")`
@@ -71,7 +75,14 @@ func TestExceptions(t *testing.T) {
 		"exceptions: {maxDays: 90}": `duration("2160h")`,
 		"rules: {privileged: {exceptions: authorized}}": `authorizer.group("validator.tekgate.dev").resource("rules")`,
 	} {
-		if p := find(t, compile(t, text), "tekgate-privileged-warn"); !strings.Contains(condition(p, "not-excepted"), want) {
+		if p := find(
+			t,
+			compile(t, text),
+			"tekgate-privileged-warn",
+		); !strings.Contains(
+			condition(p, "not-excepted"),
+			want,
+		) {
 			t.Errorf("%s: %s", text, condition(p, "not-excepted"))
 		}
 	}
@@ -84,7 +95,10 @@ func TestExceptions(t *testing.T) {
 
 func find(t *testing.T, set *vap.Set, name string) admissionv1.ValidatingAdmissionPolicy {
 	t.Helper()
-	i := slices.IndexFunc(set.Policies, func(p admissionv1.ValidatingAdmissionPolicy) bool { return p.Name == name })
+	i := slices.IndexFunc(
+		set.Policies,
+		func(p admissionv1.ValidatingAdmissionPolicy) bool { return p.Name == name },
+	)
 	if i < 0 {
 		t.Fatalf("there is no policy %s", name)
 	}
