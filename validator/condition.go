@@ -83,7 +83,7 @@ const never = "false"
 func (c Config) judged(kind string) string {
 	templates := hasTemplates(kind)
 	var parts []string
-	for _, r := range Rules {
+	for _, r := range c.described() {
 		if !c.handles(r, kind) {
 			continue
 		}
@@ -135,7 +135,7 @@ func (c Config) where(r *rule.Rule, kind string) string {
 		if on == expression {
 			continue // what comes later says the same
 		}
-		pattern, ok := namesPattern(n.Match)
+		pattern, ok := NamesPattern(n.Match)
 		if !ok {
 			return wellknown.Always
 		}
@@ -159,9 +159,9 @@ func enforced(mode rule.Mode) string {
 	return never
 }
 
-// namesPattern returns a regular expression of the names that rule.MatchesAny takes. It
+// NamesPattern returns a regular expression of the names that rule.MatchesAny takes. It
 // reports false for patterns with classes or escapes.
-func namesPattern(patterns []string) (string, bool) {
+func NamesPattern(patterns []string) (string, bool) {
 	parts := make([]string, 0, len(patterns))
 	for _, pattern := range patterns {
 		if strings.ContainsAny(pattern, `[]\`) {

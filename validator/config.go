@@ -14,6 +14,7 @@ import (
 	"github.com/tekgate/tekgate/internal/problems"
 	"github.com/tekgate/tekgate/internal/suggest"
 	"github.com/tekgate/tekgate/validator/containers"
+	"github.com/tekgate/tekgate/validator/custom"
 	"github.com/tekgate/tekgate/validator/pipelines"
 	"github.com/tekgate/tekgate/validator/rule"
 	"github.com/tekgate/tekgate/validator/sources"
@@ -24,6 +25,8 @@ import (
 type Config struct {
 	// Rules says what becomes of the findings of a rule, by its id.
 	Rules map[string]RuleConfig `json:"rules,omitempty"`
+	// Custom are rules of your own, as CEL expressions.
+	Custom []custom.Definition `json:"custom,omitempty"`
 	// References configures the rules about other objects.
 	References References `json:"references"`
 	// Exceptions says whether annotations may except objects from rules.
@@ -111,9 +114,12 @@ func Default() Config {
 // the section.
 func (c Config) Validate() error {
 	var found []error
+	ids := identifiers(c.described())
 	for _, id := range slices.Sorted(maps.Keys(c.Rules)) {
-		found = append(found, c.Rules[id].validate("rules."+id, id))
+		found = append(found, c.Rules[id].validate("rules."+id, id, ids))
 	}
+	known := slices.Concat(identifiers(Rules), reserved)
+	found = append(found, problems.Prefix("custom", custom.Validate(c.Custom, known)))
 	if c.References.Grace.Duration < 0 {
 		found = append(found, errors.New("references.grace: a time cannot be negative"))
 	}
@@ -127,9 +133,9 @@ func (c Config) Validate() error {
 	return errors.Join(append(found, problems.Prefix("policy.", c.Policy.validate()))...)
 }
 
-func (c RuleConfig) validate(at, id string) error {
+func (c RuleConfig) validate(at, id string, ids []string) error {
 	var problems []error
-	if ids := identifiers(Rules); !slices.Contains(ids, id) {
+	if !slices.Contains(ids, id) {
 		remedy := suggest.DidYouMean(id, ids, "`tekgate lint --rules` lists them")
 		problems = append(problems, fmt.Errorf("%s: there is no such rule: %s", at, remedy))
 	}

@@ -143,7 +143,7 @@ func withExceptionRule(rules []*rule.Rule) []*rule.Rule {
 	exception := exceptionRule
 	ids := append(identifiers(rules), exception.ID, rule.CannotBeJudged)
 	exception.Check = func(_ context.Context, p *rule.Pass) { checkException(p, ids) }
-	return append(rules, &exception, cannotBeJudgedRule)
+	return append(slices.Clip(rules), &exception, cannotBeJudgedRule)
 }
 
 var exceptionRule = rule.Rule{

@@ -48,7 +48,8 @@ import (
 type Validator struct {
 	Config  Config
 	Cluster rule.Cluster
-	// Rules are those that are asked. Nil means all that there are.
+	// Rules are those that are asked. Nil means all that there are but those of Config.Custom, see
+	// Config.AllRules.
 	Rules []*rule.Rule
 	// Offline says that nobody else will judge the objects, as Tekton's own webhook
 	// does after the admission server: then rules do its work as well.
@@ -86,6 +87,9 @@ type Validator struct {
 	Fetched func(ctx context.Context, namespace string, task map[string]any) map[string]any
 	// Observe is told of each finding that a request led to, if it is not nil.
 	Observe func(kind string, finding rule.Finding)
+	// Failure is told of each rule of Config.Custom that could not be evaluated for the object of a
+	// request, if it is not nil.
+	Failure func(id string)
 	// Later is given each object with a finding that time may mend, see
 	// Rule.Others, and with each finding of a rule whose mode is Audit. It is not
 	// called in dry runs, nor for what runs are found to be in mode Audit.
@@ -162,6 +166,7 @@ func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 		Now:      v.now,
 		Author:   v.authorOf(subject.Request),
 		Account:  v.Account,
+		Failure:  v.Failure,
 		Inlined:  subject.Inlined,
 		Resolved: subject.Resolved,
 		Releases: v.Releases,

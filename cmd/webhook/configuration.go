@@ -65,6 +65,10 @@ func (c *configuration) use(text []byte) error {
 	m.Controller, m.Observe = c.controller, c.metrics.observe
 	v := &validator.Validator{Config: parsed.Validator, Cluster: c.references, Observe: c.metrics.finding,
 		Later: c.later}
+	v.Failure = c.metrics.failure
+	if v.Rules, err = parsed.Validator.AllRules(); err != nil {
+		return fmt.Errorf("validator.%w", err)
+	}
 	v.Account = parsed.Account()
 	v.Controller, v.Authorize = c.controller, c.references.authorize
 	v.Tekton = func() string { return c.cluster.Tekton(context.Background()).Version }

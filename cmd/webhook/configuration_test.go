@@ -82,6 +82,9 @@ func (b *bed) testBadConfigMap(live *corev1.ConfigMap) {
 			1): `validator.rules.dangling-reference.mode: "maybe" is not a mode`,
 		strings.Replace(configuredBuilder, "serviceAccount: {name: builder}", "imageMirror: {enabled: true}",
 			1): "there is no mirror",
+		strings.Replace(configuredBuilder, "validator: {",
+			"validator: {custom: [{id: own, kinds: [Task], expression: object.spec., message: x}], ",
+			1): "validator.custom[0].expression: rule own does not compile: ",
 	} {
 		bad := live.DeepCopy()
 		bad.Data["config.yaml"] = text

@@ -23,6 +23,7 @@ type measures struct {
 	warnings *prometheus.CounterVec
 	findings *prometheus.CounterVec
 	dropped  prometheus.Counter
+	failures *prometheus.CounterVec
 	info     *prometheus.GaugeVec
 	expiry   *prometheus.GaugeVec
 	repairs  *prometheus.CounterVec
@@ -53,6 +54,10 @@ func newMeasures(registry prometheus.Registerer) (*measures, error) {
 			Name: "tekgate_validator_findings_total",
 			Help: "What the validator's rules found in requests, by rule, what became of it (enforce, warn, audit) and kind.",
 		}, []string{"rule", "mode", "kind"})),
+		failures: keep(registry, &problems, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "tekgate_validator_custom_failures_total",
+			Help: "Objects that passed a rule of validator.custom because its expression could not be evaluated, by rule.",
+		}, []string{"rule"})),
 		dropped: keep(registry, &problems, prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "tekgate_validator_later_dropped_total",
 			Help: "Objects of which no Event could tell what was found, because too many waited or the API server failed.",
@@ -112,6 +117,9 @@ func (m *measures) observe(kind schema.GroupVersionKind, out mutator.Outcome) {
 func (m *measures) finding(kind string, f validator.Finding) {
 	m.findings.WithLabelValues(f.Rule, string(f.Mode), kind).Inc()
 }
+
+// failure counts an object for which a rule of the configuration could not be evaluated.
+func (m *measures) failure(id string) { m.failures.WithLabelValues(id).Inc() }
 
 func (m *measures) loaded(hash string, now time.Time) {
 	m.info.Reset()

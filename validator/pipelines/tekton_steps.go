@@ -151,7 +151,8 @@ func tektonLeavePlainParams(into tektonObject) (found bool) {
 			}
 			left := v1.Params{}
 			for _, param := range tasks[i].Params {
-				if param.Name == "" || param.Value.Type != v1.ParamTypeString || !tektonPlainValue(texts, param.Value.StringVal) {
+				if param.Name == "" || param.Value.Type != v1.ParamTypeString ||
+					!tektonPlainValue(texts, param.Value.StringVal) {
 					left = append(left, param)
 				}
 			}

@@ -103,7 +103,8 @@ func eachStepText(value any, within bool, visit func(put func(string), was strin
 				visit(func(s string) { v[key] = s }, text)
 				continue
 			}
-			eachStepText(v[key], within || slices.Contains([]string{"steps", "taskSpec", "tasks", "finally"}, key), visit)
+			begins := slices.Contains([]string{"steps", "taskSpec", "tasks", "finally"}, key)
+			eachStepText(v[key], within || begins, visit)
 		}
 	case []any:
 		for i := range v {

@@ -35,6 +35,7 @@ type Pass struct {
 	// Resolved has what remote references of the object lead to, by the paths of the references in the
 	// object that is judged, such as spec.taskRef. Nil means that none was resolved.
 	Resolved map[string]Resolved
+	Failure  func(id string) // if not nil, is told of rules that failed, see Failed
 
 	// Template is the TriggerTemplate that is to create this object, nil for an
 	// object of its own. For a template within a trigger it has only the spec. The
@@ -185,6 +186,20 @@ func (p *Pass) Report(path, format string, args ...any) *Finding {
 func (p *Pass) Unknown(path, what string, err error) {
 	if !errors.Is(err, ErrUnknown) {
 		p.unknown = append(p.unknown, oneLine(fmt.Sprintf("%s was not checked: %s failed: %v", p.at+path, what, err)))
+	}
+}
+
+// Failed reports that the rule itself failed for this object, so that it found nothing. In files
+// that is a finding, since the author of the rule is to read it. Elsewhere the object passes.
+func (p *Pass) Failed(path, message string) {
+	if p.Offline {
+		finding := p.Report(path, "%s", message)
+		finding.Severity, finding.Mode = Warning, Warn
+		return
+	}
+	p.unknown = append(p.unknown, oneLine(p.at+path+": "+message))
+	if p.Failure != nil {
+		p.Failure(p.rule.ID)
 	}
 }
 

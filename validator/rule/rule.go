@@ -43,6 +43,8 @@ type Rule struct {
 	NotInPods bool
 	// Files rules judge what stands in files, by what stands beside it. Nothing else asks them.
 	Files bool
+	// Own rules are those of the configuration, see package custom.
+	Own bool
 	// Online rules ask a registry. Admission never does.
 	Online bool
 	// Since is the release of Tekton Pipelines, such as v0.46.0, from which on findings

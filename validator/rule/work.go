@@ -79,6 +79,9 @@ func (p *Pass) Grow(n int) {
 	}
 }
 
+// GiveUp stops the rule: what it does takes too much time or work, so Judge returns ErrBudget.
+func (p *Pass) GiveUp() { panic(ErrBudget) }
+
 // recoverBudget turns what Step panics with into an error.
 func recoverBudget(err *error) {
 	if cause := recover(); cause == ErrBudget { //nolint:errorlint // a panic is not wrapped

@@ -78,6 +78,9 @@ docs/policy.md has the formats.`,
   # a page to hand on
   tekgate audit -A -o html > audit.html
 
+  # as Reports of the OpenReports API
+  tekgate audit -o openreports | kubectl apply --server-side --force-conflicts -f -
+
   # in a pipeline: nothing that cannot work in production
   tekgate audit -n production --fail-on error`,
 		Args: cobra.NoArgs,
@@ -93,7 +96,7 @@ docs/policy.md has the formats.`,
 	f.StringArrayVar(&a.rules, "rule", nil, "`RULE` to judge by, and no other (repeatable)")
 	f.StringVar(&a.least, "severity", "info", "least `SEVERITY` of what is reported: error, warning or info")
 	a.failOn.Flag(cmd, "never")
-	a.output.Flag(cmd, "result", "table", "json", "html")
+	a.output.Flag(cmd, "result", "table", "json", "html", "openreports")
 	a.kube.Add(cmd)
 	return cmd
 }
@@ -109,23 +112,23 @@ func (a *audit) check() error {
 	case a.scope.everywhere && a.scope.namespace != "":
 		return errors.New("--namespace and --all-namespaces contradict each other: leave one out")
 	}
-	var problems []error
-	for _, id := range a.rules {
-		problems = append(problems, findings.Known(id, validator.Rules))
-	}
-	return errors.Join(problems...)
+	return nil
 }
 
-// chosen returns the rules that are asked.
-func (a *audit) chosen() []*validator.Rule {
+// chosen returns those of all rules that are asked.
+func (a *audit) chosen(all []*validator.Rule) ([]*validator.Rule, error) {
+	var problems []error
+	for _, id := range a.rules {
+		problems = append(problems, findings.Known(id, all))
+	}
 	chosen := []*validator.Rule{}
-	for _, rule := range validator.Rules {
+	for _, rule := range all {
 		if findings.Threshold(a.least).ReachedBy(rule.Severity) &&
 			(len(a.rules) == 0 || slices.Contains(a.rules, rule.ID)) {
 			chosen = append(chosen, rule)
 		}
 	}
-	return chosen
+	return chosen, errors.Join(problems...)
 }
 
 func (a *audit) run(ctx context.Context, streams cli.Streams) error {
@@ -144,6 +147,9 @@ func (a *audit) run(ctx context.Context, streams cli.Streams) error {
 		return cli.Exit(2, fmt.Errorf("printing the findings: %w", err))
 	}
 	fmt.Fprintln(streams.ErrOut, report.sentence())
+	if a.output.Format == "openreports" && report.Complete {
+		fmt.Fprintln(streams.ErrOut, report.saidOfReports())
+	}
 	return a.verdict(report)
 }
 
@@ -153,6 +159,8 @@ func (a *audit) print(out io.Writer, report *auditReport) error {
 		return display.JSON(out, report)
 	case "html":
 		return report.html(out)
+	case "openreports":
+		return report.openReports(out)
 	}
 	return report.table(out)
 }
@@ -198,8 +206,14 @@ func (a *audit) judge(ctx context.Context, selector labels.Selector, errOut io.W
 	defer show.Clear()
 	r := &reading{server: server, scope: a.scope, selector: selector, own: namespace, show: show,
 		report: newAuditReport(rest.Host, time.Now()), there: newSnapshot(singly)}
-	v := &validator.Validator{Cluster: r.there, Rules: a.chosen()}
+	v := &validator.Validator{Cluster: r.there}
 	if v.Config, v.Account, err = a.configuration(ctx, r); err != nil {
+		return nil, err
+	}
+	if r.report.rules, err = v.Config.AllRules(); err != nil {
+		return nil, fmt.Errorf("configuration: validator.%w", err)
+	}
+	if v.Rules, err = a.chosen(r.report.rules); err != nil {
 		return nil, err
 	}
 	a.sayOff(v, errOut)

@@ -211,7 +211,7 @@ func (s *site) auditStatus(t *testing.T) {
 		"--fail-on error -l app=fine":    {0, ""},
 		"--fail-on bad":                  {2, "say error, warning, info or never"},
 		"--severity bad":                 {2, "say error, warning or info"},
-		"-o yaml":                        {2, "say table, json or html"},
+		"-o yaml":                        {2, "say table, json, html or openreports"},
 		"--rule dangling-references":     {2, `did you mean "dangling-reference"?`},
 		"-A -n ci":                       {2, "contradict each other"},
 		"-l ===":                         {2, "reading --selector"},
@@ -454,7 +454,7 @@ func TestAuditRuns(t *testing.T) {
 // TestAuditDoc holds that the text of every rule can be shown.
 func TestAuditDoc(t *testing.T) {
 	for _, rule := range validator.Rules {
-		if len(docOf(rule.ID)) == 0 {
+		if len(docOf(validator.Rules, rule.ID)) == 0 {
 			t.Errorf("%s has no text", rule.ID)
 		}
 	}

@@ -27,7 +27,8 @@ var auditPage embed.FS
 // the few lines of script stand in it, and a policy in its head forbids all else.
 func (r *auditReport) html(out io.Writer) error {
 	page, err := template.Read(auditPage, template.Funcs{
-		"title": title, "counted": cli.Plural, "age": r.age, "json": compactJSON, "anchor": anchor, "date": date, "listed": listed,
+		"title": title, "counted": cli.Plural, "age": r.age, "json": compactJSON, "anchor": anchor,
+		"date": date, "listed": listed,
 	}, html.EscapeString, "audit.html")
 	if err != nil {
 		return err
@@ -107,7 +108,7 @@ func (r *auditReport) byRule() []ruleView {
 	views := map[string]*ruleView{}
 	view := func(f auditFinding) *ruleView {
 		if views[f.Rule] == nil {
-			views[f.Rule] = &ruleView{ID: f.Rule, Severity: f.Severity, Doc: docOf(f.Rule)}
+			views[f.Rule] = &ruleView{ID: f.Rule, Severity: f.Severity, Doc: docOf(r.rules, f.Rule)}
 		}
 		return views[f.Rule]
 	}
@@ -143,14 +144,14 @@ type span struct {
 
 // docOf returns what a rule says about itself. Its Markdown is of the simplest kind:
 // paragraphs, code, indented blocks and tables.
-func docOf(id string) []paragraph {
-	i := slices.IndexFunc(validator.Rules, func(r *validator.Rule) bool { return r.ID == id })
+func docOf(rules []*validator.Rule, id string) []paragraph {
+	i := slices.IndexFunc(rules, func(r *validator.Rule) bool { return r.ID == id })
 	if i < 0 {
 		return nil
 	}
 	var all []paragraph
 	fence := ""
-	for part := range strings.SplitSeq(validator.Rules[i].Doc, "\n\n") {
+	for part := range strings.SplitSeq(rules[i].Doc, "\n\n") {
 		if fenced := strings.Count(part, "```")%2 == 1; fenced || fence != "" { // a block with an empty line in it
 			fence += part + "\n\n"
 			if fence != part+"\n\n" && fenced {

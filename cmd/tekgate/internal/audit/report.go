@@ -31,6 +31,9 @@ type auditReport struct {
 	Unread   []auditUnread    `json:"unread"`
 	Unserved []string         `json:"unserved"` // kinds that the cluster does not have
 	LeftOut  auditLeftOut     `json:"leftOut"`
+
+	rules      []*validator.Rule // all that there are
+	namespaces map[string]bool   // in which something was judged, "" for the cluster
 }
 
 // auditObject names an object.
@@ -104,6 +107,7 @@ func newAuditReport(cluster string, now time.Time) *auditReport {
 		Cluster: cluster, Time: now.UTC().Truncate(time.Second), Complete: true, Summary: map[string]int{},
 		Findings: []auditFinding{}, Excepted: []auditException{}, Unknown: []auditUnknown{}, Unread: []auditUnread{},
 		Unserved: []string{}, LeftOut: auditLeftOut{Namespaces: map[string]auditNamespace{}},
+		namespaces: map[string]bool{},
 	}
 	for _, severity := range findings.Severities {
 		r.Summary[string(severity)] = 0
@@ -121,6 +125,7 @@ func (r *auditReport) add(o auditedObject, out validator.Outcome) {
 		return auditFinding{object, f.Rule, f.Severity, f.Mode, f.Path, f.Message, f.Fix}
 	}
 	r.Objects++
+	r.namespaces[object.Namespace] = true
 	for _, f := range out.Findings {
 		r.Findings = append(r.Findings, finding(f))
 		r.Summary[string(f.Severity)]++

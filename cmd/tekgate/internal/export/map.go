@@ -33,7 +33,7 @@ func Command() *cobra.Command {
 		Short: "Write the configuration in the words of others",
 		Long:  `Write what the configuration says as objects that work without Tekgate.`,
 	}
-	cmd.AddCommand(mapCommand())
+	cmd.AddCommand(mapCommand(), vapCommand())
 	return cmd
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"path"
 	"path/filepath"
@@ -41,6 +42,32 @@ type judging struct {
 
 	all []*validator.Rule
 	now func() time.Time
+
+	loaded *config.Configuration // see load
+}
+
+// load reads the configuration, and adds its rules to all.
+func (j *judging) load() error {
+	if j.loaded != nil {
+		return nil
+	}
+	c, err := config.Load(j.config)
+	if err != nil {
+		return err
+	}
+	all, err := c.Validator.AllRules()
+	if err != nil {
+		return fmt.Errorf("configuration %s: validator.%w", j.config, err)
+	}
+	if len(c.Validator.Custom) > 0 {
+		own := slices.DeleteFunc(slices.Clone(all), func(r *validator.Rule) bool {
+			return !r.Own && r.ID != "exception"
+		})
+		builtIn := slices.DeleteFunc(slices.Clone(j.all), func(r *validator.Rule) bool { return r.ID == "exception" })
+		j.all = slices.Concat(builtIn, own)
+	}
+	j.loaded = c
+	return nil
 }
 
 func (j *judging) flags(cmd *cobra.Command) {
@@ -66,6 +93,9 @@ func (j *judging) check() error {
 	if !j.online && !j.resolving.on && !j.registry.Empty() {
 		return errors.New(
 			"--ca-file and --plain-http are for --online and --resolve: pass one of these too, or leave them out")
+	}
+	if err := j.load(); err != nil {
+		return err
 	}
 	problems := []error{j.resolving.check()}
 	for _, id := range slices.Concat(j.only, j.except) {
@@ -96,10 +126,11 @@ type judgement struct {
 
 // prepare reads the configuration, and connects to whatever is to be asked. The paths are those that are judged.
 func (j *judging) prepare(ctx context.Context, paths []string, allowed *suppressions) (*judgement, error) {
-	c, err := config.Load(j.config)
+	err := j.load()
 	if err != nil {
 		return nil, err
 	}
+	c := j.loaded
 	out := &judgement{configured: c.Validator, rules: j.rules(), allowed: allowed, namespace: j.namespace}
 	out.validator = validator.Validator{Config: j.switchedOn(c.Validator), Now: j.now, Offline: true,
 		Account: c.Account()}

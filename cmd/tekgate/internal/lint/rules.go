@@ -17,11 +17,17 @@ func reference(rule *validator.Rule) string {
 	if slices.Contains(findings.LintRules, rule) {
 		return repository + "docs/lint.md#" + rule.ID
 	}
+	if rule.Own {
+		return repository + "docs/policy.md#rules-of-your-own"
+	}
 	return repository + "validator/RULES.md#" + rule.ID
 }
 
 // document prints what --rules and --explain ask for.
 func (l *lint) document(out io.Writer) error {
+	if err := l.judging.load(); err != nil {
+		return err
+	}
 	rules := slices.Concat(l.judging.all, findings.LintRules)
 	if l.explain == "" {
 		return listRules(out, rules)
