@@ -118,7 +118,7 @@ func Digest(t testing.TB, ref string) string {
 // digest.
 func Bundle(t testing.TB, ref string, objects map[string]string) string {
 	t.Helper()
-	img := v1.Image(empty.Image)
+	img := empty.Image
 	for key, text := range objects {
 		kind, called, _ := strings.Cut(key, "/")
 		var archive bytes.Buffer

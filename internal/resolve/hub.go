@@ -117,8 +117,8 @@ func (r *Resolver) hubVersion(ctx context.Context, h hubReference) (string, erro
 	if exact, err := semver.NewVersion(h.version); err == nil {
 		return h.spelled(exact), nil
 	}
-	constraint, err := semver.NewConstraint(h.version)
-	if err != nil {
+	constraint, _ := semver.NewConstraint(h.version)
+	if constraint == nil { // the hub says what it makes of it
 		return h.version, nil
 	}
 	answer, got, err := r.askHub(ctx, h.address(""))

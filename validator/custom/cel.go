@@ -183,7 +183,7 @@ func (sizes) EstimateSize(element checker.AstNode) *checker.SizeEstimate {
 
 // EstimateCallCost implements checker.CostEstimator.
 func (sizes) EstimateCallCost(
-	function, overload string,
+	_, overload string,
 	_ *checker.AstNode,
 	_ []checker.AstNode,
 ) *checker.CallEstimate {

@@ -61,10 +61,10 @@ func (j *judgement) resolveAll(ctx context.Context, objects []*linted) error {
 		}
 		group.Go(func() error {
 			e := &expansion{resolver: j.resolver, variables: o.variables, count: &count, remote: &remote{}}
-			e.remote.resolved = e.expand(ctx, o.subject, nil, reached{})
+			e.resolved = e.expand(ctx, o.subject, nil, reached{})
 			e.expandAnnotated(ctx, o.subject)
 			e.sort()
-			o.remote, o.subject.Resolved = e.remote, e.remote.resolved
+			o.remote, o.subject.Resolved = e.remote, e.resolved
 			return nil
 		})
 	}

@@ -8,60 +8,62 @@ import (
 	"github.com/tekgate/tekgate/validator"
 )
 
-// builtIn writes, for the built-in rules that are about one object, when an object violates the
-// rule, and the message.
-var builtIn = map[string]func(validator.Config) (violation, message string, err error){
-	"privileged": func(validator.Config) (string, string, error) {
-		return anyContainer(func(c string) string {
+// violation is when an object violates a rule, as an expression, and the message.
+type violation struct{ when, message string }
+
+// builtIn are the violations of built-in rules that are about one object and have no settings.
+var builtIn = map[string]violation{
+	"privileged": {
+		anyContainer(func(c string) string {
 			return holds(c, "securityContext", func(s string) string { return isTrue(s, "privileged") })
-		}), "a step or sidecar runs privileged, so whatever it executes has the node and all Pods on it: build with Kaniko or rootless BuildKit, or add the one capability that is needed", nil
+		}),
+		"a step or sidecar runs privileged, so whatever it executes has the node and all Pods on it: build with Kaniko or rootless BuildKit, or add the one capability that is needed",
 	},
-	"dangerous-capability": func(validator.Config) (string, string, error) {
-		return anyContainer(
-			dangerous,
-		), "a step or sidecar adds a capability by which it can reach beyond its container: remove it, or except this object with a reason", nil
+	"dangerous-capability": {
+		anyContainer(dangerous),
+		"a step or sidecar adds a capability by which it can reach beyond its container: remove it, or except this object with a reason",
 	},
-	"unconfined": func(validator.Config) (string, string, error) {
-		return "(" + anyPodTemplate(unconfined) + " || " + anyContainer(unconfined) + ")",
-			"a container switches a protection of the container runtime off: write RuntimeDefault, and leave out procMount and hostProcess", nil
+	"unconfined": {
+		"(" + anyPodTemplate(unconfined) + " || " + anyContainer(unconfined) + ")",
+		"a container switches a protection of the container runtime off: write RuntimeDefault, and leave out procMount and hostProcess",
 	},
-	"host-network": func(validator.Config) (string, string, error) {
-		template := anyPodTemplate(func(t string) string { return isTrue(t, "hostNetwork") })
-		ports := anyContainer(func(c string) string {
-			return list(
-				c,
-				"ports",
-			) + ".exists(p, type(p) == map && has(p.hostPort) && type(p.hostPort) == int && p.hostPort != 0)"
-		})
-		return "(" + template + " || " + ports + ")",
-			"the steps use the node's network, or a sidecar opens a port of the node: remove hostNetwork and hostPort", nil
+	"host-network": {
+		"(" + anyPodTemplate(func(t string) string { return isTrue(t, "hostNetwork") }) +
+			" || " + anyContainer(hostPort) + ")",
+		"the steps use the node's network, or a sidecar opens a port of the node: remove hostNetwork and hostPort",
 	},
-	"default-service-account": func(validator.Config) (string, string, error) {
-		return anyAccount(func(a string) string { return "(" + a + ` == "" || ` + a + ` == "default")` }),
-			"this run uses the ServiceAccount \"default\", which it shares with every Pod of its namespace: give it one of its own", nil
+	"default-service-account": {
+		anyAccount(func(a string) string { return "(" + a + ` == "" || ` + a + ` == "default")` }),
+		"this run uses the ServiceAccount \"default\", which it shares with every Pod of its namespace: give it one of its own",
 	},
-	"service-account-forbidden": forbiddenAccount,
-	"run-in-default-namespace": func(validator.Config) (string, string, error) {
-		return namespaceOf + ` == "default"`,
-			"this run is in namespace \"default\": give it the namespace of its team or project", nil
+	"run-in-default-namespace": {
+		namespaceOf + ` == "default"`,
+		"this run is in namespace \"default\": give it the namespace of its team or project",
 	},
 }
 
-func forbiddenAccount(config validator.Config) (violation, message string, err error) {
+// hostPort writes that a container opens a port of the node.
+func hostPort(c string) string {
+	return list(c, "ports") +
+		".exists(p, type(p) == map && has(p.hostPort) && type(p.hostPort) == int && p.hostPort != 0)"
+}
+
+// forbiddenAccount is the violation of service-account-forbidden. The error says why it cannot be written.
+func forbiddenAccount(config validator.Config) (violation, error) {
 	allowed := config.Policy.Security.Accounts.Allowed
 	if len(allowed) == 0 {
-		return "", "", errors.New("validator.policy.security.accounts.allowed is empty, so it finds nothing")
+		return violation{}, errors.New("validator.policy.security.accounts.allowed is empty, so it finds nothing")
 	}
 	pattern, ok := validator.NamesPattern(allowed)
 	if !ok {
-		return "", "", errors.New(
+		return violation{}, errors.New(
 			"its accounts have a pattern with [ or \\, which is not translated: write it with * alone",
 		)
 	}
-	return anyAccount(func(a string) string {
+	return violation{anyAccount(func(a string) string {
 		name := fmt.Sprintf(`(%[1]s == "" ? "default" : %[1]s)`, a)
 		return fmt.Sprintf(`(!%[1]s.contains("$(") && !%[1]s.matches(%[2]s))`, name, quote(pattern))
-	}), "the ServiceAccount is not in validator.policy.security.accounts.allowed: name one of those, or have the list extended", nil
+	}), "the ServiceAccount is not in validator.policy.security.accounts.allowed: name one of those, or have the list extended"}, nil
 }
 
 // An expression of this file is true or false of every object, of whatever shape: it looks at the

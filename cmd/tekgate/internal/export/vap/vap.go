@@ -106,12 +106,16 @@ func (c *compiler) local(r *validator.Rule) (rule local, reason string) {
 			messageExpression: d.MessageExpression,
 		}, ""
 	}
-	if write, is := builtIn[r.ID]; is {
-		violation, message, err := write(c.Config)
-		if err != nil {
+	found, is := builtIn[r.ID]
+	if r.ID == "service-account-forbidden" {
+		var err error
+		if found, err = forbiddenAccount(c.Config); err != nil {
 			return local{}, err.Error()
 		}
-		return local{rule: r, fine: not(violation), message: message}, ""
+		is = true
+	}
+	if is {
+		return local{rule: r, fine: not(found.when), message: found.message}, ""
 	}
 	switch {
 	case r.Online:
@@ -126,10 +130,7 @@ func (c *compiler) local(r *validator.Rule) (rule local, reason string) {
 
 // add makes the policies of a rule and their bindings. It returns the reason why it cannot.
 func (c *compiler) add(l local) (reason string) {
-	excepted, err := c.excepted(l.rule)
-	if err != nil {
-		return err.Error()
-	}
+	excepted := c.excepted(l.rule)
 	for _, mode := range c.modes(l.rule) {
 		where, err := c.where(l.rule, mode)
 		if err != nil {
