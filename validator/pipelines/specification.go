@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -94,7 +95,7 @@ func itemsIn(fields map[string]any, path, key string) []namedItem {
 	add := func(in map[string]any, at string) {
 		for i, item := range r.FieldsList(in, key) {
 			if name := r.Text(item, "name"); name != "" {
-				found = append(found, namedItem{fmt.Sprintf("%s[%d]", rule.Join(at, key), i), name, item})
+				found = append(found, namedItem{rule.Join(at, key) + "[" + strconv.Itoa(i) + "]", name, item})
 			}
 		}
 	}

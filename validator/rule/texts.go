@@ -2,7 +2,6 @@ package rule
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,7 +26,7 @@ func ParamsIn(fields map[string]any, path string) []Param {
 		if !given {
 			value = item["default"]
 		}
-		found = append(found, Param{fmt.Sprintf("%s.params[%d]", path, i), r.Text(item, "name"), value})
+		found = append(found, Param{path + ".params[" + strconv.Itoa(i) + "]", r.Text(item, "name"), value})
 	}
 	return found
 }
@@ -41,30 +40,50 @@ type Text struct {
 // TextsIn returns all texts in a value, in the order of their keys and positions. The
 // keys themselves are none of them.
 func TextsIn(value any, path string) []Text {
-	return appendTexts(nil, value, path, "")
+	return appendTexts(nil, value, &place{path: path}, "")
 }
 
 // ExpressionsIn returns those of TextsIn that may hold an expression.
 func ExpressionsIn(value any, path string) []Text {
-	return appendTexts(nil, value, path, "$(")
+	return appendTexts(nil, value, &place{path: path}, "$(")
 }
 
-func appendTexts(found []Text, value any, path, holding string) []Text {
+// place is where a value stands. Most values are no texts that are looked for, so a path is put
+// together only for those that are.
+type place struct {
+	outer *place // nil for the value that was given, which has a path
+	path  string
+	key   string // in an object, otherwise index in a list
+	index int
+}
+
+func (p *place) String() string {
+	switch {
+	case p.outer == nil:
+		return p.path
+	case p.index >= 0:
+		return p.outer.String() + "[" + strconv.Itoa(p.index) + "]"
+	}
+	return Join(p.outer.String(), p.key)
+}
+
+func appendTexts(found []Text, value any, at *place, holding string) []Text {
 	switch v := value.(type) {
 	case string:
 		if strings.Contains(v, holding) {
-			return append(found, Text{path, v})
+			return append(found, Text{at.String(), v})
 		}
 	case []any:
 		for i, item := range v {
 			if !scalar(item, holding) {
-				found = appendTexts(found, item, path+"["+strconv.Itoa(i)+"]", holding)
+				found = appendTexts(found, item, &place{outer: at, index: i}, holding)
 			}
 		}
 	case map[string]any:
-		for _, key := range SortedKeys(v) {
+		var few [16]string // which need no memory of their own
+		for _, key := range appendSorted(few[:0], v) {
 			if item := v[key]; !scalar(item, holding) {
-				found = appendTexts(found, item, Join(path, key), holding)
+				found = appendTexts(found, item, &place{outer: at, key: key, index: -1}, holding)
 			}
 		}
 	}
@@ -87,7 +106,10 @@ func scalar(value any, holding string) bool {
 
 // SortedKeys returns the keys of some fields in their order.
 func SortedKeys(fields map[string]any) []string {
-	keys := make([]string, 0, len(fields))
+	return appendSorted(make([]string, 0, len(fields)), fields)
+}
+
+func appendSorted(keys []string, fields map[string]any) []string {
 	for key := range fields {
 		keys = append(keys, key)
 	}
