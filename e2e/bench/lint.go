@@ -138,7 +138,13 @@ func writeRepository(dir string) (int, error) {
 // buildLinters returns those that can be built. Tekgate must not fail.
 func (e *environment) buildLinters(ctx context.Context, dir string) (map[string]linter, []string, error) {
 	built, candidates := map[string]linter{}, []string(nil)
-	for _, l := range linters(dir) {
+	all := linters(dir)
+	if e.before != "" {
+		l := all[0]
+		l.candidate, l.program = l.candidate+" before", e.before
+		built[l.candidate], candidates = l, append(candidates, l.candidate)
+	}
+	for _, l := range all {
 		if e.leftOut(l.candidate) {
 			continue
 		}

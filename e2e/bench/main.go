@@ -46,6 +46,7 @@ type options struct {
 	span      time.Duration
 	only      []string
 	without   []string
+	before    string
 	from      string
 	json, out string
 }
@@ -67,6 +68,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags.DurationVar(&o.span, "span", 3*time.Second, "time for which a candidate is measured in each round")
 	flags.StringSliceVar(&o.only, "only", nil, "`ids` of benchmarks, such as cpu,lint; default all")
 	flags.StringSliceVar(&o.without, "without", nil, "`candidates` to leave out, such as kyverno,gatekeeper")
+	flags.StringVar(&o.before, "before", "", "`program` tekgate of another commit, which lint is compared with")
 	flags.StringVar(&o.from, "from", "", "`file` with measurements to render instead of measuring")
 	flags.StringVar(&o.json, "json", "", "`file` to write the measurements to")
 	flags.StringVar(&o.out, "out", "", "`file` to write the report to; default standard output")

@@ -40,50 +40,30 @@ type Text struct {
 // TextsIn returns all texts in a value, in the order of their keys and positions. The
 // keys themselves are none of them.
 func TextsIn(value any, path string) []Text {
-	return appendTexts(nil, value, &place{path: path}, "")
+	return appendTexts(nil, value, path, "")
 }
 
 // ExpressionsIn returns those of TextsIn that may hold an expression.
 func ExpressionsIn(value any, path string) []Text {
-	return appendTexts(nil, value, &place{path: path}, "$(")
+	return appendTexts(nil, value, path, "$(")
 }
 
-// place is where a value stands. Most values are no texts that are looked for, so a path is put
-// together only for those that are.
-type place struct {
-	outer *place // nil for the value that was given, which has a path
-	path  string
-	key   string // in an object, otherwise index in a list
-	index int
-}
-
-func (p *place) String() string {
-	switch {
-	case p.outer == nil:
-		return p.path
-	case p.index >= 0:
-		return p.outer.String() + "[" + strconv.Itoa(p.index) + "]"
-	}
-	return Join(p.outer.String(), p.key)
-}
-
-func appendTexts(found []Text, value any, at *place, holding string) []Text {
+func appendTexts(found []Text, value any, path, holding string) []Text {
 	switch v := value.(type) {
 	case string:
 		if strings.Contains(v, holding) {
-			return append(found, Text{at.String(), v})
+			return append(found, Text{path, v})
 		}
 	case []any:
 		for i, item := range v {
 			if !scalar(item, holding) {
-				found = appendTexts(found, item, &place{outer: at, index: i}, holding)
+				found = appendTexts(found, item, path+"["+strconv.Itoa(i)+"]", holding)
 			}
 		}
 	case map[string]any:
-		var few [16]string // which need no memory of their own
-		for _, key := range appendSorted(few[:0], v) {
+		for _, key := range SortedKeys(v) {
 			if item := v[key]; !scalar(item, holding) {
-				found = appendTexts(found, item, &place{outer: at, key: key, index: -1}, holding)
+				found = appendTexts(found, item, Join(path, key), holding)
 			}
 		}
 	}
@@ -106,10 +86,7 @@ func scalar(value any, holding string) bool {
 
 // SortedKeys returns the keys of some fields in their order.
 func SortedKeys(fields map[string]any) []string {
-	return appendSorted(make([]string, 0, len(fields)), fields)
-}
-
-func appendSorted(keys []string, fields map[string]any) []string {
+	keys := make([]string, 0, len(fields))
 	for key := range fields {
 		keys = append(keys, key)
 	}
