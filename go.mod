@@ -219,5 +219,6 @@ require (
 )
 
 // Later versions name types by calling reflect's Method, for which the linker keeps each exported
-// method of each type; see internal/template. Knative's packages need no more than this version has.
+// method of each type; see internal/template and findings/tekton-types-keep-methods.sh. Knative's packages
+// need no more than this version has.
 replace github.com/google/go-cmp => github.com/google/go-cmp v0.4.1
