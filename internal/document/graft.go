@@ -14,9 +14,9 @@ import (
 //
 // An encoder takes blank lines, widens and narrows what is indented, and breaks lines
 // elsewhere. So lines are found again by what they say without their spaces, and new
-// ones are indented as their neighbours are. Whoever calls it has to see whether the
-// outcome means what is wanted.
-func graft(written, before, after string) (text string, ok bool) {
+// ones are indented as their neighbours are. If fine, a line of which some words change keeps
+// its spaces, too. Whoever calls it has to see whether the outcome means what is wanted.
+func graft(written, before, after string, fine bool) (text string, ok bool) {
 	g := grafting{written: lines(written), before: lines(before)}
 	g.align()
 	var out []string
@@ -27,7 +27,7 @@ func graft(written, before, after string) (text string, ok bool) {
 			return "", false
 		}
 		out = append(out, g.written[next:begin]...)
-		out = append(out, g.indented(h)...)
+		out = append(out, g.indented(h, fine)...)
 		next = end
 	}
 	return strings.Join(append(out, g.written[next:]...), ""), true
@@ -38,20 +38,23 @@ func graft(written, before, after string) (text string, ok bool) {
 // text that keeps its newline (|), the newline must not become part of the text (|-).
 func grafted(written, before, after string) []string {
 	var texts []string
-	text, ok := graft(written, before, after)
-	if !ok {
-		return nil
-	}
-	if written != "" && !strings.HasSuffix(written, "\n") {
-		texts = append(texts, strings.TrimSuffix(text, "\n"))
-		if header := lastHeader(written); header >= 0 {
-			stripped := written[:header] + "-" + written[header:]
-			if text, ok := graft(stripped, before, after); ok {
-				texts = append(texts, text)
+	for _, fine := range []bool{true, false} {
+		text, ok := graft(written, before, after, fine)
+		if !ok {
+			return nil
+		}
+		if written != "" && !strings.HasSuffix(written, "\n") {
+			texts = append(texts, strings.TrimSuffix(text, "\n"))
+			if header := lastHeader(written); header >= 0 {
+				stripped := written[:header] + "-" + written[header:]
+				if text, ok := graft(stripped, before, after, fine); ok {
+					texts = append(texts, text)
+				}
 			}
 		}
+		texts = append(texts, text)
 	}
-	return append(texts, text)
+	return texts
 }
 
 // blockHeader matches what a block scalar begins with, without a chomping indicator.
@@ -153,7 +156,7 @@ type indent struct{ before, written int }
 
 // indented indents the new lines of a hunk as their neighbours are: a line that the
 // encoder indents alike, or one less, below which it stands.
-func (g *grafting) indented(h hunk) []string {
+func (g *grafting) indented(h hunk, fine bool) []string {
 	var above []indent
 	for i := range h.end { // what is replaced is a neighbour too
 		if g.at[i] >= 0 {
@@ -161,10 +164,16 @@ func (g *grafting) indented(h hunk) []string {
 		}
 	}
 	var out []string
-	for _, line := range h.lines {
+	for i, line := range h.lines {
 		if strings.TrimSpace(line) == "" {
 			out = append(out, line)
 			continue
+		}
+		if fine && len(h.lines) == h.end-h.begin && g.at[h.begin+i] >= 0 {
+			if text, ok := reworded(g.written[g.at[h.begin+i]], g.before[h.begin+i], line); ok {
+				out, above = append(out, text), append(above, indent{indentation(line), indentation(text)})
+				continue
+			}
 		}
 		one := indent{before: indentation(line)}
 		one.written = g.indentOf(one.before, above, h.end)
@@ -191,3 +200,27 @@ func (g *grafting) indentOf(wanted int, above []indent, next int) int {
 }
 
 func indentation(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
+
+// words are the words of a line with the spaces before each, and what is behind the last.
+var words = regexp.MustCompile(`[ \t]*[^ \t\n]+|[ \t]*\n`)
+
+// reworded puts the words of after that differ from those of before into a written line, which has
+// the words of before. It reports false where their numbers differ.
+func reworded(written, before, after string) (text string, ok bool) {
+	was, now := strings.Fields(before), strings.Fields(after)
+	parts := words.FindAllString(written, -1)
+	if len(was) != len(now) || len(parts) < len(was) {
+		return "", false
+	}
+	for i, part := range parts {
+		switch {
+		case i >= len(was):
+			text += part
+		case strings.TrimLeft(part, " \t") != was[i]:
+			return "", false
+		default:
+			text += strings.TrimSuffix(part, was[i]) + now[i]
+		}
+	}
+	return text, true
+}

@@ -16,6 +16,7 @@ var styles = map[string]string{
 	"a folded text at the end":   "apiVersion: 'old'\nkind: \"Task\"\nspec:\n  - &a {b:   c}\n  - >\n    one\n    two\n",
 	"a kept text at the end":     "apiVersion: old\nkind: Task\nspec:\n  text: |+\n    one\n\n    two\n",
 	"a stripped text at the end": "apiVersion: old\nkind: Task\nspec: {text: [a,\n  b]}\nscript: |-   # comment\n  one\n",
+	"blanks before comments":     "apiVersion:  old     # why\nkind: Task   # what\nspec:\n  text: 'a   b'   # two\n",
 	"a comment at the end":       "apiVersion: old\nkind: Task\nspec:\n- a\n-   b\n# the end\n",
 	"a separator and a comment":  "---\n# head\napiVersion: old\nkind: Task\nscript: |\n  a | b\n  c >\n",
 }

@@ -100,9 +100,11 @@ func (d *Document) written(after *yaml.Node, want map[string]any) ([]byte, bool)
 	if bytes.Equal(old, now) {
 		return d.Text, d.says(d.Text, want)
 	}
-	if text, ok := graft(unreturned(d.Text), string(old), string(now)); ok {
-		if revised := d.returned(text); d.says(revised, want) {
-			return revised, true
+	for _, fine := range []bool{true, false} {
+		if text, ok := graft(unreturned(d.Text), string(old), string(now), fine); ok {
+			if revised := d.returned(text); d.says(revised, want) {
+				return revised, true
+			}
 		}
 	}
 	revised := d.returned(string(now))
