@@ -287,7 +287,8 @@ func TestNumbersForTexts(t *testing.T) {
 		"body.number.matches('7')": true, "size(body.number)": true, "body.l.map(i, 'a' + i.id)": true,
 		"'pr-' + string(int(body.number))": false, "string(body.number)": false, "body.number > 1": false,
 		"body.number + 1.0": false, "body.number in [7]": false, "body.number == '7'": false, "'a' + body.name": false,
-		"body.name.matches('7')": false, "[7.0][int(body.number) - 7]": false, "type(body.number) == string ? size(body.number) : 0": false,
+		"body.name.matches('7')": false, "[7.0][int(body.number) - 7]": false,
+		"type(body.number) == string ? size(body.number) : 0": false,
 	} {
 		got, ours := evaluate(t, expression, body), findings(t, "event-dependent", overlay(expression))
 		if (got == "") != fails || (len(ours) == 1) != fails || len(ours) > 1 {
@@ -315,6 +316,26 @@ func TestFewFaults(t *testing.T) {
 	}
 }
 
+// TestOverlayKeys has Triggers set overlays at keys: those whose value is nowhere in the extensions the rule
+// reports, and no other.
+func TestOverlayKeys(t *testing.T) {
+	for key, lost := range map[string]bool{"a.*": true, "a#": true, "a|b": true, "a?": true, "@x": true, "#": true,
+		"a.@b": true, "a@b": true, "a.#": true, "*": true, "a.b|c": true, "": true, "any.0": false, "a:1": false, "a b": false,
+		"a/b": false, `a\.b`: false, "{a}": false, "!a": false, "a=b": false, "0": false, "$x": false, "short-sha": false,
+		"short_sha": false, "pull.branch": false, "ä": false, `a\*`: false} {
+		response := triggerscel.NewInterceptor(nil).Process(t.Context(), &v1beta1.InterceptorRequest{
+			Body: "{}", Context: &v1beta1.TriggerContext{TriggerID: "namespaces/ci/triggers/t"},
+			InterceptorParams: map[string]any{"overlays": []any{map[string]any{"key": key, "expression": "'v'"}}},
+		})
+		ours := findings(t, "invalid-cel", map[string]any{"interceptors": []any{map[string]any{
+			"ref": map[string]any{"name": "cel"}, "params": []any{map[string]any{"name": "overlays",
+				"value": []any{map[string]any{"key": key, "expression": "'v'"}}}}}}})
+		if (len(response.Extensions) == 0) != lost || (len(ours) == 1) != lost {
+			t.Errorf("%q: wanted lost %v, Triggers sets %v, the rule says %q", key, lost, response.Extensions, ours)
+		}
+	}
+}
+
 // resolve has Triggers' own code put an event into a binding's value.
 func resolve(value, body string) (string, error) {
 	params, err := template.ResolveParams(template.ResolvedTrigger{
@@ -331,7 +352,7 @@ func resolve(value, body string) (string, error) {
 // them the rules report, and nothing else.
 func TestBindingsNeverResolved(t *testing.T) {
 	events := []string{
-		`{"l":[{"id":1,"n":"x"},{"id":2,"n":"y"}],"ok":[{"t":true}],"a":{"b":1},"a.b":2}`,
+		`{"l":[{"id":1,"n":"x"},{"id":2,"n":"y"}],"ok":[{"t":true}],"a":{"b":1},"a.b":2,"c d":3}`,
 		`{"l":[{"id":"1","n":"2"}],"ok":[{"t":"true"}]}`,
 	}
 	for value, never := range map[string]bool{
@@ -340,6 +361,15 @@ func TestBindingsNeverResolved(t *testing.T) {
 		"$(body.l[?(@.id>1)].n)":      true,
 		"$(body.l[?(2==@.id)].n)":     true,
 		"$(body.l[?(@.id==-1)].n)":    true,
+		"$(body.a b)":                 true,
+		"$(body.l[0] x)":              true,
+		"$(body.a end)":               true,
+		"$(body.a-b c)":               true,
+		"$(body.l[?(@.n==x)].id)":     true,
+		"$(body['c d'])":              true,
+		"$(body.a 'b')":               false,
+		"$(body.a 1)":                 false,
+		"$(body.a  )":                 false,
 		"$(header.X-Many[0])":         true,
 		"$(header['X-Many'][0])":      true,
 		"$(header.X-Many[*])":         true,

@@ -59,7 +59,14 @@ func checkCEL(p *rule.Pass, in walk.Interceptor, text celText) {
 	what, path := "the filter", text.Path
 	if !text.Filter {
 		what, path = "the expression of the overlay", text.Path+".expression"
-		if problem := overlayKeyProblem(text.Key); problem != "" {
+		problem := overlayKeyProblem(text.Key)
+		switch problem {
+		case "":
+		case lostKey:
+			p.Report(text.Path+".key",
+				"Triggers loses what the overlay with the key %q sets: %s: name a field of the extensions, such as short_sha",
+				text.Key, problem)
+		default:
 			p.Report(text.Path+".key",
 				"Triggers cannot set an overlay's key %q (%s), so no event passes %s: name a field of the extensions, such as short_sha",
 				text.Key, problem, in.Unit)
@@ -120,6 +127,9 @@ func hasCELType(have *cel.Type, types ...*cel.Type) bool {
 // plainKey matches keys that need no asking.
 var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*$`)
 
+// lostKey is the problem of keys that Triggers takes for a query of the extensions, and sets nothing.
+const lostKey = "sjson reads *, ?, #, | and @ in a key as a query, and a backslash before one as the character"
+
 // overlayKeyProblem asks Triggers' own interceptor to set a key.
 func overlayKeyProblem(key string) (problem string) {
 	if plainKey.MatchString(key) {
@@ -135,7 +145,10 @@ func overlayKeyProblem(key string) (problem string) {
 		Context:           &v1beta1.TriggerContext{TriggerID: "namespaces/default/triggers/any"},
 		InterceptorParams: map[string]any{"overlays": []any{map[string]any{"key": key, "expression": "'x'"}}},
 	})
-	if response.Continue {
+	switch {
+	case response.Continue && len(response.Extensions) == 0:
+		return lostKey
+	case response.Continue:
 		return ""
 	}
 	return keyProblem.ReplaceAllString(response.Status.Message, "")
