@@ -653,7 +653,7 @@ func TestRevisionsAsGit(t *testing.T) {
 	}
 	tests := map[string]bool{"main": true, "v1": true, "refs/heads/main": true, "HEAD": true, commit: true,
 		"deadbeef": true, "20260401": true, "main~1": false, "v1^": false, "main@{1}": false, "v1..main": false,
-		"ma*": false, "ma in": false, "ma?n": false, "main\\": false, "main\n": false}
+		"ma*": false, "ma in": false, "v[1]": false, "ma?n": false, "main\\": false, "main\n": false}
 	// A commit that begins with ten digits or letters alone would pass.
 	if short := commit[:10]; strings.ContainsAny(short, "0123456789") && strings.ContainsAny(short, "abcdef") {
 		tests[short] = false

@@ -40,7 +40,7 @@ func bindingPath(e expression.Expression) (nodes []jsonpath.Node, problem string
 	}
 	if name := strayWord(nodes); name != "" {
 		return nil, fmt.Sprintf(
-			"unrecognized identifier %s: a name ends at a blank, even in quotes, so let an overlay of CEL read a field that has one",
+			"unrecognized identifier %s: put a text in quotes; a name ends at a blank, so let an overlay of CEL read one that has it",
 			name)
 	}
 	return nodes, ""
