@@ -307,7 +307,8 @@ func TestFewFaults(t *testing.T) {
 	if len(ours) != 5 || !strings.HasSuffix(ours[4], "(and 496 more of the kind)") {
 		t.Errorf("there are %d findings: %q", len(ours), ours)
 	}
-	for _, filter := range []string{strings.Repeat("(", 400) + "1" + strings.Repeat(")", 400), "a", "(((", "body.ref ==\n"} {
+	for _, filter := range []string{strings.Repeat("(", 400) + "1" + strings.Repeat(")",
+		400), "a", "(((", "body.ref ==\n"} {
 		for _, message := range findings(t, "invalid-cel", filtered(filter)) {
 			if strings.Contains(message, "column 0") || strings.Contains(message, "line 0") {
 				t.Errorf("%.20s: %s", filter, message)
@@ -320,8 +321,10 @@ func TestFewFaults(t *testing.T) {
 // reports, and no other.
 func TestOverlayKeys(t *testing.T) {
 	for key, lost := range map[string]bool{"a.*": true, "a#": true, "a|b": true, "a?": true, "@x": true, "#": true,
-		"a.@b": true, "a@b": true, "a.#": true, "*": true, "a.b|c": true, "": true, "any.0": false, "a:1": false, "a b": false,
-		"a/b": false, `a\.b`: false, "{a}": false, "!a": false, "a=b": false, "0": false, "$x": false, "short-sha": false,
+		"a.@b": true, "a@b": true, "a.#": true, "*": true, "a.b|c": true, "": true,
+		"any.0": false, "a:1": false, "a b": false,
+		"a/b": false, `a\.b`: false, "{a}": false, "!a": false, "a=b": false, "0": false,
+		"$x": false, "short-sha": false,
 		"short_sha": false, "pull.branch": false, "ä": false, `a\*`: false} {
 		response := triggerscel.NewInterceptor(nil).Process(t.Context(), &v1beta1.InterceptorRequest{
 			Body: "{}", Context: &v1beta1.TriggerContext{TriggerID: "namespaces/ci/triggers/t"},
