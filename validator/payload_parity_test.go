@@ -2,6 +2,7 @@ package validator_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os/exec"
 	"strings"
@@ -172,6 +173,172 @@ func TestHeadersLookedUp(t *testing.T) {
 	}
 }
 
+// filterEvents are events among which there is one that each filter below lets pass, if there is any.
+var filterEvents = []string{
+	`{}`, `{"n":3,"m":2,"x":"a","ok":true,"number":7,"commits":[{"n":3,"id":"c1","ok":true}]}`,
+	`{"n":"3","m":"2","x":"b","ok":false,"number":"7","commits":[{"n":"3","id":"c2"}]}`,
+	`{"n":3,"x":"a","ok":false,"commits":[]}`, `{"n":[1],"m":{},"x":null,"ok":true,"commits":{"a":1}}`,
+}
+
+// passing returns for how many events Triggers evaluates a filter to true.
+func passing(t testing.TB, filter string, events []string) int {
+	t.Helper()
+	passed := 0
+	for _, body := range events {
+		if evaluate(t, filter, body) == "true" {
+			passed++
+		}
+	}
+	return passed
+}
+
+func filtered(expression string) map[string]any {
+	return map[string]any{"interceptors": []any{map[string]any{"ref": map[string]any{"name": "cel"},
+		"params": []any{map[string]any{"name": "filter", "value": expression}}}}}
+}
+
+// TestFiltersNeverPass has Triggers evaluate filters with parts that always fail: the rule reports those
+// that let no event pass, and no other. The others have a hint, unless they ask for a type first.
+func TestFiltersNeverPass(t *testing.T) {
+	for filter, want := range map[string]struct{ never, hinted bool }{
+		"header['X-GitHub-Event'][0] == 'push' || header.match('X-GitHub-Event','push')": {false, true},
+		"'X-GitHub-Event' in header || header.match('X-GitHub-Event','push')":            {false, true},
+		"!('X-GitHub-Event' in header)":                                                  {false, true},
+		"body.n + 1 > 3 || body.x == 'a'":                                                {false, true},
+		"body.x == 'a' || body.n + 1 > 3 || body.ok":                                     {false, true},
+		"body.commits.exists(c, c.n + 1 > 2 || c.id == 'c1')":                            {false, true},
+		"body.commits.all(c, c.n + 1 > 2 || c.id == 'c1')":                               {false, true},
+		"!(type(body.n) == int) || body.n + 1 > 3":                                       {false, false},
+		"type(body.n) == int ? body.n + 1 > 2 : body.n + 1.0 > 2.0":                      {false, false},
+		"has(body.m) ? body.n + 1 > 2 : body.x == 'a'":                                   {false, true},
+		"!(body.n + 1 > 3 && body.x == 'a')":                                             {false, true},
+		"header['X-Github-Event'] != 'push'":                                             {false, true},
+		"!(header['X-Github-Event'] == 'push')":                                          {false, true},
+		"header['X-Github-Event'] == 'push' || body.ok":                                  {false, true},
+		"header.canonical('Host') != 'a'":                                                {false, true},
+		"header.match('Host', '')":                                                       {false, true},
+		"'push' in header['X-Github-Event']":                                             {false, false},
+		"header['X-Github-Event'] == ['push']":                                           {false, false},
+		"header['X-Github-Event'].size() == 1":                                           {false, false},
+		"header['X-Github-Event'] == 'push'":                                             {true, false},
+		"'push' == header['X-Github-Event']":                                             {true, false},
+		"header['X-Github-Event'] == 1":                                                  {true, false},
+		"header['X-Github-Event'] in ['push']":                                           {true, false},
+		"header['X-Github-Event'].contains('push')":                                      {true, false},
+		"header['X-Github-Event'].startsWith('pu')":                                      {true, false},
+		"header['X-Github-Event'].matches('pu')":                                         {true, false},
+		"header['X-Github-Event'] + 'x' == 'pushx'":                                      {true, false},
+		"body.x == 'a' && body.n + 1 > 3":                                                {true, false},
+		"(body.n + 1 > 3 || body.x == 'a') && body.m % 2 == 0":                           {true, true},
+		"body.n + 1 > 3 || body.m + 1 > 3":                                               {true, false},
+		"body.commits.exists(c, c.n + 1 > 2)":                                            {true, false},
+		"body.commits.exists(c, c.id == 'c1' && c.n + 1 > 2)":                            {true, false},
+		"body.commits.filter(c, c.n + 1 > 2).size() > 0":                                 {true, false},
+		"!(body.n + 1 > 3)":                                                              {true, false},
+		"body.ok ? body.n % 2 == 0 : body.n % 2 == 1":                                    {true, false},
+		"'x-event' in header ? body.ok : false":                                          {true, false},
+		"header.canonical('Host').startsWith('a')":                                       {true, false},
+	} {
+		passed := passing(t, filter, filterEvents)
+		ours, hints := findings(t, "invalid-cel", filtered(filter)), findings(t, "event-dependent", filtered(filter))
+		if (passed == 0) != want.never || (len(ours) > 0) != want.never || (len(hints) > 0) != want.hinted {
+			t.Errorf("%s: wanted %+v, it passes %d events, the rules say %q and %q", filter, want, passed, ours, hints)
+		}
+	}
+}
+
+// TestFiltersPutTogether puts parts that fail and parts that do not together by each operator. What Triggers
+// evaluates to true for an event the rule never reports.
+func TestFiltersPutTogether(t *testing.T) {
+	parts := []string{"body.n + 1 > 3", "body.x == 'a'", "'X-GitHub-Event' in header", "header['X-Github-Event'] == 'push'",
+		"header.canonical('Host') == 'a'", "true"}
+	forms := []string{"%s && %s", "%s || %s", "(%s) == (%s)", "!(%s && %s)", "!(%s) || !(%s)", "(%s) ? (%s) : body.ok",
+		"body.ok ? (%s) : (%s)", "(%s) ? true : (%s)", "[1].exists(i, %s || %s)", "[1].all(i, %s && %s)",
+		"[1].exists_one(i, (%s) != (%s))", "[%s, %s].exists(v, v)", "!([1].exists(i, %s && %s))", "(%s) in [%s]"}
+	reported, passable := 0, 0
+	for _, form := range forms {
+		for _, one := range parts {
+			for _, other := range parts {
+				filter := fmt.Sprintf(form, one, other)
+				never := len(findings(t, "invalid-cel", filtered(filter))) > 0
+				passed := passing(t, filter, filterEvents[1:3])
+				if never && passed > 0 {
+					t.Errorf("%s passes %d events, and is reported", filter, passed)
+				}
+				if never {
+					reported++
+				}
+				if passed > 0 {
+					passable++
+				}
+			}
+		}
+	}
+	if reported < 100 || passable < 100 {
+		t.Errorf("%d are reported and %d pass, so this proves little", reported, passable)
+	}
+}
+
+// TestNumbersForTexts has Triggers apply functions of texts to what forges send as a number: what fails has a hint.
+func TestNumbersForTexts(t *testing.T) {
+	const body = `{"number":7,"name":"x","object_attributes":{"iid":3},"l":[{"id":7}]}`
+	for expression, fails := range map[string]bool{
+		"'pr-' + body.number": true, "body.number + '-x'": true, "'pr-' + body.object_attributes.iid": true,
+		"body.number.matches('7')": true, "size(body.number)": true, "body.l.map(i, 'a' + i.id)": true,
+		"'pr-' + string(int(body.number))": false, "string(body.number)": false, "body.number > 1": false,
+		"body.number + 1.0": false, "body.number in [7]": false, "body.number == '7'": false, "'a' + body.name": false,
+		"body.name.matches('7')": false, "[7.0][int(body.number) - 7]": false,
+		"type(body.number) == string ? size(body.number) : 0": false,
+	} {
+		got, ours := evaluate(t, expression, body), findings(t, "event-dependent", overlay(expression))
+		if (got == "") != fails || (len(ours) == 1) != fails || len(ours) > 1 {
+			t.Errorf("%s: wanted fails %v, Triggers makes %q of it, the rule says %q", expression, fails, got, ours)
+		}
+	}
+}
+
+// TestFewFaults holds that an expression with very many faults has few findings.
+func TestFewFaults(t *testing.T) {
+	filter := "body.n + 1 > 2"
+	for i := range 500 {
+		filter += fmt.Sprintf(" && body.n%d + 1 > 2", i)
+	}
+	ours := findings(t, "invalid-cel", filtered(filter))
+	if len(ours) != 5 || !strings.HasSuffix(ours[4], "(and 496 more of the kind)") {
+		t.Errorf("there are %d findings: %q", len(ours), ours)
+	}
+	for _, filter := range []string{strings.Repeat("(", 400) + "1" + strings.Repeat(")",
+		400), "a", "(((", "body.ref ==\n"} {
+		for _, message := range findings(t, "invalid-cel", filtered(filter)) {
+			if strings.Contains(message, "column 0") || strings.Contains(message, "line 0") {
+				t.Errorf("%.20s: %s", filter, message)
+			}
+		}
+	}
+}
+
+// TestOverlayKeys has Triggers set overlays at keys: those whose value is nowhere in the extensions the rule
+// reports, and no other.
+func TestOverlayKeys(t *testing.T) {
+	for key, lost := range map[string]bool{"a.*": true, "a#": true, "a|b": true, "a?": true, "@x": true, "#": true,
+		"a.@b": true, "a@b": true, "a.#": true, "*": true, "a.b|c": true, "": true,
+		"any.0": false, "a:1": false, "a b": false,
+		"a/b": false, `a\.b`: false, "{a}": false, "!a": false, "a=b": false, "0": false,
+		"$x": false, "short-sha": false,
+		"short_sha": false, "pull.branch": false, "ä": false, `a\*`: false} {
+		response := triggerscel.NewInterceptor(nil).Process(t.Context(), &v1beta1.InterceptorRequest{
+			Body: "{}", Context: &v1beta1.TriggerContext{TriggerID: "namespaces/ci/triggers/t"},
+			InterceptorParams: map[string]any{"overlays": []any{map[string]any{"key": key, "expression": "'v'"}}},
+		})
+		ours := findings(t, "invalid-cel", map[string]any{"interceptors": []any{map[string]any{
+			"ref": map[string]any{"name": "cel"}, "params": []any{map[string]any{"name": "overlays",
+				"value": []any{map[string]any{"key": key, "expression": "'v'"}}}}}}})
+		if (len(response.Extensions) == 0) != lost || (len(ours) == 1) != lost {
+			t.Errorf("%q: wanted lost %v, Triggers sets %v, the rule says %q", key, lost, response.Extensions, ours)
+		}
+	}
+}
+
 // resolve has Triggers' own code put an event into a binding's value.
 func resolve(value, body string) (string, error) {
 	params, err := template.ResolveParams(template.ResolvedTrigger{
@@ -188,7 +355,7 @@ func resolve(value, body string) (string, error) {
 // them the rules report, and nothing else.
 func TestBindingsNeverResolved(t *testing.T) {
 	events := []string{
-		`{"l":[{"id":1,"n":"x"},{"id":2,"n":"y"}],"ok":[{"t":true}],"a":{"b":1},"a.b":2}`,
+		`{"l":[{"id":1,"n":"x"},{"id":2,"n":"y"}],"ok":[{"t":true}],"a":{"b":1},"a.b":2,"c d":3}`,
 		`{"l":[{"id":"1","n":"2"}],"ok":[{"t":"true"}]}`,
 	}
 	for value, never := range map[string]bool{
@@ -197,6 +364,15 @@ func TestBindingsNeverResolved(t *testing.T) {
 		"$(body.l[?(@.id>1)].n)":      true,
 		"$(body.l[?(2==@.id)].n)":     true,
 		"$(body.l[?(@.id==-1)].n)":    true,
+		"$(body.a b)":                 true,
+		"$(body.l[0] x)":              true,
+		"$(body.a end)":               true,
+		"$(body.a-b c)":               true,
+		"$(body.l[?(@.n==x)].id)":     true,
+		"$(body['c d'])":              true,
+		"$(body.a 'b')":               false,
+		"$(body.a 1)":                 false,
+		"$(body.a  )":                 false,
 		"$(header.X-Many[0])":         true,
 		"$(header['X-Many'][0])":      true,
 		"$(header.X-Many[*])":         true,
@@ -480,7 +656,7 @@ func TestRevisionsAsGit(t *testing.T) {
 	}
 	tests := map[string]bool{"main": true, "v1": true, "refs/heads/main": true, "HEAD": true, commit: true,
 		"deadbeef": true, "20260401": true, "main~1": false, "v1^": false, "main@{1}": false, "v1..main": false,
-		"ma*": false, "ma in": false, "ma?n": false, "main\\": false, "main\n": false}
+		"ma*": false, "ma in": false, "v[1]": false, "ma?n": false, "main\\": false, "main\n": false}
 	// A commit that begins with ten digits or letters alone would pass.
 	if short := commit[:10]; strings.ContainsAny(short, "0123456789") && strings.ContainsAny(short, "abcdef") {
 		tests[short] = false

@@ -1,6 +1,7 @@
 package expressions
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/textproto"
@@ -37,7 +38,38 @@ func bindingPath(e expression.Expression) (nodes []jsonpath.Node, problem string
 			nodes = append(nodes, list.Nodes...)
 		}
 	}
+	if name := strayWord(nodes); name != "" {
+		return nil, fmt.Sprintf(
+			"unrecognized identifier %s: put a text in quotes; a name ends at a blank, so let an overlay of CEL read one that has it",
+			name)
+	}
 	return nodes, ""
+}
+
+// strayWord returns a word in a path that is no part of it: client-go parses it, and fails at it in an event. The
+// word range alone passes there.
+func strayWord(nodes []jsonpath.Node) string {
+	for _, node := range nodes {
+		found := ""
+		switch n := node.(type) {
+		case *jsonpath.IdentifierNode:
+			if n.Name != "range" {
+				found = n.Name
+			}
+		case *jsonpath.ListNode:
+			found = strayWord(n.Nodes)
+		case *jsonpath.FilterNode:
+			found = cmp.Or(strayWord(n.Left.Nodes), strayWord(n.Right.Nodes))
+		case *jsonpath.UnionNode:
+			for _, list := range n.Nodes {
+				found = cmp.Or(found, strayWord(list.Nodes))
+			}
+		}
+		if found != "" {
+			return found
+		}
+	}
+	return ""
 }
 
 func parseJSONPath(path string) (parser *jsonpath.Parser, err error) {

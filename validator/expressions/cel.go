@@ -120,15 +120,17 @@ func compile(value string) (ast *cel.Ast, problem string) {
 // firstIssue is the first thing wrong with an expression, and where it is.
 func firstIssue(issues *cel.Issues) string {
 	first := issues.Errors()[0]
-	at := fmt.Sprintf("column %d", first.Location.Column()+1)
-	if first.Location.Line() > 1 {
-		at = fmt.Sprintf("line %d, %s", first.Location.Line(), at)
+	at := fmt.Sprintf(" at column %d", first.Location.Column()+1)
+	if first.Location.Column() < 0 || first.Location.Line() < 1 { // of no place, such as one that nests too deeply
+		at = ""
+	} else if first.Location.Line() > 1 {
+		at = fmt.Sprintf(" at line %d, column %d", first.Location.Line(), first.Location.Column()+1)
 	}
 	message := strings.TrimPrefix(first.Message, "Syntax error: ")
 	for _, tail := range []string{" (in container", " expecting ", " at: ", " at input "} {
 		message, _, _ = strings.Cut(message, tail)
 	}
-	return fmt.Sprintf("%s at %s", quotedInput.ReplaceAllString(message, "input"), at)
+	return quotedInput.ReplaceAllString(message, "input") + at
 }
 
 // quotedInput matches a literal in a message: it may be a secret.

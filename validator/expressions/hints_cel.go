@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
@@ -16,16 +17,17 @@ const maxExact = 1<<53 - 1
 
 // celHints are sentences about parts of an expression that work for some events and not for
 // others, each once. Gitee says whether the forge may be Gitee.
-func celHints(e ast.Expr, gitee bool) []string {
+func celHints(checked *ast.AST, gitee bool) []string {
 	var hints []string
-	walkCEL(e, nil, func(e ast.Expr, s *celScope) {
-		for _, hint := range []string{numberAsText(e, s), inexactNumber(e, s)} {
+	asked := typesAsked(checked.Expr())
+	walkCEL(checked.Expr(), nil, func(e ast.Expr, s *celScope) {
+		for _, hint := range []string{numberAsText(e, s), inexactNumber(e, s), numberForText(checked, e, s, asked)} {
 			if hint != "" && !slices.Contains(hints, hint) {
 				hints = append(hints, hint)
 			}
 		}
 	})
-	return append(hints, nullHints(e, gitee)...)
+	return append(hints, nullHints(checked.Expr(), gitee)...)
 }
 
 // comparisons are the operators that compare.
@@ -76,6 +78,46 @@ func isNumericID(path string) bool {
 	at := strings.LastIndex(path, ".")
 	return strings.HasPrefix(path, "body.") && slices.Contains(numericIDs, path[at+1:]) &&
 		!strings.Contains(path[:at], "commit")
+}
+
+// isForgeNumber reports whether a field is a number in the payloads of forges, be it a small one.
+func isForgeNumber(path string) bool {
+	at := strings.LastIndex(path, ".")
+	return isNumericID(path) || strings.HasPrefix(path, "body.") && (path[at+1:] == "number" || path[at+1:] == "iid")
+}
+
+// doubleKinds are the types of a parameter that takes a number of an event.
+var doubleKinds = []cel.Kind{types.DoubleKind, types.DynKind, types.AnyKind, types.TypeParamKind}
+
+// numberForText finds functions of texts that are applied to what forges send as a number. Fields whose types
+// the expression asks pass.
+func numberForText(checked *ast.AST, e ast.Expr, s *celScope, asked map[string]bool) string {
+	if e.Kind() != ast.CallKind || celProblem(checked, e, s).text != "" {
+		return ""
+	}
+	args, number := argsOf(e), ""
+	taken := make([]takenValue, len(args))
+	for i, arg := range args {
+		path, is := fromEvent(arg, s)
+		switch {
+		case is && isForgeNumber(path) && !asked[path]:
+			taken[i], number = takenValue{path: path, kinds: doubleKinds}, path
+		case is:
+			taken[i] = takenValue{path: path, kinds: jsonKinds, integer: true}
+		}
+	}
+	if number == "" {
+		return ""
+	}
+	if _, fails := misfits(checked, e, taken); !fails {
+		return ""
+	}
+	remedy := fmt.Sprintf("write string(int(%s))", number)
+	if strings.Contains(number, "[]") {
+		remedy = "put string(int()) around it"
+	}
+	return fmt.Sprintf("applies %s to %s, which forges send as a number, so it fails (no such overload): %s",
+		nameOfFunction(e), number, remedy)
 }
 
 // inexactNumber finds comparisons of an event's number with one that a double may not hold.

@@ -142,6 +142,9 @@ func constantText(e ast.Expr) (text string, is bool) {
 var jsonKinds = []cel.Kind{types.BoolKind, types.DoubleKind, types.StringKind, types.ListKind, types.MapKind,
 	types.NullTypeKind, types.DynKind, types.AnyKind, types.TypeParamKind}
 
+// listKinds are those of one that takes a list.
+var listKinds = []cel.Kind{types.ListKind, types.DynKind, types.AnyKind, types.TypeParamKind}
+
 // celFunctions are the functions and operators of Triggers' environment, none if there is no such
 // environment.
 var celFunctions = sync.OnceValue(func() map[string]*decls.FunctionDecl {
@@ -159,45 +162,64 @@ func noOverload(checked *ast.AST, e ast.Expr, s *celScope) (path string, mendabl
 	if e.Kind() != ast.CallKind {
 		return "", false, false
 	}
-	function, args := celFunctions()[e.AsCall().FunctionName()], argsOf(e)
-	taken := make([]string, len(args))
+	args := argsOf(e)
+	taken := make([]takenValue, len(args))
 	for i, arg := range args {
 		if at, is := fromEvent(arg, s); is {
-			taken[i] = at
+			taken[i] = takenValue{path: at, kinds: jsonKinds, integer: true}
+			if _, whole := wholeHeader(arg, s); whole {
+				taken[i] = takenValue{path: at, kinds: listKinds}
+			}
 			path = cmp.Or(path, at)
 		}
 	}
-	if path == "" || function == nil {
-		return "", false, false
+	integer, fails := misfits(checked, e, taken)
+	return cmp.Or(integer, path), integer != "", fails
+}
+
+// takenValue is a value of the event that a call takes.
+type takenValue struct {
+	path    string     // "" for any other value
+	kinds   []cel.Kind // of the parameters that take it
+	integer bool       // whether int() may make it fit
+}
+
+// misfits reports whether no form of the function that is called takes its arguments. It returns the first value
+// of the event that int() makes fit.
+func misfits(checked *ast.AST, e ast.Expr, taken []takenValue) (integer string, fails bool) {
+	function, args := celFunctions()[e.AsCall().FunctionName()], argsOf(e)
+	fromEvent := slices.ContainsFunc(taken, func(v takenValue) bool { return v.path != "" })
+	if !fromEvent || function == nil {
+		return "", false
 	}
 	for _, overload := range function.OverloadDecls() {
 		params := overload.ArgTypes()
 		if overload.IsMemberFunction() != e.AsCall().IsMemberFunction() || len(params) != len(args) {
 			continue
 		}
-		integer, fit := fits(checked, args, params, taken)
-		switch {
-		case fit && integer == "":
-			return "", false, false
-		case fit && !mendable:
-			path, mendable = integer, true
+		path, fit := fits(checked, args, params, taken)
+		if fit && path == "" {
+			return "", false
+		}
+		if fit {
+			integer = cmp.Or(integer, path)
 		}
 	}
-	return path, mendable, true
+	return integer, true
 }
 
 // fits reports whether a form of a function takes some arguments: those taken from the event if
 // it takes what JSON holds, or an integer, and all others by the kinds of their types. It returns
 // the first of the event that would have to be an integer.
-func fits(checked *ast.AST, args []ast.Expr, params []*types.Type, taken []string) (integer string, fit bool) {
+func fits(checked *ast.AST, args []ast.Expr, params []*types.Type, taken []takenValue) (integer string, fit bool) {
 	for i, param := range params {
 		have := checked.GetType(args[i].ID()).Kind()
 		switch {
-		case taken[i] != "" && param.Kind() == types.IntKind:
-			integer = cmp.Or(integer, taken[i])
-		case taken[i] != "" && !slices.Contains(jsonKinds, param.Kind()):
+		case taken[i].path != "" && taken[i].integer && param.Kind() == types.IntKind:
+			integer = cmp.Or(integer, taken[i].path)
+		case taken[i].path != "" && !slices.Contains(taken[i].kinds, param.Kind()):
 			return "", false
-		case taken[i] != "", slices.Contains(openKinds, have), slices.Contains(openKinds, param.Kind()):
+		case taken[i].path != "", slices.Contains(openKinds, have), slices.Contains(openKinds, param.Kind()):
 		case have != param.Kind():
 			return "", false
 		}
@@ -245,38 +267,138 @@ func headerLookedUp(e ast.Expr, s *celScope) (name string, anyCase, is bool) {
 	return name, e.AsCall().IsMemberFunction(), text && isHeader(of)
 }
 
-// celProblem says why a part of an expression fails, or finds nothing, for every event; "" where
-// one may come for which it works. The text ends with the remedy.
-func celProblem(checked *ast.AST, e ast.Expr, s *celScope) string {
-	if name, anyCase, is := headerLookedUp(e, s); is {
-		reason := absentHeader(name)
-		if anyCase && name != "" {
-			reason = absentHeader(textproto.CanonicalMIMEHeaderKey(name))
-		}
-		switch {
-		case reason == "":
-			return ""
-		case slices.Contains(absentHeaders, textproto.CanonicalMIMEHeaderKey(name)):
-			return fmt.Sprintf("looks up the header %s, which no event has: %s", strconv.Quote(name), reason)
-		}
-		return fmt.Sprintf("looks up the header %s, and %s: write header.canonical(%s), for which any case will do",
-			strconv.Quote(name), reason, strconv.Quote(name))
+// celFault is a part of an expression that fails, or finds nothing, for every event.
+type celFault struct {
+	text    string // why, ending with the remedy; "" for a part without a fault
+	path    string // what it takes from the event, "" for a header that is looked up
+	outcome outcome
+}
+
+// celProblem returns the fault of a part of an expression.
+func celProblem(checked *ast.AST, e ast.Expr, s *celScope) celFault {
+	if fault := lookUpFault(e, s); fault.text != "" {
+		return fault
+	}
+	if fault := headerListFault(checked, e, s); fault.text != "" {
+		return fault
 	}
 	path, mendable, fails := noOverload(checked, e, s)
-	name := nameOfFunction(e)
+	name := ""
+	if fails {
+		name = nameOfFunction(e)
+	}
+	header, isList := wholeHeaderAmong(e, s)
+	fault := celFault{path: path, outcome: isError}
 	switch {
 	case !fails:
-		return ""
+		return celFault{}
+	case isList:
+		fault.text = fmt.Sprintf("applies %s to %s, and CEL has every header as a list of texts, "+
+			"so it fails (no such overload) whenever it is evaluated: write header.canonical(%s)", name, path, strconv.Quote(header))
 	case mendable:
 		remedy := fmt.Sprintf("write int(%s)", path)
 		if strings.Contains(path, "[]") || strings.Contains(path, "()") {
 			remedy = "put int() around it"
 		}
-		return fmt.Sprintf("applies %s to %s, where it takes integers alone, and numbers of an event are doubles, "+
+		fault.text = fmt.Sprintf("applies %s to %s, where it takes integers alone, and numbers of an event are doubles, "+
 			"so it fails (no such overload) whenever it is evaluated: %s", name, path, remedy)
+	default:
+		fault.text = fmt.Sprintf("applies %s to %s, where it takes nothing that JSON can hold, "+
+			"so it fails (no such overload) whenever it is evaluated: convert %[2]s first", name, path)
 	}
-	return fmt.Sprintf("applies %s to %s, where it takes nothing that JSON can hold, "+
-		"so it fails (no such overload) whenever it is evaluated: convert %[2]s first", name, path)
+	return fault
+}
+
+// lookUpFault finds headers that are looked up by a name that none has.
+func lookUpFault(e ast.Expr, s *celScope) celFault {
+	name, anyCase, is := headerLookedUp(e, s)
+	if !is {
+		return celFault{}
+	}
+	reason := absentHeader(name)
+	if anyCase && name != "" {
+		reason = absentHeader(textproto.CanonicalMIMEHeaderKey(name))
+	}
+	if reason == "" {
+		return celFault{}
+	}
+	fault := celFault{outcome: ofAbsentHeader(e)}
+	if slices.Contains(absentHeaders, textproto.CanonicalMIMEHeaderKey(name)) {
+		fault.text = fmt.Sprintf("looks up the header %s, which no event has: %s", strconv.Quote(name), reason)
+	} else {
+		fault.text = fmt.Sprintf("looks up the header %s, and %s: write header.canonical(%s), for which any case will do",
+			strconv.Quote(name), reason, strconv.Quote(name))
+	}
+	return fault
+}
+
+// ofAbsentHeader returns what comes of looking up a header that no event has.
+func ofAbsentHeader(e ast.Expr) outcome {
+	switch {
+	case isCall(e, "canonical"):
+		return isEmpty
+	case isCall(e, "match") && !isLongText(argsOf(e)[2]): // the empty text matches
+		return isBool
+	case isCall(e, "match", operators.In), e.Kind() == ast.SelectKind && e.AsSelect().IsTestOnly():
+		return isFalse
+	}
+	return isError
+}
+
+// wholeHeader returns the name of the header whose values an expression takes all of, where there may be such
+// a header.
+func wholeHeader(e ast.Expr, s *celScope) (name string, is bool) {
+	name, _, is = headerLookedUp(e, s)
+	whole := e.Kind() == ast.SelectKind && !e.AsSelect().IsTestOnly() || isCall(e, operators.Index)
+	return name, is && whole && absentHeader(name) == ""
+}
+
+// wholeHeaderAmong returns the first such name among what a call takes.
+func wholeHeaderAmong(e ast.Expr, s *celScope) (name string, is bool) {
+	if e.Kind() != ast.CallKind {
+		return "", false
+	}
+	for _, arg := range argsOf(e) {
+		if name, is := wholeHeader(arg, s); is {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+// plainKinds are types of values that equal no list.
+var plainKinds = []cel.Kind{types.StringKind, types.BoolKind, types.IntKind, types.UintKind, types.DoubleKind,
+	types.BytesKind}
+
+// headerListFault finds headers, lists of texts in CEL, that are compared with a text. No message has the
+// text: it may be a token.
+func headerListFault(checked *ast.AST, e ast.Expr, s *celScope) celFault {
+	name, is := wholeHeaderAmong(e, s)
+	if !is || !isCall(e, operators.Equals, operators.NotEquals, operators.In) {
+		return celFault{}
+	}
+	args := argsOf(e)
+	quoted := strconv.Quote(name)
+	if isCall(e, operators.In) {
+		of := checked.GetType(args[1].ID())
+		if _, first := wholeHeader(args[0], s); !first || of.Kind() != types.ListKind ||
+			!slices.Contains(plainKinds, of.Parameters()[0].Kind()) {
+			return celFault{}
+		}
+		return celFault{outcome: isFalse | isError, text: fmt.Sprintf("looks for header[%s] in a list of texts, and CEL has every header "+
+			"as a list itself, so it is never found: write header.canonical(%[1]s) in […]", quoted)}
+	}
+	if !slices.ContainsFunc(args, func(e ast.Expr) bool {
+		return slices.Contains(plainKinds, checked.GetType(e.ID()).Kind())
+	}) {
+		return celFault{}
+	}
+	if isCall(e, operators.NotEquals) {
+		return celFault{outcome: isTrue | isError, text: fmt.Sprintf("compares header[%s] with a text, and CEL has every header as a list "+
+			"of texts, so they always differ: write !header.match(%[1]s, …)", quoted)}
+	}
+	return celFault{outcome: isFalse | isError, text: fmt.Sprintf("compares header[%s] with a text, and CEL has every header as a list "+
+		"of texts, so they are never equal: write header.match(%[1]s, …)", quoted)}
 }
 
 // nameOfFunction is what an expression calls, operators as they are written.

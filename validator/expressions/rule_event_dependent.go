@@ -25,6 +25,10 @@ In CEL:
   ids that forges send as numbers are named, and comparisons with a number of seven digits or more in quotes;
 - ` + "`has(body.head_commit) && body.head_commit.id != ''`" + ` fails where head_commit is null, since has() is true of
   null: add ` + "`&& body.head_commit != null`" + `. Only what forges are known to send as null is named;
+- parts that always fail, or find nothing, of expressions that other parts decide for some events (see invalid-cel), as in
+  ` + "`'X-GitHub-Event' in header || header.match('X-GitHub-Event', 'push')`" + `. Values whose ` + "`type()`" + ` is asked pass;
+- ` + "`'pr-' + body.number`, `body.number.matches('7')` and `size(body.number)`" + ` fail where that is a number, as forges send it:
+  write ` + "`string(int(body.number))`" + `. Only fields that are numbers at the forges are named;
 - numbers above 9007199254740991, of which Triggers does not hold the last digits.
 
 In bindings:
@@ -86,7 +90,10 @@ func hintsOfCEL(p *rule.Pass, t walk.Trigger) {
 				what, path = "the expression of the overlay", text.Path+".expression"
 			}
 			p.Step(1 + len(text.Value))
-			for _, hint := range celHints(compiled.NativeRep().Expr(), mayBeGitee(t)) {
+			for _, fault := range few(verdictOf(p, compiled.NativeRep(), text).harmless) {
+				p.Report(path, "%s works by its other parts alone: it %s", what, fault)
+			}
+			for _, hint := range few(celHints(compiled.NativeRep(), mayBeGitee(t))) {
 				p.Report(path, "%s %s", what, hint)
 			}
 		}

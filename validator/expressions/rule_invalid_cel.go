@@ -2,10 +2,11 @@ package expressions
 
 import (
 	"context"
+	"fmt"
 	"regexp"
+	"slices"
 
 	"github.com/google/cel-go/cel"
-	"github.com/google/cel-go/common/ast"
 	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
 	triggerscel "github.com/tektoncd/triggers/pkg/interceptors/cel"
 
@@ -28,7 +29,13 @@ every event:
 - ` + "`header['X-GitHub-Event']`, `header.accept`" + ` and ` + "`'x-event' in header`" + `: events have their headers in the form of
   Go, X-Github-Event, and CEL compares names letter by letter; write ` + "`header.canonical('X-GitHub-Event')`" + ` or
   ` + "`header.match('X-GitHub-Event', 'push')`" + `;
+- ` + "`header['X-Gitlab-Event'] == 'Push Hook'`, `header['X-Gitlab-Event'] in ['Push Hook']`" + ` and functions of texts such
+  as ` + "`.contains('Push')`" + `: CEL has every header as a list of texts; write ` + "`header.match('X-Gitlab-Event', 'Push Hook')`" + `;
 - the headers Host, Trailer and Transfer-Encoding, which no event has.
+
+Such a part is an error only if it decides: ` + "`||`, `&&`, `exists()`, `all()` and `?:`" + ` pass over errors of one part, so a filter
+that may still be true, and an overlay that may still have a value, is the matter of event-dependent. Of many
+faults in one expression the first five are reported.
 
 Tekton checks none of it when the object is created. It answers 202 to every event and
 drops it, and only the log of the interceptors' Pod tells why.
@@ -52,7 +59,14 @@ func checkCEL(p *rule.Pass, in walk.Interceptor, text celText) {
 	what, path := "the filter", text.Path
 	if !text.Filter {
 		what, path = "the expression of the overlay", text.Path+".expression"
-		if problem := overlayKeyProblem(text.Key); problem != "" {
+		problem := overlayKeyProblem(text.Key)
+		switch problem {
+		case "":
+		case lostKey:
+			p.Report(text.Path+".key",
+				"Triggers loses what the overlay with the key %q sets: %s: name a field of the extensions, such as short_sha",
+				text.Key, problem)
+		default:
 			p.Report(text.Path+".key",
 				"Triggers cannot set an overlay's key %q (%s), so no event passes %s: name a field of the extensions, such as short_sha",
 				text.Key, problem, in.Unit)
@@ -74,23 +88,31 @@ func checkCEL(p *rule.Pass, in walk.Interceptor, text celText) {
 			compiled.OutputType(), in.Unit)
 	}
 	if problem == "" {
-		checkEvaluation(p, compiled, path, what)
+		checkEvaluation(p, compiled, text, path, what)
 	}
 }
 
 // notJSON are the types of which Triggers makes no JSON.
 var notJSON = []*cel.Type{cel.UintType, cel.TimestampType, cel.DurationType, cel.NullType}
 
-// checkEvaluation reports the parts of an expression that fail for every event.
-func checkEvaluation(p *rule.Pass, compiled *cel.Ast, path, what string) {
-	seen := map[string]bool{}
-	walkCEL(compiled.NativeRep().Expr(), nil, func(e ast.Expr, s *celScope) {
-		p.Step(1)
-		if problem := celProblem(compiled.NativeRep(), e, s); problem != "" && !seen[problem] {
-			seen[problem] = true
-			p.Report(path, "%s %s", what, problem)
-		}
-	})
+// checkEvaluation reports the parts because of which an expression works for no event.
+func checkEvaluation(p *rule.Pass, compiled *cel.Ast, text celText, path, what string) {
+	for _, problem := range few(verdictOf(p, compiled.NativeRep(), text).decisive) {
+		p.Report(path, "%s %s", what, problem)
+	}
+}
+
+// mostFaults is how many faults of one expression are reported.
+const mostFaults = 5
+
+// few returns the first of many sentences, the last of which says how many more there are.
+func few(sentences []string) []string {
+	if len(sentences) <= mostFaults {
+		return sentences
+	}
+	shown := slices.Clone(sentences[:mostFaults])
+	shown[mostFaults-1] += fmt.Sprintf(" (and %d more of the kind)", len(sentences)-mostFaults)
+	return shown
 }
 
 func hasCELType(have *cel.Type, types ...*cel.Type) bool {
@@ -104,6 +126,9 @@ func hasCELType(have *cel.Type, types ...*cel.Type) bool {
 
 // plainKey matches keys that need no asking.
 var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*$`)
+
+// lostKey is the problem of keys that Triggers takes for a query of the extensions, and sets nothing.
+const lostKey = "sjson reads *, ?, #, | and @ in a key as a query, and a backslash before one as the character"
 
 // overlayKeyProblem asks Triggers' own interceptor to set a key.
 func overlayKeyProblem(key string) (problem string) {
@@ -120,7 +145,10 @@ func overlayKeyProblem(key string) (problem string) {
 		Context:           &v1beta1.TriggerContext{TriggerID: "namespaces/default/triggers/any"},
 		InterceptorParams: map[string]any{"overlays": []any{map[string]any{"key": key, "expression": "'x'"}}},
 	})
-	if response.Continue {
+	switch {
+	case response.Continue && len(response.Extensions) == 0:
+		return lostKey
+	case response.Continue:
 		return ""
 	}
 	return keyProblem.ReplaceAllString(response.Status.Message, "")

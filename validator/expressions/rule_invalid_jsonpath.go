@@ -22,6 +22,8 @@ Tekton checks it when an event comes: the event is dropped, and its sender has g
 before. Where the TriggerTemplate has a default for the param, that is taken for every
 event, and nothing is logged at all.
 
+A word behind a blank, such as ` + "`$(body.a b)`" + `, is parsed, and fails in each event: "unrecognized identifier".
+
 Filters that compare with an integer, such as ` + "`$(body.items[?(@.id==2)].name)`" + `, are reported too: numbers of an
 event are floats in Triggers, and client-go compares these with no integer ("incompatible types for comparison"),
 so such a filter fails on the first item. Write ` + "`==2.0`" + `.

@@ -50,7 +50,8 @@ func valueProblem(result, text string) string {
 	case isURL && (strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://")):
 		return "begins with http:// or https://, which is no part of an image's name, so what Chains signs is no image: leave it out"
 	case isURL && strings.Contains(known, "@sha256:"):
-		return "has a digest, which Chains takes from IMAGE_DIGEST and adds, so it signs nothing: leave it out"
+		return fmt.Sprintf("has a digest, which Chains takes from %sIMAGE_DIGEST and adds, so it signs nothing: leave it out",
+			strings.TrimSuffix(result, "IMAGE_URL"))
 	case isDigest && known == text && text != "" && !strings.HasPrefix(text, "sha256:"):
 		return "does not begin with sha256:, so Chains signs nothing: write sha256: before the digest"
 	case result == "IMAGES" && imageListBlank.MatchString(known):

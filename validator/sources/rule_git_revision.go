@@ -19,33 +19,43 @@ name (` + "`git fetch --depth=1 origin REVISION`" + `, pkg/resolution/resolver/g
 fails with CouldntGetTask:
 
 - what git works out from the history, such as ` + "`main~1`, `v1.0^`, `main@{1}` or `v1..v2`" + `: "invalid refspec";
+- what no branch, tag or commit can be called, such as ` + "`a b`, `ma*` or `a\\b`" + `;
 - a commit that is cut short, such as ` + "`1a2b3c4`" + `: "couldn't find remote ref". 7 to 39 hexadecimal digits count, with
   a letter and a decimal digit among them. It is a warning, since a branch or tag may be called so.
 
 Write the full commit, a branch or a tag. Names of digits alone, or of letters alone, such as 20260401 or
 deadbeef, pass, and so does a ` + "`repo`" + ` that the resolver reads through the forge's API.
 
+What begins with a dash is the matter of git-argument-injection.
+
 A server that speaks protocol 0 of git alone gives branches, tags and their newest commits, and no older one.`,
 	Check: checkGitRevision,
 }
 
 var (
-	// computedRevision matches what no branch or tag can be called, see git check-ref-format. A
+	// impossibleName matches what no branch or tag can be called, see git check-ref-format. A
 	// colon is left out: git reads a refspec there.
-	computedRevision = regexp.MustCompile(`[~^?*\[\\\x00- \x7f]|\.\.|@\{`)
+	impossibleName = regexp.MustCompile(`[~^?*\[\\\x00- \x7f]|\.\.|@\{`)
+	// computedRevision matches what git works out from the history.
+	computedRevision = regexp.MustCompile(`[~^]|\.\.|@\{`)
 	shortCommit      = regexp.MustCompile(`^[0-9a-fA-F]{7,39}$`)
 )
 
 func checkGitRevision(_ context.Context, p *rule.Pass) {
 	for _, s := range sourcesIn(p) {
 		text, path := s.given("revision")
-		if s.Resolver != "git" || s.has("repo") || text == "" || !certain(text) || strings.Contains(text, ":") {
+		if s.Resolver != "git" || s.has("repo") || text == "" || !certain(text) || strings.Contains(text, ":") ||
+			strings.HasPrefix(strings.TrimSpace(text), "-") {
 			continue
 		}
 		switch {
 		case computedRevision.MatchString(text):
 			p.Report(path,
 				"the git resolver cannot fetch revision %q: it asks the server for a name, and git works this out from the history: write a branch, a tag or the full commit",
+				text)
+		case impossibleName.MatchString(text):
+			p.Report(path,
+				"the git resolver cannot fetch revision %q, which is no name that git gives to a branch, tag or commit: write one of these",
 				text)
 		case isShortCommit(text):
 			finding := p.Report(path,

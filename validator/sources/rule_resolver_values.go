@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -20,16 +19,14 @@ var resolverValuesRule = &rule.Rule{
 	Doc: `Finds params of Tekton's own resolvers whose values these refuse: an array or object, an empty value where
 one is needed, a kind other than task, pipeline and stepaction, a hub's type other than artifact and tekton, a url
 of a hub that is not http or https, a user name of the http resolver without its Secret or the other way round,
-a digest that is not sha256 or sha512 in hexadecimal, a cache mode other than always, never and auto, a blank
-namespace, and a revision that no ref of git can have (main~1). Tekton accepts the object, and the run
-fails when it fetches (pkg/resolution/resolver and pkg/remoteresolution/resolver of v1.15.1).
+a digest that is not sha256 or sha512 in hexadecimal, a cache mode other than always, never and auto, and a
+blank namespace. Tekton accepts the object, and the run fails when it fetches (pkg/resolution/resolver and pkg/remoteresolution/resolver of v1.15.1).
 
 A warning is a name that the resolver does not read, and a kind that is not that of the reference, be it the
 resolver's default: task, unless its ConfigMap says otherwise. A hint is the cluster resolver without a
-namespace, which Tekton's own configuration does not have, and a revision that looks like a short hash,
-which the git resolver cannot fetch.
+namespace, which Tekton's own configuration does not have. Revisions of git are the matter of git-revision.
 
-Values with a $(…) in them are not judged.`,
+Numbers and booleans count as the texts that Tekton makes of them. Values with a $(…) in them are not judged.`,
 	Check: checkResolverValues,
 }
 
@@ -70,8 +67,6 @@ func checkResolverValues(_ context.Context, p *rule.Pass) {
 			s.checkPair(p, "http-password-secret", "http-username")
 		case "cluster":
 			s.checkClusterNamespace(p)
-		case "git":
-			s.checkRevision(p)
 		}
 	}
 }
@@ -86,13 +81,13 @@ func (s source) checkParam(p *rule.Pass, name string) {
 		return
 	}
 	path := given.Path + ".value"
-	text, isText := given.Value.(string)
 	switch given.Value.(type) {
 	case []any, map[string]any:
 		p.Report(path, "the %s resolver takes a text as %s, so it reads this as empty: write a text", s.Resolver, name)
 		return
 	}
-	if !isText || !certain(text) { // a number is the text of its digits
+	text, _ := s.given(name)
+	if given.Value == nil || !certain(text) {
 		return
 	}
 	if text == "" {
@@ -179,29 +174,6 @@ func (s source) checkClusterNamespace(p *rule.Pass) {
 	case namespace == "":
 		finding := p.Report(s.Path+".params",
 			"the cluster resolver needs the param namespace, unless its ConfigMap has a default-namespace, which Tekton's own has not: add it")
-		finding.Severity = rule.Info
-	}
-}
-
-var (
-	noRef     = regexp.MustCompile(`[~^:?*\[\\\s]|\.\.|@\{`)
-	shortHash = regexp.MustCompile(`^[0-9a-f]{7,39}$`)
-)
-
-// checkRevision judges revisions of the git resolver where it fetches by url: it asks the server for just that
-// ref, by its name or its full hash.
-func (s source) checkRevision(p *rule.Pass) {
-	revision, path := s.given("revision")
-	if repo, _ := s.given("repo"); revision == "" || !certain(revision) || repo != "" {
-		return
-	}
-	switch {
-	case noRef.MatchString(revision):
-		p.Report(path, "%.60q is no name of a branch or tag and no hash, so the git resolver cannot fetch it: write one of these", revision)
-	case shortHash.MatchString(revision) && strings.ContainsAny(revision, "0123456789") &&
-		strings.ContainsAny(revision, "abcdef"):
-		finding := p.Report(path, "%s looks like a short hash, which the git resolver cannot fetch: write all 40 digits",
-			revision)
 		finding.Severity = rule.Info
 	}
 }

@@ -3,7 +3,6 @@ package sources
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/agext/levenshtein"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -15,9 +14,10 @@ var unknownResolverRule = &rule.Rule{
 	ID:       "unknown-resolver",
 	Severity: rule.Warning,
 	Kinds:    withSources,
-	Doc: `Finds names of resolvers that differ from one of Tekton's own (bundles, cluster, git, http, hub) by a letter
-or two letters in the wrong order. A run whose resolver nobody serves waits for its time-out, one minute if
-nothing else is configured, and fails then. All other names pass: resolvers of one's own have any name.`,
+	Doc: `Finds names of resolvers that differ from one of Tekton's own (bundles, cluster, git, http, hub) by two
+neighbouring letters in the wrong order, or from bundles and cluster by a letter. A run whose resolver nobody serves waits for its time-out, one minute if
+nothing else is configured, and fails then. All other names pass: resolvers of one's own have any name,
+such as gist or https.`,
 	Check: checkUnknownResolver,
 }
 
@@ -42,16 +42,22 @@ func misspelt(name string) string {
 		return ""
 	}
 	for _, known := range ownResolvers {
-		swapped := len(name) == len(known) && sortedLetters(name) == sortedLetters(known)
-		if swapped || len(name) > 2 && levenshtein.Distance(name, known, nil) == 1 {
+		if isSwapped(name, known) || len(known) > len("http") && levenshtein.Distance(name, known, nil) == 1 {
 			return known
 		}
 	}
 	return ""
 }
 
-func sortedLetters(text string) string {
-	letters := strings.Split(text, "")
-	slices.Sort(letters)
-	return strings.Join(letters, "")
+// isSwapped reports whether two neighbouring letters of a name are in the wrong order.
+func isSwapped(name, known string) bool {
+	if len(name) != len(known) {
+		return false
+	}
+	for i := 1; i < len(name); i++ {
+		if name[:i-1]+name[i:i+1]+name[i-1:i]+name[i+1:] == known {
+			return true
+		}
+	}
+	return false
 }

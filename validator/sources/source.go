@@ -1,10 +1,12 @@
 package sources
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tekgate/tekgate/internal/expression"
@@ -123,10 +125,18 @@ func inlineOf(fields map[string]any, at, key, kind string) []source {
 }
 
 // given returns a param's text, what is not known of it included, and the path of its
-// value. It is "" for a param that is not given or is no text.
+// value. Tekton takes numbers and booleans for texts. It is "" for a param that is not
+// given, is null, or is a list or an object.
 func (s source) given(name string) (text, path string) {
 	p := s.Params[name]
-	text, _ = p.Value.(string)
+	switch value := p.Value.(type) {
+	case string:
+		text = value
+	case json.Number:
+		text = value.String()
+	case bool:
+		text = strconv.FormatBool(value)
+	}
 	return text, p.Path + ".value"
 }
 
