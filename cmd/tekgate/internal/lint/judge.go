@@ -195,6 +195,7 @@ func (j *judgement) judge(ctx context.Context, files []*lintFile) (*report, erro
 	var objects []*linted
 	var subjects []validator.Subject
 	prepareRuns(files)
+	fillFlux(files)
 	for _, f := range files {
 		for _, o := range f.objects {
 			o.subject.File = filepath.ToSlash(filepath.Clean(f.name))
@@ -264,7 +265,7 @@ func (j *judgement) report(files []*lintFile, objects []*linted, outcomes []vali
 		}
 		r.excepted += len(outcomes[i].Excepted)
 		for _, finding := range outcomes[i].Findings {
-			p := j.problem(o, o.variables.restored(finding))
+			p := j.problem(o, o.variables.restored(o.filling.restored(finding)))
 			if held.holds(p) {
 				r.suppressed++
 				continue

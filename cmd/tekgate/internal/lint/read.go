@@ -43,7 +43,8 @@ type linted struct {
 	subject validator.Subject
 	// variables are those of Pipelines-as-Code in the object, for which subject has samples.
 	variables variables
-	remote    *remote // what came of its remote references, nil without --resolve
+	filling   *filling // of Flux's variables, nil for none
+	remote    *remote  // what came of its remote references, nil without --resolve
 }
 
 // tektonWord is what a text holds in which an object of Tekton's may stand.

@@ -60,7 +60,7 @@ func (j *judgement) resolveAll(ctx context.Context, objects []*linted) error {
 			continue
 		}
 		group.Go(func() error {
-			e := &expansion{resolver: j.resolver, variables: o.variables, count: &count, remote: &remote{}}
+			e := &expansion{resolver: j.resolver, unknowns: o.unknown(), count: &count, remote: &remote{}}
 			e.resolved = e.expand(ctx, o.subject, nil, reached{})
 			e.expandAnnotated(ctx, o.subject)
 			e.sort()
@@ -73,9 +73,9 @@ func (j *judgement) resolveAll(ctx context.Context, objects []*linted) error {
 
 // expansion resolves the references of one object, and those of what they lead to.
 type expansion struct {
-	resolver  *resolve.Resolver
-	variables variables
-	count     *atomic.Int64
+	resolver *resolve.Resolver
+	unknowns map[string]string // variables without a value, by what is in their place
+	count    *atomic.Int64
 
 	mutex sync.Mutex
 	*remote
@@ -171,7 +171,7 @@ func (e *expansion) unknown(ref validator.RemoteReference) string {
 		if found := expression.Find(value); len(found) > 0 {
 			return fmt.Sprintf("%s in its param %s has no value here", found[0].Text, name)
 		}
-		for written, sample := range e.variables {
+		for sample, written := range e.unknowns {
 			if strings.Contains(value, sample) {
 				return fmt.Sprintf("%s in its param %s has no value here", written, name)
 			}
