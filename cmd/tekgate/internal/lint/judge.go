@@ -22,6 +22,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
+	"github.com/tekgate/tekgate/internal/document"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/registry"
 	"github.com/tekgate/tekgate/internal/resolve"
@@ -207,6 +208,9 @@ func (j *judgement) judge(ctx context.Context, files []*lintFile) (*report, erro
 	}
 	set := validator.NewSet(subjects)
 	set.Elsewhere = j.allowed.Elsewhere
+	set.Kustomized = slices.ContainsFunc(files, func(f *lintFile) bool { // standard input may be what it builds
+		return f.beside || f.name == document.StandardInput
+	})
 	if err := j.resolveAll(ctx, objects); err != nil {
 		return nil, err
 	}

@@ -177,3 +177,22 @@ func TestLintPipelinesAsCode(t *testing.T) {
 		t.Errorf("the variables are not shown as they are written: %s", out)
 	}
 }
+
+// TestLintRenamed holds that kustomize is named where it may have renamed something.
+func TestLintRenamed(t *testing.T) {
+	const task = "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: shop-a}\nspec: {serviceAccountName: pusher, " +
+		"taskRef: {name: t}}\n---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: shop-pusher}\n---\n" +
+		"apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: shop-t}\nspec: {steps: [{name: a, image: a}]}\n"
+	const only = "--only=renamed-reference,missing-definition"
+	layout(t, map[string]string{"plain/a.yaml": task, "built/a.yaml": task, "built/kustomization.yaml": "namePrefix: shop-\n"})
+	for _, c := range []struct {
+		in, path, severity string
+		kustomize          bool
+	}{{"", "plain", "hint", false}, {"", "built", "warning", true}, {task, "-", "warning", true}} {
+		out, _, _ := lintWith(t, validator.Rules, c.in, c.path, only, "--fail-on=never")
+		if !strings.Contains(out, c.severity+`: no file has the ServiceAccount "pusher"`) ||
+			!strings.Contains(out, `did you mean "shop-t"?`) || strings.Contains(out, "namePrefix") != c.kustomize {
+			t.Errorf("%s: got\n%s", c.path, out)
+		}
+	}
+}

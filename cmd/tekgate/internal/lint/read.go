@@ -27,6 +27,7 @@ import (
 type lintFile struct {
 	name      string // as it is shown
 	text      []byte
+	beside    bool   // whether kustomizations are among what is judged
 	named     bool   // by the user; else it was found in a folder
 	chart     string // the Helm chart whose template the file is, "" for none
 	documents []*document.Document
@@ -88,6 +89,7 @@ func listFiles(paths []string, allowed *suppressions) ([]*lintFile, error) {
 	var files []*lintFile
 	seen := map[string]bool{}
 	patches := map[string]bool{}
+	kustomized := false
 	for _, path := range paths {
 		names, err := document.Files(path)
 		if err != nil {
@@ -96,6 +98,7 @@ func listFiles(paths []string, allowed *suppressions) ([]*lintFile, error) {
 		for _, name := range names {
 			key := filepath.Clean(name)
 			if isKustomization(name) {
+				kustomized = true
 				addPatches(patches, name)
 			}
 			if seen[key] || isKustomization(name) || allowed.excludes(name) {
@@ -104,6 +107,9 @@ func listFiles(paths []string, allowed *suppressions) ([]*lintFile, error) {
 			seen[key] = true
 			files = append(files, &lintFile{name: name, named: name == path})
 		}
+	}
+	for _, f := range files {
+		f.beside = kustomized
 	}
 	return slices.DeleteFunc(files, func(f *lintFile) bool { return !f.named && patches[filepath.Clean(f.name)] }), nil
 }
