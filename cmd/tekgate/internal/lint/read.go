@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -189,7 +190,13 @@ func (f *lintFile) malformed(p *document.SyntaxError) {
 		return
 	}
 	line, message := p.Line, p.Err.Error()+": nothing of this document can be judged"
-	if first, is := p.IsTemplate(); is {
+	if first, is := p.IsTemplate(); is && f.isPipelinesAsCode() {
+		if at := unquoted.FindIndex(p.Document.Text); at != nil {
+			line = p.Document.Line + bytes.Count(p.Document.Text[:at[1]], []byte("\n"))
+			message = "{{ … }} without quotes is no text in YAML, so nothing of this document can be judged: " +
+				`put it in quotes, such as "{{ revision }}"`
+		}
+	} else if is {
 		if line == p.Document.Line {
 			line = first
 		}
@@ -199,6 +206,14 @@ func (f *lintFile) malformed(p *document.SyntaxError) {
 	f.broken = append(f.broken,
 		&problem{File: f.name, Line: line, Column: 1, Rule: findings.SyntaxRule.ID, Severity: validator.Error,
 			Message: message})
+}
+
+// unquoted matches a variable of Pipelines-as-Code that begins a value without quotes.
+var unquoted = regexp.MustCompile(`(?m)^[^#"'\n]*[:\-\[,][ \t]*\{\{`)
+
+// isPipelinesAsCode reports whether the file is one that Pipelines-as-Code reads, and not Helm.
+func (f *lintFile) isPipelinesAsCode() bool {
+	return f.chart == "" && (strings.Contains(f.place(), "/.tekton/") || bytes.Contains(f.text, []byte(ofPipelinesAsCode)))
 }
 
 // isTemplate notes that the file is a template.

@@ -140,7 +140,7 @@ func (e *expansion) follow(ctx context.Context, subject validator.Subject, ref v
 		return validator.Resolved{}
 	}
 	if got.Note != "" {
-		e.note(at, ref, got.Note)
+		e.remark(at, ref, ": "+got.Note)
 	}
 	inner := subjectOf(got.Fields)
 	inner.Namespace = subject.Namespace
@@ -191,14 +191,20 @@ func (e *expansion) report(at reached, ref validator.RemoteReference, message st
 		Message: fmt.Sprintf("the %s cannot be judged: %s", ref.Kind, message)})
 }
 
+// note says why a reference was not resolved.
 func (e *expansion) note(at reached, ref validator.RemoteReference, why string) {
+	e.remark(at, ref, " was not resolved: "+why)
+}
+
+// remark adds a note that begins with the place of a reference.
+func (e *expansion) remark(at reached, ref validator.RemoteReference, text string) {
 	place := at.path
 	if at.in != "" {
 		place = fmt.Sprintf("%s, %s of %s", at.path, ref.Path, at.in)
 	}
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
-	e.notes = append(e.notes, fmt.Sprintf("%s was not resolved: %s", place, why))
+	e.notes = append(e.notes, place+text)
 }
 
 // sort makes the order independent of the network.
