@@ -163,8 +163,9 @@ func TestUnreadable(t *testing.T) {
 		bomb += fmt.Sprintf("  a%d: &a%d [%s]\n", i+1, i+1, strings.Repeat(fmt.Sprintf("*a%d, ", i), 9))
 	}
 	for name, c := range map[string][2]string{
-		"aliases":  {bomb + "spec: {steps: []}\n", "aliasing"},
-		"unquoted": {head + "spec:\n  params:\n  - name: a\n    default: {{ revision }}\n", "in quotes"},
+		"aliases":   {bomb + "spec: {steps: []}\n", "aliasing"},
+		"an escape": {strings.Replace(bomb, "tekton.dev/v1beta1", `"tekton\x2edev/v1beta1"`, 1), "aliasing"},
+		"unquoted":  {head + "spec:\n  params:\n  - name: a\n    default: {{ revision }}\n", "in quotes"},
 	} {
 		_, notes := migrate.Files([]migrate.File{{Name: "a.yaml", Text: []byte(c[0])}}, migrate.Defaults())
 		if len(notes) != 1 || notes[0].Level != migrate.Skipped || !strings.Contains(notes[0].Message, c[1]) ||
