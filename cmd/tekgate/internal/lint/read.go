@@ -213,7 +213,8 @@ var unquoted = regexp.MustCompile(`(?m)^[^#"'\n]*[:\-\[,][ \t]*\{\{`)
 
 // isPipelinesAsCode reports whether the file is one that Pipelines-as-Code reads, and not Helm.
 func (f *lintFile) isPipelinesAsCode() bool {
-	return f.chart == "" && (strings.Contains(f.place(), "/.tekton/") || bytes.Contains(f.text, []byte(ofPipelinesAsCode)))
+	return f.chart == "" &&
+		(strings.Contains(f.place(), "/.tekton/") || bytes.Contains(f.text, []byte(ofPipelinesAsCode)))
 }
 
 // isTemplate notes that the file is a template.
