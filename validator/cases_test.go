@@ -44,6 +44,7 @@ type there struct {
 	Flaws   map[string][]string `json:"flaws"`   // of those images
 	Errors  map[string]string   `json:"errors"`  // of look-ups, by kind; "unknown" for validator.ErrUnknown
 	Offline bool                `json:"offline"` // whether nothing else judges the object
+	Plain   bool                `json:"plain"`   // whether others.yaml is not kustomize's
 	Files   bool                `json:"files"`   // whether others.yaml is all that is known, as in a folder
 }
 
@@ -190,6 +191,7 @@ func load(t testing.TB, folder string) *validator.Validator {
 		})
 	}
 	extra.Set = validator.NewSet(others(t, folder+"/others.yaml"))
+	extra.Kustomized = !extra.Plain
 	v := &validator.Validator{
 		Config: config, Cluster: access{extra}, Registry: extra, Rules: rules,
 		Offline: extra.Offline || extra.Files, Now: func() time.Time { return now },

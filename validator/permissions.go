@@ -24,6 +24,25 @@ var (
 	clusterRoles        = schema.GroupKind{Group: rbacv1.GroupName, Kind: "ClusterRole"}
 )
 
+// triggersRoles are the ClusterRoles that Tekton Triggers v0.37.0 installs for ServiceAccounts of EventListeners.
+// They are what a binding means whose role is in no file and in no cluster that is asked.
+var triggersRoles = map[string][]rbacv1.PolicyRule{
+	"tekton-triggers-eventlistener-roles": {
+		{APIGroups: []string{rule.TriggersGroup}, Verbs: []string{"get", "list", "watch"}, Resources: []string{
+			"eventlisteners", "triggerbindings", "interceptors", "triggertemplates", "triggers"}},
+		{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get", "list", "watch"}},
+		{APIGroups: []string{rule.TektonGroup}, Verbs: []string{"create"}, Resources: []string{
+			"pipelineruns", "pipelineresources", "taskruns"}},
+		{APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, Verbs: []string{"impersonate"}},
+		{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}},
+	},
+	"tekton-triggers-eventlistener-clusterroles": {
+		{APIGroups: []string{rule.TriggersGroup}, Verbs: []string{"get", "list", "watch"}, Resources: []string{
+			"clustertriggerbindings", "clusterinterceptors"}},
+		{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "list", "watch"}},
+	},
+}
+
 // binding is a RoleBinding or ClusterRoleBinding.
 type binding struct {
 	subject  Subject
@@ -145,6 +164,9 @@ func (s *Set) rulesOf(ctx context.Context, c rule.Cluster, b binding) (rules []r
 		namespace = ""
 	}
 	fields, err := c.Get(ctx, b.role, namespace, b.name)
+	if brought := triggersRoles[b.name]; err != nil && b.role == clusterRoles && brought != nil {
+		return brought, true
+	}
 	if err != nil || fields == nil {
 		return nil, false
 	}

@@ -24,6 +24,8 @@ type Set struct {
 	// Elsewhere names objects that exist though they are not in the set, by kind;
 	// * stands for any characters.
 	Elsewhere map[string][]string
+	// Kustomized is whether kustomize may have made the objects, or may still do so.
+	Kustomized bool
 
 	objects  map[schema.GroupKind][]Subject
 	bindings []binding             // of roles
@@ -182,6 +184,9 @@ func (s *Set) All(kind schema.GroupKind, namespace string) []map[string]any {
 	}
 	return all
 }
+
+// MayBeKustomized implements rule.Files.
+func (s *Set) MayBeKustomized() bool { return s.Kustomized }
 
 // Renamed implements rule.Files. A prefix ends with a dash or a dot, and a suffix begins with one.
 func (s *Set) Renamed(kind schema.GroupKind, namespace, name string) string {

@@ -345,6 +345,14 @@ func sentence(err error) error {
 	if err == nil {
 		return nil
 	}
+	if line, _, is := strings.Cut(err.Error(), "invalid map key: "); is { // what follows is Go's
+		at := ""
+		if found := namedLine.FindString(line); found != "" {
+			at = found + " "
+		}
+		return fmt.Errorf("not well-formed: %sa mapping cannot be a key, as it is in {{ … }} without quotes: put it in quotes, "+
+			"or fill the template in first", at)
+	}
 	words := strings.NewReplacer("yaml: unmarshal errors:\n", "", "error converting YAML to JSON: ", "", "yaml: ", "",
 		"\n", "; ", "  ", "").Replace(err.Error())
 	return fmt.Errorf("not well-formed: %s", words)

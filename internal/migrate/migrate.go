@@ -78,8 +78,10 @@ func Files(files []File, o Options) ([]File, []Note) {
 		found, problems := document.Parse(f.Name, f.Text)
 		documents[i] = found
 		w.learnDocuments(found)
+		// A file that does not name Tekton has been named by the user; it may still be Tekton's, as with escapes.
+		named := !bytes.Contains(f.Text, []byte("tekton.dev"))
 		for _, p := range problems {
-			if bytes.Contains(p.Document.Text, []byte("tekton.dev")) {
+			if named || bytes.Contains(p.Document.Text, []byte("tekton.dev")) {
 				notes = append(notes, Note{Level: Skipped, File: f.Name, Line: p.Line, Message: p.Err.Error()})
 			}
 		}

@@ -1,6 +1,8 @@
 package migrate_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,6 +111,66 @@ func TestNearest(t *testing.T) {
 	for _, n := range notes {
 		if n.Decision() {
 			t.Errorf("got %+v", n)
+		}
+	}
+}
+
+// TestTimeouts holds that a value that gives way to another is named.
+func TestTimeouts(t *testing.T) {
+	const old = "apiVersion: tekton.dev/v1beta1\nkind: PipelineRun\nmetadata: {name: r}\nspec:\n" +
+		"  pipelineRef: {name: p}\n  timeout: 1h\n  timeouts: {%s}\n"
+	for values, want := range map[string]string{
+		"pipeline: 2h, tasks: 30m": "pipeline: 2h, tasks: 30m was dropped", "tasks: 30m": "tasks: 30m was dropped",
+		"pipeline: 1h": "", "": "",
+	} {
+		out, notes := migrate.Files([]migrate.File{{Name: "r.yaml", Text: []byte(fmt.Sprintf(old, values))}},
+			migrate.Defaults())
+		todos := slices.DeleteFunc(notes, func(n migrate.Note) bool { return n.Level != migrate.Todo })
+		text := string(out[0].Text)
+		if !strings.Contains(text, "pipeline: 1h") || (want != "") != strings.Contains(text, "TODO") ||
+			(want != "") != (len(todos) == 1) || want != "" && !strings.Contains(todos[0].Message, want) {
+			t.Errorf("%q: got %+v\n%s", values, todos, text)
+		}
+	}
+}
+
+// TestNoList holds that what Tekton would not take is not called converted.
+func TestNoList(t *testing.T) {
+	for spec, key := range map[string]string{
+		"Task {steps: x}": "steps", "Task {steps: [], params: {a: b}}": "params", "Pipeline {tasks: {a: b}}": "tasks",
+		"PipelineRun {params: {a: b}, pipelineRef: {name: p}}": "params",
+		"TaskRun {taskSpec: {steps: x}}":                       "steps", "Task {steps: [], params: null}": "",
+		"Pipeline {tasks: [{name: a, taskSpec: {steps: x}}]}": "steps",
+	} {
+		kind, spec, _ := strings.Cut(spec, " ")
+		text := "apiVersion: tekton.dev/v1beta1\nkind: " + kind + "\nmetadata: {name: a}\nspec: " + spec + "\n"
+		_, notes := migrate.Files([]migrate.File{{Name: "a.yaml", Text: []byte(text)}}, migrate.Defaults())
+		blocked := slices.ContainsFunc(notes, func(n migrate.Note) bool {
+			return n.Level == migrate.Blocked && strings.Contains(n.Message, key+" is no list")
+		})
+		converted := slices.ContainsFunc(notes, func(n migrate.Note) bool { return n.Level == migrate.Converted })
+		if blocked != (key != "") || converted != (key == "") {
+			t.Errorf("%s: got %+v", text, notes)
+		}
+	}
+}
+
+// TestUnreadable holds that documents that cannot be read are skipped, with a plain sentence.
+func TestUnreadable(t *testing.T) {
+	const head = "apiVersion: tekton.dev/v1beta1\nkind: Task\nmetadata:\n  name: t\n"
+	bomb := head + "x:\n  a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	for i := range 8 {
+		bomb += fmt.Sprintf("  a%d: &a%d [%s]\n", i+1, i+1, strings.Repeat(fmt.Sprintf("*a%d, ", i), 9))
+	}
+	for name, c := range map[string][2]string{
+		"aliases":   {bomb + "spec: {steps: []}\n", "aliasing"},
+		"an escape": {strings.Replace(bomb, "tekton.dev/v1beta1", `"tekton\x2edev/v1beta1"`, 1), "aliasing"},
+		"unquoted":  {head + "spec:\n  params:\n  - name: a\n    default: {{ revision }}\n", "in quotes"},
+	} {
+		_, notes := migrate.Files([]migrate.File{{Name: "a.yaml", Text: []byte(c[0])}}, migrate.Defaults())
+		if len(notes) != 1 || notes[0].Level != migrate.Skipped || !strings.Contains(notes[0].Message, c[1]) ||
+			strings.Contains(notes[0].Message, "interface") {
+			t.Errorf("%s: got %+v", name, notes)
 		}
 	}
 }

@@ -22,6 +22,7 @@ func (c *converter) pipelineSpec(spec *yaml.Node, account string) {
 	if spec == nil || spec.Kind != yaml.MappingNode {
 		return
 	}
+	c.lists(spec)
 	place, comments := at(spec, "resources"), above(spec, "resources")
 	c.produced, c.callees = map[string]bool{}, map[*yaml.Node]*task{}
 	resources := declaredIn(spec, "resources")

@@ -8,6 +8,7 @@ import (
 
 // taskRun converts the spec of a TaskRun.
 func (c *converter) taskRun(spec *yaml.Node) {
+	c.lists(spec)
 	rename(spec, "serviceAccount", "serviceAccountName")
 	rename(spec, "stepOverrides", "stepSpecs")
 	rename(spec, "sidecarOverrides", "sidecarSpecs")
@@ -189,6 +190,7 @@ func (c *converter) resourceOf(binding *yaml.Node) (resource, bool) {
 
 // pipelineRun converts the spec of a PipelineRun.
 func (c *converter) pipelineRun(spec *yaml.Node) {
+	c.lists(spec)
 	rename(spec, "serviceAccount", "serviceAccountName")
 	account := text(spec, "serviceAccountName")
 	c.cancelled(spec, "Cancelled")
@@ -229,10 +231,10 @@ func (c *converter) timeouts(spec *yaml.Node) {
 	if i < 0 {
 		return
 	}
-	if get(spec, "timeouts") != nil {
-		_, value := take(spec, "timeout")
-		if get(value) != nil {
+	if dropped := get(spec, "timeouts"); dropped != nil {
+		if _, value := take(spec, "timeout"); get(value) != nil {
 			set(spec, "timeouts", mapping("pipeline", value))
+			c.dropped(spec, dropped, text(value))
 		}
 		return
 	}
@@ -243,6 +245,20 @@ func (c *converter) timeouts(spec *yaml.Node) {
 	}
 	key.Value = "timeouts"
 	spec.Content[i+1] = mapping("pipeline", spec.Content[i+1])
+}
+
+// dropped asks about timeouts that gave way to a timeout, as they do where Tekton converts.
+func (c *converter) dropped(spec, timeouts *yaml.Node, kept string) {
+	var lost []string
+	for _, key := range keys(timeouts) {
+		if value := text(timeouts, key); value != "" && (key != "pipeline" || value != kept) {
+			lost = append(lost, key+": "+value)
+		}
+	}
+	if len(lost) > 0 {
+		c.todo(get(spec, "timeouts"), "both timeout and timeouts were set: timeout is timeouts.pipeline now, and %s was "+
+			"dropped: add what you need again", strings.Join(lost, ", "))
+	}
 }
 
 // taskRunSpecs gives the settings of single tasks their names of v1.

@@ -22,6 +22,7 @@ func (c *converter) taskSpec(spec *yaml.Node, from map[string]bool) {
 	if spec == nil || spec.Kind != yaml.MappingNode {
 		return
 	}
+	c.lists(spec)
 	comments := joined(above(spec, "inputs", "outputs", "resources"),
 		joined(above(get(spec, "inputs"), "resources"), above(get(spec, "outputs"), "resources")))
 	place, t := c.declared(spec)
@@ -33,6 +34,16 @@ func (c *converter) taskSpec(spec *yaml.Node, from map[string]bool) {
 	if len(c.blocked) == 0 {
 		c.replaceResources(spec, place, t, from)
 		keep(spec, place, comments)
+	}
+}
+
+// lists blocks the conversion of a spec with another value where v1beta1 and v1 have a list.
+func (c *converter) lists(spec *yaml.Node) {
+	for _, key := range []string{"params", "workspaces", "results", "steps", "sidecars", "volumes", "tasks", "finally",
+		"taskRunSpecs"} {
+		if value := get(spec, key); value != nil && value.Kind != yaml.SequenceNode {
+			c.block("%s is no list, so Tekton would not take it: correct it, and migrate again", key)
+		}
 	}
 }
 

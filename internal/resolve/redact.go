@@ -15,13 +15,13 @@ var secretQuery = regexp.MustCompile(`(?i)token|secret|passw|credential|signatur
 // userinfo is what a URL has before its host, also where the URL cannot be parsed.
 var userinfo = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s"']*@`)
 
-// redacted returns a URL without its user, password and secret query parameters.
+// redacted returns a URL without its user, password, fragment and secret query parameters.
 func redacted(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
 		return userinfo.ReplaceAllString(address, "$1")
 	}
-	u.User = nil
+	u.User, u.Fragment, u.RawFragment = nil, "", "" // no server sees a fragment
 	query, changed := u.Query(), false
 	for name := range query {
 		if secretQuery.MatchString(name) {
@@ -48,6 +48,9 @@ func (q Request) secrets() []string {
 		}
 		if u.User != nil && u.User.Username() != "" && u.User.Username() != "git" {
 			found = append(found, u.User.Username()+"@", u.User.String()+"@")
+		}
+		if u.Host != "" && u.Fragment != "" {
+			found = append(found, "#"+u.Fragment, "#"+u.EscapedFragment())
 		}
 		for name, values := range u.Query() {
 			if secretQuery.MatchString(name) {

@@ -180,7 +180,7 @@ func (r *Resolver) resolve(ctx context.Context, q Request) (Definition, error) {
 	var away unreachable
 	if (errors.As(err, &away) || err != nil && ctx.Err() != nil) && locked && !r.options.Update {
 		if text, missing := r.cache.read(held.SHA256); missing == nil {
-			return q.define(text, held.source(), q.scrub(fmt.Sprintf("what the lock has was used, since %v", err)))
+			return q.define(text, held.source(), q.scrub(fmt.Sprintf("the locked definition was used, since %v", err)))
 		}
 	}
 	if err != nil {

@@ -280,6 +280,39 @@ func TestHTTP(t *testing.T) {
 	}
 }
 
+// TestHTTPSecrets holds that a user and a password in a URL are sent, as Tekton does, and that neither they nor a
+// fragment are printed or stored.
+func TestHTTPSecrets(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "robot" || password != "pa55word" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprint(w, task("x", ""))
+	}))
+	defer server.Close()
+	options := quick(t)
+	r := open(t, options)
+	address := strings.Replace(server.URL, "://", "://robot:pa55word@", 1) + "/x.yaml#s3cret"
+	found, err := r.Resolve(t.Context(), request("http", "url", address))
+	if err != nil || nameOf(found) != "x" || !strings.HasSuffix(found.Source, "/x.yaml") {
+		t.Errorf("got %v %v", found, err)
+	}
+	name, err := r.Save()
+	if err != nil || name == "" {
+		t.Fatalf("saved %q: %v", name, err)
+	}
+	if text := read(t, name); strings.Contains(text, "s3cret") || strings.Contains(text, "pa55") ||
+		strings.Contains(text, "robot") {
+		t.Errorf("the lock has\n%s", text)
+	}
+	_, err = r.Resolve(t.Context(), request("http", "url", strings.Replace(address, "pa55word", "wr0ng", 1)))
+	wantError(t, err, "401")
+	if strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "wr0ng") {
+		t.Errorf("the error has a secret: %v", err)
+	}
+}
+
 // TestHTTPAddress holds which addresses are asked.
 func TestHTTPAddress(t *testing.T) {
 	for address, want := range map[string]string{"http://127.0.0.1:1/x": "connection refused", "": "add it",
@@ -352,7 +385,7 @@ func TestSlowLocked(t *testing.T) {
 	r.silent.Store(true)
 	options.Patience = 300 * time.Millisecond
 	found, err := get(t, options, q)
-	if err != nil || !strings.Contains(found.Note, "what the lock has was used") ||
+	if err != nil || !strings.Contains(found.Note, "the locked definition was used, since ") ||
 		!strings.Contains(found.Source, at[:12]) {
 		t.Errorf("got %v %v", found, err)
 	}

@@ -47,7 +47,8 @@ func (c programs) check(ctx context.Context, p *rule.Pass) {
 	case err != nil:
 		c.fail(p, at, err.Error())
 	case !is:
-		c.fail(p, at, fmt.Sprintf("the result is of type %s, and not a boolean", out.Type().TypeName()))
+		p.Failed(at, fmt.Sprintf("the expression of validator.custom has to be true or false, and for this object it is of "+
+			"the type %s, so the object passes: compare the value, as in object.spec.x == 1", out.Type().TypeName()))
 	case !bool(verdict):
 		p.Report(at, "%s", c.messageOf(ctx, input))
 	}

@@ -176,7 +176,7 @@ func TestMessages(t *testing.T) {
 // TestFailures holds that an expression that fails finds nothing, and that it is told: to the
 // author of the rule in files, with the remedy, and elsewhere as what is unknown.
 func TestFailures(t *testing.T) {
-	for _, expression := range []string{"object.spec.absent == 1", "object.spec.list", "object.spec.list.x == 1"} {
+	for _, expression := range []string{"object.spec.absent == 1", "object.spec.list.x == 1"} {
 		found, unknown, failed, err := judge(t, definition(expression), false)
 		if found != "" || failed != "team-label" || err != nil || !strings.Contains(unknown, "so it passes") {
 			t.Errorf("%s: found %q, unknown %q, failed %q, error %v", expression, found, unknown, failed, err)
@@ -187,7 +187,12 @@ func TestFailures(t *testing.T) {
 			t.Errorf("%s: in a file: found %q, unknown %q, failed %q", expression, found, unknown, failed)
 		}
 	}
-	found, unknown, failed, _ := judge(t, definition("set.has('Pipeline', 'x')"), false)
+	found, unknown, failed, _ := judge(t, definition("object.spec"), true)
+	if !strings.Contains(found, "has to be true or false, and for this object it is of the type map") ||
+		strings.Contains(found, "has(") || unknown+failed != "" {
+		t.Errorf("no boolean: found %q, unknown %q, failed %q", found, unknown, failed)
+	}
+	found, unknown, failed, _ = judge(t, definition("set.has('Pipeline', 'x')"), false)
 	if found+failed != "" ||
 		!strings.Contains(unknown, "looking up another object failed: the API server is away") {
 		t.Errorf("a look-up: found %q, unknown %q, failed %q", found, unknown, failed)

@@ -45,9 +45,10 @@ func checkMissingDefinition(ctx context.Context, p *rule.Pass) {
 		case err != nil:
 			p.Unknown(call.Ref, "looking for "+call.Kind+" "+strconv.Quote(call.Name), err)
 		case found == nil:
-			own := p.Renamed(kind, p.Namespace, call.Name)
-			remedy := fmt.Sprintf("did you mean %q? %s", own, rule.NotFollowed)
-			if own == "" {
+			var remedy string
+			if own := p.Renamed(kind, p.Namespace, call.Name); own != "" {
+				remedy = p.DidYouMean(own)
+			} else {
 				existing := func() []string { return p.Similar(ctx, kind, p.Namespace) }
 				remedy = remedyFor(p, call.Name, existing, "create it first")
 			}

@@ -21,11 +21,13 @@ var renamedReferenceRule = &rule.Rule{
 in the files that has the same name with a prefix or suffix, and a third of all objects have it too.
 
 kustomize's namePrefix and nameSuffix rename all objects, and do not follow references in Tekton's kinds nor the
-secrets of a ServiceAccount (api v0.21.2). So builder is still named where dev-builder stands: the run fails, or
+secrets of a ServiceAccount (api v0.21.2). So pusher is still named where dev-pusher stands: the run fails, or
 gets no credentials. Name the object with its prefix, or list the fields in nameReference of a
 kustomization's configurations.
 
-Names of which no file has such a neighbor pass, since such objects often stand elsewhere; so do those with a $(…).
+Where no kustomization is among the files, and they are not standard input, it is a hint: the objects may simply be
+named so. Names of which no file has such a neighbor pass, since such objects often stand elsewhere; so do those with
+a $(…), and objects that each namespace has, such as ServiceAccount default, and pipeline, builder and deployer of OpenShift.
 For Tekton's own kinds missing-definition and dangling-reference say the same.`,
 	Check: checkRenamedReference,
 }
@@ -98,17 +100,26 @@ func renamedNames(ctx context.Context, p *rule.Pass, field string, value any, pa
 	}
 }
 
+// inEachNamespace are objects that controllers of Kubernetes and OpenShift create in each namespace.
+var inEachNamespace = map[string][]string{
+	"ServiceAccount": {"default", "pipeline", "builder", "deployer"},
+	"ConfigMap":      {"kube-root-ca.crt", "openshift-service-ca.crt"},
+}
+
 func checkRenamed(ctx context.Context, p *rule.Pass, kind, name, path string) {
 	if name == "" || expression.Any(name) {
 		return
 	}
 	own := p.Renamed(schema.GroupKind{Kind: kind}, p.Namespace, name)
-	if own == "" {
+	if own == "" || slices.Contains(inEachNamespace[kind], name) {
 		return
 	}
 	if found, err := p.Cluster.Get(ctx, schema.GroupKind{Kind: kind}, p.Namespace, name); err == nil && found != nil {
 		return // it is in the cluster
 	}
-	p.Report(path, "no file has the %s %q, and %q stands beside this: did you mean that? %s", kind, name, own,
-		rule.NotFollowed)
+	finding := p.Report(path, "no file has the %s %q, and one of a longer name stands beside this: %s", kind, name,
+		p.DidYouMean(own))
+	if !p.Files.MayBeKustomized() {
+		finding.Severity = rule.Info
+	}
 }

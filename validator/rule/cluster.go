@@ -56,10 +56,12 @@ type Files interface {
 	// a third of the files' objects have, and more than one. It returns "" for none, and for a name that
 	// is there or that is said to be elsewhere.
 	Renamed(kind schema.GroupKind, namespace, name string) string
+	// MayBeKustomized reports whether kustomize may have made the objects or may still do so.
+	MayBeKustomized() bool
 }
 
-// NotFollowed explains to users why a reference lacks the prefix of a name.
-const NotFollowed = "kustomize's namePrefix and nameSuffix do not follow references in Tekton's kinds"
+// notFollowed explains to users why a reference lacks the prefix of a name.
+const notFollowed = "kustomize's namePrefix and nameSuffix do not follow references in Tekton's kinds"
 
 // Registry asks the registry of an image.
 type Registry interface {

@@ -88,6 +88,14 @@ func (p *Pass) Renamed(kind schema.GroupKind, namespace, name string) string {
 	return p.Files.Renamed(kind, namespace, name)
 }
 
+// DidYouMean asks whether the name is meant that Renamed has returned, and says why it may be another.
+func (p *Pass) DidYouMean(renamed string) string {
+	if !p.Files.MayBeKustomized() {
+		return fmt.Sprintf("did you mean %q?", renamed)
+	}
+	return fmt.Sprintf("did you mean %q? %s", renamed, notFollowed)
+}
+
 // Author says who wants an object to be as it is.
 type Author int
 

@@ -22,7 +22,7 @@ An EventListener takes what strangers send, and its templates are filled with th
 one slip in one template is the whole cluster's then.
 
 ClusterRole tekton-triggers-eventlistener-clusterroles, which Triggers brings, reads all Secrets too, though
-no EventListener of Triggers v0.37.0 needs that: it is found with --live, and in files if these hold the role.`,
+no EventListener of Triggers v0.37.0 needs that: a binding to it is found also if the role is in no file.`,
 	Check: checkAccountTooStrong,
 }
 
@@ -36,7 +36,7 @@ Roles, ClusterRoles and bindings in the files, as account-too-strong does for Ev
 run has the account's token, whatever image it runs.
 
 Nothing is said about an account that no binding in the files binds, about roles that are in no file (but for
-cluster-admin), and about default where the run names no namespace.`,
+cluster-admin and Triggers' own), and about default where the run names no namespace.`,
 	Check: checkRunAccountTooStrong,
 }
 

@@ -34,7 +34,7 @@ ClusterRoles tekton-triggers-eventlistener-roles and -clusterroles have what is 
 
 Without a cluster, Roles, ClusterRoles and their bindings in the files decide, bindings of the groups of
 ServiceAccounts among them. Nothing is said about an account that no binding in the files names, about
-roles that are not in the files (but for cluster-admin) or gather rules by labels, and about other namespaces where
+roles that are not in the files (but for cluster-admin and the two of Triggers, as v0.37.0 has them) or gather rules by labels, and about other namespaces where
 no binding in the files names the account. If some of an account's bindings are in no file, write
 ` + "`elsewhere: {RoleBinding: [\"*\"], ClusterRoleBinding: [\"*\"]}`" + ` into .tekgatelint, or one of the two.`,
 	Check: checkAccountTooWeak,
@@ -161,9 +161,11 @@ func mayNot(p *rule.Pass, account accountPlace, missing []rule.Access) {
 	if len(texts) > most {
 		text = fmt.Sprintf("%s and %d more", text, len(texts)-most)
 	}
-	p.Report(account.Path,
-		"ServiceAccount %q may not %s, so events for %s end in a line of the Pod's log: %s",
-		account.Name, text, account.Unit, remedyOf(missing))
+	effect := "events for " + account.Unit + " end in a line of the Pod's log"
+	if slices.Contains([]string{"list", "watch"}, missing[0].Verb) { // as the informers do before the sink starts
+		effect = "the Pod of " + account.Unit + " does not become ready"
+	}
+	p.Report(account.Path, "ServiceAccount %q may not %s, so %s: %s", account.Name, text, effect, remedyOf(missing))
 }
 
 func sameButVerb(a, b rule.Access) bool {

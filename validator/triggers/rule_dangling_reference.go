@@ -55,7 +55,11 @@ func mustExist(ctx context.Context, p *rule.Pass, ref reference) {
 		if ref.kind == "ClusterInterceptor" && existing == nil {
 			existing = walk.CoreInterceptors // which everyone knows
 		}
-		p.Report(ref.path, "%s", ref.explain(namespace, existing, p.Renamed(kind, namespace, ref.name)))
+		renamed := p.Renamed(kind, namespace, ref.name)
+		if renamed != "" {
+			renamed = p.DidYouMean(renamed)
+		}
+		p.Report(ref.path, "%s", ref.explain(namespace, existing, renamed))
 	}
 }
 
@@ -71,7 +75,7 @@ func (r reference) inCluster() bool {
 	return r.kind == "ClusterTriggerBinding" || r.kind == "ClusterInterceptor"
 }
 
-// explain says what is wrong; renamed is the name that kustomize has made of the reference's, or "".
+// explain says what is wrong; renamed asks whether an object with a longer name is meant, or is "".
 func (r reference) explain(namespace string, existing []string, renamed string) string {
 	where := fmt.Sprintf("namespace %q", namespace)
 	switch {
@@ -82,7 +86,7 @@ func (r reference) explain(namespace string, existing []string, renamed string) 
 	}
 	remedy := "create it first, or correct the name"
 	if renamed != "" {
-		remedy = fmt.Sprintf("did you mean %q? %s", renamed, rule.NotFollowed)
+		remedy = renamed
 	} else if question := suggest.DidYouMean(r.name, existing, ""); question != "" {
 		remedy = question + " If not, create it first"
 	}

@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/internal/object"
@@ -19,7 +21,7 @@ var roleWildcardRule = &rule.Rule{
 	Files:    true,
 	Kinds:    rule.Roles,
 	Doc: `Finds * for resources or apiGroups in a Role or ClusterRole, where a binding in the files gives it to the
-ServiceAccount of an EventListener, a Trigger or a run. Of the core it includes Secrets, pods/exec and the
+ServiceAccount of an EventListener, a Trigger or a run, itself or by a group. Of the core it includes Secrets, pods/exec and the
 tokens of all ServiceAccounts of the namespace, and it grows with each CRD that is installed. For verbs
 alone * is a hint: it includes delete, and the verbs escalate, bind and impersonate.
 
@@ -76,19 +78,49 @@ func userOf(p *rule.Pass) string {
 func userIn(files rule.Files, binding map[string]any) string {
 	var r object.Reader
 	for _, subject := range r.FieldsList(binding, "subjects") {
-		name := r.Text(subject, "name")
-		namespace := cmp.Or(r.Text(subject, "namespace"), r.Text(r.Fields(binding, "metadata"), "namespace"))
-		if r.Text(subject, "kind") != "ServiceAccount" || name == "" {
+		namespace, name, all := accountsBound(subject, r.Text(r.Fields(binding, "metadata"), "namespace"))
+		if name == "" && !all {
 			continue
 		}
-		if user := usedBy(files, namespace, name); user != "" {
+		user := usedBy(files, namespace, name)
+		switch {
+		case user == "":
+		case all:
+			return fmt.Sprintf("group %q, which has the ServiceAccount of %s,", r.Text(subject, "name"), user)
+		default:
 			return fmt.Sprintf("ServiceAccount %q of %s", name, user)
 		}
 	}
 	return ""
 }
 
-// usedBy names an object of Tekton's that runs as an account, "" for none.
+// accountsBound returns the ServiceAccount that a subject of a binding stands for, or the namespace of all those
+// that it stands for, "" for each.
+func accountsBound(subject map[string]any, own string) (namespace, name string, all bool) {
+	var r object.Reader
+	name = r.Text(subject, "name")
+	switch r.Text(subject, "kind") {
+	case rbacv1.ServiceAccountKind:
+		return cmp.Or(r.Text(subject, "namespace"), own), name, false
+	case rbacv1.UserKind:
+		rest, is := strings.CutPrefix(name, "system:serviceaccount:")
+		namespace, name, _ = strings.Cut(rest, ":")
+		if is {
+			return namespace, name, false
+		}
+	case rbacv1.GroupKind:
+		rest, is := strings.CutPrefix(name, "system:serviceaccounts:")
+		switch {
+		case is && rest != "":
+			return rest, "", true
+		case name == "system:serviceaccounts", name == "system:authenticated":
+			return "", "", true
+		}
+	}
+	return "", "", false
+}
+
+// usedBy names an object of Tekton's that runs as an account, "" for any, or returns "" for none.
 func usedBy(files rule.Files, namespace, account string) string {
 	for _, kind := range []schema.GroupKind{
 		{Group: rule.TriggersGroup, Kind: "EventListener"}, {Group: rule.TriggersGroup, Kind: "Trigger"},
@@ -96,7 +128,7 @@ func usedBy(files rule.Files, namespace, account string) string {
 		{Group: rule.TektonGroup, Kind: "PipelineRun"}, {Group: rule.TektonGroup, Kind: "TaskRun"},
 	} {
 		for _, fields := range files.All(kind, namespace) {
-			if slices.Contains(accountsOf(kind, fields), account) {
+			if account == "" || slices.Contains(accountsOf(kind, fields), account) {
 				return fmt.Sprintf("%s %q", kind.Kind, rule.NameOf(fields))
 			}
 		}

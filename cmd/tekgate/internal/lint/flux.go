@@ -32,8 +32,11 @@ const (
 type flux struct {
 	name  string
 	known map[string]bool // variables that it defines
-	all   bool            // whether there are no others
-	files map[string]bool // absolute paths of what it applies
+	// values are those of variables, without those of Secrets
+	values  map[string]string
+	samples map[string]int  // the numbers of samples, by ${…}
+	all     bool            // whether there are no others
+	files   map[string]bool // absolute paths of what it applies
 }
 
 // fluxIn returns those among the objects whose path is a folder of the repository.
@@ -51,12 +54,14 @@ func fluxIn(all []*linted) []*flux {
 		if root == "" || len(own)+len(from) == 0 {
 			continue
 		}
-		f := &flux{name: o.subject.Name(), known: map[string]bool{}, all: true, files: map[string]bool{}}
-		for name := range own {
-			f.known[name] = true
-		}
+		f := &flux{name: o.subject.Name(), known: map[string]bool{}, values: map[string]string{},
+			samples: map[string]int{}, all: true, files: map[string]bool{}}
 		for _, source := range from {
 			f.addSource(all, r.Text(source, "kind"), r.Text(source, "name"))
+		}
+		for name, value := range own { // they win over those of sources
+			f.known[name] = true
+			f.values[name] = fmt.Sprint(value)
 		}
 		f.addFolder(filepath.Join(root, filepath.FromSlash(r.Text(spec, "path"))), map[string]bool{})
 		found = append(found, f)
@@ -66,16 +71,16 @@ func fluxIn(all []*linted) []*flux {
 
 // addSource adds the variables of a ConfigMap or Secret, if it is among the objects.
 func (f *flux) addSource(all []*linted, kind, name string) {
-	var r object.Reader
 	for _, o := range all {
 		if o.subject.Kind.GroupKind() != (schema.GroupKind{Kind: kind}) || o.subject.Name() != name {
 			continue
 		}
-		for _, part := range []string{"data", "stringData"} {
-			for key := range r.Fields(o.subject.Fields, part) {
-				f.known[key] = true
-			}
+		values, names := valuesIn(o)
+		for _, key := range names {
+			f.known[key] = true
+			delete(f.values, key) // a later source wins
 		}
+		maps.Copy(f.values, values)
 		return
 	}
 	f.all = false
@@ -170,14 +175,14 @@ func (j *judgement) substituted(all []*linted) []*problem {
 // isExempt reports whether Flux leaves an object as it is.
 func isExempt(o *linted) bool {
 	var r object.Reader
-	meta := r.Fields(o.subject.Fields, "metadata")
+	meta := r.Fields(o.object.Fields, "metadata")
 	return r.Text(r.Fields(meta, "annotations"), notSubstitute) == "disabled" ||
 		r.Text(r.Fields(meta, "labels"), notSubstitute) == "disabled"
 }
 
 func (j *judgement) substitutedBy(f *flux, o *linted) []*problem {
 	var found []*problem
-	for _, text := range rule.TextsIn(o.subject.Fields, "") {
+	for _, text := range rule.TextsIn(o.object.Fields, "") {
 		effects := map[validator.Severity][]string{}
 		for _, e := range fluxExpressions(text.Value) {
 			if severity, effect := f.effectOf(e); effect != "" {

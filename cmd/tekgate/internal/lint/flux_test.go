@@ -3,6 +3,8 @@ package lint
 import (
 	"strings"
 	"testing"
+
+	"github.com/tekgate/tekgate/validator"
 )
 
 // fluxObject is a Kustomization of Flux.
@@ -76,5 +78,61 @@ func TestLintFluxOutside(t *testing.T) {
 		"t.yaml": scriptOf("echo ${B}", "")})
 	if got := found(t, "--only=flux-substitution"); got != "" {
 		t.Errorf("got %s", got)
+	}
+}
+
+// fluxRun is a run and its Task as a folder has them that Flux substitutes.
+const fluxRun = `apiVersion: tekton.dev/v1
+kind: Task
+metadata: {name: "t-${cluster}", namespace: "${ns}"}
+spec:
+  steps:
+  - name: a
+    image: docker.io/a/b:${image_tag}
+    script: echo $${HOME} ${HOME:-x}
+---
+apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: "p-${cluster}", namespace: "${ns}"}
+spec:
+  tasks:
+  - name: a
+    retries: ${retries}
+    taskRef: {name: "t-${cluster}"}
+`
+
+// TestLintFluxValues holds that rules judge what Flux makes of an object, and that their findings show the text as
+// it is written.
+func TestLintFluxValues(t *testing.T) {
+	const substitute = `{substitute: {cluster: prod, image_tag: "1.0", ns: ci, retries: "2"}}`
+	const only = "--only=image-malformed,tekton-rejects,missing-definition,duplicate-definition,image-latest," +
+		"image-not-qualified,invalid-name"
+	for name, c := range map[string]struct{ text, post, want string }{
+		"known":     {fluxRun, substitute, ""},
+		"not known": {fluxRun, "{substituteFrom: [{kind: Secret, name: s}]}", ""},
+		"not known, the whole": {strings.Replace(fluxRun, "docker.io/a/b:${image_tag}", "${IMAGE}", 1),
+			"{substituteFrom: [{kind: Secret, name: s}]}", ""},
+		"the registry is not known": {strings.Replace(fluxRun, "docker.io", "${REGISTRY}", 1),
+			"{substituteFrom: [{kind: Secret, name: s}]}", ""},
+		"a bad value": {fluxRun, strings.Replace(substitute, "1.0", "a b", 1),
+			`apps/t.yaml:7:12: error: "docker.io/a/b:${image_tag}" is no`},
+		"a default": {strings.Replace(fluxRun, "${image_tag}", "${NO:-latest}", 1), substitute,
+			`apps/t.yaml:7:12: warning: image "docker.io/a/b:${NO:-latest}"`},
+		"a reference elsewhere": {strings.Replace(fluxRun, `taskRef: {name: "t-`, `taskRef: {name: "u-`, 1), substitute,
+			`Task "u-${cluster}" does not exist`},
+		"one that is not known": {strings.Replace(fluxRun, `taskRef: {name: "t-`, `taskRef: {name: "u-`, 1),
+			"{substituteFrom: [{kind: Secret, name: s}]}", `Task "u-${cluster}" does not exist`},
+		"a number as a text": {fluxRun, strings.Replace(substitute, `"2"`, "many", 1), "tekton-rejects"},
+		"no substitution":    {fluxRun, "{}", "image-malformed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			layout(t, map[string]string{".git/HEAD": "", "clusters/apps.yaml": fluxObject("./apps", c.post),
+				"apps/t.yaml": c.text})
+			out, errOut, err := lintWith(t, validator.Rules, "", ".", only, "--fail-on=never")
+			if err != nil || c.want == "" && out != "" || !strings.Contains(out, c.want) ||
+				strings.Contains(out, "flux0") || strings.Contains(out, "flux1") {
+				t.Errorf("got\n%s%s%v\nwant\n%s", out, errOut, err, c.want)
+			}
+		})
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
+	"github.com/tekgate/tekgate/internal/document"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/registry"
 	"github.com/tekgate/tekgate/internal/resolve"
@@ -195,6 +196,7 @@ func (j *judgement) judge(ctx context.Context, files []*lintFile) (*report, erro
 	var objects []*linted
 	var subjects []validator.Subject
 	prepareRuns(files)
+	fillFlux(files)
 	for _, f := range files {
 		for _, o := range f.objects {
 			o.subject.File = filepath.ToSlash(filepath.Clean(f.name))
@@ -206,6 +208,9 @@ func (j *judgement) judge(ctx context.Context, files []*lintFile) (*report, erro
 	}
 	set := validator.NewSet(subjects)
 	set.Elsewhere = j.allowed.Elsewhere
+	set.Kustomized = slices.ContainsFunc(files, func(f *lintFile) bool { // standard input may be what it builds
+		return f.beside || f.name == document.StandardInput
+	})
 	if err := j.resolveAll(ctx, objects); err != nil {
 		return nil, err
 	}
@@ -264,7 +269,7 @@ func (j *judgement) report(files []*lintFile, objects []*linted, outcomes []vali
 		}
 		r.excepted += len(outcomes[i].Excepted)
 		for _, finding := range outcomes[i].Findings {
-			p := j.problem(o, o.variables.restored(finding))
+			p := j.problem(o, o.variables.restored(o.filling.restored(finding)))
 			if held.holds(p) {
 				r.suppressed++
 				continue

@@ -146,7 +146,7 @@ func duplicatesOf(same []*linted) []*problem {
 }
 
 func duplicateOf(o *linted, severity validator.Severity, format string) *problem {
-	name, _ := objects.Metadata(o.subject.Fields)["name"].(string)
+	name, _ := objects.Metadata(o.object.Fields)["name"].(string)
 	line, column := o.object.Position("metadata.name")
 	return &problem{
 		File: o.file.name, Line: line, Column: column, Kind: o.subject.Kind.Kind, Name: name,

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/tekgate/tekgate/validator"
 )
 
 // layout writes files, and makes their folder the current one.
@@ -175,5 +177,43 @@ func TestLintPipelinesAsCode(t *testing.T) {
 	out, _, _ := program.Run(t, "", "lint", ".")
 	if !strings.Contains(out, `"registry.example.com//{{ repo_name }}:{{ revision }}" is no image reference`) {
 		t.Errorf("the variables are not shown as they are written: %s", out)
+	}
+}
+
+// TestLintRenamed holds that kustomize is named where it may have renamed something.
+func TestLintRenamed(t *testing.T) {
+	const task = "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: shop-a}\nspec: {serviceAccountName: pusher, " +
+		"taskRef: {name: t}}\n---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: shop-pusher}\n---\n" +
+		"apiVersion: tekton.dev/v1\nkind: Task\nmetadata: {name: shop-t}\nspec: {steps: [{name: a, image: a}]}\n"
+	const only = "--only=renamed-reference,missing-definition"
+	layout(t, map[string]string{"plain/a.yaml": task, "built/a.yaml": task, "built/kustomization.yaml": "namePrefix: shop-\n"})
+	for _, c := range []struct {
+		in, path, severity string
+		kustomize          bool
+	}{{"", "plain", "info", false}, {"", "built", "warning", true}, {task, "-", "warning", true}} {
+		out, _, _ := lintWith(t, validator.Rules, c.in, c.path, only, "--fail-on=never")
+		if !strings.Contains(out, c.severity+`: no file has the ServiceAccount "pusher"`) ||
+			!strings.Contains(out, `did you mean "shop-t"?`) || strings.Contains(out, "namePrefix") != c.kustomize {
+			t.Errorf("%s: got\n%s", c.path, out)
+		}
+	}
+}
+
+// TestLintUnquoted holds what is said of variables of Pipelines-as-Code that are not in quotes.
+func TestLintUnquoted(t *testing.T) {
+	const run = "apiVersion: tekton.dev/v1\nkind: PipelineRun\nmetadata:\n  generateName: a-\n  annotations:\n" +
+		"    pipelinesascode.tekton.dev/on-event: \"[push]\"\nspec:\n  pipelineRef: {name: p}\n  params:\n" +
+		"  - name: url\n    value: \"{{ repo_url }}\"\n  - name: revision\n    value: "
+	layout(t, map[string]string{".tekton/a.yaml": run + "{{ revision }}\n", ".tekton/b.yaml": run + "\"{{ revision }}\"\n",
+		".tekton/c.yaml": run + "a\n- b\n", "d.yaml": "kind: Task\napiVersion: tekton.dev/v1\nspec: {{ .Values.x }}\n"})
+	for path, want := range map[string]string{
+		".tekton/a.yaml": ".tekton/a.yaml:13:1: error: {{ … }} without quotes", ".tekton/b.yaml": "",
+		".tekton/c.yaml": "not well-formed", "d.yaml": "`helm template CHART",
+	} {
+		out, errOut, _ := lintWith(t, validator.Rules, "", path, "--only=syntax")
+		if !strings.Contains(out, want) || (want == "") != strings.Contains(errOut, "0 errors") ||
+			strings.Contains(out, "helm") != (path == "d.yaml") {
+			t.Errorf("%s: got\n%s%s", path, out, errOut)
+		}
 	}
 }

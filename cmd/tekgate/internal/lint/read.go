@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ import (
 type lintFile struct {
 	name      string // as it is shown
 	text      []byte
+	beside    bool   // whether kustomizations are among what is judged
 	named     bool   // by the user; else it was found in a folder
 	chart     string // the Helm chart whose template the file is, "" for none
 	documents []*document.Document
@@ -43,7 +45,8 @@ type linted struct {
 	subject validator.Subject
 	// variables are those of Pipelines-as-Code in the object, for which subject has samples.
 	variables variables
-	remote    *remote // what came of its remote references, nil without --resolve
+	filling   *filling // of Flux's variables, nil for none
+	remote    *remote  // what came of its remote references, nil without --resolve
 }
 
 // tektonWord is what a text holds in which an object of Tekton's may stand.
@@ -87,6 +90,7 @@ func listFiles(paths []string, allowed *suppressions) ([]*lintFile, error) {
 	var files []*lintFile
 	seen := map[string]bool{}
 	patches := map[string]bool{}
+	kustomized := false
 	for _, path := range paths {
 		names, err := document.Files(path)
 		if err != nil {
@@ -95,6 +99,7 @@ func listFiles(paths []string, allowed *suppressions) ([]*lintFile, error) {
 		for _, name := range names {
 			key := filepath.Clean(name)
 			if isKustomization(name) {
+				kustomized = true
 				addPatches(patches, name)
 			}
 			if seen[key] || isKustomization(name) || allowed.excludes(name) {
@@ -103,6 +108,9 @@ func listFiles(paths []string, allowed *suppressions) ([]*lintFile, error) {
 			seen[key] = true
 			files = append(files, &lintFile{name: name, named: name == path})
 		}
+	}
+	for _, f := range files {
+		f.beside = kustomized
 	}
 	return slices.DeleteFunc(files, func(f *lintFile) bool { return !f.named && patches[filepath.Clean(f.name)] }), nil
 }
@@ -182,7 +190,13 @@ func (f *lintFile) malformed(p *document.SyntaxError) {
 		return
 	}
 	line, message := p.Line, p.Err.Error()+": nothing of this document can be judged"
-	if first, is := p.IsTemplate(); is {
+	if first, is := p.IsTemplate(); is && f.isPipelinesAsCode() {
+		if at := unquoted.FindIndex(p.Document.Text); at != nil {
+			line = p.Document.Line + bytes.Count(p.Document.Text[:at[1]], []byte("\n"))
+			message = "{{ … }} without quotes is no text in YAML, so nothing of this document can be judged: " +
+				`put it in quotes, such as "{{ revision }}"`
+		}
+	} else if is {
 		if line == p.Document.Line {
 			line = first
 		}
@@ -192,6 +206,15 @@ func (f *lintFile) malformed(p *document.SyntaxError) {
 	f.broken = append(f.broken,
 		&problem{File: f.name, Line: line, Column: 1, Rule: findings.SyntaxRule.ID, Severity: validator.Error,
 			Message: message})
+}
+
+// unquoted matches a variable of Pipelines-as-Code that begins a value without quotes.
+var unquoted = regexp.MustCompile(`(?m)^[^#"'\n]*[:\-\[,][ \t]*\{\{`)
+
+// isPipelinesAsCode reports whether the file is one that Pipelines-as-Code reads, and not Helm.
+func (f *lintFile) isPipelinesAsCode() bool {
+	return f.chart == "" &&
+		(strings.Contains(f.place(), "/.tekton/") || bytes.Contains(f.text, []byte(ofPipelinesAsCode)))
 }
 
 // isTemplate notes that the file is a template.

@@ -60,7 +60,7 @@ func (j *judgement) resolveAll(ctx context.Context, objects []*linted) error {
 			continue
 		}
 		group.Go(func() error {
-			e := &expansion{resolver: j.resolver, variables: o.variables, count: &count, remote: &remote{}}
+			e := &expansion{resolver: j.resolver, unknowns: o.unknown(), count: &count, remote: &remote{}}
 			e.resolved = e.expand(ctx, o.subject, nil, reached{})
 			e.expandAnnotated(ctx, o.subject)
 			e.sort()
@@ -73,9 +73,9 @@ func (j *judgement) resolveAll(ctx context.Context, objects []*linted) error {
 
 // expansion resolves the references of one object, and those of what they lead to.
 type expansion struct {
-	resolver  *resolve.Resolver
-	variables variables
-	count     *atomic.Int64
+	resolver *resolve.Resolver
+	unknowns map[string]string // variables without a value, by what is in their place
+	count    *atomic.Int64
 
 	mutex sync.Mutex
 	*remote
@@ -140,7 +140,7 @@ func (e *expansion) follow(ctx context.Context, subject validator.Subject, ref v
 		return validator.Resolved{}
 	}
 	if got.Note != "" {
-		e.note(at, ref, got.Note)
+		e.remark(at, ref, ": "+got.Note)
 	}
 	inner := subjectOf(got.Fields)
 	inner.Namespace = subject.Namespace
@@ -171,7 +171,7 @@ func (e *expansion) unknown(ref validator.RemoteReference) string {
 		if found := expression.Find(value); len(found) > 0 {
 			return fmt.Sprintf("%s in its param %s has no value here", found[0].Text, name)
 		}
-		for written, sample := range e.variables {
+		for sample, written := range e.unknowns {
 			if strings.Contains(value, sample) {
 				return fmt.Sprintf("%s in its param %s has no value here", written, name)
 			}
@@ -191,14 +191,20 @@ func (e *expansion) report(at reached, ref validator.RemoteReference, message st
 		Message: fmt.Sprintf("the %s cannot be judged: %s", ref.Kind, message)})
 }
 
+// note says why a reference was not resolved.
 func (e *expansion) note(at reached, ref validator.RemoteReference, why string) {
+	e.remark(at, ref, " was not resolved: "+why)
+}
+
+// remark adds a note that begins with the place of a reference.
+func (e *expansion) remark(at reached, ref validator.RemoteReference, text string) {
 	place := at.path
 	if at.in != "" {
 		place = fmt.Sprintf("%s, %s of %s", at.path, ref.Path, at.in)
 	}
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
-	e.notes = append(e.notes, fmt.Sprintf("%s was not resolved: %s", place, why))
+	e.notes = append(e.notes, place+text)
 }
 
 // sort makes the order independent of the network.
