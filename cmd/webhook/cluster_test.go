@@ -125,10 +125,23 @@ func (b *bed) metric(prefix string) float64 {
 	return sum
 }
 
-// requests returns how often the server was asked at a path.
+// requests returns how often the server was asked at a path, once that has stopped changing: a
+// request is counted after it was answered.
 func (b *bed) requests(path string) float64 {
 	b.Helper()
-	return b.metric(`tekgate_webhook_request_duration_seconds_count{path="` + path + `"}`)
+	read := func() float64 {
+		return b.metric(`tekgate_webhook_request_duration_seconds_count{path="` + path + `"}`)
+	}
+	count := read()
+	for range 20 {
+		time.Sleep(100 * time.Millisecond)
+		now := read()
+		if now == count {
+			break
+		}
+		count = now
+	}
+	return count
 }
 
 func (b *bed) installCRDs(module string, patterns ...string) {

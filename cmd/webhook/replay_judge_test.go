@@ -53,6 +53,7 @@ type judged struct {
 		Errors  map[string]string   `json:"errors"`
 		Offline bool                `json:"offline"`
 		Files   bool                `json:"files"`
+		Plain   bool                `json:"plain"` // about files, too
 	}
 }
 
