@@ -165,7 +165,10 @@ func (s *Set) rulesOf(ctx context.Context, c rule.Cluster, b binding) (rules []r
 	}
 	fields, err := c.Get(ctx, b.role, namespace, b.name)
 	if brought := triggersRoles[b.name]; err != nil && b.role == clusterRoles && brought != nil {
-		return brought, true
+		// That it reads all Secrets is Triggers' doing, and no fault of each repository that binds it.
+		return slices.DeleteFunc(slices.Clone(brought), func(r rbacv1.PolicyRule) bool {
+			return slices.Equal(r.Resources, []string{"secrets"})
+		}), true
 	}
 	if err != nil || fields == nil {
 		return nil, false

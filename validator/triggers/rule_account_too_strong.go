@@ -22,7 +22,8 @@ An EventListener takes what strangers send, and its templates are filled with th
 one slip in one template is the whole cluster's then.
 
 ClusterRole tekton-triggers-eventlistener-clusterroles, which Triggers brings, reads all Secrets too, though
-no EventListener of Triggers v0.37.0 needs that: a binding to it is found also if the role is in no file.`,
+no EventListener of Triggers v0.37.0 needs that. A binding to it is found where the role is among the files or
+in a cluster that is asked, and passed over where it is not.`,
 	Check: checkAccountTooStrong,
 }
 
