@@ -104,28 +104,28 @@ func problemOf(err *apis.FieldError, paths []string, fields map[string]any,
 			paths[i] = place(err.Message, path)
 		}
 	}
-	there := func(path string) bool { return path != "" && has(fields, path) }
+	there := func(path string) bool { return path != "" && At(fields, document.ParsePath(path)) != nil }
 	problem.Path = paths[max(0, slices.IndexFunc(paths, there))]
 	return problem
 }
 
-// has reports whether there is a value at a path.
-func has(value any, path string) bool {
-	for _, step := range document.ParsePath(path) {
+// At returns the value at the steps of a path, see document.ParsePath; nil if there is none.
+func At(value any, steps []string) any {
+	for _, step := range steps {
 		switch v := value.(type) {
 		case map[string]any:
 			value = v[step]
 		case []any:
 			i, err := strconv.Atoi(step)
 			if err != nil || i < 0 || i >= len(v) {
-				return false
+				return nil
 			}
 			value = v[i]
 		default:
-			return false
+			return nil
 		}
 	}
-	return value != nil
+	return value
 }
 
 // repeated is a text that a message repeats as a whole: what an expression stands in, such as a script.

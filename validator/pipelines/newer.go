@@ -3,7 +3,6 @@ package pipelines
 import (
 	"cmp"
 	"encoding/json"
-	"strconv"
 
 	"github.com/tekgate/tekgate/internal/document"
 	"github.com/tekgate/tekgate/internal/object"
@@ -46,7 +45,7 @@ func checkByNewer(p *rule.Pass, newer *rule.Newer, problems []admission.Problem,
 
 // reportUndeclared reports the fields below one that only the schema has which the schema does not have.
 func reportUndeclared(p *rule.Pass, newer *rule.Newer, path string) {
-	for _, below := range newer.Absent(p.Kind, path, at(p.Object, document.ParsePath(path))) {
+	for _, below := range newer.Absent(p.Kind, path, admission.At(p.Object, document.ParsePath(path))) {
 		p.Report(below, "Tekton refuses this %s: the schema of the cluster's %s has no such field: correct its name, or remove it",
 			p.Kind.Kind, newer.Version).Key = true
 	}
@@ -68,25 +67,6 @@ func reportOlder(p *rule.Pass, newer *rule.Newer, problems []admission.Problem) 
 	}
 }
 
-// at returns the value at a path, nil if there is none.
-func at(value any, steps []string) any {
-	for _, step := range steps {
-		switch v := value.(type) {
-		case map[string]any:
-			value = v[step]
-		case []any:
-			i, err := strconv.Atoi(step)
-			if err != nil || i < 0 || i >= len(v) {
-				return nil
-			}
-			value = v[i]
-		default:
-			return nil
-		}
-	}
-	return value
-}
-
 // without returns a copy of an object that lacks some fields.
 func without(fields map[string]any, paths []string) map[string]any {
 	raw, err := json.Marshal(fields)
@@ -103,7 +83,7 @@ func without(fields map[string]any, paths []string) map[string]any {
 			continue
 		}
 		last := len(steps) - 1
-		if holder, is := at(copied, steps[:last]).(map[string]any); is {
+		if holder, is := admission.At(copied, steps[:last]).(map[string]any); is {
 			delete(holder, steps[last])
 		}
 	}

@@ -177,19 +177,20 @@ func limitText(l policy.Limit) string {
 	return "rule " + l.Rule + ": " + l.Reason
 }
 
-// mapObjects returns each policy with its binding.
-func mapObjects(set *policy.Set) ([]*unstructured.Unstructured, error) {
-	var objects []*unstructured.Unstructured
-	for i := range set.Policies {
-		for _, typed := range []any{&set.Policies[i], &set.Bindings[i]} {
+// withBindings returns each policy with its binding, and without the status that the API server writes.
+func withBindings[P, B any](policies []P, bindings []B) ([]*unstructured.Unstructured, error) {
+	all := []*unstructured.Unstructured{}
+	for i := range policies {
+		for _, typed := range []any{&policies[i], &bindings[i]} {
 			fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
 			if err != nil {
-				return nil, fmt.Errorf("encoding policy %s: %w", set.Policies[i].Name, err)
+				return nil, fmt.Errorf("encoding a policy: %w", err)
 			}
-			objects = append(objects, &unstructured.Unstructured{Object: fields})
+			delete(fields, "status")
+			all = append(all, &unstructured.Unstructured{Object: fields})
 		}
 	}
-	return objects, nil
+	return all, nil
 }
 
 func printMapYAML(out io.Writer, set *policy.Set) error {
@@ -208,7 +209,7 @@ func printMapYAML(out io.Writer, set *policy.Set) error {
 	if _, err := io.WriteString(out, head.String()); err != nil {
 		return fmt.Errorf("printing the policies: %w", err)
 	}
-	policies, err := mapObjects(set)
+	policies, err := withBindings(set.Policies, set.Bindings)
 	if err != nil {
 		return err
 	}
@@ -216,7 +217,7 @@ func printMapYAML(out io.Writer, set *policy.Set) error {
 }
 
 func printMapJSON(out io.Writer, set *policy.Set) error {
-	objects, err := mapObjects(set)
+	objects, err := withBindings(set.Policies, set.Bindings)
 	if err != nil {
 		return err
 	}
@@ -224,7 +225,7 @@ func printMapJSON(out io.Writer, set *policy.Set) error {
 		Objects   []*unstructured.Unstructured `json:"objects"`
 		Remainder []policy.Limit               `json:"remainder"`
 		Limits    []policy.Limit               `json:"limits"`
-	}{append([]*unstructured.Unstructured{}, objects...), append([]policy.Limit{}, set.Remainder...),
+	}{objects, append([]policy.Limit{}, set.Remainder...),
 		append([]policy.Limit{}, set.Limits...)}
 	return display.JSON(out, result)
 }

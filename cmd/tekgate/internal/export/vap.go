@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/tekgate/tekgate/cmd/internal/config"
@@ -116,22 +115,6 @@ func judgedNamespaces() (*metav1.LabelSelector, error) {
 	return registered[0], nil
 }
 
-// vapObjects returns each policy with its binding.
-func vapObjects(set *vap.Set) ([]*unstructured.Unstructured, error) {
-	all := []*unstructured.Unstructured{}
-	for i := range set.Policies {
-		for _, typed := range []any{&set.Policies[i], &set.Bindings[i]} {
-			fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
-			if err != nil {
-				return nil, fmt.Errorf("encoding policy %s: %w", set.Policies[i].Name, err)
-			}
-			delete(fields, "status")
-			all = append(all, &unstructured.Unstructured{Object: fields})
-		}
-	}
-	return all, nil
-}
-
 func printVAPYAML(out io.Writer, set *vap.Set) error {
 	var head strings.Builder
 	if len(set.Limits) > 0 {
@@ -143,7 +126,7 @@ func printVAPYAML(out io.Writer, set *vap.Set) error {
 	if _, err := io.WriteString(out, head.String()); err != nil {
 		return fmt.Errorf("printing the policies: %w", err)
 	}
-	policies, err := vapObjects(set)
+	policies, err := withBindings(set.Policies, set.Bindings)
 	if err != nil {
 		return err
 	}
@@ -151,7 +134,7 @@ func printVAPYAML(out io.Writer, set *vap.Set) error {
 }
 
 func printVAPJSON(out io.Writer, set *vap.Set) error {
-	policies, err := vapObjects(set)
+	policies, err := withBindings(set.Policies, set.Bindings)
 	if err != nil {
 		return err
 	}
