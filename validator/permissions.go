@@ -54,10 +54,11 @@ type binding struct {
 
 func bindingOf(o Subject) binding {
 	var r object.Reader
-	ref := r.Fields(o.Fields, "roleRef")
+	fields := o.spelled()
+	ref := r.Fields(fields, "roleRef")
 	b := binding{subject: o, cluster: o.Kind.Kind == clusterRoleBindings.Kind,
 		role: schema.GroupKind{Group: rbacv1.GroupName, Kind: r.Text(ref, "kind")}, name: r.Text(ref, "name")}
-	for _, s := range r.FieldsList(o.Fields, "subjects") {
+	for _, s := range r.FieldsList(fields, "subjects") {
 		b.subjects = append(b.subjects,
 			rbacv1.Subject{Kind: r.Text(s, "kind"), Name: r.Text(s, "name"), Namespace: r.Text(s, "namespace")})
 	}
@@ -148,7 +149,7 @@ func (s *Set) rulesOf(ctx context.Context, c rule.Cluster, b binding) (rules []r
 	found := 0
 	for _, o := range s.named[setName{b.role, b.name}] {
 		if b.role == clusterRoles || mayBe(o.Namespace, b.subject.Namespace) {
-			own, complete := s.rulesIn(o.Fields)
+			own, complete := s.rulesIn(o.spelled())
 			rules, all, found = append(rules, own...), all && complete, found+1
 		}
 	}

@@ -1,7 +1,6 @@
 package validator
 
 import (
-	"github.com/tekgate/tekgate/validator/admission"
 	"github.com/tekgate/tekgate/validator/rule"
 	"github.com/tekgate/tekgate/validator/sources"
 )
@@ -17,8 +16,7 @@ type (
 // too. Params are what a Task or Pipeline is known to be given; what is not is left as $(…), unless it has a
 // default.
 func RemoteReferences(subject Subject, params []map[string]any) []RemoteReference {
-	fields, _ := admission.Spelled(subject.Kind, subject.Fields)
-	pass := &rule.Pass{Object: fields, Kind: subject.Kind, Namespace: subject.Namespace, Cluster: rule.Nowhere{}}
+	pass := &rule.Pass{Object: subject.unpack().spelled, Kind: subject.Kind, Namespace: subject.Namespace, Cluster: rule.Nowhere{}}
 	found := sources.ReferencesIn(pass, params)
 	for _, inner := range embedded(pass) {
 		for _, r := range sources.ReferencesIn(inner, nil) {

@@ -42,7 +42,9 @@ type setName struct {
 func NewSet(objects []Subject) *Set {
 	s := &Set{objects: map[schema.GroupKind][]Subject{}, named: map[setName][]Subject{}}
 	for _, o := range objects {
-		o.Fields, _ = admission.Spelled(o.Kind, o.Fields)
+		if o.Fields != nil {
+			o.Fields, _ = admission.Spelled(o.Kind, o.Fields)
+		}
 		kind := o.Kind.GroupKind()
 		by := setName{kind, o.Name()}
 		s.objects[kind], s.named[by] = append(s.objects[kind], o), append(s.named[by], o)
@@ -75,7 +77,7 @@ func (s *Set) Names(_ context.Context, kind schema.GroupKind, namespace string) 
 func (s *Set) Get(_ context.Context, kind schema.GroupKind, namespace, name string) (map[string]any, error) {
 	for _, o := range s.named[setName{kind, name}] {
 		if o.in(namespace) {
-			return o.Fields, nil
+			return o.spelled(), nil
 		}
 	}
 	if (kind.Group != rule.TektonGroup && kind.Group != rule.TriggersGroup) ||
@@ -123,7 +125,7 @@ func (v *View) Get(ctx context.Context, kind schema.GroupKind, namespace, name s
 	case len(near) > 1 && v.file != "":
 		return nil, rule.ErrUnknown
 	}
-	return near[0].Fields, nil
+	return near[0].spelled(), nil
 }
 
 // nearness is how near a file is to another.
@@ -153,6 +155,14 @@ func (n nearness) before(other nearness) bool {
 	return n.below < other.below
 }
 
+// spelled returns the fields of a member of a set.
+func (s Subject) spelled() map[string]any {
+	if s.Fields == nil && s.Packed != nil {
+		return s.Packed.unpack().spelled
+	}
+	return s.Fields // see NewSet
+}
+
 func (s Subject) in(namespace string) bool {
 	return namespace == "" || s.Namespace == "" || s.Namespace == namespace
 }
@@ -179,7 +189,7 @@ func (s *Set) All(kind schema.GroupKind, namespace string) []map[string]any {
 	var all []map[string]any
 	for _, o := range s.objects[kind] {
 		if o.in(namespace) {
-			all = append(all, o.Fields)
+			all = append(all, o.spelled())
 		}
 	}
 	return all

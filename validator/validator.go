@@ -101,6 +101,7 @@ type Subject struct {
 	Kind      schema.GroupVersionKind
 	Namespace string         // "" for a cluster's, or where it is not known
 	Fields    map[string]any // decoded JSON, numbers as json.Number; it is not changed
+	Packed    *Packed        // has the fields where Fields is nil; may be nil too
 	File      string         // where it stands, with slashes; "" where that is not known, see Set.Near
 	// Inlined says that the object is put into a run before it is created, as Pipelines-as-Code does it with
 	// Tasks: what the run gives and binds is there, too.
@@ -126,7 +127,28 @@ type Request struct {
 }
 
 // Name returns the object's name, or its generateName.
-func (s Subject) Name() string { return rule.NameOf(s.Fields) }
+func (s Subject) Name() string {
+	if s.Fields == nil && s.Packed != nil {
+		return s.Packed.name
+	}
+	return rule.NameOf(s.Fields)
+}
+
+// Object returns the object's fields, of Fields or of Packed.
+func (s Subject) Object() map[string]any {
+	if s.Fields == nil && s.Packed != nil {
+		return s.Packed.Fields()
+	}
+	return s.Fields
+}
+
+// unpack returns the fields as they are written and as they are spelled.
+func (s Subject) unpack() *unpacked {
+	if s.Fields == nil && s.Packed != nil {
+		return s.Packed.unpack()
+	}
+	return unpack(s.Kind, s.Fields)
+}
 
 // Outcome is the judgement of one object.
 type Outcome struct {
@@ -156,12 +178,13 @@ func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 	lookUps, cancel := halfOf(ctx)
 	defer cancel()
 	outside := v.outside(subject)
+	object := subject.unpack()
+	subject.Fields = object.fields
 	j := &judgement{validator: v, subject: subject, namespace: subject.Namespace, request: subject.Request,
 		memory: remember(lookUps, v.Cluster, outside)}
 	j.exceptions = exceptionsOf(subject.Fields)
-	spelled, respelled := admission.Spelled(subject.Kind, subject.Fields)
 	pass := &rule.Pass{
-		Object: spelled, Kind: subject.Kind, Namespace: subject.Namespace,
+		Object: object.spelled, Raw: object.raw, Kind: subject.Kind, Namespace: subject.Namespace,
 		Cluster: j.memory, Outside: outside, Registry: v.Registry, Files: v.Files, Offline: v.Offline,
 		Now:      v.now,
 		Author:   v.authorOf(subject.Request),
@@ -179,7 +202,7 @@ func (v *Validator) Judge(ctx context.Context, subject Subject) Outcome {
 	j.judge(ctx, pass)
 	j.judgeTask(ctx, pass)
 	j.judgeExceptions(ctx)
-	if respelled {
+	if object.respelled {
 		j.out.asWritten(subject.Fields)
 	}
 	return j.out

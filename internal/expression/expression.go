@@ -71,7 +71,6 @@ func closing(text string, at int) (end int, closed bool) {
 type Path []string
 
 var (
-	dotted  = regexp.MustCompile(`^\.?([A-Za-z0-9_-]+)`)
 	quoted  = regexp.MustCompile(`^\[\s*(?:"([^"]*)"|'([^']*)')\s*\]`)
 	indexed = regexp.MustCompile(`^\[([0-9]+|\*)\]`)
 )
@@ -83,17 +82,17 @@ var (
 func (e Expression) Path() (Path, bool) {
 	rest, path := strings.TrimSpace(e.Inner), Path(nil)
 	for rest != "" {
-		switch {
-		case quoted.MatchString(rest):
-			m := quoted.FindStringSubmatch(rest)
+		if rest[0] != '[' {
+			name := leadingName(strings.TrimPrefix(rest, "."))
+			if name == "" || (len(path) > 0) != (rest[0] == '.') {
+				return nil, false
+			}
+			path, rest = append(path, name), strings.TrimPrefix(rest, ".")[len(name):]
+		} else if m := quoted.FindStringSubmatch(rest); m != nil {
 			path, rest = append(path, m[1]+m[2]), rest[len(m[0]):]
-		case indexed.MatchString(rest):
-			m := indexed.FindStringSubmatch(rest)
-			path, rest = append(path, m[0]), rest[len(m[0]):]
-		case dotted.MatchString(rest) && (len(path) > 0) == strings.HasPrefix(rest, "."):
-			m := dotted.FindStringSubmatch(rest)
-			path, rest = append(path, m[1]), rest[len(m[0]):]
-		default:
+		} else if m := indexed.FindString(rest); m != "" {
+			path, rest = append(path, m), rest[len(m):]
+		} else {
 			return nil, false
 		}
 	}
@@ -103,14 +102,18 @@ func (e Expression) Path() (Path, bool) {
 // Root is the first word of the inner text, up to a dot, a bracket or anything else
 // that is no part of a name: params, tt, tasks, body, or the command of a shell.
 func (e Expression) Root() string {
-	inner := strings.TrimLeft(e.Inner, " ")
-	end := strings.IndexFunc(inner, func(r rune) bool {
-		return r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
-	})
-	if end < 0 {
-		return inner
+	return leadingName(strings.TrimLeft(e.Inner, " "))
+}
+
+// leadingName returns the letters, digits, dashes and underscores with which a text begins.
+func leadingName(text string) string {
+	for end := range len(text) {
+		c := text[end]
+		if c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return text[:end]
+		}
 	}
-	return inner[:end]
+	return text
 }
 
 // Any tells whether a text holds an expression, closed or not.

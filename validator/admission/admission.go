@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -139,17 +140,29 @@ func shortened(message string) string {
 	})
 }
 
-// Raw is an object as it would reach a webhook: with the name that the API server would make of
-// generateName, and without what only the API server writes. It changes the fields, which the caller has
-// copied together with metadata.
-func Raw(fields map[string]any) (raw []byte, ok bool) {
+// Raw is the JSON of an object as it would reach a webhook: with the name that the API server would make of
+// generateName, and without what only the API server writes. Known is the JSON of the fields, or nil; it is
+// returned if it is that already. The fields are not changed.
+func Raw(fields map[string]any, known []byte) (raw []byte, ok bool) {
 	var r object.Reader
 	meta := r.Fields(fields, "metadata")
-	if prefix := r.Text(meta, "generateName"); prefix != "" && r.Text(meta, "name") == "" {
+	_, status := fields["status"]
+	_, created := meta["creationTimestamp"]
+	prefix := r.Text(meta, "generateName")
+	named := prefix == "" || r.Text(meta, "name") != ""
+	if known != nil && named && !status && !created {
+		return known, true
+	}
+	whole := maps.Clone(fields)
+	if meta != nil {
+		meta = maps.Clone(meta)
+		whole["metadata"] = meta
+	}
+	if !named {
 		meta["name"] = prefix[:min(len(prefix), 58)] + "abcde"
 	}
-	delete(fields, "status")
+	delete(whole, "status")
 	delete(meta, "creationTimestamp")
-	raw, err := json.Marshal(fields)
+	raw, err := json.Marshal(whole)
 	return raw, err == nil
 }

@@ -82,7 +82,7 @@ func TestTriggersProblems(t *testing.T) {
 	} {
 		fields := decoded(t, c.object)
 		var found []string
-		for _, problem := range admission.TriggersProblems(t.Context(), kind(c.kind), fields) {
+		for _, problem := range admission.TriggersProblems(t.Context(), kind(c.kind), fields, nil) {
 			found = append(found, problem.Path+": "+problem.Text)
 		}
 		text := strings.Join(found, "\n")

@@ -2,7 +2,6 @@ package admission
 
 import (
 	"context"
-	"maps"
 	"regexp"
 	"strings"
 
@@ -35,8 +34,10 @@ func beta(kind string) schema.GroupVersionKind { return v1beta1.SchemeGroupVersi
 
 // TriggersProblems returns why the webhook of Tekton Triggers v0.37.0 would refuse to create an object:
 // it decodes strictly, sets defaults and validates. It returns nothing for kinds that the webhook does not
-// know, and where the webhook would panic. The fields are not changed.
-func TriggersProblems(ctx context.Context, kind schema.GroupVersionKind, fields map[string]any) (found []Problem) {
+// know, and where the webhook would panic. The fields are not changed; raw is their JSON, or nil.
+func TriggersProblems(
+	ctx context.Context, kind schema.GroupVersionKind, fields map[string]any, raw []byte,
+) (found []Problem) {
 	empty, known := triggersTypes[kind]
 	if !known {
 		return nil
@@ -46,7 +47,7 @@ func TriggersProblems(ctx context.Context, kind schema.GroupVersionKind, fields 
 			found = nil
 		}
 	}()
-	raw, ok := Raw(copied(fields))
+	raw, ok := Raw(fields, raw)
 	if !ok {
 		return nil
 	}
@@ -59,15 +60,6 @@ func TriggersProblems(ctx context.Context, kind schema.GroupVersionKind, fields 
 	return Problems(into.Validate(ctx), fields, func(message, path string) string {
 		return triggersPath(kind.Kind, message, path)
 	})
-}
-
-// copied copies what Raw changes.
-func copied(fields map[string]any) map[string]any {
-	whole := maps.Clone(fields)
-	if meta, is := whole["metadata"].(map[string]any); is {
-		whole["metadata"] = maps.Clone(meta)
-	}
-	return whole
 }
 
 // wrongPaths are paths of Triggers' messages that are not those of the fields.

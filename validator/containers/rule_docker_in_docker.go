@@ -39,7 +39,11 @@ func runsDockerd(p *rule.Pass, c container) bool {
 	if len(words) > 0 && path.Base(words[0]) == "dockerd" {
 		return true
 	}
-	ref, err := image.Parse(fill(p, c.Task, r.Text(c.Fields, "image")))
+	name := fill(p, c.Task, r.Text(c.Fields, "image"))
+	if !strings.Contains(name, "docker") {
+		return false
+	}
+	ref, err := image.Parse(name)
 	if err != nil || path.Base(ref.Path) != "docker" || strings.Contains(ref.Tag, "rootless") {
 		return false
 	}

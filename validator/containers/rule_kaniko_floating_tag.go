@@ -3,6 +3,7 @@ package containers
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/validator/rule"
@@ -22,6 +23,9 @@ What has the tag latest, or none, the rule image-latest finds.`,
 func checkKanikoFloatingTag(_ context.Context, p *rule.Pass) {
 	for _, c := range stepsIn(p) {
 		name := stepImage(p, c)
+		if !strings.Contains(name, "debug") && !strings.Contains(name, "slim") {
+			continue
+		}
 		ref, err := image.Parse(name)
 		if err == nil && ref.Digest == "" && slices.Contains([]string{"debug", "slim"}, ref.Tag) &&
 			startsExecutor(p, c) {

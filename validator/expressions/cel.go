@@ -27,7 +27,7 @@ type celText struct {
 // celInterceptorsIn returns the cel interceptors of an object's triggers and groups.
 func celInterceptorsIn(p *rule.Pass) []walk.Interceptor {
 	var found []walk.Interceptor
-	for _, in := range walk.InterceptorsIn(append(walk.TriggersIn(p), walk.GroupsIn(p)...)...) {
+	for _, in := range walk.Interceptors(p) {
 		if in.Kind == "ClusterInterceptor" && in.Name == "cel" {
 			found = append(found, in)
 		}

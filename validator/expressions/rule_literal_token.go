@@ -28,6 +28,9 @@ func checkLiteralToken(_ context.Context, p *rule.Pass) {
 		return // found in the TriggerTemplate as a whole
 	}
 	for _, part := range []string{"metadata", "spec"} {
+		if !rule.AnyText(p.Object[part], func(text string) bool { return tokenIn(text) != "" }) {
+			continue
+		}
 		for _, text := range rule.TextsIn(p.Object[part], part) {
 			if kind := tokenIn(text.Value); kind != "" {
 				p.Report(text.Path,

@@ -35,7 +35,11 @@ A shell's own ` + "`$(command`" + ` passes, and so do descriptions.`,
 func checkUnterminatedExpression(_ context.Context, p *rule.Pass) {
 	for _, bound := range bindingValuesIn(p) {
 		value, _ := bound.Value.(string)
-		for _, match := range unopened.FindAllStringSubmatch(withoutExpressions(value), -1) {
+		rest := withoutExpressions(value)
+		if !strings.Contains(rest, "$") {
+			rest = "" // nothing that unopened matches
+		}
+		for _, match := range unopened.FindAllStringSubmatch(rest, -1) {
 			p.Report(bound.Path,
 				"param %q has %s without its opening parenthesis, so it reaches the template as it stands: write $(%s)",
 				bound.Name, clipExpression(match[1]), clipExpression(match[2]))

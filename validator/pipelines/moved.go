@@ -58,7 +58,7 @@ func movedFields(p *rule.Pass, problems []admission.Problem) map[string]movedFie
 	if !known || !slices.ContainsFunc(problems, func(f admission.Problem) bool { return f.Unknown }) {
 		return nil
 	}
-	raw, ok := admission.Raw(tektonSampled(p.Object, "", nil).(map[string]any))
+	raw, ok := admission.Raw(p.Object, nil)
 	if !ok {
 		return nil
 	}

@@ -13,7 +13,7 @@ import (
 // checkByNewer judges an object for a Tekton that is newer than the code which is asked here: what its schema
 // has is accepted, what it keeps without knowing is a hint, and what only the older code refuses a warning.
 func checkByNewer(p *rule.Pass, newer *rule.Newer, problems []admission.Problem,
-	judge func(fields map[string]any) []admission.Problem) {
+	judge func(fields map[string]any, raw []byte) []admission.Problem) {
 	var unknown []string
 	moved := movedFields(p, problems)
 	for _, problem := range problems {
@@ -38,7 +38,7 @@ func checkByNewer(p *rule.Pass, newer *rule.Newer, problems []admission.Problem,
 		}
 	}
 	if len(unknown) > 0 {
-		problems = judge(without(p.Object, unknown))
+		problems = judge(without(p.Object, unknown), nil)
 	}
 	reportOlder(p, newer, problems)
 }

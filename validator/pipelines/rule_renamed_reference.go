@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -63,7 +64,7 @@ func renamedIn(ctx context.Context, p *rule.Pass, value any, path string) {
 	switch v := value.(type) {
 	case []any:
 		for i, item := range v {
-			renamedIn(ctx, p, item, fmt.Sprintf("%s[%d]", path, i))
+			renamedIn(ctx, p, item, path+"["+strconv.Itoa(i)+"]")
 		}
 	case map[string]any:
 		for _, key := range rule.SortedKeys(v) {

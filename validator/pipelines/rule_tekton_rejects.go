@@ -46,8 +46,8 @@ func checkTektonRejects(ctx context.Context, p *rule.Pass) {
 		return
 	}
 	samples := rule.OncePerTemplate(p, "samples", func() []map[string]string { return tektonSamples(p.Template) })
-	judge := func(fields map[string]any) []admission.Problem {
-		problems := tektonProblems(ctx, fields, empty, samples)
+	judge := func(fields map[string]any, raw []byte) []admission.Problem {
+		problems := tektonProblems(ctx, fields, raw, empty, samples)
 		if p.Inlined { // what the run gives and binds is there too
 			problems = slices.DeleteFunc(problems, func(problem admission.Problem) bool {
 				return strings.HasPrefix(problem.Text, "non-existent variable")
@@ -55,7 +55,7 @@ func checkTektonRejects(ctx context.Context, p *rule.Pass) {
 		}
 		return problems
 	}
-	problems := judge(p.Object)
+	problems := judge(p.Object, p.Raw)
 	if newer := p.Newer(); newer != nil {
 		checkByNewer(p, newer, problems, judge)
 		return

@@ -93,9 +93,14 @@ func itemsIn(fields map[string]any, path, key string) []namedItem {
 	var r object.Reader
 	var found []namedItem
 	add := func(in map[string]any, at string) {
-		for i, item := range r.FieldsList(in, key) {
+		items := r.FieldsList(in, key)
+		if len(items) == 0 {
+			return
+		}
+		prefix := rule.Join(at, key) + "["
+		for i, item := range items {
 			if name := r.Text(item, "name"); name != "" {
-				found = append(found, namedItem{rule.Join(at, key) + "[" + strconv.Itoa(i) + "]", name, item})
+				found = append(found, namedItem{prefix + strconv.Itoa(i) + "]", name, item})
 			}
 		}
 	}
@@ -125,12 +130,20 @@ type specification struct {
 	Scope  *scope         // all that it may refer to
 	Outer  *scope         // that of it which it does not declare itself
 	Run    map[string]any // the specification of the run in which it stands, nil elsewhere
+
+	used *[]usage // all usages, once they were looked for; nil where they are not kept
 }
 
 // specificationsIn returns every specification in an object, those of custom tasks left
 // out.
 func specificationsIn(p *rule.Pass) []specification {
-	return rule.Once(p, "specificationsIn", func() []specification { return walkSpecifications(p) })
+	return rule.Once(p, "specificationsIn", func() []specification {
+		found := walkSpecifications(p)
+		for i := range found {
+			found[i].used = new([]usage)
+		}
+		return found
+	})
 }
 
 func walkSpecifications(p *rule.Pass) []specification {
@@ -424,20 +437,25 @@ func usagesIn(fields map[string]any, path string, lenient bool, skip []string, r
 				continue
 			}
 			for _, e := range expression.Find(t.Value) {
-				if root := e.Root(); root != "inputs" && !slices.Contains(roots, root) {
+				if root := e.Root(); root == "" || root != "inputs" && !isOneOf(roots, root) {
 					continue
 				}
 				parts, ok := e.Path()
 				if ok && len(parts) > 1 && parts[0] == "inputs" && parts[1] == "params" {
 					parts = parts[1:]
 				}
-				if ok && len(parts) > 1 && slices.Contains(roots, parts[0]) {
+				if ok && len(parts) > 1 && isOneOf(roots, parts[0]) {
 					found = append(found, usage{Path: t.Path, Text: e.Text, Parts: parts})
 				}
 			}
 		}
 	}
 	return found
+}
+
+// isOneOf tells whether a root is one of those that are looked for. None at all means each.
+func isOneOf(roots []string, root string) bool {
+	return len(roots) == 0 || slices.Contains(roots, root)
 }
 
 // isForReaders tells whether nothing depends on a text: descriptions, display names, and
@@ -450,6 +468,23 @@ func isForReaders(path string) bool {
 // uses returns the expressions of a specification itself, not those of specifications
 // within it, nor those of custom tasks.
 func (s specification) uses(roots ...string) []usage {
+	if s.used == nil {
+		return s.usesOf(roots...)
+	}
+	if *s.used == nil {
+		*s.used = append([]usage{}, s.usesOf()...)
+	}
+	var found []usage
+	for _, use := range *s.used {
+		if slices.Contains(roots, use.Parts[0]) {
+			found = append(found, use)
+		}
+	}
+	return found
+}
+
+// usesOf is uses, without remembering anything. No roots at all means each.
+func (s specification) usesOf(roots ...string) []usage {
 	lenient := s.Run != nil
 	if s.Kind != "Pipeline" {
 		return usagesIn(s.Fields, s.Path, lenient, nil, roots...)

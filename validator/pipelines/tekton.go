@@ -56,13 +56,17 @@ var tektonConfig = func() *config.Config {
 }()
 
 // tektonProblems returns why Tekton would refuse an object, whichever of the samples
-// are put into it; nothing where one of them makes it pass.
-func tektonProblems(ctx context.Context, fields map[string]any, empty func() tektonObject,
+// are put into it; nothing where one of them makes it pass. The JSON of the object may be nil.
+func tektonProblems(ctx context.Context, fields map[string]any, raw []byte, empty func() tektonObject,
 	samples []map[string]string) []admission.Problem {
 	ctx = tektonContext(ctx)
 	var common []admission.Problem
 	for i, sample := range samples {
-		problems := tektonOnce(ctx, tektonSampled(fields, "", sample).(map[string]any), empty)
+		sampled := fields
+		if sample != nil {
+			sampled, raw = tektonSampled(fields, "", sample).(map[string]any), nil
+		}
+		problems := tektonOnce(ctx, sampled, raw, empty)
 		if i == 0 {
 			common = problems
 		}
@@ -83,13 +87,15 @@ func tektonContext(ctx context.Context) context.Context {
 
 // tektonOnce decodes as strictly as Tekton's webhook does, sets defaults, and
 // validates. Where Tekton panics nothing is known.
-func tektonOnce(ctx context.Context, fields map[string]any, empty func() tektonObject) (problems []admission.Problem) {
+func tektonOnce(
+	ctx context.Context, fields map[string]any, raw []byte, empty func() tektonObject,
+) (problems []admission.Problem) {
 	defer func() {
 		if recover() != nil {
 			problems = nil
 		}
 	}()
-	raw, ok := admission.Raw(fields)
+	raw, ok := admission.Raw(fields, raw)
 	if !ok {
 		return nil
 	}
@@ -141,13 +147,6 @@ func tektonSamples(template map[string]any) []map[string]string {
 // tektonSampled copies a value, with samples in place of $(tt.params.…) and $(uid). Durations
 // and quantities, of which no sample is a part, are replaced as a whole.
 func tektonSampled(value any, key string, sample map[string]string) any {
-	if fields, is := value.(map[string]any); is && sample == nil { // admission.Raw changes what is written here
-		copied := maps.Clone(fields)
-		if meta, is := fields["metadata"].(map[string]any); is {
-			copied["metadata"] = maps.Clone(meta)
-		}
-		return copied
-	}
 	switch v := value.(type) {
 	case map[string]any:
 		copied := maps.Clone(v)

@@ -151,8 +151,7 @@ func tektonLeavePlainParams(into tektonObject) (found bool) {
 			}
 			left := v1.Params{}
 			for _, param := range tasks[i].Params {
-				if param.Name == "" || param.Value.Type != v1.ParamTypeString ||
-					!tektonPlainValue(texts, param.Value.StringVal) {
+				if param.Name == "" || !tektonPlainParamValue(texts, param.Value) {
 					left = append(left, param)
 				}
 			}
@@ -170,6 +169,18 @@ func tektonTwice(params v1.Params) bool {
 		seen[param.Name] = true
 	}
 	return len(seen) < len(params)
+}
+
+// tektonPlainParamValue tells whether a value is a text that tektonPlainValue accepts, or a list of texts
+// without any expression.
+func tektonPlainParamValue(texts map[string]bool, value v1.ParamValue) bool {
+	switch value.Type {
+	case v1.ParamTypeString:
+		return tektonPlainValue(texts, value.StringVal)
+	case v1.ParamTypeArray:
+		return !slices.ContainsFunc(value.ArrayVal, func(item string) bool { return strings.Contains(item, "$(") })
+	}
+	return false
 }
 
 // tektonPlainValue tells whether a value refers to nothing but params of the pipeline that are texts.

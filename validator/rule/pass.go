@@ -18,6 +18,7 @@ import (
 // how the rule reports. Rules must not change the exported fields.
 type Pass struct {
 	Object    map[string]any // decoded JSON, numbers as json.Number
+	Raw       []byte         // the same as JSON, or nil
 	Kind      schema.GroupVersionKind
 	Namespace string // "" for a cluster-scoped object, or if it is unknown
 	Cluster   Cluster
@@ -162,7 +163,7 @@ func (p *Pass) PathsOf(ctx context.Context, other *Rule) []string {
 // The caller sets the fields that describe the object.
 func (p *Pass) At(path string) *Pass {
 	inner := *p
-	inner.at, inner.walked = path+".", nil
+	inner.at, inner.walked, inner.Raw = path+".", nil, nil
 	return &inner
 }
 
@@ -172,7 +173,7 @@ func (p *Pass) Absolute(path string) string { return p.at + path }
 // With returns the pass of another object in place of this one's. Both share their work.
 func (p *Pass) With(object map[string]any) *Pass {
 	other := *p
-	other.Object, other.walked = object, nil
+	other.Object, other.walked, other.Raw = object, nil, nil
 	return &other
 }
 

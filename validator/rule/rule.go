@@ -68,7 +68,12 @@ type Rule struct {
 
 // Handles tells whether the rule is for a kind.
 func (r *Rule) Handles(kind schema.GroupVersionKind) bool {
-	return slices.Contains(r.Kinds, kind) || r.Unserved && IsUnserved(kind)
+	for i := range r.Kinds { // the kind first, since group and version mostly are the same
+		if k := &r.Kinds[i]; k.Kind == kind.Kind && k.Version == kind.Version && k.Group == kind.Group {
+			return true
+		}
+	}
+	return r.Unserved && IsUnserved(kind)
 }
 
 // Severity says how bad a finding is.

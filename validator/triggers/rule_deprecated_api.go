@@ -43,7 +43,7 @@ func checkDeprecatedAPI(_ context.Context, p *rule.Pass) {
 	finding := p.Report("apiVersion",
 		"%s of %s is superseded, and fails at the next apply or event once Tekton no longer serves it: write %s",
 		p.Kind.GroupVersion(), p.Kind.Kind, version)
-	inline := slices.ContainsFunc(walk.InterceptorsIn(chainsIn(p)...), func(in walk.Interceptor) bool {
+	inline := slices.ContainsFunc(walk.Interceptors(p), func(in walk.Interceptor) bool {
 		return modern(in).Name != in.Name
 	})
 	if (today == "v1beta1" && !inline) || isV1(p) {

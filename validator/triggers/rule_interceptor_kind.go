@@ -26,7 +26,7 @@ ExecuteInterceptors in pkg/sink/sink.go of Tekton Triggers v0.37.0).`,
 
 func checkInterceptorKind(_ context.Context, p *rule.Pass) {
 	var r object.Reader
-	for _, in := range walk.InterceptorsIn(chainsIn(p)...) {
+	for _, in := range walk.Interceptors(p) {
 		kind := r.Text(r.Fields(in.Fields, "ref"), "kind")
 		if _, known := walk.InterceptorKinds[kind]; known {
 			continue

@@ -25,7 +25,7 @@ does mind: there it is a matter of interceptor-params.`,
 }
 
 func checkInterceptorParamCase(_ context.Context, p *rule.Pass) {
-	for _, in := range walk.InterceptorsIn(chainsIn(p)...) {
+	for _, in := range walk.Interceptors(p) {
 		for _, given := range orderedParams(in) {
 			into := coreParams(coreName(in))
 			if into == nil || given.Name == "" || given.Value == nil {

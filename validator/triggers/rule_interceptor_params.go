@@ -40,7 +40,7 @@ looked at: nobody knows what they take.`,
 }
 
 func checkInterceptorParams(_ context.Context, p *rule.Pass) {
-	for _, in := range walk.InterceptorsIn(chainsIn(p)...) {
+	for _, in := range walk.Interceptors(p) {
 		for _, given := range orderedParams(in) {
 			judgeInterceptorParam(p, in, given)
 		}

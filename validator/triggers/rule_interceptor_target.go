@@ -68,7 +68,7 @@ func interceptorTargets(p *rule.Pass) []interceptorTarget {
 		add("spec.clientConfig.service", target, ok)
 		return found
 	}
-	for _, in := range walk.InterceptorsIn(chainsIn(p)...) {
+	for _, in := range walk.Interceptors(p) {
 		webhook := r.Fields(in.Fields, "webhook")
 		target, ok := byURL(r.Text(webhook, "url"), p.Namespace)
 		if ok {

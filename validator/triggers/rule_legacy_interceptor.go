@@ -55,7 +55,7 @@ them, which is that of legacy-trigger.`,
 
 // legacyInterceptors reports interceptors that are written out.
 func legacyInterceptors(p *rule.Pass, effect string) {
-	for _, in := range walk.InterceptorsIn(chainsIn(p)...) {
+	for _, in := range walk.Interceptors(p) {
 		if name, inline := inlineName(in); inline {
 			legacyInterceptor(p, in, name, effect)
 		}

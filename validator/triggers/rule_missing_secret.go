@@ -61,7 +61,7 @@ type secretReference struct {
 
 func secretsIn(p *rule.Pass) []secretReference {
 	var found []secretReference
-	for _, in := range walk.InterceptorsIn(chainsIn(p)...) {
+	for _, in := range walk.Interceptors(p) {
 		found = append(found, secretsOf(in, p.Namespace)...)
 	}
 	for _, env := range listenerEnv(p) {

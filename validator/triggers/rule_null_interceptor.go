@@ -21,7 +21,7 @@ Triggers v0.37.0). The inline forms of old releases are those of legacy-trigger.
 }
 
 func checkNullInterceptor(_ context.Context, p *rule.Pass) {
-	for _, in := range walk.InterceptorsIn(chainsIn(p)...) {
+	for _, in := range walk.Interceptors(p) {
 		_, inline := inlineName(in)
 		_, mapping := in.Fields["ref"].(map[string]any)
 		switch {

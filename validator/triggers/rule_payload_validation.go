@@ -27,7 +27,7 @@ func checkPayloadValidation(_ context.Context, p *rule.Pass) {
 	if r.Text(r.Fields(r.Fields(p.Object, "metadata"), "annotations"), key) != "false" {
 		return
 	}
-	if slices.ContainsFunc(walk.InterceptorsIn(chainsIn(p)...), func(in walk.Interceptor) bool {
+	if slices.ContainsFunc(walk.Interceptors(p), func(in walk.Interceptor) bool {
 		return coreName(in) == "slack"
 	}) {
 		return

@@ -35,7 +35,7 @@ func checkTriggersRejects(ctx context.Context, p *rule.Pass) {
 	if p.Template != nil || !p.Offline && !rule.PolicyOf[Policy](p).ValidateAll {
 		return
 	}
-	problems := admission.TriggersProblems(ctx, p.Kind, p.Object)
+	problems := admission.TriggersProblems(ctx, p.Kind, p.Object, p.Raw)
 	if len(problems) == 0 {
 		return
 	}

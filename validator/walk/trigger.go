@@ -78,6 +78,13 @@ var InterceptorKinds = map[string]string{
 	"NamespacedInterceptor": "Interceptor",
 }
 
+// Interceptors returns the interceptors of all triggers and groups of an object.
+func Interceptors(p *rule.Pass) []Interceptor {
+	return rule.Once(p, "walk.Interceptors", func() []Interceptor {
+		return InterceptorsIn(append(TriggersIn(p), GroupsIn(p)...)...)
+	})
+}
+
 // InterceptorsIn returns the interceptors of triggers and groups. A null one has no
 // Fields.
 func InterceptorsIn(triggers ...Trigger) []Interceptor {

@@ -69,7 +69,7 @@ func (e *expansion) expandAnnotated(ctx context.Context, subject validator.Subje
 	if subject.Kind.Kind != "PipelineRun" {
 		return
 	}
-	references := annotatedReferences(subject.Fields)
+	references := annotatedReferences(subject.Object())
 	found := make([]validator.Resolved, len(references))
 	var group sync.WaitGroup
 	for i, ref := range references {
@@ -83,7 +83,7 @@ func (e *expansion) expandAnnotated(ctx context.Context, subject validator.Subje
 			named[[2]string{ref.Kind, name}] = found[i]
 		}
 	}
-	spec := r.Fields(subject.Fields, "spec")
+	spec := r.Fields(subject.Object(), "spec")
 	stand := func(fields map[string]any, key, kind, path string) {
 		ref := r.Fields(fields, key)
 		if found, ok := named[[2]string{kind, r.Text(ref, "name")}]; ok && ref["resolver"] == nil {

@@ -173,7 +173,7 @@ func (m *mending) apply(o *linted, problems []*problem) (applied []*problem, fie
 	case err != nil:
 		m.refuse(applied, err)
 		return nil, nil
-	case reflect.DeepEqual(fields, o.object.Fields):
+	case reflect.DeepEqual(fields, o.fields()):
 		m.refuse(applied, errors.New("it changes nothing"))
 		return nil, nil
 	}
@@ -242,7 +242,7 @@ func (f *lintFile) change(changes []document.Change) error {
 		next = d.Offset + len(d.Text)
 	}
 	text = append(text, f.text[next:]...)
-	again := &lintFile{name: f.name, named: f.named}
+	again := &lintFile{name: f.name, named: f.named, shelf: f.shelf}
 	again.parse(text)
 	if err := f.became(again, changes); err != nil {
 		return err
@@ -262,11 +262,11 @@ func (f *lintFile) became(again *lintFile, changes []document.Change) error {
 	}
 	same := len(f.objects) == len(again.objects) && len(f.broken) == len(again.broken)
 	for i := 0; same && i < len(f.objects); i++ {
-		want := f.objects[i].object.Fields
+		want := f.objects[i].fields()
 		if changed, ok := wanted[f.objects[i].object]; ok {
 			want = changed
 		}
-		same = reflect.DeepEqual(want, again.objects[i].object.Fields)
+		same = reflect.DeepEqual(want, again.objects[i].fields())
 	}
 	if !same {
 		return fmt.Errorf("changing %s: its text cannot be written so that it means what is wanted", f.name)

@@ -47,7 +47,7 @@ func fluxIn(all []*linted) []*flux {
 			continue
 		}
 		var r object.Reader
-		spec := r.Fields(o.subject.Fields, "spec")
+		spec := r.Fields(o.subject.Object(), "spec")
 		post := r.Fields(spec, "postBuild")
 		own, from := r.Fields(post, "substitute"), r.FieldsList(post, "substituteFrom")
 		root := repositoryOf(o.file.name)
@@ -175,14 +175,14 @@ func (j *judgement) substituted(all []*linted) []*problem {
 // isExempt reports whether Flux leaves an object as it is.
 func isExempt(o *linted) bool {
 	var r object.Reader
-	meta := r.Fields(o.object.Fields, "metadata")
+	meta := r.Fields(o.fields(), "metadata")
 	return r.Text(r.Fields(meta, "annotations"), notSubstitute) == "disabled" ||
 		r.Text(r.Fields(meta, "labels"), notSubstitute) == "disabled"
 }
 
 func (j *judgement) substitutedBy(f *flux, o *linted) []*problem {
 	var found []*problem
-	for _, text := range rule.TextsIn(o.object.Fields, "") {
+	for _, text := range rule.TextsIn(o.fields(), "") {
 		effects := map[validator.Severity][]string{}
 		for _, e := range fluxExpressions(text.Value) {
 			if severity, effect := f.effectOf(e); effect != "" {

@@ -46,8 +46,10 @@ func fillFlux(files []*lintFile) {
 			continue
 		}
 		o.filling = &filling{flux: fluxes[at], samples: map[string]string{}, values: map[string]string{}}
-		o.subject.Fields, _ = o.filling.filled(o.subject.Fields, "").(map[string]any)
-		o.subject.Namespace = objects.NamespaceOr(objects.Metadata(o.subject.Fields), "")
+		o.subject.Fields, _ = o.filling.filled(o.subject.Object(), "").(map[string]any)
+		metadata := objects.Metadata(o.subject.Fields)
+		o.name, _ = metadata["name"].(string)
+		o.subject.Namespace = objects.NamespaceOr(metadata, "")
 	}
 }
 
@@ -259,7 +261,7 @@ func valuesIn(o *linted) (values map[string]string, names []string) {
 	var r object.Reader
 	values = map[string]string{}
 	for _, part := range []string{"data", "stringData"} {
-		for key, value := range r.Fields(o.subject.Fields, part) {
+		for key, value := range r.Fields(o.subject.Object(), part) {
 			names = append(names, key)
 			if text, is := value.(string); is && o.subject.Kind.GroupKind() == (schema.GroupKind{Kind: "ConfigMap"}) {
 				values[key] = text

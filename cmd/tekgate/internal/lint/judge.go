@@ -295,7 +295,7 @@ func (j *judgement) report(files []*lintFile, objects []*linted, outcomes []vali
 // problem places a finding in its file.
 func (j *judgement) problem(o *linted, finding validator.Finding) *problem {
 	var reader object.Reader
-	metadata := reader.Fields(o.object.Fields, "metadata")
+	metadata := reader.Fields(o.fields(), "metadata")
 	position := o.object.Position
 	if finding.Key {
 		position = o.object.KeyPosition

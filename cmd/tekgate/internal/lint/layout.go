@@ -10,7 +10,6 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/findings"
-	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
 	"github.com/tekgate/tekgate/validator"
 )
 
@@ -103,11 +102,10 @@ func duplicates(all []*linted) []*problem {
 	by := map[definition][]*linted{}
 	var order []definition
 	for _, o := range all {
-		name, _ := objects.Metadata(o.subject.Fields)["name"].(string)
-		if name == "" || !validator.Matches(o.subject.Kind) {
+		if o.name == "" || !validator.Matches(o.subject.Kind) {
 			continue
 		}
-		key := definition{o.subject.Kind.GroupKind().String(), o.subject.Namespace, name}
+		key := definition{o.subject.Kind.GroupKind().String(), o.subject.Namespace, o.name}
 		if by[key] == nil {
 			order = append(order, key)
 		}
@@ -146,11 +144,10 @@ func duplicatesOf(same []*linted) []*problem {
 }
 
 func duplicateOf(o *linted, severity validator.Severity, format string) *problem {
-	name, _ := objects.Metadata(o.object.Fields)["name"].(string)
 	line, column := o.object.Position("metadata.name")
 	return &problem{
-		File: o.file.name, Line: line, Column: column, Kind: o.subject.Kind.Kind, Name: name,
+		File: o.file.name, Line: line, Column: column, Kind: o.subject.Kind.Kind, Name: o.name,
 		Namespace: o.subject.Namespace, Rule: findings.DuplicateRule.ID, Severity: severity, Path: "metadata.name",
-		Message: fmt.Sprintf(format, fmt.Sprintf("%s %q", o.subject.Kind.Kind, name)), object: o,
+		Message: fmt.Sprintf(format, fmt.Sprintf("%s %q", o.subject.Kind.Kind, o.name)), object: o,
 	}
 }

@@ -26,12 +26,16 @@ func prepareRuns(files []*lintFile) {
 	folders := map[string]bool{}
 	for _, f := range files {
 		for _, o := range f.objects {
-			annotations, _ := objects.Metadata(o.object.Fields)["annotations"].(map[string]any)
-			if o.subject.Kind.Kind != "PipelineRun" || !hasPrefix(annotations, ofPipelinesAsCode) {
+			if o.subject.Kind.Kind != "PipelineRun" {
 				continue
 			}
-			o.variables = variablesIn(o.object.Fields)
-			o.subject.Fields, _ = o.variables.sampled(o.object.Fields).(map[string]any)
+			fields := o.fields()
+			annotations, _ := objects.Metadata(fields)["annotations"].(map[string]any)
+			if !hasPrefix(annotations, ofPipelinesAsCode) {
+				continue
+			}
+			o.variables = variablesIn(fields)
+			o.subject.Fields, _ = o.variables.sampled(fields).(map[string]any)
 			brought = append(brought, broughtBy(annotations)...)
 			if at := strings.Index(f.place(), "/.tekton/"); at >= 0 {
 				folders[f.place()[:at]] = true

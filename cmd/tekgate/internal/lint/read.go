@@ -31,6 +31,7 @@ type lintFile struct {
 	beside    bool   // whether kustomizations are among what is judged
 	named     bool   // by the user; else it was found in a folder
 	chart     string // the Helm chart whose template the file is, "" for none
+	shelf     *validator.Shelf
 	documents []*document.Document
 	objects   []*linted
 	template  bool       // whether it is one of Helm's
@@ -41,7 +42,8 @@ type lintFile struct {
 // linted is an object, and what the rules call it.
 type linted struct {
 	file    *lintFile
-	object  *document.Object
+	object  *document.Object // without Fields, see fields
+	name    string           // metadata.name
 	subject validator.Subject
 	// variables are those of Pipelines-as-Code in the object, for which subject has samples.
 	variables variables
@@ -52,6 +54,10 @@ type linted struct {
 // tektonWord is what a text holds in which an object of Tekton's may stand.
 const tektonWord = "tekton.dev"
 
+// decodedObjects is how many objects are kept decoded: those of a file and of what it refers to, for each
+// object that is judged at the same time, and some more.
+const decodedObjects = 512
+
 // readFiles reads all files and folders, each file once.
 func readFiles(
 	ctx context.Context, paths []string, in io.Reader, allowed *suppressions, errOut io.Writer,
@@ -61,7 +67,9 @@ func readFiles(
 		return nil, err
 	}
 	charts := charts{}
+	shelf := validator.NewShelf(decodedObjects)
 	for _, f := range files {
+		f.shelf = shelf
 		f.chart = charts.of(f)
 	}
 	problems := make([]error, len(files))
@@ -174,10 +182,22 @@ func (f *lintFile) parse(text []byte) {
 			continue
 		}
 		for _, o := range objects {
-			f.objects = append(f.objects, &linted{file: f, object: o, subject: subjectOf(o.Fields)})
+			f.objects = append(f.objects, f.pack(o))
 		}
 	}
 }
+
+// pack returns an object of the file. Its fields go to the shelf.
+func (f *lintFile) pack(o *document.Object) *linted {
+	subject := subjectOf(o.Fields)
+	name, _ := objects.Metadata(o.Fields)["name"].(string)
+	subject.Packed = f.shelf.Pack(subject.Kind, o.Raw, o.Fields)
+	subject.Fields, o.Fields = nil, nil
+	return &linted{file: f, object: o, name: name, subject: subject}
+}
+
+// fields returns the object as the file has it. They must not be changed.
+func (o *linted) fields() map[string]any { return o.subject.Packed.Fields() }
 
 // malformed decides what is said of a document that is not well-formed: it is a finding
 // where it looks like Tekton's, or where the user has named the file.

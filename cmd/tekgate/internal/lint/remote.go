@@ -147,7 +147,7 @@ func (e *expansion) follow(ctx context.Context, subject validator.Subject, ref v
 	inner.Inlined = strings.HasPrefix(ref.Path, "metadata.") // Pipelines-as-Code writes it out in the run
 	name := fmt.Sprintf("%s %q (%s)", inner.Kind.Kind, inner.Name(), got.Source)
 	down := reached{path: at.path, in: name, chain: append(slices.Clone(from.chain), key)}
-	inner.Resolved = e.expand(ctx, inner, givenAt(subject.Fields, ref.Path), down)
+	inner.Resolved = e.expand(ctx, inner, givenAt(subject.Object(), ref.Path), down)
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
 	e.definitions = append(e.definitions, definitionAt{at.path, name, inner})

@@ -367,7 +367,7 @@ func (h *holding) inScope(s suppression) bool {
 	return h.whole || slices.ContainsFunc(h.judged, func(f *lintFile) bool {
 		return slices.ContainsFunc(f.objects, func(o *linted) bool {
 			return (s.Path != "" || s.Object != "") &&
-				h.covers(s, f.name, o.subject.Kind.Kind, objects.Name(objects.Metadata(o.object.Fields)))
+				h.covers(s, f.name, o.subject.Kind.Kind, objects.Name(objects.Metadata(o.fields())))
 		})
 	})
 }
