@@ -51,12 +51,14 @@ func run() int {
 	// Users get sentences, and no log lines of libraries.
 	log.SetLogger(logr.Discard())
 	klog.SetLogger(logr.Discard())
-	err := cli.Run(ctx, root(), os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr})
+	name, tree := cli.Called(os.Args[0]), root()
+	name.Apply(tree)
+	err := cli.Run(ctx, tree, name.Args(os.Args[1:]), cli.Streams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr})
 	if err != nil && ctx.Err() != nil {
 		err = cli.Exit(interrupted, fmt.Errorf("interrupted: %w", err))
 	}
 	if err != nil {
-		cli.PrintError(os.Stderr, err)
+		cli.PrintError(tree, os.Stderr, err)
 	}
 	return cli.Status(err)
 }

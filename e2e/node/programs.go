@@ -35,6 +35,7 @@ func modules() []module {
 		{"github.com/distribution/distribution/v3", "v3.1.2", "", map[string]string{"registry": "cmd/registry"}},
 		{"github.com/coredns/coredns", "v1.14.6", "", map[string]string{"coredns": "."}},
 		{"github.com/chainguard-dev/kaniko", "v1.25.5", "", map[string]string{"executor": "cmd/executor"}},
+		{"github.com/tektoncd/cli", "v0.46.0", "", map[string]string{"tkn": "cmd/tkn"}},
 	}
 }
 
@@ -54,6 +55,8 @@ type Programs struct {
 	Containerd, CNI string
 	// Registry, Kaniko and CoreDNS hold one program each.
 	Registry, Kaniko, CoreDNS string
+	// Tkn holds Tekton's command line.
+	Tkn string
 	// Gitea is the forge.
 	Gitea gitea.Programs
 	// Policies holds kube-router; "" if only what `make e2e` needs was built.
@@ -72,7 +75,7 @@ func Build(ctx context.Context, log io.Writer, all bool) (p Programs, err error)
 	if p.Kubernetes, err = cluster.NodePrograms(ctx, log); err != nil {
 		return p, err
 	}
-	into := []*string{&p.Containerd, &p.CNI, &p.Registry, &p.CoreDNS, &p.Kaniko}
+	into := []*string{&p.Containerd, &p.CNI, &p.Registry, &p.CoreDNS, &p.Kaniko, &p.Tkn}
 	for i, m := range modules() {
 		if *into[i], err = m.build(ctx, log); err != nil {
 			return p, err

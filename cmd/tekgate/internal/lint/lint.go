@@ -84,7 +84,7 @@ not be judged. docs/lint.md has the formats, .tekgatelint, and examples for CI.`
 
 func (l *lint) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	l.output.Flag(cmd, "findings", "text", "json", "sarif", "github")
+	l.output.Flag(cmd, "findings", "text", "json", "yaml", "name", "jsonpath", "sarif", "github")
 	l.failOn.Flag(cmd, "error")
 	f.BoolVar(&l.fix, "fix", false,
 		"mend in the files what can be mended for certain; of standard input the mended text is printed")

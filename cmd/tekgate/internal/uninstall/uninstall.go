@@ -119,7 +119,7 @@ func (u *uninstallFlags) stopped(cmd *cobra.Command, err error) error {
 	case !next.Changed && u.save != "":
 		next.Notes = append(next.Notes, "users' objects are saved in "+u.save+" already")
 	case next.Changed && failed.Recorded:
-		next.Rollback = cli.Sibling(cmd, "rollback", "kubeconfig", "context")
+		next.Rollback = cli.Sibling(cmd, "rollback", kubeflags.Names()...)
 	case next.Changed:
 		next.Notes = append(next.Notes,
 			"to roll back, run your install command again: the cluster no longer records what was installed")
