@@ -107,6 +107,26 @@ func Folder(ctx context.Context, log io.Writer, program string) (string, error) 
 	return "", fmt.Errorf("no module has the program %s", program)
 }
 
+// Cached returns the path of one of the programs that is in the cache; ok is false if none is.
+func Cached(program string) (file string, ok bool) {
+	cache, err := cluster.CacheDir()
+	if err != nil {
+		return "", false
+	}
+	for _, m := range modules() {
+		if _, is := m.packages[program]; !is {
+			continue
+		}
+		if found, err := filepath.Glob(filepath.Join(cache, m.folder(), "*", program)); err == nil && len(found) > 0 {
+			return found[0], true
+		}
+	}
+	return "", false
+}
+
+// folder is the name of the folder in the cache for all recipes.
+func (m module) folder() string { return filepath.Join("node", path.Base(path.Dir(m.path))+"-"+m.version) }
+
 func (m module) build(ctx context.Context, log io.Writer) (string, error) {
 	source, err := release.Fetch(ctx, m.path, m.version)
 	if err != nil {
@@ -117,7 +137,7 @@ func (m module) build(ctx context.Context, log io.Writer) (string, error) {
 		packages[program] = path.Join(m.path, dir)
 	}
 	dir, err := cluster.Recipe{
-		Name:     filepath.Join("node", path.Base(path.Dir(m.path))+"-"+m.version),
+		Name:     m.folder(),
 		Dir:      source.Dir,
 		Key:      m.path + source.Version + source.Sum + m.tags + buildRecipe,
 		Linker:   func() (string, error) { return "-s -w", nil },

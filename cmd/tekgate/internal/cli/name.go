@@ -69,8 +69,8 @@ func rename(cmd *cobra.Command, text func(string) string) {
 }
 
 // renamer returns a function that replaces the name of the program in a text by the name by which
-// it was called, wherever a verb follows it. It returns nil if that is tekgate itself. The remarks
-// TODO(tekgate migrate) stay: that is how they are written to files.
+// it was called, wherever a verb follows it. It returns nil if that is tekgate itself. A name that a
+// text has already stays, and so do the remarks TODO(tekgate migrate), which are in files.
 func renamer(root *cobra.Command) func(string) string {
 	shown := root.DisplayName()
 	if shown == product {
@@ -81,11 +81,13 @@ func renamer(root *cobra.Command) func(string) string {
 		verbs = append(verbs, regexp.QuoteMeta(verb.Name()))
 	}
 	slices.SortFunc(verbs, func(a, b string) int { return len(b) - len(a) }) // upgrade, not up
-	command := regexp.MustCompile(`(?m)(^|TODO\(|[^\w./-])` + product + ` (` + strings.Join(verbs, "|") + `)\b`)
+	command := regexp.MustCompile(`(?m)(kubectl |tkn |^|TODO\(|[^\w./-])` + product + ` (` + strings.Join(verbs, "|") + `)\b`)
 	return func(text string) string {
 		return command.ReplaceAllStringFunc(text, func(found string) string {
-			if strings.HasPrefix(found, "TODO(") {
-				return found
+			for _, other := range []string{"TODO(", "kubectl ", "tkn "} {
+				if strings.HasPrefix(found, other) {
+					return found
+				}
 			}
 			return strings.Replace(found, product+" ", shown+" ", 1)
 		})

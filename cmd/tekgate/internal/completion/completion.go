@@ -8,6 +8,7 @@ package completion
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -230,3 +231,17 @@ func lines() []cobra.Completion {
 
 // components returns those that are installed only if they are named.
 func components() []cobra.Completion { return release.ComponentNames()[2:] }
+
+// Flags returns the flags that have completions, such as --mirror, or lint --explain for one command.
+func Flags() []string {
+	var flags []string
+	for _, table := range []map[string]cobra.CompletionFunc{byFlag, byConnection} {
+		for flag := range table {
+			flags = append(flags, "--"+flag)
+		}
+	}
+	return slices.AppendSeq(flags, maps.Keys(byCommand))
+}
+
+// FileCommands returns the commands whose arguments are files.
+func FileCommands() []string { return slices.Clone(takesFiles) }

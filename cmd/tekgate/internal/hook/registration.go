@@ -34,7 +34,7 @@ type registration struct {
 }
 
 func (r *registration) flags(cmd *cobra.Command) {
-	r.replicas.kube.Add(cmd)
+	r.replicas.kube.Add(cmd, "token") // it would be mistaken for the forge's
 	r.replicas.placeFlags(cmd)
 	r.output.Value(cmd, "text")
 	f := cmd.Flags()

@@ -8,6 +8,8 @@
 //   - --namespace is left out everywhere. Verbs that work in a namespace have their own, some with
 //     another default than the context's, and to the others it would promise a limit that they do
 //     not have: `uninstall -n ci` must be an error.
+//   - --token is left out of the verbs that take the token of a forge, and take it from a file: there
+//     it would be mistaken for that one, which has to stay off command lines.
 //   - --cache-dir is accepted for scripts that pass it to all of kubectl's plugins. Nothing is
 //     cached: an installer must not act on an old answer about which kinds are served.
 //   - Without a kubeconfig there is no default of http://localhost:8080: that is an error which
@@ -71,15 +73,15 @@ var usages = map[string]string{
 // owned is the annotation of the flags that Add adds.
 const owned = "tekgate.dev/kubeconfig"
 
-// Add adds the flags to a command.
-func (f *Flags) Add(cmd *cobra.Command) {
+// Add adds the flags to a command, without those that would be mistaken for something else there.
+func (f *Flags) Add(cmd *cobra.Command, without ...string) {
 	f.config = genericclioptions.NewConfigFlags(true)
 	f.config.Namespace = nil
 	all := pflag.NewFlagSet("", pflag.ContinueOnError)
 	f.config.AddFlags(all)
 	flags := cmd.Flags()
 	all.VisitAll(func(flag *pflag.Flag) {
-		if flags.Lookup(flag.Name) != nil {
+		if flags.Lookup(flag.Name) != nil || slices.Contains(without, flag.Name) {
 			return
 		}
 		if flag.Shorthand != "" && flags.ShorthandLookup(flag.Shorthand) != nil {
