@@ -53,7 +53,7 @@ users: [{name: u, user: {}}, {name: v, user: {}}]}`))
 		"hook sign --provider gitee --mode": "password sign",
 		"lint --fail-on":                    "error warning info never",
 		"audit --severity":                  "error warning info",
-		"hook report --state":               "pending success failure error",
+		"hook report-status --state":        "pending success failure error",
 		"check -o":                          "table json yaml name jsonpath=",
 		"hook sign --output":                "table json yaml jsonpath=",
 		"render -o":                         "yaml json name jsonpath=",
@@ -74,7 +74,7 @@ users: [{name: u, user: {}}, {name: v, user: {}}]}`))
 		}
 	}
 	for line, want := range map[string]string{
-		"lint": files, "images load": files, "check": noFiles, "explain": noFiles, "hook report --context": files,
+		"lint": files, "images load": files, "check": noFiles, "explain": noFiles, "hook report-status --context": files,
 	} {
 		if got, directive := completed(t, root(), append(strings.Fields(line), "")...); len(got) > 0 || directive != want {
 			t.Errorf("%s: got %q %s, want nothing and %s", line, got, directive, want)

@@ -62,12 +62,12 @@ var byFlag = map[string]cobra.CompletionFunc{
 
 // byCommand completes flags that have other values in one command.
 var byCommand = map[string]cobra.CompletionFunc{
-	"lint --explain":               values(rules),
-	"credentials explain --secret": Objects(Secrets),
-	"hook register --provider":     values(forges),
-	"hook unregister --provider":   values(forges),
-	"hook status --provider":       values(forges),
-	"hook report --provider":       values(forges),
+	"lint --explain":                values(rules),
+	"credentials explain --secret":  Objects(Secrets),
+	"hook register --provider":      values(forges),
+	"hook unregister --provider":    values(forges),
+	"hook status --provider":        values(forges),
+	"hook report-status --provider": values(forges),
 }
 
 // byConnection completes the flags of the kubeconfig.
