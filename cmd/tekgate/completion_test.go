@@ -76,7 +76,8 @@ users: [{name: u, user: {}}, {name: v, user: {}}]}`))
 	for line, want := range map[string]string{
 		"lint": files, "images load": files, "check": noFiles, "explain": noFiles, "hook report-status --context": files,
 	} {
-		if got, directive := completed(t, root(), append(strings.Fields(line), "")...); len(got) > 0 || directive != want {
+		got, directive := completed(t, root(), append(strings.Fields(line), "")...)
+		if len(got) > 0 || directive != want {
 			t.Errorf("%s: got %q %s, want nothing and %s", line, got, directive, want)
 		}
 	}
@@ -175,7 +176,8 @@ func TestPluginNames(t *testing.T) {
 		name, tree := cli.Called("/usr/local/bin/"+file), root()
 		name.Apply(tree)
 		for _, cmd := range commands(tree) {
-			help, _, err := clitest.Run(t, tree, "", append(strings.Fields(strings.TrimPrefix(cmd.CommandPath(), name.Shown)), "--help")...)
+			words := strings.Fields(strings.TrimPrefix(cmd.CommandPath(), name.Shown))
+			help, _, err := clitest.Run(t, tree, "", append(words, "--help")...)
 			if err != nil {
 				t.Fatal(err)
 			}

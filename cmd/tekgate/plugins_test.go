@@ -96,7 +96,8 @@ func TestPlugins(t *testing.T) {
 			t.Errorf("%s check --help: status %d\n%s%s", tt.name, status, out, errOut)
 		}
 		_, errOut, status = p.run(tt.program, "tekgate", "chek")
-		if want := tt.name + `: unknown command "chek" for "` + tt.name + `"`; status != 1 || !strings.HasPrefix(errOut, want) {
+		want := tt.name + `: unknown command "chek" for "` + tt.name + `"`
+		if status != 1 || !strings.HasPrefix(errOut, want) {
 			t.Errorf("%s chek: status %d: %s", tt.name, status, errOut)
 		}
 		_, errOut, status = p.run(tt.program, "tekgate", "check", "--frobnicate")
@@ -109,8 +110,8 @@ func TestPlugins(t *testing.T) {
 			Client  struct{ Version string }
 			Cluster struct{ Kubernetes string }
 		}
-		if err := json.Unmarshal([]byte(out), &version); err != nil || status != 0 || version.Client.Version != manifests.Version ||
-			!strings.HasPrefix(version.Cluster.Kubernetes, "v1.") {
+		if err := json.Unmarshal([]byte(out), &version); err != nil || status != 0 ||
+			version.Client.Version != manifests.Version || !strings.HasPrefix(version.Cluster.Kubernetes, "v1.") {
 			t.Errorf("%s version: status %d, %v: %s%s", tt.name, status, err, out, errOut)
 		}
 		out, errOut, status = p.run(tt.program, "tekgate", "check")
@@ -131,7 +132,8 @@ func TestPlugins(t *testing.T) {
 	for line, want := range map[string]string{
 		"im": "images\t", "audit -n sh": "shop\n", "check -o ": "jsonpath=", "install --mirror dao": "daocloud\t",
 	} {
-		out, errOut, status := p.run(p.kubectl, append([]string{"__complete", "tekgate"}, strings.Split(line, " ")...)...)
+		words := append([]string{"__complete", "tekgate"}, strings.Split(line, " ")...)
+		out, errOut, status := p.run(p.kubectl, words...)
 		if status != 0 || !strings.Contains(out, want) {
 			t.Errorf("completing %q: status %d: %s%s", line, status, out, errOut)
 		}

@@ -125,7 +125,9 @@ func Cached(program string) (file string, ok bool) {
 }
 
 // folder is the name of the folder in the cache for all recipes.
-func (m module) folder() string { return filepath.Join("node", path.Base(path.Dir(m.path))+"-"+m.version) }
+func (m module) folder() string {
+	return filepath.Join("node", path.Base(path.Dir(m.path))+"-"+m.version)
+}
 
 func (m module) build(ctx context.Context, log io.Writer) (string, error) {
 	source, err := release.Fetch(ctx, m.path, m.version)

@@ -187,7 +187,8 @@ func find(ctx context.Context) (*place, error) {
 		return nil, errors.Join(err, failed)
 	}
 	p := &place{
-		node: n, name: parts.Name, path: []string{parts.Bin, parts.Kubernetes, parts.Tkn}, password: node.RegistryPassword,
+		node: n, name: parts.Name, path: []string{parts.Bin, parts.Kubernetes, parts.Tkn},
+		password: node.RegistryPassword,
 	}
 	p.env = map[string]string{
 		"KUBECONFIG":    n.Cluster.Kubeconfig,

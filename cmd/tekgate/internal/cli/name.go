@@ -81,7 +81,8 @@ func renamer(root *cobra.Command) func(string) string {
 		verbs = append(verbs, regexp.QuoteMeta(verb.Name()))
 	}
 	slices.SortFunc(verbs, func(a, b string) int { return len(b) - len(a) }) // upgrade, not up
-	command := regexp.MustCompile(`(?m)(kubectl |tkn |^|TODO\(|[^\w./-])` + product + ` (` + strings.Join(verbs, "|") + `)\b`)
+	const before = `(?m)(kubectl |tkn |^|TODO\(|[^\w./-])`
+	command := regexp.MustCompile(before + product + ` (` + strings.Join(verbs, "|") + `)\b`)
 	return func(text string) string {
 		return command.ReplaceAllStringFunc(text, func(found string) string {
 			for _, other := range []string{"TODO(", "kubectl ", "tkn "} {

@@ -34,7 +34,9 @@ var (
 	ServiceAccounts = schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}
 	TaskRuns        = schema.GroupVersionResource{Group: "tekton.dev", Version: "v1", Resource: "taskruns"}
 	PipelineRuns    = schema.GroupVersionResource{Group: "tekton.dev", Version: "v1", Resource: "pipelineruns"}
-	Triggers        = schema.GroupVersionResource{Group: "triggers.tekton.dev", Version: "v1beta1", Resource: "triggers"}
+	Triggers        = schema.GroupVersionResource{
+		Group: "triggers.tekton.dev", Version: "v1beta1", Resource: "triggers",
+	}
 )
 
 // byFlag completes flags by their names, wherever a command has them.
@@ -224,7 +226,8 @@ func modes(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.
 func lines() []cobra.Completion {
 	var list []cobra.Completion
 	for _, line := range release.Lines {
-		list = append(list, cobra.CompletionWithDesc(line.Name, fmt.Sprintf("Pipelines %s, Triggers %s", line.Pipeline, line.Triggers)))
+		doc := fmt.Sprintf("Pipelines %s, Triggers %s", line.Pipeline, line.Triggers)
+		list = append(list, cobra.CompletionWithDesc(line.Name, doc))
 	}
 	return list
 }

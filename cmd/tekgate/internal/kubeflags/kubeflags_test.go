@@ -1,6 +1,7 @@
 package kubeflags_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -153,10 +154,11 @@ func TestAgainstServer(t *testing.T) {
 	}
 	k := kubernetes.NewForConfigOrDie(c.Config)
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "robot"}}
-	if _, err := k.CoreV1().ServiceAccounts("default").Create(t.Context(), account, metav1.CreateOptions{}); err != nil {
+	accounts := k.CoreV1().ServiceAccounts("default")
+	if _, err := accounts.Create(t.Context(), account, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	token, err := k.CoreV1().ServiceAccounts("default").CreateToken(t.Context(), "robot",
+	token, err := accounts.CreateToken(t.Context(), "robot",
 		&authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -177,11 +179,13 @@ func TestAgainstServer(t *testing.T) {
 		t.Errorf("an unknown authority is trusted: %v", err)
 	}
 	flags, _ = parsed(t, nil, append(kubeconfig, "--as", "nobody")...)
-	if _, err := flags.Names(t.Context(), namespaces, ""); err == nil || !strings.Contains(err.Error(), `User "nobody"`) {
+	_, err = flags.Names(t.Context(), namespaces, "")
+	if err == nil || !strings.Contains(err.Error(), `User "nobody"`) {
 		t.Errorf("a stranger lists namespaces: %v", err)
 	}
 	flags, _ = parsed(t, nil, kubeconfig...)
-	if names, err := flags.Names(t.Context(), namespaces, ""); err != nil || !strings.Contains(strings.Join(names, " "), "kube-system") {
+	names, err := flags.Names(t.Context(), namespaces, "")
+	if err != nil || !slices.Contains(names, "kube-system") {
 		t.Errorf("namespaces %v, error %v", names, err)
 	}
 }

@@ -26,7 +26,9 @@ var program = clitest.Program{
 func TestSkew(t *testing.T) {
 	late := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
 	webhook := func(version string) server { return server{Name: "tekgate-webhook", Version: version} }
-	interceptor := func(version string) server { return server{Name: "tekgate-interceptor", Version: version} }
+	both := func(one, other string) []server {
+		return []server{webhook(one), {Name: "tekgate-interceptor", Version: other}}
+	}
 	tekton := func(pipeline, triggers string) installer.Versions {
 		return installer.Versions{Pipeline: pipeline, Triggers: triggers}
 	}
@@ -35,14 +37,14 @@ func TestSkew(t *testing.T) {
 		cluster cluster
 		want    []string
 	}{
-		"all the same": {early, cluster{Kubernetes: "v1.36.3", Servers: []server{webhook("v1.2.0"), interceptor("v1.2.0")},
+		"all the same": {early, cluster{Kubernetes: "v1.36.3", Servers: both("v1.2.0", "v1.2.0"),
 			running: tekton("v1.15.1", "v0.37.0"), recorded: tekton("v1.15.1", "v0.37.0")}, nil},
 		"nothing installed": {early, cluster{Kubernetes: "v1.36.3"}, nil},
-		"older servers": {early, cluster{Kubernetes: "v1.36.3", Servers: []server{webhook("v1.1.0"), interceptor("v1.1.0")}},
+		"older servers": {early, cluster{Kubernetes: "v1.36.3", Servers: both("v1.1.0", "v1.1.0")},
 			[]string{"tekgate-webhook v1.1.0 is older than tekgate v1.2.0: `tekgate upgrade` installs"}},
 		"newer servers": {early, cluster{Kubernetes: "v1.36.3", Servers: []server{webhook("v1.3.0")}},
 			[]string{"tekgate-webhook v1.3.0 is newer than tekgate v1.2.0, whose install would downgrade it: use tekgate v1.3.0"}},
-		"two servers": {early, cluster{Kubernetes: "v1.36.3", Servers: []server{webhook("v1.2.0"), interceptor("v1.1.0")}},
+		"two servers": {early, cluster{Kubernetes: "v1.36.3", Servers: both("v1.2.0", "v1.1.0")},
 			[]string{"tekgate-interceptor v1.1.0 is older", "tekgate-webhook is v1.2.0 and tekgate-interceptor is v1.1.0"}},
 		"a server without a version": {early, cluster{Kubernetes: "v1.36.3", Servers: []server{webhook("")}},
 			[]string{"tekgate-webhook is of an unknown version: use the client of the servers' release"}},
@@ -87,8 +89,8 @@ func TestClient(t *testing.T) {
 	}
 	const why = "KUBECONFIG names /does/not/exist, which does not exist"
 	out, _, err := program.Run(t, "", "version")
-	if err == nil || !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), "--client leaves the cluster out") ||
-		!strings.Contains(out, manifests.Version) {
+	if err == nil || !strings.Contains(err.Error(), why) ||
+		!strings.Contains(err.Error(), "--client leaves the cluster out") || !strings.Contains(out, manifests.Version) {
 		t.Errorf("printed %s, error %v", out, err)
 	}
 	out, _, err = program.Run(t, "", "version", "-o", "json")
@@ -117,7 +119,8 @@ func TestCluster(t *testing.T) {
 	}
 	out, _ := program.Must(t, append([]string{"version"}, s.Kubeconfig...)...)
 	clitest.InOrder(t, out, "COMPONENT", "tekgate  ", "Tekgate's servers   -", "Tekton  ", "not installed", "Kubernetes  ", "v1.")
-	if r := read(); len(r.Warnings) != 0 || len(r.Cluster.Servers) != 0 || strings.Contains(clitest.JSON(t, r), "null") {
+	r := read()
+	if len(r.Warnings) != 0 || len(r.Cluster.Servers) != 0 || strings.Contains(clitest.JSON(t, r), "null") {
 		t.Errorf("an empty cluster: %s", clitest.JSON(t, r))
 	}
 
@@ -134,12 +137,13 @@ func TestCluster(t *testing.T) {
 
 	s.Patch("apps/v1 Deployment tekgate/tekgate-interceptor",
 		`{"spec":{"template":{"metadata":{"labels":{"app.kubernetes.io/version":"v9.9.9"}}}}}`)
-	if r := read(); len(r.Warnings) != 2 || !strings.Contains(r.Warnings[0], "tekgate-interceptor v9.9.9 is newer than") ||
+	r = read()
+	if len(r.Warnings) != 2 || !strings.Contains(r.Warnings[0], "tekgate-interceptor v9.9.9 is newer than") ||
 		!strings.Contains(r.Warnings[1], "an upgrade has not ended") {
 		t.Errorf("after a change: %s", clitest.JSON(t, r))
 	}
 
-	r := read("--as", "stranger")
+	r = read("--as", "stranger")
 	if len(r.Cluster.Servers) != 0 || len(r.Cluster.Unread) != 5 || r.Cluster.Kubernetes == "" {
 		t.Errorf("a user without permissions: %s", clitest.JSON(t, r))
 	}
