@@ -51,7 +51,7 @@ Keys and user names are printed, passwords and tokens never. No registry is aske
 		},
 	}
 	e.kube.Add(cmd)
-	e.output.Table(cmd)
+	e.output.Value(cmd, "table")
 	f := cmd.Flags()
 	f.StringVarP(&e.namespace, "namespace", "n", "default", "`NAMESPACE` of the Secret")
 	f.StringVar(&e.secret, "secret", "", "`NAME` of the Secret")
@@ -65,15 +65,6 @@ type explanation struct {
 	Image   string                `json:"image"`
 	Source  string                `json:"source"`
 	Clients []clients.Explanation `json:"clients"`
-}
-
-// Names returns the clients.
-func (e explanation) Names() []string {
-	names := make([]string, 0, len(e.Clients))
-	for _, c := range e.Clients {
-		names = append(names, c.Client)
-	}
-	return names
 }
 
 func (e *explaining) run(ctx context.Context, streams cli.Streams) error {

@@ -104,7 +104,7 @@ func (l *lint) check(paths []string) error {
 		if len(paths) > 0 {
 			return fmt.Errorf("%q is not expected: --rules and --explain read no files", paths[0])
 		}
-		return nil
+		return l.output.Check()
 	case len(paths) == 0:
 		return errors.New("nothing is named to be judged: name files or folders, or - for standard input")
 	case l.output.Check() != nil:
