@@ -89,7 +89,8 @@ func TestFormatsOffline(t *testing.T) {
 	t.Setenv("KUBECONFIG", clitest.File(t, "empty", ""))
 	lines := offline(t)
 	for _, line := range slices.Sorted(maps.Keys(lines)) {
-		checkFormats(t, strings.Fields(line), lines[line], true)
+		// The patches of mutate --explain are in another order each time.
+		checkFormats(t, strings.Fields(line), lines[line], !strings.HasPrefix(line, "mutate --explain"))
 	}
 }
 

@@ -64,6 +64,9 @@ func (s Streams) Ask(question string) string {
 
 // IsTerminal reports whether a stream is a terminal.
 func IsTerminal(stream any) bool {
-	file, ok := Plain(stream).(*os.File)
+	if out, is := stream.(io.Writer); is {
+		stream = Plain(out)
+	}
+	file, ok := stream.(*os.File)
 	return ok && isatty.IsTerminal(file.Fd())
 }

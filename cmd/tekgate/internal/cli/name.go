@@ -122,7 +122,7 @@ func ForUsers(out io.Writer) io.Writer {
 }
 
 // Plain returns the stream itself, such as the terminal that it is.
-func Plain(out any) any {
+func Plain(out io.Writer) io.Writer {
 	switch s := out.(type) {
 	case stream:
 		return s.Writer
