@@ -66,7 +66,7 @@ type Facts struct {
 // Preflight says what speaks against installing a release.
 func Preflight(release Release, facts Facts) []Finding {
 	var findings []Finding
-	findings = append(findings, checkKubernetes(release, facts.Server)...)
+	findings = append(findings, CheckKubernetes(release, facts.Server)...)
 	findings = append(findings, checkUnserved(facts)...)
 	findings = append(findings, checkDenied(facts)...)
 	findings = append(findings, checkOwners(release, facts)...)
@@ -119,7 +119,9 @@ func envValues(obj *unstructured.Unstructured, variable string) []string {
 	return values
 }
 
-func checkKubernetes(release Release, server string) []Finding {
+// CheckKubernetes returns why a release does not run on a version of Kubernetes, or was not tried
+// there.
+func CheckKubernetes(release Release, server string) []Finding {
 	v, err := semver.NewVersion(server)
 	if err != nil {
 		return []Finding{

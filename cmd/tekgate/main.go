@@ -19,6 +19,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/audit"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/check"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/completion"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/credentials"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/diff"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/explain"
@@ -35,6 +36,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/status"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/support"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/uninstall"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/version"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/versions"
 	"github.com/tekgate/tekgate/manifests"
 )
@@ -51,12 +53,14 @@ func run() int {
 	// Users get sentences, and no log lines of libraries.
 	log.SetLogger(logr.Discard())
 	klog.SetLogger(logr.Discard())
-	err := cli.Run(ctx, root(), os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr})
+	name, tree := cli.Called(os.Args[0]), root()
+	name.Apply(tree)
+	err := cli.Run(ctx, tree, name.Args(os.Args[1:]), cli.Streams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr})
 	if err != nil && ctx.Err() != nil {
 		err = cli.Exit(interrupted, fmt.Errorf("interrupted: %w", err))
 	}
 	if err != nil {
-		cli.PrintError(os.Stderr, err)
+		cli.PrintError(tree, os.Stderr, err)
 	}
 	return cli.Status(err)
 }
@@ -83,6 +87,7 @@ func root() *cobra.Command {
 		status.Command(),
 		uninstall.Command(),
 		versions.Command(time.Now),
+		version.Command(time.Now),
 		credentials.Command(),
 		audit.Command(),
 		support.Command(),
@@ -100,5 +105,6 @@ func root() *cobra.Command {
 the registry credentials, ServiceAccount and Kaniko settings it needs, and lets
 only verified events start a pipeline.`
 	root.Version = manifests.Version
+	completion.Add(root)
 	return root
 }

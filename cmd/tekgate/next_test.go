@@ -230,7 +230,7 @@ func (s *site) run(args ...string) (printed string, err error) {
 	_, _, err = clitest.Run(s.T, root(), "", args...)
 	var out bytes.Buffer
 	if err != nil {
-		cli.PrintError(&out, err)
+		cli.PrintError(root(), &out, err)
 	}
 	return out.String(), err
 }
@@ -415,7 +415,7 @@ func TestInterruptedInstall(t *testing.T) {
 	}
 	_, err := interrupt(": namespaces")
 	var printed bytes.Buffer
-	cli.PrintError(&printed, err)
+	cli.PrintError(root(), &printed, err)
 	if !strings.Contains(printed.String(), "to try again:\n  tekgate install") ||
 		strings.Contains(printed.String(), "to roll back") {
 		t.Errorf("before the first write it prints\n%s", &printed)
@@ -439,7 +439,7 @@ func TestResumeFromStandardInput(t *testing.T) {
 	_, _, err := clitest.Run(t, root(), manifest, args...)
 	var printed bytes.Buffer
 	if err != nil {
-		cli.PrintError(&printed, err)
+		cli.PrintError(root(), &printed, err)
 	}
 	if !strings.Contains(printed.String(), "--pipeline-manifest was read from standard input: pass the same input again") {
 		t.Errorf("it prints\n%s", &printed)

@@ -60,6 +60,22 @@ func NodePrograms(ctx context.Context, log io.Writer) (string, error) {
 	return build(ctx, log, packages)
 }
 
+// Cached returns the path of one of Kubernetes' programs that is in the cache; ok is false if none is.
+func Cached(program string) (file string, ok bool) {
+	cache, err := CacheDir()
+	if err != nil {
+		return "", false
+	}
+	found, err := filepath.Glob(filepath.Join(cache, recipeName, "*", program))
+	if err != nil || len(found) == 0 {
+		return "", false
+	}
+	return found[0], true
+}
+
+// recipeName is the folder of Kubernetes' programs in the cache.
+const recipeName = "controlplane"
+
 func build(ctx context.Context, log io.Writer, packages map[string]string) (string, error) {
 	source, err := moduleDir(ctx)
 	if err != nil {
@@ -70,7 +86,7 @@ func build(ctx context.Context, log io.Writer, packages map[string]string) (stri
 		return "", fmt.Errorf("reading the control plane's versions: %w", err)
 	}
 	return Recipe{
-		Name: "controlplane",
+		Name: recipeName,
 		Dir:  source,
 		Key:  string(sums) + buildRecipe,
 		Linker: func() (string, error) {

@@ -35,6 +35,7 @@ func modules() []module {
 		{"github.com/distribution/distribution/v3", "v3.1.2", "", map[string]string{"registry": "cmd/registry"}},
 		{"github.com/coredns/coredns", "v1.14.6", "", map[string]string{"coredns": "."}},
 		{"github.com/chainguard-dev/kaniko", "v1.25.5", "", map[string]string{"executor": "cmd/executor"}},
+		{"github.com/tektoncd/cli", "v0.46.0", "", map[string]string{"tkn": "cmd/tkn"}},
 	}
 }
 
@@ -54,6 +55,8 @@ type Programs struct {
 	Containerd, CNI string
 	// Registry, Kaniko and CoreDNS hold one program each.
 	Registry, Kaniko, CoreDNS string
+	// Tkn holds Tekton's command line.
+	Tkn string
 	// Gitea is the forge.
 	Gitea gitea.Programs
 	// Policies holds kube-router; "" if only what `make e2e` needs was built.
@@ -72,7 +75,7 @@ func Build(ctx context.Context, log io.Writer, all bool) (p Programs, err error)
 	if p.Kubernetes, err = cluster.NodePrograms(ctx, log); err != nil {
 		return p, err
 	}
-	into := []*string{&p.Containerd, &p.CNI, &p.Registry, &p.CoreDNS, &p.Kaniko}
+	into := []*string{&p.Containerd, &p.CNI, &p.Registry, &p.CoreDNS, &p.Kaniko, &p.Tkn}
 	for i, m := range modules() {
 		if *into[i], err = m.build(ctx, log); err != nil {
 			return p, err
@@ -104,6 +107,28 @@ func Folder(ctx context.Context, log io.Writer, program string) (string, error) 
 	return "", fmt.Errorf("no module has the program %s", program)
 }
 
+// Cached returns the path of one of the programs that is in the cache; ok is false if none is.
+func Cached(program string) (file string, ok bool) {
+	cache, err := cluster.CacheDir()
+	if err != nil {
+		return "", false
+	}
+	for _, m := range modules() {
+		if _, is := m.packages[program]; !is {
+			continue
+		}
+		if found, err := filepath.Glob(filepath.Join(cache, m.folder(), "*", program)); err == nil && len(found) > 0 {
+			return found[0], true
+		}
+	}
+	return "", false
+}
+
+// folder is the name of the folder in the cache for all recipes.
+func (m module) folder() string {
+	return filepath.Join("node", path.Base(path.Dir(m.path))+"-"+m.version)
+}
+
 func (m module) build(ctx context.Context, log io.Writer) (string, error) {
 	source, err := release.Fetch(ctx, m.path, m.version)
 	if err != nil {
@@ -114,7 +139,7 @@ func (m module) build(ctx context.Context, log io.Writer) (string, error) {
 		packages[program] = path.Join(m.path, dir)
 	}
 	dir, err := cluster.Recipe{
-		Name:     filepath.Join("node", path.Base(path.Dir(m.path))+"-"+m.version),
+		Name:     m.folder(),
 		Dir:      source.Dir,
 		Key:      m.path + source.Version + source.Sum + m.tags + buildRecipe,
 		Linker:   func() (string, error) { return "-s -w", nil },

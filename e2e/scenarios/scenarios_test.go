@@ -3,11 +3,11 @@
 // Package scenarios holds what Tekgate promises, as it happens: Pods run, registries
 // are asked, images are pushed. Its scripts in testdata run in the order of
 // their names: 02 to 07 on what 01 has installed and 08-uninstall takes away again, 09 on
-// what 08-upgrade has, and 10 after it has removed that. The log has each step, its output
+// what 08-upgrade has, and 10 after it has removed that; 13 installs by itself. The log has each step, its output
 // and its duration, and at its end the result of each script.
 //
 // They run in two nodes at the same time (package node), since they mostly wait: the first
-// runs 01 to 08-uninstall, the second 08-upgrade and what follows. With TEKGATE_KUBECONFIG
+// runs 01 to 08-uninstall and 13, the second 08-upgrade and what follows. With TEKGATE_KUBECONFIG
 // all of them run on that cluster, which has to be one that Tekgate may be installed to.
 //
 // Scripts whose names end in -full take minutes, and run with -full only, which CI does not
@@ -187,7 +187,8 @@ func find(ctx context.Context) (*place, error) {
 		return nil, errors.Join(err, failed)
 	}
 	p := &place{
-		node: n, name: parts.Name, path: []string{parts.Bin, parts.Kubernetes}, password: node.RegistryPassword,
+		node: n, name: parts.Name, path: []string{parts.Bin, parts.Kubernetes, parts.Tkn},
+		password: node.RegistryPassword,
 	}
 	p.env = map[string]string{
 		"KUBECONFIG":    n.Cluster.Kubeconfig,

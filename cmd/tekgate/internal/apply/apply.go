@@ -14,7 +14,6 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/installer"
-	"github.com/tekgate/tekgate/internal/display"
 )
 
 // Apply has the flags of the commands that write a release to a cluster.
@@ -51,7 +50,7 @@ func (a *Apply) Run(cmd *cobra.Command, options *installer.Options, connect Conn
 	s := cli.StreamsOf(cmd)
 	result := &report{DryRun: a.dryRun, began: time.Now()}
 	err := a.apply(cmd, s, options, connect, result)
-	if !a.output.JSON() {
+	if !a.output.ForPrograms() {
 		return err
 	}
 	result.end(err)
@@ -59,10 +58,10 @@ func (a *Apply) Run(cmd *cobra.Command, options *installer.Options, connect Conn
 		a.hops.Hops = append(a.hops.Hops, result)
 		return err
 	}
-	return errors.Join(err, display.JSON(s.Out, result))
+	return errors.Join(err, a.output.Print(s.Out, result, nil))
 }
 
-// hops is what `-o json` prints of several runs.
+// hops is what --output prints of several runs.
 type hops struct {
 	// Planned are the versions of Pipelines that lead to the target, in their order.
 	Planned []string  `json:"planned,omitempty"`
@@ -70,7 +69,7 @@ type hops struct {
 	Error   string    `json:"error,omitempty"`
 }
 
-// RunHops calls run, which plans a way and calls Run for each hop. `-o json` prints one document for
+// RunHops calls run, which plans a way and calls Run for each hop. --output prints one document for
 // all of them.
 func (a *Apply) RunHops(cmd *cobra.Command, run func(planned func(versions []string)) error) error {
 	if err := a.output.Check(); err != nil {
@@ -78,13 +77,13 @@ func (a *Apply) RunHops(cmd *cobra.Command, run func(planned func(versions []str
 	}
 	a.hops = &hops{}
 	err := run(func(versions []string) { a.hops.Planned = versions })
-	if !a.output.JSON() {
+	if !a.output.ForPrograms() {
 		return err
 	}
 	if err != nil {
 		a.hops.Error = err.Error()
 	}
-	return errors.Join(err, display.JSON(cli.StreamsOf(cmd).Out, a.hops))
+	return errors.Join(err, a.output.Print(cli.StreamsOf(cmd).Out, a.hops, nil))
 }
 
 func (a *Apply) apply(cmd *cobra.Command, s cli.Streams, options *installer.Options, connect Connect,
@@ -185,7 +184,7 @@ func sayDryRun(errOut io.Writer, plan *installer.Plan) {
 		deleted(len(plan.Prune)))
 }
 
-// report is what `-o json` prints.
+// report is what --output prints.
 type report struct {
 	DryRun   bool                   `json:"dryRun"`
 	From     *installer.Versions    `json:"from,omitempty"`
@@ -200,6 +199,24 @@ type report struct {
 	cli.Next                        // after an error
 
 	began time.Time
+}
+
+// Names returns the objects that would be or were written, as "kind/namespace/name".
+func (r *report) Names() []string {
+	names := make([]string, 0, len(r.Objects))
+	for _, o := range r.Objects {
+		names = append(names, o.Subject)
+	}
+	return names
+}
+
+// Names returns those of all hops.
+func (h *hops) Names() []string {
+	var names []string
+	for _, r := range h.Hops {
+		names = append(names, r.Names()...)
+	}
+	return names
 }
 
 func (r *report) plan(plan *installer.Plan) {

@@ -6,11 +6,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/installer"
 )
-
-// clusterFlags are the flags that say which cluster is meant.
-var clusterFlags = []string{"kubeconfig", "context"}
 
 // stopped adds the commands to go on with to an error of the plan or of the apply.
 func (a *Apply) stopped(cmd *cobra.Command, options *installer.Options, plan *installer.Plan, err error,
@@ -31,7 +29,7 @@ func (a *Apply) stopped(cmd *cobra.Command, options *installer.Options, plan *in
 
 // goBack adds the way back after an apply that changed something.
 func (a *Apply) goBack(cmd *cobra.Command, options *installer.Options, plan *installer.Plan, next *cli.Next) {
-	rollback := cli.Sibling(cmd, "rollback", append(clusterFlags, "wait", "timeout")...)
+	rollback := cli.Sibling(cmd, "rollback", append(kubeflags.Names(), "wait", "timeout")...)
 	before := plan.Previous
 	switch {
 	case options.Returning:
@@ -48,6 +46,6 @@ func (a *Apply) goBack(cmd *cobra.Command, options *installer.Options, plan *ins
 		next.Notes = append(next.Notes,
 			"to roll back, apply the manifests of the earlier installation again: Tekgate has not installed it, and does not know them")
 	default:
-		next.Rollback = cli.Sibling(cmd, "uninstall", clusterFlags...)
+		next.Rollback = cli.Sibling(cmd, "uninstall", kubeflags.Names()...)
 	}
 }

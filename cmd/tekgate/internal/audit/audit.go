@@ -19,7 +19,6 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/findings"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
-	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/validator"
 )
@@ -96,7 +95,7 @@ docs/policy.md has the formats.`,
 	f.StringArrayVar(&a.rules, "rule", nil, "`RULE` to judge by, and no other (repeatable)")
 	f.StringVar(&a.least, "severity", "info", "least `SEVERITY` of what is reported: error, warning or info")
 	a.failOn.Flag(cmd, "never")
-	a.output.Flag(cmd, "result", "table", "json", "html", "openreports")
+	a.output.Flag(cmd, "result", "table", "json", "yaml", "name", "jsonpath", "html", "openreports")
 	a.kube.Add(cmd)
 	return cmd
 }
@@ -155,14 +154,12 @@ func (a *audit) run(ctx context.Context, streams cli.Streams) error {
 
 func (a *audit) print(out io.Writer, report *auditReport) error {
 	switch a.output.Format {
-	case "json":
-		return display.JSON(out, report)
 	case "html":
 		return report.html(out)
 	case "openreports":
 		return report.openReports(out)
 	}
-	return report.table(out)
+	return a.output.Print(out, report, report.table)
 }
 
 // verdict is the error that the program ends with.

@@ -211,7 +211,7 @@ func (s *site) auditStatus(t *testing.T) {
 		"--fail-on error -l app=fine":    {0, ""},
 		"--fail-on bad":                  {2, "say error, warning, info or never"},
 		"--severity bad":                 {2, "say error, warning or info"},
-		"-o yaml":                        {2, "say table, json, html or openreports"},
+		"-o xml":                         {2, "say table, json, yaml, name, jsonpath=TEMPLATE, html or openreports"},
 		"--rule dangling-references":     {2, `did you mean "dangling-reference"?`},
 		"-A -n ci":                       {2, "contradict each other"},
 		"-l ===":                         {2, "reading --selector"},

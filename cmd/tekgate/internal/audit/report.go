@@ -36,6 +36,15 @@ type auditReport struct {
 	namespaces map[string]bool   // in which something was judged, "" for the cluster
 }
 
+// Names returns the names of the objects that something was found in.
+func (r *auditReport) Names() []string {
+	var names []string
+	for _, f := range r.Findings {
+		names = append(names, cli.ObjectName(f.Object.APIVersion, f.Object.Kind, f.Object.Name))
+	}
+	return slices.Compact(names)
+}
+
 // auditObject names an object.
 type auditObject struct {
 	APIVersion string    `json:"apiVersion"`

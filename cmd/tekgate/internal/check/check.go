@@ -14,7 +14,6 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/installer/check"
 	"github.com/tekgate/tekgate/installer/live"
-	"github.com/tekgate/tekgate/internal/display"
 )
 
 // Command returns the command.
@@ -60,7 +59,7 @@ not to keep it. The exit status is 1 if anything fatal is wrong.`,
 	k.Add(cmd)
 	registries.Flags(cmd)
 	cmd.Flags().DurationVar(&checks.Wait, "wait", 0, "how long to ask again what time alone may mend, such as 5m")
-	output.TableOrJSON(cmd)
+	output.Table(cmd)
 	return cmd
 }
 
@@ -68,16 +67,16 @@ func run(ctx context.Context, cluster *live.Cluster, checks health.Checks, outpu
 	checks.Waiting = func(r check.Result) {
 		fmt.Fprintf(s.ErrOut, "waiting for %s: %s\n", r.Check.ID, r.Problems[0])
 	}
-	if !output.JSON() {
-		table := checkTable{out: s.Out, signs: signsFor(s.Out)}
+	if !output.ForPrograms() {
+		table := checkTable{out: cli.ForUsers(s.Out), signs: signsFor(s.Out)}
 		checks.Done = table.row
 	}
 	report, err := checks.Run(ctx, cluster)
 	if err != nil {
 		return output.Fail(s.Out, err)
 	}
-	if output.JSON() {
-		if err := display.JSON(s.Out, report); err != nil {
+	if output.ForPrograms() {
+		if err := output.Print(s.Out, report, nil); err != nil {
 			return err
 		}
 	}

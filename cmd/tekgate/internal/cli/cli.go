@@ -16,7 +16,7 @@ import (
 
 // Root returns a root command with the given verbs. Errors are returned, not printed.
 func Root(verbs ...*cobra.Command) *cobra.Command {
-	root := &cobra.Command{Use: "tekgate", SilenceUsage: true, SilenceErrors: true}
+	root := &cobra.Command{Use: product, SilenceUsage: true, SilenceErrors: true}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w: `%s --help` lists the flags", err, cmd.CommandPath())
 	})
@@ -26,6 +26,9 @@ func Root(verbs ...*cobra.Command) *cobra.Command {
 
 // Run executes one command line.
 func Run(ctx context.Context, root *cobra.Command, args []string, s Streams) error {
+	if text := renamer(root); text != nil {
+		s.Out, s.ErrOut = stream{s.Out, text}, forUsers{stream{s.ErrOut, text}}
+	}
 	root.SetArgs(args)
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
@@ -61,6 +64,9 @@ func (s Streams) Ask(question string) string {
 
 // IsTerminal reports whether a stream is a terminal.
 func IsTerminal(stream any) bool {
+	if out, is := stream.(io.Writer); is {
+		stream = Plain(out)
+	}
 	file, ok := stream.(*os.File)
 	return ok && isatty.IsTerminal(file.Fd())
 }

@@ -40,9 +40,12 @@ func (e *StoppedError) Unwrap() error { return e.Err }
 // Stopped adds the next commands to an error.
 func Stopped(err error, next Next) error { return &StoppedError{Next: next, Err: err} }
 
-// PrintError prints the error of a command, and after it the commands to go on with.
-func PrintError(out io.Writer, err error) {
-	fmt.Fprintln(out, "tekgate:", err)
+// PrintError prints the error of a command of root, and after it the commands to go on with.
+func PrintError(root *cobra.Command, out io.Writer, err error) {
+	if text := renamer(root); text != nil {
+		out = forUsers{stream{out, text}}
+	}
+	fmt.Fprintf(out, "%s: %v\n", root.DisplayName(), err)
 	var stopped *StoppedError
 	if !errors.As(err, &stopped) {
 		return
@@ -63,6 +66,22 @@ func PrintError(out io.Writer, err error) {
 	}
 }
 
+// secretFlag is the annotation of flags whose values are secret.
+const secretFlag = "tekgate.dev/secret"
+
+// Secret marks a flag whose value is secret: no command line that is printed has it.
+func Secret(f *pflag.Flag) {
+	if f.Annotations == nil {
+		f.Annotations = map[string][]string{}
+	}
+	f.Annotations[secretFlag] = nil
+}
+
+func isSecret(f *pflag.Flag) bool {
+	_, is := f.Annotations[secretFlag]
+	return is
+}
+
 // CommandLine returns the command line of a command as it was given, for a shell, and
 // sentences about what has to be added by hand. Flags are left out by name.
 func CommandLine(cmd *cobra.Command, without ...string) (line string, notes []string) {
@@ -74,6 +93,10 @@ func CommandLine(cmd *cobra.Command, without ...string) (line string, notes []st
 	words = append(words, name)
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if slices.Contains(without, f.Name) {
+			return
+		}
+		if isSecret(f) {
+			notes = append(notes, fmt.Sprintf("--%s is not shown: pass it again", f.Name))
 			return
 		}
 		for _, value := range flagValues(f) {
@@ -95,13 +118,13 @@ func CommandLine(cmd *cobra.Command, without ...string) (line string, notes []st
 }
 
 // Sibling returns the command line of another verb of the same program, with those of the
-// named flags that a command was given.
+// named flags that a command was given. Secret ones are left out.
 func Sibling(cmd *cobra.Command, verb string, flags ...string) string {
 	words := append(strings.Fields(cmd.Parent().CommandPath()), verb)
 	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if slices.Contains(flags, f.Name) {
+		if slices.Contains(flags, f.Name) && !isSecret(f) {
 			for _, value := range flagValues(f) {
-				words = append(words, flagWords(f, value)...)
+				words = append(words, flagWords(f, withoutSecrets(value))...)
 			}
 		}
 	})

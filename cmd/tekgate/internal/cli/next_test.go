@@ -107,7 +107,7 @@ func TestPrintError(t *testing.T) {
 			"tekgate: it broke\nto resume:\n  tekgate install\nto roll back:\n  tekgate uninstall\na note\n"},
 	} {
 		var out bytes.Buffer
-		cli.PrintError(&out, tt.err)
+		cli.PrintError(cli.Root(), &out, tt.err)
 		if out.String() != tt.want {
 			t.Errorf("it prints\n%s\nwant\n%s", &out, tt.want)
 		}

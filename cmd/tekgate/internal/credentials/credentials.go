@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -44,12 +45,14 @@ type giving struct {
 	namespace string
 	account   string
 	dryRun    bool
+	output    cli.Output // of a dry run
 }
 
 func (g *giving) flags(cmd *cobra.Command) {
 	g.kube.Add(cmd)
 	cmd.Flags().BoolVar(&g.dryRun, "dry-run", false,
 		"ask the server, print the objects with their values masked, and write nothing")
+	g.output.Flag(cmd, "objects that --dry-run prints", objects.Formats...)
 }
 
 func (g *giving) accountFlags(cmd *cobra.Command) {
@@ -60,6 +63,9 @@ func (g *giving) accountFlags(cmd *cobra.Command) {
 
 // writer returns what writes, or in a dry run only asks.
 func (g *giving) writer(streams cli.Streams) (credentials.Writer, error) {
+	if err := g.output.Check(); err != nil {
+		return credentials.Writer{}, err
+	}
 	c, err := g.kube.Client()
 	if err != nil {
 		return credentials.Writer{}, err
@@ -74,10 +80,18 @@ func (g *giving) writer(streams cli.Streams) (credentials.Writer, error) {
 			return
 		}
 		fmt.Fprintf(streams.ErrOut, "%s would be %s\n", describe(obj), action)
-		if err := objects.PrintYAML(streams.Out, []*unstructured.Unstructured{credentials.Masked(obj)}); err != nil {
+		if err := g.print(streams.Out, credentials.Masked(obj)); err != nil {
 			fmt.Fprintln(streams.ErrOut, "warning:", err)
 		}
 	}}, nil
+}
+
+// print prints an object of a dry run.
+func (g *giving) print(out io.Writer, obj *unstructured.Unstructured) error {
+	if g.output.Format == objects.Formats[0] {
+		return objects.PrintYAML(out, []*unstructured.Unstructured{obj})
+	}
+	return g.output.Each(out, objects.One(obj.Object))
 }
 
 func describe(obj *unstructured.Unstructured) string {

@@ -10,13 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/internal/credentials"
 	"github.com/tekgate/tekgate/internal/credentials/clients"
-	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/kube"
 )
 
@@ -53,7 +51,7 @@ Keys and user names are printed, passwords and tokens never. No registry is aske
 		},
 	}
 	e.kube.Add(cmd)
-	e.output.Flag(cmd, "result", "table", "json", "yaml")
+	e.output.Value(cmd, "table")
 	f := cmd.Flags()
 	f.StringVarP(&e.namespace, "namespace", "n", "default", "`NAMESPACE` of the Secret")
 	f.StringVar(&e.secret, "secret", "", "`NAME` of the Secret")
@@ -88,18 +86,7 @@ func (e *explaining) run(ctx context.Context, streams cli.Streams) error {
 		return err
 	}
 	result := explanation{Image: e.image, Source: name, Clients: clients.Explain(source, image)}
-	switch e.output.Format {
-	case "json":
-		return display.JSON(streams.Out, result)
-	case "yaml":
-		text, err := yaml.Marshal(result)
-		if err != nil {
-			return err
-		}
-		_, err = streams.Out.Write(text)
-		return err
-	}
-	return result.print(streams.Out)
+	return e.output.Print(streams.Out, result, result.print)
 }
 
 // source reads what is explained, and returns its name.

@@ -115,9 +115,9 @@ differently: --path-keys writes them, and prints how. The command
 			return w.Registry(cmd.Context(), g.namespace, g.account, args[0], registry)
 		},
 	}
+	l.flags(cmd)
 	g.flags(cmd)
 	g.accountFlags(cmd)
-	l.flags(cmd)
 	return cmd
 }
 
@@ -146,8 +146,8 @@ The Secret has the same form as that of ` + "`tekgate credentials registry`" + `
 			return p.run(cmd.Context(), cli.StreamsOf(cmd), args[0])
 		},
 	}
-	p.giving.flags(cmd)
 	p.loginFlags.flags(cmd)
+	p.giving.flags(cmd)
 	cmd.Flags().StringArrayVarP(&p.namespaces, "namespace", "n", nil,
 		"`NAMESPACE` in which runs or EventListeners need the mirror (repeatable)")
 	return cmd

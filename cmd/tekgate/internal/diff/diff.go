@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/fluxcd/pkg/ssa"
 	"github.com/spf13/cobra"
@@ -19,6 +20,7 @@ func Command() *cobra.Command {
 	var (
 		target   release.Target
 		exitCode bool
+		output   cli.Output
 	)
 	cmd := &cobra.Command{
 		Use:   "diff",
@@ -32,20 +34,24 @@ installed, because you or something else changed it, that is listed too, and for
 ConfigMaps whether it would be kept.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			found, err := diff(cmd.Context(), &target, cli.StreamsOf(cmd))
+			if err := output.Check(); err != nil {
+				return err
+			}
+			found, err := diff(cmd.Context(), &target, &output, cli.StreamsOf(cmd))
 			if err == nil && found && exitCode {
 				return cli.Exit(2, errors.New("install would change the cluster"))
 			}
 			return err
 		},
 	}
+	output.Flag(cmd, "differences", append([]string{"text"}, cli.Rows...)...)
 	target.Flags(cmd,
 		"`SOURCE` of the manifests that the cluster was installed from, where Tekgate did not install it (repeatable)")
 	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "exit with status 2 when there are differences (1 is an error)")
 	return cmd
 }
 
-func diff(ctx context.Context, target *release.Target, s cli.Streams) (found bool, err error) {
+func diff(ctx context.Context, target *release.Target, output *cli.Output, s cli.Streams) (found bool, err error) {
 	// What an install would refuse is reported, and the rest is compared.
 	target.Options.Force, target.SkipProbe = true, true
 	cluster, rendered, err := target.Connect(ctx, s)
@@ -68,24 +74,55 @@ func diff(ctx context.Context, target *release.Target, s cli.Streams) (found boo
 	}
 	unchanged := 0
 	for _, d := range differences {
-		if d.Yours != "" {
-			fmt.Fprintf(s.Out, "%s differs from the installed release\n%s", d.Subject, d.Yours)
-		}
 		if d.Action == ssa.UnchangedAction {
 			unchanged++
-			continue
-		}
-		fmt.Fprintf(s.Out, "%s would be %s\n%s", d.Subject, d.Action, d.Text)
-		for _, change := range d.Images {
-			fmt.Fprintf(s.Out, "  image %s\n", change)
 		}
 	}
-	for _, m := range plan.Merges {
-		fmt.Fprintf(s.Out, "ConfigMap %s: %s\n", m.ConfigMap, release.DescribeMerge(m))
+	result := compared{Findings: plan.Findings, Notes: plan.Notes, Merges: plan.Merges, Objects: differences}
+	if err := output.Print(s.Out, result, result.print); err != nil {
+		return false, err
 	}
 	fmt.Fprintf(s.ErrOut, "%d objects: %d would change, %d unchanged\n", len(differences), len(differences)-unchanged,
 		unchanged)
 	return unchanged < len(differences), nil
+}
+
+// compared is what diff prints.
+type compared struct {
+	Findings []installer.Finding    `json:"findings,omitempty"`
+	Notes    []string               `json:"notes,omitempty"`
+	Merges   []installer.Merge      `json:"configuration,omitempty"`
+	Objects  []installer.Difference `json:"objects"`
+}
+
+// Names returns the objects that would change, as "kind/namespace/name".
+func (c compared) Names() []string {
+	var names []string
+	for _, d := range c.Objects {
+		if d.Action != ssa.UnchangedAction {
+			names = append(names, d.Subject)
+		}
+	}
+	return names
+}
+
+func (c compared) print(out io.Writer) error {
+	for _, d := range c.Objects {
+		if d.Yours != "" {
+			fmt.Fprintf(out, "%s differs from the installed release\n%s", d.Subject, d.Yours)
+		}
+		if d.Action == ssa.UnchangedAction {
+			continue
+		}
+		fmt.Fprintf(out, "%s would be %s\n%s", d.Subject, d.Action, d.Text)
+		for _, change := range d.Images {
+			fmt.Fprintf(out, "  image %s\n", change)
+		}
+	}
+	for _, m := range c.Merges {
+		fmt.Fprintf(out, "ConfigMap %s: %s\n", m.ConfigMap, release.DescribeMerge(m))
+	}
+	return nil
 }
 
 func severity(f installer.Finding) string {

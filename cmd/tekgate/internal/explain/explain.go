@@ -11,7 +11,6 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/installer/manifest"
-	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/image"
 )
 
@@ -42,15 +41,14 @@ Nothing is asked of a registry.`,
 				return err
 			}
 			e := explain(rules, ref)
-			if output.JSON() {
-				return display.JSON(cmd.OutOrStdout(), e)
-			}
-			printExplanation(cmd.OutOrStdout(), e)
-			return nil
+			return output.Print(cmd.OutOrStdout(), e, func(out io.Writer) error {
+				printExplanation(out, e)
+				return nil
+			})
 		},
 	}
 	s.ConfigFlags(cmd, "mirror in place of a file's mirror section: a preset `NAME`, or a registry and path")
-	output.TableOrJSON(cmd)
+	output.Table(cmd)
 	return cmd
 }
 
@@ -73,6 +71,15 @@ type destination struct {
 	// Digest says what became of the digest: kept, dropped, to be locked, published where
 	// Tekton's is pinned, or none where there was none.
 	Digest string `json:"digest"`
+}
+
+// Names returns where the image may be, the best first.
+func (e explanation) Names() []string {
+	names := make([]string, 0, len(e.Candidates))
+	for _, c := range e.Candidates {
+		names = append(names, c.Image)
+	}
+	return names
 }
 
 func explain(rules *image.Rules, ref image.Reference) explanation {

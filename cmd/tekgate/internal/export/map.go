@@ -20,7 +20,6 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/installer/live"
-	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/mutator/policy"
@@ -82,7 +81,7 @@ they change.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.run(cmd.Context(), cli.StreamsOf(cmd)) },
 	}
 	f := cmd.Flags()
-	e.output.Flag(cmd, "result", "yaml", "json")
+	e.output.Flag(cmd, "result", objects.Formats...)
 	f.BoolVar(&e.strict, "strict", false,
 		"write nothing, and fail, where a rule of the configuration cannot be exported")
 	f.BoolVar(&e.live, "live", false, "take Tekton's settings from the cluster")
@@ -98,7 +97,7 @@ func (e *mapExport) check() error {
 	case e.output.Check() != nil:
 		return e.output.Check()
 	case !e.live && (!e.kube.Empty()):
-		return errors.New("--kubeconfig and --context are for --live: pass that too, or leave them out")
+		return errors.New("flags such as --kubeconfig and --context are for --live: pass that too, or leave them out")
 	case len(validation.IsDNS1123Label(e.pipelines)) > 0:
 		return fmt.Errorf("--tekton-namespace %q is not the name of a namespace: %s", e.pipelines,
 			validation.IsDNS1123Label(e.pipelines)[0])
@@ -130,8 +129,8 @@ func (e *mapExport) run(ctx context.Context, streams cli.Streams) error {
 			"%d rules of the configuration cannot be exported: leave out --strict, or switch them off with `disabled: true`",
 			len(set.Remainder))
 	}
-	if e.output.JSON() {
-		return printMapJSON(streams.Out, set)
+	if e.output.Format != "yaml" {
+		return printMapFor(streams.Out, &e.output, set)
 	}
 	for _, l := range set.Limits {
 		fmt.Fprintf(streams.ErrOut, "limit: %s\n", limitText(l))
@@ -216,16 +215,21 @@ func printMapYAML(out io.Writer, set *policy.Set) error {
 	return objects.PrintYAML(out, policies)
 }
 
-func printMapJSON(out io.Writer, set *policy.Set) error {
-	objects, err := withBindings(set.Policies, set.Bindings)
+func printMapFor(out io.Writer, output *cli.Output, set *policy.Set) error {
+	policies, err := withBindings(set.Policies, set.Bindings)
 	if err != nil {
 		return err
 	}
-	result := struct {
-		Objects   []*unstructured.Unstructured `json:"objects"`
-		Remainder []policy.Limit               `json:"remainder"`
-		Limits    []policy.Limit               `json:"limits"`
-	}{objects, append([]policy.Limit{}, set.Remainder...),
-		append([]policy.Limit{}, set.Limits...)}
-	return display.JSON(out, result)
+	return output.Print(out, exported[policy.Limit]{policies, append([]policy.Limit{}, set.Remainder...),
+		append([]policy.Limit{}, set.Limits...)}, nil)
 }
+
+// exported is what programs read: the objects, and what they do not do.
+type exported[Limit any] struct {
+	Objects   []*unstructured.Unstructured `json:"objects"`
+	Remainder []Limit                      `json:"remainder"`
+	Limits    []Limit                      `json:"limits"`
+}
+
+// Names returns the names of the objects.
+func (e exported[Limit]) Names() []string { return objects.ListOf(e.Objects).Names() }

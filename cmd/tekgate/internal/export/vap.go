@@ -8,14 +8,12 @@ import (
 
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/tekgate/tekgate/cmd/internal/config"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/export/vap"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
-	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 )
@@ -56,7 +54,7 @@ json under remainder; what policies do otherwise than the webhook under limits. 
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.run(cli.StreamsOf(cmd)) },
 	}
 	f := cmd.Flags()
-	e.output.Flag(cmd, "result", "yaml", "json")
+	e.output.Flag(cmd, "result", objects.Formats...)
 	f.StringVar(&e.config, "config", "", "configuration `FILE` (default: the defaults)")
 	f.BoolVar(&e.strict, "strict", false, "write nothing, and fail, where a rule cannot be exported")
 	f.StringVar(&e.pipelines, "tekton-namespace", wellknown.PipelinesNamespace,
@@ -93,8 +91,8 @@ func (e *vapExport) run(streams cli.Streams) error {
 			len(set.Remainder),
 		)
 	}
-	if e.output.JSON() {
-		return printVAPJSON(streams.Out, set)
+	if e.output.Format != "yaml" {
+		return printVAPFor(streams.Out, &e.output, set)
 	}
 	for _, l := range set.Limits {
 		fmt.Fprintf(streams.ErrOut, "limit: %s\n", l.Reason)
@@ -133,14 +131,11 @@ func printVAPYAML(out io.Writer, set *vap.Set) error {
 	return objects.PrintYAML(out, policies)
 }
 
-func printVAPJSON(out io.Writer, set *vap.Set) error {
+func printVAPFor(out io.Writer, output *cli.Output, set *vap.Set) error {
 	policies, err := withBindings(set.Policies, set.Bindings)
 	if err != nil {
 		return err
 	}
-	return display.JSON(out, struct {
-		Objects   []*unstructured.Unstructured `json:"objects"`
-		Remainder []vap.Limit                  `json:"remainder"`
-		Limits    []vap.Limit                  `json:"limits"`
-	}{policies, append([]vap.Limit{}, set.Remainder...), append([]vap.Limit{}, set.Limits...)})
+	return output.Print(out, exported[vap.Limit]{policies, append([]vap.Limit{}, set.Remainder...),
+		append([]vap.Limit{}, set.Limits...)}, nil)
 }

@@ -95,6 +95,15 @@ func (r *Report) add(done check.Result) {
 	r.Checks = append(r.Checks, one)
 }
 
+// Names returns the ids of the checks.
+func (r *Report) Names() []string {
+	names := make([]string, 0, len(r.Checks))
+	for _, c := range r.Checks {
+		names = append(names, c.ID)
+	}
+	return names
+}
+
 // Err returns an error if the installation does not work.
 func (r *Report) Err() error {
 	if r.Success {

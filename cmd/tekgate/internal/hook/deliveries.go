@@ -18,7 +18,6 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/interceptor/deliveries"
-	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
@@ -58,13 +57,13 @@ and to create pods/portforward in Tekgate's namespace.
 			case serve != "":
 				return serveDeliveries(cmd.Context(), cli.StreamsOf(cmd), serve, source)
 			case watch:
-				return watchDeliveries(cmd.Context(), cli.StreamsOf(cmd), source, filter, output.JSON())
+				return watchDeliveries(cmd.Context(), cli.StreamsOf(cmd), source, filter, &output)
 			}
-			return listDeliveries(cmd.Context(), cli.StreamsOf(cmd), source, filter, output.JSON())
+			return listDeliveries(cmd.Context(), cli.StreamsOf(cmd), source, filter, &output)
 		},
 	}
 	r.flags(cmd)
-	output.TableOrJSON(cmd)
+	output.Table(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&filter.Namespace, "namespace", "n", "", "only those of triggers in this `NAMESPACE`")
 	f.StringVar(&filter.Trigger, "trigger", "",
@@ -181,14 +180,14 @@ func fetchDeliveries(ctx context.Context, place string, filter deliveries.Filter
 }
 
 func listDeliveries(
-	ctx context.Context, streams cli.Streams, source deliveries.Source, filter deliveries.Filter, asJSON bool,
+	ctx context.Context, streams cli.Streams, source deliveries.Source, filter deliveries.Filter, output *cli.Output,
 ) error {
 	list, err := source(ctx, filter)
 	switch {
 	case err != nil:
 		return err
-	case asJSON:
-		return display.JSON(streams.Out, list)
+	case output.ForPrograms():
+		return output.Print(streams.Out, delivered(list), nil)
 	case len(list) == 0:
 		fmt.Fprintln(streams.ErrOut,
 			"there are none: no event has reached the interceptor since its replicas started, or none that is asked for; an EventListener that cannot reach it logs an error")
@@ -244,7 +243,7 @@ func reasons(list []deliveries.Delivery) []string {
 const watchEvery = 2 * time.Second
 
 func watchDeliveries(
-	ctx context.Context, streams cli.Streams, source deliveries.Source, filter deliveries.Filter, asJSON bool,
+	ctx context.Context, streams cli.Streams, source deliveries.Source, filter deliveries.Filter, output *cli.Output,
 ) error {
 	seen := map[string]bool{} // what the last answer held
 	for heading := true; ; heading = false {
@@ -263,7 +262,7 @@ func watchDeliveries(
 			}
 		}
 		seen = now
-		if err := printFresh(streams.Out, fresh, heading, asJSON); err != nil {
+		if err := printFresh(streams.Out, fresh, heading, output); err != nil {
 			return err
 		}
 		select {
@@ -274,19 +273,36 @@ func watchDeliveries(
 	}
 }
 
-// printFresh prints JSON as a line per delivery, for whoever reads a stream.
-func printFresh(out io.Writer, fresh []deliveries.Delivery, heading, asJSON bool) error {
-	if !asJSON {
+// printFresh prints each delivery by itself for programs, which read a stream.
+func printFresh(out io.Writer, fresh []deliveries.Delivery, heading bool, output *cli.Output) error {
+	if !output.ForPrograms() {
 		return printDeliveries(out, fresh, heading)
 	}
-	encoder := json.NewEncoder(out)
 	for i := len(fresh) - 1; i >= 0; i-- {
-		if err := encoder.Encode(fresh[i]); err != nil {
+		if err := output.Each(out, oneDelivery{fresh[i]}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// delivered are deliveries, the newest first.
+type delivered []deliveries.Delivery
+
+// Names returns the ids of their events.
+func (d delivered) Names() []string {
+	names := make([]string, 0, len(d))
+	for i := range d {
+		names = append(names, plain(d[i].EventID))
+	}
+	return names
+}
+
+// oneDelivery is a delivery of a stream.
+type oneDelivery struct{ deliveries.Delivery }
+
+// Names returns the id of its event.
+func (d oneDelivery) Names() []string { return delivered{d.Delivery}.Names() }
 
 // serveDeliveries serves the page until it is interrupted.
 func serveDeliveries(ctx context.Context, streams cli.Streams, address string, source deliveries.Source) error {

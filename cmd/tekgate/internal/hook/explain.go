@@ -12,7 +12,6 @@ import (
 	"github.com/tekgate/tekgate/cmd/internal/config"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/interceptor"
-	"github.com/tekgate/tekgate/internal/display"
 )
 
 func explainCommand() *cobra.Command {
@@ -46,11 +45,10 @@ pass, 2 for one that is refused.`,
 			if err != nil {
 				return err
 			}
-			if output.JSON() {
-				err = display.JSON(cmd.OutOrStdout(), e)
-			} else {
-				printVerdict(cmd.OutOrStdout(), e)
-			}
+			err = output.Print(cmd.OutOrStdout(), e, func(out io.Writer) error {
+				printVerdict(out, e)
+				return nil
+			})
 			if err == nil && !e.Continue {
 				err = errRefused
 			}
@@ -58,7 +56,7 @@ pass, 2 for one that is refused.`,
 		},
 	}
 	h.flags(cmd)
-	output.TableOrJSON(cmd)
+	output.Value(cmd, "table")
 	f := cmd.Flags()
 	f.StringVar(&header, "header-file", "", "`FILE` with the headers, a line each")
 	f.StringVar(&body, "body", "", "`FILE` with the body")

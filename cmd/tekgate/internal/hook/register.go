@@ -10,11 +10,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/interceptor/provider"
-	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/forge"
 	"github.com/tekgate/tekgate/internal/hooks"
 )
@@ -549,18 +547,7 @@ func (u *undoing) names() string {
 
 // print prints the result.
 func (r *registration) printAs(out io.Writer, result any, text func(io.Writer) error) error {
-	switch r.output.Format {
-	case "json":
-		return display.JSON(out, result)
-	case "yaml":
-		encoded, err := yaml.Marshal(result)
-		if err != nil {
-			return err
-		}
-		_, err = out.Write(encoded)
-		return err
-	}
-	return text(out)
+	return r.output.Print(out, result, text)
 }
 
 func (r *registering) print(streams cli.Streams, result *registered) error {

@@ -34,9 +34,9 @@ type registration struct {
 }
 
 func (r *registration) flags(cmd *cobra.Command) {
-	r.replicas.kube.Add(cmd)
+	r.replicas.kube.Add(cmd, "token") // it would be mistaken for the forge's
 	r.replicas.placeFlags(cmd)
-	r.output.Flag(cmd, "result", "text", "json", "yaml")
+	r.output.Value(cmd, "text")
 	f := cmd.Flags()
 	f.StringVarP(&r.namespace, "namespace", "n", "default", "`NAMESPACE` of the Trigger and its Secret")
 	f.StringVar(&r.trigger, "trigger", "",

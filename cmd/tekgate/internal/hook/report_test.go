@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 	err := cli.Run(context.Background(), cli.Root(Command()), os.Args[1:],
 		cli.Streams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr})
 	if err != nil {
-		cli.PrintError(os.Stderr, err)
+		cli.PrintError(cli.Root(), os.Stderr, err)
 	}
 	os.Exit(cli.Status(err))
 }

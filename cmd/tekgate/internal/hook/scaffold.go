@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"bytes"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -15,11 +16,14 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
 	"github.com/tekgate/tekgate/interceptor"
 	"github.com/tekgate/tekgate/interceptor/provider"
 	"github.com/tekgate/tekgate/internal/hooks"
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/release"
 	"github.com/tekgate/tekgate/internal/template"
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
@@ -57,6 +61,9 @@ Nothing that an event holds is put into the text of a script.`,
     --status-url 'https://tekton.example.com/#/namespaces/{namespace}/pipelineruns/{run}'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.output.Check(); err != nil {
+				return err
+			}
 			s.chooseKaniko(cmd.Context(), cmd.ErrOrStderr())
 			s.chooseStatusImage(cmd.Context(), cmd.ErrOrStderr())
 			if err := s.complete(); err != nil {
@@ -76,7 +83,8 @@ Nothing that an event holds is put into the text of a script.`,
 // scaffold is what the objects are made of. Everything is checked before it is put
 // into them.
 type scaffold struct {
-	kube kubeflags.Flags
+	kube   kubeflags.Flags
+	output cli.Output
 
 	Name, Namespace   string
 	Provider, Mode    string
@@ -100,6 +108,7 @@ type scaffold struct {
 
 func (s *scaffold) flags(cmd *cobra.Command) {
 	s.kube.Add(cmd)
+	s.output.Flag(cmd, "objects", objects.Formats...)
 	f := cmd.Flags()
 	f.StringVar(&s.Provider, "provider", "",
 		"`NAME` of the forge (default: that of a --repo with a known host, or "+assumedProvider+"; which is printed)")
@@ -285,7 +294,18 @@ func yamlString(text string) (string, error) {
 }
 
 func (s *scaffold) print(out io.Writer) error {
-	return scaffoldTemplate.Execute(out, "scaffold.yaml", s)
+	if s.output.Format == objects.Formats[0] {
+		return scaffoldTemplate.Execute(out, "scaffold.yaml", s)
+	}
+	var text bytes.Buffer
+	if err := scaffoldTemplate.Execute(&text, "scaffold.yaml", s); err != nil {
+		return err
+	}
+	list, err := release.Read(&text)
+	if err != nil {
+		return fmt.Errorf("reading the objects: %w", err)
+	}
+	return objects.Print(out, &s.output, list)
 }
 
 // next says what is not in the objects, since it is secret.

@@ -17,7 +17,6 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/interceptor"
 	"github.com/tekgate/tekgate/interceptor/provider"
-	"github.com/tekgate/tekgate/internal/display"
 )
 
 func signCommand() *cobra.Command {
@@ -43,10 +42,14 @@ has this secret: what curl takes as --header @FILE.`,
 			if err != nil {
 				return err
 			}
-			if output.JSON() {
-				return display.JSON(cmd.OutOrStdout(), map[string]any{"header": s.header, "query": s.query})
+			err = output.Print(cmd.OutOrStdout(), map[string]any{"header": s.header, "query": s.query},
+				func(out io.Writer) error {
+					printHeader(out, s.header)
+					return nil
+				})
+			if err != nil || output.ForPrograms() {
+				return err
 			}
-			printHeader(cmd.OutOrStdout(), s.header)
 			if s.query != "" {
 				fmt.Fprintf(cmd.ErrOrStderr(), "and the hook's URL ends with ?%s\n", s.query)
 			}
@@ -55,7 +58,7 @@ has this secret: what curl takes as --header @FILE.`,
 	}
 	h.flags(cmd)
 	o.flags(cmd)
-	output.TableOrJSON(cmd)
+	output.Value(cmd, "table")
 	return cmd
 }
 

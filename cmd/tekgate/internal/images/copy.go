@@ -9,7 +9,6 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
-	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/registry"
 )
@@ -123,7 +122,7 @@ is not moved again.`,
 		"where images go, in place of a file's mirror section: a registry and path such as registry.example.com/tekton")
 	f.BoolVar(&overwrite, "overwrite", false, "move tags that hold something else")
 	s.Registries.Flags(cmd)
-	output.TableOrJSON(cmd)
+	output.Table(cmd)
 	return cmd
 }
 
@@ -137,7 +136,7 @@ type moving struct {
 }
 
 func (m *moving) flags(cmd *cobra.Command) {
-	m.output.TableOrJSON(cmd)
+	m.output.Table(cmd)
 	f := cmd.Flags()
 	release.PlatformFlag(cmd, &m.platforms,
 		"`PLATFORM` to take alone, such as linux/amd64 (repeatable; default: all, which keeps digests)")
@@ -214,11 +213,23 @@ type movedImage struct {
 	Remedy       string           `json:"remedy,omitempty"`
 }
 
-// reportMoves ends a transfer: in JSON for machines, and for people what deserves a
+// movedImages are the images of a transfer.
+type movedImages []movedImage
+
+// Names returns the names that they have where they were moved to.
+func (m movedImages) Names() []string {
+	names := make([]string, 0, len(m))
+	for _, i := range m {
+		names = append(names, i.To)
+	}
+	return names
+}
+
+// reportMoves ends a transfer: with a result for machines, and for people what deserves a
 // word beyond the progress that they saw.
 func reportMoves(streams cli.Streams, output cli.Output, results []registry.TransferResult) error {
-	if output.JSON() {
-		if err := display.JSON(streams.Out, moved(results)); err != nil {
+	if output.ForPrograms() {
+		if err := output.Print(streams.Out, moved(results), nil); err != nil {
 			return err
 		}
 	}
@@ -250,8 +261,8 @@ func saySubset(errOut io.Writer, r registry.TransferResult) {
 		r.Image.From, r.Digest, r.SourceDigest)
 }
 
-func moved(results []registry.TransferResult) []movedImage {
-	list := make([]movedImage, 0, len(results))
+func moved(results []registry.TransferResult) movedImages {
+	list := make(movedImages, 0, len(results))
 	for _, r := range results {
 		one := movedImage{From: r.Image.From.String(), To: r.Image.To.String(), Outcome: r.Outcome, Digest: r.Digest,
 			SourceDigest: r.SourceDigest, Attached: r.Attached, Remedy: r.Remedy}

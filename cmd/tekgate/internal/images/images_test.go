@@ -507,7 +507,7 @@ func TestImagesErrors(t *testing.T) {
 		{"no mirror to copy to", []string{"images", "copy"}, "no mirror is named"},
 		{"nothing to lock", []string{"images", "lock", "--mirror", "daocloud"},
 			"no image of this release has a rule with digest policy relock"},
-		{"format of output", []string{"images", "list", "-o", "yaml"}, `--output "yaml" is not known`},
+		{"format of output", []string{"images", "list", "-o", "xml"}, `--output "xml" is not known`},
 		{"format of export", []string{"images", "export", "--format", "docker", "--mirror", "daocloud"},
 			`--format "docker" is not known: choose one of skopeo`},
 		{"mirror to copy from", []string{"images", "copy", "--mirror", "127.0.0.1:1/t", "--from", "nobody"},

@@ -10,7 +10,6 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/installer/manifest"
-	"github.com/tekgate/tekgate/internal/display"
 )
 
 func listCommand() *cobra.Command {
@@ -36,14 +35,12 @@ Tekton that it is a copy of. No registry is asked.`,
 			if err != nil {
 				return err
 			}
-			if output.JSON() {
-				return display.JSON(cmd.OutOrStdout(), listed(images))
-			}
-			return printImages(cmd.OutOrStdout(), listed(images))
+			list := listed(images)
+			return output.Print(cmd.OutOrStdout(), list, func(out io.Writer) error { return printImages(out, list) })
 		},
 	}
 	s.Flags(cmd)
-	output.TableOrJSON(cmd)
+	output.Table(cmd)
 	return cmd
 }
 
@@ -69,8 +66,20 @@ type listedImage struct {
 	stays bool // as it is, without a rule that pins it
 }
 
-func listed(images []release.Image) []listedImage {
-	list := make([]listedImage, 0, len(images))
+// listing are the images of a release.
+type listing []listedImage
+
+// Names returns the names that they have on the mirror.
+func (l listing) Names() []string {
+	names := make([]string, 0, len(l))
+	for _, i := range l {
+		names = append(names, i.Mirror)
+	}
+	return names
+}
+
+func listed(images []release.Image) listing {
+	list := make(listing, 0, len(images))
 	for _, i := range images {
 		first := i.Candidates[0]
 		one := listedImage{Image: i.Written.String(), Source: first.Source().String(),

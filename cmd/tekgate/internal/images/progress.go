@@ -22,6 +22,7 @@ type transferProgress interface {
 // newTransferProgress returns bars for a terminal, and lines for anything else.
 func newTransferProgress(errOut io.Writer) transferProgress {
 	if cli.IsTerminal(errOut) {
+		errOut = cli.Plain(errOut) // for which the bars ask for the terminal's width
 		return &bars{all: mpb.New(mpb.WithOutput(errOut), mpb.WithWidth(40)), errOut: errOut,
 			each: map[string]*mpb.Bar{}}
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
-	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/registry"
 )
 
@@ -68,7 +67,7 @@ mirror has beside it. Only the mirror is asked: the key or the trusted root is a
 	}
 	s.Flags(cmd)
 	s.Registries.Flags(cmd)
-	output.TableOrJSON(cmd)
+	output.Table(cmd)
 	release.ProbedPlatformsFlag(cmd, &platforms)
 	cmd.Flags().BoolVar(&nonRoot, "non-root", false,
 		"check users as if the feature flag set-security-context were on, for a cluster that sets it")
@@ -87,14 +86,21 @@ func checkUsers(
 	return err
 }
 
+// asked are images that a registry was asked for.
+type asked []registry.Result
+
+// Names returns the names that they have on the mirror.
+func (a asked) Names() []string {
+	names := make([]string, 0, len(a))
+	for _, r := range a {
+		names = append(names, r.Image.To.String())
+	}
+	return names
+}
+
 // printResults prints how images stand, and is an error where any is not right.
 func printResults(out io.Writer, output cli.Output, results []registry.Result) error {
-	var err error
-	if output.JSON() {
-		err = display.JSON(out, results)
-	} else {
-		err = registry.WriteTable(out, results)
-	}
+	err := output.Print(out, asked(results), func(out io.Writer) error { return registry.WriteTable(out, results) })
 	if err != nil {
 		return err
 	}
@@ -179,7 +185,7 @@ knows. An image without a proof is refused, unless --trust accepts what the mirr
 	}
 	s.Flags(cmd)
 	s.Registries.Flags(cmd)
-	output.TableOrJSON(cmd)
+	output.Table(cmd)
 	release.ProbedPlatformsFlag(cmd, &platforms)
 	cmd.Flags().StringArrayVar(&programs, "entrypoints", nil,
 		"`IMAGE` of steps: only read on the mirror what it starts, and print the ConfigMap for mutator.imageMirror.entrypoints (repeatable)")

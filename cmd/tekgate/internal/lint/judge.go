@@ -89,7 +89,7 @@ func (j *judging) flags(cmd *cobra.Command) {
 
 func (j *judging) check() error {
 	if !j.live && !j.kube.Empty() {
-		return errors.New("--kubeconfig and --context are for --live: pass that too, or leave them out")
+		return errors.New("flags such as --kubeconfig and --context are for --live: pass that too, or leave them out")
 	}
 	if !j.online && !j.resolving.on && !j.registry.Empty() {
 		return errors.New(

@@ -86,7 +86,7 @@ not be judged. docs/lint.md has the formats, .tekgatelint, and examples for CI.`
 
 func (l *lint) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	l.output.Flag(cmd, "findings", "text", "json", "sarif", "github")
+	l.output.Flag(cmd, "findings", "text", "json", "yaml", "name", "jsonpath", "sarif", "github")
 	l.failOn.Flag(cmd, "error")
 	f.BoolVar(&l.fix, "fix", false,
 		"mend in the files what can be mended for certain; of standard input the mended text is printed")
@@ -106,7 +106,7 @@ func (l *lint) check(paths []string) error {
 		if len(paths) > 0 {
 			return fmt.Errorf("%q is not expected: --rules and --explain read no files", paths[0])
 		}
-		return nil
+		return l.output.Check()
 	case len(paths) == 0:
 		return errors.New("nothing is named to be judged: name files or folders, or - for standard input")
 	case l.output.Check() != nil:

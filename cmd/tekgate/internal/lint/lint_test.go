@@ -188,7 +188,7 @@ func TestLintStatus(t *testing.T) {
 		{"none.yaml", 2, "reading none.yaml: no such file or directory"},
 		{"", 2, "nothing is named to be judged"},
 		{"bad.yaml --nope", 2, "`tekgate lint --help` lists the flags"},
-		{"bad.yaml -o xml", 2, "say text, json, sarif or github"},
+		{"bad.yaml -o xml", 2, "say text, json, yaml, name, jsonpath=TEMPLATE, sarif or github"},
 		{"bad.yaml --fail-on bad", 2, "say error, warning, info or never"},
 		{"bad.yaml --only danglin-reference", 2, `did you mean "dangling-reference"?`},
 		{"bad.yaml --diff", 2, "are for --fix"},

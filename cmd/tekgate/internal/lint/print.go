@@ -14,14 +14,14 @@ import (
 // print writes the findings in the format that was asked for.
 func (l *lint) print(out io.Writer, r *report) error {
 	switch l.output.Format {
-	case "json":
-		return display.JSON(out, r.json())
 	case "sarif":
 		return display.JSON(out, sarifOf(r, l.judging.rules()))
 	case "github":
 		return printGitHub(out, r.problems)
 	}
-	return printText(out, r.problems, coloured(out))
+	return l.output.Print(out, r.json(), func(out io.Writer) error {
+		return printText(out, r.problems, coloured(out))
+	})
 }
 
 // lintJSON is how machines see the findings.
@@ -39,6 +39,15 @@ type lintJSON struct {
 	} `json:"summary"`
 	// Unknown is what could not be found out, one line each.
 	Unknown []string `json:"unknown,omitempty"`
+}
+
+// Names returns the places of the findings, as compilers write them.
+func (j lintJSON) Names() []string {
+	names := make([]string, 0, len(j.Findings))
+	for _, p := range j.Findings {
+		names = append(names, fmt.Sprintf("%s:%d:%d", display.Printable(p.File, '\ufffd'), p.Line, p.Column))
+	}
+	return names
 }
 
 func (r *report) json() lintJSON {

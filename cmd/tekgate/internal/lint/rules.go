@@ -30,14 +30,47 @@ func (l *lint) document(out io.Writer) error {
 	}
 	rules := slices.Concat(l.judging.all, findings.LintRules)
 	if l.explain == "" {
-		return listRules(out, rules)
+		return l.output.Print(out, described(rules), func(out io.Writer) error { return listRules(out, rules) })
 	}
 	if err := findings.Known(l.explain, l.judging.all); err != nil {
 		return err
 	}
 	rule := rules[slices.IndexFunc(rules, func(r *validator.Rule) bool { return r.ID == l.explain })]
-	_, err := fmt.Fprintf(out, "%s: %s, at admission %s\n\n%s\n", rule.ID, rule.Severity, admissionMode(rule), rule.Doc)
-	return err
+	return l.output.Print(out, described([]*validator.Rule{rule}), func(out io.Writer) error {
+		_, err := fmt.Fprintf(out, "%s: %s, at admission %s\n\n%s\n", rule.ID, rule.Severity, admissionMode(rule), rule.Doc)
+		return err
+	})
+}
+
+// ruleList are rules as programs read them.
+type ruleList struct {
+	Rules []ruleJSON `json:"rules"`
+}
+
+type ruleJSON struct {
+	ID        string             `json:"id"`
+	Severity  validator.Severity `json:"severity"`
+	Admission string             `json:"admission"` // what becomes of a finding where nothing is configured
+	Doc       string             `json:"doc"`
+	Reference string             `json:"reference"` // the address of its documentation
+}
+
+// Names returns the ids of the rules.
+func (l ruleList) Names() []string {
+	names := make([]string, 0, len(l.Rules))
+	for _, rule := range l.Rules {
+		names = append(names, rule.ID)
+	}
+	return names
+}
+
+func described(rules []*validator.Rule) ruleList {
+	list := ruleList{Rules: make([]ruleJSON, 0, len(rules))}
+	for _, rule := range rules {
+		list.Rules = append(list.Rules,
+			ruleJSON{rule.ID, rule.Severity, admissionMode(rule), strings.TrimSpace(rule.Doc), reference(rule)})
+	}
+	return list
 }
 
 func listRules(out io.Writer, rules []*validator.Rule) error {

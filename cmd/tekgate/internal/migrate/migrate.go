@@ -76,7 +76,7 @@ something is, and 2 if the files could not be read or written.`,
 		"`IMAGE` with gsutil and bash, for the steps that copy what were storage resources")
 	f.StringVar(&m.options.Namespace, namespaceFlag, m.options.Namespace,
 		"`NAMESPACE` of the Tasks that were ClusterTasks")
-	m.output.Flag(cmd, "report", "text", "json")
+	m.output.Flag(cmd, "report", append([]string{"text"}, cli.Rows...)...)
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return cli.Exit(2, cmd.Parent().FlagErrorFunc()(cmd, err))
 	})
@@ -91,8 +91,8 @@ func (m *migration) check(paths []string) error {
 		return m.output.Check()
 	case m.diff && m.write:
 		return errors.New("--diff and --write exclude one another: look with --diff first, then pass --write alone")
-	case m.diff && m.output.JSON():
-		return errors.New("--output json and --diff would both go to standard output: leave one of them out")
+	case m.diff && m.output.ForPrograms():
+		return errors.New("--output " + m.output.Format + " and --diff would both go to standard output: leave one of them out")
 	case m.write && slices.Contains(paths, "-"):
 		return errors.New("--write is for files: standard input has none, so leave --write or - out")
 	case m.options.Namespace == "":
@@ -196,6 +196,17 @@ type reportJSON struct {
 	Notes []migrate.Note `json:"notes"`
 }
 
+// Names returns the files that change.
+func (r reportJSON) Names() []string {
+	var names []string
+	for _, f := range r.Files {
+		if f.Changed {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
 // fileJSON is a file of the report.
 type fileJSON struct {
 	Name    string `json:"name"`
@@ -206,7 +217,7 @@ type fileJSON struct {
 // print prints the texts, the differences or the report to standard output.
 func (m *migration) print(out io.Writer, before, after []migrate.File, notes []migrate.Note) error {
 	switch {
-	case m.output.JSON():
+	case m.output.ForPrograms():
 		report := reportJSON{Files: []fileJSON{}, Notes: append([]migrate.Note{}, notes...)}
 		for i, f := range after {
 			one := fileJSON{Name: f.Name, Changed: !bytes.Equal(before[i].Text, f.Text)}
@@ -215,7 +226,7 @@ func (m *migration) print(out io.Writer, before, after []migrate.File, notes []m
 			}
 			report.Files = append(report.Files, one)
 		}
-		return display.JSON(out, report)
+		return m.output.Print(out, report, nil)
 	case m.write:
 		return nil
 	}
@@ -245,7 +256,7 @@ func (m *migration) conclude(errOut io.Writer, before, after []migrate.File, not
 		if n.Decision() {
 			decisions++
 		}
-		if !m.output.JSON() {
+		if !m.output.ForPrograms() {
 			fmt.Fprintln(errOut, line(n))
 		}
 	}

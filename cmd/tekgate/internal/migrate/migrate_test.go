@@ -123,7 +123,7 @@ func TestArguments(t *testing.T) {
 		{[]string{file, "--diff", "-w"}, "exclude one another"},
 		{[]string{file, "--diff", "-o", "json"}, "leave one of them out"},
 		{[]string{"-", "-w"}, "standard input has none"},
-		{[]string{file, "-o", "yaml"}, "is not known"},
+		{[]string{file, "-o", "xml"}, "is not known"},
 		{[]string{file, "--git-image", "a b"}, "--git-image"},
 		{[]string{file, "--cluster-task-namespace", ""}, "name a namespace"},
 		{[]string{file + ".nosuch"}, "no such file"},

@@ -87,7 +87,7 @@ are not changed are printed as they are.`,
 	f.BoolVar(&m.resolved, "resolved", false,
 		"show signed Tasks, Pipelines and StepActions as they run when a resolver has fetched them")
 	f.BoolVar(&m.exitCode, "exit-code", false, "exit with status 2 when something would change (1 is an error)")
-	m.output.Flag(cmd, "result", "yaml", "json", "diff", "patch")
+	m.output.Flag(cmd, "result", "yaml", "json", "name", "jsonpath", "diff", "patch")
 	m.source.EngineFlags(cmd)
 	m.kube.Add(cmd)
 	return cmd
@@ -100,7 +100,7 @@ func (m *mutation) check() error {
 	case m.output.Check() != nil:
 		return m.output.Check()
 	case !m.live && (!m.kube.Empty()):
-		return errors.New("--kubeconfig and --context are for --live: pass that too, or leave them out")
+		return errors.New("flags such as --kubeconfig and --context are for --live: pass that too, or leave them out")
 	}
 	return nil
 }
@@ -134,7 +134,7 @@ func (m *mutation) run(ctx context.Context, streams cli.Streams) error {
 
 // report tells people what happened.
 func (m *mutation) report(errOut io.Writer, results []*result) error {
-	if m.explain && !m.output.JSON() {
+	if m.explain && m.output.Format != "json" && m.output.Format != "jsonpath" { // these have it
 		explainResults(errOut, results)
 	}
 	changed, objects, stored := 0, 0, 0

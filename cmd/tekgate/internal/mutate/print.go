@@ -10,6 +10,7 @@ import (
 	"gomodules.xyz/jsonpatch/v2"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
 	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/document"
 	"github.com/tekgate/tekgate/mutator"
@@ -18,8 +19,8 @@ import (
 // print writes the results in the format that was asked for.
 func (m *mutation) print(out io.Writer, documents []*document.Document, results []*result) error {
 	switch m.output.Format {
-	case "json":
-		return m.printJSON(out, results)
+	case "json", "name", "jsonpath":
+		return m.output.Print(out, m.value(results), nil)
 	case "patch":
 		return printPatches(out, results)
 	}
@@ -143,12 +144,24 @@ func (r *result) after() map[string]any {
 	return r.object.Fields
 }
 
-// printJSON prints the objects, as kubectl would; with --explain a report on them.
-func (m *mutation) printJSON(out io.Writer, results []*result) error {
+// explained is a report on objects.
+type explained struct {
+	Objects []mutated `json:"objects"`
+}
+
+// Names returns the names of the objects.
+func (e explained) Names() []string {
+	names := make([]string, 0, len(e.Objects))
+	for _, o := range e.Objects {
+		names = append(names, cli.ObjectName(o.APIVersion, o.Kind, o.Name))
+	}
+	return names
+}
+
+// value returns the objects, as kubectl would print them; with --explain a report on them.
+func (m *mutation) value(results []*result) any {
 	if m.explain {
-		report := struct {
-			Objects []mutated `json:"objects"`
-		}{Objects: []mutated{}}
+		report := explained{Objects: []mutated{}}
 		for _, r := range results {
 			one := r.json()
 			if r.within == "" {
@@ -156,17 +169,17 @@ func (m *mutation) printJSON(out io.Writer, results []*result) error {
 			}
 			report.Objects = append(report.Objects, one)
 		}
-		return display.JSON(out, report)
+		return report
 	}
 	results = slices.DeleteFunc(slices.Clone(results), func(r *result) bool { return r.within != "" })
-	if len(results) == 1 {
-		return display.JSON(out, results[0].after())
-	}
-	items := make([]any, 0, len(results))
+	list := objects.ListOf(nil)
 	for _, r := range results {
-		items = append(items, r.after())
+		list.Items = append(list.Items, r.after())
 	}
-	return display.JSON(out, map[string]any{"apiVersion": "v1", "kind": "List", "items": items})
+	if len(list.Items) == 1 {
+		return objects.One(list.Items[0])
+	}
+	return list
 }
 
 // printPatches prints the patches of the objects that would change.

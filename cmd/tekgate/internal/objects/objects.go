@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/installer/manifest"
 )
 
@@ -34,6 +35,52 @@ func Name(metadata map[string]any) string {
 	}
 	generated, _ := metadata["generateName"].(string)
 	return generated + "*"
+}
+
+// List are objects that are printed as one value, as kubectl prints several.
+type List struct {
+	APIVersion string           `json:"apiVersion"`
+	Items      []map[string]any `json:"items"`
+	Kind       string           `json:"kind"`
+}
+
+// ListOf returns objects as a list.
+func ListOf(objects []*unstructured.Unstructured) List {
+	list := List{APIVersion: "v1", Kind: "List", Items: make([]map[string]any, 0, len(objects))}
+	for _, obj := range objects {
+		list.Items = append(list.Items, obj.Object)
+	}
+	return list
+}
+
+// Names returns their names as kubectl prints them.
+func (l List) Names() []string {
+	names := make([]string, 0, len(l.Items))
+	for _, fields := range l.Items {
+		names = append(names, One(fields).Names()...)
+	}
+	return names
+}
+
+// One is an object that is printed alone.
+type One map[string]any
+
+// Names returns its name as kubectl prints it.
+func (o One) Names() []string {
+	version, _ := o["apiVersion"].(string)
+	kind, _ := o["kind"].(string)
+	return []string{cli.ObjectName(version, kind, Name(Metadata(o)))}
+}
+
+// Formats are the formats of objects. YAML is the first: a stream of documents.
+var Formats = []string{"yaml", "json", "name", "jsonpath"}
+
+// Print prints objects: in YAML as a stream of documents, in the other formats as a List.
+func Print(out io.Writer, output *cli.Output, objects []*unstructured.Unstructured) error {
+	if output.Format == Formats[0] {
+		return PrintYAML(out, objects)
+	}
+	return output.Print(out, ListOf(objects), nil)
 }
 
 // PrintYAML prints objects as a stream of YAML documents.

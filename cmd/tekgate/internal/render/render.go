@@ -22,13 +22,14 @@ import (
 // Command returns the command.
 func Command() *cobra.Command {
 	var (
-		s     release.Source
-		split string
+		s      release.Source
+		split  string
+		output cli.Output
 	)
 	cmd := &cobra.Command{
 		Use:   "render",
 		Short: "Print what install would apply",
-		Long: `Print, as YAML and in the order of the release, every object that install would
+		Long: `Print, as YAML unless -o says otherwise, and in the order of the release, every object that install would
 apply, its images rewritten. Nothing is asked of a cluster: the servers sign their own
 certificates unless certificates.source says cert-manager.
 
@@ -39,6 +40,9 @@ rendering that the new one does not have are removed.`,
   tekgate render --mirror registry.example.com/tekton --split clusters/plant/tekton`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := output.Check(); err != nil {
+				return err
+			}
 			r, err := s.Render(cmd.Context(), cli.StreamsOf(cmd))
 			if err != nil {
 				return err
@@ -49,10 +53,11 @@ rendering that the new one does not have are removed.`,
 			if split != "" {
 				return splitYAML(split, r.Objects)
 			}
-			return objects.PrintYAML(cmd.OutOrStdout(), r.Objects)
+			return objects.Print(cmd.OutOrStdout(), &output, r.Objects)
 		},
 	}
 	s.Flags(cmd)
+	output.Flag(cmd, "objects", objects.Formats...)
 	cmd.Flags().StringVar(&split, "split", "", "write a file per object into `FOLDER`, in place of printing")
 	return cmd
 }

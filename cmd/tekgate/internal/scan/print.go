@@ -124,6 +124,15 @@ type scanReport struct {
 	Images      []scannedJSON `json:"images"`
 }
 
+// Names returns the images.
+func (r scanReport) Names() []string {
+	names := make([]string, 0, len(r.Images))
+	for _, i := range r.Images {
+		names = append(names, i.Image)
+	}
+	return names
+}
+
 type scannedJSON struct {
 	scanned
 	Unreachable bool `json:"unreachable"`

@@ -18,7 +18,6 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/installer/manifest"
-	"github.com/tekgate/tekgate/internal/display"
 	"github.com/tekgate/tekgate/internal/document"
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
@@ -85,7 +84,7 @@ alone, or with --probe a registry does not have what would run.`,
 	s.source.EngineFlags(cmd)
 	s.source.Registries.Flags(cmd)
 	s.kube.Add(cmd)
-	s.output.TableOrJSON(cmd)
+	s.output.Table(cmd)
 	release.ProbedPlatformsFlag(cmd, &s.platforms)
 	return cmd
 }
@@ -108,12 +107,7 @@ func (s *scan) run(ctx context.Context, streams cli.Streams, paths []string) err
 			return err
 		}
 	}
-	if s.output.JSON() {
-		err = display.JSON(streams.Out, found.report())
-	} else {
-		err = found.table(streams.Out)
-	}
-	if err != nil {
+	if err := s.output.Print(streams.Out, found.report(), found.table); err != nil {
 		return err
 	}
 	fmt.Fprintln(errOut, found.summary())
@@ -136,7 +130,7 @@ func (s *scan) files(
 	case s.all:
 		return nil, 0, errors.New("--all-namespaces is for the cluster: leave it out, or the paths")
 	case !s.kube.Empty():
-		return nil, 0, errors.New("--kubeconfig and --context are for the cluster: leave them out, or the paths")
+		return nil, 0, errors.New("flags such as --kubeconfig and --context are for the cluster: leave them out, or the paths")
 	}
 	namespace := s.namespace
 	if namespace == "" {

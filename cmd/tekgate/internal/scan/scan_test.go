@@ -267,7 +267,7 @@ func TestScanFolder(t *testing.T) {
 		filepath.Join(dir, "broken.yaml"): "not well-formed",
 		dir + " -A":                       "--all-namespaces is for the cluster",
 		dir + " --context x":              "--kubeconfig and --context are for the cluster",
-		"-o yaml":                         "say table or json",
+		"-o xml":                          "say table, json, yaml, name or jsonpath=TEMPLATE",
 		"none":                            "no such file or directory",
 	} {
 		if _, _, err := program.Run(t, "", append([]string{"scan"}, strings.Fields(args)...)...); err == nil ||

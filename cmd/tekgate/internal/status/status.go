@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -14,7 +16,6 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/installer"
 	"github.com/tekgate/tekgate/installer/installed"
-	"github.com/tekgate/tekgate/internal/display"
 )
 
 // Command returns the command.
@@ -37,17 +38,14 @@ It reports and does not judge: that is for ` + "`tekgate check`" + `.`,
 				return err
 			}
 			s, err := read(cmd.Context(), &k)
-			switch {
-			case err != nil:
+			if err != nil {
 				return output.Fail(cmd.OutOrStdout(), err)
-			case output.JSON():
-				return display.JSON(cmd.OutOrStdout(), s)
 			}
-			return printStatus(cmd.OutOrStdout(), s)
+			return output.Print(cmd.OutOrStdout(), found{s}, func(out io.Writer) error { return printStatus(out, s) })
 		},
 	}
 	k.Add(cmd)
-	output.TableOrJSON(cmd)
+	output.Table(cmd)
 	return cmd
 }
 
@@ -57,6 +55,28 @@ func read(ctx context.Context, k *kubeflags.Flags) (*installed.Status, error) {
 		return nil, err
 	}
 	return health.Status(ctx, cluster)
+}
+
+// found is the status as programs read it.
+type found struct{ *installed.Status }
+
+// Names returns the names of the objects that it has rows for.
+func (f found) Names() []string {
+	var names []string
+	for _, d := range f.Deployments {
+		names = append(names, cli.ObjectName("apps/v1", "Deployment", d.Name))
+	}
+	for _, w := range f.Webhooks { // webhooks of one configuration follow each other
+		kind, name, _ := strings.Cut(w.Configuration, "/")
+		names = append(names, cli.ObjectName("admissionregistration.k8s.io/v1", kind, name))
+	}
+	for _, i := range f.ClusterInterceptors {
+		names = append(names, cli.ObjectName("triggers.tekton.dev/v1alpha1", "ClusterInterceptor", i.Name))
+	}
+	for _, l := range f.EventListeners {
+		names = append(names, cli.ObjectName("triggers.tekton.dev/v1beta1", "EventListener", l.Name))
+	}
+	return slices.Compact(names)
 }
 
 // states are sentences for people.

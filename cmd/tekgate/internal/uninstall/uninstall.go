@@ -33,6 +33,7 @@ type uninstallFlags struct {
 	finalizers bool
 	save       string
 	timeout    time.Duration
+	output     cli.Output
 }
 
 // Command returns the command.
@@ -58,6 +59,7 @@ is run again and goes on.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return u.run(cmd, cli.StreamsOf(cmd)) },
 	}
 	u.kube.Add(cmd)
+	u.output.Report(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&u.purge, "purge", false,
 		"also remove the definitions, and with them every Task, run and EventListener of all users")
@@ -71,6 +73,16 @@ is run again and goes on.`,
 }
 
 func (u *uninstallFlags) run(cmd *cobra.Command, streams cli.Streams) error {
+	if err := u.output.Check(); err != nil {
+		return err
+	}
+	result := &report{DryRun: u.dryRun, Purge: u.purge, Objects: []string{}, Users: []usersReport{},
+		Strays: []string{}, Kept: []kept{}}
+	return u.print(streams.Out, result, u.remove(cmd, streams, result))
+}
+
+// remove plans the removal, which it notes in the report, and does it.
+func (u *uninstallFlags) remove(cmd *cobra.Command, streams cli.Streams, result *report) error {
 	ctx, errOut := cmd.Context(), streams.ErrOut
 	if !u.purge && (u.finalizers || u.save != "") {
 		return errors.New("--remove-finalizers and --save go with --purge: without it nothing of users' is removed")
@@ -83,6 +95,7 @@ func (u *uninstallFlags) run(cmd *cobra.Command, streams cli.Streams) error {
 	if err != nil {
 		return err
 	}
+	result.plan(removal)
 	sayRemoval(errOut, removal, u.purge)
 	switch {
 	case removal.Empty():
@@ -119,7 +132,7 @@ func (u *uninstallFlags) stopped(cmd *cobra.Command, err error) error {
 	case !next.Changed && u.save != "":
 		next.Notes = append(next.Notes, "users' objects are saved in "+u.save+" already")
 	case next.Changed && failed.Recorded:
-		next.Rollback = cli.Sibling(cmd, "rollback", "kubeconfig", "context")
+		next.Rollback = cli.Sibling(cmd, "rollback", kubeflags.Names()...)
 	case next.Changed:
 		next.Notes = append(next.Notes,
 			"to roll back, run your install command again: the cluster no longer records what was installed")

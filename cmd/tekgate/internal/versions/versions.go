@@ -10,14 +10,12 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/installer"
 	"github.com/tekgate/tekgate/installer/upgrade"
-	"github.com/tekgate/tekgate/internal/display"
 	lines "github.com/tekgate/tekgate/internal/release"
 )
 
@@ -48,18 +46,11 @@ upgrade is due. Without a cluster only the lines are listed.`,
 				return err
 			}
 			r.ask(cmd.Context(), &k, cli.StreamsOf(cmd), now())
-			switch out := cmd.OutOrStdout(); {
-			case output.JSON():
-				return display.JSON(out, r)
-			case output.Format == "yaml":
-				return printYAML(out, r)
-			default:
-				return r.print(out)
-			}
+			return output.Print(cmd.OutOrStdout(), r, r.print)
 		},
 	}
 	k.Add(cmd)
-	output.Flag(cmd, "result", "table", "json", "yaml")
+	output.Table(cmd)
 	return cmd
 }
 
@@ -68,6 +59,15 @@ type report struct {
 	Lines []line `json:"lines"`
 	// Cluster is nil if no cluster answers.
 	Cluster *cluster `json:"cluster,omitempty"`
+}
+
+// Names returns the names of the lines.
+func (r *report) Names() []string {
+	names := make([]string, 0, len(r.Lines))
+	for _, l := range r.Lines {
+		names = append(names, l.Name)
+	}
+	return names
 }
 
 type line struct {
@@ -185,14 +185,5 @@ func (c *cluster) print(out io.Writer) error {
 		return err
 	}
 	_, err := fmt.Fprintf(out, "%s: `%s --dry-run` plans the upgrade.\n", c.Reason, c.Upgrade)
-	return err
-}
-
-func printYAML(out io.Writer, r *report) error {
-	text, err := yaml.Marshal(r)
-	if err != nil {
-		return err
-	}
-	_, err = out.Write(text)
 	return err
 }
