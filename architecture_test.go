@@ -51,7 +51,8 @@ var families = []struct {
 	shared []string
 	reason string
 }{
-	{"cmd/tekgate/internal", []string{"apply", "cli", "clitest", "findings", "health", "kubeflags", "objects", "release"},
+	{"cmd/tekgate/internal", []string{"apply", "cli", "clitest", "findings", "health", "kubeflags", "objects", "release",
+		"replicas"},
 		"verbs share code through kit packages only"},
 	{"validator", []string{"rule", "walk", "admission"},
 		"groups of rules share code through the packages rule, walk and admission only"},

@@ -36,6 +36,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/support"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/uninstall"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/versions"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/watch"
 	"github.com/tekgate/tekgate/manifests"
 )
 
@@ -91,6 +92,7 @@ func root() *cobra.Command {
 		mutate.Command(),
 		scan.Command(),
 		hook.Command(),
+		watch.Command(nil),
 		lint.Command(),
 		migrate.Command(),
 		export.Command(),
