@@ -41,6 +41,8 @@ var layers = []struct {
 		"a server links only what it serves"},
 	{"cmd/internal", []string{"installer", "manifests", "e2e/", "cmd/webhook", "cmd/interceptor", "cmd/tekgate"},
 		"both servers may link it"},
+	{"examples", []string{"cmd/", "installer", "mutator", "validator", "interceptor", "manifests", "internal/", "e2e/"},
+		"examples work outside this module"},
 	{"cmd/tekgate", []string{"e2e/", "cmd/webhook", "cmd/interceptor"}, "tests' clusters stay in tests"},
 }
 

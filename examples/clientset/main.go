@@ -1,0 +1,60 @@
+// Command clientset starts a TaskRun with Tekton's clientset, waits for it and prints how it ended.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"os"
+
+	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	"github.com/tektoncd/pipeline/pkg/client/clientset/versioned"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/clientcmd"
+	watchtools "k8s.io/client-go/tools/watch"
+	"knative.dev/pkg/apis"
+)
+
+func main() {
+	if err := run(context.Background(), os.Stdout); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(ctx context.Context, out io.Writer) error {
+	// The kubeconfig that kubectl reads or, in a Pod without one, its ServiceAccount.
+	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(clientcmd.NewDefaultClientConfigLoadingRules(), nil)
+	config, err := loader.ClientConfig()
+	if err != nil {
+		return err
+	}
+	namespace, _, err := loader.Namespace()
+	if err != nil {
+		return err
+	}
+	runs := versioned.NewForConfigOrDie(config).TektonV1().TaskRuns(namespace)
+	spec := v1.TaskSpec{Steps: []v1.Step{{Name: "greet", Image: "docker.io/library/busybox", Script: "echo hello"}}}
+	created, err := runs.Create(ctx, &v1.TaskRun{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "hello-"}, Spec: v1.TaskRunSpec{TaskSpec: &spec},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "created %s/%s\n", created.Namespace, created.Name)
+	changes := &cache.ListWatch{WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+		o.FieldSelector = "metadata.name=" + created.Name
+		return runs.Watch(ctx, o)
+	}} // Until watches again when the connection ends, from where it was
+	last, err := watchtools.Until(ctx, created.ResourceVersion, changes, func(e watch.Event) (bool, error) {
+		return e.Type == watch.Deleted || e.Object.(*v1.TaskRun).IsDone(), nil
+	})
+	if err != nil {
+		return err
+	}
+	condition := last.Object.(*v1.TaskRun).Status.GetCondition(apis.ConditionSucceeded)
+	_, err = fmt.Fprintf(out, "%s: %s\n", condition.GetReason(), condition.GetMessage())
+	return err
+}
