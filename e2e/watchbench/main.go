@@ -170,7 +170,8 @@ func report(out io.Writer, commands []command, results []cost) error {
 		fmt.Fprintf(w, "%s\t%.2f s\t%.1f MiB", commands[i].name, c.time.Seconds(), float64(c.memory)/(1<<20))
 		if than := commands[i].than; than >= 0 {
 			other := results[than]
-			fmt.Fprintf(w, "\t%.2f\t%.2f", c.time.Seconds()/other.time.Seconds(), float64(c.memory)/float64(other.memory))
+			fmt.Fprintf(w, "\t%.2f\t%.2f", c.time.Seconds()/other.time.Seconds(),
+				float64(c.memory)/float64(other.memory))
 		}
 		fmt.Fprintln(w)
 	}

@@ -25,29 +25,26 @@ func main() {
 }
 
 func run(ctx context.Context, out io.Writer) error {
-	// The kubeconfig that kubectl reads or, in a Pod without one, its ServiceAccount.
-	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(clientcmd.NewDefaultClientConfigLoadingRules(), nil)
-	config, err := loader.ClientConfig()
+	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv("KUBECONFIG")) // without it, the Pod's ServiceAccount
 	if err != nil {
 		return err
 	}
-	namespace, _, err := loader.Namespace()
-	if err != nil {
-		return err
-	}
-	runs := versioned.NewForConfigOrDie(config).TektonV1().TaskRuns(namespace)
-	spec := v1.TaskSpec{Steps: []v1.Step{{Name: "greet", Image: "docker.io/library/busybox", Script: "echo hello"}}}
+	runs := versioned.NewForConfigOrDie(config).TektonV1().TaskRuns("default")
+	steps := []v1.Step{{Name: "greet", Image: "docker.io/library/busybox", Script: "echo hello"}}
 	created, err := runs.Create(ctx, &v1.TaskRun{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "hello-"}, Spec: v1.TaskRunSpec{TaskSpec: &spec},
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "hello-"},
+		Spec:       v1.TaskRunSpec{TaskSpec: &v1.TaskSpec{Steps: steps}},
 	}, metav1.CreateOptions{})
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "created %s/%s\n", created.Namespace, created.Name)
-	changes := &cache.ListWatch{WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+	watchOne := func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 		o.FieldSelector = "metadata.name=" + created.Name
 		return runs.Watch(ctx, o)
-	}} // Until watches again when the connection ends, from where it was
+	}
+	// Until watches again when the connection ends, from where it was.
+	changes := &cache.ListWatch{WatchFuncWithContext: watchOne}
 	last, err := watchtools.Until(ctx, created.ResourceVersion, changes, func(e watch.Event) (bool, error) {
 		return e.Type == watch.Deleted || e.Object.(*v1.TaskRun).IsDone(), nil
 	})

@@ -28,7 +28,8 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cluster.InstallCRDs(t.Context(), k, "github.com/tektoncd/pipeline", "config/300-crds/*.yaml"); err != nil {
+	err = cluster.InstallCRDs(t.Context(), k, "github.com/tektoncd/pipeline", "config/300-crds/*.yaml")
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("KUBECONFIG", c.Kubeconfig)

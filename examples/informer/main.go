@@ -7,7 +7,6 @@ import (
 	"io"
 	"log"
 	"os"
-	"os/signal"
 
 	v1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	"github.com/tektoncd/pipeline/pkg/client/clientset/versioned"
@@ -18,9 +17,7 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Stdout); err != nil {
+	if err := run(context.Background(), os.Stdout); err != nil {
 		log.Fatal(err)
 	}
 }
@@ -39,11 +36,13 @@ func run(ctx context.Context, out io.Writer) error {
 		}))
 	informer := factory.Tekton().V1().PipelineRuns().Informer() // before Start, which starts those that exist
 	show := func(obj any) { fmt.Fprintln(out, state(obj)) }
-	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: show, UpdateFunc: func(old, obj any) {
+	change := func(old, obj any) {
 		if state(old) != state(obj) { // a relist and a resync report runs that have not changed, too
 			show(obj)
 		}
-	}}); err != nil {
+	}
+	_, err = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: show, UpdateFunc: change})
+	if err != nil {
 		return err
 	}
 	factory.Start(ctx.Done())

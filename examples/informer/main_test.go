@@ -36,7 +36,8 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cluster.InstallCRDs(t.Context(), k, "github.com/tektoncd/pipeline", "config/300-crds/*.yaml"); err != nil {
+	err = cluster.InstallCRDs(t.Context(), k, "github.com/tektoncd/pipeline", "config/300-crds/*.yaml")
+	if err != nil {
 		t.Fatal(err)
 	}
 	return &site{t, c, k, versioned.NewForConfigOrDie(kube.Unthrottled(c.Config))}

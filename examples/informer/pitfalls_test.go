@@ -87,7 +87,8 @@ func (s *site) removeBeta() {
 	for i, v := range versions {
 		if version, ok := v.(map[string]any); ok && version["name"] == "v1beta1" {
 			patch := fmt.Sprintf(`[{"op":"replace","path":"/spec/versions/%d/served","value":false}]`, i)
-			if err := s.client.Patch(s.t.Context(), crd, client.RawPatch(types.JSONPatchType, []byte(patch))); err != nil {
+			err := s.client.Patch(s.t.Context(), crd, client.RawPatch(types.JSONPatchType, []byte(patch)))
+			if err != nil {
 				s.t.Fatal(err)
 			}
 			return

@@ -144,7 +144,8 @@ func (l *hookSite) replica(t *testing.T, pod string) *interceptorProcess {
 	}
 	t.Cleanup(p.kill)
 	l.kubelet.pod(t, l.kube, pod,
-		map[int]string{8443: p.address(t, "serving events"), replicas.DeliveriesPort: p.address(t, "serving deliveries")})
+		map[int]string{8443: p.address(t, "serving events"),
+			replicas.DeliveriesPort: p.address(t, "serving deliveries")})
 	return p
 }
 

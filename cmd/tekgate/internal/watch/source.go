@@ -112,7 +112,8 @@ func sources(ctx context.Context, config *rest.Config, o *options, streams cli.S
 	var usable []*source
 	var denied []error
 	for _, k := range kinds {
-		s := &source{kind: k, client: client, namespace: o.namespace, selector: o.selector, version: version, outage: shared}
+		s := &source{kind: k, client: client, namespace: o.namespace, selector: o.selector, version: version,
+			outage: shared}
 		if k.name == "TaskRun" {
 			s.selector = selector
 		}

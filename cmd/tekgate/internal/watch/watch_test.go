@@ -208,7 +208,8 @@ func TestLines(t *testing.T) {
 	}
 
 	found := owned.row()
-	if found.Name != "owned" || found.Kind != "TaskRun" || found.State != Pending || found.UID == "" || found.Cause != nil {
+	if found.Name != "owned" || found.Kind != "TaskRun" || found.State != Pending || found.UID == "" ||
+		found.Cause != nil {
 		t.Errorf("the TaskRun of a PipelineRun is %+v", found)
 	}
 	if left := owned.end(); len(left) > 0 {
@@ -235,7 +236,9 @@ func TestOutage(t *testing.T) {
 	if err := s.cluster.KillAPIServer(); err != nil {
 		t.Fatal(err)
 	}
-	s.Eventually("the outage is reported", func() bool { return strings.Contains(r.errOut.String(), "does not answer") })
+	s.Eventually("the outage is reported", func() bool {
+		return strings.Contains(r.errOut.String(), "does not answer")
+	})
 	time.Sleep(3 * time.Second) // several tries
 	if err := s.cluster.StartAPIServer(); err != nil {
 		t.Fatal(err)
@@ -306,7 +309,8 @@ func TestOnce(t *testing.T) {
 	watch := func(args ...string) (out, errOut string, err error) {
 		return program.Run(t, "", append(append([]string{"watch", "--once"}, s.Kubeconfig...), args...)...)
 	}
-	if out, errOut, err := watch("-n", "other"); err != nil || out != "" || errOut != "there are no runs in namespace other\n" {
+	out, errOut, err := watch("-n", "other")
+	if err != nil || out != "" || errOut != "there are no runs in namespace other\n" {
 		t.Errorf("without runs: %q, %q, %v", out, errOut, err)
 	}
 	s.run("PipelineRun", "done", "")
@@ -315,7 +319,7 @@ func TestOnce(t *testing.T) {
 	s.status("TaskRun", "broken", "False", "TaskRunImagePullFailed", "cannot pull\nmore")
 	s.run("TaskRun", "waits", "")
 	s.status("TaskRun", "waits", "Unknown", "ExceededResourceQuota", "quota")
-	out, _, err := watch("-A")
+	out, _, err = watch("-A")
 	if err != nil {
 		t.Fatal(err)
 	}
