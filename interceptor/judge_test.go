@@ -348,7 +348,7 @@ func TestRecord(t *testing.T) {
 	want := interceptor.Record{
 		Time: time.UnixMilli(signedAt + 1500), TriggerID: triggerID, EventID: "evt-1", Provider: "gitee", Mode: "sign",
 		Event: "push", Action: "updated", Repository: "example/app", Ref: "refs/heads/main", SHA: sha,
-		Sender: "alice",
+		Sender:   "alice",
 		Continue: true, Reason: "verified", Verified: true, Covers: provider.StrengthTime, Newline: true,
 		Signed: true, Skew: 1500 * time.Millisecond,
 		Matched: interceptor.SecretKey{Name: "hook", Key: "newline"},

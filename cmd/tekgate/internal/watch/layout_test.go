@@ -109,8 +109,8 @@ func TestLayout(t *testing.T) {
 		!strings.Contains(lines[36], "run-with-a-long-name-98") {
 		t.Errorf("the running and newest are not first:\n%s", strings.Join(lines, "\n"))
 	}
-	v.sources[0].outage.last = "no connection: refused"
-	if lines := v.layout(nil, true, 80, 24); !strings.Contains(lines[0], "no connection: refused") {
+	v.sources[0].outage.last = "the API server does not answer: refused"
+	if lines := v.layout(nil, true, 80, 24); !strings.Contains(lines[0], "does not answer: refused") {
 		t.Errorf("an outage is not shown: %q", lines)
 	}
 }

@@ -157,6 +157,9 @@ func (v *view) informers(ctx context.Context, changed func()) ([]cache.SharedInd
 // picture returns the lines of the table, as many and as wide as the terminal has.
 func (v *view) picture(informers []cache.SharedIndexInformer) []string {
 	width, height := size(v.screen.out)
+	if width == 0 || height == 0 { // a terminal that does not tell, such as a serial line
+		width, height = 80, 24
+	}
 	var runs []*Run
 	reading := false
 	for _, informer := range informers {

@@ -103,7 +103,7 @@ func TestTerminal(t *testing.T) {
 	if err := s.cluster.KillAPIServer(); err != nil {
 		t.Fatal(err)
 	}
-	s.Eventually("the outage is shown", has("no connection:"))
+	s.Eventually("the outage is shown", has("the API server does not answer"))
 	if err := s.cluster.StartAPIServer(); err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestTerminal(t *testing.T) {
 	if strings.Count(text, enterScreen) != 1 || strings.Count(text, leaveScreen) != 1 {
 		t.Error("the screen was entered or left more than once")
 	}
-	if before, _, _ := strings.Cut(text, leaveScreen); strings.Contains(before, "API server") {
+	if before, _, _ := strings.Cut(text, leaveScreen); strings.Contains(before, "trying again") {
 		t.Error("a message is in the middle of the table")
 	}
 }

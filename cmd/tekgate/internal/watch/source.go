@@ -261,12 +261,20 @@ func (o *outage) note(resource string, err error) {
 	}
 	switch {
 	case before == 0 && len(o.down) > 0:
-		o.last = fmt.Sprintf("no connection: %v", err)
-		fmt.Fprintf(o.out, "the API server does not answer: %v: what is shown may be out of date; trying again\n", err)
+		o.last = problem(err)
+		fmt.Fprintf(o.out, "%s; what is shown may be out of date; trying again\n", o.last)
 	case before > 0 && len(o.down) == 0:
 		o.last = ""
 		fmt.Fprintln(o.out, "the API server answers again")
 	}
+}
+
+// problem says whether the server refused a request or did not answer it.
+func problem(err error) string {
+	if apierrors.ReasonForError(err) != metav1.StatusReasonUnknown {
+		return fmt.Sprintf("the API server refuses to show the runs: %v", err)
+	}
+	return fmt.Sprintf("the API server does not answer: %v", err)
 }
 
 // sentence describes the present outage; it is empty without one.

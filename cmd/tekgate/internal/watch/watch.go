@@ -6,6 +6,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -61,7 +62,7 @@ pods/portforward in Tekgate's namespace.`,
   tekgate watch -A --watch-only -o json | jq -r 'select(.state == "Failed") | .name'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.output.Check(); err != nil {
+			if err := o.check(); err != nil {
 				return err
 			}
 			return o.run(cmd.Context(), cli.StreamsOf(cmd), sentence)
@@ -78,9 +79,17 @@ pods/portforward in Tekgate's namespace.`,
 	f.BoolVar(&o.events, "events", true, "show forge, commit and sender of events, from the interceptor's record")
 	f.StringVar(&o.tekgateNamespace, "tekgate-namespace", wellknown.TekgateNamespace,
 		"`NAMESPACE` that the interceptor runs in")
-	cmd.MarkFlagsMutuallyExclusive("namespace", "all-namespaces")
-	cmd.MarkFlagsMutuallyExclusive("once", "watch-only")
 	return cmd
+}
+
+func (o *options) check() error {
+	switch {
+	case o.namespace != "" && o.all:
+		return errors.New("--namespace and --all-namespaces contradict each other: leave one out")
+	case o.once && o.watchOnly:
+		return errors.New("--once and --watch-only contradict each other: leave one out")
+	}
+	return o.output.Check()
 }
 
 // quiet keeps client-go from logging each failed request to the terminal: outages are reported once.

@@ -329,7 +329,8 @@ func TestOnce(t *testing.T) {
 	for _, tt := range []struct{ args, want string }{
 		{"-l a=b=c", "write it like app=web,!canary"},
 		{"-o yaml", `--output "yaml" is not known`},
-		{"-n ci -A", "none of the others can be"},
+		{"-n ci -A", "--namespace and --all-namespaces contradict each other"},
+		{"--watch-only", "--once and --watch-only contradict each other"},
 	} {
 		if _, _, err := watch(strings.Fields(tt.args)...); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got error %v", tt.args, err)
