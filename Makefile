@@ -62,6 +62,7 @@ e2e-cluster: build ## run them on the cluster of TEKGATE_KUBECONFIG
 bench: build controlplane ## run the benchmarks
 	go test -run '^$$' -bench . -benchtime 3s ./...
 	go run ./e2e/copybench
+	go run ./e2e/watchbench
 
 fuzz: $(RELEASE) ## fuzz every target for FUZZTIME each, an hour in all by default, or for FUZZTOTAL seconds in all
 	FUZZTOTAL=$(FUZZTOTAL) bash hack/fuzz

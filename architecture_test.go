@@ -41,6 +41,8 @@ var layers = []struct {
 		"a server links only what it serves"},
 	{"cmd/internal", []string{"installer", "manifests", "e2e/", "cmd/webhook", "cmd/interceptor", "cmd/tekgate"},
 		"both servers may link it"},
+	{"examples", []string{"cmd/", "installer", "mutator", "validator", "interceptor", "manifests", "internal/", "e2e/"},
+		"examples work outside this module"},
 	{"cmd/tekgate", []string{"e2e/", "cmd/webhook", "cmd/interceptor"}, "tests' clusters stay in tests"},
 }
 
@@ -51,7 +53,8 @@ var families = []struct {
 	shared []string
 	reason string
 }{
-	{"cmd/tekgate/internal", []string{"apply", "cli", "clitest", "findings", "health", "kubeflags", "objects", "release"},
+	{"cmd/tekgate/internal", []string{"apply", "cli", "clitest", "findings", "health", "kubeflags", "objects", "release",
+		"replicas"},
 		"verbs share code through kit packages only"},
 	{"validator", []string{"rule", "walk", "admission"},
 		"groups of rules share code through the packages rule, walk and admission only"},

@@ -393,6 +393,6 @@ func (c *call) describe() {
 // note keeps what a record has of the extensions.
 func (r *Record) note(g *provider.Git) {
 	if g != nil {
-		r.Action, r.Repository, r.Ref, r.SHA = g.Action, g.Repository, g.Ref, g.SHA
+		r.Action, r.Repository, r.Ref, r.SHA, r.Sender = g.Action, g.Repository, g.Ref, g.SHA, g.Sender
 	}
 }

@@ -343,11 +343,12 @@ func TestRecord(t *testing.T) {
 		Secrets: labelledSecrets{secrets: testSecrets()}, Observers: []interceptor.Observer{seen}, Log: logr.Discard(),
 		Now: at(signedAt + 1500),
 	})
-	payload := pushTo("refs/heads/main", "")
+	payload := strings.Replace(pushTo("refs/heads/main", ""), "{", `{"sender":{"login":"alice"},`, 1)
 	send(t, h, giteeRequest(body(payload), secretRef("hook", "newline")))
 	want := interceptor.Record{
 		Time: time.UnixMilli(signedAt + 1500), TriggerID: triggerID, EventID: "evt-1", Provider: "gitee", Mode: "sign",
 		Event: "push", Action: "updated", Repository: "example/app", Ref: "refs/heads/main", SHA: sha,
+		Sender:   "alice",
 		Continue: true, Reason: "verified", Verified: true, Covers: provider.StrengthTime, Newline: true,
 		Signed: true, Skew: 1500 * time.Millisecond,
 		Matched: interceptor.SecretKey{Name: "hook", Key: "newline"},

@@ -27,6 +27,7 @@ type Record struct {
 	Repository string
 	Ref        string // as in refs/heads/main
 	SHA        string
+	Sender     string // the account that caused the event
 	DeliveryID string
 
 	Continue bool

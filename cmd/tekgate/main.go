@@ -38,6 +38,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/uninstall"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/version"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/versions"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/watch"
 	"github.com/tekgate/tekgate/manifests"
 )
 
@@ -96,6 +97,7 @@ func root() *cobra.Command {
 		mutate.Command(),
 		scan.Command(),
 		hook.Command(),
+		watch.Command(nil),
 		lint.Command(),
 		migrate.Command(),
 		export.Command(),

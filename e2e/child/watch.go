@@ -3,6 +3,7 @@ package child
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -14,7 +15,17 @@ import (
 // process that has ended includes what it was before it became the program.
 func Watch(cmd *exec.Cmd) (memory int64, err error) {
 	var text bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &text, &text
+	return watch(cmd, &text, &text)
+}
+
+// WatchTo is Watch with a writer for what the command prints to its standard output.
+func WatchTo(cmd *exec.Cmd, out io.Writer) (memory int64, err error) {
+	return watch(cmd, out, &bytes.Buffer{})
+}
+
+// watch runs a command; what it wrote to text becomes part of the error.
+func watch(cmd *exec.Cmd, out io.Writer, text *bytes.Buffer) (memory int64, err error) {
+	cmd.Stdout, cmd.Stderr = out, text
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}

@@ -42,6 +42,7 @@ type Delivery struct {
 	Repository string `json:"repository,omitempty"`
 	Ref        string `json:"ref,omitempty"`
 	SHA        string `json:"sha,omitempty"`
+	Sender     string `json:"sender,omitempty"`
 	DeliveryID string `json:"deliveryID,omitempty"` // the forge's own
 
 	Continue bool   `json:"continue"`
@@ -192,8 +193,9 @@ func delivery(r interceptor.Record) Delivery {
 	d := Delivery{
 		Time: r.Time.UTC(), Milliseconds: float64(r.Duration.Microseconds()) / 1000,
 		EventID: short(r.EventID), Provider: r.Provider, Event: short(r.Event), Action: short(r.Action),
-		Repository: short(r.Repository), Ref: short(r.Ref), SHA: short(r.SHA), DeliveryID: short(r.DeliveryID),
-		Continue: r.Continue, Reason: r.Reason, Message: short(r.Message), Verified: r.Verified,
+		Repository: short(r.Repository), Ref: short(r.Ref), SHA: short(r.SHA), Sender: short(r.Sender),
+		DeliveryID: short(r.DeliveryID),
+		Continue:   r.Continue, Reason: r.Reason, Message: short(r.Message), Verified: r.Verified,
 		Covers: string(r.Covers),
 		Replay: string(r.Replay),
 	}

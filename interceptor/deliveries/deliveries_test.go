@@ -135,7 +135,7 @@ func TestFields(t *testing.T) {
 		r.Verified, r.Signed, r.Skew = true, true, 90*time.Second
 		r.Matched = interceptor.SecretKey{Name: "hook", Key: "token"}
 		r.Cause = errors.New("because")
-		r.Repository, r.Ref, r.SHA, r.DeliveryID, r.Replay = "team/app", "refs/heads/main", "abc", "guid",
+		r.Repository, r.Ref, r.SHA, r.Sender, r.DeliveryID, r.Replay = "team/app", "refs/heads/main", "abc", "alice", "guid",
 			interceptor.ReplayFirst
 	}))
 	text, err := json.Marshal(l.List(deliveries.Filter{})[0])
@@ -143,7 +143,7 @@ func TestFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"replica":"pod-1","number":1,"time":"2026-08-01T12:00:01Z","milliseconds":1.5,"namespace":"ci","trigger":"a","eventID":"event-1",` +
-		`"provider":"github","event":"push","repository":"team/app","ref":"refs/heads/main","sha":"abc","deliveryID":"guid","continue":false,` +
+		`"provider":"github","event":"push","repository":"team/app","ref":"refs/heads/main","sha":"abc","sender":"alice","deliveryID":"guid","continue":false,` +
 		`"reason":"signature-mismatch","message":"the signature does not match","cause":"because","verified":true,"secret":"hook/token","skewMilliseconds":90000,"replay":"first"}`
 	if string(text) != want {
 		t.Errorf("got  %s\nwant %s", text, want)

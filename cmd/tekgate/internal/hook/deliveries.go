@@ -8,8 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
-	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -17,16 +15,14 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/replicas"
 	"github.com/tekgate/tekgate/interceptor/deliveries"
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
-// deliveriesPort is where each replica serves them, on its loopback.
-const deliveriesPort = 8082
-
 func deliveriesCommand() *cobra.Command {
 	var (
-		r      replicas
+		r      replicaFlags
 		filter deliveries.Filter
 		output cli.Output
 		watch  bool
@@ -78,19 +74,19 @@ and to create pods/portforward in Tekgate's namespace.
 	return cmd
 }
 
-// replicas says where the deliveries are.
-type replicas struct {
+// replicaFlags say where the deliveries are.
+type replicaFlags struct {
 	kube      kubeflags.Flags
 	namespace string
 	urls      []string
 }
 
-func (r *replicas) flags(cmd *cobra.Command) {
+func (r *replicaFlags) flags(cmd *cobra.Command) {
 	r.kube.Add(cmd)
 	r.placeFlags(cmd)
 }
 
-func (r *replicas) placeFlags(cmd *cobra.Command) {
+func (r *replicaFlags) placeFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&r.namespace, "tekgate-namespace", wellknown.TekgateNamespace,
 		"`NAMESPACE` that the interceptor runs in")
 	cmd.Flags().StringArrayVar(&r.urls, "replica", nil,
@@ -98,85 +94,8 @@ func (r *replicas) placeFlags(cmd *cobra.Command) {
 }
 
 // source returns what reads from all replicas and puts it together.
-func (r *replicas) source(ctx context.Context, streams cli.Streams) (deliveries.Source, error) {
-	warn := func(err error) { fmt.Fprintln(streams.ErrOut, "warning:", err) }
-	places := r.urls
-	if len(places) == 0 {
-		open, err := forward(ctx, &r.kube, r.namespace, deliveriesPort, warn)
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range open {
-			places = append(places, "http://"+f.address)
-		}
-	}
-	return merged(places, warn), nil
-}
-
-// merged asks all places at once. Those that do not answer are left out, as long as
-// one does; each is warned of once.
-func merged(places []string, warn func(error)) deliveries.Source {
-	var mu sync.Mutex
-	warned := map[string]bool{}
-	return func(ctx context.Context, filter deliveries.Filter) ([]deliveries.Delivery, error) {
-		lists, errs := make([][]deliveries.Delivery, len(places)), make([]error, len(places))
-		var group sync.WaitGroup
-		for i, place := range places {
-			group.Go(func() { lists[i], errs[i] = fetchDeliveries(ctx, place, filter) })
-		}
-		group.Wait()
-		var all []deliveries.Delivery
-		var problems []error
-		for i := range places {
-			all = append(all, lists[i]...)
-			if errs[i] != nil {
-				problems = append(problems, errs[i])
-			}
-		}
-		if len(problems) == len(places) {
-			return nil, errors.Join(problems...)
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		for _, p := range problems {
-			if !warned[p.Error()] {
-				warned[p.Error()] = true
-				warn(p)
-			}
-		}
-		return filter.Apply(all), nil
-	}
-}
-
-const fetchTimeout = 10 * time.Second
-
-func fetchDeliveries(ctx context.Context, place string, filter deliveries.Filter) ([]deliveries.Delivery, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	address := strings.TrimSuffix(place, "/") + deliveries.JSONPath + "?" + filter.Values().Encode()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, fmt.Errorf("reading the deliveries: %w", err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, fmt.Errorf("reading the deliveries: %w", err)
-	}
-	defer response.Body.Close()
-	const most = 64 << 20
-	text, err := io.ReadAll(io.LimitReader(response.Body, most))
-	if err != nil {
-		return nil, fmt.Errorf("reading the deliveries at %s: %w", place, err)
-	}
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("reading the deliveries at %s: it answers %s: %s", place, response.Status,
-			strings.TrimSpace(string(text[:min(len(text), 200)])))
-	}
-	var list []deliveries.Delivery
-	if err := json.Unmarshal(text, &list); err != nil {
-		return nil, fmt.Errorf("reading the deliveries at %s: it is not the interceptor that answers there", place)
-	}
-	return list, nil
+func (r *replicaFlags) source(ctx context.Context, streams cli.Streams) (deliveries.Source, error) {
+	return replicas.Source(ctx, &r.kube, r.namespace, r.urls, func(err error) { streams.Warn(err) })
 }
 
 func listDeliveries(
@@ -239,6 +158,9 @@ func reasons(list []deliveries.Delivery) []string {
 	}
 	return lines
 }
+
+// fetchTimeout bounds a request for what happens nearby.
+const fetchTimeout = 10 * time.Second
 
 const watchEvery = 2 * time.Second
 

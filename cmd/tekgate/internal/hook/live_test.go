@@ -21,6 +21,7 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/clitest"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/replicas"
 	"github.com/tekgate/tekgate/e2e/child"
 	"github.com/tekgate/tekgate/e2e/cluster"
 	"github.com/tekgate/tekgate/interceptor/deliveries"
@@ -143,7 +144,8 @@ func (l *hookSite) replica(t *testing.T, pod string) *interceptorProcess {
 	}
 	t.Cleanup(p.kill)
 	l.kubelet.pod(t, l.kube, pod,
-		map[int]string{8443: p.address(t, "serving events"), deliveriesPort: p.address(t, "serving deliveries")})
+		map[int]string{8443: p.address(t, "serving events"),
+			replicas.DeliveriesPort: p.address(t, "serving deliveries")})
 	return p
 }
 

@@ -29,7 +29,7 @@ type registration struct {
 
 	tokenFile, tokenEnv, tokenSecret string
 
-	replicas replicas
+	replicas replicaFlags
 	output   cli.Output
 }
 

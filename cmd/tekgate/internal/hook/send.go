@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/replicas"
 	"github.com/tekgate/tekgate/interceptor"
 	"github.com/tekgate/tekgate/interceptor/deliveries"
 	"github.com/tekgate/tekgate/internal/display"
@@ -76,7 +77,7 @@ status is 2 where the event is refused.`,
 type sending struct {
 	url                  string
 	interceptor, verdict bool
-	replicas             replicas
+	replicas             replicaFlags
 }
 
 const sendTimeout = 30 * time.Second
@@ -237,13 +238,13 @@ func (to *sending) reach(ctx context.Context) (*http.Client, string, error) {
 		return cl, outside, nil
 	}
 	const port = 8443
-	open, err := forward(ctx, k, to.replicas.namespace, port, func(error) {})
+	open, err := replicas.Forward(ctx, k, to.replicas.namespace, port, func(error) {})
 	if err != nil {
 		return nil, "", err
 	}
 	var dialer net.Dialer
 	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return dialer.DialContext(ctx, network, open[0].address)
+		return dialer.DialContext(ctx, network, open[0].Address)
 	}
 	service, _, _ := unstructured.NestedString(published.Object, "spec", "clientConfig", "service", "name")
 	namespace, _, _ := unstructured.NestedString(published.Object, "spec", "clientConfig", "service", "namespace")

@@ -1,4 +1,4 @@
-package hook
+package replicas
 
 import (
 	"context"
@@ -22,18 +22,18 @@ import (
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
-// forwarded is a port of a Pod, reached at a local address.
-type forwarded struct {
-	pod, address string
+// Forwarded is a port of a Pod, reached at a local address.
+type Forwarded struct {
+	Pod, Address string
 }
 
-// forward opens a way to one port of every running Pod of the interceptor, through
-// the API server, which lets pass whoever may create pods/portforward there. Of
-// Pods that cannot be reached warn hears; without any the error does. The ways stay
-// open until ctx ends.
-func forward(
+// Forward opens a way to one port of every running Pod of the interceptor, through
+// the API server, which lets pass whoever may create pods/portforward there. Pods that
+// cannot be reached are warned of; if none can, that is an error. The ways stay open
+// until ctx ends.
+func Forward(
 	ctx context.Context, k *kubeflags.Flags, namespace string, port int, warn func(error),
-) ([]forwarded, error) {
+) ([]Forwarded, error) {
 	quiet()
 	config, err := k.RESTConfig()
 	if err != nil {
@@ -49,7 +49,7 @@ func forward(
 	if err != nil {
 		return nil, fmt.Errorf("listing the interceptor's Pods in namespace %s: %w", namespace, err)
 	}
-	var open []forwarded
+	var open []Forwarded
 	var problems []error
 	for i := range pods.Items {
 		pod := &pods.Items[i]
@@ -61,7 +61,7 @@ func forward(
 			problems = append(problems, fmt.Errorf("reaching Pod %s/%s: %w", namespace, pod.Name, err))
 			continue
 		}
-		open = append(open, forwarded{pod.Name, address})
+		open = append(open, Forwarded{pod.Name, address})
 	}
 	if len(open) > 0 {
 		for _, p := range problems {
