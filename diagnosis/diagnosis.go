@@ -128,6 +128,8 @@ type Cause struct {
 	// Object is where the cause is, and Container is a container or step of it, if it is there.
 	Object    Key    `json:"object"`
 	Container string `json:"container,omitempty"`
+	// Image is the image that cannot be used, as it is written, if the cause is about one.
+	Image string `json:"image,omitempty"`
 	// Message is one sentence: what is wrong, and why. Secrets are masked.
 	Message string `json:"message"`
 	// Remedy says how to fix it.

@@ -133,7 +133,9 @@ func (t *task) byPull() []Cause {
 			id = "sidecar-image-missing"
 			message += "; Tekton does not report it and waits until the run's timeout"
 		}
-		causes = append(causes, t.cause(id, t.podKey, p.container, message, remedy))
+		c := t.cause(id, t.podKey, p.container, message, remedy)
+		c.Image = p.image
+		causes = append(causes, c)
 		causes = append(causes, t.notRewritten(p.container, p.image)...)
 	}
 	return causes
@@ -151,6 +153,8 @@ func (t *task) judge(ref, message string, seen failure) (kind failure, sentence,
 		return otherDigest, fmt.Sprintf("%s is not there under this digest: the tag has %s", shown, answer.Digest), ""
 	case seen == imageMissing && strings.Contains(ref, "@sha256:") && !tagged(ref):
 		return otherDigest, shown + " is not there: the registry has nothing under this digest", ""
+	case seen == imageMissing && answer != nil && answer.Status == "ok":
+		return imageMissing, shown + " was not there, and is now: " + quote(message), "start the run again"
 	case seen == imageMissing:
 		return imageMissing, shown + " is not there: " + quote(message), ""
 	case seen == denied:
@@ -194,15 +198,14 @@ func (t *task) registryAnswer(ref string) *Image {
 	return nil
 }
 
+// wrappings are the parts of a nested error behind which the reason follows.
+var wrappings = regexp.MustCompile(`(?s)^.*(?:failed to resolve image: |failed to resolve reference "[^"]*": |` +
+	`failed to pull and unpack image "[^"]*": |desc = |ErrImagePull: |pod errored with the message: "+)`)
+
 // quote returns the end of a nested error, which says what happened.
 func quote(message string) string {
-	message = strings.TrimSpace(cutMaybe(message))
-	if i := strings.LastIndex(message, "failed to resolve reference"); i >= 0 {
-		message = message[i:]
-	} else if i := strings.Index(message, "desc = "); i >= 0 {
-		message = message[i+len("desc = "):]
-	}
-	return strings.TrimRight(message, `."`)
+	message = strings.TrimRight(strings.TrimSpace(cutMaybe(message)), `."`)
+	return wrappings.ReplaceAllString(message, "")
 }
 
 // lookup finds the error of Tekton's controller that asks a registry for a step's command.
@@ -250,7 +253,9 @@ func (t *task) byLookup() []Cause {
 	if step != "" {
 		container = "step-" + step
 	}
-	return append([]Cause{t.cause(id, t.key, container, message, "")}, t.notRewritten(container, written)...)
+	c := t.cause(id, t.key, container, message, "")
+	c.Image = cmp.Or(written, ref)
+	return append([]Cause{c}, t.notRewritten(container, written)...)
 }
 
 // stepOf returns the step without a command whose image is on a host, and the image as it is written.
@@ -291,7 +296,9 @@ func (t *task) notRewritten(container, written string) []Cause {
 	}
 	why, remedy := t.whyNotRewritten(tekgate)
 	message := fmt.Sprintf("%s was not rewritten to %s: %s", written, to.To, why)
-	return []Cause{t.cause("image-not-rewritten", t.key, container, message, remedy)}
+	c := t.cause("image-not-rewritten", t.key, container, message, remedy)
+	c.Image = written
+	return []Cause{c}
 }
 
 func (t *task) whyNotRewritten(tekgate *Tekgate) (why, remedy string) {

@@ -29,6 +29,8 @@ func explainPipelineRun(s *State, obj *unstructured.Unstructured) []Cause {
 	rooted := slices.ContainsFunc(causes, func(c Cause) bool { return !isConsequence(c, key) })
 	if rooted {
 		causes = slices.DeleteFunc(causes, func(c Cause) bool { return isConsequence(c, key) })
+	} else if c.failed() && strings.HasPrefix(c.reason, "PipelineRunTimeout") {
+		causes = nil // those of its TaskRuns
 	}
 	if len(causes) > 0 || !c.failed() {
 		return causes
@@ -98,4 +100,27 @@ func Children(s *State, obj *unstructured.Unstructured) []*unstructured.Unstruct
 func Failing(obj *unstructured.Unstructured) (failed, unfinished bool) {
 	c := conditionOf(obj)
 	return c.failed(), !c.failed() && !c.succeeded()
+}
+
+// Summary returns the state of a run in a word or two, and Tekton's reason.
+func Summary(obj *unstructured.Unstructured) (state, reason string) {
+	c := conditionOf(obj)
+	switch c.status {
+	case "True":
+		return "succeeded", c.reason
+	case "False":
+		return "failed", c.reason
+	case "":
+		return "not started", ""
+	}
+	return "running", c.reason
+}
+
+// Account returns the name of the ServiceAccount that a run's Pod has.
+func Account(state *State, run Key) string {
+	obj := state.objects[run]
+	if obj == nil {
+		return ""
+	}
+	return newTask(state, obj).account
 }

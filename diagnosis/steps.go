@@ -79,7 +79,7 @@ func imageText(image string) string {
 func (t *task) byNode() []Cause {
 	reason, message := text(podObject(t.pod), "status", "reason"), text(podObject(t.pod), "status", "message")
 	switch {
-	case reason == "Evicted", t.condition.failed() && evictions.MatchString(t.condition.message):
+	case reason == "Evicted", t.condition.reason == "PodEvicted", t.condition.failed() && evictions.MatchString(t.condition.message):
 		return []Cause{t.cause("pod-evicted", t.podKey, "", cmp.Or(message, t.condition.message), "")}
 	case slices.Contains([]string{"NodeLost", "NodeShutdown", "Shutdown", "Terminated", "Preempting"}, reason):
 		return []Cause{t.cause("node-lost", t.podKey, "", reason+": "+cmp.Or(message, t.condition.message), "")}
@@ -137,6 +137,27 @@ func (t *task) failedStep() *container {
 		}
 	}
 	return nil
+}
+
+// FailedContainers returns the containers whose logs may say why a run failed, in State.Logs'
+// form without their texts. Only containers whose Pods are still there are among them.
+func FailedContainers(state *State, run Key) []Log {
+	obj := state.objects[run]
+	if obj == nil {
+		return nil
+	}
+	runs := []*unstructured.Unstructured{obj}
+	if run.Kind == "PipelineRun" {
+		runs = Children(state, obj)
+	}
+	var logs []Log
+	for _, run := range runs {
+		t := newTask(state, run)
+		if step := t.failedStep(); step != nil && t.pod != nil && t.condition.failed() {
+			logs = append(logs, Log{Namespace: t.key.Namespace, Pod: t.podKey.Name, Container: step.name})
+		}
+	}
+	return logs
 }
 
 // byStep reports why a step's program ended with an error, as far as its log says so in words

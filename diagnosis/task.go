@@ -197,7 +197,6 @@ var verdicts = map[string]string{
 	"Cancelled":                           "cancelled",
 	"CancelledRunningFinally":             "cancelled",
 	"StoppedRunningFinally":               "cancelled",
-	"PodEvicted":                          "pod-evicted",
 	"PipelineInvalidGraph":                "spec-invalid",
 	"InvalidTaskRunSpecs":                 "spec-invalid",
 	"TaskValidationFailed":                "spec-invalid",
