@@ -71,7 +71,7 @@ func (t *task) whyRefused(container, reference, host string) (why, remedy string
 	if account == nil {
 		return "", ""
 	}
-	write := fmt.Sprintf("`tekgate credentials registry NAME -n %s --account %s --server %s` writes one",
+	write := fmt.Sprintf("`tekgate credentials registry NAME -n %s --service-account %s --server %s` writes one",
 		t.key.Namespace, t.account, host)
 	listed, fits, others := t.logins(account, reference)
 	switch {
@@ -83,13 +83,44 @@ func (t *task) whyRefused(container, reference, host string) (why, remedy string
 			in = fmt.Sprintf("is listed under imagePullSecrets of ServiceAccount %s, which steps do not read, "+
 				"and not under secrets", t.account)
 		}
-		return fmt.Sprintf("Secret %s has a login for it, but %s", others[0], in),
-			fmt.Sprintf("kubectl patch serviceaccount %s -n %s --type=json "+
-				`-p='[{"op":"add","path":"/secrets/-","value":{"name":"%s"}}]'`, t.account, t.key.Namespace, others[0])
+		return fmt.Sprintf("Secret %s has a login for it, but %s", others[0], in), t.listSecret(account, others[0])
 	case len(listed) == 0:
-		return fmt.Sprintf("ServiceAccount %s lists no Secret with registry credentials under secrets", t.account), write
+		return fmt.Sprintf("ServiceAccount %s lists no Secret with registry credentials under secrets%s", t.account,
+			t.useless(account)), write
 	}
 	return t.whyNoMatch(listed, reference, host), write
+}
+
+// listSecret returns the command that lists a Secret in a ServiceAccount.
+func (t *task) listSecret(account *unstructured.Unstructured, secret string) string {
+	at, value := "/secrets/-", fmt.Sprintf(`{"name":"%s"}`, secret)
+	if len(names(account, "secrets")) == 0 {
+		at, value = "/secrets", "["+value+"]"
+	}
+	return fmt.Sprintf("kubectl patch serviceaccount %s -n %s --type=json "+
+		`-p='[{"op":"add","path":"%s","value":%s}]'`, t.account, t.key.Namespace, at, value)
+}
+
+// useless says why the Secrets that an account lists are not for registries.
+func (t *task) useless(account *unstructured.Unstructured) string {
+	var all []string
+	for _, name := range names(account, "secrets") {
+		secret := t.state.Get("Secret", t.key.Namespace, name)
+		switch {
+		case t.state.absent("Secret", t.key.Namespace, name):
+			all = append(all, "Secret "+name+" does not exist")
+		case secret == nil, len(annotated(secret, "tekton.dev/git-")) > 0:
+		case text(secret.Object, "type") == "kubernetes.io/basic-auth":
+			all = append(all, "Secret "+name+" has no annotation tekton.dev/docker-0 that names a registry")
+		default:
+			all = append(all, fmt.Sprintf("Secret %s has type %s, which Tekton does not read for registries", name,
+				text(secret.Object, "type")))
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(all, "; ")
 }
 
 // whyNoMatch says for which registries the listed Secrets are.
@@ -227,6 +258,7 @@ func (t *task) whyUnread(container, reference, secret string) (why, remedy strin
 	is := path.Clean(strings.ReplaceAll(value, "$(credentials.path)", "/tekton/creds"))
 	ref, err := image.Parse(t.image(container))
 	program := err == nil && isKaniko(ref)
+	target, _ := image.Parse(reference)
 	fix := "set DOCKER_CONFIG to " + credentialsPath + " in the step, or let the mutator's rule docker-config do it"
 	switch {
 	case set && is != credentialsPath:
@@ -239,9 +271,22 @@ func (t *task) whyUnread(container, reference, secret string) (why, remedy strin
 		return fmt.Sprintf("Secret %s has a login for it: either the step does not read it, or the registry refuses it",
 			secret), fix
 	}
-	return fmt.Sprintf("it does not accept the login in Secret %s: the password is wrong, or the account may not push to %s",
-			secret, reference), fmt.Sprintf("`tekgate credentials registry %s -n %s --server HOST` writes a new one",
-			secret, t.key.Namespace)
+	return fmt.Sprintf("it does not accept the login%s in Secret %s: the password is wrong, or the account may not push to %s",
+			t.sent(secret, reference), secret, reference), fmt.Sprintf("`tekgate credentials registry %s -n %s --service-account %s --server %s` "+
+			"writes a new one", secret, t.key.Namespace, t.account, target.Host)
+}
+
+// sent returns the key of the login that a client sends, and why it is a surprising one.
+func (t *task) sent(secret, reference string) string {
+	e, _ := t.explanation(secret, reference)
+	if len(e.Sends) == 0 || e.Sends[0].Key == "" {
+		return ""
+	}
+	key := " for " + clients.WithoutLogin(e.Sends[0].Key)
+	if e.Why != "" {
+		key += " (" + e.Why + ")"
+	}
+	return key
 }
 
 func isKaniko(ref image.Reference) bool {
@@ -298,7 +343,7 @@ func (t *task) gitRefused(_, line string, groups []string) (message, remedy stri
 	if host != "" {
 		subject += " " + host
 	}
-	fix := fmt.Sprintf("`tekgate credentials git NAME -n %s --account %s --host %s` writes the Secret",
+	fix := fmt.Sprintf("`tekgate credentials git NAME -n %s --service-account %s --host %s` writes the Secret",
 		t.key.Namespace, t.account, cmp.Or(gitURL(host, ssh), "HOST"))
 	account := t.state.Get("ServiceAccount", t.key.Namespace, t.account)
 	if account == nil || host == "" {

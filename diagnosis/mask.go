@@ -20,8 +20,13 @@ var masks = []struct {
 		"${1}***"},
 	{regexp.MustCompile(`(?i)([?&](?:[a-z_-]*token|[a-z_-]*secret|password|passwd|signature|sig|key|code)=)[^&\s"']+`),
 		"${1}***"},
-	{regexp.MustCompile(`(?i)(["']?\b[a-z0-9_-]*(?:password|passwd|secret|token|api[_-]?key)["']?\s*[:=]\s*)` +
+	{regexp.MustCompile(`(?i)(\b[a-z0-9_-]*(?:password|passwd|secret|token|api[_-]?key)\s*=\s*)` +
 		`("[^"]*"|'[^']*'|[^\s"',&;)]+)`), "${1}***"},
+	{regexp.MustCompile(`(?i)(["'][a-z0-9_-]*(?:password|passwd|secret|token|auth|api[_-]?key)["']\s*:\s*)` +
+		`("[^"]*"|'[^']*')`), "${1}***"},
+	{regexp.MustCompile(`(?i)(\b[a-z0-9_-]*(?:password|passwd)\s*:\s*)("[^"]*"|'[^']*'|[^\s"',&;)]+)`), "${1}***"},
+	{regexp.MustCompile(`(?i)(\b(?:token|secret|api[_-]?key)\s*:\s*)([A-Za-z0-9+/_=.-]*[0-9][A-Za-z0-9+/_=.-]{11,})`),
+		"${1}***"},
 	{regexp.MustCompile(`\b(?:gh[pousr]_|github_pat_|glpat-|xox[bp]-)[A-Za-z0-9_-]{10,}`), "***"},
 	{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*`), "***"},
 	{regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)`), "***"},

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -73,6 +74,7 @@ func (r *reader) credentials(ctx context.Context, run diagnosis.Key, types ...st
 			r.secret(&found.Items[i])
 		}
 	}
+	r.listed(ctx, run.Namespace, account) // those of other types, or that do not exist
 }
 
 // listed reads only the Secrets that a ServiceAccount lists.
@@ -81,11 +83,15 @@ func (r *reader) listed(ctx context.Context, namespace string, account *unstruct
 		return
 	}
 	for _, name := range first(referenced(account, "secrets"), 4) {
-		if !r.once("get Secret " + namespace + "/" + name) {
+		key := diagnosis.Key{Kind: "Secret", Namespace: namespace, Name: name}
+		if r.state.Get("Secret", namespace, name) != nil || !r.once("get "+key.String()) {
 			continue
 		}
 		found, err := r.client.Resource(secrets.gvr()).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
-		if err == nil {
+		switch {
+		case apierrors.IsNotFound(err):
+			r.state.Absent = append(r.state.Absent, key)
+		case err == nil:
 			r.secret(found)
 		}
 	}
