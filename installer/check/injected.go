@@ -77,7 +77,8 @@ var pullReasons = []string{"ImagePullBackOff", "ErrImagePull", "InvalidImageName
 
 // hangingRuns looks for containers beside steps whose image cannot be pulled.
 func hangingRuns(ctx context.Context, s *state) error {
-	pods, err := s.List(ctx, live.Pod, client.HasLabels{"tekton.dev/taskRun"}, client.MatchingFields{"status.phase": "Pending"})
+	pods, err := s.List(ctx, live.Pod, client.HasLabels{"tekton.dev/taskRun"},
+		client.MatchingFields{"status.phase": "Pending"})
 	if apierrors.IsForbidden(err) {
 		return skip("you may not list Pods in all namespaces")
 	}
