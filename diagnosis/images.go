@@ -136,7 +136,7 @@ func (t *task) byPull() []Cause {
 		c := t.cause(id, t.podKey, p.container, message, remedy)
 		c.Image = p.image
 		causes = append(causes, c)
-		causes = append(causes, t.notRewritten(p.container, p.image)...)
+		causes = append(causes, t.notRewritten(p.container, p.image, kind)...)
 	}
 	return causes
 }
@@ -255,7 +255,7 @@ func (t *task) byLookup() []Cause {
 	}
 	c := t.cause(id, t.key, container, message, "")
 	c.Image = cmp.Or(written, ref)
-	return append([]Cause{c}, t.notRewritten(container, written)...)
+	return append([]Cause{c}, t.notRewritten(container, written, registryFailure(reason))...)
 }
 
 // stepOf returns the step without a command whose image is on a host, and the image as it is written.
@@ -280,22 +280,39 @@ func (t *task) stepOf(host, ref string) (step, written string) {
 	return "", ""
 }
 
-// notRewritten returns why an image that fails is not one of the mirror.
-func (t *task) notRewritten(container, written string) []Cause {
-	tekgate := t.state.Tekgate
-	if tekgate == nil || tekgate.Mirror == nil || written == "" {
-		return nil
+// RewrittenTo returns where the mirror's rules lead an image, or "" if it stays.
+func (t *Tekgate) RewrittenTo(written string) string {
+	if t == nil || t.Mirror == nil || written == "" {
+		return ""
 	}
 	ref, err := image.Parse(written)
 	if err != nil {
+		return ""
+	}
+	to, err := t.Mirror.Rewrite(ref)
+	if err != nil || to.To == ref {
+		return "" // it is the mirror's, or no rule leads it there
+	}
+	return to.To.String()
+}
+
+// notRewritten returns why an image that fails is not one of the mirror. That is a cause only
+// if the mirror has it: its registry says so, or was not asked and the other one is out of reach.
+func (t *task) notRewritten(container, written string, kind failure) []Cause {
+	to := t.state.Tekgate.RewrittenTo(written)
+	if to == "" {
 		return nil
 	}
-	to, err := tekgate.Mirror.Rewrite(ref)
-	if err != nil || to.To == ref {
-		return nil // it is the mirror's, or no rule leads it there
+	answer := t.registryAnswer(to)
+	likely := answer == nil && (kind == unreachable || kind == imageMissing)
+	if !likely && (answer == nil || answer.Status != "ok") {
+		return nil
 	}
-	why, remedy := t.whyNotRewritten(tekgate)
-	message := fmt.Sprintf("%s was not rewritten to %s: %s", written, to.To, why)
+	why, remedy := t.whyNotRewritten(t.state.Tekgate)
+	message := fmt.Sprintf("%s was not rewritten to %s: %s", written, to, why)
+	if answer == nil {
+		message += "; whether the mirror has it was not asked"
+	}
 	c := t.cause("image-not-rewritten", t.key, container, message, remedy)
 	c.Image = written
 	return []Cause{c}

@@ -125,6 +125,8 @@ var podKinds = []Kind{
 var stepKinds = []Kind{
 	{"oom-killed", "a container used more memory than its limit", "raise the memory limit of the step"},
 	{"pod-evicted", "the node evicted the Pod", "free the resource that the message names, or request it"},
+	{"pod-deleted", "the Pod was deleted while the run went on",
+		"start the run again; an audit log of the API server says who deleted it"},
 	{"node-lost", "the node was shut down or lost", "start the run again"},
 	{"binary-platform", "a program is for another architecture than the node",
 		"use an image that has the node's platform"},
@@ -141,6 +143,7 @@ var stepKinds = []Kind{
 	{"dockerfile-missing", "Kaniko does not find the Dockerfile",
 		"correct --dockerfile and --context"},
 	{"kaniko-run-failed", "a command of the Dockerfile failed", "correct the command: the step's log shows its output"},
+	{"kaniko-build-failed", "Kaniko cannot build the image, for another reason", "correct what the message names"},
 	{"push-failed", "a push failed, for another reason than credentials", "see the message"},
 	{"host-unreachable", "a step cannot reach a server",
 		"set a proxy or mirror for steps with the mutator's rule env"},

@@ -82,10 +82,40 @@ func (t *task) byNode() []Cause {
 	case reason == "Evicted", t.condition.reason == "PodEvicted",
 		t.condition.failed() && evictions.MatchString(t.condition.message):
 		return []Cause{t.cause("pod-evicted", t.podKey, "", cmp.Or(message, t.condition.message), "")}
+	case t.deleted() != "":
+		return []Cause{t.cause("pod-deleted", t.podKey, "", t.deleted(), "")}
 	case slices.Contains([]string{"NodeLost", "NodeShutdown", "Shutdown", "Terminated", "Preempting"}, reason):
 		return []Cause{t.cause("node-lost", t.podKey, "", reason+": "+cmp.Or(message, t.condition.message), "")}
 	}
 	return nil
+}
+
+// deleted says by whom a Pod was deleted that Tekton did not end itself; "" if it was not.
+func (t *task) deleted() string {
+	byTekton := strings.HasPrefix(t.condition.reason, "TaskRun") && t.condition.reason != "TaskRunFailed"
+	if !t.condition.failed() || byTekton {
+		return ""
+	}
+	for _, c := range list(podObject(t.pod), "status", "conditions") {
+		if text(c, "type") == "DisruptionTarget" && text(c, "status") == "True" {
+			return "it was deleted while it ran: " + text(c, "reason") + ": " + text(c, "message")
+		}
+	}
+	step := t.failedStep()
+	if step == nil || step.ended.code != 137 && step.ended.code != 143 {
+		return ""
+	}
+	if t.pod != nil && t.pod.GetDeletionTimestamp() != nil || t.pod == nil && t.killed(step.name) {
+		return "it was deleted while it ran, not by Tekton"
+	}
+	return ""
+}
+
+// killed reports whether the kubelet ended a container that ran, as it does when the Pod is deleted.
+func (t *task) killed(container string) bool {
+	return slices.ContainsFunc(t.state.Kind("Event"), func(e *unstructured.Unstructured) bool {
+		return eventObject(e) == t.podKey && text(e.Object, "reason") == "Killing" && eventContainer(e) == container
+	})
 }
 
 // memoryReasons are the reasons of conditions after the kernel ended a container.
@@ -244,7 +274,7 @@ var logTexts = []logText{
 		0, (*task).pushRefused},
 	{"push-unauthorized", regexp.MustCompile(`(?i)(?:POST|PUT|PATCH) https?://\S+.*(?:UNAUTHORIZED|DENIED|authentication required|\b401\b|\b403\b)`),
 		5, (*task).pushRefused},
-	{"git-host-key", regexp.MustCompile(`Host key verification failed|No \S+ host key is known for`), 10, nil},
+	{"git-host-key", regexp.MustCompile(`Host key verification failed`), 10, (*task).noHostKey},
 	{"git-credentials", gitRefused, 15, (*task).gitRefused},
 	{"registry-certificate", regexp.MustCompile(`(?i)x509: .*|server certificate verification failed|SSL certificate problem`), 10, nil},
 	{"dockerfile-missing", regexp.MustCompile(`(?i)error resolving dockerfile path.*|failed to read dockerfile.*`), 10, nil},
@@ -253,6 +283,10 @@ var logTexts = []logText{
 	{"kaniko-run-failed", regexp.MustCompile(`error building image:.*failed to execute command: (.*)`), 10,
 		func(_ *task, _, _ string, g []string) (string, string) {
 			return "a RUN instruction of the Dockerfile failed: " + g[1], ""
+		}},
+	{"kaniko-build-failed", regexp.MustCompile(`error building image: (.*)`), 5,
+		func(_ *task, _, _ string, g []string) (string, string) {
+			return "Kaniko cannot build the Dockerfile: " + g[1], ""
 		}},
 	{"push-failed", regexp.MustCompile(`error (?:checking push permissions|pushing image).*`), 10, nil},
 	{"command-missing", regexp.MustCompile(`^(?:.*(?:error executing command|[Ee]rror running|entrypoint).*)?` +

@@ -164,7 +164,7 @@ func TestParseKey(t *testing.T) {
 // passwords and tokens, also of entries that only some can read.
 func TestWithoutSecrets(t *testing.T) {
 	const secret = "s3cr3ts3cr3t"
-	padded := base64.StdEncoding.EncodeToString([]byte("user:" + secret + "1"))
+	padded := base64.StdEncoding.EncodeToString([]byte("user:" + secret))
 	all := Config{
 		{Key: "a.test", Auth: padded, Username: "user", Password: secret},
 		{Key: "b.test", Auth: strings.TrimRight(padded, "=")},
