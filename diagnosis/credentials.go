@@ -308,11 +308,7 @@ func isKaniko(ref image.Reference) bool {
 
 // env returns a variable of a container, from the Pod or else from the run's steps.
 func (t *task) env(container, name string) (value string, set bool) {
-	containers := list(podObject(t.pod), "spec", "containers")
-	if t.pod == nil {
-		containers = list(fields(t.obj.Object, "status", "taskSpec"), "steps")
-	}
-	for _, c := range containers {
+	for _, c := range t.specs() {
 		if text(c, "name") != container && "step-"+text(c, "name") != container {
 			continue
 		}

@@ -243,6 +243,12 @@ func (t *task) byLookup() []Cause {
 		denied: "entrypoint-credentials", untrusted: "entrypoint-certificate", unreachable: "entrypoint-unreachable",
 		imageMissing: "entrypoint-image-missing", badName: "image-name-invalid",
 	}
+	if registryFailure(reason) == otherPlatform {
+		_, message, remedy := t.judge(subject, reason, otherPlatform)
+		c := t.cause("image-platform", t.key, "", message, remedy)
+		c.Image = cmp.Or(written, ref)
+		return []Cause{c}
+	}
 	id, ok := ids[registryFailure(reason)]
 	if !ok {
 		return nil

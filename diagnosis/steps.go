@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tekgate/tekgate/internal/kaniko"
 )
 
 var (
@@ -31,7 +33,7 @@ func (t *task) byContainer() []Cause {
 		creation := slices.Contains([]string{"CreateContainerConfigError", "CreateContainerError", "RunContainerError"},
 			e.reason) || strings.Contains(e.text, "failed to start. The pod errored with the message") ||
 			e.origin == fromEvent && e.reason == "Failed" && commandMissing.MatchString(e.text)
-		if !creation || knownText(e.text) || e.text == "" || young(t, e) {
+		if !creation || knownText(e.text) || e.text == "" || young(t) {
 			continue
 		}
 		container := e.container
@@ -277,7 +279,8 @@ var logTexts = []logText{
 	{"git-host-key", regexp.MustCompile(`Host key verification failed`), 10, (*task).noHostKey},
 	{"git-credentials", gitRefused, 15, (*task).gitRefused},
 	{"registry-certificate", regexp.MustCompile(`(?i)x509: .*|server certificate verification failed|SSL certificate problem`), 10, nil},
-	{"dockerfile-missing", regexp.MustCompile(`(?i)error resolving dockerfile path.*|failed to read dockerfile.*`), 10, nil},
+	{"dockerfile-missing", regexp.MustCompile(`(?i)error resolving dockerfile path.*|failed to read dockerfile.*`), 10,
+		(*task).noDockerfile},
 	{"base-image", regexp.MustCompile(`error building image:.*(?:retrieving image|failed to get filesystem|` +
 		`unable to complete operation|image not found on any|MANIFEST_UNKNOWN|UNAUTHORIZED)`), 10, (*task).baseImage},
 	{"kaniko-run-failed", regexp.MustCompile(`error building image:.*failed to execute command: (.*)`), 10,
@@ -289,22 +292,58 @@ var logTexts = []logText{
 			return "Kaniko cannot build the Dockerfile: " + g[1], ""
 		}},
 	{"push-failed", regexp.MustCompile(`error (?:checking push permissions|pushing image).*`), 10, nil},
-	{"command-missing", regexp.MustCompile(`^(?:.*(?:error executing command|[Ee]rror running|entrypoint).*)?` +
-		commandMissing.String()), 3, func(t *task, container, _ string, g []string) (string, string) {
+	{"command-missing", commandMissing, 3, func(t *task, container, _ string, g []string) (string, string) {
 		return t.noCommand(container, g), ""
 	}},
 	{"host-unreachable", regexp.MustCompile(`(?i)could not resolve host|(?:^|: )dial tcp .*(?:no such host|i/o timeout|refused|unreachable)|` +
 		`failed to connect to \S+ port|connection timed out`), 4, nil},
 }
 
+// noDockerfile says which file Kaniko was told to build.
+func (t *task) noDockerfile(container, line string, _ []string) (message, remedy string) {
+	file := "Dockerfile"
+	words := t.words(container)
+	if i := slices.Index(words, "--"); i >= 0 { // before it are the words of Tekton's entrypoint
+		words = words[i+1:]
+	}
+	for _, setting := range kaniko.Parse(words) {
+		if setting.Flag != nil && setting.Flag.Name == "dockerfile" && setting.Value != "" {
+			file = setting.Value
+		}
+	}
+	return fmt.Sprintf("Kaniko does not find %s in its context: %s", file, line), ""
+}
+
+// words returns the command and arguments of a container.
+func (t *task) words(container string) []string {
+	var words []string
+	for _, c := range t.specs() {
+		if text(c, "name") == container || "step-"+text(c, "name") == container {
+			for _, field := range []string{"command", "args"} {
+				some, _, _ := unstructured.NestedStringSlice(c, field)
+				words = append(words, some...)
+			}
+		}
+	}
+	return words
+}
+
+// retrieved finds the image that Kaniko asks for.
+var retrieved = regexp.MustCompile(`Retrieving image (?:manifest )?(\S+)`)
+
 // baseImage says which image Kaniko could not read.
-func (t *task) baseImage(_, line string, _ []string) (message, remedy string) {
-	remedy = ""
+func (t *task) baseImage(container, line string, _ []string) (message, remedy string) {
+	name := "a base image of the Dockerfile"
+	for _, line := range lastLines(t.log(container)) {
+		if m := retrieved.FindStringSubmatch(line); m != nil {
+			name = "the base image " + m[1]
+		}
+	}
 	if strings.Contains(line, "index.docker.io") {
 		remedy = "Kaniko names Docker Hub even where a mirror refused: name the base image by the mirror, " +
 			"or set the mutator's kaniko.registryMap"
 	}
-	return "Kaniko cannot read a base image of the Dockerfile: " + line, remedy
+	return "Kaniko cannot read " + name + ": " + line, remedy
 }
 
 // logLines is how many lines of a log are looked at, from its end.
