@@ -193,8 +193,8 @@ func TestWithoutSecrets(t *testing.T) {
 		before, after := Explain(Source{Config: all}, image), Explain(Source{Config: clean}, image)
 		for i := range before {
 			if before[i].Result != after[i].Result || before[i].Why != after[i].Why {
-				t.Errorf("%s, %s: %s (%s) before, %s (%s) without secrets", entry.Key, before[i].Client, before[i].Result,
-					before[i].Why, after[i].Result, after[i].Why)
+				t.Errorf("%s, %s: %s (%s) before, %s (%s) without secrets", entry.Key, before[i].Client,
+					before[i].Result, before[i].Why, after[i].Result, after[i].Why)
 			}
 		}
 	}
