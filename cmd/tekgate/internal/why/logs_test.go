@@ -82,7 +82,8 @@ stringData: {.dockerconfigjson: '{"auths":{"registry.example.com":{"username":"b
 	if requests := counter.taken(); len(requests) >= 20 {
 		t.Errorf("%d requests, want fewer than 20:\n%s", len(requests), strings.Join(requests, "\n"))
 	}
-	if len(*asked) != 1 || !strings.Contains((*asked)[0], "tailLines=60") || !strings.Contains((*asked)[0], "limitBytes=") {
+	query := strings.Join(*asked, " ")
+	if len(*asked) != 1 || !strings.Contains(query, "tailLines=60") || !strings.Contains(query, "limitBytes=") {
 		t.Errorf("the log was asked for as %q, want one request for its end", *asked)
 	}
 	out, errOut, _ := s.why("push", "-n", "ci", "-o", "json")
@@ -97,8 +98,9 @@ func TestWhyNotRewritten(t *testing.T) {
 	s := newSite(t)
 	mirror := clitest.Mirror(t)
 	clitest.Push(t, mirror+"/library/alpine:3.12", clitest.Platform(t, "amd64"))
-	s.put(strings.Replace(run("plain", "TaskRunImagePullFailed", strings.Replace(pullFailure("alpine:3.12"), "not found",
-		"dial tcp: lookup registry-1.docker.io: no such host", 1), ""), "namespace: ci}",
+	message := strings.Replace(pullFailure("alpine:3.12"), "not found",
+		"dial tcp: lookup registry-1.docker.io: no such host", 1)
+	s.put(strings.Replace(run("plain", "TaskRunImagePullFailed", message, ""), "namespace: ci}",
 		"namespace: ci, annotations: {tekgate.dev/skip-rules: image-mirror}}", 1))
 	s.Create(`apiVersion: v1
 kind: Namespace
