@@ -23,6 +23,7 @@ const (
 	untrusted     failure = "certificate"
 	unreachable   failure = "unreachable"
 	badName       failure = "name-invalid"
+	limited       failure = "rate-limit"
 	other         failure = "pull"
 )
 
@@ -36,6 +37,7 @@ var failures = []struct {
 		`tls: failed to verify|remote error: tls`)},
 	{otherPlatform, regexp.MustCompile(`(?i)no match for platform|no image found in (?:manifest list|image index) for|` +
 		`does not match the specified platform|no child with platform`)},
+	{limited, regexp.MustCompile(`(?i)toomanyrequests|\b429\b|pull rate limit`)},
 	{denied, regexp.MustCompile(`(?i)\b401\b|\b403\b|unauthorized|authorization failed|no basic auth credentials|access denied|` +
 		`authentication required|denied: `)},
 	{unreachable, regexp.MustCompile(`(?i)dial tcp|no such host|i/o timeout|connection refused|connection reset|network is unreachable|` +
@@ -159,6 +161,8 @@ func (t *task) judge(ref, message string, seen failure) (kind failure, sentence,
 		return imageMissing, shown + " is not there: " + quote(message), ""
 	case seen == denied:
 		return denied, "the registry refuses " + shown + ": " + quote(message), ""
+	case seen == limited:
+		return limited, "the registry limits how often " + shown + " may be pulled: " + quote(message), ""
 	case seen == untrusted:
 		return untrusted, "the certificate of the registry of " + shown + " is not trusted: " + quote(message), ""
 	case seen == unreachable:
@@ -241,7 +245,7 @@ func (t *task) byLookup() []Cause {
 	subject := cmp.Or(written, ref, "the image of a step")
 	ids := map[failure]string{
 		denied: "entrypoint-credentials", untrusted: "entrypoint-certificate", unreachable: "entrypoint-unreachable",
-		imageMissing: "entrypoint-image-missing", badName: "image-name-invalid",
+		imageMissing: "entrypoint-image-missing", badName: "image-name-invalid", limited: "image-rate-limit",
 	}
 	if registryFailure(reason) == otherPlatform {
 		_, message, remedy := t.judge(subject, reason, otherPlatform)

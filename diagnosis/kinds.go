@@ -90,6 +90,8 @@ var imageKinds = []Kind{
 		"give the nodes' container runtime the registry's authority: the kubelet does not read Tekton's"},
 	{"image-unreachable", "the nodes cannot reach the registry of an image",
 		"use an image of the mirror: `tekgate explain IMAGE` says where it is"},
+	{"image-rate-limit", "a registry limits how often images may be pulled",
+		"pull with an account (`tekgate credentials pull`), or use an image of the mirror"},
 	{"image-missing", "the registry lacks an image", "push the image, or correct its name"},
 	{"image-pull", "the kubelet cannot pull an image, for another reason", "see the message"},
 }
@@ -107,6 +109,8 @@ var podKinds = []Kind{
 	{"claim-pending", "a PersistentVolumeClaim is not bound",
 		"`kubectl describe pvc` says why: often the storage class does not exist, or nothing provisions it"},
 	{"volume-failed", "a volume cannot be mounted", "see the message"},
+	{"pod-sandbox", "the node cannot create the Pod's sandbox",
+		"see the node's container runtime and network plugin"},
 	{"node-selector", "no node has the labels that the Pod asks for",
 		"correct nodeSelector or affinity in the podTemplate, or label a node"},
 	{"node-resources", "no node has enough free resources", "ask for less, wait, or add a node"},

@@ -210,7 +210,9 @@ func (t *task) image(name string) string {
 // collect gathers the texts about the run, those that are nearest to the root first.
 func (t *task) collect() {
 	for _, c := range t.containers {
-		if c.waiting != nil && c.waiting.reason != "PodInitializing" && c.waiting.reason != "ContainerCreating" {
+		// One that started and waits again is a sidecar that Tekton stops with another image.
+		normal := c.waiting == nil || c.waiting.reason == "PodInitializing" || c.waiting.reason == "ContainerCreating"
+		if !normal && !c.started {
 			t.evidence = append(t.evidence,
 				evidence{fromWaiting, t.podKey, c.name, c.waiting.reason, c.waiting.message})
 		}

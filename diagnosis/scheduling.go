@@ -32,6 +32,9 @@ func (t *task) byScheduling() []Cause {
 			continue
 		}
 		volume := e.origin == fromEvent && (e.reason == "FailedMount" || e.reason == "FailedAttachVolume")
+		if e.origin == fromEvent && e.reason == "FailedCreatePodSandBox" {
+			return []Cause{t.cause("pod-sandbox", e.object, "", e.text, "")}
+		}
 		if volume && !knownText(e.text) {
 			return []Cause{t.cause("volume-failed", e.object, "", e.text, "")}
 		}
