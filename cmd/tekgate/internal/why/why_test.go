@@ -312,13 +312,18 @@ func TestWhyFailed(t *testing.T) {
 	s.put(strings.Replace(run("fine", "Succeeded", "ok", ""), `"False"`, `"True"`, 1))
 	old := run("old", "Failed", "long ago", "")
 	s.put(strings.Replace(old, time.Now().UTC().Format("2006-"), "2020-", 1))
+	s.put("apiVersion: tekton.dev/v1\nkind: PipelineRun\nmetadata: {name: pipe, namespace: ci}\n" +
+		"spec: {pipelineRef: {name: p}}\nstatus: {conditions: [{type: Succeeded, status: 'False', reason: Failed}]}\n")
+	s.put(strings.Replace(run("pipe-build", "TaskRunImagePullFailed", pullFailure("registry.invalid/team/tool:1.0"), ""),
+		"namespace: ci}", "namespace: ci, labels: {tekton.dev/pipelineRun: pipe}}", 1))
 	out, _, status := s.why("--failed", "-A", "--since", "1h", "--offline")
 	if status != 1 {
 		t.Errorf("status %d, want 1", status)
 	}
-	clitest.InOrder(t, out, "2 runs: image-missing", "TaskRun ci/a, TaskRun ci/b", "1 run: run-timeout", "TaskRun other/c")
-	if strings.Contains(out, "old") || strings.Contains(out, "fine") {
-		t.Errorf("a run that is too old or succeeded is in\n%s", out)
+	clitest.InOrder(t, out, "3 runs: image-missing", "PipelineRun ci/pipe, TaskRun ci/a, TaskRun ci/b",
+		"1 run: run-timeout", "TaskRun other/c")
+	if strings.Contains(out, "old") || strings.Contains(out, "fine") || strings.Contains(out, "TaskRun ci/pipe") {
+		t.Errorf("a run that is too old, succeeded or has an owner is in\n%s", out)
 	}
 	out, _, status = s.why("--failed", "-n", "tekton-pipelines")
 	if status != 0 || !strings.Contains(out, "no run failed in the last 1h") {
