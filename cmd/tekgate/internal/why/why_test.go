@@ -495,3 +495,35 @@ func TestWhyWithoutTekton(t *testing.T) {
 		t.Errorf("status %d, %q", status, errOut)
 	}
 }
+
+// TestLimit holds that an explanation never takes more requests than its limit, and says what it
+// has not read for that.
+func TestLimit(t *testing.T) {
+	s := newSite(t)
+	s.put(run("build", "TaskRunImagePullFailed", pullFailure("registry.invalid/team/tool:1.0"), ""))
+	counter, through := s.counted()
+	s.Kubeconfig = through
+	config, err := clientcmd.BuildConfigFromFlags("", through[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := newReader(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.limit = 4
+	key, err := r.find(t.Context(), []string{"PipelineRun", "TaskRun"}, "ci", "build")
+	if err != nil {
+		t.Fatal(err)
+	}
+	causes := r.explain(t.Context(), key)
+	if len(causes) != 1 || causes[0].ID != "image-missing" {
+		t.Errorf("causes %v, want image-missing", causes)
+	}
+	if sent := counter.taken(); len(sent) != 4 || r.spent != 4 {
+		t.Errorf("%d requests, counted as %d, want 4:\n%s", len(sent), r.spent, strings.Join(sent, "\n"))
+	}
+	if gaps := strings.Join(r.gaps, "\n"); !strings.Contains(gaps, "4 requests were sent already") {
+		t.Errorf("gaps %q, want what was not read for the limit", gaps)
+	}
+}
