@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -39,6 +40,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/version"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/versions"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/watch"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/why"
 	"github.com/tekgate/tekgate/manifests"
 )
 
@@ -66,6 +68,9 @@ func run() int {
 	return cli.Status(err)
 }
 
+// sentences returns what watch shows of runs that have not succeeded.
+func sentences(config *rest.Config) (watch.Sentence, error) { return why.Sentences(config) }
+
 // ends returns the signals after which a command cleans up and ends. SIGHUP is none of them
 // under nohup.
 func ends() []os.Signal {
@@ -86,6 +91,7 @@ func root() *cobra.Command {
 		diff.Command(),
 		check.Command(),
 		status.Command(),
+		why.Command(),
 		uninstall.Command(),
 		versions.Command(time.Now),
 		version.Command(time.Now),
@@ -97,7 +103,7 @@ func root() *cobra.Command {
 		mutate.Command(),
 		scan.Command(),
 		hook.Command(),
-		watch.Command(nil),
+		watch.Command(sentences),
 		lint.Command(),
 		migrate.Command(),
 		export.Command(),

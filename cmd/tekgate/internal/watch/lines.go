@@ -2,7 +2,6 @@ package watch
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -150,11 +149,9 @@ func (v *view) print(r *Run, d detail) error {
 }
 
 func (v *view) write(r *row) error {
-	if !v.options.output.JSON() {
-		_, err := fmt.Fprintln(v.streams.Out, r.line())
-		return err
+	if v.options.output.ForPrograms() {
+		return v.options.output.Each(v.streams.Out, r)
 	}
-	encoder := json.NewEncoder(v.streams.Out)
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(r)
+	_, err := fmt.Fprintln(v.streams.Out, r.line())
+	return err
 }

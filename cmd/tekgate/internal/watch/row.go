@@ -148,3 +148,6 @@ func sortRuns(runs []*Run) {
 			cmp.Compare(a.Metadata.Name, b.Metadata.Name))
 	})
 }
+
+// Names implements cli.Named.
+func (r *row) Names() []string { return []string{cli.ObjectName("tekton.dev/v1", r.Kind, r.Name)} }

@@ -69,7 +69,7 @@ pods/portforward in Tekgate's namespace.`,
 		},
 	}
 	o.kube.Add(cmd)
-	o.output.TableOrJSON(cmd)
+	o.output.Table(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.namespace, "namespace", "n", "", "`NAMESPACE` of the runs (default: that of the kubeconfig's context)")
 	f.BoolVarP(&o.all, "all-namespaces", "A", false, "show the runs of all namespaces")
@@ -107,7 +107,7 @@ func (o *options) run(ctx context.Context, streams cli.Streams, sentence func(*r
 		}
 	}
 	v := &view{options: o, streams: streams, now: time.Now}
-	if cli.IsTerminal(streams.Out) && !o.output.JSON() && !o.once && !o.watchOnly {
+	if cli.IsTerminal(streams.Out) && !o.output.ForPrograms() && !o.once && !o.watchOnly {
 		v.screen = newScreen(streams)
 		v.streams.ErrOut = v.screen // which shows messages when the terminal is the user's again
 	}
@@ -178,7 +178,7 @@ func (v *view) once(ctx context.Context) error {
 	}
 	sortRuns(runs)
 	found := v.details.initial(ctx, runs)
-	if v.options.output.JSON() {
+	if v.options.output.ForPrograms() {
 		for _, r := range runs {
 			if err := v.print(r, found[r.Metadata.UID]); err != nil {
 				return err
