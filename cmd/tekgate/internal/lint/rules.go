@@ -37,7 +37,8 @@ func (l *lint) document(out io.Writer) error {
 	}
 	rule := rules[slices.IndexFunc(rules, func(r *validator.Rule) bool { return r.ID == l.explain })]
 	return l.output.Print(out, described([]*validator.Rule{rule}), func(out io.Writer) error {
-		_, err := fmt.Fprintf(out, "%s: %s, at admission %s\n\n%s\n", rule.ID, rule.Severity, admissionMode(rule), rule.Doc)
+		_, err := fmt.Fprintf(out, "%s: %s, at admission %s\n\n%s\n", rule.ID, rule.Severity, admissionMode(rule),
+			rule.Doc)
 		return err
 	})
 }
