@@ -16,7 +16,8 @@ type (
 // too. Params are what a Task or Pipeline is known to be given; what is not is left as $(…), unless it has a
 // default.
 func RemoteReferences(subject Subject, params []map[string]any) []RemoteReference {
-	pass := &rule.Pass{Object: subject.unpack().spelled, Kind: subject.Kind, Namespace: subject.Namespace, Cluster: rule.Nowhere{}}
+	fields := subject.unpack().spelled
+	pass := &rule.Pass{Object: fields, Kind: subject.Kind, Namespace: subject.Namespace, Cluster: rule.Nowhere{}}
 	found := sources.ReferencesIn(pass, params)
 	for _, inner := range embedded(pass) {
 		for _, r := range sources.ReferencesIn(inner, nil) {

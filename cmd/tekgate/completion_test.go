@@ -10,7 +10,6 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/clitest"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/completion"
-	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/e2e/cluster"
 )
 
@@ -136,18 +135,14 @@ func TestCompletionOfObjects(t *testing.T) {
 		"hook sign --trigger":                          "",
 		"credentials explain -n ci --secret":           "harbor",
 		"credentials registry -n ci --service-account": "builder",
-		"runs -n ci": "build-1 lint-1",
+		"why -n ci":                                          "build-1 lint-1 pipelinerun taskrun",
+		"why -n ci taskrun":                                  "lint-1",
+		"why -n ci pipelinerun":                              "build-1",
 		"hook sign -n ci --as stranger --trigger":            "",
 		"support-bundle --namespace ci --context none -n":    "",
 		"hook sign -n ci --request-timeout 1s --trigger bui": "build",
 	} {
 		tree := root()
-		var k kubeflags.Flags
-		runs := &cobra.Command{Use: "runs", Run: func(*cobra.Command, []string) {},
-			ValidArgsFunction: completion.Objects(completion.TaskRuns, completion.PipelineRuns)}
-		runs.Flags().StringP("namespace", "n", "", "")
-		k.Add(runs)
-		tree.AddCommand(runs)
 		words := strings.Fields(line)
 		last := ""
 		if words[len(words)-1] == "bui" {

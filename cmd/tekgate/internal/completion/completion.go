@@ -79,6 +79,23 @@ var byConnection = map[string]cobra.CompletionFunc{
 	"user":    kubeconfig(kubeflags.Users),
 }
 
+// byArgument completes the arguments of commands.
+var byArgument = map[string]cobra.CompletionFunc{"why": runs}
+
+// runs completes the kind of a run, and names of that kind, or of both where none is given.
+func runs(cmd *cobra.Command, args []string, prefix string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	switch {
+	case len(args) == 0:
+		names, directive := Objects(PipelineRuns, TaskRuns)(cmd, args, prefix)
+		return append([]cobra.Completion{"pipelinerun", "taskrun"}, names...), directive
+	case len(args) > 1:
+		return nil, noFiles
+	case strings.HasPrefix(args[0], "t"):
+		return Objects(TaskRuns)(cmd, args, prefix)
+	}
+	return Objects(PipelineRuns)(cmd, args, prefix)
+}
+
 // takesFiles are the commands whose arguments are files. To the others a shell offers none.
 var takesFiles = []string{"credentials ca", "hook explain", "images load", "images save", "lint", "migrate", "scan"}
 
@@ -103,6 +120,9 @@ func addTo(cmd *cobra.Command) {
 			cli.Complete(cmd, flag.Name, complete)
 		}
 	})
+	if complete, has := byArgument[path]; has {
+		cmd.ValidArgsFunction = complete
+	}
 	if cmd.ValidArgsFunction == nil && cmd.Runnable() && !slices.Contains(takesFiles, path) {
 		cmd.ValidArgsFunction = cobra.NoFileCompletions
 	}

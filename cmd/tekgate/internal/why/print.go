@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"sigs.k8s.io/yaml"
-
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/diagnosis"
 	"github.com/tekgate/tekgate/internal/display"
@@ -39,17 +37,14 @@ func withHints(causes []diagnosis.Cause) []cause {
 }
 
 func (a answer) print(s cli.Streams, output cli.Output) error {
-	var err error
-	switch {
-	case output.Format != "text":
-		err = encode(s.Out, output, a)
-	case len(a.Causes) == 0:
-		fmt.Fprintln(s.Out, a.nothing())
+	err := output.Print(s.Out, a, func(out io.Writer) error {
+		if len(a.Causes) == 0 {
+			fmt.Fprintln(out, a.nothing())
+		}
+		printCauses(out, a.Causes)
 		notRead(s.ErrOut, a.NotRead)
-	default:
-		printCauses(s.Out, a.Causes)
-		notRead(s.ErrOut, a.NotRead)
-	}
+		return nil
+	})
 	if err == nil && len(a.Causes) > 0 {
 		return foundError(cli.Plural(len(a.Causes), "cause") + " found")
 	}
@@ -84,18 +79,6 @@ func notRead(out io.Writer, gaps []string) {
 	for _, gap := range gaps {
 		fmt.Fprintln(out, "not read:", gap)
 	}
-}
-
-func encode(out io.Writer, output cli.Output, value any) error {
-	if output.JSON() {
-		return display.JSON(out, value)
-	}
-	text, err := yaml.Marshal(value)
-	if err != nil {
-		return err
-	}
-	_, err = out.Write(text)
-	return err
 }
 
 // groups are the failed runs by their first cause.
@@ -139,32 +122,29 @@ func groupByCause(runs []diagnosis.Key, causes map[diagnosis.Key][]cause, gaps [
 const shownRuns = 10
 
 func (g groups) print(s cli.Streams, o *options) error {
-	if o.output.Format != "text" {
-		if err := encode(s.Out, o.output, g); err != nil {
-			return err
-		}
-	} else {
-		g.text(s, o)
-	}
-	if g.Failed > 0 {
+	err := o.output.Print(s.Out, g, func(out io.Writer) error {
+		g.text(out, o)
+		notRead(s.ErrOut, g.NotRead)
+		return nil
+	})
+	if err == nil && g.Failed > 0 {
 		return foundError(cli.Plural(g.Failed, "run") + " failed")
 	}
-	return nil
+	return err
 }
 
-func (g groups) text(s cli.Streams, o *options) {
+func (g groups) text(out io.Writer, o *options) {
 	if g.Failed == 0 {
 		since := strings.TrimSuffix(strings.TrimSuffix(o.since.String(), "0s"), "0m")
-		fmt.Fprintf(s.Out, "no run failed in the last %s\n", since)
+		fmt.Fprintf(out, "no run failed in the last %s\n", since)
 	}
 	for _, group := range g.Groups {
 		names := make([]string, 0, len(group.Runs))
 		for _, run := range group.Runs {
 			names = append(names, run.String())
 		}
-		fmt.Fprintf(s.Out, "%s: %s: %s\n", cli.Plural(len(group.Runs), "run"), group.ID, group.Title)
-		fmt.Fprintf(s.Out, "    %s\n    for example %s\n    %s\n    see %s\n", display.AndMore(names, shownRuns),
+		fmt.Fprintf(out, "%s: %s: %s\n", cli.Plural(len(group.Runs), "run"), group.ID, group.Title)
+		fmt.Fprintf(out, "    %s\n    for example %s\n    %s\n    see %s\n", display.AndMore(names, shownRuns),
 			group.First.Cause, group.First.Remedy, group.First.Hint)
 	}
-	notRead(s.ErrOut, g.NotRead)
 }

@@ -16,7 +16,6 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
-	"github.com/tekgate/tekgate/cmd/tekgate/internal/completion"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/kubeflags"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/release"
 	"github.com/tekgate/tekgate/diagnosis"
@@ -73,8 +72,7 @@ if the question could not be answered. docs/troubleshooting.md lists all causes.
 
   # for programs
   tekgate why pipelinerun release-42 -o json`,
-		Args:              cobra.MaximumNArgs(2),
-		ValidArgsFunction: completion.Objects(completion.TaskRuns, completion.PipelineRuns),
+		Args: cobra.MaximumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			err := o.run(cmd.Context(), cli.StreamsOf(cmd), args)
 			var found foundError
