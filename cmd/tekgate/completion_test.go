@@ -135,7 +135,7 @@ func TestCompletionOfObjects(t *testing.T) {
 		"hook sign --trigger":                          "",
 		"credentials explain -n ci --secret":           "harbor",
 		"credentials registry -n ci --service-account": "builder",
-		"why -n ci":                                          "build-1 lint-1 pipelinerun taskrun",
+		"why -n ci":                                          "pipelinerun taskrun build-1 lint-1",
 		"why -n ci taskrun":                                  "lint-1",
 		"why -n ci pipelinerun":                              "build-1",
 		"hook sign -n ci --as stranger --trigger":            "",
