@@ -97,6 +97,7 @@ func TestScenarios(t *testing.T) {
 			"database":     place.database,
 			"exist":        place.exist,
 			"fetch":        place.fetch,
+			"foreign":      place.foreign,
 			"ask":          place.ask,
 			"browse":       place.browse,
 			"forge":        place.forge,
