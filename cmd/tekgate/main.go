@@ -36,6 +36,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/support"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/uninstall"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/versions"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/why"
 	"github.com/tekgate/tekgate/manifests"
 )
 
@@ -81,6 +82,7 @@ func root() *cobra.Command {
 		diff.Command(),
 		check.Command(),
 		status.Command(),
+		why.Command(),
 		uninstall.Command(),
 		versions.Command(time.Now),
 		credentials.Command(),

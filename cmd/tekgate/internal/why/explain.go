@@ -1,0 +1,166 @@
+package why
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tekgate/tekgate/diagnosis"
+)
+
+// most is how many TaskRuns of a PipelineRun are looked at closely, with requests of their own.
+const most = 3
+
+// explain reads what belongs to a run, and returns its causes. What the first causes ask for
+// is read too, and the run is then explained again.
+func (r *reader) explain(ctx context.Context, run diagnosis.Key) []diagnosis.Cause {
+	r.parts(ctx, run)
+	for _, log := range first(diagnosis.FailedContainers(r.state, run), most) {
+		r.log(ctx, log)
+	}
+	causes := diagnosis.Explain(r.state, run)
+	for range 2 { // what was read may lead to another cause, which asks for more
+		for _, cause := range causes {
+			r.need(ctx, cause)
+		}
+		causes = diagnosis.Explain(r.state, run)
+	}
+	return causes
+}
+
+func first[T any](list []T, n int) []T { return list[:min(n, len(list))] }
+
+// parts reads the TaskRuns, the Pods and the Pods' events of a run that has not succeeded.
+func (r *reader) parts(ctx context.Context, run diagnosis.Key) {
+	obj := r.state.Get(run.Kind, run.Namespace, run.Name)
+	state, _ := diagnosis.Summary(obj)
+	if state == "succeeded" || state == "not started" {
+		return
+	}
+	taskRuns := []*unstructured.Unstructured{obj}
+	if run.Kind == "PipelineRun" {
+		r.all(ctx, runs("TaskRun", r.version), run.Namespace, labelled("tekton.dev/pipelineRun", run.Name))
+		r.all(ctx, pods, run.Namespace, labelled("tekton.dev/pipelineRun", run.Name))
+		taskRuns = slices.DeleteFunc(diagnosis.Children(r.state, obj), func(child *unstructured.Unstructured) bool {
+			state, _ := diagnosis.Summary(child)
+			return state == "succeeded"
+		})
+	} else {
+		r.all(ctx, pods, run.Namespace, labelled("tekton.dev/taskRun", run.Name))
+	}
+	for _, taskRun := range first(taskRuns, most) {
+		if name := r.podName(taskRun); name != "" {
+			r.all(ctx, events, run.Namespace, nameOf(name))
+		}
+	}
+}
+
+// podName returns the name of a TaskRun's Pod, whether or not it is still there.
+func (r *reader) podName(taskRun *unstructured.Unstructured) string {
+	name, _, _ := unstructured.NestedString(taskRun.Object, "status", "podName")
+	if name != "" {
+		return name
+	}
+	for _, pod := range r.state.Kind("Pod") {
+		if pod.GetNamespace() == taskRun.GetNamespace() && pod.GetLabels()["tekton.dev/taskRun"] == taskRun.GetName() {
+			return pod.GetName()
+		}
+	}
+	return ""
+}
+
+// need reads what a cause depends on.
+func (r *reader) need(ctx context.Context, cause diagnosis.Cause) {
+	namespace := cause.Run.Namespace
+	switch {
+	case cause.ID == "controller-missing":
+		r.get(ctx, deployments, "tekton-pipelines", "tekton-pipelines-controller")
+	case cause.ID == "resolver-timeout" || cause.ID == "resolver-missing":
+		r.get(ctx, deployments, "tekton-pipelines-resolvers", "tekton-pipelines-remote-resolvers")
+		r.all(ctx, resolutionAsked, namespace, metav1.ListOptions{})
+	case cause.ID == "push-unauthorized":
+		r.credentials(ctx, cause.Run, "kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg", "kubernetes.io/basic-auth")
+	case cause.ID == "git-credentials":
+		r.credentials(ctx, cause.Run, "kubernetes.io/ssh-auth", "kubernetes.io/basic-auth")
+	case cause.Image != "":
+		r.mirror(ctx, namespace)
+		r.probe(ctx, cause)
+	}
+}
+
+// account returns the name of the ServiceAccount of a TaskRun's Pod.
+func (r *reader) account(run diagnosis.Key) string {
+	return diagnosis.Account(r.state, run)
+}
+
+// failed reads the runs that failed since a time, and returns those that no PipelineRun owns.
+func (r *reader) failed(ctx context.Context, namespace string, since time.Duration) ([]diagnosis.Key, error) {
+	late := r.state.Now.Add(-since)
+	var found []diagnosis.Key
+	for _, kind := range []string{"PipelineRun", "TaskRun"} {
+		keep := func(obj *unstructured.Unstructured) bool {
+			state, _ := diagnosis.Summary(obj)
+			owned := obj.GetLabels()["tekton.dev/pipelineRun"] != ""
+			if state != "failed" || ended(obj).Before(late) {
+				return state != "succeeded" && owned
+			}
+			if kind == "PipelineRun" || !owned {
+				found = append(found, diagnosis.KeyOf(obj))
+			}
+			return true
+		}
+		err := r.served(func(version string) error {
+			return r.list(ctx, runs(kind, version), namespace, metav1.ListOptions{}, keep)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(found, func(a, b diagnosis.Key) int { return strings.Compare(a.String(), b.String()) })
+	return found, nil
+}
+
+// ended returns when a run ended.
+func ended(obj *unstructured.Unstructured) time.Time {
+	written, _, _ := unstructured.NestedString(obj.Object, "status", "completionTime")
+	if at, err := time.Parse(time.RFC3339, written); err == nil {
+		return at
+	}
+	return obj.GetCreationTimestamp().Time
+}
+
+// manyLogs is how many logs are read for a group of runs.
+const manyLogs = 50
+
+// explainAll returns the causes of many runs. Their Pods and events are read at once.
+func (r *reader) explainAll(ctx context.Context, failed []diagnosis.Key) map[diagnosis.Key][]cause {
+	causes := map[diagnosis.Key][]cause{}
+	if len(failed) == 0 {
+		return causes
+	}
+	namespace := failed[0].Namespace
+	if slices.ContainsFunc(failed, func(run diagnosis.Key) bool { return run.Namespace != namespace }) {
+		namespace = ""
+	}
+	r.all(ctx, pods, namespace, metav1.ListOptions{LabelSelector: "tekton.dev/taskRun",
+		FieldSelector: "status.phase!=Succeeded"})
+	r.all(ctx, events, namespace, metav1.ListOptions{FieldSelector: "involvedObject.kind=Pod,type=Warning"})
+	var logs []diagnosis.Log
+	for _, run := range failed {
+		logs = append(logs, diagnosis.FailedContainers(r.state, run)...)
+	}
+	for _, log := range first(logs, manyLogs) {
+		r.log(ctx, log)
+	}
+	for _, run := range failed {
+		for _, cause := range diagnosis.Explain(r.state, run) {
+			r.need(ctx, cause)
+		}
+		causes[run] = withHints(diagnosis.Explain(r.state, run))
+	}
+	return causes
+}

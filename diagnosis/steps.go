@@ -1,0 +1,293 @@
+package diagnosis
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+var (
+	commandMissing = regexp.MustCompile(`exec: "([^"]+)": (?:executable file not found|stat [^:]+: no such file|permission denied|no such file)|` +
+		`(?:fork/exec|exec) ([^\s:"]+): (?:no such file or directory|permission denied)`)
+	wrongBinary = regexp.MustCompile(`exec format error`)
+	evictions   = regexp.MustCompile(`(?i)the node was low on resource|exceeds? the total limit of (?:volumes|containers)|` +
+		`Usage of EmptyDir volume .* exceeds the limit`)
+)
+
+// byContainer reports containers that cannot be created, that the kernel killed, and Pods that
+// the node ended.
+func (t *task) byContainer() []Cause {
+	if causes := t.byNode(); len(causes) > 0 {
+		return causes
+	}
+	if causes := t.byMemory(); len(causes) > 0 {
+		return causes
+	}
+	for _, e := range t.evidence {
+		creation := slices.Contains([]string{"CreateContainerConfigError", "CreateContainerError", "RunContainerError"},
+			e.reason) || strings.Contains(e.text, "failed to start. The pod errored with the message") ||
+			e.origin == fromEvent && e.reason == "Failed" && commandMissing.MatchString(e.text)
+		if !creation || knownText(e.text) || e.text == "" || young(t, e) {
+			continue
+		}
+		container := e.container
+		if m := inQuotes.FindStringSubmatch(e.text); container == "" && m != nil {
+			container = "step-" + m[1]
+		}
+		return []Cause{t.creationCause(e.object, container, e.text)}
+	}
+	for _, c := range t.containers {
+		if c.ended != nil && (c.ended.reason == "StartError" || c.ended.reason == "ContainerCannotRun") {
+			return []Cause{t.creationCause(t.podKey, c.name, c.ended.message)}
+		}
+	}
+	return nil
+}
+
+func (t *task) creationCause(object Key, container, message string) Cause {
+	if wrongBinary.MatchString(message) {
+		return t.cause("binary-platform", object, container, t.foreignBinary(container), "")
+	}
+	if m := commandMissing.FindStringSubmatch(message); m != nil {
+		return t.cause("command-missing", object, container, t.noCommand(container, m), "")
+	}
+	return t.cause("container-config", object, container, message, "")
+}
+
+func (t *task) noCommand(container string, groups []string) string {
+	return fmt.Sprintf("%s has no program %s", cmp.Or(imageText(t.image(container)), "its image"),
+		cmp.Or(groups[1], groups[2]))
+}
+
+func (t *task) foreignBinary(container string) string {
+	return fmt.Sprintf("a program of %s is for another architecture than the node (exec format error)",
+		cmp.Or(imageText(t.image(container)), "its image"))
+}
+
+func imageText(image string) string {
+	if image == "" {
+		return ""
+	}
+	return "image " + image
+}
+
+// byNode reports a Pod that the node ended.
+func (t *task) byNode() []Cause {
+	reason, message := text(podObject(t.pod), "status", "reason"), text(podObject(t.pod), "status", "message")
+	switch {
+	case reason == "Evicted", t.condition.reason == "PodEvicted", t.condition.failed() && evictions.MatchString(t.condition.message):
+		return []Cause{t.cause("pod-evicted", t.podKey, "", cmp.Or(message, t.condition.message), "")}
+	case slices.Contains([]string{"NodeLost", "NodeShutdown", "Shutdown", "Terminated", "Preempting"}, reason):
+		return []Cause{t.cause("node-lost", t.podKey, "", reason+": "+cmp.Or(message, t.condition.message), "")}
+	}
+	return nil
+}
+
+// memoryReasons are the reasons of conditions after the kernel ended a container.
+var memoryReasons = []string{"StepOOM", "SidecarOOM", "InitContainerOOM"}
+
+// byMemory reports containers that used more memory than they may.
+func (t *task) byMemory() []Cause {
+	limits := map[string]string{}
+	for _, field := range []string{"initContainers", "containers"} {
+		for _, c := range list(podObject(t.pod), "spec", field) {
+			limits[text(c, "name")] = text(c, "resources", "limits", "memory")
+		}
+	}
+	for _, c := range t.containers {
+		if c.ended == nil || c.ended.reason != "OOMKilled" {
+			continue
+		}
+		message := "it used more memory than it may, and was killed (OOMKilled)"
+		if limit := limits[c.name]; limit != "" {
+			message = "it used more memory than its limit of " + limit + ", and was killed (OOMKilled)"
+		}
+		return []Cause{t.cause("oom-killed", t.podKey, c.name, message, "")}
+	}
+	if t.condition.failed() && (slices.Contains(memoryReasons, t.condition.reason) ||
+		strings.Contains(t.condition.message, "OOMKilled")) {
+		return []Cause{t.cause("oom-killed", t.key, "", t.condition.message, "")}
+	}
+	return nil
+}
+
+// failedStep returns the container that made the run fail, in the order of the steps.
+func (t *task) failedStep() *container {
+	for _, s := range list(t.obj.Object, "status", "steps") {
+		code, _, _ := unstructured.NestedInt64(s, "terminated", "exitCode")
+		name := cmp.Or(text(s, "container"), "step-"+text(s, "name"))
+		why := text(s, "terminationReason")
+		if code == 0 || slices.Contains([]string{"Skipped", "Continued", "Cancelled"}, why) ||
+			strings.HasPrefix(text(s, "terminated", "reason"), "TaskRun") {
+			continue
+		}
+		if c := t.container(name); c != nil && c.ended != nil && why == "" {
+			return c
+		}
+		return &container{name: name, started: true, ended: &state{cmp.Or(why, text(s, "terminated", "reason")),
+			text(s, "terminated", "message"), code}}
+	}
+	for i, c := range t.containers {
+		if c.ended != nil && c.ended.code != 0 && !strings.HasPrefix(c.ended.reason, "TaskRun") {
+			return &t.containers[i]
+		}
+	}
+	return nil
+}
+
+// FailedContainers returns the containers whose logs may say why a run failed, in State.Logs'
+// form without their texts. Only containers whose Pods are still there are among them.
+func FailedContainers(state *State, run Key) []Log {
+	obj := state.objects[run]
+	if obj == nil {
+		return nil
+	}
+	runs := []*unstructured.Unstructured{obj}
+	if run.Kind == "PipelineRun" {
+		runs = Children(state, obj)
+	}
+	var logs []Log
+	for _, run := range runs {
+		t := newTask(state, run)
+		if step := t.failedStep(); step != nil && t.pod != nil && t.condition.failed() {
+			logs = append(logs, Log{Namespace: t.key.Namespace, Pod: t.podKey.Name, Container: step.name})
+		}
+	}
+	return logs
+}
+
+// byStep reports why a step's program ended with an error, as far as its log says so in words
+// that are known.
+func (t *task) byStep() []Cause {
+	if !t.condition.failed() {
+		return nil
+	}
+	step := t.failedStep()
+	if step == nil {
+		return nil
+	}
+	if step.ended.reason == "TimeoutExceeded" || strings.Contains(t.condition.message, "exceeded the specified timeout limit") {
+		return []Cause{t.cause("step-timeout", t.key, step.name, "it took longer than the step's timeout"+t.stepTimeout(step.name), "")}
+	}
+	if strings.Contains(step.ended.message, "above max allowed size") ||
+		strings.Contains(t.condition.message, "above max allowed size") {
+		return []Cause{t.cause("result-too-large", t.key, step.name, "its results are larger than the 4096 bytes "+
+			"that fit into a termination message", "")}
+	}
+	lines := lastLines(t.log(step.name))
+	for _, k := range logTexts {
+		for i := len(lines) - 1; i >= 0; i-- {
+			m := k.find.FindStringSubmatch(lines[i])
+			if m == nil || k.last > 0 && len(lines)-i > k.last {
+				continue
+			}
+			c := t.cause(k.id, t.podKey, step.name, lines[i], "")
+			if k.say != nil {
+				c.Message, c.Remedy = k.say(t, step.name, lines[i], m)
+			}
+			return []Cause{c}
+		}
+	}
+	return nil
+}
+
+// stepTimeout returns the timeout of a step as it is written.
+func (t *task) stepTimeout(container string) string {
+	for _, at := range [][]string{{"status", "taskSpec"}, {"spec", "taskSpec"}} {
+		for _, s := range list(fields(t.obj.Object, at...), "steps") {
+			if "step-"+text(s, "name") == container && text(s, "timeout") != "" {
+				return " of " + text(s, "timeout")
+			}
+		}
+	}
+	return ""
+}
+
+// logText is a known line of a program's log.
+type logText struct {
+	id   string
+	find *regexp.Regexp
+	// last limits the search to the last lines: texts that programs also print on the way.
+	last int
+	say  func(t *task, container, line string, groups []string) (message, remedy string)
+}
+
+var logTexts = []logText{
+	{"binary-platform", wrongBinary, 5, func(t *task, container, _ string, _ []string) (string, string) {
+		return t.foreignBinary(container), ""
+	}},
+	{"disk-full", regexp.MustCompile(`(?i)no space left on device|disk quota exceeded`), 10, nil},
+	{"push-unauthorized", regexp.MustCompile(`(?i)(?:push|upload).*(?:UNAUTHORIZED|DENIED|authentication required|\b401\b|\b403\b)`),
+		0, (*task).pushRefused},
+	{"push-unauthorized", regexp.MustCompile(`(?i)(?:POST|PUT|PATCH) https?://\S+.*(?:UNAUTHORIZED|DENIED|authentication required|\b401\b|\b403\b)`),
+		5, (*task).pushRefused},
+	{"git-host-key", regexp.MustCompile(`Host key verification failed|No \S+ host key is known for`), 10, nil},
+	{"git-credentials", gitRefused, 15, (*task).gitRefused},
+	{"registry-certificate", regexp.MustCompile(`(?i)x509: .*|server certificate verification failed|SSL certificate problem`), 10, nil},
+	{"dockerfile-missing", regexp.MustCompile(`(?i)error resolving dockerfile path.*|failed to read dockerfile.*`), 10, nil},
+	{"base-image", regexp.MustCompile(`error building image:.*(?:retrieving image|failed to get filesystem|` +
+		`unable to complete operation|image not found on any|MANIFEST_UNKNOWN|UNAUTHORIZED)`), 10, (*task).baseImage},
+	{"kaniko-run-failed", regexp.MustCompile(`error building image:.*failed to execute command: (.*)`), 10,
+		func(_ *task, _, _ string, g []string) (string, string) {
+			return "a RUN instruction of the Dockerfile failed: " + g[1], ""
+		}},
+	{"push-failed", regexp.MustCompile(`error (?:checking push permissions|pushing image).*`), 10, nil},
+	{"command-missing", regexp.MustCompile(`^(?:.*(?:error executing command|[Ee]rror running|entrypoint).*)?` +
+		commandMissing.String()), 3, func(t *task, container, _ string, g []string) (string, string) {
+		return t.noCommand(container, g), ""
+	}},
+	{"host-unreachable", regexp.MustCompile(`(?i)could not resolve host|(?:^|: )dial tcp .*(?:no such host|i/o timeout|refused|unreachable)|` +
+		`failed to connect to \S+ port|connection timed out`), 4, nil},
+}
+
+// baseImage says which image Kaniko could not read.
+func (t *task) baseImage(_, line string, _ []string) (message, remedy string) {
+	remedy = ""
+	if strings.Contains(line, "index.docker.io") {
+		remedy = "Kaniko names Docker Hub even where a mirror refused: name the base image by the mirror, " +
+			"or set the mutator's kaniko.registryMap"
+	}
+	return "Kaniko cannot read a base image of the Dockerfile: " + line, remedy
+}
+
+// logLines is how many lines of a log are looked at, from its end.
+const logLines = 30
+
+// lastLines returns the last lines of a log that are not empty.
+func lastLines(log string) []string {
+	lines := slices.DeleteFunc(strings.Split(log, "\n"), func(line string) bool { return strings.TrimSpace(line) == "" })
+	return lines[max(0, len(lines)-logLines):]
+}
+
+// exitCodes are what exit codes mean by convention.
+var exitCodes = map[int64]string{
+	126: "the command is not executable",
+	127: "the shell did not find a command",
+	137: "it was killed (SIGKILL), for example by the kernel for memory",
+	139: "it crashed (SIGSEGV)",
+	143: "it was asked to end (SIGTERM)",
+}
+
+// byExit reports a step that ended with an error which no rule knows.
+func (t *task) byExit() []Cause {
+	step := t.failedStep()
+	if step == nil || !t.condition.failed() {
+		return nil
+	}
+	message := fmt.Sprintf("it exited with code %d", step.ended.code)
+	if why := exitCodes[step.ended.code]; why != "" {
+		message += ": " + why
+	}
+	if lines := lastLines(t.log(step.name)); len(lines) > 0 {
+		message += "; its log ends: " + lines[len(lines)-1]
+	}
+	remedy := fmt.Sprintf("see the log: kubectl logs -n %s %s -c %s", t.key.Namespace, t.podKey.Name, step.name)
+	if t.pod == nil {
+		remedy = "the Pod is gone: see the log where your cluster keeps logs"
+	}
+	return []Cause{t.cause("exit-code", t.podKey, step.name, message, remedy)}
+}
