@@ -77,7 +77,7 @@ verify: $(RELEASE) ## check format, modules, imports, documentation and lint
 	bash hack/verify
 
 generate: $(RELEASE) ## write the documentation that is generated from the code
-	go test ./mutator ./validator ./interceptor ./installer/check ./internal/credentials/clients ./cmd/tekgate -run 'Reference|Rules' -update
+	go test ./mutator ./validator ./interceptor ./installer/check ./diagnosis ./internal/credentials/clients ./cmd/tekgate -run 'Reference|Rules' -update
 
 renew: ## renew the table of the digests that Tekton published (needs github.com)
 	go run ./internal/published/renew

@@ -187,7 +187,8 @@ func TestKinds(t *testing.T) {
 
 // TestNothingKnown holds that a run which is not in the state has no cause.
 func TestNothingKnown(t *testing.T) {
-	if causes := diagnosis.Explain(&diagnosis.State{Now: now}, diagnosis.Key{Kind: "TaskRun", Name: "x"}); causes != nil {
+	causes := diagnosis.Explain(&diagnosis.State{Now: now}, diagnosis.Key{Kind: "TaskRun", Name: "x"})
+	if causes != nil {
 		t.Errorf("causes %v of a run that was not read", causes)
 	}
 }

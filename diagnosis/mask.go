@@ -25,7 +25,7 @@ var masks = []struct {
 	{regexp.MustCompile(`(?i)(["'][a-z0-9_-]*(?:password|passwd|secret|token|auth|api[_-]?key)["']\s*:\s*)` +
 		`("[^"]*"|'[^']*')`), "${1}***"},
 	{regexp.MustCompile(`(?i)(\b[a-z0-9_-]*(?:password|passwd)\s*:\s*)("[^"]*"|'[^']*'|[^\s"',&;)]+)`), "${1}***"},
-	{regexp.MustCompile(`(?i)(\b(?:token|secret|api[_-]?key)\s*:\s*)([A-Za-z0-9+/_=.-]*[0-9][A-Za-z0-9+/_=.-]{11,})`),
+	{regexp.MustCompile(`(?i)(\b(?:token|secret|api[_-]?key)\s*:\s*)[A-Za-z0-9+/_=.-]{16,}`),
 		"${1}***"},
 	{regexp.MustCompile(`\b(?:gh[pousr]_|github_pat_|glpat-|xox[bp]-)[A-Za-z0-9_-]{10,}`), "***"},
 	{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*`), "***"},

@@ -200,7 +200,8 @@ func (t *task) image(name string) string {
 func (t *task) collect() {
 	for _, c := range t.containers {
 		if c.waiting != nil && c.waiting.reason != "PodInitializing" && c.waiting.reason != "ContainerCreating" {
-			t.evidence = append(t.evidence, evidence{fromWaiting, t.podKey, c.name, c.waiting.reason, c.waiting.message})
+			t.evidence = append(t.evidence,
+				evidence{fromWaiting, t.podKey, c.name, c.waiting.reason, c.waiting.message})
 		}
 	}
 	if t.pod != nil {

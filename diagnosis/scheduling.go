@@ -31,7 +31,8 @@ func (t *task) byScheduling() []Cause {
 		if young(t, e) {
 			continue
 		}
-		if e.origin == fromEvent && (e.reason == "FailedMount" || e.reason == "FailedAttachVolume") && !knownText(e.text) {
+		volume := e.origin == fromEvent && (e.reason == "FailedMount" || e.reason == "FailedAttachVolume")
+		if volume && !knownText(e.text) {
 			return []Cause{t.cause("volume-failed", e.object, "", e.text, "")}
 		}
 		scheduler := e.reason == "FailedScheduling" || e.reason == "Unschedulable" || e.reason == "SchedulingGated" ||
@@ -52,9 +53,9 @@ func (t *task) schedulerCause(e evidence) Cause {
 			continue
 		}
 		if known.id == "claims-on-two-nodes" {
-			message = fmt.Sprintf("no node can use all of its volumes (%s): %s", strings.Join(t.claims(), ", "), message)
-			if len(t.claims()) == 0 {
-				message = "no node can use all of its volumes: " + e.text
+			message = "no node can use all of its volumes: " + e.text
+			if claims := t.claims(); len(claims) > 0 {
+				message = fmt.Sprintf("no node can use all of its volumes (%s): %s", strings.Join(claims, ", "), e.text)
 			}
 		}
 		if known.id == "claim-pending" && len(t.claims()) > 0 {

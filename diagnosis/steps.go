@@ -79,7 +79,8 @@ func imageText(image string) string {
 func (t *task) byNode() []Cause {
 	reason, message := text(podObject(t.pod), "status", "reason"), text(podObject(t.pod), "status", "message")
 	switch {
-	case reason == "Evicted", t.condition.reason == "PodEvicted", t.condition.failed() && evictions.MatchString(t.condition.message):
+	case reason == "Evicted", t.condition.reason == "PodEvicted",
+		t.condition.failed() && evictions.MatchString(t.condition.message):
 		return []Cause{t.cause("pod-evicted", t.podKey, "", cmp.Or(message, t.condition.message), "")}
 	case slices.Contains([]string{"NodeLost", "NodeShutdown", "Shutdown", "Terminated", "Preempting"}, reason):
 		return []Cause{t.cause("node-lost", t.podKey, "", reason+": "+cmp.Or(message, t.condition.message), "")}
@@ -170,14 +171,32 @@ func (t *task) byStep() []Cause {
 	if step == nil {
 		return nil
 	}
-	if step.ended.reason == "TimeoutExceeded" || strings.Contains(t.condition.message, "exceeded the specified timeout limit") {
-		return []Cause{t.cause("step-timeout", t.key, step.name, "it took longer than the step's timeout"+t.stepTimeout(step.name), "")}
+	if cause := t.byTekton(step); cause != nil {
+		return []Cause{*cause}
 	}
-	if strings.Contains(step.ended.message, "above max allowed size") ||
-		strings.Contains(t.condition.message, "above max allowed size") {
-		return []Cause{t.cause("result-too-large", t.key, step.name, "its results are larger than the 4096 bytes "+
-			"that fit into a termination message", "")}
+	return t.byLog(step)
+}
+
+// byTekton reports what Tekton says of a failed step.
+func (t *task) byTekton(step *container) *Cause {
+	const tooLarge = "above max allowed size"
+	var c Cause
+	switch {
+	case step.ended.reason == "TimeoutExceeded",
+		strings.Contains(t.condition.message, "exceeded the specified timeout limit"):
+		message := "it took longer than the step's timeout" + t.stepTimeout(step.name)
+		c = t.cause("step-timeout", t.key, step.name, message, "")
+	case strings.Contains(step.ended.message, tooLarge), strings.Contains(t.condition.message, tooLarge):
+		c = t.cause("result-too-large", t.key, step.name, "its results are larger than the 4096 bytes "+
+			"that fit into a termination message", "")
+	default:
+		return nil
 	}
+	return &c
+}
+
+// byLog looks for known lines in the log of a failed step.
+func (t *task) byLog(step *container) []Cause {
 	lines := lastLines(t.log(step.name))
 	for _, k := range logTexts {
 		for i := len(lines) - 1; i >= 0; i-- {
@@ -259,7 +278,8 @@ const logLines = 30
 
 // lastLines returns the last lines of a log that are not empty.
 func lastLines(log string) []string {
-	lines := slices.DeleteFunc(strings.Split(log, "\n"), func(line string) bool { return strings.TrimSpace(line) == "" })
+	blank := func(line string) bool { return strings.TrimSpace(line) == "" }
+	lines := slices.DeleteFunc(strings.Split(log, "\n"), blank)
 	return lines[max(0, len(lines)-logLines):]
 }
 

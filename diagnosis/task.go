@@ -3,6 +3,7 @@ package diagnosis
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -65,7 +66,8 @@ func (t *task) podEnded() time.Duration {
 	}
 	var last time.Time
 	for _, s := range list(t.pod.Object, "status", "containerStatuses") {
-		if at, err := time.Parse(time.RFC3339, text(s, "state", "terminated", "finishedAt")); err == nil && at.After(last) {
+		at, err := time.Parse(time.RFC3339, text(s, "state", "terminated", "finishedAt"))
+		if err == nil && at.After(last) {
 			last = at
 		}
 	}
@@ -82,7 +84,8 @@ func controllerCauses(s *State, obj map[string]any, key Key, c condition, age, e
 		cause.ID, cause.Message = "run-pending", "spec.status is "+pending+", so Tekton does not start it"
 		return []Cause{cause}
 	}
-	if manager := text(obj, "spec", "managedBy"); manager != "" && manager != "tekton.dev/pipeline" && c.status == "" {
+	manager := text(obj, "spec", "managedBy")
+	if manager != "" && manager != "tekton.dev/pipeline" && c.status == "" {
 		cause.ID, cause.Message = "run-pending", "spec.managedBy is "+manager+", so Tekton's controller leaves it to that"
 		return []Cause{cause}
 	}
@@ -162,10 +165,13 @@ func resolutionCauses(s *State, key Key, c condition, all []evidence) []Cause {
 
 // isResolution reports whether a text is about fetching a remote Task or Pipeline.
 func isResolution(e evidence) bool {
-	return e.origin == fromResolution || e.origin == fromCondition && strings.Contains(e.text, "requesting remote resource") ||
-		e.origin == fromCondition && (strings.Contains(e.text, "error getting \"") || strings.Contains(e.text, "resolver failed") ||
-			strings.Contains(e.text, "resolution took longer") || strings.Contains(e.text, "resource request"))
+	return e.origin == fromResolution || e.origin == fromCondition &&
+		slices.ContainsFunc(resolutionTexts, func(part string) bool { return strings.Contains(e.text, part) })
 }
+
+// resolutionTexts are parts of Tekton's conditions when a fetch has failed.
+var resolutionTexts = []string{"requesting remote resource", `error getting "`, "resolver failed",
+	"resolution took longer", "resource request"}
 
 func isTimeout(text string) bool {
 	return strings.Contains(text, "resolution took longer than global timeout") ||

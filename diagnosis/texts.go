@@ -18,7 +18,7 @@ type known struct {
 // quota, Pod Security and the like are identified by the API server's own texts. The first
 // text that fits an evidence counts, so those that quote others come first.
 var knownTexts = []known{
-	{"webhook-unreachable", regexp.MustCompile(`failed calling webhook "([^"]+)": (.+)`), func(g []string) (string, string) {
+	{"webhook-unreachable", regexp.MustCompile(`failed calling webhook "([^"]+)": (.+)`), func(g []string) (_, _ string) {
 		return fmt.Sprintf("the API server cannot call webhook %s: %s", g[1], g[2]), ""
 	}},
 	{"webhook-denied", regexp.MustCompile(`admission webhook "([^"]+)" denied the request: (.+)`),
@@ -54,7 +54,8 @@ var knownTexts = []known{
 		`error looking up service account [^/\s]+/([^\s:]+): .*not found)`), func(g []string) (string, string) {
 		return fmt.Sprintf("ServiceAccount %s does not exist", g[1]+g[2]), ""
 	}},
-	{"task-missing", regexp.MustCompile(`(?i)\b(task|pipeline|stepaction|clustertask)s?(?:\.tekton\.dev)? "([^"]+)" not found`),
+	{"task-missing", regexp.MustCompile(
+		`(?i)\b(task|pipeline|stepaction|clustertask)s?(?:\.tekton\.dev)? "([^"]+)" not found`),
 		func(g []string) (string, string) {
 			name := map[string]string{"task": "Task", "pipeline": "Pipeline", "stepaction": "StepAction",
 				"clustertask": "ClusterTask"}[strings.ToLower(g[1])]
@@ -72,7 +73,7 @@ var knownTexts = []known{
 	{"secret-missing", regexp.MustCompile(`(?i)\bsecrets? "([^"]+)" not found`), func(g []string) (string, string) {
 		return fmt.Sprintf("Secret %s does not exist", lastPart(g[1])), ""
 	}},
-	{"config-map-missing", regexp.MustCompile(`(?i)\bconfigmaps? "([^"]+)" not found`), func(g []string) (string, string) {
+	{"config-map-missing", regexp.MustCompile(`(?i)\bconfigmaps? "([^"]+)" not found`), func(g []string) (_, _ string) {
 		return fmt.Sprintf("ConfigMap %s does not exist", lastPart(g[1])), ""
 	}},
 	{"claim-missing", regexp.MustCompile(`(?i)\bpersistentvolumeclaims? "([^"]+)" not found`),

@@ -80,6 +80,8 @@ type Options struct {
 	Parse func(text []byte) (*Configuration, error)
 	// Users reads the users of images, see registry.Users; nil where no registry may be asked.
 	Users func(ctx context.Context, refs []image.Reference, platforms []string) ([][]registry.User, []error)
+	// Probe asks registries for images, see registry.Probe; nil where no registry may be asked.
+	Probe func(ctx context.Context, refs []image.Reference, platforms []string) []registry.Result
 	// Now is the time by which certificates are judged.
 	Now time.Time
 	// Wait is for how long checks that may pass later are tried again.

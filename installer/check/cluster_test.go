@@ -45,6 +45,8 @@ type world struct {
 	port    int64
 	writes  *writes
 	config  *rest.Config
+	// registry is the host of an empty registry.
+	registry string
 }
 
 // writes notices requests that would change something.
@@ -129,11 +131,25 @@ func (w *world) run() (map[string]check.Result, bool) {
 		}
 		return users, make([]error, len(refs))
 	}
+	options.Probe = w.probe
 	healthy := check.Run(w.context, w.looks, options, func(r check.Result) { results[r.Check.ID] = r })
 	if len(results) != len(check.Checks) {
 		w.t.Fatalf("%d results of %d checks", len(results), len(check.Checks))
 	}
 	return results, healthy
+}
+
+// probe asks the test's registry for images on it, and takes others for present.
+func (w *world) probe(ctx context.Context, refs []image.Reference, platforms []string) []registry.Result {
+	results := make([]registry.Result, len(refs))
+	for i, ref := range refs {
+		results[i].Status = registry.StatusOK
+		if ref.Host == w.registry {
+			request := registry.ProbeRequest{Images: [][]image.Rewritten{{{From: ref, To: ref}}}, Platforms: platforms}
+			results[i] = registry.Probe(ctx, request, registry.Options{Attempts: 1})[0]
+		}
+	}
+	return results
 }
 
 // install puts all objects there, and waits for their kinds.
@@ -440,6 +456,8 @@ func TestCluster(t *testing.T) {
 			inner.expect(results, b.id, b.status, b.want)
 		})
 	}
+	t.Run("injected-images", func(t *testing.T) { w.testInjectedImages(t) })
+	t.Run("hanging-runs", func(t *testing.T) { w.testHangingRuns(t) })
 	t.Run("configuration-replicas", func(t *testing.T) { w.testReplicas(t) })
 	t.Run("webhook-secrets", func(t *testing.T) { w.testWebhookSecrets(t) })
 	t.Run("webhook-latency", func(t *testing.T) { w.testLatency(t) })

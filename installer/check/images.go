@@ -30,6 +30,8 @@ var imageChecks = []Check{
 		run: eventListenerImages,
 	},
 	injectedUsersCheck,
+	injectedImagesCheck,
+	hangingRunsCheck,
 }
 
 func imagesMirrored(ctx context.Context, s *state) error {

@@ -1,7 +1,9 @@
 package clients
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -154,6 +156,46 @@ func TestParseKey(t *testing.T) {
 		key, err := ParseKey(written)
 		if got := key.String(); err != nil && want != "!" || err == nil && got != want {
 			t.Errorf("%q: got %q and error %v, want %q", written, got, err, want)
+		}
+	}
+}
+
+// TestWithoutSecrets holds that what clients make of a configuration stays the same without its
+// passwords and tokens, also of entries that only some can read.
+func TestWithoutSecrets(t *testing.T) {
+	const secret = "s3cr3ts3cr3t"
+	padded := base64.StdEncoding.EncodeToString([]byte("user:" + secret + "1"))
+	all := Config{
+		{Key: "a.test", Auth: padded, Username: "user", Password: secret},
+		{Key: "b.test", Auth: strings.TrimRight(padded, "=")},
+		{Key: "c.test", Username: "user", Password: secret},
+		{Key: "d.test", Auth: "%%%" + secret},
+		{Key: "e.test", IdentityToken: secret},
+		{Key: "f.test", RegistryToken: secret},
+		{Key: "g.test", Auth: base64.StdEncoding.EncodeToString([]byte(secret))},
+		{Key: "h.test/path", Auth: padded},
+	}
+	clean := all.WithoutSecrets()
+	if text := fmt.Sprint(clean); strings.Contains(text, secret) || strings.Contains(text, padded) {
+		t.Errorf("a secret is left in %s", text)
+	}
+	for _, entry := range clean {
+		decoded, err := base64.StdEncoding.DecodeString(entry.Auth)
+		if err == nil && strings.Contains(string(decoded), secret) {
+			t.Errorf("a secret is left in the auth of %s", entry.Key)
+		}
+	}
+	for _, entry := range all {
+		image, err := ParseImage(entry.Key + "/x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, after := Explain(Source{Config: all}, image), Explain(Source{Config: clean}, image)
+		for i := range before {
+			if before[i].Result != after[i].Result || before[i].Why != after[i].Why {
+				t.Errorf("%s, %s: %s (%s) before, %s (%s) without secrets", entry.Key, before[i].Client, before[i].Result,
+					before[i].Why, after[i].Result, after[i].Why)
+			}
 		}
 	}
 }

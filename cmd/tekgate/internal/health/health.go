@@ -34,6 +34,7 @@ func (c Checks) Run(ctx context.Context, cluster *live.Cluster) (*Report, error)
 		) ([][]registry.User, []error) {
 			return registry.Users(ctx, refs, platforms, *c.Registries)
 		}
+		options.Probe = c.probe
 	}
 	report := &Report{Checks: []result{}}
 	report.Success = check.Run(ctx, cluster, options, func(r check.Result) {
@@ -46,6 +47,15 @@ func (c Checks) Run(ctx context.Context, cluster *live.Cluster) (*Report, error)
 		return nil, fmt.Errorf("checking: %w", err)
 	}
 	return report, nil
+}
+
+// probe asks registries for images as they are named.
+func (c Checks) probe(ctx context.Context, refs []image.Reference, platforms []string) []registry.Result {
+	request := registry.ProbeRequest{Platforms: platforms}
+	for _, ref := range refs {
+		request.Images = append(request.Images, []image.Rewritten{{From: ref, To: ref}})
+	}
+	return registry.Probe(ctx, request, *c.Registries)
 }
 
 // parse reads the configuration as the servers do.

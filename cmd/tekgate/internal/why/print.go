@@ -154,7 +154,8 @@ func (g groups) print(s cli.Streams, o *options) error {
 
 func (g groups) text(s cli.Streams, o *options) {
 	if g.Failed == 0 {
-		fmt.Fprintf(s.Out, "no run failed in the last %s\n", strings.TrimSuffix(strings.TrimSuffix(o.since.String(), "0s"), "0m"))
+		since := strings.TrimSuffix(strings.TrimSuffix(o.since.String(), "0s"), "0m")
+		fmt.Fprintf(s.Out, "no run failed in the last %s\n", since)
 	}
 	for _, group := range g.Groups {
 		names := make([]string, 0, len(group.Runs))

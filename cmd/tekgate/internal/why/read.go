@@ -196,7 +196,8 @@ func (r *reader) find(ctx context.Context, kinds []string, namespace, name strin
 	for _, kind := range kinds {
 		var obj *unstructured.Unstructured
 		err := r.served(func(version string) (err error) {
-			obj, err = r.client.Resource(runs(kind, version).gvr()).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
+			of := r.client.Resource(runs(kind, version).gvr()).Namespace(namespace)
+			obj, err = of.Get(ctx, name, metav1.GetOptions{})
 			return err
 		})
 		switch {

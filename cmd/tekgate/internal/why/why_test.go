@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
@@ -25,6 +26,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/clitest"
 	"github.com/tekgate/tekgate/e2e/cluster"
+	"github.com/tekgate/tekgate/e2e/tekton"
 	"github.com/tekgate/tekgate/internal/kube"
 )
 
@@ -200,7 +202,8 @@ func TestWhyAmongMany(t *testing.T) {
 		took, requests := time.Since(started), counter.taken()
 		t.Logf("%s: %d requests in %s", name, len(requests), took)
 		if len(requests) >= 20 || len(requests) == 0 {
-			t.Errorf("why %s sent %d requests, want fewer than 20:\n%s", name, len(requests), strings.Join(requests, "\n"))
+			t.Errorf("why %s sent %d requests, want fewer than 20:\n%s", name, len(requests),
+				strings.Join(requests, "\n"))
 		}
 		if took > 2*time.Second {
 			t.Errorf("why %s took %s, want at most 2 s\n%s", name, took, rest)
@@ -317,7 +320,8 @@ func TestWhyFailed(t *testing.T) {
 	if strings.Contains(out, "old") || strings.Contains(out, "fine") {
 		t.Errorf("a run that is too old or succeeded is in\n%s", out)
 	}
-	if out, _, status = s.why("--failed", "-n", "tekton-pipelines"); status != 0 || !strings.Contains(out, "no run failed in the last 1h") {
+	out, _, status = s.why("--failed", "-n", "tekton-pipelines")
+	if status != 0 || !strings.Contains(out, "no run failed in the last 1h") {
 		t.Errorf("without failures: status %d, printed %q", status, out)
 	}
 }
@@ -371,4 +375,116 @@ reason: Failed
 message: %q
 involvedObject: {apiVersion: v1, kind: Pod, namespace: ci, name: %s, fieldPath: 'spec.initContainers{%s}'}
 `, pod, message, pod, container)
+}
+
+// TestCredentialsAreDropped holds that a reader keeps which servers a Secret is for, and none of
+// its values, and that Secrets which a ServiceAccount lists in vain are known.
+func TestCredentialsAreDropped(t *testing.T) {
+	s := newSite(t)
+	s.put(run("build", "Failed", "x", ""))
+	s.Create(`apiVersion: v1
+kind: ServiceAccount
+metadata: {name: builder, namespace: ci}
+secrets: [{name: login}, {name: opaque}, {name: gone}]
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: login, namespace: ci}
+type: kubernetes.io/dockerconfigjson
+stringData: {.dockerconfigjson: '{"auths":{"x.test":{"username":"bot","password":"s3cr3t","auth":"Ym90OnMzY3IzdA=="}}}'}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: opaque, namespace: ci}
+stringData: {password: s3cr3t}
+`)
+	r, err := newReader(s.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := r.find(t.Context(), []string{"TaskRun"}, "ci", "build")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.credentials(t.Context(), key, "kubernetes.io/dockerconfigjson")
+	var kept []any
+	for _, secret := range r.state.Kind("Secret") {
+		kept = append(kept, secret.Object)
+	}
+	text := clitest.JSON(t, kept) + fmt.Sprint(r.state.Logins)
+	if len(kept) != 2 || strings.Contains(text, "s3cr3t") || strings.Contains(text, "czNjcjN0") ||
+		strings.Contains(text, "Ym90OnMzY3IzdA") {
+		t.Errorf("%d Secrets are kept as %s", len(kept), text)
+	}
+	if !strings.Contains(text, "x.test") || !strings.Contains(text, "bot") {
+		t.Errorf("the server or the user of a login is lost in %s", text)
+	}
+	if len(r.state.Absent) != 1 || r.state.Absent[0].Name != "gone" || len(r.gaps) > 0 {
+		t.Errorf("absent %v, gaps %q, want the Secret gone and no gap", r.state.Absent, r.gaps)
+	}
+}
+
+// TestKeychain holds that a registry is asked with the login whose key fits best.
+func TestKeychain(t *testing.T) {
+	all := logins{{Key: "x.test", Username: "host", Password: "p"}, {Key: "x.test/team", Username: "team", Password: "p"},
+		{Key: "y.test", Auth: "not base64"}}
+	for ref, want := range map[string]string{"x.test/team/app": "team", "x.test/app": "host", "y.test/app": "", "z.test/a": ""} {
+		repository, err := name.NewRepository(ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := all.Resolve(repository)
+		if err != nil {
+			t.Fatal(err)
+		}
+		login, err := found.Authorization()
+		if err != nil || login.Username != want {
+			t.Errorf("%s: user %q, %v, want %q", ref, login.Username, err, want)
+		}
+	}
+}
+
+// TestWhyOldTekton holds that runs of Tekton v0.38.4 are explained, which serves no v1.
+func TestWhyOldTekton(t *testing.T) {
+	c := pool.Start(t)
+	k, err := kube.Client(c.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{clitest.NewSite(t, program, c.Config, c.Kubeconfig), c.Config}
+	s.Client = k
+	module, err := tekton.Module(t.Context(), "pipeline", "v0.38.4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"300-taskrun.yaml", "300-pipelinerun.yaml"} {
+		text, err := os.ReadFile(filepath.Join(module.Dir, "config", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.put(string(text))
+	}
+	s.Create("apiVersion: v1\nkind: Namespace\nmetadata: {name: ci}\n")
+	old := strings.Replace(run("build", "TaskRunImagePullFailed", pullFailure("registry.invalid/tool:1.0"), ""),
+		"tekton.dev/v1", "tekton.dev/v1beta1", 1)
+	s.Eventually("TaskRuns are served", func() bool { err = s.try(old); return !kube.Absent(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.firstLine("image-missing: Pod ci/build-pod, step work: registry.invalid/tool:1.0 is not there", "build", "-n", "ci",
+		"--offline")
+	if _, errOut, status := s.why("biuld", "-n", "ci"); status != 2 || !strings.Contains(errOut, `did you mean "build"?`) {
+		t.Errorf("a misspelt name: status %d, %q", status, errOut)
+	}
+	out, _, _ := s.why("--failed", "-n", "ci", "--offline")
+	clitest.InOrder(t, out, "1 run: image-missing", "TaskRun ci/build")
+}
+
+// TestWhyWithoutTekton holds that a cluster without Tekton is named as such.
+func TestWhyWithoutTekton(t *testing.T) {
+	c := pool.Start(t)
+	s := &site{clitest.NewSite(t, program, c.Config, c.Kubeconfig), c.Config}
+	if _, errOut, status := s.why("x", "-n", "default"); status != 2 || !strings.Contains(errOut, "no Tekton Pipelines") {
+		t.Errorf("status %d, %q", status, errOut)
+	}
 }
