@@ -74,21 +74,32 @@ func (t *task) whyRefused(container, reference, host string) (why, remedy string
 	write := fmt.Sprintf("`tekgate credentials registry NAME -n %s --service-account %s --server %s` writes one",
 		t.key.Namespace, t.account, host)
 	listed, fits, others := t.logins(account, reference)
-	switch {
-	case len(fits) > 0:
+	if len(fits) > 0 {
 		return t.whyUnread(container, reference, fits[0])
-	case len(others) > 0:
-		in := "is not listed under secrets of ServiceAccount " + t.account
-		if slices.Contains(names(account, "imagePullSecrets"), others[0]) {
-			in = fmt.Sprintf("is listed under imagePullSecrets of ServiceAccount %s, which steps do not read, "+
-				"and not under secrets", t.account)
-		}
-		return fmt.Sprintf("Secret %s has a login for it, but %s", others[0], in), t.listSecret(account, others[0])
-	case len(listed) == 0:
-		return fmt.Sprintf("ServiceAccount %s lists no Secret with registry credentials under secrets%s", t.account,
-			t.useless(account)), write
 	}
-	return t.whyNoMatch(listed, reference, host), write
+	var reasons []string
+	if why = cmp.Or(t.whyNoMatch(listed, reference, host), t.useless(account)); why != "" {
+		reasons = append(reasons, why)
+	}
+	if len(others) > 0 {
+		reasons = append(reasons, fmt.Sprintf("Secret %s has a login for it, but %s", others[0],
+			t.notListed(account, others[0])))
+		write = t.listSecret(account, others[0])
+	}
+	if len(reasons) == 0 {
+		reasons = append(reasons, fmt.Sprintf("ServiceAccount %s lists no Secret with registry credentials under secrets",
+			t.account))
+	}
+	return strings.Join(reasons, "; "), write
+}
+
+// notListed says where a Secret is not listed that steps should have.
+func (t *task) notListed(account *unstructured.Unstructured, secret string) string {
+	if slices.Contains(names(account, "imagePullSecrets"), secret) {
+		return fmt.Sprintf("is listed under imagePullSecrets of ServiceAccount %s, which steps do not read, "+
+			"and not under secrets", t.account)
+	}
+	return "is not listed under secrets of ServiceAccount " + t.account
 }
 
 // listSecret returns the command that lists a Secret in a ServiceAccount.
@@ -108,10 +119,10 @@ func (t *task) useless(account *unstructured.Unstructured) string {
 		secret := t.state.Get("Secret", t.key.Namespace, name)
 		switch {
 		case t.state.absent("Secret", t.key.Namespace, name):
-			all = append(all, "Secret "+name+" does not exist")
+			all = append(all, fmt.Sprintf("Secret %s, which ServiceAccount %s lists, does not exist", name, t.account))
 		case secret == nil, len(annotated(secret, "tekton.dev/git-")) > 0:
 		case text(secret.Object, "type") == "kubernetes.io/basic-auth":
-			all = append(all, "Secret "+name+" has no annotation tekton.dev/docker-0 that names a registry")
+			all = append(all, fmt.Sprintf("Secret %s has no annotation tekton.dev/docker-0 that names a registry", name))
 		default:
 			all = append(all, fmt.Sprintf("Secret %s has type %s, which Tekton does not read for registries", name,
 				text(secret.Object, "type")))
@@ -120,7 +131,7 @@ func (t *task) useless(account *unstructured.Unstructured) string {
 	if len(all) == 0 {
 		return ""
 	}
-	return ": " + strings.Join(all, "; ")
+	return strings.Join(all, "; ")
 }
 
 // whyNoMatch says for which registries the listed Secrets are.
@@ -297,11 +308,7 @@ func isKaniko(ref image.Reference) bool {
 
 // env returns a variable of a container, from the Pod or else from the run's steps.
 func (t *task) env(container, name string) (value string, set bool) {
-	containers := list(podObject(t.pod), "spec", "containers")
-	if t.pod == nil {
-		containers = list(fields(t.obj.Object, "status", "taskSpec"), "steps")
-	}
-	for _, c := range containers {
+	for _, c := range t.specs() {
 		if text(c, "name") != container && "step-"+text(c, "name") != container {
 			continue
 		}
@@ -321,6 +328,26 @@ func names(account *unstructured.Unstructured, field string) []string {
 		all = append(all, text(ref, "name"))
 	}
 	return all
+}
+
+// hostKey finds whose key is not known.
+var hostKey = regexp.MustCompile(`No \S+ host key is known for (\S+) and|^(\S+): Permission|Host key for (\S+) has changed`)
+
+// noHostKey says why the key of a Git server is not known, as far as that is known.
+func (t *task) noHostKey(container, line string, _ []string) (message, remedy string) {
+	host := ""
+	for _, line := range lastLines(t.log(container)) {
+		if m := hostKey.FindStringSubmatch(line); m != nil {
+			host = strings.Trim(cmp.Or(m[1], m[2], m[3]), "[]'\"")
+		}
+	}
+	message = "ssh does not know the key of the Git server " + host + ": " + line
+	account := t.state.Get("ServiceAccount", t.key.Namespace, t.account)
+	if account != nil {
+		message = fmt.Sprintf("ssh does not know the key of the Git server %s: %s", host, t.whyGit(account, host, true))
+	}
+	return message, fmt.Sprintf("`tekgate credentials git NAME -n %s --service-account %s --host %s --ssh-key FILE "+
+		"--known-hosts FILE` writes the Secret", t.key.Namespace, t.account, cmp.Or(host, "HOST"))
 }
 
 // gitRefused finds the errors of git when credentials are missing or wrong.

@@ -23,6 +23,7 @@ const (
 	untrusted     failure = "certificate"
 	unreachable   failure = "unreachable"
 	badName       failure = "name-invalid"
+	limited       failure = "rate-limit"
 	other         failure = "pull"
 )
 
@@ -36,6 +37,7 @@ var failures = []struct {
 		`tls: failed to verify|remote error: tls`)},
 	{otherPlatform, regexp.MustCompile(`(?i)no match for platform|no image found in (?:manifest list|image index) for|` +
 		`does not match the specified platform|no child with platform`)},
+	{limited, regexp.MustCompile(`(?i)toomanyrequests|\b429\b|pull rate limit`)},
 	{denied, regexp.MustCompile(`(?i)\b401\b|\b403\b|unauthorized|authorization failed|no basic auth credentials|access denied|` +
 		`authentication required|denied: `)},
 	{unreachable, regexp.MustCompile(`(?i)dial tcp|no such host|i/o timeout|connection refused|connection reset|network is unreachable|` +
@@ -136,7 +138,7 @@ func (t *task) byPull() []Cause {
 		c := t.cause(id, t.podKey, p.container, message, remedy)
 		c.Image = p.image
 		causes = append(causes, c)
-		causes = append(causes, t.notRewritten(p.container, p.image)...)
+		causes = append(causes, t.notRewritten(p.container, p.image, kind)...)
 	}
 	return causes
 }
@@ -159,6 +161,8 @@ func (t *task) judge(ref, message string, seen failure) (kind failure, sentence,
 		return imageMissing, shown + " is not there: " + quote(message), ""
 	case seen == denied:
 		return denied, "the registry refuses " + shown + ": " + quote(message), ""
+	case seen == limited:
+		return limited, "the registry limits how often " + shown + " may be pulled: " + quote(message), ""
 	case seen == untrusted:
 		return untrusted, "the certificate of the registry of " + shown + " is not trusted: " + quote(message), ""
 	case seen == unreachable:
@@ -241,7 +245,13 @@ func (t *task) byLookup() []Cause {
 	subject := cmp.Or(written, ref, "the image of a step")
 	ids := map[failure]string{
 		denied: "entrypoint-credentials", untrusted: "entrypoint-certificate", unreachable: "entrypoint-unreachable",
-		imageMissing: "entrypoint-image-missing", badName: "image-name-invalid",
+		imageMissing: "entrypoint-image-missing", badName: "image-name-invalid", limited: "image-rate-limit",
+	}
+	if registryFailure(reason) == otherPlatform {
+		_, message, remedy := t.judge(subject, reason, otherPlatform)
+		c := t.cause("image-platform", t.key, "", message, remedy)
+		c.Image = cmp.Or(written, ref)
+		return []Cause{c}
 	}
 	id, ok := ids[registryFailure(reason)]
 	if !ok {
@@ -255,7 +265,7 @@ func (t *task) byLookup() []Cause {
 	}
 	c := t.cause(id, t.key, container, message, "")
 	c.Image = cmp.Or(written, ref)
-	return append([]Cause{c}, t.notRewritten(container, written)...)
+	return append([]Cause{c}, t.notRewritten(container, written, registryFailure(reason))...)
 }
 
 // stepOf returns the step without a command whose image is on a host, and the image as it is written.
@@ -280,22 +290,39 @@ func (t *task) stepOf(host, ref string) (step, written string) {
 	return "", ""
 }
 
-// notRewritten returns why an image that fails is not one of the mirror.
-func (t *task) notRewritten(container, written string) []Cause {
-	tekgate := t.state.Tekgate
-	if tekgate == nil || tekgate.Mirror == nil || written == "" {
-		return nil
+// RewrittenTo returns where the mirror's rules lead an image, or "" if it stays.
+func (t *Tekgate) RewrittenTo(written string) string {
+	if t == nil || t.Mirror == nil || written == "" {
+		return ""
 	}
 	ref, err := image.Parse(written)
 	if err != nil {
+		return ""
+	}
+	to, err := t.Mirror.Rewrite(ref)
+	if err != nil || to.To == ref {
+		return "" // it is the mirror's, or no rule leads it there
+	}
+	return to.To.String()
+}
+
+// notRewritten returns why an image that fails is not one of the mirror. That is a cause only
+// if the mirror has it: its registry says so, or was not asked and the other one is out of reach.
+func (t *task) notRewritten(container, written string, kind failure) []Cause {
+	to := t.state.Tekgate.RewrittenTo(written)
+	if to == "" {
 		return nil
 	}
-	to, err := tekgate.Mirror.Rewrite(ref)
-	if err != nil || to.To == ref {
-		return nil // it is the mirror's, or no rule leads it there
+	answer := t.registryAnswer(to)
+	likely := answer == nil && (kind == unreachable || kind == imageMissing)
+	if !likely && (answer == nil || answer.Status != "ok") {
+		return nil
 	}
-	why, remedy := t.whyNotRewritten(tekgate)
-	message := fmt.Sprintf("%s was not rewritten to %s: %s", written, to.To, why)
+	why, remedy := t.whyNotRewritten(t.state.Tekgate)
+	message := fmt.Sprintf("%s was not rewritten to %s: %s", written, to, why)
+	if answer == nil {
+		message += "; whether the mirror has it was not asked"
+	}
 	c := t.cause("image-not-rewritten", t.key, container, message, remedy)
 	c.Image = written
 	return []Cause{c}

@@ -184,13 +184,24 @@ func (t *task) container(name string) *container {
 	return &t.containers[i]
 }
 
-// image returns the image of a container as its Pod names it, or "".
+// specs returns the containers of the Pod, or those that the run's Task defines if the Pod is gone.
+func (t *task) specs() []map[string]any {
+	if t.pod != nil {
+		return slices.Concat(list(t.pod.Object, "spec", "initContainers"), list(t.pod.Object, "spec", "containers"))
+	}
+	spec := fields(t.obj.Object, "status", "taskSpec")
+	if spec == nil {
+		spec = fields(t.obj.Object, "spec", "taskSpec")
+	}
+	return slices.Concat(list(spec, "steps"), list(spec, "sidecars"))
+}
+
+// image returns the image of a container as it is written, or "".
 func (t *task) image(name string) string {
-	for _, field := range []string{"initContainers", "containers"} {
-		for _, c := range list(podObject(t.pod), "spec", field) {
-			if text(c, "name") == name {
-				return text(c, "image")
-			}
+	for _, c := range t.specs() {
+		own := text(c, "name")
+		if own == name || t.pod == nil && ("step-"+own == name || "sidecar-"+own == name) {
+			return text(c, "image")
 		}
 	}
 	return ""
@@ -199,7 +210,9 @@ func (t *task) image(name string) string {
 // collect gathers the texts about the run, those that are nearest to the root first.
 func (t *task) collect() {
 	for _, c := range t.containers {
-		if c.waiting != nil && c.waiting.reason != "PodInitializing" && c.waiting.reason != "ContainerCreating" {
+		// One that started and waits again is a sidecar that Tekton stops with another image.
+		normal := c.waiting == nil || c.waiting.reason == "PodInitializing" || c.waiting.reason == "ContainerCreating"
+		if !normal && !c.started {
 			t.evidence = append(t.evidence,
 				evidence{fromWaiting, t.podKey, c.name, c.waiting.reason, c.waiting.message})
 		}

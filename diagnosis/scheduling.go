@@ -28,10 +28,13 @@ var schedulerTexts = []struct{ id, text string }{
 // byScheduling reports why no node takes the Pod, and why volumes are not mounted.
 func (t *task) byScheduling() []Cause {
 	for _, e := range t.evidence {
-		if young(t, e) {
+		if young(t) {
 			continue
 		}
 		volume := e.origin == fromEvent && (e.reason == "FailedMount" || e.reason == "FailedAttachVolume")
+		if e.origin == fromEvent && e.reason == "FailedCreatePodSandBox" {
+			return []Cause{t.cause("pod-sandbox", e.object, "", e.text, "")}
+		}
 		if volume && !knownText(e.text) {
 			return []Cause{t.cause("volume-failed", e.object, "", e.text, "")}
 		}

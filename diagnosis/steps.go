@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tekgate/tekgate/internal/kaniko"
 )
 
 var (
@@ -31,7 +33,7 @@ func (t *task) byContainer() []Cause {
 		creation := slices.Contains([]string{"CreateContainerConfigError", "CreateContainerError", "RunContainerError"},
 			e.reason) || strings.Contains(e.text, "failed to start. The pod errored with the message") ||
 			e.origin == fromEvent && e.reason == "Failed" && commandMissing.MatchString(e.text)
-		if !creation || knownText(e.text) || e.text == "" || young(t, e) {
+		if !creation || knownText(e.text) || e.text == "" || young(t) {
 			continue
 		}
 		container := e.container
@@ -82,10 +84,40 @@ func (t *task) byNode() []Cause {
 	case reason == "Evicted", t.condition.reason == "PodEvicted",
 		t.condition.failed() && evictions.MatchString(t.condition.message):
 		return []Cause{t.cause("pod-evicted", t.podKey, "", cmp.Or(message, t.condition.message), "")}
+	case t.deleted() != "":
+		return []Cause{t.cause("pod-deleted", t.podKey, "", t.deleted(), "")}
 	case slices.Contains([]string{"NodeLost", "NodeShutdown", "Shutdown", "Terminated", "Preempting"}, reason):
 		return []Cause{t.cause("node-lost", t.podKey, "", reason+": "+cmp.Or(message, t.condition.message), "")}
 	}
 	return nil
+}
+
+// deleted says by whom a Pod was deleted that Tekton did not end itself; "" if it was not.
+func (t *task) deleted() string {
+	byTekton := strings.HasPrefix(t.condition.reason, "TaskRun") && t.condition.reason != "TaskRunFailed"
+	if !t.condition.failed() || byTekton {
+		return ""
+	}
+	for _, c := range list(podObject(t.pod), "status", "conditions") {
+		if text(c, "type") == "DisruptionTarget" && text(c, "status") == "True" {
+			return "it was deleted while it ran: " + text(c, "reason") + ": " + text(c, "message")
+		}
+	}
+	step := t.failedStep()
+	if step == nil || step.ended.code != 137 && step.ended.code != 143 {
+		return ""
+	}
+	if t.pod != nil && t.pod.GetDeletionTimestamp() != nil || t.pod == nil && t.killed(step.name) {
+		return "it was deleted while it ran, not by Tekton"
+	}
+	return ""
+}
+
+// killed reports whether the kubelet ended a container that ran, as it does when the Pod is deleted.
+func (t *task) killed(container string) bool {
+	return slices.ContainsFunc(t.state.Kind("Event"), func(e *unstructured.Unstructured) bool {
+		return eventObject(e) == t.podKey && text(e.Object, "reason") == "Killing" && eventContainer(e) == container
+	})
 }
 
 // memoryReasons are the reasons of conditions after the kernel ended a container.
@@ -244,33 +276,74 @@ var logTexts = []logText{
 		0, (*task).pushRefused},
 	{"push-unauthorized", regexp.MustCompile(`(?i)(?:POST|PUT|PATCH) https?://\S+.*(?:UNAUTHORIZED|DENIED|authentication required|\b401\b|\b403\b)`),
 		5, (*task).pushRefused},
-	{"git-host-key", regexp.MustCompile(`Host key verification failed|No \S+ host key is known for`), 10, nil},
+	{"git-host-key", regexp.MustCompile(`Host key verification failed`), 10, (*task).noHostKey},
 	{"git-credentials", gitRefused, 15, (*task).gitRefused},
 	{"registry-certificate", regexp.MustCompile(`(?i)x509: .*|server certificate verification failed|SSL certificate problem`), 10, nil},
-	{"dockerfile-missing", regexp.MustCompile(`(?i)error resolving dockerfile path.*|failed to read dockerfile.*`), 10, nil},
+	{"dockerfile-missing", regexp.MustCompile(`(?i)error resolving dockerfile path.*|failed to read dockerfile.*`), 10,
+		(*task).noDockerfile},
 	{"base-image", regexp.MustCompile(`error building image:.*(?:retrieving image|failed to get filesystem|` +
 		`unable to complete operation|image not found on any|MANIFEST_UNKNOWN|UNAUTHORIZED)`), 10, (*task).baseImage},
 	{"kaniko-run-failed", regexp.MustCompile(`error building image:.*failed to execute command: (.*)`), 10,
 		func(_ *task, _, _ string, g []string) (string, string) {
 			return "a RUN instruction of the Dockerfile failed: " + g[1], ""
 		}},
+	{"kaniko-build-failed", regexp.MustCompile(`error building image: (.*)`), 5,
+		func(_ *task, _, _ string, g []string) (string, string) {
+			return "Kaniko cannot build the Dockerfile: " + g[1], ""
+		}},
 	{"push-failed", regexp.MustCompile(`error (?:checking push permissions|pushing image).*`), 10, nil},
-	{"command-missing", regexp.MustCompile(`^(?:.*(?:error executing command|[Ee]rror running|entrypoint).*)?` +
-		commandMissing.String()), 3, func(t *task, container, _ string, g []string) (string, string) {
+	{"command-missing", commandMissing, 3, func(t *task, container, _ string, g []string) (string, string) {
 		return t.noCommand(container, g), ""
 	}},
 	{"host-unreachable", regexp.MustCompile(`(?i)could not resolve host|(?:^|: )dial tcp .*(?:no such host|i/o timeout|refused|unreachable)|` +
 		`failed to connect to \S+ port|connection timed out`), 4, nil},
 }
 
+// noDockerfile says which file Kaniko was told to build.
+func (t *task) noDockerfile(container, line string, _ []string) (message, remedy string) {
+	file := "Dockerfile"
+	words := t.words(container)
+	if i := slices.Index(words, "--"); i >= 0 { // before it are the words of Tekton's entrypoint
+		words = words[i+1:]
+	}
+	for _, setting := range kaniko.Parse(words) {
+		if setting.Flag != nil && setting.Flag.Name == "dockerfile" && setting.Value != "" {
+			file = setting.Value
+		}
+	}
+	return fmt.Sprintf("Kaniko does not find %s in its context: %s", file, line), ""
+}
+
+// words returns the command and arguments of a container.
+func (t *task) words(container string) []string {
+	var words []string
+	for _, c := range t.specs() {
+		if text(c, "name") == container || "step-"+text(c, "name") == container {
+			for _, field := range []string{"command", "args"} {
+				some, _, _ := unstructured.NestedStringSlice(c, field)
+				words = append(words, some...)
+			}
+		}
+	}
+	return words
+}
+
+// retrieved finds the image that Kaniko asks for.
+var retrieved = regexp.MustCompile(`Retrieving image (?:manifest )?(\S+)`)
+
 // baseImage says which image Kaniko could not read.
-func (t *task) baseImage(_, line string, _ []string) (message, remedy string) {
-	remedy = ""
+func (t *task) baseImage(container, line string, _ []string) (message, remedy string) {
+	name := "a base image of the Dockerfile"
+	for _, line := range lastLines(t.log(container)) {
+		if m := retrieved.FindStringSubmatch(line); m != nil {
+			name = "the base image " + m[1]
+		}
+	}
 	if strings.Contains(line, "index.docker.io") {
 		remedy = "Kaniko names Docker Hub even where a mirror refused: name the base image by the mirror, " +
 			"or set the mutator's kaniko.registryMap"
 	}
-	return "Kaniko cannot read a base image of the Dockerfile: " + line, remedy
+	return "Kaniko cannot read " + name + ": " + line, remedy
 }
 
 // logLines is how many lines of a log are looked at, from its end.

@@ -106,7 +106,7 @@ func lastPart(s string) string { return s[strings.LastIndex(s, "/")+1:] }
 func (t *task) byText() []Cause {
 	var causes []Cause
 	for _, e := range t.evidence {
-		if young(t, e) {
+		if young(t) {
 			continue
 		}
 		i := slices.IndexFunc(knownTexts, func(k known) bool { return k.find.MatchString(e.text) })
@@ -164,10 +164,10 @@ func oneEach(causes []Cause) []Cause {
 	return kept
 }
 
-// young reports whether an evidence may resolve itself: what a Pod waits for is often made
-// in the same moment.
-func young(t *task, e evidence) bool {
-	return e.origin != fromCondition && !t.condition.failed() && t.age() < grace
+// young reports whether what holds a run up may resolve itself: what a Pod waits for is often
+// made in the same moment.
+func young(t *task) bool {
+	return !t.condition.failed() && t.age() < grace
 }
 
 // rootImage says which image runs as root, and who forbids it.

@@ -145,6 +145,9 @@ func (e Entry) hiddenAuth() string {
 	if username, _, err := e.padded(); err == nil {
 		return base64.StdEncoding.EncodeToString([]byte(username + ":" + hidden))
 	}
+	if _, err := base64.StdEncoding.DecodeString(e.Auth); err == nil {
+		return base64.StdEncoding.EncodeToString([]byte(hidden)) // without a user
+	}
 	username, _, err := e.Login()
 	if err != nil {
 		return "not base64"

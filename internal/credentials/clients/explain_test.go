@@ -164,7 +164,7 @@ func TestParseKey(t *testing.T) {
 // passwords and tokens, also of entries that only some can read.
 func TestWithoutSecrets(t *testing.T) {
 	const secret = "s3cr3ts3cr3t"
-	padded := base64.StdEncoding.EncodeToString([]byte("user:" + secret + "1"))
+	padded := base64.StdEncoding.EncodeToString([]byte("user:" + secret))
 	all := Config{
 		{Key: "a.test", Auth: padded, Username: "user", Password: secret},
 		{Key: "b.test", Auth: strings.TrimRight(padded, "=")},
@@ -193,8 +193,8 @@ func TestWithoutSecrets(t *testing.T) {
 		before, after := Explain(Source{Config: all}, image), Explain(Source{Config: clean}, image)
 		for i := range before {
 			if before[i].Result != after[i].Result || before[i].Why != after[i].Why {
-				t.Errorf("%s, %s: %s (%s) before, %s (%s) without secrets", entry.Key, before[i].Client, before[i].Result,
-					before[i].Why, after[i].Result, after[i].Why)
+				t.Errorf("%s, %s: %s (%s) before, %s (%s) without secrets", entry.Key, before[i].Client,
+					before[i].Result, before[i].Why, after[i].Result, after[i].Why)
 			}
 		}
 	}

@@ -84,7 +84,7 @@ func (r *reader) need(ctx context.Context, cause diagnosis.Cause) {
 		r.all(ctx, resolutionAsked, namespace, metav1.ListOptions{})
 	case cause.ID == "push-unauthorized":
 		r.credentials(ctx, cause.Run, "kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg", "kubernetes.io/basic-auth")
-	case cause.ID == "git-credentials":
+	case cause.ID == "git-credentials" || cause.ID == "git-host-key":
 		r.credentials(ctx, cause.Run, "kubernetes.io/ssh-auth", "kubernetes.io/basic-auth")
 	case cause.Image != "":
 		r.mirror(ctx, namespace)

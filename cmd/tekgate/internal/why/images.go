@@ -124,14 +124,26 @@ func referenced(obj *unstructured.Unstructured, path ...string) []string {
 	return names
 }
 
-// probed are the statuses of a pull that a registry can say more about.
+// probed are the causes that the registry of the image can say more about.
 var probed = []string{"image-missing", "image-digest", "image-platform", "image-pull", "entrypoint-image-missing",
 	"injected-image-missing", "sidecar-image-missing"}
 
-// probe asks a registry about an image, with the pull Secrets of the run.
+// probe asks the registry about the image of a cause, and the mirror about what it should have been
+// rewritten to.
 func (r *reader) probe(ctx context.Context, cause diagnosis.Cause) {
-	ref, err := image.Parse(cause.Image)
-	if r.registries == nil || err != nil || !slices.Contains(probed, cause.ID) || !r.once("probe "+cause.Image) {
+	if slices.Contains(probed, cause.ID) {
+		r.ask(ctx, cause.Run, cause.Image)
+	}
+	r.ask(ctx, cause.Run, r.state.Tekgate.RewrittenTo(cause.Image))
+}
+
+// ask asks a registry about an image, with the pull Secrets of the run, once.
+func (r *reader) ask(ctx context.Context, run diagnosis.Key, reference string) {
+	if r.registries == nil || reference == "" || !r.once("ask "+reference) {
+		return
+	}
+	ref, err := image.Parse(reference)
+	if err != nil {
 		return
 	}
 	r.all(ctx, nodes, "", metav1.ListOptions{})
@@ -145,16 +157,16 @@ func (r *reader) probe(ctx context.Context, cause diagnosis.Cause) {
 	slices.Sort(platforms)
 	options := *r.registries
 	options.Attempts = 1
-	options.Keychain = r.keychain(ctx, cause.Run)
+	options.Keychain = r.keychain(ctx, run)
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	found := registry.Probe(ctx, registry.ProbeRequest{
 		Images: [][]image.Rewritten{{{From: ref, To: ref}}}, Platforms: platforms}, options)[0]
 	if found.Status == registry.StatusUnreachable || found.Status == registry.StatusDenied {
-		r.lacks(cause.Image+" from its registry, from this machine", found.Err)
+		r.lacks(reference+" from its registry, from this machine", found.Err)
 		return
 	}
-	answer := diagnosis.Image{Reference: cause.Image, Status: string(found.Status), Platforms: found.Platforms,
+	answer := diagnosis.Image{Reference: reference, Status: string(found.Status), Platforms: found.Platforms,
 		Wanted: platforms, Digest: found.Digest}
 	if found.Err != nil {
 		answer.Problem = found.Err.Error()
@@ -210,7 +222,7 @@ type logins clients.Config
 func (l logins) Resolve(target authn.Resource) (authn.Authenticator, error) {
 	parsed, err := clients.ParseImage(target.String())
 	if err != nil {
-		return authn.Anonymous, nil
+		return authn.Anonymous, nil //nolint:nilerr // no key fits a name that clients cannot read
 	}
 	best, length := authn.Anonymous, -1
 	for _, entry := range l {

@@ -426,8 +426,8 @@ stringData: {password: s3cr3t}
 
 // TestKeychain holds that a registry is asked with the login whose key fits best.
 func TestKeychain(t *testing.T) {
-	all := logins{{Key: "x.test", Username: "host", Password: "p"}, {Key: "x.test/team", Username: "team", Password: "p"},
-		{Key: "y.test", Auth: "not base64"}}
+	all := logins{{Key: "x.test", Username: "host", Password: "p"},
+		{Key: "x.test/team", Username: "team", Password: "p"}, {Key: "y.test", Auth: "not base64"}}
 	for ref, want := range map[string]string{"x.test/team/app": "team", "x.test/app": "host", "y.test/app": "", "z.test/a": ""} {
 		repository, err := name.NewRepository(ref)
 		if err != nil {
@@ -473,7 +473,8 @@ func TestWhyOldTekton(t *testing.T) {
 	}
 	s.firstLine("image-missing: Pod ci/build-pod, step work: registry.invalid/tool:1.0 is not there", "build", "-n", "ci",
 		"--offline")
-	if _, errOut, status := s.why("biuld", "-n", "ci"); status != 2 || !strings.Contains(errOut, `did you mean "build"?`) {
+	_, errOut, status := s.why("biuld", "-n", "ci")
+	if status != 2 || !strings.Contains(errOut, `did you mean "build"?`) {
 		t.Errorf("a misspelt name: status %d, %q", status, errOut)
 	}
 	out, _, _ := s.why("--failed", "-n", "ci", "--offline")
@@ -484,7 +485,8 @@ func TestWhyOldTekton(t *testing.T) {
 func TestWhyWithoutTekton(t *testing.T) {
 	c := pool.Start(t)
 	s := &site{clitest.NewSite(t, program, c.Config, c.Kubeconfig), c.Config}
-	if _, errOut, status := s.why("x", "-n", "default"); status != 2 || !strings.Contains(errOut, "no Tekton Pipelines") {
+	_, errOut, status := s.why("x", "-n", "default")
+	if status != 2 || !strings.Contains(errOut, "no Tekton Pipelines") {
 		t.Errorf("status %d, %q", status, errOut)
 	}
 }
