@@ -268,7 +268,7 @@ func (t *task) whyUnread(container, reference, secret string) (why, remedy strin
 	value, set := t.env(container, "DOCKER_CONFIG")
 	is := path.Clean(strings.ReplaceAll(value, "$(credentials.path)", "/tekton/creds"))
 	ref, err := image.Parse(t.image(container))
-	program := err == nil && isKaniko(ref)
+	program := err == nil && isKaniko(ref) || slices.Contains(t.words(container), kaniko.Executor)
 	target, _ := image.Parse(reference)
 	fix := "set DOCKER_CONFIG to " + credentialsPath + " in the step, or let the mutator's rule docker-config do it"
 	switch {
@@ -333,6 +333,9 @@ func names(account *unstructured.Unstructured, field string) []string {
 // hostKey finds whose key is not known.
 var hostKey = regexp.MustCompile(`No \S+ host key is known for (\S+) and|^(\S+): Permission|Host key for (\S+) has changed`)
 
+// sshURL finds the host of a URL for SSH, in either form.
+var sshURL = regexp.MustCompile(`^(?:ssh://)?(?:[\w.-]+@)([\w.-]+)(?::|/)`)
+
 // noHostKey says why the key of a Git server is not known, as far as that is known.
 func (t *task) noHostKey(container, line string, _ []string) (message, remedy string) {
 	host := ""
@@ -341,10 +344,17 @@ func (t *task) noHostKey(container, line string, _ []string) (message, remedy st
 			host = strings.Trim(cmp.Or(m[1], m[2], m[3]), "[]'\"")
 		}
 	}
-	message = "ssh does not know the key of the Git server " + host + ": " + line
+	for _, word := range t.words(container) {
+		if m := sshURL.FindStringSubmatch(word); m != nil && host == "" {
+			host = m[1]
+		}
+	}
+	message = strings.TrimSpace("ssh does not know the key of the Git server " + host)
 	account := t.state.Get("ServiceAccount", t.key.Namespace, t.account)
 	if account != nil {
-		message = fmt.Sprintf("ssh does not know the key of the Git server %s: %s", host, t.whyGit(account, host, true))
+		message += ": " + t.whyGit(account, host, true)
+	} else {
+		message += ": " + line
 	}
 	return message, fmt.Sprintf("`tekgate credentials git NAME -n %s --service-account %s --host %s --ssh-key FILE "+
 		"--known-hosts FILE` writes the Secret", t.key.Namespace, t.account, cmp.Or(host, "HOST"))

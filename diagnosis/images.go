@@ -86,16 +86,31 @@ func (t *task) pulls() []pull {
 		if !isWaiting && !isEvent && !isFailed {
 			continue
 		}
-		p := pull{container: e.container, image: t.image(e.container), text: e.text}
-		if m != nil {
-			p.image = m[1]
-		}
+		p := pull{container: e.container, text: e.text}
 		if step := conditionContainer.FindStringSubmatch(e.text); p.container == "" && step != nil {
 			p.container = step[1] + "-" + step[2]
+		}
+		p.image = t.image(p.container)
+		if m != nil {
+			p.image = t.written(p.container, m[1])
 		}
 		all = mergePull(all, p)
 	}
 	return all
+}
+
+// written returns the image that a step of the run's Task names where the Pod names its digest,
+// which Tekton found out before it made the Pod.
+func (t *task) written(container, pulled string) string {
+	at, _, found := strings.Cut(pulled, "@")
+	for _, s := range t.steps() {
+		name := text(s, "image")
+		same := strings.HasPrefix(name, at+":") || name == at
+		if found && same && !strings.Contains(name, "@") && "step-"+text(s, "name") == container {
+			return name
+		}
+	}
+	return pulled
 }
 
 // conditionContainer finds the container in Tekton's message about a failed pull.
@@ -273,11 +288,7 @@ func (t *task) stepOf(host, ref string) (step, written string) {
 	if host == "" {
 		return "", ""
 	}
-	spec := fields(t.obj.Object, "status", "taskSpec")
-	if spec == nil {
-		spec = fields(t.obj.Object, "spec", "taskSpec")
-	}
-	for i, s := range list(spec, "steps") {
+	for i, s := range t.steps() {
 		parsed, err := image.Parse(text(s, "image"))
 		if err != nil || text(s, "script") != "" || s["command"] != nil {
 			continue

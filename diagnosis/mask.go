@@ -13,8 +13,10 @@ var masks = []struct {
 	put  string
 }{
 	{regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@"']+@`), "${1}***@"},
-	{regexp.MustCompile(`(?i)\b((?:proxy-)?authorization["']?\s*[:=]\s*["']?)(?:(basic|bearer|token|digest)\s+)?[^\s"',]+`),
-		"${1}${2} ***"},
+	{regexp.MustCompile(`(?i)\b((?:proxy-)?authorization["']?\s*[:=]\s*["']?(?:basic|bearer|token|digest)\s+)[^\s"',]+`),
+		"${1}***"},
+	{regexp.MustCompile(`(?i)\b((?:proxy-)?authorization["']\s*:\s*["'])[^"']+`), "${1}***"},
+	{regexp.MustCompile(`(?i)\b((?:proxy-)?authorization\s*[:=]\s*)[A-Za-z0-9+/_=.~-]{16,}`), "${1}***"},
 	{regexp.MustCompile(`(?i)\b(basic|bearer)\s+[A-Za-z0-9+/_=.~-]{8,}`), "${1} ***"},
 	{regexp.MustCompile(`(?i)\b((?:x-[a-z-]*token|private-token|set-cookie|cookie)["']?\s*[:=]\s*["']?)[^\s"',]+`),
 		"${1}***"},
@@ -24,7 +26,7 @@ var masks = []struct {
 		`("[^"]*"|'[^']*'|[^\s"',&;)]+)`), "${1}***"},
 	{regexp.MustCompile(`(?i)(["'][a-z0-9_-]*(?:password|passwd|secret|token|auth|api[_-]?key)["']\s*:\s*)` +
 		`("[^"]*"|'[^']*')`), "${1}***"},
-	{regexp.MustCompile(`(?i)(\b[a-z0-9_-]*(?:password|passwd)\s*:\s*)("[^"]*"|'[^']*'|[^\s"',&;)]+)`), "${1}***"},
+	{regexp.MustCompile(`(?i)(\b[a-z0-9_-]*(?:password|passwd)\s*:\s+)("[^"]*"|'[^']*'|[^\s"',&;)]+)`), "${1}***"},
 	{regexp.MustCompile(`(?i)(\b(?:token|secret|api[_-]?key)\s*:\s*)[A-Za-z0-9+/_=.-]{16,}`),
 		"${1}***"},
 	{regexp.MustCompile(`\b(?:gh[pousr]_|github_pat_|glpat-|xox[bp]-)[A-Za-z0-9_-]{10,}`), "***"},

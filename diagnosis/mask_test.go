@@ -26,6 +26,7 @@ func TestMask(t *testing.T) {
 		`password: "` + secret + `"`,
 		"password: " + secret,
 		`"token": "` + secret + `"`,
+		"Authorization: " + secret,
 		"api_key=" + secret,
 		"token: " + secret,
 		`{"auths":{"x.test":{"auth":"` + secret + `"}}}`,
@@ -44,6 +45,8 @@ func TestMask(t *testing.T) {
 		"GET https://x.test/v2/team/tool/manifests/1.0: UNAUTHORIZED: authentication required",
 		"Failed to pull image \"x.test/a@sha256:" + strings.Repeat("1", 64) + "\"",
 		"the feature flag set-security-context",
+		"repository does not exist or may require authorization: authorization failed: no basic auth credentials",
+		"refuses the push of x.test/team/wrong-password:v1: it is wrong",
 	} {
 		if got := diagnosis.Mask(text); got != text {
 			t.Errorf("Mask(%q) = %q, want it unchanged", text, got)

@@ -189,11 +189,17 @@ func (t *task) specs() []map[string]any {
 	if t.pod != nil {
 		return slices.Concat(list(t.pod.Object, "spec", "initContainers"), list(t.pod.Object, "spec", "containers"))
 	}
-	spec := fields(t.obj.Object, "status", "taskSpec")
-	if spec == nil {
-		spec = fields(t.obj.Object, "spec", "taskSpec")
+	return slices.Concat(t.steps(), list(t.taskSpec(), "sidecars"))
+}
+
+// steps returns the steps of the run's Task, as far as Tekton has read it.
+func (t *task) steps() []map[string]any { return list(t.taskSpec(), "steps") }
+
+func (t *task) taskSpec() map[string]any {
+	if spec := fields(t.obj.Object, "status", "taskSpec"); spec != nil {
+		return spec
 	}
-	return slices.Concat(list(spec, "steps"), list(spec, "sidecars"))
+	return fields(t.obj.Object, "spec", "taskSpec")
 }
 
 // image returns the image of a container as it is written, or "".
@@ -234,8 +240,10 @@ func (t *task) collect() {
 			t.evidence = append(t.evidence, evidence{fromResolution, KeyOf(request), "", c.reason, c.message})
 		}
 	}
-	if t.condition.message != "" {
-		t.evidence = append(t.evidence, evidence{fromCondition, t.key, "", t.condition.reason, t.condition.message})
+	if message := t.condition.message; message != "" {
+		// Tekton quotes some texts of a Pod as a program would.
+		message = strings.ReplaceAll(message, `\"`, `"`)
+		t.evidence = append(t.evidence, evidence{fromCondition, t.key, "", t.condition.reason, message})
 	}
 }
 

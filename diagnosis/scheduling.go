@@ -3,6 +3,8 @@ package diagnosis
 import (
 	"fmt"
 	"strings"
+
+	"github.com/tekgate/tekgate/internal/display"
 )
 
 // schedulerTexts are parts of the scheduler's messages, in the order in which they count: a
@@ -11,6 +13,7 @@ import (
 var schedulerTexts = []struct{ id, text string }{
 	{"scheduling-gated", "scheduling gates"},
 	{"claims-on-two-nodes", "volume node affinity conflict"},
+	{"claims-on-two-nodes", "didn't match PersistentVolume's node affinity"}, // from Kubernetes v1.35 on
 	{"claims-on-two-nodes", "no available volume zone"},
 	{"claims-on-two-nodes", "didn't match pod affinity rules"},
 	{"claim-pending", "unbound immediate PersistentVolumeClaims"},
@@ -61,12 +64,30 @@ func (t *task) schedulerCause(e evidence) Cause {
 				message = fmt.Sprintf("no node can use all of its volumes (%s): %s", strings.Join(claims, ", "), e.text)
 			}
 		}
+		if known.id == "node-taint" {
+			message += t.taints()
+		}
 		if known.id == "claim-pending" && len(t.claims()) > 0 {
 			message = fmt.Sprintf("it waits for %s: %s", strings.Join(t.claims(), ", "), message)
 		}
 		return t.cause(known.id, t.podKey, "", message, "")
 	}
 	return t.cause("unschedulable", t.podKey, "", message, "")
+}
+
+// taints returns the taints of the nodes that were read.
+func (t *task) taints() string {
+	var all []string
+	for _, node := range t.state.Kind("Node") {
+		for _, taint := range list(node.Object, "spec", "taints") {
+			all = append(all, fmt.Sprintf("%s: %s=%s:%s", node.GetName(), text(taint, "key"), text(taint, "value"),
+				text(taint, "effect")))
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return " (taints: " + display.AndMore(all, 5) + ")"
 }
 
 // claims returns the claims that the Pod mounts.

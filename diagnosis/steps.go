@@ -32,9 +32,12 @@ func (t *task) byContainer() []Cause {
 	for _, e := range t.evidence {
 		creation := slices.Contains([]string{"CreateContainerConfigError", "CreateContainerError", "RunContainerError"},
 			e.reason) || strings.Contains(e.text, "failed to start. The pod errored with the message") ||
-			e.origin == fromEvent && e.reason == "Failed" && commandMissing.MatchString(e.text)
-		if !creation || knownText(e.text) || e.text == "" || young(t) {
+			e.origin == fromEvent && e.object == t.podKey && e.reason == "Failed" && commandMissing.MatchString(e.text)
+		if !creation || e.text == "" || young(t) {
 			continue
+		}
+		if knownText(e.text) {
+			return nil // byText says more
 		}
 		container := e.container
 		if m := inQuotes.FindStringSubmatch(e.text); container == "" && m != nil {
@@ -104,19 +107,25 @@ func (t *task) deleted() string {
 		}
 	}
 	step := t.failedStep()
-	if step == nil || step.ended.code != 137 && step.ended.code != 143 {
-		return ""
-	}
-	if t.pod != nil && t.pod.GetDeletionTimestamp() != nil || t.pod == nil && t.killed(step.name) {
+	gone := t.pod == nil || t.pod.GetDeletionTimestamp() != nil
+	if step != nil && gone && t.killed(step.name) {
 		return "it was deleted while it ran, not by Tekton"
 	}
 	return ""
 }
 
-// killed reports whether the kubelet ended a container that ran, as it does when the Pod is deleted.
+// killed reports whether the kubelet ended a container before it ended by itself, as it does when
+// the Pod is deleted.
 func (t *task) killed(container string) bool {
+	finished := ""
+	for _, s := range list(t.obj.Object, "status", "steps") {
+		if text(s, "container") == container {
+			finished = text(s, "terminated", "finishedAt")
+		}
+	}
 	return slices.ContainsFunc(t.state.Kind("Event"), func(e *unstructured.Unstructured) bool {
-		return eventObject(e) == t.podKey && text(e.Object, "reason") == "Killing" && eventContainer(e) == container
+		return eventObject(e) == t.podKey && text(e.Object, "reason") == "Killing" &&
+			eventContainer(e) == container && (finished == "" || eventTime(e) <= finished)
 	})
 }
 
@@ -209,6 +218,8 @@ func (t *task) byStep() []Cause {
 	return t.byLog(step)
 }
 
+const resultTooLarge = "its results are larger than the 4096 bytes that fit into a termination message"
+
 // byTekton reports what Tekton says of a failed step.
 func (t *task) byTekton(step *container) *Cause {
 	const tooLarge = "above max allowed size"
@@ -219,8 +230,7 @@ func (t *task) byTekton(step *container) *Cause {
 		message := "it took longer than the step's timeout" + t.stepTimeout(step.name)
 		c = t.cause("step-timeout", t.key, step.name, message, "")
 	case strings.Contains(step.ended.message, tooLarge), strings.Contains(t.condition.message, tooLarge):
-		c = t.cause("result-too-large", t.key, step.name, "its results are larger than the 4096 bytes "+
-			"that fit into a termination message", "")
+		c = t.cause("result-too-large", t.key, step.name, resultTooLarge, "")
 	default:
 		return nil
 	}
@@ -262,7 +272,8 @@ func (t *task) stepTimeout(container string) string {
 type logText struct {
 	id   string
 	find *regexp.Regexp
-	// last limits the search to the last lines: texts that programs also print on the way.
+	// last limits the search to the last lines, for texts that programs also print on the way.
+	// Zero is for texts that programs print only if they fail: usage may follow.
 	last int
 	say  func(t *task, container, line string, groups []string) (message, remedy string)
 }
@@ -271,6 +282,8 @@ var logTexts = []logText{
 	{"binary-platform", wrongBinary, 5, func(t *task, container, _ string, _ []string) (string, string) {
 		return t.foreignBinary(container), ""
 	}},
+	{"result-too-large", regexp.MustCompile(`Termination message is above max allowed size`), 3,
+		func(_ *task, _, _ string, _ []string) (string, string) { return resultTooLarge, "" }},
 	{"disk-full", regexp.MustCompile(`(?i)no space left on device|disk quota exceeded`), 10, nil},
 	{"push-unauthorized", regexp.MustCompile(`(?i)(?:push|upload).*(?:UNAUTHORIZED|DENIED|authentication required|\b401\b|\b403\b)`),
 		0, (*task).pushRefused},
@@ -279,7 +292,7 @@ var logTexts = []logText{
 	{"git-host-key", regexp.MustCompile(`Host key verification failed`), 10, (*task).noHostKey},
 	{"git-credentials", gitRefused, 15, (*task).gitRefused},
 	{"registry-certificate", regexp.MustCompile(`(?i)x509: .*|server certificate verification failed|SSL certificate problem`), 10, nil},
-	{"dockerfile-missing", regexp.MustCompile(`(?i)error resolving dockerfile path.*|failed to read dockerfile.*`), 10,
+	{"dockerfile-missing", regexp.MustCompile(`(?i)error resolving dockerfile path.*|failed to read dockerfile.*`), 0,
 		(*task).noDockerfile},
 	{"base-image", regexp.MustCompile(`error building image:.*(?:retrieving image|failed to get filesystem|` +
 		`unable to complete operation|image not found on any|MANIFEST_UNKNOWN|UNAUTHORIZED)`), 10, (*task).baseImage},
@@ -346,14 +359,10 @@ func (t *task) baseImage(container, line string, _ []string) (message, remedy st
 	return "Kaniko cannot read " + name + ": " + line, remedy
 }
 
-// logLines is how many lines of a log are looked at, from its end.
-const logLines = 30
-
-// lastLines returns the last lines of a log that are not empty.
+// lastLines returns the lines of the end of a log that are not empty.
 func lastLines(log string) []string {
 	blank := func(line string) bool { return strings.TrimSpace(line) == "" }
-	lines := slices.DeleteFunc(strings.Split(log, "\n"), blank)
-	return lines[max(0, len(lines)-logLines):]
+	return slices.DeleteFunc(strings.Split(log, "\n"), blank)
 }
 
 // exitCodes are what exit codes mean by convention.

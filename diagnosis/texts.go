@@ -115,6 +115,9 @@ func (t *task) byText() []Cause {
 		}
 		c := knownCause(knownTexts[i], e.text)
 		c.Run, c.Object, c.Container = t.key, e.object, e.container
+		if claims := t.claims(); c.ID == "claims-on-two-nodes" && len(claims) > 0 {
+			c.Message += ": " + strings.Join(claims, ", ")
+		}
 		if c.ID == "root-image" {
 			c.Container, c.Message = t.rootImage(e)
 		}

@@ -86,6 +86,8 @@ func (r *reader) need(ctx context.Context, cause diagnosis.Cause) {
 		r.credentials(ctx, cause.Run, "kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg", "kubernetes.io/basic-auth")
 	case cause.ID == "git-credentials" || cause.ID == "git-host-key":
 		r.credentials(ctx, cause.Run, "kubernetes.io/ssh-auth", "kubernetes.io/basic-auth")
+	case cause.ID == "node-taint":
+		r.all(ctx, nodes, "", metav1.ListOptions{})
 	case cause.Image != "":
 		r.mirror(ctx, namespace)
 		r.probe(ctx, cause)

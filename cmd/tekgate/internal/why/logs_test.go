@@ -83,7 +83,7 @@ stringData: {.dockerconfigjson: '{"auths":{"registry.example.com":{"username":"b
 		t.Errorf("%d requests, want fewer than 20:\n%s", len(requests), strings.Join(requests, "\n"))
 	}
 	query := strings.Join(*asked, " ")
-	if len(*asked) != 1 || !strings.Contains(query, "tailLines=60") || !strings.Contains(query, "limitBytes=") {
+	if len(*asked) != 1 || !strings.Contains(query, "tailLines=120") || !strings.Contains(query, "limitBytes=") {
 		t.Errorf("the log was asked for as %q, want one request for its end", *asked)
 	}
 	out, errOut, _ := s.why("push", "-n", "ci", "-o", "json")

@@ -244,7 +244,7 @@ func labelled(key, value string) metav1.ListOptions {
 
 // The end of a log that is read.
 var (
-	logLines = int64(60)
+	logLines = int64(120)
 	logBytes = int64(32 << 10)
 )
 
