@@ -254,8 +254,12 @@ var beforeStart = []string{"FailedScheduling", "FailedMount", "FailedAttachVolum
 func (t *task) events() []evidence {
 	var found []*unstructured.Unstructured
 	scheduled := text(podObject(t.pod), "spec", "nodeName") != ""
+	created := t.obj.GetCreationTimestamp().UTC().Format(time.RFC3339)
 	for _, e := range t.state.Kind("Event") {
 		about := eventObject(e)
+		if eventTime(e) < created {
+			continue // about an earlier run of this name
+		}
 		if about == t.key || about == t.podKey && about.Name != "" {
 			found = append(found, e)
 			scheduled = scheduled || text(e.Object, "reason") == "Scheduled"

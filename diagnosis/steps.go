@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -117,14 +118,14 @@ func (t *task) deleted() string {
 // killed reports whether the kubelet ended a container before it ended by itself, as it does when
 // the Pod is deleted.
 func (t *task) killed(container string) bool {
-	finished := ""
+	created, finished := t.obj.GetCreationTimestamp().UTC().Format(time.RFC3339), ""
 	for _, s := range list(t.obj.Object, "status", "steps") {
 		if text(s, "container") == container {
 			finished = text(s, "terminated", "finishedAt")
 		}
 	}
 	return slices.ContainsFunc(t.state.Kind("Event"), func(e *unstructured.Unstructured) bool {
-		return eventObject(e) == t.podKey && text(e.Object, "reason") == "Killing" &&
+		return eventObject(e) == t.podKey && text(e.Object, "reason") == "Killing" && eventTime(e) >= created &&
 			eventContainer(e) == container && (finished == "" || eventTime(e) <= finished)
 	})
 }

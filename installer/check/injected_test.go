@@ -68,7 +68,8 @@ func (w *world) testHangingRuns(t *testing.T) {
 	for name, container := range map[string]string{"fails": "step-work", "hangs": "prepare", "waits": "sidecar-db"} {
 		pod := &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{Name: name + "-pod", Namespace: "default",
-				Labels: map[string]string{"tekton.dev/taskRun": name}},
+				Labels:      map[string]string{"tekton.dev/taskRun": name},
+				Annotations: map[string]string{"tekton.dev/ready": ""}}, // the test's webhook adds to them
 			Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: container, Image: "x.test/x"}}},
 		}
 		inner.check(inner.client.Create(t.Context(), pod))

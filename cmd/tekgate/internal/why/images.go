@@ -25,7 +25,7 @@ import (
 // configuration, and the labels of the run's namespace.
 func (r *reader) mirror(ctx context.Context, namespace string) {
 	r.get(ctx, namespaces, "", namespace)
-	if !r.once("mirror") {
+	if !r.first("mirror") {
 		return
 	}
 	hook := r.get(ctx, mutatingHooks, "", wellknown.MutatingConfiguration)
@@ -139,7 +139,7 @@ func (r *reader) probe(ctx context.Context, cause diagnosis.Cause) {
 
 // ask asks a registry about an image, with the pull Secrets of the run, once.
 func (r *reader) ask(ctx context.Context, run diagnosis.Key, reference string) {
-	if r.registries == nil || reference == "" || !r.once("ask "+reference) {
+	if r.registries == nil || reference == "" || !r.first("ask "+reference) {
 		return
 	}
 	ref, err := image.Parse(reference)
@@ -203,6 +203,9 @@ func (r *reader) pullSecret(ctx context.Context, namespace, name string) clients
 		r.pulls = pullSecrets{}
 	}
 	r.pulls[key] = nil
+	if !r.once("get the logins of " + key.String()) {
+		return nil
+	}
 	secret, err := r.client.Resource(secrets.gvr()).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		r.lacks(key.String(), err)

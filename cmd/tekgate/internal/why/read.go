@@ -66,6 +66,8 @@ type reader struct {
 
 	gaps  []string
 	done  map[string]bool // what was read already, or could not be
+	limit int             // the most requests; 0 for any number
+	spent int             // the requests so far
 	pulls pullSecrets
 }
 
@@ -93,11 +95,27 @@ func (r *reader) lacks(what string, err error) {
 	}
 }
 
-// once reports whether something is asked for the first time.
-func (r *reader) once(what string) bool {
+// first reports whether something is done for the first time.
+func (r *reader) first(what string) bool {
 	first := !r.done[what]
 	r.done[what] = true
 	return first
+}
+
+// mostRequests is how many requests the explanation of one run takes at most.
+const mostRequests = 19
+
+// once reports whether a request is to be sent: for the first time, and within the limit.
+func (r *reader) once(what string) bool {
+	if !r.first(what) {
+		return false
+	}
+	if r.limit > 0 && r.spent >= r.limit {
+		r.lacks(what, fmt.Errorf("%d requests were sent already: explain its TaskRuns one by one", r.spent))
+		return false
+	}
+	r.spent++
+	return true
 }
 
 // get reads an object into the state, once. An object that does not exist is noted as absent.
@@ -140,7 +158,8 @@ func (r *reader) list(ctx context.Context, kind resource, namespace string, opti
 				r.state.Add(obj)
 			}
 		}
-		if options.Continue = found.GetContinue(); options.Continue == "" {
+		options.Continue = found.GetContinue()
+		if options.Continue == "" || !r.once(what+" "+options.Continue) {
 			return nil
 		}
 	}
@@ -196,6 +215,7 @@ func (r *reader) find(ctx context.Context, kinds []string, namespace, name strin
 	for _, kind := range kinds {
 		var obj *unstructured.Unstructured
 		err := r.served(func(version string) (err error) {
+			r.spent++
 			of := r.client.Resource(runs(kind, version).gvr()).Namespace(namespace)
 			obj, err = of.Get(ctx, name, metav1.GetOptions{})
 			return err

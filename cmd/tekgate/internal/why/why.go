@@ -148,7 +148,9 @@ func (o *options) run(ctx context.Context, s cli.Streams, args []string) error {
 		options := o.registries.Options()
 		r.registries, r.timeout = &options, o.timeout
 	}
+	r.limit = mostRequests
 	if o.failed {
+		r.limit = 0
 		return o.failures(ctx, s, r)
 	}
 	run, err := r.find(ctx, kinds, o.namespace, name)
@@ -184,6 +186,7 @@ func Sentences(config *rest.Config) (func(ctx context.Context, namespace, kind, 
 		if err != nil {
 			return ""
 		}
+		r.limit = mostRequests
 		run, err := r.find(ctx, []string{kind}, namespace, name)
 		if err != nil {
 			return ""

@@ -312,13 +312,18 @@ func TestWhyFailed(t *testing.T) {
 	s.put(strings.Replace(run("fine", "Succeeded", "ok", ""), `"False"`, `"True"`, 1))
 	old := run("old", "Failed", "long ago", "")
 	s.put(strings.Replace(old, time.Now().UTC().Format("2006-"), "2020-", 1))
+	s.put("apiVersion: tekton.dev/v1\nkind: PipelineRun\nmetadata: {name: pipe, namespace: ci}\n" +
+		"spec: {pipelineRef: {name: p}}\nstatus: {conditions: [{type: Succeeded, status: 'False', reason: Failed}]}\n")
+	s.put(strings.Replace(run("pipe-build", "TaskRunImagePullFailed", pullFailure("registry.invalid/team/tool:1.0"), ""),
+		"namespace: ci}", "namespace: ci, labels: {tekton.dev/pipelineRun: pipe}}", 1))
 	out, _, status := s.why("--failed", "-A", "--since", "1h", "--offline")
 	if status != 1 {
 		t.Errorf("status %d, want 1", status)
 	}
-	clitest.InOrder(t, out, "2 runs: image-missing", "TaskRun ci/a, TaskRun ci/b", "1 run: run-timeout", "TaskRun other/c")
-	if strings.Contains(out, "old") || strings.Contains(out, "fine") {
-		t.Errorf("a run that is too old or succeeded is in\n%s", out)
+	clitest.InOrder(t, out, "3 runs: image-missing", "PipelineRun ci/pipe, TaskRun ci/a, TaskRun ci/b",
+		"1 run: run-timeout", "TaskRun other/c")
+	if strings.Contains(out, "old") || strings.Contains(out, "fine") || strings.Contains(out, "TaskRun ci/pipe") {
+		t.Errorf("a run that is too old, succeeded or has an owner is in\n%s", out)
 	}
 	out, _, status = s.why("--failed", "-n", "tekton-pipelines")
 	if status != 0 || !strings.Contains(out, "no run failed in the last 1h") {
@@ -488,5 +493,37 @@ func TestWhyWithoutTekton(t *testing.T) {
 	_, errOut, status := s.why("x", "-n", "default")
 	if status != 2 || !strings.Contains(errOut, "no Tekton Pipelines") {
 		t.Errorf("status %d, %q", status, errOut)
+	}
+}
+
+// TestLimit holds that an explanation never takes more requests than its limit, and says what it
+// has not read for that.
+func TestLimit(t *testing.T) {
+	s := newSite(t)
+	s.put(run("build", "TaskRunImagePullFailed", pullFailure("registry.invalid/team/tool:1.0"), ""))
+	counter, through := s.counted()
+	s.Kubeconfig = through
+	config, err := clientcmd.BuildConfigFromFlags("", through[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := newReader(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.limit = 4
+	key, err := r.find(t.Context(), []string{"PipelineRun", "TaskRun"}, "ci", "build")
+	if err != nil {
+		t.Fatal(err)
+	}
+	causes := r.explain(t.Context(), key)
+	if len(causes) != 1 || causes[0].ID != "image-missing" {
+		t.Errorf("causes %v, want image-missing", causes)
+	}
+	if sent := counter.taken(); len(sent) != 4 || r.spent != 4 {
+		t.Errorf("%d requests, counted as %d, want 4:\n%s", len(sent), r.spent, strings.Join(sent, "\n"))
+	}
+	if gaps := strings.Join(r.gaps, "\n"); !strings.Contains(gaps, "4 requests were sent already") {
+		t.Errorf("gaps %q, want what was not read for the limit", gaps)
 	}
 }
