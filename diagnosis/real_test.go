@@ -19,7 +19,7 @@ import (
 )
 
 // dumped is when the objects of testdata/real were read.
-var dumped = time.Date(2026, 11, 30, 18, 30, 0, 0, time.UTC)
+var dumped = time.Date(2026, 11, 30, 18, 50, 0, 0, time.UTC)
 
 // readReal reads what a node really had when a run hung or failed: objects.json is a List of
 // objects, and POD.CONTAINER.log is the end of a log. Passwords are not real ones.

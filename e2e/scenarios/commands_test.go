@@ -20,7 +20,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/tekgate/tekgate/e2e/certmanager"
@@ -219,18 +222,11 @@ func (p *place) pull(reference string) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	ca, err := os.ReadFile(p.env["CA"])
+	options, err := p.remote()
 	if err != nil {
 		return nil, err
 	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(ca)
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	transport.DisableKeepAlives = true
-	img, err := remote.Image(ref, remote.WithTransport(transport), remote.WithAuth(&authn.Basic{
-		Username: p.env["REGISTRY_USER"], Password: p.password,
-	}))
+	img, err := remote.Image(ref, options...)
 	if err != nil {
 		return nil, fmt.Errorf("pulling %s: %w", filepath.Base(reference), err)
 	}
@@ -253,4 +249,45 @@ func (p *place) look(reference string) (string, error) {
 	}
 	layers := len(config.RootFS.DiffIDs)
 	return fmt.Sprintf("%s %s, %d layers, env %q\n", reference, digest, layers, config.Config.Env), nil
+}
+
+// foreign puts an image of the mirror there for another platform alone: as an index that has
+// it for linux/arm64.
+//
+//	foreign REFERENCE TARGET
+func (p *place) foreign(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 || neg {
+		ts.Fatalf("usage: foreign REFERENCE TARGET")
+	}
+	img, err := p.pull(args[0])
+	ts.Check(err)
+	config, err := img.ConfigFile()
+	ts.Check(err)
+	config = config.DeepCopy()
+	config.Architecture = "arm64"
+	img, err = mutate.ConfigFile(img, config)
+	ts.Check(err)
+	platform := &v1.Platform{OS: config.OS, Architecture: config.Architecture}
+	index := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex),
+		mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: platform}})
+	ref, err := name.ParseReference(args[1])
+	ts.Check(err)
+	options, err := p.remote()
+	ts.Check(err)
+	ts.Check(remote.WriteIndex(ref, index, options...))
+}
+
+// remote returns the options for requests to the registries.
+func (p *place) remote() ([]remote.Option, error) {
+	ca, err := os.ReadFile(p.env["CA"])
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	transport.DisableKeepAlives = true
+	account := &authn.Basic{Username: p.env["REGISTRY_USER"], Password: p.password}
+	return []remote.Option{remote.WithTransport(transport), remote.WithAuth(account)}, nil
 }

@@ -7,8 +7,14 @@
 // and its duration, and at its end the result of each script.
 //
 // They run in two nodes at the same time (package node), since they mostly wait: the first
+<<<<<<< HEAD
 // runs 01 to 08-uninstall and 13, the second 08-upgrade and what follows. With TEKGATE_KUBECONFIG
 // all of them run on that cluster, which has to be one that Tekgate may be installed to.
+=======
+// runs 01 to 08-uninstall, and 14-why, which installs for itself; the second 08-upgrade and what
+// follows. With TEKGATE_KUBECONFIG all of them run on that cluster, which has to be one that
+// Tekgate may be installed to.
+>>>>>>> causes
 //
 // Scripts whose names end in -full take minutes, and run with -full only, which CI does not
 // pass. With -full, NetworkPolicies are enforced in the first node, and those for Tekton are
@@ -97,6 +103,7 @@ func TestScenarios(t *testing.T) {
 			"database":     place.database,
 			"exist":        place.exist,
 			"fetch":        place.fetch,
+			"foreign":      place.foreign,
 			"ask":          place.ask,
 			"browse":       place.browse,
 			"forge":        place.forge,
