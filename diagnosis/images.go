@@ -148,7 +148,9 @@ func (t *task) byPull() []Cause {
 				"and waits until the run's timeout"
 		case strings.HasPrefix(p.container, "sidecar-"):
 			id = "sidecar-image-missing"
-			message += "; Tekton does not report it and waits until the run's timeout"
+			if t.condition.status != "False" {
+				message += "; Tekton does not report it and waits until the run's timeout"
+			}
 		}
 		c := t.cause(id, t.podKey, p.container, message, remedy)
 		c.Image = p.image

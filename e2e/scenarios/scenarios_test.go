@@ -7,14 +7,9 @@
 // and its duration, and at its end the result of each script.
 //
 // They run in two nodes at the same time (package node), since they mostly wait: the first
-<<<<<<< HEAD
-// runs 01 to 08-uninstall and 13, the second 08-upgrade and what follows. With TEKGATE_KUBECONFIG
-// all of them run on that cluster, which has to be one that Tekgate may be installed to.
-=======
-// runs 01 to 08-uninstall, and 14-why, which installs for itself; the second 08-upgrade and what
-// follows. With TEKGATE_KUBECONFIG all of them run on that cluster, which has to be one that
-// Tekgate may be installed to.
->>>>>>> causes
+// runs 01 to 08-uninstall, 13, and 14-why, which both install for themselves; the second 08-upgrade
+// and what follows. With TEKGATE_KUBECONFIG all of them run on that cluster, which has to be one
+// that Tekgate may be installed to.
 //
 // Scripts whose names end in -full take minutes, and run with -full only, which CI does not
 // pass. With -full, NetworkPolicies are enforced in the first node, and those for Tekton are
