@@ -328,7 +328,7 @@ func TestOnce(t *testing.T) {
 		"pr/done", "1m5s", "Succeeded")
 	for _, tt := range []struct{ args, want string }{
 		{"-l a=b=c", "write it like app=web,!canary"},
-		{"-o yaml", `--output "yaml" is not known`},
+		{"-o wide", `--output "wide" is not known`},
 		{"-n ci -A", "--namespace and --all-namespaces contradict each other"},
 		{"--watch-only", "--once and --watch-only contradict each other"},
 	} {
