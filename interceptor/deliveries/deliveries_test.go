@@ -135,8 +135,8 @@ func TestFields(t *testing.T) {
 		r.Verified, r.Signed, r.Skew = true, true, 90*time.Second
 		r.Matched = interceptor.SecretKey{Name: "hook", Key: "token"}
 		r.Cause = errors.New("because")
-		r.Repository, r.Ref, r.SHA, r.Sender, r.DeliveryID, r.Replay = "team/app", "refs/heads/main", "abc", "alice", "guid",
-			interceptor.ReplayFirst
+		r.Repository, r.Ref, r.SHA, r.Sender = "team/app", "refs/heads/main", "abc", "alice"
+		r.DeliveryID, r.Replay = "guid", interceptor.ReplayFirst
 	}))
 	text, err := json.Marshal(l.List(deliveries.Filter{})[0])
 	if err != nil {
