@@ -176,3 +176,25 @@ func TestCauses(t *testing.T) {
 		t.Errorf("the warnings are %v", warnings)
 	}
 }
+
+// TestInitialDetails holds that only the newest failures of a long list are asked about.
+func TestInitialDetails(t *testing.T) {
+	d := newDetails(func(error) {})
+	asked := 0
+	d.sentence = func(_ context.Context, namespace, kind, name string) string {
+		asked++
+		return kind + " " + namespace + "/" + name + " failed"
+	}
+	var runs []*Run
+	for i := range 3 * explained {
+		status := []string{"False", "True"}[i%2]
+		runs = append(runs, made(fmt.Sprintf("run-%d", i), i, status, "Failed", "tkn says this"))
+	}
+	sortRuns(runs)
+	found := d.initial(t.Context(), runs)
+	newest := newRow(runs[1], found[runs[1].Metadata.UID], noon)
+	oldest := newRow(runs[len(runs)-1], found[runs[len(runs)-1].Metadata.UID], noon)
+	if asked != explained || newest.Why != "PipelineRun ci/run-58 failed" || oldest.Why != "tkn says this" {
+		t.Errorf("%d were asked about, the newest is %q, the oldest %q", asked, newest.Why, oldest.Why)
+	}
+}

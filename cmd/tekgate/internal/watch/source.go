@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -43,7 +42,7 @@ type source struct {
 	client    rest.Interface
 	namespace string // empty for all
 	selector  string
-	version   *atomic.Value // a string, shared by all kinds
+	version   atomic.Value // a string
 	outage    *outage
 }
 
@@ -70,25 +69,25 @@ func restClient(config *rest.Config) (rest.Interface, error) {
 // versions are those of Tekton's API whose runs can be read, the preferred one first.
 var versions = []string{"v1", "v1beta1"}
 
-// discover finds the version that the server serves.
-func discover(ctx context.Context, client rest.Interface) (string, error) {
-	served := &metav1.APIGroup{}
-	err := client.Get().AbsPath("/apis", group).Do(ctx).Into(served)
-	switch {
-	case apierrors.IsNotFound(err):
-		return "", errors.New("the cluster has no Tekton Pipelines: install it with `tekgate install`")
-	case err != nil:
-		return "", fmt.Errorf("finding Tekton's API: %w", err)
-	}
+// discover finds the version in which the server serves a resource. Others of Tekton's kinds may be
+// served in other versions.
+func discover(ctx context.Context, client rest.Interface, resource string) (string, error) {
 	for _, version := range versions {
-		for _, v := range served.Versions {
-			if v.Version == version {
+		served := &metav1.APIResourceList{}
+		err := client.Get().AbsPath("/apis", group, version).Do(ctx).Into(served)
+		switch {
+		case apierrors.IsNotFound(err):
+			continue
+		case err != nil:
+			return "", fmt.Errorf("finding Tekton's API: %w", err)
+		}
+		for i := range served.APIResources {
+			if served.APIResources[i].Name == resource {
 				return version, nil
 			}
 		}
 	}
-	return "", fmt.Errorf("the cluster serves neither %s of %s: upgrade Tekton with `tekgate upgrade`",
-		strings.Join(versions, " nor "), group)
+	return "", errors.New("the cluster has no Tekton Pipelines: install it with `tekgate install`")
 }
 
 // sources returns the kinds that may be listed. It warns of a kind that the user may not list, and
@@ -98,26 +97,24 @@ func sources(ctx context.Context, config *rest.Config, o *options, streams cli.S
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
 	}
-	found, err := discover(ctx, client)
-	if err != nil {
-		return nil, err
-	}
 	selector, err := taskRunSelector(o.selector)
 	if err != nil {
 		return nil, err
 	}
-	version := &atomic.Value{}
-	version.Store(found)
 	shared := &outage{out: streams.ErrOut, down: map[string]bool{}}
 	var usable []*source
 	var denied []error
 	for _, k := range kinds {
-		s := &source{kind: k, client: client, namespace: o.namespace, selector: o.selector, version: version,
-			outage: shared}
+		s := &source{kind: k, client: client, namespace: o.namespace, selector: o.selector, outage: shared}
 		if k.name == "TaskRun" {
 			s.selector = selector
 		}
-		_, err := s.page(ctx, metav1.ListOptions{Limit: 1})
+		version, err := discover(ctx, client, k.resource)
+		if err != nil {
+			return nil, err
+		}
+		s.version.Store(version)
+		_, err = s.page(ctx, metav1.ListOptions{Limit: 1})
 		switch {
 		case apierrors.IsForbidden(err):
 			denied = append(denied, fmt.Errorf("you may not list %s%s: ask for the verbs list and watch, or name "+
@@ -234,7 +231,7 @@ func (s *source) answered(ctx context.Context, err error) {
 	case ctx.Err() != nil, apierrors.IsResourceExpired(err), apierrors.IsGone(err), apierrors.IsInvalid(err):
 		return // the informer starts again, which is no outage
 	case apierrors.IsNotFound(err):
-		if version, found := discover(ctx, s.client); found == nil {
+		if version, found := discover(ctx, s.client, s.resource); found == nil {
 			s.version.Store(version)
 		}
 	}
