@@ -90,7 +90,7 @@ func Children(s *State, obj *unstructured.Unstructured) []*unstructured.Unstruct
 		}
 	}
 	slices.SortStableFunc(children, func(a, b *unstructured.Unstructured) int {
-		return cmp.Or(a.GetCreationTimestamp().Time.Compare(b.GetCreationTimestamp().Time),
+		return cmp.Or(a.GetCreationTimestamp().Compare(b.GetCreationTimestamp().Time),
 			strings.Compare(a.GetName(), b.GetName()))
 	})
 	return children
