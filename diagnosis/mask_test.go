@@ -33,13 +33,47 @@ func TestMask(t *testing.T) {
 		"Set-Cookie: " + secret,
 		"-----BEGIN OPENSSH PRIVATE KEY-----\n" + secret + "\n-----END OPENSSH PRIVATE KEY-----",
 		"pushed with ghp_" + secret,
+		"clone https://bot:p@" + secret + "@gitee.test/x.git failed",
+		"+ curl -sf -u bot:" + secret + " https://nexus.test/x",
+		"+ curl --user 'bot:" + secret + "' https://nexus.test/x",
+		"+ skopeo copy --dest-creds=bot:" + secret + " docker://a docker://b",
+		"+ docker login -u bot -p " + secret + " x.test",
+		"+ docker login x.test -p" + secret + " -u bot",
+		"+ helm registry login x.test --username bot --password " + secret,
+		"+ trivy --token " + secret,
+		"AWS_SECRET_ACCESS_KEY=" + secret,
+		"aws_secret_access_key = " + secret,
+		`{"SecretAccessKey": "` + secret + `"}`,
+		"DefaultEndpointsProtocol=https;AccountName=x;AccountKey=" + secret + "==;EndpointSuffix=x",
+		"REGISTRY_PASS=" + secret,
+		"//nexus.test/:_auth=" + secret,
+		"GET https://s3.test/x?X-Amz-Signature=" + secret,
+		`config "{\"auths\":{\"x.test\":{\"auth\":\"` + secret + `\"}}}"`,
+		`{"password":"a\"` + secret + `"}`,
+		"npm_" + secret, "glrt-" + secret, "dckr_pat_" + secret, "hvs." + secret, "sha256~" + secret,
+		"data: eyJhdXRocyI6" + secret,
 		"eyJhbGciOiJSUzI1NiIs." + secret + "." + secret,
 	} {
 		if got := diagnosis.Mask(text); strings.Contains(got, "hunter2") {
 			t.Errorf("Mask(%q) = %q", text, got)
 		}
 	}
+	for _, key := range []string{"AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPLE"} {
+		if got := diagnosis.Mask("key " + key + " is not valid"); got != "key *** is not valid" {
+			t.Errorf("Mask leaves %q", got)
+		}
+	}
 	for _, text := range []string{
+		"Error: unauthorized: Basic authentication is not supported for SSO users",
+		"x509: certificate has invalid basic constraints",
+		"unauthorized: Bearer authentication required",
+		"unable to retrieve auth token: invalid username/password: unauthorized: authentication required",
+		"exec: /bin/sh -u failed: exit code 1",
+		"the bypass: see https://x.test/a@sha256:1",
+		"+ mkdir -p /workspace/source && git login",
+		"registry.test/team/npm_cache-of-packages:1.0", "registry.test/team/pypi-publisher:1.0",
+		"error: --token is required, and --password-stdin is not set",
+		"https://x.test/v2/: bot@x.test refused",
 		"failed to fetch anonymous token: unexpected status from GET request to https://x.test/token: 401 Unauthorized",
 		`secret "tokens" not found`,
 		"GET https://x.test/v2/team/tool/manifests/1.0: UNAUTHORIZED: authentication required",
