@@ -279,6 +279,15 @@ type logText struct {
 	say  func(t *task, container, line string, groups []string) (message, remedy string)
 }
 
+// The texts of a refused push. Not among them: a file that may not be run ("./push.sh: Permission
+// denied"), S3 and Git. A number is a status only behind a space or the like: build numbers are tags.
+const (
+	pushWords   = `\b(?:push(?:ing)?\b|blob upload|layer upload|upload\w* (?:of )?(?:blob|layer|manifest)s?\b)`
+	pushRequest = `(?:POST|PUT|PATCH|HEAD) "?https?://\S+/v2/`
+	refused     = `(?:UNAUTHORIZED|\bdenied: |[^n] denied\b|authentication required|no basic auth credentials|` +
+		`insufficient_scope|(?:status(?: code)?|registry|response|HTTP(?:/[\d.]+)?|:) 40[13]\b|40[13] (?:unauthorized|forbidden))`
+)
+
 var logTexts = []logText{
 	{"binary-platform", wrongBinary, 5, func(t *task, container, _ string, _ []string) (string, string) {
 		return t.foreignBinary(container), ""
@@ -286,10 +295,10 @@ var logTexts = []logText{
 	{"result-too-large", regexp.MustCompile(`Termination message is above max allowed size`), 3,
 		func(_ *task, _, _ string, _ []string) (string, string) { return resultTooLarge, "" }},
 	{"disk-full", regexp.MustCompile(`(?i)no space left on device|disk quota exceeded`), 10, nil},
-	{"push-unauthorized", regexp.MustCompile(`(?i)(?:push|upload).*(?:UNAUTHORIZED|DENIED|authentication required|\b401\b|\b403\b)`),
-		0, (*task).pushRefused},
-	{"push-unauthorized", regexp.MustCompile(`(?i)(?:POST|PUT|PATCH) https?://\S+.*(?:UNAUTHORIZED|DENIED|authentication required|\b401\b|\b403\b)`),
-		5, (*task).pushRefused},
+	{"push-failed", regexp.MustCompile(`(?i)(?:` + pushWords + `|` + pushRequest + `).*(?:will exceed the configured upper limit|` +
+		`quota (?:has been )?exceeded|is immutable|configured as immutable|read-?only|client with IP)`), 0, nil},
+	{"push-unauthorized", regexp.MustCompile(`(?i)` + pushWords + `.*` + refused), 0, (*task).pushRefused},
+	{"push-unauthorized", regexp.MustCompile(`(?i)` + pushRequest + `.*` + refused), 5, (*task).pushRefused},
 	{"git-host-key", regexp.MustCompile(`Host key verification failed`), 10, (*task).noHostKey},
 	{"git-credentials", gitRefused, 15, (*task).gitRefused},
 	{"registry-certificate", regexp.MustCompile(`(?i)x509: .*|server certificate verification failed|SSL certificate problem`), 10, nil},
