@@ -23,7 +23,14 @@ func explainPipelineRun(s *State, obj *unstructured.Unstructured) []Cause {
 		textCauses(key, c, all),
 	)
 	for _, child := range Children(s, obj) {
-		causes = append(causes, newTask(s, child).explain()...)
+		if conditionOf(child).reason != "FailureIgnored" { // its task has onError: continue
+			causes = append(causes, newTask(s, child).explain()...)
+		}
+	}
+	// Tekton calls a run cancelled whose tasks it cancelled at the end of timeouts.tasks.
+	if late := func(c Cause) bool { return c.ID == "run-timeout" }; slices.ContainsFunc(causes, late) &&
+		text(obj.Object, "spec", "status") == "" {
+		causes = slices.DeleteFunc(causes, func(c Cause) bool { return c.ID == "cancelled" && c.Run == key })
 	}
 	// That a TaskRun was cancelled because of the PipelineRun is no cause.
 	rooted := slices.ContainsFunc(causes, func(c Cause) bool { return !isConsequence(c, key) })
