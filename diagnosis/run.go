@@ -37,6 +37,9 @@ type container struct {
 	waiting *state
 	ended   *state
 	started bool
+	// stopped reports whether it ran before: Tekton stops sidecars with an image that may lack
+	// their command.
+	stopped bool
 }
 
 type state struct {
@@ -146,8 +149,8 @@ func (t *task) readContainers() {
 		for _, s := range list(t.pod.Object, "status", field) {
 			c := containerState(fields(s, "state"), images[text(s, "name")])
 			c.name = text(s, "name")
-			if last := fields(s, "lastState", "terminated"); c.ended == nil && last != nil {
-				c.started = true
+			if last := fields(s, "lastState", "terminated"); last != nil && !isStep(c.name) {
+				c.started, c.stopped = true, true
 			}
 			t.containers = append(t.containers, c)
 		}

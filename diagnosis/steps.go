@@ -47,7 +47,7 @@ func (t *task) byContainer() []Cause {
 		return []Cause{t.creationCause(e.object, container, e.text)}
 	}
 	for _, c := range t.containers {
-		if c.ended != nil && (c.ended.reason == "StartError" || c.ended.reason == "ContainerCannotRun") {
+		if c.ended != nil && !c.stopped && (c.ended.reason == "StartError" || c.ended.reason == "ContainerCannotRun") {
 			return []Cause{t.creationCause(t.podKey, c.name, c.ended.message)}
 		}
 	}
@@ -175,7 +175,7 @@ func (t *task) failedStep() *container {
 			text(s, "terminated", "message"), code}}
 	}
 	for i, c := range t.containers {
-		if c.ended != nil && c.ended.code != 0 && !strings.HasPrefix(c.ended.reason, "TaskRun") {
+		if c.ended != nil && !c.stopped && c.ended.code != 0 && !strings.HasPrefix(c.ended.reason, "TaskRun") {
 			return &t.containers[i]
 		}
 	}
