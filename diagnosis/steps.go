@@ -164,7 +164,10 @@ func (t *task) failedStep() *container {
 		code, _, _ := unstructured.NestedInt64(s, "terminated", "exitCode")
 		name := cmp.Or(text(s, "container"), "step-"+text(s, "name"))
 		why := text(s, "terminationReason")
-		if code == 0 || slices.Contains([]string{"Skipped", "Continued", "Cancelled"}, why) ||
+		// A step with onError: continue has its code and the reason Completed; releases before v0.52
+		// do not write terminationReason.
+		ignored := why == "" && text(s, "terminated", "reason") == "Completed"
+		if code == 0 || ignored || slices.Contains([]string{"Skipped", "Continued", "Cancelled"}, why) ||
 			strings.HasPrefix(text(s, "terminated", "reason"), "TaskRun") {
 			continue
 		}
