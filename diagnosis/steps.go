@@ -164,8 +164,8 @@ func (t *task) failedStep() *container {
 		code, _, _ := unstructured.NestedInt64(s, "terminated", "exitCode")
 		name := cmp.Or(text(s, "container"), "step-"+text(s, "name"))
 		why := text(s, "terminationReason")
-		// A step with onError: continue has its code and the reason Completed; releases before v0.52
-		// do not write terminationReason.
+		// A step with onError: continue has its code and the reason Completed; older releases do not
+		// write terminationReason.
 		ignored := why == "" && text(s, "terminated", "reason") == "Completed"
 		if code == 0 || ignored || slices.Contains([]string{"Skipped", "Continued", "Cancelled"}, why) ||
 			strings.HasPrefix(text(s, "terminated", "reason"), "TaskRun") {
