@@ -250,8 +250,12 @@ func (t *task) collect() {
 	}
 }
 
-// beforeStart are the events that no longer matter once a container has started.
+// beforeStart are the events that no longer matter once the kubelet has turned to a container.
 var beforeStart = []string{"FailedScheduling", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"}
+
+// afterSandbox are the events that prove that volumes and the sandbox are there: a new node
+// often needs more than one try.
+var afterSandbox = []string{"Pulling", "Pulled", "Created", "Started"}
 
 // events returns the warnings about the run and its Pod that still count, the newest first.
 func (t *task) events() []evidence {
@@ -272,13 +276,15 @@ func (t *task) events() []evidence {
 		return strings.Compare(eventTime(b), eventTime(a))
 	})
 	var texts []evidence
+	begun := t.anyStarted()
 	for _, e := range found {
 		reason, container := text(e.Object, "reason"), eventContainer(e)
 		c := t.container(container)
+		begun = begun || slices.Contains(afterSandbox, reason)
 		switch {
 		case text(e.Object, "type") == "Normal" && reason != "BackOff",
 			reason == "FailedScheduling" && scheduled,
-			slices.Contains(beforeStart, reason) && t.anyStarted(),
+			slices.Contains(beforeStart, reason) && begun,
 			c != nil && c.started,
 			eventObject(e).Kind == "TaskRun" && t.condition.status == "Unknown":
 			continue
