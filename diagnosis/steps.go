@@ -88,12 +88,33 @@ func (t *task) byNode() []Cause {
 	case reason == "Evicted", t.condition.reason == "PodEvicted",
 		t.condition.failed() && evictions.MatchString(t.condition.message):
 		return []Cause{t.cause("pod-evicted", t.podKey, "", cmp.Or(message, t.condition.message), "")}
-	case t.deleted() != "":
-		return []Cause{t.cause("pod-deleted", t.podKey, "", t.deleted(), "")}
 	case slices.Contains([]string{"NodeLost", "NodeShutdown", "Shutdown", "Terminated", "Preempting"}, reason):
 		return []Cause{t.cause("node-lost", t.podKey, "", reason+": "+cmp.Or(message, t.condition.message), "")}
+	case t.lostNode() != "":
+		return []Cause{t.cause("node-lost", t.podKey, "", t.lostNode(), "")}
+	case t.deleted() != "":
+		return []Cause{t.cause("pod-deleted", t.podKey, "", t.deleted(), "")}
 	}
 	return nil
+}
+
+// disruption returns why the Pod was ended from outside, as its condition DisruptionTarget says.
+func (t *task) disruption() (reason, message string) {
+	for _, c := range list(podObject(t.pod), "status", "conditions") {
+		if text(c, "type") == "DisruptionTarget" && text(c, "status") == "True" {
+			return cmp.Or(text(c, "reason"), "DisruptionTarget"), text(c, "message")
+		}
+	}
+	return "", ""
+}
+
+// lostNode says that the Pod was deleted because its node is gone or does not answer; "" if not.
+func (t *task) lostNode() string {
+	reason, message := t.disruption()
+	if !t.condition.failed() || reason != "DeletionByTaintManager" && reason != "DeletionByPodGC" {
+		return ""
+	}
+	return reason + ": " + message
 }
 
 // deleted says by whom a Pod was deleted that Tekton did not end itself; "" if it was not.
@@ -102,10 +123,8 @@ func (t *task) deleted() string {
 	if !t.condition.failed() || byTekton {
 		return ""
 	}
-	for _, c := range list(podObject(t.pod), "status", "conditions") {
-		if text(c, "type") == "DisruptionTarget" && text(c, "status") == "True" {
-			return "it was deleted while it ran: " + text(c, "reason") + ": " + text(c, "message")
-		}
+	if reason, message := t.disruption(); reason != "" {
+		return "it was deleted while it ran: " + reason + ": " + message
 	}
 	step := t.failedStep()
 	gone := t.pod == nil || t.pod.GetDeletionTimestamp() != nil
