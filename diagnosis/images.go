@@ -77,8 +77,10 @@ var pullReasons = []string{"ImagePullBackOff", "ErrImagePull", "InvalidImageName
 
 // injected are the containers that Tekton adds to Pods (pkg/pod/pod.go, script.go, workingdir_init.go and
 // sidecarlogresults, pipeline v1.15.1; place-tools is that of releases before v0.46).
-var injected = []string{"prepare", "place-scripts", "place-tools", "working-dir-initializer",
-	"sidecar-tekton-log-results"}
+var injected = append(initial, "sidecar-tekton-log-results")
+
+// initial are those of them that have ended before a step starts.
+var initial = []string{"prepare", "place-scripts", "place-tools", "working-dir-initializer"}
 
 // pulls returns the images that cannot be pulled, one for each container.
 func (t *task) pulls() []pull {

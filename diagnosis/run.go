@@ -286,6 +286,7 @@ func (t *task) events() []evidence {
 			reason == "FailedScheduling" && scheduled,
 			slices.Contains(beforeStart, reason) && begun,
 			c != nil && c.started,
+			c == nil && t.anyStarted() && slices.Contains(initial, container), // the Pod is gone
 			eventObject(e).Kind == "TaskRun" && t.condition.status == "Unknown":
 			continue
 		}
