@@ -120,8 +120,13 @@ func (t *task) findPod() {
 		t.podKey = Key{"Pod", t.key.Namespace, name}
 		return
 	}
+	var earlier []string
+	for _, attempt := range list(t.obj.Object, "status", "retriesStatus") {
+		earlier = append(earlier, text(attempt, "podName"))
+	}
 	for _, pod := range t.state.Kind("Pod") {
-		if pod.GetNamespace() == t.key.Namespace && pod.GetLabels()["tekton.dev/taskRun"] == t.key.Name {
+		own := pod.GetNamespace() == t.key.Namespace && pod.GetLabels()["tekton.dev/taskRun"] == t.key.Name
+		if own && !slices.Contains(earlier, pod.GetName()) {
 			t.pod, t.podKey = pod, KeyOf(pod)
 		}
 	}
