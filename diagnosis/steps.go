@@ -59,14 +59,48 @@ func (t *task) creationCause(object Key, container, message string) Cause {
 		return t.cause("binary-platform", object, container, t.foreignBinary(container), "")
 	}
 	if m := commandMissing.FindStringSubmatch(message); m != nil {
-		return t.cause("command-missing", object, container, t.noCommand(container, m), "")
+		message, remedy := t.noCommand(container, m)
+		return t.cause("command-missing", object, container, message, remedy)
 	}
 	return t.cause("container-config", object, container, message, "")
 }
 
-func (t *task) noCommand(container string, groups []string) string {
-	return fmt.Sprintf("%s has no program %s", cmp.Or(imageText(t.image(container)), "its image"),
-		cmp.Or(groups[1], groups[2]))
+// noCommand says why a program was not started: it is not there, may not be run, or is a script
+// of Tekton whose interpreter is not there.
+func (t *task) noCommand(container string, groups []string) (message, remedy string) {
+	subject, program := cmp.Or(imageText(t.image(container)), "its image"), cmp.Or(groups[1], groups[2])
+	switch {
+	case strings.Contains(groups[0], "permission denied"):
+		return program + " may not be executed: permission denied",
+			"make the file executable (chmod +x), or name the program that runs it"
+	case !strings.HasPrefix(program, scripts):
+		return fmt.Sprintf("%s has no program %s", subject, program), ""
+	}
+	first := t.firstLine(container)
+	switch {
+	case strings.HasSuffix(first, "\r"):
+		return "the first line of its script ends with a carriage return, which is taken for a part of the " +
+			"interpreter's name", "write the script with line ends of Unix"
+	case first != "":
+		return fmt.Sprintf("%s has no program for the script's first line, %s", subject, first),
+			"name an interpreter that the image has in the first line, or use an image that has this one"
+	}
+	return subject + " has no program for the first line of the step's script",
+		"name an interpreter that the image has in the first line, or use an image that has this one"
+}
+
+// scripts is where Tekton writes the scripts of steps.
+const scripts = "/tekton/scripts/"
+
+// firstLine returns the first line of a step's script, if it names an interpreter.
+func (t *task) firstLine(container string) string {
+	for _, s := range t.steps() {
+		if line, _, _ := strings.Cut(text(s, "script"), "\n"); "step-"+text(s, "name") == container &&
+			strings.HasPrefix(line, "#!") {
+			return line
+		}
+	}
+	return ""
 }
 
 func (t *task) foreignBinary(container string) string {
@@ -338,7 +372,7 @@ var logTexts = []logText{
 		}},
 	{"push-failed", regexp.MustCompile(`error (?:checking push permissions|pushing image).*`), 10, nil},
 	{"command-missing", commandMissing, 3, func(t *task, container, _ string, g []string) (string, string) {
-		return t.noCommand(container, g), ""
+		return t.noCommand(container, g)
 	}},
 	{"host-unreachable", regexp.MustCompile(`(?i)could not resolve host|(?:^|: )dial tcp .*(?:no such host|i/o timeout|refused|unreachable)|` +
 		`failed to connect to \S+ port|connection timed out`), 4, nil},
