@@ -321,10 +321,16 @@ func eventContainer(e *unstructured.Unstructured) string {
 	return name
 }
 
+// eventTime returns when an event was last seen, to the second: some times have fractions, and
+// those of objects have none.
 func eventTime(e *unstructured.Unstructured) string {
-	return cmp.Or(text(e.Object, "series", "lastObservedTime"), text(e.Object, "lastTimestamp"),
+	at := cmp.Or(text(e.Object, "series", "lastObservedTime"), text(e.Object, "lastTimestamp"),
 		text(e.Object, "eventTime"), text(e.Object, "deprecatedLastTimestamp"),
 		e.GetCreationTimestamp().UTC().Format(time.RFC3339))
+	if second, _, found := strings.Cut(at, "."); found {
+		return second + "Z"
+	}
+	return at
 }
 
 func ownedBy(obj, owner *unstructured.Unstructured) bool {
