@@ -40,6 +40,8 @@ type container struct {
 	// stopped reports whether it ran before: Tekton stops sidecars with an image that may lack
 	// their command.
 	stopped bool
+	// last is how a sidecar ended that the kubelet starts again and again (restartPolicy: Always).
+	last *state
 }
 
 type state struct {
@@ -144,17 +146,23 @@ func (t *task) readContainers() {
 		}
 		return
 	}
-	images := map[string]string{}
+	images, native := map[string]string{}, map[string]bool{}
 	for _, field := range []string{"initContainers", "containers"} {
 		for _, c := range list(t.pod.Object, "spec", field) {
 			images[text(c, "name")] = text(c, "image")
+			native[text(c, "name")] = text(c, "restartPolicy") == "Always"
 		}
 	}
 	for _, field := range []string{"initContainerStatuses", "containerStatuses"} {
 		for _, s := range list(t.pod.Object, "status", field) {
 			c := containerState(fields(s, "state"), images[text(s, "name")])
 			c.name = text(s, "name")
-			if last := fields(s, "lastState", "terminated"); last != nil && !isStep(c.name) {
+			last := containerState(fields(s, "lastState"), "").ended
+			switch {
+			case last == nil || isStep(c.name):
+			case native[c.name]:
+				c.last = last
+			default:
 				c.started, c.stopped = true, true
 			}
 			t.containers = append(t.containers, c)

@@ -51,6 +51,26 @@ func (t *task) byContainer() []Cause {
 			return []Cause{t.creationCause(t.podKey, c.name, c.ended.message)}
 		}
 	}
+	return t.byRestarts()
+}
+
+// byRestarts reports a sidecar that ends again and again before a step starts: steps wait for it.
+func (t *task) byRestarts() []Cause {
+	if t.condition.failed() || slices.ContainsFunc(t.containers, func(c container) bool { return isStep(c.name) && c.started }) {
+		return nil
+	}
+	for _, c := range t.containers {
+		switch {
+		case c.last == nil || c.waiting == nil || c.waiting.reason != "CrashLoopBackOff":
+			continue
+		case c.last.reason == "StartError" || c.last.reason == "ContainerCannotRun":
+			return []Cause{t.creationCause(t.podKey, c.name, c.last.message)}
+		}
+		message := fmt.Sprintf("it ends again and again (exit code %d, %s), and steps wait until it runs", c.last.code,
+			cmp.Or(c.last.reason, "no reason"))
+		remedy := fmt.Sprintf("see the log: kubectl logs -n %s %s -c %s --previous", t.key.Namespace, t.podKey.Name, c.name)
+		return []Cause{t.cause("exit-code", t.podKey, c.name, message, remedy)}
+	}
 	return nil
 }
 
@@ -195,7 +215,8 @@ func (t *task) byMemory() []Cause {
 		}
 	}
 	for _, c := range t.containers {
-		if c.ended == nil || c.ended.reason != "OOMKilled" {
+		last := c.last != nil && c.last.reason == "OOMKilled" && c.waiting != nil
+		if !last && (c.ended == nil || c.ended.reason != "OOMKilled") {
 			continue
 		}
 		message := "it used more memory than it may, and was killed (OOMKilled)"
