@@ -233,7 +233,11 @@ var wrappings = regexp.MustCompile(`(?s)^.*(?:failed to resolve image: |failed t
 // quote returns the end of a nested error, which says what happened.
 func quote(message string) string {
 	message = strings.TrimRight(strings.TrimSpace(cutMaybe(message)), `."`)
-	return wrappings.ReplaceAllString(message, "")
+	message = wrappings.ReplaceAllString(message, "")
+	if strings.Count(message, `"`)%2 == 1 {
+		message += `"` // of a quoted name at the end
+	}
+	return message
 }
 
 // lookup finds the error of Tekton's controller that asks a registry for a step's command.
