@@ -277,10 +277,8 @@ func (t *task) events() []evidence {
 	created := t.obj.GetCreationTimestamp().UTC().Format(time.RFC3339)
 	for _, e := range t.state.Kind("Event") {
 		about := eventObject(e)
-		if eventTime(e) < created {
-			continue // about an earlier run of this name
-		}
-		if about == t.key || about == t.podKey && about.Name != "" {
+		own := about == t.key || about == t.podKey && about.Name != ""
+		if own && eventTime(e) >= created { // or else it is about an earlier run of this name
 			found = append(found, e)
 			scheduled = scheduled || text(e.Object, "reason") == "Scheduled"
 		}
