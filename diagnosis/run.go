@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -270,6 +271,16 @@ var beforeStart = []string{"FailedScheduling", "FailedMount", "FailedAttachVolum
 // often needs more than one try.
 var afterSandbox = []string{"Pulling", "Pulled", "Created", "Started"}
 
+// soonOver finds what the kubelet reports of a new Pod until it has read what the Pod names. It tries
+// again after two minutes at most.
+var soonOver = regexp.MustCompile(`object "[^"]*"/"[^"]*" not registered|failed to sync (?:configmap|secret) cache`)
+
+// passing reports whether a warning was given just now, and is no failure yet.
+func (t *task) passing(e *unstructured.Unstructured) bool {
+	at, err := time.Parse(time.RFC3339, eventTime(e))
+	return err == nil && t.state.Now.Sub(at) < 3*time.Minute && soonOver.MatchString(text(e.Object, "message"))
+}
+
 // events returns the warnings about the run and its Pod that still count, the newest first.
 func (t *task) events() []evidence {
 	var found []*unstructured.Unstructured
@@ -297,6 +308,7 @@ func (t *task) events() []evidence {
 			reason == "FailedScheduling" && scheduled,
 			slices.Contains(beforeStart, reason) && begun,
 			c != nil && c.started,
+			t.condition.status != "False" && t.passing(e),
 			c == nil && t.anyStarted() && slices.Contains(initial, container), // the Pod is gone
 			eventObject(e).Kind == "TaskRun" && t.condition.status == "Unknown":
 			continue
