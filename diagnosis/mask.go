@@ -39,6 +39,9 @@ var masks = []struct {
 	{regexp.MustCompile(`\b(?:gh[pousr]_|github_pat_|gl(?:pat|rt|dt|cbt|ptt|soat)-|xox[abeprs]-|dckr_[a-z]{3}_|pypi-AgE|ATATT|ATBB|` +
 		`ya29\.|AIza|sha256~)[A-Za-z0-9_-]{10,}`), "***"},
 	{regexp.MustCompile(`\b(?:npm_[A-Za-z0-9]{16,}|hvs\.[A-Za-z0-9_-]{16,})`), "***"},
+	{regexp.MustCompile(`(?i)(\baws_secret_access_key\s+)[^\s"']+`), "${1}***"},
+	{regexp.MustCompile(`(\becho\s+(?:-n\s+)?)[^|]+?(\s*\|[^|]*--password-stdin)`), "${1}***${2}"},
+	{regexp.MustCompile(`(://hooks\.slack\.com/services/)[^\s"']+`), "${1}***"},
 	{regexp.MustCompile(`\b(?:AKIA|ASIA)[0-9A-Z]{16}\b`), "***"},
 	{regexp.MustCompile(`\beyJhdXRocyI6[A-Za-z0-9+/=_-]*`), "***"}, // a Docker configuration in base64
 	{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*`), "***"},

@@ -359,7 +359,7 @@ type logText struct {
 // The texts of a refused push. Not among them: a file that may not be run ("./push.sh: Permission
 // denied"), S3 and Git. A number is a status only behind a space or the like: build numbers are tags.
 const (
-	pushWords   = `\b(?:push(?:ing)?\b|blob upload|layer upload|upload\w* (?:of )?(?:blob|layer|manifest)s?\b)`
+	pushWords   = `(?:(?:^|[\s"'\[(])push(?:ing)?(?:$|[\s:"'])|blob upload|layer upload|upload\w* (?:of )?(?:blob|layer|manifest)s?\b)`
 	pushRequest = `(?:POST|PUT|PATCH|HEAD) "?https?://\S+/v2/`
 	refused     = `(?:UNAUTHORIZED|\bdenied: |[^n] denied\b|authentication required|no basic auth credentials|` +
 		`insufficient_scope|(?:status(?: code)?|registry|response|HTTP(?:/[\d.]+)?|:) 40[13]\b|40[13] (?:unauthorized|forbidden))`
@@ -446,10 +446,27 @@ func (t *task) baseImage(container, line string, _ []string) (message, remedy st
 	return "Kaniko cannot read " + name + ": " + line, remedy
 }
 
-// lastLines returns the lines of the end of a log that are not empty.
+// longestLine and mostLines limit what is searched of a log: a line may be a whole file.
+const (
+	longestLine = 8 << 10 // bytes
+	mostLines   = 2000
+)
+
+// lastLines returns the lines of the end of a log that are not empty. Of a long line it returns both ends.
 func lastLines(log string) []string {
-	blank := func(line string) bool { return strings.TrimSpace(line) == "" }
-	return slices.DeleteFunc(strings.Split(log, "\n"), blank)
+	lines := strings.Split(log, "\n")
+	lines = lines[max(0, len(lines)-mostLines):]
+	var kept []string
+	for _, line := range lines {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		if len(line) > longestLine {
+			line = line[:longestLine/2] + " … " + line[len(line)-longestLine/2:]
+		}
+		kept = append(kept, line)
+	}
+	return kept
 }
 
 // exitCodes are what exit codes mean by convention.
