@@ -39,21 +39,34 @@ func pushTarget(line string) (reference, host string) {
 		}
 	}
 	if m := pushURL.FindStringSubmatch(line); m != nil {
-		host = m[1]
+		host = hostName(m[1])
 		if reference == "" && m[2] != "" {
-			reference = host + "/" + m[2]
+			reference = m[1] + "/" + m[2]
 		}
 	}
-	if parsed, err := image.Parse(reference); err == nil && reference != "" {
-		host = parsed.Host
+	parsed, err := image.Parse(reference)
+	if err != nil || reference == "" || hostName(parsed.Host) == "" {
+		return "", host
 	}
-	return reference, host
+	return reference, parsed.Host
+}
+
+// hostNames finds a host, with its port.
+var hostNames = regexp.MustCompile(`^[A-Za-z0-9._-]+(?::[0-9]+)?$|^\[[0-9A-Fa-f:.]+\](?::[0-9]+)?$`)
+
+// hostName returns a host of a log, or "" if it is none. Remedies contain it in commands that users
+// run, and whoever can change the code that a run builds can write its log.
+func hostName(host string) string {
+	if !hostNames.MatchString(host) || strings.HasPrefix(host, "-") {
+		return ""
+	}
+	return host
 }
 
 // pushRefused says which Secret a push would have used, or why it used none.
 func (t *task) pushRefused(container, line string, _ []string) (message, remedy string) {
 	reference, host := pushTarget(line)
-	message = fmt.Sprintf("registry %s refuses the push of %s", host, reference)
+	message = fmt.Sprintf("registry %s refuses the push of %s", host, cmp.Or(reference, "an image"))
 	if host == "" {
 		return "a registry refuses the push: " + line, ""
 	}
@@ -341,7 +354,7 @@ func (t *task) noHostKey(container, line string, _ []string) (message, remedy st
 	host := ""
 	for _, line := range lastLines(t.log(container)) {
 		if m := hostKey.FindStringSubmatch(line); m != nil {
-			host = strings.Trim(cmp.Or(m[1], m[2], m[3]), "[]'\"")
+			host = hostName(strings.Trim(cmp.Or(m[1], m[2], m[3]), "[]'\""))
 		}
 	}
 	for _, word := range t.words(container) {
@@ -371,10 +384,10 @@ func (t *task) gitRefused(_, line string, groups []string) (message, remedy stri
 	ssh := written == "" && (groups[3] != "" || strings.Contains(line, "publickey"))
 	host := ""
 	if u, err := url.Parse(written); err == nil {
-		host = u.Host
+		host = hostName(u.Host)
 	}
 	if _, at, found := strings.Cut(groups[3], "@"); found {
-		host = at
+		host = hostName(at)
 	}
 	subject := "the Git server"
 	if host != "" {

@@ -192,3 +192,15 @@ func TestNothingKnown(t *testing.T) {
 		t.Errorf("causes %v of a run that was not read", causes)
 	}
 }
+
+// TestLongLine holds that both ends of a line of megabytes are searched.
+func TestLongLine(t *testing.T) {
+	for _, line := range []string{"no space left on device: %s", "%s: no space left on device"} {
+		state, run := readCase(t, filepath.Join("testdata", "causes", "exit-code.yaml"))
+		state.Logs[0].Text = fmt.Sprintf(line, strings.Repeat("push ", 1<<20))
+		causes := diagnosis.Explain(state, run)
+		if len(causes) != 1 || causes[0].ID != "disk-full" || len(causes[0].String()) > 2000 {
+			t.Errorf("causes %.200v, want disk-full in a short sentence", causes)
+		}
+	}
+}

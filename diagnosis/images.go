@@ -27,7 +27,8 @@ const (
 	other         failure = "pull"
 )
 
-// failures are the texts of containerd, CRI-O and go-containerregistry.
+// failures are the texts of containerd, CRI-O, Docker and go-containerregistry. A number is a status
+// only behind a space or the like: build numbers are tags.
 var failures = []struct {
 	failure failure
 	find    *regexp.Regexp
@@ -35,19 +36,23 @@ var failures = []struct {
 	{badName, regexp.MustCompile(`(?i)InvalidImageName|couldn't parse image|invalid reference format|could not parse reference`)},
 	{untrusted, regexp.MustCompile(`(?i)x509:|certificate signed by unknown authority|server gave HTTP response to HTTPS client|` +
 		`tls: failed to verify|remote error: tls`)},
-	{otherPlatform, regexp.MustCompile(`(?i)no match for platform|no image found in (?:manifest list|image index) for|` +
+	{otherPlatform, regexp.MustCompile(`(?i)no match for platform|no matching manifest for|no image found in (?:manifest list|image index) for|` +
 		`does not match the specified platform|no child with platform`)},
-	{limited, regexp.MustCompile(`(?i)toomanyrequests|\b429\b|pull rate limit`)},
-	{denied, regexp.MustCompile(`(?i)\b401\b|\b403\b|unauthorized|authorization failed|no basic auth credentials|access denied|` +
+	{limited, regexp.MustCompile(`(?i)toomanyrequests|[\s(=]429\b|pull rate limit`)},
+	{denied, regexp.MustCompile(`(?i)[\s(=]40[13]\b|unauthorized|authorization failed|no basic auth credentials|access denied|` +
 		`authentication required|denied: `)},
 	{unreachable, regexp.MustCompile(`(?i)dial tcp|no such host|i/o timeout|connection refused|connection reset|network is unreachable|` +
 		`no route to host|context deadline exceeded|Client\.Timeout|TLS handshake timeout|server misbehaving|` +
-		`\b50[0234]\b|unexpected EOF|proxyconnect`)},
-	{imageMissing, regexp.MustCompile(`(?i)not found|MANIFEST_UNKNOWN|NAME_UNKNOWN|manifest unknown|\b404\b|does not exist`)},
+		`[\s(=]50[0234]\b|unexpected EOF|proxyconnect`)},
+	{imageMissing, regexp.MustCompile(`(?i)not found|MANIFEST_UNKNOWN|NAME_UNKNOWN|manifest unknown|[\s(=]404\b|does not exist`)},
 }
+
+// mirrorsToo finds what CRI-O reports of mirrors before it reports the registry that is named.
+var mirrorsToo = regexp.MustCompile(`\(Mirrors also failed: \[.*\]\): `)
 
 // registryFailure sorts the text of a failed pull or request.
 func registryFailure(text string) failure {
+	text = mirrorsToo.ReplaceAllString(text, "")
 	for _, f := range failures {
 		if f.find.MatchString(text) {
 			return f.failure
@@ -72,8 +77,10 @@ var pullReasons = []string{"ImagePullBackOff", "ErrImagePull", "InvalidImageName
 
 // injected are the containers that Tekton adds to Pods (pkg/pod/pod.go, script.go, workingdir_init.go and
 // sidecarlogresults, pipeline v1.15.1; place-tools is that of releases before v0.46).
-var injected = []string{"prepare", "place-scripts", "place-tools", "working-dir-initializer",
-	"sidecar-tekton-log-results"}
+var injected = append(initial, "sidecar-tekton-log-results")
+
+// initial are those of them that have ended before a step starts.
+var initial = []string{"prepare", "place-scripts", "place-tools", "working-dir-initializer"}
 
 // pulls returns the images that cannot be pulled, one for each container.
 func (t *task) pulls() []pull {
@@ -226,7 +233,11 @@ var wrappings = regexp.MustCompile(`(?s)^.*(?:failed to resolve image: |failed t
 // quote returns the end of a nested error, which says what happened.
 func quote(message string) string {
 	message = strings.TrimRight(strings.TrimSpace(cutMaybe(message)), `."`)
-	return wrappings.ReplaceAllString(message, "")
+	message = wrappings.ReplaceAllString(message, "")
+	if strings.Count(message, `"`)%2 == 1 {
+		message += `"` // of a quoted name at the end
+	}
+	return message
 }
 
 // lookup finds the error of Tekton's controller that asks a registry for a step's command.

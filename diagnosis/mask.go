@@ -12,7 +12,11 @@ var masks = []struct {
 	find *regexp.Regexp
 	put  string
 }{
-	{regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s@"']+@`), "${1}***@"},
+	{regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s"']+@`), "${1}***@"},
+	{regexp.MustCompile(`((?:^|\s)(?:-u|--user|--proxy-user|--(?:src-|dest-)?creds)(?:\s+|=)["']?[^\s:"']*:)[^\s"']+`), "${1}***"},
+	{regexp.MustCompile(`(\slogin\s(?:.*?\s)?-p(?:\s+|=)?)("[^"]*"|'[^']*'|[^\s-]\S*)`), "${1}***"},
+	{regexp.MustCompile(`(?i)((?:^|\s)--?[a-z-]*(?:password|passwd|token|secret|api-?key)\s+)("[^"]*"|'[^']*'|[^\s-]\S{3,})`),
+		"${1}***"},
 	{regexp.MustCompile(`(?i)\b((?:proxy-)?authorization["']?\s*[:=]\s*["']?(?:basic|bearer|token|digest)\s+)[^\s"',]+`),
 		"${1}***"},
 	{regexp.MustCompile(`(?i)\b((?:proxy-)?authorization["']\s*:\s*["'])[^"']+`), "${1}***"},
@@ -20,25 +24,44 @@ var masks = []struct {
 	{regexp.MustCompile(`(?i)\b(basic|bearer)\s+[A-Za-z0-9+/_=.~-]{8,}`), "${1} ***"},
 	{regexp.MustCompile(`(?i)\b((?:x-[a-z-]*token|private-token|set-cookie|cookie)["']?\s*[:=]\s*["']?)[^\s"',]+`),
 		"${1}***"},
-	{regexp.MustCompile(`(?i)([?&](?:[a-z_-]*token|[a-z_-]*secret|password|passwd|signature|sig|key|code)=)[^&\s"']+`),
+	{regexp.MustCompile(`(?i)([?&](?:[a-z_-]*token|[a-z_-]*secret|password|passwd|[a-z-]*signature|sig|key|code)=)[^&\s"']+`),
 		"${1}***"},
 	{regexp.MustCompile(`(?i)(\b[a-z0-9_-]*(?:password|passwd|secret|token|api[_-]?key)\s*=\s*)` +
 		`("[^"]*"|'[^']*'|[^\s"',&;)]+)`), "${1}***"},
-	{regexp.MustCompile(`(?i)(["'][a-z0-9_-]*(?:password|passwd|secret|token|auth|api[_-]?key)["']\s*:\s*)` +
-		`("[^"]*"|'[^']*')`), "${1}***"},
+	{regexp.MustCompile(`(?i)(\b(?:[a-z0-9_-]*[_-])?(?:(?:secret|access|private|account|encryption|signing)[_-]?(?:access[_-]?)?key` +
+		`|pass|passphrase|_auth)\s*[=:]\s*)("[^"]*"|'[^']*'|[A-Za-z0-9+/=_.~-]{6,})`), "${1}***"},
+	{regexp.MustCompile(`(?i)(\\?["'](?:[a-z0-9_.-]*(?:password|passwd|secret|token|auth|api[_-]?key|dockerconfigjson|dockercfg)` +
+		`|(?:[a-z0-9]*[_-]?)(?:secret|access|private)[_-]?(?:access[_-]?)?key)\\?["']\s*:\s*)` +
+		`(\\"(?:[^"\\]|\\\\.)*\\"|"(?:[^"\\]|\\.)*"|'[^']*')`), "${1}***"},
 	{regexp.MustCompile(`(?i)(\b[a-z0-9_-]*(?:password|passwd)\s*:\s+)("[^"]*"|'[^']*'|[^\s"',&;)]+)`), "${1}***"},
 	{regexp.MustCompile(`(?i)(\b(?:token|secret|api[_-]?key)\s*:\s*)[A-Za-z0-9+/_=.-]{16,}`),
 		"${1}***"},
-	{regexp.MustCompile(`\b(?:gh[pousr]_|github_pat_|glpat-|xox[bp]-)[A-Za-z0-9_-]{10,}`), "***"},
+	{regexp.MustCompile(`\b(?:gh[pousr]_|github_pat_|gl(?:pat|rt|dt|cbt|ptt|soat)-|xox[abeprs]-|dckr_[a-z]{3}_|pypi-AgE|ATATT|ATBB|` +
+		`ya29\.|AIza|sha256~)[A-Za-z0-9_-]{10,}`), "***"},
+	{regexp.MustCompile(`\b(?:npm_[A-Za-z0-9]{16,}|hvs\.[A-Za-z0-9_-]{16,})`), "***"},
+	{regexp.MustCompile(`(?i)(\baws_secret_access_key\s+)[^\s"']+`), "${1}***"},
+	{regexp.MustCompile(`(\becho\s+(?:-n\s+)?)[^|]+?(\s*\|[^|]*--password-stdin)`), "${1}***${2}"},
+	{regexp.MustCompile(`(://hooks\.slack\.com/services/)[^\s"']+`), "${1}***"},
+	{regexp.MustCompile(`\b(?:AKIA|ASIA)[0-9A-Z]{16}\b`), "***"},
+	{regexp.MustCompile(`\beyJhdXRocyI6[A-Za-z0-9+/=_-]*`), "***"}, // a Docker configuration in base64
 	{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*`), "***"},
 	{regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)`), "***"},
 }
+
+// plain finds words of messages where a credential would be.
+var plain = regexp.MustCompile(`(?i)^(?:basic|bearer)\s+(?:authentication|authorization|credentials?|constraints?)\.?$|` +
+	`^password:\s+(?:unauthorized|authentication|access|incorrect|denied):?$`)
 
 // Mask replaces credentials in a text of a cluster: those in URLs, headers, assignments and
 // the known forms of tokens. Texts are shown to people and end up in tickets.
 func Mask(text string) string {
 	for _, m := range masks {
-		text = m.find.ReplaceAllString(text, m.put)
+		text = m.find.ReplaceAllStringFunc(text, func(found string) string {
+			if plain.MatchString(found) {
+				return found
+			}
+			return m.find.ReplaceAllString(found, m.put)
+		})
 	}
 	return text
 }

@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -23,7 +24,14 @@ func explainPipelineRun(s *State, obj *unstructured.Unstructured) []Cause {
 		textCauses(key, c, all),
 	)
 	for _, child := range Children(s, obj) {
-		causes = append(causes, newTask(s, child).explain()...)
+		if conditionOf(child).reason != "FailureIgnored" { // its task has onError: continue
+			causes = append(causes, newTask(s, child).explain()...)
+		}
+	}
+	// Tekton calls a run cancelled whose tasks it cancelled at the end of timeouts.tasks.
+	if late := func(c Cause) bool { return c.ID == "run-timeout" }; slices.ContainsFunc(causes, late) &&
+		text(obj.Object, "spec", "status") == "" {
+		causes = slices.DeleteFunc(causes, func(c Cause) bool { return c.ID == "cancelled" && c.Run == key })
 	}
 	// That a TaskRun was cancelled because of the PipelineRun is no cause.
 	rooted := slices.ContainsFunc(causes, func(c Cause) bool { return !isConsequence(c, key) })
@@ -38,7 +46,37 @@ func explainPipelineRun(s *State, obj *unstructured.Unstructured) []Cause {
 	if strings.HasPrefix(c.reason, "PipelineRunTimeout") {
 		return []Cause{{ID: "run-timeout", Run: key, Object: key, Message: c.message}}
 	}
+	others := otherChildren(s, obj)
+	if len(others) > 0 {
+		return others
+	}
 	return []Cause{{ID: "unknown", Run: key, Object: key, Message: reported(c)}}
+}
+
+// otherChildren returns what is known of a failed PipelineRun's children that are no TaskRuns: custom
+// tasks and PipelineRuns. How they failed is in their own conditions.
+func otherChildren(s *State, obj *unstructured.Unstructured) []Cause {
+	var causes []Cause
+	key := KeyOf(obj)
+	for _, ref := range list(obj.Object, "status", "childReferences") {
+		child := Key{text(ref, "kind"), key.Namespace, text(ref, "name")}
+		read := s.objects[child]
+		if child.Kind == "TaskRun" || child.Name == "" || read != nil && !conditionOf(read).failed() {
+			continue
+		}
+		cause := Cause{ID: "unknown", Run: key, Object: child,
+			Message: "whether it failed was not read; the PipelineRun reports " + reported(conditionOf(obj)),
+			Remedy: fmt.Sprintf("see its conditions: kubectl describe %s.tekton.dev -n %s %s", strings.ToLower(child.Kind),
+				child.Namespace, child.Name)}
+		if read != nil {
+			cause.Message = reported(conditionOf(read))
+		}
+		if child.Kind == "PipelineRun" {
+			cause.Remedy = fmt.Sprintf("`tekgate why %s -n %s` explains it", child.Name, child.Namespace)
+		}
+		causes = append(causes, cause)
+	}
+	return causes
 }
 
 // isConsequence reports whether a cause follows from another one of the PipelineRun.

@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -37,6 +38,11 @@ type container struct {
 	waiting *state
 	ended   *state
 	started bool
+	// stopped reports whether it ran before: Tekton stops sidecars with an image that may lack
+	// their command.
+	stopped bool
+	// last is how a sidecar ended that the kubelet starts again and again (restartPolicy: Always).
+	last *state
 }
 
 type state struct {
@@ -117,8 +123,13 @@ func (t *task) findPod() {
 		t.podKey = Key{"Pod", t.key.Namespace, name}
 		return
 	}
+	var earlier []string
+	for _, attempt := range list(t.obj.Object, "status", "retriesStatus") {
+		earlier = append(earlier, text(attempt, "podName"))
+	}
 	for _, pod := range t.state.Kind("Pod") {
-		if pod.GetNamespace() == t.key.Namespace && pod.GetLabels()["tekton.dev/taskRun"] == t.key.Name {
+		own := pod.GetNamespace() == t.key.Namespace && pod.GetLabels()["tekton.dev/taskRun"] == t.key.Name
+		if own && !slices.Contains(earlier, pod.GetName()) {
 			t.pod, t.podKey = pod, KeyOf(pod)
 		}
 	}
@@ -136,18 +147,24 @@ func (t *task) readContainers() {
 		}
 		return
 	}
-	images := map[string]string{}
+	images, native := map[string]string{}, map[string]bool{}
 	for _, field := range []string{"initContainers", "containers"} {
 		for _, c := range list(t.pod.Object, "spec", field) {
 			images[text(c, "name")] = text(c, "image")
+			native[text(c, "name")] = text(c, "restartPolicy") == "Always"
 		}
 	}
 	for _, field := range []string{"initContainerStatuses", "containerStatuses"} {
 		for _, s := range list(t.pod.Object, "status", field) {
 			c := containerState(fields(s, "state"), images[text(s, "name")])
 			c.name = text(s, "name")
-			if last := fields(s, "lastState", "terminated"); c.ended == nil && last != nil {
-				c.started = true
+			last := containerState(fields(s, "lastState"), "").ended
+			switch {
+			case last == nil || isStep(c.name):
+			case native[c.name]:
+				c.last = last
+			default:
+				c.started, c.stopped = true, true
 			}
 			t.containers = append(t.containers, c)
 		}
@@ -247,8 +264,22 @@ func (t *task) collect() {
 	}
 }
 
-// beforeStart are the events that no longer matter once a container has started.
+// beforeStart are the events that no longer matter once the kubelet has turned to a container.
 var beforeStart = []string{"FailedScheduling", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"}
+
+// afterSandbox are the events that prove that volumes and the sandbox are there: a new node
+// often needs more than one try.
+var afterSandbox = []string{"Pulling", "Pulled", "Created", "Started"}
+
+// soonOver finds what the kubelet reports of a new Pod until it has read what the Pod names. It tries
+// again after two minutes at most.
+var soonOver = regexp.MustCompile(`object "[^"]*"/"[^"]*" not registered|failed to sync (?:configmap|secret) cache`)
+
+// passing reports whether a warning was given just now, and is no failure yet.
+func (t *task) passing(e *unstructured.Unstructured) bool {
+	at, err := time.Parse(time.RFC3339, eventTime(e))
+	return err == nil && t.state.Now.Sub(at) < 3*time.Minute && soonOver.MatchString(text(e.Object, "message"))
+}
 
 // events returns the warnings about the run and its Pod that still count, the newest first.
 func (t *task) events() []evidence {
@@ -257,10 +288,8 @@ func (t *task) events() []evidence {
 	created := t.obj.GetCreationTimestamp().UTC().Format(time.RFC3339)
 	for _, e := range t.state.Kind("Event") {
 		about := eventObject(e)
-		if eventTime(e) < created {
-			continue // about an earlier run of this name
-		}
-		if about == t.key || about == t.podKey && about.Name != "" {
+		own := about == t.key || about == t.podKey && about.Name != ""
+		if own && eventTime(e) >= created { // or else it is about an earlier run of this name
 			found = append(found, e)
 			scheduled = scheduled || text(e.Object, "reason") == "Scheduled"
 		}
@@ -269,14 +298,18 @@ func (t *task) events() []evidence {
 		return strings.Compare(eventTime(b), eventTime(a))
 	})
 	var texts []evidence
+	begun := t.anyStarted()
 	for _, e := range found {
 		reason, container := text(e.Object, "reason"), eventContainer(e)
 		c := t.container(container)
+		begun = begun || slices.Contains(afterSandbox, reason)
 		switch {
 		case text(e.Object, "type") == "Normal" && reason != "BackOff",
 			reason == "FailedScheduling" && scheduled,
-			slices.Contains(beforeStart, reason) && t.anyStarted(),
+			slices.Contains(beforeStart, reason) && begun,
 			c != nil && c.started,
+			t.condition.status != "False" && t.passing(e),
+			c == nil && t.anyStarted() && slices.Contains(initial, container), // the Pod is gone
 			eventObject(e).Kind == "TaskRun" && t.condition.status == "Unknown":
 			continue
 		}
@@ -306,10 +339,16 @@ func eventContainer(e *unstructured.Unstructured) string {
 	return name
 }
 
+// eventTime returns when an event was last seen, to the second: some times have fractions, and
+// those of objects have none.
 func eventTime(e *unstructured.Unstructured) string {
-	return cmp.Or(text(e.Object, "series", "lastObservedTime"), text(e.Object, "lastTimestamp"),
+	at := cmp.Or(text(e.Object, "series", "lastObservedTime"), text(e.Object, "lastTimestamp"),
 		text(e.Object, "eventTime"), text(e.Object, "deprecatedLastTimestamp"),
 		e.GetCreationTimestamp().UTC().Format(time.RFC3339))
+	if second, _, found := strings.Cut(at, "."); found {
+		return second + "Z"
+	}
+	return at
 }
 
 func ownedBy(obj, owner *unstructured.Unstructured) bool {

@@ -15,18 +15,22 @@ var schedulerTexts = []struct{ id, text string }{
 	{"claims-on-two-nodes", "volume node affinity conflict"},
 	{"claims-on-two-nodes", "didn't match PersistentVolume's node affinity"}, // from Kubernetes v1.35 on
 	{"claims-on-two-nodes", "no available volume zone"},
-	{"claims-on-two-nodes", "didn't match pod affinity rules"},
+	{"claims-on-two-nodes", podAffinity},
 	{"claim-pending", "unbound immediate PersistentVolumeClaims"},
 	{"claim-pending", "didn't find available persistent volumes to bind"},
 	{"claim-pending", "being deleted"},
-	{"node-selector", "didn't match Pod's node affinity/selector"},
-	{"node-selector", "didn't match node selector"},
+	// The scheduler counts resources only on nodes that fit otherwise.
 	{"node-resources", "Insufficient "},
 	{"node-resources", "Too many pods"},
+	{"node-selector", "didn't match Pod's node affinity/selector"},
+	{"node-selector", "didn't match node selector"},
 	{"node-taint", "untolerated taint"},
 	{"node-taint", "that the pod didn't tolerate"},
 	{"node-taint", "were unschedulable"},
 }
+
+// podAffinity is what the affinity assistant of a claim causes, and a podTemplate's own podAffinity.
+const podAffinity = "didn't match pod affinity rules"
 
 // byScheduling reports why no node takes the Pod, and why volumes are not mounted.
 func (t *task) byScheduling() []Cause {
@@ -57,6 +61,9 @@ func (t *task) schedulerCause(e evidence) Cause {
 	for _, known := range schedulerTexts {
 		if !strings.Contains(message, known.text) {
 			continue
+		}
+		if known.text == podAffinity && t.pod != nil && len(t.claims()) == 0 {
+			known.id = "node-selector"
 		}
 		if known.id == "claims-on-two-nodes" {
 			message = "no node can use all of its volumes: " + e.text

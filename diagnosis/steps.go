@@ -47,9 +47,29 @@ func (t *task) byContainer() []Cause {
 		return []Cause{t.creationCause(e.object, container, e.text)}
 	}
 	for _, c := range t.containers {
-		if c.ended != nil && (c.ended.reason == "StartError" || c.ended.reason == "ContainerCannotRun") {
+		if c.ended != nil && !c.stopped && (c.ended.reason == "StartError" || c.ended.reason == "ContainerCannotRun") {
 			return []Cause{t.creationCause(t.podKey, c.name, c.ended.message)}
 		}
+	}
+	return t.byRestarts()
+}
+
+// byRestarts reports a sidecar that ends again and again before a step starts: steps wait for it.
+func (t *task) byRestarts() []Cause {
+	if t.condition.failed() || slices.ContainsFunc(t.containers, func(c container) bool { return isStep(c.name) && c.started }) {
+		return nil
+	}
+	for _, c := range t.containers {
+		switch {
+		case c.last == nil || c.waiting == nil || c.waiting.reason != "CrashLoopBackOff":
+			continue
+		case c.last.reason == "StartError" || c.last.reason == "ContainerCannotRun":
+			return []Cause{t.creationCause(t.podKey, c.name, c.last.message)}
+		}
+		message := fmt.Sprintf("it ends again and again (exit code %d, %s), and steps wait until it runs", c.last.code,
+			cmp.Or(c.last.reason, "no reason"))
+		remedy := fmt.Sprintf("see the log: kubectl logs -n %s %s -c %s --previous", t.key.Namespace, t.podKey.Name, c.name)
+		return []Cause{t.cause("exit-code", t.podKey, c.name, message, remedy)}
 	}
 	return nil
 }
@@ -59,14 +79,48 @@ func (t *task) creationCause(object Key, container, message string) Cause {
 		return t.cause("binary-platform", object, container, t.foreignBinary(container), "")
 	}
 	if m := commandMissing.FindStringSubmatch(message); m != nil {
-		return t.cause("command-missing", object, container, t.noCommand(container, m), "")
+		message, remedy := t.noCommand(container, m)
+		return t.cause("command-missing", object, container, message, remedy)
 	}
 	return t.cause("container-config", object, container, message, "")
 }
 
-func (t *task) noCommand(container string, groups []string) string {
-	return fmt.Sprintf("%s has no program %s", cmp.Or(imageText(t.image(container)), "its image"),
-		cmp.Or(groups[1], groups[2]))
+// noCommand says why a program was not started: it is not there, may not be run, or is a script
+// of Tekton whose interpreter is not there.
+func (t *task) noCommand(container string, groups []string) (message, remedy string) {
+	subject, program := cmp.Or(imageText(t.image(container)), "its image"), cmp.Or(groups[1], groups[2])
+	switch {
+	case strings.Contains(groups[0], "permission denied"):
+		return program + " may not be executed: permission denied",
+			"make the file executable (chmod +x), or name the program that runs it"
+	case !strings.HasPrefix(program, scripts):
+		return fmt.Sprintf("%s has no program %s", subject, program), ""
+	}
+	first := t.firstLine(container)
+	switch {
+	case strings.HasSuffix(first, "\r"):
+		return "the first line of its script ends with a carriage return, which is taken for a part of the " +
+			"interpreter's name", "write the script with line ends of Unix"
+	case first != "":
+		return fmt.Sprintf("%s has no program for the script's first line, %s", subject, first),
+			"name an interpreter that the image has in the first line, or use an image that has this one"
+	}
+	return subject + " has no program for the first line of the step's script",
+		"name an interpreter that the image has in the first line, or use an image that has this one"
+}
+
+// scripts is where Tekton writes the scripts of steps.
+const scripts = "/tekton/scripts/"
+
+// firstLine returns the first line of a step's script, if it names an interpreter.
+func (t *task) firstLine(container string) string {
+	for _, s := range t.steps() {
+		if line, _, _ := strings.Cut(text(s, "script"), "\n"); "step-"+text(s, "name") == container &&
+			strings.HasPrefix(line, "#!") {
+			return line
+		}
+	}
+	return ""
 }
 
 func (t *task) foreignBinary(container string) string {
@@ -88,12 +142,33 @@ func (t *task) byNode() []Cause {
 	case reason == "Evicted", t.condition.reason == "PodEvicted",
 		t.condition.failed() && evictions.MatchString(t.condition.message):
 		return []Cause{t.cause("pod-evicted", t.podKey, "", cmp.Or(message, t.condition.message), "")}
-	case t.deleted() != "":
-		return []Cause{t.cause("pod-deleted", t.podKey, "", t.deleted(), "")}
 	case slices.Contains([]string{"NodeLost", "NodeShutdown", "Shutdown", "Terminated", "Preempting"}, reason):
 		return []Cause{t.cause("node-lost", t.podKey, "", reason+": "+cmp.Or(message, t.condition.message), "")}
+	case t.lostNode() != "":
+		return []Cause{t.cause("node-lost", t.podKey, "", t.lostNode(), "")}
+	case t.deleted() != "":
+		return []Cause{t.cause("pod-deleted", t.podKey, "", t.deleted(), "")}
 	}
 	return nil
+}
+
+// disruption returns why the Pod was ended from outside, as its condition DisruptionTarget says.
+func (t *task) disruption() (reason, message string) {
+	for _, c := range list(podObject(t.pod), "status", "conditions") {
+		if text(c, "type") == "DisruptionTarget" && text(c, "status") == "True" {
+			return cmp.Or(text(c, "reason"), "DisruptionTarget"), text(c, "message")
+		}
+	}
+	return "", ""
+}
+
+// lostNode says that the Pod was deleted because its node is gone or does not answer; "" if not.
+func (t *task) lostNode() string {
+	reason, message := t.disruption()
+	if !t.condition.failed() || reason != "DeletionByTaintManager" && reason != "DeletionByPodGC" {
+		return ""
+	}
+	return reason + ": " + message
 }
 
 // deleted says by whom a Pod was deleted that Tekton did not end itself; "" if it was not.
@@ -102,10 +177,8 @@ func (t *task) deleted() string {
 	if !t.condition.failed() || byTekton {
 		return ""
 	}
-	for _, c := range list(podObject(t.pod), "status", "conditions") {
-		if text(c, "type") == "DisruptionTarget" && text(c, "status") == "True" {
-			return "it was deleted while it ran: " + text(c, "reason") + ": " + text(c, "message")
-		}
+	if reason, message := t.disruption(); reason != "" {
+		return "it was deleted while it ran: " + reason + ": " + message
 	}
 	step := t.failedStep()
 	gone := t.pod == nil || t.pod.GetDeletionTimestamp() != nil
@@ -142,7 +215,8 @@ func (t *task) byMemory() []Cause {
 		}
 	}
 	for _, c := range t.containers {
-		if c.ended == nil || c.ended.reason != "OOMKilled" {
+		last := c.last != nil && c.last.reason == "OOMKilled" && c.waiting != nil
+		if !last && (c.ended == nil || c.ended.reason != "OOMKilled") {
 			continue
 		}
 		message := "it used more memory than it may, and was killed (OOMKilled)"
@@ -164,7 +238,10 @@ func (t *task) failedStep() *container {
 		code, _, _ := unstructured.NestedInt64(s, "terminated", "exitCode")
 		name := cmp.Or(text(s, "container"), "step-"+text(s, "name"))
 		why := text(s, "terminationReason")
-		if code == 0 || slices.Contains([]string{"Skipped", "Continued", "Cancelled"}, why) ||
+		// A step with onError: continue has its code and the reason Completed; older releases do not
+		// write terminationReason.
+		ignored := why == "" && text(s, "terminated", "reason") == "Completed"
+		if code == 0 || ignored || slices.Contains([]string{"Skipped", "Continued", "Cancelled"}, why) ||
 			strings.HasPrefix(text(s, "terminated", "reason"), "TaskRun") {
 			continue
 		}
@@ -175,7 +252,7 @@ func (t *task) failedStep() *container {
 			text(s, "terminated", "message"), code}}
 	}
 	for i, c := range t.containers {
-		if c.ended != nil && c.ended.code != 0 && !strings.HasPrefix(c.ended.reason, "TaskRun") {
+		if c.ended != nil && !c.stopped && c.ended.code != 0 && !strings.HasPrefix(c.ended.reason, "TaskRun") {
 			return &t.containers[i]
 		}
 	}
@@ -279,6 +356,15 @@ type logText struct {
 	say  func(t *task, container, line string, groups []string) (message, remedy string)
 }
 
+// The texts of a refused push. Not among them: a file that may not be run ("./push.sh: Permission
+// denied"), S3 and Git. A number is a status only behind a space or the like: build numbers are tags.
+const (
+	pushWords   = `(?:(?:^|[\s"'\[(])push(?:ing)?(?:$|[\s:"'])|blob upload|layer upload|upload\w* (?:of )?(?:blob|layer|manifest)s?\b)`
+	pushRequest = `(?:POST|PUT|PATCH|HEAD) "?https?://\S+/v2/`
+	refused     = `(?:UNAUTHORIZED|\bdenied: |[^n] denied\b|authentication required|no basic auth credentials|` +
+		`insufficient_scope|(?:status(?: code)?|registry|response|HTTP(?:/[\d.]+)?|:) 40[13]\b|40[13] (?:unauthorized|forbidden))`
+)
+
 var logTexts = []logText{
 	{"binary-platform", wrongBinary, 5, func(t *task, container, _ string, _ []string) (string, string) {
 		return t.foreignBinary(container), ""
@@ -286,10 +372,10 @@ var logTexts = []logText{
 	{"result-too-large", regexp.MustCompile(`Termination message is above max allowed size`), 3,
 		func(_ *task, _, _ string, _ []string) (string, string) { return resultTooLarge, "" }},
 	{"disk-full", regexp.MustCompile(`(?i)no space left on device|disk quota exceeded`), 10, nil},
-	{"push-unauthorized", regexp.MustCompile(`(?i)(?:push|upload).*(?:UNAUTHORIZED|DENIED|authentication required|\b401\b|\b403\b)`),
-		0, (*task).pushRefused},
-	{"push-unauthorized", regexp.MustCompile(`(?i)(?:POST|PUT|PATCH) https?://\S+.*(?:UNAUTHORIZED|DENIED|authentication required|\b401\b|\b403\b)`),
-		5, (*task).pushRefused},
+	{"push-failed", regexp.MustCompile(`(?i)(?:` + pushWords + `|` + pushRequest + `).*(?:will exceed the configured upper limit|` +
+		`quota (?:has been )?exceeded|is immutable|configured as immutable|read-?only|client with IP)`), 0, nil},
+	{"push-unauthorized", regexp.MustCompile(`(?i)` + pushWords + `.*` + refused), 0, (*task).pushRefused},
+	{"push-unauthorized", regexp.MustCompile(`(?i)` + pushRequest + `.*` + refused), 5, (*task).pushRefused},
 	{"git-host-key", regexp.MustCompile(`Host key verification failed`), 10, (*task).noHostKey},
 	{"git-credentials", gitRefused, 15, (*task).gitRefused},
 	{"registry-certificate", regexp.MustCompile(`(?i)x509: .*|server certificate verification failed|SSL certificate problem`), 10, nil},
@@ -307,7 +393,7 @@ var logTexts = []logText{
 		}},
 	{"push-failed", regexp.MustCompile(`error (?:checking push permissions|pushing image).*`), 10, nil},
 	{"command-missing", commandMissing, 3, func(t *task, container, _ string, g []string) (string, string) {
-		return t.noCommand(container, g), ""
+		return t.noCommand(container, g)
 	}},
 	{"host-unreachable", regexp.MustCompile(`(?i)could not resolve host|(?:^|: )dial tcp .*(?:no such host|i/o timeout|refused|unreachable)|` +
 		`failed to connect to \S+ port|connection timed out`), 4, nil},
@@ -360,10 +446,27 @@ func (t *task) baseImage(container, line string, _ []string) (message, remedy st
 	return "Kaniko cannot read " + name + ": " + line, remedy
 }
 
-// lastLines returns the lines of the end of a log that are not empty.
+// longestLine and mostLines limit what is searched of a log: a line may be a whole file.
+const (
+	longestLine = 8 << 10 // bytes
+	mostLines   = 2000
+)
+
+// lastLines returns the lines of the end of a log that are not empty. Of a long line it returns both ends.
 func lastLines(log string) []string {
-	blank := func(line string) bool { return strings.TrimSpace(line) == "" }
-	return slices.DeleteFunc(strings.Split(log, "\n"), blank)
+	lines := strings.Split(log, "\n")
+	lines = lines[max(0, len(lines)-mostLines):]
+	var kept []string
+	for _, line := range lines {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		if len(line) > longestLine {
+			line = line[:longestLine/2] + " … " + line[len(line)-longestLine/2:]
+		}
+		kept = append(kept, line)
+	}
+	return kept
 }
 
 // exitCodes are what exit codes mean by convention.

@@ -3,6 +3,7 @@ package diagnosis
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -235,13 +236,17 @@ func verdictCauses(key Key, c condition) []Cause {
 	return []Cause{{ID: id, Run: key, Object: key, Message: cmp.Or(message, c.reason)}}
 }
 
+// validated finds what a failed validation is about: the first of the two words counts, for names of
+// params follow. The path /workspace is neither.
+var validated = regexp.MustCompile(`(?i)(?:^|[^/\w-])(workspace|param)`)
+
 // validationKind tells what a failed validation is about.
 func validationKind(message string) string {
-	lower := strings.ToLower(message)
-	switch {
-	case strings.Contains(lower, "workspace"):
+	switch m := validated.FindStringSubmatch(message); {
+	case m == nil:
+	case strings.EqualFold(m[1], "workspace"):
 		return "workspace-missing"
-	case strings.Contains(lower, "param"):
+	default:
 		return "param-wrong"
 	}
 	return "spec-invalid"
@@ -278,4 +283,6 @@ func (t *task) asReported() []Cause {
 	return []Cause{t.cause("unknown", t.key, "", reported(t.condition), "")}
 }
 
-func reported(c condition) string { return c.reason + ": " + cmp.Or(c.message, "no message") }
+func reported(c condition) string {
+	return cmp.Or(c.reason, "no reason") + ": " + cmp.Or(cutMaybe(c.message), "no message")
+}
