@@ -17,7 +17,7 @@ by which it recognises nothing (docs/slsa-provenance.md of Chains, "Type Hinting
 
 - *IMAGE_DIGEST without *IMAGE_URL of the same beginning, or the other way round;
   *ARTIFACT_DIGEST and *ARTIFACT_URI, CHAINS-GIT_COMMIT and CHAINS-GIT_URL likewise;
-- one of these that is an array or object: Chains reads strings;
+- one of these, or IMAGES, that is an array or object: Chains reads strings;
 - an *IMAGE_URL that begins with https:// or has a digest, an *IMAGE_DIGEST without sha256:, and IMAGES with
   blanks between the images, where a value is written out: in the result itself, or by a script's
   ` + "`echo … > $(results.IMAGE_URL.path)`" + `;
@@ -32,6 +32,9 @@ A specification with the result IMAGES passes where only a partner is missing, s
 takes its images from there. Without Chains nothing comes of it.`,
 	Check: checkChainsTypeHints,
 }
+
+// listHint is a result from which Chains takes the images that it signs, one after another in a string.
+const listHint = "IMAGES"
 
 // typeHints are pairs of results that Chains reads together, by the ends of their names.
 var typeHints = []struct{ digest, address, loss string }{
@@ -58,6 +61,11 @@ func checkChainsTypeHints(_ context.Context, p *rule.Pass) {
 // checkTypeHint looks for the partner of a result, and at its type.
 func checkTypeHint(p *rule.Pass, result namedItem, declared *names, kind string) {
 	var r object.Reader
+	if t := r.Text(result.Fields, "type"); result.Name == listHint && kind == "Task" && (t == "array" || t == "object") {
+		p.Report(result.Path+".type", "result %q is an %s, and Chains reads strings alone, so Chains signs no image: "+
+			"make it a string, with commas or new lines between the images", result.Name, t)
+		return
+	}
 	for _, hint := range typeHints {
 		for _, ends := range [][2]string{{hint.digest, hint.address}, {hint.address, hint.digest}} {
 			beginning, is := strings.CutSuffix(result.Name, ends[0])
@@ -69,7 +77,7 @@ func checkTypeHint(p *rule.Pass, result namedItem, declared *names, kind string)
 					result.Name, t, hint.loss)
 				return
 			}
-			if partner := beginning + ends[1]; !declared.has(partner) && !declared.has("IMAGES") {
+			if partner := beginning + ends[1]; !declared.has(partner) && !declared.has(listHint) {
 				p.Report(result.Path, "result %q has no result %q beside it, so %s: declare and write both, or remove it",
 					result.Name, partner, hint.loss)
 			}

@@ -19,7 +19,7 @@ name (` + "`git fetch --depth=1 origin REVISION`" + `, pkg/resolution/resolver/g
 fails with CouldntGetTask:
 
 - what git works out from the history, such as ` + "`main~1`, `v1.0^`, `main@{1}` or `v1..v2`" + `: "invalid refspec";
-- what no branch, tag or commit can be called, such as ` + "`a b`, `ma*` or `a\\b`" + `;
+- what no branch, tag or commit can be called, such as ` + "`a b`, `ma*`, `a\\b`, `main/`, `/main`, `.a` or `a.lock`" + `;
 - a commit that is cut short, such as ` + "`1a2b3c4`" + `: "couldn't find remote ref". 7 to 39 hexadecimal digits count, with
   a letter and a decimal digit among them. It is a warning, since a branch or tag may be called so.
 
@@ -35,7 +35,7 @@ A server that speaks protocol 0 of git alone gives branches, tags and their newe
 var (
 	// impossibleName matches what no branch or tag can be called, see git check-ref-format. A
 	// colon is left out: git reads a refspec there.
-	impossibleName = regexp.MustCompile(`[~^?*\[\\\x00- \x7f]|\.\.|@\{`)
+	impossibleName = regexp.MustCompile(`[~^?*\[\\\x00- \x7f]|\.\.|@\{|(^|/)(\.|/|$)|^/|\.$|\.lock(/|$)`)
 	// computedRevision matches what git works out from the history.
 	computedRevision = regexp.MustCompile(`[~^]|\.\.|@\{`)
 	shortCommit      = regexp.MustCompile(`^[0-9a-fA-F]{7,39}$`)

@@ -34,14 +34,22 @@ type flux struct {
 	known map[string]bool // variables that it defines
 	// values are those of variables, without those of Secrets
 	values  map[string]string
-	samples map[string]int  // the numbers of samples, by ${…}
+	samples *fluxSamples
 	all     bool            // whether there are no others
 	files   map[string]bool // absolute paths of what it applies
+}
+
+// fluxSamples are the samples of all Kustomizations. They share them, since an object of one may refer to an object
+// of another by the same variable.
+type fluxSamples struct {
+	numbers map[string]int    // by ${…}
+	written map[string]string // ${…} by its sample
 }
 
 // fluxIn returns those among the objects whose path is a folder of the repository.
 func fluxIn(all []*linted) []*flux {
 	var found []*flux
+	samples := &fluxSamples{numbers: map[string]int{}, written: map[string]string{}}
 	for _, o := range all {
 		if o.subject.Kind.Group != fluxGroup || o.subject.Kind.Kind != "Kustomization" {
 			continue
@@ -55,7 +63,7 @@ func fluxIn(all []*linted) []*flux {
 			continue
 		}
 		f := &flux{name: o.subject.Name(), known: map[string]bool{}, values: map[string]string{},
-			samples: map[string]int{}, all: true, files: map[string]bool{}}
+			samples: samples, all: true, files: map[string]bool{}}
 		for _, source := range from {
 			f.addSource(all, r.Text(source, "kind"), r.Text(source, "name"))
 		}

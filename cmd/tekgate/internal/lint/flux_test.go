@@ -136,3 +136,41 @@ func TestLintFluxValues(t *testing.T) {
 		})
 	}
 }
+
+// fluxNamed has a Task and a Pipeline whose names have a variable that is not known.
+const fluxNamed = `apiVersion: tekton.dev/v1
+kind: Task
+metadata: {annotations: {a: "${first}"}, name: "t-${cluster}"}
+spec:
+  steps:
+  - {name: a, image: registry.example.com/a:1, script: "echo ${third}"}
+`
+
+// TestLintFluxSamples holds that Kustomizations share the samples of what is not known, that findings show no sample
+// of another object, and that each run says the same.
+func TestLintFluxSamples(t *testing.T) {
+	const secret = "{substituteFrom: [{kind: Secret, name: s}]}"
+	layout(t, map[string]string{".git/HEAD": "",
+		"clusters/apps.yaml":  fluxObject("./apps", secret),
+		"clusters/tasks.yaml": fluxObject("./tasks", secret),
+		"apps/p.yaml": `apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: p}
+spec:
+  tasks:
+  - {name: a, taskRef: {name: "t-${cluster}"}}
+  - {name: b, taskRef: {name: "tt-${other}"}}
+`,
+		"tasks/t.yaml":     fluxNamed,
+		"tasks/again.yaml": fluxNamed})
+	const want = `apps/p.yaml:7:31: error: Task "tt-${other}" does not exist`
+	for range 10 {
+		out, _, err := lintWith(t, validator.Rules, "", ".", "--only=missing-definition,duplicate-definition",
+			"--fail-on=never")
+		if err != nil || !strings.Contains(out, want) || strings.Contains(out, `Task "t-${cluster}" does not`) ||
+			!strings.Contains(out, `Task "t-${cluster}" is defined in`) || strings.Contains(out, "flux0") ||
+			strings.Contains(out, "flux1") || strings.Contains(out, "flux2") {
+			t.Fatalf("got\n%s%v", out, err)
+		}
+	}
+}

@@ -66,8 +66,8 @@ func (f *filling) filled(value any, field string) any {
 		return items
 	case map[string]any:
 		fields := make(map[string]any, len(v))
-		for key, item := range v {
-			fields[key] = f.filled(item, key)
+		for _, key := range slices.Sorted(maps.Keys(v)) { // in order, so that each run has the same samples
+			fields[key] = f.filled(v[key], key)
 		}
 		return fields
 	}
@@ -186,10 +186,11 @@ func (f *filling) valueOf(expression, field string) (value string, known bool) {
 // sample returns the sample of an expression whose value is not known, between two texts. It is accepted in
 // names, and in images and URLs at its place.
 func (f *filling) sample(expression, before, after, field string) string {
-	n, known := f.flux.samples[expression]
+	shared := f.flux.samples
+	n, known := shared.numbers[expression]
 	if !known {
-		n = len(f.flux.samples)
-		f.flux.samples[expression] = n
+		n = len(shared.numbers)
+		shared.numbers[expression] = n
 	}
 	sample := fmt.Sprintf("flux%dvar", n)
 	switch {
@@ -202,18 +203,18 @@ func (f *filling) sample(expression, before, after, field string) string {
 	case before == "" && strings.HasPrefix(after, "/"):
 		sample += ".example.com"
 	}
-	f.samples[sample] = expression
+	f.samples[sample], shared.written[sample] = expression, expression
 	return sample
 }
 
-// restored returns a finding with the variables as they are written.
+// restored returns a finding with the variables as they are written, those of other objects among them.
 func (f *filling) restored(finding validator.Finding) validator.Finding {
 	if f == nil {
 		return finding
 	}
 	var samples, values []string
-	for _, sample := range slices.Backward(slices.Sorted(maps.Keys(f.samples))) { // the longer before the shorter
-		samples = append(samples, sample, f.samples[sample])
+	for _, sample := range slices.Backward(slices.Sorted(maps.Keys(f.flux.samples.written))) { // the longer before the shorter
+		samples = append(samples, sample, f.flux.samples.written[sample])
 	}
 	for _, written := range slices.Sorted(maps.Keys(f.values)) {
 		values = append(values, fmt.Sprintf("%q", f.values[written]), fmt.Sprintf("%q", written))
@@ -245,7 +246,7 @@ func (o *linted) unknown() map[string]string {
 func hasVariable(value any, f *filling) bool {
 	found := false
 	replaced(value, func(text string) string {
-		for sample := range f.samples {
+		for sample := range f.flux.samples.written {
 			found = found || strings.Contains(text, sample)
 		}
 		for _, known := range f.values {

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/findings"
+	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
 	"github.com/tekgate/tekgate/validator"
 )
 
@@ -144,10 +145,11 @@ func duplicatesOf(same []*linted) []*problem {
 }
 
 func duplicateOf(o *linted, severity validator.Severity, format string) *problem {
+	name, _ := objects.Metadata(o.fields())["name"].(string) // as the file has it
 	line, column := o.object.Position("metadata.name")
 	return &problem{
-		File: o.file.name, Line: line, Column: column, Kind: o.subject.Kind.Kind, Name: o.name,
+		File: o.file.name, Line: line, Column: column, Kind: o.subject.Kind.Kind, Name: name,
 		Namespace: o.subject.Namespace, Rule: findings.DuplicateRule.ID, Severity: severity, Path: "metadata.name",
-		Message: fmt.Sprintf(format, fmt.Sprintf("%s %q", o.subject.Kind.Kind, o.name)), object: o,
+		Message: fmt.Sprintf(format, fmt.Sprintf("%s %q", o.subject.Kind.Kind, name)), object: o,
 	}
 }

@@ -3,6 +3,7 @@ package lint
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -167,13 +168,14 @@ func (e *expansion) unknown(ref validator.RemoteReference) string {
 	case !resolve.Supports(ref.Resolver):
 		return fmt.Sprintf("tekgate does not know the resolver %q", ref.Resolver)
 	}
-	for name, value := range ref.Params {
+	for _, name := range slices.Sorted(maps.Keys(ref.Params)) { // in order, so that each run says the same
+		value := ref.Params[name]
 		if found := expression.Find(value); len(found) > 0 {
 			return fmt.Sprintf("%s in its param %s has no value here", found[0].Text, name)
 		}
-		for sample, written := range e.unknowns {
+		for _, sample := range slices.Sorted(maps.Keys(e.unknowns)) {
 			if strings.Contains(value, sample) {
-				return fmt.Sprintf("%s in its param %s has no value here", written, name)
+				return fmt.Sprintf("%s in its param %s has no value here", e.unknowns[sample], name)
 			}
 		}
 	}

@@ -334,3 +334,27 @@ func hubAnswer(name, param string) string {
 	return fmt.Sprintf(`{"data": {"manifestRaw": "{apiVersion: tekton.dev/v1, kind: Task, metadata: {name: %s}, `+
 		`spec: {params: [{name: %s}], steps: [{image: a}]}}"}}`, name, param)
 }
+
+// TestResolveUnknownInOrder holds that of several params without a value the first by name is told of in each run.
+func TestResolveUnknownInOrder(t *testing.T) {
+	const text = `apiVersion: tekton.dev/v1
+kind: Pipeline
+metadata: {name: p}
+spec:
+  params: [{name: a}, {name: b}, {name: c}]
+  tasks:
+  - name: t
+    taskRef:
+      resolver: git
+      params:
+      - {name: url, value: $(params.a)}
+      - {name: revision, value: $(params.b)}
+      - {name: pathInRepo, value: $(params.c)}
+`
+	for range 10 {
+		_, errOut, _ := resolved(t, text, "--offline")
+		if !strings.Contains(errOut, "$(params.c) in its param pathInRepo has no value here") {
+			t.Fatalf("got %s", errOut)
+		}
+	}
+}
