@@ -56,7 +56,8 @@ func (t *task) byContainer() []Cause {
 
 // byRestarts reports a sidecar that ends again and again before a step starts: steps wait for it.
 func (t *task) byRestarts() []Cause {
-	if t.condition.failed() || slices.ContainsFunc(t.containers, func(c container) bool { return isStep(c.name) && c.started }) {
+	started := func(c container) bool { return isStep(c.name) && c.started }
+	if t.condition.failed() || slices.ContainsFunc(t.containers, started) {
 		return nil
 	}
 	for _, c := range t.containers {
@@ -68,7 +69,8 @@ func (t *task) byRestarts() []Cause {
 		}
 		message := fmt.Sprintf("it ends again and again (exit code %d, %s), and steps wait until it runs", c.last.code,
 			cmp.Or(c.last.reason, "no reason"))
-		remedy := fmt.Sprintf("see the log: kubectl logs -n %s %s -c %s --previous", t.key.Namespace, t.podKey.Name, c.name)
+		remedy := fmt.Sprintf("see the log: kubectl logs -n %s %s -c %s --previous", t.key.Namespace, t.podKey.Name,
+			c.name)
 		return []Cause{t.cause("exit-code", t.podKey, c.name, message, remedy)}
 	}
 	return nil

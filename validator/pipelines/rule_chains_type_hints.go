@@ -61,7 +61,8 @@ func checkChainsTypeHints(_ context.Context, p *rule.Pass) {
 // checkTypeHint looks for the partner of a result, and at its type.
 func checkTypeHint(p *rule.Pass, result namedItem, declared *names, kind string) {
 	var r object.Reader
-	if t := r.Text(result.Fields, "type"); result.Name == listHint && kind == "Task" && (t == "array" || t == "object") {
+	t := r.Text(result.Fields, "type")
+	if result.Name == listHint && kind == "Task" && (t == "array" || t == "object") {
 		p.Report(result.Path+".type", "result %q is an %s, and Chains reads strings alone, so Chains signs no image: "+
 			"make it a string, with commas or new lines between the images", result.Name, t)
 		return

@@ -213,7 +213,8 @@ func (f *filling) restored(finding validator.Finding) validator.Finding {
 		return finding
 	}
 	var samples, values []string
-	for _, sample := range slices.Backward(slices.Sorted(maps.Keys(f.flux.samples.written))) { // the longer before the shorter
+	all := slices.Sorted(maps.Keys(f.flux.samples.written))
+	for _, sample := range slices.Backward(all) { // the longer before the shorter
 		samples = append(samples, sample, f.flux.samples.written[sample])
 	}
 	for _, written := range slices.Sorted(maps.Keys(f.values)) {
