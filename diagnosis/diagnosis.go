@@ -1,6 +1,6 @@
 // Package diagnosis finds out why a run of Tekton hangs or failed.
 //
-// It is pure: a State holds what somebody has read of a cluster, and Explain returns the
+// It is pure: a State holds what was read of a cluster, and Explain returns the
 // causes that follow from it. The same State gives the same causes in the same order. What
 // the State does not prove is not a cause; a failure that no rule knows is returned as
 // Tekton reports it.

@@ -157,7 +157,7 @@ func (n nearness) before(other nearness) bool {
 
 // spelled returns the fields of a member of a set.
 func (s Subject) spelled() map[string]any {
-	if s.Fields == nil && s.Packed != nil {
+	if s.isPacked() {
 		return s.Packed.unpack().spelled
 	}
 	return s.Fields // see NewSet

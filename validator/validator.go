@@ -126,9 +126,11 @@ type Request struct {
 	AtUse bool
 }
 
+func (s Subject) isPacked() bool { return s.Fields == nil && s.Packed != nil }
+
 // Name returns the object's name, or its generateName.
 func (s Subject) Name() string {
-	if s.Fields == nil && s.Packed != nil {
+	if s.isPacked() {
 		return s.Packed.name
 	}
 	return rule.NameOf(s.Fields)
@@ -136,7 +138,7 @@ func (s Subject) Name() string {
 
 // Object returns the object's fields, of Fields or of Packed.
 func (s Subject) Object() map[string]any {
-	if s.Fields == nil && s.Packed != nil {
+	if s.isPacked() {
 		return s.Packed.Fields()
 	}
 	return s.Fields
@@ -144,7 +146,7 @@ func (s Subject) Object() map[string]any {
 
 // unpack returns the fields as they are written and as they are spelled.
 func (s Subject) unpack() *unpacked {
-	if s.Fields == nil && s.Packed != nil {
+	if s.isPacked() {
 		return s.Packed.unpack()
 	}
 	return unpack(s.Kind, s.Fields)

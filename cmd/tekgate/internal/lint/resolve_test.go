@@ -335,7 +335,7 @@ func hubAnswer(name, param string) string {
 		`spec: {params: [{name: %s}], steps: [{image: a}]}}"}}`, name, param)
 }
 
-// TestResolveUnknownInOrder holds that of several params without a value the first by name is told of in each run.
+// TestResolveUnknownInOrder holds that of several params without a value each run reports the first by name.
 func TestResolveUnknownInOrder(t *testing.T) {
 	const text = `apiVersion: tekton.dev/v1
 kind: Pipeline
