@@ -39,20 +39,18 @@ func injectedImages(ctx context.Context, s *state) error {
 	if s.options.Probe == nil {
 		return skip("no registry is asked here: run `tekgate check`")
 	}
-	workloads, err := s.In(ctx, live.Deployment, live.Pipelines)
-	if err != nil {
-		return err
-	}
 	platforms, err := s.platforms(ctx)
 	if err != nil {
 		return err
 	}
-	var uses []manifest.Injected
-	var refs []image.Reference
-	for _, use := range manifest.InjectedImages(workloads) {
-		if ref, err := image.Parse(use.Image); err == nil && !slices.Contains(refs, ref) {
-			uses, refs = append(uses, use), append(refs, ref)
-		}
+	seen := map[image.Reference]bool{}
+	uses, refs, err := s.injected(ctx, func(_ manifest.Injected, ref image.Reference) bool {
+		again := seen[ref]
+		seen[ref] = true
+		return !again
+	})
+	if err != nil {
+		return err
 	}
 	var found problems
 	unknown := ""
@@ -70,6 +68,21 @@ func injectedImages(ctx context.Context, s *state) error {
 		return skip(unknown)
 	}
 	return found.err()
+}
+
+// injected returns the images of the controller's arguments that are wanted, without those that are no references.
+func (s *state) injected(ctx context.Context, wanted func(manifest.Injected, image.Reference) bool) (
+	uses []manifest.Injected, refs []image.Reference, err error) {
+	deployments, err := s.In(ctx, live.Deployment, live.Pipelines)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, use := range manifest.InjectedImages(deployments) {
+		if ref, err := image.Parse(use.Image); err == nil && wanted(use, ref) {
+			uses, refs = append(uses, use), append(refs, ref)
+		}
+	}
+	return uses, refs, nil
 }
 
 // pullReasons are those of containers whose image cannot be pulled.

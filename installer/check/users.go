@@ -30,20 +30,13 @@ func injectedUsers(ctx context.Context, s *state) error {
 	if s.options.Users == nil {
 		return skip("no registry is asked here: run `tekgate check`")
 	}
-	deployments, err := s.In(ctx, live.Deployment, live.Pipelines)
-	if err != nil {
-		return err
-	}
 	platforms, err := s.platforms(ctx)
 	if err != nil {
 		return err
 	}
-	var uses []manifest.Injected
-	var refs []image.Reference
-	for _, use := range manifest.InjectedImages(deployments) {
-		if ref, err := image.Parse(use.Image); err == nil && use.Known {
-			uses, refs = append(uses, use), append(refs, ref)
-		}
+	uses, refs, err := s.injected(ctx, func(use manifest.Injected, _ image.Reference) bool { return use.Known })
+	if err != nil {
+		return err
 	}
 	users, errs := s.options.Users(ctx, refs, platforms)
 	var found problems
