@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 )
 
@@ -26,6 +27,16 @@ func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.String()
+}
+
+// End returns the last lines, of no more than size bytes together.
+func (l *Log) End(size int) string {
+	text := l.String()
+	if len(text) <= size {
+		return text
+	}
+	_, lines, _ := strings.Cut(text[len(text)-size:], "\n")
+	return lines
 }
 
 // FreeAddress returns an unused address of loopback. Another process could take it before

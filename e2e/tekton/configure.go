@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -64,7 +63,7 @@ func (w *Webhook) settle(ctx context.Context) error {
 	if err := w.patch(ctx, logging, map[string]any{"data": map[string]any{key: level}}); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	err := w.eventually(ctx, func(context.Context) error {
 		if strings.Count(w.log.String(), report) == before {

@@ -24,23 +24,27 @@ func (w *Webhook) wait(ctx context.Context) error {
 	}
 	for _, is := range asked {
 		if err := w.eventually(ctx, is); err != nil {
-			return fmt.Errorf("waiting until the API server asks Tekton's %s webhook: %w; its log:\n%s", w.release, err, w.log)
+			return fmt.Errorf("the end of the log of Tekton's %s webhook:\n%s\nwaiting until the API server asks it: %w",
+				w.release, w.log.End(4096), err)
 		}
 	}
 	return nil
 }
 
-// eventually tries until there is no error, the process ends or a minute is over.
+// patience is how long a machine that is busy with other tests may take.
+const patience = 4 * time.Minute
+
+// eventually tries until there is no error, the process ends or patience is over.
 func (w *Webhook) eventually(ctx context.Context, try func(context.Context) error) error {
 	var last error
 	once := func(context.Context) (bool, error) {
 		if err := w.died(); err != nil {
 			return false, err
 		}
-		last = try(ctx) // not until the minute is over, which would be the last error
+		last = try(ctx) // not until the time is over, which would be the last error
 		return last == nil, nil
 	}
-	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, time.Minute, true, once)
+	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, patience, true, once)
 	if wait.Interrupted(err) {
 		return errors.Join(last, err)
 	}
