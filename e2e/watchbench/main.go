@@ -52,6 +52,8 @@ type command struct {
 	lines int
 	// than is the index of the command that it is compared with, or -1.
 	than int
+	// exit is the code with which it ends: why ends with 1 where there is a cause.
+	exit int
 }
 
 // cost is what a run of a command took; its zero value is a command that there is not.
@@ -86,11 +88,11 @@ func run(ctx context.Context, program string, runs, rounds int, out, log io.Writ
 	fmt.Fprintf(log, "created %d PipelineRuns in %s\n", runs, time.Since(began).Round(time.Second))
 	in := []string{"--kubeconfig", c.Kubeconfig, "-n", namespace}
 	commands := []command{
-		{"tkn pipelinerun list", append([]string{tkn, "pipelinerun", "list"}, in...), 0, -1},
-		{"tekgate watch --once", append([]string{program, "watch", "--once"}, in...), 0, 0},
-		{"tekgate watch", append([]string{program, "watch"}, in...), runs, -1},
-		{"tkn pipelinerun describe", append([]string{tkn, "pipelinerun", "describe", failed}, in...), 0, -1},
-		{"tekgate why", append([]string{program, "why", "pipelinerun", failed}, in...), 0, 3},
+		{"tkn pipelinerun list", append([]string{tkn, "pipelinerun", "list"}, in...), 0, -1, 0},
+		{"tekgate watch --once", append([]string{program, "watch", "--once"}, in...), 0, 0, 0},
+		{"tekgate watch", append([]string{program, "watch"}, in...), runs, -1, 0},
+		{"tkn pipelinerun describe", append([]string{tkn, "pipelinerun", "describe", failed}, in...), 0, -1, 0},
+		{"tekgate why", append([]string{program, "why", "pipelinerun", failed}, in...), 0, 3, 1},
 	}
 	if !has(ctx, program, "why") {
 		fmt.Fprintf(log, "%s has no verb why\n", program)
@@ -134,6 +136,9 @@ func measure(ctx context.Context, c *command) (cost, error) {
 	began := time.Now()
 	if c.lines == 0 {
 		memory, err := child.Watch(cmd)
+		if cmd.ProcessState.ExitCode() == c.exit {
+			err = nil
+		}
 		return cost{time.Since(began), memory}, err
 	}
 	counted := &counter{want: c.lines, reached: make(chan struct{})}
