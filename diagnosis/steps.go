@@ -143,15 +143,33 @@ func (t *task) byNode() []Cause {
 	switch {
 	case reason == "Evicted", t.condition.reason == "PodEvicted",
 		t.condition.failed() && evictions.MatchString(t.condition.message):
-		return []Cause{t.cause("pod-evicted", t.podKey, "", cmp.Or(message, t.condition.message), "")}
+		return []Cause{t.cause("pod-evicted", t.podKey, "", cmp.Or(message, t.condition.message),
+			t.stuck("free the resource that the message names, or request it"))}
 	case slices.Contains([]string{"NodeLost", "NodeShutdown", "Shutdown", "Terminated", "Preempting"}, reason):
-		return []Cause{t.cause("node-lost", t.podKey, "", reason+": "+cmp.Or(message, t.condition.message), "")}
+		return []Cause{t.cause("node-lost", t.podKey, "", reason+": "+cmp.Or(message, t.condition.message),
+			t.stuck("start the run again"))}
 	case t.lostNode() != "":
 		return []Cause{t.cause("node-lost", t.podKey, "", t.lostNode(), "")}
 	case t.deleted() != "":
 		return []Cause{t.cause("pod-deleted", t.podKey, "", t.deleted(), "")}
 	}
 	return nil
+}
+
+// stuck returns the remedy for a run whose Pod the node ended; "" is that of the kind. The controller cannot
+// record a container of which the kubelet knows no times: the definition of TaskRuns allows no null there
+// (Tekton Pipelines v1.15.1), and the run stays Running.
+func (t *task) stuck(remedy string) string {
+	if t.condition.failed() || t.condition.succeeded() {
+		return ""
+	}
+	for _, c := range list(podObject(t.pod), "status", "containerStatuses") {
+		if ended := fields(c, "state", "terminated"); ended != nil && text(ended, "startedAt") == "" {
+			return fmt.Sprintf("delete the run, which Tekton cannot end since the times of container %s are unknown "+
+				"(`kubectl delete taskrun %s -n %s`), and %s", text(c, "name"), t.key.Name, t.key.Namespace, remedy)
+		}
+	}
+	return ""
 }
 
 // disruption returns why the Pod was ended from outside, as its condition DisruptionTarget says.
