@@ -45,6 +45,8 @@ type Cluster struct {
 
 	env *envtest.Environment
 	dir string
+	// audit is nil where the API server writes no audit log.
+	audit *audit
 }
 
 // New starts a control plane, or connects to the cluster of

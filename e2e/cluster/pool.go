@@ -26,11 +26,21 @@ import (
 // with is emptied and given to another test. Tests that run in parallel get different
 // servers.
 type Pool struct {
-	idle chan *pooled
+	idle  chan *pooled
+	start func(ctx context.Context) (*Cluster, error)
 }
 
 // NewPool returns an empty pool.
-func NewPool() *Pool { return &Pool{idle: make(chan *pooled, 16)} }
+func NewPool() *Pool {
+	return newPool(func(ctx context.Context) (*Cluster, error) { return New(ctx, os.Stderr) })
+}
+
+// NewAuditedPool is NewPool for API servers that record their requests; see Cluster.Requests.
+func NewAuditedPool() *Pool { return newPool(newAudited) }
+
+func newPool(start func(context.Context) (*Cluster, error)) *Pool {
+	return &Pool{idle: make(chan *pooled, 16), start: start}
+}
 
 // Main runs the tests of a package, stops the servers, and returns the exit status.
 func (p *Pool) Main(m *testing.M) int {
@@ -74,7 +84,7 @@ func (p *Pool) take() (*pooled, error) {
 		return server, nil
 	default:
 	}
-	c, err := New(context.Background(), os.Stderr)
+	c, err := p.start(context.Background())
 	if err != nil || c.Existing() {
 		return &pooled{Cluster: c}, err
 	}

@@ -23,12 +23,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"k8s.io/apimachinery/pkg/runtime"
+	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -38,6 +39,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/manifests"
 )
 
 // Flags name a cluster: they are kubectl's flags of the same names. Without Add they name the one
@@ -176,6 +178,10 @@ func (f *Flags) named(config *rest.Config) bool {
 	return false
 }
 
+// userAgent is the same under all names of the program: the API server takes the part before the slash for
+// the field manager of what is written without one.
+var userAgent = fmt.Sprintf("tekgate/%s (%s/%s)", manifests.Version, runtime.GOOS, runtime.GOARCH)
+
 // RESTConfig returns how to connect to the cluster.
 func (f *Flags) RESTConfig() (*rest.Config, error) {
 	kubeconfig := *f.flags().KubeConfig
@@ -197,11 +203,12 @@ func (f *Flags) RESTConfig() (*rest.Config, error) {
 	// of a release, and those that a dry run creates. Without this controller-runtime
 	// logs them, and prints a stack after half a minute without a logger.
 	config.WarningHandler = rest.NoWarnings{}
+	config.UserAgent = userAgent
 	return config, nil
 }
 
 // Client returns a client for unstructured objects and for the given types.
-func (f *Flags) Client(types ...func(*runtime.Scheme) error) (client.Client, error) {
+func (f *Flags) Client(types ...func(*apiruntime.Scheme) error) (client.Client, error) {
 	config, err := f.RESTConfig()
 	if err != nil {
 		return nil, err

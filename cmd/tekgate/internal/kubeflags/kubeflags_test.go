@@ -78,6 +78,9 @@ func TestOwnFlagsWin(t *testing.T) {
 	if !short || err != nil || config.Host != "https://a.example.com" || cmd.Flags().Lookup("server").Shorthand != "" {
 		t.Errorf("-s of the verb: %v, config %v, error %v", short, config, err)
 	}
+	if !strings.HasPrefix(config.UserAgent, "tekgate/") {
+		t.Errorf("the user agent is %q, want tekgate/ under every name of the program", config.UserAgent)
+	}
 }
 
 // TestNoClusterNamed holds that the default of kubectl is an error, and that whatever names a cluster

@@ -72,14 +72,13 @@ metadata: {name: right, namespace: ci}
 type: kubernetes.io/dockerconfigjson
 stringData: {.dockerconfigjson: '{"auths":{"registry.example.com":{"username":"bot","password":"hunter2","auth":"Ym90Omh1bnRlcjI="}}}'}
 `)
-	counter, through := s.counted()
-	s.Kubeconfig = through
+	s.requests()
 	rest := s.firstLine("push-unauthorized: Pod ci/push-pod, step work: registry registry.example.com refuses the push of "+
 		"registry.example.com/team/app:v1: Secret other of ServiceAccount builder has logins for other.example.com, "+
 		"and not for registry.example.com; Secret right has a login for it, but is not listed under secrets",
 		"push", "-n", "ci")
 	clitest.InOrder(t, rest, "kubectl patch serviceaccount builder -n ci")
-	if requests := counter.taken(); len(requests) >= 20 {
+	if requests := s.requests(); len(requests) >= 20 {
 		t.Errorf("%d requests, want fewer than 20:\n%s", len(requests), strings.Join(requests, "\n"))
 	}
 	query := strings.Join(*asked, " ")

@@ -1,26 +1,21 @@
 package why
 
 import (
-	"crypto/tls"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
@@ -33,14 +28,14 @@ import (
 // program has the verbs that the tests of this package run.
 var program = clitest.Program{Command}
 
-var pool = cluster.NewPool()
+var pool = cluster.NewAuditedPool()
 
 func TestMain(m *testing.M) { os.Exit(pool.Main(m)) }
 
 // site is a cluster with Tekton's kinds.
 type site struct {
 	*clitest.Site
-	config *rest.Config
+	cluster *cluster.Cluster
 }
 
 func newSite(t *testing.T) *site {
@@ -50,7 +45,7 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{clitest.NewSite(t, program, c.Config, c.Kubeconfig), c.Config}
+	s := &site{clitest.NewSite(t, program, c.Config, c.Kubeconfig), c}
 	s.Client = k // without rate limits
 	s.TektonKinds()
 	return s
@@ -117,52 +112,40 @@ func (s *site) firstLine(want string, args ...string) string {
 	return rest + errOut
 }
 
-// counter counts the requests to an API server, and returns a kubeconfig that leads through it.
-type counter struct {
-	mutex sync.Mutex
-	lines []string
-}
-
-func (c *counter) taken() []string {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	lines := c.lines
-	c.lines = nil
-	return lines
-}
-
-func (s *site) counted() (*counter, []string) {
+// requests returns what the API server has recorded of `tekgate` since the last call. It skips the test on
+// a cluster without a record.
+func (s *site) requests() (lines []string) {
 	s.T.Helper()
-	target, err := url.Parse(s.config.Host)
+	if s.cluster.Existing() {
+		s.T.Skip("needs an API server that records its requests")
+	}
+	last := rest.CopyConfig(s.cluster.Config)
+	last.UserAgent = "last/" + rand.Text() // recorded after all that was answered before
+	client, err := kube.Client(last)
 	if err != nil {
 		s.T.Fatal(err)
 	}
-	transport, err := rest.TransportFor(s.config)
-	if err != nil {
+	namespace := &unstructured.Unstructured{}
+	namespace.SetAPIVersion("v1")
+	namespace.SetKind("Namespace")
+	if err := client.Get(s.T.Context(), types.NamespacedName{Name: "ci"}, namespace); err != nil {
 		s.T.Fatal(err)
 	}
-	c := &counter{}
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	proxy.Transport = transport
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c.mutex.Lock()
-		c.lines = append(c.lines, r.Method+" "+r.URL.String())
-		c.mutex.Unlock()
-		proxy.ServeHTTP(w, r)
-	}))
-	server.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
-	server.StartTLS()
-	s.T.Cleanup(server.Close)
-	config := clientcmdapi.NewConfig()
-	config.Clusters["c"] = &clientcmdapi.Cluster{Server: server.URL, InsecureSkipTLSVerify: true}
-	config.AuthInfos["c"] = &clientcmdapi.AuthInfo{Token: "unused"}
-	config.Contexts["c"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "c"}
-	config.CurrentContext = "c"
-	file := filepath.Join(s.T.TempDir(), "counted")
-	if err := clientcmd.WriteToFile(*config, file); err != nil {
-		s.T.Fatal(err)
+	for {
+		recorded, err := s.cluster.Requests()
+		if err != nil {
+			s.T.Fatal(err)
+		}
+		for _, r := range recorded {
+			switch {
+			case r.UserAgent == last.UserAgent && strings.HasSuffix(r.URI, "/namespaces/ci"):
+				return lines
+			case strings.HasPrefix(r.UserAgent, "tekgate/"):
+				lines = append(lines, r.Verb+" "+r.URI)
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
-	return c, []string{"--kubeconfig", file}
 }
 
 // many is how many runs the namespace of the measurement has.
@@ -194,12 +177,12 @@ func TestWhyAmongMany(t *testing.T) {
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	counter, through := s.counted()
-	s.Kubeconfig = through
+	s.requests()
 	for _, name := range []string{"sought", "pipe"} {
 		started := time.Now()
 		rest := s.firstLine("image-missing: Pod ci/", name, "-n", "ci")
-		took, requests := time.Since(started), counter.taken()
+		took := time.Since(started)
+		requests := s.requests()
 		t.Logf("%s: %d requests in %s", name, len(requests), took)
 		if len(requests) >= 20 || len(requests) == 0 {
 			t.Errorf("why %s sent %d requests, want fewer than 20:\n%s", name, len(requests),
@@ -335,7 +318,7 @@ func TestWhyFailed(t *testing.T) {
 func TestWhySentences(t *testing.T) {
 	s := newSite(t)
 	s.put(run("build", "TaskRunTimeout", "too late", ""))
-	sentence, err := Sentences(s.config)
+	sentence, err := Sentences(s.cluster.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -403,7 +386,7 @@ kind: Secret
 metadata: {name: opaque, namespace: ci}
 stringData: {password: s3cr3t}
 `)
-	r, err := newReader(s.config)
+	r, err := newReader(s.cluster.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -456,7 +439,7 @@ func TestWhyOldTekton(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{clitest.NewSite(t, program, c.Config, c.Kubeconfig), c.Config}
+	s := &site{clitest.NewSite(t, program, c.Config, c.Kubeconfig), c}
 	s.Client = k
 	module, err := tekton.Module(t.Context(), "pipeline", "v0.38.4")
 	if err != nil {
@@ -489,7 +472,7 @@ func TestWhyOldTekton(t *testing.T) {
 // TestWhyWithoutTekton holds that a cluster without Tekton is named as such.
 func TestWhyWithoutTekton(t *testing.T) {
 	c := pool.Start(t)
-	s := &site{clitest.NewSite(t, program, c.Config, c.Kubeconfig), c.Config}
+	s := &site{clitest.NewSite(t, program, c.Config, c.Kubeconfig), c}
 	_, errOut, status := s.why("x", "-n", "default")
 	if status != 2 || !strings.Contains(errOut, "no Tekton Pipelines") {
 		t.Errorf("status %d, %q", status, errOut)
@@ -501,12 +484,12 @@ func TestWhyWithoutTekton(t *testing.T) {
 func TestLimit(t *testing.T) {
 	s := newSite(t)
 	s.put(run("build", "TaskRunImagePullFailed", pullFailure("registry.invalid/team/tool:1.0"), ""))
-	counter, through := s.counted()
-	s.Kubeconfig = through
-	config, err := clientcmd.BuildConfigFromFlags("", through[1])
+	config, err := clientcmd.BuildConfigFromFlags("", s.cluster.Kubeconfig)
 	if err != nil {
 		t.Fatal(err)
 	}
+	config.UserAgent = "tekgate/test"
+	s.requests()
 	r, err := newReader(config)
 	if err != nil {
 		t.Fatal(err)
@@ -520,7 +503,7 @@ func TestLimit(t *testing.T) {
 	if len(causes) != 1 || causes[0].ID != "image-missing" {
 		t.Errorf("causes %v, want image-missing", causes)
 	}
-	if sent := counter.taken(); len(sent) != 4 || r.spent != 4 {
+	if sent := s.requests(); len(sent) != 4 || r.spent != 4 {
 		t.Errorf("%d requests, counted as %d, want 4:\n%s", len(sent), r.spent, strings.Join(sent, "\n"))
 	}
 	if gaps := strings.Join(r.gaps, "\n"); !strings.Contains(gaps, "4 requests were sent already") {
