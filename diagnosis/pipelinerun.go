@@ -53,15 +53,25 @@ func explainPipelineRun(s *State, obj *unstructured.Unstructured) []Cause {
 	return []Cause{{ID: "unknown", Run: key, Object: key, Message: reported(c)}}
 }
 
+// OtherChildren returns a PipelineRun's children that are no TaskRuns, as its status names them.
+func OtherChildren(obj *unstructured.Unstructured) []Key {
+	var keys []Key
+	for _, ref := range list(obj.Object, "status", "childReferences") {
+		if kind, name := text(ref, "kind"), text(ref, "name"); kind != "TaskRun" && name != "" {
+			keys = append(keys, Key{kind, obj.GetNamespace(), name})
+		}
+	}
+	return keys
+}
+
 // otherChildren returns what is known of a failed PipelineRun's children that are no TaskRuns: custom
 // tasks and PipelineRuns. How they failed is in their own conditions.
 func otherChildren(s *State, obj *unstructured.Unstructured) []Cause {
 	var causes []Cause
 	key := KeyOf(obj)
-	for _, ref := range list(obj.Object, "status", "childReferences") {
-		child := Key{text(ref, "kind"), key.Namespace, text(ref, "name")}
+	for _, child := range OtherChildren(obj) {
 		read := s.objects[child]
-		if child.Kind == "TaskRun" || child.Name == "" || read != nil && !conditionOf(read).failed() {
+		if read != nil && !conditionOf(read).failed() {
 			continue
 		}
 		cause := Cause{ID: "unknown", Run: key, Object: child,

@@ -369,6 +369,9 @@ func (s *State) age(obj *unstructured.Unstructured) time.Duration {
 
 // cause returns a cause of the run.
 func (t *task) cause(id string, object Key, container, message, remedy string) Cause {
+	if object.Name == "" { // a Pod that is not known any more
+		object = t.key
+	}
 	return Cause{ID: id, Run: t.key, Object: object, Container: container, Message: message, Remedy: remedy}
 }
 

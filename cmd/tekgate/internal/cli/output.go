@@ -166,7 +166,8 @@ func (o *Output) Print(out io.Writer, value any, text func(io.Writer) error) err
 	return text(ForUsers(out))
 }
 
-// Each prints the values of a stream one after another: JSON has a line for each, YAML a document.
+// Each prints the values of a stream one after another: JSON has a line for each, YAML a document. What a
+// template prints ends with a new line, also if the template does not.
 func (o *Output) Each(out io.Writer, value any) error {
 	switch o.Format {
 	case asJSON:
@@ -176,10 +177,14 @@ func (o *Output) Each(out io.Writer, value any) error {
 			return err
 		}
 	case asJSONPath:
-		if err := o.printPath(out, value); err != nil {
+		var line bytes.Buffer
+		if err := o.printPath(&line, value); err != nil {
 			return err
 		}
-		_, err := io.WriteString(out, "\n")
+		if !bytes.HasSuffix(line.Bytes(), []byte("\n")) {
+			line.WriteByte('\n')
+		}
+		_, err := line.WriteTo(out)
 		return err
 	}
 	return o.Print(out, value, func(io.Writer) error { return nil })

@@ -145,7 +145,7 @@ func sortRuns(runs []*Run) {
 			return 1
 		}
 		return cmp.Or(b.started().Compare(a.started()), cmp.Compare(a.Metadata.Namespace, b.Metadata.Namespace),
-			cmp.Compare(a.Metadata.Name, b.Metadata.Name))
+			cmp.Compare(a.Metadata.Name, b.Metadata.Name), cmp.Compare(a.Kind, b.Kind))
 	})
 }
 

@@ -115,6 +115,8 @@ func (v *view) table(ctx context.Context) error {
 	defer func() { v.screen.close(lines) }()
 	ticker := time.NewTicker(soonest)
 	defer ticker.Stop()
+	suspended, ignore := suspensions()
+	defer ignore()
 	var drawn time.Time
 	for {
 		if changed.Swap(false) || v.now().Sub(drawn) >= every {
@@ -127,6 +129,11 @@ func (v *view) table(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-suspended:
+			fmt.Fprint(v.screen.out, leaveScreen)
+			suspend()
+			fmt.Fprint(v.screen.out, enterScreen)
+			changed.Store(true)
 		case <-ticker.C:
 		}
 	}

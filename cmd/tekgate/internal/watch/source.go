@@ -114,10 +114,10 @@ func sources(ctx context.Context, config *rest.Config, o *options, streams cli.S
 			return nil, err
 		}
 		s.version.Store(version)
-		_, err = s.page(ctx, metav1.ListOptions{Limit: 1})
+		err = s.allowed(ctx, o.once)
 		switch {
 		case apierrors.IsForbidden(err):
-			denied = append(denied, fmt.Errorf("you may not list %s%s: ask for the verbs list and watch, or name "+
+			denied = append(denied, fmt.Errorf("you may not list and watch %s%s: ask for the verbs list and watch, or name "+
 				"a namespace with -n: %w", k.resource, cli.InNamespace(o.namespace), err))
 			continue
 		case err != nil:
@@ -132,6 +132,19 @@ func sources(ctx context.Context, config *rest.Config, o *options, streams cli.S
 		streams.Warn(err)
 	}
 	return usable, nil
+}
+
+// allowed returns the server's error where the user may not list the runs, or not watch them.
+func (s *source) allowed(ctx context.Context, once bool) error {
+	list, err := s.page(ctx, metav1.ListOptions{Limit: 1})
+	if err != nil || once {
+		return err
+	}
+	w, err := s.request(&metav1.ListOptions{Watch: true, ResourceVersion: list.ResourceVersion}).Watch(ctx)
+	if err == nil {
+		w.Stop()
+	}
+	return err
 }
 
 // taskRunSelector leaves out the TaskRuns of PipelineRuns, which the row of their PipelineRun
@@ -200,13 +213,13 @@ func (s *source) informer() (cache.SharedIndexInformer, error) {
 				options.ResourceVersion, options.ResourceVersionMatch, options.Limit = "", "", pageSize
 			}
 			list, err := s.page(ctx, options)
-			s.answered(ctx, err)
+			s.answered(ctx, "list", err)
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (apiwatch.Interface, error) {
 			options.Watch = true
 			w, err := s.request(&options).Watch(ctx)
-			s.answered(ctx, err)
+			s.answered(ctx, "watch", err)
 			return w, err
 		},
 	}
@@ -226,7 +239,7 @@ func (s *source) informer() (cache.SharedIndexInformer, error) {
 
 // answered notes how the server answered a request. A version that is no longer served is looked
 // up again, for the next request.
-func (s *source) answered(ctx context.Context, err error) {
+func (s *source) answered(ctx context.Context, verb string, err error) {
 	switch {
 	case ctx.Err() != nil, apierrors.IsResourceExpired(err), apierrors.IsGone(err), apierrors.IsInvalid(err):
 		return // the informer starts again, which is no outage
@@ -235,7 +248,10 @@ func (s *source) answered(ctx context.Context, err error) {
 			s.version.Store(version)
 		}
 	}
-	s.outage.note(s.resource, err)
+	s.outage.note(verb+" "+s.resource, err)
+	if verb == "watch" && err == nil { // which brings what a list would have brought
+		s.outage.note("list "+s.resource, nil)
+	}
 }
 
 // outage reports once that the API server does not answer, and once that it does again.
@@ -243,18 +259,18 @@ type outage struct {
 	out io.Writer
 
 	mu   sync.Mutex
-	down map[string]bool // the resources whose last request failed
+	down map[string]bool // the verbs and resources whose last request failed
 	last string          // the sentence of the present outage
 }
 
-func (o *outage) note(resource string, err error) {
+func (o *outage) note(request string, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	before := len(o.down)
 	if err == nil {
-		delete(o.down, resource)
+		delete(o.down, request)
 	} else {
-		o.down[resource] = true
+		o.down[request] = true
 	}
 	switch {
 	case before == 0 && len(o.down) > 0:

@@ -2,10 +2,12 @@ package why
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -45,6 +47,7 @@ func (r *reader) parts(ctx context.Context, run diagnosis.Key) {
 	if run.Kind == "PipelineRun" {
 		r.all(ctx, runs("TaskRun", r.version), run.Namespace, labelled("tekton.dev/pipelineRun", run.Name))
 		r.all(ctx, pods, run.Namespace, labelled("tekton.dev/pipelineRun", run.Name))
+		r.otherChildren(ctx, obj)
 		taskRuns = slices.DeleteFunc(diagnosis.Children(r.state, obj), func(child *unstructured.Unstructured) bool {
 			state, _ := diagnosis.Summary(child)
 			return state == "succeeded"
@@ -56,6 +59,17 @@ func (r *reader) parts(ctx context.Context, run diagnosis.Key) {
 		if name := r.podName(taskRun); name != "" {
 			r.all(ctx, events, run.Namespace, nameOf(name))
 		}
+	}
+}
+
+// otherChildren reads the custom runs and PipelineRuns of a PipelineRun.
+func (r *reader) otherChildren(ctx context.Context, obj *unstructured.Unstructured) {
+	for _, child := range first(diagnosis.OtherChildren(obj), most) {
+		kind := customRuns
+		if child.Kind == "PipelineRun" {
+			kind = runs(child.Kind, r.version)
+		}
+		r.get(ctx, kind, child.Namespace, child.Name)
 	}
 }
 
@@ -103,7 +117,9 @@ func (r *reader) account(run diagnosis.Key) string {
 func (r *reader) failed(ctx context.Context, namespace string, since time.Duration) ([]diagnosis.Key, error) {
 	late := r.state.Now.Add(-since)
 	var found []diagnosis.Key
-	for _, kind := range []string{"PipelineRun", "TaskRun"} {
+	var forbidden []error
+	kinds := []string{"PipelineRun", "TaskRun"}
+	for _, kind := range kinds {
 		keep := func(obj *unstructured.Unstructured) bool {
 			state, _ := diagnosis.Summary(obj)
 			owned := obj.GetLabels()["tekton.dev/pipelineRun"] != ""
@@ -118,9 +134,16 @@ func (r *reader) failed(ctx context.Context, namespace string, since time.Durati
 		err := r.served(func(version string) error {
 			return r.list(ctx, runs(kind, version), namespace, metav1.ListOptions{}, keep)
 		})
-		if err != nil {
+		switch {
+		case apierrors.IsForbidden(err):
+			forbidden = append(forbidden, err)
+			r.lacks(kind+"s", err)
+		case err != nil:
 			return nil, err
 		}
+	}
+	if len(forbidden) == len(kinds) {
+		return nil, errors.Join(forbidden...)
 	}
 	slices.SortFunc(found, func(a, b diagnosis.Key) int { return strings.Compare(a.String(), b.String()) })
 	return found, nil

@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/diagnosis"
@@ -20,6 +21,22 @@ type answer struct {
 	Causes []cause `json:"causes"`
 	// NotRead are the parts that could not be read, each with the reason.
 	NotRead []string `json:"notRead,omitempty"`
+}
+
+// Names implements cli.Named: the run, if a cause was found.
+func (a answer) Names() []string {
+	if len(a.Causes) == 0 {
+		return nil
+	}
+	return names([]diagnosis.Key{a.Run})
+}
+
+func names(runs []diagnosis.Key) []string {
+	var all []string
+	for _, run := range runs {
+		all = append(all, cli.ObjectName("tekton.dev/v1", run.Kind, run.Name))
+	}
+	return all
 }
 
 // cause is a cause with the address of its documentation.
@@ -97,6 +114,15 @@ type group struct {
 	Runs  []diagnosis.Key `json:"runs"`
 }
 
+// Names implements cli.Named: the runs that failed.
+func (g groups) Names() []string {
+	var all []string
+	for _, group := range g.Groups {
+		all = append(all, names(group.Runs)...)
+	}
+	return all
+}
+
 // groupByCause groups runs by their first causes, those with the most runs first.
 func groupByCause(runs []diagnosis.Key, causes map[diagnosis.Key][]cause, gaps []string) groups {
 	all := groups{Failed: len(runs), Groups: []group{}, NotRead: gaps}
@@ -135,8 +161,7 @@ func (g groups) print(s cli.Streams, o *options) error {
 
 func (g groups) text(out io.Writer, o *options) {
 	if g.Failed == 0 {
-		since := strings.TrimSuffix(strings.TrimSuffix(o.since.String(), "0s"), "0m")
-		fmt.Fprintf(out, "no run failed in the last %s\n", since)
+		fmt.Fprintf(out, "no run failed in the last %s\n", short(o.since))
 	}
 	for _, group := range g.Groups {
 		names := make([]string, 0, len(group.Runs))
@@ -147,4 +172,16 @@ func (g groups) text(out io.Writer, o *options) {
 		fmt.Fprintf(out, "    %s\n    for example %s\n    %s\n    see %s\n", display.AndMore(names, shownRuns),
 			group.First.Cause, group.First.Remedy, group.First.Hint)
 	}
+}
+
+// short writes a duration as the user does: 1h and not 1h0m0s.
+func short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }

@@ -47,6 +47,9 @@ var runResources = map[string]resource{
 	"PipelineRun": {"tekton.dev", "", "pipelineruns", "PipelineRun"},
 }
 
+// customRuns are the runs of custom tasks, which Tekton has in no other version.
+var customRuns = resource{"tekton.dev", "v1beta1", "customruns", "CustomRun"}
+
 // resource is a kind with the name under which the API serves it.
 type resource struct{ group, version, name, kind string }
 
@@ -202,7 +205,11 @@ func (r *reader) served(try func(version string) error) error {
 	}
 	var err error
 	for _, version := range runVersions {
-		if err = try(version); err == nil || !notServed(err) {
+		err = try(version)
+		switch {
+		case apierrors.IsForbidden(err): // which the server says of versions that it does not serve, too
+			return err
+		case err == nil || !notServed(err):
 			r.version = version
 			return err
 		}
@@ -212,6 +219,7 @@ func (r *reader) served(try func(version string) error) error {
 
 // find reads a run, of the first kind that has one of this name.
 func (r *reader) find(ctx context.Context, kinds []string, namespace, name string) (diagnosis.Key, error) {
+	var forbidden error
 	for _, kind := range kinds {
 		var obj *unstructured.Unstructured
 		err := r.served(func(version string) (err error) {
@@ -224,9 +232,14 @@ func (r *reader) find(ctx context.Context, kinds []string, namespace, name strin
 		case err == nil:
 			r.state.Add(obj)
 			return diagnosis.KeyOf(obj), nil
+		case apierrors.IsForbidden(err): // the run may be of the other kind
+			forbidden = errors.Join(forbidden, fmt.Errorf("reading %s %s/%s: %w", kind, namespace, name, err))
 		case !apierrors.IsNotFound(err):
 			return diagnosis.Key{}, fmt.Errorf("reading %s %s/%s: %w", kind, namespace, name, err)
 		}
+	}
+	if forbidden != nil {
+		return diagnosis.Key{}, forbidden
 	}
 	return diagnosis.Key{}, r.notFound(ctx, kinds, namespace, name)
 }

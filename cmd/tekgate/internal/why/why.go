@@ -72,7 +72,9 @@ if the question could not be answered. docs/troubleshooting.md lists all causes.
 
   # for programs
   tekgate why pipelinerun release-42 -o json`,
-		Args: cobra.MaximumNArgs(2),
+		Args: func(cmd *cobra.Command, args []string) error {
+			return cli.Exit(unanswered, cobra.MaximumNArgs(2)(cmd, args))
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			err := o.run(cmd.Context(), cli.StreamsOf(cmd), args)
 			var found foundError
@@ -82,9 +84,12 @@ if the question could not be answered. docs/troubleshooting.md lists all causes.
 			return cli.Exit(unanswered, o.output.Fail(cmd.OutOrStdout(), err))
 		},
 	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return cli.Exit(unanswered, cmd.Parent().FlagErrorFunc()(cmd, err))
+	})
 	o.kube.Add(cmd)
 	o.registries.Flags(cmd)
-	o.output.Value(cmd, "text")
+	o.output.Flag(cmd, "causes", append([]string{"text"}, cli.Rows...)...)
 	f := cmd.Flags()
 	f.StringVarP(&o.namespace, "namespace", "n", "", "`NAMESPACE` of the run (default: that of the kubeconfig's context)")
 	f.BoolVarP(&o.all, "all-namespaces", "A", false, "with --failed: the runs of all namespaces")
@@ -100,6 +105,10 @@ func (o *options) question(args []string) (kinds []string, name string, err erro
 	switch {
 	case o.failed && len(args) > 0:
 		return nil, "", errors.New("pass either a run or --failed")
+	case o.failed && o.all && o.namespace != "":
+		return nil, "", errors.New("--namespace and --all-namespaces contradict each other: leave one out")
+	case o.failed && o.since <= 0:
+		return nil, "", fmt.Errorf("--since is %s: pass how long ago runs may have ended, such as 1h", o.since)
 	case o.failed:
 		return nil, "", nil
 	case o.all:
