@@ -90,7 +90,8 @@ func (t *task) pulls() []pull {
 		isWaiting := e.origin == fromWaiting && slices.Contains(pullReasons, e.reason)
 		isFailed := e.origin == fromCondition && (e.reason == "TaskRunImagePullFailed" || e.reason == "PullImageFailed")
 		isEvent := e.origin == fromEvent && m != nil
-		if !isWaiting && !isEvent && !isFailed {
+		isPending := e.origin == fromCondition && m != nil && e.reason == "Pending" && !t.anyStarted()
+		if !isWaiting && !isEvent && !isFailed && !isPending {
 			continue
 		}
 		p := pull{container: e.container, text: e.text}

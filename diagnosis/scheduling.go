@@ -47,7 +47,7 @@ func (t *task) byScheduling() []Cause {
 		}
 		scheduler := e.reason == "FailedScheduling" || e.reason == "Unschedulable" || e.reason == "SchedulingGated" ||
 			e.origin == fromCondition && t.condition.reason == "ExceededNodeResources" ||
-			strings.Contains(e.text, "nodes are available:") || strings.Contains(e.text, "scheduling gates")
+			strings.Contains(e.text, `"PodScheduled":"False"`) || strings.Contains(e.text, "nodes are available:") || strings.Contains(e.text, "scheduling gates")
 		if !scheduler || knownText(e.text) || t.anyStarted() && e.origin != fromCondition {
 			continue
 		}

@@ -277,7 +277,9 @@ func (t *task) byTimeout() []Cause {
 
 // asReported returns a failure that no rule knows as Tekton reports it.
 func (t *task) asReported() []Cause {
-	if !t.condition.failed() {
+	// Of a run whose Pod is not known, and that should have started, Tekton's message is all that there is.
+	unread := t.pod == nil && t.condition.reason == "Pending" && t.condition.message != "" && t.age() > slow
+	if !t.condition.failed() && !unread {
 		return nil
 	}
 	return []Cause{t.cause("unknown", t.key, "", reported(t.condition), "")}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 )
 
 // JSON writes a value as indented JSON that leaves <, > and & as they are.
@@ -26,11 +27,11 @@ func AndMore(items []string, most int) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(items[:most], ", "), len(items)-most)
 }
 
-// Printable replaces the control characters of a text, line ends included, so that
-// text from outside cannot control the terminal that it is printed on.
+// Printable replaces the control characters of a text, line ends included, and those that change the
+// direction of what follows, so that text from outside cannot control the terminal that it is printed on.
 func Printable(text string, replacement rune) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || unicode.Is(unicode.Bidi_Control, r) {
 			return replacement
 		}
 		return r

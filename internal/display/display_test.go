@@ -25,7 +25,7 @@ func TestAndMore(t *testing.T) {
 }
 
 func TestPrintable(t *testing.T) {
-	if got := display.Printable("a\x1b[31m\n\x7f\u009bé\u00a0", '?'); got != "a?[31m???é\u00a0" {
+	if got := display.Printable("a\x1b[31m\n\x7f\u009b\u202eé\u00a0", '?'); got != "a?[31m????é\u00a0" {
 		t.Errorf("got %q", got)
 	}
 }

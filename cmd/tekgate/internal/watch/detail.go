@@ -38,7 +38,7 @@ type details struct {
 
 	reading sync.Mutex                      // of the fields below, while deliveries are read
 	events  map[string]*deliveries.Delivery // by event id; nil for those that nobody recorded
-	off     bool                            // the deliveries cannot be read
+	retry   time.Time                       // when deliveries are read again after an error; zero without one
 
 	mu     sync.Mutex
 	known  map[string]detail // by UID and state
@@ -78,8 +78,10 @@ func (d *details) complete(ctx context.Context, c *Cause) {
 	}
 	d.reading.Lock()
 	defer d.reading.Unlock()
-	if _, known := d.events[c.EventID]; !known && !d.off {
-		d.read(ctx)
+	if _, known := d.events[c.EventID]; !known && time.Now().After(d.retry) {
+		if !d.read(ctx) {
+			return
+		}
 		if _, found := d.events[c.EventID]; !found {
 			d.events[c.EventID] = nil // the record precedes the run, so it will not come
 		}
@@ -90,14 +92,21 @@ func (d *details) complete(ctx context.Context, c *Cause) {
 	}
 }
 
-// read reads the newest deliveries, of which only those that continued can have started a run.
-func (d *details) read(ctx context.Context) {
+// pause is how long the record is left alone after an error, such as that of a rollout of the interceptor.
+const pause = 30 * time.Second
+
+// read reads the newest deliveries, of which only those that continued can have started a run. It reports
+// whether it could.
+func (d *details) read(ctx context.Context) bool {
 	list, err := d.source(ctx, deliveries.Filter{Limit: remembered / 2})
 	if err != nil {
-		d.off = true
-		d.warn(fmt.Errorf("commits and senders are not shown: %w", err))
-		return
+		if d.retry.IsZero() {
+			d.warn(fmt.Errorf("commits and senders are not shown until the record can be read: %w", err))
+		}
+		d.retry = time.Now().Add(pause)
+		return false
 	}
+	d.retry = time.Time{}
 	if len(d.events) > remembered {
 		clear(d.events)
 	}
@@ -106,6 +115,7 @@ func (d *details) read(ctx context.Context) {
 			d.events[list[i].EventID] = &list[i]
 		}
 	}
+	return true
 }
 
 // now returns what is known of a run at once, and has the rest found out if there may be more.

@@ -24,7 +24,7 @@ func made(name string, seconds int, status, reason, message string) *Run {
 	r.Kind = "PipelineRun"
 	r.Metadata.Name, r.Metadata.Namespace, r.Metadata.UID = name, "ci", types.UID(name)
 	r.Metadata.CreationTimestamp = metav1.NewTime(noon.Add(time.Duration(seconds) * time.Second))
-	r.Status.Conditions = []Condition{{Type: "Ready"}, {"Succeeded", status, reason, message}}
+	r.Status.Conditions = []Condition{{Type: "Ready"}, {Type: "Succeeded", Status: status, Reason: reason, Message: message}}
 	return r
 }
 
@@ -49,7 +49,7 @@ func TestState(t *testing.T) {
 	}
 	held := &Run{}
 	held.Spec.Status = "PipelineRunPending"
-	held.Status.Conditions = []Condition{{"Succeeded", "Unknown", "Started", ""}}
+	held.Status.Conditions = []Condition{{Type: "Succeeded", Status: "Unknown", Reason: "Started"}}
 	if got := held.State(); got != Pending {
 		t.Errorf("a run that nobody released is %s", got)
 	}
@@ -172,8 +172,45 @@ func TestCauses(t *testing.T) {
 			t.Errorf("without a record: got %q", got)
 		}
 	}
-	if len(warnings) != 1 || warnings[0].Error() != "commits and senders are not shown: no right to list Pods" {
+	if len(warnings) != 1 || warnings[0].Error() != "commits and senders are not shown until the record can be read: no right to list Pods" {
 		t.Errorf("the warnings are %v", warnings)
+	}
+	d.source = func(context.Context, deliveries.Filter) ([]deliveries.Delivery, error) {
+		return []deliveries.Delivery{{EventID: "e-2", Continue: true, Provider: "gitee", Event: "push"}}, nil
+	}
+	if got := d.find(t.Context(), run("e-2")).cause.String(); got != "push-trigger event e-2" {
+		t.Errorf("soon after an error: got %q", got)
+	}
+	d.retry = time.Now() // the pause is over
+	if got := d.find(t.Context(), run("e-2")).cause.String(); got != "gitee push event e-2" {
+		t.Errorf("once the record can be read again: got %q", got)
+	}
+}
+
+// TestEnded holds what is shown of runs that ended in unusual ways.
+func TestEnded(t *testing.T) {
+	r := made("a", 0, "False", "CreateContainerConfigError", "cloning https://bob:hunter2@git.example.com failed")
+	began, ended := metav1.NewTime(noon), metav1.NewTime(noon.Add(time.Minute))
+	if got := r.duration(noon.Add(time.Hour)); got != 0 {
+		t.Errorf("a run that was refused took %s", got)
+	}
+	r.Status.StartTime, r.Status.Conditions[1].Changed = &began, &ended
+	if got := r.duration(noon.Add(time.Hour)); got != time.Minute {
+		t.Errorf("a run without a time of completion took %s, want the minute until its condition changed", got)
+	}
+	if got := r.message(); strings.Contains(got, "hunter2") || !strings.Contains(got, "git.example.com") {
+		t.Errorf("its message is %q", got)
+	}
+	again := made("a", 0, "Unknown", "Running", "")
+	again.Metadata.UID = "another"
+	if !replaced(r, again) || replaced(r, r) {
+		t.Error("a run that was made anew is not told from the one before")
+	}
+	pipe, task := made("a", 0, "False", "Failed", ""), made("a", 0, "False", "Failed", "")
+	task.Kind = "TaskRun"
+	runs := []*Run{task, pipe}
+	if sortRuns(runs); runs[0] != pipe {
+		t.Error("runs of one name are sorted by their place and not by their kind")
 	}
 }
 

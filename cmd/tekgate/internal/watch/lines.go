@@ -63,8 +63,13 @@ func (v *view) follow(ctx context.Context, changes chan<- change) error {
 		}
 	}
 	handler := cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(obj any) { send(obj, false) },
-		UpdateFunc: func(_, obj any) { send(obj, false) },
+		AddFunc: func(obj any) { send(obj, false) },
+		UpdateFunc: func(old, obj any) {
+			if replaced(old, obj) {
+				send(old, true)
+			}
+			send(obj, false)
+		},
 		DeleteFunc: func(obj any) { send(obj, true) },
 	}
 	var synced []cache.InformerSynced
@@ -86,6 +91,13 @@ func (v *view) follow(ctx context.Context, changes chan<- change) error {
 		}
 	}()
 	return nil
+}
+
+// replaced reports whether a run was deleted and created anew under its name while nobody watched.
+func replaced(old, obj any) bool {
+	was, wasRun := old.(*Run)
+	now, isRun := obj.(*Run)
+	return wasRun && isRun && was.Metadata.UID != now.Metadata.UID
 }
 
 func deliver(ctx context.Context, changes chan<- change, c change) {

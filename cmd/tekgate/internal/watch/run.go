@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/tekgate/tekgate/diagnosis"
 	"github.com/tekgate/tekgate/internal/display"
 )
 
@@ -55,6 +56,8 @@ type Condition struct {
 	Status  string `json:"status"`
 	Reason  string `json:"reason"`
 	Message string `json:"message"`
+	// Changed is when the status last changed.
+	Changed *metav1.Time `json:"lastTransitionTime"`
 }
 
 // RunList is a page of runs.
@@ -180,8 +183,10 @@ func (r *Run) duration(now time.Time) time.Duration {
 	switch {
 	case r.Status.CompletionTime != nil:
 		end = r.Status.CompletionTime.Time
-	case r.done():
+	case r.done() && r.Status.StartTime == nil, r.done() && r.condition().Changed == nil:
 		return 0 // refused before it started
+	case r.done(): // Tekton leaves some failed runs without a time of completion
+		end = r.condition().Changed.Time
 	}
 	return max(0, end.Sub(r.started())).Truncate(time.Second)
 }
@@ -192,7 +197,7 @@ func (r *Run) message() string {
 	if c.Status == "True" || c.Message == "" {
 		return ""
 	}
-	return firstSentence(c.Message)
+	return firstSentence(diagnosis.Mask(c.Message))
 }
 
 // firstSentence cuts a text at its first line's end or full stop, and removes control characters.

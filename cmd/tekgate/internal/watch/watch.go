@@ -145,16 +145,19 @@ func (o *options) details(
 
 // deliveries returns what reads the interceptor's record. It looks for the interceptor when it is
 // first used, which takes a run that an event started.
-func (o *options) deliveries(ctx context.Context, streams cli.Streams) deliveries.Source {
-	connect := sync.OnceValues(func() (deliveries.Source, error) {
-		return replicas.Source(ctx, &o.kube, o.tekgateNamespace, nil, func(err error) { streams.Warn(err) })
-	})
-	return func(ctx context.Context, filter deliveries.Filter) ([]deliveries.Delivery, error) {
-		source, err := connect()
-		if err != nil {
-			return nil, err
+func (o *options) deliveries(life context.Context, streams cli.Streams) deliveries.Source {
+	var source deliveries.Source // of one connection, which ends with the interceptor's Pods
+	return func(ctx context.Context, filter deliveries.Filter) (list []deliveries.Delivery, err error) {
+		if source == nil {
+			warn := func(err error) { streams.Warn(err) }
+			if source, err = replicas.Source(life, &o.kube, o.tekgateNamespace, nil, warn); err != nil {
+				return nil, err
+			}
 		}
-		return source(ctx, filter)
+		if list, err = source(ctx, filter); err != nil {
+			source = nil
+		}
+		return list, err
 	}
 }
 
