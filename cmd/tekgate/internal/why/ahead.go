@@ -64,7 +64,8 @@ func fetch[T any](r *reader, q request[T]) (answer T, asked bool, err error) {
 }
 
 // object is the request for an object.
-func (r *reader) object(ctx context.Context, kind resource, namespace, name string) request[*unstructured.Unstructured] {
+func (r *reader) object(ctx context.Context, kind resource, namespace,
+	name string) request[*unstructured.Unstructured] {
 	key := diagnosis.Key{Kind: kind.kind, Namespace: namespace, Name: name}
 	return request[*unstructured.Unstructured]{"get " + key.String(), func() (*unstructured.Unstructured, error) {
 		return r.client.Resource(kind.gvr()).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
