@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -15,20 +14,21 @@ import (
 	"github.com/tekgate/tekgate/internal/credentials/clients"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/kaniko"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // credentialsPath is where Tekton writes the registry credentials of a run's ServiceAccount.
 const credentialsPath = "/tekton/creds/.docker"
 
 // destination finds what was pushed, in the words of Kaniko, crane and buildah.
-var destination = []*regexp.Regexp{
-	regexp.MustCompile(`push permissions? for "([^"]+)"`),
-	regexp.MustCompile(`push to destination ([^\s:]+(?::\d+)?(?:/[^\s:]+)*(?::[\w.-]+)?)`),
-	regexp.MustCompile(`docker://([^\s":]+(?::\d+)?/[^\s"]+)`),
+var destination = []*lazyregexp.Regexp{
+	lazyregexp.New(`push permissions? for "([^"]+)"`),
+	lazyregexp.New(`push to destination ([^\s:]+(?::\d+)?(?:/[^\s:]+)*(?::[\w.-]+)?)`),
+	lazyregexp.New(`docker://([^\s":]+(?::\d+)?/[^\s"]+)`),
 }
 
 // pushURL finds the registry and repository of an upload.
-var pushURL = regexp.MustCompile(`https?://([^/\s"]+)/v2/(?:([^\s"?]+?)/(?:blobs|manifests)/)?`)
+var pushURL = lazyregexp.New(`https?://([^/\s"]+)/v2/(?:([^\s"?]+?)/(?:blobs|manifests)/)?`)
 
 // pushTarget returns what was pushed to which registry; both are "" if the line does not say.
 func pushTarget(line string) (reference, host string) {
@@ -52,7 +52,7 @@ func pushTarget(line string) (reference, host string) {
 }
 
 // hostNames finds a host, with its port.
-var hostNames = regexp.MustCompile(`^[A-Za-z0-9._-]+(?::[0-9]+)?$|^\[[0-9A-Fa-f:.]+\](?::[0-9]+)?$`)
+var hostNames = lazyregexp.New(`^[A-Za-z0-9._-]+(?::[0-9]+)?$|^\[[0-9A-Fa-f:.]+\](?::[0-9]+)?$`)
 
 // hostName returns a host of a log, or "" if it is none. Remedies contain it in commands that users
 // run, and whoever can change the code that a run builds can write its log.
@@ -344,10 +344,10 @@ func names(account *unstructured.Unstructured, field string) []string {
 }
 
 // hostKey finds whose key is not known.
-var hostKey = regexp.MustCompile(`No \S+ host key is known for (\S+) and|^(\S+): Permission|Host key for (\S+) has changed`)
+var hostKey = lazyregexp.New(`No \S+ host key is known for (\S+) and|^(\S+): Permission|Host key for (\S+) has changed`)
 
 // sshURL finds the host of a URL for SSH, in either form.
-var sshURL = regexp.MustCompile(`^(?:ssh://)?(?:[\w.-]+@)([\w.-]+)(?::|/)`)
+var sshURL = lazyregexp.New(`^(?:ssh://)?(?:[\w.-]+@)([\w.-]+)(?::|/)`)
 
 // noHostKey says why the key of a Git server is not known, as far as that is known.
 func (t *task) noHostKey(container, line string, _ []string) (message, remedy string) {
@@ -374,7 +374,7 @@ func (t *task) noHostKey(container, line string, _ []string) (message, remedy st
 }
 
 // gitRefused finds the errors of git when credentials are missing or wrong.
-var gitRefused = regexp.MustCompile(`could not read (?:Username|Password) for '([^']+)'|` +
+var gitRefused = lazyregexp.New(`could not read (?:Username|Password) for '([^']+)'|` +
 	`Authentication failed for '([^']+)'|(\S+@\S+?): Permission denied|` +
 	`HTTP Basic: Access denied|Invalid username or (?:password|token)|Permission denied \(publickey`)
 

@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/wellknown"
 )
 
@@ -31,24 +31,24 @@ const (
 // only behind a space or the like: build numbers are tags.
 var failures = []struct {
 	failure failure
-	find    *regexp.Regexp
+	find    *lazyregexp.Regexp
 }{
-	{badName, regexp.MustCompile(`(?i)InvalidImageName|couldn't parse image|invalid reference format|could not parse reference`)},
-	{untrusted, regexp.MustCompile(`(?i)x509:|certificate signed by unknown authority|server gave HTTP response to HTTPS client|` +
+	{badName, lazyregexp.New(`(?i)InvalidImageName|couldn't parse image|invalid reference format|could not parse reference`)},
+	{untrusted, lazyregexp.New(`(?i)x509:|certificate signed by unknown authority|server gave HTTP response to HTTPS client|` +
 		`tls: failed to verify|remote error: tls`)},
-	{otherPlatform, regexp.MustCompile(`(?i)no match for platform|no matching manifest for|no image found in (?:manifest list|image index) for|` +
+	{otherPlatform, lazyregexp.New(`(?i)no match for platform|no matching manifest for|no image found in (?:manifest list|image index) for|` +
 		`does not match the specified platform|no child with platform`)},
-	{limited, regexp.MustCompile(`(?i)toomanyrequests|[\s(=]429\b|pull rate limit`)},
-	{denied, regexp.MustCompile(`(?i)[\s(=]40[13]\b|unauthorized|authorization failed|no basic auth credentials|access denied|` +
+	{limited, lazyregexp.New(`(?i)toomanyrequests|[\s(=]429\b|pull rate limit`)},
+	{denied, lazyregexp.New(`(?i)[\s(=]40[13]\b|unauthorized|authorization failed|no basic auth credentials|access denied|` +
 		`authentication required|denied: `)},
-	{unreachable, regexp.MustCompile(`(?i)dial tcp|no such host|i/o timeout|connection refused|connection reset|network is unreachable|` +
+	{unreachable, lazyregexp.New(`(?i)dial tcp|no such host|i/o timeout|connection refused|connection reset|network is unreachable|` +
 		`no route to host|context deadline exceeded|Client\.Timeout|TLS handshake timeout|server misbehaving|` +
 		`[\s(=]50[0234]\b|unexpected EOF|proxyconnect`)},
-	{imageMissing, regexp.MustCompile(`(?i)not found|MANIFEST_UNKNOWN|NAME_UNKNOWN|manifest unknown|[\s(=]404\b|does not exist`)},
+	{imageMissing, lazyregexp.New(`(?i)not found|MANIFEST_UNKNOWN|NAME_UNKNOWN|manifest unknown|[\s(=]404\b|does not exist`)},
 }
 
 // mirrorsToo finds what CRI-O reports of mirrors before it reports the registry that is named.
-var mirrorsToo = regexp.MustCompile(`\(Mirrors also failed: \[.*\]\): `)
+var mirrorsToo = lazyregexp.New(`\(Mirrors also failed: \[.*\]\): `)
 
 // registryFailure sorts the text of a failed pull or request.
 func registryFailure(text string) failure {
@@ -68,7 +68,7 @@ type pull struct {
 	text      string // the most exact message
 }
 
-var pulled = regexp.MustCompile(`(?i)(?:failed to pull|back-off pulling|failed to apply default image tag|` +
+var pulled = lazyregexp.New(`(?i)(?:failed to pull|back-off pulling|failed to apply default image tag|` +
 	`error: couldn't parse image reference|pull and unpack) (?:image )?"([^"]+)"`)
 
 // pullReasons are those of containers and events that are about a pull.
@@ -122,7 +122,7 @@ func (t *task) written(container, pulled string) string {
 }
 
 // conditionContainer finds the container in Tekton's message about a failed pull.
-var conditionContainer = regexp.MustCompile(`the (step|sidecar) "([^"]+)" in TaskRun "[^"]*" failed to pull`)
+var conditionContainer = lazyregexp.New(`the (step|sidecar) "([^"]+)" in TaskRun "[^"]*" failed to pull`)
 
 // mergePull adds what is new: a message that says why takes the place of one that does not.
 func mergePull(all []pull, p pull) []pull {
@@ -228,7 +228,7 @@ func (t *task) registryAnswer(ref string) *Image {
 }
 
 // wrappings are the parts of a nested error behind which the reason follows.
-var wrappings = regexp.MustCompile(`(?s)^.*(?:failed to resolve image: |failed to resolve reference "[^"]*": |` +
+var wrappings = lazyregexp.New(`(?s)^.*(?:failed to resolve image: |failed to resolve reference "[^"]*": |` +
 	`failed to pull and unpack image "[^"]*": |desc = |ErrImagePull: |pod errored with the message: "+)`)
 
 // quote returns the end of a nested error, which says what happened.
@@ -242,10 +242,10 @@ func quote(message string) string {
 }
 
 // lookup finds the error of Tekton's controller that asks a registry for a step's command.
-var lookup = regexp.MustCompile(`translating TaskSpec to Pod: (.+)`)
+var lookup = lazyregexp.New(`translating TaskSpec to Pod: (.+)`)
 
 // lookupURL finds what was asked.
-var lookupURL = regexp.MustCompile(`https?://([^/\s"]+)/v2/(?:([^\s"]+?)/(?:manifests|blobs)/([^\s":]+(?::[0-9a-f]+)?))?`)
+var lookupURL = lazyregexp.New(`https?://([^/\s"]+)/v2/(?:([^\s"]+?)/(?:manifests|blobs)/([^\s":]+(?::[0-9a-f]+)?))?`)
 
 // byLookup returns the cause of a failed look-up of an entrypoint.
 func (t *task) byLookup() []Cause {

@@ -2,12 +2,13 @@ package diagnosis
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // evidence is a text with its origin.
@@ -273,7 +274,7 @@ var afterSandbox = []string{"Pulling", "Pulled", "Created", "Started"}
 
 // soonOver finds what the kubelet reports of a new Pod until it has read what the Pod names. It tries
 // again after two minutes at most.
-var soonOver = regexp.MustCompile(`object "[^"]*"/"[^"]*" not registered|failed to sync (?:configmap|secret) cache`)
+var soonOver = lazyregexp.New(`object "[^"]*"/"[^"]*" not registered|failed to sync (?:configmap|secret) cache`)
 
 // passing reports whether a warning was given just now, and is no failure yet.
 func (t *task) passing(e *unstructured.Unstructured) bool {

@@ -3,7 +3,6 @@ package diagnosis
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -11,13 +10,14 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tekgate/tekgate/internal/kaniko"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 var (
-	commandMissing = regexp.MustCompile(`exec: "([^"]+)": (?:executable file not found|stat [^:]+: no such file|permission denied|no such file)|` +
+	commandMissing = lazyregexp.New(`exec: "([^"]+)": (?:executable file not found|stat [^:]+: no such file|permission denied|no such file)|` +
 		`(?:fork/exec|exec) ([^\s:"]+): (?:no such file or directory|permission denied)`)
-	wrongBinary = regexp.MustCompile(`exec format error`)
-	evictions   = regexp.MustCompile(`(?i)the node was low on resource|exceeds? the total limit of (?:volumes|containers)|` +
+	wrongBinary = lazyregexp.New(`exec format error`)
+	evictions   = lazyregexp.New(`(?i)the node was low on resource|exceeds? the total limit of (?:volumes|containers)|` +
 		`Usage of EmptyDir volume .* exceeds the limit`)
 )
 
@@ -369,7 +369,7 @@ func (t *task) stepTimeout(container string) string {
 // logText is a known line of a program's log.
 type logText struct {
 	id   string
-	find *regexp.Regexp
+	find *lazyregexp.Regexp
 	// last limits the search to the last lines, for texts that programs also print on the way.
 	// Zero is for texts that programs print only if they fail: usage may follow.
 	last int
@@ -389,33 +389,33 @@ var logTexts = []logText{
 	{"binary-platform", wrongBinary, 5, func(t *task, container, _ string, _ []string) (string, string) {
 		return t.foreignBinary(container), ""
 	}},
-	{"result-too-large", regexp.MustCompile(`Termination message is above max allowed size`), 3,
+	{"result-too-large", lazyregexp.New(`Termination message is above max allowed size`), 3,
 		func(_ *task, _, _ string, _ []string) (string, string) { return resultTooLarge, "" }},
-	{"disk-full", regexp.MustCompile(`(?i)no space left on device|disk quota exceeded`), 10, nil},
-	{"push-failed", regexp.MustCompile(`(?i)(?:` + pushWords + `|` + pushRequest + `).*(?:will exceed the configured upper limit|` +
+	{"disk-full", lazyregexp.New(`(?i)no space left on device|disk quota exceeded`), 10, nil},
+	{"push-failed", lazyregexp.New(`(?i)(?:` + pushWords + `|` + pushRequest + `).*(?:will exceed the configured upper limit|` +
 		`quota (?:has been )?exceeded|is immutable|configured as immutable|read-?only|client with IP)`), 0, nil},
-	{"push-unauthorized", regexp.MustCompile(`(?i)` + pushWords + `.*` + refused), 0, (*task).pushRefused},
-	{"push-unauthorized", regexp.MustCompile(`(?i)` + pushRequest + `.*` + refused), 5, (*task).pushRefused},
-	{"git-host-key", regexp.MustCompile(`Host key verification failed`), 10, (*task).noHostKey},
+	{"push-unauthorized", lazyregexp.New(`(?i)` + pushWords + `.*` + refused), 0, (*task).pushRefused},
+	{"push-unauthorized", lazyregexp.New(`(?i)` + pushRequest + `.*` + refused), 5, (*task).pushRefused},
+	{"git-host-key", lazyregexp.New(`Host key verification failed`), 10, (*task).noHostKey},
 	{"git-credentials", gitRefused, 15, (*task).gitRefused},
-	{"registry-certificate", regexp.MustCompile(`(?i)x509: .*|server certificate verification failed|SSL certificate problem`), 10, nil},
-	{"dockerfile-missing", regexp.MustCompile(`(?i)error resolving dockerfile path.*|failed to read dockerfile.*`), 0,
+	{"registry-certificate", lazyregexp.New(`(?i)x509: .*|server certificate verification failed|SSL certificate problem`), 10, nil},
+	{"dockerfile-missing", lazyregexp.New(`(?i)error resolving dockerfile path.*|failed to read dockerfile.*`), 0,
 		(*task).noDockerfile},
-	{"base-image", regexp.MustCompile(`error building image:.*(?:retrieving image|failed to get filesystem|` +
+	{"base-image", lazyregexp.New(`error building image:.*(?:retrieving image|failed to get filesystem|` +
 		`unable to complete operation|image not found on any|MANIFEST_UNKNOWN|UNAUTHORIZED)`), 10, (*task).baseImage},
-	{"kaniko-run-failed", regexp.MustCompile(`error building image:.*failed to execute command: (.*)`), 10,
+	{"kaniko-run-failed", lazyregexp.New(`error building image:.*failed to execute command: (.*)`), 10,
 		func(_ *task, _, _ string, g []string) (string, string) {
 			return "a RUN instruction of the Dockerfile failed: " + g[1], ""
 		}},
-	{"kaniko-build-failed", regexp.MustCompile(`error building image: (.*)`), 5,
+	{"kaniko-build-failed", lazyregexp.New(`error building image: (.*)`), 5,
 		func(_ *task, _, _ string, g []string) (string, string) {
 			return "Kaniko cannot build the Dockerfile: " + g[1], ""
 		}},
-	{"push-failed", regexp.MustCompile(`error (?:checking push permissions|pushing image).*`), 10, nil},
+	{"push-failed", lazyregexp.New(`error (?:checking push permissions|pushing image).*`), 10, nil},
 	{"command-missing", commandMissing, 3, func(t *task, container, _ string, g []string) (string, string) {
 		return t.noCommand(container, g)
 	}},
-	{"host-unreachable", regexp.MustCompile(`(?i)could not resolve host|(?:^|: )dial tcp .*(?:no such host|i/o timeout|refused|unreachable)|` +
+	{"host-unreachable", lazyregexp.New(`(?i)could not resolve host|(?:^|: )dial tcp .*(?:no such host|i/o timeout|refused|unreachable)|` +
 		`failed to connect to \S+ port|connection timed out`), 4, nil},
 }
 
@@ -449,7 +449,7 @@ func (t *task) words(container string) []string {
 }
 
 // retrieved finds the image that Kaniko asks for.
-var retrieved = regexp.MustCompile(`Retrieving image (?:manifest )?(\S+)`)
+var retrieved = lazyregexp.New(`Retrieving image (?:manifest )?(\S+)`)
 
 // baseImage says which image Kaniko could not read.
 func (t *task) baseImage(container, line string, _ []string) (message, remedy string) {

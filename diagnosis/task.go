@@ -3,10 +3,11 @@ package diagnosis
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // grace is how long a new run is given: objects that it needs may be made in the same moment.
@@ -238,7 +239,7 @@ func verdictCauses(key Key, c condition) []Cause {
 
 // validated finds what a failed validation is about: the first of the two words counts, for names of
 // params follow. The path /workspace is neither.
-var validated = regexp.MustCompile(`(?i)(?:^|[^/\w-])(workspace|param)`)
+var validated = lazyregexp.New(`(?i)(?:^|[^/\w-])(workspace|param)`)
 
 // validationKind tells what a failed validation is about.
 func validationKind(message string) string {

@@ -2,15 +2,16 @@ package diagnosis
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // known is a text that identifies a cause wherever it is found.
 type known struct {
 	id   string
-	find *regexp.Regexp
+	find *lazyregexp.Regexp
 	// say makes the sentence from the groups of find. Nil quotes the text.
 	say func(groups []string) (message, remedy string)
 }
@@ -18,74 +19,74 @@ type known struct {
 // quota, Pod Security and the like are identified by the API server's own texts. The first
 // text that fits an evidence counts, so those that quote others come first.
 var knownTexts = []known{
-	{"webhook-unreachable", regexp.MustCompile(`failed calling webhook "([^"]+)": (.+)`), func(g []string) (_, _ string) {
+	{"webhook-unreachable", lazyregexp.New(`failed calling webhook "([^"]+)": (.+)`), func(g []string) (_, _ string) {
 		return fmt.Sprintf("the API server cannot call webhook %s: %s", g[1], g[2]), ""
 	}},
-	{"webhook-denied", regexp.MustCompile(`admission webhook "([^"]+)" denied the request: (.+)`),
+	{"webhook-denied", lazyregexp.New(`admission webhook "([^"]+)" denied the request: (.+)`),
 		func(g []string) (string, string) { return fmt.Sprintf("webhook %s refused it: %s", g[1], g[2]), "" }},
-	{"webhook-denied", regexp.MustCompile(`ValidatingAdmissionPolicy '([^']+)' with binding '[^']+' denied request: (.+)`),
+	{"webhook-denied", lazyregexp.New(`ValidatingAdmissionPolicy '([^']+)' with binding '[^']+' denied request: (.+)`),
 		func(g []string) (string, string) {
 			return fmt.Sprintf("ValidatingAdmissionPolicy %s refused it: %s", g[1], g[2]), ""
 		}},
-	{"quota-exceeded", regexp.MustCompile(`exceeded quota: ([^,]+), requested: (.+), used: (.+), limited: ([^\s"]+)`),
+	{"quota-exceeded", lazyregexp.New(`exceeded quota: ([^,]+), requested: (.+), used: (.+), limited: ([^\s"]+)`),
 		func(g []string) (string, string) {
 			return fmt.Sprintf("ResourceQuota %s allows %s, of which %s are used, and the Pod asks for %s",
 				g[1], strings.TrimRight(g[4], "."), g[3], g[2]), ""
 		}},
-	{"quota-exceeded", regexp.MustCompile(`failed quota: ([^:]+): must specify ([^\n"]+)`),
+	{"quota-exceeded", lazyregexp.New(`failed quota: ([^:]+): must specify ([^\n"]+)`),
 		func(g []string) (string, string) {
 			return fmt.Sprintf("ResourceQuota %s demands that all containers specify %s", g[1],
 					strings.TrimSuffix(cutMaybe(g[2]), ".")),
 				"give steps these resources, for example with a LimitRange or the mutator's rule resources"
 		}},
-	{"limit-range", regexp.MustCompile(
+	{"limit-range", lazyregexp.New(
 		`((?:minimum|maximum) [\w./-]+ usage per \w+ is \S+, but (?:request|limit) is [^\s,\]"]+|` +
 			`[\w./-]+ max limit to request ratio per \w+ is [^\s,]+, but provided ratio is [^\s,\]"]+|` +
 			`(?:minimum|maximum) [\w./-]+ usage per \w+ is \S+ +No (?:request|limit) is specified)`),
 		func(g []string) (string, string) { return "a LimitRange does not allow the Pod: " + trimDot(g[1]), "" }},
-	{"pod-security", regexp.MustCompile(`violates PodSecurity "([^"]+)": (.+)`), func(g []string) (string, string) {
+	{"pod-security", lazyregexp.New(`violates PodSecurity "([^"]+)": (.+)`), func(g []string) (string, string) {
 		return fmt.Sprintf("Pod Security %s of the namespace does not allow the Pod: %s", g[1], cutMaybe(g[2])), ""
 	}},
-	{"pod-security", regexp.MustCompile(`unable to validate against any security context constraint: (.+)`),
+	{"pod-security", lazyregexp.New(`unable to validate against any security context constraint: (.+)`),
 		func(g []string) (string, string) {
 			return "no security context constraint allows the Pod: " + cutMaybe(g[1]), ""
 		}},
-	{"service-account-missing", regexp.MustCompile(`(?i)(?:serviceaccounts? "([^"]+)" not found|` +
+	{"service-account-missing", lazyregexp.New(`(?i)(?:serviceaccounts? "([^"]+)" not found|` +
 		`error looking up service account [^/\s]+/([^\s:]+): .*not found)`), func(g []string) (string, string) {
 		return fmt.Sprintf("ServiceAccount %s does not exist", g[1]+g[2]), ""
 	}},
-	{"task-missing", regexp.MustCompile(
+	{"task-missing", lazyregexp.New(
 		`(?i)\b(task|pipeline|stepaction|clustertask)s?(?:\.tekton\.dev)? "([^"]+)" not found`),
 		func(g []string) (string, string) {
 			name := map[string]string{"task": "Task", "pipeline": "Pipeline", "stepaction": "StepAction",
 				"clustertask": "ClusterTask"}[strings.ToLower(g[1])]
 			return fmt.Sprintf("%s %s does not exist", name, g[2]), ""
 		}},
-	{"key-missing", regexp.MustCompile(`couldn't find key (\S+) in (Secret|ConfigMap) [^\s/"]+/([^\s"]+)`),
+	{"key-missing", lazyregexp.New(`couldn't find key (\S+) in (Secret|ConfigMap) [^\s/"]+/([^\s"]+)`),
 		func(g []string) (string, string) {
 			return fmt.Sprintf("%s %s has no key %s", g[2], trimDot(g[3]), g[1]), ""
 		}},
-	{"key-missing", regexp.MustCompile(`references non-existent (secret|config) key: ([^\s"]+)`),
+	{"key-missing", lazyregexp.New(`references non-existent (secret|config) key: ([^\s"]+)`),
 		func(g []string) (string, string) {
 			return fmt.Sprintf("a volume names the key %s, which its %s lacks", trimDot(g[2]),
 				map[string]string{"secret": "Secret", "config": "ConfigMap"}[g[1]]), ""
 		}},
-	{"secret-missing", regexp.MustCompile(`(?i)\bsecrets? "([^"]+)" not found`), func(g []string) (string, string) {
+	{"secret-missing", lazyregexp.New(`(?i)\bsecrets? "([^"]+)" not found`), func(g []string) (string, string) {
 		return fmt.Sprintf("Secret %s does not exist", lastPart(g[1])), ""
 	}},
-	{"config-map-missing", regexp.MustCompile(`(?i)\bconfigmaps? "([^"]+)" not found`), func(g []string) (_, _ string) {
+	{"config-map-missing", lazyregexp.New(`(?i)\bconfigmaps? "([^"]+)" not found`), func(g []string) (_, _ string) {
 		return fmt.Sprintf("ConfigMap %s does not exist", lastPart(g[1])), ""
 	}},
-	{"claim-missing", regexp.MustCompile(`(?i)\bpersistentvolumeclaims? "([^"]+)" not found`),
+	{"claim-missing", lazyregexp.New(`(?i)\bpersistentvolumeclaims? "([^"]+)" not found`),
 		func(g []string) (string, string) {
 			return fmt.Sprintf("PersistentVolumeClaim %s does not exist", lastPart(g[1])), ""
 		}},
-	{"claims-on-two-nodes", regexp.MustCompile(`Multi-Attach error for volume "([^"]+)"(.*)`),
+	{"claims-on-two-nodes", lazyregexp.New(`Multi-Attach error for volume "([^"]+)"(.*)`),
 		func(g []string) (string, string) {
 			return fmt.Sprintf("volume %s is attached to another node:%s", g[1], g[2]), ""
 		}},
-	{"claims-on-two-nodes", regexp.MustCompile(`more than one PersistentVolumeClaim`), nil},
-	{"root-image", regexp.MustCompile(`(container has runAsNonRoot and image will run as root|` +
+	{"claims-on-two-nodes", lazyregexp.New(`more than one PersistentVolumeClaim`), nil},
+	{"root-image", lazyregexp.New(`(container has runAsNonRoot and image will run as root|` +
 		`container has runAsNonRoot and image has non-numeric user \([^)]*\)|` +
 		`container's runAsUser breaks non-root policy)`), nil},
 }
@@ -192,4 +193,4 @@ func (t *task) rootImage(e evidence) (container, message string) {
 }
 
 // inQuotes finds the step in a message of Tekton's such as: the step "build" in TaskRun "x" failed.
-var inQuotes = regexp.MustCompile(`(?:the )?step "([^"]+)" in TaskRun`)
+var inQuotes = lazyregexp.New(`(?:the )?step "([^"]+)" in TaskRun`)

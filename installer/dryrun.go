@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"reflect"
-	"regexp"
 	"strings"
 
 	"github.com/fluxcd/pkg/ssa"
@@ -18,6 +17,7 @@ import (
 	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/installer/manifest"
 	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // dryRun asks the server about every change before the first write, so that no
@@ -181,7 +181,7 @@ func equal(a, b *unstructured.Unstructured) bool {
 	return true
 }
 
-var webhookName = regexp.MustCompile(`(?:admission webhook|failed calling webhook) "([^"]+)"`)
+var webhookName = lazyregexp.New(`(?:admission webhook|failed calling webhook) "([^"]+)"`)
 
 // byTekton reports whether an error is Tekton's admission server's, or about it.
 func byTekton(err error) bool {

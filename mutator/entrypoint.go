@@ -2,7 +2,6 @@ package mutator
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/tekgate/tekgate/internal/entrypoint"
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/kaniko"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/object"
 )
 
@@ -47,7 +47,7 @@ var knownEntrypoints = []knownEntrypoint{
 }
 
 // wholeRelease is a tag that names one release and nothing else. Others move.
-var wholeRelease = regexp.MustCompile(`^v?[0-9]+\.[0-9]+\.[0-9]+$`)
+var wholeRelease = lazyregexp.New(`^v?[0-9]+\.[0-9]+\.[0-9]+$`)
 
 // knownStarts are commands by repositories: those of knownEntrypoints, and what the mirror
 // makes of them.

@@ -8,6 +8,10 @@
 // `tkn pipelinerun describe`. `tekgate watch` itself is measured until it has printed all runs; it
 // keeps them, and shares nothing with the time of a list.
 //
+// `tekgate why` and `tkn pipelinerun describe` run a second time through a proxy that makes the API
+// server seem far away, 20 ms by default. On loopback both take little more than a process takes to
+// start; with a distance, what counts is how many requests wait for each other.
+//
 // tkn is built from its module into the cache, which takes some minutes once.
 package main
 
@@ -18,9 +22,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -36,8 +42,12 @@ func main() {
 	program := flag.String("tekgate", "bin/tekgate", "the `program` that is measured")
 	runs := flag.Int("runs", 10_000, "`number` of PipelineRuns")
 	rounds := flag.Int("rounds", 3, "how `often` each command runs")
+	roundTrip := flag.Duration("round-trip", 20*time.Millisecond, "`duration` of a round trip to the distant API server")
 	flag.Parse()
-	if err := run(context.Background(), *program, *runs, *rounds, os.Stdout, os.Stderr); err != nil {
+	ctx, stop := context.WithCancel(context.Background())
+	err := run(ctx, *program, *runs, *rounds, *roundTrip, os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "watchbench:", err)
 		os.Exit(1)
 	}
@@ -71,7 +81,8 @@ func (c *cost) better(other cost) {
 	c.time, c.memory = min(c.time, other.time), max(c.memory, other.memory)
 }
 
-func run(ctx context.Context, program string, runs, rounds int, out, log io.Writer) (err error) {
+func run(ctx context.Context, program string, runs, rounds int, roundTrip time.Duration,
+	out, log io.Writer) (err error) {
 	tkn, err := buildTkn(ctx, log)
 	if err != nil {
 		return err
@@ -86,17 +97,14 @@ func run(ctx context.Context, program string, runs, rounds int, out, log io.Writ
 		return err
 	}
 	fmt.Fprintf(log, "created %d PipelineRuns in %s\n", runs, time.Since(began).Round(time.Second))
-	in := []string{"--kubeconfig", c.Kubeconfig, "-n", namespace}
-	commands := []command{
-		{"tkn pipelinerun list", append([]string{tkn, "pipelinerun", "list"}, in...), 0, -1, 0},
-		{"tekgate watch --once", append([]string{program, "watch", "--once"}, in...), 0, 0, 0},
-		{"tekgate watch", append([]string{program, "watch"}, in...), runs, -1, 0},
-		{"tkn pipelinerun describe", append([]string{tkn, "pipelinerun", "describe", failed}, in...), 0, -1, 0},
-		{"tekgate why", append([]string{program, "why", "pipelinerun", failed}, in...), 0, 3, 1},
+	distant, err := behind(ctx, c, roundTrip)
+	if err != nil {
+		return err
 	}
+	commands := compared(tkn, program, c.Kubeconfig, distant, runs, roundTrip)
 	if !has(ctx, program, "why") {
 		fmt.Fprintf(log, "%s has no verb why\n", program)
-		commands = commands[:4]
+		commands = commands[:3]
 	}
 	results := make([]cost, len(commands))
 	for range rounds {
@@ -109,6 +117,36 @@ func run(ctx context.Context, program string, runs, rounds int, out, log io.Writ
 		}
 	}
 	return report(out, commands, results)
+}
+
+// behind returns a kubeconfig of the cluster, seen from a distance.
+func behind(ctx context.Context, c *cluster.Cluster, roundTrip time.Duration) (string, error) {
+	server, err := url.Parse(c.Config.Host)
+	if err != nil {
+		return "", err
+	}
+	d, err := away(ctx, server.Host, roundTrip)
+	if err != nil {
+		return "", err
+	}
+	file := c.Kubeconfig + "-distant"
+	return file, d.kubeconfig(c.Kubeconfig, file)
+}
+
+// compared returns the commands, those that explain a run last.
+func compared(tkn, program, kubeconfig, distant string, runs int, roundTrip time.Duration) []command {
+	near := []string{"-n", namespace, "--kubeconfig", kubeconfig}
+	far := []string{"-n", namespace, "--kubeconfig", distant}
+	describe, why := []string{tkn, "pipelinerun", "describe", failed}, []string{program, "why", "pipelinerun", failed}
+	return []command{
+		{"tkn pipelinerun list", slices.Concat([]string{tkn, "pipelinerun", "list"}, near), 0, -1, 0},
+		{"tekgate watch --once", slices.Concat([]string{program, "watch", "--once"}, near), 0, 0, 0},
+		{"tekgate watch", slices.Concat([]string{program, "watch"}, near), runs, -1, 0},
+		{"tkn pipelinerun describe", slices.Concat(describe, near), 0, -1, 0},
+		{"tekgate why", slices.Concat(why, near), 0, 3, 1},
+		{fmt.Sprintf("tkn pipelinerun describe, %s away", roundTrip), slices.Concat(describe, far), 0, -1, 0},
+		{fmt.Sprintf("tekgate why, %s away", roundTrip), slices.Concat(why, far), 0, 5, 1},
+	}
 }
 
 // buildTkn returns the path of tkn.
@@ -172,7 +210,7 @@ func report(out io.Writer, commands []command, results []cost) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "COMMAND\tTIME\tMEMORY\tTIME, RATIO\tMEMORY, RATIO")
 	for i, c := range results {
-		fmt.Fprintf(w, "%s\t%.2f s\t%.1f MiB", commands[i].name, c.time.Seconds(), float64(c.memory)/(1<<20))
+		fmt.Fprintf(w, "%s\t%.3f s\t%.1f MiB", commands[i].name, c.time.Seconds(), float64(c.memory)/(1<<20))
 		if than := commands[i].than; than >= 0 {
 			other := results[than]
 			fmt.Fprintf(w, "\t%.2f\t%.2f", c.time.Seconds()/other.time.Seconds(),

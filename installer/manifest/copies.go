@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/published"
 )
@@ -153,10 +153,10 @@ func Copies(objects []*unstructured.Unstructured) map[string]image.Reference {
 }
 
 // mainImage is the path of the image of the first container of each workload.
-var mainImage = regexp.MustCompile(`^spec\.template\.spec\.containers\[0\]\.image$`)
+var mainImage = lazyregexp.New(`^spec\.template\.spec\.containers\[0\]\.image$`)
 
 // upstreams begin the names that Tekton and the makers of its companions publish under.
-var upstreams = regexp.MustCompile(`^(?:(?:\w+\.)?gcr\.io/(?:tekton-releases|distroless|google\.com)/|` +
+var upstreams = lazyregexp.New(`^(?:(?:\w+\.)?gcr\.io/(?:tekton-releases|distroless|google\.com)/|` +
 	`ghcr\.io/(?:tektoncd|distroless|openshift-pipelines)/|cgr\.dev/|distroless\.dev/|mcr\.microsoft\.com/)`)
 
 // IsPublished reports whether an image has a name that Tekton or the makers of its companions

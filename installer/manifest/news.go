@@ -3,7 +3,6 @@ package manifest
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 
 	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // IsNewer reports whether a release is newer than the newest one that this program knows. A version
@@ -149,7 +149,7 @@ func fewOf(paths []string) string {
 }
 
 // imageName matches the names of fields that hold image references.
-var imageName = regexp.MustCompile(`(?:^i|I)mages?(?:Ref|Reference)?$`)
+var imageName = lazyregexp.New(`(?:^i|I)mages?(?:Ref|Reference)?$`)
 
 // newImageFields returns the paths of fields in the schemas of a definition whose names say that they
 // hold images and that the known schemas do not have in any version.

@@ -1,13 +1,13 @@
 package manifest
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
 
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // behind returns the upstream image that a reference is a copy of, if its name says that
@@ -48,9 +48,9 @@ func isPushedAgain(ref image.Reference) bool { return ref.Host == "docker.io" }
 
 var (
 	// releaseVersion matches the versions of Tekton's releases.
-	releaseVersion = regexp.MustCompile(`^v\d+\.\d+\.\d+$`)
+	releaseVersion = lazyregexp.New(`^v\d+\.\d+\.\d+$`)
 	// copiedVersion matches the tags that copies have. The first group is the version.
-	copiedVersion = regexp.MustCompile(`^v?(\d+\.\d+\.\d+)(?:[-_.](.+))?$`)
+	copiedVersion = lazyregexp.New(`^v?(\d+\.\d+\.\d+)(?:[-_.](.+))?$`)
 )
 
 // neutral are words after the version in the tag of a copy which say how it was copied, so
@@ -80,8 +80,8 @@ var words = []string{
 }
 
 var (
-	separators = regexp.MustCompile(`[./_-]+`)
-	md5Suffix  = regexp.MustCompile(`^(.+)[-_.]([0-9a-f]{32})$`)
+	separators = lazyregexp.New(`[./_-]+`)
+	md5Suffix  = lazyregexp.New(`^(.+)[-_.]([0-9a-f]{32})$`)
 )
 
 // repository returns the upstream repository that one is a copy of, by its name.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 
 	"github.com/tekgate/tekgate/internal/image"
 	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/object"
 )
 
@@ -199,7 +199,7 @@ var upstream = []string{
 
 // inText finds what may be an image reference within a longer string. A URL's
 // host follows a slash and is none.
-var inText = regexp.MustCompile(
+var inText = lazyregexp.New(
 	`(?:^|[^\w./:@-])((?:[a-z0-9-]+\.)+[a-z]+(?::\d+)?/[\w./-]*\w(?::[\w.-]*\w)?(?:@sha256:[0-9a-f]{64})?)`,
 )
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/tekgate/tekgate/installer"
 	"github.com/tekgate/tekgate/internal/declared"
 	"github.com/tekgate/tekgate/internal/kube"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/suggest"
 )
 
@@ -92,7 +92,7 @@ func (a *application) judgeValue(
 }
 
 // commented matches a key that the documentation in a ConfigMap has commented out.
-var commented = regexp.MustCompile(`(?m)^# ([a-z][a-z0-9]*(?:[-.][a-z0-9-]+)+):(?:\s*"?([^"#\n]*))?`)
+var commented = lazyregexp.New(`(?m)^# ([a-z][a-z0-9]*(?:[-.][a-z0-9-]+)+):(?:\s*"?([^"#\n]*))?`)
 
 // exampleValues returns the keys that a ConfigMap of a release has or documents, with a
 // value that it shows.

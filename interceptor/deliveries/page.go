@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tekgate/tekgate/internal/template"
@@ -30,7 +31,12 @@ const JSONPath = "/deliveries"
 //go:embed page.html page.css
 var files embed.FS
 
-var page = template.Must(template.Read(files, template.Funcs{
+// page is parsed when it is first served: most processes never serve it.
+var page = sync.OnceValue(func() *template.Template {
+	return template.Must(template.Read(files, pageFuncs, html.EscapeString, "page.html"))
+})
+
+var pageFuncs = template.Funcs{
 	"clock": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000") },
 	"seconds": func(ms *int64) string {
 		if ms == nil {
@@ -39,7 +45,7 @@ var page = template.Must(template.Read(files, template.Funcs{
 		return (time.Duration(*ms) * time.Millisecond).String()
 	},
 	"short": func(sha string) string { return sha[:min(len(sha), 10)] },
-}, html.EscapeString, "page.html"))
+}
 
 // Handler serves what source has: a page at / and JSON at JSONPath. Both take a
 // Filter as query: namespace, trigger, reason, eventID, refused and limit.
@@ -158,7 +164,7 @@ func servePage(w http.ResponseWriter, r *http.Request, source Source) {
 		data.Problem = err.Error()
 	}
 	var text strings.Builder
-	if err := page.Execute(&text, "page.html", data); err != nil {
+	if err := page().Execute(&text, "page.html", data); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/tekgate/tekgate/interceptor/refusal"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/suggest"
 )
 
@@ -108,7 +108,7 @@ func (p *Sender) CheckScheme() error {
 	return nil
 }
 
-var headerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$`)
+var headerName = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$`)
 
 func (s *Scheme) checkHeaders() error {
 	if (s.Header == "") == (s.Query == "") {
@@ -146,7 +146,7 @@ func (s *Scheme) checkAlgorithm() error {
 	return nil
 }
 
-var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
+var placeholder = lazyregexp.New(`\{[^{}]*\}`)
 
 // checkTemplate makes parts of the template.
 func (s *Scheme) checkTemplate() error {
@@ -291,7 +291,7 @@ func (s *Scheme) digest(value string) (digest []byte, err error) {
 	return digest, nil
 }
 
-var unixTime = regexp.MustCompile(`^[1-9][0-9]{9}([0-9]{3})?$`)
+var unixTime = lazyregexp.New(`^[1-9][0-9]{9}([0-9]{3})?$`)
 
 // genericTime parses seconds or milliseconds.
 func genericTime(header, timestamp string) (int64, error) {

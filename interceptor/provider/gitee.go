@@ -4,13 +4,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"google.golang.org/grpc/codes"
 
 	"github.com/tekgate/tekgate/interceptor/refusal"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // gitee checks what gitee.com sends for a hook with a signature key: in
@@ -160,7 +160,7 @@ func giteeTokenFault(token string, decoded []byte) string {
 	return "it is not the base64 of 32 bytes; if the hook at Gitee has a password, change it to a signature key, or set param mode to password"
 }
 
-var giteeTimestamp = regexp.MustCompile(`^[1-9][0-9]{12,13}$`)
+var giteeTimestamp = lazyregexp.New(`^[1-9][0-9]{12,13}$`)
 
 // giteeTime parses Unix milliseconds. Fourteen digits last until the year 5138;
 // fewer than thirteen are seconds, or the last century.

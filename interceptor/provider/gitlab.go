@@ -3,13 +3,13 @@ package provider
 import (
 	"encoding/base64"
 	"errors"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"google.golang.org/grpc/codes"
 
 	"github.com/tekgate/tekgate/interceptor/refusal"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // gitlab checks GitLab's two ways. The secret token is sent as it is. The signing
@@ -129,7 +129,7 @@ func readGitLabToken(said *Claim, d Delivery, _ *Sender) error {
 }
 
 // unixSeconds are the digits of a time from 2001 to 2286.
-var unixSeconds = regexp.MustCompile(`^[1-9][0-9]{9}$`)
+var unixSeconds = lazyregexp.New(`^[1-9][0-9]{9}$`)
 
 func readStandardWebhook(said *Claim, d Delivery, _ *Sender) error {
 	header, signatures, err := d.first("webhook-signature", "svix-signature")

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -22,6 +21,7 @@ import (
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/object"
 )
 
@@ -144,7 +144,7 @@ func unparsed(file string, text []byte) []*Document {
 }
 
 // namedLine is how a parser's message names a line.
-var namedLine = regexp.MustCompile(`\bline (\d+):`)
+var namedLine = lazyregexp.New(`\bline (\d+):`)
 
 // lineOf returns the line that a message of parse names, or the document's.
 func (d *Document) lineOf(err error) int {

@@ -1,11 +1,12 @@
 package document
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // graft puts what differs between before and after into the text as it is written,
@@ -58,7 +59,7 @@ func grafted(written, before, after string) []string {
 }
 
 // blockHeader matches what a block scalar begins with, without a chomping indicator.
-var blockHeader = regexp.MustCompile(`(?m)(?:^|[ \t])[|>]([1-9]?)[ \t]*(?:#.*)?$`)
+var blockHeader = lazyregexp.New(`(?m)(?:^|[ \t])[|>]([1-9]?)[ \t]*(?:#.*)?$`)
 
 // lastHeader returns where the chomping indicator of the last block scalar belongs, -1 where there is none.
 func lastHeader(text string) int {
@@ -202,7 +203,7 @@ func (g *grafting) indentOf(wanted int, above []indent, next int) int {
 func indentation(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
 
 // words are the words of a line with the spaces before each, and what is behind the last.
-var words = regexp.MustCompile(`[ \t]*[^ \t\n]+|[ \t]*\n`)
+var words = lazyregexp.New(`[ \t]*[^ \t\n]+|[ \t]*\n`)
 
 // reworded puts the words of after that differ from those of before into a written line, which has
 // the words of before. It reports false where their numbers differ.

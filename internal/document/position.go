@@ -2,11 +2,12 @@ package document
 
 import (
 	"bytes"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // Position returns line and column of a path in an object, from 1, as an editor
@@ -84,7 +85,7 @@ func stepsOfPointer(pointer string) []string {
 type tree struct{ root *yaml.Node }
 
 // half matches one half of a character that JSON writes as two; YAML knows no halves.
-var half = regexp.MustCompile(`\\u[dD][89a-fA-F][0-9a-fA-F]{2}`)
+var half = lazyregexp.New(`\\u[dD][89a-fA-F][0-9a-fA-F]{2}`)
 
 func (d *Document) parsed() *yaml.Node {
 	if d.tree == nil {

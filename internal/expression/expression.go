@@ -11,8 +11,9 @@
 package expression
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // Expression is one $(…) in a text.
@@ -71,8 +72,8 @@ func closing(text string, at int) (end int, closed bool) {
 type Path []string
 
 var (
-	quoted  = regexp.MustCompile(`^\[\s*(?:"([^"]*)"|'([^']*)')\s*\]`)
-	indexed = regexp.MustCompile(`^\[([0-9]+|\*)\]`)
+	quoted  = lazyregexp.New(`^\[\s*(?:"([^"]*)"|'([^']*)')\s*\]`)
+	indexed = lazyregexp.New(`^\[([0-9]+|\*)\]`)
 )
 
 // Path takes the inner text apart: params.image, params["image"], params['image']

@@ -1,13 +1,14 @@
 package expression
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // reference is the longest beginning of a text that can be a reference to something
 // by name: params.image, params["an.image"], results.urls[0], a.b[*].
-var reference = regexp.MustCompile(`^(?:[A-Za-z0-9_.-]|\[(?:"[^"\n]*"|'[^'\n]*'|[0-9]+|\*)\])*`)
+var reference = lazyregexp.New(`^(?:[A-Za-z0-9_.-]|\[(?:"[^"\n]*"|'[^'\n]*'|[0-9]+|\*)\])*`)
 
 // Named returns the references to something below one of the roots, such as params
 // or tt.params, in their order. Unlike Find it returns those within a command of the

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/suggest"
 )
 
@@ -137,7 +137,7 @@ type Repository struct {
 // Path returns the owner and the name.
 func (r Repository) Path() string { return r.Owner + "/" + r.Name }
 
-var repositoryPath = regexp.MustCompile(`^[\pL\pN_~][\pL\pN_.~-]*(/[\pL\pN_.][\pL\pN_.-]*)+$`)
+var repositoryPath = lazyregexp.New(`^[\pL\pN_~][\pL\pN_.~-]*(/[\pL\pN_.][\pL\pN_.-]*)+$`)
 
 // Locate returns the repository that OWNER/NAME or a clone URL means. The forge and the API
 // may be empty where the host of a clone URL is a public one.

@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"code.gitea.io/sdk/gitea"
 	"github.com/google/go-github/v89/github"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // State is the state of a commit status.
@@ -111,7 +112,7 @@ func (f Forge) CheckStatus() error {
 		strings.Join(list, ", "))
 }
 
-var wholeHash = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+var wholeHash = lazyregexp.New(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 
 // check refuses what comes from a forged or unusual event before a token is sent anywhere.
 func (s Status) check() error {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // Placeholder is what a target may ask of an image.
@@ -53,7 +55,7 @@ var Placeholders = []Placeholder{
 	}},
 }
 
-var inBraces = regexp.MustCompile(`\{[^}]*\}?`)
+var inBraces = lazyregexp.New(`\{[^}]*\}?`)
 
 // target is a template that was found right.
 type target struct {

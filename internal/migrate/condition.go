@@ -1,11 +1,12 @@
 package migrate
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // passedResult is the result of a Task that was a Condition.
@@ -21,7 +22,7 @@ func (w *world) conditionTask(condition name, namespace string) string {
 }
 
 // ofCondition finds the variables of resources as Conditions spelt them.
-var ofCondition = regexp.MustCompile(`\$\(resources\.([^.()\s]+)\.([^.()\s]+)\)`)
+var ofCondition = lazyregexp.New(`\$\(resources\.([^.()\s]+)\.([^.()\s]+)\)`)
 
 // condition makes a Task of a Condition: it runs the check, and writes whether it passed to
 // a result that the Pipeline's `when` reads. A failed check fails no run.

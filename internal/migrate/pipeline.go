@@ -2,13 +2,13 @@ package migrate
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/tekgate/tekgate/internal/document"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // pipeline is what the runs of a Pipeline have to know of it.
@@ -241,7 +241,7 @@ func (c *converter) meant(one, all *yaml.Node, b bound, output bool, callee *tas
 }
 
 // resultOf finds the tasks whose results a text names.
-var resultOf = regexp.MustCompile(`\$\(tasks\.([^.()\s]+)\.results`)
+var resultOf = lazyregexp.New(`\$\(tasks\.([^.()\s]+)\.results`)
 
 // conditions puts a task and a `when` in the place of each Condition of a Pipeline's tasks.
 func (c *converter) conditions(spec *yaml.Node) {

@@ -2,11 +2,12 @@ package migrate
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // gone are the fields of steps that v1 does not have. Tekton passed them on to the
@@ -139,7 +140,7 @@ func (c *converter) containers(spec *yaml.Node) {
 
 // variable finds the variables that Tekton no longer has: of resources, and of the params
 // of v1alpha1.
-var variable = regexp.MustCompile(
+var variable = lazyregexp.New(
 	`\$\((?:(?:resources\.(inputs|outputs)|(inputs|outputs)\.resources)\.([^.()\s]+)\.([^()\s]+)|inputs\.params([.\[][^()]+))\)`)
 
 // substitute replaces these variables in all texts of a Task.
@@ -323,7 +324,7 @@ func (c *converter) outputFolder(spec *yaml.Node, d declared) {
 	add(below(spec, "stepTemplate"), -1, "volumeMounts", mapping("name", volume, "mountPath", folder))
 }
 
-var notInNames = regexp.MustCompile(`[^a-z0-9-]+`)
+var notInNames = lazyregexp.New(`[^a-z0-9-]+`)
 
 // sanitized makes a name of Kubernetes' of a text.
 func sanitized(text string) string {

@@ -2,11 +2,11 @@ package migrate
 
 import (
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/tekgate/tekgate/internal/document"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // name is what finds an object: its kind, namespace and name.
@@ -296,7 +296,7 @@ func convertedTask(spec map[string]any) task {
 }
 
 // mentioned finds the fields of PipelineResources that a text names.
-var mentioned = regexp.MustCompile(
+var mentioned = lazyregexp.New(
 	`\$\((?:resources\.(?:inputs\.|outputs\.)?|(?:inputs|outputs)\.resources\.)([^.()\s]+)\.([A-Za-z-]+)\)`)
 
 // mentions notes which fields of the declared resources the texts of a Task use.

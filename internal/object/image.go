@@ -2,9 +2,10 @@ package object
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // ImageField is a place in an object where an image reference stands.
@@ -51,10 +52,10 @@ var podSpecs = map[string][]string{
 
 // imageFlag matches the flags whose value is an image, such as Tekton's
 // -entrypoint-image and -shell-image-win and Triggers' -el-image.
-var imageFlag = regexp.MustCompile(`^--?(?:[\w.-]*-)?image(?:-win|-windows)?$`)
+var imageFlag = lazyregexp.New(`^--?(?:[\w.-]*-)?image(?:-win|-windows)?$`)
 
 // imageEnv matches the environment variables whose value is an image.
-var imageEnv = regexp.MustCompile(`^IMAGE_|(?:^|_)IMAGE$`)
+var imageEnv = lazyregexp.New(`^IMAGE_|(?:^|_)IMAGE$`)
 
 // Images returns every place in a workload where an image reference stands:
 // containers of all sorts, their image flags in both forms (-flag image and
@@ -171,7 +172,7 @@ func (w *imageWalk) podTemplate(holder map[string]any, key, at string) {
 const imageVolume = ".image.reference"
 
 // inImageVolume matches the path of an image in a volume.
-var inImageVolume = regexp.MustCompile(`(?:^|\.)volumes\[\d+\]\.image\.reference$`)
+var inImageVolume = lazyregexp.New(`(?:^|\.)volumes\[\d+\]\.image\.reference$`)
 
 // InImageVolume reports whether a path is that of an image in a volume, see ImageField.Literal.
 func InImageVolume(path string) bool {

@@ -8,11 +8,11 @@ package published
 import (
 	_ "embed"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 //go:embed digests.tsv
@@ -56,7 +56,7 @@ func Parse(text string) (*Table, error) {
 	return t, nil
 }
 
-var validDigest = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+var validDigest = lazyregexp.New(`^sha256:[0-9a-f]{64}$`)
 
 func parseRow(line string) (Row, error) {
 	fields := strings.Split(line, "\t")

@@ -3,11 +3,11 @@ package registry
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/containerd/platforms"
 
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/suggest"
 )
 
@@ -61,12 +61,12 @@ func isKnownPart(name string, part func(platforms.Platform) string) bool {
 // variants are those that images are published for, by architecture. Of other architectures any
 // variant is accepted.
 var variants = map[string]struct {
-	expr    *regexp.Regexp
+	expr    *lazyregexp.Regexp
 	example string
 }{
-	"amd64": {regexp.MustCompile(`^v[1-4]$`), "v2, v3 or v4"},
-	"arm":   {regexp.MustCompile(`^v[5-8]$`), "v5, v6, v7 or v8"},
-	"arm64": {regexp.MustCompile(`^v[89](\.[0-9])?$`), "v8 or v9"},
+	"amd64": {lazyregexp.New(`^v[1-4]$`), "v2, v3 or v4"},
+	"arm":   {lazyregexp.New(`^v[5-8]$`), "v5, v6, v7 or v8"},
+	"arm64": {lazyregexp.New(`^v[89](\.[0-9])?$`), "v8 or v9"},
 }
 
 func isVariant(architecture, variant string) bool {

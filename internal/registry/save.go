@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -20,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // Annotations in an archive's index.json. The first two are what containerd and
@@ -305,4 +305,4 @@ func packFile(w *tar.Writer, path, name string) error {
 
 // inLayout matches the files of an OCI image layout, and no others: an archive
 // may come from anywhere.
-var inLayout = regexp.MustCompile(`^(?:oci-layout|index\.json|blobs/sha256/[0-9a-f]{64})$`)
+var inLayout = lazyregexp.New(`^(?:oci-layout|index\.json|blobs/sha256/[0-9a-f]{64})$`)

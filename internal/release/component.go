@@ -3,9 +3,9 @@ package release
 import (
 	"context"
 	"path"
-	"regexp"
 
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // The components that every release line has.
@@ -125,7 +125,7 @@ func (c Component) Fetch(ctx context.Context) (Module, error) {
 func (m Manifest) Substitute(text []byte, version string, name func(importPath string) string) []byte {
 	pattern := devel
 	if m.Devel != "" {
-		pattern = regexp.MustCompile(m.Devel)
+		pattern = lazyregexp.New(m.Devel)
 	}
 	return substitute(text, pattern, version, name)
 }

@@ -19,12 +19,13 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"regexp"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	sigsyaml "sigs.k8s.io/yaml"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // Manifest is one file of a published release.
@@ -104,12 +105,12 @@ func (m Manifest) Assemble(
 }
 
 var (
-	importPath = regexp.MustCompile(`ko://([\w./-]+)`)
+	importPath = lazyregexp.New(`ko://([\w./-]+)`)
 	// devel is what tekton/publish.yaml hands to sed.
-	devel = regexp.MustCompile(`((?:pipeline|triggers)\.tekton\.dev/release|version): "devel"`)
+	devel = lazyregexp.New(`((?:pipeline|triggers)\.tekton\.dev/release|version): "devel"`)
 )
 
-func substitute(text []byte, devel *regexp.Regexp, version string, name func(string) string) []byte {
+func substitute(text []byte, devel *lazyregexp.Regexp, version string, name func(string) string) []byte {
 	text = importPath.ReplaceAllFunc(text, func(match []byte) []byte {
 		return []byte(name(strings.TrimPrefix(string(match), "ko://")) + ":" + version)
 	})

@@ -11,12 +11,13 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // git fetches files of repositories by the command git: it has the user's credential helpers, SSH, proxies,
@@ -26,10 +27,10 @@ type git struct{ options Options }
 func (q Request) revision() string { return cmp.Or(q.Params["revision"], "main") }
 
 // secureShell matches git's short form of an address, user@host:path.
-var secureShell = regexp.MustCompile(`^[A-Za-z0-9_][^\s/:@]*@(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[^:]`)
+var secureShell = lazyregexp.New(`^[A-Za-z0-9_][^\s/:@]*@(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[^:]`)
 
 // refName matches the revisions that are asked for: no options, no refspecs, no expressions of git.
-var refName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./+@=,-]*$`)
+var refName = lazyregexp.New(`^[A-Za-z0-9_][A-Za-z0-9_./+@=,-]*$`)
 
 // address returns the address of a reference's repository, or what takes its place.
 func (g *git) address(q Request) (string, error) {

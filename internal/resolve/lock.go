@@ -6,13 +6,13 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/strict"
 )
 
@@ -26,8 +26,8 @@ const (
 )
 
 var (
-	digestPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	commit        = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
+	digestPattern = lazyregexp.New(`^[0-9a-f]{64}$`)
+	commit        = lazyregexp.New(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 )
 
 // Lock records what references led to.

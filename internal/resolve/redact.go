@@ -2,18 +2,19 @@ package resolve
 
 import (
 	"net/url"
-	"regexp"
 	"strings"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // hidden takes the place of a secret.
 const hidden = "REDACTED"
 
 // secretQuery matches the names of query parameters that may hold a credential.
-var secretQuery = regexp.MustCompile(`(?i)token|secret|passw|credential|signature|^sig$|api.?key|access.?key|^auth`)
+var secretQuery = lazyregexp.New(`(?i)token|secret|passw|credential|signature|^sig$|api.?key|access.?key|^auth`)
 
 // userinfo is what a URL has before its host, also where the URL cannot be parsed.
-var userinfo = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s"']*@`)
+var userinfo = lazyregexp.New(`([A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s"']*@`)
 
 // redacted returns a URL without its user, password, fragment and secret query parameters.
 func redacted(address string) string {

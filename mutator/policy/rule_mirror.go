@@ -2,13 +2,13 @@ package policy
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/distribution/reference"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/mutator"
 	"github.com/tekgate/tekgate/mutator/record"
@@ -132,7 +132,7 @@ func candidate(rule image.WrittenRule, t image.WrittenTarget, source string) str
 		quote(repositoryOf), quote(t.Done), suffix)
 }
 
-var placeholder = regexp.MustCompile(`\{[a-z]+\}`)
+var placeholder = lazyregexp.New(`\{[a-z]+\}`)
 
 // filled writes a repository with the values of a source in the places of the
 // placeholders.

@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"knative.dev/pkg/apis"
 
 	"github.com/tekgate/tekgate/internal/document"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/internal/strict"
 )
@@ -130,7 +130,7 @@ func At(value any, steps []string) any {
 }
 
 // repeated is a text that a message repeats as a whole: what an expression stands in, such as a script.
-var repeated = regexp.MustCompile(`variable in "(?:[^"\\]|\\.)*"|"(?:[^"\\]|\\.)*\\n(?:[^"\\]|\\.)*"`)
+var repeated = lazyregexp.New(`variable in "(?:[^"\\]|\\.)*"|"(?:[^"\\]|\\.)*\\n(?:[^"\\]|\\.)*"`)
 
 // shortened leaves out texts that a message repeats. Names and paths stay, however long they are.
 func shortened(message string) string {

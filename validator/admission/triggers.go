@@ -2,7 +2,6 @@ package admission
 
 import (
 	"context"
-	"regexp"
 	"strings"
 
 	"github.com/tektoncd/triggers/pkg/apis/triggers/contexts"
@@ -10,6 +9,8 @@ import (
 	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"knative.dev/pkg/apis"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // triggersTypes are the types of Tekton Triggers v0.37.0, by what they are called (cmd/webhook/main.go).
@@ -64,13 +65,13 @@ func TriggersProblems(
 
 // wrongPaths are paths of Triggers' messages that are not those of the fields.
 var wrongPaths = []struct {
-	message *regexp.Regexp
+	message *lazyregexp.Regexp
 	field   string
 }{
-	{regexp.MustCompile(`(interceptors\[\d+\])\.interceptor\b`), "$1"},
-	{regexp.MustCompile(`^(spec\.resources\.kubernetesResource)\.spec\.replicas$`), "$1.replicas"},
-	{regexp.MustCompile(`^(spec\.triggers\[\d+\])\.resourcetemplates`), "$1.template.spec.resourcetemplates"},
-	{regexp.MustCompile(`^\[\d+\]\.(name|value)`), "spec.params$0"},
+	{lazyregexp.New(`(interceptors\[\d+\])\.interceptor\b`), "$1"},
+	{lazyregexp.New(`^(spec\.resources\.kubernetesResource)\.spec\.replicas$`), "$1.replicas"},
+	{lazyregexp.New(`^(spec\.triggers\[\d+\])\.resourcetemplates`), "$1.template.spec.resourcetemplates"},
+	{lazyregexp.New(`^\[\d+\]\.(name|value)`), "spec.params$0"},
 }
 
 // containerEnv is where an EventListener names the certificate of its Pods.

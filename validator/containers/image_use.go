@@ -1,11 +1,11 @@
 package containers
 
 import (
-	"regexp"
 	"slices"
 
 	"github.com/tekgate/tekgate/internal/expression"
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator/rule"
 )
@@ -125,7 +125,7 @@ func fills(p *rule.Pass, task object.Task, text string) []string {
 }
 
 // imageParamName matches the names of parameters that hold an image.
-var imageParamName = regexp.MustCompile(`(?i)(?:^|[-_.])image$|Image$`)
+var imageParamName = lazyregexp.New(`(?i)(?:^|[-_.])image$|Image$`)
 
 // imagesInParams returns the images that parameters name in full.
 func imagesInParams(p *rule.Pass) []usedImage {

@@ -2,9 +2,9 @@ package containers
 
 import (
 	"context"
-	"regexp"
 	"strings"
 
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -23,7 +23,7 @@ echo prints.`,
 	Check: checkPipeToShell,
 }
 
-var pipesToShell = regexp.MustCompile(
+var pipesToShell = lazyregexp.New(
 	`\b(?:curl|wget)\s(?:[^|;&\n]|&[^&\n])*\|\s*(?:sudo\s+(?:-\S+\s+)*|env\s+(?:\S+=\S*\s+)*)?(?:/\S+/)?(?:(?:ba|da|z|k|a)?sh|python3?|perl)(?:\s|$|["')])` +
 		`|(?:\b(?:ba|da|z|k|a)?sh|\bsource|(?m:^|[\s;&|])\.)\s+<\(\s*(?:curl|wget)\s` +
 		`|\b(?:(?:ba|da|z|k|a)?sh\s+-\w*c|eval)\s+["']?\$\(\s*(?:curl|wget)\s`)

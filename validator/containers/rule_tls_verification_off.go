@@ -3,9 +3,9 @@ package containers
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator/rule"
 )
@@ -29,11 +29,11 @@ prints pass.`,
 }
 
 var (
-	tlsOffFlag = regexp.MustCompile(`--(?:\w+-)?tls-verify=false\b|--insecure-skip-tls-verify(?:=true\b|\s|["')]|$)|--no-check-certificate\b` +
+	tlsOffFlag = lazyregexp.New(`--(?:\w+-)?tls-verify=false\b|--insecure-skip-tls-verify(?:=true\b|\s|["')]|$)|--no-check-certificate\b` +
 		`|\bhttp\.sslVerify["']?[ =]+["']?false\b|\bcurl\s(?:[^|;&\n]*\s)?(?:-[A-Za-z]*k[A-Za-z]*|--insecure)(?:\s|["')]|$)` +
 		`|\b(?:GIT_SSL_NO_VERIFY=["']?(?:1|true)|NODE_TLS_REJECT_UNAUTHORIZED=["']?0)\b`)
-	tlsOffParam    = regexp.MustCompile(`(?i)(?:ssl|tls)[-_]?verify$`)
-	tlsOffNegation = regexp.MustCompile(`(?i)skip|insecure|disable|no[-_]`)
+	tlsOffParam    = lazyregexp.New(`(?i)(?:ssl|tls)[-_]?verify$`)
+	tlsOffNegation = lazyregexp.New(`(?i)skip|insecure|disable|no[-_]`)
 	// tlsOffEnv are variables, with the values that turn verification off.
 	tlsOffEnv = map[string][]string{
 		"GIT_SSL_NO_VERIFY": {"1", "true"}, "NODE_TLS_REJECT_UNAUTHORIZED": {"0"}, "PYTHONHTTPSVERIFY": {"0"},

@@ -14,12 +14,12 @@ package custom
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/problems"
 	"github.com/tekgate/tekgate/internal/suggest"
 	"github.com/tekgate/tekgate/validator/rule"
@@ -56,10 +56,10 @@ const (
 )
 
 // identifier also fits the key of an annotation and the name of an object.
-var identifier = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+var identifier = lazyregexp.New(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
 // path is a field, or an element of a list.
-var path = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*|\[[0-9]+\])*$`)
+var path = lazyregexp.New(`^[A-Za-z][A-Za-z0-9]*(\.[A-Za-z][A-Za-z0-9]*|\[[0-9]+\])*$`)
 
 // Validate reports all that is wrong with rules. known are the ids of all other rules.
 func Validate(definitions []Definition, known []string) error {
@@ -154,7 +154,7 @@ func (d Definition) UsesSet() bool {
 }
 
 // usesSet also matches a text or a variable of that name, so Compile asks the expression itself.
-var usesSet = regexp.MustCompile(`\bset\.(?:has|get|names)\b`)
+var usesSet = lazyregexp.New(`\bset\.(?:has|get|names)\b`)
 
 // doc is Markdown, as the built-in rules have it.
 func (d Definition) doc() string {

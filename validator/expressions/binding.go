@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/textproto"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,11 +12,12 @@ import (
 	"k8s.io/client-go/util/jsonpath"
 
 	"github.com/tekgate/tekgate/internal/expression"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // relaxed is what Triggers v0.37.0 takes for JSONPath (pkg/template/jsonpath.go,
 // jsonRegexp): with or without braces and a leading dot.
-var relaxed = regexp.MustCompile(`^\{\.?([^{}]+)\}$|^\.?([^{}]+)$`)
+var relaxed = lazyregexp.New(`^\{\.?([^{}]+)\}$|^\.?([^{}]+)$`)
 
 // bindingPath parses the expression of a binding's value as Triggers does. An empty
 // one is the empty text, and fine for it: then nodes is nil.

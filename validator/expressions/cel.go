@@ -3,7 +3,6 @@ package expressions
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"strings"
 	"sync"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/google/cel-go/ext"
 	triggerscel "github.com/tektoncd/triggers/pkg/interceptors/cel"
 
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator/rule"
 	"github.com/tekgate/tekgate/validator/walk"
@@ -134,7 +134,7 @@ func firstIssue(issues *cel.Issues) string {
 }
 
 // quotedInput matches a literal in a message: it may be a secret.
-var quotedInput = regexp.MustCompile(`input '[rRbB]*["'].*`)
+var quotedInput = lazyregexp.New(`input '[rRbB]*["'].*`)
 
 // maxCost bounds what evaluating a constant may cost, in units of cel-go's.
 const maxCost = 10_000

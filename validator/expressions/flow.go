@@ -3,12 +3,12 @@ package expressions
 import (
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tekgate/tekgate/internal/expression"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator/rule"
 )
@@ -321,10 +321,10 @@ func wordsOf(at string, fields map[string]any) []rule.Text {
 
 var (
 	shellPrograms       = []string{"sh", "bash", "ash", "dash", "zsh", "ksh", "busybox"}
-	shellFlag           = regexp.MustCompile(`^-[a-zA-Z]*c[a-zA-Z]*$`)
+	shellFlag           = lazyregexp.New(`^-[a-zA-Z]*c[a-zA-Z]*$`)
 	interpreterPrograms = []string{"python", "python2", "python3", "perl", "ruby", "node", "pwsh", "powershell",
 		"cmd", "cmd.exe"}
-	codeFlag = regexp.MustCompile(`^(?:-[ceE]|--eval|-[cC]ommand|/[cC])$`)
+	codeFlag = lazyregexp.New(`^(?:-[ceE]|--eval|-[cC]ommand|/[cC])$`)
 )
 
 // codeAmong returns which of the words is code for a shell or an interpreter. What comes

@@ -2,13 +2,13 @@ package expressions
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"k8s.io/client-go/util/jsonpath"
 
 	"github.com/tekgate/tekgate/internal/expression"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // hintOfPath is a sentence about an expression of a binding that reads something else than what
@@ -30,7 +30,7 @@ func hintOfPath(e expression.Expression, nodes []jsonpath.Node) string {
 
 // quotedKey matches one quoted key in brackets. Only that much of a path is lost when client-go
 // has parsed it, which takes dots in quotes for those between fields.
-var quotedKey = regexp.MustCompile(`\['([^']*)'\]`)
+var quotedKey = lazyregexp.New(`\['([^']*)'\]`)
 
 // dottedKey returns the first quoted key of a path that has a dot, "" where none does. Keys
 // within filters count too: client-go reads them in the same way.

@@ -2,7 +2,6 @@ package expressions
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -10,6 +9,8 @@ import (
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // maxExact is the greatest integer that no other number becomes when it is made a double.
@@ -59,7 +60,7 @@ func hintOfText(path string) string {
 }
 
 // longNumber matches a number from a million on.
-var longNumber = regexp.MustCompile(`^[1-9][0-9]{6,}$`)
+var longNumber = lazyregexp.New(`^[1-9][0-9]{6,}$`)
 
 // argumentOf returns what a conversion of a value of the event converts.
 func argumentOf(e ast.Expr, function string, s *celScope) (path string, is bool) {

@@ -3,13 +3,13 @@ package expressions
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 
 	"github.com/google/cel-go/cel"
 	"github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
 	triggerscel "github.com/tektoncd/triggers/pkg/interceptors/cel"
 
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/validator/rule"
 	"github.com/tekgate/tekgate/validator/walk"
 )
@@ -125,7 +125,7 @@ func hasCELType(have *cel.Type, types ...*cel.Type) bool {
 }
 
 // plainKey matches keys that need no asking.
-var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*$`)
+var plainKey = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*$`)
 
 // lostKey is the problem of keys that Triggers takes for a query of the extensions, and sets nothing.
 const lostKey = "sjson reads *, ?, #, | and @ in a key as a query, and a backslash before one as the character"
@@ -155,4 +155,4 @@ func overlayKeyProblem(key string) (problem string) {
 }
 
 // keyProblem is what Triggers puts before a problem of a key.
-var keyProblem = regexp.MustCompile(`(?s)^failed to sjson for key .*': `)
+var keyProblem = lazyregexp.New(`(?s)^failed to sjson for key .*': `)

@@ -2,12 +2,12 @@ package expressions
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/tekgate/tekgate/internal/expression"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -29,14 +29,14 @@ a script or a label gets the expression itself.
 
 var (
 	// likeTemplateParam matches everything that begins as a template's param does.
-	likeTemplateParam = regexp.MustCompile(`\$[({]\s*(?i:tt|triggertemplate)\s*[.\[][^(){}\n]*[)}]|\$\(params\.[A-Za-z0-9_.-]+\)|\$\((?:body|header|extensions)\.[A-Za-z0-9_.-]+\)`)
+	likeTemplateParam = lazyregexp.New(`\$[({]\s*(?i:tt|triggertemplate)\s*[.\[][^(){}\n]*[)}]|\$\(params\.[A-Za-z0-9_.-]+\)|\$\((?:body|header|extensions)\.[A-Za-z0-9_.-]+\)`)
 	// lastName is the name in it.
-	lastName = regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_-]*)["'\s\])}]*$`)
+	lastName = lazyregexp.New(`([A-Za-z_][A-Za-z0-9_-]*)["'\s\])}]*$`)
 )
 
 // valueOfRun matches where a run gives its params their values, which nothing but
 // Triggers replaces anything in.
-var valueOfRun = regexp.MustCompile(`\.resourcetemplates\[\d+\]\.spec\.params\[\d+\]\.value`)
+var valueOfRun = lazyregexp.New(`\.resourcetemplates\[\d+\]\.spec\.params\[\d+\]\.value`)
 
 func checkMisspeltTemplateParam(_ context.Context, p *rule.Pass) {
 	for _, t := range templatesIn(p) {

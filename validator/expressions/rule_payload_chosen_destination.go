@@ -2,9 +2,9 @@ package expressions
 
 import (
 	"context"
-	"regexp"
 
 	"github.com/tekgate/tekgate/internal/expression"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -28,9 +28,9 @@ do values from events that are no pull requests.`,
 
 var (
 	// ofPullRequest matches where the providers say what a pull request is like.
-	ofPullRequest = regexp.MustCompile(`(?i)\bpull_?request|\bmerge_?request\b|\bobject_attributes\b|\bsourceRefName\b`)
+	ofPullRequest = lazyregexp.New(`(?i)\bpull_?request|\bmerge_?request\b|\bobject_attributes\b|\bsourceRefName\b`)
 	// notChosen matches what its author does not decide.
-	notChosen = regexp.MustCompile(`(?i)[._](?:i?id|number|sha|hash|(?:base|target)\b.*|target_branch|pullRequestId|last_commit\.id|toRef\..*)$|\.(?:base|destination|target|toRef)\.`)
+	notChosen = lazyregexp.New(`(?i)[._](?:i?id|number|sha|hash|(?:base|target)\b.*|target_branch|pullRequestId|last_commit\.id|toRef\..*)$|\.(?:base|destination|target|toRef)\.`)
 )
 
 func checkPayloadChosenDestination(ctx context.Context, p *rule.Pass) {

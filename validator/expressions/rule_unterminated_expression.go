@@ -3,12 +3,12 @@ package expressions
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/tekgate/tekgate/internal/expression"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator/rule"
 )
@@ -66,7 +66,7 @@ func checkUnterminatedExpression(_ context.Context, p *rule.Pass) {
 }
 
 // unopened matches an expression of an event of which just the opening parenthesis is missing.
-var unopened = regexp.MustCompile(`(?:^|[^$])(\$((?:body|header|extensions|context)[.\[][^\s()$]*)\))`)
+var unopened = lazyregexp.New(`(?:^|[^$])(\$((?:body|header|extensions|context)[.\[][^\s()$]*)\))`)
 
 // withoutExpressions is the value of a binding with a blank in the place of each expression.
 func withoutExpressions(value string) string {
@@ -81,7 +81,7 @@ func withoutExpressions(value string) string {
 
 // pipelinesVariable matches what Pipelines knows besides params, and no shell does: the rest of
 // it would have to be the name of a command.
-var pipelinesVariable = regexp.MustCompile(`^(?:context\.(?:taskRun|pipelineRun|task|pipeline|pipelineTask)\.[A-Za-z-]+|workspaces\.[\w-]+\.(?:path|bound|claim|volume)|` +
+var pipelinesVariable = lazyregexp.New(`^(?:context\.(?:taskRun|pipelineRun|task|pipeline|pipelineTask)\.[A-Za-z-]+|workspaces\.[\w-]+\.(?:path|bound|claim|volume)|` +
 	`results\.[\w-]+\.path|tasks\.[\w-]+\.(?:results\..+|status|reason)|steps\.[\w-]+\.results\..+)$`)
 
 func reportUnterminated(p *rule.Pass, texts []rule.Text, root string, declares func(name string) bool) {

@@ -2,39 +2,40 @@ package expressions
 
 import (
 	"math"
-	"regexp"
 	"strings"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // tokenForm is the form of a credential that says by itself what it is.
 type tokenForm struct {
 	Name    string
 	Hint    string // stands in each, and in little else
-	Pattern *regexp.Regexp
+	Pattern *lazyregexp.Regexp
 }
 
 // tokenForms are as their issuers document them. The ids of access keys are none: they
 // are no secret, and the secret that belongs to them has no form.
 var tokenForms = []tokenForm{
-	{"a GitHub token", "gh", regexp.MustCompile(`gh[pousr]_[A-Za-z0-9]{36,}`)},
-	{"a GitHub token", "github_pat_", regexp.MustCompile(`github_pat_[A-Za-z0-9_]{22,}`)},
-	{"a GitLab token", "gl", regexp.MustCompile(`gl(?:pat|dt|rt|ptt|cbt|agent)-[A-Za-z0-9_-]{20,}`)},
-	{"a Slack token", "xox", regexp.MustCompile(`xox[abeprs]-[A-Za-z0-9-]{20,}`)},
-	{"a Google API key", "AIza", regexp.MustCompile(`AIza[A-Za-z0-9_-]{35}`)},
-	{"an npm token", "npm_", regexp.MustCompile(`npm_[A-Za-z0-9]{36}`)},
-	{"a PyPI token", "pypi-AgEI", regexp.MustCompile(`pypi-AgEI[A-Za-z0-9_-]{50,}`)},
-	{"a Docker Hub token", "dckr_", regexp.MustCompile(`dckr_(?:pat|oat)_[A-Za-z0-9_-]{20,}`)},
-	{"a Vault token", "hv", regexp.MustCompile(`hv[sbr]\.[A-Za-z0-9_-]{24,}`)},
-	{"a Stripe key", "k_live_", regexp.MustCompile(`[rs]k_live_[A-Za-z0-9]{24,}`)},
+	{"a GitHub token", "gh", lazyregexp.New(`gh[pousr]_[A-Za-z0-9]{36,}`)},
+	{"a GitHub token", "github_pat_", lazyregexp.New(`github_pat_[A-Za-z0-9_]{22,}`)},
+	{"a GitLab token", "gl", lazyregexp.New(`gl(?:pat|dt|rt|ptt|cbt|agent)-[A-Za-z0-9_-]{20,}`)},
+	{"a Slack token", "xox", lazyregexp.New(`xox[abeprs]-[A-Za-z0-9-]{20,}`)},
+	{"a Google API key", "AIza", lazyregexp.New(`AIza[A-Za-z0-9_-]{35}`)},
+	{"an npm token", "npm_", lazyregexp.New(`npm_[A-Za-z0-9]{36}`)},
+	{"a PyPI token", "pypi-AgEI", lazyregexp.New(`pypi-AgEI[A-Za-z0-9_-]{50,}`)},
+	{"a Docker Hub token", "dckr_", lazyregexp.New(`dckr_(?:pat|oat)_[A-Za-z0-9_-]{20,}`)},
+	{"a Vault token", "hv", lazyregexp.New(`hv[sbr]\.[A-Za-z0-9_-]{24,}`)},
+	{"a Stripe key", "k_live_", lazyregexp.New(`[rs]k_live_[A-Za-z0-9]{24,}`)},
 	{"a JSON Web Token", ".eyJ",
-		regexp.MustCompile(`eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}`)},
+		lazyregexp.New(`eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}`)},
 	{"a private key", "PRIVATE KEY-----",
-		regexp.MustCompile(`-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s*[A-Za-z0-9+/=]{8,}`)},
-	{"a URL with a password", "@", regexp.MustCompile(`[a-z]://[^/\s:@$()]+:[^/\s:@$()<>{}*]{6,}@`)},
+		lazyregexp.New(`-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s*[A-Za-z0-9+/=]{8,}`)},
+	{"a URL with a password", "@", lazyregexp.New(`[a-z]://[^/\s:@$()]+:[^/\s:@$()<>{}*]{6,}@`)},
 }
 
 // tokenPlaceholder matches what people write for a credential in examples.
-var tokenPlaceholder = regexp.MustCompile(`(?i)example|placeholder|change.?me|your[-_]|dummy|redacted|:(?:my)?(?:pass|passwd|password|secret|token)@`)
+var tokenPlaceholder = lazyregexp.New(`(?i)example|placeholder|change.?me|your[-_]|dummy|redacted|:(?:my)?(?:pass|passwd|password|secret|token)@`)
 
 // tokenIn returns what kind of credential stands in a text, "" where none does. One
 // that is written as an example passes: there is too little variety in it.
@@ -74,11 +75,11 @@ func entropy(text string) float64 {
 var (
 	// secretKey matches the names of what holds a secret itself, not those of what
 	// says where one is, such as TOKEN_FILE or secretName.
-	secretKey = regexp.MustCompile(`(?i)(?:passw(?:or)?d|passphrase|pwd|token|secret|(?:api|access|private|secret|signing)[-_]?key|credentials?)$`)
+	secretKey = lazyregexp.New(`(?i)(?:passw(?:or)?d|passphrase|pwd|token|secret|(?:api|access|private|secret|signing)[-_]?key|credentials?)$`)
 	// nameLike matches what names a thing: a Secret, a key in it, a file, a variable.
-	nameLike = regexp.MustCompile(`^(?:[a-z]+(?:[-._][a-z0-9]+)*|[A-Z]+(?:_[A-Z0-9]+)*|[./~].*|<.*>|\*+)$`)
+	nameLike = lazyregexp.New(`^(?:[a-z]+(?:[-._][a-z0-9]+)*|[A-Z]+(?:_[A-Z0-9]+)*|[./~].*|<.*>|\*+)$`)
 	// comparedSecret matches a secret that CEL compares something with.
-	comparedSecret = regexp.MustCompile(`(?i)(?:token|secret|passw(?:or)?d|signature)['"]?\s*[)\]]*\s*==\s*(?:'([^'\n]*)'|"([^"\n]*)")`)
+	comparedSecret = lazyregexp.New(`(?i)(?:token|secret|passw(?:or)?d|signature)['"]?\s*[)\]]*\s*==\s*(?:'([^'\n]*)'|"([^"\n]*)")`)
 )
 
 // looksSecret tells whether a value is written out, and is one that somebody might

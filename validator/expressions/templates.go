@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/internal/expression"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator/rule"
 	"github.com/tekgate/tekgate/validator/walk"
@@ -139,7 +139,7 @@ func textsAndKeys(value any, path string) []rule.Text {
 
 // templateParam is what Triggers takes for a reference to a param of a template
 // (v0.37.0 pkg/apis/triggers/v1beta1/trigger_template_validation.go).
-var templateParam = regexp.MustCompile(`\$\(tt\.params\.([_a-zA-Z][_a-zA-Z0-9.-]*)\)`)
+var templateParam = lazyregexp.New(`\$\(tt\.params\.([_a-zA-Z][_a-zA-Z0-9.-]*)\)`)
 
 // templateParamsOf returns the names of the template's params that a text uses, each
 // once.

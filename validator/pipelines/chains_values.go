@@ -2,10 +2,10 @@ package pipelines
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator/rule"
 )
@@ -17,7 +17,7 @@ type written struct {
 
 // literalWrite matches a command that writes a text into a result. Between echo or printf and the
 // text there may be options and the format %s.
-var literalWrite = regexp.MustCompile(`(?:echo|printf)(?:\s+-[neE]+)*(?:\s+["']?%s(?:\\n)?["']?)?\s+("[^"]*"|'[^']*'|[^|>&;"']+?)\s*` +
+var literalWrite = lazyregexp.New(`(?:echo|printf)(?:\s+-[neE]+)*(?:\s+["']?%s(?:\\n)?["']?)?\s+("[^"]*"|'[^']*'|[^|>&;"']+?)\s*` +
 	`(?:>|\|\s*tee)\s*"?(?:\$\(results\.([A-Za-z0-9_-]+)\.path\)|/tekton/results/([A-Za-z0-9_-]+))`)
 
 // writesIn returns what a script writes into results, as far as one line shows it.
@@ -35,10 +35,10 @@ func writesIn(script string) []written {
 }
 
 // unknownPart matches what Tekton or a shell fills in.
-var unknownPart = regexp.MustCompile("\\$\\([^)]*\\)|\\$\\{[^}]*\\}|\\$[A-Za-z0-9_]+|`[^`]*`")
+var unknownPart = lazyregexp.New("\\$\\([^)]*\\)|\\$\\{[^}]*\\}|\\$[A-Za-z0-9_]+|`[^`]*`")
 
 // imageListBlank matches a blank behind an image with its digest, and something after it.
-var imageListBlank = regexp.MustCompile(`@[^\s,]+[ \t]+[^\s,]`)
+var imageListBlank = lazyregexp.New(`@[^\s,]+[ \t]+[^\s,]`)
 
 // valueProblem says why Chains signs nothing for a value of a result, "" where it may sign. What
 // is not written out is not judged.
@@ -81,7 +81,7 @@ func checkValues(p *rule.Pass, s specification, results []namedItem) {
 
 // nameFile matches a flag of Kaniko that writes an image's name with its digest into a result that
 // takes one of both. Its value may be a word of its own.
-var nameFile = regexp.MustCompile(`(?:^|\s)--(image-name(?:-tag)?-with-digest-file)[=\s]["']?` +
+var nameFile = lazyregexp.New(`(?:^|\s)--(image-name(?:-tag)?-with-digest-file)[=\s]["']?` +
 	`(?:\$\(results\.|/tekton/results/)([A-Za-z0-9_-]*IMAGE_(?:URL|DIGEST))(?:\.path\))?["']?(?:\s|$)`)
 
 func checkDigestFiles(p *rule.Pass, step map[string]any, path, script string) {

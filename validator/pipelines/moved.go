@@ -3,13 +3,13 @@ package pipelines
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tekgate/tekgate/internal/document"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/validator/admission"
 	"github.com/tekgate/tekgate/validator/rule"
 )
@@ -31,10 +31,10 @@ var movedTo = []struct {
 	{"", `^(.*\b(?:steps|sidecars|stepSpecs|sidecarSpecs)\[\d+\]|.*\bstepTemplate)\.resources$`, "$1.computeResources"},
 }
 
-var movedPatterns = func() []*regexp.Regexp {
-	patterns := make([]*regexp.Regexp, len(movedTo))
+var movedPatterns = func() []*lazyregexp.Regexp {
+	patterns := make([]*lazyregexp.Regexp, len(movedTo))
 	for i, m := range movedTo {
-		patterns[i] = regexp.MustCompile(m.from)
+		patterns[i] = lazyregexp.New(m.from)
 	}
 	return patterns
 }()
@@ -84,7 +84,7 @@ func movedFields(p *rule.Pass, problems []admission.Problem) map[string]movedFie
 
 // removedElsewhere matches fields about which the rules removed-api, removed-resources and removed-conditions
 // give the remedy.
-var removedElsewhere = regexp.MustCompile(`(Ref\.bundle|\.conditions|^spec\.resources|[sS]pec\.resources|\]\.resources)$`)
+var removedElsewhere = lazyregexp.New(`(Ref\.bundle|\.conditions|^spec\.resources|[sS]pec\.resources|\]\.resources)$`)
 
 func placeInV1(kind, path string) string {
 	for i, m := range movedTo {

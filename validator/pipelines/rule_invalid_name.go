@@ -2,11 +2,11 @@ package pipelines
 
 import (
 	"context"
-	"regexp"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/tekgate/tekgate/internal/expression"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -25,8 +25,8 @@ and -, at most 63.`,
 }
 
 var (
-	paramName       = regexp.MustCompile(`^[_a-zA-Z][_a-zA-Z0-9.-]*$`)
-	objectParamName = regexp.MustCompile(`^[_a-zA-Z][_a-zA-Z0-9-]*$`)
+	paramName       = lazyregexp.New(`^[_a-zA-Z][_a-zA-Z0-9.-]*$`)
+	objectParamName = lazyregexp.New(`^[_a-zA-Z][_a-zA-Z0-9-]*$`)
 )
 
 func checkInvalidName(_ context.Context, p *rule.Pass) {

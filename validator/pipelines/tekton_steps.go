@@ -2,7 +2,6 @@ package pipelines
 
 import (
 	"context"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -10,6 +9,8 @@ import (
 	"github.com/tektoncd/pipeline/pkg/apis/pipeline/v1beta1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"knative.dev/pkg/apis"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // Tekton looks for references to what is not declared in every text of every step, and
@@ -292,12 +293,12 @@ func (d *tektonDeclared) plainText(spec *v1.TaskSpec, text string, script bool) 
 }
 
 var (
-	tektonPlainParam  = regexp.MustCompile(`^params\.([A-Za-z0-9_-]+)(\[[0-9]+\])?\)`)
-	tektonPlainList   = regexp.MustCompile(`^\$\(params\.([A-Za-z0-9_-]+)\[\*\]\)$`)
-	tektonPlainResult = regexp.MustCompile(`^results\.([A-Za-z0-9_-]+)\.path\)`)
+	tektonPlainParam  = lazyregexp.New(`^params\.([A-Za-z0-9_-]+)(\[[0-9]+\])?\)`)
+	tektonPlainList   = lazyregexp.New(`^\$\(params\.([A-Za-z0-9_-]+)\[\*\]\)$`)
+	tektonPlainResult = lazyregexp.New(`^results\.([A-Za-z0-9_-]+)\.path\)`)
 	// tektonPlainContext is what v1.15.0 knows (pkg/apis/pipeline/v1/task_validation.go),
 	// and what it does not look at in steps.
-	tektonPlainContext = regexp.MustCompile(`^context\.(taskRun\.(name|namespace|uid)|task\.(name|retry-count)|pipeline\.name|pipelineRun\.(name|namespace|uid))\)`)
+	tektonPlainContext = lazyregexp.New(`^context\.(taskRun\.(name|namespace|uid)|task\.(name|retry-count)|pipeline\.name|pipelineRun\.(name|namespace|uid))\)`)
 )
 
 // plainReference tells whether what follows a $( is a reference that Tekton does not look

@@ -3,9 +3,9 @@ package sources
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator/rule"
 )
@@ -26,7 +26,7 @@ itself nowhere can only be kept away by who may create TaskRuns.`,
 	Check: checkForgedOwner,
 }
 
-var uidPattern = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+var uidPattern = lazyregexp.New(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
 func checkForgedOwner(_ context.Context, p *rule.Pass) {
 	var r object.Reader

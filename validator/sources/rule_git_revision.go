@@ -2,9 +2,9 @@ package sources
 
 import (
 	"context"
-	"regexp"
 	"strings"
 
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -35,10 +35,10 @@ A server that speaks protocol 0 of git alone gives branches, tags and their newe
 var (
 	// impossibleName matches what no branch or tag can be called, see git check-ref-format. A
 	// colon is left out: git reads a refspec there.
-	impossibleName = regexp.MustCompile(`[~^?*\[\\\x00- \x7f]|\.\.|@\{|(^|/)(\.|/|$)|^/|\.$|\.lock(/|$)`)
+	impossibleName = lazyregexp.New(`[~^?*\[\\\x00- \x7f]|\.\.|@\{|(^|/)(\.|/|$)|^/|\.$|\.lock(/|$)`)
 	// computedRevision matches what git works out from the history.
-	computedRevision = regexp.MustCompile(`[~^]|\.\.|@\{`)
-	shortCommit      = regexp.MustCompile(`^[0-9a-fA-F]{7,39}$`)
+	computedRevision = lazyregexp.New(`[~^]|\.\.|@\{`)
+	shortCommit      = lazyregexp.New(`^[0-9a-fA-F]{7,39}$`)
 )
 
 func checkGitRevision(_ context.Context, p *rule.Pass) {

@@ -2,8 +2,8 @@ package sources
 
 import (
 	"context"
-	"regexp"
 
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/validator/rule"
 )
 
@@ -25,9 +25,9 @@ A pinned commit that is not the newest of a branch or tag fails where the server
 }
 
 var (
-	commitPattern  = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
-	commitInURL    = regexp.MustCompile(`(^|[^0-9a-f])([0-9a-f]{40}|[0-9a-f]{64})([^0-9a-f]|$)`)
-	versionPattern = regexp.MustCompile(`^v?[0-9]+(\.[0-9]+)*([-+][0-9A-Za-z.+-]+)?$`)
+	commitPattern  = lazyregexp.New(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+	commitInURL    = lazyregexp.New(`(^|[^0-9a-f])([0-9a-f]{40}|[0-9a-f]{64})([^0-9a-f]|$)`)
+	versionPattern = lazyregexp.New(`^v?[0-9]+(\.[0-9]+)*([-+][0-9A-Za-z.+-]+)?$`)
 )
 
 func checkRevisionNotPinned(_ context.Context, p *rule.Pass) {

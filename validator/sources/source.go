@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tekgate/tekgate/internal/expression"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator/rule"
 )
@@ -193,7 +193,7 @@ func (s source) addresses() []address {
 // secureShell matches git's short form of SSH, user@host:path. Git takes anything
 // that begins with a word and two colons for a program to be run, and a leading
 // dash for an option.
-var secureShell = regexp.MustCompile(`^[A-Za-z0-9_][^\s/:]*@(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):`)
+var secureShell = lazyregexp.New(`^[A-Za-z0-9_][^\s/:]*@(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):`)
 
 // parts returns the scheme and the host, both in lower case and without a port. It
 // reports false for what is no address of another machine.

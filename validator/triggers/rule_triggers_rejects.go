@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/validator/admission"
 	"github.com/tekgate/tekgate/validator/rule"
 )
@@ -79,7 +79,7 @@ func byNewer(p *rule.Pass, newer *rule.Newer, finding *rule.Finding, problem adm
 const mostProblems = 10
 
 // coveredPaths match what rules of another group report, by its path in a binding.
-var coveredPaths = regexp.MustCompile(`^spec\.params\[\d+\]\.(name|value)$`)
+var coveredPaths = lazyregexp.New(`^spec\.params\[\d+\]\.(name|value)$`)
 
 // isCovered reports whether another rule reports a problem with a better remedy.
 func isCovered(problem admission.Problem, paths []string) bool {

@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // Next are the commands that go on from where a command stopped, for a shell.
@@ -163,7 +164,7 @@ func withoutSecrets(text string) string {
 }
 
 // plain matches words that a shell takes as they are.
-var plain = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
+var plain = lazyregexp.New(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
 // quote quotes a word for a POSIX shell.
 func quote(word string) string {

@@ -110,7 +110,7 @@ func Add(root *cobra.Command) {
 
 func addTo(cmd *cobra.Command) {
 	_, path, _ := strings.Cut(cmd.CommandPath(), " ")
-	cmd.LocalFlags().VisitAll(func(flag *pflag.Flag) {
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
 		complete := byFlag[flag.Name]
 		if own, has := byCommand[path+" --"+flag.Name]; has {
 			complete = own

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/internal/forge"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // maxRefs is how many secretRefs the interceptor accepts.
@@ -28,7 +28,7 @@ const confirmations = 3
 // learnTime is how long an EventListener may use what a trigger was before an edit.
 const learnTime = time.Minute
 
-var rotatedSuffix = regexp.MustCompile(`-[0-9]{14}$`)
+var rotatedSuffix = lazyregexp.New(`-[0-9]{14}$`)
 
 // rotatedKey returns the name of the key for a new value.
 func rotatedKey(key string, now time.Time) string {

@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -23,6 +23,7 @@ import (
 	"github.com/tekgate/tekgate/interceptor/provider"
 	"github.com/tekgate/tekgate/internal/hooks"
 	"github.com/tekgate/tekgate/internal/image"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/release"
 	"github.com/tekgate/tekgate/internal/template"
 	"github.com/tekgate/tekgate/internal/wellknown"
@@ -212,7 +213,7 @@ func (s *scaffold) setDestination() error {
 }
 
 var (
-	pathInRepository = regexp.MustCompile(`^[A-Za-z0-9_.][A-Za-z0-9_./-]*$`)
+	pathInRepository = lazyregexp.New(`^[A-Za-z0-9_.][A-Za-z0-9_./-]*$`)
 )
 
 func (s *scaffold) check() error {
@@ -268,9 +269,12 @@ func interceptorAccepts(params map[string]any) error {
 //go:embed scaffold*.yaml
 var scaffoldTexts embed.FS
 
-var scaffoldTemplate = template.Must(template.Read(scaffoldTexts, template.Funcs{
-	"quote": quote, "str": yamlString, "plainAPI": plainAPI, "linksRun": linksRun,
-}, nil, "scaffold*.yaml"))
+// scaffoldTemplate is parsed when it is first used: no other verb needs it.
+var scaffoldTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.Read(scaffoldTexts, template.Funcs{
+		"quote": quote, "str": yamlString, "plainAPI": plainAPI, "linksRun": linksRun,
+	}, nil, "scaffold*.yaml"))
+})
 
 // quote returns a YAML string in quotes. JSON is YAML.
 func quote(text string) (string, error) {
@@ -279,9 +283,9 @@ func quote(text string) (string, error) {
 }
 
 var (
-	plainString = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9./_-]*$`)
+	plainString = lazyregexp.New(`^[A-Za-z][A-Za-z0-9./_-]*$`)
 	// yamlWord is a word that YAML 1.1 or 1.2 reads as a boolean or null.
-	yamlWord = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off|true|false|null)$`)
+	yamlWord = lazyregexp.New(`(?i)^(y|n|yes|no|on|off|true|false|null)$`)
 )
 
 // yamlString returns a YAML string, in quotes where YAML could read the bare text as a number, a
@@ -295,10 +299,10 @@ func yamlString(text string) (string, error) {
 
 func (s *scaffold) print(out io.Writer) error {
 	if s.output.Format == objects.Formats[0] {
-		return scaffoldTemplate.Execute(out, "scaffold.yaml", s)
+		return scaffoldTemplate().Execute(out, "scaffold.yaml", s)
 	}
 	var text bytes.Buffer
-	if err := scaffoldTemplate.Execute(&text, "scaffold.yaml", s); err != nil {
+	if err := scaffoldTemplate().Execute(&text, "scaffold.yaml", s); err != nil {
 		return err
 	}
 	list, err := release.Read(&text)

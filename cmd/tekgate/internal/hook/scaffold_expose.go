@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // exposure is how a scaffold's EventListener is reached from outside.
@@ -76,7 +77,7 @@ func (e *exposure) expose(listener string) error {
 
 // endsInNumber finds IPv4 addresses in all their forms, such as 1.5, which no name of a host has
 // (url.spec.whatwg.org, ends in a number).
-var endsInNumber = regexp.MustCompile(`\.([0-9]+|0x[0-9a-f]*)$`)
+var endsInNumber = lazyregexp.New(`\.([0-9]+|0x[0-9a-f]*)$`)
 
 // unused refuses flags that would do nothing.
 func (e *exposure) unused() error {
@@ -235,4 +236,4 @@ func (d *deployment) deploy(name, namespace string) error {
 }
 
 // deployPath is a path in a repository that is not taken for a flag.
-var deployPath = regexp.MustCompile(`^[A-Za-z0-9_.][A-Za-z0-9_./-]*$`)
+var deployPath = lazyregexp.New(`^[A-Za-z0-9_.][A-Za-z0-9_./-]*$`)

@@ -4,17 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/tekgate/tekgate/internal/forge"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 var (
-	repositoryName = regexp.MustCompile(`^[\pL\pN_.-]+(/[\pL\pN_.-]+)+$`)
+	repositoryName = lazyregexp.New(`^[\pL\pN_.-]+(/[\pL\pN_.-]+)+$`)
 	// sshUser is a user's name of SSH. Tokens are longer.
-	sshUser = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,30}$`)
+	sshUser = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_.-]{0,30}$`)
 )
 
 // errUserInfo refuses a repository's address that may hold a token. It goes into objects and
@@ -23,7 +23,7 @@ var errUserInfo = errors.New("--repo has a user or a password in it, which would
 	"leave out everything before the @, and give the builds the token with tekgate credentials git --help")
 
 // sshPort is a port where scp's form of an address has a path, before OWNER/NAME.
-var sshPort = regexp.MustCompile(`^/*[0-9]{1,5}/[^/@]+/[^@?#]+$`)
+var sshPort = lazyregexp.New(`^/*[0-9]{1,5}/[^/@]+/[^@?#]+$`)
 
 // address is a clone URL, taken apart.
 type address struct {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -16,6 +15,7 @@ import (
 	"github.com/tekgate/tekgate/installer"
 	"github.com/tekgate/tekgate/installer/live"
 	"github.com/tekgate/tekgate/internal/forge"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/wellknown"
 	"github.com/tekgate/tekgate/manifests"
 )
@@ -51,8 +51,8 @@ func (s *statuses) flags(f *pflag.FlagSet) {
 }
 
 var (
-	statusContext = regexp.MustCompile(`^[A-Za-z0-9_.][A-Za-z0-9_./ -]*$`)
-	statusLink    = regexp.MustCompile(`^https?://[A-Za-z0-9_.~:/?#@!&*+,;=%{}\[\]-]+$`)
+	statusContext = lazyregexp.New(`^[A-Za-z0-9_.][A-Za-z0-9_./ -]*$`)
+	statusLink    = lazyregexp.New(`^https?://[A-Za-z0-9_.~:/?#@!&*+,;=%{}\[\]-]+$`)
 )
 
 // report checks the flags and derives the rest.

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -15,6 +14,7 @@ import (
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/findings"
 	"github.com/tekgate/tekgate/internal/document"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator"
 	"github.com/tekgate/tekgate/validator/rule"
@@ -210,8 +210,8 @@ func (j *judgement) substitutedBy(f *flux, o *linted) []*problem {
 }
 
 var (
-	fluxName     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*`)
-	fluxOperator = regexp.MustCompile(`^(%|/|#|\^|,|:[0-9 ])`)
+	fluxName     = lazyregexp.New(`^[A-Za-z_][A-Za-z0-9_]*`)
+	fluxOperator = lazyregexp.New(`^(%|/|#|\^|,|:[0-9 ])`)
 )
 
 // effectOf says what Flux makes of ${expression}, "" for what is meant so.

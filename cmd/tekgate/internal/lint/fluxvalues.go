@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -12,6 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator"
 )
@@ -111,9 +111,9 @@ func parsed(text string) any {
 }
 
 var (
-	numberField = regexp.MustCompile(
+	numberField = lazyregexp.New(
 		`^(retries|runAsUser|runAsGroup|fsGroup|port|containerPort|(default)?[mM]ode|\w+Seconds|\w+Limit|replicas)$`)
-	booleanField = regexp.MustCompile(
+	booleanField = lazyregexp.New(
 		`^(optional|readOnly\w*|privileged|runAsNonRoot|allowPrivilegeEscalation|automountServiceAccountToken)$`)
 )
 

@@ -5,11 +5,11 @@ import (
 	"maps"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/validator"
 )
 
@@ -95,7 +95,7 @@ func broughtBy(annotations map[string]any) []string {
 type variables map[string]string
 
 // variable is what Pipelines-as-Code replaces.
-var variable = regexp.MustCompile(`\{\{[^{}]{2,}\}\}`)
+var variable = lazyregexp.New(`\{\{[^{}]{2,}\}\}`)
 
 // variablesIn returns the variables in the texts of a value. Each has a sample of its own, which is short,
 // in lower case and accepted in names, images and URLs.

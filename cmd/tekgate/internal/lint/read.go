@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/findings"
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/objects"
 	"github.com/tekgate/tekgate/internal/document"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/object"
 	"github.com/tekgate/tekgate/validator"
 )
@@ -229,7 +229,7 @@ func (f *lintFile) malformed(p *document.SyntaxError) {
 }
 
 // unquoted matches a variable of Pipelines-as-Code that begins a value without quotes.
-var unquoted = regexp.MustCompile(`(?m)^[^#"'\n]*[:\-\[,][ \t]*\{\{`)
+var unquoted = lazyregexp.New(`(?m)^[^#"'\n]*[:\-\[,][ \t]*\{\{`)
 
 // isPipelinesAsCode reports whether the file is one that Pipelines-as-Code reads, and not Helm.
 func (f *lintFile) isPipelinesAsCode() bool {

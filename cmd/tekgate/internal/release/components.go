@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/tekgate/tekgate/cmd/tekgate/internal/cli"
 	"github.com/tekgate/tekgate/installer"
 	"github.com/tekgate/tekgate/installer/manifest"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 	"github.com/tekgate/tekgate/internal/release"
 	"github.com/tekgate/tekgate/internal/suggest"
 	"github.com/tekgate/tekgate/manifests"
@@ -45,7 +45,7 @@ func (s *selection) removalFlag(f *pflag.FlagSet) {
 func componentsBeside() []string { return release.ComponentNames()[2:] }
 
 // validName is that of a further manifest: it becomes a key of the inventory.
-var validName = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$`)
+var validName = lazyregexp.New(`^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$`)
 
 // source is a value of --manifest.
 type source struct{ name, source string }

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
 	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/tekgate/tekgate/installer/manifest"
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // pins are the flags that say which manifests are trusted.
@@ -29,7 +29,7 @@ func (p *pins) flags(f *pflag.FlagSet) {
 		"read manifests from http:// too, where anyone on the way can change them: pin them by --sha256")
 }
 
-var sha256Digest = regexp.MustCompile(`^[0-9A-Fa-f]{64}$`)
+var sha256Digest = lazyregexp.New(`^[0-9A-Fa-f]{64}$`)
 
 // loader returns how to read manifests. The embedded release needs no pin, so pins
 // without any named manifest are a mistake.

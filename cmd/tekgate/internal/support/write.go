@@ -8,11 +8,12 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/tekgate/tekgate/internal/lazyregexp"
 )
 
 // bundleWriter takes files.
@@ -93,7 +94,7 @@ func cleanForBundle(object *unstructured.Unstructured) {
 }
 
 // secretName is what people call variables with secrets in them.
-var secretName = regexp.MustCompile(`(?i)passw|passphrase|token|secret|credential|(private|access|api)[-_]?key`)
+var secretName = lazyregexp.New(`(?i)passw|passphrase|token|secret|credential|(private|access|api)[-_]?key`)
 
 // hiddenValue stands in the place of a value.
 const hiddenValue = "(left out of the bundle)"

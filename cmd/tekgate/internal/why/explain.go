@@ -21,14 +21,15 @@ const most = 3
 // is read too, and the run is then explained again.
 func (r *reader) explain(ctx context.Context, run diagnosis.Key) []diagnosis.Cause {
 	r.parts(ctx, run)
-	for _, log := range first(diagnosis.FailedContainers(r.state, run), most) {
-		r.log(ctx, log)
-	}
 	causes := diagnosis.Explain(r.state, run)
 	for range 2 { // what was read may lead to another cause, which asks for more
 		for _, cause := range causes {
+			r.needAhead(ctx, cause)
+		}
+		for _, cause := range causes {
 			r.need(ctx, cause)
 		}
+		r.answers()
 		causes = diagnosis.Explain(r.state, run)
 	}
 	return causes
@@ -36,12 +37,15 @@ func (r *reader) explain(ctx context.Context, run diagnosis.Key) []diagnosis.Cau
 
 func first[T any](list []T, n int) []T { return list[:min(n, len(list))] }
 
-// parts reads the TaskRuns, the Pods and the Pods' events of a run that has not succeeded.
+// parts reads the TaskRuns, the Pods, the Pods' events and the logs of a run that has not succeeded.
 func (r *reader) parts(ctx context.Context, run diagnosis.Key) {
 	obj := r.state.Get(run.Kind, run.Namespace, run.Name)
 	state, _ := diagnosis.Summary(obj)
 	if state == "succeeded" || state == "not started" {
 		return
+	}
+	for _, q := range r.belonging(ctx, run.Kind, r.version, run.Namespace, run.Name) {
+		ahead(r, q)
 	}
 	taskRuns := []*unstructured.Unstructured{obj}
 	if run.Kind == "PipelineRun" {
@@ -55,11 +59,40 @@ func (r *reader) parts(ctx context.Context, run diagnosis.Key) {
 	} else {
 		r.all(ctx, pods, run.Namespace, labelled("tekton.dev/taskRun", run.Name))
 	}
+	logs := first(diagnosis.FailedContainers(r.state, run), most)
+	var names []string
 	for _, taskRun := range first(taskRuns, most) {
 		if name := r.podName(taskRun); name != "" {
-			r.all(ctx, events, run.Namespace, nameOf(name))
+			names = append(names, name)
+			ahead(r, r.objects(ctx, events, run.Namespace, nameOf(name)))
 		}
 	}
+	r.logsAhead(ctx, logs)
+	for _, name := range names {
+		r.all(ctx, events, run.Namespace, nameOf(name))
+	}
+	for _, log := range logs {
+		r.log(ctx, log)
+	}
+}
+
+func (r *reader) logsAhead(ctx context.Context, logs []diagnosis.Log) {
+	for _, log := range logs {
+		ahead(r, r.end(ctx, log))
+	}
+}
+
+// The Deployment of Tekton's resolvers.
+const (
+	resolversNamespace = "tekton-pipelines-resolvers"
+	resolvers          = "tekton-pipelines-remote-resolvers"
+)
+
+// secretTypes are the types of the Secrets that decide about a cause.
+var secretTypes = map[string][]string{
+	"push-unauthorized": {"kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg", "kubernetes.io/basic-auth"},
+	"git-credentials":   {"kubernetes.io/ssh-auth", "kubernetes.io/basic-auth"},
+	"git-host-key":      {"kubernetes.io/ssh-auth", "kubernetes.io/basic-auth"},
 }
 
 // otherChildren reads the custom runs and PipelineRuns of a PipelineRun.
@@ -94,12 +127,10 @@ func (r *reader) need(ctx context.Context, cause diagnosis.Cause) {
 	case cause.ID == "controller-missing":
 		r.get(ctx, deployments, "tekton-pipelines", "tekton-pipelines-controller")
 	case cause.ID == "resolver-timeout" || cause.ID == "resolver-missing":
-		r.get(ctx, deployments, "tekton-pipelines-resolvers", "tekton-pipelines-remote-resolvers")
+		r.get(ctx, deployments, resolversNamespace, resolvers)
 		r.all(ctx, resolutionAsked, namespace, metav1.ListOptions{})
-	case cause.ID == "push-unauthorized":
-		r.credentials(ctx, cause.Run, "kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg", "kubernetes.io/basic-auth")
-	case cause.ID == "git-credentials" || cause.ID == "git-host-key":
-		r.credentials(ctx, cause.Run, "kubernetes.io/ssh-auth", "kubernetes.io/basic-auth")
+	case secretTypes[cause.ID] != nil:
+		r.credentials(ctx, cause.Run, secretTypes[cause.ID]...)
 	case cause.ID == "node-taint":
 		r.all(ctx, nodes, "", metav1.ListOptions{})
 	case cause.Image != "":
@@ -171,20 +202,30 @@ func (r *reader) explainAll(ctx context.Context, failed []diagnosis.Key) map[dia
 	if slices.ContainsFunc(failed, func(run diagnosis.Key) bool { return run.Namespace != namespace }) {
 		namespace = ""
 	}
-	r.all(ctx, pods, namespace, metav1.ListOptions{LabelSelector: "tekton.dev/taskRun",
-		FieldSelector: "status.phase!=Succeeded"})
-	r.all(ctx, events, namespace, metav1.ListOptions{FieldSelector: "involvedObject.kind=Pod,type=Warning"})
+	ofRuns := metav1.ListOptions{LabelSelector: "tekton.dev/taskRun", FieldSelector: "status.phase!=Succeeded"}
+	ofPods := metav1.ListOptions{FieldSelector: "involvedObject.kind=Pod,type=Warning"}
+	ahead(r, r.objects(ctx, events, namespace, ofPods))
+	r.all(ctx, pods, namespace, ofRuns)
+	r.all(ctx, events, namespace, ofPods)
 	var logs []diagnosis.Log
 	for _, run := range failed {
 		logs = append(logs, diagnosis.FailedContainers(r.state, run)...)
 	}
+	r.logsAhead(ctx, first(logs, manyLogs))
 	for _, log := range first(logs, manyLogs) {
 		r.log(ctx, log)
 	}
 	for _, run := range failed {
-		for _, cause := range diagnosis.Explain(r.state, run) {
+		found := diagnosis.Explain(r.state, run)
+		for _, cause := range found {
+			r.needAhead(ctx, cause)
+		}
+		for _, cause := range found {
 			r.need(ctx, cause)
 		}
+	}
+	r.answers()
+	for _, run := range failed {
 		causes[run] = withHints(diagnosis.Explain(r.state, run))
 	}
 	return causes

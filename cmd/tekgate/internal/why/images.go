@@ -59,12 +59,10 @@ func (r *reader) mirror(ctx context.Context, namespace string) {
 func (r *reader) credentials(ctx context.Context, run diagnosis.Key, types ...string) {
 	account := r.get(ctx, accounts, run.Namespace, r.account(run))
 	for _, kind := range types {
-		what := "list secrets " + run.Namespace + " " + kind
-		if !r.once(what) {
+		found, asked, err := fetch(r, r.secretsOf(ctx, run.Namespace, kind))
+		if !asked {
 			continue
 		}
-		found, err := r.client.Resource(secrets.gvr()).Namespace(run.Namespace).
-			List(ctx, metav1.ListOptions{FieldSelector: "type=" + kind, Limit: page})
 		if err != nil {
 			r.lacks("Secrets of namespace "+run.Namespace, err)
 			r.listed(ctx, run.Namespace, account)
@@ -137,7 +135,8 @@ func (r *reader) probe(ctx context.Context, cause diagnosis.Cause) {
 	r.ask(ctx, cause.Run, r.state.Tekgate.RewrittenTo(cause.Image))
 }
 
-// ask asks a registry about an image, with the pull Secrets of the run, once.
+// ask asks a registry about an image, with the pull Secrets of the run, once. answers waits for what it
+// says.
 func (r *reader) ask(ctx context.Context, run diagnosis.Key, reference string) {
 	if r.registries == nil || reference == "" || !r.first("ask "+reference) {
 		return
@@ -158,10 +157,33 @@ func (r *reader) ask(ctx context.Context, run diagnosis.Key, reference string) {
 	options := *r.registries
 	options.Attempts = 1
 	options.Keychain = r.keychain(ctx, run)
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
-	found := registry.Probe(ctx, registry.ProbeRequest{
-		Images: [][]image.Rewritten{{{From: ref, To: ref}}}, Platforms: platforms}, options)[0]
+	var found registry.Result
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.slots <- struct{}{}
+		defer func() { <-r.slots }()
+		ctx, cancel := context.WithTimeout(ctx, r.timeout)
+		defer cancel()
+		found = registry.Probe(ctx, registry.ProbeRequest{
+			Images: [][]image.Rewritten{{{From: ref, To: ref}}}, Platforms: platforms}, options)[0]
+	}()
+	r.asked = append(r.asked, func() {
+		<-done
+		r.answered(reference, platforms, found)
+	})
+}
+
+// answers waits for the registries that were asked.
+func (r *reader) answers() {
+	for _, wait := range r.asked {
+		wait()
+	}
+	r.asked = nil
+}
+
+// answered notes what a registry said about an image.
+func (r *reader) answered(reference string, platforms []string, found registry.Result) {
 	if found.Status == registry.StatusUnreachable || found.Status == registry.StatusDenied {
 		r.lacks(reference+" from its registry, from this machine", found.Err)
 		return

@@ -1,19 +1,19 @@
 package why
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 
@@ -61,11 +61,15 @@ func (r resource) gvr() schema.GroupVersionResource {
 type reader struct {
 	client     dynamic.Interface
 	metadata   metadata.Interface
-	logs       kubernetes.Interface
+	logs       corev1client.PodsGetter
 	state      *diagnosis.State
 	version    string            // of runs that the server serves; "" until that is known
 	registries *registry.Options // nil to ask no registry
 	timeout    time.Duration     // of a registry's answer
+
+	sent  map[string]func() (any, error) // what waits for the answers to requests that were sent ahead
+	slots chan struct{}                  // limits them
+	asked []func()                       // what waits for registries, in the order of the questions
 
 	gaps  []string
 	done  map[string]bool // what was read already, or could not be
@@ -75,12 +79,13 @@ type reader struct {
 }
 
 func newReader(config *rest.Config) (*reader, error) {
-	r := &reader{state: &diagnosis.State{Now: time.Now()}, done: map[string]bool{}}
+	r := &reader{state: &diagnosis.State{Now: time.Now()}, done: map[string]bool{},
+		sent: map[string]func() (any, error){}, slots: make(chan struct{}, atOnce)}
 	config = kube.Unthrottled(config)
 	var errs [3]error
 	r.client, errs[0] = dynamic.NewForConfig(config)
 	r.metadata, errs[1] = metadata.NewForConfig(config)
-	r.logs, errs[2] = kubernetes.NewForConfig(config)
+	r.logs, errs[2] = corev1client.NewForConfig(config)
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, fmt.Errorf("connecting to the cluster: %w", err)
 	}
@@ -123,12 +128,14 @@ func (r *reader) once(what string) bool {
 
 // get reads an object into the state, once. An object that does not exist is noted as absent.
 func (r *reader) get(ctx context.Context, kind resource, namespace, name string) *unstructured.Unstructured {
-	key := diagnosis.Key{Kind: kind.kind, Namespace: namespace, Name: name}
-	if name == "" || !r.once("get "+key.String()) {
-		return r.state.Get(kind.kind, namespace, name)
+	if name == "" {
+		return nil
 	}
-	obj, err := r.client.Resource(kind.gvr()).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
+	obj, asked, err := fetch(r, r.object(ctx, kind, namespace, name))
+	key := diagnosis.Key{Kind: kind.kind, Namespace: namespace, Name: name}
 	switch {
+	case !asked:
+		return r.state.Get(kind.kind, namespace, name)
 	case apierrors.IsNotFound(err):
 		r.state.Absent = append(r.state.Absent, key)
 	case err != nil:
@@ -146,14 +153,9 @@ const page = 500
 // list reads the objects that match, once, page by page, and keeps those that are wanted.
 func (r *reader) list(ctx context.Context, kind resource, namespace string, options metav1.ListOptions,
 	want func(*unstructured.Unstructured) bool) error {
-	what := fmt.Sprintf("list %s %s %s %s", kind.name, namespace, options.LabelSelector, options.FieldSelector)
-	if !r.once(what) {
-		return nil
-	}
-	options.Limit = page
 	for {
-		found, err := r.client.Resource(kind.gvr()).Namespace(namespace).List(ctx, options)
-		if err != nil {
+		found, asked, err := fetch(r, r.objects(ctx, kind, namespace, options))
+		if !asked || err != nil {
 			return err
 		}
 		for i := range found.Items {
@@ -162,7 +164,7 @@ func (r *reader) list(ctx context.Context, kind resource, namespace string, opti
 			}
 		}
 		options.Continue = found.GetContinue()
-		if options.Continue == "" || !r.once(what+" "+options.Continue) {
+		if options.Continue == "" {
 			return nil
 		}
 	}
@@ -217,28 +219,35 @@ func (r *reader) served(try func(version string) error) error {
 	return errors.New("the cluster has no Tekton Pipelines: run `tekgate install`")
 }
 
-// find reads a run, of the first kind that has one of this name.
+// find reads a run, of the first kind that has one of this name. One that succeeded gives way to another of
+// its name that did not.
 func (r *reader) find(ctx context.Context, kinds []string, namespace, name string) (diagnosis.Key, error) {
+	r.findAhead(ctx, kinds, namespace, name)
 	var forbidden error
+	var succeeded diagnosis.Key
 	for _, kind := range kinds {
 		var obj *unstructured.Unstructured
 		err := r.served(func(version string) (err error) {
-			r.spent++
-			of := r.client.Resource(runs(kind, version).gvr()).Namespace(namespace)
-			obj, err = of.Get(ctx, name, metav1.GetOptions{})
+			obj, _, err = fetch(r, r.run(ctx, kind, version, namespace, name))
 			return err
 		})
 		switch {
 		case err == nil:
 			r.state.Add(obj)
-			return diagnosis.KeyOf(obj), nil
+			if state, _ := diagnosis.Summary(obj); state != "succeeded" {
+				return diagnosis.KeyOf(obj), nil
+			}
+			succeeded = cmp.Or(succeeded, diagnosis.KeyOf(obj))
 		case apierrors.IsForbidden(err): // the run may be of the other kind
 			forbidden = errors.Join(forbidden, fmt.Errorf("reading %s %s/%s: %w", kind, namespace, name, err))
 		case !apierrors.IsNotFound(err):
 			return diagnosis.Key{}, fmt.Errorf("reading %s %s/%s: %w", kind, namespace, name, err)
 		}
 	}
-	if forbidden != nil {
+	switch {
+	case succeeded.Name != "":
+		return succeeded, nil
+	case forbidden != nil:
 		return diagnosis.Key{}, forbidden
 	}
 	return diagnosis.Key{}, r.notFound(ctx, kinds, namespace, name)
@@ -283,12 +292,10 @@ var (
 
 // log reads the end of a container's log, once.
 func (r *reader) log(ctx context.Context, of diagnosis.Log) {
-	if !r.once("log " + of.Namespace + "/" + of.Pod + "/" + of.Container) {
+	text, asked, err := fetch(r, r.end(ctx, of))
+	if !asked {
 		return
 	}
-	text, err := r.logs.CoreV1().Pods(of.Namespace).GetLogs(of.Pod, &corev1.PodLogOptions{
-		Container: of.Container, TailLines: &logLines, LimitBytes: &logBytes,
-	}).DoRaw(ctx)
 	if err != nil {
 		r.lacks(fmt.Sprintf("the log of container %s of Pod %s/%s", of.Container, of.Namespace, of.Pod), err)
 		return

@@ -232,7 +232,7 @@ func TestWhyRestricted(t *testing.T) {
 	s.Create(`apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {name: viewer, namespace: ci}
-rules: [{apiGroups: [tekton.dev], resources: [taskruns, pipelineruns], verbs: [get]}]
+rules: [{apiGroups: [tekton.dev], resources: [taskruns], verbs: [get]}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -282,6 +282,22 @@ func TestWhyFormats(t *testing.T) {
 	}
 	if out, _, status = s.why("none", "-n", "ci", "-o", "json"); status != 2 || !strings.Contains(out, `"error"`) {
 		t.Errorf("a run that does not exist, as JSON: status %d, printed %q", status, out)
+	}
+	if out, _, _ = s.why("build", "-n", "ci", "--offline", "-o", "name"); out != "taskrun.tekton.dev/build\n" {
+		t.Errorf("-o name: printed %q", out)
+	}
+	if out, _, _ = s.why("--failed", "-n", "other", "--since", "90m"); out != "no run failed in the last 1h30m\n" {
+		t.Errorf("no failed run: printed %q", out)
+	}
+	s.put("apiVersion: tekton.dev/v1\nkind: PipelineRun\nmetadata: {name: build, namespace: ci}\n" +
+		"spec: {pipelineRef: {name: p}}\nstatus: {conditions: [{type: Succeeded, status: 'True', reason: Succeeded}]}\n")
+	s.firstLine("image-missing: Pod ci/build-pod", "build", "-n", "ci", "--offline")
+	// 1 would mean that causes were found.
+	for _, wrong := range []string{"taskrun a b", "--failed --since 1d", "--failed --since 0s", "--failed --since -1h",
+		"--failed -A -n ci", "build --what", "job build"} {
+		if _, errOut, status := s.why(strings.Fields(wrong)...); status != 2 || errOut == "" {
+			t.Errorf("why %s: status %d, %q", wrong, status, errOut)
+		}
 	}
 }
 
@@ -465,8 +481,14 @@ func TestWhyOldTekton(t *testing.T) {
 	if status != 2 || !strings.Contains(errOut, `did you mean "build"?`) {
 		t.Errorf("a misspelt name: status %d, %q", status, errOut)
 	}
-	out, _, _ := s.why("--failed", "-n", "ci", "--offline")
+	s.put("apiVersion: tekton.dev/v1beta1\nkind: PipelineRun\nmetadata: {name: pipe, namespace: ci}\n" +
+		"spec: {pipelineRef: {name: p}}\n" +
+		"status: {conditions: [{type: Succeeded, status: 'False', reason: Failed, message: 'Tasks Completed: 1'}]}\n")
+	out, errOut, _ := s.why("--failed", "-n", "ci", "--offline")
 	clitest.InOrder(t, out, "1 run: image-missing", "TaskRun ci/build")
+	if !strings.Contains(errOut, "2 runs failed") {
+		t.Errorf("the PipelineRun is not among the failed runs: %q", errOut)
+	}
 }
 
 // TestWhyWithoutTekton holds that a cluster without Tekton is named as such.

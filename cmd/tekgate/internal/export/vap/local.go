@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/tekgate/tekgate/validator"
 )
@@ -11,36 +12,39 @@ import (
 // violation is when an object violates a rule, as an expression, and the message.
 type violation struct{ when, message string }
 
-// builtIn are the violations of built-in rules that are about one object and have no settings.
-var builtIn = map[string]violation{
-	"privileged": {
-		anyContainer(func(c string) string {
-			return holds(c, "securityContext", func(s string) string { return isTrue(s, "privileged") })
-		}),
-		"a step or sidecar runs privileged, so whatever it executes has the node and all Pods on it: build with Kaniko or rootless BuildKit, or add the one capability that is needed",
-	},
-	"dangerous-capability": {
-		anyContainer(dangerous),
-		"a step or sidecar adds a capability by which it can reach beyond its container: remove it, or except this object with a reason",
-	},
-	"unconfined": {
-		"(" + anyPodTemplate(unconfined) + " || " + anyContainer(unconfined) + ")",
-		"a container switches a protection of the container runtime off: write RuntimeDefault, and leave out procMount and hostProcess",
-	},
-	"host-network": {
-		"(" + anyPodTemplate(func(t string) string { return isTrue(t, "hostNetwork") }) +
-			" || " + anyContainer(hostPort) + ")",
-		"the steps use the node's network, or a sidecar opens a port of the node: remove hostNetwork and hostPort",
-	},
-	"default-service-account": {
-		anyAccount(func(a string) string { return "(" + a + ` == "" || ` + a + ` == "default")` }),
-		"this run uses the ServiceAccount \"default\", which it shares with every Pod of its namespace: give it one of its own",
-	},
-	"run-in-default-namespace": {
-		namespaceOf + ` == "default"`,
-		"this run is in namespace \"default\": give it the namespace of its team or project",
-	},
-}
+// builtIn are the violations of built-in rules that are about one object and have no settings. They
+// are long texts, which only this verb needs.
+var builtIn = sync.OnceValue(func() map[string]violation {
+	return map[string]violation{
+		"privileged": {
+			anyContainer(func(c string) string {
+				return holds(c, "securityContext", func(s string) string { return isTrue(s, "privileged") })
+			}),
+			"a step or sidecar runs privileged, so whatever it executes has the node and all Pods on it: build with Kaniko or rootless BuildKit, or add the one capability that is needed",
+		},
+		"dangerous-capability": {
+			anyContainer(dangerous),
+			"a step or sidecar adds a capability by which it can reach beyond its container: remove it, or except this object with a reason",
+		},
+		"unconfined": {
+			"(" + anyPodTemplate(unconfined) + " || " + anyContainer(unconfined) + ")",
+			"a container switches a protection of the container runtime off: write RuntimeDefault, and leave out procMount and hostProcess",
+		},
+		"host-network": {
+			"(" + anyPodTemplate(func(t string) string { return isTrue(t, "hostNetwork") }) +
+				" || " + anyContainer(hostPort) + ")",
+			"the steps use the node's network, or a sidecar opens a port of the node: remove hostNetwork and hostPort",
+		},
+		"default-service-account": {
+			anyAccount(func(a string) string { return "(" + a + ` == "" || ` + a + ` == "default")` }),
+			"this run uses the ServiceAccount \"default\", which it shares with every Pod of its namespace: give it one of its own",
+		},
+		"run-in-default-namespace": {
+			namespaceOf + ` == "default"`,
+			"this run is in namespace \"default\": give it the namespace of its team or project",
+		},
+	}
+})
 
 // hostPort writes that a container opens a port of the node.
 func hostPort(c string) string {

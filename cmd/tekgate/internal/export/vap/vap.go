@@ -106,7 +106,7 @@ func (c *compiler) local(r *validator.Rule) (rule local, reason string) {
 			messageExpression: d.MessageExpression,
 		}, ""
 	}
-	found, is := builtIn[r.ID]
+	found, is := builtIn()[r.ID]
 	if r.ID == "service-account-forbidden" {
 		var err error
 		if found, err = forbiddenAccount(c.Config); err != nil {
