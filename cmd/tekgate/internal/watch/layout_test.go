@@ -24,7 +24,8 @@ func made(name string, seconds int, status, reason, message string) *Run {
 	r.Kind = "PipelineRun"
 	r.Metadata.Name, r.Metadata.Namespace, r.Metadata.UID = name, "ci", types.UID(name)
 	r.Metadata.CreationTimestamp = metav1.NewTime(noon.Add(time.Duration(seconds) * time.Second))
-	r.Status.Conditions = []Condition{{Type: "Ready"}, {Type: "Succeeded", Status: status, Reason: reason, Message: message}}
+	r.Status.Conditions = []Condition{{Type: "Ready"},
+		{Type: "Succeeded", Status: status, Reason: reason, Message: message}}
 	return r
 }
 

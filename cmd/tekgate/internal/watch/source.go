@@ -114,11 +114,11 @@ func sources(ctx context.Context, config *rest.Config, o *options, streams cli.S
 			return nil, err
 		}
 		s.version.Store(version)
-		err = s.allowed(ctx, o.once)
+		verb, err := s.allowed(ctx, o.once)
 		switch {
 		case apierrors.IsForbidden(err):
-			denied = append(denied, fmt.Errorf("you may not list and watch %s%s: ask for the verbs list and watch, or name "+
-				"a namespace with -n: %w", k.resource, cli.InNamespace(o.namespace), err))
+			denied = append(denied, fmt.Errorf("you may not %s %s%s: ask for the verbs list and watch, or name "+
+				"a namespace with -n: %w", verb, k.resource, cli.InNamespace(o.namespace), err))
 			continue
 		case err != nil:
 			return nil, fmt.Errorf("listing %s: %w", k.resource, err)
@@ -134,17 +134,17 @@ func sources(ctx context.Context, config *rest.Config, o *options, streams cli.S
 	return usable, nil
 }
 
-// allowed returns the server's error where the user may not list the runs, or not watch them.
-func (s *source) allowed(ctx context.Context, once bool) error {
+// allowed lists a run and, unless that is all, watches. It returns the last verb and the server's error.
+func (s *source) allowed(ctx context.Context, once bool) (verb string, err error) {
 	list, err := s.page(ctx, metav1.ListOptions{Limit: 1})
 	if err != nil || once {
-		return err
+		return "list", err
 	}
 	w, err := s.request(&metav1.ListOptions{Watch: true, ResourceVersion: list.ResourceVersion}).Watch(ctx)
 	if err == nil {
 		w.Stop()
 	}
-	return err
+	return "watch", err
 }
 
 // taskRunSelector leaves out the TaskRuns of PipelineRuns, which the row of their PipelineRun

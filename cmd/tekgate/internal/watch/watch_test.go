@@ -361,6 +361,17 @@ kind: ClusterRoleBinding
 metadata: {name: half}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: half}
 subjects: [{kind: User, name: half}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: lists}
+rules: [{apiGroups: [tekton.dev], resources: [pipelineruns, taskruns], verbs: [list]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: lists}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: lists}
+subjects: [{kind: User, name: lists}]
 `)
 	t := s.T
 	half := clitest.Impersonating(t, s.Kubeconfig[1], "half")
@@ -378,6 +389,15 @@ subjects: [{kind: User, name: half}]
 	_, _, err = s.Program.Run(t, "", "watch", "--once", "-n", "ci", "--kubeconfig", nobody)
 	if err == nil || !strings.Contains(err.Error(), "you may not list pipelineruns in namespace ci: ask for the verbs") {
 		t.Errorf("without rights: %v", err)
+	}
+	lists := clitest.Impersonating(t, s.Kubeconfig[1], "lists")
+	s.Eventually("the user may list", func() bool {
+		_, _, err = s.Program.Run(t, "", "watch", "--once", "-A", "--kubeconfig", lists)
+		return err == nil
+	})
+	_, _, err = s.Program.Run(t, "", "watch", "-A", "--kubeconfig", lists)
+	if err == nil || !strings.Contains(err.Error(), "you may not watch pipelineruns: ask for the verbs") {
+		t.Errorf("with the right to list alone: %v", err)
 	}
 }
 
