@@ -363,7 +363,7 @@ func (r TransferResult) ended(err error, platforms []string) TransferResult {
 	}
 	r.Outcome = Failed
 	var fetching fetchErrors
-	var blob blobError
+	var blob *blobError
 	source := errors.As(err, &fetching) || errors.As(err, &blob)
 	if source && fetching == nil {
 		err = fetchError{source: r.Source, cause: err}

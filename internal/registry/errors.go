@@ -136,7 +136,7 @@ func plainly(err error) error {
 	var fetching fetchErrors
 	var parts lacks
 	var child childError
-	var blob blobError
+	var blob *blobError
 	var lost lostError
 	if errors.As(err, &fetching) || errors.As(err, &parts) || errors.As(err, &child) || errors.As(err, &blob) ||
 		errors.As(err, &lost) {

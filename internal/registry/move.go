@@ -223,23 +223,24 @@ func (m *mover) open(ctx context.Context, from blobSource, blob ocispec.Descript
 		if len(blob.URLs) > 0 && statusOf(err) == StatusMissing {
 			return nil, nil
 		}
-		return nil, blobError{blob: blob, cause: err}
+		return nil, &blobError{blob: blob, cause: err}
 	}
 	*streamed = true
 	return &stream{in: in, blob: blob, verifier: blob.Digest.Verifier(), moved: m.moved}, nil
 }
 
-// blobError means that the source does not serve a blob.
+// blobError means that the source does not serve a blob. It is a pointer: net/http compares the errors of a
+// request's body, and a descriptor cannot be compared.
 type blobError struct {
 	blob  ocispec.Descriptor
 	cause error
 }
 
-func (e blobError) Error() string {
+func (e *blobError) Error() string {
 	return fmt.Sprintf("fetching %s: %v", shortDigest(e.blob.Digest.String()), plainly(e.cause))
 }
 
-func (e blobError) Unwrap() error { return e.cause }
+func (e *blobError) Unwrap() error { return e.cause }
 
 // stream is a blob on its way. It verifies the digest before it ends, and remembers whether it was
 // the source that failed.
@@ -280,7 +281,7 @@ func (s *stream) reason(err error) error {
 	s.moved(-s.read)
 	s.read = 0
 	if s.err != nil {
-		return blobError{blob: s.blob, cause: s.err}
+		return &blobError{blob: s.blob, cause: s.err}
 	}
 	return err
 }
