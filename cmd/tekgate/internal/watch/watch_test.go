@@ -130,6 +130,27 @@ func (s *site) start(args ...string) *session {
 	return run
 }
 
+// listening makes runs with a label in another namespace until a command that prints changes alone prints
+// the last of them: what existed when it started to watch is not printed.
+func (s *site) listening(r *session, label string) {
+	s.T.Helper()
+	for i := 0; ; i++ {
+		name := fmt.Sprintf("marker-%d", i)
+		s.Create(fmt.Sprintf("apiVersion: tekton.dev/v1\nkind: TaskRun\n"+
+			"metadata: {namespace: other, name: %s, labels: {%s}}\nspec: {taskRef: {name: build}}\n", name, label))
+		select {
+		case line := <-r.lines:
+			for !strings.Contains(line, name+" ") {
+				line = r.next()
+			}
+			return
+		case err := <-r.ended:
+			s.T.Fatalf("the command ended: %v\n%s", err, r.errOut)
+		case <-time.After(time.Second):
+		}
+	}
+}
+
 // next returns the next line.
 func (r *session) next() string {
 	r.t.Helper()
@@ -188,6 +209,7 @@ func TestLines(t *testing.T) {
 	owned := s.start("-n", "ci", "-l", "tekton.dev/pipelineRun=old", "-o", "json")
 	silent := s.start("-A", "--watch-only", "-l", "app=web")
 	r.expect("Succeeded", "ci/pr/old", "1m5s")
+	s.listening(silent, "app: web")
 
 	s.run("TaskRun", "build", "labels: {app: web, triggers.tekton.dev/triggers-eventid: 0123456789ab, "+
 		"triggers.tekton.dev/trigger: push}")
@@ -349,30 +371,25 @@ func TestOnce(t *testing.T) {
 	s.denied()
 }
 
+// grant allows a user what verbs do to some kinds of runs in all namespaces.
+func (s *site) grant(user, resources, verbs string) {
+	s.Create(fmt.Sprintf(`apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: %[1]s}
+rules: [{apiGroups: [tekton.dev], resources: [%[2]s], verbs: [%[3]s]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: %[1]s}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: %[1]s}
+subjects: [{kind: User, name: %[1]s}]
+`, user, resources, verbs))
+}
+
 // denied holds what a user gets who may not list all or any of the kinds.
 func (s *site) denied() {
-	s.Create(`apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: half}
-rules: [{apiGroups: [tekton.dev], resources: [pipelineruns], verbs: [list, watch]}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: half}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: half}
-subjects: [{kind: User, name: half}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: lists}
-rules: [{apiGroups: [tekton.dev], resources: [pipelineruns, taskruns], verbs: [list]}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: lists}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: lists}
-subjects: [{kind: User, name: lists}]
-`)
+	s.grant("half", "pipelineruns", "list, watch")
+	s.grant("lists", "pipelineruns, taskruns", "list")
 	t := s.T
 	half := clitest.Impersonating(t, s.Kubeconfig[1], "half")
 	var out, errOut string
