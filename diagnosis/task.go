@@ -129,20 +129,20 @@ func (t *task) byResolution() []Cause {
 	return resolutionCauses(t.state, t.key, t.condition, t.evidence)
 }
 
-// resolvers is the Deployment that fetches remote Tasks and Pipelines.
-var resolvers = Key{"Deployment", "tekton-pipelines-resolvers", "tekton-pipelines-remote-resolvers"}
+// Resolvers is the Deployment that fetches remote Tasks and Pipelines.
+var Resolvers = Key{"Deployment", "tekton-pipelines-resolvers", "tekton-pipelines-remote-resolvers"}
 
 func resolutionCauses(s *State, key Key, c condition, all []evidence) []Cause {
 	waits := c.status == "Unknown" && strings.HasPrefix(c.reason, "Resolving")
 	if waits && s.Now.Sub(c.since) > slow {
-		d := s.Get(resolvers.Kind, resolvers.Namespace, resolvers.Name)
-		missing := s.absent(resolvers.Kind, resolvers.Namespace, resolvers.Name)
+		d := s.Get(Resolvers.Kind, Resolvers.Namespace, Resolvers.Name)
+		missing := s.absent(Resolvers.Kind, Resolvers.Namespace, Resolvers.Name)
 		id, message := "resolver-timeout", fmt.Sprintf("it has waited %s for a remote Task or Pipeline",
 			s.Now.Sub(c.since).Round(time.Second))
 		if missing || d != nil && !ready(d.Object) {
 			id = "resolver-missing"
 		}
-		message += deploymentState(s, resolvers.Namespace, resolvers.Name)
+		message += deploymentState(s, Resolvers.Namespace, Resolvers.Name)
 		return []Cause{{ID: id, Run: key, Object: key, Message: message}}
 	}
 	if !c.failed() {

@@ -28,21 +28,14 @@ const auditPolicy = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [Req
 
 // newAudited is New for a control plane with an audit log.
 func newAudited(ctx context.Context) (*Cluster, error) {
-	if path := os.Getenv(KubeconfigEnv); path != "" {
-		return existing(path)
-	}
-	binaries, err := Binaries(ctx, os.Stderr)
-	if err != nil {
-		return nil, err
-	}
 	record := &audit{}
-	c, err := start(binaries, func(server *envtest.APIServer, dir string) error {
+	c, err := prepared(ctx, os.Stderr, func(server *envtest.APIServer, dir string) error {
 		record.path = filepath.Join(dir, "audit.log")
 		policy := filepath.Join(dir, "audit-policy.yaml")
 		server.Configure().Set("audit-policy-file", policy).Set("audit-log-path", record.path)
 		return os.WriteFile(policy, []byte(auditPolicy), 0o600)
 	})
-	if err == nil {
+	if err == nil && !c.Existing() {
 		c.audit = record
 	}
 	return c, err

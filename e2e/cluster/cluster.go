@@ -52,6 +52,12 @@ type Cluster struct {
 // New starts a control plane, or connects to the cluster of
 // TEKGATE_KUBECONFIG. talk hears about slow steps. The caller stops it.
 func New(ctx context.Context, talk io.Writer) (*Cluster, error) {
+	return prepared(ctx, talk, func(*envtest.APIServer, string) error { return nil })
+}
+
+// prepared is New for an API server that is changed before it starts, as start says.
+func prepared(ctx context.Context, talk io.Writer, prepare func(server *envtest.APIServer, dir string) error) (
+	*Cluster, error) {
 	if path := os.Getenv(KubeconfigEnv); path != "" {
 		return existing(path)
 	}
@@ -59,7 +65,7 @@ func New(ctx context.Context, talk io.Writer) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return start(binaries, func(*envtest.APIServer, string) error { return nil })
+	return start(binaries, prepare)
 }
 
 // start starts a control plane; prepare may change the API server, whose files are

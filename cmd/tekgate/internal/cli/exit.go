@@ -1,6 +1,10 @@
 package cli
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+)
 
 // ExitError is an error with an exit status of its own.
 type ExitError struct {
@@ -20,6 +24,13 @@ func Exit(status int, err error) error {
 		return err
 	}
 	return &ExitError{Status: status, Err: err}
+}
+
+// FlagErrors gives the errors of a command's flags an exit status.
+func FlagErrors(cmd *cobra.Command, status int) {
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return Exit(status, cmd.Parent().FlagErrorFunc()(cmd, err))
+	})
 }
 
 // Status returns the exit status of an error: 0 for nil, 1 unless Exit gave it another.

@@ -78,9 +78,7 @@ not be judged. docs/lint.md has the formats, .tekgatelint, and examples for CI.`
 		},
 	}
 	l.flags(cmd)
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return cli.Exit(2, cmd.Parent().FlagErrorFunc()(cmd, err))
-	})
+	cli.FlagErrors(cmd, 2)
 	return cmd
 }
 

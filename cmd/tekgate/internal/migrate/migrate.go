@@ -77,9 +77,7 @@ something is, and 2 if the files could not be read or written.`,
 	f.StringVar(&m.options.Namespace, namespaceFlag, m.options.Namespace,
 		"`NAMESPACE` of the Tasks that were ClusterTasks")
 	m.output.Flag(cmd, "report", append([]string{"text"}, cli.Rows...)...)
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return cli.Exit(2, cmd.Parent().FlagErrorFunc()(cmd, err))
-	})
+	cli.FlagErrors(cmd, 2)
 	return cmd
 }
 

@@ -205,7 +205,7 @@ func TestEnded(t *testing.T) {
 	again := made("a", 0, "Unknown", "Running", "")
 	again.Metadata.UID = "another"
 	if !replaced(r, again) || replaced(r, r) {
-		t.Error("a run that was made anew is not told from the one before")
+		t.Error("a run is taken for an earlier one of its name")
 	}
 	pipe, task := made("a", 0, "False", "Failed", ""), made("a", 0, "False", "Failed", "")
 	task.Kind = "TaskRun"

@@ -93,7 +93,7 @@ func (v *view) follow(ctx context.Context, changes chan<- change) error {
 	return nil
 }
 
-// replaced reports whether a run was deleted and created anew under its name while nobody watched.
+// replaced reports whether a run was deleted while nobody watched, and another has its name.
 func replaced(old, obj any) bool {
 	was, wasRun := old.(*Run)
 	now, isRun := obj.(*Run)

@@ -147,10 +147,14 @@ func (o *options) details(
 // first used, which takes a run that an event started.
 func (o *options) deliveries(life context.Context, streams cli.Streams) deliveries.Source {
 	var source deliveries.Source // of one connection, which ends with the interceptor's Pods
+	disconnect := func() {}
 	return func(ctx context.Context, filter deliveries.Filter) (list []deliveries.Delivery, err error) {
 		if source == nil {
 			warn := func(err error) { streams.Warn(err) }
-			if source, err = replicas.Source(life, &o.kube, o.tekgateNamespace, nil, warn); err != nil {
+			disconnect()
+			var connection context.Context
+			connection, disconnect = context.WithCancel(life)
+			if source, err = replicas.Source(connection, &o.kube, o.tekgateNamespace, nil, warn); err != nil {
 				return nil, err
 			}
 		}

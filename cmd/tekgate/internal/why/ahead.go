@@ -142,7 +142,7 @@ func (r *reader) needAhead(ctx context.Context, cause diagnosis.Cause) {
 	namespace := cause.Run.Namespace
 	switch {
 	case cause.ID == "resolver-timeout" || cause.ID == "resolver-missing":
-		ahead(r, r.object(ctx, deployments, resolversNamespace, resolvers))
+		ahead(r, r.object(ctx, deployments, diagnosis.Resolvers.Namespace, diagnosis.Resolvers.Name))
 		ahead(r, r.objects(ctx, resolutionAsked, namespace, metav1.ListOptions{}))
 	case secretTypes[cause.ID] != nil:
 		r.accountAhead(ctx, cause.Run)

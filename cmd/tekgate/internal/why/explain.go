@@ -82,12 +82,6 @@ func (r *reader) logsAhead(ctx context.Context, logs []diagnosis.Log) {
 	}
 }
 
-// The Deployment of Tekton's resolvers.
-const (
-	resolversNamespace = "tekton-pipelines-resolvers"
-	resolvers          = "tekton-pipelines-remote-resolvers"
-)
-
 // secretTypes are the types of the Secrets that decide about a cause.
 var secretTypes = map[string][]string{
 	"push-unauthorized": {"kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg", "kubernetes.io/basic-auth"},
@@ -97,12 +91,18 @@ var secretTypes = map[string][]string{
 
 // otherChildren reads the custom runs and PipelineRuns of a PipelineRun.
 func (r *reader) otherChildren(ctx context.Context, obj *unstructured.Unstructured) {
-	for _, child := range first(diagnosis.OtherChildren(obj), most) {
-		kind := customRuns
+	children := first(diagnosis.OtherChildren(obj), most)
+	kind := func(child diagnosis.Key) resource {
 		if child.Kind == "PipelineRun" {
-			kind = runs(child.Kind, r.version)
+			return runs(child.Kind, r.version)
 		}
-		r.get(ctx, kind, child.Namespace, child.Name)
+		return customRuns
+	}
+	for _, child := range children {
+		ahead(r, r.object(ctx, kind(child), child.Namespace, child.Name))
+	}
+	for _, child := range children {
+		r.get(ctx, kind(child), child.Namespace, child.Name)
 	}
 }
 
@@ -127,7 +127,7 @@ func (r *reader) need(ctx context.Context, cause diagnosis.Cause) {
 	case cause.ID == "controller-missing":
 		r.get(ctx, deployments, "tekton-pipelines", "tekton-pipelines-controller")
 	case cause.ID == "resolver-timeout" || cause.ID == "resolver-missing":
-		r.get(ctx, deployments, resolversNamespace, resolvers)
+		r.get(ctx, deployments, diagnosis.Resolvers.Namespace, diagnosis.Resolvers.Name)
 		r.all(ctx, resolutionAsked, namespace, metav1.ListOptions{})
 	case secretTypes[cause.ID] != nil:
 		r.credentials(ctx, cause.Run, secretTypes[cause.ID]...)

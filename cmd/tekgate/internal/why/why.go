@@ -84,9 +84,7 @@ if the question could not be answered. docs/troubleshooting.md lists all causes.
 			return cli.Exit(unanswered, o.output.Fail(cmd.OutOrStdout(), err))
 		},
 	}
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return cli.Exit(unanswered, cmd.Parent().FlagErrorFunc()(cmd, err))
-	})
+	cli.FlagErrors(cmd, unanswered)
 	o.kube.Add(cmd)
 	o.registries.Flags(cmd)
 	o.output.Flag(cmd, "causes", append([]string{"text"}, cli.Rows...)...)
